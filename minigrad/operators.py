@@ -1,0 +1,176 @@
+"""What can be written in a formula: +, @, x[i], x.sum(), np.tanh(x), all as operations.
+
+A mixin for everything that stands for an array: a Tensor here, and whatever else wants to be
+written with the same signs. It only translates into operations of ops.py; what becomes of them
+is for the class's `apply` to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .ops import Axis, Op
+
+# One instance of each operation without options serves all nodes.
+IDENTITY, ADD, SUB, MUL, DIV, POW, NEG = (
+    ops.Identity(), ops.Add(), ops.Sub(), ops.Mul(), ops.Div(), ops.Pow(), ops.Neg())
+EXP, LOG, SQUARE, TANH, SIGMOID, RELU = (
+    ops.Exp(), ops.Log(), ops.Square(), ops.Tanh(), ops.Sigmoid(), ops.Relu())
+MAXIMUM, WHERE, MATMUL, MATVEC, VECDOT, PICK = (
+    ops.Maximum(), ops.Where(), ops.MatMul(), ops.MatVec(), ops.VecDot(), ops.Pick())
+
+UFUNCS: dict[np.ufunc, Op] = {
+    np.positive: IDENTITY, np.add: ADD, np.subtract: SUB, np.multiply: MUL, np.divide: DIV,
+    np.power: POW, np.negative: NEG, np.exp: EXP, np.log: LOG, np.square: SQUARE,
+    np.tanh: TANH, np.maximum: MAXIMUM, np.matmul: MATMUL,
+}
+COMPARISONS = {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
+               np.isnan, np.isinf, np.isfinite}
+
+
+class Operators:
+    """Python's operators, NumPy's methods and NumPy's functions, each as one operation."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def apply(op: Op, *inputs: Any) -> Any:
+        """The result of `op` on inputs of which at least one is of this class."""
+        raise NotImplementedError
+
+    # ---- operators
+    def __add__(self, other: Any) -> Any:
+        return self.apply(ADD, self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return self.apply(ADD, other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return self.apply(SUB, self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self.apply(SUB, other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return self.apply(MUL, self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self.apply(MUL, other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self.apply(DIV, self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self.apply(DIV, other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return self.apply(POW, self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return self.apply(POW, other, self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return self.apply(MATMUL, self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return self.apply(MATMUL, other, self)
+
+    def __neg__(self) -> Any:
+        return self.apply(NEG, self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.apply(ops.GetItem(index), self)
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError(f"{self!r} can't be iterated over; index it, or take what you need of it")
+
+    # ---- methods that NumPy's arrays have
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Any:
+        """The sum over all elements, or over an axis or several."""
+        return self.apply(ops.Sum(axis, keepdims), self)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Any:
+        """The mean over all elements, or over an axis or several."""
+        return self.apply(ops.Mean(axis, keepdims), self)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Any:
+        """The largest element, of all or along axes; ties share the gradient equally."""
+        return self.apply(ops.Max(axis, keepdims), self)
+
+    def reshape(self, *shape: Any) -> Any:
+        """The same elements in another shape, given as one tuple or as numbers."""
+        return self.apply(ops.Reshape(_unpacked(shape)), self)
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes in another order; without arguments, reversed."""
+        axes = _unpacked(axes)
+        return self.apply(ops.Transpose(axes or None), self)
+
+    @property
+    def T(self) -> Any:
+        """The axes reversed."""
+        return self.apply(ops.Transpose(), self)
+
+    # ---- NumPy's functions on it
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+        if options.get("out") is not None:
+            raise TypeError(f"{name} can't write into an array what it computes from {self!r}: "
+                            "the gradient would be lost. Use the result, as in a = a + b")
+        if method != "__call__" or options:
+            raise TypeError(f"{name} with {', '.join(options) or 'this method'} has no derivative "
+                            f"here: call np.{ufunc.__name__} on {self!r} plainly")
+        if ufunc in UFUNCS:
+            return self.apply(UFUNCS[ufunc], *inputs)
+        if ufunc in COMPARISONS:
+            return self.compare(ufunc, *inputs)
+        return _translated(ufunc)(*inputs)
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        return _translated(function)(*args, **kwargs)
+
+    # ---- comparisons: plain arrays, without derivative
+    @staticmethod
+    def compare(ufunc: np.ufunc, *inputs: Any) -> Any:
+        """The answer of a comparison."""
+        raise TypeError(f"np.{ufunc.__name__} can't be used here")
+
+    def __eq__(self, other: Any) -> Any:
+        return self.compare(np.equal, self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self.compare(np.not_equal, self, other)
+
+    def __lt__(self, other: Any) -> Any:
+        return self.compare(np.less, self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return self.compare(np.less_equal, self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self.compare(np.greater, self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self.compare(np.greater_equal, self, other)
+
+    __hash__ = object.__hash__
+
+
+def _unpacked(arguments: tuple[Any, ...]) -> tuple[int, ...]:
+    """(2, 3) from both f(2, 3) and f((2, 3)), as NumPy has it."""
+    if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
+        return tuple(arguments[0])
+    return arguments
+
+
+def _translated(function: Callable[..., Any]) -> Callable[..., Any]:
+    from .numpy_functions import translated  # not above: it is written in terms of Tensors
+
+    return translated(function)

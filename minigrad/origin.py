@@ -1,0 +1,79 @@
+"""Where a tensor was written: file, line and, for an unrolled one, signal and time step.
+
+This room knows Python's frames and nothing of tensors.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from types import CodeType, FrameType
+
+
+class Origin:
+    """The place in the user's program that made something.
+
+    Attributes:
+        file: path of the source file, as Python has it.
+        line: line number, from 1.
+        signal: name of the signal whose equation made it; None outside a recurrence.
+        t: time step of that copy; None outside a recurrence.
+    """
+
+    __slots__ = ("file", "line", "signal", "t")
+
+    def __init__(self, file: str, line: int, signal: str | None = None, t: int | None = None) -> None:
+        self.file = file
+        self.line = line
+        self.signal = signal
+        self.t = t
+
+    def at(self, signal: str, t: int) -> Origin:
+        """The same line, for the copy of `signal` at step `t`."""
+        return Origin(self.file, self.line, signal, t)
+
+    def __str__(self) -> str:
+        return f"{os.path.basename(self.file)}:{self.line}"
+
+    __repr__ = __str__
+
+
+class _Current(threading.local):
+    """The origin that tensors made now get, where somebody (an unroller) says it; per thread."""
+
+    origin: Origin | None = None
+
+
+current = _Current()
+
+_rooms = {os.path.dirname(os.path.abspath(__file__))}  # folders whose frames are not the user's
+_is_ours: dict[str, bool] = {}  # source file -> does it stand in one of the rooms?
+_known: dict[tuple[CodeType, int], Origin] = {}  # one Origin an instruction, shared by all that it made
+
+
+def hide(file: str) -> None:
+    """Leave the frames of every file beside `file` out: the user didn't write them."""
+    _rooms.add(os.path.dirname(os.path.abspath(file)))
+    _is_ours.clear()
+
+
+def _ours(file: str) -> bool:
+    ours = _is_ours[file] = os.path.dirname(os.path.abspath(file)) in _rooms
+    return ours
+
+
+def here() -> Origin:
+    """The nearest line on the call stack that stands outside our own rooms."""
+    frame: FrameType = sys._getframe(1)
+    while True:
+        file = frame.f_code.co_filename
+        ours = _is_ours.get(file)
+        if not (_ours(file) if ours is None else ours) or frame.f_back is None:
+            break
+        frame = frame.f_back
+    key = (frame.f_code, frame.f_lasti)
+    origin = _known.get(key)
+    if origin is None:
+        origin = _known[key] = Origin(frame.f_code.co_filename, frame.f_lineno or 0)
+    return origin
