@@ -303,6 +303,9 @@ class MatVec(Op):
     selective = True
 
     def forward(self, W: Array, x: Array) -> Array:
+        if np.ndim(W) != 2 or np.ndim(x) < 1 or W.shape[1] != x.shape[-1]:
+            raise ValueError(f"a matrix of shape {W.shape} can't multiply vectors of shape {x.shape}: "
+                             "it needs as many columns as they have elements")
         return np.matmul(x, W.T)
 
     def backward(self, grad: Array, out: Array, W: Array, x: Array, needs: Needs) -> tuple[Array, ...]:

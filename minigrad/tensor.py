@@ -140,7 +140,7 @@ class Tensor(Operators):
 
     def __repr__(self) -> str:
         words = [self.label or (self.signal and f"in {self.signal}[{self.t}]"),
-                 type(self.op).__name__ if self.op else "", str(self.shape)]
+                 type(self.op).__name__.lower() if self.op else "", str(self.shape)]
         if self.grad is not None:
             words.append(f"|g|={np.linalg.norm(self.grad):.1e}")
         return f"<{' '.join(word for word in words if word)}  {self.origin}>"

@@ -1,0 +1,20 @@
+"""rnn: recurrences, written as equations and unrolled into explicit graphs.
+
+    from rnn import Cell, t
+
+    cell = Cell("elman")
+    x = cell.input("x", 3)
+    h = cell.signal("h", 8)
+    h[t] = np.tanh(W @ x[t] + U @ h[t-1] + b)
+    run = cell.unroll(x=data)
+"""
+
+from minigrad.origin import hide
+
+from .analysis import DefinitionError, Edge
+from .equations import Cell, Equation, Signal, T, t
+from .run import Copies, Run, State
+
+__all__ = ["Cell", "Copies", "DefinitionError", "Edge", "Equation", "Run", "Signal", "State", "T", "t"]
+
+hide(__file__)

@@ -1,0 +1,169 @@
+"""The data of one unroll, checked: how many steps, which batch, which values from outside.
+
+Knows the definition's signals, and not its equations.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigrad import Tensor
+from minigrad.origin import Origin, here
+from minigrad.tensor import constant
+
+from .analysis import parameters
+from .equations import Cell, Signal
+from .run import State
+
+Shape = tuple[int, ...]
+
+
+@dataclass
+class Data:
+    """What a definition is unrolled over.
+
+    Attributes:
+        T: the number of steps.
+        batch: the shape of the batch; () for a single sequence.
+        dtype: that of the states.
+        inputs: input name -> all its values, (T, ...).
+        shapes: signal name -> the shape of one value of one sequence, for the inputs.
+        initial: signal name -> {step: value}, in the place of what the definition sets.
+        origin: the line that unrolls.
+    """
+
+    T: int
+    batch: Shape
+    dtype: np.dtype[Any]
+    inputs: dict[str, Tensor]
+    shapes: dict[str, Shape]
+    initial: dict[str, dict[int, Tensor]]
+    origin: Origin
+
+
+def prepared(cell: Cell, T: int | None, initial: Any, inputs: Mapping[str, Any]) -> Data:
+    """The data of an unroll, checked against the declarations.
+
+    Raises:
+        ValueError: for data that are missing, unknown, of unequal length or of a wrong size.
+        TypeError: for data that aren't numbers.
+    """
+    origin = here()
+    declared = {name: signal for name, signal in cell.signals.items() if signal.given}
+    _check_names(cell, declared, inputs, origin)
+    tensors = {name: _tensor(name, inputs[name], origin) for name in declared}
+    steps = _length(tensors, T, origin)
+    values = _initial(cell, initial, origin)
+    batch, shapes = _batch(cell, declared, tensors, values, origin)
+    floats = [tensor.dtype for tensor in tensors.values() if tensor.dtype.kind == "f"]
+    floats = floats or [p.dtype for p in parameters(cell).values()] or [np.dtype(float)]
+    return Data(steps, batch, np.result_type(*floats), tensors, shapes, values, origin)
+
+
+def _check_names(cell: Cell, declared: Mapping[str, Signal], inputs: Mapping[str, Any], origin: Origin) -> None:
+    for name in inputs:
+        if name not in declared:
+            near = difflib.get_close_matches(name, declared, n=1)
+            hint = (f"did you mean {near[0]!r}?" if near else
+                    f"its inputs are {', '.join(declared)}" if declared else "it has none")
+            raise ValueError(f"{cell.name!r} has no input {name!r}: {hint} (at {origin})")
+    missing = [name for name in declared if name not in inputs]
+    if missing:
+        given = ", ".join(f"{name}=..." for name in declared)
+        raise ValueError(f"no data for the input {missing[0]!r}, declared at {declared[missing[0]].origin}: "
+                         f"call unroll({given}) (at {origin})")
+
+
+def _tensor(name: str, value: Any, origin: Origin) -> Tensor:
+    """The data of one input as a Tensor; arrays are copied, so that nobody changes them later."""
+    if isinstance(value, Tensor):
+        tensor = value
+    else:
+        try:
+            array = np.array(value)
+        except ValueError as error:
+            raise ValueError(f"the data for {name!r} are no array (at {origin}): {error}") from None
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"the data for {name!r} are {array.dtype}, not real numbers (at {origin})")
+        tensor = constant(array, name)
+    if tensor.ndim == 0:
+        raise ValueError(f"the data for {name!r} are one number (at {origin}); they need a first axis: time")
+    return tensor
+
+
+def _length(tensors: Mapping[str, Tensor], T: int | None, origin: Origin) -> int:
+    lengths = {name: tensor.shape[0] for name, tensor in tensors.items()}
+    if T is not None:
+        if isinstance(T, bool) or not isinstance(T, (int, np.integer)) or T < 1:
+            raise ValueError(f"T is a number of steps, 1 or more, not {T!r} (at {origin})")
+        lengths = {"T": int(T), **lengths}
+    if not lengths:
+        raise ValueError(f"no input tells the number of steps: call unroll(T=...) (at {origin})")
+    if len(set(lengths.values())) > 1:
+        rows = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ValueError(f"inputs of unequal length (at {origin}): {rows}. "
+                         "The first axis is time; cut or pad them to one length")
+    length = next(iter(lengths.values()))
+    if length < 1:
+        raise ValueError(f"the data have no time step (at {origin}): {next(iter(lengths))!r} has length 0")
+    return length
+
+
+def _initial(cell: Cell, initial: Any, origin: Origin) -> dict[str, dict[int, Tensor]]:
+    """{name: {step: value}} from a State, {"h": h0} or {"h": {0: v, -1: w}}."""
+    given: Mapping[str, Any] = initial.values if isinstance(initial, State) else initial or {}
+    if not isinstance(given, Mapping):
+        raise TypeError(f"initial is a run's state or a dict from signal names to values, "
+                        f"not {type(initial).__name__} (at {origin})")
+    values = {}
+    for name, value in given.items():
+        if name not in cell.signals:
+            raise ValueError(f"initial sets {name!r}, but {cell.name!r} has no such signal (at {origin}): "
+                             f"it has {', '.join(cell.signals)}")
+        steps = value if isinstance(value, Mapping) else {0: value}
+        values[name] = {k: v if isinstance(v, Tensor) else constant(np.array(v, dtype=float))
+                        for k, v in steps.items()}
+    return values
+
+
+def _batch(cell: Cell, declared: Mapping[str, Signal], tensors: Mapping[str, Tensor],
+           initial: Mapping[str, Mapping[int, Tensor]], origin: Origin) -> tuple[Shape, dict[str, Shape]]:
+    """The common shape of the batch, and the shape of each input's vector."""
+    batches: dict[str, Shape] = {}
+    shapes: dict[str, Shape] = {}
+    for name, signal in declared.items():
+        if signal.shape is not None:
+            shapes[name] = signal.shape
+            batches[name] = _leading(signal, tensors[name], origin)
+    for signal in cell.signals.values():
+        for k, value in initial.get(signal.name, signal.initial).items():
+            if signal.shape is not None and value.ndim > len(signal.shape):
+                batches[f"{signal.name}[{k}]"] = value.shape[:value.ndim - len(signal.shape)]
+    for name in declared:  # those whose size the data tell: a vector, unless all axes are the batch's
+        if name not in shapes:
+            rest = tensors[name].shape[1:]
+            vector = bool(rest) and not (batches and rest == next(iter(batches.values())))
+            shapes[name] = rest[-1:] if vector else ()
+            batches[name] = rest[:-1] if vector else rest
+    try:
+        return np.broadcast_shapes(*batches.values()), shapes
+    except ValueError:
+        rows = ", ".join(f"{name} {batch}" for name, batch in batches.items())
+        raise ValueError(f"the batches don't fit together (at {origin}): {rows}. "
+                         "Data are (T, batch, size)") from None
+
+
+def _leading(signal: Signal, tensor: Tensor, origin: Origin) -> Shape:
+    """The axes between time and the vector."""
+    own = signal.shape or ()
+    rest = tensor.shape[1:]
+    if len(rest) < len(own) or rest[len(rest) - len(own):] != own:
+        wanted = f"(T, {own[0]}) or (T, batch, {own[0]})" if own else "(T,) or (T, batch)"
+        raise ValueError(f"the data for {signal.name!r} have shape {tensor.shape} (at {origin}), but {wanted} is "
+                         f"needed: {signal.name} was declared at {signal.origin} with size {own[0] if own else ()}")
+    return rest[:len(rest) - len(own)]
