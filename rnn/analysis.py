@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from minigrad import Tensor
+from minigrad import Tensor, ops
 
 from .equations import Cell, Equation, Read, Signal
 
@@ -304,3 +304,34 @@ def boundaries(cell: Cell) -> dict[str, Boundary]:
             if any(boundary):
                 found[signal.name] = boundary
     return found
+
+
+def layers(cell: Cell) -> dict[Signal, int]:
+    """How many signals stand below each one within a time step: the longest path without delay."""
+    undelayed = [link for link in links(cell) if link.delay == 0]
+    height = dict.fromkeys(cell.signals.values(), 0)
+    for _ in height:
+        for link in undelayed:
+            height[link.target] = max(height[link.target], height[link.source] + 1)
+    return height
+
+
+def weights(equation: Equation) -> dict[tuple[Signal, int], list[Tensor]]:
+    """For each (signal, offset) that an equation reads, the parameters that multiply it first."""
+    products = (ops.MatMul, ops.MatVec, ops.Mul, ops.VecDot)
+    found: dict[tuple[Signal, int], dict[Tensor, None]] = {}
+    open_reads: dict[int, list[tuple[Signal, int]]] = {}  # node -> reads under it, multiplied by nothing yet
+    for node in nodes([equation.expression], into_tensors=False):
+        if isinstance(node, Read):
+            open_reads[id(node)] = [(node.signal, node.offset)]
+            found[node.signal, node.offset] = {}
+            continue
+        under = [read for x in getattr(node, "inputs", ()) for read in open_reads.get(id(x), [])]
+        factors = [x for x in getattr(node, "inputs", ()) if isinstance(x, Tensor) and x.requires_grad]
+        if isinstance(getattr(node, "op", None), products) and factors:
+            leaves = [leaf for leaf in nodes(factors) if leaf.requires_grad and leaf.op is None]
+            for read in under:
+                found[read].update(dict.fromkeys(leaves))
+            under = []
+        open_reads[id(node)] = list(dict.fromkeys(under))
+    return {read: list(tensors) for read, tensors in found.items()}

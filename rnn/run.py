@@ -102,6 +102,9 @@ class Run:
             raise KeyError(f"no signal {name!r} in this run; there are {', '.join(self._copies)}")
         return Copies(name, self.T, self._copies[name])
 
+    def __contains__(self, name: object) -> bool:
+        return bool(self._copies.get(str(name)))
+
     def edges(self) -> list[Connection]:
         """The connections between copies, step by step, within a step in the order of the equations."""
         all_links = links(self.cell)

@@ -1,0 +1,42 @@
+"""Colours, and what each means. Knows nothing of where they go.
+
+From Okabe and Ito's palette for the colour-blind (Color universal design, 2002), darkened where
+text or thin lines need it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Paint(NamedTuple):
+    """The colours of a box: its outline and its filling."""
+
+    line: str
+    fill: str
+
+
+INPUT = Paint("#0072B2", "#E3F0FA")
+STATE = Paint("#D98200", "#FFF1D6")
+REVERSED = Paint("#7B4FBF", "#F1E9FB")  # a state that runs backward in time
+HIDDEN = Paint("#00838F", "#DDF2F4")  # neither state nor output
+OUTPUT = Paint("#009E73", "#DFF3EB")
+LOSS = Paint("#B84A88", "#F9E3EE")
+CONSTANT = Paint("#8A8A8A", "#F4F4F4")
+
+TEXT = "#222222"
+QUIET = "#707070"
+ARROW = "#444444"
+FEEDBACK = "#C2185B"  # a loop that comes down from a higher layer
+ALARM = "#C0392B"
+STEP = Paint("#D8D8D8", "#FAFAFA")  # one time step
+FOLD = Paint("#D98200", "#FFFDF5")  # time steps left out
+SHELF = "#EFEFEF"
+
+PARAMETERS = ("#0072B2", "#D98200", "#009E73", "#7B4FBF", "#B84A88", "#00838F", "#8C564B", "#6B7A00",
+              "#C0392B", "#555555")
+
+
+def parameter(position: int) -> str:
+    """The colour of the parameter at a position on the shelf; they repeat after ten."""
+    return PARAMETERS[position % len(PARAMETERS)]
