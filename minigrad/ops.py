@@ -286,15 +286,15 @@ class MatMul(Op):
         if a.ndim == 1:
             grad = np.expand_dims(grad, -2 if b.ndim > 1 else -1)
             a = np.expand_dims(a, 0)
-        if b.ndim == 1:
+        column = b.ndim == 1
+        if column:
             grad = np.expand_dims(grad, -1)
             b = np.expand_dims(b, -1)
-            column = True
-        else:
-            column = False
         grad_a = grad @ np.swapaxes(b, -1, -2) if needs[0] else None
-        grad_b = np.swapaxes(a, -1, -2) @ grad if needs[1] else None
-        return grad_a, grad_b[..., 0] if column and needs[1] else grad_b
+        if not needs[1]:
+            return grad_a, None
+        grad_b = np.swapaxes(a, -1, -2) @ grad
+        return grad_a, grad_b[..., 0] if column else grad_b
 
 
 class MatVec(Op):

@@ -112,9 +112,13 @@ def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
     if not max_norm > 0:
         raise ValueError(f"max_norm is a positive number, not {max_norm!r}")
     tensors = [p for p in _listed(parameters) if p.grad is not None]
-    norm = float(np.sqrt(sum(np.sum(np.square(p.grad, dtype=float)) for p in tensors)))
+    norm = float(np.sqrt(sum(np.square(_grad(p), dtype=float).sum() for p in tensors)))
     if np.isfinite(norm) and norm > max_norm:
         for tensor in tensors:
-            assert tensor.grad is not None
-            tensor.grad = tensor.grad * tensor.dtype.type(max_norm / norm)
+            tensor.grad = _grad(tensor) * tensor.dtype.type(max_norm / norm)
     return norm
+
+
+def _grad(tensor: Tensor) -> NDArray[Any]:
+    assert tensor.grad is not None
+    return tensor.grad

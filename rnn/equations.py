@@ -24,7 +24,7 @@ from minigrad.tensor import constant
 
 if TYPE_CHECKING:
     from .analysis import Edge
-    from .unroll import Run
+    from .run import Run
 
 # A signal of such a name could not be told from an option of unroll().
 OPTIONS = ("T", "initial", "lengths", "mask", "chunks", "window", "last")
@@ -195,7 +195,8 @@ def _shape(op: Op, inputs: tuple[Any, ...]) -> tuple[int, ...] | None:
             samples.append(np.zeros(x.shape, int if is_label else float))
     try:
         with np.errstate(all="ignore"):
-            return np.shape(op.forward(*samples))
+            result: tuple[int, ...] = np.shape(op.forward(*samples))
+            return result
     except (ValueError, TypeError, IndexError) as error:
         named = [x if isinstance(x, (Expression, Tensor)) else constant(np.asarray(x)) for x in inputs]
         raise explained(error, op, named) from None
@@ -257,7 +258,7 @@ class Signal:
 
     def _boundary(self, time: Any, value: Any) -> Tensor:
         origin = here()
-        if isinstance(value, Expression) or isinstance(value, Signal):
+        if isinstance(value, (Expression, Signal)):
             raise TypeError(f"{self.name}[{time!r}] is one fixed value: a Tensor, an array or a number, "
                             f"not {value!r} (at {origin})")
         value = _constant(value, ops.Identity(), origin)

@@ -118,7 +118,7 @@ class Unroller:
         given.update({self.data.T + k: value for k, value in signal.final.items()})
         for k, value in given.items():
             computed = signal.equation is not None and 1 <= k - signal.equation.lead <= self.data.T
-            if computed or signal.given and 1 <= k <= self.data.T:
+            if computed or (signal.given and 1 <= k <= self.data.T):
                 raise ValueError(f"{signal.name}[{k}] is set at {value.origin}, but its value comes from "
                                  f"{signal.equation.origin if signal.equation else 'the data'}")
             self.copies[signal][k] = self._copy(replayed.get(id(value), value), signal, k, value.origin)

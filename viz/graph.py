@@ -72,7 +72,7 @@ def _label(node: Tensor) -> str:
 
 def _paint(node: Tensor, tensor: Tensor) -> Paint:
     if not np.isfinite(node.data).all():
-        return Paint(palette.ALARM, "#FBE4E1")
+        return palette.BAD
     if node is tensor:
         return palette.LOSS
     if node.op is None:

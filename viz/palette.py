@@ -29,6 +29,7 @@ QUIET = "#707070"
 ARROW = "#444444"
 FEEDBACK = "#C2185B"  # a loop that comes down from a higher layer
 ALARM = "#C0392B"
+BAD = Paint(ALARM, "#FBE4E1")  # holds NaN or Inf
 STEP = Paint("#D8D8D8", "#FAFAFA")  # one time step
 FOLD = Paint("#D98200", "#FFFDF5")  # time steps left out
 SHELF = "#EFEFEF"

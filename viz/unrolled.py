@@ -6,8 +6,6 @@ three steps, what lies between as one frame, the last three.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from minigrad import Tensor
@@ -130,8 +128,9 @@ class _Unrolled:
                 if k not in self.x:
                     continue
                 bad = At(signal.name, k) in self.bad
+                paint = palette.BAD if bad else place.paint
                 box = Box(f"s{number}_{k}".replace("-", "m"), self.x[k] + place.x, place.row * self.pitch,
-                          self._width(signal, k), HEIGHT, self.labels[signal, k], Paint(palette.ALARM, "#FBE4E1") if bad else place.paint,
+                          self._width(signal, k), HEIGHT, self.labels[signal, k], paint,
                           dashed=self._is_boundary(signal, k), pen=2.4 if bad else 1.4,
                           tooltip=f"{signal.name}[{k}] {self.copies[signal][k].shape}")
                 self.boxes[signal, k] = box
@@ -239,7 +238,7 @@ class _Unrolled:
         bad = not np.isfinite(loss.data).all()
         width = max(text_width(text, 12) * CORNER + 34, 16.0 * (len(boxes) + 1))
         x = sum(box.x for box in boxes) / len(boxes)
-        box = Box("loss", x, top + 72, width, HEIGHT, text, Paint(palette.ALARM, "#FBE4E1") if bad else palette.LOSS,
+        box = Box("loss", x, top + 72, width, HEIGHT, text, palette.BAD if bad else palette.LOSS,
                   pen=2.4 if bad else 1.4, tooltip=f"{text} {loss.shape}")
         self.scene.boxes.append(box)
         apart = (width - 24) / max(len(boxes) - 1, 1)
