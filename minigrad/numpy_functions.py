@@ -44,7 +44,7 @@ def translated(function: Callable[..., Any]) -> Callable[..., Any]:
     ours = TRANSLATIONS.get(function)
     if ours is None:
         name = function.__name__
-        known = sorted({str(known.__name__) for known in (*TRANSLATIONS.keys(), *UFUNCS.keys())})
+        known = sorted({*(f.__name__ for f in TRANSLATIONS), *(u.__name__ for u in UFUNCS)})
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"Near: {', '.join('np.' + other for other in near)}" if near else f"There are: {', '.join(known)}"
         raise TypeError(f"np.{name} has no derivative here (at {here()}). {hint}. "

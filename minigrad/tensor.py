@@ -149,7 +149,7 @@ class Tensor(Operators):
     # ---- out of the graph
     def numpy(self) -> NDArray[Any]:
         """A copy of the array."""
-        return self._data.copy()
+        return np.array(self._data)
 
     def item(self) -> Any:
         """The only element, as a Python number."""

@@ -46,7 +46,7 @@ class Picture(graphviz.Digraph):
             OSError: where the file can't be written. PaintError: see viz.paint.
         """
         if outfile is None:
-            return super().render(filename, directory, *args, format=format, **options)  # type: ignore[no-any-return]
+            return super().render(filename, directory, *args, format=format, **options)
         path = Path(outfile)
         kind = format or path.suffix.lstrip(".")
         if not kind:
