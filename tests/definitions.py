@@ -1,0 +1,126 @@
+"""The definitions that several test files share, their data, and the stored cases."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from rnn import Cell, Run, t
+
+CASES = Path(__file__).parent / "cases"
+
+
+def case(name: str) -> Any:
+    """A stored case: inputs, what is expected, and where both come from."""
+    return json.loads((CASES / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def above(lines: int = 1) -> str:
+    """`file:line` of the line above the one that calls this, as messages write it."""
+    frame = sys._getframe(1)
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno - lines}"
+
+
+def parameter(name: str, *shape: int, seed: int = 0) -> mg.Tensor:
+    """A parameter whose values depend on its name: two of the same name are equal."""
+    rng = np.random.default_rng([seed, *name.encode()])
+    return mg.Tensor(rng.normal(size=shape) * 0.5, requires_grad=True, name=name)
+
+
+def elman() -> Cell:
+    W, U, b, V = parameter("W", 4, 3), parameter("U", 4, 4), parameter("b", 4), parameter("V", 2, 4)
+    cell = Cell("elman")
+    x, h, y = cell.input("x", 3), cell.signal("h", 4), cell.signal("y", 2)
+    h[t] = np.tanh(W @ x[t] + U @ h[t-1] + b)
+    y[t] = V @ h[t]
+    return cell
+
+
+def feedback(delay: int = 1) -> Cell:
+    """Three layers; the third feeds back to the second."""
+    W1, U1 = parameter("W1", 4, 3), parameter("U1", 4, 4)
+    W2, U2, F = parameter("W2", 5, 4), parameter("U2", 5, 5), parameter("F", 5, 6)
+    W3, U3, V = parameter("W3", 6, 5), parameter("U3", 6, 6), parameter("V", 2, 6)
+    cell = Cell(f"feedback {delay}")
+    x, y = cell.input("x", 3), cell.signal("y", 2)
+    h1, h2, h3 = cell.signal("h1", 4), cell.signal("h2", 5), cell.signal("h3", 6)
+    h1[t] = np.tanh(W1 @ x[t] + U1 @ h1[t-1])
+    h2[t] = np.tanh(W2 @ h1[t] + U2 @ h2[t-1] + F @ h3[t-delay])
+    h3[t] = np.tanh(W3 @ h2[t] + U3 @ h3[t-1])
+    y[t] = V @ h3[t]
+    return cell
+
+
+def feedback_2() -> Cell:
+    return feedback(2)
+
+
+def bidirectional() -> Cell:
+    A, B, C, D = parameter("A", 4, 3), parameter("B", 4, 4), parameter("C", 4, 3), parameter("D", 4, 4)
+    E = parameter("E", 2, 8)
+    cell = Cell("bidirectional")
+    x, y = cell.input("x", 3), cell.signal("y", 2)
+    hf, hb = cell.signal("hf", 4), cell.signal("hb", 4)
+    hf[t] = np.tanh(A @ x[t] + B @ hf[t-1])
+    hb[t] = np.tanh(C @ x[t] + D @ hb[t+1])
+    y[t] = E @ np.concatenate([hf[t], hb[t]], axis=-1)
+    return cell
+
+
+def own_output() -> Cell:
+    """A network fed by what it says: x[1] is set, there is no input."""
+    A, B, C = parameter("A", 4, 3), parameter("B", 4, 4), parameter("C", 3, 4)
+    cell = Cell("own output")
+    x, h = cell.signal("x", 3), cell.signal("h", 4)
+    h[t] = np.tanh(A @ x[t] + B @ h[t-1])
+    x[t+1] = mg.sigmoid(C @ h[t])
+    x[1] = np.ones(3)
+    return cell
+
+
+def two_delays() -> Cell:
+    B, C, D, E = parameter("B", 4, 4), parameter("C", 4, 4), parameter("D", 4, 4), parameter("E", 4, 4)
+    cell = Cell("two delays")
+    x, h, y = cell.input("x", 4), cell.signal("h", 4), cell.signal("y", 4)
+    h[t] = np.tanh(x[t] + B @ h[t-1] + C @ h[t-2] + D @ y[t-1])
+    y[t] = mg.sigmoid(E @ h[t])
+    return cell
+
+
+def lstm(size: int = 3, hidden: int = 4) -> Cell:
+    """Hochreiter and Schmidhuber's cell with a forget gate, one matrix for each gate."""
+    cell = Cell("lstm")
+    x, h, c, y = cell.input("x", size), cell.signal("h", hidden), cell.signal("c", hidden), cell.signal("y", 2)
+    gates = {gate: parameter(f"W_{gate}", hidden, size) @ x[t] + parameter(f"U_{gate}", hidden, hidden) @ h[t-1]
+             + parameter(f"b_{gate}", hidden) for gate in "ifgo"}
+    c[t] = mg.sigmoid(gates["f"]) * c[t-1] + mg.sigmoid(gates["i"]) * np.tanh(gates["g"])
+    h[t] = mg.sigmoid(gates["o"]) * np.tanh(c[t])
+    y[t] = parameter("V", 2, hidden) @ h[t]
+    return cell
+
+
+DEFINITIONS: list[Callable[[], Cell]] = [elman, feedback, feedback_2, bidirectional, own_output, two_delays]
+
+
+def data(cell: Cell, T: int = 4, batch: tuple[int, ...] = (5,), seed: int = 0) -> dict[str, Any]:
+    """Random values for every input; the number of steps where there is no input."""
+    rng = np.random.default_rng(seed)
+    inputs = {name: rng.normal(size=(T, *batch, *(signal.shape or ())))
+              for name, signal in cell.signals.items() if signal.given}
+    return inputs or {"T": T}
+
+
+def unrolled(make: Callable[[], Cell], T: int = 4, batch: tuple[int, ...] = (5,)) -> tuple[Run, mg.Tensor]:
+    """A definition unrolled over random data, and a loss of its last signal with its gradients."""
+    cell = make()
+    run = cell.unroll(**data(cell, T, batch))
+    output = run["y" if "y" in run else "x"].stack()
+    loss = (output * output).mean()
+    loss.backward()
+    return run, loss
