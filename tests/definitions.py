@@ -27,14 +27,15 @@ def above(lines: int = 1) -> str:
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno - lines}"
 
 
-def parameter(name: str, *shape: int, seed: int = 0) -> mg.Tensor:
+def parameter(name: str, *shape: int, dtype: Any = float) -> mg.Tensor:
     """A parameter whose values depend on its name: two of the same name are equal."""
-    rng = np.random.default_rng([seed, *name.encode()])
-    return mg.Tensor(rng.normal(size=shape) * 0.5, requires_grad=True, name=name)
+    rng = np.random.default_rng(list(name.encode()))
+    return mg.Tensor(rng.normal(size=shape) * 0.5, requires_grad=True, name=name, dtype=dtype)
 
 
-def elman() -> Cell:
-    W, U, b, V = parameter("W", 4, 3), parameter("U", 4, 4), parameter("b", 4), parameter("V", 2, 4)
+def elman(dtype: Any = float) -> Cell:
+    shapes = {"W": (4, 3), "U": (4, 4), "b": (4,), "V": (2, 4)}
+    W, U, b, V = (parameter(name, *shape, dtype=dtype) for name, shape in shapes.items())
     cell = Cell("elman")
     x, h, y = cell.input("x", 3), cell.signal("h", 4), cell.signal("y", 2)
     h[t] = np.tanh(W @ x[t] + U @ h[t-1] + b)

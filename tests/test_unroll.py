@@ -1,0 +1,704 @@
+"""From a definition to a graph: values, states, boundaries, provenance, and data that don't fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from definitions import (
+    above,
+    bidirectional,
+    data,
+    elman,
+    feedback,
+    feedback_2,
+    lstm,
+    own_output,
+    parameter,
+    two_delays,
+    unrolled,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minigrad as mg
+from rnn import Cell, T, t
+
+RNG = np.random.default_rng(2)
+X = RNG.normal(size=(6, 2, 3))
+
+
+def ancestors(tensor: mg.Tensor) -> list[mg.Tensor]:
+    """All that a tensor was computed from, and itself."""
+    seen = {tensor}
+    stack = [tensor]
+    while stack:
+        fresh = set(stack.pop().inputs) - seen
+        seen |= fresh
+        stack.extend(fresh)
+    return list(seen)
+
+
+def naive_elman(x: Any, cell: Cell, h0: Any = 0.0) -> Any:
+    """Elman's equations in plain NumPy: h and y, each (T, batch, size)."""
+    W, U, b, V = (cell.parameters[name].data for name in "WUbV")
+    h = np.zeros((*x.shape[1:-1], 4)) + h0
+    hs = []
+    for x_t in x:
+        h = np.tanh(x_t @ W.T + h @ U.T + b)
+        hs.append(h)
+    return np.stack(hs), np.stack(hs) @ V.T
+
+
+def counter(lead: int = 0) -> Cell:
+    """n counts the steps; n[0] = 0."""
+    n = Cell("counter").signal("n", ())
+    n[t + lead] = n[t + lead - 1] + 1
+    return n.cell
+
+
+# ---- values
+@pytest.mark.parametrize("batch", [(), (1,), (2,), (2, 3)])
+def test_elman_gives_what_a_loop_gives(batch: tuple[int, ...]) -> None:
+    cell, x = elman(), RNG.normal(size=(6, *batch, 3))
+    run = cell.unroll(x=x)
+    h, y = naive_elman(x, cell)
+    np.testing.assert_allclose(run["h"].stack().data, h, rtol=1e-12)
+    np.testing.assert_allclose(run["y"].stack().data, y, rtol=1e-12)
+    assert run.T == 6 and run.batch == batch and run["h"][0].shape == (*batch, 4)
+
+
+def test_copies_are_counted_from_one_and_the_state_before_them_is_zero() -> None:
+    run = counter().unroll(T=4)
+    assert [run["n"][k].item() for k in range(5)] == [0, 1, 2, 3, 4]
+    assert [n.item() for n in run["n"]] == [1, 2, 3, 4] and len(run["n"]) == 4
+    stacked = run["n"].stack()
+    assert all(stacked.data[k - 1] == run["n"][k].item() for k in (1, 2, 3, 4))
+
+
+@pytest.mark.parametrize("k", [-1, 5])
+def test_a_copy_that_is_not_there_says_which_are(k: int) -> None:
+    with pytest.raises(IndexError, match=rf"there is no n\[{k}\]: there are n\[0\] … n\[4\] \(T = 4; .*from 1\)"):
+        counter().unroll(T=4)["n"][k]
+
+
+def test_a_network_fed_by_its_own_output_reaches_one_step_further() -> None:
+    cell = own_output()
+    A, B, C = (p.data for p in cell.parameters.values())
+    x, h = np.ones(3), np.zeros(4)
+    expected = [x]
+    for _ in range(5):
+        h = np.tanh(A @ x + B @ h)
+        x = 1 / (1 + np.exp(-C @ h))
+        expected.append(x)
+    run = cell.unroll(T=5)
+    np.testing.assert_allclose([run["x"][k].data for k in range(1, 7)], expected)
+    np.testing.assert_allclose(run["x"].stack().data, expected[:5])
+    np.testing.assert_allclose(run.state.values["x"][1].data, expected[5])
+
+
+@pytest.mark.xfail(strict=True, reason="y[1] doesn't exist where nothing reads it, so stack() fails")
+def test_a_signal_defined_for_the_next_step_starts_from_zero() -> None:
+    cell = Cell()
+    x, y = cell.input("x", ()), cell.signal("y", ())
+    y[t+1] = 2 * x[t]
+    np.testing.assert_array_equal(cell.unroll(x=[1.0, 2.0, 3.0])["y"].stack().data, [0, 2, 4])
+
+
+def test_a_reversed_signal_starts_from_its_end() -> None:
+    cell = Cell()
+    x, b = cell.input("x", ()), cell.signal("b", ())
+    b[t] = 10 * b[t+1] + x[t]
+    assert [n.item() for n in cell.unroll(x=[1.0, 2, 3])["b"]] == [321, 32, 3]
+    b[T+1] = 7
+    run = cell.unroll(x=[1.0, 2, 3])
+    assert [run["b"][k].item() for k in (1, 2, 3, 4)] == [7321, 732, 73, 7]
+
+
+def test_a_reversed_signal_of_the_future_sees_no_past() -> None:
+    x = X.copy()
+    before = bidirectional().unroll(x=x)
+    x[2] += 1
+    after = bidirectional().unroll(x=x)
+    same = {name: [np.array_equal(before[name][k].data, after[name][k].data) for k in range(1, 7)]
+            for name in ("hf", "hb", "y")}
+    assert same == {"hf": [True, True, False, False, False, False], "hb": [False] * 3 + [True] * 3, "y": [False] * 6}
+
+
+def test_a_delay_of_two_has_two_values_before_the_first() -> None:
+    fib = Cell().signal("f", ())
+    fib[t] = fib[t-1] + fib[t-2]
+    fib[0], fib[-1] = 1, 0
+    assert [n.item() for n in fib.cell.unroll(T=6)["f"]] == [1, 2, 3, 5, 8, 13]
+    assert fib.cell.unroll(T=1)["f"][-1].item() == 0
+
+
+def test_an_input_may_be_read_with_a_delay() -> None:
+    cell = Cell()
+    x, y = cell.input("x", ()), cell.signal("y", ())
+    y[t] = x[t] - x[t-1]
+    x[0] = 5
+    np.testing.assert_array_equal(cell.unroll(x=[7.0, 10.0, 20.0])["y"].stack().data, [2, 3, 10])
+
+
+def test_definitions_may_use_signals_that_are_defined_later() -> None:
+    cell = Cell()
+    a, b = cell.signal("a", ()), cell.signal("b", ())
+    a[t] = 10 * b[t]
+    b[t] = a[t-1] + 1
+    assert [n.item() for n in cell.unroll(T=3)["a"]] == [10, 110, 1110]
+
+
+def test_an_equation_may_be_a_mere_copy_or_a_constant() -> None:
+    cell = Cell()
+    x, y, k, n = cell.input("x", 3), cell.signal("y", 3), cell.signal("k", 3), cell.signal("n", 3)
+    y[t] = x[t]
+    k[t] = np.arange(3.0)
+    n[t] = 0.5
+    run = cell.unroll(x=X)
+    assert run["y"][2] is not run["x"][2] and run["y"][2].name == "y"
+    np.testing.assert_array_equal(run["y"].stack().data, X)
+    np.testing.assert_array_equal(run["k"].stack().data, np.broadcast_to(np.arange(3.0), X.shape))
+    np.testing.assert_array_equal(run["n"].stack().data, np.full(X.shape, 0.5))
+
+
+def test_inputs_with_different_batches_broadcast() -> None:
+    cell = Cell()
+    x, s, y, z = cell.input("x", 3), cell.input("s", ()), cell.signal("y", 3), cell.signal("z", ())
+    y[t] = x[t] * 2
+    z[t] = 3 * s[t]
+    run = cell.unroll(x=X, s=np.arange(6.0))
+    assert run["y"][1].shape == (2, 3) and run["z"][1].shape == (2,)
+
+
+def test_two_unrolls_are_equal_to_the_last_bit() -> None:
+    for make in (elman, feedback_2, bidirectional, own_output, two_delays, lstm):
+        (one, loss1), (two, loss2) = unrolled(make), unrolled(make)
+        assert loss1.item() == loss2.item()
+        for name, p in one.parameters.items():
+            np.testing.assert_array_equal(p.grad, two.parameters[name].grad)
+
+
+def test_the_data_are_copied() -> None:
+    x = X.copy()
+    run = elman().unroll(x=x)
+    x[:] = 0
+    np.testing.assert_array_equal(run["x"].stack().data, X)
+
+
+def test_data_that_require_a_gradient_get_one() -> None:
+    x = mg.Tensor(X, requires_grad=True, name="data")
+    run = elman().unroll(x=x)
+    run["h"][3].sum().backward()
+    assert x.grad is not None and x.grad[:3].all() and not x.grad[3:].any()
+
+
+# ---- initial values and states
+def test_an_initial_value_broadcasts_over_the_batch_and_gets_the_summed_gradient() -> None:
+    h0 = mg.Tensor([0.1, 0.2, 0.3, 0.4], requires_grad=True, name="h0")
+    cell = elman()
+    cell.signals["h"][0] = h0
+    run = cell.unroll(x=X)
+    np.testing.assert_allclose(run["h"].stack().data, naive_elman(X, cell, h0.data)[0])
+    run["h"][1].sum().backward()
+    assert run["h"][0].grad is not None
+    np.testing.assert_allclose(h0.grad, run["h"][0].grad.sum(0))
+
+
+@pytest.mark.parametrize("initial", [
+    {"h": np.full(4, 0.5)}, {"h": {0: 0.5}}, {"h": mg.Tensor(np.full((2, 4), 0.5))}, {"h": [0.5] * 4}])
+def test_values_given_with_the_data_replace_the_definition_s(initial: Any) -> None:
+    cell = elman()
+    cell.signals["h"][0] = np.ones(4)
+    run = cell.unroll(x=X, initial=initial)
+    np.testing.assert_allclose(run["h"].stack().data, naive_elman(X, cell, 0.5)[0])
+    np.testing.assert_allclose(cell.unroll(x=X)["h"].stack().data, naive_elman(X, cell, 1.0)[0])
+
+
+def test_an_initial_value_can_bring_the_batch() -> None:
+    run = counter().unroll(T=2, initial={"n": np.array([0.0, 10.0, 20.0])})
+    assert run.batch == (3,)
+    np.testing.assert_array_equal(run["n"][2].data, [2, 12, 22])
+
+
+def test_an_output_that_is_fed_back_can_be_given_its_first_value() -> None:
+    run = own_output().unroll(T=2, initial={"x": {1: np.full(3, 0.25)}})
+    np.testing.assert_array_equal(run["x"][1].data, np.full(3, 0.25))
+
+
+@pytest.mark.xfail(strict=True, reason="sets x[0], which nobody reads; x[1] stays zero without a word")
+def test_an_initial_value_that_nobody_reads_is_not_lost_in_silence() -> None:
+    run = own_output().unroll(T=2, initial={"x": np.full(3, 0.25)})  # its first value is x[1], not x[0]
+    np.testing.assert_array_equal(run["x"][1].data, np.full(3, 0.25))
+
+
+@pytest.mark.parametrize("make", [elman, feedback, feedback_2, two_delays, lstm])
+@pytest.mark.parametrize("cut", [1, 2, 5])
+def test_a_run_that_takes_over_another_one_s_state_goes_on_where_that_ended(make: Callable[[], Cell], cut: int) -> None:
+    def total(run: Any) -> Any:
+        return (run["y"].stack() ** 2).sum()
+
+    x = data(make(), T=6)["x"]
+    cell = make()
+    first = cell.unroll(x=x[:cut])
+    second = cell.unroll(x=x[cut:], initial=first.state)
+    whole_cell = make()
+    whole = whole_cell.unroll(x=x)
+    for name in cell.signals:
+        joined = np.concatenate([first[name].stack().data, second[name].stack().data])
+        np.testing.assert_allclose(joined, whole[name].stack().data, rtol=1e-12)
+    (total(first) + total(second)).backward()
+    total(whole).backward()
+    for name, p in cell.parameters.items():
+        np.testing.assert_allclose(p.grad, whole_cell.parameters[name].grad, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("make", [elman, feedback_2, two_delays])
+def test_detaching_the_state_cuts_every_path_to_the_run_before(make: Callable[[], Cell]) -> None:
+    cell = make()
+    x = data(cell, T=6)["x"]
+    first = cell.unroll(x=x[:3])
+    connected = cell.unroll(x=x[3:], initial=first.state)["y"].stack()
+    cut = cell.unroll(x=x[3:], initial=first.state.detach())["y"].stack()
+    np.testing.assert_array_equal(connected.data, cut.data)
+    copies = {first[name][k] for name in ("h", "h1", "h2", "h3", "y") if name in first for k in (1, 2, 3)}
+    assert copies & set(ancestors(connected)) and not copies & set(ancestors(cut))
+    cut.sum().backward()
+    assert all(copy.grad is None for copy in copies)
+
+
+def test_a_state_holds_as_many_values_as_the_longest_delay_needs() -> None:
+    state = feedback_2().unroll(x=X).state
+    assert {name: sorted(steps) for name, steps in state.values.items()} == {"h1": [0], "h2": [0], "h3": [-1, 0]}
+    assert repr(elman().unroll(x=X).state) == "<State h[0] (2, 4)>"
+
+
+def test_the_state_of_another_run_may_stand_in_a_definition() -> None:
+    first = elman().unroll(x=X)
+    cell = elman()
+    cell.signals["h"][0] = first["h"][6]
+    run = cell.unroll(x=X)
+    np.testing.assert_array_equal(run["h"][0].data, first["h"][6].data)
+    run["h"][6].sum().backward()
+    assert first["h"][1].grad is not None
+
+
+def test_a_boundary_value_that_an_equation_computes_is_refused_with_both_lines() -> None:
+    cell = counter()
+    cell.signals["n"][2] = 5
+    line = above()
+    with pytest.raises(ValueError, match=rf"n\[2\] is set at {line}, but its value comes from test_unroll.py:\d+"):
+        cell.unroll(T=3)
+
+
+def test_a_boundary_value_that_the_data_bring_is_refused() -> None:
+    cell = elman()
+    cell.signals["x"][1] = np.zeros(3)
+    with pytest.raises(ValueError, match=r"x\[1\] is set at test_unroll.py:\d+, but its value comes from the data"):
+        cell.unroll(x=X)
+
+
+# ---- the graph
+def test_the_edges_are_those_of_the_textbook_exercise() -> None:
+    edges = elman().unroll(x=X[:2]).edges()
+    assert [f"{source} -> {target}" for source, target in edges] == [
+        "x[1] -> h[1]", "h[0] -> h[1]", "h[1] -> y[1]", "x[2] -> h[2]", "h[1] -> h[2]", "h[2] -> y[2]"]
+    assert ("h3", -1) in [edge.source for edge in feedback(2).unroll(x=X).edges()]
+    assert (("h", 2), ("x", 3)) in own_output().unroll(T=3).edges()
+    assert (("hb", 7), ("hb", 6)) in bidirectional().unroll(x=X).edges()
+
+
+@pytest.mark.parametrize("make", [elman, feedback_2, bidirectional, own_output, two_delays, lstm])
+def test_the_graph_has_exactly_the_edges_that_it_lists(make: Callable[[], Cell]) -> None:
+    cell = make()
+    run = cell.unroll(**data(cell))
+    copies = {run[name][k]: (name, k) for name in cell.signals for k in run[name].tensors}
+    found = set()
+    for copy, target in copies.items():
+        stack = list(copy.inputs)
+        while stack:
+            node = stack.pop()
+            if node in copies:
+                found.add((copies[node], target))
+            else:
+                stack.extend(node.inputs)
+    listed = {(tuple(source), tuple(target)) for source, target in run.edges()}
+    assert found == {edge for edge in listed if run[edge[1][0]][edge[1][1]].requires_grad}
+
+
+@pytest.mark.parametrize("make", [elman, feedback_2, bidirectional, own_output, two_delays, lstm])
+def test_every_tensor_of_a_run_knows_its_signal_step_and_line(make: Callable[[], Cell]) -> None:
+    cell = make()
+    run = cell.unroll(**data(cell))
+    lines = {e.signal.name: (e.origin.file, e.origin.line) for e in cell.equations}
+    ends = [run[name][k] for name in cell.signals for k in run[name].tensors]
+    computed = [node for end in ends for node in ancestors(end) if node.op is not None]
+    assert len(computed) > 20
+    for node in computed:
+        assert node.signal in lines and node.t is not None
+        if 1 <= node.t - cell.signals[node.signal].equation.lead <= run.T:  # type: ignore[union-attr]
+            assert (node.origin.file, node.origin.line) == lines[node.signal]
+    for name in cell.signals:
+        assert {(node.name, node.signal, node.t) for k in run[name].tensors for node in [run[name][k]]} == {
+            (name, name, k) for k in run[name].tensors}
+
+
+def test_a_copy_names_itself_and_its_line() -> None:
+    text = repr(elman().unroll(x=X)["h"][3])
+    assert text.startswith("<h[3] tanh (2, 4)  definitions.py:")
+
+
+def test_parameters_exist_once() -> None:
+    run, loss = unrolled(elman, T=6)
+    leaves = [node for node in ancestors(loss) if node.op is None and node.requires_grad]
+    assert {id(leaf) for leaf in leaves} == {id(p) for p in run.parameters.values()}
+
+
+def test_what_depends_on_parameters_alone_is_computed_once_an_unroll() -> None:
+    W, cell = parameter("W", 3, 4), Cell()
+    x, y = cell.input("x", 3), cell.signal("y", 4)
+    y[t] = np.exp(W).T @ x[t]
+    nodes = ancestors(cell.unroll(x=X)["y"].stack())
+    assert [type(node.op).__name__ for node in nodes].count("Exp") == 1
+    assert [type(node.op).__name__ for node in nodes].count("Transpose") == 1
+
+
+def test_an_expression_that_several_equations_share_is_computed_once_a_step() -> None:
+    W, cell = parameter("W", 3, 3), Cell()
+    x, a, b = cell.input("x", 3), cell.signal("a", 3), cell.signal("b", 3)
+    gate = mg.sigmoid(W @ x[t] + b[t-1])
+    a[t] = gate * 2 + gate
+    b[t] = gate * a[t]
+    nodes = ancestors(cell.unroll(x=X)["b"].stack())
+    assert [type(node.op).__name__ for node in nodes].count("Sigmoid") == len(X)
+
+
+def test_without_gradients_nothing_is_recorded() -> None:
+    with mg.no_grad():
+        run = elman().unroll(x=X)
+    assert run["h"][6].op is None and not run["h"][6].requires_grad
+
+
+@pytest.mark.parametrize("direction", [-1, 1])
+def test_a_long_sequence_needs_no_recursion(direction: int) -> None:
+    w = mg.Tensor(1.0, requires_grad=True, name="w")
+    n = Cell().signal("n", ())
+    n[t] = w * n[t + direction] + 1
+    run = n.cell.unroll(T=20_000)
+    last = run["n"][20_000 if direction < 0 else 1]
+    last.backward()
+    assert last.item() == 20_000 and w.grad == 20_000 * 19_999 / 2
+
+
+# ---- types
+def test_states_and_gradients_take_the_type_of_the_data() -> None:
+    run = elman(np.float32).unroll(x=X.astype(np.float32))
+    loss = run["y"].stack().mean()
+    loss.backward()
+    assert {run[name][k].dtype for name in "xhy" for k in run[name].tensors} == {np.dtype(np.float32)}
+    assert {node.grad.dtype for node in ancestors(loss) if node.grad is not None} == {np.dtype(np.float32)}
+
+
+def float32_states(value: Any, by_definition: bool) -> bool:
+    U = mg.Tensor(np.eye(4), requires_grad=True, name="U", dtype=np.float32)
+    cell = Cell()
+    x, h = cell.input("x", 4), cell.signal("h", 4)
+    h[t] = U @ h[t-1] + x[t]
+    if by_definition:
+        h[0] = value
+    run = cell.unroll(x=np.ones((3, 4), np.float32), initial=None if by_definition else {"h": value})
+    return all(run["h"][k].dtype == np.float32 for k in range(4))
+
+
+def test_a_run_s_state_keeps_its_type() -> None:
+    assert float32_states(np.full(4, 0.5, np.float32), by_definition=True)
+    assert float32_states(mg.Tensor(np.full(4, 0.5, np.float32)), by_definition=False)
+
+
+@pytest.mark.xfail(strict=True, reason="initial values become float64, and so do all states after them")
+@pytest.mark.parametrize("value", [0.5, np.full(4, 0.5), [0.5] * 4])
+@pytest.mark.parametrize("by_definition", [True, False])
+def test_an_initial_value_takes_the_type_of_the_data(value: Any, by_definition: bool) -> None:
+    assert float32_states(value, by_definition)
+
+
+@pytest.mark.xfail(strict=True, reason="initial=... turns float32 arrays into float64")
+def test_an_array_given_with_the_data_keeps_its_type() -> None:
+    assert float32_states(np.full(4, 0.5, np.float32), by_definition=False)
+
+
+def test_integers_as_data_leave_the_states_in_the_parameters_type() -> None:
+    assert elman().unroll(x=np.ones((3, 3), int))["h"][0].dtype == np.float64
+
+
+# ---- data that don't fit
+def unrolling(cell: Cell, **inputs: Any) -> tuple[str, str]:
+    """The message of the error, and the line that unrolled."""
+    with pytest.raises((ValueError, TypeError)) as error:
+        cell.unroll(**inputs)
+    return str(error.value), above(1)
+
+
+def two_inputs() -> Cell:
+    cell = Cell("two")
+    x, z, y = cell.input("x", 3), cell.input("z", 3), cell.signal("y", 3)
+    y[t] = x[t] + z[t]
+    return cell
+
+
+def test_inputs_of_unequal_length_are_named_with_their_lengths() -> None:
+    message, line = unrolling(two_inputs(), x=np.ones((4, 3)), z=np.ones((5, 3)))
+    assert message == (f"inputs of unequal length (at {line}): x 4, z 5. "
+                       "The first axis is time; cut or pad them to one length")
+
+
+def test_a_length_beside_the_data_must_agree_with_them() -> None:
+    assert "T 3, x 6" in unrolling(elman(), x=X, T=3)[0]
+    assert elman().unroll(x=X, T=6).T == 6
+
+
+def test_missing_data_name_the_input_its_line_and_the_call() -> None:
+    message, line = unrolling(two_inputs(), x=np.ones((4, 3)))
+    assert message.startswith("no data for the input 'z', declared at test_unroll.py:")
+    assert message.endswith(f"call unroll(x=..., z=...) (at {line})")
+
+
+def test_unknown_data_name_what_is_near() -> None:
+    cell = Cell("net")
+    words, y = cell.input("words", 3), cell.signal("y", 3)
+    y[t] = words[t]
+    message, line = unrolling(cell, word=X)
+    assert message == f"'net' has no input 'word': did you mean 'words'? (at {line})"
+    assert "its inputs are x, z" in unrolling(two_inputs(), quite_different=X)[0]
+    assert "it has none" in unrolling(counter(), x=X)[0]
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (6,), (6, 3, 4)])
+def test_data_of_a_wrong_size_say_what_is_needed(shape: tuple[int, ...]) -> None:
+    message, line = unrolling(elman(), x=np.ones(shape))
+    assert f"the data for 'x' have shape {shape} (at {line}), but (T, 3) or (T, batch, 3) is needed" in message
+    assert "x was declared at definitions.py:" in message and message.endswith("with size 3")
+
+
+def test_batches_that_do_not_fit_are_named() -> None:
+    message, line = unrolling(two_inputs(), x=np.ones((4, 2, 3)), z=np.ones((4, 5, 3)))
+    assert message == f"the batches don't fit together (at {line}): x (2,), z (5,). Data are (T, batch, size)"
+
+
+@pytest.mark.parametrize("value, words", [
+    ([[1, 2, 3], [4, 5]], "the data for 'x' are no array"), ("abc", "the data for 'x' are <U3, not real numbers"),
+    (np.ones((2, 3)) * 1j, "complex128, not real numbers"), (3.0, "they need a first axis: time"),
+    (np.ones((0, 3)), "'x' has length 0"), (None, "object, not real numbers")])
+def test_data_that_are_no_sequence_of_numbers_are_refused_by_name(value: Any, words: str) -> None:
+    message, line = unrolling(elman(), x=value)
+    assert words in message and f"(at {line})" in message
+
+
+def test_the_number_of_steps_is_needed_where_no_input_tells_it() -> None:
+    message, line = unrolling(counter())
+    assert message == f"no input tells the number of steps: call unroll(T=...) (at {line})"
+
+
+@pytest.mark.parametrize("steps", [0, -3, 2.5, "3", True])
+def test_the_number_of_steps_is_a_whole_number_above_zero(steps: Any) -> None:
+    message, line = unrolling(counter(), T=steps)
+    assert message == f"T is a number of steps, 1 or more, not {steps!r} (at {line})"
+
+
+def test_a_read_before_the_data_names_the_line_and_the_cure() -> None:
+    cell = Cell()
+    x, y = cell.input("x", 3), cell.signal("y", 3)
+    y[t] = x[t] + x[t-2]
+    line = above()
+    assert unrolling(cell, x=X)[0] == (f"x[-1] is read at {line}, before the first value that is given. "
+                                       "Set it: x[-1] = ..., e.g. 0")
+
+
+def test_a_read_after_the_data_names_the_line_and_the_cure() -> None:
+    cell = Cell()
+    x, y = cell.input("x", 3), cell.signal("y", 3)
+    y[t] = x[t+1]
+    line = above()
+    assert unrolling(cell, x=X)[0] == (f"x[T+1] is read at {line}, after the last value that is given. "
+                                       "Set it: x[T+1] = ..., e.g. 0")
+
+
+def test_half_of_a_history_is_not_completed_in_silence() -> None:
+    a = Cell().signal("a", ())
+    a[t] = a[t-2] + 1
+    line = above()
+    a[0] = 1
+    assert unrolling(a.cell, T=3)[0].startswith(f"a[-1] is read at {line}, before the first value that is given. ")
+
+
+def test_an_initial_value_is_not_guessed_without_a_size() -> None:
+    cell = Cell()
+    x, h = cell.input("x"), cell.signal("h")
+    declared = above()
+    h[t] = x[t] + h[t-1]
+    assert unrolling(cell, x=X)[0] == ("h[0] has to be guessed, and h has no size: declare it with one, "
+                                       f".signal('h', size) at {declared}")
+
+
+def test_an_initial_value_for_nobody_names_the_signals_that_there_are() -> None:
+    message, line = unrolling(elman(), x=X, initial={"c": 0})
+    assert message == f"initial sets 'c', but 'elman' has no such signal (at {line}): it has x, h, y"
+
+
+@pytest.mark.parametrize("initial", [0.5, [1, 2], "h"])
+def test_initial_values_come_by_name(initial: Any) -> None:
+    message, line = unrolling(elman(), x=X, initial=initial)
+    assert "initial is a run's state or a dict from signal names to values" in message and f"(at {line})" in message
+
+
+def test_an_initial_value_of_another_batch_is_named() -> None:
+    message, line = unrolling(elman(), x=X, initial={"h": np.ones((5, 4))})
+    assert message == f"the batches don't fit together (at {line}): x (2,), h[0] (5,). Data are (T, batch, size)"
+
+
+@pytest.mark.xfail(strict=True, reason="the message names no signal, and speaks of broadcasting or conversion")
+@pytest.mark.parametrize("value", [np.ones(3), "zero", {"a": 1.0}])
+def test_an_initial_value_that_does_not_fit_names_its_signal_and_line(value: Any) -> None:
+    message, line = unrolling(elman(), x=X, initial={"h": value})
+    assert re.search(r"\bh\b", message) and line in message
+
+
+def test_sizes_found_only_with_the_data_name_the_equation() -> None:
+    cell, W = Cell(), parameter("W", 4, 3)
+    x, y = cell.input("x"), cell.signal("y", 4)
+    y[t] = W @ x[t]
+    line = above()
+    message, _ = unrolling(cell, x=np.ones((6, 2, 5)))
+    assert "shape (4, 3) can't multiply vectors of shape (2, 5)" in message and f"MatVec() at {line}" in message
+    assert "x[1]" in message and "(2, 5)" in message
+
+
+def test_a_failed_unroll_leaves_the_definition_as_it_was() -> None:
+    cell = elman()
+    unrolling(cell, x=np.ones((6, 4)))
+    with pytest.raises(ValueError):
+        cell.unroll(x=X, initial={"h": np.ones((7, 7, 4))})
+    tensor = mg.Tensor([1.0])
+    assert tensor.t is None and tensor.origin.line  # its line is its own, not an equation's
+    np.testing.assert_allclose(cell.unroll(x=X)["h"].stack().data, naive_elman(X, cell)[0])
+
+
+def test_nan_in_the_data_runs_and_stays_where_it_belongs() -> None:
+    x = X.copy()
+    x[3, 1, 0] = np.nan
+    h = elman().unroll(x=x)["h"].stack().data
+    assert np.isfinite(h[:3]).all() and np.isfinite(h[:, 0]).all() and np.isnan(h[3:, 1]).all()
+
+
+# ---- every definition that can be computed
+class Term(NamedTuple):
+    source: int
+    delay: int
+    weight: Any
+
+
+class Spec(NamedTuple):
+    """s_i[t + lead_i] = f_i(sum of weight * s_source[t + lead_i - delay] + x[t]), all in vectors of two."""
+
+    leads: list[int]
+    functions: list[str]
+    terms: list[list[Term]]
+    initial: list[Any]  # for each signal None, or the value of all steps outside
+    sign: int  # +1 forward in time, -1 backward
+
+
+FUNCTIONS: dict[str, tuple[Any, Any]] = {
+    "tanh": (np.tanh, np.tanh), "sigmoid": (mg.sigmoid, lambda a: 1 / (1 + np.exp(-a))),
+    "linear": (lambda a: 0.5 * a, lambda a: 0.5 * a), "product": (lambda a: a * np.tanh(a), lambda a: a * np.tanh(a))}
+STEPS = 4
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> Spec:
+    """Up to four signals that read each other; without a delay only those before them."""
+    count = draw(st.integers(1, 4))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    sign = draw(st.sampled_from([1, -1]))
+    terms = []
+    for target in range(count):
+        drawn = draw(st.lists(st.tuples(st.integers(0, count - 1), st.integers(0, 3)), max_size=3, unique=True))
+        terms.append([Term(source, delay * sign, rng.normal(size=(2, 2)) * 0.6)
+                      for source, delay in drawn if delay or source < target])
+    initial = [rng.normal(size=2) if draw(st.booleans()) else None for _ in range(count)]
+    return Spec([draw(st.integers(0, 1)) if sign > 0 else 0 for _ in range(count)],
+                [draw(st.sampled_from(sorted(FUNCTIONS))) for _ in range(count)], terms, initial, sign)
+
+
+def naive_value(spec: Spec, x: Any) -> Any:
+    """The sum of squares of all signals' values, by asking for each value and remembering it."""
+    known: dict[tuple[int, int], Any] = {}
+
+    def value(signal: int, k: int) -> Any:
+        step = k - spec.leads[signal]
+        if not 1 <= step <= STEPS:
+            outside = spec.initial[signal] if (step < 1) == (spec.sign > 0) else None
+            return np.zeros((3, 2)) if outside is None else np.broadcast_to(outside, (3, 2))
+        if (signal, k) not in known:
+            total = x[step - 1]
+            for source, delay, weight in spec.terms[signal]:
+                total = total + value(source, k - delay) @ weight.T
+            known[signal, k] = FUNCTIONS[spec.functions[signal]][1](total)
+        return known[signal, k]
+
+    return sum((value(signal, k + spec.leads[signal]) ** 2).sum()
+               for signal in range(len(spec.leads)) for k in range(1, STEPS + 1))
+
+
+def unrolled_value(spec: Spec, x: Any) -> tuple[mg.Tensor, list[list[mg.Tensor]]]:
+    """The same through a definition, and the weights of its terms."""
+    cell = Cell()
+    given = cell.input("x", 2)
+    count = len(spec.leads)
+    signals = [cell.signal(f"s{i}", 2) for i in range(count)]
+    weights = [[mg.Tensor(term.weight, requires_grad=True, name=f"w{i}_{n}") for n, term in enumerate(terms)]
+               for i, terms in enumerate(spec.terms)]
+    for i in reversed(range(count)):  # definitions before what they use
+        total = given[t]
+        for term, weight in zip(spec.terms[i], weights[i]):
+            total = total + weight @ signals[term.source][t + (spec.leads[i] - term.delay)]
+        signals[i][t + spec.leads[i]] = FUNCTIONS[spec.functions[i]][0](total)
+        for k in range(4):  # as many steps outside as anything may read
+            if spec.initial[i] is not None and spec.sign > 0:
+                signals[i][spec.leads[i] - k] = spec.initial[i]
+            elif spec.initial[i] is not None:
+                signals[i][T + 1 + k] = spec.initial[i]
+    run = cell.unroll(x=x)
+    squares = [run[signal.name][k + spec.leads[i]] ** 2 for i, signal in enumerate(signals)
+               for k in range(1, STEPS + 1)]
+    return mg.stack(squares).sum(), weights
+
+
+@given(specs())
+@settings(max_examples=150, deadline=None)
+def test_every_computable_definition_gives_the_values_of_a_plain_recursion(spec: Spec) -> None:
+    x = np.random.default_rng(0).normal(size=(STEPS, 3, 2))
+    np.testing.assert_allclose(unrolled_value(spec, x)[0].item(), naive_value(spec, x), rtol=1e-11)
+
+
+@given(specs(), st.randoms(use_true_random=False))
+@settings(max_examples=50, deadline=None)
+def test_every_computable_definition_has_the_slope_of_a_plain_recursion(spec: Spec, random: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(STEPS, 3, 2))
+    value, weights = unrolled_value(spec, x)
+    places = [(i, n) for i, terms in enumerate(spec.terms) for n in range(len(terms))]
+    if not places:
+        return
+    value.backward()
+    i, n = random.choice(places)
+    direction, eps = np.array([[1.0, -0.5], [0.25, 2.0]]), 1e-6
+    ends = []
+    for sign in (1, -1):
+        terms = [list(row) for row in spec.terms]
+        terms[i][n] = terms[i][n]._replace(weight=terms[i][n].weight + sign * eps * direction)
+        ends.append(naive_value(spec._replace(terms=terms), x))
+    grad = weights[i][n].grad
+    slope = 0.0 if grad is None else float((grad * direction).sum())
+    assert slope == pytest.approx((ends[0] - ends[1]) / (2 * eps), rel=1e-5, abs=1e-6)
