@@ -118,10 +118,10 @@ def data(cell: Cell, T: int = 4, batch: tuple[int, ...] = (5,), seed: int = 0) -
 
 
 def unrolled(make: Callable[[], Cell], T: int = 4, batch: tuple[int, ...] = (5,)) -> tuple[Run, mg.Tensor]:
-    """A definition unrolled over random data, and a loss of its last signal with its gradients."""
+    """A definition unrolled over random data, and a loss of its outputs with its gradients."""
     cell = make()
     run = cell.unroll(**data(cell, T, batch))
-    output = run["y" if "y" in run else "x"].stack()
+    output = run["y" if "y" in run else "h"].stack()
     loss = (output * output).mean()
     loss.backward()
     return run, loss

@@ -1,0 +1,429 @@
+"""Where things stand in a picture, before it is painted: nothing overlaps, time runs to the right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from definitions import (
+    DEFINITIONS,
+    bidirectional,
+    data,
+    elman,
+    feedback,
+    feedback_2,
+    lstm,
+    own_output,
+    parameter,
+    two_delays,
+    unrolled,
+)
+
+from rnn import Cell, t
+from viz import palette
+from viz.fonts import clean, text_width
+from viz.rolled import _Rolled
+from viz.scene import Arrow, Box, Scene, Text
+from viz.unrolled import _Unrolled
+
+Rectangle = tuple[float, float, float, float]
+ALL = [*DEFINITIONS, lstm]
+
+
+def rolled_scene(make: Callable[[], Cell]) -> Scene:
+    return _Rolled(make()).scene
+
+
+def unrolled_scene(make: Callable[[], Cell], T: int = 4, loss: bool = True, fold: bool = True) -> Scene:
+    run, value = unrolled(make, T)
+    return _Unrolled(run, value if loss else None, fold and T > 12).scene
+
+
+SCENES = [pytest.param(lambda make=make: rolled_scene(make), id=f"{make.__name__}-rolled") for make in ALL]
+SCENES += [pytest.param(lambda make=make, T=T: unrolled_scene(make, T), id=f"{make.__name__}-{T}")
+           for make in ALL for T in (1, 2, 4, 30)]
+FOLDED = pytest.mark.xfail(strict=True, reason="an arrow from the folded steps to themselves crosses their boxes")
+WITH_ARROWS = [pytest.param(*scene.values, id=scene.id, marks=FOLDED)
+               if scene.id in ("feedback-30", "own_output-30", "two_delays-30", "lstm-30") else scene
+               for scene in SCENES]
+
+
+def rectangle(part: Box | Text, margin: float = 0) -> Rectangle:
+    return (part.x - part.width / 2 + margin, part.y - part.height / 2 + margin,
+            part.x + part.width / 2 - margin, part.y + part.height / 2 - margin)
+
+
+def overlap(a: Rectangle, b: Rectangle) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def labels(scene: Scene) -> list[Text]:
+    return [*scene.texts, *(arrow.label for arrow in scene.arrows if arrow.label)]
+
+
+def sampled(arrow: Arrow, samples: int = 60) -> Any:
+    """Points on the arrow's Bézier curves."""
+    s = np.linspace(0, 1, samples)[:, None]
+    points = np.array(arrow.points)
+    assert len(points) % 3 == 1
+    return np.concatenate([(1 - s)**3 * p0 + 3 * (1 - s)**2 * s * p1 + 3 * (1 - s) * s**2 * p2 + s**3 * p3
+                           for p0, p1, p2, p3 in (points[i:i + 4] for i in range(0, len(points) - 1, 3))])
+
+
+def inside(points: Any, box: Rectangle) -> bool:
+    x, y = points.T
+    return bool(((box[0] < x) & (x < box[2]) & (box[1] < y) & (y < box[3])).any())
+
+
+def named(scene: Scene) -> dict[str, Box]:
+    """The boxes by label, but for the parameters' and the squares."""
+    return {box.label: box for box in scene.boxes if box.label and not box.key.startswith("p")}
+
+
+# ---- what holds for every picture
+@pytest.mark.parametrize("scene_of", SCENES)
+def test_boxes_stand_apart(scene_of: Callable[[], Scene]) -> None:
+    for a, b in combinations(scene_of().boxes, 2):
+        assert not overlap(rectangle(a), rectangle(b)), f"{a.label!r} and {b.label!r}"
+
+
+@pytest.mark.parametrize("scene_of", SCENES)
+def test_labels_cover_no_box_and_no_other_label(scene_of: Callable[[], Scene]) -> None:
+    scene = scene_of()
+    for text in labels(scene):
+        for box in scene.boxes:
+            assert not overlap(rectangle(text, 1), rectangle(box)), f"{text.text!r} on {box.label!r}"
+    for a, b in combinations(labels(scene), 2):
+        assert not overlap(rectangle(a, 1), rectangle(b, 1)), f"{a.text!r} on {b.text!r}"
+
+
+@pytest.mark.parametrize("scene_of", WITH_ARROWS)
+def test_no_arrow_passes_through_a_box(scene_of: Callable[[], Scene]) -> None:
+    scene = scene_of()
+    for arrow in scene.arrows:
+        points = sampled(arrow)
+        for box in scene.boxes:
+            assert not inside(points, rectangle(box, 1)), f"{arrow.tooltip!r} through {box.label!r}"
+
+
+@pytest.mark.parametrize("scene_of", SCENES)
+def test_arrows_begin_and_end_on_the_edge_of_their_boxes(scene_of: Callable[[], Scene]) -> None:
+    scene = scene_of()
+    boxes = {box.key: box for box in scene.boxes}
+    assert len(boxes) == len(scene.boxes)
+    for arrow in scene.arrows:
+        for key, (x, y) in ((arrow.source, arrow.points[0]), (arrow.target, arrow.points[-1])):
+            left, bottom, right, top = rectangle(boxes[key])
+            out = max(left - x, x - right, bottom - y, y - top)
+            assert abs(out) < 0.6, f"{arrow.tooltip!r} is {out} away from {boxes[key].label!r}"
+
+
+@pytest.mark.parametrize("scene_of", SCENES)
+def test_every_label_fits_into_its_box(scene_of: Callable[[], Scene]) -> None:
+    for box in scene_of().boxes:
+        assert text_width(box.label, box.size) <= box.width - 4 or not box.label
+
+
+@pytest.mark.parametrize("scene_of", SCENES)
+def test_a_step_s_frame_holds_its_boxes_and_frames_stand_apart(scene_of: Callable[[], Scene]) -> None:
+    scene = scene_of()
+    frames = [(frame.left, frame.bottom, frame.right, frame.top) for frame in scene.frames]
+    assert not any(overlap(a, b) for a, b in combinations(frames, 2))
+    for box in scene.boxes:
+        for frame in frames:
+            left, bottom, right, top = rectangle(box)
+            contained = frame[0] <= left and right <= frame[2] and frame[1] <= bottom and top <= frame[3]
+            assert contained or not overlap(rectangle(box), frame), box.label
+
+
+@pytest.mark.parametrize("scene_of", SCENES)
+def test_everything_is_within_the_bounds(scene_of: Callable[[], Scene]) -> None:
+    scene = scene_of()
+    left, bottom, right, top = scene.bounds(0)
+    for part in [*scene.boxes, *labels(scene)]:
+        a = rectangle(part)
+        assert left <= a[0] + 1e-9 and bottom <= a[1] + 1e-9 and a[2] <= right + 1e-9 and a[3] <= top + 1e-9
+
+
+# ---- time and layers
+@pytest.mark.parametrize("make", ALL)
+def test_time_runs_to_the_right(make: Callable[[], Cell]) -> None:
+    run, loss = unrolled(make, T=5)
+    drawing = _Unrolled(run, loss, False)
+    for signal, copies in drawing.copies.items():
+        xs = [drawing.boxes[signal, k].x for k in sorted(copies)]
+        assert xs == sorted(set(xs)) and len(xs) >= 5
+        assert len({drawing.boxes[signal, k].y for k in copies}) == 1
+    assert [frame.caption for frame in sorted(drawing.scene.frames, key=lambda f: f.left)] == [
+        f"t = {k}" for k in range(1, 6)]
+
+
+@pytest.mark.parametrize("T", [4, pytest.param(30, marks=FOLDED)])
+@pytest.mark.parametrize("make", [feedback, feedback_2, own_output, two_delays, lstm])
+def test_an_arrow_through_time_leaves_on_the_right_and_arrives_on_the_left(make: Callable[[], Cell], T: int) -> None:
+    scene = unrolled_scene(make, T, loss=False)
+    boxes = {box.key: box for box in scene.boxes}
+    through_time = [arrow for arrow in scene.arrows if arrow.color != palette.ARROW]
+    assert len(through_time) >= 8
+    for arrow in through_time:
+        assert arrow.points[0][0] == pytest.approx(boxes[arrow.source].right)
+        assert arrow.points[-1][0] == pytest.approx(boxes[arrow.target].left)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_what_is_computed_from_another_signal_of_its_step_stands_higher(make: Callable[[], Cell]) -> None:
+    cell = make()
+    boxes = {signal.name: box for signal, box in _Rolled(cell).boxes.items()}
+    undelayed = [edge for edge in cell.edges() if edge.delay == 0]
+    assert undelayed and all(boxes[edge.source].top < boxes[edge.target].bottom for edge in undelayed)
+
+
+def test_the_three_layers_stand_in_their_order() -> None:
+    boxes = named(rolled_scene(feedback))
+    order = sorted(boxes, key=lambda label: boxes[label].y)
+    assert order == ["x(t)", "h1(t)", "h2(t)", "h3(t)", "y(t)"]
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_rolled_and_unrolled_have_the_same_order_and_colours(make: Callable[[], Cell]) -> None:
+    run, loss = unrolled(make)
+    rolled = {signal.name: box for signal, box in _Rolled(make()).boxes.items()}
+    drawing = _Unrolled(run, loss, False)
+    step = {signal.name: box for (signal, k), box in drawing.boxes.items() if k == 2}
+    assert set(step) == set(rolled)
+    assert {name: box.paint for name, box in step.items()} == {name: box.paint for name, box in rolled.items()}
+    for a, b in combinations(rolled, 2):
+        assert np.sign(rolled[a].y - rolled[b].y) == np.sign(step[a].y - step[b].y)
+        if rolled[a].y == rolled[b].y:
+            assert np.sign(rolled[a].x - rolled[b].x) == np.sign(step[a].x - step[b].x)
+
+
+def test_inputs_states_outputs_and_reversed_states_differ_in_colour() -> None:
+    paints = {label: box.paint for label, box in named(rolled_scene(bidirectional)).items()}
+    assert paints == {"x(t)": palette.INPUT, "hf(t)": palette.STATE, "hb(t)": palette.REVERSED, "y(t)": palette.OUTPUT}
+
+
+# ---- delays
+def squares(scene: Scene) -> list[Box]:
+    return [box for box in scene.boxes if box.paint.fill == "#000000"]
+
+
+@pytest.mark.parametrize("make, powers", [
+    (elman, ["z⁻¹"]), (feedback, ["z⁻¹"] * 4), (feedback_2, ["z⁻¹"] * 3 + ["z⁻²"]), (bidirectional, ["z⁺¹", "z⁻¹"]),
+    (own_output, ["z⁻¹"] * 2), (two_delays, ["z⁻¹", "z⁻¹", "z⁻²"]), (lstm, ["z⁻¹"] * 5)])
+def test_every_delay_is_a_black_square_with_its_power_beside_it(make: Callable[[], Cell], powers: list[str]) -> None:
+    if make is lstm:  # h is read by four gates in two equations: c reads h and c, h reads h
+        powers = ["z⁻¹"] * len([edge for edge in make().edges() if edge.delay])
+    scene = rolled_scene(make)
+    written = [text for text in scene.texts if text.text in set(powers)]
+    assert sorted(text.text for text in written) == sorted(powers)
+    delays = [edge.delay for edge in make().edges() if edge.delay]
+    assert len(squares(scene)) == len(delays) == len(powers)
+    for box in squares(scene):
+        near = [text for text in written if abs(text.y - box.y) < 2 and abs(text.x - box.x) < 30]
+        assert len(near) == 1
+        assert [arrow.head for arrow in scene.arrows if box.key in (arrow.source, arrow.target)] == [False, True]
+
+
+def test_a_delay_says_how_long_it_is() -> None:
+    assert sorted(box.tooltip for box in squares(rolled_scene(feedback_2)))[-1] == "delay of 2 time steps"
+    assert "1 time step ahead" in [box.tooltip for box in squares(rolled_scene(bidirectional))]
+
+
+def test_a_layer_s_own_loop_is_on_the_right_and_feedback_from_above_on_the_left() -> None:
+    scene = rolled_scene(feedback)
+    boxes = {box.key: box for box in scene.boxes}
+    sides = {}
+    for arrow in scene.arrows:
+        if boxes[arrow.target].paint.fill == "#000000":
+            source, = (boxes[arrow.source].label,)
+            target = next(boxes[other.target].label for other in scene.arrows if other.source == arrow.target)
+            sides[source, target] = ("right" if boxes[arrow.target].x > 0 else "left", arrow.color)
+    own = {(f"{name}(t)", f"{name}(t)"): ("right", palette.STATE.line) for name in ("h1", "h2", "h3")}
+    assert sides == {**own, ("h3(t)", "h2(t)"): ("left", palette.FEEDBACK)}
+
+
+@pytest.mark.parametrize("delay", [1, 2])
+def test_feedback_becomes_a_diagonal_that_comes_down_in_its_own_colour(delay: int) -> None:
+    run, _ = unrolled(lambda: feedback(delay), T=5)
+    scene = _Unrolled(run, None, False).scene
+    boxes = {box.key: box for box in scene.boxes}
+    ends = {(boxes[a.source].label.split(" ")[0], boxes[a.target].label) for a in scene.arrows
+            if a.color == palette.FEEDBACK}
+    assert ends == {(f"h3({k - delay})".replace("-", "−"), f"h2({k})") for k in range(1, 6)}
+    for arrow in scene.arrows:
+        if arrow.color == palette.FEEDBACK:
+            assert boxes[arrow.source].y > boxes[arrow.target].y and boxes[arrow.source].x < boxes[arrow.target].x
+
+
+# ---- steps, folding, initial states
+@pytest.mark.parametrize("make", ALL)
+@pytest.mark.parametrize("T", [1, 2, 12])
+def test_every_copy_and_every_edge_is_drawn_once(make: Callable[[], Cell], T: int) -> None:
+    run, _ = unrolled(make, T)
+    drawing = _Unrolled(run, None, False)
+    keys = {(signal.name, k): box.key for (signal, k), box in drawing.boxes.items()}
+    assert set(keys) == {(name, k) for name in run.cell.signals for k in run[name].tensors}
+    arrows = sorted((arrow.source, arrow.target) for arrow in drawing.scene.arrows)
+    assert arrows == sorted((keys[source], keys[target]) for source, target in run.edges())
+
+
+@pytest.mark.parametrize("T, drawn", [
+    (12, list(range(1, 13))), (13, [1, 2, 3, 11, 12, 13]), (100, [1, 2, 3, 98, 99, 100])])
+def test_long_runs_keep_three_steps_at_each_end(T: int, drawn: list[int]) -> None:
+    scene = unrolled_scene(elman, T)
+    captions = [frame.caption for frame in sorted(scene.frames, key=lambda frame: frame.left)]
+    expected = [f"t = {k}" for k in drawn]
+    if T > 12:
+        expected.insert(3, f"t = 4 … {T - 3}")
+        assert f"⋯\n× {T - 6} steps" in named(scene)
+        assert any(text.text == f"elman, unrolled, T = {T}: {T - 6} steps folded" for text in scene.texts)
+    assert captions == expected
+    assert {f"{s}({k})" for s in "xhy" for k in drawn} <= set(named(scene))
+    assert not {f"{s}({k})" for s in "xhy" for k in range(1, T + 1) if k not in drawn} & set(named(scene))
+
+
+def test_a_long_run_can_be_drawn_whole() -> None:
+    scene = unrolled_scene(elman, 30, fold=False)
+    assert [frame.caption for frame in scene.frames] == [f"t = {k}" for k in range(1, 31)]
+
+
+def test_the_folded_part_is_entered_and_left() -> None:
+    scene = unrolled_scene(elman, 30, loss=False)
+    boxes = {box.key: box.label for box in scene.boxes}
+    around = [(boxes[a.source], boxes[a.target]) for a in scene.arrows if "steps" in boxes[a.source] + boxes[a.target]]
+    assert around == [("h(3)", "⋯\n× 24 steps"), ("⋯\n× 24 steps", "h(28)")]
+
+
+def test_a_signal_named_like_a_step_number_does_not_disturb_folding() -> None:
+    cell = Cell("s1_4")
+    one, two = cell.signal("s1_4", ()), cell.signal("t = 1", ())
+    one[t] = one[t-1] + 1
+    two[t] = one[t]
+    scene = _Unrolled(cell.unroll(T=20), None, True).scene
+    assert len({box.key for box in scene.boxes}) == len(scene.boxes) == 1 + 2 * 6 + 1
+    assert {"s1_4(3)", "s1_4(18)", "t = 1(1)"} <= set(named(scene))
+
+
+def test_initial_states_are_dashed_and_say_their_value() -> None:
+    cell = feedback_2()
+    cell.signals["h1"][0] = parameter("start", 4)
+    cell.signals["h2"][0] = np.ones(5)
+    boxes = named(_Unrolled(cell.unroll(**data(cell)), None, False).scene)
+    dashed = {label for label, box in boxes.items() if box.dashed}
+    assert dashed == {"h1(0) = start", "h2(0)", "h3(0) = 0", "h3(−1) = 0"}
+
+
+def test_the_end_of_a_reversed_state_is_dashed_on_the_right() -> None:
+    boxes = named(unrolled_scene(bidirectional))
+    assert boxes["hb(5) = 0"].dashed and boxes["hb(5) = 0"].x > boxes["hb(4)"].x
+    assert boxes["hf(0) = 0"].dashed and boxes["hf(0) = 0"].x < boxes["hf(1)"].x
+
+
+# ---- parameters, loss, NaN
+def shelf(scene: Scene) -> list[Box]:
+    return [box for box in scene.boxes if box.key.startswith("p")]
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_parameter_stands_once_on_the_shelf(make: Callable[[], Cell]) -> None:
+    run, loss = unrolled(make, T=8)
+    scene = _Unrolled(run, loss, False).scene
+    boxes = shelf(scene)
+    expected = [f"{name}  {p.shape}   |g| {np.linalg.norm(p.grad):.1e}" for name, p in run.parameters.items()]
+    assert [box.label for box in boxes] == expected
+    assert all(box.left > frame.right for box in boxes for frame in scene.frames)
+    assert len({box.paint.line for box in boxes}) == min(len(boxes), 10)
+
+
+def test_a_parameter_s_name_at_its_use_has_its_colour() -> None:
+    for make in (elman, feedback):
+        scene = unrolled_scene(make)
+        colours = {box.label.split(" ")[0]: box.paint.line for box in shelf(scene)}
+        uses = {arrow.label.text: arrow.label.color for arrow in scene.arrows if arrow.label}
+        assert uses == {name: color for name, color in colours.items() if name != "b"}
+
+
+def test_a_gradient_that_was_not_computed_is_not_a_zero() -> None:
+    cell = elman()
+    run = cell.unroll(**data(cell))
+    assert all(box.label.endswith("|g| not computed") for box in shelf(_Unrolled(run, None, False).scene))
+
+
+def test_the_loss_stands_above_with_an_arrow_from_every_copy_it_sees() -> None:
+    scene = unrolled_scene(elman, 4)
+    boxes = {box.key: box for box in scene.boxes}
+    users = [boxes[arrow.source].label for arrow in scene.arrows if arrow.target == "loss"]
+    assert users == ["y(1)", "y(2)", "y(3)", "y(4)"]
+    assert boxes["loss"].bottom > max(frame.top for frame in scene.frames)
+
+
+def test_a_loss_of_one_step_has_one_arrow() -> None:
+    run, _ = unrolled(elman)
+    scene = _Unrolled(run, (run["h"][2] ** 2).sum(), False).scene
+    assert [arrow.source for arrow in scene.arrows if arrow.target == "loss"] == [named(scene)["h(2)"].key]
+
+
+def test_a_loss_that_was_not_computed_from_the_run_is_refused() -> None:
+    (run, _), (_, other) = unrolled(elman), unrolled(elman)
+    with pytest.raises(ValueError, match=r"wasn't computed from this run, .*e\.g\. run\['y'\]\.stack"):
+        _Unrolled(run, other, False)
+
+
+@pytest.mark.parametrize("value, word", [(np.nan, "NaN"), (np.inf, "Inf")])
+def test_nan_is_marked_in_its_boxes_and_the_first_one_is_named(value: float, word: str) -> None:
+    cell = elman()
+    inputs = data(cell, T=5)
+    inputs["x"][2, 0, 1] = value
+    with np.errstate(all="ignore"):
+        run = cell.unroll(**inputs)
+    scene = _Unrolled(run, run["y"].stack().sum(), False).scene
+    marked = {label for label, box in named(scene).items() if box.paint == palette.BAD}
+    # tanh(±Inf) is 1: an infinite input goes no further
+    expected = {"x(3)", *(f"{s}({k})" for s in "hy" for k in (3, 4, 5)), "loss"} if word == "NaN" else {"x(3)"}
+    assert marked == expected
+    note = next(text for text in scene.texts if text.color == palette.ALARM)
+    assert note.text == f"{word} in {len(expected - {'loss'})} boxes; the first is x(3)"
+
+
+def test_nan_in_the_folded_steps_is_named_too() -> None:
+    cell = elman()
+    inputs = data(cell, T=40)
+    inputs["x"][19, 0, 1] = np.nan
+    scene = _Unrolled(cell.unroll(**inputs), None, True).scene
+    assert any("the first is x(20)" in text.text for text in scene.texts)
+
+
+# ---- names
+@pytest.mark.parametrize("name, shown", [
+    ("a\nb", "a⏎b"), ("tab\there", "tab here"), ("h" * 40, "h" * 19 + "…" + "h" * 8), ("ひ\u200bこ", "ひ こ")])
+def test_a_name_becomes_one_short_line(name: str, shown: str) -> None:
+    assert clean(name) == shown
+
+
+def test_long_and_wide_names_get_wide_boxes() -> None:
+    cell = Cell()
+    signals = [cell.signal(name, 2) for name in ("W" * 20, "隐藏状态向量", "i")]
+    for before, signal in zip([signals[-1], *signals], signals):
+        signal[t] = np.tanh(before[t-1])
+    widths = [box.width for box in _Rolled(cell).scene.boxes if box.label]
+    assert widths[0] > 12 * 20 * 0.9 and widths[1] > 12 * 6 and widths[2] < 60
+
+
+def everything(scene: Scene) -> Iterator[Any]:
+    yield from (scene.boxes, scene.arrows, scene.frames, scene.texts)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_scene_is_the_same_every_time(make: Callable[[], Cell]) -> None:
+    assert list(everything(rolled_scene(make))) == list(everything(rolled_scene(make)))
+    assert list(everything(unrolled_scene(make))) == list(everything(unrolled_scene(make)))
+
+
+def test_steps_have_one_width_and_one_distance() -> None:
+    frames = sorted(unrolled_scene(feedback_2, 6).frames, key=lambda frame: frame.left)
+    assert len({round(frame.right - frame.left, 6) for frame in frames}) == 1
+    assert len({round(b.left - a.right, 6) for a, b in pairwise(frames)}) == 1
