@@ -7,18 +7,22 @@ oldest meets every node after all its users: no search, no recursion.
 
 from __future__ import annotations
 
-import heapq
 import operator
-from typing import Any
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import Any, overload
 
 import numpy as np
+from numpy import add, ndarray
 from numpy.typing import ArrayLike, NDArray
 
+from .changes import look
+from .errors import born_nan_backward
+from .origin import current, here
 from .tensor import Tensor
 
 _data_of = operator.attrgetter("_data")
-_needs_grad = operator.attrgetter("requires_grad")
-_changed = operator.attrgetter("changed")
+Gradient = Any  # an array, or a Tensor where derivatives are recorded
 
 
 def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
@@ -29,45 +33,102 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
         grad: the derivative of what you are interested in with respect to `out`, of out's shape.
 
     Leaves (tensors that no operation made) add it to what they hold; all others are overwritten,
-    so that calling twice gives exactly twice the gradient at the leaves.
+    so that calling twice gives exactly twice the gradient at the leaves. An error on the way
+    leaves every `.grad` as it was.
 
     Raises:
         ValueError: where out isn't a single number and no gradient is given, or it has another
             shape; where out needs no gradient; where data has changed since it was used.
+        FloatingPointError: under detect_anomaly(), where the first NaN is born.
     """
-    totals = {out: seed(out, grad)}
+    gradients = flow(out, start(out, grad))
+    for tensor, total in gradients.items():
+        tensor.grad = total if tensor.op is not None or tensor.grad is None else tensor.grad + total
+
+
+@overload
+def grad(out: Tensor, inputs: Tensor, grad_output: ArrayLike | Tensor | None = None,
+         create_graph: bool = False) -> Any: ...
+
+
+@overload
+def grad(out: Tensor, inputs: Sequence[Tensor], grad_output: ArrayLike | Tensor | None = None,
+         create_graph: bool = False) -> list[Any]: ...
+
+
+def grad(out: Tensor, inputs: Tensor | Sequence[Tensor], grad_output: ArrayLike | Tensor | None = None,
+         create_graph: bool = False) -> Any:
+    """The derivative of `out` with respect to `inputs`; every `.grad` stays as it is.
+
+    Args:
+        out: a single number, unless `grad_output` is given.
+        inputs: a tensor, or several.
+        grad_output: the derivative of what you are interested in with respect to `out`.
+        create_graph: record the derivatives, so that they can be differentiated again.
+
+    Returns:
+        An array, or under create_graph a Tensor, of the shape of its input; a list for several.
+
+    Raises:
+        ValueError: as backward(); and for an input that `out` wasn't computed from.
+    """
+    wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    found = flow(out, start(out, grad_output, create_graph), create_graph, set(wanted))
+    for tensor in wanted:
+        if tensor not in found:
+            raise ValueError(f"{out!r} was not computed from {tensor!r} by recorded operations, so it has no "
+                             f"derivative with respect to it (at {here()}). Was it detached, or taken by .data?")
+    result = [found[tensor] for tensor in wanted]
+    return result[0] if isinstance(inputs, Tensor) else result
+
+
+def flow(out: Tensor, grad: Gradient, create_graph: bool = False,
+         wanted: set[Tensor] | None = None) -> dict[Tensor, Gradient]:
+    """The gradient of every tensor that `out` was computed from, or of the wanted ones only."""
+    useful = None if wanted is None else on_the_way(out, wanted)
+    kept: dict[Tensor, Gradient] = {}
+    totals = {out: grad}
     newest = [(-out.order, out)]
-    leaves = []
     while newest:
-        node = heapq.heappop(newest)[1]
-        node_grad = totals.pop(node)
+        node = heappop(newest)[1]
+        total = totals.pop(node)
+        if node.hooks is not None:
+            total = hooked(node, total)
+        if wanted is None or node in wanted:
+            kept[node] = total
         if node.op is None:
-            leaves.append((node, node_grad))
             continue
-        node.grad = node_grad
-        shares = contributions(node, node_grad)
+        shares = contributions(node, total, useful, create_graph)
         for tensor, share in zip(node.inputs, shares):
             if share is None:
                 continue
-            total = totals.get(tensor)
-            if total is None:
-                totals[tensor] = owned(share, (node_grad, node._data, *map(_data_of, node.inputs)), shares)
-                heapq.heappush(newest, (-tensor.order, tensor))
+            before = totals.get(tensor)
+            if before is None:
+                totals[tensor] = share if create_graph else owned(share, node, total, shares)
+                heappush(newest, (-tensor.order, tensor))
+            elif create_graph:
+                totals[tensor] = before + share
             else:
-                np.add(total, share, out=total)
-    for leaf, total in leaves:  # at the end: an error on the way leaves them as they were
-        leaf.grad = total if leaf.grad is None else leaf.grad + total
+                add(before, share, before)
+    return kept
 
 
-def contributions(node: Tensor, grad: NDArray[Any]) -> list[NDArray[Any] | None]:
+def contributions(node: Tensor, grad: Gradient, useful: set[Tensor] | None = None,
+                  create_graph: bool = False) -> list[Gradient | None]:
     """What `node` adds to the gradient of each of its inputs, given the node's own gradient."""
+    op: Any = node.op
     inputs = node.inputs
-    op = node.op
-    assert op is not None
-    if node.changed > node.order or max(map(_changed, inputs)) > node.order:
-        raise _changed_since(node)
-    needs = tuple(map(_needs_grad, inputs))
-    if op.selective:
+    needs = []
+    changed = node.changes is not None
+    for x in inputs:
+        needs.append(x.requires_grad if useful is None else x in useful)
+        if x.changes is not None:
+            changed = True
+    if changed:
+        check_unchanged(node)
+    if create_graph:
+        shares = recorded(node, grad, needs)
+    elif op.selective:
         shares = op.backward(grad, node._data, *map(_data_of, inputs), needs)
     else:
         shares = op.backward(grad, node._data, *map(_data_of, inputs))
@@ -76,56 +137,130 @@ def contributions(node: Tensor, grad: NDArray[Any]) -> list[NDArray[Any] | None]
     if len(shares) != len(inputs):
         raise ValueError(f"{op!r}.backward returned {len(shares)} gradients for {len(inputs)} inputs "
                          f"(node {node!r})")
-    return [fitted(share, tensor, node) if tensor.requires_grad and share is not None else None
-            for share, tensor in zip(shares, inputs)]
+    result = []
+    for tensor, share, needed in zip(inputs, shares, needs):
+        if share is None or not needed:
+            share = None
+        elif type(share) is not ndarray or share.shape != tensor._data.shape or share.dtype != tensor._data.dtype:
+            share = fitted(share, tensor, node)
+        result.append(share)
+    if current.anomaly:
+        check_numbers(node, grad, result)
+    return result
 
 
-def fitted(share: Any, tensor: Tensor, node: Tensor) -> NDArray[Any]:
+def recorded(node: Tensor, grad: Tensor, needs: list[bool]) -> Any:
+    """The operation's derivative computed on Tensors, which remember the line of the node."""
+    before, current.origin = current.origin, node.origin
+    try:
+        assert node.op is not None
+        return node.op.backward(grad, node, *node.inputs, *([needs] if node.op.selective else []))
+    finally:
+        current.origin = before
+
+
+def fitted(share: Any, tensor: Tensor, node: Tensor) -> Gradient:
     """A contribution in the shape and dtype of its tensor: broadcasting is undone by summing."""
     data = tensor._data
-    if type(share) is not np.ndarray:
+    if type(share) is not np.ndarray and not isinstance(share, Tensor):
         share = np.asarray(share)
     if share.shape != data.shape:
-        extra = share.ndim - data.ndim
-        axes = tuple(range(extra)) + tuple(
-            extra + axis for axis, length in enumerate(data.shape)
-            if length == 1 and extra >= 0 and share.shape[extra + axis] != 1)
-        reduced = share.sum(axis=axes, keepdims=True)
-        if extra < 0 or reduced.shape[extra:] != data.shape:
-            raise ValueError(f"{node.op!r}.backward gave {tensor!r} a gradient of shape {share.shape}; "
-                             f"it must have the tensor's shape {data.shape} (node {node!r})")
-        share = reduced.reshape(data.shape)
+        share = summed_down(share, tensor, node)
     if share.dtype != data.dtype:
         share = share.astype(data.dtype)
-    return share  # type: ignore[no-any-return]
+    return share
 
 
-def owned(share: NDArray[Any], operands: tuple[Any, ...], shares: list[Any]) -> NDArray[Any]:
+def summed_down(share: Gradient, tensor: Tensor, node: Tensor) -> Gradient:
+    """The sum over the axes along which a tensor was broadcast."""
+    shape = tensor.shape
+    extra = share.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(extra + axis for axis, length in enumerate(shape)
+                                       if length == 1 and extra >= 0 and share.shape[extra + axis] != 1)
+    reduced = share.sum(axis=axes, keepdims=True) if axes else share
+    if extra < 0 or reduced.shape[extra:] != shape:
+        raise ValueError(f"{node.op!r}.backward gave {tensor!r} a gradient of shape {share.shape}; "
+                         f"it must have the tensor's shape {shape} (node {node!r})")
+    return reduced.reshape(shape)
+
+
+def owned(share: NDArray[Any], node: Tensor, grad: NDArray[Any], shares: list[Any]) -> NDArray[Any]:
     """`share`, or a copy where somebody else holds it: later contributions are added in place."""
-    held = (share.base is not None or any(share is operand for operand in operands)
-            or sum(share is other for other in shares) > 1)
-    return share.copy() if held else share
+    held = share.base is not None or share is grad or share is node._data
+    if held or any(share is x._data for x in node.inputs) or sum(share is other for other in shares) > 1:
+        return np.array(share)
+    return share
 
 
-def seed(out: Tensor, grad: ArrayLike | None) -> NDArray[Any]:
+def on_the_way(out: Tensor, wanted: set[Tensor]) -> set[Tensor]:
+    """The tensors between `out` and the wanted ones: those that need a gradient."""
+    ancestors = {out}
+    stack = [out]
+    while stack:
+        for x in stack.pop().inputs:
+            if x not in ancestors:
+                ancestors.add(x)
+                stack.append(x)
+    useful: set[Tensor] = set()
+    for tensor in sorted(ancestors, key=operator.attrgetter("order")):
+        if tensor in wanted or not useful.isdisjoint(tensor.inputs):
+            useful.add(tensor)
+    return useful
+
+
+def start(out: Tensor, grad: Any, create_graph: bool = False) -> Gradient:
     """The gradient that the backward pass starts from."""
     if not out.requires_grad:
         raise ValueError(f"{out!r} was computed from no tensor that requires a gradient: make one with "
                          "requires_grad=True, and use it itself, not its .data or .detach()")
-    if grad is None:
-        if out.size != 1:
-            raise ValueError(f"backward() starts from a single number, and {out!r} has shape {out.shape}: "
-                             "call it on a sum or a mean, or give the gradient: y.backward(grad)")
-        return np.ones_like(out._data)
-    start = np.array(grad, dtype=out.dtype)
-    if start.shape != out.shape:
-        raise ValueError(f"the gradient for {out!r} has shape {start.shape}, but {out.shape} is needed")
-    return start
+    if create_graph and isinstance(grad, Tensor):
+        first: Gradient = grad
+    elif grad is not None:
+        first = np.array(grad._data if isinstance(grad, Tensor) else grad, dtype=out.dtype)
+    elif out.size == 1:
+        first = np.ones_like(out._data)
+    else:
+        raise ValueError(f"backward() starts from a single number, and {out!r} has shape {out.shape}: "
+                         "call it on a sum or a mean, or give the gradient: y.backward(grad)")
+    if first.shape != out.shape:
+        raise ValueError(f"the gradient for {out!r} has shape {first.shape}, but {out.shape} is needed")
+    return Tensor(first) if create_graph and not isinstance(first, Tensor) else first
 
 
-def _changed_since(node: Tensor) -> ValueError:
-    """The error for data that was assigned after an operation had used it."""
-    tensor = max((node, *node.inputs), key=_changed)
-    return ValueError(f"{tensor!r}: its data was changed at {tensor.changed_at}, after {node.op!r} "
-                      f"at {node.origin} had used it, so the derivative can't be computed any more. "
-                      "Call backward() before changing it, or change a copy")
+def hooked(tensor: Tensor, grad: Gradient) -> Gradient:
+    """The gradient after the tensor's hooks have seen it, and perhaps replaced it."""
+    for hook in tensor.hooks or []:
+        answer = hook.look_at(grad)
+        if answer is None:
+            continue
+        if isinstance(grad, Tensor):
+            answer = answer if isinstance(answer, Tensor) else Tensor(answer, dtype=tensor.dtype)
+        else:
+            answer = np.array(answer, dtype=tensor.dtype)
+        if answer.shape != tensor.shape:
+            raise ValueError(f"the hook registered at {hook.origin} returned a gradient of shape {answer.shape} "
+                             f"for {tensor!r}; {tensor.shape} is needed")
+        grad = answer
+    return grad
+
+
+def check_numbers(node: Tensor, grad: Gradient, shares: list[Gradient | None]) -> None:
+    """Raise where a contribution holds a NaN: it is the first, as the ones before were checked."""
+    for position, share in enumerate(shares):
+        if share is not None and np.isnan(share._data if isinstance(share, Tensor) else share).any():
+            raise born_nan_backward(node, position, grad._data if isinstance(grad, Tensor) else grad)
+
+
+def check_unchanged(node: Tensor) -> None:
+    """Raise where the data that a node needs for its derivative have changed since it was computed."""
+    for tensor in (*node.inputs, node):
+        if tensor.changes is None:
+            continue
+        look(tensor)
+        if tensor.changes.last > node.order:
+            raise ValueError(
+                f"{tensor!r}: its data was changed (at {tensor.changes.where}) after {node.op!r} at {node.origin} "
+                "had used it, so the derivative can't be computed any more. Call backward() before changing it, "
+                "or change a copy")
+
+

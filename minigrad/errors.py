@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from . import origin as origins
+import numpy as np
+
 from .ops import Op
-from .origin import here
+from .origin import current, here
 
 
 def explained(error: Exception, op: Op, operands: Iterable[Any]) -> Exception:
@@ -16,9 +17,41 @@ def explained(error: Exception, op: Op, operands: Iterable[Any]) -> Exception:
     `operands` have `shape`, `label` and `origin`, as Tensors have.
     """
     kind = next(kind for kind in (IndexError, TypeError, ValueError) if isinstance(error, kind))
-    rows = [(operand.label or "(unnamed)", str(operand.shape), f"made at {operand.origin}")
-            for operand in operands]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
-    lines = [f"{error}", f"  in {op!r} at {origins.current.origin or here()}, of"]
-    lines += [f"    {name:<{widths[0]}}  {shape:<{widths[1]}}  {where}" for name, shape, where in rows]
-    return kind("\n".join(lines))
+    return kind("\n".join([f"{error}", f"  in {op!r} at {current.origin or here()}, of", *_rows(operands)]))
+
+
+def born_nan(op: Op, operands: Iterable[Any]) -> FloatingPointError:
+    """The error for the first NaN of a forward pass."""
+    operands = list(operands)
+    holders = [operand for operand in operands if np.isnan(operand._data).any()]
+    where = current.origin or here()
+    if holders:
+        head = f"NaN reaches {op!r} at {where} in {holders[0]!r}; it stood there from the beginning"
+    else:
+        head = f"the first NaN of the forward pass is born in {op!r} at {where}"
+    return FloatingPointError("\n".join([f"{head}; operands:", *_rows(operands, values=True)]))
+
+
+def born_nan_backward(node: Any, position: int, grad: Any) -> FloatingPointError:
+    """The error for the first NaN of a backward pass, in the contribution of a node to one input."""
+    tensor = node.inputs[position]
+    finite = "finite" if np.isfinite(grad).all() else "not finite itself"
+    return FloatingPointError("\n".join([
+        f"the first NaN of the backward pass is born in {type(node.op).__name__}.backward of {node!r}, in the "
+        f"gradient for {tensor!r}; the incoming gradient is {finite}; operands:", *_rows(node.inputs, values=True)]))
+
+
+def _rows(operands: Iterable[Any], values: bool = False) -> list[str]:
+    """One line an operand: name, shape, the line that made it, and the range of its values if asked for."""
+    rows = [[operand.label or "(unnamed)", str(operand.shape), *([_range(operand._data)] if values else []),
+             f"made at {operand.origin}"] for operand in operands]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["    " + "  ".join(f"{word:<{width}}" for word, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def _range(data: Any) -> str:
+    if data.size == 0:
+        return "empty"
+    if np.isnan(data).any():
+        return f"{int(np.isnan(data).sum())} NaN of {data.size}"
+    return f"from {data.min():.4g} to {data.max():.4g}"

@@ -40,16 +40,26 @@ class Origin:
 
 
 class _Current(threading.local):
-    """The origin that tensors made now get, where somebody (an unroller) says it; per thread."""
+    """What holds for tensors made now, in this thread.
+
+    Attributes:
+        origin: where they come from, if somebody (an unroller) says it; else the line that makes them.
+        recording: whether they remember how they were computed.
+        anomaly: whether the first NaN is an error.
+    """
 
     origin: Origin | None = None
+    recording: bool = True
+    anomaly: bool = False
 
 
 current = _Current()
 
 _rooms = {os.path.dirname(os.path.abspath(__file__))}  # folders whose frames are not the user's
 _is_ours: dict[str, bool] = {}  # source file -> does it stand in one of the rooms?
-_known: dict[tuple[CodeType, int], Origin] = {}  # one Origin an instruction, shared by all that it made
+# One Origin an instruction, shared by all that it made. (A code object's own hash is slow: its id
+# stands for it, and the object beside the Origin keeps the id from being used again.)
+_known: dict[tuple[int, int], tuple[Origin, CodeType]] = {}
 
 
 def hide(file: str) -> None:
@@ -65,15 +75,17 @@ def _ours(file: str) -> bool:
 
 def here() -> Origin:
     """The nearest line on the call stack that stands outside our own rooms."""
-    frame: FrameType = sys._getframe(1)
+    frame: FrameType = sys._getframe(2)  # the caller of here() is never the user
     while True:
-        file = frame.f_code.co_filename
-        ours = _is_ours.get(file)
-        if not (_ours(file) if ours is None else ours) or frame.f_back is None:
+        code = frame.f_code
+        ours = _is_ours.get(code.co_filename)
+        if ours is None:
+            ours = _ours(code.co_filename)
+        if not ours or frame.f_back is None:
             break
         frame = frame.f_back
-    key = (frame.f_code, frame.f_lasti)
-    origin = _known.get(key)
-    if origin is None:
-        origin = _known[key] = Origin(frame.f_code.co_filename, frame.f_lineno or 0)
-    return origin
+    key = (id(code), frame.f_lasti)
+    known = _known.get(key)
+    if known is None:
+        known = _known[key] = (Origin(code.co_filename, frame.f_lineno or 0), code)
+    return known[0]

@@ -1,35 +1,94 @@
 """Tensor: an array that remembers how it was computed; and `apply`, which makes it remember.
 
 A Tensor is also the node of the graph: `op` made it from `inputs`. How derivatives flow back
-through the graph stands in backward.py.
+through the graph stands in backward.py, what becomes of changed data in changes.py.
 """
 
 from __future__ import annotations
 
-import itertools
 import operator
-import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from . import origin as origins
-from .errors import explained
+from .changes import Changes, assign, clock, hand_out, look
+from .errors import born_nan, explained
 from .operators import Operators
 from .ops import GetItem, Op
-from .origin import Origin, here
+from .origin import Origin, current, here
 
-_clock = itertools.count(1)  # creation order, which is a topological order
 _data_of = operator.attrgetter("_data")
-_needs_grad = operator.attrgetter("requires_grad")
 
 
-class _Recording(threading.local):
-    on = True
+def apply(op: Op, *inputs: Any) -> Any:
+    """Compute `op` on inputs and, where one of them requires a gradient, record it.
+
+    Args:
+        op: the operation, one of minigrad.ops or your own.
+        inputs: Tensors, arrays or numbers.
+
+    Returns:
+        A Tensor; or whatever another class of operands among the inputs makes of it.
+
+    Raises:
+        ValueError, TypeError, IndexError: what NumPy said, with the operation, every operand's
+            name and shape, and where each was made.
+        FloatingPointError: under detect_anomaly(), where the result is the first with a NaN.
+    """
+    record = False
+    for x in inputs:
+        if type(x) is not Tensor:
+            return _apply_to_others(op, inputs)
+        if x.requires_grad:
+            record = True
+        if x.changes is not None:
+            look(x)
+    try:
+        data = op.forward(*map(_data_of, inputs))
+    except (ValueError, TypeError, IndexError) as error:
+        raise explained(error, op, inputs) from None
+    if type(data) is not np.ndarray:
+        data = np.asarray(data)
+    state = current
+    out: Tensor = _new(Tensor)
+    out._data = data
+    out.grad = out.name = out.changes = out.hooks = None
+    out.order = next(clock)
+    out.origin = state.origin or here()
+    if record and state.recording and data.dtype.kind == "f":
+        out.requires_grad = True
+        out.op = op
+        out.inputs = inputs
+    else:
+        out.requires_grad = False
+        out.op = None
+        out.inputs = ()
+        if data.base is not None or any(data is x._data for x in inputs):
+            out._data = data.copy()  # nothing would tell that it shares the memory of an input
+    if state.anomaly and np.isnan(data).any():
+        raise born_nan(op, inputs)
+    return out
 
 
-_recording = _Recording()
+def _apply_to_others(op: Op, inputs: tuple[Any, ...]) -> Any:
+    """`op` where not every input is a Tensor."""
+    for x in inputs:
+        if isinstance(x, Operators) and not isinstance(x, Tensor):
+            return x.apply(op, *inputs)
+    dtypes = [x.dtype for x in inputs if isinstance(x, (Tensor, np.ndarray, np.generic))]
+    return apply(op, *[x if isinstance(x, Tensor) else _operand(op, x, dtypes) for x in inputs])
+
+
+def _operand(op: Op, x: Any, dtypes: list[np.dtype[Any]]) -> Tensor:
+    """An array or a number as a constant. A Python number takes the dtype of its partners, as in NumPy."""
+    weak = type(x) in (int, float) and bool(dtypes)
+    array = np.array(x, np.result_type(*dtypes, x) if weak else None)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{type(op).__name__} takes tensors, arrays and real numbers, "
+                        f"not {type(x).__name__} (at {here()}): {x!r:.60}")
+    return constant(array)
 
 
 class Tensor(Operators):
@@ -42,19 +101,22 @@ class Tensor(Operators):
         dtype: as in NumPy; by default what `np.array(data)` has.
 
     Attributes:
-        data: the array. Assigning another one of the same shape is how an optimiser steps.
         grad: None, or an array of data's shape and dtype: the derivative of what `backward()`
             was last called on. Leaves accumulate over calls, other tensors are overwritten.
-        op, inputs: the operation that made this tensor, and its operands in order.
+        requires_grad: whether derivatives with respect to this tensor are computed.
+        op, inputs: the operation that made this tensor, and its operands in order; None and ()
+            for one that none made, or that needs no gradient.
         order: the position in creation order; inputs always come before outputs.
         origin: the file:line that made it.
+        changes: what is known of changes of its data; None: there was none.
+        hooks: what looks at its gradient; see register_hook.
 
     Raises:
         TypeError: for complex numbers or objects, and for integers that require a gradient.
     """
 
-    __slots__ = ("_data", "grad", "requires_grad", "name", "op", "inputs", "order",
-                 "changed", "changed_at", "origin", "__weakref__")
+    __slots__ = ("_data", "grad", "requires_grad", "name", "op", "inputs", "order", "origin", "changes", "hooks",
+                 "__weakref__")
 
     _data: NDArray[Any]
     grad: NDArray[Any] | None
@@ -63,13 +125,15 @@ class Tensor(Operators):
     op: Op | None
     inputs: tuple[Tensor, ...]
     order: int
-    changed: int  # the clock when `data` was last assigned; 0: never
-    changed_at: Origin | None
     origin: Origin
+    changes: Changes | None
+    hooks: list[Hook] | None
+
+    apply = staticmethod(apply)
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False, name: str | None = None,
                  dtype: DTypeLike | None = None) -> None:
-        origin = origins.current.origin or here()
+        origin = current.origin or here()
         array = np.array(data._data if isinstance(data, Tensor) else data, dtype=dtype)
         called = f"tensor {name!r}" if name is not None else "a tensor"
         if array.dtype.kind not in "biuf":
@@ -80,13 +144,17 @@ class Tensor(Operators):
                             "only floats have one. Write 1.0 for 1, or pass dtype=float")
         if name is not None and not isinstance(name, str):
             raise TypeError(f"a tensor's name is a string, not {name!r} (at {origin})")
-        _set(self, array, requires_grad, origin)
-        self.name = name
+        _fill(self, array, requires_grad, name, origin)
 
     # ---- what it is
     @property
     def data(self) -> NDArray[Any]:
-        """The array. `x.data = a` and `x.data -= a` are noticed; x keeps its shape and dtype."""
+        """The array itself, to read or to change.
+
+        `x.data = a` and `x.data -= a` are how an optimiser steps; shape and dtype stay. Changing what
+        a recorded operation still needs makes its backward pass an error, and never a wrong gradient.
+        """
+        hand_out(self)
         return self._data
 
     @data.setter
@@ -98,8 +166,7 @@ class Tensor(Operators):
         if not np.can_cast(array.dtype, self.dtype, "same_kind"):
             raise TypeError(f"{self!r} holds {self.dtype}; {array.dtype} can't replace it (at {here()})")
         self._data = array.astype(self.dtype, copy=False)
-        self.changed = next(_clock)
-        self.changed_at = here()
+        assign(self)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -156,8 +223,8 @@ class Tensor(Operators):
         return self._data.item()
 
     def detach(self) -> Tensor:
-        """The same values as a constant: no gradient flows through it. Shares the array."""
-        return constant(self._data, self.name, self.origin)
+        """The same values as a constant of its own: no gradient flows through it."""
+        return constant(self._data.copy(), self.name, self.origin)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if self.requires_grad:
@@ -182,21 +249,13 @@ class Tensor(Operators):
             raise TypeError(f"{self!r} is a single number: it has no len()")
         return self.shape[0]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Any]:
         return map(self.__getitem__, range(len(self)))
 
-    # ---- derivatives
-    def backward(self, grad: ArrayLike | None = None) -> None:
-        """Fill `.grad` of every tensor that this one was computed from; see minigrad.backward."""
-        from .backward import backward  # not above: it is written in terms of Tensors
-
-        backward(self, grad)
-
-    # ---- how formulas are recorded
-    @staticmethod
-    def apply(op: Op, *inputs: Any) -> Any:
-        """See minigrad.apply."""
-        return apply(op, *inputs)
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, tuple):
+            return apply(GetItem(tuple(map(_plain, index))), self)
+        return apply(GetItem(_plain(index)), self)
 
     @staticmethod
     def compare(ufunc: np.ufunc, *inputs: Any) -> Any:
@@ -205,105 +264,91 @@ class Tensor(Operators):
             return NotImplemented
         return ufunc(*(x._data if isinstance(x, Tensor) else x for x in inputs))
 
-    def __getitem__(self, index: Any) -> Any:
-        return apply(_item(index), self)
+    # ---- derivatives
+    def backward(self, grad: ArrayLike | None = None) -> None:
+        """Fill `.grad` of every tensor that this one was computed from; see minigrad.backward."""
+        from .backward import backward  # not above: it is written in terms of Tensors
+
+        backward(self, grad)
+
+    def register_hook(self, look_at: Callable[[Any], Any]) -> Hook:
+        """Call `look_at(grad)` whenever a backward pass has this tensor's whole gradient.
+
+        What it returns, if not None, takes the gradient's place on the way on. The hook that is
+        returned can be removed: `hook.remove()`.
+
+        Raises:
+            ValueError: where the tensor requires no gradient; when called, where what look_at
+                returns has another shape.
+        """
+        if not self.requires_grad:
+            raise ValueError(f"{self!r} requires no gradient: there is nothing to look at (at {here()})")
+        hook = Hook(self, look_at, here())
+        self.hooks = [*(self.hooks or []), hook]
+        return hook
 
 
-def _item(index: Any) -> Op:
-    """GetItem with Tensors in the index as plain arrays of integers or bools."""
-    if isinstance(index, tuple):
-        return GetItem(tuple(map(_plain, index)))
-    return GetItem(_plain(index))
+class Hook:
+    """Somebody who looks at a tensor's gradient as it passes."""
+
+    def __init__(self, tensor: Tensor, look_at: Callable[[Any], Any], origin: Origin) -> None:
+        self.tensor = tensor
+        self.look_at = look_at
+        self.origin = origin
+
+    def remove(self) -> None:
+        """Look no more."""
+        self.tensor.hooks = [hook for hook in self.tensor.hooks or [] if hook is not self] or None
+
+
+_new = Tensor.__new__
+
+
+def _fill(tensor: Tensor, data: NDArray[Any], requires_grad: bool, name: str | None, origin: Origin) -> None:
+    """Every attribute of a tensor that no operation made."""
+    tensor._data = data
+    tensor.grad = None
+    tensor.requires_grad = requires_grad
+    tensor.name = name
+    tensor.op = None
+    tensor.inputs = ()
+    tensor.order = next(clock)
+    tensor.origin = origin
+    tensor.changes = None
+    tensor.hooks = None
+
+
+def constant(data: NDArray[Any], name: str | None = None, origin: Origin | None = None) -> Tensor:
+    """A tensor around an array that nobody else holds, without copying it."""
+    tensor = _new(Tensor)
+    _fill(tensor, data, False, name, origin or current.origin or here())
+    return tensor
 
 
 def _plain(part: Any) -> Any:
     """One part of an index, without Tensors."""
     if isinstance(part, Operators) and not isinstance(part, Tensor):
         raise TypeError(f"{part!r} can't be an index (at {here()})")
-    return part._data if isinstance(part, Tensor) else part
-
-
-def _set(tensor: Tensor, data: NDArray[Any], requires_grad: bool, origin: Origin) -> None:
-    """Every attribute of a tensor that no operation made."""
-    tensor._data = data
-    tensor.grad = None
-    tensor.requires_grad = requires_grad
-    tensor.name = None
-    tensor.op = None
-    tensor.inputs = ()
-    tensor.order = next(_clock)
-    tensor.changed = 0
-    tensor.changed_at = None
-    tensor.origin = origin
-
-
-def constant(data: NDArray[Any], name: str | None = None, origin: Origin | None = None) -> Tensor:
-    """A tensor around an array, without copying it."""
-    tensor = Tensor.__new__(Tensor)
-    _set(tensor, data, False, origin or origins.current.origin or here())
-    tensor.name = name
-    return tensor
-
-
-def apply(op: Op, *inputs: Any) -> Any:
-    """Compute `op` on inputs and, where one of them requires a gradient, record it.
-
-    Args:
-        op: the operation, one of minigrad.ops or your own.
-        inputs: Tensors, arrays or numbers.
-
-    Returns:
-        A Tensor; or whatever another class of operands among the inputs makes of it.
-
-    Raises:
-        ValueError, TypeError, IndexError: what NumPy said, with the operation, every operand's
-            name and shape, and where each was made.
-    """
-    operands: tuple[Tensor, ...] = inputs
-    for x in inputs:
-        if type(x) is not Tensor:
-            for other in inputs:
-                if isinstance(other, Operators) and not isinstance(other, Tensor):
-                    return other.apply(op, *inputs)
-            operands = _tensors(op, inputs)
-            break
-    try:
-        data = op.forward(*map(_data_of, operands))
-    except (ValueError, TypeError, IndexError) as error:
-        raise explained(error, op, operands) from None
-    out = Tensor.__new__(Tensor)
-    _set(out, data if type(data) is np.ndarray else np.asarray(data), False,
-         origins.current.origin or here())
-    if _recording.on and any(map(_needs_grad, operands)) and out._data.dtype.kind == "f":
-        out.requires_grad = True
-        out.op = op
-        out.inputs = operands
-    return out
-
-
-def _tensors(op: Op, inputs: tuple[Any, ...]) -> tuple[Tensor, ...]:
-    """All inputs as Tensors. A Python number takes the dtype of its partners, as in NumPy."""
-    dtypes = [x.dtype for x in inputs if isinstance(x, (Tensor, np.ndarray, np.generic))]
-    operands = []
-    for x in inputs:
-        if isinstance(x, Tensor):
-            operands.append(x)
-            continue
-        weak = isinstance(x, (int, float)) and not isinstance(x, (bool, np.generic)) and bool(dtypes)
-        array = np.asarray(x, np.result_type(*dtypes, x) if weak else None)
-        if array.dtype.kind not in "biuf":
-            raise TypeError(f"{type(op).__name__} takes tensors, arrays and real numbers, "
-                            f"not {type(x).__name__} (at {here()}): {x!r:.60}")
-        operands.append(constant(array))
-    return tuple(operands)
+    return part._data.copy() if isinstance(part, Tensor) else part
 
 
 class no_grad:
     """`with no_grad():` nothing is recorded in it, in this thread."""
 
     def __enter__(self) -> None:
-        self._before = _recording.on
-        _recording.on = False
+        self._before = current.recording
+        current.recording = False
 
     def __exit__(self, *exception: object) -> None:
-        _recording.on = self._before
+        current.recording = self._before
+
+
+class detect_anomaly:
+    """`with detect_anomaly():` the first NaN, forward or backward, is an error that says where it was born."""
+
+    def __enter__(self) -> None:
+        self._before = current.anomaly
+        current.anomaly = True
+
+    def __exit__(self, *exception: object) -> None:
+        current.anomaly = self._before

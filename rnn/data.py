@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minigrad import Tensor
 from minigrad.origin import Origin, here
@@ -21,6 +22,7 @@ from .equations import Cell, Signal
 from .run import State
 
 Shape = tuple[int, ...]
+Values = Tensor | NDArray[Any]
 
 
 @dataclass
@@ -40,7 +42,7 @@ class Data:
     T: int
     batch: Shape
     dtype: np.dtype[Any]
-    inputs: dict[str, Tensor]
+    inputs: dict[str, Values]
     shapes: dict[str, Shape]
     initial: dict[str, dict[int, Tensor]]
     origin: Origin
@@ -56,13 +58,13 @@ def prepared(cell: Cell, T: int | None, initial: Any, inputs: Mapping[str, Any])
     origin = here()
     declared = {name: signal for name, signal in cell.signals.items() if signal.given}
     _check_names(cell, declared, inputs, origin)
-    tensors = {name: _tensor(name, inputs[name], origin) for name in declared}
-    steps = _length(tensors, T, origin)
-    values = _initial(cell, initial, origin)
-    batch, shapes = _batch(cell, declared, tensors, values, origin)
-    floats = [tensor.dtype for tensor in tensors.values() if tensor.dtype.kind == "f"]
+    values = {name: _values(name, inputs[name], origin) for name in declared}
+    steps = _length(values, T, origin)
+    starts = _initial(cell, initial, origin)
+    batch, shapes = _batch(cell, declared, values, starts, origin)
+    floats = [array.dtype for array in values.values() if array.dtype.kind == "f"]
     floats = floats or [p.dtype for p in parameters(cell).values()] or [np.dtype(float)]
-    return Data(steps, batch, np.result_type(*floats), tensors, shapes, values, origin)
+    return Data(steps, batch, np.result_type(*floats), values, shapes, starts, origin)
 
 
 def _check_names(cell: Cell, declared: Mapping[str, Signal], inputs: Mapping[str, Any], origin: Origin) -> None:
@@ -79,25 +81,25 @@ def _check_names(cell: Cell, declared: Mapping[str, Signal], inputs: Mapping[str
                          f"call unroll({given}) (at {origin})")
 
 
-def _tensor(name: str, value: Any, origin: Origin) -> Tensor:
-    """The data of one input as a Tensor; arrays are copied, so that nobody changes them later."""
+def _values(name: str, value: Any, origin: Origin) -> Values:
+    """The data of one input: a Tensor that requires a gradient, or an array of our own, that nobody changes."""
+    values: Values
     if isinstance(value, Tensor):
-        tensor = value
+        values = value if value.requires_grad else value.numpy()
     else:
         try:
-            array = np.array(value)
+            values = np.array(value)
         except ValueError as error:
             raise ValueError(f"the data for {name!r} are no array (at {origin}): {error}") from None
-        if array.dtype.kind not in "biuf":
-            raise TypeError(f"the data for {name!r} are {array.dtype}, not real numbers (at {origin})")
-        tensor = constant(array, name)
-    if tensor.ndim == 0:
+    if values.dtype.kind not in "biuf":
+        raise TypeError(f"the data for {name!r} are {values.dtype}, not real numbers (at {origin})")
+    if values.ndim == 0:
         raise ValueError(f"the data for {name!r} are one number (at {origin}); they need a first axis: time")
-    return tensor
+    return values
 
 
-def _length(tensors: Mapping[str, Tensor], T: int | None, origin: Origin) -> int:
-    lengths = {name: tensor.shape[0] for name, tensor in tensors.items()}
+def _length(values: Mapping[str, Values], T: int | None, origin: Origin) -> int:
+    lengths = {name: array.shape[0] for name, array in values.items()}
     if T is not None:
         if isinstance(T, bool) or not isinstance(T, (int, np.integer)) or T < 1:
             raise ValueError(f"T is a number of steps, 1 or more, not {T!r} (at {origin})")
@@ -131,7 +133,7 @@ def _initial(cell: Cell, initial: Any, origin: Origin) -> dict[str, dict[int, Te
     return values
 
 
-def _batch(cell: Cell, declared: Mapping[str, Signal], tensors: Mapping[str, Tensor],
+def _batch(cell: Cell, declared: Mapping[str, Signal], values: Mapping[str, Values],
            initial: Mapping[str, Mapping[int, Tensor]], origin: Origin) -> tuple[Shape, dict[str, Shape]]:
     """The common shape of the batch, and the shape of each input's vector."""
     batches: dict[str, Shape] = {}
@@ -139,14 +141,14 @@ def _batch(cell: Cell, declared: Mapping[str, Signal], tensors: Mapping[str, Ten
     for name, signal in declared.items():
         if signal.shape is not None:
             shapes[name] = signal.shape
-            batches[name] = _leading(signal, tensors[name], origin)
+            batches[name] = _leading(signal, values[name].shape, origin)
     for signal in cell.signals.values():
         for k, value in initial.get(signal.name, signal.initial).items():
             if signal.shape is not None and value.ndim > len(signal.shape):
                 batches[f"{signal.name}[{k}]"] = value.shape[:value.ndim - len(signal.shape)]
     for name in declared:  # those whose size the data tell: a vector, unless all axes are the batch's
         if name not in shapes:
-            rest = tensors[name].shape[1:]
+            rest = values[name].shape[1:]
             vector = bool(rest) and not (batches and rest == next(iter(batches.values())))
             shapes[name] = rest[-1:] if vector else ()
             batches[name] = rest[:-1] if vector else rest
@@ -158,12 +160,12 @@ def _batch(cell: Cell, declared: Mapping[str, Signal], tensors: Mapping[str, Ten
                          "Data are (T, batch, size)") from None
 
 
-def _leading(signal: Signal, tensor: Tensor, origin: Origin) -> Shape:
+def _leading(signal: Signal, shape: Shape, origin: Origin) -> Shape:
     """The axes between time and the vector."""
     own = signal.shape or ()
-    rest = tensor.shape[1:]
+    rest = shape[1:]
     if len(rest) < len(own) or rest[len(rest) - len(own):] != own:
         wanted = f"(T, {own[0]}) or (T, batch, {own[0]})" if own else "(T,) or (T, batch)"
-        raise ValueError(f"the data for {signal.name!r} have shape {tensor.shape} (at {origin}), but {wanted} is "
+        raise ValueError(f"the data for {signal.name!r} have shape {shape} (at {origin}), but {wanted} is "
                          f"needed: {signal.name} was declared at {signal.origin} with size {own[0] if own else ()}")
     return rest[:len(rest) - len(own)]

@@ -187,7 +187,7 @@ def _shape(op: Op, inputs: tuple[Any, ...]) -> tuple[int, ...] | None:
     samples = []
     for position, x in enumerate(inputs):
         if not isinstance(x, Expression):
-            samples.append(x.data if isinstance(x, Tensor) else np.asarray(x))
+            samples.append(x.numpy() if isinstance(x, Tensor) else np.asarray(x))
         elif x.shape is None:
             return None
         else:

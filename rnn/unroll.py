@@ -107,7 +107,7 @@ class Unroller:
         whole = self.data.inputs[signal.name]
         for k in range(1, self.data.T + 1):
             current.origin = self.data.origin.at(signal.name, k)
-            copy = whole[k - 1] if whole.requires_grad else constant(whole.data[k - 1])
+            copy = whole[k - 1] if isinstance(whole, Tensor) else constant(whole[k - 1, ...])
             copy.name = signal.name
             self.copies[signal][k] = copy
 

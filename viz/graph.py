@@ -63,15 +63,15 @@ def _label(node: Tensor) -> str:
         lines.append(f"{node.item():.4g}")
     else:
         lines.append(str(node.shape))
-        if not np.isfinite(node.data).all():
-            lines.append("NaN" if np.isnan(node.data).any() else "Inf")
+        if not np.isfinite(node.numpy()).all():
+            lines.append("NaN" if np.isnan(node.numpy()).any() else "Inf")
     if node.grad is not None:
         lines.append(f"|g| {np.linalg.norm(node.grad):.1e}")
     return "\n".join(lines)
 
 
 def _paint(node: Tensor, tensor: Tensor) -> Paint:
-    if not np.isfinite(node.data).all():
+    if not np.isfinite(node.numpy()).all():
         return palette.BAD
     if node is tensor:
         return palette.LOSS

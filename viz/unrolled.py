@@ -62,7 +62,7 @@ class _Unrolled:
         # Arrows over several steps pass between the rows, and need room there.
         self.pitch = PITCH if all(abs(link.delay) < 2 for link in self.rows.links) else PITCH + 14
         self.bad = [At(signal.name, k) for signal, copies in self.copies.items()
-                    for k, tensor in copies.items() if not np.isfinite(tensor.data).all()]
+                    for k, tensor in copies.items() if not np.isfinite(tensor.numpy()).all()]
         self.boxes: dict[tuple[Signal, int], Box] = {}
         self.labelled: set[tuple[str, str]] = set()  # (text, box that the arrow leads to)
         self._place_columns()
@@ -84,7 +84,7 @@ class _Unrolled:
             value = tensor.inputs[0] if tensor.inputs else tensor
             if value.name and value.t is None:
                 text += f" = {clean(value.name, 14)}"
-            elif not tensor.requires_grad and not tensor.data.any():
+            elif not tensor.requires_grad and not tensor.numpy().any():
                 text += " = 0"
         return text
 
@@ -235,7 +235,7 @@ class _Unrolled:
         boxes = sorted({box.key: box for at, box in self.boxes.items() if at in users}.values(), key=lambda b: b.x)
         top = (self.rows.count - 1) * self.pitch + HEIGHT / 2 + INSIDE
         text = clean(loss.name or "loss")
-        bad = not np.isfinite(loss.data).all()
+        bad = not np.isfinite(loss.numpy()).all()
         width = max(text_width(text, 12) * CORNER + 34, 16.0 * (len(boxes) + 1))
         x = sum(box.x for box in boxes) / len(boxes)
         box = Box("loss", x, top + 72, width, HEIGHT, text, palette.BAD if bad else palette.LOSS,
@@ -302,6 +302,6 @@ class _Unrolled:
         self.scene.texts.append(Text((left + right) / 2, top + 26, title, 14))
         if self.bad:
             first = min(self.bad, key=lambda at: self.run[at.signal][at.t].order)
-            what = "NaN" if np.isnan(self.run[first.signal][first.t].data).any() else "Inf"
+            what = "NaN" if np.isnan(self.run[first.signal][first.t].numpy()).any() else "Inf"
             text = f"{what} in {len(self.bad)} boxes; the first is {clean(first.signal)}({first.t})"
             self.scene.texts.append(Text((left + right) / 2, top + 48, text, 12, palette.ALARM))
