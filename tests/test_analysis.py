@@ -100,6 +100,14 @@ def test_a_loop_through_a_long_way_is_named_whole() -> None:
     assert all(int(b[1]) == (int(a[1]) + 1) % 6 for a, b in pairwise(path))
 
 
+def test_the_shortest_of_several_loops_without_delay_is_named() -> None:
+    cell = Cell()
+    signals = [cell.signal(f"s{i}", 2) for i in range(5)]
+    for i, signal in enumerate(signals):
+        signal[t] = signals[i - 1][t] + (signal[t] if i == 3 else signal[t+1])
+    assert "  s3 -> s3   (total delay 0)\n" in refused(cell)
+
+
 def test_a_delay_and_an_advance_that_add_to_zero_are_a_loop_without_delay() -> None:
     cell = Cell()
     a, b = cell.signal("a", 2), cell.signal("b", 2)
@@ -244,6 +252,8 @@ def test_exactly_those_definitions_are_accepted_whose_loops_all_run_one_way(draw
             steps = [(int(a[1:]), int(b[1:])) for a, b in pairwise(path.split(" -> "))]
             assert (steps, int(total)) in [([e[:2] for e in cycle[i:] + cycle[:i]], sum(e[2] for e in cycle))
                                            for cycle in cycles for i in range(len(cycle))]
+        if any(not any(e[2] for e in cycle) for cycle in cycles):
+            assert "a loop without delay" in str(error)
         if "both directions" in str(error):
             assert [np.sign(int(total)) for _, total in named] == [1, -1]
         else:

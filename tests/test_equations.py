@@ -148,9 +148,9 @@ def test_a_comparison_has_no_place_in_an_equation(write: Any) -> None:
         value_of(write)
 
 
-def test_a_numpy_function_without_derivative_says_so_and_what_is_near() -> None:
-    with pytest.raises(TypeError, match=r"np\.tan has no derivative here \(at test_\w+\.py:\d+\)\. Near: np\.tanh"):
-        value_of(np.tan)
+def test_a_numpy_function_without_derivative_is_named_with_its_line() -> None:
+    with pytest.raises(TypeError, match=r"np\.median has no derivative here \(at test_equations\.py:\d+\)"):
+        value_of(np.median)
 
 
 @pytest.mark.xfail(strict=True, reason="an expression counts as true")

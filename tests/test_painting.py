@@ -26,6 +26,7 @@ from viz import PaintError, paint
 ROOT = Path(__file__).parents[1]
 CAN_PAINT = importlib.util.find_spec("pygraphviz") is not None or shutil.which("dot") is not None
 painting = pytest.mark.skipif(not CAN_PAINT, reason="neither pygraphviz nor Graphviz is installed")
+by_library = pytest.mark.skipif(importlib.util.find_spec("pygraphviz") is None, reason="pygraphviz is not installed")
 SVG = "{http://www.w3.org/2000/svg}"
 MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<?xml", "pdf": b"%PDF-"}
 
@@ -202,7 +203,7 @@ def test_a_name_with_control_characters_gives_a_valid_svg(name: str) -> None:
 
 
 # ---- errors
-@painting
+@by_library
 @pytest.mark.parametrize("format", ["xyz", "PNGG", "png:nothing"])
 def test_an_unknown_format_says_so_and_names_others(format: str, tmp_path: Path) -> None:
     old = tmp_path / "h.xyz"
@@ -335,8 +336,7 @@ def test_without_pygraphviz_the_program_dot_paints(tmp_path: Path, monkeypatch: 
         viz.rolled(elman()).render(outfile=tmp_path / "h.xyz")
 
 
-@painting
-@pytest.mark.skipif(importlib.util.find_spec("pygraphviz") is None, reason="pygraphviz is not installed")
+@by_library
 def test_pygraphviz_paints_where_no_dot_is_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     for picture in (viz.rolled(elman()), viz.graph(unrolled(elman)[1])):  # placed by us; laid out by Graphviz
