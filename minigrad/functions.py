@@ -6,12 +6,18 @@ its docstring says otherwise.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from . import operators, ops
 from .ops import Axis
-from .tensor import apply
+from .origin import here
+from .tensor import Tensor, apply
+
+# ---- arithmetic ----------------------------------------------------------------------------
 
 
 def add(a: Any, b: Any) -> Any:
@@ -44,9 +50,17 @@ def negative(x: Any) -> Any:
     return apply(operators.NEG, x)
 
 
+# ---- functions of each element -------------------------------------------------------------
+
+
 def exp(x: Any) -> Any:
     """e to the power of each element."""
     return apply(operators.EXP, x)
+
+
+def expm1(x: Any) -> Any:
+    """exp(x) - 1, exact for small x."""
+    return apply(operators.EXPM1, x)
 
 
 def log(x: Any) -> Any:
@@ -54,14 +68,69 @@ def log(x: Any) -> Any:
     return apply(operators.LOG, x)
 
 
+def log1p(x: Any) -> Any:
+    """log(1 + x), exact for small x."""
+    return apply(operators.LOG1P, x)
+
+
+def log2(x: Any) -> Any:
+    """The logarithm to base 2."""
+    return apply(operators.LOG2, x)
+
+
+def sqrt(x: Any) -> Any:
+    """The square root; its derivative at 0 is infinite."""
+    return apply(operators.SQRT, x)
+
+
 def square(x: Any) -> Any:
     """x * x."""
     return apply(operators.SQUARE, x)
 
 
+def abs(x: Any) -> Any:
+    """|x|; the derivative at 0 is 0."""
+    return apply(operators.ABS, x)
+
+
+def sign(x: Any) -> Any:
+    """-1, 0 or 1; the derivative is 0."""
+    return apply(operators.SIGN, x)
+
+
+def sin(x: Any) -> Any:
+    """The sine."""
+    return apply(operators.SIN, x)
+
+
+def cos(x: Any) -> Any:
+    """The cosine."""
+    return apply(operators.COS, x)
+
+
+def tan(x: Any) -> Any:
+    """The tangent."""
+    return apply(operators.TAN, x)
+
+
+def sinh(x: Any) -> Any:
+    """The hyperbolic sine."""
+    return apply(operators.SINH, x)
+
+
+def cosh(x: Any) -> Any:
+    """The hyperbolic cosine."""
+    return apply(operators.COSH, x)
+
+
 def tanh(x: Any) -> Any:
     """The hyperbolic tangent."""
     return apply(operators.TANH, x)
+
+
+def arctan(x: Any) -> Any:
+    """The inverse of the tangent, between -pi/2 and pi/2."""
+    return apply(operators.ARCTAN, x)
 
 
 def sigmoid(x: Any) -> Any:
@@ -74,9 +143,50 @@ def relu(x: Any) -> Any:
     return apply(operators.RELU, x)
 
 
+def leaky_relu(x: Any, slope: float = 0.01) -> Any:
+    """x where it is positive, slope * x elsewhere."""
+    return apply(ops.LeakyRelu(slope), x)
+
+
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """x where it is positive, alpha * (exp(x) - 1) elsewhere."""
+    return apply(ops.Elu(alpha), x)
+
+
+def gelu(x: Any) -> Any:
+    """x times the normal distribution function of x, in its approximation by tanh; see ops.Gelu."""
+    return apply(operators.GELU, x)
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x)), without overflow."""
+    return apply(operators.SOFTPLUS, x)
+
+
 def maximum(a: Any, b: Any) -> Any:
     """The larger of two, element by element; equal ones get half of the gradient each."""
     return apply(operators.MAXIMUM, a, b)
+
+
+def minimum(a: Any, b: Any) -> Any:
+    """The smaller of two, element by element; equal ones get half of the gradient each."""
+    return apply(operators.MINIMUM, a, b)
+
+
+def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    """x, but no less than the first bound and no more than the second; None is no bound.
+
+    Numbers make one operation, and the derivative at a bound is 1. Arrays and Tensors as bounds
+    make a maximum and a minimum, which share the gradient at a bound.
+    """
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    if low is None and high is None:
+        raise ValueError("clip needs a bound: clip(x, low, high), either of which may be None")
+    if np.ndim(low) == 0 and np.ndim(high) == 0 and not isinstance(low, operators.Operators) \
+            and not isinstance(high, operators.Operators):
+        return apply(ops.Clip(None if low is None else float(low), None if high is None else float(high)), x)
+    x = x if low is None else maximum(x, low)
+    return x if high is None else minimum(x, high)
 
 
 def where(condition: Any, a: Any, b: Any) -> Any:
@@ -84,19 +194,99 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     return apply(operators.WHERE, condition, a, b)
 
 
-def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def dropout(x: Any, rate: float, rng: np.random.Generator, training: bool = True) -> Any:
+    """Each element zero with probability `rate`, and the others divided by 1 - rate.
+
+    Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting (JMLR 15,
+    2014), with the scaling moved into training. Two operations: which to keep, and a product.
+
+    Args:
+        x: what to drop from.
+        rate: the probability, in [0, 1).
+        rng: draws anew at each call.
+        training: False returns x itself.
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f"the dropout rate is in [0, 1), not {rate!r}")
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng is a numpy.random.Generator, e.g. np.random.default_rng(0), not {rng!r}")
+    if not training or rate == 0:
+        return apply(operators.IDENTITY, x)
+    return x * apply(ops.Keep(rate, rng), x) / (1 - rate)
+
+
+# ---- over axes -----------------------------------------------------------------------------
+
+
+def sum(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """The sum over all elements, or over an axis or several."""
     return apply(ops.Sum(axis, keepdims), x)
 
 
-def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def mean(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """The mean over all elements, or over an axis or several."""
     return apply(ops.Mean(axis, keepdims), x)
 
 
-def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def var(x: Any, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
+    """The mean squared distance from the mean; the sum is divided by n - ddof."""
+    return apply(ops.Var(axis, keepdims, ddof), x)
+
+
+def std(x: Any, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
+    """The square root of var; the derivative is 0 where all elements are equal."""
+    return apply(ops.Std(axis, keepdims, ddof), x)
+
+
+def prod(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
+    """The product of all elements, or over an axis or several; zeros are fine."""
+    return apply(ops.Prod(axis, keepdims), x)
+
+
+def max(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """The largest element, of all or along axes; ties share the gradient equally."""
     return apply(ops.Max(axis, keepdims), x)
+
+
+def min(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
+    """The smallest element, of all or along axes; ties share the gradient equally."""
+    return apply(ops.Min(axis, keepdims), x)
+
+
+def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+    """Where the largest element is: a plain array of integers, without derivative."""
+    return np.argmax(plain(x), axis=axis, keepdims=keepdims)
+
+
+def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+    """Where the smallest element is: a plain array of integers, without derivative."""
+    return np.argmin(plain(x), axis=axis, keepdims=keepdims)
+
+
+def cumsum(x: Any, axis: int | None = None) -> Any:
+    """The running sum along an axis; without one, of all elements in a row."""
+    return apply(ops.CumSum(axis), x)
+
+
+def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The 2-norm (of a matrix: Frobenius'); the derivative at 0 is 0.
+
+    With `ord` 1 or inf, of vectors, the sum or the largest of the absolute values: two operations.
+    """
+    vectors = isinstance(axis, int) or (axis is None and np.ndim(x) == 1)
+    if ord is None or (ord == 2 and vectors) or (ord == "fro" and not vectors):
+        return apply(ops.Norm(axis, keepdims), x)
+    if ord == 1 and vectors:
+        return sum(abs(x), axis, keepdims=keepdims)
+    if ord == np.inf and vectors:
+        return max(abs(x), axis, keepdims=keepdims)
+    raise ValueError(f"norm has no derivative here for ord={ord!r}, axis={axis!r}: it takes ord=None, "
+                     "or 1, 2, inf along one axis, or 'fro'")
+
+
+def logsumexp(x: Any, axis: Axis = -1, *, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) along an axis or several, stable for large x."""
+    return apply(ops.LogSumExp(axis, keepdims), x)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
@@ -109,13 +299,30 @@ def softmax(x: Any, axis: int = -1) -> Any:
     return exp(log_softmax(x, axis))
 
 
+# ---- products ------------------------------------------------------------------------------
+
+
 def matmul(a: Any, b: Any) -> Any:
     """The matrix product, with every shape that NumPy's takes."""
     return apply(operators.MATMUL, a, b)
 
 
+def dot(a: Any, b: Any) -> Any:
+    """The matrix product, or where one is a number the product; with more than two axes see matmul.
+
+    Raises:
+        ValueError: for a second operand with more than two axes, where np.dot isn't np.matmul.
+    """
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return multiply(a, b)
+    if np.ndim(b) > 2:
+        raise ValueError(f"dot with a second operand of {np.ndim(b)} axes has no derivative here: "
+                         "say with einsum, or with matmul, which axes are meant")
+    return matmul(a, b)
+
+
 def matvec(W: Any, x: Any) -> Any:
-    """W x for each vector of x: W (m, n), x (..., n) -> (..., m)."""
+    """W x for each vector of x: W (..., m, n), x (..., n) -> (..., m)."""
     return apply(operators.MATVEC, W, x)
 
 
@@ -124,14 +331,39 @@ def vecdot(a: Any, b: Any) -> Any:
     return apply(operators.VECDOT, a, b)
 
 
-def pick(x: Any, labels: Any) -> Any:
-    """One element of each row: x (..., n), labels (...) of integers in 0 … n-1 -> (...)."""
-    return apply(operators.PICK, x, labels)
+def outer(a: Any, b: Any) -> Any:
+    """a[i] * b[j], of operands taken as vectors: a product of a column and a row."""
+    return multiply(reshape(a, (-1, 1)), reshape(b, (1, -1)))
+
+
+def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
+    """Einstein's sum, e.g. einsum("bij,bj->bi", W, x), with everything that NumPy's string can say."""
+    if not isinstance(subscripts, str):
+        raise TypeError(f'einsum begins with a string, e.g. einsum("ij,j->i", W, x), not {subscripts!r:.60}')
+    return apply(ops.EinSum(subscripts, optimize), *operands)
+
+
+# ---- shape ---------------------------------------------------------------------------------
 
 
 def reshape(x: Any, shape: int | Sequence[int]) -> Any:
     """The same elements in another shape; one length may be -1."""
-    return apply(ops.Reshape((shape,) if isinstance(shape, int) else tuple(shape)), x)
+    return apply(ops.Reshape((shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)), x)
+
+
+def ravel(x: Any) -> Any:
+    """All elements in a row: a reshape."""
+    return reshape(x, -1)
+
+
+def squeeze(x: Any, axis: Axis = None) -> Any:
+    """Without axes of length 1, all or those given: a reshape."""
+    return reshape(x, np.squeeze(_outline(x), axis).shape)
+
+
+def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
+    """New axes of length 1 at the given positions of the result: a reshape."""
+    return reshape(x, np.expand_dims(_outline(x), axis).shape)
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
@@ -141,33 +373,117 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """Two axes exchanged: a transpose."""
-    axes = list(range(x.ndim))
-    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
-    return transpose(x, axes)
+    return transpose(x, np.swapaxes(_numbered_axes(x), axis1, axis2).shape)
 
 
-def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
-    """New axes of length 1 at the given positions of the result: a reshape."""
-    positions = axis if isinstance(axis, tuple) else (axis,)
-    ndim = x.ndim + len(positions)
-    new = {position % ndim for position in positions}
-    lengths = iter(x.shape)
-    return reshape(x, tuple(1 if i in new else next(lengths) for i in range(ndim)))
+def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
+    """Axes moved to other positions: a transpose."""
+    return transpose(x, np.moveaxis(_numbered_axes(x), source, destination).shape)
 
 
-def broadcast_to(x: Any, shape: Sequence[int]) -> Any:
+def broadcast_to(x: Any, shape: int | Sequence[int]) -> Any:
     """Repeated along new axes and axes of length 1, to a shape."""
-    return apply(ops.BroadcastTo(tuple(shape)), x)
+    return apply(ops.BroadcastTo((shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)), x)
 
 
-def concatenate(parts: Sequence[Any], axis: int = 0) -> Any:
-    """Joined end to end along an axis that they have."""
+def flip(x: Any, axis: Axis = None) -> Any:
+    """In reverse order along an axis or several; without one, along all."""
+    return apply(ops.Flip(axis), x)
+
+
+def pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: float = 0) -> Any:
+    """A margin of a constant value around x; pad_width as in NumPy: a number, (before, after), or one for each axis."""
+    if mode != "constant":
+        raise ValueError(f"pad has no derivative here for mode={mode!r}: it takes mode='constant'")
+    if np.ndim(constant_values):
+        raise ValueError(f"pad takes one constant value here, not {constant_values!r}")
+    widths = np.broadcast_to(pad_width, (np.ndim(x), 2)).tolist()
+    return apply(ops.Pad(tuple((before, after) for before, after in widths), constant_values), x)
+
+
+def tile(x: Any, reps: int | Sequence[int]) -> Any:
+    """Repeated as a whole, reps times along each axis: reshaped, broadcast and reshaped again."""
+    times = (reps,) if isinstance(reps, (int, np.integer)) else tuple(reps)
+    lengths = np.shape(x)
+    ndim = builtins.max(len(lengths), len(times))
+    lengths = (1,) * (ndim - len(lengths)) + lengths
+    times = (1,) * (ndim - len(times)) + times
+    apart = broadcast_to(reshape(x, [n for length in lengths for n in (1, length)]),
+                         [n for pair in zip(times, lengths) for n in pair])
+    return reshape(apart, [n * length for n, length in zip(times, lengths)])
+
+
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+    """Each element (or slice along an axis) several times in a row: a take."""
+    count = np.size(x) if axis is None else np.shape(x)[axis]
+    return take(x, np.repeat(np.arange(count), plain(repeats)), axis)
+
+
+# ---- parts and their joining ---------------------------------------------------------------
+
+
+def concatenate(parts: Sequence[Any], axis: int | None = 0) -> Any:
+    """Joined end to end along an axis that they have; axis=None: all elements in a row."""
+    if axis is None:
+        return concatenate([ravel(part) for part in parts])
     return apply(ops.Concatenate(axis), *parts)
 
 
 def stack(parts: Sequence[Any], axis: int = 0) -> Any:
     """Side by side along a new axis."""
     return apply(ops.Stack(axis), *parts)
+
+
+def hstack(parts: Sequence[Any]) -> Any:
+    """Joined along the second axis; vectors along their only one: a concatenate."""
+    parts = [part if np.ndim(part) else reshape(part, 1) for part in parts]
+    return concatenate(parts, -1 if np.ndim(parts[0]) == 1 else 1)
+
+
+def vstack(parts: Sequence[Any]) -> Any:
+    """Joined along the first axis; vectors are taken as rows: a concatenate."""
+    return concatenate([part if np.ndim(part) > 1 else reshape(part, (1, -1)) for part in parts], 0)
+
+
+def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """A list of slices along an axis: so many of equal length, or cut at the given indices."""
+    axis = range(np.ndim(x))[axis]
+    pieces = np.split(np.arange(np.shape(x)[axis]), indices_or_sections)
+    whole = (slice(None),) * axis
+    return [apply(ops.GetItem((*whole, slice(piece[0], piece[-1] + 1) if len(piece) else slice(0, 0))), x)
+            for piece in (piece.tolist() for piece in pieces)]
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """The elements at integer indices, along an axis or of all in a row: an index."""
+    where = np.asarray(plain(indices))
+    if where.dtype.kind not in "iu" and where.size:
+        raise TypeError(f"take needs integers as indices, not {where.dtype}")
+    if axis is None:
+        return apply(ops.GetItem(where.astype(int)), ravel(x))
+    before = (slice(None),) * axis if axis >= 0 else (Ellipsis,)
+    after = (slice(None),) * (-1 - axis)
+    return apply(ops.GetItem((*before, where.astype(int), *after)), x)
+
+
+def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
+    """For each element of `indices` the one at this place along the axis, as np.argsort gives them: an index."""
+    where = np.asarray(plain(indices))
+    if axis is None:
+        return take(x, where)
+    if where.ndim != np.ndim(x):
+        raise ValueError(f"take_along_axis needs indices with as many axes as x has: {np.ndim(x)}, not {where.ndim}")
+    index = list(np.ogrid[tuple(map(slice, np.shape(x)))])
+    index[axis] = where
+    return apply(ops.GetItem(tuple(index)), x)
+
+
+def pick(x: Any, labels: Any) -> Any:
+    """One element of each row: x (..., n), labels (...) of integers in 0 … n-1 -> (...)."""
+    return apply(operators.PICK, x, labels)
+
+
+# ---- what a shape says ---------------------------------------------------------------------
 
 
 def shape(x: Any) -> tuple[int, ...]:
@@ -177,4 +493,30 @@ def shape(x: Any) -> tuple[int, ...]:
 
 def ndim(x: Any) -> int:
     """The number of axes."""
-    return len(x.shape)
+    return int(x.ndim)
+
+
+def size(x: Any, axis: int | None = None) -> int:
+    """The number of elements, or the length of an axis."""
+    return int(x.size if axis is None else x.shape[axis])
+
+
+def _outline(x: Any) -> Any:
+    """An array of x's shape that takes no memory: NumPy says what becomes of the shape."""
+    return np.broadcast_to(0, np.shape(x))
+
+
+def _numbered_axes(x: Any) -> Any:
+    """An array of shape (0, 1, 2, ...), as many axes as x has: NumPy says in which order they end."""
+    return np.empty(range(np.ndim(x)))
+
+
+def plain(x: Any) -> Any:
+    """The array of a Tensor; anything else as it is.
+
+    Raises:
+        TypeError: for what has no values yet.
+    """
+    if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
+        raise TypeError(f"{x!r} has no values yet, and this function needs them (at {here()})")
+    return x._data if isinstance(x, Tensor) else x

@@ -1,75 +1,503 @@
-"""Derivatives against central differences."""
+"""Derivatives against central differences, with a report that says what is wrong, where and perhaps why.
+
+- `gradcheck(f, inputs)` checks a function of tensors; where it is wrong, it finds the operation.
+- `check_op(op, *arrays)` checks one operation, your own for example.
+- `compare_gradients(name, analytic, numeric)` compares two arrays, e.g. of a backward pass by hand.
+
+The report knows the usual mistakes: a factor, a sign, a transpose, a sum over a broadcast axis that
+is missing, (1, H) for (H,), the gradients of two inputs exchanged.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .tensor import Tensor, no_grad
+from .backward import flow, start
+from .ops import Op
+from .tensor import Tensor, apply
+
+Array = NDArray[Any]
+Function = Callable[..., Any]
+# What a gradient may differ by: a part of its own size, and a part of the largest element's (or of 1).
+TOLERANCES = {"float64": (1e-5, 1e-8), "float32": (1e-3, 1e-4), "float16": (5e-2, 5e-2)}
 
 
-def numeric_gradient(f: Callable[[], Tensor], x: Tensor, eps: float = 1e-6) -> NDArray[Any]:
+def gradcheck(f: Function, inputs: Mapping[str, Tensor] | Sequence[Any], eps: float | None = None,
+              rtol: float | None = None, atol: float | None = None, order: int = 1) -> float:
+    """Compare the gradients of f with central differences, for every element of every input.
+
+    Also checked: that each gradient has its input's shape and dtype, that f leaves its inputs as
+    they are, and that a second call gives the same.
+
+    Args:
+        f: a function of the inputs, or one without arguments that uses them. It returns a Tensor;
+            of one that isn't a single number a fixed random combination is checked.
+        inputs: Tensors or arrays, as a list or by name. Only floats that require a gradient are
+            perturbed (arrays of floats do); labels, for example, are not.
+        eps: how far; by default 1e-6. A function of its inputs is perturbed in double precision,
+            whatever their type. One without arguments is in float32 where they are: 5e-3 then.
+        rtol, atol: an element passes where |analytic - numeric| <= atol + rtol * |numeric|. By
+            default they suit the inputs' type.
+        order: 2 checks the gradients' own gradients too, by all inputs and by the incoming gradient.
+
+    Returns:
+        The largest relative error, |analytic - numeric| / (|analytic| + |numeric|); of elements near
+        zero, in relation to a thousandth of the largest one (or of 1).
+
+    Raises:
+        AssertionError: names the operation, the first wrong input and element, both values, and
+            the cause where it is a usual one.
+        ValueError: where no input requires a gradient.
+    """
+    called = _takes_arguments(f)
+    named = _named(f, inputs, called)
+    wanted = {name: x for name, x in named.items() if x.requires_grad}
+    if not wanted:
+        raise ValueError("gradcheck: none of the inputs requires a gradient, so there is nothing to check")
+    arguments = list(named.values()) if called else []
+    before = {name: x._data.copy() for name, x in named.items()}
+    out = f(*arguments)
+    weights = _weights(out)
+    analytic = _gradients(out, wanted, weights)
+    _assert_untouched({name: x._data for name, x in named.items()}, before, "f changes its input")
+    again = f(*arguments)
+    _assert_same([out], [again], "f gives another value when it is called again. Random draws (dropout, initial "
+                 "values) must be seeded inside of f")
+    _assert_same(analytic.values(), _gradients(again, wanted, weights).values(),
+                 "the gradients differ when they are computed again: does an operation keep something?")
+    worst = 0.0
+    for name, x in wanted.items():
+        _assert_like(analytic[name], x, f"the gradient for {_described(name, x)}", np.ndarray)
+        numeric = _perturbed(f, named, name, weights, called, eps)
+        loose = x.dtype == np.float32 and not called
+        tolerances = _tolerances(x.dtype, rtol, atol) if not loose else (rtol or 1e-2, atol or 2e-3)
+        try:
+            worst = max(worst, _assert_close(f"gradient for {_described(name, x)}", analytic[name], numeric,
+                                             *tolerances))
+        except AssertionError as error:
+            raise AssertionError(_blame(out, str(error))) from None
+    if order > 1:
+        second = _GradientOf(f, list(wanted), list(named), called, weights)
+        inputs_of_second = {**named, "incoming gradient": Tensor(weights, requires_grad=True)}
+        try:
+            worst = max(worst, gradcheck(second, inputs_of_second, eps, rtol, atol, order - 1))
+        except AssertionError as error:
+            raise AssertionError(f"in the second derivative: {error}") from None
+    return worst
+
+
+def check_op(op: Op, *arrays: Any, eps: float = 1e-6, rtol: float | None = None, atol: float | None = None,
+             order: int = 1) -> float:
+    """Compare an operation's `backward` with central differences of its `forward`.
+
+    Also checked: the gradients' shapes and dtypes, that neither method changes what it is given,
+    that a second call gives the same, and for a selective operation that each gradient can be had alone.
+
+    Args:
+        op: the operation.
+        arrays: its inputs, as arrays or Tensors (whose names the report uses). Only floats are perturbed.
+        eps, rtol, atol, order: as in gradcheck; the differences are always taken in double precision.
+
+    Returns:
+        The largest relative error.
+
+    Raises:
+        AssertionError: names the operation, the input and the element, and perhaps the cause.
+    """
+    names = _operand_names(op, len(arrays))
+    labels = [x.label if isinstance(x, Tensor) else "" for x in arrays]
+    inputs = [np.asarray(x._data if isinstance(x, Tensor) else x) for x in arrays]
+    title = type(op).__name__
+    out, weights, shares = _called_twice(op, names, inputs)
+    needs = [x.dtype.kind == "f" for x in inputs]
+    numeric = {i: _forward_differences(op, inputs, i, weights, eps) for i in range(len(inputs)) if needs[i]}
+    worst = 0.0
+    for i, expected in numeric.items():
+        x = inputs[i]
+        where = f"{title}: gradient for input {_described(names[i], x, labels[i])}"
+        share = np.zeros_like(x) if shares[i] is None else np.asarray(shares[i])
+        if all(other.dtype in (x.dtype, bool) or other.dtype.kind in "iu" for other in inputs):
+            _assert_dtype(share, x, where)
+        share = _summed_down(where, share, x, out, expected)
+        try:
+            worst = max(worst, _assert_close(where, share, expected, *_tolerances(x.dtype, rtol, atol)))
+        except AssertionError as error:
+            why = _cause_among_operands(op, names, inputs, i, share, numeric, weights, eps)
+            raise AssertionError(f"{error}{why}") from None
+    if order > 1:
+        tensors = {name: Tensor(x, requires_grad=needed) for name, x, needed in zip(names, inputs, needs)}
+        worst = max(worst, gradcheck(_Apply(op), tensors, eps, rtol, atol, order))
+    return worst
+
+
+def compare_gradients(name: str, analytic: Any, numeric: Any, rtol: float = 1e-5, atol: float = 1e-8) -> float:
+    """Compare a gradient with the right one.
+
+    Returns:
+        The largest relative error.
+
+    Raises:
+        AssertionError: names the first wrong element, and the cause where it is a usual one.
+    """
+    analytic, numeric = np.asarray(analytic), np.asarray(numeric)
+    if analytic.shape != numeric.shape:
+        raise AssertionError(f"gradient for {name} has shape {analytic.shape}; it must be {numeric.shape}"
+                             f"{_cause_of_shape(analytic, numeric)}")
+    return _assert_close(f"gradient for {name}", analytic, numeric, rtol, atol)
+
+
+def numeric_gradient(f: Function, x: Tensor, eps: float = 1e-6) -> Array:
     """The derivative of the single number f() with respect to each element of x.
 
     Central differences, (f(x + eps) - f(x - eps)) / (2 eps); the error is of order eps².
     f is called twice for each element; x ends as it was.
     """
-    grad = np.zeros(x.shape)
-    original = x.data.copy()
-    try:
-        with no_grad():
-            for index in np.ndindex(x.shape):
-                ends = []
-                for sign in (1, -1):
-                    moved = original.copy()
-                    moved[index] += sign * eps
-                    x.data = moved
-                    ends.append(float(f().item()))
-                grad[index] = (ends[0] - ends[1]) / (2 * eps)
-    finally:
-        x.data = original
-    return grad
+    return _perturbed(f, {"x": x}, "x", np.ones(()), False, eps)
 
 
-def gradcheck(f: Callable[[], Tensor], inputs: Mapping[str, Tensor] | Sequence[Tensor], eps: float = 1e-6,
-              rtol: float = 1e-5, atol: float = 1e-8) -> float:
-    """Compare f().backward() with central differences, for every element of every input.
+# ---- how the numbers are made --------------------------------------------------------------
 
-    Args:
-        f: computes a single number from the inputs, the same each time; float64.
-        inputs: the tensors to perturb, as a list or by name.
-        eps: how far.
-        rtol, atol: an element passes where |analytic - numeric| <= atol + rtol * |numeric|.
 
-    Returns:
-        The largest relative error, |analytic - numeric| / max(1e-8, |analytic| + |numeric|).
+class _Apply:
+    """An operation as a function of tensors."""
 
-    Raises:
-        AssertionError: names the first wrong input and element, with both values.
+    def __init__(self, op: Op) -> None:
+        self.op = op
+
+    def __call__(self, *inputs: Tensor) -> Any:
+        return apply(self.op, *inputs)
+
+
+class _GradientOf:
+    """A random combination of f's gradients, as a function: its own gradients are second derivatives.
+
+    It takes f's inputs and the incoming gradient.
     """
-    named = dict(inputs) if isinstance(inputs, Mapping) else {x.label or f"input {i}": x
-                                                             for i, x in enumerate(inputs)}
-    before = {name: x.grad for name, x in named.items()}
+
+    def __init__(self, f: Function, wanted: list[str], names: list[str], called: bool, weights: Array) -> None:
+        self.f = f
+        self.wanted = wanted
+        self.names = names
+        self.called = called
+
+    def __call__(self, *inputs: Tensor) -> Any:
+        *arguments, incoming = inputs
+        named = dict(zip(self.names, arguments))
+        out = self.f(*arguments) if self.called else self.f()
+        found = flow(out, start(out, incoming, True), True, {named[name] for name in self.wanted})
+        total = 0 * incoming.sum()
+        for name in self.wanted:
+            x = named[name]
+            total = total + 0 * x.sum()  # so that every input has a path
+            if x in found:
+                _assert_like(found[x], x, f"the recorded gradient for {_described(name, x)}", Tensor)
+                total = total + (found[x] * _combination(x.shape)).sum()
+        return total
+
+
+def _combination(shape: tuple[int, ...]) -> Array:
+    """Fixed random numbers, none of them near zero."""
+    rng = np.random.default_rng(5)
+    return np.asarray(rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape))
+
+
+def _weights(out: Any) -> Array:
+    """The incoming gradient: 1 for a single number."""
+    if not isinstance(out, Tensor):
+        raise AssertionError(f"f returned {type(out).__name__}, not a Tensor: is it made of functions of mg and NumPy?")
+    return (np.ones(out.shape) if out.size == 1 else _combination(out.shape)).astype(out.dtype)
+
+
+def _gradients(out: Tensor, wanted: Mapping[str, Tensor], weights: Array) -> dict[str, Array]:
+    """The gradients of the wanted inputs; zeros where no path leads to one."""
+    found = flow(out, start(out, weights), False, set(wanted.values()))
+    return {name: found[x] if x in found else np.zeros(x.shape, x.dtype) for name, x in wanted.items()}
+
+
+def _perturbed(f: Function, named: Mapping[str, Tensor], name: str, weights: Array, called: bool,
+               eps: float | None) -> Array:
+    """Central differences of f for one input, element by element."""
+    x = named[name]
+    if called:  # with copies in double precision
+        named = {key: Tensor(y, y.requires_grad, y.name, np.float64 if y.requires_grad else None)
+                 for key, y in named.items()}
+        x = named[name]
+    eps = eps or (5e-3 if x.dtype == np.float32 else 1e-6)
+    arguments = list(named.values()) if called else []
+    result = np.zeros(x.shape)
+    original = x._data
     try:
-        for x in named.values():
-            x.grad = None
-        f().backward()
-        analytic = {name: np.zeros(x.shape) if x.grad is None else x.grad for name, x in named.items()}
+        for index in np.ndindex(x.shape):
+            ends = []
+            for distance in (eps, -eps):
+                x._data = original.copy()
+                x._data[index] += distance
+                ends.append(np.array(f(*arguments)._data, float))
+            result[index] = ((ends[0] - ends[1]) * weights).sum() / (2 * eps)
     finally:
-        for name, x in named.items():
-            x.grad = before[name]
-    worst = 0.0
-    for name, x in named.items():
-        numeric = numeric_gradient(f, x, eps)
-        difference = np.abs(analytic[name] - numeric)
-        wrong = ~(difference <= atol + rtol * np.abs(numeric))
-        if wrong.any():
-            index = tuple(int(i) for i in np.argwhere(wrong)[0])
-            raise AssertionError(f"gradient for {name} {x.shape} wrong at {list(index)}: "
-                                 f"analytic {analytic[name][index]:.6g}, numeric {numeric[index]:.6g}")
-        scale = np.maximum(1e-8, np.abs(analytic[name]) + np.abs(numeric))
-        worst = max(worst, float((difference / scale).max(initial=0.0)))
-    return worst
+        x._data = original
+    return result
+
+
+def _forward_differences(op: Op, inputs: list[Array], position: int, weights: Array, eps: float) -> Array:
+    """Central differences of an operation's forward for one input, in double precision."""
+    wide = [x.astype(float) if x.dtype.kind == "f" else x for x in inputs]
+    x = wide[position]
+    result = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        ends = []
+        for distance in (eps, -eps):
+            wide[position] = x.copy()
+            wide[position][index] += distance
+            ends.append(np.asarray(op.forward(*wide), float))
+        result[index] = ((ends[0] - ends[1]) * weights).sum() / (2 * eps)
+    return result
+
+
+def _called_twice(op: Op, names: list[str], inputs: list[Array]) -> tuple[Array, Array, list[Any]]:
+    """An operation's result, an incoming gradient, and the gradients that backward returns; with checks."""
+    title = type(op).__name__
+    before = dict(zip(names, [x.copy() for x in inputs]))
+    given = dict(zip(names, inputs))
+    out = np.asarray(op.forward(*inputs))
+    _assert_untouched(given, before, f"{title}.forward changes its input")
+    _assert_same([out], [op.forward(*inputs)], f"{title}.forward gives another value when it is called again")
+    if out.dtype.kind != "f":
+        raise AssertionError(f"{title} returns {out.dtype}: only floats have a derivative")
+    weights = _combination(out.shape).astype(out.dtype)
+    needs = tuple(x.dtype.kind == "f" for x in inputs)
+    shares = _backward(op, weights, out, inputs, needs)
+    given |= {"grad": weights, "out": out}
+    before |= {"grad": _combination(out.shape).astype(out.dtype), "out": np.asarray(op.forward(*inputs))}
+    _assert_untouched(given, before, f"{title}.backward changes")
+    _assert_same(shares, _backward(op, weights, out, inputs, needs),
+                 f"{title}.backward gives another value when it is called again")
+    if op.selective:
+        for i in range(len(inputs)):
+            alone = _backward(op, weights, out, inputs, tuple(j == i and needs[j] for j in range(len(inputs))))
+            _assert_same([shares[i]], [alone[i]], f"{title}.backward gives another gradient for {names[i]} where only "
+                         "that one is needed")
+    return out, weights, shares
+
+
+def _backward(op: Op, weights: Array, out: Array, inputs: list[Array], needs: tuple[bool, ...]) -> list[Any]:
+    shares = op.backward(weights, out, *inputs, *([needs] if op.selective else []))
+    shares = list(shares) if isinstance(shares, tuple) else [shares]
+    if len(shares) != len(inputs):
+        raise AssertionError(f"{type(op).__name__}.backward returned {len(shares)} gradients for {len(inputs)} inputs")
+    return [share if needed else None for share, needed in zip(shares, needs)]
+
+
+def _summed_down(where: str, share: Array, x: Array, out: Array, numeric: Array) -> Array:
+    """A gradient in its input's shape, as the engine sums it; the batch it may have is that of the result."""
+    extra = share.ndim - x.ndim
+    fits = extra >= 0 and share.shape[:extra] == out.shape[:extra] and all(
+        n in (length, share.shape[extra + axis]) and (length == 1 or n == length)
+        for axis, (length, n) in enumerate(zip(x.shape, share.shape[extra:])))
+    if share.shape != x.shape and not fits:
+        raise AssertionError(f"{where} has shape {share.shape}; it must be {x.shape}{_cause_of_shape(share, numeric)}")
+    axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(x.shape) if n == 1 != share.shape[extra + i])
+    return np.asarray(share.sum(axis=axes, keepdims=True).reshape(x.shape))
+
+
+# ---- what is said about them ---------------------------------------------------------------
+
+
+def _assert_close(what: str, analytic: Array, numeric: Array, rtol: float, atol: float) -> float:
+    """The largest relative error, where every element is near enough."""
+    difference = np.abs(analytic - numeric)
+    largest = max(1.0, float(np.abs(numeric).max(initial=0.0)))
+    wrong = ~(difference <= atol * largest + rtol * np.abs(numeric))
+    if wrong.any():
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        count = f"; {wrong.sum()} of {wrong.size} elements are wrong" if not wrong.all() else ""
+        why = cause(analytic, numeric)
+        raise AssertionError(f"{what} wrong{f' at {list(index)}' if index else ''}: analytic {analytic[index]:.6g}, "
+                             f"numeric {numeric[index]:.6g}{f' ({why})' if why else ''}{count}")
+    scale = np.maximum(1e-3 * largest, np.abs(analytic) + np.abs(numeric))
+    return float((difference / scale).max(initial=0.0))
+
+
+def cause(analytic: Array, numeric: Array) -> str:
+    """What a wrong gradient has in common with the right one of the same shape, or nothing."""
+    if not np.isfinite(analytic).all():
+        return f"{(~np.isfinite(analytic)).sum()} elements are not finite"
+    if not analytic.any():
+        return "no gradient arrives: does its way leave the graph, by .data, detach() or float()?"
+    if analytic.ndim >= 2 and _alike(analytic, np.swapaxes(numeric, -1, -2)):
+        return "exactly the transpose"
+    factor = float((analytic * numeric).sum() / max((numeric * numeric).sum(), 1e-300))
+    if _alike(analytic, factor * numeric):
+        return _factor(factor, numeric)
+    wrong = ~np.isclose(analytic, numeric, rtol=1e-3, atol=1e-4)
+    if not analytic[wrong].any():
+        return "zero where it is wrong: a contribution is missing"
+    return ""
+
+
+def _factor(factor: float, numeric: Array) -> str:
+    """A constant factor in words."""
+    known = {-1.0: "exactly the negative: a sign is wrong", 0.5: "exactly half", 2.0: "exactly double"}
+    for value, words in known.items():
+        if abs(factor / value - 1) < 1e-3:
+            return words
+    for times, words in ((factor, "exactly {} times"), (1 / factor, "exactly 1/{}")):
+        whole = round(times)
+        if abs(whole) >= 2 and abs(times / whole - 1) < 1e-3:
+            axes = [f"axis {axis}" for axis, n in enumerate(numeric.shape) if n == abs(whole)]
+            axes += ["the whole input"] if numeric.size == abs(whole) else []
+            hint = f", the length of {axes[0]}: a mean where a sum belongs, or the reverse?" if axes else ""
+            return words.format(whole) + hint
+    return f"everywhere {factor:.4g} times" if (numeric != 0).sum() > 1 else ""
+
+
+def _cause_of_shape(analytic: Array, numeric: Array) -> str:
+    """Why a gradient may have another shape than it must have."""
+    wanted = numeric.shape
+    if analytic.shape == wanted[::-1]:
+        return ": it is transposed"
+    extra = analytic.ndim - len(wanted)
+    if extra > 0 and analytic.shape == (1,) * extra + wanted:
+        return ": was it summed with keepdims=True?"
+    if extra >= 0:
+        axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(wanted) if analytic.shape[extra + i] != n)
+        summed = analytic.sum(axis=axes)
+        if summed.size == numeric.size and _alike(summed.reshape(wanted), numeric):
+            return f": the sum over the broadcast {'axis' if len(axes) == 1 else 'axes'} " \
+                   f"{', '.join(map(str, axes))} is missing"
+    return ""
+
+
+def _cause_among_operands(op: Op, names: list[str], inputs: list[Array], position: int, share: Array,
+                          numeric: dict[int, Array], weights: Array, eps: float) -> str:
+    """Is it the gradient of another operand, or one slice of a sum?"""
+    for other, right in numeric.items():
+        if other != position and right.shape == share.shape and _alike(share, right):
+            return f" (exactly the gradient for {names[other]}: the two are exchanged)"
+    x = inputs[position]
+    try:
+        apart = [*inputs]
+        apart[position] = np.broadcast_to(x, np.broadcast_shapes(x.shape, weights.shape)).copy()
+        full = _forward_differences(op, apart, position, weights, eps)
+    except (ValueError, TypeError, IndexError):  # not an operation that broadcasts
+        return ""
+    extra = full.ndim - x.ndim
+    axes = [i for i in range(full.ndim) if i < extra or x.shape[i - extra] != full.shape[i]]
+    for end in (0, -1):
+        one = full[tuple(end if i in axes else slice(None) for i in range(full.ndim))]
+        if axes and one.size == share.size and _alike(one.reshape(share.shape), share):
+            return f" (it is one slice only: the sum over the broadcast axes {axes} is missing)"
+    return ""
+
+
+def _alike(a: Array, b: Array) -> bool:
+    """Equal up to rounding, and not both zero."""
+    scale = float(np.abs(b).max(initial=0.0))
+    return a.shape == b.shape and scale > 0 and bool(np.allclose(a, b, rtol=1e-3, atol=1e-4 * scale))
+
+
+def _blame(out: Tensor, found: str) -> str:
+    """The first operation in f's graph that is wrong by itself, and what was found of f."""
+    nodes = {out}
+    stack = [out]
+    while stack:
+        for x in stack.pop().inputs:
+            if x not in nodes:
+                nodes.add(x)
+                stack.append(x)
+    for node in sorted(nodes, key=_order):
+        if node.op is None or sum(x.size for x in node.inputs) > 5000:
+            continue
+        try:
+            check_op(node.op, *node.inputs)
+        except AssertionError as error:
+            return f"{error}\n  at {node.origin}; so in f: {found}"
+    return f"{found}\n  each operation of f is right by itself"
+
+
+def _order(tensor: Tensor) -> int:
+    return tensor.order
+
+
+def _assert_like(gradient: Any, x: Tensor, what: str, kind: Any) -> None:
+    if not isinstance(gradient, kind):
+        raise AssertionError(f"{what} is a {type(gradient).__name__}, not a {kind.__name__}")
+    if gradient.shape != x.shape:
+        raise AssertionError(f"{what} has shape {gradient.shape}; it must be {x.shape}")
+    _assert_dtype(gradient, x, what)
+
+
+def _assert_dtype(gradient: Any, x: Any, what: str) -> None:
+    if gradient.dtype != x.dtype:
+        raise AssertionError(f"{what} is {gradient.dtype}; it must be {x.dtype}, as its input is")
+
+
+def _assert_untouched(now: Mapping[str, Array], before: Mapping[str, Array], what: str) -> None:
+    for name, array in now.items():
+        if not np.array_equal(array, before[name], equal_nan=array.dtype.kind == "f"):
+            raise AssertionError(f"{what} {name} in place: work on a copy")
+
+
+def _assert_same(first: Any, second: Any, what: str) -> None:
+    for one, other in zip(first, second):
+        if one is None and other is None:
+            continue
+        a, b = (np.asarray(x._data if isinstance(x, Tensor) else x) for x in (one, other))
+        if not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
+            raise AssertionError(what)
+
+
+def _tolerances(dtype: np.dtype[Any], rtol: float | None, atol: float | None) -> tuple[float, float]:
+    usual = TOLERANCES.get(dtype.name, TOLERANCES["float64"])
+    return usual[0] if rtol is None else rtol, usual[1] if atol is None else atol
+
+
+def _described(name: str, x: Any, label: str | None = None) -> str:
+    label = x.label if label is None else label
+    return f"{name} ({f'{label}, ' if label and label != name else ''}shape {x.shape})"
+
+
+def _takes_arguments(f: Function) -> bool:
+    """Is f a function of the inputs? One whose arguments all have defaults is not."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (ValueError, TypeError):  # a ufunc
+        return True
+    return any(p.kind is p.VAR_POSITIONAL or (p.default is p.empty and p.kind in (p.POSITIONAL_ONLY,
+                                                                                  p.POSITIONAL_OR_KEYWORD))
+               for p in parameters)
+
+
+def _named(f: Function, inputs: Mapping[str, Tensor] | Sequence[Any], called: bool) -> dict[str, Tensor]:
+    """The inputs as tensors, by name: their own, or that of f's argument."""
+    if isinstance(inputs, Mapping):
+        return {name: _tensor(x) for name, x in inputs.items()}
+    try:
+        arguments = list(inspect.signature(f).parameters) if called else []
+    except (ValueError, TypeError):
+        arguments = []
+    named: dict[str, Tensor] = {}
+    for i, x in enumerate(map(_tensor, inputs)):
+        name = x.label or (arguments[i] if i < len(arguments) else f"input {i}")
+        named[name if name not in named else f"{name} (input {i})"] = x
+    return named
+
+
+def _tensor(x: Any) -> Tensor:
+    return x if isinstance(x, Tensor) else Tensor(x, requires_grad=np.asarray(x).dtype.kind == "f")
+
+
+def _operand_names(op: Op, count: int) -> list[str]:
+    """What `forward` calls its inputs: a, b; or parts[0], parts[1]."""
+    names: list[str] = []
+    for p in inspect.signature(op.forward).parameters.values():
+        if p.kind is p.VAR_POSITIONAL:
+            names += [f"{p.name}[{i}]" for i in range(count - len(names))]
+        else:
+            names.append(p.name)
+    return names

@@ -6,6 +6,8 @@ Glorot's formula is symmetric, so it also serves x @ W.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -43,7 +45,35 @@ def glorot(shape: Shape, rng: np.random.Generator, name: str | None = None,
     Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks
     (AISTATS 2010), eq. 16.
     """
-    return uniform(shape, rng, float(np.sqrt(6 / sum(_matrix(shape)))), name, dtype)
+    return uniform(shape, rng, math.sqrt(6 / sum(_matrix(shape))), name, dtype)
+
+
+def glorot_normal(shape: Shape, rng: np.random.Generator, name: str | None = None,
+                  dtype: DTypeLike = float) -> Tensor:
+    """Normal with standard deviation sqrt(2 / (fan_in + fan_out)): the variance of `glorot`."""
+    return normal(shape, rng, math.sqrt(2 / sum(_matrix(shape))), name, dtype)
+
+
+def he(shape: Shape, rng: np.random.Generator, name: str | None = None, dtype: DTypeLike = float) -> Tensor:
+    """Normal with standard deviation sqrt(2 / fan_in), for relu.
+
+    He, Zhang, Ren and Sun, Delving deep into rectifiers (ICCV 2015), eq. 10.
+    """
+    return normal(shape, rng, math.sqrt(2 / _matrix(shape)[1]), name, dtype)
+
+
+def he_uniform(shape: Shape, rng: np.random.Generator, name: str | None = None,
+               dtype: DTypeLike = float) -> Tensor:
+    """Uniform in ±sqrt(6 / fan_in): the variance of `he`."""
+    return uniform(shape, rng, math.sqrt(6 / _matrix(shape)[1]), name, dtype)
+
+
+def lecun(shape: Shape, rng: np.random.Generator, name: str | None = None, dtype: DTypeLike = float) -> Tensor:
+    """Normal with standard deviation sqrt(1 / fan_in).
+
+    LeCun, Bottou, Orr and Müller, Efficient BackProp (1998), eq. 16.
+    """
+    return normal(shape, rng, math.sqrt(1 / _matrix(shape)[1]), name, dtype)
 
 
 def orthogonal(shape: Shape, rng: np.random.Generator, gain: float = 1.0, name: str | None = None,
@@ -71,4 +101,6 @@ def _generator(rng: np.random.Generator) -> np.random.Generator:
 def _matrix(shape: Shape) -> tuple[int, int]:
     if len(shape) != 2:
         raise ValueError(f"this initial value is for a matrix (out, in), not for shape {shape}")
+    if min(shape) < 1:
+        raise ValueError(f"a matrix of shape {shape} has no elements to draw")
     return shape[0], shape[1]

@@ -1,50 +1,138 @@
 """Losses: one number for how far a prediction is from its target.
 
-`reduction` is "mean" (over everything, the default), "sum", or "none" (a loss for each element,
-or for each row of a classification).
+All have the same two options.
+
+reduction: "mean" (over everything, the default), "sum", or "none" (a loss for each element, or
+    for each row of a classification).
+mask: True, or 1, for what counts. Its shape is that of the losses, or of their first axes: (T,
+    batch) for losses (T, batch, size). What is masked out has loss zero and gradient zero, its
+    target is never looked at, and a mean divides by the number of losses that count (where none
+    does, it is zero).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from . import functions as f
+from .operators import Operators
+from .tensor import Tensor
 
 
-def mse(prediction: Any, target: Any, reduction: str = "mean") -> Any:
+def mse(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = None) -> Any:
     """The squared error, (prediction - target)², of two operands of the same shape.
 
     Raises:
         ValueError: where the shapes differ (broadcasting would hide it), or for an unknown reduction.
     """
     _same_shape("mse", prediction, target)
-    return reduced(f.square(prediction - target), reduction)
+    return reduced(f.square(prediction - target), reduction, mask)
 
 
-def cross_entropy(logits: Any, labels: Any, reduction: str = "mean") -> Any:
+def mae(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = None) -> Any:
+    """The absolute error, |prediction - target|; where they are equal the derivative is 0.
+
+    Raises:
+        ValueError: where the shapes differ, or for an unknown reduction.
+    """
+    _same_shape("mae", prediction, target)
+    return reduced(f.abs(prediction - target), reduction, mask)
+
+
+def huber(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = None, delta: float = 1.0) -> Any:
+    """d²/2 for an error d of at most delta, and delta * (|d| - delta/2) beyond: a line that goes on smoothly.
+
+    Huber, Robust estimation of a location parameter (Annals of Mathematical Statistics 35, 1964).
+    Both are c * (d - c/2), where c is d clipped to ±delta.
+
+    Raises:
+        ValueError: where the shapes differ, for an unknown reduction, or for delta <= 0.
+    """
+    _same_shape("huber", prediction, target)
+    if not delta > 0:
+        raise ValueError(f"huber's delta is a positive number, not {delta!r}")
+    error = f.subtract(prediction, target)
+    clipped = f.clip(error, -delta, delta)
+    return reduced(clipped * (error - 0.5 * clipped), reduction, mask)
+
+
+def cross_entropy(logits: Any, labels: Any, reduction: str = "mean", *, mask: Any = None) -> Any:
     """-log softmax(logits)[label], stable for large logits.
 
     Args:
         logits: (..., classes), any real numbers.
-        labels: (...) integers in 0 … classes-1.
+        labels: (...) integers in 0 … classes-1; where masked out, anything.
         reduction: "mean", "sum" or "none"; "none" gives shape (...).
+        mask: (...), which rows count.
 
     Raises:
         IndexError: for a label that is no class. TypeError: for labels that aren't integers.
         ValueError: where the shapes don't fit.
     """
-    return reduced(-f.pick(f.log_softmax(logits), labels), reduction)
+    if mask is not None:
+        labels = _where(mask, labels, 0)
+    return reduced(-f.pick(f.log_softmax(logits), labels), reduction, mask)
 
 
-def reduced(losses: Any, reduction: str) -> Any:
-    """The losses' mean, their sum, or themselves."""
-    if reduction == "mean":
-        return losses.mean()
-    if reduction == "sum":
-        return losses.sum()
+def binary_cross_entropy(logits: Any, targets: Any, reduction: str = "mean", *, mask: Any = None) -> Any:
+    """-y log p - (1 - y) log(1 - p) for p = sigmoid(logit), as softplus(logit) - y * logit, which is stable.
+
+    Args:
+        logits: any real numbers: the score before the sigmoid.
+        targets: y of the same shape, from 0 to 1.
+        reduction: "mean", "sum" or "none".
+        mask: which elements count.
+
+    Raises:
+        ValueError: where the shapes differ, for a target outside of 0 … 1, or an unknown reduction.
+    """
+    _same_shape("binary_cross_entropy", logits, targets)
+    if mask is not None:
+        targets = _where(mask, targets, 0)
+    if not isinstance(targets, Operators) or isinstance(targets, Tensor):
+        values = np.asarray(f.plain(targets))
+        if not ((values >= 0) & (values <= 1)).all():
+            raise ValueError(f"binary_cross_entropy: targets are probabilities from 0 to 1; these go from "
+                             f"{values.min():g} to {values.max():g}")
+    return reduced(f.softplus(logits) - targets * logits, reduction, mask)
+
+
+def reduced(losses: Any, reduction: str, mask: Any = None) -> Any:
+    """The losses' mean, their sum, or themselves; of those that the mask lets count."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction is 'mean', 'sum' or 'none', not {reduction!r}")
+    if mask is not None:
+        mask = _fitted(mask, losses)
+        losses = f.where(mask, losses, 0)
     if reduction == "none":
         return losses
-    raise ValueError(f"reduction is 'mean', 'sum' or 'none', not {reduction!r}")
+    if reduction == "sum":
+        return losses.sum()
+    if mask is None:
+        return losses.mean()
+    counted = np.broadcast_to(f.plain(mask) != 0, losses.shape).sum()
+    return losses.sum() / max(int(counted), 1)
+
+
+def _fitted(mask: Any, losses: Any) -> Any:
+    """The mask with axes of length 1 at its end, so that it broadcasts against the losses."""
+    if not isinstance(losses, Tensor) or (isinstance(mask, Operators) and not isinstance(mask, Tensor)):
+        return mask
+    values = np.asarray(f.plain(mask))
+    if values.shape != losses.shape[:values.ndim]:
+        raise ValueError(f"the mask has shape {values.shape}, but the losses have shape {losses.shape}: "
+                         f"it must be {losses.shape}, or the first part of it")
+    return values.reshape(values.shape + (1,) * (losses.ndim - values.ndim))
+
+
+def _where(mask: Any, values: Any, other: float) -> Any:
+    """`values` where the mask holds, as an array where both are arrays."""
+    if isinstance(mask, Operators) or isinstance(values, Operators):
+        return f.where(mask, values, other)
+    mask, values = np.asarray(mask), np.asarray(values)
+    return np.where(mask.reshape(mask.shape + (1,) * (values.ndim - mask.ndim)), values, other)
 
 
 def _same_shape(loss: str, prediction: Any, target: Any) -> None:

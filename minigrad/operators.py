@@ -18,18 +18,27 @@ from .ops import Axis, Op
 # One instance of each operation without options serves all nodes.
 IDENTITY, ADD, SUB, MUL, DIV, POW, NEG = (
     ops.Identity(), ops.Add(), ops.Sub(), ops.Mul(), ops.Div(), ops.Pow(), ops.Neg())
-EXP, LOG, SQUARE, TANH, SIGMOID, RELU = (
-    ops.Exp(), ops.Log(), ops.Square(), ops.Tanh(), ops.Sigmoid(), ops.Relu())
-MAXIMUM, WHERE, MATMUL, MATVEC, VECDOT, PICK = (
-    ops.Maximum(), ops.Where(), ops.MatMul(), ops.MatVec(), ops.VecDot(), ops.Pick())
+EXP, EXPM1, LOG, LOG1P, LOG2, SQRT, SQUARE, ABS, SIGN = (
+    ops.Exp(), ops.Expm1(), ops.Log(), ops.Log1p(), ops.Log2(), ops.Sqrt(), ops.Square(), ops.Abs(), ops.Sign())
+SIN, COS, TAN, SINH, COSH, TANH, ARCTAN = (
+    ops.Sin(), ops.Cos(), ops.Tan(), ops.Sinh(), ops.Cosh(), ops.Tanh(), ops.Arctan())
+SIGMOID, SOFTPLUS, RELU, GELU = (
+    ops.Sigmoid(), ops.Softplus(), ops.Relu(), ops.Gelu())
+MAXIMUM, MINIMUM, WHERE, MATMUL, MATVEC, VECDOT, PICK = (
+    ops.Maximum(), ops.Minimum(), ops.Where(), ops.MatMul(), ops.MatVec(), ops.VecDot(), ops.Pick())
 
 UFUNCS: dict[np.ufunc, Op] = {
     np.positive: IDENTITY, np.add: ADD, np.subtract: SUB, np.multiply: MUL, np.divide: DIV,
-    np.power: POW, np.negative: NEG, np.exp: EXP, np.log: LOG, np.square: SQUARE,
-    np.tanh: TANH, np.maximum: MAXIMUM, np.matmul: MATMUL,
+    np.power: POW, np.negative: NEG, np.exp: EXP, np.expm1: EXPM1, np.log: LOG, np.log1p: LOG1P,
+    np.log2: LOG2, np.sqrt: SQRT, np.square: SQUARE, np.absolute: ABS, np.sign: SIGN,
+    np.sin: SIN, np.cos: COS, np.tan: TAN, np.sinh: SINH, np.cosh: COSH, np.tanh: TANH, np.arctan: ARCTAN,
+    np.maximum: MAXIMUM, np.minimum: MINIMUM, np.matmul: MATMUL, np.vecdot: VECDOT,
 }
+if hasattr(np, "matvec"):  # NumPy 2.2
+    UFUNCS[np.matvec] = MATVEC
 COMPARISONS = {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
-               np.isnan, np.isinf, np.isfinite}
+               np.isnan, np.isinf, np.isfinite, np.signbit,
+               np.logical_and, np.logical_or, np.logical_xor, np.logical_not}
 
 
 class Operators:
@@ -85,6 +94,9 @@ class Operators:
     def __pos__(self) -> Any:
         return self
 
+    def __abs__(self) -> Any:
+        return self.apply(ABS, self)
+
     def __getitem__(self, index: Any) -> Any:
         return self.apply(ops.GetItem(index), self)
 
@@ -92,25 +104,92 @@ class Operators:
         raise TypeError(f"{self!r} can't be iterated over; index it, or take what you need of it")
 
     # ---- methods that NumPy's arrays have
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Any:
+    def sum(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
         """The sum over all elements, or over an axis or several."""
         return self.apply(ops.Sum(axis, keepdims), self)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Any:
+    def mean(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
         """The mean over all elements, or over an axis or several."""
         return self.apply(ops.Mean(axis, keepdims), self)
 
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Any:
+    def var(self, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
+        """The mean squared distance from the mean; the sum is divided by n - ddof."""
+        return self.apply(ops.Var(axis, keepdims, ddof), self)
+
+    def std(self, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
+        """The square root of var; the derivative is 0 where all elements are equal."""
+        return self.apply(ops.Std(axis, keepdims, ddof), self)
+
+    def prod(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
+        """The product of all elements, or over an axis or several; zeros are fine."""
+        return self.apply(ops.Prod(axis, keepdims), self)
+
+    def max(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
         """The largest element, of all or along axes; ties share the gradient equally."""
         return self.apply(ops.Max(axis, keepdims), self)
+
+    def min(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
+        """The smallest element, of all or along axes; ties share the gradient equally."""
+        return self.apply(ops.Min(axis, keepdims), self)
+
+    def argmax(self, axis: int | None = None) -> Any:
+        """Where the largest element is: a plain array of integers, without derivative."""
+        return self.compare(np.argmax, self, axis)
+
+    def argmin(self, axis: int | None = None) -> Any:
+        """Where the smallest element is: a plain array of integers, without derivative."""
+        return self.compare(np.argmin, self, axis)
+
+    def cumsum(self, axis: int | None = None) -> Any:
+        """The running sum along an axis; without one, of all elements in a row."""
+        return self.apply(ops.CumSum(axis), self)
+
+    def clip(self, min: Any = None, max: Any = None) -> Any:
+        """No less than `min` and no more than `max`; None is no bound."""
+        return _functions().clip(self, min, max)
+
+    def dot(self, other: Any) -> Any:
+        """The matrix product, or with a number the product."""
+        return _functions().dot(self, other)
+
+    def astype(self, dtype: Any) -> Any:
+        """The same values as another type of float."""
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(f"as {np.dtype(dtype)}, {self!r} would have no gradient. For such a result "
+                            "take x.data.astype(...)")
+        return self.apply(ops.Cast(dtype), self)
 
     def reshape(self, *shape: Any) -> Any:
         """The same elements in another shape, given as one tuple or as numbers."""
         return self.apply(ops.Reshape(_unpacked(shape)), self)
 
+    def ravel(self) -> Any:
+        """All elements in a row."""
+        return self.apply(ops.Reshape((-1,)), self)
+
+    def flatten(self) -> Any:
+        """All elements in a row."""
+        return self.apply(ops.Reshape((-1,)), self)
+
+    def squeeze(self, axis: Axis = None) -> Any:
+        """Without axes of length 1, all or those given."""
+        return _functions().squeeze(self, axis)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Any:
+        """Two axes exchanged."""
+        return _functions().swapaxes(self, axis1, axis2)
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Any:
+        """Each element, or slice along an axis, several times in a row."""
+        return _functions().repeat(self, repeats, axis)
+
+    def take(self, indices: Any, axis: int | None = None) -> Any:
+        """The elements at integer indices, along an axis or of all in a row."""
+        return _functions().take(self, indices, axis)
+
     def transpose(self, *axes: Any) -> Any:
         """The axes in another order; without arguments, reversed."""
-        axes = _unpacked(axes)
+        axes = () if axes == (None,) else _unpacked(axes)
         return self.apply(ops.Transpose(axes or None), self)
 
     @property
@@ -131,15 +210,15 @@ class Operators:
             return self.apply(UFUNCS[ufunc], *inputs)
         if ufunc in COMPARISONS:
             return self.compare(ufunc, *inputs)
-        return _translated(ufunc)(*inputs)
+        return _call(ufunc, inputs, options)
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        return _translated(function)(*args, **kwargs)
+        return _call(function, args, kwargs)
 
     # ---- comparisons: plain arrays, without derivative
     @staticmethod
-    def compare(ufunc: np.ufunc, *inputs: Any) -> Any:
-        """The answer of a comparison."""
+    def compare(ufunc: Any, *inputs: Any) -> Any:
+        """The answer of a comparison, or of another function without derivative."""
         raise TypeError(f"np.{ufunc.__name__} can't be used here")
 
     def __eq__(self, other: Any) -> Any:
@@ -170,7 +249,13 @@ def _unpacked(arguments: tuple[Any, ...]) -> tuple[int, ...]:
     return arguments
 
 
-def _translated(function: Callable[..., Any]) -> Callable[..., Any]:
-    from .numpy_functions import translated  # not above: it is written in terms of Tensors
+def _call(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    from .numpy_functions import call  # not above: it is written in terms of Tensors
 
-    return translated(function)
+    return call(function, args, kwargs)
+
+
+def _functions() -> Any:
+    from . import functions  # not above: it is written in terms of Tensors
+
+    return functions

@@ -8,7 +8,11 @@ This room knows NumPy arrays only, and no Tensor. An operation is one named clas
 
 Options such as `axis` are attributes of the instance; it holds nothing else, so one instance
 serves any number of nodes. Gradients of broadcast inputs are returned in the broadcast shape:
-the engine sums them down. `backward` is written in NumPy that takes arrays and Tensors alike.
+the engine sums them down. `backward` is written in NumPy that takes arrays and Tensors alike, so
+that under `create_graph` the same formula gives derivatives of derivatives.
+
+At a kink (abs at 0, relu at 0, ties of max) the derivative is one of those between its two sides;
+the docstring says which.
 
 Where a derivative is costly, `selective = True` asks the engine for a last argument `needs`, one
 bool an input; a gradient that nobody needs may then be None.
@@ -16,6 +20,9 @@ bool an input; a gradient that nobody needs may then be None.
 
 from __future__ import annotations
 
+import math
+import string
+from collections.abc import Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -105,7 +112,7 @@ class Div(Op):
 
 
 class Pow(Op):
-    """a ** b; at b = 0 the derivative for a is 0, at a = 0 the one for b is 0."""
+    """a ** b; at 0 ** 0 the derivative for a is 0, at a = 0 the one for b is 0."""
 
     selective = True
 
@@ -113,7 +120,7 @@ class Pow(Op):
         return a ** b
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array, needs: Needs) -> tuple[Array, ...]:
-        return (grad * b * a ** np.where(b == 0, 1, b - 1) if needs[0] else None,
+        return (grad * b * a ** np.where((a == 0) & (b == 0), 1, b - 1) if needs[0] else None,
                 grad * out * np.log(np.where(a == 0, 1, a)) if needs[1] else None)
 
 
@@ -123,6 +130,19 @@ class Neg(Op):
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         return -grad
+
+
+class Cast(Op):
+    """The same values as another type of float."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = np.dtype(dtype)
+
+    def forward(self, x: Array) -> Array:
+        return x.astype(self.dtype)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return compute(Cast(x.dtype), grad)
 
 
 # ---- functions of each element -------------------------------------------------------------
@@ -136,12 +156,50 @@ class Exp(Op):
         return grad * out
 
 
+class Expm1(Op):
+    """exp(x) - 1, exact for small x."""
+
+    def forward(self, x: Array) -> Array:
+        return np.expm1(x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad * (out + 1)
+
+
 class Log(Op):
     def forward(self, x: Array) -> Array:
         return np.log(x)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         return grad / x
+
+
+class Log1p(Op):
+    """log(1 + x), exact for small x."""
+
+    def forward(self, x: Array) -> Array:
+        return np.log1p(x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad / (1 + x)
+
+
+class Log2(Op):
+    def forward(self, x: Array) -> Array:
+        return np.log2(x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad / (x * math.log(2))
+
+
+class Sqrt(Op):
+    """The square root; its derivative at 0 is infinite, as the slope is. sqrt(x + eps) has a finite one."""
+
+    def forward(self, x: Array) -> Array:
+        return np.sqrt(x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad / (2 * out)
 
 
 class Square(Op):
@@ -152,12 +210,80 @@ class Square(Op):
         return grad * (2 * x)
 
 
+class Abs(Op):
+    """|x|; the derivative at 0 is 0."""
+
+    def forward(self, x: Array) -> Array:
+        return np.abs(x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad * np.sign(x)
+
+
+class Sign(Op):
+    """-1, 0 or 1; the derivative is 0 everywhere, at the jump too."""
+
+    def forward(self, x: Array) -> Array:
+        return np.sign(x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad * 0
+
+
+class Sin(Op):
+    def forward(self, x: Array) -> Array:
+        return np.sin(x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad * np.cos(x)
+
+
+class Cos(Op):
+    def forward(self, x: Array) -> Array:
+        return np.cos(x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return -grad * np.sin(x)
+
+
+class Tan(Op):
+    def forward(self, x: Array) -> Array:
+        return np.tan(x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad * (1 + out * out)
+
+
+class Sinh(Op):
+    def forward(self, x: Array) -> Array:
+        return np.sinh(x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad * np.cosh(x)
+
+
+class Cosh(Op):
+    def forward(self, x: Array) -> Array:
+        return np.cosh(x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad * np.sinh(x)
+
+
 class Tanh(Op):
     def forward(self, x: Array) -> Array:
         return np.tanh(x)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         return grad * (1 - out * out)
+
+
+class Arctan(Op):
+    def forward(self, x: Array) -> Array:
+        return np.arctan(x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad / (1 + x * x)
 
 
 class Sigmoid(Op):
@@ -170,6 +296,19 @@ class Sigmoid(Op):
         return grad * (out * (1 - out))
 
 
+class Softplus(Op):
+    """log(1 + exp(x)), which doesn't overflow as log(exp(0) + exp(x)); the derivative is sigmoid(x).
+
+    Written exp(x - softplus(x)), it stays exact where it is tiny.
+    """
+
+    def forward(self, x: Array) -> Array:
+        return np.logaddexp(x, 0)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad * np.exp(x - out)
+
+
 class Relu(Op):
     """max(x, 0); the derivative at 0 is 0."""
 
@@ -178,6 +317,74 @@ class Relu(Op):
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         return grad * (x > 0)
+
+
+class LeakyRelu(Op):
+    """x where it is positive, slope * x elsewhere; the derivative at 0 is `slope`.
+
+    Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models (ICML 2013).
+    """
+
+    def __init__(self, slope: float = 0.01) -> None:
+        self.slope = slope
+
+    def forward(self, x: Array) -> Array:
+        return np.where(x > 0, x, self.slope * x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return np.where(x > 0, grad, self.slope * grad)
+
+
+class Elu(Op):
+    """x where it is positive, alpha * (exp(x) - 1) elsewhere; the derivative at 0 is alpha.
+
+    Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential
+    linear units (ICLR 2016), eq. 15.
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+    def forward(self, x: Array) -> Array:
+        return np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad * np.where(x > 0, 1, out + self.alpha)
+
+
+class Gelu(Op):
+    """x * Phi(x), Phi being the normal distribution function, in its approximation by tanh:
+
+        x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x³)))
+
+    Hendrycks and Gimpel, Gaussian error linear units (2016), section 2. It is within 5e-4 of the
+    exact one, for which NumPy lacks the error function.
+    """
+
+    def forward(self, x: Array) -> Array:
+        return 0.5 * x * (1 + np.tanh(ROOT_2_PI * (x + 0.044715 * x * x * x)))
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        bend = np.tanh(ROOT_2_PI * (x + 0.044715 * x * x * x))
+        slope = ROOT_2_PI * (1 + 3 * 0.044715 * x * x)
+        return grad * (0.5 * (1 + bend) + 0.5 * x * (1 - bend * bend) * slope)
+
+
+ROOT_2_PI = math.sqrt(2 / math.pi)
+
+
+class Clip(Op):
+    """x, but no less than `low` and no more than `high` (None: no bound); at a bound the derivative is 1."""
+
+    def __init__(self, low: float | None = None, high: float | None = None) -> None:
+        self.low = low
+        self.high = high
+
+    def forward(self, x: Array) -> Array:
+        return np.clip(x, self.low, self.high)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad * (x == out)
 
 
 class Maximum(Op):
@@ -189,8 +396,23 @@ class Maximum(Op):
         return np.maximum(a, b)
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array, needs: Needs) -> tuple[Array, ...]:
-        return (grad * ((a > b) + 0.5 * (a == b)) if needs[0] else None,
-                grad * ((b > a) + 0.5 * (a == b)) if needs[1] else None)
+        shared = np.where(a == b, 0.5 * grad, grad)
+        return (shared * (a >= b) if needs[0] else None,
+                shared * (b >= a) if needs[1] else None)
+
+
+class Minimum(Op):
+    """The smaller of two; where they are equal each gets half of the gradient."""
+
+    selective = True
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return np.minimum(a, b)
+
+    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs: Needs) -> tuple[Array, ...]:
+        shared = np.where(a == b, 0.5 * grad, grad)
+        return (shared * (a <= b) if needs[0] else None,
+                shared * (b <= a) if needs[1] else None)
 
 
 class Where(Op):
@@ -206,6 +428,23 @@ class Where(Op):
         return (None,
                 np.where(condition, grad, 0) if needs[1] else None,
                 np.where(condition, 0, grad) if needs[2] else None)
+
+
+class Keep(Op):
+    """Which elements a dropout keeps: True with probability 1 - rate. It takes only the shape of x.
+
+    Each call of `forward` draws anew from the generator. Bools have no derivative.
+    """
+
+    def __init__(self, rate: float, rng: np.random.Generator) -> None:
+        self.rate = rate
+        self.rng = rng
+
+    def forward(self, x: Array) -> Array:
+        return self.rng.random(np.shape(x)) >= self.rate
+
+    def __repr__(self) -> str:
+        return f"Keep(rate={self.rate!r})"
 
 
 # ---- sums over axes ------------------------------------------------------------------------
@@ -242,6 +481,71 @@ class Mean(Reduction):
         return np.broadcast_to(self.restore(grad) / count, x.shape)
 
 
+class Var(Reduction):
+    """The mean of (x - mean)², or with `ddof` their sum divided by n - ddof."""
+
+    def __init__(self, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> None:
+        super().__init__(axis, keepdims)
+        self.ddof = ddof
+
+    def forward(self, x: Array) -> Array:
+        return np.var(x, axis=self.axis, keepdims=self.keepdims, ddof=self.ddof)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        count = x.size // max(out.size, 1) - self.ddof
+        return self.restore(grad * 2 / count) * (x - np.mean(x, axis=self.axis, keepdims=True))
+
+
+class Std(Var):
+    """The square root of Var. Where all elements are equal it has a kink, and the derivative is 0."""
+
+    def forward(self, x: Array) -> Array:
+        return np.std(x, axis=self.axis, keepdims=self.keepdims, ddof=self.ddof)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        count = x.size // max(out.size, 1) - self.ddof
+        nonzero = np.where(out == 0, 1, out)
+        return self.restore(grad / nonzero / count) * (x - np.mean(x, axis=self.axis, keepdims=True))
+
+
+class Norm(Reduction):
+    """The root of the sum of squares, of all elements or along axes. At 0 the derivative is 0."""
+
+    def forward(self, x: Array) -> Array:
+        return np.sqrt(np.sum(x * x, axis=self.axis, keepdims=self.keepdims))
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return self.restore(grad / np.where(out == 0, 1, out)) * x
+
+
+class Prod(Reduction):
+    """The product. Its derivative is the product of the other elements, without division: zeros are fine."""
+
+    def forward(self, x: Array) -> Array:
+        return np.prod(x, axis=self.axis, keepdims=self.keepdims)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        axes = np.arange(x.ndim) if self.axis is None or x.ndim == 0 else np.mod(np.atleast_1d(self.axis), x.ndim)
+        kept = np.setdiff1d(np.arange(x.ndim), axes)
+        order = [int(axis) for axis in (*kept, *axes)]  # the reduced axes last, and then as one
+        lengths = [x.shape[axis] for axis in order]
+        rows = np.reshape(np.transpose(x, order), (*lengths[:len(kept)], math.prod(lengths[len(kept):])))
+        others = np.reshape(_product_of_others(rows), lengths)
+        return self.restore(grad) * np.transpose(others, [order.index(axis) for axis in range(x.ndim)])
+
+
+def _product_of_others(x: Array) -> Array:
+    """For each element of x (..., n) the product of the n-1 others in its row, by halving: log n calls."""
+    n = x.shape[-1]
+    if n <= 1:
+        return np.ones(x.shape, x.dtype)
+    if n % 2:
+        x = np.concatenate([x, np.ones((*x.shape[:-1], 1), x.dtype)], axis=-1)
+    a, b = x[..., 0::2], x[..., 1::2]
+    rest = _product_of_others(a * b)
+    return np.reshape(np.stack([rest * b, rest * a], axis=-1), x.shape)[..., :n]
+
+
 class Max(Reduction):
     """The largest element; elements that tie share the gradient equally."""
 
@@ -249,8 +553,43 @@ class Max(Reduction):
         return np.max(x, axis=self.axis, keepdims=self.keepdims)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        largest = x == self.restore(out)
-        return self.restore(grad) * (largest / largest.sum(axis=self.axis, keepdims=True))
+        found = x == self.restore(out)
+        return self.restore(grad) * (found / np.sum(found, axis=self.axis, keepdims=True, dtype=x.dtype))
+
+
+class Min(Max):
+    """The smallest element; elements that tie share the gradient equally."""
+
+    def forward(self, x: Array) -> Array:
+        return np.min(x, axis=self.axis, keepdims=self.keepdims)
+
+
+class CumSum(Op):
+    """The running sum along an axis; axis=None runs through all elements, in a row."""
+
+    def __init__(self, axis: int | None = None) -> None:
+        self.axis = axis
+
+    def forward(self, x: Array) -> Array:
+        return np.cumsum(x, axis=self.axis)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        axis = 0 if self.axis is None else self.axis
+        return np.reshape(np.flip(np.cumsum(np.flip(grad, axis), axis), axis), x.shape)
+
+
+class LogSumExp(Reduction):
+    """log(sum(exp(x))), with the maximum taken out so that exp stays finite. The derivative is softmax(x)."""
+
+    def forward(self, x: Array) -> Array:
+        top = np.max(x, axis=self.axis, keepdims=True)
+        top = np.where(np.isfinite(top), top, 0)
+        total = np.sum(np.exp(x - top), axis=self.axis, keepdims=self.keepdims)
+        with np.errstate(divide="ignore"):  # of nothing but -inf it is -inf
+            return np.log(total) + np.reshape(top, total.shape)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return self.restore(grad) * np.exp(x - self.restore(np.where(np.isfinite(out), out, 0)))
 
 
 class LogSoftmax(Op):
@@ -283,36 +622,52 @@ class MatMul(Op):
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array, needs: Needs) -> tuple[Array, ...]:
         # As in NumPy a vector counts as a row on the left and as a column on the right.
-        if a.ndim == 1:
-            grad = np.expand_dims(grad, -2 if b.ndim > 1 else -1)
+        row, column = a.ndim == 1, b.ndim == 1
+        if row:
+            grad = np.expand_dims(grad, -1 if column else -2)
             a = np.expand_dims(a, 0)
-        column = b.ndim == 1
         if column:
             grad = np.expand_dims(grad, -1)
             b = np.expand_dims(b, -1)
-        grad_a = grad @ np.swapaxes(b, -1, -2) if needs[0] else None
-        if not needs[1]:
-            return grad_a, None
-        grad_b = np.swapaxes(a, -1, -2) @ grad
-        return grad_a, grad_b[..., 0] if column else grad_b
+        grad_a = grad_b = None
+        if needs[0]:
+            grad_a = grad @ np.swapaxes(b, -1, -2)
+            grad_a = grad_a[..., 0, :] if row else grad_a
+        if needs[1]:
+            if b.ndim == 2 < a.ndim:  # one b for all matrices of a: one product, not one for each
+                rows = math.prod(a.shape[:-1])
+                a, grad = np.reshape(a, (rows, a.shape[-1])), np.reshape(grad, (rows, grad.shape[-1]))
+            grad_b = np.swapaxes(a, -1, -2) @ grad
+            grad_b = grad_b[..., 0] if column else grad_b
+        return grad_a, grad_b
 
 
 class MatVec(Op):
-    """W x for one vector or a batch of them: W (m, n), x (..., n) -> (..., m)."""
+    """W x for one vector or a batch of them: W (m, n), x (..., n) -> (..., m).
+
+    W may be a batch of matrices (..., m, n) too; the batches broadcast.
+    """
 
     selective = True
 
     def forward(self, W: Array, x: Array) -> Array:
-        if np.ndim(W) != 2 or np.ndim(x) < 1 or W.shape[1] != x.shape[-1]:
+        if np.ndim(W) < 2 or np.ndim(x) < 1 or W.shape[-1] != x.shape[-1]:
             raise ValueError(f"a matrix of shape {W.shape} can't multiply vectors of shape {x.shape}: "
                              "it needs as many columns as they have elements")
-        return np.matmul(x, W.T)
+        if W.ndim == 2:
+            return np.matmul(x, W.T)
+        return np.matmul(W, np.expand_dims(x, -1))[..., 0]
 
     def backward(self, grad: Array, out: Array, W: Array, x: Array, needs: Needs) -> tuple[Array, ...]:
         grad_W = None
+        if W.ndim > 2:
+            if needs[0]:
+                grad_W = np.expand_dims(grad, -1) * np.expand_dims(x, -2)
+            return grad_W, (np.expand_dims(grad, -2) @ W)[..., 0, :] if needs[1] else None
         if needs[0]:
             m, n = W.shape
-            grad_W = np.reshape(grad, (-1, m)).T @ np.reshape(x, (-1, n))
+            rows = math.prod(x.shape[:-1])
+            grad_W = np.reshape(grad, (rows, m)).T @ np.reshape(x, (rows, n))
         return grad_W, grad @ W if needs[1] else None
 
 
@@ -328,6 +683,64 @@ class VecDot(Op):
         grad = np.expand_dims(grad, -1)
         return (grad * b if needs[0] else None,
                 grad * a if needs[1] else None)
+
+
+class EinSum(Op):
+    """Einstein's sum over products, e.g. EinSum("bij,bj->bi").
+
+    The gradient for an operand is another one: the result changes places with the operand.
+    """
+
+    selective = True
+
+    def __init__(self, subscripts: str, optimize: Any = False) -> None:
+        self.subscripts = subscripts
+        self.optimize = optimize
+
+    def forward(self, *operands: Array) -> Array:
+        return np.einsum(self.subscripts, *operands, optimize=self.optimize)
+
+    def backward(self, grad: Array, out: Array, *operands_and_needs: Any) -> tuple[Array, ...]:
+        *operands, needs = operands_and_needs
+        terms, result, spare = _letters(self.subscripts, [x.ndim for x in operands])
+        lengths: dict[str, int] = {}
+        for term, x in zip(terms, operands):
+            lengths.update((letter, n) for letter, n in zip(term, x.shape) if lengths.get(letter, 1) == 1)
+        shares: list[Array] = []
+        for i, x in enumerate(operands):
+            if not needs[i]:
+                shares.append(None)
+                continue
+            factors = [(result, grad), *((terms[j], y) for j, y in enumerate(operands) if j != i)]
+            target = ""
+            for letter, new in zip(terms[i], reversed(spare)):
+                if letter in target:  # a diagonal: the unit matrix puts it back in place
+                    factors.append((letter + new, np.eye(lengths[letter], dtype=x.dtype)))
+                    letter, lengths[new] = new, lengths[letter]
+                target += letter
+            known = {letter for term, y in factors for letter, n in zip(term, y.shape) if n == lengths[letter]}
+            alone = [letter for letter in target if letter not in known]  # summed in x: everywhere the same
+            factors.append(("".join(alone), np.ones([lengths[letter] for letter in alone], x.dtype)))
+            shares.append(np.einsum(f"{','.join(term for term, _ in factors)}->{target}",
+                                    *(y for _, y in factors), optimize=self.optimize))
+        return tuple(shares)
+
+
+def _letters(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], str, str]:
+    """The axes of each operand and of the result, one letter each, and letters that stay free.
+
+    `...` and a result that isn't written are written out.
+    """
+    left, arrow, result = subscripts.replace(" ", "").partition("->")
+    if not arrow:
+        named = left.replace("...", "").replace(",", "")
+        result = "..." * ("..." in left) + "".join(sorted(x for x in set(named) if named.count(x) == 1))
+    terms = left.split(",")
+    hidden = [ndim - len(term.replace("...", "")) for term, ndim in zip(terms, ndims)]
+    free = "".join(letter for letter in string.ascii_letters if letter not in subscripts)
+    dots, free = free[:max(hidden)], free[max(hidden):]
+    terms = [term.replace("...", dots[len(dots) - n:]) for term, n in zip(terms, hidden)]
+    return terms, result.replace("...", dots), free
 
 
 # ---- shape ---------------------------------------------------------------------------------
@@ -372,11 +785,38 @@ class BroadcastTo(Op):
         return grad
 
 
+class Flip(Op):
+    """The elements in reverse order along an axis or several; axis=None: along all."""
+
+    def __init__(self, axis: Axis = None) -> None:
+        self.axis = axis
+
+    def forward(self, x: Array) -> Array:
+        return np.flip(x, self.axis)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return np.flip(grad, self.axis)
+
+
+class Pad(Op):
+    """x with a margin of one value: widths has (before, after) for each axis."""
+
+    def __init__(self, widths: tuple[tuple[int, int], ...], value: float = 0.0) -> None:
+        self.widths = widths
+        self.value = value
+
+    def forward(self, x: Array) -> Array:
+        return np.pad(x, self.widths, constant_values=self.value)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad[tuple(slice(before, before + n) for (before, _), n in zip(self.widths, x.shape))]
+
+
 class GetItem(Op):
     """x[index]; an element that is picked twice gets both gradients, added."""
 
     def __init__(self, index: Any) -> None:
-        self.index = index
+        self.index = _own(index)
 
     def forward(self, x: Array) -> Array:
         return x[self.index]
@@ -393,12 +833,31 @@ class AddAt(Op):
         self.shape = shape
 
     def forward(self, x: Array) -> Array:
-        out = np.zeros(self.shape, np.asarray(x).dtype)
-        np.add.at(out, self.index, x)
+        out = np.zeros(self.shape, x.dtype)
+        if _picks_once(self.index):
+            out[self.index] = x
+        else:
+            np.add.at(out, self.index, x)
         return out
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         return grad[self.index]
+
+
+def _own(index: Any) -> Any:
+    """The index with copies of its arrays and lists, which their owner may change later."""
+    if isinstance(index, tuple):
+        return tuple(_own(part) for part in index)
+    return np.array(index) if isinstance(index, np.ndarray) or (isinstance(index, list) and index) else index
+
+
+def _picks_once(index: Any) -> bool:
+    """Is it sure that no element is picked twice? With slices, numbers and masks it is."""
+    for part in index if isinstance(index, tuple) else (index,):
+        mask = isinstance(part, np.ndarray) and part.dtype == bool
+        if not (part is None or part is Ellipsis or isinstance(part, (int, slice, np.integer)) or mask):
+            return False
+    return True
 
 
 class Pick(Op):

@@ -27,13 +27,22 @@ def _listed(parameters: Parameters) -> list[Tensor]:
 
 
 class Optimizer:
-    """What all optimisers share: the list of parameters, and step() over those with a gradient."""
+    """What all optimisers share: the list of parameters, and step() over those with a gradient.
 
-    def __init__(self, parameters: Parameters, lr: float) -> None:
+    Args:
+        parameters: any iterable of tensors that require gradients, or a dict by name.
+        lr: the learning rate; the attribute may be changed between steps, see schedules.py.
+        weight_decay: adds weight_decay * w to the gradient of w (an L2 penalty).
+    """
+
+    def __init__(self, parameters: Parameters, lr: float, weight_decay: float = 0.0) -> None:
         if not lr > 0:
             raise ValueError(f"the learning rate lr is a positive number, not {lr!r}")
+        if not weight_decay >= 0:
+            raise ValueError(f"weight_decay is zero or positive, not {weight_decay!r}")
         self.parameters = _listed(parameters)
         self.lr = lr
+        self.weight_decay = weight_decay
 
     def zero_grad(self) -> None:
         """Forget the gradients; backward() adds to them otherwise."""
@@ -44,47 +53,108 @@ class Optimizer:
         """Move every parameter that has a gradient."""
         for index, parameter in enumerate(self.parameters):
             if parameter.grad is not None:
-                parameter.data -= self.change(index, parameter.grad).astype(parameter.dtype, copy=False)
+                self.move(parameter, self.change(index, self.gradient(parameter)))
+
+    def gradient(self, parameter: Tensor) -> NDArray[Any]:
+        """What `change` gets: the gradient, with the weight decay in it."""
+        grad = _grad(parameter)
+        return grad + self.weight_decay * parameter._data if self.weight_decay else grad
+
+    def move(self, parameter: Tensor, change: NDArray[Any]) -> None:
+        """Subtract what `change` returned."""
+        parameter.data = parameter._data - change.astype(parameter.dtype, copy=False)
 
     def change(self, index: int, grad: NDArray[Any]) -> NDArray[Any]:
         """What to subtract from parameter number `index`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no change(index, grad)")
+
+    def zeros(self) -> list[NDArray[Any]]:
+        """An array of zeros for each parameter."""
+        return [np.zeros(p.shape, p.dtype) for p in self.parameters]
 
 
 class SGD(Optimizer):
     """Gradient descent, with momentum if asked for.
 
-    v ← momentum · v + grad;  w ← w - lr · v   (Sutskever et al., ICML 2013, eq. 1, with the rate
-    outside of v, as PyTorch has it).
+        v ← momentum · v + grad;  w ← w - lr · v
+        with nesterov:            w ← w - lr · (grad + momentum · v)
+
+    Sutskever, Martens, Dahl and Hinton, On the importance of initialization and momentum in deep
+    learning (ICML 2013), eq. 1 to 4, with the rate outside of v, as PyTorch has it.
     """
 
-    def __init__(self, parameters: Parameters, lr: float, momentum: float = 0.0) -> None:
-        super().__init__(parameters, lr)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum is in [0, 1), not {momentum!r}")
-        self.momentum = momentum
-        self.velocity: dict[int, NDArray[Any]] = {}
+    def __init__(self, parameters: Parameters, lr: float, momentum: float = 0.0, nesterov: bool = False,
+                 weight_decay: float = 0.0) -> None:
+        super().__init__(parameters, lr, weight_decay)
+        self.momentum = _fraction("momentum", momentum)
+        if nesterov and not momentum:
+            raise ValueError("nesterov looks ahead along the momentum: it needs momentum > 0, e.g. 0.9")
+        self.nesterov = nesterov
+        self.velocity = self.zeros()
 
     def change(self, index: int, grad: NDArray[Any]) -> NDArray[Any]:
-        if self.momentum:
-            before = self.velocity.get(index)
-            grad = self.velocity[index] = grad if before is None else self.momentum * before + grad
-        return self.lr * grad
+        v = self.velocity[index] = self.momentum * self.velocity[index] + grad
+        result: NDArray[Any] = self.lr * (grad + self.momentum * v if self.nesterov else v)
+        return result
+
+
+class Adagrad(Optimizer):
+    """s ← s + grad²;  w ← w - lr · grad / (sqrt(s) + eps)
+
+    Duchi, Hazan and Singer, Adaptive subgradient methods for online learning and stochastic
+    optimization (JMLR 12, 2011), section 1.1, the diagonal form.
+    """
+
+    def __init__(self, parameters: Parameters, lr: float = 1e-2, eps: float = 1e-10,
+                 weight_decay: float = 0.0) -> None:
+        super().__init__(parameters, lr, weight_decay)
+        self.eps = eps
+        self.squares = self.zeros()
+
+    def change(self, index: int, grad: NDArray[Any]) -> NDArray[Any]:
+        s = self.squares[index] = self.squares[index] + grad * grad
+        result: NDArray[Any] = self.lr * grad / (np.sqrt(s) + self.eps)
+        return result
+
+
+class RMSprop(Optimizer):
+    """s ← alpha · s + (1 - alpha) · grad²;  v ← momentum · v + grad / (sqrt(s) + eps);  w ← w - lr · v
+
+    Tieleman and Hinton, Neural networks for machine learning (Coursera 2012), lecture 6.5; with
+    momentum as PyTorch has it.
+    """
+
+    def __init__(self, parameters: Parameters, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
+                 momentum: float = 0.0, weight_decay: float = 0.0) -> None:
+        super().__init__(parameters, lr, weight_decay)
+        self.alpha = _fraction("alpha", alpha)
+        self.eps = eps
+        self.momentum = _fraction("momentum", momentum)
+        self.squares = self.zeros()
+        self.velocity = self.zeros()
+
+    def change(self, index: int, grad: NDArray[Any]) -> NDArray[Any]:
+        s = self.squares[index] = self.alpha * self.squares[index] + (1 - self.alpha) * grad * grad
+        v = self.velocity[index] = self.momentum * self.velocity[index] + grad / (np.sqrt(s) + self.eps)
+        result: NDArray[Any] = self.lr * v
+        return result
 
 
 class Adam(Optimizer):
-    """Kingma and Ba, Adam: a method for stochastic optimization (ICLR 2015), algorithm 1."""
+    """m ← β₁ m + (1 - β₁) grad;  v ← β₂ v + (1 - β₂) grad²;  w ← w - lr · m̂ / (sqrt(v̂) + eps)
+
+    m̂ = m / (1 - β₁ᵗ) and v̂ = v / (1 - β₂ᵗ) at step t. Kingma and Ba, Adam: a method for stochastic
+    optimization (ICLR 2015), algorithm 1.
+    """
 
     def __init__(self, parameters: Parameters, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
-                 eps: float = 1e-8) -> None:
-        super().__init__(parameters, lr)
-        if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"betas are in [0, 1), not {betas!r}")
-        self.betas = betas
+                 eps: float = 1e-8, weight_decay: float = 0.0) -> None:
+        super().__init__(parameters, lr, weight_decay)
+        self.betas = _fraction("betas[0]", betas[0]), _fraction("betas[1]", betas[1])
         self.eps = eps
         self.steps = [0] * len(self.parameters)
-        self.m = [np.zeros_like(p.data) for p in self.parameters]
-        self.v = [np.zeros_like(p.data) for p in self.parameters]
+        self.m = self.zeros()
+        self.v = self.zeros()
 
     def change(self, index: int, grad: NDArray[Any]) -> NDArray[Any]:
         beta1, beta2 = self.betas
@@ -95,6 +165,29 @@ class Adam(Optimizer):
         v_hat = v / (1 - beta2 ** self.steps[index])
         result: NDArray[Any] = self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
         return result
+
+
+class AdamW(Adam):
+    """Adam, and beside it w ← w - lr · decay · w: the decay never passes through m and v.
+
+    Loshchilov and Hutter, Decoupled weight decay regularization (ICLR 2019), algorithm 2.
+    """
+
+    def __init__(self, parameters: Parameters, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+                 eps: float = 1e-8, weight_decay: float = 1e-2) -> None:
+        super().__init__(parameters, lr, betas, eps, weight_decay)
+
+    def gradient(self, parameter: Tensor) -> NDArray[Any]:
+        return _grad(parameter)
+
+    def move(self, parameter: Tensor, change: NDArray[Any]) -> None:
+        super().move(parameter, change + self.lr * self.weight_decay * parameter._data)
+
+
+def _fraction(name: str, value: float) -> float:
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} is in [0, 1), not {value!r}")
+    return value
 
 
 def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
@@ -117,6 +210,19 @@ def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
         for tensor in tensors:
             tensor.grad = _grad(tensor) * tensor.dtype.type(max_norm / norm)
     return norm
+
+
+def clip_grad_value(parameters: Parameters, max_value: float) -> None:
+    """Cut every element of every gradient to ±max_value. This changes the gradient's direction.
+
+    Raises:
+        ValueError: where max_value isn't positive.
+    """
+    if not max_value > 0:
+        raise ValueError(f"max_value is a positive number, not {max_value!r}")
+    for parameter in _listed(parameters):
+        if parameter.grad is not None:
+            parameter.grad = np.clip(parameter.grad, -max_value, max_value)
 
 
 def _grad(tensor: Tensor) -> NDArray[Any]:

@@ -1,0 +1,355 @@
+"""Every operation against central differences: first and second derivatives, in float32 and float64,
+for numbers, vectors, empty arrays, broadcasting both ways and every memory layout.
+
+TABLE lists, for each operation, operands on which it must be right; a test at the end sees that no
+operation is missing from it. What happens at kinks is said in the tests below the table.
+"""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import ops
+
+
+def spread(shape, low=-2.0, high=2.0, seed=0):
+    """Distinct numbers, evenly spread and shuffled: none is near another, or near zero."""
+    count = int(np.prod(shape, dtype=int))
+    values = low + (high - low) * (np.arange(count) + 0.53) / max(count, 1)
+    return np.random.default_rng(seed).permutation(values).reshape(shape)
+
+
+def strided(x):
+    """The same values, every second element of a larger array, backwards."""
+    large = np.zeros([2 * n for n in x.shape], x.dtype)
+    view = large[tuple(slice(None, None, -2) for _ in x.shape)]
+    view[...] = x
+    return view
+
+
+def elementwise(op, low=-2.0, high=2.0):
+    shapes = [(), (3,), (0, 3), (2, 3)]
+    plain = [(op, spread(shape, low, high)) for shape in shapes]
+    return [*plain, (op, strided(spread((2, 3), low, high))), (op, np.asfortranarray(spread((2, 3), low, high)))]
+
+
+def broadcasting(op, low=-2.0, high=2.0):
+    pairs = [((), ()), ((2, 3), (3,)), ((3,), (2, 3)), ((2, 1), (1, 3)), ((0, 3), (3,)), ((2, 3), ()), ((1, 1), (3,))]
+    both = [(op, spread(a, low, high), spread(b, low + 0.01, high, seed=1)) for a, b in pairs]
+    a, b = spread((2, 3), low, high), spread((2, 3), low + 0.01, high, seed=1)
+    return [*both, (op, strided(a), np.asfortranarray(b)), (op, a, b)]
+
+
+def reducing(kind, low=-2.0, high=2.0, **options):
+    x = spread((2, 3, 2), low, high)
+    axes = [None, 0, -1, (0, 2), (-1, 1)]
+    return [*((kind(axis, keepdims, **options), x) for axis in axes for keepdims in (False, True)),
+            (kind(None, **options), spread((), low, high)), (kind(1, **options), strided(x)),
+            (kind(0, **options), np.asfortranarray(x)), (kind(1, **options), spread((0, 3), low, high))]
+
+
+def products(op, shapes):
+    return [(op, spread(a), spread(b, seed=1)) for a, b in shapes]
+
+
+MATMUL_SHAPES = [((2, 3), (3, 2)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 2, 3), (3, 2)),
+                 ((2, 3), (2, 3, 2)), ((2, 1, 2, 3), (2, 3, 2)), ((2, 2, 3), (3,)), ((3,), (2, 3, 2)),
+                 ((2, 0), (0, 3)), ((0, 3), (3, 2)), ((2, 0, 3), (3, 2))]
+X = spread((3, 4))
+ROWS = np.array([2, 0, 2])
+
+TABLE = [
+    *elementwise(ops.Identity()), *elementwise(ops.Neg()), *elementwise(ops.Cast(float)),
+    *broadcasting(ops.Add()), *broadcasting(ops.Sub()), *broadcasting(ops.Mul()),
+    *broadcasting(ops.Div(), 0.5, 2.0), *broadcasting(ops.Pow(), 0.5, 2.0),
+    *broadcasting(ops.Maximum()), *broadcasting(ops.Minimum()),
+    *elementwise(ops.Exp()), *elementwise(ops.Expm1()), *elementwise(ops.Log(), 0.5), *elementwise(ops.Log1p(), -0.5),
+    *elementwise(ops.Log2(), 0.5), *elementwise(ops.Sqrt(), 0.5), *elementwise(ops.Square()), *elementwise(ops.Abs()),
+    *elementwise(ops.Sign()), *elementwise(ops.Sin()), *elementwise(ops.Cos()), *elementwise(ops.Tan(), -1.0, 1.0),
+    *elementwise(ops.Sinh()), *elementwise(ops.Cosh()), *elementwise(ops.Tanh()), *elementwise(ops.Arctan()),
+    *elementwise(ops.Sigmoid()), *elementwise(ops.Softplus()), *elementwise(ops.Relu()),
+    *elementwise(ops.LeakyRelu(0.2)), *elementwise(ops.Elu(0.7)), *elementwise(ops.Gelu()),
+    *elementwise(ops.Clip(-1.0, 0.7)), *elementwise(ops.Clip(None, 0.7)), *elementwise(ops.Clip(-1.0, None)),
+    (ops.Where(), X > 0, X, spread((3, 4), seed=1)), (ops.Where(), X > 0, spread((4,)), spread((3, 1), seed=1)),
+    (ops.Where(), np.array([True, False]), spread((2, 2)), spread((), seed=1)),
+    *reducing(ops.Sum), *reducing(ops.Mean), *reducing(ops.Max), *reducing(ops.Min), *reducing(ops.Prod),
+    *reducing(ops.Norm), *reducing(ops.LogSumExp),
+    *[case for case in [*reducing(ops.Var), *reducing(ops.Std)] if case[1].size > 1],
+    *[(kind(-1, ddof=1), X) for kind in (ops.Var, ops.Std)], (ops.Prod(1), spread((2, 5))), (ops.Prod(0), X[:1]),
+    *[(ops.CumSum(axis), x) for axis in (None, 0, -1) for x in (X, strided(X))], (ops.CumSum(0), spread((0, 3))),
+    *[(ops.LogSoftmax(axis), x) for axis in (-1, 0) for x in (X, strided(X), spread((3,)))],
+    *products(ops.MatMul(), MATMUL_SHAPES), (ops.MatMul(), strided(X), np.asfortranarray(X.T)),
+    *products(ops.MatVec(), [((2, 3), (3,)), ((2, 3), (4, 3)), ((2, 3), (2, 2, 3)), ((4, 2, 3), (4, 3)),
+                             ((4, 2, 3), (3,)), ((2, 3), (0, 3)), ((2, 1, 2, 3), (3, 3))]),
+    *products(ops.VecDot(), [((3,), (3,)), ((2, 3), (3,)), ((3,), (2, 3)), ((2, 1, 3), (2, 3)), ((2, 0), (0,))]),
+    *[(ops.EinSum(text), *(spread(shape, seed=i) for i, shape in enumerate(shapes))) for text, *shapes in [
+        ("ij,jk->ik", (2, 3), (3, 2)), ("ij,jk", (2, 3), (3, 2)), ("bij,bj->bi", (2, 2, 3), (2, 3)), ("ii->i", (3, 3)),
+        ("ii", (3, 3)), ("ij->ji", (2, 3)), ("ij->", (2, 3)), ("i,j->ij", (2,), (3,)), ("i,i", (3,), (3,)),
+        ("...i,...i->...", (2, 3), (3,)), ("...ij,jk", (2, 2, 3), (3, 2)), ("i...->...", (2, 3)),
+        ("a,ab,b->", (2,), (2, 3), (3,)), ("iij,j->i", (2, 2, 3), (3,)), (",i->i", (), (3,)),
+        ("ij,kj->ik", (1, 3), (2, 3)), ("ij,ij->j", (1, 3), (2, 3)), ("iii->i", (2, 2, 2)), ("ij,k->k", (2, 3), (2,)),
+        ("...j,...j", (2, 1, 3), (2, 3))]],
+    (ops.Reshape((4, 3)), X), (ops.Reshape((-1,)), strided(X)), (ops.Reshape((2, -1)), np.asfortranarray(X)),
+    (ops.Reshape(()), spread((1, 1))), (ops.Reshape((3, 0)), spread((0, 2))),
+    (ops.Transpose(), X), (ops.Transpose((2, 0, 1)), spread((2, 3, 2))), (ops.Transpose((-1, 0, 1)), spread((2, 3, 2))),
+    (ops.Transpose(), spread(())),
+    (ops.BroadcastTo((3, 4)), spread((4,))), (ops.BroadcastTo((2, 3)), spread((2, 1))),
+    (ops.BroadcastTo((2,)), spread(())), (ops.BroadcastTo((0, 3)), spread((1, 3))),
+    *[(ops.Flip(axis), x) for axis in (None, 0, -1, (0, 1)) for x in (X, strided(X))],
+    (ops.Pad(((1, 0), (2, 1))), X), (ops.Pad(((0, 0),), 5.0), spread((3,))),
+    *[(ops.GetItem(index), x) for x in (X, strided(X)) for index in [
+        1, -1, slice(1, None), (slice(None, None, -2), 1), (Ellipsis, 0), (None, slice(2)), (1, 2), [2, 0, 2],
+        ROWS, (ROWS, np.array([1, 1, 1])), (ROWS, slice(1, 3)), (slice(None), ROWS), np.array([True, False, True]),
+        X > 0, ([0, 1], [3, 3]), (ROWS[:, None], np.array([0, 3])), (0, ROWS), Ellipsis, (), slice(0, 0),
+        (ROWS, None, slice(2)), np.zeros((3, 4), bool)]],
+    (ops.GetItem(()), spread(())), (ops.GetItem(None), spread(())),
+    (ops.AddAt(ROWS, (4, 2)), spread((3, 2))), (ops.AddAt((slice(1, 3), None), (4, 2)), spread((2, 1, 2))),
+    (ops.Pick(), X, np.array([3, 0, 0])), (ops.Pick(), spread((3,)), np.array(1)),
+    (ops.Pick(), spread((0, 3)), np.zeros(0, int)),
+    (ops.Concatenate(), X, spread((1, 4)), spread((0, 4))), (ops.Concatenate(-1), strided(X), spread((3, 2), seed=1)),
+    (ops.Stack(), X, X + 1), (ops.Stack(-1), spread(()), spread((), seed=1)), (ops.Stack(1), X, X + 1, X + 2),
+]
+
+
+def in_float32(x):
+    return x.astype(np.float32, order="K") if x.dtype == float else x
+
+
+def name_of(case):
+    op, *arrays = case
+    return f"{op!r:.50} {'·'.join('x'.join(map(str, x.shape)) or '()' for x in arrays)}"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("case", TABLE, ids=name_of)
+def test_first_and_second_derivatives_agree_with_central_differences(case, dtype):
+    op, *arrays = case
+    if dtype == "float32":
+        arrays = [in_float32(x) if x.flags.forc else strided(in_float32(x)) for x in arrays]
+    assert mg.check_op(op, *arrays, order=2) < (1e-5 if dtype == "float64" else 1e-2)
+
+
+def test_no_operation_is_missing_from_the_table():
+    classes = {kind for _, kind in inspect.getmembers(ops, inspect.isclass) if issubclass(kind, ops.Op)}
+    without_derivative = {ops.Op, ops.Reduction, ops.Keep}
+    assert {type(case[0]) for case in TABLE} == classes - without_derivative
+
+
+@pytest.mark.parametrize("case", TABLE, ids=name_of)
+def test_float32_stays_float32(case):
+    op, *arrays = case
+    op = ops.Cast(np.float32) if isinstance(op, ops.Cast) else op
+    tensors = [mg.Tensor(in_float32(x), requires_grad=x.dtype == float) for x in arrays]
+    out = mg.apply(op, *tensors)
+    assert out.dtype == np.float32
+    for gradient in mg.grad(out, [x for x in tensors if x.requires_grad], np.ones(out.shape), create_graph=True):
+        assert isinstance(gradient, mg.Tensor) and gradient.dtype == np.float32
+
+
+@pytest.mark.parametrize("case", TABLE, ids=name_of)
+def test_forward_takes_all_floats_and_gives_a_float_array(case):
+    op, *arrays = case
+    assert np.asarray(op.forward(*arrays)).dtype == float
+
+
+def gradient(f, *arrays):
+    """The gradients of the sum of f, by all arguments."""
+    tensors = [mg.Tensor(np.array(x, float), requires_grad=True) for x in arrays]
+    found = [g.tolist() for g in mg.grad(f(*tensors), tensors, np.ones(f(*tensors).shape))]
+    return found if len(found) > 1 else found[0]
+
+
+class TestAtKinks:
+    def test_elements_that_tie_for_the_maximum_share_its_gradient(self):
+        assert gradient(mg.max, [1, 3, 3, 2]) == [0, 0.5, 0.5, 0]
+        assert gradient(mg.min, [1, 1, 1, 2]) == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0])
+        assert mg.Tensor([[1.0, 1.0], [0.0, 2.0]], requires_grad=True).max(axis=1).shape == (2,)
+        assert gradient(lambda x: x.max(axis=1), [[1, 1], [0, 2]]) == [[0.5, 0.5], [0, 1]]
+
+    def test_equal_operands_of_maximum_and_minimum_get_half_each(self):
+        assert gradient(mg.maximum, [1, 2, 3], [3, 2, 1]) == [[0, 0.5, 1], [1, 0.5, 0]]
+        assert gradient(mg.minimum, [1, 2, 3], [3, 2, 1]) == [[1, 0.5, 0], [0, 0.5, 1]]
+
+    @pytest.mark.parametrize("f, at_zero", [
+        (mg.relu, 0), (mg.abs, 0), (mg.sign, 0), (mg.leaky_relu, 0.01), (mg.elu, 1), (mg.softplus, 0.5),
+        (mg.gelu, 0.5), (lambda x: mg.clip(x, 0, 1), 1), (lambda x: mg.clip(x, -1, 0), 1)])
+    def test_the_derivative_at_zero_is_the_documented_one(self, f, at_zero):
+        assert gradient(f, [0.0]) == pytest.approx([at_zero])
+
+    def test_a_norm_of_zeros_and_a_deviation_of_equal_numbers_have_gradient_zero(self):
+        assert gradient(mg.norm, [0, 0]) == [0, 0]
+        assert gradient(mg.std, [2, 2, 2]) == [0, 0, 0]
+        assert gradient(mg.norm, [3, 4]) == pytest.approx([0.6, 0.8])
+
+    def test_the_square_root_is_infinitely_steep_at_zero(self):
+        with pytest.warns(RuntimeWarning, match="divide by zero"):
+            assert gradient(mg.sqrt, [0.0]) == [np.inf]
+
+    def test_zero_to_a_power(self):
+        assert gradient(mg.power, [0, 0, 0, 2], [0, 1, 2, 0]) == [[0, 1, 0, 0], [0, 0, 0, pytest.approx(np.log(2))]]
+
+    @pytest.mark.parametrize("x", [[0, 2, 3], [0, 0, 3], [0, 0, 0], [1, 2, 3, 0, 5]])
+    def test_products_with_zeros_are_right_to_second_order(self, x):
+        mg.check_op(ops.Prod(), np.array(x, float), order=2)
+
+
+class TestLargeNumbers:
+    """Formulas that would overflow as they stand in a book."""
+
+    @pytest.mark.parametrize("f, x, value, slope", [
+        (mg.sigmoid, -1000, 0, 0), (mg.sigmoid, 1000, 1, 0), (mg.softplus, 1000, 1000, 1), (mg.softplus, -1000, 0, 0),
+        (mg.elu, 1000, 1000, 1), (mg.elu, -1000, -1, 0), (mg.gelu, 1000, 1000, 1), (mg.gelu, -1000, 0, 0),
+        (mg.tanh, 1000, 1, 0)])
+    def test_elementwise(self, f, x, value, slope):
+        assert f(np.array([x, 1.0])).data[0] == pytest.approx(value)
+        assert gradient(f, [x])[0] == pytest.approx(slope)
+
+    def test_softplus_keeps_its_small_slopes(self):
+        assert gradient(mg.softplus, [-100.0]) == pytest.approx([np.exp(-100)], rel=1e-12)
+
+    def test_log_softmax_and_logsumexp(self):
+        assert mg.logsumexp([1000.0, 1000.0]).item() == pytest.approx(1000 + np.log(2))
+        assert mg.log_softmax([1000.0, 0.0]).data == pytest.approx([0, -1000])
+        assert mg.softmax([1000.0, 0.0]).data == pytest.approx([1, 0])
+        assert gradient(mg.logsumexp, [1000, 1000]) == pytest.approx([0.5, 0.5])
+
+    def test_logsumexp_of_nothing_but_minus_infinity(self):
+        x = mg.Tensor([[-np.inf, -np.inf], [-np.inf, 1.0]], requires_grad=True)
+        y = mg.logsumexp(x)
+        y.backward([1.0, 1.0])
+        assert y.data.tolist() == [-np.inf, 1] and x.grad.tolist() == [[0, 0], [0, 1]]
+
+
+def test_gelu_is_within_the_documented_distance_of_the_exact_one():
+    from math import erf, sqrt
+
+    x = np.linspace(-5, 5, 401)
+    exact = [0.5 * v * (1 + erf(v / sqrt(2))) for v in x]
+    assert np.abs(mg.gelu(x).data - exact).max() < 5e-4
+
+
+def test_an_index_is_copied_so_that_its_owner_may_change_it():
+    x = mg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    index = np.array([0, 0])
+    y = x[index].sum()
+    index[:] = 2
+    y.backward()
+    assert x.grad.tolist() == [2, 0, 0]
+
+
+def test_a_gradient_passes_a_cast_to_a_narrower_type_in_its_own():
+    x = mg.Tensor([1.0, 2.0], requires_grad=True)
+    y = x.astype(np.float32)
+    (y * y).sum().backward()
+    assert (y.grad.dtype, x.grad.dtype, x.grad.tolist()) == (np.float32, np.float64, [2, 4])
+
+
+def test_a_product_of_many_numbers_costs_no_square():
+    x = mg.Tensor(np.ones(50_000), requires_grad=True)
+    mg.prod(x).backward()
+    assert (x.grad == 1).all()
+
+
+class TestDropout:
+    def test_what_is_kept_is_scaled_and_the_rest_is_zero(self):
+        x = mg.Tensor(np.full((100, 100), 2.0), requires_grad=True)
+        y = mg.dropout(x, 0.25, np.random.default_rng(0))
+        y.sum().backward()
+        assert set(np.unique(y.data)) == {0, 2 / 0.75}
+        assert np.mean(y.data == 0) == pytest.approx(0.25, abs=0.02)
+        assert (x.grad == y.data / 2).all()
+
+    def test_the_generator_decides(self):
+        x = np.ones(50)
+        first, second = (mg.dropout(x, 0.5, np.random.default_rng(7)).data for _ in range(2))
+        assert (first == second).all()
+        rng = np.random.default_rng(7)
+        assert (mg.dropout(x, 0.5, rng).data != mg.dropout(x, 0.5, rng).data).any()
+
+    def test_gradients_are_right_where_the_generator_is_made_anew(self):
+        mg.gradcheck(lambda x: mg.dropout(x, 0.5, np.random.default_rng(0)), [spread((3, 4))], order=2)
+
+    def test_it_is_off_outside_of_training(self):
+        x = mg.Tensor([1.0, 2.0], requires_grad=True)
+        assert mg.dropout(x, 0.9, np.random.default_rng(0), training=False).data.tolist() == [1, 2]
+
+    @pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan")])
+    def test_a_rate_is_a_probability_below_one(self, rate):
+        with pytest.raises(ValueError, match=r"rate is in \[0, 1\)"):
+            mg.dropout(np.ones(3), rate, np.random.default_rng(0))
+
+    def test_a_seed_is_no_generator(self):
+        with pytest.raises(TypeError, match=r"numpy\.random\.Generator"):
+            mg.dropout(np.ones(3), 0.5, 42)
+
+    def test_float32_stays_float32(self):
+        assert mg.dropout(np.ones(3, np.float32), 0.5, np.random.default_rng(0)).dtype == np.float32
+
+
+class TestCompositions:
+    """Functions made of several operations: once more against central differences, in both orders."""
+
+    @pytest.mark.parametrize("f", [
+        lambda x: mg.ravel(x), lambda x: mg.squeeze(x[:1]), lambda x: mg.squeeze(x[:, :1], 1),
+        lambda x: mg.expand_dims(x, (0, -1)), lambda x: mg.swapaxes(x, 0, -1), lambda x: mg.moveaxis(x, 0, -1),
+        lambda x: mg.tile(x, (2, 1, 2)), lambda x: mg.tile(x, 2), lambda x: mg.repeat(x, 2, axis=1),
+        lambda x: mg.repeat(x, [2, 0, 1], axis=0), lambda x: mg.repeat(x, 2),
+        lambda x: mg.take(x, [[3, 3], [0, 1]], axis=1),
+        lambda x: mg.take(x, [5, 5, 0]), lambda x: mg.take(x, 2, axis=-1), lambda x: mg.take(x, [1, 1], axis=-2),
+        lambda x: mg.take_along_axis(x, np.argsort(x.data, axis=1), 1), lambda x: mg.pad(x, (1, 2)),
+        lambda x: mg.split(x, [1, 2], axis=1)[1], lambda x: mg.concatenate(mg.split(x, 2, axis=-1)),
+        lambda x: mg.hstack([x, x]), lambda x: mg.vstack([x, x[0]]), lambda x: mg.outer(x, x[0]),
+        lambda x: mg.dot(x, x[0]), lambda x: mg.softmax(x), lambda x: mg.softmax(x, axis=0),
+        lambda x: mg.norm(x, 1, axis=0), lambda x: mg.norm(x, np.inf, axis=1), lambda x: mg.clip(x, x[0], None),
+        lambda x: mg.concatenate([x, x[0]], axis=None), lambda x: x.astype(np.float64)])
+    def test_gradients(self, f):
+        assert mg.gradcheck(f, [X], order=2) < 1e-5
+
+
+class TestErrors:
+    @pytest.mark.parametrize("call, words", [
+        (lambda x: mg.clip(x), "needs a bound"),
+        (lambda x: mg.norm(x, 3), "ord=3"),
+        (lambda x: mg.norm(x, 2), "ord=2"),
+        (lambda x: mg.dot(x, np.ones((2, 4, 3))), "einsum, or with matmul"),
+        (lambda x: mg.pad(x, 1, mode="edge"), "mode='edge'"),
+        (lambda x: mg.pad(x, 1, constant_values=(1, 2)), "one constant value"),
+        (lambda x: mg.take_along_axis(x, [0, 1]), "as many axes"),
+        (lambda x: mg.split(x, 3, axis=1), "equal division"),
+        (lambda x: mg.squeeze(x, 0), "cannot select an axis"),
+        (lambda x: mg.matvec(x, np.ones(3)), "as many columns"),
+        (lambda x: mg.matmul(x, x), "matmul"),
+        (lambda x: mg.expand_dims(x, 5), "axis 5 is out of bounds"),
+        (lambda x: mg.moveaxis(x, 7, 0), "out of bounds")])
+    def test_value_errors_say_what_is_wrong(self, call, words):
+        with pytest.raises(ValueError, match=words):
+            call(mg.Tensor(X, requires_grad=True))
+
+    @pytest.mark.parametrize("call, words", [
+        (lambda x: mg.take(x, [0.5]), "integers"),
+        (lambda x: mg.take(x, [True, False]), "integers"),
+        (lambda x: mg.einsum(x, [0, 1]), "begins with a string"),
+        (lambda x: x.astype(int), "would have no gradient"),
+        (lambda x: mg.pick(x, [0.0, 1.0, 2.0]), "labels are integers"),
+        (lambda x: mg.sum(x, 0, True), "positional")])
+    def test_type_errors_say_what_is_wrong(self, call, words):
+        with pytest.raises(TypeError, match=words):
+            call(mg.Tensor(X, requires_grad=True))
+
+    def test_a_label_that_is_no_class_is_named(self):
+        with pytest.raises(IndexError, match=r"label 4 at \[1\] is not one of the 4 classes"):
+            mg.pick(X, [0, 4, 0])
+
+    def test_an_operation_without_methods_says_so(self):
+        with pytest.raises(NotImplementedError, match="Op has no forward"):
+            ops.Op().forward(X)
+        with pytest.raises(NotImplementedError, match="Keep has no backward"):
+            ops.Keep(0.5, np.random.default_rng(0)).backward(X, X, X)
+
+
+def test_an_operation_shows_its_options():
+    assert repr(ops.Sum(0, True)) == "Sum(axis=0, keepdims=True)"
+    assert repr(ops.EinSum("ij->i")) == "EinSum(subscripts='ij->i', optimize=False)"
+    assert repr(ops.Keep(0.5, np.random.default_rng(0))) == "Keep(rate=0.5)"
