@@ -77,7 +77,6 @@ def test_pipe_and_notebooks_work_as_graphviz_has_them() -> None:
 
 
 @painting
-@pytest.mark.xfail(strict=True, reason="passes the folder on in a way that graphviz is about to drop: a warning")
 def test_render_works_as_graphviz_has_it(tmp_path: Path) -> None:
     picture = viz.rolled(elman())
     path = picture.render("loop", directory=tmp_path, format="svg")
@@ -178,7 +177,6 @@ def test_the_name_of_a_definition_is_text_too(name: str) -> None:
 
 
 @painting
-@pytest.mark.xfail(strict=True, reason="the name of the graph isn't quoted: it is read as markup, or as no DOT at all")
 @pytest.mark.parametrize("name", ["<b>bold</b>", "<script>x()</script>", "\\"])
 def test_a_definition_named_like_markup_is_drawn(name: str) -> None:
     assert_text_and_no_markup("h", name)
@@ -194,7 +192,6 @@ def test_a_newline_in_a_name_becomes_visible() -> None:
 
 
 @painting
-@pytest.mark.xfail(strict=True, reason="tooltips hold the name as it is, and an SVG can't")
 @pytest.mark.parametrize("name", ["bell\a", "\x1b[31mred", "form\ffeed", "nul\0", "\ud800", "not\ufffe"])
 def test_a_name_with_control_characters_gives_a_valid_svg(name: str) -> None:
     h = Cell().signal(name, 2)

@@ -100,7 +100,6 @@ def test_a_network_fed_by_its_own_output_reaches_one_step_further() -> None:
     np.testing.assert_allclose(run.state.values["x"][1].data, expected[5])
 
 
-@pytest.mark.xfail(strict=True, reason="y[1] doesn't exist where nothing reads it, so stack() fails")
 def test_a_signal_defined_for_the_next_step_starts_from_zero() -> None:
     cell = Cell()
     x, y = cell.input("x", ()), cell.signal("y", ())
@@ -229,7 +228,6 @@ def test_an_output_that_is_fed_back_can_be_given_its_first_value() -> None:
     np.testing.assert_array_equal(run["x"][1].data, np.full(3, 0.25))
 
 
-@pytest.mark.xfail(strict=True, reason="sets x[0], which nobody reads; x[1] stays zero without a word")
 def test_an_initial_value_that_nobody_reads_is_not_lost_in_silence() -> None:
     run = own_output().unroll(T=2, initial={"x": np.full(3, 0.25)})  # its first value is x[1], not x[0]
     np.testing.assert_array_equal(run["x"][1].data, np.full(3, 0.25))
@@ -420,14 +418,12 @@ def test_a_run_s_state_keeps_its_type() -> None:
     assert float32_states(mg.Tensor(np.full(4, 0.5, np.float32)), by_definition=False)
 
 
-@pytest.mark.xfail(strict=True, reason="initial values become float64, and so do all states after them")
 @pytest.mark.parametrize("value", [0.5, np.full(4, 0.5), [0.5] * 4])
 @pytest.mark.parametrize("by_definition", [True, False])
 def test_an_initial_value_takes_the_type_of_the_data(value: Any, by_definition: bool) -> None:
     assert float32_states(value, by_definition)
 
 
-@pytest.mark.xfail(strict=True, reason="initial=... turns float32 arrays into float64")
 def test_an_array_given_with_the_data_keeps_its_type() -> None:
     assert float32_states(np.full(4, 0.5, np.float32), by_definition=False)
 
@@ -561,7 +557,6 @@ def test_an_initial_value_of_another_batch_is_named() -> None:
     assert message == f"the batches don't fit together (at {line}): x (2,), h[0] (5,). Data are (T, batch, size)"
 
 
-@pytest.mark.xfail(strict=True, reason="the message names no signal, and speaks of broadcasting or conversion")
 @pytest.mark.parametrize("value", [np.ones(3), "zero", {"a": 1.0}])
 def test_an_initial_value_that_does_not_fit_names_its_signal_and_line(value: Any) -> None:
     message, line = unrolling(elman(), x=X, initial={"h": value})
