@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .changes import look
 from .errors import born_nan_backward
-from .origin import current, here
+from .origin import here, settings
 from .tensor import Tensor
 
 _data_of = operator.attrgetter("_data")
@@ -84,20 +84,17 @@ def grad(out: Tensor, inputs: Tensor | Sequence[Tensor], grad_output: ArrayLike 
 
 def flow(out: Tensor, grad: Gradient, create_graph: bool = False,
          wanted: set[Tensor] | None = None) -> dict[Tensor, Gradient]:
-    """The gradient of every tensor that `out` was computed from, or of the wanted ones only."""
+    """The gradient of every tensor that `out` was computed from; of those on the way to the wanted ones."""
     useful = None if wanted is None else on_the_way(out, wanted)
-    kept: dict[Tensor, Gradient] = {}
     totals = {out: grad}
     newest = [(-out.order, out)]
     while newest:
         node = heappop(newest)[1]
-        total = totals.pop(node)
         if node.hooks is not None:
-            total = hooked(node, total)
-        if wanted is None or node in wanted:
-            kept[node] = total
+            totals[node] = hooked(node, totals[node])
         if node.op is None:
             continue
+        total = totals[node]
         shares = contributions(node, total, useful, create_graph)
         for tensor, share in zip(node.inputs, shares):
             if share is None:
@@ -109,8 +106,8 @@ def flow(out: Tensor, grad: Gradient, create_graph: bool = False,
             elif create_graph:
                 totals[tensor] = before + share
             else:
-                add(before, share, before)
-    return kept
+                add(before, share, before)  # in place
+    return totals
 
 
 def contributions(node: Tensor, grad: Gradient, useful: set[Tensor] | None = None,
@@ -119,12 +116,11 @@ def contributions(node: Tensor, grad: Gradient, useful: set[Tensor] | None = Non
     op: Any = node.op
     inputs = node.inputs
     needs = []
-    changed = node.changes is not None
+    changed = node.changes
     for x in inputs:
         needs.append(x.requires_grad if useful is None else x in useful)
-        if x.changes is not None:
-            changed = True
-    if changed:
+        changed = changed or x.changes
+    if changed is not None:
         check_unchanged(node)
     if create_graph:
         shares = recorded(node, grad, needs)
@@ -141,22 +137,23 @@ def contributions(node: Tensor, grad: Gradient, useful: set[Tensor] | None = Non
     for tensor, share, needed in zip(inputs, shares, needs):
         if share is None or not needed:
             share = None
-        elif type(share) is not ndarray or share.shape != tensor._data.shape or share.dtype != tensor._data.dtype:
+        elif (type(share) is not ndarray or share.shape != tensor._data.shape
+              or share.dtype is not tensor._data.dtype):
             share = fitted(share, tensor, node)
         result.append(share)
-    if current.anomaly:
+    if settings().anomaly:
         check_numbers(node, grad, result)
     return result
 
 
 def recorded(node: Tensor, grad: Tensor, needs: list[bool]) -> Any:
     """The operation's derivative computed on Tensors, which remember the line of the node."""
-    before, current.origin = current.origin, node.origin
+    before, settings().origin = settings().origin, node.origin
     try:
         assert node.op is not None
         return node.op.backward(grad, node, *node.inputs, *([needs] if node.op.selective else []))
     finally:
-        current.origin = before
+        settings().origin = before
 
 
 def fitted(share: Any, tensor: Tensor, node: Tensor) -> Gradient:
@@ -187,9 +184,12 @@ def summed_down(share: Gradient, tensor: Tensor, node: Tensor) -> Gradient:
 def owned(share: NDArray[Any], node: Tensor, grad: NDArray[Any], shares: list[Any]) -> NDArray[Any]:
     """`share`, or a copy where somebody else holds it: later contributions are added in place."""
     held = share.base is not None or share is grad or share is node._data
-    if held or any(share is x._data for x in node.inputs) or sum(share is other for other in shares) > 1:
-        return np.array(share)
-    return share
+    seen = False
+    for x, other in zip(node.inputs, shares):
+        if share is x._data or (seen and share is other):
+            held = True
+        seen = seen or share is other
+    return np.array(share) if held else share
 
 
 def on_the_way(out: Tensor, wanted: set[Tensor]) -> set[Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .ops import Op
-from .origin import current, here
+from .origin import here, settings
 
 
 def explained(error: Exception, op: Op, operands: Iterable[Any]) -> Exception:
@@ -17,14 +17,14 @@ def explained(error: Exception, op: Op, operands: Iterable[Any]) -> Exception:
     `operands` have `shape`, `label` and `origin`, as Tensors have.
     """
     kind = next(kind for kind in (IndexError, TypeError, ValueError) if isinstance(error, kind))
-    return kind("\n".join([f"{error}", f"  in {op!r} at {current.origin or here()}, of", *_rows(operands)]))
+    return kind("\n".join([f"{error}", f"  in {op!r} at {settings().origin or here()}, of", *_rows(operands)]))
 
 
 def born_nan(op: Op, operands: Iterable[Any]) -> FloatingPointError:
     """The error for the first NaN of a forward pass."""
     operands = list(operands)
     holders = [operand for operand in operands if np.isnan(operand._data).any()]
-    where = current.origin or here()
+    where = settings().origin or here()
     if holders:
         head = f"NaN reaches {op!r} at {where} in {holders[0]!r}; it stood there from the beginning"
     else:

@@ -39,7 +39,7 @@ class Origin:
     __repr__ = __str__
 
 
-class _Current(threading.local):
+class Settings:
     """What holds for tensors made now, in this thread.
 
     Attributes:
@@ -48,12 +48,25 @@ class _Current(threading.local):
         anomaly: whether the first NaN is an error.
     """
 
-    origin: Origin | None = None
-    recording: bool = True
-    anomaly: bool = False
+    __slots__ = ("origin", "recording", "anomaly")
+
+    def __init__(self) -> None:
+        self.origin: Origin | None = None
+        self.recording = True
+        self.anomaly = False
 
 
-current = _Current()
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.settings = Settings()
+
+
+_thread = _Thread()
+
+
+def settings() -> Settings:
+    """This thread's settings."""
+    return _thread.settings
 
 _rooms = {os.path.dirname(os.path.abspath(__file__))}  # folders whose frames are not the user's
 _is_ours: dict[str, bool] = {}  # source file -> does it stand in one of the rooms?

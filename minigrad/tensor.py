@@ -17,7 +17,7 @@ from .changes import Changes, assign, clock, hand_out, look
 from .errors import born_nan, explained
 from .operators import Operators
 from .ops import GetItem, Op
-from .origin import Origin, current, here
+from .origin import Origin, here, settings
 
 _data_of = operator.attrgetter("_data")
 
@@ -51,13 +51,13 @@ def apply(op: Op, *inputs: Any) -> Any:
         raise explained(error, op, inputs) from None
     if type(data) is not np.ndarray:
         data = np.asarray(data)
-    state = current
+    now = settings()
     out: Tensor = _new(Tensor)
     out._data = data
     out.grad = out.name = out.changes = out.hooks = None
     out.order = next(clock)
-    out.origin = state.origin or here()
-    if record and state.recording and data.dtype.kind == "f":
+    out.origin = now.origin or here()
+    if record and now.recording and data.dtype.kind == "f":
         out.requires_grad = True
         out.op = op
         out.inputs = inputs
@@ -67,7 +67,7 @@ def apply(op: Op, *inputs: Any) -> Any:
         out.inputs = ()
         if data.base is not None or any(data is x._data for x in inputs):
             out._data = data.copy()  # nothing would tell that it shares the memory of an input
-    if state.anomaly and np.isnan(data).any():
+    if now.anomaly and np.isnan(data).any():
         raise born_nan(op, inputs)
     return out
 
@@ -133,7 +133,7 @@ class Tensor(Operators):
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False, name: str | None = None,
                  dtype: DTypeLike | None = None) -> None:
-        origin = current.origin or here()
+        origin = settings().origin or here()
         array = np.array(data._data if isinstance(data, Tensor) else data, dtype=dtype)
         called = f"tensor {name!r}" if name is not None else "a tensor"
         if array.dtype.kind not in "biuf":
@@ -321,7 +321,7 @@ def _fill(tensor: Tensor, data: NDArray[Any], requires_grad: bool, name: str | N
 def constant(data: NDArray[Any], name: str | None = None, origin: Origin | None = None) -> Tensor:
     """A tensor around an array that nobody else holds, without copying it."""
     tensor = _new(Tensor)
-    _fill(tensor, data, False, name, origin or current.origin or here())
+    _fill(tensor, data, False, name, origin or settings().origin or here())
     return tensor
 
 
@@ -336,19 +336,19 @@ class no_grad:
     """`with no_grad():` nothing is recorded in it, in this thread."""
 
     def __enter__(self) -> None:
-        self._before = current.recording
-        current.recording = False
+        self._before = settings().recording
+        settings().recording = False
 
     def __exit__(self, *exception: object) -> None:
-        current.recording = self._before
+        settings().recording = self._before
 
 
 class detect_anomaly:
     """`with detect_anomaly():` the first NaN, forward or backward, is an error that says where it was born."""
 
     def __enter__(self) -> None:
-        self._before = current.anomaly
-        current.anomaly = True
+        self._before = settings().anomaly
+        settings().anomaly = True
 
     def __exit__(self, *exception: object) -> None:
-        current.anomaly = self._before
+        settings().anomaly = self._before

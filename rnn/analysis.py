@@ -138,6 +138,9 @@ def check(cell: Cell) -> None:
             lines += [f"    {link.equation.origin}: {link.target.name} reads {link}" for link in users]
         lines.append("Write its equation, or declare it with .input(...) where its values are given.")
         raise DefinitionError("\n".join(lines))
+    loop = _shortest([link for link in links(cell) if link.delay == 0])
+    if loop is not None:
+        raise _undelayed(loop)
     for component in components(list(cell.signals.values()), links(cell)):
         direction(component)
 
@@ -189,22 +192,24 @@ def direction(component: Sequence[Link]) -> int:
     Raises:
         DefinitionError: where neither holds; names a loop of total delay 0 if there is one.
     """
-    loop = _shortest([link for link in component if link.delay == 0])
-    if loop is None:
-        backward = _cycle(component, 1)
-        if backward is None:
-            return 1
-        forward = _cycle(component, -1)
-        if forward is None:
-            return -1
-        loop = next((cycle for cycle in (backward, forward) if sum(link.delay for link in cycle) == 0), None)
-        if loop is None:
-            raise DefinitionError("\n".join([
-                "the definition has loops in both directions of time over the same signals:",
-                *(f"  {_path(cycle)}" for cycle in (forward, backward)),
-                "A value in them needs its own past and its own future. Take one loop away:",
-                *_suggestions([*forward, *backward], [])]))
+    backward = _cycle(component, 1)
+    if backward is None:
+        return 1
+    forward = _cycle(component, -1)
+    if forward is None:
+        return -1
+    for loop in (backward, forward):
+        if sum(link.delay for link in loop) == 0:
+            raise _undelayed(loop)
     raise DefinitionError("\n".join([
+        "the definition has loops in both directions of time over the same signals:",
+        *(f"  {_path(cycle)}" for cycle in (forward, backward)),
+        "A value in them needs its own past and its own future. Take one loop away:",
+        *_suggestions([*forward, *backward], [])]))
+
+
+def _undelayed(loop: Sequence[Link]) -> DefinitionError:
+    return DefinitionError("\n".join([
         "the definition has a loop without delay:", f"  {_path(loop)}",
         "Each value in it needs itself at the same time step. Delay one of these reads:",
         *_suggestions(loop, loop)]))
@@ -290,19 +295,17 @@ class Boundary(NamedTuple):
 
 
 def boundaries(cell: Cell) -> dict[str, Boundary]:
-    """For every signal that is read outside of t = 1 … T, where."""
-    offsets: dict[Signal, list[int]] = {}
+    """For every signal with steps that no equation computes and no data bring, which."""
+    offsets = {signal: [0] for signal in cell.signals.values()}  # every signal has the steps 1 … T
     for equation in cell.equations:
         for read in reads(equation):
-            offsets.setdefault(read.signal, []).append(read.offset)
+            offsets[read.signal].append(read.offset)
     found = {}
-    for signal in cell.signals.values():
-        if signal in offsets:
-            lead = signal.equation.lead if signal.equation else 0
-            boundary = Boundary(range(1 + min(offsets[signal]), 1 + lead),
-                                range(1 + lead, 1 + max(offsets[signal])))
-            if any(boundary):
-                found[signal.name] = boundary
+    for signal, seen in offsets.items():
+        lead = signal.equation.lead if signal.equation else 0
+        boundary = Boundary(range(1 + min(seen), 1 + lead), range(1 + lead, 1 + max(seen)))
+        if any(boundary):
+            found[signal.name] = boundary
     return found
 
 
@@ -324,7 +327,7 @@ def weights(equation: Equation) -> dict[tuple[Signal, int], list[Tensor]]:
     for node in nodes([equation.expression], into_tensors=False):
         if isinstance(node, Read):
             open_reads[id(node)] = [(node.signal, node.offset)]
-            found[node.signal, node.offset] = {}
+            found.setdefault((node.signal, node.offset), {})
             continue
         under = [read for x in getattr(node, "inputs", ()) for read in open_reads.get(id(x), [])]
         factors = [x for x in getattr(node, "inputs", ()) if isinstance(x, Tensor) and x.requires_grad]

@@ -17,7 +17,7 @@ from minigrad import Tensor
 from minigrad.origin import Origin, here
 from minigrad.tensor import constant
 
-from .analysis import parameters
+from .analysis import boundaries, parameters
 from .equations import Cell, Signal
 from .run import State
 
@@ -122,14 +122,20 @@ def _initial(cell: Cell, initial: Any, origin: Origin) -> dict[str, dict[int, Te
     if not isinstance(given, Mapping):
         raise TypeError(f"initial is a run's state or a dict from signal names to values, "
                         f"not {type(initial).__name__} (at {origin})")
-    values = {}
+    known = boundaries(cell)
+    values: dict[str, dict[int, Tensor]] = {}
     for name, value in given.items():
         if name not in cell.signals:
             raise ValueError(f"initial sets {name!r}, but {cell.name!r} has no such signal (at {origin}): "
                              f"it has {', '.join(cell.signals)}")
-        steps = value if isinstance(value, Mapping) else {0: value}
-        values[name] = {k: v if isinstance(v, Tensor) else constant(np.array(v, dtype=float))
-                        for k, v in steps.items()}
+        signal = cell.signals[name]
+        first = signal.equation.lead if signal.equation else 0
+        steps = value if isinstance(value, Mapping) else {first: value}
+        for k, v in steps.items():
+            if name not in known or k not in known[name].before:
+                raise ValueError(f"initial sets {name}[{k}] (at {origin}), but no equation of {cell.name!r} reads "
+                                 f"{name} there")
+            values.setdefault(name, {})[k] = signal.boundary(f"{k}", v, origin)
     return values
 
 

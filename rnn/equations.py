@@ -91,6 +91,10 @@ class Expression(Operators):
         raise TypeError(f"np.{ufunc.__name__} of {inputs[0]!r} can't stand in an equation (at {here()}): "
                         "a comparison has no derivative. np.maximum, mg.relu have one")
 
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} is neither true nor false: it has a value at each step (at {here()}). "
+                        "mg.where chooses between two values")
+
     @property
     def ndim(self) -> int:
         """1 for a vector, 0 for a number."""
@@ -146,7 +150,7 @@ def _constant(x: Any, op: Op, origin: Origin) -> Any:
     if isinstance(x, (Expression, Tensor, int, float)):
         return x
     if isinstance(x, Signal):
-        raise TypeError(f"the signal {x.name} has a value at each step: write {x.name}[t] (at {origin})")
+        raise _without_step((x,))
     array = np.array(x)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{type(op).__name__} takes signals, tensors, arrays and real numbers, "
@@ -202,8 +206,12 @@ def _shape(op: Op, inputs: tuple[Any, ...]) -> tuple[int, ...] | None:
         raise explained(error, op, named) from None
 
 
-class Signal:
+class Signal(Operators):
     """A vector (or a number) at each time step. Made by `Cell.input` and `Cell.signal`."""
+
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    __hash__ = object.__hash__
 
     def __init__(self, cell: Cell, name: str, size: Size, given: bool, origin: Origin) -> None:
         self.cell = cell
@@ -225,12 +233,22 @@ class Signal:
         if isinstance(time, Time) and time.name == "t":
             self._define(time.offset, value)
         elif isinstance(time, Time):
-            self.final[time.offset] = self._boundary(time, value)
+            self.final[time.offset] = self.boundary(repr(time), value, here())
         elif isinstance(time, (int, np.integer)):
-            self.initial[int(time)] = self._boundary(time, value)
+            self.initial[int(time)] = self.boundary(repr(time), value, here())
         else:
             raise TypeError(f"{self.name}[{time!r}] can't be set: {self.name}[t] = ... is an equation, "
                             f"{self.name}[0] = ... an initial value (at {here()})")
+
+    @staticmethod
+    def apply(op: Op, *inputs: Any) -> Any:
+        """A signal without its step can't stand in a formula."""
+        raise _without_step(inputs)
+
+    @staticmethod
+    def compare(ufunc: np.ufunc, *inputs: Any) -> Any:
+        """A signal without its step can't be compared."""
+        raise _without_step(inputs)
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError(f"the signal {self.name} has no values yet: read {self.name}[t] in an equation, "
@@ -256,16 +274,22 @@ class Signal:
         self.equation = Equation(self, lead, expression, origin)
         self.cell.equations.append(self.equation)
 
-    def _boundary(self, time: Any, value: Any) -> Tensor:
-        origin = here()
-        if isinstance(value, (Expression, Signal)):
-            raise TypeError(f"{self.name}[{time!r}] is one fixed value: a Tensor, an array or a number, "
-                            f"not {value!r} (at {origin})")
-        value = _constant(value, ops.Identity(), origin)
-        tensor: Tensor = value if isinstance(value, Tensor) else constant(np.asarray(value, dtype=float))
+    def boundary(self, time: str, value: Any, origin: Origin) -> Tensor:
+        """A value before or after the sequence, checked: a Tensor, an array or a number.
+
+        Raises:
+            TypeError: where it is none of these. ValueError: where its size isn't the signal's.
+        """
+        tensor = value
+        if not isinstance(value, Tensor):
+            array = np.array(None if isinstance(value, Operators) else value)
+            if array.dtype.kind not in "biuf":
+                raise TypeError(f"{self.name}[{time}] is one fixed value: a Tensor, an array or a number, "
+                                f"not {value!r:.60} (at {origin})")
+            tensor = constant(array.astype(float), None, origin)
         if tensor.ndim:
-            self._fit(tensor.shape, True, f"the value {self.name}[{time!r}]", origin)
-        return tensor
+            self._fit(tensor.shape, True, f"the value {self.name}[{time}]", origin)
+        return tensor  # type: ignore[no-any-return]
 
     def _fit(self, shape: tuple[int, ...], batch: bool, what: str, origin: Origin) -> None:
         """Check that a value of `shape`, perhaps with a batch before it, can be this signal's."""
@@ -279,6 +303,11 @@ class Signal:
 
     def __repr__(self) -> str:
         return f"<signal {self.name} of {self.cell.name!r}  {self.origin}>"
+
+
+def _without_step(inputs: tuple[Any, ...]) -> TypeError:
+    name = next(x.name for x in inputs if isinstance(x, Signal))
+    return TypeError(f"the signal {name} has a value at each step: write {name}[t] (at {here()})")
 
 
 def _text(x: Any) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from minigrad import Op, Tensor, ops
 from minigrad.operators import IDENTITY
-from minigrad.origin import Origin, current
+from minigrad.origin import Origin, settings
 from minigrad.tensor import apply, constant
 
 from .analysis import boundaries, check, nodes, roots
@@ -44,7 +44,7 @@ def unroll(cell: Cell, T: int | None, initial: Any, inputs: Mapping[str, Any]) -
     try:
         return unroller.run()
     finally:
-        current.origin = None
+        settings().origin = None
 
 
 class Plan:
@@ -57,7 +57,7 @@ class Plan:
         result: the register of the equation's value.
     """
 
-    def __init__(self, equation: Equation, replayed: Mapping[int, Tensor]) -> None:
+    def __init__(self, equation: Equation, replayed: Mapping[int, Tensor], batch: tuple[int, ...]) -> None:
         self.equation = equation
         self.start: list[Any] = []
         self.reads: list[tuple[int, Signal, int]] = []
@@ -71,8 +71,18 @@ class Plan:
             elif isinstance(node, Apply):
                 assert node.op is not None
                 operands = tuple(register[id(x)] for x in node.inputs)
+                if isinstance(node.op, ops.Concatenate):  # the one operation that doesn't broadcast
+                    operands = tuple(self._for_batch(i, batch) for i in operands)
                 self.operations.append((node.op, operands, register[id(node)], node))
         self.result = register[id(equation.expression)]
+
+    def _for_batch(self, number: int, batch: tuple[int, ...]) -> int:
+        """A register that holds a constant once for each sequence; itself where it holds no constant."""
+        value = self.start[number]
+        if not isinstance(value, Tensor) or not batch:
+            return number
+        self.start.append(apply(ops.BroadcastTo((*batch, *value.shape)), value))
+        return len(self.start) - 1
 
 
 class Unroller:
@@ -82,7 +92,7 @@ class Unroller:
         self.cell = cell
         self.data = data
         replayed = _replayed(cell)
-        self.plans = {equation.signal: Plan(equation, replayed) for equation in cell.equations}
+        self.plans = {equation.signal: Plan(equation, replayed, data.batch) for equation in cell.equations}
         uses = Counter(id(node) for plan in self.plans.values() for *_, node in plan.operations)
         self.shared = {node for node, count in uses.items() if count > 1}  # in several equations
         self.memo: dict[tuple[int, int], Tensor] = {}  # (shared expression, step) -> its copy
@@ -106,8 +116,10 @@ class Unroller:
         """One tensor a step, from the data."""
         whole = self.data.inputs[signal.name]
         for k in range(1, self.data.T + 1):
-            current.origin = self.data.origin.at(signal.name, k)
+            settings().origin = self.data.origin.at(signal.name, k)
             copy = whole[k - 1] if isinstance(whole, Tensor) else constant(whole[k - 1, ...])
+            shape = self._shape(signal, k)
+            copy = copy if copy.shape == shape else apply(ops.BroadcastTo(shape), copy)
             copy.name = signal.name
             self.copies[signal][k] = copy
 
@@ -121,6 +133,8 @@ class Unroller:
             if computed or (signal.given and 1 <= k <= self.data.T):
                 raise ValueError(f"{signal.name}[{k}] is set at {value.origin}, but its value comes from "
                                  f"{signal.equation.origin if signal.equation else 'the data'}")
+            if not value.requires_grad:  # a state takes the data's type
+                value = constant(value.numpy().astype(self.data.dtype), value.name, value.origin)
             self.copies[signal][k] = self._copy(replayed.get(id(value), value), signal, k, value.origin)
         if boundary is None:
             return
@@ -166,7 +180,7 @@ class Unroller:
     def _evaluate(self, plan: Plan, step: int) -> Tensor:
         """The value of the equation at one step; all that it reads is there."""
         signal, k = plan.equation.signal, step + plan.equation.lead
-        origin = current.origin = plan.equation.origin.at(signal.name, k)
+        origin = settings().origin = plan.equation.origin.at(signal.name, k)
         registers = plan.start.copy()
         for register, source, offset in plan.reads:
             registers[register] = self.copies[source][step + offset]
@@ -180,14 +194,15 @@ class Unroller:
 
     def _copy(self, value: Any, signal: Signal, k: int, origin: Origin) -> Tensor:
         """A value as the copy of `signal` at step k: with the batch, and a tensor of its own."""
-        if current.origin is None or current.origin.signal != signal.name or current.origin.t != k:
-            current.origin = origin.at(signal.name, k)
+        now = settings()
+        if now.origin is None or now.origin.signal != signal.name or now.origin.t != k:
+            now.origin = origin.at(signal.name, k)
         if not isinstance(value, Tensor):
             value = constant(np.asarray(value, self.data.dtype))
         shape = self._shape(signal, k, value.shape)
         if value.shape != shape:
             value = apply(ops.BroadcastTo(shape), value)
-        elif value.origin is not current.origin or value.name is not None:
+        elif value.origin is not now.origin or value.name is not None:
             value = apply(IDENTITY, value)
         value.name = signal.name
         return value  # type: ignore[no-any-return]
@@ -218,7 +233,7 @@ def _replayed(cell: Cell) -> dict[int, Tensor]:
         if not isinstance(node, Tensor) or node.op is None or node.t is not None:
             continue
         if all(x.t is None and (x.op is None or id(x) in replayed) for x in node.inputs):
-            current.origin = node.origin
+            settings().origin = node.origin
             copy = replayed[id(node)] = apply(node.op, *[replayed.get(id(x), x) for x in node.inputs])
             copy.name = node.name
     return replayed

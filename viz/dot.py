@@ -6,6 +6,8 @@ Positions are the scene's: Graphviz only paints (`layout=nop2`).
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ class Picture(graphviz.Digraph):
     It needs no program `dot` where pygraphviz is installed; `.source` needs neither.
     """
 
-    def render(self, filename: Any = None, directory: Any = None, *args: Any, outfile: Any = None,
+    def render(self, filename: Any = None, directory: Any = None, *, outfile: Any = None,
                format: str | None = None, dpi: int = DPI, **options: Any) -> str:
         """Write the picture; its ending says the format (outfile="h.svg").
 
@@ -46,7 +48,7 @@ class Picture(graphviz.Digraph):
             OSError: where the file can't be written. PaintError: see viz.paint.
         """
         if outfile is None:
-            return super().render(filename, directory, *args, format=format, **options)
+            return super().render(filename, directory=directory, format=format, **options)
         path = Path(outfile)
         kind = format or path.suffix.lstrip(".")
         if not kind:
@@ -88,7 +90,7 @@ def picture(scene: Scene) -> Picture:
     """Every part of a scene at its place."""
     bounds = ",".join(_number(value) for value in scene.bounds())
     drawn = Picture(
-        scene.name,
+        re.sub(r"\W+", "_", scene.name),
         graph_attr={"layout": "nop2", "bb": bounds, "bgcolor": "white", "outputorder": "edgesfirst",
                     "splines": "true", "fontname": FAMILY, "pad": "0.1"},
         node_attr={"fontname": FAMILY, "fontcolor": palette.TEXT, "fixedsize": "true", "margin": "0", "shape": "box"},
@@ -155,7 +157,8 @@ def _draw_text(drawn: Picture, number: int, text: Text) -> None:
 
 
 def literal(text: str) -> str:
-    """Text that Graphviz takes as it is: no escapes, no entities, no markup."""
+    """Text that Graphviz and XML take as it is: no escapes, no entities, no markup, no control characters."""
+    text = "".join(c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs", "Cn") else "�" for c in text)
     return graphviz.nohtml(graphviz.escape(text.replace("&", "&amp;")).replace("\n", r"\n"))
 
 

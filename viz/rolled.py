@@ -66,13 +66,20 @@ class _Rolled:
         """The arrows within a step."""
         for link in upward:
             source, target = self.boxes[link.source], self.boxes[link.target]
-            start = (source.x + port(link, [other for other in upward if other.source is link.source]), source.top)
-            end = (target.x + port(link, [other for other in upward if other.target is link.target]), target.bottom)
+            leaving = self.rows.from_left([other for other in upward if other.source is link.source])
+            arriving = self.rows.from_left([other for other in upward if other.target is link.target])
+            start = (source.x + port(link, leaving), source.top)
+            end = (target.x + port(link, arriving), target.bottom)
             lane = self.rows.lane(self.rows.places[link.source], self.rows.places[link.target].row, end[0])
             points = climb(start, end, lane, PITCH - HEIGHT)
             text, color = self.rows.label(link)
-            label = beside(lane - 7, (start[1] + min(end[1], start[1] + PITCH - HEIGHT)) / 2, text, 11, color, False)
+            gap = (PITCH - HEIGHT) / 2
+            label = self.scene.free([beside(lane + (7 if right else -7), y, text, 11, color, right)
+                                     for y in (start[1] + gap, end[1] - gap) for right in (False, True)])
             self._arrow(source, target, points, link, label if text else None)
+            if text:
+                self.left = max(self.left, label.width / 2 - label.x)
+                self.right = max(self.right, label.width / 2 + label.x)
 
     def _draw_own_loops(self, loops: Sequence[Link]) -> None:
         """From the top of a box round to its foot, the shortest delay innermost."""

@@ -108,6 +108,14 @@ class Rows:
         free = [x for x in candidates if all(abs(place.x - x) > place.width / 2 + 6 for place in between)]
         return min(free, key=lambda x: (abs(x - start.x) + abs(x - end_x), x))
 
+    def from_left(self, siblings: Sequence[Link]) -> list[Link]:
+        """Edges that share a side of a box, in the order in which they should lie there so as not to cross."""
+        return sorted(siblings, key=self._lane_of)
+
+    def _lane_of(self, link: Link) -> float:
+        target = self.places[link.target]
+        return self.lane(self.places[link.source], target.row, target.x)
+
     def label(self, link: Link) -> tuple[str, str]:
         """The parameters that an edge goes through, as text, and the first one's colour."""
         offset = link.equation.lead - link.delay

@@ -107,6 +107,16 @@ class Scene:
     frames: list[Frame] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
 
+    def free(self, candidates: Sequence[Text]) -> Text:
+        """The first of some places for a text where it covers no box and no other text."""
+        texts = [*self.texts, *(arrow.label for arrow in self.arrows if arrow.label)]
+        taken: list[Box | Text] = [*self.boxes, *texts]
+        for text in candidates:
+            if not any(abs(text.x - other.x) < (text.width + other.width) / 2
+                       and abs(text.y - other.y) < (text.height + other.height) / 2 for other in taken):
+                return text
+        return candidates[0]
+
     def bounds(self, margin: float = 12) -> tuple[float, float, float, float]:
         """Left, bottom, right and top of all that is drawn, with a margin."""
         texts = [*self.texts, *(arrow.label for arrow in self.arrows if arrow.label)]

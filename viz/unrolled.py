@@ -27,6 +27,7 @@ FOOT = 46.0  # from the lowest row's middle to the frame's foot
 UNFOLDED = 12  # steps at most that are drawn one by one
 ENDS = 3  # steps kept at each end of a folded run
 MANY = 400  # frames at most
+Places = list[tuple[Point, bool]]  # for a label: where it begins, or (False) ends
 
 
 def unrolled(run: Run, loss: Tensor | None = None, fold: bool = True) -> Picture:
@@ -166,15 +167,15 @@ class _Unrolled:
         for k in last_first:
             ends = (link.source, k + lead - link.delay), (link.target, k + lead)
             source, target = self.boxes.get(ends[0]), self.boxes.get(ends[1])
-            if source is None or target is None or source is target or (source.key, target.key) in drawn:
+            if source is None or target is None or (source.key, target.key) in drawn:
                 continue
-            if link.delay == 0 and k + lead in self.folded:
+            if {at[1] for at in ends} <= set(self.folded):
                 continue
             drawn.add((source.key, target.key))
             if link.delay == 0:
-                points, label = self._upward(link, source, target)
+                points, labels = self._upward(link, source, target)
             else:
-                points, label = self._across(link, source, target, k)
+                points, labels = self._across(link, source, target, k)
             label_here = not labelled and not source.dashed and not target.dashed
             labelled = labelled or label_here
             if label_here and (text, target.key) in self.labelled:
@@ -183,24 +184,28 @@ class _Unrolled:
             stroke, pen = self.rows.color(link)
             self.scene.arrows.append(Arrow(
                 source.key, target.key, points, stroke, pen,
-                label=beside(*label, text, 10, color) if label_here else None,
+                label=self.scene.free([beside(*place, text, 10, color, right) for place, right in labels])
+                if label_here else None,
                 tooltip=f"{ends[0][0].name}[{ends[0][1]}] → {ends[1][0].name}[{ends[1][1]}]"))
 
-    def _upward(self, link: Link, source: Box, target: Box) -> tuple[list[Point], Point]:
+    def _upward(self, link: Link, source: Box, target: Box) -> tuple[list[Point], Places]:
         """Within a step."""
         undelayed = [other for other in self.rows.links if other.delay == 0]
-        start = (source.x + port(link, [other for other in undelayed if other.source is link.source]), source.top)
-        end = (target.x + port(link, [other for other in undelayed if other.target is link.target]), target.bottom)
+        leaving = self.rows.from_left([other for other in undelayed if other.source is link.source])
+        arriving = self.rows.from_left([other for other in undelayed if other.target is link.target])
+        start = (source.x + port(link, leaving), source.top)
+        end = (target.x + port(link, arriving), target.bottom)
         places = self.rows.places
         middle = source.x - places[link.source].x
         lane = middle + self.rows.lane(places[link.source], places[link.target].row, end[0] - middle)
         points = climb(start, end, lane, self.pitch - HEIGHT)
         gap = (self.pitch - HEIGHT) / 2
-        if abs(lane - end[0]) > 0.1:  # the bend is at the top: the label stands at the foot
-            return points, (lane + 5, start[1] + gap)
-        return points, (lane + (5 if start[0] <= end[0] else -18), end[1] - gap)
+        right = start[0] <= end[0]
+        # Where the bend is at the top the label stands at the foot.
+        heights = [start[1] + gap, end[1] - gap] if abs(lane - end[0]) > 0.1 else [end[1] - gap, start[1] + gap]
+        return points, [((lane + (5 if side else -5), y), side) for y in heights for side in (right, not right)]
 
-    def _across(self, link: Link, source: Box, target: Box, k: int) -> tuple[list[Point], Point]:
+    def _across(self, link: Link, source: Box, target: Box, k: int) -> tuple[list[Point], Places]:
         """From step to step: straight in a row, as a bend to another row, past the steps between in a lane."""
         forward = 1 if target.x > source.x else -1
         start = (source.right if forward > 0 else source.left, source.y)
@@ -208,19 +213,20 @@ class _Unrolled:
         arriving = [other for other in self.rows.links if other.target is link.target and other.delay]
         steps = abs(link.delay)
         if steps == 1 and link.source is link.target:
-            return straight(start, end), (start[0] + forward * (end[0] - start[0]) * 0.5 * forward - 8, start[1] + 9)
+            return straight(start, end), [(((start[0] + end[0]) / 2 - 8, start[1] + 9), True)]
         rising = target.y - source.y
         spread = port(link, arriving, 7)
         start = (start[0], start[1] + (-7 if rising < 0 else 7))
         end = (end[0], end[1] + (abs(spread) + 6 if rising <= 0 else -abs(spread) - 6))
         if steps == 1:
             points = sideways(start, end)
-            return points, ((start[0] + end[0]) / 2 + 6, (start[1] + end[1]) / 2 + 6)
+            middle = (start[1] + end[1]) / 2 + (6 if rising <= 0 else -6)
+            return points, [(((start[0] + end[0]) / 2 + 6, middle), True), (((start[0] + end[0]) / 2 - 6, middle), False)]
         lane = target.y + (1 if rising <= 0 else -1) * (HEIGHT / 2 + 8 + 6 * (k % steps))
         out = (self._gap_beside(link.source, source, forward), lane)
         back = (self._gap_beside(link.target, target, -forward), lane)
         points = joined(sideways(start, out), straight(out, back), sideways(back, end))
-        return points, (out[0] + forward * 30 - 4, lane + 8)
+        return points, [((out[0] + forward * 26, lane + side), True) for side in (8, -8)]
 
     def _gap_beside(self, signal: Signal, box: Box, side: int) -> float:
         """The middle of the gap to the right (or left) of the step that a box stands in."""
