@@ -106,6 +106,48 @@ def lstm(size: int = 3, hidden: int = 4) -> Cell:
     return cell
 
 
+def gru(size: int = 3, hidden: int = 4) -> Cell:
+    """Cho et al.'s cell; the gates are signals of their own, side by side."""
+    cell = Cell("gru")
+    x, z, r = cell.input("x", size), cell.signal("z", hidden), cell.signal("r", hidden)
+    n, h = cell.signal("n", hidden), cell.signal("h", hidden)
+    z[t] = mg.sigmoid(parameter("Wz", hidden, size) @ x[t] + parameter("Uz", hidden, hidden) @ h[t-1])
+    r[t] = mg.sigmoid(parameter("Wr", hidden, size) @ x[t] + parameter("Ur", hidden, hidden) @ h[t-1])
+    n[t] = np.tanh(parameter("Wn", hidden, size) @ x[t] + parameter("Un", hidden, hidden) @ (r[t] * h[t-1]))
+    h[t] = (1 - z[t]) * n[t] + z[t] * h[t-1]
+    return cell
+
+
+def lagged_input() -> Cell:
+    """The step before is read from the input too."""
+    W, L, U = parameter("W", 4, 3), parameter("L", 4, 3), parameter("U", 4, 4)
+    cell = Cell("lagged input")
+    x, h = cell.input("x", 3), cell.signal("h", 4)
+    h[t] = np.tanh(W @ x[t] + L @ x[t-1] + U @ h[t-1])
+    x[0] = 0
+    return cell
+
+
+def three_delays() -> Cell:
+    W, U1, U2, U3 = parameter("W", 4, 3), parameter("U1", 4, 4), parameter("U2", 4, 4), parameter("U3", 4, 4)
+    cell = Cell("three delays")
+    x, h = cell.input("x", 3), cell.signal("h", 4)
+    h[t] = np.tanh(W @ x[t] + U1 @ h[t-1] + U2 @ h[t-2] + U3 @ h[t-3])
+    return cell
+
+
+def skips() -> Cell:
+    """Two layers that read each other's past and both the input; both make the output (Graves 2013)."""
+    W1, W2, S, U1, U2 = (parameter(name, 4, 3 if name[0] == "W" else 4) for name in ("W1", "W2", "S", "U1", "U2"))
+    D, F, V1, V2 = parameter("D", 4, 4), parameter("F", 4, 4), parameter("V1", 2, 4), parameter("V2", 2, 4)
+    cell = Cell("skips")
+    x, h1, h2, y = cell.input("x", 3), cell.signal("h1", 4), cell.signal("h2", 4), cell.signal("y", 2)
+    h1[t] = np.tanh(W1 @ x[t] + U1 @ h1[t-1] + F @ h2[t-1])
+    h2[t] = np.tanh(W2 @ x[t] + S @ h1[t] + U2 @ h2[t-1] + D @ h1[t-1])
+    y[t] = V1 @ h1[t] + V2 @ h2[t]
+    return cell
+
+
 DEFINITIONS: list[Callable[[], Cell]] = [elman, feedback, feedback_2, bidirectional, own_output, two_delays]
 
 

@@ -85,8 +85,8 @@ def test_the_text_has_every_box_where_the_scene_has_it(make: Callable[[], Cell])
         assert picture.source.count("subgraph cluster_") == len(scene.frames)
 
 
-@pytest.mark.parametrize("value, text", [(-0.0, "0"), (-0.04, "0"), (0.06, "0.1"), (-3.25, "-3.2"), (12345.67, "12345.7"),
-                                         (2e6 + 0.3, "2000000")])
+@pytest.mark.parametrize("value, text", [
+    (-0.0, "0"), (-0.04, "0"), (0.06, "0.1"), (-3.25, "-3.2"), (12345.67, "12345.7"), (2e6 + 0.3, "2000000")])
 def test_numbers_are_written_alike_on_every_machine(value: float, text: str) -> None:
     assert _number(value) == text
 
