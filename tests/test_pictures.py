@@ -105,6 +105,15 @@ def test_a_loss_that_was_not_computed_from_the_run_says_how_to_form_one() -> Non
         viz.unrolled(run, loss=mg.Tensor(1.0, requires_grad=True, name="other"))
 
 
+@pytest.mark.xfail(strict=True, reason="says that the loss wasn't computed from this run; it was, and not recorded")
+def test_a_loss_that_was_not_recorded_says_why() -> None:
+    run, _ = unrolled(elman)
+    with mg.no_grad():
+        loss = run["y"].stack().sum()
+    with pytest.raises(ValueError, match="no_grad"):
+        viz.unrolled(run, loss=loss)
+
+
 def test_hundreds_of_frames_are_refused_with_what_to_do() -> None:
     n = Cell().signal("n", ())
     n[t] = n[t-1] + 1

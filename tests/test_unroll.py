@@ -228,6 +228,14 @@ def test_an_output_that_is_fed_back_can_be_given_its_first_value() -> None:
     np.testing.assert_array_equal(run["x"][1].data, np.full(3, 0.25))
 
 
+@pytest.mark.xfail(strict=True, reason="says that no equation reads hb there; one does")
+def test_the_end_of_a_reversed_state_can_be_given_with_the_data() -> None:
+    cell, end = bidirectional(), np.full(4, 0.25)
+    run = cell.unroll(x=X, initial={"hb": {7: end}})
+    cell.signals["hb"][T+1] = end
+    np.testing.assert_array_equal(run["hb"].stack().data, cell.unroll(x=X)["hb"].stack().data)
+
+
 def test_an_initial_value_that_nobody_reads_is_not_lost_in_silence() -> None:
     run = own_output().unroll(T=2, initial={"x": np.full(3, 0.25)})  # its first value is x[1], not x[0]
     np.testing.assert_array_equal(run["x"][1].data, np.full(3, 0.25))
@@ -344,6 +352,17 @@ def test_every_tensor_of_a_run_knows_its_signal_step_and_line(make: Callable[[],
             assert (node.signal, node.t) == (name, k)
             assert (node.origin.file, node.origin.line) == lines[name]
             stack += [x for x in node.inputs if x not in copies and x.op is not None]
+
+
+@pytest.mark.xfail(strict=True, reason="a constant repeated for the batch has the line of another equation")
+def test_a_constant_repeated_for_the_batch_has_its_equation_s_line() -> None:
+    W, b, cell = parameter("W", 3, 3), parameter("b", 1), Cell()
+    x, y, z = cell.input("x", 3), cell.signal("y", 4), cell.signal("z", 3)
+    z[t] = W.T @ x[t]
+    y[t] = np.concatenate([x[t], b], axis=-1)
+    line = above()
+    repeated = next(node for node in ancestors(cell.unroll(x=X)["y"][1]) if node.shape == (2, 1))
+    assert str(repeated.origin) == line
 
 
 def test_a_copy_names_itself_and_its_line() -> None:
