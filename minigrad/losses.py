@@ -27,8 +27,7 @@ def mse(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = No
     Raises:
         ValueError: where the shapes differ (broadcasting would hide it), or for an unknown reduction.
     """
-    _same_shape("mse", prediction, target)
-    return reduced(f.square(prediction - target), reduction, mask)
+    return reduced(f.square(_error("mse", prediction, target, mask)), reduction, mask)
 
 
 def mae(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = None) -> Any:
@@ -37,8 +36,7 @@ def mae(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = No
     Raises:
         ValueError: where the shapes differ, or for an unknown reduction.
     """
-    _same_shape("mae", prediction, target)
-    return reduced(f.abs(prediction - target), reduction, mask)
+    return reduced(f.abs(_error("mae", prediction, target, mask)), reduction, mask)
 
 
 def huber(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = None, delta: float = 1.0) -> Any:
@@ -50,10 +48,9 @@ def huber(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = 
     Raises:
         ValueError: where the shapes differ, for an unknown reduction, or for delta <= 0.
     """
-    _same_shape("huber", prediction, target)
     if not delta > 0:
         raise ValueError(f"huber's delta is a positive number, not {delta!r}")
-    error = f.subtract(prediction, target)
+    error = _error("huber", prediction, target, mask)
     clipped = f.clip(error, -delta, delta)
     return reduced(clipped * (error - 0.5 * clipped), reduction, mask)
 
@@ -114,6 +111,13 @@ def reduced(losses: Any, reduction: str, mask: Any = None) -> Any:
         return losses.mean()
     counted = np.broadcast_to(f.plain(mask) != 0, losses.shape).sum()
     return losses.sum() / max(int(counted), 1)
+
+
+def _error(loss: str, prediction: Any, target: Any, mask: Any) -> Any:
+    """prediction - target; zero where masked out, so that not even a NaN gets into the gradient."""
+    _same_shape(loss, prediction, target)
+    error = f.subtract(prediction, target)
+    return error if mask is None else f.where(_fitted(mask, error), error, 0)
 
 
 def _fitted(mask: Any, losses: Any) -> Any:

@@ -457,9 +457,9 @@ class Reduction(Op):
         self.axis = axis
         self.keepdims = keepdims
 
-    def restore(self, reduced: Array) -> Array:
-        """The reduced axes put back with length 1, so that it broadcasts against the input."""
-        if self.keepdims or self.axis is None:
+    def restore(self, reduced: Array, x: Array) -> Array:
+        """The reduced axes put back with length 1, so that it broadcasts against the input x."""
+        if self.keepdims or self.axis is None or x.ndim == 0:
             return reduced
         return np.expand_dims(reduced, self.axis)
 
@@ -469,7 +469,7 @@ class Sum(Reduction):
         return np.sum(x, axis=self.axis, keepdims=self.keepdims)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return np.broadcast_to(self.restore(grad), x.shape)
+        return np.broadcast_to(self.restore(grad, x), x.shape)
 
 
 class Mean(Reduction):
@@ -478,7 +478,7 @@ class Mean(Reduction):
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         count = x.size // max(out.size, 1)
-        return np.broadcast_to(self.restore(grad) / count, x.shape)
+        return np.broadcast_to(self.restore(grad, x) / count, x.shape)
 
 
 class Var(Reduction):
@@ -493,7 +493,7 @@ class Var(Reduction):
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         count = x.size // max(out.size, 1) - self.ddof
-        return self.restore(grad * 2 / count) * (x - np.mean(x, axis=self.axis, keepdims=True))
+        return self.restore(grad * 2 / count, x) * (x - np.mean(x, axis=self.axis, keepdims=True))
 
 
 class Std(Var):
@@ -505,7 +505,7 @@ class Std(Var):
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         count = x.size // max(out.size, 1) - self.ddof
         nonzero = np.where(out == 0, 1, out)
-        return self.restore(grad / nonzero / count) * (x - np.mean(x, axis=self.axis, keepdims=True))
+        return self.restore(grad / nonzero / count, x) * (x - np.mean(x, axis=self.axis, keepdims=True))
 
 
 class Norm(Reduction):
@@ -515,7 +515,7 @@ class Norm(Reduction):
         return np.sqrt(np.sum(x * x, axis=self.axis, keepdims=self.keepdims))
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return self.restore(grad / np.where(out == 0, 1, out)) * x
+        return self.restore(grad / np.where(out == 0, 1, out), x) * x
 
 
 class Prod(Reduction):
@@ -531,7 +531,7 @@ class Prod(Reduction):
         lengths = [x.shape[axis] for axis in order]
         rows = np.reshape(np.transpose(x, order), (*lengths[:len(kept)], math.prod(lengths[len(kept):])))
         others = np.reshape(_product_of_others(rows), lengths)
-        return self.restore(grad) * np.transpose(others, [order.index(axis) for axis in range(x.ndim)])
+        return self.restore(grad, x) * np.transpose(others, [order.index(axis) for axis in range(x.ndim)])
 
 
 def _product_of_others(x: Array) -> Array:
@@ -553,8 +553,8 @@ class Max(Reduction):
         return np.max(x, axis=self.axis, keepdims=self.keepdims)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        found = x == self.restore(out)
-        return self.restore(grad) * (found / np.sum(found, axis=self.axis, keepdims=True, dtype=x.dtype))
+        found = x == self.restore(out, x)
+        return self.restore(grad, x) * (found / np.sum(found, axis=self.axis, keepdims=True, dtype=x.dtype))
 
 
 class Min(Max):
@@ -589,7 +589,7 @@ class LogSumExp(Reduction):
             return np.log(total) + np.reshape(top, total.shape)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return self.restore(grad) * np.exp(x - self.restore(np.where(np.isfinite(out), out, 0)))
+        return self.restore(grad, x) * np.exp(x - self.restore(np.where(np.isfinite(out), out, 0), x))
 
 
 class LogSoftmax(Op):
