@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from minigrad import Tensor
 from minigrad.origin import Origin, here
-from minigrad.tensor import constant
 
 from .analysis import boundaries, parameters
 from .equations import Cell, Signal
 from .run import State
+from .truncation import Truncation, truncation
 
 Shape = tuple[int, ...]
 Values = Tensor | NDArray[Any]
@@ -36,6 +36,8 @@ class Data:
         inputs: input name -> all its values, (T, ...).
         shapes: signal name -> the shape of one value of one sequence, for the inputs.
         initial: signal name -> {step: value}, in the place of what the definition sets.
+        mask: (T, *batch) bools, False where a sequence is over; None where none is.
+        truncation: where gradients stop.
         origin: the line that unrolls.
     """
 
@@ -45,10 +47,13 @@ class Data:
     inputs: dict[str, Values]
     shapes: dict[str, Shape]
     initial: dict[str, dict[int, Tensor]]
+    mask: NDArray[np.bool_] | None
+    truncation: Truncation
     origin: Origin
 
 
-def prepared(cell: Cell, T: int | None, initial: Any, inputs: Mapping[str, Any]) -> Data:
+def prepared(cell: Cell, T: int | None, inputs: Mapping[str, Any], initial: Any, lengths: Any, mask: Any,
+             chunks: Any, window: Any, last: Any) -> Data:
     """The data of an unroll, checked against the declarations.
 
     Raises:
@@ -60,11 +65,12 @@ def prepared(cell: Cell, T: int | None, initial: Any, inputs: Mapping[str, Any])
     _check_names(cell, declared, inputs, origin)
     values = {name: _values(name, inputs[name], origin) for name in declared}
     steps = _length(values, T, origin)
-    starts = _initial(cell, initial, origin)
+    starts = _initial(cell, steps, initial, origin)
     batch, shapes = _batch(cell, declared, values, starts, origin)
     floats = [array.dtype for array in values.values() if array.dtype.kind == "f"]
     floats = floats or [p.dtype for p in parameters(cell).values()] or [np.dtype(float)]
-    return Data(steps, batch, np.result_type(*floats), values, shapes, starts, origin)
+    return Data(steps, batch, np.result_type(*floats), values, shapes, starts,
+                _mask(steps, batch, lengths, mask, origin), truncation(steps, chunks, window, last, origin), origin)
 
 
 def _check_names(cell: Cell, declared: Mapping[str, Signal], inputs: Mapping[str, Any], origin: Origin) -> None:
@@ -116,7 +122,7 @@ def _length(values: Mapping[str, Values], T: int | None, origin: Origin) -> int:
     return length
 
 
-def _initial(cell: Cell, initial: Any, origin: Origin) -> dict[str, dict[int, Tensor]]:
+def _initial(cell: Cell, T: int, initial: Any, origin: Origin) -> dict[str, dict[int, Tensor]]:
     """{name: {step: value}} from a State, {"h": h0} or {"h": {0: v, -1: w}}."""
     given: Mapping[str, Any] = initial.values if isinstance(initial, State) else initial or {}
     if not isinstance(given, Mapping):
@@ -132,7 +138,10 @@ def _initial(cell: Cell, initial: Any, origin: Origin) -> dict[str, dict[int, Te
         first = signal.equation.lead if signal.equation else 0
         steps = value if isinstance(value, Mapping) else {first: value}
         for k, v in steps.items():
-            if name not in known or k not in known[name].before:
+            if not isinstance(k, (int, np.integer)):
+                raise TypeError(f"initial gives {name} a value for step {k!r}; steps are whole numbers, e.g. "
+                                f"{{{name!r}: {{0: value}}}} (at {origin})")
+            if name not in known or not (k in known[name].before or k - T in known[name].after):
                 raise ValueError(f"initial sets {name}[{k}] (at {origin}), but no equation of {cell.name!r} reads "
                                  f"{name} there")
             values.setdefault(name, {})[k] = signal.boundary(f"{k}", v, origin)
@@ -175,3 +184,26 @@ def _leading(signal: Signal, shape: Shape, origin: Origin) -> Shape:
         raise ValueError(f"the data for {signal.name!r} have shape {shape} (at {origin}), but {wanted} is "
                          f"needed: {signal.name} was declared at {signal.origin} with size {own[0] if own else ()}")
     return rest[:len(rest) - len(own)]
+
+
+def _mask(T: int, batch: Shape, lengths: Any, mask: Any, origin: Origin) -> NDArray[np.bool_] | None:
+    """(T, *batch) bools from the lengths of the sequences or from the mask itself."""
+    if lengths is not None and mask is not None:
+        raise ValueError(f"lengths and mask say the same in two ways: give one (at {origin})")
+    if lengths is not None:
+        ends = np.asarray(lengths)
+        if ends.dtype.kind not in "iu" or ends.shape != batch:
+            raise ValueError(f"lengths are whole numbers, one for each sequence: shape {batch} is needed, "
+                             f"not {ends.dtype} of shape {ends.shape} (at {origin})")
+        if ends.size and (ends.min() < 1 or ends.max() > T):
+            raise ValueError(f"lengths are in 1 … {T} (the data have {T} steps), not {ends.min()} … {ends.max()} "
+                             f"(at {origin})")
+        result: NDArray[np.bool_] = np.arange(T).reshape(T, *(1 for _ in batch)) < ends
+        return result
+    if mask is None:
+        return None
+    flags = np.array(mask)
+    if flags.dtype != bool or flags.shape != (T, *batch):
+        raise ValueError(f"the mask is bools of shape {(T, *batch)}, one for each step of each sequence, "
+                         f"not {flags.dtype} of shape {flags.shape} (at {origin})")
+    return flags

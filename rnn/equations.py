@@ -399,11 +399,29 @@ class Cell:
 
         return edges(self)
 
-    def unroll(self, T: int | None = None, *, initial: Any = None, **inputs: Any) -> Run:
-        """An explicit graph of T copies of the equations; see rnn.unroll."""
+    def unroll(self, T: int | None = None, *, initial: Any = None, lengths: Any = None, mask: Any = None,
+               chunks: int | None = None, window: tuple[int, int] | None = None, last: int | None = None,
+               **inputs: Any) -> Run:
+        """An explicit graph of T copies of the equations.
+
+        Args:
+            T: the number of steps; needed only where no input tells it.
+            initial: another run's `state` (or `state.detach()`), {"h": h0} or {"h": {0: v, -1: w}};
+                takes the place of what the definition sets.
+            lengths: of each sequence of the batch, where they differ: (batch,) numbers in 1 … T. A
+                finished sequence holds its states; its outputs are zero, and so are their gradients.
+            mask: the same step by step: (T, batch) bools, False where a sequence pauses.
+            chunks, window, last: truncated backpropagation through time; see rnn.truncation.
+            inputs: by name, arrays or Tensors (T, batch, size), or (T, size) without a batch.
+
+        Raises:
+            DefinitionError: where the definition can't be computed.
+            ValueError: where data are missing, of unequal length, or of a wrong size.
+        """
         from .unroll import unroll
 
-        return unroll(self, T, initial, inputs)
+        return unroll(self, T, inputs, initial=initial, lengths=lengths, mask=mask, chunks=chunks, window=window,
+                      last=last)
 
     def __repr__(self) -> str:
         lines = [f"<Cell {self.name!r}: {len(self.equations)} equations>"]

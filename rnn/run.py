@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 import minigrad as mg
 from minigrad import Tensor
 
-from .analysis import boundaries, links
+from .analysis import Link, boundaries, links
 from .equations import Cell
+
+if TYPE_CHECKING:
+    from .data import Data
 
 
 class At(NamedTuple):
@@ -80,6 +86,26 @@ class State:
         return f"<State {', '.join(rows)}>"
 
 
+class Window:
+    """A window of a sliding truncation: its own copies, of which a run takes those of the steps it owes.
+
+    Attributes:
+        steps: the steps that gradients pass through.
+        owed: the steps whose losses are this window's.
+    """
+
+    def __init__(self, steps: range, owed: range, copies: Mapping[str, Mapping[int, Tensor]]) -> None:
+        self.steps = steps
+        self.owed = owed
+        self._copies = copies
+
+    def __getitem__(self, name: str) -> Copies:
+        return Copies(name, self.steps[-1], self._copies[name])
+
+    def __repr__(self) -> str:
+        return f"<Window of steps {self.steps[0]} … {self.steps[-1]}, for the losses of {self.owed[0]} … {self.owed[-1]}>"
+
+
 class Run:
     """An unrolled definition: `run["h"][3]` is h at t=3, `run["h"].stack()` all its steps in one Tensor.
 
@@ -88,13 +114,19 @@ class Run:
         T: the number of steps.
         batch: shape of the batch, e.g. (32,); () where the data had none.
         parameters: the definition's parameters, by name.
+        mask: (T, *batch) bools, False where a sequence is over; None where all have T steps.
+        windows: of a sliding truncation, else none.
     """
 
-    def __init__(self, cell: Cell, T: int, batch: tuple[int, ...], copies: Mapping[str, Mapping[int, Tensor]]) -> None:
+    def __init__(self, cell: Cell, data: Data, copies: Mapping[str, Mapping[int, Tensor]],
+                 windows: list[Window]) -> None:
         self.cell = cell
-        self.T = T
-        self.batch = batch
+        self.T = data.T
+        self.batch = data.batch
+        self.mask = data.mask
+        self.truncation = data.truncation
         self.parameters = cell.parameters
+        self.windows = windows
         self._copies = copies
 
     def __getitem__(self, name: str) -> Copies:
@@ -108,9 +140,36 @@ class Run:
     def edges(self) -> list[Connection]:
         """The connections between copies, step by step, within a step in the order of the equations."""
         all_links = links(self.cell)
-        return [Connection(At(link.source.name, step + link.equation.lead - link.delay),
-                           At(link.target.name, step + link.equation.lead))
-                for step in range(1, self.T + 1) for link in all_links]
+        return [_connection(link, step) for step in range(1, self.T + 1) for link in all_links]
+
+    def cuts(self) -> list[Connection]:
+        """The connections through which a truncated backward pass doesn't go."""
+        found = []
+        computed = [link for link in links(self.cell) if link.source.equation is not None]
+        for step in range(1, self.T + 1):
+            for link in computed:
+                made = step + link.equation.lead - link.delay - link.source.equation.lead  # type: ignore[union-attr]
+                if self.truncation.cuts(made, step):
+                    found.append(_connection(link, step))
+        return found
+
+    def contributions(self, name: str) -> NDArray[Any]:
+        """What each time step adds to a parameter's gradient; see rnn.gradients."""
+        from .gradients import contributions
+
+        return contributions(self, name)
+
+    def gradient_norms(self, name: str) -> NDArray[np.float64]:
+        """The norm of the gradient of a signal at t = 1 … T; see rnn.gradients."""
+        from .gradients import gradient_norms
+
+        return gradient_norms(self, name)
+
+    def gradient_by_lag(self, name: str, losses: Sequence[Tensor] | Copies) -> NDArray[np.float64]:
+        """How strongly a loss depends on a signal some steps before; see rnn.gradients."""
+        from .gradients import gradient_by_lag
+
+        return gradient_by_lag(self, name, list(losses))
 
     @property
     def state(self) -> State:
@@ -120,3 +179,9 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run of {self.cell.name!r}: T = {self.T}, batch {self.batch}>"
+
+
+def _connection(link: Link, step: int) -> Connection:
+    """The copy of an edge that the equation makes at a step."""
+    lead = link.equation.lead
+    return Connection(At(link.source.name, step + lead - link.delay), At(link.target.name, step + lead))

@@ -14,75 +14,29 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import Op, Tensor, ops
-from minigrad.operators import IDENTITY
+from minigrad import Tensor, ops
+from minigrad.operators import IDENTITY, WHERE
 from minigrad.origin import Origin, settings
 from minigrad.tensor import apply, constant
 
-from .analysis import boundaries, check, nodes, roots
+from .analysis import boundaries, check, links
 from .data import Data, prepared
-from .equations import Apply, Cell, Equation, Read, Signal
-from .run import Run
+from .equations import Cell, Signal
+from .plan import Plan, replayed
+from .run import Run, Window
+from .truncation import Truncation, Windows
 
 
-def unroll(cell: Cell, T: int | None, initial: Any, inputs: Mapping[str, Any]) -> Run:
-    """Copy the equations of `cell` once a step.
-
-    Args:
-        cell: the definition.
-        T: the number of steps; needed only where no input tells it.
-        initial: None, another run's `state` (or `state.detach()`), {"h": h0} or
-            {"h": {0: v, -1: w}}; takes the place of what the definition sets.
-        inputs: by name, arrays or Tensors (T, batch, size), or (T, size) without a batch.
-
-    Raises:
-        DefinitionError: where the definition can't be computed.
-        ValueError: where data are missing, of unequal length, or of a wrong size.
-    """
+def unroll(cell: Cell, T: int | None, inputs: Mapping[str, Any], **options: Any) -> Run:
+    """See Cell.unroll."""
     check(cell)
-    unroller = Unroller(cell, prepared(cell, T, initial, inputs))
+    now = settings()
+    before = now.recording
     try:
-        return unroller.run()
+        return Unroller(cell, prepared(cell, T, inputs, **options)).run()
     finally:
-        settings().origin = None
-
-
-class Plan:
-    """One equation made ready to be computed at any step: operations on numbered registers.
-
-    Attributes:
-        start: the registers before a step: constants and parameters filled in.
-        reads: (register, signal, offset) of every signal read.
-        operations: (op, registers of its operands, register of its result, expression), in order.
-        result: the register of the equation's value.
-    """
-
-    def __init__(self, equation: Equation, replayed: Mapping[int, Tensor], batch: tuple[int, ...]) -> None:
-        self.equation = equation
-        self.start: list[Any] = []
-        self.reads: list[tuple[int, Signal, int]] = []
-        self.operations: list[tuple[Op, tuple[int, ...], int, Apply]] = []
-        register: dict[int, int] = {}
-        for node in nodes([equation.expression], into_tensors=False):
-            register[id(node)] = len(self.start)
-            self.start.append(replayed.get(id(node), node))
-            if isinstance(node, Read):
-                self.reads.append((register[id(node)], node.signal, node.offset))
-            elif isinstance(node, Apply):
-                assert node.op is not None
-                operands = tuple(register[id(x)] for x in node.inputs)
-                if isinstance(node.op, ops.Concatenate):  # the one operation that doesn't broadcast
-                    operands = tuple(self._for_batch(i, batch) for i in operands)
-                self.operations.append((node.op, operands, register[id(node)], node))
-        self.result = register[id(equation.expression)]
-
-    def _for_batch(self, number: int, batch: tuple[int, ...]) -> int:
-        """A register that holds a constant once for each sequence; itself where it holds no constant."""
-        value = self.start[number]
-        if not isinstance(value, Tensor) or not batch:
-            return number
-        self.start.append(apply(ops.BroadcastTo((*batch, *value.shape)), value))
-        return len(self.start) - 1
+        now.origin = None
+        now.recording = before
 
 
 class Unroller:
@@ -91,70 +45,117 @@ class Unroller:
     def __init__(self, cell: Cell, data: Data) -> None:
         self.cell = cell
         self.data = data
-        replayed = _replayed(cell)
-        self.plans = {equation.signal: Plan(equation, replayed, data.batch) for equation in cell.equations}
+        self.now = settings()
+        self.recording = self.now.recording
+        # Windows are computed one by one, each from constants: nothing is cut inside of one.
+        self.truncation = Truncation(data.T) if isinstance(data.truncation, Windows) else data.truncation
+        constants = replayed(cell)
+        self.plans = {equation.signal: Plan(equation, constants, data.batch) for equation in cell.equations}
         uses = Counter(id(node) for plan in self.plans.values() for *_, node in plan.operations)
         self.shared = {node for node, count in uses.items() if count > 1}  # in several equations
         self.memo: dict[tuple[int, int], Tensor] = {}  # (shared expression, step) -> its copy
+        self.severed: dict[tuple[Signal, int], Tensor] = {}  # copies as constants, where an edge is cut
         self.shapes = {signal: data.shapes.get(name, signal.shape) for name, signal in cell.signals.items()}
+        self.holds = {} if data.mask is None else _states(cell)
         self.copies: dict[Signal, dict[int, Tensor]] = {signal: {} for signal in cell.signals.values()}
         for signal in self.copies:
             if signal.given:
                 self._take_input(signal)
-            self._take_boundary(signal, replayed)
+            self._take_boundary(signal, constants)
 
     def run(self) -> Run:
         """Every copy at t = 1 … T."""
-        for step in range(1, self.data.T + 1):
-            for plan in self.plans.values():
-                self._compute(plan, step)
-        by_name = {signal.name: dict(sorted(tensors.items())) for signal, tensors in self.copies.items()}
-        return Run(self.cell, self.data.T, self.data.batch, by_name)
+        windows = []
+        if isinstance(self.data.truncation, Windows):
+            windows = self._compute_windows(self.data.truncation)
+        else:
+            self._compute_steps(range(1, self.data.T + 1))
+        return Run(self.cell, self.data, _by_name(self.copies), windows)
 
     # ---- values from outside
     def _take_input(self, signal: Signal) -> None:
-        """One tensor a step, from the data."""
+        """One tensor a step, from the data; zero where a sequence is over."""
         whole = self.data.inputs[signal.name]
         for k in range(1, self.data.T + 1):
-            settings().origin = self.data.origin.at(signal.name, k)
+            self.now.origin = self.data.origin.at(signal.name, k)
             copy = whole[k - 1] if isinstance(whole, Tensor) else constant(whole[k - 1, ...])
             shape = self._shape(signal, k)
             copy = copy if copy.shape == shape else apply(ops.BroadcastTo(shape), copy)
+            if self.data.mask is not None and not self.data.mask[k - 1].all():
+                copy = apply(WHERE, self._going_on(signal, k), copy, np.zeros((), copy.dtype))
             copy.name = signal.name
             self.copies[signal][k] = copy
 
-    def _take_boundary(self, signal: Signal, replayed: Mapping[int, Tensor]) -> None:
+    def _take_boundary(self, signal: Signal, constants: Mapping[int, Tensor]) -> None:
         """The values before and after the sequence: set, or zero where none is set."""
-        boundary = boundaries(self.cell).get(signal.name)
-        given = dict(self.data.initial.get(signal.name, signal.initial))
-        given.update({self.data.T + k: value for k, value in signal.final.items()})
+        T, lead = self.data.T, signal.equation.lead if signal.equation else 0
+        given = {**signal.initial, **{T + k: value for k, value in signal.final.items()}}
+        given = self.data.initial.get(signal.name, given)
         for k, value in given.items():
-            computed = signal.equation is not None and 1 <= k - signal.equation.lead <= self.data.T
-            if computed or (signal.given and 1 <= k <= self.data.T):
+            if 1 <= k - lead <= T:
                 raise ValueError(f"{signal.name}[{k}] is set at {value.origin}, but its value comes from "
                                  f"{signal.equation.origin if signal.equation else 'the data'}")
             if not value.requires_grad:  # a state takes the data's type
                 value = constant(value.numpy().astype(self.data.dtype), value.name, value.origin)
-            self.copies[signal][k] = self._copy(replayed.get(id(value), value), signal, k, value.origin)
+            self.copies[signal][k] = self._copy(constants.get(id(value), value), signal, k, value.origin)
+        boundary = boundaries(self.cell).get(signal.name)
         if boundary is None:
             return
-        after = [self.data.T + k for k in boundary.after]
-        for side, needed in (("before the first", [*boundary.before]), ("after the last", after)):
+        for needed in ([*boundary.before], [T + k for k in boundary.after]):
             missing = [k for k in needed if k not in given]
             if missing and (signal.given or len(missing) < len(needed)):
-                raise ValueError(self._no_history(signal, missing[0], side))
+                raise ValueError(self._no_history(signal, missing[0]))
             for k in missing:
                 zeros = constant(np.zeros(self._shape(signal, k), self.data.dtype))
                 self.copies[signal][k] = self._copy(zeros, signal, k, _line(signal))
 
-    def _no_history(self, signal: Signal, k: int, side: str) -> str:
+    def _no_history(self, signal: Signal, k: int) -> str:
         readers = [str(plan.equation.origin) for plan in self.plans.values()
                    if any(source is signal for _, source, _ in plan.reads)]
-        place = f"T{k - self.data.T:+d}" if k > self.data.T else str(k)
-        return (f"{signal.name}[{place}] is read at {', '.join(dict.fromkeys(readers))}, {side} value that is "
-                f"given. Set it: {signal.name}[{place}] = ..., e.g. 0")
+        late = k > self.data.T
+        place = f"T{k - self.data.T:+d}" if late else str(k)
+        return (f"{signal.name}[{place}] is read at {', '.join(dict.fromkeys(readers))}, "
+                f"{'after the last' if late else 'before the first'} value that is given. "
+                f"Set it: {signal.name}[{place}] = ..., e.g. 0")
 
     # ---- values that equations compute
+    def _compute_windows(self, truncation: Windows) -> list[Window]:
+        """Every window from constants; each step's copy is that of the window which owes its loss."""
+        for link in links(self.cell):
+            if link.delay < 0 and not link.source.given:
+                raise ValueError(f"window= cuts loops that run forward in time, but {link.target.name} reads {link} "
+                                 f"at {link.equation.origin}. Use chunks= or last=")
+        owned = self.copies
+        windows = []
+        for steps, owed in truncation.windows():
+            self.copies = self._entering(owned, steps.start)
+            self.memo = {}
+            self._compute_steps(steps)
+            for signal, plan in self.plans.items():
+                for k in (step + plan.equation.lead for step in owed):
+                    owned[signal][k] = self.copies[signal][k]
+            windows.append(Window(steps, owed, _by_name(self.copies)))
+        self.copies = owned
+        return windows
+
+    def _entering(self, owned: Mapping[Signal, Mapping[int, Tensor]], first: int) -> dict[Signal, dict[int, Tensor]]:
+        """What a window that begins at step `first` starts from: constants, but for the initial values."""
+        if first == 1:
+            return {signal: dict(copies) if signal.given else {k: x for k, x in copies.items() if not
+                    1 <= k - self.plans[signal].equation.lead <= self.data.T} for signal, copies in owned.items()}
+        known = boundaries(self.cell)
+        entering: dict[Signal, dict[int, Tensor]] = {}
+        for signal, copies in owned.items():
+            before = known[signal.name].before if signal.name in known else range(0)
+            entering[signal] = dict(copies) if signal.given else {
+                first - 1 + k: copies[first - 1 + k].detach() for k in before}
+        return entering
+
+    def _compute_steps(self, steps: range) -> None:
+        for step in steps:
+            for plan in self.plans.values():
+                self._compute(plan, step)
+
     def _compute(self, plan: Plan, step: int) -> None:
         """Compute one copy, after those that it reads."""
         waiting = [(plan, step)]
@@ -175,26 +176,57 @@ class Unroller:
             if step + offset not in self.copies[signal]:
                 source = self.plans[signal]
                 return source, step + offset - source.equation.lead
+        held = step - self.holds.get(plan.equation.signal, step)  # one that is held is read, too
+        if held and held + plan.equation.lead not in self.copies[plan.equation.signal]:
+            return plan, held
         return None
 
     def _evaluate(self, plan: Plan, step: int) -> Tensor:
         """The value of the equation at one step; all that it reads is there."""
         signal, k = plan.equation.signal, step + plan.equation.lead
-        origin = settings().origin = plan.equation.origin.at(signal.name, k)
+        origin = self.now.origin = plan.equation.origin.at(signal.name, k)
+        self.now.recording = self.recording and not self.truncation.constant(step)
         registers = plan.start.copy()
         for register, source, offset in plan.reads:
-            registers[register] = self.copies[source][step + offset]
+            registers[register] = self._read(source, step + offset, step)
         for op, operands, register, node in plan.operations:
             known = self.memo.get((id(node), step)) if id(node) in self.shared else None
             value = apply(op, *[registers[i] for i in operands]) if known is None else known
             registers[register] = value
             if id(node) in self.shared:
                 self.memo[id(node), step] = value
-        return self._copy(registers[plan.result], signal, k, origin)
+        copy = self._copy(registers[plan.result], signal, k, origin)
+        over = self.data.mask is not None and not self.data.mask[step - 1].all()
+        return self._held(copy, signal, k, step) if over else copy
+
+    def _read(self, signal: Signal, k: int, step: int) -> Tensor:
+        """A copy as an equation at a step sees it: a constant where that edge is cut."""
+        copy = self.copies[signal][k]
+        made = k - (signal.equation.lead if signal.equation else 0)
+        if not copy.requires_grad or not self.truncation.cuts(made, step):
+            return copy
+        if (signal, k) not in self.severed:
+            self.severed[signal, k] = copy.detach()
+        return self.severed[signal, k]
+
+    def _held(self, copy: Tensor, signal: Signal, k: int, step: int) -> Tensor:
+        """Where a sequence is over a state keeps its value; an output is zero."""
+        direction = self.holds.get(signal)
+        before = np.zeros((), copy.dtype) if direction is None else self._read(signal, k - direction, step)
+        copy.name = None
+        held: Tensor = apply(WHERE, self._going_on(signal, step), copy, before)
+        held.name = signal.name
+        return held
+
+    def _going_on(self, signal: Signal, step: int) -> Any:
+        """Which sequences go on at a step, as bools that broadcast against the signal's values."""
+        assert self.data.mask is not None
+        flags = self.data.mask[step - 1]
+        return np.reshape(flags, flags.shape + (1,) * len(self.shapes[signal] or ()))
 
     def _copy(self, value: Any, signal: Signal, k: int, origin: Origin) -> Tensor:
         """A value as the copy of `signal` at step k: with the batch, and a tensor of its own."""
-        now = settings()
+        now = self.now
         if now.origin is None or now.origin.signal != signal.name or now.origin.t != k:
             now.origin = origin.at(signal.name, k)
         if not isinstance(value, Tensor):
@@ -218,22 +250,20 @@ class Unroller:
         return self.data.batch + own
 
 
+def _states(cell: Cell) -> dict[Signal, int]:
+    """The signals that are read at another step than their own: 1, or -1 where only from later steps."""
+    found: dict[Signal, int] = {}
+    for link in links(cell):
+        if link.delay and not link.source.given:
+            found[link.source] = max(found.get(link.source, -1), 1 if link.delay > 0 else -1)
+    return found
+
+
 def _line(signal: Signal) -> Origin:
     """The line of the signal's equation, or of its declaration where it has none."""
     return signal.equation.origin if signal.equation else signal.origin
 
 
-def _replayed(cell: Cell) -> dict[int, Tensor]:
-    """What the definition computes from parameters alone, computed again from their present values.
-
-    A value that comes from another run stays what it is, connected to that run.
-    """
-    replayed: dict[int, Tensor] = {}
-    for node in nodes(roots(cell)):
-        if not isinstance(node, Tensor) or node.op is None or node.t is not None:
-            continue
-        if all(x.t is None and (x.op is None or id(x) in replayed) for x in node.inputs):
-            settings().origin = node.origin
-            copy = replayed[id(node)] = apply(node.op, *[replayed.get(id(x), x) for x in node.inputs])
-            copy.name = node.name
-    return replayed
+def _by_name(copies: Mapping[Signal, Mapping[int, Tensor]]) -> dict[str, dict[int, Tensor]]:
+    """Copies by the signal's name, in the order of time."""
+    return {signal.name: dict(sorted(tensors.items())) for signal, tensors in copies.items()}

@@ -228,7 +228,6 @@ def test_an_output_that_is_fed_back_can_be_given_its_first_value() -> None:
     np.testing.assert_array_equal(run["x"][1].data, np.full(3, 0.25))
 
 
-@pytest.mark.xfail(strict=True, reason="says that no equation reads hb there; one does")
 def test_the_end_of_a_reversed_state_can_be_given_with_the_data() -> None:
     cell, end = bidirectional(), np.full(4, 0.25)
     run = cell.unroll(x=X, initial={"hb": {7: end}})
@@ -354,7 +353,6 @@ def test_every_tensor_of_a_run_knows_its_signal_step_and_line(make: Callable[[],
             stack += [x for x in node.inputs if x not in copies and x.op is not None]
 
 
-@pytest.mark.xfail(strict=True, reason="a constant repeated for the batch has the line of another equation")
 def test_a_constant_repeated_for_the_batch_has_its_equation_s_line() -> None:
     W, b, cell = parameter("W", 3, 3), parameter("b", 1), Cell()
     x, y, z = cell.input("x", 3), cell.signal("y", 4), cell.signal("z", 3)

@@ -1,0 +1,382 @@
+"""Truncated backpropagation through time, in its three kinds; sequences of unequal length."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from definitions import bidirectional, elman, feedback, own_output, two_delays
+
+import minigrad as mg
+from minigrad import Tensor
+from rnn import Cell, t
+
+T, BATCH = 7, 2
+RNG = np.random.default_rng(3)
+
+
+def data_for(cell: Cell) -> dict[str, Any]:
+    return {name: np.random.default_rng(1).normal(size=(T, BATCH, *(signal.shape or ())))
+            for name, signal in cell.signals.items() if signal.given}
+
+
+def output(cell: Cell) -> str:
+    return "y" if "y" in cell.signals else "h"
+
+
+def gradients(cell: Cell, losses: list[Tensor]) -> dict[str, np.ndarray]:
+    for parameter in cell.parameters.values():
+        parameter.grad = None
+    for loss in losses:
+        loss.backward()
+    return {name: np.zeros(p.shape) if p.grad is None else p.grad for name, p in cell.parameters.items()}
+
+
+def squared(tensor: Tensor) -> Tensor:
+    loss: Tensor = (tensor * tensor).sum()
+    return loss
+
+
+def assert_equal(ours: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    for name in expected:
+        np.testing.assert_allclose(ours[name], expected[name], rtol=1e-11, atol=1e-13, err_msg=name)
+
+
+DEFINITIONS = [elman, feedback, two_delays, own_output]
+
+
+# ---- chunks
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS)
+@pytest.mark.parametrize("k", [1, 2, 3, 7, 9])
+def test_chunks_are_separate_unrolls_whose_state_is_carried_detached(definition: Any, k: int) -> None:
+    cell = definition()
+    data, name = data_for(cell), output(cell)
+    whole = cell.unroll(T=T, chunks=k, **data)
+    ours = gradients(cell, [squared(whole[name].stack())])
+    losses, state = [], None
+    for start in range(0, T, k):
+        length = min(k, T - start)
+        run = cell.unroll(T=length, initial=state, **{key: x[start:start + k] for key, x in data.items()})
+        np.testing.assert_allclose(run[name].stack().numpy(), whole[name].stack().numpy()[start:start + k], rtol=1e-12)
+        losses.append(squared(run[name].stack()))
+        state = run.state.detach()
+    assert_equal(ours, gradients(cell, losses))
+
+
+def test_a_chunk_as_long_as_the_sequence_cuts_nothing() -> None:
+    cell = feedback()
+    data = data_for(cell)
+    run = cell.unroll(**data, chunks=T)
+    assert run.cuts() == []
+    assert_equal(gradients(cell, [squared(run["y"].stack())]), gradients(cell, [squared(cell.unroll(**data)["y"].stack())]))
+
+
+def test_every_edge_that_crosses_a_border_is_cut_and_listed() -> None:
+    cell = two_delays()
+    run = cell.unroll(**data_for(cell), chunks=3)
+    crossing = [edge for edge in run.edges() if (max(edge.source.t, 1) - 1) // 3 != (edge.target.t - 1) // 3]
+    assert run.cuts() == crossing
+    assert ("h", 2) in {edge.source for edge in crossing} and ("h", 3) in {edge.source for edge in crossing}
+
+
+def test_initial_values_belong_to_the_first_chunk() -> None:
+    """With a delay of two, h[0] is read at t = 2 as well: in the second chunk of one step."""
+    cell = Cell()
+    h = cell.signal("h", 1)
+    h0 = Tensor([2.0], requires_grad=True, name="h0")
+    h[t] = 3.0 * h[t-2]
+    h[0], h[-1] = h0, 5.0
+    run = cell.unroll(T=2, chunks=1)
+    assert run["h"].stack().numpy().tolist() == [[15.0], [6.0]]
+    assert not run["h"][2].requires_grad
+    assert cell.unroll(T=2, chunks=2)["h"][2].requires_grad
+
+
+def test_backward_loops_are_cut_at_the_same_borders() -> None:
+    cell = bidirectional()
+    run = cell.unroll(**data_for(cell), chunks=3)
+    squared(run["y"][1]).backward()
+    reached = {name: [k for k in range(1, T + 1) if run[name][k].grad is not None] for name in ("hf", "hb")}
+    assert reached == {"hf": [1], "hb": [1, 2, 3]}
+
+
+# ---- the last steps
+
+
+@pytest.mark.parametrize("definition", [elman, feedback, two_delays])
+@pytest.mark.parametrize("k", [1, 2, 4, 7, 20])
+def test_last_differentiates_the_last_steps_alone(definition: Any, k: int) -> None:
+    cell = definition()
+    data, name = data_for(cell), output(cell)
+    run = cell.unroll(**data, last=k)
+    first = max(T - k, 0)
+    if first:
+        with mg.no_grad():
+            before = cell.unroll(**{key: x[:first] for key, x in data.items()})
+        rest = cell.unroll(initial=before.state, **{key: x[first:] for key, x in data.items()})
+    else:
+        rest = cell.unroll(**data)
+    assert [copy.requires_grad for copy in run[name]] == [False] * first + [True] * (T - first)
+    np.testing.assert_allclose(run[name].stack().numpy()[first:], rest[name].stack().numpy(), rtol=1e-12)
+    assert_equal(gradients(cell, [squared(run[name].stack())]), gradients(cell, [squared(rest[name].stack())]))
+
+
+# ---- sliding windows
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS)
+@pytest.mark.parametrize(("k1", "k2"), [(1, 1), (1, 3), (2, 2), (2, 3), (3, 5), (4, 4), (7, 7), (1, 99)])
+def test_each_window_reaches_back_k2_steps_for_the_losses_of_k1(definition: Any, k1: int, k2: int) -> None:
+    cell = definition()
+    data, name = data_for(cell), output(cell)
+    run = cell.unroll(T=T, window=(k1, k2), **data)
+    ours = gradients(cell, [squared(run[name].stack())])
+    with mg.no_grad():
+        full = cell.unroll(T=T, **data)
+    losses = []
+    for done in range(0, T, k1):
+        stop = min(done + k1, T)
+        start = max(stop - k2, 0)
+        state = None
+        if start:
+            with mg.no_grad():
+                state = cell.unroll(T=start, **{key: x[:start] for key, x in data.items()}).state
+        window = cell.unroll(T=stop - start, initial=state, **{key: x[start:stop] for key, x in data.items()})
+        losses += [squared(window[name][k - start]) for k in range(done + 1, stop + 1)]
+    np.testing.assert_allclose(run[name].stack().numpy(), full[name].stack().numpy(), rtol=1e-12)
+    assert_equal(ours, gradients(cell, losses))
+
+
+def test_windows_and_chunks_of_one_length_differ_where_it_does_not_divide_the_sequence() -> None:
+    cell = elman()
+    data = data_for(cell)
+    by_chunks, by_windows = (gradients(cell, [squared(cell.unroll(**data, **kind)["y"].stack())])
+                             for kind in ({"chunks": 4}, {"window": (4, 4)}))
+    assert not np.allclose(by_chunks["U"], by_windows["U"])
+
+
+def test_a_run_keeps_its_windows() -> None:
+    cell = elman()
+    run = cell.unroll(**data_for(cell), window=(2, 3))
+    assert [(window.steps, window.owed) for window in run.windows] == [
+        (range(1, 3), range(1, 3)), (range(2, 5), range(3, 5)), (range(4, 7), range(5, 7)), (range(5, 8), range(7, 8))]
+    assert run["h"][4] is run.windows[1]["h"][4]
+    assert run["h"][4] is not run.windows[2]["h"][4]
+    np.testing.assert_array_equal(run["h"][4].numpy(), run.windows[2]["h"][4].numpy())
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"chunks": 2, "last": 3}, "chunks and last are different kinds of truncation: choose one"),
+    ({"chunks": 0}, "chunks is a number of steps, 1 or more, not 0"),
+    ({"last": 1.5}, "last is a number of steps, 1 or more, not 1.5"),
+    ({"window": 3}, r"window is a pair \(k1, k2\)"),
+    ({"window": (3, 2)}, r"window=\(3, 2\): each window owes 3 losses"),
+    ({"window": (1, "x")}, "window's k2 is a number of steps, 1 or more, not 'x'"),
+])
+def test_what_truncation_refuses(options: dict[str, Any], message: str) -> None:
+    cell = elman()
+    with pytest.raises(ValueError, match=message) as caught:
+        cell.unroll(**data_for(cell), **options)
+    assert "test_truncation.py:" in str(caught.value)
+
+
+def test_windows_do_not_go_with_loops_that_run_backward() -> None:
+    cell = bidirectional()
+    with pytest.raises(ValueError, match=r"hb reads hb\[t\+1\] at definitions.py:\d+. Use chunks= or last="):
+        cell.unroll(**data_for(cell), window=(2, 3))
+
+
+# ---- sequences of unequal length
+
+
+LENGTHS = np.array([7, 4, 1])
+
+
+def ragged(cell: Cell) -> dict[str, np.ndarray]:
+    """Data whose sequences end at LENGTHS; after the end there is garbage."""
+    data = {}
+    for name, signal in cell.signals.items():
+        if signal.given:
+            values = RNG.normal(size=(T, len(LENGTHS), *(signal.shape or ())))
+            for number, length in enumerate(LENGTHS):
+                values[length:, number] = np.nan
+            data[name] = values
+    return data
+
+
+@pytest.mark.parametrize("definition", [elman, feedback, two_delays, bidirectional])
+def test_a_batch_of_unequal_lengths_equals_its_sequences_one_by_one(definition: Any) -> None:
+    cell = definition()
+    data = ragged(cell)
+    run = cell.unroll(**data, lengths=LENGTHS)
+    assert run.mask is not None
+    ours = gradients(cell, [squared(run["y"].stack() * run.mask[..., None])])  # y may be a state, which holds
+    losses = []
+    for number, length in enumerate(LENGTHS):
+        alone = cell.unroll(**{name: x[:length, number] for name, x in data.items()})
+        losses.append(squared(alone["y"].stack()))
+        for k in range(1, length + 1):
+            np.testing.assert_allclose(run["y"][k].numpy()[number], alone["y"][k].numpy(), rtol=1e-12)
+    assert_equal(ours, gradients(cell, losses))
+
+
+def test_a_finished_state_holds_and_a_finished_output_is_zero() -> None:
+    cell = elman()
+    run = cell.unroll(**ragged(cell), lengths=LENGTHS)
+    h, y = run["h"].stack().numpy(), run["y"].stack().numpy()
+    for number, length in enumerate(LENGTHS):
+        np.testing.assert_array_equal(h[length:, number], np.broadcast_to(h[length - 1, number], h[length:, number].shape))
+        assert not y[length:, number].any()
+        assert y[:length, number].all()
+    assert run.mask is not None and run.mask.sum(axis=0).tolist() == LENGTHS.tolist()
+
+
+def test_a_reversed_state_starts_at_each_sequences_own_end() -> None:
+    cell = bidirectional()
+    data = ragged(cell)
+    run = cell.unroll(**data, lengths=LENGTHS)
+    for number, length in enumerate(LENGTHS):
+        alone = cell.unroll(x=data["x"][:length, number])
+        np.testing.assert_allclose(run["hb"][1].numpy()[number], alone["hb"][1].numpy(), rtol=1e-12)
+        np.testing.assert_allclose(run["hf"][T].numpy()[number], alone["hf"][int(length)].numpy(), rtol=1e-12)
+        assert not run["hb"].stack().numpy()[length:, number].any()
+
+
+def test_the_state_goes_on_from_each_sequences_own_end() -> None:
+    cell = elman()
+    data = ragged(cell)
+    state = cell.unroll(**data, lengths=LENGTHS).state
+    alone = cell.unroll(x=data["x"][:4, 1])
+    np.testing.assert_allclose(state.values["h"][0].numpy()[1], alone["h"][4].numpy(), rtol=1e-12)
+
+
+def test_a_mask_pauses_step_by_step() -> None:
+    cell = elman()
+    x = RNG.normal(size=(5, 1, 3))
+    mask = np.array([[True], [False], [True], [False], [True]])
+    run, alone = cell.unroll(x=x, mask=mask), cell.unroll(x=x[[0, 2, 4]])
+    np.testing.assert_allclose(run["y"].stack().numpy()[[0, 2, 4]], alone["y"].stack().numpy(), rtol=1e-12)
+    assert not run["y"].stack().numpy()[[1, 3]].any()
+
+
+def test_full_lengths_change_nothing() -> None:
+    cell = two_delays()
+    data = data_for(cell)
+    np.testing.assert_array_equal(cell.unroll(**data, lengths=[T, T])["y"].stack().numpy(),
+                                  cell.unroll(**data)["y"].stack().numpy())
+
+
+def test_gradients_of_the_data_are_zero_past_the_end() -> None:
+    cell = elman()
+    x = Tensor(RNG.normal(size=(T, len(LENGTHS), 3)), requires_grad=True)
+    squared(cell.unroll(x=x, lengths=LENGTHS)["y"].stack()).backward()
+    assert x.grad is not None
+    for number, length in enumerate(LENGTHS):
+        assert x.grad[:length, number].all() and not x.grad[length:, number].any()
+
+
+def test_truncation_and_lengths_go_together() -> None:
+    cell = elman()
+    data = ragged(cell)
+    run = cell.unroll(**data, lengths=LENGTHS, chunks=3)
+    ours = gradients(cell, [squared(run["y"].stack())])
+    losses = [squared(cell.unroll(x=data["x"][:length, number], chunks=3)["y"].stack())
+              for number, length in enumerate(LENGTHS)]
+    assert_equal(ours, gradients(cell, losses))
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"lengths": [1, 2]}, r"shape \(3,\) is needed, not int64 of shape \(2,\)"),
+    ({"lengths": [1.0, 2.0, 3.0]}, "lengths are whole numbers"),
+    ({"lengths": [0, 2, 3]}, r"lengths are in 1 … 7 \(the data have 7 steps\), not 0 … 3"),
+    ({"lengths": [1, 2, 8]}, "not 1 … 8"),
+    ({"mask": np.ones((7, 3))}, r"the mask is bools of shape \(7, 3\)"),
+    ({"mask": np.ones((7, 2), bool)}, r"not bool of shape \(7, 2\)"),
+    ({"mask": np.ones((7, 3), bool), "lengths": [1, 2, 3]}, "give one"),
+])
+def test_what_lengths_and_masks_refuse(options: dict[str, Any], message: str) -> None:
+    cell = elman()
+    with pytest.raises(ValueError, match=message) as caught:
+        cell.unroll(x=np.zeros((7, 3, 3)), **options)
+    assert "test_truncation.py:" in str(caught.value)
+
+
+# ---- what a backward pass has left
+
+
+@pytest.mark.parametrize("definition", [elman, feedback, two_delays, own_output, bidirectional])
+def test_contributions_by_step_add_up_to_the_gradient(definition: Any) -> None:
+    cell = definition()
+    run = cell.unroll(T=T, **data_for(cell))
+    total = gradients(cell, [squared(run[output(cell)].stack())])
+    for name, gradient in total.items():
+        rows = run.contributions(name)
+        assert rows.shape == (T, *gradient.shape)
+        np.testing.assert_allclose(rows.sum(axis=0), gradient, rtol=1e-10, atol=1e-12)
+
+
+def test_a_contribution_is_the_gradient_of_that_steps_own_copy_of_the_parameter() -> None:
+    """Checked by giving each step a matrix of its own: h[t] = tanh(x[t] + U_t h[t-1])."""
+    rng = np.random.default_rng(0)
+    U, x = Tensor(rng.normal(size=(3, 3)), requires_grad=True, name="U"), rng.normal(size=(4, 3))
+    cell = Cell()
+    x_in, h = cell.input("x", 3), cell.signal("h", 3)
+    h[t] = np.tanh(x_in[t] + U.T @ h[t-1])
+    run = cell.unroll(x=x)
+    squared(run["h"][4]).backward()
+    own = [Tensor(U.numpy(), requires_grad=True) for _ in range(4)]
+    state: Any = np.zeros(3)
+    for row, matrix in zip(x, own):
+        state = mg.tanh(row + mg.matvec(matrix.T, state))
+    squared(state).backward()
+    np.testing.assert_allclose(run.contributions("U"), [matrix.grad for matrix in own], rtol=1e-12)
+
+
+def test_gradient_norms_tell_what_was_not_computed_from_zero() -> None:
+    cell = elman()
+    run = cell.unroll(**data_for(cell))
+    assert np.isnan(run.gradient_norms("h")).all()
+    squared(run["y"][3]).backward()
+    norms = run.gradient_norms("h")
+    assert (norms[:3] > 0).all() and np.isnan(norms[3:]).all()
+    np.testing.assert_allclose(norms[1], np.linalg.norm(run["h"][2].grad))  # type: ignore[arg-type]
+
+
+def test_gradients_by_lag_are_means_over_all_pairs_of_steps() -> None:
+    """h[t] = 0.5 h[t-1] + x[t], L[t] = h[t]: the lag's power of a half."""
+    cell = Cell()
+    x, h = cell.input("x", 1), cell.signal("h", 1)
+    w = Tensor([0.5], requires_grad=True, name="w")
+    h[t] = w * h[t-1] + x[t]
+    run = cell.unroll(x=np.ones((6, 1)))
+    np.testing.assert_allclose(run.gradient_by_lag("h", [h.sum() for h in run["h"]]), 0.5 ** np.arange(6))
+    assert w.grad is None
+    with pytest.raises(ValueError, match="there are 2 losses for 6 steps"):
+        run.gradient_by_lag("h", [run["h"][1], run["h"][2]])
+
+
+def test_contributions_of_an_unknown_name_list_the_parameters() -> None:
+    cell = elman()
+    run = cell.unroll(**data_for(cell))
+    with pytest.raises(KeyError, match="no parameter 'Q'; there are W, U, b"):
+        run.contributions("Q")
+
+
+def test_windows_add_up_too() -> None:
+    cell = elman()
+    run = cell.unroll(**data_for(cell), window=(2, 4))
+    total = gradients(cell, [squared(run["y"].stack())])
+    np.testing.assert_allclose(run.contributions("U").sum(axis=0), total["U"], rtol=1e-10, atol=1e-12)
+
+
+def test_lengths_of_chunks_do_not_matter_for_values() -> None:
+    cell = feedback()
+    data = data_for(cell)
+    values = [cell.unroll(**data, **options)["y"].stack().numpy()
+              for options in ({}, {"chunks": 2}, {"last": 3}, {"window": (2, 3)})]
+    for first, second in itertools.pairwise(values):
+        np.testing.assert_array_equal(first, second)
