@@ -144,7 +144,7 @@ def _initial(cell: Cell, T: int, initial: Any, origin: Origin) -> dict[str, dict
             if name not in known or not (k in known[name].before or k - T in known[name].after):
                 raise ValueError(f"initial sets {name}[{k}] (at {origin}), but no equation of {cell.name!r} reads "
                                  f"{name} there")
-            values.setdefault(name, {})[k] = signal.boundary(f"{k}", v, origin)
+            values.setdefault(name, {})[int(k)] = signal.boundary(f"{k}", v, origin)
     return values
 
 

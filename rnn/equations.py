@@ -25,6 +25,7 @@ from minigrad.tensor import constant
 if TYPE_CHECKING:
     from .analysis import Edge
     from .run import Run
+    from .structure import Loop, Stage
 
 # A signal of such a name could not be told from an option of unroll().
 OPTIONS = ("T", "initial", "lengths", "mask", "chunks", "window", "last")
@@ -231,7 +232,7 @@ class Signal(Operators):
 
     def __setitem__(self, time: Any, value: Any) -> None:
         if isinstance(time, Time) and time.name == "t":
-            self._define(time.offset, value)
+            self.define(time.offset, value, here())
         elif isinstance(time, Time):
             self.final[time.offset] = self.boundary(repr(time), value, here())
         elif isinstance(time, (int, np.integer)):
@@ -254,9 +255,8 @@ class Signal(Operators):
         raise TypeError(f"the signal {self.name} has no values yet: read {self.name}[t] in an equation, "
                         "or take run[...] of an unrolled one")
 
-    def _define(self, lead: int, value: Any) -> None:
-        """Write the equation for this signal; nothing changes where it is wrong."""
-        origin = here()
+    def define(self, lead: int, value: Any, origin: Origin) -> None:
+        """Write the equation `signal[t + lead] = value`; nothing changes where it is wrong."""
         if self.given:
             raise ValueError(f"{self.name} is an input: its values are given, so it has no equation (at {origin}). "
                              f"Declare it with {self.cell.name}.signal(...) to compute it")
@@ -392,6 +392,18 @@ class Cell:
         from .analysis import parameters
 
         return parameters(self)
+
+    def loops(self) -> list[Loop]:
+        """Every loop: its signals, its lines, its total delay; the shortest first."""
+        from .structure import loops
+
+        return loops(self)
+
+    def order(self) -> list[Stage]:
+        """The order in which signals can be computed: each stage's signals, and its direction in time."""
+        from .structure import order
+
+        return order(self)
 
     def edges(self) -> list[Edge]:
         """The connections: (source, target, delay), in the order of the equations."""

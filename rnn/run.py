@@ -16,6 +16,7 @@ from .equations import Cell
 
 if TYPE_CHECKING:
     from .data import Data
+    from .structure import Facts
 
 
 class At(NamedTuple):
@@ -152,6 +153,12 @@ class Run:
                 if self.truncation.cuts(made, step):
                     found.append(_connection(link, step))
         return found
+
+    def facts(self) -> Facts:
+        """The shape of the graph: whether it is a grid, its separate chains, its longest path."""
+        from .structure import facts
+
+        return facts(self)
 
     def contributions(self, name: str) -> NDArray[Any]:
         """What each time step adds to a parameter's gradient; see rnn.gradients."""
