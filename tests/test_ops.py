@@ -6,6 +6,8 @@ operation is missing from it. What happens at kinks is said in the tests below t
 """
 
 import inspect
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -190,6 +192,9 @@ class TestAtKinks:
     def test_zero_to_a_power(self):
         assert gradient(mg.power, [0, 0, 0, 2], [0, 1, 2, 0]) == [[0, 1, 0, 0], [0, 0, 0, pytest.approx(np.log(2))]]
 
+    def test_powers_with_exponent_zero_are_right_to_second_order(self):
+        mg.check_op(ops.Pow(), np.array([0.5, 2.0, 3.0]), np.array([0.0, 0.0, 1.0]), order=2)
+
     @pytest.mark.parametrize("x", [[0, 2, 3], [0, 0, 3], [0, 0, 0], [1, 2, 3, 0, 5]])
     def test_products_with_zeros_are_right_to_second_order(self, x):
         mg.check_op(ops.Prod(), np.array(x, float), order=2)
@@ -220,6 +225,18 @@ class TestLargeNumbers:
         y = mg.logsumexp(x)
         y.backward([1.0, 1.0])
         assert y.data.tolist() == [-np.inf, 1] and x.grad.tolist() == [[0, 0], [0, 1]]
+
+
+PYTORCH = json.loads((Path(__file__).parent / "cases" / "pytorch.json").read_text(encoding="utf-8"))["functions"]
+
+
+@pytest.mark.parametrize("name", PYTORCH)
+def test_values_and_derivatives_are_pytorchs_at_the_kink_too(name):
+    x = mg.Tensor([-3.0, -0.7, 0.0, 0.4, 2.5], requires_grad=True)
+    y = getattr(mg, name)(x)
+    y.backward(np.array([1.0, -2.0, 3.0, 0.5, -1.0]) if y.ndim else None)
+    np.testing.assert_allclose(y.data, PYTORCH[name]["value"], rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(x.grad, PYTORCH[name]["grad"], rtol=1e-12, atol=1e-15)
 
 
 def test_gelu_is_within_the_documented_distance_of_the_exact_one():
