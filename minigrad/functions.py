@@ -7,6 +7,7 @@ its docstring says otherwise.
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -498,7 +499,7 @@ def ndim(x: Any) -> int:
 
 def size(x: Any, axis: int | None = None) -> int:
     """The number of elements, or the length of an axis."""
-    return int(x.size if axis is None else x.shape[axis])
+    return math.prod(x.shape) if axis is None else int(x.shape[axis])
 
 
 def _outline(x: Any) -> Any:

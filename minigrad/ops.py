@@ -806,6 +806,8 @@ class Pad(Op):
         self.value = value
 
     def forward(self, x: Array) -> Array:
+        if len(self.widths) != x.ndim:
+            raise ValueError(f"a margin for {len(self.widths)} axes doesn't fit an array of shape {x.shape}")
         return np.pad(x, self.widths, constant_values=self.value)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:

@@ -333,6 +333,7 @@ class TestErrors:
         (lambda x: mg.dot(x, np.ones((2, 4, 3))), "einsum, or with matmul"),
         (lambda x: mg.pad(x, 1, mode="edge"), "mode='edge'"),
         (lambda x: mg.pad(x, 1, constant_values=(1, 2)), "one constant value"),
+        (lambda x: mg.apply(ops.Pad(((1, 1),)), x), "margin for 1 axes doesn't fit"),
         (lambda x: mg.take_along_axis(x, [0, 1]), "as many axes"),
         (lambda x: mg.split(x, 3, axis=1), "equal division"),
         (lambda x: mg.squeeze(x, 0), "cannot select an axis"),
