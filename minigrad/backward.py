@@ -133,14 +133,15 @@ def contributions(node: Tensor, grad: Gradient, useful: set[Tensor] | None = Non
     if len(shares) != len(inputs):
         raise ValueError(f"{op!r}.backward returned {len(shares)} gradients for {len(inputs)} inputs "
                          f"(node {node!r})")
-    result = []
+    result: list[Gradient | None] = []
     for tensor, share, needed in zip(inputs, shares, needs):
         if share is None or not needed:
-            share = None
-        elif (type(share) is not ndarray or share.shape != tensor._data.shape
-              or share.dtype is not tensor._data.dtype):
-            share = fitted(share, tensor, node)
-        result.append(share)
+            result.append(None)
+        elif (type(share) is ndarray and share.shape == tensor._data.shape
+              and share.dtype is tensor._data.dtype):
+            result.append(share)
+        else:
+            result.append(fitted(share, tensor, node))
     if settings().anomaly:
         check_numbers(node, grad, result)
     return result
@@ -181,15 +182,16 @@ def summed_down(share: Gradient, tensor: Tensor, node: Tensor) -> Gradient:
     return reduced.reshape(shape)
 
 
-def owned(share: NDArray[Any], node: Tensor, grad: NDArray[Any], shares: list[Any]) -> NDArray[Any]:
+def owned(share: NDArray[Any], node: Tensor, grad: NDArray[Any], shares: list[Any]) -> Gradient:
     """`share`, or a copy where somebody else holds it: later contributions are added in place."""
-    held = share.base is not None or share is grad or share is node._data
-    seen = False
+    if share is grad or share.base is not None or share is node._data:
+        return share.copy()
+    times = 0
     for x, other in zip(node.inputs, shares):
-        if share is x._data or (seen and share is other):
-            held = True
-        seen = seen or share is other
-    return np.array(share) if held else share
+        times += share is other
+        if share is x._data or times > 1:
+            return share.copy()
+    return share
 
 
 def on_the_way(out: Tensor, wanted: set[Tensor]) -> set[Tensor]:

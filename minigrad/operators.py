@@ -77,6 +77,8 @@ class Operators:
         return self.apply(DIV, other, self)
 
     def __pow__(self, other: Any) -> Any:
+        if type(other) in (int, float):
+            return self.apply(ops.Power(other), self)
         return self.apply(POW, self, other)
 
     def __rpow__(self, other: Any) -> Any:

@@ -21,7 +21,6 @@ bool an input; a gradient that nobody needs may then be None.
 from __future__ import annotations
 
 import math
-import string
 from collections.abc import Sequence
 from typing import Any, ClassVar, TypeAlias
 
@@ -122,6 +121,21 @@ class Pow(Op):
     def backward(self, grad: Array, out: Array, a: Array, b: Array, needs: Needs) -> tuple[Array, ...]:
         return (grad * b * a ** np.where((a == 0) & (b == 0), 1, b - 1) if needs[0] else None,
                 grad * out * np.log(np.where(a == 0, 1, a)) if needs[1] else None)
+
+
+class Power(Op):
+    """x to a fixed power, as in x ** 2; at 0 ** 0 the derivative is 0."""
+
+    def __init__(self, exponent: float) -> None:
+        self.exponent = exponent
+
+    def forward(self, x: Array) -> Array:
+        return x ** self.exponent
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        if self.exponent == 0:
+            return grad * 0
+        return grad * (self.exponent * x ** (self.exponent - 1))
 
 
 class Neg(Op):
@@ -726,6 +740,9 @@ class EinSum(Op):
         return tuple(shares)
 
 
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
 def _letters(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], str, str]:
     """The axes of each operand and of the result, one letter each, and letters that stay free.
 
@@ -737,7 +754,7 @@ def _letters(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], str, str
         result = "..." * ("..." in left) + "".join(sorted(x for x in set(named) if named.count(x) == 1))
     terms = left.split(",")
     hidden = [ndim - len(term.replace("...", "")) for term, ndim in zip(terms, ndims)]
-    free = "".join(letter for letter in string.ascii_letters if letter not in subscripts)
+    free = "".join(letter for letter in LETTERS if letter not in subscripts)
     dots, free = free[:max(hidden)], free[max(hidden):]
     terms = [term.replace("...", dots[len(dots) - n:]) for term, n in zip(terms, hidden)]
     return terms, result.replace("...", dots), free

@@ -62,6 +62,8 @@ def _operation(op: Op, parts: list[tuple[str, int]]) -> tuple[str, int]:
         # Left-associative, but for **: the side on which equals need brackets differs.
         left, right = (binding + 1, binding) if kind is ops.Pow else (binding, binding + 1)
         return _bracketed(parts[0], left) + sign + _bracketed(parts[1], right), binding
+    if isinstance(op, ops.Power):
+        return f"{_bracketed(parts[0], ATOM)} ** {op.exponent:g}", 4
     if isinstance(op, ops.Neg):
         return "-" + _bracketed(parts[0], PREFIX), PREFIX
     if isinstance(op, ops.Transpose) and op.axes is None:

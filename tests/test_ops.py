@@ -66,6 +66,8 @@ TABLE = [
     *elementwise(ops.Identity()), *elementwise(ops.Neg()), *elementwise(ops.Cast(float)),
     *broadcasting(ops.Add()), *broadcasting(ops.Sub()), *broadcasting(ops.Mul()),
     *broadcasting(ops.Div(), 0.5, 2.0), *broadcasting(ops.Pow(), 0.5, 2.0),
+    *elementwise(ops.Power(2)), *elementwise(ops.Power(3)), *elementwise(ops.Power(0)), *elementwise(ops.Power(1)),
+    *elementwise(ops.Power(0.5), 0.5), *elementwise(ops.Power(-1.5), 0.5),
     *broadcasting(ops.Maximum()), *broadcasting(ops.Minimum()),
     *elementwise(ops.Exp()), *elementwise(ops.Expm1()), *elementwise(ops.Log(), 0.5), *elementwise(ops.Log1p(), -0.5),
     *elementwise(ops.Log2(), 0.5), *elementwise(ops.Sqrt(), 0.5), *elementwise(ops.Square()), *elementwise(ops.Abs()),

@@ -159,7 +159,7 @@ def test_the_first_nan_of_a_backward_pass_is_named() -> None:
     y = (x ** 2.0) ** 0.5  # inf * 0 at 0
     with np.errstate(all="ignore"), mg.detect_anomaly(), pytest.raises(FloatingPointError) as caught:
         y.sum().backward()
-    assert re.match(r"the first NaN of the backward pass is born in Pow.backward of <pow \(1,\).*"
+    assert re.match(r"the first NaN of the backward pass is born in Power.backward of <power \(1,\).*"
                     r"incoming gradient is (not )?finite", str(caught.value))
     assert x.grad is None
 
