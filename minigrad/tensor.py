@@ -233,6 +233,7 @@ class Tensor(Operators):
         return np.array(self._data, dtype=dtype)
 
     def __float__(self) -> float:
+        # Also what `array[0] = x` asks for: NumPy doesn't let us see that, so no gradient flows there.
         return float(self.item())
 
     def __int__(self) -> int:

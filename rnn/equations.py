@@ -178,7 +178,7 @@ def _for_vectors(op: Op, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
             raise IndexError(f"{inputs[0]!r} is a vector at each step: it takes one index, "
                              f"not {index!r} (at {here()})")
         return ops.GetItem((Ellipsis, parts[0])), inputs
-    if isinstance(op, (ops.Reshape, ops.Transpose, ops.BroadcastTo, ops.Stack)):
+    if isinstance(op, (ops.Reshape, ops.Transpose, ops.BroadcastTo, ops.Stack, ops.EinSum, ops.Pad)):
         raise ValueError(f"{op!r} can't stand in an equation (at {here()}): a signal is a vector at each "
                          "step, its batch is implicit. np.concatenate(..., axis=-1) joins vectors")
     if getattr(op, "axis", -1) != -1:

@@ -23,6 +23,7 @@ def test_the_program_of_the_readme_runs_as_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "pictures"), [
     ("elman", ["elman.png", "elman_T.png"]),
+    ("hessian", []),
     ("feedback", ["feedback1.png", "feedback1_T.png", "feedback2.png", "feedback2_T.png"]),
 ])
 def test_the_examples_run_and_draw(name: str, pictures: list[str], tmp_path: Path) -> None:

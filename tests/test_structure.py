@@ -161,7 +161,7 @@ def test_a_step_function_that_does_not_fit_is_named_with_its_line() -> None:
 
     with pytest.raises(TypeError, match=r"wrong \(at test_structure.py:\d+\) must take the arguments x, h"):
         traced(wrong, {"x": 3}, {"h": 4})
-    with pytest.raises(TypeError, match="must return a dict from names to values, not Apply|not Read"):
+    with pytest.raises(TypeError, match=r"must return a dict from names to values, not Read"):
         traced(wrong, {"x": 3}, {})
     with pytest.raises(ValueError, match=r"must return values for h; it returned some for h, y"):
         traced(step, {"x": 3}, {"h": 4})

@@ -1,0 +1,82 @@
+"""A user's own operation is a subclass of Op with two methods, and works with everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+import viz
+from rnn import Cell, t
+
+
+class Swish(mg.Op):
+    """x * sigmoid(slope * x)."""
+
+    def __init__(self, slope: float) -> None:
+        self.slope = slope
+
+    def forward(self, x: Any) -> Any:
+        return x / (1 + np.exp(-self.slope * x))
+
+    def backward(self, grad: Any, out: Any, x: Any) -> Any:
+        gate = 1 / (1 + np.exp(-self.slope * x))
+        return grad * (gate + self.slope * out * (1 - gate))
+
+
+class WrongSwish(Swish):
+    def backward(self, grad: Any, out: Any, x: Any) -> Any:
+        return 2 * super().backward(grad, out, x)
+
+
+def swish(x: Any) -> Any:
+    return mg.apply(Swish(1.5), x)
+
+
+def test_it_is_checked_against_central_differences_to_second_order() -> None:
+    mg.check_op(Swish(1.5), np.linspace(-2, 2, 7), order=2)
+
+
+def test_a_wrong_derivative_is_blamed_on_it() -> None:
+    with pytest.raises(AssertionError, match=r"WrongSwish: gradient for input x \(shape \(7,\)\).*double"):
+        mg.check_op(WrongSwish(1.5), np.linspace(-2, 2, 7))
+    x = mg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    with pytest.raises(AssertionError, match="WrongSwish"):
+        mg.gradcheck(lambda: mg.apply(WrongSwish(1.0), mg.tanh(x)).sum(), [x])
+
+
+def test_derivatives_of_its_derivative_are_recorded() -> None:
+    x = mg.Tensor(0.5, requires_grad=True)
+    slope = mg.grad(swish(x), x, create_graph=True)
+    eps = 1e-6
+    numeric = (mg.grad(swish(y := mg.Tensor(0.5 + eps, requires_grad=True)), y)
+               - mg.grad(swish(z := mg.Tensor(0.5 - eps, requires_grad=True)), z)) / (2 * eps)
+    assert mg.grad(slope, x) == pytest.approx(numeric, rel=1e-6)
+
+
+def test_it_stands_in_equations_with_its_name_line_and_gradient() -> None:
+    U = mg.Tensor(np.eye(2) * 0.5, requires_grad=True, name="U")
+    cell = Cell("own")
+    x, h = cell.input("x", 2), cell.signal("h", 2)
+    h[t] = swish(U @ h[t-1] + x[t])
+    assert repr(cell.equations[0]) == "h[t] = swish(U @ h[t-1] + x[t])"
+    data = np.random.default_rng(0).normal(size=(4, 3, 2))
+    mg.gradcheck(lambda: cell.unroll(x=data)["h"][4].sum(), cell.parameters)
+
+
+def test_it_stands_in_pictures() -> None:
+    x = mg.Tensor([1.0], requires_grad=True, name="x")
+    assert "Swish(slope=1.5)" in viz.graph(swish(x)).source
+
+
+def test_its_errors_name_it_and_its_operands() -> None:
+    class Halves(mg.Op):
+        def forward(self, a: Any, b: Any) -> Any:
+            return a + b
+
+    with pytest.raises(ValueError, match=r"in Halves\(\) at test_own_operation.py:\d+, of\n    a "):
+        mg.apply(Halves(), mg.Tensor(np.ones(2), name="a"), np.ones(3))
+    with pytest.raises(NotImplementedError, match="Halves has no backward"):
+        mg.apply(Halves(), mg.Tensor(1.0, requires_grad=True), 1.0).backward()
