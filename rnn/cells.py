@@ -259,7 +259,7 @@ def lstm(cell: Cell, x: Signal, size: int, *, name: str, rng: np.random.Generato
             with recurrent neural networks, 2013, eq. 7-11); "full": the same with matrices P_f, P_i, P_o,
             as the figures with [C, h, x] have it.
         coupled: i[t] = 1 - f[t], without parameters of its own (Greff et al., LSTM: a search space
-            odyssey, 2017, section 3: CIFG).
+            odyssey, 2017: CIFG).
         forget_bias: where b_f begins. 1 keeps the past at first (Jozefowicz, Zaremba and Sutskever, An
             empirical exploration of recurrent network architectures, ICML 2015). Without biases
             there is none.
