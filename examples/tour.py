@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 import viz
-from rnn import Cell, Run, State, t
+from rnn import Cell, Run, State, sequences, t
 
 TEXT = Path(__file__).with_name("alice.txt")
 HIDDEN, CHUNK, BATCH = 128, 25, 32
@@ -53,14 +53,13 @@ def chunks(codes: NDArray[np.int64], letters: int) -> Iterator[tuple[NDArray[Any
     The text is cut into as many streams as the batch is wide; each chunk goes on where the one
     before ended.
     """
-    length = (len(codes) - 1) // BATCH
-    inputs = codes[:length * BATCH].reshape(BATCH, length).T
-    labels = codes[1:length * BATCH + 1].reshape(BATCH, length).T
+    inputs, labels = sequences.streams(codes[:-1], BATCH), sequences.streams(codes[1:], BATCH)
     one_hot = np.eye(letters, dtype=np.float32)
     while True:
-        for start in range(0, length - CHUNK + 1, CHUNK):
-            stop = start + CHUNK
-            yield one_hot[inputs[start:stop]], labels[start:stop], start == 0
+        begins = True
+        for x, label in zip(sequences.chunks(inputs, CHUNK), sequences.chunks(labels, CHUNK)):
+            yield one_hot[x], label, begins
+            begins = False
 
 
 def train(cell: Cell, codes: NDArray[np.int64], updates: int) -> tuple[list[float], Run, mg.Tensor]:

@@ -11,13 +11,16 @@
 
 from minigrad.origin import hide
 
+from . import cells, interop, sequences
 from .analysis import DefinitionError, Edge
 from .equations import Cell, Equation, Signal, T, t
 from .run import Copies, Run, State
 from .structure import Facts, Loop, Stage
 from .tracing import traced
 
-__all__ = ["Cell", "Copies", "DefinitionError", "Edge", "Equation", "Facts", "Loop", "Run", "Signal", "Stage", "State", "T",
-           "t", "traced"]
+__all__ = [
+    "Cell", "Copies", "DefinitionError", "Edge", "Equation", "Facts", "Loop", "Run", "Signal", "Stage", "State", "T",
+    "cells", "interop", "sequences", "t", "traced",
+]
 
 hide(__file__)

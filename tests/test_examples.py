@@ -40,3 +40,19 @@ def test_imports_run_one_way() -> None:
         code = f"import sys, {room}; print([m for m in {unknown!r} if m in sys.modules])"
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "[]", room
+
+
+def largest_error(seed: int) -> float:
+    done = subprocess.run([sys.executable, "-m", "examples.sine", "--seed", str(seed)], cwd=ROOT, capture_output=True,
+                          text=True, check=True)
+    return float(re.findall(r"60 steps ahead alone: ([\d.]+)", done.stdout)[0])
+
+
+def test_the_sine_example_forecasts_what_it_says() -> None:
+    assert largest_error(0) < 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_sine_example_holds_for_other_seeds(seed: int) -> None:
+    assert largest_error(seed) < 0.2

@@ -1,0 +1,70 @@
+"""What is tedious about sequences: padding a batch of unequal ones, cutting a long one into pieces.
+
+Plain arrays in, plain arrays out, with time along the first axis; knows no definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def padded(sequences: Sequence[ArrayLike], value: float = 0.0) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Sequences of unequal length as one batch.
+
+    Args:
+        sequences: arrays (T_i, ...), equal in all axes but the first.
+        value: what stands after the end of the shorter ones.
+
+    Returns:
+        An array (T, batch, ...), T being the largest T_i, and the lengths T_i: for
+        `unroll(x=..., lengths=...)`.
+
+    Raises:
+        ValueError: where there is no sequence, one is empty, or their other axes differ.
+    """
+    arrays = [np.asarray(sequence) for sequence in sequences]
+    if not arrays:
+        raise ValueError("there is no sequence to pad")
+    for number, array in enumerate(arrays):
+        if array.ndim == 0 or len(array) == 0:
+            raise ValueError(f"sequence {number} has no time step: its shape is {array.shape}")
+        if array.shape[1:] != arrays[0].shape[1:]:
+            raise ValueError(f"sequence {number} has shape {array.shape}, sequence 0 {arrays[0].shape}: "
+                             "they may differ in the first axis only")
+    lengths = np.array([len(array) for array in arrays])
+    batch = np.full((lengths.max(), len(arrays), *arrays[0].shape[1:]), value, np.result_type(*arrays))
+    for number, array in enumerate(arrays):
+        batch[:len(array), number] = array
+    return batch, lengths
+
+
+def streams(sequence: ArrayLike, batch: int) -> NDArray[Any]:
+    """A long sequence cut into `batch` ones that lie side by side: (N, ...) -> (N // batch, batch, ...).
+
+    Each goes on where the one before ends; what doesn't fill a row is left out at the end.
+
+    Raises:
+        ValueError: where the sequence is shorter than the batch is wide.
+    """
+    array = np.asarray(sequence)
+    length = len(array) // batch if batch > 0 else 0
+    if length == 0:
+        raise ValueError(f"a sequence of {len(array)} steps can't be cut into {batch} streams")
+    return np.swapaxes(array[:length * batch].reshape(batch, length, *array.shape[1:]), 0, 1)
+
+
+def chunks(data: ArrayLike, length: int) -> Iterator[NDArray[Any]]:
+    """Pieces of `length` steps, one after the other; the last one may be shorter.
+
+    Raises:
+        ValueError: where length isn't positive.
+    """
+    if length < 1:
+        raise ValueError(f"a chunk has at least one step, not {length}")
+    array = np.asarray(data)
+    for start in range(0, len(array), length):
+        yield array[start:start + length]
