@@ -43,6 +43,7 @@ def train(cell: Cell, updates: int, rng: np.random.Generator) -> float:
     for update in range(updates):
         values, lengths = sequences.padded(waves(rng, rng.integers(SHORTEST, LONGEST + 1, BATCH)))
         run = cell.unroll(x=values[:-1], lengths=lengths - 1)
+        assert run.mask is not None  # (T, batch): True where a wave goes on
         loss = mg.losses.mse(run["y"].stack(), values[1:], mask=run.mask[..., None])
         optimizer.zero_grad()
         loss.backward()
@@ -72,7 +73,8 @@ def main() -> None:
     loss = train(taught, options.steps, rng)
     print(f"{options.steps} updates: the mean squared error of the next value is {loss:.1e}")
     for steps in (20, 60):
-        print(f"largest error on {BATCH} new waves, {steps} steps ahead alone: {forecast(taught, alone, steps, rng):.3f}")
+        error = forecast(taught, alone, steps, rng)
+        print(f"largest error on {BATCH} new waves, {steps} steps ahead alone: {error:.3f}")
 
 
 if __name__ == "__main__":

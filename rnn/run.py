@@ -104,7 +104,8 @@ class Window:
         return Copies(name, self.steps[-1], self._copies[name])
 
     def __repr__(self) -> str:
-        return f"<Window of steps {self.steps[0]} … {self.steps[-1]}, for the losses of {self.owed[0]} … {self.owed[-1]}>"
+        return (f"<Window of steps {self.steps[0]} … {self.steps[-1]}, "
+                f"for the losses of {self.owed[0]} … {self.owed[-1]}>")
 
 
 class Run:

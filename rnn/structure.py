@@ -141,16 +141,16 @@ def facts(run: Run) -> Facts:
     """The shape of a run's graph, from its edges between copies."""
     edges = run.edges()
     height = {signal.name: number for signal, number in layers(run.cell).items()}
-    is_grid = all(source.t == target.t and height[target.signal] == height[source.signal] + 1
-                  or source.signal == target.signal and target.t == source.t + 1 for source, target in edges)
-    return Facts(is_grid, _parts(run, [(source, target) for source, target in edges]), _longest(run))
+    is_grid = all((source.t == target.t and height[target.signal] == height[source.signal] + 1)
+                  or (source.signal == target.signal and target.t == source.t + 1) for source, target in edges)
+    return Facts(is_grid, _parts(run), _longest(run))
 
 
-def _parts(run: Run, edges: list[tuple[At, At]]) -> int:
+def _parts(run: Run) -> int:
     """The number of connected parts, by joining the ends of every edge (union-find)."""
     copies = [At(name, k) for name in run.cell.signals if name in run for k in run[name].tensors]
     leader = {copy: copy for copy in copies}
-    for ends in edges:
+    for ends in run.edges():
         first, second = (_leader(leader, end) for end in ends)
         leader[first] = second
     return sum(leader[copy] == copy for copy in copies)
