@@ -189,6 +189,8 @@ def _for_vectors(op: Op, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
 
 def _shape(op: Op, inputs: tuple[Any, ...]) -> tuple[int, ...] | None:
     """The shape of the result for one sequence, by computing it once, on zeros."""
+    if isinstance(op, ops.Keep):  # to compute it would draw from its generator
+        return getattr(inputs[0], "shape", ())
     samples = []
     for position, x in enumerate(inputs):
         if not isinstance(x, Expression):

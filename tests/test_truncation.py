@@ -126,6 +126,15 @@ def test_last_differentiates_the_last_steps_alone(definition: Any, k: int) -> No
     assert_equal(gradients(cell, [squared(run[name].stack())]), gradients(cell, [squared(rest[name].stack())]))
 
 
+def test_the_last_steps_reach_the_initial_value_only_where_they_are_all() -> None:
+    cell = Cell()
+    h = cell.signal("h", 1)
+    h[t] = 2.0 * h[t-1]
+    h[0] = Tensor([1.0], requires_grad=True, name="h0")
+    assert cell.unroll(T=3, last=3)["h"][3].requires_grad
+    assert not cell.unroll(T=3, last=2)["h"][3].requires_grad
+
+
 # ---- sliding windows
 
 
@@ -183,6 +192,19 @@ def test_what_truncation_refuses(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         cell.unroll(**data_for(cell), **options)
     assert "test_truncation.py:" in str(caught.value)
+
+
+def test_a_shared_expression_belongs_to_its_window() -> None:
+    """Each window computes its own copy of a gate that two equations use."""
+    U = Tensor([[0.5]], requires_grad=True, name="U")
+    cell = Cell()
+    x, h, y = cell.input("x", 1), cell.signal("h", 1), cell.signal("y", 1)
+    gate = np.tanh(U @ h[t-1] + x[t])
+    h[t] = gate * 0.5
+    y[t] = gate * 3.0
+    run = cell.unroll(x=np.ones((4, 1)), window=(1, 2))
+    squared(run["y"][4]).backward()
+    assert run.windows[3]["h"][3].grad is not None and run.windows[2]["h"][3].grad is None
 
 
 def test_windows_do_not_go_with_loops_that_run_backward() -> None:
@@ -336,6 +358,13 @@ def test_a_contribution_is_the_gradient_of_that_steps_own_copy_of_the_parameter(
         state = mg.tanh(row + mg.matvec(matrix.T, state))
     squared(state).backward()
     np.testing.assert_allclose(run.contributions("U"), [matrix.grad for matrix in own], rtol=1e-12)
+
+
+def test_a_signal_defined_for_the_next_step_contributes_at_the_step_that_computes_it() -> None:
+    cell = own_output()
+    run = cell.unroll(T=3)
+    squared(run["x"][2]).backward()  # x[2] is computed at t = 1
+    assert [bool(row.any()) for row in run.contributions("C")] == [True, False, False]
 
 
 def test_gradient_norms_tell_what_was_not_computed_from_zero() -> None:
