@@ -204,7 +204,7 @@ def test_a_shared_expression_belongs_to_its_window() -> None:
     y[t] = gate * 3.0
     run = cell.unroll(x=np.ones((4, 1)), window=(1, 2))
     squared(run["y"][4]).backward()
-    assert run.windows[3]["h"][3].grad is not None and run.windows[2]["h"][3].grad is None
+    assert run.windows[3]["h"][3].grad is not None and run.windows[2]["h"][2].grad is None
 
 
 def test_windows_do_not_go_with_loops_that_run_backward() -> None:
