@@ -148,6 +148,43 @@ def skips() -> Cell:
     return cell
 
 
+def gates(size: int = 3, hidden: int = 4) -> Cell:
+    """The same cell as `lstm`, its four gates signals of their own, side by side."""
+    cell = Cell("lstm with gates")
+    x, y = cell.input("x", size), cell.signal("y", 2)
+    f, i, g, o, c, h = (cell.signal(name, hidden) for name in "figoch")
+    for gate in (f, i, g, o):
+        name = gate.name
+        total = (parameter(f"W_{name}", hidden, size) @ x[t] + parameter(f"U_{name}", hidden, hidden) @ h[t-1]
+                 + parameter(f"b_{name}", hidden))
+        gate[t] = np.tanh(total) if gate is g else mg.sigmoid(total)
+    c[t] = f[t] * c[t-1] + i[t] * g[t]
+    h[t] = o[t] * np.tanh(c[t])
+    y[t] = parameter("V", 2, hidden) @ h[t]
+    return cell
+
+
+def twenty() -> Cell:
+    """Twenty signals: two inputs, three recurrent layers of gated units, skips, attention-like fan-in."""
+    cell = Cell("twenty")
+    x, z = cell.input("x", 3), cell.input("z", 3)
+    below = [x, z]
+    for layer in "abc":
+        gate, new, state = (cell.signal(f"{layer}{name}", 4) for name in ("g", "n", "h"))
+        for signal in (gate, new):
+            read = [parameter(f"{signal.name}{other.name}", 4, (other.shape or (0,))[0]) @ other[t] for other in below]
+            signal[t] = np.tanh(sum(read[1:], read[0]) + parameter(f"{signal.name}U", 4, 4) @ state[t-1])
+        state[t] = mg.sigmoid(gate[t]) * new[t] + (1 - mg.sigmoid(gate[t])) * state[t-1]
+        below = [state, x]
+    heads = [cell.signal(f"q{number}", 4) for number in range(8)]
+    a, b, c = (cell.signals[f"{layer}h"] for layer in "abc")
+    for number, head in enumerate(heads):
+        head[t] = parameter(f"Q{number}", 4, 4) @ (a, b, c)[number % 3][t]
+    y = cell.signal("y", 4)
+    y[t] = mg.softmax(sum((head[t] for head in heads[1:]), heads[0][t]))
+    return cell
+
+
 DEFINITIONS: list[Callable[[], Cell]] = [elman, feedback, feedback_2, bidirectional, own_output, two_delays]
 
 

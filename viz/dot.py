@@ -86,8 +86,8 @@ class Picture(graphviz.Digraph):
         return str(path)
 
 
-def picture(scene: Scene) -> Picture:
-    """Every part of a scene at its place."""
+def picture(scene: Scene, dark: bool = False) -> Picture:
+    """Every part of a scene at its place; light on dark ground if wanted."""
     bounds = ",".join(_number(value) for value in scene.bounds())
     drawn = Picture(
         re.sub(r"\W+", "_", scene.name),
@@ -117,11 +117,14 @@ def _draw_frame(drawn: Picture, number: int, frame: Frame) -> None:
 
 
 def _draw_box(drawn: Picture, box: Box) -> None:
-    style = ",".join(["filled"] + ["rounded"] * box.rounded + ["dashed"] * box.dashed)
+    style = ",".join(["filled"] + ["rounded"] * (box.rounded and not box.circle) + ["dashed"] * box.dashed)
+    options = {"shape": "ellipse"} if box.circle else {}
+    if box.color != palette.TEXT:
+        options["fontcolor"] = box.color
     drawn.node(box.key, label=literal(box.label), tooltip=literal(box.tooltip or box.label),
                pos=_point((box.x, box.y)), width=f"{box.width / 72:.4f}", height=f"{box.height / 72:.4f}",
                style=style, fillcolor=box.paint.fill, color=box.paint.line, penwidth=_number(box.pen),
-               fontsize=_number(box.size))
+               fontsize=_number(box.size), **options)
 
 
 def _draw_arrow(drawn: Picture, arrow: Arrow) -> None:

@@ -23,12 +23,14 @@ HIDDEN = Paint("#00838F", "#DDF2F4")  # neither state nor output
 OUTPUT = Paint("#009E73", "#DFF3EB")
 LOSS = Paint("#B84A88", "#F9E3EE")
 CONSTANT = Paint("#8A8A8A", "#F4F4F4")
+OPERATION = Paint("#555555", "#FFFFFF")
 
 TEXT = "#222222"
 QUIET = "#707070"
 ARROW = "#444444"
 FEEDBACK = "#C2185B"  # a loop that comes down from a higher layer
 ALARM = "#C0392B"
+MARK = "#C2185B"  # what is highlighted
 BAD = Paint(ALARM, "#FBE4E1")  # holds NaN or Inf
 STEP = Paint("#D8D8D8", "#FAFAFA")  # one time step
 FOLD = Paint("#D98200", "#FFFDF5")  # time steps left out

@@ -5,14 +5,16 @@ Knows nothing of what they stand for, nor of how they are painted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import palette
 from .fonts import LINE, text_width
 from .palette import Paint
 
 Point = tuple[float, float]
+Rectangle = tuple[float, float, float, float]  # left, bottom, right, top
 CORNER = 1.1  # width of a line of text, as it may come out a little wider than its letters
 
 
@@ -32,6 +34,8 @@ class Box:
     pen: float = 1.4
     size: float = 12
     tooltip: str = ""
+    circle: bool = False
+    color: str = palette.TEXT
 
     @property
     def left(self) -> float:
@@ -48,6 +52,13 @@ class Box:
     @property
     def bottom(self) -> float:
         return self.y - self.height / 2
+
+    def side(self, y: float, side: int) -> Point:
+        """The point of its right (1) or left (-1) side at a height."""
+        half = self.width / 2
+        if self.circle:
+            half = math.sqrt(max(half ** 2 - (y - self.y) ** 2, 0.0))
+        return self.x + side * half, y
 
 
 @dataclass
@@ -67,6 +78,12 @@ class Text:
     @property
     def height(self) -> float:
         return (self.text.count("\n") + 1) * self.size * LINE
+
+    @property
+    def rectangle(self) -> Rectangle:
+        """Left, bottom, right and top."""
+        half = self.width / 2
+        return self.x - half, self.y - self.height / 2, self.x + half, self.y + self.height / 2
 
 
 @dataclass
@@ -107,15 +124,23 @@ class Scene:
     frames: list[Frame] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
 
-    def free(self, candidates: Sequence[Text]) -> Text:
-        """The first of some places for a text where it covers no box and no other text."""
-        texts = [*self.texts, *(arrow.label for arrow in self.arrows if arrow.label)]
-        taken: list[Box | Text] = [*self.boxes, *texts]
-        for text in candidates:
-            if not any(abs(text.x - other.x) < (text.width + other.width) / 2
-                       and abs(text.y - other.y) < (text.height + other.height) / 2 for other in taken):
-                return text
-        return candidates[0]
+    def place_labels(self, wanted: Sequence[tuple[Arrow, Sequence[Text]]]) -> None:
+        """Give arrows their labels, each at the best of some places: on no box, no text, few arrows."""
+        ways = [_Way(arrow.points) for arrow in self.arrows]
+        taken = [(box.left, box.bottom, box.right, box.top) for box in self.boxes]
+        taken += [text.rectangle for text in self.texts]
+        for arrow, places in wanted:
+            best, least = places[0], math.inf
+            along = [replace(places[0], x=x + side * (places[0].width / 2 + 5), y=y)
+                     for x, y in sampled(arrow.points, 8)[1:-1] for side in (1, -1)]
+            for text in (*places, *along):
+                cost = _covered(text.rectangle, taken, ways)
+                if cost < least:
+                    best, least = text, cost
+                if not cost:
+                    break
+            arrow.label = best
+            taken.append(best.rectangle)
 
     def bounds(self, margin: float = 12) -> tuple[float, float, float, float]:
         """Left, bottom, right and top of all that is drawn, with a margin."""
@@ -126,6 +151,30 @@ class Scene:
         rectangles += [(x, y, x, y) for arrow in self.arrows for x, y in arrow.points]
         left, bottom, right, top = zip(*rectangles) if rectangles else ((0.0,),) * 4
         return min(left) - margin, min(bottom) - margin, max(right) + margin, max(top) + margin
+
+
+class _Way:
+    """A curve as points, and the rectangle around them."""
+
+    def __init__(self, points: Sequence[Point]) -> None:
+        self.curves = points
+        self.points: list[Point] = []
+        xs, ys = [x for x, _ in points], [y for _, y in points]
+        self.left, self.bottom, self.right, self.top = min(xs), min(ys), max(xs), max(ys)
+
+    def meets(self, left: float, bottom: float, right: float, top: float) -> bool:
+        """Whether it passes a rectangle."""
+        if self.left > right or left > self.right or self.bottom > top or bottom > self.top:
+            return False
+        self.points = self.points or sampled(self.curves)
+        return any(left < x < right and bottom < y < top for x, y in self.points)
+
+
+def _covered(text: Rectangle, taken: Sequence[Rectangle], ways: Sequence[_Way]) -> int:
+    """How bad a place for a text is: by the boxes, texts and arrows that it would cover."""
+    left, bottom, right, top = text
+    cost = 100 * sum(left < r and x < right and bottom < t and b < top for x, b, r, t in taken)
+    return cost + sum(way.meets(left - 1, bottom + 2, right + 1, top - 2) for way in ways)
 
 
 def beside(x: float, y: float, text: str, size: float, color: str, right: bool = True) -> Text:
@@ -161,11 +210,40 @@ def joined(*curves: Sequence[Point]) -> list[Point]:
     return [*curves[0], *(point for curve in curves[1:] for point in curve[1:])]
 
 
-def climb(start: Point, end: Point, lane: float, gap: float) -> list[Point]:
-    """Up from one box to another, past the rows between in a lane."""
-    if abs(start[0] - end[0]) < 0.1 and abs(lane - start[0]) < 0.1:
-        return straight(start, end)
-    if end[1] - start[1] <= gap + 0.1:
-        return upright(start, end)
-    enter, leave = (lane, start[1] + gap), (lane, end[1] - gap)
-    return joined(upright(start, enter), straight(enter, leave), upright(leave, end))
+def rounded(corners: Sequence[Point], radius: float = 11) -> list[Point]:
+    """A way along straight lines with round corners."""
+    stops = [corners[0]]
+    for before, corner, after in zip(corners, corners[1:], corners[2:]):
+        first, second = math.dist(before, corner), math.dist(corner, after)
+        if first < 0.1 or second < 0.1:
+            continue
+        r = min(radius, first / 2, second / 2)
+        stops += [_toward(corner, before, r / first), corner, _toward(corner, after, r / second)]
+    curves = []
+    at = stops[0]
+    for enter, corner, leave in zip(stops[1::3], stops[2::3], stops[3::3]):
+        curves += [straight(at, enter), [enter, _toward(enter, corner, 0.6), _toward(leave, corner, 0.6), leave]]
+        at = leave
+    return joined(*curves, straight(at, corners[-1]))
+
+
+def _toward(start: Point, end: Point, part: float) -> Point:
+    return start[0] + (end[0] - start[0]) * part, start[1] + (end[1] - start[1]) * part
+
+
+def sampled(points: Sequence[Point], each: int = 48) -> list[Point]:
+    """Points on Bézier curves."""
+    found = []
+    for i in range(0, len(points) - 1, 3):
+        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points[i:i + 4]
+        for number in range(each + 1):
+            s = number / each
+            a, b, c, d = (1 - s) ** 3, 3 * (1 - s) ** 2 * s, 3 * (1 - s) * s * s, s ** 3
+            found.append((a * x0 + b * x1 + c * x2 + d * x3, a * y0 + b * y1 + c * y2 + d * y3))
+    return found
+
+
+def clear(points: Sequence[Point], boxes: Sequence[Box], margin: float = 3) -> bool:
+    """Whether curves pass no box."""
+    return not any(box.left - margin < x < box.right + margin and box.bottom - margin < y < box.top + margin
+                   for x, y in sampled(points) for box in boxes)

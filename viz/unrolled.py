@@ -1,313 +1,400 @@
 """A run as a picture: one frame a time step, time to the right, layers upward.
 
 The colours and the order of rows are those of the rolled picture. Long runs are folded: the first
-three steps, what lies between as one frame, the last three.
+three steps, what lies between as one frame, the last three; or whichever steps are chosen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 
 from minigrad import Tensor
-from rnn import Run, Signal
-from rnn.analysis import Link
+from rnn import Run
 from rnn.run import At
 
 from . import palette
+from .around import add_loss, add_shelf, sources_of
+from .columns import Column, columns, kept
+from .copies import copies_of
 from .dot import Picture, picture
 from .fonts import clean, text_width
+from .notes import Notes, Shown
 from .palette import Paint
-from .rows import HEIGHT, MARGIN, Rows, port
-from .scene import CORNER, Arrow, Box, Frame, Point, Scene, Text, beside, climb, joined, sideways, straight, upright
+from .parts import Edge, Part, parts_of
+from .rolled import part_box, part_width
+from .rows import FIRST, HEIGHT, MARGIN, SMALL, TRACK, Places, Rows, label_at
+from .scene import CORNER, Arrow, Box, Frame, Point, Scene, Text, clear, rounded, sideways, straight
 
-PITCH = 66.0  # from row to row
+BETWEEN = 36.0  # from row to row
+OPERATIONS = 26.0  # the same where operations are drawn
 INSIDE = 20.0  # from a frame to the boxes in it
 GAP = 30.0  # from frame to frame
 FOOT = 46.0  # from the lowest row's middle to the frame's foot
-UNFOLDED = 12  # steps at most that are drawn one by one
-ENDS = 3  # steps kept at each end of a folded run
 MANY = 400  # frames at most
-Places = list[tuple[Point, bool]]  # for a label: where it begins, or (False) ends
+SLOT = 7.0  # between arrows that go up or down between two frames
+Group = tuple[Part, int, int, bool]
 
 
-def unrolled(run: Run, loss: Tensor | None = None, fold: bool = True) -> Picture:
+def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold: bool = True,
+             steps: Iterable[int] | None = None, values: bool = False, heat: bool = False, *,
+             highlight: Iterable[Tensor] = (), dark: bool = False) -> Picture:
     """Draw a run: every copy of every signal, and the edges between them.
 
     Args:
         run: an unrolled definition.
         loss: what was computed from the run; it is drawn above the steps.
+        level: "signals", or "ops" to see the operations of every equation too.
         fold: draw of more than twelve steps only the first and the last three.
+        steps: the steps to draw instead, e.g. [1, 2, 50, 100]; all others are folded.
+        values: write values and gradients into the boxes.
+        heat: fill the boxes by the logarithm of the gradient's norm.
+        highlight: tensors of the run to mark, with the arrows between them.
+        dark: light lines on dark ground.
 
     Raises:
         ValueError: where the loss wasn't computed from this run; where there are too many steps.
     """
-    if run.T > MANY and not fold:
-        raise ValueError(f"a picture of {run.T} steps can't be read: draw it with fold=True, "
-                         f"or unroll at most {MANY} steps")
-    return picture(_Unrolled(run, loss, fold and run.T > UNFOLDED).scene)
+    shown = kept(run.T, fold, steps)
+    if len(shown) > MANY:
+        raise ValueError(f"a picture of {len(shown)} steps can't be read: draw it with fold=True, "
+                         f"choose some with steps=[...], or unroll at most {MANY} steps")
+    drawing = _Unrolled(run, loss, shown, level, Shown(values, heat, tuple(highlight)))
+    drawing.write_title()
+    return picture(drawing.scene, dark)
 
 
 class _Unrolled:
     """The scene of one run."""
 
-    def __init__(self, run: Run, loss: Tensor | None, folded: bool) -> None:
+    def __init__(self, run: Run, loss: Tensor | None, shown: Sequence[int], level: str = "signals",
+                 what: Shown | None = None, gaps: Sequence[float] = (), shelf: bool = True) -> None:
         self.run = run
-        self.folded = range(ENDS + 1, run.T - ENDS + 1) if folded else range(0)
         self.scene = Scene(clean(run.cell.name, 60))
-        self.signals = list(run.cell.signals.values())
-        self.copies = {signal: run[signal.name].tensors for signal in self.signals if signal.name in run}
-        self.labels = {(signal, k): self._label(signal, k) for signal, copies in self.copies.items()
-                       for k in copies if k not in self.folded}
-        self.rows = Rows(run.cell, {signal: [f"{clean(signal.name)}({k})" for k in copies]
-                                    for signal, copies in self.copies.items()})
-        # Arrows over several steps pass between the rows, and need room there.
-        self.pitch = PITCH if all(abs(link.delay) < 2 for link in self.rows.links) else PITCH + 14
-        self.bad = [At(signal.name, k) for signal, copies in self.copies.items()
-                    for k, tensor in copies.items() if not np.isfinite(tensor.numpy()).all()]
-        self.boxes: dict[tuple[Signal, int], Box] = {}
+        self.parts = parts_of(run.cell, level)
+        self.copies = copies_of(run, self.parts, shown)
+        self.users = sources_of(run, self.copies, loss) if loss is not None else set()
+        steps = {k for copies in self.copies.values() for k in copies}
+        self.columns = columns(run.T, sorted(k for k in steps if k < 1), shown, sorted(k for k in steps if k > run.T))
+        self.column_of = {k: number for number, column in enumerate(self.columns) for k in column.steps}
+        self.bad = [At(part.signal.name, k) for part, copies in self.copies.items() if part.node is None
+                    for k, tensor in copies.items() if tensor is not None and not np.isfinite(tensor.numpy()).all()]
+        self.notes = Notes(what or Shown(), {(part, k): tensor for part, copies in self.copies.items()
+                                             for k, tensor in copies.items() if self._is_drawn(k)}, loss)
+        self.labels = {(part, k): self._label(part, k) for part, copies in self.copies.items()
+                       for k in copies if self._is_drawn(k)}
+        self.rows = Rows(self.parts, {part: self._part_width(part) for part in self.parts.parts},
+                         {part: self._part_height(part) for part in self.parts.parts}, {})
+        self.entries = self.rows.enter({edge: -1 if edge.delay > 0 else 1 for edge in self.parts.edges if edge.delay})
+        self._plan_lanes()
+        self.gaps = self._gaps(level, gaps)
+        self.rows.stack(self.gaps)
+        self.boxes: dict[tuple[Part, int], Box] = {}
+        self.in_column: list[list[Box]] = [[] for _ in self.columns]
+        self.is_clear: dict[Edge, bool] = {}
+        self.wanted: list[tuple[Arrow, list[Text]]] = []  # labels to be placed
         self.labelled: set[tuple[str, str]] = set()  # (text, box that the arrow leads to)
         self._place_columns()
-        self._draw_boxes()
-        self._draw_fold()
-        for link in self.rows.links:
-            self._draw_link(link)
+        for number, column in enumerate(self.columns):
+            self._draw_column(column)
+            self.in_column[number] = [box for (_, k), box in self.boxes.items() if k == column.k]
+        for edge in self.parts.edges:
+            self._draw_edge(edge)
+        self.scene.place_labels(self.wanted)
         if loss is not None:
-            self._draw_loss(loss)
-        self._draw_shelf()
-        self._write_title()
+            add_loss(self.scene, loss, self._loss_sources(), self.top, self.notes)
+        self.notes.mark_highlight(self.scene, {box.key: at for at, box in self.boxes.items()})
+        if shelf:
+            add_shelf(self.scene, run, self.parts.colors, (self.rows.y[0] + self.rows.y[-1]) / 2)
+            self.notes.add_legend(self.scene)
 
     # ---- boxes
-    def _label(self, signal: Signal, k: int) -> str:
-        """h(3); h(0) = 0 where that was set or assumed."""
-        text = f"{clean(signal.name)}({k})".replace("(-", "(−")
-        tensor = self.copies[signal][k]
-        if self._is_boundary(signal, k):
-            value = tensor.inputs[0] if tensor.inputs else tensor
-            if value.name and value.t is None:
-                text += f" = {clean(value.name, 14)}"
-            elif not tensor.requires_grad and not tensor.numpy().any():
-                text += " = 0"
-        return text
+    def _is_drawn(self, k: int) -> bool:
+        return k in self.column_of and not self.columns[self.column_of[k]].folded
 
-    def _is_boundary(self, signal: Signal, k: int) -> bool:
+    def _label(self, part: Part, k: int) -> str:
+        """h(3); h(0) = 0 where that was set or assumed."""
+        text = part.label
+        if part.node is None:
+            text = f"{part.label}({k})".replace("(-", "(−")
+            tensor = self.copies[part][k]
+            if tensor is not None and self._is_boundary(part, k):
+                value = tensor.inputs[0] if tensor.inputs else tensor
+                if value.name and value.t is None:
+                    text += f" = {clean(value.name, 14)}"
+                elif not tensor.requires_grad and not tensor.numpy().any():
+                    text += " = 0"
+        return "\n".join([text, *self.notes.lines(part, k)])
+
+    def _is_boundary(self, part: Part, k: int) -> bool:
         """Whether a value was given from outside, before or after what is computed."""
-        return not 1 <= k - (signal.equation.lead if signal.equation else 0) <= self.run.T
+        return not 1 <= k - part.lead <= self.run.T
+
+    def _part_width(self, part: Part) -> float:
+        labels = [self.labels[part, k] for k in self.copies[part] if self._is_drawn(k)]
+        if part.node is not None or self.notes.wide:
+            return part_width(part, labels or [part.label])
+        return part_width(part, [f"{part.label}({k})" for k in self.copies[part]])
+
+    def _part_height(self, part: Part) -> float:
+        lines = max((self.labels[part, k].count("\n") for k in self.copies[part] if self._is_drawn(k)), default=0)
+        return (SMALL if part.node is not None else HEIGHT) + 12 * lines
+
+    def _width(self, part: Part, k: int) -> float:
+        """A value from outside says where it comes from, and is as wide as that needs."""
+        width = self.rows.places[part].width
+        if not self._is_boundary(part, k):
+            return width
+        return max(width, text_width(self.labels[part, k], 12) * CORNER + MARGIN)
 
     def _place_columns(self) -> None:
-        """The middle of every time step, of the fold, and of the steps before and after."""
-        widest = {bool(delayed): max((text_width(self.rows.label(link)[0], 10) * CORNER for link in self.rows.links
-                                      if bool(link.delay) is delayed), default=0.0) for delayed in (False, True)}
-        self.half = max(self.rows.width / 2 + INSIDE, widest[False] + 14)
-        self.gap = max(GAP, widest[True] + 12 - 2 * INSIDE)
-        self.x: dict[int, float] = {}
-        self.halves: dict[int, float] = {}  # of each column's width
+        """Where every column stands."""
+        widest = {bool(delayed): max((text_width(self.parts.label(edge)[0], 10) * CORNER for edge in self.parts.edges
+                                      if bool(edge.delay) is delayed), default=0.0) for delayed in (False, True)}
+        half = max(self.rows.left, self.rows.right) + INSIDE
+        half = max(half, *(abs(self.rows.places[part].x) + self._width(part, k) / 2 + 8 for part, k in self.labels
+                           if 1 <= k <= self.run.T))
+        half = max(half, widest[False] + 14, 38.0 if any(column.folded for column in self.columns) else 0.0)
+        self.gap = max(GAP, widest[True] + 12 - 2 * INSIDE, SLOT * (self.slots + 1))
         right = 0.0
-        for k in sorted({k for _, k in self.labels}):
-            if self.folded and k == self.folded.stop:
-                self.fold_x = right + self.gap + self.half
-                right += self.gap + 2 * self.half
-            outside = [self._width(signal, k) / 2 + 8 for signal, step in self.labels if step == k]
-            self.halves[k] = self.half if 1 <= k <= self.run.T else max(outside)
-            self.x[k] = right + self.gap + self.halves[k]
-            right = self.x[k] + self.halves[k]
+        for column in self.columns:
+            reach = half
+            if not 1 <= column.k <= self.run.T:
+                reach = max(abs(self.rows.places[part].x) + self._width(part, column.k) / 2 + 8
+                            for part, k in self.labels if k == column.k)
+            column.left = right + self.gap
+            column.x = column.left + reach
+            column.right = right = column.x + reach
+        lowest = self.rows.y[0] - self.rows.heights[0] / 2
+        self.foot = lowest - (FOOT - HEIGHT / 2) - (FIRST + TRACK * self.rows.lanes[0] if self.rows.lanes[0] else 0)
+        above = self.rows.lanes[self.rows.count]
+        self.top = self.rows.top + INSIDE + (FIRST + TRACK * above - 8 if above else 0)
 
-    def _width(self, signal: Signal, k: int) -> float:
-        """A value from outside says where it comes from, and is as wide as that needs."""
-        needed = text_width(self.labels[signal, k], 12) * CORNER + MARGIN
-        return max(self.rows.places[signal].width, needed) if self._is_boundary(signal, k) else \
-            self.rows.places[signal].width
+    def _draw_column(self, column: Column) -> None:
+        if 1 <= column.k <= self.run.T:
+            caption = f"t = {column.k}" if not column.folded else f"t = {column.k} … {column.steps[-1]}"
+            self.scene.frames.append(Frame(column.left, self.foot, column.right, self.top, caption,
+                                           palette.FOLD if column.folded else palette.STEP, column.folded))
+        for number, part in enumerate(self.parts.parts):
+            if column.folded:
+                self._draw_fold(number, part, column)
+            elif column.k in self.copies[part]:
+                self._draw_box(number, part, column)
 
-    def _draw_boxes(self) -> None:
-        """A frame for every step, and in it a box for every copy."""
-        top = (self.rows.count - 1) * self.pitch + HEIGHT / 2 + INSIDE
-        for k, x in self.x.items():
-            if 1 <= k <= self.run.T:
-                self.scene.frames.append(Frame(x - self.half, -FOOT, x + self.half, top, f"t = {k}"))
-        for number, signal in enumerate(self.rows.places):
-            place = self.rows.places[signal]
-            for k in self.copies[signal]:
-                if k not in self.x:
-                    continue
-                bad = At(signal.name, k) in self.bad
-                paint = palette.BAD if bad else place.paint
-                box = Box(f"s{number}_{k}".replace("-", "m"), self.x[k] + place.x, place.row * self.pitch,
-                          self._width(signal, k), HEIGHT, self.labels[signal, k], paint,
-                          dashed=self._is_boundary(signal, k), pen=2.4 if bad else 1.4,
-                          tooltip=f"{signal.name}[{k}] {self.copies[signal][k].shape}")
-                self.boxes[signal, k] = box
-                self.scene.boxes.append(box)
+    def _draw_box(self, number: int, part: Part, column: Column) -> None:
+        """One copy."""
+        k, place = column.k, self.rows.places[part]
+        box = part_box(f"s{number}_{k}".replace("-", "m"), part, column.x + place.x, self.rows.y[place.row],
+                       self._width(part, k), place.height, self.labels[part, k])
+        tensor = self.copies[part][k]
+        box.dashed = part.node is None and self._is_boundary(part, k)
+        self.notes.paint(box, part, k)
+        if tensor is not None and not np.isfinite(tensor.numpy()).all():
+            box.paint, box.pen = palette.BAD, 2.4
+        box.tooltip = self.notes.tooltip(part, k, tensor)
+        self.boxes[part, k] = box
+        self.scene.boxes.append(box)
 
-    def _draw_fold(self) -> None:
-        """The steps that are left out, as one frame with a box in the row of each state."""
-        if not self.folded:
+    def _draw_fold(self, number: int, part: Part, column: Column) -> None:
+        """A part of the steps that are left out: a box for a state, or where an arrow begins; dots for others."""
+        if part.node is not None:
             return
-        top = (self.rows.count - 1) * self.pitch + HEIGHT / 2 + INSIDE
-        caption = f"t = {self.folded.start} … {self.folded.stop - 1}"
-        self.scene.frames.append(Frame(self.fold_x - self.half, -FOOT, self.fold_x + self.half, top, caption,
-                                       palette.FOLD, dashed=True))
-        steps = f"× {len(self.folded)} steps"
-        for number, (signal, place) in enumerate(self.rows.places.items()):
-            if any(link.delay and signal in (link.source, link.target) for link in self.rows.links):
-                width = max(place.width, text_width(steps, 10) * CORNER + 10)
-                box = Box(f"s{number}_fold", self.fold_x + place.x, place.row * self.pitch, width, HEIGHT + 6,
-                          f"⋯\n{steps}", Paint(place.paint.line, palette.FOLD.fill), dashed=True, size=10)
-                self.scene.boxes.append(box)
-                self.boxes.update({(signal, k): box for k in self.folded})
-            else:
-                self.scene.texts.append(Text(self.fold_x + place.x, place.row * self.pitch, "⋯", 14, palette.QUIET))
+        place = self.rows.places[part]
+        x, y = column.x + place.x, self.rows.y[place.row]
+        through_time = any(edge.delay and part in (edge.source, edge.target) for edge in self.parts.edges)
+        if not through_time and not any((part, k) in self.users for k in column.steps):
+            self.scene.texts.append(Text(x, y, "⋯", 14, palette.QUIET))
+            return
+        steps = f"× {len(column.steps)} steps"
+        alone = len(self.rows.members[place.row]) == 1
+        width = max(place.width, text_width(steps, 10) * CORNER + 10) if alone else place.width
+        box = Box(f"s{number}_fold{column.k}", x, y, width, HEIGHT + 6, f"⋯\n{steps}" if alone else "⋯",
+                  Paint(part.paint.line, palette.FOLD.fill), dashed=True, size=10)
+        self.scene.boxes.append(box)
+        self.boxes[part, column.k] = box
 
     # ---- edges
-    def _draw_link(self, link: Link) -> None:
+    def _plan_lanes(self) -> None:
+        """The tracks of edges that pass other steps, or boxes of their own; the slots between frames."""
+        self.lane: dict[Group, tuple[int, int]] = {}  # group -> (lane, its first track)
+        self.slot: dict[Group, int] = {}
+        self.slots = 0
+        for edge, entry in self.entries.items():
+            if entry.group in self.slot:
+                continue
+            self.slot[entry.group] = self.slots
+            self.slots += 1 + (abs(edge.delay) > 1)
+            if entry.foot or abs(edge.delay) > 1:
+                target = self.rows.places[edge.target].row
+                over = not entry.foot and self.rows.places[edge.source].row >= target
+                self.lane[entry.group] = target + over, self.rows.lanes[target + over]
+                self.rows.lanes[target + over] += abs(edge.delay)
+
+    def _gaps(self, level: str, least: Sequence[float]) -> list[float]:
+        base = BETWEEN if level == "signals" else OPERATIONS
+        gaps = [base + (FIRST + TRACK * n - 12 if n else 0) for n in self.rows.lanes[1:-1]]
+        return [max(pair) for pair in zip(gaps, least)] if least else gaps
+
+    def _draw_edge(self, edge: Edge) -> None:
         """All copies of one edge of the definition; the parameter's name stands at one of them."""
-        text, color = self.rows.label(link)
+        text, color = self.parts.label(edge)
+        stroke, pen = self.rows.color(edge)
         drawn: set[tuple[str, str]] = set()
         labelled = not text
-        lead = link.equation.lead
-        last_first = sorted(range(1, self.run.T + 1), reverse=link.delay < 0)
-        for k in last_first:
-            ends = (link.source, k + lead - link.delay), (link.target, k + lead)
-            source, target = self.boxes.get(ends[0]), self.boxes.get(ends[1])
-            if source is None or target is None or (source.key, target.key) in drawn:
+        for k in self._steps(edge):
+            source, target = self._end(edge.source, k - edge.delay), self._end(edge.target, k, edge.source)
+            if source is None or target is None:
                 continue
-            if {at[1] for at in ends} <= set(self.folded):
+            if edge.delay and self.column_of[k] == self.column_of[k - edge.delay]:
+                continue
+            twice = edge.delay and not (self._is_drawn(k) and self._is_drawn(k - edge.delay))
+            if twice and (source.key, target.key) in drawn:
                 continue
             drawn.add((source.key, target.key))
-            if link.delay == 0:
-                points, labels = self._upward(link, source, target)
+            if edge.delay == 0 and self._is_drawn(k):
+                points, places = self.rows.climb(edge, source, target, self.columns[self.column_of[k]].x)
+            elif edge.delay:
+                points, places = self._across(edge, source, target, k)
             else:
-                points, labels = self._across(link, source, target, k)
+                continue
             label_here = not labelled and not source.dashed and not target.dashed
             labelled = labelled or label_here
             if label_here and (text, target.key) in self.labelled:
                 label_here = False
             self.labelled.add((text, target.key))
-            stroke, pen = self.rows.color(link)
-            self.scene.arrows.append(Arrow(
-                source.key, target.key, points, stroke, pen,
-                label=self.scene.free([beside(*place, text, 10, color, right) for place, right in labels])
-                if label_here else None,
-                tooltip=f"{ends[0][0].name}[{ends[0][1]}] → {ends[1][0].name}[{ends[1][1]}]"))
+            self.scene.arrows.append(Arrow(source.key, target.key, points, stroke, pen,
+                                           tooltip=f"{source.label} → {target.label}".replace("\n", " ")))
+            if label_here:
+                self.wanted.append((self.scene.arrows[-1], label_at(places, text, 10, color)))
 
-    def _upward(self, link: Link, source: Box, target: Box) -> tuple[list[Point], Places]:
-        """Within a step."""
-        undelayed = [other for other in self.rows.links if other.delay == 0]
-        leaving = self.rows.from_left([other for other in undelayed if other.source is link.source])
-        arriving = self.rows.from_left([other for other in undelayed if other.target is link.target])
-        start = (source.x + port(link, leaving), source.top)
-        end = (target.x + port(link, arriving), target.bottom)
-        places = self.rows.places
-        middle = source.x - places[link.source].x
-        lane = middle + self.rows.lane(places[link.source], places[link.target].row, end[0] - middle)
-        points = climb(start, end, lane, self.pitch - HEIGHT)
-        gap = (self.pitch - HEIGHT) / 2
-        right = start[0] <= end[0]
-        # Where the bend is at the top the label stands at the foot.
-        heights = [start[1] + gap, end[1] - gap] if abs(lane - end[0]) > 0.1 else [end[1] - gap, start[1] + gap]
-        return points, [((lane + (5 if side else -5), y), side) for y in heights for side in (right, not right)]
+    def _steps(self, edge: Edge) -> list[int]:
+        """The steps where copies of an edge may be drawn: not those that lie inside a fold."""
+        reach = abs(edge.delay) + 1
+        near = {k + shift for column in self.columns for k in (*column.steps[:reach], *column.steps[-reach:])
+                for shift in (0, edge.delay)}
+        lead = edge.target.lead
+        return sorted((k for k in near if 1 <= k - lead <= self.run.T), reverse=edge.delay < 0)
 
-    def _across(self, link: Link, source: Box, target: Box, k: int) -> tuple[list[Point], Places]:
-        """From step to step: straight in a row, as a bend to another row, past the steps between in a lane."""
-        forward = 1 if target.x > source.x else -1
-        start = (source.right if forward > 0 else source.left, source.y)
-        end = (target.left if forward > 0 else target.right, target.y)
-        arriving = [other for other in self.rows.links if other.target is link.target and other.delay]
-        steps = abs(link.delay)
-        if steps == 1 and link.source is link.target:
-            return straight(start, end), [(((start[0] + end[0]) / 2 - 8, start[1] + 9), True)]
-        rising = target.y - source.y
-        spread = port(link, arriving, 7)
-        start = (start[0], start[1] + (-7 if rising < 0 else 7))
-        end = (end[0], end[1] + (abs(spread) + 6 if rising <= 0 else -abs(spread) - 6))
-        if steps == 1:
+    def _end(self, part: Part, k: int, source: Part | None = None) -> Box | None:
+        """The box of a copy; of a folded operation, its signal's, or that of the state that it reads."""
+        column = self.columns[self.column_of[k]] if k in self.column_of else None
+        if column is None:
+            return None
+        if column.folded and part.node is not None:
+            own = next(other for other in self.parts.parts if other.node is None and other.signal is part.signal)
+            part = own if self.parts.is_state(own) or source is None else source
+        return self.boxes.get((part, column.k))
+
+    def _across(self, edge: Edge, source: Box, target: Box, k: int) -> tuple[list[Point], Places]:
+        """From step to step: straight, as a bend, or between the rows past what stands in the way."""
+        entry = self.entries[edge]
+        columns = self.column_of[k - edge.delay], self.column_of[k]
+        adjacent = abs(columns[0] - columns[1]) == 1
+        folded = self.columns[columns[1]].folded and edge.target.node is not None
+        start, end = self._ports(edge, source, target, adjacent)
+        if entry.foot and not folded:
+            return self._from_below(edge, source, target, k, columns)
+        if adjacent:
+            if abs(start[1] - end[1]) < 0.1 and source.y == target.y:
+                return straight(start, end), [(((start[0] + end[0]) / 2 - 8, start[1] + 9), True)]
+            falls = target.y <= source.y
+            middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + (6 if falls else -6)
+            places: Places = [((middle[0] + 6, middle[1]), True), ((middle[0] - 6, middle[1]), False)]
             points = sideways(start, end)
-            middle = (start[1] + end[1]) / 2 + (6 if rising <= 0 else -6)
-            return points, [(((start[0] + end[0]) / 2 + 6, middle), True), (((start[0] + end[0]) / 2 - 6, middle), False)]
-        lane = target.y + (1 if rising <= 0 else -1) * (HEIGHT / 2 + 8 + 6 * (k % steps))
-        out = (self._gap_beside(link.source, source, forward), lane)
-        back = (self._gap_beside(link.target, target, -forward), lane)
-        points = joined(sideways(start, out), straight(out, back), sideways(back, end))
-        return points, [((out[0] + forward * 26, lane + side), True) for side in (8, -8)]
+            if not self._is_clear(edge, points, source, target, columns):
+                x = self._slot(edge, columns[0], 0)
+                points = rounded([start, (x, start[1]), (x, end[1]), end])
+            return points, places
+        lane, first = self.lane[entry.group]
+        y = self.rows.track(lane, first + k % abs(edge.delay))
+        out, back = self._slot(edge, columns[0], 0), self._slot(edge, columns[1], 1)
+        points = rounded([start, (out, start[1]), (out, y), (back, y), (back, end[1]), end])
+        forward = 1 if edge.delay > 0 else -1
+        beyond = [(out + forward * (26 + 24 * n), y + side) for n in range(4) for side in (8, -8)]
+        return points, [(place, True) for place in beyond]
 
-    def _gap_beside(self, signal: Signal, box: Box, side: int) -> float:
-        """The middle of the gap to the right (or left) of the step that a box stands in."""
-        middle = box.x - self.rows.places[signal].x
-        half = next((self.halves[k] for k, x in self.x.items() if abs(x - middle) < 0.1), self.half)
-        return middle + side * (half + self.gap / 2)
+    def _is_clear(self, edge: Edge, points: Sequence[Point], source: Box, target: Box,
+                  columns: tuple[int, int]) -> bool:
+        """Whether a bend passes no box; between usual steps what holds for one copy holds for all."""
+        usual = not source.dashed and not target.dashed
+        if usual and edge in self.is_clear:
+            return self.is_clear[edge]
+        others = [box for number in columns for box in self.in_column[number]]
+        answer = clear(points, [box for box in others if box is not source and box is not target])
+        if usual:
+            self.is_clear[edge] = answer
+        return answer
 
-    # ---- what stands around the steps
-    def _draw_loss(self, loss: Tensor) -> None:
-        """The loss above, with an arrow from every copy that it was computed from."""
-        users = self._sources(loss)
-        boxes = sorted({box.key: box for at, box in self.boxes.items() if at in users}.values(), key=lambda b: b.x)
-        top = (self.rows.count - 1) * self.pitch + HEIGHT / 2 + INSIDE
-        text = clean(loss.name or "loss")
-        bad = not np.isfinite(loss.numpy()).all()
-        width = max(text_width(text, 12) * CORNER + 34, 16.0 * (len(boxes) + 1))
-        x = sum(box.x for box in boxes) / len(boxes)
-        box = Box("loss", x, top + 72, width, HEIGHT, text, palette.BAD if bad else palette.LOSS,
-                  pen=2.4 if bad else 1.4, tooltip=f"{text} {loss.shape}")
-        self.scene.boxes.append(box)
-        apart = (width - 24) / max(len(boxes) - 1, 1)
-        for number, source in enumerate(boxes):
-            end = (x + (number - (len(boxes) - 1) / 2) * apart if len(boxes) > 1 else x, box.bottom)
-            points = self._to_loss(source, end, top)
-            self.scene.arrows.append(Arrow(source.key, box.key, points, palette.LOSS.line, 1.2,
-                                           tooltip=f"{source.tooltip} → {text}"))
+    def _ports(self, edge: Edge, source: Box, target: Box, adjacent: bool) -> tuple[Point, Point]:
+        """Where an arrow leaves and arrives, on the sides of its boxes."""
+        forward = 1 if edge.delay > 0 else -1
+        if adjacent and source.y == target.y:
+            return source.side(source.y, forward), target.side(target.y, -forward)
+        rises = target.y > source.y
+        apart = min(7.0, source.height / 2 - 5)
+        arriving = [other for other in self.entries if other.target is edge.target
+                    and not self.entries[other].foot and other.delay * edge.delay > 0]
+        number = arriving.index(edge) if edge in arriving else 0
+        reach = min(6.0 + 6 * number, target.height / 2 - 4) if len(arriving) > 1 or abs(edge.delay) > 1 else (
+            min(6.0, target.height / 2 - 5))
+        leaving = apart if rises or source.y == target.y else -apart
+        return (source.side(source.y + leaving, forward),
+                target.side(target.y + (-reach if rises else reach), -forward))
 
-    def _to_loss(self, source: Box, end: Point, top: float) -> list[Point]:
-        """Up through the rows above, then to the loss."""
-        if source.key.endswith("_fold"):
-            return upright((source.x, source.top), end)
-        signal, k = next(at for at, box in self.boxes.items() if box is source)
-        place = self.rows.places[signal]
-        lane = self.x[k] + self.rows.lane(place, self.rows.count, place.x)
-        points = climb((source.x, source.top), (lane, max(top, source.top)), lane, self.pitch - HEIGHT)
-        return joined(points, upright((lane, max(top, source.top)), end))
+    def _from_below(self, edge: Edge, source: Box, target: Box, k: int, ends: tuple[int, int],
+                    ) -> tuple[list[Point], Places]:
+        """Out sideways, along a track under the target's row, and up."""
+        forward = 1 if edge.delay > 0 else -1
+        lane, first = self.lane[self.entries[edge].group]
+        y = self.rows.track(lane, first + k % abs(edge.delay))
+        x = self._slot(edge, ends[0], 0)
+        folded = self.columns[ends[1]].folded
+        end = (target.x, target.bottom) if folded else self.rows.at_foot(edge, target)
+        start = (source.right if forward > 0 else source.left, source.y)
+        if any(other.source is edge.source and not self.entries[other].foot for other in self.entries):
+            start = start[0], start[1] - min(7.0, source.height / 2 - 5)
+        places = [((end[0] + 4 * side, end[1] - 9), side > 0) for side in (-forward, forward)]
+        return rounded([start, (x, start[1]), (x, y), (end[0], y), end]), places
 
-    def _sources(self, loss: Tensor) -> set[tuple[Signal, int]]:
-        """The copies of this run that the loss was computed from directly."""
-        known = {tensor: (signal, k) for signal, copies in self.copies.items() for k, tensor in copies.items()}
-        found: set[tuple[Signal, int]] = set()
-        seen = {loss}
-        stack = [loss]
-        while stack:
-            node = stack.pop()
-            if node in known:
-                found.add(known[node])
-                continue
-            fresh = [x for x in node.inputs if x not in seen]
-            seen.update(fresh)
-            stack.extend(fresh)
-        if not found:
-            raise ValueError(f"{loss!r} wasn't computed from this run, so it can't be drawn above it: form it from "
-                             f"run[...], e.g. run[{self.signals[-1].name!r}].stack()")
-        return found
+    def _slot(self, edge: Edge, column: int, arriving: int) -> float:
+        """Where an arrow goes up or down beside the column that it leaves, or arrives at."""
+        number = self.slot[self.entries[edge].group] + arriving
+        inward = SLOT + number * min(SLOT, (self.gap - 2 * SLOT) / max(self.slots - 1, 1))
+        after = (edge.delay > 0) != bool(arriving)
+        if not arriving:
+            return self.columns[column].right + inward if after else self.columns[column].left - inward
+        return self.columns[column].left - self.gap + inward if edge.delay > 0 else (
+            self.columns[column].right + self.gap - inward)
 
-    def _draw_shelf(self) -> None:
-        """The parameters, once, in their colours: name, shape and the norm of the gradient."""
-        if not self.run.parameters:
-            return
-        left = self.scene.bounds(0)[2] + 44
-        rows = []
-        for name, tensor in self.run.parameters.items():
-            norm = "|g| not computed" if tensor.grad is None else f"|g| {np.linalg.norm(tensor.grad):.1e}"
-            rows.append((name, f"{clean(name)}  {tensor.shape}   {norm}"))
-        middle = (self.rows.count - 1) * self.pitch / 2
-        y = middle + len(rows) / 2 * 31
-        self.scene.texts.append(beside(left, y + 10, "parameters (shared by all steps)", 11, palette.QUIET))
-        for number, (name, text) in enumerate(rows):
-            width = text_width(text, 11) * CORNER + 18
-            self.scene.boxes.append(Box(f"p{number}", left + width / 2, y - 16 - 31 * number, width, 23, text,
-                                        Paint(self.rows.colors[name], palette.SHELF), rounded=False, pen=1.8, size=11))
+    # ---- around
+    def _loss_sources(self) -> list[tuple[Box, float]]:
+        """The boxes that the loss reads, each with where its arrow passes the rows above."""
+        found: dict[str, tuple[Box, float]] = {}
+        for part, k in self.users:
+            box = self._end(part, k)
+            if box is not None and box.key not in found:
+                middle = self.columns[self.column_of[k]].x
+                found[box.key] = box, middle + self.rows.past(part, self.rows.places[part].x)
+        return sorted(found.values(), key=_left)
 
-    def _write_title(self) -> None:
+    def write_title(self) -> None:
+        """The name above everything, and where the first NaN is."""
         left, _, right, top = self.scene.bounds(0)
         title = f"{clean(self.run.cell.name, 60)}, unrolled, T = {self.run.T}"
-        if self.folded:
-            title += f": {len(self.folded)} steps folded"
+        folded = sum(len(column.steps) for column in self.columns if column.folded)
+        if folded:
+            title += f": {folded} steps folded"
         self.scene.texts.append(Text((left + right) / 2, top + 26, title, 14))
         if self.bad:
-            first = min(self.bad, key=lambda at: self.run[at.signal][at.t].order)
+            first = min(self.bad, key=self._age)
             what = "NaN" if np.isnan(self.run[first.signal][first.t].numpy()).any() else "Inf"
             text = f"{what} in {len(self.bad)} boxes; the first is {clean(first.signal)}({first.t})"
             self.scene.texts.append(Text((left + right) / 2, top + 48, text, 12, palette.ALARM))
+
+    def _age(self, at: At) -> int:
+        return self.run[at.signal][at.t].order
+
+
+def _left(pair: tuple[Box, float]) -> tuple[float, float]:
+    return pair[0].x, pair[0].y
