@@ -196,18 +196,23 @@ def owned(share: NDArray[Any], node: Tensor, grad: NDArray[Any], shares: list[An
 
 def on_the_way(out: Tensor, wanted: set[Tensor]) -> set[Tensor]:
     """The tensors between `out` and the wanted ones: those that need a gradient."""
-    ancestors = {out}
-    stack = [out]
-    while stack:
-        for x in stack.pop().inputs:
-            if x not in ancestors:
-                ancestors.add(x)
-                stack.append(x)
     useful: set[Tensor] = set()
-    for tensor in sorted(ancestors, key=operator.attrgetter("order")):
+    for tensor in ancestors(out):
         if tensor in wanted or not useful.isdisjoint(tensor.inputs):
             useful.add(tensor)
     return useful
+
+
+def ancestors(out: Tensor) -> list[Tensor]:
+    """A tensor and all that it was computed from, oldest first."""
+    seen = {out}
+    stack = [out]
+    while stack:
+        for x in stack.pop().inputs:
+            if x not in seen:
+                seen.add(x)
+                stack.append(x)
+    return sorted(seen, key=operator.attrgetter("order"))
 
 
 def start(out: Tensor, grad: Any, create_graph: bool = False) -> Gradient:

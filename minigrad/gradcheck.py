@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backward import flow, start
+from .backward import ancestors, flow, start
 from .ops import Op
 from .tensor import Tensor, apply
 
@@ -404,14 +404,7 @@ def _alike(a: Array, b: Array) -> bool:
 
 def _blame(out: Tensor, found: str) -> str:
     """The first operation in f's graph that is wrong by itself, and what was found of f."""
-    nodes = {out}
-    stack = [out]
-    while stack:
-        for x in stack.pop().inputs:
-            if x not in nodes:
-                nodes.add(x)
-                stack.append(x)
-    for node in sorted(nodes, key=_order):
+    for node in ancestors(out):
         if node.op is None or sum(x.size for x in node.inputs) > 5000:
             continue
         try:
@@ -420,9 +413,6 @@ def _blame(out: Tensor, found: str) -> str:
             return f"{error}\n  at {node.origin}; so in f: {found}"
     return f"{found}\n  each operation of f is right by itself"
 
-
-def _order(tensor: Tensor) -> int:
-    return tensor.order
 
 
 def _assert_like(gradient: Any, x: Tensor, what: str, kind: Any) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.backward import ancestors
 from minigrad.backward import contributions as shares_of
 
 from .run import Run
@@ -50,7 +51,7 @@ def contributions(run: Run, name: str) -> NDArray[Any]:
         for x, share in used:
             if x is parameter:
                 rows[step - 1] += share
-            elif parameter in _ancestors(x):
+            elif parameter in set(ancestors(x)):
                 rows[step - 1] += mg.grad(x, parameter, share)
     return rows
 
@@ -73,8 +74,8 @@ def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor]) -> NDArray[np
     total, count = np.zeros(run.T), np.zeros(run.T)
     copies = list(run[name])
     for t, loss in enumerate(losses):
-        ancestors = _ancestors(loss)
-        reached = [copy for copy in copies[:t + 1] if copy.requires_grad and copy in ancestors]
+        used = set(ancestors(loss))
+        reached = [copy for copy in copies[:t + 1] if copy.requires_grad and copy in used]
         found = dict(zip(reached, mg.grad(loss, reached)))
         for lag in range(t + 1):
             gradient = found.get(copies[t - lag])
@@ -102,14 +103,3 @@ def _nodes(run: Run) -> list[Tensor]:
                 seen.add(x)
                 stack.append(x)
     return list(seen)
-
-
-def _ancestors(out: Tensor) -> set[Tensor]:
-    """A tensor and all that it was computed from."""
-    seen = {out}
-    stack = [out]
-    while stack:
-        fresh = [x for x in stack.pop().inputs if x not in seen]
-        seen.update(fresh)
-        stack.extend(fresh)
-    return seen
