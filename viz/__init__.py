@@ -6,12 +6,14 @@
 
 from minigrad.origin import hide
 
+from .both import both
 from .dot import Picture
+from .gradient_map import gradient_map
 from .graph import graph
 from .paint import PaintError
 from .rolled import rolled
 from .unrolled import unrolled
 
-__all__ = ["PaintError", "Picture", "graph", "rolled", "unrolled"]
+__all__ = ["both", "gradient_map", "PaintError", "Picture", "graph", "rolled", "unrolled"]
 
 hide(__file__)

@@ -9,6 +9,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import graphviz
 from . import palette
 from .fonts import FAMILY
 from .paint import RASTER, paint, write_whole
+from .palette import Paint
 from .scene import Arrow, Box, Frame, Point, Scene, Text
 
 DPI = 110  # of a PNG, unless said otherwise: good on a slide
@@ -89,11 +91,15 @@ class Picture(graphviz.Digraph):
 def picture(scene: Scene, dark: bool = False) -> Picture:
     """Every part of a scene at its place; light on dark ground if wanted."""
     bounds = ",".join(_number(value) for value in scene.bounds())
+    if dark:
+        scene = darkened(scene)
     drawn = Picture(
         re.sub(r"\W+", "_", scene.name),
-        graph_attr={"layout": "nop2", "bb": bounds, "bgcolor": "white", "outputorder": "edgesfirst",
+        graph_attr={"layout": "nop2", "bb": bounds, "bgcolor": palette.dark("#FFFFFF") if dark else "white",
+                    "outputorder": "edgesfirst",
                     "splines": "true", "fontname": FAMILY, "pad": "0.1"},
-        node_attr={"fontname": FAMILY, "fontcolor": palette.TEXT, "fixedsize": "true", "margin": "0", "shape": "box"},
+        node_attr={"fontname": FAMILY, "fontcolor": palette.dark(palette.TEXT) if dark else palette.TEXT,
+                   "fixedsize": "true", "margin": "0", "shape": "box"},
         edge_attr={"fontname": FAMILY, "arrowsize": "0.7"})
     for number, frame in enumerate(scene.frames):
         _draw_frame(drawn, number, frame)
@@ -106,13 +112,29 @@ def picture(scene: Scene, dark: bool = False) -> Picture:
     return drawn
 
 
+def darkened(scene: Scene) -> Scene:
+    """The same in colours for dark ground."""
+    dark = palette.dark
+    labels = [arrow.label and replace(arrow.label, color=dark(arrow.label.color)) for arrow in scene.arrows]
+    return Scene(
+        scene.name,
+        [replace(box, paint=_dark_paint(box.paint), color=dark(box.color)) for box in scene.boxes],
+        [replace(arrow, color=dark(arrow.color), label=label) for arrow, label in zip(scene.arrows, labels)],
+        [replace(frame, paint=_dark_paint(frame.paint), color=dark(frame.color)) for frame in scene.frames],
+        [replace(text, color=dark(text.color)) for text in scene.texts])
+
+
+def _dark_paint(paint: Paint) -> Paint:
+    return Paint(palette.dark(paint.line), palette.dark(paint.fill, ground=True))
+
+
 def _draw_frame(drawn: Picture, number: int, frame: Frame) -> None:
     x = (frame.left + frame.right) / 2
     bounds = ",".join(_number(value) for value in (frame.left, frame.bottom, frame.right, frame.top))
     with drawn.subgraph(name=f"cluster_{number}") as cluster:
         cluster.attr(bb=bounds, style="rounded,filled" + (",dashed" if frame.dashed else ""),
                      fillcolor=frame.paint.fill, color=frame.paint.line, fontname=FAMILY, fontsize="11",
-                     fontcolor=palette.QUIET, label=frame.caption, lp=_point((x, frame.bottom + 10)),
+                     fontcolor=frame.color, label=frame.caption, lp=_point((x, frame.bottom + 10)),
                      lwidth="1", lheight="0.2")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from minigrad import Tensor
@@ -9,34 +11,47 @@ from minigrad import Tensor
 from . import palette
 from .dot import Picture, literal
 from .fonts import FAMILY, clean
+from .notes import numbers
 from .palette import Paint
 
 MANY = 2000  # nodes; Graphviz needs minutes for more, and nobody can read them
+FIELDS = ("name", "operation", "shape", "data", "gradient", "line")
 
 
-def graph(tensor: Tensor) -> Picture:
+def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape", "gradient"), *,
+          most: int = MANY) -> Picture:
     """Draw what a tensor was computed from: leaves at the foot, the tensor on top.
 
+    Args:
+        tensor: any tensor.
+        show: what stands in the boxes: some of "name", "operation", "shape", "data", "gradient" and
+            "line". A single number is shown as its value.
+        most: how many tensors there may be.
+
     Raises:
-        ValueError: where there are more than two thousand nodes; says what to do.
+        ValueError: where there are more than that; says what to do. For an unknown word in `show`.
     """
-    nodes = _ancestors(tensor)
+    unknown = [word for word in show if word not in FIELDS] if not isinstance(show, str) else [show]
+    if unknown:
+        raise ValueError(f"show={show!r}: {', '.join(map(repr, unknown))} can't be shown. Choose some of "
+                         f"{', '.join(map(repr, FIELDS))} in a list")
+    nodes = _ancestors(tensor, most)
     keys = {node: f"n{number}" for number, node in enumerate(nodes)}
     drawn = Picture("graph", graph_attr={"rankdir": "BT", "bgcolor": "white", "fontname": FAMILY, "ranksep": "0.35"},
                     node_attr={"fontname": FAMILY, "fontsize": "11", "fontcolor": palette.TEXT, "shape": "box"},
                     edge_attr={"fontname": FAMILY, "arrowsize": "0.7", "color": palette.ARROW})
     for node in nodes:
         paint = _paint(node, tensor)
-        drawn.node(keys[node], label=literal(_label(node)), tooltip=literal(repr(node)), fillcolor=paint.fill,
-                   color=paint.line, style="filled" if node.op is None and node.requires_grad else "filled,rounded",
-                   penwidth="1.4")
+        drawn.node(keys[node], label=literal(_label(node, show)), tooltip=literal(f"{node!r} {numbers(node)}"),
+                   fillcolor=paint.fill, color=paint.line, penwidth="1.4",
+                   style="filled" if node.op is None and node.requires_grad else "filled,rounded")
     for node in nodes:
         for x in node.inputs:
             drawn.edge(keys[x], keys[node])
     return drawn
 
 
-def _ancestors(tensor: Tensor) -> list[Tensor]:
+def _ancestors(tensor: Tensor, most: int) -> list[Tensor]:
     """The tensor and all that it was computed from, oldest first."""
     seen = {tensor}
     stack = [tensor]
@@ -45,8 +60,8 @@ def _ancestors(tensor: Tensor) -> list[Tensor]:
             if x not in seen:
                 seen.add(x)
                 stack.append(x)
-        if len(seen) > MANY:
-            raise ValueError(f"{tensor!r} was computed from more than {MANY:,} tensors: too many for a picture. "
+        if len(seen) > most:
+            raise ValueError(f"{tensor!r} was computed from more than {most:,} tensors: too many for a picture. "
                              "Draw an earlier one, or the run with viz.unrolled")
     return sorted(seen, key=_order)
 
@@ -55,19 +70,24 @@ def _order(node: Tensor) -> int:
     return node.order
 
 
-def _label(node: Tensor) -> str:
-    lines = [clean(node.label)] if node.label else []
-    if node.op is not None:
+def _label(node: Tensor, show: Collection[str]) -> str:
+    """The lines of a box, in the order of FIELDS whatever the order of `show`."""
+    lines = []
+    if "name" in show and node.label:
+        lines.append(clean(node.label))
+    if "operation" in show and node.op is not None:
         lines.append(clean(repr(node.op).removesuffix("()"), 40))
-    if node.size == 1:
-        lines.append(f"{node.item():.4g}")
-    else:
-        lines.append(str(node.shape))
-        if not np.isfinite(node.numpy()).all():
-            lines.append("NaN" if np.isnan(node.numpy()).any() else "Inf")
-    if node.grad is not None:
+    if "shape" in show:
+        lines.append(str(node.shape) if node.size != 1 else f"{node.item():.4g}")
+    if "data" in show and (node.size != 1 or "shape" not in show):
+        lines.append(numbers(node))
+    if node.size != 1 and not np.isfinite(node.numpy()).all():
+        lines.append("NaN" if np.isnan(node.numpy()).any() else "Inf")
+    if "gradient" in show and node.grad is not None:
         lines.append(f"|g| {np.linalg.norm(node.grad):.1e}")
-    return "\n".join(lines)
+    if "line" in show:
+        lines.append(clean(str(node.origin), 40))
+    return "\n".join(lines) or "·"
 
 
 def _paint(node: Tensor, tensor: Tensor) -> Paint:

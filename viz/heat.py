@@ -15,10 +15,10 @@ import numpy as np
 from minigrad import Tensor
 
 DECADES = 8  # that the scale spans at most; what is smaller is tiny
-STOPS = ((255, 244, 214), (253, 190, 110), (224, 84, 0))  # from small to large
-TINY = "#FFFDF7"
-ZERO = "#D9D9D9"
-UNKNOWN = "#FFFFFF"
+STOPS = ((255, 244, 214), (253, 190, 110), (238, 112, 28))  # from small to large
+TINY = "#FFFDF4"
+ZERO = "#BDBDBD"
+UNKNOWN = "#E4ECF7"
 BAD = "#FF8A80"
 
 

@@ -27,6 +27,7 @@ class Shown:
     values: bool = False
     heat: bool = False
     highlight: tuple[Tensor, ...] = ()
+    contributions: bool = False
 
 
 class Notes:

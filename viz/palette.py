@@ -6,6 +6,7 @@ text or thin lines need it.
 
 from __future__ import annotations
 
+import colorsys
 from typing import NamedTuple
 
 
@@ -29,6 +30,7 @@ TEXT = "#222222"
 QUIET = "#707070"
 ARROW = "#444444"
 FEEDBACK = "#C2185B"  # a loop that comes down from a higher layer
+CUT = "#A0A0A0"  # no gradient goes back here
 ALARM = "#C0392B"
 MARK = "#C2185B"  # what is highlighted
 BAD = Paint(ALARM, "#FBE4E1")  # holds NaN or Inf
@@ -43,3 +45,12 @@ PARAMETERS = ("#0072B2", "#D98200", "#009E73", "#7B4FBF", "#B84A88", "#00838F", 
 def parameter(position: int) -> str:
     """The colour of the parameter at a position on the shelf; they repeat after ten."""
     return PARAMETERS[position % len(PARAMETERS)]
+
+
+def dark(color: str, ground: bool = False) -> str:
+    """A colour for dark pictures: its lightness turned round; of a ground under text, kept dark."""
+    channels = [int(color[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+    hue, lightness, saturation = colorsys.rgb_to_hls(*channels)
+    reach = 0.42 if ground and lightness > 0.3 else 0.98
+    turned = colorsys.hls_to_rgb(hue, min(0.1 + reach * (1 - lightness), 0.95), saturation * 0.9)
+    return "#" + "".join(f"{round(255 * channel):02X}" for channel in turned)

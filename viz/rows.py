@@ -241,6 +241,6 @@ def box_width(labels: Sequence[str], size: float, least: float = 46.0, margin: f
     return max(least, max(text_width(text, size) for text in labels) * CORNER + margin)
 
 
-def label_at(places: Places, text: str, size: float, color: str) -> list[Text]:
-    """A label at each of some places."""
-    return [beside(*point, text, size, color, right) for point, right in places]
+def label_at(places: Places, text: str, size: float, color: str, away: float = 0) -> list[Text]:
+    """A label at each of some places, or a little away from it."""
+    return [beside(x + (away if right else -away), y, text, size, color, right) for (x, y), right in places]

@@ -112,6 +112,7 @@ class Frame:
     caption: str
     paint: Paint = palette.STEP
     dashed: bool = False
+    color: str = palette.QUIET
 
 
 @dataclass
@@ -247,3 +248,14 @@ def clear(points: Sequence[Point], boxes: Sequence[Box], margin: float = 3) -> b
     """Whether curves pass no box."""
     return not any(box.left - margin < x < box.right + margin and box.bottom - margin < y < box.top + margin
                    for x, y in sampled(points) for box in boxes)
+
+
+def moved(scene: Scene, dx: float, prefix: str) -> Scene:
+    """A scene further to the right, its boxes' keys begun with a prefix: to stand beside another."""
+    labels = [arrow.label and replace(arrow.label, x=arrow.label.x + dx) for arrow in scene.arrows]
+    return Scene(
+        scene.name, [replace(box, key=prefix + box.key, x=box.x + dx) for box in scene.boxes],
+        [replace(arrow, source=prefix + arrow.source, target=prefix + arrow.target, label=label,
+                 points=[(x + dx, y) for x, y in arrow.points]) for arrow, label in zip(scene.arrows, labels)],
+        [replace(frame, left=frame.left + dx, right=frame.right + dx) for frame in scene.frames],
+        [replace(text, x=text.x + dx) for text in scene.texts])

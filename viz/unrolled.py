@@ -12,11 +12,12 @@ import numpy as np
 
 from minigrad import Tensor
 from rnn import Run
-from rnn.run import At
+from rnn.run import At, Connection
 
 from . import palette
 from .around import add_loss, add_shelf, sources_of
 from .columns import Column, columns, kept
+from .contributions import Widths
 from .copies import copies_of
 from .dot import Picture, picture
 from .fonts import clean, text_width
@@ -25,7 +26,7 @@ from .palette import Paint
 from .parts import Edge, Part, parts_of
 from .rolled import part_box, part_width
 from .rows import FIRST, HEIGHT, MARGIN, SMALL, TRACK, Places, Rows, label_at
-from .scene import CORNER, Arrow, Box, Frame, Point, Scene, Text, clear, rounded, sideways, straight
+from .scene import CORNER, Arrow, Box, Frame, Point, Scene, Text, clear, rounded, sampled, sideways, straight
 
 BETWEEN = 36.0  # from row to row
 OPERATIONS = 26.0  # the same where operations are drawn
@@ -39,7 +40,7 @@ Group = tuple[Part, int, int, bool]
 
 def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold: bool = True,
              steps: Iterable[int] | None = None, values: bool = False, heat: bool = False, *,
-             highlight: Iterable[Tensor] = (), dark: bool = False) -> Picture:
+             contributions: bool = False, highlight: Iterable[Tensor] = (), dark: bool = False) -> Picture:
     """Draw a run: every copy of every signal, and the edges between them.
 
     Args:
@@ -50,6 +51,7 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
         steps: the steps to draw instead, e.g. [1, 2, 50, 100]; all others are folded.
         values: write values and gradients into the boxes.
         heat: fill the boxes by the logarithm of the gradient's norm.
+        contributions: draw an edge the wider, the more its time step adds to its parameters' gradients.
         highlight: tensors of the run to mark, with the arrows between them.
         dark: light lines on dark ground.
 
@@ -60,7 +62,7 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
     if len(shown) > MANY:
         raise ValueError(f"a picture of {len(shown)} steps can't be read: draw it with fold=True, "
                          f"choose some with steps=[...], or unroll at most {MANY} steps")
-    drawing = _Unrolled(run, loss, shown, level, Shown(values, heat, tuple(highlight)))
+    drawing = _Unrolled(run, loss, shown, level, Shown(values, heat, tuple(highlight), contributions))
     drawing.write_title()
     return picture(drawing.scene, dark)
 
@@ -74,6 +76,8 @@ class _Unrolled:
         self.scene = Scene(clean(run.cell.name, 60))
         self.parts = parts_of(run.cell, level)
         self.copies = copies_of(run, self.parts, shown)
+        self.cuts = set(run.cuts())
+        self.widths = Widths(run) if what is not None and what.contributions else None
         self.users = sources_of(run, self.copies, loss) if loss is not None else set()
         steps = {k for copies in self.copies.values() for k in copies}
         self.columns = columns(run.T, sorted(k for k in steps if k < 1), shown, sorted(k for k in steps if k > run.T))
@@ -263,10 +267,27 @@ class _Unrolled:
             if label_here and (text, target.key) in self.labelled:
                 label_here = False
             self.labelled.add((text, target.key))
-            self.scene.arrows.append(Arrow(source.key, target.key, points, stroke, pen,
-                                           tooltip=f"{source.label} → {target.label}".replace("\n", " ")))
+            arrow = Arrow(source.key, target.key, points, stroke, pen,
+                          tooltip=f"{source.label} → {target.label}".replace("\n", " "))
+            self.scene.arrows.append(arrow)
+            if self.widths is not None and edge.names and self._is_drawn(k):
+                arrow.pen = self.widths.pen(edge.names, k - edge.target.lead)
+            self._cut(edge, k, arrow)
             if label_here:
-                self.wanted.append((self.scene.arrows[-1], label_at(places, text, 10, color)))
+                self.wanted.append((arrow, label_at(places, text, 10, color, arrow.pen / 2)))
+
+    def _cut(self, edge: Edge, k: int, arrow: Arrow) -> None:
+        """Mark an edge through which no gradient goes."""
+        ends = Connection(At(edge.source.signal.name, k - edge.delay), At(edge.target.signal.name, k))
+        if not edge.delay or ends not in self.cuts or not (self._is_drawn(k) or self._is_drawn(k - edge.delay)):
+            return
+        arrow.color, arrow.pen, arrow.dashed = palette.CUT, 1.4, True
+        arrow.tooltip += " (cut: no gradient goes back)"
+        way = sampled(arrow.points)
+        x, y = way[len(way) // (4 if self.entries[edge].foot else 2)]
+        mark = Text(x, y + 9, "✂", 13, palette.QUIET)
+        if all(abs(text.x - x) > 8 or abs(text.y - mark.y) > 8 for text in self.scene.texts):
+            self.scene.texts.append(mark)
 
     def _steps(self, edge: Edge) -> list[int]:
         """The steps where copies of an edge may be drawn: not those that lie inside a fold."""
