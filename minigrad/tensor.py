@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -18,6 +18,9 @@ from .errors import born_nan, explained
 from .operators import Operators
 from .ops import GetItem, Op
 from .origin import Origin, here, settings
+
+if TYPE_CHECKING:
+    from .steps import Steps
 
 _data_of = operator.attrgetter("_data")
 
@@ -271,6 +274,12 @@ class Tensor(Operators):
         from .backward import backward  # not above: it is written in terms of Tensors
 
         backward(self, grad)
+
+    def backward_steps(self, grad: ArrayLike | None = None) -> Steps:
+        """The same pass as a sequence of steps to run one by one; see minigrad.steps."""
+        from .steps import Steps  # not above: it is written in terms of Tensors
+
+        return Steps(self, grad)
 
     def register_hook(self, look_at: Callable[[Any], Any]) -> Hook:
         """Call `look_at(grad)` whenever a backward pass has this tensor's whole gradient.

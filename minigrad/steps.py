@@ -1,0 +1,161 @@
+"""A backward pass as a sequence of steps that one runs oneself, one after the other.
+
+    for step in loss.backward_steps():
+        print(step)
+        step.run()
+
+After the last one every `.grad` is what `loss.backward()` would have left. The derivatives are those
+of backward.py; here stands only the order, and what each step adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .backward import ancestors, contributions, hooked, owned, start
+from .ops import Op
+from .origin import Origin
+from .tensor import Tensor
+
+Array = NDArray[Any]
+
+
+class Step:
+    """The derivative of one operation: from a tensor's gradient to those of its inputs.
+
+    Attributes:
+        node: the tensor whose gradient is passed on.
+        grad: its gradient, which is complete once the steps before have run; None where no gradient
+            reaches it.
+        shares: what the step adds to the gradient of each input (None: nothing), once it has run.
+        totals: the gradient of each input so far, after the step; of a leaf, of this pass alone.
+        done: whether it has run.
+    """
+
+    def __init__(self, steps: Steps, number: int, node: Tensor) -> None:
+        self.steps = steps
+        self.number = number
+        self.node = node
+        self.grad: Array | None = None
+        self.shares: list[Array | None] = []
+        self.totals: list[Array | None] = []
+        self.done = False
+
+    @property
+    def op(self) -> Op:
+        """The operation."""
+        assert self.node.op is not None
+        return self.node.op
+
+    @property
+    def name(self) -> str | None:
+        """The tensor's name: of a recurrence the signal's."""
+        return self.node.name
+
+    @property
+    def signal(self) -> str | None:
+        """The signal whose equation made the tensor."""
+        return self.node.signal
+
+    @property
+    def t(self) -> int | None:
+        """The time step."""
+        return self.node.t
+
+    @property
+    def origin(self) -> Origin:
+        """The line that made the tensor."""
+        return self.node.origin
+
+    def run(self) -> None:
+        """Compute the contributions to the inputs, and add them up.
+
+        Raises:
+            RuntimeError: where a step before hasn't run, or this one has.
+        """
+        self.steps.run(self)
+
+    def __repr__(self) -> str:
+        state = "next" if self.steps.next is self else "done" if self.done else "waiting"
+        if self.steps.unreached(self):
+            state += ", no gradient"
+        return f"step {self.number} of {len(self.steps)} ({state}): {self.node!r}"
+
+
+class Steps(Sequence[Step]):
+    """The steps of one backward pass, in the order in which they run; made by `Tensor.backward_steps`."""
+
+    def __init__(self, out: Tensor, grad: ArrayLike | None = None) -> None:
+        self.out = out
+        self.gradients: dict[Tensor, Array] = {out: start(out, grad)}
+        self.before = {x: x.grad for x in ancestors(out) if x.requires_grad and x.op is None}
+        nodes = [x for x in reversed(ancestors(out)) if x.requires_grad and x.op is not None]
+        self.steps = [Step(self, number, node) for number, node in enumerate(nodes, 1)]
+        self.finished = 0
+
+    @overload
+    def __getitem__(self, index: int) -> Step: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Step]: ...
+
+    def __getitem__(self, index: int | slice) -> Step | list[Step]:
+        return self.steps[index]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    @property
+    def next(self) -> Step | None:
+        """The step that runs next; None after the last."""
+        return self.steps[self.finished] if self.finished < len(self.steps) else None
+
+    def unreached(self, step: Step) -> bool:
+        """Whether it is known that no gradient reaches a step."""
+        return step.number <= self.finished + 1 and step.node not in self.gradients
+
+    def run(self, step: Step) -> None:
+        """See Step.run."""
+        if step.done:
+            raise RuntimeError(f"{step!r} has run already; a new pass begins with backward_steps()")
+        if step is not self.next:
+            raise RuntimeError(f"{step!r} needs gradients that the steps before it compute: run {self.next!r} first")
+        self.finished += 1
+        step.done = True
+        node = step.node
+        if node in self.gradients:
+            step.grad = node.grad = self.gradients[node] = hooked(node, self.gradients[node])
+            step.shares = contributions(node, step.grad)
+            for x, share in zip(node.inputs, step.shares):
+                if share is not None:
+                    self._add(x, share, step)
+            step.totals = [None if x not in self.gradients else self.gradients[x].copy() for x in node.inputs]
+        if self.next is None:
+            self._finish()
+
+    def _add(self, x: Tensor, share: Array, step: Step) -> None:
+        assert step.grad is not None
+        if x in self.gradients:
+            np.add(self.gradients[x], share, out=self.gradients[x])
+        else:
+            self.gradients[x] = owned(share, step.node, step.grad, step.shares)
+        if x.op is None:
+            before = self.before[x]
+            x.grad = self.gradients[x].copy() if before is None else before + self.gradients[x]
+
+    def _finish(self) -> None:
+        """The leaves' hooks see their whole gradients."""
+        for x, before in self.before.items():
+            if x in self.gradients:
+                total = self.gradients[x] = hooked(x, self.gradients[x])
+                x.grad = total if before is None else before + total
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} steps back from {self.out!r}, {self.finished} done>"
