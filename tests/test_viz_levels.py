@@ -269,6 +269,13 @@ def test_highlighted_tensors_and_the_arrows_between_them_are_marked() -> None:
     assert marked == {("h(2)", "h(3)"), ("h(3)", "y(3)"), ("y(3)", "loss")}
 
 
+@pytest.mark.parametrize("name", ["graph", "node", "edge", "strict", "digraph", "subgraph"])
+def test_a_word_of_the_dot_language_is_a_name_like_others(name: str) -> None:
+    run, loss = unrolled(elman, 2)
+    loss.name = name
+    assert f'label="{name}"' in viz.unrolled(run, loss).source
+
+
 def test_a_tensor_that_is_not_drawn_cannot_be_highlighted() -> None:
     run, _ = unrolled(elman, 30)
     with pytest.raises(ValueError, match=r"highlight= takes tensors that are drawn, .*not in the picture: <h\[15\]"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -140,13 +140,15 @@ def _draw_frame(drawn: Picture, number: int, frame: Frame) -> None:
 
 def _draw_box(drawn: Picture, box: Box) -> None:
     style = ",".join(["filled"] + ["rounded"] * (box.rounded and not box.circle) + ["dashed"] * box.dashed)
-    options = {"shape": "ellipse"} if box.circle else {}
+    attributes = {"color": box.paint.line, "fillcolor": box.paint.fill, "fontsize": _number(box.size),
+                  "height": f"{box.height / 72:.4f}", "label": box.label, "penwidth": _number(box.pen),
+                  "pos": _point((box.x, box.y)), "style": style, "tooltip": box.tooltip or box.label,
+                  "width": f"{box.width / 72:.4f}"}
+    if box.circle:
+        attributes["shape"] = "ellipse"
     if box.color != palette.TEXT:
-        options["fontcolor"] = box.color
-    drawn.node(box.key, label=literal(box.label), tooltip=literal(box.tooltip or box.label),
-               pos=_point((box.x, box.y)), width=f"{box.width / 72:.4f}", height=f"{box.height / 72:.4f}",
-               style=style, fillcolor=box.paint.fill, color=box.paint.line, penwidth=_number(box.pen),
-               fontsize=_number(box.size), **options)
+        attributes["fontcolor"] = box.color
+    _write(drawn, box.key, attributes)
 
 
 def _draw_arrow(drawn: Picture, arrow: Arrow) -> None:
@@ -156,15 +158,26 @@ def _draw_arrow(drawn: Picture, arrow: Arrow) -> None:
         tip = points[-1]
         points[-1] = _before(tip, points[-2])
         pos = f"e,{_point(tip)} "
-    options = {}
+    attributes = {"color": arrow.color, "penwidth": _number(arrow.pen), "pos": pos + " ".join(map(_point, points)),
+                  "style": "dashed" if arrow.dashed else "solid", "tooltip": arrow.tooltip}
     if arrow.label is not None:
-        options = {"label": literal(arrow.label.text), "lp": _point((arrow.label.x, arrow.label.y)),
-                   "fontsize": _number(arrow.label.size), "fontcolor": arrow.label.color}
+        attributes |= {"label": arrow.label.text, "lp": _point((arrow.label.x, arrow.label.y)),
+                       "fontsize": _number(arrow.label.size), "fontcolor": arrow.label.color}
     if not arrow.head:
-        options["dir"] = "none"
-    drawn.edge(arrow.source, arrow.target, pos=pos + " ".join(map(_point, points)), color=arrow.color,
-               penwidth=_number(arrow.pen), style="dashed" if arrow.dashed else "solid",
-               tooltip=literal(arrow.tooltip), **options)
+        attributes["dir"] = "none"
+    _write(drawn, f"{arrow.source} -> {arrow.target}", attributes)
+
+
+def _write(drawn: Picture, what: str, attributes: Mapping[str, str]) -> None:
+    """One line of DOT. graphviz's own way of writing one takes longer than painting it."""
+    inside = " ".join(f"{name}={_quoted(value)}" for name, value in attributes.items())
+    drawn.body.append(f"\t{what} [{inside}]\n")
+
+
+def _quoted(text: str) -> str:
+    """Text between quotes, as Graphviz and XML take it."""
+    text = _visible(text).replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"').replace("\n", r"\n")
+    return f'"{text}"'
 
 
 def _before(tip: Point, control: Point) -> Point:
@@ -176,15 +189,21 @@ def _before(tip: Point, control: Point) -> Point:
 
 
 def _draw_text(drawn: Picture, number: int, text: Text) -> None:
-    drawn.node(f"text{number}", label=literal(text.text), tooltip=" ", pos=_point((text.x, text.y)), shape="plaintext",
-               style="", width=f"{text.width / 72:.4f}", height=f"{text.height / 72:.4f}",
-               fontsize=_number(text.size), fontcolor=text.color)
+    _write(drawn, f"text{number}", {
+        "fontcolor": text.color, "fontsize": _number(text.size), "height": f"{text.height / 72:.4f}",
+        "label": text.text, "pos": _point((text.x, text.y)), "shape": "plaintext", "style": "", "tooltip": " ",
+        "width": f"{text.width / 72:.4f}"})
 
 
 def literal(text: str) -> str:
     """Text that Graphviz and XML take as it is: no escapes, no entities, no markup, no control characters."""
-    text = "".join(c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs", "Cn") else "�" for c in text)
-    return graphviz.nohtml(graphviz.escape(text.replace("&", "&amp;")).replace("\n", r"\n"))
+    return graphviz.nohtml(graphviz.escape(_visible(text).replace("&", "&amp;")).replace("\n", r"\n"))
+
+
+def _visible(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs", "Cn") else "�" for c in text)
 
 
 def _number(value: float) -> str:

@@ -100,9 +100,10 @@ class _Unrolled:
         self.wanted: list[tuple[Arrow, list[Text]]] = []  # labels to be placed
         self.labelled: set[tuple[str, str]] = set()  # (text, box that the arrow leads to)
         self._place_columns()
-        for number, column in enumerate(self.columns):
+        for column, boxes in zip(self.columns, self.in_column):
+            before = len(self.scene.boxes)
             self._draw_column(column)
-            self.in_column[number] = [box for (_, k), box in self.boxes.items() if k == column.k]
+            boxes += self.scene.boxes[before:]
         for edge in self.parts.edges:
             self._draw_edge(edge)
         self.scene.place_labels(self.wanted)
