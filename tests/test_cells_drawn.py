@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from painters import painting
 
 import viz
 from rnn import Cell, cells
@@ -29,6 +30,7 @@ def test_a_cell_is_drawn_with_every_signal_at_every_step(make: Any, options: dic
         assert all(f'label="{name}({k})"' in unrolled for k in (1, 2, 3))
 
 
+@painting
 def test_deep_and_bidirectional_networks_are_drawn() -> None:
     cell = Cell("deep")
     cells.stacked(cell, cells.gru, cell.input("x", 2), [3, 3], name="net", rng=RNG, directions=2, residual=False)

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from painters import painting
 
 ROOT = Path(__file__).parents[1]
 
 
+@painting
 def test_the_program_of_the_readme_runs_as_written(tmp_path: Path) -> None:
     program = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert program is not None
@@ -21,6 +23,7 @@ def test_the_program_of_the_readme_runs_as_written(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["elman.png", "elman_T.png"]
 
 
+@painting
 @pytest.mark.parametrize(("name", "pictures"), [
     ("elman", ["elman.png", "elman_T.png"]),
     ("hessian", []),

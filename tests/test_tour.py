@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from painters import painting
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ["gradient_flow.png", "loss.png", "rolled.png", "unrolled.png"]
@@ -24,6 +25,7 @@ def tour(*arguments: str) -> subprocess.CompletedProcess[str]:
                           capture_output=True, check=False)
 
 
+@painting
 def test_a_short_tour_draws_its_pictures_and_says_where_they_are(tmp_path: Path) -> None:
     done = tour("--steps", "5", "--out", str(tmp_path / "new folder"))
     assert done.returncode == 0, done.stderr
@@ -32,6 +34,7 @@ def test_a_short_tour_draws_its_pictures_and_says_where_they_are(tmp_path: Path)
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (tmp_path / "new folder").iterdir())
 
 
+@painting
 def test_the_same_seed_gives_the_same_tour(tmp_path: Path) -> None:
     first, second, other = (re.sub(r"in \d+ s|/[ab]/", "", tour("--steps", "3", "--seed", seed, "--out",
                                                                 str(tmp_path / folder)).stdout)
@@ -62,6 +65,7 @@ def test_a_folder_that_cannot_be_made_gets_one_clear_line(tmp_path: Path) -> Non
     assert str(tmp_path / "file") in done.stderr
 
 
+@painting
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_stops_it_cleanly_and_keeps_what_has_been_drawn(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-m", "examples.tour", "--steps", "100000", "--out", str(tmp_path)],
@@ -79,6 +83,7 @@ def test_ctrl_c_stops_it_cleanly_and_keeps_what_has_been_drawn(tmp_path: Path) -
     assert (tmp_path / "rolled.png").read_bytes().startswith(b"\x89PNG")
 
 
+@painting
 @pytest.mark.slow
 def test_the_whole_tour_learns(tmp_path: Path) -> None:
     done = tour("--out", str(tmp_path))
