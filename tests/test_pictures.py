@@ -117,10 +117,10 @@ def test_a_loss_that_was_not_recorded_says_why() -> None:
 def test_hundreds_of_frames_are_refused_with_what_to_do() -> None:
     n = Cell().signal("n", ())
     n[t] = n[t-1] + 1
-    run = n.cell.unroll(T=401)
-    with pytest.raises(ValueError, match=r"a picture of 401 steps can't be read: draw it with fold=True"):
+    run = n.cell.unroll(T=1001)
+    with pytest.raises(ValueError, match=r"a picture of 1001 steps can't be read: draw it with fold=True"):
         viz.unrolled(run, fold=False)
-    assert "n(401)" in viz.unrolled(run).source
+    assert "n(1001)" in viz.unrolled(run).source
 
 
 def test_a_folded_picture_does_not_grow_with_the_sequence() -> None:

@@ -49,7 +49,7 @@ def test_both_takes_a_definition_and_a_number_of_steps() -> None:
     source = viz.both(elman(), steps=3).source
     assert source.count("subgraph cluster_") == 3 and '"unrolled, T = 3"' in source and 'label="rolled"' in source
     assert 'label="h(t)"' in source and 'label="h(3)"' in source
-    with pytest.raises(ValueError, match="steps=0: unroll 1 … 400 steps"):
+    with pytest.raises(ValueError, match="steps=0: unroll 1 … 1000 steps"):
         viz.both(elman(), steps=0)
 
 

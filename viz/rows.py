@@ -68,6 +68,7 @@ class Rows:
         """`beside`: room to the right of a part for its loops."""
         self.parts = parts
         row_of = self._rows()
+        widths = {part: max(width, self._port_room(part)) for part, width in widths.items()}
         number = {part: i for i, part in enumerate(parts.parts)}
         undelayed = [edge for edge in parts.edges if edge.delay == 0]
         layered = Layered(
@@ -102,6 +103,12 @@ class Rows:
                 row_of.update(dict.fromkeys(together, row))
                 row += bool(together)
         return row_of
+
+    def _port_room(self, part: Part) -> float:
+        """The width that a box needs for the arrows at its foot and on its head."""
+        feet = sum(edge.target is part for edge in self.parts.edges)
+        heads = sum(edge.source is part and not edge.delay for edge in self.parts.edges)
+        return 0.0 if part.round else 14 + 9.0 * (max(feet, heads) - 1)
 
     def _pull(self, part: Part) -> int:
         delays = [edge.delay for edge in self.parts.edges if edge.target is part and edge.delay]

@@ -33,7 +33,7 @@ OPERATIONS = 26.0  # the same where operations are drawn
 INSIDE = 20.0  # from a frame to the boxes in it
 GAP = 30.0  # from frame to frame
 FOOT = 46.0  # from the lowest row's middle to the frame's foot
-MANY = 400  # frames at most
+MANY = 1000  # frames at most
 SLOT = 7.0  # between arrows that go up or down between two frames
 Group = tuple[Part, int, int, bool]
 
