@@ -82,8 +82,9 @@ class Rows:
         self.members: list[list[Part]] = [[] for _ in range(self.count)]
         for part in sorted(self.places, key=self._x):
             self.members[row_of[part]].append(part)
-        self.left = max(place.width / 2 - place.x for place in self.places.values())
-        self.right = max(place.width / 2 + place.x for place in self.places.values())
+        bends = [bend for at in layered.bends for bend in at]
+        self.left = max(-min(bends, default=0.0), *(place.width / 2 - place.x for place in self.places.values()))
+        self.right = max(max(bends, default=0.0), *(place.width / 2 + place.x for place in self.places.values()))
         self.heights = [max(self.places[part].height for part in row) for row in self.members]
         self.y = [0.0] * self.count
         self.lanes = [0] * (self.count + 1)  # tracks in the lane under each row, and above the last
