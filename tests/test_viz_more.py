@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -255,6 +256,14 @@ def test_the_command_line_draws_what_is_named(options: str, wanted: list[str], f
     source = picture.read_text(encoding="utf-8")
     assert all(word in source for word in wanted)
     assert capsys.readouterr() == (f"{picture}\n", "")
+
+
+def test_a_file_does_not_see_the_arguments_of_viz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.py"
+    path.write_text("import sys\nassert len(sys.argv) == 1\n" + FILE)
+    monkeypatch.setattr("sys.argv", ["viz", "something"])
+    assert main([f"{path}:net", "-o", str(tmp_path / "net.dot")]) == 0
+    assert sys.argv == ["viz", "something"]
 
 
 @pytest.mark.parametrize("what, options, message", [

@@ -61,6 +61,7 @@ def _load(what: str) -> Any:
     if not Path(file).is_file():
         raise Trouble(f"there is no file {file!r}")
     sys.path.insert(0, str(Path(file).resolve().parent))
+    ours, sys.argv = sys.argv, [file]  # the file's own arguments: none
     try:
         found = runpy.run_path(file, run_name=Path(file).stem)
     except Exception as error:
@@ -70,6 +71,7 @@ def _load(what: str) -> Any:
         raise Trouble(f"{place}: {type(error).__name__}: {error}") from None
     finally:
         sys.path.pop(0)
+        sys.argv = ours
     if name not in found:
         known = ", ".join(key for key, value in found.items() if isinstance(value, (Cell, Run, Tensor))) or "nothing"
         raise Trouble(f"{file} has no {name!r}; it has {known} that can be drawn")
