@@ -7,6 +7,7 @@
 from minigrad.origin import hide
 
 from .both import both
+from .diff import diff
 from .dot import Picture
 from .gradient_map import gradient_map
 from .graph import graph
@@ -14,6 +15,6 @@ from .paint import PaintError
 from .rolled import rolled
 from .unrolled import unrolled
 
-__all__ = ["both", "gradient_map", "PaintError", "Picture", "graph", "rolled", "unrolled"]
+__all__ = ["both", "gradient_map", "PaintError", "Picture", "diff", "graph", "rolled", "unrolled"]
 
 hide(__file__)

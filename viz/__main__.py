@@ -94,7 +94,7 @@ def _draw(thing: Any, options: argparse.Namespace) -> Picture:
     if isinstance(thing, Cell):
         return rolled(thing, options.level, dark=options.dark)
     if isinstance(thing, Tensor):
-        return graph(thing)
+        return graph(thing, dark=options.dark)
     raise Trouble(f"a {type(thing).__name__} can't be drawn: name a Cell, an unrolled run or a Tensor")
 
 

@@ -159,7 +159,8 @@ def _draw_arrow(drawn: Picture, arrow: Arrow) -> None:
         points[-1] = _before(tip, points[-2])
         pos = f"e,{_point(tip)} "
     attributes = {"color": arrow.color, "penwidth": _number(arrow.pen), "pos": pos + " ".join(map(_point, points)),
-                  "style": "dashed" if arrow.dashed else "solid", "tooltip": arrow.tooltip}
+                  "style": "dashed" if arrow.dashed else "dotted" if arrow.dotted else "solid",
+                  "tooltip": arrow.tooltip}
     if arrow.label is not None:
         attributes |= {"label": arrow.label.text, "lp": _point((arrow.label.x, arrow.label.y)),
                        "fontsize": _number(arrow.label.size), "fontcolor": arrow.label.color}

@@ -19,7 +19,7 @@ FIELDS = ("name", "operation", "shape", "data", "gradient", "line")
 
 
 def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape", "gradient"), *,
-          most: int = MANY) -> Picture:
+          most: int = MANY, dark: bool = False) -> Picture:
     """Draw what a tensor was computed from: leaves at the foot, the tensor on top.
 
     Args:
@@ -27,6 +27,7 @@ def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape",
         show: what stands in the boxes: some of "name", "operation", "shape", "data", "gradient" and
             "line". A single number is shown as its value.
         most: how many tensors there may be.
+        dark: light lines on dark ground.
 
     Raises:
         ValueError: where there are more than that; says what to do. For an unknown word in `show`.
@@ -35,23 +36,38 @@ def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape",
     if unknown:
         raise ValueError(f"show={show!r}: {', '.join(map(repr, unknown))} can't be shown. Choose some of "
                          f"{', '.join(map(repr, FIELDS))} in a list")
-    nodes = _ancestors(tensor, most)
+    nodes = ancestors(tensor, most)
     keys = {node: f"n{number}" for number, node in enumerate(nodes)}
-    drawn = Picture("graph", graph_attr={"rankdir": "BT", "bgcolor": "white", "fontname": FAMILY, "ranksep": "0.35"},
-                    node_attr={"fontname": FAMILY, "fontsize": "11", "fontcolor": palette.TEXT, "shape": "box"},
-                    edge_attr={"fontname": FAMILY, "arrowsize": "0.7", "color": palette.ARROW})
+    drawn = empty(dark)
     for node in nodes:
-        paint = _paint(node, tensor)
-        drawn.node(keys[node], label=literal(_label(node, show)), tooltip=literal(f"{node!r} {numbers(node)}"),
-                   fillcolor=paint.fill, color=paint.line, penwidth="1.4",
-                   style="filled" if node.op is None and node.requires_grad else "filled,rounded")
+        add_node(drawn, keys[node], node, label(node, show), _paint(node, tensor), dark)
     for node in nodes:
         for x in node.inputs:
             drawn.edge(keys[x], keys[node])
     return drawn
 
 
-def _ancestors(tensor: Tensor, most: int) -> list[Tensor]:
+def empty(dark: bool) -> Picture:
+    """A picture that Graphviz lays out, without nodes."""
+    ground, text, arrow = "#FFFFFF", palette.TEXT, palette.ARROW
+    if dark:
+        ground, text, arrow = map(palette.dark, (ground, text, arrow))
+    return Picture("graph", graph_attr={"rankdir": "BT", "bgcolor": ground, "fontname": FAMILY, "ranksep": "0.35"},
+                   node_attr={"fontname": FAMILY, "fontsize": "11", "fontcolor": text, "shape": "box"},
+                   edge_attr={"fontname": FAMILY, "arrowsize": "0.7", "color": arrow})
+
+
+def add_node(drawn: Picture, key: str, node: Tensor, text: str, paint: Paint, dark: bool, pen: float = 1.4,
+             style: str = "") -> None:
+    """The box of a tensor; of a parameter with sharp corners, unless a style is given."""
+    if dark:
+        paint = Paint(palette.dark(paint.line), palette.dark(paint.fill, ground=True))
+    style = style or ("filled" if node.op is None and node.requires_grad else "filled,rounded")
+    drawn.node(key, label=literal(text), tooltip=literal(f"{node!r} {numbers(node)}"), fillcolor=paint.fill,
+               color=paint.line, penwidth=f"{pen:g}", style=style)
+
+
+def ancestors(tensor: Tensor, most: int) -> list[Tensor]:
     """The tensor and all that it was computed from, oldest first."""
     seen = {tensor}
     stack = [tensor]
@@ -70,7 +86,7 @@ def _order(node: Tensor) -> int:
     return node.order
 
 
-def _label(node: Tensor, show: Collection[str]) -> str:
+def label(node: Tensor, show: Collection[str]) -> str:
     """The lines of a box, in the order of FIELDS whatever the order of `show`."""
     lines = []
     if "name" in show and node.label:

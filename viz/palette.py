@@ -37,6 +37,11 @@ BAD = Paint(ALARM, "#FBE4E1")  # holds NaN or Inf
 STEP = Paint("#D8D8D8", "#FAFAFA")  # one time step
 FOLD = Paint("#D98200", "#FFFDF5")  # time steps left out
 SHELF = "#EFEFEF"
+MISSING = Paint("#C0392B", "#FBE4E1")  # of two pictures only in the first
+EXTRA = Paint("#1B7F3B", "#E0F4E4")  # only in the second
+CHANGED = Paint("#B8730A", "#FFEFC7")  # in both, not the same
+SAME = Paint("#9A9A9A", "#F7F7F7")
+BACKWARD = "#C2185B"  # a gradient on its way back
 
 PARAMETERS = ("#0072B2", "#D98200", "#009E73", "#7B4FBF", "#B84A88", "#00838F", "#8C564B", "#6B7A00",
               "#C0392B", "#555555")

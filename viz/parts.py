@@ -112,7 +112,7 @@ def parts_of(cell: Cell, level: str) -> Parts:
         _link_signals(found, own, all_links)
     else:
         _add_operations(found, own)
-    _set_layers(found)
+    set_layers(found)
     return found
 
 
@@ -189,14 +189,14 @@ def operation_label(node: Apply) -> str:
     return f"{sign} {text}" if commutes or fixed == [1] else f"{text} {sign}"
 
 
-def _set_layers(found: Parts) -> None:
+def set_layers(found: Parts) -> None:
     """The longest path without delay; what needs nothing of its own step stands just below its user."""
     undelayed = [edge for edge in found.edges if edge.delay == 0]
-    for part in _inputs_first(found.parts, undelayed):
+    for part in inputs_first(found.parts, undelayed):
         below = [edge.source.layer for edge in undelayed if edge.target is part]
         part.layer = 1 + max(below, default=-1)
     floating: set[Part] = set()
-    in_order = _inputs_first(found.parts, undelayed)
+    in_order = inputs_first(found.parts, undelayed)
     for part in in_order:
         if part.node is not None and all(edge.source in floating for edge in undelayed if edge.target is part):
             floating.add(part)
@@ -209,7 +209,7 @@ def _set_layers(found: Parts) -> None:
                 part.layer = number
 
 
-def _inputs_first(parts: Sequence[Part], undelayed: Sequence[Edge]) -> list[Part]:
+def inputs_first(parts: Sequence[Part], undelayed: Sequence[Edge]) -> list[Part]:
     """The parts in an order in which each comes after all that it is computed from."""
     waiting = dict.fromkeys(parts, 0)
     leaving: dict[Part, list[Part]] = {part: [] for part in parts}

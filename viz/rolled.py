@@ -17,7 +17,7 @@ from . import palette
 from .dot import Picture, picture
 from .fonts import clean, text_width
 from .palette import Paint
-from .parts import Edge, Part, parts_of
+from .parts import Edge, Part, Parts, parts_of
 from .rows import FIRST, HEIGHT, SMALL, TRACK, Entry, Rows, box_width, label_at
 from .scene import CORNER, Arrow, Box, Point, Scene, Text, beside, rounded
 
@@ -52,9 +52,11 @@ def rolled(cell: Cell, level: str = "signals", *, dark: bool = False) -> Picture
 class _Rolled:
     """The scene of one definition, built layer by layer."""
 
-    def __init__(self, cell: Cell, level: str = "signals", gaps: Sequence[float] = ()) -> None:
+    def __init__(self, cell: Cell, level: str = "signals", gaps: Sequence[float] = (),
+                 parts: Parts | None = None) -> None:
         self.cell = cell
-        self.parts = parts_of(cell, level)
+        self.parts = parts or parts_of(cell, level)
+        self.ways: list[tuple[Arrow, Edge]] = []  # every arrow, and whose it is
         self.scene = Scene(clean(cell.name, 60))
         labels = {part: f"{part.label}(t)" if part.node is None else part.label for part in self.parts.parts}
         delayed = [edge for edge in self.parts.edges if edge.delay]
@@ -248,6 +250,7 @@ class _Rolled:
                head: bool = True) -> None:
         color, pen = self.rows.color(edge)
         self.scene.arrows.append(Arrow(source.key, target.key, points, color, pen, head, tooltip=edge.text))
+        self.ways.append((self.scene.arrows[-1], edge))
 
     def write_captions(self) -> None:
         """The equations on the right, the name above."""

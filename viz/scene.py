@@ -97,6 +97,7 @@ class Arrow:
     pen: float = 1.2
     head: bool = True
     dashed: bool = False
+    dotted: bool = False
     label: Text | None = None
     tooltip: str = ""
 

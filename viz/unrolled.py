@@ -18,12 +18,12 @@ from . import palette
 from .around import add_loss, add_shelf, sources_of
 from .columns import Column, columns, kept
 from .contributions import Widths
-from .copies import copies_of
+from .copies import Copies, copies_of
 from .dot import Picture, picture
 from .fonts import clean, text_width
 from .notes import Notes, Shown
 from .palette import Paint
-from .parts import Edge, Part, parts_of
+from .parts import Edge, Part, Parts, parts_of
 from .rolled import part_box, part_width
 from .rows import FIRST, HEIGHT, MARGIN, SMALL, TRACK, Places, Rows, label_at
 from .scene import CORNER, Arrow, Box, Frame, Point, Scene, Text, clear, rounded, sampled, sideways, straight
@@ -71,11 +71,13 @@ class _Unrolled:
     """The scene of one run."""
 
     def __init__(self, run: Run, loss: Tensor | None, shown: Sequence[int], level: str = "signals",
-                 what: Shown | None = None, gaps: Sequence[float] = (), shelf: bool = True) -> None:
+                 what: Shown | None = None, gaps: Sequence[float] = (), shelf: bool = True,
+                 given: tuple[Parts, Copies] | None = None) -> None:
         self.run = run
         self.scene = Scene(clean(run.cell.name, 60))
-        self.parts = parts_of(run.cell, level)
-        self.copies = copies_of(run, self.parts, shown)
+        self.parts = given[0] if given else parts_of(run.cell, level)
+        self.copies = given[1] if given else copies_of(run, self.parts, shown)
+        self.ways: list[tuple[Arrow, Edge, int]] = []  # every arrow, whose it is, and at which step it ends
         self.cuts = set(run.cuts())
         self.widths = Widths(run) if what is not None and what.contributions else None
         self.users = sources_of(run, self.copies, loss) if loss is not None else set()
@@ -271,6 +273,7 @@ class _Unrolled:
             arrow = Arrow(source.key, target.key, points, stroke, pen,
                           tooltip=f"{source.label} → {target.label}".replace("\n", " "))
             self.scene.arrows.append(arrow)
+            self.ways.append((arrow, edge, k))
             if self.widths is not None and edge.names and self._is_drawn(k):
                 arrow.pen = self.widths.pen(edge.names, k - edge.target.lead)
             self._cut(edge, k, arrow)
