@@ -1,7 +1,7 @@
 """What a node costs: minigrad beside other engines, in one run, alternating.
 
     python benchmarks/engine.py            # ours, and the peers that are installed
-    pip install autograd mygrad micrograd "torch==2.13.0"
+    pip install -e ".[peers]"              # all of them
 
 Prints the median over rounds, and as a ratio to minigrad (2.0 means twice minigrad's cost): building
 and differentiating a chain of small operations, per node; a step of a (64, 64) multilayer
