@@ -7,6 +7,7 @@ import runpy
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from .dot import DPI, Picture
 from .graph import graph
 from .paint import PaintError
 from .parts import LEVELS
+from .progress import Progress
 from .rolled import rolled
 from .unrolled import unrolled
+from .watch import INTERRUPTED, watch
 
 
 class Trouble(Exception):
@@ -27,15 +30,31 @@ class Trouble(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw what the command line says; 0, or 2 after one line that says what is wrong."""
+    """Draw what the command line says; 0, or 2 after one line that says what is wrong; 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
+    work = partial(_draw_file, options)
+    if options.watch:
+        return watch(Path(options.what.rpartition(":")[0]), work)
     try:
-        picture = _draw(_load(options.what), options)
-        path = picture.render(outfile=options.o, dpi=options.dpi)
+        return work()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _draw_file(options: argparse.Namespace) -> int:
+    """Read the file, draw, and write the picture."""
+    try:
+        with Progress(3) as progress:
+            progress.begin("reading")
+            thing = _load(options.what)
+            progress.begin("placing")
+            picture = _draw(thing, options)
+            progress.begin("painting")
+            path = picture.render(outfile=options.o, dpi=options.dpi)
     except (Trouble, ValueError, OSError, PaintError) as error:
-        print("viz: " + " ".join(str(error).split()), file=sys.stderr)
+        print("viz: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
         return 2
-    print(path)
+    print(path, flush=True)
     return 0
 
 
@@ -49,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--values", action="store_true", help="values and gradients in the boxes")
     parser.add_argument("--heat", action="store_true", help="boxes filled by the gradient's norm")
     parser.add_argument("--dark", action="store_true", help="light lines on dark ground")
+    parser.add_argument("--watch", action="store_true", help="draw again whenever the file changes, until Ctrl-C")
     parser.add_argument("--dpi", type=int, default=DPI, help=f"dots per inch of a PNG (default {DPI})")
     return parser
 
@@ -64,7 +84,7 @@ def _load(what: str) -> Any:
     ours, sys.argv = sys.argv, [file]  # the file's own arguments: none
     try:
         found = runpy.run_path(file, run_name=Path(file).stem)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         line = next((frame.lineno for frame in reversed(traceback.extract_tb(error.__traceback__))
                      if Path(frame.filename).name == Path(file).name), None)
         place = f"{file}:{line}" if line else file
