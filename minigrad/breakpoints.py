@@ -216,7 +216,7 @@ class Condition(Breakpoint):
         try:
             return self.words if eval(self.code, known) else None
         except Exception as error:
-            self.error = self.error or f"{type(error).__name__}: {error} (first at step {step.number})"
+            self.error = self.error or f"step {step.number}: {type(error).__name__}: {error}"
             return None
 
 

@@ -22,9 +22,9 @@ from .breakpoints import KINDS, AtNan, AtNode, AtParameter, Breakpoint, Refused,
 from .breakpoints import split as split_kind
 from .commands import COMMANDS, completions, known, split
 from .session import Session, plain
-from .steps import Steps
 from .tensor import Tensor
 from .terminal import Patience
+from .timeline import Timeline
 
 
 class Debugger(Session):
@@ -124,7 +124,7 @@ class Debugger(Session):
         nan               a NaN is born, in the forward data or in a gradient
         python CONDITION  a Python expression of node, step, grad, t, signal, op, norm and np is true"""
         if not argument:
-            self._say(*stops.table([str(place.number), str(place), f"hit {place.hits} times"]
+            self._say(*stops.table([str(place.number), str(place), f"hits: {place.hits}"]
                                    for place in self.breakpoints) or ["no breakpoints"])
             return
         place = parsed(argument)
@@ -231,7 +231,7 @@ def set_trace(loss: Tensor, grad: ArrayLike | None = None, commands: Iterable[st
     if loss.op is None or debugger.busy:
         plain(loss, grad)
     else:
-        debugger.session(Steps(loss, grad))
+        debugger.session(Timeline(loss, grad))
 
 
 if __name__ == "__main__":

@@ -114,19 +114,20 @@ def _lines(step: Step, position: int, x: Tensor) -> list[str]:
     if found.row is not None:
         of += f" for the whole of {called(x)}" if found.whole else " (the rows don't mix)"
     lines = [f"  for {called(x)}: {matrix.shape[0]} x {matrix.shape[1]}{of}"]
-    diagonal = matrix.shape[0] == matrix.shape[1] and not (matrix - np.diag(np.diag(matrix))).any()
-    if diagonal and len(matrix) > 1 and np.isfinite(matrix).all():
+    finite = bool(np.isfinite(matrix).all())
+    diagonal = finite and matrix.shape[0] == matrix.shape[1] and not (matrix - np.diag(np.diag(matrix))).any()
+    if diagonal and len(matrix) > 1:
         lines += ["    diagonal:", *values("    ", np.diag(matrix))[1:]]
     elif max(matrix.shape) <= SMALL:
         lines += values("    ", matrix)[1:]
-    if not np.isfinite(matrix).all():
+    if not finite:
         return [*lines, "    not finite: it has no singular values"]
     small = int((np.abs(np.diag(matrix)) < 0.01).sum()) if diagonal else 0
     singular = np.linalg.svd(matrix, compute_uv=False)
     rows = [["norm", f"{norm(matrix):.2e}"],
             ["singular values", f"largest {singular[0]:.2e}, smallest {singular[-1]:.2e}"],
             *_passed(step, position),
-            ["so", meaning(singular) + (f"; {small} of {len(matrix)} derivatives are below 0.01" if small else "")]]
+            ["so", meaning(singular)], *([["", f"{small} of {len(matrix)} derivatives below 0.01"]] if small else [])]
     return [*lines, *table(rows)]
 
 

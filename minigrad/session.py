@@ -14,7 +14,6 @@ from . import backward as flow
 from . import stops
 from .breakpoints import AtParameter, Breakpoint, Condition, Refused
 from .origin import here
-from .steps import Steps
 from .tensor import Tensor
 from .terminal import Completion, Patience, Terminal
 from .timeline import Timeline
@@ -52,15 +51,15 @@ class Session(cmd.Cmd):
         if self.busy or out.op is None or not (first or self.breakpoints):
             plain(out, grad)
         else:
-            self.session(Steps(out, grad), stop=first)
+            self.session(Timeline(out, grad), stop=first)
 
-    def session(self, steps: Steps, stop: bool = True) -> None:
+    def session(self, timeline: Timeline, stop: bool = True) -> None:
         """Go through a backward pass, under the user's commands.
 
         Raises:
             BdbQuit: where the user quits; every `.grad` is then what it was before the pass.
         """
-        self.timeline = Timeline(steps)
+        self.timeline = timeline
         self.busy = True
         self.heading = f"backward pass {self.passes}, called at {here()}"
         try:
@@ -149,7 +148,7 @@ class Session(cmd.Cmd):
     def _report_condition(self, place: Breakpoint) -> None:
         if isinstance(place, Condition) and place.error and not place.reported:
             place.reported = True
-            self._say(f"*** breakpoint {place.number} counts as not met where it raises {place.error}")
+            self._say(f"*** breakpoint {place.number} is not met where it raises:", f"    {place.error}")
 
     def _announce(self) -> None:
         """Say which pass this is, at its first stop."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .backward import ancestors
 from .steps import Step, Steps
@@ -37,6 +37,13 @@ class Use(NamedTuple):
         return self.step.shares[self.position] if self.step.shares else None
 
 
+class Kept(Steps):
+    """Steps whose contributions stay as they were: later ones are added to a copy."""
+
+    def _add(self, x: Tensor, share: Array, step: Step) -> None:
+        super()._add(x, share.copy(), step)
+
+
 class Timeline:
     """A backward pass and a moment of it.
 
@@ -46,8 +53,8 @@ class Timeline:
         error: what the next step raised; it can't run.
     """
 
-    def __init__(self, steps: Steps) -> None:
-        self.steps = steps
+    def __init__(self, out: Tensor, grad: ArrayLike | None = None) -> None:
+        self.steps = steps = Kept(out, grad)
         self.at = 0
         self.error: Exception | None = None
         self.changes: list[list[Change]] = []  # of every step that has ever run
@@ -110,7 +117,6 @@ class Timeline:
             for tensor, before in touched.items():
                 tensor.grad = before
             return False
-        step.shares = [None if share is None else share.copy() for share in step.shares]  # later steps add in place
         self.changes.append([Change(tensor, before, tensor.grad) for tensor, before in touched.items()])
         self.at += 1
         return True
