@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from definitions import DEFINITIONS, data, elman, lstm, unrolled
+from definitions import DEFINITIONS, data, elman, feedback, lstm, unrolled
 
 import minigrad as mg
 import viz
@@ -436,3 +437,47 @@ def test_labels_are_no_wider_than_was_reckoned(tmp_path: Path) -> None:
     for text in ("hidden_layer_1(t)", "W (4, 3)   |g| 1.2e-03", "mmmmWWWW@@", "αβγδεζηθ"):
         dark = np.flatnonzero(painted_labels(tmp_path, [text], no_fonts=True).max(0) > 0.2)
         assert dark[-1] - dark[0] == pytest.approx(text_width(text, 20), rel=0.06)
+
+
+# ---- one picture, two routes
+BOTH = importlib.util.find_spec("pygraphviz") is not None and shutil.which("dot") is not None
+by_both = pytest.mark.skipif(not BOTH, reason="pygraphviz and the program dot are not both installed")
+
+
+def outlines(content: bytes, *kinds: str) -> list[float]:
+    """The corners of boxes (node), frames (cluster) and lines (edge) of an SVG, but for the heads of arrows."""
+    groups = [group for group in ET.fromstring(content).iter(f"{SVG}g")
+              if group.get("class") in kinds]
+    shapes = [element.get("points") or element.get("d") or "" for group in groups for element in group.iter()
+              if element.tag == f"{SVG}path" or (element.tag == f"{SVG}polygon" and group.get("class") != "edge")]
+    return [float(number) for shape in shapes for number in re.findall(r"-?[\d.]+", shape)]
+
+
+@by_both
+@pytest.mark.parametrize("make", [elman, feedback, lstm])
+def test_both_routes_paint_the_same_picture(make: Callable[[], Cell]) -> None:
+    """Boxes, frames and lines are where they are; text and the tips of arrows may be a point or two away.
+
+    The lines of a tensor's graph are Graphviz's own, and each version has its own way.
+    """
+    run, loss = unrolled(make, 4)
+    for picture in (viz.rolled(make()), viz.unrolled(run, loss=loss, level="ops"), viz.graph(run["y"][1])):
+        library, program = paint.paint(picture.source, "svg"), paint._by_program(picture.source, "svg", None)
+        kinds = ("node", "cluster", "edge") if "nop2" in picture.source else ("node",)
+        assert outlines(program, *kinds) == pytest.approx(outlines(library, *kinds), abs=1.0)
+        assert texts(ET.fromstring(program)) == texts(ET.fromstring(library))
+        library, program = paint.paint(picture.source, "png", 110), paint._by_program(picture.source, "png", 110)
+        assert np.abs(np.subtract(png_size(program), png_size(library))).max() <= 1
+
+
+@by_both
+@pytest.mark.parametrize("make", [elman, feedback, lstm])
+def test_both_routes_paint_the_same_dots(make: Callable[[], Cell]) -> None:
+    """Of 256 shades, they differ by four on average: letters stand a dot higher."""
+    images = pytest.importorskip("matplotlib.image")
+    run, loss = unrolled(make, 4)
+    for picture in (viz.rolled(make()), viz.unrolled(run, loss=loss, level="ops")):
+        library, program = (images.imread(io.BytesIO(content))[..., :3] for content in (
+            paint.paint(picture.source, "png", 110), paint._by_program(picture.source, "png", 110)))
+        height, width = min(len(library), len(program)), min(len(library[0]), len(program[0]))
+        assert np.abs(library[:height, :width] - program[:height, :width]).mean() < 4 / 256

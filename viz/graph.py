@@ -10,10 +10,12 @@ from minigrad import Tensor
 
 from . import palette
 from .dot import Picture, literal
-from .fonts import FAMILY, clean
+from .fonts import FAMILY, LINE, clean, text_width
 from .notes import numbers
 from .palette import Paint
+from .scene import CORNER
 
+SIZE = 11  # of letters
 MANY = 2000  # nodes; Graphviz needs minutes for more, and nobody can read them
 FIELDS = ("name", "operation", "shape", "data", "gradient", "line")
 
@@ -52,19 +54,27 @@ def empty(dark: bool) -> Picture:
     ground, text, arrow = "#FFFFFF", palette.TEXT, palette.ARROW
     if dark:
         ground, text, arrow = map(palette.dark, (ground, text, arrow))
-    return Picture("graph", graph_attr={"rankdir": "BT", "bgcolor": ground, "fontname": FAMILY, "ranksep": "0.35"},
-                   node_attr={"fontname": FAMILY, "fontsize": "11", "fontcolor": text, "shape": "box"},
+    return Picture("graph", graph_attr={"rankdir": "BT", "bgcolor": ground, "fontname": FAMILY, "ranksep": "0.333333"},
+                   node_attr={"fontname": FAMILY, "fontsize": f"{SIZE}", "fontcolor": text, "shape": "box",
+                              "fixedsize": "true"},
                    edge_attr={"fontname": FAMILY, "arrowsize": "0.7", "color": arrow})
 
 
 def add_node(drawn: Picture, key: str, node: Tensor, text: str, paint: Paint, dark: bool, pen: float = 1.4,
              style: str = "") -> None:
-    """The box of a tensor; of a parameter with sharp corners, unless a style is given."""
+    """The box of a tensor; of a parameter with sharp corners, unless a style is given.
+
+    It is as large as we reckon, as versions of Graphviz differ in how high a line is; and some round
+    to whole points.
+    """
+    width = 2 * round(max(text_width(text, SIZE) * CORNER + 18, 46) / 2)
+    height = 2 * round(((text.count("\n") + 1) * SIZE * LINE + 10) / 2)
     if dark:
         paint = Paint(palette.dark(paint.line), palette.dark(paint.fill, ground=True))
     style = style or ("filled" if node.op is None and node.requires_grad else "filled,rounded")
     drawn.node(key, label=literal(text), tooltip=literal(f"{node!r} {numbers(node)}"), fillcolor=paint.fill,
-               color=paint.line, penwidth=f"{pen:g}", style=style)
+               color=paint.line, penwidth=f"{pen:g}", style=style, width=f"{width / 72:.6f}",
+               height=f"{height / 72:.6f}")
 
 
 def ancestors(tensor: Tensor, most: int) -> list[Tensor]:
