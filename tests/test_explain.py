@@ -1,0 +1,94 @@
+"""explain() says where a gradient comes from, or why there is none."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from definitions import elman
+
+import minigrad as mg
+from minigrad import Tensor
+from minigrad.explain import explain, paths
+
+
+def leaf(*values: float) -> Tensor:
+    return Tensor(list(values), requires_grad=True, name="w")
+
+
+def test_a_parameter_of_a_recurrence_by_time_and_every_grad_stays() -> None:
+    run = elman().unroll(x=np.random.default_rng(0).normal(size=(3, 2, 3)))
+    loss = (run["y"].stack() ** 2).sum()
+    text = explain(run.parameters["U"], loss)
+    assert re.match(r"U \(4, 4\), made at definitions.py:\d+: \|g\| \S+, by 6 paths from sum \(\)\n", text)
+    assert re.findall(r"t=(\d)  step", text) == ["3", "2", "1"]
+    assert all(x.grad is None for x in (*run.parameters.values(), run["h"][3], loss))
+
+
+def test_a_state_by_the_lag_of_its_uses() -> None:
+    run = elman().unroll(x=np.random.default_rng(0).normal(size=(3, 2, 3)))
+    text = explain(run["h"][2], (run["y"].stack() ** 2).sum())
+    assert re.findall(r"(lag \d)  (in )?(\S+) matvec", text) == [("lag 1", "in ", "h[3]"), ("lag 0", "", "y[2]")]
+
+
+def test_every_relu_is_off() -> None:
+    w = leaf(-1.0, -2.0)
+    text = explain(w, mg.relu(w * 2.0).sum())
+    assert re.search(r"it becomes exactly zero in relu \(2,\) at test_explain.py:\d+: every unit is off", text)
+
+
+def test_a_tensor_that_was_detached() -> None:
+    w = leaf(1.0, 2.0)
+    text = explain(w, (leaf(3.0, 4.0) * w.detach()).sum())
+    assert "was not computed from it" in text
+    assert re.search(r"its values are used as a constant by mul \(2,\) at test_explain.py:\d+: it was detached", text)
+
+
+def test_a_tensor_that_is_not_used() -> None:
+    text = explain(leaf(1.0, 2.0), leaf(3.0).sum())
+    assert text.endswith("was not computed from it")
+
+
+@pytest.mark.parametrize(("tensor", "reason"), [
+    (Tensor([1.0], name="c"), "requires_grad=True"),
+    (Tensor([1], name="c"), "int64 has none: only floats do"),
+])
+def test_a_tensor_that_requires_none(tensor: Tensor, reason: str) -> None:
+    text = explain(tensor, (leaf(1.0) * tensor).sum())
+    assert "no gradient, for it requires none" in text and reason in text
+
+
+def test_nan() -> None:
+    w = leaf(0.0, 4.0)
+    with np.errstate(all="ignore"):
+        text = explain(w, (mg.sqrt(w) * np.array([0.0, 1.0])).sum())
+        forward = explain(w, mg.log(w - 1.0).sum() * 2.0)
+    assert re.search(r"the first NaN is born in what Sqrt.backward adds to w at test_explain.py:\d+", text)
+    assert "no NaN" not in forward and "|g|" in forward
+
+
+def test_an_operation_that_passes_none_on() -> None:
+    class Stop(mg.Op):
+        def forward(self, x: Any) -> Any:
+            return x * 1
+
+        def backward(self, grad: Any, out: Any, x: Any) -> Any:
+            return (None,)
+
+    w = leaf(1.0)
+    assert "the operations that use it pass none on" in explain(w, mg.apply(Stop(), w).sum())
+
+
+def test_paths_are_counted_without_walking_each() -> None:
+    w = leaf(1.0)
+    x = w
+    for _ in range(50):
+        x = x + x
+    assert paths(w, x.sum()) == 2 ** 50
+
+
+def test_the_loss_itself() -> None:
+    loss = leaf(1.0).sum()
+    assert "its gradient is 1" in explain(loss, loss)
