@@ -11,11 +11,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from minigrad import Tensor
+from minigrad.steps import Step
 from rnn import Run
 from rnn.run import At, Connection
 
 from . import palette
 from .around import add_loss, add_shelf, sources_of
+from .backward import mark_step
 from .columns import Column, columns, kept
 from .contributions import Widths
 from .copies import Copies, copies_of
@@ -40,7 +42,8 @@ Group = tuple[Part, int, int, bool]
 
 def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold: bool = True,
              steps: Iterable[int] | None = None, values: bool = False, heat: bool = False, *,
-             contributions: bool = False, highlight: Iterable[Tensor] = (), dark: bool = False) -> Picture:
+             contributions: bool = False, highlight: Iterable[Tensor] = (), step: Step | None = None,
+             dark: bool = False) -> Picture:
     """Draw a run: every copy of every signal, and the edges between them.
 
     Args:
@@ -53,10 +56,11 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
         heat: fill the boxes by the logarithm of the gradient's norm.
         contributions: draw an edge the wider, the more its time step adds to its parameters' gradients.
         highlight: tensors of the run to mark, with the arrows between them.
+        step: a step of `loss.backward_steps()` to mark, with the gradients computed so far.
         dark: light lines on dark ground.
 
     Raises:
-        ValueError: where the loss wasn't computed from this run; where there are too many steps.
+        ValueError: where the loss or the step wasn't computed from this run; where there are too many steps.
     """
     shown = kept(run.T, fold, steps)
     if len(shown) > MANY:
@@ -64,6 +68,8 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
                          f"choose some with steps=[...], or unroll at most {MANY} steps")
     drawing = _Unrolled(run, loss, shown, level, Shown(values, heat, tuple(highlight), contributions))
     drawing.write_title()
+    if step is not None:
+        mark_step(drawing.scene, drawing.copies, drawing.boxes, step)
     return picture(drawing.scene, dark)
 
 
