@@ -92,6 +92,7 @@ def test_each_kind_has_a_look_of_its_own_without_colours() -> None:
     looks = {COLORS[box.paint.line]: {(box.dashed, box.pen, box.rounded or box.circle)} for box in scene.boxes
              if box.label}
     assert len(set.union(*looks.values())) == len(looks) == 4
+    assert all(box.dashed == (box.paint == palette.MISSING) for box in scene.boxes)
     assert all(arrow.dashed == (COLORS[arrow.color] == MISSING) for arrow in scene.arrows)
     assert all((arrow.pen > 3) == (COLORS[arrow.color] == EXTRA) for arrow in scene.arrows)
 
@@ -136,6 +137,7 @@ def test_an_edge_that_neither_run_has_is_not_drawn() -> None:
     names = {box.key: box.label for box in scene.boxes}
     assert {names[arrow.source] for arrow in scene.arrows if names[arrow.target] in ("h(5)", "y(5)")} == {
         "x(5)", "h(3)", "s(4)", "s(5)"}
+    assert [box.paint for box in scene.boxes if box.label == "h(0) = 0"] == [palette.SAME]  # nothing computes it
 
 
 def test_numbers_are_compared_where_asked_and_the_past_is_not_blamed() -> None:
