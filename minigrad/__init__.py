@@ -10,6 +10,7 @@
 
 from . import init, losses, ops, optim, schedules
 from .backward import grad
+from .explain import explain
 from .functions import (
     abs,
     add,
@@ -88,16 +89,16 @@ from .functions import (
 from .gradcheck import check_op, compare_gradients, gradcheck, numeric_gradient
 from .ops import Op
 from .storage import load, save
-from .tensor import Tensor, apply, detect_anomaly, no_grad
+from .tensor import Tensor, apply, detect_anomaly, no_grad, set_trace
 
 __all__ = [
     "Op", "Tensor", "abs", "add", "apply", "arctan", "argmax", "argmin", "broadcast_to", "check_op", "clip",
     "compare_gradients", "concatenate", "cos", "cosh", "cumsum", "detect_anomaly", "divide", "dot", "dropout",
-    "einsum", "elu", "exp", "expand_dims", "expm1", "flip", "gelu", "grad", "gradcheck", "hstack", "init",
+    "einsum", "elu", "exp", "expand_dims", "explain", "expm1", "flip", "gelu", "grad", "gradcheck", "hstack", "init",
     "leaky_relu", "load", "log", "log1p", "log2", "log_softmax", "logsumexp", "losses", "matmul", "matvec",
     "max", "maximum", "mean", "min", "minimum", "moveaxis", "multiply", "negative", "no_grad", "norm",
     "numeric_gradient", "ops", "optim", "outer", "pad", "pick", "power", "prod", "ravel", "relu", "repeat",
-    "reshape", "save", "schedules", "sigmoid", "sign", "sin", "sinh", "softmax", "softplus", "split", "sqrt",
-    "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan",
+    "reshape", "save", "schedules", "set_trace", "sigmoid", "sign", "sin", "sinh", "softmax", "softplus", "split",
+    "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan",
     "tanh", "tile", "transpose", "var", "vecdot", "vstack", "where",
 ]

@@ -16,7 +16,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .backward import ancestors, contributions, hooked, owned, start
+from .backward import ancestors, contributions, hooked, start
 from .ops import Op
 from .origin import Origin
 from .tensor import Tensor
@@ -96,6 +96,8 @@ class Steps(Sequence[Step]):
         nodes = [x for x in reversed(ancestors(out)) if x.requires_grad and x.op is not None]
         self.steps = [Step(self, number, node) for number, node in enumerate(nodes, 1)]
         self.finished = 0
+        if not self.steps:
+            self._finish()  # out is a leaf
 
     @overload
     def __getitem__(self, index: int) -> Step: ...
@@ -135,17 +137,16 @@ class Steps(Sequence[Step]):
             step.shares = contributions(node, step.grad)
             for x, share in zip(node.inputs, step.shares):
                 if share is not None:
-                    self._add(x, share, step)
+                    self._add(x, share)
             step.totals = [None if x not in self.gradients else self.gradients[x].copy() for x in node.inputs]
         if self.next is None:
             self._finish()
 
-    def _add(self, x: Tensor, share: Array, step: Step) -> None:
-        assert step.grad is not None
+    def _add(self, x: Tensor, share: Array) -> None:
         if x in self.gradients:
             np.add(self.gradients[x], share, out=self.gradients[x])
         else:
-            self.gradients[x] = owned(share, step.node, step.grad, step.shares)
+            self.gradients[x] = share.copy()  # the share itself stays to be looked at
         if x.op is None:
             before = self.before[x]
             x.grad = self.gradients[x].copy() if before is None else before + self.gradients[x]

@@ -362,3 +362,10 @@ class detect_anomaly:
 
     def __exit__(self, *exception: object) -> None:
         settings().anomaly = self._before
+
+
+def set_trace(loss: Tensor, grad: ArrayLike | None = None) -> None:
+    """`loss.backward(grad)`, under the debugger; see minigrad.debugger."""
+    from .debugger import set_trace  # not above: it is run as a program, too
+
+    set_trace(loss, grad)

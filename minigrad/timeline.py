@@ -37,13 +37,6 @@ class Use(NamedTuple):
         return self.step.shares[self.position] if self.step.shares else None
 
 
-class Kept(Steps):
-    """Steps whose contributions stay as they were: later ones are added to a copy."""
-
-    def _add(self, x: Tensor, share: Array, step: Step) -> None:
-        super()._add(x, share.copy(), step)
-
-
 class Timeline:
     """A backward pass and a moment of it.
 
@@ -54,7 +47,7 @@ class Timeline:
     """
 
     def __init__(self, out: Tensor, grad: ArrayLike | None = None) -> None:
-        self.steps = steps = Kept(out, grad)
+        self.steps = steps = Steps(out, grad)
         self.at = 0
         self.error: Exception | None = None
         self.changes: list[list[Change]] = []  # of every step that has ever run

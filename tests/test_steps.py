@@ -71,6 +71,21 @@ def test_a_step_shows_what_comes_in_what_it_adds_and_the_running_totals() -> Non
     assert x.grad == 7.0
 
 
+def test_what_a_step_added_stays_as_it_was() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    steps = (x * 2.0 + x * 3.0).sum().backward_steps()
+    for step in steps:
+        step.run()
+    added = [step.shares[0].tolist() for step in steps if type(step.op).__name__ == "Mul"]  # type: ignore[union-attr]
+    assert sorted(added) == [[2.0, 2.0], [3.0, 3.0]]
+
+
+def test_a_leaf_has_no_steps_and_its_gradient_at_once() -> None:
+    x = leaf(2.0, "x")
+    assert len(x.backward_steps()) == 0
+    assert x.grad == 1.0
+
+
 def test_gradients_of_leaves_add_to_what_they_hold() -> None:
     x = leaf(2.0, "x")
     (x * 5.0).backward()
