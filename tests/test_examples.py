@@ -45,6 +45,14 @@ def test_imports_run_one_way() -> None:
         assert done.stdout.strip() == "[]", room
 
 
+@painting
+def test_the_gallery_shows_every_picture_that_it_draws(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "examples.gallery", str(tmp_path)], cwd=ROOT, capture_output=True, check=True)
+    shown = re.findall(r'<img src="([^"]+)" alt="([^"]+)">', (tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert len(shown) == 19
+    assert sorted(name for name, _ in shown) == sorted(path.name for path in tmp_path.glob("*.svg"))
+
+
 def largest_error(seed: int) -> float:
     done = subprocess.run([sys.executable, "-m", "examples.sine", "--seed", str(seed)], cwd=ROOT, capture_output=True,
                           text=True, check=True)

@@ -1,0 +1,120 @@
+"""Every kind of picture that viz draws, on one page.
+
+    python -m examples.gallery [FOLDER]
+
+Writes the pictures as SVG and index.html, which shows them, into FOLDER, by default gallery/.
+"""
+
+import html
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+import viz
+from examples.feedback import three_layers
+from rnn import Cell, Run, cells, t
+
+
+def elman(rng: np.random.Generator) -> Cell:
+    W, V = mg.init.glorot((8, 4), rng, name="W"), mg.init.glorot((2, 8), rng, name="V")
+    U, b = mg.init.orthogonal((8, 8), rng, gain=0.8, name="U"), mg.init.zeros((8,), name="b")
+    cell = Cell("Elman network")
+    x, h, y = cell.input("x", 4), cell.signal("h", 8), cell.signal("y", 2)
+    h[t] = np.tanh(W @ x[t] + U @ h[t-1] + b)
+    y[t] = V @ h[t]
+    return cell
+
+
+def bidirectional(rng: np.random.Generator) -> Cell:
+    cell = Cell("bidirectional network")
+    x, hf, hb = cell.input("x", 4), cell.signal("hf", 4), cell.signal("hb", 4)
+    W, A = mg.init.glorot((4, 4), rng, name="W"), mg.init.glorot((4, 4), rng, name="A")
+    U, B = mg.init.orthogonal((4, 4), rng, name="U"), mg.init.orthogonal((4, 4), rng, name="B")
+    V = mg.init.glorot((2, 8), rng, name="V")
+    y = cell.signal("y", 2)
+    hf[t] = np.tanh(W @ x[t] + U @ hf[t-1])
+    hb[t] = np.tanh(A @ x[t] + B @ hb[t+1])
+    y[t] = V @ np.concatenate([hf[t], hb[t]], axis=-1)
+    return cell
+
+
+def lstm(rng: np.random.Generator) -> Cell:
+    cell = Cell("LSTM")
+    cells.lstm(cell, cell.input("x", 4), 4, name="layer", rng=rng)
+    return cell
+
+
+def differentiated(cell: Cell, T: int, rng: np.random.Generator, **options: Any) -> tuple[Run, mg.Tensor]:
+    """A run over random data, and its loss after a backward pass."""
+    size = next(signal.shape for signal in cell.signals.values() if signal.given) or ()
+    run = cell.unroll(x=rng.normal(size=(T, 8, *size)), **options)
+    output = "y" if "y" in run else "layer.h"
+    loss: mg.Tensor = mg.square(run[output].stack()).mean()
+    loss.name = "loss"
+    loss.backward()
+    return run, loss
+
+
+def half_way(rng: np.random.Generator) -> viz.Picture:
+    """The backward pass, stopped in the middle of its way through time."""
+    run = elman(rng).unroll(x=rng.normal(size=(5, 8, 4)))
+    loss = mg.square(run["y"].stack()).mean()
+    loss.name = "loss"
+    steps = loss.backward_steps()
+    for step in steps:
+        step.run()
+        if step.name == "h" and step.t == 3:
+            break
+    return viz.unrolled(run, loss=loss, heat=True, values=True, step=step)
+
+
+def pictures(rng: np.random.Generator) -> dict[str, viz.Picture]:
+    """Every picture by its caption."""
+    network, gates = elman(rng), lstm(rng)
+    run, loss = differentiated(network, 4, rng)
+    long, long_loss = differentiated(network, 100, rng)
+    drawn = {
+        "a definition: the loop with its delay": viz.rolled(network),
+        "unrolled over four steps": viz.unrolled(run, loss=loss),
+        "both, at the same heights": viz.both(network, steps=4),
+        "with the operations of each step": viz.unrolled(run, loss=loss, level="ops"),
+        "a hundred steps, folded": viz.unrolled(long, loss=long_loss),
+        "chosen steps": viz.unrolled(long, loss=long_loss, steps=[1, 2, 50, 100]),
+        "where the gradient vanishes": viz.gradient_map(long),
+        "values and gradients": viz.unrolled(run, loss=loss, values=True, heat=True),
+        "a backward pass, half way": half_way(rng),
+    }
+    for delay in (1, 2):
+        feedback = three_layers(delay, rng)
+        drawn[f"layer 3 feeds layer 2, delay {delay}"] = viz.rolled(feedback)
+        drawn[f"the same, unrolled (delay {delay})"] = viz.unrolled(*differentiated(feedback, 4, rng))
+    drawn["bidirectional"] = viz.unrolled(*differentiated(bidirectional(rng), 4, rng))
+    drawn["LSTM, rolled"] = viz.rolled(gates)
+    drawn["LSTM, its operations"] = viz.rolled(gates, level="ops")
+    drawn["truncated to chunks of three, edges as wide as their contributions"] = viz.unrolled(
+        *differentiated(network, 7, rng, chunks=3), contributions=True)
+    drawn["any tensor's graph"] = viz.graph(mg.square(run["y"][1]).mean())
+    drawn["on dark ground"] = viz.unrolled(run, loss=loss, dark=True)
+    return drawn
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number, (caption, picture) in enumerate(pictures(np.random.default_rng(0)).items(), 1):
+        name = f"{number:02}.svg"
+        picture.render(outfile=folder / name)
+        rows.append(f'<figure><img src="{name}" alt="{html.escape(caption)}">'
+                    f"<figcaption>{html.escape(caption)}</figcaption></figure>")
+    page = "\n".join(["<!doctype html>", '<meta charset="utf-8">', "<title>viz: the gallery</title>",
+                      "<style>body { font-family: sans-serif; margin: 2em } figure { margin: 0 0 3em }",
+                      "img { max-width: 100% } figcaption { color: #555; margin-top: .5em }</style>", *rows])
+    (folder / "index.html").write_text(page + "\n", encoding="utf-8")
+    print(f"{len(rows)} pictures: {folder / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "gallery"))
