@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from definitions import DEFINITIONS, data, elman, feedback, lstm, unrolled
+from painters import painting
 
 import minigrad as mg
 import viz
@@ -25,8 +26,6 @@ from rnn import Cell, t
 from viz import PaintError, paint
 
 ROOT = Path(__file__).parents[1]
-CAN_PAINT = importlib.util.find_spec("pygraphviz") is not None or shutil.which("dot") is not None
-painting = pytest.mark.skipif(not CAN_PAINT, reason="neither pygraphviz nor Graphviz is installed")
 by_library = pytest.mark.skipif(importlib.util.find_spec("pygraphviz") is None, reason="pygraphviz is not installed")
 SVG = "{http://www.w3.org/2000/svg}"
 MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<?xml", "pdf": b"%PDF-"}
