@@ -10,7 +10,6 @@
 
 from . import init, losses, ops, optim, schedules
 from .backward import grad
-from .explain import explain
 from .functions import (
     abs,
     add,
@@ -89,7 +88,7 @@ from .functions import (
 from .gradcheck import check_op, compare_gradients, gradcheck, numeric_gradient
 from .ops import Op
 from .storage import load, save
-from .tensor import Tensor, apply, detect_anomaly, no_grad, set_trace
+from .tensor import Tensor, apply, detect_anomaly, explain, no_grad, set_trace
 
 __all__ = [
     "Op", "Tensor", "abs", "add", "apply", "arctan", "argmax", "argmin", "broadcast_to", "check_op", "clip",

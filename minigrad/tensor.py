@@ -364,6 +364,13 @@ class detect_anomaly:
         settings().anomaly = self._before
 
 
+def explain(tensor: Tensor, out: Tensor) -> str:
+    """Where the gradient of `tensor` comes from in `out.backward()`, or why there is none; see minigrad.explaining."""
+    from .explaining import explain  # not above: few programs need it
+
+    return explain(tensor, out)
+
+
 def set_trace(loss: Tensor, grad: ArrayLike | None = None) -> None:
     """`loss.backward(grad)`, under the debugger; see minigrad.debugger."""
     from .debugger import set_trace  # not above: it is run as a program, too

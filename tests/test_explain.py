@@ -11,7 +11,7 @@ from definitions import elman
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.explain import explain, paths
+from minigrad.explaining import explain, paths
 
 
 def leaf(*values: float) -> Tensor:
