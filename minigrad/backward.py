@@ -7,6 +7,7 @@ oldest meets every node after all its users: no search, no recursion.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from heapq import heappop, heappush
@@ -203,11 +204,11 @@ def on_the_way(out: Tensor, wanted: set[Tensor]) -> set[Tensor]:
     return useful
 
 
-def ancestors(out: Tensor) -> list[Tensor]:
-    """A tensor and all that it was computed from, oldest first."""
+def ancestors(out: Tensor, most: float = math.inf) -> list[Tensor]:
+    """A tensor and all that it was computed from, oldest first; not all of them where there are more than `most`."""
     seen = {out}
     stack = [out]
-    while stack:
+    while stack and len(seen) <= most:
         for x in stack.pop().inputs:
             if x not in seen:
                 seen.add(x)

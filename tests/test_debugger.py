@@ -24,7 +24,7 @@ import pytest
 from definitions import elman
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_steps import random_graph
+from test_steps import assert_same_gradients, random_graph
 
 import minigrad as mg
 from minigrad import Tensor, backward
@@ -116,13 +116,7 @@ def test_any_walk_ends_in_the_gradients_of_backward(choices: list[tuple[int, int
             x.grad = np.array([0.25, 3.0])  # from a pass before
         out.backward()
         talk(twin, *moves)
-    pairs = [(out, twin), *zip(leaves, twins)]
-    while pairs:
-        ours, theirs = pairs.pop()
-        assert (ours.grad is None) == (theirs.grad is None)
-        if ours.grad is not None:
-            np.testing.assert_array_equal(ours.grad, theirs.grad)
-        pairs += zip(ours.inputs, theirs.inputs)
+    assert_same_gradients([(out, twin), *zip(leaves, twins)])
 
 
 def test_every_moment_is_the_same_whenever_one_comes_by() -> None:

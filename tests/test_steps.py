@@ -29,6 +29,16 @@ def random_graph(choices: list[tuple[int, int, int]]) -> tuple[list[Tensor], Ten
     return leaves, (nodes[-1] * 1.0).sum()
 
 
+def assert_same_gradients(pairs: list[tuple[Tensor, Tensor]]) -> None:
+    """Equal to the last bit, of the tensors of each pair and of all that they were computed from."""
+    while pairs:
+        ours, theirs = pairs.pop()
+        assert (ours.grad is None) == (theirs.grad is None)
+        if ours.grad is not None:
+            np.testing.assert_array_equal(ours.grad, theirs.grad)
+        pairs += zip(ours.inputs, theirs.inputs)
+
+
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=25))
 @settings(deadline=None, max_examples=150)
 def test_after_the_last_step_every_gradient_is_that_of_backward(choices: list[tuple[int, int, int]]) -> None:
@@ -38,13 +48,7 @@ def test_after_the_last_step_every_gradient_is_that_of_backward(choices: list[tu
         out.backward()
         for step in twin.backward_steps():
             step.run()
-    pairs = [(out, twin), *zip(leaves, twins)]
-    while pairs:
-        ours, theirs = pairs.pop()
-        assert (ours.grad is None) == (theirs.grad is None)
-        if ours.grad is not None:
-            np.testing.assert_array_equal(ours.grad, theirs.grad)
-        pairs += zip(ours.inputs, theirs.inputs)
+    assert_same_gradients([(out, twin), *zip(leaves, twins)])
 
 
 def test_the_steps_of_a_recurrence_know_their_signal_time_and_line() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_layout import inside, overlap, rectangle, rolled_drawing, sampled, unrolled_drawing
+from test_layout import assert_arrows_pass_no_box, overlap, rectangle, rolled_drawing, sampled, unrolled_drawing
 
 from rnn import Cell, cells, t
 from viz import palette
@@ -49,12 +49,7 @@ def assert_tidy(scene: Scene) -> None:
     """Boxes stand apart, arrows pass none, and begin and end at theirs."""
     for a, b in combinations(scene.boxes, 2):
         assert not overlap(rectangle(a), rectangle(b)), f"{a.label!r} and {b.label!r}"
-    for arrow in scene.arrows:
-        points = sampled(arrow)
-        (left, bottom), (right, top) = points.min(0), points.max(0)
-        for box in scene.boxes:
-            if overlap((left, bottom, right, top), rectangle(box)):
-                assert not inside(points, box), f"{arrow.tooltip!r} through {box.label!r}"
+    assert_arrows_pass_no_box(scene)
 
 
 @pytest.mark.parametrize("level", ["signals", "ops"])

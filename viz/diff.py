@@ -23,7 +23,7 @@ from .columns import kept
 from .copies import Copies, copies_of
 from .dot import Picture, literal, picture
 from .fonts import clean
-from .graph import MANY, add_node, ancestors, empty, label
+from .graph import MANY, add_node, drawable, empty, label
 from .palette import Paint
 from .parts import Edge, Part, Parts, inputs_first, parts_of, set_layers
 from .rolled import LONGEST, _Rolled
@@ -291,7 +291,7 @@ def _together(states: Iterable[str]) -> str:
 # ---- tensors
 def _tensors(a: Tensor, b: Tensor, values: bool, dark: bool) -> Picture:
     """The graphs of two tensors as one, laid out by Graphviz."""
-    old, new = ancestors(a, MANY), ancestors(b, MANY)
+    old, new = drawable(a, MANY), drawable(b, MANY)
     first = _pairs(old, new)
     states = {node: _state(node in first, True, node in first and _changed(first[node], node, values)) for node in new}
     joined = {before: node for node, before in first.items()}

@@ -7,6 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from minigrad import Tensor
+from minigrad.backward import ancestors
 
 from . import palette
 from .dot import Picture, literal
@@ -38,7 +39,7 @@ def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape",
     if unknown:
         raise ValueError(f"show={show!r}: {', '.join(map(repr, unknown))} can't be shown. Choose some of "
                          f"{', '.join(map(repr, FIELDS))} in a list")
-    nodes = ancestors(tensor, most)
+    nodes = drawable(tensor, most)
     keys = {node: f"n{number}" for number, node in enumerate(nodes)}
     drawn = empty(dark)
     for node in nodes:
@@ -77,23 +78,13 @@ def add_node(drawn: Picture, key: str, node: Tensor, text: str, paint: Paint, da
                height=f"{height / 72:.6f}")
 
 
-def ancestors(tensor: Tensor, most: int) -> list[Tensor]:
-    """The tensor and all that it was computed from, oldest first."""
-    seen = {tensor}
-    stack = [tensor]
-    while stack:
-        for x in stack.pop().inputs:
-            if x not in seen:
-                seen.add(x)
-                stack.append(x)
-        if len(seen) > most:
-            raise ValueError(f"{tensor!r} was computed from more than {most:,} tensors: too many for a picture. "
-                             "Draw an earlier one, or the run with viz.unrolled")
-    return sorted(seen, key=_order)
-
-
-def _order(node: Tensor) -> int:
-    return node.order
+def drawable(tensor: Tensor, most: int) -> list[Tensor]:
+    """The tensor and all that it was computed from, oldest first, if they are not too many."""
+    nodes = ancestors(tensor, most)
+    if len(nodes) > most:
+        raise ValueError(f"{tensor!r} was computed from more than {most:,} tensors: too many for a picture. "
+                         "Draw an earlier one, or the run with viz.unrolled")
+    return nodes
 
 
 def label(node: Tensor, show: Collection[str]) -> str:
