@@ -127,8 +127,9 @@ def check(cell: Cell) -> None:
     """
     if not cell.equations:
         raise DefinitionError(f"{cell.name!r} has no equation: write one, e.g. h[t] = ...")
+    every = links(cell)
     undefined: dict[Signal, list[Link]] = {}
-    for link in links(cell):
+    for link in every:
         if not link.source.given and link.source.equation is None:
             undefined.setdefault(link.source, []).append(link)
     if undefined:
@@ -138,10 +139,10 @@ def check(cell: Cell) -> None:
             lines += [f"    {link.equation.origin}: {link.target.name} reads {link}" for link in users]
         lines.append("Write its equation, or declare it with .input(...) where its values are given.")
         raise DefinitionError("\n".join(lines))
-    loop = _shortest([link for link in links(cell) if link.delay == 0])
+    loop = _shortest([link for link in every if link.delay == 0])
     if loop is not None:
         raise _undelayed(loop)
-    for component in components(list(cell.signals.values()), links(cell)):
+    for component in components(list(cell.signals.values()), every):
         direction(component)
 
 

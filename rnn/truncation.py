@@ -72,13 +72,16 @@ class Windows(Truncation):
         result = []
         for done in range(0, self.T, self.every):
             stop = min(done + self.every, self.T)
-            result.append((range(max(stop - self.length + 1, 1), stop + 1), range(done + 1, stop + 1)))
+            result.append((range(self._first(stop), stop + 1), range(done + 1, stop + 1)))
         return result
+
+    def _first(self, stop: int) -> int:
+        """The first step of the window that ends with step `stop`."""
+        return max(stop - self.length + 1, 1)
 
     def cuts(self, made: int, read: int) -> bool:
         """In the window that owes step `read`."""
-        steps = next(steps for steps, owed in self.windows() if read in owed)
-        return max(made, 1) < steps.start
+        return max(made, 1) < self._first(min(-(-read // self.every) * self.every, self.T))
 
 
 def truncation(T: int, chunks: Any, window: Any, last: Any, origin: Origin) -> Truncation:

@@ -57,6 +57,7 @@ class Unroller:
         self.severed: dict[tuple[Signal, int], Tensor] = {}  # copies as constants, where an edge is cut
         self.shapes = {signal: data.shapes.get(name, signal.shape) for name, signal in cell.signals.items()}
         self.holds = {} if data.mask is None else _states(cell)
+        self.boundaries = boundaries(cell)
         self.copies: dict[Signal, dict[int, Tensor]] = {signal: {} for signal in cell.signals.values()}
         for signal in self.copies:
             if signal.given:
@@ -98,7 +99,7 @@ class Unroller:
             if not value.requires_grad:  # a state takes the data's type
                 value = constant(value.numpy().astype(self.data.dtype), value.name, value.origin)
             self.copies[signal][k] = self._copy(constants.get(id(value), value), signal, k, value.origin)
-        boundary = boundaries(self.cell).get(signal.name)
+        boundary = self.boundaries.get(signal.name)
         if boundary is None:
             return
         for needed in ([*boundary.before], [T + k for k in boundary.after]):
@@ -143,10 +144,9 @@ class Unroller:
         if first == 1:
             return {signal: dict(copies) if signal.given else {k: x for k, x in copies.items() if not
                     1 <= k - self.plans[signal].equation.lead <= self.data.T} for signal, copies in owned.items()}
-        known = boundaries(self.cell)
         entering: dict[Signal, dict[int, Tensor]] = {}
         for signal, copies in owned.items():
-            before = known[signal.name].before if signal.name in known else range(0)
+            before = self.boundaries[signal.name].before if signal.name in self.boundaries else range(0)
             entering[signal] = dict(copies) if signal.given else {
                 first - 1 + k: copies[first - 1 + k].detach() for k in before}
         return entering

@@ -194,6 +194,17 @@ def test_what_truncation_refuses(options: dict[str, Any], message: str) -> None:
     assert "test_truncation.py:" in str(caught.value)
 
 
+@pytest.mark.parametrize("window", [(1, 1), (2, 3), (3, 5), (7, 7), (4, 99)])
+def test_windows_list_the_edges_that_lead_out_of_the_window_which_owes_the_loss(window: tuple[int, int]) -> None:
+    run = two_delays().unroll(**data_for(two_delays()), window=window)
+    leaving = []
+    for edge in run.edges():
+        steps = next(part.steps for part in run.windows if edge.target.t in part.owed)
+        if edge.source.signal != "x" and max(edge.source.t, 1) < steps.start:
+            leaving.append(edge)
+    assert run.cuts() == leaving
+
+
 def test_a_shared_expression_belongs_to_its_window() -> None:
     """Each window computes its own copy of a gate that two equations use."""
     U = Tensor([[0.5]], requires_grad=True, name="U")
