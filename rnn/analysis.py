@@ -320,6 +320,15 @@ def layers(cell: Cell) -> dict[Signal, int]:
     return height
 
 
+def states(cell: Cell) -> dict[Signal, int]:
+    """The signals that are read at another step than their own: 1, or -1 where only from later steps."""
+    found: dict[Signal, int] = {}
+    for link in links(cell):
+        if link.delay and not link.source.given:
+            found[link.source] = max(found.get(link.source, -1), 1 if link.delay > 0 else -1)
+    return found
+
+
 def weights(equation: Equation) -> dict[tuple[Signal, int], list[Tensor]]:
     """For each (signal, offset) that an equation reads, the parameters that multiply it first."""
     products = (ops.MatMul, ops.MatVec, ops.Mul, ops.VecDot)

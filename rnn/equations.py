@@ -24,6 +24,7 @@ from minigrad.tensor import constant
 
 if TYPE_CHECKING:
     from .analysis import Edge
+    from .compile import Compiled
     from .run import Run
     from .structure import Loop, Stage
 
@@ -436,6 +437,21 @@ class Cell:
 
         return unroll(self, T, inputs, initial=initial, lengths=lengths, mask=mask, chunks=chunks, window=window,
                       last=last)
+
+    def compile(self, loss: str | None = None, reduction: str = "sum") -> Compiled:
+        """The same definition as a NumPy program: the numbers of `unroll` and `backward`, without a graph.
+
+        Args:
+            loss: the signal whose sum over steps and sequences is the loss; a call then computes all
+                gradients too. None: gradients are asked for by `fast.backward(y=...)`.
+            reduction: "sum", or "mean".
+
+        Raises:
+            DefinitionError: where the definition can't be computed. ValueError: for an unknown loss.
+        """
+        from .compile import Compiled
+
+        return Compiled(self, loss, reduction)
 
     def __repr__(self) -> str:
         lines = [f"<Cell {self.name!r}: {len(self.equations)} equations>"]

@@ -1,0 +1,165 @@
+"""The backward pass of a program, as nodes: the adjoint of a recurrence is a recurrence that runs the other way.
+
+For every value v the gradient dv is the sum of what those that use v give it; what reads v `d` steps
+later gives it `d` steps earlier (Werbos, Backpropagation through time, Proc. IEEE 78, 1990, eq. 8-11).
+The formulas are those of minigrad.ops, asked for nodes in the place of arrays.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from minigrad import Op, ops
+from minigrad.operators import MATMUL, MATVEC
+
+from .nodes import AtStep, Backward, Columns, Cut, Leaf, Node, Outer, OverSteps, Place, Share, Shift, Total, ordered
+
+# Their derivatives are formulas of single elements, which hold for nodes as they stand.
+ELEMENTWISE = (ops.Identity, ops.Add, ops.Sub, ops.Mul, ops.Div, ops.Neg, ops.Exp, ops.Expm1, ops.Log, ops.Log1p,
+               ops.Log2, ops.Sqrt, ops.Square, ops.Abs, ops.Sin, ops.Cos, ops.Tan, ops.Sinh, ops.Cosh, ops.Tanh,
+               ops.Arctan, ops.Sigmoid, ops.Relu, ops.Power, Cut)
+
+
+class Adjoint:
+    """The gradients of nodes, from those of some of them.
+
+    Args:
+        seeds: node -> the node of its gradient from outside.
+        wanted: the nodes whose gradients are asked for: weights, inputs.
+    """
+
+    def __init__(self, seeds: Mapping[Node, Node], wanted: Iterable[Node]) -> None:
+        program = ordered(seeds)
+        self.useful = _between(program, set(wanted))
+        self.gradients = {node: Node(Total(), (), node.shape, node.timed, _name(node), node.origin)
+                          for node in program if node in self.useful}
+        for node, seed in seeds.items():
+            if node in self.useful:
+                self._add(node, seed)
+        for node in reversed(program):
+            if node in self.useful:
+                self._pass_on(node)
+
+    def of(self, node: Node) -> Node | None:
+        """The gradient of a node; None where nothing flows to it."""
+        found = self.gradients.get(node)
+        return found if found is not None and found.inputs else None
+
+    def at_boundary(self, shifts: Iterable[Node], step: int) -> Node | None:
+        """The gradient of a signal's value before the first step (0, -1, ...) or after the last (1, 2, ...).
+
+        Args:
+            shifts: the reads of that signal.
+            step: 0 is the last value before the first step; with a reversed read 1 is the first after the last.
+        """
+        terms = []
+        for shift in shifts:
+            grad, delay = self.of(shift), shift.op.delay  # type: ignore[attr-defined]
+            reader = step + delay  # counted from the first step; from behind the last where it is read from there
+            if grad is not None and (1 <= reader if delay > 0 else reader <= 0):
+                terms.append(Node(AtStep(reader if delay > 0 else reader - 1), (grad,), shift.shape, False))
+        return Node(Total(), tuple(terms), terms[0].shape, False) if terms else None
+
+    def _add(self, node: Node, share: Node | None) -> None:
+        if share is None or node not in self.useful:
+            return
+        for part in ordered([share]):
+            if part.name is None and not isinstance(part.op, Leaf):
+                part.name = f"d{node.name}_part" if part is share else f"{node.name}_slope"
+        self.gradients[node].inputs += (_fitted(share, node),)
+
+    def _pass_on(self, node: Node) -> None:
+        """What a node gives to its inputs."""
+        op, grad = node.op, self.gradients[node]
+        if isinstance(op, Shift):
+            self._add(node.inputs[0], Node(Shift(-op.delay), (grad,), node.shape, True, f"{grad.name}_next"))
+        elif isinstance(op, Total):
+            for x in node.inputs:
+                self._add(x, grad)
+        elif isinstance(op, ELEMENTWISE):
+            for x, share in zip(node.inputs, _shares(op, grad, node, self._needs(node))):
+                self._add(x, share)
+        elif is_product(node):
+            self._pass_through_product(node, grad)
+        elif isinstance(op, Columns):
+            self._add(node.inputs[0], Node(Place(node.inputs[0].shape, op.start), (grad,), node.inputs[0].shape, False))
+        elif node.inputs:
+            needs = self._needs(node)
+            whole = Node(Backward(op, needs), (grad, node, *node.inputs), (), True, None, node.origin)
+            for index, (x, needed) in enumerate(zip(node.inputs, needs)):
+                if needed:
+                    self._add(x, Node(Share(index), (whole,), _share_shape(op, node, index, needs), True))
+
+    def _needs(self, node: Node) -> tuple[bool, ...]:
+        return tuple(x in self.useful for x in node.inputs)
+
+    def _pass_through_product(self, node: Node, grad: Node) -> None:
+        """W x gives Wᵀ grad to x and grad xᵀ to W; x W gives grad Wᵀ to x and x gradᵀ to W."""
+        first, second = node.inputs
+        if isinstance(node.op, ops.MatVec):
+            W, x, by_x, left, right = first, second, MATMUL, grad, second
+        else:
+            x, W, by_x, left, right = first, second, MATVEC, first, grad
+        if x in self.useful:
+            operands = (grad, W) if by_x is MATMUL else (W, grad)
+            self._add(x, Node(by_x, operands, x.shape, True))
+        if W in self.useful:
+            self._add(W, Node(Outer(), (left, right), W.shape, False))
+
+
+def is_product(node: Node) -> bool:
+    """A vector at each step times a matrix that is the same at every step."""
+    if isinstance(node.op, ops.MatVec):
+        return node.inputs[0].ndim == 2 and not node.inputs[0].timed and node.inputs[1].timed
+    if isinstance(node.op, ops.MatMul):
+        return node.inputs[1].ndim == 2 and node.inputs[0].timed and node.inputs[0].ndim == 1 \
+            and not node.inputs[1].timed
+    return False
+
+
+def _between(program: list[Node], wanted: set[Node]) -> set[Node]:
+    """The nodes through which a gradient flows to the wanted ones; a circle needs several rounds."""
+    useful: set[Node] = set()
+    found = True
+    while found:
+        found = False
+        for node in program:
+            if node not in useful and (node in wanted or any(x in useful for x in node.inputs)):
+                useful.add(node)
+                found = True
+    return useful
+
+
+def _shares(op: Op, grad: Node, node: Node, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+    """The operation's own derivative, as nodes."""
+    shares = op.backward(grad, node, *node.inputs, *([needs] if op.selective else []))
+    return shares if isinstance(shares, tuple) else (shares,)
+
+
+def _fitted(share: Node, node: Node) -> Node:
+    """A share in the shape of its node: summed over what was broadcast; over all steps for a weight."""
+    if not node.timed:
+        return share if not share.timed else Node(OverSteps(node.shape), (share,), node.shape, False)
+    if share.ndim > node.ndim:
+        share = share.sum(axis=-1)
+    elif share.shape != node.shape and node.shape == (1,):
+        share = share.sum(axis=-1, keepdims=True)
+    return share
+
+
+def _share_shape(op: Op, node: Node, index: int, needs: tuple[bool, ...]) -> tuple[int, ...]:
+    """The shape of what an operation's derivative returns, by computing it once."""
+    samples = [np.full(x.shape, 0 if isinstance(op, ops.Pick) and i else 1, int if isinstance(op, ops.Pick) and i
+                       else float) for i, x in enumerate(node.inputs)]
+    with np.errstate(all="ignore"):
+        out = np.asarray(op.forward(*samples))
+        shares = op.backward(np.ones(out.shape), out, *samples, *([needs] if op.selective else []))
+    return np.shape(shares[index] if isinstance(shares, tuple) else shares)
+
+
+def _name(node: Node) -> str | None:
+    return None if node.name is None else f"d{node.name}"

@@ -1,0 +1,431 @@
+"""From scheduled nodes to the text of a NumPy program: buffers, a forward pass, a backward pass.
+
+The program keeps three views of each array: `k.h` is h at all steps, (T, batch, size); `rows.h` has all
+vectors one under another, (T * batch, size), for products; `steps.h` lists the arrays of single steps.
+Knows nodes and text; runs nothing.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad import Op, ops
+from minigrad.operators import UFUNCS
+
+from .adjoint import ELEMENTWISE, is_product
+from .nodes import (AtStep, Backward, Columns, Compare, Cut, Given, Lane, Node, Number, Outer, OverSteps, Pack, Place,
+                    Share, Shift, Total, Weight)
+from .schedule import Block
+
+CALLS: dict[type[Op], str] = {type(op): ufunc.__name__ for ufunc, op in UFUNCS.items()}
+for kind in (ops.MatMul, ops.MatVec, ops.VecDot, ops.Identity):
+    CALLS.pop(kind, None)
+BROADCASTING = (*ELEMENTWISE, ops.Where, ops.Maximum, ops.Minimum, ops.Pow, Compare)
+VIEWS = (Shift, Cut, Lane)
+TAKEN = {"T", "B", "k", "rows", "steps", "t", "np", "FLOAT", "dot", "copyto", "buffers", "forward", "backward",
+         "matmul", "concatenate", "zeros", "empty"} | set(CALLS.values())
+
+
+@dataclass
+class Text:
+    """The parts of a program as lines.
+
+    Attributes:
+        functions: the names of NumPy's functions that it uses.
+        operations: name -> operation, of those that it calls as objects.
+        numbers: name -> value, of those that it uses as arrays.
+    """
+
+    buffers: list[str] = field(default_factory=list)
+    forward: list[str] = field(default_factory=list)
+    backward: list[str] = field(default_factory=list)
+    functions: set[str] = field(default_factory=set)
+    operations: dict[str, Op] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+class Names:
+    """A Python name for each node, from the definition's names where there are some."""
+
+    def __init__(self) -> None:
+        self.taken = set(TAKEN)
+        self.of: dict[Node, str] = {}
+
+    def give(self, node: Node, wish: str | None = None) -> str:
+        """The node's name, which no other one has."""
+        if node not in self.of:
+            self.of[node] = self.free(identifier(wish or node.name or "a"))
+        return self.of[node]
+
+    def free(self, wish: str) -> str:
+        """A name that nothing has."""
+        name, count = wish, 1
+        while name in self.taken:
+            count += 1
+            name = f"{wish}{count}"
+        self.taken.add(name)
+        return name
+
+
+def identifier(text: str) -> str:
+    """A name that Python takes, from any text: letters, digits and underscores of it."""
+    name = re.sub(r"[^0-9A-Za-z_]+", "_", text).strip("_")
+    if not name or name[0].isdigit():
+        name = f"v_{name}"
+    return f"{name}_" if keyword.iskeyword(name) or name in TAKEN else name
+
+
+def _layer(node: Node) -> int:
+    """Arrays are made before views of them, and these before views of views."""
+    return 0 if not isinstance(node.op, VIEWS) else 1 if isinstance(node.op, Shift) else 2
+
+
+class Boundary(NamedTuple):
+    """A value before the first step (`step` 0 and less) or after the last (1 and more), and its name."""
+
+    name: str
+    node: Node
+    step: int
+
+
+class Source:
+    """Writes the text of a program.
+
+    Args:
+        forward, backward: the blocks of both passes.
+        names: what nodes are called.
+        boundaries: the values from outside of the sequence.
+        outputs: the nodes whose values are asked for after the forward pass.
+        gradients: what is asked for after the backward pass.
+    """
+
+    def __init__(self, forward: list[Block], backward: list[Block], names: Names, boundaries: list[Boundary],
+                 outputs: Iterable[Node], gradients: Mapping[Any, Node]) -> None:
+        self.text = Text()
+        self.names = names
+        self.boundaries = boundaries
+        self.gradients = gradients
+        self.outputs = {*outputs, *(node for node in gradients.values() if node.timed)}
+        self.passes = (forward, backward)
+        self.everything = [node for blocks in self.passes for block in blocks for node in block.nodes]
+        self.block: dict[Node, Block] = {node: block for blocks in self.passes for block in blocks
+                                         for node in block.nodes}
+        self.users: dict[Node, list[Node]] = {}
+        for node in self.everything:
+            for x in node.inputs:
+                self.users.setdefault(x, []).append(node)
+        self.margins = self._margins()
+        self.carried = {node for node in self.everything if self._is_carried(node)}
+        self.kept = {node for node in self.everything if self._is_kept(node)}
+        self.placed: dict[Node, Node] = {}
+        self.views: dict[str, None] = {}
+        stored = [node for node in self.everything if node.timed and not isinstance(node.op, (Backward, Number, Weight))]
+        for node in sorted(stored, key=_layer):
+            self._buffer(node)
+        self._take(forward, self.text.forward)
+        for boundary in boundaries:
+            before = self.margins[boundary.node][0]
+            row = f"{before + boundary.step - 1}" if boundary.step <= 0 else f"T + {before + boundary.step - 1}"
+            self.text.forward.append(f"k.{names.of[boundary.node]}_all[{row}] = {boundary.name}")
+        self._function(forward, self.text.forward)
+        self._take(backward, self.text.backward)
+        self._function(backward, self.text.backward)
+        self.text.buffers += self.views
+
+    # ---- where values are
+    def _margins(self) -> dict[Node, tuple[int, int]]:
+        """How many steps before the first and after the last are read of each node."""
+        found: dict[Node, tuple[int, int]] = {}
+        for node in self.everything:
+            if isinstance(node.op, Shift):
+                before, after = found.get(node.inputs[0], (0, 0))
+                found[node.inputs[0]] = max(before, node.op.delay), max(after, -node.op.delay)
+        for _, node, step in self.boundaries:
+            before, after = found.get(node, (0, 0))
+            found[node] = max(before, 1 - step), max(after, step)
+        return found
+
+    def _is_carried(self, shift: Node) -> bool:
+        """Whether a read of the step before finds the value where that step left it."""
+        if not isinstance(shift.op, Shift) or shift.op.signal is not None:
+            return False
+        source, block = shift.inputs[0], self.block[shift]
+        if self.block.get(source) is not block or shift.op.delay != block.direction or source in self.outputs \
+                or isinstance(source.op, VIEWS):
+            return False
+        place = {node: number for number, node in enumerate(block.nodes)}
+        readers = self.users.get(shift, [])
+        return all(reader in place and not isinstance(reader.op, VIEWS) and place[reader] <= place[source]
+                   and (reader is not source or not is_product(reader)) for reader in readers) \
+            and all(user is shift or (self.block.get(user) is block and not isinstance(user.op, Shift))
+                    for user in self.users.get(source, []))
+
+    def _is_kept(self, node: Node) -> bool:
+        """Whether all steps of a value stay; otherwise each step's is written over the last one's."""
+        if not node.timed or node in self.outputs or self.block[node].direction == 0:
+            return node.timed
+        return any(self.block.get(user) is not self.block[node] or
+                   (isinstance(user.op, Shift) and user not in self.carried) or
+                   (isinstance(user.op, VIEWS) and not isinstance(user.op, Shift) and self._is_kept(user))
+                   for user in self.users.get(node, []))
+
+    def _buffer(self, node: Node) -> None:
+        """The lines that make a node's array, or its view of another one's."""
+        name = self.names.give(node)
+        op = node.op
+        if isinstance(op, Shift):
+            if node not in self.carried:
+                self._shifted(node, name)
+        elif isinstance(op, VIEWS):
+            part = f"[..., {op.start}:{op.stop}]" if isinstance(op, Lane) else ""
+            self.text.buffers.append(f"k.{name} = k.{self.names.give(node.inputs[0])}{part}")
+        elif node not in self.placed:
+            self._array(node, name)
+
+    def _array(self, node: Node, name: str) -> None:
+        dtype = "bool" if isinstance(node.op, Compare) else "FLOAT"
+        if isinstance(node.op, Given):
+            dtype = node.op.dtype
+        if dtype == "step":  # one number a step, the same for all sequences
+            self.text.buffers.append(f"k.{name} = np.empty((T, 1), FLOAT)")
+            return
+        before, after = self.margins.get(node, (0, 0))
+        size = "".join(f", {n}" for n in node.shape)
+        if node not in self.kept:
+            self.text.buffers.append(f"k.{name} = np.empty((B{size}), {dtype})" if size else
+                                     f"k.{name} = np.empty(B, {dtype})")
+        elif before or after:
+            self.text.buffers.append(f"k.{name}_all = np.zeros((T + {before + after}, B{size}), {dtype})")
+            self.text.buffers.append(f"k.{name} = k.{name}_all[{before}:{before} + T]")
+        else:
+            self.text.buffers.append(f"k.{name} = np.empty((T, B{size}), {dtype})")
+
+    def _shifted(self, node: Node, name: str) -> None:
+        source = node.inputs[0]
+        delay = node.op.delay  # type: ignore[attr-defined]
+        start = self.margins[source][0] - delay
+        self.text.buffers.append(f"k.{name} = k.{self.names.give(source)}_all[{start}:{start} + T]")
+
+    def result(self, node: Node) -> str:
+        """What the backward pass returns for a node."""
+        return self._ref(node, False)
+
+    # ---- what is computed
+    def _take(self, blocks: list[Block], lines: list[str]) -> None:
+        """The data, copied into the program's own arrays."""
+        for node in self.data(blocks):
+            if node.timed:
+                lines.append(self._call("copyto", f"k.{self.names.of[node]}", self.names.of[node]))
+
+    def data(self, blocks: list[Block]) -> list[Node]:
+        """The values that the data bring."""
+        return [node for block in blocks for node in block.nodes if isinstance(node.op, Given)]
+
+    def weights(self, blocks: list[Block]) -> list[Node]:
+        """The weights that a pass reads."""
+        return list(dict.fromkeys(x for block in blocks for node in block.nodes for x in (node, *node.inputs)
+                                  if isinstance(x.op, Weight)))
+
+    def _function(self, blocks: list[Block], lines: list[str]) -> None:
+        for block in blocks:
+            if block.direction == 0:
+                for node in block.nodes:
+                    lines += self._statements(node, False)
+            else:
+                lines += self._loop(block)
+
+    def _loop(self, block: Block) -> list[str]:
+        """A loop over the steps, each line one call."""
+        body = [line for node in block.nodes for line in self._statements(node, True)]
+        words = set(re.findall(r"\w+", "\n".join(body)))
+        lines = []
+        each: dict[str, str] = {}
+        for node in [*block.nodes, *(x for node in block.nodes for x in node.inputs)]:
+            if not node.timed or isinstance(node.op, (Number, Weight, Backward)):
+                continue
+            name = self.names.give(node)
+            if name in each or name not in words:
+                continue
+            if node in self.carried:
+                self.names.of[node] = name
+            elif node in self.kept or self.block.get(node) is not block or isinstance(node.op, VIEWS):
+                if self._by_step(node, block):
+                    self._view(f"steps.{name} = list(k.{name})")
+                    each[name] = f"steps.{name}" if block.direction > 0 else f"reversed(steps.{name})"
+                    continue
+            each[name] = ""
+            lines.append(f"{name} = k.{name}")
+        for node in block.nodes:
+            if node in self.carried:
+                lines.append(f"{self.names.give(node.inputs[0])}.fill(0)")
+        span = "range(1, T + 1)" if block.direction > 0 else "range(T, 0, -1)"
+        taken = [(name, text) for name, text in each.items() if text]
+        lines.append(f"for {', '.join(['t', *(name for name, _ in taken)])} in "
+                     f"zip({', '.join([span, *(text for _, text in taken)])}):")
+        return lines + [f"    {line}" for line in body]
+
+    def _by_step(self, node: Node, block: Block) -> bool:
+        """Whether a loop takes one step's part of it, and not one array for all steps."""
+        while isinstance(node.op, (Cut, Lane)):
+            node = node.inputs[0]
+        return isinstance(node.op, Shift) or node in self.kept or self.block.get(node) is not block
+
+    def _view(self, line: str) -> None:
+        self.views.setdefault(line)
+
+    def _ref(self, node: Node, loop: bool, ndim: int | None = None) -> str:
+        """How a statement calls a value; with axes put in where it broadcasts against vectors."""
+        if isinstance(node.op, Number):
+            return self._number(node.op.value)
+        if node in self.carried:
+            return self.names.give(node.inputs[0])
+        name = self.names.give(node)
+        if node.timed and not loop and not isinstance(node.op, Backward):
+            name = f"k.{name}"
+        if ndim is not None and node.timed and len(node.shape) < ndim:
+            name += "[" + "..., " + ", ".join(["None"] * (ndim - len(node.shape))) + "]"
+        return name
+
+    def _number(self, value: float) -> str:
+        for name, known in self.text.numbers.items():
+            if known == value and np.signbit(known) == np.signbit(value):
+                return name
+        name = f"n{value!r}".replace("-", "minus_").replace(".", "_").replace("+", "")
+        self.text.numbers[name] = value
+        return name
+
+    def _call(self, function: str, *arguments: str) -> str:
+        self.text.functions.add(function)
+        return f"{function}({', '.join(arguments)})"
+
+    def _rows(self, node: Node) -> str:
+        """All vectors of a node, one under another."""
+        name = self.names.give(node)
+        self._view(f"rows.{name} = k.{name}.reshape(T * B{''.join(f', {n}' for n in node.shape)})")
+        return f"rows.{name}"
+
+    def _statements(self, node: Node, loop: bool) -> list[str]:
+        """The lines that compute a node."""
+        op, inputs = node.op, node.inputs
+        if isinstance(op, (Number, Weight, Given, *VIEWS)):
+            return []
+        if isinstance(op, (Place, Total)) and not node.timed:
+            places = [x for x in ((node,) if isinstance(op, Place) else inputs) if isinstance(x.op, Place)]
+            if places:
+                return [] if self._only_placed(node) else self._by_columns(node, places)
+        if not node.timed:
+            return [f"{self.names.give(node)} = {self._untimed(node)}"]
+        out = self._ref(node, loop)
+        if is_product(node):
+            return [self._product(node, out, loop)]
+        if isinstance(op, Backward):
+            arguments = [self._ref(x, loop, node.inputs[1].ndim if isinstance(op.of, BROADCASTING) else None)
+                         for x in inputs]
+            needs = [repr(op.needs)] if op.of.selective else []
+            return [f"{out} = {self._operation(op.of)}.backward({', '.join(arguments + needs)})"]
+        if isinstance(op, Share):
+            whole = self._ref(inputs[0], loop)
+            several = len(inputs[0].inputs) > 3
+            return [self._call("copyto", out, f"{whole}[{op.index}]" if several else whole)]
+        arguments = [self._ref(x, loop, node.ndim if isinstance(op, (*BROADCASTING, Total)) else None)
+                     for x in inputs]
+        return self._elementwise(node, out, arguments)
+
+    def _elementwise(self, node: Node, out: str, arguments: list[str]) -> list[str]:
+        op = node.op
+        if isinstance(op, Total):
+            first = sorted(arguments, key=lambda text: text != out)  # what is overwritten is read first
+            lines = [self._call("add", *first[:2], out)]
+            return lines + [self._call("add", out, term, out) for term in first[2:]]
+        if isinstance(op, ops.Square) or (isinstance(op, ops.Power) and op.exponent == 2):
+            return [self._call("multiply", arguments[0], arguments[0], out)]
+        if isinstance(op, ops.Sigmoid):
+            half = self._number(0.5)
+            return [self._call("multiply", arguments[0], half, out), self._call("tanh", out, out),
+                    self._call("multiply", out, half, out), self._call("add", out, half, out)]
+        if isinstance(op, ops.Relu):
+            return [self._call("maximum", arguments[0], self._number(0.0), out)]
+        if isinstance(op, ops.Power):
+            return [self._call("power", arguments[0], self._number(op.exponent), out)]
+        if isinstance(op, Compare):
+            return [self._call(op.ufunc.__name__, *arguments, out)]
+        if type(op) in CALLS:
+            return [self._call(CALLS[type(op)], *arguments, out)]
+        if isinstance(op, (ops.Identity, ops.BroadcastTo)):
+            return [self._call("copyto", out, arguments[0])]
+        if isinstance(op, ops.Concatenate):
+            arguments = [text if x.timed else f"np.broadcast_to({text}, {out}.shape[:-1] + {text}.shape)"
+                         for x, text in zip(node.inputs, arguments)]
+        return [self._call("copyto", out, f"{self._operation(op)}.forward({', '.join(arguments)})")]
+
+    def _only_placed(self, node: Node) -> bool:
+        """Whether a block of columns is written into a matrix, and needs none of its own."""
+        users = self.users.get(node, [])
+        return isinstance(node.op, Place) and bool(users) and all(isinstance(user.op, Total) for user in users)
+
+    def _by_columns(self, node: Node, places: list[Node]) -> list[str]:
+        """A matrix whose columns, or some of them, are computed block by block."""
+        name, end = self.names.give(node), 0
+        for place in sorted(places, key=lambda place: place.op.start):  # type: ignore[attr-defined]
+            end = end + place.inputs[0].shape[1] if place.op.start == end else -1  # type: ignore[attr-defined]
+        whole = end == node.shape[1] and len(places) == max(len(node.inputs), 1)
+        lines = [f"{name} = {self._call('empty' if whole else 'zeros', repr(node.shape), 'FLOAT')}"]
+        for place in places:
+            start = place.op.start  # type: ignore[attr-defined]
+            lines.append(f"{name}[:, {start}:{start + place.inputs[0].shape[1]}] {'' if whole else '+'}= "
+                         f"{self._ref(place.inputs[0], False)}")
+        return lines + [f"{name} += {self._ref(x, False)}" for x in node.inputs
+                        if isinstance(node.op, Total) and x not in places]
+
+    def _operation(self, op: Op) -> str:
+        """The name of an operation that is called as an object."""
+        for name, known in self.text.operations.items():
+            if known is op:
+                return name
+        name = self.names.free(identifier(type(op).__name__.lower()))
+        self.text.operations[name] = op
+        return name
+
+    def _product(self, node: Node, out: str, loop: bool) -> str:
+        matrix, vector = node.inputs if isinstance(node.op, ops.MatVec) else node.inputs[::-1]
+        W = self._ref(matrix, loop)
+        if isinstance(node.op, ops.MatVec):
+            W += ".T"
+        if loop:
+            return self._call("matmul", self._ref(vector, True), W, out)
+        return self._call("matmul", self._rows(vector), W, self._rows(node))
+
+    def _untimed(self, node: Node) -> str:
+        """A value that is the same at every step, as an expression."""
+        op, inputs = node.op, node.inputs
+        if isinstance(op, Outer):
+            return self._call("dot", f"{self._rows(inputs[0])}.T", self._rows(inputs[1]))
+        if isinstance(op, OverSteps):
+            share = inputs[0]
+            if share.shape == op.shape and op.shape:
+                return f"{self._rows(share)}.sum(0)"
+            axes = (0, *(1 + axis for axis in range(share.ndim)
+                         if axis < share.ndim - len(op.shape)
+                         or op.shape[axis - share.ndim + len(op.shape)] == 1 != share.shape[axis]))
+            return f"{self._rows(share)}.sum({axes}).reshape({op.shape})"
+        if isinstance(op, Columns):
+            return f"{self._ref(inputs[0], False)}[:, {op.start}:{op.stop}]"
+        if isinstance(op, AtStep):
+            index = op.step - 1 if op.step > 0 else op.step
+            return f"k.{self.names.give(inputs[0])}[{index}]"
+        arguments = [self._ref(x, False) for x in inputs]
+        if isinstance(op, Total):
+            return " + ".join(arguments)
+        if isinstance(op, Pack):
+            return self._call("concatenate", f"({', '.join(arguments)})")
+        if isinstance(op, Lane):
+            return f"{arguments[0]}[{op.start}:{op.stop}]"
+        if type(op) in CALLS:
+            return self._call(CALLS[type(op)], *arguments)
+        return f"{self._operation(op)}.forward({', '.join(arguments)})"
