@@ -1,0 +1,466 @@
+"""One training step of a recurrent network in NumPy by hand: as a student writes it, and as fast as NumPy goes.
+
+A training step is forward, an output and a loss at every step, and the gradients of all parameters:
+
+    y[t] = V h[t] + c          L = Σ (y[t] - target[t])²      over steps, sequences and outputs
+
+Elman, LSTM and GRU are those of rnn/cells.py with its defaults. Parameters come as a dict of arrays,
+by the names that rnn/cells.py gives; gradients go back in such a dict. Arrays are (T, batch, size).
+The file knows neither minigrad nor rnn.
+
+`plain` holds the well-known way: one step after another, every gradient added up at every step.
+`optimised` holds the other: nothing is left in the loop over time but what needs the step before.
+  - What no loop passes through is one product for all steps of a block: inputs, outputs, losses.
+  - Weight gradients are one product over all steps: Σ da[t]ᵀ h[t-1] is DAᵀ H.
+  - All gates are one product, and one tanh: sigmoid(a) = tanh(a/2)/2 + 1/2. The weights are halved
+    beforehand.
+  - What backward multiplies by (all local derivatives, composed) is prepared for a block of steps at once.
+  - All memory is there before the first step, and all views of it are cut: a step creates no array.
+  - `h.dot(U, out)` with U as it lies in memory: np.dot costs 0.1 µs more, np.matmul 0.3 µs, and a
+    transposed U up to twice the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+Arrays = dict[str, Array]
+Step = Callable[[Arrays, Array, Array], tuple[float, Arrays]]
+
+CACHE = 1 << 20  # bytes of a block of steps: it stays in a core's second cache
+
+
+# ---- as a student writes it ----------------------------------------------------------------
+
+
+def sigmoid(a: Array) -> Array:
+    return 1 / (1 + np.exp(-a))
+
+
+def plain_elman(p: Arrays, x: Array, target: Array) -> tuple[float, Arrays]:
+    W, U, b, V, c = p["cell.W"], p["cell.U"], p["cell.b"], p["V"], p["c"]
+    h, loss = {-1: np.zeros((x.shape[1], len(b)), x.dtype)}, 0.0
+    errors = {}
+    for t in range(len(x)):
+        h[t] = np.tanh(x[t] @ W.T + h[t-1] @ U.T + b)
+        errors[t] = h[t] @ V.T + c - target[t]
+        loss += np.sum(errors[t] ** 2)
+
+    grad = {name: np.zeros_like(array) for name, array in p.items()}
+    dh_next = np.zeros_like(h[-1])
+    for t in reversed(range(len(x))):
+        dy = 2 * errors[t]
+        grad["V"] += dy.T @ h[t]
+        grad["c"] += dy.sum(axis=0)
+        da = (dy @ V + dh_next) * (1 - h[t] ** 2)
+        grad["cell.W"] += da.T @ x[t]
+        grad["cell.U"] += da.T @ h[t-1]
+        grad["cell.b"] += da.sum(axis=0)
+        dh_next = da @ U
+    return float(loss), grad
+
+
+def plain_lstm(p: Arrays, x: Array, target: Array) -> tuple[float, Arrays]:
+    V, size = p["V"], len(p["cell.b_f"])
+    zero = np.zeros((x.shape[1], size), x.dtype)
+    h, c, loss = {-1: zero}, {-1: zero}, 0.0
+    hx, f, i, g, o, errors = {}, {}, {}, {}, {}, {}
+    for t in range(len(x)):
+        hx[t] = np.concatenate([h[t-1], x[t]], axis=1)
+        f[t] = sigmoid(hx[t] @ p["cell.W_f"].T + p["cell.b_f"])
+        i[t] = sigmoid(hx[t] @ p["cell.W_i"].T + p["cell.b_i"])
+        g[t] = np.tanh(hx[t] @ p["cell.W_g"].T + p["cell.b_g"])
+        o[t] = sigmoid(hx[t] @ p["cell.W_o"].T + p["cell.b_o"])
+        c[t] = f[t] * c[t-1] + i[t] * g[t]
+        h[t] = o[t] * np.tanh(c[t])
+        errors[t] = h[t] @ V.T + p["c"] - target[t]
+        loss += np.sum(errors[t] ** 2)
+
+    grad = {name: np.zeros_like(array) for name, array in p.items()}
+    dh_next, dc_next = np.zeros_like(zero), np.zeros_like(zero)
+    for t in reversed(range(len(x))):
+        dy = 2 * errors[t]
+        grad["V"] += dy.T @ h[t]
+        grad["c"] += dy.sum(axis=0)
+        dh = dy @ V + dh_next
+        tanh_c = np.tanh(c[t])
+        dc = dh * o[t] * (1 - tanh_c ** 2) + dc_next
+        da = {"f": dc * c[t-1] * f[t] * (1 - f[t]), "i": dc * g[t] * i[t] * (1 - i[t]),
+              "g": dc * i[t] * (1 - g[t] ** 2), "o": dh * tanh_c * o[t] * (1 - o[t])}
+        dhx = np.zeros_like(hx[t])
+        for gate in "figo":
+            grad[f"cell.W_{gate}"] += da[gate].T @ hx[t]
+            grad[f"cell.b_{gate}"] += da[gate].sum(axis=0)
+            dhx += da[gate] @ p[f"cell.W_{gate}"]
+        dh_next, dc_next = dhx[:, :size], dc * f[t]
+    return float(loss), grad
+
+
+def plain_gru(p: Arrays, x: Array, target: Array) -> tuple[float, Arrays]:
+    V, size = p["V"], len(p["cell.b_r"])
+    h, loss = {-1: np.zeros((x.shape[1], size), x.dtype)}, 0.0
+    hx, r, z, n, of_h, errors = {}, {}, {}, {}, {}, {}
+    for t in range(len(x)):
+        hx[t] = np.concatenate([h[t-1], x[t]], axis=1)
+        r[t] = sigmoid(hx[t] @ p["cell.W_r"].T + p["cell.b_r"])
+        z[t] = sigmoid(hx[t] @ p["cell.W_z"].T + p["cell.b_z"])
+        of_h[t] = h[t-1] @ p["cell.W_hn"].T + p["cell.b_hn"]
+        n[t] = np.tanh(x[t] @ p["cell.W_xn"].T + p["cell.b_xn"] + r[t] * of_h[t])
+        h[t] = z[t] * h[t-1] + (1 - z[t]) * n[t]
+        errors[t] = h[t] @ V.T + p["c"] - target[t]
+        loss += np.sum(errors[t] ** 2)
+
+    grad = {name: np.zeros_like(array) for name, array in p.items()}
+    dh_next = np.zeros_like(h[-1])
+    for t in reversed(range(len(x))):
+        dy = 2 * errors[t]
+        grad["V"] += dy.T @ h[t]
+        grad["c"] += dy.sum(axis=0)
+        dh = dy @ V + dh_next
+        da_z = dh * (h[t-1] - n[t]) * z[t] * (1 - z[t])
+        da_n = dh * (1 - z[t]) * (1 - n[t] ** 2)
+        da_r = da_n * of_h[t] * r[t] * (1 - r[t])
+        grad["cell.W_xn"] += da_n.T @ x[t]
+        grad["cell.b_xn"] += da_n.sum(axis=0)
+        grad["cell.W_hn"] += (da_n * r[t]).T @ h[t-1]
+        grad["cell.b_hn"] += (da_n * r[t]).sum(axis=0)
+        dhx = np.zeros_like(hx[t])
+        for gate, da in (("r", da_r), ("z", da_z)):
+            grad[f"cell.W_{gate}"] += da.T @ hx[t]
+            grad[f"cell.b_{gate}"] += da.sum(axis=0)
+            dhx += da @ p[f"cell.W_{gate}"]
+        dh_next = dh * z[t] + (da_n * r[t]) @ p["cell.W_hn"] + dhx[:, :size]
+    return float(loss), grad
+
+
+# ---- as fast as NumPy goes -----------------------------------------------------------------
+
+
+class Optimised:
+    """Memory for one shape, and the training step that is computed in it, again and again.
+
+    Gradients are views of that memory: they hold until the next call.
+
+    Each subclass has rows of memory, one for each step; `self.forward_views` and `self.backward_views`
+    hold, block by block, the views that a step reads and writes. In comments, S is the steps of a block.
+    """
+
+    products = 1  # matrices, each (size, size), that multiply the state
+    row = 1  # vectors of the state's size that a step reads or writes: a block's bytes
+
+    def __init__(self, shape: tuple[int, int, int], size: int, outputs: int, dtype: Any = float,
+                 cache: int = CACHE) -> None:
+        T, B, inputs = shape
+        H, GH = size, self.products * size
+        self.T, self.B, self.H, self.inputs = T, B, H, inputs
+        self.dtype, new = dtype, self.new
+        self.half = np.array(0.5, dtype)  # a 0-d array: a Python number would cost 0.25 µs a call
+        self.one = np.array(1, dtype)
+        self.block = S = min(T, max(1, cache // (self.row * B * H * self.half.itemsize)))
+        self.blocks = [slice(start, min(start + S, T)) for start in range(0, T, S)]
+
+        self.U, self.UT = new(GH, H), new(H, GH)  # the same, as backward and as forward read it
+        self.WT, self.b = new(inputs, GH), new(GH)
+        self.h = new(T + 1, B, H)  # h[0] is 0
+        self.errors, self.dh = new(T, B, outputs), new(S, B, H)
+        self.ones = new(T * B) + self.one
+        self.grad = {"V": new(outputs, H), "c": new(outputs)}
+
+    def new(self, *shape: int) -> Array:
+        return np.zeros(shape, self.dtype)
+
+    def __call__(self, p: Arrays, x: Array, target: Array) -> tuple[float, Arrays]:
+        self.take(p)
+        for block, views in zip(self.blocks, self.forward_views):
+            self.forward(x[block], views)
+        loss = self.loss(p, target)
+        for block, views in zip(reversed(self.blocks), reversed(self.backward_views)):
+            self.of_outputs(p["V"], block)
+            self.prepare(block)
+            self.backward(views)
+        self.of_weights(x)
+        return loss, self.grad
+
+    def of_inputs(self, x: Array, out: Array) -> None:
+        """W x[t] + b, for all steps of a block."""
+        np.matmul(flat(x), self.WT, out)  # unlike np.dot it writes into a part of a matrix
+        np.add(out, self.b, out)
+
+    def loss(self, p: Arrays, target: Array) -> float:
+        """Outputs, loss and its derivatives, of all steps."""
+        h, errors = flat(self.h[1:]), flat(self.errors)
+        np.dot(h, p["V"].T, errors)
+        np.add(errors, p["c"], errors)
+        np.subtract(self.errors, target, self.errors)
+        loss = float(np.vdot(errors, errors))
+        np.add(errors, errors, errors)  # 2 (y - target)
+        np.dot(errors.T, h, self.grad["V"])
+        np.dot(self.ones, errors, self.grad["c"])
+        return loss
+
+    def of_outputs(self, V: Array, block: slice) -> None:
+        """What the outputs of a block's steps add to the gradients of their states."""
+        np.dot(flat(self.errors[block]), V, flat(self.dh[:block.stop - block.start]))
+
+    def steps(self, block: slice) -> Iterator[tuple[int, int]]:
+        """A block's steps: their numbers, and their places in the block."""
+        return ((t, t - block.start) for t in range(block.start, block.stop))
+
+
+def flat(array: Array) -> Array:
+    """(S, batch, n) as (S * batch, n): all steps as rows of one matrix."""
+    return array.reshape(-1, array.shape[-1])
+
+
+class Elman(Optimised):
+    """h[t] = tanh(W x[t] + U h[t-1] + b): 3 calls a step forward, 3 backward."""
+
+    row = 4
+
+    def __init__(self, *shape: Any, **options: Any) -> None:
+        super().__init__(*shape, **options)
+        T, B, H = self.T, self.B, self.H
+        self.a, self.slope = self.new(self.block, B, H), self.new(self.block, B, H)
+        self.da = self.new(T + 1, B, H)  # da[T] is 0
+        self.grad |= {"cell.W": self.new(H, self.inputs), "cell.U": self.new(H, H), "cell.b": self.new(H)}
+        self.forward_views = [[(self.h[t].dot, self.a[k], self.h[t+1]) for t, k in self.steps(block)]
+                              for block in self.blocks]
+        self.backward_views = [[(self.da[t+1].dot, self.dh[k], self.slope[k], self.da[t])
+                                for t, k in self.steps(block)][::-1] for block in self.blocks]
+
+    def take(self, p: Arrays) -> None:
+        self.U, self.b = p["cell.U"], p["cell.b"]
+        self.UT[:], self.WT[:] = p["cell.U"].T, p["cell.W"].T
+
+    def forward(self, x: Array, views: Any) -> None:
+        self.of_inputs(x, flat(self.a[:len(x)]))
+        add, tanh, UT = np.add, np.tanh, self.UT
+        for h_dot, a, h in views:
+            h_dot(UT, h)
+            add(h, a, h)
+            tanh(h, h)
+
+    def prepare(self, block: slice) -> None:
+        """slope = 1 - h²"""
+        h, slope = self.h[1:][block], self.slope[:block.stop - block.start]
+        np.multiply(h, h, slope)
+        np.subtract(self.one, slope, slope)
+
+    def backward(self, views: Any) -> None:
+        add, multiply, U = np.add, np.multiply, self.U
+        for next_dot, dh, slope, da in views:
+            next_dot(U, da)
+            add(da, dh, da)
+            multiply(da, slope, da)
+
+    def of_weights(self, x: Array) -> None:
+        da, grad = flat(self.da[:-1]), self.grad
+        np.dot(da.T, flat(self.h[:-1]), grad["cell.U"])
+        np.dot(da.T, flat(x), grad["cell.W"])
+        np.dot(self.ones, da, grad["cell.b"])
+
+
+class LSTM(Optimised):
+    """9 calls a step forward, 5 backward.
+
+    A row of `gates` is [o i f g | c before], so that one product of neighbours makes i g and f c.
+    A row of `da` is [o i f g | dc f], the last of which goes to the step before.
+    """
+
+    products, row = 4, 12
+    order = "oifg"
+
+    def __init__(self, *shape: Any, **options: Any) -> None:
+        super().__init__(*shape, **options)
+        new, S, T, B, H = self.new, self.block, self.T, self.B, self.H
+        self.a, self.total, self.terms = new(S, B, 4*H), new(B, 4*H), new(B, 2*H)
+        self.gates, self.tanh_c = new(T + 1, B, 5*H), new(T, B, H)
+        self.da, self.dc, self.dh_t = new(T + 1, B, 5*H), new(B, H), new(B, H)
+        self.of_dh_o, self.of_dh_c, self.of_dc = new(S, B, H), new(S, B, H), new(S, B, 4*H)
+        self.dW, self.db = new(4*H, H + self.inputs), new(4*H)
+        for k, gate in enumerate(self.order):
+            self.grad |= {f"cell.W_{gate}": self.dW[k*H:(k+1)*H], f"cell.b_{gate}": self.db[k*H:(k+1)*H]}
+        self.forward_views = [[self.forward_view(t, k) for t, k in self.steps(block)] for block in self.blocks]
+        self.backward_views = [[self.backward_view(t, k) for t, k in self.steps(block)][::-1] for block in self.blocks]
+
+    def forward_view(self, t: int, k: int) -> tuple[Any, ...]:
+        H, row = self.H, self.gates[t]
+        return (self.h[t].dot, self.a[k], row[:, :4*H], row[:, :3*H], row[:, H:3*H], row[:, 3*H:],
+                self.gates[t+1][:, 4*H:], self.tanh_c[t], row[:, :H], self.h[t+1])
+
+    def backward_view(self, t: int, k: int) -> tuple[Any, ...]:
+        H, row, later = self.H, self.da[t], self.da[t+1]
+        return (later[:, :4*H].dot, self.dh[k], self.of_dh_o[k], row[:, :H], self.of_dh_c[k], later[:, 4*H:],
+                self.of_dc[k].reshape(-1, 4, H), row[:, H:].reshape(-1, 4, H))
+
+    def take(self, p: Arrays) -> None:
+        H = self.H
+        for k, gate in enumerate(self.order):
+            part, W = slice(k * H, (k + 1) * H), p[f"cell.W_{gate}"]
+            self.U[part], self.UT[:, part], self.WT[:, part] = W[:, :H], W[:, :H].T, W[:, H:].T
+            self.b[part] = p[f"cell.b_{gate}"]
+        for halved in (self.UT, self.WT, self.b):
+            halved[..., :3*H] *= self.half  # o, i, f: sigmoid(a) = tanh(a/2)/2 + 1/2
+
+    def forward(self, x: Array, views: Any) -> None:
+        self.of_inputs(x, flat(self.a[:len(x)]))
+        add, multiply, tanh = np.add, np.multiply, np.tanh
+        UT, half, total, terms = self.UT, self.half, self.total, self.terms
+        i_g, f_c = terms[:, :self.H], terms[:, self.H:]
+        for h_dot, a, oifg, oif, i_f, g_c, c, tanh_c, o, h in views:
+            h_dot(UT, total)
+            add(total, a, total)
+            tanh(total, oifg)
+            multiply(oif, half, oif)
+            add(oif, half, oif)
+            multiply(i_f, g_c, terms)
+            add(i_g, f_c, c)
+            tanh(c, tanh_c)
+            multiply(o, tanh_c, h)
+
+    def prepare(self, block: slice) -> None:
+        """What dh and dc are multiplied by, on their way to the gates."""
+        H, S, subtract, multiply = self.H, block.stop - block.start, np.subtract, np.multiply
+        gates, tanh_c = self.gates[block], self.tanh_c[block]
+        o, i_f, i, f = gates[..., :H], gates[..., H:3*H], gates[..., H:2*H], gates[..., 2*H:3*H]
+        g, g_c = gates[..., 3*H:4*H], gates[..., 3*H:]
+        of_o, of_c, of_dc = self.of_dh_o[:S], self.of_dh_c[:S], self.of_dc[:S]
+        of_i_f, of_g = of_dc[..., :2*H], of_dc[..., 2*H:3*H]
+        multiply(tanh_c, tanh_c, of_c)
+        subtract(self.one, of_c, of_c)
+        multiply(of_c, o, of_c)  # dc / dh = o (1 - tanh² c)
+        subtract(self.one, o, of_o)
+        multiply(of_o, o, of_o)
+        multiply(of_o, tanh_c, of_o)  # da_o / dh = o (1 - o) tanh c
+        subtract(self.one, i_f, of_i_f)
+        multiply(of_i_f, i_f, of_i_f)
+        multiply(of_i_f, g_c, of_i_f)  # da_i / dc = i (1 - i) g, da_f / dc = f (1 - f) c before
+        multiply(g, g, of_g)
+        subtract(self.one, of_g, of_g)
+        multiply(of_g, i, of_g)  # da_g / dc = (1 - g²) i
+        of_dc[..., 3*H:] = f  # dc before / dc
+
+    def backward(self, views: Any) -> None:
+        add, multiply, U, dh, dc = np.add, np.multiply, self.U, self.dh_t, self.dc
+        dc_4 = dc[:, None]
+        for next_dot, of_y, of_o, da_o, of_c, dc_f, of_dc, da_ifg_dc in views:
+            next_dot(U, dh)
+            add(dh, of_y, dh)
+            multiply(dh, of_o, da_o)
+            multiply(dh, of_c, dc)
+            add(dc, dc_f, dc)
+            multiply(dc_4, of_dc, da_ifg_dc)
+
+    def of_weights(self, x: Array) -> None:
+        H, da = self.H, flat(self.da[:-1])[:, :4*self.H]
+        np.matmul(da.T, flat(self.h[:-1]), self.dW[:, :H])  # np.dot writes no part of a matrix
+        np.matmul(da.T, flat(x), self.dW[:, H:])
+        np.dot(self.ones, da, self.db)
+
+
+class GRU(Optimised):
+    """11 calls a step forward, 4 backward.
+
+    A row of `gates` is [m r z], with m = W_hn h + b_hn, so that n = tanh(W_xn x + b_xn + r m).
+    A row of `da` is [m r z n | dh z], the last of which goes to the step before: all of them are dh
+    times something that is known before the loop.
+    """
+
+    products, row = 3, 16
+
+    def __init__(self, *shape: Any, **options: Any) -> None:
+        super().__init__(*shape, **options)
+        new, S, T, B, H = self.new, self.block, self.T, self.B, self.H
+        self.a, self.total, self.term, self.b_hn = new(S, B, 4*H), new(B, 3*H), new(B, H), new(H)
+        self.gates, self.n, self.h_n = new(T, B, 3*H), new(T, B, H), new(T, B, H)  # h_n = h before - n
+        self.da, self.of_dh, self.dh_t = new(T + 1, B, 5*H), new(S, B, 5*H), new(B, H)
+        self.dW, self.db = new(4*H, H + self.inputs), new(4*H)  # rows of m, r, z, n; columns of h, x
+        m, r, z, n = (slice(k * H, (k + 1) * H) for k in range(4))
+        self.grad |= {"cell.W_r": self.dW[r], "cell.W_z": self.dW[z], "cell.W_xn": self.dW[n, H:],
+                      "cell.W_hn": self.dW[m, :H], "cell.b_r": self.db[r], "cell.b_z": self.db[z],
+                      "cell.b_xn": self.db[n], "cell.b_hn": self.db[m]}
+        self.forward_views = [[self.forward_view(t, k) for t, k in self.steps(block)] for block in self.blocks]
+        self.backward_views = [[self.backward_view(t, k) for t, k in self.steps(block)][::-1] for block in self.blocks]
+
+    def forward_view(self, t: int, k: int) -> tuple[Any, ...]:
+        H, row, a = self.H, self.gates[t], self.a[k]
+        return (self.h[t].dot, a[:, :3*H], a[:, 3*H:], row, row[:, H:], row[:, :H], row[:, H:2*H], row[:, 2*H:],
+                self.n[t], self.h[t], self.h_n[t], self.h[t+1])
+
+    def backward_view(self, t: int, k: int) -> tuple[Any, ...]:
+        H, later = self.H, self.da[t+1]
+        return (later[:, :3*H].dot, self.dh[k], later[:, 4*H:], self.of_dh[k].reshape(-1, 5, H),
+                self.da[t].reshape(-1, 5, H))
+
+    def take(self, p: Arrays) -> None:
+        H = self.H
+        m, r, z = (slice(k * H, (k + 1) * H) for k in range(3))
+        self.U[m], self.UT[:, m], self.b_hn = p["cell.W_hn"], p["cell.W_hn"].T, p["cell.b_hn"]
+        for name, part in (("r", r), ("z", z)):
+            W, of_x = p[f"cell.W_{name}"], slice(part.start - H, part.stop - H)
+            self.U[part], self.UT[:, part], self.WT[:, of_x] = W[:, :H], W[:, :H].T, W[:, H:].T
+            self.b[of_x] = p[f"cell.b_{name}"]
+        self.WT[:, z], self.b[z] = p["cell.W_xn"].T, p["cell.b_xn"]
+        self.UT[:, H:] *= self.half  # r, z: sigmoid(a) = tanh(a/2)/2 + 1/2
+        self.WT[:, :2*H] *= self.half
+        self.b[:2*H] *= self.half
+
+    def forward(self, x: Array, views: Any) -> None:
+        a = flat(self.a[:len(x)])
+        a[:, :self.H] = self.b_hn
+        self.of_inputs(x, a[:, self.H:])
+        add, subtract, multiply, tanh = np.add, np.subtract, np.multiply, np.tanh
+        UT, half, total, term = self.UT, self.half, self.total, self.term
+        for h_dot, a, a_n, mrz, rz, m, r, z, n, h_before, h_n, h in views:
+            h_dot(UT, total)
+            add(total, a, mrz)
+            tanh(rz, rz)
+            multiply(rz, half, rz)
+            add(rz, half, rz)
+            multiply(r, m, term)
+            add(term, a_n, term)
+            tanh(term, n)
+            subtract(h_before, n, h_n)
+            multiply(z, h_n, h)
+            add(h, n, h)  # n + z (h before - n)
+
+    def prepare(self, block: slice) -> None:
+        """What dh is multiplied by, on its way to everything."""
+        H, S, subtract, multiply = self.H, block.stop - block.start, np.subtract, np.multiply
+        gates, n, h_n = self.gates[block], self.n[block], self.h_n[block]
+        m, r, z = gates[..., :H], gates[..., H:2*H], gates[..., 2*H:]
+        of_m, of_r, of_z, of_n, of_before = (self.of_dh[:S, :, k*H:(k+1)*H] for k in range(5))
+        subtract(self.one, z, of_z)
+        multiply(n, n, of_n)
+        subtract(self.one, of_n, of_n)
+        multiply(of_n, of_z, of_n)  # da_n / dh = (1 - z) (1 - n²)
+        multiply(of_z, z, of_z)
+        multiply(of_z, h_n, of_z)  # da_z / dh = z (1 - z) (h before - n)
+        multiply(of_n, r, of_m)  # dm / dh = da_n / dh r
+        subtract(self.one, r, of_r)
+        multiply(of_r, of_m, of_r)
+        multiply(of_r, m, of_r)  # da_r / dh = da_n / dh m r (1 - r)
+        of_before[...] = z
+
+    def backward(self, views: Any) -> None:
+        add, multiply, U, dh = np.add, np.multiply, self.U, self.dh_t
+        dh_5 = dh[:, None]
+        for next_dot, of_y, dh_z, of_dh, da in views:
+            next_dot(U, dh)
+            add(dh, of_y, dh)
+            add(dh, dh_z, dh)
+            multiply(dh_5, of_dh, da)
+
+    def of_weights(self, x: Array) -> None:
+        H, da = self.H, flat(self.da[:-1])
+        np.matmul(da[:, :3*H].T, flat(self.h[:-1]), self.dW[:3*H, :H])
+        np.matmul(da[:, H:4*H].T, flat(x), self.dW[H:, H:])
+        np.dot(self.ones, da[:, :4*H], self.db)
+
+
+PLAIN: dict[str, Step] = {"elman": plain_elman, "lstm": plain_lstm, "gru": plain_gru}
+OPTIMISED: dict[str, type[Optimised]] = {"elman": Elman, "lstm": LSTM, "gru": GRU}
