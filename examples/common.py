@@ -1,0 +1,223 @@
+"""What the examples share: their options, a progress bar, a training loop, and curves.
+
+    parser = common.Parser("parity", "Parity of bits, one at a time.", steps=600)
+    sys.exit(parser.run(example))              # example(options), with options.seed, .steps, .out
+
+No example's own definition or data stand here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+import minigrad as mg
+import viz
+from rnn import Cell
+
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A8A8A"]  # Okabe and Ito, 2008
+Batch = Mapping[str, NDArray[Any]]
+
+
+class Options(argparse.Namespace):
+    """What the user asked for; options that an example adds are attributes too."""
+
+    seed: int
+    steps: int
+    out: Path
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """A new generator from the seed: every call gives the same numbers."""
+        return np.random.default_rng(self.seed)
+
+
+class Parser(argparse.ArgumentParser):
+    """The options of an example: --seed, --steps (where it has updates to count), --out.
+
+    Args:
+        name: of the example; its folder of pictures, unless said otherwise, is out/NAME.
+        summary: what it does, for --help.
+        steps: updates of the parameters by default; None: it has none, and no such option.
+        out: another default folder.
+    """
+
+    def __init__(self, name: str, summary: str, steps: int | None = None, out: Path | None = None) -> None:
+        super().__init__(prog=name, description=summary)
+        folder = out or Path("out") / name
+        self.add_argument("--seed", type=natural, default=0, help="of all random numbers (default 0)")
+        if steps is not None:
+            self.add_argument("--steps", type=positive, default=steps,
+                              help=f"updates of the parameters (default {steps})")
+        self.add_argument("--out", type=Path, default=folder, help=f"folder for the pictures (default {folder})")
+
+    def error(self, message: str) -> NoReturn:
+        """Answer bad arguments in one line."""
+        self.exit(2, f"{self.prog}: {message}; see python -m examples.{self.prog} --help\n")
+
+    def run(self, example: Callable[[Options], None], arguments: Sequence[str] | None = None) -> int:
+        """Run `example`, and say which pictures it drew.
+
+        Returns:
+            The exit status: 0 where all went well, 1 where a file couldn't be written, 2 where a
+            package is missing, 130 where it was stopped. Bad arguments exit with 2.
+        """
+        options = self.parse_args(arguments, Options())
+        for package in ("matplotlib", "tqdm"):
+            if importlib.util.find_spec(package) is None:
+                print(f"{self.prog}: {package} is missing: pip install -e '.[draw]'", file=sys.stderr)
+                return 2
+        before: dict[Path, int] = {}
+        started = time.perf_counter()
+        try:
+            options.out.mkdir(parents=True, exist_ok=True)
+            before = _written(options.out)
+            example(options)
+        except KeyboardInterrupt:
+            print(f"\nstopped; {_drawn(options.out, before)}")
+            return 130
+        except (OSError, viz.PaintError) as error:
+            print(f"{self.prog}: {error}", file=sys.stderr)
+            return 1
+        print(f"done in {time.perf_counter() - started:.0f} s; {_drawn(options.out, before)}")
+        return 0
+
+
+def natural(text: str) -> int:
+    """A whole number, for argparse."""
+    if not text.lstrip("-").isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    if int(text) < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """A whole number above 0, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _written(folder: Path) -> dict[Path, int]:
+    """When each file of a folder was last written."""
+    return {path: path.stat().st_mtime_ns for path in folder.iterdir() if path.is_file()}
+
+
+def _drawn(folder: Path, before: Mapping[Path, int]) -> str:
+    """Which files are new since `before`, in the order in which they were drawn."""
+    now = _written(folder)
+    new = sorted((when, path.name) for path, when in now.items() if before.get(path) != when)
+    return f"pictures in {folder}/: {', '.join(name for _, name in new)}" if new else "nothing was drawn"
+
+
+class Progress:
+    """Counts 0, 1, ..., and shows how far: a bar on a terminal, ten lines elsewhere.
+
+        bar = Progress(1000)
+        for update in bar:
+            bar.show(loss=...)
+    """
+
+    def __init__(self, steps: int, what: str = "training", unit: str = "updates") -> None:
+        self.steps = steps
+        self.what = what
+        self.unit = unit
+        self._shown = ""
+        self._bar: Any = None
+
+    def show(self, **numbers: float) -> None:
+        """The numbers that stand beside the bar."""
+        self._shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+        if self._bar is not None:
+            self._bar.set_postfix_str(self._shown, refresh=False)
+
+    def __iter__(self) -> Iterator[int]:
+        if sys.stdout.isatty():
+            from tqdm import tqdm
+
+            with tqdm(range(self.steps), desc=self.what, unit=f" {self.unit}", file=sys.stdout) as self._bar:
+                yield from self._bar
+            return
+        for step in range(self.steps):
+            yield step
+            if (step + 1) % max(self.steps // 10, 1) == 0:
+                print(f"  {self.what}: {step + 1} of {self.steps} {self.unit}, {self._shown}".rstrip(", "), flush=True)
+
+
+def train(cell: Cell, batch: Callable[[], Batch], updates: int, *, rate: float, loss: str = "L",
+          largest_norm: float = 1.0, what: str = "training") -> list[float]:
+    """The usual loop: a new batch, gradients through time, clipped, one step of Adam.
+
+    Args:
+        cell: a definition with its loss as a signal.
+        batch: makes the data of one update, by the names of the inputs.
+        rate: the learning rate at first; it goes down to a tenth along a line.
+        loss: the signal's name; its mean over steps and sequences is minimised.
+
+    Returns:
+        The loss of every update.
+    """
+    program = cell.compile(loss=loss, reduction="mean")
+    optimizer = mg.optim.Adam(cell.parameters, lr=rate)
+    losses: list[float] = []
+    bar = Progress(updates, what)
+    for update in bar:
+        optimizer.zero_grad()
+        losses.append(program(**batch()).loss)  # the gradients are now in the parameters' .grad
+        mg.optim.clip_grad_norm(cell.parameters, largest_norm)
+        optimizer.lr = mg.schedules.linear(update, rate, updates, end=rate / 10)
+        optimizer.step()
+        bar.show(loss=float(np.mean(losses[-50:])))
+    return losses
+
+
+@contextmanager
+def axes(file: Path, **settings: Any) -> Iterator[Any]:
+    """A matplotlib Axes to draw on; it is saved at the end.
+
+    Args:
+        settings: what `Axes.set` takes: title, xlabel, ylabel, yscale, ylim, ...
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    drawing = figure.subplots()
+    yield drawing
+    drawing.set(**settings)
+    drawing.grid(alpha=0.3)
+    if drawing.get_legend_handles_labels()[1]:
+        drawing.legend()
+    figure.savefig(file, dpi=110)
+
+
+def draw_losses(file: Path, losses: Mapping[str, Sequence[float]], *, baseline: tuple[str, float] | None = None,
+                **settings: Any) -> None:
+    """Losses by update, each with its running mean; by label.
+
+    Args:
+        baseline: a label and a height: what can be had without learning, or a threshold.
+        settings: see `axes`.
+    """
+    with axes(file, **{"xlabel": "update", "ylabel": "loss", **settings}) as drawing:
+        for (label, values), color in zip(losses.items(), COLORS):
+            window = max(len(values) // 50, 1)
+            smooth = running_mean(values, window)
+            drawing.plot(range(1, len(values) + 1), values, color=color, alpha=0.25, linewidth=1)
+            drawing.plot(np.arange(len(smooth)) + window, smooth, color=color, linewidth=2, label=label)
+        if baseline is not None:
+            drawing.axhline(baseline[1], color="#555555", linestyle="--", label=baseline[0])
+
+
+def running_mean(values: Sequence[float], window: int) -> NDArray[np.float64]:
+    """The mean of every `window` values in a row: (N,) -> (N - window + 1,)."""
+    return np.convolve(np.asarray(values, float), np.ones(window) / window, mode="valid")
