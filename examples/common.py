@@ -25,7 +25,7 @@ import viz
 from rnn import Cell
 
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A8A8A"]  # Okabe and Ito, 2008
-Batch = Mapping[str, NDArray[Any]]
+Batch = Mapping[str, Any]  # arrays by the names of inputs
 
 
 class Options(argparse.Namespace):
@@ -110,7 +110,7 @@ def positive(text: str) -> int:
 
 def _written(folder: Path) -> dict[Path, int]:
     """When each file of a folder was last written."""
-    return {path: path.stat().st_mtime_ns for path in folder.iterdir() if path.is_file()}
+    return {path: path.stat().st_mtime_ns for path in folder.glob("*") if path.is_file()}
 
 
 def _drawn(folder: Path, before: Mapping[Path, int]) -> str:

@@ -10,18 +10,18 @@ the loss, and how far back the gradient reaches.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
 import viz
+from examples import common
 from rnn import Cell, Run, State, sequences, t
 
 TEXT = Path(__file__).with_name("alice.txt")
@@ -64,13 +64,11 @@ def chunks(codes: NDArray[np.int64], letters: int) -> Iterator[tuple[NDArray[Any
 
 def train(cell: Cell, codes: NDArray[np.int64], updates: int) -> tuple[list[float], Run, mg.Tensor]:
     """Truncated backpropagation through time. The losses, in nats a letter; the last run and its loss."""
-    from tqdm import tqdm
-
     optimizer = mg.optim.Adam(cell.parameters, lr=RATE)
     losses: list[float] = []
     state: State | None = None
     data = chunks(codes, cell.signals["x"].shape[0])  # type: ignore[index]
-    bar = tqdm(range(updates), desc="training", unit=" updates", file=sys.stdout, disable=not sys.stdout.isatty())
+    bar = common.Progress(updates)
     for update in bar:
         inputs, labels, begins = next(data)
         run = cell.unroll(x=inputs, initial=None if begins else state)
@@ -82,9 +80,7 @@ def train(cell: Cell, codes: NDArray[np.int64], updates: int) -> tuple[list[floa
         optimizer.step()
         state = run.state.detach()  # the next chunk goes on from here; its gradient stops here
         losses.append(loss.item())
-        bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}")
-        if bar.disable and (update + 1) % max(updates // 10, 1) == 0:
-            print(f"  {update + 1} of {updates} updates, loss {np.mean(losses[-50:]):.3f} nats a letter", flush=True)
+        bar.show(loss=float(np.mean(losses[-50:])))
     return losses, run, loss
 
 
@@ -113,42 +109,19 @@ def gradient_flow(cell: Cell, codes: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.array([np.linalg.norm(h.grad) for h in run["h"] if h.grad is not None])
 
 
-def draw_loss(losses: list[float], file: Path) -> None:
-    """The loss by update, with a running mean."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    window = max(len(losses) // 50, 1)
-    smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
-    axes.plot(range(1, len(losses) + 1), losses, color="#0072B2", alpha=0.3, linewidth=1, label="each chunk")
-    axes.plot(np.arange(len(smooth)) + window, smooth, color="#0072B2", linewidth=2, label=f"mean of {window}")
-    axes.set(xlabel="update", ylabel="cross entropy (nats per letter)", title="Learning to guess the next letter")
-    axes.legend()
-    axes.grid(alpha=0.3)
-    figure.savefig(file, dpi=110)
-
-
 def draw_flow(flows: dict[str, NDArray[np.float64]], file: Path) -> None:
     """Gradient norms by time step, on a logarithmic scale."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    for (label, norms), (color, marker) in zip(flows.items(), [("#8A8A8A", "o"), ("#D98200", "s")]):
-        steps = np.arange(1, len(norms) + 1)
-        seen = norms > 0
-        axes.semilogy(steps[seen], norms[seen], marker=marker, markersize=3, color=color, label=label)
-    axes.set(xlabel="time step t", ylabel="|dL(T)/dh(t)|",
-             title=f"How much the loss at T = {LAGS} depends on the state at t")
-    axes.legend()
-    axes.grid(alpha=0.3)
-    figure.savefig(file, dpi=110)
+    with common.axes(file, xlabel="time step t", ylabel="|dL(T)/dh(t)|", yscale="log",
+                     title=f"How much the loss at T = {LAGS} depends on the state at t") as axes:
+        for (label, norms), (color, marker) in zip(flows.items(), [("#8A8A8A", "o"), ("#D98200", "s")]):
+            steps = np.arange(1, len(norms) + 1)
+            seen = norms > 0
+            axes.plot(steps[seen], norms[seen], marker=marker, markersize=3, color=color, label=label)
 
 
-def tour(updates: int, seed: int, out: Path) -> None:
+def tour(options: common.Options) -> None:
     """Everything, in order."""
-    rng = np.random.default_rng(seed)
+    rng, out = options.rng, options.out
     text = TEXT.read_text(encoding="utf-8").split("\n\n", 1)[1]
     alphabet = "".join(sorted(set(text)))
     codes = np.array([alphabet.index(letter) for letter in text])
@@ -158,72 +131,26 @@ def tour(updates: int, seed: int, out: Path) -> None:
           f"{sum(p.size for p in cell.parameters.values()):,} parameters")
 
     viz.rolled(cell).render(outfile=out / "rolled.png")
-    print("\nbefore training it writes:\n" + indented(sample(cell, alphabet, 200, np.random.default_rng(seed))))
+    print("\nbefore training it writes:\n" + indented(sample(cell, alphabet, 200, options.rng)))
     flows = {"before training": gradient_flow(cell, codes)}
 
     started = time.perf_counter()
-    losses, run, loss = train(cell, codes, updates)
-    print(f"{updates} updates in {time.perf_counter() - started:.0f} s: "
+    losses, run, loss = train(cell, codes, options.steps)
+    print(f"{options.steps} updates in {time.perf_counter() - started:.0f} s: "
           f"from {losses[0]:.2f} to {np.mean(losses[-50:]):.2f} nats a letter")
 
     viz.unrolled(run, loss=loss).render(outfile=out / "unrolled.png")
-    draw_loss(losses, out / "loss.png")
+    common.draw_losses(out / "loss.png", {"running mean": losses}, ylabel="cross entropy (nats per letter)",
+                       title="Learning to guess the next letter")
     flows["after training"] = gradient_flow(cell, codes)
     draw_flow(flows, out / "gradient_flow.png")
-    print("\nafter training it writes:\n" + indented(sample(cell, alphabet, 400, np.random.default_rng(seed))))
-    print("\n" + drawn(out))
+    print("\nafter training it writes:\n" + indented(sample(cell, alphabet, 400, options.rng)))
 
 
 def indented(text: str) -> str:
     return "\n".join("    " + line for line in text.split("\n"))
 
 
-def drawn(out: Path) -> str:
-    """Which pictures there are, and where."""
-    names = [name for name in ("rolled.png", "unrolled.png", "loss.png", "gradient_flow.png")
-             if (out / name).exists()]
-    return f"pictures in {out}/: {', '.join(names)}" if names else "nothing was drawn"
-
-
-class Parser(argparse.ArgumentParser):
-    """Answers bad arguments in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"tour: {message}; see python -m examples.tour --help\n")
-
-
-def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the tour; 0 where all went well, 2 for bad arguments, 130 where it was stopped."""
-    parser = Parser(prog="tour", description="Train a character-level Elman network, and draw it.")
-    parser.add_argument("--steps", type=positive, default=3000, help="updates of the parameters (default 3000)")
-    parser.add_argument("--seed", type=int, default=0, help="of all random numbers (default 0)")
-    parser.add_argument("--out", type=Path, default=Path("tour"), help="folder for the pictures (default tour)")
-    options = parser.parse_args(arguments)
-    if options.seed < 0:
-        parser.error(f"argument --seed: {options.seed} is below 0")
-    try:
-        import matplotlib  # noqa: F401
-        import tqdm  # noqa: F401
-    except ImportError as error:
-        print(f"tour: {error.name} is missing: pip install -e '.[draw]'", file=sys.stderr)
-        return 2
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-        tour(options.steps, options.seed, options.out)
-    except KeyboardInterrupt:
-        print(f"\nstopped; {drawn(options.out)}")
-        return 130
-    except (OSError, viz.PaintError) as error:
-        print(f"tour: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    parser = common.Parser("tour", "Train a character-level Elman network, and draw it.", steps=3000, out=Path("tour"))
+    sys.exit(parser.run(tour))
