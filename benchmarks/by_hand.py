@@ -22,16 +22,17 @@ The file knows neither minigrad nor rnn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
 Arrays = dict[str, Array]
+Views = list[tuple[Any, ...]]  # of one block
 Step = Callable[[Arrays, Array, Array], tuple[float, Arrays]]
 
-CACHE = 1 << 20  # bytes of a block of steps: it stays in a core's second cache
+CACHE = 1 << 22  # bytes that a block of steps reads and writes: about a core's second cache
 
 
 # ---- as a student writes it ----------------------------------------------------------------
@@ -145,12 +146,12 @@ class Optimised:
 
     Gradients are views of that memory: they hold until the next call.
 
-    Each subclass has rows of memory, one for each step; `self.forward_views` and `self.backward_views`
-    hold, block by block, the views that a step reads and writes. In comments, S is the steps of a block.
+    Products are rows, (batch, gates * size); the gates of a step are kept as (gates, batch, size), so that
+    each of them, and each group of neighbours, is one piece of memory. (At batch 1 both are the same.)
     """
 
     products = 1  # matrices, each (size, size), that multiply the state
-    row = 1  # vectors of the state's size that a step reads or writes: a block's bytes
+    row = 1  # vectors of the state's size that a step reads or writes: what a block holds
 
     def __init__(self, shape: tuple[int, int, int], size: int, outputs: int, dtype: Any = float,
                  cache: int = CACHE) -> None:
@@ -206,14 +207,21 @@ class Optimised:
         """What the outputs of a block's steps add to the gradients of their states."""
         np.dot(flat(self.errors[block]), V, flat(self.dh[:block.stop - block.start]))
 
-    def steps(self, block: slice) -> Iterator[tuple[int, int]]:
-        """A block's steps: their numbers, and their places in the block."""
-        return ((t, t - block.start) for t in range(block.start, block.stop))
+    def cut_views(self) -> None:
+        """What each step reads and writes, block by block, in the order in which it is computed."""
+        steps = [[(t, t - block.start) for t in range(block.start, block.stop)] for block in self.blocks]
+        self.forward_views = [[self.forward_view(t, k) for t, k in block] for block in steps]
+        self.backward_views = [[self.backward_view(t, k) for t, k in reversed(block)] for block in steps]
 
 
 def flat(array: Array) -> Array:
     """(S, batch, n) as (S * batch, n): all steps as rows of one matrix."""
     return array.reshape(-1, array.shape[-1])
+
+
+def by_gate(row: Array, gates: int) -> Array:
+    """(batch, gates * size) seen as (gates, batch, size)."""
+    return row.reshape(len(row), gates, -1).transpose(1, 0, 2)
 
 
 class Elman(Optimised):
@@ -227,16 +235,19 @@ class Elman(Optimised):
         self.a, self.slope = self.new(self.block, B, H), self.new(self.block, B, H)
         self.da = self.new(T + 1, B, H)  # da[T] is 0
         self.grad |= {"cell.W": self.new(H, self.inputs), "cell.U": self.new(H, H), "cell.b": self.new(H)}
-        self.forward_views = [[(self.h[t].dot, self.a[k], self.h[t+1]) for t, k in self.steps(block)]
-                              for block in self.blocks]
-        self.backward_views = [[(self.da[t+1].dot, self.dh[k], self.slope[k], self.da[t])
-                                for t, k in self.steps(block)][::-1] for block in self.blocks]
+        self.cut_views()
+
+    def forward_view(self, t: int, k: int) -> tuple[Any, ...]:
+        return self.h[t].dot, self.a[k], self.h[t+1]
+
+    def backward_view(self, t: int, k: int) -> tuple[Any, ...]:
+        return self.da[t+1].dot, self.dh[k], self.slope[k], self.da[t]
 
     def take(self, p: Arrays) -> None:
         self.U, self.b = p["cell.U"], p["cell.b"]
         self.UT[:], self.WT[:] = p["cell.U"].T, p["cell.W"].T
 
-    def forward(self, x: Array, views: Any) -> None:
+    def forward(self, x: Array, views: Views) -> None:
         self.of_inputs(x, flat(self.a[:len(x)]))
         add, tanh, UT = np.add, np.tanh, self.UT
         for h_dot, a, h in views:
@@ -250,7 +261,7 @@ class Elman(Optimised):
         np.multiply(h, h, slope)
         np.subtract(self.one, slope, slope)
 
-    def backward(self, views: Any) -> None:
+    def backward(self, views: Views) -> None:
         add, multiply, U = np.add, np.multiply, self.U
         for next_dot, dh, slope, da in views:
             next_dot(U, da)
@@ -265,37 +276,37 @@ class Elman(Optimised):
 
 
 class LSTM(Optimised):
-    """9 calls a step forward, 5 backward.
+    """9 calls a step forward, 6 backward.
 
-    A row of `gates` is [o i f g | c before], so that one product of neighbours makes i g and f c.
-    A row of `da` is [o i f g | dc f], the last of which goes to the step before.
+    A step's `gates` are [o i f g, c before], five matrices (batch, size), so that one product of
+    neighbours makes i g and f c. A row of `da` is [o i f g | dc f], the last of which goes to the step
+    before.
     """
 
-    products, row = 4, 12
+    products, row = 4, 20
     order = "oifg"
 
     def __init__(self, *shape: Any, **options: Any) -> None:
         super().__init__(*shape, **options)
         new, S, T, B, H = self.new, self.block, self.T, self.B, self.H
-        self.a, self.total, self.terms = new(S, B, 4*H), new(B, 4*H), new(B, 2*H)
-        self.gates, self.tanh_c = new(T + 1, B, 5*H), new(T, B, H)
+        self.a, self.total, self.terms = new(S, B, 4*H), new(B, 4*H), new(2, B, H)
+        self.gates, self.tanh_c = new(T + 1, 5, B, H), new(T, B, H)
         self.da, self.dc, self.dh_t = new(T + 1, B, 5*H), new(B, H), new(B, H)
-        self.of_dh_o, self.of_dh_c, self.of_dc = new(S, B, H), new(S, B, H), new(S, B, 4*H)
+        self.of_dh_o, self.of_dh_c, self.of_dc = new(S, B, H), new(S, B, H), new(S, 4, B, H)
         self.dW, self.db = new(4*H, H + self.inputs), new(4*H)
         for k, gate in enumerate(self.order):
             self.grad |= {f"cell.W_{gate}": self.dW[k*H:(k+1)*H], f"cell.b_{gate}": self.db[k*H:(k+1)*H]}
-        self.forward_views = [[self.forward_view(t, k) for t, k in self.steps(block)] for block in self.blocks]
-        self.backward_views = [[self.backward_view(t, k) for t, k in self.steps(block)][::-1] for block in self.blocks]
+        self.cut_views()
 
     def forward_view(self, t: int, k: int) -> tuple[Any, ...]:
-        H, row = self.H, self.gates[t]
-        return (self.h[t].dot, self.a[k], row[:, :4*H], row[:, :3*H], row[:, H:3*H], row[:, 3*H:],
-                self.gates[t+1][:, 4*H:], self.tanh_c[t], row[:, :H], self.h[t+1])
+        gates = self.gates[t]
+        return (self.h[t].dot, self.a[k], gates[:4], gates[:3], gates[1:3], gates[3:], self.gates[t+1, 4],
+                self.tanh_c[t], gates[0], self.h[t+1])
 
     def backward_view(self, t: int, k: int) -> tuple[Any, ...]:
-        H, row, later = self.H, self.da[t], self.da[t+1]
-        return (later[:, :4*H].dot, self.dh[k], self.of_dh_o[k], row[:, :H], self.of_dh_c[k], later[:, 4*H:],
-                self.of_dc[k].reshape(-1, 4, H), row[:, H:].reshape(-1, 4, H))
+        H, da, later = self.H, self.da[t], self.da[t+1]
+        return (later[:, :4*H].dot, self.dh[k], self.of_dh_o[k], da[:, :H], self.of_dh_c[k], later[:, 4*H:],
+                self.of_dc[k], by_gate(da, 5)[1:])
 
     def take(self, p: Arrays) -> None:
         H = self.H
@@ -306,15 +317,15 @@ class LSTM(Optimised):
         for halved in (self.UT, self.WT, self.b):
             halved[..., :3*H] *= self.half  # o, i, f: sigmoid(a) = tanh(a/2)/2 + 1/2
 
-    def forward(self, x: Array, views: Any) -> None:
+    def forward(self, x: Array, views: Views) -> None:
         self.of_inputs(x, flat(self.a[:len(x)]))
         add, multiply, tanh = np.add, np.multiply, np.tanh
         UT, half, total, terms = self.UT, self.half, self.total, self.terms
-        i_g, f_c = terms[:, :self.H], terms[:, self.H:]
+        total_by_gate, (i_g, f_c) = by_gate(total, 4), terms
         for h_dot, a, oifg, oif, i_f, g_c, c, tanh_c, o, h in views:
             h_dot(UT, total)
             add(total, a, total)
-            tanh(total, oifg)
+            tanh(total_by_gate, oifg)
             multiply(oif, half, oif)
             add(oif, half, oif)
             multiply(i_f, g_c, terms)
@@ -324,12 +335,11 @@ class LSTM(Optimised):
 
     def prepare(self, block: slice) -> None:
         """What dh and dc are multiplied by, on their way to the gates."""
-        H, S, subtract, multiply = self.H, block.stop - block.start, np.subtract, np.multiply
+        S, subtract, multiply = block.stop - block.start, np.subtract, np.multiply
         gates, tanh_c = self.gates[block], self.tanh_c[block]
-        o, i_f, i, f = gates[..., :H], gates[..., H:3*H], gates[..., H:2*H], gates[..., 2*H:3*H]
-        g, g_c = gates[..., 3*H:4*H], gates[..., 3*H:]
+        o, i, f, g, i_f, g_c = gates[:, 0], gates[:, 1], gates[:, 2], gates[:, 3], gates[:, 1:3], gates[:, 3:]
         of_o, of_c, of_dc = self.of_dh_o[:S], self.of_dh_c[:S], self.of_dc[:S]
-        of_i_f, of_g = of_dc[..., :2*H], of_dc[..., 2*H:3*H]
+        of_i_f, of_g = of_dc[:, :2], of_dc[:, 2]
         multiply(tanh_c, tanh_c, of_c)
         subtract(self.one, of_c, of_c)
         multiply(of_c, o, of_c)  # dc / dh = o (1 - tanh² c)
@@ -342,18 +352,17 @@ class LSTM(Optimised):
         multiply(g, g, of_g)
         subtract(self.one, of_g, of_g)
         multiply(of_g, i, of_g)  # da_g / dc = (1 - g²) i
-        of_dc[..., 3*H:] = f  # dc before / dc
+        of_dc[:, 3] = f  # dc before / dc
 
-    def backward(self, views: Any) -> None:
+    def backward(self, views: Views) -> None:
         add, multiply, U, dh, dc = np.add, np.multiply, self.U, self.dh_t, self.dc
-        dc_4 = dc[:, None]
         for next_dot, of_y, of_o, da_o, of_c, dc_f, of_dc, da_ifg_dc in views:
             next_dot(U, dh)
             add(dh, of_y, dh)
             multiply(dh, of_o, da_o)
             multiply(dh, of_c, dc)
             add(dc, dc_f, dc)
-            multiply(dc_4, of_dc, da_ifg_dc)
+            multiply(dc, of_dc, da_ifg_dc)
 
     def of_weights(self, x: Array) -> None:
         H, da = self.H, flat(self.da[:-1])[:, :4*self.H]
@@ -365,36 +374,34 @@ class LSTM(Optimised):
 class GRU(Optimised):
     """11 calls a step forward, 4 backward.
 
-    A row of `gates` is [m r z], with m = W_hn h + b_hn, so that n = tanh(W_xn x + b_xn + r m).
-    A row of `da` is [m r z n | dh z], the last of which goes to the step before: all of them are dh
-    times something that is known before the loop.
+    A step's `gates` are [m r z], three matrices (batch, size), with m = W_hn h + b_hn, so that
+    n = tanh(W_xn x + b_xn + r m). A row of `da` is [m r z n | dh z], the last of which goes to the step
+    before: all of them are dh times something that is known before the loop.
     """
 
-    products, row = 3, 16
+    products, row = 3, 20
 
     def __init__(self, *shape: Any, **options: Any) -> None:
         super().__init__(*shape, **options)
         new, S, T, B, H = self.new, self.block, self.T, self.B, self.H
         self.a, self.total, self.term, self.b_hn = new(S, B, 4*H), new(B, 3*H), new(B, H), new(H)
-        self.gates, self.n, self.h_n = new(T, B, 3*H), new(T, B, H), new(T, B, H)  # h_n = h before - n
-        self.da, self.of_dh, self.dh_t = new(T + 1, B, 5*H), new(S, B, 5*H), new(B, H)
+        self.gates, self.n, self.h_n = new(T, 3, B, H), new(T, B, H), new(T, B, H)  # h_n = h before - n
+        self.da, self.of_dh, self.dh_t = new(T + 1, B, 5*H), new(S, 5, B, H), new(B, H)
         self.dW, self.db = new(4*H, H + self.inputs), new(4*H)  # rows of m, r, z, n; columns of h, x
         m, r, z, n = (slice(k * H, (k + 1) * H) for k in range(4))
         self.grad |= {"cell.W_r": self.dW[r], "cell.W_z": self.dW[z], "cell.W_xn": self.dW[n, H:],
                       "cell.W_hn": self.dW[m, :H], "cell.b_r": self.db[r], "cell.b_z": self.db[z],
                       "cell.b_xn": self.db[n], "cell.b_hn": self.db[m]}
-        self.forward_views = [[self.forward_view(t, k) for t, k in self.steps(block)] for block in self.blocks]
-        self.backward_views = [[self.backward_view(t, k) for t, k in self.steps(block)][::-1] for block in self.blocks]
+        self.cut_views()
 
     def forward_view(self, t: int, k: int) -> tuple[Any, ...]:
-        H, row, a = self.H, self.gates[t], self.a[k]
-        return (self.h[t].dot, a[:, :3*H], a[:, 3*H:], row, row[:, H:], row[:, :H], row[:, H:2*H], row[:, 2*H:],
+        gates, a = self.gates[t], by_gate(self.a[k], 4)
+        return (self.h[t].dot, a[:3], a[3], gates, gates[1:], gates[0], gates[1], gates[2],
                 self.n[t], self.h[t], self.h_n[t], self.h[t+1])
 
     def backward_view(self, t: int, k: int) -> tuple[Any, ...]:
         H, later = self.H, self.da[t+1]
-        return (later[:, :3*H].dot, self.dh[k], later[:, 4*H:], self.of_dh[k].reshape(-1, 5, H),
-                self.da[t].reshape(-1, 5, H))
+        return later[:, :3*H].dot, self.dh[k], later[:, 4*H:], self.of_dh[k], by_gate(self.da[t], 5)
 
     def take(self, p: Arrays) -> None:
         H = self.H
@@ -409,15 +416,16 @@ class GRU(Optimised):
         self.WT[:, :2*H] *= self.half
         self.b[:2*H] *= self.half
 
-    def forward(self, x: Array, views: Any) -> None:
-        a = flat(self.a[:len(x)])
-        a[:, :self.H] = self.b_hn
-        self.of_inputs(x, a[:, self.H:])
+    def forward(self, x: Array, views: Views) -> None:
+        rows = flat(self.a[:len(x)])
+        rows[:, :self.H] = self.b_hn
+        self.of_inputs(x, rows[:, self.H:])
         add, subtract, multiply, tanh = np.add, np.subtract, np.multiply, np.tanh
         UT, half, total, term = self.UT, self.half, self.total, self.term
+        total_by_gate = by_gate(total, 3)
         for h_dot, a, a_n, mrz, rz, m, r, z, n, h_before, h_n, h in views:
             h_dot(UT, total)
-            add(total, a, mrz)
+            add(total_by_gate, a, mrz)
             tanh(rz, rz)
             multiply(rz, half, rz)
             add(rz, half, rz)
@@ -430,10 +438,10 @@ class GRU(Optimised):
 
     def prepare(self, block: slice) -> None:
         """What dh is multiplied by, on its way to everything."""
-        H, S, subtract, multiply = self.H, block.stop - block.start, np.subtract, np.multiply
-        gates, n, h_n = self.gates[block], self.n[block], self.h_n[block]
-        m, r, z = gates[..., :H], gates[..., H:2*H], gates[..., 2*H:]
-        of_m, of_r, of_z, of_n, of_before = (self.of_dh[:S, :, k*H:(k+1)*H] for k in range(5))
+        S, subtract, multiply = block.stop - block.start, np.subtract, np.multiply
+        n, h_n = self.n[block], self.h_n[block]
+        m, r, z = (self.gates[block, k] for k in range(3))
+        of_m, of_r, of_z, of_n, of_before = (self.of_dh[:S, k] for k in range(5))
         subtract(self.one, z, of_z)
         multiply(n, n, of_n)
         subtract(self.one, of_n, of_n)
@@ -446,14 +454,13 @@ class GRU(Optimised):
         multiply(of_r, m, of_r)  # da_r / dh = da_n / dh m r (1 - r)
         of_before[...] = z
 
-    def backward(self, views: Any) -> None:
+    def backward(self, views: Views) -> None:
         add, multiply, U, dh = np.add, np.multiply, self.U, self.dh_t
-        dh_5 = dh[:, None]
         for next_dot, of_y, dh_z, of_dh, da in views:
             next_dot(U, dh)
             add(dh, of_y, dh)
             add(dh, dh_z, dh)
-            multiply(dh_5, of_dh, da)
+            multiply(dh, of_dh, da)
 
     def of_weights(self, x: Array) -> None:
         H, da = self.H, flat(self.da[:-1])
