@@ -40,8 +40,14 @@ class Adjoint:
         for node, seed in seeds.items():
             if node in self.useful:
                 self._add(node, seed)
+        self.shifted = {x for node in program if isinstance(node.op, Shift) for x in node.inputs}
+        self.uniform: set[Node] = set()  # nodes all of whose gradients are one number
         for node in reversed(program):
             if node in self.useful:
+                terms = self.gradients[node].inputs
+                if len(terms) == 1 and not terms[0].timed and terms[0].ndim == 0 and node.timed \
+                        and node not in self.shifted:
+                    self.uniform.add(node)
                 self._pass_on(node)
 
     def of(self, node: Node) -> Node | None:
@@ -75,8 +81,17 @@ class Adjoint:
     def _pass_on(self, node: Node) -> None:
         """What a node gives to its inputs."""
         op, grad = node.op, self.gradients[node]
+        if node in self.uniform:
+            grad = grad.inputs[0]
+            if not isinstance(op, (*ELEMENTWISE, Total)) and not _sums(op):
+                grad = Node(ops.BroadcastTo(node.shape), (grad,), node.shape, True, grad.name)
         if isinstance(op, Shift):
             self._add(node.inputs[0], Node(Shift(-op.delay), (grad,), node.shape, True, f"{grad.name}_next"))
+        elif _sums(op):
+            scale = 1 if isinstance(op, ops.Sum) else node.inputs[0].size
+            share = grad if scale == 1 else grad / scale
+            x = node.inputs[0]
+            self._add(x, share if node in self.uniform else Node(ops.BroadcastTo(x.shape), (share,), x.shape, True))
         elif isinstance(op, Total):
             for x in node.inputs:
                 self._add(x, grad)
@@ -109,6 +124,11 @@ class Adjoint:
             self._add(x, Node(by_x, operands, x.shape, True))
         if W in self.useful:
             self._add(W, Node(Outer(), (left, right), W.shape, False))
+
+
+def _sums(op: Op) -> bool:
+    """Whether an operation is the sum or the mean of a vector."""
+    return isinstance(op, (ops.Sum, ops.Mean)) and op.axis == -1 and not op.keepdims
 
 
 def is_product(node: Node) -> bool:

@@ -135,6 +135,13 @@ class Lane(Op):
         self.stop = stop
 
 
+class Spread(Op):
+    """One vector times each lane of another: x (n), lanes (count * n) -> (count * n)."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+
 class Columns(Op):
     """Some columns of a matrix."""
 
@@ -164,6 +171,10 @@ class Node(Operators):
     """
 
     __slots__ = ("op", "inputs", "shape", "timed", "name", "origin")
+
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    __hash__ = object.__hash__
 
     def __init__(self, op: Op, inputs: tuple[Node, ...], shape: Shape, timed: bool, name: str | None = None,
                  origin: Origin | None = None) -> None:

@@ -13,6 +13,7 @@ from minigrad import Tensor, ops
 from .adjoint import Adjoint
 from .analysis import boundaries
 from .equations import Cell
+from .joining import joined
 from .lowering import Lowered, Options, lead_of, lowered
 from .nodes import AtStep, Columns, Given, Node, Shape, Shift, Total, Weight, number, ordered
 from .schedule import blocks
@@ -54,10 +55,11 @@ class Program:
         roots = self.low.roots
         forward = ordered(roots.values())
         self._name(forward)
-        gradients = self._gradients(wanted)
-        forward = ordered(roots.values())
-        there = set(forward)
-        backward = [node for node in ordered(gradients.values()) if node not in there or not node.timed]
+        gradients = self.wanted_gradients = self._gradients(wanted)
+        every = [*roots.values(), *gradients.values()]
+        joined(every, self._forward)
+        joined(every, self._backward)
+        forward, backward = self._forward(), self._backward()
         self.boundaries = {}
         for name, boundary in boundaries(cell).items():
             lead, called = lead_of(cell.signals[name]), self.names.of[roots[name]]
@@ -69,6 +71,22 @@ class Program:
                              roots.values(), gradients)
         self.gradients = {key: f"d{self._label(key)}" for key in gradients}
         self.outputs = {name: self.names.of[node] for name, node in roots.items()}
+
+    def _forward(self) -> list[Node]:
+        """The nodes of the forward pass."""
+        return ordered(self.low.roots.values())
+
+    def _backward(self) -> list[Node]:
+        """The nodes of the backward pass, with the weights' own, which both have."""
+        there = set(self._forward())
+        needed: set[Node] = set()
+        waiting = list(self.wanted_gradients.values())
+        while waiting:
+            node = waiting.pop()
+            if node not in needed and (node not in there or not node.timed):
+                needed.add(node)
+                waiting.extend(node.inputs)
+        return [node for node in ordered(self.wanted_gradients.values()) if node in needed]
 
     def _name(self, forward: list[Node]) -> None:
         """Signals get their own names first, then weights and data, then what is between."""
@@ -94,7 +112,7 @@ class Program:
         if wanted.loss is not None:
             node = roots[wanted.loss]
             scale = Node(Given("~scale"), (), (), False, "scale")
-            seeds[node] = Node(ops.BroadcastTo(node.shape), (scale,), node.shape, True, f"d{node.name}_given")
+            seeds[node] = scale
         if self.low.options.truncated:
             owed = Node(Given("~owed", "step"), (), (), True, "owed")
             seeds = {node: Node(ops.Mul(), (seed, owed), seed.shape, True, f"d{node.name}_owed")

@@ -20,13 +20,13 @@ from minigrad.operators import UFUNCS
 
 from .adjoint import ELEMENTWISE, is_product
 from .nodes import (AtStep, Backward, Columns, Compare, Cut, Given, Lane, Node, Number, Outer, OverSteps, Pack, Place,
-                    Share, Shift, Total, Weight)
+                    Share, Shift, Spread, Total, Weight)
 from .schedule import Block
 
 CALLS: dict[type[Op], str] = {type(op): ufunc.__name__ for ufunc, op in UFUNCS.items()}
 for kind in (ops.MatMul, ops.MatVec, ops.VecDot, ops.Identity):
     CALLS.pop(kind, None)
-BROADCASTING = (*ELEMENTWISE, ops.Where, ops.Maximum, ops.Minimum, ops.Pow, Compare)
+BROADCASTING = (*ELEMENTWISE, ops.BroadcastTo, ops.Where, ops.Maximum, ops.Minimum, ops.Pow, Compare)
 VIEWS = (Shift, Cut, Lane)
 TAKEN = {"T", "B", "k", "rows", "steps", "t", "np", "FLOAT", "dot", "copyto", "buffers", "forward", "backward",
          "matmul", "concatenate", "zeros", "empty"} | set(CALLS.values())
@@ -81,9 +81,16 @@ def identifier(text: str) -> str:
     return f"{name}_" if keyword.iskeyword(name) or name in TAKEN else name
 
 
-def _layer(node: Node) -> int:
-    """Arrays are made before views of them, and these before views of views."""
-    return 0 if not isinstance(node.op, VIEWS) else 1 if isinstance(node.op, Shift) else 2
+def _wrapped(start: str, parts: list[str]) -> list[str]:
+    """A call of zip over several lines where it is long."""
+    lines = [start]
+    for number, part in enumerate(parts):
+        text = part + ("):" if number == len(parts) - 1 else ", ")
+        if len(lines[-1]) + len(text) > 110:
+            lines[-1] = lines[-1].rstrip()
+            lines.append("        ")
+        lines[-1] += text
+    return lines
 
 
 class Boundary(NamedTuple):
@@ -123,10 +130,14 @@ class Source:
         self.margins = self._margins()
         self.carried = {node for node in self.everything if self._is_carried(node)}
         self.kept = {node for node in self.everything if self._is_kept(node)}
-        self.placed: dict[Node, Node] = {}
+        self.places: dict[Node, tuple[Node, int]] = {}  # where in a Pack a value is written at once
+        self.homes: dict[Node, Node] = {}  # whose array a value is written into, which then takes its place
+        self._find_places()
+        self._find_homes()
         self.views: dict[str, None] = {}
+        self.parts: dict[str, Node] = {}  # names of other views of a node's array
         stored = [node for node in self.everything if node.timed and not isinstance(node.op, (Backward, Number, Weight))]
-        for node in sorted(stored, key=_layer):
+        for node in sorted(stored, key=self._rank):
             self._buffer(node)
         self._take(forward, self.text.forward)
         for boundary in boundaries:
@@ -175,8 +186,50 @@ class Source:
                    (isinstance(user.op, VIEWS) and not isinstance(user.op, Shift) and self._is_kept(user))
                    for user in self.users.get(node, []))
 
+    def _find_places(self) -> None:
+        """What is computed for a Pack alone is written where it belongs; nothing is copied."""
+        for pack in self.everything:
+            start = 0
+            for x in pack.inputs if isinstance(pack.op, Pack) and pack.timed else ():
+                together = self.block.get(x) is self.block[pack] or (x in self.block and not (
+                    self.block[x].direction or self.block[pack].direction))
+                if together and x not in self.places and not isinstance(x.op, (*VIEWS, Given, Number)) \
+                        and x not in self.margins and x not in self.outputs:
+                    self.places[x] = pack, start
+                    if x in self.kept:
+                        self.kept.add(pack)
+                start += x.shape[0]
+
+    def _find_homes(self) -> None:
+        """What only the next operation reads is overwritten by its result."""
+        carriers = {node.inputs[0]: node for node in self.carried}
+        for node in self.everything:
+            if not isinstance(node.op, (*ELEMENTWISE, Total)) or not node.timed or node in carriers:
+                continue
+            fitting = [x for x in node.inputs if self._may_be_overwritten(x, node) and x not in carriers]
+            early = [x for x in fitting if x in self.kept]
+            for x in [*early, *fitting][:1]:
+                self.homes[x] = node
+                if x in self.kept:
+                    self.kept.add(node)
+                    if node in self.places:
+                        self.kept.add(self.places[node][0])
+
+    def _may_be_overwritten(self, x: Node, node: Node) -> bool:
+        return (x.timed and x.shape == node.shape and self.users[x] == [node] and x in self.block
+                and x not in self.outputs and x not in self.margins and x not in self.places
+                and not isinstance(x.op, (*VIEWS, Given, Number, Compare, Pack, Backward))
+                and (self.block[x] is self.block[node] or self.block[x].direction == 0))
+
+    def _home(self, node: Node) -> Node:
+        while node in self.homes:
+            node = self.homes[node]
+        return node
+
     def _buffer(self, node: Node) -> None:
         """The lines that make a node's array, or its view of another one's."""
+        if node in self.homes:
+            return
         name = self.names.give(node)
         op = node.op
         if isinstance(op, Shift):
@@ -184,9 +237,30 @@ class Source:
                 self._shifted(node, name)
         elif isinstance(op, VIEWS):
             part = f"[..., {op.start}:{op.stop}]" if isinstance(op, Lane) else ""
-            self.text.buffers.append(f"k.{name} = k.{self.names.give(node.inputs[0])}{part}")
-        elif node not in self.placed:
+            self.text.buffers.append(f"k.{name} = k.{self._name(node.inputs[0])}{part}")
+        elif node in self.places:
+            pack, start = self.places[node]
+            self.text.buffers.append(f"k.{name} = k.{self._name(pack)}[..., {start}:{start + node.shape[0]}]")
+        else:
             self._array(node, name)
+
+    def _name(self, node: Node) -> str:
+        """What the text calls a node: as the one that takes its place."""
+        return self.names.give(self._home(node))
+
+    def _rank(self, node: Node) -> int:
+        """Arrays are made before views of them, and these before views of views."""
+        depth = 0
+        while depth < 100:
+            node = self._home(node)
+            if node in self.places:
+                node = self.places[node][0]
+            elif isinstance(node.op, VIEWS):
+                node = node.inputs[0]
+            else:
+                return depth
+            depth += 1
+        return depth
 
     def _array(self, node: Node, name: str) -> None:
         dtype = "bool" if isinstance(node.op, Compare) else "FLOAT"
@@ -210,7 +284,7 @@ class Source:
         source = node.inputs[0]
         delay = node.op.delay  # type: ignore[attr-defined]
         start = self.margins[source][0] - delay
-        self.text.buffers.append(f"k.{name} = k.{self.names.give(source)}_all[{start}:{start} + T]")
+        self.text.buffers.append(f"k.{name} = k.{self._name(source)}_all[{start}:{start} + T]")
 
     def result(self, node: Node) -> str:
         """What the backward pass returns for a node."""
@@ -246,34 +320,35 @@ class Source:
         words = set(re.findall(r"\w+", "\n".join(body)))
         lines = []
         each: dict[str, str] = {}
-        for node in [*block.nodes, *(x for node in block.nodes for x in node.inputs)]:
-            if not node.timed or isinstance(node.op, (Number, Weight, Backward)):
+        candidates = {}
+        for node in block.nodes:
+            for x in (node, *node.inputs):
+                if x.timed and not isinstance(x.op, (Number, Weight, Backward)) and x not in self.carried:
+                    candidates[self._name(x)] = x
+        candidates.update(self.parts)
+        for name, node in candidates.items():
+            if name not in words:
                 continue
-            name = self.names.give(node)
-            if name in each or name not in words:
-                continue
-            if node in self.carried:
-                self.names.of[node] = name
-            elif node in self.kept or self.block.get(node) is not block or isinstance(node.op, VIEWS):
-                if self._by_step(node, block):
-                    self._view(f"steps.{name} = list(k.{name})")
-                    each[name] = f"steps.{name}" if block.direction > 0 else f"reversed(steps.{name})"
-                    continue
-            each[name] = ""
-            lines.append(f"{name} = k.{name}")
+            if self._by_step(node, block):
+                self._view(f"steps.{name} = list(k.{name})")
+                each[name] = f"steps.{name}" if block.direction > 0 else f"reversed(steps.{name})"
+            else:
+                lines.append(f"{name} = k.{name}")
         for node in block.nodes:
             if node in self.carried:
-                lines.append(f"{self.names.give(node.inputs[0])}.fill(0)")
+                lines.append(f"{self._name(node.inputs[0])}.fill(0)")
         span = "range(1, T + 1)" if block.direction > 0 else "range(T, 0, -1)"
-        taken = [(name, text) for name, text in each.items() if text]
-        lines.append(f"for {', '.join(['t', *(name for name, _ in taken)])} in "
-                     f"zip({', '.join([span, *(text for _, text in taken)])}):")
+        lines += _wrapped(f"for {', '.join(['t', *each])} in zip(", [span, *each.values()])
         return lines + [f"    {line}" for line in body]
 
     def _by_step(self, node: Node, block: Block) -> bool:
         """Whether a loop takes one step's part of it, and not one array for all steps."""
-        while isinstance(node.op, (Cut, Lane)):
-            node = node.inputs[0]
+        while isinstance(node.op, (Cut, Lane)) or node in self.places or node in self.homes:
+            node = self._home(node)
+            if node in self.places:
+                node = self.places[node][0]
+            elif isinstance(node.op, (Cut, Lane)):
+                node = node.inputs[0]
         return isinstance(node.op, Shift) or node in self.kept or self.block.get(node) is not block
 
     def _view(self, line: str) -> None:
@@ -284,8 +359,8 @@ class Source:
         if isinstance(node.op, Number):
             return self._number(node.op.value)
         if node in self.carried:
-            return self.names.give(node.inputs[0])
-        name = self.names.give(node)
+            return self._name(node.inputs[0])
+        name = self._name(node)
         if node.timed and not loop and not isinstance(node.op, Backward):
             name = f"k.{name}"
         if ndim is not None and node.timed and len(node.shape) < ndim:
@@ -306,14 +381,24 @@ class Source:
 
     def _rows(self, node: Node) -> str:
         """All vectors of a node, one under another."""
-        name = self.names.give(node)
+        name = self._name(node)
         self._view(f"rows.{name} = k.{name}.reshape(T * B{''.join(f', {n}' for n in node.shape)})")
         return f"rows.{name}"
+
+    def _by_lanes(self, node: Node, count: int, loop: bool) -> str:
+        """A vector as several, or as one that is repeated."""
+        whole = self._name(self.carried and node in self.carried and node.inputs[0] or node)
+        name = f"{whole}_lanes" if count > 1 else f"{whole}_lane"
+        kept = self._by_step(node, self.block[node]) if node in self.block else True
+        lead = "T, B" if kept else "B"
+        self.parts[name] = node
+        self._view(f"k.{name} = k.{whole}.reshape({lead}, {count}, {node.shape[0] // count})")
+        return name if loop else f"k.{name}"
 
     def _statements(self, node: Node, loop: bool) -> list[str]:
         """The lines that compute a node."""
         op, inputs = node.op, node.inputs
-        if isinstance(op, (Number, Weight, Given, *VIEWS)):
+        if isinstance(op, (Number, Weight, Given, *VIEWS)) and (node.timed or not isinstance(op, Lane)):
             return []
         if isinstance(op, (Place, Total)) and not node.timed:
             places = [x for x in ((node,) if isinstance(op, Place) else inputs) if isinstance(x.op, Place)]
@@ -322,6 +407,15 @@ class Source:
         if not node.timed:
             return [f"{self.names.give(node)} = {self._untimed(node)}"]
         out = self._ref(node, loop)
+        if isinstance(op, Spread):
+            return [self._call("multiply", self._by_lanes(inputs[0], 1, loop), self._by_lanes(inputs[1], op.count, loop),
+                               self._by_lanes(node, op.count, loop))]
+        if isinstance(op, Pack):
+            starts = [sum(y.shape[0] for y in inputs[:i]) for i in range(len(inputs))]
+            return [self._call("copyto", f"{out}[..., {start}:{start + x.shape[0]}]", self._ref(x, loop))
+                    for x, start in zip(inputs, starts) if x not in self.places or self.places[x][0] is not node]
+        if isinstance(op, ops.Sum) and op.axis == -1 and not op.keepdims:
+            return [f"{self._ref(inputs[0], loop)}.sum(-1, out={out})"]
         if is_product(node):
             return [self._product(node, out, loop)]
         if isinstance(op, Backward):
@@ -418,7 +512,7 @@ class Source:
             return f"{self._ref(inputs[0], False)}[:, {op.start}:{op.stop}]"
         if isinstance(op, AtStep):
             index = op.step - 1 if op.step > 0 else op.step
-            return f"k.{self.names.give(inputs[0])}[{index}]"
+            return f"k.{self._name(inputs[0])}[{index}]"
         arguments = [self._ref(x, False) for x in inputs]
         if isinstance(op, Total):
             return " + ".join(arguments)
