@@ -1,0 +1,159 @@
+# %% [markdown]
+# # Assignment 1: operations and their derivatives
+#
+# A differentiable operation is a class with two methods: `forward` computes the result, `backward`
+# takes the gradient of the result back to the operands. Write five of them, and `unbroadcast`.
+#
+# **What backward gets.** `grad` is $\partial L / \partial\,$out for whatever L is, an array of the shape
+# of `out`; then `out` itself and the operands. It returns one gradient for each operand, *of that
+# operand's shape* (a tuple; the array alone where there is one operand).
+#
+# The rule behind all of them is the chain rule for a vector-Jacobian product (Griewank and Walther,
+# *Evaluating Derivatives*, 2nd ed. 2008, section 3.2): never build the Jacobian, multiply by it.
+#
+# Check as often as you like: `python -m examples.assignments.check a1 YOUR_FILE.py`
+
+# %%
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import minigrad as mg
+
+Array = NDArray[Any]
+
+
+# %% [markdown]
+# ## 1. Broadcasting backwards
+#
+# `(3, 4) * (4,)` uses each of the four numbers three times. What is used several times gets the *sum* of
+# the gradients of its uses: sum over every axis that broadcasting has added or stretched, and
+# return exactly the shape that the operand had.
+
+# %%
+def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
+    """Sum a gradient down to the shape of an operand that was broadcast. grad (4, 3, 2), shape (3, 1) -> (3, 1)."""
+    ### BEGIN SOLUTION
+    extra = grad.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1)
+    return grad.sum(axis=axes, keepdims=True).reshape(shape)
+    ### END SOLUTION
+
+
+# %% [markdown]
+# ## 2. Multiplication, with broadcasting
+#
+# $$out = a \odot b, \qquad \bar a = \overline{out} \odot b, \qquad \bar b = \overline{out} \odot a$$
+
+# %%
+class Multiply(mg.Op):
+    """a * b, elementwise; the operands may be broadcast."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        ### BEGIN SOLUTION
+        return a * b
+        ### END SOLUTION
+
+    def backward(self, grad: Array, out: Array, a: Array, b: Array) -> tuple[Array, Array]:
+        ### BEGIN SOLUTION
+        return unbroadcast(grad * b, a.shape), unbroadcast(grad * a, b.shape)
+        ### END SOLUTION
+
+
+# %% [markdown]
+# ## 3. The logistic sigmoid
+#
+# $$\sigma(x) = \frac{1}{1 + e^{-x}}, \qquad \sigma' = \sigma (1 - \sigma)$$
+#
+# No overflow, please: $e^{1000}$ is infinite, and $\sigma(-1000)$ is 0.
+# ($\sigma(x) = \frac12 (1 + \tanh \frac x2)$ has none.)
+
+# %%
+class Sigmoid(mg.Op):
+    """1 / (1 + exp(-x))."""
+
+    def forward(self, x: Array) -> Array:
+        ### BEGIN SOLUTION
+        return 0.5 * (1 + np.tanh(0.5 * x))
+        ### END SOLUTION
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        ### BEGIN SOLUTION
+        return grad * out * (1 - out)
+        ### END SOLUTION
+
+
+# %% [markdown]
+# ## 4. The matrix product
+#
+# For matrices $a$ (n, k) and $b$ (k, m):
+# $$out = a\,b, \qquad \bar a = \overline{out}\; b^\top, \qquad \bar b = a^\top\, \overline{out}$$
+# (Giles, *Collected matrix derivative results for forward and reverse mode algorithmic
+# differentiation*, 2008, section 2.2.2.) The shapes leave no other choice.
+
+# %%
+class MatMul(mg.Op):
+    """a @ b for two matrices."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        ### BEGIN SOLUTION
+        return a @ b
+        ### END SOLUTION
+
+    def backward(self, grad: Array, out: Array, a: Array, b: Array) -> tuple[Array, Array]:
+        ### BEGIN SOLUTION
+        return grad @ b.T, a.T @ grad
+        ### END SOLUTION
+
+
+# %% [markdown]
+# ## 5. The mean over an axis
+#
+# Every number along the axis has a share of $1/n$ in the mean, n being the axis' length.
+
+# %%
+class Mean(mg.Op):
+    """x.mean(axis)."""
+
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+    def forward(self, x: Array) -> Array:
+        ### BEGIN SOLUTION
+        return np.asarray(x.mean(axis=self.axis))
+        ### END SOLUTION
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        ### BEGIN SOLUTION
+        return np.expand_dims(grad, self.axis) / x.shape[self.axis] * np.ones_like(x)
+        ### END SOLUTION
+
+
+# %% [markdown]
+# ## 6. Softmax over the last axis
+#
+# $$s_i = \frac{e^{x_i}}{\sum_j e^{x_j}}, \qquad \bar x_i = s_i \Big(\bar s_i - \sum_j \bar s_j s_j\Big)$$
+#
+# Each result depends on *every* operand of its row, hence the sum. Subtract the row's largest number
+# before you take exponentials: the result is the same, and nothing overflows (Goodfellow, Bengio and
+# Courville, *Deep Learning*, 2016, section 4.1).
+
+# %%
+class Softmax(mg.Op):
+    """exp(x) / sum(exp(x)), along the last axis."""
+
+    def forward(self, x: Array) -> Array:
+        ### BEGIN SOLUTION
+        e = np.exp(x - x.max(axis=-1, keepdims=True))
+        return np.asarray(e / e.sum(axis=-1, keepdims=True))
+        ### END SOLUTION
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        ### BEGIN SOLUTION
+        return np.asarray(out * (grad - (grad * out).sum(axis=-1, keepdims=True)))
+        ### END SOLUTION
+
+
+# %% [markdown]
+# They are operations of minigrad now: `mg.apply(Sigmoid(), x)` records them, `backward()` uses them.

@@ -1,0 +1,97 @@
+# %% [markdown]
+# # Assignment 2: topological order and the backward pass
+#
+# A computation is a graph: each node is a number that was computed from other nodes. You write the two
+# functions that make an automatic differentiation tool of it.
+#
+# Check as often as you like: `python -m examples.assignments.check a2 YOUR_FILE.py`
+
+# %%
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class Node:
+    """A number, and how it was computed. This class is given; leave it as it is.
+
+    Attributes:
+        value: the number.
+        inputs: the nodes that it was computed from, in order; one that is used twice stands there twice.
+        local: the derivative of this node with respect to each of its inputs.
+        grad: what backward() finds: the derivative of the output with respect to this node.
+    """
+
+    def __init__(self, value: float, inputs: Sequence[Node] = (), local: Sequence[float] = (), name: str = "") -> None:
+        self.value = value
+        self.inputs = tuple(inputs)
+        self.local = tuple(local)
+        self.name = name
+        self.grad = 0.0
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def multiply(a: Node, b: Node, name: str = "") -> Node:
+    """An example of how nodes are made: d(ab)/da = b and d(ab)/db = a."""
+    return Node(a.value * b.value, (a, b), (b.value, a.value), name)
+
+
+# %% [markdown]
+# ## 1. Topological order
+#
+# An order in which every node stands after all its inputs. Each node once, the output last, and
+# nothing that the output doesn't depend on.
+#
+# Two traps. A node that is used by several others is still *one* node: in a ladder of 60 diamonds
+# there are $2^{60}$ paths, and you would be old before you have seen them all. And a recurrent network
+# over 5,000 steps is a chain that is deeper than Python's stack, so don't use recursion: a list of your
+# own is a stack too. (Depth-first search and topological sort: Cormen, Leiserson, Rivest and Stein,
+# *Introduction to Algorithms*, chapter on elementary graph algorithms.)
+
+# %%
+def topological_order(out: Node) -> list[Node]:
+    """Every node that `out` depends on, and `out` itself: inputs before users, each once."""
+    ### BEGIN SOLUTION
+    order: list[Node] = []
+    seen = {out}
+    stack = [(out, iter(out.inputs))]
+    while stack:
+        node, left = stack[-1]
+        x = next(left, None)
+        if x is None:
+            order.append(node)
+            stack.pop()
+        elif x not in seen:
+            seen.add(x)
+            stack.append((x, iter(x.inputs)))
+    return order
+    ### END SOLUTION
+
+
+# %% [markdown]
+# ## 2. The backward pass
+#
+# Reverse accumulation (Griewank and Walther, *Evaluating Derivatives*, 2nd ed. 2008, section 3.2): the
+# output's gradient is 1. Go from the output to the leaves, and let each node add its share to each of its
+# inputs:
+#
+# $$\bar x \mathrel{+}= \bar y \cdot \frac{\partial y}{\partial x} \qquad \text{for every user } y
+# \text{ of } x$$
+#
+# A node may pass on its gradient only when *all* its users have added theirs. And a second call of
+# `backward` gives the same numbers again.
+
+# %%
+def backward(out: Node) -> None:
+    """Set `.grad` of every node that `out` depends on to the derivative of out with respect to it."""
+    ### BEGIN SOLUTION
+    order = topological_order(out)
+    for node in order:
+        node.grad = 0.0
+    out.grad = 1.0
+    for node in reversed(order):
+        for x, slope in zip(node.inputs, node.local):
+            x.grad += node.grad * slope
+    ### END SOLUTION

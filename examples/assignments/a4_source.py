@@ -1,0 +1,95 @@
+# %% [markdown]
+# # Assignment 4: the unroller
+#
+# A recurrent network is a cyclic graph whose edges carry delays. The edge `("h", "h", 1)` says that h[t] is
+# computed from h[t-1]; `("x", "h", 0)` that h[t] is computed from x[t]; a delay of 2 reaches two steps
+# back. Unrolled over T steps it is a graph without cycles, over copies: `("h", 3)` is h at t = 3.
+#
+# Steps count from 1 to T. Copies at t ≤ 0 are initial values, given from outside.
+#
+# Check as often as you like: `python -m examples.assignments.check a4 YOUR_FILE.py`
+
+# %%
+from __future__ import annotations
+
+Edge = tuple[str, str, int]  # source, target, delay
+Copy = tuple[str, int]  # signal, time step
+
+
+# %% [markdown]
+# ## 1. The edge list
+#
+# $$(a, b, d) \quad\longrightarrow\quad \big((a, t-d),\, (b, t)\big) \qquad t = 1, \dots, T$$
+#
+# (Goodfellow, Bengio and Courville, *Deep Learning*, 2016, section 10.1: unfolding computational graphs.)
+
+# %%
+def unroll(edges: list[Edge], T: int) -> list[tuple[Copy, Copy]]:
+    """Every edge of the unrolled graph as (source copy, target copy); the order doesn't matter."""
+    ### BEGIN SOLUTION
+    return [((source, t - delay), (target, t)) for t in range(1, T + 1) for source, target, delay in edges]
+    ### END SOLUTION
+
+
+# %% [markdown]
+# ## 2. Initial values
+#
+# Which copies at t ≤ 0 are read? A delay of two needs two of them: at t = 1 it reads t = -1, and at t = 2 it
+# reads t = 0. With few steps fewer are read.
+
+# %%
+def initial_copies(edges: list[Edge], T: int) -> set[Copy]:
+    """The copies at t <= 0 that steps 1 ... T read."""
+    ### BEGIN SOLUTION
+    return {copy for copy, _ in unroll(edges, T) if copy[1] <= 0}
+    ### END SOLUTION
+
+
+# %% [markdown]
+# ## 3. The order within a step
+#
+# Within one step a signal can be computed when all that it reads *without delay* is there. Delayed edges don't
+# matter: what they read is there already. Where a loop has no delay at all, each of its signals would
+# need itself, and nothing can be computed (Karp, Miller and Winograd, *The organization of
+# computations for uniform recurrence equations*, J. ACM 14, 1967).
+
+# %%
+def order_in_a_step(edges: list[Edge]) -> list[str]:
+    """Every signal once, in an order in which it can be computed.
+
+    Raises:
+        ValueError: where there is a loop without delay.
+    """
+    ### BEGIN SOLUTION
+    left = list(dict.fromkeys(name for source, target, _ in edges for name in (source, target)))
+    order: list[str] = []
+    while left:
+        ready = [name for name in left
+                 if not any(target == name and delay == 0 and source in left for source, target, delay in edges)]
+        if not ready:
+            raise ValueError(f"a loop without delay among {', '.join(left)}")
+        order += ready
+        left = [name for name in left if name not in ready]
+    return order
+    ### END SOLUTION
+
+
+# %% [markdown]
+# ## 4. Back through the unrolled graph
+#
+# How many ways are there from copy a to copy b? Each one is a path along which a gradient comes
+# back, so the number says how many products the chain rule sums up. Go through the copies in an order in which
+# sources come first, and add: the number of ways to a copy is the sum over its incoming edges.
+
+# %%
+def count_paths(edges: list[Edge], T: int, start: Copy, end: Copy) -> int:
+    """The number of paths from one copy to another in the graph unrolled over T steps; 1 from a copy to itself."""
+    ### BEGIN SOLUTION
+    ways: dict[Copy, int] = {start: 1}
+    order = order_in_a_step(edges)
+    for t in range(1, T + 1):
+        for name in order:
+            if (name, t) != start:
+                ways[name, t] = sum(ways.get((source, t - delay), 0) for source, target, delay in edges if target == name)
+    return ways.get(end, 0)
+    ### END SOLUTION

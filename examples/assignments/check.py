@@ -1,0 +1,136 @@
+"""Check an assignment: what is wrong first, at which time step, in which operation, and why.
+
+    python -m examples.assignments.check a3 my_a3.py [--json gradescope|autolab|otter] [--hidden] [--out FOLDER]
+
+The file may be a notebook. It is run in a process of its own, with limits of time, memory and
+output; what is right is computed here, and nothing of it is ever in that process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from viz import PaintError
+
+from . import reports
+from .grading import Answers, Assignment, Outcome, done, hidden, read
+from .sandbox import ROOT, Ran, run
+
+NAMES = ("a1", "a2", "a3", "a4", "a5")
+SEED, HIDDEN_SEED = 0, 1234
+
+
+@dataclass
+class Result:
+    """A part of an assignment, checked: one set of numbers, and what became of each check."""
+
+    part: Assignment
+    outcomes: list[Outcome]
+    ran: Ran
+    seed: int
+
+
+def parts(name: str, seed: int = SEED, others: bool = False) -> list[Assignment]:
+    """The parts of an assignment, with the numbers of a seed; `others`: sizes of their own, for hidden checks."""
+    make: Callable[[int, bool], Iterable[Assignment]] = importlib.import_module(
+        f"examples.assignments.checks.{name}").assignment
+    return list(make(seed, others))
+
+
+def checked(part: Assignment, sources: Mapping[str, str], seed: int, user: str | None = None) -> dict[str, Result]:
+    """One part, for one file or several that share a process."""
+    job = part.job if user is None else part.job.__class__(**{**vars(part.job), "user": user})
+    return {name: Result(part, done(part.checks, Answers(ran.answers)), ran, seed)
+            for name, ran in run(job, sources).items()}
+
+
+def check(name: str, file: Path, others: bool = False, seed: int = HIDDEN_SEED, user: str | None = None) -> list[Result]:
+    """All parts of an assignment, for one file; with `others` its hidden checks too, with the numbers of `seed`."""
+    try:
+        source = {file.name: read(file)}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SystemExit(f"{file} can't be read: {error}") from None
+    results = [checked(part, source, SEED, user)[file.name] for part in parts(name)]
+    if others:
+        for part in parts(name, seed, True):
+            part = Assignment(part.name, part.title, part.job, hidden(part.checks), part.script, part.draw)
+            results.append(checked(part, source, seed, user)[file.name])
+    return results
+
+
+def debugger(result: Result, outcome: Outcome) -> str:
+    """The command that opens the network of a finding where it is wrong."""
+    finding, script = outcome.finding, result.part.script
+    if finding is None or not finding.until or not script or outcome.check.hidden:  # those have sizes of their own
+        return ""
+    arguments = " ".join(filter(None, [script, finding.graph, str(result.seed)]))
+    return f'python -m minigrad.debugger -c "until {finding.until}" examples/assignments/graphs/{arguments}'
+
+
+def draw(results: Sequence[Result], folder: Path, stem: str, ending: str) -> dict[int, Path]:
+    """A picture for the first finding of each part that has an edge; by the outcome's id."""
+    drawn: dict[int, Path] = {}
+    for number, result in enumerate(results, 1):
+        for outcome in result.outcomes:
+            finding = outcome.finding
+            if finding is None or result.part.draw is None or not (finding.edge or finding.extra):
+                continue
+            path = folder / f"{stem}_{len(drawn) + 1}.{ending}"
+            try:
+                result.part.draw(finding).render(outfile=path)
+            except PaintError:  # nothing here can paint; DOT text needs nothing
+                path = path.with_suffix(".dot")
+                result.part.draw(finding).render(outfile=path)
+            drawn[id(outcome)] = path
+            break
+    return drawn
+
+
+def options() -> argparse.ArgumentParser:
+    """What may stand on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m examples.assignments.check", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("assignment", choices=NAMES)
+    parser.add_argument("file", type=Path, help="the student's file, .py or .ipynb")
+    parser.add_argument("--json", choices=sorted(reports.FORMATS), help="print what a grader reads, and nothing else")
+    parser.add_argument("--hidden", action="store_true", help="for teachers: run the hidden checks too, and say what they find")
+    parser.add_argument("--withheld", action="store_true", help="for graders: run the hidden checks, but keep what they find")
+    parser.add_argument("--seed", type=int, default=HIDDEN_SEED, help="the numbers of the hidden checks")
+    parser.add_argument("--out", type=Path, help="the folder for pictures; by default beside the file")
+    parser.add_argument("--format", default="png", choices=("png", "svg", "dot"), help="of the pictures")
+    parser.add_argument("--no-pictures", action="store_true")
+    parser.add_argument("--user", help="run the student's process with this user's rights (root only), e.g. nobody")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The program; returns 0 where every check passes."""
+    given = options().parse_args(arguments)
+    if not given.file.is_file():
+        print(f"there is no file {str(given.file)!r}", file=sys.stderr)
+        return 2
+    results = check(given.assignment, given.file, given.hidden or given.withheld, given.seed, given.user)
+    folder = given.out or given.file.parent
+    pictures: dict[int, Path] = {}
+    if not given.no_pictures:
+        folder.mkdir(parents=True, exist_ok=True)
+        pictures = draw([result for result in results if given.hidden or not result.outcomes[0].check.hidden], folder,
+                        given.file.stem, given.format)
+    write = reports.FORMATS[given.json] if given.json else reports.text
+    lines = [(outcome, debugger(result, outcome), pictures.get(id(outcome)))
+             for result in results for outcome in result.outcomes]
+    notes = list(dict.fromkeys(result.ran.note for result in results if result.ran.note))
+    printed = next((result.ran.printed for result in results if result.ran.printed), "")
+    print(write([reports.Line(outcome, command, picture, given.withheld and not given.hidden)
+                 for outcome, command, picture in lines], reports.About(given.assignment, results[0].part.title, printed, notes)))
+    return 0 if all(outcome.finding is None for outcome, _, _ in lines) else 1
+
+
+if __name__ == "__main__":
+    if Path.cwd() != ROOT and str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,203 @@
+"""Assignment 1: what is right of the operations, and what the usual mistakes are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from examples.assignments import a1_source as solution
+from examples.assignments.grading import (
+    Answers,
+    Assignment,
+    Check,
+    Edge,
+    Finding,
+    Imports,
+    Numeric,
+    SecondCall,
+    Shapes,
+    Unmodified,
+    Values,
+)
+from examples.assignments.graphs import a1 as graphs
+from examples.assignments.naming import Candidate
+from examples.assignments.pictures import of_edges
+from examples.assignments.probes import a1 as probes
+from examples.assignments.sandbox import Job
+
+Array = NDArray[Any]
+Mistakes = dict[str, list[Candidate]]
+SIGNATURES: dict[str, Sequence[str]] = {"unbroadcast": ["grad", "shape"]}
+for _name, _operands in graphs.OPERANDS.items():
+    SIGNATURES |= {f"{_name}.forward": ["self", *_operands], f"{_name}.backward": ["self", "grad", "out", *_operands]}
+
+
+def of(*mistakes: tuple[str, Array]) -> list[Candidate]:
+    """Candidates without edges: the operand says which edge it is."""
+    return [Candidate(text, np.asarray(gives)) for text, gives in mistakes]
+
+
+def forward_mistakes(d: dict[str, Array]) -> dict[str, list[Candidate]]:
+    """Wrong variants of results, by operation."""
+    x, e = d["x"], np.exp(d["x"])
+    return {
+        "Multiply": of(("it is the sum, but should be the product", d["p"] + d["q"])),
+        "Sigmoid": of(("it is 1 / (1 + exp(x)): the sign of x is wrong", 1 / (1 + e)),
+                      ("it is tanh(x)", np.tanh(x)), ("the factor 1/2 inside tanh is missing", 0.5 * (1 + np.tanh(x)))),
+        "MatMul": [],
+        "Mean": of(("it is the sum, not the mean", d["k"].sum(1)),
+                   ("it is the sum divided by the number of all elements", d["k"].sum(1) / d["k"].size)),
+        "Softmax": of(*(mistake for shifted in (e, e / e.max(-1, keepdims=True), e / e.max()) for mistake in (
+            ("it is normalised over the first axis, but should be over the last", shifted / shifted.sum(0)),
+            ("it is normalised over the whole array, but should be over each row", shifted / shifted.sum()),
+            ("it is not normalised", shifted))))}
+
+
+def backward_mistakes(d: dict[str, Array]) -> dict[str, Mistakes]:
+    """Wrong variants of gradients, by operation and operand."""
+    p, q, x, k = (d[name] for name in "pqxk")
+    g = {name: d[f"grad_{name}"] for name in graphs.OPERANDS}
+    s, soft, m = d["out_Sigmoid"], d["out_Softmax"], g["Multiply"]
+    wide = np.broadcast_to(g["Mean"][:, None], k.shape)
+    gs = g["Softmax"]
+    return {
+        "Multiply": {
+            "a": of(("da = grad * a, but should be grad * b: the factor is the other operand", m * p),
+                    ("the factor b is missing", m), ("grad is unused: it is the local derivative alone", q + 0 * m),
+                    ("da = grad / b", m / q)),
+            "b": of(("it is one slice only: the sum over the broadcast axes is missing", (m * p)[0, 0]),
+                    ("it is one slice only: the sum over the broadcast axes is missing", (m * p)[-1, -1]),
+                    ("it is the mean over the broadcast axes, but should be the sum", (m * p).mean((0, 1))),
+                    ("db = grad * b, but should be grad * a: the factor is the other operand", (m * q).sum((0, 1))),
+                    ("the factor a is missing", m.sum((0, 1))))},
+        "Sigmoid": {"x": of(
+            ("the factor (1 - out) is missing: the derivative is out * (1 - out)", g["Sigmoid"] * s),
+            ("the factor out is missing: the derivative is out * (1 - out)", g["Sigmoid"] * (1 - s)),
+            ("grad is not multiplied: it is the local derivative alone", s * (1 - s)),
+            ("it is the derivative of tanh, 1 - out**2", g["Sigmoid"] * (1 - s * s)),
+            ("x * (1 - x) is of the wrong variable: the derivative is out * (1 - out)", g["Sigmoid"] * x * (1 - x)),
+            ("grad goes through unchanged: the derivative is missing", g["Sigmoid"]))},
+        "MatMul": {
+            "a": of(("grad is unused: it is ones @ b.T", np.ones_like(g["MatMul"]) @ d["w"].T)),
+            "b": of(("grad is unused: it is a.T @ ones", d["m"].T @ np.ones_like(g["MatMul"])))},
+        "Mean": {"x": of(
+            ("the factor 1/n is missing: that is the gradient of the sum", wide),
+            ("it is divided by the number of all elements, but should be by the axis' length", wide / k.size),
+            ("it is divided by the length of the wrong axis (axis 0)", wide / k.shape[0]),
+            ("it is divided by the length of the wrong axis (the last)", wide / k.shape[-1]))},
+        "Softmax": {"x": of(
+            ("only the diagonal of the Jacobian is there, out * (1 - out): each result depends on its whole row",
+             gs * soft * (1 - soft)),
+            ("the sum over the row is missing: out * (grad - sum(grad * out))", gs * soft),
+            ("the sum is over the first axis, but should be over the row", soft * (gs - (gs * soft).sum(0))),
+            ("the sum is over the whole array, but should be over each row", soft * (gs - (gs * soft).sum())),
+            ("the factor out in front is missing", gs - (gs * soft).sum(-1, keepdims=True)),
+            ("inside the sum it is grad, but should be grad * out", soft * (gs - gs.sum(-1, keepdims=True))),
+            ("inside the sum it is out, but should be grad * out", soft * (gs - soft.sum(-1, keepdims=True))))}}
+
+
+def unbroadcast_mistakes(k: Array) -> Mistakes:
+    """Wrong variants of unbroadcast; k (4, 3, 2)."""
+    whole = {"row": (0, 1), "column": (0, 2), "matrix": (0,), "number": (0, 1, 2), "ones": (0, 1)}
+    found = {}
+    for name, axes in whole.items():
+        first = k[tuple(0 if axis in axes else slice(None) for axis in range(3))]
+        shape = probes.SHAPES[name]
+        found[name] = of(("it is the mean over the broadcast axes, but should be the sum", k.mean(axes).reshape(shape)),
+                         ("it is one slice only: the sum over the broadcast axes is missing", first.reshape(shape)))
+    return found
+
+
+@dataclass(frozen=True)
+class InMinigrad:
+    """The operations as nodes of a graph: which ones there are, and the gradients of the leaves."""
+
+    order: Sequence[str]
+    right: dict[str, Array]
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        order = answers.plain("an operation:network", "order")
+        if order != list(self.order):
+            return Finding(f"the graph is made of {', '.join(map(str, order))}; it must be of {', '.join(self.order)}: "
+                           "is an operation called with Tensors instead of arrays?")
+        return Values("an operation:network", self.right, prefix="dL/d")(answers)
+
+
+def numbers(seed: int) -> dict[str, Any]:
+    """Operands, incoming gradients, and right results."""
+    d: dict[str, Any] = dict(graphs.numbers(seed))
+    for name in graphs.OPERANDS:
+        d[f"out_{name}"] = probes.Forward(name)(solution, d)["out"]
+    return d
+
+
+def edges(name: str) -> dict[str, Edge]:
+    """From each operand to the operation."""
+    return {operand: (operand, name) for operand in graphs.OPERANDS[name]}
+
+
+def draw(finding: Finding) -> Any:
+    """The operation with its operands and its result."""
+    assert finding.edge is not None
+    name = finding.edge[1]
+    return of_edges([*edges(name).values(), (name, "out"), ("out", "loss")], finding)
+
+
+def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
+    """The operations, with one set of numbers."""
+    d = numbers(seed)
+    right = {name: call(solution, d) for name, call in probes.CALLS.items()}
+    forward, backward, summed = forward_mistakes(d), backward_mistakes(d), unbroadcast_mistakes(d["k"])
+    checks = [Check("import and signatures", 0, Imports(SIGNATURES)),
+              Check("unbroadcast: shapes and dtypes", 1, Shapes({"unbroadcast": right["unbroadcast"]})),
+              Check("unbroadcast: the sums", 1, Values("unbroadcast", right["unbroadcast"], summed), again=1)]
+    for name in graphs.OPERANDS:
+        values = f"{name}.forward", f"{name}.backward"
+        derivative = Values(values[1], right[values[1]], backward[name], prefix="d", until="{}", edges=edges(name),
+                            graph=name)
+        called = {given: operand for operand, given in graphs.OPERANDS[name].items()}
+        of_inputs = dict(zip(probes.OPERATIONS[name][1], right[values[1]].values()))
+        checks += [
+            Check(f"{name}: shapes and dtypes", 1, Shapes({question: right[question] for question in values})),
+            Check(f"{name}: forward", 1, Values(values[0], right[values[0]], {"out": forward[name]})),
+            Check(f"{name}: derivative", 2, derivative, again=1),
+            Check(f"{name}: inputs unmodified, second call", 1, Both(
+                Unmodified(values, derivative, {f"grad_{name}": "grad", f"out_{name}": "out", **called}),
+                SecondCall(values, derivative))),
+            Check(f"{name}: central differences", 1, Renamed(name, of_inputs))]
+    checks += [Check("extreme numbers", 1, Values("an operation:extremes", right["an operation:extremes"])),
+               Check("in minigrad", 2, InMinigrad(right["an operation:network"].pop("order"), right["an operation:network"]))]
+    job = Job(Path(probes.__file__), [*probes.CALLS, *probes.NUMERIC], d, list(SIGNATURES), ["rnn", "viz", "torch", "jax"])
+    yield Assignment("a1", "operations and their derivatives", job, checks, "a1.py", draw)
+
+
+@dataclass(frozen=True)
+class Both:
+    """One check and then another."""
+
+    first: Unmodified
+    second: SecondCall
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        return self.first(answers) or self.second(answers)
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """Central differences; the inputs are called as forward calls them."""
+
+    name: str
+    right: dict[str, Array]
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        question = f"{self.name}.forward:numeric"
+        answer = answers.get(question)
+        operands = {given: operand for operand, given in graphs.OPERANDS[self.name].items()}
+        renamed = {operands[given]: value for given, value in answer.values.items() if given in operands}
+        both = Answers({**answers.all, question: type(answer)(values=renamed)})
+        return Numeric(question, f"{self.name}.backward", {operands[given]: x for given, x in self.right.items()})(both)

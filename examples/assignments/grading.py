@@ -1,0 +1,384 @@
+"""What a check is, what it finds, and the checks that are the same for every assignment.
+
+A check looks at a student's answers, compares them with what is right, and returns nothing, or a
+Finding: one sentence of cause, the place, the edge of the graph that it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .naming import Candidate, difference, named, same, same_shape
+from .sandbox import Answer, Job, Strange
+
+Array = NDArray[Any]
+UNKNOWN = "no mistake that we know gives these numbers"
+Edge = tuple[str, str]  # from a node to a node, by their labels: ("h[3]", "z[4]")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong.
+
+    Attributes:
+        cause: one sentence.
+        where: the first wrong time step and the operation.
+        numbers: the first wrong number: the student's, and the right one.
+        edge: what is drawn red.
+        until: where the debugger stops, e.g. "h[3]"; graph: in which of the script's graphs.
+        named: whether the cause is a known mistake that gives exactly these numbers.
+        extra: edges that should not be there, of an unrolled graph; more: further guilty ones.
+    """
+
+    cause: str
+    where: str = ""
+    numbers: str = ""
+    edge: Edge | None = None
+    until: str = ""
+    graph: str = ""
+    named: bool = True
+    extra: tuple[Edge, ...] = ()
+    more: tuple[Edge, ...] = ()
+
+
+class Unanswered(Exception):
+    """There is no answer to look at; the finding says why."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.cause)
+        self.finding = finding
+
+
+class Answers:
+    """A student's answers, and what a function is called in messages."""
+
+    def __init__(self, answers: Mapping[str, Answer]) -> None:
+        self.all = answers
+
+    def get(self, question: str) -> Answer:
+        """The answer to a question.
+
+        Raises:
+            Unanswered: where the call raised something, or never ended.
+        """
+        answer = self.all.get(question) or Answer(error={"type": "", "message": "was not asked"})
+        if answer.error is not None:
+            raise Unanswered(Finding(_raised(question, answer.error), named=bool(answer.error.get("type"))))
+        return answer
+
+    def array(self, question: str, name: str, right: Array) -> Array:
+        """One result, if it is an array of the right shape."""
+        value = self.get(question).values.get(name)
+        if not isinstance(value, np.ndarray) or value.shape != right.shape:
+            raise Unanswered(Finding(wrong_shape(question, name, value, right) or "", named=False))
+        return value
+
+    def plain(self, question: str, name: str) -> Any:
+        """One result that is no array."""
+        value = self.get(question).values.get(name)
+        if isinstance(value, Strange):
+            raise Unanswered(Finding(f"{_function(question)} returns a {value.type}"))
+        return value
+
+
+Look = Callable[[Answers], "Finding | None"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report.
+
+    Attributes:
+        name: what is checked; points: what it is worth.
+        look: what looks at the answers.
+        hidden: whether students see it only when the teacher lets them.
+        again: what it is worth once more, hidden, with other numbers; 0: it isn't done again.
+    """
+
+    name: str
+    points: float
+    look: Look
+    hidden: bool = False
+    again: float = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A check that was done: no finding, full points."""
+
+    check: Check
+    finding: Finding | None
+
+    @property
+    def score(self) -> float:
+        return 0.0 if self.finding is not None else self.check.points
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """An assignment, with one set of numbers.
+
+    Attributes:
+        name: "a3"; title: for people.
+        job: what the student's process is asked.
+        checks: what is looked at, in order.
+        script: what the debugger opens, a file in graphs/, with its arguments; none where there is no graph.
+        draw: the picture with edges in red, from a finding.
+    """
+
+    name: str
+    title: str
+    job: Job
+    checks: Sequence[Check]
+    script: str = ""
+    draw: Callable[[Finding], Any] | None = None
+
+
+def done(checks: Iterable[Check], answers: Answers) -> list[Outcome]:
+    """Every check done. What can't be answered is a finding too."""
+    outcomes: list[Outcome] = []
+    for check in checks:
+        try:
+            finding = check.look(answers)
+        except Unanswered as error:
+            finding = error.finding
+        if finding is not None and not finding.named and any(one.finding and one.finding.named for one in outcomes):
+            finding = replace(finding, cause=f"{finding.cause} (perhaps because of what is said above)")
+        outcomes.append(Outcome(check, finding))
+    return outcomes
+
+
+def hidden(checks: Iterable[Check]) -> list[Check]:
+    """Those that are done again with other numbers."""
+    return [replace(check, name=f"other numbers: {check.name}", points=check.again, hidden=True) for check in checks
+            if check.again]
+
+
+# ---- checks that every assignment has
+@dataclass(frozen=True)
+class Imports:
+    """The file can be run, every function is there, and its arguments are those of the handout."""
+
+    wanted: Mapping[str, Sequence[str]]
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        found: Mapping[str, Any] = answers.plain("import", "signatures")
+        for name, arguments in self.wanted.items():
+            if found.get(name) is None:
+                return Finding(f"there is no {name}; it must be called exactly so", where=name)
+            if list(found[name]) != list(arguments):
+                return Finding(f"{name} takes ({', '.join(found[name])}); it must take ({', '.join(arguments)})",
+                               where=name)
+        return None
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Every result is there, an array of the right shape and of float64. Right: question -> name -> array."""
+
+    right: Mapping[str, Mapping[str, Array]]
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        for question, results in self.right.items():
+            values = answers.get(question).values
+            for name, right in results.items():
+                cause = wrong_shape(question, name, values.get(name), right)
+                if cause is not None:
+                    return Finding(cause, where=_function(question))
+        return None
+
+
+def wrong_shape(question: str, name: str, value: Any, right: Array) -> str | None:
+    """What is wrong with the form of a result, or None."""
+    function = _function(question)
+    what = f"{name} of {function}" if name != "out" else f"the result of {function}"
+    if value is None:
+        return f"{what} is missing: {function} returned no {name!r}"
+    if not isinstance(value, np.ndarray):
+        kind = value.type if isinstance(value, Strange) else type(value).__name__
+        return f"{what} is a {kind}; it must be an array of shape {right.shape}"
+    if value.shape != right.shape:
+        return f"{what} has {same_shape(value, right)}"
+    if value.dtype != right.dtype:
+        return f"{what} is {value.dtype}; it must be {right.dtype}, as the inputs are"
+    return None
+
+
+@dataclass(frozen=True)
+class Values:
+    """The numbers of one call: the first wrong result, and which mistake gives it.
+
+    Attributes:
+        question: what was asked.
+        right: the right results; they are looked at in the order of `mistakes`, then the others.
+        mistakes: wrong variants, by result.
+        place: where that is, e.g. a time step.
+        prefix: before a result's name: "d" where it is a gradient.
+        until: where the debugger stops; "{}" stands for the result. graph: in which of the script's graphs.
+        edges: by result, for mistakes that name none.
+    """
+
+    question: str
+    right: Mapping[str, Array]
+    mistakes: Mapping[str, Sequence[Candidate]] = field(default_factory=dict)
+    place: str = ""
+    prefix: str = ""
+    until: str = ""
+    edges: Mapping[str, Edge] = field(default_factory=dict)
+    graph: str = ""
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        mine = {name: answers.array(self.question, name, self.right[name]) for name in self.right}
+        order = [*(name for name in self.mistakes if name in mine), *(name for name in mine if name not in self.mistakes)]
+        wrong = [name for name in order if not same(mine[name], self.right[name])]
+        if not wrong:
+            return None
+        hits = {name: named(mine[name], self.right[name], self.mistakes.get(name, [])) for name in wrong}
+        name = next((name for name in wrong if hits[name] is not None), wrong[0])
+        hit, what = hits[name], self.prefix + name
+        text = hit.mistake if hit else UNKNOWN
+        correct = [name for name in order if name not in wrong]
+        where = ", ".join(filter(None, [self.place, f"{what} of {_function(self.question)}"]))
+        if self.prefix and correct and len(order) < 8:
+            where += f" (right: {', '.join(correct)})"
+        edge = hit.edge if hit and hit.edge else self.edges.get(name)
+        return Finding(f"{what} is wrong: {text}", where, difference(what, mine[name], self.right[name]), edge,
+                       self.until.format(name), self.graph, named=hit is not None)
+
+
+@dataclass(frozen=True)
+class Unmodified:
+    """No input is written to, and no result is an input's own memory."""
+
+    questions: Sequence[str]
+    earned: Look  # does it compute anything at all? what computes nothing modifies nothing
+    called: Mapping[str, str] = field(default_factory=dict)  # what students call an input
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        for question in self.questions:
+            answer = answers.get(question)
+            function = _function(question)
+            if answer.wrote is not None:
+                names = ", ".join(self.called.get(name, name) for name in answer.changed) or "an input"
+                line = _line(answer.wrote)
+                return Finding(f"{function} changes the caller's array {names}{line}: work on a copy", where=function)
+            if answer.shares:
+                result, name = answer.shares[0][0], self.called.get(answer.shares[0][1], answer.shares[0][1])
+                return Finding(f"the {result!r} that {function} returns is the caller's own array {name}, no new one: "
+                               "whoever changes one changes the other; return a copy", where=function)
+        return _earned(self.earned, answers)
+
+
+@dataclass(frozen=True)
+class SecondCall:
+    """A second call with the same inputs gives the same."""
+
+    questions: Sequence[str]
+    earned: Look
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        for question in self.questions:
+            answer = answers.get(question)
+            for name, first in answer.values.items():
+                second = answer.again.get(name)
+                if not _equal(first, second):
+                    return Finding(f"a second call of {_function(question)} with the same inputs gives another {name}"
+                                   f"{_ratio(first, second)}", where=_function(question))
+        return _earned(self.earned, answers)
+
+
+@dataclass(frozen=True)
+class Numeric:
+    """A backward pass agrees with central differences of the student's own forward, at every entry.
+
+    The differences come from the student's process, so they are compared with what is right too.
+    """
+
+    question: str
+    backward: str
+    right: Mapping[str, Array]
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        for name, right in self.right.items():
+            numbers = answers.array(self.question, name, right)
+            mine = answers.array(self.backward, name, right)
+            for other, what in ((numbers, "central differences of your own forward"), (right, "the right gradient")):
+                if not same(mine, other, 1e-6):
+                    wrong = int((~np.isclose(mine, other, rtol=1e-6, atol=1e-8)).sum())
+                    return Finding(f"dL/d{name} differs from {what} in {wrong} of {right.size} entries",
+                                   where=_function(self.backward), numbers=difference(f"dL/d{name}", mine, other),
+                                   named=False)
+        return None
+
+
+def _earned(look: Look, answers: Answers) -> Finding | None:
+    """Points for keeping something as it is are earned by a function that computes something right."""
+    if look(answers) is not None:
+        return Finding("nothing to complain of; the points come when the results are right")
+    return None
+
+
+def _function(question: str) -> str:
+    """What a question is about, as the student calls it."""
+    return question.partition(":")[0]
+
+
+def _line(told: Mapping[str, Any]) -> str:
+    return f" at line {told['line']}: `{told['text']}`" if told.get("line") else ""
+
+
+def _raised(question: str, error: Mapping[str, Any]) -> str:
+    """An error in a sentence."""
+    what = "the file" if question == "import" else _function(question)
+    kind, message = error.get("type", ""), str(error.get("message", ""))
+    if kind == "NotImplementedError":
+        return f"{what} isn't written yet"
+    if kind == "TimeLimit":
+        return f"{what} did not end in time{_line(error)}: is there an endless loop?"
+    if not kind:
+        return f"{what} {message}"
+    hint = ""
+    if kind == "ValueError" and ("matmul" in message or "not aligned" in message):
+        message = message.partition(", with gufunc")[0]
+        hint = " (the shapes of a product don't fit: is a transpose missing, or the order wrong?)"
+    elif kind == "RecursionError":
+        hint = " (a long chain is deeper than Python's stack: use a loop and a list of your own)"
+    elif kind == "ModuleNotFoundError" and "halted" in message:
+        hint = " (this assignment is to be done without it)"
+    elif kind == "OSError" and "too large" in message:
+        hint = " (too much was printed)"
+    return f"{what} raised {kind}: {message}{hint}{_line(error)}"
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.shape == b.shape and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    return bool(np.all(a == b)) if type(a) is type(b) else False
+
+
+def _ratio(first: Any, second: Any) -> str:
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray) and first.shape == second.shape:
+        if same(second, 2 * first):
+            return ": exactly twice the first, so something is kept from call to call and added to"
+        if not second.any():
+            return ": zeros, so the first call has used something up"
+    return ": something is kept from call to call"
+
+
+def read(file: Path) -> str:
+    """A student's file as Python source; of a notebook its code cells, without its magic lines."""
+    import json
+
+    text = file.read_text(encoding="utf-8")
+    if file.suffix != ".ipynb":
+        return text
+    cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    lines = [f"# cell {number}\n{''.join(cell['source'])}" for number, cell in enumerate(cells, 1)]
+    return "\n".join(line if not line.lstrip().startswith(("%", "!")) else "" for part in lines
+                     for line in part.splitlines()) + "\n"

@@ -1,0 +1,1 @@
+"""The networks of the assignments in minigrad: for pictures, and to step through in the debugger."""

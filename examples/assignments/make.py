@@ -1,0 +1,96 @@
+"""The handout: an assignment's source without its solutions, as a Python file or a notebook.
+
+    python -m examples.assignments.make a3 [FOLDER] [--notebook] [--solution]
+
+A source is a Python file in cells (`# %%`, `# %% [markdown]`); what stands between the lines
+`### BEGIN SOLUTION` and `### END SOLUTION` becomes `raise NotImplementedError`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .check import NAMES
+
+BEGIN, END = re.compile(r"\s*#+ *BEGIN SOLUTION\s*"), re.compile(r"\s*#+ *END SOLUTION\s*")
+STUB = ("# YOUR CODE HERE", "raise NotImplementedError")
+
+
+def source(name: str) -> str:
+    """An assignment's source, with its solutions."""
+    return (Path(__file__).parent / f"{name}_source.py").read_text(encoding="utf-8")
+
+
+def stub(text: str) -> str:
+    """The source without solutions.
+
+    Raises:
+        ValueError: where a region has no end, or no beginning; says the line.
+    """
+    lines: list[str] = []
+    begun = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if BEGIN.fullmatch(line):
+            if begun:
+                raise ValueError(f"line {number}: a solution begins inside the one of line {begun}")
+            begun = number
+            indent = line[:len(line) - len(line.lstrip())]
+            lines += [indent + said for said in STUB]
+        elif END.fullmatch(line):
+            if not begun:
+                raise ValueError(f"line {number}: a solution ends that has not begun")
+            begun = 0
+        elif not begun:
+            lines.append(line)
+    if begun:
+        raise ValueError(f"line {begun}: a solution begins and never ends")
+    return "\n".join(lines) + "\n"
+
+
+def notebook(text: str) -> dict[str, Any]:
+    """A source in cells as a notebook, Jupyter's format 4.5."""
+    cells: list[dict[str, Any]] = []
+    for number, part in enumerate(re.split(r"^# %%", text, flags=re.M)[1:]):
+        head, _, body = part.partition("\n")
+        lines = body.strip("\n").splitlines()
+        cell: dict[str, Any] = {"cell_type": "code", "id": f"cell-{number}", "metadata": {}}
+        if "[markdown]" in head:
+            cell["cell_type"] = "markdown"
+            lines = [re.sub("^# ?", "", line) for line in lines]
+        else:
+            cell |= {"execution_count": None, "outputs": []}
+        cell["source"] = [line + "\n" for line in lines[:-1]] + lines[-1:]
+        cells.append(cell)
+    return {"cells": cells, "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+                                         "language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The program."""
+    parser = argparse.ArgumentParser(prog="python -m examples.assignments.make", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("assignment", choices=NAMES)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("."))
+    parser.add_argument("--notebook", action="store_true", help="a notebook instead of a Python file")
+    parser.add_argument("--solution", action="store_true", help="with the solutions, for teachers")
+    given = parser.parse_args(arguments)
+    text = source(given.assignment)
+    text = text if given.solution else stub(text)
+    given.folder.mkdir(parents=True, exist_ok=True)
+    name = f"{given.assignment}_solution" if given.solution else given.assignment
+    path = given.folder / f"{name}.{'ipynb' if given.notebook else 'py'}"
+    if path.exists():
+        print(f"{path} is there already: it may be somebody's work, so it stays as it is", file=sys.stderr)
+        return 1
+    path.write_text(json.dumps(notebook(text), indent=1) + "\n" if given.notebook else text, encoding="utf-8")
+    print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,77 @@
+"""The graph of an assignment, with the guilty edge in red."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from rnn import Run
+from viz import Picture, palette
+from viz.dot import literal, picture
+from viz.fonts import text_width
+from viz.graph import empty
+from viz.parts import Part
+from viz.scene import CORNER, Arrow, Text, sideways
+from viz.unrolled import _Unrolled
+
+from .grading import Edge, Finding
+
+PEN = 3.6
+LINE = 90  # letters
+
+
+def of_run(run: Run, finding: Finding) -> Picture:
+    """An unrolled definition: guilty edges red, all others grey, and edges that should not be there red and dashed."""
+    drawing = _Unrolled(run, None, range(1, run.T + 1), shelf=False)
+    scene = drawing.scene
+    boxes = {label(part, k): box for (part, k), box in drawing.boxes.items() if part.node is None}
+    guilty = {edge for edge in (finding.edge, *finding.more) if edge is not None}
+    for arrow in scene.arrows:
+        arrow.color = palette.SAME.line
+    for arrow, edge, k in drawing.ways:
+        if (label(edge.source, k - edge.delay), label(edge.target, k)) in guilty:
+            arrow.color, arrow.pen = palette.ALARM, PEN
+            scene.arrows.append(scene.arrows.pop(scene.arrows.index(arrow)))  # above all others
+    for source, target in finding.extra:
+        if source in boxes and target in boxes:
+            start, end = boxes[source], boxes[target]
+            scene.arrows.append(Arrow(start.key, end.key, sideways((start.right, start.y), (end.left, end.y)),
+                                      palette.ALARM, PEN, dashed=True))
+    left, _, right, top = scene.bounds(0)
+    lines = wrapped(finding.cause)
+    scene.texts.append(Text((left + right) / 2, top + 14 + 7 * len(lines), "\n".join(lines), 12, palette.ALARM))
+    return picture(scene)
+
+
+def label(part: Part, k: int) -> str:
+    """A copy's name as findings have it."""
+    return f"{part.signal.name}[{k}]"
+
+
+def of_edges(edges: Iterable[Edge], finding: Finding) -> Picture:
+    """Any small graph, laid out by Graphviz: labels of boxes, and arrows between them."""
+    drawn = empty(dark=False)
+    drawn.attr(label=literal("\n".join(wrapped(finding.cause))), labelloc="t", fontsize="12", fontcolor=palette.ALARM)
+    every = list(edges)
+    names = list(dict.fromkeys(name for edge in [*every, *finding.extra] for name in edge))
+    for number, name in enumerate(names):
+        width = max(text_width(name, 11) * CORNER + 18, 46)
+        drawn.node(f"n{number}", label=literal(name), width=f"{width / 72:.4f}", height="0.36", style="filled,rounded",
+                   fillcolor=palette.OUTPUT.fill, color=palette.OUTPUT.line)
+    keys = {name: f"n{number}" for number, name in enumerate(names)}
+    guilty = {finding.edge, *finding.more}
+    for source, target in [*every, *finding.extra]:
+        red = (source, target) in guilty or (source, target) in finding.extra
+        drawn.edge(keys[source], keys[target], color=palette.ALARM if red else palette.ARROW,
+                   penwidth=f"{PEN if red else 1.2:g}", style="dashed" if (source, target) in finding.extra else "solid")
+    return drawn
+
+
+def wrapped(text: str) -> list[str]:
+    """A sentence in lines that fit above a picture."""
+    lines = [""]
+    for word in re.split(r"\s+", text):
+        if len(lines[-1]) + len(word) > LINE:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines

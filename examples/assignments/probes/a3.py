@@ -1,0 +1,66 @@
+"""How the functions of assignment 3 are called."""
+
+from typing import Any
+
+import numpy as np
+
+PARAMETERS = [f"{what}_{k}" for k in "ifog" for what in "WUb"]
+RESULTS = ("i", "f", "o", "g", "c", "h")
+Data = dict[str, Any]
+
+
+def p(d: Data) -> Data:
+    return {name: d[name] for name in PARAMETERS}
+
+
+def step(d: Data) -> Data:
+    """What the LSTM's step 2 has computed."""
+    return {name: d[f"lstm_{name}"][1] for name in RESULTS}
+
+
+def rnn_step_forward(student: Any, d: Data) -> Data:
+    return {"h": student.rnn_step_forward(d["x"][0], d["h0"], d["W"], d["U"], d["b"])}
+
+
+def rnn_step_backward(student: Any, d: Data) -> Any:
+    return student.rnn_step_backward(d["dh_2"], d["x"][1], d["hs"][0], d["hs"][1], d["W"], d["U"])
+
+
+def rnn_forward(student: Any, d: Data) -> Data:
+    return {"h": student.rnn_forward(d["x"], d["h0"], d["W"], d["U"], d["b"])}
+
+
+def rnn_backward(student: Any, d: Data) -> Any:
+    return student.rnn_backward(d["dhs"], d["x"], d["h0"], d["hs"], d["W"], d["U"])
+
+
+def lstm_step_forward(student: Any, d: Data) -> Any:
+    return student.lstm_step_forward(d["x"][0], d["h0"], d["c0"], p(d))
+
+
+def lstm_step_backward(student: Any, d: Data) -> Any:
+    return student.lstm_step_backward(d["lstm_dh_2"], d["lstm_dc_2"], d["x"][1], d["lstm_h"][0], d["lstm_c"][0], step(d), p(d))
+
+
+def lstm_forward(student: Any, d: Data) -> Any:
+    return student.lstm_forward(d["x"], d["h0"], d["c0"], p(d))
+
+
+def lstm_backward(student: Any, d: Data) -> Any:
+    results = {name: d[f"lstm_{name}"] for name in RESULTS}
+    return student.lstm_backward(d["dhs"], d["x"], d["h0"], d["c0"], results, p(d))
+
+
+def rnn_loss(student: Any, d: Data) -> float:
+    return float(np.sum(student.rnn_forward(d["x"], d["h0"], d["W"], d["U"], d["b"]) * d["dhs"]))
+
+
+def lstm_loss(student: Any, d: Data) -> float:
+    return float(np.sum(student.lstm_forward(d["x"], d["h0"], d["c0"], p(d))["h"] * d["dhs"]))
+
+
+CALLS = {call.__name__: call for call in (
+    rnn_step_forward, rnn_step_backward, rnn_forward, rnn_backward,
+    lstm_step_forward, lstm_step_backward, lstm_forward, lstm_backward)}
+NUMERIC = {"rnn_forward:numeric": (rnn_loss, ("x", "h0", "W", "U", "b")),
+           "lstm_forward:numeric": (lstm_loss, ("x", "h0", "c0", *PARAMETERS))}

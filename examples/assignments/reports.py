@@ -1,0 +1,107 @@
+"""What came out, as text for people and as JSON for graders.
+
+- Gradescope: results.json, https://gradescope-autograders.readthedocs.io ("Output Format").
+- Autolab: the last line of the output, `{"scores": {...}}`.
+- otter: a dict from test to score, possible and test_case_results, as GradingResults.to_dict() has it (otter 7).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .grading import Outcome
+
+WITHHELD = "What this check finds is shown when the teacher releases it."
+
+
+@dataclass(frozen=True)
+class Line:
+    """An outcome, the debugger's command, the picture; and whether a hidden check's finding is withheld."""
+
+    outcome: Outcome
+    command: str
+    picture: Path | None
+    withheld: bool
+
+    @property
+    def name(self) -> str:
+        return self.outcome.check.name
+
+    def said(self) -> list[str]:
+        """What is said about a failure, in lines."""
+        finding = self.outcome.finding
+        if finding is None:
+            return []
+        if self.withheld and self.outcome.check.hidden:
+            return [WITHHELD]
+        lines = [finding.cause]
+        lines += [f"where:   {finding.where}"] if finding.where else []
+        lines += [f"numbers: {finding.numbers}"] if finding.numbers else []
+        lines += [f"look:    {self.command}"] if self.command else []
+        lines += [f"picture: {self.picture}"] if self.picture else []
+        return lines
+
+
+@dataclass(frozen=True)
+class About:
+    """What all lines have in common."""
+
+    name: str
+    title: str
+    printed: str
+    notes: Sequence[str]
+
+
+def text(lines: Sequence[Line], about: About) -> str:
+    """For people: one line a check, and what is said about a failure under it."""
+    shown = [f"{about.name}: {about.title}"]
+    for line in lines:
+        outcome = line.outcome
+        points = f"{outcome.score:g}/{outcome.check.points:g}" if outcome.check.points else ""
+        shown.append(f"{'ok  ' if outcome.finding is None else 'FAIL'} {points:>5}  {line.name}")
+        shown += [f"             {said}" for said in line.said()]
+    score, possible = total(lines)
+    shown += [f"note: {note}" for note in about.notes]
+    if about.printed:
+        shown += ["printed by the file:", *(f"  | {line}" for line in about.printed.splitlines()[:20])]
+    return "\n".join([*shown, f"{score:g} of {possible:g} points"])
+
+
+def total(lines: Sequence[Line]) -> tuple[float, float]:
+    """Points, and how many there are."""
+    return sum(line.outcome.score for line in lines), sum(line.outcome.check.points for line in lines)
+
+
+def gradescope(lines: Sequence[Line], about: About) -> str:
+    """results.json."""
+    tests = [{"name": line.name, "score": line.outcome.score, "max_score": line.outcome.check.points,
+              "status": "passed" if line.outcome.finding is None else "failed", "output": "\n".join(line.said()),
+              "visibility": "after_published" if line.outcome.check.hidden else "visible"} for line in lines]
+    return json.dumps({"output": "\n".join([f"{about.name}: {about.title}", *about.notes]), "tests": tests}, indent=1)
+
+
+def autolab(lines: Sequence[Line], about: About) -> str:
+    """Text, and a last line with the score of each check."""
+    scores = {line.name: line.outcome.score for line in lines if line.outcome.check.points}
+    return f"{text(lines, about)}\n{json.dumps({'scores': scores})}"
+
+
+def otter(lines: Sequence[Line], about: About) -> str:
+    """Results by test."""
+    results = {}
+    for line in lines:
+        case = {"name": line.name, "body": "", "hidden": line.outcome.check.hidden, "points": line.outcome.check.points,
+                "success_message": None, "failure_message": None}
+        passed = line.outcome.finding is None
+        results[line.name] = {
+            "score": line.outcome.score, "possible": line.outcome.check.points, "name": line.name, "path": None,
+            "test_cases": [case], "all_or_nothing": True,
+            "test_case_results": [{"test_case": case, "message": "\n".join(line.said()) or None, "passed": passed}]}
+    return json.dumps(results, indent=1)
+
+
+FORMATS: dict[str, Callable[[Sequence[Line], About], Any]] = {"gradescope": gradescope, "autolab": autolab, "otter": otter}
