@@ -194,7 +194,7 @@ class Optimised:
     def loss(self, p: Arrays, target: Array) -> float:
         """Outputs, loss and its derivatives, of all steps."""
         h, errors = flat(self.h[1:]), flat(self.errors)
-        np.dot(h, p["V"].T, errors)
+        np.matmul(h, p["V"].T, errors)
         np.add(errors, p["c"], errors)
         np.subtract(self.errors, target, self.errors)
         loss = float(np.vdot(errors, errors))
@@ -273,6 +273,60 @@ class Elman(Optimised):
         np.dot(da.T, flat(self.h[:-1]), grad["cell.U"])
         np.dot(da.T, flat(x), grad["cell.W"])
         np.dot(self.ones, da, grad["cell.b"])
+
+
+class ElmanAlone(Elman):
+    """Elman at batch 1, where the number of calls is all that counts: 2 forward, 2 backward.
+
+    Sums become part of the products: a row of `hx1` is [h before, x, 1], a row of `da_dy` is [da, dy of
+    the step before], and `M`, `N` are the matrices for them. With a batch the rows of h and of da would
+    no longer be one piece of memory, which costs more than it saves.
+    """
+
+    def __init__(self, *shape: Any, **options: Any) -> None:
+        Optimised.__init__(self, *shape, **options)
+        new, T, H, inputs, outputs = self.new, self.T, self.H, self.inputs, len(self.grad["c"])
+        self.hx1, self.M = new(T + 1, 1, H + inputs + 1), new(H + inputs + 1, H)
+        self.da_dy, self.N = new(T + 1, 1, H + outputs), new(H + outputs, H)
+        self.slope, self.dM = new(self.block, 1, H), new(H, H + inputs + 1)
+        self.hx1[..., -1] = 1
+        self.h, self.x = self.hx1[..., :H], self.hx1[:-1, :, H:-1]
+        self.da, self.errors = self.da_dy[..., :H], self.da_dy[1:, :, H:]
+        self.grad |= {"cell.U": self.dM[:, :H], "cell.W": self.dM[:, H:-1], "cell.b": self.dM[:, -1]}
+        self.cut_views()
+
+    def forward_view(self, t: int, k: int) -> tuple[Any, ...]:
+        return self.hx1[t].dot, self.h[t+1]
+
+    def backward_view(self, t: int, k: int) -> tuple[Any, ...]:
+        return self.da_dy[t+1].dot, self.slope[k], self.da[t]
+
+    def take(self, p: Arrays) -> None:
+        H = self.H
+        self.M[:H], self.M[H:-1], self.M[-1] = p["cell.U"].T, p["cell.W"].T, p["cell.b"]
+        self.N[:H], self.N[H:] = p["cell.U"], p["V"]
+
+    def __call__(self, p: Arrays, x: Array, target: Array) -> tuple[float, Arrays]:
+        self.x[:] = x
+        return super().__call__(p, x, target)
+
+    def forward(self, x: Array, views: Views) -> None:
+        tanh, M = np.tanh, self.M
+        for hx1_dot, h in views:
+            hx1_dot(M, h)
+            tanh(h, h)
+
+    def of_outputs(self, V: Array, block: slice) -> None:
+        """They are part of the product, too."""
+
+    def backward(self, views: Views) -> None:
+        multiply, N = np.multiply, self.N
+        for next_dot, slope, da in views:
+            next_dot(N, da)
+            multiply(da, slope, da)
+
+    def of_weights(self, x: Array) -> None:
+        np.dot(flat(self.da[:-1]).T, flat(self.hx1[:-1]), self.dM)
 
 
 class LSTM(Optimised):
@@ -471,3 +525,9 @@ class GRU(Optimised):
 
 PLAIN: dict[str, Step] = {"elman": plain_elman, "lstm": plain_lstm, "gru": plain_gru}
 OPTIMISED: dict[str, type[Optimised]] = {"elman": Elman, "lstm": LSTM, "gru": GRU}
+
+
+def optimised(cell: str, shape: tuple[int, int, int], size: int, outputs: int, dtype: Any = float) -> Step:
+    """The fastest for data of a shape, (T, batch, inputs)."""
+    kind = ElmanAlone if cell == "elman" and shape[1] == 1 else OPTIMISED[cell]
+    return kind(shape, size, outputs, dtype)

@@ -1,0 +1,226 @@
+"""The same training step in other libraries; each is optional, and imported when its class is made.
+
+A contender is made for a task (see training_step.py), `step()` is what is timed, and `result()` is what the last
+step computed: the loss, and the gradients as NumPy arrays by parameter. One set of equations,
+`advance`, serves all libraries whose arrays look like NumPy's.
+"""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+# What XLA reads when it is loaded: one thread, as for everybody.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+
+
+def advance(cell: str, f: Any, p: dict[str, Any], h: Any, c: Any, x: Any) -> tuple[Any, Any]:
+    """One step of a cell, with the functions of a library: its new state (c is the LSTM's)."""
+    if cell == "elman":
+        return f.tanh(x @ p["cell.W"].T + h @ p["cell.U"].T + p["cell.b"]), c
+    hx = f.join([h, x])
+    a = {gate: hx @ p[f"cell.W_{gate}"].T + p[f"cell.b_{gate}"] for gate in ("figo" if cell == "lstm" else "rz")}
+    if cell == "lstm":
+        c = f.sigmoid(a["f"]) * c + f.sigmoid(a["i"]) * f.tanh(a["g"])
+        return f.sigmoid(a["o"]) * f.tanh(c), c
+    z = f.sigmoid(a["z"])
+    of_h = h @ p["cell.W_hn"].T + p["cell.b_hn"]
+    n = f.tanh(x @ p["cell.W_xn"].T + p["cell.b_xn"] + f.sigmoid(a["r"]) * of_h)
+    return z * h + (1 - z) * n, c
+
+
+def unrolled_loss(cell: str, f: Any, p: dict[str, Any], h: Any, x: Any, target: Any) -> Any:
+    """The sum of squared errors, by a loop over time."""
+    c, loss = h, 0
+    for x_t, target_t in zip(x, target):
+        h, c = advance(cell, f, p, h, c, x_t)
+        loss = loss + ((h @ p["V"].T + p["c"] - target_t) ** 2).sum()
+    return loss
+
+
+class Autograd:
+    """HIPS autograd."""
+
+    def __init__(self, task: Any) -> None:
+        import autograd
+        import autograd.numpy as anp
+
+        self.task = task
+        self.f = SimpleNamespace(tanh=anp.tanh, join=lambda parts: anp.concatenate(parts, axis=1),
+                                 sigmoid=lambda a: 1 / (1 + anp.exp(-a)))
+        self.differentiated = autograd.value_and_grad(self.loss)
+
+    def loss(self, p: Any) -> Any:
+        task = self.task
+        return unrolled_loss(task.cell, self.f, p, task.zero, task.x, task.target)
+
+    def step(self) -> None:
+        self.out = self.differentiated(self.task.parameters)
+
+    def result(self) -> Any:
+        return self.out
+
+
+class MyGrad:
+    """MyGrad, without the guarding of its operands' memory."""
+
+    def __init__(self, task: Any) -> None:
+        import mygrad
+        from mygrad.nnet import sigmoid
+
+        mygrad.turn_memory_guarding_off()
+        self.task, self.tensor = task, mygrad.tensor
+        self.f = SimpleNamespace(tanh=mygrad.tanh, sigmoid=sigmoid,
+                                 join=lambda parts: mygrad.concatenate(parts, axis=1))
+
+    def step(self) -> None:
+        task = self.task
+        self.p = {name: self.tensor(array) for name, array in task.parameters.items()}
+        self.out = unrolled_loss(task.cell, self.f, self.p, self.tensor(task.zero, constant=True), task.x, task.target)
+        self.out.backward()
+
+    def result(self) -> Any:
+        return float(self.out), {name: tensor.grad for name, tensor in self.p.items()}
+
+
+class TorchLoop:
+    """PyTorch, eager: a loop over time."""
+
+    def __init__(self, task: Any) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        self.task, self.torch = task, torch
+        self.f = SimpleNamespace(tanh=torch.tanh, sigmoid=torch.sigmoid, join=lambda parts: torch.cat(parts, 1))
+        self.p = {name: torch.tensor(array, requires_grad=True) for name, array in task.parameters.items()}
+        self.zero, self.x, self.target = map(torch.tensor, (task.zero, task.x, task.target))
+
+    def loss(self) -> Any:
+        return unrolled_loss(self.task.cell, self.f, self.p, self.zero, self.x, self.target)
+
+    def step(self) -> None:
+        for tensor in self.p.values():
+            tensor.grad = None
+        self.out = self.loss()
+        self.out.backward()
+
+    def result(self) -> Any:
+        return self.out.item(), {name: tensor.grad.numpy() for name, tensor in self.p.items()}
+
+
+# torch.nn's gates in its order: our names of the input's matrix, the state's, and of their biases.
+TORCH_GATES: dict[str, list[tuple[str, str, str, str | None]]] = {
+    "elman": [("W", "U", "b", None)],
+    "lstm": [(f"W_{gate}", f"W_{gate}", f"b_{gate}", None) for gate in "ifgo"],
+    "gru": [("W_r", "W_r", "b_r", None), ("W_z", "W_z", "b_z", None), ("W_xn", "W_hn", "b_xn", "b_hn")]}
+
+
+class TorchModule(TorchLoop):
+    """torch.nn.RNN, LSTM or GRU: its kernel for all steps. Its second biases are 0 where a gate of ours has one."""
+
+    def __init__(self, task: Any) -> None:
+        super().__init__(task)
+        torch, p, H = self.torch, task.parameters, task.H
+        gates = TORCH_GATES[task.cell]
+        module = {"elman": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[task.cell]
+        self.module = module(task.H, H, dtype=self.zero.dtype)
+        values = [np.concatenate([p[f"cell.{of_x}"][:, -H:] for of_x, _, _, _ in gates]),  # W is [h, x]
+                  np.concatenate([p[f"cell.{of_h}"][:, :H] for _, of_h, _, _ in gates]),
+                  np.concatenate([p[f"cell.{b}"] for _, _, b, _ in gates]),
+                  np.concatenate([p[f"cell.{b}"] if b else np.zeros(H) for _, _, _, b in gates])]
+        with torch.no_grad():
+            for parameter, value in zip(self.module.parameters(), values):
+                parameter.copy_(torch.tensor(value))
+
+    def loss(self) -> Any:
+        states, _ = self.module(self.x)
+        return ((states @ self.p["V"].T + self.p["c"] - self.target) ** 2).sum()
+
+    def step(self) -> None:
+        self.module.zero_grad()
+        super().step()
+
+    def result(self) -> Any:
+        H = self.task.H
+        of_x, of_h, b_x, b_h = (parameter.grad.numpy() for parameter in self.module.parameters())
+        gradients = {"V": self.p["V"].grad.numpy(), "c": self.p["c"].grad.numpy()}
+        for k, (x_name, h_name, x_bias, h_bias) in enumerate(TORCH_GATES[self.task.cell]):
+            part = slice(k * H, (k + 1) * H)
+            if x_name == h_name:
+                gradients[f"cell.{x_name}"] = np.concatenate([of_h[part], of_x[part]], axis=1)
+            else:
+                gradients |= {f"cell.{x_name}": of_x[part], f"cell.{h_name}": of_h[part]}
+            gradients[f"cell.{x_bias}"] = b_x[part]
+            if h_bias:
+                gradients[f"cell.{h_bias}"] = b_h[part]
+        return self.out.item(), gradients
+
+
+class Jax:
+    """JAX: jit of a scan over time."""
+
+    def __init__(self, task: Any) -> None:
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        numpy = jax.numpy
+        self.task, self.scan = task, jax.lax.scan
+        self.f = SimpleNamespace(tanh=numpy.tanh, sigmoid=jax.nn.sigmoid,
+                                 join=lambda parts: numpy.concatenate(parts, axis=1))
+        self.differentiated, self.wait = jax.jit(jax.value_and_grad(self.loss)), jax.block_until_ready
+        self.p = {name: numpy.asarray(array) for name, array in task.parameters.items()}
+        self.data = [numpy.asarray(array) for array in (task.zero, task.x, task.target)]
+
+    def loss(self, p: Any, zero: Any, x: Any, target: Any) -> Any:
+        def step(state: Any, x_t: Any) -> Any:
+            h, c = advance(self.task.cell, self.f, p, *state, x_t)
+            return (h, c), h
+
+        _, states = self.scan(step, (zero, zero), x)
+        return ((states @ p["V"].T + p["c"] - target) ** 2).sum()
+
+    def step(self) -> None:
+        self.out = self.wait(self.differentiated(self.p, *self.data))
+
+    def result(self) -> Any:
+        return float(self.out[0]), {name: np.asarray(array) for name, array in self.out[1].items()}
+
+
+class Tinygrad:
+    """tinygrad: TinyJit of a loop over time, in at most 100 steps (its kernels are many, and each is compiled)."""
+
+    most_steps = 100
+
+    def __init__(self, task: Any) -> None:
+        from tinygrad import Tensor, TinyJit
+
+        self.task = task
+        self.f = SimpleNamespace(tanh=Tensor.tanh, sigmoid=Tensor.sigmoid,
+                                 join=lambda parts: parts[0].cat(*parts[1:], dim=1))
+        self.p = {name: Tensor(array, requires_grad=True).realize() for name, array in task.parameters.items()}
+        self.zero, self.x, self.target = (Tensor(array).realize() for array in (task.zero, task.x, task.target))
+        self.Tensor, self.jitted = Tensor, TinyJit(self.differentiated)
+
+    def differentiated(self, x: Any, target: Any) -> Any:
+        T = self.task.T
+        loss = unrolled_loss(self.task.cell, self.f, self.p, self.zero, [x[t] for t in range(T)],
+                             [target[t] for t in range(T)])
+        gradients = loss.gradient(*self.p.values())
+        self.Tensor.realize(loss, *gradients)
+        return loss, *gradients
+
+    def step(self) -> None:
+        self.out = self.jitted(self.x, self.target)
+        self.value = float(self.out[0].item())  # waits until it is computed
+
+    def result(self) -> Any:
+        return self.value, {name: gradient.numpy() for name, gradient in zip(self.p, self.out[1:])}
+
+
+# By name: the module that must be installed, and the class.
+PEERS: dict[str, tuple[str, type[Any]]] = {"torch.nn": ("torch", TorchModule), "torch": ("torch", TorchLoop),
+                                           "jax": ("jax", Jax), "autograd": ("autograd", Autograd),
+                                           "mygrad": ("mygrad", MyGrad), "tinygrad": ("tinygrad", Tinygrad)}

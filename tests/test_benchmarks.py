@@ -1,0 +1,71 @@
+"""What benchmarks/training_step.py compares computes the same: NumPy by hand, plain and optimised, and minigrad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+CELLS = ["elman", "lstm", "gru"]
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+        import training_step
+
+        yield training_step
+
+
+def computed(benchmark: ModuleType, name: str, cell: str, batch: int) -> Any:
+    """By one contender alone: minigrad's share the parameters of a task."""
+    return benchmark.contenders([name], benchmark.Task(cell, 4, batch, 5, "float64"))[name].result()
+
+
+def assert_equal(ours: Any, expected: Any) -> None:
+    (loss, gradients), (expected_loss, expected_gradients) = ours, expected
+    assert loss == pytest.approx(expected_loss, rel=1e-12)
+    assert sorted(gradients) == sorted(expected_gradients)
+    for name, gradient in expected_gradients.items():
+        np.testing.assert_allclose(gradients[name], gradient, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("name", ["plain", "optimised", "compiled"])
+def test_a_contender_has_the_loss_and_the_gradients_of_the_unrolled_definition(
+        benchmark: ModuleType, cell: str, batch: int, name: str) -> None:
+    assert_equal(*(computed(benchmark, each, cell, batch) for each in (name, "unrolled")))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_optimised_numpy_gives_the_same_in_blocks_of_steps_and_in_used_memory(benchmark: ModuleType, cell: str) -> None:
+    task = benchmark.Task(cell, 4, 3, 7, "float64")
+    kind = benchmark.by_hand.OPTIMISED[cell]
+    step = kind(task.x.shape, 4, benchmark.OUTPUTS, cache=3 * kind.row * task.x[0].nbytes)
+    assert [block.stop - block.start for block in step.blocks] == [3, 3, 1]
+    step(task.parameters, task.x + 1, task.target)
+    plain = benchmark.by_hand.PLAIN[cell](task.parameters, task.x, task.target)
+    assert_equal(step(task.parameters, task.x, task.target), plain)
+
+
+def test_a_wrong_gradient_is_named(benchmark: ModuleType) -> None:
+    task = benchmark.Task("elman", 4, 1, 5, "float64")
+    loss, gradients = benchmark.contenders(["plain"], task)["plain"].result()
+    wrong = gradients | {"cell.b": gradients["cell.b"] * (1 + 1e-8)}
+    with pytest.raises(ValueError, match=r"peer: the gradient of cell\.b of Task\(cell='elman'"):
+        benchmark.check("peer", task, (loss, wrong), (loss, gradients))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("name", "module"), [("torch.nn", "torch"), ("torch", "torch"), ("autograd", "autograd"),
+                                              ("mygrad", "mygrad"), ("jax", "jax")])
+def test_a_peer_has_the_same_loss_and_gradients(benchmark: ModuleType, cell: str, name: str, module: str) -> None:
+    pytest.importorskip(module)
+    assert_equal(*(computed(benchmark, each, cell, 3) for each in (name, "unrolled")))
