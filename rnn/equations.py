@@ -243,6 +243,7 @@ class Signal(Operators):
         else:
             raise TypeError(f"{self.name}[{time!r}] can't be set: {self.name}[t] = ... is an equation, "
                             f"{self.name}[0] = ... an initial value (at {here()})")
+        self.cell.version += 1
 
     @staticmethod
     def apply(op: Op, *inputs: Any) -> Any:
@@ -341,12 +342,14 @@ class Cell:
     Attributes:
         signals: every signal by name, in the order of declaration.
         equations: every equation, in the order of writing.
+        version: how often something was written into it.
     """
 
     def __init__(self, name: str = "cell") -> None:
         self.name = str(name)
         self.signals: dict[str, Signal] = {}
         self.equations: list[Equation] = []
+        self.version = 0
 
     def input(self, name: str, size: Size = None) -> Signal:
         """A signal whose values x[1], x[2], ... are given with the data.
@@ -387,6 +390,7 @@ class Cell:
                 raise ValueError(f"the size of {name} is a positive whole number, not {size!r} (at {origin})")
             size = int(size)
         signal = self.signals[name] = Signal(self, name, size, given, origin)
+        self.version += 1
         return signal
 
     @property

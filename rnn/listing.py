@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
@@ -80,3 +81,12 @@ def _equations(cell: Cell) -> list[str]:
 def _plain(text: str) -> str:
     """Text that can't end the docstring that it stands in."""
     return text.replace("\\", "/").replace('"', "'")
+
+
+def saved(program: Program, text: str, path: Path) -> Path:
+    """Write a program's text to a file, with the operations that it calls; whole, or not at all.
+
+    Raises:
+        DefinitionError: for an operation that isn't minigrad's own, or one with arrays in its options.
+    """
+    raise NotImplementedError

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from minigrad import Tensor, ops
+from minigrad import Op, Tensor, ops
 
 from .adjoint import Adjoint
 from .analysis import boundaries
@@ -71,6 +71,10 @@ class Program:
                              roots.values(), gradients)
         self.gradients = {key: f"d{self._label(key)}" for key in gradients}
         self.outputs = {name: self.names.of[node] for name, node in roots.items()}
+
+    def name_of(self, op: Op) -> str:
+        """The name that the text gives to data."""
+        return next(self.names.of[node] for node in self._forward() if node.op is op)
 
     def _forward(self) -> list[Node]:
         """The nodes of the forward pass."""

@@ -135,6 +135,7 @@ class Source:
         self._find_places()
         self._find_homes()
         self.views: dict[str, None] = {}
+        self.transposes: dict[str, str] = {}  # of the loop that is written
         self.parts: dict[str, Node] = {}  # names of other views of a node's array
         stored = [node for node in self.everything if node.timed and not isinstance(node.op, (Backward, Number, Weight))]
         for node in sorted(stored, key=self._rank):
@@ -316,6 +317,7 @@ class Source:
 
     def _loop(self, block: Block) -> list[str]:
         """A loop over the steps, each line one call."""
+        self.transposes = {}
         body = [line for node in block.nodes for line in self._statements(node, True)]
         words = set(re.findall(r"\w+", "\n".join(body)))
         lines = []
@@ -337,6 +339,7 @@ class Source:
         for node in block.nodes:
             if node in self.carried:
                 lines.append(f"{self._name(node.inputs[0])}.fill(0)")
+        lines += [f"{turned} = {name}.T" for name, turned in self.transposes.items()]
         span = "range(1, T + 1)" if block.direction > 0 else "range(T, 0, -1)"
         lines += _wrapped(f"for {', '.join(['t', *each])} in zip(", [span, *each.values()])
         return lines + [f"    {line}" for line in body]
@@ -490,10 +493,16 @@ class Source:
         matrix, vector = node.inputs if isinstance(node.op, ops.MatVec) else node.inputs[::-1]
         W = self._ref(matrix, loop)
         if isinstance(node.op, ops.MatVec):
-            W += ".T"
+            W = self._transposed(W) if loop else f"{W}.T"
+        whole = self._home(node) not in self.places  # np.dot is faster, and writes no part of an array
         if loop:
-            return self._call("matmul", self._ref(vector, True), W, out)
-        return self._call("matmul", self._rows(vector), W, self._rows(node))
+            return self._call("dot" if whole else "matmul", self._ref(vector, True), W, out)
+        return self._call("dot" if whole else "matmul", self._rows(vector), W, self._rows(node))
+
+    def _transposed(self, name: str) -> str:
+        """The name of a matrix's transpose, taken before the loop."""
+        self.transposes[name] = f"{name}_T"
+        return f"{name}_T"
 
     def _untimed(self, node: Node) -> str:
         """A value that is the same at every step, as an expression."""
@@ -503,7 +512,8 @@ class Source:
         if isinstance(op, OverSteps):
             share = inputs[0]
             if share.shape == op.shape and op.shape:
-                return f"{self._rows(share)}.sum(0)"
+                self._view("k.ones = np.ones(T * B, FLOAT)")
+                return self._call("dot", "k.ones", self._rows(share))
             axes = (0, *(1 + axis for axis in range(share.ndim)
                          if axis < share.ndim - len(op.shape)
                          or op.shape[axis - share.ndim + len(op.shape)] == 1 != share.shape[axis]))
