@@ -38,6 +38,9 @@ from peers import PEERS  # noqa: E402
 import minigrad as mg  # noqa: E402
 from rnn import Cell, cells, t  # noqa: E402
 
+Clock = Callable[[], float]
+CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
+
 OUTPUTS = 10
 SIZES = ["16,1,25", "64,16,50", "128,32,100", "256,32,100", "64,1,1000"]
 GROWTH = [10, 100, 1000, 10_000]
@@ -174,15 +177,15 @@ def check(name: str, task: Task, result: Any, expected: Any) -> None:
 # ---- measuring -----------------------------------------------------------------------------
 
 
-def seconds(step: Callable[[], None], repeats: int = 1) -> float:
+def seconds(step: Callable[[], None], repeats: int = 1, clock: Clock = time.perf_counter) -> float:
     """Of one step."""
-    started = time.perf_counter()
+    started = clock()
     for _ in range(repeats):
         step()
-    return (time.perf_counter() - started) / repeats
+    return (clock() - started) / repeats
 
 
-def measure(made: dict[str, Any], rounds: int) -> dict[str, list[float]]:
+def measure(made: dict[str, Any], rounds: int, clock: Clock = time.perf_counter) -> dict[str, list[float]]:
     """Seconds a step, in each round; contenders take turns."""
     once = {name: seconds(contender.step) for name, contender in made.items()}
     repeats = {name: max(1, int(TURN / duration)) for name, duration in once.items()}
@@ -191,7 +194,7 @@ def measure(made: dict[str, Any], rounds: int) -> dict[str, list[float]]:
         for name, contender in made.items():
             if number < FEW or once[name] < SLOW:
                 gc.collect()
-                times[name].append(seconds(contender.step, repeats[name]))
+                times[name].append(seconds(contender.step, repeats[name], clock))
     return times
 
 
@@ -209,7 +212,7 @@ def ratios(options: argparse.Namespace) -> None:
             rows: dict[str, dict[str, str]] = {name: {} for name in [absolute, *options.contenders]}
             for size in options.sizes:
                 task = Task(cell, *numbers(size), dtype)
-                times = measure(contenders(options.contenders, task), options.rounds)
+                times = measure(contenders(options.contenders, task), options.rounds, options.clock)
                 best = times["optimised"]
                 rows[absolute][size] = f"{statistics.median(best) / task.T * 1e6:.2f}"
                 for name, values in times.items():
@@ -224,7 +227,7 @@ def growth(options: argparse.Namespace) -> None:
         memory: dict[str, dict[str, str]] = {name: {} for name in options.contenders}
         for T in GROWTH:
             made = contenders(options.contenders, Task(cell, 32, 4, T, "float32"))
-            for name, values in measure(made, FEW).items():
+            for name, values in measure(made, FEW, options.clock).items():
                 times[name][str(T)] = f"{statistics.median(values) / T * 1e6:.1f}"
             for name in made if T >= 1000 else ():  # a process' peak says nothing about less
                 memory[name][str(T)] = f"{peak(name, cell, T) / T:,.0f}"
@@ -277,9 +280,9 @@ def limit(options: argparse.Namespace) -> None:
                 gates = kind.products * H
                 in_loop = 2 * B * 2 * H * gates  # U h, and Uᵀ da
                 outside = 2 * B * 3 * H * (gates + OUTPUTS)  # W x, da hᵀ, da xᵀ; V h, Vᵀ dy, dy hᵀ
-                loop_rate, all_rate = rate(B, H, gates, dtype), rate(min(B * T, 512), H, gates, dtype)
+                loop_rate, all_rate = (rate(rows, H, gates, dtype, options.clock) for rows in (B, min(B * T, 512)))
                 alone = in_loop / loop_rate + outside / all_rate
-                optimised = min(measure(contenders(["optimised"], task), FEW)["optimised"]) / T
+                optimised = min(measure(contenders(["optimised"], task), FEW, options.clock)["optimised"]) / T
                 moved = kind.row * B * H * np.dtype(dtype).itemsize
                 values = [f"{(in_loop + outside) / 1e6:.2f}", f"{moved / 1e3:.0f}", f"{loop_rate / 1e9:.1f}",
                           f"{all_rate / 1e9:.1f}", f"{alone * 1e6:.2f}", f"{optimised * 1e6:.2f}",
@@ -288,13 +291,13 @@ def limit(options: argparse.Namespace) -> None:
         table(f"{dtype}, of one time step", columns, rows)
 
 
-def rate(rows: int, inner: int, columns: int, dtype: str) -> float:
+def rate(rows: int, inner: int, columns: int, dtype: str, clock: Clock) -> float:
     """Operations a second of a product (rows, inner) (inner, columns), at its best."""
     rng = np.random.default_rng(0)
     left, right = (rng.normal(size=shape).astype(dtype) for shape in ((rows, inner), (inner, columns)))
     out = np.empty((rows, columns), dtype)
     repeats = max(3, int(2e7 / out.size / inner))
-    return 2 * inner * out.size / min(seconds(lambda: left.dot(right, out), repeats) for _ in range(5))
+    return 2 * inner * out.size / min(seconds(lambda: left.dot(right, out), repeats, clock) for _ in range(5))
 
 
 # ---- options -------------------------------------------------------------------------------
@@ -321,6 +324,8 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=SIZES, metavar="H,batch,T")
     parser.add_argument("--dtype", nargs="+", choices=list(TOLERANCE), default=["float32", "float64"])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall",
+                        help="cpu: the time of this process alone, where the machine has other things to do")
     parser.add_argument("--contenders", nargs="+", choices=list(CONTENDERS), help="all but tinygrad unless given")
     kinds = {"growth": growth, "compile": compile_times, "limit": limit}
     for name, what in zip(kinds, ("cost by length", "time of the first step", "what products alone take")):
@@ -329,7 +334,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.peak:
         return print_peak(*options.peak)
-    options.contenders = installed(options.contenders)
+    options.contenders, options.clock = installed(options.contenders), CLOCKS[options.clock]
     for kind in [run for name, run in kinds.items() if getattr(options, name)] or [ratios]:
         kind(options)
 
