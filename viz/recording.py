@@ -107,7 +107,7 @@ class Recording:
         for position, (x, share, total) in enumerate(zip(step.node.inputs, step.shares, step.totals)):
             if share is None:
                 continue
-            row = {"input": position, "share": self.array(share), "total": self.array(total)}
+            row: dict[str, Any] = {"input": position, "share": self.array(share), "total": self.array(total)}
             if (found := local(step, position)) is not None:
                 row["local"] = self.array(found)
                 if x.shape != step.node.shape:
@@ -116,7 +116,7 @@ class Recording:
                 row["product"] = PRODUCTS[type(step.op)][position]
             passed.append(row)
             self.uses.setdefault(x, []).append((step.number, step.node, share))
-        found_step = {"node": self.number[step.node], "grad": self.array(step.grad), "passed": passed}
+        found_step: dict[str, Any] = {"node": self.number[step.node], "grad": self.array(step.grad), "passed": passed}
         for word, kind in (("nan", AtNan), ("zero", AtZero)):
             if reason := kind("").reason(step, self.timeline):
                 found_step[word] = reason
@@ -216,7 +216,7 @@ def _operands(kind: type[Op]) -> list[str]:
         parameters = list(inspect.signature(kind.backward).parameters.values())[1:]
     except (TypeError, ValueError):
         return ["grad", "out"]
-    names = []
+    names: list[str] = []
     for parameter in parameters:
         if parameter.kind is parameter.VAR_POSITIONAL:
             return [*names, f"*{parameter.name}"]

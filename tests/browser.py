@@ -1,0 +1,113 @@
+"""A real browser without a window, for tests of pages: Chromium, driven by Playwright.
+
+Everything that a page asks of the network and everything that it complains about is kept, and at
+the end there must be none of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import viz
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+           "--disable-component-update", "--disable-sync"]
+
+
+def chromium() -> str:
+    """The path of a Chromium. Where there is none the tests are skipped, and in CI they fail."""
+    found = [path for name in NAMES if (path := shutil.which(name))]
+    if not found:
+        missing = "no Chromium on the PATH (Debian: apt-get install chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One browser for all tests of a file."""
+    driver = pytest.importorskip("playwright.sync_api", reason='no driver: pip install -e ".[browser]"')
+    path = chromium()
+    with driver.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=OPTIONS, headless=True)
+        yield opened.new_context(offline=True, reduced_motion="reduce")
+        opened.close()
+
+
+class Opened:
+    """A page in the browser, with short names for what tests do and read.
+
+    Attributes:
+        tab: Playwright's own page.
+        asked: the addresses that it asked for.
+        complaints: messages of the console, and errors of scripts.
+    """
+
+    def __init__(self, browser: Any, page: viz.Page, width: int = 1280, height: int = 800,
+                 scheme: str = "light") -> None:
+        self.tab = browser.new_page()
+        self.tab.set_viewport_size({"width": width, "height": height})
+        self.tab.emulate_media(color_scheme=scheme)
+        self.tab.set_default_timeout(5000)
+        self.asked: list[str] = []
+        self.complaints: list[str] = []
+        self.tab.on("request", self._ask)
+        self.tab.on("console", self._complain)
+        self.tab.on("pageerror", self._complain)
+        self.address = Path(page).absolute().as_uri()
+        self.tab.goto(self.address)
+
+    def _ask(self, request: Any) -> None:
+        self.asked.append(request.url)
+
+    def _complain(self, message: Any) -> None:
+        self.complaints.append(getattr(message, "text", None) or str(message))
+
+    def check(self) -> None:
+        """That it asked for nothing but itself, and complained of nothing."""
+        assert self.asked == [self.address]
+        assert self.complaints == []
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.tab.keyboard.press(key)
+
+    def text(self, selector: str) -> str:
+        return str(self.tab.inner_text(selector))
+
+    def texts(self, selector: str) -> list[str]:
+        return list(self.tab.locator(selector).all_inner_texts())
+
+    def run(self, script: str) -> Any:
+        return self.tab.evaluate(script)
+
+    def wait(self, selector: str, pattern: str) -> None:
+        """Until a text is there."""
+        self.tab.locator(selector, has_text=re.compile(pattern)).wait_for()
+
+    @property
+    def at(self) -> int:
+        """How many steps have run."""
+        return int(self.text("#count").split("/")[0])
+
+    def go(self, step: int) -> None:
+        """To a step, by the slider."""
+        self.tab.locator("#slider").fill(str(step))
+
+    def box(self, label: str) -> Any:
+        """The box in the picture on which this stands."""
+        return self.tab.locator(f'.box:has(> text:text-is("{label}"))').first
+
+    def look(self, label: str) -> str:
+        """How a box's gradient looks: waiting, known, tiny, zero or bad."""
+        return str(self.box(label).get_attribute("data-look"))

@@ -1,0 +1,339 @@
+"""viz.stepper: the file that it writes, and what is written in it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from definitions import bidirectional, elman, feedback
+
+import minigrad as mg
+import viz
+from minigrad.backward import ancestors
+from rnn import Cell, Run, t
+from viz import page as page_room
+from viz.recording import Recording, local, summarised
+from viz.tape import Tape
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_of(T: int = 4, batch: int = 4, **options: Any) -> Run:
+    return elman().unroll(x=np.random.default_rng(0).normal(size=(T, batch, 3)), **options)
+
+
+def loss_of(run: Run) -> mg.Tensor:
+    loss: mg.Tensor = mg.losses.mse(run["y"].stack(), np.zeros((run.T, *run.batch, 2)))
+    return loss
+
+
+def long_loss(T: int) -> mg.Tensor:
+    """The Elman network that pages are measured on: H = 32, batch 4."""
+    rng = np.random.default_rng(0)
+    W, U = mg.init.glorot((32, 3), rng, name="W"), mg.init.orthogonal((32, 32), rng, name="U")
+    b, V = mg.Tensor(np.zeros(32), requires_grad=True, name="b"), mg.init.glorot((2, 32), rng, name="V")
+    cell = Cell("elman")
+    x, h, y = cell.input("x", 3), cell.signal("h", 32), cell.signal("y", 2)
+    h[t] = np.tanh(W @ x[t] + U @ h[t-1] + b)
+    y[t] = V @ h[t]
+    loss: mg.Tensor = mg.losses.mse(cell.unroll(x=rng.normal(size=(T, 4, 3)))["y"].stack(), np.zeros((T, 4, 2)))
+    return loss
+
+
+def data_of(page: viz.Page) -> dict[str, Any]:
+    block = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.html, re.DOTALL)
+    assert block is not None
+    data: dict[str, Any] = json.loads(block.group(1))
+    return data
+
+
+class Cube(mg.Op):
+    """An operation of the user's own."""
+
+    def forward(self, x: Any) -> Any:
+        return x ** 3
+
+    def backward(self, grad: Any, out: Any, x: Any) -> Any:
+        return grad * 3 * x ** 2  # the user's own words
+
+
+class TestTheFile:
+    def test_is_written_whole_and_is_what_is_returned(self, tmp_path: Path) -> None:
+        page = viz.stepper(loss_of(run_of()), tmp_path / "steps.html")
+        assert page.path == tmp_path / "steps.html"
+        assert str(page) == os.fspath(page) == str(tmp_path / "steps.html")
+        assert page.path.read_text(encoding="utf-8") == page.html
+        assert [file.name for file in tmp_path.iterdir()] == ["steps.html"]
+
+    def test_is_not_touched_when_something_is_wrong(self, tmp_path: Path) -> None:
+        file = tmp_path / "steps.html"
+        file.write_text("precious")
+        with pytest.raises(ValueError):
+            viz.stepper(mg.Tensor(1.0), file)
+        assert file.read_text() == "precious"
+        with pytest.raises(FileNotFoundError, match="make the folder first"):
+            viz.stepper(loss_of(run_of()), tmp_path / "nowhere" / "steps.html")
+
+    def test_is_the_same_for_the_same_program(self) -> None:
+        program = (f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]\n"
+                   "import hashlib, viz\nfrom test_page import loss_of, run_of\n"
+                   "run_of(2)\nprint(hashlib.sha256(viz.stepper(loss_of(run_of())).html.encode()).hexdigest())")
+        answers = {subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed},
+                                  capture_output=True, text=True, check=True).stdout for seed in ("1", "2")}
+        assert len(answers) == 1
+        assert viz.stepper(loss_of(run_of())).html == viz.stepper(loss_of(run_of())).html
+
+    def test_of_a_hundred_steps_is_under_two_megabytes(self) -> None:
+        assert len(viz.stepper(long_loss(100)).html.encode()) < 2_000_000
+
+    def test_grows_with_the_number_of_steps_and_not_with_the_arrays(self) -> None:
+        small, large = (len(viz.stepper(loss_of(run_of(batch=batch))).html) for batch in (8, 4096))
+        assert large < 1.1 * small
+
+    def test_allows_only_its_own_script_and_style(self) -> None:
+        html = viz.stepper(loss_of(run_of())).html
+        policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', html)
+        assert policy is not None
+        rules = dict(rule.strip().split(" ", 1) for rule in unescape(policy.group(1)).split(";"))
+        assert rules["default-src"] == "'none'"
+        for tag, rule in (("script", "script-src"), ("style", "style-src")):
+            inside = re.findall(f"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+            hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in inside]
+            assert rules[rule] == " ".join(f"'sha256-{digest}'" for digest in hashes)
+        assert not re.search(r'<[^>]* (style|on\w+)="', html.split("<script")[0])
+        assert not re.search(r'(src|href)=|url\(|@import|https?://(?!www\.w3\.org/2000/svg)', html)
+
+    def test_takes_names_as_text(self) -> None:
+        name = "</script><script>alert(1)</script><img src=x onerror=alert(1)>&\u2028\0\ud800"
+        x = mg.Tensor([1.0, 2.0], requires_grad=True, name=name)
+        html = viz.stepper((x * x).sum()).html
+        assert html.count("<script") == html.count("</script>") == 2
+        assert "<img" not in html and "\0" not in html
+        html.encode()
+
+    def test_shows_itself_in_a_notebook(self) -> None:
+        page = viz.stepper(loss_of(run_of()))
+        frame = page._repr_html_()
+        assert page.path is None and "not written to a file" in str(page)
+        assert 'sandbox="allow-scripts"' in frame
+        inside = re.search(r'srcdoc="([^"]*)"', frame)
+        assert inside is not None and unescape(inside.group(1)) == page.html
+        with pytest.raises(TypeError, match="written to no file"):
+            os.fspath(page)
+
+
+class TestTheRecording:
+    def test_holds_every_step_with_what_it_adds(self) -> None:
+        loss = loss_of(run_of())
+        recording = Recording(loss)
+        steps = list(loss.backward_steps())
+        assert len(recording.steps) == len(steps)
+        for step, found in zip(steps, recording.steps):
+            step.run()
+            assert recording.nodes[found["node"]] is step.node
+            shares = {i: (share, total) for i, (share, total) in enumerate(zip(step.shares, step.totals))
+                      if share is not None}
+            assert [row["input"] for row in found["passed"]] == list(shares)
+            for row in found["passed"]:
+                for word, array in zip(("share", "total"), shares[row["input"]]):
+                    assert recording.arrays[row[word]] == summarised(array)
+
+    def test_leaves_every_gradient_as_it_was(self) -> None:
+        run = run_of()
+        loss = loss_of(run)
+        U, b = run.parameters["U"], run.parameters["b"]
+        U.grad = before = np.ones((4, 4))
+        viz.stepper(loss)
+        assert U.grad is before and (before == 1).all()
+        assert b.grad is None and run["h"][2].grad is None and loss.grad is None
+
+    def test_leaves_them_so_when_a_derivative_raises(self) -> None:
+        class Broken(Cube):
+            def backward(self, grad: Any, out: Any, x: Any) -> Any:
+                raise RuntimeError("on purpose")
+
+        x = mg.Tensor([1.0], requires_grad=True, name="x")
+        loss = mg.apply(Broken(), x * 2).sum()
+        with pytest.raises(RuntimeError, match="on purpose"):
+            viz.stepper(loss)
+        assert loss.grad is None and x.grad is None
+
+    def test_calls_hooks_once(self) -> None:
+        x = mg.Tensor([1.0, 2.0], requires_grad=True)
+        seen: list[Any] = []
+        x.register_hook(seen.append)
+        viz.stepper((x * x).sum())
+        assert len(seen) == 1
+
+    def test_of_a_tensor_that_no_gradient_reaches_says_so(self) -> None:
+        class Blind(Cube):
+            def backward(self, grad: Any, out: Any, x: Any) -> Any:
+                return None
+
+        x = mg.Tensor([1.0], requires_grad=True)
+        steps = Recording(mg.apply(Blind(), x * 2).sum()).steps
+        assert ["grad" in step for step in steps] == [True, True, False]
+
+    def test_adds_up_what_each_time_step_gives_to_a_parameter(self) -> None:
+        run = run_of()
+        loss = loss_of(run)
+        recording = Recording(loss)
+        tape = Tape(recording.nodes)
+        loss.backward()
+        assert [x.name for x in tape.shared] == ["W", "U", "b", "V"]
+        for x in tape.shared:
+            assert x.name is not None and x.grad is not None
+            last = {k: float(size) for _, k, size in recording.contributions(x, tape.times)}
+            rows = run.contributions(x.name)
+            assert last == pytest.approx({k: np.linalg.norm(rows[k - 1]) for k in last}, rel=1e-6)
+            total = recording.timeline.steps.gradients[x]
+            np.testing.assert_allclose(total, x.grad)
+
+    @pytest.mark.parametrize("op", [np.tanh, lambda x: x * 3.0, lambda x: mg.apply(Cube(), x)])
+    def test_an_elementwise_step_is_incoming_times_local(self, op: Any) -> None:
+        x = mg.Tensor(np.random.default_rng(0).normal(size=(3, 4)), requires_grad=True)
+        for step in (op(x) ** 2).sum().backward_steps():
+            step.run()
+            if step.node.shape == (3, 4):
+                assert step.grad is not None
+                factors = local(step, 0)
+                np.testing.assert_allclose(step.grad * factors, step.shares[0])
+
+    def test_a_broadcast_input_has_local_derivatives_too(self) -> None:
+        x = mg.Tensor(np.ones((3, 4)), requires_grad=True)
+        b = mg.Tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
+        step = (x * b).sum().backward_steps()
+        for each in step:
+            each.run()
+        assert step[1].grad is not None
+        np.testing.assert_allclose((step[1].grad * local(step[1], 1)).sum(axis=0), step[1].shares[1])
+
+    @pytest.mark.parametrize("op", [
+        lambda x: mg.softmax(x), lambda x: x @ np.ones((4, 4)), lambda x: np.cumsum(x, axis=0), lambda x: x.T,
+        lambda x: x.sum(axis=0)])
+    def test_others_have_none(self, op: Any) -> None:
+        x = mg.Tensor(np.random.default_rng(0).normal(size=(4, 4)), requires_grad=True)
+        steps = (op(x) * np.arange(4.0)).sum().backward_steps()
+        for step in steps:
+            step.run()
+        assert any(local(step, 0) is None for step in steps[2:])
+
+    def test_writes_large_arrays_as_numpy_does(self) -> None:
+        large = np.arange(64 * 256.0).reshape(64, 256)
+        found = summarised(large)
+        assert found["shape"] == "64 × 256" and float(found["norm"]) == pytest.approx(np.linalg.norm(large), rel=1e-6)
+        assert found["numbers"].splitlines() == ["0 1 … 254 255", "256 257 … 510 511", "⋮",
+                                                 "1.61e4 1.61e4 … 1.64e4 1.64e4"]
+        assert summarised(np.array(2.5)) == {"shape": "number", "norm": "2.5", "numbers": "2.5"}
+        assert summarised(np.array([np.nan, -np.inf, 0, 1e-12]))["numbers"] == "nan -inf 0 1e-12"
+        assert summarised(np.zeros((0, 3)))["numbers"] == ""
+        assert summarised(np.arange(8.0).reshape(2, 2, 2))["numbers"] == "0 1\n2 3"
+
+
+class TestTheSource:
+    def test_of_a_derivative_is_its_own_the_user_s_too(self) -> None:
+        x = mg.Tensor([1.0], requires_grad=True)
+        shown = {op["class"]: op for op in data_of(viz.stepper(mg.apply(Cube(), np.tanh(x)).sum()))["ops"]}
+        assert "# the user's own words" in shown["Cube"]["backward"]
+        assert "return grad * (1 - out * out)" in shown["Tanh"]["backward"]
+        assert shown["Tanh"]["operands"] == ["grad", "out", "x"]
+
+    def test_that_cannot_be_read_is_said_to_be_so(self) -> None:
+        rooms: dict[str, Any] = {"mg": mg}
+        exec("class Typed(mg.Op):\n    def forward(self, x): return x * 1\n"
+             "    def backward(self, grad, out, x): return grad", rooms)
+        x = mg.Tensor([1.0], requires_grad=True)
+        shown = data_of(viz.stepper(mg.apply(rooms["Typed"](), x).sum()))["ops"]
+        assert any("the source of Typed.backward can't be read" in op["backward"] for op in shown)
+
+    def test_the_user_s_line_stands_beside(self) -> None:
+        nodes = data_of(viz.stepper(loss_of(run_of())))["nodes"]
+        assert any(node["name"] == "h[2]" and "np.tanh(W @ x[t]" in node["code"]
+                   and node["line"].startswith("definitions.py:") for node in nodes)
+
+
+class TestThePicture:
+    @pytest.mark.parametrize("make", [
+        lambda: loss_of(run_of()), lambda: loss_of(run_of(6, chunks=2)), lambda: loss_of(run_of(6, window=(2, 3))),
+        lambda: loss_of(run_of(6, last=2)), lambda: loss_of(feedback().unroll(x=np.ones((4, 2, 3)))),
+        lambda: loss_of(bidirectional().unroll(x=np.ones((4, 2, 3)))), lambda: loss_of(run_of(T=1)),
+        lambda: mg.losses.mse(run_of()["h"][4], np.zeros((4, 4))), lambda: loss_of(run_of(3, lengths=[3, 2, 1, 1])),
+        lambda: sum((run_of()["y"][k] ** 2).mean() for k in (1, 2, 3)), lambda: run_of(2)["y"][2].sum() ** 2])
+    def test_has_a_box_for_every_step_and_an_arrow_for_every_way_between_boxes(self, make: Any) -> None:
+        loss = make()
+        nodes = ancestors(loss)
+        tape = Tape(nodes)
+        boxes = [box.key for box in tape.scene.boxes]
+        assert len(set(boxes)) == len(boxes)
+        made = [node for node in nodes if node.op is not None]
+        assert {tape.keys[node] for node in made} <= set(boxes)
+        assert len({tape.keys[node] for node in made}) == len(made)
+        arrows = {(arrow.source, arrow.target) for arrow in tape.scene.arrows}
+        recorded = {(tape.keys[x], tape.keys[node]) for node in made for x in node.inputs
+                    if x in tape.keys and x.requires_grad and (x in tape.times or node not in tape.times)}
+        assert recorded <= arrows
+        known = {(tape.keys[x], tape.keys[node]) for node in made for x in node.inputs if x in tape.keys}
+        assert arrows <= known
+
+    def test_of_a_truncated_run_has_its_cuts(self) -> None:
+        scene = Tape(ancestors(loss_of(run_of(6, chunks=2)))).scene
+        assert sum(text.text == "✂" for text in scene.texts) == 2
+
+    def test_puts_a_loss_at_every_step_into_its_frame(self) -> None:
+        run = run_of()
+        loss = sum((run["y"][k] ** 2).mean() for k in range(1, 5))
+        tape = Tape(ancestors(loss))
+        squares = [node for node in tape.times if "Square" in repr(node.op) or "Power" in repr(node.op)]
+        assert [tape.times[node] for node in squares] == [1, 2, 3, 4]
+
+    def test_of_a_graph_without_time_goes_from_left_to_right(self) -> None:
+        x, w = (mg.Tensor([1.0, 2.0], requires_grad=True, name=name) for name in "xw")
+        nodes = ancestors((np.tanh(x * w) * x).sum())
+        tape = Tape(nodes)
+        boxes = {box.key: box for box in tape.scene.boxes}
+        assert all(boxes[tape.keys[a]].right < boxes[tape.keys[node]].left for node in nodes for a in node.inputs)
+        assert not tape.scene.frames
+
+    def test_shows_what_parameters_alone_make(self) -> None:
+        W = mg.Tensor(np.ones((3, 4)), requires_grad=True, name="W")
+        cell = Cell("transposed")
+        x, h = cell.input("x", 3), cell.signal("h", 4)
+        h[t] = np.tanh(W.T @ x[t] + h[t-1])
+        tape = Tape(ancestors(cell.unroll(x=np.ones((3, 3)))["h"][3].sum()))
+        assert "computed once, for all steps" in [text.text for text in tape.scene.texts]
+        assert [x.name or repr(x.op) for x in tape.shared] == ["W", "Transpose(axes=None)"]
+
+
+class TestRefusals:
+    def test_what_is_no_tensor(self) -> None:
+        with pytest.raises(TypeError, match="takes the loss, a Tensor, not float"):
+            viz.stepper(1.0)  # type: ignore[arg-type]
+
+    def test_a_loss_that_is_no_single_number(self) -> None:
+        with pytest.raises(ValueError, match=r"has shape \(2,\): step through its sum or its mean"):
+            viz.stepper(mg.Tensor([1.0, 2.0], requires_grad=True) * 2)
+
+    def test_a_loss_that_needs_no_gradient(self) -> None:
+        with pytest.raises(ValueError, match="computed from no tensor that requires a gradient"):
+            viz.stepper(mg.Tensor([1.0, 2.0]).sum())
+
+    def test_monsters(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loss = loss_of(run_of())
+        with pytest.raises(ValueError, match=r"more than 10 tensors, too many for a page. Unroll fewer steps"):
+            viz.stepper(loss, most=10)
+        monkeypatch.setattr(page_room, "HEAVY", 1000)
+        with pytest.raises(ValueError, match=r"GB of memory. Make the batch or the layers smaller"):
+            viz.stepper(loss)
+
+    def test_a_leaf_has_no_steps_and_that_is_no_error(self) -> None:
+        assert viz.stepper(mg.Tensor(2.0, requires_grad=True, name="x")).steps == 0
