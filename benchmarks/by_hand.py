@@ -207,6 +207,35 @@ class Optimised:
         """What the outputs of a block's steps add to the gradients of their states."""
         np.dot(flat(self.errors[block]), V, flat(self.dh[:block.stop - block.start]))
 
+    # ---- what each cell says for itself
+    def take(self, p: Arrays) -> None:
+        """Copy the parameters into the matrices of this memory."""
+        raise NotImplementedError
+
+    def forward(self, x: Array, views: Views) -> None:
+        """A block's steps, first to last."""
+        raise NotImplementedError
+
+    def prepare(self, block: slice) -> None:
+        """The local derivatives of a block's steps."""
+        raise NotImplementedError
+
+    def backward(self, views: Views) -> None:
+        """A block's steps, last to first."""
+        raise NotImplementedError
+
+    def of_weights(self, x: Array) -> None:
+        """The gradients of the parameters, from those of all steps."""
+        raise NotImplementedError
+
+    def forward_view(self, t: int, k: int) -> tuple[Any, ...]:
+        """What step t, the k-th of its block, reads and writes forward."""
+        raise NotImplementedError
+
+    def backward_view(self, t: int, k: int) -> tuple[Any, ...]:
+        """The same for backward."""
+        raise NotImplementedError
+
     def cut_views(self) -> None:
         """What each step reads and writes, block by block, in the order in which it is computed."""
         steps = [[(t, t - block.start) for t in range(block.start, block.stop)] for block in self.blocks]
@@ -221,7 +250,7 @@ def flat(array: Array) -> Array:
 
 def by_gate(row: Array, gates: int) -> Array:
     """(batch, gates * size) seen as (gates, batch, size)."""
-    return row.reshape(len(row), gates, -1).transpose(1, 0, 2)
+    return np.transpose(row.reshape(len(row), gates, -1), (1, 0, 2))
 
 
 class Elman(Optimised):

@@ -176,7 +176,8 @@ class Jax:
 
     def loss(self, p: Any, zero: Any, x: Any, target: Any) -> Any:
         def step(state: Any, x_t: Any) -> Any:
-            h, c = advance(self.task.cell, self.f, p, *state, x_t)
+            h, c = state
+            h, c = advance(self.task.cell, self.f, p, h, c, x_t)
             return (h, c), h
 
         _, states = self.scan(step, (zero, zero), x)

@@ -24,7 +24,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,7 +177,7 @@ def check(name: str, task: Task, result: Any, expected: Any) -> None:
 # ---- measuring -----------------------------------------------------------------------------
 
 
-def seconds(step: Callable[[], None], repeats: int = 1, clock: Clock = time.perf_counter) -> float:
+def seconds(step: Callable[[], object], repeats: int = 1, clock: Clock = time.perf_counter) -> float:
     """Of one step."""
     started = clock()
     for _ in range(repeats):
@@ -211,7 +211,7 @@ def ratios(options: argparse.Namespace) -> None:
             absolute = "optimised, µs per time step"
             rows: dict[str, dict[str, str]] = {name: {} for name in [absolute, *options.contenders]}
             for size in options.sizes:
-                task = Task(cell, *numbers(size), dtype)
+                task = Task(cell, *numbers(size), dtype=dtype)
                 times = measure(contenders(options.contenders, task), options.rounds, options.clock)
                 best = times["optimised"]
                 rows[absolute][size] = f"{statistics.median(best) / task.T * 1e6:.2f}"
@@ -260,7 +260,7 @@ def compile_times(options: argparse.Namespace) -> None:
     for cell in options.cells:
         for size in options.sizes:
             for name in names:
-                task = Task(cell, *numbers(size), "float32")
+                task = Task(cell, *numbers(size), dtype="float32")
                 if able(name, task):
                     started = time.perf_counter()
                     CONTENDERS[name](task).step()
@@ -275,7 +275,7 @@ def limit(options: argparse.Namespace) -> None:
         rows: dict[str, dict[str, str]] = {}
         for cell in options.cells:
             for size in options.sizes:
-                task = Task(cell, *numbers(size), dtype)
+                task = Task(cell, *numbers(size), dtype=dtype)
                 H, B, T, kind = task.H, task.B, task.T, by_hand.OPTIMISED[cell]
                 gates = kind.products * H
                 in_loop = 2 * B * 2 * H * gates  # U h, and Uᵀ da
@@ -303,8 +303,9 @@ def rate(rows: int, inner: int, columns: int, dtype: str, clock: Clock) -> float
 # ---- options -------------------------------------------------------------------------------
 
 
-def numbers(size: str) -> Iterator[int]:
-    return map(int, size.split(","))
+def numbers(size: str) -> tuple[int, int, int]:
+    H, B, T = map(int, size.split(","))
+    return H, B, T
 
 
 def installed(names: list[str] | None) -> list[str]:
