@@ -133,8 +133,8 @@ class TestMoving:
     def test_every_step_is_said_to_those_who_do_not_see_it(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))
         page.press("ArrowRight")
-        assert page.run("document.getElementById('spoken').textContent").startswith("step 1 of 28: mean")
-        assert page.tab.locator("#slider").get_attribute("aria-valuetext") == "step 1, mean, mean"
+        assert page.run("document.getElementById('spoken').textContent").startswith("step 1 of 28: mean, loss")
+        assert page.tab.locator("#slider").get_attribute("aria-valuetext") == "step 1, mean, loss"
 
 
 class TestNumbers:

@@ -6,7 +6,7 @@
   const last = steps.length;
   const byId = id => document.getElementById(id);
   const root = nodes.length - 1;
-  let at = 0, playing = null, breakpoints = [], zoom = 1, reason = "";
+  let at = 0, playing = null, breakpoints = [], zoom = 1, zoomed = false, reason = "";
 
   // ---- what is known when -------------------------------------------------------------------
   const stepOf = new Map();                                // node -> its step, from 1
@@ -116,9 +116,14 @@
   }
   function fit() {                                         // all of it, as long as it can be read
     const room = [picture.clientWidth - 24, picture.clientHeight - 50];
+    zoomed = false;
     const whole = Math.min(room[0] / data.size[0], room[1] / data.size[1]);
     scale(whole > 0.6 ? Math.min(whole, 1.7) : Math.min(Math.max(room[1] / data.size[1], 0.6), 1.5));
     reveal(false);
+  }
+  function resize(by) {
+    zoomed = true;
+    scale(zoom * by);
   }
   function reveal(smooth) {                                // scroll to the current box
     const node = at ? steps[at - 1].node : root;
@@ -162,8 +167,8 @@
   function source(op, names) {
     const pre = element("pre", { class: "source", tabindex: "0", "aria-label": `source of ${op.class}.backward` });
     const words = new Map([[names[0], "grad"], [names[1], "out"], ...names.slice(2).map(name => [name.replace("*", ""), "operand"])]);
-    for (const part of op.backward.split(/(#.*|\b[A-Za-z_]\w*\b)/)) {
-      const kind = part.startsWith("#") ? "comment" : words.get(part) || (/^(def|return|if|else|for|in|not|and|or|is|None|lambda)$/.test(part) ? "word" : "");
+    for (const part of op.backward.split(/(#.*|->|\b[A-Za-z_]\w*\b)/)) {
+      const kind = part.startsWith("#") ? "comment" : words.get(part) || (/^(->|def|return|if|else|for|in|not|and|or|is|None|lambda)$/.test(part) ? "word" : "");
       pre.append(kind ? element("span", { class: kind }, part) : part);
     }
     return pre;
@@ -472,7 +477,7 @@
   const help = () => { byId("keys").hidden = !byId("keys").hidden; byId("help").setAttribute("aria-expanded", String(!byId("keys").hidden)); };
   const move = by => { play(false); go(at + by); };
   const onClick = { first: () => move(-last), back: () => move(-1), on: () => move(1), last: () => move(last), play: () => play(!playing),
-    theme, help, smaller: () => scale(zoom / 1.25), larger: () => scale(zoom * 1.25), fit,
+    theme, help, smaller: () => resize(1 / 1.25), larger: () => resize(1.25), fit,
     "run-on": () => run(1), "run-back": () => run(-1), "break-add": addBreak, "search-on": () => match(1), "search-back": () => match(-1) };
   for (const [id, does] of Object.entries(onClick)) byId(id).addEventListener("click", does);
   byId("slider").max = last;
@@ -494,7 +499,7 @@
     event.preventDefault();
     keys[event.key]();
   });
-  addEventListener("resize", fit);
+  new ResizeObserver(() => zoomed || fit()).observe(picture);
   const asked = () => /^#\d+$/.test(location.hash) && go(Number(location.hash.slice(1)));
   addEventListener("hashchange", asked);
 

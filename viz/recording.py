@@ -83,7 +83,8 @@ class Recording:
 
     def node(self, tensor: Tensor) -> dict[str, Any]:
         """A tensor: its name, what made it and where, and its value."""
-        about: dict[str, Any] = {"name": clean(called(tensor), 40), "value": self.array(tensor._data),
+        name = "loss" if tensor is self.nodes[-1] and not tensor.label else called(tensor)
+        about: dict[str, Any] = {"name": clean(name, 40), "value": self.array(tensor._data),
                                  "line": clean(str(tensor.origin), 60)}
         if tensor.op is not None:
             code = linecache.getline(tensor.origin.file, tensor.origin.line).strip()
