@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from viz import PaintError
@@ -43,23 +44,26 @@ def parts(name: str, seed: int = SEED, others: bool = False) -> list[Assignment]
 
 
 def checked(part: Assignment, sources: Mapping[str, str], seed: int, user: str | None = None) -> dict[str, Result]:
-    """One part, for one file or several that share a process."""
-    job = part.job if user is None else part.job.__class__(**{**vars(part.job), "user": user})
-    return {name: Result(part, done(part.checks, Answers(ran.answers)), ran, seed)
-            for name, ran in run(job, sources).items()}
+    """One part, for one file or several that share their processes."""
+    found: dict[str, Ran] = {}
+    for job in part.jobs:
+        for name, ran in run(replace(job, user=user), sources).items():
+            before = found.setdefault(name, ran)
+            before.answers |= {question: answer for question, answer in ran.answers.items() if question != "import"}
+    return {name: Result(part, done(part.checks, Answers(ran.answers)), ran, seed) for name, ran in found.items()}
 
 
-def check(name: str, file: Path, others: bool = False, seed: int = HIDDEN_SEED, user: str | None = None) -> list[Result]:
+def check(name: str, file: Path, others: bool = False, seed: int = HIDDEN_SEED,
+          user: str | None = None) -> list[Result]:
     """All parts of an assignment, for one file; with `others` its hidden checks too, with the numbers of `seed`."""
     try:
         source = {file.name: read(file)}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SystemExit(f"{file} can't be read: {error}") from None
+        raise Unreadable(f"{file.name} can't be read: {error}") from None
     results = [checked(part, source, SEED, user)[file.name] for part in parts(name)]
     if others:
         for part in parts(name, seed, True):
-            part = Assignment(part.name, part.title, part.job, hidden(part.checks), part.script, part.draw)
-            results.append(checked(part, source, seed, user)[file.name])
+            results.append(checked(replace(part, checks=hidden(part.checks)), source, seed, user)[file.name])
     return results
 
 
@@ -91,11 +95,33 @@ def draw(results: Sequence[Result], folder: Path, stem: str, ending: str) -> dic
     return drawn
 
 
+class Unreadable(Exception):
+    """There is no file to check; the message says why."""
+
+
+def submitted(path: Path, name: str) -> Path:
+    """The file to check; in a folder a3.py or a3.ipynb, or the only file of that kind.
+
+    Raises:
+        Unreadable: where there is none, or several that might be it.
+    """
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise Unreadable(f"there is no file {str(path)!r}")
+    files = sorted(file for file in path.iterdir() if file.suffix in (".py", ".ipynb"))
+    found = [file for file in files if file.stem == name] or files
+    if len(found) != 1:
+        raise Unreadable(f"hand in one file, {name}.py or {name}.ipynb; there {'is' if len(found) == 1 else 'are'} "
+                         f"{', '.join(file.name for file in found) or 'none'}")
+    return found[0]
+
+
 def options() -> argparse.ArgumentParser:
     """What may stand on the command line."""
     parser = argparse.ArgumentParser(prog="python -m examples.assignments.check", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("assignment", choices=NAMES)
-    parser.add_argument("file", type=Path, help="the student's file, .py or .ipynb")
+    parser.add_argument("file", type=Path, help="the student's file, .py or .ipynb; or the folder that it is in")
     parser.add_argument("--json", choices=sorted(reports.FORMATS), help="print what a grader reads, and nothing else")
     parser.add_argument("--hidden", action="store_true", help="for teachers: run the hidden checks too, and say what they find")
     parser.add_argument("--withheld", action="store_true", help="for graders: run the hidden checks, but keep what they find")
@@ -110,16 +136,20 @@ def options() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """The program; returns 0 where every check passes."""
     given = options().parse_args(arguments)
-    if not given.file.is_file():
-        print(f"there is no file {str(given.file)!r}", file=sys.stderr)
+    try:
+        file = submitted(given.file, given.assignment)
+        results = check(given.assignment, file, given.hidden or given.withheld, given.seed, given.user)
+    except Unreadable as error:
+        if given.json == "gradescope":
+            print(json.dumps({"score": 0, "output": str(error)}))
+        print(error, file=sys.stderr)
         return 2
-    results = check(given.assignment, given.file, given.hidden or given.withheld, given.seed, given.user)
-    folder = given.out or given.file.parent
+    folder = given.out or file.parent
     pictures: dict[int, Path] = {}
     if not given.no_pictures:
         folder.mkdir(parents=True, exist_ok=True)
         pictures = draw([result for result in results if given.hidden or not result.outcomes[0].check.hidden], folder,
-                        given.file.stem, given.format)
+                        file.stem, given.format)
     write = reports.FORMATS[given.json] if given.json else reports.text
     lines = [(outcome, debugger(result, outcome), pictures.get(id(outcome)))
              for result in results for outcome in result.outcomes]

@@ -6,6 +6,7 @@ Finding: one sentence of cause, the place, the edge of the graph that it is abou
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -68,8 +69,10 @@ class Answers:
             Unanswered: where the call raised something, or never ended.
         """
         answer = self.all.get(question) or Answer(error={"type": "", "message": "was not asked"})
+        if question != "import" and self.all["import"].error is not None:
+            raise Unanswered(Finding("the file can't be run, see above"))
         if answer.error is not None:
-            raise Unanswered(Finding(_raised(question, answer.error), named=bool(answer.error.get("type"))))
+            raise Unanswered(Finding(_raised(question, answer.error)))
         return answer
 
     def array(self, question: str, name: str, right: Array) -> Array:
@@ -126,7 +129,8 @@ class Assignment:
 
     Attributes:
         name: "a3"; title: for people.
-        job: what the student's process is asked.
+        jobs: what the student's processes are asked, one after the other: what is right of an early
+            question may be an input of a later one, so they get their data apart.
         checks: what is looked at, in order.
         script: what the debugger opens, a file in graphs/, with its arguments; none where there is no graph.
         draw: the picture with edges in red, from a finding.
@@ -134,7 +138,7 @@ class Assignment:
 
     name: str
     title: str
-    job: Job
+    jobs: Sequence[Job]
     checks: Sequence[Check]
     script: str = ""
     draw: Callable[[Finding], Any] | None = None
@@ -265,9 +269,9 @@ class Unmodified:
             answer = answers.get(question)
             function = _function(question)
             if answer.wrote is not None:
-                names = ", ".join(self.called.get(name, name) for name in answer.changed) or "an input"
-                line = _line(answer.wrote)
-                return Finding(f"{function} changes the caller's array {names}{line}: work on a copy", where=function)
+                names = ", ".join(self.called.get(name, name) for name in answer.changed)
+                what = f"changes the caller's array {names}" if names else "writes into an array of the caller's"
+                return Finding(f"{function} {what}{_line(answer.wrote)}: work on a copy", where=function)
             if answer.shares:
                 result, name = answer.shares[0][0], self.called.get(answer.shares[0][1], answer.shares[0][1])
                 return Finding(f"the {result!r} that {function} returns is the caller's own array {name}, no new one: "
@@ -341,12 +345,17 @@ def _raised(question: str, error: Mapping[str, Any]) -> str:
         return f"{what} isn't written yet"
     if kind == "TimeLimit":
         return f"{what} did not end in time{_line(error)}: is there an endless loop?"
+    if kind == "AttributeError" and "module 'student'" in message:
+        return f"there is no {what}"
     if not kind:
         return f"{what} {message}"
     hint = ""
     if kind == "ValueError" and ("matmul" in message or "not aligned" in message):
         message = message.partition(", with gufunc")[0]
         hint = " (the shapes of a product don't fit: is a transpose missing, or the order wrong?)"
+    elif "its data was changed" in message:
+        message = message.partition(", so the derivative")[0]
+        hint = " (the graph reaches back over an update of the parameters: is the state not detached?)"
     elif kind == "RecursionError":
         hint = " (a long chain is deeper than Python's stack: use a loop and a list of your own)"
     elif kind == "ModuleNotFoundError" and "halted" in message:
@@ -373,8 +382,6 @@ def _ratio(first: Any, second: Any) -> str:
 
 def read(file: Path) -> str:
     """A student's file as Python source; of a notebook its code cells, without its magic lines."""
-    import json
-
     text = file.read_text(encoding="utf-8")
     if file.suffix != ".ipynb":
         return text

@@ -39,6 +39,10 @@ def named(mine: Array, right: Array, candidates: Sequence[Candidate] = ()) -> Ca
             return candidate
     if same(mine, right, SINGLE):
         return Candidate("right to about seven digits only: somewhere it is computed in float32", mine)
+    if not np.isfinite(mine).all():
+        return Candidate(f"{(~np.isfinite(mine)).sum()} of {mine.size} numbers are not finite", mine)
+    if not mine.any():
+        return Candidate("it is all zero", mine)
     known = cause(mine, right)
     return Candidate(known, mine) if known and "everywhere" not in known else None
 

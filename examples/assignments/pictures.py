@@ -38,7 +38,7 @@ def of_run(run: Run, finding: Finding) -> Picture:
             scene.arrows.append(Arrow(start.key, end.key, sideways((start.right, start.y), (end.left, end.y)),
                                       palette.ALARM, PEN, dashed=True))
     left, _, right, top = scene.bounds(0)
-    lines = wrapped(finding.cause)
+    lines = wrapped(finding.cause) + ["(dashed: edges that should not be there)"] * bool(finding.extra)
     scene.texts.append(Text((left + right) / 2, top + 14 + 7 * len(lines), "\n".join(lines), 12, palette.ALARM))
     return picture(scene)
 

@@ -59,11 +59,16 @@ class About:
 def text(lines: Sequence[Line], about: About) -> str:
     """For people: one line a check, and what is said about a failure under it."""
     shown = [f"{about.name}: {about.title}"]
+    causes: set[str] = set()
     for line in lines:
-        outcome = line.outcome
+        outcome, said = line.outcome, line.said()
         points = f"{outcome.score:g}/{outcome.check.points:g}" if outcome.check.points else ""
-        shown.append(f"{'ok  ' if outcome.finding is None else 'FAIL'} {points:>5}  {line.name}")
-        shown += [f"             {said}" for said in line.said()]
+        head = f"{'ok  ' if outcome.finding is None else 'FAIL'} {points:>5}  {line.name}"
+        if said and said[0] in causes:
+            shown.append(f"{head}: as above")
+            continue
+        shown += [head, *(f"             {one}" for one in said)]
+        causes.update(said[:1])
     score, possible = total(lines)
     shown += [f"note: {note}" for note in about.notes]
     if about.printed:

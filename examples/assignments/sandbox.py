@@ -22,7 +22,7 @@ from typing import Any
 from .inside import decoded, encoded
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent  # where minigrad and rnn are
+ROOT = HERE.parent.parent  # where minigrad is
 SECONDS = 5.0  # for one question
 BUDGET = 60.0  # for all questions to one student
 MEMORY = 2 << 30  # bytes
@@ -98,6 +98,7 @@ def run(job: Job, sources: Mapping[str, str]) -> dict[str, Ran]:
             (folder / name).mkdir()
         shutil.copy(HERE / "inside.py", folder)
         shutil.copy(job.probes, folder / "probes.py")
+        shutil.copytree(ROOT / "minigrad", folder / "packages" / "minigrad", ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "data.json").write_text(json.dumps(encoded(dict(job.data))), encoding="utf-8")
         for name, source in sources.items():
             (folder / "students" / name).write_text(source, encoding="utf-8")
@@ -125,16 +126,20 @@ def _process(folder: Path, job: Job, asked: Sequence[tuple[str, str]]) -> tuple[
     """Run one process; the question at which it died, and how; None where it came to its end."""
     (folder / "job.json").write_text(json.dumps({
         "asked": asked, "signatures": list(job.signatures), "blocked": ["examples", *job.blocked], "memory": MEMORY,
-        "file_size": OUTPUT, "seconds": job.seconds, "paths": [str(ROOT)]}), encoding="utf-8")
+        "file_size": OUTPUT, "seconds": job.seconds, "paths": [str(folder / "packages")]}), encoding="utf-8")
     now = folder / "now"
     now.write_text(json.dumps(asked[0]), encoding="utf-8")
+    rights: dict[str, Any] = {}
     if job.user is not None:
+        import pwd  # only where there are users
+
+        group = pwd.getpwnam(job.user).pw_gid
+        rights = {"user": job.user, "group": group, "extra_groups": []}
         for path in (folder, *folder.rglob("*")):
-            shutil.chown(path, job.user)
+            shutil.chown(path, job.user, group)
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LANG", "VIRTUAL_ENV") if name in os.environ}
     environment = {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0",
                    "HOME": str(folder)}
-    rights: dict[str, Any] = {} if job.user is None else {"user": job.user, "extra_groups": []}
     with open(folder / "printed", "wb") as printed:
         process = subprocess.Popen([sys.executable, "-s", "-B", "-X", "utf8", "inside.py", str(folder)], cwd=folder, env=environment,
                                    stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT,

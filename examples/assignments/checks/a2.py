@@ -181,4 +181,4 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
               Check("second call", 1, Twice("small", rows["small"]))]
     job = Job(Path(probes.__file__), list(probes.CALLS), rows, list(SIGNATURES), ["minigrad", "rnn", "viz", "torch"],
               seconds=2.0)
-    yield Assignment("a2", "topological order and the backward pass", job, checks, "a2.py", Drawing(rows["small"]))
+    yield Assignment("a2", "topological order and the backward pass", [job], checks, "a2.py", Drawing(rows["small"]))

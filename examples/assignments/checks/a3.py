@@ -44,6 +44,7 @@ SIGNATURES = {
     "lstm_forward": ["x", "h0", "c0", "p"],
     "lstm_backward": ["dhs", "x", "h0", "c0", "s", "p"],
 }
+BLOCKED = ["minigrad", "rnn", "viz", "torch", "jax", "tensorflow", "autograd"]
 CALLED = {"dh_2": "dh", "lstm_dh_2": "dh", "lstm_dc_2": "dc", **{f"lstm_{name}": f's["{name}"]' for name in "ifogch"}}
 
 
@@ -500,7 +501,9 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     n = Numbers(seed, graphs.HIDDEN_SIZES if hidden else graphs.SIZES)
     for kind, checks in (("rnn", rnn_checks(n)), ("lstm", lstm_checks(n))):
         wanted = {name: arguments for name, arguments in SIGNATURES.items() if name.startswith(kind)}
-        job = Job(Path(graphs.__file__).parents[1] / "probes" / "a3.py", [*wanted, f"{kind}_forward:numeric"], n.d,
-                  list(wanted), ["minigrad", "rnn", "viz", "torch", "jax", "tensorflow", "autograd"])
+        forward = [*(name for name in wanted if name.endswith("forward")), f"{kind}_forward:numeric"]
+        given = {name: x for name, x in n.d.items() if name in graphs.numbers(seed)}  # what is right is not among it
+        jobs = [Job(Path(graphs.__file__).parents[1] / "probes" / "a3.py", questions, data, list(wanted), BLOCKED)
+                for questions, data in ((forward, given), ([name for name in wanted if name not in forward], n.d))]
         first = Check(f"{kind}: import and signatures", 0, Imports(wanted))
-        yield Assignment("a3", "RNN and LSTM cells by hand", job, [first, *checks], f"a3.py {kind}", partial(_draw, n, kind))
+        yield Assignment("a3", "RNN and LSTM cells by hand", jobs, [first, *checks], f"a3.py {kind}", partial(_draw, n, kind))

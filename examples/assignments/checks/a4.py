@@ -220,4 +220,4 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     checks.append(Check("a loop without delay", 1, loop))
     checks += [Check(f"paths: {name}", 2, Paths(name, ENDS[name]), again=1) for name in names]
     job = Job(Path(probes.__file__), list(probes.CALLS), data, list(SIGNATURES), ["rnn", "minigrad", "viz", "networkx"])
-    yield Assignment("a4", "the unroller", job, checks, "a4.py", draw)
+    yield Assignment("a4", "the unroller", [job], checks, "a4.py", draw)

@@ -1,0 +1,333 @@
+"""Assignment 5: the right truncated gradients and losses, and what the usual mistakes are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from examples.assignments import a5_source as solution
+from examples.assignments.grading import (
+    UNKNOWN,
+    Answers,
+    Assignment,
+    Check,
+    Edge,
+    Finding,
+    Imports,
+    SecondCall,
+    Shapes,
+    Unmodified,
+    Values,
+)
+from examples.assignments.graphs import a5 as graphs
+from examples.assignments.naming import Candidate, difference, named, same
+from examples.assignments.pictures import of_run
+from examples.assignments.probes import a5 as probes
+from examples.assignments.sandbox import Job
+
+Array = NDArray[Any]
+NAMES = probes.NAMES
+THRESHOLD = 0.06  # mean squared error of a step; without memory 0.49 can be had, the solution ends below 0.03
+SIGNATURES = {"chunk_loss": ["x", "target", "h", "p"], "truncated_gradients": ["x", "target", "h0", "p", "k"],
+              "train": ["x", "target", "h0", "p", "k", "lr", "epochs"]}
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to train or to sum gradients, right or wrong.
+
+    Attributes:
+        mistake: what it is called; "" for the right one.
+        k: how long chunks are.
+        cut: every how many steps the gradient is cut; 0: never. By default at the borders.
+        reset: the state starts from h0 (1) or from zero (2) in every chunk.
+        only: which chunks' gradients are kept.
+        carry: the state goes on from epoch to epoch.
+        clear: gradients are cleared before a backward pass; sign, mean: of the update.
+    """
+
+    mistake: str
+    k: int
+    cut: int | None = None
+    reset: int = 0
+    only: slice = field(default_factory=lambda: slice(None))
+    carry: bool = False
+    clear: bool = True
+    sign: float = -1.0
+    whole: bool = False
+
+
+def chunk(d: dict[str, Any], part: slice, h: Any, p: dict[str, Any], cut: int) -> tuple[Any, Any]:
+    """The loss of some steps, cut every so many of them."""
+    total, x, target = 0.0, d["x"][part], d["target"][part]
+    for start in range(0, len(x), cut or len(x)):
+        inside = slice(start, start + (cut or len(x)))
+        loss, h = solution.chunk_loss(x[inside], target[inside], h, p)
+        total = loss + total
+        if cut and inside.stop < len(x):
+            h = h.detach()
+    return total, h
+
+
+def gradients(d: dict[str, Any], way: Way) -> dict[str, Array]:
+    """What a way of truncating gives."""
+    p, T = probes.parameters(d), len(d["x"])
+    h: Any = solution.mg.Tensor(d["h0"])
+    parts = [slice(start, min(start + way.k, T)) for start in range(0, T, way.k)]
+    losses = []
+    for number, part in enumerate(parts):
+        if way.reset and number:
+            h = solution.mg.Tensor(d["h0"] * (way.reset == 1))
+        loss, h = chunk(d, part, h, p, way.cut or 0)
+        losses.append(loss)
+        if way.cut != 0:
+            h = h.detach()
+    for loss in losses[way.only]:
+        loss.backward()
+    return {name: x.grad if x.grad is not None else np.zeros(x.shape) for name, x in p.items()}
+
+
+def training(d: dict[str, Any], way: Way) -> Array:
+    """The losses of a way of training."""
+    p, T, losses = probes.parameters(d), len(d["x"]), []
+    h: Any = solution.mg.Tensor(d["h0"])
+    for _ in range(d["epochs"]):
+        h = h if way.carry else solution.mg.Tensor(d["h0"])
+        for start in range(0, T, way.k):
+            if way.reset and start:
+                h = solution.mg.Tensor(d["h0"] * (way.reset == 1))
+            loss, h = chunk(d, slice(start, start + way.k), h, p, way.cut or 0)
+            for x in p.values():
+                x.grad = None if way.clear else x.grad
+            loss.backward()
+            for x in p.values():
+                x.data = x.data + way.sign * d["lr"] * x.grad
+            h = h.detach()
+            losses.append(loss.item())
+    return np.array(losses)
+
+
+def ways_to_cut(d: dict[str, Any]) -> list[Way]:
+    """Known wrong ways of truncating."""
+    k = d["k"]
+    return [
+        Way("the gradient is never cut: the state that is carried on is not detached", k, cut=0),
+        Way("the gradient is cut at every step: the state is detached inside of a chunk", k, cut=1),
+        Way("the state is not carried on: every chunk starts from h0 again", k, reset=1),
+        Way("the state is not carried on: chunks after the first start from zero", k, reset=2),
+        Way("only the last chunk's gradient is there: the others are overwritten or cleared", k, only=slice(-1, None)),
+        Way("only the first chunk's gradient is there", k, only=slice(0, 1)),
+        Way("the last, shorter chunk is left out", k, only=slice(0, -1)),
+        Way(f"chunks have {k + 1} steps, but should have {k}: the cut is in the wrong place", k + 1),
+        Way(f"chunks have {k - 1} steps, but should have {k}: the cut is in the wrong place", k - 1)]
+
+
+def ways_to_train(d: dict[str, Any]) -> list[Way]:
+    """Known wrong ways of training."""
+    k = d["k"]
+    return [
+        Way("the parameters are not updated", k, sign=0.0), Way("the update goes up the gradient: its sign is wrong", k, sign=1.0),
+        Way("gradients of earlier chunks are still in .grad: it must be cleared before each backward pass", k, clear=False),
+        Way("the state of the last epoch is carried on, but every epoch starts from h0", k, carry=True),
+        Way("the state is not carried from chunk to chunk: each starts from h0", k, reset=1),
+        Way("the state is not carried from chunk to chunk: each starts from zero", k, reset=2),
+        Way("the gradient is cut at every step: the state is detached inside of a chunk", k, cut=1),
+        Way(f"chunks have {k + 1} steps, but should have {k}", k + 1), Way(f"chunks have {k - 1} steps, but should have {k}", k - 1)]
+
+
+# ---- looking
+@dataclass(frozen=True)
+class Uses:
+    """The graph of one chunk against the reference: how often each parameter is used."""
+
+    k: int
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        for name, count in answers.plain("chunk_loss", "uses").items():
+            if count != self.k:
+                why = "one step after the other uses the same parameter" if count < self.k else "each step uses it once"
+                return Finding(f"in the graph of a chunk of {self.k} steps, {name} is used {count} times, but should be {self.k} "
+                               f"times: {why}", "the graph of chunk_loss")
+        return None
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far each backward pass goes back."""
+
+    d: dict[str, Any]
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        T, k = len(self.d["x"]), self.d["k"]
+        reached = answers.plain("truncated_gradients", "reached") or []
+        right = [min(k, T - start) for start in range(0, T, k)]
+        if len(reached) != len(right):
+            return Finding(f"there are {len(reached)} backward passes, but should be {len(right)}, one for each chunk of {k} steps",
+                           "truncated_gradients", named=False)
+        for number, ((nodes, steps), wanted) in enumerate(zip(reached, right), 1):
+            last = (number - 1) * k + wanted
+            if steps > wanted:
+                border = (number - 1) * k
+                edges = tuple((f"h[{t}]", f"h[{t + 1}]") for t in range(k, border + 1, k))
+                return Finding(f"the graph of chunk {number} reaches back {steps} steps ({nodes} nodes) through h, over the border "
+                               f"after t = {border}, to t = {last - steps + 1}: h is not detached there",
+                               f"t = {border}, backward pass {number} of {len(right)}", f"steps reached: {[s for _, s in reached]}, "
+                               f"right {right}", edges[-1], f"h[{border + 1}]", more=edges[:-1])
+            if steps < wanted:
+                edge = f"h[{last - 1}]", f"h[{last}]"
+                return Finding(f"the graph of chunk {number} reaches back {steps} of its {wanted} steps: the gradient is cut "
+                               f"inside of the chunk, before t = {last - steps + 1}", f"t = {last - steps + 1}, backward pass {number}",
+                               f"steps reached: {[s for _, s in reached]}, right {right}", edge, edge[0])
+        return None
+
+
+@dataclass(frozen=True)
+class Truncated:
+    """The sum of the chunks' gradients."""
+
+    d: dict[str, Any]
+    right: dict[str, Array]
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        wrong = [name for name in NAMES if not same(answers.array("truncated_gradients", name, self.right[name]), self.right[name])]
+        if not wrong:
+            return None
+        name = wrong[-2] if wrong[-1] == "V" and len(wrong) > 1 else wrong[-1]
+        mine, right = answers.array("truncated_gradients", name, self.right[name]), self.right[name]
+        found = [(way, gradients(self.d, way)[name]) for way in ways_to_cut(self.d)]
+        hit = named(mine, right, [Candidate(way.mistake, gives) for way, gives in found])
+        edges = border_edges(self.d, next((way for way, _ in found if hit and way.mistake == hit.mistake), None))
+        return Finding(f"dL/d{name} is wrong: {hit.mistake if hit else UNKNOWN}; wrong are {', '.join(wrong)}",
+                       "truncated_gradients", difference(f"dL/d{name}", mine, right), edges[0] if edges else None,
+                       f"param {name}", named=hit is not None, more=tuple(edges[1:]))
+
+
+def border_edges(d: dict[str, Any], way: Way | None) -> list[Edge]:
+    """The edges that a way of cutting treats wrongly."""
+    T, k = len(d["x"]), d["k"]
+    borders = set(range(k, T, k))
+    mine = borders if way is None or way.cut is None else set() if way.cut == 0 else set(range(1, T))
+    if way is not None and way.k != k:
+        mine = set(range(way.k, T, way.k))
+    wrong = mine ^ borders or (borders if way is not None and way.reset else set())
+    return [(f"h[{t}]", f"h[{t + 1}]") for t in sorted(wrong)]
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A second call starts with cleared gradients."""
+
+    earned: Truncated
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        repeated = answers.plain("truncated_gradients", "repeated")
+        for name, right in self.earned.right.items():
+            mine, again = answers.array("truncated_gradients", name, right), np.array(repeated[name])
+            if again.shape == mine.shape and not same(again, mine):
+                twice = " exactly twice" if same(again, 2 * mine) else " other"
+                return Finding(f"a second call with the same parameters gives{twice} the gradient of {name}: .grad of the first call "
+                               "was not cleared", "truncated_gradients")
+        return Finding("it earns its points once the gradients are right") if self.earned(answers) else None
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The losses of training, chunk by chunk."""
+
+    d: dict[str, Any]
+    right: Array
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        value = answers.get("train").values.get("losses")
+        T, k = len(self.d["x"]), self.d["k"]
+        ways = [(way, training(self.d, way)) for way in ways_to_train(self.d)]
+        if isinstance(value, np.ndarray) and value.shape != self.right.shape:
+            known = next((way.mistake for way, gives in ways if same(value, gives)), "")
+            return Finding(f"train returns {value.size} losses, but should return {self.right.size}, one for each chunk"
+                           f"{': ' + known if known else ''}", "train")
+        mine = answers.array("train", "losses", self.right)
+        wrong = np.flatnonzero(~np.isclose(mine, self.right, rtol=1e-9, atol=0))
+        if not wrong.size:
+            return None
+        first = int(wrong[0])
+        per_epoch = -(-T // k)
+        hit = named(mine, self.right, [Candidate(way.mistake, gives) for way, gives in ways])
+        begin = first % per_epoch * k + 1
+        edge = (f"h[{begin - 1}]", f"h[{begin}]")
+        return Finding(f"the first {first} losses are right, that of update {first + 1} is wrong: {hit.mistake if hit else UNKNOWN}",
+                       f"epoch {first // per_epoch + 1}, chunk {first % per_epoch + 1} (t = {begin} …)",
+                       difference("losses", mine, self.right), edge, f"h[{begin}]", named=hit is not None)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The loss after training, of the parameters that training has left, computed here."""
+
+    d: dict[str, Any]
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        task = {name.removeprefix("task_"): x for name, x in self.d.items() if name.startswith("task_")}
+        after = {name: answers.array("train:task", name, task[name]) for name in NAMES}
+        p = probes.parameters(after)
+        loss, _ = solution.chunk_loss(task["x"], task["target"], solution.mg.Tensor(task["h0"]), p)
+        reached = loss.item() / len(task["x"])
+        if not reached < THRESHOLD:
+            return Finding(f"after {task['epochs']} epochs the mean squared error is {reached:.3g}, but must be below {THRESHOLD}: "
+                           "the network has not learned to remember its last input", "train", named=False)
+        return None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The network with its cuts."""
+
+    d: dict[str, Any]
+
+    def __call__(self, finding: Finding) -> Any:
+        return of_run(graphs.network(self.d, self.d["k"])[0], finding)
+
+
+def chunk_mistakes(d: dict[str, Any], right: dict[str, Array]) -> dict[str, list[Candidate]]:
+    """Wrong variants of one chunk's loss."""
+    k, M = d["k"], d["target"].shape[-1]
+    losses, h = [], solution.mg.Tensor(d["h0"])
+    for step in range(k):
+        loss, h = solution.chunk_loss(d["x"][step:step + 1], d["target"][step:step + 1], h, probes.parameters(d))
+        losses.append(loss.item())
+    total, size = right["loss"], d["x"].shape[1] * M
+    cut = gradients(d | {"x": d["x"][:k], "target": d["target"][:k]}, Way("", k, cut=1))
+    found = [("it is the mean over the steps, but should be the sum", total / k), ("it is the last step's loss alone", losses[-1]),
+             ("it is the sum over batch and outputs, but mse is the mean", total * size)]
+    return {"loss": [Candidate(text, np.asarray(gives)) for text, gives in found], "h": [],
+            **{f"d{name}": [Candidate("the gradient is cut at every step: is the state detached inside of the chunk?", cut[name],
+                                      ("h[1]", "h[2]"))] for name in NAMES}}
+
+
+def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
+    """Truncation and training, with one set of numbers."""
+    d = graphs.numbers(seed, graphs.HIDDEN_SIZES if hidden else graphs.SIZES)
+    chunked = probes.chunk_loss(solution, d)
+    one = {name: value for name, value in chunked.items() if name != "uses"}
+    right = gradients(d, Way("", d["k"]))
+    truncated = Truncated(d, right)
+    losses = training(d, Way("", d["k"]))
+    values = Values("chunk_loss", one, chunk_mistakes(d, one), "steps 1 … k", until="h[1]")
+    checks = [
+        Check("import and signatures", 0, Imports(SIGNATURES)),
+        Check("shapes and dtypes", 1, Shapes({"chunk_loss": one, "truncated_gradients": right})),
+        Check("one chunk: loss, state and gradients", 2, values),
+        Check("truncated gradients", 3, truncated, again=2),
+        Check("inputs unmodified", 1, Unmodified(list(SIGNATURES), truncated)),
+        Check("second call", 1, Repeated(truncated)),
+        Check("second call of all functions", 1, SecondCall(["chunk_loss", "train"], values)),
+        Check("the graph of a chunk", 1, Uses(d["k"])),
+        Check("how far the graph reaches back", 2, Reach(d)),
+        Check("the losses of training", 3, Losses(d, losses), again=2),
+        Check("it learns", 2, Learned(d))]
+    job = Job(Path(probes.__file__), list(probes.CALLS), d, list(SIGNATURES), ["rnn", "viz", "torch", "jax"])
+    yield Assignment("a5", "truncated backpropagation and training", [job], checks, "a5.py", Drawing(d))
