@@ -201,7 +201,7 @@ class Tinygrad:
         self.task = task
         self.f = SimpleNamespace(tanh=Tensor.tanh, sigmoid=Tensor.sigmoid,
                                  join=lambda parts: parts[0].cat(*parts[1:], dim=1))
-        self.p = {name: Tensor(array, requires_grad=True).realize() for name, array in task.parameters.items()}
+        self.p = {name: Tensor(array).realize() for name, array in task.parameters.items()}
         self.zero, self.x, self.target = (Tensor(array).realize() for array in (task.zero, task.x, task.target))
         self.Tensor, self.jitted = Tensor, TinyJit(self.differentiated)
 

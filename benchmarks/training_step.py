@@ -20,6 +20,7 @@ import argparse
 import gc
 import importlib.util
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -284,7 +285,7 @@ def limit(options: argparse.Namespace) -> None:
                 alone = in_loop / loop_rate + outside / all_rate
                 optimised = min(measure(contenders(["optimised"], task), FEW, options.clock)["optimised"]) / T
                 moved = kind.row * B * H * np.dtype(dtype).itemsize
-                values = [f"{(in_loop + outside) / 1e6:.2f}", f"{moved / 1e3:.0f}", f"{loop_rate / 1e9:.1f}",
+                values = [f"{(in_loop + outside) / 1e6:.2f}", f"{moved / 1e3:.1f}", f"{loop_rate / 1e9:.1f}",
                           f"{all_rate / 1e9:.1f}", f"{alone * 1e6:.2f}", f"{optimised * 1e6:.2f}",
                           f"{alone / optimised:.0%}"]
                 rows[f"{cell} {size}"] = dict(zip(columns, values))
@@ -314,6 +315,8 @@ def installed(names: list[str] | None) -> list[str]:
     for name in dict.fromkeys(["optimised", *(names or [name for name in CONTENDERS if name != "tinygrad"])]):
         if name in PEERS and importlib.util.find_spec(PEERS[name][0]) is None:
             print(f"({name} is not installed)")
+        elif name == "tinygrad" and shutil.which("clang") is None:
+            print("(tinygrad compiles its kernels with clang, which is not installed)")
         else:
             chosen.append(name)
     return chosen
