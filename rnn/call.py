@@ -8,7 +8,6 @@ from __future__ import annotations
 import linecache
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -78,13 +77,13 @@ class Call:
         self.values = values
         self.given = given
         self.copies = copies
+        self.weights = [[copies.get(id(op.tensor), op.tensor) for op in ops] for ops in loaded.weights]
         self.k = loaded.arrays(data.T, self.B)
 
     def again(self, inputs: Mapping[str, Any]) -> Call:
         """The same with other data of the same shapes."""
         call: Call = Call.__new__(Call)
         call.__dict__.update(self.__dict__)
-        call.data = replace(self.data, inputs=inputs)
         call.values = {name: array.reshape(self.values[name].shape) for name, array in inputs.items()}
         call.k = self.loaded.arrays(self.data.T, self.B)
         return call
@@ -111,12 +110,10 @@ class Call:
             yield self._target(key, results[name])
 
     def _run(self, function: Any, number: int, values: Mapping[str, Any], boundary: Mapping[str, Any]) -> Any:
-        copies = self.copies
         arguments = [values[op.name] for op in self.loaded.data[number]]
-        for op in self.loaded.weights[number]:
-            arguments.append(copies.get(id(op.tensor), op.tensor)._data)
+        weights = [tensor._data for tensor in self.weights[number]]
         try:
-            return function(self.k, *arguments, **boundary)
+            return function(self.k, *arguments, *weights, **boundary)
         except (ValueError, TypeError, IndexError) as error:
             trace = error.__traceback__
             while trace is not None and trace.tb_frame.f_code.co_filename != self.loaded.file:

@@ -10,8 +10,10 @@ say, and unroll.py does it. This room knows neither loops nor the length of a se
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from .compile import Compiled
     from .run import Run
     from .structure import Loop, Stage
+    from .to_jax import JaxFunction
+    from .to_torch import CellModule
 
 # A signal of such a name could not be told from an option of unroll().
 OPTIONS = ("T", "initial", "lengths", "mask", "chunks", "window", "last")
@@ -456,6 +460,31 @@ class Cell:
         from .compile import Compiled
 
         return Compiled(self, loss, reduction)
+
+    def to_jax(self) -> JaxFunction:
+        """The same definition as a pure function of JAX arrays, f(parameters, inputs); see rnn.to_jax."""
+        from .to_jax import JaxFunction
+
+        return JaxFunction(self)
+
+    def to_torch(self) -> CellModule:
+        """The same definition as an nn.Module of PyTorch, whose state_dict has its names; see rnn.to_torch."""
+        from .to_torch import CellModule
+
+        return CellModule(self)
+
+    def to_onnx(self, path: str | os.PathLike[str], outputs: Sequence[str] | None = None,
+                lengths: bool = False) -> Path:
+        """The same definition as an ONNX file, its loops as Scan nodes; see rnn.to_onnx.
+
+        Args:
+            path: the file; it is written whole, or not at all.
+            outputs: the signals that it computes; None: all.
+            lengths: whether it takes the lengths of the sequences as an input.
+        """
+        from .to_onnx import to_onnx
+
+        return to_onnx(self, path, outputs, lengths)
 
     def __repr__(self) -> str:
         lines = [f"<Cell {self.name!r}: {len(self.equations)} equations>"]

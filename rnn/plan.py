@@ -5,7 +5,8 @@ Knows one equation at a time, and neither data nor the length of a sequence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from minigrad import Op, Tensor, ops
@@ -22,7 +23,8 @@ class Plan:
     Attributes:
         start: the registers before a step: constants and parameters filled in.
         reads: (register, signal, offset) of every signal read.
-        operations: (op, registers of its operands, register of its result, expression), in order.
+        operations: (op, what picks its operands out of the registers, register of its result, id of
+            its expression), in order.
         result: the register of the equation's value.
     """
 
@@ -30,7 +32,7 @@ class Plan:
         self.equation = equation
         self.start: list[Any] = []
         self.reads: list[tuple[int, Signal, int]] = []
-        self.operations: list[tuple[Op, tuple[int, ...], int, Apply]] = []
+        self.operations: list[tuple[Op, Callable[[list[Any]], Sequence[Any]], int, int]] = []
         register: dict[int, int] = {}
         for node in nodes([equation.expression], into_tensors=False):
             register[id(node)] = len(self.start)
@@ -42,7 +44,7 @@ class Plan:
                 operands = tuple(register[id(x)] for x in node.inputs)
                 if isinstance(node.op, ops.Concatenate):  # the one operation that doesn't broadcast
                     operands = tuple(self._for_batch(i, batch) for i in operands)
-                self.operations.append((node.op, operands, register[id(node)], node))
+                self.operations.append((node.op, _picker(operands), register[id(node)], id(node)))
         self.result = register[id(equation.expression)]
 
     def _for_batch(self, number: int, batch: tuple[int, ...]) -> int:
@@ -53,6 +55,11 @@ class Plan:
         settings().origin = self.equation.origin
         self.start.append(apply(ops.BroadcastTo((*batch, *value.shape)), value))
         return len(self.start) - 1
+
+
+def _picker(numbers: tuple[int, ...]) -> Callable[[list[Any]], Sequence[Any]]:
+    """What picks the registers of these numbers: itemgetter is faster than a loop, but gives one without a tuple."""
+    return itemgetter(*numbers) if len(numbers) > 1 else itemgetter(slice(numbers[0], numbers[0] + 1))
 
 
 def replayed(cell: Cell) -> dict[int, Tensor]:

@@ -339,7 +339,7 @@ class Source:
         for node in block.nodes:
             if node in self.carried:
                 lines.append(f"{self._name(node.inputs[0])}.fill(0)")
-        lines += [f"{turned} = {name}.T" for name, turned in self.transposes.items()]
+        lines += [f"{turned} = {self._call('ascontiguousarray', f'{name}.T')}" for name, turned in self.transposes.items()]
         span = "range(1, T + 1)" if block.direction > 0 else "range(T, 0, -1)"
         lines += _wrapped(f"for {', '.join(['t', *each])} in zip(", [span, *each.values()])
         return lines + [f"    {line}" for line in body]
@@ -494,13 +494,12 @@ class Source:
         W = self._ref(matrix, loop)
         if isinstance(node.op, ops.MatVec):
             W = self._transposed(W) if loop else f"{W}.T"
-        whole = self._home(node) not in self.places  # np.dot is faster, and writes no part of an array
-        if loop:
-            return self._call("dot" if whole else "matmul", self._ref(vector, True), W, out)
-        return self._call("dot" if whole else "matmul", self._rows(vector), W, self._rows(node))
+        whole = self._home(node) not in self.places  # dot is faster than matmul, and writes no part of an array
+        x, out = (self._ref(vector, True), out) if loop else (self._rows(vector), self._rows(node))
+        return f"{x}.dot({W}, {out})" if whole else self._call("matmul", x, W, out)
 
     def _transposed(self, name: str) -> str:
-        """The name of a matrix's transpose, taken before the loop."""
+        """The name of a matrix's transpose, copied before the loop: products with a mere view of it are slower."""
         self.transposes[name] = f"{name}_T"
         return f"{name}_T"
 
@@ -508,12 +507,12 @@ class Source:
         """A value that is the same at every step, as an expression."""
         op, inputs = node.op, node.inputs
         if isinstance(op, Outer):
-            return self._call("dot", f"{self._rows(inputs[0])}.T", self._rows(inputs[1]))
+            return f"{self._rows(inputs[0])}.T.dot({self._rows(inputs[1])})"
         if isinstance(op, OverSteps):
             share = inputs[0]
             if share.shape == op.shape and op.shape:
                 self._view("k.ones = np.ones(T * B, FLOAT)")
-                return self._call("dot", "k.ones", self._rows(share))
+                return f"k.ones.dot({self._rows(share)})"
             axes = (0, *(1 + axis for axis in range(share.ndim)
                          if axis < share.ndim - len(op.shape)
                          or op.shape[axis - share.ndim + len(op.shape)] == 1 != share.shape[axis]))

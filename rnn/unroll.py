@@ -51,8 +51,8 @@ class Unroller:
         self.truncation = Truncation(data.T) if isinstance(data.truncation, Windows) else data.truncation
         constants = replayed(cell)
         self.plans = {equation.signal: Plan(equation, constants, data.batch) for equation in cell.equations}
-        uses = Counter(id(node) for plan in self.plans.values() for *_, node in plan.operations)
-        self.shared = {node for node, count in uses.items() if count > 1}  # in several equations
+        uses = Counter(key for plan in self.plans.values() for *_, key in plan.operations)
+        self.shared = {key for key, count in uses.items() if count > 1}  # in several equations
         self.memo: dict[tuple[int, int], Tensor] = {}  # (shared expression, step) -> its copy
         self.severed: dict[tuple[Signal, int], Tensor] = {}  # copies as constants, where an edge is cut
         self.shapes = {signal: data.shapes.get(name, signal.shape) for name, signal in cell.signals.items()}
@@ -189,12 +189,13 @@ class Unroller:
         registers = plan.start.copy()
         for register, source, offset in plan.reads:
             registers[register] = self._read(source, step + offset, step)
-        for op, operands, register, node in plan.operations:
-            known = self.memo.get((id(node), step)) if id(node) in self.shared else None
-            value = apply(op, *[registers[i] for i in operands]) if known is None else known
-            registers[register] = value
-            if id(node) in self.shared:
-                self.memo[id(node), step] = value
+        for op, operands, register, key in plan.operations:
+            if key not in self.shared:
+                registers[register] = apply(op, *operands(registers))
+            elif (key, step) in self.memo:
+                registers[register] = self.memo[key, step]
+            else:
+                registers[register] = self.memo[key, step] = apply(op, *operands(registers))
         copy = self._copy(registers[plan.result], signal, k, origin)
         over = self.data.mask is not None and not self.data.mask[step - 1].all()
         return self._held(copy, signal, k, step) if over else copy
