@@ -37,7 +37,7 @@ def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
     ### BEGIN SOLUTION
     extra = grad.ndim - len(shape)
     axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1)
-    return grad.sum(axis=axes, keepdims=True).reshape(shape)
+    return np.asarray(grad.sum(axis=axes, keepdims=True).reshape(shape))
     ### END SOLUTION
 
 
@@ -75,12 +75,12 @@ class Sigmoid(mg.Op):
 
     def forward(self, x: Array) -> Array:
         ### BEGIN SOLUTION
-        return 0.5 * (1 + np.tanh(0.5 * x))
+        return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))
         ### END SOLUTION
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         ### BEGIN SOLUTION
-        return grad * out * (1 - out)
+        return np.asarray(grad * out * (1 - out))
         ### END SOLUTION
 
 
@@ -126,7 +126,7 @@ class Mean(mg.Op):
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         ### BEGIN SOLUTION
-        return np.expand_dims(grad, self.axis) / x.shape[self.axis] * np.ones_like(x)
+        return np.asarray(np.expand_dims(grad, self.axis) / x.shape[self.axis] * np.ones_like(x))
         ### END SOLUTION
 
 

@@ -90,6 +90,7 @@ def count_paths(edges: list[Edge], T: int, start: Copy, end: Copy) -> int:
     for t in range(1, T + 1):
         for name in order:
             if (name, t) != start:
-                ways[name, t] = sum(ways.get((source, t - delay), 0) for source, target, delay in edges if target == name)
+                incoming = [(source, t - delay) for source, target, delay in edges if target == name]
+                ways[name, t] = sum(ways.get(copy, 0) for copy in incoming)
     return ways.get(end, 0)
     ### END SOLUTION

@@ -82,7 +82,8 @@ def train(x: Array, target: Array, h0: Array, p: dict[str, mg.Tensor], k: int, l
                 parameter.grad = None
             loss.backward()
             for parameter in p.values():
-                parameter.data -= lr * parameter.grad
+                if parameter.grad is not None:
+                    parameter.data -= lr * parameter.grad
             h = h.detach()
             losses.append(loss.item())
     return losses

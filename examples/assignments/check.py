@@ -79,7 +79,7 @@ def debugger(result: Result, outcome: Outcome) -> str:
 def draw(results: Sequence[Result], folder: Path, stem: str, ending: str) -> dict[int, Path]:
     """A picture for the first finding of each part that has an edge; by the outcome's id."""
     drawn: dict[int, Path] = {}
-    for number, result in enumerate(results, 1):
+    for result in results:
         for outcome in result.outcomes:
             finding = outcome.finding
             if finding is None or result.part.draw is None or not (finding.edge or finding.extra):
@@ -119,12 +119,15 @@ def submitted(path: Path, name: str) -> Path:
 
 def options() -> argparse.ArgumentParser:
     """What may stand on the command line."""
-    parser = argparse.ArgumentParser(prog="python -m examples.assignments.check", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m examples.assignments.check",
+                                     description=(__doc__ or "").split("\n")[0])
     parser.add_argument("assignment", choices=NAMES)
     parser.add_argument("file", type=Path, help="the student's file, .py or .ipynb; or the folder that it is in")
     parser.add_argument("--json", choices=sorted(reports.FORMATS), help="print what a grader reads, and nothing else")
-    parser.add_argument("--hidden", action="store_true", help="for teachers: run the hidden checks too, and say what they find")
-    parser.add_argument("--withheld", action="store_true", help="for graders: run the hidden checks, but keep what they find")
+    parser.add_argument("--hidden", action="store_true",
+                        help="for teachers: run the hidden checks too, and say what they find")
+    parser.add_argument("--withheld", action="store_true",
+                        help="for graders: run the hidden checks, but keep what they find")
     parser.add_argument("--seed", type=int, default=HIDDEN_SEED, help="the numbers of the hidden checks")
     parser.add_argument("--out", type=Path, help="the folder for pictures; by default beside the file")
     parser.add_argument("--format", default="png", choices=("png", "svg", "dot"), help="of the pictures")
@@ -156,7 +159,8 @@ def main(arguments: Sequence[str]) -> int:
     notes = list(dict.fromkeys(result.ran.note for result in results if result.ran.note))
     printed = next((result.ran.printed for result in results if result.ran.printed), "")
     print(write([reports.Line(outcome, command, picture, given.withheld and not given.hidden)
-                 for outcome, command, picture in lines], reports.About(given.assignment, results[0].part.title, printed, notes)))
+                 for outcome, command, picture in lines],
+                reports.About(given.assignment, results[0].part.title, printed, notes)))
     return 0 if all(outcome.finding is None for outcome, _, _ in lines) else 1
 
 

@@ -239,7 +239,8 @@ class Values:
 
     def __call__(self, answers: Answers) -> Finding | None:
         mine = {name: answers.array(self.question, name, self.right[name]) for name in self.right}
-        order = [*(name for name in self.mistakes if name in mine), *(name for name in mine if name not in self.mistakes)]
+        order = [*(name for name in self.mistakes if name in mine),
+                 *(name for name in mine if name not in self.mistakes)]
         wrong = [name for name in order if not same(mine[name], self.right[name])]
         if not wrong:
             return None

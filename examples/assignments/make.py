@@ -67,13 +67,15 @@ def notebook(text: str) -> dict[str, Any]:
             cell |= {"execution_count": None, "outputs": []}
         cell["source"] = [line + "\n" for line in lines[:-1]] + lines[-1:]
         cells.append(cell)
-    return {"cells": cells, "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    return {"cells": cells, "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python",
+                                                        "name": "python3"},
                                          "language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 5}
 
 
 def main(arguments: Sequence[str]) -> int:
     """The program."""
-    parser = argparse.ArgumentParser(prog="python -m examples.assignments.make", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m examples.assignments.make",
+                                     description=(__doc__ or "").split("\n")[0])
     parser.add_argument("assignment", choices=NAMES)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("."))
     parser.add_argument("--notebook", action="store_true", help="a notebook instead of a Python file")

@@ -63,7 +63,8 @@ def of_edges(edges: Iterable[Edge], finding: Finding) -> Picture:
     for source, target in [*every, *finding.extra]:
         red = (source, target) in guilty or (source, target) in finding.extra
         drawn.edge(keys[source], keys[target], color=palette.ALARM if red else palette.ARROW,
-                   penwidth=f"{PEN if red else 1.2:g}", style="dashed" if (source, target) in finding.extra else "solid")
+                   penwidth=f"{PEN if red else 1.2:g}",
+                   style="dashed" if (source, target) in finding.extra else "solid")
     return drawn
 
 

@@ -109,4 +109,5 @@ def otter(lines: Sequence[Line], about: About) -> str:
     return json.dumps(results, indent=1)
 
 
-FORMATS: dict[str, Callable[[Sequence[Line], About], Any]] = {"gradescope": gradescope, "autolab": autolab, "otter": otter}
+FORMATS: dict[str, Callable[[Sequence[Line], About], Any]] = {"gradescope": gradescope, "autolab": autolab,
+                                                              "otter": otter}

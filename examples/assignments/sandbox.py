@@ -98,7 +98,8 @@ def run(job: Job, sources: Mapping[str, str]) -> dict[str, Ran]:
             (folder / name).mkdir()
         shutil.copy(HERE / "inside.py", folder)
         shutil.copy(job.probes, folder / "probes.py")
-        shutil.copytree(ROOT / "minigrad", folder / "packages" / "minigrad", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "minigrad", folder / "packages" / "minigrad",
+                        ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "data.json").write_text(json.dumps(encoded(dict(job.data))), encoding="utf-8")
         for name, source in sources.items():
             (folder / "students" / name).write_text(source, encoding="utf-8")
@@ -141,7 +142,8 @@ def _process(folder: Path, job: Job, asked: Sequence[tuple[str, str]]) -> tuple[
     environment = {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0",
                    "HOME": str(folder)}
     with open(folder / "printed", "wb") as printed:
-        process = subprocess.Popen([sys.executable, "-s", "-B", "-X", "utf8", "inside.py", str(folder)], cwd=folder, env=environment,
+        process = subprocess.Popen([sys.executable, "-s", "-B", "-X", "utf8", "inside.py", str(folder)], cwd=folder,
+                                   env=environment,
                                    stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT,
                                    start_new_session=True, **rights)
         reason = _watched(process, now, job.seconds, BUDGET * len({name for name, _ in asked}))
@@ -197,7 +199,8 @@ def _read(file: Path) -> Answer:
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
         return Answer(_values(raw.get("values", {})), _values(raw.get("again", {})), raw.get("error"),
-                      raw.get("wrote"), list(raw.get("changed", [])), [list(map(str, x)) for x in raw.get("shares", [])])
+                      raw.get("wrote"), list(raw.get("changed", [])),
+                      [list(map(str, x)) for x in raw.get("shares", [])])
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         return Answer(error={"type": "", "message": f"left no readable answer ({type(error).__name__})"})
 

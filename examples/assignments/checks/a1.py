@@ -171,8 +171,10 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
                 SecondCall(values, derivative))),
             Check(f"{name}: central differences", 1, Renamed(name, of_inputs))]
     checks += [Check("extreme numbers", 1, Values("an operation:extremes", right["an operation:extremes"])),
-               Check("in minigrad", 2, InMinigrad(right["an operation:network"].pop("order"), right["an operation:network"]))]
-    late = [question for question in probes.CALLS if question.endswith(".backward")]  # these get right results of forward
+               Check("in minigrad", 2, InMinigrad(right["an operation:network"].pop("order"),
+                                                  right["an operation:network"]))]
+    # backward gets right results of forward
+    late = [question for question in probes.CALLS if question.endswith(".backward")]
     early = [question for question in [*probes.CALLS, *probes.NUMERIC] if question not in late]
     jobs = [Job(Path(probes.__file__), questions, data, list(SIGNATURES), ["rnn", "viz", "torch", "jax"])
             for questions, data in ((early, graphs.numbers(seed)), (late, d))]

@@ -22,7 +22,8 @@ SIGNATURES = {"topological_order": ["out"], "backward": ["out"]}
 
 def small(seed: int) -> Rows:
     """The graph that pictures and the debugger show."""
-    values, rows, at = graphs.leaves(seed), [], {}
+    at: dict[str, int] = {}
+    values, rows = graphs.leaves(seed), []
     for name, operation, operands in graphs.SMALL:
         at[name] = len(at)
         numbers = [values[x] for x in operands]
@@ -66,8 +67,8 @@ class Ordered:
                 count = order.count(name)
                 if count != 1:
                     users = self._users(name)
-                    what = "is missing" if not count else f"stands there {count} times: it is met once for every path " \
-                        "to it, but is one node"
+                    many = f"stands there {count} times: it is met once for every path to it, but is one node"
+                    what = many if count else "is missing"
                     return Finding(f"{name} {what}", where, edge=(name, users[0]) if users else None, until=name)
             return Finding("there are nodes that the output doesn't depend on", where)
         position = {name: k for k, name in enumerate(order)}
@@ -119,12 +120,12 @@ def _missing(mine: float, shares: list[tuple[str, float]]) -> tuple[str, str, bo
     if not shares:
         return "the output's gradient is 1, the derivative of itself", "", True
     if mine == 0:
-        return f"nothing arrives at it: does {last} pass on its gradient before it has it? The output comes first", last, True
+        return f"nothing arrives: does {last} pass on its gradient before it has it? The output comes first", last, True
     users = [user for user, _ in shares]
     for user, share in shares:
         if len(shares) > 1 and np.isclose(mine, share, rtol=1e-9):
             if users.count(user) == len(shares):
-                return f"{user} uses it {len(shares)} times, and one use alone is counted (= where += belongs?)", user, True
+                return f"{user} uses it {len(shares)} times, but one use alone counts (= where += belongs?)", user, True
             others = [other for other in users if other != user]
             return (f"it holds the contribution through {user} alone; that through {' and '.join(others)} is missing "
                     "(= where += belongs, or its users come too late?)", others[0], True)

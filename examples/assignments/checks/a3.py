@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.assignments import a3_source as solution
-from examples.assignments.graphs import a3 as graphs
 from examples.assignments.grading import (
     UNKNOWN,
     Answers,
@@ -27,6 +26,7 @@ from examples.assignments.grading import (
     Unmodified,
     Values,
 )
+from examples.assignments.graphs import a3 as graphs
 from examples.assignments.naming import Candidate, counted, difference, named, same
 from examples.assignments.pictures import of_run
 from examples.assignments.sandbox import Job
@@ -92,7 +92,8 @@ def rnn_forward_mistakes(n: Numbers, t: int, h_prev: Array) -> list[Candidate]:
         Candidate("the bias b is not added", np.tanh(z - b), None),
         Candidate("b is subtracted", np.tanh(z - 2 * b), None),
         Candidate(f"the recurrent term h[{t - 1}] @ U is missing", np.tanh(x @ W + b), recurrent),
-        Candidate(f"it is h[{t - 1}] @ U.T, but should be h[{t - 1}] @ U", np.tanh(x @ W + h_prev @ U.T + b), recurrent),
+        Candidate(f"it is h[{t - 1}] @ U.T, but should be h[{t - 1}] @ U", np.tanh(x @ W + h_prev @ U.T + b),
+                  recurrent),
         Candidate(f"the input term x[{t}] @ W is missing", np.tanh(h_prev @ U + b), (f"x[{t}]", f"z[{t}]"))]
     if t > 1:
         found.append(Candidate(f"h[0] is used where h[{t - 1}] belongs: the state is not carried on",
@@ -240,7 +241,8 @@ def lstm_back_mistakes(n: Numbers, t: int, dh: Array, dc: Array) -> dict[str, li
             Candidate(f"d{what}_{k} is the gradient of {what}_{j}: the gates' order is mixed up",
                       {"W": x.T, "U": h_prev.T, "b": np.ones((1, n.N))}[what] @ dz[j] if what != "b" else
                       dz[j].sum(0), target[k]) for j in GATES if j != k)] for what in "WUb"}
-    found["c_prev"] = [Candidate(f"dc_prev = dc * {name}, but should be dc * f", whole * other, (f"c[{t - 1}]", f"c[{t}]"))
+    found["c_prev"] = [Candidate(f"dc_prev = dc * {name}, but should be dc * f", whole * other,
+                                 (f"c[{t - 1}]", f"c[{t}]"))
                        for name, other in (("i", i), ("o", o), ("g", g))]
     found["c_prev"] += [Candidate("the factor f is missing in dc_prev = dc * f", whole, (f"c[{t - 1}]", f"c[{t}]"))]
     found["c_prev"] += [Candidate(f"in dc_prev = dc * f: {text}", other * f, edge) for text, other, edge in cells]
@@ -253,7 +255,8 @@ def lstm_back_mistakes(n: Numbers, t: int, dh: Array, dc: Array) -> dict[str, li
                                   (source, f"{k}[{t}]")) for k in GATES]
         if name == "h_prev":
             straight = {k: dz[k] @ p[f"U_{k}"] for k in GATES}
-            found[name] += [Candidate(f"it is dz_{k} @ U_{k}, but should be dz_{k} @ U_{k}.T", total - back[k] + straight[k],
+            found[name] += [Candidate(f"it is dz_{k} @ U_{k}, but should be dz_{k} @ U_{k}.T",
+                                      total - back[k] + straight[k],
                                       (source, f"{k}[{t}]")) for k in GATES]
             found[name].append(Candidate("it is dz @ U, but should be dz @ U.T, for every gate",
                                          sum(straight.values(), np.zeros(())), (source, f"f[{t}]")))
@@ -310,7 +313,8 @@ class ThroughTime:
                 before = f"dL/d{state}[{t + 1}] is right, " if t < self.n.T else ""
                 text = hit.mistake if hit else f"what comes back through t = {t + 1} is wrong" if t < self.n.T else \
                     "it must be the direct gradient alone"
-                edge = hit.edge if hit and hit.edge else (f"{state}[{t}]", self._next(state, t)) if t < self.n.T else None
+                edge = hit.edge if hit and hit.edge else (f"{state}[{t}]",
+                                                          self._next(state, t)) if t < self.n.T else None
                 return Finding(f"{before}dL/d{state}[{t}] is wrong: {text}", f"t = {t}, {self.question}",
                                difference(f"dL/d{state}[{t}]", mine, right), edge, f"{state}[{t}]" if t else "",
                                named=hit is not None)
@@ -368,7 +372,8 @@ def _ways(n: Numbers, direct: Array, right: Array, t: int, way: Edge, state: str
     through = right - direct
     cut = f", so the gradient is cut after {n.T - t} steps" if 0 < t < n.T - 1 else ""
     found = [Candidate(f"the contribution through {state}[{t + 1}] is missing{cut}", direct, way),
-             Candidate(f"it is all zero, so t = {t} was never reached: is the loop a step short?", np.zeros_like(right), way),
+             Candidate(f"it is all zero, so t = {t} was never reached: is the loop a step short?", np.zeros_like(right),
+                       way),
              Candidate(f"the contribution through {state}[{t + 1}] is counted twice", direct + 2 * through, way),
              Candidate(f"the contribution through {state}[{t + 1}] has the wrong sign", direct - through, way),
              Candidate(f"the contribution through {state}[{t + 1}] has overwritten the direct one (= where += belongs)",
@@ -456,13 +461,15 @@ def rnn_checks(n: Numbers) -> list[Check]:
     time = ThroughTime("rnn_backward", n, "h", n.rnn, rnn_arriving)
     return [
         Check("rnn: shapes and dtypes", 1, Shapes({
-            "rnn_step_forward": step, "rnn_step_backward": n.rnn_steps[1], "rnn_forward": results, "rnn_backward": n.rnn})),
+            "rnn_step_forward": step, "rnn_step_backward": n.rnn_steps[1], "rnn_forward": results,
+            "rnn_backward": n.rnn})),
         Check("rnn: one step forward", 1, Values("rnn_step_forward", step, _rnn_forward(n, 1), "t = 1", until="h[1]")),
         Check("rnn: forward by step", 1, forward, again=1),
         Check("rnn: one step backward", 2, Values("rnn_step_backward", n.rnn_steps[1], _rnn_step(n, 2), "t = 2", "d",
                                                   "z[2]")),
         Check("rnn: dL/dh by step", 2, time, again=1),
-        Check("rnn: dL/dx, and parameters by step", 2, Gradients("rnn_backward", n, n.rnn, parts(n.rnn_steps, "WUb"), _rnn_step,
+        Check("rnn: dL/dx, and parameters by step", 2,
+              Gradients("rnn_backward", n, n.rnn, parts(n.rnn_steps, "WUb"), _rnn_step,
                                                             _rnn_edge), again=1),
         Check("rnn: inputs unmodified", 1, Unmodified(questions, time, CALLED)),
         Check("rnn: second call", 1, SecondCall(questions, forward)),
@@ -477,13 +484,17 @@ def lstm_checks(n: Numbers) -> list[Check]:
     time = ThroughTime("lstm_backward", n, "hc", n.lstm, lstm_arriving)
     return [
         Check("lstm: shapes and dtypes", 1, Shapes({
-            "lstm_step_forward": step, "lstm_step_backward": n.lstm_steps[1], "lstm_forward": n.s, "lstm_backward": n.lstm})),
-        Check("lstm: one step forward", 2, Values("lstm_step_forward", step, _lstm_forward(n, 1), "t = 1", until="h[1]")),
+            "lstm_step_forward": step, "lstm_step_backward": n.lstm_steps[1], "lstm_forward": n.s,
+            "lstm_backward": n.lstm})),
+        Check("lstm: one step forward", 2, Values("lstm_step_forward", step, _lstm_forward(n, 1), "t = 1",
+                                                  until="h[1]")),
         Check("lstm: forward by step", 1, forward, again=1),
-        Check("lstm: one step backward", 3, Values("lstm_step_backward", n.lstm_steps[1], _lstm_step(n, 2), "t = 2", "d",
+        Check("lstm: one step backward", 3, Values("lstm_step_backward", n.lstm_steps[1], _lstm_step(n, 2), "t = 2",
+                                                   "d",
                                                    "h[2]")),
         Check("lstm: dL/dh and dL/dc by step", 2, time, again=1),
-        Check("lstm: dL/dx, and parameters by step", 2, Gradients("lstm_backward", n, n.lstm, parts(n.lstm_steps, PARAMETERS), _lstm_step,
+        Check("lstm: dL/dx, and parameters by step", 2,
+              Gradients("lstm_backward", n, n.lstm, parts(n.lstm_steps, PARAMETERS), _lstm_step,
                                                                   _lstm_edge), again=1),
         Check("lstm: inputs unmodified", 1, Unmodified(questions, time, CALLED)),
         Check("lstm: second call", 1, SecondCall(questions, forward)),
@@ -506,4 +517,5 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
         jobs = [Job(Path(graphs.__file__).parents[1] / "probes" / "a3.py", questions, data, list(wanted), BLOCKED)
                 for questions, data in ((forward, given), ([name for name in wanted if name not in forward], n.d))]
         first = Check(f"{kind}: import and signatures", 0, Imports(wanted))
-        yield Assignment("a3", "RNN and LSTM cells by hand", jobs, [first, *checks], f"a3.py {kind}", partial(_draw, n, kind))
+        yield Assignment("a3", "RNN and LSTM cells by hand", jobs, [first, *checks], f"a3.py {kind}",
+                         partial(_draw, n, kind))

@@ -36,7 +36,8 @@ def wrong_unrollings(edges: Definition, T: int) -> list[tuple[str, Unrolled]]:
     """Known wrong edge lists."""
     steps, right = range(1, T + 1), unrolled(edges, lambda t, d: t - d, range(1, T + 1))
     found = [
-        ("every delay is taken as 1: ({}, {}, {}) reads t - {}, not t - 1", unrolled(edges, lambda t, d: t - min(d, 1), steps)),
+        ("every delay is taken as 1: ({}, {}, {}) reads t - {}, not t - 1",
+         unrolled(edges, lambda t, d: t - min(d, 1), steps)),
         ("delays are ignored: ({}, {}, {}) reads t - {}, not t", unrolled(edges, lambda t, d: t, steps)),
         ("delays go the wrong way: ({}, {}, {}) reads t - {}, the past", unrolled(edges, lambda t, d: t + d, steps)),
         ("delays are one too long: ({}, {}, {}) reads t - {}", unrolled(edges, lambda t, d: t - d - 1, steps)),
@@ -49,7 +50,8 @@ def wrong_unrollings(edges: Definition, T: int) -> list[tuple[str, Unrolled]]:
             ("edges point backward: it is (source copy, target copy)", backward),
             ("steps are counted from 0: they go from 1 to T", unrolled(edges, lambda t, d: t - d, range(T))),
             (f"the last step is missing: steps go from 1 to T = {T}", unrolled(edges, lambda t, d: t - d, range(1, T))),
-            (f"there is a step too many: steps go from 1 to T = {T}", unrolled(edges, lambda t, d: t - d, range(1, T + 2))),
+            (f"there is a step too many: steps go from 1 to T = {T}",
+             unrolled(edges, lambda t, d: t - d, range(1, T + 2))),
             ("edges from initial values (t <= 0) are missing: the first steps read them",
              Counter(edge for edge in right if edge[0][1] >= 1)),
             ("edges from initial values at t < 0 are missing: a delay of two reads t = -1",
@@ -87,7 +89,8 @@ class Structure:
         missing, extra = sorted(right - found, key=_by_step), sorted(found - right, key=_by_step)
         if not missing and not extra:
             return None
-        known = next((f"the edge {' -> '.join(arrow(edge))} is there twice" for edge in extra if edge in right and not missing),
+        known = next((f"the edge {' -> '.join(arrow(edge))} is there twice" for edge in extra if edge in right
+                      and not missing),
                      None)
         known = known or next((cause for cause, gives in wrong_unrollings(edges, graphs.T) if gives == found), None)
         lines = [f"{len(some)} {word}, first {' -> '.join(arrow(some[0]))}" for some, word in (
@@ -123,8 +126,10 @@ class Initial:
                 return Finding("initial_copies returns no set of (signal, step)", "initial_copies")
             missing, extra = sorted(right - mine), sorted(mine - right)
             if missing:
-                reads = next(target for source, target in sorted(solution.unroll(list(edges), T)) if source == missing[0])
-                return Finding(f"{text(missing[0])} is missing: {text(reads)} reads it", f"initial_copies of {self.name}, T = {T}",
+                reads = next(target for source, target in sorted(solution.unroll(list(edges), T)) if source
+                             == missing[0])
+                return Finding(f"{text(missing[0])} is missing: {text(reads)} reads it",
+                               f"initial_copies of {self.name}, T = {T}",
                                edge=(text(missing[0]), text(reads)), until=text(reads), graph=self.name)
             if extra:
                 what = "is no initial value: steps from 1 on are computed" if extra[0][1] > 0 else "is read by nothing"
@@ -142,14 +147,15 @@ class Order:
         edges = graphs.NETWORKS[self.name]
         error = answers.all[f"order_in_a_step:{self.name}"].error
         if error is not None and error.get("type") == "ValueError":
-            return Finding("order_in_a_step sees a loop without delay where there is none: an edge with a delay reads what is "
-                           "there already, so it doesn't count", f"order_in_a_step of {self.name}")
+            return Finding("order_in_a_step sees a loop without delay where there is none: an edge with a delay "
+                           "reads what is there already, so it doesn't count", f"order_in_a_step of {self.name}")
         order = answers.plain(f"order_in_a_step:{self.name}", "order")
         names = {name for source, target, _ in edges for name in (source, target)}
         where = f"order_in_a_step of {self.name}: {', '.join(map(str, order))}"
         if sorted(map(str, order)) != sorted(names):
             wrong = sorted(name for name in names if order.count(name) != 1)
-            return Finding(f"{wrong[0]} stands there {order.count(wrong[0])} times" if wrong else "there are unknown signals", where)
+            return Finding(f"{wrong[0]} stands there {order.count(wrong[0])} times" if wrong
+                           else "there are unknown signals", where)
         for source, target, delay in edges:
             if delay == 0 and order.index(source) > order.index(target):
                 return Finding(f"{target} stands before {source}, which it reads without delay", where, graph=self.name,
@@ -163,7 +169,7 @@ def loop(answers: Answers) -> Finding | None:
     if raised == "ValueError":
         return None
     said = f"raises {raised}" if raised else f"returns {answers.plain('order_in_a_step:loop', 'order')}"
-    return Finding(f"p needs q, q needs r and r needs p at the same step: order_in_a_step {said}; it must raise ValueError",
+    return Finding(f"p needs q, q needs r, r needs p at one step: order_in_a_step {said}; it must raise ValueError",
                    "order_in_a_step of a loop without delay")
 
 
@@ -197,7 +203,8 @@ class Paths:
         return [solution.count_paths(edges, graphs.T, start, end) for start, end in self.ends]
 
 
-ENDS = {"feedback": [(("y", 2), ("y", 2)), (("a", 1), ("b", 2)), (("c", 1), ("y", 5)), (("b", 3), ("a", 2)), (("x", 1), ("y", 4))],
+ENDS = {"feedback": [(("y", 2), ("y", 2)), (("a", 1), ("b", 2)), (("c", 1), ("y", 5)), (("b", 3), ("a", 2)),
+                     (("x", 1), ("y", 4))],
         "skips": [(("p", 1), ("p", 3)), (("x", 2), ("s", 4))],
         "two_delays": [(("h", 1), ("h", 2)), (("h", 1), ("h", 4)), (("x", 1), ("y", 5)), (("h", 0), ("y", 3))]}
 
@@ -209,12 +216,13 @@ def draw(finding: Finding) -> Any:
 
 
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
-    """Two networks and a loop without delay; hidden: another network. There are no numbers: the seed changes nothing."""
+    """Two networks and a loop without delay; hidden: another network. No numbers, so the seed changes nothing."""
     names = ["skips"] if hidden else ["two_delays", "feedback"]
     data: dict[str, Any] = {**graphs.NETWORKS, "loop": graphs.LOOP, "T": graphs.T,
                             **{f"ends_{name}": ends for name, ends in ENDS.items()}}
     checks = [Check("import and signatures", 0, Imports(SIGNATURES))]
-    for make, what, points, again in ((Structure, "edges against the reference graph", 3, 2), (Initial, "initial values", 1, 1),
+    for make, what, points, again in ((Structure, "edges against the reference graph", 3, 2),
+                                      (Initial, "initial values", 1, 1),
                                       (Order, "order in a step", 2, 1)):
         checks += [Check(f"{what}: {name}", points, make(name), again=again) for name in names]
     checks.append(Check("a loop without delay", 1, loop))

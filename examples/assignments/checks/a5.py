@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import minigrad as mg
 from examples.assignments import a5_source as solution
 from examples.assignments.grading import (
     UNKNOWN,
@@ -77,12 +78,12 @@ def chunk(d: dict[str, Any], part: slice, h: Any, p: dict[str, Any], cut: int) -
 def gradients(d: dict[str, Any], way: Way) -> dict[str, Array]:
     """What a way of truncating gives."""
     p, T = probes.parameters(d), len(d["x"])
-    h: Any = solution.mg.Tensor(d["h0"])
+    h: Any = mg.Tensor(d["h0"])
     parts = [slice(start, min(start + way.k, T)) for start in range(0, T, way.k)]
     losses = []
     for number, part in enumerate(parts):
         if way.reset and number:
-            h = solution.mg.Tensor(d["h0"] * (way.reset == 1))
+            h = mg.Tensor(d["h0"] * (way.reset == 1))
         loss, h = chunk(d, part, h, p, way.cut or 0)
         losses.append(loss)
         if way.cut != 0:
@@ -95,12 +96,12 @@ def gradients(d: dict[str, Any], way: Way) -> dict[str, Array]:
 def training(d: dict[str, Any], way: Way) -> Array:
     """The losses of a way of training."""
     p, T, losses = probes.parameters(d), len(d["x"]), []
-    h: Any = solution.mg.Tensor(d["h0"])
+    h: Any = mg.Tensor(d["h0"])
     for _ in range(d["epochs"]):
-        h = h if way.carry else solution.mg.Tensor(d["h0"])
+        h = h if way.carry else mg.Tensor(d["h0"])
         for start in range(0, T, way.k):
             if way.reset and start:
-                h = solution.mg.Tensor(d["h0"] * (way.reset == 1))
+                h = mg.Tensor(d["h0"] * (way.reset == 1))
             loss, h = chunk(d, slice(start, start + way.k), h, p, way.cut or 0)
             for x in p.values():
                 x.grad = None if way.clear else x.grad
@@ -131,13 +132,16 @@ def ways_to_train(d: dict[str, Any]) -> list[Way]:
     """Known wrong ways of training."""
     k = d["k"]
     return [
-        Way("the parameters are not updated", k, sign=0.0), Way("the update goes up the gradient: its sign is wrong", k, sign=1.0),
-        Way("gradients of earlier chunks are still in .grad: it must be cleared before each backward pass", k, clear=False),
+        Way("the parameters are not updated", k, sign=0.0),
+        Way("the update goes up the gradient: its sign is wrong", k, sign=1.0),
+        Way("gradients of earlier chunks are still in .grad: it must be cleared before each backward pass", k,
+            clear=False),
         Way("the state of the last epoch is carried on, but every epoch starts from h0", k, carry=True),
         Way("the state is not carried from chunk to chunk: each starts from h0", k, reset=1),
         Way("the state is not carried from chunk to chunk: each starts from zero", k, reset=2),
         Way("the gradient is cut at every step: the state is detached inside of a chunk", k, cut=1),
-        Way(f"chunks have {k + 1} steps, but should have {k}", k + 1), Way(f"chunks have {k - 1} steps, but should have {k}", k - 1)]
+        Way(f"chunks have {k + 1} steps, but should have {k}", k + 1),
+        Way(f"chunks have {k - 1} steps, but should have {k}", k - 1)]
 
 
 # ---- looking
@@ -151,8 +155,8 @@ class Uses:
         for name, count in answers.plain("chunk_loss", "uses").items():
             if count != self.k:
                 why = "one step after the other uses the same parameter" if count < self.k else "each step uses it once"
-                return Finding(f"in the graph of a chunk of {self.k} steps, {name} is used {count} times, but should be {self.k} "
-                               f"times: {why}", "the graph of chunk_loss")
+                return Finding(f"in the graph of {self.k} steps, {name} is used {count} times, but should be "
+                               f"{self.k} times: {why}", "the graph of chunk_loss")
         return None
 
 
@@ -167,21 +171,23 @@ class Reach:
         reached = answers.plain("truncated_gradients", "reached") or []
         right = [min(k, T - start) for start in range(0, T, k)]
         if len(reached) != len(right):
-            return Finding(f"there are {len(reached)} backward passes, but should be {len(right)}, one for each chunk of {k} steps",
+            return Finding(f"there are {len(reached)} backward passes, but should be {len(right)}, one for each chunk",
                            "truncated_gradients", named=False)
         for number, ((nodes, steps), wanted) in enumerate(zip(reached, right), 1):
             last = (number - 1) * k + wanted
             if steps > wanted:
                 border = (number - 1) * k
                 edges = tuple((f"h[{t}]", f"h[{t + 1}]") for t in range(k, border + 1, k))
-                return Finding(f"the graph of chunk {number} reaches back {steps} steps ({nodes} nodes) through h, over the border "
-                               f"after t = {border}, to t = {last - steps + 1}: h is not detached there",
-                               f"t = {border}, backward pass {number} of {len(right)}", f"steps reached: {[s for _, s in reached]}, "
+                return Finding(f"chunk {number}'s graph reaches back {steps} steps ({nodes} nodes) through h, over "
+                               f"the border after t = {border}, to t = {last - steps + 1}: h is not detached there",
+                               f"t = {border}, backward pass {number} of {len(right)}",
+                               f"steps reached: {[s for _, s in reached]}, "
                                f"right {right}", edges[-1], f"h[{border + 1}]", more=edges[:-1])
             if steps < wanted:
                 edge = f"h[{last - 1}]", f"h[{last}]"
-                return Finding(f"the graph of chunk {number} reaches back {steps} of its {wanted} steps: the gradient is cut "
-                               f"inside of the chunk, before t = {last - steps + 1}", f"t = {last - steps + 1}, backward pass {number}",
+                return Finding(f"the graph of chunk {number} reaches back {steps} of its {wanted} steps: it is cut "
+                               f"inside of the chunk, before t = {last - steps + 1}",
+                               f"t = {last - steps + 1}, backward pass {number}",
                                f"steps reached: {[s for _, s in reached]}, right {right}", edge, edge[0])
         return None
 
@@ -194,7 +200,8 @@ class Truncated:
     right: dict[str, Array]
 
     def __call__(self, answers: Answers) -> Finding | None:
-        wrong = [name for name in NAMES if not same(answers.array("truncated_gradients", name, self.right[name]), self.right[name])]
+        wrong = [name for name in NAMES if not same(answers.array("truncated_gradients", name, self.right[name]),
+                                                    self.right[name])]
         if not wrong:
             return None
         name = wrong[-2] if wrong[-1] == "V" and len(wrong) > 1 else wrong[-1]
@@ -230,8 +237,8 @@ class Repeated:
             mine, again = answers.array("truncated_gradients", name, right), np.array(repeated[name])
             if again.shape == mine.shape and not same(again, mine):
                 twice = " exactly twice" if same(again, 2 * mine) else " other"
-                return Finding(f"a second call with the same parameters gives{twice} the gradient of {name}: .grad of the first call "
-                               "was not cleared", "truncated_gradients")
+                return Finding(f"a second call with the same parameters gives{twice} the gradient of {name}: .grad of "
+                               "the first call was not cleared", "truncated_gradients")
         return Finding("it earns its points once the gradients are right") if self.earned(answers) else None
 
 
@@ -259,7 +266,8 @@ class Losses:
         hit = named(mine, self.right, [Candidate(way.mistake, gives) for way, gives in ways])
         begin = first % per_epoch * k + 1
         edge = (f"h[{begin - 1}]", f"h[{begin}]")
-        return Finding(f"the first {first} losses are right, that of update {first + 1} is wrong: {hit.mistake if hit else UNKNOWN}",
+        why = hit.mistake if hit else UNKNOWN
+        return Finding(f"the first {first} losses are right, that of update {first + 1} is wrong: {why}",
                        f"epoch {first // per_epoch + 1}, chunk {first % per_epoch + 1} (t = {begin} …)",
                        difference("losses", mine, self.right), edge, f"h[{begin}]", named=hit is not None)
 
@@ -274,11 +282,11 @@ class Learned:
         task = {name.removeprefix("task_"): x for name, x in self.d.items() if name.startswith("task_")}
         after = {name: answers.array("train:task", name, task[name]) for name in NAMES}
         p = probes.parameters(after)
-        loss, _ = solution.chunk_loss(task["x"], task["target"], solution.mg.Tensor(task["h0"]), p)
+        loss, _ = solution.chunk_loss(task["x"], task["target"], mg.Tensor(task["h0"]), p)
         reached = loss.item() / len(task["x"])
         if not reached < THRESHOLD:
-            return Finding(f"after {task['epochs']} epochs the mean squared error is {reached:.3g}, but must be below {THRESHOLD}: "
-                           "the network has not learned to remember its last input", "train", named=False)
+            return Finding(f"after {task['epochs']} epochs the mean squared error is {reached:.3g}, but must be below "
+                           f"{THRESHOLD}: the network has not learned to remember its last input", "train", named=False)
         return None
 
 
@@ -295,16 +303,18 @@ class Drawing:
 def chunk_mistakes(d: dict[str, Any], right: dict[str, Array]) -> dict[str, list[Candidate]]:
     """Wrong variants of one chunk's loss."""
     k, M = d["k"], d["target"].shape[-1]
-    losses, h = [], solution.mg.Tensor(d["h0"])
+    losses, h = [], mg.Tensor(d["h0"])
     for step in range(k):
         loss, h = solution.chunk_loss(d["x"][step:step + 1], d["target"][step:step + 1], h, probes.parameters(d))
         losses.append(loss.item())
     total, size = right["loss"], d["x"].shape[1] * M
     cut = gradients(d | {"x": d["x"][:k], "target": d["target"][:k]}, Way("", k, cut=1))
-    found = [("it is the mean over the steps, but should be the sum", total / k), ("it is the last step's loss alone", losses[-1]),
+    found = [("it is the mean over the steps, but should be the sum", total / k),
+             ("it is the last step's loss alone", losses[-1]),
              ("it is the sum over batch and outputs, but mse is the mean", total * size)]
     return {"loss": [Candidate(text, np.asarray(gives)) for text, gives in found], "h": [],
-            **{f"d{name}": [Candidate("the gradient is cut at every step: is the state detached inside of the chunk?", cut[name],
+            **{f"d{name}": [Candidate("the gradient is cut at every step: is the state detached inside of the chunk?",
+                                      cut[name],
                                       ("h[1]", "h[2]"))] for name in NAMES}}
 
 

@@ -20,8 +20,10 @@ OPERANDS = {"Multiply": {"a": "p", "b": "q"}, "Sigmoid": {"x": "x"}, "MatMul": {
 def numbers(seed: int) -> dict[str, NDArray[np.float64]]:
     """Operands, none of them square, and incoming gradients."""
     rng = np.random.default_rng(seed)
-    shapes = {"p": (5, 3, 4), "q": (4,), "x": (3, 5), "m": (3, 2), "w": (2, 4), "k": (4, 3, 2), "grad_Multiply": (5, 3, 4),
-              "grad_Sigmoid": (3, 5), "grad_MatMul": (3, 4), "grad_Mean": (4, 2), "grad_Softmax": (3, 5), "grad_network": (4,)}
+    shapes = {"p": (5, 3, 4), "q": (4,), "x": (3, 5), "m": (3, 2), "w": (2, 4), "k": (4, 3, 2),
+              "grad_Multiply": (5, 3, 4),
+              "grad_Sigmoid": (3, 5), "grad_MatMul": (3, 4), "grad_Mean": (4, 2), "grad_Softmax": (3, 5),
+              "grad_network": (4,)}
     d = {name: rng.normal(size=shape) for name, shape in shapes.items()}
     d["extreme"] = np.array([[1000.0, -1000.0, 0.0], [-1000.0, -1000.0, -999.0]])
     return d
@@ -30,12 +32,14 @@ def numbers(seed: int) -> dict[str, NDArray[np.float64]]:
 def graph(name: str, d: dict[str, Any]) -> mg.Tensor:
     """A loss whose gradient for the operation's result is the incoming one."""
     inputs = [mg.Tensor(d[given], requires_grad=True, name=operand) for operand, given in OPERANDS[name].items()]
-    compute: dict[str, Any] = {"Multiply": mg.multiply, "Sigmoid": mg.sigmoid, "MatMul": mg.matmul, "Softmax": mg.softmax}
-    out: mg.Tensor = mg.mean(*inputs, axis=1) if name == "Mean" else compute[name](*inputs)
+    compute: dict[str, Any] = {"Multiply": mg.multiply, "Sigmoid": mg.sigmoid, "MatMul": mg.matmul,
+                               "Softmax": mg.softmax}
+    out: mg.Tensor = mg.mean(inputs[0], axis=1) if name == "Mean" else compute[name](*inputs)
     out.name = name
     loss: mg.Tensor = (out * d[f"grad_{name}"]).sum()
     return loss
 
 
 if __name__ == "__main__":
-    graph(sys.argv[1] if len(sys.argv) > 1 else "Multiply", numbers(int(sys.argv[2]) if len(sys.argv) > 2 else 0)).backward()
+    graph(sys.argv[1] if len(sys.argv) > 1 else "Multiply",
+          numbers(int(sys.argv[2]) if len(sys.argv) > 2 else 0)).backward()

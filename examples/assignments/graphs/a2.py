@@ -12,7 +12,8 @@ import numpy as np
 import minigrad as mg
 
 # (name, operation, operands): d and a are used by several nodes, g twice by the same one
-SMALL = [("a", "leaf", ()), ("b", "leaf", ()), ("c", "leaf", ()), ("d", "multiply", ("a", "b")), ("e", "add", ("d", "c")),
+SMALL = [("a", "leaf", ()), ("b", "leaf", ()), ("c", "leaf", ()), ("d", "multiply", ("a", "b")),
+         ("e", "add", ("d", "c")),
          ("f", "multiply", ("e", "d")), ("g", "add", ("f", "a")), ("h", "multiply", ("g", "g"))]
 
 

@@ -14,7 +14,8 @@ from rnn import Cell, Run, t
 
 T = 5
 NETWORKS = {
-    "feedback": [("x", "a", 0), ("a", "a", 1), ("b", "a", 1), ("a", "b", 0), ("b", "b", 1), ("c", "b", 2), ("b", "c", 0),
+    "feedback": [("x", "a", 0), ("a", "a", 1), ("b", "a", 1), ("a", "b", 0), ("b", "b", 1), ("c", "b", 2),
+                 ("b", "c", 0),
                  ("c", "y", 0)],
     "skips": [("x", "p", 0), ("q", "p", 1), ("p", "p", 2), ("p", "q", 0), ("q", "s", 0), ("s", "s", 2), ("p", "s", 1)],
     "two_delays": [("x", "h", 0), ("h", "h", 1), ("h", "h", 2), ("h", "y", 0)]}
@@ -31,7 +32,8 @@ def network(name: str) -> Run:
     for target in targets:
         signals[target] = cell.signal(target, 2)
     for target in targets:
-        terms = [mg.Tensor(rng.normal(size=(2, 2)), requires_grad=True, name=f"W_{source}{target}{delay}") @ signals[source][
+        terms = [mg.Tensor(rng.normal(size=(2, 2)), requires_grad=True,
+                           name=f"W_{source}{target}{delay}") @ signals[source][
             t - delay] for source, end, delay in edges if end == target]
         signals[target][t] = np.tanh(sum(terms[1:], terms[0]))
     return cell.unroll(x=rng.normal(size=(T, 2)))

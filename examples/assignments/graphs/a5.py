@@ -31,7 +31,8 @@ def _random(rng: np.random.Generator, sizes: tuple[int, int, int, int, int, int]
     T, N, D, H, M, k = sizes
     shapes = {"x": (T, N, D), "target": (T, N, M), "h0": (N, H), "W": (D, H), "U": (H, H), "b": (H,), "V": (H, M)}
     scale = {"W": 0.6, "U": 0.8 / np.sqrt(H), "V": 0.5}
-    return {name + what: rng.normal(size=shape) * scale.get(what, 0.7) for what, shape in shapes.items()} | {f"{name}k": k}
+    return {name + what: rng.normal(size=shape) * scale.get(what, 0.7) for what,
+            shape in shapes.items()} | {f"{name}k": k}
 
 
 def network(d: dict[str, Any], k: int | None = None) -> tuple[Run, mg.Tensor]:

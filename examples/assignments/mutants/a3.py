@@ -51,7 +51,8 @@ MUTANTS = [
     kept.update({name: d[name] for name in "WUb"})
     dh = np.zeros_like(h0)
     for t in range(len(x) - 1, -1, -1):
-        h_prev = hs"""), ("    d[\"h0\"] = dh\n    return d", '    d["h0"] = dh\n    return {name: a.copy() for name, a in d.items()}'),
+        h_prev = hs"""), ("    d[\"h0\"] = dh\n    return d",
+                          '    d["h0"] = dh\n    return {name: a.copy() for name, a in d.items()}'),
            check="rnn: second call", said=("a second call of rnn_backward", "exactly twice the first")),
     mutant("float32", ('"U": h_prev.T @ dz', '"U": (h_prev.T.astype("f4") @ dz.astype("f4")).astype(float)'),
            check=STEP, said="float32"),
@@ -83,9 +84,11 @@ MUTANTS = [
     mutant("gate_order", ("c = f * c_prev + i * g", "c = i * c_prev + f * g"),
            check=LSTM_FORWARD, said="i and f are exchanged"),
     mutant("gates_parameters_swapped",
-           ('i = sigmoid(x @ p["W_i"] + h_prev @ p["U_i"] + p["b_i"])', 'i = sigmoid(x @ p["W_f"] + h_prev @ p["U_f"] + p["b_f"])'),
+           ('i = sigmoid(x @ p["W_i"] + h_prev @ p["U_i"] + p["b_i"])',
+            'i = sigmoid(x @ p["W_f"] + h_prev @ p["U_f"] + p["b_f"])'),
            check=LSTM_FORWARD, said="with the parameters of gate f: the gates' order is mixed up"),
-    mutant("g_is_sigmoid", ("g = np.tanh(x", "g = sigmoid(x"), check=LSTM_FORWARD, said="sigmoid is used where tanh belongs"),
+    mutant("g_is_sigmoid", ("g = np.tanh(x", "g = sigmoid(x"), check=LSTM_FORWARD,
+           said="sigmoid is used where tanh belongs"),
     mutant("h_without_tanh", ('"h": o * np.tanh(c)', '"h": o * c'), check=LSTM_FORWARD, said="tanh is missing"),
     mutant("dc_without_h", ('dc = dc + dh * s["o"] * (1 - tanh_c * tanh_c)', "dc = dc + 0 * dh"),
            check=LSTM_STEP, said="dc is wrong: the contribution through h is missing"),

@@ -1,1 +1,1 @@
-"""How a student's functions are called, one file an assignment. These run in the student's process: no solutions here."""
+"""How a student's functions are called, one file an assignment. They run in the student's process."""

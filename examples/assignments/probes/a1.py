@@ -60,6 +60,6 @@ def network(student: Any, d: Data) -> Data:
 
 CALLS: Data = {"unbroadcast": unbroadcast, "an operation:extremes": extremes, "an operation:network": network}
 NUMERIC: Data = {}
-for name, (_, inputs, _) in OPERATIONS.items():
+for name, row in OPERATIONS.items():
     CALLS |= {f"{name}.forward": Forward(name), f"{name}.backward": Backward(name)}
-    NUMERIC[f"{name}.forward:numeric"] = (Loss(name), inputs)
+    NUMERIC[f"{name}.forward:numeric"] = (Loss(name), row[1])

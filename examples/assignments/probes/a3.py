@@ -39,7 +39,8 @@ def lstm_step_forward(student: Any, d: Data) -> Any:
 
 
 def lstm_step_backward(student: Any, d: Data) -> Any:
-    return student.lstm_step_backward(d["lstm_dh_2"], d["lstm_dc_2"], d["x"][1], d["lstm_h"][0], d["lstm_c"][0], step(d), p(d))
+    return student.lstm_step_backward(d["lstm_dh_2"], d["lstm_dc_2"], d["x"][1], d["lstm_h"][0], d["lstm_c"][0],
+                                      step(d), p(d))
 
 
 def lstm_forward(student: Any, d: Data) -> Any:

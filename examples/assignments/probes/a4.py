@@ -22,7 +22,8 @@ class Unroll:
 
 class Initial(Unroll):
     def __call__(self, student: Any, d: Data) -> Data:
-        return {str(T): sorted(list(copy) for copy in student.initial_copies(edges(d, self.graph), T)) for T in (1, d["T"])}
+        return {str(T): sorted(list(copy) for copy in student.initial_copies(edges(d, self.graph), T)) for T
+                in (1, d["T"])}
 
 
 class Order(Unroll):
@@ -47,7 +48,8 @@ class Paths(Unroll):
 
 CALLS: Data = {}
 for name in ("feedback", "two_delays", "skips"):
-    CALLS |= {f"unroll:{name}": Unroll(name), f"initial_copies:{name}": Initial(name), f"order_in_a_step:{name}": Order(name),
+    CALLS |= {f"unroll:{name}": Unroll(name), f"initial_copies:{name}": Initial(name),
+              f"order_in_a_step:{name}": Order(name),
               f"count_paths:{name}": Paths(name)}
 CALLS["order_in_a_step:loop"] = Loop("loop")
 NUMERIC: Data = {}
