@@ -181,6 +181,16 @@ def train(cell: Cell, batch: Callable[[], Batch], updates: int, *, rate: float, 
     return losses
 
 
+def at_the_end(T: int, targets: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Targets (batch, ...) that count at the last of T steps alone, as inputs named target and weight.
+
+    The mean over steps of weight[t] times a loss is then the loss at the last step.
+    """
+    weight = np.zeros((T, len(targets)), np.float32)
+    weight[-1] = T
+    return {"target": np.broadcast_to(targets, (T, *targets.shape)), "weight": weight}
+
+
 @contextmanager
 def axes(file: Path, **settings: Any) -> Iterator[Any]:
     """A matplotlib Axes to draw on; it is saved at the end.

@@ -1,0 +1,90 @@
+"""Temporal order: what came first, with many steps of nothing between.
+
+    python -m examples.temporal_order [--seed 0] [--steps 500] [--slow] [--out DIR]
+
+A sequence has two symbols that matter, each an X or a Y, one about the second tenth and one about the
+sixth; all others are distractors. After the last step the network says which of XX, XY, YX, YY it was.
+(Hochreiter and Schmidhuber, Long short-term memory, Neural Computation 9, 1997, experiment 6a, there with
+100 to 110 steps; here with 30, or with 60.) The LSTM starts with forget biases of 3, so that at first it
+forgets within about twenty steps rather than within four: see forget_bias.py.
+
+Threshold at T = 30, on 500 new sequences: GRU and LSTM at most 1% wrong. Measured for seeds 0, 1, 2:
+MEASURED
+With --slow, T = 60: the LSTM MEASURED
+Time: TIME
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+import minigrad as mg
+from examples import common
+from rnn import Cell, cells, t
+
+SIZE, BATCH, TESTED, RATE, FORGET_BIAS = 16, 32, 500, 0.01, 3.0
+SYMBOLS = "EBabcdXY"  # the first step, the last step, four distractors, two that matter
+
+
+def network(kind: str, rng: np.random.Generator) -> Cell:
+    """One layer of a kind; its last output says which of four orders it was."""
+    cell = Cell(kind)
+    x, target, weight = cell.input("x", len(SYMBOLS)), cell.input("target", ()), cell.input("weight", ())
+    if kind == "lstm":
+        h = cells.lstm(cell, x, SIZE, name="h", rng=rng, dtype=np.float32, forget_bias=FORGET_BIAS)
+    else:
+        make = {"elman": cells.elman, "gru": cells.gru}[kind]
+        h = make(cell, x, SIZE, name="h", rng=rng, dtype=np.float32)
+    V = mg.init.glorot((4, SIZE), rng, name="V", dtype=np.float32)
+    y, L = cell.signal("y", 4), cell.signal("L", ())
+    y[t] = V @ h[t]
+    L[t] = weight[t] * mg.losses.cross_entropy(y[t], target[t], reduction="none")
+    return cell
+
+
+def problems(T: int, sequences: int, rng: np.random.Generator) -> common.Batch:
+    """Symbols as x (T, sequences, 8), one-hot, and which order it was: 0 for XX … 3 for YY."""
+    codes = rng.integers(2, 6, (T, sequences))
+    codes[0], codes[-1] = 0, 1
+    first, second = rng.integers(0, 2, (2, sequences))
+    every = np.arange(sequences)
+    codes[rng.integers(T // 10, T // 5 + 1, sequences), every] = 6 + first
+    codes[rng.integers(T // 2, 6 * T // 10 + 1, sequences), every] = 6 + second
+    return {"x": np.eye(len(SYMBOLS), dtype=np.float32)[codes], **common.at_the_end(T, 2 * first + second)}
+
+
+def trained(kind: str, T: int, updates: int, rng: np.random.Generator) -> tuple[Cell, list[float]]:
+    """A network that has seen sequences of T steps; its losses."""
+    cell = network(kind, rng)
+    return cell, common.train(cell, lambda: problems(T, BATCH, rng), updates, rate=RATE, what=kind)
+
+
+def wrong(cell: Cell, batch: common.Batch) -> float:
+    """The part of the sequences whose class, at the last step, is wrong."""
+    with mg.no_grad():
+        outputs = cell.compile()(**batch)
+    return float((outputs["y"][-1].argmax(axis=-1) != batch["target"][-1]).mean())
+
+
+def example(options: common.Options) -> None:
+    """Train each kind, and compare."""
+    T, updates = (60, 2 * options.steps) if options.slow else (30, options.steps)
+    sequence = problems(T, 1, options.rng)
+    print("a sequence:", "".join(SYMBOLS[code] for code in sequence["x"][:, 0].argmax(axis=-1)),
+          "->", ["XX", "XY", "YX", "YY"][sequence["target"][-1, 0]])
+    curves = {}
+    for kind in ("elman", "gru", "lstm"):
+        rng = options.rng
+        cell, curves[kind] = trained(kind, T, updates, rng)
+        print(f"{kind}: T = {T}, {wrong(cell, problems(T, TESTED, rng)):.1%} wrong after {updates} updates")
+    print("threshold: at T = 30 gru and lstm at most 1%, at T = 60 lstm at most 1%; guessing gives 75%")
+    common.draw_losses(options.out / "loss.png", curves, baseline=("ln 4: guessing", np.log(4)),
+                       ylabel="cross entropy (nats)", title=f"Temporal order, T = {T}")
+
+
+if __name__ == "__main__":
+    parser = common.Parser("temporal_order", "Tell in which order two symbols came.", 500)
+    parser.add_argument("--slow", action="store_true", help="60 steps a sequence, twice as many updates")
+    sys.exit(parser.run(example))
