@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 import minigrad as mg
 import viz
 from examples import common
-from rnn import Cell, State, t
+from rnn import Cell, t
 
 CASE = Path(__file__).parents[1] / "tests" / "cases" / "minchar_rnn_trajectory.json"
 HIDDEN, CHUNK, RATE, LARGEST = 100, 25, 0.1, 5.0
@@ -101,7 +101,7 @@ def sample(cell: Cell, alphabet: str, length: int, rng: np.random.Generator) -> 
 def deviation(codes: NDArray[np.int64], known: dict[str, Any]) -> float:
     """The largest relative difference to the known trajectory, over its first 21 losses."""
     losses = train(network(int(codes.max()) + 1, seed=42), codes, 21, "known start")
-    return max(abs(losses[int(update)] / expected["loss"] - 1)
+    return max(abs(losses[int(update)] / float(expected["loss"]) - 1)
                for update, expected in known.items() if int(update) < len(losses))
 
 

@@ -4,7 +4,7 @@
 
 The network learns from waves of unequal length to predict the next value, being told the true one
 at each step (teacher forcing). Then the same parameters stand in a second definition, whose input
-is its own output, x[t+1] = y[t]: given the first ten values it goes on alone.
+is its own output, x[t+1] = y[t]: given the first ten values it goes on alone. Time: 5 s.
 """
 
 import argparse

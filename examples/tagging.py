@@ -54,7 +54,7 @@ def network(reader: str, rng: np.random.Generator) -> Cell:
         states.append(g[t])
     V, c = mg.init.glorot((4, HIDDEN), rng, name="V"), mg.init.zeros((4,), name="c")
     y, L = cell.signal("y", 4), cell.signal("L", ())
-    y[t] = V @ np.concatenate(states, axis=-1) + c
+    y[t] = V @ mg.concatenate(states, axis=-1) + c
     L[t] = mg.losses.cross_entropy(y[t], tag[t], reduction="none")
     return cell
 
