@@ -2,16 +2,17 @@
 
 Reverse accumulation (Griewank and Walther, Evaluating Derivatives, 2nd ed. 2008, section 3.2).
 Inputs are always created before outputs, so going through the nodes from the newest to the
-oldest meets every node after all its users: no search, no recursion.
+oldest meets every node after all its users: no search, no recursion. Knows tensors by their
+attributes alone, for `backward` is a method of theirs.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from heapq import heappop, heappush
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy import add, ndarray
@@ -19,8 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .changes import look
 from .errors import born_nan_backward
+from .operators import Operators
 from .origin import here, settings
-from .tensor import Tensor
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
 
 _data_of = operator.attrgetter("_data")
 Gradient = Any  # an array, or a Tensor where derivatives are recorded
@@ -42,9 +46,62 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
             shape; where out needs no gradient; where data has changed since it was used.
         FloatingPointError: under detect_anomaly(), where the first NaN is born.
     """
-    gradients = flow(out, start(out, grad))
-    for tensor, total in gradients.items():
+    orders: list[int]  # of the tensors that wait for their turn; negative, as a heap has its smallest first
+    node, totals, waiting, orders = out, {out: np.array(1, out._data.dtype)}, {}, []
+    if grad is not None or out._data.ndim or out.op is None or out.hooks is not None:  # not simply a loss
+        totals[out] = hooked(out, start(out, grad))
+    while node.op is not None:
+        # The same as derivative(), written out: it is faster, and whoever steps into it is there sooner.
+        if len(node.inputs) == 1 and not node.op.selective:
+            shares = node.op.backward(totals[node], node._data, node.inputs[0]._data)
+        elif len(node.inputs) == 2 and node.op.selective:
+            a, b = node.inputs
+            shares = node.op.backward(totals[node], node._data, a._data, b._data, (a.requires_grad, b.requires_grad))
+        elif not node.op.selective:
+            shares = node.op.backward(totals[node], node._data, *map(_data_of, node.inputs))
+        else:
+            shares = derivative(node, totals[node], [x.requires_grad for x in node.inputs])
+        for x in accumulate(node, shares, totals):
+            waiting[-x.order] = x
+            heappush(orders, -x.order)
+        if not orders:
+            break
+        node = waiting.pop(heappop(orders))
+        if node.hooks is not None:
+            totals[node] = hooked(node, totals[node])
+    for leaf in [x for x in totals if x.hooks is not None and x.op is None and x is not out]:
+        totals[leaf] = hooked(leaf, totals[leaf])
+    for tensor, total in totals.items():
         tensor.grad = total if tensor.op is not None or tensor.grad is None else tensor.grad + total
+
+
+def accumulate(node: Tensor, shares: Any, totals: dict[Tensor, Gradient]) -> list[Tensor]:
+    """Add what a node's derivative gave to the gradients of its inputs; returns the inputs that are new."""
+    if type(shares) is not tuple:
+        shares = (shares,)
+    if len(shares) != len(node.inputs):
+        raise wrong_number(node, shares)
+    reached = []
+    changed = node.changes
+    for tensor, share in zip(node.inputs, shares):
+        changed = changed or tensor.changes
+        if share is None or not tensor.requires_grad:
+            continue
+        data = tensor._data
+        if type(share) is not ndarray or share.shape != data.shape or share.dtype is not data.dtype:
+            share = fitted(share, tensor, node)
+        total = totals.get(tensor)
+        if total is not None:
+            add(total, share, total)  # in place
+            continue
+        totals[tensor] = share if owned(share, node, totals[node], shares) else share.copy()
+        if tensor.op is not None:
+            reached.append(tensor)
+    if changed is not None:
+        check_unchanged(node)
+    if settings().anomaly:
+        check_numbers(node, totals[node], shares)
+    return reached
 
 
 @overload
@@ -73,82 +130,57 @@ def grad(out: Tensor, inputs: Tensor | Sequence[Tensor], grad_output: ArrayLike 
     Raises:
         ValueError: as backward(); and for an input that `out` wasn't computed from.
     """
-    wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    found = flow(out, start(out, grad_output, create_graph), create_graph, set(wanted))
+    wanted: list[Any] = [inputs] if is_tensor(inputs) else list(inputs)  # type: ignore[arg-type]
+    found = flow(out, start(out, grad_output, create_graph), set(wanted), create_graph)
     for tensor in wanted:
         if tensor not in found:
             raise ValueError(f"{out!r} was not computed from {tensor!r} by recorded operations, so it has no "
                              f"derivative with respect to it (at {here()}). Was it detached, or taken by .data?")
     result = [found[tensor] for tensor in wanted]
-    return result[0] if isinstance(inputs, Tensor) else result
+    return result[0] if is_tensor(inputs) else result
 
 
-def flow(out: Tensor, grad: Gradient, create_graph: bool = False,
-         wanted: set[Tensor] | None = None) -> dict[Tensor, Gradient]:
-    """The gradient of every tensor that `out` was computed from; of those on the way to the wanted ones."""
-    useful = None if wanted is None else on_the_way(out, wanted)
-    totals = {out: grad}
-    newest = [(-out.order, out)]
-    while newest:
-        node = heappop(newest)[1]
-        if node.hooks is not None:
-            totals[node] = hooked(node, totals[node])
-        if node.op is None:
+def flow(out: Tensor, first: Gradient, wanted: set[Tensor], create_graph: bool = False) -> dict[Tensor, Gradient]:
+    """The gradients of the wanted tensors, each an array of its own; under create_graph recorded, as Tensors."""
+    useful = on_the_way(out, wanted)
+    totals = {out: first}
+    for node in reversed(useful):
+        if node not in totals:
             continue
-        total = totals[node]
-        shares = contributions(node, total, useful, create_graph)
-        for tensor, share in zip(node.inputs, shares):
-            if share is None:
-                continue
-            before = totals.get(tensor)
-            if before is None:
-                totals[tensor] = share if create_graph else owned(share, node, total, shares)
-                heappush(newest, (-tensor.order, tensor))
-            elif create_graph:
-                totals[tensor] = before + share
-            else:
-                add(before, share, before)  # in place
-    return totals
+        totals[node] = hooked(node, totals[node])
+        if node.op is not None:
+            for x, share in zip(node.inputs, contributions(node, totals[node], useful, create_graph)):
+                if share is not None:
+                    totals[x] = fitted(totals[x] + share, x, node) if x in totals else share
+    return {x: totals[x] if create_graph else np.array(totals[x]) for x in wanted if x in totals}
 
 
-def contributions(node: Tensor, grad: Gradient, useful: set[Tensor] | None = None,
+def contributions(node: Tensor, grad: Gradient, useful: Collection[Tensor] | None = None,
                   create_graph: bool = False) -> list[Gradient | None]:
     """What `node` adds to the gradient of each of its inputs, given the node's own gradient."""
-    op: Any = node.op
-    inputs = node.inputs
-    needs = []
-    changed = node.changes
-    for x in inputs:
-        needs.append(x.requires_grad if useful is None else x in useful)
-        changed = changed or x.changes
-    if changed is not None:
-        check_unchanged(node)
-    if create_graph:
-        shares = recorded(node, grad, needs)
-    elif op.selective:
-        shares = op.backward(grad, node._data, *map(_data_of, inputs), needs)
-    else:
-        shares = op.backward(grad, node._data, *map(_data_of, inputs))
+    needs = [x.requires_grad if useful is None else x in useful for x in node.inputs]
+    shares = recorded(node, grad, needs) if create_graph else derivative(node, grad, needs)
     if type(shares) is not tuple:
         shares = (shares,)
-    if len(shares) != len(inputs):
-        raise ValueError(f"{op!r}.backward returned {len(shares)} gradients for {len(inputs)} inputs "
-                         f"(node {node!r})")
-    result: list[Gradient | None] = []
-    for tensor, share, needed in zip(inputs, shares, needs):
-        if share is None or not needed:
-            result.append(None)
-        elif (type(share) is ndarray and share.shape == tensor._data.shape
-              and share.dtype is tensor._data.dtype):
-            result.append(share)
-        else:
-            result.append(fitted(share, tensor, node))
+    if len(shares) != len(node.inputs):
+        raise wrong_number(node, shares)
+    check_unchanged(node)
+    found = [None if share is None or not needed else fitted(share, x, node)
+             for x, share, needed in zip(node.inputs, shares, needs)]
     if settings().anomaly:
-        check_numbers(node, grad, result)
-    return result
+        check_numbers(node, grad, found)
+    return found
 
 
-def recorded(node: Tensor, grad: Tensor, needs: list[bool]) -> Any:
+def derivative(node: Tensor, grad: Gradient, needs: Sequence[bool]) -> Any:
+    """What the operation's own backward() returns."""
+    op: Any = node.op
+    if op.selective:
+        return op.backward(grad, node._data, *map(_data_of, node.inputs), needs)
+    return op.backward(grad, node._data, *map(_data_of, node.inputs))
+
+
+def recorded(node: Tensor, grad: Tensor, needs: Sequence[bool]) -> Any:
     """The operation's derivative computed on Tensors, which remember the line of the node."""
     before, settings().origin = settings().origin, node.origin
     try:
@@ -161,7 +193,7 @@ def recorded(node: Tensor, grad: Tensor, needs: list[bool]) -> Any:
 def fitted(share: Any, tensor: Tensor, node: Tensor) -> Gradient:
     """A contribution in the shape and dtype of its tensor: broadcasting is undone by summing."""
     data = tensor._data
-    if type(share) is not np.ndarray and not isinstance(share, Tensor):
+    if type(share) is not np.ndarray and not is_tensor(share):
         share = np.asarray(share)
     if share.shape != data.shape:
         share = summed_down(share, tensor, node)
@@ -174,6 +206,8 @@ def summed_down(share: Gradient, tensor: Tensor, node: Tensor) -> Gradient:
     """The sum over the axes along which a tensor was broadcast."""
     shape = tensor.shape
     extra = share.ndim - len(shape)
+    if extra > 0 and share.shape[extra:] == shape:  # e.g. a bias
+        return share.sum(axis=tuple(range(extra)), keepdims=True).reshape(shape)
     axes = tuple(range(extra)) + tuple(extra + axis for axis, length in enumerate(shape)
                                        if length == 1 and extra >= 0 and share.shape[extra + axis] != 1)
     reduced = share.sum(axis=axes, keepdims=True) if axes else share
@@ -183,24 +217,26 @@ def summed_down(share: Gradient, tensor: Tensor, node: Tensor) -> Gradient:
     return reduced.reshape(shape)
 
 
-def owned(share: NDArray[Any], node: Tensor, grad: NDArray[Any], shares: list[Any]) -> Gradient:
-    """`share`, or a copy where somebody else holds it: later contributions are added in place."""
+def owned(share: NDArray[Any], node: Tensor, grad: NDArray[Any], shares: Sequence[Any]) -> bool:
+    """Whether nobody else holds `share`, so that later contributions may be added in place."""
     if share is grad or share.base is not None or share is node._data:
-        return share.copy()
+        return False
+    if len(shares) == 1:
+        return share is not node.inputs[0]._data
     times = 0
     for x, other in zip(node.inputs, shares):
         times += share is other
-        if share is x._data or times > 1:
-            return share.copy()
-    return share
+        if share is x._data:
+            return False
+    return times == 1
 
 
-def on_the_way(out: Tensor, wanted: set[Tensor]) -> set[Tensor]:
-    """The tensors between `out` and the wanted ones: those that need a gradient."""
-    useful: set[Tensor] = set()
+def on_the_way(out: Tensor, wanted: set[Tensor]) -> dict[Tensor, None]:
+    """The tensors between `out` and the wanted ones, oldest first: those that need a gradient."""
+    useful: dict[Tensor, None] = {}
     for tensor in ancestors(out):
-        if tensor in wanted or not useful.isdisjoint(tensor.inputs):
-            useful.add(tensor)
+        if tensor in wanted or any(x in useful for x in tensor.inputs):
+            useful[tensor] = None
     return useful
 
 
@@ -221,10 +257,10 @@ def start(out: Tensor, grad: Any, create_graph: bool = False) -> Gradient:
     if not out.requires_grad:
         raise ValueError(f"{out!r} was computed from no tensor that requires a gradient: make one with "
                          "requires_grad=True, and use it itself, not its .data or .detach()")
-    if create_graph and isinstance(grad, Tensor):
+    if create_graph and is_tensor(grad):
         first: Gradient = grad
     elif grad is not None:
-        first = np.array(grad._data if isinstance(grad, Tensor) else grad, dtype=out.dtype)
+        first = np.array(grad._data if is_tensor(grad) else grad, dtype=out.dtype)
     elif out.size == 1:
         first = np.ones_like(out._data)
     else:
@@ -232,7 +268,12 @@ def start(out: Tensor, grad: Any, create_graph: bool = False) -> Gradient:
                          "call it on a sum or a mean, or give the gradient: y.backward(grad)")
     if first.shape != out.shape:
         raise ValueError(f"the gradient for {out!r} has shape {first.shape}, but {out.shape} is needed")
-    return Tensor(first) if create_graph and not isinstance(first, Tensor) else first
+    return type(out)(first) if create_graph and not is_tensor(first) else first
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether it is a Tensor, and no array."""
+    return isinstance(x, Operators)
 
 
 def hooked(tensor: Tensor, grad: Gradient) -> Gradient:
@@ -241,8 +282,8 @@ def hooked(tensor: Tensor, grad: Gradient) -> Gradient:
         answer = hook.look_at(grad)
         if answer is None:
             continue
-        if isinstance(grad, Tensor):
-            answer = answer if isinstance(answer, Tensor) else Tensor(answer, dtype=tensor.dtype)
+        if is_tensor(grad):
+            answer = answer if is_tensor(answer) else type(tensor)(answer, dtype=tensor.dtype)
         else:
             answer = np.array(answer, dtype=tensor.dtype)
         if answer.shape != tensor.shape:
@@ -252,11 +293,18 @@ def hooked(tensor: Tensor, grad: Gradient) -> Gradient:
     return grad
 
 
-def check_numbers(node: Tensor, grad: Gradient, shares: list[Gradient | None]) -> None:
+def wrong_number(node: Tensor, shares: tuple[Any, ...]) -> ValueError:
+    """The error for a derivative that doesn't return one gradient an input."""
+    return ValueError(f"{node.op!r}.backward returned {len(shares)} gradients for {len(node.inputs)} inputs "
+                      f"(node {node!r})")
+
+
+def check_numbers(node: Tensor, grad: Gradient, shares: Sequence[Gradient]) -> None:
     """Raise where a contribution holds a NaN: it is the first, as the ones before were checked."""
     for position, share in enumerate(shares):
-        if share is not None and np.isnan(share._data if isinstance(share, Tensor) else share).any():
-            raise born_nan_backward(node, position, grad._data if isinstance(grad, Tensor) else grad)
+        needed = share is not None and node.inputs[position].requires_grad
+        if needed and np.isnan(share._data if is_tensor(share) else share).any():
+            raise born_nan_backward(node, position, grad._data if is_tensor(grad) else grad)
 
 
 def check_unchanged(node: Tensor) -> None:

@@ -18,10 +18,11 @@ from typing import Any, TextIO
 from numpy.typing import ArrayLike
 
 from . import looking, stops
+from .backward import backward as plain
 from .breakpoints import KINDS, AtNan, AtNode, AtParameter, Breakpoint, Refused, forward_nan, parsed, whole
 from .breakpoints import split as split_kind
 from .commands import COMMANDS, completions, known, split
-from .session import Session, plain
+from .session import Session
 from .tensor import Tensor
 from .terminal import Patience
 from .timeline import Timeline

@@ -665,7 +665,7 @@ class MatVec(Op):
     selective = True
 
     def forward(self, W: Array, x: Array) -> Array:
-        if np.ndim(W) < 2 or np.ndim(x) < 1 or W.shape[-1] != x.shape[-1]:
+        if W.ndim < 2 or x.ndim < 1 or W.shape[-1] != x.shape[-1]:
             raise ValueError(f"a matrix of shape {W.shape} can't multiply vectors of shape {x.shape}: "
                              "it needs as many columns as they have elements")
         if W.ndim == 2:
@@ -681,7 +681,7 @@ class MatVec(Op):
         if needs[0]:
             m, n = W.shape
             rows = math.prod(x.shape[:-1])
-            grad_W = np.reshape(grad, (rows, m)).T @ np.reshape(x, (rows, n))
+            grad_W = grad.reshape(rows, m).T @ x.reshape(rows, n)
         return grad_W, grad @ W if needs[1] else None
 
 

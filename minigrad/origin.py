@@ -68,37 +68,41 @@ def settings() -> Settings:
     """This thread's settings."""
     return _thread.settings
 
+
 _rooms = {os.path.dirname(os.path.abspath(__file__))}  # folders whose frames are not the user's
-_is_ours: dict[str, bool] = {}  # source file -> does it stand in one of the rooms?
-# One Origin an instruction, shared by all that it made. (A code object's own hash is slow: its id
-# stands for it, and the object beside the Origin keeps the id from being used again.)
-_known: dict[tuple[int, int], tuple[Origin, CodeType]] = {}
+_ours: set[str] = set()  # source files that were found to stand in one of the rooms
+# One Origin an instruction, shared by all that it made: by the id of its code, and its place in
+# there. (A code object's own hash is slow. Held beside its Origins, its id isn't used again.)
+_known: dict[int, dict[int, Origin]] = {}
+_held: list[CodeType] = []
 
 
 def hide(file: str) -> None:
     """Leave the frames of every file beside `file` out: the user didn't write them."""
     _rooms.add(os.path.dirname(os.path.abspath(file)))
-    _is_ours.clear()
-
-
-def _ours(file: str) -> bool:
-    ours = _is_ours[file] = os.path.dirname(os.path.abspath(file)) in _rooms
-    return ours
+    _known.clear()
 
 
 def here() -> Origin:
     """The nearest line on the call stack that stands outside our own rooms."""
-    frame: FrameType = sys._getframe(2)  # the caller of here() is never the user
-    while True:
-        code = frame.f_code
-        ours = _is_ours.get(code.co_filename)
-        if ours is None:
-            ours = _ours(code.co_filename)
-        if not ours or frame.f_back is None:
+    frame = sys._getframe(2)  # the caller of here() is never the user
+    while frame.f_code.co_filename in _ours:
+        if frame.f_back is None:
             break
         frame = frame.f_back
-    key = (id(code), frame.f_lasti)
-    known = _known.get(key)
-    if known is None:
-        known = _known[key] = (Origin(code.co_filename, frame.f_lineno or 0), code)
-    return known[0]
+    try:
+        return _known[id(frame.f_code)][frame.f_lasti]
+    except KeyError:
+        return _learned(frame)
+
+
+def _learned(frame: FrameType) -> Origin:
+    """The origin of an instruction that is met for the first time, or of its first caller that isn't ours."""
+    while os.path.dirname(os.path.abspath(frame.f_code.co_filename)) in _rooms and frame.f_back is not None:
+        _ours.add(frame.f_code.co_filename)
+        frame = frame.f_back
+    code = frame.f_code
+    if id(code) not in _known:
+        _held.append(code)
+    origin = Origin(code.co_filename, frame.f_lineno or 0)
+    return _known.setdefault(id(code), {}).setdefault(frame.f_lasti, origin)

@@ -10,10 +10,13 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from . import backward as flow
+from numpy.typing import ArrayLike
+
 from . import debugger as room
 from . import session, timeline
+from .backward import backward as plain
 from .debugger import Debugger
+from .tensor import Tensor
 from .terminal import silence
 
 OURS = {os.path.abspath(file) for file in (__file__, session.__file__, timeline.__file__)}
@@ -55,7 +58,11 @@ def run(script: str, arguments: Sequence[str], debugger: Debugger) -> int:
     argv, path = sys.argv, list(sys.path)
     sys.argv = [script, *arguments]
     sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
-    flow.backward = debugger.backward
+
+    def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
+        debugger.backward(out, grad)
+
+    Tensor.backward = backward
     room.running = debugger
     try:
         runpy.run_path(script, run_name="__main__")
@@ -65,7 +72,7 @@ def run(script: str, arguments: Sequence[str], debugger: Debugger) -> int:
     except (Exception, KeyboardInterrupt) as error:
         return failed(error)
     finally:
-        flow.backward, room.running = session.plain, None
+        Tensor.backward, room.running = plain, None
         sys.argv, sys.path[:] = argv, path
 
 

@@ -10,15 +10,13 @@ from typing import TextIO
 
 from numpy.typing import ArrayLike
 
-from . import backward as flow
 from . import stops
+from .backward import backward as plain
 from .breakpoints import AtParameter, Breakpoint, Condition, Refused
 from .origin import here
 from .tensor import Tensor
 from .terminal import Completion, Patience, Terminal
 from .timeline import Timeline
-
-plain = flow.backward
 
 
 class Session(cmd.Cmd):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from .backward import backward
 from .changes import Changes, assign, clock, hand_out, look
 from .errors import born_nan, explained
 from .operators import Operators
@@ -49,7 +50,13 @@ def apply(op: Op, *inputs: Any) -> Any:
         if x.changes is not None:
             look(x)
     try:
-        data = op.forward(*map(_data_of, inputs))
+        if len(inputs) == 2:  # the usual cases are faster written out
+            a, b = inputs
+            data = op.forward(a._data, b._data)
+        elif len(inputs) == 1:
+            data = op.forward(inputs[0]._data)
+        else:
+            data = op.forward(*map(_data_of, inputs))
     except (ValueError, TypeError, IndexError) as error:
         raise explained(error, op, inputs) from None
     if type(data) is not np.ndarray:
@@ -269,11 +276,7 @@ class Tensor(Operators):
         return ufunc(*(x._data if isinstance(x, Tensor) else x for x in inputs))
 
     # ---- derivatives
-    def backward(self, grad: ArrayLike | None = None) -> None:
-        """Fill `.grad` of every tensor that this one was computed from; see minigrad.backward."""
-        from .backward import backward  # not above: it is written in terms of Tensors
-
-        backward(self, grad)
+    backward = backward  # fills `.grad` of all that this one was computed from; it stands in backward.py
 
     def backward_steps(self, grad: ArrayLike | None = None) -> Steps:
         """The same pass as a sequence of steps to run one by one; see minigrad.steps."""
