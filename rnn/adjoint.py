@@ -116,14 +116,15 @@ class Adjoint:
         """W x gives Wᵀ grad to x and grad xᵀ to W; x W gives grad Wᵀ to x and x gradᵀ to W."""
         first, second = node.inputs
         if isinstance(node.op, ops.MatVec):
-            W, x, by_x, left, right = first, second, MATMUL, grad, second
+            W, x = first, second
+            of_x = Node(MATMUL, (grad, W), x.shape, True)
+            of_W = Node(Outer(), (grad, x), W.shape, False)
         else:
-            x, W, by_x, left, right = first, second, MATVEC, first, grad
-        if x in self.useful:
-            operands = (grad, W) if by_x is MATMUL else (W, grad)
-            self._add(x, Node(by_x, operands, x.shape, True))
-        if W in self.useful:
-            self._add(W, Node(Outer(), (left, right), W.shape, False))
+            x, W = first, second
+            of_x = Node(MATVEC, (W, grad), x.shape, True)
+            of_W = Node(Outer(), (x, grad), W.shape, False)
+        self._add(x, of_x)
+        self._add(W, of_W)
 
 
 def _sums(op: Op) -> bool:

@@ -22,6 +22,7 @@ from .analysis import boundaries
 from .data import Data
 from .listing import listing
 from .lowering import lead_of
+from .nodes import Given, Weight
 from .program import Program
 from .run import State
 
@@ -44,8 +45,10 @@ class Loaded:
         self.backward = space.get("backward")
         self.buffers: dict[tuple[int, int], SimpleNamespace] = {}
         source = program.source
-        self.data, self.weights = ([[node.op for node in find(blocks)] for blocks in source.passes]
-                                   for find in (source.data, source.weights))
+        self.data = [[node.op.name for node in source.data(blocks) if isinstance(node.op, Given)]
+                     for blocks in source.passes]
+        self.weights = [[node.op.tensor for node in source.weights(blocks) if isinstance(node.op, Weight)]
+                        for blocks in source.passes]
 
     def arrays(self, T: int, B: int) -> SimpleNamespace:
         """The arrays for data of this shape; the latest few are kept."""
@@ -77,7 +80,7 @@ class Call:
         self.values = values
         self.given = given
         self.copies = copies
-        self.weights = [[copies.get(id(op.tensor), op.tensor) for op in ops] for ops in loaded.weights]
+        self.weights = [[copies.get(id(x), x) for x in tensors] for tensors in loaded.weights]
         self.k = loaded.arrays(data.T, self.B)
 
     def again(self, inputs: Mapping[str, Any]) -> Call:
@@ -91,8 +94,8 @@ class Call:
     def moved_to(self, loaded: Loaded) -> Call:
         """The same call in the arrays of another program of the same definition."""
         values = dict(self.values)
-        for op in self.loaded.data[0]:
-            values[op.name] = getattr(self.k, self.loaded.program.name_of(op)).copy()
+        for name in self.loaded.data[0]:
+            values[name] = getattr(self.k, self.loaded.program.name_of(name)).copy()
         return Call(loaded, self.data, values, self.given, self.copies)
 
     def forward(self) -> None:
@@ -110,7 +113,7 @@ class Call:
             yield self._target(key, results[name])
 
     def _run(self, function: Any, number: int, values: Mapping[str, Any], boundary: Mapping[str, Any]) -> Any:
-        arguments = [values[op.name] for op in self.loaded.data[number]]
+        arguments = [values[name] for name in self.loaded.data[number]]
         weights = [tensor._data for tensor in self.weights[number]]
         try:
             return function(self.k, *arguments, *weights, **boundary)
@@ -169,10 +172,10 @@ class Call:
         program = self.loaded.program
         node = program.low.roots[name]
         margin = program.source.margins.get(node)
-        array = getattr(self.k, program.outputs[name] + ("_all" if margin else ""))
+        array: NDArray[Any] = getattr(self.k, program.outputs[name] + ("_all" if margin else ""))
         start = first - 1 - lead_of(program.low.cell.signals[name]) + (margin[0] if margin else 0)
-        part: NDArray[Any] = array[start:start + last - first + 1].reshape(-1, *self.data.batch, *node.shape)
-        return part.copy()
+        part = array[start:start + last - first + 1].reshape(-1, *self.data.batch, *node.shape)
+        return np.array(part)
 
     def state(self) -> State:
         """The last values of every signal that is read with a delay."""

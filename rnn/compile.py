@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minigrad import Tensor
-from minigrad.backward import flow
+from minigrad.backward import ancestors, flow
 from minigrad.origin import here, settings
 
 from .analysis import check
@@ -119,7 +119,7 @@ class Compiled:
             DefinitionError: where the definition can't be compiled.
             ValueError: as for `Cell.unroll`.
         """
-        plain = T is initial is lengths is mask is chunks is window is last is None
+        plain = all(option is None for option in (T, initial, lengths, mask, chunks, window, last))
         call = self._like_before(inputs) if plain else None
         if call is None:
             data = prepared(self.cell, T, inputs, initial=initial, lengths=lengths, mask=mask, chunks=chunks,
@@ -266,8 +266,9 @@ class Compiled:
             if tensor.op is None:
                 gradients[tensor] = gradient if tensor not in gradients else gradients[tensor] + gradient
                 continue
-            for leaf, share in flow(tensor, gradient).items():
-                if leaf.op is None:
+            leaves = {x for x in ancestors(tensor) if x.op is None and x.requires_grad}
+            for leaf, share in flow(tensor, gradient, leaves).items():
+                if leaf in leaves:
                     gradients[leaf] = share if leaf not in gradients else gradients[leaf] + share
         for leaf, gradient in gradients.items():
             leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient

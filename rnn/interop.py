@@ -10,11 +10,12 @@ other source the order is asked for, not guessed:
     interop.from_stacked(cell, "layer1", W_x, W_h, b_x, order="ifgo")
 
 A definition takes all values, or where anything is wrong none, and the message names the entry.
-This room knows no other library, only its arrays.
+This room knows no other library, only its arrays; from_onnx.py reads files.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -412,6 +413,36 @@ def from_onnx(cell: Cell, names: Sequence[str], W: ArrayLike, R: ArrayLike, B: A
             parts = split(own["P"], ONNX_PEEPHOLES, ONNX_PEEPHOLES)
             values |= {f"{layer.name}.p_{gate}": part for gate, part in parts.items()}
     _assign_layers(layers, values)
+
+
+def from_onnx_file(cell: Cell, names: Sequence[str], path: str | os.PathLike[str], node: str | None = None) -> None:
+    """Give a cell, or the two of a bidirectional layer, the weights of an RNN, LSTM or GRU node of an ONNX file.
+
+    Args:
+        cell, names: as for `from_onnx`. Of a node whose direction is "reverse" the cell is a reversed one.
+        path: the file.
+        node: the node's name; None where it is the only one.
+
+    Raises:
+        ValueError: as for `from_onnx`; and where there is no such node, or one with options that no cell
+            here has. Then nothing is assigned.
+        ModuleNotFoundError: without the extra `onnx`.
+    """
+    from .from_onnx import recurrent
+
+    _, tensors, reset = recurrent(path, node)
+    from_onnx(cell, names, **tensors, linear_before_reset=reset)
+
+
+def onnx_parameters(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """The parameters in a file that `Cell.to_onnx` wrote, by name: `assign` takes them.
+
+    Raises:
+        ModuleNotFoundError: without the extra `onnx`.
+    """
+    from .from_onnx import parameters
+
+    return parameters(path)
 
 
 def to_onnx(cell: Cell, names: Sequence[str]) -> dict[str, Array]:

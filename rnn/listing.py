@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import os
+import re
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from minigrad import Op, ops
 
+from .analysis import DefinitionError
 from .equations import Cell
-from .nodes import Node
 from .program import Program
 from .schedule import Block
 
@@ -22,7 +25,11 @@ HEAD = '''"""{name}: forward and backward, written out in NumPy.
 
 The last argument of add, multiply, tanh, ... is the array that the result is written into. Of each
 value `k` holds all steps, (T, B, size); `rows` all vectors one under another, (T * B, size); `steps`
-a list of the arrays of single steps, (B, size).
+a list of the arrays of single steps, (B, size). How to use it:
+
+    k = buffers(T, B)                       # once for each shape of data
+    forward(k, ...)                         # then k.y is y at all steps
+    gradients = backward(k, 1.0, ...)       # of the sum of all losses; a dict
 """
 from types import SimpleNamespace
 
@@ -30,7 +37,7 @@ import numpy as np
 '''
 
 
-def listing(program: Program, dtype: np.dtype) -> str:
+def listing(program: Program, dtype: np.dtype[Any]) -> str:
     """The text: constants, buffers, forward, backward."""
     source = program.source
     text = source.text
@@ -87,6 +94,55 @@ def saved(program: Program, text: str, path: Path) -> Path:
     """Write a program's text to a file, with the operations that it calls; whole, or not at all.
 
     Raises:
-        DefinitionError: for an operation that isn't minigrad's own, or one with arrays in its options.
+        DefinitionError: for an operation that isn't minigrad's own, or that has arrays in its options.
     """
-    raise NotImplementedError
+    operations = program.source.text.operations
+    for name, op in operations.items():
+        if type(op) is not getattr(ops, type(op).__name__, None) or not all(map(_is_simple, vars(op).values())):
+            line = next((node.origin for node in program.source.everything if node.op is op), None)
+            raise DefinitionError(f"{op!r}, at {line}, can't be written into a file that needs NumPy alone: "
+                                  "only minigrad's own operations can, with plain options. Use the program as it is, "
+                                  "cell.compile(), or write the formula with minigrad's functions")
+    definitions = [*_definitions(operations.values()), *(f"{name} = {op!r}" for name, op in operations.items())]
+    head, mark, rest = text.partition("\n\n\ndef buffers(")
+    whole = head + "".join("\n" + part for part in definitions) + mark + rest
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(whole, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path
+
+
+def _is_simple(option: Any) -> bool:
+    """Whether an option is written as it reads: numbers, words, slices and tuples of them."""
+    parts = [option]
+    for part in parts:
+        if isinstance(part, tuple):
+            parts.extend(part)
+        elif isinstance(part, slice):
+            parts.extend((part.start, part.stop, part.step))
+        elif part is not None and part is not Ellipsis and not isinstance(part, (bool, int, float, str)):
+            return False
+    return True
+
+
+def _definitions(operations: Iterable[Op]) -> list[str]:
+    """The text of operations' classes, and of all of ops.py that they use, in its order."""
+    names = [type(op).__name__ for op in operations]
+    for name in names:  # grows
+        source = _source(getattr(ops, name))
+        names += [word for word in dict.fromkeys(re.findall(r"\w+", source))
+                  if word not in names and getattr(getattr(ops, word, None), "__module__", "") == ops.__name__]
+    lines = inspect.getsource(ops).splitlines()
+    found = sorted((inspect.getsourcelines(getattr(ops, name))[1], _source(getattr(ops, name))) for name in set(names))
+    constants = [line for line in lines if re.match(r"[A-Z_0-9]+ = ", line)
+                 and any(line.split(" = ")[0] in source for _, source in found)]
+    first = ["import math\nfrom typing import Any, ClassVar", "Array = Axis = Needs = Any", *constants] if found else []
+    return [*first, *("\n\n" + source.rstrip() + "\n" for _, source in found)]
+
+
+def _source(thing: Any) -> str:
+    return inspect.getsource(thing)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from minigrad import Op, Tensor, ops
+from minigrad import Tensor, ops
 
 from .adjoint import Adjoint
 from .analysis import boundaries
@@ -72,9 +72,10 @@ class Program:
         self.gradients = {key: f"d{self._label(key)}" for key in gradients}
         self.outputs = {name: self.names.of[node] for name, node in roots.items()}
 
-    def name_of(self, op: Op) -> str:
+    def name_of(self, data: str) -> str:
         """The name that the text gives to data."""
-        return next(self.names.of[node] for node in self._forward() if node.op is op)
+        return next(self.names.of[node] for node in self._forward()
+                    if isinstance(node.op, Given) and node.op.name == data)
 
     def _forward(self) -> list[Node]:
         """The nodes of the forward pass."""

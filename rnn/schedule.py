@@ -8,11 +8,11 @@ section 5.2.)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from .analysis import DefinitionError, components
+from .analysis import components
 from .nodes import Node, Shift
 
 
@@ -31,10 +31,18 @@ class Block:
     Attributes:
         nodes: in the order in which they are computed.
         direction: 1 for a loop from the first step on, -1 from the last back; 0: for all steps at once.
+        late: by how many steps each node of a loop comes later than the earliest ones; all 0, unless
+            the loop reads ahead of itself somewhere.
     """
 
     nodes: tuple[Node, ...]
     direction: int
+    late: Mapping[Node, int] = field(default_factory=dict)
+
+    @property
+    def skewed(self) -> bool:
+        """Whether some nodes are computed later than others."""
+        return any(self.late.values())
 
 
 def flows(nodes: Iterable[Node]) -> list[Flow]:
@@ -45,17 +53,14 @@ def flows(nodes: Iterable[Node]) -> list[Flow]:
 def loops(nodes: list[Node]) -> list[list[Node]]:
     """The nodes of each loop, in the order of `nodes`."""
     place = {node: number for number, node in enumerate(nodes)}
-    edges = [flow for flow in flows(nodes) if flow.source in place]
-    return [sorted({flow.target for flow in loop}, key=place.__getitem__)
-            for loop in components(nodes, edges)]  # type: ignore[arg-type, type-var]
+    edges: list[Any] = [flow for flow in flows(nodes) if flow.source in place]
+    nodes_: list[Any] = nodes  # components() asks for signals and links, and needs their ends alone
+    found = [{flow.target: None for flow in loop} for loop in components(nodes_, edges)]
+    return [sorted(loop, key=place.__getitem__) for loop in found]  # type: ignore[arg-type]
 
 
 def blocks(nodes: list[Node]) -> list[Block]:
-    """The order of computation; nodes that aren't given here are there already.
-
-    Raises:
-        DefinitionError: where a loop reads ahead of itself.
-    """
+    """The order of computation; nodes that aren't given here are there already."""
     place = {node: number for number, node in enumerate(nodes)}
     found = loops(nodes)
     group: dict[Node, int] = {node: -1 - number for node, number in place.items()}
@@ -71,7 +76,7 @@ def blocks(nodes: list[Node]) -> list[Block]:
         elif number < 0:
             result.append(Block(tuple(members[number]), 0))
         else:
-            result.append(_loop(members[number], place))
+            result.append(_loop(members[number]))
     return result
 
 
@@ -93,24 +98,44 @@ def _sorted(members: dict[int, list[Node]], group: dict[Node, int], place: dict[
     return list(done)
 
 
-def _loop(members: list[Node], place: dict[Node, int]) -> Block:
-    """A loop's nodes in the order of one step: a read of another step comes first."""
+def _loop(members: list[Node]) -> Block:
+    """A loop's nodes in the order of one round: a value comes after what it reads of the same round."""
     inside = set(members)
-    delays = [node.op.delay for node in members if isinstance(node.op, Shift) and node.inputs[0] in inside]
-    direction = 1 if max(delays) > 0 else -1
-    ahead = [node for node in members if isinstance(node.op, Shift) and node.op.delay * direction < 0]
-    if ahead:
-        raise DefinitionError(f"a loop that runs {'forward' if direction > 0 else 'backward'} in time reads ahead of "
-                              f"itself at {ahead[0].origin}: this can be unrolled, and not compiled")
+    edges = [flow for flow in flows(members) if flow.source in inside]
+    direction = 1 if max(flow.delay for flow in edges) > 0 else -1
+    late = _late(members, edges, direction)
+    if late is None:
+        direction = -direction
+        late = _late(members, edges, direction)
+    assert late is not None  # analysis.check has seen to it
     order: dict[Node, None] = {}
     for start in members:
         stack = [start]
         while stack:
             node = stack[-1]
-            sources = () if isinstance(node.op, Shift) and node.op.delay else node.inputs
-            waiting = [x for x in sources if x in inside and x not in order]
+            delay = node.op.delay * direction if isinstance(node.op, Shift) else 0
+            waiting = [x for x in node.inputs if x in inside and x not in order and delay + late[node] == late[x]]
             if waiting:
                 stack.extend(reversed(waiting))
             else:
                 order[stack.pop()] = None
-    return Block(tuple(order), direction)
+    return Block(tuple(order), direction, late)
+
+
+def _late(members: list[Node], edges: list[Flow], direction: int) -> dict[Node, int] | None:
+    """The fewest steps by which each node must come later, so that none reads what isn't there yet.
+
+    The longest paths over negated delays (Bellman and Ford); None where a loop runs the other way.
+    Leiserson and Saxe, Retiming synchronous circuitry (Algorithmica 6, 1991), call it retiming.
+    """
+    late = dict.fromkeys(members, 0)
+    for _ in range(len(members) + 1):
+        changed = False
+        for flow in edges:
+            needed = late[flow.source] - flow.delay * direction
+            if needed > late[flow.target]:
+                late[flow.target] = needed
+                changed = True
+        if not changed:
+            return late
+    return None

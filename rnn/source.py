@@ -135,6 +135,7 @@ class Source:
         self._find_places()
         self._find_homes()
         self.views: dict[str, None] = {}
+        self.index = ""  # what takes one step of an array, in a loop that has no lists of steps
         self.transposes: dict[str, str] = {}  # of the loop that is written
         self.parts: dict[str, Node] = {}  # names of other views of a node's array
         stored = [node for node in self.everything if node.timed and not isinstance(node.op, (Backward, Number, Weight))]
@@ -168,7 +169,7 @@ class Source:
         if not isinstance(shift.op, Shift) or shift.op.signal is not None:
             return False
         source, block = shift.inputs[0], self.block[shift]
-        if self.block.get(source) is not block or shift.op.delay != block.direction or source in self.outputs \
+        if block.skewed or self.block.get(source) is not block or shift.op.delay != block.direction or source in self.outputs \
                 or isinstance(source.op, VIEWS):
             return False
         place = {node: number for number, node in enumerate(block.nodes)}
@@ -182,7 +183,7 @@ class Source:
         """Whether all steps of a value stay; otherwise each step's is written over the last one's."""
         if not node.timed or node in self.outputs or self.block[node].direction == 0:
             return node.timed
-        return any(self.block.get(user) is not self.block[node] or
+        return self.block[node].skewed or any(self.block.get(user) is not self.block[node] or
                    (isinstance(user.op, Shift) and user not in self.carried) or
                    (isinstance(user.op, VIEWS) and not isinstance(user.op, Shift) and self._is_kept(user))
                    for user in self.users.get(node, []))
@@ -318,6 +319,8 @@ class Source:
     def _loop(self, block: Block) -> list[str]:
         """A loop over the steps, each line one call."""
         self.transposes = {}
+        if block.skewed:
+            return self._skewed_loop(block)
         body = [line for node in block.nodes for line in self._statements(node, True)]
         words = set(re.findall(r"\w+", "\n".join(body)))
         lines = []
@@ -344,6 +347,23 @@ class Source:
         lines += _wrapped(f"for {', '.join(['t', *each])} in zip(", [span, *each.values()])
         return lines + [f"    {line}" for line in body]
 
+    def _skewed_loop(self, block: Block) -> list[str]:
+        """A loop in which some values come some rounds later than others, since they read ahead."""
+        self.index = "[t - 1]"
+        body: list[str] = []
+        before = None
+        for node in block.nodes:
+            statements = self._statements(node, True)
+            if statements and block.late[node] != before:
+                before = block.late[node]
+                step = f"round - {before}" if block.direction > 0 else f"T + 1 - (round - {before})"
+                body.append(f"    t = {step}")
+                body.append("    if 1 <= t <= T:")
+            body += [f"        {line}" for line in statements]
+        self.index = ""
+        turned = [f"{turned} = {self._call('ascontiguousarray', f'{name}.T')}" for name, turned in self.transposes.items()]
+        return [*turned, f"for round in range(1, T + {1 + max(block.late.values())}):", *body]
+
     def _by_step(self, node: Node, block: Block) -> bool:
         """Whether a loop takes one step's part of it, and not one array for all steps."""
         while isinstance(node.op, (Cut, Lane)) or node in self.places or node in self.homes:
@@ -364,8 +384,8 @@ class Source:
         if node in self.carried:
             return self._name(node.inputs[0])
         name = self._name(node)
-        if node.timed and not loop and not isinstance(node.op, Backward):
-            name = f"k.{name}"
+        if node.timed and not isinstance(node.op, Backward) and (self.index or not loop):
+            name = f"k.{name}{self.index}"
         if ndim is not None and node.timed and len(node.shape) < ndim:
             name += "[" + "..., " + ", ".join(["None"] * (ndim - len(node.shape))) + "]"
         return name
@@ -390,13 +410,13 @@ class Source:
 
     def _by_lanes(self, node: Node, count: int, loop: bool) -> str:
         """A vector as several, or as one that is repeated."""
-        whole = self._name(self.carried and node in self.carried and node.inputs[0] or node)
+        whole = self._name(node.inputs[0] if node in self.carried else node)
         name = f"{whole}_lanes" if count > 1 else f"{whole}_lane"
         kept = self._by_step(node, self.block[node]) if node in self.block else True
         lead = "T, B" if kept else "B"
         self.parts[name] = node
         self._view(f"k.{name} = k.{whole}.reshape({lead}, {count}, {node.shape[0] // count})")
-        return name if loop else f"k.{name}"
+        return f"k.{name}{self.index}" if self.index or not loop else name
 
     def _statements(self, node: Node, loop: bool) -> list[str]:
         """The lines that compute a node."""
@@ -411,8 +431,8 @@ class Source:
             return [f"{self.names.give(node)} = {self._untimed(node)}"]
         out = self._ref(node, loop)
         if isinstance(op, Spread):
-            return [self._call("multiply", self._by_lanes(inputs[0], 1, loop), self._by_lanes(inputs[1], op.count, loop),
-                               self._by_lanes(node, op.count, loop))]
+            parts = [self._by_lanes(inputs[0], 1, loop), *(self._by_lanes(x, op.count, loop) for x in (inputs[1], node))]
+            return [self._call("multiply", *parts)]
         if isinstance(op, Pack):
             starts = [sum(y.shape[0] for y in inputs[:i]) for i in range(len(inputs))]
             return [self._call("copyto", f"{out}[..., {start}:{start + x.shape[0]}]", self._ref(x, loop))

@@ -666,8 +666,8 @@ def naive_value(spec: Spec, x: Any) -> Any:
                for signal in range(len(spec.leads)) for k in range(1, STEPS + 1))
 
 
-def unrolled_value(spec: Spec, x: Any) -> tuple[mg.Tensor, list[list[mg.Tensor]]]:
-    """The same through a definition, and the weights of its terms."""
+def defined(spec: Spec) -> tuple[Cell, list[list[mg.Tensor]]]:
+    """The definition, and the weights of its terms."""
     cell = Cell()
     given = cell.input("x", 2)
     count = len(spec.leads)
@@ -684,9 +684,14 @@ def unrolled_value(spec: Spec, x: Any) -> tuple[mg.Tensor, list[list[mg.Tensor]]
                 signals[i][spec.leads[i] - k] = spec.initial[i]
             elif spec.initial[i] is not None:
                 signals[i][T + 1 + k] = spec.initial[i]
+    return cell, weights
+
+
+def unrolled_value(spec: Spec, x: Any) -> tuple[mg.Tensor, list[list[mg.Tensor]]]:
+    """The same through a definition, and the weights of its terms."""
+    cell, weights = defined(spec)
     run = cell.unroll(x=x)
-    squares = [run[signal.name][k + spec.leads[i]] ** 2 for i, signal in enumerate(signals)
-               for k in range(1, STEPS + 1)]
+    squares = [run[f"s{i}"][k + lead] ** 2 for i, lead in enumerate(spec.leads) for k in range(1, STEPS + 1)]
     return mg.stack(squares).sum(), weights
 
 
