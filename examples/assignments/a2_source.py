@@ -46,7 +46,7 @@ def multiply(a: Node, b: Node, name: str = "") -> Node:
 #
 # Two traps. A node that is used by several others is still *one* node: in a ladder of 60 diamonds
 # there are $2^{60}$ paths, and you would be old before you have seen them all. And a recurrent network
-# over 5,000 steps is a chain that is deeper than Python's stack, so don't use recursion: a list of your
+# over 3,000 steps is a chain that is deeper than Python's stack, so don't use recursion: a list of your
 # own is a stack too. (Depth-first search and topological sort: Cormen, Leiserson, Rivest and Stein,
 # *Introduction to Algorithms*, chapter on elementary graph algorithms.)
 

@@ -175,7 +175,7 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
                                                   right["an operation:network"]))]
     # backward gets right results of forward
     late = [question for question in probes.CALLS if question.endswith(".backward")]
-    early = [question for question in [*probes.CALLS, *probes.NUMERIC] if question not in late]
+    early = [question for question in [*probes.CALLS, *(() if hidden else probes.NUMERIC)] if question not in late]
     jobs = [Job(Path(probes.__file__), questions, data, list(SIGNATURES), ["rnn", "viz", "torch", "jax"])
             for questions, data in ((early, graphs.numbers(seed)), (late, d))]
     yield Assignment("a1", "operations and their derivatives", jobs, checks, "a1.py", draw)

@@ -171,14 +171,14 @@ class Drawing:
 
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     """Order and backward pass of three graphs."""
-    rows = {"small": small(seed), "ladder": ladder(60), "chain": chain(5000)}
+    rows = {"small": small(seed), "ladder": ladder(60), "chain": chain(3000)}
     checks = [Check("import and signatures", 0, Imports(SIGNATURES)),
               Check("order: a small graph", 2, Ordered("small", rows["small"])),
               Check("order: 60 diamonds", 1, Ordered("ladder", rows["ladder"])),
-              Check("order: a chain of 5,000 nodes", 1, Ordered("chain", rows["chain"])),
+              Check("order: a chain of 3,000 nodes", 1, Ordered("chain", rows["chain"])),
               Check("gradients: a small graph", 3, Gradients("small", rows["small"]), again=1),
               Check("gradients: 60 diamonds", 1, Gradients("ladder", rows["ladder"])),
-              Check("gradients: a chain of 5,000 nodes", 1, Gradients("chain", rows["chain"])),
+              Check("gradients: a chain of 3,000 nodes", 1, Gradients("chain", rows["chain"])),
               Check("second call", 1, Twice("small", rows["small"]))]
     job = Job(Path(probes.__file__), list(probes.CALLS), rows, list(SIGNATURES), ["minigrad", "rnn", "viz", "torch"],
               seconds=2.0)

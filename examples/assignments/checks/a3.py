@@ -512,7 +512,7 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     n = Numbers(seed, graphs.HIDDEN_SIZES if hidden else graphs.SIZES)
     for kind, checks in (("rnn", rnn_checks(n)), ("lstm", lstm_checks(n))):
         wanted = {name: arguments for name, arguments in SIGNATURES.items() if name.startswith(kind)}
-        forward = [*(name for name in wanted if name.endswith("forward")), f"{kind}_forward:numeric"]
+        forward = [name for name in wanted if name.endswith("forward")] + [f"{kind}_forward:numeric"] * (not hidden)
         given = {name: x for name, x in n.d.items() if name in graphs.numbers(seed)}  # what is right is not among it
         jobs = [Job(Path(graphs.__file__).parents[1] / "probes" / "a3.py", questions, data, list(wanted), BLOCKED)
                 for questions, data in ((forward, given), ([name for name in wanted if name not in forward], n.d))]
