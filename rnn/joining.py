@@ -335,12 +335,9 @@ def packed(nodes: list[Node], name: str) -> Node:
         if all(is_product(x) and isinstance(x.op, ops.MatVec) and x.inputs[1] is first.inputs[1] for x in nodes):
             matrix = packed([x.inputs[0] for x in nodes], f"W_{name}")
             return Node(ops.MatVec(), (matrix, first.inputs[1]), shape, True, name)
-        if isinstance(first.op, Total) and all(isinstance(x.op, Total) and len(x.inputs) == len(first.inputs)
-                                               for x in nodes):
-            columns = list(zip(*(sorted(x.inputs, key=_kind) for x in nodes)))
-            if all(len({_kind(x) for x in column}) == 1 and all(x.shape == node.shape for x, node in zip(column, nodes))
-                   for column in columns):
-                return Node(Total(), tuple(packed(list(column), name) for column in columns), shape, True, name)
+        columns = _columns(nodes) if isinstance(first.op, Total) else None
+        if columns is not None:
+            return Node(Total(), tuple(packed(column, name) for column in columns), shape, True, name)
     return Node(Pack(), tuple(_merged(nodes)), shape, any(x.timed for x in nodes), name)
 
 
@@ -361,6 +358,22 @@ def _merged(nodes: list[Node]) -> list[Node]:
             result.append(whole)
             lanes = []
     return [*result, *lanes]
+
+
+def _columns(sums: list[Node]) -> list[list[Node]] | None:
+    """The terms of several sums, those that can be packed together side by side; None where some can't."""
+    columns: list[list[Node]] = [[] for _ in sums[0].inputs]
+    for node in sums:
+        waiting = list(node.inputs) if isinstance(node.op, Total) else []
+        for column, wanted in zip(columns, sums[0].inputs):
+            found = [x for x in waiting if _kind(x) == _kind(wanted) and x.shape == node.shape]
+            if not found:
+                return None
+            column.append(found[0])
+            waiting.remove(found[0])
+        if waiting:
+            return None
+    return columns
 
 
 def _kind(node: Node) -> str:

@@ -136,6 +136,8 @@ class Lowering:
             name = f"~drawn {len(self.result.draws) + 1}"
             self.result.draws[name] = part.op, operands[0].shape
             return Node(Given(name), (), operands[0].shape, True, f"{equation.signal.name}_keep", part.origin)
+        if isinstance(part.op, ops.Pick) and isinstance(operands[1].op, Given):
+            operands[1].op.dtype = "np.int64"
         shape = part.shape if part.shape is not None else shape_of(part.op, operands)
         kind = type(part.op).__name__.lower()
         name = f"{equation.signal.name}_{SHORT.get(kind, kind)}"

@@ -68,7 +68,7 @@ class Program:
                     self.boundaries[name, k - lead] = Boundary(self.names.free(f"{called}_{end}{k}".replace("-", "m")),
                                                                roots[name], k - lead)
         self.source = Source(blocks(forward), blocks(backward), self.names, list(self.boundaries.values()),
-                             roots.values(), gradients)
+                             self.low.weights.values(), roots.values(), gradients)
         self.gradients = {key: f"d{self._label(key)}" for key in gradients}
         self.outputs = {name: self.names.of[node] for name, node in roots.items()}
 

@@ -108,15 +108,17 @@ class Source:
         forward, backward: the blocks of both passes.
         names: what nodes are called.
         boundaries: the values from outside of the sequence.
+        weights: all there are.
         outputs: the nodes whose values are asked for after the forward pass.
         gradients: what is asked for after the backward pass.
     """
 
     def __init__(self, forward: list[Block], backward: list[Block], names: Names, boundaries: list[Boundary],
-                 outputs: Iterable[Node], gradients: Mapping[Any, Node]) -> None:
+                 weights: Iterable[Node], outputs: Iterable[Node], gradients: Mapping[Any, Node]) -> None:
         self.text = Text()
         self.names = names
         self.boundaries = boundaries
+        self.all_weights = list(weights)
         self.gradients = gradients
         self.outputs = {*outputs, *(node for node in gradients.values() if node.timed)}
         self.passes = (forward, backward)
@@ -304,9 +306,9 @@ class Source:
         return [node for block in blocks for node in block.nodes if isinstance(node.op, Given)]
 
     def weights(self, blocks: list[Block]) -> list[Node]:
-        """The weights that a pass reads."""
-        return list(dict.fromkeys(x for block in blocks for node in block.nodes for x in (node, *node.inputs)
-                                  if isinstance(x.op, Weight)))
+        """The weights that a pass reads, as they come in the definition."""
+        read = {x for block in blocks for node in block.nodes for x in (node, *node.inputs)}
+        return [node for node in self.all_weights if node in read]
 
     def _function(self, blocks: list[Block], lines: list[str]) -> None:
         for block in blocks:
@@ -467,13 +469,14 @@ class Source:
             return [self._call("multiply", arguments[0], half, out), self._call("tanh", out, out),
                     self._call("multiply", out, half, out), self._call("add", out, half, out)]
         if isinstance(op, ops.Relu):
-            return [self._call("maximum", arguments[0], self._number(0.0), out)]
+            return [self._call("maximum", arguments[0], self._number(0.0), f"out={out}")]
         if isinstance(op, ops.Power):
             return [self._call("power", arguments[0], self._number(op.exponent), out)]
         if isinstance(op, Compare):
             return [self._call(op.ufunc.__name__, *arguments, out)]
         if type(op) in CALLS:
-            return [self._call(CALLS[type(op)], *arguments, out)]
+            last = f"out={out}" if isinstance(op, (ops.Maximum, ops.Minimum)) else out  # as NumPy asks for these
+            return [self._call(CALLS[type(op)], *arguments, last)]
         if isinstance(op, (ops.Identity, ops.BroadcastTo)):
             return [self._call("copyto", out, arguments[0])]
         if isinstance(op, ops.Concatenate):
