@@ -185,13 +185,19 @@ class TestTheRecording:
         assert ["grad" in step for step in steps] == [True, True, False]
 
     def test_adds_up_what_each_time_step_gives_to_a_parameter(self) -> None:
-        run = run_of()
+        W, U, b = (mg.Tensor(np.linspace(-1, 1, 9).reshape(shape), requires_grad=True, name=name)
+                   for name, shape in (("W", (3, 3)), ("U", (3, 3)), ("b", (9,))))
+        cell = Cell("U is used twice at each step")
+        x, h, y = cell.input("x", 3), cell.signal("h", 3), cell.signal("y", 2)
+        h[t] = np.tanh(U @ h[t-1] + U @ x[t] + W @ x[t] + b[:3])
+        y[t] = h[t][:2]
+        run = cell.unroll(x=np.random.default_rng(0).normal(size=(4, 4, 3)))
         loss = loss_of(run)
         recording = Recording(loss)
         tape = Tape(recording.nodes)
         loss.backward()
-        assert [x.name for x in tape.shared] == ["W", "U", "b", "V"]
-        for x in tape.shared:
+        assert [x.name for x in tape.shared] == ["W", "U", "b", None]
+        for x in tape.shared[:2]:
             assert x.name is not None and x.grad is not None
             last = {k: float(size) for _, k, size in recording.contributions(x, tape.times)}
             rows = run.contributions(x.name)
@@ -303,6 +309,14 @@ class TestThePicture:
         boxes = {box.key: box for box in tape.scene.boxes}
         assert all(boxes[tape.keys[a]].right < boxes[tape.keys[node]].left for node in nodes for a in node.inputs)
         assert not tape.scene.frames
+
+    def test_of_a_long_loop_without_time_is_drawn_at_once(self) -> None:
+        U, h = mg.Tensor(np.eye(2), requires_grad=True, name="U"), mg.Tensor(np.ones((1, 2)))
+        for _ in range(300):
+            h = np.tanh(h @ U + 1.0)
+        scene = Tape(ancestors(h.sum())).scene
+        assert len({(box.x, box.y) for box in scene.boxes}) == len(scene.boxes) > 900
+        assert "@ U" in [box.label for box in scene.boxes]
 
     def test_shows_what_parameters_alone_make(self) -> None:
         W = mg.Tensor(np.ones((3, 4)), requires_grad=True, name="W")

@@ -32,6 +32,8 @@ from .unrolled import _Unrolled
 APART = 34.0  # from column to column of a row of boxes
 UNDER = 14.0  # from a box to the one under it in such a column
 BUS = 9.0  # between arrows that run side by side above the frames
+FEW = 4  # operations at most to which arrows lead from a leaf; one that more of them take is named in their boxes
+MANY = 400  # boxes in a row, above which they are stacked as they come: putting them in order takes too long
 MINOR = 8.5  # size of an operation's name under a signal's
 
 
@@ -66,7 +68,8 @@ class Tape:
                        and (x.op is None or x in used)]
         self.colors = {x: palette.parameter(i) for i, x in enumerate(self.shared)}
         if not steps:
-            self._draw_row("n", nodes, 0.0, 0.0)
+            uses = Counter(x for node in nodes for x in node.inputs)
+            self._draw_row("n", [x for x in nodes if x.op is not None or uses[x] <= FEW], 0.0, 0.0)
             return
         self.frames = _Frames(self, nodes, {self.times[step] for step in steps})
         self.scene = self.frames.scene
@@ -133,7 +136,7 @@ class Tape:
         edges = list(dict.fromkeys((number[x], number[node]) for node in nodes for x in node.inputs if x in number))
         columns = _columns(len(nodes), edges)
         halves = [box.height / 2 + (UNDER - 16) / 2 for box in boxes]  # 16: what Layered leaves between them
-        layered = Layered(columns, halves, halves, edges, [0] * len(boxes))
+        layered = (Layered if len(boxes) <= MANY else _Stacked)(columns, halves, halves, edges, [0] * len(boxes))
         middles = []
         at = left
         for column in range(max(columns) + 1):
@@ -289,6 +292,20 @@ class _Anonymous(Apply):
 
     def __init__(self, op: Op) -> None:
         self.op = op
+
+
+class _Stacked:
+    """Places in columns as Layered gives them, found at once: boxes in the order in which they came."""
+
+    def __init__(self, columns: Sequence[int], lefts: Sequence[float], rights: Sequence[float],
+                 edges: Sequence[tuple[int, int]], pulls: Sequence[int]) -> None:
+        filled: dict[int, float] = {}
+        self.x = []
+        for column, left, right in zip(columns, lefts, rights):
+            low = filled.get(column, -left)
+            self.x.append(low + left)
+            filled[column] = low + left + right + 16
+        self.bends: list[list[float]] = [[] for _ in edges]
 
 
 def is_copy(node: Tensor) -> bool:
