@@ -1,0 +1,306 @@
+"""pdb, VS Code and PyCharm step into a backward pass: few presses, named frames, conditional breakpoints.
+
+VS Code's debugger is debugpy; it is spoken to here in its own language, the debug adapter protocol.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from definitions import elman
+
+import minigrad as mg
+from minigrad import Tensor
+
+ROOT = Path(__file__).parent.parent
+PATIENCE = 120  # seconds that a debugger may take, on a machine that has much else to do
+
+SCRIPT = textwrap.dedent("""\
+    import numpy as np
+    import minigrad as mg
+    from rnn import Cell, t
+
+    W = mg.Tensor(np.eye(2), requires_grad=True, name="W")
+    U = mg.Tensor(np.eye(2), requires_grad=True, name="U")
+    cell = Cell("elman")
+    x, h = cell.input("x", 2), cell.signal("h", 2)
+    h[t] = np.tanh(W @ x[t] + U @ h[t-1])
+    loss = mg.losses.mse(cell.unroll(x=np.ones((4, 2)))["h"].stack(), np.zeros((4, 2)))
+    loss.backward()
+    for step in loss.backward_steps():
+        step.run()
+    """)
+PASS, LOOP = 11, 13  # the lines of backward() and of step.run()
+
+
+def line_of(file: Path, text: str) -> int:
+    """The number of the only line with this text."""
+    [number] = [number for number, line in enumerate(file.read_text("utf-8").splitlines(), 1) if text in line]
+    return number
+
+
+DERIVATIVE = line_of(ROOT / "minigrad/ops.py", "return grad * (1 - out * out)")
+TURN = line_of(ROOT / "minigrad/backward.py", "while node.op is not None:")
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    file = tmp_path / "model.py"
+    file.write_text(SCRIPT, encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+
+
+@pytest.fixture(scope="module")
+def counter() -> ModuleType:
+    """benchmarks/presses.py, which counts presses of "step into"."""
+    spec = importlib.util.spec_from_file_location("presses", ROOT / "benchmarks/presses.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def leaf(*values: float) -> Tensor:
+    return Tensor(np.array(values) if len(values) > 1 else values[0], requires_grad=True)
+
+
+class TestPressesOfStepInto:
+    """From the line `loss.backward()` to the first line of a derivative, as pdb's `step` counts them."""
+
+    losses: ClassVar[dict[str, Callable[[], Any]]] = {
+        "sum": lambda: np.tanh(leaf(0.5, -1.0) * leaf(2.0, 3.0) + leaf(0.1, 0.2)).sum(),
+        "unrolled": lambda: mg.losses.mse(elman().unroll(x=np.ones((3, 2, 3)))["y"].stack(), np.zeros((3, 2, 2))),
+        "product": lambda: leaf(2.0) * leaf(3.0),
+        "penalty": lambda: mg.losses.mse(leaf(1.0, 2.0), [0.0, 0.0]) + leaf(1.0),
+        "dot": lambda: (leaf(1.0, 2.0) - leaf(3.0, 4.0)) @ np.ones(2),
+        "power": lambda: mg.stack([leaf(1.0), leaf(2.0)])[0] ** 2,
+    }
+
+    @pytest.mark.parametrize("make", losses.values(), ids=losses)
+    def test_are_ten_at_most_over_named_frames_with_the_operands_as_locals(
+            self, make: Callable[[], Any], counter: ModuleType) -> None:
+        loss = make()
+        seen: dict[str, Any] = {}
+
+        def derivative(frame: FrameType) -> bool:
+            if os.path.basename(frame.f_code.co_filename) != "ops.py":
+                return False
+            seen.update(frame.f_locals)
+            return True
+
+        def pass_back() -> None:
+            loss.backward()
+
+        stops = counter.presses(pass_back, derivative)
+        assert 0 < len(stops) <= 10
+        assert [stop.function for stop in stops if stop.event == "call"] == ["backward", "backward"]
+        operands = [value for name, value in seen.items() if name not in ("self", "grad", "out", "needs")]
+        assert seen["grad"] == 1 and seen["out"] is loss._data
+        assert all(value is x._data for value, x in zip(operands, loss.inputs))
+
+    def test_are_counted_for_other_engines_by_a_benchmark(self, counter: ModuleType) -> None:
+        _, program, derivative = counter.PROGRAMS["minigrad"]
+        stops = counter.presses(program(), derivative)
+        assert stops[-1].file.endswith("ops.py")
+        assert counter.presses(program(), lambda frame: False) == []
+
+
+class TestPdb:
+    def test_the_readme_names_the_line_of_the_loop(self) -> None:
+        assert re.findall(r"minigrad/backward\.py:(\d+)", (ROOT / "README.md").read_text("utf-8")) == [str(TURN)]
+
+    def session(self, script: Path, environment: dict[str, str], *commands: str) -> str:
+        """What pdb says to commands that are typed at the start of the script."""
+        done = subprocess.run([sys.executable, "-m", "pdb", str(script)], input="\n".join([*commands, "q"]) + "\n",
+                              env=environment, cwd=script.parent, capture_output=True, encoding="utf-8",
+                              timeout=PATIENCE)
+        assert not done.stderr, done.stderr
+        return done.stdout
+
+    def test_breaks_in_a_derivative_and_shows_its_operands(self, script: Path, environment: dict[str, str]) -> None:
+        said = self.session(script, environment, "import minigrad", "b minigrad.ops.Tanh.backward", "c", "a", "up",
+                            "p node")
+        assert f"ops.py({DERIVATIVE})backward()" in said
+        assert re.search(r"self = Tanh\(\)\s+grad = array\(\[.*\]\)\s+out = array\(\[.*\]\)\s+x = array\(\[", said)
+        assert re.search(r"<h\[4\] tanh \(2,\)  model.py:9>", said)
+
+    def test_breaks_by_a_condition_before_the_derivative_of_a_node(
+            self, script: Path, environment: dict[str, str]) -> None:
+        said = self.session(script, environment, "import minigrad",
+                            f'b minigrad/backward.py:{TURN}, node.name == "h" and node.t == 3', "c", "p node",
+                            "p totals[node].shape", "s", "s", "s", "s")
+        assert re.search(r"\(Pdb\) <h\[3\] tanh \(2,\)  model.py:9>\s+\(Pdb\) \(2,\)", said)
+        assert f"ops.py({DERIVATIVE})backward()" in said
+
+    def test_breaks_by_a_condition_after_the_derivative_of_a_node(
+            self, script: Path, environment: dict[str, str]) -> None:
+        said = self.session(script, environment, "import minigrad", "b minigrad.backward.accumulate, node.t == 3",
+                            "c", "a")
+        assert re.search(r"accumulate\(\)", said)
+        assert re.search(r"node = <h\[3\] tanh \(2,\)  model.py:9>\s+shares = array\(", said)
+
+    def test_breaks_in_the_users_own_loop(self, script: Path, environment: dict[str, str]) -> None:
+        said = self.session(script, environment, f"b {LOOP}, step.name == 'h' and step.t == 2", "c", "p step")
+        assert re.search(r"step \d+ of \d+ \(next\): <h\[2\] tanh \(2,\) .*model.py:9>", said)
+
+
+class Adapter:
+    """debugpy, spoken to as VS Code does it: JSON messages through pipes."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.process = subprocess.Popen([sys.executable, "-m", "debugpy.adapter"], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
+        self.watch = threading.Timer(PATIENCE, self.process.kill)
+        self.watch.start()
+        self.sent = 0
+        self.waiting: list[dict[str, Any]] = []  # messages that nobody has asked for yet
+
+    def close(self) -> None:
+        try:
+            self.request("disconnect", terminateDebuggee=True)
+            self.process.communicate()  # it has ended once its pipe is closed
+        finally:
+            self.watch.cancel()
+
+    def send(self, command: str, **arguments: Any) -> int:
+        """Ask without waiting for the answer; returns the number of the question."""
+        assert self.process.stdin is not None
+        self.sent += 1
+        text = json.dumps({"seq": self.sent, "type": "request", "command": command, "arguments": arguments}).encode()
+        self.process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(text), text))
+        self.process.stdin.flush()
+        return self.sent
+
+    def request(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """The answer's body."""
+        number = self.send(command, **arguments)
+        answer = self.message(lambda message: message.get("request_seq") == number)
+        assert answer["success"], answer
+        body: dict[str, Any] = answer.get("body") or {}
+        return body
+
+    def message(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The first message that is wanted; others are kept."""
+        for number, message in enumerate(self.waiting):
+            if wanted(message):
+                return self.waiting.pop(number)
+        while True:
+            message = self.read()
+            if wanted(message):
+                return message
+            self.waiting.append(message)
+
+    def read(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        length = 0
+        for line in iter(self.process.stdout.readline, b"\r\n"):
+            assert line, "the debugger has ended"
+            name, _, value = line.decode().partition(":")
+            length = int(value) if name == "Content-Length" else length
+        found: dict[str, Any] = json.loads(self.process.stdout.read(length))
+        return found
+
+    def launch(self, configuration: dict[str, Any], file: Path, *breakpoints: dict[str, Any]) -> None:
+        """Start a program with breakpoints in `file`."""
+        self.request("initialize", adapterID="debugpy", pathFormat="path")
+        self.send("launch", **configuration)
+        self.message(lambda message: message.get("event") == "initialized")
+        verified = self.request("setBreakpoints", source={"path": str(file)}, breakpoints=breakpoints)
+        assert all(place["verified"] for place in verified["breakpoints"])
+        self.request("configurationDone")
+
+    def stopped(self) -> dict[str, Any]:
+        """The frame in which the program has stopped, once it has."""
+        event = self.message(lambda message: message.get("event") in ("stopped", "terminated"))
+        assert event["event"] == "stopped", "the program has ended, and never stopped"
+        self.thread = event["body"]["threadId"]
+        frame: dict[str, Any] = self.request("stackTrace", threadId=self.thread, levels=1)["stackFrames"][0]
+        return frame
+
+    def go(self, command: str) -> dict[str, Any]:
+        """`stepIn` or `continue`, and where that stops."""
+        self.request(command, threadId=self.thread)
+        return self.stopped()
+
+    def locals(self, frame: dict[str, Any]) -> dict[str, str]:
+        """The local variables of a frame, as they are shown."""
+        scope = self.request("scopes", frameId=frame["id"])["scopes"][0]
+        found = self.request("variables", variablesReference=scope["variablesReference"])["variables"]
+        return {variable["name"]: variable["value"] for variable in found}
+
+
+def launch_json() -> dict[str, Any]:
+    """The configuration that the README tells people to use."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    [block] = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    [configuration] = json.loads(block)["configurations"]
+    return configuration  # type: ignore[no-any-return]
+
+
+class TestDebugpy:
+    @pytest.fixture
+    def adapter(self, environment: dict[str, str]) -> Iterator[Adapter]:
+        pytest.importorskip("debugpy")
+        adapter = Adapter(environment)
+        yield adapter
+        adapter.close()
+
+    def configuration(self, script: Path, just_my_code: bool) -> dict[str, Any]:
+        """As in the README, with minigrad as an installed package; VS Code's default is justMyCode: true."""
+        configuration = launch_json()
+        installed = os.pathsep.join([str(ROOT), *sysconfig.get_paths().values()])
+        assert configuration["justMyCode"] is False and configuration["program"] == "${file}"
+        return {**configuration, "program": str(script), "justMyCode": just_my_code, "console": "internalConsole",
+                "cwd": str(script.parent), "python": [sys.executable], "env": {"LIBRARY_ROOTS": installed}}
+
+    def test_breaks_by_a_condition_in_the_users_own_loop(self, script: Path, adapter: Adapter) -> None:
+        adapter.launch(self.configuration(script, just_my_code=True), script,
+                       {"line": LOOP, "condition": 'step.name == "h" and step.t == 3'})
+        frame = adapter.stopped()
+        assert (frame["line"], os.path.basename(frame["source"]["path"])) == (LOOP, "model.py")
+        assert re.fullmatch(r"step \d+ of \d+ \(next\): <h\[3\] tanh \(2,\) .*model.py:9>",
+                            adapter.locals(frame)["step"])
+
+    def test_passes_over_an_installed_minigrad_by_default(self, script: Path, adapter: Adapter) -> None:
+        adapter.launch(self.configuration(script, just_my_code=True), script, {"line": PASS})
+        adapter.stopped()
+        frame = adapter.go("stepIn")
+        assert (frame["line"], os.path.basename(frame["source"]["path"])) == (PASS + 1, "model.py")
+
+    def test_steps_into_a_derivative_in_ten_presses_at_most(self, script: Path, adapter: Adapter) -> None:
+        adapter.launch(self.configuration(script, just_my_code=False), script, {"line": PASS})
+        frame = adapter.stopped()
+        presses = 0
+        while os.path.basename(frame["source"]["path"]) != "ops.py":
+            frame = adapter.go("stepIn")
+            presses += 1
+            assert presses <= 10
+        assert {"grad", "out", "x"} <= set(adapter.locals(frame))
+
+    def test_breaks_in_a_derivative_and_shows_its_operands(self, script: Path, adapter: Adapter) -> None:
+        adapter.launch(self.configuration(script, just_my_code=False), ROOT / "minigrad/ops.py",
+                       {"line": DERIVATIVE})
+        frame = adapter.stopped()
+        shown = adapter.locals(frame)
+        assert frame["line"] == DERIVATIVE
+        assert shown["self"] == "Tanh()"
+        assert all(shown[name].startswith("array([") for name in ("grad", "out", "x"))
