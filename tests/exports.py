@@ -1,0 +1,147 @@
+"""What the tests of all exports share: definitions and data, what unroll and backward say, and operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from definitions import DEFINITIONS, data, gates, gru, lagged_input, lstm, parameter, skips, three_delays, twenty
+from test_ops import TABLE
+
+import minigrad as mg
+from minigrad import Op, ops
+from rnn import Cell, T, cells, t
+
+LENGTHS = np.array([4, 2, 3, 1, 4])
+
+
+def starts() -> Cell:
+    """Values before and after the sequence: a parameter, what parameters are made into, and constants."""
+    h0, W, U = parameter("h0", 4), parameter("W", 3, 4), parameter("U", 4, 4)
+    cell = Cell("starts")
+    x, h, b = cell.input("x", 3), cell.signal("h", 4), cell.signal("b", 4)
+    h[t] = np.tanh(W.T @ x[t] + (U + U.T) @ h[t-1] + h0 * h[t-2])
+    b[t] = np.tanh(h[t] + U @ b[t+1])
+    h[0], h[-1] = h0 * 2, 0.5
+    b[T+1] = np.linspace(0, 1, 4)
+    return cell
+
+
+def broadcast() -> Cell:
+    """Numbers beside vectors, labels, parts of vectors, and an equation that reads nothing."""
+    W, s, c = parameter("W", 4, 3), parameter("s"), parameter("c", 4)
+    cell = Cell("broadcast")
+    x, label = cell.input("x", 3), cell.input("label", ())
+    a, h, y, k = cell.signal("a", ()), cell.signal("h", 4), cell.signal("y", ()), cell.signal("k", 4)
+    k[t] = c * 2
+    a[t] = mg.sum(x[t], axis=-1) * s + x[t][1]
+    h[t] = mg.where(h[t-1] * a[t], h[t-1] * a[t], k[t]) + np.tanh(W @ x[t]) / np.concatenate([x[t][::-1], c[:1]], axis=-1)
+    y[t] = mg.losses.cross_entropy(h[t], label[t], reduction="none")
+    return cell
+
+
+def stacked(kind: str, **options: Any) -> Callable[[], Cell]:
+    """Two layers of one of the cells, with an output."""
+    def make() -> Cell:
+        cell = Cell(f"{kind} {options}")
+        rng = np.random.default_rng(3)
+        x = cell.input("x", 3)
+        top = cells.stacked(cell, getattr(cells, kind), x, [4, 4], name="net", rng=rng, **options)
+        y = cell.signal("y", 2)
+        y[t] = parameter("V", 2, top.shape[0]) @ top[t]  # type: ignore[index]
+        return cell
+
+    make.__name__ = f"{kind}_{'_'.join(map(str, options.values()))}"
+    return make
+
+
+EVERY: list[Callable[[], Cell]] = [
+    *DEFINITIONS, lstm, gru, lagged_input, three_delays, skips, gates, twenty, starts, broadcast,
+    stacked("lstm", directions=2), stacked("gru", reset="after", biases=2), stacked("elman", residual=True),
+    stacked("lstm", peephole="diagonal"),
+]
+OPTIONS: list[dict[str, Any]] = [{}, {"lengths": LENGTHS}, {"chunks": 2}, {"last": 2}, {"window": (1, 3)}]
+CASES = [pytest.param(make, options, id=f"{make.__name__} {next(iter(options), '')}")
+         for make in EVERY for options in (OPTIONS if make in (*DEFINITIONS, starts) else OPTIONS[:2])]
+
+
+class Expected(NamedTuple):
+    """What unroll and backward say."""
+
+    cell: Cell
+    data: dict[str, Any]
+    values: dict[str, Any]
+    gradients: dict[str, Any]
+
+
+def values_for(cell: Cell) -> dict[str, Any]:
+    """Random data; of labels, classes."""
+    values = data(cell)
+    if "label" in values:
+        values["label"] = np.random.default_rng(1).integers(0, 4, values["label"].shape)
+    return values
+
+
+def expected(make: Callable[[], Cell], options: dict[str, Any]) -> Expected:
+    """The signals, and the gradients of the sum of their squares; skips what the options don't fit."""
+    cell = make()
+    given = values_for(cell)
+    if "T" in given and "lengths" in options:
+        pytest.skip("there is no batch")
+    try:
+        run = cell.unroll(**given, **options)
+    except ValueError as error:
+        pytest.skip(str(error)[:60])
+    stacks = [run[name].stack() for name, signal in cell.signals.items() if not signal.given]
+    sum((mg.sum(x * x) for x in stacks[1:]), mg.sum(stacks[0] * stacks[0])).backward()
+    gradients = {name: np.zeros(x.shape) if x.grad is None else x.grad for name, x in cell.parameters.items()}
+    return Expected(cell, given, {name: run[name].stack().numpy() for name in cell.signals}, gradients)
+
+
+def largest_difference(found: dict[str, Any], wanted: dict[str, Any]) -> float:
+    """The largest difference of any element, in relation to the largest element of its array."""
+    assert set(found) == set(wanted)
+    worst = 0.0
+    for name, array in wanted.items():
+        assert np.shape(found[name]) == array.shape, name
+        if array.size:
+            scale = np.abs(array).max() or 1.0
+            worst = max(worst, float(np.abs(np.asarray(found[name]) - array).max() / scale))
+    return worst
+
+
+# ---- operations
+ZEROS = np.array([0.0, -1.0, 1.0, 0.0])
+KINKS: list[tuple[Any, ...]] = [
+    *((kind, ZEROS) for kind in (ops.Relu(), ops.Abs(), ops.Sign(), ops.LeakyRelu(0.2), ops.Elu(0.7), ops.Gelu(),
+                                 ops.Clip(0.0, 1.0), ops.Clip(-1.0, None), ops.Max(-1), ops.Min(-1), ops.Prod(-1),
+                                 ops.Power(0), ops.Power(2), ops.Softplus())),
+    (ops.Maximum(), ZEROS, ZEROS), (ops.Minimum(), ZEROS, np.zeros(4)), (ops.Norm(-1), np.zeros((2, 3))),
+    (ops.Std(-1), np.ones((2, 3))), (ops.Pow(), np.array([0.0, 0.0, 0.0, 2.0]), np.array([0.0, 1.0, 2.0, 0.0])),
+    *((kind, np.array([-1000.0, 1000.0, -100.0, 40.0])) for kind in (
+        ops.Sigmoid(), ops.Softplus(), ops.Elu(), ops.Gelu(), ops.Tanh(), ops.LogSumExp(-1), ops.LogSoftmax(-1))),
+    *((kind, np.array([1e-9, -1e-12, 0.0, 1e-5])) for kind in (ops.Expm1(), ops.Log1p(), ops.Sinh(), ops.Arctan())),
+]
+
+
+def _plain(case: tuple[Any, ...]) -> bool:
+    """Whether it is of use here: other libraries have no memory layouts, and translate no derivative."""
+    return not isinstance(case[0], ops.AddAt) and all(x.flags.c_contiguous for x in case[1:])
+
+
+OPERATIONS: list[tuple[Any, ...]] = [case for case in [*TABLE, *KINKS] if _plain(case)]
+
+
+def name_of(case: tuple[Any, ...]) -> str:
+    op, *arrays = case
+    return f"{op!r:.50} {'·'.join('x'.join(map(str, x.shape)) or '()' for x in arrays)}"
+
+
+def derivatives(op: Op, arrays: list[Any]) -> tuple[Any, Any, list[Any]]:
+    """The value, an incoming gradient, and what minigrad makes of it for the operands that are floats."""
+    tensors = [mg.Tensor(x, requires_grad=x.dtype == float) for x in arrays]
+    out = mg.apply(op, *tensors)
+    incoming = np.random.default_rng(0).normal(size=out.shape)
+    return out.numpy(), incoming, mg.grad(out, [x for x in tensors if x.requires_grad], incoming)
