@@ -9,23 +9,24 @@ short-term memory, Neural Computation 9, 1997, experiment 4; in this form Le, Ja
 way to initialize recurrent networks of rectified linear units, 2015, section 4.1.)
 
 Threshold at T = 50, on 500 new sequences: GRU and LSTM below 0.01, the plain network above 0.1. Measured
-for seeds 0, 1, 2: MEASURED
-With --slow at T = 100: MEASURED
-Time: TIME
+for seeds 0, 1, 2: GRU 0.0008, 0.0004, 0.0006; LSTM 0.0024, 0.0009, 0.0021; plain 0.163, 0.171, 0.172. The
+same with --slow, at T = 100: GRU 0.0002 for all; LSTM 0.0006, 0.0004, 0.0008; plain 0.173, 0.160, 0.161.
+Time: 5 s; with --slow 15 s.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
 import minigrad as mg
 import viz
 from examples import common
-from rnn import Cell, cells, t
+from rnn import Cell, Signal, cells, t
 
-KINDS = {"elman": cells.elman, "gru": cells.gru, "lstm": cells.lstm}
+KINDS: dict[str, Callable[..., Signal]] = {"elman": cells.elman, "gru": cells.gru, "lstm": cells.lstm}
 SIZE, BATCH, TESTED = 16, 32, 500
 RATES = {"elman": 0.003, "gru": 0.02, "lstm": 0.02}  # the plain network's loss jumps at higher ones
 BASELINE = 1 / 6

@@ -1,6 +1,6 @@
 """What feedback is good for: counting modulo three, with layers that know only their own past.
 
-    python -m examples.feedback_learns [--seed 0] [--steps 1500] [--out DIR]
+    python -m examples.feedback_learns [--seed 0] [--steps 1000] [--out DIR]
 
 Three layers, each unit of which remembers itself alone: h1[t] = tanh(W1 x[t] + u1 ⊙ h1[t-1] + b1). No such
 stack, of whatever size, can count ones modulo three for long. Let all inputs be one. When the units below
@@ -15,7 +15,7 @@ Both networks see the same sequences of ten bits; the stack has more units and m
 count to a hundred.
 
 Threshold: with feedback no count is wrong, without it at least half of them are (guessing: two thirds).
-Measured for seeds 0, 1, 2: MEASURED. Time: TIME.
+Measured for seeds 0 to 9: none; 61% to 63%. Time: 3 s.
 """
 
 from __future__ import annotations
@@ -100,4 +100,4 @@ def example(options: common.Options) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(common.Parser("feedback_learns", "Count modulo three, with feedback and without.", 1500).run(example))
+    sys.exit(common.Parser("feedback_learns", "Count modulo three, with feedback and without.", 1000).run(example))

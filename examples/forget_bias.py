@@ -6,13 +6,13 @@ The first step brings -1 or 1, all others noise; after the last step it is asked
 of Bengio, Simard and Frasconi, Learning long-term dependencies with gradient descent is difficult, IEEE
 Trans. Neural Networks 5, 1994). Before training, a forget gate is about sigmoid(b_f) at every step, so
 that along the cell about sigmoid(b_f) to the power of T - 1 of the gradient at c[T] arrives at c[1]; the
-ways through h and the gates add to it. With b_f = 0 nothing arrives, and nothing is learned. (Gers, Schmidhuber and Cummins, Learning to forget, Neural Computation
-12, 2000, section 4; Jozefowicz, Zaremba and Sutskever, An empirical exploration of recurrent network
-architectures, ICML 2015, section 2.)
+ways through h and the gates add to it. With b_f = 0 nothing arrives, and nothing is learned.
+(Gers, Schmidhuber and Cummins, Learning to forget, Neural Computation 12, 2000, section 4; Jozefowicz,
+Zaremba and Sutskever, An empirical exploration of recurrent network architectures, ICML 2015, section 2.)
 
-Threshold at T = 100, on 500 new sequences: with b_f = 5 at most 1% wrong, with b_f = 0 at least 30%.
-Measured for seeds 0, 1, 2: MEASURED
-Time: TIME
+Threshold at T = 100, on 500 new sequences: with b_f = 3 at most 1% wrong, with b_f = 0 at least 40%.
+Measured for seeds 0 to 9: b_f = 0 46% to 53% wrong; b_f = 1 none for four seeds, about half for six; b_f = 3
+none for all; b_f = 5 none for nine, half for one. Time: 6 s.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def example(options: common.Options) -> None:
         arrives = norms[cell.name][0] / norms[cell.name][-1]
         print(f"{cell.name}: before training |dL/dc[1]| is {arrives:.0e} |dL/dc[T]| (along c alone "
               f"{(1 + np.exp(-bias)) ** (1.0 - T):.0e}); after it {wrong(cell, problems(TESTED, rng)):.1%} are wrong")
-    print("threshold: with b_f = 5 at most 1% wrong, with b_f = 0 at least 30%; guessing gives 50%")
+    print("threshold: with b_f = 3 at most 1% wrong, with b_f = 0 at least 40%; guessing gives 50%")
     with common.axes(options.out / "gradients.png", xlabel="time step t", ylabel="|dL/dc(t)|", yscale="log",
                      title=f"Before training: what arrives of the gradient of the loss at T = {T}") as axes:
         for (label, values), color in zip(norms.items(), common.COLORS):

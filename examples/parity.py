@@ -9,7 +9,7 @@ during training leaves it no choice but states that pull back what strays (Jim, 
 analysis of noise in recurrent neural networks, IEEE Trans. Neural Networks 7, 1996).
 
 Threshold: with noise, no wrong bit in 500 sequences of 500 bits. Measured: none for seeds 0 to 29;
-without noise SEEDS_WITHOUT. Time: 3 s, both networks.
+without noise ten of these thirty networks fail. Time: 4 s, both networks.
 """
 
 from __future__ import annotations

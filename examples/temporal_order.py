@@ -8,10 +8,10 @@ sixth; all others are distractors. After the last step the network says which of
 100 to 110 steps; here with 30, or with 60.) The LSTM starts with forget biases of 3, so that at first it
 forgets within about twenty steps rather than within four: see forget_bias.py.
 
-Threshold at T = 30, on 500 new sequences: GRU and LSTM at most 1% wrong. Measured for seeds 0, 1, 2:
-MEASURED
-With --slow, T = 60: the LSTM MEASURED
-Time: TIME
+Threshold at T = 30, on 500 new sequences: GRU and LSTM at most 1% wrong. Measured for seeds 0 to 9: none;
+the plain network at most 0.6% for nine, 75% for one. With --slow, T = 60, threshold: the LSTM at most 1%.
+Measured: none for nine of the ten seeds, 26% for seed 7; the GRU learns it for four of ten, the plain
+network never. Time: 3 s; with --slow 8 s.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import numpy as np
 
 import minigrad as mg
 from examples import common
-from rnn import Cell, cells, t
+from examples.adding import KINDS
+from rnn import Cell, t
 
 SIZE, BATCH, TESTED, RATE, FORGET_BIAS = 16, 32, 500, 0.01, 3.0
 SYMBOLS = "EBabcdXY"  # the first step, the last step, four distractors, two that matter
@@ -32,11 +33,8 @@ def network(kind: str, rng: np.random.Generator) -> Cell:
     """One layer of a kind; its last output says which of four orders it was."""
     cell = Cell(kind)
     x, target, weight = cell.input("x", len(SYMBOLS)), cell.input("target", ()), cell.input("weight", ())
-    if kind == "lstm":
-        h = cells.lstm(cell, x, SIZE, name="h", rng=rng, dtype=np.float32, forget_bias=FORGET_BIAS)
-    else:
-        make = {"elman": cells.elman, "gru": cells.gru}[kind]
-        h = make(cell, x, SIZE, name="h", rng=rng, dtype=np.float32)
+    options = {"forget_bias": FORGET_BIAS} if kind == "lstm" else {}
+    h = KINDS[kind](cell, x, SIZE, name="h", rng=rng, dtype=np.float32, **options)
     V = mg.init.glorot((4, SIZE), rng, name="V", dtype=np.float32)
     y, L = cell.signal("y", 4), cell.signal("L", ())
     y[t] = V @ h[t]
@@ -75,7 +73,7 @@ def example(options: common.Options) -> None:
     print("a sequence:", "".join(SYMBOLS[code] for code in sequence["x"][:, 0].argmax(axis=-1)),
           "->", ["XX", "XY", "YX", "YY"][sequence["target"][-1, 0]])
     curves = {}
-    for kind in ("elman", "gru", "lstm"):
+    for kind in KINDS:
         rng = options.rng
         cell, curves[kind] = trained(kind, T, updates, rng)
         print(f"{kind}: T = {T}, {wrong(cell, problems(T, TESTED, rng)):.1%} wrong after {updates} updates")
