@@ -181,8 +181,8 @@ class TestTheRecording:
                 return None
 
         x = mg.Tensor([1.0], requires_grad=True)
-        steps = Recording(mg.apply(Blind(), x * 2).sum()).steps
-        assert ["grad" in step for step in steps] == [True, True, False]
+        page = viz.stepper(mg.apply(Blind(), x * 2).sum())
+        assert ["grad" in step for step in data_of(page)["steps"]] == [True, True, False]
 
     def test_adds_up_what_each_time_step_gives_to_a_parameter(self) -> None:
         W, U, b = (mg.Tensor(np.linspace(-1, 1, 9).reshape(shape), requires_grad=True, name=name)

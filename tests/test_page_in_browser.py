@@ -338,6 +338,17 @@ class TestBreakpoints:
         page.tab.click("#run-on")
         assert page.text("#reason").startswith("no breakpoint on the way")
 
+    def test_may_be_at_the_first_step(self, opened: Callable[..., Opened]) -> None:
+        cell = Cell("one number")
+        u = mg.Tensor([0.5], requires_grad=True, name="u")
+        x, h = cell.input("x", 1), cell.signal("h", 1)
+        h[t] = u * h[t-1] + x[t]
+        page = opened(cell.unroll(x=np.ones((3, 1)))["h"][3])
+        page.tab.fill("#break", "t 3")
+        page.press("Enter")
+        page.tab.click("#run-on")
+        assert page.at == 1 and page.text("#reason") == "stopped: time step 3 begins"
+
     def test_at_zero_stop_where_a_gradient_dies(self, opened: Callable[..., Opened]) -> None:
         x = mg.Tensor([-1.0, -2.0], requires_grad=True, name="x")
         page = opened((mg.relu(x * 2.0) + x).sum())

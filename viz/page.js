@@ -100,10 +100,7 @@
   picture.addEventListener("click", event => {
     const box = event.target.closest(".box");
     if (!box || !nodeOf.has(box.id.slice(4))) return;
-    const node = nodeOf.get(box.id.slice(4));
-    const next = given[node].find(use => use.step > at) || given[node][0];
-    if (stepOf.has(node)) go(stepOf.get(node));
-    else if (next) go(next.step);
+    focusOn(nodeOf.get(box.id.slice(4)));
   });
 
   function scale(to) {

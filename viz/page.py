@@ -137,8 +137,8 @@ def _data(title: str, recording: Recording, tape: Tape, drawing: Drawing) -> dic
     shared = [{"node": recording.number[x], "color": tape.colors[x],
                "given": recording.contributions(x, tape.times)} for x in tape.shared]
     copies = [recording.number[x] for x in recording.nodes if is_copy(x) and x.requires_grad]
-    scale = heat.Scale(heat.Norm(float(array["norm"])) for step in recording.steps
-                       for array in [recording.arrays[step["grad"]]] if "grad" in step)
+    scale = heat.Scale(heat.Norm(float(recording.arrays[step["grad"]]["norm"])) for step in recording.steps
+                       if "grad" in step)
     return {"title": title, "nodes": nodes, "steps": recording.steps, "arrays": recording.arrays, "ops": recording.ops,
             "seed": recording.seed, "shared": shared, "copies": copies, "times": sorted(set(tape.times.values())),
             "size": [round(drawing.width, 1), round(drawing.height, 1)],

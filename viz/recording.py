@@ -98,7 +98,7 @@ class Recording:
         if kind not in self._known_ops:
             self._known_ops[kind] = len(self.ops)
             self.ops.append({"name": clean(kind.__name__.lower(), 40), "class": clean(kind.__name__, 40),
-                             **_source(kind), "operands": _operands(kind)})
+                             "backward": _source(kind), "operands": _operands(kind)})
         return self._known_ops[kind]
 
     def _step(self, step: Step) -> dict[str, Any]:
@@ -199,16 +199,12 @@ def _precise(number: float) -> str:
     return f"{number:.7g}"
 
 
-def _source(kind: type[Op]) -> dict[str, Any]:
-    """The source of an operation's derivative and of its formula, or why there is none."""
-    found = {}
-    for name in ("forward", "backward"):
-        method = getattr(kind, name)
-        try:
-            found[name] = textwrap.dedent(inspect.getsource(method)).rstrip()
-        except (OSError, TypeError):
-            found[name] = f"# the source of {kind.__name__}.{name} can't be read"
-    return found
+def _source(kind: type[Op]) -> str:
+    """The source of an operation's derivative, or that there is none."""
+    try:
+        return textwrap.dedent(inspect.getsource(kind.backward)).rstrip()
+    except (OSError, TypeError):
+        return f"# the source of {kind.__name__}.backward can't be read"
 
 
 def _operands(kind: type[Op]) -> list[str]:
