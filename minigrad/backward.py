@@ -130,7 +130,7 @@ def grad(out: Tensor, inputs: Tensor | Sequence[Tensor], grad_output: ArrayLike 
     Raises:
         ValueError: as backward(); and for an input that `out` wasn't computed from.
     """
-    wanted: list[Any] = [inputs] if is_tensor(inputs) else list(inputs)  # type: ignore[arg-type]
+    wanted: list[Any] = [inputs] if is_tensor(inputs) else list(inputs)
     found = flow(out, start(out, grad_output, create_graph), set(wanted), create_graph)
     for tensor in wanted:
         if tensor not in found:

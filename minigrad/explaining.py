@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from .backward import ancestors, on_the_way
-from .breakpoints import AtZero, born_forward, has_nan
+from .breakpoints import born_forward, has_nan
 from .stops import called, contributions, described, operation, size, table
 from .tensor import Tensor
 from .timeline import Timeline
+
+# What it means that a derivative is zero everywhere.
+DEAD = {"relu": "every ReLU is off there", "tanh": "every tanh is saturated there",
+        "sigmoid": "every sigmoid is saturated there"}
 
 
 def explain(tensor: Tensor, out: Tensor) -> str:
@@ -34,6 +38,8 @@ def explain(tensor: Tensor, out: Tensor) -> str:
 
 
 def _reason_for_none(tensor: Tensor) -> str:
+    if tensor.origin.detached:
+        return f": it was detached there from {tensor.origin.detached}"
     kind = "" if tensor.dtype.kind == "f" else f" ({tensor.dtype} has none: only floats do)"
     return kind or ": write requires_grad=True; or it is a constant, made by detach(), .data or under no_grad()"
 
@@ -44,8 +50,8 @@ def _detached(tensor: Tensor, out: Tensor) -> list[str]:
     for node in ancestors(out):
         for x in node.inputs:
             if not x.requires_grad and x.shape == tensor.shape and np.array_equal(x._data, tensor._data):
-                lines.append(f"    its values are used as a constant by {described(node)} at {node.origin}: "
-                             "it was detached, or taken by .data")
+                how = f"it was detached at {x.origin}" if x.origin.detached else f"taken by .data, at {x.origin}"
+                lines.append(f"    its values are used as a constant by {described(node)} at {node.origin}: {how}")
     return lines
 
 
@@ -97,12 +103,14 @@ def _users(timeline: Timeline, tensor: Tensor) -> list[str]:
 def _zero(timeline: Timeline, tensor: Tensor) -> list[str]:
     """The operations on the way at which all of the gradient becomes zero."""
     useful = on_the_way(timeline.steps.out, {tensor})
-    dies = AtZero("")
     lines = []
     for step in timeline.steps:
-        if step.node in useful and dies.reason(step, timeline):
-            off = ": every unit is off" if operation(step.node) == "relu" else ""
-            lines.append(f"    it becomes exactly zero in {described(step.node)} at {step.origin}{off}")
+        shares = [share for x, share in zip(step.node.inputs, step.shares) if x in useful and share is not None]
+        if step.node in useful and step.grad is not None and step.grad.any() and not any(map(np.any, shares)):
+            why = DEAD.get(operation(step.node))
+            when = "" if step.t is None else f" at t = {step.t}"
+            lines.append(f"    it becomes exactly zero{when}, in the derivative of {operation(step.node)} "
+                         f"{step.node.shape} at {step.origin}{f': {why}' if why else ''}")
     return lines or ["    the contributions are zero, or cancel"]
 
 

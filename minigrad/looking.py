@@ -121,9 +121,5 @@ def picture(timeline: Timeline, file: str) -> str:
     except ImportError as error:
         return f"*** no picture: the package viz can't be imported ({error})"
     out, now = timeline.steps.out, timeline.now
-    try:
-        drawn = viz.graph(out, highlight=[now.node] if now else [])
-    except TypeError:
-        drawn = viz.graph(out)
-    drawn.render(outfile=file)
+    viz.graph(out, highlight=[now.node] if now else []).render(outfile=file)
     return f"written: {os.path.abspath(file)}"

@@ -19,15 +19,18 @@ class Origin:
         line: line number, from 1.
         signal: name of the signal whose equation made it; None outside a recurrence.
         t: time step of that copy; None outside a recurrence.
+        detached: what it was detached from, in words; None for what wasn't.
     """
 
-    __slots__ = ("file", "line", "signal", "t")
+    __slots__ = ("file", "line", "signal", "t", "detached")
 
-    def __init__(self, file: str, line: int, signal: str | None = None, t: int | None = None) -> None:
+    def __init__(self, file: str, line: int, signal: str | None = None, t: int | None = None,
+                 detached: str | None = None) -> None:
         self.file = file
         self.line = line
         self.signal = signal
         self.t = t
+        self.detached = detached
 
     def at(self, signal: str, t: int) -> Origin:
         """The same line, for the copy of `signal` at step `t`."""

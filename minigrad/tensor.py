@@ -234,7 +234,9 @@ class Tensor(Operators):
 
     def detach(self) -> Tensor:
         """The same values as a constant of its own: no gradient flows through it."""
-        return constant(self._data.copy(), self.name, self.origin)
+        own, line = self.origin, settings().origin or here()
+        origin = Origin(line.file, line.line, own.signal, own.t, detached=f"{self.label or 'a tensor'} made at {own}")
+        return constant(self._data.copy(), self.name, origin)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if self.requires_grad:

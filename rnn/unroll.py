@@ -147,6 +147,7 @@ class Unroller:
         entering: dict[Signal, dict[int, Tensor]] = {}
         for signal, copies in owned.items():
             before = self.boundaries[signal.name].before if signal.name in self.boundaries else range(0)
+            self.now.origin = self.data.origin
             entering[signal] = dict(copies) if signal.given else {
                 first - 1 + k: copies[first - 1 + k].detach() for k in before}
         return entering

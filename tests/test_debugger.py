@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from test_steps import assert_same_gradients, random_graph
 
 import minigrad as mg
+import viz
 from minigrad import Tensor, backward
 from minigrad.breakpoints import parsed
 from minigrad.debugger import Debugger, set_trace
@@ -331,6 +332,19 @@ def test_graph_writes_a_picture_and_says_where(tmp_path: Path) -> None:
         assert f"written: {file}" in text and file.stat().st_size > 1000
     else:
         assert "***" in text  # nothing paints here: said in a line
+
+
+def test_graph_marks_the_step_that_has_just_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr("viz.dot.Picture.render", lambda self, **options: drawn.append(self.source))
+    loss = mg.tanh(Tensor([1.0, 2.0], requires_grad=True)).sum()
+    talk(loss, "step 2", "graph")
+    assert re.findall(r'label="(\w+)[^]]*penwidth=4 ', "".join(drawn)) == ["Tanh"]
+
+
+def test_only_tensors_of_a_graph_can_be_marked() -> None:
+    with pytest.raises(ValueError, match=r"highlight= takes tensors of this graph; not in it: <other"):
+        viz.graph(Tensor(1.0), highlight=[Tensor(1.0, name="other")])
 
 
 def test_graph_without_viz_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
@@ -12,6 +13,7 @@ from definitions import elman
 import minigrad as mg
 from minigrad import Tensor
 from minigrad.explaining import explain, paths
+from rnn import Cell, t
 
 
 def leaf(*values: float) -> Tensor:
@@ -36,14 +38,51 @@ def test_a_state_by_the_lag_of_its_uses() -> None:
 def test_every_relu_is_off() -> None:
     w = leaf(-1.0, -2.0)
     text = explain(w, mg.relu(w * 2.0).sum())
-    assert re.search(r"it becomes exactly zero in relu \(2,\) at test_explain.py:\d+: every unit is off", text)
+    assert re.search(r"it becomes exactly zero, in the derivative of relu \(2,\) at test_explain.py:\d+: "
+                     "every ReLU is off there", text)
+
+
+def test_every_relu_is_off_at_a_time_step() -> None:
+    W, U = (Tensor(np.eye(2), requires_grad=True, name=name) for name in "WU")
+    cell = Cell("net")
+    x, h = cell.input("x", 2), cell.signal("h", 2)
+    h[t] = mg.relu(W @ x[t] + U @ h[t-1])
+    run = cell.unroll(x=[[1.0, 1.0], [1.0, 1.0], [1.0, 1.0], [-9.0, -9.0], [1.0, 1.0], [1.0, 1.0]])
+    text = explain(run["h"][2], (run["h"][6] ** 2).sum())
+    assert re.findall(r"exactly zero(.*), in the derivative of (.*) \(2,\) at .*: (.*)", text) == [
+        (" at t = 4", "relu", "every ReLU is off there")]
 
 
 def test_a_tensor_that_was_detached() -> None:
     w = leaf(1.0, 2.0)
     text = explain(w, (leaf(3.0, 4.0) * w.detach()).sum())
     assert "was not computed from it" in text
-    assert re.search(r"its values are used as a constant by mul \(2,\) at test_explain.py:\d+: it was detached", text)
+    assert re.search(r"its values are used as a constant by mul \(2,\) at test_explain.py:\d+: "
+                     r"it was detached at test_explain.py:\d+", text)
+
+
+def test_the_line_of_a_detach_is_named() -> None:
+    w = leaf(1.0, 2.0)
+    cut = w.detach()
+    line = inspect.stack()[0].lineno - 1
+    loss = (leaf(3.0, 4.0) * cut).sum()
+    assert f": it was detached at test_explain.py:{line}" in explain(w, loss)
+    assert re.search(rf"^w \(2,\), made at test_explain.py:{line}: no gradient, for it requires none: "
+                     r"it was detached there from w made at test_explain.py:\d+", explain(cut, loss))
+
+
+def test_a_detached_state_keeps_its_signal_and_time() -> None:
+    run = elman().unroll(x=np.ones((3, 2, 3)))
+    state = run.state.detach().values["h"][0]
+    assert (state.label, state.origin.detached) == ("h[3]", f"h[3] made at {run['h'][3].origin}")
+    assert str(state.origin).startswith("test_explain.py:")
+
+
+def test_values_that_were_taken_by_data() -> None:
+    w = leaf(1.0, 2.0)
+    text = explain(w, (leaf(3.0, 4.0) * Tensor(w.data)).sum())
+    assert re.search(r"as a constant by mul \(2,\) at test_explain.py:\d+: taken by .data, at test_explain.py:\d+",
+                     text)
 
 
 def test_a_tensor_that_is_not_used() -> None:

@@ -22,7 +22,7 @@ FIELDS = ("name", "operation", "shape", "data", "gradient", "line")
 
 
 def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape", "gradient"), *,
-          most: int = MANY, dark: bool = False) -> Picture:
+          most: int = MANY, dark: bool = False, highlight: Collection[Tensor] = ()) -> Picture:
     """Draw what a tensor was computed from: leaves at the foot, the tensor on top.
 
     Args:
@@ -31,19 +31,27 @@ def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape",
             "line". A single number is shown as its value.
         most: how many tensors there may be.
         dark: light lines on dark ground.
+        highlight: tensors to mark, each with a thick outline.
 
     Raises:
-        ValueError: where there are more than that; says what to do. For an unknown word in `show`.
+        ValueError: where there are more than that; says what to do. For an unknown word in `show`, or a
+            tensor in `highlight` that isn't in the graph.
     """
+    marked = {highlight} if isinstance(highlight, Tensor) else set(highlight)
     unknown = [word for word in show if word not in FIELDS] if not isinstance(show, str) else [show]
     if unknown:
         raise ValueError(f"show={show!r}: {', '.join(map(repr, unknown))} can't be shown. Choose some of "
                          f"{', '.join(map(repr, FIELDS))} in a list")
     nodes = drawable(tensor, most)
     keys = {node: f"n{number}" for number, node in enumerate(nodes)}
+    if missing := marked - set(nodes):
+        raise ValueError(f"highlight= takes tensors of this graph; not in it: {', '.join(map(repr, missing))}")
     drawn = empty(dark)
     for node in nodes:
-        add_node(drawn, keys[node], node, label(node, show), _paint(node, tensor), dark)
+        paint, pen = _paint(node, tensor), 1.4
+        if node in marked:
+            paint, pen = Paint(palette.BACKWARD, paint.fill), 4.0
+        add_node(drawn, keys[node], node, label(node, show), paint, dark, pen)
     for node in nodes:
         for x in node.inputs:
             drawn.edge(keys[x], keys[node])
