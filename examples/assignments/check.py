@@ -20,7 +20,7 @@ from viz import PaintError
 
 from . import reports
 from .grading import Answers, Assignment, Outcome, done, hidden, read
-from .sandbox import ROOT, Ran, run
+from .sandbox import Ran, run
 
 NAMES = ("a1", "a2", "a3", "a4", "a5")
 SEED, HIDDEN_SEED = 0, 1234
@@ -165,6 +165,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    if Path.cwd() != ROOT and str(ROOT) not in sys.path:
-        sys.path.insert(0, str(ROOT))
     sys.exit(main(sys.argv[1:]))

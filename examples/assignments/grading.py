@@ -152,6 +152,8 @@ def done(checks: Iterable[Check], answers: Answers) -> list[Outcome]:
             finding = check.look(answers)
         except Unanswered as error:
             finding = error.finding
+        except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:  # of results of any other form
+            finding = Finding(f"the results can't be compared with what is right ({type(error).__name__}: {error})")
         if finding is not None and not finding.named and any(one.finding and one.finding.named for one in outcomes):
             finding = replace(finding, cause=f"{finding.cause} (perhaps because of what is said above)")
         outcomes.append(Outcome(check, finding))

@@ -50,12 +50,13 @@ def limit(memory: int, file_size: int) -> str:
         import resource
     except ImportError:  # Windows
         return "memory and output can't be limited on this system"
+    refused = []
     for which, most in (("RLIMIT_AS", memory), ("RLIMIT_FSIZE", file_size), ("RLIMIT_CORE", 0)):
         try:
             resource.setrlimit(getattr(resource, which), (most, most))
         except (ValueError, OSError):  # macOS has RLIMIT_AS and refuses it
-            return f"{which} can't be set on this system"
-    return ""
+            refused.append(which)
+    return f"{', '.join(refused)} can't be set on this system" if refused else ""
 
 
 def main(folder: Path) -> None:

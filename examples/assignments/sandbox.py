@@ -143,16 +143,15 @@ def _process(folder: Path, job: Job, asked: Sequence[tuple[str, str]]) -> tuple[
                    "HOME": str(folder)}
     with open(folder / "printed", "wb") as printed:
         process = subprocess.Popen([sys.executable, "-s", "-B", "-X", "utf8", "inside.py", str(folder)], cwd=folder,
-                                   env=environment,
-                                   stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT,
-                                   start_new_session=True, **rights)
+                                   env=environment, stdin=subprocess.DEVNULL, stdout=printed,
+                                   stderr=subprocess.STDOUT, start_new_session=True, **rights)
         reason = _watched(process, now, job.seconds, BUDGET * len({name for name, _ in asked}))
         _kill(process)
     at = _text(now)
     try:
         question = tuple(json.loads(at)) if at else None
-    except ValueError:
-        question = None
+    except (ValueError, TypeError, RecursionError):
+        question = asked[0]
     if question is not None and question not in asked:
         question = asked[0]
     return question, reason or _ending(process.returncode)
@@ -198,10 +197,10 @@ def _read(file: Path) -> Answer:
     """One answer. Whatever the file holds, no more than the answer is lost."""
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
-        return Answer(_values(raw.get("values", {})), _values(raw.get("again", {})), raw.get("error"),
-                      raw.get("wrote"), list(raw.get("changed", [])),
-                      [list(map(str, x)) for x in raw.get("shares", [])])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        error, wrote = (None if raw.get(name) is None else dict(raw[name]) for name in ("error", "wrote"))
+        return Answer(_values(raw.get("values", {})), _values(raw.get("again", {})), error, wrote,
+                      list(map(str, raw.get("changed", []))), [list(map(str, x)) for x in raw.get("shares", [])])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         return Answer(error={"type": "", "message": f"left no readable answer ({type(error).__name__})"})
 
 

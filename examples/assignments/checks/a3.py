@@ -44,6 +44,7 @@ SIGNATURES = {
     "lstm_forward": ["x", "h0", "c0", "p"],
     "lstm_backward": ["dhs", "x", "h0", "c0", "s", "p"],
 }
+WRAPPED = "the last state is used where h0 belongs: hs[t - 1] of the first step is hs[-1]"
 BLOCKED = ["minigrad", "rnn", "viz", "torch", "jax", "tensorflow", "autograd"]
 CALLED = {"dh_2": "dh", "lstm_dh_2": "dh", "lstm_dc_2": "dc", **{f"lstm_{name}": f's["{name}"]' for name in "ifogch"}}
 
@@ -142,6 +143,8 @@ def rnn_back_mistakes(n: Numbers, t: int, dh: Array) -> dict[str, list[Candidate
               ("dU = dz.T @ h_prev, but should be h_prev.T @ dz: it is transposed", dz.T @ h_prev)],
         "b": [("db is the mean over the batch, but should be the sum", dz.mean(0)),
               ("db is one row of the batch, but should be the sum over all", dz[0])]}
+    if t == 1:
+        more["U"].append((WRAPPED, d["hs"][-1].T @ dz))
     for name, mistakes in more.items():
         found[name] += [Candidate(text, value, through[name]) for text, value in mistakes]
     return found
@@ -235,6 +238,8 @@ def lstm_back_mistakes(n: Numbers, t: int, dh: Array, dc: Array) -> dict[str, li
         found[f"U_{k}"] = [Candidate(text, h_prev.T @ other, target[k]) for text, other in variants[k]]
         found[f"b_{k}"].append(Candidate(f"db_{k} is the mean over the batch, but should be the sum", dz[k].mean(0),
                                          target[k]))
+        if t == 1:
+            found[f"U_{k}"].append(Candidate(WRAPPED, n.s["h"][-1].T @ dz[k], (f"h[{t - 1}]", f"{k}[{t}]")))
         found[f"U_{k}"].append(Candidate(f"dU_{k} = h.T @ dz_{k}, but should be h_prev.T @ dz_{k}", h.T @ dz[k],
                                          (f"h[{t - 1}]", f"{k}[{t}]")))
         found |= {f"{what}_{k}": [*found[f"{what}_{k}"], *(
@@ -328,12 +333,20 @@ def rnn_arriving(n: Numbers, state: str, t: int) -> list[Candidate]:
     """Wrong variants of dL/dh[t] where dL/dh[t+1] is right."""
     direct = n.d["dhs"][t - 1] if t else np.zeros_like(n.d["h0"])
     if t == n.T:
-        return _direct(n, direct, t)
+        return [*_direct(n, direct, t), *_before_tanh(n, t)]
     dh = n.rnn["h"][t]
     way = f"h[{t}]", f"z[{t + 1}]"
     return [*_ways(n, direct, n.rnn["h"][t - 1] if t else n.rnn["h0"], t, way),
+            *_before_tanh(n, t),
             *(Candidate(f"on the way back from h[{t + 1}], {m.mistake}", direct + m.gives, m.edge)
               for m in rnn_back_mistakes(n, t + 1, dh)["h_prev"])]
+
+
+def _before_tanh(n: Numbers, t: int) -> list[Candidate]:
+    if not t:
+        return []
+    return [Candidate(f"it is dL/dz[{t}], gone through tanh already: dL/dh is what arrives, before (1 - h**2)",
+                      n.rnn["h"][t - 1] * (1 - n.d["hs"][t - 1] ** 2), (f"z[{t}]", f"h[{t}]"))]
 
 
 def lstm_arriving(n: Numbers, state: str, t: int) -> list[Candidate]:
@@ -411,9 +424,10 @@ class Gradients:
     def _parameter(self, name: str, mine: Array, wrong: Sequence[str]) -> Finding:
         parts, right = self.parts[name], self.right[name]
         steps = range(1, self.n.T + 1)
-        hits = [self.mistakes(self.n, t).get(name, []) for t in steps]
+        each = [self.mistakes(self.n, t).get(name, []) for t in steps]
         candidates = [Candidate(same_one[0].mistake, sum((m.gives for m in same_one), np.zeros(())))
-                      for same_one in zip(*hits)]
+                      for same_one in zip(*each)]
+        candidates += [Candidate(f"at t = 1, {m.mistake}", right - parts[0] + m.gives) for m in each[0]]
         text = counted(mine, parts, f"dL/d{name}")
         hit = None if text else named(mine, right, candidates)
         text = text or (hit.mistake if hit else UNKNOWN)
@@ -431,6 +445,14 @@ def parts(steps: Sequence[dict[str, Array]], names: Iterable[str]) -> dict[str, 
 
 def _rnn_forward(n: Numbers, t: int) -> dict[str, list[Candidate]]:
     return {"h": rnn_forward_mistakes(n, t, n.before("hs", t))}
+
+
+def _rnn_sequence(n: Numbers, t: int) -> dict[str, list[Candidate]]:
+    d, found = n.d, _rnn_forward(n, t)["h"]
+    if t > 1:
+        return {"h": found}
+    unread = "h0 is not used: hs[t - 1] of the first step is hs[-1], which is not computed yet"
+    return {"h": [Candidate(unread, np.tanh(d["x"][0] @ d["W"] + d["b"]), ("h[0]", "z[1]")), *found]}
 
 
 def _lstm_forward(n: Numbers, t: int) -> dict[str, list[Candidate]]:
@@ -456,7 +478,7 @@ def _lstm_edge(name: str, t: int) -> Edge:
 def rnn_checks(n: Numbers) -> list[Check]:
     d = n.d
     step, results = {"h": d["hs"][0]}, {"h": d["hs"]}
-    forward = Forward("rnn_forward", n, results, _rnn_forward)
+    forward = Forward("rnn_forward", n, results, _rnn_sequence)
     questions = ["rnn_step_forward", "rnn_step_backward", "rnn_forward", "rnn_backward"]
     time = ThroughTime("rnn_backward", n, "h", n.rnn, rnn_arriving)
     return [

@@ -79,6 +79,18 @@ MUTANTS = [
            check="rnn: one step forward", said="the recurrent term h[0] @ U is missing"),
     mutant("state_for_gradient", ('    d["h0"] = dh\n    return d', '    d["h0"] = dh\n    d["h"] = hs\n    return d'),
            check=TIME, said="it is h[5] itself, not its gradient"),
+    mutant("h0_not_used", ("""    h, states = h0, []
+    for t in range(len(x)):
+        h = rnn_step_forward(x[t], h, W, U, b)
+        states.append(h)
+    return np.stack(states)""", """    states = np.zeros((len(x), *h0.shape))
+    for t in range(len(x)):
+        states[t] = rnn_step_forward(x[t], states[t - 1], W, U, b)
+    return states"""), check="rnn: forward by step", said="h0 is not used: hs[t - 1] of the first step is hs[-1]"),
+    mutant("h0_not_used_backward", ("h_prev = hs[t - 1] if t > 0 else h0", "h_prev = hs[t - 1]"),
+           check=SUMS, said=("at t = 1, the last state is used where h0 belongs", "only U is wrong")),
+    mutant("dz_for_dh", ('d["h"][t] = dh\n', 'd["h"][t] = dh * (1 - hs[t] ** 2)\n'),
+           check=TIME, said="it is dL/dz[5], gone through tanh already"),
     mutant("bias_b_o_used_twice", ('p["b_f"])', 'p["b_o"])'),
            check=LSTM_FORWARD, said="b_f is unused, b_o is used twice"),
     mutant("gate_order", ("c = f * c_prev + i * g", "c = i * c_prev + f * g"),
