@@ -15,13 +15,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from minigrad import ops
 from minigrad.operators import MUL, TANH
 
 from .adjoint import ELEMENTWISE, is_product
-from .nodes import Cut, Lane, Node, Number, Outer, OverSteps, Pack, Shape, Share, Shift, Spread, Total, Weight, number, ordered
+from .nodes import Cut, Lane, Node, Number, Outer, OverSteps, Pack, Shift, Spread, Total, number, ordered
 from .schedule import loops
 
 ALIKE = tuple(kind for kind in ELEMENTWISE if kind is not Cut) + (Total,)
@@ -222,6 +221,8 @@ class Joining:
             if run and not (fits and node is not None and node.inputs[0] is run[0].inputs[0]):
                 if len(run) > 1:
                     factors = packed([x.inputs[1] for x in run], _named(run, "slope"))
+                    if isinstance(factors.op, Pack) and len({x.shape for x in run}) == 1:
+                        factors.lanes = len(run)
                     become_lanes(run, Node(Spread(len(run)), (run[0].inputs[0], factors), factors.shape, True,
                                            _named(run)))
                 run = []
@@ -386,6 +387,8 @@ def _kind(node: Node) -> str:
 def become_lanes(nodes: list[Node], whole: Node) -> None:
     """Make each node a lane of one that computes them all."""
     start = 0
+    if len({node.shape for node in nodes}) == 1:
+        whole.lanes = len(nodes)
     for node in nodes:
         node.op, node.inputs = Lane(start, start + node.shape[0]), (whole,)
         start += node.shape[0]

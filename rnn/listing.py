@@ -18,6 +18,7 @@ from .analysis import DefinitionError
 from .equations import Cell
 from .program import Program
 from .schedule import Block
+from .source import CACHE
 
 HEAD = '''"""{name}: forward and backward, written out in NumPy.
 
@@ -49,9 +50,7 @@ def listing(program: Program, dtype: np.dtype[Any]) -> str:
     parts.append(f"\nFLOAT = np.{dtype.name}")
     parts += [f"{name} = np.array({value!r}, FLOAT)" for name, value in text.numbers.items()]
     parts.append(_function("buffers(T, B)", "The arrays that both passes write into; of use for any data of this shape.",
-                           ["k = SimpleNamespace(T=T, B=B)", *_of(text.buffers, "k"), "rows = k.rows = SimpleNamespace()",
-                            *_of(text.buffers, "rows"), "steps = k.steps = SimpleNamespace()",
-                            *_of(text.buffers, "steps"), "return k"]))
+                           _buffers(program, dtype.itemsize)))
     parts.append(_pass(program, "forward", "Every signal at t = 1 … T, from the data and the weights.",
                        source.passes[0], text.forward, [f"{x.name}=0.0" for x in source.boundaries], []))
     if program.source.gradients:
@@ -61,18 +60,36 @@ def listing(program: Program, dtype: np.dtype[Any]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _of(lines: Iterable[str], space: str) -> list[str]:
-    return [line for line in lines if line.startswith(f"{space}.")]
+def _buffers(program: Program, itemsize: int) -> list[str]:
+    """The lines that make all arrays, and the views of them that the passes use."""
+    source, text = program.source, program.source.text
+    whole = {space: [f"{name} = {made}" for name, made in source.views.items() if name.startswith(f"{space}.")]
+             for space in ("rows", "steps")}
+    lines = ["k = SimpleNamespace(T=T, B=B, rows=SimpleNamespace(), steps=SimpleNamespace())"]
+    if text.parts:
+        width = max(width for _, width, _ in text.parts) * itemsize
+        lines.append(f"S = max(1, min(T, {CACHE} // (max(B, 1) * {width})))  # steps whose arrays fit the cache together")
+    lines += text.buffers
+    lines += [f"k.{name} = {made}" for name, made in source.views.items() if "." not in name]
+    lines += ["rows, steps = k.rows, k.steps"] if any(whole.values()) else []
+    lines += whole["rows"] + whole["steps"]
+    for name, _, made in text.parts:
+        lines += [f"k.{name} = []", "for start in range(0, T, S):", "    stop = min(start + S, T)",
+                  "    part = SimpleNamespace(t=range(start + 1, stop + 1), rows=SimpleNamespace(), steps=SimpleNamespace())",
+                  *(f"    {line}" for line in made), f"    k.{name}.append(part)"]
+    return [*lines, "return k"]
 
 
 def _pass(program: Program, name: str, meaning: str, blocks: list[Block], lines: list[str], options: list[str],
           last: list[str]) -> str:
     source = program.source
-    arguments = ["k", *(source.names.of[x] for x in [*source.data(blocks), *source.weights(blocks)]), *options]
-    signature = textwrap.fill(f"{name}({', '.join(arguments)})", 110, subsequent_indent=" " * (len(name) + 5))
     body = "\n".join(lines)
-    first = [f"{space} = k.{space}" for space in ("rows", "steps", "T", "B") if f"{space}." in body
-             or (space in "TB" and f"{space}" in body)]
+    k = "whole" if "whole." in body else "k"
+    arguments = [k, *(source.names.of[x] for x in [*source.data(blocks), *source.weights(blocks)]), *options]
+    signature = textwrap.fill(f"{name}({', '.join(arguments)})", 110, subsequent_indent=" " * (len(name) + 5))
+    used = [name for name in ("rows", "steps", "T", "B") if re.search(rf"\b{name}\b", body)]
+    first = ["k, rows, steps = whole, whole.rows, whole.steps"] if k == "whole" else []
+    first += [f"{name} = {k}.{name}" for name in used if not (first and name in ("rows", "steps"))]
     return _function(signature, meaning, [*first, *lines, *last])
 
 
@@ -99,7 +116,7 @@ def saved(program: Program, text: str, path: Path) -> Path:
     operations = program.source.text.operations
     for name, op in operations.items():
         if type(op) is not getattr(ops, type(op).__name__, None) or not all(map(_is_simple, vars(op).values())):
-            line = next((node.origin for node in program.source.everything if node.op is op), None)
+            line = next((node.origin for node in program.source.memory.nodes if node.op is op), None)
             raise DefinitionError(f"{op!r}, at {line}, can't be written into a file that needs NumPy alone: "
                                   "only minigrad's own operations can, with plain options. Use the program as it is, "
                                   "cell.compile(), or write the formula with minigrad's functions")

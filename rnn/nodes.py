@@ -168,9 +168,10 @@ class Node(Operators):
         timed: whether it has a value at each step.
         name: what the program calls it; None for one without a name in the definition.
         origin: the line of its equation.
+        lanes: how many vectors of equal length it joins.
     """
 
-    __slots__ = ("op", "inputs", "shape", "timed", "name", "origin")
+    __slots__ = ("op", "inputs", "shape", "timed", "name", "origin", "lanes")
 
     __eq__ = object.__eq__
     __ne__ = object.__ne__
@@ -184,6 +185,7 @@ class Node(Operators):
         self.timed = timed
         self.name = name
         self.origin = origin
+        self.lanes = 1
 
     @property
     def ndim(self) -> int:

@@ -5,7 +5,7 @@ Knows the shapes of the data, and no data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from minigrad import Tensor, ops
@@ -15,9 +15,10 @@ from .analysis import boundaries
 from .equations import Cell
 from .joining import joined
 from .lowering import Lowered, Options, lead_of, lowered
-from .nodes import AtStep, Columns, Given, Node, Shape, Shift, Total, Weight, number, ordered
+from .nodes import Columns, Given, Node, Shift, Total, Weight, ordered
 from .schedule import blocks
-from .source import Boundary, Names, Source
+from .names import Names
+from .source import Boundary, Source
 
 
 @dataclass(frozen=True)

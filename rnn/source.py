@@ -2,12 +2,11 @@
 
 The program keeps three views of each array: `k.h` is h at all steps, (T, batch, size); `rows.h` has all
 vectors one under another, (T * batch, size), for products; `steps.h` lists the arrays of single steps.
-Knows nodes and text; runs nothing.
+Knows nodes, what memory.py decided, and text; runs nothing.
 """
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,8 @@ from minigrad import Op, ops
 from minigrad.operators import UFUNCS
 
 from .adjoint import ELEMENTWISE, is_product
+from .memory import VIEWS, Memory, Steps
+from .names import Names, identifier
 from .nodes import (AtStep, Backward, Columns, Compare, Cut, Given, Lane, Node, Number, Outer, OverSteps, Pack, Place,
                     Share, Shift, Spread, Total, Weight)
 from .schedule import Block
@@ -27,9 +28,7 @@ CALLS: dict[type[Op], str] = {type(op): ufunc.__name__ for ufunc, op in UFUNCS.i
 for kind in (ops.MatMul, ops.MatVec, ops.VecDot, ops.Identity):
     CALLS.pop(kind, None)
 BROADCASTING = (*ELEMENTWISE, ops.BroadcastTo, ops.Where, ops.Maximum, ops.Minimum, ops.Pow, Compare)
-VIEWS = (Shift, Cut, Lane)
-TAKEN = {"T", "B", "k", "rows", "steps", "t", "np", "FLOAT", "dot", "copyto", "buffers", "forward", "backward",
-         "matmul", "concatenate", "zeros", "empty"} | set(CALLS.values())
+CACHE = 4_000_000  # bytes that a loop reads and writes for the steps that are prepared together
 
 
 @dataclass
@@ -40,45 +39,17 @@ class Text:
         functions: the names of NumPy's functions that it uses.
         operations: name -> operation, of those that it calls as objects.
         numbers: name -> value, of those that it uses as arrays.
+        parts: for each loop that is fed some steps at a time: its name, the numbers of a step, and the
+            lines that make the views of these steps.
     """
 
     buffers: list[str] = field(default_factory=list)
+    parts: list[tuple[str, int, list[str]]] = field(default_factory=list)
     forward: list[str] = field(default_factory=list)
     backward: list[str] = field(default_factory=list)
     functions: set[str] = field(default_factory=set)
     operations: dict[str, Op] = field(default_factory=dict)
     numbers: dict[str, float] = field(default_factory=dict)
-
-
-class Names:
-    """A Python name for each node, from the definition's names where there are some."""
-
-    def __init__(self) -> None:
-        self.taken = set(TAKEN)
-        self.of: dict[Node, str] = {}
-
-    def give(self, node: Node, wish: str | None = None) -> str:
-        """The node's name, which no other one has."""
-        if node not in self.of:
-            self.of[node] = self.free(identifier(wish or node.name or "a"))
-        return self.of[node]
-
-    def free(self, wish: str) -> str:
-        """A name that nothing has."""
-        name, count = wish, 1
-        while name in self.taken:
-            count += 1
-            name = f"{wish}{count}"
-        self.taken.add(name)
-        return name
-
-
-def identifier(text: str) -> str:
-    """A name that Python takes, from any text: letters, digits and underscores of it."""
-    name = re.sub(r"[^0-9A-Za-z_]+", "_", text).strip("_")
-    if not name or name[0].isdigit():
-        name = f"v_{name}"
-    return f"{name}_" if keyword.iskeyword(name) or name in TAKEN else name
 
 
 def _wrapped(start: str, parts: list[str]) -> list[str]:
@@ -91,6 +62,11 @@ def _wrapped(start: str, parts: list[str]) -> list[str]:
             lines.append("        ")
         lines[-1] += text
     return lines
+
+
+def _dotted(view: tuple[str, str]) -> bool:
+    """Views of arrays come before rows and steps, which may be made of them."""
+    return "." in view[0]
 
 
 class Boundary(NamedTuple):
@@ -120,181 +96,95 @@ class Source:
         self.boundaries = boundaries
         self.all_weights = list(weights)
         self.gradients = gradients
-        self.outputs = {*outputs, *(node for node in gradients.values() if node.timed)}
         self.passes = (forward, backward)
-        self.everything = [node for blocks in self.passes for block in blocks for node in block.nodes]
-        self.block: dict[Node, Block] = {node: block for blocks in self.passes for block in blocks
-                                         for node in block.nodes}
-        self.users: dict[Node, list[Node]] = {}
-        for node in self.everything:
-            for x in node.inputs:
-                self.users.setdefault(x, []).append(node)
-        self.margins = self._margins()
-        self.carried = {node for node in self.everything if self._is_carried(node)}
-        self.kept = {node for node in self.everything if self._is_kept(node)}
-        self.places: dict[Node, tuple[Node, int]] = {}  # where in a Pack a value is written at once
-        self.homes: dict[Node, Node] = {}  # whose array a value is written into, which then takes its place
-        self._find_places()
-        self._find_homes()
-        self.views: dict[str, None] = {}
+        outside: dict[Node, tuple[int, int]] = {}
+        for _, node, step in boundaries:
+            before, after = outside.get(node, (0, 0))
+            outside[node] = max(before, 1 - step), max(after, step)
+        self.memory = Memory(self.passes, outside, [*outputs, *(node for node in gradients.values() if node.timed)])
+        self.margins = self.memory.margins
+        self.views: dict[str, str] = {}  # name of a view -> how it is made
+        self.seen: dict[str, Node] = {}  # the name of each array, and of other views of one, -> its node
         self.index = ""  # what takes one step of an array, in a loop that has no lists of steps
         self.transposes: dict[str, str] = {}  # of the loop that is written
-        self.parts: dict[str, Node] = {}  # names of other views of a node's array
-        stored = [node for node in self.everything if node.timed and not isinstance(node.op, (Backward, Number, Weight))]
-        for node in sorted(stored, key=self._rank):
-            self._buffer(node)
+        self._buffers()
         self._take(forward, self.text.forward)
         for boundary in boundaries:
             before = self.margins[boundary.node][0]
             row = f"{before + boundary.step - 1}" if boundary.step <= 0 else f"T + {before + boundary.step - 1}"
             self.text.forward.append(f"k.{names.of[boundary.node]}_all[{row}] = {boundary.name}")
-        self._function(forward, self.text.forward)
+        self._function(forward, self.text.forward, "forward")
         self._take(backward, self.text.backward)
-        self._function(backward, self.text.backward)
-        self.text.buffers += self.views
+        self._function(backward, self.text.backward, "backward")
 
-    # ---- where values are
-    def _margins(self) -> dict[Node, tuple[int, int]]:
-        """How many steps before the first and after the last are read of each node."""
-        found: dict[Node, tuple[int, int]] = {}
-        for node in self.everything:
-            if isinstance(node.op, Shift):
-                before, after = found.get(node.inputs[0], (0, 0))
-                found[node.inputs[0]] = max(before, node.op.delay), max(after, -node.op.delay)
-        for _, node, step in self.boundaries:
-            before, after = found.get(node, (0, 0))
-            found[node] = max(before, 1 - step), max(after, step)
-        return found
+    # ---- arrays
+    def _buffers(self) -> None:
+        """The lines that make arrays, and views of them that are as long."""
+        memory = self.memory
+        stored = [node for node in memory.nodes if node.timed and not isinstance(node.op, (Backward, Number, Weight))
+                  and node not in memory.homes and node not in memory.carried]
+        for node in sorted(stored, key=self._depth):
+            name = self.names.give(node)
+            self.seen[name] = node
+            self.text.buffers.append(f"k.{name} = {self._made(node, name)}")
 
-    def _is_carried(self, shift: Node) -> bool:
-        """Whether a read of the step before finds the value where that step left it."""
-        if not isinstance(shift.op, Shift) or shift.op.signal is not None:
-            return False
-        source, block = shift.inputs[0], self.block[shift]
-        if block.skewed or self.block.get(source) is not block or shift.op.delay != block.direction or source in self.outputs \
-                or isinstance(source.op, VIEWS):
-            return False
-        place = {node: number for number, node in enumerate(block.nodes)}
-        readers = self.users.get(shift, [])
-        return all(reader in place and not isinstance(reader.op, VIEWS) and place[reader] <= place[source]
-                   and (reader is not source or not is_product(reader)) for reader in readers) \
-            and all(user is shift or (self.block.get(user) is block and not isinstance(user.op, Shift))
-                    for user in self.users.get(source, []))
-
-    def _is_kept(self, node: Node) -> bool:
-        """Whether all steps of a value stay; otherwise each step's is written over the last one's."""
-        if not node.timed or node in self.outputs or self.block[node].direction == 0:
-            return node.timed
-        return self.block[node].skewed or any(self.block.get(user) is not self.block[node] or
-                   (isinstance(user.op, Shift) and user not in self.carried) or
-                   (isinstance(user.op, VIEWS) and not isinstance(user.op, Shift) and self._is_kept(user))
-                   for user in self.users.get(node, []))
-
-    def _find_places(self) -> None:
-        """What is computed for a Pack alone is written where it belongs; nothing is copied."""
-        for pack in self.everything:
-            start = 0
-            for x in pack.inputs if isinstance(pack.op, Pack) and pack.timed else ():
-                together = self.block.get(x) is self.block[pack] or (x in self.block and not (
-                    self.block[x].direction or self.block[pack].direction))
-                if together and x not in self.places and not isinstance(x.op, (*VIEWS, Given, Number)) \
-                        and x not in self.margins and x not in self.outputs:
-                    self.places[x] = pack, start
-                    if x in self.kept:
-                        self.kept.add(pack)
-                start += x.shape[0]
-
-    def _find_homes(self) -> None:
-        """What only the next operation reads is overwritten by its result."""
-        carriers = {node.inputs[0]: node for node in self.carried}
-        for node in self.everything:
-            if not isinstance(node.op, (*ELEMENTWISE, Total)) or not node.timed or node in carriers:
-                continue
-            fitting = [x for x in node.inputs if self._may_be_overwritten(x, node) and x not in carriers]
-            early = [x for x in fitting if x in self.kept]
-            for x in [*early, *fitting][:1]:
-                self.homes[x] = node
-                if x in self.kept:
-                    self.kept.add(node)
-                    if node in self.places:
-                        self.kept.add(self.places[node][0])
-
-    def _may_be_overwritten(self, x: Node, node: Node) -> bool:
-        return (x.timed and x.shape == node.shape and self.users[x] == [node] and x in self.block
-                and x not in self.outputs and x not in self.margins and x not in self.places
-                and not isinstance(x.op, (*VIEWS, Given, Number, Compare, Pack, Backward))
-                and (self.block[x] is self.block[node] or self.block[x].direction == 0))
-
-    def _home(self, node: Node) -> Node:
-        while node in self.homes:
-            node = self.homes[node]
-        return node
-
-    def _buffer(self, node: Node) -> None:
-        """The lines that make a node's array, or its view of another one's."""
-        if node in self.homes:
-            return
-        name = self.names.give(node)
-        op = node.op
-        if isinstance(op, Shift):
-            if node not in self.carried:
-                self._shifted(node, name)
-        elif isinstance(op, VIEWS):
-            part = f"[..., {op.start}:{op.stop}]" if isinstance(op, Lane) else ""
-            self.text.buffers.append(f"k.{name} = k.{self._name(node.inputs[0])}{part}")
-        elif node in self.places:
-            pack, start = self.places[node]
-            self.text.buffers.append(f"k.{name} = k.{self._name(pack)}[..., {start}:{start + node.shape[0]}]")
-        else:
-            self._array(node, name)
-
-    def _name(self, node: Node) -> str:
-        """What the text calls a node: as the one that takes its place."""
-        return self.names.give(self._home(node))
-
-    def _rank(self, node: Node) -> int:
+    def _depth(self, node: Node) -> int:
         """Arrays are made before views of them, and these before views of views."""
-        depth = 0
-        while depth < 100:
-            node = self._home(node)
-            if node in self.places:
-                node = self.places[node][0]
-            elif isinstance(node.op, VIEWS):
-                node = node.inputs[0]
-            else:
-                return depth
+        depth, memory = 0, self.memory
+        while node in memory.homes or node in memory.places or isinstance(node.op, VIEWS):
+            node = memory.homes.get(node) or (memory.places[node][0] if node in memory.places else node.inputs[0])
             depth += 1
         return depth
 
-    def _array(self, node: Node, name: str) -> None:
-        dtype = "bool" if isinstance(node.op, Compare) else "FLOAT"
-        if isinstance(node.op, Given):
-            dtype = node.op.dtype
-        if dtype == "step":  # one number a step, the same for all sequences
-            self.text.buffers.append(f"k.{name} = np.empty((T, 1), FLOAT)")
-            return
-        before, after = self.margins.get(node, (0, 0))
-        size = "".join(f", {n}" for n in node.shape)
-        if node not in self.kept:
-            self.text.buffers.append(f"k.{name} = np.empty((B{size}), {dtype})" if size else
-                                     f"k.{name} = np.empty(B, {dtype})")
-        elif before or after:
-            self.text.buffers.append(f"k.{name}_all = np.zeros((T + {before + after}, B{size}), {dtype})")
-            self.text.buffers.append(f"k.{name} = k.{name}_all[{before}:{before} + T]")
-        else:
-            self.text.buffers.append(f"k.{name} = np.empty((T, B{size}), {dtype})")
+    def _made(self, node: Node, name: str) -> str:
+        """An array, or a view of another one."""
+        op, memory = node.op, self.memory
+        if isinstance(op, Shift):
+            start = self.margins[node.inputs[0]][0] - op.delay
+            return f"k.{self._name(node.inputs[0])}_all[{start}:{start} + T]"
+        if isinstance(op, Lane):
+            return f"k.{self._name(node.inputs[0])}{self._part(node.inputs[0], op.start, op.stop)}"
+        if isinstance(op, Cut):
+            return f"k.{self._name(node.inputs[0])}"
+        if node in memory.places:
+            pack, start = memory.places[node]
+            return f"k.{self._name(pack)}{self._part(pack, start, start + node.shape[0])}"
+        return self._array(node, name)
 
-    def _shifted(self, node: Node, name: str) -> None:
-        source = node.inputs[0]
-        delay = node.op.delay  # type: ignore[attr-defined]
-        start = self.margins[source][0] - delay
-        self.text.buffers.append(f"k.{name} = k.{self._name(source)}_all[{start}:{start} + T]")
+    def _part(self, whole: Node, start: int, stop: int) -> str:
+        """The index of some lanes of an array."""
+        lanes = self.memory.lanes.get(whole)
+        if lanes is None:
+            return f"[..., {start}:{stop}]"
+        size = whole.shape[0] // lanes
+        part = f"{start // size}" if stop - start == size else f"{start // size}:{stop // size}"
+        return f"[:, {part}]" if self.memory.has(whole) else f"[{part}]"
+
+    def _array(self, node: Node, name: str) -> str:
+        op = node.op
+        dtype = "bool" if isinstance(op, Compare) else op.dtype if isinstance(op, Given) else "FLOAT"
+        if dtype == "step":  # one number a step, the same for all sequences
+            return "np.empty((T, 1), FLOAT)"
+        lanes = self.memory.lanes.get(node)
+        size = ["B", *map(str, node.shape)] if lanes is None else [str(lanes), "B", str(node.shape[0] // lanes)]
+        before, after = self.margins.get(node, (0, 0))
+        room = self.memory.has(node)
+        if room == Steps.ALL and (before or after):
+            self.text.buffers.append(f"k.{name}_all = np.zeros((T + {before + after}, {', '.join(size)}), {dtype})")
+            return f"k.{name}_all[{before}:{before} + T]"
+        if room == Steps.ONE and len(size) == 1:
+            return f"np.empty(B, {dtype})"
+        return f"np.empty(({', '.join([*([], ['S'], ['T'])[room], *size])}), {dtype})"
+
+    def _name(self, node: Node) -> str:
+        """What the text calls a node: as the one that takes its place."""
+        return self.names.give(self.memory.home(node))
 
     def result(self, node: Node) -> str:
         """What the backward pass returns for a node."""
         return self._ref(node, False)
 
-    # ---- what is computed
+    # ---- what comes from outside
     def _take(self, blocks: list[Block], lines: list[str]) -> None:
         """The data, copied into the program's own arrays."""
         for node in self.data(blocks):
@@ -310,48 +200,78 @@ class Source:
         read = {x for block in blocks for node in block.nodes for x in (node, *node.inputs)}
         return [node for node in self.all_weights if node in read]
 
-    def _function(self, blocks: list[Block], lines: list[str]) -> None:
-        for block in blocks:
+    # ---- what is computed
+    def _function(self, blocks: list[Block], lines: list[str], name: str) -> None:
+        for number, block in enumerate(blocks):
             if block.direction == 0:
                 for node in block.nodes:
-                    lines += self._statements(node, False)
+                    if node not in self.memory.fed:
+                        lines += self._statements(node, False)
+            elif block.skewed:
+                lines += self._skewed_loop(block)
             else:
-                lines += self._loop(block)
+                lines += self._loop(block, f"{name}_parts{number or ''}")
 
-    def _loop(self, block: Block) -> list[str]:
-        """A loop over the steps, each line one call."""
+    def _loop(self, block: Block, parts: str) -> list[str]:
+        """A loop over the steps, each line one call; before it, for some steps at a time, what it is fed with."""
+        outer, self.views = self.views, {}
         self.transposes = {}
-        if block.skewed:
-            return self._skewed_loop(block)
+        fed = [line for node in self.memory.some[id(block)] for line in self._statements(node, False)]
         body = [line for node in block.nodes for line in self._statements(node, True)]
+        first, each = self._loop_names(block, body)
+        span = "k.t" if fed else "range(1, T + 1)"
+        if block.direction < 0:
+            span = "reversed(k.t)" if fed else "range(T, 0, -1)"
+        loop = [*_wrapped(f"for {', '.join(['t', *each])} in zip(", [span, *each.values()]),
+                *(f"    {line}" for line in body)]
+        if not fed:
+            self.views = {**outer, **self.views}
+            return [*first, *loop]
+        self._some_steps(parts, [*fed, *loop])
+        self.views = outer
+        order = f"whole.{parts}" if block.direction > 0 else f"reversed(whole.{parts})"
+        return [*first, f"for k in {order}:  # some steps at a time", "    rows, steps = k.rows, k.steps",
+                *(f"    {line}" for line in [*fed, *loop]), "k, rows, steps = whole, whole.rows, whole.steps"]
+
+    def _loop_names(self, block: Block, body: list[str]) -> tuple[list[str], dict[str, str]]:
+        """The lines that name arrays before a loop; and the names that it gives to each step's arrays."""
         words = set(re.findall(r"\w+", "\n".join(body)))
         lines = []
         each: dict[str, str] = {}
-        candidates = {}
-        for node in block.nodes:
-            for x in (node, *node.inputs):
-                if x.timed and not isinstance(x.op, (Number, Weight, Backward)) and x not in self.carried:
-                    candidates[self._name(x)] = x
-        candidates.update(self.parts)
-        for name, node in candidates.items():
-            if name not in words:
+        read = [x for node in block.nodes for x in (node, *node.inputs) if x.timed and x not in self.memory.carried]
+        names = dict.fromkeys([*(self._name(x) for x in read if not isinstance(x.op, (Number, Weight, Backward))),
+                               *self.views])
+        for name in names:
+            if name not in words or name not in self.seen:
                 continue
-            if self._by_step(node, block):
-                self._view(f"steps.{name} = list(k.{name})")
+            if self.memory.has(self.seen[name]):
+                self.views[f"steps.{name}"] = f"list(k.{name})"
                 each[name] = f"steps.{name}" if block.direction > 0 else f"reversed(steps.{name})"
             else:
                 lines.append(f"{name} = k.{name}")
-        for node in block.nodes:
-            if node in self.carried:
-                lines.append(f"{self._name(node.inputs[0])}.fill(0)")
+        lines += [f"{self._name(node.inputs[0])}.fill(0)" for node in block.nodes if node in self.memory.carried]
         lines += [f"{turned} = {self._call('ascontiguousarray', f'{name}.T')}" for name, turned in self.transposes.items()]
-        span = "range(1, T + 1)" if block.direction > 0 else "range(T, 0, -1)"
-        lines += _wrapped(f"for {', '.join(['t', *each])} in zip(", [span, *each.values()])
-        return lines + [f"    {line}" for line in body]
+        return lines, each
+
+    def _some_steps(self, parts: str, lines: list[str]) -> None:
+        """The lines of `buffers` that make the views of some steps at a time."""
+        used = dict.fromkeys(re.findall(r"\bk\.(\w+)", "\n".join([*lines, *self.views.values()])))
+        used.pop("t", None)
+        arrays = [name for name in used if name in self.seen and name not in self.views]
+        made = [f"part.{name} = k.{name}[{'start' if self._stays(name) else ''}:stop{'' if self._stays(name) else ' - start'}]"
+                for name in arrays]
+        views = [f"part.{name} = {made.replace('k.', 'part.')}" for name, made in sorted(self.views.items(), key=_dotted)]
+        width = sum(max(1, self.seen[name].size) for name in arrays)
+        self.text.parts.append((parts, width, [*made, *views]))
+
+    def _stays(self, name: str) -> bool:
+        """Whether an array has room for all steps."""
+        return self.memory.has(self.seen[name]) == Steps.ALL
 
     def _skewed_loop(self, block: Block) -> list[str]:
         """A loop in which some values come some rounds later than others, since they read ahead."""
         self.index = "[t - 1]"
+        self.transposes = {}
         body: list[str] = []
         before = None
         for node in block.nodes:
@@ -366,24 +286,12 @@ class Source:
         turned = [f"{turned} = {self._call('ascontiguousarray', f'{name}.T')}" for name, turned in self.transposes.items()]
         return [*turned, f"for round in range(1, T + {1 + max(block.late.values())}):", *body]
 
-    def _by_step(self, node: Node, block: Block) -> bool:
-        """Whether a loop takes one step's part of it, and not one array for all steps."""
-        while isinstance(node.op, (Cut, Lane)) or node in self.places or node in self.homes:
-            node = self._home(node)
-            if node in self.places:
-                node = self.places[node][0]
-            elif isinstance(node.op, (Cut, Lane)):
-                node = node.inputs[0]
-        return isinstance(node.op, Shift) or node in self.kept or self.block.get(node) is not block
-
-    def _view(self, line: str) -> None:
-        self.views.setdefault(line)
-
+    # ---- how values are called
     def _ref(self, node: Node, loop: bool, ndim: int | None = None) -> str:
         """How a statement calls a value; with axes put in where it broadcasts against vectors."""
         if isinstance(node.op, Number):
             return self._number(node.op.value)
-        if node in self.carried:
+        if node in self.memory.carried:
             return self._name(node.inputs[0])
         name = self._name(node)
         if node.timed and not isinstance(node.op, Backward) and (self.index or not loop):
@@ -407,38 +315,34 @@ class Source:
     def _rows(self, node: Node) -> str:
         """All vectors of a node, one under another."""
         name = self._name(node)
-        self._view(f"rows.{name} = k.{name}.reshape(T * B{''.join(f', {n}' for n in node.shape)})")
+        self.views[f"rows.{name}"] = f"k.{name}.reshape({', '.join(['-1', *map(str, node.shape)])})"
         return f"rows.{name}"
 
-    def _by_lanes(self, node: Node, count: int, loop: bool) -> str:
-        """A vector as several, or as one that is repeated."""
-        whole = self._name(node.inputs[0] if node in self.carried else node)
-        name = f"{whole}_lanes" if count > 1 else f"{whole}_lane"
-        kept = self._by_step(node, self.block[node]) if node in self.block else True
-        lead = "T, B" if kept else "B"
-        self.parts[name] = node
-        self._view(f"k.{name} = k.{whole}.reshape({lead}, {count}, {node.shape[0] // count})")
+    def _apart(self, node: Node, lanes: int, loop: bool) -> str:
+        """The lanes of a vector apart from each other, (lanes, batch, size)."""
+        if node in self.memory.lanes or isinstance(node.op, Number):
+            return self._ref(node, loop)
+        whole = self._name(node.inputs[0] if node in self.memory.carried else node)
+        name, size = f"{whole}_lanes", node.shape[0] // lanes
+        self.seen[name] = node
+        self.views[name] = (f"k.{whole}.reshape(-1, B, {lanes}, {size}).transpose(0, 2, 1, 3)" if self.memory.has(node)
+                            else f"k.{whole}.reshape(B, {lanes}, {size}).transpose(1, 0, 2)")
         return f"k.{name}{self.index}" if self.index or not loop else name
 
+    # ---- the lines of one node
     def _statements(self, node: Node, loop: bool) -> list[str]:
         """The lines that compute a node."""
         op, inputs = node.op, node.inputs
         if isinstance(op, (Number, Weight, Given, *VIEWS)) and (node.timed or not isinstance(op, Lane)):
             return []
-        if isinstance(op, (Place, Total)) and not node.timed:
-            places = [x for x in ((node,) if isinstance(op, Place) else inputs) if isinstance(x.op, Place)]
-            if places:
-                return [] if self._only_placed(node) else self._by_columns(node, places)
         if not node.timed:
-            return [f"{self.names.give(node)} = {self._untimed(node)}"]
+            return self._once(node)
         out = self._ref(node, loop)
         if isinstance(op, Spread):
-            parts = [self._by_lanes(inputs[0], 1, loop), *(self._by_lanes(x, op.count, loop) for x in (inputs[1], node))]
-            return [self._call("multiply", *parts)]
+            base = self._ref(inputs[0], loop) + ("" if loop else "[:, None]")
+            return [self._call("multiply", base, self._apart(inputs[1], op.count, loop), self._apart(node, op.count, loop))]
         if isinstance(op, Pack):
-            starts = [sum(y.shape[0] for y in inputs[:i]) for i in range(len(inputs))]
-            return [self._call("copyto", f"{out}[..., {start}:{start + x.shape[0]}]", self._ref(x, loop))
-                    for x, start in zip(inputs, starts) if x not in self.places or self.places[x][0] is not node]
+            return self._pack(node, out, loop)
         if isinstance(op, ops.Sum) and op.axis == -1 and not op.keepdims:
             return [f"{self._ref(inputs[0], loop)}.sum(-1, out={out})"]
         if is_product(node):
@@ -452,9 +356,32 @@ class Source:
             whole = self._ref(inputs[0], loop)
             several = len(inputs[0].inputs) > 3
             return [self._call("copyto", out, f"{whole}[{op.index}]" if several else whole)]
+        if node in self.memory.lanes:
+            lanes = self.memory.lanes[node]
+            return self._elementwise(node, out, [self._apart(x, lanes, loop) for x in inputs])
         arguments = [self._ref(x, loop, node.ndim if isinstance(op, (*BROADCASTING, Total)) else None)
                      for x in inputs]
         return self._elementwise(node, out, arguments)
+
+    def _pack(self, node: Node, out: str, loop: bool) -> list[str]:
+        """What wasn't written into its place at once is copied there."""
+        lines, start = [], 0
+        for x in node.inputs:
+            if self.memory.places.get(x, (None, 0))[0] is not node:
+                part = self._part(node, start, start + x.shape[0])
+                if loop and part.startswith("[:, ") and self.memory.has(node):
+                    part = "[" + part[4:]
+                lines.append(self._call("copyto", f"{out}{part}", self._ref(x, loop)))
+            start += x.shape[0]
+        return lines
+
+    def _once(self, node: Node) -> list[str]:
+        """The lines that compute a value which is the same at every step."""
+        if isinstance(node.op, (Place, Total)):
+            places = [x for x in ((node,) if isinstance(node.op, Place) else node.inputs) if isinstance(x.op, Place)]
+            if places:
+                return [] if self._only_placed(node) else self._by_columns(node, places)
+        return [f"{self.names.give(node)} = {self._untimed(node)}"]
 
     def _elementwise(self, node: Node, out: str, arguments: list[str]) -> list[str]:
         op = node.op
@@ -486,7 +413,7 @@ class Source:
 
     def _only_placed(self, node: Node) -> bool:
         """Whether a block of columns is written into a matrix, and needs none of its own."""
-        users = self.users.get(node, [])
+        users = self.memory.users.get(node, [])
         return isinstance(node.op, Place) and bool(users) and all(isinstance(user.op, Total) for user in users)
 
     def _by_columns(self, node: Node, places: list[Node]) -> list[str]:
@@ -517,7 +444,7 @@ class Source:
         W = self._ref(matrix, loop)
         if isinstance(node.op, ops.MatVec):
             W = self._transposed(W) if loop else f"{W}.T"
-        whole = self._home(node) not in self.places  # dot is faster than matmul, and writes no part of an array
+        whole = self.memory.home(node) not in self.memory.places  # dot is faster than matmul, and writes no part of an array
         x, out = (self._ref(vector, True), out) if loop else (self._rows(vector), self._rows(node))
         return f"{x}.dot({W}, {out})" if whole else self._call("matmul", x, W, out)
 
@@ -534,7 +461,7 @@ class Source:
         if isinstance(op, OverSteps):
             share = inputs[0]
             if share.shape == op.shape and op.shape:
-                self._view("k.ones = np.ones(T * B, FLOAT)")
+                self.views["ones"] = "np.ones(T * B, FLOAT)"
                 return f"k.ones.dot({self._rows(share)})"
             axes = (0, *(1 + axis for axis in range(share.ndim)
                          if axis < share.ndim - len(op.shape)
@@ -543,8 +470,8 @@ class Source:
         if isinstance(op, Columns):
             return f"{self._ref(inputs[0], False)}[:, {op.start}:{op.stop}]"
         if isinstance(op, AtStep):
-            index = op.step - 1 if op.step > 0 else op.step
-            return f"k.{self._name(inputs[0])}[{index}]"
+            name, index = f"k.{self._name(inputs[0])}", op.step - 1 if op.step > 0 else op.step
+            return f"{name}[{index}] if T >= {abs(op.step)} else np.zeros({name}.shape[1:], FLOAT)"
         arguments = [self._ref(x, False) for x in inputs]
         if isinstance(op, Total):
             return " + ".join(arguments)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from definitions import DEFINITIONS, data, gates, gru, lagged_input, lstm, parameter, skips, three_delays, twenty
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_unroll import STEPS, Spec, defined, specs
+from test_unroll import STEPS, Spec, Term, defined, specs
 
 import minigrad as mg
 from rnn import Cell, T, cells, t
@@ -78,6 +78,11 @@ def test_float32_stays_float32() -> None:
     assert cell.compile("L")(**given_data).outputs["h"].dtype == np.float32
 
 
+STATE_OF_NOTHING = Spec([0, 0, 0], ["linear"] * 3, [[], [Term(0, 0, np.eye(2))], [Term(1, -1, np.eye(2))]],
+                        [None] * 3, -1)
+
+
+@example(STATE_OF_NOTHING, {"lengths": [4, 1, 3]})
 @given(specs(), st.sampled_from([{}, {"chunks": 2}, {"last": 2}, {"lengths": [4, 1, 3]}]))
 @settings(max_examples=60, deadline=None)
 def test_every_definition_that_can_be_unrolled_can_be_compiled(spec: Spec, options: dict[str, Any]) -> None:
@@ -416,10 +421,11 @@ def loops_of(source: str) -> list[str]:
     """The bodies of the program's loops over time."""
     bodies, lines = [], source.splitlines()
     for number, line in enumerate(lines):
-        if line.startswith("    for t"):
-            rest = lines[number + 1:]
-            end = next(i for i, x in enumerate(rest) if not x.startswith("        "))
-            bodies.append("\n".join(rest[:end]))
+        if line.lstrip().startswith("for t, "):
+            indent = " " * (len(line) - len(line.lstrip()) + 4)
+            header = next(i for i, x in enumerate(lines[number:]) if x.endswith("):"))
+            rest = lines[number + header + 1:]
+            bodies.append("\n".join(rest[:next(i for i, x in enumerate(rest) if not x.startswith(indent))]))
     return bodies
 
 
@@ -440,7 +446,7 @@ def test_a_network_without_a_loop_has_none_in_its_program() -> None:
 def test_the_text_has_the_equations_and_the_definitions_names() -> None:
     source = with_loss(DEFINITIONS[0]()).compile("L").source
     assert "h[t] = tanh(W @ x[t] + U @ h[t-1] + b)" in source
-    assert "def forward(k, x, W, " in source and "for t, " in source and "dU" in source
+    assert "x, W, U, b, V, h_0=0.0)" in source and "for t, " in source and "dU" in source
 
 
 def test_the_same_definition_has_the_same_text() -> None:
@@ -453,7 +459,7 @@ def test_debuggers_find_the_text() -> None:
     fast(**data(cell))
     assert fast._last is not None
     code = fast._last.loaded.forward.__code__
-    assert linecache.getline(code.co_filename, code.co_firstlineno).startswith("def forward(k, x, ")
+    assert linecache.getline(code.co_filename, code.co_firstlineno).startswith("def forward(")
 
 
 def test_a_saved_program_runs_with_numpy_alone(tmp_path: Path) -> None:
