@@ -90,6 +90,11 @@ def parameter(values: Any, name: str) -> mg.Tensor:
     return mg.Tensor(np.array(values, float), requires_grad=True, name=name)
 
 
+def starts(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Places (2, STARTS) above the cliff."""
+    return rng.uniform([[4.5], [-2.5]], [[5.5], [-1.5]], (2, STARTS))
+
+
 def descent(start: NDArray[np.float64], updates: int, largest_norm: float) -> NDArray[np.float64]:
     """The ways of gradient descent from places (2, n): w, b, the error, the gradient's norm; (updates, 4, n)."""
     place = start.copy()
@@ -111,7 +116,7 @@ def arrived(ways: NDArray[np.float64]) -> float:
 
 def cliff(options: common.Options) -> None:
     """The surface of the error, and ways over it."""
-    start = options.rng.uniform([[4.5], [-2.5]], [[5.5], [-1.5]], (2, STARTS))
+    start = starts(options.rng)
     ways = {"with clipping": descent(start, options.steps, LARGEST_NORM),
             "without": descent(start, options.steps, np.inf)}
     for label, way in ways.items():
