@@ -1,0 +1,66 @@
+"""How the documentation is built: sphinx-build -W docs build/docs.
+
+The pages are MyST Markdown whose code cells run at every build; API pages come from docstrings.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = str(Path(__file__).parents[1])
+sys.path.insert(0, ROOT)
+os.environ["PYTHONPATH"] = ROOT  # for the kernels that run the pages
+
+project = "minigrad"
+author = "the minigrad authors"
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+html_theme = "furo"
+html_title = "minigrad"
+exclude_patterns = ["build"]
+
+myst_enable_extensions = ["dollarmath"]
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_mime_priority_overrides = [("html", "image/svg+xml", 0)]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_type_aliases = {name: name for name in ("ArrayLike", "DTypeLike")}
+napoleon_use_ivar = True  # an attribute is described once
+default_role = "literal"  # docstrings write code in single backticks
+
+
+def as_rst(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Docstrings are plain text: what stands four columns in, after a blank line, is a formula or code."""
+    found: list[str] = []
+    indented = False
+    for line in obj.__doc__.splitlines() if what == "module" else lines:  # a module's text is never indented as a whole
+        inside = bool(found) and line.startswith("    ") and (indented or found[-1] == "")
+        if inside and not indented:
+            found += ["::", ""]
+        indented = inside or (indented and not line)
+        found.append(line if inside else re.sub(r"(?<![`\\])[|*]", r"\\\g<0>", line))
+    lines[:] = found
+
+
+def is_plain_field(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Named tuples describe their fields under Attributes."""
+    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field") else None
+
+
+def short_signature(app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None,
+                    returns: str | None) -> tuple[str | None, str | None]:
+    """The names of NumPy's types as they are written, without what they stand for."""
+    alias = r"TypeAliasForwardRef\('(\w+)'\)"
+    return signature and re.sub(alias, r"\1", signature), returns and re.sub(alias, r"\1", returns)
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-skip-member", is_plain_field)
+    app.connect("autodoc-process-signature", short_signature)
+    app.connect("autodoc-process-docstring", as_rst, priority=100)  # before napoleon reads Args: and Returns:
