@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .analysis import components
-from .nodes import Node, Shift
+from .nodes import Node, Share, Shift
 
 
 class Flow(NamedTuple):
@@ -66,6 +66,10 @@ def blocks(nodes: list[Node]) -> list[Block]:
     group: dict[Node, int] = {node: -1 - number for node, number in place.items()}
     for number, loop in enumerate(found):
         group.update(dict.fromkeys(loop, number))
+    for node in nodes:
+        if isinstance(node.op, Share):  # what an operation's derivative returns is gone after the step
+            whole = group.get(node.inputs[0], -1)
+            group[node] = whole if whole >= 0 else group[node]
     members: dict[int, list[Node]] = {}
     for node in nodes:
         members.setdefault(group[node], []).append(node)
