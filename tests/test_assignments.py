@@ -12,6 +12,7 @@ import pytest
 from definitions import case
 
 import minigrad as mg
+import viz
 from examples.assignments import a1_source, a2_source, a3_source, a5_source
 from examples.assignments.check import HIDDEN_SEED, NAMES, checked, debugger, draw, parts
 from examples.assignments.checks import a3, a4, a5
@@ -206,6 +207,16 @@ def test_the_guilty_edge_is_red_and_the_command_stops_there(tmp_path: Path, caps
     assert command == 'python -m minigrad.debugger -c "until h[4]" examples/assignments/graphs/a3.py rnn 0'
     run_debugger(["-c", "until h[4]", "-c", "quit", str(Path(cells.__file__)), "rnn", "0"])
     assert "the gradient of h[4]" in capsys.readouterr().out
+
+
+def test_where_nothing_can_paint_the_picture_is_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def paint(*arguments: object) -> bytes:
+        raise viz.PaintError("no painter")
+    monkeypatch.setattr("viz.dot.paint", paint)
+    wrong = source("a2").replace("x.grad += node", "x.grad = node")
+    result = checked(parts("a2")[0], {"wrong.py": wrong}, 0)["wrong.py"]
+    [path] = draw([result], tmp_path, "wrong", "png").values()
+    assert path.name == "wrong_1.dot" and "digraph" in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name, arguments, until", [

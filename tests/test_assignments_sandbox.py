@@ -325,6 +325,20 @@ def test_the_bundle_runs_as_gradescope_runs_it(tmp_path: Path) -> None:
     assert scores["other numbers: gradients: a small graph"] == 0
 
 
+def test_the_students_kit_checks_and_shows_no_solution(tmp_path: Path) -> None:
+    assert bundle.main(["a2", "--students", "--out", str(tmp_path / "kit.zip")]) == 0
+    with zipfile.ZipFile(tmp_path / "kit.zip") as archive:
+        archive.extractall(tmp_path / "kit")
+    kit = tmp_path / "kit"
+    texts = [path.read_text(encoding="utf-8") for path in kit.rglob("*") if path.suffix in (".py", ".ipynb")]
+    assert not any("x.grad += node.grad * slope" in text for text in texts)
+    (kit / "mine.py").write_text(source("a2"))
+    command = [sys.executable, "-m", "examples.assignments.check", "a2"]
+    for file, last in (("a2.py", "0 of 10 points"), ("a2.ipynb", "0 of 10 points"), ("mine.py", "10 of 10 points")):
+        done = subprocess.run([*command, file], cwd=kit, capture_output=True, text=True, encoding="utf-8", timeout=120)
+        assert done.stdout.splitlines()[-1] == last, done.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a process another user")
 def test_another_user_cannot_read_what_the_teacher_closed(tmp_path: Path) -> None:
     if subprocess.run(["su", "nobody", "-s", "/bin/sh", "-c", f"{sys.executable} -c 'import numpy'"],

@@ -1,18 +1,23 @@
-"""The autograder that Gradescope takes, as one zip: the checker, minigrad, and the two scripts it starts.
+"""What leaves the teacher's machine: the autograder that Gradescope takes, and the kit for students, each one zip.
 
     python -m examples.assignments.bundle a3 [--out autograder.zip] [--seed N]
+    python -m examples.assignments.bundle a3 --students [--out a3_kit.zip]
 
-Building it needs no network; on Gradescope, setup.sh installs numpy and graphviz with pip.
+Building needs no network; on Gradescope, setup.sh installs numpy and graphviz with pip.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import json
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from . import make
 from .check import HIDDEN_SEED, NAMES
 from .sandbox import ROOT
 
@@ -39,6 +44,12 @@ if ! [ -s "$base/results/results.json" ]; then
         > "$base/results/results.json"
 fi
 """
+PACKED = """# The right results, for the checker. Packed so that nobody reads them by accident; a secret they are not.
+import base64
+import zlib
+
+exec(compile(zlib.decompress(base64.b85decode({text!r})), __file__, "exec"))
+"""
 PACKAGES = ("minigrad", "rnn", "viz", "examples/assignments")
 
 
@@ -62,6 +73,21 @@ def write(name: str, out: Path, seed: int = HIDDEN_SEED) -> None:
             _add(archive, path.as_posix(), (ROOT / path).read_bytes(), 0o644)
 
 
+def write_students(name: str, out: Path) -> None:
+    """Write the kit for students: the handout, and the project with the checker, its solution packed."""
+    text = make.source(name)
+    packed = PACKED.format(text=base64.b85encode(zlib.compress(text.encode(), 9)).decode())
+    handout = {f"{name}.py": make.stub(text),
+               f"{name}.ipynb": json.dumps(make.notebook(make.stub(text)), indent=1) + "\n",
+               f"examples/assignments/{name}_source.py": packed}
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for inside, said in handout.items():
+            _add(archive, inside, said.encode(), 0o644)
+        for path in [*map(Path, ("README.md", "LICENSE", "pyproject.toml")), *files(name)]:
+            if path.as_posix() not in handout:
+                _add(archive, path.as_posix(), (ROOT / path).read_bytes(), 0o644)
+
+
 def _add(archive: zipfile.ZipFile, name: str, data: bytes, mode: int) -> None:
     info = zipfile.ZipInfo(name)  # its date is 1980: no clock in it
     info.external_attr = (0o100000 | mode) << 16
@@ -74,11 +100,16 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m examples.assignments.bundle",
                                      description=(__doc__ or "").split("\n")[0])
     parser.add_argument("assignment", choices=NAMES)
-    parser.add_argument("--out", type=Path, default=Path("autograder.zip"))
+    parser.add_argument("--students", action="store_true", help="the kit for students instead")
+    parser.add_argument("--out", type=Path, help="by default autograder.zip, or a3_kit.zip")
     parser.add_argument("--seed", type=int, default=HIDDEN_SEED, help="the numbers of the hidden checks")
     given = parser.parse_args(arguments)
-    write(given.assignment, given.out, given.seed)
-    print(given.out)
+    out = given.out or Path(f"{given.assignment}_kit.zip" if given.students else "autograder.zip")
+    if given.students:
+        write_students(given.assignment, out)
+    else:
+        write(given.assignment, out, given.seed)
+    print(out)
     return 0
 
 

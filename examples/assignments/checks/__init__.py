@@ -1,1 +1,1 @@
-"""What is right, what each check asks, and what each usual mistake is called; one file an assignment."""
+"""What is right, what each check asks, and what each usual mistake is called; by assignment."""
