@@ -78,8 +78,8 @@ def _check(node: Any, attributes: Mapping[str, Any], path: str | os.PathLike[str
     directions = 2 if attributes.get("direction") == b"bidirectional" else 1
     one = each[:len(each) // directions]
     if one * directions != each or one not in USUAL["activations"]:
-        raise ValueError(f"{os.fspath(path)}: the activations of {node.name!r} are {', '.join(each)}; those of the cells "
-                         "here are the usual ones, sigmoid and tanh")
+        raise ValueError(f"{os.fspath(path)}: the activations of {node.name!r} are {', '.join(each)}; here a cell has "
+                         "the usual ones, sigmoid and tanh")
     for key in ("clip", "input_forget", "layout"):
         if attributes.get(key, USUAL[key]) != USUAL[key]:
             raise ValueError(f"{os.fspath(path)}: {node.name!r} has {key}={attributes[key]}, which no cell here has")

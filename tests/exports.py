@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from definitions import DEFINITIONS, data, gates, gru, lagged_input, lstm, parameter, skips, three_delays, twenty
+from definitions import (
+    DEFINITIONS,
+    bidirectional,
+    data,
+    feedback_2,
+    gates,
+    gru,
+    lagged_input,
+    lstm,
+    parameter,
+    skips,
+    three_delays,
+    twenty,
+)
 from test_ops import TABLE
 
 import minigrad as mg
 from minigrad import Op, ops
 from rnn import Cell, T, cells, t
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the examples are not installed
+from examples.outgrown import together
+
 LENGTHS = np.array([4, 2, 3, 1, 4])
+DATA_OF_SIX = np.random.default_rng(0).normal(size=(4, 6, 3))  # six sequences, for two to share
+TESTS = Path(__file__).parent
 
 
 def starts() -> Cell:
@@ -37,7 +58,8 @@ def broadcast() -> Cell:
     a, h, y, k = cell.signal("a", ()), cell.signal("h", 4), cell.signal("y", ()), cell.signal("k", 4)
     k[t] = c * 2
     a[t] = mg.sum(x[t], axis=-1) * s + x[t][1]
-    h[t] = mg.where(h[t-1] * a[t], h[t-1] * a[t], k[t]) + np.tanh(W @ x[t]) / np.concatenate([x[t][::-1], c[:1]], axis=-1)
+    joined = np.concatenate([x[t][::-1], c[:1]], axis=-1)
+    h[t] = mg.where(h[t-1] * a[t], h[t-1] * a[t], k[t]) + np.tanh(W @ x[t]) / joined
     y[t] = mg.losses.cross_entropy(h[t], label[t], reduction="none")
     return cell
 
@@ -110,6 +132,27 @@ def largest_difference(found: dict[str, Any], wanted: dict[str, Any]) -> float:
             scale = np.abs(array).max() or 1.0
             worst = max(worst, float(np.abs(np.asarray(found[name]) - array).max() / scale))
     return worst
+
+
+# ---- several processes
+def gradients_of_two(kind: str, folder: Path, meeting: str, **environment: str) -> list[dict[str, Any]]:
+    """What the processes of one_of_two.py write; with ours of the whole batch they are compared by the test."""
+    count = 1 if kind == "devices" else 2
+    script = str(TESTS / "one_of_two.py")
+    paths = os.pathsep.join([str(TESTS.parent), str(TESTS)])
+    commands = [[sys.executable, script, kind, str(rank), meeting, str(folder)] for rank in range(count)]
+    together(commands, 240, {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **environment})
+    return [dict(np.load(folder / f"{rank}.npz")) for rank in range(count)]
+
+
+def gradients_of_one() -> dict[str, Any]:
+    """Ours of the whole batch."""
+    found = {}
+    for make in (feedback_2, bidirectional):
+        cell = make()
+        (cell.unroll(x=DATA_OF_SIX)["y"].stack() ** 2).sum().backward()
+        found.update({f"{make.__name__} {name}": x.grad for name, x in cell.parameters.items()})
+    return found
 
 
 # ---- operations

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import functools
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from definitions import elman, lstm
-from exports import CASES, OPERATIONS, derivatives, expected, largest_difference, name_of
+from exports import (
+    CASES,
+    OPERATIONS,
+    derivatives,
+    expected,
+    gradients_of_one,
+    gradients_of_two,
+    largest_difference,
+    name_of,
+)
 from test_own_operation import swish
 
 import minigrad as mg
@@ -167,3 +178,19 @@ def test_where_an_extra_is_missing_one_line_says_how_to_install_it(module: str, 
 def test_importing_rnn_imports_none_of_them() -> None:
     script = "import sys, rnn\nassert not {'jax', 'torch', 'onnx', 'onnxruntime'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.slow
+class TestSeveral:
+    """Half of the batch each; the gradients are those of the whole."""
+
+    def test_two_devices(self, tmp_path: Path) -> None:
+        found, = gradients_of_two("devices", tmp_path, "", XLA_FLAGS="--xla_force_host_platform_device_count=2")
+        assert largest_difference(found, gradients_of_one()) < 1e-12
+
+    def test_two_processes(self, tmp_path: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        for found in gradients_of_two("jax", tmp_path, address):
+            assert largest_difference(found, gradients_of_one()) < 1e-12

@@ -117,7 +117,7 @@ class TestErrors:
         cell = Cell("own")
         x, h = cell.input("x", 2), cell.signal("h", 2)
         h[t] = swish(x[t] + h[t-1])
-        with pytest.raises(DefinitionError, match=r"ONNX has no Swish, which stands at test_own_operation.py:\d+: only"):
+        with pytest.raises(DefinitionError, match=r"ONNX has no Swish, which stands at test_own_operation.py:\d+: "):
             cell.to_onnx(tmp_path / "m.onnx")
         assert not list(tmp_path.iterdir())
 
@@ -125,9 +125,10 @@ class TestErrors:
         cell = Cell("twice")
         x, h = cell.input("x", 3), cell.signal("h", 4)
         h[t] = parameter("h", 4, 3) @ x[t]
-        with pytest.raises(DefinitionError, match="'h' is a parameter and a signal, made at test_to_onnx.py:"):
+        with pytest.raises(DefinitionError, match=r"'h' is a parameter and a signal, made at test_to_onnx\.py:"):
             cell.to_onnx(tmp_path / "m.onnx")
 
     def test_an_unknown_output_is_named_with_those_there_are(self, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match=r"'elman' computes no signal 'x' \(at test_to_onnx.py:\d+\): it computes h, y"):
+        message = r"'elman' computes no signal 'x' \(at test_to_onnx.py:\d+\): it computes h, y"
+        with pytest.raises(ValueError, match=message):
             elman().to_onnx(tmp_path / "m.onnx", outputs=["x"])

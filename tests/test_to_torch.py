@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from definitions import above, elman, parameter
-from exports import CASES, OPERATIONS, derivatives, expected, largest_difference, name_of
+from exports import (
+    CASES,
+    OPERATIONS,
+    derivatives,
+    expected,
+    gradients_of_one,
+    gradients_of_two,
+    largest_difference,
+    name_of,
+)
 from test_own_operation import swish
 
 import minigrad as mg
@@ -127,6 +137,12 @@ def test_an_operation_that_pytorch_lacks_is_said_with_its_line_before_anything_r
     h[t] = swish(x[t] + h[t-1])
     with pytest.raises(DefinitionError, match=r"PyTorch has no Swish, which stands at test_own_operation.py:\d+: only"):
         cell.to_torch()
+
+
+@pytest.mark.slow
+def test_two_processes_with_half_of_the_batch_each_have_the_gradients_of_the_whole(tmp_path: Path) -> None:
+    for found in gradients_of_two("torch", tmp_path, str(tmp_path / "meeting")):
+        assert largest_difference(found, gradients_of_one()) < 1e-12
 
 
 def two_layers() -> Cell:
