@@ -18,7 +18,14 @@ os.environ["PYTHONPATH"] = ROOT  # for the kernels that run the pages
 project = "minigrad"
 author = "the minigrad authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-html_theme = "furo"
+html_theme = "alabaster"
+html_theme_options = {
+    "page_width": "1280px", "sidebar_width": "220px", "body_max_width": "none", "fixed_sidebar": True,
+    "font_family": "sans-serif", "head_font_family": "sans-serif", "font_size": "15px", "code_font_size": "13px",
+    "show_powered_by": False,
+}
+html_show_copyright = False
+html_show_sourcelink = False
 html_title = "minigrad"
 exclude_patterns = ["build"]
 

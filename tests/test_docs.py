@@ -43,6 +43,7 @@ def run(block: Block, page: Path, names: dict[str, Any]) -> Any:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
     monkeypatch.syspath_prepend(str(ROOT))
     if "matplotlib" in page.read_text(encoding="utf-8"):
         pytest.importorskip("matplotlib")
@@ -80,7 +81,8 @@ class TestTheNotebook:
                                                                            for cell in page.cells]
 
     def test_is_stored_without_outputs(self) -> None:
-        cells = [cell for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+        cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+        cells = [cell for cell in cells if cell["cell_type"] == "code"]
         assert len(cells) == len(blocks(ROOT / "docs" / "tour.md"))
         assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
 
