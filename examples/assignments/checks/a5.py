@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Way:
         reset: the state starts from h0 (1) or from zero (2) in every chunk.
         only: which chunks' gradients are kept.
         carry: the state goes on from epoch to epoch.
-        clear: gradients are cleared before a backward pass; sign, mean: of the update.
+        clear: gradients are cleared before a backward pass; sign: of the update.
     """
 
     mistake: str
@@ -60,7 +61,6 @@ class Way:
     carry: bool = False
     clear: bool = True
     sign: float = -1.0
-    whole: bool = False
 
 
 def chunk(d: dict[str, Any], part: slice, h: Any, p: dict[str, Any], cut: int) -> tuple[Any, Any]:
@@ -199,6 +199,11 @@ class Truncated:
     d: dict[str, Any]
     right: dict[str, Array]
 
+    @cached_property
+    def found(self) -> list[tuple[Way, dict[str, Array]]]:
+        """What the known wrong ways give."""
+        return [(way, gradients(self.d, way)) for way in ways_to_cut(self.d)]
+
     def __call__(self, answers: Answers) -> Finding | None:
         wrong = [name for name in NAMES if not same(answers.array("truncated_gradients", name, self.right[name]),
                                                     self.right[name])]
@@ -206,9 +211,8 @@ class Truncated:
             return None
         name = wrong[-2] if wrong[-1] == "V" and len(wrong) > 1 else wrong[-1]
         mine, right = answers.array("truncated_gradients", name, self.right[name]), self.right[name]
-        found = [(way, gradients(self.d, way)[name]) for way in ways_to_cut(self.d)]
-        hit = named(mine, right, [Candidate(way.mistake, gives) for way, gives in found])
-        edges = border_edges(self.d, next((way for way, _ in found if hit and way.mistake == hit.mistake), None))
+        hit = named(mine, right, [Candidate(way.mistake, gives[name]) for way, gives in self.found])
+        edges = border_edges(self.d, next((way for way, _ in self.found if hit and way.mistake == hit.mistake), None))
         return Finding(f"dL/d{name} is wrong: {hit.mistake if hit else UNKNOWN}; wrong are {', '.join(wrong)}",
                        "truncated_gradients", difference(f"dL/d{name}", mine, right), edges[0] if edges else None,
                        f"param {name}", named=hit is not None, more=tuple(edges[1:]))
@@ -249,12 +253,16 @@ class Losses:
     d: dict[str, Any]
     right: Array
 
+    @cached_property
+    def found(self) -> list[Candidate]:
+        """What the known wrong ways give."""
+        return [Candidate(way.mistake, training(self.d, way)) for way in ways_to_train(self.d)]
+
     def __call__(self, answers: Answers) -> Finding | None:
         value = answers.get("train").values.get("losses")
         T, k = len(self.d["x"]), self.d["k"]
-        ways = [(way, training(self.d, way)) for way in ways_to_train(self.d)]
         if isinstance(value, np.ndarray) and value.shape != self.right.shape:
-            known = next((way.mistake for way, gives in ways if same(value, gives)), "")
+            known = next((way.mistake for way in self.found if same(value, way.gives)), "")
             return Finding(f"train returns {value.size} losses, but should return {self.right.size}, one for each chunk"
                            f"{': ' + known if known else ''}", "train")
         mine = answers.array("train", "losses", self.right)
@@ -263,7 +271,7 @@ class Losses:
             return None
         first = int(wrong[0])
         per_epoch = -(-T // k)
-        hit = named(mine, self.right, [Candidate(way.mistake, gives) for way, gives in ways])
+        hit = named(mine, self.right, self.found)
         begin = first % per_epoch * k + 1
         edge = (f"h[{begin - 1}]", f"h[{begin}]")
         why = hit.mistake if hit else UNKNOWN
