@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from examples.assignments import a1_source, a2_source, a3_source, a5_source
 from examples.assignments.check import HIDDEN_SEED, NAMES, checked, debugger, draw, parts
 from examples.assignments.checks import a3, a4, a5
 from examples.assignments.grading import Finding, Outcome, hidden
+from examples.assignments.graphs import a1 as single
 from examples.assignments.graphs import a2 as small_graph
 from examples.assignments.graphs import a3 as cells
 from examples.assignments.graphs import a5 as truncated
@@ -25,6 +27,7 @@ from examples.assignments.mutants import Mutant
 from examples.assignments.naming import counted
 from examples.assignments.probes import a1 as operations
 from examples.assignments.probes import a5 as probes
+from minigrad.backward import ancestors
 from minigrad.program import main as run_debugger
 
 
@@ -80,6 +83,27 @@ def test_every_mutant_is_caught_and_named(name: str, check: str, which: slice) -
         assert first.finding is not None
         assert first.check.name.startswith(one.check), (one.name, first.check.name, first.finding.cause)
         assert [words for words in one.said if words not in first.finding.cause] == [], (one.name, first.finding.cause)
+        for outcome in failed:
+            assert outcome.finding is not None
+            until = outcome.finding.until.removeprefix("param ")
+            assert not until or until in labels(name, outcome.finding.graph or check), (one.name, until)
+
+
+@cache
+def labels(name: str, graph: str) -> set[str]:
+    """What tensors are called in the graph that the debugger opens."""
+    if name == "a1":
+        out = single.graph(graph, single.numbers(0))
+    elif name == "a2":
+        out = small_graph.small(0)
+    elif name == "a3":
+        d = cells.numbers(0)
+        out = cells.loss_of({"rnn": cells.rnn, "lstm": cells.lstm}[graph](d), d["dhs"])
+    elif name == "a4":
+        out = a4.graphs.network(graph)["y"].stack()
+    else:
+        out = truncated.network(truncated.numbers(0), 3)[1]
+    return {tensor.label for tensor in ancestors(out)}
 
 
 def test_there_are_the_fourteen_classic_mistakes_and_many_more() -> None:

@@ -160,7 +160,7 @@ def main(arguments: Sequence[str]) -> int:
     printed = next((result.ran.printed for result in results if result.ran.printed), "")
     print(write([reports.Line(outcome, command, picture, given.withheld and not given.hidden)
                  for outcome, command, picture in lines],
-                reports.About(given.assignment, results[0].part.title, printed, notes)))
+                reports.About(results[0].part.name, results[0].part.title, printed, notes)))
     return 0 if all(outcome.finding is None for outcome, _, _ in lines) else 1
 
 

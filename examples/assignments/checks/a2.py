@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,13 @@ class Ordered:
     rows: Rows
 
     def __call__(self, answers: Answers) -> Finding | None:
+        finding = self.found(answers)
+        if finding is None or self.graph == "small":
+            return finding
+        return replace(finding, edge=None, until="")  # the picture and the debugger show the small graph
+
+    def found(self, answers: Answers) -> Finding | None:
+        """What is wrong."""
         order = answers.plain(f"topological_order:{self.graph}", "order")
         names = [row[0] for row in self.rows]
         where = f"topological_order, the {self.graph} graph"
@@ -88,7 +95,7 @@ class Ordered:
 class Gradients(Ordered):
     """The gradient of every node, from the output on: which user's contribution is missing."""
 
-    def __call__(self, answers: Answers) -> Finding | None:
+    def found(self, answers: Answers) -> Finding | None:
         mine = answers.plain(f"backward:{self.graph}", "first")
         right = gradients(self.rows)
         names = [row[0] for row in self.rows]
@@ -140,15 +147,15 @@ def _missing(mine: float, shares: list[tuple[str, float]]) -> tuple[str, str, bo
 class Twice(Gradients):
     """A second backward pass over the same graph gives the same."""
 
-    def __call__(self, answers: Answers) -> Finding | None:
-        found = answers.get(f"backward:{self.graph}").values
+    def found(self, answers: Answers) -> Finding | None:
+        values = answers.get(f"backward:{self.graph}").values
         for name, _, _, _ in reversed(self.rows):
-            first, second = found["first"][name], found["second"][name]
+            first, second = values["first"][name], values["second"][name]
             if first != second:
                 twice = ", exactly twice" if np.isclose(second, 2 * first) else ""
                 return Finding(f"the second call of backward gives {second:.6g} for {name}, the first gave {first:.6g}"
                                f"{twice}: gradients of the first call are still there", "backward", until=name)
-        return Finding("it earns its points once the first call is right") if super().__call__(answers) else None
+        return Finding("it earns its points once the first call is right") if super().found(answers) else None
 
 
 def gradients(rows: Rows) -> dict[str, float]:

@@ -125,7 +125,7 @@ class Gradients:
                 hit = named(x[t - 1], self.right["x"][t - 1], self.mistakes(self.n, t)["x"])
                 return Finding(f"dL/dx[{t}] is wrong: {hit.mistake if hit else 'what goes back to the input'}",
                                f"t = {t}, {self.question}", difference(f"dL/dx[{t}]", x[t - 1], self.right["x"][t - 1]),
-                               hit.edge if hit else self.edge("W", t), f"z[{t}]", named=hit is not None)
+                               hit.edge if hit else self.edge("W", t), self.edge("W", t)[1], named=hit is not None)
         wrong = [name for name in self.parts
                  if not same(answers.array(self.question, name, self.right[name]), self.right[name])]
         for name in wrong:
@@ -190,7 +190,7 @@ def lstm_checks(n: Numbers) -> list[Check]:
               Values("lstm_step_forward", step, lstm.forward_mistakes(n, 1), "t = 1", until="h[1]")),
         Check("lstm: forward by step", 1, forward, again=1),
         Check("lstm: one step backward", 3,
-              Values("lstm_step_backward", n.lstm_steps[1], lstm.back_mistakes(n, 2), "t = 2", "d", "h[2]")),
+              Values("lstm_step_backward", n.lstm_steps[1], lstm.back_mistakes(n, 2), "t = 2", "d", "c[2]")),
         Check("lstm: dL/dh and dL/dc by step", 2, time, again=1),
         Check("lstm: dL/dx, and parameters by step", 2,
               Gradients("lstm_backward", n, n.lstm, parts(n.lstm_steps, PARAMETERS), lstm.back_mistakes,
