@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from .changes import look
 from .errors import born_nan_backward
 from .operators import Operators
-from .origin import here, settings
+from .origin import here, settings, thread
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -46,7 +46,8 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
             shape; where out needs no gradient; where data has changed since it was used.
         FloatingPointError: under detect_anomaly(), where the first NaN is born.
     """
-    orders: list[int]  # of the tensors that wait for their turn; negative, as a heap has its smallest first
+    waiting: dict[int, Tensor]  # the tensors that were reached, by their order; negative, for
+    orders: list[int]  # this heap of the same numbers has its smallest first
     node, totals, waiting, orders = out, {out: np.array(1, out._data.dtype)}, {}, []
     if grad is not None or out._data.ndim or out.op is None or out.hooks is not None:  # not simply a loss
         totals[out] = hooked(out, start(out, grad))
@@ -61,9 +62,7 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
             shares = node.op.backward(totals[node], node._data, *map(_data_of, node.inputs))
         else:
             shares = derivative(node, totals[node], [x.requires_grad for x in node.inputs])
-        for x in accumulate(node, shares, totals):
-            waiting[-x.order] = x
-            heappush(orders, -x.order)
+        accumulate(node, shares, totals, waiting, orders)
         if not orders:
             break
         node = waiting.pop(heappop(orders))
@@ -75,13 +74,13 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
         tensor.grad = total if tensor.op is not None or tensor.grad is None else tensor.grad + total
 
 
-def accumulate(node: Tensor, shares: Any, totals: dict[Tensor, Gradient]) -> list[Tensor]:
-    """Add what a node's derivative gave to the gradients of its inputs; returns the inputs that are new."""
+def accumulate(node: Tensor, shares: Any, totals: dict[Tensor, Gradient], waiting: dict[int, Tensor],
+               orders: list[int]) -> None:
+    """Add what a node's derivative gave to the gradients of its inputs; those that are new wait for their turn."""
     if type(shares) is not tuple:
         shares = (shares,)
     if len(shares) != len(node.inputs):
         raise wrong_number(node, shares)
-    reached = []
     changed = node.changes
     for tensor, share in zip(node.inputs, shares):
         changed = changed or tensor.changes
@@ -96,12 +95,12 @@ def accumulate(node: Tensor, shares: Any, totals: dict[Tensor, Gradient]) -> lis
             continue
         totals[tensor] = share if owned(share, node, totals[node], shares) else share.copy()
         if tensor.op is not None:
-            reached.append(tensor)
+            waiting[-tensor.order] = tensor
+            heappush(orders, -tensor.order)
     if changed is not None:
         check_unchanged(node)
-    if settings().anomaly:
+    if thread.settings.anomaly:
         check_numbers(node, totals[node], shares)
-    return reached
 
 
 @overload
@@ -207,6 +206,8 @@ def summed_down(share: Gradient, tensor: Tensor, node: Tensor) -> Gradient:
     shape = tensor.shape
     extra = share.ndim - len(shape)
     if extra > 0 and share.shape[extra:] == shape:  # e.g. a bias
+        if share.size == tensor.size:  # in a batch of one
+            return share.reshape(shape)
         return share.sum(axis=tuple(range(extra)), keepdims=True).reshape(shape)
     axes = tuple(range(extra)) + tuple(extra + axis for axis, length in enumerate(shape)
                                        if length == 1 and extra >= 0 and share.shape[extra + axis] != 1)

@@ -64,12 +64,12 @@ class _Thread(threading.local):
         self.settings = Settings()
 
 
-_thread = _Thread()
+thread = _Thread()  # thread.settings is what settings() returns, for those who are in a hurry
 
 
 def settings() -> Settings:
     """This thread's settings."""
-    return _thread.settings
+    return thread.settings
 
 
 _rooms = {os.path.dirname(os.path.abspath(__file__))}  # folders whose frames are not the user's

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .backward import backward
@@ -18,7 +19,7 @@ from .changes import Changes, assign, clock, hand_out, look
 from .errors import born_nan, explained
 from .operators import Operators
 from .ops import GetItem, Op
-from .origin import Origin, here, settings
+from .origin import Origin, here, settings, thread
 
 if TYPE_CHECKING:
     from .steps import Steps
@@ -59,9 +60,9 @@ def apply(op: Op, *inputs: Any) -> Any:
             data = op.forward(*map(_data_of, inputs))
     except (ValueError, TypeError, IndexError) as error:
         raise explained(error, op, inputs) from None
-    if type(data) is not np.ndarray:
+    if type(data) is not ndarray:
         data = np.asarray(data)
-    now = settings()
+    now = thread.settings
     out: Tensor = _new(Tensor)
     out._data = data
     out.grad = out.name = out.changes = out.hooks = None
