@@ -166,8 +166,8 @@ class TestSeq2seq:
 
     def test_an_answer_is_right_where_it_is_the_word_backwards(self, monkeypatch: pytest.MonkeyPatch) -> None:
         seq2seq = module("seq2seq")
-        monkeypatch.setattr(seq2seq, "written", lambda *_: ["cba", "abc"])
-        assert seq2seq.right(None, None, [np.array([1, 2, 3])] * 2) == 0.5
+        monkeypatch.setattr(seq2seq, "written", lambda *_: ["cba", "cba", "abc", "cba"])
+        assert seq2seq.right(None, None, [np.array([1, 2, 3])] * 4) == 0.75
 
     @painting
     def test_a_short_run_draws_its_pictures(self, tmp_path: Path) -> None:
