@@ -9,7 +9,8 @@ during training leaves it no choice but states that pull back what strays (Jim, 
 analysis of noise in recurrent neural networks, IEEE Trans. Neural Networks 7, 1996).
 
 Threshold: with noise, no wrong bit in 500 sequences of 500 bits. Measured: none for seeds 0 to 29;
-without noise ten of these thirty networks fail. Time: 4 s, both networks.
+without noise ten of these thirty networks fail: some don't learn ten bits, some do and drift (--seed 4).
+Time: 3 s.
 """
 
 from __future__ import annotations
@@ -100,9 +101,9 @@ def draw_states(options: common.Options, cell: Cell) -> None:
 
 def example(options: common.Options) -> None:
     """Train with noise and without, and compare."""
-    rng = options.rng
     smallest = {}
     for noise in (NOISE, 0.0):
+        rng = options.rng
         cell = trained(options.steps, noise, rng)
         if noise:
             viz.both(cell).render(outfile=options.out / "network.png")
