@@ -50,6 +50,7 @@ import zlib
 
 exec(compile(zlib.decompress(base64.b85decode({text!r})), __file__, "exec"))
 """
+TEACHERS = ("mutants", "make.py", "bundle.py")  # of no use to others
 PACKAGES = ("minigrad", "rnn", "viz", "examples/assignments")
 
 
@@ -60,7 +61,7 @@ def files(name: str) -> Iterator[Path]:
         for path in sorted((ROOT / package).rglob("*")):
             inside = path.relative_to(ROOT)
             other = path.name.endswith("_source.py") and path.name != f"{name}_source.py"
-            if path.is_file() and "__pycache__" not in inside.parts and "mutants" not in inside.parts and not other:
+            if path.is_file() and not other and not {"__pycache__", *TEACHERS} & set(inside.parts):
                 yield inside
 
 
