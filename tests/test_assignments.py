@@ -70,7 +70,8 @@ def mutants(name: str, check: str = "") -> list[Mutant]:
 
 
 @pytest.mark.parametrize("name, check, which", [
-    *((name, "", slice(None)) for name in NAMES if name != "a3"), ("a3", "rnn", slice(0, 1)), ("a3", "lstm", slice(1, 2))])
+    *((name, "", slice(None)) for name in NAMES if name != "a3"),
+    ("a3", "rnn", slice(0, 1)), ("a3", "lstm", slice(1, 2))])
 def test_every_mutant_is_caught_and_named(name: str, check: str, which: slice) -> None:
     table = mutants(name, check)
     done = outcomes(name, {f"{one.name}.py": one.of(source(name)) for one in table}, which,
