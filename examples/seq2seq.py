@@ -15,7 +15,7 @@ goes on from there. `joined` compares the two ways.
 Measured, for the seeds 0, 1, 2: 100 % of new words of 3 to 5 letters and more than
 99 % of 6 letters are written backwards without a fault; of longer ones, which it never learned, 80 %, 76 %,
 77 % of 7 letters and 6 %, 6 %, 5 % of 8.
-Time: 12 s.
+Time: 10 s.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ ceiling that the readers in one direction reach, and don't pass, however large t
 
 Measured, for the seeds 0, 1, 2, in words of 10 letters of 5 kinds, drawn anew:
 from both ends 100 % of the tags are right; from one end 74 to 75 %, the ceiling being 74.4 %.
-Time: 10 s.
+Time: 4 s.
 """
 
 from __future__ import annotations
