@@ -7,7 +7,6 @@ The formulas are those of minigrad.ops, asked for nodes in the place of arrays.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -66,7 +65,7 @@ class Adjoint:
         for shift in shifts:
             grad, delay = self.of(shift), shift.op.delay  # type: ignore[attr-defined]
             reader = step + delay  # counted from the first step; from behind the last where it is read from there
-            if grad is not None and (1 <= reader if delay > 0 else reader <= 0):
+            if grad is not None and (reader >= 1 if delay > 0 else reader <= 0):
                 terms.append(Node(AtStep(reader if delay > 0 else reader - 1), (grad,), shift.shape, False))
         return Node(Total(), tuple(terms), terms[0].shape, False) if terms else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import linecache
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,7 @@ from .lowering import lead_of
 from .nodes import Given, Weight
 from .program import Program
 from .run import State
+from .truncation import Windows
 
 MOST_BUFFERS = 4  # shapes of data that a program keeps arrays for
 
@@ -69,6 +71,7 @@ class Call:
         values: the same as the program takes it: (T, B, size).
         given: the values before and after the sequence, by signal and step.
         copies: what depends on parameters alone, computed anew.
+        windows: of a sliding truncation; its gradients come from calls of their own.
         k: the program's arrays.
     """
 
@@ -81,13 +84,23 @@ class Call:
         self.given = given
         self.copies = copies
         self.weights = [[copies.get(id(x), x) for x in tensors] for tensors in loaded.weights]
+        self.windows: Windows | None = None
         self.k = loaded.arrays(data.T, self.B)
 
-    def again(self, inputs: Mapping[str, Any]) -> Call:
-        """The same with other data of the same shapes."""
+    def template(self) -> Call:
+        """The same without arrays: only what they look like."""
         call: Call = Call.__new__(Call)
         call.__dict__.update(self.__dict__)
-        call.values = {name: array.reshape(self.values[name].shape) for name, array in inputs.items()}
+        call.values = {name: array.shape for name, array in self.values.items()}
+        call.data = replace(self.data, inputs={})
+        del call.k
+        return call
+
+    def again(self, inputs: Mapping[str, Any]) -> Call:
+        """A call like this template with data of their own."""
+        call: Call = Call.__new__(Call)
+        call.__dict__.update(self.__dict__)
+        call.values = {name: array.reshape(self.values[name]) for name, array in inputs.items()}
         call.k = self.loaded.arrays(self.data.T, self.B)
         return call
 

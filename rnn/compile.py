@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from minigrad import Tensor
 from minigrad.backward import ancestors, flow
+from minigrad.ops import Keep
 from minigrad.origin import here, settings
 
-from .analysis import check
+from .analysis import check, nodes, roots
 from .call import Call, Loaded
 from .data import Data, prepared
 from .equations import Cell
@@ -28,6 +30,7 @@ from .lowering import Options, lead_of
 from .plan import replayed
 from .program import Program, Wanted
 from .run import State
+from .sliding import windows
 from .truncation import Truncation, Windows
 
 _boundary_values = boundary_values
@@ -124,11 +127,10 @@ class Compiled:
         if call is None:
             data = prepared(self.cell, T, inputs, initial=initial, lengths=lengths, mask=mask, chunks=chunks,
                             window=window, last=last)
-            if isinstance(data.truncation, Windows):
-                raise ValueError(f"compiled programs truncate by chunks= or last=; window= needs several passes over "
-                                 f"the same steps: unroll(window={window!r}), or call the program once for each "
-                                 f"window, initial=outputs.state (at {here()})")
-            call = self._first(data, plain, inputs)
+            sliding = data.truncation
+            call = self._windowed(data, sliding) if isinstance(sliding, Windows) else self._first(data)
+            if plain:
+                self._remember(call, inputs)
         call.forward()
         self._last = call
         outputs = Outputs(self, call)
@@ -137,7 +139,7 @@ class Compiled:
         losses = call.array(self.loss)
         scale = 1.0 if self.reduction == "sum" else 1.0 / counted(call.data, losses)
         if settings().recording:
-            self._differentiate(call, {"~scale": scale})
+            self._assign(self._derivatives(call, scale))
         return Result(float(losses.sum()) * scale, outputs)
 
     def backward(self, **gradients: ArrayLike) -> None:
@@ -162,7 +164,7 @@ class Compiled:
             call = call.moved_to(loaded)
             call.forward()
             self._last = call
-        self._differentiate(call, given)
+        self._assign(call.backward(given))
 
     @property
     def gradients(self) -> dict[str, NDArray[Any]]:
@@ -198,13 +200,14 @@ class Compiled:
         known = tuple((name, shape) for name, shape in shapes.items() if shape is not None)
         return self._loaded(Options(known), Wanted((), self.loss), np.result_type(*dtypes))
 
-    def _program(self, data: Data, given: Mapping[tuple[str, int], Tensor], seeds: tuple[str, ...] = ()) -> Loaded:
+    def _program(self, data: Data, given: Mapping[tuple[str, int], Tensor], seeds: tuple[str, ...] = (),
+                 records: bool = True) -> Loaded:
         """The program for data of these shapes."""
         options = Options(tuple(data.shapes.items()),
                           tuple(name for name, x in data.inputs.items() if x.dtype.kind in "iu"),
                           data.mask is not None, type(data.truncation) is not Truncation)
         wanted = Wanted()
-        if seeds or (self.loss is not None and settings().recording):
+        if seeds or (records and self.loss is not None and settings().recording):
             wanted = Wanted(seeds, None if seeds else self.loss,
                             tuple(name for name, x in data.inputs.items() if isinstance(x, Tensor)),
                             tuple(key for key, x in given.items() if x.requires_grad))
@@ -219,18 +222,31 @@ class Compiled:
         return self._programs[key]
 
     # ---- one call
-    def _first(self, data: Data, plain: bool, given_inputs: Mapping[str, Any]) -> Call:
+    def _first(self, data: Data, records: bool = True) -> Call:
         """A call whose data were checked."""
         given = boundary_values(self.cell, data)
-        loaded = self._program(data, given)
+        loaded = self._program(data, given, records=records)
         low = loaded.program.low
         copies = replayed(self.cell) if any(x.op is not None for x in low.weights) else {}
-        call = Call(loaded, data, {**inputs(data), **flags(data, low), **draws(data, low)}, given, copies)
-        if plain and not low.draws and not copies:
-            key = self._looks(given_inputs)
-            if key is not None:
-                self._routes[key] = call
+        return Call(loaded, data, {**inputs(data), **flags(data, low), **draws(data, low)}, given, copies)
+
+    def _windowed(self, data: Data, truncation: Windows) -> Call:
+        """A call that computes all values at once; its gradients come window by window."""
+        if self.loss is None:
+            raise ValueError(f"window= chooses losses: compile with loss=... (at {here()}), or use chunks= or last=")
+        if any(isinstance(x.op, Keep) for x in nodes(roots(self.cell)) if hasattr(x, "op")):
+            raise ValueError(f"{self.cell.name!r} draws at random, which windows would do anew: use chunks= or last=, "
+                             f"or unroll(window=...) (at {here()})")
+        call = self._first(replace(data, truncation=Truncation(data.T)), records=False)
+        call.windows = truncation
         return call
+
+    def _remember(self, call: Call, given_inputs: Mapping[str, Any]) -> None:
+        """Let data that look alike take the short way, where nothing has to be looked at again."""
+        key = self._looks(given_inputs)
+        alike = all(call.values[name].size == array.size for name, array in given_inputs.items())
+        if key is not None and alike and not call.copies and not call.loaded.program.low.draws:
+            self._routes[key] = call.template()
 
     def _looks(self, inputs: Mapping[str, Any]) -> Any:
         """What data look like; None where they have to be looked at more closely."""
@@ -259,10 +275,20 @@ class Compiled:
             raise ValueError(f"the gradient of {name} has shape {array.shape}, but {shape} is needed (at {here()})")
         return array.reshape(call.data.T, call.B, *shape[1 + len(call.data.batch):])
 
-    def _differentiate(self, call: Call, given: Mapping[str, Any]) -> None:
-        """The backward pass, and its results into `.grad`: all of them, or none."""
+    def _derivatives(self, call: Call, scale: float) -> Iterator[tuple[Tensor, NDArray[Any]]]:
+        """The gradients of the loss, of one call or of its windows."""
+        if call.windows is None:
+            yield from call.backward({"~scale": scale})
+        else:
+            for data in windows(call, call.windows):
+                window = self._first(data)
+                window.forward()
+                yield from window.backward({"~scale": scale})
+
+    def _assign(self, pairs: Iterator[tuple[Tensor, NDArray[Any]]]) -> None:
+        """The results of a backward pass into `.grad`: all of them, or none."""
         gradients: dict[Tensor, NDArray[Any]] = {}
-        for tensor, gradient in call.backward(given):
+        for tensor, gradient in pairs:
             if tensor.op is None:
                 gradients[tensor] = gradient if tensor not in gradients else gradients[tensor] + gradient
                 continue

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from minigrad import Tensor, ops
 
 from .analysis import DefinitionError, nodes, roots
@@ -141,12 +143,20 @@ class Interpreter:
     # ---- a loop
     def _loop(self, block: Block) -> None:
         """All steps of a loop, by the engine's scan."""
-        step = Step(self, block)
-        start = [self.engine.like(self._row(source, signal, 1 - back if block.direction > 0 else back), self.zero)
-                 for (source, signal), depth in step.memory.items() for back in range(1, depth + 1)]
-        results = self.engine.scan(step, tuple(start), tuple(self._read(x) for x in step.rows), self.T,
-                                   block.direction < 0)
-        self.values.update(zip(step.results, results))
+        engine, step = self.engine, Step(self, block)
+        start = []
+        for (source, signal), depth in step.memory.items():
+            late = block.late[source]
+            start += [self._row(source, signal, 1 - late - back if block.direction > 0 else late + back)
+                      for back in range(1, depth + 1)]
+        rows = [step.by_round(self._read(x), late) for x, late in step.rows]
+        for source, signal in step.guarded:
+            rows += [step.inside_the_sequence(source), step.outside_of_it(source, signal)]
+        results = engine.scan(step, tuple(engine.like(x, self.zero) for x in start), tuple(rows),
+                              None if block.skewed else self.T, block.direction < 0)
+        for node, values in zip(step.results, results):
+            before, after = step.margins(block.late[node])
+            self.values[node] = engine.steps(values, before, -after or None) if block.skewed else values
 
     # ---- one operation
     def value(self, node: Node, operands: list[Array], lead: Any) -> Array:
@@ -182,41 +192,86 @@ class Interpreter:
 
 
 class Step:
-    """One step of a loop: `carry, results = step(carry, rows)`.
+    """One round of a loop: `carry, results = step(carry, rows)`.
+
+    In most loops round t computes step t. Where a loop reads ahead of itself somewhere, some nodes come
+    late: in round r they compute step r - late, and there are as many more rounds as the latest is late.
+    Values of steps outside of the sequence are then computed too, and replaced by those of the boundary.
 
     Attributes:
-        memory: (node, its signal) of what is read from steps before -> how many steps back.
-        rows: the nodes outside of the loop of which each step gets its own row.
+        memory: (node, its signal) of what is read from rounds before -> how many rounds back.
+        rows: the nodes outside of the loop of which each round gets its own row, and how late it is read.
+        guarded: those of `memory` that have values outside of the sequence.
         results: the nodes whose values of all steps are wanted.
     """
 
     def __init__(self, interpreter: Interpreter, block: Block) -> None:
         self.interpreter = interpreter
         self.block = block
+        self.extra = max(block.late.values())
         inside = set(block.nodes)
-        sources = dict.fromkeys(x for node in block.nodes for x in node.inputs if x not in inside)
-        self.rows = [x for x in sources if x.timed]
-        self.outer = {x: interpreter._read(x) for x in sources if not x.timed}
+        outer = [(x, node) for node in block.nodes for x in node.inputs if x not in inside]
+        self.rows = list(dict.fromkeys((x, block.late[node]) for x, node in outer if x.timed))
+        self.outer = {x: interpreter._read(x) for x, _ in outer if not x.timed}
+        self.back: dict[Node, int] = {}  # a read -> how many rounds back its value was computed
         self.memory: dict[tuple[Node, str], int] = {}
         for node in block.nodes:
             if isinstance(node.op, Shift):
                 assert node.op.signal is not None
-                key = node.inputs[0], node.op.signal
-                self.memory[key] = max(self.memory.get(key, 0), abs(node.op.delay))
+                source = node.inputs[0]
+                self.back[node] = node.op.delay * block.direction + block.late[node] - block.late[source]
+                key = source, node.op.signal
+                self.memory[key] = max(self.memory.get(key, 0), self.back[node])
+        self.guarded = list(self.memory) if block.skewed else []
         self.results = [node for node in block.nodes if node in interpreter.recipe.kept]
 
     def __call__(self, carry: Arrays, rows: Arrays) -> tuple[Arrays, Arrays]:
-        own = self.interpreter
+        own, engine, late = self.interpreter, self.interpreter.engine, self.block.late
+        given = dict(zip(self.rows, rows))
+        edges = dict(zip((node for node, _ in self.guarded), zip(*[iter(rows[len(self.rows):])] * 2)))
         values = dict(self.outer)
-        values.update(zip(self.rows, rows))
         past: dict[Node, Arrays] = {}
         for (source, _), depth in self.memory.items():
             past[source], carry = carry[:depth], carry[depth:]
         for node in self.block.nodes:
             if isinstance(node.op, Shift):
-                values[node] = past[node.inputs[0]][abs(node.op.delay) - 1]
-            else:
-                values[node] = own.value(node, [values[x] for x in node.inputs], own.batch)
-        after = [value for source, before in past.items()
-                 for value in (own.engine.like(values[source], own.zero), *before[:-1])]
+                back = self.back[node]
+                values[node] = past[node.inputs[0]][back - 1] if back else values[node.inputs[0]]
+                continue
+            operands = [values[x] if x in values else given[x, late[node]] for x in node.inputs]
+            values[node] = own.value(node, operands, own.batch)
+            if node in edges:
+                within, outside = edges[node]
+                values[node] = engine.where(within, values[node], outside)
+        after = [value for source, before in past.items() if before
+                 for value in (engine.like(values[source], own.zero), *before[:-1])]
         return tuple(after), tuple(values[node] for node in self.results)
+
+    # ---- late nodes
+    def margins(self, late: int) -> tuple[int, int]:
+        """How many rounds there are before the first and after the last step of a node."""
+        return (late, self.extra - late) if self.block.direction > 0 else (self.extra - late, late)
+
+    def by_round(self, values: Array, late: int) -> Array:
+        """Values (T, ...) in the rounds in which they are read; the first and the last once more outside."""
+        engine, (before, after) = self.interpreter.engine, self.margins(late)
+        first, last = engine.steps(values, None, 1), engine.steps(values, -1, None)
+        parts = [*[first] * before, values, *[last] * after]
+        return engine.concatenate(*parts, axis=0) if self.extra else values
+
+    def inside_the_sequence(self, node: Node) -> Array:
+        """In which rounds a node computes a step of the sequence: bools."""
+        engine, T = self.interpreter.engine, self.interpreter.T
+        before, after = self.margins(self.block.late[node])
+        middle = engine.spread(engine.constant(np.array(True), None), (T,), ())
+        ends = [engine.constant(np.zeros(count, bool), None) for count in (before, after)]
+        return engine.concatenate(ends[0], middle, ends[1], axis=0)
+
+    def outside_of_it(self, node: Node, signal: str) -> Array:
+        """A node's values in the other rounds: those of the boundary."""
+        own, engine = self.interpreter, self.interpreter.engine
+        before, after = self.margins(self.block.late[node])
+        rows = [own._row(node, signal, step) for step in [*range(1 - before, 1), *range(1, after + 1)]]
+        ends = [engine.like(engine.stack(*part, axis=0), own.zero) for part in (rows[:before], rows[before:]) if part]
+        middle = engine.spread(own.zero, own.lead, node.shape)
+        return engine.concatenate(*(ends[:1] if before else []), middle, *(ends[-1:] if after else []), axis=0)

@@ -12,9 +12,9 @@ A node is changed in place, so whoever reads it goes on reading it.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 from minigrad import ops
 from minigrad.operators import MUL, TANH
@@ -23,7 +23,7 @@ from .adjoint import ELEMENTWISE, is_product
 from .nodes import Cut, Lane, Node, Number, Outer, OverSteps, Pack, Shift, Spread, Total, number, ordered
 from .schedule import loops
 
-ALIKE = tuple(kind for kind in ELEMENTWISE if kind is not Cut) + (Total,)
+ALIKE = (*(kind for kind in ELEMENTWISE if kind is not Cut), Total)
 
 
 class Joining:
@@ -235,7 +235,7 @@ class Joining:
         parts = self._parts()
         groups: dict[tuple[type, Node, Node | None], list[tuple[int, Node]]] = {}
         for node in self.nodes:
-            if isinstance(node.op, (Outer, OverSteps)) and (isinstance(node.op, Outer) or node.shape == node.inputs[0].shape):
+            if isinstance(node.op, Outer) or (isinstance(node.op, OverSteps) and node.shape == node.inputs[0].shape):
                 whole, start = _outermost(node.inputs[0], parts)
                 other = node.inputs[1] if isinstance(node.op, Outer) else None
                 groups.setdefault((type(node.op), whole, other), []).append((start, node))
@@ -327,7 +327,7 @@ def packed(nodes: list[Node], name: str) -> Node:
         return first
     shape = (sum(x.shape[0] for x in nodes), *first.shape[1:])
     if all(isinstance(x.op, Lane) and x.inputs[0] is first.inputs[0] for x in nodes) \
-            and all(a.op.stop == b.op.start for a, b in zip(nodes, nodes[1:])):  # type: ignore[attr-defined]
+            and all(a.op.stop == b.op.start for a, b in pairwise(nodes)):  # type: ignore[attr-defined]
         whole = first.inputs[0]
         if shape == whole.shape:
             return whole
@@ -398,9 +398,10 @@ def _alike(one: Node, other: Node) -> bool:
     """Whether two operations are the same but for what they read from outside of the loop."""
     if type(one.op) is not type(other.op) or vars(one.op) != vars(other.op) or len(one.inputs) != len(other.inputs):
         return False
-    return all(isinstance(x.op, Lane) == isinstance(y.op, Lane) and (x is y or (
-        not isinstance(x.op, Number) and not isinstance(y.op, Number) and x.shape == one.shape and y.shape == other.shape
-        and x.timed == y.timed)) for x, y in zip(one.inputs, other.inputs))
+    return all(x is y or (isinstance(x.op, Lane) == isinstance(y.op, Lane) and x.timed == y.timed
+                          and not isinstance(x.op, Number) and not isinstance(y.op, Number)
+                          and x.shape == one.shape and y.shape == other.shape)
+               for x, y in zip(one.inputs, other.inputs))
 
 
 def _start(node: Node) -> int:
@@ -413,11 +414,22 @@ def _vector(node: Node) -> Node:
     return node.inputs[0] if isinstance(node.op, ops.Mul) else node
 
 
+def _common_start(names: list[str]) -> str:
+    """What all names begin with."""
+    length = 0
+    while all(len(name) > length and name[length] == names[0][length] for name in names):
+        length += 1
+    return names[0][:length]
+
+
 def _named(nodes: list[Node], suffix: str = "") -> str:
     """A name for several nodes together: gates_f, gates_i, gates_o are gates_fio."""
     names = [re.sub(r"(_(product|sum|tanh|half|mul|given|part|slope)\d*)+$", "", x.name or "a") for x in nodes]
-    common = os.path.commonprefix(names)
-    rest = [name[len(common):].strip("_") for name in names]
+    common = _common_start(names)
+    end = _common_start([name[len(common):][::-1] for name in names])[::-1]
+    end = end if end.startswith("_") else ""
+    suffix = "_".join(x for x in (end.strip("_"), suffix) if x)
+    rest = [name[len(common):len(name) - len(end)].strip("_") for name in names]
     short = "".join(rest) if all(len(x) <= 1 for x in rest) else "_".join(rest)
     name = common + short if len(short) <= 16 else f"{common}{rest[0]}_to_{rest[-1]}"
     return f"{name}_{suffix}" if suffix else name

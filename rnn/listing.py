@@ -49,8 +49,8 @@ def listing(program: Program, dtype: np.dtype[Any]) -> str:
                                    subsequent_indent="    ") .replace("\n", " \\\n"))
     parts.append(f"\nFLOAT = np.{dtype.name}")
     parts += [f"{name} = np.array({value!r}, FLOAT)" for name, value in text.numbers.items()]
-    parts.append(_function("buffers(T, B)", "The arrays that both passes write into; of use for any data of this shape.",
-                           _buffers(program, dtype.itemsize)))
+    meaning = "The arrays that both passes write into; of use for any data of this shape."
+    parts.append(_function("buffers(T, B)", meaning, _buffers(program, dtype.itemsize)))
     parts.append(_pass(program, "forward", "Every signal at t = 1 … T, from the data and the weights.",
                        source.passes[0], text.forward, [f"{x.name}=0.0" for x in source.boundaries], []))
     if program.source.gradients:
@@ -68,14 +68,15 @@ def _buffers(program: Program, itemsize: int) -> list[str]:
     lines = ["k = SimpleNamespace(T=T, B=B, rows=SimpleNamespace(), steps=SimpleNamespace())"]
     if text.parts:
         width = max(width for _, width, _ in text.parts) * itemsize
-        lines.append(f"S = max(1, min(T, {CACHE} // (max(B, 1) * {width})))  # steps whose arrays fit the cache together")
+        lines.append(f"S = max(1, min(T, {CACHE} // (max(B, 1) * {width})))  # steps that fit the cache together")
     lines += text.buffers
     lines += [f"k.{name} = {made}" for name, made in source.views.items() if "." not in name]
     lines += ["rows, steps = k.rows, k.steps"] if any(whole.values()) else []
     lines += whole["rows"] + whole["steps"]
     for name, _, made in text.parts:
         lines += [f"k.{name} = []", "for start in range(0, T, S):", "    stop = min(start + S, T)",
-                  "    part = SimpleNamespace(t=range(start + 1, stop + 1), rows=SimpleNamespace(), steps=SimpleNamespace())",
+                  "    part = SimpleNamespace(t=range(start + 1, stop + 1))",
+                  "    part.rows, part.steps = SimpleNamespace(), SimpleNamespace()",
                   *(f"    {line}" for line in made), f"    k.{name}.append(part)"]
     return [*lines, "return k"]
 
@@ -114,7 +115,7 @@ def saved(program: Program, text: str, path: Path) -> Path:
         DefinitionError: for an operation that isn't minigrad's own, or that has arrays in its options.
     """
     operations = program.source.text.operations
-    for name, op in operations.items():
+    for op in operations.values():
         if type(op) is not getattr(ops, type(op).__name__, None) or not all(map(_is_simple, vars(op).values())):
             line = next((node.origin for node in program.source.memory.nodes if node.op is op), None)
             raise DefinitionError(f"{op!r}, at {line}, can't be written into a file that needs NumPy alone: "

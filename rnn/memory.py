@@ -39,6 +39,7 @@ class Memory:
     Attributes:
         carried: reads of the step before that find the value where that step left it.
         homes: node -> the one whose array it is written into, and which then takes its place.
+        within: node -> the lanes that it overwrites, since nothing else reads them.
         places: node -> the Pack whose part it is, and where in it.
         lanes: node -> how many vectors it joins, where these are kept apart, (lanes, batch, size).
         some: block of a loop -> what is computed for it for some steps at a time.
@@ -59,19 +60,20 @@ class Memory:
             if isinstance(node.op, Shift) and node not in self.carried:
                 before, after = self.margins.get(node.inputs[0], (0, 0))
                 self.margins[node.inputs[0]] = max(before, node.op.delay), max(after, -node.op.delay)
-        self.some = {id(block): self._feeding(block, blocks) for blocks in passes for block in blocks if block.direction}
-        self.fed = {node: block for blocks in passes for block in blocks if block.direction
-                    for node in self.some[id(block)]}
+        repeated = [(block, blocks) for blocks in passes for block in blocks if block.direction]
+        self.some = {id(block): self._feeding(block, blocks) for block, blocks in repeated}
+        self.fed = {node: block for block, _ in repeated for node in self.some[id(block)]}
         self.steps = {node: self._needed(node) for node in self.nodes if node.timed}
         self.places: dict[Node, tuple[Node, int]] = {}
         self.homes: dict[Node, Node] = {}
+        self.within: dict[Node, Node] = {}
         self.lanes: dict[Node, int] = {}
         self._find_lanes()
         self._find_places()
         self._find_homes()
         self.room: dict[Node, Steps] = {}
         for node, steps in self.steps.items():
-            root = self.root(node)
+            root = self.source(node) if self.root(node) in self.within else self.root(node)
             self.room[root] = max(steps, self.room.get(root, Steps.ONE))
 
     def home(self, node: Node) -> Node:
@@ -90,6 +92,7 @@ class Memory:
         """The node whose array a value is in: of a view, what it is a view of."""
         while True:
             node = self.root(node)
+            node = self.within.get(node, node)
             if not isinstance(node.op, VIEWS):
                 return node
             node = node.inputs[0]
@@ -126,6 +129,10 @@ class Memory:
                 found.append(user)
         return found
 
+    def _shows(self, view: Node) -> bool:
+        """Whether a view is asked for afterwards, and so what it is a view of."""
+        return isinstance(view.op, VIEWS) and view in self.outputs
+
     def _feeding(self, loop: Block, blocks: list[Block]) -> list[Node]:
         """What is computed for all steps, and read by one loop alone, in order."""
         inside = set(loop.nodes)
@@ -134,12 +141,11 @@ class Memory:
             return []
         early = [node for block in blocks[:blocks.index(loop)] if block.direction == 0 for node in block.nodes]
         for node in reversed(early):
-            if not node.timed or node in self.outputs or node in self.margins or isinstance(node.op, (Given, Backward, Share)):
-                continue
-            if isinstance(node.op, Shift):
+            if not node.timed or node in self.outputs or node in self.margins \
+                    or isinstance(node.op, (Given, Backward, Share, Shift)):
                 continue
             readers = self._readers(node)
-            if readers and not self.outputs.intersection(readers) and all(x in inside or x in found for x in readers):
+            if readers and all((x in inside or x in found) and not self._shows(x) for x in readers):
                 found.add(node)
         return [node for node in early if node in found]
 
@@ -150,7 +156,7 @@ class Memory:
         block = self.block[node]
         if block.direction == 0:
             return Steps.SOME if node in self.fed else Steps.ALL
-        if block.skewed or any(self.block.get(x) is not block or x in self.outputs for x in self._readers(node)):
+        if block.skewed or any(self.block.get(x) is not block or self._shows(x) for x in self._readers(node)):
             return Steps.ALL
         return Steps.ONE
 
@@ -167,12 +173,13 @@ class Memory:
 
     def _may_be_apart(self, node: Node) -> bool:
         size = node.shape[0] // node.lanes
-        elementwise = (isinstance(node.op, ELEMENTWISE) and not isinstance(node.op, (ops.Identity, Cut, ops.Add, ops.Sub))) \
-            or (isinstance(node.op, ops.Add) and any(isinstance(x.op, Number) for x in node.inputs))
+        elementwise = isinstance(node.op, ELEMENTWISE) and not isinstance(node.op, (ops.Identity, Cut, ops.Sub)) \
+            and (not isinstance(node.op, ops.Add) or any(isinstance(x.op, Number) for x in node.inputs))
         packed = isinstance(node.op, Pack) and all(isinstance(x.op, Spread) for x in self.users.get(node, []))
         if not (elementwise or packed) or node in self.outputs or node in self.margins:
             return False
-        if elementwise and not all(isinstance(x.op, Number) or (x.timed and x.shape == node.shape) for x in node.inputs):
+        fits = [isinstance(x.op, Number) or (x.timed and x.shape == node.shape) for x in node.inputs]
+        if elementwise and not all(fits):
             return False
         return all(self._reads_lanes(user, size, node) for user in self.users.get(node, []))
 
@@ -210,10 +217,17 @@ class Memory:
         for node in self.nodes:
             if not isinstance(node.op, (*ELEMENTWISE, Total)) or not node.timed or node in carriers:
                 continue
-            fitting = [x for x in node.inputs if self._may_be_overwritten(x, node) and x not in carriers]
+            part = next((x for x in node.inputs if self._only_lanes_for(x, node)), None)
+            if part is not None and node not in self.places:
+                self.within[node] = part
+                continue
+            fitting = [x for x in node.inputs if self._may_be_overwritten(x, node) and x not in carriers
+                       and not (x in self.within and (node in self.margins or node in self.outputs))]
             early = [x for x in fitting if self.steps[x] > Steps.ONE]
             for x in [*early, *fitting][:1]:
                 self.homes[x] = node
+                if x in self.within:
+                    self.within[node] = self.within.pop(x)
 
     def _may_be_overwritten(self, x: Node, node: Node) -> bool:
         if not x.timed or x.shape != node.shape or self.users[x] != [node] or x not in self.block:
@@ -223,6 +237,20 @@ class Memory:
         if x in self.margins or x in self.places or self.lanes.get(x) != self.lanes.get(node):
             return False
         return self.block[x] is self.block[node] or self._feeds(x, node)
+
+    def _only_lanes_for(self, x: Node, node: Node) -> bool:
+        """Whether x is lanes of a vector of the same loop, which nothing but `node` reads."""
+        if not isinstance(x.op, Lane) or not x.timed or x.shape != node.shape or self.users[x] != [node]:
+            return False
+        whole = x.inputs[0]
+        if whole not in self.lanes or self.block.get(whole) is not self.block[node] \
+                or self.lanes.get(x) != self.lanes.get(node):
+            return False
+        start, stop = x.op.start, x.op.stop
+        others = [user for user in self.users[whole] if user is not x]
+        apart = all(isinstance(user.op, Lane) and (user.op.stop <= start or user.op.start >= stop) for user in others)
+        return apart and not isinstance(whole.op, VIEWS) and not {whole, x, node}.intersection(self.outputs) \
+            and whole not in self.margins and node not in self.margins
 
     def _feeds(self, x: Node, node: Node) -> bool:
         """Whether x is computed beforehand, for the loop of `node` or with it."""

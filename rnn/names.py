@@ -9,8 +9,8 @@ from minigrad.operators import UFUNCS
 
 from .nodes import Node
 
-TAKEN = {"T", "B", "S", "k", "whole", "rows", "steps", "part", "start", "stop", "t", "round", "np", "FLOAT", "dot", "copyto",
-         "buffers", "forward", "backward", "matmul", "concatenate", "zeros", "empty", "ascontiguousarray",
+TAKEN = {"T", "B", "S", "k", "whole", "rows", "steps", "part", "start", "stop", "t", "round", "np", "FLOAT", "dot",
+         "copyto", "buffers", "forward", "backward", "matmul", "concatenate", "zeros", "empty", "ascontiguousarray",
          "range", "zip", "list", "reversed", "min", "max", "SimpleNamespace"} | {ufunc.__name__ for ufunc in UFUNCS}
 
 

@@ -15,9 +15,9 @@ from .analysis import boundaries
 from .equations import Cell
 from .joining import joined
 from .lowering import Lowered, Options, lead_of, lowered
+from .names import Names
 from .nodes import Columns, Given, Node, Shift, Total, Weight, ordered
 from .schedule import blocks
-from .names import Names
 from .source import Boundary, Source
 
 

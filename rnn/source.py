@@ -8,6 +8,7 @@ Knows nodes, what memory.py decided, and text; runs nothing.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -20,8 +21,26 @@ from minigrad.operators import UFUNCS
 from .adjoint import ELEMENTWISE, is_product
 from .memory import VIEWS, Memory, Steps
 from .names import Names, identifier
-from .nodes import (AtStep, Backward, Columns, Compare, Cut, Given, Lane, Node, Number, Outer, OverSteps, Pack, Place,
-                    Share, Shift, Spread, Total, Weight)
+from .nodes import (
+    AtStep,
+    Backward,
+    Columns,
+    Compare,
+    Cut,
+    Given,
+    Lane,
+    Node,
+    Number,
+    Outer,
+    OverSteps,
+    Pack,
+    Place,
+    Share,
+    Shift,
+    Spread,
+    Total,
+    Weight,
+)
 from .schedule import Block
 
 CALLS: dict[type[Op], str] = {type(op): ufunc.__name__ for ufunc, op in UFUNCS.items()}
@@ -52,16 +71,16 @@ class Text:
     numbers: dict[str, float] = field(default_factory=dict)
 
 
-def _wrapped(start: str, parts: list[str]) -> list[str]:
-    """A call of zip over several lines where it is long."""
-    lines = [start]
-    for number, part in enumerate(parts):
-        text = part + ("):" if number == len(parts) - 1 else ", ")
-        if len(lines[-1]) + len(text) > 110:
-            lines[-1] = lines[-1].rstrip()
-            lines.append("        ")
-        lines[-1] += text
-    return lines
+def _wrapped(names: list[str], values: list[str]) -> list[str]:
+    """The head of a loop over several lists, over several lines where it is long."""
+    whole = f"for {', '.join(names)} in zip({', '.join(values)}):"
+    if len(whole) <= 110:
+        return [whole]
+    fill = textwrap.TextWrapper(106, break_long_words=False, break_on_hyphens=False, subsequent_indent=" " * 8)
+    fill.initial_indent = "for ("
+    first = fill.wrap(", ".join(names))
+    fill.initial_indent = " " * 8
+    return [*first[:-1], first[-1] + ") in zip(", *fill.wrap(", ".join(values) + "):")]
 
 
 def _dotted(view: tuple[str, str]) -> bool:
@@ -131,8 +150,11 @@ class Source:
     def _depth(self, node: Node) -> int:
         """Arrays are made before views of them, and these before views of views."""
         depth, memory = 0, self.memory
-        while node in memory.homes or node in memory.places or isinstance(node.op, VIEWS):
-            node = memory.homes.get(node) or (memory.places[node][0] if node in memory.places else node.inputs[0])
+        while node in memory.homes or node in memory.places or node in memory.within or isinstance(node.op, VIEWS):
+            if node in memory.places:
+                node = memory.places[node][0]
+            else:
+                node = memory.homes.get(node) or memory.within.get(node) or node.inputs[0]
             depth += 1
         return depth
 
@@ -146,6 +168,8 @@ class Source:
             return f"k.{self._name(node.inputs[0])}{self._part(node.inputs[0], op.start, op.stop)}"
         if isinstance(op, Cut):
             return f"k.{self._name(node.inputs[0])}"
+        if node in memory.within:
+            return f"k.{self._name(memory.within[node])}"
         if node in memory.places:
             pack, start = memory.places[node]
             return f"k.{self._name(pack)}{self._part(pack, start, start + node.shape[0])}"
@@ -222,7 +246,7 @@ class Source:
         span = "k.t" if fed else "range(1, T + 1)"
         if block.direction < 0:
             span = "reversed(k.t)" if fed else "range(T, 0, -1)"
-        loop = [*_wrapped(f"for {', '.join(['t', *each])} in zip(", [span, *each.values()]),
+        loop = [*_wrapped(["t", *each], [span, *each.values()]),
                 *(f"    {line}" for line in body)]
         if not fed:
             self.views = {**outer, **self.views}
@@ -250,17 +274,21 @@ class Source:
             else:
                 lines.append(f"{name} = k.{name}")
         lines += [f"{self._name(node.inputs[0])}.fill(0)" for node in block.nodes if node in self.memory.carried]
-        lines += [f"{turned} = {self._call('ascontiguousarray', f'{name}.T')}" for name, turned in self.transposes.items()]
-        return lines, each
+        return lines + self._turned(), each
+
+    def _turned(self) -> list[str]:
+        """The lines that copy the transposes of a loop's matrices."""
+        return [f"{turned} = {self._call('ascontiguousarray', f'{name}.T')}"
+                for name, turned in self.transposes.items()]
 
     def _some_steps(self, parts: str, lines: list[str]) -> None:
         """The lines of `buffers` that make the views of some steps at a time."""
         used = dict.fromkeys(re.findall(r"\bk\.(\w+)", "\n".join([*lines, *self.views.values()])))
         used.pop("t", None)
         arrays = [name for name in used if name in self.seen and name not in self.views]
-        made = [f"part.{name} = k.{name}[{'start' if self._stays(name) else ''}:stop{'' if self._stays(name) else ' - start'}]"
-                for name in arrays]
-        views = [f"part.{name} = {made.replace('k.', 'part.')}" for name, made in sorted(self.views.items(), key=_dotted)]
+        made = [f"part.{name} = k.{name}[{'start:stop' if self._stays(name) else ':stop - start'}]" for name in arrays]
+        views = [f"part.{name} = {view.replace('k.', 'part.')}"
+                 for name, view in sorted(self.views.items(), key=_dotted)]
         width = sum(max(1, self.seen[name].size) for name in arrays)
         self.text.parts.append((parts, width, [*made, *views]))
 
@@ -283,8 +311,7 @@ class Source:
                 body.append("    if 1 <= t <= T:")
             body += [f"        {line}" for line in statements]
         self.index = ""
-        turned = [f"{turned} = {self._call('ascontiguousarray', f'{name}.T')}" for name, turned in self.transposes.items()]
-        return [*turned, f"for round in range(1, T + {1 + max(block.late.values())}):", *body]
+        return [*self._turned(), f"for round in range(1, T + {1 + max(block.late.values())}):", *body]
 
     # ---- how values are called
     def _ref(self, node: Node, loop: bool, ndim: int | None = None) -> str:
@@ -340,7 +367,7 @@ class Source:
         out = self._ref(node, loop)
         if isinstance(op, Spread):
             base = self._ref(inputs[0], loop) + ("" if loop else "[:, None]")
-            return [self._call("multiply", base, self._apart(inputs[1], op.count, loop), self._apart(node, op.count, loop))]
+            return [self._call("multiply", base, *(self._apart(x, op.count, loop) for x in (inputs[1], node)))]
         if isinstance(op, Pack):
             return self._pack(node, out, loop)
         if isinstance(op, ops.Sum) and op.axis == -1 and not op.keepdims:
@@ -444,7 +471,8 @@ class Source:
         W = self._ref(matrix, loop)
         if isinstance(node.op, ops.MatVec):
             W = self._transposed(W) if loop else f"{W}.T"
-        whole = self.memory.home(node) not in self.memory.places  # dot is faster than matmul, and writes no part of an array
+        # dot is faster than matmul, and writes no part of an array
+        whole = not {self.memory.home(node)}.intersection((*self.memory.places, *self.memory.within))
         x, out = (self._ref(vector, True), out) if loop else (self._rows(vector), self._rows(node))
         return f"{x}.dot({W}, {out})" if whole else self._call("matmul", x, W, out)
 

@@ -64,6 +64,26 @@ def test_values_and_gradients_are_those_of_the_unrolled_graph(make: Callable[[],
     assert_equal(cell, given_data, **options)
 
 
+@pytest.mark.parametrize("window", [(1, 1), (2, 3), (2, 5), (7, 7)])
+@pytest.mark.parametrize("make", [DEFINITIONS[0], DEFINITIONS[2], DEFINITIONS[4], DEFINITIONS[5], lagged_input, lstm])
+def test_sliding_windows(make: Callable[[], Cell], window: tuple[int, int]) -> None:
+    cell = with_loss(make())
+    T_, given_data = 5, data(cell, 5, (3,))
+    run = cell.unroll(**given_data, window=window)
+    total: Any = 0.0  # each window owes the losses of its own steps
+    for part in run.windows:
+        total = total + sum(part["L"][k].sum() for k in part.owed)
+    total.backward()
+    expected = {name: tensor.grad for name, tensor in cell.parameters.items()}
+    for tensor in cell.parameters.values():
+        tensor.grad = None
+    found, outputs = cell.compile("L")(**given_data, window=window)
+    assert found == pytest.approx(total.item(), rel=1e-12) and outputs["L"].shape[0] == T_
+    for name, tensor in cell.parameters.items():
+        wanted = np.zeros(tensor.shape) if expected[name] is None else expected[name]  # where no window reaches it
+        np.testing.assert_allclose(tensor.grad, wanted, rtol=1e-11, atol=1e-12, err_msg=name)
+
+
 @pytest.mark.parametrize("batch", [(), (1,), (2, 3)])
 @pytest.mark.parametrize("steps", [1, 2, 6])
 def test_any_batch_and_any_length(batch: tuple[int, ...], steps: int) -> None:
@@ -138,11 +158,14 @@ VECTOR_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "abs": np.abs, "clip": lambda a: np.clip(a, -0.5, 0.5), "softmax": mg.softmax, "log_softmax": mg.log_softmax,
     "maximum": lambda a: np.maximum(a, 0.2 * a), "where": lambda a: mg.where(np.array([True, False, True]), a, 2 * a),
     "mean": lambda a: a - a.mean(axis=-1, keepdims=True), "std": lambda a: a / (1 + a.std(axis=-1, keepdims=True)),
-    "norm": lambda a: a / (1 + np.linalg.norm(a, axis=-1, keepdims=True)), "max": lambda a: a - a.max(axis=-1, keepdims=True),
+    "norm": lambda a: a / (1 + np.linalg.norm(a, axis=-1, keepdims=True)),
+    "max": lambda a: a - a.max(axis=-1, keepdims=True),
     "flip": lambda a: np.flip(a, -1), "slice": lambda a: np.concatenate([a[1:], a[:1]], axis=-1),
     "cumsum": lambda a: np.cumsum(0.3 * a, axis=-1), "neg": lambda a: -a,
-    "logsumexp": lambda a: a - mg.logsumexp(a, keepdims=True), "prod": lambda a: a * np.prod(np.tanh(a), axis=-1, keepdims=True),
-    "arctan": np.arctan, "sinh": lambda a: np.sinh(0.3 * a), "sub": lambda a: 1 - a - 0.2 * a, "div": lambda a: a / 3 / 2,
+    "logsumexp": lambda a: a - mg.logsumexp(a, keepdims=True),
+    "prod": lambda a: a * np.prod(np.tanh(a), axis=-1, keepdims=True),
+    "arctan": np.arctan, "sinh": lambda a: np.sinh(0.3 * a), "sub": lambda a: 1 - a - 0.2 * a,
+    "div": lambda a: a / 3 / 2,
 }
 
 
@@ -181,6 +204,19 @@ def test_what_depends_on_parameters_alone_is_computed_anew_and_gives_its_gradien
     W.data = W.data * 0.5
     assert fast(**given_data).loss == pytest.approx(cell.unroll(**given_data)["L"].stack().sum().item(), rel=1e-12)
     assert fast(**given_data).loss != before
+
+
+def test_inputs_with_different_batches_broadcast_again_and_again() -> None:
+    cell = Cell("broadcast")
+    x, z, h = cell.input("x", 3), cell.input("z", 3), cell.signal("h", 3)
+    h[t] = np.tanh(parameter("W", 3, 3) @ h[t-1] + x[t] * z[t])
+    with_loss(cell)
+    fast = cell.compile("L")
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        given_data = {"x": rng.normal(size=(4, 5, 3)), "z": rng.normal(size=(4, 1, 3))}
+        assert fast(**given_data).loss == pytest.approx(cell.unroll(**given_data)["L"].stack().sum().item(), rel=1e-12)
+    assert_equal(cell, given_data)
 
 
 def test_labels_are_integers_and_a_wrong_one_is_named() -> None:
@@ -398,7 +434,7 @@ def test_the_data_are_not_changed() -> None:
     (lambda cell: cell.compile("M"), ValueError, "no signal 'M'"),
     (lambda cell: cell.compile("L", reduction="none"), ValueError, "'sum' or 'mean'"),
     (lambda cell: cell.compile("L")(z=1), ValueError, "no input 'z'"),
-    (lambda cell: cell.compile("L")(**data(cell), window=(1, 2)), ValueError, "window"),
+    (lambda cell: cell.compile()(**data(cell), window=(1, 2)), ValueError, "compile with loss="),
     (lambda cell: cell.compile().backward(h=1), RuntimeError, "before its backward"),
     (lambda cell: cell.compile().gradients, RuntimeError, "no gradients yet"),
 ])
@@ -421,7 +457,7 @@ def loops_of(source: str) -> list[str]:
     """The bodies of the program's loops over time."""
     bodies, lines = [], source.splitlines()
     for number, line in enumerate(lines):
-        if line.lstrip().startswith("for t, "):
+        if line.lstrip().startswith(("for t, ", "for (t, ")):
             indent = " " * (len(line) - len(line.lstrip()) + 4)
             header = next(i for i, x in enumerate(lines[number:]) if x.endswith("):"))
             rest = lines[number + header + 1:]
@@ -469,10 +505,11 @@ def test_a_saved_program_runs_with_numpy_alone(tmp_path: Path) -> None:
     y[t] = parameter("V", 4, 5) @ h[t]
     loss[t] = mg.losses.cross_entropy(y[t], label[t], reduction="none")
     fast = cell.compile("L")
-    path = fast.save(tmp_path / "bptt.py")
+    fast.save(tmp_path / "bptt.py")
     given_data = {"x": np.random.default_rng(1).normal(size=(4, 2, 3)), "label": np.arange(8).reshape(4, 2) % 4}
     fast(**given_data)
-    np.savez(tmp_path / "data.npz", **given_data, **{n.replace(".", "_"): p.numpy() for n, p in cell.parameters.items()})
+    weights: dict[str, Any] = {name.replace(".", "_"): tensor.numpy() for name, tensor in cell.parameters.items()}
+    np.savez(tmp_path / "data.npz", **given_data, **weights)
     script = (
         "import inspect, sys, numpy as np\n"
         f"sys.path.insert(0, {str(tmp_path)!r})\n"
@@ -480,10 +517,11 @@ def test_a_saved_program_runs_with_numpy_alone(tmp_path: Path) -> None:
         f"given = dict(np.load({str(tmp_path / 'data.npz')!r}))\n"
         "k = bptt.buffers(4, 2)\n"
         "given['label'] = given['label'].astype(int)\n"
-        "pick = lambda f: [given.get(n, 1.0) for n in list(inspect.signature(f).parameters)[1:] if n in given or n == 'scale']\n"
+        "names = lambda f: list(inspect.signature(f).parameters)[1:]\n"
+        "pick = lambda f: [given.get(n, 1.0) for n in names(f) if n in given or n == 'scale']\n"
         "bptt.forward(k, *pick(bptt.forward))\n"
         "print(bptt.backward(k, *pick(bptt.backward))['dV'].sum(), 'minigrad' in sys.modules)\n")
-    ran = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
+    ran = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     number, imported = ran.stdout.split()
     assert float(number) == pytest.approx(fast.gradients["V"].sum(), rel=1e-12) and imported == "False"
