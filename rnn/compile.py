@@ -244,8 +244,10 @@ class Compiled:
     def _remember(self, call: Call, given_inputs: Mapping[str, Any]) -> None:
         """Let data that look alike take the short way, where nothing has to be looked at again."""
         key = self._looks(given_inputs)
+        if key is None:
+            return
         alike = all(call.values[name].size == array.size for name, array in given_inputs.items())
-        if key is not None and alike and not call.copies and not call.loaded.program.low.draws:
+        if alike and not call.copies and not call.loaded.program.low.draws:
             self._routes[key] = call.template()
 
     def _looks(self, inputs: Mapping[str, Any]) -> Any:
