@@ -127,7 +127,7 @@ class Joining:
         """W1 x, W2 x, ... in a loop as lanes of one product."""
         groups: dict[tuple[int, Node], list[Node]] = {}
         for node in self.nodes:
-            if node in self.loop and is_product(node) and isinstance(node.op, ops.MatVec):
+            if node in self.loop and is_product(node) and isinstance(node.op, ops.MatVec) and not self._remembered(node):
                 groups.setdefault((self.loop[node], node.inputs[1]), []).append(node)
         for (_, vector), members in groups.items():
             if len(members) > 1:
@@ -177,7 +177,11 @@ class Joining:
 
     def _next(self, lane: Node) -> Node | None:
         users = [x for x in self.users.get(lane, []) if x in self.loop]
-        return users[0] if len(users) == 1 and self._alone(users[0], lane) else None
+        return users[0] if len(users) == 1 and self._alone(users[0], lane) and not self._remembered(users[0]) else None
+
+    def _remembered(self, node: Node) -> bool:
+        """Whether another step reads a value: then it needs an array of its own, with room for what is outside."""
+        return any(isinstance(user.op, Shift) for user in self.users.get(node, []))
 
     def _do_at_once(self, whole: Node, run: list[tuple[Node, Node]]) -> None:
         lanes, users = [lane for lane, _ in run], [user for _, user in run]
@@ -217,7 +221,8 @@ class Joining:
         run: list[Node] = []
         for node in [*vectors, None]:
             fits = node is not None and isinstance(node.op, ops.Mul) and self.in_loop_of(node.inputs[0], node) \
-                and not self.in_loop_of(node.inputs[1], node) and node.inputs[1].shape == node.shape
+                and not self.in_loop_of(node.inputs[1], node) and node.inputs[1].shape == node.shape \
+                and not self._remembered(node)
             if run and not (fits and node is not None and node.inputs[0] is run[0].inputs[0]):
                 if len(run) > 1:
                     factors = packed([x.inputs[1] for x in run], _named(run, "slope"))

@@ -12,7 +12,7 @@ from minigrad import Tensor, ops
 
 from .adjoint import Adjoint
 from .analysis import boundaries
-from .equations import Cell
+from .equations import Cell, Time
 from .joining import joined
 from .lowering import Lowered, Options, lead_of, lowered
 from .names import Names
@@ -68,8 +68,9 @@ class Program:
                 for k in steps:
                     self.boundaries[name, k - lead] = Boundary(self.names.free(f"{called}_{end}{k}".replace("-", "m")),
                                                                roots[name], k - lead)
+        labels = {f"{name}[{Time('t', lead_of(cell.signals[name]))!r}]": node for name, node in roots.items()}
         self.source = Source(blocks(forward), blocks(backward), self.names, list(self.boundaries.values()),
-                             self.low.weights.values(), roots.values(), gradients)
+                             self.low.weights.values(), labels, gradients)
         self.gradients = {key: f"d{self._label(key)}" for key in gradients}
         self.outputs = {name: self.names.of[node] for name, node in roots.items()}
 

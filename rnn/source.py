@@ -104,23 +104,28 @@ class Source:
         names: what nodes are called.
         boundaries: the values from outside of the sequence.
         weights: all there are.
-        outputs: the nodes whose values are asked for after the forward pass.
+        outputs: what to call a signal at a step, such as h[t] -> its node, whose values are asked for after the forward pass.
         gradients: what is asked for after the backward pass.
     """
 
     def __init__(self, forward: list[Block], backward: list[Block], names: Names, boundaries: list[Boundary],
-                 weights: Iterable[Node], outputs: Iterable[Node], gradients: Mapping[Any, Node]) -> None:
+                 weights: Iterable[Node], outputs: Mapping[str, Node], gradients: Mapping[Any, Node]) -> None:
         self.text = Text()
         self.names = names
         self.boundaries = boundaries
         self.all_weights = list(weights)
+        self.signals: dict[Node, list[str]] = {}  # what is computed with a node
+        for signal, node in outputs.items():
+            while isinstance(node.op, Lane) and node.timed:
+                node = node.inputs[0]
+            self.signals.setdefault(node, []).append(re.sub(r"[^\w.+\-\[\]]+", "_", signal))
         self.gradients = gradients
         self.passes = (forward, backward)
         outside: dict[Node, tuple[int, int]] = {}
         for _, node, step in boundaries:
             before, after = outside.get(node, (0, 0))
             outside[node] = max(before, 1 - step), max(after, step)
-        self.memory = Memory(self.passes, outside, [*outputs, *(node for node in gradients.values() if node.timed)])
+        self.memory = Memory(self.passes, outside, [*outputs.values(), *(node for node in gradients.values() if node.timed)])
         self.margins = self.memory.margins
         self.views: dict[str, str] = {}  # name of a view -> how it is made
         self.seen: dict[str, Node] = {}  # the name of each array, and of other views of one, -> its node
@@ -228,13 +233,26 @@ class Source:
     def _function(self, blocks: list[Block], lines: list[str], name: str) -> None:
         for number, block in enumerate(blocks):
             if block.direction == 0:
-                for node in block.nodes:
-                    if node not in self.memory.fed:
-                        lines += self._statements(node, False)
+                lines += self._at_once([node for node in block.nodes if node not in self.memory.fed])
             elif block.skewed:
                 lines += self._skewed_loop(block)
             else:
                 lines += self._loop(block, f"{name}_parts{number or ''}")
+
+    def _at_once(self, nodes: list[Node]) -> list[str]:
+        """The lines of what no loop passes through, with a word of what comes next."""
+        lines: list[str] = []
+        before = ""
+        for node in nodes:
+            new = self._statements(node, False)
+            what = before or "weights"
+            if node.timed or isinstance(node.op, (Outer, OverSteps, AtStep)):
+                what = "all steps at once" if node.timed else "summed over all steps"
+            if new and what != before:
+                lines.append(f"# {what}")
+                before = what
+            lines += new
+        return lines
 
     def _loop(self, block: Block, parts: str) -> list[str]:
         """A loop over the steps, each line one call; before it, for some steps at a time, what it is fed with."""
@@ -358,6 +376,13 @@ class Source:
 
     # ---- the lines of one node
     def _statements(self, node: Node, loop: bool) -> list[str]:
+        """The lines that compute a node; at the last one stands which signal that is."""
+        lines = self._lines(node, loop)
+        if lines and node in self.signals:
+            lines[-1] += f"  # {', '.join(self.signals[node])}"
+        return lines
+
+    def _lines(self, node: Node, loop: bool) -> list[str]:
         """The lines that compute a node."""
         op, inputs = node.op, node.inputs
         if isinstance(op, (Number, Weight, Given, *VIEWS)) and (node.timed or not isinstance(op, Lane)):

@@ -102,7 +102,12 @@ STATE_OF_NOTHING = Spec([0, 0, 0], ["linear"] * 3, [[], [Term(0, 0, np.eye(2))],
                         [None] * 3, -1)
 
 
+TWO_STATES_OF_ONE = Spec([0, 0, 0], ["tanh"] * 3, [[Term(1, -1, np.eye(2)), Term(2, -1, np.eye(2))],
+                         [Term(0, -3, np.eye(2))], [Term(0, -3, 0.5 * np.eye(2))]], [None] * 3, -1)
+
+
 @example(STATE_OF_NOTHING, {"lengths": [4, 1, 3]})
+@example(TWO_STATES_OF_ONE, {})
 @given(specs(), st.sampled_from([{}, {"chunks": 2}, {"last": 2}, {"lengths": [4, 1, 3]}]))
 @settings(max_examples=60, deadline=None)
 def test_every_definition_that_can_be_unrolled_can_be_compiled(spec: Spec, options: dict[str, Any]) -> None:
