@@ -255,7 +255,8 @@ class Values:
         if self.prefix and correct and len(order) < 8:
             where += f" (right: {', '.join(correct)})"
         edge = hit.edge if hit and hit.edge else self.edges.get(name)
-        return Finding(f"{what} is wrong: {text}", where, difference(what, mine[name], self.right[name]), edge,
+        cause = text if text.startswith(f"{what} ") else f"{what} is wrong: {text}"
+        return Finding(cause, where, difference(what, mine[name], self.right[name]), edge,
                        self.until.format(name), self.graph, named=hit is not None)
 
 

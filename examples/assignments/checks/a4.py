@@ -196,7 +196,8 @@ class Paths:
             "from a copy to itself there is one path": [0 if a == b else n for n, (a, b) in zip(right, self.ends)]}
         why = next((said for said, counts in known.items() if counts == mine), "")
         start, end = map(text, self.ends[wrong])
-        return Finding(f"{right[wrong]} paths lead from {start} to {end}, not {mine[wrong]}{': ' + why if why else ''}",
+        lead = "path leads" if right[wrong] == 1 else "paths lead"
+        return Finding(f"{right[wrong]} {lead} from {start} to {end}, not {mine[wrong]}{': ' + why if why else ''}",
                        f"count_paths of {self.name}", until=start, graph=self.name, named=bool(why))
 
     def _counted(self, edges: list[tuple[str, str, int]]) -> list[int]:

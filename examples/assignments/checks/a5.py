@@ -275,7 +275,8 @@ class Losses:
         begin = first % per_epoch * k + 1
         edge = (f"h[{begin - 1}]", f"h[{begin}]")
         why = hit.mistake if hit else UNKNOWN
-        return Finding(f"the first {first} losses are right, that of update {first + 1} is wrong: {why}",
+        before = f"{'the first loss is' if first == 1 else f'the first {first} losses are'} right, " if first else ""
+        return Finding(f"{before}that of update {first + 1} is wrong: {why}",
                        f"epoch {first // per_epoch + 1}, chunk {first % per_epoch + 1} (t = {begin} …)",
                        difference("losses", mine, self.right), edge, f"h[{begin}]", named=hit is not None)
 
