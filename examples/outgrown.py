@@ -6,7 +6,7 @@ An LSTM predicts the next value of noisy waves. The equations are written once. 
 NumPy in this process; `cell.to_jax()` runs on two devices of one machine, each with half of the batch;
 `cell.to_torch()` is trained by DistributedDataParallel in two processes, each with half of the batch.
 All three see the same data and make the same updates, so their losses agree to rounding. What was
-trained there goes back into the definition by name.
+trained there goes back into the definition by name. Time: 30 s.
 """
 
 from __future__ import annotations
