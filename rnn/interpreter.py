@@ -145,13 +145,13 @@ class Interpreter:
         """All steps of a loop, by the engine's scan."""
         engine, step = self.engine, Step(self, block)
         start = []
-        for (source, signal), depth in step.memory.items():
-            late = block.late[source]
-            start += [self._row(source, signal, 1 - late - back if block.direction > 0 else late + back)
+        for node, depth in step.memory.items():
+            late, signal = block.late[node], step.signals.get(node, "")
+            start += [self._row(node, signal, 1 - late - back if block.direction > 0 else late + back)
                       for back in range(1, depth + 1)]
         rows = [step.by_round(self._read(x), late) for x, late in step.rows]
-        for source, signal in step.guarded:
-            rows += [step.inside_the_sequence(source), step.outside_of_it(source, signal)]
+        for node in step.guarded:
+            rows += [step.inside_the_sequence(node), step.outside_of_it(node)]
         results = engine.scan(step, tuple(engine.like(x, self.zero) for x in start), tuple(rows),
                               None if block.skewed else self.T, block.direction < 0)
         for node, values in zip(step.results, results):
@@ -199,9 +199,10 @@ class Step:
     Values of steps outside of the sequence are then computed too, and replaced by those of the boundary.
 
     Attributes:
-        memory: (node, its signal) of what is read from rounds before -> how many rounds back.
+        memory: the nodes that are read from rounds before -> how many rounds back.
+        signals: the nodes of which other steps are read -> the signal's name.
         rows: the nodes outside of the loop of which each round gets its own row, and how late it is read.
-        guarded: those of `memory` that have values outside of the sequence.
+        guarded: the nodes whose values of steps outside of the sequence are read.
         results: the nodes whose values of all steps are wanted.
     """
 
@@ -213,38 +214,41 @@ class Step:
         outer = [(x, node) for node in block.nodes for x in node.inputs if x not in inside]
         self.rows = list(dict.fromkeys((x, block.late[node]) for x, node in outer if x.timed))
         self.outer = {x: interpreter._read(x) for x, _ in outer if not x.timed}
-        self.back: dict[Node, int] = {}  # a read -> how many rounds back its value was computed
-        self.memory: dict[tuple[Node, str], int] = {}
+        self.back: dict[tuple[Node, Node], int] = {}  # (what reads, what is read) -> how many rounds back
+        self.memory: dict[Node, int] = {}
+        self.signals: dict[Node, str] = {}
         for node in block.nodes:
+            delay = 0
             if isinstance(node.op, Shift):
                 assert node.op.signal is not None
-                source = node.inputs[0]
-                self.back[node] = node.op.delay * block.direction + block.late[node] - block.late[source]
-                key = source, node.op.signal
-                self.memory[key] = max(self.memory.get(key, 0), self.back[node])
-        self.guarded = list(self.memory) if block.skewed else []
+                delay = node.op.delay * block.direction
+                self.signals[node.inputs[0]] = node.op.signal
+            for x in node.inputs:
+                if x in inside:
+                    self.back[node, x] = back = delay + block.late[node] - block.late[x]
+                    self.memory[x] = max(self.memory.get(x, 0), back)
+        self.memory = {node: depth for node, depth in self.memory.items() if depth}
+        self.guarded = list(self.signals) if block.skewed else []
         self.results = [node for node in block.nodes if node in interpreter.recipe.kept]
 
     def __call__(self, carry: Arrays, rows: Arrays) -> tuple[Arrays, Arrays]:
         own, engine, late = self.interpreter, self.interpreter.engine, self.block.late
         given = dict(zip(self.rows, rows))
-        edges = dict(zip((node for node, _ in self.guarded), zip(*[iter(rows[len(self.rows):])] * 2)))
+        edges = dict(zip(self.guarded, zip(*[iter(rows[len(self.rows):])] * 2)))
         values = dict(self.outer)
         past: dict[Node, Arrays] = {}
-        for (source, _), depth in self.memory.items():
-            past[source], carry = carry[:depth], carry[depth:]
+        for node, depth in self.memory.items():
+            past[node], carry = carry[:depth], carry[depth:]
         for node in self.block.nodes:
-            if isinstance(node.op, Shift):
-                back = self.back[node]
-                values[node] = past[node.inputs[0]][back - 1] if back else values[node.inputs[0]]
-                continue
-            operands = [values[x] if x in values else given[x, late[node]] for x in node.inputs]
-            values[node] = own.value(node, operands, own.batch)
+            operands = []
+            for x in node.inputs:
+                back = self.back.get((node, x), 0)
+                operands.append(past[x][back - 1] if back else values[x] if x in values else given[x, late[node]])
+            values[node] = operands[0] if isinstance(node.op, Shift) else own.value(node, operands, own.batch)
             if node in edges:
                 within, outside = edges[node]
                 values[node] = engine.where(within, values[node], outside)
-        after = [value for source, before in past.items() if before
-                 for value in (engine.like(values[source], own.zero), *before[:-1])]
+        after = [value for node, before in past.items() for value in (engine.like(values[node], own.zero), *before[:-1])]
         return tuple(after), tuple(values[node] for node in self.results)
 
     # ---- late nodes
@@ -267,11 +271,11 @@ class Step:
         ends = [engine.constant(np.zeros(count, bool), None) for count in (before, after)]
         return engine.concatenate(ends[0], middle, ends[1], axis=0)
 
-    def outside_of_it(self, node: Node, signal: str) -> Array:
+    def outside_of_it(self, node: Node) -> Array:
         """A node's values in the other rounds: those of the boundary."""
         own, engine = self.interpreter, self.interpreter.engine
         before, after = self.margins(self.block.late[node])
-        rows = [own._row(node, signal, step) for step in [*range(1 - before, 1), *range(1, after + 1)]]
+        rows = [own._row(node, self.signals[node], step) for step in [*range(1 - before, 1), *range(1, after + 1)]]
         ends = [engine.like(engine.stack(*part, axis=0), own.zero) for part in (rows[:before], rows[before:]) if part]
         middle = engine.spread(own.zero, own.lead, node.shape)
         return engine.concatenate(*(ends[:1] if before else []), middle, *(ends[-1:] if after else []), axis=0)

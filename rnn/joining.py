@@ -127,7 +127,8 @@ class Joining:
         """W1 x, W2 x, ... in a loop as lanes of one product."""
         groups: dict[tuple[int, Node], list[Node]] = {}
         for node in self.nodes:
-            if node in self.loop and is_product(node) and isinstance(node.op, ops.MatVec) and not self._remembered(node):
+            if node in self.loop and is_product(node) and isinstance(node.op, ops.MatVec) \
+                    and not self._remembered(node):
                 groups.setdefault((self.loop[node], node.inputs[1]), []).append(node)
         for (_, vector), members in groups.items():
             if len(members) > 1:

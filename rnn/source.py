@@ -104,7 +104,7 @@ class Source:
         names: what nodes are called.
         boundaries: the values from outside of the sequence.
         weights: all there are.
-        outputs: what to call a signal at a step, such as h[t] -> its node, whose values are asked for after the forward pass.
+        outputs: what to call a signal at a step, such as h[t] -> its node, whose values are asked for.
         gradients: what is asked for after the backward pass.
     """
 
@@ -125,7 +125,8 @@ class Source:
         for _, node, step in boundaries:
             before, after = outside.get(node, (0, 0))
             outside[node] = max(before, 1 - step), max(after, step)
-        self.memory = Memory(self.passes, outside, [*outputs.values(), *(node for node in gradients.values() if node.timed)])
+        asked = [*outputs.values(), *(node for node in gradients.values() if node.timed)]
+        self.memory = Memory(self.passes, outside, asked)
         self.margins = self.memory.margins
         self.views: dict[str, str] = {}  # name of a view -> how it is made
         self.seen: dict[str, Node] = {}  # the name of each array, and of other views of one, -> its node
