@@ -19,10 +19,10 @@ import pytest
 from examples.assignments import bundle, check, make
 from examples.assignments.check import main as run_check
 from examples.assignments.check import parts
-from examples.assignments.grading import Answers, Finding, SecondCall, Unanswered, Unmodified, read
+from examples.assignments.grading import Answers, Finding, SecondCall, Unanswered, Unmodified, done, read
 from examples.assignments.make import source, stub
 from examples.assignments.mutants.a3 import MUTANTS
-from examples.assignments.sandbox import ROOT, Job, Ran, run
+from examples.assignments.sandbox import ROOT, Answer, Job, Ran, run
 
 PROBES = '''
 CALLS = {"f": lambda student, d: {"out": student.f(d["x"])}, "g": lambda student, d: {"out": student.g(d["x"])}}
@@ -131,6 +131,13 @@ def test_results_of_any_form_are_a_finding_and_no_crash(tmp_path: Path) -> None:
                         f"def count_paths(edges, T, start, end):\n    return {result}\n")
         [done] = check.check("a4", file)
         assert sum(outcome.score for outcome in done.outcomes) == 0, result
+
+
+def test_a_forged_answer_is_a_finding_and_no_crash() -> None:
+    [part] = parts("a4")
+    forged = {question: Answer({"edges": 3, "order": 3, "signatures": 3, "raised": [], "5": {}})
+              for question in ["import", *part.jobs[0].questions]}
+    assert all(outcome.finding is not None for outcome in done(part.checks, Answers(forged)))
 
 
 def test_a_file_that_cannot_be_run_is_told_once(ask: Any) -> None:
