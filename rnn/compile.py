@@ -20,7 +20,7 @@ from minigrad.backward import ancestors, flow
 from minigrad.ops import Keep
 from minigrad.origin import here, settings
 
-from .analysis import check, nodes, roots
+from .analysis import check, links, nodes, roots
 from .call import Call, Loaded
 from .data import Data, prepared
 from .equations import Cell
@@ -198,7 +198,14 @@ class Compiled:
                              f"once, or declare it, .input({unknown[0]!r}, size) (at {here()})")
         dtypes = [p.dtype for p in self.cell.parameters.values()] or [np.dtype(float)]
         known = tuple((name, shape) for name, shape in shapes.items() if shape is not None)
-        return self._loaded(Options(known), Wanted((), self.loss), np.result_type(*dtypes))
+        return self._loaded(Options(known), Wanted(self._ends(), self.loss), np.result_type(*dtypes))
+
+    def _ends(self) -> tuple[str, ...]:
+        """Where a backward pass begins if nothing else is said: at the loss, or at what no equation reads."""
+        read = {link.source.name for link in links(self.cell)}
+        computed = [name for name, x in self.cell.signals.items() if not x.given and not lead_of(x)]
+        ends = tuple(name for name in computed if name not in read) or tuple(computed[-1:])
+        return () if self.loss is not None else ends
 
     def _program(self, data: Data, given: Mapping[tuple[str, int], Tensor], seeds: tuple[str, ...] = (),
                  records: bool = True) -> Loaded:
@@ -207,8 +214,8 @@ class Compiled:
                           tuple(name for name, x in data.inputs.items() if x.dtype.kind in "iu"),
                           data.mask is not None, type(data.truncation) is not Truncation)
         wanted = Wanted()
-        if seeds or (records and self.loss is not None and settings().recording):
-            wanted = Wanted(seeds, None if seeds else self.loss,
+        if seeds or (records and settings().recording):
+            wanted = Wanted(seeds or self._ends(), None if seeds else self.loss,
                             tuple(name for name, x in data.inputs.items() if isinstance(x, Tensor)),
                             tuple(key for key, x in given.items() if x.requires_grad))
         weights = [x.dtype for x in self.cell.parameters.values()]

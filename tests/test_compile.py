@@ -477,6 +477,15 @@ def test_gates_are_one_product_and_one_tanh_in_a_loop_and_nothing_else_is_multip
     assert forward.count("tanh(") == 2 and "tanh(" not in backward
 
 
+def test_without_a_loss_the_backward_pass_begins_at_what_no_equation_reads() -> None:
+    fast = DEFINITIONS[0]().compile()
+    assert "def backward(" in fast.source and "dy_given" in fast.source and len(loops_of(fast.source)) == 2
+    fast(**data(fast.cell))
+    program = fast.source
+    fast.backward(y=np.ones((4, 5, 2)))
+    assert fast.source == program
+
+
 def test_a_network_without_a_loop_has_none_in_its_program() -> None:
     cell = Cell("layer")
     x, y = cell.input("x", 3), cell.signal("y", 2)
