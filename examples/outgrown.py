@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import minigrad as mg
 from rnn import Cell, cells, interop, t
@@ -48,7 +47,7 @@ def definition(seed: int) -> Cell:
     return cell
 
 
-def batches(seed: int, updates: int) -> Iterator[dict[str, NDArray[np.float64]]]:
+def batches(seed: int, updates: int) -> Iterator[dict[str, Any]]:
     """Waves of any frequency and phase with noise, and their next values: (T, batch, 1) each."""
     rng = np.random.default_rng(seed + 1)
     steps = np.arange(STEPS + 1)[:, None, None]
@@ -58,7 +57,7 @@ def batches(seed: int, updates: int) -> Iterator[dict[str, NDArray[np.float64]]]
         yield {"x": wave[:-1], "target": wave[1:]}
 
 
-def shown(title: str, seed: int, updates: int, quiet: bool = False) -> Iterator[dict[str, NDArray[np.float64]]]:
+def shown(title: str, seed: int, updates: int, quiet: bool = False) -> Iterator[dict[str, Any]]:
     """The batches, with a progress bar where tqdm is installed and somebody watches."""
     if quiet or importlib.util.find_spec("tqdm") is None:
         yield from batches(seed, updates)
@@ -85,7 +84,7 @@ class Trained:
 
     def save(self, path: Path) -> None:
         """For the process that waits for it."""
-        np.savez(path, **{f"p {name}": np.asarray(x) for name, x in self.parameters.items()})
+        mg.save(path, {name: np.asarray(x) for name, x in self.parameters.items()})
         path.with_suffix(".json").write_text(json.dumps({"losses": self.losses, "seconds": self.seconds}))
 
     @staticmethod
@@ -93,8 +92,7 @@ class Trained:
         """What `save` wrote."""
         trained = Trained()
         vars(trained).update(json.loads(path.with_suffix(".json").read_text()))
-        with np.load(path) as arrays:
-            trained.parameters = {name[2:]: arrays[name] for name in arrays.files}
+        trained.parameters = mg.load(path)
         return trained
 
 
@@ -127,7 +125,7 @@ def on_jax(seed: int, updates: int) -> Trained:
     def loss(parameters: Any, batch: Any) -> Any:
         return f(parameters, batch)["L"].mean()
 
-    @jax.jit
+    @jax.jit  # type: ignore[untyped-decorator]
     def update(parameters: Any, batch: Any) -> Any:
         value, slopes = jax.value_and_grad(loss)(parameters, batch)
         return value, {name: x - RATE * slopes[name] for name, x in parameters.items()}

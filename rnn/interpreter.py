@@ -248,7 +248,8 @@ class Step:
             if node in edges:
                 within, outside = edges[node]
                 values[node] = engine.where(within, values[node], outside)
-        after = [value for node, before in past.items() for value in (engine.like(values[node], own.zero), *before[:-1])]
+        after = [value for node, before in past.items()
+                 for value in (engine.like(values[node], own.zero), *before[:-1])]
         return tuple(after), tuple(values[node] for node in self.results)
 
     # ---- late nodes

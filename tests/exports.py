@@ -64,6 +64,29 @@ def broadcast() -> Cell:
     return cell
 
 
+def ahead() -> Cell:
+    """A loop that runs forward, and in which one signal is read ahead."""
+    A, B, C = parameter("A", 3, 3), parameter("B", 3, 3), parameter("C", 3, 3)
+    cell = Cell("ahead")
+    x, a, b, y = cell.input("x", 3), cell.signal("a", 3), cell.signal("b", 3), cell.signal("y", 3)
+    a[t] = np.tanh(A @ b[t+1] + x[t])
+    b[t] = np.tanh(B @ a[t-2] + C @ b[t-1])
+    y[t] = a[t] * b[t]
+    b[0], b[T+1] = np.ones(3), np.full(3, 0.5)
+    return cell
+
+
+def behind() -> Cell:
+    """A loop that runs backward, and in which one signal is read from before."""
+    A, B, C = parameter("A", 3, 3), parameter("B", 3, 3), parameter("C", 3, 3)
+    cell = Cell("behind")
+    x, c, d = cell.input("x", 3), cell.signal("c", 3), cell.signal("d", 3)
+    c[t] = np.tanh(A @ d[t-1] + x[t])
+    d[t] = np.tanh(B @ c[t+2] + C @ d[t+1])
+    d[0], d[T+1] = np.ones(3), np.full(3, 0.5)
+    return cell
+
+
 def stacked(kind: str, **options: Any) -> Callable[[], Cell]:
     """Two layers of one of the cells, with an output."""
     def make() -> Cell:
@@ -80,13 +103,14 @@ def stacked(kind: str, **options: Any) -> Callable[[], Cell]:
 
 
 EVERY: list[Callable[[], Cell]] = [
-    *DEFINITIONS, lstm, gru, lagged_input, three_delays, skips, gates, twenty, starts, broadcast,
+    *DEFINITIONS, lstm, gru, lagged_input, three_delays, skips, gates, twenty, starts, broadcast, ahead,
     stacked("lstm", directions=2), stacked("gru", reset="after", biases=2), stacked("elman", residual=True),
     stacked("lstm", peephole="diagonal"),
 ]
 OPTIONS: list[dict[str, Any]] = [{}, {"lengths": LENGTHS}, {"chunks": 2}, {"last": 2}, {"window": (1, 3)}]
 CASES = [pytest.param(make, options, id=f"{make.__name__} {next(iter(options), '')}")
-         for make in EVERY for options in (OPTIONS if make in (*DEFINITIONS, starts) else OPTIONS[:2])]
+         for make in EVERY for options in (OPTIONS if make in (*DEFINITIONS, starts, ahead) else OPTIONS[:2])]
+CASES.append(pytest.param(behind, {}, id="behind"))  # a state that is held would run both ways
 
 
 class Expected(NamedTuple):

@@ -135,8 +135,12 @@ class TestJAX:
             f({}, {"x": DATA})
 
     def test_a_definition_in_doubles_is_not_rounded_silently(self) -> None:
-        with jax.enable_x64(False), pytest.warns(UserWarning, match="JAX will round W of 'elman', which is float64"):
-            elman().to_jax()
+        jax.config.update("jax_enable_x64", False)
+        try:
+            with pytest.warns(UserWarning, match="JAX will round W of 'elman', which is float64"):
+                elman().to_jax()
+        finally:
+            jax.config.update("jax_enable_x64", True)
 
 
 class TestErrors:

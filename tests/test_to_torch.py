@@ -19,7 +19,10 @@ from exports import (
     largest_difference,
     name_of,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_own_operation import swish
+from test_unroll import STEPS, Spec, defined, specs
 
 import minigrad as mg
 from rnn import Cell, DefinitionError, cells, interop, t
@@ -37,6 +40,16 @@ def test_values_and_gradients_are_those_of_the_unrolled_graph(make: Callable[[],
     assert largest_difference({name: x.detach().numpy() for name, x in found.items()}, values) < 1e-12
     of = {name: np.zeros(x.shape) if x.grad is None else x.grad.numpy() for name, x in module.named_parameters()}
     assert largest_difference(of, gradients) < 1e-12
+
+
+@given(specs(), st.sampled_from([{}, {"chunks": 2}, {"last": 2}, {"lengths": [4, 1, 3]}]))
+@settings(max_examples=60, deadline=None)
+def test_every_definition_that_can_be_unrolled_runs_there(spec: Spec, options: dict[str, Any]) -> None:
+    cell, _ = defined(spec)
+    x = np.random.default_rng(0).normal(size=(STEPS, 3, 2))
+    run, found = cell.unroll(x=x, **options), cell.to_torch()(x=x, **options)
+    for name in cell.signals:
+        np.testing.assert_allclose(found[name].detach().numpy(), run[name].stack().numpy(), rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("case", OPERATIONS, ids=name_of)
