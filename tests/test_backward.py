@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -108,6 +109,20 @@ def test_an_operation_that_hands_back_its_operands_is_not_corrupted() -> None:
     (a + b + mg.apply(Product(), a, b)).backward()
     assert (a.grad, b.grad) == (6.0, 3.0)
     assert (a.item(), b.item()) == (2.0, 5.0)
+
+
+def test_an_operation_that_hands_back_its_only_operand_is_not_corrupted() -> None:
+    class HalfSquare(mg.Op):
+        def forward(self, x):  # type: ignore[no-untyped-def]
+            return x * x / 2
+
+        def backward(self, grad, out, x):  # type: ignore[no-untyped-def]
+            return x  # right only where grad is 1, and the data themselves
+
+    x = leaf(1.0, 2.0)
+    (x.sum() + mg.apply(HalfSquare(), x).sum()).backward()
+    assert x.numpy().tolist() == [1.0, 2.0]
+    assert x.grad is not None and x.grad.tolist() == [2.0, 3.0]
 
 
 def test_an_operation_may_give_one_array_to_both_inputs() -> None:
@@ -218,6 +233,13 @@ def test_grad_returns_arrays_in_order_and_leaves_grad_alone() -> None:
     assert x.grad is None and y.grad is None
 
 
+def test_no_two_results_of_grad_share_memory() -> None:
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    first, second = grad((x + y).sum(), [x, y])
+    assert not np.shares_memory(first, second)
+    first += 1.0  # nor is it read-only, as a sum's derivative is
+
+
 def test_grad_takes_the_derivative_for_an_inner_tensor() -> None:
     x = leaf(2.0)
     y = x * x
@@ -294,6 +316,15 @@ def test_a_hook_can_replace_the_gradient_and_be_removed() -> None:
     x.grad = None
     (y * 3.0).backward()
     assert (y.grad, x.grad) == (3.0, 15.0)
+
+
+@pytest.mark.parametrize("make", [lambda: leaf(2.0), lambda: leaf(2.0) * 3.0], ids=["leaf", "result"])
+def test_a_hook_on_what_the_pass_starts_from_is_called_once(make: Callable[[], Tensor]) -> None:
+    out = make()
+    seen: list[float] = []
+    out.register_hook(seen.append)
+    out.backward()
+    assert seen == [1.0]
 
 
 def test_a_hook_on_a_leaf_sees_this_pass_alone() -> None:

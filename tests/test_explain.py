@@ -12,6 +12,7 @@ from definitions import elman
 
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.backward import ancestors
 from minigrad.explaining import explain, paths
 from rnn import Cell, t
 
@@ -59,6 +60,17 @@ def test_a_tensor_that_was_detached() -> None:
     assert "was not computed from it" in text
     assert re.search(r"its values are used as a constant by mul \(2,\) at test_explain.py:\d+: "
                      r"it was detached at test_explain.py:\d+", text)
+
+
+def test_a_gradient_dies_in_a_product_that_passes_one_on_to_its_other_factor() -> None:
+    w, zero = leaf(1.0, 2.0), Tensor([0.0, 0.0], requires_grad=True)
+    assert re.search(r"exactly zero, in the derivative of mul \(2,\)", explain(w, (w * zero).sum()))
+
+
+def test_the_state_that_enters_a_window_was_detached_where_it_was_unrolled() -> None:
+    run = elman().unroll(x=np.ones((4, 2, 3)), window=(2, 2))
+    entering = {x.label: str(x.origin) for x in ancestors(run["h"][4]) if x.origin.detached}
+    assert list(entering) == ["h[2]"] and entering["h[2]"].startswith("test_explain.py:")
 
 
 def test_the_line_of_a_detach_is_named() -> None:

@@ -164,6 +164,20 @@ def test_the_first_nan_of_a_backward_pass_is_named() -> None:
     assert x.grad is None
 
 
+def test_a_nan_that_nobody_needs_is_no_error() -> None:
+    class Product(mg.Op):
+        def forward(self, a, b):  # type: ignore[no-untyped-def]
+            return a * b
+
+        def backward(self, grad, out, a, b):  # type: ignore[no-untyped-def]
+            return grad * b, grad * np.nan
+
+    x = Tensor([1.0], requires_grad=True)
+    with mg.detect_anomaly():
+        mg.apply(Product(), x, Tensor([3.0])).sum().backward()
+    assert x.grad == 3.0
+
+
 def test_nan_is_no_error_unless_asked_for() -> None:
     x = Tensor([np.nan], requires_grad=True)
     mg.tanh(x).sum().backward()
