@@ -196,6 +196,25 @@ def test_rows_to_the_left_of_matrices_and_vectors_that_are_weights() -> None:
     assert_equal(cell, data(cell, 4, (2,)))
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_number_at_each_step_that_the_next_step_reads_too(first: int) -> None:
+    w = parameter("w", 3)
+    cell = Cell("numbers")
+    x, a, loss = cell.input("x", 3), cell.signal("a", ()), cell.signal("L", ())
+    a[t] = (w * x[t]).mean(axis=-1)
+    loss[t] = a[t-first] + a[t-1+first]
+    assert_equal(cell, data(cell, 4, (2,)))
+
+
+def test_a_number_times_a_vector_in_a_single_sequence() -> None:
+    w = parameter("w", 3)
+    cell = Cell("number times vector")
+    x, a, h = cell.input("x", 3), cell.signal("a", ()), cell.signal("h", 3)
+    a[t] = w @ x[t]
+    h[t] = np.tanh(a[t] * h[t-1] + x[t] * a[t])
+    assert_equal(with_loss(cell), data(cell, 4, ()))
+
+
 def test_what_depends_on_parameters_alone_is_computed_anew_and_gives_its_gradient_on() -> None:
     W, b1, b2 = parameter("W", 3, 6), parameter("b1", 3), parameter("b2", 3)
     cell = Cell("views")
