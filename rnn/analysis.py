@@ -320,6 +320,12 @@ def layers(cell: Cell) -> dict[Signal, int]:
     return height
 
 
+def labels(cell: Cell) -> set[str]:
+    """The inputs whose values are integers: the classes that a cross entropy picks."""
+    picked = (node.inputs[1] for node in nodes(roots(cell)) if isinstance(getattr(node, "op", None), ops.Pick))
+    return {x.signal.name for x in picked if isinstance(x, Read) and x.signal.given}
+
+
 def states(cell: Cell) -> dict[Signal, int]:
     """The signals that are read at another step than their own: 1, or -1 where only from later steps."""
     found: dict[Signal, int] = {}

@@ -389,7 +389,7 @@ class Cell:
         if name in self.signals:
             raise ValueError(f"there are two signals named {name!r}: declared at "
                              f"{self.signals[name].origin} and at {origin}")
-        if size is not None and size != ():
+        if size is not None and not (isinstance(size, tuple) and size == ()):
             if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
                 raise ValueError(f"the size of {name} is a positive whole number, not {size!r} (at {origin})")
             size = int(size)

@@ -12,7 +12,7 @@ from typing import Any
 from minigrad import Op, Tensor, ops
 from minigrad.operators import WHERE
 
-from .analysis import DefinitionError, check, nodes, reads, states
+from .analysis import DefinitionError, check, labels, nodes, reads, states
 from .equations import Cell, Equation, Read, Signal
 from .nodes import Cut, Given, Node, Shape, Shift, Weight, number, shape_of
 
@@ -71,6 +71,7 @@ class Lowering:
     def __init__(self, cell: Cell, options: Options) -> None:
         self.result = Lowered(cell, options)
         self.given_shapes = dict(options.shapes)
+        self.integers = labels(cell).union(options.integers)
         self.made: dict[int, Node] = {}  # id of an expression -> its node
         self.shifts: dict[tuple[Signal, int], Node] = {}
         self.owned: set[Node] = set()  # the values of signals
@@ -96,7 +97,7 @@ class Lowering:
         if shape is None:
             raise DefinitionError(f"the size of the input {signal.name}, declared at {signal.origin}, isn't known "
                                   f"before there are data: declare it, .input({signal.name!r}, size)")
-        dtype = "np.int64" if signal.name in self.result.options.integers else "FLOAT"
+        dtype = "np.int64" if signal.name in self.integers else "FLOAT"
         return Node(Given(signal.name, dtype), (), shape, True, signal.name, signal.origin)
 
     def _equation(self, equation: Equation) -> Node:
@@ -136,8 +137,6 @@ class Lowering:
             name = f"~drawn {len(self.result.draws) + 1}"
             self.result.draws[name] = part.op, operands[0].shape
             return Node(Given(name), (), operands[0].shape, True, f"{equation.signal.name}_keep", part.origin)
-        if isinstance(part.op, ops.Pick) and isinstance(operands[1].op, Given):
-            operands[1].op.dtype = "np.int64"
         shape = part.shape if part.shape is not None else shape_of(part.op, operands)
         kind = type(part.op).__name__.lower()
         name = f"{equation.signal.name}_{SHORT.get(kind, kind)}"

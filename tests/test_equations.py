@@ -374,3 +374,7 @@ def test_a_formula_of_many_shared_parts_stays_short() -> None:
     for _ in range(60):
         y = y + y  # written out in full: 2 ** 60 terms
     assert len(written(y)) < 2100
+
+
+def test_a_size_may_be_numpys_integer() -> None:
+    assert Cell().input("x", np.int64(3)).shape == (3,)  # type: ignore[arg-type]

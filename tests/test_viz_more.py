@@ -289,3 +289,10 @@ def test_the_command_line_says_in_one_line_what_is_wrong(
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("viz: ") and message in err and err.count("\n") == 1
     assert sorted(path.name for path in file.parent.iterdir()) == before
+
+
+def test_a_definition_with_labels_is_drawn_in_both_forms() -> None:
+    cell = Cell("labels")
+    x, label, loss = cell.input("x", 3), cell.input("label", ()), cell.signal("L", ())
+    loss[t] = mg.losses.cross_entropy(x[t], label[t], reduction="none")
+    assert "label" in viz.both(cell, steps=2).source

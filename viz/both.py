@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnn import Cell, Run
-from rnn.analysis import check
+from rnn.analysis import check, labels
 
 from . import palette
 from .columns import kept
@@ -44,7 +44,9 @@ def both(cell: Cell, steps: int = 4, level: str = "signals", *, dark: bool = Fal
 
 def blank(cell: Cell, T: int) -> Run:
     """A definition unrolled over zeros."""
-    inputs: dict[str, Any] = {signal.name: np.zeros((T, *(signal.shape or (() if signal.shape == () else (1,)))))
+    integers = labels(cell)
+    inputs: dict[str, Any] = {signal.name: np.zeros((T, *(signal.shape or (() if signal.shape == () else (1,)))),
+                                                    int if signal.name in integers else float)
                               for signal in cell.signals.values() if signal.given}
     return cell.unroll(**inputs or {"T": T})
 
