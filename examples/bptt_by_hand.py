@@ -7,7 +7,7 @@ One unit, no batch, all numbers with one digit:
     a[t] = w x[t] + u h[t-1]        h[t] = tanh(a[t])        y[t] = v h[t]        h[0] = 0
     L = 1/2 Σ (y[t] - d[t])²
 
-From the last step to the first (Werbos, Backpropagation through time, Proc. IEEE 78, 1990, section II):
+From the last step to the first (Werbos, Backpropagation through time, Proc. IEEE 78, 1990):
 
     e[t]    = y[t] - d[t]                            the error of the output
     dh[t]   = v e[t] + u da[t+1]                     from above, and from the next step; da[4] = 0

@@ -7,8 +7,8 @@ of Bengio, Simard and Frasconi, Learning long-term dependencies with gradient de
 Trans. Neural Networks 5, 1994). Before training, a forget gate is about sigmoid(b_f) at every step, so
 that along the cell about sigmoid(b_f) to the power of T - 1 of the gradient at c[T] arrives at c[1]; the
 ways through h and the gates add to it. With b_f = 0 nothing arrives, and nothing is learned.
-(Gers, Schmidhuber and Cummins, Learning to forget, Neural Computation 12, 2000, section 4; Jozefowicz,
-Zaremba and Sutskever, An empirical exploration of recurrent network architectures, ICML 2015, section 2.)
+(Gers, Schmidhuber and Cummins, Learning to forget, Neural Computation 12, 2000; Jozefowicz, Zaremba
+and Sutskever, An empirical exploration of recurrent network architectures, ICML 2015.)
 
 Threshold at T = 100, on 500 new sequences: with b_f = 3 at most 1% wrong, with b_f = 0 at least 40%.
 Measured for seeds 0 to 9: b_f = 0 46% to 53% wrong; b_f = 1 none for four seeds, about half for six; b_f = 3
