@@ -89,6 +89,10 @@ class Engine:
         """x with axes of length 1 at its end."""
         return x.reshape(tuple(x.shape) + (1,) * count) if count else x
 
+    def elements(self, x: Array, start: int, stop: int) -> Array:
+        """A part of each vector of x (..., size)."""
+        return x[..., start:stop]
+
     def columns(self, W: Array, start: int, stop: int) -> Array:
         """Some columns of a matrix."""
         return W[:, start:stop]

@@ -230,6 +230,29 @@ class Step:
         self.memory = {node: depth for node, depth in self.memory.items() if depth}
         self.guarded = list(self.signals) if block.skewed else []
         self.results = [node for node in block.nodes if node in interpreter.recipe.kept]
+        self.products = self._products(inside)
+
+    def _products(self, inside: set[Node]) -> dict[Node, tuple[Array, list[Node]]]:
+        """Products that read the same vector, an LSTM's gates, are one: its matrix, and whose rows it has."""
+        together: dict[tuple[Node, int], list[Node]] = {}
+        for node in self.block.nodes:
+            if isinstance(node.op, ops.MatVec) and node.inputs[0] in self.outer and node.inputs[1] in inside:
+                together.setdefault((node.inputs[1], self.back[node, node.inputs[1]]), []).append(node)
+        engine, found = self.interpreter.engine, {}
+        for group in together.values():
+            if len(group) > 1 and not self.block.skewed:
+                matrix = engine.concatenate(*(self.outer[node.inputs[0]] for node in group), axis=0)
+                found.update(dict.fromkeys(group, (matrix, group)))
+        return found
+
+    def _multiply(self, node: Node, vector: Array, values: dict[Node, Array]) -> None:
+        """All products of a group, as soon as the first one is wanted."""
+        engine, start = self.interpreter.engine, 0
+        matrix, group = self.products[node]
+        whole = engine.mat_vec(matrix, vector)
+        for one in group:
+            values[one] = engine.elements(whole, start, start + one.shape[0])
+            start += one.shape[0]
 
     def __call__(self, carry: Arrays, rows: Arrays) -> tuple[Arrays, Arrays]:
         own, engine, late = self.interpreter, self.interpreter.engine, self.block.late
@@ -240,10 +263,15 @@ class Step:
         for node, depth in self.memory.items():
             past[node], carry = carry[:depth], carry[depth:]
         for node in self.block.nodes:
+            if node in values:
+                continue
             operands = []
             for x in node.inputs:
                 back = self.back.get((node, x), 0)
                 operands.append(past[x][back - 1] if back else values[x] if x in values else given[x, late[node]])
+            if node in self.products:
+                self._multiply(node, operands[1], values)
+                continue
             values[node] = operands[0] if isinstance(node.op, Shift) else own.value(node, operands, own.batch)
             if node in edges:
                 within, outside = edges[node]

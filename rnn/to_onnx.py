@@ -213,6 +213,9 @@ class OnnxEngine(Engine):
         axes = range(-count, 0)
         return self.emit("Unsqueeze", x, self.numbers(axes), shape=x.shape + (1,) * count) if count else x
 
+    def elements(self, x: Array, start: int, stop: int) -> Array:
+        return self.slice(x, start, stop, -1, (*x.shape[:-1], stop - start))
+
     def columns(self, W: Array, start: int, stop: int) -> Array:
         return self.slice(W, start, stop, 1, (W.shape[0], stop - start))
 
