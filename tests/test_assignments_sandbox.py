@@ -310,7 +310,8 @@ def test_the_bundle_is_complete_and_always_the_same(tmp_path: Path) -> None:
         names = archive.namelist()
         assert archive.getinfo("run_autograder").external_attr >> 16 & 0o111
     assert {"setup.sh", "run_autograder", "minigrad/tensor.py", "examples/assignments/a2_source.py"} <= set(names)
-    assert not [name for name in names if "mutants" in name or "make.py" in name or "a3_source" in name or "__pycache__" in name]
+    teachers = ("mutants", "make.py", "a3_source", "__pycache__")
+    assert not [name for name in names if any(word in name for word in teachers)]
 
 
 @pytest.mark.skipif(shutil.which("bash") is None or sys.platform == "win32", reason="Gradescope's scripts need bash")
