@@ -40,3 +40,6 @@ viz.unrolled(run, loss=loss).render(outfile=folder / "elman_T.png")
 
 for state in run["h"]:                               # h[1], h[2], ...
     print(state)
+
+fast = elman.compile()                               # the same numbers at hand-written speed,
+print(fast.source)                                   # and the NumPy program that computes them
