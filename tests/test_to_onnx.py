@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from definitions import elman, lstm, own_output, parameter
+from definitions import case, elman, lstm, own_output, parameter
 from exports import EVERY, LENGTHS, OPERATIONS, expected, largest_difference, name_of
+from test_interop import onnx_definition
 from test_own_operation import swish
 
 import minigrad as mg
@@ -132,3 +133,56 @@ class TestErrors:
         message = r"'elman' computes no signal 'x' \(at test_to_onnx.py:\d+\): it computes h, y"
         with pytest.raises(ValueError, match=message):
             elman().to_onnx(tmp_path / "m.onnx", outputs=["x"])
+
+
+# ---- weights from files of others
+STORED = {name: stored for name, stored in case("onnx_cells").items() if name != "source"}
+
+
+def file_of(kind: str, inputs: dict[str, Any], folder: Path, **attributes: Any) -> Path:
+    """A file with one recurrent node, as other tools write it."""
+    tensors = {key: np.array(inputs[key], np.float32) for key in "WRBP" if key in inputs}
+    size = tensors["R"].shape[-1]
+    keys = ["X", "W", "R", "B" if "B" in tensors else "", *(["", "", "", "P"] if "P" in tensors else [])]
+    direction = "bidirectional" if len(tensors["W"]) == 2 else "forward"
+    node = helper.make_node(kind, keys, ["Y"], "layer", hidden_size=size, direction=direction, **attributes)
+    graph = helper.make_graph([node], "others", [helper.make_tensor_value_info("X", 1, ["T", "batch", 2])],
+                              [helper.make_tensor_value_info("Y", 1, ["T", "directions", "batch", size])],
+                              [numpy_helper.from_array(array, key) for key, array in tensors.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    onnx.checker.check_model(model)
+    path = folder / "others.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+class TestFilesOfOthers:
+    @pytest.mark.parametrize("name", STORED)
+    def test_a_cell_with_the_weights_of_a_node_computes_what_the_node_does(self, name: str, tmp_path: Path) -> None:
+        stored = STORED[name]
+        cell, names, output = onnx_definition(stored)
+        path = file_of({"elman": "RNN"}.get(stored["kind"], stored["kind"].upper()), stored["inputs"], tmp_path,
+                       **stored["attributes"])
+        interop.from_onnx_file(cell, names, path)
+        x = np.random.default_rng(0).normal(size=(5, 3, 2)).astype(np.float32)
+        wanted = np.concatenate(list(np.moveaxis(run(path, X=x)["Y"], 1, 0)), axis=-1)
+        np.testing.assert_allclose(cell.unroll(x=x)[output].stack().numpy(), wanted, atol=1e-6)
+
+    @pytest.mark.parametrize(("attributes", "message"), [
+        ({"activations": ["Sigmoid", "Relu", "Tanh"]}, "the activations of 'layer' are Sigmoid, Relu, Tanh"),
+        ({"clip": 3.0}, r"'layer' has clip=3\.0, which no cell here has"),
+        ({"input_forget": 1}, "'layer' has input_forget=1")])
+    def test_what_no_cell_here_does_is_refused(self, attributes: Any, message: str, tmp_path: Path) -> None:
+        stored = STORED["lstm"]
+        cell, names, _ = onnx_definition(stored)
+        before = {name: x.numpy().copy() for name, x in cell.parameters.items()}
+        with pytest.raises(ValueError, match=message):
+            interop.from_onnx_file(cell, names, file_of("LSTM", stored["inputs"], tmp_path, **attributes))
+        for name, x in cell.parameters.items():
+            np.testing.assert_array_equal(x.numpy(), before[name])
+
+    def test_a_node_that_is_not_there_is_named_with_those_that_are(self, tmp_path: Path) -> None:
+        stored = STORED["lstm"]
+        path = file_of("LSTM", stored["inputs"], tmp_path)
+        with pytest.raises(ValueError, match=r"others.onnx: no node 'other'; its recurrent nodes: 'layer' \(LSTM\)"):
+            interop.from_onnx_file(Cell("c"), ["a"], path, node="other")
