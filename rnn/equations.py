@@ -186,10 +186,23 @@ def _for_vectors(op: Op, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
     if isinstance(op, (ops.Reshape, ops.Transpose, ops.BroadcastTo, ops.Stack, ops.EinSum, ops.Pad)):
         raise ValueError(f"{op!r} can't stand in an equation (at {here()}): a signal is a vector at each "
                          "step, its batch is implicit. np.concatenate(..., axis=-1) joins vectors")
+    if isinstance(op, BROADCASTING):
+        return op, _aligned(inputs)
     if getattr(op, "axis", -1) != -1:
         raise ValueError(f"{op!r} can't stand in an equation (at {here()}): inside one, axis=-1 is the vector "
                          "and there is no other axis (the batch is implicit). Write axis=-1")
     return op, inputs
+
+
+BROADCASTING = (ops.Add, ops.Sub, ops.Mul, ops.Div, ops.Pow, ops.Maximum, ops.Minimum, ops.Where)
+
+
+def _aligned(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A number at each step beside a vector, as a vector of one: its batch isn't the other's elements."""
+    if max((x.ndim if isinstance(x, Expression) else np.ndim(x)) for x in inputs) == 0:
+        return inputs
+    return tuple(Apply(ops.GetItem((Ellipsis, None)), (x,)) if isinstance(x, Expression) and x.shape == () else x
+                 for x in inputs)
 
 
 def _shape(op: Op, inputs: tuple[Any, ...]) -> tuple[int, ...] | None:

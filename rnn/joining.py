@@ -20,7 +20,7 @@ from minigrad import ops
 from minigrad.operators import MUL, TANH
 
 from .adjoint import ELEMENTWISE, is_product
-from .nodes import Cut, Lane, Node, Number, Outer, OverSteps, Pack, Shift, Spread, Total, number, ordered
+from .nodes import Compare, Cut, Lane, Node, Number, Outer, OverSteps, Pack, Shift, Spread, Total, number, ordered
 from .schedule import loops
 
 ALIKE = (*(kind for kind in ELEMENTWISE if kind is not Cut), Total)
@@ -104,7 +104,10 @@ class Joining:
             elif isinstance(node.op, Total) and all(x in form for x in node.inputs) and len(node.inputs) > 1:
                 vectors = {form[x][0] for x in node.inputs}
                 if len(vectors) == 1 and all(form[x][1] for x in node.inputs):
-                    factor = total([product(form[x][1]) for x in node.inputs], f"{node.name}_slope")
+                    one = number(1.0)  # true + true is true, and not 2
+                    slopes = [product([*form[x][1], one] if isinstance(form[x][1][-1].op, Compare) else form[x][1])
+                              for x in node.inputs]
+                    factor = total(slopes, f"{node.name}_slope")
                     form[node] = vectors.pop(), [factor]
                     node.op, node.inputs = MUL, (form[node][0], factor)
             form.setdefault(node, (node, []))
@@ -241,7 +244,8 @@ class Joining:
         parts = self._parts()
         groups: dict[tuple[type, Node, Node | None], list[tuple[int, Node]]] = {}
         for node in self.nodes:
-            if isinstance(node.op, Outer) or (isinstance(node.op, OverSteps) and node.shape == node.inputs[0].shape):
+            summed = isinstance(node.op, OverSteps) and node.shape == node.inputs[0].shape != ()
+            if isinstance(node.op, Outer) or summed:
                 whole, start = _outermost(node.inputs[0], parts)
                 other = node.inputs[1] if isinstance(node.op, Outer) else None
                 groups.setdefault((type(node.op), whole, other), []).append((start, node))

@@ -420,7 +420,7 @@ class Source:
         """What wasn't written into its place at once is copied there."""
         lines, start = [], 0
         for x in node.inputs:
-            if self.memory.places.get(x, (None, 0))[0] is not node:
+            if self.memory.places.get(x) != (node, start):
                 part = self._part(node, start, start + x.shape[0])
                 if loop and part.startswith("[:, ") and self.memory.has(node):
                     part = "[" + part[4:]

@@ -347,8 +347,14 @@ class OnnxEngine(Engine):
 
     def ein_sum(self, *operands: Array, subscripts: str, optimize: Any) -> Array:
         shape = np.einsum(subscripts, *(np.zeros(x.shape) for x in operands)).shape
-        terms, result, _ = letters(subscripts, [x.ndim for x in operands])  # ONNX Runtime doesn't broadcast `...`
-        return self.emit("Einsum", *operands, shape=shape, equation=f"{','.join(terms)}->{result}")
+        # ONNX Runtime broadcasts neither `...` nor lengths of 1: both are written out.
+        terms, result, _ = letters(subscripts, [x.ndim for x in operands])
+        lengths: dict[str, int] = {}
+        for term, x in zip(terms, operands):
+            lengths.update((letter, n) for letter, n in zip(term, x.shape) if lengths.get(letter, 1) == 1)
+        whole = [self.spread(x, (), [lengths[letter] for letter in term]) if term else x
+                 for term, x in zip(terms, operands)]
+        return self.emit("Einsum", *whole, shape=shape, equation=f"{','.join(terms)}->{result}")
 
     # ---- shape
     def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
@@ -372,7 +378,9 @@ class OnnxEngine(Engine):
         return self.emit("Pad", x, self.numbers(margins), self.constant(float(value), None), shape=shape)
 
     def get_item(self, x: Array, index: Any) -> Array:
-        if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis and index[1] is not None:
+        if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis:  # as in an equation
+            if index[1] is None:
+                return self.trailing(x, 1)
             places = np.arange(x.shape[-1])[index[1]]
             return self.emit("Gather", x, self.numbers(places), shape=x.shape[:-1] + places.shape, axis=-1)
         places = np.arange(np.prod(x.shape, dtype=int)).reshape(x.shape)[index]

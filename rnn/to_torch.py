@@ -119,7 +119,9 @@ class TorchEngine(Engine):
         return torch.nn.functional.pad(x, [n for pair in reversed(widths) for n in pair], value=value)
 
     def get_item(self, x: Array, index: Any) -> Array:
-        if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis and index[1] is not None:
+        if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis:  # as in an equation
+            if index[1] is None:
+                return self.trailing(x, 1)
             return x[..., self._numbers(np.arange(x.shape[-1])[index[1]])]
         places = np.arange(x.numel()).reshape(x.shape)[index]  # NumPy's rules, also where PyTorch has others
         return x.reshape(-1)[self._numbers(places)]

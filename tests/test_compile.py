@@ -123,6 +123,54 @@ def test_every_definition_that_can_be_unrolled_can_be_compiled(spec: Spec, optio
     assert_equal(cell, {"x": x}, rtol=1e-11, **options)
 
 
+@st.composite
+def gated(draw: st.DrawFn) -> Cell:
+    """Up to four signals of several sizes: products with gates, joined vectors, numbers, shared expressions."""
+    sizes: list[Any] = draw(st.lists(st.sampled_from([(), 2, 2, 3]), min_size=1, max_size=4))
+    cell = Cell("gated")
+    signals = [cell.input("x", 2), *(cell.signal(f"s{i}", size) for i, size in enumerate(sizes))]
+    numbers = iter(range(1000))
+
+    def read(i: int) -> Any:
+        source = draw(st.integers(0, len(sizes)))
+        delay = draw(st.integers(0 if source <= i else 1, 2)) if source else draw(st.just(0))
+        return signals[source][t - delay]
+
+    def weighed(x: Any, size: Any) -> Any:
+        """A term of the wanted size, from what is read."""
+        if x.shape == ():
+            w = parameter(f"w{next(numbers)}", *(() if size == () else (size, 1)))
+            return w * x if size == () else w @ (x * np.ones(1))
+        if size == ():
+            return parameter(f"w{next(numbers)}", x.shape[0]) @ x
+        if x.shape == (size,) and draw(st.booleans()):
+            return parameter(f"w{next(numbers)}", size) * x
+        return parameter(f"w{next(numbers)}", size, x.shape[0]) @ x
+
+    functions = [np.tanh, mg.sigmoid, mg.relu, lambda a: 1 - mg.sigmoid(a)]
+    for i, size in enumerate(sizes):
+        vectors = [x for x in (read(i), read(i)) if x.shape != ()]
+        term = weighed(read(i) if signals[0].shape else read(i), size) if not vectors or size == () \
+            else parameter(f"W{i}", size, sum(x.shape[0] for x in vectors)) @ mg.concatenate(vectors, axis=-1)
+        total = term + weighed(read(i), size)
+        value = draw(st.sampled_from(functions))(total)
+        if draw(st.booleans()):
+            value = value * draw(st.sampled_from(functions))(weighed(read(i), size) + (0.1 if size == () else
+                                                                                     parameter(f"b{i}", size)))
+        if draw(st.booleans()):
+            value = value + draw(st.sampled_from(functions))(total)
+        signals[i + 1][t] = value
+    loss = cell.signal("L", ())
+    loss[t] = sum(((s[t] * s[t]).sum(axis=-1) if s.shape else s[t] * s[t] for s in signals[1:]), 0.0)
+    return cell
+
+
+@given(gated(), st.sampled_from([{}, {}, {"chunks": 2}, {"last": 2}, {"lengths": [4, 1, 3]}]))
+@settings(max_examples=60, deadline=None)
+def test_gates_of_any_kind_and_size(cell: Cell, options: dict[str, Any]) -> None:
+    assert_equal(cell, data(cell, 4, (3,)), rtol=1e-10, **options)
+
+
 CELLS: dict[str, Callable[[Cell, Any, Any], Any]] = {
     "elman": lambda c, x, rng: cells.elman(c, x, 4, name="r", rng=rng, biases=2),
     "neurons": lambda c, x, rng: cells.neurons(c, x, 4, name="r", rng=rng),
@@ -204,6 +252,16 @@ def test_a_number_at_each_step_that_the_next_step_reads_too(first: int) -> None:
     a[t] = (w * x[t]).mean(axis=-1)
     loss[t] = a[t-first] + a[t-1+first]
     assert_equal(cell, data(cell, 4, (2,)))
+
+
+def test_a_recurrence_of_numbers() -> None:
+    a, b = parameter("a"), parameter("b")
+    cell = Cell("filter")
+    x, y, loss = cell.input("x", ()), cell.signal("y", ()), cell.signal("L", ())
+    y[t] = a * x[t] + b * y[t-1]
+    loss[t] = np.square(y[t])
+    assert_equal(cell, data(cell, 4, (3,)))
+    assert_equal(cell, data(cell, 4, ()))
 
 
 def test_a_number_times_a_vector_in_a_single_sequence() -> None:

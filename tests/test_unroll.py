@@ -164,6 +164,20 @@ def test_an_equation_may_be_a_mere_copy_or_a_constant() -> None:
     np.testing.assert_array_equal(run["n"].stack().data, np.full(X.shape, 0.5))
 
 
+@pytest.mark.parametrize("batch", [(), (3,), (2, 3)])
+def test_a_number_at_each_step_multiplies_a_vector_whatever_the_batch(batch: tuple[int, ...]) -> None:
+    cell = Cell()
+    x, a, h = cell.input("x", 3), cell.input("a", ()), cell.signal("h", 3)
+    h[t] = a[t] * x[t] + mg.maximum(a[t], h[t-1])
+    x_data, a_data = np.random.default_rng(0).normal(size=(4, *batch, 3)), np.arange(4.0).reshape(4, *(1 for _ in batch))
+    a_data = a_data + np.random.default_rng(1).normal(size=(4, *batch))
+    h_now = np.zeros((*batch, 3))
+    run = cell.unroll(x=x_data, a=a_data)
+    for k in range(4):
+        h_now = a_data[k][..., None] * x_data[k] + np.maximum(a_data[k][..., None], h_now)
+        np.testing.assert_allclose(run["h"][k + 1].numpy(), h_now, rtol=1e-14)
+
+
 def test_inputs_with_different_batches_broadcast() -> None:
     cell = Cell()
     x, s, y, z = cell.input("x", 3), cell.input("s", ()), cell.signal("y", 3), cell.signal("z", ())
