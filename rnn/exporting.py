@@ -24,7 +24,7 @@ from .engine import Array, Engine
 from .equations import Cell
 from .feeding import boundary_values
 from .interpreter import Interpreter, Recipe
-from .lowering import Options
+from .lowering import Options, lead_of
 from .run import State
 from .truncation import Truncation, Windows
 from .windowed import Windowed
@@ -142,7 +142,7 @@ class Export:
         starts = self._initial(request.initial)
         boundary: dict[tuple[str, int], Array] = {}
         for (name, step), tensor in boundary_values(self.cell, data).items():
-            k = step + _lead(self.cell, name) + (data.T if step > 0 else 0)
+            k = step + lead_of(self.cell.signals[name]) + (data.T if step > 0 else 0)
             value = weights[id(tensor)] if name not in starts else engine.constant(starts[name][k], like)
             boundary[name, step] = value
         given.update(self._keeps(recipe, data))
@@ -157,7 +157,7 @@ class Export:
             return dict(initial.values)
         found = {}
         for name, value in (initial.items() if isinstance(initial, Mapping) else ()):
-            first = _lead(self.cell, name) if name in self.cell.signals else 0
+            first = lead_of(self.cell.signals[name]) if name in self.cell.signals else 0
             found[name] = dict(value) if isinstance(value, Mapping) else {first: value}
         return found
 
@@ -210,17 +210,12 @@ class Export:
 
     def _owed(self, value: Array, name: str, data: Data) -> Array:
         """A signal, constant at the steps for which a truncation lets no gradient in."""
-        lead = _lead(self.cell, name)
+        lead = lead_of(self.cell.signals[name])
         flags = np.array([not data.truncation.constant(max(k - lead, 1)) for k in range(1, data.T + 1)])
         if flags.all():
             return value
         keep = self.engine.constant(flags.reshape(data.T, *(1,) * (value.ndim - 1)), None)
         return self.engine.cut(value, keep)
-
-def _lead(cell: Cell, name: str) -> int:
-    equation = cell.signals[name].equation
-    return equation.lead if equation else 0
-
 
 def _check_parameters(own: Mapping[str, Tensor], given: Mapping[str, Array], name: str) -> None:
     missing, extra = [x for x in own if x not in given], [x for x in given if x not in own]

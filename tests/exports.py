@@ -59,7 +59,7 @@ def broadcast() -> Cell:
     k[t] = c * 2
     a[t] = mg.sum(x[t], axis=-1) * s + x[t][1]
     joined = np.concatenate([x[t][::-1], c[:1]], axis=-1)
-    h[t] = mg.where(h[t-1] * a[t], h[t-1] * a[t], k[t]) + np.tanh(W @ x[t]) / joined
+    h[t] = mg.where(h[t-1] * a[t], h[t-1] * a[t], k[t]) + np.tanh(W @ x[t]) / (1 + joined * joined)
     y[t] = mg.losses.cross_entropy(h[t], label[t], reduction="none")
     return cell
 
@@ -139,6 +139,7 @@ def expected(make: Callable[[], Cell], options: dict[str, Any]) -> Expected:
     try:
         run = cell.unroll(**given, **options)
     except ValueError as error:
+        assert "window= cuts loops that run forward" in str(error)
         pytest.skip(str(error)[:60])
     stacks = [run[name].stack() for name, signal in cell.signals.items() if not signal.given]
     sum((mg.sum(x * x) for x in stacks[1:]), mg.sum(stacks[0] * stacks[0])).backward()
