@@ -33,9 +33,6 @@ from .run import State
 from .sliding import windows
 from .truncation import Truncation, Windows
 
-_boundary_values = boundary_values
-
-
 class Outputs(Mapping[str, NDArray[Any]]):
     """What a call computed: `outputs["y"]` is y at t = 1 … T, (T, batch, size).
 

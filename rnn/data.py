@@ -1,6 +1,6 @@
 """The data of one unroll, checked: how many steps, which batch, which values from outside.
 
-Knows the definition's signals, and not its equations.
+Knows the definition's signals, and of its equations only how far they reach.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from minigrad import Tensor
 from minigrad.origin import Origin, here
 
-from .analysis import boundaries, parameters
+from .analysis import Boundary, boundaries, parameters, reads
 from .equations import Cell, Signal
 from .run import State
 from .truncation import Truncation, truncation
@@ -207,3 +207,37 @@ def _mask(T: int, batch: Shape, lengths: Any, mask: Any, origin: Origin) -> NDAr
         raise ValueError(f"the mask is bools of shape {(T, *batch)}, one for each step of each sequence, "
                          f"not {flags.dtype} of shape {flags.shape} (at {origin})")
     return flags
+
+
+def history(cell: Cell, data: Data) -> dict[Signal, dict[int, Tensor]]:
+    """The values before and after the sequence that are set, signal by signal, by step.
+
+    Raises:
+        ValueError: where an equation or the data bring that value, or a part of a history is missing.
+    """
+    found: dict[Signal, dict[int, Tensor]] = {}
+    known = boundaries(cell)
+    for signal in cell.signals.values():
+        T, lead = data.T, signal.equation.lead if signal.equation else 0
+        given = {**signal.initial, **{T + k: value for k, value in signal.final.items()}}
+        given = found[signal] = data.initial.get(signal.name, given)
+        for k, value in given.items():
+            if 1 <= k - lead <= T:
+                raise ValueError(f"{signal.name}[{k}] is set at {value.origin}, but its value comes from "
+                                 f"{signal.equation.origin if signal.equation else 'the data'}")
+        boundary = known.get(signal.name, Boundary(range(0), range(0)))
+        for needed in ([*boundary.before], [T + k for k in boundary.after]):
+            missing = [k for k in needed if k not in given]
+            if missing and (signal.given or len(missing) < len(needed)):
+                raise ValueError(_no_history(cell, signal, missing[0], T))
+    return found
+
+
+def _no_history(cell: Cell, signal: Signal, k: int, T: int) -> str:
+    readers = [str(equation.origin) for equation in cell.equations
+               if any(read.signal is signal for read in reads(equation))]
+    late = k > T
+    place = f"T{k - T:+d}" if late else str(k)
+    return (f"{signal.name}[{place}] is read at {', '.join(dict.fromkeys(readers))}, "
+            f"{'after the last' if late else 'before the first'} value that is given. "
+            f"Set it: {signal.name}[{place}] = ..., e.g. 0")

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import Tensor
-from minigrad.origin import here
 
-from .analysis import boundaries
-from .data import Data
+from .analysis import Boundary, boundaries
+from .data import Data, history
 from .equations import Cell
 from .lowering import Lowered, lead_of
 from .truncation import Truncation
@@ -64,32 +63,17 @@ def counted(data: Data, losses: NDArray[Any]) -> int:
 
 
 def boundary_values(cell: Cell, data: Data) -> dict[tuple[str, int], Tensor]:
-    """The values before and after the sequence that are set, by signal and step of its equation.
+    """The values before and after the sequence that are set and read, by signal and step of its equation.
+
+    Steps up to 0 are before the sequence, 1 and more after it.
 
     Raises:
-        ValueError: where an equation computes it, or a part of a history is missing.
+        ValueError: where an equation or the data bring that value, or a part of a history is missing.
     """
     found: dict[tuple[str, int], Tensor] = {}
     known = boundaries(cell)
-    for signal in cell.signals.values():
-        T, lead = data.T, lead_of(signal)
-        given = {**signal.initial, **{T + k: value for k, value in signal.final.items()}}
-        given = data.initial.get(signal.name, given)
-        for k, value in given.items():
-            if 1 <= k - lead <= T:
-                raise ValueError(f"{signal.name}[{k}] is set at {value.origin}, but its value comes from "
-                                 f"{signal.equation.origin if signal.equation else 'the data'}")
-        boundary = known.get(signal.name)
-        if boundary is None:
-            continue
-        needed = [*boundary.before], [T + k for k in boundary.after]
-        for part in needed:
-            missing = [k for k in part if k not in given]
-            if missing and (signal.given or len(missing) < len(part)):
-                place = str(missing[0]) if missing[0] <= T else f"T{missing[0] - T:+d}"
-                raise ValueError(f"{signal.name}[{place}] is read, and no value is given for it (at {here()}). "
-                                 f"Set it: {signal.name}[{place}] = ..., e.g. 0")
-        for k, value in given.items():
-            if k in needed[0] or k in needed[1]:
-                found[signal.name, k - lead if k <= lead else k - lead - T] = value
+    for signal, given in history(cell, data).items():
+        boundary, lead = known.get(signal.name, Boundary(range(0), range(0))), lead_of(signal)
+        found.update(((signal.name, k - lead), given[k]) for k in boundary.before if k in given)
+        found.update(((signal.name, k - lead), given[data.T + k]) for k in boundary.after if data.T + k in given)
     return found

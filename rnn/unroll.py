@@ -19,8 +19,8 @@ from minigrad.operators import IDENTITY, WHERE
 from minigrad.origin import Origin, settings
 from minigrad.tensor import apply, constant
 
-from .analysis import boundaries, check, links
-from .data import Data, prepared
+from .analysis import Boundary, boundaries, check, links, states
+from .data import Data, history, prepared
 from .equations import Cell, Signal
 from .plan import Plan, replayed
 from .run import Run, Window
@@ -56,13 +56,13 @@ class Unroller:
         self.memo: dict[tuple[int, int], Tensor] = {}  # (shared expression, step) -> its copy
         self.severed: dict[tuple[Signal, int], Tensor] = {}  # copies as constants, where an edge is cut
         self.shapes = {signal: data.shapes.get(name, signal.shape) for name, signal in cell.signals.items()}
-        self.holds = {} if data.mask is None else _states(cell)
+        self.holds = {} if data.mask is None else states(cell)
         self.boundaries = boundaries(cell)
         self.copies: dict[Signal, dict[int, Tensor]] = {signal: {} for signal in cell.signals.values()}
-        for signal in self.copies:
+        for signal, given in history(cell, data).items():
             if signal.given:
                 self._take_input(signal)
-            self._take_boundary(signal, constants)
+            self._take_boundary(signal, given, constants)
 
     def run(self) -> Run:
         """Every copy at t = 1 … T."""
@@ -87,37 +87,17 @@ class Unroller:
             copy.name = signal.name
             self.copies[signal][k] = copy
 
-    def _take_boundary(self, signal: Signal, constants: Mapping[int, Tensor]) -> None:
+    def _take_boundary(self, signal: Signal, given: Mapping[int, Tensor], constants: Mapping[int, Tensor]) -> None:
         """The values before and after the sequence: set, or zero where none is set."""
-        T, lead = self.data.T, signal.equation.lead if signal.equation else 0
-        given = {**signal.initial, **{T + k: value for k, value in signal.final.items()}}
-        given = self.data.initial.get(signal.name, given)
         for k, value in given.items():
-            if 1 <= k - lead <= T:
-                raise ValueError(f"{signal.name}[{k}] is set at {value.origin}, but its value comes from "
-                                 f"{signal.equation.origin if signal.equation else 'the data'}")
             if not value.requires_grad:  # a state takes the data's type
                 value = constant(value.numpy().astype(self.data.dtype), value.name, value.origin)
             self.copies[signal][k] = self._copy(constants.get(id(value), value), signal, k, value.origin)
-        boundary = self.boundaries.get(signal.name)
-        if boundary is None:
-            return
-        for needed in ([*boundary.before], [T + k for k in boundary.after]):
-            missing = [k for k in needed if k not in given]
-            if missing and (signal.given or len(missing) < len(needed)):
-                raise ValueError(self._no_history(signal, missing[0]))
-            for k in missing:
+        boundary = self.boundaries.get(signal.name, Boundary(range(0), range(0)))
+        for k in (*boundary.before, *(self.data.T + k for k in boundary.after)):
+            if k not in given:
                 zeros = constant(np.zeros(self._shape(signal, k), self.data.dtype))
                 self.copies[signal][k] = self._copy(zeros, signal, k, _line(signal))
-
-    def _no_history(self, signal: Signal, k: int) -> str:
-        readers = [str(plan.equation.origin) for plan in self.plans.values()
-                   if any(source is signal for _, source, _ in plan.reads)]
-        late = k > self.data.T
-        place = f"T{k - self.data.T:+d}" if late else str(k)
-        return (f"{signal.name}[{place}] is read at {', '.join(dict.fromkeys(readers))}, "
-                f"{'after the last' if late else 'before the first'} value that is given. "
-                f"Set it: {signal.name}[{place}] = ..., e.g. 0")
 
     # ---- values that equations compute
     def _compute_windows(self, truncation: Windows) -> list[Window]:
@@ -250,15 +230,6 @@ class Unroller:
                                  f"declare it with one, .signal({signal.name!r}, size) at {signal.origin}")
             own = self.shapes[signal] = shape[len(self.data.batch):]
         return self.data.batch + own
-
-
-def _states(cell: Cell) -> dict[Signal, int]:
-    """The signals that are read at another step than their own: 1, or -1 where only from later steps."""
-    found: dict[Signal, int] = {}
-    for link in links(cell):
-        if link.delay and not link.source.given:
-            found[link.source] = max(found.get(link.source, -1), 1 if link.delay > 0 else -1)
-    return found
 
 
 def _line(signal: Signal) -> Origin:
