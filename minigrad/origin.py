@@ -37,9 +37,18 @@ class Origin:
         return Origin(self.file, self.line, signal, t)
 
     def __str__(self) -> str:
-        return f"{os.path.basename(self.file)}:{self.line}"
+        return f"{_cell(self.file) or os.path.basename(self.file)}:{self.line}"
 
     __repr__ = __str__
+
+
+def _cell(file: str) -> str | None:
+    """`Cell In[4]` for the file that Jupyter makes of a notebook's cell, as its own tracebacks have it."""
+    if "ipykernel" not in file or "IPython" not in sys.modules:
+        return None
+    shell = sys.modules["IPython"].get_ipython()
+    number = getattr(getattr(shell, "compile", None), "_filename_map", {}).get(file)
+    return None if number is None else f"Cell In[{number}]"
 
 
 class Settings:

@@ -95,3 +95,13 @@ class TestTheNotebook:
         nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
         shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
         assert sum("image/svg+xml" in output.get("data", {}) for output in shown) == 3
+
+
+@pytest.mark.slow
+def test_a_line_of_a_notebook_is_named_by_its_cell() -> None:
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell("import minigrad as mg"),
+                      nbformat.v4.new_code_cell("print()\nprint(repr(mg.Tensor([1.0], name='x')))")]
+    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    assert "<x (1,)  Cell In[2]:2>" in notebook.cells[1].outputs[0].text
