@@ -33,6 +33,7 @@ from .run import State
 from .sliding import windows
 from .truncation import Truncation, Windows
 
+
 class Outputs(Mapping[str, NDArray[Any]]):
     """What a call computed: `outputs["y"]` is y at t = 1 … T, (T, batch, size).
 
