@@ -327,11 +327,19 @@ def labels(cell: Cell) -> set[str]:
 
 
 def states(cell: Cell) -> dict[Signal, int]:
-    """The signals that are read at another step than their own: 1, or -1 where only from later steps."""
+    """The signals that are read at another step than their own, and from which side they are held.
+
+    1: a finished sequence keeps the value of the step before; -1: that of the step after. In a loop it
+    is the way in which the loop runs; else 1, or -1 where a signal is read from later steps alone.
+    """
     found: dict[Signal, int] = {}
-    for link in links(cell):
+    every = links(cell)
+    for link in every:
         if link.delay and not link.source.given:
             found[link.source] = max(found.get(link.source, -1), 1 if link.delay > 0 else -1)
+    for component in components(list(cell.signals.values()), every):
+        way = direction(component)
+        found.update((link.target, way) for link in component if link.target in found)
     return found
 
 

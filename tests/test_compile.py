@@ -323,6 +323,19 @@ def test_reading_ahead_inside_of_a_loop() -> None:
     loss[t] = (a[t] * b[t]).sum(axis=-1)
     for steps in (1, 2, 6):
         assert_equal(cell, data(cell, steps, (2,)))
+    assert_equal(cell, data(cell, 4, (2,)), lengths=[4, 2])
+
+
+def test_a_reversed_loop_of_which_a_signal_is_read_from_before() -> None:
+    A, B, C = parameter("A", 3, 3), parameter("B", 3, 3), parameter("C", 3, 3)
+    cell = Cell("behind")
+    x, c, d = cell.input("x", 3), cell.signal("c", 3), cell.signal("d", 3)
+    c[t] = np.tanh(A @ d[t-1] + x[t])
+    d[t] = np.tanh(B @ c[t+2] + C @ d[t+1])
+    loss = cell.signal("L", ())
+    loss[t] = (c[t] * d[t]).sum(axis=-1)
+    assert_equal(cell, data(cell, 5, (2,)))
+    assert_equal(cell, data(cell, 5, (2,)), lengths=[5, 3])
 
 
 def test_dropout_draws_what_the_unrolled_graph_draws() -> None:

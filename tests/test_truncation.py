@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from definitions import bidirectional, elman, feedback, own_output, two_delays
+from definitions import bidirectional, elman, feedback, own_output, parameter, two_delays
 
 import minigrad as mg
 from minigrad import Tensor
@@ -279,6 +279,20 @@ def test_a_reversed_state_starts_at_each_sequences_own_end() -> None:
         np.testing.assert_allclose(run["hb"][1].numpy()[number], alone["hb"][1].numpy(), rtol=1e-12)
         np.testing.assert_allclose(run["hf"][T].numpy()[number], alone["hf"][int(length)].numpy(), rtol=1e-12)
         assert not run["hb"].stack().numpy()[length:, number].any()
+
+
+def test_a_reversed_state_that_is_also_read_from_before_runs_its_own_way() -> None:
+    U, W = parameter("U", 3, 3), parameter("W", 3, 3)
+    cell = Cell("behind")
+    x, h, y = cell.input("x", 3), cell.signal("h", 3), cell.signal("y", 3)
+    h[t] = np.tanh(U @ h[t+1] + x[t])
+    y[t] = W @ h[t-1]
+    inputs = np.random.default_rng(0).normal(size=(4, 2, 3))
+    run = cell.unroll(x=inputs, lengths=[4, 2])
+    alone = cell.unroll(x=inputs[:2, 1])
+    for k in (1, 2):
+        np.testing.assert_allclose(run["h"][k].numpy()[1], alone["h"][k].numpy(), rtol=1e-12)
+        np.testing.assert_allclose(run["y"][k].numpy()[1], alone["y"][k].numpy(), rtol=1e-12)
 
 
 def test_the_state_goes_on_from_each_sequences_own_end() -> None:
