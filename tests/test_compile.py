@@ -150,7 +150,7 @@ def gated(draw: st.DrawFn) -> Cell:
     functions = [np.tanh, mg.sigmoid, mg.relu, lambda a: 1 - mg.sigmoid(a)]
     for i, size in enumerate(sizes):
         vectors = [x for x in (read(i), read(i)) if x.shape != ()]
-        term = weighed(read(i) if signals[0].shape else read(i), size) if not vectors or size == () \
+        term = weighed(read(i), size) if not vectors or size == () \
             else parameter(f"W{i}", size, sum(x.shape[0] for x in vectors)) @ mg.concatenate(vectors, axis=-1)
         total = term + weighed(read(i), size)
         value = draw(st.sampled_from(functions))(total)

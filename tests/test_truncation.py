@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from definitions import bidirectional, elman, feedback, own_output, parameter, two_delays
+from definitions import bidirectional, elman, feedback, own_output, two_delays
+from definitions import parameter as made
 
 import minigrad as mg
 from minigrad import Tensor
@@ -282,7 +283,7 @@ def test_a_reversed_state_starts_at_each_sequences_own_end() -> None:
 
 
 def test_a_reversed_state_that_is_also_read_from_before_runs_its_own_way() -> None:
-    U, W = parameter("U", 3, 3), parameter("W", 3, 3)
+    U, W = made("U", 3, 3), made("W", 3, 3)
     cell = Cell("behind")
     x, h, y = cell.input("x", 3), cell.signal("h", 3), cell.signal("y", 3)
     h[t] = np.tanh(U @ h[t+1] + x[t])

@@ -169,8 +169,8 @@ def test_a_number_at_each_step_multiplies_a_vector_whatever_the_batch(batch: tup
     cell = Cell()
     x, a, h = cell.input("x", 3), cell.input("a", ()), cell.signal("h", 3)
     h[t] = a[t] * x[t] + mg.maximum(a[t], h[t-1])
-    x_data, a_data = np.random.default_rng(0).normal(size=(4, *batch, 3)), np.arange(4.0).reshape(4, *(1 for _ in batch))
-    a_data = a_data + np.random.default_rng(1).normal(size=(4, *batch))
+    rng = np.random.default_rng(0)
+    x_data, a_data = rng.normal(size=(4, *batch, 3)), rng.normal(size=(4, *batch))
     h_now = np.zeros((*batch, 3))
     run = cell.unroll(x=x_data, a=a_data)
     for k in range(4):
