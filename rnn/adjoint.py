@@ -164,9 +164,7 @@ def _fitted(share: Node, node: Node) -> Node:
     """A share in the shape of its node: summed over what was broadcast; over all steps for a weight."""
     if not node.timed:
         return share if not share.timed else Node(OverSteps(node.shape), (share,), node.shape, False)
-    if share.ndim > node.ndim:
-        share = share.sum(axis=-1)
-    elif share.shape != node.shape and node.shape == (1,):
+    if share.shape != node.shape and node.shape == (1,):
         share = share.sum(axis=-1, keepdims=True)
     return share
 
