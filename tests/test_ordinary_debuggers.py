@@ -304,3 +304,49 @@ class TestDebugpy:
         assert frame["line"] == DERIVATIVE
         assert shown["self"] == "Tanh()"
         assert all(shown[name].startswith("array([") for name in ("grad", "out", "x"))
+
+
+class TestCompiledPrograms:
+    """A compiled program has no file, and can be stepped through all the same."""
+
+    PROGRAM = (
+        "import numpy as np, minigrad as mg\n"
+        "from rnn import Cell, t\n"
+        "U = mg.Tensor(np.eye(2), requires_grad=True, name='U')\n"
+        "cell = Cell('net')\n"
+        "x, h, L = cell.input('x', 2), cell.signal('h', 2), cell.signal('L', ())\n"
+        "h[t] = np.tanh(U @ h[t-1] + x[t])\n"
+        "L[t] = h[t] @ h[t]\n"
+        "fast = cell.compile('L')\n"
+        "fast(x=np.ones((3, 2)))\n"
+        "fast(x=np.ones((3, 2)))\n")
+
+    @pytest.fixture
+    def program(self, tmp_path: Path) -> Path:
+        path = tmp_path / "compiled.py"
+        path.write_text(self.PROGRAM, encoding="utf-8")
+        return path
+
+    def test_pdb_shows_its_lines(self, program: Path, environment: dict[str, str]) -> None:
+        commands = ["b 10", "c", "b fast._last.loaded.forward", "c", "ll", "q"]
+        ran = subprocess.run([sys.executable, "-m", "pdb", str(program)], input="\n".join(commands) + "\n",
+                             capture_output=True, text=True, env=environment, timeout=PATIENCE, check=False)
+        assert "<compiled net" in ran.stdout and "def forward(" in ran.stdout, ran.stdout + ran.stderr
+        assert "copyto(k.x, x)" in ran.stdout
+
+    def test_debugpy_shows_its_lines(self, program: Path, environment: dict[str, str]) -> None:
+        pytest.importorskip("debugpy")
+        adapter = Adapter(environment)
+        try:
+            adapter.launch(TestDebugpy().configuration(program, just_my_code=False), program, {"line": 10})
+            frame = adapter.stopped()
+            for _ in range(200):
+                frame = adapter.go("stepIn")
+                if frame["name"] == "forward" and "compiled" in frame["source"].get("path", ""):
+                    break
+            source = frame["source"]
+            text = adapter.request("source", source=source, sourceReference=source.get("sourceReference", 0))["content"]
+            assert "def forward(" in text and text.splitlines()[frame["line"] - 1].strip()
+            assert {"x", "U"} <= set(adapter.locals(frame))
+        finally:
+            adapter.close()
