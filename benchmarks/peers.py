@@ -2,7 +2,8 @@
 
 A contender is made for a task (see training_step.py), `step()` is what is timed, and `result()` is what the last
 step computed: the loss, and the gradients as NumPy arrays by parameter. One set of equations,
-`advance`, serves all libraries whose arrays look like NumPy's.
+`advance`, serves all libraries whose arrays look like NumPy's and that loop over time in Python. What
+begins with `ours-` is the definition, exported to that library.
 """
 
 from __future__ import annotations
@@ -118,21 +119,41 @@ TORCH_GATES: dict[str, list[tuple[str, str, str, str | None]]] = {
     "gru": [("W_r", "W_r", "b_r", None), ("W_z", "W_z", "b_z", None), ("W_xn", "W_hn", "b_xn", "b_hn")]}
 
 
+def joined(task: Any) -> list[Any]:
+    """The definition's parameters as torch.nn has them: W of inputs and of states, the gates' rows one under
+    another, and their biases; the second are 0 where a gate of ours has one."""
+    p, H, gates = task.parameters, task.H, TORCH_GATES[task.cell]
+    return [np.concatenate([p[f"cell.{of_x}"][:, -H:] for of_x, _, _, _ in gates]),  # W is [h, x]
+            np.concatenate([p[f"cell.{of_h}"][:, :H] for _, of_h, _, _ in gates]),
+            np.concatenate([p[f"cell.{b}"] for _, _, b, _ in gates]),
+            np.concatenate([p[f"cell.{b}"] if b else np.zeros(H, task.dtype) for _, _, _, b in gates])]
+
+
+def separate(task: Any, of_x: Any, of_h: Any, b_x: Any, b_h: Any) -> dict[str, Any]:
+    """Gradients of what `joined` makes, by the definition's names."""
+    found = {}
+    for k, (x_name, h_name, x_bias, h_bias) in enumerate(TORCH_GATES[task.cell]):
+        part = slice(k * task.H, (k + 1) * task.H)
+        if x_name == h_name:
+            found[f"cell.{x_name}"] = np.concatenate([of_h[part], of_x[part]], axis=1)
+        else:
+            found |= {f"cell.{x_name}": of_x[part], f"cell.{h_name}": of_h[part]}
+        found[f"cell.{x_bias}"] = b_x[part]
+        if h_bias:
+            found[f"cell.{h_bias}"] = b_h[part]
+    return found
+
+
 class TorchModule(TorchLoop):
-    """torch.nn.RNN, LSTM or GRU: its kernel for all steps. Its second biases are 0 where a gate of ours has one."""
+    """torch.nn.RNN, LSTM or GRU: its kernel for all steps."""
 
     def __init__(self, task: Any) -> None:
         super().__init__(task)
-        torch, p, H = self.torch, task.parameters, task.H
-        gates = TORCH_GATES[task.cell]
+        torch = self.torch
         module = {"elman": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[task.cell]
-        self.module = module(task.H, H, dtype=self.zero.dtype)
-        values = [np.concatenate([p[f"cell.{of_x}"][:, -H:] for of_x, _, _, _ in gates]),  # W is [h, x]
-                  np.concatenate([p[f"cell.{of_h}"][:, :H] for _, of_h, _, _ in gates]),
-                  np.concatenate([p[f"cell.{b}"] for _, _, b, _ in gates]),
-                  np.concatenate([p[f"cell.{b}"] if b else np.zeros(H) for _, _, _, b in gates])]
+        self.module = module(task.H, task.H, dtype=self.zero.dtype)
         with torch.no_grad():
-            for parameter, value in zip(self.module.parameters(), values):
+            for parameter, value in zip(self.module.parameters(), joined(task)):
                 parameter.copy_(torch.tensor(value))
 
     def loss(self) -> Any:
@@ -144,50 +165,87 @@ class TorchModule(TorchLoop):
         super().step()
 
     def result(self) -> Any:
-        H = self.task.H
-        of_x, of_h, b_x, b_h = (parameter.grad.numpy() for parameter in self.module.parameters())
-        gradients = {"V": self.p["V"].grad.numpy(), "c": self.p["c"].grad.numpy()}
-        for k, (x_name, h_name, x_bias, h_bias) in enumerate(TORCH_GATES[self.task.cell]):
-            part = slice(k * H, (k + 1) * H)
-            if x_name == h_name:
-                gradients[f"cell.{x_name}"] = np.concatenate([of_h[part], of_x[part]], axis=1)
-            else:
-                gradients |= {f"cell.{x_name}": of_x[part], f"cell.{h_name}": of_h[part]}
-            gradients[f"cell.{x_bias}"] = b_x[part]
-            if h_bias:
-                gradients[f"cell.{h_bias}"] = b_h[part]
-        return self.out.item(), gradients
+        gradients = separate(self.task, *(parameter.grad.numpy() for parameter in self.module.parameters()))
+        return self.out.item(), gradients | {"V": self.p["V"].grad.numpy(), "c": self.p["c"].grad.numpy()}
+
+
+class OursTorch(TorchLoop):
+    """The definition as an nn.Module, eager."""
+
+    def __init__(self, task: Any) -> None:
+        super().__init__(task)
+        self.module = task.definition.to_torch()
+        self.p = dict(self.module.named_parameters())
+
+    def loss(self) -> Any:
+        return self.module(x=self.x, target=self.target)["L"].sum()
+
+
+class OursTorchCompiled(OursTorch):
+    """The same, compiled by torch.compile."""
+
+    def __init__(self, task: Any) -> None:
+        super().__init__(task)
+        self.module = self.torch.compile(self.module)
 
 
 class Jax:
-    """JAX: jit of a scan over time."""
+    """JAX: jit of a scan over time, as an expert writes it: gates joined, and what needs no state before the scan."""
 
     def __init__(self, task: Any) -> None:
         import jax
 
         jax.config.update("jax_enable_x64", True)
-        numpy = jax.numpy
-        self.task, self.scan = task, jax.lax.scan
-        self.f = SimpleNamespace(tanh=numpy.tanh, sigmoid=jax.nn.sigmoid,
-                                 join=lambda parts: numpy.concatenate(parts, axis=1))
-        self.differentiated, self.wait = jax.jit(jax.value_and_grad(self.loss)), jax.block_until_ready
-        self.p = {name: numpy.asarray(array) for name, array in task.parameters.items()}
-        self.data = [numpy.asarray(array) for array in (task.zero, task.x, task.target)]
+        self.task, self.jax, self.numpy = task, jax, jax.numpy
+        self.p = jax.tree.map(self.numpy.asarray, self.parameters())
+        self.data = [self.numpy.asarray(array) for array in (task.zero, task.x, task.target)]
+        self.differentiated = jax.jit(jax.value_and_grad(self.loss))
+
+    def parameters(self) -> Any:
+        return joined(self.task), self.task.parameters["V"], self.task.parameters["c"]
 
     def loss(self, p: Any, zero: Any, x: Any, target: Any) -> Any:
-        def step(state: Any, x_t: Any) -> Any:
+        (of_x, of_h, b_x, b_h), V, c = p
+        numpy, sigmoid, cell = self.numpy, self.jax.nn.sigmoid, self.task.cell
+
+        def step(state: Any, given: Any) -> Any:
             h, c = state
-            h, c = advance(self.task.cell, self.f, p, h, c, x_t)
+            a = h @ of_h.T
+            if cell == "elman":
+                h = numpy.tanh(given + a)
+            elif cell == "lstm":
+                i, f, g, o = numpy.split(given + a, 4, axis=1)
+                c = sigmoid(f) * c + sigmoid(i) * numpy.tanh(g)
+                h = sigmoid(o) * numpy.tanh(c)
+            else:
+                (xr, xz, xn), (hr, hz, hn) = numpy.split(given, 3, axis=1), numpy.split(a + b_h, 3, axis=1)
+                z = sigmoid(xz + hz)
+                h = z * h + (1 - z) * numpy.tanh(xn + sigmoid(xr + hr) * hn)
             return (h, c), h
 
-        _, states = self.scan(step, (zero, zero), x)
-        return ((states @ p["V"].T + p["c"] - target) ** 2).sum()
+        _, states = self.jax.lax.scan(step, (zero, zero), x @ of_x.T + b_x)
+        return ((states @ V.T + c - target) ** 2).sum()
 
     def step(self) -> None:
-        self.out = self.wait(self.differentiated(self.p, *self.data))
+        self.out = self.jax.block_until_ready(self.differentiated(self.p, *self.data))
 
     def result(self) -> Any:
-        return float(self.out[0]), {name: np.asarray(array) for name, array in self.out[1].items()}
+        weights, V, c = self.jax.tree.map(np.asarray, self.out[1])
+        return float(self.out[0]), separate(self.task, *weights) | {"V": V, "c": c}
+
+
+class OursJax(Jax):
+    """The definition as a function of JAX arrays, jitted."""
+
+    def parameters(self) -> Any:
+        self.function = self.task.definition.to_jax()
+        return self.task.parameters
+
+    def loss(self, p: Any, zero: Any, x: Any, target: Any) -> Any:
+        return self.function(p, {"x": x, "target": target})["L"].sum()
+
+    def result(self) -> Any:
+        return float(self.out[0]), self.jax.tree.map(np.asarray, self.out[1])
 
 
 class Tinygrad:
@@ -222,6 +280,7 @@ class Tinygrad:
 
 
 # By name: the module that must be installed, and the class.
-PEERS: dict[str, tuple[str, type[Any]]] = {"torch.nn": ("torch", TorchModule), "torch": ("torch", TorchLoop),
-                                           "jax": ("jax", Jax), "autograd": ("autograd", Autograd),
-                                           "mygrad": ("mygrad", MyGrad), "tinygrad": ("tinygrad", Tinygrad)}
+PEERS: dict[str, tuple[str, type[Any]]] = {
+    "torch.nn": ("torch", TorchModule), "torch": ("torch", TorchLoop), "ours-torch": ("torch", OursTorch),
+    "ours-torch-compiled": ("torch", OursTorchCompiled), "jax": ("jax", Jax), "ours-jax": ("jax", OursJax),
+    "autograd": ("autograd", Autograd), "mygrad": ("mygrad", MyGrad), "tinygrad": ("tinygrad", Tinygrad)}

@@ -5,6 +5,8 @@
     python benchmarks/training_step.py --growth                              # time and memory per step, T = 10 … 10,000
     python benchmarks/training_step.py --compile                             # the first call of what is compiled
     python benchmarks/training_step.py --limit                               # what the machine's products allow
+    python benchmarks/training_step.py --cells lstm --dtype float32 --sizes 1024,256,100 --contenders jax ours-jax
+                                                                             # not in the default sizes: minutes a row
     pip install -e ".[peers]"                                      # all contenders
 
 A step is forward, an output y[t] = V h[t] + c and a loss Σ (y[t] - target[t])² at every step, and the
@@ -47,6 +49,8 @@ OUTPUTS = 10
 SIZES = ["16,1,25", "64,16,50", "128,32,100", "256,32,100", "64,1,1000"]
 GROWTH = [10, 100, 1000, 10_000]
 TOLERANCE = {"float64": 1e-9, "float32": 1e-3}  # of a gradient, against its largest element
+FIRST = ["compiled", "jax", "ours-jax", "ours-torch-compiled", "tinygrad"]  # whose first step compiles
+ASKED = ["ours-torch-compiled", "tinygrad"]  # what compiles for longest: only if asked for
 SLOW, FEW = 0.3, 3  # a step that takes longer than SLOW seconds is measured in FEW rounds
 TURN = 0.03  # seconds of one turn, in which a fast step is repeated
 
@@ -266,7 +270,7 @@ def peak_so_far(anew: bool = False) -> int:
 
 def compile_times(options: argparse.Namespace) -> None:
     """Seconds from a new definition to the end of the first step."""
-    names = [name for name in options.contenders if name in ("compiled", "jax", "tinygrad")]
+    names = [name for name in options.contenders if name in FIRST]
     rows: dict[str, dict[str, str]] = {f"{name}, {cell}": {} for cell in options.cells for name in names}
     for cell in options.cells:
         for size in options.sizes:
@@ -322,7 +326,7 @@ def numbers(size: str) -> tuple[int, int, int]:
 def installed(names: list[str] | None) -> list[str]:
     """The contenders asked for, `optimised` first; without those that aren't installed, which is said."""
     chosen = []
-    for name in dict.fromkeys(["optimised", *(names or [name for name in CONTENDERS if name != "tinygrad"])]):
+    for name in dict.fromkeys(["optimised", *(names or [name for name in CONTENDERS if name not in ASKED])]):
         if name in PEERS and importlib.util.find_spec(PEERS[name][0]) is None:
             print(f"({name} is not installed)")
         elif name == "tinygrad" and shutil.which("clang") is None:
@@ -340,7 +344,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall",
                         help="cpu: the time of this process alone, where the machine has other things to do")
-    parser.add_argument("--contenders", nargs="+", choices=list(CONTENDERS), help="all but tinygrad unless given")
+    parser.add_argument("--contenders", nargs="+", choices=list(CONTENDERS),
+                        help=f"all but {' and '.join(ASKED)} unless given")
     kinds = {"growth": growth, "compile": compile_times, "limit": limit}
     for name, what in zip(kinds, ("cost by length", "time of the first step", "what products alone take")):
         parser.add_argument(f"--{name}", action="store_true", help=what)
