@@ -17,7 +17,7 @@ os.environ["PYTHONPATH"] = ROOT  # for the kernels that run the pages
 
 project = "minigrad"
 author = "the minigrad authors"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx-mathjax-offline"]
 html_theme = "alabaster"
 html_theme_options = {
     "page_width": "1280px", "sidebar_width": "220px", "body_max_width": "none", "fixed_sidebar": True,
