@@ -1,18 +1,24 @@
 """A training loop in ten plain lines: the next value of a sine wave, and then its own future.
 
-    python -m examples.sine [--seed N] [--steps N]
+    python -m examples.sine [--seed 0] [--steps 600] [--out DIR]
 
 The network learns from waves of unequal length to predict the next value, being told the true one
 at each step (teacher forcing). Then the same parameters stand in a second definition, whose input
-is its own output, x[t+1] = y[t]: given the first ten values it goes on alone. Time: 5 s.
+is its own output, x[t+1] = y[t]: given the first ten values it goes on alone.
+
+Threshold: 60 steps ahead the largest error of 32 waves is below 0.2. Measured for seeds 0, 1, 2: 0.05,
+0.09, 0.06.
+Time: 6 s.
 """
 
-import argparse
+import sys
 
 import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
+import viz
+from examples import common
 from rnn import Cell, sequences, t
 
 SIZE, BATCH, SHORTEST, LONGEST, GIVEN = 16, 32, 20, 40, 10
@@ -40,7 +46,8 @@ def definitions(rng: np.random.Generator) -> tuple[Cell, Cell]:
 
 def train(cell: Cell, updates: int, rng: np.random.Generator) -> float:
     optimizer = mg.optim.Adam(cell.parameters, lr=0.01)
-    for update in range(updates):
+    bar = common.Progress(updates)
+    for update in bar:
         values, lengths = sequences.padded(waves(rng, rng.integers(SHORTEST, LONGEST + 1, BATCH)))
         run = cell.unroll(x=values[:-1], lengths=lengths - 1)
         assert run.mask is not None  # (T, batch): True where a wave goes on
@@ -50,32 +57,36 @@ def train(cell: Cell, updates: int, rng: np.random.Generator) -> float:
         mg.optim.clip_grad_norm(cell.parameters, 1.0)
         optimizer.lr = mg.schedules.cosine(update, 0.01, updates)
         optimizer.step()
+        bar.show(loss=loss.item())
     return float(loss)
 
 
-def forecast(taught: Cell, alone: Cell, steps: int, rng: np.random.Generator) -> float:
-    """The largest error of the values that the network predicts from its own predictions."""
+def forecast(taught: Cell, alone: Cell, steps: int,
+             rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """New waves (steps, BATCH, 1), and what the network predicts of them from its own predictions."""
     values, _ = sequences.padded(waves(rng, np.full(BATCH, GIVEN + steps)))
     with mg.no_grad():
         start = taught.unroll(x=values[:GIVEN])
         run = alone.unroll(T=steps, initial={"h": start["h"][GIVEN], "x": start["y"][GIVEN]})
-    return float(np.abs(run["x"].stack().numpy() - values[GIVEN:GIVEN + steps]).max())
+    return values[GIVEN:GIVEN + steps], run["x"].stack().numpy()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="forecast a sine wave")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=600, help="updates")
-    options = parser.parse_args()
-    rng = np.random.default_rng(options.seed)
+def example(options: common.Options) -> None:
+    """Train, then let it go on alone."""
+    rng = options.rng
     taught, alone = definitions(rng)
     print(taught, alone, sep="\n")
     loss = train(taught, options.steps, rng)
     print(f"{options.steps} updates: the mean squared error of the next value is {loss:.1e}")
     for steps in (20, 60):
-        error = forecast(taught, alone, steps, rng)
-        print(f"largest error on {BATCH} new waves, {steps} steps ahead alone: {error:.3f}")
+        waves, predicted = forecast(taught, alone, steps, rng)
+        print(f"largest error on {BATCH} new waves, {steps} steps ahead alone: {np.abs(predicted - waves).max():.3f}")
+    viz.both(alone).render(outfile=options.out / "alone.png")
+    with common.axes(options.out / "forecast.png", xlabel="steps ahead", ylabel="x",
+                     title="A wave, and what the network makes of its own output") as axes:
+        axes.plot(waves[:, 0, 0], color=common.COLORS[0], linewidth=2, label="the wave")
+        axes.plot(predicted[:, 0, 0], "--", color=common.COLORS[1], linewidth=2, label="the network, alone")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(common.Parser("sine", "Forecast a sine wave.", 600).run(example))
