@@ -96,13 +96,14 @@ class Unrolled:
 
     def __init__(self, task: Task) -> None:
         self.task, self.cell = task, task.definition
+        self.parameters = self.cell.parameters
         self.prepare()
 
     def prepare(self) -> None:
         """What is done once, before the first step."""
 
     def step(self) -> None:
-        for parameter in self.cell.parameters.values():
+        for parameter in self.parameters.values():
             parameter.grad = None
         self.loss = self.differentiated()
 
@@ -331,6 +332,8 @@ def installed(names: list[str] | None) -> list[str]:
             print(f"({name} is not installed)")
         elif name == "tinygrad" and shutil.which("clang") is None:
             print("(tinygrad compiles its kernels with clang, which is not installed)")
+        elif name == "ours-torch-compiled" and not any(map(shutil.which, ("g++", "clang++"))):
+            print("(torch.compile needs a C++ compiler, and none is installed)")
         else:
             chosen.append(name)
     return chosen
