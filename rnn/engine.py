@@ -93,6 +93,11 @@ class Engine:
         """A part of each vector of x (..., size)."""
         return x[..., start:stop]
 
+    def split(self, x: Array, sizes: Sequence[int]) -> Sequence[Array]:
+        """The parts of each vector of x (..., size), end to end."""
+        stops = np.cumsum(sizes)
+        return [self.elements(x, int(stop) - size, int(stop)) for size, stop in zip(sizes, stops)]
+
     def columns(self, W: Array, start: int, stop: int) -> Array:
         """Some columns of a matrix."""
         return W[:, start:stop]

@@ -7,6 +7,7 @@ size); in a loop (batch, size). Knows neither data nor parameters: they are give
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from minigrad import Tensor, ops
 from .analysis import DefinitionError, nodes, roots
 from .engine import Array, Arrays, Engine
 from .equations import Cell
+from .joining import Joining
 from .lowering import Options, lead_of, lowered
-from .nodes import Columns, Cut, Given, Leaf, Node, Number, Shift, Total, Weight, ordered
+from .nodes import Columns, Cut, Given, Lane, Leaf, Node, Number, Pack, Shift, Total, Weight, ordered
 from .program import split
 from .schedule import Block, blocks
 
@@ -42,14 +44,24 @@ class Recipe:
         self.cell = cell
         self.low = split(lowered(cell, options))
         self.outputs = list(self.low.roots if outputs is None else outputs)
-        every = ordered(self.low.roots[name] for name in self.outputs)
-        _check_operations(every, cell, engine)
+        _check_operations(self._nodes(), cell, engine)
+        joining = Joining((self.low.roots[name] for name in self.outputs), self._nodes)
+        joining.gather_sums()
+        joining.join_products()
+        every = self._nodes()
+        for node in reversed(every):  # what joins nodes stands where the first of them stood
+            for x in node.inputs:
+                x.origin = x.origin or node.origin
         self.blocks = blocks(every)
         self.block = {node: block for block in self.blocks for node in block.nodes}
         self.kept = {self.low.roots[name] for name in self.outputs}
         for node in every:
             self.kept.update(_source(x) for x in node.inputs if self.block[node] is not self.block[x])
         self.givens = {node.op.name: node for node in every if isinstance(node.op, Given)}
+
+    def _nodes(self) -> list[Node]:
+        """What the outputs need, operands first."""
+        return ordered(self.low.roots[name] for name in self.outputs)
 
 
 def _source(node: Node) -> Node:
@@ -183,11 +195,15 @@ class Interpreter:
             return engine.cut(*operands)
         if isinstance(op, Columns):
             return engine.columns(operands[0], op.start, op.stop)
+        if isinstance(op, Lane):
+            return engine.elements(operands[0], op.start, op.stop)
         if isinstance(op, ops.BroadcastTo) and node.timed:
             return engine.spread(operands[0], lead, op.shape)
-        if isinstance(op, ops.Concatenate) and node.timed:
+        if isinstance(op, (ops.Concatenate, Pack)) and node.timed:
             operands = [value if x.timed else engine.spread(value, lead, x.shape)
                         for x, value in zip(node.inputs, operands)]
+        if isinstance(op, Pack):
+            return engine.concatenate(*operands, axis=-1 if node.timed else 0)
         return engine.compute(op, *operands)
 
 
@@ -230,29 +246,18 @@ class Step:
         self.memory = {node: depth for node, depth in self.memory.items() if depth}
         self.guarded = list(self.signals) if block.skewed else []
         self.results = [node for node in block.nodes if node in interpreter.recipe.kept]
-        self.products = self._products(inside)
+        self.lanes = self._lanes()
 
-    def _products(self, inside: set[Node]) -> dict[Node, tuple[Array, list[Node]]]:
-        """Products that read the same vector, an LSTM's gates, are one: its matrix, and whose rows it has."""
-        together: dict[tuple[Node, int], list[Node]] = {}
-        for node in self.block.nodes:
-            if isinstance(node.op, ops.MatVec) and node.inputs[0] in self.outer and node.inputs[1] in inside:
-                together.setdefault((node.inputs[1], self.back[node, node.inputs[1]]), []).append(node)
-        engine, found = self.interpreter.engine, {}
-        for group in together.values():
-            if len(group) > 1 and not self.block.skewed:
-                matrix = engine.concatenate(*(self.outer[node.inputs[0]] for node in group), axis=0)
-                found.update(dict.fromkeys(group, (matrix, group)))
-        return found
-
-    def _multiply(self, node: Node, vector: Array, values: dict[Node, Array]) -> None:
-        """All products of a group, as soon as the first one is wanted."""
-        engine, start = self.interpreter.engine, 0
-        matrix, group = self.products[node]
-        whole = engine.mat_vec(matrix, vector)
-        for one in group:
-            values[one] = engine.elements(whole, start, start + one.shape[0])
-            start += one.shape[0]
+    def _lanes(self) -> dict[Node, list[Node]]:
+        """Vectors that lanes divide without a rest -> the lanes: parted in one go, so are their gradients joined."""
+        found: dict[Node, list[Node]] = {}
+        for node in self.block.nodes if not self.block.skewed else ():
+            if isinstance(node.op, Lane):
+                found.setdefault(node.inputs[0], []).append(node)
+        for lanes in found.values():
+            lanes.sort(key=attrgetter("op.start"))
+        return {whole: lanes for whole, lanes in found.items()
+                if [0, *(x.op.stop for x in lanes)] == [*(x.op.start for x in lanes), whole.size]}  # type: ignore[attr-defined]
 
     def __call__(self, carry: Arrays, rows: Arrays) -> tuple[Arrays, Arrays]:
         own, engine, late = self.interpreter, self.interpreter.engine, self.block.late
@@ -269,13 +274,12 @@ class Step:
             for x in node.inputs:
                 back = self.back.get((node, x), 0)
                 operands.append(past[x][back - 1] if back else values[x] if x in values else given[x, late[node]])
-            if node in self.products:
-                self._multiply(node, operands[1], values)
-                continue
             values[node] = operands[0] if isinstance(node.op, Shift) else own.value(node, operands, own.batch)
             if node in edges:
                 within, outside = edges[node]
                 values[node] = engine.where(within, values[node], outside)
+            if node in self.lanes:
+                values.update(zip(self.lanes[node], engine.split(values[node], [x.size for x in self.lanes[node]])))
         after = [value for node, before in past.items()
                  for value in (engine.like(values[node], own.zero), *before[:-1])]
         return tuple(after), tuple(values[node] for node in self.results)

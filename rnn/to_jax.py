@@ -11,7 +11,7 @@ programs, 2018, http://github.com/jax-ml/jax.)
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,12 +50,18 @@ class JaxEngine(Engine):
         results: Arrays = self.jax.lax.scan(step, carry, rows, length=T, reverse=reverse)[1]
         return results
 
+    def split(self, x: Array, sizes: Sequence[int]) -> Sequence[Array]:
+        return self.jax.lax.split(x, sizes, x.ndim - 1)  # type: ignore[no-any-return]
+
     def pow(self, a: Array, b: Array) -> Array:
         both = (a == 0) & (b == 0)  # where JAX's derivative is NaN
         return self.where(both, 1.0, self.where(both, 1.0, a) ** b)
 
     def abs(self, x: Array) -> Array:
         return x * self.sign(x)  # JAX's own has the derivative 1 at 0
+
+    def sigmoid(self, x: Array) -> Array:
+        return self.jax.nn.sigmoid(x)
 
     def relu(self, x: Array) -> Array:
         return self.jax.nn.relu(x)

@@ -67,6 +67,10 @@ class TorchEngine(Engine):
             every.reverse()
         return tuple(torch.stack(values) for values in zip(*every))
 
+    def split(self, x: Array, sizes: Sequence[int]) -> Sequence[Array]:
+        parts: Sequence[Array] = torch.split(x, list(sizes), -1)
+        return parts
+
     def spread(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
         return x.expand(*lead, *shape)
 

@@ -109,6 +109,12 @@ class TestJAX:
         text = str(jax.make_jaxpr(lambda x: f(f.parameters, {"x": x})["y"])(jnp.ones((50, 2, 3))))
         assert text.count("scan[") == 1
 
+    def test_gates_are_one_product_before_the_loop_and_one_in_it(self) -> None:
+        f = lstm().to_jax()
+        text = str(jax.make_jaxpr(lambda x: f(f.parameters, {"x": x})["y"])(jnp.ones((50, 2, 3))))
+        assert text.count("dot_general") == 3  # the third is y's
+        assert (text.count("logistic"), text.count("split[")) == (1, 2)  # three gates at once; no slices, which pad
+
     def test_what_was_trained_there_goes_on_here_with_every_bit(self) -> None:
         cell = elman()
         f = cell.to_jax()

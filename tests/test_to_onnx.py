@@ -78,6 +78,14 @@ class TestFile:
         lines = {node.doc_string for node in scan.attribute[0].g.node}
         assert str(cell.equations[0].origin) in lines and str(cell.equations[1].origin) in lines
 
+    def test_products_that_are_joined_say_from_which_line_they_come(self, tmp_path: Path) -> None:
+        cell = lstm()
+        graph = onnx.load(cell.to_onnx(tmp_path / "m.onnx")).graph
+        scan = next(node for node in graph.node if node.op_type == "Scan")
+        products = [node for node in [*graph.node, *scan.attribute[0].g.node] if node.op_type == "MatMul"]
+        assert len(products) == 3
+        assert all(node.doc_string.startswith("definitions.py:") for node in products)
+
     def test_any_number_of_steps_and_sequences_fits(self, tmp_path: Path) -> None:
         cell = elman()
         path = cell.to_onnx(tmp_path / "m.onnx", outputs=["y"])
