@@ -191,11 +191,11 @@ class OursTorchCompiled(OursTorch):
         super().__init__(task)
         from torch.fx.experimental.proxy_tensor import make_fx
 
-        detached = {name: tensor.detach() for name, tensor in self.p.items()}
-        self.compiled = self.torch.compile(make_fx(self.loss_of)(detached, self.x, self.target))
+        def loss(p: Any, x: Any, target: Any) -> Any:
+            return self.torch.func.functional_call(self.module, p, (), {"x": x, "target": target})["L"].sum()
 
-    def loss_of(self, p: Any, x: Any, target: Any) -> Any:
-        return self.torch.func.functional_call(self.module, p, (), {"x": x, "target": target})["L"].sum()
+        detached = {name: tensor.detach() for name, tensor in self.p.items()}
+        self.compiled = self.torch.compile(make_fx(loss)(detached, self.x, self.target))
 
     def loss(self) -> Any:
         return self.compiled(self.p, self.x, self.target)
