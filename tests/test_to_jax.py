@@ -115,6 +115,17 @@ class TestJAX:
         assert text.count("dot_general") == 3  # the third is y's
         assert (text.count("logistic"), text.count("split[")) == (1, 2)  # three gates at once; no slices, which pad
 
+    def test_gates_that_are_joined_may_be_given_different_signals(self) -> None:
+        U, V = (mg.Tensor(DATA[k, :3], requires_grad=True, name=f"U{k}") for k in range(2))
+        cell = Cell("different")
+        x, h = cell.input("x", 3), cell.signal("h", 3)
+        h[t] = mg.sigmoid(U @ h[t-1] + x[t]) * mg.sigmoid(V @ h[t-1] + x[t] * x[t])
+        f = cell.to_jax()
+        text = str(jax.make_jaxpr(lambda x: f(f.parameters, {"x": x})["h"])(DATA))
+        assert text.count("dot_general") == text.count("logistic") == 1
+        wanted = cell.unroll(x=DATA)["h"].stack().numpy()
+        np.testing.assert_allclose(f(f.parameters, {"x": DATA})["h"], wanted, rtol=1e-12)
+
     def test_what_was_trained_there_goes_on_here_with_every_bit(self) -> None:
         cell = elman()
         f = cell.to_jax()
