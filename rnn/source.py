@@ -129,6 +129,7 @@ class Source:
         self.memory = Memory(self.passes, outside, asked)
         self.margins = self.memory.margins
         self.views: dict[str, str] = {}  # name of a view -> how it is made
+        self.lasting: dict[str, str] = {}  # the same, of arrays that have no steps
         self.seen: dict[str, Node] = {}  # the name of each array, and of other views of one, -> its node
         self.index = ""  # what takes one step of an array, in a loop that has no lists of steps
         self.transposes: dict[str, str] = {}  # of the loop that is written
@@ -141,6 +142,7 @@ class Source:
         self._function(forward, self.text.forward, "forward")
         self._take(backward, self.text.backward)
         self._function(backward, self.text.backward, "backward")
+        self.views.update(self.lasting)
 
     # ---- arrays
     def _buffers(self) -> None:
@@ -283,7 +285,7 @@ class Source:
         each: dict[str, str] = {}
         read = [x for node in block.nodes for x in (node, *node.inputs) if x.timed and x not in self.memory.carried]
         names = dict.fromkeys([*(self._name(x) for x in read if not isinstance(x.op, (Number, Weight, Backward))),
-                               *self.views])
+                               *self.views, *self.lasting])
         for name in names:
             if name not in words or name not in self.seen:
                 continue
@@ -371,8 +373,10 @@ class Source:
         whole = self._name(node.inputs[0] if node in self.memory.carried else node)
         name, size = f"{whole}_lanes", node.shape[0] // lanes
         self.seen[name] = node
-        self.views[name] = (f"k.{whole}.reshape(-1, B, {lanes}, {size}).transpose(0, 2, 1, 3)" if self.memory.has(node)
-                            else f"k.{whole}.reshape(B, {lanes}, {size}).transpose(1, 0, 2)")
+        if self.memory.has(node):
+            self.views[name] = f"k.{whole}.reshape(-1, B, {lanes}, {size}).transpose(0, 2, 1, 3)"
+        else:
+            self.lasting[name] = f"k.{whole}.reshape(B, {lanes}, {size}).transpose(1, 0, 2)"
         return f"k.{name}{self.index}" if self.index or not loop else name
 
     # ---- the lines of one node

@@ -106,6 +106,12 @@ TWO_STATES_OF_ONE = Spec([0, 0, 0], ["tanh"] * 3, [[Term(1, -1, np.eye(2)), Term
                          [Term(0, -3, np.eye(2))], [Term(0, -3, 0.5 * np.eye(2))]], [None] * 3, -1)
 
 
+LANES_OF_A_STEP = Spec([0, 0, 0], ["linear", "sigmoid", "linear"], [
+    [Term(1, -3, np.eye(2))], [Term(0, -1, np.eye(2)), Term(0, -2, np.eye(2)), Term(2, -2, np.eye(2))],
+    [Term(1, -3, 0.5 * np.eye(2))]], [None] * 3, -1)
+
+
+@example(LANES_OF_A_STEP, {"lengths": [4, 1, 3]})
 @example(STATE_OF_NOTHING, {"lengths": [4, 1, 3]})
 @example(TWO_STATES_OF_ONE, {})
 @given(specs(), st.sampled_from([{}, {"chunks": 2}, {"last": 2}, {"lengths": [4, 1, 3]}]))
