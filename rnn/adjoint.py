@@ -1,7 +1,7 @@
 """The backward pass of a program, as nodes: the adjoint of a recurrence is a recurrence that runs the other way.
 
 For every value v the gradient dv is the sum of what those that use v give it; what reads v `d` steps
-later gives it `d` steps earlier (Werbos, Backpropagation through time, Proc. IEEE 78, 1990, eq. 8-11).
+later gives it `d` steps earlier (Werbos, Backpropagation through time, Proc. IEEE 78, 1990).
 The formulas are those of minigrad.ops, asked for nodes in the place of arrays.
 """
 

@@ -208,8 +208,7 @@ class Joining:
                         and self.only_used_by(x, node) and self.in_loop_of(x, node)]
             if len(products) < 2:
                 continue
-            vectors = [x.inputs[0] for x in products]
-            places = {vector: number for number, vector in enumerate(self.nodes)}
+            places = {x: number for number, x in enumerate(self.nodes)}
             products.sort(key=lambda x: (places.get(_vector(x.inputs[0]), -1), places.get(x.inputs[0], -1)))
             vectors = [x.inputs[0] for x in products]
             self._spread(vectors)
@@ -230,7 +229,7 @@ class Joining:
             if run and not (fits and node is not None and node.inputs[0] is run[0].inputs[0]):
                 if len(run) > 1:
                     factors = packed([x.inputs[1] for x in run], _named(run, "slope"))
-                    if isinstance(factors.op, Pack) and len({x.shape for x in run}) == 1:
+                    if isinstance(factors.op, Pack):
                         factors.lanes = len(run)
                     become_lanes(run, Node(Spread(len(run)), (run[0].inputs[0], factors), factors.shape, True,
                                            _named(run)))

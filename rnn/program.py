@@ -42,11 +42,11 @@ class Program:
     """What a definition computes, and the text that computes it.
 
     Attributes:
-        weights: the tensors that the text takes, by the names it gives them.
-        givens: input name (also mask, seeds and the like) -> name in the text.
-        boundaries: (signal, step) -> name in the text; step 0 and less before, 1 and more after the sequence.
-        outputs: signal name -> name of its array.
-        gradients: what the backward pass returns: name in the text -> the tensor, input or boundary.
+        low: the definition as nodes.
+        names: what the text calls them.
+        boundaries: (signal, step) -> the value there; step 0 and less before, 1 and more after the sequence.
+        outputs: signal name -> the name of its array.
+        gradients: what the backward pass returns: a tensor, an input's name or a boundary -> its name in the text.
         source: the writer, with the lines of all parts.
     """
 
@@ -61,18 +61,23 @@ class Program:
         joined(every, self._forward)
         joined(every, self._backward)
         forward, backward = self._forward(), self._backward()
-        self.boundaries = {}
-        for name, boundary in boundaries(cell).items():
-            lead, called = lead_of(cell.signals[name]), self.names.of[roots[name]]
-            for end, steps in (("", boundary.before), ("T", boundary.after)):
-                for k in steps:
-                    self.boundaries[name, k - lead] = Boundary(self.names.free(f"{called}_{end}{k}".replace("-", "m")),
-                                                               roots[name], k - lead)
+        self.boundaries = self._boundaries()
         labels = {f"{name}[{Time('t', lead_of(cell.signals[name]))!r}]": node for name, node in roots.items()}
         self.source = Source(blocks(forward), blocks(backward), self.names, list(self.boundaries.values()),
                              self.low.weights.values(), labels, gradients)
         self.gradients = {key: f"d{self._label(key)}" for key in gradients}
         self.outputs = {name: self.names.of[node] for name, node in roots.items()}
+
+    def _boundaries(self) -> dict[tuple[str, int], Boundary]:
+        """The values from outside of the sequence: h_0, h_m1 for h[-1], hb_T1 for hb[T+1]."""
+        found = {}
+        for name, boundary in boundaries(self.low.cell).items():
+            node, lead = self.low.roots[name], lead_of(self.low.cell.signals[name])
+            for end, steps in (("", boundary.before), ("T", boundary.after)):
+                for k in steps:
+                    called = self.names.free(f"{self.names.of[node]}_{end}{k}".replace("-", "m"))
+                    found[name, k - lead] = Boundary(called, node, k - lead)
+        return found
 
     def name_of(self, data: str) -> str:
         """The name that the text gives to data."""
@@ -117,9 +122,7 @@ class Program:
         for name in wanted.seeds:
             seeds[roots[name]] = Node(Given(f"~{name}"), (), roots[name].shape, True, f"d{roots[name].name}_given")
         if wanted.loss is not None:
-            node = roots[wanted.loss]
-            scale = Node(Given("~scale"), (), (), False, "scale")
-            seeds[node] = scale
+            seeds[roots[wanted.loss]] = Node(Given("~scale"), (), (), False, "scale")
         if self.low.options.truncated:
             owed = Node(Given("~owed", "step"), (), (), True, "owed")
             seeds = {node: Node(ops.Mul(), (seed, owed), seed.shape, True, f"d{node.name}_owed")
@@ -142,12 +145,7 @@ class Program:
 
 def split(low: Lowered) -> Lowered:
     """W [a, b] as W_a a + W_b b: what a loop doesn't touch is then computed outside of it."""
-    users: dict[Node, int] = {}
-    every = ordered(low.roots.values())
-    for node in every:
-        for x in node.inputs:
-            users[x] = users.get(x, 0) + 1
-    for node in every:
+    for node in ordered(low.roots.values()):
         if not isinstance(node.op, ops.MatVec) or node.inputs[0].timed or node.inputs[0].ndim != 2:
             continue
         W, joined = node.inputs
@@ -171,7 +169,7 @@ def simplify(roots: Iterable[Node]) -> None:
 
 def _collapsed(node: Node) -> Node:
     while isinstance(node.op, Total) and len(node.inputs) == 1:
-        if node.inputs[0].op is not None and node.inputs[0].name in (None, f"{node.name}_part"):
+        if node.inputs[0].name in (None, f"{node.name}_part"):
             node.inputs[0].name = node.name
         node = node.inputs[0]
     return node
