@@ -32,12 +32,12 @@ class Engine:
 
     Attributes:
         target: how messages call it.
-        library: the module that has its functions, by NumPy's names.
+        module: the module that has its functions, by NumPy's names.
         missing: operations that it lacks -> what to use instead.
     """
 
     target: ClassVar[str]
-    library: Any
+    module: Any
     missing: ClassVar[dict[type[Op], str]] = {}
 
     def lacks(self, op: Op) -> str | None:
@@ -83,7 +83,7 @@ class Engine:
 
     def spread(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
         """x broadcast to (*lead, *shape)."""
-        return self.library.broadcast_to(x, (*lead, *shape))
+        return self.module.broadcast_to(x, (*lead, *shape))
 
     def trailing(self, x: Array, count: int) -> Array:
         """x with axes of length 1 at its end."""
@@ -136,55 +136,55 @@ class Engine:
 
     # ---- functions of each element
     def exp(self, x: Array) -> Array:
-        return self.library.exp(x)
+        return self.module.exp(x)
 
     def expm1(self, x: Array) -> Array:
-        return self.library.expm1(x)
+        return self.module.expm1(x)
 
     def log(self, x: Array) -> Array:
-        return self.library.log(x)
+        return self.module.log(x)
 
     def log1p(self, x: Array) -> Array:
-        return self.library.log1p(x)
+        return self.module.log1p(x)
 
     def log2(self, x: Array) -> Array:
-        return self.library.log2(x)
+        return self.module.log2(x)
 
     def sqrt(self, x: Array) -> Array:
-        return self.library.sqrt(x)
+        return self.module.sqrt(x)
 
     def abs(self, x: Array) -> Array:
-        return self.library.abs(x)
+        return self.module.abs(x)
 
     def sign(self, x: Array) -> Array:
-        return self.library.sign(x)
+        return self.module.sign(x)
 
     def sin(self, x: Array) -> Array:
-        return self.library.sin(x)
+        return self.module.sin(x)
 
     def cos(self, x: Array) -> Array:
-        return self.library.cos(x)
+        return self.module.cos(x)
 
     def tan(self, x: Array) -> Array:
-        return self.library.tan(x)
+        return self.module.tan(x)
 
     def sinh(self, x: Array) -> Array:
-        return self.library.sinh(x)
+        return self.module.sinh(x)
 
     def cosh(self, x: Array) -> Array:
-        return self.library.cosh(x)
+        return self.module.cosh(x)
 
     def tanh(self, x: Array) -> Array:
-        return self.library.tanh(x)
+        return self.module.tanh(x)
 
     def arctan(self, x: Array) -> Array:
-        return self.library.arctan(x)
+        return self.module.arctan(x)
 
     def sigmoid(self, x: Array) -> Array:
         return 0.5 * self.tanh(0.5 * x) + 0.5
 
     def softplus(self, x: Array) -> Array:
-        return self.library.logaddexp(x, self.library.zeros_like(x))
+        return self.module.logaddexp(x, self.module.zeros_like(x))
 
     def relu(self, x: Array) -> Array:
         raise NotImplementedError
@@ -204,13 +204,13 @@ class Engine:
         return x if high is None else self.where(x > high, high, x)
 
     def maximum(self, a: Array, b: Array) -> Array:
-        return self.library.maximum(a, b)
+        return self.module.maximum(a, b)
 
     def minimum(self, a: Array, b: Array) -> Array:
-        return self.library.minimum(a, b)
+        return self.module.minimum(a, b)
 
     def where(self, condition: Array, a: Array, b: Array) -> Array:
-        return self.library.where(condition, a, b)
+        return self.module.where(condition, a, b)
 
     def cast(self, x: Array, dtype: np.dtype[Any]) -> Array:
         raise NotImplementedError
@@ -222,7 +222,7 @@ class Engine:
         return int(np.prod([x.shape[i] for i in axes], dtype=int))
 
     def sum(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return self.library.sum(x, axis=axis, keepdims=keepdims)
+        return self.module.sum(x, axis=axis, keepdims=keepdims)
 
     def mean(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         return self.sum(x, axis, keepdims) / self.count(x, axis)
@@ -242,16 +242,16 @@ class Engine:
         return self.where(x > 0, self.sqrt(self.where(x > 0, x, 1.0)), x)
 
     def prod(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return self.library.prod(x, axis=axis, keepdims=keepdims)
+        return self.module.prod(x, axis=axis, keepdims=keepdims)
 
     def max(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return self.library.max(x, axis=axis, keepdims=keepdims)
+        return self.module.max(x, axis=axis, keepdims=keepdims)
 
     def min(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         return -self.max(-x, axis, keepdims)
 
     def cum_sum(self, x: Array, axis: int | None) -> Array:
-        return self.library.cumsum(self.reshape(x, (-1,)) if axis is None else x, 0 if axis is None else axis)
+        return self.module.cumsum(self.reshape(x, (-1,)) if axis is None else x, 0 if axis is None else axis)
 
     def log_sum_exp(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         raise NotImplementedError
@@ -261,7 +261,7 @@ class Engine:
 
     # ---- products
     def mat_mul(self, a: Array, b: Array) -> Array:
-        return self.library.matmul(a, b)
+        return self.module.matmul(a, b)
 
     def mat_vec(self, W: Array, x: Array) -> Array:
         if W.ndim == 2:
@@ -272,21 +272,21 @@ class Engine:
         return self.sum(a * b, -1, False)
 
     def ein_sum(self, *operands: Array, subscripts: str, optimize: Any) -> Array:
-        return self.library.einsum(subscripts, *operands)
+        return self.module.einsum(subscripts, *operands)
 
     # ---- shape
     def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return self.library.reshape(x, shape)
+        return self.module.reshape(x, shape)
 
     def transpose(self, x: Array, axes: tuple[int, ...] | None) -> Array:
         order = range(x.ndim)[::-1] if axes is None else [n % x.ndim for n in axes]
-        return self.library.permute_dims(x, tuple(order))
+        return self.module.permute_dims(x, tuple(order))
 
     def broadcast_to(self, x: Array, shape: tuple[int, ...]) -> Array:
         return self.spread(x, (), shape)
 
     def flip(self, x: Array, axis: Axis) -> Array:
-        return self.library.flip(x, tuple(range(x.ndim)) if axis is None else axis)
+        return self.module.flip(x, tuple(range(x.ndim)) if axis is None else axis)
 
     def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
         raise NotImplementedError
@@ -298,7 +298,7 @@ class Engine:
         raise NotImplementedError
 
     def concatenate(self, *parts: Array, axis: int) -> Array:
-        return self.library.concatenate(parts, axis)
+        return self.module.concatenate(parts, axis)
 
     def stack(self, *parts: Array, axis: int) -> Array:
-        return self.library.stack(parts, axis)
+        return self.module.stack(parts, axis)

@@ -32,18 +32,18 @@ class JaxEngine(Engine):
 
     def __init__(self) -> None:
         self.jax = extra("jax", "jax")
-        self.library = extra("jax.numpy", "jax")
+        self.module = extra("jax.numpy", "jax")
 
     def constant(self, value: Any, like: Any) -> Array:
         value = value.numpy() if isinstance(value, Tensor) else value
-        array = self.library.asarray(value)
+        array = self.module.asarray(value)
         return array.astype(like) if like is not None and array.dtype.kind == "f" else array
 
     def like(self, x: Array, other: Array) -> Array:
         return x.astype(other.dtype)
 
     def cut(self, x: Array, keep: Array) -> Array:
-        return self.library.where(keep, x, self.jax.lax.stop_gradient(x))
+        return self.module.where(keep, x, self.jax.lax.stop_gradient(x))
 
     def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
              reverse: bool) -> Arrays:
@@ -76,14 +76,14 @@ class JaxEngine(Engine):
         return self.jax.nn.log_softmax(x, axis)
 
     def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
-        return self.library.pad(x, widths, constant_values=value)
+        return self.module.pad(x, widths, constant_values=value)
 
     def get_item(self, x: Array, index: Any) -> Array:
         parts = index if isinstance(index, tuple) else (index,)
         return x[tuple(np.array(part) if isinstance(part, list) else part for part in parts)]
 
     def pick(self, x: Array, labels: Array) -> Array:
-        return self.library.take_along_axis(x, labels[..., None], -1)[..., 0]
+        return self.module.take_along_axis(x, labels[..., None], -1)[..., 0]
 
 
 class JaxFunction:
@@ -106,7 +106,7 @@ class JaxFunction:
     @property
     def parameters(self) -> dict[str, Array]:
         """The parameters' present values, by name."""
-        return {name: self.engine.library.asarray(x.numpy()) for name, x in self.cell.parameters.items()}
+        return {name: self.engine.module.asarray(x.numpy()) for name, x in self.cell.parameters.items()}
 
     def __call__(self, parameters: Mapping[str, Array], inputs: Mapping[str, Array] | None = None, *,
                  T: int | None = None, initial: Any = None, lengths: Any = None, mask: Any = None,
@@ -130,7 +130,7 @@ class JaxFunction:
         values = {name: x if hasattr(x, "dtype") else np.asarray(x) for name, x in (inputs or {}).items()}
         floats = [x.dtype for x in [*parameters.values(), *values.values()] if np.dtype(x.dtype).kind == "f"]
         request = Request(T, initial, lengths, mask, chunks, window, last, draws or {})
-        return self._export(parameters, values, request, self.engine.library.result_type(*floats or [float]))
+        return self._export(parameters, values, request, self.engine.module.result_type(*floats or [float]))
 
     def draws(self, T: int, batch: tuple[int, ...] = ()) -> dict[str, Any]:
         """What the definition's dropouts keep, (T, batch, size) bools: drawn now, as `unroll` draws it.
