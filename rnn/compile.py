@@ -20,7 +20,7 @@ from minigrad.backward import ancestors, flow
 from minigrad.ops import Keep
 from minigrad.origin import here, settings
 
-from .analysis import check, links, nodes, roots
+from .analysis import check, labels, links, nodes, roots
 from .call import Call, Loaded
 from .data import Data, prepared
 from .equations import Cell
@@ -129,6 +129,7 @@ class Compiled:
             call = self._windowed(data, sliding) if isinstance(sliding, Windows) else self._first(data)
             if plain:
                 self._remember(call, inputs)
+        self._last = None  # whatever happens now, the arrays no longer hold what they held
         call.forward()
         self._last = call
         outputs = Outputs(self, call)
@@ -229,6 +230,10 @@ class Compiled:
     # ---- one call
     def _first(self, data: Data, records: bool = True) -> Call:
         """A call whose data were checked."""
+        for name in sorted(labels(self.cell)):
+            if data.inputs[name].dtype.kind not in "iu":
+                raise TypeError(f"the data for {name!r} are {data.inputs[name].dtype} (at {here()}), but labels are "
+                                "integers: the index of the right class")
         given = boundary_values(self.cell, data)
         loaded = self._program(data, given, records=records)
         low = loaded.program.low

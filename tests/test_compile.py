@@ -319,6 +319,24 @@ def test_labels_are_integers_and_a_wrong_one_is_named() -> None:
         cell.compile("L")(x=x_data, label=labels + 9)
 
 
+def test_labels_that_are_no_integers_are_refused_by_name_and_a_failed_call_leaves_nothing_behind() -> None:
+    cell = Cell("labels")
+    x, label, loss = cell.input("x", 4), cell.input("label", ()), cell.signal("L", ())
+    loss[t] = mg.losses.cross_entropy(parameter("V", 4, 4) @ x[t], label[t], reduction="none")
+    fast = cell.compile("L")
+    x_data, numbers = np.ones((3, 2, 4)), np.zeros((3, 2), int)
+    _, outputs = fast(x=x_data, label=numbers)
+    before = fast.gradients["V"]
+    with pytest.raises(TypeError, match=r"data for 'label' are float64 .*labels are integers"):
+        fast(x=x_data, label=numbers * 1.0)
+    assert outputs["L"].shape == (3, 2)  # nothing was computed yet
+    with pytest.raises(IndexError, match="label 9"):
+        fast(x=x_data, label=numbers + 9)
+    with pytest.raises(RuntimeError, match="called again since"):
+        outputs["L"]
+    np.testing.assert_array_equal(cell.parameters["V"].grad, before)
+
+
 def test_reading_ahead_inside_of_a_loop() -> None:
     A, B, C = parameter("A", 3, 3), parameter("B", 3, 3), parameter("C", 3, 3)
     cell = Cell("ahead")
