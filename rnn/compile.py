@@ -6,6 +6,7 @@ computed is what `unroll` and `backward` compute, without a graph.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -20,7 +21,7 @@ from minigrad.backward import ancestors, flow
 from minigrad.ops import Keep
 from minigrad.origin import here, settings
 
-from .analysis import check, labels, links, nodes, roots
+from .analysis import check, links, nodes, roots
 from .call import Call, Loaded
 from .data import Data, prepared
 from .equations import Cell
@@ -230,15 +231,16 @@ class Compiled:
     # ---- one call
     def _first(self, data: Data, records: bool = True) -> Call:
         """A call whose data were checked."""
-        for name in sorted(labels(self.cell)):
-            if data.inputs[name].dtype.kind not in "iu":
-                raise TypeError(f"the data for {name!r} are {data.inputs[name].dtype} (at {here()}), but labels are "
-                                "integers: the index of the right class")
         given = boundary_values(self.cell, data)
         loaded = self._program(data, given, records=records)
         low = loaded.program.low
+        for name, values in data.inputs.items():
+            if low.takes_integers(name) and values.dtype.kind not in "iu":
+                raise TypeError(f"the data for {name!r} are {values.dtype} (at {here()}), but labels are integers: "
+                                "the index of the right class")
         copies = replayed(self.cell) if any(x.op is not None for x in low.weights) else {}
-        return Call(loaded, data, {**inputs(data), **flags(data, low), **draws(data, low)}, given, copies)
+        return Call(loaded, data, {**inputs(data), **flags(data, low), **draws(low, data.T, (math.prod(data.batch),))},
+                    given, copies)
 
     def _windowed(self, data: Data, truncation: Windows) -> Call:
         """A call that computes all values at once; its gradients come window by window."""

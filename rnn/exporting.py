@@ -22,7 +22,7 @@ from .data import Data, prepared
 from .data import _mask as checked_mask
 from .engine import Array, Engine
 from .equations import Cell
-from .feeding import boundary_values
+from .feeding import boundary_values, draws
 from .interpreter import Interpreter, Recipe
 from .lowering import Options, lead_of
 from .run import State
@@ -137,7 +137,7 @@ class Export:
         if mask is not None:
             given = {name: self._masked(value, mask, len(data.shapes[name])) for name, value in given.items()}
             given["~mask"] = mask
-        drawn = request.draws if request.draws is not None else draws(recipe, data.T, data.batch)
+        drawn = request.draws if request.draws is not None else draws(recipe.low, data.T, data.batch)
         given.update((name, self._drawn(name, drawn, recipe, data, like)) for name in recipe.low.draws)
         starts = self._initial(request.initial)
         boundary: dict[tuple[str, int], Array] = {}
@@ -237,12 +237,3 @@ def _stand_in(value: Any) -> Any:
 
 def _shapes(values: Mapping[Any, Any]) -> tuple[Any, ...]:
     return tuple((name, np.shape(x), str(getattr(x, "dtype", ""))) for name, x in values.items())
-
-
-def draws(recipe: Recipe, T: int, batch: tuple[int, ...]) -> dict[str, Any]:
-    """What dropouts keep, drawn by the definition's generators in the order of `unroll`: step by step."""
-    found: dict[str, list[Any]] = {name: [] for name in recipe.low.draws}
-    for _ in range(T if found else 0):
-        for name, (op, shape) in recipe.low.draws.items():
-            found[name].append(op.forward(np.zeros((*batch, *shape))))
-    return {name: np.array(values) for name, values in found.items()}

@@ -48,13 +48,13 @@ def flags(data: Data, low: Lowered) -> dict[str, Any]:
     return found
 
 
-def draws(data: Data, low: Lowered) -> dict[str, Any]:
-    """What is drawn at random, in the order in which the unrolled graph draws it: step by step."""
+def draws(low: Lowered, T: int, batch: tuple[int, ...]) -> dict[str, Any]:
+    """What dropouts keep, drawn by the definition's generators in the order of `unroll`: step by step."""
     found: dict[str, list[Any]] = {name: [] for name in low.draws}
-    for _ in range(data.T if found else 0):
+    for _ in range(T if found else 0):
         for name, (op, shape) in low.draws.items():
-            found[name].append(op.forward(np.zeros((*data.batch, *shape))))
-    return {name: np.reshape(values, (data.T, -1, *low.draws[name][1])) for name, values in found.items()}
+            found[name].append(op.forward(np.zeros((*batch, *shape))))
+    return {name: np.array(values) for name, values in found.items()}
 
 
 def counted(data: Data, losses: NDArray[Any]) -> int:

@@ -88,7 +88,9 @@ class Joining:
             inner = node.inputs[0]
             if not isinstance(inner.op, Total) or not self.only_used_by(inner, node):
                 continue
-            halved = Node(Total(), tuple(scaled(x, half) for x in _terms(inner)), node.shape, True, f"{node.name}_half")
+            terms = [total([scaled(y, half) for y in x.inputs], x.name) if isinstance(x.op, Total) else scaled(x, half)
+                     for x in inner.inputs]
+            halved = Node(Total(), tuple(terms), node.shape, True, f"{node.name}_half")
             bent = Node(TANH, (halved,), node.shape, True, f"{node.name}_tanh")
             node.op, node.inputs = ops.Add(), (Node(MUL, (bent, half), node.shape, True, f"{node.name}_mul"), half)
         self.look()
@@ -309,24 +311,11 @@ def product(factors: list[Node], name: str | None = None) -> Node:
 
 def scaled(node: Node, factor: Node) -> Node:
     """A term times a number; of a product the matrix takes it."""
-    if is_product(node):
-        W, x = node.inputs if isinstance(node.op, ops.MatVec) else node.inputs[::-1]
-        W = Node(MUL, (W, factor), W.shape, False, f"{W.name}_half")
-        return Node(node.op, (W, x) if isinstance(node.op, ops.MatVec) else (x, W), node.shape, True, node.name)
-    if isinstance(node.op, Total):
-        return Node(Total(), tuple(scaled_simply(x, factor) for x in node.inputs), node.shape, node.timed, node.name)
-    return scaled_simply(node, factor)
-
-
-def scaled_simply(node: Node, factor: Node) -> Node:
-    """A term times a number, or a product with its matrix scaled."""
-    if is_product(node):
-        return scaled(node, factor)
-    return Node(MUL, (node, factor), node.shape, node.timed, f"{node.name}_half")
-
-
-def _terms(node: Node) -> list[Node]:
-    return list(node.inputs)
+    if not is_product(node):
+        return Node(MUL, (node, factor), node.shape, node.timed, f"{node.name}_half")
+    W, x = node.inputs if isinstance(node.op, ops.MatVec) else node.inputs[::-1]
+    W = Node(MUL, (W, factor), W.shape, False, f"{W.name}_half")
+    return Node(node.op, (W, x) if isinstance(node.op, ops.MatVec) else (x, W), node.shape, True, node.name)
 
 
 def packed(nodes: list[Node], name: str) -> Node:

@@ -151,16 +151,13 @@ def _definitions(operations: Iterable[Op]) -> list[str]:
     """The text of operations' classes, and of all of ops.py that they use, in its order."""
     names = [type(op).__name__ for op in operations]
     for name in names:  # grows
-        source = _source(getattr(ops, name))
+        source = inspect.getsource(getattr(ops, name))
         names += [word for word in dict.fromkeys(re.findall(r"\w+", source))
                   if word not in names and getattr(getattr(ops, word, None), "__module__", "") == ops.__name__]
     lines = inspect.getsource(ops).splitlines()
-    found = sorted((inspect.getsourcelines(getattr(ops, name))[1], _source(getattr(ops, name))) for name in set(names))
+    things = [getattr(ops, name) for name in set(names)]
+    found = sorted((inspect.getsourcelines(thing)[1], inspect.getsource(thing)) for thing in things)
     constants = [line for line in lines if re.match(r"[A-Z_0-9]+ = ", line)
                  and any(line.split(" = ")[0] in source for _, source in found)]
     first = ["import math\nfrom typing import Any, ClassVar", "Array = Axis = Needs = Any", *constants] if found else []
     return [*first, *("\n\n" + source.rstrip() + "\n" for _, source in found)]
-
-
-def _source(thing: Any) -> str:
-    return inspect.getsource(thing)

@@ -54,6 +54,11 @@ class Lowered:
     keeps: dict[int, Node] = field(default_factory=dict)
     draws: dict[str, tuple[ops.Keep, Shape]] = field(default_factory=dict)
 
+    def takes_integers(self, name: str) -> bool:
+        """Whether an input's values are integers, such as labels."""
+        op = self.roots[name].op
+        return isinstance(op, Given) and op.dtype != "FLOAT"
+
 
 def lowered(cell: Cell, options: Options) -> Lowered:
     """The nodes of a definition.

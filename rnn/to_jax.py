@@ -22,7 +22,8 @@ from minigrad.origin import here
 
 from .engine import Array, Arrays, Engine
 from .equations import Cell
-from .exporting import Export, Request, draws, extra
+from .exporting import Export, Request, extra
+from .feeding import draws
 
 
 class JaxEngine(Engine):
@@ -140,4 +141,4 @@ class JaxFunction:
         if self._export.declared is None:
             raise ValueError(f"declare the sizes of all inputs of {self.cell.name!r}, .input('x', size): what is drawn "
                              f"depends on them (at {here()})")
-        return draws(self._export.declared, T, batch)
+        return draws(self._export.declared.low, T, batch)
