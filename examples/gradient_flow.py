@@ -78,10 +78,11 @@ def flow(options: common.Options) -> None:
 
 def errors(w: mg.Tensor, b: mg.Tensor) -> mg.Tensor:
     """The squared error of x[t] = w σ(x[t-1]) + b after T steps: one neuron for each element of w and b."""
-    x = Cell("one neuron").signal("x", w.size)
+    cell = Cell("one neuron")
+    x = cell.signal("x", w.size)
     x[t] = w * mg.sigmoid(x[t-1]) + b
     x[0] = START
-    end = mg.sigmoid(x.cell.unroll(T=T)["x"][T])
+    end = mg.sigmoid(cell.unroll(T=T)["x"][T])
     result: mg.Tensor = mg.square(end - TARGET)
     return result
 

@@ -31,7 +31,7 @@ import minigrad as mg
 import viz
 from examples import common
 from rnn import Cell, cells, sequences, t
-from rnn.compile import Compiled
+from rnn.compiler.api import Compiled
 
 LETTERS = ".abcdefghij"  # the first one begins and ends what is written
 HIDDEN, BATCH, RATE, LARGEST_NORM = 64, 64, 0.01, 1.0

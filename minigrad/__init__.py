@@ -8,7 +8,10 @@
     x.grad                      # array([2., 4.])
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import init, losses, ops, optim, schedules
+from . import numpy_functions as numpy_functions
 from .backward import grad
 from .functions import (
     abs,
@@ -87,8 +90,11 @@ from .functions import (
 )
 from .gradcheck import check_op, compare_gradients, gradcheck, numeric_gradient
 from .ops import Op
-from .storage import load, save
-from .tensor import Tensor, apply, detect_anomaly, explain, no_grad, set_trace
+from .serialization import load, save
+from .tensor import Tensor, apply, detect_anomaly, no_grad
+
+if TYPE_CHECKING:
+    from .debugger import explain, set_trace
 
 __all__ = [
     "Op", "Tensor", "abs", "add", "apply", "arctan", "argmax", "argmin", "broadcast_to", "check_op", "clip",
@@ -101,3 +107,12 @@ __all__ = [
     "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan",
     "tanh", "tile", "transpose", "var", "vecdot", "vstack", "where",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the debugger when it is first asked for: most programs run without it."""
+    if name not in ("explain", "set_trace"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import debugger
+
+    return getattr(debugger, name)

@@ -18,10 +18,11 @@ import numpy as np
 from numpy import add, ndarray
 from numpy.typing import ArrayLike, NDArray
 
-from .changes import look
 from .errors import born_nan_backward
+from .mutation import look
 from .operators import Operators
-from .origin import here, settings, thread
+from .provenance import here
+from .settings import settings, thread
 
 if TYPE_CHECKING:
     from .tensor import Tensor

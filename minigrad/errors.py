@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .ops import Op
-from .origin import here, settings
+from .provenance import here
+from .settings import settings
 
 
 def explained(error: Exception, op: Op, operands: Iterable[Any]) -> Exception:

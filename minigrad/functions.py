@@ -15,7 +15,7 @@ import numpy as np
 
 from . import operators, ops
 from .ops import Axis
-from .origin import here
+from .provenance import here
 from .tensor import Tensor, apply
 
 # ---- arithmetic ----------------------------------------------------------------------------

@@ -14,8 +14,8 @@ import numpy as np
 
 from . import functions
 from .functions import plain
-from .operators import COMPARISONS, UFUNCS
-from .origin import here
+from .operators import COMPARISONS, UFUNCS, Operators
+from .provenance import here
 
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.sum: functions.sum,
@@ -117,3 +117,7 @@ def called(function: Any) -> str:
     module = getattr(function, "__module__", None) or "numpy"
     parts = [part for part in module.split(".")[1:] if not part.startswith("_")]
     return ".".join(["np", *parts, function.__name__])
+
+
+# Operators can't import this module, whose functions are written in terms of Tensors.
+Operators.numpy_function = staticmethod(call)  # type: ignore[method-assign]

@@ -148,11 +148,11 @@ class Operators:
 
     def clip(self, min: Any = None, max: Any = None) -> Any:
         """No less than `min` and no more than `max`; None is no bound."""
-        return _functions().clip(self, min, max)
+        return self.numpy_function(np.clip, (self, min, max), {})
 
     def dot(self, other: Any) -> Any:
         """The matrix product, or with a number the product."""
-        return _functions().dot(self, other)
+        return self.numpy_function(np.dot, (self, other), {})
 
     def astype(self, dtype: Any) -> Any:
         """The same values as another type of float."""
@@ -175,19 +175,19 @@ class Operators:
 
     def squeeze(self, axis: Axis = None) -> Any:
         """Without axes of length 1, all or those given."""
-        return _functions().squeeze(self, axis)
+        return self.numpy_function(np.squeeze, (self, axis), {})
 
     def swapaxes(self, axis1: int, axis2: int) -> Any:
         """Two axes exchanged."""
-        return _functions().swapaxes(self, axis1, axis2)
+        return self.numpy_function(np.swapaxes, (self, axis1, axis2), {})
 
     def repeat(self, repeats: Any, axis: int | None = None) -> Any:
         """Each element, or slice along an axis, several times in a row."""
-        return _functions().repeat(self, repeats, axis)
+        return self.numpy_function(np.repeat, (self, repeats, axis), {})
 
     def take(self, indices: Any, axis: int | None = None) -> Any:
         """The elements at integer indices, along an axis or of all in a row."""
-        return _functions().take(self, indices, axis)
+        return self.numpy_function(np.take, (self, indices, axis), {})
 
     def transpose(self, *axes: Any) -> Any:
         """The axes in another order; without arguments, reversed."""
@@ -200,6 +200,11 @@ class Operators:
         return self.apply(ops.Transpose(), self)
 
     # ---- NumPy's functions on it
+    @staticmethod
+    def numpy_function(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Call the minigrad function for a NumPy function; numpy_functions.py, which is imported later, sets it."""
+        raise NotImplementedError
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
         if options.get("out") is not None:
@@ -212,10 +217,10 @@ class Operators:
             return self.apply(UFUNCS[ufunc], *inputs)
         if ufunc in COMPARISONS:
             return self.compare(ufunc, *inputs)
-        return _call(ufunc, inputs, options)
+        return self.numpy_function(ufunc, inputs, options)
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        return _call(function, args, kwargs)
+        return self.numpy_function(function, args, kwargs)
 
     # ---- comparisons: plain arrays, without derivative
     @staticmethod
@@ -249,15 +254,3 @@ def _unpacked(arguments: tuple[Any, ...]) -> tuple[int, ...]:
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         return tuple(arguments[0])
     return arguments
-
-
-def _call(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    from .numpy_functions import call  # not above: it is written in terms of Tensors
-
-    return call(function, args, kwargs)
-
-
-def _functions() -> Any:
-    from . import functions  # not above: it is written in terms of Tensors
-
-    return functions

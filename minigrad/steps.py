@@ -11,15 +11,17 @@ of backward.py; here stands only the order, and what each step adds.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .backward import ancestors, contributions, hooked, start
 from .ops import Op
-from .origin import Origin
-from .tensor import Tensor
+from .provenance import Origin
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
 
 Array = NDArray[Any]
 

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .backward import backward
-from .changes import Changes, assign, clock, hand_out, look
 from .errors import born_nan, explained
+from .mutation import Changes, assign, clock, hand_out, look
 from .operators import Operators
 from .ops import GetItem, Op
-from .origin import Origin, here, settings, thread
-
-if TYPE_CHECKING:
-    from .steps import Steps
+from .provenance import Origin, here
+from .settings import settings, thread
+from .steps import Steps
 
 _data_of = operator.attrgetter("_data")
 
@@ -283,8 +282,6 @@ class Tensor(Operators):
 
     def backward_steps(self, grad: ArrayLike | None = None) -> Steps:
         """The same pass as a sequence of steps to run one by one; see minigrad.steps."""
-        from .steps import Steps  # not above: it is written in terms of Tensors
-
         return Steps(self, grad)
 
     def register_hook(self, look_at: Callable[[Any], Any]) -> Hook:
@@ -368,17 +365,3 @@ class detect_anomaly:
 
     def __exit__(self, *exception: object) -> None:
         settings().anomaly = self._before
-
-
-def explain(tensor: Tensor, out: Tensor) -> str:
-    """Where the gradient of `tensor` comes from in `out.backward()`, or why there is none; see minigrad.explaining."""
-    from .explaining import explain  # not above: few programs need it
-
-    return explain(tensor, out)
-
-
-def set_trace(loss: Tensor, grad: ArrayLike | None = None) -> None:
-    """`loss.backward(grad)`, under the debugger; see minigrad.debugger."""
-    from .debugger import set_trace  # not above: it is run as a program, too
-
-    set_trace(loss, grad)

@@ -9,14 +9,17 @@
     run = cell.unroll(x=data)
 """
 
-from minigrad.origin import hide
+from minigrad.provenance import hide
 
 from . import cells, interop, sequences
-from .analysis import DefinitionError, Edge
-from .equations import Cell, Equation, Signal, T, t
-from .run import Copies, Run, State
-from .structure import Facts, Loop, Stage
+from .cell import Cell
+from .language.cycles import Loop, Stage
+from .language.dependencies import DefinitionError, Edge
+from .language.equations import Equation, Signal, T, t
 from .tracing import traced
+from .unrolling.facts import Facts
+from .unrolling.run import Copies, Run
+from .unrolling.state import State
 
 __all__ = [
     "Cell", "Copies", "DefinitionError", "Edge", "Equation", "Facts", "Loop", "Run", "Signal", "Stage", "State", "T",

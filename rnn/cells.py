@@ -34,9 +34,8 @@ from numpy.typing import DTypeLike
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.origin import here
-
-from .equations import Cell, Expression, Signal, Time, t
+from minigrad.provenance import here
+from rnn.language.equations import Definition, Expression, Signal, Time, t
 
 Function = Callable[[Any], Any]
 Biases = Literal[0, 1, 2]
@@ -93,7 +92,7 @@ class Weights:
 # ---- any recurrence ------------------------------------------------------------------------
 
 
-def abstract(cell: Cell, x: Signal | None, size: int, R: Callable[..., Any], O: Function | None = None, *,  # noqa: E741
+def abstract(cell: Definition, x: Signal | None, size: int, R: Callable[..., Any], O: Function | None = None, *,  # noqa: E741
              name: str, reversed: bool = False) -> Signal:
     """The abstraction that every recurrent network is a case of.
 
@@ -124,7 +123,7 @@ def abstract(cell: Cell, x: Signal | None, size: int, R: Callable[..., Any], O: 
 # ---- one layer, without gates --------------------------------------------------------------
 
 
-def elman(cell: Cell, x: Signal, size: int, *, name: str, rng: np.random.Generator, dtype: DTypeLike = float,
+def elman(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Generator, dtype: DTypeLike = float,
           activation: Function = np.tanh, biases: Biases = 1, reversed: bool = False) -> Signal:
     """The simple recurrent network, columns to the right of their matrices.
 
@@ -147,7 +146,7 @@ def elman(cell: Cell, x: Signal, size: int, *, name: str, rng: np.random.Generat
     return h
 
 
-def neurons(cell: Cell, x: Signal, size: int, *, name: str, rng: np.random.Generator, dtype: DTypeLike = float,
+def neurons(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Generator, dtype: DTypeLike = float,
             activation: Function = np.tanh, reversed: bool = False) -> Signal:
     """A layer of recurrent neurons, rows to the left of their matrices. With size 1, one neuron.
 
@@ -170,7 +169,7 @@ def neurons(cell: Cell, x: Signal, size: int, *, name: str, rng: np.random.Gener
     return y
 
 
-def vanilla(cell: Cell, x: Signal, size: int, *, form: Literal["i", "ii"], name: str, rng: np.random.Generator,
+def vanilla(cell: Definition, x: Signal, size: int, *, form: Literal["i", "ii"], name: str, rng: np.random.Generator,
             dtype: DTypeLike = float, activation: Function = np.tanh, reversed: bool = False) -> Signal:
     """The vanilla network with one matrix for both vectors, in either of its forms.
 
@@ -202,7 +201,7 @@ def vanilla(cell: Cell, x: Signal, size: int, *, form: Literal["i", "ii"], name:
     return h
 
 
-def jordan(cell: Cell, x: Signal, size: int, outputs: int, *, name: str, rng: np.random.Generator,
+def jordan(cell: Definition, x: Signal, size: int, outputs: int, *, name: str, rng: np.random.Generator,
            dtype: DTypeLike = float, activation: Function = np.tanh, output_activation: Function | None = None,
            reversed: bool = False) -> Signal:
     """Jordan's network: the output, not the state, goes back to the beginning.
@@ -234,7 +233,7 @@ def jordan(cell: Cell, x: Signal, size: int, outputs: int, *, name: str, rng: np
 # ---- one layer, with gates -----------------------------------------------------------------
 
 
-def lstm(cell: Cell, x: Signal, size: int, *, name: str, rng: np.random.Generator, dtype: DTypeLike = float,
+def lstm(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Generator, dtype: DTypeLike = float,
          forget_gate: bool = True, peephole: Literal["diagonal", "full"] | None = None, coupled: bool = False,
          forget_bias: float = 1.0, biases: Biases = 1, reversed: bool = False) -> Signal:
     """Long short-term memory. The candidate C̃ is called g.
@@ -309,7 +308,7 @@ def _peeping(own: Weights, gate: str, total: Expression, peephole: str | None, c
     return total
 
 
-def gru(cell: Cell, x: Signal, size: int, *, name: str, rng: np.random.Generator, dtype: DTypeLike = float,
+def gru(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Generator, dtype: DTypeLike = float,
         update: Literal["keeps", "replaces"] = "keeps", reset: Literal["before", "after"] = "after",
         biases: Biases = 1, reversed: bool = False) -> Signal:
     """The gated recurrent unit. Its two conventions are named; the defaults are PyTorch's nn.GRU.
@@ -366,7 +365,7 @@ def gru(cell: Cell, x: Signal, size: int, *, name: str, rng: np.random.Generator
 # ---- several layers ------------------------------------------------------------------------
 
 
-def bidirectional(cell: Cell, make: Callable[..., Signal], x: Signal, size: int, *, name: str,
+def bidirectional(cell: Definition, make: Callable[..., Signal], x: Signal, size: int, *, name: str,
                   **options: Any) -> Signal:
     """Two cells over the same input, one from each end.
 
@@ -389,7 +388,7 @@ def bidirectional(cell: Cell, make: Callable[..., Signal], x: Signal, size: int,
     return h
 
 
-def stacked(cell: Cell, make: Callable[..., Signal], x: Signal, sizes: Sequence[int], *, name: str,
+def stacked(cell: Definition, make: Callable[..., Signal], x: Signal, sizes: Sequence[int], *, name: str,
             rng: np.random.Generator, directions: Literal[1, 2] = 1, dropout: float = 0.0, training: bool = True,
             residual: bool = False, **options: Any) -> Signal:
     """A deep network: each layer reads the one below.
@@ -440,7 +439,7 @@ def stacked(cell: Cell, make: Callable[..., Signal], x: Signal, sizes: Sequence[
     return layer
 
 
-def _defined(cell: Cell, name: str, expression: Expression) -> Signal:
+def _defined(cell: Definition, name: str, expression: Expression) -> Signal:
     signal = cell.signal(name)
     signal[t] = expression
     return signal

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minigrad import Tensor
-
-from .equations import Cell
+from rnn.language.dependencies import parameters
+from rnn.language.equations import Definition
 
 Array = NDArray[Any]
 
@@ -54,13 +54,13 @@ class Layer:
         biases: 0, 1 or 2 for each gate.
     """
 
-    def __init__(self, cell: Cell, name: str) -> None:
+    def __init__(self, cell: Definition, name: str) -> None:
         self.name = name
-        self.parameters = {label[len(name) + 1:]: tensor for label, tensor in cell.parameters.items()
+        self.parameters = {label[len(name) + 1:]: tensor for label, tensor in parameters(cell).items()
                            if label.startswith(f"{name}.") and "." not in label[len(name) + 1:]}
         labels = self.parameters.keys()
         if not labels:
-            raise ValueError(f"{cell.name!r} has no parameters named {name}.*; it has {', '.join(cell.parameters)}")
+            raise ValueError(f"{cell.name!r} has no parameters named {name}.*; it has {', '.join(parameters(cell))}")
         if {"W", "U"} <= labels:
             self.kind = "elman"
         elif {"W_i", "W_f", "W_g", "W_o"} <= labels:
@@ -146,14 +146,14 @@ def _opposite(parts: Gate) -> Gate:
 # ---- any parameters ------------------------------------------------------------------------
 
 
-def assign(cell: Cell, values: Mapping[str, Tensor | ArrayLike]) -> None:
+def assign(cell: Definition, values: Mapping[str, Tensor | ArrayLike]) -> None:
     """Give every parameter of a definition a value: another definition's `parameters`, or arrays by name.
 
     Raises:
         ValueError: where a parameter has no value, a value no parameter, or a shape or type doesn't
             fit. Then none is assigned.
     """
-    _assign(cell.parameters, values, repr(cell.name))
+    _assign(parameters(cell), values, repr(cell.name))
 
 
 def _assign(parameters: Mapping[str, Tensor], values: Mapping[str, Any], whose: str) -> None:
@@ -216,7 +216,7 @@ def _checked(order: str | None, gates: str) -> str:
     return order
 
 
-def from_stacked(cell: Cell, name: str, W_x: ArrayLike, W_h: ArrayLike, b_x: ArrayLike | None = None,
+def from_stacked(cell: Definition, name: str, W_x: ArrayLike, W_h: ArrayLike, b_x: ArrayLike | None = None,
                  b_h: ArrayLike | None = None, *, order: str | None = None) -> None:
     """Give one cell the weights of any source that stacks its gates.
 
@@ -286,7 +286,7 @@ def _assign_layers(layers: Sequence[Layer], values: Mapping[str, Any]) -> None:
 # ---- PyTorch -------------------------------------------------------------------------------
 
 
-def from_torch(cell: Cell, state: Mapping[str, ArrayLike], names: Sequence[str], *,
+def from_torch(cell: Definition, state: Mapping[str, ArrayLike], names: Sequence[str], *,
                bidirectional: bool = False) -> None:
     """Give cells the weights of one nn.RNN, nn.LSTM or nn.GRU.
 
@@ -323,7 +323,7 @@ def from_torch(cell: Cell, state: Mapping[str, ArrayLike], names: Sequence[str],
     _assign_layers(layers, values)
 
 
-def to_torch(cell: Cell, names: Sequence[str], *, bidirectional: bool = False) -> dict[str, Array]:
+def to_torch(cell: Definition, names: Sequence[str], *, bidirectional: bool = False) -> dict[str, Array]:
     """The weights of cells as the state_dict of one nn.RNN, nn.LSTM or nn.GRU, of NumPy arrays.
 
     One bias a gate becomes bias_ih, and bias_hh is 0. The arguments are those of `from_torch`.
@@ -367,7 +367,7 @@ def _for_torch(layer: Layer) -> Layer:
 # ---- ONNX ----------------------------------------------------------------------------------
 
 
-def from_onnx(cell: Cell, names: Sequence[str], W: ArrayLike, R: ArrayLike, B: ArrayLike | None = None,
+def from_onnx(cell: Definition, names: Sequence[str], W: ArrayLike, R: ArrayLike, B: ArrayLike | None = None,
               P: ArrayLike | None = None, *, linear_before_reset: int | None = None) -> None:
     """Give a cell, or the two of a bidirectional layer, the weights of ONNX's RNN, LSTM or GRU.
 
@@ -415,7 +415,8 @@ def from_onnx(cell: Cell, names: Sequence[str], W: ArrayLike, R: ArrayLike, B: A
     _assign_layers(layers, values)
 
 
-def from_onnx_file(cell: Cell, names: Sequence[str], path: str | os.PathLike[str], node: str | None = None) -> None:
+def from_onnx_file(cell: Definition, names: Sequence[str], path: str | os.PathLike[str],
+                   node: str | None = None) -> None:
     """Give a cell, or the two of a bidirectional layer, the weights of an RNN, LSTM or GRU node of an ONNX file.
 
     Args:
@@ -428,7 +429,7 @@ def from_onnx_file(cell: Cell, names: Sequence[str], path: str | os.PathLike[str
             here has. Then nothing is assigned.
         ModuleNotFoundError: without the extra `onnx`.
     """
-    from .from_onnx import recurrent
+    from rnn.export.onnx_reader import recurrent
 
     _, tensors, reset = recurrent(path, node)
     from_onnx(cell, names, **tensors, linear_before_reset=reset)
@@ -440,12 +441,12 @@ def onnx_parameters(path: str | os.PathLike[str]) -> dict[str, Array]:
     Raises:
         ModuleNotFoundError: without the extra `onnx`.
     """
-    from .from_onnx import parameters
+    from rnn.export.onnx_reader import parameters
 
     return parameters(path)
 
 
-def to_onnx(cell: Cell, names: Sequence[str]) -> dict[str, Array]:
+def to_onnx(cell: Definition, names: Sequence[str]) -> dict[str, Array]:
     """A cell, or the two of a bidirectional layer, as the tensors W, R, B (and P) of ONNX's operator.
 
     The operator's attributes are for the caller to set: hidden_size, direction, and for a GRU

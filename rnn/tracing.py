@@ -16,10 +16,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from minigrad.origin import Origin, here
+from minigrad.provenance import Origin, here
+from rnn.language.dependencies import nodes
+from rnn.language.equations import Apply, Expression, Size, t
 
-from .analysis import nodes
-from .equations import Apply, Cell, Expression, Size, t
+from .cell import Cell
 
 
 def traced(step: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Size], states: Mapping[str, Size],

@@ -28,7 +28,7 @@ from examples.assignments.naming import counted
 from examples.assignments.probes import a1 as operations
 from examples.assignments.probes import a5 as probes
 from minigrad.backward import ancestors
-from minigrad.program import main as run_debugger
+from minigrad.debugger.runner import main as run_debugger
 
 
 def outcomes(name: str, sources: dict[str, str], which: slice = slice(None), seconds: float = 5.0) -> dict[str,

@@ -29,10 +29,10 @@ from test_steps import assert_same_gradients, random_graph
 import minigrad as mg
 import viz
 from minigrad import Tensor, backward
-from minigrad.breakpoints import parsed
-from minigrad.debugger import Debugger, set_trace
-from minigrad.jacobian import local
-from minigrad.timeline import Timeline
+from minigrad.debugger.breakpoints import parsed
+from minigrad.debugger.cmd import Debugger, set_trace
+from minigrad.debugger.jacobian import local
+from minigrad.debugger.timeline import Timeline
 
 ROOT = Path(__file__).parents[1]
 SESSIONS = sorted((ROOT / "tests" / "cases" / "sessions").glob("*.txt"))
@@ -498,7 +498,7 @@ def test_a_reader_who_goes_away_ends_the_session_quietly(tmp_path: Path) -> None
 
 
 def test_afterwards_backward_is_the_plain_one(tmp_path: Path) -> None:
-    from minigrad.program import run
+    from minigrad.debugger.runner import run
 
     (tmp_path / "script.py").write_text(SCRIPT)
     before, out = backward.backward, StringIO()

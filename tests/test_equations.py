@@ -10,7 +10,7 @@ from definitions import above, elman, lstm, parameter
 
 import minigrad as mg
 from rnn import Cell, T, t
-from rnn.formula import written
+from rnn.language.formula import written
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(3, 2, 5))  # three steps, a batch of two, vectors of five

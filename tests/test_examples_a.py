@@ -26,7 +26,7 @@ from examples import (
     parity,
     temporal_order,
 )
-from rnn.run import At, Connection
+from rnn.unrolling.run import At, Connection
 
 ROOT = Path(__file__).parents[1]
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]

@@ -13,7 +13,7 @@ from definitions import elman
 import minigrad as mg
 from minigrad import Tensor
 from minigrad.backward import ancestors
-from minigrad.explaining import explain, paths
+from minigrad.debugger.explanation import explain, paths
 from rnn import Cell, t
 
 

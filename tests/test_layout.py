@@ -30,13 +30,13 @@ from definitions import (
 )
 
 from rnn import Cell, Run, t
-from viz import palette
-from viz.columns import kept
-from viz.fonts import clean, text_width
-from viz.notes import Shown
-from viz.rolled import _Rolled
-from viz.scene import Arrow, Box, Scene, Text
-from viz.unrolled import _Unrolled
+from viz.annotations.labels import Shown
+from viz.layout.columns import kept
+from viz.pictures.rolled import _Rolled
+from viz.pictures.unrolled import _Unrolled
+from viz.render import palette
+from viz.render.fonts import clean, text_width
+from viz.render.scene import Arrow, Box, Scene, Text
 
 Rectangle = tuple[float, float, float, float]
 ALL = [*DEFINITIONS, lstm, gru, lagged_input, three_delays, skips, gates, twenty]

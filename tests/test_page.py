@@ -21,9 +21,9 @@ import minigrad as mg
 import viz
 from minigrad.backward import ancestors
 from rnn import Cell, Run, t
-from viz import page as page_room
-from viz.recording import Recording, local, summarised
-from viz.tape import Tape
+from viz.stepper import page as page_room
+from viz.stepper.recording import Recording, local, summarised
+from viz.stepper.scene import Tape
 
 ROOT = Path(__file__).parents[1]
 

@@ -23,7 +23,8 @@ from painters import painting
 import minigrad as mg
 import viz
 from rnn import Cell, t
-from viz import PaintError, paint
+from viz import PaintError
+from viz.render import rasterize as paint
 
 ROOT = Path(__file__).parents[1]
 by_library = pytest.mark.skipif(importlib.util.find_spec("pygraphviz") is None, reason="pygraphviz is not installed")
@@ -365,7 +366,7 @@ def test_painting_leaves_no_file_open() -> None:
 
 
 def test_painting_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    from viz import fonts
+    from viz.render import fonts
 
     monkeypatch.setenv("FONTCONFIG_FILE", "/my/fonts.conf")
     with fonts.available():
@@ -431,7 +432,7 @@ def test_a_machine_without_fonts_paints_readable_labels(tmp_path: Path) -> None:
 
 @painting
 def test_labels_are_no_wider_than_was_reckoned(tmp_path: Path) -> None:
-    from viz.fonts import text_width
+    from viz.render.fonts import text_width
 
     for text in ("hidden_layer_1(t)", "W (4, 3)   |g| 1.2e-03", "mmmmWWWW@@", "αβγδεζηθ"):
         dark = np.flatnonzero(painted_labels(tmp_path, [text], no_fonts=True).max(0) > 0.2)

@@ -18,10 +18,10 @@ from definitions import DEFINITIONS, data, elman, feedback, unrolled
 import minigrad as mg
 import viz
 from rnn import Cell, DefinitionError, t
-from viz.columns import kept
-from viz.dot import _number, literal
-from viz.rolled import _Rolled
-from viz.unrolled import _Unrolled
+from viz.layout.columns import kept
+from viz.pictures.rolled import _Rolled
+from viz.pictures.unrolled import _Unrolled
+from viz.render.digraph import _number, literal
 
 ROOT = Path(__file__).parents[1]
 

@@ -29,12 +29,12 @@ from test_own_operation import swish
 import minigrad as mg
 from minigrad import ops
 from rnn import Cell, DefinitionError, interop, t
-from rnn.engine import NAMES, UNTRANSLATED, Engine
+from rnn.export.backend import NAMES, UNTRANSLATED, Engine
 
 jax = pytest.importorskip("jax")
 import jax.numpy as jnp  # noqa: E402
 
-from rnn.to_jax import JaxEngine  # noqa: E402
+from rnn.export.jax import JaxEngine  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_disable_most_optimizations", True)  # each program runs once

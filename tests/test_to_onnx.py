@@ -20,7 +20,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 from onnx import helper, numpy_helper  # noqa: E402
 
-from rnn.to_onnx import IR_VERSION, OPSET, OnnxEngine, Value, _info  # noqa: E402
+from rnn.export.onnx import IR_VERSION, OPSET, OnnxEngine, Value, _info  # noqa: E402
 
 
 def run(model: Path | bytes, **inputs: Any) -> dict[str, Any]:

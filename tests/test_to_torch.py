@@ -28,7 +28,7 @@ import minigrad as mg
 from rnn import Cell, DefinitionError, cells, interop, t
 
 torch = pytest.importorskip("torch")
-from rnn.to_torch import TorchEngine  # noqa: E402
+from rnn.export.torch import TorchEngine  # noqa: E402
 
 
 @pytest.mark.parametrize(("make", "options"), CASES)

@@ -10,10 +10,10 @@ import minigrad as mg
 import viz
 from minigrad.steps import Step
 from rnn import Run
-from viz import palette
-from viz.backward import mark_step
-from viz.scene import Scene
-from viz.unrolled import _Unrolled
+from viz.annotations.current_step import mark_step
+from viz.pictures.unrolled import _Unrolled
+from viz.render import palette
+from viz.render.scene import Scene
 
 
 def run_to(name: str, k: int) -> tuple[Run, mg.Tensor, Step]:

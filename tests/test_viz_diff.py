@@ -12,9 +12,9 @@ from definitions import DEFINITIONS, data, elman, gates, gru, lstm, parameter
 import minigrad as mg
 import viz
 from rnn import Cell, t
-from viz import palette
-from viz.diff import CHANGED, EXTRA, MISSING, SAME, STYLES, _cells, _Definitions, _runs
-from viz.scene import Scene
+from viz.pictures.diff import CHANGED, EXTRA, MISSING, SAME, STYLES, _cells, _Definitions, _runs
+from viz.render import palette
+from viz.render.scene import Scene
 
 COLORS = {palette.MISSING.line: MISSING, palette.EXTRA.line: EXTRA, palette.CHANGED.line: CHANGED,
           palette.SAME.line: SAME}

@@ -11,16 +11,16 @@ from definitions import DEFINITIONS, data, elman, feedback_2, gates, gru, lstm, 
 import minigrad as mg
 import viz
 from rnn import Cell, t
-from rnn.equations import Apply
-from viz import palette
-from viz.columns import columns, kept
-from viz.copies import copies_of
-from viz.heat import BAD, TINY, UNKNOWN, ZERO, Norm, Scale, norm
-from viz.layered import Layered
-from viz.notes import Shown, numbers
-from viz.parts import parts_of
-from viz.rolled import _Rolled
-from viz.unrolled import _Unrolled
+from rnn.language.equations import Apply
+from viz.annotations.heat import BAD, TINY, UNKNOWN, ZERO, Norm, Scale, norm
+from viz.annotations.labels import Shown, numbers
+from viz.layout.columns import columns, kept
+from viz.layout.copies import copies_of
+from viz.layout.layered import Layered
+from viz.layout.step_graph import parts_of
+from viz.pictures.rolled import _Rolled
+from viz.pictures.unrolled import _Unrolled
+from viz.render import palette
 
 ALL = [*DEFINITIONS, lstm, gru, gates, skips]
 

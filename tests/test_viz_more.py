@@ -15,17 +15,17 @@ from definitions import DEFINITIONS, data, elman, feedback, gates, gru, lstm, sk
 import minigrad as mg
 import viz
 from rnn import Cell, Run, t
-from viz import palette
 from viz.__main__ import main
-from viz.both import _both, blank
-from viz.contributions import THIN, WIDE
-from viz.dot import darkened
-from viz.gradient_map import map_scene
-from viz.heat import UNKNOWN
-from viz.notes import Shown
-from viz.rolled import _Rolled
-from viz.scene import Scene
-from viz.unrolled import _Unrolled
+from viz.annotations.contributions import THIN, WIDE
+from viz.annotations.heat import UNKNOWN
+from viz.annotations.labels import Shown
+from viz.pictures.gradient_map import map_scene
+from viz.pictures.rolled import _Rolled
+from viz.pictures.side_by_side import _both, blank
+from viz.pictures.unrolled import _Unrolled
+from viz.render import palette
+from viz.render.digraph import darkened
+from viz.render.scene import Scene
 
 ALL = [*DEFINITIONS, lstm, gru, gates, skips, three_delays]
 

@@ -11,9 +11,9 @@ import pytest
 from test_layout import assert_arrows_pass_no_box, overlap, rectangle, rolled_drawing, sampled, unrolled_drawing
 
 from rnn import Cell, cells, t
-from viz import palette
-from viz.both import blank
-from viz.scene import Scene
+from viz.pictures.side_by_side import blank
+from viz.render import palette
+from viz.render.scene import Scene
 
 CELLS: list[tuple[Callable[..., Any], dict[str, Any]]] = [
     (cells.elman, {}), (cells.lstm, {}), (cells.lstm, {"peephole": "full"}), (cells.gru, {}),

@@ -5,18 +5,31 @@
     viz.stepper(loss, "steps.html")
 """
 
-from minigrad.origin import hide
+from typing import TYPE_CHECKING, Any
 
-from .both import both
-from .diff import diff
-from .dot import Picture
-from .gradient_map import gradient_map
-from .graph import graph
-from .page import Page, stepper
-from .paint import PaintError
-from .rolled import rolled
-from .unrolled import unrolled
+from minigrad.provenance import hide
+
+from .pictures.diff import diff
+from .pictures.gradient_map import gradient_map
+from .pictures.graph import graph
+from .pictures.rolled import rolled
+from .pictures.side_by_side import both
+from .pictures.unrolled import unrolled
+from .render.digraph import Picture
+from .render.rasterize import PaintError
+
+if TYPE_CHECKING:
+    from .stepper.page import Page, stepper
 
 __all__ = ["Page", "both", "gradient_map", "PaintError", "Picture", "diff", "graph", "rolled", "stepper", "unrolled"]
 
 hide(__file__)
+
+
+def __getattr__(name: str) -> Any:
+    """Import the stepper page when it is first asked for: it needs the debugger, which pictures do not."""
+    if name not in ("Page", "stepper"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .stepper import page
+
+    return getattr(page, name)

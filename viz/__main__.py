@@ -13,15 +13,15 @@ from typing import Any
 
 from minigrad import Tensor
 from rnn import Cell, Run
+from viz.layout.step_graph import LEVELS
+from viz.pictures.graph import graph
+from viz.pictures.rolled import rolled
+from viz.pictures.side_by_side import blank
+from viz.pictures.unrolled import unrolled
+from viz.render.digraph import DPI, Picture
+from viz.render.rasterize import PaintError
 
-from .both import blank
-from .dot import DPI, Picture
-from .graph import graph
-from .paint import PaintError
-from .parts import LEVELS
 from .progress import Progress
-from .rolled import rolled
-from .unrolled import unrolled
 from .watch import INTERRUPTED, watch
 
 

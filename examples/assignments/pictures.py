@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable
 
 from rnn import Run
-from viz import Picture, palette
-from viz.dot import literal, picture
-from viz.fonts import text_width
-from viz.graph import empty
-from viz.parts import Part
-from viz.scene import CORNER, Arrow, Text, sideways
-from viz.unrolled import _Unrolled
+from viz import Picture
+from viz.layout.step_graph import Part
+from viz.pictures.graph import empty
+from viz.pictures.unrolled import _Unrolled
+from viz.render import palette
+from viz.render.digraph import literal, picture
+from viz.render.fonts import text_width
+from viz.render.scene import CORNER, Arrow, Text, sideways
 
 from .grading import Edge, Finding
 

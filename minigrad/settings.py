@@ -1,0 +1,37 @@
+"""Thread-local settings: what holds for tensors that this thread makes now."""
+
+from __future__ import annotations
+
+import threading
+
+from .provenance import Origin
+
+
+class Settings:
+    """What holds for tensors made now, in this thread.
+
+    Attributes:
+        origin: where they come from, if somebody (an unroller) says it; else the line that makes them.
+        recording: whether they remember how they were computed.
+        anomaly: whether the first NaN is an error.
+    """
+
+    __slots__ = ("origin", "recording", "anomaly")
+
+    def __init__(self) -> None:
+        self.origin: Origin | None = None
+        self.recording = True
+        self.anomaly = False
+
+
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.settings = Settings()
+
+
+thread = _Thread()  # thread.settings is what settings() returns, for those who are in a hurry
+
+
+def settings() -> Settings:
+    """This thread's settings."""
+    return thread.settings

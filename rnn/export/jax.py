@@ -1,0 +1,145 @@
+"""cell.to_jax(): the definition as a pure function of JAX arrays; needs the extra `jax`.
+
+    f = cell.to_jax()
+    gradients = jax.jit(jax.grad(loss))(f.parameters, {"x": x})     # loss(p, inputs) calls f(p, inputs)
+
+Each loop is a `lax.scan`; what no loop passes through is computed for all steps at once. `grad`, `jit`,
+`vmap` and sharding are JAX's own. (Bradbury et al., JAX: composable transformations of Python+NumPy
+programs, 2018, http://github.com/jax-ml/jax.)
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad import Tensor
+from minigrad.ops import Axis
+from minigrad.provenance import here
+from rnn.ir.feeds import draws
+from rnn.language.dependencies import parameters
+from rnn.language.equations import Definition
+
+from .backend import Array, Arrays, Engine
+from .frontend import Export, Request, extra
+
+
+class JaxEngine(Engine):
+    """jax.numpy and jax.lax."""
+
+    target = "JAX"
+
+    def __init__(self) -> None:
+        self.jax = extra("jax", "jax")
+        self.module = extra("jax.numpy", "jax")
+
+    def constant(self, value: Any, like: Any) -> Array:
+        value = value.numpy() if isinstance(value, Tensor) else value
+        array = self.module.asarray(value)
+        return array.astype(like) if like is not None and array.dtype.kind == "f" else array
+
+    def like(self, x: Array, other: Array) -> Array:
+        return x.astype(other.dtype)
+
+    def cut(self, x: Array, keep: Array) -> Array:
+        return self.module.where(keep, x, self.jax.lax.stop_gradient(x))
+
+    def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
+             reverse: bool) -> Arrays:
+        results: Arrays = self.jax.lax.scan(step, carry, rows, length=T, reverse=reverse)[1]
+        return results
+
+    def split(self, x: Array, sizes: Sequence[int]) -> Sequence[Array]:
+        return self.jax.lax.split(x, sizes, x.ndim - 1)  # type: ignore[no-any-return]
+
+    def pow(self, a: Array, b: Array) -> Array:
+        both = (a == 0) & (b == 0)  # where JAX's derivative is NaN
+        return self.where(both, 1.0, self.where(both, 1.0, a) ** b)
+
+    def abs(self, x: Array) -> Array:
+        return x * self.sign(x)  # JAX's own has the derivative 1 at 0
+
+    def sigmoid(self, x: Array) -> Array:
+        return self.jax.nn.sigmoid(x)
+
+    def relu(self, x: Array) -> Array:
+        return self.jax.nn.relu(x)
+
+    def cast(self, x: Array, dtype: np.dtype[Any]) -> Array:
+        return x.astype(dtype)
+
+    def log_sum_exp(self, x: Array, axis: Axis, keepdims: bool) -> Array:
+        return self.jax.nn.logsumexp(x, axis=axis, keepdims=keepdims)
+
+    def log_softmax(self, x: Array, axis: int) -> Array:
+        return self.jax.nn.log_softmax(x, axis)
+
+    def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
+        return self.module.pad(x, widths, constant_values=value)
+
+    def get_item(self, x: Array, index: Any) -> Array:
+        parts = index if isinstance(index, tuple) else (index,)
+        return x[tuple(np.array(part) if isinstance(part, list) else part for part in parts)]
+
+    def pick(self, x: Array, labels: Array) -> Array:
+        return self.module.take_along_axis(x, labels[..., None], -1)[..., 0]
+
+
+class JaxFunction:
+    """A definition as a function of its parameters and its data; made by `Cell.to_jax`.
+
+    Attributes:
+        cell: the definition.
+    """
+
+    def __init__(self, cell: Definition) -> None:
+        self.cell = cell
+        self.engine = JaxEngine()
+        self._export = Export(cell, self.engine)
+        wide = [name for name, x in parameters(cell).items() if x.dtype == np.float64]
+        if wide and not self.engine.jax.config.jax_enable_x64:
+            warnings.warn(f"JAX will round {wide[0]} of {cell.name!r}, which is float64, to float32: before anything "
+                          "else call jax.config.update('jax_enable_x64', True), or make float32 parameters "
+                          f"(at {here()})", stacklevel=3)
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The parameters' present values, by name."""
+        return {name: self.engine.module.asarray(x.numpy()) for name, x in parameters(self.cell).items()}
+
+    def __call__(self, parameters: Mapping[str, Array], inputs: Mapping[str, Array] | None = None, *,
+                 T: int | None = None, initial: Any = None, lengths: Any = None, mask: Any = None,
+                 chunks: int | None = None, window: tuple[int, int] | None = None, last: int | None = None,
+                 draws: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Compute every signal.
+
+        Args:
+            parameters: by name; `f.parameters` has the definition's own.
+            inputs: by name, (T, batch, size), or (T, size) without a batch.
+            draws: what dropouts keep, of `f.draws(T, batch)`; needed where there are some.
+            others: as for `Cell.unroll`. The numbers among them are fixed when JAX traces the function.
+
+        Returns:
+            by name, each signal at t = 1 … T: (T, batch, size).
+
+        Raises:
+            DefinitionError: where the definition can't be computed by JAX.
+            ValueError: as for `Cell.unroll`; and for parameters that are missing or of a wrong shape.
+        """
+        values = {name: x if hasattr(x, "dtype") else np.asarray(x) for name, x in (inputs or {}).items()}
+        floats = [x.dtype for x in [*parameters.values(), *values.values()] if np.dtype(x.dtype).kind == "f"]
+        request = Request(T, initial, lengths, mask, chunks, window, last, draws or {})
+        return self._export(parameters, values, request, self.engine.module.result_type(*floats or [float]))
+
+    def draws(self, T: int, batch: tuple[int, ...] = ()) -> dict[str, Any]:
+        """What the definition's dropouts keep, (T, batch, size) bools: drawn now, as `unroll` draws it.
+
+        A pure function can't draw: give this to the call, `f(parameters, inputs, draws=f.draws(T, (32,)))`.
+        """
+        if self._export.declared is None:
+            raise ValueError(f"declare the sizes of all inputs of {self.cell.name!r}, .input('x', size): what is drawn "
+                             f"depends on them (at {here()})")
+        return draws(self._export.declared.low, T, batch)

@@ -1,0 +1,533 @@
+"""cell.to_onnx(path): the definition as an ONNX file, for ONNX Runtime and others; needs the extra `onnx`.
+
+A loop stays a loop: a Scan node whose body is one step. The file's inputs are those of the definition,
+(T, batch, size) with any T and batch; its outputs the signals at t = 1 … T; its initializers the
+parameters; all by the definition's names. Each node says in its doc_string from which line it comes.
+(ONNX, operators, opset 18: https://onnx.ai/onnx/operators/)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minigrad import Tensor, ops
+from minigrad.ops import Axis
+from minigrad.ops import _letters as letters
+from minigrad.provenance import Origin, here
+from rnn.ir.feeds import boundary_values
+from rnn.ir.lowering import Options
+from rnn.language.dependencies import DefinitionError
+from rnn.language.dependencies import parameters as own_parameters
+from rnn.language.equations import Definition
+from rnn.unrolling.inputs import prepared
+
+from .backend import Array, Arrays, Engine
+from .frontend import Export, extra
+from .interpreter import Interpreter, Recipe
+
+if TYPE_CHECKING:
+    import onnx
+    from onnx import helper, numpy_helper
+else:
+    onnx = extra("onnx", "onnx")
+    helper, numpy_helper = extra("onnx.helper", "onnx"), extra("onnx.numpy_helper", "onnx")
+
+OPSET, IR_VERSION = 18, 8
+OWN = "~"  # begins the names of all values that aren't the definition's
+STEPS = 1000  # of the sequence for which boundaries are looked up; the file takes any number
+
+Dimensions = tuple[int | None, ...]
+
+
+class Value:
+    """A value of the file: what stands for an array while the graph is written.
+
+    Attributes:
+        shape: as far as it is known; None for T and the batch.
+    """
+
+    def __init__(self, engine: OnnxEngine, name: str, shape: Dimensions, dtype: Any) -> None:
+        self.engine = engine
+        self.name = name
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    def __add__(self, other: Any) -> Value:
+        return self.engine.elementwise("Add", self, other)
+
+    def __radd__(self, other: Any) -> Value:
+        return self.engine.elementwise("Add", other, self)
+
+    def __sub__(self, other: Any) -> Value:
+        return self.engine.elementwise("Sub", self, other)
+
+    def __rsub__(self, other: Any) -> Value:
+        return self.engine.elementwise("Sub", other, self)
+
+    def __mul__(self, other: Any) -> Value:
+        return self.engine.elementwise("Mul", self, other)
+
+    def __rmul__(self, other: Any) -> Value:
+        return self.engine.elementwise("Mul", other, self)
+
+    def __truediv__(self, other: Any) -> Value:
+        return self.engine.elementwise("Div", self, other)
+
+    def __rtruediv__(self, other: Any) -> Value:
+        return self.engine.elementwise("Div", other, self)
+
+    def __pow__(self, other: Any) -> Value:
+        return self.engine.elementwise("Pow", self, other)
+
+    def __neg__(self) -> Value:
+        return self.engine.elementwise("Neg", self)
+
+    def __lt__(self, other: Any) -> Value:
+        return self.engine.elementwise("Less", self, other, dtype=bool)
+
+    def __gt__(self, other: Any) -> Value:
+        return self.engine.elementwise("Greater", self, other, dtype=bool)
+
+
+class OnnxEngine(Engine):
+    """Writes nodes in the place of computing. Each method emits those of one operation.
+
+    ONNX Runtime lacks some functions of doubles: they are composed of others.
+
+    Args:
+        dtype: float32 or float64, the type of all floats.
+    """
+
+    target = "ONNX"
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self.taken: set[str] = set()
+        self.initializers: dict[str, NDArray[Any]] = {}
+        self.graphs: list[list[Any]] = [[]]  # nodes: those of the file, then those of a loop's body
+        self.transposed: dict[str, Value] = {}
+        self.known: dict[Any, Value] = {}  # constants by their type and bytes
+        self.origin = ""
+
+    def note(self, origin: Origin | None) -> None:
+        self.origin = str(origin or "")
+
+    # ---- writing
+    def fresh(self, kind: str) -> str:
+        """A name that nothing has."""
+        name = f"{OWN}{kind} {len(self.taken)}"
+        self.taken.add(name)
+        return name
+
+    def emit(self, kind: str, *inputs: Any, shape: Dimensions, dtype: Any = None, outside: bool = False,
+             name: str | None = None, **attributes: Any) -> Value:
+        """A node with one result; `outside` writes it before the loop that is being written."""
+        operands = [self.constant(x, self.dtype) for x in inputs]
+        result = Value(self, name or self.fresh(kind), shape, dtype or operands[0].dtype)
+        node = helper.make_node(kind, [x.name for x in operands], [result.name], result.name, self.origin, **attributes)
+        self.graphs[0 if outside else -1].append(node)
+        return result
+
+    def elementwise(self, kind: str, *inputs: Any, dtype: Any = None) -> Value:
+        """A node whose operands broadcast."""
+        operands = [self.constant(x, self.dtype) for x in inputs]
+        return self.emit(kind, *operands, shape=_broadcast([x.shape for x in operands]), dtype=dtype)
+
+    def constant(self, value: Any, like: Any) -> Value:
+        if isinstance(value, Value):
+            return value
+        array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+        if array.dtype.kind == "f" or isinstance(value, (int, float)):
+            array = array.astype(self.dtype)
+        key = array.dtype, array.shape, array.tobytes()
+        if key not in self.known:
+            self.known[key] = self.initializer(self.fresh("constant"), array)
+        return self.known[key]
+
+    def numbers(self, values: Any) -> Value:
+        """Whole numbers: axes, indices and lengths."""
+        return self.constant(np.asarray(values, np.int64), None)
+
+    def initializer(self, name: str, array: NDArray[Any]) -> Value:
+        """A value that stands in the file."""
+        self.taken.add(name)
+        self.initializers[name] = array
+        return Value(self, name, array.shape, array.dtype)
+
+    def named(self, name: str, shape: Dimensions, dtype: Any, origin: Any) -> Value:
+        """An input, or what else has one of the definition's names.
+
+        Raises:
+            DefinitionError: where two things have that name.
+        """
+        if name in self.taken:
+            raise DefinitionError(f"an ONNX file has one name for one thing, and {name!r} is a parameter and a signal, "
+                                  f"made at {origin}: rename one of them")
+        self.taken.add(name)
+        return Value(self, name, shape, dtype)
+
+    # ---- what a program needs besides operations
+    def like(self, x: Array, other: Array) -> Array:
+        return x if x.dtype == other.dtype else self.cast(x, other.dtype)
+
+    def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
+             reverse: bool) -> Arrays:
+        if not rows:  # a Scan runs along something
+            rows = (self.emit("Expand", self.constant(0.0, None), T, shape=(None,)),)
+        states = [Value(self, self.fresh("state"), x.shape, x.dtype) for x in carry]
+        row = [Value(self, self.fresh("row"), x.shape[1:], x.dtype) for x in rows]
+        self.graphs.append([])
+        after, results = step(tuple(states), tuple(row))
+        ends = [self.emit("Identity", x, shape=x.shape) for x in [*after, *results]]  # what a body gives is its own
+        body = helper.make_graph(self.graphs.pop(), self.fresh("step"), [_info(x) for x in [*states, *row]],
+                                 [_info(x) for x in ends])
+        found = [Value(self, self.fresh("steps"), (None, *x.shape), x.dtype) for x in results]
+        last = [self.fresh("last") for _ in states]
+        self.graphs[-1].append(helper.make_node(
+            "Scan", [x.name for x in [*carry, *rows]], [*last, *(x.name for x in found)], self.fresh("Scan"), body=body,
+            num_scan_inputs=len(rows), scan_input_directions=[int(reverse)] * len(rows),
+            scan_output_directions=[int(reverse)] * len(found)))
+        return tuple(found)
+
+    def spread(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
+        own: Dimensions = tuple(int(n) for n in shape)
+        parts = [*lead, *([self.numbers(own)] if own else [])]
+        if not parts:
+            return self.constant(x, self.dtype)
+        key = "lengths", *(part.name for part in parts)
+        if key not in self.known:
+            self.known[key] = self.emit("Concat", *parts, shape=(len(lead) + len(own),), outside=True, axis=0)
+        return self.emit("Expand", x, self.known[key], shape=(*(None for _ in lead), *own))
+
+    def trailing(self, x: Array, count: int) -> Array:
+        axes = range(-count, 0)
+        return self.emit("Unsqueeze", x, self.numbers(axes), shape=x.shape + (1,) * count) if count else x
+
+    def elements(self, x: Array, start: int, stop: int) -> Array:
+        return self.slice(x, start, stop, -1, (*x.shape[:-1], stop - start))
+
+    def columns(self, W: Array, start: int, stop: int) -> Array:
+        return self.slice(W, start, stop, 1, (W.shape[0], stop - start))
+
+    def steps(self, x: Array, start: int | None, stop: int | None) -> Array:
+        return self.slice(x, start or 0, np.iinfo(np.int64).max if stop is None else stop, 0, (None, *x.shape[1:]))
+
+    def slice(self, x: Value, start: int, stop: int, axis: int, shape: Dimensions) -> Value:
+        """x[start:stop] along an axis."""
+        return self.emit("Slice", x, *(self.numbers([n]) for n in (start, stop, axis)), shape=shape)
+
+    # ---- functions of each element
+    def exp(self, x: Array) -> Array:
+        return self.elementwise("Exp", x)
+
+    def expm1(self, x: Array) -> Array:
+        return self.tanh(0.5 * x) * (self.exp(x) + 1)  # exact for small x; tanh(x/2) = (eˣ - 1) / (eˣ + 1)
+
+    def log(self, x: Array) -> Array:
+        return self.elementwise("Log", x)
+
+    def log1p(self, x: Array) -> Array:
+        # What rounding 1 + x takes from x is made good: Goldberg, What every computer scientist should
+        # know about floating-point arithmetic (ACM Computing Surveys 23, 1991), theorem 4.
+        above = 1 + x
+        lost = above - 1
+        exact = self.elementwise("Equal", lost, 0.0, dtype=bool)
+        return self.where(exact, x, self.log(above) * (x / self.where(exact, 1.0, lost)))
+
+    def log2(self, x: Array) -> Array:
+        return self.log(x) / float(np.log(2))
+
+    def sqrt(self, x: Array) -> Array:
+        return self.elementwise("Sqrt", x)
+
+    def abs(self, x: Array) -> Array:
+        return self.elementwise("Abs", x)
+
+    def sign(self, x: Array) -> Array:
+        return self.elementwise("Sign", x)
+
+    def sin(self, x: Array) -> Array:
+        return self.elementwise("Sin", x)
+
+    def cos(self, x: Array) -> Array:
+        return self.elementwise("Cos", x)
+
+    def tan(self, x: Array) -> Array:
+        return self.sin(x) / self.cos(x)
+
+    def sinh(self, x: Array) -> Array:
+        grown = self.expm1(self.abs(x))  # exact for small x
+        return self.sign(x) * 0.5 * (grown + grown / (grown + 1))
+
+    def cosh(self, x: Array) -> Array:
+        return 0.5 * self.exp(x) + 0.5 * self.exp(-x)
+
+    def tanh(self, x: Array) -> Array:
+        return self.elementwise("Tanh", x)
+
+    def arctan(self, x: Array) -> Array:
+        if self.dtype == np.float32:
+            return self.elementwise("Atan", x)
+        # In double precision by one step of Newton's from the angle in single precision.
+        x = self.clip(x, -1e30, 1e30)
+        angle = self.cast(self.elementwise("Atan", self.cast(x, np.dtype(np.float32))), self.dtype)
+        sine, cosine = self.sin(angle), self.cos(angle)
+        return angle + (x * cosine - sine) / (cosine + x * sine)
+
+    def softplus(self, x: Array) -> Array:
+        return self.relu(x) + self.log1p(self.exp(-self.abs(x)))
+
+    def relu(self, x: Array) -> Array:
+        return self.elementwise("Relu", x)
+
+    def maximum(self, a: Array, b: Array) -> Array:
+        return self.elementwise("Max", a, b)
+
+    def minimum(self, a: Array, b: Array) -> Array:
+        return self.elementwise("Min", a, b)
+
+    def where(self, condition: Array, a: Array, b: Array) -> Array:
+        a, b = self.constant(a, self.dtype), self.constant(b, self.dtype)
+        condition = self.constant(condition, None)
+        if condition.dtype != bool:
+            condition = self.cast(condition, np.dtype(bool))
+        return self.elementwise("Where", condition, a, b, dtype=a.dtype)
+
+    def cast(self, x: Array, dtype: np.dtype[Any]) -> Array:
+        return self.emit("Cast", x, shape=x.shape, dtype=dtype, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    # ---- over axes
+    def _reduced(self, kind: str, x: Value, axis: Axis, keepdims: bool) -> Value:
+        axes = [n % x.ndim for n in np.atleast_1d(axis)] if axis is not None and x.ndim else [*range(x.ndim)]
+        shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
+        return self.emit(kind, x, self.numbers(axes), shape=shape, keepdims=int(keepdims))
+
+    def sum(self, x: Array, axis: Axis, keepdims: bool) -> Array:
+        return self._reduced("ReduceSum", x, axis, keepdims)
+
+    def prod(self, x: Array, axis: Axis, keepdims: bool) -> Array:
+        return self._reduced("ReduceProd", x, axis, keepdims)
+
+    def max(self, x: Array, axis: Axis, keepdims: bool) -> Array:
+        return self._reduced("ReduceMax", x, axis, keepdims)
+
+    def cum_sum(self, x: Array, axis: int | None) -> Array:
+        flat = self.reshape(x, (-1,)) if axis is None else x
+        return self.emit("CumSum", flat, self.numbers(axis or 0), shape=flat.shape)
+
+    def log_sum_exp(self, x: Array, axis: Axis, keepdims: bool) -> Array:
+        return self._reduced("ReduceLogSumExp", x, axis, keepdims)
+
+    def log_softmax(self, x: Array, axis: int) -> Array:
+        return self.emit("LogSoftmax", x, shape=x.shape, axis=axis)
+
+    # ---- products
+    def mat_mul(self, a: Array, b: Array) -> Array:
+        left = a.shape[:-1] if a.ndim == 1 else a.shape[-2:-1]
+        lead = _broadcast([a.shape[:-2], b.shape[:-2]])
+        return self.emit("MatMul", a, b, shape=(*lead, *left, *(b.shape[-1:] if b.ndim > 1 else ())))
+
+    def mat_vec(self, W: Array, x: Array) -> Array:
+        if W.ndim > 2:
+            return self.emit("Squeeze", self.mat_mul(W, self.trailing(x, 1)), self.numbers([-1]),
+                             shape=_broadcast([W.shape[:-2], x.shape[:-1]]) + W.shape[-2:-1])
+        if W.name not in self.transposed:
+            self.transposed[W.name] = self.emit("Transpose", W, shape=W.shape[::-1], outside=True)
+        return self.mat_mul(x, self.transposed[W.name])
+
+    def ein_sum(self, *operands: Array, subscripts: str, optimize: Any) -> Array:
+        shape = np.einsum(subscripts, *(np.zeros(x.shape) for x in operands)).shape
+        # ONNX Runtime broadcasts neither `...` nor lengths of 1: both are written out.
+        terms, result, _ = letters(subscripts, [x.ndim for x in operands])
+        lengths: dict[str, int] = {}
+        for term, x in zip(terms, operands):
+            lengths.update((letter, n) for letter, n in zip(term, x.shape) if lengths.get(letter, 1) == 1)
+        whole = [self.spread(x, (), [lengths[letter] for letter in term]) if term else x
+                 for term, x in zip(terms, operands)]
+        return self.emit("Einsum", *whole, shape=shape, equation=f"{','.join(terms)}->{result}")
+
+    # ---- shape
+    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
+        shape = np.empty(x.shape, bool).reshape(shape).shape
+        return self.emit("Reshape", x, self.numbers(shape), shape=shape, allowzero=1)
+
+    def transpose(self, x: Array, axes: tuple[int, ...] | None) -> Array:
+        if x.ndim < 2:
+            return x
+        order = [n % x.ndim for n in axes] if axes is not None else [*range(x.ndim)][::-1]
+        return self.emit("Transpose", x, shape=tuple(x.shape[n] for n in order), perm=order)
+
+    def flip(self, x: Array, axis: Axis) -> Array:
+        axes = [*range(x.ndim)] if axis is None else np.atleast_1d(axis)
+        ends = [[-1] * len(axes), [np.iinfo(np.int64).min] * len(axes), axes, [-1] * len(axes)]
+        return self.emit("Slice", x, *(self.numbers(numbers) for numbers in ends), shape=x.shape)
+
+    def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
+        margins = [before for before, _ in widths] + [after for _, after in widths]
+        shape = tuple(sum(pair) + n for pair, n in zip(widths, x.shape))
+        return self.emit("Pad", x, self.numbers(margins), self.constant(float(value), None), shape=shape)
+
+    def get_item(self, x: Array, index: Any) -> Array:
+        if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis:  # as in an equation
+            if index[1] is None:
+                return self.trailing(x, 1)
+            places = np.arange(x.shape[-1])[index[1]]
+            return self.emit("Gather", x, self.numbers(places), shape=x.shape[:-1] + places.shape, axis=-1)
+        places = np.arange(np.prod(x.shape, dtype=int)).reshape(x.shape)[index]
+        return self.emit("Gather", self.reshape(x, (-1,)), self.numbers(places), shape=places.shape)
+
+    def pick(self, x: Array, labels: Array) -> Array:
+        picked = self.emit("GatherElements", x, self.trailing(labels, 1), shape=(*labels.shape, 1), axis=-1)
+        return self.emit("Squeeze", picked, self.numbers([-1]), shape=labels.shape)
+
+    def concatenate(self, *parts: Array, axis: int) -> Array:
+        lengths = [x.shape[axis] for x in parts]
+        shape = list(parts[0].shape)
+        shape[axis] = None if None in lengths else sum(n for n in lengths if n is not None)
+        return self.emit("Concat", *parts, shape=tuple(shape), axis=axis)
+
+    def stack(self, *parts: Array, axis: int) -> Array:
+        shape = list(parts[0].shape)
+        shape.insert(axis % (len(shape) + 1), 1)
+        rows = [self.emit("Unsqueeze", x, self.numbers([axis]), shape=tuple(shape)) for x in parts]
+        return self.concatenate(*rows, axis=axis)
+
+
+def _broadcast(shapes: Sequence[Dimensions]) -> Dimensions:
+    """The shape of what is broadcast together; a length that isn't known stays so."""
+    result: list[int | None] = []
+    for position in range(1, max(map(len, shapes)) + 1):
+        lengths = [shape[-position] for shape in shapes if len(shape) >= position]
+        result.append(None if None in lengths else np.broadcast_shapes(*((n,) for n in lengths))[0])  # type: ignore[arg-type]
+    return tuple(result[::-1])
+
+
+def _info(value: Value) -> Any:
+    return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+
+
+class Model:
+    """A definition as the parts of an ONNX file."""
+
+    def __init__(self, cell: Definition, outputs: Sequence[str] | None, lengths: bool) -> None:
+        parameters = own_parameters(cell)
+        self.cell = cell
+        self.engine = engine = OnnxEngine(np.result_type(*(x.dtype for x in parameters.values() or [np.zeros(1)])))
+        export = Export(cell, engine)
+        shapes = {name: x.shape for name, x in cell.signals.items() if x.given}
+        wanted = [name for name, x in cell.signals.items() if not x.given] if outputs is None else list(outputs)
+        _check_outputs(cell, wanted)
+        options = Options(tuple(shapes.items()), (), lengths)  # type: ignore[arg-type]
+        self.recipe = recipe = Recipe(cell, options, engine, wanted)
+        self.inputs: list[Any] = []
+        values = {name: engine.initializer(name, x.numpy()) for name, x in parameters.items()}
+        given, T, batch = self._inputs(lengths)
+        weights = export.weights(values, None)
+        boundary = {key: weights[id(tensor)] for key, tensor in boundary_values(cell, self._sample()).items()}
+        found = Interpreter(engine, recipe, T, batch, given, weights, boundary, engine.constant(0.0, None)).run()
+        self.outputs = []
+        for name, value in found.items():
+            result = engine.named(name, value.shape, value.dtype, cell.signals[name].origin)
+            engine.emit("Identity", value, shape=value.shape, name=name)
+            self.outputs.append(_described(result, batch))
+
+    def _sample(self) -> Any:
+        """Data of the declared sizes."""
+        inputs = {name: np.zeros((STEPS, *(x.shape or ()))) for name, x in self.cell.signals.items() if x.given}
+        return prepared(self.cell, None if inputs else STEPS, inputs, None, None, None, None, None, None)
+
+    def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...]]:
+        """The data as inputs of the file, with T and the batch, vectors of one number each."""
+        engine, given, batch = self.engine, dict[str, Value](), tuple[Value, ...]()
+        labels = {x for node in self.recipe.block if isinstance(node.op, ops.Pick) for x in node.inputs[1:]}
+        for name, node in self.recipe.givens.items():
+            if name == "~mask":
+                continue
+            drawn = name in self.recipe.low.draws
+            dtype = np.dtype(bool if drawn else np.int64 if node in labels else engine.dtype)
+            given[name] = engine.named(name, (None, None, *node.shape), dtype, node.origin)
+            self.inputs.append(_described(given[name], (None,)))
+            if drawn:
+                given[name] = engine.cast(given[name], engine.dtype)
+        if given:
+            shape = engine.emit("Shape", next(iter(given.values())), shape=(None,), dtype=np.int64)
+            T = engine.slice(shape, 0, 1, 0, (1,))
+            batch = (engine.slice(shape, 1, 2, 0, (1,)),)
+        else:
+            T = engine.named("T", (1,), np.int64, "the input for the number of steps")
+            self.inputs.append(_info(T))
+        if lengths:
+            ends = engine.named("lengths", (None,), np.int64, "the input for the lengths")
+            self.inputs.append(helper.make_tensor_value_info("lengths", onnx.TensorProto.INT64, ["batch"]))
+            scalar = engine.emit("Squeeze", T, shape=())
+            steps = engine.emit("Range", engine.numbers(0), scalar, engine.numbers(1), shape=(None,))
+            mask = given["~mask"] = engine.trailing(steps, 1) < ends
+            zero = engine.constant(0.0, None)
+            for name, value in given.items():
+                if not name.startswith(OWN):
+                    held = engine.trailing(mask, value.ndim - 2)
+                    given[name] = engine.where(held, value, engine.like(zero, value))
+        return given, T, batch
+
+    def proto(self) -> Any:
+        """The whole, checked.
+
+        Raises:
+            onnx.checker.ValidationError: where it breaks a rule of ONNX.
+        """
+        tensors = [numpy_helper.from_array(array, name) for name, array in self.engine.initializers.items()]
+        graph = helper.make_graph(self.engine.graphs[0], self.cell.name, self.inputs, self.outputs, tensors)
+        equations = "\n".join(f"{equation!r}    {equation.origin}" for equation in self.cell.equations)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
+                                  producer_name="minigrad-rnn", doc_string=equations)
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+def _described(value: Value, batch: Sequence[Any]) -> Any:
+    """An input or an output, its first axes by their names."""
+    names = ["T", "batch"][:1 + len(batch)]
+    return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(value.dtype),
+                                         [*names, *value.shape[len(names):]])
+
+
+def _check_outputs(cell: Definition, wanted: Sequence[str]) -> None:
+    for name in wanted:
+        if name not in cell.signals or cell.signals[name].given:
+            computed = ", ".join(signal for signal, x in cell.signals.items() if not x.given)
+            raise ValueError(f"{cell.name!r} computes no signal {name!r} (at {here()}): it computes {computed}")
+
+
+def to_onnx(cell: Definition, path: str | os.PathLike[str], outputs: Sequence[str] | None = None, lengths: bool = False
+            ) -> Path:
+    """Write a definition as an ONNX file.
+
+    Its inputs are the definition's, with floats in the parameters' type, and labels as int64; `T` (one
+    int64 in a vector) where it has none. What a dropout keeps is an input of its own, bools.
+
+    Args: as for `Cell.to_onnx`.
+
+    Returns:
+        the path.
+
+    Raises:
+        DefinitionError: where the definition can't be computed by ONNX. Then nothing is written.
+        ValueError: for an output that it doesn't compute.
+    """
+    data = Model(cell, outputs, lengths).proto().SerializeToString()
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    part.replace(path)
+    return path

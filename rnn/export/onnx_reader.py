@@ -1,0 +1,89 @@
+"""Weights out of an ONNX file: by the names of a definition, or from its RNN, LSTM and GRU nodes.
+
+Knows the files, and leaves what their arrays mean to interop.py. Needs the extra `onnx`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from .frontend import extra
+
+if TYPE_CHECKING:
+    import onnx
+    from onnx import helper, numpy_helper
+else:
+    onnx = extra("onnx", "onnx")
+    helper, numpy_helper = extra("onnx.helper", "onnx"), extra("onnx.numpy_helper", "onnx")
+
+KINDS = ("RNN", "LSTM", "GRU")
+# What the operators do where these are as they are here, our cells do too.
+USUAL: dict[str, Any] = {"clip": None, "input_forget": 0, "layout": 0,
+                         "activations": [[], ["Tanh"], ["Sigmoid", "Tanh"], ["Sigmoid", "Tanh", "Tanh"]]}
+
+
+class Recurrent(NamedTuple):
+    """One recurrent node of a file: its tensors by the operator's names W, R, B, P, and where a GRU resets."""
+
+    name: str
+    tensors: dict[str, NDArray[Any]]
+    linear_before_reset: int | None
+
+
+def parameters(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """The parameters in a file that `Cell.to_onnx` wrote, by their names."""
+    tensors = _arrays(onnx.load(path).graph)
+    return {name: array for name, array in tensors.items() if not name.startswith("~")}
+
+
+def recurrent(path: str | os.PathLike[str], node: str | None = None) -> Recurrent:
+    """A recurrent node of a file.
+
+    Args:
+        node: its name; None where there is only one.
+
+    Raises:
+        ValueError: where there is none or several; where its tensors aren't in the file; where it
+            computes something that no cell here does.
+    """
+    graph = onnx.load(path).graph
+    found = [x for x in graph.node if x.op_type in KINDS and node in (None, x.name)]
+    if len(found) != 1:
+        names = ", ".join(f"{x.name!r} ({x.op_type})" for x in graph.node if x.op_type in KINDS) or "none"
+        which = "which one? Say it, node=" if node is None and found else f"no node {node!r}" if node else "no node"
+        raise ValueError(f"{os.fspath(path)}: {which}; its recurrent nodes: {names}")
+    only, attributes = found[0], {x.name: helper.get_attribute_value(x) for x in found[0].attribute}
+    _check(only, attributes, path)
+    tensors, arrays = {}, _arrays(graph)
+    for label, key in zip("XWRB", only.input):
+        tensors[label] = key
+    if len(only.input) > 7:
+        tensors["P"] = only.input[7]
+    del tensors["X"]
+    missing = [key for key in tensors.values() if key and key not in arrays]
+    if missing:
+        raise ValueError(f"{os.fspath(path)}: {missing[0]!r}, which the node {only.name!r} reads, is computed by the "
+                         "file and not stored in it")
+    reset = attributes.get("linear_before_reset", 0) if only.op_type == "GRU" else None
+    return Recurrent(only.name, {label: arrays[key] for label, key in tensors.items() if key}, reset)
+
+
+def _check(node: Any, attributes: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Raise for what the operators can and our cells can't."""
+    each = [x.decode() for x in attributes.get("activations", [])]
+    directions = 2 if attributes.get("direction") == b"bidirectional" else 1
+    one = each[:len(each) // directions]
+    if one * directions != each or one not in USUAL["activations"]:
+        raise ValueError(f"{os.fspath(path)}: the activations of {node.name!r} are {', '.join(each)}; here a cell has "
+                         "the usual ones, sigmoid and tanh")
+    for key in ("clip", "input_forget", "layout"):
+        if attributes.get(key, USUAL[key]) != USUAL[key]:
+            raise ValueError(f"{os.fspath(path)}: {node.name!r} has {key}={attributes[key]}, which no cell here has")
+
+
+def _arrays(graph: Any) -> dict[str, NDArray[Any]]:
+    return {x.name: numpy_helper.to_array(x) for x in graph.initializer}

@@ -1,0 +1,150 @@
+"""An unrolled definition: its copies by signal and time step, and the state that it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import minigrad as mg
+from minigrad import Tensor
+from rnn.language.dependencies import Link, boundaries, links, parameters
+from rnn.language.equations import Definition
+
+from . import facts, gradients
+from .at import At, Connection
+from .facts import Facts
+from .inputs import Data
+from .state import State
+
+
+class Copies:
+    """The copies of one signal: `[k]` is the one at t=k; `stack()` is t = 1 … T in one Tensor."""
+
+    def __init__(self, name: str, T: int, tensors: Mapping[int, Tensor]) -> None:
+        self.name = name
+        self.T = T
+        self.tensors = tensors
+
+    def __getitem__(self, k: int) -> Tensor:
+        if k not in self.tensors:
+            known = sorted(self.tensors)
+            raise IndexError(f"there is no {self.name}[{k}]: there are {self.name}[{known[0]}] … "
+                             f"{self.name}[{known[-1]}] (T = {self.T}; steps count from 1)")
+        return self.tensors[k]
+
+    def __len__(self) -> int:
+        return self.T
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return map(self.__getitem__, range(1, self.T + 1))
+
+    def stack(self) -> Tensor:
+        """All steps as one Tensor (T, batch, size), t = 1 … T along the first axis."""
+        stacked: Tensor = mg.stack(list(self))
+        return stacked
+
+    def __repr__(self) -> str:
+        return f"<{self.name}[1] … {self.name}[{self.T}], each {self[self.T].shape}>"
+
+
+class Window:
+    """A window of a sliding truncation: its own copies, of which a run takes those of the steps it owes.
+
+    Attributes:
+        steps: the steps that gradients pass through.
+        owed: the steps whose losses are this window's.
+    """
+
+    def __init__(self, steps: range, owed: range, copies: Mapping[str, Mapping[int, Tensor]]) -> None:
+        self.steps = steps
+        self.owed = owed
+        self._copies = copies
+
+    def __getitem__(self, name: str) -> Copies:
+        return Copies(name, self.steps[-1], self._copies[name])
+
+    def __repr__(self) -> str:
+        return (f"<Window of steps {self.steps[0]} … {self.steps[-1]}, "
+                f"for the losses of {self.owed[0]} … {self.owed[-1]}>")
+
+
+class Run:
+    """An unrolled definition: `run["h"][3]` is h at t=3, `run["h"].stack()` all its steps in one Tensor.
+
+    Attributes:
+        cell: the definition.
+        T: the number of steps.
+        batch: shape of the batch, e.g. (32,); () where the data had none.
+        parameters: the definition's parameters, by name.
+        mask: (T, *batch) bools, False where a sequence is over; None where all have T steps.
+        windows: of a sliding truncation, else none.
+    """
+
+    def __init__(self, cell: Definition, data: Data, copies: Mapping[str, Mapping[int, Tensor]],
+                 windows: list[Window]) -> None:
+        self.cell = cell
+        self.T = data.T
+        self.batch = data.batch
+        self.mask = data.mask
+        self.truncation = data.truncation
+        self.parameters = parameters(cell)
+        self.windows = windows
+        self._copies = copies
+
+    def __getitem__(self, name: str) -> Copies:
+        if not self._copies.get(name):
+            raise KeyError(f"no signal {name!r} in this run; there are {', '.join(self._copies)}")
+        return Copies(name, self.T, self._copies[name])
+
+    def __contains__(self, name: object) -> bool:
+        return bool(self._copies.get(str(name)))
+
+    def edges(self) -> list[Connection]:
+        """The connections between copies, step by step, within a step in the order of the equations."""
+        all_links = links(self.cell)
+        return [_connection(link, step) for step in range(1, self.T + 1) for link in all_links]
+
+    def cuts(self) -> list[Connection]:
+        """The connections through which a truncated backward pass doesn't go."""
+        found = []
+        computed = [link for link in links(self.cell) if link.source.equation is not None]
+        for step in range(1, self.T + 1):
+            for link in computed:
+                made = step + link.equation.lead - link.delay - link.source.equation.lead  # type: ignore[union-attr]
+                if self.truncation.cuts(made, step):
+                    found.append(_connection(link, step))
+        return found
+
+    def facts(self) -> Facts:
+        """The shape of the graph: whether it is a grid, its separate chains, its longest path."""
+        return facts.facts(self)
+
+    def contributions(self, name: str) -> NDArray[Any]:
+        """What each time step adds to a parameter's gradient; see rnn.gradients."""
+        return gradients.contributions(self, name)
+
+    def gradient_norms(self, name: str) -> NDArray[np.float64]:
+        """The norm of the gradient of a signal at t = 1 … T; see rnn.gradients."""
+        return gradients.gradient_norms(self, name)
+
+    def gradient_by_lag(self, name: str, losses: Sequence[Tensor] | Copies) -> NDArray[np.float64]:
+        """How strongly a loss depends on a signal some steps before; see rnn.gradients."""
+        return gradients.gradient_by_lag(self, name, list(losses))
+
+    @property
+    def state(self) -> State:
+        """What the next `unroll(initial=...)` starts from; connected to this run until detached."""
+        return State({name: {k: self._copies[name][self.T + k] for k in boundary.before}
+                      for name, boundary in boundaries(self.cell).items() if boundary.before})
+
+    def __repr__(self) -> str:
+        return f"<Run of {self.cell.name!r}: T = {self.T}, batch {self.batch}>"
+
+
+def _connection(link: Link, step: int) -> Connection:
+    """The copy of an edge that the equation makes at a step."""
+    lead = link.equation.lead
+    return Connection(At(link.source.name, step + lead - link.delay), At(link.target.name, step + lead))

@@ -1,0 +1,124 @@
+"""Any tensor's graph as a picture: operations and the tensors between them, laid out by Graphviz."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from minigrad import Tensor
+from minigrad.backward import ancestors
+from viz.annotations.labels import numbers
+from viz.render import palette
+from viz.render.digraph import Picture, literal
+from viz.render.fonts import FAMILY, LINE, clean, text_width
+from viz.render.palette import Paint
+from viz.render.scene import CORNER
+
+SIZE = 11  # of letters
+MANY = 2000  # nodes; Graphviz needs minutes for more, and nobody can read them
+FIELDS = ("name", "operation", "shape", "data", "gradient", "line")
+
+
+def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape", "gradient"), *,
+          most: int = MANY, dark: bool = False, highlight: Collection[Tensor] = ()) -> Picture:
+    """Draw what a tensor was computed from: leaves at the foot, the tensor on top.
+
+    Args:
+        tensor: any tensor.
+        show: what stands in the boxes: some of "name", "operation", "shape", "data", "gradient" and
+            "line". A single number is shown as its value.
+        most: how many tensors there may be.
+        dark: light lines on dark ground.
+        highlight: tensors to mark, each with a thick outline.
+
+    Raises:
+        ValueError: where there are more than that; says what to do. For an unknown word in `show`, or a
+            tensor in `highlight` that isn't in the graph.
+    """
+    marked = {highlight} if isinstance(highlight, Tensor) else set(highlight)
+    unknown = [word for word in show if word not in FIELDS] if not isinstance(show, str) else [show]
+    if unknown:
+        raise ValueError(f"show={show!r}: {', '.join(map(repr, unknown))} can't be shown. Choose some of "
+                         f"{', '.join(map(repr, FIELDS))} in a list")
+    nodes = drawable(tensor, most)
+    keys = {node: f"n{number}" for number, node in enumerate(nodes)}
+    if missing := marked - set(nodes):
+        raise ValueError(f"highlight= takes tensors of this graph; not in it: {', '.join(map(repr, missing))}")
+    drawn = empty(dark)
+    for node in nodes:
+        paint, pen = _paint(node, tensor), 1.4
+        if node in marked:
+            paint, pen = Paint(palette.BACKWARD, paint.fill), 4.0
+        add_node(drawn, keys[node], node, label(node, show), paint, dark, pen)
+    for node in nodes:
+        for x in node.inputs:
+            drawn.edge(keys[x], keys[node])
+    return drawn
+
+
+def empty(dark: bool) -> Picture:
+    """A picture that Graphviz lays out, without nodes."""
+    ground, text, arrow = "#FFFFFF", palette.TEXT, palette.ARROW
+    if dark:
+        ground, text, arrow = map(palette.dark, (ground, text, arrow))
+    return Picture("graph", graph_attr={"rankdir": "BT", "bgcolor": ground, "fontname": FAMILY, "ranksep": "0.333333"},
+                   node_attr={"fontname": FAMILY, "fontsize": f"{SIZE}", "fontcolor": text, "shape": "box",
+                              "fixedsize": "true"},
+                   edge_attr={"fontname": FAMILY, "arrowsize": "0.7", "color": arrow})
+
+
+def add_node(drawn: Picture, key: str, node: Tensor, text: str, paint: Paint, dark: bool, pen: float = 1.4,
+             style: str = "") -> None:
+    """The box of a tensor; of a parameter with sharp corners, unless a style is given.
+
+    It is as large as we reckon, as versions of Graphviz differ in how high a line is; and some round
+    to whole points.
+    """
+    width = 2 * round(max(text_width(text, SIZE) * CORNER + 18, 46) / 2)
+    height = 2 * round(((text.count("\n") + 1) * SIZE * LINE + 10) / 2)
+    if dark:
+        paint = Paint(palette.dark(paint.line), palette.dark(paint.fill, ground=True))
+    style = style or ("filled" if node.op is None and node.requires_grad else "filled,rounded")
+    drawn.node(key, label=literal(text), tooltip=literal(f"{node!r} {numbers(node)}"), fillcolor=paint.fill,
+               color=paint.line, penwidth=f"{pen:g}", style=style, width=f"{width / 72:.6f}",
+               height=f"{height / 72:.6f}")
+
+
+def drawable(tensor: Tensor, most: int) -> list[Tensor]:
+    """The tensor and all that it was computed from, oldest first, if they are not too many."""
+    nodes = ancestors(tensor, most)
+    if len(nodes) > most:
+        raise ValueError(f"{tensor!r} was computed from more than {most:,} tensors: too many for a picture. "
+                         "Draw an earlier one, or the run with viz.unrolled")
+    return nodes
+
+
+def label(node: Tensor, show: Collection[str]) -> str:
+    """The lines of a box, in the order of FIELDS whatever the order of `show`."""
+    lines = []
+    if "name" in show and node.label:
+        lines.append(clean(node.label))
+    if "operation" in show and node.op is not None:
+        lines.append(clean(repr(node.op).removesuffix("()"), 40))
+    if "shape" in show:
+        lines.append(str(node.shape) if node.size != 1 else f"{node.item():.4g}")
+    if "data" in show and (node.size != 1 or "shape" not in show):
+        lines.append(numbers(node))
+    if node.size != 1 and not np.isfinite(node.numpy()).all():
+        lines.append("NaN" if np.isnan(node.numpy()).any() else "Inf")
+    if "gradient" in show and node.grad is not None:
+        lines.append(f"|g| {np.linalg.norm(node.grad):.1e}")
+    if "line" in show:
+        lines.append(clean(str(node.origin), 40))
+    return "\n".join(lines) or "·"
+
+
+def _paint(node: Tensor, tensor: Tensor) -> Paint:
+    if not np.isfinite(node.numpy()).all():
+        return palette.BAD
+    if node is tensor:
+        return palette.LOSS
+    if node.op is None:
+        return Paint(palette.PARAMETERS[0], palette.SHELF) if node.requires_grad else palette.CONSTANT
+    return palette.STATE if node.label else palette.OUTPUT

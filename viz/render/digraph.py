@@ -1,0 +1,216 @@
+"""A scene, or a plain graph, as a graphviz.Digraph that paints wherever it can.
+
+Positions are the scene's: Graphviz only paints (`layout=nop2`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import graphviz
+
+from . import palette
+from .fonts import FAMILY
+from .palette import Paint
+from .rasterize import RASTER, paint, write_whole
+from .scene import Arrow, Box, Frame, Point, Scene, Text
+
+DPI = 110  # of a PNG, unless said otherwise: good on a slide
+WIDEST = 30_000  # pixels; Graphviz scales a larger canvas down until nothing can be read
+HEAD = 7.0  # length of an arrow's head, in points
+
+
+class Picture(graphviz.Digraph):
+    """A drawing: `.source`, `.render(outfile=...)`, `.pipe()` and notebooks as graphviz has them.
+
+    It needs no program `dot` where pygraphviz is installed; `.source` needs neither.
+    """
+
+    def render(self, filename: Any = None, directory: Any = None, *, outfile: Any = None,
+               format: str | None = None, dpi: int = DPI, **options: Any) -> str:
+        """Write the picture; its ending says the format (outfile="h.svg").
+
+        Args:
+            outfile: the file to write. It is written whole or not at all.
+            format: "png", "svg", "pdf", ...; by default outfile's ending.
+            dpi: dots per inch of a PNG.
+            filename, directory, and others: as in graphviz.Digraph.render, which also writes the
+                DOT text to `filename` and the picture beside it.
+
+        Returns:
+            The path of the picture.
+
+        Raises:
+            OSError: where the file can't be written. PaintError: see viz.paint.
+        """
+        if outfile is None:
+            return super().render(filename, directory=directory, format=format, **options)
+        path = Path(outfile)
+        kind = format or path.suffix.lstrip(".")
+        if not kind:
+            raise ValueError(f"the name {str(path)!r} doesn't end in a format: e.g. {path.name}.png, .svg or .pdf")
+        write_whole(path, self._painted(kind, dpi))
+        return str(path)
+
+    def _painted(self, format: str, dpi: int = DPI) -> bytes:
+        if format in ("dot", "gv"):
+            return self.source.encode()
+        if format.lower() in RASTER:
+            self._check_size(dpi)
+        return paint(self.source, format, dpi)
+
+    def _check_size(self, dpi: int) -> None:
+        box = self.graph_attr.get("bb")
+        if box is None:
+            return
+        left, bottom, right, top = map(float, box.split(","))
+        pixels = max(right - left, top - bottom) * dpi / 72
+        if pixels > WIDEST:
+            raise ValueError(f"the picture would be {pixels:,.0f} pixels long, more than the {WIDEST:,} that can be "
+                             "painted readably: draw fewer steps (fold=True), or render it as SVG")
+
+    # The three doors through which graphviz calls its program; here they lead to paint().
+    def _pipe_lines(self, engine: str, format: str, input_lines: Any, **options: Any) -> bytes:
+        return self._painted(format)
+
+    def _pipe_lines_string(self, engine: str, format: str, input_lines: Any, *, encoding: str, **options: Any) -> str:
+        return self._painted(format).decode(encoding)
+
+    def _render(self, engine: str, format: str, filepath: Any, *args: Any, **options: Any) -> str:
+        path = Path(f"{filepath}.{format}")
+        write_whole(path, self._painted(format))
+        return str(path)
+
+
+def picture(scene: Scene, dark: bool = False) -> Picture:
+    """Every part of a scene at its place; light on dark ground if wanted."""
+    bounds = ",".join(_number(value) for value in scene.bounds())
+    if dark:
+        scene = darkened(scene)
+    drawn = Picture(
+        re.sub(r"\W+", "_", scene.name),
+        graph_attr={"layout": "nop2", "bb": bounds, "bgcolor": palette.dark("#FFFFFF") if dark else "white",
+                    "outputorder": "edgesfirst",
+                    "splines": "true", "fontname": FAMILY, "pad": "0.1"},
+        node_attr={"fontname": FAMILY, "fontcolor": palette.dark(palette.TEXT) if dark else palette.TEXT,
+                   "fixedsize": "true", "margin": "0", "shape": "box"},
+        edge_attr={"fontname": FAMILY, "arrowsize": "0.7"})
+    for number, frame in enumerate(scene.frames):
+        _draw_frame(drawn, number, frame)
+    for box in scene.boxes:
+        _draw_box(drawn, box)
+    for arrow in scene.arrows:
+        _draw_arrow(drawn, arrow)
+    for number, text in enumerate(scene.texts):
+        _draw_text(drawn, number, text)
+    return drawn
+
+
+def darkened(scene: Scene) -> Scene:
+    """The same in colours for dark ground."""
+    dark = palette.dark
+    labels = [arrow.label and replace(arrow.label, color=dark(arrow.label.color)) for arrow in scene.arrows]
+    return Scene(
+        scene.name,
+        [replace(box, paint=_dark_paint(box.paint), color=dark(box.color)) for box in scene.boxes],
+        [replace(arrow, color=dark(arrow.color), label=label) for arrow, label in zip(scene.arrows, labels)],
+        [replace(frame, paint=_dark_paint(frame.paint), color=dark(frame.color)) for frame in scene.frames],
+        [replace(text, color=dark(text.color)) for text in scene.texts])
+
+
+def _dark_paint(paint: Paint) -> Paint:
+    return Paint(palette.dark(paint.line), palette.dark(paint.fill, ground=True))
+
+
+def _draw_frame(drawn: Picture, number: int, frame: Frame) -> None:
+    x = (frame.left + frame.right) / 2
+    bounds = ",".join(_number(value) for value in (frame.left, frame.bottom, frame.right, frame.top))
+    with drawn.subgraph(name=f"cluster_{number}") as cluster:
+        cluster.attr(bb=bounds, style="rounded,filled" + (",dashed" if frame.dashed else ""),
+                     fillcolor=frame.paint.fill, color=frame.paint.line, fontname=FAMILY, fontsize="11",
+                     fontcolor=frame.color, label=frame.caption, lp=_point((x, frame.bottom + 10)),
+                     lwidth="1", lheight="0.2")
+
+
+def _draw_box(drawn: Picture, box: Box) -> None:
+    style = ",".join(["filled"] + ["rounded"] * (box.rounded and not box.circle) + ["dashed"] * box.dashed)
+    attributes = {"color": box.paint.line, "fillcolor": box.paint.fill, "fontsize": _number(box.size),
+                  "height": f"{box.height / 72:.4f}", "label": box.label, "penwidth": _number(box.pen),
+                  "pos": _point((box.x, box.y)), "style": style, "tooltip": box.tooltip or box.label,
+                  "width": f"{box.width / 72:.4f}"}
+    if box.circle:
+        attributes["shape"] = "ellipse"
+    if box.color != palette.TEXT:
+        attributes["fontcolor"] = box.color
+    _write(drawn, box.key, attributes)
+
+
+def _draw_arrow(drawn: Picture, arrow: Arrow) -> None:
+    points = list(arrow.points)
+    pos = ""
+    if arrow.head:
+        tip = points[-1]
+        points[-1] = _before(tip, points[-2])
+        pos = f"e,{_point(tip)} "
+    attributes = {"color": arrow.color, "penwidth": _number(arrow.pen), "pos": pos + " ".join(map(_point, points)),
+                  "style": "dashed" if arrow.dashed else "dotted" if arrow.dotted else "solid",
+                  "tooltip": arrow.tooltip}
+    if arrow.label is not None:
+        attributes |= {"label": arrow.label.text, "lp": _point((arrow.label.x, arrow.label.y)),
+                       "fontsize": _number(arrow.label.size), "fontcolor": arrow.label.color}
+    if not arrow.head:
+        attributes["dir"] = "none"
+    _write(drawn, f"{arrow.source} -> {arrow.target}", attributes)
+
+
+def _write(drawn: Picture, what: str, attributes: Mapping[str, str]) -> None:
+    """One line of DOT. graphviz's own way of writing one takes longer than painting it."""
+    inside = " ".join(f"{name}={_quoted(value)}" for name, value in attributes.items())
+    drawn.body.append(f"\t{what} [{inside}]\n")
+
+
+def _quoted(text: str) -> str:
+    """Text between quotes, as Graphviz and XML take it."""
+    text = _visible(text).replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"').replace("\n", r"\n")
+    return f'"{text}"'
+
+
+def _before(tip: Point, control: Point) -> Point:
+    """Where the line ends and its head begins."""
+    dx, dy = tip[0] - control[0], tip[1] - control[1]
+    length = math.hypot(dx, dy) or 1.0
+    back = min(HEAD, length)
+    return tip[0] - dx / length * back, tip[1] - dy / length * back
+
+
+def _draw_text(drawn: Picture, number: int, text: Text) -> None:
+    _write(drawn, f"text{number}", {
+        "fontcolor": text.color, "fontsize": _number(text.size), "height": f"{text.height / 72:.4f}",
+        "label": text.text, "pos": _point((text.x, text.y)), "shape": "plaintext", "style": "", "tooltip": " ",
+        "width": f"{text.width / 72:.4f}"})
+
+
+def literal(text: str) -> str:
+    """Text that Graphviz and XML take as it is: no escapes, no entities, no markup, no control characters."""
+    return graphviz.nohtml(graphviz.escape(_visible(text).replace("&", "&amp;")).replace("\n", r"\n"))
+
+
+def _visible(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs", "Cn") else "�" for c in text)
+
+
+def _number(value: float) -> str:
+    """At most one digit after the point, and no minus zero: the same on every machine."""
+    return f"{round(value, 1) + 0.0:g}" if abs(value) < 1e5 else f"{value:.0f}"
+
+
+def _point(point: Sequence[float]) -> str:
+    return f"{_number(point[0])},{_number(point[1])}"

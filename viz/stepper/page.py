@@ -1,0 +1,163 @@
+"""A backward pass as a web page to be stepped through: one file, that asks for nothing else.
+
+The page is page.html, page.css and page.js with the pass written into them. It can't fetch anything
+and runs no script but its own, whatever tensors are called: its Content-Security-Policy says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from minigrad import Tensor
+from minigrad.backward import ancestors, start
+from viz.annotations import heat
+from viz.render.fonts import clean
+from viz.render.rasterize import write_whole
+
+from .recording import Recording
+from .scene import Tape, is_copy
+from .svg import Drawing
+
+MOST = 10_000  # tensors; a browser gets slow with more, and the file large
+HEAVY = 2 * 2 ** 30  # bytes that recording may hold at once
+SETTINGS = "default-src 'none'; script-src {script}; style-src {style}; base-uri 'none'; form-action 'none'"
+
+
+class Page:
+    """A page: in a notebook it shows itself; elsewhere open `path` in a browser.
+
+    Attributes:
+        path: the file that was written, or None.
+        html: the whole page.
+        steps: how many steps it has.
+    """
+
+    def __init__(self, html: str, path: Path | None, title: str, steps: int) -> None:
+        self.html = html
+        self.path = path
+        self.title = title
+        self.steps = steps
+
+    def __str__(self) -> str:
+        return str(self.path) if self.path else repr(self)
+
+    def __fspath__(self) -> str:
+        if self.path is None:
+            raise TypeError("this page was written to no file: viz.stepper(loss, 'steps.html') writes one")
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        where = f"in {self.path}" if self.path else "not written to a file"
+        return f"<Page: {self.title}, {self.steps} steps, {len(self.html.encode()) / 1e6:.2f} MB, {where}>"
+
+    def _repr_html_(self) -> str:
+        return (f'<iframe sandbox="allow-scripts" title="{escape(self.title)}" width="100%" height="760" '
+                f'style="border:1px solid #ccc;border-radius:8px" srcdoc="{escape(self.html)}"></iframe>')
+
+
+def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most: int = MOST) -> Page:
+    """Record the backward pass of a loss, and make a page in which it is stepped through.
+
+    The pass really runs, step by step, by `loss.backward_steps()`. Afterwards every `.grad` is what
+    it was before: looking changes nothing. (Hooks are called, once each.)
+
+    Args:
+        loss: a single number that was computed from tensors that require a gradient.
+        outfile: the file to write, e.g. "steps.html": whole or not at all. Without one the page is
+            in what is returned, for a notebook.
+        most: how many tensors there may be.
+
+    Returns:
+        The page: it shows itself in a notebook, `.path` is the file and `.html` the text.
+
+    Raises:
+        ValueError: where the loss is no single number or needs no gradient; where there are too many
+            tensors or too much data to record; and what `loss.backward()` raises.
+        OSError: where the file can't be written.
+    """
+    _check(loss, most)
+    recording = Recording(loss)
+    tape = Tape(recording.nodes)
+    title = f"Backward pass of {clean(loss.label) or 'the loss'} = {loss.item():.4g}"
+    html = _page(title, recording, tape)
+    path = None if outfile is None else Path(outfile)
+    if path is not None:
+        write_whole(path, html.encode())
+    return Page(html, path, title, len(recording.steps))
+
+
+def _check(loss: Tensor, most: int) -> None:
+    """Say no before anything is computed."""
+    if not isinstance(loss, Tensor):
+        raise TypeError(f"viz.stepper() takes the loss, a Tensor, not {type(loss).__name__}: {loss!r:.60}")
+    if loss.size != 1:
+        raise ValueError(f"a backward pass starts from a single number, and {loss!r} has shape {loss.shape}: "
+                         "step through its sum or its mean, e.g. viz.stepper(y.sum())")
+    start(loss, None)
+    nodes = ancestors(loss, most)
+    advice = "Unroll fewer steps (a recurrence does the same at each), or step through it in the terminal: "
+    advice += "python -m minigrad.debugger script.py"
+    if len(nodes) > most:
+        raise ValueError(f"{loss!r} was computed from more than {most:,} tensors, too many for a page. {advice}")
+    needed = sum(3 * x._data.nbytes for node in nodes for x in node.inputs if x.requires_grad)
+    if needed > HEAVY:
+        raise ValueError(f"to record this pass takes about {needed / 2 ** 30:.1f} GB of memory. "
+                         f"Make the batch or the layers smaller. {advice}")
+
+
+def _page(title: str, recording: Recording, tape: Tape) -> str:
+    links = {(tape.keys[x], tape.keys[node]): f"{i}-{recording.number[x]}" for i, node in enumerate(recording.nodes)
+             for x in node.inputs if x.requires_grad and x in tape.keys and node in tape.keys}
+    drawing = Drawing(tape.scene, links)
+    style = f"{_file('page.css')}\n{drawing.style}\n"
+    script = _file("page.js")
+    policy = SETTINGS.format(script=_hash(script), style=_hash(style))
+    parts = {"POLICY": escape(policy), "TITLE": escape(title), "STYLE": style, "PICTURE": drawing.text,
+             "DATA": _in_script(_data(title, recording, tape, drawing)), "SCRIPT": script}
+    pieces = _file("page.html").split("%%")
+    return "".join(parts[piece] if number % 2 else piece for number, piece in enumerate(pieces))
+
+
+def _data(title: str, recording: Recording, tape: Tape, drawing: Drawing) -> dict[str, Any]:
+    """All that the script knows."""
+    nodes = []
+    for node in recording.nodes:
+        about = recording.node(node)
+        about["inputs"] = [recording.number[x] for x in node.inputs]
+        if node in tape.keys:
+            about["box"] = tape.keys[node]
+        nodes.append(about)
+    shared = [{"node": recording.number[x], "color": tape.colors[x],
+               "given": recording.contributions(x, tape.times)} for x in tape.shared]
+    copies = [recording.number[x] for x in recording.nodes if is_copy(x) and x.requires_grad]
+    scale = heat.Scale(heat.Norm(float(recording.arrays[step["grad"]]["norm"])) for step in recording.steps
+                       if "grad" in step)
+    return {"title": title, "nodes": nodes, "steps": recording.steps, "arrays": recording.arrays, "ops": recording.ops,
+            "seed": recording.seed, "shared": shared, "copies": copies, "times": sorted(set(tape.times.values())),
+            "size": [round(drawing.width, 1), round(drawing.height, 1)],
+            "heat": {"low": scale.low, "high": scale.high, "stops": heat.STOPS, "tiny": heat.TINY, "zero": heat.ZERO,
+                     "bad": heat.BAD}}
+
+
+def _file(name: str) -> str:
+    return (files("viz") / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """What a policy calls a script or a style by."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _in_script(data: dict[str, Any]) -> str:
+    """JSON that can't end the element that it stands in."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.encode("utf-8", "replace").decode()

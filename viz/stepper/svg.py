@@ -1,0 +1,131 @@
+"""A scene as SVG for a web page: every box and every way back can be found, every colour has a dark twin.
+
+Written here and not by Graphviz: the page needs no more than rectangles, curves and texts, and the
+same scene gives the same bytes everywhere. No attribute holds a style, so a page's security policy
+may forbid styles that it doesn't know.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from html import escape
+
+from viz.annotations.current_step import _back
+from viz.render import palette
+from viz.render.scene import Arrow, Box, Frame, Point, Scene
+
+TIP, SPREAD = 7.0, 2.6  # length and half the width of an arrow's head
+
+
+class Drawing:
+    """A scene as SVG.
+
+    Args:
+        scene: what to draw.
+        links: of arrows along which gradients come back, by the keys of both boxes, what to call the way back.
+
+    Attributes:
+        text: the SVG element. A box is a group of class `box` with the id `box-KEY`; a way back is one
+            of class `back` with the id `back-NAME`.
+        style: CSS rules for its colours, on light and on dark ground.
+        width, height: in points.
+    """
+
+    def __init__(self, scene: Scene, links: Mapping[tuple[str, str], str]) -> None:
+        left, bottom, right, self.top = scene.bounds()
+        self.left = left
+        self.width, self.height = right - left, self.top - bottom
+        self._classes: dict[tuple[str, str], str] = {}
+        parts = [self._frame(frame) for frame in scene.frames]
+        parts += [self._arrow(arrow) for arrow in scene.arrows]
+        parts += [self._way_back(_back(arrow), links[arrow.source, arrow.target]) for arrow in scene.arrows
+                  if (arrow.source, arrow.target) in links]
+        parts += [self._box(box) for box in scene.boxes]
+        parts += [self._text(text.text, text.x, text.y, text.size, text.color) for text in scene.texts]
+        size = f"{_number(self.width)} {_number(self.height)}"
+        self.text = "\n".join([f'<svg viewBox="0 0 {size}" role="img" aria-label="the graph">', *parts, "</svg>"])
+        self.style = "\n".join(self._rules())
+
+    def _class(self, kind: str, color: str) -> str:
+        """The class that gives a colour: of a line ("l"), a ground ("g") or a text ("t")."""
+        return self._classes.setdefault((kind, color), f"{kind}{len(self._classes)}")
+
+    def _rules(self) -> list[str]:
+        rules = []
+        for (kind, color), name in self._classes.items():
+            what = {"l": "stroke", "g": "fill", "t": "fill"}[kind]
+            dark = palette.dark(color, ground=kind == "g")
+            rules.append(f".{name}{{{what}:light-dark({color},{dark})}}")
+        return rules
+
+    # ---- parts
+    def _frame(self, frame: Frame) -> str:
+        classes = f'frame {self._class("l", frame.paint.line)} {self._class("g", frame.paint.fill)}'
+        dashes = ' stroke-dasharray="5 3"' if frame.dashed else ""
+        x, y = self._at((frame.left, frame.top))
+        caption = self._text(frame.caption, (frame.left + frame.right) / 2, frame.bottom + 10, 11, frame.color)
+        return (f'<rect class="{classes}" x="{x}" y="{y}" width="{_number(frame.right - frame.left)}" '
+                f'height="{_number(frame.top - frame.bottom)}" rx="9"{dashes}/>{caption}')
+
+    def _box(self, box: Box) -> str:
+        classes = f'{self._class("l", box.paint.line)} {self._class("g", box.paint.fill)}'
+        dashes = ' stroke-dasharray="4 3"' if box.dashed else ""
+        x, y = self._at((box.left, box.top))
+        size = f'width="{_number(box.width)}" height="{_number(box.height)}"'
+        corner = box.width / 2 if box.circle else 8 if box.rounded else 1
+        shape = (f'<rect class="{classes}" x="{x}" y="{y}" {size} rx="{_number(corner)}" '
+                 f'stroke-width="{_number(box.pen)}"{dashes}/>')
+        return f'<g class="box" id="box-{box.key}">{shape}{self._label(box)}</g>'
+
+    def _label(self, box: Box) -> str:
+        """The name, and smaller under it what made it."""
+        name, _, operation = box.label.partition("\n")
+        if not operation:
+            return self._text(name, box.x, box.y, box.size, box.color)
+        return (self._text(name, box.x, box.y + 4.5, box.size, box.color)
+                + self._text(operation, box.x, box.y - 7.5, 8.5, palette.QUIET))
+
+    def _arrow(self, arrow: Arrow) -> str:
+        dashes = ' stroke-dasharray="5 3"' if arrow.dashed else ""
+        line = (f'<path class="line {self._class("l", arrow.color)}" d="{self._curve(arrow)}" '
+                f'stroke-width="{_number(arrow.pen)}"{dashes}/>')
+        return line + f'<path class="{self._class("t", arrow.color)}" d="{self._head(arrow)}"/>'
+
+    def _way_back(self, arrow: Arrow, name: str) -> str:
+        return (f'<g class="back" id="back-{name}"><path class="line" d="{self._curve(arrow)}"/>'
+                f'<path class="tip" d="{self._head(arrow)}"/></g>')
+
+    def _curve(self, arrow: Arrow) -> str:
+        points = list(arrow.points)
+        points[-1] = _toward(points[-1], points[-2], TIP - 1)
+        numbers = [" ".join(self._at(point)) for point in points]
+        return f"M{numbers[0]}C{' '.join(numbers[1:])}"
+
+    def _head(self, arrow: Arrow) -> str:
+        (x, y), near = arrow.points[-1], arrow.points[-2]
+        foot = _toward((x, y), near, TIP)
+        dx, dy = (x - foot[0]) / TIP * SPREAD, (y - foot[1]) / TIP * SPREAD
+        corners = [(x, y), (foot[0] - dy, foot[1] + dx), (foot[0] + dy, foot[1] - dx)]
+        return "M" + "L".join(" ".join(self._at(corner)) for corner in corners) + "Z"
+
+    def _text(self, text: str, x: float, y: float, size: float, color: str) -> str:
+        at = self._at((x, y - size * 0.36))
+        return (f'<text class="{self._class("t", color)}" x="{at[0]}" y="{at[1]}" '
+                f'font-size="{_number(size)}">{escape(text)}</text>')
+
+    def _at(self, point: Point) -> tuple[str, str]:
+        return _number(point[0] - self.left), _number(self.top - point[1])
+
+
+def _toward(start: Point, end: Point, distance: float) -> Point:
+    """The point at a distance from the start; where both are one, straight below."""
+    dx, dy = end[0] - start[0], end[1] - start[1]
+    length = math.hypot(dx, dy)
+    if length < 0.01:
+        dx, dy, length = 0.0, -1.0, 1.0
+    return start[0] + dx / length * distance, start[1] + dy / length * distance
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 1) + 0.0:.1f}".removesuffix(".0")
