@@ -19,7 +19,7 @@ from .render.digraph import Picture
 from .render.rasterize import PaintError
 
 if TYPE_CHECKING:
-    from .stepper.page import Page, stepper
+    from .stepper_page.page import Page, stepper
 
 __all__ = ["Page", "both", "gradient_map", "PaintError", "Picture", "diff", "graph", "rolled", "stepper", "unrolled"]
 
@@ -30,6 +30,6 @@ def __getattr__(name: str) -> Any:
     """Import the stepper page when it is first asked for: it needs the debugger, which pictures do not."""
     if name not in ("Page", "stepper"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .stepper import page
+    from .stepper_page import page
 
     return getattr(page, name)

@@ -8,7 +8,7 @@ import pytest
 import minigrad as mg
 from minigrad import Tensor
 
-CHANGED = r"<w \(2,\).*its data was changed \(at test_changes.py:\d+\) after Square\(\) at test_changes.py:\d+"
+CHANGED = r"<w \(2,\).*its data was changed \(at test_mutation.py:\d+\) after Square\(\) at test_mutation.py:\d+"
 
 
 def parameter() -> Tensor:

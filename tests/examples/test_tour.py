@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from painters import painting
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PICTURES = ["gradient_flow.png", "loss.png", "rolled.png", "unrolled.png"]
 
 pytest.importorskip("matplotlib")

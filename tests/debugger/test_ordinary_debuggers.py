@@ -26,7 +26,7 @@ from definitions import elman
 import minigrad as mg
 from minigrad import Tensor
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PATIENCE = 120  # seconds that a debugger may take, on a machine that has much else to do
 
 SCRIPT = textwrap.dedent("""\

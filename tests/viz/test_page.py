@@ -21,11 +21,11 @@ import minigrad as mg
 import viz
 from minigrad.backward import ancestors
 from rnn import Cell, Run, t
-from viz.stepper import page as page_room
-from viz.stepper.recording import Recording, local, summarised
-from viz.stepper.scene import Tape
+from viz.stepper_page import page as page_room
+from viz.stepper_page.recording import Recording, local, summarised
+from viz.stepper_page.scene import Tape
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def run_of(T: int = 4, batch: int = 4, **options: Any) -> Run:
@@ -85,7 +85,8 @@ class TestTheFile:
             viz.stepper(loss_of(run_of()), tmp_path / "nowhere" / "steps.html")
 
     def test_is_the_same_for_the_same_program(self) -> None:
-        program = (f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]\n"
+        folders = [str(ROOT), str(Path(__file__).parent), str(ROOT / "tests" / "helpers")]
+        program = (f"import sys; sys.path[:0] = {folders}\n"
                    "import hashlib, viz\nfrom test_page import loss_of, run_of\n"
                    "run_of(2)\nprint(hashlib.sha256(viz.stepper(loss_of(run_of())).html.encode()).hexdigest())")
         answers = {subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed},

@@ -34,7 +34,7 @@ from minigrad.debugger.cmd import Debugger, set_trace
 from minigrad.debugger.jacobian import local
 from minigrad.debugger.timeline import Timeline
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SESSIONS = sorted((ROOT / "tests" / "cases" / "sessions").glob("*.txt"))
 PROMPT = "(grad) "
 SCRIPT = """import minigrad as mg
@@ -336,7 +336,7 @@ def test_graph_writes_a_picture_and_says_where(tmp_path: Path) -> None:
 
 def test_graph_marks_the_step_that_has_just_run(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
-    monkeypatch.setattr("viz.dot.Picture.render", lambda self, **options: drawn.append(self.source))
+    monkeypatch.setattr("viz.render.digraph.Picture.render", lambda self, **options: drawn.append(self.source))
     loss = mg.tanh(Tensor([1.0, 2.0], requires_grad=True)).sum()
     talk(loss, "step 2", "graph")
     assert re.findall(r'label="(\w+)[^]]*penwidth=4 ', "".join(drawn)) == ["Tanh"]
@@ -349,7 +349,9 @@ def test_only_tensors_of_a_graph_can_be_marked() -> None:
 
 def test_graph_without_viz_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "viz", None)
-    assert "*** no picture: the package viz can't be imported" in talk(recurrence(1)[1], "graph")
+    assert "*** no picture: viz:graph can't be imported" in talk(recurrence(1)[1], "graph")
+    monkeypatch.setattr("minigrad.debugger.inspection.entry_points", lambda **group: ())
+    assert "*** no picture: no installed package draws graphs" in talk(recurrence(1)[1], "graph")
 
 
 # ---- what goes wrong is a line

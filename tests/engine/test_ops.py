@@ -229,7 +229,7 @@ class TestLargeNumbers:
         assert y.data.tolist() == [-np.inf, 1] and x.grad.tolist() == [[0, 0], [0, 1]]
 
 
-PYTORCH = json.loads((Path(__file__).parent / "cases" / "pytorch.json").read_text(encoding="utf-8"))["functions"]
+PYTORCH = json.loads((Path(__file__).parents[1] / "cases" / "pytorch.json").read_text(encoding="utf-8"))["functions"]
 
 
 @pytest.mark.parametrize("name", PYTORCH)

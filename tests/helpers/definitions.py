@@ -13,7 +13,7 @@ import numpy as np
 import minigrad as mg
 from rnn import Cell, Run, t
 
-CASES = Path(__file__).parent / "cases"
+CASES = Path(__file__).parents[1] / "cases"
 
 
 def case(name: str) -> Any:

@@ -10,7 +10,7 @@ import minigrad as mg
 from minigrad import losses
 from rnn import Cell, t
 
-PYTORCH = json.loads((Path(__file__).parent / "cases" / "pytorch.json").read_text(encoding="utf-8"))
+PYTORCH = json.loads((Path(__file__).parents[1] / "cases" / "pytorch.json").read_text(encoding="utf-8"))
 PREDICTION = np.array([[0.5, -1.25, 3.0], [2.0, 0.25, -0.75]])
 REAL = np.array([[0.25, 0.75, -1.0], [2.0, 0.5, 0.5]])
 PROBABILITY = np.array([[0.0, 1.0, 1.0], [0.25, 0.0, 1.0]])

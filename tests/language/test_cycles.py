@@ -131,7 +131,7 @@ def test_a_step_function_becomes_the_definition_that_it_computes() -> None:
     cell = traced(step, inputs={"x": 3}, states={"h": 4}, outputs={"y": 2})
     assert [repr(equation) for equation in cell.equations] == ["h[t] = tanh(W @ x[t] + U @ h[t-1])", "y[t] = V @ h[t]"]
     assert cell.edges() == [("x", "h", 0), ("h", "h", 1), ("h", "y", 0)]
-    assert {str(equation.origin).split(":")[0] for equation in cell.equations} == {"test_structure.py"}
+    assert {str(equation.origin).split(":")[0] for equation in cell.equations} == {"test_cycles.py"}
     assert cell.name == "step"
 
 
@@ -159,7 +159,7 @@ def test_a_step_function_that_does_not_fit_is_named_with_its_line() -> None:
     def wrong(x: Any) -> Any:
         return x
 
-    with pytest.raises(TypeError, match=r"wrong \(at test_structure.py:\d+\) must take the arguments x, h"):
+    with pytest.raises(TypeError, match=r"wrong \(at test_cycles.py:\d+\) must take the arguments x, h"):
         traced(wrong, {"x": 3}, {"h": 4})
     with pytest.raises(TypeError, match=r"must return a dict from names to values, not Read"):
         traced(wrong, {"x": 3}, {})

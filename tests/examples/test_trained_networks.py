@@ -15,7 +15,7 @@ import pytest
 from definitions import case
 from painters import painting
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SEEDS = [0, 1, 2]
 
 

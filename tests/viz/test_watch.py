@@ -15,7 +15,7 @@ import pytest
 from viz.__main__ import main
 from viz.progress import Progress
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FILE = '''
 import numpy as np
 from rnn import Cell, t

@@ -487,7 +487,7 @@ def test_many_to_many_aligned_every_output_is_looked_at() -> None:
 
 # ---- the two forms of the vanilla network
 def test_the_two_vanilla_forms_are_one_network_for_tanh_sigmoid_and_relu() -> None:
-    done = subprocess.run([sys.executable, "-m", "examples.equivalence"], cwd=Path(__file__).parents[1],
+    done = subprocess.run([sys.executable, "-m", "examples.equivalence"], cwd=Path(__file__).parents[2],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     title, _, head, *rows = done.stdout.splitlines()

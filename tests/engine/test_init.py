@@ -8,7 +8,7 @@ import pytest
 
 from minigrad import init
 
-PYTORCH = json.loads((Path(__file__).parent / "cases" / "pytorch.json").read_text(encoding="utf-8"))["initialisers"]
+PYTORCH = json.loads((Path(__file__).parents[1] / "cases" / "pytorch.json").read_text(encoding="utf-8"))["initialisers"]
 RANDOM = [init.normal, init.uniform, init.glorot, init.glorot_normal, init.he, init.he_uniform, init.lecun,
           init.orthogonal]
 MATRICES = RANDOM[2:]

@@ -239,7 +239,7 @@ def test_the_guilty_edge_is_red_and_the_command_stops_there(tmp_path: Path, caps
 def test_where_nothing_can_paint_the_picture_is_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def paint(*arguments: object) -> bytes:
         raise viz.PaintError("no painter")
-    monkeypatch.setattr("viz.dot.paint", paint)
+    monkeypatch.setattr("viz.render.digraph.paint", paint)
     wrong = source("a2").replace("x.grad += node", "x.grad = node")
     result = checked(parts("a2")[0], {"wrong.py": wrong}, 0)["wrong.py"]
     [path] = draw([result], tmp_path, "wrong", "png").values()

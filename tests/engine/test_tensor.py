@@ -186,7 +186,7 @@ def test_nan_is_no_error_unless_asked_for() -> None:
 
 def test_importing_minigrad_imports_numpy_and_little_else() -> None:
     code = "import sys, minigrad; print(sorted({m.split('.')[0] for m in sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True,
                           check=True)
     for heavy in ("graphviz", "matplotlib", "pygraphviz", "rnn", "viz", "scipy", "torch", "unittest"):
         assert f"'{heavy}'" not in done.stdout

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from painters import painting
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @painting

@@ -10,7 +10,7 @@ import pytest
 import minigrad as mg
 from minigrad import optim, schedules
 
-PYTORCH = json.loads((Path(__file__).parent / "cases" / "pytorch.json").read_text(encoding="utf-8"))
+PYTORCH = json.loads((Path(__file__).parents[1] / "cases" / "pytorch.json").read_text(encoding="utf-8"))
 START = [[0.5, -1.0], [2.0, 0.25]]
 GRADIENTS = [[[0.1, -0.2], [0.3, 1.5]], [[-0.4, 0.2], [0.05, -1.0]], [[0.0, 0.7], [-0.3, 0.2]],
              [[0.25, -0.1], [0.6, 0.4]], [[-1.0, 0.3], [0.2, 0.0]]]

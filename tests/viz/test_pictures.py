@@ -23,7 +23,7 @@ from viz.pictures.rolled import _Rolled
 from viz.pictures.unrolled import _Unrolled
 from viz.render.digraph import _number, literal
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
 import sys
@@ -49,7 +49,7 @@ def test_two_builds_give_the_same_text(make: Callable[[], Cell]) -> None:
 
 
 def test_the_text_does_not_depend_on_the_seed_of_hashes() -> None:
-    program = PROGRAM.format(root=str(ROOT), tests=str(Path(__file__).parent))
+    program = PROGRAM.format(root=str(ROOT), tests=str(ROOT / "tests" / "helpers"))
     answers = [subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed},
                               capture_output=True, text=True, check=True).stdout for seed in ("0", "1", "12345")]
     assert answers[0].count("\n") == 4 * len(DEFINITIONS) and answers[0] == answers[1] == answers[2]

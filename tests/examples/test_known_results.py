@@ -28,7 +28,7 @@ from examples import (
 )
 from rnn.unrolling.run import At, Connection
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
 PICTURES = {
     "fold_unfold": ["delay_1", "delay_2", "delays_1_and_2", "exercise_0"],

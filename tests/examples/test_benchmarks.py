@@ -16,7 +16,7 @@ CELLS = ["elman", "lstm", "gru"]
 @pytest.fixture(scope="module")
 def benchmark() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+        patch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
         import training_step
 
         yield training_step

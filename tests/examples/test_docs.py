@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from painters import CAN_PAINT
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for path in (ROOT / "docs").glob("*.md") if "{code-cell}" in path.read_text(encoding="utf-8"))
 CELL = re.compile(r"^```\{code-cell\} python\n(?::[^\n]*\n)*(.*?)^```$", re.DOTALL | re.MULTILINE)
 NOTEBOOK = ROOT / "examples" / "tour.ipynb"

@@ -26,7 +26,7 @@ from rnn import Cell, t
 from viz import PaintError
 from viz.render import rasterize as paint
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 by_library = pytest.mark.skipif(importlib.util.find_spec("pygraphviz") is None, reason="pygraphviz is not installed")
 SVG = "{http://www.w3.org/2000/svg}"
 MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<?xml", "pdf": b"%PDF-"}
@@ -382,7 +382,7 @@ def test_drawing_imports_neither_matplotlib_nor_a_painter() -> None:
     program = ("import sys; import viz; from definitions import elman; viz.rolled(elman()).source; "
                "print([m for m in ('matplotlib', 'pygraphviz', 'torch') if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)])})
+                          env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'helpers'}"})
     assert done.stdout.strip() == "[]"
 
 
@@ -391,9 +391,9 @@ PAINT_LABELS = """
 import sys, viz
 from minigrad import Tensor
 from rnn import Cell, t
-from viz.scene import Box, Scene
-from viz.palette import Paint
-from viz.dot import picture
+from viz.render.scene import Box, Scene
+from viz.render.palette import Paint
+from viz.render.digraph import picture
 scene = Scene("labels", boxes=[Box(f"b{n}", 0, 60 * n, 200, 40, text, Paint("#ffffff", "#ffffff"), size=20)
                                for n, text in enumerate(sys.argv[1:])])
 sys.stdout.buffer.write(picture(scene)._painted("png", 72))

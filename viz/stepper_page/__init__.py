@@ -1,0 +1,1 @@
+"""viz/stepper_page"""
