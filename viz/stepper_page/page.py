@@ -147,7 +147,7 @@ def _data(title: str, recording: Recording, tape: Tape, drawing: Drawing) -> dic
 
 
 def _file(name: str) -> str:
-    return (files("viz") / name).read_text(encoding="utf-8")
+    return (files("viz.stepper_page") / name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
