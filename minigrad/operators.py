@@ -28,14 +28,7 @@ MAXIMUM, MINIMUM, WHERE, MATMUL, MATVEC, VECDOT, PICK = (
     ops.Maximum(), ops.Minimum(), ops.Where(), ops.MatMul(), ops.MatVec(), ops.VecDot(), ops.Pick())
 
 UFUNCS: dict[np.ufunc, Op] = {
-    np.positive: IDENTITY, np.add: ADD, np.subtract: SUB, np.multiply: MUL, np.divide: DIV,
-    np.power: POW, np.negative: NEG, np.exp: EXP, np.expm1: EXPM1, np.log: LOG, np.log1p: LOG1P,
-    np.log2: LOG2, np.sqrt: SQRT, np.square: SQUARE, np.absolute: ABS, np.sign: SIGN,
-    np.sin: SIN, np.cos: COS, np.tan: TAN, np.sinh: SINH, np.cosh: COSH, np.tanh: TANH, np.arctan: ARCTAN,
-    np.maximum: MAXIMUM, np.minimum: MINIMUM, np.matmul: MATMUL, np.vecdot: VECDOT,
-}
-if hasattr(np, "matvec"):  # NumPy 2.2
-    UFUNCS[np.matvec] = MATVEC
+    op.ufunc: op for op in list(vars().values()) if isinstance(op, Op) and op.ufunc is not None}
 COMPARISONS = {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
                np.isnan, np.isinf, np.isfinite, np.signbit,
                np.logical_and, np.logical_or, np.logical_xor, np.logical_not}

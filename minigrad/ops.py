@@ -35,9 +35,26 @@ class Op:
     """A differentiable operation. Subclass it with `forward` and `backward` to add your own.
 
     `mg.apply(YourOp(), x, y)` computes it and records it in the graph.
+
+    Attributes:
+        selective: whether `backward` takes a last argument, one bool per input that says whether its
+            gradient is needed, and may return None where it is not.
+        elementwise: whether each element of the result depends only on the elements at the same place of
+            the inputs, which broadcast against each other.
+        ufunc: the NumPy ufunc that computes the same, if there is one.
+        symbol: the infix operator with which a formula writes it, e.g. "+".
+        precedence: how tightly that operator binds; a larger number binds tighter.
+        random: whether the result is drawn from a generator, so that computing it twice differs.
+        integer_inputs: positions of the inputs that hold integers, such as labels.
     """
 
     selective: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = False
+    ufunc: np.ufunc | None = None
+    symbol: ClassVar[str | None] = None
+    precedence: ClassVar[int] = 0
+    random: ClassVar[bool] = False
+    integer_inputs: ClassVar[tuple[int, ...]] = ()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The result, as an array, from the inputs' arrays."""
@@ -52,6 +69,12 @@ class Op:
         return f"{type(self).__name__}({options})"
 
 
+class Elementwise(Op):
+    """Base class of the operations on corresponding elements of inputs that broadcast."""
+
+    elementwise = True
+
+
 def compute(op: Op, x: Array) -> Array:
     """`op` of an array; or of a Tensor, which records it."""
     return op.forward(x) if isinstance(x, (np.ndarray, np.generic)) else x.apply(op, x)
@@ -60,8 +83,10 @@ def compute(op: Op, x: Array) -> Array:
 # ---- arithmetic ----------------------------------------------------------------------------
 
 
-class Identity(Op):
+class Identity(Elementwise):
     """A second name for the same values."""
+
+    ufunc = np.positive
 
     def forward(self, x: Array) -> Array:
         return x
@@ -70,7 +95,10 @@ class Identity(Op):
         return grad
 
 
-class Add(Op):
+class Add(Elementwise):
+    ufunc = np.add
+    symbol, precedence = "+", 1
+
     def forward(self, a: Array, b: Array) -> Array:
         return a + b
 
@@ -78,7 +106,9 @@ class Add(Op):
         return grad, grad
 
 
-class Sub(Op):
+class Sub(Elementwise):
+    ufunc = np.subtract
+    symbol, precedence = "-", 1
     selective = True
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -88,7 +118,9 @@ class Sub(Op):
         return grad, -grad if needs[1] else None
 
 
-class Mul(Op):
+class Mul(Elementwise):
+    ufunc = np.multiply
+    symbol, precedence = "*", 2
     selective = True
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -99,7 +131,9 @@ class Mul(Op):
                 grad * a if needs[1] else None)
 
 
-class Div(Op):
+class Div(Elementwise):
+    ufunc = np.divide
+    symbol, precedence = "/", 2
     selective = True
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -110,9 +144,11 @@ class Div(Op):
                 -grad * out / b if needs[1] else None)
 
 
-class Pow(Op):
+class Pow(Elementwise):
     """a ** b; at 0 ** 0 the derivative for a is 0, at a = 0 the one for b is 0."""
 
+    ufunc = np.power
+    symbol, precedence = "**", 4
     selective = True
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -123,7 +159,7 @@ class Pow(Op):
                 grad * out * np.log(np.where(a == 0, 1, a)) if needs[1] else None)
 
 
-class Power(Op):
+class Power(Elementwise):
     """x to a fixed power, as in x ** 2; at 0 ** 0 the derivative is 0."""
 
     def __init__(self, exponent: float) -> None:
@@ -138,7 +174,9 @@ class Power(Op):
         return grad * (self.exponent * x ** (self.exponent - 1))
 
 
-class Neg(Op):
+class Neg(Elementwise):
+    ufunc = np.negative
+
     def forward(self, x: Array) -> Array:
         return -x
 
@@ -146,7 +184,7 @@ class Neg(Op):
         return -grad
 
 
-class Cast(Op):
+class Cast(Elementwise):
     """The same values as another type of float."""
 
     def __init__(self, dtype: Any) -> None:
@@ -162,7 +200,9 @@ class Cast(Op):
 # ---- functions of each element -------------------------------------------------------------
 
 
-class Exp(Op):
+class Exp(Elementwise):
+    ufunc = np.exp
+
     def forward(self, x: Array) -> Array:
         return np.exp(x)
 
@@ -170,8 +210,10 @@ class Exp(Op):
         return grad * out
 
 
-class Expm1(Op):
+class Expm1(Elementwise):
     """exp(x) - 1, exact for small x."""
+
+    ufunc = np.expm1
 
     def forward(self, x: Array) -> Array:
         return np.expm1(x)
@@ -180,7 +222,9 @@ class Expm1(Op):
         return grad * (out + 1)
 
 
-class Log(Op):
+class Log(Elementwise):
+    ufunc = np.log
+
     def forward(self, x: Array) -> Array:
         return np.log(x)
 
@@ -188,8 +232,10 @@ class Log(Op):
         return grad / x
 
 
-class Log1p(Op):
+class Log1p(Elementwise):
     """log(1 + x), exact for small x."""
+
+    ufunc = np.log1p
 
     def forward(self, x: Array) -> Array:
         return np.log1p(x)
@@ -198,7 +244,9 @@ class Log1p(Op):
         return grad / (1 + x)
 
 
-class Log2(Op):
+class Log2(Elementwise):
+    ufunc = np.log2
+
     def forward(self, x: Array) -> Array:
         return np.log2(x)
 
@@ -206,8 +254,10 @@ class Log2(Op):
         return grad / (x * math.log(2))
 
 
-class Sqrt(Op):
+class Sqrt(Elementwise):
     """The square root; its derivative at 0 is infinite, as the slope is. sqrt(x + eps) has a finite one."""
+
+    ufunc = np.sqrt
 
     def forward(self, x: Array) -> Array:
         return np.sqrt(x)
@@ -216,7 +266,9 @@ class Sqrt(Op):
         return grad / (2 * out)
 
 
-class Square(Op):
+class Square(Elementwise):
+    ufunc = np.square
+
     def forward(self, x: Array) -> Array:
         return x * x
 
@@ -224,8 +276,10 @@ class Square(Op):
         return grad * (2 * x)
 
 
-class Abs(Op):
+class Abs(Elementwise):
     """|x|; the derivative at 0 is 0."""
+
+    ufunc = np.absolute
 
     def forward(self, x: Array) -> Array:
         return np.abs(x)
@@ -234,8 +288,10 @@ class Abs(Op):
         return grad * np.sign(x)
 
 
-class Sign(Op):
+class Sign(Elementwise):
     """-1, 0 or 1; the derivative is 0 everywhere, at the jump too."""
+
+    ufunc = np.sign
 
     def forward(self, x: Array) -> Array:
         return np.sign(x)
@@ -244,7 +300,9 @@ class Sign(Op):
         return grad * 0
 
 
-class Sin(Op):
+class Sin(Elementwise):
+    ufunc = np.sin
+
     def forward(self, x: Array) -> Array:
         return np.sin(x)
 
@@ -252,7 +310,9 @@ class Sin(Op):
         return grad * np.cos(x)
 
 
-class Cos(Op):
+class Cos(Elementwise):
+    ufunc = np.cos
+
     def forward(self, x: Array) -> Array:
         return np.cos(x)
 
@@ -260,7 +320,9 @@ class Cos(Op):
         return -grad * np.sin(x)
 
 
-class Tan(Op):
+class Tan(Elementwise):
+    ufunc = np.tan
+
     def forward(self, x: Array) -> Array:
         return np.tan(x)
 
@@ -268,7 +330,9 @@ class Tan(Op):
         return grad * (1 + out * out)
 
 
-class Sinh(Op):
+class Sinh(Elementwise):
+    ufunc = np.sinh
+
     def forward(self, x: Array) -> Array:
         return np.sinh(x)
 
@@ -276,7 +340,9 @@ class Sinh(Op):
         return grad * np.cosh(x)
 
 
-class Cosh(Op):
+class Cosh(Elementwise):
+    ufunc = np.cosh
+
     def forward(self, x: Array) -> Array:
         return np.cosh(x)
 
@@ -284,7 +350,9 @@ class Cosh(Op):
         return grad * np.sinh(x)
 
 
-class Tanh(Op):
+class Tanh(Elementwise):
+    ufunc = np.tanh
+
     def forward(self, x: Array) -> Array:
         return np.tanh(x)
 
@@ -292,7 +360,9 @@ class Tanh(Op):
         return grad * (1 - out * out)
 
 
-class Arctan(Op):
+class Arctan(Elementwise):
+    ufunc = np.arctan
+
     def forward(self, x: Array) -> Array:
         return np.arctan(x)
 
@@ -300,7 +370,7 @@ class Arctan(Op):
         return grad / (1 + x * x)
 
 
-class Sigmoid(Op):
+class Sigmoid(Elementwise):
     """1 / (1 + exp(-x)), as tanh, which doesn't overflow."""
 
     def forward(self, x: Array) -> Array:
@@ -310,7 +380,7 @@ class Sigmoid(Op):
         return grad * (out * (1 - out))
 
 
-class Softplus(Op):
+class Softplus(Elementwise):
     """log(1 + exp(x)), which doesn't overflow as log(exp(0) + exp(x)); the derivative is sigmoid(x).
 
     Written exp(x - softplus(x)), it stays exact where it is tiny.
@@ -323,7 +393,7 @@ class Softplus(Op):
         return grad * np.exp(x - out)
 
 
-class Relu(Op):
+class Relu(Elementwise):
     """max(x, 0); the derivative at 0 is 0."""
 
     def forward(self, x: Array) -> Array:
@@ -333,7 +403,7 @@ class Relu(Op):
         return grad * (x > 0)
 
 
-class LeakyRelu(Op):
+class LeakyRelu(Elementwise):
     """x where it is positive, slope * x elsewhere; the derivative at 0 is `slope`.
 
     Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models (ICML 2013).
@@ -349,7 +419,7 @@ class LeakyRelu(Op):
         return np.where(x > 0, grad, self.slope * grad)
 
 
-class Elu(Op):
+class Elu(Elementwise):
     """x where it is positive, alpha * (exp(x) - 1) elsewhere; the derivative at 0 is alpha.
 
     Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential
@@ -366,7 +436,7 @@ class Elu(Op):
         return grad * np.where(x > 0, 1, out + self.alpha)
 
 
-class Gelu(Op):
+class Gelu(Elementwise):
     """x * Phi(x), Phi being the normal distribution function, in its approximation by tanh:
 
         x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x³)))
@@ -387,7 +457,7 @@ class Gelu(Op):
 ROOT_2_PI = math.sqrt(2 / math.pi)
 
 
-class Clip(Op):
+class Clip(Elementwise):
     """x, but no less than `low` and no more than `high` (None: no bound); at a bound the derivative is 1."""
 
     def __init__(self, low: float | None = None, high: float | None = None) -> None:
@@ -401,9 +471,10 @@ class Clip(Op):
         return grad * (x == out)
 
 
-class Maximum(Op):
+class Maximum(Elementwise):
     """The larger of two; where they are equal each gets half of the gradient."""
 
+    ufunc = np.maximum
     selective = True
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -415,9 +486,10 @@ class Maximum(Op):
                 shared * (b >= a) if needs[1] else None)
 
 
-class Minimum(Op):
+class Minimum(Elementwise):
     """The smaller of two; where they are equal each gets half of the gradient."""
 
+    ufunc = np.minimum
     selective = True
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -429,7 +501,7 @@ class Minimum(Op):
                 shared * (b <= a) if needs[1] else None)
 
 
-class Where(Op):
+class Where(Elementwise):
     """a where the condition holds, b elsewhere. The condition has no derivative."""
 
     selective = True
@@ -449,6 +521,8 @@ class Keep(Op):
 
     Each call of `forward` draws anew from the generator. Bools have no derivative.
     """
+
+    random = True
 
     def __init__(self, rate: float, rng: np.random.Generator) -> None:
         self.rate = rate
@@ -629,6 +703,8 @@ class LogSoftmax(Op):
 class MatMul(Op):
     """a @ b with every shape that NumPy takes: vectors, matrices, broadcast stacks of matrices."""
 
+    ufunc = np.matmul
+    symbol, precedence = "@", 2
     selective = True
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -662,6 +738,8 @@ class MatVec(Op):
     W may be a batch of matrices (..., m, n) too; the batches broadcast.
     """
 
+    ufunc = getattr(np, "matvec", None)  # NumPy 2.2
+    symbol, precedence = "@", 2
     selective = True
 
     def forward(self, W: Array, x: Array) -> Array:
@@ -688,6 +766,8 @@ class MatVec(Op):
 class VecDot(Op):
     """The dot product of the last axes: a (..., n), b (..., n) -> (...)."""
 
+    ufunc = np.vecdot
+    symbol, precedence = "@", 2
     selective = True
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -881,6 +961,8 @@ def _picks_once(index: Any) -> bool:
 
 class Pick(Op):
     """One element of each row: x (..., n), labels (...) of integers -> (...)."""
+
+    integer_inputs = (1,)
 
     def forward(self, x: Array, labels: Array) -> Array:
         if labels.dtype.kind not in "iu":

@@ -83,6 +83,8 @@ class Total(Op):
 class Compare(Op):
     """A comparison of numbers, element by element, by one of NumPy's functions."""
 
+    ufunc: np.ufunc
+
     def __init__(self, ufunc: np.ufunc) -> None:
         self.ufunc = ufunc
 

@@ -12,8 +12,6 @@ import numpy as np
 from minigrad import Op, Tensor, ops
 
 # How tightly each binds (Python's own order), and its sign. A call or a name binds tightest.
-INFIX = {ops.Add: (1, " + "), ops.Sub: (1, " - "), ops.Mul: (2, " * "), ops.Div: (2, " / "),
-         ops.MatMul: (2, " @ "), ops.MatVec: (2, " @ "), ops.VecDot: (2, " @ "), ops.Pow: (4, " ** ")}
 PREFIX, ATOM = 3, 5
 LONGEST = 2000  # characters; a longer formula is shortened in the middle
 
@@ -56,12 +54,11 @@ def _formula(node: Any, parts: list[tuple[str, int]]) -> tuple[str, int]:
 
 
 def _operation(op: Op, parts: list[tuple[str, int]]) -> tuple[str, int]:
-    kind = type(op)
-    if kind in INFIX:
-        binding, sign = INFIX[kind]
+    if op.symbol is not None:
+        binding = op.precedence
         # Left-associative, but for **: the side on which equals need brackets differs.
-        left, right = (binding + 1, binding) if kind is ops.Pow else (binding, binding + 1)
-        return _bracketed(parts[0], left) + sign + _bracketed(parts[1], right), binding
+        left, right = (binding + 1, binding) if isinstance(op, ops.Pow) else (binding, binding + 1)
+        return f"{_bracketed(parts[0], left)} {op.symbol} {_bracketed(parts[1], right)}", binding
     if isinstance(op, ops.Power):
         return f"{_bracketed(parts[0], ATOM)} ** {op.exponent:g}", 4
     if isinstance(op, ops.Neg):
@@ -75,7 +72,7 @@ def _operation(op: Op, parts: list[tuple[str, int]]) -> tuple[str, int]:
         return inner, parts[0][1]
     if isinstance(op, (ops.Concatenate, ops.Stack)):
         inner = f"[{inner}]"
-    return f"{kind.__name__.lower()}({inner})", ATOM
+    return f"{type(op).__name__.lower()}({inner})", ATOM
 
 
 def _bracketed(part: tuple[str, int], least: int) -> str:
