@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from .provenance import Origin
 
@@ -35,3 +36,20 @@ thread = _Thread()  # thread.settings is what settings() returns, for those who 
 def settings() -> Settings:
     """This thread's settings."""
     return thread.settings
+
+
+class override:
+    """`with override(recording=False):` change settings of this thread, and restore them afterwards."""
+
+    def __init__(self, **values: Any) -> None:
+        self.values = values
+
+    def __enter__(self) -> None:
+        now = thread.settings
+        self.before = {name: getattr(now, name) for name in self.values}
+        for name, value in self.values.items():
+            setattr(now, name, value)
+
+    def __exit__(self, *exception: object) -> None:
+        for name, value in self.before.items():
+            setattr(thread.settings, name, value)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from rnn.language.dependencies import components
+from rnn.language.graphs import components
 
 from .nodes import Node, Share, Shift
 
@@ -54,10 +54,9 @@ def flows(nodes: Iterable[Node]) -> list[Flow]:
 def loops(nodes: list[Node]) -> list[list[Node]]:
     """The nodes of each loop, in the order of `nodes`."""
     place = {node: number for number, node in enumerate(nodes)}
-    edges: list[Any] = [flow for flow in flows(nodes) if flow.source in place]
-    nodes_: list[Any] = nodes  # components() asks for signals and links, and needs their ends alone
-    found = [{flow.target: None for flow in loop} for loop in components(nodes_, edges)]
-    return [sorted(loop, key=place.__getitem__) for loop in found]  # type: ignore[arg-type]
+    edges = [flow for flow in flows(nodes) if flow.source in place]
+    found = [{flow.target: None for flow in loop} for loop in components(nodes, edges)]
+    return [sorted(loop, key=place.__getitem__) for loop in found]
 
 
 def blocks(nodes: list[Node]) -> list[Block]:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from minigrad.provenance import Origin
 
-from .dependencies import DefinitionError, Link, check, components, direction, layers, links
+from .dependencies import DefinitionError, Link, check, direction, layers, links
 from .equations import Definition, Signal
+from .graphs import components
 
 MOST_LOOPS = 1000
 

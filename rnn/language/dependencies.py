@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from minigrad import Tensor, ops
 
 from .equations import Definition, Equation, Read, Signal
+from .graphs import components, postorder
 
 
 class DefinitionError(ValueError):
@@ -52,19 +53,11 @@ def nodes(roots: Iterable[Any], into_tensors: bool = True) -> list[Any]:
     A Tensor that belongs to a run is taken as it is, without what it was computed from;
     `into_tensors=False` takes every Tensor so.
     """
-    done: dict[int, Any] = {}
-    stack = list(roots)[::-1]
-    while stack:
-        node = stack[-1]
+    def inputs(node: Any) -> tuple[Any, ...]:
         closed = isinstance(node, Tensor) and (node.t is not None or not into_tensors)
-        inputs = () if closed else getattr(node, "inputs", ())
-        waiting = [part for part in inputs if id(part) not in done]
-        if waiting:
-            stack.extend(reversed(waiting))
-        else:
-            stack.pop()
-            done.setdefault(id(node), node)
-    return list(done.values())
+        return () if closed else getattr(node, "inputs", ())
+
+    return postorder(roots, inputs)
 
 
 def roots(cell: Definition) -> list[Any]:
@@ -144,47 +137,6 @@ def check(cell: Definition) -> None:
         raise _undelayed(loop)
     for component in components(list(cell.signals.values()), every):
         direction(component)
-
-
-def components(signals: Sequence[Signal], all_links: Sequence[Link]) -> list[list[Link]]:
-    """The links inside each strongly connected component that has any (Tarjan, SIAM J. Comput. 1, 1972)."""
-    following: dict[Signal, list[Signal]] = {signal: [] for signal in signals}
-    for link in all_links:
-        following[link.source].append(link.target)
-    index: dict[Signal, int] = {}
-    low: dict[Signal, int] = {}
-    number: dict[Signal, int] = {}  # signal -> its component
-    path: list[Signal] = []
-    for root in signals:
-        if root in index:
-            continue
-        index[root] = low[root] = len(index)
-        path.append(root)
-        work = [(root, iter(following[root]))]
-        while work:
-            signal, targets = work[-1]
-            target = next(targets, None)
-            if target is None:
-                work.pop()
-                if work:
-                    parent = work[-1][0]
-                    low[parent] = min(low[parent], low[signal])
-                if low[signal] == index[signal]:
-                    member = None
-                    while member is not signal:
-                        member = path.pop()
-                        number[member] = index[signal]
-            elif target not in index:
-                index[target] = low[target] = len(index)
-                path.append(target)
-                work.append((target, iter(following[target])))
-            elif target not in number:
-                low[signal] = min(low[signal], index[target])
-    inside: dict[int, list[Link]] = {}
-    for link in all_links:
-        if number[link.source] == number[link.target]:
-            inside.setdefault(number[link.source], []).append(link)
-    return list(inside.values())
 
 
 def direction(component: Sequence[Link]) -> int:

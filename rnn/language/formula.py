@@ -11,6 +11,8 @@ import numpy as np
 
 from minigrad import Op, Tensor, ops
 
+from .graphs import postorder
+
 # How tightly each binds (Python's own order), and its sign. A call or a name binds tightest.
 PREFIX, ATOM = 3, 5
 LONGEST = 2000  # characters; a longer formula is shortened in the middle
@@ -19,19 +21,11 @@ LONGEST = 2000  # characters; a longer formula is shortened in the middle
 def written(x: Any) -> str:
     """The formula of an expression, with the names of its signals and tensors."""
     text: dict[int, tuple[str, int]] = {}  # id of a node -> its text, and how tightly it binds
-    stack = [x]
-    while stack:
-        node = stack[-1]
-        waiting = [part for part in _inputs(node) if id(part) not in text]
-        if waiting:
-            stack.extend(reversed(waiting))
-            continue
-        stack.pop()
-        if id(node) not in text:
-            formula, binding = _formula(node, [text[id(part)] for part in _inputs(node)])
-            if len(formula) > LONGEST:
-                formula = f"{formula[:LONGEST // 2]} … {formula[-LONGEST // 2:]}"
-            text[id(node)] = formula, binding
+    for node in postorder([x], _inputs):
+        formula, binding = _formula(node, [text[id(part)] for part in _inputs(node)])
+        if len(formula) > LONGEST:
+            formula = f"{formula[:LONGEST // 2]} … {formula[-LONGEST // 2:]}"
+        text[id(node)] = formula, binding
     return text[id(x)][0]
 
 
