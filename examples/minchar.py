@@ -73,9 +73,9 @@ def train(cell: Cell, codes: NDArray[np.int64], updates: int, what: str = "train
     for _ in bar:
         if position + CHUNK + 1 >= len(codes):  # the text begins again, and so does the state
             position, state = 0, None
-        here = slice(position, position + CHUNK)
+        call_site = slice(position, position + CHUNK)
         optimizer.zero_grad()
-        loss, outputs = program(x=one_hot[codes[:-1][here]], label=codes[1:][here], initial=state)
+        loss, outputs = program(x=one_hot[codes[:-1][call_site]], label=codes[1:][call_site], initial=state)
         mg.optim.clip_grad_value(cell.parameters, LARGEST)
         optimizer.step()
         position, state = position + CHUNK, outputs.state  # constant: no gradient goes back through it

@@ -18,10 +18,10 @@ import numpy as np
 from numpy import add, ndarray
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import born_nan_backward
-from .mutation import look
+from .errors import backward_nan_error
+from .mutation import check_modified
 from .operators import Operators
-from .provenance import here
+from .provenance import call_site
 from .settings import settings, thread
 
 if TYPE_CHECKING:
@@ -51,57 +51,58 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
     orders: list[int]  # this heap of the same numbers has its smallest first
     node, totals, waiting, orders = out, {out: np.array(1, out._data.dtype)}, {}, []
     if grad is not None or out._data.ndim or out.op is None or out.hooks is not None:  # not simply a loss
-        totals[out] = hooked(out, start(out, grad))
+        totals[out] = run_hooks(out, initial_gradient(out, grad))
     while node.op is not None:
         # The same as derivative(), written out: it is faster, and whoever steps into it is there sooner.
         if len(node.inputs) == 1 and not node.op.selective:
-            shares = node.op.backward(totals[node], node._data, node.inputs[0]._data)
+            input_grads = node.op.backward(totals[node], node._data, node.inputs[0]._data)
         elif len(node.inputs) == 2 and node.op.selective:
             a, b = node.inputs
-            shares = node.op.backward(totals[node], node._data, a._data, b._data, (a.requires_grad, b.requires_grad))
+            needs = a.requires_grad, b.requires_grad
+            input_grads = node.op.backward(totals[node], node._data, a._data, b._data, needs)
         elif not node.op.selective:
-            shares = node.op.backward(totals[node], node._data, *map(_data_of, node.inputs))
+            input_grads = node.op.backward(totals[node], node._data, *map(_data_of, node.inputs))
         else:
-            shares = derivative(node, totals[node], [x.requires_grad for x in node.inputs])
-        accumulate(node, shares, totals, waiting, orders)
+            input_grads = vjp(node, totals[node], [x.requires_grad for x in node.inputs])
+        accumulate(node, input_grads, totals, waiting, orders)
         if not orders:
             break
         node = waiting.pop(heappop(orders))
         if node.hooks is not None:
-            totals[node] = hooked(node, totals[node])
+            totals[node] = run_hooks(node, totals[node])
     for leaf in [x for x in totals if x.hooks is not None and x.op is None and x is not out]:
-        totals[leaf] = hooked(leaf, totals[leaf])
+        totals[leaf] = run_hooks(leaf, totals[leaf])
     for tensor, total in totals.items():
         tensor.grad = total if tensor.op is not None or tensor.grad is None else tensor.grad + total
 
 
-def accumulate(node: Tensor, shares: Any, totals: dict[Tensor, Gradient], waiting: dict[int, Tensor],
+def accumulate(node: Tensor, input_grads: Any, totals: dict[Tensor, Gradient], waiting: dict[int, Tensor],
                orders: list[int]) -> None:
     """Add what a node's derivative gave to the gradients of its inputs; those that are new wait for their turn."""
-    if type(shares) is not tuple:
-        shares = (shares,)
-    if len(shares) != len(node.inputs):
-        raise wrong_number(node, shares)
+    if type(input_grads) is not tuple:
+        input_grads = (input_grads,)
+    if len(input_grads) != len(node.inputs):
+        raise wrong_number(node, input_grads)
     changed = node.changes
-    for tensor, share in zip(node.inputs, shares):
+    for tensor, input_grad in zip(node.inputs, input_grads):
         changed = changed or tensor.changes
-        if share is None or not tensor.requires_grad:
+        if input_grad is None or not tensor.requires_grad:
             continue
         data = tensor._data
-        if type(share) is not ndarray or share.shape != data.shape or share.dtype is not data.dtype:
-            share = fitted(share, tensor, node)
+        if type(input_grad) is not ndarray or input_grad.shape != data.shape or input_grad.dtype is not data.dtype:
+            input_grad = cast_gradient(input_grad, tensor, node)
         total = totals.get(tensor)
         if total is not None:
-            add(total, share, total)  # in place
+            add(total, input_grad, total)  # in place
             continue
-        totals[tensor] = share if owned(share, node, totals[node], shares) else share.copy()
+        totals[tensor] = input_grad if is_fresh(input_grad, node, totals[node], input_grads) else input_grad.copy()
         if tensor.op is not None:
             waiting[-tensor.order] = tensor
             heappush(orders, -tensor.order)
     if changed is not None:
         check_unchanged(node)
     if thread.settings.anomaly:
-        check_numbers(node, totals[node], shares)
+        check_numbers(node, totals[node], input_grads)
 
 
 @overload
@@ -131,48 +132,49 @@ def grad(out: Tensor, inputs: Tensor | Sequence[Tensor], grad_output: ArrayLike 
         ValueError: as backward(); and for an input that `out` wasn't computed from.
     """
     wanted: list[Any] = [inputs] if is_tensor(inputs) else list(inputs)
-    found = flow(out, start(out, grad_output, create_graph), set(wanted), create_graph)
+    found = compute_gradients(out, initial_gradient(out, grad_output, create_graph), set(wanted), create_graph)
     for tensor in wanted:
         if tensor not in found:
             raise ValueError(f"{out!r} was not computed from {tensor!r} by recorded operations, so it has no "
-                             f"derivative with respect to it (at {here()}). Was it detached, or taken by .data?")
+                             f"derivative with respect to it (at {call_site()}). Was it detached, or taken by .data?")
     result = [found[tensor] for tensor in wanted]
     return result[0] if is_tensor(inputs) else result
 
 
-def flow(out: Tensor, first: Gradient, wanted: set[Tensor], create_graph: bool = False) -> dict[Tensor, Gradient]:
+def compute_gradients(out: Tensor, first: Gradient, wanted: set[Tensor],
+                      create_graph: bool = False) -> dict[Tensor, Gradient]:
     """The gradients of the wanted tensors, each an array of its own; under create_graph recorded, as Tensors."""
-    useful = on_the_way(out, wanted)
+    useful = nodes_between(out, wanted)
     totals = {out: first}
     for node in reversed(useful):
         if node not in totals:
             continue
-        totals[node] = hooked(node, totals[node])
+        totals[node] = run_hooks(node, totals[node])
         if node.op is not None:
-            for x, share in zip(node.inputs, contributions(node, totals[node], useful, create_graph)):
-                if share is not None:
-                    totals[x] = fitted(totals[x] + share, x, node) if x in totals else share
+            for x, input_grad in zip(node.inputs, input_gradients(node, totals[node], useful, create_graph)):
+                if input_grad is not None:
+                    totals[x] = cast_gradient(totals[x] + input_grad, x, node) if x in totals else input_grad
     return {x: totals[x] if create_graph else np.array(totals[x]) for x in wanted if x in totals}
 
 
-def contributions(node: Tensor, grad: Gradient, useful: Collection[Tensor] | None = None,
+def input_gradients(node: Tensor, grad: Gradient, useful: Collection[Tensor] | None = None,
                   create_graph: bool = False) -> list[Gradient | None]:
     """What `node` adds to the gradient of each of its inputs, given the node's own gradient."""
     needs = [x.requires_grad if useful is None else x in useful for x in node.inputs]
-    shares = recorded(node, grad, needs) if create_graph else derivative(node, grad, needs)
-    if type(shares) is not tuple:
-        shares = (shares,)
-    if len(shares) != len(node.inputs):
-        raise wrong_number(node, shares)
+    input_grads = recorded_vjp(node, grad, needs) if create_graph else vjp(node, grad, needs)
+    if type(input_grads) is not tuple:
+        input_grads = (input_grads,)
+    if len(input_grads) != len(node.inputs):
+        raise wrong_number(node, input_grads)
     check_unchanged(node)
-    found = [None if share is None or not needed else fitted(share, x, node)
-             for x, share, needed in zip(node.inputs, shares, needs)]
+    found = [None if input_grad is None or not needed else cast_gradient(input_grad, x, node)
+             for x, input_grad, needed in zip(node.inputs, input_grads, needs)]
     if settings().anomaly:
         check_numbers(node, grad, found)
     return found
 
 
-def derivative(node: Tensor, grad: Gradient, needs: Sequence[bool]) -> Any:
+def vjp(node: Tensor, grad: Gradient, needs: Sequence[bool]) -> Any:
     """What the operation's own backward() returns."""
     op: Any = node.op
     if op.selective:
@@ -180,7 +182,7 @@ def derivative(node: Tensor, grad: Gradient, needs: Sequence[bool]) -> Any:
     return op.backward(grad, node._data, *map(_data_of, node.inputs))
 
 
-def recorded(node: Tensor, grad: Tensor, needs: Sequence[bool]) -> Any:
+def recorded_vjp(node: Tensor, grad: Tensor, needs: Sequence[bool]) -> Any:
     """The operation's derivative computed on Tensors, which remember the line of the node."""
     before, settings().origin = settings().origin, node.origin
     try:
@@ -190,50 +192,50 @@ def recorded(node: Tensor, grad: Tensor, needs: Sequence[bool]) -> Any:
         settings().origin = before
 
 
-def fitted(share: Any, tensor: Tensor, node: Tensor) -> Gradient:
+def cast_gradient(input_grad: Any, tensor: Tensor, node: Tensor) -> Gradient:
     """A contribution in the shape and dtype of its tensor: broadcasting is undone by summing."""
     data = tensor._data
-    if type(share) is not np.ndarray and not is_tensor(share):
-        share = np.asarray(share)
-    if share.shape != data.shape:
-        share = summed_down(share, tensor, node)
-    if share.dtype != data.dtype:
-        share = share.astype(data.dtype)
-    return share
+    if type(input_grad) is not np.ndarray and not is_tensor(input_grad):
+        input_grad = np.asarray(input_grad)
+    if input_grad.shape != data.shape:
+        input_grad = unbroadcast(input_grad, tensor, node)
+    if input_grad.dtype != data.dtype:
+        input_grad = input_grad.astype(data.dtype)
+    return input_grad
 
 
-def summed_down(share: Gradient, tensor: Tensor, node: Tensor) -> Gradient:
+def unbroadcast(input_grad: Gradient, tensor: Tensor, node: Tensor) -> Gradient:
     """The sum over the axes along which a tensor was broadcast."""
     shape = tensor.shape
-    extra = share.ndim - len(shape)
-    if extra > 0 and share.shape[extra:] == shape:  # e.g. a bias
-        if share.size == tensor.size:  # in a batch of one
-            return share.reshape(shape)
-        return share.sum(axis=tuple(range(extra)), keepdims=True).reshape(shape)
+    extra = input_grad.ndim - len(shape)
+    if extra > 0 and input_grad.shape[extra:] == shape:  # e.g. a bias
+        if input_grad.size == tensor.size:  # in a batch of one
+            return input_grad.reshape(shape)
+        return input_grad.sum(axis=tuple(range(extra)), keepdims=True).reshape(shape)
     axes = tuple(range(extra)) + tuple(extra + axis for axis, length in enumerate(shape)
-                                       if length == 1 and extra >= 0 and share.shape[extra + axis] != 1)
-    reduced = share.sum(axis=axes, keepdims=True) if axes else share
+                                       if length == 1 and extra >= 0 and input_grad.shape[extra + axis] != 1)
+    reduced = input_grad.sum(axis=axes, keepdims=True) if axes else input_grad
     if extra < 0 or reduced.shape[extra:] != shape:
-        raise ValueError(f"{node.op!r}.backward gave {tensor!r} a gradient of shape {share.shape}; "
+        raise ValueError(f"{node.op!r}.backward gave {tensor!r} a gradient of shape {input_grad.shape}; "
                          f"it must have the tensor's shape {shape} (node {node!r})")
     return reduced.reshape(shape)
 
 
-def owned(share: NDArray[Any], node: Tensor, grad: NDArray[Any], shares: Sequence[Any]) -> bool:
+def is_fresh(input_grad: NDArray[Any], node: Tensor, grad: NDArray[Any], input_grads: Sequence[Any]) -> bool:
     """Whether nobody else holds `share`, so that later contributions may be added in place."""
-    if share is grad or share.base is not None or share is node._data:
+    if input_grad is grad or input_grad.base is not None or input_grad is node._data:
         return False
-    if len(shares) == 1:
-        return share is not node.inputs[0]._data
+    if len(input_grads) == 1:
+        return input_grad is not node.inputs[0]._data
     times = 0
-    for x, other in zip(node.inputs, shares):
-        times += share is other
-        if share is x._data:
+    for x, other in zip(node.inputs, input_grads):
+        times += input_grad is other
+        if input_grad is x._data:
             return False
     return times == 1
 
 
-def on_the_way(out: Tensor, wanted: set[Tensor]) -> dict[Tensor, None]:
+def nodes_between(out: Tensor, wanted: set[Tensor]) -> dict[Tensor, None]:
     """The tensors between `out` and the wanted ones, oldest first: those that need a gradient."""
     useful: dict[Tensor, None] = {}
     for tensor in ancestors(out):
@@ -254,7 +256,7 @@ def ancestors(out: Tensor, most: float = math.inf) -> list[Tensor]:
     return sorted(seen, key=operator.attrgetter("order"))
 
 
-def start(out: Tensor, grad: Any, create_graph: bool = False) -> Gradient:
+def initial_gradient(out: Tensor, grad: Any, create_graph: bool = False) -> Gradient:
     """The gradient that the backward pass starts from."""
     if not out.requires_grad:
         raise ValueError(f"{out!r} was computed from no tensor that requires a gradient: make one with "
@@ -278,7 +280,7 @@ def is_tensor(x: Any) -> bool:
     return isinstance(x, Operators)
 
 
-def hooked(tensor: Tensor, grad: Gradient) -> Gradient:
+def run_hooks(tensor: Tensor, grad: Gradient) -> Gradient:
     """The gradient after the tensor's hooks have seen it, and perhaps replaced it."""
     for hook in tensor.hooks or []:
         answer = hook.look_at(grad)
@@ -295,18 +297,18 @@ def hooked(tensor: Tensor, grad: Gradient) -> Gradient:
     return grad
 
 
-def wrong_number(node: Tensor, shares: tuple[Any, ...]) -> ValueError:
+def wrong_number(node: Tensor, input_grads: tuple[Any, ...]) -> ValueError:
     """The error for a derivative that doesn't return one gradient an input."""
-    return ValueError(f"{node.op!r}.backward returned {len(shares)} gradients for {len(node.inputs)} inputs "
+    return ValueError(f"{node.op!r}.backward returned {len(input_grads)} gradients for {len(node.inputs)} inputs "
                       f"(node {node!r})")
 
 
-def check_numbers(node: Tensor, grad: Gradient, shares: Sequence[Gradient]) -> None:
+def check_numbers(node: Tensor, grad: Gradient, input_grads: Sequence[Gradient]) -> None:
     """Raise where a contribution holds a NaN: it is the first, as the ones before were checked."""
-    for position, share in enumerate(shares):
-        needed = share is not None and node.inputs[position].requires_grad
-        if needed and np.isnan(share._data if is_tensor(share) else share).any():
-            raise born_nan_backward(node, position, grad._data if is_tensor(grad) else grad)
+    for position, input_grad in enumerate(input_grads):
+        needed = input_grad is not None and node.inputs[position].requires_grad
+        if needed and np.isnan(input_grad._data if is_tensor(input_grad) else input_grad).any():
+            raise backward_nan_error(node, position, grad._data if is_tensor(grad) else grad)
 
 
 def check_unchanged(node: Tensor) -> None:
@@ -314,7 +316,7 @@ def check_unchanged(node: Tensor) -> None:
     for tensor in (*node.inputs, node):
         if tensor.changes is None:
             continue
-        look(tensor)
+        check_modified(tensor)
         if tensor.changes.last > node.order:
             raise ValueError(
                 f"{tensor!r}: its data was changed (at {tensor.changes.where}) after {node.op!r} at {node.origin} "

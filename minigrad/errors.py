@@ -8,24 +8,24 @@ from typing import Any
 import numpy as np
 
 from .ops import Op
-from .provenance import here
+from .provenance import call_site
 from .settings import settings
 
 
-def explained(error: Exception, op: Op, operands: Iterable[Any]) -> Exception:
+def operation_error(error: Exception, op: Op, operands: Iterable[Any]) -> Exception:
     """The error with what NumPy said first, then the operation and its operands.
 
     `operands` have `shape`, `label` and `origin`, as Tensors have.
     """
     kind = next(kind for kind in (IndexError, TypeError, ValueError) if isinstance(error, kind))
-    return kind("\n".join([f"{error}", f"  in {op!r} at {settings().origin or here()}, of", *_rows(operands)]))
+    return kind("\n".join([f"{error}", f"  in {op!r} at {settings().origin or call_site()}, of", *_rows(operands)]))
 
 
-def born_nan(op: Op, operands: Iterable[Any]) -> FloatingPointError:
+def forward_nan_error(op: Op, operands: Iterable[Any]) -> FloatingPointError:
     """The error for the first NaN of a forward pass."""
     operands = list(operands)
     holders = [operand for operand in operands if np.isnan(operand._data).any()]
-    where = settings().origin or here()
+    where = settings().origin or call_site()
     if holders:
         head = f"NaN reaches {op!r} at {where} in {holders[0]!r}; it stood there from the beginning"
     else:
@@ -33,7 +33,7 @@ def born_nan(op: Op, operands: Iterable[Any]) -> FloatingPointError:
     return FloatingPointError("\n".join([f"{head}; operands:", *_rows(operands, values=True)]))
 
 
-def born_nan_backward(node: Any, position: int, grad: Any) -> FloatingPointError:
+def backward_nan_error(node: Any, position: int, grad: Any) -> FloatingPointError:
     """The error for the first NaN of a backward pass, in the contribution of a node to one input."""
     tensor = node.inputs[position]
     finite = "finite" if np.isfinite(grad).all() else "not finite itself"

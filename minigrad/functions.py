@@ -15,7 +15,7 @@ import numpy as np
 
 from . import operators, ops
 from .ops import Axis
-from .provenance import here
+from .provenance import call_site
 from .tensor import Tensor, apply
 
 # ---- arithmetic ----------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def dropout(x: Any, rate: float, rng: np.random.Generator, training: bool = True
         raise TypeError(f"rng is a numpy.random.Generator, e.g. np.random.default_rng(0), not {rng!r}")
     if not training or rate == 0:
         return apply(operators.IDENTITY, x)
-    return x * apply(ops.Keep(rate, rng), x) / (1 - rate)
+    return x * apply(ops.DropoutMask(rate, rng), x) / (1 - rate)
 
 
 # ---- over axes -----------------------------------------------------------------------------
@@ -519,5 +519,5 @@ def plain(x: Any) -> Any:
         TypeError: for what has no values yet.
     """
     if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
-        raise TypeError(f"{x!r} has no values yet, and this function needs them (at {here()})")
+        raise TypeError(f"{x!r} has no values yet, and this function needs them (at {call_site()})")
     return x._data if isinstance(x, Tensor) else x

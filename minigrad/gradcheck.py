@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backward import ancestors, flow, start
+from .backward import ancestors, compute_gradients, initial_gradient
 from .ops import Op
 from .tensor import Tensor, apply
 
@@ -190,7 +190,8 @@ class _GradientOf:
         *arguments, incoming = inputs
         named = dict(zip(self.names, arguments))
         out = self.f(*arguments) if self.called else self.f()
-        found = flow(out, start(out, incoming, True), {named[name] for name in self.wanted}, True)
+        wanted = {named[name] for name in self.wanted}
+        found = compute_gradients(out, initial_gradient(out, incoming, True), wanted, True)
         total = 0 * incoming.sum()
         for name in self.wanted:
             x = named[name]
@@ -216,7 +217,7 @@ def _weights(out: Any) -> Array:
 
 def _gradients(out: Tensor, wanted: Mapping[str, Tensor], weights: Array) -> dict[str, Array]:
     """The gradients of the wanted inputs; zeros where no path leads to one."""
-    found = flow(out, start(out, weights), set(wanted.values()))
+    found = compute_gradients(out, initial_gradient(out, weights), set(wanted.values()))
     return {name: found[x] if x in found else np.zeros(x.shape, x.dtype) for name, x in wanted.items()}
 
 

@@ -14,12 +14,12 @@ import itertools
 import sys
 from typing import Any
 
-from .provenance import Origin, here
+from .provenance import Origin, call_site
 
-clock = itertools.count(1)  # of everything that is created or changed: a topological order
+creation_counter = itertools.count(1)  # of everything that is created or changed: a topological order
 
 
-class Changes:
+class MutationState:
     """The changes of one tensor's data, as far as they are known.
 
     Attributes:
@@ -38,36 +38,36 @@ class Changes:
         self.handed_out: Origin | None = None
 
 
-def hand_out(tensor: Any) -> None:
+def expose(tensor: Any) -> None:
     """Somebody gets the array itself, and may change its elements. So do its views' owners."""
-    origin = here()
+    origin = call_site()
     owners = [tensor]
     while owners:
         owner = owners.pop()
-        owner.changes = owner.changes or Changes()
-        look(owner)
+        owner.changes = owner.changes or MutationState()
+        check_modified(owner)
         owner.changes.handed_out = origin
         owner.changes.fingerprint = _fingerprint(owner)
         if owner._data.base is not None:  # a view: of its input's memory, where it has one
             owners += owner.inputs
 
 
-def assign(tensor: Any) -> None:
+def record_assignment(tensor: Any) -> None:
     """The array has just been replaced, by one that others may hold."""
-    changes = tensor.changes = tensor.changes or Changes()
-    changes.last = next(clock)
-    changes.where = changes.handed_out = here()
+    changes = tensor.changes = tensor.changes or MutationState()
+    changes.last = next(creation_counter)
+    changes.where = changes.handed_out = call_site()
     changes.fingerprint = _fingerprint(tensor)
 
 
-def look(tensor: Any) -> None:
+def check_modified(tensor: Any) -> None:
     """Notice a change of elements since the last look; stop looking when nobody else holds the array."""
     changes = tensor.changes
     if changes.fingerprint is None:
         return
     now = _fingerprint(tensor)
     if now != changes.fingerprint:
-        changes.last = next(clock)
+        changes.last = next(creation_counter)
         changes.where = changes.handed_out
     # The tensor itself and the argument of getrefcount are two.
     changes.fingerprint = now if sys.getrefcount(tensor._data) > 2 else None

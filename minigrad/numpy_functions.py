@@ -15,7 +15,7 @@ import numpy as np
 from . import functions
 from .functions import plain
 from .operators import COMPARISONS, UFUNCS, Operators
-from .provenance import here
+from .provenance import call_site
 
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.sum: functions.sum,
@@ -83,7 +83,7 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
         known = code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
         for name in [name for name in kwargs if name not in known]:
             if kwargs[name] is not None:
-                raise TypeError(f"{called(function)} with {name}= has no derivative here (at {here()}): "
+                raise TypeError(f"{called(function)} with {name}= has no derivative here (at {call_site()}): "
                                 f"{REASONS.get(name, 'it takes ' + ', '.join(known))}")
             del kwargs[name]
     return ours(*args, **kwargs)
@@ -106,7 +106,7 @@ def translated(function: Callable[..., Any]) -> Callable[..., Any]:
         known = sorted({called(f) for table in (TRANSLATIONS, UFUNCS, COMPARISONS, WITHOUT_DERIVATIVE) for f in table})
         near = difflib.get_close_matches(called(function), known, n=3, cutoff=0.6)
         hint = f"Near: {', '.join(near)}" if near else f"There are: {', '.join(known)}"
-        raise TypeError(f"{called(function)} has no derivative here (at {here()}). {hint}. "
+        raise TypeError(f"{called(function)} has no derivative here (at {call_site()}). {hint}. "
                         "For a result without gradient call it on x.data; "
                         "for one with a gradient write an operation: a subclass of minigrad.Op")
     return ours

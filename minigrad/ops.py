@@ -516,7 +516,7 @@ class Where(Elementwise):
                 np.where(condition, 0, grad) if needs[2] else None)
 
 
-class Keep(Op):
+class DropoutMask(Op):
     """Which elements a dropout keeps: True with probability 1 - rate. It takes only the shape of x.
 
     Each call of `forward` draws anew from the generator. Bools have no derivative.
@@ -532,7 +532,7 @@ class Keep(Op):
         return self.rng.random(np.shape(x)) >= self.rate
 
     def __repr__(self) -> str:
-        return f"Keep(rate={self.rate!r})"
+        return f"DropoutMask(rate={self.rate!r})"
 
 
 # ---- sums over axes ------------------------------------------------------------------------
@@ -921,10 +921,10 @@ class GetItem(Op):
         return x[self.index]
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return compute(AddAt(self.index, x.shape), grad)
+        return compute(ScatterAdd(self.index, x.shape), grad)
 
 
-class AddAt(Op):
+class ScatterAdd(Op):
     """Zeros of a shape, with x added at an index: the transpose of GetItem."""
 
     def __init__(self, index: Any, shape: tuple[int, ...]) -> None:
@@ -959,7 +959,7 @@ def _picks_once(index: Any) -> bool:
     return True
 
 
-class Pick(Op):
+class Gather(Op):
     """One element of each row: x (..., n), labels (...) of integers -> (...)."""
 
     integer_inputs = (1,)

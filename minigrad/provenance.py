@@ -50,45 +50,45 @@ def _cell(file: str) -> str | None:
     return None if number is None else f"Cell In[{number}]"
 
 
-_library = {os.path.dirname(os.path.abspath(__file__))}  # folders whose files, subfolders included, are not the user's
-_ours: set[str] = set()  # source files that were found to stand in one of the rooms
+_library_folders = {os.path.dirname(os.path.abspath(__file__))}  # their files are not the user's
+_library_files: set[str] = set()  # source files that were found to stand in one of the rooms
 # One Origin an instruction, shared by all that it made: by the id of its code, and its place in
 # there. (A code object's own hash is slow. Held beside its Origins, its id isn't used again.)
-_known: dict[int, dict[int, Origin]] = {}
-_held: list[CodeType] = []
+_site_cache: dict[int, dict[int, Origin]] = {}
+_held_code: list[CodeType] = []
 
 
-def hide(file: str) -> None:
+def mark_library_file(file: str) -> None:
     """Leave the frames of every file beside `file` out: the user didn't write them."""
-    _library.add(os.path.dirname(os.path.abspath(file)))
-    _known.clear()
+    _library_folders.add(os.path.dirname(os.path.abspath(file)))
+    _site_cache.clear()
 
 
-def here() -> Origin:
+def call_site() -> Origin:
     """The nearest line on the call stack that stands outside our own rooms."""
     frame = sys._getframe(2)  # the caller of here() is never the user
-    while frame.f_code.co_filename in _ours:
+    while frame.f_code.co_filename in _library_files:
         if frame.f_back is None:
             break
         frame = frame.f_back
     try:
-        return _known[id(frame.f_code)][frame.f_lasti]
+        return _site_cache[id(frame.f_code)][frame.f_lasti]
     except KeyError:
-        return _learned(frame)
+        return _first_seen(frame)
 
 
 def _in_library(file: str) -> bool:
     path = os.path.abspath(file)
-    return any(path.startswith(folder + os.sep) for folder in _library)
+    return any(path.startswith(folder + os.sep) for folder in _library_folders)
 
 
-def _learned(frame: FrameType) -> Origin:
+def _first_seen(frame: FrameType) -> Origin:
     """The origin of an instruction that is met for the first time, or of its first caller that isn't ours."""
     while _in_library(frame.f_code.co_filename) and frame.f_back is not None:
-        _ours.add(frame.f_code.co_filename)
+        _library_files.add(frame.f_code.co_filename)
         frame = frame.f_back
     code = frame.f_code
-    if id(code) not in _known:
-        _held.append(code)
+    if id(code) not in _site_cache:
+        _held_code.append(code)
     origin = Origin(code.co_filename, frame.f_lineno or 0)
-    return _known.setdefault(id(code), {}).setdefault(frame.f_lasti, origin)
+    return _site_cache.setdefault(id(code), {}).setdefault(frame.f_lasti, origin)

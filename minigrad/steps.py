@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .backward import ancestors, contributions, hooked, start
+from .backward import ancestors, initial_gradient, input_gradients, run_hooks
 from .ops import Op
 from .provenance import Origin
 
@@ -43,7 +43,7 @@ class Step:
         self.number = number
         self.node = node
         self.grad: Array | None = None
-        self.shares: list[Array | None] = []
+        self.input_grads: list[Array | None] = []
         self.totals: list[Array | None] = []
         self.done = False
 
@@ -93,7 +93,7 @@ class Steps(Sequence[Step]):
 
     def __init__(self, out: Tensor, grad: ArrayLike | None = None) -> None:
         self.out = out
-        self.gradients: dict[Tensor, Array] = {out: start(out, grad)}
+        self.gradients: dict[Tensor, Array] = {out: initial_gradient(out, grad)}
         newest = [x for x in reversed(ancestors(out)) if x.requires_grad]
         self.before = {x: x.grad for x in newest if x.op is None}
         nodes = (x for x in newest if x.op is not None)
@@ -136,20 +136,20 @@ class Steps(Sequence[Step]):
         step.done = True
         node = step.node
         if node in self.gradients:
-            step.grad = node.grad = self.gradients[node] = hooked(node, self.gradients[node])
-            step.shares = contributions(node, step.grad)
-            for x, share in zip(node.inputs, step.shares):
-                if share is not None:
-                    self._add(x, share)
+            step.grad = node.grad = self.gradients[node] = run_hooks(node, self.gradients[node])
+            step.input_grads = input_gradients(node, step.grad)
+            for x, input_grad in zip(node.inputs, step.input_grads):
+                if input_grad is not None:
+                    self._add(x, input_grad)
             step.totals = [None if x not in self.gradients else self.gradients[x].copy() for x in node.inputs]
         if self.next is None:
             self._finish()
 
-    def _add(self, x: Tensor, share: Array) -> None:
+    def _add(self, x: Tensor, input_grad: Array) -> None:
         if x in self.gradients:
-            np.add(self.gradients[x], share, out=self.gradients[x])
+            np.add(self.gradients[x], input_grad, out=self.gradients[x])
         else:
-            self.gradients[x] = share.copy()  # the share itself stays to be looked at
+            self.gradients[x] = input_grad.copy()  # the share itself stays to be looked at
         if x.op is None:
             before = self.before[x]
             x.grad = self.gradients[x].copy() if before is None else before + self.gradients[x]
@@ -158,7 +158,7 @@ class Steps(Sequence[Step]):
         """The leaves' hooks see their whole gradients."""
         for x, before in self.before.items():
             if x in self.gradients:
-                total = self.gradients[x] = hooked(x, self.gradients[x])
+                total = self.gradients[x] = run_hooks(x, self.gradients[x])
                 x.grad = total if before is None else before + total
 
     def __repr__(self) -> str:

@@ -15,11 +15,11 @@ from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .backward import backward
-from .errors import born_nan, explained
-from .mutation import Changes, assign, clock, hand_out, look
+from .errors import forward_nan_error, operation_error
+from .mutation import MutationState, check_modified, creation_counter, expose, record_assignment
 from .operators import Operators
 from .ops import GetItem, Op
-from .provenance import Origin, here
+from .provenance import Origin, call_site
 from .settings import settings, thread
 from .steps import Steps
 
@@ -48,7 +48,7 @@ def apply(op: Op, *inputs: Any) -> Any:
         if x.requires_grad:
             record = True
         if x.changes is not None:
-            look(x)
+            check_modified(x)
     try:
         if len(inputs) == 2:  # the usual cases are faster written out
             a, b = inputs
@@ -58,15 +58,15 @@ def apply(op: Op, *inputs: Any) -> Any:
         else:
             data = op.forward(*map(_data_of, inputs))
     except (ValueError, TypeError, IndexError) as error:
-        raise explained(error, op, inputs) from None
+        raise operation_error(error, op, inputs) from None
     if type(data) is not ndarray:
         data = np.asarray(data)
     now = thread.settings
     out: Tensor = _new(Tensor)
     out._data = data
     out.grad = out.name = out.changes = out.hooks = None
-    out.order = next(clock)
-    out.origin = now.origin or here()
+    out.order = next(creation_counter)
+    out.origin = now.origin or call_site()
     if record and now.recording and data.dtype.kind == "f":
         out.requires_grad = True
         out.op = op
@@ -78,7 +78,7 @@ def apply(op: Op, *inputs: Any) -> Any:
         if data.base is not None or any(data is x._data for x in inputs):
             out._data = data.copy()  # nothing would tell that it shares the memory of an input
     if now.anomaly and np.isnan(data).any():
-        raise born_nan(op, inputs)
+        raise forward_nan_error(op, inputs)
     return out
 
 
@@ -97,7 +97,7 @@ def _operand(op: Op, x: Any, dtypes: list[np.dtype[Any]]) -> Tensor:
     array = np.array(x, np.result_type(*dtypes, x) if weak else None)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{type(op).__name__} takes tensors, arrays and real numbers, "
-                        f"not {type(x).__name__} (at {here()}): {x!r:.60}")
+                        f"not {type(x).__name__} (at {call_site()}): {x!r:.60}")
     return constant(array)
 
 
@@ -136,14 +136,14 @@ class Tensor(Operators):
     inputs: tuple[Tensor, ...]
     order: int
     origin: Origin
-    changes: Changes | None
+    changes: MutationState | None
     hooks: list[Hook] | None
 
     apply = staticmethod(apply)
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False, name: str | None = None,
                  dtype: DTypeLike | None = None) -> None:
-        origin = settings().origin or here()
+        origin = settings().origin or call_site()
         array = np.array(data._data if isinstance(data, Tensor) else data, dtype=dtype)
         called = f"tensor {name!r}" if name is not None else "a tensor"
         if array.dtype.kind not in "biuf":
@@ -164,7 +164,7 @@ class Tensor(Operators):
         `x.data = a` and `x.data -= a` are how an optimiser steps; shape and dtype stay. Changing what
         a recorded operation still needs makes its backward pass an error, and never a wrong gradient.
         """
-        hand_out(self)
+        expose(self)
         return self._data
 
     @data.setter
@@ -172,11 +172,11 @@ class Tensor(Operators):
         array = np.asarray(value)
         if array.shape != self.shape:
             raise ValueError(f"{self!r} has shape {self.shape}; data of shape {array.shape} "
-                             f"can't replace it (at {here()})")
+                             f"can't replace it (at {call_site()})")
         if not np.can_cast(array.dtype, self.dtype, "same_kind"):
-            raise TypeError(f"{self!r} holds {self.dtype}; {array.dtype} can't replace it (at {here()})")
+            raise TypeError(f"{self!r} holds {self.dtype}; {array.dtype} can't replace it (at {call_site()})")
         self._data = array.astype(self.dtype, copy=False)
-        assign(self)
+        record_assignment(self)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -234,7 +234,7 @@ class Tensor(Operators):
 
     def detach(self) -> Tensor:
         """The same values as a constant of its own: no gradient flows through it."""
-        own, line = self.origin, settings().origin or here()
+        own, line = self.origin, settings().origin or call_site()
         origin = Origin(line.file, line.line, own.signal, own.t, detached=f"{self.label or 'a tensor'} made at {own}")
         return constant(self._data.copy(), self.name, origin)
 
@@ -295,8 +295,8 @@ class Tensor(Operators):
                 returns has another shape.
         """
         if not self.requires_grad:
-            raise ValueError(f"{self!r} requires no gradient: there is nothing to look at (at {here()})")
-        hook = Hook(self, look_at, here())
+            raise ValueError(f"{self!r} requires no gradient: there is nothing to look at (at {call_site()})")
+        hook = Hook(self, look_at, call_site())
         self.hooks = [*(self.hooks or []), hook]
         return hook
 
@@ -325,7 +325,7 @@ def _fill(tensor: Tensor, data: NDArray[Any], requires_grad: bool, name: str | N
     tensor.name = name
     tensor.op = None
     tensor.inputs = ()
-    tensor.order = next(clock)
+    tensor.order = next(creation_counter)
     tensor.origin = origin
     tensor.changes = None
     tensor.hooks = None
@@ -334,14 +334,14 @@ def _fill(tensor: Tensor, data: NDArray[Any], requires_grad: bool, name: str | N
 def constant(data: NDArray[Any], name: str | None = None, origin: Origin | None = None) -> Tensor:
     """A tensor around an array that nobody else holds, without copying it."""
     tensor = _new(Tensor)
-    _fill(tensor, data, False, name, origin or settings().origin or here())
+    _fill(tensor, data, False, name, origin or settings().origin or call_site())
     return tensor
 
 
 def _plain(part: Any) -> Any:
     """One part of an index, without Tensors."""
     if isinstance(part, Operators) and not isinstance(part, Tensor):
-        raise TypeError(f"{part!r} can't be an index (at {here()})")
+        raise TypeError(f"{part!r} can't be an index (at {call_site()})")
     return part._data.copy() if isinstance(part, Tensor) else part
 
 

@@ -9,7 +9,7 @@
     run = cell.unroll(x=data)
 """
 
-from minigrad.provenance import hide
+from minigrad.provenance import mark_library_file
 
 from . import cells, interop, sequences
 from .cell import Cell
@@ -26,4 +26,4 @@ __all__ = [
     "cells", "interop", "sequences", "t", "traced",
 ]
 
-hide(__file__)
+mark_library_file(__file__)

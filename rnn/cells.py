@@ -34,7 +34,7 @@ from numpy.typing import DTypeLike
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.provenance import here
+from minigrad.provenance import call_site
 from rnn.language.equations import Definition, Expression, Signal, Time, t
 
 Function = Callable[[Any], Any]
@@ -273,7 +273,7 @@ def lstm(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Ge
     """
     _one_of("peephole", peephole, (None, "diagonal", "full"))
     if coupled and not forget_gate:
-        raise ValueError(f"{name}: coupled=True takes i from f, and forget_gate=False leaves f out (at {here()})")
+        raise ValueError(f"{name}: coupled=True takes i from f, and forget_gate=False leaves f out (at {call_site()})")
     _size(x)
     own = Weights(name, rng, dtype, biases)
     h, c = cell.signal(f"{name}.h", size), cell.signal(f"{name}.c", size)
@@ -419,12 +419,12 @@ def stacked(cell: Definition, make: Callable[..., Signal], x: Signal, sizes: Seq
     """
     _one_of("directions", directions, (1, 2))
     if not sizes:
-        raise ValueError(f"{name} has no layer: sizes=[64, 64] makes two (at {here()})")
+        raise ValueError(f"{name} has no layer: sizes=[64, 64] makes two (at {call_site()})")
     if not 0 <= dropout < 1:
-        raise ValueError(f"the dropout rate is in [0, 1), not {dropout!r} (at {here()})")
+        raise ValueError(f"the dropout rate is in [0, 1), not {dropout!r} (at {call_site()})")
     if residual and len(set(sizes)) > 1:
         raise ValueError(f"a layer can't add what it read where it has another size: residual=True needs equal "
-                         f"sizes, not {[*sizes]} (at {here()})")
+                         f"sizes, not {[*sizes]} (at {call_site()})")
     layer = x
     for number, size in enumerate(sizes, 1):
         below, own = layer, f"{name}.{number}"
@@ -456,14 +456,14 @@ def _before(reversed: bool) -> Time:
 def _size(x: Any) -> int:
     """The length of the input's vector."""
     if not isinstance(x, Signal):
-        raise TypeError(f"a cell reads a signal, e.g. cell.input('x', 3), not {x!r:.60} (at {here()})")
+        raise TypeError(f"a cell reads a signal, e.g. cell.input('x', 3), not {x!r:.60} (at {call_site()})")
     if x.shape is None or x.shape == ():
         known = "isn't known" if x.shape is None else "is (), a number"
-        raise ValueError(f"the size of {x.name} {known} (at {here()}): a cell reads a vector. Declare it with a "
+        raise ValueError(f"the size of {x.name} {known} (at {call_site()}): a cell reads a vector. Declare it with a "
                          f"size where it is made, at {x.origin}")
     return x.shape[0]
 
 
 def _one_of(option: str, value: Any, known: tuple[Any, ...]) -> None:
     if value not in known:
-        raise ValueError(f"{option} is {' or '.join(map(repr, known))}, not {value!r} (at {here()})")
+        raise ValueError(f"{option} is {' or '.join(map(repr, known))}, not {value!r} (at {call_site()})")

@@ -16,7 +16,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from minigrad.provenance import Origin, here
+from minigrad.provenance import Origin, call_site
 from rnn.language.dependencies import nodes
 from rnn.language.equations import Apply, Expression, Size, t
 
@@ -78,4 +78,4 @@ def _read_anew(value: Any, new: Mapping[int, Expression]) -> Any:
 def _origin(step: Callable[..., Any]) -> Origin:
     """The line that defines a function."""
     code = getattr(step, "__code__", None)
-    return here() if code is None else Origin(code.co_filename, code.co_firstlineno)
+    return call_site() if code is None else Origin(code.co_filename, code.co_firstlineno)

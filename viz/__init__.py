@@ -7,7 +7,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from minigrad.provenance import hide
+from minigrad.provenance import mark_library_file
 
 from .pictures.diff import diff
 from .pictures.gradient_map import gradient_map
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Page", "both", "gradient_map", "PaintError", "Picture", "diff", "graph", "rolled", "stepper", "unrolled"]
 
-hide(__file__)
+mark_library_file(__file__)
 
 
 def __getattr__(name: str) -> Any:

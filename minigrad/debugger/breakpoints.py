@@ -93,7 +93,7 @@ class AtParameter(Breakpoint):
             raise Refused(unknown(f"no tensor is called {self.words!r} in this pass", self.words, leaves))
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        for x, share in zip(step.node.inputs, step.shares):
+        for x, share in zip(step.node.inputs, step.input_grads):
             if share is not None and x.label and self.words in (x.label, x.name):
                 return f"a contribution to {x.label}"
         return None
@@ -164,7 +164,7 @@ class AtZero(Breakpoint):
     def reason(self, step: Step, timeline: Timeline) -> str | None:
         if step.grad is None or not step.grad.any():
             return None
-        for x, share in zip(step.node.inputs, step.shares):
+        for x, share in zip(step.node.inputs, step.input_grads):
             if share is not None and share.size and not share.any():
                 return f"the gradient becomes exactly zero on its way to {called(x)}"
         return None
@@ -181,7 +181,7 @@ class AtNan(Breakpoint):
             return forward
         if step.grad is None or has_nan(step.grad):
             return None
-        for position, (x, share) in enumerate(zip(node.inputs, step.shares)):
+        for position, (x, share) in enumerate(zip(node.inputs, step.input_grads)):
             if share is not None and has_nan(share):
                 return (f"a NaN is born here, in what {type(step.op).__name__}.backward adds to {called(x)}: "
                         f"the incoming gradient has none{blame(step)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigrad.backward import ancestors, on_the_way
+from minigrad.backward import ancestors, nodes_between
 from minigrad.tensor import Tensor
 
 from .breakpoints import born_forward, has_nan
@@ -79,7 +79,7 @@ def _of_the_pass(tensor: Tensor, out: Tensor, head: str) -> list[str]:
 
 def paths(tensor: Tensor, out: Tensor) -> int:
     """How many ways lead from `out` back to `tensor`."""
-    useful = on_the_way(out, {tensor})
+    useful = nodes_between(out, {tensor})
     ways = dict.fromkeys(useful, 0)
     ways[out] = 1
     for node in reversed(ancestors(out)):
@@ -103,10 +103,10 @@ def _users(timeline: Timeline, tensor: Tensor) -> list[str]:
 
 def _zero(timeline: Timeline, tensor: Tensor) -> list[str]:
     """The operations on the way at which all of the gradient becomes zero."""
-    useful = on_the_way(timeline.steps.out, {tensor})
+    useful = nodes_between(timeline.steps.out, {tensor})
     lines = []
     for step in timeline.steps:
-        shares = [share for x, share in zip(step.node.inputs, step.shares) if x in useful and share is not None]
+        shares = [share for x, share in zip(step.node.inputs, step.input_grads) if x in useful and share is not None]
         if step.node in useful and step.grad is not None and step.grad.any() and not any(map(np.any, shares)):
             why = DEAD.get(operation(step.node))
             when = "" if step.t is None else f" at t = {step.t}"
@@ -121,7 +121,7 @@ def _nan(timeline: Timeline) -> list[str]:
             return [f"    {found}"]
     for step in timeline.steps:
         if step.grad is not None and not has_nan(step.grad):
-            for x, share in zip(step.node.inputs, step.shares):
+            for x, share in zip(step.node.inputs, step.input_grads):
                 if share is not None and has_nan(share):
                     return [f"    the first NaN is born in what {type(step.op).__name__}.backward adds to {called(x)} "
                             f"at {step.origin}"]

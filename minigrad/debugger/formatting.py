@@ -66,7 +66,7 @@ def headline(step: Step, total: int) -> str:
 def shares(step: Step) -> list[str]:
     """A line for each input: what the step adds to its gradient, and the sum so far."""
     rows = []
-    for x, share, total in zip(step.node.inputs, step.shares, step.totals):
+    for x, share, total in zip(step.node.inputs, step.input_grads, step.totals):
         if share is None:
             rows.append(["  " + called(x), str(x.shape), "gets none" if x.requires_grad else "needs no gradient"])
         else:

@@ -75,7 +75,7 @@ def _part(step: Step, part: str) -> list[str]:
         return stops.values(f"grad of {stops.called(step.node)}", step.grad)
     if part == "out":
         return stops.values(stops.called(step.node), step.node._data)
-    known: dict[str, list[Any]] = {"inputs": [x._data for x in step.node.inputs], "shares": step.shares,
+    known: dict[str, list[Any]] = {"inputs": [x._data for x in step.node.inputs], "shares": step.input_grads,
                                    "totals": step.totals}
     heads = {"inputs": "", "shares": "added to ", "totals": "sum for "}
     lines = []

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.backward import contributions
+from minigrad.backward import input_gradients
 from minigrad.settings import settings
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
@@ -74,7 +74,7 @@ def _matrix(node: Tensor, position: int, row: int | None) -> Any:
     for number, element in enumerate(chosen):
         unit = np.zeros(node.shape, node.dtype)
         unit.flat[element] = 1
-        share = contributions(node, unit)[position]
+        share = input_gradients(node, unit)[position]
         if share is not None:
             rows[number] = np.ravel(share)
     return rows
@@ -86,7 +86,7 @@ def _rows_apart(node: Tensor, position: int, row: int) -> bool:
     inside[row] = np.random.default_rng(0).normal(size=node.shape[1:])
     outside = np.random.default_rng(1).normal(size=node.shape).astype(node.dtype)
     outside[row] = 0
-    ours, others = contributions(node, inside)[position], contributions(node, outside)[position]
+    ours, others = input_gradients(node, inside)[position], input_gradients(node, outside)[position]
     if ours is None or others is None:
         return False
     return not np.delete(ours, row, axis=0).any() and not others[row].any()
@@ -133,7 +133,7 @@ def _lines(step: Step, position: int, x: Tensor) -> list[str]:
 
 
 def _passed(step: Step, position: int) -> list[list[str]]:
-    share = step.shares[position] if step.shares else None
+    share = step.input_grads[position] if step.input_grads else None
     if share is None or step.grad is None:
         return []
     came, went = norm(step.grad), norm(share)

@@ -11,7 +11,7 @@ from typing import TextIO
 from numpy.typing import ArrayLike
 
 from minigrad.backward import backward as plain
-from minigrad.provenance import here
+from minigrad.provenance import call_site
 from minigrad.tensor import Tensor
 
 from . import formatting as stops
@@ -60,7 +60,7 @@ class Session(cmd.Cmd):
         """
         self.timeline = timeline
         self.busy = True
-        self.heading = f"backward pass {self.passes}, called at {here()}"
+        self.heading = f"backward pass {self.passes}, called at {call_site()}"
         try:
             if stop:
                 self._show()

@@ -34,7 +34,7 @@ class Use(NamedTuple):
     @property
     def share(self) -> Array | None:
         """What it adds there."""
-        return self.step.shares[self.position] if self.step.shares else None
+        return self.step.input_grads[self.position] if self.step.input_grads else None
 
 
 class Timeline:

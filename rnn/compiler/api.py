@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minigrad import Tensor
-from minigrad.backward import ancestors, flow
-from minigrad.ops import Keep
-from minigrad.provenance import here
+from minigrad.backward import ancestors, compute_gradients
+from minigrad.ops import DropoutMask
+from minigrad.provenance import call_site
 from minigrad.settings import settings
 from rnn.ir.feeds import boundary_values, counted, draws, flags, inputs
 from rnn.ir.lowering import Options, lead_of
@@ -91,13 +91,13 @@ class Compiled:
     def __init__(self, cell: Definition, loss: str | None = None, reduction: str = "sum") -> None:
         check(cell)
         if loss is not None and loss not in cell.signals:
-            raise ValueError(f"{cell.name!r} has no signal {loss!r} to be the loss (at {here()}): it has "
+            raise ValueError(f"{cell.name!r} has no signal {loss!r} to be the loss (at {call_site()}): it has "
                              f"{', '.join(cell.signals)}")
         if loss is not None and lead_of(cell.signals[loss]):
             raise ValueError(f"the loss is a signal that is defined at t, {loss}[t] = ...; {loss} isn't "
                              f"(at {cell.signals[loss].origin})")
         if reduction not in ("sum", "mean"):
-            raise ValueError(f"reduction is 'sum' or 'mean', not {reduction!r} (at {here()})")
+            raise ValueError(f"reduction is 'sum' or 'mean', not {reduction!r} (at {call_site()})")
         self.cell = cell
         self.loss = loss
         self.reduction = reduction
@@ -155,10 +155,11 @@ class Compiled:
         """
         call = self._last
         if call is None:
-            raise RuntimeError(f"call the program of {self.cell.name!r} on data before its backward() (at {here()})")
+            raise RuntimeError(f"call the program of {self.cell.name!r} on data before its backward() "
+                               f"(at {call_site()})")
         if not gradients:
             raise ValueError(f"backward() starts from the gradients of signals, e.g. "
-                             f"backward({next(iter(call.loaded.program.outputs))}=...) (at {here()})")
+                             f"backward({next(iter(call.loaded.program.outputs))}=...) (at {call_site()})")
         given = {f"~{name}": self._given(call, name, value) for name, value in gradients.items()}
         loaded = self._program(call.data, call.given, tuple(gradients))
         if loaded is not call.loaded:  # the values of the call, in the arrays of the program that goes on from them
@@ -171,7 +172,7 @@ class Compiled:
     def gradients(self) -> dict[str, NDArray[Any]]:
         """The gradients of the last backward pass alone, by the parameter's name (copies)."""
         if self._gradients is None:
-            raise RuntimeError(f"the program of {self.cell.name!r} has computed no gradients yet (at {here()})")
+            raise RuntimeError(f"the program of {self.cell.name!r} has computed no gradients yet (at {call_site()})")
         return {name: self._gradients[tensor].copy() for name, tensor in parameters(self.cell).items()
                 if tensor in self._gradients}
 
@@ -196,7 +197,7 @@ class Compiled:
         unknown = [name for name, shape in shapes.items() if shape is None]
         if unknown:
             raise ValueError(f"the size of the input {unknown[0]} isn't known before there are data: call the program "
-                             f"once, or declare it, .input({unknown[0]!r}, size) (at {here()})")
+                             f"once, or declare it, .input({unknown[0]!r}, size) (at {call_site()})")
         dtypes = [p.dtype for p in parameters(self.cell).values()] or [np.dtype(float)]
         known = tuple((name, shape) for name, shape in shapes.items() if shape is not None)
         return self._loaded(Options(known), Wanted(self._ends(), self.loss), np.result_type(*dtypes))
@@ -237,8 +238,8 @@ class Compiled:
         low = loaded.program.low
         for name, values in data.inputs.items():
             if low.takes_integers(name) and values.dtype.kind not in "iu":
-                raise TypeError(f"the data for {name!r} are {values.dtype} (at {here()}), but labels are integers: "
-                                "the index of the right class")
+                raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
+                                "integers: the index of the right class")
         copies = replayed(self.cell) if any(x.op is not None for x in low.weights) else {}
         return Call(loaded, data, {**inputs(data), **flags(data, low), **draws(low, data.T, (math.prod(data.batch),))},
                     given, copies)
@@ -246,10 +247,11 @@ class Compiled:
     def _windowed(self, data: Data, truncation: Windows) -> Call:
         """A call that computes all values at once; its gradients come window by window."""
         if self.loss is None:
-            raise ValueError(f"window= chooses losses: compile with loss=... (at {here()}), or use chunks= or last=")
-        if any(isinstance(x.op, Keep) for x in nodes(roots(self.cell)) if hasattr(x, "op")):
+            raise ValueError(f"window= chooses losses: compile with loss=... (at {call_site()}), "
+                             "or use chunks= or last=")
+        if any(isinstance(x.op, DropoutMask) for x in nodes(roots(self.cell)) if hasattr(x, "op")):
             raise ValueError(f"{self.cell.name!r} draws at random, which windows would do anew: use chunks= or last=, "
-                             f"or unroll(window=...) (at {here()})")
+                             f"or unroll(window=...) (at {call_site()})")
         call = self._first(replace(data, truncation=Truncation(data.T)), records=False)
         call.windows = truncation
         return call
@@ -280,14 +282,15 @@ class Compiled:
     def _given(self, call: Call, name: str, value: ArrayLike) -> NDArray[Any]:
         """The gradient of a signal's outputs, checked, with one axis for the batch."""
         if name not in call.loaded.program.outputs:
-            raise ValueError(f"{self.cell.name!r} has no signal {name!r} (at {here()}); there are "
+            raise ValueError(f"{self.cell.name!r} has no signal {name!r} (at {call_site()}); there are "
                              f"{', '.join(call.loaded.program.outputs)}")
         if lead_of(self.cell.signals[name]):
             raise ValueError(f"backward() takes gradients of signals that are defined at t, as y[t] = ..., and "
-                             f"{name} isn't: define one that is equal to it (at {here()})")
+                             f"{name} isn't: define one that is equal to it (at {call_site()})")
         array, shape = np.asarray(value), call.shape(name)
         if array.shape != shape:
-            raise ValueError(f"the gradient of {name} has shape {array.shape}, but {shape} is needed (at {here()})")
+            raise ValueError(f"the gradient of {name} has shape {array.shape}, but {shape} is needed "
+                             f"(at {call_site()})")
         return array.reshape(call.data.T, call.B, *shape[1 + len(call.data.batch):])
 
     def _derivatives(self, call: Call, scale: float) -> Iterator[tuple[Tensor, NDArray[Any]]]:
@@ -308,7 +311,7 @@ class Compiled:
                 gradients[tensor] = gradient if tensor not in gradients else gradients[tensor] + gradient
                 continue
             leaves = {x for x in ancestors(tensor) if x.op is None and x.requires_grad}
-            for leaf, share in flow(tensor, gradient, leaves).items():
+            for leaf, share in compute_gradients(tensor, gradient, leaves).items():
                 if leaf in leaves:
                     gradients[leaf] = share if leaf not in gradients else gradients[leaf] + share
         for leaf, gradient in gradients.items():

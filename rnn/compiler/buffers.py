@@ -13,10 +13,24 @@ from enum import IntEnum
 
 from minigrad import ops
 from rnn.ir.adjoint import ELEMENTWISE, is_product
-from rnn.ir.nodes import Backward, Compare, Cut, Given, Lane, Node, Number, Pack, Share, Shift, Spread, Total, Weight
+from rnn.ir.nodes import (
+    AddN,
+    Backward,
+    BroadcastMul,
+    Compare,
+    Concat,
+    GradientMask,
+    Input,
+    InputGrad,
+    Node,
+    Number,
+    Shift,
+    Slice,
+    Weight,
+)
 from rnn.ir.schedule import Block
 
-VIEWS = (Shift, Cut, Lane)
+VIEWS = (Shift, GradientMask, Slice)
 
 
 class Steps(IntEnum):
@@ -120,7 +134,7 @@ class Memory:
         found: list[Node] = []
         waiting = list(self.users.get(node, []))
         for user in waiting:
-            if isinstance(user.op, (Lane, Cut)) and user.timed:
+            if isinstance(user.op, (Slice, GradientMask)) and user.timed:
                 waiting.extend(self.users.get(user, []))
                 if user in self.outputs:
                     found.append(user)
@@ -141,7 +155,7 @@ class Memory:
         early = [node for block in blocks[:blocks.index(loop)] if block.direction == 0 for node in block.nodes]
         for node in reversed(early):
             if not node.timed or node in self.outputs or node in self.margins \
-                    or isinstance(node.op, (Given, Backward, Share, Shift)):
+                    or isinstance(node.op, (Input, Backward, InputGrad, Shift)):
                 continue
             readers = self._readers(node)
             if readers and all((x in inside or x in found) and not self._shows(x) for x in readers):
@@ -150,7 +164,7 @@ class Memory:
 
     def _needed(self, node: Node) -> Steps:
         """For how many steps a value has to stay."""
-        if node in self.outputs or node in self.margins or isinstance(node.op, Given):
+        if node in self.outputs or node in self.margins or isinstance(node.op, Input):
             return Steps.ALL
         block = self.block[node]
         if block.direction == 0:
@@ -165,16 +179,17 @@ class Memory:
         for node in self.nodes:
             if node.lanes > 1 and node.timed and self._may_be_apart(node):
                 self.lanes[node] = node.lanes
-            elif isinstance(node.op, Lane) and node.timed and node.inputs[0] in self.lanes:
+            elif isinstance(node.op, Slice) and node.timed and node.inputs[0] in self.lanes:
                 size = node.inputs[0].shape[0] // self.lanes[node.inputs[0]]
                 if node.shape[0] > size:
                     self.lanes[node] = node.shape[0] // size
 
     def _may_be_apart(self, node: Node) -> bool:
         size = node.shape[0] // node.lanes
-        elementwise = isinstance(node.op, ELEMENTWISE) and not isinstance(node.op, (ops.Identity, Cut, ops.Sub)) \
+        elementwise = isinstance(node.op, ELEMENTWISE) \
+            and not isinstance(node.op, (ops.Identity, GradientMask, ops.Sub)) \
             and (not isinstance(node.op, ops.Add) or any(isinstance(x.op, Number) for x in node.inputs))
-        packed = isinstance(node.op, Pack) and all(isinstance(x.op, Spread) for x in self.users.get(node, []))
+        packed = isinstance(node.op, Concat) and all(isinstance(x.op, BroadcastMul) for x in self.users.get(node, []))
         if not (elementwise or packed) or node in self.outputs or node in self.margins:
             return False
         fits = [isinstance(x.op, Number) or (x.timed and x.shape == node.shape) for x in node.inputs]
@@ -184,12 +199,12 @@ class Memory:
 
     def _reads_lanes(self, user: Node, size: int, node: Node) -> bool:
         """Whether what reads a node can read its lanes apart from each other."""
-        if isinstance(user.op, Lane):
+        if isinstance(user.op, Slice):
             aligned = user.op.start % size == 0 and user.op.stop % size == 0
             whole_lane = user.shape[0] == size
             return aligned and (whole_lane or all(isinstance(x.op, ELEMENTWISE) and x.lanes == user.shape[0] // size
                                                   and self._may_be_apart(x) for x in self.users.get(user, [])))
-        if isinstance(user.op, Spread):
+        if isinstance(user.op, BroadcastMul):
             return user.inputs[1] is node
         return user.lanes == node.lanes and isinstance(user.op, ELEMENTWISE) and self._may_be_apart(user)
 
@@ -197,8 +212,8 @@ class Memory:
         """What is computed for a Pack alone is written where it belongs; nothing is copied."""
         for pack in self.nodes:
             start = 0
-            for x in pack.inputs if isinstance(pack.op, Pack) and pack.timed else ():
-                if self._together(x, pack) and x not in self.places and not isinstance(x.op, (*VIEWS, Given, Number)) \
+            for x in pack.inputs if isinstance(pack.op, Concat) and pack.timed else ():
+                if self._together(x, pack) and x not in self.places and not isinstance(x.op, (*VIEWS, Input, Number)) \
                         and x not in self.margins and x not in self.outputs and x not in self.lanes:
                     self.places[x] = pack, start
                 start += x.shape[0]
@@ -214,7 +229,7 @@ class Memory:
         """What only the next operation reads is overwritten by its result."""
         carriers = {node.inputs[0] for node in self.carried}
         for node in self.nodes:
-            if not isinstance(node.op, (*ELEMENTWISE, Total)) or not node.timed or node in carriers:
+            if not isinstance(node.op, (*ELEMENTWISE, AddN)) or not node.timed or node in carriers:
                 continue
             part = next((x for x in node.inputs if self._only_lanes_for(x, node)), None)
             if part is not None and node not in self.places:
@@ -231,7 +246,7 @@ class Memory:
     def _may_be_overwritten(self, x: Node, node: Node) -> bool:
         if not x.timed or x.shape != node.shape or self.users[x] != [node] or x not in self.block:
             return False
-        if isinstance(x.op, (*VIEWS, Given, Number, Weight, Compare, Pack, Backward)) or x in self.outputs:
+        if isinstance(x.op, (*VIEWS, Input, Number, Weight, Compare, Concat, Backward)) or x in self.outputs:
             return False
         if x in self.margins or x in self.places or self.lanes.get(x) != self.lanes.get(node):
             return False
@@ -239,7 +254,7 @@ class Memory:
 
     def _only_lanes_for(self, x: Node, node: Node) -> bool:
         """Whether x is lanes of a vector of the same loop, which nothing but `node` reads."""
-        if not isinstance(x.op, Lane) or not x.timed or x.shape != node.shape or self.users[x] != [node]:
+        if not isinstance(x.op, Slice) or not x.timed or x.shape != node.shape or self.users[x] != [node]:
             return False
         whole = x.inputs[0]
         if whole not in self.lanes or self.block.get(whole) is not self.block[node] \
@@ -247,7 +262,7 @@ class Memory:
             return False
         start, stop = x.op.start, x.op.stop
         others = [user for user in self.users[whole] if user is not x]
-        apart = all(isinstance(user.op, Lane) and (user.op.stop <= start or user.op.start >= stop) for user in others)
+        apart = all(isinstance(user.op, Slice) and (user.op.stop <= start or user.op.start >= stop) for user in others)
         return apart and not isinstance(whole.op, VIEWS) and not {whole, x, node}.intersection(self.outputs) \
             and whole not in self.margins and node not in self.margins
 

@@ -19,23 +19,23 @@ from minigrad import Op, ops
 from minigrad.operators import UFUNCS
 from rnn.ir.adjoint import ELEMENTWISE, is_product
 from rnn.ir.nodes import (
+    AddN,
     AtStep,
     Backward,
-    Columns,
+    BroadcastMul,
+    ColumnSlice,
     Compare,
-    Cut,
-    Given,
-    Lane,
+    Concat,
+    GradientMask,
+    Input,
+    InputGrad,
     Node,
     Number,
-    Outer,
-    OverSteps,
-    Pack,
-    Place,
-    Share,
+    PadColumns,
     Shift,
-    Spread,
-    Total,
+    Slice,
+    SumOfOuter,
+    SumOverSteps,
     Weight,
 )
 from rnn.ir.schedule import Block
@@ -116,7 +116,7 @@ class Source:
         self.all_weights = list(weights)
         self.signals: dict[Node, list[str]] = {}  # what is computed with a node
         for signal, node in outputs.items():
-            while isinstance(node.op, Lane) and node.timed:
+            while isinstance(node.op, Slice) and node.timed:
                 node = node.inputs[0]
             self.signals.setdefault(node, []).append(re.sub(r"[^\w.+\-\[\]]+", "_", signal))
         self.gradients = gradients
@@ -172,9 +172,9 @@ class Source:
         if isinstance(op, Shift):
             start = self.margins[node.inputs[0]][0] - op.delay
             return f"k.{self._name(node.inputs[0])}_all[{start}:{start} + T]"
-        if isinstance(op, Lane):
+        if isinstance(op, Slice):
             return f"k.{self._name(node.inputs[0])}{self._part(node.inputs[0], op.start, op.stop)}"
-        if isinstance(op, Cut):
+        if isinstance(op, GradientMask):
             return f"k.{self._name(node.inputs[0])}"
         if node in memory.within:
             return f"k.{self._name(memory.within[node])}"
@@ -194,7 +194,7 @@ class Source:
 
     def _array(self, node: Node, name: str) -> str:
         op = node.op
-        dtype = "bool" if isinstance(op, Compare) else op.dtype if isinstance(op, Given) else "FLOAT"
+        dtype = "bool" if isinstance(op, Compare) else op.dtype if isinstance(op, Input) else "FLOAT"
         if dtype == "step":  # one number a step, the same for all sequences
             return "np.empty((T, 1), FLOAT)"
         lanes = self.memory.lanes.get(node)
@@ -225,7 +225,7 @@ class Source:
 
     def data(self, blocks: list[Block]) -> list[Node]:
         """The values that the data bring."""
-        return [node for block in blocks for node in block.nodes if isinstance(node.op, Given)]
+        return [node for block in blocks for node in block.nodes if isinstance(node.op, Input)]
 
     def weights(self, blocks: list[Block]) -> list[Node]:
         """The weights that a pass reads, as they come in the definition."""
@@ -249,7 +249,7 @@ class Source:
         for node in nodes:
             new = self._statements(node, False)
             what = before or "weights"
-            if node.timed or isinstance(node.op, (Outer, OverSteps, AtStep)):
+            if node.timed or isinstance(node.op, (SumOfOuter, SumOverSteps, AtStep)):
                 what = "all steps at once" if node.timed else "summed over all steps"
             if new and what != before:
                 lines.append(f"# {what}")
@@ -390,15 +390,15 @@ class Source:
     def _lines(self, node: Node, loop: bool) -> list[str]:
         """The lines that compute a node."""
         op, inputs = node.op, node.inputs
-        if isinstance(op, (Number, Weight, Given, *VIEWS)) and (node.timed or not isinstance(op, Lane)):
+        if isinstance(op, (Number, Weight, Input, *VIEWS)) and (node.timed or not isinstance(op, Slice)):
             return []
         if not node.timed:
             return self._once(node)
         out = self._ref(node, loop)
-        if isinstance(op, Spread):
+        if isinstance(op, BroadcastMul):
             base = self._ref(inputs[0], loop) + ("" if loop else "[:, None]")
             return [self._call("multiply", base, *(self._apart(x, op.count, loop) for x in (inputs[1], node)))]
-        if isinstance(op, Pack):
+        if isinstance(op, Concat):
             return self._pack(node, out, loop)
         if isinstance(op, ops.Sum) and op.axis == -1 and not op.keepdims:
             return [f"{self._ref(inputs[0], loop)}.sum(-1, out={out})"]
@@ -409,14 +409,14 @@ class Source:
                          for x in inputs]
             needs = [repr(op.needs)] if op.of.selective else []
             return [f"{out} = {self._operation(op.of)}.backward({', '.join(arguments + needs)})"]
-        if isinstance(op, Share):
+        if isinstance(op, InputGrad):
             whole = self._ref(inputs[0], loop)
             several = len(inputs[0].inputs) > 3
             return [self._call("copyto", out, f"{whole}[{op.index}]" if several else whole)]
         if node in self.memory.lanes:
             lanes = self.memory.lanes[node]
             return self._elementwise(node, out, [self._apart(x, lanes, loop) for x in inputs])
-        arguments = [self._ref(x, loop, node.ndim if isinstance(op, (*BROADCASTING, Total)) else None)
+        arguments = [self._ref(x, loop, node.ndim if isinstance(op, (*BROADCASTING, AddN)) else None)
                      for x in inputs]
         return self._elementwise(node, out, arguments)
 
@@ -434,15 +434,16 @@ class Source:
 
     def _once(self, node: Node) -> list[str]:
         """The lines that compute a value which is the same at every step."""
-        if isinstance(node.op, (Place, Total)):
-            places = [x for x in ((node,) if isinstance(node.op, Place) else node.inputs) if isinstance(x.op, Place)]
+        if isinstance(node.op, (PadColumns, AddN)):
+            terms = (node,) if isinstance(node.op, PadColumns) else node.inputs
+            places = [x for x in terms if isinstance(x.op, PadColumns)]
             if places:
                 return [] if self._only_placed(node) else self._by_columns(node, places)
         return [f"{self.names.give(node)} = {self._untimed(node)}"]
 
     def _elementwise(self, node: Node, out: str, arguments: list[str]) -> list[str]:
         op = node.op
-        if isinstance(op, Total):
+        if isinstance(op, AddN):
             first = sorted(arguments, key=lambda text: text != out)  # what is overwritten is read first
             lines = [self._call("add", *first[:2], out)]
             return lines + [self._call("add", out, term, out) for term in first[2:]]
@@ -471,7 +472,7 @@ class Source:
     def _only_placed(self, node: Node) -> bool:
         """Whether a block of columns is written into a matrix, and needs none of its own."""
         users = self.memory.users.get(node, [])
-        return isinstance(node.op, Place) and bool(users) and all(isinstance(user.op, Total) for user in users)
+        return isinstance(node.op, PadColumns) and bool(users) and all(isinstance(user.op, AddN) for user in users)
 
     def _by_columns(self, node: Node, places: list[Node]) -> list[str]:
         """A matrix whose columns, or some of them, are computed block by block."""
@@ -485,7 +486,7 @@ class Source:
             lines.append(f"{name}[:, {start}:{start + place.inputs[0].shape[1]}] {'' if whole else '+'}= "
                          f"{self._ref(place.inputs[0], False)}")
         return lines + [f"{name} += {self._ref(x, False)}" for x in node.inputs
-                        if isinstance(node.op, Total) and x not in places]
+                        if isinstance(node.op, AddN) and x not in places]
 
     def _operation(self, op: Op) -> str:
         """The name of an operation that is called as an object."""
@@ -514,9 +515,9 @@ class Source:
     def _untimed(self, node: Node) -> str:
         """A value that is the same at every step, as an expression."""
         op, inputs = node.op, node.inputs
-        if isinstance(op, Outer):
+        if isinstance(op, SumOfOuter):
             return f"{self._rows(inputs[0])}.T.dot({self._rows(inputs[1])})"
-        if isinstance(op, OverSteps):
+        if isinstance(op, SumOverSteps):
             share = inputs[0]
             if share.shape == op.shape and op.shape:
                 self.views["ones"] = "np.ones(T * B, FLOAT)"
@@ -525,17 +526,17 @@ class Source:
                          if axis < share.ndim - len(op.shape)
                          or op.shape[axis - share.ndim + len(op.shape)] == 1 != share.shape[axis]))
             return f"{self._rows(share)}.sum({axes}).reshape({op.shape})"
-        if isinstance(op, Columns):
+        if isinstance(op, ColumnSlice):
             return f"{self._ref(inputs[0], False)}[:, {op.start}:{op.stop}]"
         if isinstance(op, AtStep):
             name, index = f"k.{self._name(inputs[0])}", op.step - 1 if op.step > 0 else op.step
             return f"{name}[{index}] if T >= {abs(op.step)} else np.zeros({name}.shape[1:], FLOAT)"
         arguments = [self._ref(x, False) for x in inputs]
-        if isinstance(op, Total):
+        if isinstance(op, AddN):
             return " + ".join(arguments)
-        if isinstance(op, Pack):
+        if isinstance(op, Concat):
             return self._call("concatenate", f"({', '.join(arguments)})")
-        if isinstance(op, Lane):
+        if isinstance(op, Slice):
             return f"{arguments[0]}[{op.start}:{op.stop}]"
         if type(op) in CALLS:
             return self._call(CALLS[type(op)], *arguments)

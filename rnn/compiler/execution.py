@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import Tensor
-from minigrad.backward import fitted
+from minigrad.backward import cast_gradient
 from minigrad.tensor import constant
 from rnn.ir.lowering import lead_of
-from rnn.ir.nodes import Given, Weight
+from rnn.ir.nodes import Input, Weight
 from rnn.language.dependencies import boundaries
 from rnn.unrolling.inputs import Data
 from rnn.unrolling.state import State
@@ -47,7 +47,7 @@ class Loaded:
         self.backward = space.get("backward")
         self.buffers: dict[tuple[int, int], SimpleNamespace] = {}
         source = program.source
-        self.data = [[node.op.name for node in source.data(blocks) if isinstance(node.op, Given)]
+        self.data = [[node.op.name for node in source.data(blocks) if isinstance(node.op, Input)]
                      for blocks in source.passes]
         self.weights = [[node.op.tensor for node in source.weights(blocks) if isinstance(node.op, Weight)]
                         for blocks in source.passes]
@@ -168,7 +168,7 @@ class Call:
             if self.data.mask is not None:
                 mask = self.data.mask.reshape(self.data.mask.shape + (1,) * (gradient.ndim - self.data.mask.ndim))
                 gradient = np.where(mask, gradient, 0)
-        return tensor, np.array(fitted(gradient, tensor, tensor))
+        return tensor, np.array(cast_gradient(gradient, tensor, tensor))
 
     # ---- what it computed
     def array(self, name: str) -> NDArray[Any]:

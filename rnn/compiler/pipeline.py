@@ -12,7 +12,7 @@ from minigrad import Tensor, ops
 from rnn.ir.adjoint import Adjoint
 from rnn.ir.fusion import joined
 from rnn.ir.lowering import Lowered, Options, lead_of, lowered
-from rnn.ir.nodes import Columns, Given, Node, Shift, Total, Weight, ordered
+from rnn.ir.nodes import AddN, ColumnSlice, Input, Node, Shift, Weight, ordered
 from rnn.ir.schedule import blocks
 from rnn.language.dependencies import boundaries
 from rnn.language.equations import Definition, Time
@@ -82,7 +82,7 @@ class Program:
     def name_of(self, data: str) -> str:
         """The name that the text gives to data."""
         return next(self.names.of[node] for node in self._forward()
-                    if isinstance(node.op, Given) and node.op.name == data)
+                    if isinstance(node.op, Input) and node.op.name == data)
 
     def _forward(self) -> list[Node]:
         """The nodes of the forward pass."""
@@ -102,7 +102,7 @@ class Program:
 
     def _name(self, forward: list[Node]) -> None:
         """Signals get their own names first, then weights and data, then what is between."""
-        for node in [*self.low.roots.values(), *(x for x in forward if isinstance(x.op, (Weight, Given))), *forward]:
+        for node in [*self.low.roots.values(), *(x for x in forward if isinstance(x.op, (Weight, Input))), *forward]:
             if node.name is not None:
                 self.names.give(node)
                 node.name = self.names.of[node]
@@ -120,11 +120,11 @@ class Program:
             return {}
         seeds: dict[Node, Node] = {}
         for name in wanted.seeds:
-            seeds[roots[name]] = Node(Given(f"~{name}"), (), roots[name].shape, True, f"d{roots[name].name}_given")
+            seeds[roots[name]] = Node(Input(f"~{name}"), (), roots[name].shape, True, f"d{roots[name].name}_given")
         if wanted.loss is not None:
-            seeds[roots[wanted.loss]] = Node(Given("~scale"), (), (), False, "scale")
+            seeds[roots[wanted.loss]] = Node(Input("~scale"), (), (), False, "scale")
         if self.low.options.truncated:
-            owed = Node(Given("~owed", "step"), (), (), True, "owed")
+            owed = Node(Input("~owed", "step"), (), (), True, "owed")
             seeds = {node: Node(ops.Mul(), (seed, owed), seed.shape, True, f"d{node.name}_owed")
                      for node, seed in seeds.items()}
         weights = {tensor: node for tensor, node in self.low.weights.items() if tensor.requires_grad}
@@ -154,10 +154,10 @@ def split(low: Lowered) -> Lowered:
         terms, start = [], 0
         for part in joined.inputs:
             stop = start + part.shape[0]
-            columns = Node(Columns(start, stop), (W,), (W.shape[0], stop - start), False, f"{W.name}_{part.name}")
+            columns = Node(ColumnSlice(start, stop), (W,), (W.shape[0], stop - start), False, f"{W.name}_{part.name}")
             terms.append(Node(ops.MatVec(), (columns, part), node.shape, True, f"{node.name}_product", node.origin))
             start = stop
-        node.op, node.inputs = Total(), tuple(terms)
+        node.op, node.inputs = AddN(), tuple(terms)
     return low
 
 
@@ -168,7 +168,7 @@ def simplify(roots: Iterable[Node]) -> None:
 
 
 def _collapsed(node: Node) -> Node:
-    while isinstance(node.op, Total) and len(node.inputs) == 1:
+    while isinstance(node.op, AddN) and len(node.inputs) == 1:
         if node.inputs[0].name in (None, f"{node.name}_part"):
             node.inputs[0].name = node.name
         node = node.inputs[0]

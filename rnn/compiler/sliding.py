@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from minigrad import Tensor
-from minigrad.provenance import here
+from minigrad.provenance import call_site
 from minigrad.tensor import constant
 from rnn.language.dependencies import boundaries, links
 from rnn.unrolling.inputs import Data
@@ -41,7 +41,7 @@ def windows(whole: Call, truncation: Windows) -> Iterator[Data]:
             raise ValueError(f"window= cuts loops that run forward in time, but {link.target.name} reads {link} "
                              f"at {link.equation.origin}. Use chunks= or last=")
     if any(isinstance(x, Tensor) for x in data.inputs.values()):
-        raise ValueError(f"with window= a compiled program gives no gradient to its inputs (at {here()}): "
+        raise ValueError(f"with window= a compiled program gives no gradient to its inputs (at {call_site()}): "
                          "give arrays, or unroll(window=...)")
     for steps, owed in truncation.windows():
         before = steps.start - 1

@@ -21,7 +21,7 @@ Array: TypeAlias = Any  # what the library computes with
 Arrays: TypeAlias = "tuple[Array, ...]"
 
 # Classes without a value, what is drawn before a program runs, and what only derivatives consist of.
-UNTRANSLATED = (ops.Op, ops.Elementwise, ops.Reduction, ops.Keep, ops.AddAt)
+UNTRANSLATED = (ops.Op, ops.Elementwise, ops.Reduction, ops.DropoutMask, ops.ScatterAdd)
 NAMES: dict[type[Op], str] = {kind: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
                               for kind in vars(ops).values()
                               if isinstance(kind, type) and issubclass(kind, Op) and kind not in UNTRANSLATED}

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor
-from minigrad.provenance import here
+from minigrad.provenance import call_site
 from rnn.ir.feeds import boundary_values, draws
 from rnn.ir.lowering import Options, lead_of
 from rnn.language.dependencies import nodes, roots
@@ -181,7 +181,7 @@ class Export:
         if not concrete:
             lengths = None if lengths is None else np.ones(lengths.shape, int)
             mask = None if mask is None else np.ones(mask.shape, bool)
-        checked = checked_mask(data.T, data.batch, lengths, mask, here())
+        checked = checked_mask(data.T, data.batch, lengths, mask, call_site())
         if concrete:
             return self.engine.constant(checked, None)
         if request.mask is not None:
@@ -222,11 +222,11 @@ def _check_parameters(own: Mapping[str, Tensor], given: Mapping[str, Array], nam
     missing, extra = [x for x in own if x not in given], [x for x in given if x not in own]
     if missing or extra:
         what = f"no value for the parameter {missing[0]!r}" if missing else f"there is no parameter {extra[0]!r}"
-        raise ValueError(f"{what} of {name!r} (at {here()}): it has {', '.join(own)}")
+        raise ValueError(f"{what} of {name!r} (at {call_site()}): it has {', '.join(own)}")
     for label, tensor in own.items():
         if tuple(given[label].shape) != tensor.shape:
             raise ValueError(f"the parameter {label!r} of {name!r} has shape {tensor.shape}, its value "
-                             f"{tuple(given[label].shape)} (at {here()})")
+                             f"{tuple(given[label].shape)} (at {call_site()})")
 
 
 def _stand_in(value: Any) -> Any:

@@ -16,7 +16,20 @@ from minigrad import Tensor, ops
 from rnn.compiler.pipeline import split
 from rnn.ir.fusion import Joining
 from rnn.ir.lowering import Options, lead_of, lowered
-from rnn.ir.nodes import Columns, Cut, Given, Lane, Leaf, Node, Number, Pack, Shift, Total, Weight, ordered
+from rnn.ir.nodes import (
+    AddN,
+    ColumnSlice,
+    Concat,
+    GradientMask,
+    Input,
+    Leaf,
+    Node,
+    Number,
+    Shift,
+    Slice,
+    Weight,
+    ordered,
+)
 from rnn.ir.schedule import Block, blocks
 from rnn.language.dependencies import DefinitionError, nodes, roots
 from rnn.language.equations import Definition
@@ -24,9 +37,9 @@ from rnn.language.equations import Definition
 from .backend import Array, Arrays, Engine
 
 # Their operands broadcast: a number for each sequence against vectors, too.
-ALIGNED = (ops.Add, ops.Sub, ops.Mul, ops.Div, ops.Pow, ops.Maximum, ops.Minimum, ops.Where, ops.BroadcastTo, Cut,
-           Total)
-STRUCTURE = (Leaf, Shift, Cut, Total, Columns)
+ALIGNED = (ops.Add, ops.Sub, ops.Mul, ops.Div, ops.Pow, ops.Maximum, ops.Minimum, ops.Where, ops.BroadcastTo,
+           GradientMask, AddN)
+STRUCTURE = (Leaf, Shift, GradientMask, AddN, ColumnSlice)
 
 
 class Recipe:
@@ -58,7 +71,7 @@ class Recipe:
         self.kept = {self.low.roots[name] for name in self.outputs}
         for node in every:
             self.kept.update(_source(x) for x in node.inputs if self.block[node] is not self.block[x])
-        self.givens = {node.op.name: node for node in every if isinstance(node.op, Given)}
+        self.givens = {node.op.name: node for node in every if isinstance(node.op, Input)}
 
     def _nodes(self) -> list[Node]:
         """What the outputs need, operands first."""
@@ -127,7 +140,7 @@ class Interpreter:
     # ---- all steps at once
     def _whole(self, node: Node) -> Array:
         op = node.op
-        if isinstance(op, Given):
+        if isinstance(op, Input):
             return self.given[op.name]
         if isinstance(op, Shift):
             assert op.signal is not None
@@ -187,23 +200,23 @@ class Interpreter:
         if isinstance(op, ALIGNED) and node.timed:
             operands = [engine.trailing(value, node.ndim - x.ndim) if x.timed and x.ndim < node.ndim else value
                         for x, value in zip(node.inputs, operands)]
-        if isinstance(op, Total):
+        if isinstance(op, AddN):
             total = operands[0]
             for term in operands[1:]:
                 total = total + term
             return total
-        if isinstance(op, Cut):
+        if isinstance(op, GradientMask):
             return engine.cut(*operands)
-        if isinstance(op, Columns):
+        if isinstance(op, ColumnSlice):
             return engine.columns(operands[0], op.start, op.stop)
-        if isinstance(op, Lane):
+        if isinstance(op, Slice):
             return engine.elements(operands[0], op.start, op.stop)
         if isinstance(op, ops.BroadcastTo) and node.timed:
             return engine.spread(operands[0], lead, op.shape)
-        if isinstance(op, (ops.Concatenate, Pack)) and node.timed:
+        if isinstance(op, (ops.Concatenate, Concat)) and node.timed:
             operands = [value if x.timed else engine.spread(value, lead, x.shape)
                         for x, value in zip(node.inputs, operands)]
-        if isinstance(op, Pack):
+        if isinstance(op, Concat):
             return engine.concatenate(*operands, axis=-1 if node.timed else 0)
         return engine.compute(op, *operands)
 
@@ -253,7 +266,7 @@ class Step:
         """Vectors that lanes divide without a rest -> the lanes: parted in one go, so are their gradients joined."""
         found: dict[Node, list[Node]] = {}
         for node in self.block.nodes if not self.block.skewed else ():
-            if isinstance(node.op, Lane):
+            if isinstance(node.op, Slice):
                 found.setdefault(node.inputs[0], []).append(node)
         for lanes in found.values():
             lanes.sort(key=attrgetter("op.start"))

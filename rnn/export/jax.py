@@ -18,7 +18,7 @@ import numpy as np
 
 from minigrad import Tensor
 from minigrad.ops import Axis
-from minigrad.provenance import here
+from minigrad.provenance import call_site
 from rnn.ir.feeds import draws
 from rnn.language.dependencies import parameters
 from rnn.language.equations import Definition
@@ -103,7 +103,7 @@ class JaxFunction:
         if wide and not self.engine.jax.config.jax_enable_x64:
             warnings.warn(f"JAX will round {wide[0]} of {cell.name!r}, which is float64, to float32: before anything "
                           "else call jax.config.update('jax_enable_x64', True), or make float32 parameters "
-                          f"(at {here()})", stacklevel=3)
+                          f"(at {call_site()})", stacklevel=3)
 
     @property
     def parameters(self) -> dict[str, Array]:
@@ -141,5 +141,5 @@ class JaxFunction:
         """
         if self._export.declared is None:
             raise ValueError(f"declare the sizes of all inputs of {self.cell.name!r}, .input('x', size): what is drawn "
-                             f"depends on them (at {here()})")
+                             f"depends on them (at {call_site()})")
         return draws(self._export.declared.low, T, batch)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from minigrad import Tensor, ops
 from minigrad.ops import Axis
 from minigrad.ops import _letters as letters
-from minigrad.provenance import Origin, here
+from minigrad.provenance import Origin, call_site
 from rnn.ir.feeds import boundary_values
 from rnn.ir.lowering import Options
 from rnn.language.dependencies import DefinitionError
@@ -450,7 +450,7 @@ class Model:
     def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...]]:
         """The data as inputs of the file, with T and the batch, vectors of one number each."""
         engine, given, batch = self.engine, dict[str, Value](), tuple[Value, ...]()
-        labels = {x for node in self.recipe.block if isinstance(node.op, ops.Pick) for x in node.inputs[1:]}
+        labels = {x for node in self.recipe.block if isinstance(node.op, ops.Gather) for x in node.inputs[1:]}
         for name, node in self.recipe.givens.items():
             if name == "~mask":
                 continue
@@ -506,7 +506,7 @@ def _check_outputs(cell: Definition, wanted: Sequence[str]) -> None:
     for name in wanted:
         if name not in cell.signals or cell.signals[name].given:
             computed = ", ".join(signal for signal, x in cell.signals.items() if not x.given)
-            raise ValueError(f"{cell.name!r} computes no signal {name!r} (at {here()}): it computes {computed}")
+            raise ValueError(f"{cell.name!r} computes no signal {name!r} (at {call_site()}): it computes {computed}")
 
 
 def to_onnx(cell: Definition, path: str | os.PathLike[str], outputs: Sequence[str] | None = None, lengths: bool = False

@@ -20,7 +20,7 @@ import numpy as np
 
 from minigrad import Tensor
 from minigrad.ops import Axis
-from minigrad.provenance import hide
+from minigrad.provenance import mark_library_file
 from rnn.language.dependencies import parameters
 from rnn.language.equations import Definition
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 else:
     torch = extra("torch", "torch")
     Module = torch.nn.Module
-    hide(sys.modules[Module.__module__].__file__)  # messages name the line that calls a module, not PyTorch's own
+    mark_library_file(sys.modules[Module.__module__].__file__)  # messages name the line that calls a module
 
 
 class TorchEngine(Engine):

@@ -5,7 +5,7 @@ A dropout keeps the same elements of a step in every window.
 
 from __future__ import annotations
 
-from minigrad.provenance import here
+from minigrad.provenance import call_site
 from rnn.ir.nodes import Shift, ordered
 from rnn.unrolling.truncation import Windows
 
@@ -34,7 +34,7 @@ class Windowed:
         for signal, delay in self.shifts:
             if delay < 0 and signal in self.computed:
                 raise ValueError(f"window= cuts loops that run forward in time, but {signal} is read {-delay} ahead "
-                                 f"(at {here()}). Use chunks= or last=")
+                                 f"(at {call_site()}). Use chunks= or last=")
 
     def run(self) -> dict[str, Array]:
         """Every signal at t = 1 … T."""

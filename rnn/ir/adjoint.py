@@ -15,12 +15,26 @@ import numpy as np
 from minigrad import Op, ops
 from minigrad.operators import MATMUL, MATVEC
 
-from .nodes import AtStep, Backward, Columns, Cut, Leaf, Node, Outer, OverSteps, Place, Share, Shift, Total, ordered
+from .nodes import (
+    AddN,
+    AtStep,
+    Backward,
+    ColumnSlice,
+    GradientMask,
+    InputGrad,
+    Leaf,
+    Node,
+    PadColumns,
+    Shift,
+    SumOfOuter,
+    SumOverSteps,
+    ordered,
+)
 
 # Their derivatives are formulas of single elements, which hold for nodes as they stand.
 ELEMENTWISE = (ops.Identity, ops.Add, ops.Sub, ops.Mul, ops.Div, ops.Neg, ops.Exp, ops.Expm1, ops.Log, ops.Log1p,
                ops.Log2, ops.Sqrt, ops.Square, ops.Abs, ops.Sin, ops.Cos, ops.Tan, ops.Sinh, ops.Cosh, ops.Tanh,
-               ops.Arctan, ops.Sigmoid, ops.Relu, ops.Power, Cut)
+               ops.Arctan, ops.Sigmoid, ops.Relu, ops.Power, GradientMask)
 
 
 class Adjoint:
@@ -34,7 +48,7 @@ class Adjoint:
     def __init__(self, seeds: Mapping[Node, Node], wanted: Iterable[Node]) -> None:
         program = ordered(seeds)
         self.useful = _between(program, set(wanted))
-        self.gradients = {node: Node(Total(), (), node.shape, node.timed, _name(node), node.origin)
+        self.gradients = {node: Node(AddN(), (), node.shape, node.timed, _name(node), node.origin)
                           for node in program if node in self.useful}
         for node, seed in seeds.items():
             if node in self.useful:
@@ -67,7 +81,7 @@ class Adjoint:
             reader = step + delay  # counted from the first step; from behind the last where it is read from there
             if grad is not None and (reader >= 1 if delay > 0 else reader <= 0):
                 terms.append(Node(AtStep(reader if delay > 0 else reader - 1), (grad,), shift.shape, False))
-        return Node(Total(), tuple(terms), terms[0].shape, False) if terms else None
+        return Node(AddN(), tuple(terms), terms[0].shape, False) if terms else None
 
     def _add(self, node: Node, share: Node | None) -> None:
         if share is None or node not in self.useful:
@@ -82,7 +96,7 @@ class Adjoint:
         op, grad = node.op, self.gradients[node]
         if node in self.uniform:
             grad = grad.inputs[0]
-            if not isinstance(op, (*ELEMENTWISE, Total)) and not _sums(op):
+            if not isinstance(op, (*ELEMENTWISE, AddN)) and not _sums(op):
                 grad = Node(ops.BroadcastTo(node.shape), (grad,), node.shape, True, grad.name)
         if isinstance(op, Shift):
             self._add(node.inputs[0], Node(Shift(-op.delay), (grad,), node.shape, True, f"{grad.name}_next"))
@@ -91,7 +105,7 @@ class Adjoint:
             share = grad if scale == 1 else grad / scale
             x = node.inputs[0]
             self._add(x, share if node in self.uniform else Node(ops.BroadcastTo(x.shape), (share,), x.shape, True))
-        elif isinstance(op, Total):
+        elif isinstance(op, AddN):
             for x in node.inputs:
                 self._add(x, grad)
         elif isinstance(op, ELEMENTWISE):
@@ -99,14 +113,15 @@ class Adjoint:
                 self._add(x, share)
         elif is_product(node):
             self._pass_through_product(node, grad)
-        elif isinstance(op, Columns):
-            self._add(node.inputs[0], Node(Place(node.inputs[0].shape, op.start), (grad,), node.inputs[0].shape, False))
+        elif isinstance(op, ColumnSlice):
+            matrix = node.inputs[0]
+            self._add(matrix, Node(PadColumns(matrix.shape, op.start), (grad,), matrix.shape, False))
         elif node.inputs:
             needs = self._needs(node)
             whole = Node(Backward(op, needs), (grad, node, *node.inputs), (), True, None, node.origin)
             for index, (x, needed) in enumerate(zip(node.inputs, needs)):
                 if needed:
-                    self._add(x, Node(Share(index), (whole,), _share_shape(op, node, index, needs), True))
+                    self._add(x, Node(InputGrad(index), (whole,), _share_shape(op, node, index, needs), True))
 
     def _needs(self, node: Node) -> tuple[bool, ...]:
         return tuple(x in self.useful for x in node.inputs)
@@ -117,11 +132,11 @@ class Adjoint:
         if isinstance(node.op, ops.MatVec):
             W, x = first, second
             of_x = Node(MATMUL, (grad, W), x.shape, True)
-            of_W = Node(Outer(), (grad, x), W.shape, False)
+            of_W = Node(SumOfOuter(), (grad, x), W.shape, False)
         else:
             x, W = first, second
             of_x = Node(MATVEC, (W, grad), x.shape, True)
-            of_W = Node(Outer(), (x, grad), W.shape, False)
+            of_W = Node(SumOfOuter(), (x, grad), W.shape, False)
         self._add(x, of_x)
         self._add(W, of_W)
 
@@ -163,7 +178,7 @@ def _shares(op: Op, grad: Node, node: Node, needs: tuple[bool, ...]) -> tuple[An
 def _fitted(share: Node, node: Node) -> Node:
     """A share in the shape of its node: summed over what was broadcast; over all steps for a weight."""
     if not node.timed:
-        return share if not share.timed else Node(OverSteps(node.shape), (share,), node.shape, False)
+        return share if not share.timed else Node(SumOverSteps(node.shape), (share,), node.shape, False)
     if share.shape != node.shape and node.shape == (1,):
         share = share.sum(axis=-1, keepdims=True)
     return share
@@ -171,7 +186,7 @@ def _fitted(share: Node, node: Node) -> Node:
 
 def _share_shape(op: Op, node: Node, index: int, needs: tuple[bool, ...]) -> tuple[int, ...]:
     """The shape of what an operation's derivative returns, by computing it once."""
-    samples = [np.full(x.shape, 0 if isinstance(op, ops.Pick) and i else 1, int if isinstance(op, ops.Pick) and i
+    samples = [np.full(x.shape, 0 if isinstance(op, ops.Gather) and i else 1, int if isinstance(op, ops.Gather) and i
                        else float) for i, x in enumerate(node.inputs)]
     with np.errstate(all="ignore"):
         out = np.asarray(op.forward(*samples))

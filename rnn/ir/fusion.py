@@ -20,10 +20,24 @@ from minigrad import ops
 from minigrad.operators import MUL, TANH
 
 from .adjoint import ELEMENTWISE, is_product
-from .nodes import Compare, Cut, Lane, Node, Number, Outer, OverSteps, Pack, Shift, Spread, Total, number, ordered
+from .nodes import (
+    AddN,
+    BroadcastMul,
+    Compare,
+    Concat,
+    GradientMask,
+    Node,
+    Number,
+    Shift,
+    Slice,
+    SumOfOuter,
+    SumOverSteps,
+    number,
+    ordered,
+)
 from .schedule import loops
 
-ALIKE = (*(kind for kind in ELEMENTWISE if kind is not Cut), Total)
+ALIKE = (*(kind for kind in ELEMENTWISE if kind is not GradientMask), AddN)
 
 
 class Joining:
@@ -60,13 +74,13 @@ class Joining:
     def gather_sums(self) -> None:
         """a + (b + c) + d as one sum, whose terms from outside of the loop are one term."""
         for node in reversed(self.nodes):
-            if node not in self.loop or not isinstance(node.op, (ops.Add, Total)):
+            if node not in self.loop or not isinstance(node.op, (ops.Add, AddN)):
                 continue
             terms: list[Node] = []
             waiting = list(node.inputs)[::-1]
             while waiting:
                 x = waiting.pop()
-                if isinstance(x.op, (ops.Add, Total)) and x.shape == node.shape and self.only_used_by(x, node):
+                if isinstance(x.op, (ops.Add, AddN)) and x.shape == node.shape and self.only_used_by(x, node):
                     waiting.extend(x.inputs[::-1])
                     for y in x.inputs:  # now read by the node itself
                         self.users[y] = [node if user is x else user for user in self.users[y]]
@@ -76,7 +90,7 @@ class Joining:
             outside = [x for x in terms if not self.in_loop_of(x, node)]
             if len(outside) > 1:
                 outside = [total(outside, f"{node.name}_given")]
-            node.op, node.inputs = Total(), (*within, *outside)
+            node.op, node.inputs = AddN(), (*within, *outside)
         self.look()
 
     def halve_sigmoids(self) -> None:
@@ -86,11 +100,11 @@ class Joining:
             if node not in self.loop or not isinstance(node.op, ops.Sigmoid):
                 continue
             inner = node.inputs[0]
-            if not isinstance(inner.op, Total) or not self.only_used_by(inner, node):
+            if not isinstance(inner.op, AddN) or not self.only_used_by(inner, node):
                 continue
-            terms = [total([scaled(y, half) for y in x.inputs], x.name) if isinstance(x.op, Total) else scaled(x, half)
+            terms = [total([scaled(y, half) for y in x.inputs], x.name) if isinstance(x.op, AddN) else scaled(x, half)
                      for x in inner.inputs]
-            halved = Node(Total(), tuple(terms), node.shape, True, f"{node.name}_half")
+            halved = Node(AddN(), tuple(terms), node.shape, True, f"{node.name}_half")
             bent = Node(TANH, (halved,), node.shape, True, f"{node.name}_tanh")
             node.op, node.inputs = ops.Add(), (Node(MUL, (bent, half), node.shape, True, f"{node.name}_mul"), half)
         self.look()
@@ -103,7 +117,7 @@ class Joining:
                 continue
             if isinstance(node.op, (ops.Mul, ops.Neg)):
                 self._gather_product(node, form)
-            elif isinstance(node.op, Total) and all(x in form for x in node.inputs) and len(node.inputs) > 1:
+            elif isinstance(node.op, AddN) and all(x in form for x in node.inputs) and len(node.inputs) > 1:
                 vectors = {form[x][0] for x in node.inputs}
                 if len(vectors) == 1 and all(form[x][1] for x in node.inputs):
                     one = number(1.0)  # true + true is true, and not 2
@@ -164,7 +178,7 @@ class Joining:
         """An operation that is done to neighbouring lanes alike, done to them at once."""
         lanes: dict[Node, list[Node]] = {}
         for node in self.nodes:
-            if isinstance(node.op, Lane) and node.timed and node in self.loop:
+            if isinstance(node.op, Slice) and node.timed and node in self.loop:
                 lanes.setdefault(node.inputs[0], []).append(node)
         for whole, members in lanes.items():
             members.sort(key=_start)
@@ -193,7 +207,7 @@ class Joining:
         lanes, users = [lane for lane, _ in run], [user for _, user in run]
         start, stop = lanes[0].op.start, lanes[-1].op.stop  # type: ignore[attr-defined]
         vector = whole if stop - start == whole.shape[0] else Node(
-            Lane(start, stop), (whole,), (stop - start,), True, f"{whole.name}_part")
+            Slice(start, stop), (whole,), (stop - start,), True, f"{whole.name}_part")
         inputs = []
         for position, first in enumerate(users[0].inputs):
             column = [user.inputs[position] for user in users]
@@ -204,7 +218,7 @@ class Joining:
     def join_sums(self) -> None:
         """a1 W1 + a2 W2 + ... in a loop as one product of vectors end to end."""
         for node in self.nodes:
-            if node not in self.loop or not isinstance(node.op, Total):
+            if node not in self.loop or not isinstance(node.op, AddN):
                 continue
             products = [x for x in node.inputs if is_product(x) and isinstance(x.op, ops.MatMul)
                         and self.only_used_by(x, node) and self.in_loop_of(x, node)]
@@ -218,7 +232,7 @@ class Joining:
             whole = Node(ops.MatMul(), (packed(vectors, name), packed([x.inputs[1] for x in products], f"U_{name}")),
                          node.shape, True, f"{node.name}_product")
             rest = tuple(x for x in node.inputs if x not in products)
-            node.op, node.inputs = (Total(), (whole, *rest)) if rest else (whole.op, whole.inputs)
+            node.op, node.inputs = (AddN(), (whole, *rest)) if rest else (whole.op, whole.inputs)
         self.look()
 
     def _spread(self, vectors: list[Node]) -> None:
@@ -231,9 +245,9 @@ class Joining:
             if run and not (fits and node is not None and node.inputs[0] is run[0].inputs[0]):
                 if len(run) > 1:
                     factors = packed([x.inputs[1] for x in run], _named(run, "slope"))
-                    if isinstance(factors.op, Pack):
+                    if isinstance(factors.op, Concat):
                         factors.lanes = len(run)
-                    become_lanes(run, Node(Spread(len(run)), (run[0].inputs[0], factors), factors.shape, True,
+                    become_lanes(run, Node(BroadcastMul(len(run)), (run[0].inputs[0], factors), factors.shape, True,
                                            _named(run)))
                 run = []
             if fits and node is not None:
@@ -245,10 +259,10 @@ class Joining:
         parts = self._parts()
         groups: dict[tuple[type, Node, Node | None], list[tuple[int, Node]]] = {}
         for node in self.nodes:
-            summed = isinstance(node.op, OverSteps) and node.shape == node.inputs[0].shape != ()
-            if isinstance(node.op, Outer) or summed:
+            summed = isinstance(node.op, SumOverSteps) and node.shape == node.inputs[0].shape != ()
+            if isinstance(node.op, SumOfOuter) or summed:
                 whole, start = _outermost(node.inputs[0], parts)
-                other = node.inputs[1] if isinstance(node.op, Outer) else None
+                other = node.inputs[1] if isinstance(node.op, SumOfOuter) else None
                 groups.setdefault((type(node.op), whole, other), []).append((start, node))
         for (_, whole, other), found in groups.items():
             found.sort(key=_first)
@@ -258,8 +272,8 @@ class Joining:
                 continue
             start, stop = found[0][0], stops[-1]
             left = whole if (start, stop) == (0, whole.shape[0]) else Node(
-                Lane(start, stop), (whole,), (stop - start,), True, f"{whole.name}_part")
-            op, inputs = (OverSteps(left.shape), (left,)) if other is None else (Outer(), (left, other))
+                Slice(start, stop), (whole,), (stop - start,), True, f"{whole.name}_part")
+            op, inputs = (SumOverSteps(left.shape), (left,)) if other is None else (SumOfOuter(), (left, other))
             become_lanes(members, Node(op, inputs, (*left.shape, *members[0].shape[1:]), False, _named(members)))
         self.look()
 
@@ -268,7 +282,7 @@ class Joining:
         found: dict[Node, tuple[Node, int]] = {}
         for node in self.nodes:
             start = 0
-            for x in node.inputs if isinstance(node.op, Pack) and node.timed and node in self.loop else ():
+            for x in node.inputs if isinstance(node.op, Concat) and node.timed and node in self.loop else ():
                 found[x] = node, start
                 start += x.shape[0]
         return found
@@ -278,7 +292,7 @@ def _outermost(node: Node, parts: dict[Node, tuple[Node, int]]) -> tuple[Node, i
     """The vector that a vector is a part of, and where it begins in it."""
     start = 0
     while True:
-        if isinstance(node.op, Lane):
+        if isinstance(node.op, Slice):
             start += node.op.start
             node = node.inputs[0]
         elif node in parts:
@@ -297,7 +311,7 @@ def total(terms: list[Node], name: str | None) -> Node:
     if len(terms) == 1:
         return terms[0]
     shape = max((x.shape for x in terms), key=len)
-    return Node(Total(), tuple(terms), shape, any(x.timed for x in terms), name)
+    return Node(AddN(), tuple(terms), shape, any(x.timed for x in terms), name)
 
 
 def product(factors: list[Node], name: str | None = None) -> Node:
@@ -324,20 +338,20 @@ def packed(nodes: list[Node], name: str) -> Node:
     if all(x is first for x in nodes) and isinstance(first.op, Number):
         return first
     shape = (sum(x.shape[0] for x in nodes), *first.shape[1:])
-    if all(isinstance(x.op, Lane) and x.inputs[0] is first.inputs[0] for x in nodes) \
+    if all(isinstance(x.op, Slice) and x.inputs[0] is first.inputs[0] for x in nodes) \
             and all(a.op.stop == b.op.start for a, b in pairwise(nodes)):  # type: ignore[attr-defined]
         whole = first.inputs[0]
         if shape == whole.shape:
             return whole
-        return Node(Lane(first.op.start, nodes[-1].op.stop), (whole,), shape, first.timed, name)  # type: ignore[attr-defined]
+        return Node(Slice(first.op.start, nodes[-1].op.stop), (whole,), shape, first.timed, name)  # type: ignore[attr-defined]
     if first.timed and not any(isinstance(x.op, Shift) for x in nodes):
         if all(is_product(x) and isinstance(x.op, ops.MatVec) and x.inputs[1] is first.inputs[1] for x in nodes):
             matrix = packed([x.inputs[0] for x in nodes], f"W_{name}")
             return Node(ops.MatVec(), (matrix, first.inputs[1]), shape, True, name)
-        columns = _columns(nodes) if isinstance(first.op, Total) else None
+        columns = _columns(nodes) if isinstance(first.op, AddN) else None
         if columns is not None:
-            return Node(Total(), tuple(packed(column, name) for column in columns), shape, True, name)
-    return Node(Pack(), tuple(_merged(nodes)), shape, any(x.timed for x in nodes), name)
+            return Node(AddN(), tuple(packed(column, name) for column in columns), shape, True, name)
+    return Node(Concat(), tuple(_merged(nodes)), shape, any(x.timed for x in nodes), name)
 
 
 def _merged(nodes: list[Node]) -> list[Node]:
@@ -345,7 +359,7 @@ def _merged(nodes: list[Node]) -> list[Node]:
     result: list[Node] = []
     lanes: list[Node] = []
     for node in nodes:
-        whole = node.inputs[0] if isinstance(node.op, Lane) else None
+        whole = node.inputs[0] if isinstance(node.op, Slice) else None
         if whole is None or _start(node) != (lanes[-1].op.stop if lanes and lanes[0].inputs[0] is whole else 0):  # type: ignore[attr-defined]
             result += lanes
             lanes = []
@@ -363,7 +377,7 @@ def _columns(sums: list[Node]) -> list[list[Node]] | None:
     """The terms of several sums, those that can be packed together side by side; None where some can't."""
     columns: list[list[Node]] = [[] for _ in sums[0].inputs]
     for node in sums:
-        waiting = list(node.inputs) if isinstance(node.op, Total) else []
+        waiting = list(node.inputs) if isinstance(node.op, AddN) else []
         for column, wanted in zip(columns, sums[0].inputs):
             found = [x for x in waiting if _kind(x) == _kind(wanted) and x.shape == node.shape]
             if not found:
@@ -388,7 +402,7 @@ def become_lanes(nodes: list[Node], whole: Node) -> None:
     if len({node.shape for node in nodes}) == 1:
         whole.lanes = len(nodes)
     for node in nodes:
-        node.op, node.inputs = Lane(start, start + node.shape[0]), (whole,)
+        node.op, node.inputs = Slice(start, start + node.shape[0]), (whole,)
         start += node.shape[0]
 
 
@@ -396,7 +410,7 @@ def _alike(one: Node, other: Node) -> bool:
     """Whether two operations are the same but for what they read from outside of the loop."""
     if type(one.op) is not type(other.op) or vars(one.op) != vars(other.op) or len(one.inputs) != len(other.inputs):
         return False
-    return all(x is y or (isinstance(x.op, Lane) == isinstance(y.op, Lane) and x.timed == y.timed
+    return all(x is y or (isinstance(x.op, Slice) == isinstance(y.op, Slice) and x.timed == y.timed
                           and not isinstance(x.op, Number) and not isinstance(y.op, Number)
                           and x.shape == one.shape and y.shape == other.shape)
                for x, y in zip(one.inputs, other.inputs))

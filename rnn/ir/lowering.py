@@ -14,7 +14,7 @@ from minigrad.operators import WHERE
 from rnn.language.dependencies import DefinitionError, check, labels, nodes, reads, states
 from rnn.language.equations import Definition, Equation, Read, Signal
 
-from .nodes import Cut, Given, Node, Shape, Shift, Weight, number, shape_of
+from .nodes import GradientMask, Input, Node, Shape, Shift, Weight, number, shape_of
 
 SHORT = {"matvec": "product", "matmul": "product", "add": "sum", "concatenate": "joined"}
 
@@ -52,12 +52,12 @@ class Lowered:
     roots: dict[str, Node] = field(default_factory=dict)
     weights: dict[Tensor, Node] = field(default_factory=dict)
     keeps: dict[int, Node] = field(default_factory=dict)
-    draws: dict[str, tuple[ops.Keep, Shape]] = field(default_factory=dict)
+    draws: dict[str, tuple[ops.DropoutMask, Shape]] = field(default_factory=dict)
 
     def takes_integers(self, name: str) -> bool:
         """Whether an input's values are integers, such as labels."""
         op = self.roots[name].op
-        return isinstance(op, Given) and op.dtype != "FLOAT"
+        return isinstance(op, Input) and op.dtype != "FLOAT"
 
 
 def lowered(cell: Definition, options: Options) -> Lowered:
@@ -81,7 +81,7 @@ class Lowering:
         self.shifts: dict[tuple[Signal, int], Node] = {}
         self.owned: set[Node] = set()  # the values of signals
         self.states = states(cell) if options.masked else {}
-        self.mask = Node(Given("~mask", "bool"), (), (), True, "mask") if options.masked else None
+        self.mask = Node(Input("~mask", "bool"), (), (), True, "mask") if options.masked else None
 
     def run(self) -> Lowered:
         """Every signal's node."""
@@ -103,7 +103,7 @@ class Lowering:
             raise DefinitionError(f"the size of the input {signal.name}, declared at {signal.origin}, isn't known "
                                   f"before there are data: declare it, .input({signal.name!r}, size)")
         dtype = "np.int64" if signal.name in self.integers else "FLOAT"
-        return Node(Given(signal.name, dtype), (), shape, True, signal.name, signal.origin)
+        return Node(Input(signal.name, dtype), (), shape, True, signal.name, signal.origin)
 
     def _equation(self, equation: Equation) -> Node:
         """The value of an equation at its step, held or zero where a sequence is over."""
@@ -138,10 +138,10 @@ class Lowering:
         if not hasattr(part, "op"):
             return number(part)
         operands = tuple(self.made[id(x)] for x in part.inputs)
-        if isinstance(part.op, ops.Keep):
+        if isinstance(part.op, ops.DropoutMask):
             name = f"~drawn {len(self.result.draws) + 1}"
             self.result.draws[name] = part.op, operands[0].shape
-            return Node(Given(name), (), operands[0].shape, True, f"{equation.signal.name}_keep", part.origin)
+            return Node(Input(name), (), operands[0].shape, True, f"{equation.signal.name}_keep", part.origin)
         shape = part.shape if part.shape is not None else shape_of(part.op, operands)
         kind = type(part.op).__name__.lower()
         name = f"{equation.signal.name}_{SHORT.get(kind, kind)}"
@@ -170,8 +170,8 @@ class Lowering:
         if not self.result.options.truncated or delay == 0:
             return shift
         name = f"goes_back_{delay}" if delay > 0 else f"goes_on_{-delay}"
-        keep = self.result.keeps.setdefault(delay, Node(Given(f"~keep {delay}", "step"), (), (), True, name))
-        return Node(Cut(), (shift, keep), shift.shape, True, None, shift.origin)
+        keep = self.result.keeps.setdefault(delay, Node(Input(f"~keep {delay}", "step"), (), (), True, name))
+        return Node(GradientMask(), (shift, keep), shift.shape, True, None, shift.origin)
 
 
 def lead_of(signal: Signal) -> int:

@@ -41,7 +41,7 @@ class Number(Leaf):
         self.value = value
 
 
-class Given(Leaf):
+class Input(Leaf):
     """A value that comes with the data, at each step: an input, a mask, or the gradient of a signal."""
 
     def __init__(self, name: str, dtype: str = "FLOAT") -> None:
@@ -60,7 +60,7 @@ class Shift(Op):
         self.signal = signal
 
 
-class Cut(Op):
+class GradientMask(Op):
     """The same value; its gradient goes through at the steps where `keep` is 1, and not where it is 0."""
 
     def forward(self, x: Any, keep: Any) -> Any:
@@ -70,7 +70,7 @@ class Cut(Op):
         return grad * keep, None
 
 
-class Total(Op):
+class AddN(Op):
     """The sum of any number of terms; its inputs may be filled in later."""
 
     def forward(self, *terms: Any) -> Any:
@@ -100,21 +100,21 @@ class Backward(Op):
         self.needs = needs
 
 
-class Share(Op):
+class InputGrad(Op):
     """One of the gradients of a Backward."""
 
     def __init__(self, index: int) -> None:
         self.index = index
 
 
-class OverSteps(Op):
+class SumOverSteps(Op):
     """The sum over all steps and sequences, and over what a shape was broadcast along: a weight's gradient."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
 
 
-class Outer(Op):
+class SumOfOuter(Op):
     """a bᵀ, summed over all steps and sequences: the gradient of a matrix."""
 
 
@@ -125,11 +125,11 @@ class AtStep(Op):
         self.step = step
 
 
-class Pack(Op):
+class Concat(Op):
     """Vectors end to end in one, the lanes; or the rows of matrices one under another."""
 
 
-class Lane(Op):
+class Slice(Op):
     """One of the vectors (or blocks of rows) that a Pack joined."""
 
     def __init__(self, start: int, stop: int) -> None:
@@ -137,14 +137,14 @@ class Lane(Op):
         self.stop = stop
 
 
-class Spread(Op):
+class BroadcastMul(Op):
     """One vector times each lane of another: x (n), lanes (count * n) -> (count * n)."""
 
     def __init__(self, count: int) -> None:
         self.count = count
 
 
-class Columns(Op):
+class ColumnSlice(Op):
     """Some columns of a matrix."""
 
     def __init__(self, start: int, stop: int) -> None:
@@ -152,7 +152,7 @@ class Columns(Op):
         self.stop = stop
 
 
-class Place(Op):
+class PadColumns(Op):
     """A block of columns in a matrix of zeros: the gradient of Columns."""
 
     def __init__(self, shape: Shape, start: int) -> None:
@@ -221,7 +221,7 @@ def number(value: Any) -> Node:
 
 def shape_of(op: Op, inputs: tuple[Node, ...]) -> Shape:
     """The shape of a result for one sequence, by computing it once, on zeros."""
-    samples = [np.zeros(x.shape, int if isinstance(op, ops.Pick) and position == 1 else float)
+    samples = [np.zeros(x.shape, int if isinstance(op, ops.Gather) and position == 1 else float)
                for position, x in enumerate(inputs)]
     with np.errstate(all="ignore"):
         shape: Shape = np.shape(op.forward(*samples))

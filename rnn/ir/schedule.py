@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from rnn.language.graphs import components
 
-from .nodes import Node, Share, Shift
+from .nodes import InputGrad, Node, Shift
 
 
 class Flow(NamedTuple):
@@ -67,7 +67,7 @@ def blocks(nodes: list[Node]) -> list[Block]:
     for number, loop in enumerate(found):
         group.update(dict.fromkeys(loop, number))
     for node in nodes:
-        if isinstance(node.op, Share):  # what an operation's derivative returns is gone after the step
+        if isinstance(node.op, InputGrad):  # what an operation's derivative returns is gone after the step
             whole = group.get(node.inputs[0], -1)
             group[node] = whole if whole >= 0 else group[node]
     members: dict[int, list[Node]] = {}

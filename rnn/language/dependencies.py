@@ -274,7 +274,7 @@ def layers(cell: Definition) -> dict[Signal, int]:
 
 def labels(cell: Definition) -> set[str]:
     """The inputs whose values are integers: the classes that a cross entropy picks."""
-    picked = (node.inputs[1] for node in nodes(roots(cell)) if isinstance(getattr(node, "op", None), ops.Pick))
+    picked = (node.inputs[1] for node in nodes(roots(cell)) if isinstance(getattr(node, "op", None), ops.Gather))
     return {x.signal.name for x in picked if isinstance(x, Read) and x.signal.given}
 
 

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from minigrad import Op, Tensor, ops
-from minigrad.errors import explained
+from minigrad.errors import operation_error
 from minigrad.operators import MATMUL, MATVEC, VECDOT, Operators
-from minigrad.provenance import Origin, here
+from minigrad.provenance import Origin, call_site
 from minigrad.tensor import constant
 
 from .formula import written
@@ -53,7 +53,7 @@ def _whole(time: Time, steps: Any) -> int:
         return operator.index(steps)
     except TypeError:
         raise TypeError(f"{time!r} can be moved by a whole number of steps, e.g. t-1, "
-                        f"not by {steps!r} (at {here()})") from None
+                        f"not by {steps!r} (at {call_site()})") from None
 
 
 t = Time("t")
@@ -86,11 +86,11 @@ class Expression(Operators):
     @staticmethod
     def compare(ufunc: np.ufunc, *inputs: Any) -> Any:
         """Comparisons have no derivative and so no place in an equation."""
-        raise TypeError(f"np.{ufunc.__name__} of {inputs[0]!r} can't stand in an equation (at {here()}): "
+        raise TypeError(f"np.{ufunc.__name__} of {inputs[0]!r} can't stand in an equation (at {call_site()}): "
                         "a comparison has no derivative. np.maximum, mg.relu have one")
 
     def __bool__(self) -> bool:
-        raise TypeError(f"{self!r} is neither true nor false: it has a value at each step (at {here()}). "
+        raise TypeError(f"{self!r} is neither true nor false: it has a value at each step (at {call_site()}). "
                         "mg.where chooses between two values")
 
     @property
@@ -114,7 +114,7 @@ class Read(Expression):
         self.signal = signal
         self.offset = offset
         self.cell = signal.cell
-        self.origin = here()
+        self.origin = call_site()
 
     @property
     def shape(self) -> tuple[int, ...] | None:  # type: ignore[override]
@@ -131,7 +131,7 @@ class Apply(Expression):
 
     def __init__(self, op: Op, inputs: tuple[Any, ...]) -> None:
         self.op = op
-        self.origin = here()
+        self.origin = call_site()
         self.inputs = tuple(_constant(x, op, self.origin) for x in inputs)
         cells = {x.cell: x for x in self.inputs if isinstance(x, Expression)}
         if len(cells) > 1:
@@ -171,15 +171,15 @@ def _for_vectors(op: Op, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
         parts = [part for part in index if part is not Ellipsis]
         if len(parts) != 1 or parts[0] is None:
             raise IndexError(f"{inputs[0]!r} is a vector at each step: it takes one index, "
-                             f"not {index!r} (at {here()})")
+                             f"not {index!r} (at {call_site()})")
         return ops.GetItem((Ellipsis, parts[0])), inputs
     if isinstance(op, (ops.Reshape, ops.Transpose, ops.BroadcastTo, ops.Stack, ops.EinSum, ops.Pad)):
-        raise ValueError(f"{op!r} can't stand in an equation (at {here()}): a signal is a vector at each "
+        raise ValueError(f"{op!r} can't stand in an equation (at {call_site()}): a signal is a vector at each "
                          "step, its batch is implicit. np.concatenate(..., axis=-1) joins vectors")
     if isinstance(op, BROADCASTING):
         return op, _aligned(inputs)
     if getattr(op, "axis", -1) != -1:
-        raise ValueError(f"{op!r} can't stand in an equation (at {here()}): inside one, axis=-1 is the vector "
+        raise ValueError(f"{op!r} can't stand in an equation (at {call_site()}): inside one, axis=-1 is the vector "
                          "and there is no other axis (the batch is implicit). Write axis=-1")
     return op, inputs
 
@@ -197,7 +197,7 @@ def _aligned(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _shape(op: Op, inputs: tuple[Any, ...]) -> tuple[int, ...] | None:
     """The shape of the result for one sequence, by computing it once, on zeros."""
-    if isinstance(op, ops.Keep):  # to compute it would draw from its generator
+    if isinstance(op, ops.DropoutMask):  # to compute it would draw from its generator
         return getattr(inputs[0], "shape", ())
     samples = []
     for position, x in enumerate(inputs):
@@ -206,7 +206,7 @@ def _shape(op: Op, inputs: tuple[Any, ...]) -> tuple[int, ...] | None:
         elif x.shape is None:
             return None
         else:
-            is_label = isinstance(op, ops.Pick) and position == 1
+            is_label = isinstance(op, ops.Gather) and position == 1
             samples.append(np.zeros(x.shape, int if is_label else float))
     try:
         with np.errstate(all="ignore"):
@@ -214,7 +214,7 @@ def _shape(op: Op, inputs: tuple[Any, ...]) -> tuple[int, ...] | None:
             return result
     except (ValueError, TypeError, IndexError) as error:
         named = [x if isinstance(x, (Expression, Tensor)) else constant(np.asarray(x)) for x in inputs]
-        raise explained(error, op, named) from None
+        raise operation_error(error, op, named) from None
 
 
 class Signal(Operators):
@@ -237,19 +237,19 @@ class Signal(Operators):
     def __getitem__(self, time: Any) -> Expression:
         if not isinstance(time, Time) or time.name != "t":
             raise TypeError(f"read {self.name} at a step relative to t, e.g. {self.name}[t-1], "
-                            f"not {self.name}[{time!r}] (at {here()})")
+                            f"not {self.name}[{time!r}] (at {call_site()})")
         return Read(self, time.offset)
 
     def __setitem__(self, time: Any, value: Any) -> None:
         if isinstance(time, Time) and time.name == "t":
-            self.define(time.offset, value, here())
+            self.define(time.offset, value, call_site())
         elif isinstance(time, Time):
-            self.final[time.offset] = self.boundary(repr(time), value, here())
+            self.final[time.offset] = self.boundary(repr(time), value, call_site())
         elif isinstance(time, (int, np.integer)):
-            self.initial[int(time)] = self.boundary(repr(time), value, here())
+            self.initial[int(time)] = self.boundary(repr(time), value, call_site())
         else:
             raise TypeError(f"{self.name}[{time!r}] can't be set: {self.name}[t] = ... is an equation, "
-                            f"{self.name}[0] = ... an initial value (at {here()})")
+                            f"{self.name}[0] = ... an initial value (at {call_site()})")
         self.cell.version += 1
 
     @staticmethod
@@ -318,7 +318,7 @@ class Signal(Operators):
 
 def _without_step(inputs: tuple[Any, ...]) -> TypeError:
     name = next(x.name for x in inputs if isinstance(x, Signal))
-    return TypeError(f"the signal {name} has a value at each step: write {name}[t] (at {here()})")
+    return TypeError(f"the signal {name} has a value at each step: write {name}[t] (at {call_site()})")
 
 
 def _text(x: Any) -> str:
@@ -382,7 +382,7 @@ class Definition:
         return self._declare(name, size, given=False)
 
     def _declare(self, name: str, size: Any, given: bool) -> Signal:
-        origin = here()
+        origin = call_site()
         if not isinstance(name, str) or not name:
             raise TypeError(f"a signal's name is a string that isn't empty, not {name!r} (at {origin})")
         if name in OPTIONS:

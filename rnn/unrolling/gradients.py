@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.backward import ancestors
-from minigrad.backward import contributions as shares_of
+from minigrad.backward import ancestors, input_gradients
 
 if TYPE_CHECKING:
     from .run import Run
@@ -47,7 +46,7 @@ def contributions(run: Run, name: str) -> NDArray[Any]:
         if node.grad is None or node.op is None:
             continue
         step = min(max(_step(run, node), 1), run.T)
-        used = [(x, share) for x, share in zip(node.inputs, shares_of(node, node.grad))
+        used = [(x, share) for x, share in zip(node.inputs, input_gradients(node, node.grad))
                 if share is not None and x.t is None]
         for x, share in used:
             if x is parameter:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import Tensor
-from minigrad.provenance import Origin, here
+from minigrad.provenance import Origin, call_site
 from rnn.language.dependencies import Boundary, boundaries, parameters, reads
 from rnn.language.equations import Definition, Signal
 
@@ -60,7 +60,7 @@ def prepared(cell: Definition, T: int | None, inputs: Mapping[str, Any], initial
         ValueError: for data that are missing, unknown, of unequal length or of a wrong size.
         TypeError: for data that aren't numbers.
     """
-    origin = here()
+    origin = call_site()
     declared = {name: signal for name, signal in cell.signals.items() if signal.given}
     _check_names(cell, declared, inputs, origin)
     values = {name: _values(name, inputs[name], origin) for name in declared}

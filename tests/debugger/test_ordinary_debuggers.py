@@ -156,7 +156,7 @@ class TestPdb:
         said = self.session(script, environment, "import minigrad", "b minigrad.backward.accumulate, node.t == 3",
                             "c", "a")
         assert re.search(r"accumulate\(\)", said)
-        assert re.search(r"node = <h\[3\] tanh \(2,\)  model.py:9>\s+shares = array\(", said)
+        assert re.search(r"node = <h\[3\] tanh \(2,\)  model.py:9>\s+input_grads = array\(", said)
 
     def test_breaks_in_the_users_own_loop(self, script: Path, environment: dict[str, str]) -> None:
         said = self.session(script, environment, f"b {LOOP}, step.name == 'h' and step.t == 2", "c", "p step")

@@ -139,7 +139,7 @@ class OnlyOnceSquare(ops.Square):
     (LazyMul(), (A, B), "LazyMul.backward gives another gradient for a where only that one is needed"),
     (OneShareAdd(), (A, B), "OneShareAdd.backward returned 1 gradients for 2 inputs"),
     (NoGradient(), (A,), "NoGradient: gradient for input x *(no gradient arrives*"),
-    (ops.Keep(0.5, RNG), (A,), "Keep.forward gives another value when it is called again"),
+    (ops.DropoutMask(0.5, RNG), (A,), "DropoutMask.forward gives another value when it is called again"),
     (ops.Concatenate(), (A, B, 2 * B), None), (ops.Add(), (A, B[0]), None),
 ], ids=lambda value: type(value).__name__ if isinstance(value, Op) else "")
 def test_the_report_on_an_operation(op, arrays, expected):

@@ -109,9 +109,9 @@ TABLE = [
         X > 0, ([0, 1], [3, 3]), (ROWS[:, None], np.array([0, 3])), (0, ROWS), Ellipsis, (), slice(0, 0),
         (ROWS, None, slice(2)), np.zeros((3, 4), bool)]],
     (ops.GetItem(()), spread(())), (ops.GetItem(None), spread(())),
-    (ops.AddAt(ROWS, (4, 2)), spread((3, 2))), (ops.AddAt((slice(1, 3), None), (4, 2)), spread((2, 1, 2))),
-    (ops.Pick(), X, np.array([3, 0, 0])), (ops.Pick(), spread((3,)), np.array(1)),
-    (ops.Pick(), spread((0, 3)), np.zeros(0, int)),
+    (ops.ScatterAdd(ROWS, (4, 2)), spread((3, 2))), (ops.ScatterAdd((slice(1, 3), None), (4, 2)), spread((2, 1, 2))),
+    (ops.Gather(), X, np.array([3, 0, 0])), (ops.Gather(), spread((3,)), np.array(1)),
+    (ops.Gather(), spread((0, 3)), np.zeros(0, int)),
     (ops.Concatenate(), X, spread((1, 4)), spread((0, 4))), (ops.Concatenate(-1), strided(X), spread((3, 2), seed=1)),
     (ops.Stack(), X, X + 1), (ops.Stack(-1), spread(()), spread((), seed=1)), (ops.Stack(1), X, X + 1, X + 2),
 ]
@@ -137,7 +137,7 @@ def test_first_and_second_derivatives_agree_with_central_differences(case, dtype
 
 def test_no_operation_is_missing_from_the_table():
     classes = {kind for _, kind in inspect.getmembers(ops, inspect.isclass) if issubclass(kind, ops.Op)}
-    without_derivative = {ops.Op, ops.Elementwise, ops.Reduction, ops.Keep}
+    without_derivative = {ops.Op, ops.Elementwise, ops.Reduction, ops.DropoutMask}
     assert {type(case[0]) for case in TABLE} == classes - without_derivative
 
 
@@ -365,11 +365,11 @@ class TestErrors:
     def test_an_operation_without_methods_says_so(self):
         with pytest.raises(NotImplementedError, match="Op has no forward"):
             ops.Op().forward(X)
-        with pytest.raises(NotImplementedError, match="Keep has no backward"):
-            ops.Keep(0.5, np.random.default_rng(0)).backward(X, X, X)
+        with pytest.raises(NotImplementedError, match="DropoutMask has no backward"):
+            ops.DropoutMask(0.5, np.random.default_rng(0)).backward(X, X, X)
 
 
 def test_an_operation_shows_its_options():
     assert repr(ops.Sum(0, True)) == "Sum(axis=0, keepdims=True)"
     assert repr(ops.EinSum("ij->i")) == "EinSum(subscripts='ij->i', optimize=False)"
-    assert repr(ops.Keep(0.5, np.random.default_rng(0))) == "Keep(rate=0.5)"
+    assert repr(ops.DropoutMask(0.5, np.random.default_rng(0))) == "DropoutMask(rate=0.5)"

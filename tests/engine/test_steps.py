@@ -68,9 +68,9 @@ def test_a_step_shows_what_comes_in_what_it_adds_and_the_running_totals() -> Non
     steps = (y + x).backward_steps()
     first, second = steps
     first.run()
-    assert (first.grad, first.shares, x.grad) == (1.0, [1.0, 1.0], 1.0)
+    assert (first.grad, first.input_grads, x.grad) == (1.0, [1.0, 1.0], 1.0)
     second.run()
-    assert second.shares == [3.0, 3.0]
+    assert second.input_grads == [3.0, 3.0]
     assert second.totals == [7.0, 7.0]
     assert x.grad == 7.0
 
@@ -80,7 +80,7 @@ def test_what_a_step_added_stays_as_it_was() -> None:
     steps = (x * 2.0 + x * 3.0).sum().backward_steps()
     for step in steps:
         step.run()
-    added = [step.shares[0].tolist() for step in steps if type(step.op).__name__ == "Mul"]  # type: ignore[union-attr]
+    added = [step.input_grads[0].tolist() for step in steps if type(step.op).__name__ == "Mul"]  # type: ignore[union-attr]
     assert sorted(added) == [[2.0, 2.0], [3.0, 3.0]]
 
 

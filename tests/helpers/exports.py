@@ -196,7 +196,7 @@ KINKS: list[tuple[Any, ...]] = [
 
 def _plain(case: tuple[Any, ...]) -> bool:
     """Whether it is of use here: other libraries have no memory layouts, and translate no derivative."""
-    return not isinstance(case[0], ops.AddAt) and all(x.flags.c_contiguous for x in case[1:])
+    return not isinstance(case[0], ops.ScatterAdd) and all(x.flags.c_contiguous for x in case[1:])
 
 
 OPERATIONS: list[tuple[Any, ...]] = [case for case in [*TABLE, *KINKS] if _plain(case)]

@@ -142,7 +142,7 @@ class TestTheRecording:
         for step, found in zip(steps, recording.steps):
             step.run()
             assert recording.nodes[found["node"]] is step.node
-            shares = {i: (share, total) for i, (share, total) in enumerate(zip(step.shares, step.totals))
+            shares = {i: (share, total) for i, (share, total) in enumerate(zip(step.input_grads, step.totals))
                       if share is not None}
             assert [row["input"] for row in found["passed"]] == list(shares)
             for row in found["passed"]:
@@ -214,7 +214,7 @@ class TestTheRecording:
             if step.node.shape == (3, 4):
                 assert step.grad is not None
                 factors = local(step, 0)
-                np.testing.assert_allclose(step.grad * factors, step.shares[0])
+                np.testing.assert_allclose(step.grad * factors, step.input_grads[0])
 
     def test_a_broadcast_input_has_local_derivatives_too(self) -> None:
         x = mg.Tensor(np.ones((3, 4)), requires_grad=True)
@@ -223,7 +223,7 @@ class TestTheRecording:
         for each in step:
             each.run()
         assert step[1].grad is not None
-        np.testing.assert_allclose((step[1].grad * local(step[1], 1)).sum(axis=0), step[1].shares[1])
+        np.testing.assert_allclose((step[1].grad * local(step[1], 1)).sum(axis=0), step[1].input_grads[1])
 
     @pytest.mark.parametrize("op", [
         lambda x: mg.softmax(x), lambda x: x @ np.ones((4, 4)), lambda x: np.cumsum(x, axis=0), lambda x: x.T,

@@ -30,11 +30,11 @@ def mark_step(scene: Scene, copies: Copies, boxes: Mapping[tuple[Part, int], Box
     made.update((tensor, key) for tensor, part, key in drawn if part.node is not None)
     read = {**made, **{tensor: key for tensor, part, key in drawn if part.node is None}}
     whole = {(part.signal.name, k): box.key for (part, k), box in boxes.items() if part.node is None}
-    here = _box_of(step.node, made, whole)
+    call_site = _box_of(step.node, made, whole)
     known = {box.key: box for box in scene.boxes}
-    if here not in known:
+    if call_site not in known:
         raise ValueError(f"step={step!r} has no box in this picture: give the loss too, and draw its time step")
-    box = known[here]
+    box = known[call_site]
     box.paint, box.pen = Paint(palette.BACKWARD, box.paint.fill), 4.0
     passed = _passed(step, made, read, whole)
     scene.arrows += [_back(arrow) for arrow in scene.arrows if (arrow.source, arrow.target) in passed]
@@ -56,7 +56,7 @@ def _passed(step: Step, made: Mapping[Tensor, str], read: Mapping[Tensor, str],
     """The arrows, by the keys of their boxes, along which a gradient has come back by now."""
     found = set()
     for done in step.steps[:step.number]:
-        for x, share in zip(done.node.inputs, done.shares):
+        for x, share in zip(done.node.inputs, done.input_grads):
             if share is not None:
                 found.add((_box_of(x, read, whole), _box_of(done.node, made, whole)))
         if done.grad is not None and done.node in made:

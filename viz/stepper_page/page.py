@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from minigrad import Tensor
-from minigrad.backward import ancestors, start
+from minigrad.backward import ancestors, initial_gradient
 from viz.annotations import heat
 from viz.render.fonts import clean
 from viz.render.rasterize import write_whole
@@ -100,7 +100,7 @@ def _check(loss: Tensor, most: int) -> None:
     if loss.size != 1:
         raise ValueError(f"a backward pass starts from a single number, and {loss!r} has shape {loss.shape}: "
                          "step through its sum or its mean, e.g. viz.stepper(y.sum())")
-    start(loss, None)
+    initial_gradient(loss, None)
     nodes = ancestors(loss, most)
     advice = "Unroll fewer steps (a recurrence does the same at each), or step through it in the terminal: "
     advice += "python -m minigrad.debugger script.py"

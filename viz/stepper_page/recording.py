@@ -104,7 +104,7 @@ class Recording:
         if step.grad is None:
             return {"node": self.number[step.node]}
         passed = []
-        for position, (x, share, total) in enumerate(zip(step.node.inputs, step.shares, step.totals)):
+        for position, (x, share, total) in enumerate(zip(step.node.inputs, step.input_grads, step.totals)):
             if share is None:
                 continue
             row: dict[str, Any] = {"input": position, "share": self.array(share), "total": self.array(total)}
