@@ -16,7 +16,7 @@ from rnn import Cell, Run
 from viz.layout.step_graph import LEVELS
 from viz.pictures.graph import graph
 from viz.pictures.rolled import rolled
-from viz.pictures.side_by_side import blank
+from viz.pictures.side_by_side import unroll_zeros
 from viz.pictures.unrolled import unrolled
 from viz.render.digraph import DPI, Picture
 from viz.render.rasterize import PaintError
@@ -103,7 +103,7 @@ def _draw(thing: Any, options: argparse.Namespace) -> Picture:
     if isinstance(thing, Cell) and options.unroll is not None:
         if options.unroll < 1:
             raise Trouble(f"--unroll {options.unroll}: unroll 1 step or more")
-        thing = blank(thing, options.unroll)
+        thing = unroll_zeros(thing, options.unroll)
     elif options.unroll is not None:
         raise Trouble(f"--unroll is for a Cell, not for a {type(thing).__name__}")
     if isinstance(thing, Run):
