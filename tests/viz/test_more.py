@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,14 @@ def test_both_takes_a_definition_and_a_number_of_steps() -> None:
     assert 'label="h(t)"' in source and 'label="h(3)"' in source
     with pytest.raises(ValueError, match="steps=0: unroll 1 … 1000 steps"):
         viz.both(elman(), steps=0)
+
+
+# ---- imports
+def test_pictures_import_neither_the_debugger_nor_the_stepper_page() -> None:
+    program = "import sys, viz; print([m for m in sys.modules if 'debugger' in m or 'stepper_page' in m])"
+    root = Path(__file__).parents[2]
+    out = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True).stdout
+    assert out == "[]\n"
 
 
 # ---- without a run
