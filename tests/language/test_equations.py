@@ -10,7 +10,7 @@ from definitions import above, elman, lstm, parameter
 
 import minigrad as mg
 from rnn import Cell, T, t
-from rnn.language.formula import written
+from rnn.language.formula import to_text
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(3, 2, 5))  # three steps, a batch of two, vectors of five
@@ -353,7 +353,7 @@ def test_a_computed_initial_value_follows_its_parameters() -> None:
     (lambda W, b, x: x[t] + np.ones(5), "x[t] + array(5,)"),
 ])
 def test_an_equation_is_written_as_it_was_meant(write: Any, text: str) -> None:
-    assert written(write(parameter("W", 5, 5), parameter("b", 5), Cell().input("x", 5))) == text
+    assert to_text(write(parameter("W", 5, 5), parameter("b", 5), Cell().input("x", 5))) == text
 
 
 def test_a_definition_shows_its_equations_and_their_lines() -> None:
@@ -373,7 +373,7 @@ def test_a_formula_of_many_shared_parts_stays_short() -> None:
     y = Cell().input("x", 2)[t]
     for _ in range(60):
         y = y + y  # written out in full: 2 ** 60 terms
-    assert len(written(y)) < 2100
+    assert len(to_text(y)) < 2100
 
 
 def test_a_size_may_be_numpys_integer() -> None:
