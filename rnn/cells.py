@@ -41,7 +41,7 @@ Biases = Literal[0, 1, 2]
 
 
 class Parameters:
-    """Creates the parameters of one cell: `name.W_f`, `name.b_f`, ..."""
+    """A factory of the parameters of one cell: `name.W_f`, `name.b_f`, ..."""
 
     def __init__(self, name: str, rng: np.random.Generator, dtype: DTypeLike, biases: int = 1) -> None:
         _check_option("biases", biases, (0, 1, 2))
@@ -85,7 +85,7 @@ class Parameters:
         return self.add_bias(W @ hx, gate, value)
 
 
-# ---- any recurrence ------------------------------------------------------------------------
+# ---- one layer, without gates --------------------------------------------------------------
 
 
 def abstract(cell: Definition, x: Signal | None, size: int, R: Callable[..., Any], O: Function | None = None, *,  # noqa: E741
@@ -109,14 +109,7 @@ def abstract(cell: Definition, x: Signal | None, size: int, R: Callable[..., Any
     s = cell.signal(f"{name}.s", size)
     previous = s[_previous(reversed)]
     s[t] = R(previous) if x is None else R(previous, x[t])
-    if O is None:
-        return s
-    y = cell.signal(f"{name}.y")
-    y[t] = O(s[t])
-    return y
-
-
-# ---- one layer, without gates --------------------------------------------------------------
+    return s if O is None else _define(cell, f"{name}.y", O(s[t]))
 
 
 def elman(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Generator, dtype: DTypeLike = float,
@@ -333,9 +326,8 @@ def gru(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Gen
     _check_option("reset", reset, ("before", "after"))
     inputs = _input_size(x)
     p = Parameters(name, rng, dtype, biases)
-    h, r = cell.signal(f"{name}.h", size), cell.signal(f"{name}.r", size)
     gate = "z" if update == "keeps" else "u"
-    z, n = cell.signal(f"{name}.{gate}", size), cell.signal(f"{name}.n", size)
+    h, r, z, n = (cell.signal(f"{name}.{label}", size) for label in ("h", "r", gate, "n"))
     before = h[_previous(reversed)]
     hx = mg.concatenate([before, x[t]], axis=-1)
 
@@ -433,9 +425,6 @@ def _define(cell: Definition, name: str, expression: Expression) -> Signal:
     signal = cell.signal(name)
     signal[t] = expression
     return signal
-
-
-# ---- arguments -----------------------------------------------------------------------------
 
 
 def _previous(reversed: bool) -> Time:

@@ -226,7 +226,6 @@ def from_stacked(cell: Definition, name: str, W_x: ArrayLike, W_h: ArrayLike, b_
     """Assign the weights of one cell from any source that stacks its gates.
 
     Args:
-        cell: the definition.
         name: the cell's name in it.
         W_x: the gates' matrices for the input, one under the other: (gates * size, inputs). For a source
             that multiplies from the right (Keras), pass the transpose.
@@ -283,7 +282,6 @@ def from_torch(cell: Definition, state: Mapping[str, ArrayLike], names: Sequence
     nn.RNN doesn't contain its nonlinearity: the definition's `activation` has to be the same.
 
     Args:
-        cell: the definition.
         state: the layer's state_dict(), as arrays: {name: value.numpy() ...}.
         names: the cells, from the lowest layer up; for a bidirectional network forward, backward of the
             lowest, forward, backward of the next, ...
@@ -352,7 +350,6 @@ def from_onnx(cell: Definition, names: Sequence[str], W: ArrayLike, R: ArrayLike
     """Assign the weights of a cell, or of the two of a bidirectional layer, from ONNX's RNN, LSTM or GRU.
 
     Args:
-        cell: the definition.
         names: one cell, or forward and backward.
         W, R, B, P: the operator's tensors: (directions, gates * size, inputs), (directions, gates *
             size, size), (directions, 2 * gates * size), and peepholes (directions, 3 * size). Without B the

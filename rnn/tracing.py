@@ -37,7 +37,8 @@ def trace(step: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Size], st
         TypeError: if the function doesn't take these arguments, or returns no dict.
         ValueError: if it returns other names than were declared.
     """
-    origin = _definition_line(step)
+    code = getattr(step, "__code__", None)
+    origin = call_site() if code is None else Origin(code.co_filename, code.co_firstlineno)
     title = getattr(step, "__name__", "step")
     cell = Cell(name or title)
     signals = {key: cell.input(key, size) for key, size in inputs.items()}
@@ -79,8 +80,3 @@ def _read_new_states(value: Any, new_states: Mapping[int, Expression]) -> Any:
             copies[id(node)] = copy = Apply(node.op, tuple(copies.get(id(x), x) for x in node.inputs))
             copy.origin = node.origin
     return copies.get(id(value), value)
-
-
-def _definition_line(step: Callable[..., Any]) -> Origin:
-    code = getattr(step, "__code__", None)
-    return call_site() if code is None else Origin(code.co_filename, code.co_firstlineno)

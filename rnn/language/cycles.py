@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from minigrad.provenance import Origin
 
-from .dependencies import DefinitionError, Link, layers, links, relative_step
-from .equations import Definition, Signal
+from .dependencies import DefinitionError, Link, layers, links
+from .equations import Definition, Signal, t
 from .graphs import components, nonpositive_cycle, shortest_cycle, simple_cycles, topological_order
 
 MOST_LOOPS = 1000
@@ -45,9 +45,6 @@ class Stage(NamedTuple):
 
     signals: tuple[str, ...]
     direction: int
-
-
-# ---- whether a definition can be computed --------------------------------------------------
 
 
 def check(cell: Definition) -> None:
@@ -121,13 +118,10 @@ def _suggestions(loop: Sequence[Link], delayed: Sequence[Link]) -> list[str]:
     """Return one row per read: its line, the read, and for those in `delayed` the read with one more delay."""
     rows = []
     for link in dict.fromkeys(loop):
-        later = f"e.g. {link.source.name}[{relative_step(link.equation.lead - link.delay - 1)}]"
+        later = f"e.g. {link.source.name}[{t + (link.equation.lead - link.delay - 1)}]"
         rows.append((f"  {link.equation.origin}: {link.target.name} reads {link}", later if link in delayed else ""))
     width = max(len(row[0]) for row in rows)
     return [f"{left:<{width}}     {right}".rstrip() for left, right in rows]
-
-
-# ---- loops and order -----------------------------------------------------------------------
 
 
 def loops(cell: Definition) -> list[Loop]:

@@ -12,15 +12,12 @@ from typing import Any, NamedTuple
 
 from minigrad import Tensor
 
-from .equations import Definition, Equation, Read, Signal
+from .equations import Definition, Equation, Read, Signal, t
 from .graphs import longest_paths, postorder
 
 
 class DefinitionError(ValueError):
     """A definition that can't be computed: the message says which equations, and why."""
-
-
-# ---- nodes of expressions ------------------------------------------------------------------
 
 
 def nodes(roots: Iterable[Any], into_tensors: bool = True) -> list[Any]:
@@ -55,9 +52,7 @@ def parameters(cell: Definition) -> dict[str, Tensor]:
     """
     found: dict[str, Tensor] = {}
     unnamed = 0
-    for node in nodes(roots(cell)):
-        if not _is_parameter(node):
-            continue
+    for node in filter(_is_parameter, nodes(roots(cell))):
         name = node.name
         if name is None:
             unnamed += 1
@@ -80,9 +75,6 @@ def integer_inputs(cell: Definition) -> set[str]:
     return {x.signal.name for x in operands if isinstance(x, Read) and x.signal.given}
 
 
-# ---- edges between signals -----------------------------------------------------------------
-
-
 class Edge(NamedTuple):
     """`target[t]` is computed from `source[t - delay]`."""
 
@@ -100,12 +92,7 @@ class Link(NamedTuple):
     equation: Equation
 
     def __str__(self) -> str:
-        return f"{self.source.name}[{relative_step(self.equation.lead - self.delay)}]"
-
-
-def relative_step(offset: int) -> str:
-    """Return a step as equations write it: t, t-1, t+1."""
-    return f"t{offset:+d}" if offset else "t"
+        return f"{self.source.name}[{t + (self.equation.lead - self.delay)}]"
 
 
 def reads(equation: Equation) -> list[Read]:
@@ -152,9 +139,6 @@ def edge_weights(equation: Equation) -> dict[tuple[Signal, int], list[Tensor]]:
             under = []
         unweighted[id(node)] = list(dict.fromkeys(under))
     return {read: list(tensors) for read, tensors in found.items()}
-
-
-# ---- values from outside -------------------------------------------------------------------
 
 
 class Boundary(NamedTuple):

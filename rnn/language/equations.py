@@ -183,8 +183,7 @@ def _shape_on_zeros(op: Op, shapes: list[Shape]) -> Shape:
 def _batch(op: Op, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
     """Return the operation and inputs that compute `op` for each sequence, with batch axes in front.
 
-    W @ x[t] becomes a matrix times each vector, x[t] @ y[t] the dot product of each pair, x[t][:3] a part of
-    each vector.
+    W @ x[t] becomes a matrix times each vector, x[t] @ y[t] the dot product of each pair.
     """
     if op is MATMUL:
         left, right = (isinstance(x, Expression) for x in inputs)
@@ -229,9 +228,6 @@ class Signal(Operators):
     Attributes:
         shape: `(size,)`, or `()` for a number; None if it isn't known yet.
         given: whether its values come with the data.
-        equation: the one that defines it.
-        initial: step (0, -1, ...) -> value before the sequence.
-        final: k -> value at T + k, after the sequence.
     """
 
     __eq__ = object.__eq__
@@ -245,8 +241,8 @@ class Signal(Operators):
         self.given = given
         self.origin = origin
         self.equation: Equation | None = None
-        self.initial: dict[int, Tensor] = {}
-        self.final: dict[int, Tensor] = {}
+        self.initial: dict[int, Tensor] = {}  # step (0, -1, ...) -> value before the sequence
+        self.final: dict[int, Tensor] = {}  # k -> value at T + k, after the sequence
 
     def __getitem__(self, time: Any) -> Expression:
         if not isinstance(time, Time) or time.name != "t":
@@ -267,14 +263,11 @@ class Signal(Operators):
         self.cell.version += 1
 
     @staticmethod
-    def apply(op: Op, *inputs: Any) -> Any:
+    def apply(op: Any, *inputs: Any) -> Any:
         """Raise TypeError: a formula reads a signal at a step."""
         raise _missing_step(inputs)
 
-    @staticmethod
-    def compare(ufunc: np.ufunc, *inputs: Any) -> Any:
-        """Raise TypeError: a formula reads a signal at a step."""
-        raise _missing_step(inputs)
+    compare = apply  # type: ignore[assignment]
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError(f"the signal {self.name} has no values yet: read {self.name}[t] in an equation, "

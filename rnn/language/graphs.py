@@ -16,15 +16,13 @@ E = TypeVar("E", bound="HasEnds")
 
 
 class HasEnds(Protocol):
-    """An edge: anything with a source and a target."""
+    """An edge: `target` is computed from `source`."""
 
     @property
-    def source(self) -> Any:
-        """The node that is read."""
+    def source(self) -> Any: ...
 
     @property
-    def target(self) -> Any:
-        """The node that reads it."""
+    def target(self) -> Any: ...
 
 
 # ---- orders --------------------------------------------------------------------------------
@@ -33,11 +31,7 @@ class HasEnds(Protocol):
 def postorder(roots: Iterable[N], inputs: Callable[[N], Iterable[N]]) -> list[N]:
     """Return every node that the roots depend on, each once, inputs before outputs.
 
-    This is a topological order. Nodes are told apart by identity.
-
-    Args:
-        roots: where the walk starts.
-        inputs: gives the nodes that a node depends on.
+    `inputs` returns the nodes that a node depends on. Nodes are compared by identity.
 
     Raises:
         ValueError: for a graph with a cycle.
@@ -63,21 +57,18 @@ def topological_order(nodes: Iterable[H], edges: Iterable[tuple[H, H]]) -> list[
 
     Kahn, Topological sorting of large networks (Communications of the ACM 5, 1962). Nodes without
     incoming edges come first, in the order given; every other one follows when its last source is placed.
-
-    Args:
-        nodes: every node.
-        edges: (source, target) pairs.
+    Edges are (source, target) pairs.
 
     Raises:
         ValueError: for a graph with a cycle.
     """
     targets: dict[H, list[H]] = {node: [] for node in nodes}
-    missing = dict.fromkeys(targets, 0)  # node -> how many of its incoming edges have a source without a place
+    missing = dict.fromkeys(targets, 0)  # node -> the number of its sources that are not placed yet
     for source, target in edges:
         targets[source].append(target)
         missing[target] += 1
     order = [node for node, count in missing.items() if not count]
-    for node in order:  # grows meanwhile
+    for node in order:  # the list grows while it is walked
         for target in targets[node]:
             missing[target] -= 1
             if not missing[target]:
@@ -105,42 +96,37 @@ def longest_paths(nodes: Iterable[H], edges: Iterable[tuple[H, H]]) -> dict[H, i
 def components(nodes: Sequence[Any], edges: Sequence[E]) -> list[list[E]]:
     """Return the edges inside each strongly connected component that has any.
 
-    Tarjan, Depth-first search and linear graph algorithms (SIAM J. Comput. 1, 1972).
-
-    Args:
-        nodes: every node, in the order in which the search visits them. Nodes are hashable.
-        edges: every edge between them.
+    Tarjan, Depth-first search and linear graph algorithms (SIAM J. Comput. 1, 1972). The search visits the
+    nodes in the order given.
     """
-    targets = {node: [edge.target for edge in out] for node, out in _outgoing(nodes, edges).items()}
+    outgoing = _outgoing(edges)
+    remaining = {node: iter(outgoing.get(node, ())) for node in nodes}
     index: dict[Any, int] = {}
     low: dict[Any, int] = {}  # the smallest index that a node's subtree reaches
     number: dict[Any, int] = {}  # node -> its component, once that is complete
-    path: list[Any] = []
+    path: list[Any] = []  # the visited nodes whose component is not complete
     for root in nodes:
-        if root in index:
-            continue
-        index[root] = low[root] = len(index)
-        path.append(root)
-        work = [(root, iter(targets[root]))]
+        work = [] if root in index else [root]
         while work:
-            node, remaining = work[-1]
-            target = next(remaining, None)
-            if target is None:
-                work.pop()
-                if work:
-                    parent = work[-1][0]
-                    low[parent] = min(low[parent], low[node])
-                if low[node] == index[node]:  # no way back above it: the path from here on is a component
-                    member = None
-                    while member is not node:
-                        member = path.pop()
-                        number[member] = index[node]
-            elif target not in index:
-                index[target] = low[target] = len(index)
-                path.append(target)
-                work.append((target, iter(targets[target])))
-            elif target not in number:
-                low[node] = min(low[node], index[target])
+            node = work[-1]
+            if node not in index:
+                index[node] = low[node] = len(index)
+                path.append(node)
+            edge = next(remaining[node], None)
+            if edge is not None:
+                if edge.target not in index:
+                    work.append(edge.target)
+                elif edge.target not in number:
+                    low[node] = min(low[node], index[edge.target])
+                continue
+            work.pop()
+            if work:
+                low[work[-1]] = min(low[work[-1]], low[node])
+            if low[node] == index[node]:  # nothing reaches further up: the end of the path is a component
+                member = None
+                while member is not node:
+                    member = path.pop()
+                    number[member] = index[node]
     inside: dict[int, list[E]] = {}
     for edge in edges:
         if number[edge.source] == number[edge.target]:
@@ -155,10 +141,10 @@ def simple_cycles(nodes: Sequence[Any], edges: Sequence[E]) -> Iterator[list[E]]
     of the ACM 13, 1970): a cycle starts at the first of its nodes, so that each is found once.
     """
     rank = {node: number for number, node in enumerate(nodes)}
-    outgoing = _outgoing(nodes, edges)
+    outgoing = _outgoing(edges)
     for start in nodes:
         path: list[E] = []
-        choices = [iter(outgoing[start])]
+        choices = [iter(outgoing.get(start, ()))]
         while choices:
             edge = next(choices[-1], None)
             if edge is None:
@@ -168,7 +154,7 @@ def simple_cycles(nodes: Sequence[Any], edges: Sequence[E]) -> Iterator[list[E]]
                 yield [*path, edge]
             elif rank[edge.target] > rank[start] and all(edge.target is not before.target for before in path):
                 path.append(edge)
-                choices.append(iter(outgoing[edge.target]))
+                choices.append(iter(outgoing.get(edge.target, ())))
 
 
 def shortest_cycle(edges: Sequence[E]) -> list[E] | None:
@@ -176,14 +162,13 @@ def shortest_cycle(edges: Sequence[E]) -> list[E] | None:
 
     Breadth-first search from every node that has an outgoing edge.
     """
-    nodes = dict.fromkeys(end for edge in edges for end in (edge.source, edge.target))
-    outgoing = _outgoing(nodes, edges)
+    outgoing = _outgoing(edges)
     best: list[E] | None = None
-    for start in dict.fromkeys(edge.source for edge in edges):
+    for start in outgoing:
         reached_by: dict[Any, E] = {}
         queue = deque([start])
         while queue and start not in reached_by:
-            for edge in outgoing[queue.popleft()]:
+            for edge in outgoing.get(queue.popleft(), ()):
                 if edge.target not in reached_by:
                     reached_by[edge.target] = edge
                     queue.append(edge.target)
@@ -221,10 +206,10 @@ def nonpositive_cycle(edges: Sequence[E], weights: Sequence[int]) -> list[E] | N
     return _cycle_through(last, reached_by)
 
 
-def _outgoing(nodes: Iterable[Any], edges: Iterable[E]) -> dict[Any, list[E]]:
-    outgoing: dict[Any, list[E]] = {node: [] for node in nodes}
+def _outgoing(edges: Iterable[E]) -> dict[Any, list[E]]:
+    outgoing: dict[Any, list[E]] = {}
     for edge in edges:
-        outgoing[edge.source].append(edge)
+        outgoing.setdefault(edge.source, []).append(edge)
     return outgoing
 
 

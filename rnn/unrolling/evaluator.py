@@ -1,9 +1,8 @@
 """Evaluation of one equation at any time step, by a program on numbered registers.
 
 An unroll computes the same expression T times, so its graph is walked once: every node gets a register, and
-the operations become a list in the order of computation. A step copies the registers, in which constants
-and parameters are filled in, loads the signals that it reads, and executes the list. Knows one equation at
-a time, and neither data nor the length of a sequence.
+the operations become a list. A step copies the registers, where constants and parameters are filled in, loads
+the signals that it reads, and executes the list. Knows neither data nor the length of a sequence.
 """
 
 from __future__ import annotations
@@ -22,10 +21,7 @@ from rnn.language.equations import Apply, Definition, Equation, Read, Signal
 class RegisterProgram:
     """One equation as a list of operations on numbered registers.
 
-    Args:
-        equation: the equation to evaluate.
-        replacements: id of a Tensor in it -> the Tensor to use instead (see recompute_from_parameters).
-        batch: the shape of the batch.
+    `replacements` maps the id of a Tensor in it to the Tensor to use instead (see recompute_from_parameters).
 
     Attributes:
         start: the contents of the registers before a step; constants and parameters are filled in.
@@ -72,10 +68,8 @@ def _getter(numbers: tuple[int, ...]) -> Callable[[list[Any]], Sequence[Any]]:
 def recompute_from_parameters(cell: Definition) -> dict[int, Tensor]:
     """Recompute every Tensor that the definition computes from parameters alone, e.g. W.T, from their present values.
 
-    A value that comes from another run is kept, connected to that run.
-
-    Returns:
-        id of the Tensor in the definition -> the new one.
+    The result maps the id of the Tensor in the definition to the new one. A value that comes from another run
+    is kept, connected to that run.
     """
     copies: dict[int, Tensor] = {}
     for node in nodes(roots(cell)):

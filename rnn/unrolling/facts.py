@@ -35,13 +35,10 @@ def facts(run: Run) -> Facts:
     """Return the shape of a run's graph, from its copies and the edges between them."""
     copies = [At(name, k) for name in run.cell.signals if name in run for k in run[name].tensors]
     edges = run.edges()
-    return Facts(_is_grid(run, edges), _count_parts(copies, edges), max(longest_paths(copies, edges).values()))
-
-
-def _is_grid(run: Run, edges: list[Connection]) -> bool:
     height = {signal.name: number for signal, number in layers(run.cell).items()}
-    return all((source.t == target.t and height[target.signal] == height[source.signal] + 1)
-               or (source.signal == target.signal and target.t == source.t + 1) for source, target in edges)
+    is_grid = all((source.t == target.t and height[target.signal] == height[source.signal] + 1)
+                  or (source.signal == target.signal and target.t == source.t + 1) for source, target in edges)
+    return Facts(is_grid, _count_parts(copies, edges), max(longest_paths(copies, edges).values()))
 
 
 def _count_parts(copies: list[At], edges: list[Connection]) -> int:

@@ -72,7 +72,7 @@ def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor]) -> NDArray[np
     """
     if len(losses) != run.T:
         raise ValueError(f"there are {len(losses)} losses for {run.T} steps: give one for each")
-    total, count = np.zeros(run.T), np.zeros(run.T)
+    total = np.zeros(run.T)
     copies = list(run[name])
     for t, loss in enumerate(losses):
         used = set(ancestors(loss))
@@ -81,9 +81,7 @@ def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor]) -> NDArray[np
         for lag in range(t + 1):
             gradient = found.get(copies[t - lag])
             total[lag] += 0.0 if gradient is None else np.linalg.norm(gradient)
-            count[lag] += 1
-    result: NDArray[np.float64] = total / np.maximum(count, 1)
-    return result
+    return total / np.arange(run.T, 0, -1)  # T - lag losses have this lag
 
 
 def _step(run: Run, node: Tensor) -> int:
