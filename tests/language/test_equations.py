@@ -141,6 +141,23 @@ def test_what_would_disturb_the_batch_is_refused(write: Any) -> None:
         value_of(write)
 
 
+class Center(mg.Op):
+    """x minus its mean over all axes, the batch's too."""
+
+    batchable = False
+
+    def forward(self, x: Any) -> Any:
+        return x - np.mean(x)
+
+    def backward(self, grad: Any, out: Any, x: Any) -> Any:
+        return grad - np.mean(grad)
+
+
+def test_an_operation_that_would_disturb_the_batch_says_so_by_its_class() -> None:
+    with pytest.raises(ValueError, match=r"Center\(\) can't stand in an equation .*batch is implicit"):
+        value_of(lambda x: mg.apply(Center(), x))
+
+
 @pytest.mark.parametrize("write", [lambda x: x > 0, lambda x: x == x, np.isnan])
 def test_a_comparison_has_no_place_in_an_equation(write: Any) -> None:
     with pytest.raises(TypeError, match=r"of x\[t\] can't stand in an equation .*has no derivative"):

@@ -43,3 +43,7 @@ def test_chunks_follow_one_another_and_the_last_may_be_shorter() -> None:
     assert [chunk.tolist() for chunk in sequences.chunks(range(5), 2)] == [[0, 1], [2, 3], [4]]
     with pytest.raises(ValueError, match="a chunk has at least one step, not 0"):
         list(sequences.chunks([1], 0))
+
+
+def test_the_former_name_is_the_same_function() -> None:
+    assert sequences.padded is sequences.pad
