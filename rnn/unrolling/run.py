@@ -51,13 +51,11 @@ class Copies:
 
 
 class Window:
-    """One window of sliding truncated backpropagation, with its own copies of its steps.
-
-    The run keeps the copies of the steps whose losses this window accounts for.
+    """One window of sliding truncated BPTT, with its own copies; the run keeps those of `loss_steps`.
 
     Attributes:
         steps: the steps that gradients pass through.
-        loss_steps: the steps whose losses this window accounts for.
+        loss_steps: the steps whose losses this window differentiates.
     """
 
     def __init__(self, steps: range, loss_steps: range, copies: Mapping[str, Mapping[int, Tensor]]) -> None:
@@ -67,8 +65,8 @@ class Window:
 
     @property
     def owed(self) -> range:
-        """Deprecated: the former name of `loss_steps`."""
-        warnings.warn("Window.owed is now called Window.loss_steps", DeprecationWarning, stacklevel=2)
+        """Deprecated name of `loss_steps`."""
+        warnings.warn("Window.owed is called Window.loss_steps now", DeprecationWarning, stacklevel=2)
         return self.loss_steps
 
     def __getitem__(self, name: str) -> Copies:

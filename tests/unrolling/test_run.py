@@ -19,7 +19,7 @@ def decay() -> tuple[Cell, mg.Tensor]:
 
 def test_the_former_name_of_a_windows_loss_steps_warns() -> None:
     window = decay()[0].unroll(x=np.ones(4), window=(2, 3)).windows[1]
-    with pytest.warns(DeprecationWarning, match=r"owed is now called Window\.loss_steps"):
+    with pytest.warns(DeprecationWarning, match=r"owed is called Window\.loss_steps now"):
         assert window.owed == window.loss_steps == range(3, 5)
 
 
