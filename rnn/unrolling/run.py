@@ -43,8 +43,7 @@ class Copies:
 
     def stack(self) -> Tensor:
         """Return all steps as one Tensor (T, batch, size), t = 1 … T along the first axis."""
-        stacked: Tensor = mg.stack(list(self))
-        return stacked
+        return mg.stack(list(self))  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"<{self.name}[1] … {self.name}[{self.T}], each {self[self.T].shape}>"
