@@ -274,7 +274,7 @@ def totals(cycles: list[Spec]) -> list[int]:
 
 @given(specs())
 @settings(max_examples=400, deadline=None)
-def test_exactly_the_definitions_with_one_direction_per_component_are_accepted(drawn: tuple[int, Spec, list[int]]) -> None:
+def test_only_definitions_with_one_direction_per_component_are_accepted(drawn: tuple[int, Spec, list[int]]) -> None:
     count, spec, leads = drawn
     cell = written_as_cell(count, spec, leads)
     cycles = simple_cycles(count, spec)
