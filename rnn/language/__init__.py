@@ -1,8 +1,8 @@
-"""rnn.language: what a recurrence is, without data and without a length.
+"""rnn.language: definitions of recurrences, without data and without a length.
 
 equations.py (signals, expressions, equations) with formula.py (their text); dependencies.py (edges and
-delays); cycles.py (what can be computed, and in which order); graphs.py (the algorithms). It imports
-minigrad alone, and nothing else of rnn.
+delays); cycles.py (loops, computability, order); graphs.py (the algorithms). It imports minigrad alone,
+and nothing else of rnn.
 
 In goes `h[t] = np.tanh(U @ h[t-1] + x[t])`, written into a Definition with the signals x and h. Out come
 

@@ -17,7 +17,7 @@ from .graphs import longest_paths, postorder
 
 
 class DefinitionError(ValueError):
-    """A definition that can't be computed: the message says which equations, and why."""
+    """Raised for a definition that can't be computed; the message names the equations and the reason."""
 
 
 def nodes(roots: Iterable[Any], into_tensors: bool = True) -> list[Any]:

@@ -89,7 +89,7 @@ class Expression(Operators):
     @staticmethod
     def compare(ufunc: np.ufunc, *inputs: Any) -> Any:
         """Raise TypeError: comparisons have no derivative, so no equation contains one."""
-        raise TypeError(f"np.{ufunc.__name__} of {inputs[0]!r} can't stand in an equation (at {call_site()}): "
+        raise TypeError(f"np.{ufunc.__name__} of {inputs[0]!r} can't be used in an equation (at {call_site()}): "
                         "a comparison has no derivative. np.maximum, mg.relu have one")
 
     def __bool__(self) -> bool:
@@ -198,12 +198,12 @@ def _batch(op: Op, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
                              f"not {index!r} (at {call_site()})")
         return ops.GetItem((Ellipsis, parts[0])), inputs
     if not op.batchable:
-        raise ValueError(f"{op!r} can't stand in an equation (at {call_site()}): a signal is a vector at each "
+        raise ValueError(f"{op!r} can't be used in an equation (at {call_site()}): a signal is a vector at each "
                          "step, its batch is implicit. np.concatenate(..., axis=-1) joins vectors")
     if op.elementwise and len(inputs) > 1:
         return op, _align_numbers(inputs)
     if getattr(op, "axis", -1) != -1:
-        raise ValueError(f"{op!r} can't stand in an equation (at {call_site()}): inside one, axis=-1 is the vector "
+        raise ValueError(f"{op!r} can't be used in an equation (at {call_site()}): inside one, axis=-1 is the vector "
                          "and there is no other axis (the batch is implicit). Write axis=-1")
     return op, inputs
 

@@ -64,7 +64,7 @@ def _format_operation(op: Op, operands: list[tuple[str, int]]) -> tuple[str, int
     if isinstance(op, ops.Identity):
         return operands[0]
     arguments = ", ".join(text for text, _ in operands)
-    if hasattr(op, "axis") and len(operands) > 1:  # NumPy takes what is joined along an axis as one list
+    if hasattr(op, "axis") and len(operands) > 1:  # NumPy takes arrays to join along an axis as one list
         arguments = f"[{arguments}]"
     return f"{type(op).__name__.lower()}({arguments})", ATOM
 

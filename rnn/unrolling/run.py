@@ -82,7 +82,7 @@ class Run:
     Attributes:
         cell: the definition.
         T: the number of steps.
-        batch: shape of the batch, e.g. (32,); () where the data had none.
+        batch: shape of the batch, e.g. (32,); () if the data have none.
         parameters: the definition's parameters, by name.
         mask: (T, *batch) bools, False where a sequence pauses or is over; None if all have T steps.
         truncation: where gradients stop.
