@@ -137,7 +137,8 @@ def test_every_axis_but_the_last_is_refused(write: Any) -> None:
 
 @pytest.mark.parametrize("write", [lambda x: x.reshape(5, 1), lambda x: x.T, lambda x: np.stack([x, x])])
 def test_operations_over_all_axes_are_refused(write: Any) -> None:
-    with pytest.raises(ValueError, match=r"can't be used in an equation \(at test_equations.py:\d+\).*batch is implicit"):
+    message = r"can't be used in an equation \(at test_equations.py:\d+\).*batch is implicit"
+    with pytest.raises(ValueError, match=message):
         value_of(write)
 
 
