@@ -70,8 +70,7 @@ class Expression(Operators):
         op: the operation; None for a signal that is read (see Read).
         inputs: expressions, Tensors, arrays and numbers, in order.
         cell: the definition whose signals it reads.
-        shape: the shape of its value at one step of one sequence, `(size,)`, or `()` for a number; None
-            if it depends on the data.
+        shape: of its value at one step of one sequence, `(size,)` or `()`; None if it depends on the data.
         origin: the line that wrote it.
     """
 
