@@ -23,9 +23,10 @@ from minigrad.provenance import call_site
 from minigrad.settings import settings
 from rnn.ir.feeds import boundary_values, counted, draws, flags, inputs
 from rnn.ir.lowering import Options, lead_of
-from rnn.language.dependencies import check, links, nodes, parameters, roots
+from rnn.language.cycles import check
+from rnn.language.dependencies import links, nodes, parameters, roots
 from rnn.language.equations import Definition
-from rnn.unrolling.evaluator import replayed
+from rnn.unrolling.evaluator import recompute_from_parameters
 from rnn.unrolling.inputs import Data, prepared
 from rnn.unrolling.state import State
 from rnn.unrolling.truncation import Truncation, Windows
@@ -240,7 +241,7 @@ class Compiled:
             if low.takes_integers(name) and values.dtype.kind not in "iu":
                 raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
                                 "integers: the index of the right class")
-        copies = replayed(self.cell) if any(x.op is not None for x in low.weights) else {}
+        copies = recompute_from_parameters(self.cell) if any(x.op is not None for x in low.weights) else {}
         return Call(loaded, data, {**inputs(data), **flags(data, low), **draws(low, data.T, (math.prod(data.batch),))},
                     given, copies)
 

@@ -1,7 +1,8 @@
-"""An unrolled definition: its copies by signal and time step, and the state that it leaves behind."""
+"""The result of an unroll: the copies of every signal by time step, and the state for the next run."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from .state import State
 
 
 class Copies:
-    """The copies of one signal: `[k]` is the one at t=k; `stack()` is t = 1 … T in one Tensor."""
+    """The copies of one signal: `[k]` is its Tensor at t=k, `stack()` all of t = 1 … T in one Tensor."""
 
     def __init__(self, name: str, T: int, tensors: Mapping[int, Tensor]) -> None:
         self.name = name
@@ -30,9 +31,8 @@ class Copies:
 
     def __getitem__(self, k: int) -> Tensor:
         if k not in self.tensors:
-            known = sorted(self.tensors)
-            raise IndexError(f"there is no {self.name}[{k}]: there are {self.name}[{known[0]}] … "
-                             f"{self.name}[{known[-1]}] (T = {self.T}; steps count from 1)")
+            raise IndexError(f"there is no {self.name}[{k}]: there are {self.name}[{min(self.tensors)}] … "
+                             f"{self.name}[{max(self.tensors)}] (T = {self.T}; steps count from 1)")
         return self.tensors[k]
 
     def __len__(self) -> int:
@@ -42,33 +42,38 @@ class Copies:
         return map(self.__getitem__, range(1, self.T + 1))
 
     def stack(self) -> Tensor:
-        """All steps as one Tensor (T, batch, size), t = 1 … T along the first axis."""
-        stacked: Tensor = mg.stack(list(self))
-        return stacked
+        """Return all steps as one Tensor (T, batch, size), t = 1 … T along the first axis."""
+        return mg.stack(list(self))  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"<{self.name}[1] … {self.name}[{self.T}], each {self[self.T].shape}>"
 
 
 class Window:
-    """A window of a sliding truncation: its own copies, of which a run takes those of the steps it owes.
+    """One window of sliding truncated BPTT, with its own copies; the run keeps those of `loss_steps`.
 
     Attributes:
         steps: the steps that gradients pass through.
-        owed: the steps whose losses are this window's.
+        loss_steps: the steps whose losses this window differentiates.
     """
 
-    def __init__(self, steps: range, owed: range, copies: Mapping[str, Mapping[int, Tensor]]) -> None:
+    def __init__(self, steps: range, loss_steps: range, copies: Mapping[str, Mapping[int, Tensor]]) -> None:
         self.steps = steps
-        self.owed = owed
+        self.loss_steps = loss_steps
         self._copies = copies
+
+    @property
+    def owed(self) -> range:
+        """Deprecated name of `loss_steps`."""
+        warnings.warn("Window.owed is called Window.loss_steps now", DeprecationWarning, stacklevel=2)
+        return self.loss_steps
 
     def __getitem__(self, name: str) -> Copies:
         return Copies(name, self.steps[-1], self._copies[name])
 
     def __repr__(self) -> str:
         return (f"<Window of steps {self.steps[0]} … {self.steps[-1]}, "
-                f"for the losses of {self.owed[0]} … {self.owed[-1]}>")
+                f"for the losses of {self.loss_steps[0]} … {self.loss_steps[-1]}>")
 
 
 class Run:
@@ -77,10 +82,11 @@ class Run:
     Attributes:
         cell: the definition.
         T: the number of steps.
-        batch: shape of the batch, e.g. (32,); () where the data had none.
+        batch: shape of the batch, e.g. (32,); () if the data have none.
         parameters: the definition's parameters, by name.
-        mask: (T, *batch) bools, False where a sequence is over; None where all have T steps.
-        windows: of a sliding truncation, else none.
+        mask: (T, *batch) bools, False where a sequence pauses or is over; None if all have T steps.
+        truncation: where gradients stop.
+        windows: those of sliding truncation; otherwise empty.
     """
 
     def __init__(self, cell: Definition, data: Data, copies: Mapping[str, Mapping[int, Tensor]],
@@ -103,40 +109,40 @@ class Run:
         return bool(self._copies.get(str(name)))
 
     def edges(self) -> list[Connection]:
-        """The connections between copies, step by step, within a step in the order of the equations."""
+        """Return the edges between copies, step by step, within a step in the order of the equations."""
         all_links = links(self.cell)
         return [_connection(link, step) for step in range(1, self.T + 1) for link in all_links]
 
     def cuts(self) -> list[Connection]:
-        """The connections through which a truncated backward pass doesn't go."""
+        """Return the edges that a truncated backward pass doesn't follow."""
         found = []
-        computed = [link for link in links(self.cell) if link.source.equation is not None]
+        all_links = links(self.cell)
         for step in range(1, self.T + 1):
-            for link in computed:
-                made = step + link.equation.lead - link.delay - link.source.equation.lead  # type: ignore[union-attr]
-                if self.truncation.cuts(made, step):
+            for link in all_links:
+                source = link.source.equation
+                if source and self.truncation.cuts(step + link.equation.lead - link.delay - source.lead, step):
                     found.append(_connection(link, step))
         return found
 
     def facts(self) -> Facts:
-        """The shape of the graph: whether it is a grid, its separate chains, its longest path."""
+        """Return the shape of the graph: whether it is a grid, its separate chains, its longest path."""
         return facts.facts(self)
 
     def contributions(self, name: str) -> NDArray[Any]:
-        """What each time step adds to a parameter's gradient; see rnn.gradients."""
+        """Return the contribution of each time step to a parameter's gradient, (T, *shape); see gradients.py."""
         return gradients.contributions(self, name)
 
     def gradient_norms(self, name: str) -> NDArray[np.float64]:
-        """The norm of the gradient of a signal at t = 1 … T; see rnn.gradients."""
+        """Return the norm of a signal's gradient at t = 1 … T, shape (T,); see gradients.py."""
         return gradients.gradient_norms(self, name)
 
     def gradient_by_lag(self, name: str, losses: Sequence[Tensor] | Copies) -> NDArray[np.float64]:
-        """How strongly a loss depends on a signal some steps before; see rnn.gradients."""
+        """Return |dL[t]/dh[t - lag]| by lag, averaged over t, shape (T,); see gradients.py."""
         return gradients.gradient_by_lag(self, name, list(losses))
 
     @property
     def state(self) -> State:
-        """What the next `unroll(initial=...)` starts from; connected to this run until detached."""
+        """The values that `unroll(initial=...)` continues from; connected to this run until detached."""
         return State({name: {k: self._copies[name][self.T + k] for k in boundary.before}
                       for name, boundary in boundaries(self.cell).items() if boundary.before})
 
@@ -145,6 +151,6 @@ class Run:
 
 
 def _connection(link: Link, step: int) -> Connection:
-    """The copy of an edge that the equation makes at a step."""
+    """Return the copy of an edge that its equation makes at a step."""
     lead = link.equation.lead
     return Connection(At(link.source.name, step + lead - link.delay), At(link.target.name, step + lead))

@@ -19,10 +19,11 @@ from minigrad.operators import IDENTITY, WHERE
 from minigrad.provenance import Origin
 from minigrad.settings import settings
 from minigrad.tensor import apply, constant
-from rnn.language.dependencies import Boundary, boundaries, check, links, states
+from rnn.language.cycles import carry_directions, check
+from rnn.language.dependencies import Boundary, boundaries, links
 from rnn.language.equations import Definition, Signal
 
-from .evaluator import Plan, replayed
+from .evaluator import RegisterProgram, recompute_from_parameters
 from .inputs import Data, history, prepared
 from .run import Run, Window
 from .truncation import Truncation, Windows
@@ -50,14 +51,14 @@ class Unroller:
         self.recording = self.now.recording
         # Windows are computed one by one, each from constants: nothing is cut inside of one.
         self.truncation = Truncation(data.T) if isinstance(data.truncation, Windows) else data.truncation
-        constants = replayed(cell)
-        self.plans = {equation.signal: Plan(equation, constants, data.batch) for equation in cell.equations}
+        constants = recompute_from_parameters(cell)
+        self.plans = {equation.signal: RegisterProgram(equation, constants, data.batch) for equation in cell.equations}
         uses = Counter(key for plan in self.plans.values() for *_, key in plan.operations)
         self.shared = {key for key, count in uses.items() if count > 1}  # in several equations
         self.memo: dict[tuple[int, int], Tensor] = {}  # (shared expression, step) -> its copy
         self.severed: dict[tuple[Signal, int], Tensor] = {}  # copies as constants, where an edge is cut
         self.shapes = {signal: data.shapes.get(name, signal.shape) for name, signal in cell.signals.items()}
-        self.holds = {} if data.mask is None else states(cell)
+        self.holds = {} if data.mask is None else carry_directions(cell)
         self.boundaries = boundaries(cell)
         self.copies: dict[Signal, dict[int, Tensor]] = {signal: {} for signal in cell.signals.values()}
         for signal, given in history(cell, data).items():
@@ -138,7 +139,7 @@ class Unroller:
             for plan in self.plans.values():
                 self._compute(plan, step)
 
-    def _compute(self, plan: Plan, step: int) -> None:
+    def _compute(self, plan: RegisterProgram, step: int) -> None:
         """Compute one copy, after those that it reads."""
         waiting = [(plan, step)]
         while waiting:
@@ -152,7 +153,7 @@ class Unroller:
             if k not in self.copies[plan.equation.signal]:
                 self.copies[plan.equation.signal][k] = self._evaluate(plan, step)
 
-    def _missing(self, plan: Plan, step: int) -> tuple[Plan, int] | None:
+    def _missing(self, plan: RegisterProgram, step: int) -> tuple[RegisterProgram, int] | None:
         """The first copy that the equation reads at this step and that isn't there yet."""
         for _, signal, offset in plan.reads:
             if step + offset not in self.copies[signal]:
@@ -163,7 +164,7 @@ class Unroller:
             return plan, held
         return None
 
-    def _evaluate(self, plan: Plan, step: int) -> Tensor:
+    def _evaluate(self, plan: RegisterProgram, step: int) -> Tensor:
         """The value of the equation at one step; all that it reads is there."""
         signal, k = plan.equation.signal, step + plan.equation.lead
         origin = self.now.origin = plan.equation.origin.at(signal.name, k)

@@ -173,7 +173,7 @@ def test_windows_and_chunks_of_one_length_differ_where_it_does_not_divide_the_se
 def test_a_run_keeps_its_windows() -> None:
     cell = elman()
     run = cell.unroll(**data_for(cell), window=(2, 3))
-    assert [(window.steps, window.owed) for window in run.windows] == [
+    assert [(window.steps, window.loss_steps) for window in run.windows] == [
         (range(1, 3), range(1, 3)), (range(2, 5), range(3, 5)), (range(4, 7), range(5, 7)), (range(5, 8), range(7, 8))]
     assert run["h"][4] is run.windows[1]["h"][4]
     assert run["h"][4] is not run.windows[2]["h"][4]
@@ -200,7 +200,7 @@ def test_windows_list_the_edges_that_lead_out_of_the_window_which_owes_the_loss(
     run = two_delays().unroll(**data_for(two_delays()), window=window)
     leaving = []
     for edge in run.edges():
-        steps = next(part.steps for part in run.windows if edge.target.t in part.owed)
+        steps = next(part.steps for part in run.windows if edge.target.t in part.loss_steps)
         if edge.source.signal != "x" and max(edge.source.t, 1) < steps.start:
             leaving.append(edge)
     assert run.cuts() == leaving

@@ -14,9 +14,9 @@ import numpy as np
 
 from minigrad import Op, Tensor, ops
 from rnn import Signal
-from rnn.language.dependencies import Link, links, nodes, parameters, weights
+from rnn.language.dependencies import Link, edge_weights, links, nodes, parameters
 from rnn.language.equations import Apply, Definition, Equation, Expression, Read
-from rnn.language.formula import written
+from rnn.language.formula import to_text
 from rnn.language.graphs import postorder
 from viz.render import palette
 from viz.render.fonts import clean
@@ -121,7 +121,7 @@ def signal_paint(given: bool, delays: Sequence[int], scalar: bool = False) -> Pa
 
 def _add_reads(graph: StepGraph, signals: dict[Signal, Part], reads: Sequence[Link], names: dict[Tensor, str]) -> None:
     """Add one edge for each read of a signal in an equation."""
-    factors = {equation: weights(equation) for equation in dict.fromkeys(link.equation for link in reads)}
+    factors = {equation: edge_weights(equation) for equation in dict.fromkeys(link.equation for link in reads)}
     for link in reads:
         tensors = factors[link.equation].get((link.source, link.equation.lead - link.delay), [])
         graph.edges.append(Edge(signals[link.source], signals[link.target], link.delay,
@@ -149,7 +149,7 @@ def _is_computed(x: Any) -> bool:
 
 def _operand_edge(x: Any, target: Part, signals: dict[Signal, Part], made: dict[tuple[int, int], Part]) -> Edge:
     if isinstance(x, Read):
-        return Edge(signals[x.signal], target, target.lead - x.offset, (), f"{written(x)} → {target.label}")
+        return Edge(signals[x.signal], target, target.lead - x.offset, (), f"{to_text(x)} → {target.label}")
     source = made[id(x), target.lead]
     return Edge(source, target, 0, (), f"{source.label} → {target.label}")
 
@@ -165,9 +165,9 @@ def _operation_part(node: Apply, equation: Equation, names: dict[Tensor, str], c
 def _expression_label(node: Apply) -> str:
     assert node.op is not None
     if isinstance(node.op, ops.GetItem):
-        return clean(written(node).removeprefix(written(node.inputs[0])), LABEL_LENGTH)
+        return clean(to_text(node).removeprefix(to_text(node.inputs[0])), LABEL_LENGTH)
     fixed = {i: x for i, x in enumerate(node.inputs) if not isinstance(x, Expression)}
-    return operation_label(node.op, len(node.inputs), {i: clean(written(x), LABEL_LENGTH) for i, x in fixed.items()},
+    return operation_label(node.op, len(node.inputs), {i: clean(to_text(x), LABEL_LENGTH) for i, x in fixed.items()},
                            any(np.ndim(x) == 0 for x in fixed.values()))
 
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from minigrad import Tensor
 from rnn import Cell, Run
-from rnn.language.dependencies import check, nodes
+from rnn.language.cycles import check
+from rnn.language.dependencies import nodes
 from rnn.language.equations import Expression
 from viz.layout.folding import Tensors, choose_steps, find_tensors
 from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, step_graph

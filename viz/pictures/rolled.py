@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 from rnn import Cell
-from rnn.language.dependencies import check
+from rnn.language.cycles import check
 from rnn.language.equations import Definition
 from viz.layout.step_graph import Edge, Part, StepGraph, step_graph
 from viz.layout.step_layout import FIRST, HEIGHT, SMALL, TRACK, Group, StepLayout, label_texts, part_box, part_width

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from rnn import Cell, Run
-from rnn.language.dependencies import check, labels
+from rnn.language.cycles import check
+from rnn.language.dependencies import integer_inputs
 from viz.layout.folding import choose_steps
 from viz.render import palette
 from viz.render.digraph import Picture, picture
@@ -45,7 +46,7 @@ def both(cell: Cell, steps: int = 4, level: str = "signals", *, dark: bool = Fal
 
 def unroll_zeros(cell: Cell, T: int) -> Run:
     """Return a definition unrolled over zeros."""
-    integers = labels(cell)
+    integers = integer_inputs(cell)
     inputs: dict[str, Any] = {signal.name: np.zeros((T, *(signal.shape or (() if signal.shape == () else (1,)))),
                                                     int if signal.name in integers else float)
                               for signal in cell.signals.values() if signal.given}
