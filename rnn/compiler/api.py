@@ -23,6 +23,7 @@ from minigrad.provenance import call_site
 from minigrad.settings import settings
 from rnn.ir.feeds import boundary_values, counted, draws, flags, inputs
 from rnn.ir.lowering import Options, lead_of
+from rnn.ir.nodes import LOSS_SCALE, upstream_name
 from rnn.language.dependencies import check, links, nodes, parameters, roots
 from rnn.language.equations import Definition
 from rnn.unrolling.evaluator import replayed
@@ -160,7 +161,7 @@ class Compiled:
         if not gradients:
             raise ValueError(f"backward() starts from the gradients of signals, e.g. "
                              f"backward({next(iter(call.loaded.program.outputs))}=...) (at {call_site()})")
-        given = {f"~{name}": self._given(call, name, value) for name, value in gradients.items()}
+        given = {upstream_name(name): self._given(call, name, value) for name, value in gradients.items()}
         loaded = self._program(call.data, call.given, tuple(gradients))
         if loaded is not call.loaded:  # the values of the call, in the arrays of the program that goes on from them
             call = call.moved_to(loaded)
@@ -296,12 +297,12 @@ class Compiled:
     def _derivatives(self, call: Call, scale: float) -> Iterator[tuple[Tensor, NDArray[Any]]]:
         """The gradients of the loss, of one call or of its windows."""
         if call.windows is None:
-            yield from call.backward({"~scale": scale})
+            yield from call.backward({LOSS_SCALE: scale})
         else:
             for data in windows(call, call.windows):
                 window = self._first(data)
                 window.forward()
-                yield from window.backward({"~scale": scale})
+                yield from window.backward({LOSS_SCALE: scale})
 
     def _assign(self, pairs: Iterator[tuple[Tensor, NDArray[Any]]]) -> None:
         """The results of a backward pass into `.grad`: all of them, or none."""

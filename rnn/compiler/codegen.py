@@ -26,6 +26,7 @@ from rnn.ir.nodes import (
     ColumnSlice,
     Compare,
     Concat,
+    Dtype,
     GradientMask,
     Input,
     InputGrad,
@@ -47,6 +48,7 @@ CALLS: dict[type[Op], str] = {type(op): ufunc.__name__ for ufunc, op in UFUNCS.i
 for kind in (ops.MatMul, ops.MatVec, ops.VecDot, ops.Identity):
     CALLS.pop(kind, None)
 BROADCASTING = (*ELEMENTWISE, ops.BroadcastTo, ops.Where, ops.Maximum, ops.Minimum, ops.Pow, Compare)
+DTYPES = {Dtype.FLOAT: "FLOAT", Dtype.INT: "np.int64", Dtype.BOOL: "bool"}
 CACHE = 4_000_000  # bytes that a loop reads and writes for the steps that are prepared together
 
 
@@ -194,9 +196,9 @@ class Source:
 
     def _array(self, node: Node, name: str) -> str:
         op = node.op
-        dtype = "bool" if isinstance(op, Compare) else op.dtype if isinstance(op, Input) else "FLOAT"
-        if dtype == "step":  # one number a step, the same for all sequences
+        if isinstance(op, Input) and op.shared:
             return "np.empty((T, 1), FLOAT)"
+        dtype = DTYPES[Dtype.BOOL if isinstance(op, Compare) else op.dtype if isinstance(op, Input) else Dtype.FLOAT]
         lanes = self.memory.lanes.get(node)
         size = ["B", *map(str, node.shape)] if lanes is None else [str(lanes), "B", str(node.shape[0] // lanes)]
         before, after = self.margins.get(node, (0, 0))

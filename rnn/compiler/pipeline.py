@@ -12,7 +12,7 @@ from minigrad import Tensor, ops
 from rnn.ir.adjoint import Adjoint
 from rnn.ir.fusion import joined
 from rnn.ir.lowering import Lowered, Options, lead_of, lowered
-from rnn.ir.nodes import AddN, ColumnSlice, Input, Node, Shift, Weight, ordered
+from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, ColumnSlice, Input, Node, Shift, Weight, ordered, upstream_name
 from rnn.ir.schedule import blocks
 from rnn.language.dependencies import boundaries
 from rnn.language.equations import Definition, Time
@@ -120,11 +120,12 @@ class Program:
             return {}
         seeds: dict[Node, Node] = {}
         for name in wanted.seeds:
-            seeds[roots[name]] = Node(Input(f"~{name}"), (), roots[name].shape, True, f"d{roots[name].name}_given")
+            seeds[roots[name]] = Node(Input(upstream_name(name)), (), roots[name].shape, True,
+                                      f"d{roots[name].name}_given")
         if wanted.loss is not None:
-            seeds[roots[wanted.loss]] = Node(Input("~scale"), (), (), False, "scale")
+            seeds[roots[wanted.loss]] = Node(Input(LOSS_SCALE), (), (), False, "scale")
         if self.low.options.truncated:
-            owed = Node(Input("~owed", "step"), (), (), True, "owed")
+            owed = Node(Input(LOSS_STEPS, shared=True), (), (), True, "owed")
             seeds = {node: Node(ops.Mul(), (seed, owed), seed.shape, True, f"d{node.name}_owed")
                      for node, seed in seeds.items()}
         weights = {tensor: node for tensor, node in self.low.weights.items() if tensor.requires_grad}

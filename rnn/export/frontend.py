@@ -18,6 +18,7 @@ from minigrad import Tensor
 from minigrad.provenance import call_site
 from rnn.ir.feeds import boundary_values, draws
 from rnn.ir.lowering import Options, lead_of
+from rnn.ir.nodes import MASK, keep_name
 from rnn.language.dependencies import nodes, roots
 from rnn.language.dependencies import parameters as own_parameters
 from rnn.language.equations import Definition
@@ -137,7 +138,7 @@ class Export:
         mask = self._mask(data, request)
         if mask is not None:
             given = {name: self._masked(value, mask, len(data.shapes[name])) for name, value in given.items()}
-            given["~mask"] = mask
+            given[MASK] = mask
         drawn = request.draws if request.draws is not None else draws(recipe.low, data.T, data.batch)
         given.update((name, self._drawn(name, drawn, recipe, data, like)) for name in recipe.low.draws)
         starts = self._initial(request.initial)
@@ -207,7 +208,7 @@ class Export:
         shape = (data.T, *(1 for _ in data.batch))
         flags = {delay: np.array([not data.truncation.cuts(step - delay, step) for step in range(1, data.T + 1)])
                  for delay in recipe.low.keeps}
-        return {f"~keep {delay}": self.engine.constant(flag.reshape(shape), None) for delay, flag in flags.items()}
+        return {keep_name(delay): self.engine.constant(flag.reshape(shape), None) for delay, flag in flags.items()}
 
     def _owed(self, value: Array, name: str, data: Data) -> Array:
         """A signal, constant at the steps for which a truncation lets no gradient in."""

@@ -22,6 +22,7 @@ from minigrad.ops import _letters as letters
 from minigrad.provenance import Origin, call_site
 from rnn.ir.feeds import boundary_values
 from rnn.ir.lowering import Options
+from rnn.ir.nodes import ADDED, MASK
 from rnn.language.dependencies import DefinitionError
 from rnn.language.dependencies import parameters as own_parameters
 from rnn.language.equations import Definition
@@ -39,7 +40,6 @@ else:
     helper, numpy_helper = extra("onnx.helper", "onnx"), extra("onnx.numpy_helper", "onnx")
 
 OPSET, IR_VERSION = 18, 8
-OWN = "~"  # begins the names of all values that aren't the definition's
 STEPS = 1000  # of the sequence for which boundaries are looked up; the file takes any number
 
 Dimensions = tuple[int | None, ...]
@@ -126,7 +126,7 @@ class OnnxEngine(Engine):
     # ---- writing
     def fresh(self, kind: str) -> str:
         """A name that nothing has."""
-        name = f"{OWN}{kind} {len(self.taken)}"
+        name = f"{ADDED}{kind} {len(self.taken)}"
         self.taken.add(name)
         return name
 
@@ -452,7 +452,7 @@ class Model:
         engine, given, batch = self.engine, dict[str, Value](), tuple[Value, ...]()
         labels = {x for node in self.recipe.block if isinstance(node.op, ops.Gather) for x in node.inputs[1:]}
         for name, node in self.recipe.givens.items():
-            if name == "~mask":
+            if name == MASK:
                 continue
             drawn = name in self.recipe.low.draws
             dtype = np.dtype(bool if drawn else np.int64 if node in labels else engine.dtype)
@@ -472,10 +472,10 @@ class Model:
             self.inputs.append(helper.make_tensor_value_info("lengths", onnx.TensorProto.INT64, ["batch"]))
             scalar = engine.emit("Squeeze", T, shape=())
             steps = engine.emit("Range", engine.numbers(0), scalar, engine.numbers(1), shape=(None,))
-            mask = given["~mask"] = engine.trailing(steps, 1) < ends
+            mask = given[MASK] = engine.trailing(steps, 1) < ends
             zero = engine.constant(0.0, None)
             for name, value in given.items():
-                if not name.startswith(OWN):
+                if not name.startswith(ADDED):
                     held = engine.trailing(mask, value.ndim - 2)
                     given[name] = engine.where(held, value, engine.like(zero, value))
         return given, T, batch

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from rnn.ir.nodes import ADDED
+
 from .frontend import extra
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ class Recurrent(NamedTuple):
 def parameters(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     """The parameters in a file that `Cell.to_onnx` wrote, by their names."""
     tensors = _arrays(onnx.load(path).graph)
-    return {name: array for name, array in tensors.items() if not name.startswith("~")}
+    return {name: array for name, array in tensors.items() if not name.startswith(ADDED)}
 
 
 def recurrent(path: str | os.PathLike[str], node: str | None = None) -> Recurrent:

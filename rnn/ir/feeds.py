@@ -17,6 +17,7 @@ from rnn.unrolling.inputs import Data, history
 from rnn.unrolling.truncation import Truncation
 
 from .lowering import Lowered, lead_of
+from .nodes import LOSS_STEPS, MASK, keep_name
 
 
 def inputs(data: Data) -> dict[str, NDArray[Any]]:
@@ -39,12 +40,12 @@ def flags(data: Data, low: Lowered) -> dict[str, Any]:
     """Where sequences are over, and where gradients stop."""
     found: dict[str, Any] = {}
     if data.mask is not None:
-        found["~mask"] = data.mask.reshape(data.T, -1)
+        found[MASK] = data.mask.reshape(data.T, -1)
     if type(data.truncation) is not Truncation:
         steps = range(1, data.T + 1)
-        found["~owed"] = np.array([[not data.truncation.constant(step)] for step in steps])
+        found[LOSS_STEPS] = np.array([[not data.truncation.constant(step)] for step in steps])
         for delay in low.keeps:
-            found[f"~keep {delay}"] = np.array([[not data.truncation.cuts(step - delay, step)] for step in steps])
+            found[keep_name(delay)] = np.array([[not data.truncation.cuts(step - delay, step)] for step in steps])
     return found
 
 

@@ -14,7 +14,7 @@ from minigrad.operators import WHERE
 from rnn.language.dependencies import DefinitionError, check, labels, nodes, reads, states
 from rnn.language.equations import Definition, Equation, Read, Signal
 
-from .nodes import GradientMask, Input, Node, Shape, Shift, Weight, number, shape_of
+from .nodes import MASK, Dtype, GradientMask, Input, Node, Shape, Shift, Weight, draw_name, keep_name, number, shape_of
 
 SHORT = {"matvec": "product", "matmul": "product", "add": "sum", "concatenate": "joined"}
 
@@ -57,7 +57,7 @@ class Lowered:
     def takes_integers(self, name: str) -> bool:
         """Whether an input's values are integers, such as labels."""
         op = self.roots[name].op
-        return isinstance(op, Input) and op.dtype != "FLOAT"
+        return isinstance(op, Input) and op.dtype is Dtype.INT
 
 
 def lowered(cell: Definition, options: Options) -> Lowered:
@@ -81,7 +81,7 @@ class Lowering:
         self.shifts: dict[tuple[Signal, int], Node] = {}
         self.owned: set[Node] = set()  # the values of signals
         self.states = states(cell) if options.masked else {}
-        self.mask = Node(Input("~mask", "bool"), (), (), True, "mask") if options.masked else None
+        self.mask = Node(Input(MASK, Dtype.BOOL), (), (), True, "mask") if options.masked else None
 
     def run(self) -> Lowered:
         """Every signal's node."""
@@ -102,7 +102,7 @@ class Lowering:
         if shape is None:
             raise DefinitionError(f"the size of the input {signal.name}, declared at {signal.origin}, isn't known "
                                   f"before there are data: declare it, .input({signal.name!r}, size)")
-        dtype = "np.int64" if signal.name in self.integers else "FLOAT"
+        dtype = Dtype.INT if signal.name in self.integers else Dtype.FLOAT
         return Node(Input(signal.name, dtype), (), shape, True, signal.name, signal.origin)
 
     def _equation(self, equation: Equation) -> Node:
@@ -139,7 +139,7 @@ class Lowering:
             return number(part)
         operands = tuple(self.made[id(x)] for x in part.inputs)
         if isinstance(part.op, ops.DropoutMask):
-            name = f"~drawn {len(self.result.draws) + 1}"
+            name = draw_name(len(self.result.draws) + 1)
             self.result.draws[name] = part.op, operands[0].shape
             return Node(Input(name), (), operands[0].shape, True, f"{equation.signal.name}_keep", part.origin)
         shape = part.shape if part.shape is not None else shape_of(part.op, operands)
@@ -170,7 +170,7 @@ class Lowering:
         if not self.result.options.truncated or delay == 0:
             return shift
         name = f"goes_back_{delay}" if delay > 0 else f"goes_on_{-delay}"
-        keep = self.result.keeps.setdefault(delay, Node(Input(f"~keep {delay}", "step"), (), (), True, name))
+        keep = self.result.keeps.setdefault(delay, Node(Input(keep_name(delay), shared=True), (), (), True, name))
         return Node(GradientMask(), (shift, keep), shift.shape, True, None, shift.origin)
 
 

@@ -12,6 +12,7 @@ the nodes of a backward pass: there is no second set of formulas.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,35 @@ from minigrad.operators import Operators
 from minigrad.provenance import Origin
 
 Shape = tuple[int, ...]
+
+# Names of the inputs that passes add to those of a definition; "~" keeps them apart from the names of signals.
+ADDED = "~"  # prefix of all such names
+MASK = "~mask"  # bool per step and sequence: False where the sequence has ended
+LOSS_STEPS = "~loss steps"  # per step: 1 where its loss counts in a truncated backward pass
+LOSS_SCALE = "~loss scale"  # the gradient of the reported loss by the sum of all losses
+
+
+def keep_name(delay: int) -> str:
+    """Return the name of the flags that cut gradients of reads with this delay; 1 where a gradient passes."""
+    return f"~keep {delay}"
+
+
+def draw_name(number: int) -> str:
+    """Return the name of the values that the n-th random operation draws."""
+    return f"~drawn {number}"
+
+
+def upstream_name(signal: str) -> str:
+    """Return the name of the upstream gradient of a signal."""
+    return f"~gradient of {signal}"
+
+
+class Dtype(Enum):
+    """Element type of an input; what it is called in a target's text is that target's concern."""
+
+    FLOAT = "float"  # the type in which the program computes
+    INT = "int"
+    BOOL = "bool"
 
 
 class Leaf(Op):
@@ -42,11 +72,15 @@ class Number(Leaf):
 
 
 class Input(Leaf):
-    """A value that comes with the data, at each step: an input, a mask, or the gradient of a signal."""
+    """A value that comes with the data, at each step: an input, a mask, or the gradient of a signal.
 
-    def __init__(self, name: str, dtype: str = "FLOAT") -> None:
+    `shared` inputs have one value a step for all sequences.
+    """
+
+    def __init__(self, name: str, dtype: Dtype = Dtype.FLOAT, shared: bool = False) -> None:
         self.name = name
         self.dtype = dtype
+        self.shared = shared
 
 
 class Shift(Op):
