@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from minigrad import Tensor, ops
 from rnn.ir.adjoint import Adjoint
 from rnn.ir.fusion import joined
-from rnn.ir.lowering import Lowered, Options, lead_of, lowered
+from rnn.ir.lowering import Lowered, LoweringOptions, lead_of, lowered
 from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, ColumnSlice, Input, Node, Shift, Weight, ordered, upstream_name
 from rnn.ir.schedule import blocks
 from rnn.language.dependencies import boundaries
@@ -50,7 +50,7 @@ class Program:
         source: the writer, with the lines of all parts.
     """
 
-    def __init__(self, cell: Definition, options: Options, wanted: Wanted) -> None:
+    def __init__(self, cell: Definition, options: LoweringOptions, wanted: Wanted) -> None:
         self.low = split(lowered(cell, options))
         self.names = Names()
         roots = self.low.roots

@@ -17,27 +17,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import Tensor, ops
-from minigrad.ops import Axis
-from minigrad.ops import _letters as letters
-from minigrad.provenance import Origin, call_site
+from minigrad.files import write_atomically
+from minigrad.ops import Axis, einsum_letters
+from minigrad.provenance import call_site
 from rnn.ir.feeds import boundary_values
-from rnn.ir.lowering import Options
+from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import ADDED, MASK
-from rnn.language.dependencies import DefinitionError
-from rnn.language.dependencies import parameters as own_parameters
+from rnn.language.dependencies import DefinitionError, parameters
 from rnn.language.equations import Definition
-from rnn.unrolling.inputs import prepared
+from rnn.unrolling.inputs import Inputs, prepare_inputs
+from rnn.unrolling.options import UnrollOptions
 
-from .backend import Array, Arrays, Engine
-from .frontend import Export, extra
-from .interpreter import Interpreter, Recipe
+from .backend import Array, Arrays, Backend
+from .frontend import Export, import_extra
+from .interpreter import Interpreter, Schedule
 
 if TYPE_CHECKING:
     import onnx
     from onnx import helper, numpy_helper
 else:
-    onnx = extra("onnx", "onnx")
-    helper, numpy_helper = extra("onnx.helper", "onnx"), extra("onnx.numpy_helper", "onnx")
+    onnx = import_extra("onnx", "onnx")
+    helper, numpy_helper = import_extra("onnx.helper", "onnx"), import_extra("onnx.numpy_helper", "onnx")
 
 OPSET, IR_VERSION = 18, 8
 STEPS = 1000  # of the sequence for which boundaries are looked up; the file takes any number
@@ -52,8 +52,8 @@ class Value:
         shape: as far as it is known; None for T and the batch.
     """
 
-    def __init__(self, engine: OnnxEngine, name: str, shape: Dimensions, dtype: Any) -> None:
-        self.engine = engine
+    def __init__(self, backend: OnnxBackend, name: str, shape: Dimensions, dtype: Any) -> None:
+        self.backend = backend
         self.name = name
         self.shape = shape
         self.dtype = np.dtype(dtype)
@@ -64,43 +64,43 @@ class Value:
         return len(self.shape)
 
     def __add__(self, other: Any) -> Value:
-        return self.engine.elementwise("Add", self, other)
+        return self.backend.elementwise("Add", self, other)
 
     def __radd__(self, other: Any) -> Value:
-        return self.engine.elementwise("Add", other, self)
+        return self.backend.elementwise("Add", other, self)
 
     def __sub__(self, other: Any) -> Value:
-        return self.engine.elementwise("Sub", self, other)
+        return self.backend.elementwise("Sub", self, other)
 
     def __rsub__(self, other: Any) -> Value:
-        return self.engine.elementwise("Sub", other, self)
+        return self.backend.elementwise("Sub", other, self)
 
     def __mul__(self, other: Any) -> Value:
-        return self.engine.elementwise("Mul", self, other)
+        return self.backend.elementwise("Mul", self, other)
 
     def __rmul__(self, other: Any) -> Value:
-        return self.engine.elementwise("Mul", other, self)
+        return self.backend.elementwise("Mul", other, self)
 
     def __truediv__(self, other: Any) -> Value:
-        return self.engine.elementwise("Div", self, other)
+        return self.backend.elementwise("Div", self, other)
 
     def __rtruediv__(self, other: Any) -> Value:
-        return self.engine.elementwise("Div", other, self)
+        return self.backend.elementwise("Div", other, self)
 
     def __pow__(self, other: Any) -> Value:
-        return self.engine.elementwise("Pow", self, other)
+        return self.backend.elementwise("Pow", self, other)
 
     def __neg__(self) -> Value:
-        return self.engine.elementwise("Neg", self)
+        return self.backend.elementwise("Neg", self)
 
     def __lt__(self, other: Any) -> Value:
-        return self.engine.elementwise("Less", self, other, dtype=bool)
+        return self.backend.elementwise("Less", self, other, dtype=bool)
 
     def __gt__(self, other: Any) -> Value:
-        return self.engine.elementwise("Greater", self, other, dtype=bool)
+        return self.backend.elementwise("Greater", self, other, dtype=bool)
 
 
-class OnnxEngine(Engine):
+class OnnxBackend(Backend):
     """Writes nodes in the place of computing. Each method emits those of one operation.
 
     ONNX Runtime lacks some functions of doubles: they are composed of others.
@@ -118,10 +118,6 @@ class OnnxEngine(Engine):
         self.graphs: list[list[Any]] = [[]]  # nodes: those of the file, then those of a loop's body
         self.transposed: dict[str, Value] = {}
         self.known: dict[Any, Value] = {}  # constants by their type and bytes
-        self.origin = ""
-
-    def note(self, origin: Origin | None) -> None:
-        self.origin = str(origin or "")
 
     # ---- writing
     def fresh(self, kind: str) -> str:
@@ -135,7 +131,8 @@ class OnnxEngine(Engine):
         """A node with one result; `outside` writes it before the loop that is being written."""
         operands = [self.constant(x, self.dtype) for x in inputs]
         result = Value(self, name or self.fresh(kind), shape, dtype or operands[0].dtype)
-        node = helper.make_node(kind, [x.name for x in operands], [result.name], result.name, self.origin, **attributes)
+        node = helper.make_node(kind, [x.name for x in operands], [result.name], result.name,
+                                str(self.origin or ""), **attributes)
         self.graphs[0 if outside else -1].append(node)
         return result
 
@@ -144,7 +141,7 @@ class OnnxEngine(Engine):
         operands = [self.constant(x, self.dtype) for x in inputs]
         return self.emit(kind, *operands, shape=_broadcast([x.shape for x in operands]), dtype=dtype)
 
-    def constant(self, value: Any, like: Any) -> Value:
+    def constant(self, value: Any, dtype: Any) -> Value:
         if isinstance(value, Value):
             return value
         array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
@@ -178,7 +175,7 @@ class OnnxEngine(Engine):
         return Value(self, name, shape, dtype)
 
     # ---- what a program needs besides operations
-    def like(self, x: Array, other: Array) -> Array:
+    def cast_like(self, x: Array, other: Array) -> Array:
         return x if x.dtype == other.dtype else self.cast(x, other.dtype)
 
     def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
@@ -200,7 +197,7 @@ class OnnxEngine(Engine):
             scan_output_directions=[int(reverse)] * len(found)))
         return tuple(found)
 
-    def spread(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
+    def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
         own: Dimensions = tuple(int(n) for n in shape)
         parts = [*lead, *([self.numbers(own)] if own else [])]
         if not parts:
@@ -210,17 +207,17 @@ class OnnxEngine(Engine):
             self.known[key] = self.emit("Concat", *parts, shape=(len(lead) + len(own),), outside=True, axis=0)
         return self.emit("Expand", x, self.known[key], shape=(*(None for _ in lead), *own))
 
-    def trailing(self, x: Array, count: int) -> Array:
+    def append_axes(self, x: Array, count: int) -> Array:
         axes = range(-count, 0)
         return self.emit("Unsqueeze", x, self.numbers(axes), shape=x.shape + (1,) * count) if count else x
 
-    def elements(self, x: Array, start: int, stop: int) -> Array:
+    def slice_last(self, x: Array, start: int, stop: int) -> Array:
         return self.slice(x, start, stop, -1, (*x.shape[:-1], stop - start))
 
-    def columns(self, W: Array, start: int, stop: int) -> Array:
+    def slice_columns(self, W: Array, start: int, stop: int) -> Array:
         return self.slice(W, start, stop, 1, (W.shape[0], stop - start))
 
-    def steps(self, x: Array, start: int | None, stop: int | None) -> Array:
+    def slice_steps(self, x: Array, start: int | None, stop: int | None) -> Array:
         return self.slice(x, start or 0, np.iinfo(np.int64).max if stop is None else stop, 0, (None, *x.shape[1:]))
 
     def slice(self, x: Value, start: int, stop: int, axis: int, shape: Dimensions) -> Value:
@@ -340,7 +337,7 @@ class OnnxEngine(Engine):
 
     def mat_vec(self, W: Array, x: Array) -> Array:
         if W.ndim > 2:
-            return self.emit("Squeeze", self.mat_mul(W, self.trailing(x, 1)), self.numbers([-1]),
+            return self.emit("Squeeze", self.mat_mul(W, self.append_axes(x, 1)), self.numbers([-1]),
                              shape=_broadcast([W.shape[:-2], x.shape[:-1]]) + W.shape[-2:-1])
         if W.name not in self.transposed:
             self.transposed[W.name] = self.emit("Transpose", W, shape=W.shape[::-1], outside=True)
@@ -349,11 +346,11 @@ class OnnxEngine(Engine):
     def ein_sum(self, *operands: Array, subscripts: str, optimize: Any) -> Array:
         shape = np.einsum(subscripts, *(np.zeros(x.shape) for x in operands)).shape
         # ONNX Runtime broadcasts neither `...` nor lengths of 1: both are written out.
-        terms, result, _ = letters(subscripts, [x.ndim for x in operands])
+        terms, result, _ = einsum_letters(subscripts, [x.ndim for x in operands])
         lengths: dict[str, int] = {}
         for term, x in zip(terms, operands):
             lengths.update((letter, n) for letter, n in zip(term, x.shape) if lengths.get(letter, 1) == 1)
-        whole = [self.spread(x, (), [lengths[letter] for letter in term]) if term else x
+        whole = [self.broadcast(x, (), [lengths[letter] for letter in term]) if term else x
                  for term, x in zip(terms, operands)]
         return self.emit("Einsum", *whole, shape=shape, equation=f"{','.join(terms)}->{result}")
 
@@ -381,14 +378,14 @@ class OnnxEngine(Engine):
     def get_item(self, x: Array, index: Any) -> Array:
         if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis:  # as in an equation
             if index[1] is None:
-                return self.trailing(x, 1)
+                return self.append_axes(x, 1)
             places = np.arange(x.shape[-1])[index[1]]
             return self.emit("Gather", x, self.numbers(places), shape=x.shape[:-1] + places.shape, axis=-1)
         places = np.arange(np.prod(x.shape, dtype=int)).reshape(x.shape)[index]
         return self.emit("Gather", self.reshape(x, (-1,)), self.numbers(places), shape=places.shape)
 
-    def pick(self, x: Array, labels: Array) -> Array:
-        picked = self.emit("GatherElements", x, self.trailing(labels, 1), shape=(*labels.shape, 1), axis=-1)
+    def gather(self, x: Array, labels: Array) -> Array:
+        picked = self.emit("GatherElements", x, self.append_axes(labels, 1), shape=(*labels.shape, 1), axis=-1)
         return self.emit("Squeeze", picked, self.numbers([-1]), shape=labels.shape)
 
     def concatenate(self, *parts: Array, axis: int) -> Array:
@@ -421,63 +418,63 @@ class Model:
     """A definition as the parts of an ONNX file."""
 
     def __init__(self, cell: Definition, outputs: Sequence[str] | None, lengths: bool) -> None:
-        parameters = own_parameters(cell)
+        own = parameters(cell)
         self.cell = cell
-        self.engine = engine = OnnxEngine(np.result_type(*(x.dtype for x in parameters.values() or [np.zeros(1)])))
-        export = Export(cell, engine)
+        self.backend = backend = OnnxBackend(np.result_type(*(x.dtype for x in own.values() or [np.zeros(1)])))
+        export = Export(cell, backend)
         shapes = {name: x.shape for name, x in cell.signals.items() if x.given}
         wanted = [name for name, x in cell.signals.items() if not x.given] if outputs is None else list(outputs)
         _check_outputs(cell, wanted)
-        options = Options(tuple(shapes.items()), (), lengths)  # type: ignore[arg-type]
-        self.recipe = recipe = Recipe(cell, options, engine, wanted)
+        options = LoweringOptions(tuple(shapes.items()), (), lengths)  # type: ignore[arg-type]
+        self.schedule = schedule = Schedule(cell, options, backend, wanted)
         self.inputs: list[Any] = []
-        values = {name: engine.initializer(name, x.numpy()) for name, x in parameters.items()}
+        values = {name: backend.initializer(name, x.numpy()) for name, x in own.items()}
         given, T, batch = self._inputs(lengths)
         weights = export.weights(values, None)
         boundary = {key: weights[id(tensor)] for key, tensor in boundary_values(cell, self._sample()).items()}
-        found = Interpreter(engine, recipe, T, batch, given, weights, boundary, engine.constant(0.0, None)).run()
+        found = Interpreter(backend, schedule, T, batch, given, weights, boundary, backend.constant(0.0, None)).run()
         self.outputs = []
         for name, value in found.items():
-            result = engine.named(name, value.shape, value.dtype, cell.signals[name].origin)
-            engine.emit("Identity", value, shape=value.shape, name=name)
+            result = backend.named(name, value.shape, value.dtype, cell.signals[name].origin)
+            backend.emit("Identity", value, shape=value.shape, name=name)
             self.outputs.append(_described(result, batch))
 
-    def _sample(self) -> Any:
-        """Data of the declared sizes."""
+    def _sample(self) -> Inputs:
+        """Return zeros of the declared sizes, as prepared inputs."""
         inputs = {name: np.zeros((STEPS, *(x.shape or ()))) for name, x in self.cell.signals.items() if x.given}
-        return prepared(self.cell, None if inputs else STEPS, inputs, None, None, None, None, None, None)
+        return prepare_inputs(self.cell, inputs, UnrollOptions(T=STEPS))
 
     def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...]]:
         """The data as inputs of the file, with T and the batch, vectors of one number each."""
-        engine, given, batch = self.engine, dict[str, Value](), tuple[Value, ...]()
-        labels = {x for node in self.recipe.block if isinstance(node.op, ops.Gather) for x in node.inputs[1:]}
-        for name, node in self.recipe.givens.items():
+        backend, given, batch = self.backend, dict[str, Value](), tuple[Value, ...]()
+        labels = {x for node in self.schedule.block if isinstance(node.op, ops.Gather) for x in node.inputs[1:]}
+        for name, node in self.schedule.givens.items():
             if name == MASK:
                 continue
-            drawn = name in self.recipe.low.draws
-            dtype = np.dtype(bool if drawn else np.int64 if node in labels else engine.dtype)
-            given[name] = engine.named(name, (None, None, *node.shape), dtype, node.origin)
+            drawn = name in self.schedule.low.draws
+            dtype = np.dtype(bool if drawn else np.int64 if node in labels else backend.dtype)
+            given[name] = backend.named(name, (None, None, *node.shape), dtype, node.origin)
             self.inputs.append(_described(given[name], (None,)))
             if drawn:
-                given[name] = engine.cast(given[name], engine.dtype)
+                given[name] = backend.cast(given[name], backend.dtype)
         if given:
-            shape = engine.emit("Shape", next(iter(given.values())), shape=(None,), dtype=np.int64)
-            T = engine.slice(shape, 0, 1, 0, (1,))
-            batch = (engine.slice(shape, 1, 2, 0, (1,)),)
+            shape = backend.emit("Shape", next(iter(given.values())), shape=(None,), dtype=np.int64)
+            T = backend.slice(shape, 0, 1, 0, (1,))
+            batch = (backend.slice(shape, 1, 2, 0, (1,)),)
         else:
-            T = engine.named("T", (1,), np.int64, "the input for the number of steps")
+            T = backend.named("T", (1,), np.int64, "the input for the number of steps")
             self.inputs.append(_info(T))
         if lengths:
-            ends = engine.named("lengths", (None,), np.int64, "the input for the lengths")
+            ends = backend.named("lengths", (None,), np.int64, "the input for the lengths")
             self.inputs.append(helper.make_tensor_value_info("lengths", onnx.TensorProto.INT64, ["batch"]))
-            scalar = engine.emit("Squeeze", T, shape=())
-            steps = engine.emit("Range", engine.numbers(0), scalar, engine.numbers(1), shape=(None,))
-            mask = given[MASK] = engine.trailing(steps, 1) < ends
-            zero = engine.constant(0.0, None)
+            scalar = backend.emit("Squeeze", T, shape=())
+            steps = backend.emit("Range", backend.numbers(0), scalar, backend.numbers(1), shape=(None,))
+            mask = given[MASK] = backend.append_axes(steps, 1) < ends
+            zero = backend.constant(0.0, None)
             for name, value in given.items():
                 if not name.startswith(ADDED):
-                    held = engine.trailing(mask, value.ndim - 2)
-                    given[name] = engine.where(held, value, engine.like(zero, value))
+                    held = backend.append_axes(mask, value.ndim - 2)
+                    given[name] = backend.where(held, value, backend.cast_like(zero, value))
         return given, T, batch
 
     def proto(self) -> Any:
@@ -486,8 +483,8 @@ class Model:
         Raises:
             onnx.checker.ValidationError: where it breaks a rule of ONNX.
         """
-        tensors = [numpy_helper.from_array(array, name) for name, array in self.engine.initializers.items()]
-        graph = helper.make_graph(self.engine.graphs[0], self.cell.name, self.inputs, self.outputs, tensors)
+        tensors = [numpy_helper.from_array(array, name) for name, array in self.backend.initializers.items()]
+        graph = helper.make_graph(self.backend.graphs[0], self.cell.name, self.inputs, self.outputs, tensors)
         equations = "\n".join(f"{equation!r}    {equation.origin}" for equation in self.cell.equations)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
                                   producer_name="minigrad-rnn", doc_string=equations)
@@ -525,9 +522,4 @@ def to_onnx(cell: Definition, path: str | os.PathLike[str], outputs: Sequence[st
         DefinitionError: where the definition can't be computed by ONNX. Then nothing is written.
         ValueError: for an output that it doesn't compute.
     """
-    data = Model(cell, outputs, lengths).proto().SerializeToString()
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    part.replace(path)
-    return path
+    return write_atomically(path, Model(cell, outputs, lengths).proto().SerializeToString())

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from rnn.ir.nodes import ADDED
 
-from .frontend import extra
+from .frontend import import_extra
 
 if TYPE_CHECKING:
     import onnx
     from onnx import helper, numpy_helper
 else:
-    onnx = extra("onnx", "onnx")
-    helper, numpy_helper = extra("onnx.helper", "onnx"), extra("onnx.numpy_helper", "onnx")
+    onnx = import_extra("onnx", "onnx")
+    helper, numpy_helper = import_extra("onnx.helper", "onnx"), import_extra("onnx.numpy_helper", "onnx")
 
 KINDS = ("RNN", "LSTM", "GRU")
 # What the operators do where these are as they are here, our cells do too.

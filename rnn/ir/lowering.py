@@ -20,8 +20,8 @@ SHORT = {"matvec": "product", "matmul": "product", "add": "sum", "concatenate": 
 
 
 @dataclass(frozen=True)
-class Options:
-    """What changes the program of a definition.
+class LoweringOptions:
+    """Properties of the inputs that the program of a definition depends on.
 
     Attributes:
         shapes: input name -> the shape of one of its values.
@@ -48,7 +48,7 @@ class Lowered:
     """
 
     cell: Definition
-    options: Options
+    options: LoweringOptions
     roots: dict[str, Node] = field(default_factory=dict)
     weights: dict[Tensor, Node] = field(default_factory=dict)
     keeps: dict[int, Node] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Lowered:
         return isinstance(op, Input) and op.dtype is Dtype.INT
 
 
-def lowered(cell: Definition, options: Options) -> Lowered:
+def lowered(cell: Definition, options: LoweringOptions) -> Lowered:
     """The nodes of a definition.
 
     Raises:
@@ -73,7 +73,7 @@ def lowered(cell: Definition, options: Options) -> Lowered:
 class Lowering:
     """Makes nodes of expressions, each once; equations in an order in which shapes become known."""
 
-    def __init__(self, cell: Definition, options: Options) -> None:
+    def __init__(self, cell: Definition, options: LoweringOptions) -> None:
         self.result = Lowered(cell, options)
         self.given_shapes = dict(options.shapes)
         self.integers = labels(cell).union(options.integers)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from minigrad.tensor import constant
 from .formula import written
 
 # A signal of such a name could not be told from an option of unroll().
-OPTIONS = ("T", "initial", "lengths", "mask", "chunks", "window", "last")
 Size = int | tuple[()] | None
 
 
@@ -348,7 +347,10 @@ class Definition:
         signals: every signal by name, in the order of declaration.
         equations: every equation, in the order of writing.
         version: how often something was written into it.
+        reserved_names: names that no signal may have.
     """
+
+    reserved_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, name: str = "cell") -> None:
         self.name = str(name)
@@ -385,7 +387,7 @@ class Definition:
         origin = call_site()
         if not isinstance(name, str) or not name:
             raise TypeError(f"a signal's name is a string that isn't empty, not {name!r} (at {origin})")
-        if name in OPTIONS:
+        if name in self.reserved_names:
             raise ValueError(f"a signal can't be named {name!r} (at {origin}): it is an option of unroll()")
         if name in self.signals:
             raise ValueError(f"there are two signals named {name!r}: declared at "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from rnn.language.equations import Definition
 from . import facts, gradients
 from .at import At, Connection
 from .facts import Facts
-from .inputs import Data
+from .inputs import Inputs
 from .state import State
 
 
@@ -51,24 +52,30 @@ class Copies:
 
 
 class Window:
-    """A window of a sliding truncation: its own copies, of which a run takes those of the steps it owes.
+    """One window of sliding truncated BPTT, with its own copies; the run keeps those of `loss_steps`.
 
     Attributes:
         steps: the steps that gradients pass through.
-        owed: the steps whose losses are this window's.
+        loss_steps: the steps whose losses this window differentiates.
     """
 
-    def __init__(self, steps: range, owed: range, copies: Mapping[str, Mapping[int, Tensor]]) -> None:
+    def __init__(self, steps: range, loss_steps: range, copies: Mapping[str, Mapping[int, Tensor]]) -> None:
         self.steps = steps
-        self.owed = owed
+        self.loss_steps = loss_steps
         self._copies = copies
+
+    @property
+    def owed(self) -> range:
+        """Deprecated name of `loss_steps`."""
+        warnings.warn("Window.owed is called Window.loss_steps now", DeprecationWarning, stacklevel=2)
+        return self.loss_steps
 
     def __getitem__(self, name: str) -> Copies:
         return Copies(name, self.steps[-1], self._copies[name])
 
     def __repr__(self) -> str:
         return (f"<Window of steps {self.steps[0]} … {self.steps[-1]}, "
-                f"for the losses of {self.owed[0]} … {self.owed[-1]}>")
+                f"for the losses of {self.loss_steps[0]} … {self.loss_steps[-1]}>")
 
 
 class Run:
@@ -83,13 +90,13 @@ class Run:
         windows: of a sliding truncation, else none.
     """
 
-    def __init__(self, cell: Definition, data: Data, copies: Mapping[str, Mapping[int, Tensor]],
+    def __init__(self, cell: Definition, inputs: Inputs, copies: Mapping[str, Mapping[int, Tensor]],
                  windows: list[Window]) -> None:
         self.cell = cell
-        self.T = data.T
-        self.batch = data.batch
-        self.mask = data.mask
-        self.truncation = data.truncation
+        self.T = inputs.T
+        self.batch = inputs.batch
+        self.mask = inputs.mask
+        self.truncation = inputs.truncation
         self.parameters = parameters(cell)
         self.windows = windows
         self._copies = copies

@@ -72,7 +72,7 @@ def test_sliding_windows(make: Callable[[], Cell], window: tuple[int, int]) -> N
     run = cell.unroll(**given_data, window=window)
     total: Any = 0.0  # each window owes the losses of its own steps
     for part in run.windows:
-        total = total + sum(part["L"][k].sum() for k in part.owed)
+        total = total + sum(part["L"][k].sum() for k in part.loss_steps)
     total.backward()
     expected = {name: tensor.grad for name, tensor in cell.parameters.items()}
     for tensor in cell.parameters.values():

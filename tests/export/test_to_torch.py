@@ -28,7 +28,7 @@ import minigrad as mg
 from rnn import Cell, DefinitionError, cells, interop, t
 
 torch = pytest.importorskip("torch")
-from rnn.export.torch import TorchEngine  # noqa: E402
+from rnn.export.torch import TorchBackend  # noqa: E402
 
 
 @pytest.mark.parametrize(("make", "options"), CASES)
@@ -57,7 +57,7 @@ def test_operations_and_their_derivatives_are_ours_at_kinks_too(case: Any) -> No
     op, *arrays = case
     value, incoming, wanted = derivatives(op, arrays)
     tensors = [torch.tensor(x, requires_grad=x.dtype == float) for x in arrays]
-    out = TorchEngine().compute(op, *tensors)
+    out = TorchBackend().compute(op, *tensors)
     assert out.shape == value.shape
     np.testing.assert_allclose(out.detach().numpy(), value, rtol=1e-12, atol=1e-14)
     leaves = [x for x in tensors if x.requires_grad]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from rnn import Cell, T, t
+from rnn.unrolling.options import OPTION_NAMES
 
 RNG = np.random.default_rng(2)
 X = RNG.normal(size=(6, 2, 3))
@@ -735,3 +737,39 @@ def test_every_computable_definition_has_the_slope_of_a_plain_recursion(spec: Sp
     grad = weights[i][n].grad
     slope = 0.0 if grad is None else float((grad * direction).sum())
     assert slope == pytest.approx((ends[0] - ends[1]) / (2 * eps), rel=1e-5, abs=1e-6 + 1e-8 * value.item())
+
+
+# ---- options
+def test_help_lists_the_options_of_every_method_that_takes_them() -> None:
+    expected = ["T", "initial", "lengths", "mask", "chunks", "window", "last", "inputs"]
+    for method in (Cell.unroll, type(elman().compile()).__call__):
+        signature = inspect.signature(method)
+        assert list(signature.parameters)[1:] == expected
+        assert signature.parameters["lengths"].kind is inspect.Parameter.KEYWORD_ONLY
+        assert signature.parameters["inputs"].kind is inspect.Parameter.VAR_KEYWORD
+
+
+@pytest.mark.parametrize("name", OPTION_NAMES)
+def test_no_signal_has_the_name_of_an_option(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"a signal can't be named {name!r} .*it is an option of unroll"):
+        Cell().signal(name, 3)
+
+
+def test_a_misspelt_option_is_corrected() -> None:
+    with pytest.raises(ValueError, match=r"'elman' has no input 'length': did you mean 'lengths'\?"):
+        elman().unroll(x=X, length=[6, 5])
+
+
+def test_options_that_are_none_are_not_given() -> None:
+    cell = elman()
+    given = cell.unroll(x=X, T=None, lengths=None, window=None)
+    np.testing.assert_array_equal(given["y"].stack().numpy(), cell.unroll(x=X)["y"].stack().numpy())
+
+
+@pytest.mark.parametrize("execute", [lambda cell: cell.unroll(x=X), lambda cell: cell.compile()(x=X)])
+def test_later_tensors_have_the_lines_that_make_them(execute: Callable[[Cell], Any]) -> None:
+    cell, U = Cell(), parameter("U", 6, 3)
+    x, h = cell.input("x", 3), cell.signal("h", 3)
+    h[t] = np.tanh(x[t] + U[:3].T @ h[t-1])
+    execute(cell)
+    assert str(mg.Tensor(1.0).origin) == above(0)
