@@ -163,7 +163,7 @@ class Compiled:
             raise ValueError(f"backward() starts from the gradients of signals, e.g. "
                              f"backward({next(iter(call.loaded.program.outputs))}=...) (at {call_site()})")
         given = {upstream_name(name): self._upstream(call, name, value) for name, value in gradients.items()}
-        loaded = self._program(call.plan.inputs, call.plan.boundary, tuple(gradients))
+        loaded = self._program(call.loaded.program.low.options, call.plan.inputs, call.plan.boundary, tuple(gradients))
         if loaded is not call.loaded:  # these gradients need another program: compute the call's values there
             call = call.moved_to(loaded)
             call.forward()
@@ -211,8 +211,8 @@ class Compiled:
         ends = tuple(name for name in computed if name not in read) or tuple(computed[-1:])
         return () if self.loss is not None else ends
 
-    def _program(self, inputs: Inputs, boundary: Mapping[tuple[str, int], Tensor], seeds: tuple[str, ...] = (),
-                 records: bool = True) -> Loaded:
+    def _program(self, options: LoweringOptions, inputs: Inputs, boundary: Mapping[tuple[str, int], Tensor],
+                 seeds: tuple[str, ...] = (), records: bool = True) -> Loaded:
         """Return the program for inputs of these shapes; with a backward pass if `records` or from `seeds`."""
         wanted = Wanted()
         if seeds or (records and settings().recording):
@@ -220,7 +220,6 @@ class Compiled:
                             tuple(name for name, x in inputs.values.items() if isinstance(x, Tensor)),
                             tuple(key for key, x in boundary.items() if x.requires_grad))
         weights = [x.dtype for x in parameters(self.cell).values()]
-        options = lowering_options(inputs, inputs.mask is not None)
         return self._loaded(options, wanted, np.result_type(inputs.dtype, *weights))
 
     def _loaded(self, options: LoweringOptions, wanted: Wanted, dtype: np.dtype[Any]) -> Loaded:
@@ -234,7 +233,7 @@ class Compiled:
     def _checked_call(self, inputs: Inputs, records: bool = True) -> Call:
         """Return a call on inputs that were checked against the declarations."""
         boundary = boundary_values(self.cell, inputs)
-        loaded = self._program(inputs, boundary, records=records)
+        loaded = self._program(lowering_options(inputs, inputs.mask is not None), inputs, boundary, records=records)
         low = loaded.program.low
         for name, values in inputs.values.items():
             if low.takes_integers(name) and values.dtype.kind not in "iu":

@@ -46,14 +46,20 @@ class Backend(ABC):
         """Return why an operation can't be computed here and how to replace it; None if it can be."""
         if type(op).__module__ != ops.__name__:
             return "only minigrad's own operations are known there: write the equation with those"
-        if not hasattr(self, snake_case(type(op).__name__)):
+        if self.translation(op) is None:
             return "the export doesn't translate it: write the equation with other operations"
         return None
 
+    def translation(self, op: Op) -> Callable[..., Array] | None:
+        """Return the method that computes an operation; None if there is none."""
+        method: Callable[..., Array] | None = getattr(self, snake_case(type(op).__name__), None)
+        return method
+
     def compute(self, op: Op, *inputs: Array) -> Array:
         """Return the result of an operation."""
-        method: Callable[..., Array] = getattr(self, snake_case(type(op).__name__))
-        return method(*inputs, **vars(op))
+        translation = self.translation(op)
+        assert translation is not None  # the operations of a definition were checked by `lacks`
+        return translation(*inputs, **vars(op))
 
     # ---- needed besides operations
     @abstractmethod
@@ -227,11 +233,17 @@ class Backend(ABC):
 class ModuleBackend(Backend):
     """A library whose module has NumPy's functions by NumPy's names.
 
+    An operation that has a ufunc and no method is computed by the module's function of that name.
+
     Attributes:
         module: that module.
     """
 
     module: Any
+
+    def translation(self, op: Op) -> Callable[..., Array] | None:
+        method = super().translation(op)
+        return getattr(self.module, op.ufunc.__name__, None) if method is None and op.ufunc is not None else method
 
     def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
         return self.module.broadcast_to(x, (*lead, *shape))
@@ -249,59 +261,17 @@ class ModuleBackend(Backend):
         return x[start:stop]
 
     # ---- functions of each element
-    def exp(self, x: Array) -> Array:
-        return self.module.exp(x)
-
     def expm1(self, x: Array) -> Array:
         return self.module.expm1(x)
-
-    def log(self, x: Array) -> Array:
-        return self.module.log(x)
-
-    def log1p(self, x: Array) -> Array:
-        return self.module.log1p(x)
-
-    def log2(self, x: Array) -> Array:
-        return self.module.log2(x)
 
     def sqrt(self, x: Array) -> Array:
         return self.module.sqrt(x)
 
-    def abs(self, x: Array) -> Array:
-        return self.module.abs(x)
-
-    def sign(self, x: Array) -> Array:
-        return self.module.sign(x)
-
-    def sin(self, x: Array) -> Array:
-        return self.module.sin(x)
-
-    def cos(self, x: Array) -> Array:
-        return self.module.cos(x)
-
-    def tan(self, x: Array) -> Array:
-        return self.module.tan(x)
-
-    def sinh(self, x: Array) -> Array:
-        return self.module.sinh(x)
-
-    def cosh(self, x: Array) -> Array:
-        return self.module.cosh(x)
-
     def tanh(self, x: Array) -> Array:
         return self.module.tanh(x)
 
-    def arctan(self, x: Array) -> Array:
-        return self.module.arctan(x)
-
     def softplus(self, x: Array) -> Array:
         return self.module.logaddexp(x, self.module.zeros_like(x))
-
-    def maximum(self, a: Array, b: Array) -> Array:
-        return self.module.maximum(a, b)
-
-    def minimum(self, a: Array, b: Array) -> Array:
-        return self.module.minimum(a, b)
 
     def where(self, condition: Array, a: Array, b: Array) -> Array:
         return self.module.where(condition, a, b)

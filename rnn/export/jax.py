@@ -61,7 +61,7 @@ class JaxBackend(ModuleBackend):
         return self.where(both, 1.0, self.where(both, 1.0, a) ** b)
 
     def abs(self, x: Array) -> Array:
-        return x * self.sign(x)  # JAX's own has the derivative 1 at 0
+        return x * self.module.sign(x)  # JAX's own has the derivative 1 at 0
 
     def sigmoid(self, x: Array) -> Array:
         return self.jax.nn.sigmoid(x)

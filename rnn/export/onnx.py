@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 from minigrad import Tensor, ops
@@ -41,12 +42,15 @@ else:
 
 OPSET, IR_VERSION = 18, 8
 STEPS = 1000  # of the sequence for which boundaries are looked up; the file takes any number
+# Python's operators on values; they come as NumPy's functions.
+NODES = {np.add: "Add", np.subtract: "Sub", np.multiply: "Mul", np.true_divide: "Div", np.power: "Pow",
+         np.negative: "Neg", np.less: "Less", np.greater: "Greater"}
 
 Dimensions = tuple[int | None, ...]
 
 
-class Value:
-    """A value of the file: what stands for an array while the graph is written.
+class Value(NDArrayOperatorsMixin):
+    """A value of the file, in the place of an array while the graph is written.
 
     Attributes:
         shape: as far as it is known; None for T and the batch.
@@ -63,41 +67,8 @@ class Value:
         """The number of axes."""
         return len(self.shape)
 
-    def __add__(self, other: Any) -> Value:
-        return self.backend.elementwise("Add", self, other)
-
-    def __radd__(self, other: Any) -> Value:
-        return self.backend.elementwise("Add", other, self)
-
-    def __sub__(self, other: Any) -> Value:
-        return self.backend.elementwise("Sub", self, other)
-
-    def __rsub__(self, other: Any) -> Value:
-        return self.backend.elementwise("Sub", other, self)
-
-    def __mul__(self, other: Any) -> Value:
-        return self.backend.elementwise("Mul", self, other)
-
-    def __rmul__(self, other: Any) -> Value:
-        return self.backend.elementwise("Mul", other, self)
-
-    def __truediv__(self, other: Any) -> Value:
-        return self.backend.elementwise("Div", self, other)
-
-    def __rtruediv__(self, other: Any) -> Value:
-        return self.backend.elementwise("Div", other, self)
-
-    def __pow__(self, other: Any) -> Value:
-        return self.backend.elementwise("Pow", self, other)
-
-    def __neg__(self) -> Value:
-        return self.backend.elementwise("Neg", self)
-
-    def __lt__(self, other: Any) -> Value:
-        return self.backend.elementwise("Less", self, other, dtype=bool)
-
-    def __gt__(self, other: Any) -> Value:
-        return self.backend.elementwise("Greater", self, other, dtype=bool)
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any) -> Value:
+        return self.backend.elementwise(NODES[ufunc], *inputs, dtype=bool if ufunc in (np.less, np.greater) else None)
 
 
 class OnnxBackend(Backend):

@@ -82,12 +82,8 @@ class Truncation:
 
     @classmethod
     def create(cls, T: int, value: Any, origin: Origin) -> Truncation:
-        """Return the truncation for the value of its option.
-
-        Raises:
-            ValueError: where the option takes no such value.
-        """
-        raise NotImplementedError
+        """Return the truncation for the value of its option; ValueError for a value that it doesn't take."""
+        return cls(T, _length(cls.option, value, origin))  # type: ignore[call-arg]
 
     def check(self, cell: Definition, origin: Origin) -> None:
         """Raise ValueError where the definition can't be truncated so."""
@@ -113,10 +109,6 @@ class Chunks(Truncation):
     option = "chunks"
     masks_gradients = True
 
-    @classmethod
-    def create(cls, T: int, value: Any, origin: Origin) -> Chunks:
-        return cls(T, _length("chunks", value, origin))
-
     def cuts(self, made: int, read: int) -> bool:
         return (max(made, 1) - 1) // self.length != (read - 1) // self.length
 
@@ -128,10 +120,6 @@ class Last(Truncation):
     length: int
     option = "last"
     masks_gradients = True
-
-    @classmethod
-    def create(cls, T: int, value: Any, origin: Origin) -> Last:
-        return cls(T, _length("last", value, origin))
 
     def cuts(self, made: int, read: int) -> bool:
         return self.constant(max(made, 1)) and not self.constant(read)
