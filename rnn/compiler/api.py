@@ -251,7 +251,7 @@ class Compiled:
             raise ValueError(f"window= chooses losses: compile with loss=... (at {call_site()}), "
                              "or use chunks= or last=")
         if any(getattr(node.op, "random", False) for node in nodes(roots(self.cell)) if hasattr(node, "op")):
-            raise ValueError(f"{self.cell.name!r} draws at random, which windows would do anew: use chunks= or last=, "
+            raise ValueError(f"{self.cell.name!r} draws at random, and windows would draw again: use chunks= or last=, "
                              f"or unroll(window=...) (at {call_site()})")
         if settings().recording and any(isinstance(x, Tensor) for x in inputs.values.values()):
             raise ValueError(f"with window= a compiled program gives no gradient to its inputs (at {call_site()}): "

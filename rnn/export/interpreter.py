@@ -82,7 +82,7 @@ def _check_operations(every: list[Node], cell: Definition, backend: Backend) -> 
         assert node.op is not None
         reason = backend.lacks(node.op)
         if reason is not None:
-            raise DefinitionError(f"{backend.target} has no {type(node.op).__name__}, which stands at {node.origin}: "
+            raise DefinitionError(f"{backend.target} has no {type(node.op).__name__}, used at {node.origin}: "
                                   f"{reason}")
 
 

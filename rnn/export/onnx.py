@@ -2,7 +2,7 @@
 
 A loop stays a loop: a Scan node whose body is one step. The file's inputs are those of the definition,
 (T, batch, size) with any T and batch; its outputs the signals at t = 1 … T; its initializers the
-parameters; all by the definition's names. Each node says in its doc_string from which line it comes.
+parameters; all by the definition's names. The doc_string of each node is the line of its equation.
 (ONNX, operators, opset 18: https://onnx.ai/onnx/operators/)
 """
 
@@ -53,7 +53,7 @@ class Value(NDArrayOperatorsMixin):
     """A value of the file, in the place of an array while the graph is written.
 
     Attributes:
-        shape: as far as it is known; None for T and the batch.
+        shape: None for T and the batch, which the file leaves open.
     """
 
     def __init__(self, backend: OnnxBackend, name: str, shape: Dimensions, dtype: Any) -> None:
@@ -72,9 +72,9 @@ class Value(NDArrayOperatorsMixin):
 
 
 class OnnxBackend(Backend):
-    """Writes nodes in the place of computing. Each method emits those of one operation.
+    """Writes nodes instead of computing; each method emits those of one operation.
 
-    ONNX Runtime lacks some functions of doubles: they are composed of others.
+    ONNX Runtime lacks some functions of doubles; they are composed of others.
 
     Args:
         dtype: float32 or float64, the type of all floats.
@@ -92,14 +92,14 @@ class OnnxBackend(Backend):
 
     # ---- writing
     def fresh(self, kind: str) -> str:
-        """A name that nothing has."""
+        """Return an unused name."""
         name = f"{ADDED}{kind} {len(self.taken)}"
         self.taken.add(name)
         return name
 
     def emit(self, kind: str, *inputs: Any, shape: Dimensions, dtype: Any = None, outside: bool = False,
              name: str | None = None, **attributes: Any) -> Value:
-        """A node with one result; `outside` writes it before the loop that is being written."""
+        """Write a node and return its result; `outside` writes it before the current loop."""
         operands = [self.constant(x, self.dtype) for x in inputs]
         result = Value(self, name or self.fresh(kind), shape, dtype or operands[0].dtype)
         node = helper.make_node(kind, [x.name for x in operands], [result.name], result.name,
@@ -108,7 +108,7 @@ class OnnxBackend(Backend):
         return result
 
     def elementwise(self, kind: str, *inputs: Any, dtype: Any = None) -> Value:
-        """A node whose operands broadcast."""
+        """Write a node whose operands broadcast."""
         operands = [self.constant(x, self.dtype) for x in inputs]
         return self.emit(kind, *operands, shape=_broadcast([x.shape for x in operands]), dtype=dtype)
 
@@ -124,23 +124,23 @@ class OnnxBackend(Backend):
         return self.known[key]
 
     def numbers(self, values: Any) -> Value:
-        """Whole numbers: axes, indices and lengths."""
+        """Return integers (axes, indices, lengths) as a constant."""
         return self.constant(np.asarray(values, np.int64), None)
 
     def initializer(self, name: str, array: NDArray[Any]) -> Value:
-        """A value that stands in the file."""
+        """Add a constant or parameter to the file."""
         self.taken.add(name)
         self.initializers[name] = array
         return Value(self, name, array.shape, array.dtype)
 
     def named(self, name: str, shape: Dimensions, dtype: Any, origin: Any) -> Value:
-        """An input, or what else has one of the definition's names.
+        """Return a value with a name of the definition's: an input or an output.
 
         Raises:
-            DefinitionError: where two things have that name.
+            DefinitionError: where the name is taken.
         """
         if name in self.taken:
-            raise DefinitionError(f"an ONNX file has one name for one thing, and {name!r} is a parameter and a signal, "
+            raise DefinitionError(f"names in an ONNX file are unique, but {name!r} is a parameter and a signal, "
                                   f"made at {origin}: rename one of them")
         self.taken.add(name)
         return Value(self, name, shape, dtype)
@@ -151,13 +151,14 @@ class OnnxBackend(Backend):
 
     def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
              reverse: bool) -> Arrays:
-        if not rows:  # a Scan runs along something
+        if not rows:  # a Scan takes its number of steps from its inputs
             rows = (self.emit("Expand", self.constant(0.0, None), T, shape=(None,)),)
         states = [Value(self, self.fresh("state"), x.shape, x.dtype) for x in carry]
         row = [Value(self, self.fresh("row"), x.shape[1:], x.dtype) for x in rows]
         self.graphs.append([])
         after, results = step(tuple(states), tuple(row))
-        ends = [self.emit("Identity", x, shape=x.shape) for x in [*after, *results]]  # what a body gives is its own
+        # The outputs of a body must be computed in it.
+        ends = [self.emit("Identity", x, shape=x.shape) for x in [*after, *results]]
         body = helper.make_graph(self.graphs.pop(), self.fresh("step"), [_info(x) for x in [*states, *row]],
                                  [_info(x) for x in ends])
         found = [Value(self, self.fresh("steps"), (None, *x.shape), x.dtype) for x in results]
@@ -192,7 +193,7 @@ class OnnxBackend(Backend):
         return self.slice(x, start or 0, np.iinfo(np.int64).max if stop is None else stop, 0, (None, *x.shape[1:]))
 
     def slice(self, x: Value, start: int, stop: int, axis: int, shape: Dimensions) -> Value:
-        """x[start:stop] along an axis."""
+        """Return x[start:stop] along an axis."""
         return self.emit("Slice", x, *(self.numbers([n]) for n in (start, stop, axis)), shape=shape)
 
     # ---- functions of each element
@@ -206,8 +207,8 @@ class OnnxBackend(Backend):
         return self.elementwise("Log", x)
 
     def log1p(self, x: Array) -> Array:
-        # What rounding 1 + x takes from x is made good: Goldberg, What every computer scientist should
-        # know about floating-point arithmetic (ACM Computing Surveys 23, 1991), theorem 4.
+        # Corrects the rounding error of 1 + x: Goldberg, What every computer scientist should know
+        # about floating-point arithmetic (ACM Computing Surveys 23, 1991), theorem 4.
         above = 1 + x
         lost = above - 1
         exact = self.elementwise("Equal", lost, 0.0, dtype=bool)
@@ -247,7 +248,7 @@ class OnnxBackend(Backend):
     def arctan(self, x: Array) -> Array:
         if self.dtype == np.float32:
             return self.elementwise("Atan", x)
-        # In double precision by one step of Newton's from the angle in single precision.
+        # Double precision by one Newton step from the angle in single precision.
         x = self.clip(x, -1e30, 1e30)
         angle = self.cast(self.elementwise("Atan", self.cast(x, np.dtype(np.float32))), self.dtype)
         sine, cosine = self.sin(angle), self.cos(angle)
@@ -373,7 +374,7 @@ class OnnxBackend(Backend):
 
 
 def _broadcast(shapes: Sequence[Dimensions]) -> Dimensions:
-    """The shape of what is broadcast together; a length that isn't known stays so."""
+    """Return the broadcast shape; an unknown length stays unknown."""
     result: list[int | None] = []
     for position in range(1, max(map(len, shapes)) + 1):
         lengths = [shape[-position] for shape in shapes if len(shape) >= position]
@@ -416,7 +417,7 @@ class Model:
         return prepare_inputs(self.cell, inputs, UnrollOptions(T=STEPS))
 
     def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...]]:
-        """The data as inputs of the file, with T and the batch, vectors of one number each."""
+        """Return the data as inputs of the file, and T and the batch as vectors of one number."""
         backend, given, batch = self.backend, dict[str, Value](), tuple[Value, ...]()
         labels = {x for node in self.schedule.block if isinstance(node.op, ops.Gather) for x in node.inputs[1:]}
         for name, node in self.schedule.givens.items():
@@ -449,7 +450,7 @@ class Model:
         return given, T, batch
 
     def proto(self) -> Any:
-        """The whole, checked.
+        """Return the complete model.
 
         Raises:
             onnx.checker.ValidationError: where it breaks a rule of ONNX.
@@ -464,7 +465,7 @@ class Model:
 
 
 def _described(value: Value, batch: Sequence[Any]) -> Any:
-    """An input or an output, its first axes by their names."""
+    """Return the type of an input or output, with the names of its first axes."""
     names = ["T", "batch"][:1 + len(batch)]
     return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(value.dtype),
                                          [*names, *value.shape[len(names):]])
@@ -482,12 +483,9 @@ def to_onnx(cell: Definition, path: str | os.PathLike[str], outputs: Sequence[st
     """Write a definition as an ONNX file.
 
     Its inputs are the definition's, with floats in the parameters' type, and labels as int64; `T` (one
-    int64 in a vector) where it has none. What a dropout keeps is an input of its own, bools.
+    int64 in a vector) if it has none. A dropout mask is an input of its own, bools.
 
-    Args: as for `Cell.to_onnx`.
-
-    Returns:
-        the path.
+    Args, Returns: as for `Cell.to_onnx`.
 
     Raises:
         DefinitionError: where the definition can't be computed by ONNX. Then nothing is written.

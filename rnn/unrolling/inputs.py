@@ -100,11 +100,11 @@ def _as_values(name: str, value: Any, origin: Origin) -> Values:
         try:
             values = np.array(value)
         except ValueError as error:
-            raise ValueError(f"the data for {name!r} are no array (at {origin}): {error}") from None
+            raise ValueError(f"the data for {name!r} are not an array (at {origin}): {error}") from None
     if values.dtype.kind not in "biuf":
         raise TypeError(f"the data for {name!r} are {values.dtype}, not real numbers (at {origin})")
     if values.ndim == 0:
-        raise ValueError(f"the data for {name!r} are one number (at {origin}); they need a first axis: time")
+        raise ValueError(f"the data for {name!r} are a single number (at {origin}); their first axis must be time")
     return values
 
 
@@ -198,7 +198,7 @@ def mask_of(T: int, batch: Shape, lengths: Any, mask: Any, origin: Origin) -> ND
         ValueError: for both at once, a wrong shape or type, or lengths that are not in 1 … T.
     """
     if lengths is not None and mask is not None:
-        raise ValueError(f"lengths and mask say the same in two ways: give one (at {origin})")
+        raise ValueError(f"lengths and mask both give the lengths of the sequences: give one of them (at {origin})")
     if lengths is not None:
         ends = np.asarray(lengths)
         if ends.dtype.kind not in "iu" or ends.shape != batch:

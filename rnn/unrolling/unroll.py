@@ -222,7 +222,7 @@ class Unroller:
         own = self.shapes[signal]
         if own is None:
             if shape is None or k <= 0:
-                raise ValueError(f"{signal.name}[{k}] has to be guessed, and {signal.name} has no size: "
+                raise ValueError(f"the shape of {signal.name}[{k}] isn't known, since {signal.name} has no size: "
                                  f"declare it with one, .signal({signal.name!r}, size) at {signal.origin}")
             own = self.shapes[signal] = shape[len(self.inputs.batch):]
         return self.inputs.batch + own

@@ -74,7 +74,7 @@ def test_a_new_operation_is_refused_with_its_line_until_the_target_has_a_method(
         monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip(library)
     cell, line = defined()
-    with pytest.raises(DefinitionError, match=f"{target} has no Softsign, which stands at {line}: .*doesn't translate"):
+    with pytest.raises(DefinitionError, match=f"{target} has no Softsign, used at {line}: .*doesn't translate"):
         run(cell, tmp_path)
     assert not list(tmp_path.iterdir())
     kind = getattr(__import__(f"rnn.export.{library}", fromlist=[backend]), backend)

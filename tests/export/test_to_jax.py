@@ -157,7 +157,7 @@ class TestErrors:
         cell = Cell("own")
         x, h = cell.input("x", 2), cell.signal("h", 2)
         h[t] = swish(x[t] + h[t-1])
-        with pytest.raises(DefinitionError, match=r"JAX has no Swish, which stands at test_own_operation.py:\d+: only "
+        with pytest.raises(DefinitionError, match=r"JAX has no Swish, used at test_own_operation.py:\d+: only "
                                                   "minigrad's own operations are known there"):
             cell.to_jax()
 

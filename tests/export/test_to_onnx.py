@@ -126,7 +126,7 @@ class TestErrors:
         cell = Cell("own")
         x, h = cell.input("x", 2), cell.signal("h", 2)
         h[t] = swish(x[t] + h[t-1])
-        with pytest.raises(DefinitionError, match=r"ONNX has no Swish, which stands at test_own_operation.py:\d+: "):
+        with pytest.raises(DefinitionError, match=r"ONNX has no Swish, used at test_own_operation.py:\d+: "):
             cell.to_onnx(tmp_path / "m.onnx")
         assert not list(tmp_path.iterdir())
 

@@ -148,7 +148,7 @@ def test_an_operation_that_pytorch_lacks_is_said_with_its_line_before_anything_r
     cell = Cell("own")
     x, h = cell.input("x", 2), cell.signal("h", 2)
     h[t] = swish(x[t] + h[t-1])
-    with pytest.raises(DefinitionError, match=r"PyTorch has no Swish, which stands at test_own_operation.py:\d+: only"):
+    with pytest.raises(DefinitionError, match=r"PyTorch has no Swish, used at test_own_operation.py:\d+: only"):
         cell.to_torch()
 
 

@@ -520,8 +520,8 @@ def test_batches_that_do_not_fit_are_named() -> None:
 
 
 @pytest.mark.parametrize("value, words", [
-    ([[1, 2, 3], [4, 5]], "the data for 'x' are no array"), ("abc", "the data for 'x' are <U3, not real numbers"),
-    (np.ones((2, 3)) * 1j, "complex128, not real numbers"), (3.0, "they need a first axis: time"),
+    ([[1, 2, 3], [4, 5]], "the data for 'x' are not an array"), ("abc", "the data for 'x' are <U3, not real numbers"),
+    (np.ones((2, 3)) * 1j, "complex128, not real numbers"), (3.0, "their first axis must be time"),
     (np.ones((0, 3)), "'x' has length 0"), (None, "object, not real numbers")])
 def test_data_that_are_no_sequence_of_numbers_are_refused_by_name(value: Any, words: str) -> None:
     message, line = unrolling(elman(), x=value)
@@ -570,7 +570,7 @@ def test_an_initial_value_is_not_guessed_without_a_size() -> None:
     x, h = cell.input("x"), cell.signal("h")
     declared = above()
     h[t] = x[t] + h[t-1]
-    assert unrolling(cell, x=X)[0] == ("h[0] has to be guessed, and h has no size: declare it with one, "
+    assert unrolling(cell, x=X)[0] == ("the shape of h[0] isn't known, since h has no size: declare it with one, "
                                        f".signal('h', size) at {declared}")
 
 
