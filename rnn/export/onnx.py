@@ -17,7 +17,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
-from minigrad import Tensor, ops
+from minigrad import Op, Tensor, ops
 from minigrad.files import write_atomically
 from minigrad.ops import Axis, einsum_letters
 from minigrad.provenance import call_site
@@ -42,9 +42,12 @@ else:
 
 OPSET, IR_VERSION = 18, 8
 STEPS = 1000  # of the sequence for which boundaries are looked up; the file takes any number
-# Python's operators on values; they come as NumPy's functions.
-NODES = {np.add: "Add", np.subtract: "Sub", np.multiply: "Mul", np.true_divide: "Div", np.power: "Pow",
-         np.negative: "Neg", np.less: "Less", np.greater: "Greater"}
+# The ONNX operator for each of NumPy's functions, into which Python's operators are translated, too.
+NODES: dict[np.ufunc | None, str] = {
+    np.add: "Add", np.subtract: "Sub", np.multiply: "Mul", np.true_divide: "Div", np.power: "Pow", np.negative: "Neg",
+    np.less: "Less", np.greater: "Greater", np.equal: "Equal", np.absolute: "Abs", np.sign: "Sign", np.exp: "Exp",
+    np.log: "Log", np.sqrt: "Sqrt", np.sin: "Sin", np.cos: "Cos", np.tanh: "Tanh", np.maximum: "Max", np.minimum: "Min"}
+COMPARISONS = (np.less, np.greater, np.equal)
 
 Dimensions = tuple[int | None, ...]
 
@@ -68,7 +71,7 @@ class Value(NDArrayOperatorsMixin):
         return len(self.shape)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any) -> Value:
-        return self.backend.elementwise(NODES[ufunc], *inputs, dtype=bool if ufunc in (np.less, np.greater) else None)
+        return self.backend.elementwise(NODES[ufunc], *inputs, dtype=bool if ufunc in COMPARISONS else None)
 
 
 class OnnxBackend(Backend):
@@ -89,6 +92,10 @@ class OnnxBackend(Backend):
         self.graphs: list[list[Any]] = [[]]  # nodes: those of the file, then those of a loop's body
         self.transposed: dict[str, Value] = {}
         self.known: dict[Any, Value] = {}  # constants by their type and bytes
+
+    def translation(self, op: Op) -> Callable[..., Array] | None:
+        method = super().translation(op)
+        return op.ufunc if method is None and op.ufunc in NODES else method
 
     # ---- writing
     def fresh(self, kind: str) -> str:
@@ -197,53 +204,35 @@ class OnnxBackend(Backend):
         return self.emit("Slice", x, *(self.numbers([n]) for n in (start, stop, axis)), shape=shape)
 
     # ---- functions of each element
-    def exp(self, x: Array) -> Array:
-        return self.elementwise("Exp", x)
-
     def expm1(self, x: Array) -> Array:
-        return self.tanh(0.5 * x) * (self.exp(x) + 1)  # exact for small x; tanh(x/2) = (eˣ - 1) / (eˣ + 1)
-
-    def log(self, x: Array) -> Array:
-        return self.elementwise("Log", x)
+        return self.tanh(0.5 * x) * (np.exp(x) + 1)  # exact for small x; tanh(x/2) = (eˣ - 1) / (eˣ + 1)
 
     def log1p(self, x: Array) -> Array:
         # Corrects the rounding error of 1 + x: Goldberg, What every computer scientist should know
         # about floating-point arithmetic (ACM Computing Surveys 23, 1991), theorem 4.
         above = 1 + x
         lost = above - 1
-        exact = self.elementwise("Equal", lost, 0.0, dtype=bool)
-        return self.where(exact, x, self.log(above) * (x / self.where(exact, 1.0, lost)))
+        exact = np.equal(lost, 0.0)
+        return self.where(exact, x, np.log(above) * (x / self.where(exact, 1.0, lost)))
 
     def log2(self, x: Array) -> Array:
-        return self.log(x) / float(np.log(2))
+        return np.log(x) / float(np.log(2))
 
     def sqrt(self, x: Array) -> Array:
-        return self.elementwise("Sqrt", x)
-
-    def abs(self, x: Array) -> Array:
-        return self.elementwise("Abs", x)
-
-    def sign(self, x: Array) -> Array:
-        return self.elementwise("Sign", x)
-
-    def sin(self, x: Array) -> Array:
-        return self.elementwise("Sin", x)
-
-    def cos(self, x: Array) -> Array:
-        return self.elementwise("Cos", x)
+        return np.sqrt(x)
 
     def tan(self, x: Array) -> Array:
-        return self.sin(x) / self.cos(x)
+        return np.sin(x) / np.cos(x)
 
     def sinh(self, x: Array) -> Array:
-        grown = self.expm1(self.abs(x))  # exact for small x
-        return self.sign(x) * 0.5 * (grown + grown / (grown + 1))
+        grown = self.expm1(np.abs(x))  # exact for small x
+        return np.sign(x) * 0.5 * (grown + grown / (grown + 1))
 
     def cosh(self, x: Array) -> Array:
-        return 0.5 * self.exp(x) + 0.5 * self.exp(-x)
+        return 0.5 * np.exp(x) + 0.5 * np.exp(-x)
 
     def tanh(self, x: Array) -> Array:
-        return self.elementwise("Tanh", x)
+        return np.tanh(x)
 
     def arctan(self, x: Array) -> Array:
         if self.dtype == np.float32:
@@ -251,20 +240,14 @@ class OnnxBackend(Backend):
         # Double precision by one Newton step from the angle in single precision.
         x = self.clip(x, -1e30, 1e30)
         angle = self.cast(self.elementwise("Atan", self.cast(x, np.dtype(np.float32))), self.dtype)
-        sine, cosine = self.sin(angle), self.cos(angle)
+        sine, cosine = np.sin(angle), np.cos(angle)
         return angle + (x * cosine - sine) / (cosine + x * sine)
 
     def softplus(self, x: Array) -> Array:
-        return self.relu(x) + self.log1p(self.exp(-self.abs(x)))
+        return self.relu(x) + self.log1p(np.exp(-np.abs(x)))
 
     def relu(self, x: Array) -> Array:
         return self.elementwise("Relu", x)
-
-    def maximum(self, a: Array, b: Array) -> Array:
-        return self.elementwise("Max", a, b)
-
-    def minimum(self, a: Array, b: Array) -> Array:
-        return self.elementwise("Min", a, b)
 
     def where(self, condition: Array, a: Array, b: Array) -> Array:
         a, b = self.constant(a, self.dtype), self.constant(b, self.dtype)

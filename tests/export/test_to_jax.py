@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import socket
 import subprocess
 import sys
@@ -182,7 +181,8 @@ class TestErrors:
 @pytest.mark.parametrize(("module", "call"), [("jax", "to_jax()"), ("torch", "to_torch()"), ("onnx", "to_onnx('m')")])
 def test_where_an_extra_is_missing_one_line_says_how_to_install_it(module: str, call: str) -> None:
     script = f"import sys; sys.modules['{module}'] = None\nfrom definitions import elman\nelman().{call}"
-    done = subprocess.run([sys.executable, "-c", script], cwd=os.path.dirname(__file__), capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[1] / "helpers",
+                          capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (f"ModuleNotFoundError: {module} isn't installed: "
                                             f"pip install 'minigrad-rnn[{module}]'")
