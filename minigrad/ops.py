@@ -46,6 +46,8 @@ class Op:
         precedence: how tightly that operator binds; a larger number binds tighter.
         random: whether the result is drawn from a generator, so that computing it twice differs.
         integer_inputs: positions of the inputs that hold integers, such as labels.
+        batchable: whether it computes each sequence of a batch alone when batch axes stand in front of its
+            inputs and its axis, if it has one, is -1. Not so for options that describe all axes.
     """
 
     selective: ClassVar[bool] = False
@@ -55,6 +57,7 @@ class Op:
     precedence: ClassVar[int] = 0
     random: ClassVar[bool] = False
     integer_inputs: ClassVar[tuple[int, ...]] = ()
+    batchable: ClassVar[bool] = True
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The result, as an array, from the inputs' arrays."""
@@ -786,6 +789,7 @@ class EinSum(Op):
     """
 
     selective = True
+    batchable = False
 
     def __init__(self, subscripts: str, optimize: Any = False) -> None:
         self.subscripts = subscripts
@@ -844,6 +848,8 @@ def einsum_letters(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], st
 
 
 class Reshape(Op):
+    batchable = False
+
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
 
@@ -856,6 +862,8 @@ class Reshape(Op):
 
 class Transpose(Op):
     """The axes in another order; `axes=None` reverses them."""
+
+    batchable = False
 
     def __init__(self, axes: tuple[int, ...] | None = None) -> None:
         self.axes = axes
@@ -871,6 +879,8 @@ class Transpose(Op):
 
 class BroadcastTo(Op):
     """Repeated along new axes and axes of length 1; the engine sums the gradient down."""
+
+    batchable = False
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
@@ -897,6 +907,8 @@ class Flip(Op):
 
 class Pad(Op):
     """x with a margin of one value: widths has (before, after) for each axis."""
+
+    batchable = False
 
     def __init__(self, widths: tuple[tuple[int, int], ...], value: float = 0.0) -> None:
         self.widths = widths
@@ -1006,6 +1018,8 @@ class Concatenate(Op):
 
 class Stack(Op):
     """Arrays of one shape laid side by side along a new axis."""
+
+    batchable = False
 
     def __init__(self, axis: int = 0) -> None:
         self.axis = axis

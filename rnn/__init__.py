@@ -3,10 +3,15 @@
     from rnn import Cell, t
 
     cell = Cell("elman")
-    x = cell.input("x", 3)
-    h = cell.signal("h", 8)
+    x, h = cell.input("x", 3), cell.signal("h", 8)
     h[t] = np.tanh(W @ x[t] + U @ h[t-1] + b)
-    run = cell.unroll(x=data)
+
+    run = cell.unroll(x=data)             # data (T, batch, 3) -> a graph of minigrad Tensors
+    run["h"].stack().sum().backward()     # backpropagation through time: W.grad, U.grad, b.grad
+
+Imports minigrad and never viz. language (equations) <- unrolling (graphs) <- ir (one time step as nodes) <-
+compiler (NumPy programs), export (JAX, PyTorch, ONNX) <- cell.py; cells, interop, sequences and tracing
+are written with these.
 """
 
 from minigrad.provenance import mark_library_file
@@ -16,14 +21,14 @@ from .cell import Cell
 from .language.cycles import Loop, Stage
 from .language.dependencies import DefinitionError, Edge
 from .language.equations import Equation, Signal, T, t
-from .tracing import traced
+from .tracing import trace, traced
 from .unrolling.facts import Facts
 from .unrolling.run import Copies, Run
 from .unrolling.state import State
 
 __all__ = [
     "Cell", "Copies", "DefinitionError", "Edge", "Equation", "Facts", "Loop", "Run", "Signal", "Stage", "State", "T",
-    "cells", "interop", "sequences", "t", "traced",
+    "cells", "interop", "sequences", "t", "trace", "traced",
 ]
 
 mark_library_file(__file__)

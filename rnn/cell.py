@@ -36,7 +36,7 @@ class Cell(Definition):
     Attributes:
         signals: every signal by name, in the order of declaration.
         equations: every equation, in the order of writing.
-        version: how often something was written into it.
+        version: the number of changes so far.
     """
 
     reserved_names = OPTION_NAMES

@@ -1,6 +1,6 @@
-"""What is tedious about sequences: padding a batch of unequal ones, cutting a long one into pieces.
+"""Batches of sequences: pad unequal ones, cut a long one into streams or chunks.
 
-Plain arrays in, plain arrays out, with time along the first axis; knows no definition.
+Plain arrays in, plain arrays out, with time along the first axis. Knows no definition.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def padded(sequences: Sequence[ArrayLike], value: float = 0.0) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Sequences of unequal length as one batch.
+def pad(sequences: Sequence[ArrayLike], value: float = 0.0) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Pad sequences of unequal length to one batch.
 
     Args:
         sequences: arrays (T_i, ...), equal in all axes but the first.
-        value: what stands after the end of the shorter ones.
+        value: fills the steps after the end of the shorter ones.
 
     Returns:
         An array (T, batch, ...), T being the largest T_i, and the lengths T_i: for
         `unroll(x=..., lengths=...)`.
 
     Raises:
-        ValueError: where there is no sequence, one is empty, or their other axes differ.
+        ValueError: if there is no sequence, one is empty, or their other axes differ.
     """
     arrays = [np.asarray(sequence) for sequence in sequences]
     if not arrays:
@@ -42,13 +42,16 @@ def padded(sequences: Sequence[ArrayLike], value: float = 0.0) -> tuple[NDArray[
     return batch, lengths
 
 
-def streams(sequence: ArrayLike, batch: int) -> NDArray[Any]:
-    """A long sequence cut into `batch` ones that lie side by side: (N, ...) -> (N // batch, batch, ...).
+padded = pad  # the former name
 
-    Each goes on where the one before ends; what doesn't fill a row is left out at the end.
+
+def streams(sequence: ArrayLike, batch: int) -> NDArray[Any]:
+    """Cut a long sequence into `batch` consecutive ones, side by side: (N, ...) -> (N // batch, batch, ...).
+
+    The remaining N % batch steps at the end are left out.
 
     Raises:
-        ValueError: where the sequence is shorter than the batch is wide.
+        ValueError: if the sequence has fewer than `batch` steps.
     """
     array = np.asarray(sequence)
     length = len(array) // batch if batch > 0 else 0
@@ -58,10 +61,10 @@ def streams(sequence: ArrayLike, batch: int) -> NDArray[Any]:
 
 
 def chunks(data: ArrayLike, length: int) -> Iterator[NDArray[Any]]:
-    """Pieces of `length` steps, one after the other; the last one may be shorter.
+    """Yield consecutive pieces of `length` steps; the last one may be shorter.
 
     Raises:
-        ValueError: where length isn't positive.
+        ValueError: if length isn't positive.
     """
     if length < 1:
         raise ValueError(f"a chunk has at least one step, not {length}")

@@ -17,13 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 from minigrad import Tensor
 from minigrad.backward import ancestors, compute_gradients
 from minigrad.provenance import call_site
-from minigrad.settings import override, settings
+from minigrad.settings import settings
 from rnn.ir.feeds import boundary_values, count_losses, draw_masks, input_arrays, lowering_options, mask_arrays
 from rnn.ir.lowering import LoweringOptions, lead_of
 from rnn.ir.nodes import LOSS_SCALE, upstream_name
-from rnn.language.dependencies import check, links, nodes, parameters, roots
+from rnn.language.cycles import check
+from rnn.language.dependencies import links, nodes, parameters, roots
 from rnn.language.equations import Definition
-from rnn.unrolling.evaluator import replayed
+from rnn.unrolling.evaluator import recompute_from_parameters
 from rnn.unrolling.inputs import Inputs, prepare_inputs
 from rnn.unrolling.options import DEFAULTS, UnrollOptions, list_options
 from rnn.unrolling.state import State
@@ -239,8 +240,7 @@ class Compiled:
             if low.takes_integers(name) and values.dtype.kind not in "iu":
                 raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
                                 "integers: the index of the right class")
-        with override(origin=None):  # replayed() sets it, tensor by tensor
-            copies = replayed(self.cell) if any(x.op is not None for x in low.weights) else {}
+        copies = recompute_from_parameters(self.cell) if any(x.op is not None for x in low.weights) else {}
         arrays = {**input_arrays(inputs), **mask_arrays(inputs, low),
                   **draw_masks(low, inputs.T, (math.prod(inputs.batch),))}
         return Call(CallPlan(loaded, inputs, boundary, copies), arrays)

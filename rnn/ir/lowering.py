@@ -11,7 +11,8 @@ from typing import Any
 
 from minigrad import Op, Tensor, ops
 from minigrad.operators import WHERE
-from rnn.language.dependencies import DefinitionError, check, labels, nodes, reads, states
+from rnn.language.cycles import carry_directions, check
+from rnn.language.dependencies import DefinitionError, integer_inputs, nodes, reads
 from rnn.language.equations import Definition, Equation, Read, Signal
 
 from .nodes import MASK, Dtype, GradientMask, Input, Node, Shape, Shift, Weight, draw_name, keep_name, number, shape_of
@@ -76,11 +77,11 @@ class Lowering:
     def __init__(self, cell: Definition, options: LoweringOptions) -> None:
         self.result = Lowered(cell, options)
         self.given_shapes = dict(options.shapes)
-        self.integers = labels(cell).union(options.integers)
+        self.integers = integer_inputs(cell).union(options.integers)
         self.made: dict[int, Node] = {}  # id of an expression -> its node
         self.shifts: dict[tuple[Signal, int], Node] = {}
         self.owned: set[Node] = set()  # the values of signals
-        self.states = states(cell) if options.masked else {}
+        self.states = carry_directions(cell) if options.masked else {}
         self.mask = Node(Input(MASK, Dtype.BOOL), (), (), True, "mask") if options.masked else None
 
     def run(self) -> Lowered:

@@ -1,1 +1,12 @@
-"""rnn/language"""
+"""rnn.language: what a recurrence is, without data and without a length.
+
+equations.py (signals, expressions, equations) with formula.py (their text); dependencies.py (edges and
+delays); cycles.py (what can be computed, and in which order); graphs.py (the algorithms). It imports
+minigrad alone, and nothing else of rnn.
+
+In goes `h[t] = np.tanh(U @ h[t-1] + x[t])`, written into a Definition with the signals x and h. Out come
+
+    edges(definition)    [Edge("h", "h", delay=1), Edge("x", "h", delay=0)]
+    loops(definition)    [Loop(("h",), (script.py:5,), delay=1)]
+    order(definition)    [Stage(("x",), direction=0), Stage(("h",), direction=1)]
+"""

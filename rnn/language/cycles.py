@@ -1,27 +1,31 @@
-"""Facts about definitions and unrolled graphs: their loops, their order, their shape.
+"""The cycles of a definition: whether it can be computed, in which order and direction of time.
 
-Asks analysis.py for the edges; computes nothing.
+An equation that reads `source[t - d]` is an edge of delay d. A definition can be computed if in each
+strongly connected component every cycle has a total delay of at least one (it runs forward in time), or every
+cycle one of at most minus one (backward): Karp, Miller and Winograd, The organization of computations for
+uniform recurrence equations (Journal of the ACM 14, 1967). The edges come from dependencies.py, the
+algorithms from graphs.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from minigrad.provenance import Origin
 
-from .dependencies import DefinitionError, Link, check, direction, layers, links
-from .equations import Definition, Signal
-from .graphs import components
+from .dependencies import DefinitionError, Link, layers, links
+from .equations import Definition, Signal, t
+from .graphs import components, nonpositive_cycle, shortest_cycle, simple_cycles, topological_order
 
 MOST_LOOPS = 1000
 
 
 class Loop(NamedTuple):
-    """A way from a signal back to itself that passes no other signal twice.
+    """A path from a signal back to itself that visits no other signal twice.
 
     Attributes:
-        signals: in the order of the data's flow; the first one is read by the last.
+        signals: in the order of the data's flow; the last one is read by the first.
         origins: the line of the equation that reads each of them.
         delay: the total: how many steps later the loop closes.
     """
@@ -36,84 +40,144 @@ class Stage(NamedTuple):
 
     Attributes:
         signals: in an order in which they can be computed within a step.
-        direction: 1 where they must be computed from t = 1 on, -1 from t = T back, 0 in any order.
+        direction: 1 if they must be computed from t = 1 on, -1 if from t = T back, 0 if in any order.
     """
 
     signals: tuple[str, ...]
     direction: int
 
 
-def loops(cell: Definition) -> list[Loop]:
-    """Every loop of a definition, the shortest first.
+def check(cell: Definition) -> None:
+    """Check that the definition can be computed, whatever the data.
 
     Raises:
-        DefinitionError: where there are more than a thousand (their number can grow exponentially).
+        DefinitionError: for a definition without equations; a signal that is read and never defined; a
+            loop without delay; loops in both directions of time over the same signals.
     """
-    place = {signal: number for number, signal in enumerate(cell.signals.values())}
-    leaving: dict[Signal, list[Link]] = {signal: [] for signal in place}
-    for component in components(list(place), links(cell)):
-        for link in component:
-            leaving[link.source].append(link)
+    if not cell.equations:
+        raise DefinitionError(f"{cell.name!r} has no equation: write one, e.g. h[t] = ...")
+    all_links = links(cell)
+    _check_defined(all_links)
+    loop = shortest_cycle([link for link in all_links if link.delay == 0])
+    if loop is not None:
+        raise _loop_without_delay(loop)
+    for component in components(list(cell.signals.values()), all_links):
+        direction(component)
+
+
+def _check_defined(all_links: Sequence[Link]) -> None:
+    undefined: dict[Signal, list[Link]] = {}
+    for link in all_links:
+        if not link.source.given and link.source.equation is None:
+            undefined.setdefault(link.source, []).append(link)
+    if undefined:
+        lines = ["a signal is used but never defined:"]
+        for signal, readers in undefined.items():
+            lines.append(f"  {signal.name}, declared at {signal.origin}")
+            lines += [f"    {link.equation.origin}: {link.target.name} reads {link}" for link in readers]
+        lines.append("Write its equation, or declare it with .input(...) where its values are given.")
+        raise DefinitionError("\n".join(lines))
+
+
+def direction(component: Sequence[Link]) -> int:
+    """Return 1 if the cycles of a strongly connected component run forward in time, -1 if backward.
+
+    Raises:
+        DefinitionError: if neither holds; it names a loop of total delay 0 if there is one.
+    """
+    delays = [link.delay for link in component]
+    backward = nonpositive_cycle(component, delays)
+    if backward is None:
+        return 1
+    forward = nonpositive_cycle(component, [-delay for delay in delays])
+    if forward is None:
+        return -1
+    for loop in (backward, forward):
+        if sum(link.delay for link in loop) == 0:
+            raise _loop_without_delay(loop)
+    raise DefinitionError("\n".join([
+        "the definition has loops in both directions of time over the same signals:",
+        *(f"  {_path(loop)}" for loop in (forward, backward)),
+        "A value in them needs its own past and its own future. Remove one of the loops:",
+        *_suggestions([*forward, *backward], delayed=[])]))
+
+
+def _loop_without_delay(loop: Sequence[Link]) -> DefinitionError:
+    return DefinitionError("\n".join([
+        "the definition has a loop without delay:", f"  {_path(loop)}",
+        "Each value in it needs itself at the same time step. Delay one of these reads:",
+        *_suggestions(loop, delayed=loop)]))
+
+
+def _path(loop: Sequence[Link]) -> str:
+    names = " -> ".join([*(link.source.name for link in loop), loop[0].source.name])
+    return f"{names}   (total delay {sum(link.delay for link in loop)})"
+
+
+def _suggestions(loop: Sequence[Link], delayed: Sequence[Link]) -> list[str]:
+    """Return one row per read: its line, the read, and for those in `delayed` the read with one more delay."""
+    rows = []
+    for link in dict.fromkeys(loop):
+        later = f"e.g. {link.source.name}[{t + (link.equation.lead - link.delay - 1)}]"
+        rows.append((f"  {link.equation.origin}: {link.target.name} reads {link}", later if link in delayed else ""))
+    width = max(len(row[0]) for row in rows)
+    return [f"{left:<{width}}     {right}".rstrip() for left, right in rows]
+
+
+def loops(cell: Definition) -> list[Loop]:
+    """Return every loop of a definition, the shortest first.
+
+    Raises:
+        DefinitionError: for more than a thousand loops (their number can grow exponentially).
+    """
+    signals = list(cell.signals.values())
+    in_components = [link for component in components(signals, links(cell)) for link in component]
     found: list[Loop] = []
-    for start in place:
-        for path in _cycles_from(start, leaving, place):
-            if len(found) == MOST_LOOPS:
-                raise DefinitionError(f"{cell.name!r} has more than {MOST_LOOPS} loops: too many to list")
-            found.append(Loop(tuple(link.source.name for link in path), tuple(link.equation.origin for link in path),
-                              sum(link.delay for link in path)))
-    return sorted(found, key=_length)
-
-
-def _length(loop: Loop) -> int:
-    return len(loop.signals)
-
-
-def _cycles_from(start: Signal, leaving: dict[Signal, list[Link]], place: dict[Signal, int]) -> Iterator[list[Link]]:
-    """The loops through `start` that pass no signal declared before it: each loop is found once."""
-    path: list[Link] = []
-    choices = [iter(leaving[start])]
-    while choices:
-        link = next(choices[-1], None)
-        if link is None:
-            choices.pop()
-            if path:
-                path.pop()
-        elif link.target is start:
-            yield [*path, link]
-        elif place[link.target] > place[start] and all(link.target is not passed.target for passed in path):
-            path.append(link)
-            choices.append(iter(leaving[link.target]))
+    for path in simple_cycles(signals, in_components):
+        if len(found) == MOST_LOOPS:
+            raise DefinitionError(f"{cell.name!r} has more than {MOST_LOOPS} loops: too many to list")
+        found.append(Loop(tuple(link.source.name for link in path), tuple(link.equation.origin for link in path),
+                          sum(link.delay for link in path)))
+    return sorted(found, key=lambda loop: len(loop.signals))
 
 
 def order(cell: Definition) -> list[Stage]:
-    """The order in which the signals can be computed: loops stay together.
+    """Return the stages in an order in which they can be computed; the signals of a loop are one stage.
 
     Raises:
-        DefinitionError: where the definition can't be computed.
+        DefinitionError: if the definition can't be computed.
     """
     check(cell)
-    group: dict[Signal, int] = {signal: -1 - number for number, signal in enumerate(cell.signals.values())}
-    ways: dict[int, int] = {}
-    for number, component in enumerate(components(list(group), links(cell))):
-        ways[number] = direction(component)
-        group.update(dict.fromkeys((link.target for link in component), number))
-    height = layers(cell)
+    all_links = links(cell)
+    # Contract each strongly connected component to one number; signals outside of all get negative ones.
+    group = {signal: -1 - number for number, signal in enumerate(cell.signals.values())}
+    directions: dict[int, int] = {}
+    for number, component in enumerate(components(list(group), all_links)):
+        directions[number] = direction(component)
+        group.update((link.target, number) for link in component)
     members: dict[int, list[Signal]] = {}
     for signal, number in group.items():
         members.setdefault(number, []).append(signal)
-    waiting = dict.fromkeys(members, 0)
-    edges = {(group[link.source], group[link.target]) for link in links(cell)}
-    edges = {(source, target) for source, target in edges if source != target}
-    for _, target in edges:
-        waiting[target] += 1
-    stages = []
-    ready = [number for number in members if not waiting[number]]
-    while ready:
-        number = ready.pop(0)
-        stages.append(Stage(tuple(signal.name for signal in sorted(members[number], key=height.__getitem__)),
-                            ways.get(number, 0)))
-        for target in [target for source, target in sorted(edges) if source == number]:
-            waiting[target] -= 1
-            if not waiting[target]:
-                ready.append(target)
-    return stages
+    edges = {(group[link.source], group[link.target]) for link in all_links}
+    height = layers(cell)
+    return [Stage(tuple(signal.name for signal in sorted(members[number], key=height.__getitem__)),
+                  directions.get(number, 0))
+            for number in topological_order(members, sorted(edge for edge in edges if edge[0] != edge[1]))]
+
+
+def carry_directions(cell: Definition) -> dict[Signal, int]:
+    """Return the signals that hold their value at masked steps, with the direction in which it is carried.
+
+    These are the signals that are read at another step than their own. 1: a masked step takes the value of
+    the step before; -1: that of the step after. In a loop it is the direction of the loop; otherwise 1,
+    or -1 for a signal of which only later steps are read, as in h[t+1].
+    """
+    all_links = links(cell)
+    found: dict[Signal, int] = {}
+    for link in all_links:
+        if link.delay and not link.source.given:
+            found[link.source] = max(found.get(link.source, -1), 1 if link.delay > 0 else -1)
+    for component in components(list(cell.signals.values()), all_links):
+        loop_direction = direction(component)
+        found.update((link.target, loop_direction) for link in component if link.target in found)
+    return found

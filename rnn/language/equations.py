@@ -1,10 +1,10 @@
-"""The language: Definition, t, signals and expressions.
+"""The language of recurrences: signals, expressions over them, equations, definitions.
 
     h[t] = np.tanh(W @ x[t] + U @ h[t-1] + b)
 
-Indexing a signal with `t` gives an expression; operations on it give expressions; assigning one
-to `signal[t]` writes an equation. Nothing is computed: whether it can be is for analysis.py to
-say, and unroll.py does it. This room knows neither loops nor the length of a sequence.
+`x[t]` is an expression, operations on expressions give expressions, and assigning one to `h[t]` adds an
+equation to the definition. Nothing is computed here: cycles.py checks whether a definition can be
+computed, and rnn.unrolling computes it. Knows no data and no length of a sequence.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from minigrad.operators import MATMUL, MATVEC, VECDOT, Operators
 from minigrad.provenance import Origin, call_site
 from minigrad.tensor import constant
 
-from .formula import written
+from .formula import to_text
 
-# A signal of such a name could not be told from an option of unroll().
 Size = int | tuple[()] | None
+Shape = tuple[int, ...]
 
 
 class Time:
@@ -36,55 +36,57 @@ class Time:
         self.offset = offset
 
     def __add__(self, steps: Any) -> Time:
-        return Time(self.name, self.offset + _whole(self, steps))
+        return Time(self.name, self.offset + self._whole(steps))
 
     __radd__ = __add__
 
     def __sub__(self, steps: Any) -> Time:
-        return Time(self.name, self.offset - _whole(self, steps))
+        return Time(self.name, self.offset - self._whole(steps))
+
+    def _whole(self, steps: Any) -> int:
+        try:
+            return operator.index(steps)
+        except TypeError:
+            raise TypeError(f"{self!r} can be moved by a whole number of steps, e.g. t-1, "
+                            f"not by {steps!r} (at {call_site()})") from None
 
     def __repr__(self) -> str:
         return self.name + (f"{self.offset:+d}" if self.offset else "")
-
-
-def _whole(time: Time, steps: Any) -> int:
-    try:
-        return operator.index(steps)
-    except TypeError:
-        raise TypeError(f"{time!r} can be moved by a whole number of steps, e.g. t-1, "
-                        f"not by {steps!r} (at {call_site()})") from None
 
 
 t = Time("t")
 T = Time("T")
 
 
+# ---- expressions ---------------------------------------------------------------------------
+
+
 class Expression(Operators):
-    """Something that has a value at each time step, e.g. `W @ x[t] + b`.
+    """A value at each time step, e.g. `W @ x[t] + b`.
 
     Attributes:
-        op: the operation, or None where this is a signal read at some step (see Read).
+        op: the operation; None for a signal that is read (see Read).
         inputs: expressions, Tensors, arrays and numbers, in order.
         cell: the definition whose signals it reads.
-        shape: the shape of its value at one step of one sequence, `(size,)`, or `()` for a number;
-            None where it isn't known before the data are.
-        origin: where it was written.
+        shape: the shape of its value at one step of one sequence, `(size,)`, or `()` for a number; None
+            if it depends on the data.
+        origin: the line that wrote it.
     """
 
     op: Op | None = None
     inputs: tuple[Any, ...] = ()
     cell: Definition
-    shape: tuple[int, ...] | None
+    shape: Shape | None
     origin: Origin
 
     @staticmethod
     def apply(op: Op, *inputs: Any) -> Any:
-        """`op` at every step. Inside an equation axis -1 is the vector; there is no other."""
-        return Apply(*_for_vectors(op, inputs))
+        """Return the expression of `op` at every step. Inside an equation axis -1 is the vector, the only axis."""
+        return Apply(*_batch(op, inputs))
 
     @staticmethod
     def compare(ufunc: np.ufunc, *inputs: Any) -> Any:
-        """Comparisons have no derivative and so no place in an equation."""
+        """Raise TypeError: comparisons have no derivative, so no equation contains one."""
         raise TypeError(f"np.{ufunc.__name__} of {inputs[0]!r} can't stand in an equation (at {call_site()}): "
                         "a comparison has no derivative. np.maximum, mg.relu have one")
 
@@ -100,7 +102,7 @@ class Expression(Operators):
     @property
     def label(self) -> str:
         """The expression as text."""
-        return written(self)
+        return to_text(self)
 
     def __repr__(self) -> str:
         return self.label
@@ -116,8 +118,8 @@ class Read(Expression):
         self.origin = call_site()
 
     @property
-    def shape(self) -> tuple[int, ...] | None:  # type: ignore[override]
-        """The signal's: it may become known after it is read."""
+    def shape(self) -> Shape | None:  # type: ignore[override]
+        """The signal's shape, which may become known after it is read."""
         return self.signal.shape
 
 
@@ -125,27 +127,27 @@ class Apply(Expression):
     """An operation on expressions, Tensors, arrays and numbers.
 
     Raises:
-        ValueError: where the sizes don't fit, or signals of two definitions are mixed.
+        ValueError: if the shapes don't fit, or signals of two definitions are mixed.
     """
 
     def __init__(self, op: Op, inputs: tuple[Any, ...]) -> None:
         self.op = op
         self.origin = call_site()
-        self.inputs = tuple(_constant(x, op, self.origin) for x in inputs)
+        self.inputs = tuple(_operand(x, op, self.origin) for x in inputs)
         cells = {x.cell: x for x in self.inputs if isinstance(x, Expression)}
         if len(cells) > 1:
             names = ", ".join(f"{x!r} of {cell.name!r}" for cell, x in cells.items())
             raise ValueError(f"signals of different definitions in one expression (at {self.origin}): {names}")
         self.cell = next(iter(cells))
-        self.shape = _shape(op, self.inputs)
+        self.shape = _result_shape(op, self.inputs)
 
 
-def _constant(x: Any, op: Op, origin: Origin) -> Any:
-    """Arrays as Tensors; numbers as they are, so that they take their partners' dtype."""
+def _operand(x: Any, op: Op, origin: Origin) -> Any:
+    """Return an array as a Tensor; a number as it is, so that it takes its partner's dtype."""
     if isinstance(x, (Expression, Tensor, int, float)):
         return x
     if isinstance(x, Signal):
-        raise _without_step((x,))
+        raise _missing_step((x,))
     array = np.array(x)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{type(op).__name__} takes signals, tensors, arrays and real numbers, "
@@ -153,18 +155,39 @@ def _constant(x: Any, op: Op, origin: Origin) -> Any:
     return constant(array)
 
 
-def _for_vectors(op: Op, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
-    """What the notation of one vector means where the value is a batch of vectors.
+def _result_shape(op: Op, inputs: tuple[Any, ...]) -> Shape | None:
+    """Return the shape of the result for one sequence; None if that of an input depends on the data."""
+    shapes = [getattr(x, "shape", ()) for x in inputs]
+    if None in shapes:
+        return None
+    try:
+        return _shape_on_zeros(op, shapes)
+    except (ValueError, TypeError, IndexError) as error:
+        operands = [x if isinstance(x, (Expression, Tensor)) else constant(np.asarray(x)) for x in inputs]
+        raise operation_error(error, op, operands) from None
 
-    W @ x[t] is a matrix times each vector, x[t] @ y[t] their dot product, x[t][:3] a part of each.
+
+def _shape_on_zeros(op: Op, shapes: list[Shape]) -> Shape:
+    if op.random:  # to compute it would advance its generator
+        return shapes[0]
+    zeros = [np.zeros(shape, int if i in op.integer_inputs else float) for i, shape in enumerate(shapes)]
+    with np.errstate(all="ignore"):
+        return np.shape(op.forward(*zeros))
+
+
+# ---- from one sequence to a batch of sequences ---------------------------------------------
+
+
+def _batch(op: Op, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
+    """Return the operation and inputs that compute `op` for each sequence, with batch axes in front.
+
+    W @ x[t] becomes a matrix times each vector, x[t] @ y[t] the dot product of each pair.
     """
     if op is MATMUL:
         left, right = (isinstance(x, Expression) for x in inputs)
-        if left and right:
-            return VECDOT, inputs
-        if right and np.ndim(inputs[0]) == 1:
-            return VECDOT, inputs
-        return (MATVEC if right else MATMUL), inputs
+        if right:
+            return (VECDOT if left or np.ndim(inputs[0]) == 1 else MATVEC), inputs
+        return MATMUL, inputs
     if isinstance(op, ops.GetItem):
         index = op.index if isinstance(op.index, tuple) else (op.index,)
         parts = [part for part in index if part is not Ellipsis]
@@ -172,52 +195,38 @@ def _for_vectors(op: Op, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
             raise IndexError(f"{inputs[0]!r} is a vector at each step: it takes one index, "
                              f"not {index!r} (at {call_site()})")
         return ops.GetItem((Ellipsis, parts[0])), inputs
-    if isinstance(op, (ops.Reshape, ops.Transpose, ops.BroadcastTo, ops.Stack, ops.EinSum, ops.Pad)):
+    if not op.batchable:
         raise ValueError(f"{op!r} can't stand in an equation (at {call_site()}): a signal is a vector at each "
                          "step, its batch is implicit. np.concatenate(..., axis=-1) joins vectors")
-    if isinstance(op, BROADCASTING):
-        return op, _aligned(inputs)
+    if op.elementwise and len(inputs) > 1:
+        return op, _align_numbers(inputs)
     if getattr(op, "axis", -1) != -1:
         raise ValueError(f"{op!r} can't stand in an equation (at {call_site()}): inside one, axis=-1 is the vector "
                          "and there is no other axis (the batch is implicit). Write axis=-1")
     return op, inputs
 
 
-BROADCASTING = (ops.Add, ops.Sub, ops.Mul, ops.Div, ops.Pow, ops.Maximum, ops.Minimum, ops.Where)
+def _align_numbers(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Turn numbers beside vectors into vectors of one element.
 
-
-def _aligned(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A number at each step beside a vector, as a vector of one: its batch isn't the other's elements."""
+    A batch of numbers has shape (batch,), which would broadcast against the elements of a vector.
+    """
     if max((x.ndim if isinstance(x, Expression) else np.ndim(x)) for x in inputs) == 0:
         return inputs
     return tuple(Apply(ops.GetItem((Ellipsis, None)), (x,)) if isinstance(x, Expression) and x.shape == () else x
                  for x in inputs)
 
 
-def _shape(op: Op, inputs: tuple[Any, ...]) -> tuple[int, ...] | None:
-    """The shape of the result for one sequence, by computing it once, on zeros."""
-    if isinstance(op, ops.DropoutMask):  # to compute it would draw from its generator
-        return getattr(inputs[0], "shape", ())
-    samples = []
-    for position, x in enumerate(inputs):
-        if not isinstance(x, Expression):
-            samples.append(x.numpy() if isinstance(x, Tensor) else np.asarray(x))
-        elif x.shape is None:
-            return None
-        else:
-            is_label = isinstance(op, ops.Gather) and position == 1
-            samples.append(np.zeros(x.shape, int if is_label else float))
-    try:
-        with np.errstate(all="ignore"):
-            result: tuple[int, ...] = np.shape(op.forward(*samples))
-            return result
-    except (ValueError, TypeError, IndexError) as error:
-        named = [x if isinstance(x, (Expression, Tensor)) else constant(np.asarray(x)) for x in inputs]
-        raise operation_error(error, op, named) from None
+# ---- signals and equations -----------------------------------------------------------------
 
 
 class Signal(Operators):
-    """A vector (or a number) at each time step. Made by `Cell.input` and `Cell.signal`."""
+    """A vector (or a number) at each time step. Made by `Cell.input` and `Cell.signal`.
+
+    Attributes:
+        shape: `(size,)`, or `()` for a number; None if it isn't known yet.
+        given: whether its values come with the data.
+    """
 
     __eq__ = object.__eq__
     __ne__ = object.__ne__
@@ -226,7 +235,7 @@ class Signal(Operators):
     def __init__(self, cell: Definition, name: str, size: Size, given: bool, origin: Origin) -> None:
         self.cell = cell
         self.name = name
-        self.shape: tuple[int, ...] | None = (size,) if isinstance(size, int) else size
+        self.shape: Shape | None = (size,) if isinstance(size, int) else size
         self.given = given
         self.origin = origin
         self.equation: Equation | None = None
@@ -252,43 +261,45 @@ class Signal(Operators):
         self.cell.version += 1
 
     @staticmethod
-    def apply(op: Op, *inputs: Any) -> Any:
-        """A signal without its step can't stand in a formula."""
-        raise _without_step(inputs)
+    def apply(op: Any, *inputs: Any) -> Any:
+        """Raise TypeError: a formula reads a signal at a step."""
+        raise _missing_step(inputs)
 
-    @staticmethod
-    def compare(ufunc: np.ufunc, *inputs: Any) -> Any:
-        """A signal without its step can't be compared."""
-        raise _without_step(inputs)
+    compare = apply  # type: ignore[assignment]
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError(f"the signal {self.name} has no values yet: read {self.name}[t] in an equation, "
                         "or take run[...] of an unrolled one")
 
     def define(self, lead: int, value: Any, origin: Origin) -> None:
-        """Write the equation `signal[t + lead] = value`; nothing changes where it is wrong."""
+        """Add the equation `signal[t + lead] = value`; an invalid one changes nothing.
+
+        Raises:
+            ValueError: for an input, a second equation, another definition's signals, a wrong shape.
+        """
         if self.given:
             raise ValueError(f"{self.name} is an input: its values are given, so it has no equation (at {origin}). "
                              f"Declare it with {self.cell.name}.signal(...) to compute it")
         if self.equation is not None:
             raise ValueError(f"{self.name} is defined twice: at {self.equation.origin} and at {origin}. "
                              "Give the second one a name of its own")
-        expression = value if isinstance(value, Expression) else _constant(value, ops.Identity(), origin)
+        expression = value if isinstance(value, Expression) else _operand(value, ops.Identity(), origin)
         if isinstance(expression, Expression) and expression.cell is not self.cell:
             raise ValueError(f"{self.name} belongs to {self.cell.name!r}, but its equation reads signals of "
                              f"{expression.cell.name!r} (at {origin})")
+        equation = Equation(self, lead, expression, origin)
         shape = getattr(expression, "shape", None)  # a plain number fits every size
         if shape is not None:
-            self._fit(shape, False, f"the equation {self.name}[{Time('t', lead)!r}] = {_text(expression)}", origin)
+            self._check_shape(f"the equation {equation!r}", shape, shape, origin)
             self.shape = shape
-        self.equation = Equation(self, lead, expression, origin)
-        self.cell.equations.append(self.equation)
+        self.equation = equation
+        self.cell.equations.append(equation)
 
     def boundary(self, time: str, value: Any, origin: Origin) -> Tensor:
-        """A value before or after the sequence, checked: a Tensor, an array or a number.
+        """Return a value before or after the sequence, a Tensor, an array or a number, as a Tensor.
 
         Raises:
-            TypeError: where it is none of these. ValueError: where its size isn't the signal's.
+            TypeError: for any other type. ValueError: if its shape isn't the signal's, after batch axes.
         """
         tensor = value
         if not isinstance(value, Tensor):
@@ -297,36 +308,28 @@ class Signal(Operators):
                 raise TypeError(f"{self.name}[{time}] is one fixed value: a Tensor, an array or a number, "
                                 f"not {value!r:.60} (at {origin})")
             tensor = constant(array.astype(float), None, origin)
-        if tensor.ndim:
-            self._fit(tensor.shape, True, f"the value {self.name}[{time}]", origin)
+        if tensor.ndim and self.shape is not None:
+            without_batch = tensor.shape[max(tensor.ndim - len(self.shape), 0):]
+            self._check_shape(f"the value {self.name}[{time}]", tensor.shape, without_batch, origin)
         return tensor  # type: ignore[no-any-return]
 
-    def _fit(self, shape: tuple[int, ...], batch: bool, what: str, origin: Origin) -> None:
-        """Check that a value of `shape`, perhaps with a batch before it, can be this signal's."""
-        wanted = self.shape
-        if wanted is None:
-            return
-        own = shape[max(len(shape) - len(wanted), 0):] if batch else shape
-        if own != wanted:
-            raise ValueError(f"{what} has shape {shape} (at {origin}), but {self.name} was declared at "
-                             f"{self.origin} with size {wanted[0] if wanted else '()'}")
+    def _check_shape(self, subject: str, shape: Shape, without_batch: Shape, origin: Origin) -> None:
+        if self.shape is not None and without_batch != self.shape:
+            raise ValueError(f"{subject} has shape {shape} (at {origin}), but {self.name} was declared at "
+                             f"{self.origin} with size {self.shape[0] if self.shape else '()'}")
 
     def __repr__(self) -> str:
         return f"<signal {self.name} of {self.cell.name!r}  {self.origin}>"
 
 
-def _without_step(inputs: tuple[Any, ...]) -> TypeError:
+def _missing_step(inputs: tuple[Any, ...]) -> TypeError:
     name = next(x.name for x in inputs if isinstance(x, Signal))
     return TypeError(f"the signal {name} has a value at each step: write {name}[t] (at {call_site()})")
 
 
-def _text(x: Any) -> str:
-    return written(x)
-
-
 @dataclass(frozen=True, eq=False)
 class Equation:
-    """`signal[t + lead] = expression`, and the line it stands on."""
+    """`signal[t + lead] = expression`, and the line that wrote it."""
 
     signal: Signal
     lead: int
@@ -334,19 +337,19 @@ class Equation:
     origin: Origin
 
     def __repr__(self) -> str:
-        return f"{self.signal.name}[{Time('t', self.lead)!r}] = {_text(self.expression)}"
+        return f"{self.signal.name}[{Time('t', self.lead)!r}] = {to_text(self.expression)}"
 
 
 class Definition:
-    """A definition: signals and the equations between them, cyclic or not.
+    """Signals and the equations between them, cyclic or not.
 
     Args:
-        name: how messages and pictures call it.
+        name: of the definition, in messages and pictures.
 
     Attributes:
         signals: every signal by name, in the order of declaration.
         equations: every equation, in the order of writing.
-        version: how often something was written into it.
+        version: the number of changes so far.
         reserved_names: names that no signal may have.
     """
 
@@ -359,27 +362,27 @@ class Definition:
         self.version = 0
 
     def input(self, name: str, size: Size = None) -> Signal:
-        """A signal whose values x[1], x[2], ... are given with the data.
+        """Declare a signal whose values x[1], x[2], ... are given with the data.
 
         Args:
-            name: the keyword of `unroll` that brings its values.
+            name: the keyword of `unroll` for its values.
             size: length of the vector; () for one number a step; None to take it from the data.
 
         Raises:
-            ValueError: where the name is taken, or is an option of unroll.
+            ValueError: if the name is taken, or is an option of unroll.
         """
         return self._declare(name, size, given=True)
 
     def signal(self, name: str, size: Size = None) -> Signal:
-        """A signal that an equation defines.
+        """Declare a signal that an equation defines.
 
         Args:
-            name: how equations, messages, pictures and `run[name]` call it.
+            name: of the signal, in equations, messages, pictures and `run[name]`.
             size: length of the vector; () for one number a step; None to take it from the equation,
-                which works where nothing reads the signal with a delay.
+                which requires that nothing reads the signal with a delay.
 
         Raises:
-            ValueError: where the name is taken, or is an option of unroll.
+            ValueError: if the name is taken, or is an option of unroll.
         """
         return self._declare(name, size, given=False)
 

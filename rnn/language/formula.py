@@ -1,6 +1,6 @@
-"""Equations as text: `tanh(W @ x[t] + U @ h[t-1] + b)`.
+"""Formulas of expressions as text, `tanh(W @ x[t] + U @ h[t-1] + b)`, for messages and pictures.
 
-For messages and pictures. Knows expressions and Tensors by their `op` and `inputs` only.
+Knows expressions and Tensors by their `op` and `inputs` alone.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from minigrad import Op, Tensor, ops
 
 from .graphs import postorder
 
-# How tightly each binds (Python's own order), and its sign. A call or a name binds tightest.
+# Precedence beside that of the infix operators (Op.precedence): of a sign, and of a call or a name.
 PREFIX, ATOM = 3, 5
 LONGEST = 2000  # characters; a longer formula is shortened in the middle
 
 
-def written(x: Any) -> str:
-    """The formula of an expression, with the names of its signals and tensors."""
-    text: dict[int, tuple[str, int]] = {}  # id of a node -> its text, and how tightly it binds
-    for node in postorder([x], _inputs):
-        formula, binding = _formula(node, [text[id(part)] for part in _inputs(node)])
+def to_text(x: Any) -> str:
+    """Return the formula of an expression, with the names of its signals and tensors."""
+    text: dict[int, tuple[str, int]] = {}  # id of a node -> its text and precedence
+    for node in postorder([x], _operands):
+        formula, precedence = _format_node(node, [text[id(operand)] for operand in _operands(node)])
         if len(formula) > LONGEST:
             formula = f"{formula[:LONGEST // 2]} … {formula[-LONGEST // 2:]}"
-        text[id(node)] = formula, binding
+        text[id(node)] = formula, precedence
     return text[id(x)][0]
 
 
-def _inputs(node: Any) -> tuple[Any, ...]:
-    """The operands to write out; a named tensor is written by its name."""
+def _operands(node: Any) -> tuple[Any, ...]:
+    """Return the operands to write out; a named tensor is written by its name."""
     if isinstance(node, Tensor) and node.name is not None:
         return ()
     return getattr(node, "inputs", ())
 
 
-def _formula(node: Any, parts: list[tuple[str, int]]) -> tuple[str, int]:
+def _format_node(node: Any, operands: list[tuple[str, int]]) -> tuple[str, int]:
     if hasattr(node, "offset"):  # a signal, read at some step
         return f"{node.signal.name}[t{node.offset:+d}]" if node.offset else f"{node.signal.name}[t]", ATOM
     if isinstance(node, Tensor):
@@ -44,38 +44,38 @@ def _formula(node: Any, parts: list[tuple[str, int]]) -> tuple[str, int]:
             return node.name or (f"{node.item():g}" if node.size == 1 else f"array{node.shape}"), ATOM
     elif not hasattr(node, "op"):
         return (repr(node), ATOM if node >= 0 else PREFIX) if np.ndim(node) == 0 else ("array", ATOM)
-    return _operation(node.op, parts)
+    return _format_operation(node.op, operands)
 
 
-def _operation(op: Op, parts: list[tuple[str, int]]) -> tuple[str, int]:
+def _format_operation(op: Op, operands: list[tuple[str, int]]) -> tuple[str, int]:
     if op.symbol is not None:
-        binding = op.precedence
-        # Left-associative, but for **: the side on which equals need brackets differs.
-        left, right = (binding + 1, binding) if isinstance(op, ops.Pow) else (binding, binding + 1)
-        return f"{_bracketed(parts[0], left)} {op.symbol} {_bracketed(parts[1], right)}", binding
+        # Infix operators associate to the left, ** to the right: the other side's equals need brackets.
+        rank = op.precedence
+        left, right = (rank + 1, rank) if isinstance(op, ops.Pow) else (rank, rank + 1)
+        return f"{_bracket(operands[0], left)} {op.symbol} {_bracket(operands[1], right)}", rank
     if isinstance(op, ops.Power):
-        return f"{_bracketed(parts[0], ATOM)} ** {op.exponent:g}", 4
+        return f"{_bracket(operands[0], ATOM)} ** {op.exponent:g}", ops.Pow.precedence
     if isinstance(op, ops.Neg):
-        return "-" + _bracketed(parts[0], PREFIX), PREFIX
+        return "-" + _bracket(operands[0], PREFIX), PREFIX
     if isinstance(op, ops.Transpose) and op.axes is None:
-        return _bracketed(parts[0], ATOM) + ".T", ATOM
+        return _bracket(operands[0], ATOM) + ".T", ATOM
     if isinstance(op, ops.GetItem):
-        return f"{_bracketed(parts[0], ATOM)}[{_index(op.index)}]", ATOM
-    inner = ", ".join(text for text, _ in parts)
+        return f"{_bracket(operands[0], ATOM)}[{_format_index(op.index)}]", ATOM
     if isinstance(op, ops.Identity):
-        return inner, parts[0][1]
-    if isinstance(op, (ops.Concatenate, ops.Stack)):
-        inner = f"[{inner}]"
-    return f"{type(op).__name__.lower()}({inner})", ATOM
+        return operands[0]
+    arguments = ", ".join(text for text, _ in operands)
+    if hasattr(op, "axis") and len(operands) > 1:  # NumPy takes what is joined along an axis as one list
+        arguments = f"[{arguments}]"
+    return f"{type(op).__name__.lower()}({arguments})", ATOM
 
 
-def _bracketed(part: tuple[str, int], least: int) -> str:
-    text, binding = part
-    return text if binding >= least else f"({text})"
+def _bracket(operand: tuple[str, int], least: int) -> str:
+    """Put an operand in brackets unless it binds at least as tightly as `least`."""
+    text, precedence = operand
+    return text if precedence >= least else f"({text})"
 
 
-def _index(index: Any) -> str:
-    """An index as it is written between brackets."""
+def _format_index(index: Any) -> str:
     parts = index if isinstance(index, tuple) else (index,)
     words = []
     for part in parts:

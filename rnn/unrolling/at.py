@@ -1,4 +1,4 @@
-"""Names for the nodes and edges of an unrolled graph."""
+"""Nodes and edges of an unrolled graph, by signal name and time step."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class At(NamedTuple):
-    """One copy of a signal."""
+    """The copy of a signal at one time step."""
 
     signal: str
     t: int
@@ -16,7 +16,7 @@ class At(NamedTuple):
 
 
 class Connection(NamedTuple):
-    """An edge of the unrolled graph: `target` was computed from `source`."""
+    """An edge of the unrolled graph: `target` is computed from `source`."""
 
     source: At
     target: At

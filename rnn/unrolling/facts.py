@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rnn.language.dependencies import layers
+from rnn.language.graphs import longest_paths
 
-from .at import At
+from .at import At, Connection
 
 if TYPE_CHECKING:
     from .run import Run
@@ -20,9 +21,9 @@ class Facts:
     Attributes:
         is_grid: whether every edge leads to the next layer in the same step, or to the same signal
             in the next step: then the graph is a grid of layers and steps.
-        chains: the number of parts that no edge connects; with a delay of two only, the odd and
-            the even steps never meet.
-        longest_path: edges on the longest way through the graph.
+        chains: the number of parts that no edge connects; with delays of two alone, the odd and the
+            even steps are separate.
+        longest_path: the number of edges on the longest path.
     """
 
     is_grid: bool
@@ -31,39 +32,25 @@ class Facts:
 
 
 def facts(run: Run) -> Facts:
-    """The shape of a run's graph, from its edges between copies."""
+    """Return the shape of a run's graph, from its copies and the edges between them."""
+    copies = [At(name, k) for name in run.cell.signals if name in run for k in run[name].tensors]
     edges = run.edges()
     height = {signal.name: number for signal, number in layers(run.cell).items()}
     is_grid = all((source.t == target.t and height[target.signal] == height[source.signal] + 1)
                   or (source.signal == target.signal and target.t == source.t + 1) for source, target in edges)
-    return Facts(is_grid, _parts(run), _longest(run))
+    return Facts(is_grid, _count_parts(copies, edges), max(longest_paths(copies, edges).values()))
 
 
-def _parts(run: Run) -> int:
-    """The number of connected parts, by joining the ends of every edge (union-find)."""
-    copies = [At(name, k) for name in run.cell.signals if name in run for k in run[name].tensors]
-    leader = {copy: copy for copy in copies}
-    for ends in run.edges():
-        first, second = (_leader(leader, end) for end in ends)
-        leader[first] = second
-    return sum(leader[copy] == copy for copy in copies)
+def _count_parts(copies: list[At], edges: list[Connection]) -> int:
+    """Count the connected components, by union-find: every edge merges the sets of its two ends."""
+    parent = {copy: copy for copy in copies}
 
+    def find(copy: At) -> At:
+        while parent[copy] != copy:
+            parent[copy] = parent[parent[copy]]  # path halving: later searches are shorter
+            copy = parent[copy]
+        return copy
 
-def _leader(leader: dict[At, At], copy: At) -> At:
-    while leader[copy] != copy:
-        leader[copy] = leader[leader[copy]]
-        copy = leader[copy]
-    return copy
-
-
-def _longest(run: Run) -> int:
-    """Copies are created after all that they read, so one pass in the order of creation is enough."""
-    distance: dict[At, int] = {}
-    reading: dict[At, list[At]] = {}
-    for source, target in run.edges():
-        reading.setdefault(target, []).append(source)
-    copies = [(tensor.order, At(name, k)) for name in run.cell.signals if name in run
-              for k, tensor in run[name].tensors.items()]
-    for _, copy in sorted(copies):
-        distance[copy] = max((distance[source] + 1 for source in reading.get(copy, [])), default=0)
-    return max(distance.values())
+    for source, target in edges:
+        parent[find(source)] = find(target)
+    return sum(parent[copy] == copy for copy in copies)

@@ -1,4 +1,4 @@
-"""An unrolled definition: its copies by signal and time step, and the state that it leaves behind."""
+"""The result of an unroll: the copies of every signal by time step, and the state for the next run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .state import State
 
 
 class Copies:
-    """The copies of one signal: `[k]` is the one at t=k; `stack()` is t = 1 … T in one Tensor."""
+    """The copies of one signal: `[k]` is its Tensor at t=k, `stack()` all of t = 1 … T in one Tensor."""
 
     def __init__(self, name: str, T: int, tensors: Mapping[int, Tensor]) -> None:
         self.name = name
@@ -31,9 +31,8 @@ class Copies:
 
     def __getitem__(self, k: int) -> Tensor:
         if k not in self.tensors:
-            known = sorted(self.tensors)
-            raise IndexError(f"there is no {self.name}[{k}]: there are {self.name}[{known[0]}] … "
-                             f"{self.name}[{known[-1]}] (T = {self.T}; steps count from 1)")
+            raise IndexError(f"there is no {self.name}[{k}]: there are {self.name}[{min(self.tensors)}] … "
+                             f"{self.name}[{max(self.tensors)}] (T = {self.T}; steps count from 1)")
         return self.tensors[k]
 
     def __len__(self) -> int:
@@ -43,7 +42,7 @@ class Copies:
         return map(self.__getitem__, range(1, self.T + 1))
 
     def stack(self) -> Tensor:
-        """All steps as one Tensor (T, batch, size), t = 1 … T along the first axis."""
+        """Return all steps as one Tensor (T, batch, size), t = 1 … T along the first axis."""
         stacked: Tensor = mg.stack(list(self))
         return stacked
 
@@ -86,8 +85,9 @@ class Run:
         T: the number of steps.
         batch: shape of the batch, e.g. (32,); () where the data had none.
         parameters: the definition's parameters, by name.
-        mask: (T, *batch) bools, False where a sequence is over; None where all have T steps.
-        windows: of a sliding truncation, else none.
+        mask: (T, *batch) bools, False where a sequence is over; None if all have T steps.
+        truncation: where gradients stop.
+        windows: those of sliding truncation; otherwise empty.
     """
 
     def __init__(self, cell: Definition, inputs: Inputs, copies: Mapping[str, Mapping[int, Tensor]],
@@ -110,12 +110,12 @@ class Run:
         return bool(self._copies.get(str(name)))
 
     def edges(self) -> list[Connection]:
-        """The connections between copies, step by step, within a step in the order of the equations."""
+        """Return the edges between copies, step by step, within a step in the order of the equations."""
         all_links = links(self.cell)
         return [_connection(link, step) for step in range(1, self.T + 1) for link in all_links]
 
     def cuts(self) -> list[Connection]:
-        """The connections through which a truncated backward pass doesn't go."""
+        """Return the edges that a truncated backward pass doesn't follow."""
         found = []
         computed = [link for link in links(self.cell) if link.source.equation is not None]
         for step in range(1, self.T + 1):
@@ -126,24 +126,24 @@ class Run:
         return found
 
     def facts(self) -> Facts:
-        """The shape of the graph: whether it is a grid, its separate chains, its longest path."""
+        """Return the shape of the graph: whether it is a grid, its separate chains, its longest path."""
         return facts.facts(self)
 
     def contributions(self, name: str) -> NDArray[Any]:
-        """What each time step adds to a parameter's gradient; see rnn.gradients."""
+        """Return the contribution of each time step to a parameter's gradient, (T, *shape); see gradients.py."""
         return gradients.contributions(self, name)
 
     def gradient_norms(self, name: str) -> NDArray[np.float64]:
-        """The norm of the gradient of a signal at t = 1 … T; see rnn.gradients."""
+        """Return the norm of a signal's gradient at t = 1 … T, shape (T,); see gradients.py."""
         return gradients.gradient_norms(self, name)
 
     def gradient_by_lag(self, name: str, losses: Sequence[Tensor] | Copies) -> NDArray[np.float64]:
-        """How strongly a loss depends on a signal some steps before; see rnn.gradients."""
+        """Return |dL[t]/dh[t - lag]| by lag, averaged over t, shape (T,); see gradients.py."""
         return gradients.gradient_by_lag(self, name, list(losses))
 
     @property
     def state(self) -> State:
-        """What the next `unroll(initial=...)` starts from; connected to this run until detached."""
+        """The values that `unroll(initial=...)` continues from; connected to this run until detached."""
         return State({name: {k: self._copies[name][self.T + k] for k in boundary.before}
                       for name, boundary in boundaries(self.cell).items() if boundary.before})
 
@@ -152,6 +152,6 @@ class Run:
 
 
 def _connection(link: Link, step: int) -> Connection:
-    """The copy of an edge that the equation makes at a step."""
+    """Return the copy of an edge that its equation makes at a step."""
     lead = link.equation.lead
     return Connection(At(link.source.name, step + lead - link.delay), At(link.target.name, step + lead))

@@ -1,4 +1,4 @@
-"""The state that a run leaves to the next one."""
+"""The state that one run hands to the next."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from minigrad import Tensor
 
 
 class State:
-    """The past that a run leaves to the next one: the last values of every signal read with a delay.
+    """The last values of every signal that is read with a delay, as many as its longest delay needs.
 
     Attributes:
         values: signal name -> {step of the next run (0, -1, ...): Tensor}.
@@ -16,11 +16,10 @@ class State:
         self.values = values
 
     def detach(self) -> State:
-        """The same values as constants: the next run's gradients stop there."""
+        """Return the same values as constants: the gradients of the next run stop there."""
         return State({name: {k: tensor.detach() for k, tensor in steps.items()}
                       for name, steps in self.values.items()})
 
     def __repr__(self) -> str:
-        rows = [f"{name}[{k}] {tensor.shape}" for name, steps in self.values.items()
-                for k, tensor in steps.items()]
+        rows = [f"{name}[{k}] {x.shape}" for name, steps in self.values.items() for k, x in steps.items()]
         return f"<State {', '.join(rows)}>"

@@ -19,10 +19,11 @@ from minigrad.operators import IDENTITY, WHERE
 from minigrad.provenance import Origin
 from minigrad.settings import override, settings
 from minigrad.tensor import apply, constant
-from rnn.language.dependencies import Boundary, boundaries, check, states
+from rnn.language.cycles import carry_directions, check
+from rnn.language.dependencies import Boundary, boundaries
 from rnn.language.equations import Definition, Signal
 
-from .evaluator import Plan, replayed
+from .evaluator import RegisterProgram, recompute_from_parameters
 from .inputs import Inputs, prepare_inputs
 from .options import UnrollOptions
 from .run import Run, Window
@@ -54,14 +55,15 @@ class Unroller:
         self.recording = self.now.recording
         # Windows start from constants, so no edge is cut inside of one.
         self.truncation = inputs.truncation if inputs.truncation.masks_gradients else Truncation(inputs.T)
-        constants = replayed(cell)
-        self.plans = {equation.signal: Plan(equation, constants, inputs.batch) for equation in cell.equations}
+        constants = recompute_from_parameters(cell)
+        self.plans = {equation.signal: RegisterProgram(equation, constants, inputs.batch)
+                      for equation in cell.equations}
         uses = Counter(key for plan in self.plans.values() for *_, key in plan.operations)
         self.shared = {key for key, count in uses.items() if count > 1}  # expressions that several equations use
         self.memo: dict[tuple[int, int], Tensor] = {}  # (shared expression, step) -> its value
         self.detached: dict[tuple[Signal, int], Tensor] = {}
         self.shapes = {signal: inputs.shapes.get(name, signal.shape) for name, signal in cell.signals.items()}
-        self.carry = {} if inputs.mask is None else states(cell)
+        self.carry = {} if inputs.mask is None else carry_directions(cell)
         self.copies: dict[Signal, dict[int, Tensor]] = {signal: {} for signal in cell.signals.values()}
         outside = boundaries(cell)
         for name, signal in cell.signals.items():
@@ -128,7 +130,7 @@ class Unroller:
             for plan in self.plans.values():
                 self._compute(plan, step)
 
-    def _compute(self, plan: Plan, step: int) -> None:
+    def _compute(self, plan: RegisterProgram, step: int) -> None:
         """Compute one copy, after those that it reads: a depth-first search over missing copies."""
         stack = [(plan, step)]
         while stack:
@@ -142,7 +144,7 @@ class Unroller:
             if k not in self.copies[plan.equation.signal]:
                 self.copies[plan.equation.signal][k] = self._evaluate(plan, step)
 
-    def _missing(self, plan: Plan, step: int) -> tuple[Plan, int] | None:
+    def _missing(self, plan: RegisterProgram, step: int) -> tuple[RegisterProgram, int] | None:
         """Return the first copy that the equation needs at this step and that isn't computed yet."""
         for _, signal, offset in plan.reads:
             if step + offset not in self.copies[signal]:
@@ -153,7 +155,7 @@ class Unroller:
             return plan, previous
         return None
 
-    def _evaluate(self, plan: Plan, step: int) -> Tensor:
+    def _evaluate(self, plan: RegisterProgram, step: int) -> Tensor:
         """Return the value of the equation at one step; all copies that it reads exist."""
         signal, k = plan.equation.signal, step + plan.equation.lead
         origin = self.now.origin = plan.equation.origin.at(signal.name, k)

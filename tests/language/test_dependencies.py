@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from rnn import Cell, DefinitionError, T, t
-from rnn.language.dependencies import check
+from rnn.language.cycles import check
 
 Spec = list[tuple[int, int, int]]  # (source, target, delay)
 

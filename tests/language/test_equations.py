@@ -10,7 +10,7 @@ from definitions import above, elman, lstm, parameter
 
 import minigrad as mg
 from rnn import Cell, T, t
-from rnn.language.formula import written
+from rnn.language.formula import to_text
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(3, 2, 5))  # three steps, a batch of two, vectors of five
@@ -139,6 +139,23 @@ def test_every_axis_but_the_last_is_refused(write: Any) -> None:
 def test_what_would_disturb_the_batch_is_refused(write: Any) -> None:
     with pytest.raises(ValueError, match=r"can't stand in an equation \(at test_equations.py:\d+\).*batch is implicit"):
         value_of(write)
+
+
+class Center(mg.Op):
+    """x minus its mean over all axes, the batch's too."""
+
+    batchable = False
+
+    def forward(self, x: Any) -> Any:
+        return x - np.mean(x)
+
+    def backward(self, grad: Any, out: Any, x: Any) -> Any:
+        return grad - np.mean(grad)
+
+
+def test_an_operation_that_would_disturb_the_batch_says_so_by_its_class() -> None:
+    with pytest.raises(ValueError, match=r"Center\(\) can't stand in an equation .*batch is implicit"):
+        value_of(lambda x: mg.apply(Center(), x))
 
 
 @pytest.mark.parametrize("write", [lambda x: x > 0, lambda x: x == x, np.isnan])
@@ -353,7 +370,7 @@ def test_a_computed_initial_value_follows_its_parameters() -> None:
     (lambda W, b, x: x[t] + np.ones(5), "x[t] + array(5,)"),
 ])
 def test_an_equation_is_written_as_it_was_meant(write: Any, text: str) -> None:
-    assert written(write(parameter("W", 5, 5), parameter("b", 5), Cell().input("x", 5))) == text
+    assert to_text(write(parameter("W", 5, 5), parameter("b", 5), Cell().input("x", 5))) == text
 
 
 def test_a_definition_shows_its_equations_and_their_lines() -> None:
@@ -373,7 +390,7 @@ def test_a_formula_of_many_shared_parts_stays_short() -> None:
     y = Cell().input("x", 2)[t]
     for _ in range(60):
         y = y + y  # written out in full: 2 ** 60 terms
-    assert len(written(y)) < 2100
+    assert len(to_text(y)) < 2100
 
 
 def test_a_size_may_be_numpys_integer() -> None:

@@ -140,7 +140,7 @@ def test_what_is_wrong_in_the_second_layer_leaves_the_first_one_as_it_was() -> N
 
 
 def test_biases_that_a_cell_does_not_have_are_not_dropped() -> None:
-    with pytest.raises(ValueError, match="bias_ih_l0 has no place: a was defined with biases=0"):
+    with pytest.raises(ValueError, match="no parameter for bias_ih_l0: a was defined with biases=0"):
         interop.from_torch(one("lstm", biases=0), TORCH["lstm"]["state"], ["a"])
 
 
@@ -237,7 +237,7 @@ def test_without_b_onnxs_biases_are_zero() -> None:
 
 
 @pytest.mark.parametrize(("reset", "said", "message"), [
-    ("after", None, "where does this GRU reset\\? Say it: linear_before_reset=0"),
+    ("after", None, "does this GRU reset before or after the matrix\\? Pass linear_before_reset=0"),
     ("after", 0, "a resets after the matrix, and with linear_before_reset=0 the operator doesn't"),
     ("before", 1, "a resets before the matrix, and with linear_before_reset=1 the operator doesn't"),
 ])
@@ -273,9 +273,9 @@ def test_onnx_has_diagonal_peepholes_only() -> None:
 
 # ---- any other order
 def test_the_order_of_an_unknown_source_is_asked_for() -> None:
-    with pytest.raises(ValueError, match=r"in which order do the gates stand\? Say it: order='ifgo', or another"):
+    with pytest.raises(ValueError, match=r"in which order are the gates stacked\? Pass order='ifgo', or another"):
         interop.split(np.zeros(12), None, "ifgo")
-    with pytest.raises(ValueError, match="in which order do the gates stand"):
+    with pytest.raises(ValueError, match="in which order are the gates stacked"):
         interop.from_stacked(one("lstm"), "a", np.zeros((12, 2)), np.zeros((12, 3)))
 
 

@@ -9,7 +9,7 @@ from rnn import sequences
 
 
 def test_unequal_sequences_become_one_batch_with_time_first() -> None:
-    batch, lengths = sequences.padded([np.ones((2, 3)), 2 * np.ones((4, 3))], value=-1.0)
+    batch, lengths = sequences.pad([np.ones((2, 3)), 2 * np.ones((4, 3))], value=-1.0)
     assert batch.shape == (4, 2, 3)
     assert lengths.tolist() == [2, 4]
     assert batch[:, 0, 0].tolist() == [1, 1, -1, -1]
@@ -17,7 +17,7 @@ def test_unequal_sequences_become_one_batch_with_time_first() -> None:
 
 
 def test_labels_keep_their_type() -> None:
-    batch, _ = sequences.padded([[1, 2], [3]])
+    batch, _ = sequences.pad([[1, 2], [3]])
     assert batch.dtype == np.int64
     assert batch.tolist() == [[1, 3], [2, 0]]
 
@@ -29,7 +29,7 @@ def test_labels_keep_their_type() -> None:
 ])
 def test_what_cannot_be_padded(given: list[np.ndarray], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        sequences.padded(given)
+        sequences.pad(given)
 
 
 def test_streams_lie_side_by_side_and_each_goes_on_where_the_one_before_ends() -> None:
@@ -43,3 +43,7 @@ def test_chunks_follow_one_another_and_the_last_may_be_shorter() -> None:
     assert [chunk.tolist() for chunk in sequences.chunks(range(5), 2)] == [[0, 1], [2, 3], [4]]
     with pytest.raises(ValueError, match="a chunk has at least one step, not 0"):
         list(sequences.chunks([1], 0))
+
+
+def test_the_former_name_is_the_same_function() -> None:
+    assert sequences.padded is sequences.pad

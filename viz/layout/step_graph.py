@@ -14,9 +14,9 @@ import numpy as np
 
 from minigrad import Op, Tensor, ops
 from rnn import Signal
-from rnn.language.dependencies import Link, links, nodes, parameters, weights
+from rnn.language.dependencies import Link, edge_weights, links, nodes, parameters
 from rnn.language.equations import Apply, Definition, Equation, Expression, Read
-from rnn.language.formula import written
+from rnn.language.formula import to_text
 from viz.render import palette
 from viz.render.fonts import clean
 from viz.render.palette import Paint
@@ -129,7 +129,7 @@ def _paint(signal: Signal, all_links: Sequence[Link]) -> Paint:
 def _link_signals(found: Parts, own: dict[Signal, Part], all_links: Sequence[Link]) -> None:
     """One edge for each read of a signal."""
     names = {tensor: name for name, tensor in parameters(found.cell).items()}
-    through = {equation: weights(equation) for equation in found.cell.equations}
+    through = {equation: edge_weights(equation) for equation in found.cell.equations}
     for link in all_links:
         tensors = through[link.equation].get((link.source, link.equation.lead - link.delay), [])
         found.edges.append(Edge(own[link.source], own[link.target], link.delay,
@@ -155,7 +155,7 @@ def _link_operands(found: Parts, own: dict[Signal, Part], made: dict[tuple[int, 
     for x in operands:
         if isinstance(x, Read):
             delay = target.lead - x.offset
-            found.edges.append(Edge(own[x.signal], target, delay, (), f"{written(x)} → {target.label}"))
+            found.edges.append(Edge(own[x.signal], target, delay, (), f"{to_text(x)} → {target.label}"))
         elif isinstance(x, Apply):
             source = made[id(x), target.lead]
             found.edges.append(Edge(source, target, 0, (), f"{source.label} → {target.label}"))
@@ -173,13 +173,13 @@ def operation_label(node: Apply) -> str:
     """`W @`, `+ b`, `1 −`, `tanh`: the operation, and what it takes besides signals."""
     assert node.op is not None
     if isinstance(node.op, ops.GetItem):
-        return clean(written(node).removeprefix(written(node.inputs[0])), SHOWN)
+        return clean(to_text(node).removeprefix(to_text(node.inputs[0])), SHOWN)
     sign = SIGNS.get(type(node.op), type(node.op).__name__.lower())
     fixed = [position for position, x in enumerate(node.inputs) if not isinstance(x, Expression)]
     if len(node.inputs) != 2 or len(fixed) != 1:
         return sign
     operand = node.inputs[fixed[0]]
-    text = clean(written(operand), SHOWN)
+    text = clean(to_text(operand), SHOWN)
     if isinstance(node.op, ops.Mul) and np.ndim(operand) == 0:
         sign = "×"
     if type(node.op) not in SIGNS:

@@ -15,7 +15,8 @@ import numpy as np
 
 from minigrad import Tensor
 from rnn import Cell, Run
-from rnn.language.dependencies import check, nodes
+from rnn.language.cycles import check
+from rnn.language.dependencies import nodes
 from rnn.language.equations import Expression
 from viz.layout.columns import kept
 from viz.layout.copies import Copies, copies_of

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rnn import Cell
-from rnn.language.dependencies import check
+from rnn.language.cycles import check
 from viz.layout.step_graph import Edge, Part, Parts, parts_of
 from viz.layout.step_layout import FIRST, HEIGHT, SMALL, TRACK, Entry, Rows, box_width, label_at
 from viz.render import palette

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from rnn import Cell, Run
-from rnn.language.dependencies import check, labels
+from rnn.language.cycles import check
+from rnn.language.dependencies import integer_inputs
 from viz.layout.columns import kept
 from viz.render import palette
 from viz.render.digraph import Picture, picture
@@ -44,7 +45,7 @@ def both(cell: Cell, steps: int = 4, level: str = "signals", *, dark: bool = Fal
 
 def blank(cell: Cell, T: int) -> Run:
     """A definition unrolled over zeros."""
-    integers = labels(cell)
+    integers = integer_inputs(cell)
     inputs: dict[str, Any] = {signal.name: np.zeros((T, *(signal.shape or (() if signal.shape == () else (1,)))),
                                                     int if signal.name in integers else float)
                               for signal in cell.signals.values() if signal.given}
