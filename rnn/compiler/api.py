@@ -31,9 +31,9 @@ from rnn.unrolling.inputs import Data, prepared
 from rnn.unrolling.state import State
 from rnn.unrolling.truncation import Truncation, Windows
 
-from .emit import saved
+from .emit import save_program
 from .execution import Call, Loaded
-from .pipeline import Program, Wanted
+from .pipeline import GradientRequest, Program
 from .sliding import windows
 
 
@@ -189,7 +189,7 @@ class Compiled:
             DefinitionError: where it calls an operation that isn't minigrad's own.
         """
         loaded = self._last.loaded if self._last is not None else self._declared()
-        return saved(loaded.program, loaded.text, Path(path))
+        return save_program(loaded.program.code, loaded.text, Path(path))
 
     # ---- which program
     def _declared(self) -> Loaded:
@@ -201,7 +201,7 @@ class Compiled:
                              f"once, or declare it, .input({unknown[0]!r}, size) (at {call_site()})")
         dtypes = [p.dtype for p in parameters(self.cell).values()] or [np.dtype(float)]
         known = tuple((name, shape) for name, shape in shapes.items() if shape is not None)
-        return self._loaded(Options(known), Wanted(self._ends(), self.loss), np.result_type(*dtypes))
+        return self._loaded(Options(known), GradientRequest(self._ends(), self.loss), np.result_type(*dtypes))
 
     def _ends(self) -> tuple[str, ...]:
         """Where a backward pass begins if nothing else is said: at the loss, or at what no equation reads."""
@@ -216,15 +216,15 @@ class Compiled:
         options = Options(tuple(data.shapes.items()),
                           tuple(name for name, x in data.inputs.items() if x.dtype.kind in "iu"),
                           data.mask is not None, type(data.truncation) is not Truncation)
-        wanted = Wanted()
+        wanted = GradientRequest()
         if seeds or (records and settings().recording):
-            wanted = Wanted(seeds or self._ends(), None if seeds else self.loss,
+            wanted = GradientRequest(seeds or self._ends(), None if seeds else self.loss,
                             tuple(name for name, x in data.inputs.items() if isinstance(x, Tensor)),
                             tuple(key for key, x in given.items() if x.requires_grad))
         weights = [x.dtype for x in parameters(self.cell).values()]
         return self._loaded(options, wanted, np.result_type(data.dtype, *weights))
 
-    def _loaded(self, options: Options, wanted: Wanted, dtype: np.dtype[Any]) -> Loaded:
+    def _loaded(self, options: Options, wanted: GradientRequest, dtype: np.dtype[Any]) -> Loaded:
         key = options, wanted, dtype, self.cell.version
         if key not in self._programs:
             program = Program(self.cell, options, wanted)
@@ -236,7 +236,7 @@ class Compiled:
         """A call whose data were checked."""
         given = boundary_values(self.cell, data)
         loaded = self._program(data, given, records=records)
-        low = loaded.program.low
+        low = loaded.program.lowered
         for name, values in data.inputs.items():
             if low.takes_integers(name) and values.dtype.kind not in "iu":
                 raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
@@ -263,7 +263,7 @@ class Compiled:
         if key is None:
             return
         alike = all(call.values[name].size == array.size for name, array in given_inputs.items())
-        if alike and not call.copies and not call.loaded.program.low.draws:
+        if alike and not call.copies and not call.loaded.program.lowered.draws:
             self._routes[key] = call.template()
 
     def _looks(self, inputs: Mapping[str, Any]) -> Any:

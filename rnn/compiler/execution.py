@@ -25,7 +25,7 @@ from rnn.unrolling.inputs import Data
 from rnn.unrolling.state import State
 from rnn.unrolling.truncation import Windows
 
-from .emit import listing
+from .emit import render
 from .pipeline import Program
 
 MOST_BUFFERS = 4  # shapes of data that a program keeps arrays for
@@ -37,20 +37,18 @@ class Loaded:
     def __init__(self, program: Program, dtype: np.dtype[Any], name: str) -> None:
         self.program = program
         self.dtype = dtype
-        self.text = listing(program, dtype)
+        self.text = render(program.code, program.lowered.cell, program.names, dtype)
         self.file = f"<compiled {name}>"
         linecache.cache[self.file] = (len(self.text), None, self.text.splitlines(True), self.file)
-        space: dict[str, Any] = dict(program.source.text.operations)
+        space: dict[str, Any] = dict(program.code.operations)
         exec(compile(self.text, self.file, "exec"), space)
         self.make_buffers = space["buffers"]
         self.forward = space["forward"]
         self.backward = space.get("backward")
         self.buffers: dict[tuple[int, int], SimpleNamespace] = {}
-        source = program.source
-        self.data = [[node.op.name for node in source.data(blocks) if isinstance(node.op, Input)]
-                     for blocks in source.passes]
-        self.weights = [[node.op.tensor for node in source.weights(blocks) if isinstance(node.op, Weight)]
-                        for blocks in source.passes]
+        passes = program.code.forward, program.code.backward
+        self.data = [[node.op.name for node in part.inputs if isinstance(node.op, Input)] for part in passes]
+        self.weights = [[node.op.tensor for node in part.weights if isinstance(node.op, Weight)] for part in passes]
 
     def arrays(self, T: int, B: int) -> SimpleNamespace:
         """The arrays for data of this shape; the latest few are kept."""
@@ -137,7 +135,7 @@ class Call:
             if trace is None:
                 raise
             line = linecache.getline(self.loaded.file, trace.tb_lineno).strip()
-            raise type(error)(f"{error}\n  in the program of {self.loaded.program.low.cell.name!r}, line "
+            raise type(error)(f"{error}\n  in the program of {self.loaded.program.lowered.cell.name!r}, line "
                               f"{trace.tb_lineno}: {line}") from None
 
     def _boundary_values(self) -> dict[str, NDArray[Any]]:
@@ -178,15 +176,15 @@ class Call:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a signal's values at all steps."""
-        return (self.data.T, *self.data.batch, *self.loaded.program.low.roots[name].shape)
+        return (self.data.T, *self.data.batch, *self.loaded.program.lowered.roots[name].shape)
 
     def steps(self, name: str, first: int, last: int) -> NDArray[Any]:
         """A copy of a signal's values from one step to another, as the definition counts them."""
         program = self.loaded.program
-        node = program.low.roots[name]
-        margin = program.source.margins.get(node)
+        node = program.lowered.roots[name]
+        margin = program.plan.margins.get(node)
         array: NDArray[Any] = getattr(self.k, program.outputs[name] + ("_all" if margin else ""))
-        start = first - 1 - lead_of(program.low.cell.signals[name]) + (margin[0] if margin else 0)
+        start = first - 1 - lead_of(program.lowered.cell.signals[name]) + (margin[0] if margin else 0)
         part = array[start:start + last - first + 1].reshape(-1, *self.data.batch, *node.shape)
         return np.array(part)
 
@@ -194,4 +192,4 @@ class Call:
         """The last values of every signal that is read with a delay."""
         T = self.data.T
         return State({name: {k: constant(self.steps(name, T + k, T + k)[0], name) for k in boundary.before}
-                      for name, boundary in boundaries(self.loaded.program.low.cell).items() if boundary.before})
+                      for name, boundary in boundaries(self.loaded.program.lowered.cell).items() if boundary.before})

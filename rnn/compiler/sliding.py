@@ -35,7 +35,7 @@ def windows(whole: Call, truncation: Windows) -> Iterator[Data]:
     Raises:
         ValueError: where a signal that is computed is read ahead, or an input requires a gradient.
     """
-    data, cell = whole.data, whole.loaded.program.low.cell
+    data, cell = whole.data, whole.loaded.program.lowered.cell
     for link in links(cell):
         if link.delay < 0 and not link.source.given:
             raise ValueError(f"window= cuts loops that run forward in time, but {link.target.name} reads {link} "
@@ -53,7 +53,7 @@ def windows(whole: Call, truncation: Windows) -> Iterator[Data]:
 
 def _entering(whole: Call, steps: range) -> dict[str, dict[int, Tensor]]:
     """The values that a window finds before and after its own: constants, but for what was there before all."""
-    data, cell = whole.data, whole.loaded.program.low.cell
+    data, cell = whole.data, whole.loaded.program.lowered.cell
     found: dict[str, dict[int, Tensor]] = {}
     for name, boundary in boundaries(cell).items():
         lead = boundary.before.stop - 1 if boundary.before else 0

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor, ops
-from rnn.compiler.pipeline import split
-from rnn.ir.fusion import Joining
-from rnn.ir.lowering import Options, lead_of, lowered
+from rnn.ir.fusion import Graph, fuse_products, hoist_terms, optimise
+from rnn.ir.lowering import Options, lead_of, lower, split_products
 from rnn.ir.nodes import (
     AddN,
     ColumnSlice,
@@ -56,12 +55,11 @@ class Recipe:
     def __init__(self, cell: Definition, options: Options, engine: Engine,
                  outputs: Iterable[str] | None = None) -> None:
         self.cell = cell
-        self.low = split(lowered(cell, options))
+        self.low = lower(cell, options)
+        split_products(list(self.low.roots.values()))
         self.outputs = list(self.low.roots if outputs is None else outputs)
         _check_operations(self._nodes(), cell, engine)
-        joining = Joining((self.low.roots[name] for name in self.outputs), self._nodes)
-        joining.gather_sums()
-        joining.join_products()
+        optimise(Graph((self.low.roots[name] for name in self.outputs), self._nodes), (hoist_terms, fuse_products))
         every = self._nodes()
         for node in reversed(every):  # what joins nodes stands where the first of them stood
             for x in node.inputs:
@@ -172,7 +170,7 @@ class Interpreter:
         engine, step = self.engine, Step(self, block)
         start = []
         for node, depth in step.memory.items():
-            late, signal = block.late[node], step.signals.get(node, "")
+            late, signal = block.offset[node], step.signals.get(node, "")
             start += [self._row(node, signal, 1 - late - back if block.direction > 0 else late + back)
                       for back in range(1, depth + 1)]
         rows = [step.by_round(self._read(x), late) for x, late in step.rows]
@@ -181,7 +179,7 @@ class Interpreter:
         results = engine.scan(step, tuple(engine.like(x, self.zero) for x in start), tuple(rows),
                               None if block.skewed else self.T, block.direction < 0)
         for node, values in zip(step.results, results):
-            before, after = step.margins(block.late[node])
+            before, after = step.margins(block.offset[node])
             self.values[node] = engine.steps(values, before, -after or None) if block.skewed else values
 
     # ---- one operation
@@ -239,10 +237,10 @@ class Step:
     def __init__(self, interpreter: Interpreter, block: Block) -> None:
         self.interpreter = interpreter
         self.block = block
-        self.extra = max(block.late.values())
+        self.extra = max(block.offset.values())
         inside = set(block.nodes)
         outer = [(x, node) for node in block.nodes for x in node.inputs if x not in inside]
-        self.rows = list(dict.fromkeys((x, block.late[node]) for x, node in outer if x.timed))
+        self.rows = list(dict.fromkeys((x, block.offset[node]) for x, node in outer if x.timed))
         self.outer = {x: interpreter._read(x) for x, _ in outer if not x.timed}
         self.back: dict[tuple[Node, Node], int] = {}  # (what reads, what is read) -> how many rounds back
         self.memory: dict[Node, int] = {}
@@ -255,7 +253,7 @@ class Step:
                 self.signals[node.inputs[0]] = node.op.signal
             for x in node.inputs:
                 if x in inside:
-                    self.back[node, x] = back = delay + block.late[node] - block.late[x]
+                    self.back[node, x] = back = delay + block.offset[node] - block.offset[x]
                     self.memory[x] = max(self.memory.get(x, 0), back)
         self.memory = {node: depth for node, depth in self.memory.items() if depth}
         self.guarded = list(self.signals) if block.skewed else []
@@ -274,7 +272,7 @@ class Step:
                 if [0, *(x.op.stop for x in lanes)] == [*(x.op.start for x in lanes), whole.size]}  # type: ignore[attr-defined]
 
     def __call__(self, carry: Arrays, rows: Arrays) -> tuple[Arrays, Arrays]:
-        own, engine, late = self.interpreter, self.interpreter.engine, self.block.late
+        own, engine, late = self.interpreter, self.interpreter.engine, self.block.offset
         given = dict(zip(self.rows, rows))
         edges = dict(zip(self.guarded, zip(*[iter(rows[len(self.rows):])] * 2)))
         values = dict(self.outer)
@@ -313,7 +311,7 @@ class Step:
     def inside_the_sequence(self, node: Node) -> Array:
         """In which rounds a node computes a step of the sequence: bools."""
         engine, T = self.interpreter.engine, self.interpreter.T
-        before, after = self.margins(self.block.late[node])
+        before, after = self.margins(self.block.offset[node])
         middle = engine.spread(engine.constant(np.array(True), None), (T,), ())
         ends = [engine.constant(np.zeros(count, bool), None) for count in (before, after)]
         return engine.concatenate(ends[0], middle, ends[1], axis=0)
@@ -321,7 +319,7 @@ class Step:
     def outside_of_it(self, node: Node) -> Array:
         """A node's values in the other rounds: those of the boundary."""
         own, engine = self.interpreter, self.interpreter.engine
-        before, after = self.margins(self.block.late[node])
+        before, after = self.margins(self.block.offset[node])
         rows = [own._row(node, self.signals[node], step) for step in [*range(1 - before, 1), *range(1, after + 1)]]
         ends = [engine.like(engine.stack(*part, axis=0), own.zero) for part in (rows[:before], rows[before:]) if part]
         middle = engine.spread(own.zero, own.lead, node.shape)
