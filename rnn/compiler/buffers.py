@@ -17,24 +17,9 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from minigrad import ops
+from rnn.ir import nodes as ir
 from rnn.ir.adjoint import is_product
-from rnn.ir.nodes import (
-    AddN,
-    Backward,
-    BroadcastMul,
-    Compare,
-    Concat,
-    GradientMask,
-    Input,
-    InputGrad,
-    Node,
-    Number,
-    Shift,
-    Slice,
-    View,
-    Weight,
-    users_of,
-)
+from rnn.ir.nodes import Node, users_of
 from rnn.ir.schedule import Block
 
 
@@ -51,29 +36,19 @@ class BufferPlan:
     """The arrays of a program.
 
     Attributes:
-        nodes: all nodes, in the order of computation.
-        users: node -> the nodes that read it.
-        margins: node -> how many rows its array has before the first step and after the last, for boundary values.
-        carried: Shift nodes that need no array: the value of the previous iteration is still in its buffer.
+        lifetimes: for how long each value is needed.
         alias_of: node -> the node that overwrites it, in the same array.
         inplace_of: node -> the slice of another value that it overwrites.
         slot_in: node -> the concatenation into which it is written, and where it begins there.
         lanes: node -> how many vectors it concatenates, if they are stored apart: (lanes, batch, size).
-        tiled: loop (by id) -> the nodes that are computed for it tile by tile.
-        tile_loop: the same by node: node -> the loop.
         extents: node that owns an array -> for how many steps.
     """
 
-    nodes: list[Node]
-    users: Mapping[Node, list[Node]]
-    margins: Mapping[Node, tuple[int, int]]
-    carried: set[Node]
+    lifetimes: Lifetimes
     alias_of: Mapping[Node, Node]
     inplace_of: Mapping[Node, Node]
     slot_in: Mapping[Node, tuple[Node, int]]
     lanes: Mapping[Node, int]
-    tiled: Mapping[int, list[Node]]
-    tile_loop: Mapping[Node, Block]
     extents: Mapping[Node, Extent]
 
     def representative(self, node: Node) -> Node:
@@ -88,7 +63,7 @@ class BufferPlan:
             return self.alias_of[node]
         if node in self.slot_in:
             return self.slot_in[node][0]
-        return self.inplace_of.get(node, node.inputs[0] if isinstance(node.op, View) else None)
+        return self.inplace_of.get(node, node.inputs[0] if isinstance(node.op, ir.View) else None)
 
     def owner(self, node: Node) -> Node:
         """Return the node that owns the array which contains a value."""
@@ -102,23 +77,20 @@ class BufferPlan:
         return self.extents.get(self.owner(node), Extent.ALL)
 
     def listing(self) -> str:
-        """Return the arrays as text: their shapes, and what they contain."""
-        lines = []
-        for node in self.nodes:
-            if not node.timed or isinstance(node.op, Backward):
-                continue
-            parent = self.parent(node)
-            if node in self.carried:
-                text = f"{node.inputs[0].name} of the previous iteration"
-            elif parent is not None:
-                how = "overwritten by" if node in self.alias_of else "part of" if node in self.slot_in else \
-                    "overwrites" if node in self.inplace_of else "view of"
-                text = f"{how} {parent.name}"
-            else:
-                rows = ("", "S, ", f"T + {sum(self.margins[node])}, " if node in self.margins else "T, ")
-                text = f"array ({rows[self.extent(node)]}{', '.join(map(str, ('B', *node.shape)))})"
-            lines.append(f"{node.name}: {text}")
-        return "\n".join(lines)
+        """Return the arrays as text, one value a line: its array, or where else it is."""
+        every = self.lifetimes
+        return "\n".join(f"{node.name}: {self._place(node)}" for node in every.nodes
+                         if node.timed and not isinstance(node.op, ir.Backward))
+
+    def _place(self, node: Node) -> str:
+        every, parent = self.lifetimes, self.parent(node)
+        if node in every.carried:
+            return f"{node.inputs[0].name} of the iteration before"
+        if parent is not None:
+            relation = "overwritten by" if node in self.alias_of else "part of" if node in self.slot_in else "view of"
+            return f"{relation} {parent.name}"
+        rows = ("", "S, ", f"T + {sum(every.margins[node])}, " if node in every.margins else "T, ")[self.extent(node)]
+        return f"array ({rows}{', '.join(map(str, ('B', *node.shape)))})"
 
 
 def plan_buffers(passes: tuple[list[Block], ...], margins: Mapping[Node, tuple[int, int]],
@@ -132,8 +104,7 @@ def plan_buffers(passes: tuple[list[Block], ...], margins: Mapping[Node, tuple[i
     """
     lifetimes = Lifetimes(passes, margins, set(outputs))
     sharing = Sharing(lifetimes)
-    plan = BufferPlan(lifetimes.nodes, lifetimes.users, lifetimes.margins, lifetimes.carried, sharing.alias_of,
-                      sharing.inplace_of, sharing.slot_in, sharing.lanes, lifetimes.tiled, lifetimes.tile_loop, {})
+    plan = BufferPlan(lifetimes, sharing.alias_of, sharing.inplace_of, sharing.slot_in, sharing.lanes, {})
     extents: dict[Node, Extent] = {}
     for node, extent in lifetimes.extents.items():
         owner = plan.owner(node)
@@ -142,18 +113,27 @@ def plan_buffers(passes: tuple[list[Block], ...], margins: Mapping[Node, tuple[i
 
 
 class Lifetimes:
-    """For how long each value is needed: the first half of the plan."""
+    """For how long each value is needed: the first half of the plan.
+
+    Attributes:
+        nodes, users, block: all nodes in the order of computation, their readers, and their blocks.
+        margins: node -> how many rows its array has before the first step and after the last, for boundary values.
+        carried: Shift nodes that need no array: the value of the previous iteration is still in its buffer.
+        tiled: loop (by id) -> the nodes that are computed for it tile by tile; tile_loop: node -> this loop.
+        extents: node -> for how many steps its value is needed.
+    """
 
     def __init__(self, passes: tuple[list[Block], ...], margins: Mapping[Node, tuple[int, int]],
                  outputs: set[Node]) -> None:
         self.block = {node: block for blocks in passes for block in blocks for node in block.nodes}
         self.nodes = list(self.block)
         self.outputs = outputs
+        self.output_views = {node for node in outputs if isinstance(node.op, ir.View)}
         self.users = users_of(self.nodes)
         self.carried = {node for node in self.nodes if self._is_carried(node)}
         self.margins = dict(margins)
         for node in self.nodes:
-            if isinstance(node.op, Shift) and node not in self.carried:
+            if isinstance(node.op, ir.Shift) and node not in self.carried:
                 before, after = self.margins.get(node.inputs[0], (0, 0))
                 self.margins[node.inputs[0]] = max(before, node.op.delay), max(after, -node.op.delay)
         every_loop = [(block, blocks) for blocks in passes for block in blocks if block.direction]
@@ -167,34 +147,31 @@ class Lifetimes:
         It does if all its readers come before the value is computed anew, and nothing else needs an array
         of all steps. A product can't read the buffer that it writes, so it must come before.
         """
-        if not isinstance(shift.op, Shift) or shift.op.signal is not None:
+        if not isinstance(shift.op, ir.Shift) or shift.op.signal is not None:
             return False
         source, block = shift.inputs[0], self.block[shift]
         if block.skewed or self.block.get(source) is not block or shift.op.delay != block.direction \
-                or source in self.outputs or isinstance(source.op, View):
+                or source in self.outputs or isinstance(source.op, ir.View):
             return False
         place = {node: index for index, node in enumerate(block.nodes)}
-        read_before = all(reader in place and not isinstance(reader.op, View) and place[reader] <= place[source]
+        read_before = all(reader in place and not isinstance(reader.op, ir.View) and place[reader] <= place[source]
                           and (reader is not source or not is_product(reader)) for reader in self.users.get(shift, []))
-        return read_before and all(user is shift or (self.block.get(user) is block and not isinstance(user.op, Shift))
-                                   for user in self.users.get(source, []))
+        others = [user for user in self.users.get(source, []) if user is not shift]
+        inside = all(self.block.get(user) is block and not isinstance(user.op, ir.Shift) for user in others)
+        return read_before and inside
 
     def _readers(self, node: Node) -> list[Node]:
         """Return the nodes that read a value, directly or through views of it."""
         found: list[Node] = []
         stack = list(self.users.get(node, []))
         for user in stack:  # grows
-            if isinstance(user.op, (Slice, GradientMask)) and user.timed:
+            if isinstance(user.op, (ir.Slice, ir.GradientMask)) and user.timed:
                 stack.extend(self.users.get(user, []))
                 if user in self.outputs:
                     found.append(user)
             else:
                 found.append(user)
         return found
-
-    def _is_output_view(self, node: Node) -> bool:
-        """Return whether a node is a view that is read after the program has run."""
-        return isinstance(node.op, View) and node in self.outputs
 
     def _inputs_of(self, loop: Block, blocks: list[Block]) -> list[Node]:
         """Return the values that are computed for all steps and read by one loop alone, in order."""
@@ -204,21 +181,21 @@ class Lifetimes:
         earlier = [node for block in blocks[:blocks.index(loop)] if block.direction == 0 for node in block.nodes]
         for node in reversed(earlier):
             if not node.timed or node in self.outputs or node in self.margins \
-                    or isinstance(node.op, (Input, Backward, InputGrad, Shift)):
+                    or isinstance(node.op, (ir.Input, ir.Backward, ir.InputGrad, ir.Shift)):
                 continue
             readers = self._readers(node)
-            if readers and all((x in inside or x in found) and not self._is_output_view(x) for x in readers):
+            if readers and all((x in inside or x in found) and x not in self.output_views for x in readers):
                 found.add(node)
         return [node for node in earlier if node in found]
 
     def _extent(self, node: Node) -> Extent:
         """Return for how many steps a value has to be kept."""
-        if node in self.outputs or node in self.margins or isinstance(node.op, Input):
+        if node in self.outputs or node in self.margins or isinstance(node.op, ir.Input):
             return Extent.ALL
         block = self.block[node]
         if block.direction == 0:
             return Extent.TILE if node in self.tile_loop else Extent.ALL
-        outside = any(self.block.get(x) is not block or self._is_output_view(x) for x in self._readers(node))
+        outside = any(self.block.get(x) is not block or x in self.output_views for x in self._readers(node))
         return Extent.ALL if block.skewed or outside else Extent.ONE
 
     def computed_together(self, x: Node, node: Node) -> bool:
@@ -258,7 +235,7 @@ class Sharing:
         for node in self.of.nodes:
             if node in separable:
                 self.lanes[node] = node.lanes
-            elif isinstance(node.op, Slice) and node.timed and node.inputs[0] in self.lanes:
+            elif isinstance(node.op, ir.Slice) and node.timed and node.inputs[0] in self.lanes:
                 size = node.inputs[0].shape[0] // self.lanes[node.inputs[0]]
                 if node.shape[0] > size:
                     self.lanes[node] = node.shape[0] // size
@@ -269,12 +246,13 @@ class Sharing:
         Sums aren't: one of their terms is a product, which writes the lanes of a sequence into one row.
         """
         users = self.of.users.get(node, [])
-        elementwise = node.op.elementwise and not isinstance(node.op, (ops.Identity, GradientMask, ops.Sub, AddN)) \
-            and (not isinstance(node.op, ops.Add) or any(isinstance(x.op, Number) for x in node.inputs))
-        factors = isinstance(node.op, Concat) and all(isinstance(x.op, BroadcastMul) for x in users)
+        never = ops.Identity, ops.Sub, ir.GradientMask, ir.AddN
+        elementwise = node.op.elementwise and not isinstance(node.op, never) \
+            and (not isinstance(node.op, ops.Add) or any(isinstance(x.op, ir.Number) for x in node.inputs))
+        factors = isinstance(node.op, ir.Concat) and all(isinstance(x.op, ir.BroadcastMul) for x in users)
         if not (elementwise or factors) or node in self.fixed:
             return False
-        if elementwise and not all(isinstance(x.op, Number) or (x.timed and x.shape == node.shape)
+        if elementwise and not all(isinstance(x.op, ir.Number) or (x.timed and x.shape == node.shape)
                                    for x in node.inputs):
             return False
         return all(self._reads_lanes(user, node, separable) for user in users)
@@ -282,12 +260,12 @@ class Sharing:
     def _reads_lanes(self, user: Node, node: Node, separable: set[Node]) -> bool:
         """Return whether a reader of a node works with lanes that are stored apart."""
         size = node.shape[0] // node.lanes
-        if isinstance(user.op, Slice):
+        if isinstance(user.op, ir.Slice):
             aligned = user.op.start % size == 0 and user.op.stop % size == 0
             return aligned and (user.shape[0] == size or all(
                 x.op.elementwise and x.lanes == user.shape[0] // size and x in separable
                 for x in self.of.users.get(user, [])))
-        if isinstance(user.op, BroadcastMul):
+        if isinstance(user.op, ir.BroadcastMul):
             return user.inputs[1] is node
         return user.lanes == node.lanes and user.op.elementwise and user in separable
 
@@ -296,9 +274,9 @@ class Sharing:
         """Compute the operands of a concatenation in their place: nothing is copied."""
         for concat in self.of.nodes:
             start = 0
-            for x in concat.inputs if isinstance(concat.op, Concat) and concat.timed else ():
+            for x in concat.inputs if isinstance(concat.op, ir.Concat) and concat.timed else ():
                 if self.of.computed_together(x, concat) and x not in self.slot_in and x not in self.lanes \
-                        and x not in self.fixed and not isinstance(x.op, (View, Input, Number)):
+                        and x not in self.fixed and not isinstance(x.op, (ir.View, ir.Input, ir.Number)):
                     self.slot_in[x] = concat, start
                 start += x.shape[0]
 
@@ -326,7 +304,7 @@ class Sharing:
         """Return whether `node` may overwrite its operand x."""
         if not x.timed or x.shape != node.shape or self.of.users[x] != [node] or x not in self.of.block:
             return False
-        if isinstance(x.op, (View, Input, Number, Weight, Compare, Concat, Backward)) or x in self.fixed:
+        if x in self.fixed or isinstance(x.op, (ir.View, ir.Leaf, ir.Compare, ir.Concat, ir.Backward)):
             return False
         if x in self.slot_in or self.lanes.get(x) != self.lanes.get(node):
             return False
@@ -334,15 +312,15 @@ class Sharing:
 
     def _is_unshared_slice(self, x: Node, node: Node) -> bool:
         """Return whether x is a slice of a vector of the same loop, and nothing but `node` reads these elements."""
-        if not isinstance(x.op, Slice) or not x.timed or x.shape != node.shape or self.of.users[x] != [node]:
+        if not isinstance(x.op, ir.Slice) or not x.timed or x.shape != node.shape or self.of.users[x] != [node]:
             return False
         whole, start, stop = x.inputs[0], x.op.start, x.op.stop
         if whole not in self.lanes or self.of.block.get(whole) is not self.of.block[node] \
                 or self.lanes.get(x) != self.lanes.get(node):
             return False
-        disjoint = all(isinstance(user.op, Slice) and (user.op.stop <= start or user.op.start >= stop)
+        disjoint = all(isinstance(user.op, ir.Slice) and (user.op.stop <= start or user.op.start >= stop)
                        for user in self.of.users[whole] if user is not x)
-        return disjoint and not isinstance(whole.op, View) and not {whole, node}.intersection(self.fixed) \
+        return disjoint and not isinstance(whole.op, ir.View) and not {whole, node}.intersection(self.fixed) \
             and x not in self.of.outputs
 
     def _prepares(self, x: Node, node: Node) -> bool:

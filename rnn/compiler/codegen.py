@@ -1,7 +1,7 @@
 """Code generation: scheduled nodes and a buffer plan become the lines of a NumPy program.
 
-The program has three views of each array: `k.h` is h at all steps, (T, batch, size); `rows.h` has all
-vectors one under another, (T * batch, size), for products; `steps.h` lists the arrays of single steps.
+The program has three views of each array: `arrays.h` is h at all steps, (T, batch, size); `flat.h` has all
+vectors one under another, (T * batch, size), for products; `by_step.h` lists the arrays of single steps.
 A node becomes lines by the rule for its operation: TIMED, EXPANSIONS and CONSTANT below. Nothing runs here.
 """
 
@@ -16,35 +16,16 @@ from typing import NamedTuple
 import numpy as np
 
 from minigrad import Op, ops
+from rnn.ir import nodes as ir
 from rnn.ir.adjoint import is_product, sums_vector
-from rnn.ir.nodes import (
-    AddN,
-    AtStep,
-    Backward,
-    BroadcastMul,
-    ColumnSlice,
-    Compare,
-    Concat,
-    Dtype,
-    Input,
-    InputGrad,
-    Node,
-    Number,
-    PadColumns,
-    Shift,
-    Slice,
-    SumOfOuter,
-    SumOverSteps,
-    View,
-    Weight,
-)
+from rnn.ir.nodes import Node
 from rnn.ir.schedule import Block
 
 from .buffers import BufferPlan, Extent
 from .emit import Code, Function, Names, Tiles, identifier
 
 KEYWORD = {"maximum", "minimum"}  # of these functions NumPy wants `out` by keyword
-DTYPES = {Dtype.FLOAT: "FLOAT", Dtype.INT: "np.int64", Dtype.BOOL: "bool"}
+DTYPES = {ir.Dtype.FLOAT: "FLOAT", ir.Dtype.INT: "np.int64", ir.Dtype.BOOL: "bool"}
 
 
 class Boundary(NamedTuple):
@@ -72,7 +53,7 @@ def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: N
     for blocks in passes:
         nodes = [node for block in blocks for node in block.nodes]
         read = {x for node in nodes for x in (node, *node.inputs)}
-        functions.append(Function([node for node in nodes if isinstance(node.op, Input)],
+        functions.append(Function([node for node in nodes if isinstance(node.op, ir.Input)],
                                   [node for node in every if node in read]))
     code = Code(functions[0], functions[1], [boundary.name for boundary in boundaries])
     return Codegen(code, plan, names, outputs).run(passes, boundaries, gradients)
@@ -92,6 +73,7 @@ class Codegen:
     def __init__(self, code: Code, plan: BufferPlan, names: Names, outputs: Mapping[str, Node]) -> None:
         self.code = code
         self.plan = plan
+        self.lifetimes = plan.lifetimes
         self.names = names
         self.in_loop = False
         self.index = ""
@@ -101,7 +83,7 @@ class Codegen:
         self.transposes: dict[str, str] = {}
         self.comments: dict[Node, list[str]] = {}  # node -> the signals that are computed with it
         for signal, node in outputs.items():
-            while isinstance(node.op, Slice) and node.timed:
+            while isinstance(node.op, ir.Slice) and node.timed:
                 node = node.inputs[0]
             self.comments.setdefault(node, []).append(re.sub(r"[^\w.+\-\[\]]+", "_", signal))
 
@@ -112,9 +94,9 @@ class Codegen:
         self._allocate()
         self._copy_inputs(code.forward)
         for name, node, step in boundaries:
-            before = self.plan.margins[node][0]
+            before = self.lifetimes.margins[node][0]
             row = f"{before + step - 1}" if step <= 0 else f"T + {before + step - 1}"
-            code.forward.lines.append(f"k.{self.names.of[node]}_all[{row}] = {name}")
+            code.forward.lines.append(f"arrays.{self.names.of[node]}_all[{row}] = {name}")
         self._write_pass(passes[0], code.forward, "forward")
         self._copy_inputs(code.backward)
         self._write_pass(passes[1], code.backward, "backward")
@@ -126,12 +108,12 @@ class Codegen:
     def _allocate(self) -> None:
         """Write the lines that make arrays, and views of the same length of them."""
         plan = self.plan
-        stored = [node for node in plan.nodes if node.timed and not isinstance(node.op, (Backward, Number, Weight))
-                  and node not in plan.alias_of and node not in plan.carried]
+        stored = [node for node in self.lifetimes.nodes if node.timed and not isinstance(node.op, ir.Backward)
+                  and node not in plan.alias_of and node not in self.lifetimes.carried]
         for node in sorted(stored, key=self._depth):
             name = self.names.give(node)
             self.array_of[name] = node
-            self.code.buffers.append(f"k.{name} = {self._array(node, name)}")
+            self.code.buffers.append(f"arrays.{name} = {self._array(node, name)}")
 
     def _depth(self, node: Node) -> int:
         """Return how many views of views a value is: an array is made before the views of it."""
@@ -143,9 +125,9 @@ class Codegen:
     def _array(self, node: Node, name: str) -> str:
         """Return the expression that makes the array of a node, or the view of another one."""
         op, plan = node.op, self.plan
-        if isinstance(op, Shift):
-            start = plan.margins[node.inputs[0]][0] - op.delay
-            return f"k.{self.name(node.inputs[0])}_all[{start}:{start} + T]"
+        if isinstance(op, ir.Shift):
+            start = self.lifetimes.margins[node.inputs[0]][0] - op.delay
+            return f"arrays.{self.name(node.inputs[0])}_all[{start}:{start} + T]"
         parent = plan.parent(node)
         if parent is None:
             return self._new_array(node, name)
@@ -153,25 +135,26 @@ class Codegen:
         if node in plan.slot_in:
             start = plan.slot_in[node][1]
             part = self.part(parent, start, start + node.shape[0])
-        elif isinstance(op, Slice):
+        elif isinstance(op, ir.Slice):
             part = self.part(parent, op.start, op.stop)
-        return f"k.{self.name(parent)}{part}"
+        return f"arrays.{self.name(parent)}{part}"
 
     def _new_array(self, node: Node, name: str) -> str:
         op, plan = node.op, self.plan
-        if isinstance(op, Input) and op.shared:
+        if isinstance(op, ir.Input) and op.shared:
             return "np.empty((T, 1), FLOAT)"
-        dtype = DTYPES[Dtype.BOOL if isinstance(op, Compare) else op.dtype if isinstance(op, Input) else Dtype.FLOAT]
+        dtype = ir.Dtype.BOOL if isinstance(op, ir.Compare) else op.dtype if isinstance(op, ir.Input) \
+            else ir.Dtype.FLOAT
         lanes = plan.lanes.get(node)
-        size = ["B", *map(str, node.shape)] if lanes is None else [str(lanes), "B", str(node.shape[0] // lanes)]
-        before, after = plan.margins.get(node, (0, 0))
+        axes = ["B", *map(str, node.shape)] if lanes is None else [str(lanes), "B", str(node.shape[0] // lanes)]
+        before, after = self.lifetimes.margins.get(node, (0, 0))
         extent = plan.extent(node)
         if extent == Extent.ALL and (before or after):
-            self.code.buffers.append(f"k.{name}_all = np.zeros((T + {before + after}, {', '.join(size)}), {dtype})")
-            return f"k.{name}_all[{before}:{before} + T]"
-        if extent == Extent.ONE and len(size) == 1:
-            return f"np.empty(B, {dtype})"
-        return f"np.empty(({', '.join([*([], ['S'], ['T'])[extent], *size])}), {dtype})"
+            rows = ", ".join([f"T + {before + after}", *axes])
+            self.code.buffers.append(f"arrays.{name}_all = np.zeros(({rows}), {DTYPES[dtype]})")
+            return f"arrays.{name}_all[{before}:{before} + T]"
+        axes = [*([], ["S"], ["T"])[extent], *axes]
+        return f"np.empty({axes[0] if len(axes) == 1 else '(' + ', '.join(axes) + ')'}, {DTYPES[dtype]})"
 
     def part(self, whole: Node, start: int, stop: int) -> str:
         """Return the index of some elements of an array."""
@@ -186,17 +169,18 @@ class Codegen:
         """Copy the data into the program's own arrays."""
         for node in function.inputs:
             if node.timed:
-                function.lines.append(self.call("copyto", f"k.{self.names.of[node]}", self.names.of[node]))
+                function.lines.append(self.call("copyto", f"arrays.{self.names.of[node]}", self.names.of[node]))
 
     # ---- blocks
     def _write_pass(self, blocks: list[Block], function: Function, name: str) -> None:
-        for number, block in enumerate(blocks):
+        for block in blocks:
             if block.direction == 0:
-                function.lines += self._all_steps([node for node in block.nodes if node not in self.plan.tile_loop])
+                now = [node for node in block.nodes if node not in self.lifetimes.tile_loop]
+                function.lines += self._all_steps(now)
             else:
                 self.in_loop, self.transposes = True, {}
                 function.lines += self._skewed_loop(block) if block.skewed \
-                    else self._loop(block, f"{name}_parts{number or ''}")
+                    else self._loop(block, self.names.free(f"{name}_tiles"))
                 self.in_loop = False
 
     def _all_steps(self, nodes: list[Node]) -> list[str]:
@@ -206,7 +190,7 @@ class Codegen:
         for node in nodes:
             statements = self.statements(node)
             found = heading or "weights"
-            if node.timed or isinstance(node.op, (SumOfOuter, SumOverSteps, AtStep)):
+            if node.timed or isinstance(node.op, (ir.SumOfOuter, ir.SumOverSteps, ir.AtStep)):
                 found = "all steps at once" if node.timed else "summed over all steps"
             if statements and found != heading:
                 lines.append(f"# {found}")
@@ -221,40 +205,41 @@ class Codegen:
         """
         outer, self.views = self.views, {}
         self.in_loop = False
-        before = [line for node in self.plan.tiled[id(block)] for line in self.statements(node)]
+        before = [line for node in self.lifetimes.tiled[id(block)] for line in self.statements(node)]
         self.in_loop = True
         body = [line for node in block.nodes for line in self.statements(node)]
         first, each = self._loop_variables(block, body)
-        span = "k.t" if before else "range(1, T + 1)"
+        span = "arrays.t" if before else "range(1, T + 1)"
         if block.direction < 0:
-            span = "reversed(k.t)" if before else "range(T, 0, -1)"
+            span = "reversed(arrays.t)" if before else "range(T, 0, -1)"
         loop = [*_loop_head(["t", *each], [span, *each.values()]), *_indented(body)]
         if not before:
             self.views = {**outer, **self.views}
             return [*first, *loop]
         self._write_tiles(tiles, [*before, *loop])
         self.views = outer
-        order = f"whole.{tiles}" if block.direction > 0 else f"reversed(whole.{tiles})"
-        return [*first, f"for k in {order}:  # some steps at a time", "    rows, steps = k.rows, k.steps",
-                *_indented([*before, *loop]), "k, rows, steps = whole, whole.rows, whole.steps"]
+        order = f"all_steps.{tiles}" if block.direction > 0 else f"reversed(all_steps.{tiles})"
+        return [*first, f"for arrays in {order}:  # a tile of steps", "    flat, by_step = arrays.flat, arrays.by_step",
+                *_indented([*before, *loop]), "arrays, flat, by_step = all_steps, all_steps.flat, all_steps.by_step"]
 
     def _loop_variables(self, block: Block, body: list[str]) -> tuple[list[str], dict[str, str]]:
         """Return the lines that name arrays of one step before a loop; and its variables, one array a step."""
         words = set(re.findall(r"\w+", "\n".join(body)))
         lines = []
         each: dict[str, str] = {}
-        read = [x for node in block.nodes for x in (node, *node.inputs) if x.timed and x not in self.plan.carried]
-        names = dict.fromkeys([*(self.name(x) for x in read if not isinstance(x.op, (Number, Weight, Backward))),
+        read = [x for node in block.nodes for x in (node, *node.inputs) if x.timed]
+        names = dict.fromkeys([*(self.name(x) for x in read
+                                 if x not in self.lifetimes.carried and not isinstance(x.op, ir.Backward)),
                                *self.views, *self.step_views])
         for name in names:
             if name not in words or name not in self.array_of:
                 continue
             if self.plan.extent(self.array_of[name]):
-                self.views[f"steps.{name}"] = f"list(k.{name})"
-                each[name] = f"steps.{name}" if block.direction > 0 else f"reversed(steps.{name})"
+                self.views[f"by_step.{name}"] = f"list(arrays.{name})"
+                each[name] = f"by_step.{name}" if block.direction > 0 else f"reversed(by_step.{name})"
             else:
-                lines.append(f"{name} = k.{name}")
-        lines += [f"{self.name(node.inputs[0])}.fill(0)" for node in block.nodes if node in self.plan.carried]
+                lines.append(f"{name} = arrays.{name}")
+        lines += [f"{self.name(node.inputs[0])}.fill(0)" for node in block.nodes if node in self.lifetimes.carried]
         return lines + self._copy_transposes(), each
 
     def _copy_transposes(self) -> list[str]:
@@ -264,14 +249,14 @@ class Codegen:
 
     def _write_tiles(self, name: str, lines: list[str]) -> None:
         """Record the views of one tile that the lines of a loop use."""
-        used = dict.fromkeys(re.findall(r"\bk\.(\w+)", "\n".join([*lines, *self.views.values()])))
+        used = dict.fromkeys(re.findall(r"\barrays\.(\w+)", "\n".join([*lines, *self.views.values()])))
         arrays = [x for x in used if x in self.array_of and x not in self.views]
         made = []
         for x in arrays:
-            part = "start:stop" if self.plan.extent(self.array_of[x]) == Extent.ALL else ":stop - start"
-            made.append(f"part.{x} = k.{x}[{part}]")
-        # views of arrays before rows and steps, which may be made of them
-        made += [f"part.{x} = {view.replace('k.', 'part.')}"
+            index = "start:stop" if self.plan.extent(self.array_of[x]) == Extent.ALL else ":stop - start"
+            made.append(f"tile.{x} = arrays.{x}[{index}]")
+        # views of arrays before the views in flat and by_step, which may be made of them
+        made += [f"tile.{x} = {view.replace('arrays.', 'tile.')}"
                  for x, view in sorted(self.views.items(), key=lambda item: "." in item[0])]
         self.code.tiles.append(Tiles(name, sum(max(1, self.array_of[x].size) for x in arrays), made))
 
@@ -284,12 +269,13 @@ class Codegen:
             statements, offset = self.statements(node), block.offset[node]
             if statements and offset != before:
                 before = offset
-                body.append(f"    t = {f'round - {offset}' if block.direction > 0 else f'T + 1 - (round - {offset})'}")
+                step = f"iteration - {offset}"
+                body.append(f"    t = {step if block.direction > 0 else f'T + 1 - ({step})'}")
                 body.append("    if 1 <= t <= T:")
             body += [f"        {line}" for line in statements]
         self.index = ""
-        rounds = f"range(1, T + {1 + max(block.offset.values())})"
-        return [*self._copy_transposes(), f"for round in {rounds}:", *body]
+        iterations = f"range(1, T + {1 + max(block.offset.values())})"
+        return [*self._copy_transposes(), f"for iteration in {iterations}:", *body]
 
     # ---- references to values
     def name(self, node: Node) -> str:
@@ -298,13 +284,13 @@ class Codegen:
 
     def ref(self, node: Node, ndim: int = 0) -> str:
         """Return the expression for a value, with axes inserted if it has fewer than `ndim` and broadcasts."""
-        if isinstance(node.op, Number):
+        if isinstance(node.op, ir.Number):
             return self.constant(node.op.value)
-        if node in self.plan.carried:
+        if node in self.lifetimes.carried:
             return self.name(node.inputs[0])
         name = self.name(node)
-        if node.timed and not isinstance(node.op, Backward) and (self.index or not self.in_loop):
-            name = f"k.{name}{self.index}"
+        if node.timed and not isinstance(node.op, ir.Backward) and (self.index or not self.in_loop):
+            name = f"arrays.{name}{self.index}"
         if node.timed and node.ndim < ndim:
             name += "[" + "..., " + ", ".join(["None"] * (ndim - node.ndim)) + "]"
         return name
@@ -323,24 +309,24 @@ class Codegen:
         self.code.numpy_functions.add(function)
         return f"{function}({', '.join(arguments)})"
 
-    def rows(self, node: Node) -> str:
+    def flat(self, node: Node) -> str:
         """Return all vectors of a node, one under another."""
         name = self.name(node)
-        self.views[f"rows.{name}"] = f"k.{name}.reshape({', '.join(['-1', *map(str, node.shape)])})"
-        return f"rows.{name}"
+        self.views[f"flat.{name}"] = f"arrays.{name}.reshape({', '.join(['-1', *map(str, node.shape)])})"
+        return f"flat.{name}"
 
     def lanes(self, node: Node, lanes: int) -> str:
         """Return a vector with its lanes apart, (lanes, batch, size)."""
-        if node in self.plan.lanes or isinstance(node.op, Number):
+        if node in self.plan.lanes or isinstance(node.op, ir.Number):
             return self.ref(node)
-        array = self.name(node.inputs[0] if node in self.plan.carried else node)
+        array = self.name(node.inputs[0] if node in self.lifetimes.carried else node)
         name, size = f"{array}_lanes", node.shape[0] // lanes
         self.array_of[name] = node
         if self.plan.extent(node):
-            self.views[name] = f"k.{array}.reshape(-1, B, {lanes}, {size}).transpose(0, 2, 1, 3)"
+            self.views[name] = f"arrays.{array}.reshape(-1, B, {lanes}, {size}).transpose(0, 2, 1, 3)"
         else:
-            self.step_views[name] = f"k.{array}.reshape(B, {lanes}, {size}).transpose(1, 0, 2)"
-        return f"k.{name}{self.index}" if self.index or not self.in_loop else name
+            self.step_views[name] = f"arrays.{array}.reshape(B, {lanes}, {size}).transpose(1, 0, 2)"
+        return f"arrays.{name}{self.index}" if self.index or not self.in_loop else name
 
     def operation(self, op: Op, node: Node) -> str:
         """Return the name of an operation that is called as an object."""
@@ -370,7 +356,7 @@ def _nothing(gen: Codegen, node: Node, out: str) -> list[str]:
 
 
 def _broadcast_mul(gen: Codegen, node: Node, out: str) -> list[str]:
-    assert isinstance(node.op, BroadcastMul)
+    assert isinstance(node.op, ir.BroadcastMul)
     vector = gen.ref(node.inputs[0]) + ("" if gen.in_loop else "[:, None]")
     return [gen.call("multiply", vector, *(gen.lanes(x, node.op.count) for x in (node.inputs[1], node)))]
 
@@ -405,7 +391,7 @@ def _product(gen: Codegen, node: Node, out: str) -> list[str]:
         W = gen.transposes.setdefault(W, f"{W}_T")
     elif transposed:
         W = f"{W}.T"
-    x, out = (gen.ref(vector), out) if gen.in_loop else (gen.rows(vector), gen.rows(node))
+    x, out = (gen.ref(vector), out) if gen.in_loop else (gen.flat(vector), gen.flat(node))
     array = gen.plan.representative(node)
     if array in gen.plan.slot_in or array in gen.plan.inplace_of:  # dot is faster, but can't write a part of an array
         return [gen.call("matmul", x, W, out)]
@@ -413,7 +399,7 @@ def _product(gen: Codegen, node: Node, out: str) -> list[str]:
 
 
 def _backward(gen: Codegen, node: Node, out: str) -> list[str]:
-    assert isinstance(node.op, Backward)
+    assert isinstance(node.op, ir.Backward)
     op = node.op.of
     ndim = node.inputs[1].ndim if broadcasts(op) else 0
     arguments = [gen.ref(x, ndim) for x in node.inputs] + ([repr(node.op.needs)] if op.selective else [])
@@ -421,7 +407,7 @@ def _backward(gen: Codegen, node: Node, out: str) -> list[str]:
 
 
 def _input_grad(gen: Codegen, node: Node, out: str) -> list[str]:
-    assert isinstance(node.op, InputGrad)
+    assert isinstance(node.op, ir.InputGrad)
     every = node.inputs[0]
     several = len(every.inputs) > 3  # the gradient, the result, and two operands or more
     return [gen.call("copyto", out, f"{gen.ref(every)}[{node.op.index}]" if several else gen.ref(every))]
@@ -434,7 +420,7 @@ def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
         arguments = [gen.lanes(x, gen.plan.lanes[node]) for x in node.inputs]
     else:
         arguments = [gen.ref(x, node.ndim if broadcasts(op) else 0) for x in node.inputs]
-    if isinstance(op, AddN):
+    if isinstance(op, ir.AddN):
         first = sorted(arguments, key=lambda text: text != out)  # a term that `out` overwrites is read first
         return [gen.call("add", *first[:2], out), *(gen.call("add", out, term, out) for term in first[2:])]
     if isinstance(op, ops.Power) and op.exponent != 2:
@@ -454,7 +440,7 @@ def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
 
 def broadcasts(op: Op) -> bool:
     """Return whether an operation's operands broadcast, so that a number per sequence needs an axis beside vectors."""
-    return op.elementwise or isinstance(op, (ops.BroadcastTo, Compare))
+    return op.elementwise or isinstance(op, (ops.BroadcastTo, ir.Compare))
 
 
 def ufunc_of(op: Op) -> np.ufunc | None:
@@ -463,7 +449,7 @@ def ufunc_of(op: Op) -> np.ufunc | None:
     It must be declared by the operation's own class (a subclass may compute something else), and NumPy's own,
     since the program imports it from there.
     """
-    if isinstance(op, Compare):
+    if isinstance(op, ir.Compare):
         return op.ufunc
     ufunc: np.ufunc | None = vars(type(op)).get("ufunc") if op.elementwise else None
     own = ufunc is not None and getattr(np, ufunc.__name__, None) is ufunc
@@ -471,9 +457,9 @@ def ufunc_of(op: Op) -> np.ufunc | None:
 
 
 TIMED: dict[type[Op], Callable[[Codegen, Node, str], list[str]]] = {
-    **dict.fromkeys((Number, Weight, Input, *View.__subclasses__()), _nothing),
-    BroadcastMul: _broadcast_mul, Concat: _concat, ops.Sum: _sum, ops.MatVec: _product, ops.MatMul: _product,
-    Backward: _backward, InputGrad: _input_grad}
+    **dict.fromkeys((ir.Number, ir.Weight, ir.Input, *ir.View.__subclasses__()), _nothing),
+    ir.BroadcastMul: _broadcast_mul, ir.Concat: _concat, ops.Sum: _sum, ops.MatVec: _product, ops.MatMul: _product,
+    ir.Backward: _backward, ir.InputGrad: _input_grad}
 
 
 # Operations of one operand x as calls of NumPy's functions, each of which writes into `out`.
@@ -492,10 +478,10 @@ def _expand(gen: Codegen, step: tuple[str | float, ...], x: str, out: str) -> st
 # ---- values that are the same at every step: weights and their gradients
 def _constant(gen: Codegen, node: Node) -> list[str]:
     """Return the lines that compute a value which is the same at every step."""
-    if isinstance(node.op, (Number, Weight, Input)):
+    if isinstance(node.op, (ir.Number, ir.Weight, ir.Input)):
         return []
-    terms = (node,) if isinstance(node.op, PadColumns) else node.inputs if isinstance(node.op, AddN) else ()
-    columns = [x for x in terms if isinstance(x.op, PadColumns)]
+    terms = (node,) if isinstance(node.op, ir.PadColumns) else node.inputs if isinstance(node.op, ir.AddN) else ()
+    columns = [x for x in terms if isinstance(x.op, ir.PadColumns)]
     if columns:
         return _assemble_columns(gen, node, columns)
     return [f"{gen.names.give(node)} = {_constant_value(gen, node)}"]
@@ -506,13 +492,13 @@ def _constant_value(gen: Codegen, node: Node) -> str:
     if type(op) in CONSTANT:
         return CONSTANT[type(op)](gen, node)
     values = [gen.ref(x) for x in node.inputs]
-    if isinstance(op, ColumnSlice):
+    if isinstance(op, ir.ColumnSlice):
         return f"{values[0]}[:, {op.start}:{op.stop}]"
-    if isinstance(op, Slice):
+    if isinstance(op, ir.Slice):
         return f"{values[0]}[{op.start}:{op.stop}]"
-    if isinstance(op, AddN):
+    if isinstance(op, ir.AddN):
         return " + ".join(values)
-    if isinstance(op, Concat):
+    if isinstance(op, ir.Concat):
         return gen.call("concatenate", f"({', '.join(values)})")
     ufunc = ufunc_of(op)
     return gen.call(ufunc.__name__, *values) if ufunc is not None \
@@ -521,12 +507,12 @@ def _constant_value(gen: Codegen, node: Node) -> str:
 
 def _assemble_columns(gen: Codegen, node: Node, blocks: list[Node]) -> list[str]:
     """Write blocks of columns into one matrix; if they don't fill it exactly, add them to zeros."""
-    users = gen.plan.users.get(node, [])
-    if isinstance(node.op, PadColumns) and users and all(isinstance(user.op, AddN) for user in users):
+    users = gen.lifetimes.users.get(node, [])
+    if isinstance(node.op, ir.PadColumns) and users and all(isinstance(user.op, ir.AddN) for user in users):
         return []  # written into the matrix of the sum
     places = []
     for x in blocks:
-        assert isinstance(x.op, PadColumns)
+        assert isinstance(x.op, ir.PadColumns)
         places.append((x.op.start, x.op.start + x.inputs[0].shape[1], gen.ref(x.inputs[0])))
     ordered = sorted(places, key=itemgetter(0))
     edges = [0, *(edge for start, stop, _ in ordered for edge in (start, stop)), node.shape[1]]
@@ -534,11 +520,11 @@ def _assemble_columns(gen: Codegen, node: Node, blocks: list[Node]) -> list[str]
     name = gen.names.give(node)
     lines = [f"{name} = {gen.call('empty' if filled else 'zeros', repr(node.shape), 'FLOAT')}"]
     lines += [f"{name}[:, {start}:{stop}] {'' if filled else '+'}= {value}" for start, stop, value in places]
-    return lines + [f"{name} += {gen.ref(x)}" for x in node.inputs if isinstance(node.op, AddN) and x not in blocks]
+    return lines + [f"{name} += {gen.ref(x)}" for x in node.inputs if isinstance(node.op, ir.AddN) and x not in blocks]
 
 
 def _sum_of_outer(gen: Codegen, node: Node) -> str:
-    return f"{gen.rows(node.inputs[0])}.T.dot({gen.rows(node.inputs[1])})"
+    return f"{gen.flat(node.inputs[0])}.T.dot({gen.flat(node.inputs[1])})"
 
 
 def _sum_over_steps(gen: Codegen, node: Node) -> str:
@@ -546,21 +532,21 @@ def _sum_over_steps(gen: Codegen, node: Node) -> str:
     x, shape = node.inputs[0], node.shape
     if x.shape == shape and shape:
         gen.views["ones"] = "np.ones(T * B, FLOAT)"  # a product with ones is faster than a sum over the first axis
-        return f"k.ones.dot({gen.rows(x)})"
+        return f"arrays.ones.dot({gen.flat(x)})"
     added = x.ndim - len(shape)
     axes = (0, *(1 + axis for axis in range(x.ndim)
                  if axis < added or shape[axis - added] == 1 != x.shape[axis]))
-    return f"{gen.rows(x)}.sum({axes}).reshape({shape})"
+    return f"{gen.flat(x)}.sum({axes}).reshape({shape})"
 
 
 def _at_step(gen: Codegen, node: Node) -> str:
-    assert isinstance(node.op, AtStep)
-    step, name = node.op.step, f"k.{gen.name(node.inputs[0])}"
+    assert isinstance(node.op, ir.AtStep)
+    step, name = node.op.step, f"arrays.{gen.name(node.inputs[0])}"
     return f"{name}[{step - 1 if step > 0 else step}] if T >= {abs(step)} else np.zeros({name}.shape[1:], FLOAT)"
 
 
 CONSTANT: dict[type[Op], Callable[[Codegen, Node], str]] = {
-    SumOfOuter: _sum_of_outer, SumOverSteps: _sum_over_steps, AtStep: _at_step}
+    ir.SumOfOuter: _sum_of_outer, ir.SumOverSteps: _sum_over_steps, ir.AtStep: _at_step}
 
 
 # ---- text

@@ -21,22 +21,24 @@ from rnn.language.dependencies import DefinitionError
 from rnn.language.equations import Definition
 
 CACHE = 4_000_000  # bytes that a loop reads and writes in one tile
-TAKEN = {"T", "B", "S", "k", "whole", "rows", "steps", "part", "start", "stop", "t", "round", "np", "FLOAT", "dot",
-         "copyto", "buffers", "forward", "backward", "concatenate", "zeros", "empty", "ascontiguousarray",
-         "range", "zip", "list", "reversed", "min", "max", "SimpleNamespace",
+TAKEN = {"T", "B", "S", "arrays", "all_steps", "flat", "by_step", "tile", "start", "stop", "t", "iteration", "np",
+         "FLOAT", "dot", "copyto", "buffers", "forward", "backward", "concatenate", "zeros", "empty",
+         "ascontiguousarray", "range", "zip", "list", "reversed", "min", "max", "SimpleNamespace",
          *(name for name, x in vars(np).items() if isinstance(x, np.ufunc))}
 
 HEAD = '''"""{name}: forward and backward, written out in NumPy.
 
 {equations}
 
-The last argument of add, multiply, tanh, ... is the array that the result is written into. Of each
-value `k` holds all steps, (T, B, size); `rows` all vectors one under another, (T * B, size); `steps`
-a list of the arrays of single steps, (B, size). How to use it:
+    arrays = buffers(T, B)                  # once for each shape of data
+    forward(arrays, ...)                    # then arrays.y is y at all steps
+    gradients = backward(arrays, 1.0, ...)  # of the sum of all losses; a dict
 
-    k = buffers(T, B)                       # once for each shape of data
-    forward(k, ...)                         # then k.y is y at all steps
-    gradients = backward(k, 1.0, ...)       # of the sum of all losses; a dict
+The last argument of add, multiply, tanh, ... is the array that the result is written into. An array is
+seen in three ways: `arrays.h` is h at all steps, (T, B, size); `flat.h` is the same as a matrix of rows,
+(T * B, size), for products; `by_step.h` is the list of its steps, (B, size) each, for loops. Some loops
+work through tiles of S steps, as many as fit into the cache: within them `arrays`, `flat` and `by_step`
+are views of a tile, and `all_steps` is the whole. B is the batch size.
 """
 from types import SimpleNamespace
 
@@ -156,32 +158,33 @@ def render(code: Code, cell: Definition, names: Names, dtype: np.dtype[Any]) -> 
 def _buffers(code: Code, itemsize: int) -> list[str]:
     """Return the lines that make all arrays, and the views of them that the passes use."""
     views = {space: [f"{name} = {made}" for name, made in code.views.items() if name.startswith(f"{space}.")]
-             for space in ("rows", "steps")}
-    lines = ["k = SimpleNamespace(T=T, B=B, rows=SimpleNamespace(), steps=SimpleNamespace())"]
+             for space in ("flat", "by_step")}
+    lines = ["arrays = SimpleNamespace(T=T, B=B, flat=SimpleNamespace(), by_step=SimpleNamespace())"]
     if code.tiles:
         width = max(tiles.width for tiles in code.tiles) * itemsize
-        lines.append(f"S = max(1, min(T, {CACHE} // (max(B, 1) * {width})))  # steps that fit the cache together")
+        lines.append(f"S = max(1, min(T, {CACHE} // (max(B, 1) * {width})))  # steps whose values fit into the cache")
     lines += code.buffers
-    lines += [f"k.{name} = {made}" for name, made in code.views.items() if "." not in name]
-    lines += ["rows, steps = k.rows, k.steps"] if any(views.values()) else []
-    lines += views["rows"] + views["steps"]
+    lines += [f"arrays.{name} = {made}" for name, made in code.views.items() if "." not in name]
+    lines += ["flat, by_step = arrays.flat, arrays.by_step"] if any(views.values()) else []
+    lines += views["flat"] + views["by_step"]
     for tiles in code.tiles:
-        lines += [f"k.{tiles.name} = []", "for start in range(0, T, S):", "    stop = min(start + S, T)",
-                  "    part = SimpleNamespace(t=range(start + 1, stop + 1))",
-                  "    part.rows, part.steps = SimpleNamespace(), SimpleNamespace()",
-                  *(f"    {line}" for line in tiles.lines), f"    k.{tiles.name}.append(part)"]
-    return [*lines, "return k"]
+        lines += [f"arrays.{tiles.name} = []", "for start in range(0, T, S):", "    stop = min(start + S, T)",
+                  "    tile = SimpleNamespace(t=range(start + 1, stop + 1))",
+                  "    tile.flat, tile.by_step = SimpleNamespace(), SimpleNamespace()",
+                  *(f"    {line}" for line in tiles.lines), f"    arrays.{tiles.name}.append(tile)"]
+    return [*lines, "return arrays"]
 
 
 def _pass(name: str, doc: str, function: Function, names: Names, options: list[str], last: list[str]) -> str:
     """Return the text of a pass: its signature, and the names that its lines use."""
     body = "\n".join(function.lines)
-    k = "whole" if "whole." in body else "k"
-    arguments = [k, *(names.of[x] for x in [*function.inputs, *function.weights]), *options]
+    arrays = "all_steps" if "all_steps." in body else "arrays"
+    arguments = [arrays, *(names.of[x] for x in [*function.inputs, *function.weights]), *options]
     signature = textwrap.fill(f"{name}({', '.join(arguments)})", 110, subsequent_indent=" " * (len(name) + 5))
-    used = [name for name in ("rows", "steps", "T", "B") if re.search(rf"\b{name}\b", body)]
-    first = ["k, rows, steps = whole, whole.rows, whole.steps"] if k == "whole" else []
-    first += [f"{name} = {k}.{name}" for name in used if not (first and name in ("rows", "steps"))]
+    used = [name for name in ("flat", "by_step", "T", "B") if re.search(rf"\b{name}\b", body)]
+    tiled = arrays == "all_steps"
+    first = ["arrays, flat, by_step = all_steps, all_steps.flat, all_steps.by_step"] if tiled else []
+    first += [f"{name} = {arrays}.{name}" for name in used if not (tiled and name in ("flat", "by_step"))]
     return _function(signature, doc, [*first, *function.lines, *last])
 
 

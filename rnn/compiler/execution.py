@@ -182,7 +182,7 @@ class Call:
         """A copy of a signal's values from one step to another, as the definition counts them."""
         program = self.loaded.program
         node = program.lowered.roots[name]
-        margin = program.plan.margins.get(node)
+        margin = program.plan.lifetimes.margins.get(node)
         array: NDArray[Any] = getattr(self.k, program.outputs[name] + ("_all" if margin else ""))
         start = first - 1 - lead_of(program.lowered.cell.signals[name]) + (margin[0] if margin else 0)
         part = array[start:start + last - first + 1].reshape(-1, *self.data.batch, *node.shape)

@@ -16,25 +16,8 @@ import numpy as np
 from minigrad import Op, ops
 from minigrad.operators import DIV, MATMUL, MATVEC, Operators
 
-from .nodes import (
-    AddN,
-    AtStep,
-    Backward,
-    ColumnSlice,
-    Compare,
-    InputGrad,
-    Leaf,
-    Node,
-    PadColumns,
-    Shift,
-    SumOfOuter,
-    SumOverSteps,
-    apply,
-    number,
-    ordered,
-    samples,
-    users_of,
-)
+from . import nodes as ir
+from .nodes import Node, apply, number, ordered, samples, users_of
 
 Grads: TypeAlias = "list[Node | None] | None"  # one per operand; None in the place of the list: no rule
 
@@ -66,7 +49,7 @@ class Symbol(Operators):
     @staticmethod
     def compare(ufunc: Any, *inputs: Any) -> Symbol:
         """Return the symbol of a comparison, which is computed when the program runs."""
-        return Symbol.apply(Compare(ufunc), *inputs)
+        return Symbol.apply(ir.Compare(ufunc), *inputs)
 
     def __bool__(self) -> bool:
         raise TypeError("a value isn't known before the program runs")
@@ -83,11 +66,11 @@ class Adjoint:
     def __init__(self, seeds: Mapping[Node, Node], wanted: Iterable[Node]) -> None:
         program = ordered(seeds)
         self.active = _active(program, set(wanted))
-        self.gradients = {node: Node(AddN(), (), node.shape, node.timed, _gradient_name(node), node.origin)
+        self.gradients = {node: Node(ir.AddN(), (), node.shape, node.timed, _gradient_name(node), node.origin)
                           for node in program if node in self.active}
         for node, seed in seeds.items():
             self._add(node, seed)
-        shifted = {x for node in program if isinstance(node.op, Shift) for x in node.inputs}
+        shifted = {x for node in program if isinstance(node.op, ir.Shift) for x in node.inputs}
         for node in reversed(program):  # users first, but for users at other steps, which may add their terms later
             if node in self.active:
                 self._propagate(node, node not in shifted)
@@ -109,15 +92,15 @@ class Adjoint:
             grad, delay = self.of(shift), shift.op.delay  # type: ignore[attr-defined]
             reader = step + delay  # the step that reads it, counted from the first step, or from the last
             if grad is not None and (reader >= 1 if delay > 0 else reader <= 0):
-                terms.append(Node(AtStep(reader if delay > 0 else reader - 1), (grad,), shift.shape, False))
-        return Node(AddN(), tuple(terms), terms[0].shape, False) if terms else None
+                terms.append(Node(ir.AtStep(reader if delay > 0 else reader - 1), (grad,), shift.shape, False))
+        return Node(ir.AddN(), tuple(terms), terms[0].shape, False) if terms else None
 
     def _add(self, node: Node, term: Node | None) -> None:
         """Add a term to the gradient of a node, and name the nodes that compute the term."""
         if term is None or node not in self.active:
             return
         for part in ordered([term]):
-            if part.name is None and not isinstance(part.op, Leaf):
+            if part.name is None and not isinstance(part.op, ir.Leaf):
                 part.name = f"d{node.name}_part" if part is term else f"{node.name}_slope"
         self.gradients[node].inputs += (_unbroadcast(term, node),)
 
@@ -143,8 +126,8 @@ class Adjoint:
 # ---- one rule per operation: the gradients of the operands, from the node and its gradient
 def _shift(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
     """u[t] = v[t-d]: dv[t] += du[t+d]."""
-    assert isinstance(node.op, Shift)
-    return [Node(Shift(-node.op.delay), (grad,), node.shape, True, f"{grad.name}_next")]
+    assert isinstance(node.op, ir.Shift)
+    return [Node(ir.Shift(-node.op.delay), (grad,), node.shape, True, f"{grad.name}_next")]
 
 
 def _sum(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
@@ -161,9 +144,9 @@ def _add_n(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
 
 
 def _columns(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
-    assert isinstance(node.op, ColumnSlice)
+    assert isinstance(node.op, ir.ColumnSlice)
     shape = node.inputs[0].shape
-    return [Node(PadColumns(shape, node.op.start), (grad,), shape, False)]
+    return [Node(ir.PadColumns(shape, node.op.start), (grad,), shape, False)]
 
 
 def _product(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
@@ -172,9 +155,9 @@ def _product(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
         return None
     if isinstance(node.op, ops.MatVec):
         W, x = node.inputs
-        return [Node(SumOfOuter(), (grad, x), W.shape, False), Node(MATMUL, (grad, W), x.shape, True)]
+        return [Node(ir.SumOfOuter(), (grad, x), W.shape, False), Node(MATMUL, (grad, W), x.shape, True)]
     x, W = node.inputs
-    return [Node(MATVEC, (W, grad), x.shape, True), Node(SumOfOuter(), (x, grad), W.shape, False)]
+    return [Node(MATVEC, (W, grad), x.shape, True), Node(ir.SumOfOuter(), (x, grad), W.shape, False)]
 
 
 def _elementwise(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
@@ -193,7 +176,7 @@ def _elementwise(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
 
 
 RULES: dict[type[Op], Callable[[Node, Node, tuple[bool, ...]], Grads]] = {
-    Shift: _shift, ops.Sum: _sum, ops.Mean: _sum, AddN: _add_n, ColumnSlice: _columns,
+    ir.Shift: _shift, ops.Sum: _sum, ops.Mean: _sum, ir.AddN: _add_n, ir.ColumnSlice: _columns,
     ops.MatVec: _product, ops.MatMul: _product}
 
 
@@ -201,8 +184,8 @@ def _at_run_time(node: Node, grad: Node, needs: tuple[bool, ...]) -> list[Node |
     """Call the operation's backward when the program runs."""
     if not node.inputs:
         return []
-    every = Node(Backward(node.op, needs), (grad, node, *node.inputs), (), True, None, node.origin)
-    return [Node(InputGrad(index), (every,), _grad_shape(node, index, needs), True) if needed else None
+    every = Node(ir.Backward(node.op, needs), (grad, node, *node.inputs), (), True, None, node.origin)
+    return [Node(ir.InputGrad(index), (every,), _grad_shape(node, index, needs), True) if needed else None
             for index, needed in enumerate(needs)]
 
 
@@ -246,7 +229,7 @@ def _active(program: list[Node], wanted: set[Node]) -> set[Node]:
 def _unbroadcast(term: Node, node: Node) -> Node:
     """Return a term in the shape of its node: over all steps for a weight, over what was broadcast for a number."""
     if not node.timed:
-        return term if not term.timed else Node(SumOverSteps(node.shape), (term,), node.shape, False)
+        return term if not term.timed else Node(ir.SumOverSteps(node.shape), (term,), node.shape, False)
     if term.shape != node.shape and node.shape == (1,):
         return apply(ops.Sum(-1, True), term)
     if term.timed and term.ndim < node.ndim:

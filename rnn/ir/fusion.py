@@ -16,32 +16,20 @@ below, each line is a node of a loop; x and b come from outside of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from operator import itemgetter
+from typing import TypeVar
 
 from minigrad import ops
 from minigrad.operators import MUL, TANH
 
+from . import nodes as ir
 from .adjoint import is_product
-from .nodes import (
-    AddN,
-    BroadcastMul,
-    Compare,
-    Concat,
-    Node,
-    Number,
-    Shift,
-    Slice,
-    SumOfOuter,
-    SumOverSteps,
-    View,
-    apply,
-    number,
-    ordered,
-    users_of,
-)
+from .nodes import Node, apply, number, ordered, users_of
 from .schedule import loops
+
+T = TypeVar("T")
 
 
 class Graph:
@@ -82,7 +70,7 @@ class Graph:
 
     def read_by_shift(self, node: Node) -> bool:
         """Return whether another step reads a value: its array then has boundary rows, and can't be a slice."""
-        return any(isinstance(user.op, Shift) for user in self.users.get(node, []))
+        return any(isinstance(user.op, ir.Shift) for user in self.users.get(node, []))
 
     def loop_user(self, node: Node) -> Node | None:
         """Return the only user of a node in its loop, if that works on each element of the node alone."""
@@ -90,7 +78,7 @@ class Graph:
         if len(users) != 1:
             return None
         user = users[0]
-        elementwise = user.op.elementwise and not isinstance(user.op, View) and user.shape == node.shape
+        elementwise = user.op.elementwise and not isinstance(user.op, ir.View) and user.shape == node.shape
         return user if elementwise and sum(self.same_loop(x, user) for x in user.inputs) == 1 else None
 
 
@@ -102,13 +90,13 @@ def hoist_terms(graph: Graph) -> None:
                                               s_given[t] = W x[t] + b          (outside)
     """
     for node in reversed(graph.nodes):
-        if node not in graph.loop or not isinstance(node.op, (ops.Add, AddN)):
+        if node not in graph.loop or not isinstance(node.op, (ops.Add, ir.AddN)):
             continue
         terms: list[Node] = []
         stack = list(node.inputs)[::-1]
         while stack:
             x = stack.pop()
-            if isinstance(x.op, (ops.Add, AddN)) and x.shape == node.shape and graph.used_only_by(x, node):
+            if isinstance(x.op, (ops.Add, ir.AddN)) and x.shape == node.shape and graph.used_only_by(x, node):
                 stack.extend(x.inputs[::-1])
                 for y in x.inputs:  # read by the node itself from now on
                     graph.users[y] = [node if user is x else user for user in graph.users[y]]
@@ -118,7 +106,7 @@ def hoist_terms(graph: Graph) -> None:
         outside = [x for x in terms if not graph.same_loop(x, node)]
         if len(outside) > 1:
             outside = [add_all(outside, f"{node.name}_given")]
-        node.op, node.inputs = AddN(), (*inside, *outside)
+        node.op, node.inputs = ir.AddN(), (*inside, *outside)
 
 
 def sigmoids_to_tanh(graph: Graph) -> None:
@@ -131,11 +119,11 @@ def sigmoids_to_tanh(graph: Graph) -> None:
         if node not in graph.loop or not isinstance(node.op, ops.Sigmoid):
             continue
         inner = node.inputs[0]
-        if not isinstance(inner.op, AddN) or not graph.used_only_by(inner, node):
+        if not isinstance(inner.op, ir.AddN) or not graph.used_only_by(inner, node):
             continue
-        terms = [add_all([scale(y, half) for y in x.inputs], x.name) if isinstance(x.op, AddN) else scale(x, half)
+        terms = [add_all([scale(y, half) for y in x.inputs], x.name) if isinstance(x.op, ir.AddN) else scale(x, half)
                  for x in inner.inputs]
-        halved = Node(AddN(), tuple(terms), node.shape, True, f"{node.name}_half")
+        halved = Node(ir.AddN(), tuple(terms), node.shape, True, f"{node.name}_half")
         tanh = Node(TANH, (halved,), node.shape, True, f"{node.name}_tanh")
         node.op, node.inputs = ops.Add(), (Node(MUL, (tanh, half), node.shape, True, f"{node.name}_mul"), half)
 
@@ -152,11 +140,11 @@ def hoist_factors(graph: Graph) -> None:
             continue
         if isinstance(node.op, (ops.Mul, ops.Neg)):
             _hoist_from_product(graph, node, form)
-        elif isinstance(node.op, AddN) and all(x in form for x in node.inputs) and len(node.inputs) > 1:
+        elif isinstance(node.op, ir.AddN) and all(x in form for x in node.inputs) and len(node.inputs) > 1:
             vectors = {form[x][0] for x in node.inputs}
             if len(vectors) == 1 and all(form[x][1] for x in node.inputs):
                 one = number(1.0)  # as numbers: True + True is True, and not 2
-                slopes = [multiply_all([*form[x][1], one] if isinstance(form[x][1][-1].op, Compare) else form[x][1])
+                slopes = [multiply_all([*form[x][1], one] if isinstance(form[x][1][-1].op, ir.Compare) else form[x][1])
                           for x in node.inputs]
                 factor = add_all(slopes, f"{node.name}_slope")
                 form[node] = vectors.pop(), [factor]
@@ -166,7 +154,7 @@ def hoist_factors(graph: Graph) -> None:
 
 def _hoist_from_product(graph: Graph, node: Node, form: dict[Node, tuple[Node, list[Node]]]) -> None:
     inside = [x for x in node.inputs if graph.same_loop(x, node)]
-    if len(inside) != 1 or inside[0].shape != node.shape or isinstance(inside[0].op, Shift):
+    if len(inside) != 1 or inside[0].shape != node.shape or isinstance(inside[0].op, ir.Shift):
         return
     vector, factors = form.get(inside[0], (inside[0], []))
     factors = [*factors, *(x for x in node.inputs if x is not inside[0])]
@@ -215,31 +203,40 @@ def _fuse_one_run(graph: Graph) -> bool:
     """Apply the same operation to neighbouring slices of a vector at once; return whether any was found."""
     slices: dict[Node, list[Node]] = {}
     for node in graph.nodes:
-        if isinstance(node.op, Slice) and node.timed and node in graph.loop:
+        if isinstance(node.op, ir.Slice) and node.timed and node in graph.loop:
             slices.setdefault(node.inputs[0], []).append(node)
     for whole, parts in slices.items():
-        run: list[tuple[Node, Node]] = []  # neighbouring slices, and what is done to each
-        for part in [*sorted(parts, key=_start), None]:
-            user = graph.loop_user(part) if part is not None else None
-            if user is not None and graph.read_by_shift(user):
-                user = None
-            if run and not (user is not None and part is not None and _stop(run[-1][0]) == _start(part)
-                            and _same_operation(user, run[-1][1])):
-                if len(run) > 1:
-                    _fuse_run(whole, run)
-                    return True
-                run = []
-            if user is not None and part is not None:
-                run.append((part, user))
+        steps = [(part, graph.loop_user(part)) for part in sorted(parts, key=_start)]
+        fitting = [(part, user) if user is not None and not graph.read_by_shift(user) else None
+                   for part, user in steps]
+        for run in _runs(fitting, _same_on_neighbours):
+            _fuse_run(whole, run)
+            return True
     return False
+
+
+def _runs(items: list[T | None], follows: Callable[[T, T], bool]) -> Iterator[list[T]]:
+    """Yield the longest runs of two or more items in which each follows the one before; None ends a run."""
+    run: list[T] = []
+    for item in [*items, None]:
+        if run and (item is None or not follows(run[-1], item)):
+            if len(run) > 1:
+                yield run
+            run = []
+        if item is not None:
+            run.append(item)
+
+
+def _same_on_neighbours(before: tuple[Node, Node], after: tuple[Node, Node]) -> bool:
+    return _stop(before[0]) == _start(after[0]) and _same_operation(after[1], before[1])
 
 
 def _same_operation(one: Node, other: Node) -> bool:
     """Return whether two operations differ only in operands that can be concatenated."""
     if type(one.op) is not type(other.op) or vars(one.op) != vars(other.op) or len(one.inputs) != len(other.inputs):
         return False
-    return all(x is y or (isinstance(x.op, Slice) == isinstance(y.op, Slice) and x.timed == y.timed
-                          and not isinstance(x.op, Number) and not isinstance(y.op, Number)
+    return all(x is y or (isinstance(x.op, ir.Slice) == isinstance(y.op, ir.Slice) and x.timed == y.timed
+                          and not isinstance(x.op, ir.Number) and not isinstance(y.op, ir.Number)
                           and x.shape == one.shape and y.shape == other.shape)
                for x, y in zip(one.inputs, other.inputs))
 
@@ -248,7 +245,7 @@ def _fuse_run(whole: Node, run: list[tuple[Node, Node]]) -> None:
     parts, users = [part for part, _ in run], [user for _, user in run]
     start, stop = _start(parts[0]), _stop(parts[-1])
     vector = whole if stop - start == whole.shape[0] else Node(
-        Slice(start, stop), (whole,), (stop - start,), True, f"{whole.name}_part")
+        ir.Slice(start, stop), (whole,), (stop - start,), True, f"{whole.name}_part")
     inputs = []
     for position, first in enumerate(users[0].inputs):
         column = [user.inputs[position] for user in users]
@@ -263,7 +260,7 @@ def fuse_sums(graph: Graph) -> None:
         dh[t] = da[t] U1 + db[t] U2   ->   dh[t] = dab[t] U     (dab: da and db concatenated)
     """
     for node in graph.nodes:
-        if node not in graph.loop or not isinstance(node.op, AddN):
+        if node not in graph.loop or not isinstance(node.op, ir.AddN):
             continue
         products = [x for x in node.inputs if is_product(x) and isinstance(x.op, ops.MatMul)
                     and graph.used_only_by(x, node) and graph.same_loop(x, node)]
@@ -278,7 +275,7 @@ def fuse_sums(graph: Graph) -> None:
                                                                               f"U_{name}")),
                        node.shape, True, f"{node.name}_product")
         rest = tuple(x for x in node.inputs if x not in products)
-        node.op, node.inputs = (AddN(), (product, *rest)) if rest else (product.op, product.inputs)
+        node.op, node.inputs = (ir.AddN(), (product, *rest)) if rest else (product.op, product.inputs)
 
 
 def _loop_vector(node: Node) -> Node:
@@ -288,21 +285,19 @@ def _loop_vector(node: Node) -> Node:
 
 def _fuse_multiples(graph: Graph, vectors: list[Node]) -> None:
     """Compute neighbouring multiples of the same vector, each with its own factor from outside, at once."""
-    run: list[Node] = []
-    for node in [*vectors, None]:
-        fits = node is not None and isinstance(node.op, ops.Mul) and graph.same_loop(node.inputs[0], node) \
-            and not graph.same_loop(node.inputs[1], node) and node.inputs[1].shape == node.shape \
-            and not graph.read_by_shift(node)
-        if run and not (fits and node is not None and node.inputs[0] is run[0].inputs[0]):
-            if len(run) > 1:
-                factors = concatenate([x.inputs[1] for x in run], common_name(run, "slope"))
-                if isinstance(factors.op, Concat):
-                    factors.lanes = len(run)
-                replace_by_slices(run, Node(BroadcastMul(len(run)), (run[0].inputs[0], factors), factors.shape, True,
-                                            common_name(run)))
-            run = []
-        if fits and node is not None:
-            run.append(node)
+    multiples = [x if isinstance(x.op, ops.Mul) and graph.same_loop(x.inputs[0], x)
+                 and not graph.same_loop(x.inputs[1], x) and x.inputs[1].shape == x.shape
+                 and not graph.read_by_shift(x) else None for x in vectors]
+    for run in list(_runs(multiples, _same_loop_vector)):
+        factors = concatenate([x.inputs[1] for x in run], common_name(run, "slope"))
+        if isinstance(factors.op, ir.Concat):
+            factors.lanes = len(run)
+        replace_by_slices(run, Node(ir.BroadcastMul(len(run)), (run[0].inputs[0], factors), factors.shape, True,
+                                    common_name(run)))
+
+
+def _same_loop_vector(one: Node, other: Node) -> bool:
+    return _loop_vector(one) is _loop_vector(other)
 
 
 # ---- gradients of weights
@@ -314,10 +309,10 @@ def fuse_weight_gradients(graph: Graph) -> None:
     position = _positions(graph)
     groups: dict[tuple[type, Node, Node | None], list[tuple[int, Node]]] = {}
     for node in graph.nodes:
-        bias = isinstance(node.op, SumOverSteps) and node.shape == node.inputs[0].shape != ()
-        if isinstance(node.op, SumOfOuter) or bias:
+        bias = isinstance(node.op, ir.SumOverSteps) and node.shape == node.inputs[0].shape != ()
+        if isinstance(node.op, ir.SumOfOuter) or bias:
             whole, start = _outermost(node.inputs[0], position)
-            other = node.inputs[1] if isinstance(node.op, SumOfOuter) else None
+            other = node.inputs[1] if isinstance(node.op, ir.SumOfOuter) else None
             groups.setdefault((type(node.op), whole, other), []).append((start, node))
     for (_, whole, other), found in groups.items():
         found.sort(key=itemgetter(0))
@@ -327,8 +322,8 @@ def fuse_weight_gradients(graph: Graph) -> None:
             continue
         start, stop = found[0][0], stops[-1]
         left = whole if (start, stop) == (0, whole.shape[0]) else Node(
-            Slice(start, stop), (whole,), (stop - start,), True, f"{whole.name}_part")
-        op, inputs = (SumOverSteps(left.shape), (left,)) if other is None else (SumOfOuter(), (left, other))
+            ir.Slice(start, stop), (whole,), (stop - start,), True, f"{whole.name}_part")
+        op, inputs = (ir.SumOverSteps(left.shape), (left,)) if other is None else (ir.SumOfOuter(), (left, other))
         replace_by_slices(gradients, Node(op, inputs, (*left.shape, *gradients[0].shape[1:]), False,
                                           common_name(gradients)))
 
@@ -338,7 +333,7 @@ def _positions(graph: Graph) -> dict[Node, tuple[Node, int]]:
     found: dict[Node, tuple[Node, int]] = {}
     for node in graph.nodes:
         start = 0
-        for x in node.inputs if isinstance(node.op, Concat) and node.timed and node in graph.loop else ():
+        for x in node.inputs if isinstance(node.op, ir.Concat) and node.timed and node in graph.loop else ():
             found[x] = node, start
             start += x.shape[0]
     return found
@@ -347,8 +342,8 @@ def _positions(graph: Graph) -> dict[Node, tuple[Node, int]]:
 def _outermost(node: Node, position: dict[Node, tuple[Node, int]]) -> tuple[Node, int]:
     """Return the largest vector that a vector is a part of, and where it begins in it."""
     start = 0
-    while isinstance(node.op, Slice) or node in position:
-        whole, offset = (node.inputs[0], node.op.start) if isinstance(node.op, Slice) else position[node]
+    while isinstance(node.op, ir.Slice) or node in position:
+        whole, offset = (node.inputs[0], node.op.start) if isinstance(node.op, ir.Slice) else position[node]
         node, start = whole, start + offset
     return node, start
 
@@ -372,7 +367,7 @@ def add_all(terms: list[Node], name: str | None) -> Node:
     if len(terms) == 1:
         return terms[0]
     shape = max((x.shape for x in terms), key=len)
-    return Node(AddN(), tuple(terms), shape, any(x.timed for x in terms), name)
+    return Node(ir.AddN(), tuple(terms), shape, any(x.timed for x in terms), name)
 
 
 def multiply_all(factors: list[Node], name: str | None = None) -> Node:
@@ -400,7 +395,7 @@ def replace_by_slices(nodes: list[Node], whole: Node) -> None:
         whole.lanes = len(nodes)
     start = 0
     for node in nodes:
-        node.op, node.inputs = Slice(start, start + node.shape[0]), (whole,)
+        node.op, node.inputs = ir.Slice(start, start + node.shape[0]), (whole,)
         start += node.shape[0]
 
 
@@ -411,22 +406,22 @@ def concatenate(nodes: list[Node], name: str) -> Node:
     products, are computed as one.
     """
     first = nodes[0]
-    if isinstance(first.op, Number) and all(x is first for x in nodes):
+    if isinstance(first.op, ir.Number) and all(x is first for x in nodes):
         return first
     shape = (sum(x.shape[0] for x in nodes), *first.shape[1:])
-    if all(isinstance(x.op, Slice) and x.inputs[0] is first.inputs[0] for x in nodes) \
+    if all(isinstance(x.op, ir.Slice) and x.inputs[0] is first.inputs[0] for x in nodes) \
             and all(_stop(a) == _start(b) for a, b in pairwise(nodes)):
         whole = first.inputs[0]
         return whole if shape == whole.shape else Node(
-            Slice(_start(first), _stop(nodes[-1])), (whole,), shape, first.timed, name)
-    if first.timed and not any(isinstance(x.op, Shift) for x in nodes):
+            ir.Slice(_start(first), _stop(nodes[-1])), (whole,), shape, first.timed, name)
+    if first.timed and not any(isinstance(x.op, ir.Shift) for x in nodes):
         if all(is_product(x) and isinstance(x.op, ops.MatVec) and x.inputs[1] is first.inputs[1] for x in nodes):
             matrix = concatenate([x.inputs[0] for x in nodes], f"W_{name}")
             return Node(ops.MatVec(), (matrix, first.inputs[1]), shape, True, name)
-        columns = _matching_terms(nodes) if isinstance(first.op, AddN) else None
+        columns = _matching_terms(nodes) if isinstance(first.op, ir.AddN) else None
         if columns is not None:
-            return Node(AddN(), tuple(concatenate(column, name) for column in columns), shape, True, name)
-    return Node(Concat(), tuple(_rejoin_slices(nodes)), shape, any(x.timed for x in nodes), name)
+            return Node(ir.AddN(), tuple(concatenate(column, name) for column in columns), shape, True, name)
+    return Node(ir.Concat(), tuple(_rejoin_slices(nodes)), shape, any(x.timed for x in nodes), name)
 
 
 def _rejoin_slices(nodes: list[Node]) -> list[Node]:
@@ -434,7 +429,7 @@ def _rejoin_slices(nodes: list[Node]) -> list[Node]:
     result: list[Node] = []
     slices: list[Node] = []  # of one vector, from its start on without a gap
     for node in nodes:
-        whole = node.inputs[0] if isinstance(node.op, Slice) else None
+        whole = node.inputs[0] if isinstance(node.op, ir.Slice) else None
         if whole is None or _start(node) != (_stop(slices[-1]) if slices and slices[0].inputs[0] is whole else 0):
             result += slices
             slices = []
@@ -452,7 +447,7 @@ def _matching_terms(sums: list[Node]) -> list[list[Node]] | None:
     """Return the terms of several sums in columns that can be concatenated; None if some can't."""
     columns: list[list[Node]] = [[] for _ in sums[0].inputs]
     for node in sums:
-        terms = list(node.inputs) if isinstance(node.op, AddN) else []
+        terms = list(node.inputs) if isinstance(node.op, ir.AddN) else []
         for column, wanted in zip(columns, sums[0].inputs):
             found = next((x for x in terms if _kind(x) == _kind(wanted) and x.shape == node.shape), None)
             if found is None:
@@ -472,12 +467,12 @@ def _kind(node: Node) -> str:
 
 
 def _start(node: Node) -> int:
-    assert isinstance(node.op, Slice)
+    assert isinstance(node.op, ir.Slice)
     return node.op.start
 
 
 def _stop(node: Node) -> int:
-    assert isinstance(node.op, Slice)
+    assert isinstance(node.op, ir.Slice)
     return node.op.stop
 
 

@@ -15,23 +15,8 @@ from rnn.language.dependencies import DefinitionError, check, labels, nodes, rea
 from rnn.language.equations import Definition, Equation, Read, Signal
 from rnn.language.graphs import postorder
 
-from .nodes import (
-    MASK,
-    AddN,
-    ColumnSlice,
-    Dtype,
-    GradientMask,
-    Input,
-    Node,
-    Shape,
-    Shift,
-    Weight,
-    draw_name,
-    keep_name,
-    number,
-    ordered,
-    shape_of,
-)
+from . import nodes as ir
+from .nodes import Node, Shape, draw_name, keep_name, number, ordered, shape_of
 
 SHORT = {"matvec": "product", "matmul": "product", "add": "sum", "concatenate": "joined"}
 
@@ -74,7 +59,7 @@ class Lowered:
     def takes_integers(self, name: str) -> bool:
         """Return whether an input's values are integers, such as labels."""
         op = self.roots[name].op
-        return isinstance(op, Input) and op.dtype is Dtype.INT
+        return isinstance(op, ir.Input) and op.dtype is ir.Dtype.INT
 
 
 def lower(cell: Definition, options: Options) -> Lowered:
@@ -98,7 +83,7 @@ class Lowering:
         self.shifts: dict[tuple[Signal, int], Node] = {}
         self.signal_values: set[Node] = set()
         self.states = states(cell) if options.masked else {}
-        self.mask = Node(Input(MASK, Dtype.BOOL), (), (), True, "mask") if options.masked else None
+        self.mask = Node(ir.Input(ir.MASK, ir.Dtype.BOOL), (), (), True, "mask") if options.masked else None
 
     def run(self) -> Lowered:
         """Return the definition as nodes."""
@@ -118,8 +103,8 @@ class Lowering:
         if shape is None:
             raise DefinitionError(f"the size of the input {signal.name}, declared at {signal.origin}, isn't known "
                                   f"before there are data: declare it, .input({signal.name!r}, size)")
-        dtype = Dtype.INT if signal.name in self.integers else Dtype.FLOAT
-        return Node(Input(signal.name, dtype), (), shape, True, signal.name, signal.origin)
+        dtype = ir.Dtype.INT if signal.name in self.integers else ir.Dtype.FLOAT
+        return Node(ir.Input(signal.name, dtype), (), shape, True, signal.name, signal.origin)
 
     def _equation(self, equation: Equation) -> Node:
         """Return the value of an equation at its step; after a sequence's end a state is kept, others are zero."""
@@ -150,14 +135,14 @@ class Lowering:
             return self._read(part.signal, lead_of(part.signal) - part.offset, equation)
         if isinstance(part, Tensor):
             return self.result.weights.setdefault(
-                part, Node(Weight(part), (), part.shape, False, part.label or None, part.origin))
+                part, Node(ir.Weight(part), (), part.shape, False, part.label or None, part.origin))
         if not hasattr(part, "op"):
             return number(part)
         operands = tuple(self.node_of[id(x)] for x in part.inputs)
         if isinstance(part.op, ops.DropoutMask):  # drawn outside, in the order of `unroll`
             name = draw_name(len(self.result.draws) + 1)
             self.result.draws[name] = part.op, operands[0].shape
-            return Node(Input(name), (), operands[0].shape, True, f"{equation.signal.name}_keep", part.origin)
+            return Node(ir.Input(name), (), operands[0].shape, True, f"{equation.signal.name}_keep", part.origin)
         shape = part.shape if part.shape is not None else shape_of(part.op, operands)
         kind = type(part.op).__name__.lower()
         name = f"{equation.signal.name}_{SHORT.get(kind, kind)}"
@@ -178,7 +163,7 @@ class Lowering:
         if key not in self.shifts:
             side = "before" if delay > 0 else "after"
             name = f"{signal.name}_{side}{'' if abs(delay) == 1 else abs(delay)}"
-            self.shifts[key] = Node(Shift(delay, signal.name), (), shape, True, name, signal.origin)
+            self.shifts[key] = Node(ir.Shift(delay, signal.name), (), shape, True, name, signal.origin)
         return self.shifts[key]
 
     def _truncate(self, shift: Node, delay: int) -> Node:
@@ -186,8 +171,8 @@ class Lowering:
         if not self.result.options.truncated or delay == 0:
             return shift
         name = f"keep_before{delay}" if delay > 0 else f"keep_after{-delay}"
-        keep = self.result.keeps.setdefault(delay, Node(Input(keep_name(delay), shared=True), (), (), True, name))
-        return Node(GradientMask(), (shift, keep), shift.shape, True, None, shift.origin)
+        keep = self.result.keeps.setdefault(delay, Node(ir.Input(keep_name(delay), shared=True), (), (), True, name))
+        return Node(ir.GradientMask(), (shift, keep), shift.shape, True, None, shift.origin)
 
 
 def lead_of(signal: Signal) -> int:
@@ -216,7 +201,8 @@ def split_products(roots: list[Node]) -> None:
         terms, start = [], 0
         for part in joined.inputs:
             stop = start + part.shape[0]
-            columns = Node(ColumnSlice(start, stop), (W,), (W.shape[0], stop - start), False, f"{W.name}_{part.name}")
+            shape, name = (W.shape[0], stop - start), f"{W.name}_{part.name}"
+            columns = Node(ir.ColumnSlice(start, stop), (W,), shape, False, name)
             terms.append(Node(ops.MatVec(), (columns, part), node.shape, True, f"{node.name}_product", node.origin))
             start = stop
-        node.op, node.inputs = AddN(), tuple(terms)
+        node.op, node.inputs = ir.AddN(), tuple(terms)
