@@ -29,9 +29,9 @@ from rnn.unrolling.inputs import Inputs, prepare_inputs
 from rnn.unrolling.options import DEFAULTS, UnrollOptions, list_options
 from rnn.unrolling.state import State
 
-from .emit import saved
+from .emit import save_program
 from .execution import Call, CallPlan, Loaded
-from .pipeline import Program, Wanted
+from .pipeline import GradientRequest, Program
 
 
 class Outputs(Mapping[str, NDArray[Any]]):
@@ -164,7 +164,8 @@ class Compiled:
             raise ValueError(f"backward() starts from the gradients of signals, e.g. "
                              f"backward({next(iter(call.loaded.program.outputs))}=...) (at {call_site()})")
         given = {upstream_name(name): self._upstream(call, name, value) for name, value in gradients.items()}
-        loaded = self._program(call.loaded.program.low.options, call.plan.inputs, call.plan.boundary, tuple(gradients))
+        plan, options = call.plan, call.loaded.program.lowered.options
+        loaded = self._program(options, plan.inputs, plan.boundary, tuple(gradients))
         if loaded is not call.loaded:  # these gradients need another program: compute the call's values there
             call = call.moved_to(loaded)
             call.forward()
@@ -191,7 +192,7 @@ class Compiled:
             DefinitionError: where it calls an operation that isn't minigrad's own.
         """
         loaded = self._last.loaded if self._last is not None else self._declared()
-        return saved(loaded.program, loaded.text, Path(path))
+        return save_program(loaded.program.code, loaded.text, Path(path))
 
     # ---- which program
     def _declared(self) -> Loaded:
@@ -203,7 +204,7 @@ class Compiled:
                              f"once, or declare it, .input({unknown[0]!r}, size) (at {call_site()})")
         dtypes = [p.dtype for p in parameters(self.cell).values()] or [np.dtype(float)]
         known = tuple((name, shape) for name, shape in shapes.items() if shape is not None)
-        return self._loaded(LoweringOptions(known), Wanted(self._ends(), self.loss), np.result_type(*dtypes))
+        return self._loaded(LoweringOptions(known), GradientRequest(self._ends(), self.loss), np.result_type(*dtypes))
 
     def _ends(self) -> tuple[str, ...]:
         """Return the signals at which a backward pass starts by default: those that no equation reads."""
@@ -215,15 +216,15 @@ class Compiled:
     def _program(self, options: LoweringOptions, inputs: Inputs, boundary: Mapping[tuple[str, int], Tensor],
                  seeds: tuple[str, ...] = (), records: bool = True) -> Loaded:
         """Return the program for inputs of these shapes; with a backward pass if `records` or from `seeds`."""
-        wanted = Wanted()
+        wanted = GradientRequest()
         if seeds or (records and settings().recording):
-            wanted = Wanted(seeds or self._ends(), None if seeds else self.loss,
+            wanted = GradientRequest(seeds or self._ends(), None if seeds else self.loss,
                             tuple(name for name, x in inputs.values.items() if isinstance(x, Tensor)),
                             tuple(key for key, x in boundary.items() if x.requires_grad))
         weights = [x.dtype for x in parameters(self.cell).values()]
         return self._loaded(options, wanted, np.result_type(inputs.dtype, *weights))
 
-    def _loaded(self, options: LoweringOptions, wanted: Wanted, dtype: np.dtype[Any]) -> Loaded:
+    def _loaded(self, options: LoweringOptions, wanted: GradientRequest, dtype: np.dtype[Any]) -> Loaded:
         key = options, wanted, dtype, self.cell.version
         if key not in self._programs:
             program = Program(self.cell, options, wanted)
@@ -235,14 +236,14 @@ class Compiled:
         """Return a call on inputs that were checked against the declarations."""
         boundary = boundary_values(self.cell, inputs)
         loaded = self._program(lowering_options(inputs, inputs.mask is not None), inputs, boundary, records=records)
-        low = loaded.program.low
+        lowered = loaded.program.lowered
         for name, values in inputs.values.items():
-            if low.takes_integers(name) and values.dtype.kind not in "iu":
+            if lowered.takes_integers(name) and values.dtype.kind not in "iu":
                 raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
                                 "integers: the index of the right class")
-        copies = recompute_from_parameters(self.cell) if any(x.op is not None for x in low.weights) else {}
-        arrays = {**input_arrays(inputs), **mask_arrays(inputs, low),
-                  **draw_masks(low, inputs.T, (math.prod(inputs.batch),))}
+        copies = recompute_from_parameters(self.cell) if any(x.op is not None for x in lowered.weights) else {}
+        arrays = {**input_arrays(inputs), **mask_arrays(inputs, lowered),
+                  **draw_masks(lowered, inputs.T, (math.prod(inputs.batch),))}
         return Call(CallPlan(loaded, inputs, boundary, copies), arrays)
 
     def _check_windows(self, inputs: Inputs) -> None:
@@ -269,7 +270,7 @@ class Compiled:
     def _cache(self, key: Any, call: Call, inputs: Mapping[str, Any]) -> None:
         """Keep the plan of a call, unless values are broadcast, drawn, or computed from parameters at each call."""
         same_size = all(call.values[name].size == array.size for name, array in inputs.items())
-        if same_size and not call.plan.copies and not call.loaded.program.low.draws:
+        if same_size and not call.plan.copies and not call.loaded.program.lowered.draws:
             self._plans[key] = call.plan.without_values()
 
     def _upstream(self, call: Call, name: str, value: ArrayLike) -> NDArray[Any]:

@@ -26,7 +26,7 @@ from rnn.unrolling.inputs import Inputs
 from rnn.unrolling.state import State
 from rnn.unrolling.truncation import LossSteps, WindowSteps
 
-from .emit import listing
+from .emit import render
 from .pipeline import Program
 
 MAX_BUFFERS = 4  # (T, batch size) pairs that a program keeps arrays for
@@ -38,20 +38,18 @@ class Loaded:
     def __init__(self, program: Program, dtype: np.dtype[Any], name: str) -> None:
         self.program = program
         self.dtype = dtype
-        self.text = listing(program, dtype)
+        self.text = render(program.code, program.lowered.cell, program.names, dtype)
         self.file = f"<compiled {name}>"
         linecache.cache[self.file] = (len(self.text), None, self.text.splitlines(True), self.file)
-        space: dict[str, Any] = dict(program.source.text.operations)
+        space: dict[str, Any] = dict(program.code.operations)
         exec(compile(self.text, self.file, "exec"), space)
         self.make_buffers = space["buffers"]
         self.forward = space["forward"]
         self.backward = space.get("backward")
         self.buffers: dict[tuple[int, int], SimpleNamespace] = {}
-        source = program.source
-        self.data = [[node.op.name for node in source.data(blocks) if isinstance(node.op, Input)]
-                     for blocks in source.passes]
-        self.weights = [[node.op.tensor for node in source.weights(blocks) if isinstance(node.op, Weight)]
-                        for blocks in source.passes]
+        passes = program.code.forward, program.code.backward
+        self.data = [[node.op.name for node in part.inputs if isinstance(node.op, Input)] for part in passes]
+        self.weights = [[node.op.tensor for node in part.weights if isinstance(node.op, Weight)] for part in passes]
 
     def arrays(self, T: int, B: int) -> SimpleNamespace:
         """Return the arrays for T steps of B sequences, from a cache of the latest few."""
@@ -151,7 +149,7 @@ class Call:
             if trace is None:
                 raise
             line = linecache.getline(self.loaded.file, trace.tb_lineno).strip()
-            raise type(error)(f"{error}\n  in the program of {self.loaded.program.low.cell.name!r}, line "
+            raise type(error)(f"{error}\n  in the program of {self.loaded.program.lowered.cell.name!r}, line "
                               f"{trace.tb_lineno}: {line}") from None
 
     def _boundary_arrays(self) -> dict[str, NDArray[Any]]:
@@ -193,15 +191,15 @@ class Call:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a signal's values at all steps."""
-        return (self.plan.inputs.T, *self.plan.inputs.batch, *self.loaded.program.low.roots[name].shape)
+        return (self.plan.inputs.T, *self.plan.inputs.batch, *self.loaded.program.lowered.roots[name].shape)
 
     def steps(self, name: str, first: int, last: int) -> NDArray[Any]:
         """Return a copy of a signal's values at t = first … last."""
         program = self.loaded.program
-        node = program.low.roots[name]
-        margin = program.source.margins.get(node)
+        node = program.lowered.roots[name]
+        margin = program.plan.lifetimes.margins.get(node)
         array: NDArray[Any] = getattr(self.k, program.outputs[name] + ("_all" if margin else ""))
-        start = first - 1 - lead_of(program.low.cell.signals[name]) + (margin[0] if margin else 0)
+        start = first - 1 - lead_of(program.lowered.cell.signals[name]) + (margin[0] if margin else 0)
         part = array[start:start + last - first + 1].reshape(-1, *self.plan.inputs.batch, *node.shape)
         return np.array(part)
 
@@ -209,15 +207,15 @@ class Call:
         """Return the last values of every signal that is read with a delay."""
         T = self.plan.inputs.T
         return State({name: {k: constant(self.steps(name, T + k, T + k)[0], name) for k in boundary.before}
-                      for name, boundary in boundaries(self.loaded.program.low.cell).items() if boundary.before})
+                      for name, boundary in boundaries(self.loaded.program.lowered.cell).items() if boundary.before})
 
     def window_inputs(self, window: WindowSteps) -> Inputs:
         """Return the inputs of one window of a sliding truncation, from the values of this call over all steps."""
-        inputs, cell = self.plan.inputs, self.loaded.program.low.cell
+        inputs, cell = self.plan.inputs, self.loaded.program.lowered.cell
         before, length = window.steps.start - 1, len(window.steps)
         part = slice(before, window.steps.stop - 1)
         boundary: dict[str, dict[int, Tensor]] = {}
-        for entering in window.entering(cell, inputs.T):
+        for entering in window.entering(cell, inputs.T, masked=False):  # programs take no other boundary values
             name, lead = entering.signal.name, lead_of(entering.signal)
             value = None if entering.boundary is None else self.plan.boundary.get((name, entering.boundary))
             if value is None or entering.constant:

@@ -113,8 +113,8 @@ class Export:
         if mask is not None:
             given = {name: self._masked(value, mask, len(prepared.shapes[name])) for name, value in given.items()}
             given[MASK] = mask
-        drawn = draws if draws is not None else draw_masks(schedule.low, prepared.T, prepared.batch)
-        given.update((name, self._drawn(name, drawn, schedule, prepared, dtype)) for name in schedule.low.draws)
+        drawn = draws if draws is not None else draw_masks(schedule.lowered, prepared.T, prepared.batch)
+        given.update((name, self._drawn(name, drawn, schedule, prepared, dtype)) for name in schedule.lowered.draws)
         given.update(self._keep_flags(schedule, prepared))
         initial = self._initial(options.initial)
         boundary: dict[tuple[str, int], Array] = {}
@@ -168,7 +168,7 @@ class Export:
 
     def _drawn(self, name: str, drawn: Mapping[str, Array], schedule: Schedule, inputs: Inputs, dtype: Any) -> Array:
         """Return one dropout mask as numbers 0 and 1."""
-        shape = (inputs.T, *inputs.batch, *schedule.low.draws[name][1])
+        shape = (inputs.T, *inputs.batch, *schedule.lowered.draws[name][1])
         if name not in drawn or tuple(drawn[name].shape) != shape:
             node = schedule.givens[name]
             raise ValueError(f"the dropout of {node.name} (at {node.origin}) needs bools {shape} here: draw them "
@@ -184,7 +184,7 @@ class Export:
         """Return for each delay the steps at which gradients pass, (T, 1, ...) bools."""
         shape = (inputs.T, *(1 for _ in inputs.batch))
         return {keep_name(delay): self.backend.constant(uncut_steps(inputs, delay).reshape(shape), None)
-                for delay in schedule.low.keeps}
+                for delay in schedule.lowered.keeps}
 
     def _mask_loss_steps(self, value: Array, name: str, inputs: Inputs) -> Array:
         """Return a signal through which no gradient enters at steps that the truncation makes constant."""

@@ -14,10 +14,22 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor, ops
-from rnn.compiler.pipeline import split
-from rnn.ir.fusion import Joining
-from rnn.ir.lowering import LoweringOptions, lead_of, lowered
-from rnn.ir.nodes import AddN, ColumnSlice, Concat, GradientMask, Input, Node, Number, Shift, Slice, Weight, ordered
+from rnn.ir.fusion import Graph, fuse_products, hoist_terms, optimise
+from rnn.ir.lowering import LoweringOptions, lead_of, lower, split_products
+from rnn.ir.nodes import (
+    MASK,
+    AddN,
+    ColumnSlice,
+    Concat,
+    GradientMask,
+    Input,
+    Node,
+    Number,
+    Shift,
+    Slice,
+    Weight,
+    ordered,
+)
 from rnn.ir.schedule import Block, blocks
 from rnn.language.dependencies import DefinitionError, nodes, roots
 from rnn.language.equations import Definition
@@ -45,26 +57,25 @@ class Schedule:
     def __init__(self, cell: Definition, options: LoweringOptions, backend: Backend,
                  outputs: Iterable[str] | None = None) -> None:
         self.cell = cell
-        self.low = split(lowered(cell, options))
-        self.outputs = list(self.low.roots if outputs is None else outputs)
+        self.lowered = lower(cell, options)
+        split_products(list(self.lowered.roots.values()))
+        self.outputs = list(self.lowered.roots if outputs is None else outputs)
         _check_operations(self._nodes(), cell, backend)
-        joining = Joining((self.low.roots[name] for name in self.outputs), self._nodes)
-        joining.gather_sums()
-        joining.join_products()
+        optimise(Graph((self.lowered.roots[name] for name in self.outputs), self._nodes), (hoist_terms, fuse_products))
         every = self._nodes()
         for node in reversed(every):  # a node that joins others has the line of the first of them
             for x in node.inputs:
                 x.origin = x.origin or node.origin
         self.blocks = blocks(every)
         self.block = {node: block for block in self.blocks for node in block.nodes}
-        self.kept = {self.low.roots[name] for name in self.outputs}
+        self.kept = {self.lowered.roots[name] for name in self.outputs}
         for node in every:
             self.kept.update(_unshifted(x) for x in node.inputs if self.block[node] is not self.block[x])
         self.givens = {node.op.name: node for node in every if isinstance(node.op, Input)}
 
     def _nodes(self) -> list[Node]:
         """Return the nodes that the outputs need, operands first."""
-        return ordered(self.low.roots[name] for name in self.outputs)
+        return ordered(self.lowered.roots[name] for name in self.outputs)
 
 
 def _unshifted(node: Node) -> Node:
@@ -131,7 +142,7 @@ class Interpreter:
 
         A dropout keeps the same elements of a step in every window.
         """
-        roots, backend = self.schedule.low.roots, self.backend
+        roots, backend = self.schedule.lowered.roots, self.backend
         done = dict(self.given)  # signal -> its values of all steps that are computed
         for window in windows:
             start, stop = window.steps.start - 1, window.steps.stop - 1
@@ -150,7 +161,7 @@ class Interpreter:
         """Return the boundary values of a window."""
         never = self.backend.constant(False, None)
         found = {}
-        for signal, local, step, boundary, constant in window.entering(self.schedule.cell, self.T):
+        for signal, local, step, boundary, constant in window.entering(self.schedule.cell, self.T, MASK in self.given):
             if boundary is None:
                 value = done[signal.name][step - 1]
             elif (signal.name, boundary) in self.boundary:
@@ -165,7 +176,7 @@ class Interpreter:
 
     def _output(self, name: str) -> Array:
         """Return a signal at t = 1 … T; its equation may define another step, x[t+1]."""
-        signal, root = self.schedule.cell.signals[name], self.schedule.low.roots[name]
+        signal, root = self.schedule.cell.signals[name], self.schedule.lowered.roots[name]
         return self._shifted(root, name, lead_of(signal)) if lead_of(signal) else self.values[root]
 
     # ---- all steps at once
@@ -203,7 +214,7 @@ class Interpreter:
         backend, step = self.backend, Step(self, block)
         start = []
         for node, depth in step.memory.items():
-            late, signal = block.late[node], step.signals.get(node, "")
+            late, signal = block.offset[node], step.signals.get(node, "")
             start += [self._boundary_row(node, signal, 1 - late - back if block.direction > 0 else late + back)
                       for back in range(1, depth + 1)]
         rows = [step.by_round(self._read(x), late) for x, late in step.rows]
@@ -212,7 +223,7 @@ class Interpreter:
         results = backend.scan(step, tuple(backend.cast_like(x, self.zero) for x in start), tuple(rows),
                               None if block.skewed else self.T, block.direction < 0)
         for node, values in zip(step.results, results):
-            before, after = step.margins(block.late[node])
+            before, after = step.margins(block.offset[node])
             self.values[node] = backend.slice_steps(values, before, -after or None) if block.skewed else values
 
     # ---- one operation
@@ -269,10 +280,10 @@ class Step:
     def __init__(self, interpreter: Interpreter, block: Block) -> None:
         self.interpreter = interpreter
         self.block = block
-        self.extra = max(block.late.values())
+        self.extra = max(block.offset.values())
         inside = set(block.nodes)
         outer = [(x, node) for node in block.nodes for x in node.inputs if x not in inside]
-        self.rows = list(dict.fromkeys((x, block.late[node]) for x, node in outer if x.timed))
+        self.rows = list(dict.fromkeys((x, block.offset[node]) for x, node in outer if x.timed))
         self.outer = {x: interpreter._read(x) for x, _ in outer if not x.timed}
         self.back: dict[tuple[Node, Node], int] = {}  # (reader, what it reads) -> how many rounds back
         self.memory: dict[Node, int] = {}
@@ -285,7 +296,7 @@ class Step:
                 self.signals[node.inputs[0]] = node.op.signal
             for x in node.inputs:
                 if x in inside:
-                    self.back[node, x] = back = delay + block.late[node] - block.late[x]
+                    self.back[node, x] = back = delay + block.offset[node] - block.offset[x]
                     self.memory[x] = max(self.memory.get(x, 0), back)
         self.memory = {node: depth for node, depth in self.memory.items() if depth}
         self.guarded = list(self.signals) if block.skewed else []
@@ -304,7 +315,7 @@ class Step:
                 if [0, *(x.op.stop for x in lanes)] == [*(x.op.start for x in lanes), whole.size]}  # type: ignore[attr-defined]
 
     def __call__(self, carry: Arrays, rows: Arrays) -> tuple[Arrays, Arrays]:
-        own, backend, late = self.interpreter, self.interpreter.backend, self.block.late
+        own, backend, late = self.interpreter, self.interpreter.backend, self.block.offset
         given = dict(zip(self.rows, rows))
         edges = dict(zip(self.guarded, zip(*[iter(rows[len(self.rows):])] * 2)))
         values = dict(self.outer)
@@ -344,7 +355,7 @@ class Step:
     def inside_the_sequence(self, node: Node) -> Array:
         """Return for each round whether a node computes a step of the sequence."""
         backend, T = self.interpreter.backend, self.interpreter.T
-        before, after = self.margins(self.block.late[node])
+        before, after = self.margins(self.block.offset[node])
         middle = backend.broadcast(backend.constant(np.array(True), None), (T,), ())
         ends = [backend.constant(np.zeros(count, bool), None) for count in (before, after)]
         return backend.concatenate(ends[0], middle, ends[1], axis=0)
@@ -352,7 +363,7 @@ class Step:
     def outside_of_it(self, node: Node) -> Array:
         """Return a node's values for the other rounds: those of the boundary."""
         own, backend = self.interpreter, self.interpreter.backend
-        before, after = self.margins(self.block.late[node])
+        before, after = self.margins(self.block.offset[node])
         steps = [*range(1 - before, 1), *range(1, after + 1)]
         rows = [own._boundary_row(node, self.signals[node], step) for step in steps]
         ends = [backend.cast_like(backend.stack(*part, axis=0), own.zero) for part in (rows[:before], rows[before:])

@@ -142,4 +142,4 @@ class JaxFunction:
         if self._export.declared is None:
             raise ValueError(f"declare the sizes of all inputs of {self.cell.name!r}, .input('x', size): the draws "
                              f"depend on them (at {call_site()})")
-        return draw_masks(self._export.declared.low, T, batch)
+        return draw_masks(self._export.declared.lowered, T, batch)

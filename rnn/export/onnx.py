@@ -406,7 +406,7 @@ class Model:
         for name, node in self.schedule.givens.items():
             if name == MASK:
                 continue
-            drawn = name in self.schedule.low.draws
+            drawn = name in self.schedule.lowered.draws
             dtype = np.dtype(bool if drawn else np.int64 if node in labels else backend.dtype)
             given[name] = backend.named(name, (None, None, *node.shape), dtype, node.origin)
             self.inputs.append(_described(given[name], (None,)))

@@ -23,6 +23,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from minigrad.provenance import Origin
+from rnn.language.cycles import carry_directions
 from rnn.language.dependencies import boundaries, links
 from rnn.language.equations import Definition, Signal
 
@@ -51,16 +52,20 @@ class WindowSteps(NamedTuple):
     steps: range
     loss_steps: range
 
-    def entering(self, cell: Definition, T: int) -> Iterator[Entering]:
+    def entering(self, cell: Definition, T: int, masked: bool) -> Iterator[Entering]:
         """Yield the values that the window starts from.
 
         Computed signals enter as constants, but for the initial values of the first window.
+
+        Args:
+            masked: whether steps may be masked at which a signal carries the value of the step before.
         """
-        for name, outside in boundaries(cell).items():
-            signal = cell.signals[name]
+        outside = boundaries(cell)
+        carried = carry_directions(cell) if masked else {}
+        for name, signal in cell.signals.items():
             lead = signal.equation.lead if signal.equation else 0
-            for k in (*outside.before, *outside.after):
-                local = k - lead
+            steps = {k - lead for part in outside.get(name, ()) for k in part}
+            for local in sorted(steps | {0} if signal in carried else steps):
                 step = local + (self.steps.start if local <= 0 else self.steps.stop) - 1
                 boundary = step if step < 1 else step - T if step > T else None
                 yield Entering(signal, local, step, boundary, not signal.given and self.steps.start > 1)

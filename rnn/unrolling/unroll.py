@@ -112,9 +112,9 @@ class Unroller:
         self.copies = {signal: dict(copies) if signal.given else {} for signal, copies in whole.items()}
         self.memo = {}
         self.now.origin = self.inputs.origin
-        for value in window.entering(self.cell, self.inputs.T):
-            if not value.signal.given:
-                k = value.step + self.plans[value.signal].equation.lead
+        for value in window.entering(self.cell, self.inputs.T, self.inputs.mask is not None):
+            k = value.step + (0 if value.signal.given else self.plans[value.signal].equation.lead)
+            if k in whole[value.signal] and not value.signal.given:
                 copy = whole[value.signal][k]
                 self.copies[value.signal][k] = copy.detach() if value.constant else copy
         self._compute_steps(window.steps)
@@ -150,8 +150,8 @@ class Unroller:
             if step + offset not in self.copies[signal]:
                 source = self.plans[signal]
                 return source, step + offset - source.equation.lead
-        previous = step - self.carry.get(plan.equation.signal, 0)  # masked sequences carry this step's value
-        if previous != step and previous + plan.equation.lead not in self.copies[plan.equation.signal]:
+        previous = step - self.carry.get(plan.equation.signal, step)  # masked sequences carry this step's value
+        if 1 <= previous <= self.inputs.T and previous + plan.equation.lead not in self.copies[plan.equation.signal]:
             return plan, previous
         return None
 
@@ -190,8 +190,8 @@ class Unroller:
 
     def _carry_masked(self, copy: Tensor, signal: Signal, k: int, step: int) -> Tensor:
         """Return a copy that carries a state's value through masked steps; an output is zero there."""
-        direction = self.carry.get(signal)
-        carried = np.zeros((), copy.dtype) if direction is None else self._read(signal, k - direction, step)
+        previous = k - self.carry[signal] if signal in self.carry else None
+        carried = self._read(signal, previous, step) if previous in self.copies[signal] else np.zeros((), copy.dtype)
         copy.name = None
         result: Tensor = apply(WHERE, self._mask_at(step, signal), copy, carried)
         result.name = signal.name

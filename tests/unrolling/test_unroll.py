@@ -739,6 +739,29 @@ def test_every_computable_definition_has_the_slope_of_a_plain_recursion(spec: Sp
     assert slope == pytest.approx((ends[0] - ends[1]) / (2 * eps), rel=1e-5, abs=1e-6 + 1e-8 * value.item())
 
 
+@given(specs(), st.sampled_from([(1, 1), (1, 2), (2, 3)]), st.sampled_from([{}, {"lengths": [4, 1, 3]}]))
+@settings(max_examples=60, deadline=None)
+def test_windows_change_no_value(spec: Spec, window: tuple[int, int], options: dict[str, Any]) -> None:
+    cell, _ = defined(spec if spec.sign > 0 else Spec([1, 0], ["linear"] * 2, [
+        [Term(1, 1, np.eye(2))], []], [None, None], 1))
+    x = np.random.default_rng(0).normal(size=(STEPS, 3, 2))
+    whole, parts = cell.unroll(x=x, **options), cell.unroll(x=x, window=window, **options)
+    for name in cell.signals:
+        np.testing.assert_array_equal(parts[name].stack().numpy(), whole[name].stack().numpy(), err_msg=name)
+
+
+@given(specs(), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_a_mask_with_holes_has_the_values_of_the_compiled_program(spec: Spec, seed: int) -> None:
+    cell, _ = defined(spec)
+    rng = np.random.default_rng(seed)
+    x, mask = rng.normal(size=(STEPS, 3, 2)), rng.random((STEPS, 3)) < 0.6
+    run, outputs = cell.unroll(x=x, mask=mask), cell.compile()(x=x, mask=mask)
+    for name in cell.signals:
+        if not cell.signals[name].given:
+            np.testing.assert_allclose(run[name].stack().numpy(), outputs[name], atol=1e-12, err_msg=name)
+
+
 # ---- options
 def test_help_lists_the_options_of_every_method_that_takes_them() -> None:
     expected = ["T", "initial", "lengths", "mask", "chunks", "window", "last", "inputs"]
