@@ -25,9 +25,6 @@ class HasEnds(Protocol):
     def target(self) -> Any: ...
 
 
-# ---- orders --------------------------------------------------------------------------------
-
-
 def postorder(roots: Iterable[N], inputs: Callable[[N], Iterable[N]]) -> list[N]:
     """Return every node that the roots depend on, each once, inputs before outputs.
 
@@ -88,9 +85,6 @@ def longest_paths(nodes: Iterable[H], edges: Iterable[tuple[H, H]]) -> dict[H, i
     for node in topological_order(sources, edges):
         length[node] = max((length[source] + 1 for source in sources[node]), default=0)
     return length
-
-
-# ---- components and cycles -----------------------------------------------------------------
 
 
 def components(nodes: Sequence[Any], edges: Sequence[E]) -> list[list[E]]:

@@ -43,8 +43,7 @@ class Copies:
 
     def stack(self) -> Tensor:
         """Return all steps as one Tensor (T, batch, size), t = 1 … T along the first axis."""
-        stacked: Tensor = mg.stack(list(self))
-        return stacked
+        return mg.stack(list(self))  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"<{self.name}[1] … {self.name}[{self.T}], each {self[self.T].shape}>"
@@ -85,7 +84,7 @@ class Run:
         T: the number of steps.
         batch: shape of the batch, e.g. (32,); () where the data had none.
         parameters: the definition's parameters, by name.
-        mask: (T, *batch) bools, False where a sequence is over; None if all have T steps.
+        mask: (T, *batch) bools, False where a sequence pauses or is over; None if all have T steps.
         truncation: where gradients stop.
         windows: those of sliding truncation; otherwise empty.
     """
@@ -117,11 +116,11 @@ class Run:
     def cuts(self) -> list[Connection]:
         """Return the edges that a truncated backward pass doesn't follow."""
         found = []
-        computed = [link for link in links(self.cell) if link.source.equation is not None]
+        all_links = links(self.cell)
         for step in range(1, self.T + 1):
-            for link in computed:
-                made = step + link.equation.lead - link.delay - link.source.equation.lead  # type: ignore[union-attr]
-                if self.truncation.cuts(made, step):
+            for link in all_links:
+                source = link.source.equation
+                if source and self.truncation.cuts(step + link.equation.lead - link.delay - source.lead, step):
                     found.append(_connection(link, step))
         return found
 

@@ -1,33 +1,13 @@
-"""Edges, delays and loops: what a definition says, and which ones can't be computed."""
+"""The edges of a definition, with their delays."""
 
 from __future__ import annotations
 
-import re
-from itertools import pairwise
-
-import numpy as np
-import pytest
-from definitions import above, bidirectional, elman, feedback, own_output, parameter, two_delays
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from definitions import bidirectional, elman, feedback, own_output, parameter, two_delays
 
 import minigrad as mg
-from rnn import Cell, DefinitionError, T, t
-from rnn.language.cycles import check
-
-Spec = list[tuple[int, int, int]]  # (source, target, delay)
+from rnn import Cell, t
 
 
-def refused(cell: Cell) -> str:
-    """The message with which a definition is refused; the same when it is unrolled."""
-    with pytest.raises(DefinitionError) as error:
-        check(cell)
-    with pytest.raises(DefinitionError, match=re.escape(str(error.value))):
-        cell.unroll(T=3)
-    return str(error.value)
-
-
-# ---- edges
 def test_edges_say_source_target_and_delay_in_the_order_of_the_equations() -> None:
     assert elman().edges() == [("x", "h", 0), ("h", "h", 1), ("h", "y", 0)]
     assert feedback(2).edges() == [("x", "h1", 0), ("h1", "h1", 1), ("h1", "h2", 0), ("h2", "h2", 1), ("h3", "h2", 2),
@@ -49,219 +29,11 @@ def test_a_signal_read_twice_at_one_step_is_one_edge() -> None:
     assert a.cell.edges() == [("a", "a", 1), ("a", "a", 2)]
 
 
-def test_a_definition_may_be_looked_at_before_it_is_complete() -> None:
+def test_the_edges_of_an_incomplete_definition_are_listed() -> None:
     cell = Cell()
     a, b = cell.signal("a", 2), cell.signal("b", 2)
     a[t] = b[t-1]
     assert cell.edges() == [("b", "a", 1)]
-
-
-# ---- loops
-def test_a_signal_that_needs_itself_at_the_same_step_is_named() -> None:
-    a = Cell().signal("a", 2)
-    a[t] = np.tanh(a[t])
-    line = above()
-    assert refused(a.cell) == (
-        "the definition has a loop without delay:\n"
-        "  a -> a   (total delay 0)\n"
-        "Each value in it needs itself at the same time step. Delay one of these reads:\n"
-        f"  {line}: a reads a[t]     e.g. a[t-1]")
-
-
-def test_two_signals_that_need_each_other_are_named_with_their_lines() -> None:
-    cell = Cell()
-    a, b = cell.signal("a", 2), cell.signal("b", 2)
-    a[t] = np.tanh(b[t])
-    b[t] = np.tanh(a[t])
-    lines = above(2), above(1)
-    message = refused(cell)
-    assert "b -> a -> b   (total delay 0)" in message or "a -> b -> a   (total delay 0)" in message
-    assert f"  {lines[0]}: a reads b[t]     e.g. b[t-1]" in message
-    assert f"  {lines[1]}: b reads a[t]     e.g. a[t-1]" in message
-
-
-def test_a_loop_hidden_beside_a_delayed_path_is_named() -> None:
-    cell = Cell()
-    a, b = cell.signal("a", 2), cell.signal("b", 2)
-    a[t] = np.tanh(b[t-1] + b[t])
-    b[t] = np.tanh(a[t-1] + a[t])
-    message = refused(cell)
-    assert "a reads b[t] " in message and "b reads a[t] " in message
-    assert "reads b[t-1]" not in message  # that one is delayed already
-
-
-def test_a_loop_through_a_long_way_is_named_whole() -> None:
-    cell = Cell()
-    signals = [cell.signal(f"s{i}", 2) for i in range(6)]
-    for i, signal in enumerate(signals):
-        signal[t] = signals[i - 1][t] + signals[i - 2][t-1]
-    path = refused(cell).splitlines()[1].split("(")[0].strip().split(" -> ")
-    assert sorted(path[1:]) == [f"s{i}" for i in range(6)] and path[0] == path[-1]
-    assert all(int(b[1]) == (int(a[1]) + 1) % 6 for a, b in pairwise(path))
-
-
-def test_the_shortest_of_several_loops_without_delay_is_named() -> None:
-    cell = Cell()
-    signals = [cell.signal(f"s{i}", 2) for i in range(5)]
-    for i, signal in enumerate(signals):
-        signal[t] = signals[i - 1][t] + (signal[t] if i == 3 else signal[t+1])
-    assert "  s3 -> s3   (total delay 0)\n" in refused(cell)
-
-
-def test_a_delay_and_an_advance_that_add_to_zero_are_a_loop_without_delay() -> None:
-    cell = Cell()
-    a, b = cell.signal("a", 2), cell.signal("b", 2)
-    a[t] = b[t-1]
-    b[t] = a[t+1]
-    line = above(2)
-    message = refused(cell)
-    assert "(total delay 0)" in message and f"  {line}: a reads b[t-1]     e.g. b[t-2]" in message
-
-
-def test_a_signal_defined_from_its_next_self_is_no_recurrence() -> None:
-    a = Cell().signal("a", 2)
-    a[t+1] = 2 * a[t+1]
-    line = above()
-    assert f"{line}: a reads a[t+1]     e.g. a[t]" in refused(a.cell)
-
-
-def test_loops_in_both_directions_of_time_are_named() -> None:
-    a = Cell().signal("a", 2)
-    a[t] = np.tanh(a[t-1] + a[t+1])
-    line = above()
-    message = refused(a.cell)
-    assert message.startswith("the definition has loops in both directions of time over the same signals:\n")
-    assert "  a -> a   (total delay 1)\n  a -> a   (total delay -1)\n" in message
-    assert f"  {line}: a reads a[t-1]\n  {line}: a reads a[t+1]" in message
-
-
-def test_loops_of_both_directions_in_different_parts_can_be_computed() -> None:
-    check(bidirectional())
-
-
-def test_a_read_of_the_future_is_no_loop() -> None:
-    cell = Cell()
-    x, y = cell.input("x", 2), cell.signal("y", 2)
-    y[t] = x[t+1] - x[t-1]
-    x[0] = x[T+1] = 0
-    np.testing.assert_array_equal(cell.unroll(x=[[1, 1], [2, 2], [4, 4]])["y"].stack().data,
-                                  [[2, 2], [3, 3], [-2, -2]])
-
-
-def test_a_loop_of_total_delay_one_may_look_ahead_on_its_way() -> None:
-    cell = Cell()
-    a, b = cell.signal("a", ()), cell.signal("b", ())
-    a[t] = b[t-2] + 1
-    b[t] = 2 * a[t+1]
-    check(cell)
-
-
-# ---- signals without an equation
-def test_signals_used_but_never_defined_are_named_with_all_lines() -> None:
-    cell = Cell()
-    h, d = cell.signal("h", 2), cell.signal("d", 2)
-    declared = above()
-    h[t] = d[t-1] + h[t-1]
-    assert refused(cell) == (
-        "a signal is used but never defined:\n"
-        f"  d, declared at {declared}\n"
-        f"    {above(4)}: h reads d[t-1]\n"
-        "Write its equation, or declare it with .input(...) where its values are given.")
-
-
-def test_a_definition_without_equations_is_refused() -> None:
-    assert refused(Cell("empty")) == "'empty' has no equation: write one, e.g. h[t] = ..."
-
-
-def test_a_declared_signal_that_nobody_uses_does_no_harm() -> None:
-    cell = elman()
-    cell.signal("spare", 3)
-    run = cell.unroll(x=np.ones((2, 3)))
-    assert "spare" not in run and "h" in run
-    with pytest.raises(KeyError, match="no signal 'spare' in this run; there are x, h, y"):
-        run["spare"]
-
-
-# ---- every definition
-@st.composite
-def specs(draw: st.DrawFn) -> tuple[int, Spec, list[int]]:
-    """Up to five signals, edges between them with delays from -2 to 2, and a lead for each."""
-    count = draw(st.integers(1, 5))
-    node = st.integers(0, count - 1)
-    spec = draw(st.lists(st.tuples(node, node, st.integers(-2, 2)), max_size=9, unique=True))
-    return count, spec, draw(st.lists(st.integers(0, 1), min_size=count, max_size=count))
-
-
-def written_as_cell(count: int, spec: Spec, leads: list[int]) -> Cell:
-    cell = Cell()
-    signals = [cell.signal(f"s{i}", ()) for i in range(count)]
-    for i, signal in enumerate(signals):
-        value: object = 1.0
-        for source, target, delay in spec:
-            if target == i:
-                value = value + 0.1 * signals[source][t + (leads[i] - delay)]  # type: ignore[operator]
-        signal[t + leads[i]] = value
-    return cell
-
-
-def simple_cycles(count: int, spec: Spec) -> list[Spec]:
-    """Every cycle that visits no signal twice, found by trying every path."""
-    found = []
-
-    def extend(path: Spec, start: int) -> None:
-        for edge in spec:
-            if edge[0] == (path[-1][1] if path else start):
-                if edge[1] == start:
-                    found.append([*path, edge])
-                elif edge[1] > start and edge[1] not in [e[1] for e in path]:
-                    extend([*path, edge], start)
-
-    for start in range(count):
-        extend([], start)
-    return found
-
-
-def components(cycles: list[Spec]) -> list[list[Spec]]:
-    """Cycles that share a signal, directly or through others, belong together."""
-    groups: list[tuple[set[int], list[Spec]]] = []
-    for cycle in cycles:
-        nodes = {edge[0] for edge in cycle}
-        together = [group for group in groups if group[0] & nodes]
-        groups = [group for group in groups if not group[0] & nodes]
-        groups.append((nodes.union(*(g[0] for g in together)), [cycle, *(c for g in together for c in g[1])]))
-    return [group for _, group in groups]
-
-
-def totals(cycles: list[Spec]) -> list[int]:
-    return [sum(delay for *_, delay in cycle) for cycle in cycles]
-
-
-@given(specs())
-@settings(max_examples=400, deadline=None)
-def test_exactly_those_definitions_are_accepted_whose_loops_all_run_one_way(drawn: tuple[int, Spec, list[int]]) -> None:
-    count, spec, leads = drawn
-    cell = written_as_cell(count, spec, leads)
-    cycles = simple_cycles(count, spec)
-    possible = all(min(totals(group)) >= 1 or max(totals(group)) <= -1 for group in components(cycles))
-    try:
-        check(cell)
-    except DefinitionError as error:
-        assert not possible, f"refused, and wrongly so: {error}"
-        named = re.findall(r"^  (s\d(?: -> s\d)+)   \(total delay (-?\d+)\)$", str(error), re.MULTILINE)
-        for path, total in named:  # what is named are loops of the definition
-            steps = [(int(a[1:]), int(b[1:])) for a, b in pairwise(path.split(" -> "))]
-            assert (steps, int(total)) in [([e[:2] for e in cycle[i:] + cycle[:i]], sum(e[2] for e in cycle))
-                                           for cycle in cycles for i in range(len(cycle))]
-        if any(not any(edge[2] for edge in cycle) for cycle in cycles):
-            assert "a loop without delay" in str(error)
-        if "both directions" in str(error):
-            assert [np.sign(int(total)) for _, total in named] == [1, -1]
-        else:
-            assert [int(total) for _, total in named] == [0]
-    else:
-        assert possible, f"accepted, and it can't be computed: {spec}"
-        run = cell.unroll(T=3)
-        assert all(np.isfinite(run[name][3].data) for name in cell.signals)
 
 
 def test_parameters_are_no_edges() -> None:

@@ -76,7 +76,7 @@ def test_a_vector_times_a_signal_is_a_dot_product_on_either_side() -> None:
     np.testing.assert_allclose(value_of(lambda x: x @ v, ()), X @ v.data)
 
 
-def test_a_plain_array_may_stand_in_the_place_of_a_parameter() -> None:
+def test_an_array_is_a_constant_operand() -> None:
     W = np.arange(10.0).reshape(2, 5)
     np.testing.assert_allclose(value_of(lambda x: W @ x + np.ones(2)), X @ W.T + 1)
 
@@ -136,7 +136,7 @@ def test_every_axis_but_the_last_is_refused(write: Any) -> None:
 
 
 @pytest.mark.parametrize("write", [lambda x: x.reshape(5, 1), lambda x: x.T, lambda x: np.stack([x, x])])
-def test_what_would_disturb_the_batch_is_refused(write: Any) -> None:
+def test_operations_over_all_axes_are_refused(write: Any) -> None:
     with pytest.raises(ValueError, match=r"can't stand in an equation \(at test_equations.py:\d+\).*batch is implicit"):
         value_of(write)
 
@@ -153,13 +153,13 @@ class Center(mg.Op):
         return grad - np.mean(grad)
 
 
-def test_an_operation_that_would_disturb_the_batch_says_so_by_its_class() -> None:
+def test_an_operation_that_is_not_batchable_is_refused() -> None:
     with pytest.raises(ValueError, match=r"Center\(\) can't stand in an equation .*batch is implicit"):
         value_of(lambda x: mg.apply(Center(), x))
 
 
 @pytest.mark.parametrize("write", [lambda x: x > 0, lambda x: x == x, np.isnan])
-def test_a_comparison_has_no_place_in_an_equation(write: Any) -> None:
+def test_a_comparison_in_an_equation_is_refused(write: Any) -> None:
     with pytest.raises(TypeError, match=r"of x\[t\] can't stand in an equation .*has no derivative"):
         value_of(write)
 
@@ -297,7 +297,7 @@ def test_a_failed_equation_can_be_written_again() -> None:
 
 
 # ---- parameters
-def test_parameters_stand_in_the_order_of_their_use() -> None:
+def test_parameters_are_listed_in_the_order_of_their_use() -> None:
     assert list(elman().parameters) == ["W", "U", "b", "V"]
     assert all(p.requires_grad for p in elman().parameters.values())
 
@@ -331,7 +331,7 @@ def test_two_parameters_of_one_name_are_named_with_their_lines() -> None:
 @pytest.mark.parametrize("make, expected", [
     (lambda W: W.T, lambda W: W.T), (lambda W: W + W * 2, lambda W: 3 * W),
     (lambda W: W[:, ::-1], lambda W: W[:, ::-1]), (lambda W: np.concatenate([W[:2], W[2:]]), lambda W: W)])
-def test_what_depends_on_parameters_alone_is_computed_anew_by_every_unroll(make: Any, expected: Any) -> None:
+def test_expressions_of_parameters_alone_are_recomputed_by_every_unroll(make: Any, expected: Any) -> None:
     W = mg.Tensor(RNG.normal(size=(5, 5)), requires_grad=True, name="W")
     cell = Cell()
     x, y = cell.input("x", 5), cell.signal("y", 5)
@@ -369,7 +369,7 @@ def test_a_computed_initial_value_follows_its_parameters() -> None:
     (lambda W, b, x: mg.sigmoid(x[t][1]), "sigmoid(x[t][1])"),
     (lambda W, b, x: x[t] + np.ones(5), "x[t] + array(5,)"),
 ])
-def test_an_equation_is_written_as_it_was_meant(write: Any, text: str) -> None:
+def test_the_text_of_an_equation_keeps_its_meaning(write: Any, text: str) -> None:
     assert to_text(write(parameter("W", 5, 5), parameter("b", 5), Cell().input("x", 5))) == text
 
 
@@ -380,7 +380,7 @@ def test_a_definition_shows_its_equations_and_their_lines() -> None:
     assert "c[t] = sigmoid(W_f @ x[t] + U_f @ h[t-1] + b_f) * c[t-1]" in repr(lstm())
 
 
-def test_an_equation_for_a_later_step_is_written_so() -> None:
+def test_the_text_of_an_equation_for_a_later_step_names_that_step() -> None:
     x = Cell().signal("x", 2)
     x[t+1] = 2 * x[t]
     assert repr(x.equation) == "x[t+1] = 2 * x[t]"

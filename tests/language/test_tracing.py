@@ -30,7 +30,7 @@ def test_a_step_function_becomes_the_definition_that_it_computes() -> None:
     assert cell.name == "step"
 
 
-def test_what_is_traced_equals_what_is_written() -> None:
+def test_a_traced_definition_equals_a_written_one() -> None:
     data = np.random.default_rng(3).normal(size=(5, 2, 3))
     written = Cell()
     x, h, y = written.input("x", 3), written.signal("h", 4), written.signal("y", 2)

@@ -258,7 +258,7 @@ def test_the_abstraction_takes_any_recurrence_and_any_output() -> None:
             np.testing.assert_allclose(run[y.name][k].data[n], sigmoid(C.data @ s), rtol=1e-12)
 
 
-def test_the_abstraction_without_input_or_output_is_a_state_that_goes_on_by_itself() -> None:
+def test_the_abstraction_without_input_and_output_is_an_autonomous_system() -> None:
     cell = Cell()
     s = cells.abstract(cell, None, 1, lambda s: 2 * s, name="double")
     s[0] = 1.0
@@ -351,7 +351,7 @@ def test_one_bias_is_the_sum_of_pytorchs_two(name: str) -> None:
 
 
 # ---- initial values
-def test_the_forget_gate_begins_open() -> None:
+def test_the_initial_bias_of_the_forget_gate_is_one() -> None:
     cell = Cell()
     x = cell.input("x", INPUTS)
     cells.lstm(cell, x, SIZE, name="one", rng=rng())
@@ -410,7 +410,7 @@ def test_gates_are_signals_and_their_matrices_parameters_of_their_own(name: str,
     assert [label for label in values(cell) if label.startswith("W")] == matrices
 
 
-def test_a_gate_can_be_looked_at_and_has_a_gradient() -> None:
+def test_a_gate_has_values_and_a_gradient() -> None:
     cell, h = made(cells.lstm)
     run = cell.unroll(x=data())
     run[h.name].stack().sum().backward()
@@ -426,7 +426,7 @@ def test_coupled_gates_sum_to_one() -> None:
 
 
 # ---- several layers
-def test_layers_of_different_cells_stand_on_each_other_in_one_definition() -> None:
+def test_layers_of_different_cells_can_be_stacked() -> None:
     cell = Cell()
     x = cell.input("x", INPUTS)
     h1 = cells.lstm(cell, x, 5, name="layer1", rng=rng())
@@ -437,7 +437,7 @@ def test_layers_of_different_cells_stand_on_each_other_in_one_definition() -> No
     np.testing.assert_allclose(run[h2.name].stack().data, output(alone, alone_h, run["layer1.h"].stack().data))
 
 
-def test_a_bidirectional_layer_is_a_cell_from_each_end_side_by_side() -> None:
+def test_a_bidirectional_layer_concatenates_a_cell_of_each_direction() -> None:
     cell = Cell()
     h = cells.bidirectional(cell, cells.gru, cell.input("x", INPUTS), SIZE, name="both", rng=rng())
     run = cell.unroll(x=data())
@@ -449,7 +449,7 @@ def test_a_bidirectional_layer_is_a_cell_from_each_end_side_by_side() -> None:
     np.testing.assert_allclose(both[1], by_hand(gru_of_torch, p, data()[::-1])[::-1], rtol=1e-12)
 
 
-def test_a_deep_network_with_residuals_adds_what_a_layer_read_to_what_it_gives() -> None:
+def test_a_residual_connection_adds_the_input_of_a_layer_to_its_output() -> None:
     cell = Cell()
     top = cells.stacked(cell, cells.elman, cell.input("x", INPUTS), [4, 4, 4], name="net", rng=rng(), residual=True)
     run = cell.unroll(x=data())
@@ -466,7 +466,7 @@ def deep(dropout: float, training: bool = True, generator: np.random.Generator |
     return cell, top
 
 
-def test_dropout_stands_between_layers_and_nowhere_else() -> None:
+def test_dropout_is_applied_between_layers_only() -> None:
     cell, top = deep(0.25)
     run = cell.unroll(x=data(40))
     assert top.name == "net.2.h" and [name for name in cell.signals if "dropped" in name] == ["net.1.dropped"]
@@ -486,7 +486,7 @@ def test_dropout_is_drawn_anew_at_every_unroll_and_again_from_the_same_state() -
     np.testing.assert_array_equal(output(cell, top, data()), first)
 
 
-def test_gradients_flow_through_what_dropout_keeps() -> None:
+def test_gradients_pass_through_the_elements_that_dropout_keeps() -> None:
     generator = rng()
     cell, top = deep(0.5, generator=generator)
     state = generator.bit_generator.state
@@ -498,7 +498,7 @@ def test_gradients_flow_through_what_dropout_keeps() -> None:
     assert mg.gradcheck(loss, {"b": cell.parameters["net.1.b"]}, rtol=1e-5, atol=1e-9) < 1e-4
 
 
-def test_what_was_trained_with_dropout_is_evaluated_without() -> None:
+def test_a_network_trained_with_dropout_is_evaluated_without() -> None:
     trained, _ = deep(0.5)
     evaluated, top = deep(0.5, training=False, generator=np.random.default_rng(7))
     plain, plain_top = deep(0.0, generator=np.random.default_rng(8))
@@ -528,7 +528,7 @@ def test_two_cells_of_one_name_are_refused_before_anything_is_written() -> None:
     (cells.lstm, {"coupled": True, "forget_gate": False}, "coupled=True takes i from f, and forget_gate=False"),
     (cells.vanilla, {"form": 1}, "form is 'i' or 'ii', not 1"),
 ])
-def test_an_option_that_is_none_of_those_listed_is_refused(make: Any, options: Any, message: str) -> None:
+def test_unknown_options_are_refused(make: Any, options: Any, message: str) -> None:
     cell = Cell()
     x = cell.input("x", INPUTS)
     with pytest.raises(ValueError, match=message):
@@ -560,7 +560,7 @@ def test_an_input_has_to_be_a_signal_whose_size_is_known(make: Any) -> None:
     ({"sizes": [3, 4], "residual": True}, r"residual=True needs equal sizes, not \[3, 4\]"),
     ({"sizes": [3], "directions": 3}, "directions is 1 or 2, not 3"),
 ])
-def test_a_deep_network_says_what_it_can_not_be(options: Any, message: str) -> None:
+def test_invalid_options_of_a_deep_network_are_refused(options: Any, message: str) -> None:
     cell = Cell()
     with pytest.raises(ValueError, match=message):
         cells.stacked(cell, cells.elman, cell.input("x", 2), name="net", rng=rng(), **options)

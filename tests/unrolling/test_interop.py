@@ -130,7 +130,7 @@ def test_a_state_dict_that_does_not_fit_names_the_entry_and_assigns_nothing(stat
     assert_untouched(cell, before)
 
 
-def test_what_is_wrong_in_the_second_layer_leaves_the_first_one_as_it_was() -> None:
+def test_an_error_in_the_second_layer_assigns_nothing_to_the_first() -> None:
     stored = TORCH["lstm_of_two_layers"]
     cell, names, _ = deep(stored)
     before = copies(cell)
@@ -241,7 +241,7 @@ def test_without_b_onnxs_biases_are_zero() -> None:
     ("after", 0, "a resets after the matrix, and with linear_before_reset=0 the operator doesn't"),
     ("before", 1, "a resets before the matrix, and with linear_before_reset=1 the operator doesn't"),
 ])
-def test_where_onnxs_gru_resets_is_asked_for(reset: Any, said: int | None, message: str) -> None:
+def test_linear_before_reset_of_onnxs_gru_is_required(reset: Any, said: int | None, message: str) -> None:
     inputs = ONNX["gru_reset_after"]["inputs"]
     with pytest.raises(ValueError, match=message):
         interop.from_onnx(one("gru", reset=reset), ["a"], inputs["W"], inputs["R"], inputs["B"],
@@ -285,13 +285,13 @@ def test_an_order_that_does_not_have_every_gate_once_is_refused(order: str) -> N
         interop.split(np.zeros(12), order, "ifgo")
 
 
-def test_rows_that_the_gates_can_not_share_are_refused() -> None:
+def test_rows_that_cannot_be_divided_by_the_gates_are_refused() -> None:
     with pytest.raises(ValueError, match=r"an array of shape \(13, 2\) can't be cut into 4 gates of equal size, ifgo"):
         interop.split(np.zeros((13, 2)), "ifgo", "ifgo")
 
 
 @pytest.mark.parametrize("order", ["ifgo", "iofg", "igfo", "ogif"])
-def test_what_is_split_in_an_order_and_joined_in_it_is_what_it_was(order: str) -> None:
+def test_join_is_the_inverse_of_split(order: str) -> None:
     stack = np.arange(24.0).reshape(12, 2)
     parts = interop.split(stack, order, "fgio")
     np.testing.assert_array_equal(parts["g"], stack[3 * order.index("g"):][:3])
@@ -299,7 +299,7 @@ def test_what_is_split_in_an_order_and_joined_in_it_is_what_it_was(order: str) -
 
 
 @pytest.mark.parametrize(("kind", "order"), [("lstm", "igfo"), ("lstm", "ofig"), ("gru", "nzr"), ("rnn", "h")])
-def test_any_source_can_be_read_once_its_order_is_said(kind: str, order: str) -> None:
+def test_any_source_can_be_read_in_its_order(kind: str, order: str) -> None:
     """The same layer, stacked in another order, gives the same parameters."""
     stored = {key: np.array(value) for key, value in TORCH[kind]["state"].items()}
     known = {"lstm": "ifgo", "gru": "rzn", "rnn": "h"}[kind]
@@ -310,7 +310,7 @@ def test_any_source_can_be_read_once_its_order_is_said(kind: str, order: str) ->
     assert_untouched(found, copies(expected))
 
 
-def test_a_source_whose_update_gate_replaces_says_so_by_its_letter() -> None:
+def test_the_letter_of_the_update_gate_names_its_convention() -> None:
     stored = [np.array(value) for value in TORCH["gru"]["state"].values()]
     keeps, replaces = one("gru", biases=2), one("gru", biases=2, update="replaces")
     interop.from_stacked(keeps, "a", *stored, order="run")

@@ -57,7 +57,7 @@ def test_every_gradient_agrees_with_central_differences(make: Callable[[], Cell]
         assert (p.grad * direction).sum() == pytest.approx(slope(loss, p, direction), rel=1e-6, abs=1e-10)
 
 
-def test_the_gradient_of_a_state_is_its_own_share_and_what_comes_back_from_the_next_step() -> None:
+def test_the_gradient_of_a_state_is_the_sum_over_its_output_and_the_next_step() -> None:
     cell = elman()
     run = cell.unroll(**data(cell))
     y = run["y"].stack()
@@ -70,7 +70,7 @@ def test_the_gradient_of_a_state_is_its_own_share_and_what_comes_back_from_the_n
         expected = expected * (1 - run["h"][k].data ** 2)
 
 
-def test_what_the_loss_does_not_see_gets_no_gradient() -> None:
+def test_a_tensor_that_the_loss_does_not_depend_on_has_no_gradient() -> None:
     cell = elman()
     run = cell.unroll(**data(cell))
     run["y"][2].sum().backward()

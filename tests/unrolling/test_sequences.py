@@ -27,12 +27,12 @@ def test_labels_keep_their_type() -> None:
     ([[1.0], []], r"sequence 1 has no time step: its shape is \(0,\)"),
     ([np.ones((2, 3)), np.ones((2, 4))], r"sequence 1 has shape \(2, 4\), sequence 0 \(2, 3\)"),
 ])
-def test_what_cannot_be_padded(given: list[np.ndarray], message: str) -> None:
+def test_invalid_sequences_are_refused(given: list[np.ndarray], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         sequences.pad(given)
 
 
-def test_streams_lie_side_by_side_and_each_goes_on_where_the_one_before_ends() -> None:
+def test_streams_are_consecutive_parts_side_by_side() -> None:
     assert sequences.streams(range(11), 3).T.tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
     assert sequences.streams(np.zeros((10, 4)), 2).shape == (5, 2, 4)
     with pytest.raises(ValueError, match="a sequence of 2 steps can't be cut into 3 streams"):

@@ -138,7 +138,7 @@ def reader_and_writer() -> tuple[Cell, Cell]:
     return reader, writer
 
 
-def test_elman_goes_on_by_itself_from_a_given_start() -> None:
+def test_elman_generates_from_a_given_start() -> None:
     _, cell = reader_and_writer()
     start = data()[0]
     run = cell.unroll(T=STEPS, initial={"x": {1: start}})
@@ -153,7 +153,7 @@ def test_elman_goes_on_by_itself_from_a_given_start() -> None:
     assert_gradients(cell, "x", "h", T=STEPS, initial={"x": {1: start}})
 
 
-def test_elman_goes_on_by_itself_after_a_given_prefix() -> None:
+def test_elman_generates_after_a_given_prefix() -> None:
     reader, writer = reader_and_writer()
     prefix = data(steps=3)
     read = reader.unroll(x=prefix)
@@ -186,7 +186,7 @@ def test_the_linear_network_fed_by_its_own_output_is_an_iir_filter() -> None:
 
 # ---- other loops
 @pytest.mark.parametrize("delay", [1, 2])
-def test_layer_3_goes_back_to_layer_2(delay: int) -> None:
+def test_layer_3_feeds_back_to_layer_2(delay: int) -> None:
     cell = Cell("h2[t] reads h3[t-delay]")
     x = cell.input("x", INPUTS)
     h1, h2, h3 = (cell.signal(f"h{i}", SIZE) for i in (1, 2, 3))
@@ -206,7 +206,7 @@ def test_layer_3_goes_back_to_layer_2(delay: int) -> None:
     assert_gradients(cell, "h3", x=data())
 
 
-def test_jordan_the_output_goes_back_to_the_beginning() -> None:
+def test_jordan_the_output_feeds_back_to_the_hidden_layer() -> None:
     cell = Cell("Jordan")
     x, h, y = cell.input("x", INPUTS), cell.signal("h", SIZE), cell.signal("y", OUTPUTS)
     h[t] = np.tanh(parameter("W", SIZE, INPUTS) @ x[t] + parameter("U", SIZE, OUTPUTS) @ y[t-1] + parameter("b", SIZE))
@@ -406,7 +406,7 @@ def test_the_encoders_last_state_starts_the_decoder(way: str) -> None:
     assert mg.gradcheck(loss, {**encoder.parameters, **decoder.parameters}, rtol=1e-5, atol=1e-9) < 1e-4
 
 
-def test_scheduled_sampling_with_a_seed_says_the_same_again_and_differs_from_both_others() -> None:
+def test_scheduled_sampling_is_reproducible_and_differs_from_both_other_modes() -> None:
     _, decoder = encoder_and_decoder()
     target = data(3, OUTPUTS, 4)
     again = np.random.default_rng(5).integers(0, 2, (4, BATCH, 1)).astype(float)
@@ -464,7 +464,7 @@ def test_one_to_many_one_vector_starts_a_sequence() -> None:
     assert_gradients(cell, "y", x=once)
 
 
-def test_many_to_one_only_the_last_output_is_looked_at() -> None:
+def test_many_to_one_the_loss_depends_on_the_last_output_only() -> None:
     cell, p = used()
     run = cell.unroll(x=data())
     last = run["y"][STEPS]
@@ -478,7 +478,7 @@ def test_many_to_one_only_the_last_output_is_looked_at() -> None:
     assert mg.gradcheck(loss, cell.parameters, rtol=1e-5, atol=1e-9) < 1e-4
 
 
-def test_many_to_many_aligned_every_output_is_looked_at() -> None:
+def test_many_to_many_aligned_the_loss_depends_on_every_output() -> None:
     cell, p = used()
     run = cell.unroll(x=data())
     assert_values(run, "y", np.stack([states(p, data()[:, n]) @ p["V"].T for n in range(BATCH)], axis=1))
