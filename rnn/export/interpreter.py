@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor, ops
-from rnn.ir.fusion import Graph, fuse_products, hoist_terms, optimise
+from rnn.ir.fusion import Graph, fuse_products, fuse_slices, hoist_terms, optimise
 from rnn.ir.lowering import Options, lead_of, lower, split_products
 from rnn.ir.nodes import (
     AddN,
@@ -56,10 +56,11 @@ class Recipe:
                  outputs: Iterable[str] | None = None) -> None:
         self.cell = cell
         self.low = lower(cell, options)
-        split_products(list(self.low.roots.values()))
+        split_products(ordered(self.low.roots.values()))
         self.outputs = list(self.low.roots if outputs is None else outputs)
         _check_operations(self._nodes(), cell, engine)
-        optimise(Graph((self.low.roots[name] for name in self.outputs), self._nodes), (hoist_terms, fuse_products))
+        optimise(Graph((self.low.roots[name] for name in self.outputs), self._nodes),
+                 (hoist_terms, fuse_products, fuse_slices))
         every = self._nodes()
         for node in reversed(every):  # what joins nodes stands where the first of them stood
             for x in node.inputs:

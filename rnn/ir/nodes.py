@@ -277,7 +277,9 @@ def ordered(roots: Iterable[Node]) -> list[Node]:
     done: dict[Node, None] = {}
 
     def same_step(node: Node) -> Iterable[Node]:
-        return () if isinstance(node.op, Shift) else (x for x in node.inputs if x not in done)
+        if isinstance(node.op, Shift):
+            return ()
+        return [x for x in node.inputs if x not in done] if done else node.inputs
 
     waiting = list(roots)
     while waiting:
