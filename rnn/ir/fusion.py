@@ -255,7 +255,9 @@ def _fuse_run(whole: Node, run: list[tuple[Node, Node]]) -> None:
     inputs = []
     for position, first in enumerate(users[0].inputs):
         column = [user.inputs[position] for user in users]
-        inputs.append(vector if first is parts[0] else concatenate(column, common_name(users, "given")))
+        shared = first.size == 1 and all(x is first for x in column)  # broadcasts against all parts
+        inputs.append(vector if first is parts[0] else first if shared
+                      else concatenate(column, common_name(users, "given")))
     replace_by_slices(users, Node(users[0].op, tuple(inputs), vector.shape, True, common_name(users)))
 
 
@@ -413,8 +415,6 @@ def concatenate(nodes: list[Node], name: str) -> Node:
     products, are computed as one.
     """
     first = nodes[0]
-    if isinstance(first.op, ir.Number) and all(x is first for x in nodes):
-        return first
     shape = (sum(x.shape[0] for x in nodes), *first.shape[1:])
     if all(isinstance(x.op, ir.Slice) and x.inputs[0] is first.inputs[0] for x in nodes) \
             and all(_stop(a) == _start(b) for a, b in pairwise(nodes)):
