@@ -19,7 +19,7 @@ from enum import IntEnum
 from minigrad import ops
 from rnn.ir import nodes as ir
 from rnn.ir.adjoint import is_product
-from rnn.ir.nodes import Node, users_of
+from rnn.ir.nodes import Node, reference, users_of
 from rnn.ir.schedule import Block
 
 
@@ -76,20 +76,20 @@ class BufferPlan:
         """Return for how many steps the array of a value has space."""
         return self.extents.get(self.owner(node), Extent.ALL)
 
-    def listing(self) -> str:
-        """Return the arrays as text, one value a line: its array, or where else it is."""
+    def listing(self, names: dict[Node, str]) -> str:
+        """Return the arrays as text, one value a line: its array, or in which other one it is."""
         every = self.lifetimes
-        return "\n".join(f"{node.name}: {self._place(node)}" for node in every.nodes
+        return "\n".join(f"{reference(node, names):<20} {self._place(node, names)}" for node in every.nodes
                          if node.timed and not isinstance(node.op, ir.Backward))
 
-    def _place(self, node: Node) -> str:
-        every, parent = self.lifetimes, self.parent(node)
-        if node in every.carried:
-            return f"{node.inputs[0].name} of the iteration before"
+    def _place(self, node: Node, names: dict[Node, str]) -> str:
+        margins, parent = self.lifetimes.margins, self.parent(node)
+        if node in self.lifetimes.carried:
+            return f"none: {reference(node.inputs[0], names)} of the previous iteration is still there"
         if parent is not None:
             relation = "overwritten by" if node in self.alias_of else "part of" if node in self.slot_in else "view of"
-            return f"{relation} {parent.name}"
-        rows = ("", "S, ", f"T + {sum(every.margins[node])}, " if node in every.margins else "T, ")[self.extent(node)]
+            return f"{relation} {reference(parent, names)}"
+        rows = ("", "S, ", f"T + {sum(margins[node])}, " if node in margins else "T, ")[self.extent(node)]
         return f"array ({rows}{', '.join(map(str, ('B', *node.shape)))})"
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from minigrad import Tensor, ops
 from rnn.ir.adjoint import Adjoint
 from rnn.ir.fusion import Graph, optimise
 from rnn.ir.lowering import LoweringOptions, lead_of, lower, split_products
-from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, Weight, listing, ordered, upstream_name
+from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, Weight, ordered, upstream_name
 from rnn.ir.schedule import Block, blocks
 from rnn.language.dependencies import boundaries
 from rnn.language.equations import Definition, Time
@@ -24,7 +25,11 @@ from .buffers import BufferPlan, plan_buffers
 from .codegen import Boundary, generate
 from .emit import Names
 
-Observer = Callable[[str, str], None]
+Observer = Callable[[str, Any], None]
+
+
+def unobserved(name: str, result: Any) -> None:
+    """Do nothing after a pass."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Program:
     """A compiled definition.
 
     Args:
-        observe: called after each pass with its name and the result as text; for looking at the compiler.
+        observe: called after each pass with its name and its result: nodes, blocks, or the plan of the arrays.
 
     Attributes:
         lowered: the definition as nodes.
@@ -61,59 +66,47 @@ class Program:
     """
 
     def __init__(self, cell: Definition, options: LoweringOptions, request: GradientRequest,
-                 observe: Observer | None = None) -> None:
-        self.observe = observe
+                 observe: Observer = unobserved) -> None:
         self.lowered = lower(cell, options)
-        roots = self.lowered.roots
-        self._observe("lower", self.forward_nodes())
-        split_products(list(roots.values()))
-        self._observe("split_products", self.forward_nodes())
+        roots = self.lowered.roots.values()
+        nodes = ordered(roots)
+        observe("lower", nodes)
+        split_products(nodes)
+        nodes = ordered(roots)
+        observe("split_products", nodes)
         self.names = Names()
-        self._name_nodes()
-        gradients = self._differentiate(request)
-        self._observe("Adjoint", self._backward_nodes(gradients))
-        every = [*roots.values(), *gradients.values()]
-        for select in (self.forward_nodes, lambda: self._backward_nodes(gradients)):
-            optimise(Graph(every, select), observe=lambda name, graph: self._observe(name, graph.nodes))
-        passes = blocks(self.forward_nodes()), blocks(self._backward_nodes(gradients))
-        self._observe("blocks", "\n".join(block.listing() for part in passes for block in part))
+        self._name_nodes(nodes)
+        gradients = self._differentiate(request, nodes)
+        computed = set(nodes)  # by the forward pass
+
+        def backward_nodes() -> list[Node]:
+            return _only_backward(gradients.values(), computed)
+
+        observe("Adjoint", backward_nodes())
+        forward = Graph([*roots, *gradients.values()], lambda: ordered(roots))
+        optimise(forward, observe=observe)
+        computed = set(forward.nodes)
+        backward = Graph(forward.roots, backward_nodes)
+        optimise(backward, observe=observe)
+        passes = blocks(forward.nodes), blocks(backward.nodes)
+        observe("blocks", [*passes[0], *passes[1]])
         self.boundaries = self._boundary_values()
         self.plan = self._plan(passes, gradients)
-        self._observe("plan_buffers", self.plan.listing())
+        observe("plan_buffers", self.plan)
         self.gradients = {key: f"d{self._label(key)}" for key in gradients}
-        signals = {f"{name}[{Time('t', lead_of(cell.signals[name]))!r}]": node for name, node in roots.items()}
+        signals = {f"{name}[{Time('t', lead_of(cell.signals[name]))!r}]": node
+                   for name, node in self.lowered.roots.items()}
         self.code = generate(passes, self.plan, self.names, list(self.boundaries.values()),
                              self.lowered.weights.values(), signals,
                              {self.gradients[key]: node for key, node in gradients.items()})
-        self.outputs = {name: self.names.of[node] for name, node in roots.items()}
-
-    def _observe(self, name: str, result: str | list[Node]) -> None:
-        if self.observe is not None:
-            self.observe(name, result if isinstance(result, str) else listing(result))
+        self.outputs = {name: self.names.of[node] for name, node in self.lowered.roots.items()}
 
     def name_of(self, data: str) -> str:
         """Return the name of the array of an input."""
         return next(self.names.of[node] for node in self.code.forward.inputs
                     if isinstance(node.op, Input) and node.op.name == data)
 
-    # ---- nodes
-    def forward_nodes(self) -> list[Node]:
-        """Return the nodes of the forward pass."""
-        return ordered(self.lowered.roots.values())
-
-    def _backward_nodes(self, gradients: dict[object, Node]) -> list[Node]:
-        """Return the nodes of the backward pass: what the forward pass doesn't compute, and what weights give."""
-        forward = set(self.forward_nodes())
-        needed: set[Node] = set()
-        stack = list(gradients.values())
-        while stack:
-            node = stack.pop()
-            if node not in needed and (node not in forward or not node.timed):
-                needed.add(node)
-                stack.extend(node.inputs)
-        return [node for node in ordered(gradients.values()) if node in needed]
-
-    def _differentiate(self, request: GradientRequest) -> dict[object, Node]:
+    def _differentiate(self, request: GradientRequest, nodes: list[Node]) -> dict[object, Node]:
         """Return the nodes of all gradients that are asked for."""
         roots = self.lowered.roots
         if not request.seeds and request.loss is None:
@@ -129,7 +122,7 @@ class Program:
         weights = {tensor: node for tensor, node in self.lowered.weights.items() if tensor.requires_grad}
         inputs = {name: roots[name] for name in request.inputs}
         shifts: dict[str, list[Node]] = {}
-        for node in self.forward_nodes():
+        for node in nodes:
             if isinstance(node.op, Shift) and node.op.signal is not None:
                 shifts.setdefault(node.op.signal, []).append(node)
         adjoint = Adjoint(seeds, [*weights.values(), *inputs.values(),
@@ -141,11 +134,10 @@ class Program:
         return {key: _only_term(node) for key, node in gradients.items()}
 
     # ---- names
-    def _name_nodes(self) -> None:
+    def _name_nodes(self, nodes: list[Node]) -> None:
         """Give signals their own names first, then weights and inputs, then intermediate values."""
-        forward = self.forward_nodes()
-        leaves = [x for x in forward if isinstance(x.op, (Weight, Input))]
-        for node in [*self.lowered.roots.values(), *leaves, *forward]:
+        leaves = [x for x in nodes if isinstance(x.op, (Weight, Input))]
+        for node in [*self.lowered.roots.values(), *leaves, *nodes]:
             if node.name is not None:
                 node.name = self.names.give(node)
 
@@ -174,6 +166,18 @@ class Program:
             margins[node] = max(before, 1 - step), max(after, step)
         return plan_buffers(passes, margins, [*self.lowered.roots.values(),
                                               *(node for node in gradients.values() if node.timed)])
+
+
+def _only_backward(gradients: Iterable[Node], forward: set[Node]) -> list[Node]:
+    """Return the nodes of the backward pass: those that the forward pass lacks, and those that have no steps."""
+    roots, needed = list(gradients), set[Node]()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in needed and (node not in forward or not node.timed):
+            needed.add(node)
+            stack.extend(node.inputs)
+    return [node for node in ordered(roots) if node in needed]
 
 
 def collapse_sums(roots: Iterable[Node]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor, ops
-from rnn.ir.fusion import Graph, fuse_products, hoist_terms, optimise
+from rnn.ir.fusion import Graph, fuse_products, fuse_slices, hoist_terms, optimise
 from rnn.ir.lowering import LoweringOptions, lead_of, lower, split_products
 from rnn.ir.nodes import (
     MASK,
@@ -58,10 +58,11 @@ class Schedule:
                  outputs: Iterable[str] | None = None) -> None:
         self.cell = cell
         self.lowered = lower(cell, options)
-        split_products(list(self.lowered.roots.values()))
+        split_products(ordered(self.lowered.roots.values()))
         self.outputs = list(self.lowered.roots if outputs is None else outputs)
         _check_operations(self._nodes(), cell, backend)
-        optimise(Graph((self.lowered.roots[name] for name in self.outputs), self._nodes), (hoist_terms, fuse_products))
+        optimise(Graph((self.lowered.roots[name] for name in self.outputs), self._nodes),
+                 (hoist_terms, fuse_products, fuse_slices))
         every = self._nodes()
         for node in reversed(every):  # a node that joins others has the line of the first of them
             for x in node.inputs:

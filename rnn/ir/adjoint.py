@@ -99,9 +99,11 @@ class Adjoint:
         """Add a term to the gradient of a node, and name the nodes that compute the term."""
         if term is None or node not in self.active:
             return
-        for part in ordered([term]):
+        unnamed = [term]
+        for part in unnamed:  # grows
             if part.name is None and not isinstance(part.op, ir.Leaf):
                 part.name = f"d{node.name}_part" if part is term else f"{node.name}_slope"
+                unnamed.extend(part.inputs)
         self.gradients[node].inputs += (_unbroadcast(term, node),)
 
     def _propagate(self, node: Node, complete: bool) -> None:

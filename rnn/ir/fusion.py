@@ -5,8 +5,8 @@ Each pass is a function on a `Graph`, run by `optimise` in the order of PASSES:
 1. `hoist_terms` and `hoist_factors` reassociate sums and products, so that the part that doesn't depend on
    the previous step leaves the loop (loop-invariant code motion; the schedule then computes it for all
    steps at once). `sigmoids_to_tanh` makes gates alike.
-2. `fuse_products` makes one product of several that multiply the same vector (the gates of an LSTM), and one
-   operation of those that follow on each part. `fuse_sums` makes one product of a sum of products.
+2. `fuse_products` makes one product of several that multiply the same vector (the gates of an LSTM),
+   `fuse_slices` one operation of those that follow on each part, `fuse_sums` one product of a sum of products.
 3. `fuse_weight_gradients` makes one product of the gradients of matrices that were fused.
 
 Nodes are rewritten in place (`node.op, node.inputs = ...`), so their users need no update. In the examples
@@ -37,7 +37,7 @@ class Graph:
 
     Invariant: at the start of a pass `nodes`, `loop` and `users` describe the graph. A rewrite makes them
     stale, so a pass that reads them after its own rewrites must either touch only nodes that these rewrites
-    didn't, or keep them up to date (`hoist_terms`), or call `refresh` (`fuse_products`).
+    didn't, or keep them up to date (`hoist_terms`), or call `refresh` (`fuse_slices`).
 
     Args:
         roots: everything that is computed, forward and backward.
@@ -167,10 +167,10 @@ def _hoist_from_product(graph: Graph, node: Node, form: dict[Node, tuple[Node, l
 
 # ---- products of several matrices with the same vector
 def fuse_products(graph: Graph) -> None:
-    """Make one product of those that multiply the same vector, and one of the operations on neighbouring parts.
+    """Make one product of those that multiply the same vector.
 
-        p[t] = U1 h[t-1];  q[t] = U2 h[t-1]   ->   pq[t] = U h[t-1]     (U: the rows of U1, then those of U2)
-        a[t] = tanh(p[t]); b[t] = tanh(q[t])       ab[t] = tanh(pq[t]);  a, b = slices of ab
+        p[t] = U1 h[t-1];  q[t] = U2 h[t-1]   ->   pq[t] = U h[t-1];  p, q = slices of pq
+                                                   (the rows of U are those of U1, then those of U2)
     """
     groups: dict[tuple[int, Node], list[Node]] = {}
     for node in graph.nodes:
@@ -184,9 +184,6 @@ def fuse_products(graph: Graph) -> None:
             matrix = concatenate([x.inputs[0] for x in group], f"U_{common_name(group)}")
             replace_by_slices(group, Node(ops.MatVec(), (matrix, vector), (matrix.shape[0],), True,
                                           common_name(group, "product")))
-    graph.refresh()
-    while _fuse_one_run(graph):
-        graph.refresh()
 
 
 def _following_operations(graph: Graph, node: Node) -> tuple[str, ...]:
@@ -197,6 +194,15 @@ def _following_operations(graph: Graph, node: Node) -> tuple[str, ...]:
         path.append(type(user.op).__name__)
         user = graph.loop_user(user)
     return tuple(path)
+
+
+def fuse_slices(graph: Graph) -> None:
+    """Apply an operation at once to neighbouring slices to which it is applied one by one.
+
+        a[t] = tanh(p[t]);  b[t] = tanh(q[t])   ->   ab[t] = tanh(pq[t]);  a, b = slices of ab
+    """
+    while _fuse_one_run(graph):
+        graph.refresh()
 
 
 def _fuse_one_run(graph: Graph) -> bool:
@@ -249,7 +255,9 @@ def _fuse_run(whole: Node, run: list[tuple[Node, Node]]) -> None:
     inputs = []
     for position, first in enumerate(users[0].inputs):
         column = [user.inputs[position] for user in users]
-        inputs.append(vector if first is parts[0] else concatenate(column, common_name(users, "given")))
+        shared = first.size == 1 and all(x is first for x in column)  # broadcasts against all parts
+        inputs.append(vector if first is parts[0] else first if shared
+                      else concatenate(column, common_name(users, "given")))
     replace_by_slices(users, Node(users[0].op, tuple(inputs), vector.shape, True, common_name(users)))
 
 
@@ -348,17 +356,18 @@ def _outermost(node: Node, position: dict[Node, tuple[Node, int]]) -> tuple[Node
     return node, start
 
 
-PASSES = (hoist_terms, sigmoids_to_tanh, hoist_factors, fuse_products, fuse_sums, fuse_weight_gradients)
+PASSES = (hoist_terms, sigmoids_to_tanh, hoist_factors, fuse_products, fuse_slices, fuse_sums,
+           fuse_weight_gradients)
 
 
 def optimise(graph: Graph, passes: Iterable[Callable[[Graph], None]] = PASSES,
-             observe: Callable[[str, Graph], None] | None = None) -> None:
-    """Run passes one after another; `observe` is called after each with its name and the graph."""
+             observe: Callable[[str, list[Node]], None] | None = None) -> None:
+    """Run passes one after another; `observe` is called after each with its name and the nodes."""
     for rewrite in passes:
         rewrite(graph)
         graph.refresh()
         if observe is not None:
-            observe(rewrite.__name__, graph)
+            observe(rewrite.__name__, graph.nodes)
 
 
 # ---- making nodes
@@ -406,8 +415,6 @@ def concatenate(nodes: list[Node], name: str) -> Node:
     products, are computed as one.
     """
     first = nodes[0]
-    if isinstance(first.op, ir.Number) and all(x is first for x in nodes):
-        return first
     shape = (sum(x.shape[0] for x in nodes), *first.shape[1:])
     if all(isinstance(x.op, ir.Slice) and x.inputs[0] is first.inputs[0] for x in nodes) \
             and all(_stop(a) == _start(b) for a, b in pairwise(nodes)):

@@ -17,7 +17,7 @@ from rnn.language.equations import Definition, Equation, Read, Signal
 from rnn.language.graphs import postorder
 
 from . import nodes as ir
-from .nodes import Node, Shape, draw_name, keep_name, number, ordered, shape_of
+from .nodes import Node, Shape, draw_name, keep_name, number, shape_of
 
 SHORT = {"matvec": "product", "matmul": "product", "add": "sum", "concatenate": "joined"}
 
@@ -173,7 +173,7 @@ class Lowering:
             return shift
         name = f"keep_before{delay}" if delay > 0 else f"keep_after{-delay}"
         keep = self.result.keeps.setdefault(delay, Node(ir.Input(keep_name(delay), shared=True), (), (), True, name))
-        return Node(ir.GradientMask(), (shift, keep), shift.shape, True, None, shift.origin)
+        return Node(ir.GradientMask(), (shift, keep), shift.shape, True, f"{shift.name}_cut", shift.origin)
 
 
 def lead_of(signal: Signal) -> int:
@@ -187,13 +187,13 @@ def _same_step_reads(equation: Equation) -> list[Equation]:
             and read.offset == read.signal.equation.lead]
 
 
-def split_products(roots: list[Node]) -> None:
+def split_products(nodes: list[Node]) -> None:
     """Rewrite W [a, b] as W_a a + W_b b, so that the part that no loop needs can be computed outside of it.
 
         h_product[t] = MatVec(W, h_joined[t])       h_product[t] = AddN(h_product2[t], h_product3[t])
         h_joined[t] = Concatenate(x[t], h[t-1])     h_product2[t] = MatVec(W_x, x[t]); W_x = columns of W ...
     """
-    for node in ordered(roots):
+    for node in nodes:
         if not isinstance(node.op, ops.MatVec) or node.inputs[0].timed or node.inputs[0].ndim != 2:
             continue
         W, joined = node.inputs

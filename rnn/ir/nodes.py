@@ -277,7 +277,9 @@ def ordered(roots: Iterable[Node]) -> list[Node]:
     done: dict[Node, None] = {}
 
     def same_step(node: Node) -> Iterable[Node]:
-        return () if isinstance(node.op, Shift) else (x for x in node.inputs if x not in done)
+        if isinstance(node.op, Shift):
+            return ()
+        return [x for x in node.inputs if x not in done] if done else node.inputs
 
     waiting = list(roots)
     while waiting:
@@ -296,34 +298,31 @@ def users_of(nodes: Iterable[Node]) -> dict[Node, list[Node]]:
     return users
 
 
-def listing(nodes: Iterable[Node]) -> str:
+def listing(nodes: Iterable[Node], names: dict[Node, str]) -> str:
     """Return the graph as text, one equation a line: `h[t] = Tanh(h_sum[t])`, and the shape of the result.
 
-    The text depends on the order and the names of the nodes alone.
+    Args:
+        names: collects a unique name for each node, so that several listings agree.
     """
-    names: dict[Node, str] = {}
-    rows = [(_equation(node, names), node.shape) for node in nodes if not isinstance(node.op, Number)]
-    width = max((len(text) for text, _ in rows), default=0)
-    return "\n".join(f"{text:<{width}}  {shape}" for text, shape in rows)
+    return "\n".join(f"{_equation(node, names):<58} {node.shape}" for node in nodes if not isinstance(node.op, Number))
 
 
 def _equation(node: Node, names: dict[Node, str]) -> str:
-    """Return a node as an equation; `names` collects a unique name for each node."""
-    op, left = node.op, _reference(node, names, "t")
+    op, left = node.op, reference(node, names)
     if isinstance(op, Leaf):
         return f"{left}: {type(op).__name__.lower()}"
     if isinstance(op, Shift):
-        return f"{left} = {_reference(node.inputs[0], names, f't{-op.delay:+d}')}"
+        return f"{left} = {reference(node.inputs[0], names, f't{-op.delay:+d}')}"
     if isinstance(op, AtStep):
         step = op.step if op.step > 0 else f"T{op.step + 1:+d}" if op.step < -1 else "T"
-        return f"{left} = {_reference(node.inputs[0], names, step)}"
+        return f"{left} = {reference(node.inputs[0], names, step)}"
     options = [f"{name}={getattr(value, '__name__', repr(value))}" for name, value in vars(op).items()]
-    operands = [_reference(x, names, "t") for x in node.inputs]
+    operands = [reference(x, names) for x in node.inputs]
     return f"{left} = {type(op).__name__}({', '.join([*operands, *options])})"
 
 
-def _reference(node: Node, names: dict[Node, str], step: object) -> str:
-    """Return how an equation refers to the value of a node at a step."""
+def reference(node: Node, names: dict[Node, str], step: object = "t") -> str:
+    """Return how a listing refers to the value of a node at a step."""
     if isinstance(node.op, Number):
         return repr(node.op.value)
     if node not in names:

@@ -7,6 +7,7 @@ compilers for modern architectures, 2001, section 5.2.)
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -45,10 +46,10 @@ class Block:
         """Whether some nodes are computed with an offset."""
         return any(self.offset.values())
 
-    def listing(self) -> str:
-        """Return the block as text."""
-        head = {0: "all steps at once:", 1: "for t = 1 … T:", -1: "for t = T … 1:"}[self.direction]
-        return "\n".join([head, *(f"    {line}" for line in listing(self.nodes).splitlines())])
+    def listing(self, names: dict[Node, str]) -> str:
+        """Return the block as text: see `nodes.listing`."""
+        head = ("all steps at once:", "for t = 1 … T:", "for t = T … 1:")[self.direction]
+        return f"{head}\n{textwrap.indent(listing(self.nodes, names), '    ')}"
 
 
 def dependences(nodes: Iterable[Node]) -> list[Dependence]:
