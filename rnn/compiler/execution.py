@@ -103,20 +103,20 @@ class Call:
 
     Attributes:
         values: data, masks and draws by name, as the program takes them: (T, B, *shape).
-        k: the program's own arrays.
+        arrays: the program's own.
     """
 
     def __init__(self, plan: CallPlan, values: Mapping[str, Any]) -> None:
         self.plan = plan
         self.loaded = plan.loaded
         self.values = values
-        self.k = plan.loaded.arrays(plan.inputs.T, plan.B)
+        self.arrays = plan.loaded.arrays(plan.inputs.T, plan.B)
 
     def moved_to(self, loaded: Loaded) -> Call:
         """Return the same call for another program of the same definition; the data are copied."""
         values = dict(self.values)
         for name in self.loaded.data[0]:
-            values[name] = getattr(self.k, self.loaded.program.name_of(name)).copy()
+            values[name] = getattr(self.arrays, self.loaded.program.name_of(name)).copy()
         return Call(replace(self.plan, loaded=loaded), values)
 
     def forward(self) -> None:
@@ -141,7 +141,7 @@ class Call:
         arguments = [values[name] for name in self.loaded.data[number]]
         weights = [tensor._data for tensor in self.plan.weights[number]]
         try:
-            return function(self.k, *arguments, *weights, **boundary)
+            return function(self.arrays, *arguments, *weights, **boundary)
         except (ValueError, TypeError, IndexError) as error:
             trace = error.__traceback__
             while trace is not None and trace.tb_frame.f_code.co_filename != self.loaded.file:
@@ -186,7 +186,7 @@ class Call:
     # ---- results
     def array(self, name: str) -> NDArray[Any]:
         """Return a signal's values at the steps of its equation: the program's own array."""
-        found: NDArray[Any] = getattr(self.k, self.loaded.program.outputs[name])
+        found: NDArray[Any] = getattr(self.arrays, self.loaded.program.outputs[name])
         return found
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -198,7 +198,7 @@ class Call:
         program = self.loaded.program
         node = program.lowered.roots[name]
         margin = program.plan.lifetimes.margins.get(node)
-        array: NDArray[Any] = getattr(self.k, program.outputs[name] + ("_all" if margin else ""))
+        array: NDArray[Any] = getattr(self.arrays, program.outputs[name] + ("_all" if margin else ""))
         start = first - 1 - lead_of(program.lowered.cell.signals[name]) + (margin[0] if margin else 0)
         part = array[start:start + last - first + 1].reshape(-1, *self.plan.inputs.batch, *node.shape)
         return np.array(part)

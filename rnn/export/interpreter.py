@@ -14,22 +14,10 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor, ops
+from rnn.ir import nodes as ir
 from rnn.ir.fusion import Graph, fuse_products, fuse_slices, hoist_terms, optimise
 from rnn.ir.lowering import LoweringOptions, lead_of, lower, split_products
-from rnn.ir.nodes import (
-    MASK,
-    AddN,
-    ColumnSlice,
-    Concat,
-    GradientMask,
-    Input,
-    Node,
-    Number,
-    Shift,
-    Slice,
-    Weight,
-    ordered,
-)
+from rnn.ir.nodes import Node, Shift, ordered
 from rnn.ir.schedule import Block, blocks
 from rnn.language.dependencies import DefinitionError, nodes, roots
 from rnn.language.equations import Definition
@@ -72,7 +60,7 @@ class Schedule:
         self.kept = {self.lowered.roots[name] for name in self.outputs}
         for node in every:
             self.kept.update(_unshifted(x) for x in node.inputs if self.block[node] is not self.block[x])
-        self.givens = {node.op.name: node for node in every if isinstance(node.op, Input)}
+        self.givens = {node.op.name: node for node in every if isinstance(node.op, ir.Input)}
 
     def _nodes(self) -> list[Node]:
         """Return the nodes that the outputs need, operands first."""
@@ -162,7 +150,8 @@ class Interpreter:
         """Return the boundary values of a window."""
         never = self.backend.constant(False, None)
         found = {}
-        for signal, local, step, boundary, constant in window.entering(self.schedule.cell, self.T, MASK in self.given):
+        masked = ir.MASK in self.given
+        for signal, local, step, boundary, constant in window.entering(self.schedule.cell, self.T, masked):
             if boundary is None:
                 value = done[signal.name][step - 1]
             elif (signal.name, boundary) in self.boundary:
@@ -183,14 +172,14 @@ class Interpreter:
     # ---- all steps at once
     def _all_steps(self, node: Node) -> Array:
         op = node.op
-        if isinstance(op, Input):
+        if isinstance(op, ir.Input):
             return self.given[op.name]
         if isinstance(op, Shift):
             assert op.signal is not None
             return self._shifted(node.inputs[0], op.signal, op.delay)
-        return self.value(node, [self._read(x) for x in node.inputs], self.lead)
+        return self.value(node, [self.read(x) for x in node.inputs], self.lead)
 
-    def _read(self, x: Node) -> Array:
+    def read(self, x: Node) -> Array:
         if x not in self.values:  # a number, or a shift inside of another loop
             self.values[x] = self._all_steps(x)
         return self.values[x]
@@ -199,13 +188,13 @@ class Interpreter:
         """Return the values of other steps, filled up with those of the boundary."""
         backend, steps = self.backend, range(1 - delay, 1) if delay > 0 else range(1, 1 - delay)
         values = self.values[source]
-        rows = [self._boundary_row(source, signal, step) for step in steps]
+        rows = [self.boundary_row(source, signal, step) for step in steps]
         outside = backend.cast_like(backend.stack(*rows, axis=0), values)
         if delay > 0:
             return backend.slice_steps(backend.concatenate(outside, values, axis=0), None, -delay)
         return backend.slice_steps(backend.concatenate(values, outside, axis=0), -delay, None)
 
-    def _boundary_row(self, source: Node, signal: str, step: int) -> Array:
+    def boundary_row(self, source: Node, signal: str, step: int) -> Array:
         """Return a value before or after the sequence, (*batch, *shape); zero if none is set."""
         return self.backend.broadcast(self.boundary.get((signal, step), self.zero), self.batch, source.shape)
 
@@ -215,10 +204,10 @@ class Interpreter:
         backend, step = self.backend, Step(self, block)
         start = []
         for node, depth in step.memory.items():
-            late, signal = block.offset[node], step.signals.get(node, "")
-            start += [self._boundary_row(node, signal, 1 - late - back if block.direction > 0 else late + back)
+            offset, signal = block.offset[node], step.signals.get(node, "")
+            start += [self.boundary_row(node, signal, 1 - offset - back if block.direction > 0 else offset + back)
                       for back in range(1, depth + 1)]
-        rows = [step.by_round(self._read(x), late) for x, late in step.rows]
+        rows = [step.by_round(self.read(x), offset) for x, offset in step.rows]
         for node in step.guarded:
             rows += [step.inside_the_sequence(node), step.outside_of_it(node)]
         results = backend.scan(step, tuple(backend.cast_like(x, self.zero) for x in start), tuple(rows),
@@ -236,27 +225,27 @@ class Interpreter:
         """
         op, backend = node.op, self.backend
         backend.origin = node.origin
-        if node.timed and (op.elementwise or isinstance(op, (AddN, GradientMask, ops.BroadcastTo))):
+        if node.timed and (op.elementwise or isinstance(op, (ir.AddN, ir.GradientMask, ops.BroadcastTo))):
             # NumPy's rules hold for the values of one sequence: new axes belong behind the batch's.
             operands = [backend.append_axes(value, node.ndim - x.ndim) if x.timed and x.ndim < node.ndim else value
                         for x, value in zip(node.inputs, operands)]
-        if isinstance(op, (ops.Concatenate, Concat)) and node.timed:  # which doesn't broadcast
+        if isinstance(op, (ops.Concatenate, ir.Concat)) and node.timed:  # which doesn't broadcast
             operands = [value if x.timed else backend.broadcast(value, lead, x.shape)
                         for x, value in zip(node.inputs, operands)]
         match op:
-            case Number():
+            case ir.Number():
                 return backend.constant(op.value, self.zero.dtype)
-            case Weight():
+            case ir.Weight():
                 return self.weights[id(op.tensor)]
-            case AddN():
+            case ir.AddN():
                 return functools.reduce(operator.add, operands)
-            case GradientMask():
+            case ir.GradientMask():
                 return backend.mask_gradient(*operands)
-            case ColumnSlice():
+            case ir.ColumnSlice():
                 return backend.slice_columns(operands[0], op.start, op.stop)
-            case Slice():
+            case ir.Slice():
                 return backend.slice_last(operands[0], op.start, op.stop)
-            case Concat():
+            case ir.Concat():
                 return backend.concatenate(*operands, axis=-1 if node.timed else 0)
             case ops.BroadcastTo() if node.timed:
                 return backend.broadcast(operands[0], lead, op.shape)
@@ -267,13 +256,13 @@ class Step:
     """One round of a loop: `carry, results = step(carry, rows)`.
 
     In most loops round t computes step t. In a skewed one, which reads ahead of itself somewhere, round r
-    computes step r - late of a node, and there are as many more rounds as the largest `late`. Values of
+    computes step r - offset of a node, and there are as many more rounds as the largest offset. Values of
     steps outside of the sequence are then computed too, and replaced by those of the boundary.
 
     Attributes:
         memory: the nodes that are read from previous rounds -> how many rounds back.
         signals: the nodes of which other steps are read -> the signal's name.
-        rows: the nodes outside of the loop of which each round gets its own row, and how late it is read.
+        rows: the nodes outside of the loop of which each round gets its own row, and the offset of the reader.
         guarded: the nodes whose values of steps outside of the sequence are read.
         results: the nodes whose values of all steps are needed outside of the loop.
     """
@@ -285,7 +274,7 @@ class Step:
         inside = set(block.nodes)
         outer = [(x, node) for node in block.nodes for x in node.inputs if x not in inside]
         self.rows = list(dict.fromkeys((x, block.offset[node]) for x, node in outer if x.timed))
-        self.outer = {x: interpreter._read(x) for x, _ in outer if not x.timed}
+        self.outer = {x: interpreter.read(x) for x, _ in outer if not x.timed}
         self.back: dict[tuple[Node, Node], int] = {}  # (reader, what it reads) -> how many rounds back
         self.memory: dict[Node, int] = {}
         self.signals: dict[Node, str] = {}
@@ -308,7 +297,7 @@ class Step:
         """Return the vectors that slices divide completely -> the slices: one split has a cheaper gradient."""
         found: dict[Node, list[Node]] = {}
         for node in self.block.nodes if not self.block.skewed else ():
-            if isinstance(node.op, Slice):
+            if isinstance(node.op, ir.Slice):
                 found.setdefault(node.inputs[0], []).append(node)
         for lanes in found.values():
             lanes.sort(key=operator.attrgetter("op.start"))
@@ -316,9 +305,10 @@ class Step:
                 if [0, *(x.op.stop for x in lanes)] == [*(x.op.start for x in lanes), whole.size]}  # type: ignore[attr-defined]
 
     def __call__(self, carry: Arrays, rows: Arrays) -> tuple[Arrays, Arrays]:
-        own, backend, late = self.interpreter, self.interpreter.backend, self.block.offset
+        own, backend, offset = self.interpreter, self.interpreter.backend, self.block.offset
         given = dict(zip(self.rows, rows))
-        edges = dict(zip(self.guarded, zip(*[iter(rows[len(self.rows):])] * 2)))
+        pairs = iter(rows[len(self.rows):])
+        edges = dict(zip(self.guarded, zip(pairs, pairs)))  # node -> (inside the sequence?, its value outside)
         values = dict(self.outer)
         past: dict[Node, Arrays] = {}
         for node, depth in self.memory.items():
@@ -329,7 +319,7 @@ class Step:
             operands = []
             for x in node.inputs:
                 back = self.back.get((node, x), 0)
-                operands.append(past[x][back - 1] if back else values[x] if x in values else given[x, late[node]])
+                operands.append(past[x][back - 1] if back else values[x] if x in values else given[x, offset[node]])
             values[node] = operands[0] if isinstance(node.op, Shift) else own.value(node, operands, own.batch)
             if node in edges:
                 inside, outside = edges[node]
@@ -341,14 +331,14 @@ class Step:
                  for value in (backend.cast_like(values[node], own.zero), *before[:-1])]
         return tuple(after), tuple(values[node] for node in self.results)
 
-    # ---- late nodes
-    def margins(self, late: int) -> tuple[int, int]:
+    # ---- skewed loops
+    def margins(self, offset: int) -> tuple[int, int]:
         """Return the number of rounds before the first and after the last step of a node."""
-        return (late, self.extra - late) if self.block.direction > 0 else (self.extra - late, late)
+        return (offset, self.extra - offset) if self.block.direction > 0 else (self.extra - offset, offset)
 
-    def by_round(self, values: Array, late: int) -> Array:
+    def by_round(self, values: Array, offset: int) -> Array:
         """Return values (T, ...) by the rounds in which they are read; the first and the last are repeated outside."""
-        backend, (before, after) = self.interpreter.backend, self.margins(late)
+        backend, (before, after) = self.interpreter.backend, self.margins(offset)
         first, last = backend.slice_steps(values, None, 1), backend.slice_steps(values, -1, None)
         parts = [*[first] * before, values, *[last] * after]
         return backend.concatenate(*parts, axis=0) if self.extra else values
@@ -366,7 +356,7 @@ class Step:
         own, backend = self.interpreter, self.interpreter.backend
         before, after = self.margins(self.block.offset[node])
         steps = [*range(1 - before, 1), *range(1, after + 1)]
-        rows = [own._boundary_row(node, self.signals[node], step) for step in steps]
+        rows = [own.boundary_row(node, self.signals[node], step) for step in steps]
         ends = [backend.cast_like(backend.stack(*part, axis=0), own.zero) for part in (rows[:before], rows[before:])
                 if part]
         middle = backend.broadcast(own.zero, own.lead, node.shape)
