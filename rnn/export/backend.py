@@ -118,21 +118,6 @@ class Backend(ABC):
     def identity(self, x: Array) -> Array:
         return x
 
-    def add(self, a: Array, b: Array) -> Array:
-        return a + b
-
-    def sub(self, a: Array, b: Array) -> Array:
-        return a - b
-
-    def mul(self, a: Array, b: Array) -> Array:
-        return a * b
-
-    def div(self, a: Array, b: Array) -> Array:
-        return a / b
-
-    def neg(self, x: Array) -> Array:
-        return -x
-
     def pow(self, a: Array, b: Array) -> Array:
         return a ** b
 
