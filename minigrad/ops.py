@@ -800,7 +800,7 @@ class EinSum(Op):
 
     def backward(self, grad: Array, out: Array, *operands_and_needs: Any) -> tuple[Array, ...]:
         *operands, needs = operands_and_needs
-        terms, result, spare = _letters(self.subscripts, [x.ndim for x in operands])
+        terms, result, spare = einsum_letters(self.subscripts, [x.ndim for x in operands])
         lengths: dict[str, int] = {}
         for term, x in zip(terms, operands):
             lengths.update((letter, n) for letter, n in zip(term, x.shape) if lengths.get(letter, 1) == 1)
@@ -827,7 +827,7 @@ class EinSum(Op):
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def _letters(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], str, str]:
+def einsum_letters(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], str, str]:
     """The axes of each operand and of the result, one letter each, and letters that stay free.
 
     `...` and a result that isn't written are written out.

@@ -1,7 +1,6 @@
-"""cell.compile(): the definition as a NumPy program, and how it is called.
+"""cell.compile(): the definition as a NumPy program that computes what `unroll` and `backward` compute.
 
-The text of a program is made by program.py for the shapes at hand; here it is run on data. What is
-computed is what `unroll` and `backward` compute, without a graph.
+A program is made for the shapes of the data at the first call, by `pipeline.Program`, and cached.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,36 +16,36 @@ from numpy.typing import ArrayLike, NDArray
 
 from minigrad import Tensor
 from minigrad.backward import ancestors, compute_gradients
-from minigrad.ops import DropoutMask
 from minigrad.provenance import call_site
 from minigrad.settings import settings
-from rnn.ir.feeds import boundary_values, counted, draws, flags, inputs
-from rnn.ir.lowering import Options, lead_of
+from rnn.ir.feeds import boundary_values, count_losses, draw_masks, input_arrays, lowering_options, mask_arrays
+from rnn.ir.lowering import LoweringOptions, lead_of
+from rnn.ir.nodes import LOSS_SCALE, upstream_name
 from rnn.language.cycles import check
 from rnn.language.dependencies import links, nodes, parameters, roots
 from rnn.language.equations import Definition
 from rnn.unrolling.evaluator import recompute_from_parameters
-from rnn.unrolling.inputs import Data, prepared
+from rnn.unrolling.inputs import Inputs, prepare_inputs
+from rnn.unrolling.options import DEFAULTS, UnrollOptions, list_options
 from rnn.unrolling.state import State
-from rnn.unrolling.truncation import Truncation, Windows
 
-from .emit import saved
-from .execution import Call, Loaded
-from .pipeline import Program, Wanted
-from .sliding import windows
+from .emit import save_program
+from .execution import Call, CallPlan, Loaded
+from .pipeline import GradientRequest, Program
 
 
 class Outputs(Mapping[str, NDArray[Any]]):
-    """What a call computed: `outputs["y"]` is y at t = 1 … T, (T, batch, size).
+    """The results of a call: `outputs["y"]` is y at t = 1 … T, (T, batch, size).
 
-    The arrays are copies, made when they are asked for; after another call they are gone.
+    The arrays are copies, made on access; the next call overwrites the values.
     """
 
     def __init__(self, fast: Compiled, call: Call) -> None:
         self._fast = fast
         self._call = call
 
-    def _present(self) -> Call:
+    def _current(self) -> Call:
+        """Return the call, unless another one has overwritten its arrays."""
         if self._fast._last is not self._call:
             raise RuntimeError(f"the values of this call are gone: the program of {self._fast.cell.name!r} was called "
                                "again since. Take what you need, outputs['y'], before the next call")
@@ -56,7 +54,7 @@ class Outputs(Mapping[str, NDArray[Any]]):
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._call.loaded.program.outputs:
             raise KeyError(f"no signal {name!r}; there are {', '.join(self)}")
-        return self._present().steps(name, 1, self._call.data.T)
+        return self._current().steps(name, 1, self._call.plan.inputs.T)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._call.loaded.program.outputs)
@@ -66,15 +64,16 @@ class Outputs(Mapping[str, NDArray[Any]]):
 
     @property
     def state(self) -> State:
-        """What the next call, or `unroll`, may start from: `initial=outputs.state`. It is constant."""
-        return self._present().state()
+        """The state after the last step, constant: `initial=outputs.state` starts the next call or unroll from it."""
+        return self._current().state()
 
     def __repr__(self) -> str:
-        return f"<Outputs {', '.join(self)}: T = {self._call.data.T}, batch {self._call.data.batch}>"
+        inputs = self._call.plan.inputs
+        return f"<Outputs {', '.join(self)}: T = {inputs.T}, batch {inputs.batch}>"
 
 
 class Result(NamedTuple):
-    """The loss, and everything that was computed on the way."""
+    """The loss and all signals."""
 
     loss: float
     outputs: Outputs
@@ -103,49 +102,52 @@ class Compiled:
         self.loss = loss
         self.reduction = reduction
         self._programs: dict[Any, Loaded] = {}
-        self._routes: dict[Any, Call] = {}  # a call by what its data looked like
+        self._plans: dict[Any, CallPlan] = {}  # by the names, shapes and dtypes of the inputs
         self._last: Call | None = None
         self._gradients: dict[Tensor, NDArray[Any]] | None = None
 
-    def __call__(self, T: int | None = None, *, initial: Any = None, lengths: Any = None, mask: Any = None,
-                 chunks: int | None = None, window: tuple[int, int] | None = None, last: int | None = None,
-                 **inputs: Any) -> Any:
+    @list_options
+    def __call__(self, T: int | None = None, **keywords: Any) -> Any:
         """Compute every signal; with a loss, all gradients too, into the parameters' `.grad`.
 
-        As in `backward()` they are added to what is there; under `mg.no_grad()` there are none.
+        As in `backward()` they are added to `.grad`; under `mg.no_grad()` there are none.
 
         Args: as for `Cell.unroll`.
 
         Returns:
-            Result(loss, outputs); the outputs alone where there is no loss.
+            Result(loss, outputs); the outputs alone without a loss.
 
         Raises:
             DefinitionError: where the definition can't be compiled.
             ValueError: as for `Cell.unroll`.
         """
-        plain = all(option is None for option in (T, initial, lengths, mask, chunks, window, last))
-        call = self._like_before(inputs) if plain else None
-        if call is None:
-            data = prepared(self.cell, T, inputs, initial=initial, lengths=lengths, mask=mask, chunks=chunks,
-                            window=window, last=last)
-            sliding = data.truncation
-            call = self._windowed(data, sliding) if isinstance(sliding, Windows) else self._first(data)
-            if plain:
-                self._remember(call, inputs)
-        self._last = None  # whatever happens now, the arrays no longer hold what they held
+        options, inputs = UnrollOptions.split(T, keywords)
+        key = self._key(inputs) if options is DEFAULTS else None
+        plan = self._plans.get(key) if key is not None else None
+        if plan is not None:
+            call = plan.call(inputs)
+        else:
+            prepared = prepare_inputs(self.cell, inputs, options)
+            windows = bool(prepared.truncation.windows())
+            if windows:
+                self._check_windows(prepared)
+            call = self._checked_call(prepared, records=not windows)
+            if key is not None:
+                self._cache(key, call, inputs)
+        self._last = None  # from here on the arrays no longer hold the values of the last call
         call.forward()
         self._last = call
         outputs = Outputs(self, call)
         if self.loss is None:
             return outputs
         losses = call.array(self.loss)
-        scale = 1.0 if self.reduction == "sum" else 1.0 / counted(call.data, losses)
+        scale = 1.0 if self.reduction == "sum" else 1.0 / count_losses(call.plan.inputs, losses)
         if settings().recording:
             self._assign(self._derivatives(call, scale))
         return Result(float(losses.sum()) * scale, outputs)
 
     def backward(self, **gradients: ArrayLike) -> None:
-        """Put derivatives into the parameters' `.grad`, from the gradients of some signals; after a call.
+        """Add to the parameters' `.grad`, from the upstream gradients of some signals; after a call.
 
         Args:
             gradients: by signal name, arrays of the shape of its outputs, (T, batch, size).
@@ -161,9 +163,10 @@ class Compiled:
         if not gradients:
             raise ValueError(f"backward() starts from the gradients of signals, e.g. "
                              f"backward({next(iter(call.loaded.program.outputs))}=...) (at {call_site()})")
-        given = {f"~{name}": self._given(call, name, value) for name, value in gradients.items()}
-        loaded = self._program(call.data, call.given, tuple(gradients))
-        if loaded is not call.loaded:  # the values of the call, in the arrays of the program that goes on from them
+        given = {upstream_name(name): self._upstream(call, name, value) for name, value in gradients.items()}
+        plan, options = call.plan, call.loaded.program.lowered.options
+        loaded = self._program(options, plan.inputs, plan.boundary, tuple(gradients))
+        if loaded is not call.loaded:  # these gradients need another program: compute the call's values there
             call = call.moved_to(loaded)
             call.forward()
             self._last = call
@@ -189,11 +192,11 @@ class Compiled:
             DefinitionError: where it calls an operation that isn't minigrad's own.
         """
         loaded = self._last.loaded if self._last is not None else self._declared()
-        return saved(loaded.program, loaded.text, Path(path))
+        return save_program(loaded.program.code, loaded.text, Path(path))
 
     # ---- which program
     def _declared(self) -> Loaded:
-        """The program for data as they are declared."""
+        """Return the program for inputs of the declared sizes."""
         shapes = {name: x.shape for name, x in self.cell.signals.items() if x.given}
         unknown = [name for name, shape in shapes.items() if shape is None]
         if unknown:
@@ -201,30 +204,27 @@ class Compiled:
                              f"once, or declare it, .input({unknown[0]!r}, size) (at {call_site()})")
         dtypes = [p.dtype for p in parameters(self.cell).values()] or [np.dtype(float)]
         known = tuple((name, shape) for name, shape in shapes.items() if shape is not None)
-        return self._loaded(Options(known), Wanted(self._ends(), self.loss), np.result_type(*dtypes))
+        return self._loaded(LoweringOptions(known), GradientRequest(self._ends(), self.loss), np.result_type(*dtypes))
 
     def _ends(self) -> tuple[str, ...]:
-        """Where a backward pass begins if nothing else is said: at the loss, or at what no equation reads."""
+        """Return the signals at which a backward pass starts by default: those that no equation reads."""
         read = {link.source.name for link in links(self.cell)}
         computed = [name for name, x in self.cell.signals.items() if not x.given and not lead_of(x)]
         ends = tuple(name for name in computed if name not in read) or tuple(computed[-1:])
         return () if self.loss is not None else ends
 
-    def _program(self, data: Data, given: Mapping[tuple[str, int], Tensor], seeds: tuple[str, ...] = (),
-                 records: bool = True) -> Loaded:
-        """The program for data of these shapes."""
-        options = Options(tuple(data.shapes.items()),
-                          tuple(name for name, x in data.inputs.items() if x.dtype.kind in "iu"),
-                          data.mask is not None, type(data.truncation) is not Truncation)
-        wanted = Wanted()
+    def _program(self, options: LoweringOptions, inputs: Inputs, boundary: Mapping[tuple[str, int], Tensor],
+                 seeds: tuple[str, ...] = (), records: bool = True) -> Loaded:
+        """Return the program for inputs of these shapes; with a backward pass if `records` or from `seeds`."""
+        wanted = GradientRequest()
         if seeds or (records and settings().recording):
-            wanted = Wanted(seeds or self._ends(), None if seeds else self.loss,
-                            tuple(name for name, x in data.inputs.items() if isinstance(x, Tensor)),
-                            tuple(key for key, x in given.items() if x.requires_grad))
+            wanted = GradientRequest(seeds or self._ends(), None if seeds else self.loss,
+                            tuple(name for name, x in inputs.values.items() if isinstance(x, Tensor)),
+                            tuple(key for key, x in boundary.items() if x.requires_grad))
         weights = [x.dtype for x in parameters(self.cell).values()]
-        return self._loaded(options, wanted, np.result_type(data.dtype, *weights))
+        return self._loaded(options, wanted, np.result_type(inputs.dtype, *weights))
 
-    def _loaded(self, options: Options, wanted: Wanted, dtype: np.dtype[Any]) -> Loaded:
+    def _loaded(self, options: LoweringOptions, wanted: GradientRequest, dtype: np.dtype[Any]) -> Loaded:
         key = options, wanted, dtype, self.cell.version
         if key not in self._programs:
             program = Program(self.cell, options, wanted)
@@ -232,42 +232,34 @@ class Compiled:
         return self._programs[key]
 
     # ---- one call
-    def _first(self, data: Data, records: bool = True) -> Call:
-        """A call whose data were checked."""
-        given = boundary_values(self.cell, data)
-        loaded = self._program(data, given, records=records)
-        low = loaded.program.low
-        for name, values in data.inputs.items():
-            if low.takes_integers(name) and values.dtype.kind not in "iu":
+    def _checked_call(self, inputs: Inputs, records: bool = True) -> Call:
+        """Return a call on inputs that were checked against the declarations."""
+        boundary = boundary_values(self.cell, inputs)
+        loaded = self._program(lowering_options(inputs, inputs.mask is not None), inputs, boundary, records=records)
+        lowered = loaded.program.lowered
+        for name, values in inputs.values.items():
+            if lowered.takes_integers(name) and values.dtype.kind not in "iu":
                 raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
                                 "integers: the index of the right class")
-        copies = recompute_from_parameters(self.cell) if any(x.op is not None for x in low.weights) else {}
-        return Call(loaded, data, {**inputs(data), **flags(data, low), **draws(low, data.T, (math.prod(data.batch),))},
-                    given, copies)
+        copies = recompute_from_parameters(self.cell) if any(x.op is not None for x in lowered.weights) else {}
+        arrays = {**input_arrays(inputs), **mask_arrays(inputs, lowered),
+                  **draw_masks(lowered, inputs.T, (math.prod(inputs.batch),))}
+        return Call(CallPlan(loaded, inputs, boundary, copies), arrays)
 
-    def _windowed(self, data: Data, truncation: Windows) -> Call:
-        """A call that computes all values at once; its gradients come window by window."""
+    def _check_windows(self, inputs: Inputs) -> None:
+        """Raise ValueError where windows, which are computed one by one after all values, would differ from these."""
         if self.loss is None:
             raise ValueError(f"window= chooses losses: compile with loss=... (at {call_site()}), "
                              "or use chunks= or last=")
-        if any(isinstance(x.op, DropoutMask) for x in nodes(roots(self.cell)) if hasattr(x, "op")):
-            raise ValueError(f"{self.cell.name!r} draws at random, which windows would do anew: use chunks= or last=, "
+        if any(getattr(node.op, "random", False) for node in nodes(roots(self.cell)) if hasattr(node, "op")):
+            raise ValueError(f"{self.cell.name!r} draws at random, and windows would draw again: use chunks= or last=, "
                              f"or unroll(window=...) (at {call_site()})")
-        call = self._first(replace(data, truncation=Truncation(data.T)), records=False)
-        call.windows = truncation
-        return call
+        if settings().recording and any(isinstance(x, Tensor) for x in inputs.values.values()):
+            raise ValueError(f"with window= a compiled program gives no gradient to its inputs (at {call_site()}): "
+                             "give arrays, or unroll(window=...)")
 
-    def _remember(self, call: Call, given_inputs: Mapping[str, Any]) -> None:
-        """Let data that look alike take the short way, where nothing has to be looked at again."""
-        key = self._looks(given_inputs)
-        if key is None:
-            return
-        alike = all(call.values[name].size == array.size for name, array in given_inputs.items())
-        if alike and not call.copies and not call.loaded.program.low.draws:
-            self._routes[key] = call.template()
-
-    def _looks(self, inputs: Mapping[str, Any]) -> Any:
-        """What data look like; None where they have to be looked at more closely."""
+    def _key(self, inputs: Mapping[str, Any]) -> Any:
+        """Return all of the inputs that a plan depends on; None where they have to be checked again."""
         key: list[Any] = [settings().recording, self.cell.version]
         for name, array in inputs.items():
             if type(array) is not np.ndarray:
@@ -275,13 +267,14 @@ class Compiled:
             key += name, array.shape, array.dtype
         return tuple(key)
 
-    def _like_before(self, inputs: Mapping[str, Any]) -> Call | None:
-        """A call with data that look like those of an earlier one, which were checked."""
-        before = self._routes.get(self._looks(inputs))
-        return None if before is None else before.again(inputs)
+    def _cache(self, key: Any, call: Call, inputs: Mapping[str, Any]) -> None:
+        """Keep the plan of a call, unless values are broadcast, drawn, or computed from parameters at each call."""
+        same_size = all(call.values[name].size == array.size for name, array in inputs.items())
+        if same_size and not call.plan.copies and not call.loaded.program.lowered.draws:
+            self._plans[key] = call.plan.without_values()
 
-    def _given(self, call: Call, name: str, value: ArrayLike) -> NDArray[Any]:
-        """The gradient of a signal's outputs, checked, with one axis for the batch."""
+    def _upstream(self, call: Call, name: str, value: ArrayLike) -> NDArray[Any]:
+        """Return the upstream gradient of a signal, checked, with one axis for the batch."""
         if name not in call.loaded.program.outputs:
             raise ValueError(f"{self.cell.name!r} has no signal {name!r} (at {call_site()}); there are "
                              f"{', '.join(call.loaded.program.outputs)}")
@@ -292,20 +285,20 @@ class Compiled:
         if array.shape != shape:
             raise ValueError(f"the gradient of {name} has shape {array.shape}, but {shape} is needed "
                              f"(at {call_site()})")
-        return array.reshape(call.data.T, call.B, *shape[1 + len(call.data.batch):])
+        return array.reshape(call.plan.inputs.T, call.plan.B, *shape[1 + len(call.plan.inputs.batch):])
 
     def _derivatives(self, call: Call, scale: float) -> Iterator[tuple[Tensor, NDArray[Any]]]:
-        """The gradients of the loss, of one call or of its windows."""
-        if call.windows is None:
-            yield from call.backward({"~scale": scale})
-        else:
-            for data in windows(call, call.windows):
-                window = self._first(data)
-                window.forward()
-                yield from window.backward({"~scale": scale})
+        """Yield the gradients of the loss: of the whole call, or of one window after the other."""
+        windows = call.plan.inputs.truncation.windows()
+        if not windows:
+            yield from call.backward({LOSS_SCALE: scale})
+        for window in windows:
+            part = self._checked_call(call.window_inputs(window))
+            part.forward()
+            yield from part.backward({LOSS_SCALE: scale})
 
     def _assign(self, pairs: Iterator[tuple[Tensor, NDArray[Any]]]) -> None:
-        """The results of a backward pass into `.grad`: all of them, or none."""
+        """Add the results of a backward pass to `.grad`: all of them, or none if one fails."""
         gradients: dict[Tensor, NDArray[Any]] = {}
         for tensor, gradient in pairs:
             if tensor.op is None:

@@ -1,275 +1,332 @@
-"""Where a program keeps its values: which arrays there are, and which values share one.
+"""Buffer allocation: which arrays a program has, and which values share one.
 
-A value of a loop that nobody needs afterwards is written over at each step. What is computed for all
-steps only to be read by a loop is computed for some steps at a time, as many as the processor's cache
-holds. What only the next operation reads is overwritten by its result. Knows nodes and their order,
-and no text.
+- A value that one iteration of a loop computes and uses has an array of one step, overwritten by the next.
+- A value that is computed for all steps at once and read by one loop alone is computed for a tile of steps at
+  a time, as many as fit into the cache together (strip-mining): the loop then reads it from the cache, and
+  not from memory. The cost is a few more calls per tile.
+- A value with one reader is overwritten by the result, if that has the same shape (in-place operation).
+- A value that is concatenated is written into its part of the result at once.
+
+The plan depends on nodes and their order; no text is made here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from minigrad import ops
-from rnn.ir.adjoint import ELEMENTWISE, is_product
-from rnn.ir.nodes import (
-    AddN,
-    Backward,
-    BroadcastMul,
-    Compare,
-    Concat,
-    GradientMask,
-    Input,
-    InputGrad,
-    Node,
-    Number,
-    Shift,
-    Slice,
-    Weight,
-)
+from rnn.ir import nodes as ir
+from rnn.ir.adjoint import is_product
+from rnn.ir.nodes import Node, reference, users_of
 from rnn.ir.schedule import Block
 
-VIEWS = (Shift, GradientMask, Slice)
 
-
-class Steps(IntEnum):
-    """For how many steps an array has room."""
+class Extent(IntEnum):
+    """For how many steps an array has space."""
 
     ONE = 0
-    SOME = 1
+    TILE = 1
     ALL = 2
 
 
-class Memory:
-    """What is decided about the arrays of a program.
+@dataclass(frozen=True)
+class BufferPlan:
+    """The arrays of a program.
+
+    Attributes:
+        lifetimes: for how long each value is needed.
+        alias_of: node -> the node that overwrites it, in the same array.
+        inplace_of: node -> the slice of another value that it overwrites.
+        slot_in: node -> the concatenation into which it is written, and where it begins there.
+        lanes: node -> how many vectors it concatenates, if they are stored apart: (lanes, batch, size).
+        extents: node that owns an array -> for how many steps.
+    """
+
+    lifetimes: Lifetimes
+    alias_of: Mapping[Node, Node]
+    inplace_of: Mapping[Node, Node]
+    slot_in: Mapping[Node, tuple[Node, int]]
+    lanes: Mapping[Node, int]
+    extents: Mapping[Node, Extent]
+
+    def representative(self, node: Node) -> Node:
+        """Return the node whose name the array of a node has in the text: the last that overwrites it."""
+        while node in self.alias_of:
+            node = self.alias_of[node]
+        return node
+
+    def parent(self, node: Node) -> Node | None:
+        """Return the node whose array contains the value of this node; None if it has an array of its own."""
+        if node in self.alias_of:
+            return self.alias_of[node]
+        if node in self.slot_in:
+            return self.slot_in[node][0]
+        return self.inplace_of.get(node, node.inputs[0] if isinstance(node.op, ir.View) else None)
+
+    def owner(self, node: Node) -> Node:
+        """Return the node that owns the array which contains a value."""
+        parent = self.parent(node)
+        while parent is not None:
+            node, parent = parent, self.parent(parent)
+        return node
+
+    def extent(self, node: Node) -> Extent:
+        """Return for how many steps the array of a value has space."""
+        return self.extents.get(self.owner(node), Extent.ALL)
+
+    def listing(self, names: dict[Node, str]) -> str:
+        """Return the arrays as text, one value a line: its array, or in which other one it is."""
+        every = self.lifetimes
+        return "\n".join(f"{reference(node, names):<20} {self._place(node, names)}" for node in every.nodes
+                         if node.timed and not isinstance(node.op, ir.Backward))
+
+    def _place(self, node: Node, names: dict[Node, str]) -> str:
+        margins, parent = self.lifetimes.margins, self.parent(node)
+        if node in self.lifetimes.carried:
+            return f"none: {reference(node.inputs[0], names)} of the previous iteration is still there"
+        if parent is not None:
+            relation = "overwritten by" if node in self.alias_of else "part of" if node in self.slot_in else "view of"
+            return f"{relation} {reference(parent, names)}"
+        rows = ("", "S, ", f"T + {sum(margins[node])}, " if node in margins else "T, ")[self.extent(node)]
+        return f"array ({rows}{', '.join(map(str, ('B', *node.shape)))})"
+
+
+def plan_buffers(passes: tuple[list[Block], ...], margins: Mapping[Node, tuple[int, int]],
+                 outputs: Iterable[Node]) -> BufferPlan:
+    """Return the arrays of a program.
 
     Args:
         passes: the blocks of the forward pass, and of the backward pass.
-        margins: node -> how many steps before the first and after the last have values from outside.
-        outputs: the nodes whose values are asked for afterwards.
+        margins: node -> how many steps before the first and after the last have boundary values.
+        outputs: the nodes whose values are read afterwards.
+    """
+    lifetimes = Lifetimes(passes, margins, set(outputs))
+    sharing = Sharing(lifetimes)
+    plan = BufferPlan(lifetimes, sharing.alias_of, sharing.inplace_of, sharing.slot_in, sharing.lanes, {})
+    extents: dict[Node, Extent] = {}
+    for node, extent in lifetimes.extents.items():
+        owner = plan.owner(node)
+        extents[owner] = max(extent, extents.get(owner, Extent.ONE))
+    return replace(plan, extents=extents)
+
+
+class Lifetimes:
+    """For how long each value is needed: the first half of the plan.
 
     Attributes:
-        carried: reads of the step before that find the value where that step left it.
-        homes: node -> the one whose array it is written into, and which then takes its place.
-        within: node -> the lanes that it overwrites, since nothing else reads them.
-        places: node -> the Pack whose part it is, and where in it.
-        lanes: node -> how many vectors it joins, where these are kept apart, (lanes, batch, size).
-        some: block of a loop -> what is computed for it for some steps at a time.
+        nodes, users, block: all nodes in the order of computation, their readers, and their blocks.
+        margins: node -> how many rows its array has before the first step and after the last, for boundary values.
+        carried: Shift nodes that need no array: the value of the previous iteration is still in its buffer.
+        tiled: loop (by id) -> the nodes that are computed for it tile by tile; tile_loop: node -> this loop.
+        extents: node -> for how many steps its value is needed.
     """
 
-    def __init__(self, passes: tuple[list[Block], ...], margins: dict[Node, tuple[int, int]],
-                 outputs: Iterable[Node]) -> None:
-        self.nodes = [node for blocks in passes for block in blocks for node in block.nodes]
-        self.block: dict[Node, Block] = {node: block for blocks in passes for block in blocks for node in block.nodes}
-        self.outputs = set(outputs)
-        self.users: dict[Node, list[Node]] = {}
-        for node in self.nodes:
-            for x in node.inputs:
-                self.users.setdefault(x, []).append(node)
+    def __init__(self, passes: tuple[list[Block], ...], margins: Mapping[Node, tuple[int, int]],
+                 outputs: set[Node]) -> None:
+        self.block = {node: block for blocks in passes for block in blocks for node in block.nodes}
+        self.nodes = list(self.block)
+        self.outputs = outputs
+        self.output_views = {node for node in outputs if isinstance(node.op, ir.View)}
+        self.users = users_of(self.nodes)
         self.carried = {node for node in self.nodes if self._is_carried(node)}
         self.margins = dict(margins)
         for node in self.nodes:
-            if isinstance(node.op, Shift) and node not in self.carried:
+            if isinstance(node.op, ir.Shift) and node not in self.carried:
                 before, after = self.margins.get(node.inputs[0], (0, 0))
                 self.margins[node.inputs[0]] = max(before, node.op.delay), max(after, -node.op.delay)
-        repeated = [(block, blocks) for blocks in passes for block in blocks if block.direction]
-        self.some = {id(block): self._feeding(block, blocks) for block, blocks in repeated}
-        self.fed = {node: block for block, _ in repeated for node in self.some[id(block)]}
-        self.steps = {node: self._needed(node) for node in self.nodes if node.timed}
-        self.places: dict[Node, tuple[Node, int]] = {}
-        self.homes: dict[Node, Node] = {}
-        self.within: dict[Node, Node] = {}
-        self.lanes: dict[Node, int] = {}
-        self._find_lanes()
-        self._find_places()
-        self._find_homes()
-        self.room: dict[Node, Steps] = {}
-        for node, steps in self.steps.items():
-            root = self.source(node) if self.root(node) in self.within else self.root(node)
-            self.room[root] = max(steps, self.room.get(root, Steps.ONE))
+        every_loop = [(block, blocks) for blocks in passes for block in blocks if block.direction]
+        self.tiled = {id(loop): self._inputs_of(loop, blocks) for loop, blocks in every_loop}
+        self.tile_loop = {node: loop for loop, _ in every_loop for node in self.tiled[id(loop)]}
+        self.extents = {node: self._extent(node) for node in self.nodes if node.timed}
 
-    def home(self, node: Node) -> Node:
-        """The node that takes this one's place in the text."""
-        while node in self.homes:
-            node = self.homes[node]
-        return node
-
-    def root(self, node: Node) -> Node:
-        """The node whose array a value is written into."""
-        while node in self.homes or node in self.places:
-            node = self.homes[node] if node in self.homes else self.places[node][0]
-        return node
-
-    def source(self, node: Node) -> Node:
-        """The node whose array a value is in: of a view, what it is a view of."""
-        while True:
-            node = self.root(node)
-            node = self.within.get(node, node)
-            if not isinstance(node.op, VIEWS):
-                return node
-            node = node.inputs[0]
-
-    def has(self, node: Node) -> Steps:
-        """For how many steps a value is there."""
-        return self.room.get(self.source(node), Steps.ALL)
-
-    # ---- what has to be kept
     def _is_carried(self, shift: Node) -> bool:
-        """Whether the step before leaves a value where this one finds it, and nobody writes there in between."""
-        if not isinstance(shift.op, Shift) or shift.op.signal is not None:
+        """Return whether a read of the previous iteration finds the value still in the buffer.
+
+        It does if all its readers come before the value is computed anew, and nothing else needs an array
+        of all steps. A product can't read the buffer that it writes, so it must come before.
+        """
+        if not isinstance(shift.op, ir.Shift) or shift.op.signal is not None:
             return False
         source, block = shift.inputs[0], self.block[shift]
         if block.skewed or self.block.get(source) is not block or shift.op.delay != block.direction \
-                or source in self.outputs or isinstance(source.op, VIEWS):
+                or source in self.outputs or isinstance(source.op, ir.View):
             return False
-        place = {node: number for number, node in enumerate(block.nodes)}
-        early = all(reader in place and not isinstance(reader.op, VIEWS) and place[reader] <= place[source]
-                    and (reader is not source or not is_product(reader)) for reader in self.users.get(shift, []))
-        return early and all(user is shift or (self.block.get(user) is block and not isinstance(user.op, Shift))
-                             for user in self.users.get(source, []))
+        place = {node: index for index, node in enumerate(block.nodes)}
+        read_before = all(reader in place and not isinstance(reader.op, ir.View) and place[reader] <= place[source]
+                          and (reader is not source or not is_product(reader)) for reader in self.users.get(shift, []))
+        others = [user for user in self.users.get(source, []) if user is not shift]
+        inside = all(self.block.get(user) is block and not isinstance(user.op, ir.Shift) for user in others)
+        return read_before and inside
 
     def _readers(self, node: Node) -> list[Node]:
-        """What reads a node, also through views of it."""
+        """Return the nodes that read a value, directly or through views of it."""
         found: list[Node] = []
-        waiting = list(self.users.get(node, []))
-        for user in waiting:
-            if isinstance(user.op, (Slice, GradientMask)) and user.timed:
-                waiting.extend(self.users.get(user, []))
+        stack = list(self.users.get(node, []))
+        for user in stack:  # grows
+            if isinstance(user.op, (ir.Slice, ir.GradientMask)) and user.timed:
+                stack.extend(self.users.get(user, []))
                 if user in self.outputs:
                     found.append(user)
             else:
                 found.append(user)
         return found
 
-    def _shows(self, view: Node) -> bool:
-        """Whether a view is asked for afterwards, and so what it is a view of."""
-        return isinstance(view.op, VIEWS) and view in self.outputs
-
-    def _feeding(self, loop: Block, blocks: list[Block]) -> list[Node]:
-        """What is computed for all steps, and read by one loop alone, in order."""
-        inside = set(loop.nodes)
-        found: set[Node] = set()
+    def _inputs_of(self, loop: Block, blocks: list[Block]) -> list[Node]:
+        """Return the values that are computed for all steps and read by one loop alone, in order."""
         if loop.skewed:
             return []
-        early = [node for block in blocks[:blocks.index(loop)] if block.direction == 0 for node in block.nodes]
-        for node in reversed(early):
+        inside, found = set(loop.nodes), set[Node]()
+        earlier = [node for block in blocks[:blocks.index(loop)] if block.direction == 0 for node in block.nodes]
+        for node in reversed(earlier):
             if not node.timed or node in self.outputs or node in self.margins \
-                    or isinstance(node.op, (Input, Backward, InputGrad, Shift)):
+                    or isinstance(node.op, (ir.Input, ir.Backward, ir.InputGrad, ir.Shift)):
                 continue
             readers = self._readers(node)
-            if readers and all((x in inside or x in found) and not self._shows(x) for x in readers):
+            if readers and all((x in inside or x in found) and x not in self.output_views for x in readers):
                 found.add(node)
-        return [node for node in early if node in found]
+        return [node for node in earlier if node in found]
 
-    def _needed(self, node: Node) -> Steps:
-        """For how many steps a value has to stay."""
-        if node in self.outputs or node in self.margins or isinstance(node.op, Input):
-            return Steps.ALL
+    def _extent(self, node: Node) -> Extent:
+        """Return for how many steps a value has to be kept."""
+        if node in self.outputs or node in self.margins or isinstance(node.op, ir.Input):
+            return Extent.ALL
         block = self.block[node]
         if block.direction == 0:
-            return Steps.SOME if node in self.fed else Steps.ALL
-        if block.skewed or any(self.block.get(x) is not block or self._shows(x) for x in self._readers(node)):
-            return Steps.ALL
-        return Steps.ONE
+            return Extent.TILE if node in self.tile_loop else Extent.ALL
+        outside = any(self.block.get(x) is not block or x in self.output_views for x in self._readers(node))
+        return Extent.ALL if block.skewed or outside else Extent.ONE
 
-    # ---- which values share an array
-    def _find_lanes(self) -> None:
-        """Vectors end to end, apart from each other where nothing needs them in one row."""
-        for node in self.nodes:
-            if node.lanes > 1 and node.timed and self._may_be_apart(node):
+    def computed_together(self, x: Node, node: Node) -> bool:
+        """Return whether two values are computed in the same loop, or both for the same steps at once."""
+        if x not in self.block:
+            return False
+        one, other = self.block[x], self.block[node]
+        if one.direction or other.direction:
+            return one is other
+        return self.tile_loop.get(x) is self.tile_loop.get(node)
+
+
+class Sharing:
+    """Which values share an array: the second half of the plan.
+
+    The later steps depend on the earlier ones: an array whose lanes are stored apart can't be a part of another.
+    """
+
+    def __init__(self, lifetimes: Lifetimes) -> None:
+        self.of = lifetimes
+        self.lanes: dict[Node, int] = {}
+        self.slot_in: dict[Node, tuple[Node, int]] = {}
+        self.alias_of: dict[Node, Node] = {}
+        self.inplace_of: dict[Node, Node] = {}
+        self.fixed = {*lifetimes.margins, *lifetimes.outputs}  # values that need an array of their own
+        self._separate_lanes()
+        self._place_operands()
+        self._overwrite_operands()
+
+    # ---- lanes: gates as (4, batch, n), so that each gate is one contiguous array
+    def _separate_lanes(self) -> None:
+        """Store vectors that were fused apart from each other where nothing reads them as one row."""
+        separable: set[Node] = set()
+        for node in reversed(self.of.nodes):  # readers first
+            if node.lanes > 1 and node.timed and self._is_separable(node, separable):
+                separable.add(node)
+        for node in self.of.nodes:
+            if node in separable:
                 self.lanes[node] = node.lanes
-            elif isinstance(node.op, Slice) and node.timed and node.inputs[0] in self.lanes:
+            elif isinstance(node.op, ir.Slice) and node.timed and node.inputs[0] in self.lanes:
                 size = node.inputs[0].shape[0] // self.lanes[node.inputs[0]]
                 if node.shape[0] > size:
                     self.lanes[node] = node.shape[0] // size
 
-    def _may_be_apart(self, node: Node) -> bool:
+    def _is_separable(self, node: Node, separable: set[Node]) -> bool:
+        """Return whether a value can be stored with its lanes apart.
+
+        Sums aren't: one of their terms is a product, which writes the lanes of a sequence into one row.
+        """
+        users = self.of.users.get(node, [])
+        never = ops.Identity, ops.Sub, ir.GradientMask, ir.AddN
+        elementwise = node.op.elementwise and not isinstance(node.op, never) \
+            and (not isinstance(node.op, ops.Add) or any(isinstance(x.op, ir.Number) for x in node.inputs))
+        factors = isinstance(node.op, ir.Concat) and all(isinstance(x.op, ir.BroadcastMul) for x in users)
+        if not (elementwise or factors) or node in self.fixed:
+            return False
+        if elementwise and not all(isinstance(x.op, ir.Number) or (x.timed and x.shape == node.shape)
+                                   for x in node.inputs):
+            return False
+        return all(self._reads_lanes(user, node, separable) for user in users)
+
+    def _reads_lanes(self, user: Node, node: Node, separable: set[Node]) -> bool:
+        """Return whether a reader of a node works with lanes that are stored apart."""
         size = node.shape[0] // node.lanes
-        elementwise = isinstance(node.op, ELEMENTWISE) \
-            and not isinstance(node.op, (ops.Identity, GradientMask, ops.Sub)) \
-            and (not isinstance(node.op, ops.Add) or any(isinstance(x.op, Number) for x in node.inputs))
-        packed = isinstance(node.op, Concat) and all(isinstance(x.op, BroadcastMul) for x in self.users.get(node, []))
-        if not (elementwise or packed) or node in self.outputs or node in self.margins:
-            return False
-        fits = [isinstance(x.op, Number) or (x.timed and x.shape == node.shape) for x in node.inputs]
-        if elementwise and not all(fits):
-            return False
-        return all(self._reads_lanes(user, size, node) for user in self.users.get(node, []))
-
-    def _reads_lanes(self, user: Node, size: int, node: Node) -> bool:
-        """Whether what reads a node can read its lanes apart from each other."""
-        if isinstance(user.op, Slice):
+        if isinstance(user.op, ir.Slice):
             aligned = user.op.start % size == 0 and user.op.stop % size == 0
-            whole_lane = user.shape[0] == size
-            return aligned and (whole_lane or all(isinstance(x.op, ELEMENTWISE) and x.lanes == user.shape[0] // size
-                                                  and self._may_be_apart(x) for x in self.users.get(user, [])))
-        if isinstance(user.op, BroadcastMul):
+            return aligned and (user.shape[0] == size or all(
+                x.op.elementwise and x.lanes == user.shape[0] // size and x in separable
+                for x in self.of.users.get(user, [])))
+        if isinstance(user.op, ir.BroadcastMul):
             return user.inputs[1] is node
-        return user.lanes == node.lanes and isinstance(user.op, ELEMENTWISE) and self._may_be_apart(user)
+        return user.lanes == node.lanes and user.op.elementwise and user in separable
 
-    def _find_places(self) -> None:
-        """What is computed for a Pack alone is written where it belongs; nothing is copied."""
-        for pack in self.nodes:
+    # ---- concatenations
+    def _place_operands(self) -> None:
+        """Compute the operands of a concatenation in their place: nothing is copied."""
+        for concat in self.of.nodes:
             start = 0
-            for x in pack.inputs if isinstance(pack.op, Concat) and pack.timed else ():
-                if self._together(x, pack) and x not in self.places and not isinstance(x.op, (*VIEWS, Input, Number)) \
-                        and x not in self.margins and x not in self.outputs and x not in self.lanes:
-                    self.places[x] = pack, start
+            for x in concat.inputs if isinstance(concat.op, ir.Concat) and concat.timed else ():
+                if self.of.computed_together(x, concat) and x not in self.slot_in and x not in self.lanes \
+                        and x not in self.fixed and not isinstance(x.op, (ir.View, ir.Input, ir.Number)):
+                    self.slot_in[x] = concat, start
                 start += x.shape[0]
 
-    def _together(self, x: Node, node: Node) -> bool:
-        """Whether two values are computed in the same loop, or both for the same steps at once."""
-        if x not in self.block:
-            return False
-        one, other = self.block[x], self.block[node]
-        return one is other if one.direction or other.direction else self.fed.get(x) is self.fed.get(node)
-
-    def _find_homes(self) -> None:
-        """What only the next operation reads is overwritten by its result."""
-        carriers = {node.inputs[0] for node in self.carried}
-        for node in self.nodes:
-            if not isinstance(node.op, (*ELEMENTWISE, AddN)) or not node.timed or node in carriers:
+    # ---- in-place operations
+    def _overwrite_operands(self) -> None:
+        """Let the result of an elementwise operation overwrite an operand that nothing else reads."""
+        carriers = {node.inputs[0] for node in self.of.carried}
+        for node in self.of.nodes:
+            if not node.op.elementwise or not node.timed or node in carriers:
                 continue
-            part = next((x for x in node.inputs if self._only_lanes_for(x, node)), None)
-            if part is not None and node not in self.places:
-                self.within[node] = part
+            part = next((x for x in node.inputs if self._is_unshared_slice(x, node)), None)
+            if part is not None and node not in self.slot_in:
+                self.inplace_of[node] = part
                 continue
-            fitting = [x for x in node.inputs if self._may_be_overwritten(x, node) and x not in carriers
-                       and not (x in self.within and (node in self.margins or node in self.outputs))]
-            early = [x for x in fitting if self.steps[x] > Steps.ONE]
-            for x in [*early, *fitting][:1]:
-                self.homes[x] = node
-                if x in self.within:
-                    self.within[node] = self.within.pop(x)
+            fitting = [x for x in node.inputs if self._may_overwrite(x, node) and x not in carriers
+                       and not (x in self.inplace_of and node in self.fixed)]
+            # an operand that exists for several steps is preferred: the other one then takes one step only
+            longer = [x for x in fitting if self.of.extents[x] > Extent.ONE]
+            for x in [*longer, *fitting][:1]:
+                self.alias_of[x] = node
+                if x in self.inplace_of:
+                    self.inplace_of[node] = self.inplace_of.pop(x)
 
-    def _may_be_overwritten(self, x: Node, node: Node) -> bool:
-        if not x.timed or x.shape != node.shape or self.users[x] != [node] or x not in self.block:
+    def _may_overwrite(self, x: Node, node: Node) -> bool:
+        """Return whether `node` may overwrite its operand x."""
+        if not x.timed or x.shape != node.shape or self.of.users[x] != [node] or x not in self.of.block:
             return False
-        if isinstance(x.op, (*VIEWS, Input, Number, Weight, Compare, Concat, Backward)) or x in self.outputs:
+        if x in self.fixed or isinstance(x.op, (ir.View, ir.Leaf, ir.Compare, ir.Concat, ir.Backward)):
             return False
-        if x in self.margins or x in self.places or self.lanes.get(x) != self.lanes.get(node):
+        if x in self.slot_in or self.lanes.get(x) != self.lanes.get(node):
             return False
-        return self.block[x] is self.block[node] or self._feeds(x, node)
+        return self.of.block[x] is self.of.block[node] or self._prepares(x, node)
 
-    def _only_lanes_for(self, x: Node, node: Node) -> bool:
-        """Whether x is lanes of a vector of the same loop, which nothing but `node` reads."""
-        if not isinstance(x.op, Slice) or not x.timed or x.shape != node.shape or self.users[x] != [node]:
+    def _is_unshared_slice(self, x: Node, node: Node) -> bool:
+        """Return whether x is a slice of a vector of the same loop, and nothing but `node` reads these elements."""
+        if not isinstance(x.op, ir.Slice) or not x.timed or x.shape != node.shape or self.of.users[x] != [node]:
             return False
-        whole = x.inputs[0]
-        if whole not in self.lanes or self.block.get(whole) is not self.block[node] \
+        whole, start, stop = x.inputs[0], x.op.start, x.op.stop
+        if whole not in self.lanes or self.of.block.get(whole) is not self.of.block[node] \
                 or self.lanes.get(x) != self.lanes.get(node):
             return False
-        start, stop = x.op.start, x.op.stop
-        others = [user for user in self.users[whole] if user is not x]
-        apart = all(isinstance(user.op, Slice) and (user.op.stop <= start or user.op.start >= stop) for user in others)
-        return apart and not isinstance(whole.op, VIEWS) and not {whole, x, node}.intersection(self.outputs) \
-            and whole not in self.margins and node not in self.margins
+        disjoint = all(isinstance(user.op, ir.Slice) and (user.op.stop <= start or user.op.start >= stop)
+                       for user in self.of.users[whole] if user is not x)
+        return disjoint and not isinstance(whole.op, ir.View) and not {whole, node}.intersection(self.fixed) \
+            and x not in self.of.outputs
 
-    def _feeds(self, x: Node, node: Node) -> bool:
-        """Whether x is computed beforehand, for the loop of `node` or with it."""
-        if self.block[x].direction:
+    def _prepares(self, x: Node, node: Node) -> bool:
+        """Return whether x is computed beforehand, for the loop of `node` or together with it."""
+        if self.of.block[x].direction:
             return False
-        if self.block[node].direction:
-            return x not in self.fed or self.fed[x] is self.block[node]
-        return self.fed.get(x) is self.fed.get(node)
+        if self.of.block[node].direction:
+            return x not in self.of.tile_loop or self.of.tile_loop[x] is self.of.block[node]
+        return self.of.tile_loop.get(x) is self.of.tile_loop.get(node)

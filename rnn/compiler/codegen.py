@@ -1,91 +1,31 @@
-"""From scheduled nodes to the text of a NumPy program: buffers, a forward pass, a backward pass.
+"""Code generation: scheduled nodes and a buffer plan become the lines of a NumPy program.
 
-The program keeps three views of each array: `k.h` is h at all steps, (T, batch, size); `rows.h` has all
-vectors one under another, (T * batch, size), for products; `steps.h` lists the arrays of single steps.
-Knows nodes, what memory.py decided, and text; runs nothing.
+The program has three views of each array: `arrays.h` is h at all steps, (T, batch, size); `flat.h` has all
+vectors one under another, (T * batch, size), for products; `by_step.h` lists the arrays of single steps.
+A node becomes lines by the rule for its operation: TIMED, EXPANSIONS and CONSTANT below. Nothing runs here.
 """
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 
 from minigrad import Op, ops
-from minigrad.operators import UFUNCS
-from rnn.ir.adjoint import ELEMENTWISE, is_product
-from rnn.ir.nodes import (
-    AddN,
-    AtStep,
-    Backward,
-    BroadcastMul,
-    ColumnSlice,
-    Compare,
-    Concat,
-    GradientMask,
-    Input,
-    InputGrad,
-    Node,
-    Number,
-    PadColumns,
-    Shift,
-    Slice,
-    SumOfOuter,
-    SumOverSteps,
-    Weight,
-)
+from rnn.ir import nodes as ir
+from rnn.ir.adjoint import is_product, sums_vector
+from rnn.ir.nodes import Node
 from rnn.ir.schedule import Block
 
-from .buffers import VIEWS, Memory, Steps
-from .identifiers import Names, identifier
+from .buffers import BufferPlan, Extent
+from .emit import Code, Function, Names, Tiles, identifier
 
-CALLS: dict[type[Op], str] = {type(op): ufunc.__name__ for ufunc, op in UFUNCS.items()}
-for kind in (ops.MatMul, ops.MatVec, ops.VecDot, ops.Identity):
-    CALLS.pop(kind, None)
-BROADCASTING = (*ELEMENTWISE, ops.BroadcastTo, ops.Where, ops.Maximum, ops.Minimum, ops.Pow, Compare)
-CACHE = 4_000_000  # bytes that a loop reads and writes for the steps that are prepared together
-
-
-@dataclass
-class Text:
-    """The parts of a program as lines.
-
-    Attributes:
-        functions: the names of NumPy's functions that it uses.
-        operations: name -> operation, of those that it calls as objects.
-        numbers: name -> value, of those that it uses as arrays.
-        parts: for each loop that is fed some steps at a time: its name, the numbers of a step, and the
-            lines that make the views of these steps.
-    """
-
-    buffers: list[str] = field(default_factory=list)
-    parts: list[tuple[str, int, list[str]]] = field(default_factory=list)
-    forward: list[str] = field(default_factory=list)
-    backward: list[str] = field(default_factory=list)
-    functions: set[str] = field(default_factory=set)
-    operations: dict[str, Op] = field(default_factory=dict)
-    numbers: dict[str, float] = field(default_factory=dict)
-
-
-def _wrapped(names: list[str], values: list[str]) -> list[str]:
-    """The head of a loop over several lists, over several lines where it is long."""
-    whole = f"for {', '.join(names)} in zip({', '.join(values)}):"
-    if len(whole) <= 110:
-        return [whole]
-    fill = textwrap.TextWrapper(106, break_long_words=False, break_on_hyphens=False, subsequent_indent=" " * 8)
-    fill.initial_indent = "for ("
-    first = fill.wrap(", ".join(names))
-    fill.initial_indent = " " * 8
-    return [*first[:-1], first[-1] + ") in zip(", *fill.wrap(", ".join(values) + "):")]
-
-
-def _dotted(view: tuple[str, str]) -> bool:
-    """Views of arrays come before rows and steps, which may be made of them."""
-    return "." in view[0]
+KEYWORD = {"maximum", "minimum"}  # of these functions NumPy wants `out` by keyword
+DTYPES = {ir.Dtype.FLOAT: "FLOAT", ir.Dtype.INT: "np.int64", ir.Dtype.BOOL: "bool"}
 
 
 class Boundary(NamedTuple):
@@ -96,448 +36,531 @@ class Boundary(NamedTuple):
     step: int
 
 
-class Source:
-    """Writes the text of a program.
+def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: Names, boundaries: list[Boundary],
+             weights: Iterable[Node], outputs: Mapping[str, Node], gradients: Mapping[str, Node]) -> Code:
+    """Return the text of a program.
 
     Args:
-        forward, backward: the blocks of both passes.
-        names: what nodes are called.
+        passes: the blocks of the forward pass, and of the backward pass.
+        names: the names of nodes.
         boundaries: the values from outside of the sequence.
-        weights: all there are.
-        outputs: what to call a signal at a step, such as h[t] -> its node, whose values are asked for.
-        gradients: what is asked for after the backward pass.
+        weights: all weights.
+        outputs: a signal at a step, such as h[t] -> its node. The lines that compute it say so in a comment.
+        gradients: name in the result of the backward pass -> node.
+    """
+    every = list(weights)
+    functions = []
+    for blocks in passes:
+        nodes = [node for block in blocks for node in block.nodes]
+        read = {x for node in nodes for x in (node, *node.inputs)}
+        functions.append(Function([node for node in nodes if isinstance(node.op, ir.Input)],
+                                  [node for node in every if node in read]))
+    code = Code(functions[0], functions[1], [boundary.name for boundary in boundaries])
+    return Codegen(code, plan, names, outputs).run(passes, boundaries, gradients)
+
+
+class Codegen:
+    """Fills a Code.
+
+    Attributes:
+        in_loop: whether the lines that are written compute one step, or all steps at once.
+        index: "[t - 1]" in a skewed loop, which indexes the arrays of all steps; else empty.
+        array_of: name of an array, or of a lane view of one -> its node.
+        views, step_views: name of a view -> the expression that makes it; step_views are of arrays of one step.
+        transposes: matrix -> the name of its transpose, which is copied before the loop.
     """
 
-    def __init__(self, forward: list[Block], backward: list[Block], names: Names, boundaries: list[Boundary],
-                 weights: Iterable[Node], outputs: Mapping[str, Node], gradients: Mapping[Any, Node]) -> None:
-        self.text = Text()
+    def __init__(self, code: Code, plan: BufferPlan, names: Names, outputs: Mapping[str, Node]) -> None:
+        self.code = code
+        self.plan = plan
+        self.lifetimes = plan.lifetimes
         self.names = names
-        self.boundaries = boundaries
-        self.all_weights = list(weights)
-        self.signals: dict[Node, list[str]] = {}  # what is computed with a node
+        self.in_loop = False
+        self.index = ""
+        self.array_of: dict[str, Node] = {}
+        self.views: dict[str, str] = {}
+        self.step_views: dict[str, str] = {}
+        self.transposes: dict[str, str] = {}
+        self.comments: dict[Node, list[str]] = {}  # node -> the signals that are computed with it
         for signal, node in outputs.items():
-            while isinstance(node.op, Slice) and node.timed:
+            while isinstance(node.op, ir.Slice) and node.timed:
                 node = node.inputs[0]
-            self.signals.setdefault(node, []).append(re.sub(r"[^\w.+\-\[\]]+", "_", signal))
-        self.gradients = gradients
-        self.passes = (forward, backward)
-        outside: dict[Node, tuple[int, int]] = {}
-        for _, node, step in boundaries:
-            before, after = outside.get(node, (0, 0))
-            outside[node] = max(before, 1 - step), max(after, step)
-        asked = [*outputs.values(), *(node for node in gradients.values() if node.timed)]
-        self.memory = Memory(self.passes, outside, asked)
-        self.margins = self.memory.margins
-        self.views: dict[str, str] = {}  # name of a view -> how it is made
-        self.lasting: dict[str, str] = {}  # the same, of arrays that have no steps
-        self.seen: dict[str, Node] = {}  # the name of each array, and of other views of one, -> its node
-        self.index = ""  # what takes one step of an array, in a loop that has no lists of steps
-        self.transposes: dict[str, str] = {}  # of the loop that is written
-        self._buffers()
-        self._take(forward, self.text.forward)
-        for boundary in boundaries:
-            before = self.margins[boundary.node][0]
-            row = f"{before + boundary.step - 1}" if boundary.step <= 0 else f"T + {before + boundary.step - 1}"
-            self.text.forward.append(f"k.{names.of[boundary.node]}_all[{row}] = {boundary.name}")
-        self._function(forward, self.text.forward, "forward")
-        self._take(backward, self.text.backward)
-        self._function(backward, self.text.backward, "backward")
-        self.views.update(self.lasting)
+            self.comments.setdefault(node, []).append(re.sub(r"[^\w.+\-\[\]]+", "_", signal))
+
+    def run(self, passes: tuple[list[Block], list[Block]], boundaries: list[Boundary],
+            gradients: Mapping[str, Node]) -> Code:
+        """Write buffers, forward and backward."""
+        code = self.code
+        self._allocate()
+        self._copy_inputs(code.forward)
+        for name, node, step in boundaries:
+            before = self.lifetimes.margins[node][0]
+            row = f"{before + step - 1}" if step <= 0 else f"T + {before + step - 1}"
+            code.forward.lines.append(f"arrays.{self.names.of[node]}_all[{row}] = {name}")
+        self._write_pass(passes[0], code.forward, "forward")
+        self._copy_inputs(code.backward)
+        self._write_pass(passes[1], code.backward, "backward")
+        code.views = {**self.views, **self.step_views}
+        code.gradients = {name: self.ref(node) for name, node in gradients.items()}
+        return code
 
     # ---- arrays
-    def _buffers(self) -> None:
-        """The lines that make arrays, and views of them that are as long."""
-        memory = self.memory
-        stored = [node for node in memory.nodes if node.timed and not isinstance(node.op, (Backward, Number, Weight))
-                  and node not in memory.homes and node not in memory.carried]
+    def _allocate(self) -> None:
+        """Write the lines that make arrays, and views of the same length of them."""
+        plan = self.plan
+        stored = [node for node in self.lifetimes.nodes if node.timed and not isinstance(node.op, ir.Backward)
+                  and node not in plan.alias_of and node not in self.lifetimes.carried]
         for node in sorted(stored, key=self._depth):
             name = self.names.give(node)
-            self.seen[name] = node
-            self.text.buffers.append(f"k.{name} = {self._made(node, name)}")
+            self.array_of[name] = node
+            self.code.buffers.append(f"arrays.{name} = {self._array(node, name)}")
 
     def _depth(self, node: Node) -> int:
-        """Arrays are made before views of them, and these before views of views."""
-        depth, memory = 0, self.memory
-        while node in memory.homes or node in memory.places or node in memory.within or isinstance(node.op, VIEWS):
-            if node in memory.places:
-                node = memory.places[node][0]
-            else:
-                node = memory.homes.get(node) or memory.within.get(node) or node.inputs[0]
-            depth += 1
+        """Return how many views of views a value is: an array is made before the views of it."""
+        depth, parent = 0, self.plan.parent(node)
+        while parent is not None:
+            depth, parent = depth + 1, self.plan.parent(parent)
         return depth
 
-    def _made(self, node: Node, name: str) -> str:
-        """An array, or a view of another one."""
-        op, memory = node.op, self.memory
-        if isinstance(op, Shift):
-            start = self.margins[node.inputs[0]][0] - op.delay
-            return f"k.{self._name(node.inputs[0])}_all[{start}:{start} + T]"
-        if isinstance(op, Slice):
-            return f"k.{self._name(node.inputs[0])}{self._part(node.inputs[0], op.start, op.stop)}"
-        if isinstance(op, GradientMask):
-            return f"k.{self._name(node.inputs[0])}"
-        if node in memory.within:
-            return f"k.{self._name(memory.within[node])}"
-        if node in memory.places:
-            pack, start = memory.places[node]
-            return f"k.{self._name(pack)}{self._part(pack, start, start + node.shape[0])}"
-        return self._array(node, name)
+    def _array(self, node: Node, name: str) -> str:
+        """Return the expression that makes the array of a node, or the view of another one."""
+        op, plan = node.op, self.plan
+        if isinstance(op, ir.Shift):
+            start = self.lifetimes.margins[node.inputs[0]][0] - op.delay
+            return f"arrays.{self.name(node.inputs[0])}_all[{start}:{start} + T]"
+        parent = plan.parent(node)
+        if parent is None:
+            return self._new_array(node, name)
+        part = ""
+        if node in plan.slot_in:
+            start = plan.slot_in[node][1]
+            part = self.part(parent, start, start + node.shape[0])
+        elif isinstance(op, ir.Slice):
+            part = self.part(parent, op.start, op.stop)
+        return f"arrays.{self.name(parent)}{part}"
 
-    def _part(self, whole: Node, start: int, stop: int) -> str:
-        """The index of some lanes of an array."""
-        lanes = self.memory.lanes.get(whole)
+    def _new_array(self, node: Node, name: str) -> str:
+        op, plan = node.op, self.plan
+        if isinstance(op, ir.Input) and op.shared:
+            return "np.empty((T, 1), FLOAT)"
+        dtype = ir.Dtype.BOOL if isinstance(op, ir.Compare) else op.dtype if isinstance(op, ir.Input) \
+            else ir.Dtype.FLOAT
+        lanes = plan.lanes.get(node)
+        axes = ["B", *map(str, node.shape)] if lanes is None else [str(lanes), "B", str(node.shape[0] // lanes)]
+        before, after = self.lifetimes.margins.get(node, (0, 0))
+        extent = plan.extent(node)
+        if extent == Extent.ALL and (before or after):
+            rows = ", ".join([f"T + {before + after}", *axes])
+            self.code.buffers.append(f"arrays.{name}_all = np.zeros(({rows}), {DTYPES[dtype]})")
+            return f"arrays.{name}_all[{before}:{before} + T]"
+        axes = [*([], ["S"], ["T"])[extent], *axes]
+        return f"np.empty({axes[0] if len(axes) == 1 else '(' + ', '.join(axes) + ')'}, {DTYPES[dtype]})"
+
+    def part(self, whole: Node, start: int, stop: int) -> str:
+        """Return the index of some elements of an array."""
+        lanes = self.plan.lanes.get(whole)
         if lanes is None:
             return f"[..., {start}:{stop}]"
         size = whole.shape[0] // lanes
         part = f"{start // size}" if stop - start == size else f"{start // size}:{stop // size}"
-        return f"[:, {part}]" if self.memory.has(whole) else f"[{part}]"
+        return f"[:, {part}]" if self.plan.extent(whole) else f"[{part}]"
 
-    def _array(self, node: Node, name: str) -> str:
-        op = node.op
-        dtype = "bool" if isinstance(op, Compare) else op.dtype if isinstance(op, Input) else "FLOAT"
-        if dtype == "step":  # one number a step, the same for all sequences
-            return "np.empty((T, 1), FLOAT)"
-        lanes = self.memory.lanes.get(node)
-        size = ["B", *map(str, node.shape)] if lanes is None else [str(lanes), "B", str(node.shape[0] // lanes)]
-        before, after = self.margins.get(node, (0, 0))
-        room = self.memory.has(node)
-        if room == Steps.ALL and (before or after):
-            self.text.buffers.append(f"k.{name}_all = np.zeros((T + {before + after}, {', '.join(size)}), {dtype})")
-            return f"k.{name}_all[{before}:{before} + T]"
-        if room == Steps.ONE and len(size) == 1:
-            return f"np.empty(B, {dtype})"
-        return f"np.empty(({', '.join([*([], ['S'], ['T'])[room], *size])}), {dtype})"
-
-    def _name(self, node: Node) -> str:
-        """What the text calls a node: as the one that takes its place."""
-        return self.names.give(self.memory.home(node))
-
-    def result(self, node: Node) -> str:
-        """What the backward pass returns for a node."""
-        return self._ref(node, False)
-
-    # ---- what comes from outside
-    def _take(self, blocks: list[Block], lines: list[str]) -> None:
-        """The data, copied into the program's own arrays."""
-        for node in self.data(blocks):
+    def _copy_inputs(self, function: Function) -> None:
+        """Copy the data into the program's own arrays."""
+        for node in function.inputs:
             if node.timed:
-                lines.append(self._call("copyto", f"k.{self.names.of[node]}", self.names.of[node]))
+                function.lines.append(self.call("copyto", f"arrays.{self.names.of[node]}", self.names.of[node]))
 
-    def data(self, blocks: list[Block]) -> list[Node]:
-        """The values that the data bring."""
-        return [node for block in blocks for node in block.nodes if isinstance(node.op, Input)]
-
-    def weights(self, blocks: list[Block]) -> list[Node]:
-        """The weights that a pass reads, as they come in the definition."""
-        read = {x for block in blocks for node in block.nodes for x in (node, *node.inputs)}
-        return [node for node in self.all_weights if node in read]
-
-    # ---- what is computed
-    def _function(self, blocks: list[Block], lines: list[str], name: str) -> None:
-        for number, block in enumerate(blocks):
+    # ---- blocks
+    def _write_pass(self, blocks: list[Block], function: Function, name: str) -> None:
+        for block in blocks:
             if block.direction == 0:
-                lines += self._at_once([node for node in block.nodes if node not in self.memory.fed])
-            elif block.skewed:
-                lines += self._skewed_loop(block)
+                now = [node for node in block.nodes if node not in self.lifetimes.tile_loop]
+                function.lines += self._all_steps(now)
             else:
-                lines += self._loop(block, f"{name}_parts{number or ''}")
+                self.in_loop, self.transposes = True, {}
+                function.lines += self._skewed_loop(block) if block.skewed \
+                    else self._loop(block, self.names.free(f"{name}_tiles"))
+                self.in_loop = False
 
-    def _at_once(self, nodes: list[Node]) -> list[str]:
-        """The lines of what no loop passes through, with a word of what comes next."""
+    def _all_steps(self, nodes: list[Node]) -> list[str]:
+        """Return the lines of what no loop passes through, under headings."""
         lines: list[str] = []
-        before = ""
+        heading = ""
         for node in nodes:
-            new = self._statements(node, False)
-            what = before or "weights"
-            if node.timed or isinstance(node.op, (SumOfOuter, SumOverSteps, AtStep)):
-                what = "all steps at once" if node.timed else "summed over all steps"
-            if new and what != before:
-                lines.append(f"# {what}")
-                before = what
-            lines += new
+            statements = self.statements(node)
+            found = heading or "weights"
+            if node.timed or isinstance(node.op, (ir.SumOfOuter, ir.SumOverSteps, ir.AtStep)):
+                found = "all steps at once" if node.timed else "summed over all steps"
+            if statements and found != heading:
+                lines.append(f"# {found}")
+                heading = found
+            lines += statements
         return lines
 
-    def _loop(self, block: Block, parts: str) -> list[str]:
-        """A loop over the steps, each line one call; before it, for some steps at a time, what it is fed with."""
+    def _loop(self, block: Block, tiles: str) -> list[str]:
+        """Return the lines of a loop over the steps; each calls one function on the arrays of one step.
+
+        What the loop alone reads is computed before it for a tile of steps; a loop over tiles is around both.
+        """
         outer, self.views = self.views, {}
-        self.transposes = {}
-        fed = [line for node in self.memory.some[id(block)] for line in self._statements(node, False)]
-        body = [line for node in block.nodes for line in self._statements(node, True)]
-        first, each = self._loop_names(block, body)
-        span = "k.t" if fed else "range(1, T + 1)"
+        self.in_loop = False
+        before = [line for node in self.lifetimes.tiled[id(block)] for line in self.statements(node)]
+        self.in_loop = True
+        body = [line for node in block.nodes for line in self.statements(node)]
+        first, each = self._loop_variables(block, body)
+        span = "arrays.t" if before else "range(1, T + 1)"
         if block.direction < 0:
-            span = "reversed(k.t)" if fed else "range(T, 0, -1)"
-        loop = [*_wrapped(["t", *each], [span, *each.values()]),
-                *(f"    {line}" for line in body)]
-        if not fed:
+            span = "reversed(arrays.t)" if before else "range(T, 0, -1)"
+        loop = [*_loop_head(["t", *each], [span, *each.values()]), *_indented(body)]
+        if not before:
             self.views = {**outer, **self.views}
             return [*first, *loop]
-        self._some_steps(parts, [*fed, *loop])
+        self._write_tiles(tiles, [*before, *loop])
         self.views = outer
-        order = f"whole.{parts}" if block.direction > 0 else f"reversed(whole.{parts})"
-        return [*first, f"for k in {order}:  # some steps at a time", "    rows, steps = k.rows, k.steps",
-                *(f"    {line}" for line in [*fed, *loop]), "k, rows, steps = whole, whole.rows, whole.steps"]
+        order = f"all_steps.{tiles}" if block.direction > 0 else f"reversed(all_steps.{tiles})"
+        return [*first, f"for arrays in {order}:  # a tile of steps", "    flat, by_step = arrays.flat, arrays.by_step",
+                *_indented([*before, *loop]), "arrays, flat, by_step = all_steps, all_steps.flat, all_steps.by_step"]
 
-    def _loop_names(self, block: Block, body: list[str]) -> tuple[list[str], dict[str, str]]:
-        """The lines that name arrays before a loop; and the names that it gives to each step's arrays."""
+    def _loop_variables(self, block: Block, body: list[str]) -> tuple[list[str], dict[str, str]]:
+        """Return the lines that name arrays of one step before a loop; and its variables, one array a step."""
         words = set(re.findall(r"\w+", "\n".join(body)))
         lines = []
         each: dict[str, str] = {}
-        read = [x for node in block.nodes for x in (node, *node.inputs) if x.timed and x not in self.memory.carried]
-        names = dict.fromkeys([*(self._name(x) for x in read if not isinstance(x.op, (Number, Weight, Backward))),
-                               *self.views, *self.lasting])
+        read = [x for node in block.nodes for x in (node, *node.inputs) if x.timed]
+        names = dict.fromkeys([*(self.name(x) for x in read
+                                 if x not in self.lifetimes.carried and not isinstance(x.op, ir.Backward)),
+                               *self.views, *self.step_views])
         for name in names:
-            if name not in words or name not in self.seen:
+            if name not in words or name not in self.array_of:
                 continue
-            if self.memory.has(self.seen[name]):
-                self.views[f"steps.{name}"] = f"list(k.{name})"
-                each[name] = f"steps.{name}" if block.direction > 0 else f"reversed(steps.{name})"
+            if self.plan.extent(self.array_of[name]):
+                self.views[f"by_step.{name}"] = f"list(arrays.{name})"
+                each[name] = f"by_step.{name}" if block.direction > 0 else f"reversed(by_step.{name})"
             else:
-                lines.append(f"{name} = k.{name}")
-        lines += [f"{self._name(node.inputs[0])}.fill(0)" for node in block.nodes if node in self.memory.carried]
-        return lines + self._turned(), each
+                lines.append(f"{name} = arrays.{name}")
+        lines += [f"{self.name(node.inputs[0])}.fill(0)" for node in block.nodes if node in self.lifetimes.carried]
+        return lines + self._copy_transposes(), each
 
-    def _turned(self) -> list[str]:
-        """The lines that copy the transposes of a loop's matrices."""
-        return [f"{turned} = {self._call('ascontiguousarray', f'{name}.T')}"
-                for name, turned in self.transposes.items()]
+    def _copy_transposes(self) -> list[str]:
+        """Return the lines that copy transposed matrices: a product with a mere view of one is slower."""
+        return [f"{transpose} = {self.call('ascontiguousarray', f'{name}.T')}"
+                for name, transpose in self.transposes.items()]
 
-    def _some_steps(self, parts: str, lines: list[str]) -> None:
-        """The lines of `buffers` that make the views of some steps at a time."""
-        used = dict.fromkeys(re.findall(r"\bk\.(\w+)", "\n".join([*lines, *self.views.values()])))
-        used.pop("t", None)
-        arrays = [name for name in used if name in self.seen and name not in self.views]
-        made = [f"part.{name} = k.{name}[{'start:stop' if self._stays(name) else ':stop - start'}]" for name in arrays]
-        views = [f"part.{name} = {view.replace('k.', 'part.')}"
-                 for name, view in sorted(self.views.items(), key=_dotted)]
-        width = sum(max(1, self.seen[name].size) for name in arrays)
-        self.text.parts.append((parts, width, [*made, *views]))
-
-    def _stays(self, name: str) -> bool:
-        """Whether an array has room for all steps."""
-        return self.memory.has(self.seen[name]) == Steps.ALL
+    def _write_tiles(self, name: str, lines: list[str]) -> None:
+        """Record the views of one tile that the lines of a loop use."""
+        used = dict.fromkeys(re.findall(r"\barrays\.(\w+)", "\n".join([*lines, *self.views.values()])))
+        arrays = [x for x in used if x in self.array_of and x not in self.views]
+        made = []
+        for x in arrays:
+            index = "start:stop" if self.plan.extent(self.array_of[x]) == Extent.ALL else ":stop - start"
+            made.append(f"tile.{x} = arrays.{x}[{index}]")
+        # views of arrays before the views in flat and by_step, which may be made of them
+        made += [f"tile.{x} = {view.replace('arrays.', 'tile.')}"
+                 for x, view in sorted(self.views.items(), key=lambda item: "." in item[0])]
+        self.code.tiles.append(Tiles(name, sum(max(1, self.array_of[x].size) for x in arrays), made))
 
     def _skewed_loop(self, block: Block) -> list[str]:
-        """A loop in which some values come some rounds later than others, since they read ahead."""
+        """Return the lines of a loop in which some nodes are computed with an offset: see `schedule._retime`."""
         self.index = "[t - 1]"
-        self.transposes = {}
         body: list[str] = []
         before = None
         for node in block.nodes:
-            statements = self._statements(node, True)
-            if statements and block.late[node] != before:
-                before = block.late[node]
-                step = f"round - {before}" if block.direction > 0 else f"T + 1 - (round - {before})"
-                body.append(f"    t = {step}")
+            statements, offset = self.statements(node), block.offset[node]
+            if statements and offset != before:
+                before = offset
+                step = f"iteration - {offset}"
+                body.append(f"    t = {step if block.direction > 0 else f'T + 1 - ({step})'}")
                 body.append("    if 1 <= t <= T:")
             body += [f"        {line}" for line in statements]
         self.index = ""
-        return [*self._turned(), f"for round in range(1, T + {1 + max(block.late.values())}):", *body]
+        iterations = f"range(1, T + {1 + max(block.offset.values())})"
+        return [*self._copy_transposes(), f"for iteration in {iterations}:", *body]
 
-    # ---- how values are called
-    def _ref(self, node: Node, loop: bool, ndim: int | None = None) -> str:
-        """How a statement calls a value; with axes put in where it broadcasts against vectors."""
-        if isinstance(node.op, Number):
-            return self._number(node.op.value)
-        if node in self.memory.carried:
-            return self._name(node.inputs[0])
-        name = self._name(node)
-        if node.timed and not isinstance(node.op, Backward) and (self.index or not loop):
-            name = f"k.{name}{self.index}"
-        if ndim is not None and node.timed and len(node.shape) < ndim:
-            name += "[" + "..., " + ", ".join(["None"] * (ndim - len(node.shape))) + "]"
+    # ---- references to values
+    def name(self, node: Node) -> str:
+        """Return the name of a node's array."""
+        return self.names.give(self.plan.representative(node))
+
+    def ref(self, node: Node, ndim: int = 0) -> str:
+        """Return the expression for a value, with axes inserted if it has fewer than `ndim` and broadcasts."""
+        if isinstance(node.op, ir.Number):
+            return self.constant(node.op.value)
+        if node in self.lifetimes.carried:
+            return self.name(node.inputs[0])
+        name = self.name(node)
+        if node.timed and not isinstance(node.op, ir.Backward) and (self.index or not self.in_loop):
+            name = f"arrays.{name}{self.index}"
+        if node.timed and node.ndim < ndim:
+            name += "[" + "..., " + ", ".join(["None"] * (ndim - node.ndim)) + "]"
         return name
 
-    def _number(self, value: float) -> str:
-        for name, known in self.text.numbers.items():
+    def constant(self, value: float) -> str:
+        """Return the name of a number, as an array of the program's type."""
+        for name, known in self.code.constants.items():
             if known == value and np.signbit(known) == np.signbit(value):
                 return name
         name = f"n{value!r}".replace("-", "minus_").replace(".", "_").replace("+", "")
-        self.text.numbers[name] = value
+        self.code.constants[name] = value
         return name
 
-    def _call(self, function: str, *arguments: str) -> str:
-        self.text.functions.add(function)
+    def call(self, function: str, *arguments: str) -> str:
+        """Return a call of one of NumPy's functions."""
+        self.code.numpy_functions.add(function)
         return f"{function}({', '.join(arguments)})"
 
-    def _rows(self, node: Node) -> str:
-        """All vectors of a node, one under another."""
-        name = self._name(node)
-        self.views[f"rows.{name}"] = f"k.{name}.reshape({', '.join(['-1', *map(str, node.shape)])})"
-        return f"rows.{name}"
+    def flat(self, node: Node) -> str:
+        """Return all vectors of a node, one under another."""
+        name = self.name(node)
+        self.views[f"flat.{name}"] = f"arrays.{name}.reshape({', '.join(['-1', *map(str, node.shape)])})"
+        return f"flat.{name}"
 
-    def _apart(self, node: Node, lanes: int, loop: bool) -> str:
-        """The lanes of a vector apart from each other, (lanes, batch, size)."""
-        if node in self.memory.lanes or isinstance(node.op, Number):
-            return self._ref(node, loop)
-        whole = self._name(node.inputs[0] if node in self.memory.carried else node)
-        name, size = f"{whole}_lanes", node.shape[0] // lanes
-        self.seen[name] = node
-        if self.memory.has(node):
-            self.views[name] = f"k.{whole}.reshape(-1, B, {lanes}, {size}).transpose(0, 2, 1, 3)"
+    def lanes(self, node: Node, lanes: int) -> str:
+        """Return a vector with its lanes apart, (lanes, batch, size)."""
+        if node in self.plan.lanes or isinstance(node.op, ir.Number):
+            return self.ref(node)
+        array = self.name(node.inputs[0] if node in self.lifetimes.carried else node)
+        name, size = f"{array}_lanes", node.shape[0] // lanes
+        self.array_of[name] = node
+        if self.plan.extent(node):
+            self.views[name] = f"arrays.{array}.reshape(-1, B, {lanes}, {size}).transpose(0, 2, 1, 3)"
         else:
-            self.lasting[name] = f"k.{whole}.reshape(B, {lanes}, {size}).transpose(1, 0, 2)"
-        return f"k.{name}{self.index}" if self.index or not loop else name
+            self.step_views[name] = f"arrays.{array}.reshape(B, {lanes}, {size}).transpose(1, 0, 2)"
+        return f"arrays.{name}{self.index}" if self.index or not self.in_loop else name
 
-    # ---- the lines of one node
-    def _statements(self, node: Node, loop: bool) -> list[str]:
-        """The lines that compute a node; at the last one stands which signal that is."""
-        lines = self._lines(node, loop)
-        if lines and node in self.signals:
-            lines[-1] += f"  # {', '.join(self.signals[node])}"
-        return lines
-
-    def _lines(self, node: Node, loop: bool) -> list[str]:
-        """The lines that compute a node."""
-        op, inputs = node.op, node.inputs
-        if isinstance(op, (Number, Weight, Input, *VIEWS)) and (node.timed or not isinstance(op, Slice)):
-            return []
-        if not node.timed:
-            return self._once(node)
-        out = self._ref(node, loop)
-        if isinstance(op, BroadcastMul):
-            base = self._ref(inputs[0], loop) + ("" if loop else "[:, None]")
-            return [self._call("multiply", base, *(self._apart(x, op.count, loop) for x in (inputs[1], node)))]
-        if isinstance(op, Concat):
-            return self._pack(node, out, loop)
-        if isinstance(op, ops.Sum) and op.axis == -1 and not op.keepdims:
-            return [f"{self._ref(inputs[0], loop)}.sum(-1, out={out})"]
-        if is_product(node):
-            return [self._product(node, out, loop)]
-        if isinstance(op, Backward):
-            arguments = [self._ref(x, loop, node.inputs[1].ndim if isinstance(op.of, BROADCASTING) else None)
-                         for x in inputs]
-            needs = [repr(op.needs)] if op.of.selective else []
-            return [f"{out} = {self._operation(op.of)}.backward({', '.join(arguments + needs)})"]
-        if isinstance(op, InputGrad):
-            whole = self._ref(inputs[0], loop)
-            several = len(inputs[0].inputs) > 3
-            return [self._call("copyto", out, f"{whole}[{op.index}]" if several else whole)]
-        if node in self.memory.lanes:
-            lanes = self.memory.lanes[node]
-            return self._elementwise(node, out, [self._apart(x, lanes, loop) for x in inputs])
-        arguments = [self._ref(x, loop, node.ndim if isinstance(op, (*BROADCASTING, AddN)) else None)
-                     for x in inputs]
-        return self._elementwise(node, out, arguments)
-
-    def _pack(self, node: Node, out: str, loop: bool) -> list[str]:
-        """What wasn't written into its place at once is copied there."""
-        lines, start = [], 0
-        for x in node.inputs:
-            if self.memory.places.get(x) != (node, start):
-                part = self._part(node, start, start + x.shape[0])
-                if loop and part.startswith("[:, ") and self.memory.has(node):
-                    part = "[" + part[4:]
-                lines.append(self._call("copyto", f"{out}{part}", self._ref(x, loop)))
-            start += x.shape[0]
-        return lines
-
-    def _once(self, node: Node) -> list[str]:
-        """The lines that compute a value which is the same at every step."""
-        if isinstance(node.op, (PadColumns, AddN)):
-            terms = (node,) if isinstance(node.op, PadColumns) else node.inputs
-            places = [x for x in terms if isinstance(x.op, PadColumns)]
-            if places:
-                return [] if self._only_placed(node) else self._by_columns(node, places)
-        return [f"{self.names.give(node)} = {self._untimed(node)}"]
-
-    def _elementwise(self, node: Node, out: str, arguments: list[str]) -> list[str]:
-        op = node.op
-        if isinstance(op, AddN):
-            first = sorted(arguments, key=lambda text: text != out)  # what is overwritten is read first
-            lines = [self._call("add", *first[:2], out)]
-            return lines + [self._call("add", out, term, out) for term in first[2:]]
-        if isinstance(op, ops.Square) or (isinstance(op, ops.Power) and op.exponent == 2):
-            return [self._call("multiply", arguments[0], arguments[0], out)]
-        if isinstance(op, ops.Sigmoid):
-            half = self._number(0.5)
-            return [self._call("multiply", arguments[0], half, out), self._call("tanh", out, out),
-                    self._call("multiply", out, half, out), self._call("add", out, half, out)]
-        if isinstance(op, ops.Relu):
-            return [self._call("maximum", arguments[0], self._number(0.0), f"out={out}")]
-        if isinstance(op, ops.Power):
-            return [self._call("power", arguments[0], self._number(op.exponent), out)]
-        if isinstance(op, Compare):
-            return [self._call(op.ufunc.__name__, *arguments, out)]
-        if type(op) in CALLS:
-            last = f"out={out}" if isinstance(op, (ops.Maximum, ops.Minimum)) else out  # as NumPy asks for these
-            return [self._call(CALLS[type(op)], *arguments, last)]
-        if isinstance(op, (ops.Identity, ops.BroadcastTo)):
-            return [self._call("copyto", out, arguments[0])]
-        if isinstance(op, ops.Concatenate):
-            arguments = [text if x.timed else f"np.broadcast_to({text}, {out}.shape[:-1] + {text}.shape)"
-                         for x, text in zip(node.inputs, arguments)]
-        return [self._call("copyto", out, f"{self._operation(op)}.forward({', '.join(arguments)})")]
-
-    def _only_placed(self, node: Node) -> bool:
-        """Whether a block of columns is written into a matrix, and needs none of its own."""
-        users = self.memory.users.get(node, [])
-        return isinstance(node.op, PadColumns) and bool(users) and all(isinstance(user.op, AddN) for user in users)
-
-    def _by_columns(self, node: Node, places: list[Node]) -> list[str]:
-        """A matrix whose columns, or some of them, are computed block by block."""
-        name, end = self.names.give(node), 0
-        for place in sorted(places, key=lambda place: place.op.start):  # type: ignore[attr-defined]
-            end = end + place.inputs[0].shape[1] if place.op.start == end else -1  # type: ignore[attr-defined]
-        whole = end == node.shape[1] and len(places) == max(len(node.inputs), 1)
-        lines = [f"{name} = {self._call('empty' if whole else 'zeros', repr(node.shape), 'FLOAT')}"]
-        for place in places:
-            start = place.op.start  # type: ignore[attr-defined]
-            lines.append(f"{name}[:, {start}:{start + place.inputs[0].shape[1]}] {'' if whole else '+'}= "
-                         f"{self._ref(place.inputs[0], False)}")
-        return lines + [f"{name} += {self._ref(x, False)}" for x in node.inputs
-                        if isinstance(node.op, AddN) and x not in places]
-
-    def _operation(self, op: Op) -> str:
-        """The name of an operation that is called as an object."""
-        for name, known in self.text.operations.items():
+    def operation(self, op: Op, node: Node) -> str:
+        """Return the name of an operation that is called as an object."""
+        for name, known in self.code.operations.items():
             if known is op:
                 return name
         name = self.names.free(identifier(type(op).__name__.lower()))
-        self.text.operations[name] = op
+        self.code.operations[name], self.code.origins[name] = op, node.origin
         return name
 
-    def _product(self, node: Node, out: str, loop: bool) -> str:
-        matrix, vector = node.inputs if isinstance(node.op, ops.MatVec) else node.inputs[::-1]
-        W = self._ref(matrix, loop)
-        if isinstance(node.op, ops.MatVec):
-            W = self._transposed(W) if loop else f"{W}.T"
-        # dot is faster than matmul, and writes no part of an array
-        whole = not {self.memory.home(node)}.intersection((*self.memory.places, *self.memory.within))
-        x, out = (self._ref(vector, True), out) if loop else (self._rows(vector), self._rows(node))
-        return f"{x}.dot({W}, {out})" if whole else self._call("matmul", x, W, out)
+    # ---- the lines of one node
+    def statements(self, node: Node) -> list[str]:
+        """Return the lines that compute a node; a comment at the last one names the signal."""
+        if node.timed:
+            lines = TIMED.get(type(node.op), _elementwise)(self, node, self.ref(node))
+        else:
+            lines = _constant(self, node)
+        if lines and node in self.comments:
+            lines[-1] += f"  # {', '.join(self.comments[node])}"
+        return lines
 
-    def _transposed(self, name: str) -> str:
-        """The name of a matrix's transpose, copied before the loop: products with a mere view of it are slower."""
-        self.transposes[name] = f"{name}_T"
-        return f"{name}_T"
 
-    def _untimed(self, node: Node) -> str:
-        """A value that is the same at every step, as an expression."""
-        op, inputs = node.op, node.inputs
-        if isinstance(op, SumOfOuter):
-            return f"{self._rows(inputs[0])}.T.dot({self._rows(inputs[1])})"
-        if isinstance(op, SumOverSteps):
-            share = inputs[0]
-            if share.shape == op.shape and op.shape:
-                self.views["ones"] = "np.ones(T * B, FLOAT)"
-                return f"k.ones.dot({self._rows(share)})"
-            axes = (0, *(1 + axis for axis in range(share.ndim)
-                         if axis < share.ndim - len(op.shape)
-                         or op.shape[axis - share.ndim + len(op.shape)] == 1 != share.shape[axis]))
-            return f"{self._rows(share)}.sum({axes}).reshape({op.shape})"
-        if isinstance(op, ColumnSlice):
-            return f"{self._ref(inputs[0], False)}[:, {op.start}:{op.stop}]"
-        if isinstance(op, AtStep):
-            name, index = f"k.{self._name(inputs[0])}", op.step - 1 if op.step > 0 else op.step
-            return f"{name}[{index}] if T >= {abs(op.step)} else np.zeros({name}.shape[1:], FLOAT)"
-        arguments = [self._ref(x, False) for x in inputs]
-        if isinstance(op, AddN):
-            return " + ".join(arguments)
-        if isinstance(op, Concat):
-            return self._call("concatenate", f"({', '.join(arguments)})")
-        if isinstance(op, Slice):
-            return f"{arguments[0]}[{op.start}:{op.stop}]"
-        if type(op) in CALLS:
-            return self._call(CALLS[type(op)], *arguments)
-        return f"{self._operation(op)}.forward({', '.join(arguments)})"
+# ---- values with one value per step: the result is written into the array `out`
+def _nothing(gen: Codegen, node: Node, out: str) -> list[str]:
+    """Leaves and views need no line."""
+    return []
+
+
+def _broadcast_mul(gen: Codegen, node: Node, out: str) -> list[str]:
+    assert isinstance(node.op, ir.BroadcastMul)
+    vector = gen.ref(node.inputs[0]) + ("" if gen.in_loop else "[:, None]")
+    return [gen.call("multiply", vector, *(gen.lanes(x, node.op.count) for x in (node.inputs[1], node)))]
+
+
+def _concat(gen: Codegen, node: Node, out: str) -> list[str]:
+    """Copy the operands that weren't computed in their place."""
+    lines, start = [], 0
+    for x in node.inputs:
+        if gen.plan.slot_in.get(x) != (node, start):
+            part = gen.part(node, start, start + x.shape[0])
+            if gen.in_loop and part.startswith("[:, ") and gen.plan.extent(node):
+                part = "[" + part[4:]
+            lines.append(gen.call("copyto", f"{out}{part}", gen.ref(x)))
+        start += x.shape[0]
+    return lines
+
+
+def _sum(gen: Codegen, node: Node, out: str) -> list[str]:
+    if isinstance(node.op, ops.Sum) and sums_vector(node.op):
+        return [f"{gen.ref(node.inputs[0])}.sum(-1, out={out})"]
+    return _elementwise(gen, node, out)
+
+
+def _product(gen: Codegen, node: Node, out: str) -> list[str]:
+    """A product of each vector with a matrix: in a loop for the batch, else for all steps in one call."""
+    if not is_product(node):
+        return _elementwise(gen, node, out)
+    transposed = isinstance(node.op, ops.MatVec)
+    matrix, vector = node.inputs if transposed else node.inputs[::-1]
+    W = gen.ref(matrix)
+    if transposed and gen.in_loop:
+        W = gen.transposes.setdefault(W, f"{W}_T")
+    elif transposed:
+        W = f"{W}.T"
+    x, out = (gen.ref(vector), out) if gen.in_loop else (gen.flat(vector), gen.flat(node))
+    array = gen.plan.representative(node)
+    if array in gen.plan.slot_in or array in gen.plan.inplace_of:  # dot is faster, but can't write a part of an array
+        return [gen.call("matmul", x, W, out)]
+    return [f"{x}.dot({W}, {out})"]
+
+
+def _backward(gen: Codegen, node: Node, out: str) -> list[str]:
+    assert isinstance(node.op, ir.Backward)
+    op = node.op.of
+    ndim = node.inputs[1].ndim if broadcasts(op) else 0
+    arguments = [gen.ref(x, ndim) for x in node.inputs] + ([repr(node.op.needs)] if op.selective else [])
+    return [f"{out} = {gen.operation(op, node)}.backward({', '.join(arguments)})"]
+
+
+def _input_grad(gen: Codegen, node: Node, out: str) -> list[str]:
+    assert isinstance(node.op, ir.InputGrad)
+    every = node.inputs[0]
+    several = len(every.inputs) > 3  # the gradient, the result, and two operands or more
+    return [gen.call("copyto", out, f"{gen.ref(every)}[{node.op.index}]" if several else gen.ref(every))]
+
+
+def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
+    """Write an operation as calls of ufuncs where it has such a form; else call its forward and copy the result."""
+    op = node.op
+    if node in gen.plan.lanes:
+        arguments = [gen.lanes(x, gen.plan.lanes[node]) for x in node.inputs]
+    else:
+        arguments = [gen.ref(x, node.ndim if broadcasts(op) else 0) for x in node.inputs]
+    if isinstance(op, ir.AddN):
+        first = sorted(arguments, key=lambda text: text != out)  # a term that `out` overwrites is read first
+        return [gen.call("add", *first[:2], out), *(gen.call("add", out, term, out) for term in first[2:])]
+    if isinstance(op, ops.Power) and op.exponent != 2:
+        return [gen.call("power", arguments[0], gen.constant(op.exponent), out)]
+    if type(op) in EXPANSIONS:
+        return [_expand(gen, step, arguments[0], out) for step in EXPANSIONS[type(op)]]
+    ufunc = ufunc_of(op)
+    if ufunc is not None:
+        return [gen.call(ufunc.__name__, *arguments, f"out={out}" if ufunc.__name__ in KEYWORD else out)]
+    if isinstance(op, (ops.Identity, ops.BroadcastTo)):
+        return [gen.call("copyto", out, arguments[0])]
+    if isinstance(op, ops.Concatenate):
+        arguments = [text if x.timed else f"np.broadcast_to({text}, {out}.shape[:-1] + {text}.shape)"
+                     for x, text in zip(node.inputs, arguments)]
+    return [gen.call("copyto", out, f"{gen.operation(op, node)}.forward({', '.join(arguments)})")]
+
+
+def broadcasts(op: Op) -> bool:
+    """Return whether an operation's operands broadcast, so that a number per sequence needs an axis beside vectors."""
+    return op.elementwise or isinstance(op, (ops.BroadcastTo, ir.Compare))
+
+
+def ufunc_of(op: Op) -> np.ufunc | None:
+    """Return the ufunc that computes an operation.
+
+    It must be declared by the operation's own class (a subclass may compute something else), and NumPy's own,
+    since the program imports it from there.
+    """
+    if isinstance(op, ir.Compare):
+        return op.ufunc
+    ufunc: np.ufunc | None = vars(type(op)).get("ufunc") if op.elementwise else None
+    own = ufunc is not None and getattr(np, ufunc.__name__, None) is ufunc
+    return ufunc if own and not isinstance(op, ops.Identity) else None
+
+
+TIMED: dict[type[Op], Callable[[Codegen, Node, str], list[str]]] = {
+    **dict.fromkeys((ir.Number, ir.Weight, ir.Input, *ir.View.__subclasses__()), _nothing),
+    ir.BroadcastMul: _broadcast_mul, ir.Concat: _concat, ops.Sum: _sum, ops.MatVec: _product, ops.MatMul: _product,
+    ir.Backward: _backward, ir.InputGrad: _input_grad}
+
+
+# Operations of one operand x as calls of NumPy's functions, each of which writes into `out`.
+EXPANSIONS: dict[type[Op], list[tuple[str | float, ...]]] = {
+    ops.Sigmoid: [("multiply", "x", 0.5), ("tanh", "out"), ("multiply", "out", 0.5), ("add", "out", 0.5)],
+    ops.Square: [("multiply", "x", "x")], ops.Power: [("multiply", "x", "x")],  # other powers: _elementwise
+    ops.Relu: [("maximum", "x", 0.0)]}
+
+
+def _expand(gen: Codegen, step: tuple[str | float, ...], x: str, out: str) -> str:
+    function, *operands = step
+    values = [{"x": x, "out": out}[a] if isinstance(a, str) else gen.constant(a) for a in operands]
+    return gen.call(str(function), *values, f"out={out}" if function in KEYWORD else out)
+
+
+# ---- values that are the same at every step: weights and their gradients
+def _constant(gen: Codegen, node: Node) -> list[str]:
+    """Return the lines that compute a value which is the same at every step."""
+    if isinstance(node.op, (ir.Number, ir.Weight, ir.Input)):
+        return []
+    terms = (node,) if isinstance(node.op, ir.PadColumns) else node.inputs if isinstance(node.op, ir.AddN) else ()
+    columns = [x for x in terms if isinstance(x.op, ir.PadColumns)]
+    if columns:
+        return _assemble_columns(gen, node, columns)
+    return [f"{gen.names.give(node)} = {_constant_value(gen, node)}"]
+
+
+def _constant_value(gen: Codegen, node: Node) -> str:
+    op = node.op
+    if type(op) in CONSTANT:
+        return CONSTANT[type(op)](gen, node)
+    values = [gen.ref(x) for x in node.inputs]
+    if isinstance(op, ir.ColumnSlice):
+        return f"{values[0]}[:, {op.start}:{op.stop}]"
+    if isinstance(op, ir.Slice):
+        return f"{values[0]}[{op.start}:{op.stop}]"
+    if isinstance(op, ir.AddN):
+        return " + ".join(values)
+    if isinstance(op, ir.Concat):
+        return gen.call("concatenate", f"({', '.join(values)})")
+    ufunc = ufunc_of(op)
+    return gen.call(ufunc.__name__, *values) if ufunc is not None \
+        else f"{gen.operation(op, node)}.forward({', '.join(values)})"
+
+
+def _assemble_columns(gen: Codegen, node: Node, blocks: list[Node]) -> list[str]:
+    """Write blocks of columns into one matrix; if they don't fill it exactly, add them to zeros."""
+    users = gen.lifetimes.users.get(node, [])
+    if isinstance(node.op, ir.PadColumns) and users and all(isinstance(user.op, ir.AddN) for user in users):
+        return []  # written into the matrix of the sum
+    places = []
+    for x in blocks:
+        assert isinstance(x.op, ir.PadColumns)
+        places.append((x.op.start, x.op.start + x.inputs[0].shape[1], gen.ref(x.inputs[0])))
+    ordered = sorted(places, key=itemgetter(0))
+    edges = [0, *(edge for start, stop, _ in ordered for edge in (start, stop)), node.shape[1]]
+    filled = edges[::2] == edges[1::2] and len(blocks) == max(len(node.inputs), 1)
+    name = gen.names.give(node)
+    lines = [f"{name} = {gen.call('empty' if filled else 'zeros', repr(node.shape), 'FLOAT')}"]
+    lines += [f"{name}[:, {start}:{stop}] {'' if filled else '+'}= {value}" for start, stop, value in places]
+    return lines + [f"{name} += {gen.ref(x)}" for x in node.inputs if isinstance(node.op, ir.AddN) and x not in blocks]
+
+
+def _sum_of_outer(gen: Codegen, node: Node) -> str:
+    return f"{gen.flat(node.inputs[0])}.T.dot({gen.flat(node.inputs[1])})"
+
+
+def _sum_over_steps(gen: Codegen, node: Node) -> str:
+    """The sum over steps, sequences and the axes that were broadcast."""
+    x, shape = node.inputs[0], node.shape
+    if x.shape == shape and shape:
+        gen.views["ones"] = "np.ones(T * B, FLOAT)"  # a product with ones is faster than a sum over the first axis
+        return f"arrays.ones.dot({gen.flat(x)})"
+    added = x.ndim - len(shape)
+    axes = (0, *(1 + axis for axis in range(x.ndim)
+                 if axis < added or shape[axis - added] == 1 != x.shape[axis]))
+    return f"{gen.flat(x)}.sum({axes}).reshape({shape})"
+
+
+def _at_step(gen: Codegen, node: Node) -> str:
+    assert isinstance(node.op, ir.AtStep)
+    step, name = node.op.step, f"arrays.{gen.name(node.inputs[0])}"
+    return f"{name}[{step - 1 if step > 0 else step}] if T >= {abs(step)} else np.zeros({name}.shape[1:], FLOAT)"
+
+
+CONSTANT: dict[type[Op], Callable[[Codegen, Node], str]] = {
+    ir.SumOfOuter: _sum_of_outer, ir.SumOverSteps: _sum_over_steps, ir.AtStep: _at_step}
+
+
+# ---- text
+def _indented(lines: list[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
+
+
+def _loop_head(names: list[str], values: list[str]) -> list[str]:
+    """Return the head of a loop over several lists, on several lines if it is long."""
+    whole = f"for {', '.join(names)} in zip({', '.join(values)}):"
+    if len(whole) <= 110:
+        return [whole]
+    fill = textwrap.TextWrapper(106, break_long_words=False, break_on_hyphens=False, subsequent_indent=" " * 8)
+    fill.initial_indent = "for ("
+    first = fill.wrap(", ".join(names))
+    fill.initial_indent = " " * 8
+    return [*first[:-1], first[-1] + ") in zip(", *fill.wrap(", ".join(values) + "):")]

@@ -1,36 +1,44 @@
-"""The whole text of a program, as a file that runs with NumPy alone."""
+"""The text of a program: its parts as lines, Python names for its values, and the file that runs with NumPy alone."""
 
 from __future__ import annotations
 
 import inspect
-import os
+import keyword
 import re
 import textwrap
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad import Op, ops
-from rnn.ir.schedule import Block
+from minigrad.files import write_atomically
+from minigrad.provenance import Origin
+from rnn.ir.nodes import Node
 from rnn.language.dependencies import DefinitionError
 from rnn.language.equations import Definition
 
-from .codegen import CACHE
-from .pipeline import Program
+CACHE = 4_000_000  # bytes that a loop reads and writes in one tile
+TAKEN = {"T", "B", "S", "arrays", "all_steps", "flat", "by_step", "tile", "start", "stop", "t", "iteration", "np",
+         "FLOAT", "dot", "copyto", "buffers", "forward", "backward", "concatenate", "zeros", "empty",
+         "ascontiguousarray", "range", "zip", "list", "reversed", "min", "max", "SimpleNamespace",
+         *(name for name, x in vars(np).items() if isinstance(x, np.ufunc))}
 
 HEAD = '''"""{name}: forward and backward, written out in NumPy.
 
 {equations}
 
-The last argument of add, multiply, tanh, ... is the array that the result is written into. Of each
-value `k` holds all steps, (T, B, size); `rows` all vectors one under another, (T * B, size); `steps`
-a list of the arrays of single steps, (B, size). How to use it:
+    arrays = buffers(T, B)                  # once for each shape of data
+    forward(arrays, ...)                    # then arrays.y is y at all steps
+    gradients = backward(arrays, 1.0, ...)  # of the sum of all losses; a dict
 
-    k = buffers(T, B)                       # once for each shape of data
-    forward(k, ...)                         # then k.y is y at all steps
-    gradients = backward(k, 1.0, ...)       # of the sum of all losses; a dict
+The last argument of add, multiply, tanh, ... is the array that the result is written into. An array is
+seen in three ways: `arrays.h` is h at all steps, (T, B, size); `flat.h` is the same as a matrix of rows,
+(T * B, size), for products; `by_step.h` is the list of its steps, (B, size) each, for loops. Some loops
+work through tiles of S steps, as many as fit into the cache: within them `arrays`, `flat` and `by_step`
+are views of a tile, and `all_steps` is the whole. B is the batch size.
 """
 from types import SimpleNamespace
 
@@ -38,106 +46,181 @@ import numpy as np
 '''
 
 
-def listing(program: Program, dtype: np.dtype[Any]) -> str:
-    """The text: constants, buffers, forward, backward."""
-    source = program.source
-    text = source.text
-    cell = program.low.cell
-    parts = [HEAD.format(name=_plain(cell.name), equations="\n".join(_equations(cell)))]
-    if text.functions:
-        parts.append(textwrap.fill(f"from numpy import {', '.join(sorted(text.functions))}", 110,
-                                   subsequent_indent="    ") .replace("\n", " \\\n"))
+class Names:
+    """A unique Python name for each node, from the names in the definition where there are any."""
+
+    def __init__(self) -> None:
+        self.taken = set(TAKEN)
+        self.of: dict[Node, str] = {}
+
+    def give(self, node: Node) -> str:
+        """Return the node's name; the first call chooses it."""
+        if node not in self.of:
+            self.of[node] = self.free(identifier(node.name or "a"))
+        return self.of[node]
+
+    def free(self, wish: str) -> str:
+        """Return a name that nothing has yet, and reserve it."""
+        name, count = wish, 1
+        while name in self.taken:
+            count += 1
+            name = f"{wish}{count}"
+        self.taken.add(name)
+        return name
+
+
+def identifier(text: str) -> str:
+    """Return a valid Python name made of the letters, digits and underscores of any text."""
+    name = re.sub(r"[^0-9A-Za-z_]+", "_", text).strip("_")
+    if not name or name[0].isdigit():
+        name = f"v_{name}"
+    return f"{name}_" if keyword.iskeyword(name) or name in TAKEN else name
+
+
+class Tiles(NamedTuple):
+    """The tiles of steps in which a loop and what it reads are computed.
+
+    Attributes:
+        name: the name of the list of tiles.
+        width: how many numbers of a step the loop reads and writes; it determines the length of a tile.
+        lines: what makes the views of one tile.
+    """
+
+    name: str
+    width: int
+    lines: list[str]
+
+
+@dataclass
+class Function:
+    """One pass as text.
+
+    Attributes:
+        inputs: the Input nodes whose arrays it is called with.
+        weights: the Weight nodes that it reads.
+        lines: its body.
+    """
+
+    inputs: list[Node]
+    weights: list[Node]
+    lines: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Code:
+    """The parts of a program as text.
+
+    Attributes:
+        forward, backward: the two passes.
+        buffers: the lines that make the arrays.
+        views: name of a view of an array -> the expression that makes it.
+        tiles: of each loop that is computed tile by tile.
+        numpy_functions: the names that the passes import from numpy.
+        operations: name -> operation, of those that are called as objects.
+        origins: name of such an operation -> the line of its equation.
+        constants: name -> value, of the numbers in formulas.
+        boundaries: the names of the boundary values, arguments of forward.
+        gradients: name in the returned dict -> expression; empty without a backward pass.
+    """
+
+    forward: Function
+    backward: Function
+    boundaries: list[str]
+    buffers: list[str] = field(default_factory=list)
+    views: dict[str, str] = field(default_factory=dict)
+    tiles: list[Tiles] = field(default_factory=list)
+    numpy_functions: set[str] = field(default_factory=set)
+    operations: dict[str, Op] = field(default_factory=dict)
+    origins: dict[str, Origin | None] = field(default_factory=dict)
+    constants: dict[str, float] = field(default_factory=dict)
+    gradients: dict[str, str] = field(default_factory=dict)
+
+
+def render(code: Code, cell: Definition, names: Names, dtype: np.dtype[Any]) -> str:
+    """Return the text of a program: constants, buffers, forward, backward."""
+    parts = [HEAD.format(name=_plain(cell.name), equations="\n".join(_plain(f"    {x!r}") for x in cell.equations))]
+    if code.numpy_functions:
+        imports = f"from numpy import {', '.join(sorted(code.numpy_functions))}"
+        parts.append(textwrap.fill(imports, 110, subsequent_indent="    ") .replace("\n", " \\\n"))
     parts.append(f"\nFLOAT = np.{dtype.name}")
-    parts += [f"{name} = np.array({value!r}, FLOAT)" for name, value in text.numbers.items()]
-    meaning = "The arrays that both passes write into; of use for any data of this shape."
-    parts.append(_function("buffers(T, B)", meaning, _buffers(program, dtype.itemsize)))
-    parts.append(_pass(program, "forward", "Every signal at t = 1 … T, from the data and the weights.",
-                       source.passes[0], text.forward, [f"{x.name}=0.0" for x in source.boundaries], []))
-    if program.source.gradients:
-        results = [f'    "{program.gradients[key]}": {source.result(node)},' for key, node in source.gradients.items()]
-        parts.append(_pass(program, "backward", "The gradients, from t = T back to 1; after forward.",
-                           source.passes[1], text.backward, [], ["return {", *results, "}"]))
+    parts += [f"{name} = np.array({value!r}, FLOAT)" for name, value in code.constants.items()]
+    doc = "The arrays that both passes write into; of use for any data of this shape."
+    parts.append(_function("buffers(T, B)", doc, _buffers(code, dtype.itemsize)))
+    parts.append(_pass("forward", "Every signal at t = 1 … T, from the data and the weights.", code.forward, names,
+                       [f"{x}=0.0" for x in code.boundaries], []))
+    if code.gradients:
+        result = ["return {", *(f'    "{name}": {value},' for name, value in code.gradients.items()), "}"]
+        parts.append(_pass("backward", "The gradients, from t = T back to 1; after forward.", code.backward, names,
+                           [], result))
     return "\n".join(parts) + "\n"
 
 
-def _buffers(program: Program, itemsize: int) -> list[str]:
-    """The lines that make all arrays, and the views of them that the passes use."""
-    source, text = program.source, program.source.text
-    whole = {space: [f"{name} = {made}" for name, made in source.views.items() if name.startswith(f"{space}.")]
-             for space in ("rows", "steps")}
-    lines = ["k = SimpleNamespace(T=T, B=B, rows=SimpleNamespace(), steps=SimpleNamespace())"]
-    if text.parts:
-        width = max(width for _, width, _ in text.parts) * itemsize
-        lines.append(f"S = max(1, min(T, {CACHE} // (max(B, 1) * {width})))  # steps that fit the cache together")
-    lines += text.buffers
-    lines += [f"k.{name} = {made}" for name, made in source.views.items() if "." not in name]
-    lines += ["rows, steps = k.rows, k.steps"] if any(whole.values()) else []
-    lines += whole["rows"] + whole["steps"]
-    for name, _, made in text.parts:
-        lines += [f"k.{name} = []", "for start in range(0, T, S):", "    stop = min(start + S, T)",
-                  "    part = SimpleNamespace(t=range(start + 1, stop + 1))",
-                  "    part.rows, part.steps = SimpleNamespace(), SimpleNamespace()",
-                  *(f"    {line}" for line in made), f"    k.{name}.append(part)"]
-    return [*lines, "return k"]
+def _buffers(code: Code, itemsize: int) -> list[str]:
+    """Return the lines that make all arrays, and the views of them that the passes use."""
+    views = {space: [f"{name} = {made}" for name, made in code.views.items() if name.startswith(f"{space}.")]
+             for space in ("flat", "by_step")}
+    lines = ["arrays = SimpleNamespace(T=T, B=B, flat=SimpleNamespace(), by_step=SimpleNamespace())"]
+    if code.tiles:
+        width = max(tiles.width for tiles in code.tiles) * itemsize
+        lines.append(f"S = max(1, min(T, {CACHE} // (max(B, 1) * {width})))  # steps whose values fit into the cache")
+    lines += code.buffers
+    lines += [f"arrays.{name} = {made}" for name, made in code.views.items() if "." not in name]
+    lines += ["flat, by_step = arrays.flat, arrays.by_step"] if any(views.values()) else []
+    lines += views["flat"] + views["by_step"]
+    for tiles in code.tiles:
+        lines += [f"arrays.{tiles.name} = []", "for start in range(0, T, S):", "    stop = min(start + S, T)",
+                  "    tile = SimpleNamespace(t=range(start + 1, stop + 1))",
+                  "    tile.flat, tile.by_step = SimpleNamespace(), SimpleNamespace()",
+                  *(f"    {line}" for line in tiles.lines), f"    arrays.{tiles.name}.append(tile)"]
+    return [*lines, "return arrays"]
 
 
-def _pass(program: Program, name: str, meaning: str, blocks: list[Block], lines: list[str], options: list[str],
-          last: list[str]) -> str:
-    source = program.source
-    body = "\n".join(lines)
-    k = "whole" if "whole." in body else "k"
-    arguments = [k, *(source.names.of[x] for x in [*source.data(blocks), *source.weights(blocks)]), *options]
+def _pass(name: str, doc: str, function: Function, names: Names, options: list[str], last: list[str]) -> str:
+    """Return the text of a pass: its signature, and the names that its lines use."""
+    body = "\n".join(function.lines)
+    arrays = "all_steps" if "all_steps." in body else "arrays"
+    arguments = [arrays, *(names.of[x] for x in [*function.inputs, *function.weights]), *options]
     signature = textwrap.fill(f"{name}({', '.join(arguments)})", 110, subsequent_indent=" " * (len(name) + 5))
-    used = [name for name in ("rows", "steps", "T", "B") if re.search(rf"\b{name}\b", body)]
-    first = ["k, rows, steps = whole, whole.rows, whole.steps"] if k == "whole" else []
-    first += [f"{name} = {k}.{name}" for name in used if not (first and name in ("rows", "steps"))]
-    return _function(signature, meaning, [*first, *lines, *last])
+    used = [name for name in ("flat", "by_step", "T", "B") if re.search(rf"\b{name}\b", body)]
+    tiled = arrays == "all_steps"
+    first = ["arrays, flat, by_step = all_steps, all_steps.flat, all_steps.by_step"] if tiled else []
+    first += [f"{name} = {arrays}.{name}" for name in used if not (tiled and name in ("flat", "by_step"))]
+    return _function(signature, doc, [*first, *function.lines, *last])
 
 
-def _function(signature: str, meaning: str, lines: list[str]) -> str:
-    return "\n".join(["", "", f"def {signature}:", f'    """{meaning}"""', *(f"    {line}" for line in lines)])
-
-
-def _equations(cell: Definition) -> list[str]:
-    """The definition, as comments have it."""
-    return [_plain(f"    {equation!r}") for equation in cell.equations]
+def _function(signature: str, doc: str, lines: list[str]) -> str:
+    return "\n".join(["", "", f"def {signature}:", f'    """{doc}"""', *(f"    {line}" for line in lines)])
 
 
 def _plain(text: str) -> str:
-    """Text that can't end the docstring that it stands in."""
+    """Return text that can't end the docstring that contains it."""
     return text.replace("\\", "/").replace('"', "'")
 
 
-def saved(program: Program, text: str, path: Path) -> Path:
-    """Write a program's text to a file, with the operations that it calls; whole, or not at all.
+def save_program(code: Code, text: str, path: Path) -> Path:
+    """Write the text of a program to a file, with the operations that it calls; all of it or nothing.
 
     Raises:
-        DefinitionError: for an operation that isn't minigrad's own, or that has arrays in its options.
+        DefinitionError: for an operation that isn't minigrad's own, or has arrays as options.
+        OSError: if the file can't be written.
     """
-    operations = program.source.text.operations
-    for op in operations.values():
-        if type(op) is not getattr(ops, type(op).__name__, None) or not all(map(_is_simple, vars(op).values())):
-            line = next((node.origin for node in program.source.memory.nodes if node.op is op), None)
-            raise DefinitionError(f"{op!r}, at {line}, can't be written into a file that needs NumPy alone: "
-                                  "only minigrad's own operations can, with plain options. Use the program as it is, "
-                                  "cell.compile(), or write the formula with minigrad's functions")
-    definitions = [*_definitions(operations.values()), *(f"{name} = {op!r}" for name, op in operations.items())]
+    for name, op in code.operations.items():
+        if type(op) is not getattr(ops, type(op).__name__, None) or not all(map(_is_literal, vars(op).values())):
+            raise DefinitionError(f"{op!r}, at {code.origins[name]}, can't be written into a file that needs NumPy "
+                                  "alone: only minigrad's own operations can, with plain options. Use the program as "
+                                  "it is, cell.compile(), or write the formula with minigrad's functions")
+    definitions = _definitions(code.operations.values())
+    definitions += [f"{name} = {op!r}" for name, op in code.operations.items()]
     head, mark, rest = text.partition("\n\n\ndef buffers(")
     whole = head + "".join("\n" + part for part in definitions) + mark + rest
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(whole, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path
+    return write_atomically(path, whole.encode())
 
 
-def _is_simple(option: Any) -> bool:
-    """Whether an option is written as it reads: numbers, words, slices and tuples of them."""
+def _is_literal(option: Any) -> bool:
+    """Return whether the repr of an option is its source: a number, a string, a slice, or a tuple of them."""
     parts = [option]
-    for part in parts:
+    for part in parts:  # grows
         if isinstance(part, tuple):
             parts.extend(part)
         elif isinstance(part, slice):
@@ -148,16 +231,16 @@ def _is_simple(option: Any) -> bool:
 
 
 def _definitions(operations: Iterable[Op]) -> list[str]:
-    """The text of operations' classes, and of all of ops.py that they use, in its order."""
+    """Return the source of the operations' classes, and of everything in ops.py that they use, in its order."""
     names = [type(op).__name__ for op in operations]
     for name in names:  # grows
         source = inspect.getsource(getattr(ops, name))
         names += [word for word in dict.fromkeys(re.findall(r"\w+", source))
                   if word not in names and getattr(getattr(ops, word, None), "__module__", "") == ops.__name__]
-    lines = inspect.getsource(ops).splitlines()
-    things = [getattr(ops, name) for name in set(names)]
-    found = sorted((inspect.getsourcelines(thing)[1], inspect.getsource(thing)) for thing in things)
-    constants = [line for line in lines if re.match(r"[A-Z_0-9]+ = ", line)
-                 and any(line.split(" = ")[0] in source for _, source in found)]
-    first = ["import math\nfrom typing import Any, ClassVar", "Array = Axis = Needs = Any", *constants] if found else []
-    return [*first, *("\n\n" + source.rstrip() + "\n" for _, source in found)]
+    objects = [getattr(ops, name) for name in set(names)]
+    sources = [source for _, source in sorted((inspect.getsourcelines(x)[1], inspect.getsource(x)) for x in objects)]
+    constants = [line for line in inspect.getsource(ops).splitlines() if re.match(r"[A-Z_0-9]+ = ", line)
+                 and any(line.split(" = ")[0] in source for source in sources)]
+    first = ["import math\nfrom typing import Any, ClassVar", "Array = Axis = Needs = Any", *constants] \
+        if sources else []
+    return [*first, *(f"\n\n{source.rstrip()}\n" for source in sources)]

@@ -1,6 +1,6 @@
-"""One call of a compiled program: its data, its arrays, and what comes back.
+"""Running compiled programs: a program loaded by Python, a checked call, its arrays and results.
 
-Knows programs, and neither how they are made nor what becomes of gradients.
+Doesn't import the passes that make programs.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import linecache
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,95 +22,102 @@ from minigrad.tensor import constant
 from rnn.ir.lowering import lead_of
 from rnn.ir.nodes import Input, Weight
 from rnn.language.dependencies import boundaries
-from rnn.unrolling.inputs import Data
+from rnn.unrolling.inputs import Inputs
 from rnn.unrolling.state import State
-from rnn.unrolling.truncation import Windows
+from rnn.unrolling.truncation import LossSteps, WindowSteps
 
-from .emit import listing
+from .emit import render
 from .pipeline import Program
 
-MOST_BUFFERS = 4  # shapes of data that a program keeps arrays for
+MAX_BUFFERS = 4  # (T, batch size) pairs that a program keeps arrays for
 
 
 class Loaded:
-    """A program whose text has been read in by Python, and its arrays."""
+    """A program whose text Python has compiled, and its arrays."""
 
     def __init__(self, program: Program, dtype: np.dtype[Any], name: str) -> None:
         self.program = program
         self.dtype = dtype
-        self.text = listing(program, dtype)
+        self.text = render(program.code, program.lowered.cell, program.names, dtype)
         self.file = f"<compiled {name}>"
         linecache.cache[self.file] = (len(self.text), None, self.text.splitlines(True), self.file)
-        space: dict[str, Any] = dict(program.source.text.operations)
+        space: dict[str, Any] = dict(program.code.operations)
         exec(compile(self.text, self.file, "exec"), space)
         self.make_buffers = space["buffers"]
         self.forward = space["forward"]
         self.backward = space.get("backward")
         self.buffers: dict[tuple[int, int], SimpleNamespace] = {}
-        source = program.source
-        self.data = [[node.op.name for node in source.data(blocks) if isinstance(node.op, Input)]
-                     for blocks in source.passes]
-        self.weights = [[node.op.tensor for node in source.weights(blocks) if isinstance(node.op, Weight)]
-                        for blocks in source.passes]
+        passes = program.code.forward, program.code.backward
+        self.data = [[node.op.name for node in part.inputs if isinstance(node.op, Input)] for part in passes]
+        self.weights = [[node.op.tensor for node in part.weights if isinstance(node.op, Weight)] for part in passes]
 
     def arrays(self, T: int, B: int) -> SimpleNamespace:
-        """The arrays for data of this shape; the latest few are kept."""
+        """Return the arrays for T steps of B sequences, from a cache of the latest few."""
         found = self.buffers.pop((T, B), None)
         if found is None:
             found = self.make_buffers(T, B)
-            while len(self.buffers) >= MOST_BUFFERS:
+            while len(self.buffers) >= MAX_BUFFERS:
                 del self.buffers[next(iter(self.buffers))]
         self.buffers[T, B] = found
         return found
 
 
-class Call:
-    """One call.
+@dataclass(frozen=True)
+class CallPlan:
+    """All of a call but its data: made once, it serves every call whose inputs have the same shapes and dtypes.
 
     Attributes:
-        data: what the program is called with, checked.
-        values: the same as the program takes it: (T, B, size).
-        given: the values before and after the sequence, by signal and step.
-        copies: what depends on parameters alone, computed anew.
-        windows: of a sliding truncation; its gradients come from calls of their own.
-        k: the program's arrays.
+        loaded: the program.
+        inputs: the checked inputs; in a cached plan without their values.
+        boundary: (signal, step) -> the value before or after the sequence that is set.
+        copies: id of a tensor that depends on parameters alone -> the same, computed from their present values.
     """
 
-    def __init__(self, loaded: Loaded, data: Data, values: dict[str, Any],
-                 given: Mapping[tuple[str, int], Tensor], copies: Mapping[int, Tensor]) -> None:
-        self.loaded = loaded
-        self.data = data
-        self.B = math.prod(data.batch)
+    loaded: Loaded
+    inputs: Inputs
+    boundary: Mapping[tuple[str, int], Tensor]
+    copies: Mapping[int, Tensor]
+
+    @cached_property
+    def B(self) -> int:
+        """The number of sequences."""
+        return math.prod(self.inputs.batch)
+
+    @cached_property
+    def weights(self) -> list[list[Tensor]]:
+        """The tensors that the forward and the backward function take."""
+        return [[self.copies.get(id(x), x) for x in tensors] for tensors in self.loaded.weights]
+
+    def without_values(self) -> CallPlan:
+        """Return the plan to be cached: it keeps no data alive."""
+        return replace(self, inputs=replace(self.inputs, values={}))
+
+    def call(self, values: Mapping[str, Any]) -> Call:
+        """Return a call of this plan on other arrays of the same shapes."""
+        shapes = self.inputs.shapes
+        return Call(self, {name: array.reshape(self.inputs.T, self.B, *shapes[name]) for name, array in values.items()})
+
+
+class Call:
+    """One call: a plan and arrays.
+
+    Attributes:
+        values: data, masks and draws by name, as the program takes them: (T, B, *shape).
+        arrays: the program's own.
+    """
+
+    def __init__(self, plan: CallPlan, values: Mapping[str, Any]) -> None:
+        self.plan = plan
+        self.loaded = plan.loaded
         self.values = values
-        self.given = given
-        self.copies = copies
-        self.weights = [[copies.get(id(x), x) for x in tensors] for tensors in loaded.weights]
-        self.windows: Windows | None = None
-        self.k = loaded.arrays(data.T, self.B)
-
-    def template(self) -> Call:
-        """The same without arrays: only what they look like."""
-        call: Call = Call.__new__(Call)
-        call.__dict__.update(self.__dict__)
-        call.values = {name: array.shape for name, array in self.values.items()}
-        call.data = replace(self.data, inputs={})
-        del call.k
-        return call
-
-    def again(self, inputs: Mapping[str, Any]) -> Call:
-        """A call like this template with data of their own."""
-        call: Call = Call.__new__(Call)
-        call.__dict__.update(self.__dict__)
-        call.values = {name: array.reshape(self.values[name]) for name, array in inputs.items()}
-        call.k = self.loaded.arrays(self.data.T, self.B)
-        return call
+        self.arrays = plan.loaded.arrays(plan.inputs.T, plan.B)
 
     def moved_to(self, loaded: Loaded) -> Call:
-        """The same call in the arrays of another program of the same definition."""
+        """Return the same call for another program of the same definition; the data are copied."""
         values = dict(self.values)
         for name in self.loaded.data[0]:
-            values[name] = getattr(self.k, self.loaded.program.name_of(name)).copy()
-        return Call(loaded, self.data, values, self.given, self.copies)
+            values[name] = getattr(self.arrays, self.loaded.program.name_of(name)).copy()
+        return Call(replace(self.plan, loaded=loaded), values)
 
     def forward(self) -> None:
         """Compute every signal.
@@ -117,19 +125,23 @@ class Call:
         Raises:
             ValueError, TypeError, IndexError: what an operation said, with the line of the program.
         """
-        self._run(self.loaded.forward, 0, self.values, self._boundary_values())
+        self._run(self.loaded.forward, 0, self.values, self._boundary_arrays())
 
     def backward(self, given: Mapping[str, Any]) -> Iterator[tuple[Tensor, NDArray[Any]]]:
-        """The gradients of what they are asked for, each with the tensor it belongs to."""
+        """Yield each requested gradient with its tensor.
+
+        Args:
+            given: the upstream gradients, or the scale of the loss, by name.
+        """
         results = self._run(self.loaded.backward, 1, {**self.values, **given}, {})
         for key, name in self.loaded.program.gradients.items():
-            yield self._target(key, results[name])
+            yield self._target_and_gradient(key, results[name])
 
     def _run(self, function: Any, number: int, values: Mapping[str, Any], boundary: Mapping[str, Any]) -> Any:
         arguments = [values[name] for name in self.loaded.data[number]]
-        weights = [tensor._data for tensor in self.weights[number]]
+        weights = [tensor._data for tensor in self.plan.weights[number]]
         try:
-            return function(self.k, *arguments, *weights, **boundary)
+            return function(self.arrays, *arguments, *weights, **boundary)
         except (ValueError, TypeError, IndexError) as error:
             trace = error.__traceback__
             while trace is not None and trace.tb_frame.f_code.co_filename != self.loaded.file:
@@ -137,61 +149,81 @@ class Call:
             if trace is None:
                 raise
             line = linecache.getline(self.loaded.file, trace.tb_lineno).strip()
-            raise type(error)(f"{error}\n  in the program of {self.loaded.program.low.cell.name!r}, line "
+            raise type(error)(f"{error}\n  in the program of {self.loaded.program.lowered.cell.name!r}, line "
                               f"{trace.tb_lineno}: {line}") from None
 
-    def _boundary_values(self) -> dict[str, NDArray[Any]]:
-        """The values before and after the sequence, by their names in the text."""
+    def _boundary_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the values before and after the sequence, by their names in the program."""
         found = {}
-        for key, value in self.given.items():
+        for key, value in self.plan.boundary.items():
             boundary = self.loaded.program.boundaries[key]
-            array = self.copies.get(id(value), value)._data
+            array = self.plan.copies.get(id(value), value)._data
             if array.ndim > len(boundary.node.shape):
-                array = np.broadcast_to(array, (*self.data.batch, *boundary.node.shape))
-                array = array.reshape(self.B, *boundary.node.shape)
+                array = np.broadcast_to(array, (*self.plan.inputs.batch, *boundary.node.shape))
+                array = array.reshape(self.plan.B, *boundary.node.shape)
             found[boundary.name] = array
         return found
 
-    def _target(self, key: object, gradient: NDArray[Any]) -> tuple[Tensor, NDArray[Any]]:
-        """What a gradient belongs to, and the gradient in its shape, in memory of its own."""
+    def _target_and_gradient(self, key: object, gradient: NDArray[Any]) -> tuple[Tensor, NDArray[Any]]:
+        """Return the tensor that a gradient belongs to, and the gradient in its shape, in memory of its own."""
+        plan, inputs = self.plan, self.plan.inputs
         if isinstance(key, Tensor):
-            tensor = self.copies.get(id(key), key)
+            tensor = plan.copies.get(id(key), key)
             if gradient.shape == tensor._data.shape and gradient.dtype is tensor._data.dtype:
                 return tensor, gradient
         elif isinstance(key, tuple):
-            value = self.given[key]
-            tensor = self.copies.get(id(value), value)
-            gradient = gradient.reshape(*self.data.batch, *gradient.shape[1:])
+            value = plan.boundary[key]
+            tensor = plan.copies.get(id(value), value)
+            gradient = gradient.reshape(*inputs.batch, *gradient.shape[1:])
         else:
-            tensor = self.data.inputs[str(key)]  # type: ignore[assignment]
+            tensor = inputs.values[str(key)]  # type: ignore[assignment]
             gradient = gradient.reshape(self.shape(str(key)))
-            if self.data.mask is not None:
-                mask = self.data.mask.reshape(self.data.mask.shape + (1,) * (gradient.ndim - self.data.mask.ndim))
+            if inputs.mask is not None:
+                mask = inputs.mask.reshape(inputs.mask.shape + (1,) * (gradient.ndim - inputs.mask.ndim))
                 gradient = np.where(mask, gradient, 0)
         return tensor, np.array(cast_gradient(gradient, tensor, tensor))
 
-    # ---- what it computed
+    # ---- results
     def array(self, name: str) -> NDArray[Any]:
-        """A signal's values at the steps of its equation, as the program has them."""
-        found: NDArray[Any] = getattr(self.k, self.loaded.program.outputs[name])
+        """Return a signal's values at the steps of its equation: the program's own array."""
+        found: NDArray[Any] = getattr(self.arrays, self.loaded.program.outputs[name])
         return found
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of a signal's values at all steps."""
-        return (self.data.T, *self.data.batch, *self.loaded.program.low.roots[name].shape)
+        """Return the shape of a signal's values at all steps."""
+        return (self.plan.inputs.T, *self.plan.inputs.batch, *self.loaded.program.lowered.roots[name].shape)
 
     def steps(self, name: str, first: int, last: int) -> NDArray[Any]:
-        """A copy of a signal's values from one step to another, as the definition counts them."""
+        """Return a copy of a signal's values at t = first … last."""
         program = self.loaded.program
-        node = program.low.roots[name]
-        margin = program.source.margins.get(node)
-        array: NDArray[Any] = getattr(self.k, program.outputs[name] + ("_all" if margin else ""))
-        start = first - 1 - lead_of(program.low.cell.signals[name]) + (margin[0] if margin else 0)
-        part = array[start:start + last - first + 1].reshape(-1, *self.data.batch, *node.shape)
+        node = program.lowered.roots[name]
+        margin = program.plan.lifetimes.margins.get(node)
+        array: NDArray[Any] = getattr(self.arrays, program.outputs[name] + ("_all" if margin else ""))
+        start = first - 1 - lead_of(program.lowered.cell.signals[name]) + (margin[0] if margin else 0)
+        part = array[start:start + last - first + 1].reshape(-1, *self.plan.inputs.batch, *node.shape)
         return np.array(part)
 
     def state(self) -> State:
-        """The last values of every signal that is read with a delay."""
-        T = self.data.T
+        """Return the last values of every signal that is read with a delay."""
+        T = self.plan.inputs.T
         return State({name: {k: constant(self.steps(name, T + k, T + k)[0], name) for k in boundary.before}
-                      for name, boundary in boundaries(self.loaded.program.low.cell).items() if boundary.before})
+                      for name, boundary in boundaries(self.loaded.program.lowered.cell).items() if boundary.before})
+
+    def window_inputs(self, window: WindowSteps) -> Inputs:
+        """Return the inputs of one window of a sliding truncation, from the values of this call over all steps."""
+        inputs, cell = self.plan.inputs, self.loaded.program.lowered.cell
+        before, length = window.steps.start - 1, len(window.steps)
+        part = slice(before, window.steps.stop - 1)
+        boundary: dict[str, dict[int, Tensor]] = {}
+        for entering in window.entering(cell, inputs.T, masked=False):  # programs take no other boundary values
+            name, lead = entering.signal.name, lead_of(entering.signal)
+            value = None if entering.boundary is None else self.plan.boundary.get((name, entering.boundary))
+            if value is None or entering.constant:
+                k = entering.step + lead
+                value = constant(self.steps(name, k, k)[0], name)
+            k = entering.local + lead + (length if entering.local > 0 else 0)
+            boundary.setdefault(name, {})[k] = value
+        losses = range(window.loss_steps.start - before, window.loss_steps.stop - before)
+        return replace(inputs, T=length, values={name: x[part] for name, x in inputs.values.items()},
+                       mask=None if inputs.mask is None else inputs.mask[part], boundary=boundary,
+                       truncation=LossSteps(length, losses))

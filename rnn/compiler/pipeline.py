@@ -1,35 +1,46 @@
-"""A definition as one program: its nodes forward and backward, simplified and in order, and their text.
+"""The compiler from a definition to the text of its program: the passes in their order.
 
-Knows the shapes of the data, and no data.
+    equations -> lower -> split_products -> Adjoint -> collapse_sums -> optimise (forward, backward)
+              -> blocks -> plan_buffers -> generate -> render
+
+Of the data only their shapes are known here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from minigrad import Tensor, ops
 from rnn.ir.adjoint import Adjoint
-from rnn.ir.fusion import joined
-from rnn.ir.lowering import Lowered, Options, lead_of, lowered
-from rnn.ir.nodes import AddN, ColumnSlice, Input, Node, Shift, Weight, ordered
-from rnn.ir.schedule import blocks
+from rnn.ir.fusion import Graph, optimise
+from rnn.ir.lowering import LoweringOptions, lead_of, lower, split_products
+from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, Weight, ordered, upstream_name
+from rnn.ir.schedule import Block, blocks
 from rnn.language.dependencies import boundaries
 from rnn.language.equations import Definition, Time
 
-from .codegen import Boundary, Source
-from .identifiers import Names
+from .buffers import BufferPlan, plan_buffers
+from .codegen import Boundary, generate
+from .emit import Names
+
+Observer = Callable[[str, Any], None]
+
+
+def unobserved(name: str, result: Any) -> None:
+    """Do nothing after a pass."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a backward pass starts from, and what it is asked for.
+class GradientRequest:
+    """What a backward pass starts from, and which gradients it returns; those of weights always.
 
     Attributes:
-        seeds: the signals whose gradients are given; empty: those of the loss are ones.
+        seeds: the signals whose upstream gradients are given.
         loss: the signal that is summed to the loss.
-        inputs: the inputs whose gradients are asked for.
-        boundaries: the values before and after the sequence whose gradients are asked for: (signal, step).
+        inputs: the inputs whose gradients are returned.
+        boundaries: the values before and after the sequence whose gradients are returned: (signal, step).
     """
 
     seeds: tuple[str, ...] = ()
@@ -39,135 +50,143 @@ class Wanted:
 
 
 class Program:
-    """What a definition computes, and the text that computes it.
+    """A compiled definition.
+
+    Args:
+        observe: called after each pass with its name and its result: nodes, blocks, or the plan of the arrays.
 
     Attributes:
-        low: the definition as nodes.
-        names: what the text calls them.
+        lowered: the definition as nodes.
+        names: the names of nodes in the text.
         boundaries: (signal, step) -> the value there; step 0 and less before, 1 and more after the sequence.
         outputs: signal name -> the name of its array.
         gradients: what the backward pass returns: a tensor, an input's name or a boundary -> its name in the text.
-        source: the writer, with the lines of all parts.
+        plan: the arrays.
+        code: the text.
     """
 
-    def __init__(self, cell: Definition, options: Options, wanted: Wanted) -> None:
-        self.low = split(lowered(cell, options))
+    def __init__(self, cell: Definition, options: LoweringOptions, request: GradientRequest,
+                 observe: Observer = unobserved) -> None:
+        self.lowered = lower(cell, options)
+        roots = self.lowered.roots.values()
+        nodes = ordered(roots)
+        observe("lower", nodes)
+        split_products(nodes)
+        nodes = ordered(roots)
+        observe("split_products", nodes)
         self.names = Names()
-        roots = self.low.roots
-        forward = ordered(roots.values())
-        self._name(forward)
-        gradients = self.wanted_gradients = self._gradients(wanted)
-        every = [*roots.values(), *gradients.values()]
-        joined(every, self._forward)
-        joined(every, self._backward)
-        forward, backward = self._forward(), self._backward()
-        self.boundaries = self._boundaries()
-        labels = {f"{name}[{Time('t', lead_of(cell.signals[name]))!r}]": node for name, node in roots.items()}
-        self.source = Source(blocks(forward), blocks(backward), self.names, list(self.boundaries.values()),
-                             self.low.weights.values(), labels, gradients)
-        self.gradients = {key: f"d{self._label(key)}" for key in gradients}
-        self.outputs = {name: self.names.of[node] for name, node in roots.items()}
+        self._name_nodes(nodes)
+        gradients = self._differentiate(request, nodes)
+        computed = set(nodes)  # by the forward pass
 
-    def _boundaries(self) -> dict[tuple[str, int], Boundary]:
-        """The values from outside of the sequence: h_0, h_m1 for h[-1], hb_T1 for hb[T+1]."""
-        found = {}
-        for name, boundary in boundaries(self.low.cell).items():
-            node, lead = self.low.roots[name], lead_of(self.low.cell.signals[name])
-            for end, steps in (("", boundary.before), ("T", boundary.after)):
-                for k in steps:
-                    called = self.names.free(f"{self.names.of[node]}_{end}{k}".replace("-", "m"))
-                    found[name, k - lead] = Boundary(called, node, k - lead)
-        return found
+        def backward_nodes() -> list[Node]:
+            return _only_backward(gradients.values(), computed)
+
+        observe("Adjoint", backward_nodes())
+        forward = Graph([*roots, *gradients.values()], lambda: ordered(roots))
+        optimise(forward, observe=observe)
+        computed = set(forward.nodes)
+        backward = Graph(forward.roots, backward_nodes)
+        optimise(backward, observe=observe)
+        passes = blocks(forward.nodes), blocks(backward.nodes)
+        observe("blocks", [*passes[0], *passes[1]])
+        self.boundaries = self._boundary_values()
+        self.plan = self._plan(passes, gradients)
+        observe("plan_buffers", self.plan)
+        self.gradients = {key: f"d{self._label(key)}" for key in gradients}
+        signals = {f"{name}[{Time('t', lead_of(cell.signals[name]))!r}]": node
+                   for name, node in self.lowered.roots.items()}
+        self.code = generate(passes, self.plan, self.names, list(self.boundaries.values()),
+                             self.lowered.weights.values(), signals,
+                             {self.gradients[key]: node for key, node in gradients.items()})
+        self.outputs = {name: self.names.of[node] for name, node in self.lowered.roots.items()}
 
     def name_of(self, data: str) -> str:
-        """The name that the text gives to data."""
-        return next(self.names.of[node] for node in self._forward()
+        """Return the name of the array of an input."""
+        return next(self.names.of[node] for node in self.code.forward.inputs
                     if isinstance(node.op, Input) and node.op.name == data)
 
-    def _forward(self) -> list[Node]:
-        """The nodes of the forward pass."""
-        return ordered(self.low.roots.values())
-
-    def _backward(self) -> list[Node]:
-        """The nodes of the backward pass, with the weights' own, which both have."""
-        there = set(self._forward())
-        needed: set[Node] = set()
-        waiting = list(self.wanted_gradients.values())
-        while waiting:
-            node = waiting.pop()
-            if node not in needed and (node not in there or not node.timed):
-                needed.add(node)
-                waiting.extend(node.inputs)
-        return [node for node in ordered(self.wanted_gradients.values()) if node in needed]
-
-    def _name(self, forward: list[Node]) -> None:
-        """Signals get their own names first, then weights and data, then what is between."""
-        for node in [*self.low.roots.values(), *(x for x in forward if isinstance(x.op, (Weight, Input))), *forward]:
-            if node.name is not None:
-                self.names.give(node)
-                node.name = self.names.of[node]
-
-    def _label(self, key: object) -> str:
-        """What a gradient is of: a tensor's name, an input's, or a boundary's."""
-        if isinstance(key, Tensor):
-            return self.names.of[self.low.weights[key]]
-        return self.boundaries[key].name if isinstance(key, tuple) else self.names.of[self.low.roots[str(key)]]
-
-    def _gradients(self, wanted: Wanted) -> dict[object, Node]:
-        """The nodes of all gradients that are asked for."""
-        roots = self.low.roots
-        if not wanted.seeds and wanted.loss is None:
+    def _differentiate(self, request: GradientRequest, nodes: list[Node]) -> dict[object, Node]:
+        """Return the nodes of all gradients that are asked for."""
+        roots = self.lowered.roots
+        if not request.seeds and request.loss is None:
             return {}
-        seeds: dict[Node, Node] = {}
-        for name in wanted.seeds:
-            seeds[roots[name]] = Node(Input(f"~{name}"), (), roots[name].shape, True, f"d{roots[name].name}_given")
-        if wanted.loss is not None:
-            seeds[roots[wanted.loss]] = Node(Input("~scale"), (), (), False, "scale")
-        if self.low.options.truncated:
-            owed = Node(Input("~owed", "step"), (), (), True, "owed")
-            seeds = {node: Node(ops.Mul(), (seed, owed), seed.shape, True, f"d{node.name}_owed")
+        seeds = {roots[name]: Node(Input(upstream_name(name)), (), roots[name].shape, True,
+                                   f"d{roots[name].name}_given") for name in request.seeds}
+        if request.loss is not None:
+            seeds[roots[request.loss]] = Node(Input(LOSS_SCALE), (), (), False, "scale")
+        if self.lowered.options.truncated:
+            counts = Node(Input(LOSS_STEPS, shared=True), (), (), True, "loss_steps")
+            seeds = {node: Node(ops.Mul(), (seed, counts), seed.shape, True, f"d{node.name}_counted")
                      for node, seed in seeds.items()}
-        weights = {tensor: node for tensor, node in self.low.weights.items() if tensor.requires_grad}
-        inputs = {name: roots[name] for name in wanted.inputs}
+        weights = {tensor: node for tensor, node in self.lowered.weights.items() if tensor.requires_grad}
+        inputs = {name: roots[name] for name in request.inputs}
         shifts: dict[str, list[Node]] = {}
-        for node in ordered(roots.values()):
+        for node in nodes:
             if isinstance(node.op, Shift) and node.op.signal is not None:
                 shifts.setdefault(node.op.signal, []).append(node)
-        targets = [*weights.values(), *inputs.values(), *(x for name, _ in wanted.boundaries for x in shifts[name])]
-        adjoint = Adjoint(seeds, targets)
-        found: dict[object, Node | None] = {tensor: adjoint.of(node) for tensor, node in weights.items()}
-        found.update({name: adjoint.of(node) for name, node in inputs.items()})
-        found.update({key: adjoint.at_boundary(shifts[key[0]], key[1]) for key in wanted.boundaries})
-        result = {key: node for key, node in found.items() if node is not None}
-        simplify(result.values())
-        return {key: _collapsed(node) for key, node in result.items()}
+        adjoint = Adjoint(seeds, [*weights.values(), *inputs.values(),
+                                  *(x for name, _ in request.boundaries for x in shifts[name])])
+        found: dict[object, Node | None] = {key: adjoint.of(node) for key, node in [*weights.items(), *inputs.items()]}
+        found.update({key: adjoint.at_boundary(shifts[key[0]], key[1]) for key in request.boundaries})
+        gradients = {key: node for key, node in found.items() if node is not None}
+        collapse_sums(gradients.values())
+        return {key: _only_term(node) for key, node in gradients.items()}
+
+    # ---- names
+    def _name_nodes(self, nodes: list[Node]) -> None:
+        """Give signals their own names first, then weights and inputs, then intermediate values."""
+        leaves = [x for x in nodes if isinstance(x.op, (Weight, Input))]
+        for node in [*self.lowered.roots.values(), *leaves, *nodes]:
+            if node.name is not None:
+                node.name = self.names.give(node)
+
+    def _boundary_values(self) -> dict[tuple[str, int], Boundary]:
+        """Return the values from outside of the sequence: h_0, h_m1 for h[-1], h_T1 for h[T+1]."""
+        found = {}
+        for name, boundary in boundaries(self.lowered.cell).items():
+            node, lead = self.lowered.roots[name], lead_of(self.lowered.cell.signals[name])
+            for end, steps in (("", boundary.before), ("T", boundary.after)):
+                for step in steps:
+                    label = self.names.free(f"{self.names.of[node]}_{end}{step}".replace("-", "m"))
+                    found[name, step - lead] = Boundary(label, node, step - lead)
+        return found
+
+    def _label(self, key: object) -> str:
+        """Return the name of a tensor, an input or a boundary value in the text."""
+        if isinstance(key, Tensor):
+            return self.names.give(self.lowered.weights[key])
+        return self.boundaries[key].name if isinstance(key, tuple) else self.names.of[self.lowered.roots[str(key)]]
+
+    # ---- arrays
+    def _plan(self, passes: tuple[list[Block], list[Block]], gradients: dict[object, Node]) -> BufferPlan:
+        margins: dict[Node, tuple[int, int]] = {}
+        for _, node, step in self.boundaries.values():
+            before, after = margins.get(node, (0, 0))
+            margins[node] = max(before, 1 - step), max(after, step)
+        return plan_buffers(passes, margins, [*self.lowered.roots.values(),
+                                              *(node for node in gradients.values() if node.timed)])
 
 
-def split(low: Lowered) -> Lowered:
-    """W [a, b] as W_a a + W_b b: what a loop doesn't touch is then computed outside of it."""
-    for node in ordered(low.roots.values()):
-        if not isinstance(node.op, ops.MatVec) or node.inputs[0].timed or node.inputs[0].ndim != 2:
-            continue
-        W, joined = node.inputs
-        if not isinstance(joined.op, ops.Concatenate) or not all(x.timed for x in joined.inputs):
-            continue
-        terms, start = [], 0
-        for part in joined.inputs:
-            stop = start + part.shape[0]
-            columns = Node(ColumnSlice(start, stop), (W,), (W.shape[0], stop - start), False, f"{W.name}_{part.name}")
-            terms.append(Node(ops.MatVec(), (columns, part), node.shape, True, f"{node.name}_product", node.origin))
-            start = stop
-        node.op, node.inputs = AddN(), tuple(terms)
-    return low
+def _only_backward(gradients: Iterable[Node], forward: set[Node]) -> list[Node]:
+    """Return the nodes of the backward pass: those that the forward pass lacks, and those that have no steps."""
+    roots, needed = list(gradients), set[Node]()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in needed and (node not in forward or not node.timed):
+            needed.add(node)
+            stack.extend(node.inputs)
+    return [node for node in ordered(roots) if node in needed]
 
 
-def simplify(roots: Iterable[Node]) -> None:
-    """Sums of one term are that term."""
+def collapse_sums(roots: Iterable[Node]) -> None:
+    """Replace sums of one term by that term."""
     for node in ordered(roots):
-        node.inputs = tuple(_collapsed(x) for x in node.inputs)
+        node.inputs = tuple(_only_term(x) for x in node.inputs)
 
 
-def _collapsed(node: Node) -> Node:
+def _only_term(node: Node) -> Node:
     while isinstance(node.op, AddN) and len(node.inputs) == 1:
         if node.inputs[0].name in (None, f"{node.name}_part"):
             node.inputs[0].name = node.name

@@ -1,14 +1,18 @@
-"""What another library has to be able to do so that a definition runs on it: one method for each operation.
+"""Backend: the interface between exports and the libraries that they run on.
 
-An operation of minigrad.ops is translated by the method of its name, in small letters: LeakyRelu(slope)
-of x is `leaky_relu(x, slope=...)`. What follows from other operations is written here, once for all
-libraries; at a kink its derivative is the one that minigrad.ops documents. Knows neither signals nor time.
+A method translates each operation of minigrad.ops, and has its name in small letters: LeakyRelu(slope)
+of x is `leaky_relu(x, slope=...)`. A new target is one subclass of `Backend`: its abstract methods are
+what every target needs; an operation without a method is refused, with the line of its equation.
+Operations that follow from others are defined here. At a kink their derivative is the one that
+minigrad.ops documents. Doesn't know signals or time steps.
 """
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -17,113 +21,102 @@ from minigrad import Op, ops
 from minigrad.ops import ROOT_2_PI, Axis
 from minigrad.provenance import Origin
 
-Array: TypeAlias = Any  # what the library computes with
+Array: TypeAlias = Any  # the array type of the target
 Arrays: TypeAlias = "tuple[Array, ...]"
 
-# Classes without a value, what is drawn before a program runs, and what only derivatives consist of.
-UNTRANSLATED = (ops.Op, ops.Elementwise, ops.Reduction, ops.DropoutMask, ops.ScatterAdd)
-NAMES: dict[type[Op], str] = {kind: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
-                              for kind in vars(ops).values()
-                              if isinstance(kind, type) and issubclass(kind, Op) and kind not in UNTRANSLATED}
+
+@cache
+def snake_case(name: str) -> str:
+    """Return the name of the method that translates an operation of this name: LogSumExp -> log_sum_exp."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-class Engine:
+class Backend(ABC):
     """A library that computes with arrays.
 
     Attributes:
-        target: how messages call it.
-        module: the module that has its functions, by NumPy's names.
-        missing: operations that it lacks -> what to use instead.
+        target: its name in messages.
+        origin: the line of the equation that is computed.
     """
 
     target: ClassVar[str]
-    module: Any
-    missing: ClassVar[dict[type[Op], str]] = {}
+    origin: Origin | None = None
 
     def lacks(self, op: Op) -> str | None:
-        """Why an operation can't be computed here, and what can; None where it can be."""
-        if type(op) not in NAMES:
+        """Return why an operation can't be computed here and how to replace it; None if it can be."""
+        if type(op).__module__ != ops.__name__:
             return "only minigrad's own operations are known there: write the equation with those"
-        return self.missing.get(type(op))
+        if self.translation(op) is None:
+            return "the export doesn't translate it: write the equation with other operations"
+        return None
+
+    def translation(self, op: Op) -> Callable[..., Array] | None:
+        """Return the method that computes an operation; None if there is none."""
+        method: Callable[..., Array] | None = getattr(self, snake_case(type(op).__name__), None)
+        return method
 
     def compute(self, op: Op, *inputs: Array) -> Array:
-        """The result of an operation."""
-        method: Callable[..., Array] = getattr(self, NAMES[type(op)])
-        return method(*inputs, **vars(op))
+        """Return the result of an operation."""
+        translation = self.translation(op)
+        assert translation is not None  # the operations of a definition were checked by `lacks`
+        return translation(*inputs, **vars(op))
 
-    def note(self, origin: Origin | None) -> None:
-        """The line of what is computed next, for those who write it down."""
+    # ---- needed besides operations
+    @abstractmethod
+    def constant(self, value: Any, dtype: Any) -> Array:
+        """Return an array or number of NumPy's or minigrad's as one of the target; floats in this dtype."""
 
-    # ---- what a program needs besides operations
-    def constant(self, value: Any, like: Any) -> Array:
-        """An array or a number of ours; floats in the type `like`."""
-        raise NotImplementedError
+    @abstractmethod
+    def cast_like(self, x: Array, other: Array) -> Array:
+        """Return x in the dtype of another array."""
 
-    def like(self, x: Array, other: Array) -> Array:
-        """x in the type of another array."""
-        raise NotImplementedError
-
-    def cut(self, x: Array, keep: Array) -> Array:
-        """x, through which gradients go where `keep` is True."""
+    def mask_gradient(self, x: Array, keep: Array) -> Array:
+        """Return x; gradients pass where `keep` is True. Targets without gradients ignore it."""
         return x
 
+    @abstractmethod
     def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
              reverse: bool) -> Arrays:
-        """A loop over time: `carry, results = step(carry, rows at t)`.
+        """Run a loop over time, `carry, results = step(carry, [x[t] for x in rows])`.
 
         Args:
-            carry: what the first step starts from.
-            rows: arrays (T, ...), of which each step gets its own row.
+            carry: the values before the first step.
+            rows: arrays (T, ...).
+            T: the number of steps; None if `rows` has them.
             reverse: from the last step to the first.
 
         Returns:
-            the results of all steps, (T, ...) each.
+            The results of all steps, (T, ...) each.
         """
-        raise NotImplementedError
 
-    def spread(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
-        """x broadcast to (*lead, *shape)."""
-        return self.module.broadcast_to(x, (*lead, *shape))
+    @abstractmethod
+    def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
+        """Return x broadcast to (*lead, *shape)."""
 
-    def trailing(self, x: Array, count: int) -> Array:
-        """x with axes of length 1 at its end."""
-        return x.reshape(tuple(x.shape) + (1,) * count) if count else x
+    @abstractmethod
+    def append_axes(self, x: Array, count: int) -> Array:
+        """Return x with axes of length 1 at its end."""
 
-    def elements(self, x: Array, start: int, stop: int) -> Array:
-        """A part of each vector of x (..., size)."""
-        return x[..., start:stop]
+    @abstractmethod
+    def slice_last(self, x: Array, start: int, stop: int) -> Array:
+        """Return x[..., start:stop]."""
 
-    def split(self, x: Array, sizes: Sequence[int]) -> Sequence[Array]:
-        """The parts of each vector of x (..., size), end to end."""
+    def split_last(self, x: Array, sizes: Sequence[int]) -> Sequence[Array]:
+        """Return consecutive parts of x along its last axis."""
         stops = np.cumsum(sizes)
-        return [self.elements(x, int(stop) - size, int(stop)) for size, stop in zip(sizes, stops)]
+        return [self.slice_last(x, int(stop) - size, int(stop)) for size, stop in zip(sizes, stops)]
 
-    def columns(self, W: Array, start: int, stop: int) -> Array:
-        """Some columns of a matrix."""
-        return W[:, start:stop]
+    @abstractmethod
+    def slice_columns(self, W: Array, start: int, stop: int) -> Array:
+        """Return W[:, start:stop]."""
 
-    def steps(self, x: Array, start: int | None, stop: int | None) -> Array:
-        """Some steps of x (T, ...)."""
-        return x[start:stop]
+    @abstractmethod
+    def slice_steps(self, x: Array, start: int | None, stop: int | None) -> Array:
+        """Return x[start:stop]."""
 
     # ---- arithmetic
     def identity(self, x: Array) -> Array:
         return x
-
-    def add(self, a: Array, b: Array) -> Array:
-        return a + b
-
-    def sub(self, a: Array, b: Array) -> Array:
-        return a - b
-
-    def mul(self, a: Array, b: Array) -> Array:
-        return a * b
-
-    def div(self, a: Array, b: Array) -> Array:
-        return a / b
-
-    def neg(self, x: Array) -> Array:
-        return -x
 
     def pow(self, a: Array, b: Array) -> Array:
         return a ** b
@@ -135,59 +128,20 @@ class Engine:
         return x * x
 
     # ---- functions of each element
-    def exp(self, x: Array) -> Array:
-        return self.module.exp(x)
+    @abstractmethod
+    def where(self, condition: Array, a: Array, b: Array) -> Array: ...
 
-    def expm1(self, x: Array) -> Array:
-        return self.module.expm1(x)
+    @abstractmethod
+    def expm1(self, x: Array) -> Array: ...
 
-    def log(self, x: Array) -> Array:
-        return self.module.log(x)
+    @abstractmethod
+    def sqrt(self, x: Array) -> Array: ...
 
-    def log1p(self, x: Array) -> Array:
-        return self.module.log1p(x)
-
-    def log2(self, x: Array) -> Array:
-        return self.module.log2(x)
-
-    def sqrt(self, x: Array) -> Array:
-        return self.module.sqrt(x)
-
-    def abs(self, x: Array) -> Array:
-        return self.module.abs(x)
-
-    def sign(self, x: Array) -> Array:
-        return self.module.sign(x)
-
-    def sin(self, x: Array) -> Array:
-        return self.module.sin(x)
-
-    def cos(self, x: Array) -> Array:
-        return self.module.cos(x)
-
-    def tan(self, x: Array) -> Array:
-        return self.module.tan(x)
-
-    def sinh(self, x: Array) -> Array:
-        return self.module.sinh(x)
-
-    def cosh(self, x: Array) -> Array:
-        return self.module.cosh(x)
-
-    def tanh(self, x: Array) -> Array:
-        return self.module.tanh(x)
-
-    def arctan(self, x: Array) -> Array:
-        return self.module.arctan(x)
+    @abstractmethod
+    def tanh(self, x: Array) -> Array: ...
 
     def sigmoid(self, x: Array) -> Array:
         return 0.5 * self.tanh(0.5 * x) + 0.5
-
-    def softplus(self, x: Array) -> Array:
-        return self.module.logaddexp(x, self.module.zeros_like(x))
-
-    def relu(self, x: Array) -> Array:
-        raise NotImplementedError
 
     def leaky_relu(self, x: Array, slope: float) -> Array:
         return self.where(x > 0, x, slope * x)
@@ -203,43 +157,113 @@ class Engine:
             x = self.where(x < low, low, x)
         return x if high is None else self.where(x > high, high, x)
 
-    def maximum(self, a: Array, b: Array) -> Array:
-        return self.module.maximum(a, b)
+    # ---- over axes
+    @abstractmethod
+    def sum(self, x: Array, axis: Axis, keepdims: bool) -> Array: ...
 
-    def minimum(self, a: Array, b: Array) -> Array:
-        return self.module.minimum(a, b)
+    @abstractmethod
+    def max(self, x: Array, axis: Axis, keepdims: bool) -> Array: ...
+
+    @abstractmethod
+    def log_sum_exp(self, x: Array, axis: Axis, keepdims: bool) -> Array: ...
+
+    def count_elements(self, x: Array, axis: Axis) -> int:
+        """Return the number of elements that a reduction over axes combines."""
+        axes = range(x.ndim) if axis is None else np.atleast_1d(axis)
+        return int(np.prod([x.shape[i] for i in axes], dtype=int))
+
+    def mean(self, x: Array, axis: Axis, keepdims: bool) -> Array:
+        return self.sum(x, axis, keepdims) / self.count_elements(x, axis)
+
+    def var(self, x: Array, axis: Axis, keepdims: bool, ddof: float) -> Array:
+        distance = x - self.mean(x, axis, True)
+        return self.sum(distance * distance, axis, keepdims) / (self.count_elements(x, axis) - ddof)
+
+    def std(self, x: Array, axis: Axis, keepdims: bool, ddof: float) -> Array:
+        return self.safe_sqrt(self.var(x, axis, keepdims, ddof))
+
+    def norm(self, x: Array, axis: Axis, keepdims: bool) -> Array:
+        return self.safe_sqrt(self.sum(x * x, axis, keepdims))
+
+    def safe_sqrt(self, x: Array) -> Array:
+        """Return the square root, with the derivative 0 at 0."""
+        return self.where(x > 0, self.sqrt(self.where(x > 0, x, 1.0)), x)
+
+    def min(self, x: Array, axis: Axis, keepdims: bool) -> Array:
+        return -self.max(-x, axis, keepdims)
+
+    def log_softmax(self, x: Array, axis: int) -> Array:
+        return x - self.log_sum_exp(x, axis, True)
+
+    # ---- products and shapes
+    @abstractmethod
+    def mat_mul(self, a: Array, b: Array) -> Array: ...
+
+    def vec_dot(self, a: Array, b: Array) -> Array:
+        return self.sum(a * b, -1, False)
+
+    @abstractmethod
+    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array: ...
+
+    def broadcast_to(self, x: Array, shape: tuple[int, ...]) -> Array:
+        return self.broadcast(x, (), shape)
+
+    @abstractmethod
+    def concatenate(self, *parts: Array, axis: int) -> Array: ...
+
+    @abstractmethod
+    def stack(self, *parts: Array, axis: int) -> Array: ...
+
+
+class ModuleBackend(Backend):
+    """A library whose module has NumPy's functions by NumPy's names.
+
+    An operation that has a ufunc and no method is computed by the module's function of that name.
+
+    Attributes:
+        module: that module.
+    """
+
+    module: Any
+
+    def translation(self, op: Op) -> Callable[..., Array] | None:
+        method = super().translation(op)
+        return getattr(self.module, op.ufunc.__name__, None) if method is None and op.ufunc is not None else method
+
+    def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
+        return self.module.broadcast_to(x, (*lead, *shape))
+
+    def append_axes(self, x: Array, count: int) -> Array:
+        return x.reshape(tuple(x.shape) + (1,) * count) if count else x
+
+    def slice_last(self, x: Array, start: int, stop: int) -> Array:
+        return x[..., start:stop]
+
+    def slice_columns(self, W: Array, start: int, stop: int) -> Array:
+        return W[:, start:stop]
+
+    def slice_steps(self, x: Array, start: int | None, stop: int | None) -> Array:
+        return x[start:stop]
+
+    # ---- functions of each element
+    def expm1(self, x: Array) -> Array:
+        return self.module.expm1(x)
+
+    def sqrt(self, x: Array) -> Array:
+        return self.module.sqrt(x)
+
+    def tanh(self, x: Array) -> Array:
+        return self.module.tanh(x)
+
+    def softplus(self, x: Array) -> Array:
+        return self.module.logaddexp(x, self.module.zeros_like(x))
 
     def where(self, condition: Array, a: Array, b: Array) -> Array:
         return self.module.where(condition, a, b)
 
-    def cast(self, x: Array, dtype: np.dtype[Any]) -> Array:
-        raise NotImplementedError
-
     # ---- over axes
-    def count(self, x: Array, axis: Axis) -> Any:
-        """How many elements a sum over axes is of."""
-        axes = range(x.ndim) if axis is None else np.atleast_1d(axis)
-        return int(np.prod([x.shape[i] for i in axes], dtype=int))
-
     def sum(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         return self.module.sum(x, axis=axis, keepdims=keepdims)
-
-    def mean(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return self.sum(x, axis, keepdims) / self.count(x, axis)
-
-    def var(self, x: Array, axis: Axis, keepdims: bool, ddof: float) -> Array:
-        distance = x - self.mean(x, axis, True)
-        return self.sum(distance * distance, axis, keepdims) / (self.count(x, axis) - ddof)
-
-    def std(self, x: Array, axis: Axis, keepdims: bool, ddof: float) -> Array:
-        return self.root(self.var(x, axis, keepdims, ddof))
-
-    def norm(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return self.root(self.sum(x * x, axis, keepdims))
-
-    def root(self, x: Array) -> Array:
-        """The square root, with the derivative 0 at 0."""
-        return self.where(x > 0, self.sqrt(self.where(x > 0, x, 1.0)), x)
 
     def prod(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         return self.module.prod(x, axis=axis, keepdims=keepdims)
@@ -247,17 +271,8 @@ class Engine:
     def max(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         return self.module.max(x, axis=axis, keepdims=keepdims)
 
-    def min(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return -self.max(-x, axis, keepdims)
-
     def cum_sum(self, x: Array, axis: int | None) -> Array:
         return self.module.cumsum(self.reshape(x, (-1,)) if axis is None else x, 0 if axis is None else axis)
-
-    def log_sum_exp(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        raise NotImplementedError
-
-    def log_softmax(self, x: Array, axis: int) -> Array:
-        return x - self.log_sum_exp(x, axis, True)
 
     # ---- products
     def mat_mul(self, a: Array, b: Array) -> Array:
@@ -267,9 +282,6 @@ class Engine:
         if W.ndim == 2:
             return self.mat_mul(x, W.T)
         return self.mat_mul(W, x[..., None])[..., 0]
-
-    def vec_dot(self, a: Array, b: Array) -> Array:
-        return self.sum(a * b, -1, False)
 
     def ein_sum(self, *operands: Array, subscripts: str, optimize: Any) -> Array:
         return self.module.einsum(subscripts, *operands)
@@ -282,20 +294,8 @@ class Engine:
         order = range(x.ndim)[::-1] if axes is None else [n % x.ndim for n in axes]
         return self.module.permute_dims(x, tuple(order))
 
-    def broadcast_to(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return self.spread(x, (), shape)
-
     def flip(self, x: Array, axis: Axis) -> Array:
         return self.module.flip(x, tuple(range(x.ndim)) if axis is None else axis)
-
-    def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
-        raise NotImplementedError
-
-    def get_item(self, x: Array, index: Any) -> Array:
-        return x[index]
-
-    def pick(self, x: Array, labels: Array) -> Array:
-        raise NotImplementedError
 
     def concatenate(self, *parts: Array, axis: int) -> Array:
         return self.module.concatenate(parts, axis)

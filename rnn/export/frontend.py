@@ -1,14 +1,14 @@
-"""What all exports do before they compute: data checked as `unroll` checks them, weights, masks, cuts, draws.
+"""The part that all exports share: check inputs as `unroll` does, then run the schedule on a backend.
 
-Values may be arrays of another library, even ones that are only being traced: of these nothing but
-shape and dtype is looked at. Knows no library but by its Engine.
+Values may be arrays of another library, even ones that are only being traced: nothing but their shape
+and dtype is read. Anything specific to one library is in its Backend.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -16,26 +16,24 @@ import numpy as np
 
 from minigrad import Tensor
 from minigrad.provenance import call_site
-from rnn.ir.feeds import boundary_values, draws
-from rnn.ir.lowering import Options, lead_of
-from rnn.language.dependencies import nodes, roots
-from rnn.language.dependencies import parameters as own_parameters
+from rnn.ir.feeds import boundary_values, draw_masks, lowering_options, uncut_steps
+from rnn.ir.lowering import LoweringOptions, lead_of
+from rnn.ir.nodes import MASK, keep_name
+from rnn.language.dependencies import nodes, parameters, roots
 from rnn.language.equations import Definition
-from rnn.unrolling.inputs import Data, prepared
-from rnn.unrolling.inputs import _mask as checked_mask
+from rnn.unrolling.inputs import Inputs, mask_of, prepare_inputs
+from rnn.unrolling.options import UnrollOptions
 from rnn.unrolling.state import State
-from rnn.unrolling.truncation import Truncation, Windows
 
-from .backend import Array, Engine
-from .interpreter import Interpreter, Recipe
-from .windowed import Windowed
+from .backend import Array, Backend
+from .interpreter import Interpreter, Schedule
 
 
-def extra(module: str, name: str) -> ModuleType:
-    """A library that is installed with an extra.
+def import_extra(module: str, name: str) -> ModuleType:
+    """Import a library that is installed with an extra.
 
     Raises:
-        ModuleNotFoundError: where it isn't installed: says with which command it is.
+        ModuleNotFoundError: if it isn't installed; with the command that installs it.
     """
     try:
         return importlib.import_module(module)
@@ -44,116 +42,95 @@ def extra(module: str, name: str) -> ModuleType:
                                   name=error.name) from None
 
 
-@dataclass
-class Request:
-    """What a call gives besides the inputs: the options of `Cell.unroll`, and what is drawn.
-
-    Attributes:
-        draws: name -> what a dropout keeps, (T, batch, size); None where it is drawn by the call.
-    """
-
-    T: int | None = None
-    initial: Any = None
-    lengths: Any = None
-    mask: Any = None
-    chunks: int | None = None
-    window: tuple[int, int] | None = None
-    last: int | None = None
-    draws: Mapping[str, Array] | None = None
-
-
 class Export:
-    """A definition on an engine; keeps what it finds out about data of one shape.
+    """A definition on a backend. Checked inputs and schedules are cached by the shapes of the data.
 
     Attributes:
-        declared: the order of computation for the declared sizes; None where the data have to tell one.
+        declared: the schedule for the declared sizes; None if only the data tell one of them.
 
     Raises:
-        DefinitionError: where the definition can't be computed there; of one whose sizes the data have
-            to tell, the first call finds out.
+        DefinitionError: where the definition can't be computed there; if only the data tell a size,
+            then at the first call.
     """
 
-    def __init__(self, cell: Definition, engine: Engine) -> None:
+    def __init__(self, cell: Definition, backend: Backend) -> None:
         self.cell = cell
-        self.engine = engine
-        self._known: dict[Any, tuple[Data, Recipe]] = {}
-        shapes = {name: x.shape for name, x in cell.signals.items() if x.given and x.shape is not None}
-        whole = len(shapes) == sum(x.given for x in cell.signals.values())
-        self.declared = self.recipe(Options(tuple(shapes.items()))) if whole else None
+        self.backend = backend
+        self._cache: dict[Any, tuple[Inputs, Schedule]] = {}
+        declared = [(name, x.shape) for name, x in cell.signals.items() if x.given]
+        shapes = tuple((name, shape) for name, shape in declared if shape is not None)
+        complete = len(shapes) == len(declared)
+        self.declared = Schedule(cell, LoweringOptions(shapes), backend) if complete else None
 
-    def recipe(self, options: Options) -> Recipe:
-        """The order of computation; raises for what can't be computed there."""
-        return Recipe(self.cell, options, self.engine)
-
-    def weights(self, parameters: Mapping[str, Array], like: Any) -> dict[int, Array]:
-        """Every tensor of the definition by its id: parameters, constants, and what they are made into.
+    def weights(self, values: Mapping[str, Array], dtype: Any) -> dict[int, Array]:
+        """Return every tensor of the definition by its id: parameters, constants, and what is computed from these.
 
         Raises:
             ValueError: where a parameter is missing, unknown, or of another shape.
         """
-        own = own_parameters(self.cell)
-        _check_parameters(own, parameters, self.cell.name)
+        own = parameters(self.cell)
+        _check_parameters(own, values, self.cell.name)
         names = {id(tensor): name for name, tensor in own.items()}
         found: dict[int, Array] = {}
         for x in nodes(roots(self.cell)):
             if not isinstance(x, Tensor):
                 continue
             if id(x) in names:
-                found[id(x)] = self.engine.constant(parameters[names[id(x)]], like)
+                found[id(x)] = self.backend.constant(values[names[id(x)]], dtype)
             elif x.op is None or x.t is not None:
-                found[id(x)] = self.engine.constant(x.numpy(), like)
+                found[id(x)] = self.backend.constant(x.numpy(), dtype)
             else:
-                found[id(x)] = self.engine.compute(x.op, *(found[id(part)] for part in x.inputs))
+                found[id(x)] = self.backend.compute(x.op, *(found[id(part)] for part in x.inputs))
         return found
 
-    def prepare(self, inputs: Mapping[str, Array], request: Request) -> tuple[Data, Recipe]:
-        """The data's shapes and options, checked, and the order of computation for such data."""
-        initial = self._initial(request.initial)
-        key = (request.T, len(self.cell.equations), _shapes(inputs), *((name, _shapes(steps)) for name, steps
-               in initial.items()), request.lengths is None, request.mask is None, request.chunks, request.window,
-               request.last)
-        if key not in self._known:
-            starts = {name: {step: _stand_in(x) for step, x in steps.items()} for name, steps in initial.items()}
-            data = prepared(self.cell, request.T, {name: _stand_in(x) for name, x in inputs.items()},
-                            starts or request.initial, None, None, request.chunks, request.window, request.last)
-            options = Options(tuple(data.shapes.items()),
-                              tuple(name for name, x in data.inputs.items() if x.dtype.kind in "iu"),
-                              request.lengths is not None or request.mask is not None,
-                              type(data.truncation) not in (Truncation, Windows))
-            self._known[key] = data, self.recipe(options)
-        return self._known[key]
+    def _prepare(self, inputs: Mapping[str, Array], options: UnrollOptions) -> tuple[Inputs, Schedule]:
+        """Return the inputs' shapes and options, checked, and the schedule for them; from the cache if it has them."""
+        initial = self._initial(options.initial)
+        key = (self.cell.version, options.T, _shapes(inputs), *((name, _shapes(steps)) for name, steps
+               in initial.items()), options.lengths is None, options.mask is None, str(options.truncation()))
+        if key not in self._cache:
+            stand_ins = {name: {step: _stand_in(x) for step, x in steps.items()} for name, steps in initial.items()}
+            prepared = prepare_inputs(self.cell, {name: _stand_in(x) for name, x in inputs.items()},
+                                      replace(options, initial=stand_ins or options.initial, lengths=None, mask=None))
+            masked = options.lengths is not None or options.mask is not None
+            self._cache[key] = prepared, Schedule(self.cell, lowering_options(prepared, masked), self.backend)
+        return self._cache[key]
 
-    def __call__(self, parameters: Mapping[str, Array], inputs: Mapping[str, Array], request: Request, like: Any
-                 ) -> dict[str, Array]:
-        """Every signal at t = 1 … T, (T, batch, size).
+    def __call__(self, values: Mapping[str, Array], inputs: Mapping[str, Array], options: UnrollOptions, dtype: Any,
+                 draws: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Return every signal at t = 1 … T, (T, batch, *shape).
 
         Args:
-            like: the type of floats that is computed with, as the engine has it.
+            values: of the parameters, by name.
+            dtype: the backend's, of all floats.
+            draws: dropout masks by name, (T, batch, *shape); None: draw them now.
         """
-        data, recipe = self.prepare(inputs, request)
-        engine = self.engine
-        weights = self.weights(parameters, like)
-        given = {name: self._input(name, value, data, like) for name, value in inputs.items()}
-        mask = self._mask(data, request)
+        prepared, schedule = self._prepare(inputs, options)
+        backend = self.backend
+        weights = self.weights(values, dtype)
+        given = {name: self._input(name, value, prepared, dtype) for name, value in inputs.items()}
+        mask = self._mask(prepared, options)
         if mask is not None:
-            given = {name: self._masked(value, mask, len(data.shapes[name])) for name, value in given.items()}
-            given["~mask"] = mask
-        drawn = request.draws if request.draws is not None else draws(recipe.low, data.T, data.batch)
-        given.update((name, self._drawn(name, drawn, recipe, data, like)) for name in recipe.low.draws)
-        starts = self._initial(request.initial)
+            given = {name: self._masked(value, mask, len(prepared.shapes[name])) for name, value in given.items()}
+            given[MASK] = mask
+        drawn = draws if draws is not None else draw_masks(schedule.lowered, prepared.T, prepared.batch)
+        given.update((name, self._drawn(name, drawn, schedule, prepared, dtype)) for name in schedule.lowered.draws)
+        given.update(self._keep_flags(schedule, prepared))
+        initial = self._initial(options.initial)
         boundary: dict[tuple[str, int], Array] = {}
-        for (name, step), tensor in boundary_values(self.cell, data).items():
-            k = step + lead_of(self.cell.signals[name]) + (data.T if step > 0 else 0)
-            value = weights[id(tensor)] if name not in starts else engine.constant(starts[name][k], like)
+        for (name, step), tensor in boundary_values(self.cell, prepared).items():
+            k = step + lead_of(self.cell.signals[name]) + (prepared.T if step > 0 else 0)
+            value = weights[id(tensor)] if name not in initial else backend.constant(initial[name][k], dtype)
             boundary[name, step] = value
-        given.update(self._keeps(recipe, data))
-        whole = Interpreter(engine, recipe, data.T, data.batch, given, weights, boundary, engine.constant(0.0, like))
-        found = Windowed(whole, data.truncation).run() if isinstance(data.truncation, Windows) else whole.run()
-        return {name: self._owed(value, name, data) for name, value in found.items()}
+        whole = Interpreter(backend, schedule, prepared.T, prepared.batch, given, weights, boundary,
+                            backend.constant(0.0, dtype))
+        windows = prepared.truncation.windows()
+        found = whole.run_windows(windows) if windows else whole.run()
+        return {name: self._mask_loss_steps(value, name, prepared) for name, value in found.items()}
 
     # ---- data
     def _initial(self, initial: Any) -> dict[str, dict[int, Any]]:
-        """{signal: {step: value}}, as `prepared` takes it; its values are whatever they are."""
+        """Return the option as {signal: {k: value}}, values as they are."""
         if isinstance(initial, State):
             return dict(initial.values)
         found = {}
@@ -162,67 +139,68 @@ class Export:
             found[name] = dict(value) if isinstance(value, Mapping) else {first: value}
         return found
 
-    def _input(self, name: str, value: Array, data: Data, like: Any) -> Array:
-        """(T, *batch, size), whatever part of the batch the data have."""
-        array, own = self.engine.constant(value, like), data.shapes[name]
-        if tuple(array.shape[1:]) == data.batch + own:
+    def _input(self, name: str, value: Array, inputs: Inputs, dtype: Any) -> Array:
+        """Return an input as (T, *batch, *shape), broadcast along the batch."""
+        array, own = self.backend.constant(value, dtype), inputs.shapes[name]
+        if tuple(array.shape[1:]) == inputs.batch + own:
             return array
         batch = array.shape[1:array.ndim - len(own)]
-        array = self.engine.reshape(array, (data.T, *(1,) * (len(data.batch) - len(batch)), *batch, *own))
-        return self.engine.spread(array, (data.T, *data.batch), own)
+        array = self.backend.reshape(array, (inputs.T, *(1,) * (len(inputs.batch) - len(batch)), *batch, *own))
+        return self.backend.broadcast(array, (inputs.T, *inputs.batch), own)
 
-    def _mask(self, data: Data, request: Request) -> Array | None:
-        """(T, *batch) bools: where a sequence goes on."""
-        given = request.lengths if request.mask is None else request.mask
+    def _mask(self, inputs: Inputs, options: UnrollOptions) -> Array | None:
+        """Return the mask, (T, *batch) bools; None where all sequences have T steps."""
+        lengths, mask = options.lengths, options.mask
+        given = lengths if mask is None else mask
         if given is None:
             return None
-        concrete = _stand_in(given) is given
-        lengths, mask = request.lengths, request.mask
-        if not concrete:
+        traced = _stand_in(given) is not given  # only the shape is known: check that of ones
+        if traced:
             lengths = None if lengths is None else np.ones(lengths.shape, int)
             mask = None if mask is None else np.ones(mask.shape, bool)
-        checked = checked_mask(data.T, data.batch, lengths, mask, call_site())
-        if concrete:
-            return self.engine.constant(checked, None)
-        if request.mask is not None:
-            return request.mask
-        steps = self.engine.constant(np.arange(data.T).reshape(data.T, *(1 for _ in data.batch)), None)
+        checked = mask_of(inputs.T, inputs.batch, lengths, mask, call_site())
+        if not traced:
+            return self.backend.constant(checked, None)
+        if mask is not None:
+            return given
+        steps = self.backend.constant(np.arange(inputs.T).reshape(inputs.T, *(1 for _ in inputs.batch)), None)
         return steps < given
 
-    def _drawn(self, name: str, drawn: Mapping[str, Array], recipe: Recipe, data: Data, like: Any) -> Array:
-        """What one dropout keeps, as numbers 0 and 1."""
-        shape = (data.T, *data.batch, *recipe.low.draws[name][1])
+    def _drawn(self, name: str, drawn: Mapping[str, Array], schedule: Schedule, inputs: Inputs, dtype: Any) -> Array:
+        """Return one dropout mask as numbers 0 and 1."""
+        shape = (inputs.T, *inputs.batch, *schedule.lowered.draws[name][1])
         if name not in drawn or tuple(drawn[name].shape) != shape:
-            raise ValueError(f"the dropout of {recipe.givens[name].name} (at {recipe.givens[name].origin}) needs bools "
-                             f"{shape} here: draw them before the call, draws=f.draws({data.T}, {data.batch})")
-        return self.engine.like(self.engine.constant(drawn[name], None), self.engine.constant(0.0, like))
+            node = schedule.givens[name]
+            raise ValueError(f"the dropout of {node.name} (at {node.origin}) needs bools {shape} here: draw them "
+                             f"before the call, draws=f.draws({inputs.T}, {inputs.batch})")
+        return self.backend.cast_like(self.backend.constant(drawn[name], None), self.backend.constant(0.0, dtype))
 
     def _masked(self, value: Array, mask: Array, ndim: int) -> Array:
-        """Zero where a sequence is over."""
-        zero = self.engine.like(self.engine.constant(np.zeros((), int), None), value)
-        return self.engine.where(self.engine.trailing(mask, ndim), value, zero)
+        """Return an input that is zero at masked steps."""
+        zero = self.backend.cast_like(self.backend.constant(np.zeros((), int), None), value)
+        return self.backend.where(self.backend.append_axes(mask, ndim), value, zero)
 
-    def _keeps(self, recipe: Recipe, data: Data) -> dict[str, Array]:
-        """Through which steps gradients go, (T, 1, ...) bools for each delay."""
-        shape = (data.T, *(1 for _ in data.batch))
-        flags = {delay: np.array([not data.truncation.cuts(step - delay, step) for step in range(1, data.T + 1)])
-                 for delay in recipe.low.keeps}
-        return {f"~keep {delay}": self.engine.constant(flag.reshape(shape), None) for delay, flag in flags.items()}
+    def _keep_flags(self, schedule: Schedule, inputs: Inputs) -> dict[str, Array]:
+        """Return for each delay the steps at which gradients pass, (T, 1, ...) bools."""
+        shape = (inputs.T, *(1 for _ in inputs.batch))
+        return {keep_name(delay): self.backend.constant(uncut_steps(inputs, delay).reshape(shape), None)
+                for delay in schedule.lowered.keeps}
 
-    def _owed(self, value: Array, name: str, data: Data) -> Array:
-        """A signal, constant at the steps for which a truncation lets no gradient in."""
+    def _mask_loss_steps(self, value: Array, name: str, inputs: Inputs) -> Array:
+        """Return a signal through which no gradient enters at steps that the truncation makes constant."""
         lead = lead_of(self.cell.signals[name])
-        flags = np.array([not data.truncation.constant(max(k - lead, 1)) for k in range(1, data.T + 1)])
+        flags = np.array([not inputs.truncation.constant(max(k - lead, 1)) for k in range(1, inputs.T + 1)])
         if flags.all():
             return value
-        keep = self.engine.constant(flags.reshape(data.T, *(1,) * (value.ndim - 1)), None)
-        return self.engine.cut(value, keep)
+        keep = self.backend.constant(flags.reshape(inputs.T, *(1,) * (value.ndim - 1)), None)
+        return self.backend.mask_gradient(value, keep)
+
 
 def _check_parameters(own: Mapping[str, Tensor], given: Mapping[str, Array], name: str) -> None:
-    missing, extra = [x for x in own if x not in given], [x for x in given if x not in own]
-    if missing or extra:
-        what = f"no value for the parameter {missing[0]!r}" if missing else f"there is no parameter {extra[0]!r}"
-        raise ValueError(f"{what} of {name!r} (at {call_site()}): it has {', '.join(own)}")
+    missing, unknown = [x for x in own if x not in given], [x for x in given if x not in own]
+    if missing or unknown:
+        problem = f"no value for the parameter {missing[0]!r}" if missing else f"there is no parameter {unknown[0]!r}"
+        raise ValueError(f"{problem} of {name!r} (at {call_site()}): it has {', '.join(own)}")
     for label, tensor in own.items():
         if tuple(given[label].shape) != tensor.shape:
             raise ValueError(f"the parameter {label!r} of {name!r} has shape {tensor.shape}, its value "
@@ -230,7 +208,7 @@ def _check_parameters(own: Mapping[str, Tensor], given: Mapping[str, Array], nam
 
 
 def _stand_in(value: Any) -> Any:
-    """What is checked in the place of another library's array: zeros of its shape; other values themselves."""
+    """Return zeros of the shape of another library's array, to be checked in its place; other values as they are."""
     if isinstance(value, (Tensor, np.ndarray, np.generic, int, float, list, tuple)) or not hasattr(value, "shape"):
         return value
     return np.zeros(tuple(value.shape), str(value.dtype).removeprefix("torch."))

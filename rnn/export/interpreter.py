@@ -1,118 +1,112 @@
-"""Runs the blocks of a definition on an engine: what no loop passes through at once, each loop as a scan.
+"""Run the IR of a definition on a backend: each loop as a scan, the rest for all steps at once.
 
-A loop carries as many past values of each signal as the longest of its delays. Values are (T, batch,
-size); in a loop (batch, size). Knows neither data nor parameters: they are given as the engine's arrays.
+A loop carries as many past values of each signal as its longest delay needs. Values are (T, batch,
+*shape); in a loop (batch, *shape). Data and parameters are given as the backend's arrays.
 """
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterable, Mapping
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from minigrad import Tensor, ops
-from rnn.compiler.pipeline import split
-from rnn.ir.fusion import Joining
-from rnn.ir.lowering import Options, lead_of, lowered
-from rnn.ir.nodes import (
-    AddN,
-    ColumnSlice,
-    Concat,
-    GradientMask,
-    Input,
-    Leaf,
-    Node,
-    Number,
-    Shift,
-    Slice,
-    Weight,
-    ordered,
-)
+from rnn.ir import nodes as ir
+from rnn.ir.fusion import Graph, fuse_products, fuse_slices, hoist_terms, optimise
+from rnn.ir.lowering import LoweringOptions, lead_of, lower, split_products
+from rnn.ir.nodes import Node, Shift, ordered
 from rnn.ir.schedule import Block, blocks
 from rnn.language.dependencies import DefinitionError, nodes, roots
 from rnn.language.equations import Definition
+from rnn.unrolling.truncation import WindowSteps
 
-from .backend import Array, Arrays, Engine
-
-# Their operands broadcast: a number for each sequence against vectors, too.
-ALIGNED = (ops.Add, ops.Sub, ops.Mul, ops.Div, ops.Pow, ops.Maximum, ops.Minimum, ops.Where, ops.BroadcastTo,
-           GradientMask, AddN)
-STRUCTURE = (Leaf, Shift, GradientMask, AddN, ColumnSlice)
+from .backend import Array, Arrays, Backend
 
 
-class Recipe:
-    """A definition in the order in which it is computed; nothing in it is of one engine.
+class Schedule:
+    """The IR of a definition as blocks in the order of computation.
 
     Args:
-        outputs: the signals that are asked for; None: all.
+        backend: only asked which operations it lacks.
+        outputs: the signals to compute; None: all.
+
+    Attributes:
+        kept: the nodes whose values of all steps are needed outside of their block.
+        givens: input, mask or draw by name -> its node.
 
     Raises:
-        DefinitionError: where the definition can't be computed step by step, or where the engine lacks
+        DefinitionError: where the definition can't be computed step by step, or where the backend lacks
             an operation: names it and the line of its equation.
     """
 
-    def __init__(self, cell: Definition, options: Options, engine: Engine,
+    def __init__(self, cell: Definition, options: LoweringOptions, backend: Backend,
                  outputs: Iterable[str] | None = None) -> None:
         self.cell = cell
-        self.low = split(lowered(cell, options))
-        self.outputs = list(self.low.roots if outputs is None else outputs)
-        _check_operations(self._nodes(), cell, engine)
-        joining = Joining((self.low.roots[name] for name in self.outputs), self._nodes)
-        joining.gather_sums()
-        joining.join_products()
+        self.lowered = lower(cell, options)
+        split_products(ordered(self.lowered.roots.values()))
+        self.outputs = list(self.lowered.roots if outputs is None else outputs)
+        _check_operations(self._nodes(), cell, backend)
+        optimise(Graph((self.lowered.roots[name] for name in self.outputs), self._nodes),
+                 (hoist_terms, fuse_products, fuse_slices))
         every = self._nodes()
-        for node in reversed(every):  # what joins nodes stands where the first of them stood
+        for node in reversed(every):  # a node that joins others has the line of the first of them
             for x in node.inputs:
                 x.origin = x.origin or node.origin
         self.blocks = blocks(every)
         self.block = {node: block for block in self.blocks for node in block.nodes}
-        self.kept = {self.low.roots[name] for name in self.outputs}
+        self.kept = {self.lowered.roots[name] for name in self.outputs}
         for node in every:
-            self.kept.update(_source(x) for x in node.inputs if self.block[node] is not self.block[x])
-        self.givens = {node.op.name: node for node in every if isinstance(node.op, Input)}
+            self.kept.update(_unshifted(x) for x in node.inputs if self.block[node] is not self.block[x])
+        self.givens = {node.op.name: node for node in every if isinstance(node.op, ir.Input)}
 
     def _nodes(self) -> list[Node]:
-        """What the outputs need, operands first."""
-        return ordered(self.low.roots[name] for name in self.outputs)
+        """Return the nodes that the outputs need, operands first."""
+        return ordered(self.lowered.roots[name] for name in self.outputs)
 
 
-def _source(node: Node) -> Node:
-    """What has to be kept so that a value is there outside of its loop."""
+def _unshifted(node: Node) -> Node:
+    """Return the node whose values a chain of shifts reads."""
     while isinstance(node.op, Shift):
         node = node.inputs[0]
     return node
 
 
-def _check_operations(every: list[Node], cell: Definition, engine: Engine) -> None:
-    """Raise where the engine lacks an operation, in an equation or in what parameters are made into."""
-    used: list[Node | Tensor] = [node for node in every if not isinstance(node.op, STRUCTURE)]
+def _check_operations(every: list[Node], cell: Definition, backend: Backend) -> None:
+    """Raise where the backend lacks an operation, in an equation or in a value computed from parameters alone."""
+    used: list[Node | Tensor] = [node for node in every if not _is_structural(node)]
     used += [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.t is None]
     for node in used:
         assert node.op is not None
-        reason = engine.lacks(node.op)
+        reason = backend.lacks(node.op)
         if reason is not None:
-            raise DefinitionError(f"{engine.target} has no {type(node.op).__name__}, which stands at {node.origin}: "
+            raise DefinitionError(f"{backend.target} has no {type(node.op).__name__}, used at {node.origin}: "
                                   f"{reason}")
 
 
+def _is_structural(node: Node) -> bool:
+    """Return whether a node's operation is one of the IR, which the interpreter computes itself."""
+    return type(node.op).__module__ == Node.__module__
+
+
 class Interpreter:
-    """One computation.
+    """One computation of all steps.
 
     Args:
-        T: the number of steps, as the engine has it.
-        batch: the shape of the batch, as the engine has it.
-        given: name -> the data's values, (T, batch, size), for every input, mask and draw.
+        T: the number of steps, as the backend represents it.
+        batch: the shape of the batch, as the backend represents it.
+        given: name -> the data's values, (T, batch, *shape), for every input, mask and draw.
         weights: id of a tensor -> its value.
         boundary: (signal, step) -> its value before the first step (0, -1, ...) or after the last (1, 2, ...).
         zero: the number 0 in the type of all states.
     """
 
-    def __init__(self, engine: Engine, recipe: Recipe, T: Any, batch: Any, given: Mapping[str, Array],
+    def __init__(self, backend: Backend, schedule: Schedule, T: Any, batch: Any, given: Mapping[str, Array],
                  weights: Mapping[int, Array], boundary: Mapping[tuple[str, int], Array], zero: Array) -> None:
-        self.engine = engine
-        self.recipe = recipe
+        self.backend = backend
+        self.schedule = schedule
         self.T = T
         self.batch = batch
         self.lead = (T, *batch)
@@ -123,128 +117,165 @@ class Interpreter:
         self.values: dict[Node, Array] = {}
 
     def run(self) -> dict[str, Array]:
-        """Every signal at t = 1 … T."""
-        for block in self.recipe.blocks:
+        """Return every signal at t = 1 … T."""
+        for block in self.schedule.blocks:
             if block.direction:
-                self._loop(block)
+                self._run_loop(block)
             else:
                 for node in block.nodes:
-                    self.values[node] = self._whole(node)
-        return {name: self.output(name) for name in self.recipe.outputs}
+                    self.values[node] = self._all_steps(node)
+        return self._outputs()
 
-    def output(self, name: str) -> Array:
-        """A signal at t = 1 … T; its equation may define another step, x[t+1]."""
-        signal, root = self.recipe.cell.signals[name], self.recipe.low.roots[name]
+    def run_windows(self, windows: list[WindowSteps]) -> dict[str, Array]:
+        """Return every signal, computed window by window; a step's values come from the window of its loss.
+
+        A dropout keeps the same elements of a step in every window.
+        """
+        roots, backend = self.schedule.lowered.roots, self.backend
+        done = dict(self.given)  # signal -> its values of all steps that are computed
+        for window in windows:
+            start, stop = window.steps.start - 1, window.steps.stop - 1
+            given = {name: backend.slice_steps(x, start, stop) for name, x in self.given.items()}
+            part = Interpreter(backend, self.schedule, len(window.steps), self.batch, given, self.weights,
+                               self._entering(window, done), self.zero)
+            part.run()
+            for name, signal in self.schedule.cell.signals.items():
+                if not signal.given:
+                    values = backend.slice_steps(part.values[roots[name]], window.loss_steps.start - 1 - start, None)
+                    done[name] = backend.concatenate(done[name], values, axis=0) if name in done else values
+        self.values.update((roots[name], x) for name, x in done.items() if name in roots)
+        return self._outputs()
+
+    def _entering(self, window: WindowSteps, done: Mapping[str, Array]) -> dict[tuple[str, int], Array]:
+        """Return the boundary values of a window."""
+        never = self.backend.constant(False, None)
+        found = {}
+        masked = ir.MASK in self.given
+        for signal, local, step, boundary, constant in window.entering(self.schedule.cell, self.T, masked):
+            if boundary is None:
+                value = done[signal.name][step - 1]
+            elif (signal.name, boundary) in self.boundary:
+                value = self.boundary[signal.name, boundary]
+            else:  # zero
+                continue
+            found[signal.name, local] = self.backend.mask_gradient(value, never) if constant else value
+        return found
+
+    def _outputs(self) -> dict[str, Array]:
+        return {name: self._output(name) for name in self.schedule.outputs}
+
+    def _output(self, name: str) -> Array:
+        """Return a signal at t = 1 … T; its equation may define another step, x[t+1]."""
+        signal, root = self.schedule.cell.signals[name], self.schedule.lowered.roots[name]
         return self._shifted(root, name, lead_of(signal)) if lead_of(signal) else self.values[root]
 
     # ---- all steps at once
-    def _whole(self, node: Node) -> Array:
+    def _all_steps(self, node: Node) -> Array:
         op = node.op
-        if isinstance(op, Input):
+        if isinstance(op, ir.Input):
             return self.given[op.name]
         if isinstance(op, Shift):
             assert op.signal is not None
             return self._shifted(node.inputs[0], op.signal, op.delay)
-        return self.value(node, [self._read(x) for x in node.inputs], self.lead)
+        return self.value(node, [self.read(x) for x in node.inputs], self.lead)
 
-    def _read(self, x: Node) -> Array:
-        if x not in self.values:  # a number, or a read of another step inside of a loop that is over
-            self.values[x] = self._whole(x)
+    def read(self, x: Node) -> Array:
+        if x not in self.values:  # a number, or a shift inside of another loop
+            self.values[x] = self._all_steps(x)
         return self.values[x]
 
     def _shifted(self, source: Node, signal: str, delay: int) -> Array:
-        """The values of other steps, with those of the boundary where the sequence has none."""
-        engine, steps = self.engine, range(1 - delay, 1) if delay > 0 else range(1, 1 - delay)
+        """Return the values of other steps, filled up with those of the boundary."""
+        backend, steps = self.backend, range(1 - delay, 1) if delay > 0 else range(1, 1 - delay)
         values = self.values[source]
-        rows = [self._row(source, signal, step) for step in steps]
-        outside = engine.like(engine.stack(*rows, axis=0), values)
+        rows = [self.boundary_row(source, signal, step) for step in steps]
+        outside = backend.cast_like(backend.stack(*rows, axis=0), values)
         if delay > 0:
-            return engine.steps(engine.concatenate(outside, values, axis=0), None, -delay)
-        return engine.steps(engine.concatenate(values, outside, axis=0), -delay, None)
+            return backend.slice_steps(backend.concatenate(outside, values, axis=0), None, -delay)
+        return backend.slice_steps(backend.concatenate(values, outside, axis=0), -delay, None)
 
-    def _row(self, source: Node, signal: str, step: int) -> Array:
-        """A value before or after the sequence, for each sequence of the batch; zero where none is set."""
-        return self.engine.spread(self.boundary.get((signal, step), self.zero), self.batch, source.shape)
+    def boundary_row(self, source: Node, signal: str, step: int) -> Array:
+        """Return a value before or after the sequence, (*batch, *shape); zero if none is set."""
+        return self.backend.broadcast(self.boundary.get((signal, step), self.zero), self.batch, source.shape)
 
     # ---- a loop
-    def _loop(self, block: Block) -> None:
-        """All steps of a loop, by the engine's scan."""
-        engine, step = self.engine, Step(self, block)
+    def _run_loop(self, block: Block) -> None:
+        """Compute all steps of a loop by the backend's scan."""
+        backend, step = self.backend, Step(self, block)
         start = []
         for node, depth in step.memory.items():
-            late, signal = block.late[node], step.signals.get(node, "")
-            start += [self._row(node, signal, 1 - late - back if block.direction > 0 else late + back)
+            offset, signal = block.offset[node], step.signals.get(node, "")
+            start += [self.boundary_row(node, signal, 1 - offset - back if block.direction > 0 else offset + back)
                       for back in range(1, depth + 1)]
-        rows = [step.by_round(self._read(x), late) for x, late in step.rows]
+        rows = [step.by_round(self.read(x), offset) for x, offset in step.rows]
         for node in step.guarded:
             rows += [step.inside_the_sequence(node), step.outside_of_it(node)]
-        results = engine.scan(step, tuple(engine.like(x, self.zero) for x in start), tuple(rows),
+        results = backend.scan(step, tuple(backend.cast_like(x, self.zero) for x in start), tuple(rows),
                               None if block.skewed else self.T, block.direction < 0)
         for node, values in zip(step.results, results):
-            before, after = step.margins(block.late[node])
-            self.values[node] = engine.steps(values, before, -after or None) if block.skewed else values
+            before, after = step.margins(block.offset[node])
+            self.values[node] = backend.slice_steps(values, before, -after or None) if block.skewed else values
 
     # ---- one operation
     def value(self, node: Node, operands: list[Array], lead: Any) -> Array:
-        """The value of a node, of all steps or of one, from its operands.
+        """Return the value of a node, of all steps or of one, from its operands.
 
         Args:
             lead: the axes before those of one value: (T, *batch), or in a loop the batch's.
         """
-        op, engine = node.op, self.engine
-        engine.note(node.origin)
-        if isinstance(op, Number):
-            return engine.constant(op.value, self.zero.dtype)
-        if isinstance(op, Weight):
-            return self.weights[id(op.tensor)]
-        if isinstance(op, ALIGNED) and node.timed:
-            operands = [engine.trailing(value, node.ndim - x.ndim) if x.timed and x.ndim < node.ndim else value
+        op, backend = node.op, self.backend
+        backend.origin = node.origin
+        if node.timed and (op.elementwise or isinstance(op, (ir.AddN, ir.GradientMask, ops.BroadcastTo))):
+            # NumPy's rules hold for the values of one sequence: new axes belong behind the batch's.
+            operands = [backend.append_axes(value, node.ndim - x.ndim) if x.timed and x.ndim < node.ndim else value
                         for x, value in zip(node.inputs, operands)]
-        if isinstance(op, AddN):
-            total = operands[0]
-            for term in operands[1:]:
-                total = total + term
-            return total
-        if isinstance(op, GradientMask):
-            return engine.cut(*operands)
-        if isinstance(op, ColumnSlice):
-            return engine.columns(operands[0], op.start, op.stop)
-        if isinstance(op, Slice):
-            return engine.elements(operands[0], op.start, op.stop)
-        if isinstance(op, ops.BroadcastTo) and node.timed:
-            return engine.spread(operands[0], lead, op.shape)
-        if isinstance(op, (ops.Concatenate, Concat)) and node.timed:
-            operands = [value if x.timed else engine.spread(value, lead, x.shape)
+        if isinstance(op, (ops.Concatenate, ir.Concat)) and node.timed:  # which doesn't broadcast
+            operands = [value if x.timed else backend.broadcast(value, lead, x.shape)
                         for x, value in zip(node.inputs, operands)]
-        if isinstance(op, Concat):
-            return engine.concatenate(*operands, axis=-1 if node.timed else 0)
-        return engine.compute(op, *operands)
+        match op:
+            case ir.Number():
+                return backend.constant(op.value, self.zero.dtype)
+            case ir.Weight():
+                return self.weights[id(op.tensor)]
+            case ir.AddN():
+                return functools.reduce(operator.add, operands)
+            case ir.GradientMask():
+                return backend.mask_gradient(*operands)
+            case ir.ColumnSlice():
+                return backend.slice_columns(operands[0], op.start, op.stop)
+            case ir.Slice():
+                return backend.slice_last(operands[0], op.start, op.stop)
+            case ir.Concat():
+                return backend.concatenate(*operands, axis=-1 if node.timed else 0)
+            case ops.BroadcastTo() if node.timed:
+                return backend.broadcast(operands[0], lead, op.shape)
+        return backend.compute(op, *operands)
 
 
 class Step:
     """One round of a loop: `carry, results = step(carry, rows)`.
 
-    In most loops round t computes step t. Where a loop reads ahead of itself somewhere, some nodes come
-    late: in round r they compute step r - late, and there are as many more rounds as the latest is late.
-    Values of steps outside of the sequence are then computed too, and replaced by those of the boundary.
+    In most loops round t computes step t. In a skewed one, which reads ahead of itself somewhere, round r
+    computes step r - offset of a node, and there are as many more rounds as the largest offset. Values of
+    steps outside of the sequence are then computed too, and replaced by those of the boundary.
 
     Attributes:
-        memory: the nodes that are read from rounds before -> how many rounds back.
+        memory: the nodes that are read from previous rounds -> how many rounds back.
         signals: the nodes of which other steps are read -> the signal's name.
-        rows: the nodes outside of the loop of which each round gets its own row, and how late it is read.
+        rows: the nodes outside of the loop of which each round gets its own row, and the offset of the reader.
         guarded: the nodes whose values of steps outside of the sequence are read.
-        results: the nodes whose values of all steps are wanted.
+        results: the nodes whose values of all steps are needed outside of the loop.
     """
 
     def __init__(self, interpreter: Interpreter, block: Block) -> None:
         self.interpreter = interpreter
         self.block = block
-        self.extra = max(block.late.values())
+        self.extra = max(block.offset.values())
         inside = set(block.nodes)
         outer = [(x, node) for node in block.nodes for x in node.inputs if x not in inside]
-        self.rows = list(dict.fromkeys((x, block.late[node]) for x, node in outer if x.timed))
-        self.outer = {x: interpreter._read(x) for x, _ in outer if not x.timed}
-        self.back: dict[tuple[Node, Node], int] = {}  # (what reads, what is read) -> how many rounds back
+        self.rows = list(dict.fromkeys((x, block.offset[node]) for x, node in outer if x.timed))
+        self.outer = {x: interpreter.read(x) for x, _ in outer if not x.timed}
+        self.back: dict[tuple[Node, Node], int] = {}  # (reader, what it reads) -> how many rounds back
         self.memory: dict[Node, int] = {}
         self.signals: dict[Node, str] = {}
         for node in block.nodes:
@@ -255,28 +286,29 @@ class Step:
                 self.signals[node.inputs[0]] = node.op.signal
             for x in node.inputs:
                 if x in inside:
-                    self.back[node, x] = back = delay + block.late[node] - block.late[x]
+                    self.back[node, x] = back = delay + block.offset[node] - block.offset[x]
                     self.memory[x] = max(self.memory.get(x, 0), back)
         self.memory = {node: depth for node, depth in self.memory.items() if depth}
         self.guarded = list(self.signals) if block.skewed else []
-        self.results = [node for node in block.nodes if node in interpreter.recipe.kept]
+        self.results = [node for node in block.nodes if node in interpreter.schedule.kept]
         self.lanes = self._lanes()
 
     def _lanes(self) -> dict[Node, list[Node]]:
-        """Vectors that lanes divide without a rest -> the lanes: parted in one go, so are their gradients joined."""
+        """Return the vectors that slices divide completely -> the slices: one split has a cheaper gradient."""
         found: dict[Node, list[Node]] = {}
         for node in self.block.nodes if not self.block.skewed else ():
-            if isinstance(node.op, Slice):
+            if isinstance(node.op, ir.Slice):
                 found.setdefault(node.inputs[0], []).append(node)
         for lanes in found.values():
-            lanes.sort(key=attrgetter("op.start"))
+            lanes.sort(key=operator.attrgetter("op.start"))
         return {whole: lanes for whole, lanes in found.items()
                 if [0, *(x.op.stop for x in lanes)] == [*(x.op.start for x in lanes), whole.size]}  # type: ignore[attr-defined]
 
     def __call__(self, carry: Arrays, rows: Arrays) -> tuple[Arrays, Arrays]:
-        own, engine, late = self.interpreter, self.interpreter.engine, self.block.late
+        own, backend, offset = self.interpreter, self.interpreter.backend, self.block.offset
         given = dict(zip(self.rows, rows))
-        edges = dict(zip(self.guarded, zip(*[iter(rows[len(self.rows):])] * 2)))
+        pairs = iter(rows[len(self.rows):])
+        edges = dict(zip(self.guarded, zip(pairs, pairs)))  # node -> (inside the sequence?, its value outside)
         values = dict(self.outer)
         past: dict[Node, Arrays] = {}
         for node, depth in self.memory.items():
@@ -287,42 +319,45 @@ class Step:
             operands = []
             for x in node.inputs:
                 back = self.back.get((node, x), 0)
-                operands.append(past[x][back - 1] if back else values[x] if x in values else given[x, late[node]])
+                operands.append(past[x][back - 1] if back else values[x] if x in values else given[x, offset[node]])
             values[node] = operands[0] if isinstance(node.op, Shift) else own.value(node, operands, own.batch)
             if node in edges:
-                within, outside = edges[node]
-                values[node] = engine.where(within, values[node], outside)
+                inside, outside = edges[node]
+                values[node] = backend.where(inside, values[node], outside)
             if node in self.lanes:
-                values.update(zip(self.lanes[node], engine.split(values[node], [x.size for x in self.lanes[node]])))
+                parts = backend.split_last(values[node], [x.size for x in self.lanes[node]])
+                values.update(zip(self.lanes[node], parts))
         after = [value for node, before in past.items()
-                 for value in (engine.like(values[node], own.zero), *before[:-1])]
+                 for value in (backend.cast_like(values[node], own.zero), *before[:-1])]
         return tuple(after), tuple(values[node] for node in self.results)
 
-    # ---- late nodes
-    def margins(self, late: int) -> tuple[int, int]:
-        """How many rounds there are before the first and after the last step of a node."""
-        return (late, self.extra - late) if self.block.direction > 0 else (self.extra - late, late)
+    # ---- skewed loops
+    def margins(self, offset: int) -> tuple[int, int]:
+        """Return the number of rounds before the first and after the last step of a node."""
+        return (offset, self.extra - offset) if self.block.direction > 0 else (self.extra - offset, offset)
 
-    def by_round(self, values: Array, late: int) -> Array:
-        """Values (T, ...) in the rounds in which they are read; the first and the last once more outside."""
-        engine, (before, after) = self.interpreter.engine, self.margins(late)
-        first, last = engine.steps(values, None, 1), engine.steps(values, -1, None)
+    def by_round(self, values: Array, offset: int) -> Array:
+        """Return values (T, ...) by the rounds in which they are read; the first and the last are repeated outside."""
+        backend, (before, after) = self.interpreter.backend, self.margins(offset)
+        first, last = backend.slice_steps(values, None, 1), backend.slice_steps(values, -1, None)
         parts = [*[first] * before, values, *[last] * after]
-        return engine.concatenate(*parts, axis=0) if self.extra else values
+        return backend.concatenate(*parts, axis=0) if self.extra else values
 
     def inside_the_sequence(self, node: Node) -> Array:
-        """In which rounds a node computes a step of the sequence: bools."""
-        engine, T = self.interpreter.engine, self.interpreter.T
-        before, after = self.margins(self.block.late[node])
-        middle = engine.spread(engine.constant(np.array(True), None), (T,), ())
-        ends = [engine.constant(np.zeros(count, bool), None) for count in (before, after)]
-        return engine.concatenate(ends[0], middle, ends[1], axis=0)
+        """Return for each round whether a node computes a step of the sequence."""
+        backend, T = self.interpreter.backend, self.interpreter.T
+        before, after = self.margins(self.block.offset[node])
+        middle = backend.broadcast(backend.constant(np.array(True), None), (T,), ())
+        ends = [backend.constant(np.zeros(count, bool), None) for count in (before, after)]
+        return backend.concatenate(ends[0], middle, ends[1], axis=0)
 
     def outside_of_it(self, node: Node) -> Array:
-        """A node's values in the other rounds: those of the boundary."""
-        own, engine = self.interpreter, self.interpreter.engine
-        before, after = self.margins(self.block.late[node])
-        rows = [own._row(node, self.signals[node], step) for step in [*range(1 - before, 1), *range(1, after + 1)]]
-        ends = [engine.like(engine.stack(*part, axis=0), own.zero) for part in (rows[:before], rows[before:]) if part]
-        middle = engine.spread(own.zero, own.lead, node.shape)
-        return engine.concatenate(*(ends[:1] if before else []), middle, *(ends[-1:] if after else []), axis=0)
+        """Return a node's values for the other rounds: those of the boundary."""
+        own, backend = self.interpreter, self.interpreter.backend
+        before, after = self.margins(self.block.offset[node])
+        steps = [*range(1 - before, 1), *range(1, after + 1)]
+        rows = [own.boundary_row(node, self.signals[node], step) for step in steps]
+        ends = [backend.cast_like(backend.stack(*part, axis=0), own.zero) for part in (rows[:before], rows[before:])
+                if part]
+        middle = backend.broadcast(own.zero, own.lead, node.shape)
+        return backend.concatenate(*(ends[:1] if before else []), middle, *(ends[-1:] if after else []), axis=0)

@@ -3,7 +3,7 @@
     f = cell.to_jax()
     gradients = jax.jit(jax.grad(loss))(f.parameters, {"x": x})     # loss(p, inputs) calls f(p, inputs)
 
-Each loop is a `lax.scan`; what no loop passes through is computed for all steps at once. `grad`, `jit`,
+Each loop is a `lax.scan`; operations outside of loops are computed for all steps at once. `grad`, `jit`,
 `vmap` and sharding are JAX's own. (Bradbury et al., JAX: composable transformations of Python+NumPy
 programs, 2018, http://github.com/jax-ml/jax.)
 """
@@ -19,32 +19,33 @@ import numpy as np
 from minigrad import Tensor
 from minigrad.ops import Axis
 from minigrad.provenance import call_site
-from rnn.ir.feeds import draws
+from rnn.ir.feeds import draw_masks
 from rnn.language.dependencies import parameters
 from rnn.language.equations import Definition
+from rnn.unrolling.options import UnrollOptions, list_options
 
-from .backend import Array, Arrays, Engine
-from .frontend import Export, Request, extra
+from .backend import Array, Arrays, ModuleBackend
+from .frontend import Export, import_extra
 
 
-class JaxEngine(Engine):
+class JaxBackend(ModuleBackend):
     """jax.numpy and jax.lax."""
 
     target = "JAX"
 
     def __init__(self) -> None:
-        self.jax = extra("jax", "jax")
-        self.module = extra("jax.numpy", "jax")
+        self.jax = import_extra("jax", "jax")
+        self.module = import_extra("jax.numpy", "jax")
 
-    def constant(self, value: Any, like: Any) -> Array:
+    def constant(self, value: Any, dtype: Any) -> Array:
         value = value.numpy() if isinstance(value, Tensor) else value
         array = self.module.asarray(value)
-        return array.astype(like) if like is not None and array.dtype.kind == "f" else array
+        return array.astype(dtype) if dtype is not None and array.dtype.kind == "f" else array
 
-    def like(self, x: Array, other: Array) -> Array:
+    def cast_like(self, x: Array, other: Array) -> Array:
         return x.astype(other.dtype)
 
-    def cut(self, x: Array, keep: Array) -> Array:
+    def mask_gradient(self, x: Array, keep: Array) -> Array:
         return self.module.where(keep, x, self.jax.lax.stop_gradient(x))
 
     def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
@@ -52,7 +53,7 @@ class JaxEngine(Engine):
         results: Arrays = self.jax.lax.scan(step, carry, rows, length=T, reverse=reverse)[1]
         return results
 
-    def split(self, x: Array, sizes: Sequence[int]) -> Sequence[Array]:
+    def split_last(self, x: Array, sizes: Sequence[int]) -> Sequence[Array]:
         return self.jax.lax.split(x, sizes, x.ndim - 1)  # type: ignore[no-any-return]
 
     def pow(self, a: Array, b: Array) -> Array:
@@ -60,7 +61,7 @@ class JaxEngine(Engine):
         return self.where(both, 1.0, self.where(both, 1.0, a) ** b)
 
     def abs(self, x: Array) -> Array:
-        return x * self.sign(x)  # JAX's own has the derivative 1 at 0
+        return x * self.module.sign(x)  # JAX's own has the derivative 1 at 0
 
     def sigmoid(self, x: Array) -> Array:
         return self.jax.nn.sigmoid(x)
@@ -84,7 +85,7 @@ class JaxEngine(Engine):
         parts = index if isinstance(index, tuple) else (index,)
         return x[tuple(np.array(part) if isinstance(part, list) else part for part in parts)]
 
-    def pick(self, x: Array, labels: Array) -> Array:
+    def gather(self, x: Array, labels: Array) -> Array:
         return self.module.take_along_axis(x, labels[..., None], -1)[..., 0]
 
 
@@ -97,33 +98,32 @@ class JaxFunction:
 
     def __init__(self, cell: Definition) -> None:
         self.cell = cell
-        self.engine = JaxEngine()
-        self._export = Export(cell, self.engine)
+        self.backend = JaxBackend()
+        self._export = Export(cell, self.backend)
         wide = [name for name, x in parameters(cell).items() if x.dtype == np.float64]
-        if wide and not self.engine.jax.config.jax_enable_x64:
+        if wide and not self.backend.jax.config.jax_enable_x64:
             warnings.warn(f"JAX will round {wide[0]} of {cell.name!r}, which is float64, to float32: before anything "
                           "else call jax.config.update('jax_enable_x64', True), or make float32 parameters "
                           f"(at {call_site()})", stacklevel=3)
 
     @property
     def parameters(self) -> dict[str, Array]:
-        """The parameters' present values, by name."""
-        return {name: self.engine.module.asarray(x.numpy()) for name, x in parameters(self.cell).items()}
+        """The present values of the parameters, by name."""
+        return {name: self.backend.module.asarray(x.numpy()) for name, x in parameters(self.cell).items()}
 
+    @list_options
     def __call__(self, parameters: Mapping[str, Array], inputs: Mapping[str, Array] | None = None, *,
-                 T: int | None = None, initial: Any = None, lengths: Any = None, mask: Any = None,
-                 chunks: int | None = None, window: tuple[int, int] | None = None, last: int | None = None,
-                 draws: Mapping[str, Array] | None = None) -> dict[str, Array]:
+                 draws: Mapping[str, Array] | None = None, **options: Any) -> dict[str, Array]:
         """Compute every signal.
 
         Args:
             parameters: by name; `f.parameters` has the definition's own.
             inputs: by name, (T, batch, size), or (T, size) without a batch.
-            draws: what dropouts keep, of `f.draws(T, batch)`; needed where there are some.
+            draws: the dropout masks, of `f.draws(T, batch)`; needed for a definition with dropout.
             others: as for `Cell.unroll`. The numbers among them are fixed when JAX traces the function.
 
         Returns:
-            by name, each signal at t = 1 … T: (T, batch, size).
+            By name, each signal at t = 1 … T: (T, batch, size).
 
         Raises:
             DefinitionError: where the definition can't be computed by JAX.
@@ -131,15 +131,15 @@ class JaxFunction:
         """
         values = {name: x if hasattr(x, "dtype") else np.asarray(x) for name, x in (inputs or {}).items()}
         floats = [x.dtype for x in [*parameters.values(), *values.values()] if np.dtype(x.dtype).kind == "f"]
-        request = Request(T, initial, lengths, mask, chunks, window, last, draws or {})
-        return self._export(parameters, values, request, self.engine.module.result_type(*floats or [float]))
+        dtype = self.backend.module.result_type(*floats or [float])
+        return self._export(parameters, values, UnrollOptions(**options), dtype, draws or {})
 
     def draws(self, T: int, batch: tuple[int, ...] = ()) -> dict[str, Any]:
-        """What the definition's dropouts keep, (T, batch, size) bools: drawn now, as `unroll` draws it.
+        """Draw the definition's dropout masks, (T, batch, size) bools, as `unroll` does.
 
         A pure function can't draw: give this to the call, `f(parameters, inputs, draws=f.draws(T, (32,)))`.
         """
         if self._export.declared is None:
-            raise ValueError(f"declare the sizes of all inputs of {self.cell.name!r}, .input('x', size): what is drawn "
-                             f"depends on them (at {call_site()})")
-        return draws(self._export.declared.low, T, batch)
+            raise ValueError(f"declare the sizes of all inputs of {self.cell.name!r}, .input('x', size): the draws "
+                             f"depend on them (at {call_site()})")
+        return draw_masks(self._export.declared.lowered, T, batch)

@@ -2,7 +2,7 @@
 
 A loop stays a loop: a Scan node whose body is one step. The file's inputs are those of the definition,
 (T, batch, size) with any T and batch; its outputs the signals at t = 1 … T; its initializers the
-parameters; all by the definition's names. Each node says in its doc_string from which line it comes.
+parameters; all by the definition's names. The doc_string of each node is the line of its equation.
 (ONNX, operators, opset 18: https://onnx.ai/onnx/operators/)
 """
 
@@ -14,46 +14,53 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
-from minigrad import Tensor, ops
-from minigrad.ops import Axis
-from minigrad.ops import _letters as letters
-from minigrad.provenance import Origin, call_site
+from minigrad import Op, Tensor, ops
+from minigrad.files import write_atomically
+from minigrad.ops import Axis, einsum_letters
+from minigrad.provenance import call_site
 from rnn.ir.feeds import boundary_values
-from rnn.ir.lowering import Options
-from rnn.language.dependencies import DefinitionError
-from rnn.language.dependencies import parameters as own_parameters
+from rnn.ir.lowering import LoweringOptions
+from rnn.ir.nodes import ADDED, MASK
+from rnn.language.dependencies import DefinitionError, parameters
 from rnn.language.equations import Definition
-from rnn.unrolling.inputs import prepared
+from rnn.unrolling.inputs import Inputs, prepare_inputs
+from rnn.unrolling.options import UnrollOptions
 
-from .backend import Array, Arrays, Engine
-from .frontend import Export, extra
-from .interpreter import Interpreter, Recipe
+from .backend import Array, Arrays, Backend
+from .frontend import Export, import_extra
+from .interpreter import Interpreter, Schedule
 
 if TYPE_CHECKING:
     import onnx
     from onnx import helper, numpy_helper
 else:
-    onnx = extra("onnx", "onnx")
-    helper, numpy_helper = extra("onnx.helper", "onnx"), extra("onnx.numpy_helper", "onnx")
+    onnx = import_extra("onnx", "onnx")
+    helper, numpy_helper = import_extra("onnx.helper", "onnx"), import_extra("onnx.numpy_helper", "onnx")
 
 OPSET, IR_VERSION = 18, 8
-OWN = "~"  # begins the names of all values that aren't the definition's
 STEPS = 1000  # of the sequence for which boundaries are looked up; the file takes any number
+# The ONNX operator for each of NumPy's functions, into which Python's operators are translated, too.
+NODES: dict[np.ufunc | None, str] = {
+    np.add: "Add", np.subtract: "Sub", np.multiply: "Mul", np.true_divide: "Div", np.power: "Pow", np.negative: "Neg",
+    np.less: "Less", np.greater: "Greater", np.equal: "Equal", np.absolute: "Abs", np.sign: "Sign", np.exp: "Exp",
+    np.log: "Log", np.sqrt: "Sqrt", np.sin: "Sin", np.cos: "Cos", np.tanh: "Tanh", np.maximum: "Max", np.minimum: "Min"}
+COMPARISONS = (np.less, np.greater, np.equal)
 
 Dimensions = tuple[int | None, ...]
 
 
-class Value:
-    """A value of the file: what stands for an array while the graph is written.
+class Value(NDArrayOperatorsMixin):
+    """A value of the file, in the place of an array while the graph is written.
 
     Attributes:
-        shape: as far as it is known; None for T and the batch.
+        shape: None for T and the batch, which the file leaves open.
     """
 
-    def __init__(self, engine: OnnxEngine, name: str, shape: Dimensions, dtype: Any) -> None:
-        self.engine = engine
+    def __init__(self, backend: OnnxBackend, name: str, shape: Dimensions, dtype: Any) -> None:
+        self.backend = backend
         self.name = name
         self.shape = shape
         self.dtype = np.dtype(dtype)
@@ -63,47 +70,14 @@ class Value:
         """The number of axes."""
         return len(self.shape)
 
-    def __add__(self, other: Any) -> Value:
-        return self.engine.elementwise("Add", self, other)
-
-    def __radd__(self, other: Any) -> Value:
-        return self.engine.elementwise("Add", other, self)
-
-    def __sub__(self, other: Any) -> Value:
-        return self.engine.elementwise("Sub", self, other)
-
-    def __rsub__(self, other: Any) -> Value:
-        return self.engine.elementwise("Sub", other, self)
-
-    def __mul__(self, other: Any) -> Value:
-        return self.engine.elementwise("Mul", self, other)
-
-    def __rmul__(self, other: Any) -> Value:
-        return self.engine.elementwise("Mul", other, self)
-
-    def __truediv__(self, other: Any) -> Value:
-        return self.engine.elementwise("Div", self, other)
-
-    def __rtruediv__(self, other: Any) -> Value:
-        return self.engine.elementwise("Div", other, self)
-
-    def __pow__(self, other: Any) -> Value:
-        return self.engine.elementwise("Pow", self, other)
-
-    def __neg__(self) -> Value:
-        return self.engine.elementwise("Neg", self)
-
-    def __lt__(self, other: Any) -> Value:
-        return self.engine.elementwise("Less", self, other, dtype=bool)
-
-    def __gt__(self, other: Any) -> Value:
-        return self.engine.elementwise("Greater", self, other, dtype=bool)
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any) -> Value:
+        return self.backend.elementwise(NODES[ufunc], *inputs, dtype=bool if ufunc in COMPARISONS else None)
 
 
-class OnnxEngine(Engine):
-    """Writes nodes in the place of computing. Each method emits those of one operation.
+class OnnxBackend(Backend):
+    """Writes nodes instead of computing; each method emits those of one operation.
 
-    ONNX Runtime lacks some functions of doubles: they are composed of others.
+    ONNX Runtime lacks some functions of doubles; they are composed of others.
 
     Args:
         dtype: float32 or float64, the type of all floats.
@@ -118,33 +92,34 @@ class OnnxEngine(Engine):
         self.graphs: list[list[Any]] = [[]]  # nodes: those of the file, then those of a loop's body
         self.transposed: dict[str, Value] = {}
         self.known: dict[Any, Value] = {}  # constants by their type and bytes
-        self.origin = ""
 
-    def note(self, origin: Origin | None) -> None:
-        self.origin = str(origin or "")
+    def translation(self, op: Op) -> Callable[..., Array] | None:
+        method = super().translation(op)
+        return op.ufunc if method is None and op.ufunc in NODES else method
 
     # ---- writing
     def fresh(self, kind: str) -> str:
-        """A name that nothing has."""
-        name = f"{OWN}{kind} {len(self.taken)}"
+        """Return an unused name."""
+        name = f"{ADDED}{kind} {len(self.taken)}"
         self.taken.add(name)
         return name
 
     def emit(self, kind: str, *inputs: Any, shape: Dimensions, dtype: Any = None, outside: bool = False,
              name: str | None = None, **attributes: Any) -> Value:
-        """A node with one result; `outside` writes it before the loop that is being written."""
+        """Write a node and return its result; `outside` writes it before the current loop."""
         operands = [self.constant(x, self.dtype) for x in inputs]
         result = Value(self, name or self.fresh(kind), shape, dtype or operands[0].dtype)
-        node = helper.make_node(kind, [x.name for x in operands], [result.name], result.name, self.origin, **attributes)
+        node = helper.make_node(kind, [x.name for x in operands], [result.name], result.name,
+                                str(self.origin or ""), **attributes)
         self.graphs[0 if outside else -1].append(node)
         return result
 
     def elementwise(self, kind: str, *inputs: Any, dtype: Any = None) -> Value:
-        """A node whose operands broadcast."""
+        """Write a node whose operands broadcast."""
         operands = [self.constant(x, self.dtype) for x in inputs]
         return self.emit(kind, *operands, shape=_broadcast([x.shape for x in operands]), dtype=dtype)
 
-    def constant(self, value: Any, like: Any) -> Value:
+    def constant(self, value: Any, dtype: Any) -> Value:
         if isinstance(value, Value):
             return value
         array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
@@ -156,40 +131,41 @@ class OnnxEngine(Engine):
         return self.known[key]
 
     def numbers(self, values: Any) -> Value:
-        """Whole numbers: axes, indices and lengths."""
+        """Return integers (axes, indices, lengths) as a constant."""
         return self.constant(np.asarray(values, np.int64), None)
 
     def initializer(self, name: str, array: NDArray[Any]) -> Value:
-        """A value that stands in the file."""
+        """Add a constant or parameter to the file."""
         self.taken.add(name)
         self.initializers[name] = array
         return Value(self, name, array.shape, array.dtype)
 
     def named(self, name: str, shape: Dimensions, dtype: Any, origin: Any) -> Value:
-        """An input, or what else has one of the definition's names.
+        """Return a value with a name of the definition's: an input or an output.
 
         Raises:
-            DefinitionError: where two things have that name.
+            DefinitionError: where the name is taken.
         """
         if name in self.taken:
-            raise DefinitionError(f"an ONNX file has one name for one thing, and {name!r} is a parameter and a signal, "
+            raise DefinitionError(f"names in an ONNX file are unique, but {name!r} is a parameter and a signal, "
                                   f"made at {origin}: rename one of them")
         self.taken.add(name)
         return Value(self, name, shape, dtype)
 
     # ---- what a program needs besides operations
-    def like(self, x: Array, other: Array) -> Array:
+    def cast_like(self, x: Array, other: Array) -> Array:
         return x if x.dtype == other.dtype else self.cast(x, other.dtype)
 
     def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
              reverse: bool) -> Arrays:
-        if not rows:  # a Scan runs along something
+        if not rows:  # a Scan takes its number of steps from its inputs
             rows = (self.emit("Expand", self.constant(0.0, None), T, shape=(None,)),)
         states = [Value(self, self.fresh("state"), x.shape, x.dtype) for x in carry]
         row = [Value(self, self.fresh("row"), x.shape[1:], x.dtype) for x in rows]
         self.graphs.append([])
         after, results = step(tuple(states), tuple(row))
-        ends = [self.emit("Identity", x, shape=x.shape) for x in [*after, *results]]  # what a body gives is its own
+        # The outputs of a body must be computed in it.
+        ends = [self.emit("Identity", x, shape=x.shape) for x in [*after, *results]]
         body = helper.make_graph(self.graphs.pop(), self.fresh("step"), [_info(x) for x in [*states, *row]],
                                  [_info(x) for x in ends])
         found = [Value(self, self.fresh("steps"), (None, *x.shape), x.dtype) for x in results]
@@ -200,7 +176,7 @@ class OnnxEngine(Engine):
             scan_output_directions=[int(reverse)] * len(found)))
         return tuple(found)
 
-    def spread(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
+    def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
         own: Dimensions = tuple(int(n) for n in shape)
         parts = [*lead, *([self.numbers(own)] if own else [])]
         if not parts:
@@ -210,92 +186,68 @@ class OnnxEngine(Engine):
             self.known[key] = self.emit("Concat", *parts, shape=(len(lead) + len(own),), outside=True, axis=0)
         return self.emit("Expand", x, self.known[key], shape=(*(None for _ in lead), *own))
 
-    def trailing(self, x: Array, count: int) -> Array:
+    def append_axes(self, x: Array, count: int) -> Array:
         axes = range(-count, 0)
         return self.emit("Unsqueeze", x, self.numbers(axes), shape=x.shape + (1,) * count) if count else x
 
-    def elements(self, x: Array, start: int, stop: int) -> Array:
+    def slice_last(self, x: Array, start: int, stop: int) -> Array:
         return self.slice(x, start, stop, -1, (*x.shape[:-1], stop - start))
 
-    def columns(self, W: Array, start: int, stop: int) -> Array:
+    def slice_columns(self, W: Array, start: int, stop: int) -> Array:
         return self.slice(W, start, stop, 1, (W.shape[0], stop - start))
 
-    def steps(self, x: Array, start: int | None, stop: int | None) -> Array:
+    def slice_steps(self, x: Array, start: int | None, stop: int | None) -> Array:
         return self.slice(x, start or 0, np.iinfo(np.int64).max if stop is None else stop, 0, (None, *x.shape[1:]))
 
     def slice(self, x: Value, start: int, stop: int, axis: int, shape: Dimensions) -> Value:
-        """x[start:stop] along an axis."""
+        """Return x[start:stop] along an axis."""
         return self.emit("Slice", x, *(self.numbers([n]) for n in (start, stop, axis)), shape=shape)
 
     # ---- functions of each element
-    def exp(self, x: Array) -> Array:
-        return self.elementwise("Exp", x)
-
     def expm1(self, x: Array) -> Array:
-        return self.tanh(0.5 * x) * (self.exp(x) + 1)  # exact for small x; tanh(x/2) = (eˣ - 1) / (eˣ + 1)
-
-    def log(self, x: Array) -> Array:
-        return self.elementwise("Log", x)
+        return self.tanh(0.5 * x) * (np.exp(x) + 1)  # exact for small x; tanh(x/2) = (eˣ - 1) / (eˣ + 1)
 
     def log1p(self, x: Array) -> Array:
-        # What rounding 1 + x takes from x is made good: Goldberg, What every computer scientist should
-        # know about floating-point arithmetic (ACM Computing Surveys 23, 1991), theorem 4.
+        # Corrects the rounding error of 1 + x: Goldberg, What every computer scientist should know
+        # about floating-point arithmetic (ACM Computing Surveys 23, 1991), theorem 4.
         above = 1 + x
         lost = above - 1
-        exact = self.elementwise("Equal", lost, 0.0, dtype=bool)
-        return self.where(exact, x, self.log(above) * (x / self.where(exact, 1.0, lost)))
+        exact = np.equal(lost, 0.0)
+        return self.where(exact, x, np.log(above) * (x / self.where(exact, 1.0, lost)))
 
     def log2(self, x: Array) -> Array:
-        return self.log(x) / float(np.log(2))
+        return np.log(x) / float(np.log(2))
 
     def sqrt(self, x: Array) -> Array:
-        return self.elementwise("Sqrt", x)
-
-    def abs(self, x: Array) -> Array:
-        return self.elementwise("Abs", x)
-
-    def sign(self, x: Array) -> Array:
-        return self.elementwise("Sign", x)
-
-    def sin(self, x: Array) -> Array:
-        return self.elementwise("Sin", x)
-
-    def cos(self, x: Array) -> Array:
-        return self.elementwise("Cos", x)
+        return np.sqrt(x)
 
     def tan(self, x: Array) -> Array:
-        return self.sin(x) / self.cos(x)
+        return np.sin(x) / np.cos(x)
 
     def sinh(self, x: Array) -> Array:
-        grown = self.expm1(self.abs(x))  # exact for small x
-        return self.sign(x) * 0.5 * (grown + grown / (grown + 1))
+        grown = self.expm1(np.abs(x))  # exact for small x
+        return np.sign(x) * 0.5 * (grown + grown / (grown + 1))
 
     def cosh(self, x: Array) -> Array:
-        return 0.5 * self.exp(x) + 0.5 * self.exp(-x)
+        return 0.5 * np.exp(x) + 0.5 * np.exp(-x)
 
     def tanh(self, x: Array) -> Array:
-        return self.elementwise("Tanh", x)
+        return np.tanh(x)
 
     def arctan(self, x: Array) -> Array:
         if self.dtype == np.float32:
             return self.elementwise("Atan", x)
-        # In double precision by one step of Newton's from the angle in single precision.
+        # Double precision by one Newton step from the angle in single precision.
         x = self.clip(x, -1e30, 1e30)
         angle = self.cast(self.elementwise("Atan", self.cast(x, np.dtype(np.float32))), self.dtype)
-        sine, cosine = self.sin(angle), self.cos(angle)
+        sine, cosine = np.sin(angle), np.cos(angle)
         return angle + (x * cosine - sine) / (cosine + x * sine)
 
     def softplus(self, x: Array) -> Array:
-        return self.relu(x) + self.log1p(self.exp(-self.abs(x)))
+        return self.relu(x) + self.log1p(np.exp(-np.abs(x)))
 
     def relu(self, x: Array) -> Array:
         return self.elementwise("Relu", x)
-
-    def maximum(self, a: Array, b: Array) -> Array:
-        return self.elementwise("Max", a, b)
-
-    def minimum(self, a: Array, b: Array) -> Array:
-        return self.elementwise("Min", a, b)
 
     def where(self, condition: Array, a: Array, b: Array) -> Array:
         a, b = self.constant(a, self.dtype), self.constant(b, self.dtype)
@@ -340,7 +292,7 @@ class OnnxEngine(Engine):
 
     def mat_vec(self, W: Array, x: Array) -> Array:
         if W.ndim > 2:
-            return self.emit("Squeeze", self.mat_mul(W, self.trailing(x, 1)), self.numbers([-1]),
+            return self.emit("Squeeze", self.mat_mul(W, self.append_axes(x, 1)), self.numbers([-1]),
                              shape=_broadcast([W.shape[:-2], x.shape[:-1]]) + W.shape[-2:-1])
         if W.name not in self.transposed:
             self.transposed[W.name] = self.emit("Transpose", W, shape=W.shape[::-1], outside=True)
@@ -349,11 +301,11 @@ class OnnxEngine(Engine):
     def ein_sum(self, *operands: Array, subscripts: str, optimize: Any) -> Array:
         shape = np.einsum(subscripts, *(np.zeros(x.shape) for x in operands)).shape
         # ONNX Runtime broadcasts neither `...` nor lengths of 1: both are written out.
-        terms, result, _ = letters(subscripts, [x.ndim for x in operands])
+        terms, result, _ = einsum_letters(subscripts, [x.ndim for x in operands])
         lengths: dict[str, int] = {}
         for term, x in zip(terms, operands):
             lengths.update((letter, n) for letter, n in zip(term, x.shape) if lengths.get(letter, 1) == 1)
-        whole = [self.spread(x, (), [lengths[letter] for letter in term]) if term else x
+        whole = [self.broadcast(x, (), [lengths[letter] for letter in term]) if term else x
                  for term, x in zip(terms, operands)]
         return self.emit("Einsum", *whole, shape=shape, equation=f"{','.join(terms)}->{result}")
 
@@ -381,14 +333,14 @@ class OnnxEngine(Engine):
     def get_item(self, x: Array, index: Any) -> Array:
         if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis:  # as in an equation
             if index[1] is None:
-                return self.trailing(x, 1)
+                return self.append_axes(x, 1)
             places = np.arange(x.shape[-1])[index[1]]
             return self.emit("Gather", x, self.numbers(places), shape=x.shape[:-1] + places.shape, axis=-1)
         places = np.arange(np.prod(x.shape, dtype=int)).reshape(x.shape)[index]
         return self.emit("Gather", self.reshape(x, (-1,)), self.numbers(places), shape=places.shape)
 
-    def pick(self, x: Array, labels: Array) -> Array:
-        picked = self.emit("GatherElements", x, self.trailing(labels, 1), shape=(*labels.shape, 1), axis=-1)
+    def gather(self, x: Array, labels: Array) -> Array:
+        picked = self.emit("GatherElements", x, self.append_axes(labels, 1), shape=(*labels.shape, 1), axis=-1)
         return self.emit("Squeeze", picked, self.numbers([-1]), shape=labels.shape)
 
     def concatenate(self, *parts: Array, axis: int) -> Array:
@@ -405,7 +357,7 @@ class OnnxEngine(Engine):
 
 
 def _broadcast(shapes: Sequence[Dimensions]) -> Dimensions:
-    """The shape of what is broadcast together; a length that isn't known stays so."""
+    """Return the broadcast shape; an unknown length stays unknown."""
     result: list[int | None] = []
     for position in range(1, max(map(len, shapes)) + 1):
         lengths = [shape[-position] for shape in shapes if len(shape) >= position]
@@ -421,73 +373,73 @@ class Model:
     """A definition as the parts of an ONNX file."""
 
     def __init__(self, cell: Definition, outputs: Sequence[str] | None, lengths: bool) -> None:
-        parameters = own_parameters(cell)
+        own = parameters(cell)
         self.cell = cell
-        self.engine = engine = OnnxEngine(np.result_type(*(x.dtype for x in parameters.values() or [np.zeros(1)])))
-        export = Export(cell, engine)
+        self.backend = backend = OnnxBackend(np.result_type(*(x.dtype for x in own.values() or [np.zeros(1)])))
+        export = Export(cell, backend)
         shapes = {name: x.shape for name, x in cell.signals.items() if x.given}
         wanted = [name for name, x in cell.signals.items() if not x.given] if outputs is None else list(outputs)
         _check_outputs(cell, wanted)
-        options = Options(tuple(shapes.items()), (), lengths)  # type: ignore[arg-type]
-        self.recipe = recipe = Recipe(cell, options, engine, wanted)
+        options = LoweringOptions(tuple(shapes.items()), (), lengths)  # type: ignore[arg-type]
+        self.schedule = schedule = Schedule(cell, options, backend, wanted)
         self.inputs: list[Any] = []
-        values = {name: engine.initializer(name, x.numpy()) for name, x in parameters.items()}
+        values = {name: backend.initializer(name, x.numpy()) for name, x in own.items()}
         given, T, batch = self._inputs(lengths)
         weights = export.weights(values, None)
         boundary = {key: weights[id(tensor)] for key, tensor in boundary_values(cell, self._sample()).items()}
-        found = Interpreter(engine, recipe, T, batch, given, weights, boundary, engine.constant(0.0, None)).run()
+        found = Interpreter(backend, schedule, T, batch, given, weights, boundary, backend.constant(0.0, None)).run()
         self.outputs = []
         for name, value in found.items():
-            result = engine.named(name, value.shape, value.dtype, cell.signals[name].origin)
-            engine.emit("Identity", value, shape=value.shape, name=name)
+            result = backend.named(name, value.shape, value.dtype, cell.signals[name].origin)
+            backend.emit("Identity", value, shape=value.shape, name=name)
             self.outputs.append(_described(result, batch))
 
-    def _sample(self) -> Any:
-        """Data of the declared sizes."""
+    def _sample(self) -> Inputs:
+        """Return zeros of the declared sizes, as prepared inputs."""
         inputs = {name: np.zeros((STEPS, *(x.shape or ()))) for name, x in self.cell.signals.items() if x.given}
-        return prepared(self.cell, None if inputs else STEPS, inputs, None, None, None, None, None, None)
+        return prepare_inputs(self.cell, inputs, UnrollOptions(T=STEPS))
 
     def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...]]:
-        """The data as inputs of the file, with T and the batch, vectors of one number each."""
-        engine, given, batch = self.engine, dict[str, Value](), tuple[Value, ...]()
-        labels = {x for node in self.recipe.block if isinstance(node.op, ops.Gather) for x in node.inputs[1:]}
-        for name, node in self.recipe.givens.items():
-            if name == "~mask":
+        """Return the data as inputs of the file, and T and the batch as vectors of one number."""
+        backend, given, batch = self.backend, dict[str, Value](), tuple[Value, ...]()
+        labels = {x for node in self.schedule.block if isinstance(node.op, ops.Gather) for x in node.inputs[1:]}
+        for name, node in self.schedule.givens.items():
+            if name == MASK:
                 continue
-            drawn = name in self.recipe.low.draws
-            dtype = np.dtype(bool if drawn else np.int64 if node in labels else engine.dtype)
-            given[name] = engine.named(name, (None, None, *node.shape), dtype, node.origin)
+            drawn = name in self.schedule.lowered.draws
+            dtype = np.dtype(bool if drawn else np.int64 if node in labels else backend.dtype)
+            given[name] = backend.named(name, (None, None, *node.shape), dtype, node.origin)
             self.inputs.append(_described(given[name], (None,)))
             if drawn:
-                given[name] = engine.cast(given[name], engine.dtype)
+                given[name] = backend.cast(given[name], backend.dtype)
         if given:
-            shape = engine.emit("Shape", next(iter(given.values())), shape=(None,), dtype=np.int64)
-            T = engine.slice(shape, 0, 1, 0, (1,))
-            batch = (engine.slice(shape, 1, 2, 0, (1,)),)
+            shape = backend.emit("Shape", next(iter(given.values())), shape=(None,), dtype=np.int64)
+            T = backend.slice(shape, 0, 1, 0, (1,))
+            batch = (backend.slice(shape, 1, 2, 0, (1,)),)
         else:
-            T = engine.named("T", (1,), np.int64, "the input for the number of steps")
+            T = backend.named("T", (1,), np.int64, "the input for the number of steps")
             self.inputs.append(_info(T))
         if lengths:
-            ends = engine.named("lengths", (None,), np.int64, "the input for the lengths")
+            ends = backend.named("lengths", (None,), np.int64, "the input for the lengths")
             self.inputs.append(helper.make_tensor_value_info("lengths", onnx.TensorProto.INT64, ["batch"]))
-            scalar = engine.emit("Squeeze", T, shape=())
-            steps = engine.emit("Range", engine.numbers(0), scalar, engine.numbers(1), shape=(None,))
-            mask = given["~mask"] = engine.trailing(steps, 1) < ends
-            zero = engine.constant(0.0, None)
+            scalar = backend.emit("Squeeze", T, shape=())
+            steps = backend.emit("Range", backend.numbers(0), scalar, backend.numbers(1), shape=(None,))
+            mask = given[MASK] = backend.append_axes(steps, 1) < ends
+            zero = backend.constant(0.0, None)
             for name, value in given.items():
-                if not name.startswith(OWN):
-                    held = engine.trailing(mask, value.ndim - 2)
-                    given[name] = engine.where(held, value, engine.like(zero, value))
+                if not name.startswith(ADDED):
+                    held = backend.append_axes(mask, value.ndim - 2)
+                    given[name] = backend.where(held, value, backend.cast_like(zero, value))
         return given, T, batch
 
     def proto(self) -> Any:
-        """The whole, checked.
+        """Return the complete model.
 
         Raises:
             onnx.checker.ValidationError: where it breaks a rule of ONNX.
         """
-        tensors = [numpy_helper.from_array(array, name) for name, array in self.engine.initializers.items()]
-        graph = helper.make_graph(self.engine.graphs[0], self.cell.name, self.inputs, self.outputs, tensors)
+        tensors = [numpy_helper.from_array(array, name) for name, array in self.backend.initializers.items()]
+        graph = helper.make_graph(self.backend.graphs[0], self.cell.name, self.inputs, self.outputs, tensors)
         equations = "\n".join(f"{equation!r}    {equation.origin}" for equation in self.cell.equations)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
                                   producer_name="minigrad-rnn", doc_string=equations)
@@ -496,7 +448,7 @@ class Model:
 
 
 def _described(value: Value, batch: Sequence[Any]) -> Any:
-    """An input or an output, its first axes by their names."""
+    """Return the type of an input or output, with the names of its first axes."""
     names = ["T", "batch"][:1 + len(batch)]
     return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(value.dtype),
                                          [*names, *value.shape[len(names):]])
@@ -514,20 +466,12 @@ def to_onnx(cell: Definition, path: str | os.PathLike[str], outputs: Sequence[st
     """Write a definition as an ONNX file.
 
     Its inputs are the definition's, with floats in the parameters' type, and labels as int64; `T` (one
-    int64 in a vector) where it has none. What a dropout keeps is an input of its own, bools.
+    int64 in a vector) if it has none. A dropout mask is an input of its own, bools.
 
-    Args: as for `Cell.to_onnx`.
-
-    Returns:
-        the path.
+    Args, Returns: as for `Cell.to_onnx`.
 
     Raises:
         DefinitionError: where the definition can't be computed by ONNX. Then nothing is written.
         ValueError: for an output that it doesn't compute.
     """
-    data = Model(cell, outputs, lengths).proto().SerializeToString()
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    part.replace(path)
-    return path
+    return write_atomically(path, Model(cell, outputs, lengths).proto().SerializeToString())

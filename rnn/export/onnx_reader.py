@@ -1,6 +1,6 @@
-"""Weights out of an ONNX file: by the names of a definition, or from its RNN, LSTM and GRU nodes.
+"""Read weights from an ONNX file: by the names of a definition, or from its RNN, LSTM and GRU nodes.
 
-Knows the files, and leaves what their arrays mean to interop.py. Needs the extra `onnx`.
+How the arrays map to the parameters of cells is in interop.py. Needs the extra `onnx`.
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from .frontend import extra
+from rnn.ir.nodes import ADDED
+
+from .frontend import import_extra
 
 if TYPE_CHECKING:
     import onnx
     from onnx import helper, numpy_helper
 else:
-    onnx = extra("onnx", "onnx")
-    helper, numpy_helper = extra("onnx.helper", "onnx"), extra("onnx.numpy_helper", "onnx")
+    onnx = import_extra("onnx", "onnx")
+    helper, numpy_helper = import_extra("onnx.helper", "onnx"), import_extra("onnx.numpy_helper", "onnx")
 
 KINDS = ("RNN", "LSTM", "GRU")
-# What the operators do where these are as they are here, our cells do too.
+# The attributes with which the operators compute what our cells compute.
 USUAL: dict[str, Any] = {"clip": None, "input_forget": 0, "layout": 0,
                          "activations": [[], ["Tanh"], ["Sigmoid", "Tanh"], ["Sigmoid", "Tanh", "Tanh"]]}
 
 
 class Recurrent(NamedTuple):
-    """One recurrent node of a file: its tensors by the operator's names W, R, B, P, and where a GRU resets."""
+    """A recurrent node: its tensors by the operator's names W, R, B, P; `linear_before_reset` of a GRU."""
 
     name: str
     tensors: dict[str, NDArray[Any]]
@@ -35,26 +37,26 @@ class Recurrent(NamedTuple):
 
 
 def parameters(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
-    """The parameters in a file that `Cell.to_onnx` wrote, by their names."""
+    """Return the parameters in a file that `Cell.to_onnx` wrote, by their names."""
     tensors = _arrays(onnx.load(path).graph)
-    return {name: array for name, array in tensors.items() if not name.startswith("~")}
+    return {name: array for name, array in tensors.items() if not name.startswith(ADDED)}
 
 
 def recurrent(path: str | os.PathLike[str], node: str | None = None) -> Recurrent:
-    """A recurrent node of a file.
+    """Return a recurrent node of a file.
 
     Args:
-        node: its name; None where there is only one.
+        node: its name; None for the only one.
 
     Raises:
-        ValueError: where there is none or several; where its tensors aren't in the file; where it
-            computes something that no cell here does.
+        ValueError: if there is none or several; if its tensors aren't in the file; if it computes
+            something that no cell here does.
     """
     graph = onnx.load(path).graph
     found = [x for x in graph.node if x.op_type in KINDS and node in (None, x.name)]
     if len(found) != 1:
         names = ", ".join(f"{x.name!r} ({x.op_type})" for x in graph.node if x.op_type in KINDS) or "none"
-        which = "which one? Say it, node=" if node is None and found else f"no node {node!r}" if node else "no node"
+        which = "which one? Name it, node=" if node is None and found else f"no node {node!r}" if node else "no node"
         raise ValueError(f"{os.fspath(path)}: {which}; its recurrent nodes: {names}")
     only, attributes = found[0], {x.name: helper.get_attribute_value(x) for x in found[0].attribute}
     _check(only, attributes, path)
@@ -73,7 +75,7 @@ def recurrent(path: str | os.PathLike[str], node: str | None = None) -> Recurren
 
 
 def _check(node: Any, attributes: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Raise for what the operators can and our cells can't."""
+    """Raise ValueError for attributes that no cell here has."""
     each = [x.decode() for x in attributes.get("activations", [])]
     directions = 2 if attributes.get("direction") == b"bidirectional" else 1
     one = each[:len(each) // directions]

@@ -23,20 +23,21 @@ from minigrad.ops import Axis
 from minigrad.provenance import mark_library_file
 from rnn.language.dependencies import parameters
 from rnn.language.equations import Definition
+from rnn.unrolling.options import UnrollOptions, list_options
 
-from .backend import Array, Arrays, Engine
-from .frontend import Export, Request, extra
+from .backend import Array, Arrays, ModuleBackend
+from .frontend import Export, import_extra
 
 if TYPE_CHECKING:
     import torch
     from torch.nn import Module
 else:
-    torch = extra("torch", "torch")
+    torch = import_extra("torch", "torch")
     Module = torch.nn.Module
     mark_library_file(sys.modules[Module.__module__].__file__)  # messages name the line that calls a module
 
 
-class TorchEngine(Engine):
+class TorchBackend(ModuleBackend):
     """torch, on one device."""
 
     target = "PyTorch"
@@ -45,16 +46,15 @@ class TorchEngine(Engine):
     def __init__(self) -> None:
         self.device = torch.device("cpu")
 
-    def constant(self, value: Any, like: Any) -> Array:
+    def constant(self, value: Any, dtype: Any) -> Array:
         if not isinstance(value, torch.Tensor):
             value = torch.tensor(value.numpy() if isinstance(value, Tensor) else np.asarray(value))
-        dtype = like if like is not None and value.is_floating_point() else value.dtype
-        return value.to(self.device, dtype)
+        return value.to(self.device, dtype if dtype is not None and value.is_floating_point() else value.dtype)
 
-    def like(self, x: Array, other: Array) -> Array:
+    def cast_like(self, x: Array, other: Array) -> Array:
         return x.to(other.dtype)
 
-    def cut(self, x: Array, keep: Array) -> Array:
+    def mask_gradient(self, x: Array, keep: Array) -> Array:
         return torch.where(keep, x, x.detach())
 
     def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
@@ -68,11 +68,11 @@ class TorchEngine(Engine):
             every.reverse()
         return tuple(torch.stack(values) for values in zip(*every))
 
-    def split(self, x: Array, sizes: Sequence[int]) -> Sequence[Array]:
+    def split_last(self, x: Array, sizes: Sequence[int]) -> Sequence[Array]:
         parts: Sequence[Array] = torch.split(x, list(sizes), -1)
         return parts
 
-    def spread(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
+    def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
         return x.expand(*lead, *shape)
 
     def softplus(self, x: Array) -> Array:
@@ -91,7 +91,7 @@ class TorchEngine(Engine):
         return x.to(getattr(torch, dtype.name))
 
     def _axes(self, x: Array, axis: Axis) -> tuple[int, ...]:
-        """The axes of a reduction, all of them for None."""
+        """Return the axes of a reduction; all of them for None."""
         return tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
 
     def sum(self, x: Array, axis: Axis, keepdims: bool) -> Array:
@@ -126,7 +126,7 @@ class TorchEngine(Engine):
     def get_item(self, x: Array, index: Any) -> Array:
         if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis:  # as in an equation
             if index[1] is None:
-                return self.trailing(x, 1)
+                return self.append_axes(x, 1)
             return x[..., self._numbers(np.arange(x.shape[-1])[index[1]])]
         places = np.arange(x.numel()).reshape(x.shape)[index]  # NumPy's rules, also where PyTorch has others
         return x.reshape(-1)[self._numbers(places)]
@@ -134,7 +134,7 @@ class TorchEngine(Engine):
     def _numbers(self, places: Any) -> Array:
         return torch.tensor(places.copy(), device=self.device)  # PyTorch takes no steps backwards
 
-    def pick(self, x: Array, labels: Array) -> Array:
+    def gather(self, x: Array, labels: Array) -> Array:
         return torch.gather(x, -1, labels.long()[..., None])[..., 0]
 
 
@@ -143,39 +143,40 @@ class CellModule(Module):
 
     def __init__(self, cell: Definition) -> None:
         super().__init__()
-        self._engine = TorchEngine()
-        self._export = Export(cell, self._engine)
+        self._backend = TorchBackend()
+        self._export = Export(cell, self._backend)
         for name, tensor in parameters(cell).items():
             _register(self, name, torch.nn.Parameter(torch.tensor(tensor.numpy())))
 
-    def forward(self, T: int | None = None, *, initial: Any = None, lengths: Any = None, mask: Any = None,
-                chunks: int | None = None, window: tuple[int, int] | None = None, last: int | None = None,
-                **inputs: Any) -> dict[str, Array]:
-        """Compute every signal: by name, each at t = 1 … T, (T, batch, size).
+    @list_options
+    def forward(self, T: int | None = None, **keywords: Any) -> dict[str, Array]:
+        """Compute every signal.
 
-        Args: as for `Cell.unroll`; tensors may require gradients. Dropouts draw with the definition's
-            generators, as `unroll` does, in training and evaluation alike.
+        Args: as for `Cell.unroll`; tensors may require gradients. Dropout draws with the definition's
+            generators, as in `unroll`, in training and evaluation alike.
+
+        Returns:
+            By name, each signal at t = 1 … T: (T, batch, size).
 
         Raises:
             DefinitionError: where the definition can't be computed by PyTorch.
             ValueError: as for `Cell.unroll`.
         """
+        options, inputs = UnrollOptions.split(T, keywords)
         parameters = dict(self.named_parameters())
-        self._engine.device = next((x.device for x in parameters.values()), self._engine.device)
-        values = {name: x if isinstance(x, torch.Tensor) else self._engine.constant(x, None)
+        self._backend.device = next((x.device for x in parameters.values()), self._backend.device)
+        values = {name: x if isinstance(x, torch.Tensor) else self._backend.constant(x, None)
                   for name, x in inputs.items()}
-        like = torch.get_default_dtype() if not parameters else torch.float16
+        dtype = torch.get_default_dtype() if not parameters else torch.float16
         for x in [*parameters.values(), *values.values()]:
-            like = torch.promote_types(like, x.dtype) if x.is_floating_point() else like
-        request = Request(T, initial, lengths, mask, chunks, window, last)
-        return self._export(parameters, values, request, like)
+            dtype = torch.promote_types(dtype, x.dtype) if x.is_floating_point() else dtype
+        return self._export(parameters, values, options, dtype)
 
 
 def _register(module: Module, name: str, parameter: Any) -> None:
-    """A parameter by its name, in a submodule for each part before a dot.
+    """Register a parameter by its name, in a submodule for each part before a dot.
 
-    Not by register_parameter and add_module, which refuse what an attribute is called: cells.bidirectional
-    has a part `forward`.
+    register_parameter and add_module refuse names of attributes; cells.bidirectional has a part `forward`.
     """
     *parts, last = name.split(".")
     for part in parts:

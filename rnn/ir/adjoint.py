@@ -1,153 +1,212 @@
-"""The backward pass of a program, as nodes: the adjoint of a recurrence is a recurrence that runs the other way.
+"""Reverse-mode differentiation of the IR. The adjoint of a forward recurrence is a recurrence that runs backward.
 
-For every value v the gradient dv is the sum of what those that use v give it; what reads v `d` steps
-later gives it `d` steps earlier (Werbos, Backpropagation through time, Proc. IEEE 78, 1990).
-The formulas are those of minigrad.ops, asked for nodes in the place of arrays.
+The gradient dv is the sum of one term from each user of v: if u[t] reads v[t-d], then dv[t] receives a term
+from du[t+d] (Werbos, Backpropagation through time, Proc. IEEE 78, 1990). Elementwise operations are
+differentiated by their own `backward` from minigrad.ops, applied to symbols in the place of arrays, so there is
+no second set of formulas. For other operations a Backward node calls `backward` when the program runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from minigrad import Op, ops
-from minigrad.operators import MATMUL, MATVEC
+from minigrad.operators import DIV, MATMUL, MATVEC, Operators
 
-from .nodes import (
-    AddN,
-    AtStep,
-    Backward,
-    ColumnSlice,
-    GradientMask,
-    InputGrad,
-    Leaf,
-    Node,
-    PadColumns,
-    Shift,
-    SumOfOuter,
-    SumOverSteps,
-    ordered,
-)
+from . import nodes as ir
+from .nodes import Node, apply, number, ordered, samples, users_of
 
-# Their derivatives are formulas of single elements, which hold for nodes as they stand.
-ELEMENTWISE = (ops.Identity, ops.Add, ops.Sub, ops.Mul, ops.Div, ops.Neg, ops.Exp, ops.Expm1, ops.Log, ops.Log1p,
-               ops.Log2, ops.Sqrt, ops.Square, ops.Abs, ops.Sin, ops.Cos, ops.Tan, ops.Sinh, ops.Cosh, ops.Tanh,
-               ops.Arctan, ops.Sigmoid, ops.Relu, ops.Power, GradientMask)
+Grads: TypeAlias = "list[Node | None] | None"  # one per operand; None in the place of the list: no rule
+
+
+class Symbol(Operators):
+    """A node that can be written in formulas as an array: `grad * (x > 0)` makes nodes."""
+
+    __slots__ = ("node",)
+    __hash__ = object.__hash__
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the value of one sequence."""
+        return self.node.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes of one value."""
+        return self.node.ndim
+
+    @staticmethod
+    def apply(op: Op, *inputs: Any) -> Symbol:
+        """Return the symbol of a node that computes `op`."""
+        return Symbol(apply(op, *(x.node if isinstance(x, Symbol) else number(x) for x in inputs)))
+
+    @staticmethod
+    def compare(ufunc: Any, *inputs: Any) -> Symbol:
+        """Return the symbol of a comparison, which is computed when the program runs."""
+        return Symbol.apply(ir.Compare(ufunc), *inputs)
+
+    def __bool__(self) -> bool:
+        raise TypeError("a value isn't known before the program runs")
 
 
 class Adjoint:
-    """The gradients of nodes, from those of some of them.
+    """The gradients of the nodes of a program.
 
     Args:
-        seeds: node -> the node of its gradient from outside.
-        wanted: the nodes whose gradients are asked for: weights, inputs.
+        seeds: node -> the node of its upstream gradient.
+        wanted: the nodes whose gradients are asked for: weights, inputs, reads of boundary values.
     """
 
     def __init__(self, seeds: Mapping[Node, Node], wanted: Iterable[Node]) -> None:
         program = ordered(seeds)
-        self.useful = _between(program, set(wanted))
-        self.gradients = {node: Node(AddN(), (), node.shape, node.timed, _name(node), node.origin)
-                          for node in program if node in self.useful}
+        self.active = _active(program, set(wanted))
+        self.gradients = {node: Node(ir.AddN(), (), node.shape, node.timed, _gradient_name(node), node.origin)
+                          for node in program if node in self.active}
         for node, seed in seeds.items():
-            if node in self.useful:
-                self._add(node, seed)
-        self.shifted = {x for node in program if isinstance(node.op, Shift) for x in node.inputs}
-        self.uniform: set[Node] = set()  # nodes all of whose gradients are one number
-        for node in reversed(program):
-            if node in self.useful:
-                terms = self.gradients[node].inputs
-                if len(terms) == 1 and not terms[0].timed and terms[0].ndim == 0 and node.timed \
-                        and node not in self.shifted:
-                    self.uniform.add(node)
-                self._pass_on(node)
+            self._add(node, seed)
+        shifted = {x for node in program if isinstance(node.op, ir.Shift) for x in node.inputs}
+        for node in reversed(program):  # users first, but for users at other steps, which may add their terms later
+            if node in self.active:
+                self._propagate(node, node not in shifted)
 
     def of(self, node: Node) -> Node | None:
-        """The gradient of a node; None where nothing flows to it."""
+        """Return the gradient of a node; None if no gradient reaches it."""
         found = self.gradients.get(node)
         return found if found is not None and found.inputs else None
 
     def at_boundary(self, shifts: Iterable[Node], step: int) -> Node | None:
-        """The gradient of a signal's value before the first step (0, -1, ...) or after the last (1, 2, ...).
+        """Return the gradient of a signal's value before the first step (0, -1, ...) or after the last (1, 2, ...).
 
         Args:
             shifts: the reads of that signal.
-            step: 0 is the last value before the first step; with a reversed read 1 is the first after the last.
+            step: 0 is the last value before the first step; 1 is the first after the last.
         """
         terms = []
         for shift in shifts:
             grad, delay = self.of(shift), shift.op.delay  # type: ignore[attr-defined]
-            reader = step + delay  # counted from the first step; from behind the last where it is read from there
+            reader = step + delay  # the step that reads it, counted from the first step, or from the last
             if grad is not None and (reader >= 1 if delay > 0 else reader <= 0):
-                terms.append(Node(AtStep(reader if delay > 0 else reader - 1), (grad,), shift.shape, False))
-        return Node(AddN(), tuple(terms), terms[0].shape, False) if terms else None
+                terms.append(Node(ir.AtStep(reader if delay > 0 else reader - 1), (grad,), shift.shape, False))
+        return Node(ir.AddN(), tuple(terms), terms[0].shape, False) if terms else None
 
-    def _add(self, node: Node, share: Node | None) -> None:
-        if share is None or node not in self.useful:
+    def _add(self, node: Node, term: Node | None) -> None:
+        """Add a term to the gradient of a node, and name the nodes that compute the term."""
+        if term is None or node not in self.active:
             return
-        for part in ordered([share]):
-            if part.name is None and not isinstance(part.op, Leaf):
-                part.name = f"d{node.name}_part" if part is share else f"{node.name}_slope"
-        self.gradients[node].inputs += (_fitted(share, node),)
+        unnamed = [term]
+        for part in unnamed:  # grows
+            if part.name is None and not isinstance(part.op, ir.Leaf):
+                part.name = f"d{node.name}_part" if part is term else f"{node.name}_slope"
+                unnamed.extend(part.inputs)
+        self.gradients[node].inputs += (_unbroadcast(term, node),)
 
-    def _pass_on(self, node: Node) -> None:
-        """What a node gives to its inputs."""
+    def _propagate(self, node: Node, complete: bool) -> None:
+        """Add to the gradients of a node's operands.
+
+        If the only term of the node's gradient is one number for all steps and elements (the scale of a
+        loss), it is passed on as it is where broadcasting gives the same result, and never stored as an array.
+        """
         op, grad = node.op, self.gradients[node]
-        if node in self.uniform:
-            grad = grad.inputs[0]
-            if not isinstance(op, (*ELEMENTWISE, AddN)) and not _sums(op):
+        terms = grad.inputs
+        if complete and node.timed and len(terms) == 1 and not terms[0].timed and terms[0].ndim == 0:
+            grad = terms[0]
+            if not op.elementwise and not sums_vector(op):
                 grad = Node(ops.BroadcastTo(node.shape), (grad,), node.shape, True, grad.name)
-        if isinstance(op, Shift):
-            self._add(node.inputs[0], Node(Shift(-op.delay), (grad,), node.shape, True, f"{grad.name}_next"))
-        elif _sums(op):
-            scale = 1 if isinstance(op, ops.Sum) else node.inputs[0].size
-            share = grad if scale == 1 else grad / scale
-            x = node.inputs[0]
-            self._add(x, share if node in self.uniform else Node(ops.BroadcastTo(x.shape), (share,), x.shape, True))
-        elif isinstance(op, AddN):
-            for x in node.inputs:
-                self._add(x, grad)
-        elif isinstance(op, ELEMENTWISE):
-            for x, share in zip(node.inputs, _shares(op, grad, node, self._needs(node))):
-                self._add(x, share)
-        elif is_product(node):
-            self._pass_through_product(node, grad)
-        elif isinstance(op, ColumnSlice):
-            matrix = node.inputs[0]
-            self._add(matrix, Node(PadColumns(matrix.shape, op.start), (grad,), matrix.shape, False))
-        elif node.inputs:
-            needs = self._needs(node)
-            whole = Node(Backward(op, needs), (grad, node, *node.inputs), (), True, None, node.origin)
-            for index, (x, needed) in enumerate(zip(node.inputs, needs)):
-                if needed:
-                    self._add(x, Node(InputGrad(index), (whole,), _share_shape(op, node, index, needs), True))
-
-    def _needs(self, node: Node) -> tuple[bool, ...]:
-        return tuple(x in self.useful for x in node.inputs)
-
-    def _pass_through_product(self, node: Node, grad: Node) -> None:
-        """W x gives Wᵀ grad to x and grad xᵀ to W; x W gives grad Wᵀ to x and x gradᵀ to W."""
-        first, second = node.inputs
-        if isinstance(node.op, ops.MatVec):
-            W, x = first, second
-            of_x = Node(MATMUL, (grad, W), x.shape, True)
-            of_W = Node(SumOfOuter(), (grad, x), W.shape, False)
-        else:
-            x, W = first, second
-            of_x = Node(MATVEC, (W, grad), x.shape, True)
-            of_W = Node(SumOfOuter(), (x, grad), W.shape, False)
-        self._add(x, of_x)
-        self._add(W, of_W)
+        needs = tuple(x in self.active for x in node.inputs)
+        rule = RULES.get(type(op), _elementwise)
+        grads = rule(node, grad, needs)
+        for x, term in zip(node.inputs, _at_run_time(node, grad, needs) if grads is None else grads):
+            self._add(x, term)
 
 
-def _sums(op: Op) -> bool:
-    """Whether an operation is the sum or the mean of a vector."""
+# ---- one rule per operation: the gradients of the operands, from the node and its gradient
+def _shift(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
+    """u[t] = v[t-d]: dv[t] += du[t+d]."""
+    assert isinstance(node.op, ir.Shift)
+    return [Node(ir.Shift(-node.op.delay), (grad,), node.shape, True, f"{grad.name}_next")]
+
+
+def _sum(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
+    """The sum or the mean of a vector: each element has the same gradient."""
+    if not sums_vector(node.op):
+        return None
+    x = node.inputs[0]
+    term = grad if isinstance(node.op, ops.Sum) or x.size == 1 else apply(DIV, grad, number(x.size))
+    return [Node(ops.BroadcastTo(x.shape), (term,), x.shape, True) if grad.timed else term]
+
+
+def _add_n(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
+    return [grad] * len(node.inputs)
+
+
+def _columns(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
+    assert isinstance(node.op, ir.ColumnSlice)
+    shape = node.inputs[0].shape
+    return [Node(ir.PadColumns(shape, node.op.start), (grad,), shape, False)]
+
+
+def _product(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
+    """y = W x: dx = Wᵀ dy, dW = dy xᵀ. y = x W: dx = dy Wᵀ, dW = x dyᵀ."""
+    if not is_product(node):
+        return None
+    if isinstance(node.op, ops.MatVec):
+        W, x = node.inputs
+        return [Node(ir.SumOfOuter(), (grad, x), W.shape, False), Node(MATMUL, (grad, W), x.shape, True)]
+    x, W = node.inputs
+    return [Node(MATVEC, (W, grad), x.shape, True), Node(ir.SumOfOuter(), (x, grad), W.shape, False)]
+
+
+def _elementwise(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
+    """Apply the operation's own derivative to nodes; None if it isn't elementwise, or takes arrays alone."""
+    op = node.op
+    if not op.elementwise:
+        return None
+    try:
+        grads = op.backward(*map(Symbol, (grad, node, *node.inputs)), *([needs] if op.selective else []))
+    except (TypeError, AttributeError, ValueError):
+        return None
+    grads = grads if isinstance(grads, tuple) else (grads,)
+    if not all(x is None or isinstance(x, Symbol) for x in grads):
+        return None
+    return [None if x is None else x.node for x in grads]
+
+
+RULES: dict[type[Op], Callable[[Node, Node, tuple[bool, ...]], Grads]] = {
+    ir.Shift: _shift, ops.Sum: _sum, ops.Mean: _sum, ir.AddN: _add_n, ir.ColumnSlice: _columns,
+    ops.MatVec: _product, ops.MatMul: _product}
+
+
+def _at_run_time(node: Node, grad: Node, needs: tuple[bool, ...]) -> list[Node | None]:
+    """Call the operation's backward when the program runs."""
+    if not node.inputs:
+        return []
+    every = Node(ir.Backward(node.op, needs), (grad, node, *node.inputs), (), True, None, node.origin)
+    return [Node(ir.InputGrad(index), (every,), _grad_shape(node, index, needs), True) if needed else None
+            for index, needed in enumerate(needs)]
+
+
+def _grad_shape(node: Node, index: int, needs: tuple[bool, ...]) -> tuple[int, ...]:
+    """Return the shape of a gradient that the operation's backward returns, by computing it on samples."""
+    op, operands = node.op, samples(node.op, node.inputs)
+    with np.errstate(all="ignore"):
+        out = np.asarray(op.forward(*operands))
+        grads = op.backward(np.ones(out.shape), out, *operands, *([needs] if op.selective else []))
+    return np.shape(grads[index] if isinstance(grads, tuple) else grads)
+
+
+def sums_vector(op: Op) -> bool:
+    """Return whether an operation is the sum or the mean of a vector."""
     return isinstance(op, (ops.Sum, ops.Mean)) and op.axis == -1 and not op.keepdims
 
 
 def is_product(node: Node) -> bool:
-    """A vector at each step times a matrix that is the same at every step."""
+    """Return whether a node is a vector at each step times a matrix that is the same at every step."""
     if isinstance(node.op, ops.MatVec):
         return node.inputs[0].ndim == 2 and not node.inputs[0].timed and node.inputs[1].timed
     if isinstance(node.op, ops.MatMul):
@@ -156,43 +215,29 @@ def is_product(node: Node) -> bool:
     return False
 
 
-def _between(program: list[Node], wanted: set[Node]) -> set[Node]:
-    """The nodes through which a gradient flows to the wanted ones; a circle needs several rounds."""
-    useful: set[Node] = set()
-    found = True
-    while found:
-        found = False
-        for node in program:
-            if node not in useful and (node in wanted or any(x in useful for x in node.inputs)):
-                useful.add(node)
-                found = True
-    return useful
+def _active(program: list[Node], wanted: set[Node]) -> set[Node]:
+    """Return the nodes that depend on a wanted one: only they need a gradient."""
+    users = users_of(program)
+    found: set[Node] = set()
+    stack = [node for node in program if node in wanted]
+    while stack:
+        node = stack.pop()
+        if node not in found:
+            found.add(node)
+            stack.extend(users.get(node, ()))
+    return found
 
 
-def _shares(op: Op, grad: Node, node: Node, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-    """The operation's own derivative, as nodes."""
-    shares = op.backward(grad, node, *node.inputs, *([needs] if op.selective else []))
-    return shares if isinstance(shares, tuple) else (shares,)
-
-
-def _fitted(share: Node, node: Node) -> Node:
-    """A share in the shape of its node: summed over what was broadcast; over all steps for a weight."""
+def _unbroadcast(term: Node, node: Node) -> Node:
+    """Return a term in the shape of its node: over all steps for a weight, over what was broadcast for a number."""
     if not node.timed:
-        return share if not share.timed else Node(SumOverSteps(node.shape), (share,), node.shape, False)
-    if share.shape != node.shape and node.shape == (1,):
-        share = share.sum(axis=-1, keepdims=True)
-    return share
+        return term if not term.timed else Node(ir.SumOverSteps(node.shape), (term,), node.shape, False)
+    if term.shape != node.shape and node.shape == (1,):
+        return apply(ops.Sum(-1, True), term)
+    if term.timed and term.ndim < node.ndim:
+        return Node(ops.BroadcastTo(node.shape), (term,), node.shape, True, term.name)
+    return term
 
 
-def _share_shape(op: Op, node: Node, index: int, needs: tuple[bool, ...]) -> tuple[int, ...]:
-    """The shape of what an operation's derivative returns, by computing it once."""
-    samples = [np.full(x.shape, 0 if isinstance(op, ops.Gather) and i else 1, int if isinstance(op, ops.Gather) and i
-                       else float) for i, x in enumerate(node.inputs)]
-    with np.errstate(all="ignore"):
-        out = np.asarray(op.forward(*samples))
-        shares = op.backward(np.ones(out.shape), out, *samples, *([needs] if op.selective else []))
-    return np.shape(shares[index] if isinstance(shares, tuple) else shares)
-
-
-def _name(node: Node) -> str | None:
+def _gradient_name(node: Node) -> str | None:
     return None if node.name is None else f"d{node.name}"

@@ -1,6 +1,6 @@
-"""What a compiled program is called with: data, masks, random draws and values before the sequence, as arrays.
+"""The arrays that a definition without a graph is computed from: data, masks, random draws, boundary values.
 
-The batch is one axis here: (T, B, size). Shared by all that computes a definition without a graph.
+Shared by compiled programs and exports.
 """
 
 from __future__ import annotations
@@ -11,69 +11,76 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import Tensor
-from rnn.language.dependencies import Boundary, boundaries
+from rnn.language.dependencies import boundaries
 from rnn.language.equations import Definition
-from rnn.unrolling.inputs import Data, history
-from rnn.unrolling.truncation import Truncation
+from rnn.unrolling.inputs import Inputs
 
-from .lowering import Lowered, lead_of
+from .lowering import Lowered, LoweringOptions, lead_of
+from .nodes import LOSS_STEPS, MASK, keep_name
 
 
-def inputs(data: Data) -> dict[str, NDArray[Any]]:
-    """The data as (T, B, size); zero where a sequence is over."""
+def lowering_options(inputs: Inputs, masked: bool) -> LoweringOptions:
+    """Return the properties of the inputs that a program depends on."""
+    integers = tuple(name for name, x in inputs.values.items() if x.dtype.kind in "iu")
+    return LoweringOptions(tuple(inputs.shapes.items()), integers, masked, inputs.truncation.masks_gradients)
+
+
+def input_arrays(inputs: Inputs) -> dict[str, NDArray[Any]]:
+    """Return the data by name, the batch as one axis: (T, B, *shape). Masked steps are zero."""
     found = {}
-    for name, values in data.inputs.items():
+    for name, values in inputs.values.items():
         array = values._data if isinstance(values, Tensor) else values
-        own = data.shapes[name]
-        if array.shape[1:] != data.batch + own:
+        own = inputs.shapes[name]
+        if array.shape[1:] != inputs.batch + own:
             batch = array.shape[1:array.ndim - len(own)]
-            array = array.reshape(data.T, *(1,) * (len(data.batch) - len(batch)), *batch, *own)
-            array = np.broadcast_to(array, (data.T, *data.batch, *own))
-        if data.mask is not None:
-            array = np.where(data.mask.reshape(data.mask.shape + (1,) * len(own)), array, np.zeros((), array.dtype))
-        found[name] = array.reshape(data.T, -1, *own)
+            array = array.reshape(inputs.T, *(1,) * (len(inputs.batch) - len(batch)), *batch, *own)
+            array = np.broadcast_to(array, (inputs.T, *inputs.batch, *own))
+        if inputs.mask is not None:
+            array = np.where(inputs.mask.reshape(inputs.mask.shape + (1,) * len(own)), array, np.zeros((), array.dtype))
+        found[name] = array.reshape(inputs.T, -1, *own)
     return found
 
 
-def flags(data: Data, low: Lowered) -> dict[str, Any]:
-    """Where sequences are over, and where gradients stop."""
+def mask_arrays(inputs: Inputs, lowered: Lowered) -> dict[str, Any]:
+    """Return the mask (T, B), and the flags (T, 1) of the steps at which a truncation lets gradients pass."""
     found: dict[str, Any] = {}
-    if data.mask is not None:
-        found["~mask"] = data.mask.reshape(data.T, -1)
-    if type(data.truncation) is not Truncation:
-        steps = range(1, data.T + 1)
-        found["~owed"] = np.array([[not data.truncation.constant(step)] for step in steps])
-        for delay in low.keeps:
-            found[f"~keep {delay}"] = np.array([[not data.truncation.cuts(step - delay, step)] for step in steps])
+    if inputs.mask is not None:
+        found[MASK] = inputs.mask.reshape(inputs.T, -1)
+    if inputs.truncation.masks_gradients:
+        steps = range(1, inputs.T + 1)
+        found[LOSS_STEPS] = np.array([[not inputs.truncation.constant(step)] for step in steps])
+        for delay in lowered.keeps:
+            found[keep_name(delay)] = uncut_steps(inputs, delay)[:, None]
     return found
 
 
-def draws(low: Lowered, T: int, batch: tuple[int, ...]) -> dict[str, Any]:
-    """What dropouts keep, drawn by the definition's generators in the order of `unroll`: step by step."""
-    found: dict[str, list[Any]] = {name: [] for name in low.draws}
+def uncut_steps(inputs: Inputs, delay: int) -> NDArray[np.bool_]:
+    """Return for t = 1 … T whether a gradient passes from step t to step t - delay: (T,)."""
+    return np.array([not inputs.truncation.cuts(step - delay, step) for step in range(1, inputs.T + 1)])
+
+
+def draw_masks(lowered: Lowered, T: int, batch: tuple[int, ...]) -> dict[str, Any]:
+    """Draw the dropout masks (T, *batch, *shape) by the definition's generators, in the order of `unroll`."""
+    found: dict[str, list[Any]] = {name: [] for name in lowered.draws}
     for _ in range(T if found else 0):
-        for name, (op, shape) in low.draws.items():
+        for name, (op, shape) in lowered.draws.items():
             found[name].append(op.forward(np.zeros((*batch, *shape))))
     return {name: np.array(values) for name, values in found.items()}
 
 
-def counted(data: Data, losses: NDArray[Any]) -> int:
-    """How many losses a mean is over: those of steps at which a sequence isn't over."""
-    return losses.size if data.mask is None else max(int(data.mask.sum()), 1)
+def count_losses(inputs: Inputs, losses: NDArray[Any]) -> int:
+    """Return the number of losses that a mean is over: those of steps that aren't masked."""
+    return losses.size if inputs.mask is None else max(int(inputs.mask.sum()), 1)
 
 
-def boundary_values(cell: Definition, data: Data) -> dict[tuple[str, int], Tensor]:
-    """The values before and after the sequence that are set and read, by signal and step of its equation.
+def boundary_values(cell: Definition, inputs: Inputs) -> dict[tuple[str, int], Tensor]:
+    """Return the values before and after the sequence that are set and read, by signal and step of its equation.
 
     Steps up to 0 are before the sequence, 1 and more after it.
-
-    Raises:
-        ValueError: where an equation or the data bring that value, or a part of a history is missing.
     """
     found: dict[tuple[str, int], Tensor] = {}
-    known = boundaries(cell)
-    for signal, given in history(cell, data).items():
-        boundary, lead = known.get(signal.name, Boundary(range(0), range(0))), lead_of(signal)
-        found.update(((signal.name, k - lead), given[k]) for k in boundary.before if k in given)
-        found.update(((signal.name, k - lead), given[data.T + k]) for k in boundary.after if data.T + k in given)
+    for name, outside in boundaries(cell).items():
+        given, lead = inputs.boundary[name], lead_of(cell.signals[name])
+        found.update(((name, k - lead), given[k]) for k in outside.before if k in given)
+        found.update(((name, k - lead), given[inputs.T + k]) for k in outside.after if inputs.T + k in given)
     return found

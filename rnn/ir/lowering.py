@@ -1,7 +1,7 @@
-"""From the equations of a definition to the nodes of one step: masks, cuts and boundaries spelled out.
+"""Lowering: translate the equations of a definition into IR nodes, with masks, truncation and boundaries made explicit.
 
-What it computes is what unroll.py computes, for any number of steps and any batch. Knows no data but
-their shapes.
+The nodes compute what `unroll` computes, for any number of steps and any batch. Of the data only their
+shapes are known here.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ from minigrad.operators import WHERE
 from rnn.language.cycles import carry_directions, check
 from rnn.language.dependencies import DefinitionError, integer_inputs, nodes, reads
 from rnn.language.equations import Definition, Equation, Read, Signal
+from rnn.language.graphs import postorder
 
-from .nodes import GradientMask, Input, Node, Shape, Shift, Weight, number, shape_of
+from . import nodes as ir
+from .nodes import Node, Shape, draw_name, keep_name, number, shape_of
 
 SHORT = {"matvec": "product", "matmul": "product", "add": "sum", "concatenate": "joined"}
 
 
 @dataclass(frozen=True)
-class Options:
-    """What changes the program of a definition.
+class LoweringOptions:
+    """The properties of the data on which the program depends.
 
     Attributes:
         shapes: input name -> the shape of one of its values.
         integers: the inputs that hold integers, such as labels.
-        masked: whether sequences may end before others.
-        truncated: whether gradients stop anywhere.
+        masked: whether sequences may have different lengths.
+        truncated: whether gradients are cut at some steps.
     """
 
     shapes: tuple[tuple[str, Shape], ...]
@@ -42,154 +44,166 @@ class Lowered:
     """A definition as nodes.
 
     Attributes:
-        roots: signal name -> the node of its value at step t (of h[t+1] where the equation defines that).
-        weights: every tensor that the equations use, with its node, in the order of use.
-        keeps: what cuts a gradient that goes `delay` steps back -> its node; 1 where it goes through.
-        draws: what is drawn at random at each step, by its name.
+        roots: signal name -> the node of its value at step t (of h[t+1] if the equation defines that).
+        weights: every tensor that the equations use -> its node, in the order of use.
+        keeps: delay -> the input that masks the gradient of reads with this delay; 1 where it passes.
+        draws: name of an input that is drawn at random at each step -> its operation and shape.
     """
 
     cell: Definition
-    options: Options
+    options: LoweringOptions
     roots: dict[str, Node] = field(default_factory=dict)
     weights: dict[Tensor, Node] = field(default_factory=dict)
     keeps: dict[int, Node] = field(default_factory=dict)
     draws: dict[str, tuple[ops.DropoutMask, Shape]] = field(default_factory=dict)
 
     def takes_integers(self, name: str) -> bool:
-        """Whether an input's values are integers, such as labels."""
+        """Return whether an input's values are integers, such as labels."""
         op = self.roots[name].op
-        return isinstance(op, Input) and op.dtype != "FLOAT"
+        return isinstance(op, ir.Input) and op.dtype is ir.Dtype.INT
 
 
-def lowered(cell: Definition, options: Options) -> Lowered:
-    """The nodes of a definition.
+def lower(cell: Definition, options: LoweringOptions) -> Lowered:
+    """Return the nodes of a definition.
 
     Raises:
-        DefinitionError: where the definition can't be computed, or a size isn't known.
+        DefinitionError: if the definition can't be computed, or a size is unknown.
     """
     check(cell)
     return Lowering(cell, options).run()
 
 
 class Lowering:
-    """Makes nodes of expressions, each once; equations in an order in which shapes become known."""
+    """Translates each expression once, and equations in an order in which all shapes are known."""
 
-    def __init__(self, cell: Definition, options: Options) -> None:
+    def __init__(self, cell: Definition, options: LoweringOptions) -> None:
         self.result = Lowered(cell, options)
-        self.given_shapes = dict(options.shapes)
+        self.input_shapes = dict(options.shapes)
         self.integers = integer_inputs(cell).union(options.integers)
-        self.made: dict[int, Node] = {}  # id of an expression -> its node
+        self.node_of: dict[int, Node] = {}  # id of an expression -> its node
         self.shifts: dict[tuple[Signal, int], Node] = {}
-        self.owned: set[Node] = set()  # the values of signals
+        self.signal_values: set[Node] = set()
         self.states = carry_directions(cell) if options.masked else {}
-        self.mask = Node(Input("~mask", "bool"), (), (), True, "mask") if options.masked else None
+        self.mask = Node(ir.Input(ir.MASK, ir.Dtype.BOOL), (), (), True, "mask") if options.masked else None
 
     def run(self) -> Lowered:
-        """Every signal's node."""
+        """Return the definition as nodes."""
         cell, roots = self.result.cell, self.result.roots
         for signal in cell.signals.values():
             if signal.given:
                 roots[signal.name] = self._input(signal)
-        for equation in _in_order(cell):
+        for equation in postorder(cell.equations, _same_step_reads):
             roots[equation.signal.name] = self._equation(equation)
-        for (signal, _), shift in self.shifts.items():
+        for (signal, _), shift in self.shifts.items():  # only now has every signal a node
             shift.inputs = (roots[signal.name],)
-        result = self.result
-        result.roots = {name: roots[name] for name in cell.signals if name in roots}
-        return result
+        self.result.roots = {name: roots[name] for name in cell.signals if name in roots}
+        return self.result
 
     def _input(self, signal: Signal) -> Node:
-        shape = self.given_shapes.get(signal.name, signal.shape)
+        shape = self.input_shapes.get(signal.name, signal.shape)
         if shape is None:
             raise DefinitionError(f"the size of the input {signal.name}, declared at {signal.origin}, isn't known "
                                   f"before there are data: declare it, .input({signal.name!r}, size)")
-        dtype = "np.int64" if signal.name in self.integers else "FLOAT"
-        return Node(Input(signal.name, dtype), (), shape, True, signal.name, signal.origin)
+        dtype = ir.Dtype.INT if signal.name in self.integers else ir.Dtype.FLOAT
+        return Node(ir.Input(signal.name, dtype), (), shape, True, signal.name, signal.origin)
 
     def _equation(self, equation: Equation) -> Node:
-        """The value of an equation at its step, held or zero where a sequence is over."""
+        """Return the value of an equation at its step; after a sequence's end a state is kept, others are zero."""
         signal = equation.signal
         for part in nodes([equation.expression], into_tensors=False):
-            if id(part) not in self.made:
-                self.made[id(part)] = self._part(part, equation)
-        value = self.made[id(equation.expression)]
+            if id(part) not in self.node_of:
+                self.node_of[id(part)] = self._expression(part, equation)
+        value = self.node_of[id(equation.expression)]
         shape = signal.shape if signal.shape is not None else value.shape
         if value.shape != shape or not value.timed:
             value = Node(ops.BroadcastTo(shape), (value,), shape, True, None, equation.origin)
-        elif not isinstance(getattr(equation.expression, "op", None), Op) or value in self.owned:
-            value = Node(ops.Identity(), (value,), shape, True, None, equation.origin)
-        self.owned.add(value)
+        elif not isinstance(getattr(equation.expression, "op", None), Op) or value in self.signal_values:
+            value = Node(ops.Identity(), (value,), shape, True, None, equation.origin)  # a signal has its own node
+        self.signal_values.add(value)
         if self.mask is not None:
             value.name = f"{signal.name}_new"
-            hold = self.states.get(signal)
-            before = number(0.0) if hold is None else self._cut(self._shift(signal, hold, shape), hold)
-            value = Node(WHERE, (self.mask, value, before), shape, True, None, equation.origin)
+            delay = self.states.get(signal)
+            kept = number(0.0) if delay is None else self._truncate(self._shift(signal, delay, shape), delay)
+            value = Node(WHERE, (self.mask, value, kept), shape, True, None, equation.origin)
         value.name = signal.name
         return value
 
-    def _part(self, part: Any, equation: Equation) -> Node:
-        """One node of an expression; its operands are made."""
+    def _expression(self, part: Any, equation: Equation) -> Node:
+        """Return the node of an expression whose operands have theirs."""
         if isinstance(part, Read):
             if part.signal.given and part.offset == 0:
                 return self.result.roots[part.signal.name]
             return self._read(part.signal, lead_of(part.signal) - part.offset, equation)
         if isinstance(part, Tensor):
             return self.result.weights.setdefault(
-                part, Node(Weight(part), (), part.shape, False, part.label or None, part.origin))
+                part, Node(ir.Weight(part), (), part.shape, False, part.label or None, part.origin))
         if not hasattr(part, "op"):
             return number(part)
-        operands = tuple(self.made[id(x)] for x in part.inputs)
-        if isinstance(part.op, ops.DropoutMask):
-            name = f"~drawn {len(self.result.draws) + 1}"
+        operands = tuple(self.node_of[id(x)] for x in part.inputs)
+        if isinstance(part.op, ops.DropoutMask):  # drawn outside, in the order of `unroll`
+            name = draw_name(len(self.result.draws) + 1)
             self.result.draws[name] = part.op, operands[0].shape
-            return Node(Input(name), (), operands[0].shape, True, f"{equation.signal.name}_keep", part.origin)
+            return Node(ir.Input(name), (), operands[0].shape, True, f"{equation.signal.name}_keep", part.origin)
         shape = part.shape if part.shape is not None else shape_of(part.op, operands)
         kind = type(part.op).__name__.lower()
         name = f"{equation.signal.name}_{SHORT.get(kind, kind)}"
         return Node(part.op, operands, shape, True, name, part.origin)
 
     def _read(self, signal: Signal, delay: int, equation: Equation) -> Node:
-        """The signal's value at this step or another one."""
+        """Return the signal's value at this step or another one."""
         if delay == 0 and signal.name in self.result.roots:
             return self.result.roots[signal.name]
         if signal.shape is None and signal.name not in self.result.roots:
             raise DefinitionError(f"{signal.name} is read at {equation.origin} before its size is known: declare it, "
                                   f".signal({signal.name!r}, size) at {signal.origin}")
         shape = signal.shape if signal.shape is not None else self.result.roots[signal.name].shape
-        return self._cut(self._shift(signal, delay, shape), delay)
+        return self._truncate(self._shift(signal, delay, shape), delay)
 
     def _shift(self, signal: Signal, delay: int, shape: Shape) -> Node:
         key = signal, delay
         if key not in self.shifts:
-            way = "before" if delay > 0 else "after"
-            name = f"{signal.name}_{way}{'' if abs(delay) == 1 else abs(delay)}"
-            self.shifts[key] = Node(Shift(delay, signal.name), (), shape, True, name, signal.origin)
+            side = "before" if delay > 0 else "after"
+            name = f"{signal.name}_{side}{'' if abs(delay) == 1 else abs(delay)}"
+            self.shifts[key] = Node(ir.Shift(delay, signal.name), (), shape, True, name, signal.origin)
         return self.shifts[key]
 
-    def _cut(self, shift: Node, delay: int) -> Node:
-        """A read through which some steps' gradients don't go."""
+    def _truncate(self, shift: Node, delay: int) -> Node:
+        """Return a read whose gradient is masked, if gradients are cut."""
         if not self.result.options.truncated or delay == 0:
             return shift
-        name = f"goes_back_{delay}" if delay > 0 else f"goes_on_{-delay}"
-        keep = self.result.keeps.setdefault(delay, Node(Input(f"~keep {delay}", "step"), (), (), True, name))
-        return Node(GradientMask(), (shift, keep), shift.shape, True, None, shift.origin)
+        name = f"keep_before{delay}" if delay > 0 else f"keep_after{-delay}"
+        keep = self.result.keeps.setdefault(delay, Node(ir.Input(keep_name(delay), shared=True), (), (), True, name))
+        return Node(ir.GradientMask(), (shift, keep), shift.shape, True, f"{shift.name}_cut", shift.origin)
 
 
 def lead_of(signal: Signal) -> int:
-    """How many steps later than the step of its equation a signal's value is."""
+    """Return k if the signal's equation defines its value at t + k."""
     return signal.equation.lead if signal.equation else 0
 
 
-def _in_order(cell: Definition) -> list[Equation]:
-    """The equations so that each comes after those whose values of the same step it reads."""
-    done: dict[Equation, None] = {}
-    for start in cell.equations:
-        stack = [start]
-        while stack:
-            waiting = [read.signal.equation for read in reads(stack[-1]) if read.signal.equation
-                       and read.offset == read.signal.equation.lead and read.signal.equation not in done]
-            if waiting:
-                stack.extend(reversed(waiting))
-            else:
-                done[stack.pop()] = None
-    return list(done)
+def _same_step_reads(equation: Equation) -> list[Equation]:
+    """Return the equations whose values of the same step an equation reads."""
+    return [read.signal.equation for read in reads(equation) if read.signal.equation
+            and read.offset == read.signal.equation.lead]
+
+
+def split_products(nodes: list[Node]) -> None:
+    """Rewrite W [a, b] as W_a a + W_b b, so that the part that no loop needs can be computed outside of it.
+
+        h_product[t] = MatVec(W, h_joined[t])       h_product[t] = AddN(h_product2[t], h_product3[t])
+        h_joined[t] = Concatenate(x[t], h[t-1])     h_product2[t] = MatVec(W_x, x[t]); W_x = columns of W ...
+    """
+    for node in nodes:
+        if not isinstance(node.op, ops.MatVec) or node.inputs[0].timed or node.inputs[0].ndim != 2:
+            continue
+        W, joined = node.inputs
+        if not isinstance(joined.op, ops.Concatenate) or not all(x.timed for x in joined.inputs):
+            continue
+        terms, start = [], 0
+        for part in joined.inputs:
+            stop = start + part.shape[0]
+            shape, name = (W.shape[0], stop - start), f"{W.name}_{part.name}"
+            columns = Node(ir.ColumnSlice(start, stop), (W,), shape, False, name)
+            terms.append(Node(ops.MatVec(), (columns, part), node.shape, True, f"{node.name}_product", node.origin))
+            start = stop
+        node.op, node.inputs = ir.AddN(), tuple(terms)

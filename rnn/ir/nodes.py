@@ -1,26 +1,53 @@
-"""Values of a program over time: what an equation computes, and what it computes it from, as a graph of nodes.
+"""The intermediate representation: a graph of nodes, each one value of the definition at time step t.
 
-A node has one value for each step (it is *timed*), or one for all of them. Steps are those of the
-equations: at step t an equation for h[t+1] computes that. A read of another step is a node of its
-own, `Shift`, and the only place where a graph may close a circle. Nodes know neither the length of a
-sequence nor the batch: `shape` is that of one value of one sequence.
-
-Anything that is written for arrays can be written for nodes, so the derivatives in minigrad.ops give
-the nodes of a backward pass: there is no second set of formulas.
+A node has a value at each step (it is *timed*) or one for all steps. Steps are those of the equations:
+the equation of h[t+1] computes that value at step t. Reading another step is a `Shift` node; only Shift
+nodes may close a cycle. The length of a sequence and the batch are unknown here: `shape` is that of one
+value of one sequence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import Enum
 from typing import Any
 
 import numpy as np
 
-from minigrad import Op, Tensor, ops
-from minigrad.operators import Operators
+from minigrad import Op, Tensor
 from minigrad.provenance import Origin
+from rnn.language.graphs import postorder
 
 Shape = tuple[int, ...]
+
+# Names of the inputs that passes add to those of a definition; "~" keeps them apart from the names of signals.
+ADDED = "~"  # prefix of all such names
+MASK = "~mask"  # bool per step and sequence: False where the sequence has ended
+LOSS_STEPS = "~loss steps"  # per step: 1 where its loss counts in a truncated backward pass
+LOSS_SCALE = "~loss scale"  # the gradient of the reported loss by the sum of all losses
+
+
+def keep_name(delay: int) -> str:
+    """Return the name of the flags that cut gradients of reads with this delay; 1 where a gradient passes."""
+    return f"~keep {delay}"
+
+
+def draw_name(number: int) -> str:
+    """Return the name of the values that the n-th random operation draws."""
+    return f"~drawn {number}"
+
+
+def upstream_name(signal: str) -> str:
+    """Return the name of the upstream gradient of a signal."""
+    return f"~gradient of {signal}"
+
+
+class Dtype(Enum):
+    """Element type of an input; what it is called in a target's text is that target's concern."""
+
+    FLOAT = "float"  # the type in which the program computes
+    INT = "int"
+    BOOL = "bool"
 
 
 class Leaf(Op):
@@ -35,24 +62,32 @@ class Weight(Leaf):
 
 
 class Number(Leaf):
-    """A plain number."""
+    """A Python number."""
 
     def __init__(self, value: float) -> None:
         self.value = value
 
 
 class Input(Leaf):
-    """A value that comes with the data, at each step: an input, a mask, or the gradient of a signal."""
+    """A value that is given with the data at each step: an input, a mask, or the gradient of a signal.
 
-    def __init__(self, name: str, dtype: str = "FLOAT") -> None:
+    `shared` inputs have one value a step for all sequences.
+    """
+
+    def __init__(self, name: str, dtype: Dtype = Dtype.FLOAT, shared: bool = False) -> None:
         self.name = name
         self.dtype = dtype
+        self.shared = shared
 
 
-class Shift(Op):
-    """The value of another step: `delay` steps before this one, or after it where it is negative.
+class View(Op):
+    """Base class of the operations whose result is a view of the first operand's array: nothing is computed."""
 
-    Steps that nobody computes have the values of the signal's boundary; without a signal they are zero.
+
+class Shift(View):
+    """x[t - delay]: the value at another step; a negative delay reads a later step.
+
+    Outside of the sequence it is the boundary value of `signal`, or zero where `signal` is None.
     """
 
     def __init__(self, delay: int, signal: str | None = None) -> None:
@@ -60,8 +95,10 @@ class Shift(Op):
         self.signal = signal
 
 
-class GradientMask(Op):
-    """The same value; its gradient goes through at the steps where `keep` is 1, and not where it is 0."""
+class GradientMask(View):
+    """The identity, whose gradient is multiplied by `keep` (1 or 0 at each step): truncation."""
+
+    elementwise = True
 
     def forward(self, x: Any, keep: Any) -> Any:
         return x
@@ -73,6 +110,8 @@ class GradientMask(Op):
 class AddN(Op):
     """The sum of any number of terms; its inputs may be filled in later."""
 
+    elementwise = True
+
     def forward(self, *terms: Any) -> Any:
         total = terms[0]
         for term in terms[1:]:
@@ -81,8 +120,9 @@ class AddN(Op):
 
 
 class Compare(Op):
-    """A comparison of numbers, element by element, by one of NumPy's functions."""
+    """An elementwise comparison by one of NumPy's ufuncs; it has no derivative."""
 
+    elementwise = True
     ufunc: np.ufunc
 
     def __init__(self, ufunc: np.ufunc) -> None:
@@ -93,7 +133,7 @@ class Compare(Op):
 
 
 class Backward(Op):
-    """The gradients that an operation gives its inputs, from (grad, out, *inputs), all of them."""
+    """Call `of.backward(grad, out, *inputs)` at run time: all gradients that the operation returns."""
 
     def __init__(self, of: Op, needs: tuple[bool, ...]) -> None:
         self.of = of
@@ -101,36 +141,39 @@ class Backward(Op):
 
 
 class InputGrad(Op):
-    """One of the gradients of a Backward."""
+    """One of the gradients that a Backward returns."""
 
     def __init__(self, index: int) -> None:
         self.index = index
 
 
 class SumOverSteps(Op):
-    """The sum over all steps and sequences, and over what a shape was broadcast along: a weight's gradient."""
+    """The sum over all steps and sequences, and over broadcast axes: the gradient of a bias."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
 
 
 class SumOfOuter(Op):
-    """a bᵀ, summed over all steps and sequences: the gradient of a matrix."""
+    """The outer products a bᵀ, summed over all steps and sequences: the gradient of a matrix."""
 
 
 class AtStep(Op):
-    """The value at one step alone, counted from the first (1) or from the last (-1)."""
+    """The value at one step, counted from the first (1, 2, ...) or from the last (-1, -2, ...)."""
 
     def __init__(self, step: int) -> None:
         self.step = step
 
 
 class Concat(Op):
-    """Vectors end to end in one, the lanes; or the rows of matrices one under another."""
+    """Concatenation along the first axis: of vectors, or of the rows of matrices."""
 
 
-class Slice(Op):
-    """One of the vectors (or blocks of rows) that a Pack joined."""
+class Slice(View):
+    """Elements start:stop of a vector, or rows start:stop of a matrix."""
+
+    start: int
+    stop: int
 
     def __init__(self, start: int, stop: int) -> None:
         self.start = start
@@ -138,14 +181,14 @@ class Slice(Op):
 
 
 class BroadcastMul(Op):
-    """One vector times each lane of another: x (n), lanes (count * n) -> (count * n)."""
+    """x (n) times each of the `count` lanes of y (count * n): one vector times several."""
 
     def __init__(self, count: int) -> None:
         self.count = count
 
 
 class ColumnSlice(Op):
-    """Some columns of a matrix."""
+    """Columns start:stop of a matrix."""
 
     def __init__(self, start: int, stop: int) -> None:
         self.start = start
@@ -153,31 +196,27 @@ class ColumnSlice(Op):
 
 
 class PadColumns(Op):
-    """A block of columns in a matrix of zeros: the gradient of Columns."""
+    """A block of columns in a matrix of zeros: the gradient of ColumnSlice."""
 
     def __init__(self, shape: Shape, start: int) -> None:
         self.shape = shape
         self.start = start
 
 
-class Node(Operators):
-    """One value of a program.
+class Node:
+    """One value, and the operation that computes it.
 
     Attributes:
-        op: the operation that computes it, or what kind of leaf it is.
+        op: the operation, or the kind of leaf.
         inputs: its operands.
-        shape: of one value of one sequence; a weight's own shape.
+        shape: the shape of its value for one sequence; a weight's own shape.
         timed: whether it has a value at each step.
-        name: what the program calls it; None for one without a name in the definition.
+        name: its name in generated text, before it is made unique; None: unnamed.
         origin: the line of its equation.
-        lanes: how many vectors of equal length it joins.
+        lanes: how many vectors of equal length it concatenates, e.g. the gates of an LSTM.
     """
 
     __slots__ = ("op", "inputs", "shape", "timed", "name", "origin", "lanes")
-
-    __eq__ = object.__eq__
-    __ne__ = object.__ne__
-    __hash__ = object.__hash__
 
     def __init__(self, op: Op, inputs: tuple[Node, ...], shape: Shape, timed: bool, name: str | None = None,
                  origin: Origin | None = None) -> None:
@@ -191,58 +230,104 @@ class Node(Operators):
 
     @property
     def ndim(self) -> int:
-        """Axes of one value."""
+        """The number of axes of one value."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
-        """Elements of one value."""
+        """The number of elements of one value."""
         return int(np.prod(self.shape))
-
-    @staticmethod
-    def apply(op: Op, *inputs: Any) -> Any:
-        """A node that computes `op`; plain numbers become nodes."""
-        operands = tuple(x if isinstance(x, Node) else number(x) for x in inputs)
-        return Node(op, operands, shape_of(op, operands), any(x.timed for x in operands))
-
-    @staticmethod
-    def compare(ufunc: Any, *inputs: Any) -> Any:
-        """A comparison is an operation like others: the program computes it."""
-        return Node.apply(Compare(ufunc), *inputs)
 
     def __repr__(self) -> str:
         return f"<{self.name or ''} {self.op!r} {self.shape}{' timed' if self.timed else ''}>"
 
 
 def number(value: Any) -> Node:
-    """A plain number as a node."""
+    """Return a number as a node."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, (bool, int, float)):
+        raise TypeError(f"not a real number: {value!r}")
     return Node(Number(value), (), (), False)
 
 
+def apply(op: Op, *operands: Node) -> Node:
+    """Return a node that computes an operation."""
+    return Node(op, operands, shape_of(op, operands), any(x.timed for x in operands))
+
+
 def shape_of(op: Op, inputs: tuple[Node, ...]) -> Shape:
-    """The shape of a result for one sequence, by computing it once, on zeros."""
-    samples = [np.zeros(x.shape, int if isinstance(op, ops.Gather) and position == 1 else float)
-               for position, x in enumerate(inputs)]
+    """Return the shape of an operation's result for one sequence, by computing it on samples."""
     with np.errstate(all="ignore"):
-        shape: Shape = np.shape(op.forward(*samples))
+        shape: Shape = np.shape(op.forward(*samples(op, inputs)))
     return shape
 
 
+def samples(op: Op, inputs: tuple[Node, ...]) -> list[Any]:
+    """Return an array of each operand's shape, on which `op` can be computed to find out shapes."""
+    return [np.zeros(x.shape, int) if position in op.integer_inputs else np.ones(x.shape)
+            for position, x in enumerate(inputs)]
+
+
 def ordered(roots: Iterable[Node]) -> list[Node]:
-    """Every node that the roots need, operands first; what a shift reads comes later, if it wasn't there."""
+    """Return every node that the roots depend on, operands first.
+
+    The operand of a Shift isn't needed at the same step, so it may come later; this is what breaks cycles.
+    """
     done: dict[Node, None] = {}
-    later = list(roots)
-    for root in later:
-        stack = [root]
-        while stack:
-            node = stack[-1]
-            shifted = isinstance(node.op, Shift)
-            waiting = [x for x in node.inputs if x not in done] if not shifted else []
-            if waiting:
-                stack.extend(reversed(waiting))
-                continue
-            stack.pop()
-            if node not in done and shifted:
-                later.extend(node.inputs)
-            done[node] = None
+
+    def same_step(node: Node) -> Iterable[Node]:
+        if isinstance(node.op, Shift):
+            return ()
+        return [x for x in node.inputs if x not in done] if done else node.inputs
+
+    waiting = list(roots)
+    while waiting:
+        found = postorder([x for x in waiting if x not in done], same_step)
+        done.update(dict.fromkeys(found))
+        waiting = [x for node in found if isinstance(node.op, Shift) for x in node.inputs]
     return list(done)
+
+
+def users_of(nodes: Iterable[Node]) -> dict[Node, list[Node]]:
+    """Return the nodes that read each node, in order; a node that reads it twice stands there twice."""
+    users: dict[Node, list[Node]] = {}
+    for node in nodes:
+        for x in node.inputs:
+            users.setdefault(x, []).append(node)
+    return users
+
+
+def listing(nodes: Iterable[Node], names: dict[Node, str]) -> str:
+    """Return the graph as text, one equation a line: `h[t] = Tanh(h_sum[t])`, and the shape of the result.
+
+    Args:
+        names: collects a unique name for each node, so that several listings agree.
+    """
+    return "\n".join(f"{_equation(node, names):<58} {node.shape}" for node in nodes if not isinstance(node.op, Number))
+
+
+def _equation(node: Node, names: dict[Node, str]) -> str:
+    op, left = node.op, reference(node, names)
+    if isinstance(op, Leaf):
+        return f"{left}: {type(op).__name__.lower()}"
+    if isinstance(op, Shift):
+        return f"{left} = {reference(node.inputs[0], names, f't{-op.delay:+d}')}"
+    if isinstance(op, AtStep):
+        step = op.step if op.step > 0 else f"T{op.step + 1:+d}" if op.step < -1 else "T"
+        return f"{left} = {reference(node.inputs[0], names, step)}"
+    options = [f"{name}={getattr(value, '__name__', repr(value))}" for name, value in vars(op).items()]
+    operands = [reference(x, names) for x in node.inputs]
+    return f"{left} = {type(op).__name__}({', '.join([*operands, *options])})"
+
+
+def reference(node: Node, names: dict[Node, str], step: object = "t") -> str:
+    """Return how a listing refers to the value of a node at a step."""
+    if isinstance(node.op, Number):
+        return repr(node.op.value)
+    if node not in names:
+        wish, count = node.name or "v", 1
+        while (name := wish if count == 1 else f"{wish}{count}") in names.values():
+            count += 1
+        names[node] = name
+    return f"{names[node]}[{step}]" if node.timed else names[node]

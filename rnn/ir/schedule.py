@@ -1,24 +1,24 @@
-"""The order in which a program's nodes are computed: all steps at once where no loop passes through.
+"""Scheduling: in which order nodes are computed, and which of them for all steps at once.
 
-A strongly connected component of the nodes is a loop: it has to be computed step by step, forward or
-backward in time. Every other node can be computed for all steps in one go. (It is what a compiler
-calls loop distribution: Allen and Kennedy, Optimizing compilers for modern architectures, 2001,
-section 5.2.)
+A strongly connected component of the graph is a loop, to be computed step by step, forward or backward in
+time. Every other node is computed for all steps at once. (Loop distribution: Allen and Kennedy, Optimizing
+compilers for modern architectures, 2001, section 5.2.)
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from rnn.language.graphs import components
+from rnn.language.graphs import components, postorder
 
-from .nodes import InputGrad, Node, Shift
+from .nodes import InputGrad, Node, Shift, listing
 
 
-class Flow(NamedTuple):
-    """`target` is computed from the value that `source` had `delay` steps before."""
+class Dependence(NamedTuple):
+    """`target` at step t is computed from `source` at step t - delay."""
 
     source: Node
     target: Node
@@ -31,115 +31,113 @@ class Block:
 
     Attributes:
         nodes: in the order in which they are computed.
-        direction: 1 for a loop from the first step on, -1 from the last back; 0: for all steps at once.
-        late: by how many steps each node of a loop comes later than the earliest ones; all 0, unless
-            the loop reads ahead of itself somewhere.
+        direction: 1 for a loop from the first step to the last, -1 from the last to the first; 0: no loop,
+            all steps at once.
+        offset: node of a loop -> by how many iterations its computation is delayed: in iteration r it computes
+            step r - offset. All are 0 unless some node reads ahead against the direction of the loop.
     """
 
     nodes: tuple[Node, ...]
     direction: int
-    late: Mapping[Node, int] = field(default_factory=dict)
+    offset: Mapping[Node, int] = field(default_factory=dict)
 
     @property
     def skewed(self) -> bool:
-        """Whether some nodes are computed later than others."""
-        return any(self.late.values())
+        """Whether some nodes are computed with an offset."""
+        return any(self.offset.values())
+
+    def listing(self, names: dict[Node, str]) -> str:
+        """Return the block as text: see `nodes.listing`."""
+        head = ("all steps at once:", "for t = 1 … T:", "for t = T … 1:")[self.direction]
+        return f"{head}\n{textwrap.indent(listing(self.nodes, names), '    ')}"
 
 
-def flows(nodes: Iterable[Node]) -> list[Flow]:
-    """What each node is computed from."""
-    return [Flow(x, node, node.op.delay if isinstance(node.op, Shift) else 0) for node in nodes for x in node.inputs]
+def dependences(nodes: Iterable[Node]) -> list[Dependence]:
+    """Return the edges of the graph."""
+    return [Dependence(x, node, node.op.delay if isinstance(node.op, Shift) else 0)
+            for node in nodes for x in node.inputs]
 
 
 def loops(nodes: list[Node]) -> list[list[Node]]:
-    """The nodes of each loop, in the order of `nodes`."""
-    place = {node: number for number, node in enumerate(nodes)}
-    edges = [flow for flow in flows(nodes) if flow.source in place]
-    found = [{flow.target: None for flow in loop} for loop in components(nodes, edges)]
+    """Return the nodes of each loop, in the order of `nodes`."""
+    place = {node: index for index, node in enumerate(nodes)}
+    inner = [edge for edge in dependences(nodes) if edge.source in place]
+    found = [{edge.target for edge in loop} for loop in components(nodes, inner)]
     return [sorted(loop, key=place.__getitem__) for loop in found]
 
 
 def blocks(nodes: list[Node]) -> list[Block]:
-    """The order of computation; nodes that aren't given here are there already."""
-    place = {node: number for number, node in enumerate(nodes)}
-    found = loops(nodes)
-    group: dict[Node, int] = {node: -1 - number for node, number in place.items()}
-    for number, loop in enumerate(found):
-        group.update(dict.fromkeys(loop, number))
+    """Return the blocks in an order in which each comes after those that it reads.
+
+    Args:
+        nodes: operands first; nodes that aren't among them have been computed before.
+    """
+    groups = {node: [node] for node in nodes}  # node -> what is computed together with it
+    looping = set()
+    for loop in loops(nodes):
+        groups.update(dict.fromkeys(loop, loop))
+        looping.update(loop)
     for node in nodes:
-        if isinstance(node.op, InputGrad):  # what an operation's derivative returns is gone after the step
-            whole = group.get(node.inputs[0], -1)
-            group[node] = whole if whole >= 0 else group[node]
-    members: dict[int, list[Node]] = {}
-    for node in nodes:
-        members.setdefault(group[node], []).append(node)
+        whole = node.inputs[0] if isinstance(node.op, InputGrad) else None
+        if whole in looping and node not in looping:  # the results of a Backward in a loop last for one step
+            groups[node] = groups[whole]
+            groups[whole].append(node)
+            looping.add(node)
+    place = {node: index for index, node in enumerate(nodes)}
+    distinct = list({id(group): group for group in groups.values()}.values())
+    for group in distinct:
+        group.sort(key=place.__getitem__)
+
+    def read(group: list[Node]) -> list[list[Node]]:
+        found = (groups[edge.source] for edge in dependences(group) if edge.source in groups)
+        return [other for other in found if other is not group]
+
     result: list[Block] = []
-    for number in _sorted(members, group, place):
-        if number < 0 and result and result[-1].direction == 0:
-            result[-1] = Block((*result[-1].nodes, *members[number]), 0)
-        elif number < 0:
-            result.append(Block(tuple(members[number]), 0))
+    for group in postorder(distinct, read):
+        if group[0] in looping:
+            result.append(_loop(group))
+        elif result and result[-1].direction == 0:
+            result[-1] = Block((*result[-1].nodes, *group), 0)
         else:
-            result.append(_loop(members[number]))
+            result.append(Block(tuple(group), 0))
     return result
 
 
-def _sorted(members: dict[int, list[Node]], group: dict[Node, int], place: dict[Node, int]) -> list[int]:
-    """The groups so that each comes after those that it reads."""
-    needs: dict[int, dict[int, None]] = {number: {} for number in members}
-    for flow in flows(place):
-        if flow.source in place and group[flow.source] != group[flow.target]:
-            needs[group[flow.target]][group[flow.source]] = None
-    done: dict[int, None] = {}
-    for start in members:
-        stack = [start]
-        while stack:
-            waiting = [x for x in needs[stack[-1]] if x not in done]
-            if waiting:
-                stack.extend(reversed(waiting))
-            else:
-                done[stack.pop()] = None
-    return list(done)
-
-
 def _loop(members: list[Node]) -> Block:
-    """A loop's nodes in the order of one round: a value comes after what it reads of the same round."""
+    """Return a loop with its nodes in the order of one iteration: operands of the same iteration first."""
     inside = set(members)
-    edges = [flow for flow in flows(members) if flow.source in inside]
-    direction = 1 if max(flow.delay for flow in edges) > 0 else -1
-    late = _late(members, edges, direction)
-    if late is None:
-        direction = -direction
-        late = _late(members, edges, direction)
-    assert late is not None  # analysis.check has seen to it
-    order: dict[Node, None] = {}
-    for start in members:
-        stack = [start]
-        while stack:
-            node = stack[-1]
-            delay = node.op.delay * direction if isinstance(node.op, Shift) else 0
-            waiting = [x for x in node.inputs if x in inside and x not in order and delay + late[node] == late[x]]
-            if waiting:
-                stack.extend(reversed(waiting))
-            else:
-                order[stack.pop()] = None
-    return Block(tuple(order), direction, late)
+    edges = [edge for edge in dependences(members) if edge.source in inside]
+    forward = 1 if max(edge.delay for edge in edges) > 0 else -1
+    for direction in (forward, -forward):
+        offset = _retime(members, edges, direction)
+        if offset is not None:
+            break
+    assert offset is not None  # `dependencies.check` rejects definitions with loops in both directions
+    final = offset
+
+    def same_iteration(node: Node) -> list[Node]:
+        delay = node.op.delay * direction if isinstance(node.op, Shift) else 0
+        return [x for x in node.inputs if x in inside and delay + final[node] == final[x]]
+
+    return Block(tuple(postorder(members, same_iteration)), direction, final)
 
 
-def _late(members: list[Node], edges: list[Flow], direction: int) -> dict[Node, int] | None:
-    """The fewest steps by which each node must come later, so that none reads what isn't there yet.
+def _retime(members: list[Node], edges: list[Dependence], direction: int) -> dict[Node, int] | None:
+    """Return the smallest offset of each node with which no node reads a value that isn't computed yet.
 
-    The longest paths over negated delays (Bellman and Ford); None where a loop runs the other way.
-    Leiserson and Saxe, Retiming synchronous circuitry (Algorithmica 6, 1991), call it retiming.
+    Retiming (Leiserson and Saxe, Retiming synchronous circuitry, Algorithmica 6, 1991): an edge
+    from u to v with delay d requires offset[v] >= offset[u] - d. The smallest offsets are the longest paths
+    over negated delays, by the algorithm of Bellman and Ford. If they still grow after as many rounds as
+    there are nodes, the loop runs in the other direction: None.
     """
-    late = dict.fromkeys(members, 0)
+    offset = dict.fromkeys(members, 0)
     for _ in range(len(members) + 1):
         changed = False
-        for flow in edges:
-            needed = late[flow.source] - flow.delay * direction
-            if needed > late[flow.target]:
-                late[flow.target] = needed
+        for edge in edges:
+            needed = offset[edge.source] - edge.delay * direction
+            if needed > offset[edge.target]:
+                offset[edge.target] = needed
                 changed = True
         if not changed:
-            return late
+            return offset
     return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,8 +24,6 @@ from minigrad.tensor import constant
 
 from .formula import to_text
 
-# Keywords of unroll(): an input of the same name could not be given.
-OPTIONS = ("T", "initial", "lengths", "mask", "chunks", "window", "last")
 Size = int | tuple[()] | None
 Shape = tuple[int, ...]
 
@@ -351,7 +349,10 @@ class Definition:
         signals: every signal by name, in the order of declaration.
         equations: every equation, in the order of writing.
         version: the number of changes so far.
+        reserved_names: names that no signal may have.
     """
+
+    reserved_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, name: str = "cell") -> None:
         self.name = str(name)
@@ -388,7 +389,7 @@ class Definition:
         origin = call_site()
         if not isinstance(name, str) or not name:
             raise TypeError(f"a signal's name is a string that isn't empty, not {name!r} (at {origin})")
-        if name in OPTIONS:
+        if name in self.reserved_names:
             raise ValueError(f"a signal can't be named {name!r} (at {origin}): it is an option of unroll()")
         if name in self.signals:
             raise ValueError(f"there are two signals named {name!r}: declared at "

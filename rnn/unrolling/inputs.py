@@ -1,6 +1,6 @@
-"""The data of one unroll, checked: how many steps, which batch, which values from outside.
+"""Prepared inputs: the data and options of one unroll, checked against the definition's declarations.
 
-Knows the definition's signals, and of its equations only how far they reach.
+Knows the definition's signals, and of its equations only which steps they read.
 """
 
 from __future__ import annotations
@@ -18,65 +18,69 @@ from minigrad.provenance import Origin, call_site
 from rnn.language.dependencies import Boundary, boundaries, parameters, reads
 from rnn.language.equations import Definition, Signal
 
+from .options import OPTION_NAMES, UnrollOptions
 from .state import State
-from .truncation import Truncation, truncation
+from .truncation import Truncation, make_truncation
 
 Shape = tuple[int, ...]
 Values = Tensor | NDArray[Any]
 
 
-@dataclass
-class Data:
-    """What a definition is unrolled over.
+@dataclass(frozen=True)
+class Inputs:
+    """All that a definition is unrolled over.
 
     Attributes:
         T: the number of steps.
         batch: the shape of the batch; () for a single sequence.
         dtype: that of the states.
-        inputs: input name -> all its values, (T, ...).
-        shapes: signal name -> the shape of one value of one sequence, for the inputs.
-        initial: signal name -> {step: value}, in the place of what the definition sets.
-        mask: (T, *batch) bools, False where a sequence is over; None where none is.
+        values: input name -> all its values, (T, ...).
+        shapes: input name -> the shape of one value of one sequence.
+        boundary: signal name -> {k: the value before the first or after the last step that is set}.
+        mask: (T, *batch) bools, False where a sequence has ended; None where all have T steps.
         truncation: where gradients stop.
-        origin: the line that unrolls.
+        origin: the line of the call.
     """
 
     T: int
     batch: Shape
     dtype: np.dtype[Any]
-    inputs: dict[str, Values]
+    values: dict[str, Values]
     shapes: dict[str, Shape]
-    initial: dict[str, dict[int, Tensor]]
+    boundary: dict[str, dict[int, Tensor]]
     mask: NDArray[np.bool_] | None
     truncation: Truncation
     origin: Origin
 
 
-def prepared(cell: Definition, T: int | None, inputs: Mapping[str, Any], initial: Any, lengths: Any, mask: Any,
-             chunks: Any, window: Any, last: Any) -> Data:
-    """The data of an unroll, checked against the declarations.
+def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) -> Inputs:
+    """Return the inputs of an unroll, checked.
 
     Raises:
-        ValueError: for data that are missing, unknown, of unequal length or of a wrong size.
+        ValueError: for data that are missing, unknown, of unequal length or of a wrong size; for
+            boundary values that are set twice or in part; for options that the definition can't have.
         TypeError: for data that aren't numbers.
     """
     origin = call_site()
     declared = {name: signal for name, signal in cell.signals.items() if signal.given}
     _check_names(cell, declared, inputs, origin)
-    values = {name: _values(name, inputs[name], origin) for name in declared}
-    steps = _length(values, T, origin)
-    starts = _initial(cell, steps, initial, origin)
-    batch, shapes = _batch(cell, declared, values, starts, origin)
+    values = {name: _as_values(name, inputs[name], origin) for name in declared}
+    T = _common_length(values, options.T, origin)
+    initial = _initial_values(cell, T, options.initial, origin)
+    batch, shapes = _batch_and_shapes(cell, declared, values, initial, origin)
     floats = [array.dtype for array in values.values() if array.dtype.kind == "f"]
     floats = floats or [p.dtype for p in parameters(cell).values()] or [np.dtype(float)]
-    return Data(steps, batch, np.result_type(*floats), values, shapes, starts,
-                _mask(steps, batch, lengths, mask, origin), truncation(steps, chunks, window, last, origin), origin)
+    mask = mask_of(T, batch, options.lengths, options.mask, origin)
+    truncation = make_truncation(T, options.truncation(), origin)
+    truncation.check(cell, origin)
+    return Inputs(T, batch, np.result_type(*floats), values, shapes, _boundary_values(cell, T, initial), mask,
+                  truncation, origin)
 
 
 def _check_names(cell: Definition, declared: Mapping[str, Signal], inputs: Mapping[str, Any], origin: Origin) -> None:
     for name in inputs:
         if name not in declared:
-            near = difflib.get_close_matches(name, declared, n=1)
+            near = difflib.get_close_matches(name, [*declared, *OPTION_NAMES], n=1)
             hint = (f"did you mean {near[0]!r}?" if near else
                     f"its inputs are {', '.join(declared)}" if declared else "it has none")
             raise ValueError(f"{cell.name!r} has no input {name!r}: {hint} (at {origin})")
@@ -87,8 +91,8 @@ def _check_names(cell: Definition, declared: Mapping[str, Signal], inputs: Mappi
                          f"call unroll({given}) (at {origin})")
 
 
-def _values(name: str, value: Any, origin: Origin) -> Values:
-    """The data of one input: a Tensor that requires a gradient, or an array of our own, that nobody changes."""
+def _as_values(name: str, value: Any, origin: Origin) -> Values:
+    """Return the data of one input: a Tensor that requires a gradient, or else a copy as an array."""
     values: Values
     if isinstance(value, Tensor):
         values = value if value.requires_grad else value.numpy()
@@ -96,15 +100,16 @@ def _values(name: str, value: Any, origin: Origin) -> Values:
         try:
             values = np.array(value)
         except ValueError as error:
-            raise ValueError(f"the data for {name!r} are no array (at {origin}): {error}") from None
+            raise ValueError(f"the data for {name!r} are not an array (at {origin}): {error}") from None
     if values.dtype.kind not in "biuf":
         raise TypeError(f"the data for {name!r} are {values.dtype}, not real numbers (at {origin})")
     if values.ndim == 0:
-        raise ValueError(f"the data for {name!r} are one number (at {origin}); they need a first axis: time")
+        raise ValueError(f"the data for {name!r} are a single number (at {origin}); their first axis must be time")
     return values
 
 
-def _length(values: Mapping[str, Values], T: int | None, origin: Origin) -> int:
+def _common_length(values: Mapping[str, Values], T: int | None, origin: Origin) -> int:
+    """Return the number of steps, which all inputs and the option T agree on."""
     lengths = {name: array.shape[0] for name, array in values.items()}
     if T is not None:
         if isinstance(T, bool) or not isinstance(T, (int, np.integer)) or T < 1:
@@ -122,8 +127,8 @@ def _length(values: Mapping[str, Values], T: int | None, origin: Origin) -> int:
     return length
 
 
-def _initial(cell: Definition, T: int, initial: Any, origin: Origin) -> dict[str, dict[int, Tensor]]:
-    """{name: {step: value}} from a State, {"h": h0} or {"h": {0: v, -1: w}}."""
+def _initial_values(cell: Definition, T: int, initial: Any, origin: Origin) -> dict[str, dict[int, Tensor]]:
+    """Return {name: {step: value}} from a State, {"h": h0} or {"h": {0: v, -1: w}}."""
     given: Mapping[str, Any] = initial.values if isinstance(initial, State) else initial or {}
     if not isinstance(given, Mapping):
         raise TypeError(f"initial is a run's state or a dict from signal names to values, "
@@ -148,20 +153,20 @@ def _initial(cell: Definition, T: int, initial: Any, origin: Origin) -> dict[str
     return values
 
 
-def _batch(cell: Definition, declared: Mapping[str, Signal], values: Mapping[str, Values],
-           initial: Mapping[str, Mapping[int, Tensor]], origin: Origin) -> tuple[Shape, dict[str, Shape]]:
-    """The common shape of the batch, and the shape of each input's vector."""
+def _batch_and_shapes(cell: Definition, declared: Mapping[str, Signal], values: Mapping[str, Values],
+                      initial: Mapping[str, Mapping[int, Tensor]], origin: Origin) -> tuple[Shape, dict[str, Shape]]:
+    """Return the common shape of the batch, and the shape of one value of each input."""
     batches: dict[str, Shape] = {}
     shapes: dict[str, Shape] = {}
     for name, signal in declared.items():
         if signal.shape is not None:
             shapes[name] = signal.shape
-            batches[name] = _leading(signal, values[name].shape, origin)
+            batches[name] = _batch_axes(signal, values[name].shape, origin)
     for signal in cell.signals.values():
         for k, value in initial.get(signal.name, signal.initial).items():
             if signal.shape is not None and value.ndim > len(signal.shape):
                 batches[f"{signal.name}[{k}]"] = value.shape[:value.ndim - len(signal.shape)]
-    for name in declared:  # those whose size the data tell: a vector, unless all axes are the batch's
+    for name in declared:  # without a declared size: the last axis is a vector's, unless all axes are the batch's
         if name not in shapes:
             rest = values[name].shape[1:]
             vector = bool(rest) and not (batches and rest == next(iter(batches.values())))
@@ -175,8 +180,8 @@ def _batch(cell: Definition, declared: Mapping[str, Signal], values: Mapping[str
                          "Data are (T, batch, size)") from None
 
 
-def _leading(signal: Signal, shape: Shape, origin: Origin) -> Shape:
-    """The axes between time and the vector."""
+def _batch_axes(signal: Signal, shape: Shape, origin: Origin) -> Shape:
+    """Return the axes between time and those of the signal."""
     own = signal.shape or ()
     rest = shape[1:]
     if len(rest) < len(own) or rest[len(rest) - len(own):] != own:
@@ -186,10 +191,14 @@ def _leading(signal: Signal, shape: Shape, origin: Origin) -> Shape:
     return rest[:len(rest) - len(own)]
 
 
-def _mask(T: int, batch: Shape, lengths: Any, mask: Any, origin: Origin) -> NDArray[np.bool_] | None:
-    """(T, *batch) bools from the lengths of the sequences or from the mask itself."""
+def mask_of(T: int, batch: Shape, lengths: Any, mask: Any, origin: Origin) -> NDArray[np.bool_] | None:
+    """Return (T, *batch) bools from the lengths of the sequences or from the mask itself; None without either.
+
+    Raises:
+        ValueError: for both at once, a wrong shape or type, or lengths that are not in 1 … T.
+    """
     if lengths is not None and mask is not None:
-        raise ValueError(f"lengths and mask say the same in two ways: give one (at {origin})")
+        raise ValueError(f"lengths and mask both give the lengths of the sequences: give one of them (at {origin})")
     if lengths is not None:
         ends = np.asarray(lengths)
         if ends.dtype.kind not in "iu" or ends.shape != batch:
@@ -209,35 +218,36 @@ def _mask(T: int, batch: Shape, lengths: Any, mask: Any, origin: Origin) -> NDAr
     return flags
 
 
-def history(cell: Definition, data: Data) -> dict[Signal, dict[int, Tensor]]:
-    """The values before and after the sequence that are set, signal by signal, by step.
+def _boundary_values(cell: Definition, T: int, initial: Mapping[str, dict[int, Tensor]]
+                     ) -> dict[str, dict[int, Tensor]]:
+    """Return the values before and after the sequence that are set, for every signal: {name: {k: value}}.
 
     Raises:
         ValueError: where an equation or the data bring that value, or a part of a history is missing.
     """
-    found: dict[Signal, dict[int, Tensor]] = {}
+    found: dict[str, dict[int, Tensor]] = {}
     known = boundaries(cell)
-    for signal in cell.signals.values():
-        T, lead = data.T, signal.equation.lead if signal.equation else 0
+    for name, signal in cell.signals.items():
+        lead = signal.equation.lead if signal.equation else 0
         given = {**signal.initial, **{T + k: value for k, value in signal.final.items()}}
-        given = found[signal] = data.initial.get(signal.name, given)
+        given = found[name] = initial.get(name, given)
         for k, value in given.items():
             if 1 <= k - lead <= T:
-                raise ValueError(f"{signal.name}[{k}] is set at {value.origin}, but its value comes from "
+                raise ValueError(f"{name}[{k}] is set at {value.origin}, but its value comes from "
                                  f"{signal.equation.origin if signal.equation else 'the data'}")
-        boundary = known.get(signal.name, Boundary(range(0), range(0)))
+        boundary = known.get(name, Boundary(range(0), range(0)))
         for needed in ([*boundary.before], [T + k for k in boundary.after]):
             missing = [k for k in needed if k not in given]
             if missing and (signal.given or len(missing) < len(needed)):
-                raise ValueError(_no_history(cell, signal, missing[0], T))
+                raise ValueError(_no_value(cell, signal, missing[0], T))
     return found
 
 
-def _no_history(cell: Definition, signal: Signal, k: int, T: int) -> str:
+def _no_value(cell: Definition, signal: Signal, k: int, T: int) -> str:
     readers = [str(equation.origin) for equation in cell.equations
                if any(read.signal is signal for read in reads(equation))]
-    late = k > T
-    place = f"T{k - T:+d}" if late else str(k)
+    after = k > T
+    place = f"T{k - T:+d}" if after else str(k)
     return (f"{signal.name}[{place}] is read at {', '.join(dict.fromkeys(readers))}, "
-            f"{'after the last' if late else 'before the first'} value that is given. "
+            f"{'after the last' if after else 'before the first'} value that is given. "
             f"Set it: {signal.name}[{place}] = ..., e.g. 0")

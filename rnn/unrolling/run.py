@@ -17,7 +17,7 @@ from rnn.language.equations import Definition
 from . import facts, gradients
 from .at import At, Connection
 from .facts import Facts
-from .inputs import Data
+from .inputs import Inputs
 from .state import State
 
 
@@ -89,13 +89,13 @@ class Run:
         windows: those of sliding truncation; otherwise empty.
     """
 
-    def __init__(self, cell: Definition, data: Data, copies: Mapping[str, Mapping[int, Tensor]],
+    def __init__(self, cell: Definition, inputs: Inputs, copies: Mapping[str, Mapping[int, Tensor]],
                  windows: list[Window]) -> None:
         self.cell = cell
-        self.T = data.T
-        self.batch = data.batch
-        self.mask = data.mask
-        self.truncation = data.truncation
+        self.T = inputs.T
+        self.batch = inputs.batch
+        self.mask = inputs.mask
+        self.truncation = inputs.truncation
         self.parameters = parameters(cell)
         self.windows = windows
         self._copies = copies

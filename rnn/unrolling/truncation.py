@@ -1,6 +1,6 @@
-"""Truncated backpropagation through time: which edges of an unrolled graph are cut.
+"""Truncated backpropagation through time: which edges of an unrolled graph pass no gradient.
 
-Three kinds, by name, because they give different gradients:
+Three kinds, each with its own gradients; the values are the same in all of them:
 
 - `chunks=k`: the sequence in pieces of k steps; the state is carried from piece to piece, the
   gradient stops at each border.
@@ -9,32 +9,101 @@ Three kinds, by name, because they give different gradients:
   of the last k1 (Williams and Peng, An efficient gradient-based algorithm for on-line training of
   recurrent network trajectories, Neural Computation 2, 1990: BPTT(h; h')).
 
-Values are the same in all of them. Knows steps and nothing of signals.
+A kind is one class here, listed in KINDS, and one field of `UnrollOptions`. Most kinds only say which
+edges are cut (`cuts`, `constant`). One that needs several passes lists them in `windows`; then unroll,
+compiled programs and exports run window after window, each from the values that `entering` names.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from minigrad.provenance import Origin
+from rnn.language.cycles import carry_directions
+from rnn.language.dependencies import boundaries, links
+from rnn.language.equations import Definition, Signal
+
+
+class Entering(NamedTuple):
+    """A value that a window reads from a step outside of itself. Steps are those of the signal's equation.
+
+    Attributes:
+        local: the step as the window counts: 0, -1, ... before its first, 1, 2, ... after its last.
+        step: the same step of the whole sequence.
+        boundary: None for a step of the sequence, whose value was computed or given as data. Else it
+            is a boundary value of the sequence: 0, -1, ... before it, 1, 2, ... after it.
+        constant: whether the window's gradient stops at the value.
+    """
+
+    signal: Signal
+    local: int
+    step: int
+    boundary: int | None
+    constant: bool
+
+
+class WindowSteps(NamedTuple):
+    """One window: the steps that its gradients pass through, and those whose losses it differentiates."""
+
+    steps: range
+    loss_steps: range
+
+    def entering(self, cell: Definition, T: int, masked: bool) -> Iterator[Entering]:
+        """Yield the values that the window starts from.
+
+        Computed signals enter as constants, but for the initial values of the first window.
+
+        Args:
+            masked: whether steps may be masked at which a signal carries the value of the step before.
+        """
+        outside = boundaries(cell)
+        carried = carry_directions(cell) if masked else {}
+        for name, signal in cell.signals.items():
+            lead = signal.equation.lead if signal.equation else 0
+            steps = {k - lead for part in outside.get(name, ()) for k in part}
+            for local in sorted(steps | {0} if signal in carried else steps):
+                step = local + (self.steps.start if local <= 0 else self.steps.stop) - 1
+                boundary = step if step < 1 else step - T if step > T else None
+                yield Entering(signal, local, step, boundary, not signal.given and self.steps.start > 1)
 
 
 @dataclass(frozen=True)
 class Truncation:
-    """Where gradients stop. This one: nowhere."""
+    """No truncation, and the base class of its kinds.
+
+    Attributes:
+        T: the number of steps.
+        option: the keyword of `unroll` that asks for this kind.
+        masks_gradients: whether gradients are masked in a pass over the whole sequence.
+    """
 
     T: int
+    option: ClassVar[str]
+    masks_gradients: ClassVar[bool] = False
+
+    @classmethod
+    def create(cls, T: int, value: Any, origin: Origin) -> Truncation:
+        """Return the truncation for the value of its option; ValueError for a value that it doesn't take."""
+        return cls(T, _length(cls.option, value, origin))  # type: ignore[call-arg]
+
+    def check(self, cell: Definition, origin: Origin) -> None:
+        """Raise ValueError where the definition can't be truncated so."""
 
     def cuts(self, made: int, read: int) -> bool:
-        """Whether what step `made` made (below 1: an initial value) is a constant for step `read`."""
+        """Return whether step `read` takes what step `made` computed (below 1: an initial value) as a constant."""
         return False
 
     def constant(self, step: int) -> bool:
-        """Whether all that a step computes is constant."""
+        """Return whether all that a step computes is constant."""
         return False
+
+    def windows(self) -> list[WindowSteps]:
+        """Return the passes in which the sequence is computed; none for a single pass over all of it."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -42,6 +111,8 @@ class Chunks(Truncation):
     """Pieces of `length` steps. Initial values belong to the first."""
 
     length: int
+    option = "chunks"
+    masks_gradients = True
 
     def cuts(self, made: int, read: int) -> bool:
         return (max(made, 1) - 1) // self.length != (read - 1) // self.length
@@ -52,6 +123,8 @@ class Last(Truncation):
     """The last `length` steps alone."""
 
     length: int
+    option = "last"
+    masks_gradients = True
 
     def cuts(self, made: int, read: int) -> bool:
         return self.constant(max(made, 1)) and not self.constant(read)
@@ -61,51 +134,70 @@ class Last(Truncation):
 
 
 @dataclass(frozen=True)
+class LossSteps(Truncation):
+    """Nothing is cut, and only the losses of some steps count: the inside of a window."""
+
+    loss_steps: range
+    masks_gradients = True
+
+    def constant(self, step: int) -> bool:
+        return step not in self.loss_steps
+
+
+@dataclass(frozen=True)
 class Windows(Truncation):
-    """Every `every` steps a window of `length` steps, which owes the losses of the last `every`."""
+    """Every `every` steps a window of `length` steps, for the losses of the last `every`."""
 
     every: int
     length: int
+    option = "window"
 
-    def windows(self) -> list[tuple[range, range]]:
-        """The steps of each window, and those whose losses it owes."""
-        result = []
+    @classmethod
+    def create(cls, T: int, value: Any, origin: Origin) -> Windows:
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            raise ValueError(f"window is a pair (k1, k2): every k1 steps, k2 steps back; not {value!r} (at {origin})")
+        every, length = (_length(f"window's {name}", number, origin) for name, number in zip(("k1", "k2"), value))
+        if length < every:
+            raise ValueError(f"window=({every}, {length}): each window differentiates {every} losses, so it reaches "
+                             f"back at least as many steps: k2 ≥ k1 (at {origin})")
+        return cls(T, every, length)
+
+    def check(self, cell: Definition, origin: Origin) -> None:
+        for link in links(cell):
+            if link.delay < 0 and not link.source.given:
+                raise ValueError(f"window= cuts loops that run forward in time, but {link.target.name} reads {link} "
+                                 f"at {link.equation.origin}. Use chunks= or last= (at {origin})")
+
+    def windows(self) -> list[WindowSteps]:
+        found = []
         for done in range(0, self.T, self.every):
             stop = min(done + self.every, self.T)
-            result.append((range(self._first(stop), stop + 1), range(done + 1, stop + 1)))
-        return result
-
-    def _first(self, stop: int) -> int:
-        """The first step of the window that ends with step `stop`."""
-        return max(stop - self.length + 1, 1)
+            found.append(WindowSteps(range(self._first(stop), stop + 1), range(done + 1, stop + 1)))
+        return found
 
     def cuts(self, made: int, read: int) -> bool:
-        """In the window that owes step `read`."""
+        # of the window that differentiates the loss of step `read`; it ends with a multiple of `every`
         return max(made, 1) < self._first(min(-(-read // self.every) * self.every, self.T))
 
+    def _first(self, stop: int) -> int:
+        """Return the first step of the window that ends with step `stop`."""
+        return max(stop - self.length + 1, 1)
 
-def truncation(T: int, chunks: Any, window: Any, last: Any, origin: Origin) -> Truncation:
-    """The one kind that is asked for.
+
+KINDS: tuple[type[Truncation], ...] = (Chunks, Windows, Last)
+
+
+def make_truncation(T: int, asked: Mapping[str, Any], origin: Origin) -> Truncation:
+    """Return the truncation that is asked for, from the values of its options (None: not asked for).
 
     Raises:
-        ValueError: for several kinds at once, or lengths that are no positive whole numbers.
+        ValueError: for several kinds at once, or a value that the option doesn't take.
     """
-    asked = [name for name, value in (("chunks", chunks), ("window", window), ("last", last)) if value is not None]
-    if len(asked) > 1:
-        raise ValueError(f"{' and '.join(asked)} are different kinds of truncation: choose one (at {origin})")
-    if chunks is not None:
-        return Chunks(T, _length("chunks", chunks, origin))
-    if last is not None:
-        return Last(T, _length("last", last, origin))
-    if window is None:
-        return Truncation(T)
-    if not isinstance(window, (tuple, list)) or len(window) != 2:
-        raise ValueError(f"window is a pair (k1, k2): every k1 steps, k2 steps back; not {window!r} (at {origin})")
-    every, length = (_length(f"window's {name}", value, origin) for name, value in zip(("k1", "k2"), window))
-    if length < every:
-        raise ValueError(f"window=({every}, {length}): each window owes {every} losses, so it reaches back at least "
-                         f"as many steps: k2 ≥ k1 (at {origin})")
-    return Windows(T, every, length)
+    chosen = [kind for kind in KINDS if asked[kind.option] is not None]
+    if len(chosen) > 1:
+        raise ValueError(f"{' and '.join(kind.option for kind in chosen)} are different kinds of truncation: "
+                         f"choose one (at {origin})")
+    return chosen[0].create(T, asked[chosen[0].option], origin) if chosen else Truncation(T)
 
 
 def _length(name: str, value: Any, origin: Origin) -> int:

@@ -17,122 +17,113 @@ import numpy as np
 from minigrad import Tensor, ops
 from minigrad.operators import IDENTITY, WHERE
 from minigrad.provenance import Origin
-from minigrad.settings import settings
+from minigrad.settings import override, settings
 from minigrad.tensor import apply, constant
 from rnn.language.cycles import carry_directions, check
-from rnn.language.dependencies import Boundary, boundaries, links
+from rnn.language.dependencies import Boundary, boundaries
 from rnn.language.equations import Definition, Signal
 
 from .evaluator import RegisterProgram, recompute_from_parameters
-from .inputs import Data, history, prepared
+from .inputs import Inputs, prepare_inputs
+from .options import UnrollOptions
 from .run import Run, Window
-from .truncation import Truncation, Windows
+from .truncation import Truncation, WindowSteps
 
 
-def unroll(cell: Definition, T: int | None, inputs: Mapping[str, Any], **options: Any) -> Run:
-    """See Cell.unroll."""
+def unroll(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) -> Run:
+    """Return the unrolled graph of a definition; see Cell.unroll."""
     check(cell)
-    now = settings()
-    before = now.recording
-    try:
-        return Unroller(cell, prepared(cell, T, inputs, **options)).run()
-    finally:
-        now.origin = None
-        now.recording = before
+    prepared = prepare_inputs(cell, inputs, options)
+    with override(origin=None, recording=settings().recording):  # an Unroller sets both, copy by copy
+        return Unroller(cell, prepared).run()
 
 
 class Unroller:
-    """Computes copies on demand: one that reads another waits for it on a stack, without recursion."""
+    """Computes copies on demand: one that reads another waits for it on a stack, without recursion.
 
-    def __init__(self, cell: Definition, data: Data) -> None:
+    Attributes:
+        copies: signal -> {k: its copy at step k}; of a window, while it is computed.
+        plans: signal -> its equation, ready to be evaluated at any step.
+        detached: copies as constants, for the reads that a truncation cuts.
+        carry: signal -> the direction from which masked steps take their value; others are zero there.
+    """
+
+    def __init__(self, cell: Definition, inputs: Inputs) -> None:
         self.cell = cell
-        self.data = data
+        self.inputs = inputs
         self.now = settings()
         self.recording = self.now.recording
-        # Windows are computed one by one, each from constants: nothing is cut inside of one.
-        self.truncation = Truncation(data.T) if isinstance(data.truncation, Windows) else data.truncation
+        # Windows start from constants, so no edge is cut inside of one.
+        self.truncation = inputs.truncation if inputs.truncation.masks_gradients else Truncation(inputs.T)
         constants = recompute_from_parameters(cell)
-        self.plans = {equation.signal: RegisterProgram(equation, constants, data.batch) for equation in cell.equations}
+        self.plans = {equation.signal: RegisterProgram(equation, constants, inputs.batch)
+                      for equation in cell.equations}
         uses = Counter(key for plan in self.plans.values() for *_, key in plan.operations)
-        self.shared = {key for key, count in uses.items() if count > 1}  # in several equations
-        self.memo: dict[tuple[int, int], Tensor] = {}  # (shared expression, step) -> its copy
-        self.severed: dict[tuple[Signal, int], Tensor] = {}  # copies as constants, where an edge is cut
-        self.shapes = {signal: data.shapes.get(name, signal.shape) for name, signal in cell.signals.items()}
-        self.holds = {} if data.mask is None else carry_directions(cell)
-        self.boundaries = boundaries(cell)
+        self.shared = {key for key, count in uses.items() if count > 1}  # expressions that several equations use
+        self.memo: dict[tuple[int, int], Tensor] = {}  # (shared expression, step) -> its value
+        self.detached: dict[tuple[Signal, int], Tensor] = {}
+        self.shapes = {signal: inputs.shapes.get(name, signal.shape) for name, signal in cell.signals.items()}
+        self.carry = {} if inputs.mask is None else carry_directions(cell)
         self.copies: dict[Signal, dict[int, Tensor]] = {signal: {} for signal in cell.signals.values()}
-        for signal, given in history(cell, data).items():
+        outside = boundaries(cell)
+        for name, signal in cell.signals.items():
             if signal.given:
-                self._take_input(signal)
-            self._take_boundary(signal, given, constants)
+                self._add_input(signal)
+            self._add_boundary(signal, outside.get(name, Boundary(range(0), range(0))), constants)
 
     def run(self) -> Run:
-        """Every copy at t = 1 … T."""
-        windows = []
-        if isinstance(self.data.truncation, Windows):
-            windows = self._compute_windows(self.data.truncation)
-        else:
-            self._compute_steps(range(1, self.data.T + 1))
-        return Run(self.cell, self.data, _by_name(self.copies), windows)
+        """Compute every copy at t = 1 … T."""
+        windows = [self._compute_window(window) for window in self.inputs.truncation.windows()]
+        if not windows:
+            self._compute_steps(range(1, self.inputs.T + 1))
+        return Run(self.cell, self.inputs, _by_name(self.copies), windows)
 
     # ---- values from outside
-    def _take_input(self, signal: Signal) -> None:
-        """One tensor a step, from the data; zero where a sequence is over."""
-        whole = self.data.inputs[signal.name]
-        for k in range(1, self.data.T + 1):
-            self.now.origin = self.data.origin.at(signal.name, k)
-            copy = whole[k - 1] if isinstance(whole, Tensor) else constant(whole[k - 1, ...])
+    def _add_input(self, signal: Signal) -> None:
+        """Add one copy a step from the data; masked steps are zero."""
+        values = self.inputs.values[signal.name]
+        for k in range(1, self.inputs.T + 1):
+            self.now.origin = self.inputs.origin.at(signal.name, k)
+            copy = values[k - 1] if isinstance(values, Tensor) else constant(values[k - 1, ...])
             shape = self._shape(signal, k)
             copy = copy if copy.shape == shape else apply(ops.BroadcastTo(shape), copy)
-            if self.data.mask is not None and not self.data.mask[k - 1].all():
-                copy = apply(WHERE, self._going_on(signal, k), copy, np.zeros((), copy.dtype))
+            if self._has_masked(k):
+                copy = apply(WHERE, self._mask_at(k, signal), copy, np.zeros((), copy.dtype))
             copy.name = signal.name
             self.copies[signal][k] = copy
 
-    def _take_boundary(self, signal: Signal, given: Mapping[int, Tensor], constants: Mapping[int, Tensor]) -> None:
-        """The values before and after the sequence: set, or zero where none is set."""
+    def _add_boundary(self, signal: Signal, outside: Boundary, constants: Mapping[int, Tensor]) -> None:
+        """Add the copies before and after the sequence: the values that are set, or zeros."""
+        given = self.inputs.boundary[signal.name]
         for k, value in given.items():
             if not value.requires_grad:  # a state takes the data's type
-                value = constant(value.numpy().astype(self.data.dtype), value.name, value.origin)
+                value = constant(value.numpy().astype(self.inputs.dtype), value.name, value.origin)
             self.copies[signal][k] = self._copy(constants.get(id(value), value), signal, k, value.origin)
-        boundary = self.boundaries.get(signal.name, Boundary(range(0), range(0)))
-        for k in (*boundary.before, *(self.data.T + k for k in boundary.after)):
+        for k in (*outside.before, *(self.inputs.T + k for k in outside.after)):
             if k not in given:
-                zeros = constant(np.zeros(self._shape(signal, k), self.data.dtype))
-                self.copies[signal][k] = self._copy(zeros, signal, k, _line(signal))
+                zeros = constant(np.zeros(self._shape(signal, k), self.inputs.dtype))
+                origin = signal.equation.origin if signal.equation else signal.origin
+                self.copies[signal][k] = self._copy(zeros, signal, k, origin)
 
     # ---- values that equations compute
-    def _compute_windows(self, truncation: Windows) -> list[Window]:
-        """Every window from constants; each step's copy is that of the window which owes its loss."""
-        for link in links(self.cell):
-            if link.delay < 0 and not link.source.given:
-                raise ValueError(f"window= cuts loops that run forward in time, but {link.target.name} reads {link} "
-                                 f"at {link.equation.origin}. Use chunks= or last=")
-        owned = self.copies
-        windows = []
-        for steps, owed in truncation.windows():
-            self.copies = self._entering(owned, steps.start)
-            self.memo = {}
-            self._compute_steps(steps)
-            for signal, plan in self.plans.items():
-                for k in (step + plan.equation.lead for step in owed):
-                    owned[signal][k] = self.copies[signal][k]
-            windows.append(Window(steps, owed, _by_name(self.copies)))
-        self.copies = owned
-        return windows
-
-    def _entering(self, owned: Mapping[Signal, Mapping[int, Tensor]], first: int) -> dict[Signal, dict[int, Tensor]]:
-        """What a window that begins at step `first` starts from: constants, but for the initial values."""
-        if first == 1:
-            return {signal: dict(copies) if signal.given else {k: x for k, x in copies.items() if not
-                    1 <= k - self.plans[signal].equation.lead <= self.data.T} for signal, copies in owned.items()}
-        entering: dict[Signal, dict[int, Tensor]] = {}
-        for signal, copies in owned.items():
-            before = self.boundaries[signal.name].before if signal.name in self.boundaries else range(0)
-            self.now.origin = self.data.origin
-            entering[signal] = dict(copies) if signal.given else {
-                first - 1 + k: copies[first - 1 + k].detach() for k in before}
-        return entering
+    def _compute_window(self, window: WindowSteps) -> Window:
+        """Compute one window from constants; the run takes its copies of the steps whose losses it differentiates."""
+        whole = self.copies
+        self.copies = {signal: dict(copies) if signal.given else {} for signal, copies in whole.items()}
+        self.memo = {}
+        self.now.origin = self.inputs.origin
+        for value in window.entering(self.cell, self.inputs.T, self.inputs.mask is not None):
+            k = value.step + (0 if value.signal.given else self.plans[value.signal].equation.lead)
+            if k in whole[value.signal] and not value.signal.given:
+                copy = whole[value.signal][k]
+                self.copies[value.signal][k] = copy.detach() if value.constant else copy
+        self._compute_steps(window.steps)
+        for signal, plan in self.plans.items():
+            for k in (step + plan.equation.lead for step in window.loss_steps):
+                whole[signal][k] = self.copies[signal][k]
+        found = Window(window.steps, window.loss_steps, _by_name(self.copies))
+        self.copies = whole
+        return found
 
     def _compute_steps(self, steps: range) -> None:
         for step in steps:
@@ -140,32 +131,32 @@ class Unroller:
                 self._compute(plan, step)
 
     def _compute(self, plan: RegisterProgram, step: int) -> None:
-        """Compute one copy, after those that it reads."""
-        waiting = [(plan, step)]
-        while waiting:
-            plan, step = waiting[-1]
-            needed = self._missing(plan, step)
-            if needed is not None:
-                waiting.append(needed)
+        """Compute one copy, after those that it reads: a depth-first search over missing copies."""
+        stack = [(plan, step)]
+        while stack:
+            plan, step = stack[-1]
+            missing = self._missing(plan, step)
+            if missing is not None:
+                stack.append(missing)
                 continue
-            waiting.pop()
+            stack.pop()
             k = step + plan.equation.lead
             if k not in self.copies[plan.equation.signal]:
                 self.copies[plan.equation.signal][k] = self._evaluate(plan, step)
 
     def _missing(self, plan: RegisterProgram, step: int) -> tuple[RegisterProgram, int] | None:
-        """The first copy that the equation reads at this step and that isn't there yet."""
+        """Return the first copy that the equation needs at this step and that isn't computed yet."""
         for _, signal, offset in plan.reads:
             if step + offset not in self.copies[signal]:
                 source = self.plans[signal]
                 return source, step + offset - source.equation.lead
-        held = step - self.holds.get(plan.equation.signal, step)  # one that is held is read, too
-        if held and held + plan.equation.lead not in self.copies[plan.equation.signal]:
-            return plan, held
+        previous = step - self.carry.get(plan.equation.signal, step)  # masked sequences carry this step's value
+        if 1 <= previous <= self.inputs.T and previous + plan.equation.lead not in self.copies[plan.equation.signal]:
+            return plan, previous
         return None
 
     def _evaluate(self, plan: RegisterProgram, step: int) -> Tensor:
-        """The value of the equation at one step; all that it reads is there."""
+        """Return the value of the equation at one step; all copies that it reads exist."""
         signal, k = plan.equation.signal, step + plan.equation.lead
         origin = self.now.origin = plan.equation.origin.at(signal.name, k)
         self.now.recording = self.recording and not self.truncation.constant(step)
@@ -180,41 +171,46 @@ class Unroller:
             else:
                 registers[register] = self.memo[key, step] = apply(op, *operands(registers))
         copy = self._copy(registers[plan.result], signal, k, origin)
-        over = self.data.mask is not None and not self.data.mask[step - 1].all()
-        return self._held(copy, signal, k, step) if over else copy
+        return self._carry_masked(copy, signal, k, step) if self._has_masked(step) else copy
 
     def _read(self, signal: Signal, k: int, step: int) -> Tensor:
-        """A copy as an equation at a step sees it: a constant where that edge is cut."""
+        """Return a copy as the equations of a step see it: as a constant where the truncation cuts that edge."""
         copy = self.copies[signal][k]
         made = k - (signal.equation.lead if signal.equation else 0)
         if not copy.requires_grad or not self.truncation.cuts(made, step):
             return copy
-        if (signal, k) not in self.severed:
-            self.severed[signal, k] = copy.detach()
-        return self.severed[signal, k]
+        if (signal, k) not in self.detached:
+            self.detached[signal, k] = copy.detach()
+        return self.detached[signal, k]
 
-    def _held(self, copy: Tensor, signal: Signal, k: int, step: int) -> Tensor:
-        """Where a sequence is over a state keeps its value; an output is zero."""
-        direction = self.holds.get(signal)
-        before = np.zeros((), copy.dtype) if direction is None else self._read(signal, k - direction, step)
+    # ---- masks
+    def _has_masked(self, step: int) -> bool:
+        """Return whether a sequence of the batch is masked at a step."""
+        return self.inputs.mask is not None and not self.inputs.mask[step - 1].all()
+
+    def _carry_masked(self, copy: Tensor, signal: Signal, k: int, step: int) -> Tensor:
+        """Return a copy that carries a state's value through masked steps; an output is zero there."""
+        previous = k - self.carry[signal] if signal in self.carry else None
+        carried = self._read(signal, previous, step) if previous in self.copies[signal] else np.zeros((), copy.dtype)
         copy.name = None
-        held: Tensor = apply(WHERE, self._going_on(signal, step), copy, before)
-        held.name = signal.name
-        return held
+        result: Tensor = apply(WHERE, self._mask_at(step, signal), copy, carried)
+        result.name = signal.name
+        return result
 
-    def _going_on(self, signal: Signal, step: int) -> Any:
-        """Which sequences go on at a step, as bools that broadcast against the signal's values."""
-        assert self.data.mask is not None
-        flags = self.data.mask[step - 1]
+    def _mask_at(self, step: int, signal: Signal) -> Any:
+        """Return the mask of a step as bools that broadcast against the signal's values."""
+        assert self.inputs.mask is not None
+        flags = self.inputs.mask[step - 1]
         return np.reshape(flags, flags.shape + (1,) * len(self.shapes[signal] or ()))
 
+    # ---- copies
     def _copy(self, value: Any, signal: Signal, k: int, origin: Origin) -> Tensor:
-        """A value as the copy of `signal` at step k: with the batch, and a tensor of its own."""
+        """Return a value as the copy of `signal` at step k: broadcast to the batch, a tensor of its own."""
         now = self.now
         if now.origin is None or now.origin.signal != signal.name or now.origin.t != k:
             now.origin = origin.at(signal.name, k)
         if not isinstance(value, Tensor):
-            value = constant(np.asarray(value, self.data.dtype))
+            value = constant(np.asarray(value, self.inputs.dtype))
         shape = self._shape(signal, k, value.shape)
         if value.shape != shape:
             value = apply(ops.BroadcastTo(shape), value)
@@ -224,21 +220,16 @@ class Unroller:
         return value  # type: ignore[no-any-return]
 
     def _shape(self, signal: Signal, k: int, shape: tuple[int, ...] | None = None) -> tuple[int, ...]:
-        """The shape of a copy; of a signal without a size, found from its first value."""
+        """Return the shape of a copy; that of a signal without a declared size comes from its first value."""
         own = self.shapes[signal]
         if own is None:
             if shape is None or k <= 0:
-                raise ValueError(f"{signal.name}[{k}] has to be guessed, and {signal.name} has no size: "
+                raise ValueError(f"the shape of {signal.name}[{k}] isn't known, since {signal.name} has no size: "
                                  f"declare it with one, .signal({signal.name!r}, size) at {signal.origin}")
-            own = self.shapes[signal] = shape[len(self.data.batch):]
-        return self.data.batch + own
-
-
-def _line(signal: Signal) -> Origin:
-    """The line of the signal's equation, or of its declaration where it has none."""
-    return signal.equation.origin if signal.equation else signal.origin
+            own = self.shapes[signal] = shape[len(self.inputs.batch):]
+        return self.inputs.batch + own
 
 
 def _by_name(copies: Mapping[Signal, Mapping[int, Tensor]]) -> dict[str, dict[int, Tensor]]:
-    """Copies by the signal's name, in the order of time."""
+    """Return copies by the signal's name, in the order of time."""
     return {signal.name: dict(sorted(tensors.items())) for signal, tensors in copies.items()}

@@ -20,7 +20,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 from onnx import helper, numpy_helper  # noqa: E402
 
-from rnn.export.onnx import IR_VERSION, OPSET, OnnxEngine, Value, _info  # noqa: E402
+from rnn.export.onnx import IR_VERSION, OPSET, OnnxBackend, Value, _info  # noqa: E402
 
 
 def run(model: Path | bytes, **inputs: Any) -> dict[str, Any]:
@@ -51,15 +51,15 @@ def test_operations_are_ours_at_kinks_too(case: Any) -> None:
     op, *arrays = case
     if 0 in [x.size for x in arrays] and type(op).__name__ in ("Max", "Min", "MatMul", "EinSum", "LogSumExp"):
         pytest.skip("ONNX Runtime has no result for nothing")
-    engine = OnnxEngine(np.dtype(float))
-    values = [Value(engine, f"x{number}", x.shape, x.dtype) for number, x in enumerate(arrays)]
-    out = engine.compute(op, *values)
+    backend = OnnxBackend(np.dtype(float))
+    values = [Value(backend, f"x{number}", x.shape, x.dtype) for number, x in enumerate(arrays)]
+    out = backend.compute(op, *values)
     wanted = np.asarray(op.forward(*arrays))
     assert out.shape == wanted.shape
-    engine.emit("Identity", out, shape=out.shape, name="out")
-    tensors = [numpy_helper.from_array(array, name) for name, array in engine.initializers.items()]
-    graph = helper.make_graph(engine.graphs[0], "operation", [_info(x) for x in values],
-                              [_info(Value(engine, "out", out.shape, out.dtype))], tensors)
+    backend.emit("Identity", out, shape=out.shape, name="out")
+    tensors = [numpy_helper.from_array(array, name) for name, array in backend.initializers.items()]
+    graph = helper.make_graph(backend.graphs[0], "operation", [_info(x) for x in values],
+                              [_info(Value(backend, "out", out.shape, out.dtype))], tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model, full_check=True)
     found = run(model.SerializeToString(), **{f"x{number}": x for number, x in enumerate(arrays)})["out"]
@@ -126,7 +126,7 @@ class TestErrors:
         cell = Cell("own")
         x, h = cell.input("x", 2), cell.signal("h", 2)
         h[t] = swish(x[t] + h[t-1])
-        with pytest.raises(DefinitionError, match=r"ONNX has no Swish, which stands at test_own_operation.py:\d+: "):
+        with pytest.raises(DefinitionError, match=r"ONNX has no Swish, used at test_own_operation.py:\d+: "):
             cell.to_onnx(tmp_path / "m.onnx")
         assert not list(tmp_path.iterdir())
 

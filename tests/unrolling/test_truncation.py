@@ -178,6 +178,8 @@ def test_a_run_keeps_its_windows() -> None:
     assert run["h"][4] is run.windows[1]["h"][4]
     assert run["h"][4] is not run.windows[2]["h"][4]
     np.testing.assert_array_equal(run["h"][4].numpy(), run.windows[2]["h"][4].numpy())
+    with pytest.warns(DeprecationWarning, match="Window.owed is called Window.loss_steps now"):
+        assert run.windows[1].owed == range(3, 5)
 
 
 @pytest.mark.parametrize(("options", "message"), [
@@ -185,7 +187,7 @@ def test_a_run_keeps_its_windows() -> None:
     ({"chunks": 0}, "chunks is a number of steps, 1 or more, not 0"),
     ({"last": 1.5}, "last is a number of steps, 1 or more, not 1.5"),
     ({"window": 3}, r"window is a pair \(k1, k2\)"),
-    ({"window": (3, 2)}, r"window=\(3, 2\): each window owes 3 losses"),
+    ({"window": (3, 2)}, r"window=\(3, 2\): each window differentiates 3 losses"),
     ({"window": (1, "x")}, "window's k2 is a number of steps, 1 or more, not 'x'"),
 ])
 def test_what_truncation_refuses(options: dict[str, Any], message: str) -> None:
@@ -219,10 +221,29 @@ def test_a_shared_expression_belongs_to_its_window() -> None:
     assert run.windows[3]["h"][3].grad is not None and run.windows[2]["h"][2].grad is None
 
 
-def test_windows_do_not_go_with_loops_that_run_backward() -> None:
+@pytest.mark.parametrize("execute", [lambda cell: cell.unroll, lambda cell: cell.compile("y")])
+def test_windows_do_not_go_with_loops_that_run_backward(execute: Any) -> None:
     cell = bidirectional()
     with pytest.raises(ValueError, match=r"hb reads hb\[t\+1\] at definitions.py:\d+. Use chunks= or last="):
-        cell.unroll(**data_for(cell), window=(2, 3))
+        execute(cell)(**data_for(cell), window=(2, 3))
+
+
+def test_an_initial_value_of_an_input_gets_gradients_from_every_window_that_reads_it() -> None:
+    """Compiled programs took it as a constant in all windows but the first."""
+    x0, U = made("x0", 1, 1), made("U", 1, 1)
+    cell = Cell()
+    x, h, L = cell.input("x", 1), cell.signal("h", 1), cell.signal("L", ())
+    h[t] = np.tanh(x[t] + x[t-3] + U @ h[t-1])
+    L[t] = mg.sum(h[t] * h[t], axis=-1)
+    for step in (0, -1, -2):
+        x[step] = x0[0] * (1.0 - step)
+    data = {"x": np.linspace(-1.0, 1.0, 5).reshape(5, 1, 1)}
+    run = cell.unroll(**data, window=(1, 2))
+    ours = gradients(cell, [part["L"][k].sum() for part in run.windows for k in part.loss_steps])
+    for parameter in cell.parameters.values():
+        parameter.grad = None
+    cell.compile("L")(**data, window=(1, 2))
+    assert_equal({name: p.grad for name, p in cell.parameters.items()}, ours)  # type: ignore[misc]
 
 
 # ---- sequences of unequal length

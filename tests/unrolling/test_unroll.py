@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from rnn import Cell, T, t
+from rnn.unrolling.options import OPTION_NAMES
 
 RNG = np.random.default_rng(2)
 X = RNG.normal(size=(6, 2, 3))
@@ -518,8 +520,8 @@ def test_batches_that_do_not_fit_are_named() -> None:
 
 
 @pytest.mark.parametrize("value, words", [
-    ([[1, 2, 3], [4, 5]], "the data for 'x' are no array"), ("abc", "the data for 'x' are <U3, not real numbers"),
-    (np.ones((2, 3)) * 1j, "complex128, not real numbers"), (3.0, "they need a first axis: time"),
+    ([[1, 2, 3], [4, 5]], "the data for 'x' are not an array"), ("abc", "the data for 'x' are <U3, not real numbers"),
+    (np.ones((2, 3)) * 1j, "complex128, not real numbers"), (3.0, "their first axis must be time"),
     (np.ones((0, 3)), "'x' has length 0"), (None, "object, not real numbers")])
 def test_data_that_are_no_sequence_of_numbers_are_refused_by_name(value: Any, words: str) -> None:
     message, line = unrolling(elman(), x=value)
@@ -568,7 +570,7 @@ def test_an_initial_value_is_not_guessed_without_a_size() -> None:
     x, h = cell.input("x"), cell.signal("h")
     declared = above()
     h[t] = x[t] + h[t-1]
-    assert unrolling(cell, x=X)[0] == ("h[0] has to be guessed, and h has no size: declare it with one, "
+    assert unrolling(cell, x=X)[0] == ("the shape of h[0] isn't known, since h has no size: declare it with one, "
                                        f".signal('h', size) at {declared}")
 
 
@@ -735,3 +737,62 @@ def test_every_computable_definition_has_the_slope_of_a_plain_recursion(spec: Sp
     grad = weights[i][n].grad
     slope = 0.0 if grad is None else float((grad * direction).sum())
     assert slope == pytest.approx((ends[0] - ends[1]) / (2 * eps), rel=1e-5, abs=1e-6 + 1e-8 * value.item())
+
+
+@given(specs(), st.sampled_from([(1, 1), (1, 2), (2, 3)]), st.sampled_from([{}, {"lengths": [4, 1, 3]}]))
+@settings(max_examples=60, deadline=None)
+def test_windows_change_no_value(spec: Spec, window: tuple[int, int], options: dict[str, Any]) -> None:
+    cell, _ = defined(spec if spec.sign > 0 else Spec([1, 0], ["linear"] * 2, [
+        [Term(1, 1, np.eye(2))], []], [None, None], 1))
+    x = np.random.default_rng(0).normal(size=(STEPS, 3, 2))
+    whole, parts = cell.unroll(x=x, **options), cell.unroll(x=x, window=window, **options)
+    for name in cell.signals:
+        np.testing.assert_array_equal(parts[name].stack().numpy(), whole[name].stack().numpy(), err_msg=name)
+
+
+@given(specs(), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_a_mask_with_holes_has_the_values_of_the_compiled_program(spec: Spec, seed: int) -> None:
+    cell, _ = defined(spec)
+    rng = np.random.default_rng(seed)
+    x, mask = rng.normal(size=(STEPS, 3, 2)), rng.random((STEPS, 3)) < 0.6
+    run, outputs = cell.unroll(x=x, mask=mask), cell.compile()(x=x, mask=mask)
+    for name in cell.signals:
+        if not cell.signals[name].given:
+            np.testing.assert_allclose(run[name].stack().numpy(), outputs[name], atol=1e-12, err_msg=name)
+
+
+# ---- options
+def test_help_lists_the_options_of_every_method_that_takes_them() -> None:
+    expected = ["T", "initial", "lengths", "mask", "chunks", "window", "last", "inputs"]
+    for method in (Cell.unroll, type(elman().compile()).__call__):
+        signature = inspect.signature(method)
+        assert list(signature.parameters)[1:] == expected
+        assert signature.parameters["lengths"].kind is inspect.Parameter.KEYWORD_ONLY
+        assert signature.parameters["inputs"].kind is inspect.Parameter.VAR_KEYWORD
+
+
+@pytest.mark.parametrize("name", OPTION_NAMES)
+def test_no_signal_has_the_name_of_an_option(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"a signal can't be named {name!r} .*it is an option of unroll"):
+        Cell().signal(name, 3)
+
+
+def test_a_misspelt_option_is_corrected() -> None:
+    with pytest.raises(ValueError, match=r"'elman' has no input 'length': did you mean 'lengths'\?"):
+        elman().unroll(x=X, length=[6, 5])
+
+
+def test_options_that_are_none_are_not_given() -> None:
+    cell = elman()
+    given = cell.unroll(x=X, T=None, lengths=None, window=None)
+    np.testing.assert_array_equal(given["y"].stack().numpy(), cell.unroll(x=X)["y"].stack().numpy())
+
+
+@pytest.mark.parametrize("execute", [lambda cell: cell.unroll(x=X), lambda cell: cell.compile()(x=X)])
+def test_later_tensors_have_the_lines_that_make_them(execute: Callable[[Cell], Any]) -> None:
+    cell, U = Cell(), parameter("U", 6, 3)
+    x, h = cell.input("x", 3), cell.signal("h", 3)
+    h[t] = np.tanh(x[t] + U[:3].T @ h[t-1])
+    execute(cell)
+    assert str(mg.Tensor(1.0).origin) == above(0)

@@ -1,0 +1,83 @@
+"""The listings in the READMEs of rnn.ir and rnn.compiler are what the compiler prints.
+
+    PYTHONPATH=. python tests/compiler/test_readme.py       # writes the listings anew
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from rnn import Cell, t
+from rnn.compiler.emit import render
+from rnn.compiler.pipeline import GradientRequest, Program
+from rnn.ir.fusion import PASSES
+from rnn.ir.lowering import LoweringOptions
+from rnn.ir.nodes import Node, listing
+
+RNN = Path(__file__).resolve().parents[2] / "rnn"
+# A heading, the text up to the listing, and the listing.
+BLOCK = re.compile(r"^### (.*)\n((?:(?!```|#).*\n)*```\w+\n)((?:(?!```).*\n)*)(?=```$)", re.MULTILINE)
+
+
+def gated() -> Cell:
+    def weight(name: str, *shape: int) -> mg.Tensor:
+        return mg.Tensor(np.ones(shape), requires_grad=True, name=name)
+
+    W, U, V, R = weight("W", 2, 3), weight("U", 2, 2), weight("V", 2, 3), weight("R", 2, 2)
+    cell = Cell("gated")
+    x, z, a, h, L = cell.input("x", 3), *(cell.signal(name, 2) for name in "zah"), cell.signal("L", ())
+    z[t] = mg.sigmoid(V @ x[t] + R @ h[t-1])
+    a[t] = np.tanh(W @ x[t] + U @ h[t-1])
+    h[t] = z[t] * a[t]
+    L[t] = (h[t] * h[t]).sum(axis=-1)
+    return cell
+
+
+def stages() -> dict[str, str]:
+    """Pass -> its result as text, or the lines that it changes."""
+    cell = gated()
+    names: dict[Node, str] = {}
+    results: list[tuple[str, str]] = []
+
+    def observe(name: str, result: Any) -> None:
+        if name == "blocks":
+            text = "\n".join(block.listing(names) for block in result)
+        else:
+            text = listing(result, names) if isinstance(result, list) else result.listing(names)
+        results.append((name, text))
+
+    program = Program(cell, LoweringOptions((("x", (3,)),)), GradientRequest(loss="L"), observe)
+    text = render(program.code, cell, program.names, np.dtype(float))
+    found = dict(results) | {"render": text[text.index("def forward"):].strip()}
+    rewrites = results[3:3 + 2 * len(PASSES)]
+    for part, first, passes in (("forward", "split_products", rewrites[:len(PASSES)]),
+                                ("backward", "Adjoint", rewrites[len(PASSES):])):
+        before = found[first]
+        for name, after in passes:
+            if after != before:
+                old, new = before.splitlines(), after.splitlines()
+                found[f"{name}, {part}"] = "\n".join([*(f"- {line}" for line in old if line not in new),
+                                                      *(f"+ {line}" for line in new if line not in old)])
+            found.pop(name, None)
+            before = after
+    del found["split_products"]  # changes nothing here
+    return found
+
+
+def test_listings_are_what_the_compiler_prints() -> None:
+    blocks = {heading: block.rstrip() for file in ("ir", "compiler")
+              for heading, _, block in BLOCK.findall((RNN / file / "README.md").read_text(encoding="utf-8"))}
+    assert blocks == stages()
+
+
+if __name__ == "__main__":
+    current = stages()
+    for folder in ("ir", "compiler"):
+        path = RNN / folder / "README.md"
+        path.write_text(BLOCK.sub(lambda m: f"### {m[1]}\n{m[2]}{current[m[1]]}\n", path.read_text(encoding="utf-8")),
+                        encoding="utf-8", newline="\n")

@@ -1,0 +1,90 @@
+"""What every export target must have, and what happens where one lacks an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from definitions import above
+from exports import OPERATIONS
+
+import minigrad as mg
+from minigrad import Op, ops
+from rnn import Cell, DefinitionError, t
+from rnn.export.backend import Backend
+
+X = np.random.default_rng(0).normal(size=(4, 5, 3))
+
+
+class Softsign(ops.Elementwise):
+    """x / (1 + |x|)."""
+
+    def forward(self, x: Any) -> Any:
+        return x / (1 + abs(x))
+
+    def backward(self, grad: Any, out: Any, x: Any) -> Any:
+        return grad / (1 + abs(x)) ** 2
+
+
+Softsign.__module__ = ops.__name__  # as if it were a new operation of minigrad.ops
+
+
+def defined() -> tuple[Cell, str]:
+    """A definition with the new operation, and its line."""
+    cell = Cell("new")
+    x, h = cell.input("x", 3), cell.signal("h", 3)
+    h[t] = mg.apply(Softsign(), x[t] + 0.5 * h[t-1])
+    return cell, above()
+
+
+def run_jax(cell: Cell, folder: Path) -> Any:
+    return cell.to_jax()({}, {"x": X})["h"]
+
+
+def run_torch(cell: Cell, folder: Path) -> Any:
+    return cell.to_torch()(x=X)["h"]
+
+
+def run_onnx(cell: Cell, folder: Path) -> Any:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    path = cell.to_onnx(folder / "model.onnx")
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(["h"], {"x": X})[0]
+
+
+TARGETS = [("jax", "JAX", "JaxBackend", run_jax), ("torch", "PyTorch", "TorchBackend", run_torch),
+           ("onnx", "ONNX", "OnnxBackend", run_onnx)]
+
+
+@pytest.mark.parametrize("name", sorted(Backend.__abstractmethods__))
+def test_a_target_that_lacks_a_required_method_cannot_be_made(name: str) -> None:
+    def method(*args: Any) -> None: ...
+
+    target = type("Target", (Backend,), {x: method for x in Backend.__abstractmethods__ if x != name})
+    with pytest.raises(TypeError, match=rf"abstract class Target .*\b{name}\b"):
+        target()
+    type("Target", (target,), {name: method})()
+
+
+@pytest.mark.parametrize(("library", "target", "backend", "run"), TARGETS)
+def test_a_new_operation_is_refused_with_its_line_until_the_target_has_a_method(
+        library: str, target: str, backend: str, run: Callable[[Cell, Path], Any], tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(library)
+    cell, line = defined()
+    with pytest.raises(DefinitionError, match=f"{target} has no Softsign, used at {line}: .*doesn't translate"):
+        run(cell, tmp_path)
+    assert not list(tmp_path.iterdir())
+    kind = getattr(__import__(f"rnn.export.{library}", fromlist=[backend]), backend)
+    monkeypatch.setattr(kind, "softsign", lambda self, x: x / (1 + self.sqrt(x * x)), raising=False)
+    if library == "jax":
+        pytest.importorskip("jax").config.update("jax_enable_x64", True)
+    np.testing.assert_allclose(run(cell, tmp_path), cell.unroll(x=X)["h"].stack().numpy(), rtol=1e-12)
+
+
+def test_the_operations_that_targets_are_tested_with_are_all_of_equations() -> None:
+    concrete = {kind for kind in vars(ops).values() if isinstance(kind, type) and issubclass(kind, Op)
+                and kind.forward is not Op.forward and not kind.random}
+    assert {type(op) for op, *_ in OPERATIONS} == concrete - {ops.ScatterAdd}  # only in derivatives
