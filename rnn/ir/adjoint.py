@@ -89,7 +89,7 @@ class Adjoint:
         """
         terms = []
         for shift in shifts:
-            grad, delay = self.of(shift), shift.op.delay  # type: ignore[attr-defined]
+            grad, delay = self.of(shift), shift.op.delay
             reader = step + delay  # the step that reads it, counted from the first step, or from the last
             if grad is not None and (reader >= 1 if delay > 0 else reader <= 0):
                 terms.append(Node(ir.AtStep(reader if delay > 0 else reader - 1), (grad,), shift.shape, False))
@@ -128,7 +128,6 @@ class Adjoint:
 # ---- one rule per operation: the gradients of the operands, from the node and its gradient
 def _shift(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
     """u[t] = v[t-d]: dv[t] += du[t+d]."""
-    assert isinstance(node.op, ir.Shift)
     return [Node(ir.Shift(-node.op.delay), (grad,), node.shape, True, f"{grad.name}_next")]
 
 
@@ -146,7 +145,6 @@ def _add_n(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
 
 
 def _columns(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
-    assert isinstance(node.op, ir.ColumnSlice)
     shape = node.inputs[0].shape
     return [Node(ir.PadColumns(shape, node.op.start), (grad,), shape, False)]
 

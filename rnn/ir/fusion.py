@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TypeVar
 
 from minigrad import ops
@@ -212,7 +212,7 @@ def _fuse_one_run(graph: Graph) -> bool:
         if isinstance(node.op, ir.Slice) and node.timed and node in graph.loop:
             slices.setdefault(node.inputs[0], []).append(node)
     for whole, parts in slices.items():
-        steps = [(part, graph.loop_user(part)) for part in sorted(parts, key=_start)]
+        steps = [(part, graph.loop_user(part)) for part in sorted(parts, key=attrgetter("op.start"))]
         fitting = [(part, user) if user is not None and not graph.read_by_shift(user) else None
                    for part, user in steps]
         for run in _runs(fitting, _same_on_neighbours):
@@ -234,7 +234,7 @@ def _runs(items: list[T | None], follows: Callable[[T, T], bool]) -> Iterator[li
 
 
 def _same_on_neighbours(before: tuple[Node, Node], after: tuple[Node, Node]) -> bool:
-    return _stop(before[0]) == _start(after[0]) and _same_operation(after[1], before[1])
+    return before[0].op.stop == after[0].op.start and _same_operation(after[1], before[1])
 
 
 def _same_operation(one: Node, other: Node) -> bool:
@@ -249,7 +249,7 @@ def _same_operation(one: Node, other: Node) -> bool:
 
 def _fuse_run(whole: Node, run: list[tuple[Node, Node]]) -> None:
     parts, users = [part for part, _ in run], [user for _, user in run]
-    start, stop = _start(parts[0]), _stop(parts[-1])
+    start, stop = parts[0].op.start, parts[-1].op.stop
     vector = whole if stop - start == whole.shape[0] else Node(
         ir.Slice(start, stop), (whole,), (stop - start,), True, f"{whole.name}_part")
     inputs = []
@@ -417,10 +417,10 @@ def concatenate(nodes: list[Node], name: str) -> Node:
     first = nodes[0]
     shape = (sum(x.shape[0] for x in nodes), *first.shape[1:])
     if all(isinstance(x.op, ir.Slice) and x.inputs[0] is first.inputs[0] for x in nodes) \
-            and all(_stop(a) == _start(b) for a, b in pairwise(nodes)):
+            and all(a.op.stop == b.op.start for a, b in pairwise(nodes)):
         whole = first.inputs[0]
         return whole if shape == whole.shape else Node(
-            ir.Slice(_start(first), _stop(nodes[-1])), (whole,), shape, first.timed, name)
+            ir.Slice(first.op.start, nodes[-1].op.stop), (whole,), shape, first.timed, name)
     if first.timed and not any(isinstance(x.op, ir.Shift) for x in nodes):
         if all(is_product(x) and isinstance(x.op, ops.MatVec) and x.inputs[1] is first.inputs[1] for x in nodes):
             matrix = concatenate([x.inputs[0] for x in nodes], f"W_{name}")
@@ -437,14 +437,14 @@ def _rejoin_slices(nodes: list[Node]) -> list[Node]:
     slices: list[Node] = []  # of one vector, from its start on without a gap
     for node in nodes:
         whole = node.inputs[0] if isinstance(node.op, ir.Slice) else None
-        if whole is None or _start(node) != (_stop(slices[-1]) if slices and slices[0].inputs[0] is whole else 0):
+        if whole is None or node.op.start != (slices[-1].op.stop if slices and slices[0].inputs[0] is whole else 0):
             result += slices
             slices = []
         if whole is None:
             result.append(node)
             continue
         slices.append(node)
-        if _stop(node) == whole.shape[0] and _start(slices[0]) == 0:
+        if node.op.stop == whole.shape[0] and slices[0].op.start == 0:
             result.append(whole)
             slices = []
     return [*result, *slices]
@@ -471,16 +471,6 @@ def _kind(node: Node) -> str:
     if is_product(node):
         return f"product {id(node.inputs[1])}"
     return "other" if node.timed else "weight"
-
-
-def _start(node: Node) -> int:
-    assert isinstance(node.op, ir.Slice)
-    return node.op.start
-
-
-def _stop(node: Node) -> int:
-    assert isinstance(node.op, ir.Slice)
-    return node.op.stop
 
 
 def _common_start(names: list[str]) -> str:
