@@ -115,12 +115,13 @@ class Adjoint:
         op, grad = node.op, self.gradients[node]
         terms = grad.inputs
         if complete and node.timed and len(terms) == 1 and not terms[0].timed and terms[0].ndim == 0:
-            grad = terms[0]
-            if not op.elementwise and not sums_vector(op):
-                grad = Node(ops.BroadcastTo(node.shape), (grad,), node.shape, True, grad.name)
+            number_grad = terms[0]
+            grad = Node(ops.BroadcastTo(node.shape), terms, node.shape, True, number_grad.name)
+        else:
+            number_grad = grad
         needs = tuple(x in self.active for x in node.inputs)
         rule = RULES.get(type(op), _elementwise)
-        grads = rule(node, grad, needs)
+        grads = rule(node, number_grad if op.elementwise or sums_vector(op) else grad, needs)
         for x, term in zip(node.inputs, _at_run_time(node, grad, needs) if grads is None else grads):
             self._add(x, term)
 

@@ -67,7 +67,9 @@ class ArraysOnly(Elementwise):
         return np.sin(x)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return grad * np.cos(np.array(x, dtype=float))
+        slope = np.cos(np.array(x, dtype=float))
+        assert grad.shape == slope.shape
+        return grad * slope
 
 
 class BranchesOnData(ArraysOnly):
@@ -109,6 +111,21 @@ def test_a_derivative_for_arrays_alone_is_called_when_the_program_runs(op: mg.Op
     cell = two_gates(op)
     assert f"{type(op).__name__.lower()}.backward(" in cell.compile("L").source
     assert_equal(cell, data(cell, 4, (2,)), rtol=1e-11)
+
+
+@pytest.mark.parametrize("f", [lambda a: mg.apply(ArraysOnly(), a), lambda a: (2 + np.tanh(a)) ** (1 + a * a)],
+                         ids=["arrays only", "pow"])
+@pytest.mark.parametrize("size", [(), 3])
+def test_the_gradient_of_a_loss_is_an_array_for_a_derivative_that_takes_arrays_alone(f: Any, size: Any) -> None:
+    cell = Cell("loss")
+    x, y, loss = cell.input("x", size), cell.signal("y", size), cell.signal("L", ())
+    y[t] = f(x[t] * parameter("w", *(() if size == () else (size,))))
+    loss[t] = y[t] * 1.0 if size == () else y[t].sum(axis=-1)
+    assert_equal(cell, data(cell, 4, (2,)), rtol=1e-11)
+    direct = Cell("direct")
+    x2, loss2 = direct.input("x", ()), direct.signal("L", ())
+    loss2[t] = f(x2[t] * parameter("v"))
+    assert_equal(direct, data(direct, 4, (2,)), rtol=1e-11)
 
 
 @pytest.mark.parametrize("f", [
