@@ -113,15 +113,13 @@ class Adjoint:
         loss), it is passed on as it is where broadcasting gives the same result, and never stored as an array.
         """
         op, grad = node.op, self.gradients[node]
-        terms = grad.inputs
+        compact, terms = grad, grad.inputs
         if complete and node.timed and len(terms) == 1 and not terms[0].timed and terms[0].ndim == 0:
-            number_grad = terms[0]
-            grad = Node(ops.BroadcastTo(node.shape), terms, node.shape, True, number_grad.name)
-        else:
-            number_grad = grad
+            compact = terms[0]
+            grad = Node(ops.BroadcastTo(node.shape), terms, node.shape, True, compact.name)
         needs = tuple(x in self.active for x in node.inputs)
         rule = RULES.get(type(op), _elementwise)
-        grads = rule(node, number_grad if op.elementwise or sums_vector(op) else grad, needs)
+        grads = rule(node, compact if op.elementwise or sums_vector(op) else grad, needs)
         for x, term in zip(node.inputs, _at_run_time(node, grad, needs) if grads is None else grads):
             self._add(x, term)
 
