@@ -9,7 +9,7 @@ Each pass is a function on a `Graph`, run by `optimise` in the order of PASSES:
    `fuse_slices` one operation of those that follow on each part, `fuse_sums` one product of a sum of products.
 3. `fuse_weight_gradients` makes one product of the gradients of matrices that were fused.
 
-Nodes are rewritten in place (`node.op, node.inputs = ...`), so their users need no update. In the examples
+Nodes are rewritten in place (`Graph.rewrite`), so the nodes that read them need no update. In the examples
 below, each line is a node of a loop; x and b come from outside of it.
 """
 
@@ -21,7 +21,7 @@ from itertools import pairwise
 from operator import attrgetter, itemgetter
 from typing import TypeVar
 
-from minigrad import ops
+from minigrad import Op, ops
 from minigrad.operators import MUL, TANH
 
 from . import nodes as ir
@@ -35,7 +35,7 @@ T = TypeVar("T")
 class Graph:
     """The nodes that the passes rewrite, with their users and loops.
 
-    Invariant: at the start of a pass `nodes`, `loop` and `users` describe the graph. A rewrite makes them
+    Invariant: at the start of a pass `nodes`, `loop` and `users` describe the graph. `rewrite` makes them
     stale, so a pass that reads them after its own rewrites must either touch only nodes that these rewrites
     didn't, or keep them up to date (`hoist_terms`), or call `refresh` (`fuse_slices`).
 
@@ -56,9 +56,24 @@ class Graph:
 
     def refresh(self) -> None:
         """Find nodes, loops and users again, after rewrites."""
+        self.stale = False
         self.nodes = self.select()
         self.loop: dict[Node, int] = {node: index for index, loop in enumerate(loops(self.nodes)) for node in loop}
         self.users = users_of(ordered(self.roots))
+
+    def rewrite(self, node: Node, op: Op, *inputs: Node) -> None:
+        """Let a node compute something else; those that read it get the new value."""
+        node.op, node.inputs = op, inputs
+        self.stale = True
+
+    def replace_by_slices(self, nodes: list[Node], whole: Node) -> None:
+        """Make each node a slice of one that computes them all."""
+        if len({node.shape for node in nodes}) == 1:
+            whole.lanes = len(nodes)
+        start = 0
+        for node in nodes:
+            self.rewrite(node, ir.Slice(start, start + node.shape[0]), whole)
+            start += node.shape[0]
 
     def same_loop(self, x: Node, node: Node) -> bool:
         """Return whether x is computed step by step together with `node`."""
@@ -106,7 +121,7 @@ def hoist_terms(graph: Graph) -> None:
         outside = [x for x in terms if not graph.same_loop(x, node)]
         if len(outside) > 1:
             outside = [add_all(outside, f"{node.name}_given")]
-        node.op, node.inputs = ir.AddN(), (*inside, *outside)
+        graph.rewrite(node, ir.AddN(), *inside, *outside)
 
 
 def sigmoids_to_tanh(graph: Graph) -> None:
@@ -125,7 +140,7 @@ def sigmoids_to_tanh(graph: Graph) -> None:
                  for x in inner.inputs]
         halved = Node(ir.AddN(), tuple(terms), node.shape, True, f"{node.name}_half")
         tanh = Node(TANH, (halved,), node.shape, True, f"{node.name}_tanh")
-        node.op, node.inputs = ops.Add(), (Node(MUL, (tanh, half), node.shape, True, f"{node.name}_mul"), half)
+        graph.rewrite(node, ops.Add(), Node(MUL, (tanh, half), node.shape, True, f"{node.name}_mul"), half)
 
 
 def hoist_factors(graph: Graph) -> None:
@@ -148,7 +163,7 @@ def hoist_factors(graph: Graph) -> None:
                           for x in node.inputs]
                 factor = add_all(slopes, f"{node.name}_slope")
                 form[node] = vectors.pop(), [factor]
-                node.op, node.inputs = MUL, (form[node][0], factor)
+                graph.rewrite(node, MUL, form[node][0], factor)
         form.setdefault(node, (node, []))
 
 
@@ -162,7 +177,7 @@ def _hoist_from_product(graph: Graph, node: Node, form: dict[Node, tuple[Node, l
         factors = [*factors, number(-1.0)]
     form[node] = vector, factors
     if len(factors) > 1 or isinstance(node.op, ops.Neg):
-        node.op, node.inputs = MUL, (vector, multiply_all(factors, f"{node.name}_slope"))
+        graph.rewrite(node, MUL, vector, multiply_all(factors, f"{node.name}_slope"))
 
 
 # ---- products of several matrices with the same vector
@@ -182,7 +197,7 @@ def fuse_products(graph: Graph) -> None:
         if len(group) > 1:
             group.sort(key=paths.__getitem__, reverse=True)  # parts with the same operations are neighbours
             matrix = concatenate([x.inputs[0] for x in group], f"U_{common_name(group)}")
-            replace_by_slices(group, Node(ops.MatVec(), (matrix, vector), (matrix.shape[0],), True,
+            graph.replace_by_slices(group, Node(ops.MatVec(), (matrix, vector), (matrix.shape[0],), True,
                                           common_name(group, "product")))
 
 
@@ -216,7 +231,7 @@ def _fuse_one_run(graph: Graph) -> bool:
         fitting = [(part, user) if user is not None and not graph.read_by_shift(user) else None
                    for part, user in steps]
         for run in _runs(fitting, _same_on_neighbours):
-            _fuse_run(whole, run)
+            _fuse_run(graph, whole, run)
             return True
     return False
 
@@ -247,7 +262,7 @@ def _same_operation(one: Node, other: Node) -> bool:
                for x, y in zip(one.inputs, other.inputs))
 
 
-def _fuse_run(whole: Node, run: list[tuple[Node, Node]]) -> None:
+def _fuse_run(graph: Graph, whole: Node, run: list[tuple[Node, Node]]) -> None:
     parts, users = [part for part, _ in run], [user for _, user in run]
     start, stop = parts[0].op.start, parts[-1].op.stop
     vector = whole if stop - start == whole.shape[0] else Node(
@@ -258,7 +273,7 @@ def _fuse_run(whole: Node, run: list[tuple[Node, Node]]) -> None:
         shared = first.size == 1 and all(x is first for x in column)  # broadcasts against all parts
         inputs.append(vector if first is parts[0] else first if shared
                       else concatenate(column, common_name(users, "given")))
-    replace_by_slices(users, Node(users[0].op, tuple(inputs), vector.shape, True, common_name(users)))
+    graph.replace_by_slices(users, Node(users[0].op, tuple(inputs), vector.shape, True, common_name(users)))
 
 
 # ---- sums of products
@@ -283,7 +298,10 @@ def fuse_sums(graph: Graph) -> None:
                                                                               f"U_{name}")),
                        node.shape, True, f"{node.name}_product")
         rest = tuple(x for x in node.inputs if x not in products)
-        node.op, node.inputs = (ir.AddN(), (product, *rest)) if rest else (product.op, product.inputs)
+        if rest:
+            graph.rewrite(node, ir.AddN(), product, *rest)
+        else:
+            graph.rewrite(node, product.op, *product.inputs)
 
 
 def _loop_vector(node: Node) -> Node:
@@ -300,7 +318,7 @@ def _fuse_multiples(graph: Graph, vectors: list[Node]) -> None:
         factors = concatenate([x.inputs[1] for x in run], common_name(run, "slope"))
         if isinstance(factors.op, ir.Concat):
             factors.lanes = len(run)
-        replace_by_slices(run, Node(ir.BroadcastMul(len(run)), (run[0].inputs[0], factors), factors.shape, True,
+        graph.replace_by_slices(run, Node(ir.BroadcastMul(len(run)), (run[0].inputs[0], factors), factors.shape, True,
                                     common_name(run)))
 
 
@@ -332,7 +350,7 @@ def fuse_weight_gradients(graph: Graph) -> None:
         left = whole if (start, stop) == (0, whole.shape[0]) else Node(
             ir.Slice(start, stop), (whole,), (stop - start,), True, f"{whole.name}_part")
         op, inputs = (ir.SumOverSteps(left.shape), (left,)) if other is None else (ir.SumOfOuter(), (left, other))
-        replace_by_slices(gradients, Node(op, inputs, (*left.shape, *gradients[0].shape[1:]), False,
+        graph.replace_by_slices(gradients, Node(op, inputs, (*left.shape, *gradients[0].shape[1:]), False,
                                           common_name(gradients)))
 
 
@@ -365,7 +383,8 @@ def optimise(graph: Graph, passes: Iterable[Callable[[Graph], None]] = PASSES,
     """Run passes one after another; `observe` is called after each with its name and the nodes."""
     for rewrite in passes:
         rewrite(graph)
-        graph.refresh()
+        if graph.stale:
+            graph.refresh()
         if observe is not None:
             observe(rewrite.__name__, graph.nodes)
 
@@ -396,16 +415,6 @@ def scale(node: Node, factor: Node) -> Node:
     W, x = node.inputs if by_column else node.inputs[::-1]
     W = Node(MUL, (W, factor), W.shape, False, f"{W.name}_half")
     return Node(node.op, (W, x) if by_column else (x, W), node.shape, True, node.name)
-
-
-def replace_by_slices(nodes: list[Node], whole: Node) -> None:
-    """Make each node a slice of one that computes them all."""
-    if len({node.shape for node in nodes}) == 1:
-        whole.lanes = len(nodes)
-    start = 0
-    for node in nodes:
-        node.op, node.inputs = ir.Slice(start, start + node.shape[0]), (whole,)
-        start += node.shape[0]
 
 
 def concatenate(nodes: list[Node], name: str) -> Node:
