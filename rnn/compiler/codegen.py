@@ -247,8 +247,9 @@ class Codegen:
             index = "start:stop" if self.plan.extent(self.array_of[x]) == Extent.ALL else ":stop - start"
             made.append(f"tile.{x} = arrays.{x}[{index}]")
         # views of arrays before the views in flat and by_step, which may be made of them
-        made += [f"tile.{x} = {view.replace('arrays.', 'tile.')}"
-                 for x, view in sorted(self.views.items(), key=lambda item: "." in item[0])]
+        for x, view in sorted(self.views.items(), key=lambda item: "." in item[0]):
+            of_tile = re.sub(r"\barrays\.", "tile.", view)
+            made.append(f"tile.{x} = {of_tile}")
         self.code.tiles.append(Tiles(name, sum(max(1, self.array_of[x].size) for x in arrays), made))
 
     def _skewed_loop(self, block: Block) -> list[str]:

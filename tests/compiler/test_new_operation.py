@@ -141,13 +141,15 @@ def test_library_operations_that_compare_are_differentiated_by_nodes(f: Any) -> 
 
 
 @pytest.mark.parametrize("name", ["cbrt", "arrays", "flat", "by_step", "tile", "all_steps", "iteration",
-                                  "forward_tiles", "backward_tiles", "t", "S"])
+                                  "forward_tiles", "backward_tiles", "t", "S", "my_arrays", "tank"])
 def test_a_signal_may_have_any_name_of_the_programs_own(name: str) -> None:
     U, cell = parameter("U", 3, 3), Cell("names")
     x, h = cell.input("x", 3), cell.signal(name, 3)
-    h[t] = mg.apply(Cbrt(), U @ h[t-1] + x[t])
+    y = cell.signal(f"{name} {name}", 3)
+    h[t] = mg.apply(Cbrt(), U @ h[t-1] + parameter("W", 3, 3) @ x[t])
+    y[t] = np.tanh(parameter("V", 3, 3) @ h[t] + parameter("R", 3, 3) @ y[t-1])
     loss = cell.signal("L", ())
-    loss[t] = (h[t] * h[t]).sum(axis=-1)
+    loss[t] = (y[t] * y[t]).sum(axis=-1)
     assert_equal(cell, data(cell, 4, (2,)), rtol=1e-10)
 
 
