@@ -16,10 +16,9 @@ below, each line is a node of a loop; x and b come from outside of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterable
+from itertools import groupby, pairwise
 from operator import attrgetter, itemgetter
-from typing import TypeVar
 
 from minigrad import Op, ops
 from minigrad.operators import MUL, TANH
@@ -28,8 +27,6 @@ from . import nodes as ir
 from .adjoint import is_product
 from .nodes import Node, apply, number, ordered, users_of
 from .schedule import loops
-
-T = TypeVar("T")
 
 
 class Graph:
@@ -227,29 +224,21 @@ def _fuse_one_run(graph: Graph) -> bool:
         if isinstance(node.op, ir.Slice) and node.timed and node in graph.loop:
             slices.setdefault(node.inputs[0], []).append(node)
     for whole, parts in slices.items():
-        steps = [(part, graph.loop_user(part)) for part in sorted(parts, key=attrgetter("op.start"))]
-        fitting = [(part, user) if user is not None and not graph.read_by_shift(user) else None
-                   for part, user in steps]
-        for run in _runs(fitting, _same_on_neighbours):
+        run: list[tuple[Node, Node]] = []  # neighbouring slices, and what is done to each
+        for part in sorted(parts, key=attrgetter("op.start")):
+            user = graph.loop_user(part)
+            if user is not None and graph.read_by_shift(user):
+                user = None
+            if user is not None and run and run[-1][0].op.stop == part.op.start and _same_operation(user, run[-1][1]):
+                run.append((part, user))
+            elif len(run) > 1:
+                break
+            else:
+                run = [(part, user)] if user is not None else []
+        if len(run) > 1:
             _fuse_run(graph, whole, run)
             return True
     return False
-
-
-def _runs(items: list[T | None], follows: Callable[[T, T], bool]) -> Iterator[list[T]]:
-    """Yield the longest runs of two or more items in which each follows the one before; None ends a run."""
-    run: list[T] = []
-    for item in [*items, None]:
-        if run and (item is None or not follows(run[-1], item)):
-            if len(run) > 1:
-                yield run
-            run = []
-        if item is not None:
-            run.append(item)
-
-
-def _same_on_neighbours(before: tuple[Node, Node], after: tuple[Node, Node]) -> bool:
-    return before[0].op.stop == after[0].op.start and _same_operation(after[1], before[1])
 
 
 def _same_operation(one: Node, other: Node) -> bool:
@@ -311,19 +300,19 @@ def _loop_vector(node: Node) -> Node:
 
 def _fuse_multiples(graph: Graph, vectors: list[Node]) -> None:
     """Compute neighbouring multiples of the same vector, each with its own factor from outside, at once."""
-    multiples = [x if isinstance(x.op, ops.Mul) and graph.same_loop(x.inputs[0], x)
-                 and not graph.same_loop(x.inputs[1], x) and x.inputs[1].shape == x.shape
-                 and not graph.read_by_shift(x) else None for x in vectors]
-    for run in list(_runs(multiples, _same_loop_vector)):
-        factors = concatenate([x.inputs[1] for x in run], common_name(run, "slope"))
-        if isinstance(factors.op, ir.Concat):
-            factors.lanes = len(run)
-        graph.replace_by_slices(run, Node(ir.BroadcastMul(len(run)), (run[0].inputs[0], factors), factors.shape, True,
-                                    common_name(run)))
+    def multiplied(x: Node) -> Node | None:
+        fits = isinstance(x.op, ops.Mul) and graph.same_loop(x.inputs[0], x) \
+            and not graph.same_loop(x.inputs[1], x) and x.inputs[1].shape == x.shape and not graph.read_by_shift(x)
+        return x.inputs[0] if fits else None
 
-
-def _same_loop_vector(one: Node, other: Node) -> bool:
-    return _loop_vector(one) is _loop_vector(other)
+    for vector, group in groupby(vectors, multiplied):
+        run = list(group)
+        if vector is not None and len(run) > 1:
+            factors = concatenate([x.inputs[1] for x in run], common_name(run, "slope"))
+            if isinstance(factors.op, ir.Concat):
+                factors.lanes = len(run)
+            graph.replace_by_slices(run, Node(ir.BroadcastMul(len(run)), (vector, factors), factors.shape, True,
+                                              common_name(run)))
 
 
 # ---- gradients of weights
