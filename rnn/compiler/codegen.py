@@ -41,10 +41,6 @@ def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: N
     """Return the text of a program.
 
     Args:
-        passes: the blocks of the forward pass, and of the backward pass.
-        names: the names of nodes.
-        boundaries: the values from outside of the sequence.
-        weights: all weights.
         outputs: a signal at a step, such as h[t] -> its node. The lines that compute it say so in a comment.
         gradients: name in the result of the backward pass -> node.
     """
@@ -56,7 +52,18 @@ def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: N
         functions.append(Function([node for node in nodes if isinstance(node.op, ir.Input)],
                                   [node for node in every if node in read]))
     code = Code(functions[0], functions[1], [boundary.name for boundary in boundaries])
-    return Codegen(code, plan, names, outputs).run(passes, boundaries, gradients)
+    gen = Codegen(code, plan, names, outputs)
+    gen.allocate()
+    gen.copy_inputs(code.forward)
+    for name, node, step in boundaries:
+        row = plan.lifetimes.margins[node][0] + step - 1
+        code.forward.lines.append(f"arrays.{names.of[node]}_all[{row if step <= 0 else f'T + {row}'}] = {name}")
+    gen.write_pass(passes[0], code.forward, "forward_tiles")
+    gen.copy_inputs(code.backward)
+    gen.write_pass(passes[1], code.backward, "backward_tiles")
+    code.views = {**gen.views, **gen.step_views}
+    code.gradients = {name: gen.ref(node) for name, node in gradients.items()}
+    return code
 
 
 class Codegen:
@@ -87,25 +94,8 @@ class Codegen:
                 node = node.inputs[0]
             self.comments.setdefault(node, []).append(re.sub(r"[^\w.+\-\[\]]+", "_", signal))
 
-    def run(self, passes: tuple[list[Block], list[Block]], boundaries: list[Boundary],
-            gradients: Mapping[str, Node]) -> Code:
-        """Write buffers, forward and backward."""
-        code = self.code
-        self._allocate()
-        self._copy_inputs(code.forward)
-        for name, node, step in boundaries:
-            before = self.lifetimes.margins[node][0]
-            row = f"{before + step - 1}" if step <= 0 else f"T + {before + step - 1}"
-            code.forward.lines.append(f"arrays.{self.names.of[node]}_all[{row}] = {name}")
-        self._write_pass(passes[0], code.forward, "forward")
-        self._copy_inputs(code.backward)
-        self._write_pass(passes[1], code.backward, "backward")
-        code.views = {**self.views, **self.step_views}
-        code.gradients = {name: self.ref(node) for name, node in gradients.items()}
-        return code
-
     # ---- arrays
-    def _allocate(self) -> None:
+    def allocate(self) -> None:
         """Write the lines that make arrays, and views of the same length of them."""
         plan = self.plan
         stored = [node for node in self.lifetimes.nodes if node.timed and not isinstance(node.op, ir.Backward)
@@ -165,14 +155,15 @@ class Codegen:
         part = f"{start // size}" if stop - start == size else f"{start // size}:{stop // size}"
         return f"[:, {part}]" if self.plan.extent(whole) else f"[{part}]"
 
-    def _copy_inputs(self, function: Function) -> None:
+    def copy_inputs(self, function: Function) -> None:
         """Copy the data into the program's own arrays."""
         for node in function.inputs:
             if node.timed:
                 function.lines.append(self.call("copyto", f"arrays.{self.names.of[node]}", self.names.of[node]))
 
     # ---- blocks
-    def _write_pass(self, blocks: list[Block], function: Function, name: str) -> None:
+    def write_pass(self, blocks: list[Block], function: Function, tiles: str) -> None:
+        """Write the body of a function; `tiles` is the wished name of its lists of tiles."""
         for block in blocks:
             if block.direction == 0:
                 now = [node for node in block.nodes if node not in self.lifetimes.tile_loop]
@@ -180,7 +171,7 @@ class Codegen:
             else:
                 self.in_loop, self.transposes = True, {}
                 function.lines += self._skewed_loop(block) if block.skewed \
-                    else self._loop(block, self.names.free(f"{name}_tiles"))
+                    else self._loop(block, self.names.free(tiles))
                 self.in_loop = False
 
     def _all_steps(self, nodes: list[Node]) -> list[str]:
@@ -256,8 +247,9 @@ class Codegen:
             index = "start:stop" if self.plan.extent(self.array_of[x]) == Extent.ALL else ":stop - start"
             made.append(f"tile.{x} = arrays.{x}[{index}]")
         # views of arrays before the views in flat and by_step, which may be made of them
-        made += [f"tile.{x} = {view.replace('arrays.', 'tile.')}"
-                 for x, view in sorted(self.views.items(), key=lambda item: "." in item[0])]
+        for x, view in sorted(self.views.items(), key=lambda item: "." in item[0]):
+            of_tile = re.sub(r"\barrays\.", "tile.", view)
+            made.append(f"tile.{x} = {of_tile}")
         self.code.tiles.append(Tiles(name, sum(max(1, self.array_of[x].size) for x in arrays), made))
 
     def _skewed_loop(self, block: Block) -> list[str]:
@@ -330,11 +322,11 @@ class Codegen:
 
     def operation(self, op: Op, node: Node) -> str:
         """Return the name of an operation that is called as an object."""
-        for name, known in self.code.operations.items():
+        for name, (known, _) in self.code.operations.items():
             if known is op:
                 return name
         name = self.names.free(identifier(type(op).__name__.lower()))
-        self.code.operations[name], self.code.origins[name] = op, node.origin
+        self.code.operations[name] = op, node.origin
         return name
 
     # ---- the lines of one node
@@ -356,7 +348,6 @@ def _nothing(gen: Codegen, node: Node, out: str) -> list[str]:
 
 
 def _broadcast_mul(gen: Codegen, node: Node, out: str) -> list[str]:
-    assert isinstance(node.op, ir.BroadcastMul)
     vector = gen.ref(node.inputs[0]) + ("" if gen.in_loop else "[:, None]")
     return [gen.call("multiply", vector, *(gen.lanes(x, node.op.count) for x in (node.inputs[1], node)))]
 
@@ -399,7 +390,6 @@ def _product(gen: Codegen, node: Node, out: str) -> list[str]:
 
 
 def _backward(gen: Codegen, node: Node, out: str) -> list[str]:
-    assert isinstance(node.op, ir.Backward)
     op = node.op.of
     ndim = node.inputs[1].ndim if broadcasts(op) else 0
     arguments = [gen.ref(x, ndim) for x in node.inputs] + ([repr(node.op.needs)] if op.selective else [])
@@ -407,7 +397,6 @@ def _backward(gen: Codegen, node: Node, out: str) -> list[str]:
 
 
 def _input_grad(gen: Codegen, node: Node, out: str) -> list[str]:
-    assert isinstance(node.op, ir.InputGrad)
     every = node.inputs[0]
     several = len(every.inputs) > 3  # the gradient, the result, and two operands or more
     return [gen.call("copyto", out, f"{gen.ref(every)}[{node.op.index}]" if several else gen.ref(every))]
@@ -512,7 +501,6 @@ def _assemble_columns(gen: Codegen, node: Node, blocks: list[Node]) -> list[str]
         return []  # written into the matrix of the sum
     places = []
     for x in blocks:
-        assert isinstance(x.op, ir.PadColumns)
         places.append((x.op.start, x.op.start + x.inputs[0].shape[1], gen.ref(x.inputs[0])))
     ordered = sorted(places, key=itemgetter(0))
     edges = [0, *(edge for start, stop, _ in ordered for edge in (start, stop)), node.shape[1]]
@@ -540,7 +528,6 @@ def _sum_over_steps(gen: Codegen, node: Node) -> str:
 
 
 def _at_step(gen: Codegen, node: Node) -> str:
-    assert isinstance(node.op, ir.AtStep)
     step, name = node.op.step, f"arrays.{gen.name(node.inputs[0])}"
     return f"{name}[{step - 1 if step > 0 else step}] if T >= {abs(step)} else np.zeros({name}.shape[1:], FLOAT)"
 

@@ -78,62 +78,36 @@ def identifier(text: str) -> str:
 
 
 class Tiles(NamedTuple):
-    """The tiles of steps in which a loop and what it reads are computed.
+    """The tiles of steps in which a loop and what it reads are computed."""
 
-    Attributes:
-        name: the name of the list of tiles.
-        width: how many numbers of a step the loop reads and writes; it determines the length of a tile.
-        lines: what makes the views of one tile.
-    """
-
-    name: str
-    width: int
-    lines: list[str]
+    name: str  # of the list of tiles
+    width: int  # numbers of a step that the loop reads and writes; it determines the length of a tile
+    lines: list[str]  # they make the views of one tile
 
 
 @dataclass
 class Function:
-    """One pass as text.
+    """One pass as text."""
 
-    Attributes:
-        inputs: the Input nodes whose arrays it is called with.
-        weights: the Weight nodes that it reads.
-        lines: its body.
-    """
-
-    inputs: list[Node]
-    weights: list[Node]
+    inputs: list[Node]  # it is called with their arrays,
+    weights: list[Node]  # and with these
     lines: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Code:
-    """The parts of a program as text.
-
-    Attributes:
-        forward, backward: the two passes.
-        buffers: the lines that make the arrays.
-        views: name of a view of an array -> the expression that makes it.
-        tiles: of each loop that is computed tile by tile.
-        numpy_functions: the names that the passes import from numpy.
-        operations: name -> operation, of those that are called as objects.
-        origins: name of such an operation -> the line of its equation.
-        constants: name -> value, of the numbers in formulas.
-        boundaries: the names of the boundary values, arguments of forward.
-        gradients: name in the returned dict -> expression; empty without a backward pass.
-    """
+    """The parts of a program as text."""
 
     forward: Function
     backward: Function
-    boundaries: list[str]
-    buffers: list[str] = field(default_factory=list)
-    views: dict[str, str] = field(default_factory=dict)
+    boundaries: list[str]  # the names of the boundary values, arguments of forward
+    buffers: list[str] = field(default_factory=list)  # lines that make the arrays
+    views: dict[str, str] = field(default_factory=dict)  # name of a view of an array -> expression
     tiles: list[Tiles] = field(default_factory=list)
-    numpy_functions: set[str] = field(default_factory=set)
-    operations: dict[str, Op] = field(default_factory=dict)
-    origins: dict[str, Origin | None] = field(default_factory=dict)
-    constants: dict[str, float] = field(default_factory=dict)
-    gradients: dict[str, str] = field(default_factory=dict)
+    numpy_functions: set[str] = field(default_factory=set)  # imported by name
+    operations: dict[str, tuple[Op, Origin | None]] = field(default_factory=dict)  # called as objects; their lines
+    constants: dict[str, float] = field(default_factory=dict)  # numbers in formulas
+    gradients: dict[str, str] = field(default_factory=dict)  # name in the result -> expression
 
 
 def render(code: Code, cell: Definition, names: Names, dtype: np.dtype[Any]) -> str:
@@ -204,13 +178,13 @@ def save_program(code: Code, text: str, path: Path) -> Path:
         DefinitionError: for an operation that isn't minigrad's own, or has arrays as options.
         OSError: if the file can't be written.
     """
-    for name, op in code.operations.items():
+    for op, origin in code.operations.values():
         if type(op) is not getattr(ops, type(op).__name__, None) or not all(map(_is_literal, vars(op).values())):
-            raise DefinitionError(f"{op!r}, at {code.origins[name]}, can't be written into a file that needs NumPy "
+            raise DefinitionError(f"{op!r}, at {origin}, can't be written into a file that needs NumPy "
                                   "alone: only minigrad's own operations can, with plain options. Use the program as "
                                   "it is, cell.compile(), or write the formula with minigrad's functions")
-    definitions = _definitions(code.operations.values())
-    definitions += [f"{name} = {op!r}" for name, op in code.operations.items()]
+    definitions = _definitions(op for op, _ in code.operations.values())
+    definitions += [f"{name} = {op!r}" for name, (op, _) in code.operations.items()]
     head, mark, rest = text.partition("\n\n\ndef buffers(")
     whole = head + "".join("\n" + part for part in definitions) + mark + rest
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ class Loaded:
         self.text = render(program.code, program.lowered.cell, program.names, dtype)
         self.file = f"<compiled {name}>"
         linecache.cache[self.file] = (len(self.text), None, self.text.splitlines(True), self.file)
-        space: dict[str, Any] = dict(program.code.operations)
+        space: dict[str, Any] = {name: op for name, (op, _) in program.code.operations.items()}
         exec(compile(self.text, self.file, "exec"), space)
         self.make_buffers = space["buffers"]
         self.forward = space["forward"]

@@ -302,7 +302,7 @@ class Step:
         for lanes in found.values():
             lanes.sort(key=operator.attrgetter("op.start"))
         return {whole: lanes for whole, lanes in found.items()
-                if [0, *(x.op.stop for x in lanes)] == [*(x.op.start for x in lanes), whole.size]}  # type: ignore[attr-defined]
+                if [0, *(x.op.stop for x in lanes)] == [*(x.op.start for x in lanes), whole.size]}
 
     def __call__(self, carry: Arrays, rows: Arrays) -> tuple[Arrays, Arrays]:
         own, backend, offset = self.interpreter, self.interpreter.backend, self.block.offset

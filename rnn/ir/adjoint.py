@@ -89,7 +89,7 @@ class Adjoint:
         """
         terms = []
         for shift in shifts:
-            grad, delay = self.of(shift), shift.op.delay  # type: ignore[attr-defined]
+            grad, delay = self.of(shift), shift.op.delay
             reader = step + delay  # the step that reads it, counted from the first step, or from the last
             if grad is not None and (reader >= 1 if delay > 0 else reader <= 0):
                 terms.append(Node(ir.AtStep(reader if delay > 0 else reader - 1), (grad,), shift.shape, False))
@@ -113,14 +113,13 @@ class Adjoint:
         loss), it is passed on as it is where broadcasting gives the same result, and never stored as an array.
         """
         op, grad = node.op, self.gradients[node]
-        terms = grad.inputs
+        compact, terms = grad, grad.inputs
         if complete and node.timed and len(terms) == 1 and not terms[0].timed and terms[0].ndim == 0:
-            grad = terms[0]
-            if not op.elementwise and not sums_vector(op):
-                grad = Node(ops.BroadcastTo(node.shape), (grad,), node.shape, True, grad.name)
+            compact = terms[0]
+            grad = Node(ops.BroadcastTo(node.shape), terms, node.shape, True, compact.name)
         needs = tuple(x in self.active for x in node.inputs)
         rule = RULES.get(type(op), _elementwise)
-        grads = rule(node, grad, needs)
+        grads = rule(node, compact if op.elementwise or sums_vector(op) else grad, needs)
         for x, term in zip(node.inputs, _at_run_time(node, grad, needs) if grads is None else grads):
             self._add(x, term)
 
@@ -128,7 +127,6 @@ class Adjoint:
 # ---- one rule per operation: the gradients of the operands, from the node and its gradient
 def _shift(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
     """u[t] = v[t-d]: dv[t] += du[t+d]."""
-    assert isinstance(node.op, ir.Shift)
     return [Node(ir.Shift(-node.op.delay), (grad,), node.shape, True, f"{grad.name}_next")]
 
 
@@ -146,7 +144,6 @@ def _add_n(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
 
 
 def _columns(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
-    assert isinstance(node.op, ir.ColumnSlice)
     shape = node.inputs[0].shape
     return [Node(ir.PadColumns(shape, node.op.start), (grad,), shape, False)]
 

@@ -9,19 +9,18 @@ Each pass is a function on a `Graph`, run by `optimise` in the order of PASSES:
    `fuse_slices` one operation of those that follow on each part, `fuse_sums` one product of a sum of products.
 3. `fuse_weight_gradients` makes one product of the gradients of matrices that were fused.
 
-Nodes are rewritten in place (`node.op, node.inputs = ...`), so their users need no update. In the examples
+Nodes are rewritten in place (`Graph.rewrite`), so the nodes that read them need no update. In the examples
 below, each line is a node of a loop; x and b come from outside of it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
-from operator import itemgetter
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from itertools import groupby, pairwise
+from operator import attrgetter, itemgetter
 
-from minigrad import ops
+from minigrad import Op, ops
 from minigrad.operators import MUL, TANH
 
 from . import nodes as ir
@@ -29,13 +28,11 @@ from .adjoint import is_product
 from .nodes import Node, apply, number, ordered, users_of
 from .schedule import loops
 
-T = TypeVar("T")
-
 
 class Graph:
     """The nodes that the passes rewrite, with their users and loops.
 
-    Invariant: at the start of a pass `nodes`, `loop` and `users` describe the graph. A rewrite makes them
+    Invariant: at the start of a pass `nodes`, `loop` and `users` describe the graph. `rewrite` makes them
     stale, so a pass that reads them after its own rewrites must either touch only nodes that these rewrites
     didn't, or keep them up to date (`hoist_terms`), or call `refresh` (`fuse_slices`).
 
@@ -56,9 +53,24 @@ class Graph:
 
     def refresh(self) -> None:
         """Find nodes, loops and users again, after rewrites."""
+        self.stale = False
         self.nodes = self.select()
         self.loop: dict[Node, int] = {node: index for index, loop in enumerate(loops(self.nodes)) for node in loop}
         self.users = users_of(ordered(self.roots))
+
+    def rewrite(self, node: Node, op: Op, *inputs: Node) -> None:
+        """Let a node compute something else; those that read it get the new value."""
+        node.op, node.inputs = op, inputs
+        self.stale = True
+
+    def replace_by_slices(self, nodes: list[Node], whole: Node) -> None:
+        """Make each node a slice of one that computes them all."""
+        if len({node.shape for node in nodes}) == 1:
+            whole.lanes = len(nodes)
+        start = 0
+        for node in nodes:
+            self.rewrite(node, ir.Slice(start, start + node.shape[0]), whole)
+            start += node.shape[0]
 
     def same_loop(self, x: Node, node: Node) -> bool:
         """Return whether x is computed step by step together with `node`."""
@@ -106,7 +118,7 @@ def hoist_terms(graph: Graph) -> None:
         outside = [x for x in terms if not graph.same_loop(x, node)]
         if len(outside) > 1:
             outside = [add_all(outside, f"{node.name}_given")]
-        node.op, node.inputs = ir.AddN(), (*inside, *outside)
+        graph.rewrite(node, ir.AddN(), *inside, *outside)
 
 
 def sigmoids_to_tanh(graph: Graph) -> None:
@@ -125,7 +137,7 @@ def sigmoids_to_tanh(graph: Graph) -> None:
                  for x in inner.inputs]
         halved = Node(ir.AddN(), tuple(terms), node.shape, True, f"{node.name}_half")
         tanh = Node(TANH, (halved,), node.shape, True, f"{node.name}_tanh")
-        node.op, node.inputs = ops.Add(), (Node(MUL, (tanh, half), node.shape, True, f"{node.name}_mul"), half)
+        graph.rewrite(node, ops.Add(), Node(MUL, (tanh, half), node.shape, True, f"{node.name}_mul"), half)
 
 
 def hoist_factors(graph: Graph) -> None:
@@ -148,7 +160,7 @@ def hoist_factors(graph: Graph) -> None:
                           for x in node.inputs]
                 factor = add_all(slopes, f"{node.name}_slope")
                 form[node] = vectors.pop(), [factor]
-                node.op, node.inputs = MUL, (form[node][0], factor)
+                graph.rewrite(node, MUL, form[node][0], factor)
         form.setdefault(node, (node, []))
 
 
@@ -162,7 +174,7 @@ def _hoist_from_product(graph: Graph, node: Node, form: dict[Node, tuple[Node, l
         factors = [*factors, number(-1.0)]
     form[node] = vector, factors
     if len(factors) > 1 or isinstance(node.op, ops.Neg):
-        node.op, node.inputs = MUL, (vector, multiply_all(factors, f"{node.name}_slope"))
+        graph.rewrite(node, MUL, vector, multiply_all(factors, f"{node.name}_slope"))
 
 
 # ---- products of several matrices with the same vector
@@ -182,7 +194,7 @@ def fuse_products(graph: Graph) -> None:
         if len(group) > 1:
             group.sort(key=paths.__getitem__, reverse=True)  # parts with the same operations are neighbours
             matrix = concatenate([x.inputs[0] for x in group], f"U_{common_name(group)}")
-            replace_by_slices(group, Node(ops.MatVec(), (matrix, vector), (matrix.shape[0],), True,
+            graph.replace_by_slices(group, Node(ops.MatVec(), (matrix, vector), (matrix.shape[0],), True,
                                           common_name(group, "product")))
 
 
@@ -212,29 +224,21 @@ def _fuse_one_run(graph: Graph) -> bool:
         if isinstance(node.op, ir.Slice) and node.timed and node in graph.loop:
             slices.setdefault(node.inputs[0], []).append(node)
     for whole, parts in slices.items():
-        steps = [(part, graph.loop_user(part)) for part in sorted(parts, key=_start)]
-        fitting = [(part, user) if user is not None and not graph.read_by_shift(user) else None
-                   for part, user in steps]
-        for run in _runs(fitting, _same_on_neighbours):
-            _fuse_run(whole, run)
+        run: list[tuple[Node, Node]] = []  # neighbouring slices, and what is done to each
+        for part in sorted(parts, key=attrgetter("op.start")):
+            user = graph.loop_user(part)
+            if user is not None and graph.read_by_shift(user):
+                user = None
+            if user is not None and run and run[-1][0].op.stop == part.op.start and _same_operation(user, run[-1][1]):
+                run.append((part, user))
+            elif len(run) > 1:
+                break
+            else:
+                run = [(part, user)] if user is not None else []
+        if len(run) > 1:
+            _fuse_run(graph, whole, run)
             return True
     return False
-
-
-def _runs(items: list[T | None], follows: Callable[[T, T], bool]) -> Iterator[list[T]]:
-    """Yield the longest runs of two or more items in which each follows the one before; None ends a run."""
-    run: list[T] = []
-    for item in [*items, None]:
-        if run and (item is None or not follows(run[-1], item)):
-            if len(run) > 1:
-                yield run
-            run = []
-        if item is not None:
-            run.append(item)
-
-
-def _same_on_neighbours(before: tuple[Node, Node], after: tuple[Node, Node]) -> bool:
-    return _stop(before[0]) == _start(after[0]) and _same_operation(after[1], before[1])
 
 
 def _same_operation(one: Node, other: Node) -> bool:
@@ -247,9 +251,9 @@ def _same_operation(one: Node, other: Node) -> bool:
                for x, y in zip(one.inputs, other.inputs))
 
 
-def _fuse_run(whole: Node, run: list[tuple[Node, Node]]) -> None:
+def _fuse_run(graph: Graph, whole: Node, run: list[tuple[Node, Node]]) -> None:
     parts, users = [part for part, _ in run], [user for _, user in run]
-    start, stop = _start(parts[0]), _stop(parts[-1])
+    start, stop = parts[0].op.start, parts[-1].op.stop
     vector = whole if stop - start == whole.shape[0] else Node(
         ir.Slice(start, stop), (whole,), (stop - start,), True, f"{whole.name}_part")
     inputs = []
@@ -258,7 +262,7 @@ def _fuse_run(whole: Node, run: list[tuple[Node, Node]]) -> None:
         shared = first.size == 1 and all(x is first for x in column)  # broadcasts against all parts
         inputs.append(vector if first is parts[0] else first if shared
                       else concatenate(column, common_name(users, "given")))
-    replace_by_slices(users, Node(users[0].op, tuple(inputs), vector.shape, True, common_name(users)))
+    graph.replace_by_slices(users, Node(users[0].op, tuple(inputs), vector.shape, True, common_name(users)))
 
 
 # ---- sums of products
@@ -283,7 +287,10 @@ def fuse_sums(graph: Graph) -> None:
                                                                               f"U_{name}")),
                        node.shape, True, f"{node.name}_product")
         rest = tuple(x for x in node.inputs if x not in products)
-        node.op, node.inputs = (ir.AddN(), (product, *rest)) if rest else (product.op, product.inputs)
+        if rest:
+            graph.rewrite(node, ir.AddN(), product, *rest)
+        else:
+            graph.rewrite(node, product.op, *product.inputs)
 
 
 def _loop_vector(node: Node) -> Node:
@@ -293,19 +300,19 @@ def _loop_vector(node: Node) -> Node:
 
 def _fuse_multiples(graph: Graph, vectors: list[Node]) -> None:
     """Compute neighbouring multiples of the same vector, each with its own factor from outside, at once."""
-    multiples = [x if isinstance(x.op, ops.Mul) and graph.same_loop(x.inputs[0], x)
-                 and not graph.same_loop(x.inputs[1], x) and x.inputs[1].shape == x.shape
-                 and not graph.read_by_shift(x) else None for x in vectors]
-    for run in list(_runs(multiples, _same_loop_vector)):
-        factors = concatenate([x.inputs[1] for x in run], common_name(run, "slope"))
-        if isinstance(factors.op, ir.Concat):
-            factors.lanes = len(run)
-        replace_by_slices(run, Node(ir.BroadcastMul(len(run)), (run[0].inputs[0], factors), factors.shape, True,
-                                    common_name(run)))
+    def multiplied(x: Node) -> Node | None:
+        fits = isinstance(x.op, ops.Mul) and graph.same_loop(x.inputs[0], x) \
+            and not graph.same_loop(x.inputs[1], x) and x.inputs[1].shape == x.shape and not graph.read_by_shift(x)
+        return x.inputs[0] if fits else None
 
-
-def _same_loop_vector(one: Node, other: Node) -> bool:
-    return _loop_vector(one) is _loop_vector(other)
+    for vector, group in groupby(vectors, multiplied):
+        run = list(group)
+        if vector is not None and len(run) > 1:
+            factors = concatenate([x.inputs[1] for x in run], common_name(run, "slope"))
+            if isinstance(factors.op, ir.Concat):
+                factors.lanes = len(run)
+            graph.replace_by_slices(run, Node(ir.BroadcastMul(len(run)), (vector, factors), factors.shape, True,
+                                              common_name(run)))
 
 
 # ---- gradients of weights
@@ -332,7 +339,7 @@ def fuse_weight_gradients(graph: Graph) -> None:
         left = whole if (start, stop) == (0, whole.shape[0]) else Node(
             ir.Slice(start, stop), (whole,), (stop - start,), True, f"{whole.name}_part")
         op, inputs = (ir.SumOverSteps(left.shape), (left,)) if other is None else (ir.SumOfOuter(), (left, other))
-        replace_by_slices(gradients, Node(op, inputs, (*left.shape, *gradients[0].shape[1:]), False,
+        graph.replace_by_slices(gradients, Node(op, inputs, (*left.shape, *gradients[0].shape[1:]), False,
                                           common_name(gradients)))
 
 
@@ -365,7 +372,8 @@ def optimise(graph: Graph, passes: Iterable[Callable[[Graph], None]] = PASSES,
     """Run passes one after another; `observe` is called after each with its name and the nodes."""
     for rewrite in passes:
         rewrite(graph)
-        graph.refresh()
+        if graph.stale:
+            graph.refresh()
         if observe is not None:
             observe(rewrite.__name__, graph.nodes)
 
@@ -398,16 +406,6 @@ def scale(node: Node, factor: Node) -> Node:
     return Node(node.op, (W, x) if by_column else (x, W), node.shape, True, node.name)
 
 
-def replace_by_slices(nodes: list[Node], whole: Node) -> None:
-    """Make each node a slice of one that computes them all."""
-    if len({node.shape for node in nodes}) == 1:
-        whole.lanes = len(nodes)
-    start = 0
-    for node in nodes:
-        node.op, node.inputs = ir.Slice(start, start + node.shape[0]), (whole,)
-        start += node.shape[0]
-
-
 def concatenate(nodes: list[Node], name: str) -> Node:
     """Return a node that is several vectors, or the rows of several matrices, one after another.
 
@@ -417,10 +415,10 @@ def concatenate(nodes: list[Node], name: str) -> Node:
     first = nodes[0]
     shape = (sum(x.shape[0] for x in nodes), *first.shape[1:])
     if all(isinstance(x.op, ir.Slice) and x.inputs[0] is first.inputs[0] for x in nodes) \
-            and all(_stop(a) == _start(b) for a, b in pairwise(nodes)):
+            and all(a.op.stop == b.op.start for a, b in pairwise(nodes)):
         whole = first.inputs[0]
         return whole if shape == whole.shape else Node(
-            ir.Slice(_start(first), _stop(nodes[-1])), (whole,), shape, first.timed, name)
+            ir.Slice(first.op.start, nodes[-1].op.stop), (whole,), shape, first.timed, name)
     if first.timed and not any(isinstance(x.op, ir.Shift) for x in nodes):
         if all(is_product(x) and isinstance(x.op, ops.MatVec) and x.inputs[1] is first.inputs[1] for x in nodes):
             matrix = concatenate([x.inputs[0] for x in nodes], f"W_{name}")
@@ -437,14 +435,14 @@ def _rejoin_slices(nodes: list[Node]) -> list[Node]:
     slices: list[Node] = []  # of one vector, from its start on without a gap
     for node in nodes:
         whole = node.inputs[0] if isinstance(node.op, ir.Slice) else None
-        if whole is None or _start(node) != (_stop(slices[-1]) if slices and slices[0].inputs[0] is whole else 0):
+        if whole is None or node.op.start != (slices[-1].op.stop if slices and slices[0].inputs[0] is whole else 0):
             result += slices
             slices = []
         if whole is None:
             result.append(node)
             continue
         slices.append(node)
-        if _stop(node) == whole.shape[0] and _start(slices[0]) == 0:
+        if node.op.stop == whole.shape[0] and slices[0].op.start == 0:
             result.append(whole)
             slices = []
     return [*result, *slices]
@@ -471,16 +469,6 @@ def _kind(node: Node) -> str:
     if is_product(node):
         return f"product {id(node.inputs[1])}"
     return "other" if node.timed else "weight"
-
-
-def _start(node: Node) -> int:
-    assert isinstance(node.op, ir.Slice)
-    return node.op.start
-
-
-def _stop(node: Node) -> int:
-    assert isinstance(node.op, ir.Slice)
-    return node.op.stop
 
 
 def _common_start(names: list[str]) -> str:

@@ -100,9 +100,6 @@ class GradientMask(View):
 
     elementwise = True
 
-    def forward(self, x: Any, keep: Any) -> Any:
-        return x
-
     def backward(self, grad: Any, out: Any, x: Any, keep: Any) -> tuple[Any, ...]:
         return grad * keep, None
 
@@ -111,12 +108,6 @@ class AddN(Op):
     """The sum of any number of terms; its inputs may be filled in later."""
 
     elementwise = True
-
-    def forward(self, *terms: Any) -> Any:
-        total = terms[0]
-        for term in terms[1:]:
-            total = total + term
-        return total
 
 
 class Compare(Op):
@@ -172,9 +163,6 @@ class Concat(Op):
 class Slice(View):
     """Elements start:stop of a vector, or rows start:stop of a matrix."""
 
-    start: int
-    stop: int
-
     def __init__(self, start: int, stop: int) -> None:
         self.start = start
         self.stop = stop
@@ -220,7 +208,7 @@ class Node:
 
     def __init__(self, op: Op, inputs: tuple[Node, ...], shape: Shape, timed: bool, name: str | None = None,
                  origin: Origin | None = None) -> None:
-        self.op = op
+        self.op: Any = op  # its options are those of its class
         self.inputs = inputs
         self.shape = shape
         self.timed = timed

@@ -67,7 +67,9 @@ class ArraysOnly(Elementwise):
         return np.sin(x)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return grad * np.cos(np.array(x, dtype=float))
+        slope = np.cos(np.array(x, dtype=float))
+        assert grad.shape == slope.shape
+        return grad * slope
 
 
 class BranchesOnData(ArraysOnly):
@@ -111,6 +113,21 @@ def test_a_derivative_for_arrays_alone_is_called_when_the_program_runs(op: mg.Op
     assert_equal(cell, data(cell, 4, (2,)), rtol=1e-11)
 
 
+@pytest.mark.parametrize("f", [lambda a: mg.apply(ArraysOnly(), a), lambda a: (2 + np.tanh(a)) ** (1 + a * a)],
+                         ids=["arrays only", "pow"])
+@pytest.mark.parametrize("size", [(), 3])
+def test_the_gradient_of_a_loss_is_an_array_for_a_derivative_that_takes_arrays_alone(f: Any, size: Any) -> None:
+    cell = Cell("loss")
+    x, y, loss = cell.input("x", size), cell.signal("y", size), cell.signal("L", ())
+    y[t] = f(x[t] * parameter("w", *(() if size == () else (size,))))
+    loss[t] = y[t] * 1.0 if size == () else y[t].sum(axis=-1)
+    assert_equal(cell, data(cell, 4, (2,)), rtol=1e-11)
+    direct = Cell("direct")
+    x2, loss2 = direct.input("x", ()), direct.signal("L", ())
+    loss2[t] = f(x2[t] * parameter("v"))
+    assert_equal(direct, data(direct, 4, (2,)), rtol=1e-11)
+
+
 @pytest.mark.parametrize("f", [
     lambda a: np.maximum(a, 0.0), lambda a: np.minimum(a, a), lambda a: np.clip(a, -0.1, 0.1), mg.softplus,
     lambda a: mg.where(np.array([True, False, True]), a, -a)], ids=["max", "tie", "clip", "softplus", "where"])
@@ -124,13 +141,15 @@ def test_library_operations_that_compare_are_differentiated_by_nodes(f: Any) -> 
 
 
 @pytest.mark.parametrize("name", ["cbrt", "arrays", "flat", "by_step", "tile", "all_steps", "iteration",
-                                  "forward_tiles", "backward_tiles", "t", "S"])
+                                  "forward_tiles", "backward_tiles", "t", "S", "my_arrays", "tank"])
 def test_a_signal_may_have_any_name_of_the_programs_own(name: str) -> None:
     U, cell = parameter("U", 3, 3), Cell("names")
     x, h = cell.input("x", 3), cell.signal(name, 3)
-    h[t] = mg.apply(Cbrt(), U @ h[t-1] + x[t])
+    y = cell.signal(f"{name} {name}", 3)
+    h[t] = mg.apply(Cbrt(), U @ h[t-1] + parameter("W", 3, 3) @ x[t])
+    y[t] = np.tanh(parameter("V", 3, 3) @ h[t] + parameter("R", 3, 3) @ y[t-1])
     loss = cell.signal("L", ())
-    loss[t] = (h[t] * h[t]).sum(axis=-1)
+    loss[t] = (y[t] * y[t]).sum(axis=-1)
     assert_equal(cell, data(cell, 4, (2,)), rtol=1e-10)
 
 
