@@ -14,7 +14,8 @@ from viz.parts import Part
 from viz.scene import CORNER, Arrow, Text, sideways
 from viz.unrolled import _Unrolled
 
-from .grading import Edge, Finding
+from .grading import Finding
+from .naming import Edge
 
 PEN = 3.6
 LINE = 90  # letters
