@@ -30,7 +30,6 @@ from examples.assignments.probes import a5 as probes
 from minigrad.backward import ancestors
 from minigrad.program import main as run_debugger
 
-
 HIDDEN_SEED = 1234
 
 

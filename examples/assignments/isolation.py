@@ -18,7 +18,6 @@ import importlib.machinery
 import os
 import random
 import re
-import secrets
 import shutil
 import signal
 import subprocess
@@ -270,37 +269,45 @@ def _remove_inside(folder: int, uid: int | None) -> None:
             if (found.st_mode & 0o170000) != 0o040000:
                 os.unlink(name, dir_fd=folder)
                 continue
-            _flatten(folder, name)
+            _empty(folder, name)
             os.rmdir(name, dir_fd=folder)
         except OSError:
             continue
 
 
-def _flatten(parent: int, name: str) -> None:
-    """Empty a folder without recursion and without paths, however deep it is: what is in a folder of it moves up.
+def _empty(parent: int, name: str) -> None:
+    """Empty a folder without recursion and without paths, however deep it is.
 
-    Every name is one entry of an open folder, and no link is followed.
+    Every step goes to an entry of an open folder, follows no link, and leads back to where it came from.
+
+    Raises:
+        OSError: where an entry can't be removed, or another process moves folders meanwhile.
     """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    top = os.open(name, flags, dir_fd=parent)
+    here = os.open(name, flags, dir_fd=parent)
     try:
-        while entries := os.listdir(top):
-            for entry in entries:
-                if not _is_folder(top, entry):
-                    os.unlink(entry, dir_fd=top)
-                    continue
-                inner = os.open(entry, flags, dir_fd=top)
-                try:
-                    for one in os.listdir(inner):
-                        if _is_folder(inner, one):
-                            os.rename(one, secrets.token_hex(16), src_dir_fd=inner, dst_dir_fd=top)
-                        else:
-                            os.unlink(one, dir_fd=inner)
-                finally:
-                    os.close(inner)
-                os.rmdir(entry, dir_fd=top)
+        stack = [(name, os.fstat(here), os.listdir(here))]
+        while True:
+            name, _, entries = stack[-1]
+            if entries and not _is_folder(here, entries[-1]):
+                os.unlink(entries.pop(), dir_fd=here)
+            elif entries:
+                inner = os.open(entries[-1], flags, dir_fd=here)
+                stack.append((entries.pop(), os.fstat(inner), os.listdir(inner)))
+                os.close(here)
+                here = inner
+            else:
+                stack.pop()
+                if not stack:
+                    return
+                above = os.open("..", flags, dir_fd=here)
+                os.close(here)
+                here = above
+                if not os.path.samestat(os.fstat(here), stack[-1][1]):
+                    raise OSError("a folder was moved while it was removed")
+                os.rmdir(name, dir_fd=here)
     finally:
-        os.close(top)
+        os.close(here)
 
 
 def _is_folder(parent: int, name: str) -> bool:
@@ -311,7 +318,7 @@ def remove_folder(scratch: Path) -> None:
     """Remove the scratch folder, whose own folder is the grader's."""
     parent = os.open(scratch.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _flatten(parent, scratch.name)
+        _empty(parent, scratch.name)
         os.rmdir(scratch.name, dir_fd=parent)
     except FileNotFoundError:
         pass

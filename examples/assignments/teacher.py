@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed-file", type=Path, help="a file that holds the seed: a command line can be read by all")
     parser.add_argument("--isolate", action="store_true",
                         help="isolate the student's process, as --json, --hidden and --withheld always do")
-    parser.add_argument("--user", help="as root: whose rights the process gets; by default those of an id that nothing has")
+    parser.add_argument("--user", help="as root: whose rights the process gets; by default an id's that nothing has")
     parser.add_argument("--unsafe", action="store_true", help="run the file even where it can't be isolated")
 
 
