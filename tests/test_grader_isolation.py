@@ -12,6 +12,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
@@ -79,6 +80,8 @@ class Place:
         self.given = folder / "given"  # every user may write to it
         self.given.mkdir()
         self.given.chmod(0o777)
+        self.shared = tempfile.mkdtemp(dir="/tmp", prefix="shared_")  # the same, in /tmp
+        os.chmod(self.shared, 0o1777)
         self.set_uid = folder / "identity"
         shutil.copy(shutil.which("id") or "/usr/bin/id", self.set_uid)
         self.set_uid.chmod(0o4755)
@@ -92,7 +95,7 @@ class Place:
     def data(self) -> dict[str, Any]:
         return {"secret": str(self.secret), "seen": str(self.seen), "given": str(self.given), "grader": os.getpid(),
                 "uid": os.getuid(), "set_uid": str(self.set_uid), "port": self.listener.getsockname()[1],
-                "abstract": f"\0minigrad-{os.getpid()}", "host": socket.gethostname()}
+                "shared": self.shared, "abstract": f"\0minigrad-{os.getpid()}", "host": socket.gethostname()}
 
 
 PREAMBLE = """
@@ -217,13 +220,15 @@ REACHES = {
     "write_where_all_may_write": "return refused(open, d['given'] + '/left', 'w')",
     "other_processes": "return [int(name) for name in os.listdir('/proc') if name.isdigit()]",
     "leave_files": """
-        for folder in ('/tmp', '/var/tmp', '/dev/shm'):
+        for folder in ('/tmp', '/var/tmp', '/dev/shm', d['shared']):
             if refused(os.mkdir, f"{folder}/left-{d['grader']}") == 'done':
                 with open(f"{folder}/left-{d['grader']}/file", 'w') as file:
                     file.write('for the next one')
             refused(os.symlink, d['secret'], f"{folder}/link-{d['grader']}")
         return ''""",
-    "find_leftovers": "return glob.glob('/tmp/earlier-*') + glob.glob('/dev/shm/earlier-*')",
+    "the_graders_keys": """
+        keyctl = {'x86_64': 250, 'aarch64': 219}.get(os.uname().machine)
+        return libc.syscall(keyctl, 10, -3, b'user', b'of-the-grader', 0) if keyctl else -1""",  # KEYCTL_SEARCH
     "user_namespace": """
         child = os.fork()
         if not child:
@@ -236,8 +241,6 @@ REACHES = {
 
 @cache
 def place() -> Place:
-    import tempfile
-
     folder = Path(tempfile.mkdtemp(prefix="place_"))
     made = Place(folder)
     return made
@@ -248,6 +251,7 @@ def _removed() -> Iterator[None]:
     yield
     if place.cache_info().currsize:
         shutil.rmtree(place().seen.parent)
+        shutil.rmtree(place().shared)
         place().listener.close()
         place().abstract.close()
         place.cache_clear()
@@ -329,8 +333,21 @@ def test_the_user_is_another_one_without_rights(way: str) -> None:
         assert got["make_a_set_uid_program"] == isolated(way).uid
 
 
-@pytest.mark.parametrize("name, right", [("mount", -1), ("name_the_machine", -1), ("message_queue", -1),
-                                         ("user_namespace", 0)])
+@pytest.fixture(scope="module", autouse=True)
+def _key() -> Iterator[None]:
+    """A key of the grader's, which its processes find unless they leave its keyring."""
+    import ctypes
+
+    add_key, keyctl = {"x86_64": (248, 250), "aarch64": (217, 219)}.get(os.uname().machine, (0, 0))
+    libc = ctypes.CDLL(None)
+    key = libc.syscall(add_key, b"user", b"of-the-grader", SECRET.encode(), len(SECRET), -3) if add_key else -1
+    yield
+    if key > 0:
+        libc.syscall(keyctl, 9, key, -3)  # KEYCTL_UNLINK
+
+
+@pytest.mark.parametrize("name, right", [
+    ("the_graders_keys", -1), ("mount", -1), ("name_the_machine", -1), ("message_queue", -1), ("user_namespace", 0)])
 def test_the_system_is_not_changed(way: str, name: str, right: int) -> None:
     assert reached(way)[name] == right
 
@@ -357,7 +374,7 @@ def test_a_file_system_and_a_network_of_its_own(way: str) -> None:
 
 def test_nothing_is_left_behind(way: str) -> None:
     reached(way)
-    for folder in ("/tmp", "/var/tmp", "/dev/shm"):
+    for folder in ("/tmp", "/var/tmp", "/dev/shm", place().shared):
         for what in ("left", "link"):
             assert not os.path.lexists(f"{folder}/{what}-{os.getpid()}")
     uid = isolated(way).uid
@@ -578,6 +595,12 @@ IMPORTS = {
     "by_name_without_finders": "import sys, importlib\nsys.meta_path.pop(0)\nimportlib.import_module('pytest')",
     "a_finder_of_ones_own": "import sys, importlib.machinery as m\n"
                             "spec = m.PathFinder.find_spec('pytest')\nspec.loader.load_module('pytest')",
+    "a_changed_finder": "import sys\nsys.meta_path[0].names = frozenset()\n"
+                        "type(sys.meta_path[0]).find_spec = lambda *a: None\nimport pytest",
+    "changed_builtins": "import builtins, importlib, os, sys\nbuiltins.isinstance = lambda *a: False\n"
+                        "os.path.realpath = lambda path: '/'\nsys.meta_path.pop(0)\n"
+                        "try:\n    importlib.import_module('pytest')\n"
+                        "finally:\n    builtins.isinstance = lambda a, b: issubclass(type(a), b)",
     "a_loader_of_ones_own": "import glob, importlib.machinery as m, sys\n"
                             "path = [p for place in sys.path for p in glob.glob(place + '/pytest/__init__.py')][0]\n"
                             "m.SourceFileLoader('other', path).load_module()",
@@ -625,6 +648,7 @@ def test_a_forbidden_package_is_hidden_from_other_programs(way: str, tmp_path: P
 # ---- the tests' own footing
 def test_the_attacks_are_no_empty_threats(tmp_path: Path) -> None:
     """Without isolation, as the same user, the same file gets what it is after."""
+    assert _imports("none").note == ""
     names = ["read_a_closed_file", "read_through_a_symlink", "list_the_graders_descriptors", "signal_the_grader",
              "read_an_open_file", "loopback", "write_into_the_graders_folder", "own_environment"]
     job = Job(probes(names, place().secret.parent), [f"{name}:x" for name in names], place().data(), [], [])

@@ -85,6 +85,7 @@ def test_an_answer_can_be_forged_for_its_own_question_alone(tmp_path: Path) -> N
 @pytest.mark.parametrize("text, said", [
     ("while True:\n        send(b'x' * 65536)", "answers more than an answer can hold"),
     ("while True:\n        send(b'x' * 65535 + b'\\n')", "answers more than an answer can hold"),
+    ("while True:\n        send(b'\\n' * 60000)", "answers more than an answer can hold"),
     ("while True:\n        sys.stdout.write('x' * 65536)", "too much was printed"),
     ("while True:\n        os.write(2, b'x' * 65536)", "too much was printed")])
 def test_endless_output_stalls_nothing_and_costs_one_answer(text: str, said: str, tmp_path: Path) -> None:

@@ -75,15 +75,15 @@ def forbid(names: Sequence[str]) -> None:
     the opening of any file in their folders, so that a loader of one's own doesn't help either. Within
     one process this is a rule, no wall: isolation.py hides the folders themselves where it can.
     """
-    finder = Forbidden(names)
     folders = tuple(os.path.realpath(place) + os.sep for name in names for place in folders_of(name))
-    sys.meta_path.insert(0, finder)
-    realpath, fsdecode = os.path.realpath, os.fsdecode
+    sys.meta_path.insert(0, Forbidden(names))
+    refused, realpath, fsdecode, is_a = frozenset(names), os.path.realpath, os.fsdecode, isinstance
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "import":
-            finder.find_spec(arguments[0])
-        elif event == "open" and isinstance(arguments[0], (str, bytes)):
+        """Depends on nothing that a name leads to: all that it uses is its own."""
+        if event == "import" and arguments[0].partition(".")[0] in refused:
+            raise ModuleNotFoundError(f"no module {arguments[0]!r} here (this assignment is to be done without it)")
+        if event == "open" and is_a(arguments[0], (str, bytes)):
             path = realpath(fsdecode(arguments[0]))
             if path.startswith(folders):
                 raise ModuleNotFoundError(f"no file {path} here (this assignment is to be done without it)")
@@ -106,6 +106,9 @@ def drop_rights(arguments: Sequence[str]) -> None:
     import ctypes  # only here: a local check needs none
 
     libc = ctypes.CDLL(None, use_errno=True)
+    keyctl = {"x86_64": 250, "aarch64": 219}.get(os.uname().machine)
+    if keyctl is not None:
+        libc.syscall(keyctl, 1, None)  # KEYCTL_JOIN_SESSION_KEYRING: a new one, none of the grader's keys
     for capability in range(64):
         libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP; refused where there is nothing to drop
     if len(arguments) == 2:

@@ -20,6 +20,7 @@ import random
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -37,6 +38,7 @@ SPACE = 64 << 20  # bytes in each folder of memory
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache", "/etc/alternatives",
           "/etc/localtime")
 LEFTOVERS = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lock", "/var/lock", "/var/crash")  # open to all
+DIRECTORY = sum(getattr(os, flag, 0) for flag in ("O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC"))
 UIDS = range(50_000, 60_000)  # above people's, below those that systems give out by themselves
 
 
@@ -250,7 +252,7 @@ def shared_memory(uid: int) -> list[tuple[str, int]]:
 def remove(place: str, uid: int) -> None:
     """Remove a user's files from a folder where all may write. Links are removed, never followed."""
     try:
-        top = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        top = os.open(place, DIRECTORY)
     except OSError:
         return
     try:
@@ -259,18 +261,22 @@ def remove(place: str, uid: int) -> None:
         os.close(top)
 
 
-def _remove_inside(folder: int, uid: int | None) -> None:
-    """Remove the entries of an open folder that belong to a user (None: all), and what is in them, whoever's it is."""
+def _remove_inside(folder: int, uid: int, depth: int = 3) -> None:
+    """Remove a user's entries of an open folder, and of folders in it where all may write."""
     for name in os.listdir(folder):
         try:
             found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            if uid is not None and found.st_uid != uid:
-                continue
-            if (found.st_mode & 0o170000) != 0o040000:
+            if found.st_uid == uid and not stat.S_ISDIR(found.st_mode):
                 os.unlink(name, dir_fd=folder)
-                continue
-            _empty(folder, name)
-            os.rmdir(name, dir_fd=folder)
+            elif found.st_uid == uid:
+                _empty(folder, name)
+                os.rmdir(name, dir_fd=folder)
+            elif stat.S_ISDIR(found.st_mode) and found.st_mode & 0o002 and depth:
+                inner = os.open(name, DIRECTORY, dir_fd=folder)
+                try:
+                    _remove_inside(inner, uid, depth - 1)
+                finally:
+                    os.close(inner)
         except OSError:
             continue
 
@@ -283,8 +289,7 @@ def _empty(parent: int, name: str) -> None:
     Raises:
         OSError: where an entry can't be removed, or another process moves folders meanwhile.
     """
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    here = os.open(name, flags, dir_fd=parent)
+    here = os.open(name, DIRECTORY, dir_fd=parent)
     try:
         stack = [(name, os.fstat(here), os.listdir(here))]
         while True:
@@ -292,7 +297,7 @@ def _empty(parent: int, name: str) -> None:
             if entries and not _is_folder(here, entries[-1]):
                 os.unlink(entries.pop(), dir_fd=here)
             elif entries:
-                inner = os.open(entries[-1], flags, dir_fd=here)
+                inner = os.open(entries[-1], DIRECTORY, dir_fd=here)
                 stack.append((entries.pop(), os.fstat(inner), os.listdir(inner)))
                 os.close(here)
                 here = inner
@@ -300,7 +305,7 @@ def _empty(parent: int, name: str) -> None:
                 stack.pop()
                 if not stack:
                     return
-                above = os.open("..", flags, dir_fd=here)
+                above = os.open("..", DIRECTORY, dir_fd=here)
                 os.close(here)
                 here = above
                 if not os.path.samestat(os.fstat(here), stack[-1][1]):
@@ -311,12 +316,12 @@ def _empty(parent: int, name: str) -> None:
 
 
 def _is_folder(parent: int, name: str) -> bool:
-    return (os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode & 0o170000) == 0o040000
+    return stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
 
 
 def remove_folder(scratch: Path) -> None:
     """Remove the scratch folder, whose own folder is the grader's."""
-    parent = os.open(scratch.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    parent = os.open(scratch.parent, DIRECTORY)
     try:
         _empty(parent, scratch.name)
         os.rmdir(scratch.name, dir_fd=parent)

@@ -33,6 +33,7 @@ OUTPUT = 4 << 20  # bytes that may be printed, and bytes in one file
 ANSWERS = 16 << 20  # bytes of all answers of one process
 FILES = 256  # open files
 PROCESSES = 32  # and threads
+LINES = 10_000  # that one process may send
 SHOWN = 2000  # of what is printed, characters that are shown
 DEATHS = 3  # of a student's processes, after which nothing more is asked
 
@@ -248,9 +249,9 @@ class Listener(threading.Thread):
                     self.kept += chunk[:room]
 
     def lines(self, start: int) -> list[bytes]:
-        """Return what was read from a position on, in lines; the last one is incomplete, or empty."""
+        """Return what was read from a position on, in lines, of which the last may be incomplete, or several."""
         with self.lock:
-            return bytes(memoryview(self.kept)[start:]).split(b"\n")
+            return bytes(memoryview(self.kept)[start:]).split(b"\n", LINES)
 
     def text(self) -> str:
         """Return the beginning of what was read."""
@@ -271,14 +272,15 @@ class Conversation:
         self.begun = -1  # the last question that was begun
         self.since = time.monotonic()  # when
         self.note = self.ended = self.printed = ""
-        self.position = 0  # up to here the answers' bytes are understood
+        self.position = self.heard = 0  # the bytes and lines that are understood
 
     def hear(self, answers: Listener) -> bool:
-        """Take in the lines that have arrived; False where one is too long."""
+        """Take in the lines that have arrived; False where one is too long, or there are too many."""
         *lines, rest = answers.lines(self.position)
         for line in lines:
             self.position += len(line) + 1
-            if len(line) > 2 * LONGEST:
+            self.heard += 1
+            if len(line) > 2 * LONGEST or self.heard > LINES:
                 return False
             if len(self.answers) < len(self.asked):
                 self._take(_message(line))
