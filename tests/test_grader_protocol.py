@@ -150,6 +150,7 @@ def array(dtype: str, shape: list[Any], data: bytes) -> dict[str, Any]:
 @pytest.mark.parametrize("raw", [
     array("O", [1], bytes(8)), array("U1000000000", [1], bytes(8)), array("float64", [1 << 40], bytes(8)),
     array("float64", [-1, -1], bytes(8)), array("float64", [True], bytes(8)), array("float64", [2], bytes(8)),
+    array("float64", [60_000], bytes(480_000)),
     array("float64", [0] * 40, b""), array("float64", [1.0], bytes(8)), array("V8", [1], bytes(8)),
     {"dtype": "float64", "shape": [1], "data": "no base 64!"}, {"dtype": ["float64"], "shape": [1], "data": ""},
     {"dtype": "float64", "shape": 3, "data": ""}, {"dtype": "float64", "shape": [1]}, {"other": 1}, [1], 3, None])
@@ -163,6 +164,11 @@ def test_a_malformed_array_is_no_answer(raw: Any) -> None:
                                  {"values": {"x": {"type": {}}}}])
 def test_a_malformed_answer_is_a_finding(raw: Any) -> None:
     assert sandbox._answer(raw).error is not None
+
+
+def test_integers_are_short() -> None:
+    assert sandbox._message(b'{"end": ' + b"1" * 500 + b"}") == {}
+    assert sandbox._message(b'{"end": ' + b"1" * 300 + b"}") == {"end": int("1" * 300)}
 
 
 def test_truth_values_are_zero_or_one() -> None:

@@ -155,10 +155,7 @@ class Process:
 
 
 def _all() -> Iterator[tuple[Process, tuple[int, ...]]]:
-    """Every process, with its user ids.
-
-    They are read from its status: the owner of /proc/PID is root for a process that has made itself undumpable.
-    """
+    """Every process, with its user ids: real, effective, saved, of the file system."""
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
