@@ -179,7 +179,7 @@ def test_a_hostile_submission_gets_nothing(base: Path, bare: bool, then: str) ->
 
 
 @linux
-@pytest.mark.parametrize("unsafe", [False, True])
+@pytest.mark.parametrize("unsafe", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_where_a_file_cannot_be_isolated_it_is_not_run_unless_asked(base: Path, unsafe: bool) -> None:
     """course A3: as root, a file ran with root's rights where nobody could not run Python; and not a word."""
     if readable():

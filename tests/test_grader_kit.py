@@ -89,6 +89,7 @@ def test_a_kit_names_every_mistake_as_the_teachers_checker_does(name: str) -> No
     assert_same(name, few=False)
 
 
+@pytest.mark.slow
 def test_a_kit_prints_the_same_report(tmp_path: Path) -> None:
     folder = unpacked("a3", tmp_path / "kit")
     (folder / "mine.py").write_text(mutants("a3", True)["truncated.py"])

@@ -86,7 +86,7 @@ def passed(*command: str) -> dict[str, int]:
 
 
 FILES = [str(TESTS / f"test_grader_{name}.py") for name in ("isolation", "protocol", "gradescope")]
-PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-o", "addopts=", "-o", "filterwarnings=error", "-m", "not slow")
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-o", "addopts=", "-o", "filterwarnings=error")
 
 
 def test_every_attack_where_the_grader_is_an_ordinary_user() -> None:

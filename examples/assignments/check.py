@@ -22,12 +22,9 @@ from . import kit, reports
 from .grading import Answers, Assignment, Outcome, Settings, Unreadable, done, hidden, read
 from .sandbox import Ran, Refused, Unisolated, run
 
-try:
-    from . import teacher
-except ImportError:  # a students' kit has neither the solutions nor the options of graders
-    teacher = None  # type: ignore[assignment]
-
 HERE = Path(__file__).parent
+# A students' kit has neither the solutions nor the options of graders.
+teacher = importlib.import_module("examples.assignments.teacher") if (HERE / "teacher.py").exists() else None
 NAMES = tuple(sorted({file.name.removesuffix("_source.py") for file in HERE.glob("*_source.py")} | set(kit.names())))
 SEED = 0
 
@@ -47,7 +44,7 @@ def parts(name: str, seed: int = SEED, others: bool = False) -> list[Assignment]
 
     A students' kit has those of the seed 0, as data.
     """
-    if name in kit.names():
+    if not (HERE / f"{name}_source.py").exists():
         return kit.load(name)
     make: Callable[[int, bool], Iterable[Assignment]] = importlib.import_module(
         f"examples.assignments.checks.{name}").assignment
@@ -141,7 +138,7 @@ def main(arguments: Sequence[str]) -> int:
     """The program; returns 0 where every check passes."""
     given = options().parse_args(arguments)
     try:
-        settings = Settings() if teacher is None else teacher.settings(given)
+        settings: Settings = Settings() if teacher is None else teacher.settings(given)
         for line in settings.said:
             print(line, file=sys.stderr)
         file = submitted(given.file, given.assignment)
