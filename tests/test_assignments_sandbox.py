@@ -116,8 +116,7 @@ def _finding(ran: Ran) -> str:
 
 
 def test_answers_that_a_file_forges_are_read_as_data_or_not_at_all(ask: Any) -> None:
-    ran = ask("import os\n"
-              "ends = [i for i in range(3, 20) if os.path.exists(f'/proc/self/fd/{i}') or os.name == 'nt']\n"
+    ran = ask("import os\nends = range(3, 20)\n"
               "def f(x):\n    for end in ends:\n        try:\n"
               "            os.write(end, b'{\"end\": 1, \"answer\": [1]}\\n[1\\n{\"begin\": 9}\\n\\xff\\n')\n"
               "        except OSError:\n            pass\n    return x")

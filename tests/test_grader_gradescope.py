@@ -235,7 +235,7 @@ def test_at_home_nothing_has_to_be_isolated_and_the_first_line_says_so(right: Pa
 
 @pytest.mark.parametrize("options", [["--json", "gradescope"], ["--json", "autolab"], ["--json", "otter"], ["--hidden"],
                                      ["--withheld"], ["--isolate"]])
-def test_whoever_grades_asks_for_isolation(right: Path, options: list[str], capsys: pytest.CaptureFixture[str],
+def test_graders_formats_ask_for_isolation(right: Path, options: list[str], capsys: pytest.CaptureFixture[str],
                                            monkeypatch: pytest.MonkeyPatch) -> None:
     def none(user: object) -> None:
         raise sandbox.Refused("no way")
@@ -258,6 +258,15 @@ def test_the_report_names_the_isolation(right: Path, capsys: pytest.CaptureFixtu
     if run_check(["a2", str(right), "--no-pictures", "--isolate"]) == 2:
         pytest.skip(capsys.readouterr().err)
     assert "(isolated by " in capsys.readouterr().out.splitlines()[0]
+
+
+@linux
+def test_there_is_isolation_on_linux_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from examples.assignments import isolation
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(sandbox.Refused, match="only be isolated on Linux"):
+        isolation.choose.__wrapped__()
 
 
 # ---- seeds

@@ -72,8 +72,9 @@ def forbid(names: Sequence[str]) -> None:
     """Make these modules unavailable for import, whatever becomes of sys.modules and sys.meta_path.
 
     A finder refuses their names. An audit hook, which can't be removed, refuses import statements and
-    the opening of any file in their folders, so that a loader of one's own doesn't help either. Within
-    one process this is a rule, no wall: isolation.py hides the folders themselves where it can.
+    the opening of any file in their folders, so that another loader doesn't help either. Code in the same
+    process can still circumvent both, e.g. through ctypes or another program; isolation.py covers the
+    folders themselves where it can.
     """
     folders = tuple(os.path.realpath(place) + os.sep for name in names for place in folders_of(name))
     sys.meta_path.insert(0, Forbidden(names))

@@ -1,6 +1,6 @@
 """Isolates a student's process: another user, a file system and process numbers of its own.
 
-Three ways, the strongest first; `choose` takes the first that works here, after a trial in which a
+Three methods, the strongest first; `choose` takes the first that works here, after a trial in which a
 process looks for what it must not reach:
 
 - bubblewrap (bwrap): namespaces, and a file system that holds Python and nothing of the grader's;
@@ -44,22 +44,22 @@ UIDS = range(50_000, 60_000)  # above people's, below those that systems give ou
 
 @dataclass(frozen=True)
 class Isolated(Unisolated):
-    """A stronger way to start a student's process.
+    """Starts a student's process isolated.
 
     Attributes:
-        way: "bubblewrap", "unshare" or "another user".
+        method: "bubblewrap", "unshare" or "another user".
         uid, gid: the student's user, where the grader is root; else None, and the process has the grader's.
     """
 
-    way: str
+    method: str
     uid: int | None
     gid: int | None
 
     @property
     def said(self) -> str:  # type: ignore[override]
         """What the report says."""
-        user = "another user" if self.uid is not None and self.way != "another user" else ""
-        return f"isolated by {', '.join(filter(None, [self.way, user]))}"
+        user = "another user" if self.uid is not None and self.method != "another user" else ""
+        return f"isolated by {', '.join(filter(None, [self.method, user]))}"
 
     @property
     def arguments(self) -> Sequence[str]:  # type: ignore[override]
@@ -69,7 +69,7 @@ class Isolated(Unisolated):
     @property
     def private(self) -> bool:
         """Whether the process has a file system of its own."""
-        return self.way != "another user"
+        return self.method != "another user"
 
     def inside(self, folder: Path) -> Path:
         """Return where the student's process finds the grader's folder."""
@@ -81,10 +81,10 @@ class Isolated(Unisolated):
         if not self.private:
             _adopt(True)
             return super().start(folder, scratch, python, blocked)
-        command = {"bubblewrap": self._bubblewrap, "unshare": self._unshare}[self.way](folder, scratch, blocked)
+        command = {"bubblewrap": self._bubblewrap, "unshare": self._unshare}[self.method](folder, scratch, blocked)
         return subprocess.Popen([*command, *python, f"{FOLDER}/inside.py", *self.arguments], cwd="/",
-                                env=environment(SCRATCH), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, start_new_session=True)
+                                env={**environment(SCRATCH), "PATH": os.defpath}, start_new_session=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def _bubblewrap(self, folder: Path, scratch: Path, blocked: Sequence[str]) -> list[str]:
         """The command: a read-only root with Python, folders of memory, no network, no capabilities."""
@@ -208,15 +208,12 @@ def sweep(uid: int) -> None:
     """
     for attempt in range(200):
         left = [one for one in processes(uid) if not _reaped(one)]
-        if not left and not shared_memory(uid):
-            return
-        if left and all(one.ended for one in left):  # their parent, not we, must take note of it
-            time.sleep(0.01)
-            if attempt > 50:
+        if all(one.ended for one in left) and not shared_memory(uid):
+            if not left or attempt > 50:  # an ended process waits for its parent, which isn't this one
                 return
-            continue
-        subprocess.run([sys.executable, "-I", "-S", str(HERE / "sweep.py"), str(uid)], check=False, cwd="/",
-                       stdin=subprocess.DEVNULL, timeout=60)
+        else:
+            subprocess.run([sys.executable, "-I", "-S", str(HERE / "sweep.py"), str(uid)], check=False, cwd="/",
+                           stdin=subprocess.DEVNULL, timeout=60)
         time.sleep(0.001 * attempt)
     raise Refused("a process of the student's file can't be ended: there are no results")
 
@@ -353,7 +350,7 @@ def hidden(blocked: Sequence[str]) -> list[str]:
     return [place for place in found if any(Path(place).is_relative_to(path) for path in readable())]
 
 
-# ---- which way
+# ---- the choice
 @cache
 def choose(user: str | None = None) -> Isolated:
     """Return the strongest isolation that works here.
@@ -368,17 +365,17 @@ def choose(user: str | None = None) -> Isolated:
         raise Refused("a file can only be isolated on Linux")
     uid, gid = account(user)
     reasons = []
-    for way, program in (("bubblewrap", "bwrap"), ("unshare", "unshare"), ("another user", "")):
+    for method, program in (("bubblewrap", "bwrap"), ("unshare", "unshare"), ("another user", "")):
         if program and shutil.which(program) is None:
-            reasons.append(f"{way}: not installed")
+            reasons.append(f"{method}: not installed")
         elif not program and uid is None:
-            reasons.append(f"{way}: only root can choose one")
+            reasons.append(f"{method}: only root can choose one")
         else:
-            isolation = Isolated(way, uid, gid)
+            isolation = Isolated(method, uid, gid)
             reason = tried(isolation)
             if not reason:
                 return isolation
-            reasons.append(f"{way}: {reason}")
+            reasons.append(f"{method}: {reason}")
     raise Refused("; ".join(reasons))
 
 

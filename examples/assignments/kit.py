@@ -42,7 +42,7 @@ def text(name: str, parts: Sequence[grading.Assignment]) -> str:
 
 def _classes(name: str) -> dict[str, Any]:
     """The classes that a file may hold."""
-    looks = importlib.import_module(f"examples.assignments.looks.{name}")
+    looks = importlib.import_module(f"examples.assignments.comparisons.{name}")
     return {**vars(naming), **vars(grading), **vars(looks), "Job": Job}
 
 
@@ -63,7 +63,7 @@ def _plain(value: Any, name: str) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         cls = type(value).__name__
         if _classes(name).get(cls) is not type(value):
-            raise TypeError(f"{cls} can't be in a kit: it isn't in looks/{name}.py")
+            raise TypeError(f"{cls} can't be in a kit: it isn't in comparisons/{name}.py")
         return {"class": cls, "fields": {field.name: _plain(getattr(value, field.name), name)
                                          for field in dataclasses.fields(value)}}
     if isinstance(value, tuple):

@@ -102,7 +102,7 @@ class Refused(Exception):
 class Unisolated:
     """Starts a student's process with the rights of the caller: for a file of one's own.
 
-    isolation.py has the stronger ways, with the same methods.
+    isolation.py has the subclass that isolates.
     """
 
     said = "not isolated: the file has run with your rights"
@@ -244,9 +244,9 @@ class Listener(threading.Thread):
         with self.pipe:
             while chunk := os.read(self.pipe.fileno(), 1 << 16):
                 with self.lock:
-                    room = self.most - len(self.kept)
-                    self.full = self.full or len(chunk) > room
-                    self.kept += chunk[:room]
+                    left = self.most - len(self.kept)
+                    self.full = self.full or len(chunk) > left
+                    self.kept += chunk[:left]
 
     def lines(self, start: int) -> list[bytes]:
         """Return what was read from a position on, in lines, of which the last may be incomplete, or several."""

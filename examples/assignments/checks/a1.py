@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.assignments import a1_source as solution
+from examples.assignments.comparisons.a1 import Both, Drawing, InMinigrad, Renamed, edges
 from examples.assignments.grading import Assignment, Check, Imports, SecondCall, Shapes, Unmodified, Values
 from examples.assignments.graphs import a1 as graphs
-from examples.assignments.looks.a1 import Both, Drawing, InMinigrad, Renamed, edges
 from examples.assignments.naming import Candidate
 from examples.assignments.probes import a1 as probes
 from examples.assignments.sandbox import Job

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from examples.assignments import a2_source as solution
+from examples.assignments.comparisons.a2 import Drawing, Gradients, Ordered, Twice
 from examples.assignments.grading import Assignment, Check, Imports
 from examples.assignments.graphs import a2 as graphs
-from examples.assignments.looks.a2 import Drawing, Gradients, Ordered, Twice
 from examples.assignments.probes import a2 as probes
 from examples.assignments.sandbox import Job
 

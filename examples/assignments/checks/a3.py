@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from examples.assignments.comparisons.a3 import Drawing, Forward, Gradients, ThroughTime
 from examples.assignments.grading import Assignment, Check, Imports, Numeric, SecondCall, Shapes, Unmodified, Values
 from examples.assignments.graphs import a3 as graphs
-from examples.assignments.looks.a3 import Drawing, Forward, Gradients, ThroughTime
 from examples.assignments.naming import Candidate, Edge
 from examples.assignments.sandbox import Job
 

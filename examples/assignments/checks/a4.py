@@ -8,9 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from examples.assignments import a4_source as solution
+from examples.assignments.comparisons.a4 import (
+    Definition,
+    Drawing,
+    Initial,
+    Link,
+    Loop,
+    Order,
+    Paths,
+    Structure,
+    listing,
+)
 from examples.assignments.grading import Assignment, Check, Imports, Look
 from examples.assignments.graphs import a4 as graphs
-from examples.assignments.looks.a4 import Definition, Drawing, Initial, Link, Loop, Order, Paths, Structure, listing
 from examples.assignments.naming import Candidate
 from examples.assignments.probes import a4 as probes
 from examples.assignments.sandbox import Job

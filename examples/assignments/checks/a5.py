@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from examples.assignments import a5_source as solution
+from examples.assignments.comparisons.a5 import NAMES, Drawing, Learned, Losses, Reach, Repeated, Truncated, Uses
 from examples.assignments.grading import Assignment, Check, Imports, SecondCall, Shapes, Unmodified, Values
 from examples.assignments.graphs import a5 as graphs
-from examples.assignments.looks.a5 import NAMES, Drawing, Learned, Losses, Reach, Repeated, Truncated, Uses
 from examples.assignments.naming import Candidate, Edge
 from examples.assignments.probes import a5 as probes
 from examples.assignments.sandbox import Job

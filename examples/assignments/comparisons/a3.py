@@ -1,4 +1,4 @@
-"""Assignment 3: how the answers are looked at, step by step."""
+"""Assignment 3: how the answers are compared with what is right, step by step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Assignment 1: how the answers are looked at."""
+"""Assignment 1: how the answers are compared with what is right."""
 
 from __future__ import annotations
 
