@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from examples.assignments.sandbox import ROOT
+
 TESTS = Path(__file__).parent
-PROJECT = TESTS.parent
+PROJECT = ROOT
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user"),
