@@ -1,6 +1,6 @@
 """What leaves the teacher's machine: the autograder that Gradescope takes, and the kit for students, each one zip.
 
-    python -m examples.assignments.bundle a3 [--out autograder.zip] [--seed N]
+    python -m examples.assignments.bundle a3 [--out autograder.zip] [--seed N] [--unsafe]
     python -m examples.assignments.bundle a3 --students [--out a3_kit.zip]
 
 Building needs no network; on Gradescope, setup.sh installs numpy and graphviz with pip.
@@ -9,17 +9,16 @@ Building needs no network; on Gradescope, setup.sh installs numpy and graphviz w
 from __future__ import annotations
 
 import argparse
-import base64
 import json
+import secrets
 import sys
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from . import make
-from .check import HIDDEN_SEED, NAMES
-from .sandbox import ROOT
+from . import kit, make
+from .check import NAMES, parts
+from .sandbox import HERE, ROOT
 
 SETUP = """#!/usr/bin/env bash
 # Gradescope runs this once, when the container is built.
@@ -29,63 +28,60 @@ PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet "numpy>=2.0" "graphvi
 chmod -R go-rwx "$base/source"  # the student's process has no rights here, where the solutions are
 """
 RUN = """#!/usr/bin/env bash
-# Gradescope runs this for every submission.
+# Gradescope runs this for every submission. The checker runs the student's file as another user, or not at all.
 base="${{AUTOGRADER:-/autograder}}"
 mkdir -p "$base/results"
+chmod go-rwx "$base"  # no other user sees the solutions, the seed, submissions and results
 cd "$base/source" || exit 1
-user=()  # the student's process runs as nobody, where we may choose and nobody can run Python
-if [ "$(id -u)" = 0 ] && su nobody -s /bin/sh -c "$(command -v python3) -c 'import numpy'" 2> /dev/null; then
-    user=(--user nobody)
-fi
-python3 -m examples.assignments.check {name} "$base/submission" --json gradescope --hidden --seed {seed} \\
-    --no-pictures "${{user[@]}}" > "$base/results/results.json" 2> "$base/results/errors.txt"
-if ! [ -s "$base/results/results.json" ]; then
+python3 -m examples.assignments.check {name} "$base/submission" --json gradescope --hidden --seed-file hidden_seed \\
+    --no-pictures{options} > "$base/results/unfinished" 2> "$base/results/errors.txt"
+if ! [ -s "$base/results/unfinished" ]; then
     echo '{{"score": 0, "output": "The checker itself has failed. Your teacher sees why in errors.txt."}}' \\
-        > "$base/results/results.json"
+        > "$base/results/unfinished"
 fi
+mv "$base/results/unfinished" "$base/results/results.json"
 """
-PACKED = """# The right results, for the checker. Packed so that nobody reads them by accident; a secret they are not.
-import base64
-import zlib
-
-exec(compile(zlib.decompress(base64.b85decode({text!r})), __file__, "exec"))
-"""
-TEACHERS = ("mutants", "make.py", "bundle.py")  # of no use to others
+TEACHERS = ("mutants", "make.py", "bundle.py", "students.md")  # of no use to graders
+# What isn't for students: the solutions, lists of mistakes, the hidden checks, the teacher's page.
+CLOSED = (*TEACHERS, "checks", "teacher.py", "isolation.py", "enter.sh", "sweep.py", "README.md")
 PACKAGES = ("minigrad", "rnn", "viz", "examples/assignments")
 
 
-def files(name: str) -> Iterator[Path]:
+def files(name: str, without: Sequence[str] = TEACHERS) -> Iterator[Path]:
     """What the checker of one assignment needs, from the project's root."""
     yield Path("examples/__init__.py")
+    others = {f"{other}{ending}" for other in NAMES if other != name for ending in (".py", "_source.py")}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*")):
             inside = path.relative_to(ROOT)
-            other = path.name.endswith("_source.py") and path.name != f"{name}_source.py"
-            if path.is_file() and not other and not {"__pycache__", *TEACHERS} & set(inside.parts):
+            course = package == "examples/assignments"
+            if path.is_file() and "__pycache__" not in inside.parts and not (
+                    course and ({*without} & {*inside.parts} or path.name in others)):
                 yield inside
 
 
-def write(name: str, out: Path, seed: int = HIDDEN_SEED) -> None:
-    """Write the zip. The same project gives the same bytes."""
+def write(name: str, out: Path, seed: int, unsafe: bool = False) -> None:
+    """Write the zip. The same project and seed give the same bytes."""
+    run = RUN.format(name=name, options=" --unsafe" if unsafe else "")
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for inside, text in (("setup.sh", SETUP), ("run_autograder", RUN.format(name=name, seed=seed))):
+        for inside, text in (("setup.sh", SETUP), ("run_autograder", run)):
             _add(archive, inside, text.encode(), 0o755)
+        _add(archive, "hidden_seed", f"{seed}\n".encode(), 0o600)
         for path in files(name):
             _add(archive, path.as_posix(), (ROOT / path).read_bytes(), 0o644)
 
 
 def write_students(name: str, out: Path) -> None:
-    """Write the kit for students: the handout, and the project with the checker, its solution packed."""
-    text = make.source(name)
-    packed = PACKED.format(text=base64.b85encode(zlib.compress(text.encode(), 9)).decode())
-    handout = {f"{name}.py": make.stub(text),
-               f"{name}.ipynb": json.dumps(make.notebook(make.stub(text)), indent=1) + "\n",
-               f"examples/assignments/{name}_source.py": packed}
+    """Write the kit for students: the handout, and the project with the checks as data instead of the solution."""
+    stub = make.stub(make.source(name))
+    texts = {f"{name}.py": stub, f"{name}.ipynb": json.dumps(make.notebook(stub), indent=1) + "\n",
+             f"examples/assignments/kit_data/{name}.json": kit.text(name, parts(name)),
+             "README.md": (HERE / "students.md").read_text(encoding="utf-8").replace("NAME", name)}
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for inside, said in handout.items():
+        for inside, said in texts.items():
             _add(archive, inside, said.encode(), 0o644)
-        for path in [*map(Path, ("README.md", "LICENSE", "pyproject.toml")), *files(name)]:
-            if path.as_posix() not in handout:
+        for path in [*map(Path, ("LICENSE", "pyproject.toml")), *files(name, CLOSED)]:
+            if path.name != f"{name}_source.py":
                 _add(archive, path.as_posix(), (ROOT / path).read_bytes(), 0o644)
 
 
@@ -103,14 +99,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("assignment", choices=NAMES)
     parser.add_argument("--students", action="store_true", help="the kit for students instead")
     parser.add_argument("--out", type=Path, help="by default autograder.zip, or a3_kit.zip")
-    parser.add_argument("--seed", type=int, default=HIDDEN_SEED, help="the numbers of the hidden checks")
+    parser.add_argument("--seed", type=int, help="the numbers of the hidden checks; by default others each time")
+    parser.add_argument("--unsafe", action="store_true", help="grade even where a file can't be isolated")
     given = parser.parse_args(arguments)
     out = given.out or Path(f"{given.assignment}_kit.zip" if given.students else "autograder.zip")
     if given.students:
         write_students(given.assignment, out)
+        print(out)
     else:
-        write(given.assignment, out, given.seed)
-    print(out)
+        seed = secrets.randbelow(1 << 31) if given.seed is None else given.seed
+        write(given.assignment, out, seed, given.unsafe)
+        print(f"{out}; the hidden checks' numbers: --seed {seed}")
     return 0
 
 

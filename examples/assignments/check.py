@@ -1,9 +1,9 @@
 """Check an assignment: what is wrong first, at which time step, in which operation, and why.
 
-    python -m examples.assignments.check a3 my_a3.py [--json gradescope|autolab|otter] [--hidden] [--out FOLDER]
+    python -m examples.assignments.check a3 my_a3.py [--out FOLDER] [--format svg] [--no-pictures]
 
 The file may be a notebook. It is run in a process of its own, with limits of time, memory and
-output; what is right is computed here, and nothing of it is ever in that process.
+output; what is right is compared here, and nothing of it is ever in that process.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from pathlib import Path
 
 from viz import PaintError
 
-from . import reports
-from .grading import Answers, Assignment, Outcome, done, hidden, read
-from .sandbox import Ran, run
+from . import kit, reports
+from .grading import Answers, Assignment, Outcome, Settings, Unreadable, done, hidden, read
+from .sandbox import Ran, Refused, Unisolated, run
 
-NAMES = tuple(sorted(file.name.removesuffix("_source.py") for file in Path(__file__).parent.glob("*_source.py")))
-SEED, HIDDEN_SEED = 0, 1234
+HERE = Path(__file__).parent
+# A students' kit has neither the solutions nor the options of graders.
+teacher = importlib.import_module("examples.assignments.teacher") if (HERE / "teacher.py").exists() else None
+NAMES = tuple(sorted({file.name.removesuffix("_source.py") for file in HERE.glob("*_source.py")} | set(kit.names())))
+SEED = 0
 
 
 @dataclass
@@ -37,33 +40,37 @@ class Result:
 
 
 def parts(name: str, seed: int = SEED, others: bool = False) -> list[Assignment]:
-    """The parts of an assignment, with the numbers of a seed; `others`: sizes of their own, for hidden checks."""
+    """The parts of an assignment, with the numbers of a seed; `others`: sizes of their own, for hidden checks.
+
+    A students' kit has those of the seed 0, as data.
+    """
+    if not (HERE / f"{name}_source.py").exists():
+        return kit.load(name)
     make: Callable[[int, bool], Iterable[Assignment]] = importlib.import_module(
         f"examples.assignments.checks.{name}").assignment
     return list(make(seed, others))
 
 
-def checked(part: Assignment, sources: Mapping[str, str], seed: int, user: str | None = None) -> dict[str, Result]:
-    """One part, for one file or several that share their processes."""
+def checked(part: Assignment, sources: Mapping[str, str], seed: int, isolation: Unisolated | None = None
+            ) -> dict[str, Result]:
+    """One part, for one file, or for several of the teacher's own that share their processes."""
     found: dict[str, Ran] = {}
     for job in part.jobs:
-        for name, ran in run(replace(job, user=user), sources).items():
+        for name, ran in run(job, sources, isolation).items():
             before = found.setdefault(name, ran)
             before.answers |= {question: answer for question, answer in ran.answers.items() if question != "import"}
     return {name: Result(part, done(part.checks, Answers(ran.answers)), ran, seed) for name, ran in found.items()}
 
 
-def check(name: str, file: Path, others: bool = False, seed: int = HIDDEN_SEED,
-          user: str | None = None) -> list[Result]:
-    """All parts of an assignment, for one file; with `others` its hidden checks too, with the numbers of `seed`."""
-    try:
-        source = {file.name: read(file)}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Unreadable(f"{file.name} can't be read: {error}") from None
-    results = [checked(part, source, SEED, user)[file.name] for part in parts(name)]
-    if others:
-        for part in parts(name, seed, True):
-            results.append(checked(replace(part, checks=hidden(part.checks)), source, seed, user)[file.name])
+def check(name: str, file: Path, settings: Settings | None = None) -> list[Result]:
+    """All parts of an assignment, for one file; where the settings say so its hidden checks too."""
+    settings = settings or Settings()
+    source = {file.name: read(file)}
+    results = [checked(part, source, SEED, settings.isolation)[file.name] for part in parts(name)]
+    if settings.others:
+        for part in parts(name, settings.seed, True):
+            part = replace(part, checks=hidden(part.checks))
+            results.append(checked(part, source, settings.seed, settings.isolation)[file.name])
     return results
 
 
@@ -95,10 +102,6 @@ def draw(results: Sequence[Result], folder: Path, stem: str, ending: str) -> dic
     return drawn
 
 
-class Unreadable(Exception):
-    """There is no file to check; the message says why."""
-
-
 def submitted(path: Path, name: str) -> Path:
     """The file to check; in a folder a3.py or a3.ipynb, or the only file of that kind.
 
@@ -123,16 +126,11 @@ def options() -> argparse.ArgumentParser:
                                      description=(__doc__ or "").split("\n")[0])
     parser.add_argument("assignment", choices=NAMES)
     parser.add_argument("file", type=Path, help="the student's file, .py or .ipynb; or the folder that it is in")
-    parser.add_argument("--json", choices=sorted(reports.FORMATS), help="print what a grader reads, and nothing else")
-    parser.add_argument("--hidden", action="store_true",
-                        help="for teachers: run the hidden checks too, and say what they find")
-    parser.add_argument("--withheld", action="store_true",
-                        help="for graders: run the hidden checks, but keep what they find")
-    parser.add_argument("--seed", type=int, default=HIDDEN_SEED, help="the numbers of the hidden checks")
     parser.add_argument("--out", type=Path, help="the folder for pictures; by default beside the file")
     parser.add_argument("--format", default="png", choices=("png", "svg", "dot"), help="of the pictures")
     parser.add_argument("--no-pictures", action="store_true")
-    parser.add_argument("--user", help="run the student's process with this user's rights (root only), e.g. nobody")
+    if teacher is not None:
+        teacher.add_options(parser)
     return parser
 
 
@@ -140,27 +138,29 @@ def main(arguments: Sequence[str]) -> int:
     """The program; returns 0 where every check passes."""
     given = options().parse_args(arguments)
     try:
+        settings: Settings = Settings() if teacher is None else teacher.settings(given)
+        for line in settings.said:
+            print(line, file=sys.stderr)
         file = submitted(given.file, given.assignment)
-        results = check(given.assignment, file, given.hidden or given.withheld, given.seed, given.user)
-    except Unreadable as error:
-        if given.json == "gradescope":
-            print(json.dumps({"score": 0, "output": str(error)}))
-        print(error, file=sys.stderr)
+        results = check(given.assignment, file, settings)
+    except (Unreadable, Refused) as error:
+        if getattr(given, "json", None) == "gradescope":
+            print(json.dumps({"score": 0, "output": reports.clean(str(error))}))
+        print(reports.clean(str(error)), file=sys.stderr)
         return 2
     folder = given.out or file.parent
     pictures: dict[int, Path] = {}
     if not given.no_pictures:
         folder.mkdir(parents=True, exist_ok=True)
-        pictures = draw([result for result in results if given.hidden or not result.outcomes[0].check.hidden], folder,
-                        file.stem, given.format)
-    write = reports.FORMATS[given.json] if given.json else reports.text
+        shown = [result for result in results if not settings.withheld or not result.outcomes[0].check.hidden]
+        pictures = draw(shown, folder, file.stem, given.format)
+    write = reports.FORMATS[settings.format] if settings.format else reports.text
     lines = [(outcome, debugger(result, outcome), pictures.get(id(outcome)))
              for result in results for outcome in result.outcomes]
     notes = list(dict.fromkeys(result.ran.note for result in results if result.ran.note))
     printed = next((result.ran.printed for result in results if result.ran.printed), "")
-    print(write([reports.Line(outcome, command, picture, given.withheld and not given.hidden)
-                 for outcome, command, picture in lines],
-                reports.About(results[0].part.name, results[0].part.title, printed, notes)))
+    print(write([reports.Line(outcome, command, picture, settings.withheld) for outcome, command, picture in lines],
+                reports.About(results[0].part.name, results[0].part.title, printed, notes, settings.isolation.said)))
     return 0 if all(outcome.finding is None for outcome, _, _ in lines) else 1
 
 

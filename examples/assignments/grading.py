@@ -7,6 +7,8 @@ Finding: one sentence of cause, the place, the edge of the graph that it is abou
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .naming import Candidate, difference, named, same, same_shape
-from .sandbox import Answer, Job, Strange
+from .naming import Edge, Mistake, difference, named, same, same_shape
+from .sandbox import Answer, Job, Strange, Unisolated
 
 Array = NDArray[Any]
+LARGEST = 16 << 20  # bytes of a student's file
 UNKNOWN = "no mistake that we know gives these numbers"
-Edge = tuple[str, str]  # from a node to a node, by their labels: ("h[3]", "z[4]")
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,30 @@ class Assignment:
     draw: Callable[[Finding], Any] | None = None
 
 
+@dataclass(frozen=True)
+class Settings:
+    """How a file is checked.
+
+    Attributes:
+        isolation: how its process is started.
+        others: whether the hidden checks run too; seed: of their numbers.
+        withheld: whether what they find is kept back.
+        format: what is printed, a name in reports.FORMATS; "" for text.
+        said: what the teacher is told, on standard error.
+    """
+
+    isolation: Unisolated = field(default_factory=Unisolated)
+    others: bool = False
+    seed: int = 0
+    withheld: bool = False
+    format: str = ""
+    said: tuple[str, ...] = ()
+
+
+class Unreadable(Exception):
+    """There is no file to check; the message says why."""
+
+
 def done(checks: Iterable[Check], answers: Answers) -> list[Outcome]:
     """Every check done. What can't be answered is a finding too."""
     outcomes: list[Outcome] = []
@@ -152,7 +178,7 @@ def done(checks: Iterable[Check], answers: Answers) -> list[Outcome]:
             finding = check.look(answers)
         except Unanswered as error:
             finding = error.finding
-        except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:  # of results of any other form
+        except Exception as error:  # results can be of any form, forged ones too: one check is lost, no more
             finding = Finding(f"the results can't be compared with what is right ({type(error).__name__}: {error})")
         if finding is not None and not finding.named and any(one.finding and one.finding.named for one in outcomes):
             finding = replace(finding, cause=f"{finding.cause} (perhaps because of what is said above)")
@@ -232,7 +258,7 @@ class Values:
 
     question: str
     right: Mapping[str, Array]
-    mistakes: Mapping[str, Sequence[Candidate]] = field(default_factory=dict)
+    mistakes: Mapping[str, Sequence[Mistake]] = field(default_factory=dict)
     place: str = ""
     prefix: str = ""
     until: str = ""
@@ -362,10 +388,6 @@ def _raised(question: str, error: Mapping[str, Any]) -> str:
         hint = " (the graph reaches back over an update of the parameters: is the state not detached?)"
     elif kind == "RecursionError":
         hint = " (a long chain is deeper than Python's stack: use a loop and a list of your own)"
-    elif kind == "ModuleNotFoundError" and "halted" in message:
-        hint = " (this assignment is to be done without it)"
-    elif kind == "OSError" and "too large" in message:
-        hint = " (too much was printed)"
     return f"{what} raised {kind}: {message}{hint}{_line(error)}"
 
 
@@ -385,10 +407,36 @@ def _ratio(first: Any, second: Any) -> str:
 
 
 def read(file: Path) -> str:
-    """A student's file as Python source; of a notebook its code cells, without its magic lines."""
-    text = file.read_text(encoding="utf-8")
-    if file.suffix != ".ipynb":
-        return text
+    """A student's file as Python source; of a notebook its code cells, without its magic lines.
+
+    Raises:
+        Unreadable: where it can't be read. Links aren't followed: one that is handed in could lead to any
+            file that the grader may read.
+    """
+    try:
+        text = _text(file)
+        return text if file.suffix != ".ipynb" else _code(text)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Unreadable(f"{file.name} can't be read: {error}") from None
+
+
+def _text(file: Path) -> str:
+    """The text of a regular file, with or without a byte-order mark."""
+    if file.is_symlink():
+        raise ValueError("it is a link; hand in the file itself")
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(file, flags), "rb") as opened:
+        found = os.fstat(opened.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("it is no regular file")
+        if found.st_size > LARGEST:
+            raise ValueError(f"it has {found.st_size >> 20} MB; {LARGEST >> 20} are allowed")
+        text = opened.read(LARGEST).decode("utf-8-sig")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _code(text: str) -> str:
+    """The code cells of a notebook."""
     cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
     lines = [f"# cell {number}\n{''.join(cell['source'])}" for number, cell in enumerate(cells, 1)]
     return "\n".join(line if not line.lstrip().startswith(("%", "!")) else "" for part in lines

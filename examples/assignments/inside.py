@@ -1,26 +1,37 @@
-"""Runs in the student's process: loads their file, calls their functions, writes plain numbers.
+"""Runs in the student's process: loads their file, calls their functions, sends back plain numbers.
 
 Standard library and NumPy only, and a script by itself: nothing of the project's, so nothing of a
 solution, is imported here. What is right, and what a mistake is called, the parent alone knows.
 
-    python inside.py FOLDER        (job.json in FOLDER says what to do; see sandbox.py)
+    python inside.py [isolated | UID GID]
+
+The job comes on standard input (see sandbox.py). Answers go out on standard output, one JSON object
+a line; what the file prints goes to standard error. A student's file can write to that pipe as well:
+it can forge the answers that its functions could have given, and nothing else.
 """
 
 from __future__ import annotations
 
+import base64
+import importlib.abc
 import importlib.util
 import inspect
 import json
+import math
+import os
 import signal
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-MANY = 200_000  # numbers in one array; more is no answer
+MANY = 50_000  # numbers in one array; more is no answer
+LONGEST = 2 << 20  # bytes of one answer
+DTYPES = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+          *(f"float{bits}" for bits in (16, 32, 64)))
 
 
 class TimeLimit(BaseException):
@@ -44,54 +55,153 @@ class Student:
         return module
 
 
-def limit(memory: int, file_size: int) -> str:
-    """Limits of this process; returns what can't be limited on this system."""
+class Forbidden(importlib.abc.MetaPathFinder):
+    """Refuses to find modules that the assignment is to be done without."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = frozenset(names)
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
+        """Raise ModuleNotFoundError for a forbidden module; leave every other one to the next finder."""
+        if fullname.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"no module {fullname!r} here (this assignment is to be done without it)",
+                                      name=fullname)
+
+
+def forbid(names: Sequence[str]) -> None:
+    """Make these modules unavailable for import, whatever becomes of sys.modules and sys.meta_path.
+
+    A finder refuses their names. An audit hook, which can't be removed, refuses import statements and
+    the opening of any file in their folders, so that another loader doesn't help either. Code in the same
+    process can still circumvent both, e.g. through ctypes or another program; isolation.py covers the
+    folders themselves where it can.
+    """
+    folders = tuple(os.path.realpath(place) + os.sep for name in names for place in folders_of(name))
+    sys.meta_path.insert(0, Forbidden(names))
+    refused, realpath, fsdecode, is_a = frozenset(names), os.path.realpath, os.fsdecode, isinstance
+
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        """Depends on nothing that a name leads to: all that it uses is its own."""
+        if event == "import" and arguments[0].partition(".")[0] in refused:
+            raise ModuleNotFoundError(f"no module {arguments[0]!r} here (this assignment is to be done without it)")
+        if event == "open" and is_a(arguments[0], (str, bytes)):
+            path = realpath(fsdecode(arguments[0]))
+            if path.startswith(folders):
+                raise ModuleNotFoundError(f"no file {path} here (this assignment is to be done without it)")
+
+    sys.addaudithook(refuse)
+
+
+def folders_of(name: str) -> list[str]:
+    """Return the folders of a package that could be imported; none where there is no such package."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return []
+    return list(spec.submodule_search_locations or ()) if spec is not None else []
+
+
+# ---- rights and limits
+def drop_rights(arguments: Sequence[str]) -> None:
+    """Become the user and group that the command line names, without capabilities, for good."""
+    import ctypes  # only here: a local check needs none
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    keyctl = {"x86_64": 250, "aarch64": 219}.get(os.uname().machine)
+    if keyctl is not None:
+        libc.syscall(keyctl, 1, None)  # KEYCTL_JOIN_SESSION_KEYRING: a new one, none of the grader's keys
+    for capability in range(64):
+        libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP; refused where there is nothing to drop
+    if len(arguments) == 2:
+        uid, gid = map(int, arguments)
+        os.setgroups([])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())  # none, of three kinds
+    if libc.prctl(38, 1, 0, 0, 0):  # PR_SET_NO_NEW_PRIVS: no set-uid program gives any back
+        raise OSError(ctypes.get_errno(), "PR_SET_NO_NEW_PRIVS")
+
+
+def limit(most: dict[str, int]) -> str:
+    """Set the limits of this process and its children; return what can't be limited on this system."""
     try:
         import resource
     except ImportError:  # Windows
         return "memory and output can't be limited on this system"
+    limits = {"RLIMIT_AS": most["memory"], "RLIMIT_FSIZE": most["file_size"], "RLIMIT_CORE": 0,
+              "RLIMIT_CPU": most["cpu"], "RLIMIT_NOFILE": most["files"], "RLIMIT_MSGQUEUE": 0, "RLIMIT_MEMLOCK": 0}
+    if sys.platform == "linux":
+        limits["RLIMIT_NPROC"] = most["processes"] + threads_of_this_user()
     refused = []
-    for which, most in (("RLIMIT_AS", memory), ("RLIMIT_FSIZE", file_size), ("RLIMIT_CORE", 0)):
+    for which, value in limits.items():
+        if not hasattr(resource, which):  # macOS has no message queues
+            continue
+        kind = getattr(resource, which)
+        hard = resource.getrlimit(kind)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         try:
-            resource.setrlimit(getattr(resource, which), (most, most))
+            resource.setrlimit(kind, (value, value))
         except (ValueError, OSError):  # macOS has RLIMIT_AS and refuses it
             refused.append(which)
     return f"{', '.join(refused)} can't be set on this system" if refused else ""
 
 
-def main(folder: Path) -> None:
-    """Ask every student every question of the job, and write one file an answer."""
-    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    sys.path += job["paths"]
-    for name in job["blocked"]:
-        sys.modules[name] = None  # type: ignore[assignment]  # so that importing it is an ImportError
-    (folder / "note").write_text(limit(job["memory"], job["file_size"]), encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("probes", folder / "probes.py")
-    assert spec is not None and spec.loader is not None
-    probes = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(probes)
-    data = decoded(json.loads((folder / "data.json").read_text(encoding="utf-8")))
-    broken = set()  # files that can't be run
-    for name, question in job["asked"]:
-        if name in broken:
+def threads_of_this_user() -> int:
+    """Return how many threads count against RLIMIT_NPROC already; with a user id of its own, one."""
+    total = 0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            lines = dict(line.split(b":", 1) for line in status.read_bytes().splitlines() if b":" in line)
+            if int(lines[b"Uid"].split()[0]) == os.getuid():
+                total += int(lines[b"Threads"])
+        except (OSError, KeyError, ValueError):  # it has ended meanwhile
             continue
-        (folder / "now").write_text(json.dumps([name, question]), encoding="utf-8")
-        answer = answered(folder / "students" / name, question, probes, data, job)
+    return total
+
+
+# ---- the conversation
+def main(arguments: Sequence[str]) -> None:
+    """Ask every student every question of the job, and send one line for each answer."""
+    if arguments:
+        drop_rights(arguments[-2:] if len(arguments) == 2 else ())
+    job = json.loads(sys.stdin.buffer.read())
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what the file prints, and its child processes, is no answer
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+    def send(**message: Any) -> None:
+        left = memoryview((json.dumps(message) + "\n").encode())
+        while left:
+            left = left[os.write(answers, left):]
+
+    sys.path[:1] = []  # this script's own folder
+    sys.path += job["paths"]
+    send(note=limit(job["limits"]))
+    probes = types.ModuleType("probes")
+    exec(compile(job["probes"], "probes.py", "exec"), probes.__dict__)
+    data = decoded(job["data"])
+    forbid(job["blocked"])
+    broken = set()  # files that can't be run
+    for number, (name, question) in enumerate(job["asked"]):
+        send(begin=number)
+        answer = {} if name in broken else answered(name, question, probes, data, job)
         if question == "import" and "error" in answer:
             broken.add(name)
-        text = json.dumps(answer)
-        (folder / "answers" / f"{name}.{question.replace(':', '-')}.json").write_text(text, encoding="utf-8")
-    (folder / "now").write_text("", encoding="utf-8")
+        if len(json.dumps(answer)) > LONGEST:
+            answer = {"error": {"type": "", "message": "returns more than an answer can hold"}}
+        send(end=number, answer=answer)
 
 
-def answered(file: Path, question: str, probes: types.ModuleType, data: dict[str, Any],
+def answered(name: str, question: str, probes: types.ModuleType, data: dict[str, Any],
              job: dict[str, Any]) -> dict[str, Any]:
     """One question to one student: results twice, or the error; and what was written to."""
-    source = file.read_text(encoding="utf-8")
+    source = job["students"][name]
     answer: dict[str, Any] = {}
     try:
         timer(job["seconds"])
-        student = Student(file.name, source)
+        student = Student(name, source)
         if question == "import":
             answer["values"] = {"signatures": {"plain": signatures(student.module(), job["signatures"])}}
             return answer
@@ -180,17 +290,20 @@ def shared(found: Any, given: dict[str, Any]) -> list[list[str]]:
             for other, y in given.items() if isinstance(y, np.ndarray) and np.may_share_memory(x, y)]
 
 
+# ---- plain data
 def encoded(found: Any) -> dict[str, Any]:
-    """Results as JSON: arrays with dtype and shape; plain values; or only what type it is."""
+    """Results as JSON: arrays with dtype, shape and bytes; plain values; or only what type it is."""
     if not isinstance(found, dict):
         return {"": {"type": type(found).__name__}}
     return {str(name): encoded_one(value) for name, value in found.items()}
 
 
 def encoded_one(value: Any) -> dict[str, Any]:
-    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf" and value.size <= MANY:
-        array = np.asarray(value)
-        return {"dtype": array.dtype.name, "shape": list(array.shape), "data": array.ravel().tolist()}
+    """One result as JSON."""
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.name in DTYPES and value.size <= MANY:
+        array = np.ascontiguousarray(value, value.dtype.newbyteorder("<")).reshape(np.shape(value))
+        data = base64.b64encode(array.tobytes()).decode()
+        return {"dtype": array.dtype.name, "shape": list(array.shape), "data": data}
     try:
         return {"plain": json.loads(json.dumps(value))}
     except (TypeError, ValueError):
@@ -198,9 +311,24 @@ def encoded_one(value: Any) -> dict[str, Any]:
 
 
 def decoded(data: dict[str, Any]) -> dict[str, Any]:
-    """The other way: arrays and plain values by name."""
-    return {name: np.array(x["data"], x["dtype"]).reshape(x["shape"]) if "dtype" in x else x.get("plain")
-            for name, x in data.items()}
+    """The other way: arrays and plain values by name.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: where it isn't of that form.
+    """
+    return {name: decoded_array(x) if "dtype" in x else x["plain"] for name, x in data.items()}
+
+
+def decoded_array(x: dict[str, Any]) -> Any:
+    """An array from JSON; its size is checked against its bytes before anything is made of it."""
+    if x["dtype"] not in DTYPES or len(x["shape"]) > 16 or any(type(n) is not int or n < 0 for n in x["shape"]):
+        raise ValueError("no array")
+    dtype, shape, data = np.dtype(x["dtype"]).newbyteorder("<"), tuple(x["shape"]), base64.b64decode(x["data"])
+    if math.prod(shape) > MANY or len(data) != math.prod(shape) * dtype.itemsize:
+        raise ValueError("no array of that shape")
+    if dtype.kind == "b":  # bytes other than 0 and 1 are no truth values
+        return (np.frombuffer(data, np.uint8) != 0).reshape(shape)
+    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
 def told(error: BaseException, source: str) -> dict[str, Any]:
@@ -218,4 +346,4 @@ def told(error: BaseException, source: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1:])

@@ -16,7 +16,8 @@ from viz.render.digraph import literal, picture
 from viz.render.fonts import text_width
 from viz.render.scene import CORNER, Arrow, Text, sideways
 
-from .grading import Edge, Finding
+from .grading import Finding
+from .naming import Edge
 
 PEN = 3.6
 LINE = 90  # letters

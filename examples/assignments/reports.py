@@ -3,6 +3,9 @@
 - Gradescope: results.json, https://gradescope-autograders.readthedocs.io ("Output Format").
 - Autolab: the last line of the output, `{"scores": {...}}`.
 - otter: a dict from test to score, possible and test_case_results, as GradingResults.to_dict() has it (otter 7).
+
+Each says how the student's process was isolated: the first line of the text; `output` and `extra_data` of
+results.json. That it wasn't is a line of its own for the teacher there, `not isolated`, without points.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ class Line:
         lines += [f"numbers: {finding.numbers}"] if finding.numbers else []
         lines += [f"look:    {self.command}"] if self.command else []
         lines += [f"picture: {self.picture}"] if self.picture else []
-        return lines
+        return [clean(line) for line in lines]
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,32 @@ class About:
     title: str
     printed: str
     notes: Sequence[str]
+    isolation: str = ""  # how the student's process was isolated, or that it wasn't
+
+    @property
+    def head(self) -> str:
+        """The first line."""
+        return f"{self.name}: {self.title}" + (f" ({self.isolation})" if self.isolation else "")
+
+    @property
+    def exposed(self) -> bool:
+        """Whether the student's process had the rights of the checker."""
+        return self.isolation.startswith("not isolated")
+
+
+def clean(text: str, most: int = 1000) -> str:
+    """Return what a student's file may have had a say in as one line of printable characters.
+
+    A terminal takes no commands from it, no grader a line of its own, and no encoding fails.
+    """
+    text = text if len(text) <= most else f"{text[:most]} …"
+    return "".join(letter if letter.isprintable() else " " if letter.isspace() else "\N{REPLACEMENT CHARACTER}"
+                   for letter in text)
 
 
 def text(lines: Sequence[Line], about: About) -> str:
     """For people: one line a check, and what is said about a failure under it."""
-    shown = [f"{about.name}: {about.title}"]
+    shown = [about.head]
     causes: set[str] = set()
     for line in lines:
         outcome, said = line.outcome, line.said()
@@ -72,7 +96,7 @@ def text(lines: Sequence[Line], about: About) -> str:
     score, possible = total(lines)
     shown += [f"note: {note}" for note in about.notes]
     if about.printed:
-        shown += ["printed by the file:", *(f"  | {line}" for line in about.printed.splitlines()[:20])]
+        shown += ["printed by the file:", *(f"  | {clean(line)}" for line in about.printed.splitlines()[:20])]
     return "\n".join([*shown, f"{score:g} of {possible:g} points"])
 
 
@@ -86,7 +110,11 @@ def gradescope(lines: Sequence[Line], about: About) -> str:
     tests = [{"name": line.name, "score": line.outcome.score, "max_score": line.outcome.check.points,
               "status": "passed" if line.outcome.finding is None else "failed", "output": "\n".join(line.said()),
               "visibility": "after_published" if line.outcome.check.hidden else "visible"} for line in lines]
-    return json.dumps({"output": "\n".join([f"{about.name}: {about.title}", *about.notes]), "tests": tests}, indent=1)
+    if about.exposed:
+        tests.append({"name": "not isolated", "score": 0, "max_score": 0, "status": "failed",
+                      "output": f"For the teacher: {about.isolation}.", "visibility": "hidden"})
+    return json.dumps({"output": "\n".join([about.head, *about.notes]), "tests": tests,
+                       "extra_data": {"isolation": about.isolation}}, indent=1)
 
 
 def autolab(lines: Sequence[Line], about: About) -> str:
@@ -97,7 +125,14 @@ def autolab(lines: Sequence[Line], about: About) -> str:
 
 def otter(lines: Sequence[Line], about: About) -> str:
     """Results by test."""
-    results = {}
+    results: dict[str, Any] = {}
+    if about.exposed:
+        case = {"name": "not isolated", "body": "", "hidden": True, "points": 0, "success_message": None,
+                "failure_message": about.isolation}
+        results["not isolated"] = {
+            "score": 0, "possible": 0, "name": "not isolated", "path": None, "test_cases": [case],
+            "all_or_nothing": True,
+            "test_case_results": [{"test_case": case, "message": about.isolation, "passed": False}]}
     for line in lines:
         case = {"name": line.name, "body": "", "hidden": line.outcome.check.hidden, "points": line.outcome.check.points,
                 "success_message": None, "failure_message": None}

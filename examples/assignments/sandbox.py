@@ -1,7 +1,8 @@
 """Runs a student's file in a process of its own, with limits, and reads what it answered as plain data.
 
-Files go in, JSON comes out; nothing is unpickled. A process that dies costs the question that it
-died of: the next one starts with the questions that are left.
+The job goes in through a pipe, answers come out through another one as JSON; nothing is unpickled, and
+no file that the student's process may write is ever opened here. A process that dies costs the question
+that it died of: the next one starts with the questions that are left.
 """
 
 from __future__ import annotations
@@ -13,21 +14,27 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from .inside import decoded, encoded
+from .inside import LONGEST, decoded, encoded
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent  # where minigrad is
 SECONDS = 5.0  # for one question
 BUDGET = 60.0  # for all questions to one student
-MEMORY = 2 << 30  # bytes
-OUTPUT = 4 << 20  # bytes that may be printed
-SHOWN = 2000  # of these, characters that are shown
+START = 30.0  # until a process has started Python and NumPy
+MEMORY = 2 << 30  # bytes, for one process and for all together
+OUTPUT = 4 << 20  # bytes that may be printed, and bytes in one file
+ANSWERS = 16 << 20  # bytes of all answers of one process
+FILES = 256  # open files
+PROCESSES = 32  # and threads
+LINES = 10_000  # that one process may send
+SHOWN = 2000  # of what is printed, characters that are shown
 DEATHS = 3  # of a student's processes, after which nothing more is asked
 
 
@@ -77,7 +84,6 @@ class Job:
         data: the inputs by name: arrays, or plain values.
         signatures: the functions that must be there.
         blocked: modules that the student may not import.
-        user: whose rights the process has, e.g. "nobody"; only root can choose.
         seconds: for one question.
     """
 
@@ -86,131 +92,289 @@ class Job:
     data: Mapping[str, Any]
     signatures: Sequence[str]
     blocked: Sequence[str]
-    user: str | None = None
     seconds: float = SECONDS
 
 
-def run(job: Job, sources: Mapping[str, str]) -> dict[str, Ran]:
-    """Ask each student each question; students are given by name, with the text of their file."""
+class Refused(Exception):
+    """A file can't be isolated, or its processes not ended; the message says why."""
+
+
+class Unisolated:
+    """Starts a student's process with the rights of the caller: for a file of one's own.
+
+    isolation.py has the subclass that isolates.
+    """
+
+    said = "not isolated: the file has run with your rights"
+    arguments: Sequence[str] = ()  # of inside.py
+
+    def start(self, folder: Path, scratch: Path, python: Sequence[str], blocked: Sequence[str]
+              ) -> subprocess.Popen[bytes]:
+        """Start Python in the scratch folder; `folder` is the grader's, readable for the student's process."""
+        return subprocess.Popen([*python, str(folder / "inside.py"), *self.arguments], cwd=scratch,
+                                env=environment(scratch), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, start_new_session=True)
+
+    def inside(self, folder: Path) -> Path:
+        """Return where the student's process finds the grader's folder."""
+        return folder
+
+    def memory(self) -> int:
+        """Return how many bytes all processes of the student have together, where that is known; else 0."""
+        return 0
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        """End the process, and those of its group. (A stronger isolation ends them all.)"""
+        try:
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+        except (ProcessLookupError, PermissionError):
+            pass
+        process.wait()
+
+    def own(self, scratch: Path) -> None:
+        """Give the scratch folder, still empty, to the student's user."""
+
+    def clean(self, scratch: Path) -> None:
+        """Remove what the student's processes have left; they have ended."""
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def environment(home: Path | str) -> dict[str, str]:
+    """Return the environment of a student's process: nothing of the grader's own but the system's paths."""
+    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LANG") if name in os.environ}
+    return {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "HOME": str(home)}
+
+
+def run(job: Job, sources: Mapping[str, str], isolation: Unisolated | None = None) -> dict[str, Ran]:
+    """Ask each student each question; students are given by name, with the text of their file.
+
+    Several files share their processes, so each could answer for the next: give files that you don't
+    trust one by one, as check() does.
+    """
+    isolation = isolation or Unisolated()
+    left = [(name, question) for name in sources for question in ("import", *job.questions)]
+    found = {name: Ran() for name in sources}
+    deaths = dict.fromkeys(sources, 0)
     with tempfile.TemporaryDirectory(prefix="check_") as place:
         folder = Path(place)
-        for name in ("students", "answers"):
-            (folder / name).mkdir()
-        shutil.copy(HERE / "inside.py", folder)
-        shutil.copy(job.probes, folder / "probes.py")
-        shutil.copytree(ROOT / "minigrad", folder / "packages" / "minigrad",
-                        ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "data.json").write_text(json.dumps(encoded(dict(job.data))), encoding="utf-8")
-        for name, source in sources.items():
-            (folder / "students" / name).write_text(source, encoding="utf-8")
-        left = [(name, question) for name in sources for question in ("import", *job.questions)]
-        found = {name: Ran() for name in sources}
-        deaths = dict.fromkeys(sources, 0)
+        prepare(folder, job)
         while left:
-            at, ended = _process(folder, job, left)
-            done = left.index(at) if at is not None else len(left)
-            note, printed = _text(folder / "note"), _text(folder / "printed")[:SHOWN]
-            for name, question in left[:done]:
-                found[name].answers[question] = _read(folder / "answers" / f"{name}.{question.replace(':', '-')}.json")
-            for name in {name for name, _ in left[:done + 1]}:
-                found[name].note, found[name].printed = note, found[name].printed or printed
-            left = left[done:]
-            if at is not None:
+            talk = _process(folder, job, left, sources, isolation)
+            for (name, question), answer in zip(left, talk.answers):
+                found[name].answers[question] = answer
+            for name in {name for name, _ in left[:len(talk.answers) + 1]}:
+                found[name].note, found[name].printed = talk.note, found[name].printed or talk.printed
+            left = left[len(talk.answers):]
+            if left:  # the process has died of the first of these
+                at = left[0]
                 deaths[at[0]] += 1
                 while left and left[0][0] == at[0] and (left[0] == at or deaths[at[0]] >= DEATHS):
-                    why = ended if left[0] == at else "was not asked: the process had ended too often before"
+                    why = talk.ended if left[0] == at else "was not asked: the process had ended too often before"
                     found[at[0]].answers[left.pop(0)[1]] = Answer(error={"type": "", "message": why})
-        return found
+    return found
 
 
-def _process(folder: Path, job: Job, asked: Sequence[tuple[str, str]]) -> tuple[tuple[str, str] | None, str]:
-    """Run one process; the question at which it died, and how; None where it came to its end."""
-    (folder / "job.json").write_text(json.dumps({
-        "asked": asked, "signatures": list(job.signatures), "blocked": ["examples", *job.blocked], "memory": MEMORY,
-        "file_size": OUTPUT, "seconds": job.seconds, "paths": [str(folder / "packages")]}), encoding="utf-8")
-    now = folder / "now"
-    now.write_text(json.dumps(asked[0]), encoding="utf-8")
-    rights: dict[str, Any] = {}
-    if job.user is not None:
-        import pwd  # only where there are users
+def prepare(folder: Path, job: Job) -> None:
+    """Fill the grader's folder with what the student's process reads: it is readable for all, no solution in it."""
+    shutil.copy(HERE / "inside.py", folder)
+    (folder / "packages").mkdir()
+    if "minigrad" not in job.blocked:
+        shutil.copytree(ROOT / "minigrad", folder / "packages" / "minigrad",
+                        ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
-        group = pwd.getpwnam(job.user).pw_gid
-        rights = {"user": job.user, "group": group, "extra_groups": []}
-        for path in (folder, *folder.rglob("*")):
-            shutil.chown(path, job.user, group)
-    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LANG", "VIRTUAL_ENV") if name in os.environ}
-    environment = {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0",
-                   "HOME": str(folder)}
-    with open(folder / "printed", "wb") as printed:
-        process = subprocess.Popen([sys.executable, "-s", "-B", "-X", "utf8", "inside.py", str(folder)], cwd=folder,
-                                   env=environment, stdin=subprocess.DEVNULL, stdout=printed,
-                                   stderr=subprocess.STDOUT, start_new_session=True, **rights)
-        reason = _watched(process, now, job.seconds, BUDGET * len({name for name, _ in asked}))
-        _kill(process)
-    at = _text(now)
+
+def _process(folder: Path, job: Job, asked: Sequence[tuple[str, str]], sources: Mapping[str, str],
+             isolation: Unisolated) -> Conversation:
+    """Run one process: how far it came, and how it ended."""
+    names = list(dict.fromkeys(name for name, _ in asked))
+    budget = BUDGET * len(names)
+    text = json.dumps({
+        "asked": asked, "students": {name: sources[name] for name in names}, "data": encoded(dict(job.data)),
+        "probes": job.probes.read_text(encoding="utf-8"), "signatures": list(job.signatures),
+        "blocked": ["examples", *job.blocked], "seconds": job.seconds,
+        "paths": [str(isolation.inside(folder) / "packages")],
+        "limits": {"memory": MEMORY, "file_size": OUTPUT, "cpu": int(budget) + 1, "files": FILES,
+                   "processes": PROCESSES}}).encode()
+    scratch = Path(tempfile.mkdtemp(prefix="scratch_", dir=folder))
+    isolation.own(scratch)
+    python = [sys.executable, "-s", "-B", "-X", "utf8"]
+    process = isolation.start(folder, scratch, python, job.blocked)
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    answers, printed = Listener(process.stdout, ANSWERS), Listener(process.stderr, OUTPUT)
+    threading.Thread(target=_send, args=(process.stdin, text), daemon=True).start()
+    talk = Conversation(asked)
     try:
-        question = tuple(json.loads(at)) if at else None
-    except (ValueError, TypeError, RecursionError):
-        question = asked[0]
-    if question is not None and question not in asked:
-        question = asked[0]
-    return question, reason or _ending(process.returncode)
+        reason = _watched(process, talk, answers, printed, isolation, job.seconds, budget)
+    finally:
+        isolation.stop(process)
+        for listener in (answers, printed):
+            listener.join(2)  # at an end: no process is left that could write
+        isolation.clean(scratch)
+    talk.hear(answers)
+    talk.ended = reason or _ending(process.returncode)
+    talk.printed = printed.text()
+    return talk
 
 
-def _watched(process: subprocess.Popen[bytes], now: Path, seconds: float, budget: float) -> str:
-    """Wait for the process; the reason where it must be killed: its own timer has been caught, or isn't there."""
-    begun, last, since = time.monotonic(), "", time.monotonic()
+def _send(pipe: IO[bytes], text: bytes) -> None:
+    try:
+        with pipe:
+            pipe.write(text)
+    except OSError:  # the process has ended
+        pass
+
+
+class Listener(threading.Thread):
+    """Reads a pipe to its end, so that writing to it never stalls, and keeps no more than `most` bytes."""
+
+    def __init__(self, pipe: IO[bytes], most: int) -> None:
+        super().__init__(daemon=True)
+        self.pipe, self.most, self.full = pipe, most, False
+        self.kept = bytearray()
+        self.lock = threading.Lock()
+        self.start()
+
+    def run(self) -> None:
+        """Read."""
+        with self.pipe:
+            while chunk := os.read(self.pipe.fileno(), 1 << 16):
+                with self.lock:
+                    left = self.most - len(self.kept)
+                    self.full = self.full or len(chunk) > left
+                    self.kept += chunk[:left]
+
+    def lines(self, start: int) -> list[bytes]:
+        """Return what was read from a position on, in lines, of which the last may be incomplete, or several."""
+        with self.lock:
+            return bytes(memoryview(self.kept)[start:]).split(b"\n", LINES)
+
+    def text(self) -> str:
+        """Return the beginning of what was read."""
+        with self.lock:
+            return bytes(self.kept[:4 * SHOWN]).decode("utf-8", "replace")[:SHOWN]
+
+
+class Conversation:
+    """What one process has answered, of what it was asked.
+
+    One answer is taken for each question, in their order; lines of any other form are ignored. So what a
+    student's file writes to the pipe by itself can't be more than an answer.
+    """
+
+    def __init__(self, asked: Sequence[tuple[str, str]]) -> None:
+        self.asked = asked
+        self.answers: list[Answer] = []
+        self.begun = -1  # the last question that was begun
+        self.since = time.monotonic()  # when
+        self.note = self.ended = self.printed = ""
+        self.position = self.heard = 0  # the bytes and lines that are understood
+
+    def hear(self, answers: Listener) -> bool:
+        """Take in the lines that have arrived; False where one is too long, or there are too many."""
+        *lines, rest = answers.lines(self.position)
+        for line in lines:
+            self.position += len(line) + 1
+            self.heard += 1
+            if len(line) > 2 * LONGEST or self.heard > LINES:
+                return False
+            if len(self.answers) < len(self.asked):
+                self._take(_message(line))
+        return len(rest) <= 2 * LONGEST
+
+    def _take(self, message: dict[str, Any]) -> None:
+        at = len(self.answers)
+        if self.begun < 0 and isinstance(message.get("note"), str):  # before the file has run
+            self.note = message["note"]
+        elif type(message.get("begin")) is int and message["begin"] == at and self.begun < at:
+            self.begun, self.since = at, time.monotonic()
+        elif type(message.get("end")) is int and message["end"] == at:
+            self.answers.append(_answer(message.get("answer")))
+            self.since = time.monotonic()
+
+
+def _watched(process: subprocess.Popen[bytes], talk: Conversation, answers: Listener, printed: Listener,
+             isolation: Unisolated, seconds: float, budget: float) -> str:
+    """Listen until the process ends; the reason where it must be ended, as when its own timer is caught."""
+    begun = weighed = time.monotonic()
     while True:
         try:
-            process.wait(timeout=0.02)
+            process.wait(timeout=0.01)
             return ""
         except subprocess.TimeoutExpired:
             pass
-        text = _text(now)
-        if text != last:
-            last, since = text, time.monotonic()
-        if time.monotonic() - since > seconds + 2:
+        if not talk.hear(answers) or answers.full:
+            return "was stopped: it answers more than an answer can hold"
+        if printed.full:
+            return "was stopped (too much was printed)"
+        now = time.monotonic()
+        if now - talk.since > (seconds + 2 if talk.begun >= 0 else START):
             return f"did not end within {seconds:g} s and was stopped: is there an endless loop?"
-        if time.monotonic() - begun > budget:
+        if now - begun > budget:
             return f"was stopped: all questions together took more than {budget:g} s"
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the process, and those that it has started."""
-    try:
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    except (ProcessLookupError, PermissionError):
-        pass
-    process.wait()
+        if now - weighed > 0.2:
+            weighed = now
+            if isolation.memory() > MEMORY:
+                return f"was stopped: its processes together took more than {MEMORY >> 30} GB of memory"
 
 
 def _ending(code: int) -> str:
-    if code < 0:
-        return f"ended the process: {signal.strsignal(-code) or f'signal {-code}'}"
+    """How a process ended by itself; a shell around it adds 128 to a signal's number."""
+    number = -code if code < 0 else code - 128 if code > 128 else 0
+    if number:
+        try:
+            return f"ended the process: {signal.strsignal(number) or f'signal {number}'}"
+        except ValueError:
+            return f"ended the process (exit code {code})"
     return f"ended the process (exit code {code}); a function returns its results, it doesn't exit"
 
 
-def _read(file: Path) -> Answer:
-    """One answer. Whatever the file holds, no more than the answer is lost."""
+# ---- answers as data
+def _message(line: bytes) -> dict[str, Any]:
+    """One line of the pipe. Whatever it holds, no more than the line is lost."""
     try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-        error, wrote = (None if raw.get(name) is None else dict(raw[name]) for name in ("error", "wrote"))
-        return Answer(_values(raw.get("values", {})), _values(raw.get("again", {})), error, wrote,
-                      list(map(str, raw.get("changed", []))), [list(map(str, x)) for x in raw.get("shares", [])])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        message = json.loads(line.decode("utf-8"), parse_int=_integer)
+    except (ValueError, RecursionError):
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _integer(digits: str) -> int:
+    """An integer that isn't so long that reading it would take minutes."""
+    if len(digits) > 400:
+        raise ValueError("too long")
+    return int(digits)
+
+
+def _answer(raw: Any) -> Answer:
+    """One answer. Whatever it holds, no more than the answer is lost."""
+    try:
+        return Answer(_values(raw.get("values", {})), _values(raw.get("again", {})), _error(raw.get("error")),
+                      _error(raw.get("wrote")), [_short(x) for x in raw.get("changed", [])[:100]],
+                      [[_short(a), _short(b)] for a, b in raw.get("shares", [])[:100]])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         return Answer(error={"type": "", "message": f"left no readable answer ({type(error).__name__})"})
 
 
 def _values(raw: Mapping[str, Any]) -> dict[str, Any]:
     plain = {name: x for name, x in raw.items() if "type" not in x}
-    return {**decoded(plain), **{name: Strange(str(x["type"])) for name, x in raw.items() if "type" in x}}
+    return {**decoded(plain), **{name: Strange(_short(x["type"])) for name, x in raw.items() if "type" in x}}
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+def _error(raw: Any) -> dict[str, Any] | None:
+    """An error's parts, each of its type."""
+    if raw is None:
+        return None
+    line = raw.get("line")
+    return {"line": line if type(line) is int else None,
+            **{name: _short(raw.get(name, ""), 500) for name in ("type", "message", "text", "function")}}
+
+
+def _short(text: Any, most: int = 100) -> str:
+    if not isinstance(text, str):
+        raise TypeError("no text")
+    return text[:most]

@@ -15,7 +15,7 @@ from definitions import case
 import minigrad as mg
 import viz
 from examples.assignments import a1_source, a2_source, a3_source, a5_source
-from examples.assignments.check import HIDDEN_SEED, NAMES, checked, debugger, draw, parts
+from examples.assignments.check import NAMES, checked, debugger, draw, parts
 from examples.assignments.checks import a3, a4, a5
 from examples.assignments.grading import Finding, Outcome, hidden
 from examples.assignments.graphs import a1 as single
@@ -29,6 +29,8 @@ from examples.assignments.probes import a1 as operations
 from examples.assignments.probes import a5 as probes
 from minigrad.backward import ancestors
 from minigrad.debugger.runner import main as run_debugger
+
+HIDDEN_SEED = 1234
 
 
 def outcomes(name: str, sources: dict[str, str], which: slice = slice(None), seconds: float = 5.0) -> dict[str,

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +116,11 @@ def _finding(ran: Ran) -> str:
 
 
 def test_answers_that_a_file_forges_are_read_as_data_or_not_at_all(ask: Any) -> None:
-    ran = ask("import pathlib\ndef f(x):\n    for answer in pathlib.Path('answers').iterdir():\n"
-              "        answer.write_text('[1')\n    pathlib.Path('answers/file.py.g.json').mkdir()\n    return x")
-    assert "left no readable answer" in cause(ran, "import") or "can't be run" in cause(ran, "g")
+    ran = ask("import os\nends = range(3, 20)\n"
+              "def f(x):\n    for end in ends:\n        try:\n"
+              "            os.write(end, b'{\"end\": 1, \"answer\": [1]}\\n[1\\n{\"begin\": 9}\\n\\xff\\n')\n"
+              "        except OSError:\n            pass\n    return x")
+    assert "left no readable answer" in cause(ran) and right(ran)
 
 
 def test_results_of_any_form_are_a_finding_and_no_crash(tmp_path: Path) -> None:
@@ -210,7 +211,8 @@ def wrong(tmp_path: Path) -> Path:
 
 
 def report(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    run_check([*arguments, "--no-pictures"])
+    run_check([*arguments, "--no-pictures", *(["--unsafe"] if "--json" in arguments or "--hidden" in arguments
+                                              or "--withheld" in arguments else [])])
     return capsys.readouterr().out
 
 
@@ -248,7 +250,8 @@ def test_hidden_checks_are_for_those_who_ask(wrong: Path, capsys: pytest.Capture
 
 
 def test_the_same_file_gets_the_same_report(wrong: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert report(capsys, "a2", str(wrong), "--hidden") == report(capsys, "a2", str(wrong), "--hidden")
+    hidden = ("a2", str(wrong), "--hidden", "--seed", "7")
+    assert report(capsys, *hidden) == report(capsys, *hidden)
 
 
 def test_a_folder_is_searched_and_what_cannot_be_read_is_said(tmp_path: Path,
@@ -304,7 +307,7 @@ def test_a_students_work_is_never_overwritten(tmp_path: Path, capsys: pytest.Cap
 # ---- the bundle
 def test_the_bundle_is_complete_and_always_the_same(tmp_path: Path) -> None:
     for name in ("one.zip", "two.zip"):
-        assert bundle.main(["a2", "--out", str(tmp_path / name)]) == 0
+        assert bundle.main(["a2", "--seed", "7", "--out", str(tmp_path / name)]) == 0
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
         names = archive.namelist()
@@ -316,7 +319,7 @@ def test_the_bundle_is_complete_and_always_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("bash") is None or sys.platform == "win32", reason="Gradescope's scripts need bash")
 def test_the_bundle_runs_as_gradescope_runs_it(tmp_path: Path) -> None:
-    bundle.write("a2", tmp_path / "a2.zip")
+    bundle.write("a2", tmp_path / "a2.zip", 7, unsafe=True)
     base = tmp_path / "autograder"
     for folder in ("source", "submission", "bin"):
         (base / folder).mkdir(parents=True)
@@ -345,17 +348,3 @@ def test_the_students_kit_checks_and_shows_no_solution(tmp_path: Path) -> None:
     for file, last in (("a2.py", "0 of 10 points"), ("a2.ipynb", "0 of 10 points"), ("mine.py", "10 of 10 points")):
         done = subprocess.run([*command, file], cwd=kit, capture_output=True, text=True, encoding="utf-8", timeout=120)
         assert done.stdout.splitlines()[-1] == last, done.stderr
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a process another user")
-def test_another_user_cannot_read_what_the_teacher_closed(tmp_path: Path) -> None:
-    if subprocess.run(["su", "nobody", "-s", "/bin/sh", "-c", f"{sys.executable} -c 'import numpy'"],
-                      capture_output=True).returncode:
-        pytest.skip("nobody can't run this Python")
-    secret = tmp_path / "secret"
-    secret.write_text("the solution")
-    secret.chmod(0o600)
-    [part] = parts("a2")
-    job = replace(part.jobs[0], user="nobody")
-    ran = run(job, {"file.py": f"print(open({str(secret)!r}).read())"})["file.py"]
-    assert "PermissionError" in cause(ran, "import") and "the solution" not in ran.printed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.assignments import a1_source as solution
-from examples.assignments.grading import (
-    Answers,
-    Assignment,
-    Check,
-    Edge,
-    Finding,
-    Imports,
-    Numeric,
-    SecondCall,
-    Shapes,
-    Unmodified,
-    Values,
-)
+from examples.assignments.comparisons.a1 import Both, Drawing, InMinigrad, Renamed, edges
+from examples.assignments.grading import Assignment, Check, Imports, SecondCall, Shapes, Unmodified, Values
 from examples.assignments.graphs import a1 as graphs
 from examples.assignments.naming import Candidate
-from examples.assignments.pictures import of_edges
 from examples.assignments.probes import a1 as probes
 from examples.assignments.sandbox import Job
 
@@ -113,39 +100,12 @@ def unbroadcast_mistakes(k: Array) -> Mistakes:
     return found
 
 
-@dataclass(frozen=True)
-class InMinigrad:
-    """The operations as nodes of a graph: which ones there are, and the gradients of the leaves."""
-
-    order: Sequence[str]
-    right: dict[str, Array]
-
-    def __call__(self, answers: Answers) -> Finding | None:
-        order = answers.plain("an operation:network", "order")
-        if order != list(self.order):
-            return Finding(f"the graph is made of {', '.join(map(str, order))}; it must be of {', '.join(self.order)}: "
-                           "is an operation called with Tensors instead of arrays?")
-        return Values("an operation:network", self.right, prefix="dL/d")(answers)
-
-
 def numbers(seed: int) -> dict[str, Any]:
     """Operands, incoming gradients, and right results."""
     d: dict[str, Any] = dict(graphs.numbers(seed))
     for name in graphs.OPERANDS:
         d[f"out_{name}"] = probes.Forward(name)(solution, d)["out"]
     return d
-
-
-def edges(name: str) -> dict[str, Edge]:
-    """From each operand to the operation."""
-    return {operand: (operand, name) for operand in graphs.OPERANDS[name]}
-
-
-def draw(finding: Finding) -> Any:
-    """The operation with its operands and its result."""
-    assert finding.edge is not None
-    name = finding.edge[1]
-    return of_edges([*edges(name).values(), (name, "out"), ("out", "loss")], finding)
 
 
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
@@ -178,31 +138,4 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     early = [question for question in [*probes.CALLS, *(() if hidden else probes.NUMERIC)] if question not in late]
     jobs = [Job(Path(probes.__file__), questions, data, list(SIGNATURES), ["rnn", "viz", "torch", "jax"])
             for questions, data in ((early, graphs.numbers(seed)), (late, d))]
-    yield Assignment("a1", "operations and their derivatives", jobs, checks, "a1.py", draw)
-
-
-@dataclass(frozen=True)
-class Both:
-    """One check and then another."""
-
-    first: Unmodified
-    second: SecondCall
-
-    def __call__(self, answers: Answers) -> Finding | None:
-        return self.first(answers) or self.second(answers)
-
-
-@dataclass(frozen=True)
-class Renamed:
-    """Central differences; the inputs are called as forward calls them."""
-
-    name: str
-    right: dict[str, Array]
-
-    def __call__(self, answers: Answers) -> Finding | None:
-        question = f"{self.name}.forward:numeric"
-        answer = answers.get(question)
-        operands = {given: operand for operand, given in graphs.OPERANDS[self.name].items()}
-        renamed = {operands[given]: value for given, value in answer.values.items() if given in operands}
-        both = Answers({**answers.all, question: type(answer)(values=renamed)})
-        return Numeric(question, f"{self.name}.backward", {operands[given]: x for given, x in self.right.items()})(both)
+    yield Assignment("a1", "operations and their derivatives", jobs, checks, "a1.py", Drawing())

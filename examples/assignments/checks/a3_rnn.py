@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.assignments import a3_source as solution
-from examples.assignments.grading import Edge
-from examples.assignments.naming import Candidate
+from examples.assignments.naming import Candidate, Edge
 
 from .a3_numbers import Numbers
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,14 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from examples.assignments import a5_source as solution
-from examples.assignments.grading import (
-    UNKNOWN,
-    Answers,
-    Assignment,
-    Check,
-    Edge,
-    Finding,
-    Imports,
-    SecondCall,
-    Shapes,
-    Unmodified,
-    Values,
-)
+from examples.assignments.comparisons.a5 import NAMES, Drawing, Learned, Losses, Reach, Repeated, Truncated, Uses
+from examples.assignments.grading import Assignment, Check, Imports, SecondCall, Shapes, Unmodified, Values
 from examples.assignments.graphs import a5 as graphs
-from examples.assignments.naming import Candidate, difference, named, same
-from examples.assignments.pictures import of_run
+from examples.assignments.naming import Candidate, Edge
 from examples.assignments.probes import a5 as probes
 from examples.assignments.sandbox import Job
 
 Array = NDArray[Any]
-NAMES = probes.NAMES
-THRESHOLD = 0.06  # mean squared error of a step; without memory 0.49 can be had, the solution ends below 0.03
 SIGNATURES = {"chunk_loss": ["x", "target", "h", "p"], "truncated_gradients": ["x", "target", "h0", "p", "k"],
               "train": ["x", "target", "h0", "p", "k", "lr", "epochs"]}
 
@@ -144,80 +129,6 @@ def ways_to_train(d: dict[str, Any]) -> list[Way]:
         Way(f"chunks have {k - 1} steps, but should have {k}", k - 1)]
 
 
-# ---- looking
-@dataclass(frozen=True)
-class Uses:
-    """The graph of one chunk against the reference: how often each parameter is used."""
-
-    k: int
-
-    def __call__(self, answers: Answers) -> Finding | None:
-        for name, count in answers.plain("chunk_loss", "uses").items():
-            if count != self.k:
-                why = "one step after the other uses the same parameter" if count < self.k else "each step uses it once"
-                return Finding(f"in the graph of {self.k} steps, {name} is used {count} times, but should be "
-                               f"{self.k} times: {why}", "the graph of chunk_loss")
-        return None
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How far each backward pass goes back."""
-
-    d: dict[str, Any]
-
-    def __call__(self, answers: Answers) -> Finding | None:
-        T, k = len(self.d["x"]), self.d["k"]
-        reached = answers.plain("truncated_gradients", "reached") or []
-        right = [min(k, T - start) for start in range(0, T, k)]
-        if len(reached) != len(right):
-            return Finding(f"there are {len(reached)} backward passes, but should be {len(right)}, one for each chunk",
-                           "truncated_gradients", named=False)
-        for number, ((nodes, steps), wanted) in enumerate(zip(reached, right), 1):
-            last = (number - 1) * k + wanted
-            if steps > wanted:
-                border = (number - 1) * k
-                edges = tuple((f"h[{t}]", f"h[{t + 1}]") for t in range(k, border + 1, k))
-                return Finding(f"chunk {number}'s graph reaches back {steps} steps ({nodes} nodes) through h, over "
-                               f"the border after t = {border}, to t = {last - steps + 1}: h is not detached there",
-                               f"t = {border}, backward pass {number} of {len(right)}",
-                               f"steps reached: {[s for _, s in reached]}, "
-                               f"right {right}", edges[-1], f"h[{border + 1}]", more=edges[:-1])
-            if steps < wanted:
-                edge = f"h[{last - 1}]", f"h[{last}]"
-                return Finding(f"the graph of chunk {number} reaches back {steps} of its {wanted} steps: it is cut "
-                               f"inside of the chunk, before t = {last - steps + 1}",
-                               f"t = {last - steps + 1}, backward pass {number}",
-                               f"steps reached: {[s for _, s in reached]}, right {right}", edge, edge[0])
-        return None
-
-
-@dataclass(frozen=True)
-class Truncated:
-    """The sum of the chunks' gradients."""
-
-    d: dict[str, Any]
-    right: dict[str, Array]
-
-    @cached_property
-    def found(self) -> list[tuple[Way, dict[str, Array]]]:
-        """What the known wrong ways give."""
-        return [(way, gradients(self.d, way)) for way in ways_to_cut(self.d)]
-
-    def __call__(self, answers: Answers) -> Finding | None:
-        wrong = [name for name in NAMES if not same(answers.array("truncated_gradients", name, self.right[name]),
-                                                    self.right[name])]
-        if not wrong:
-            return None
-        name = wrong[-2] if wrong[-1] == "V" and len(wrong) > 1 else wrong[-1]
-        mine, right = answers.array("truncated_gradients", name, self.right[name]), self.right[name]
-        hit = named(mine, right, [Candidate(way.mistake, gives[name]) for way, gives in self.found])
-        edges = border_edges(self.d, next((way for way, _ in self.found if hit and way.mistake == hit.mistake), None))
-        return Finding(f"dL/d{name} is wrong: {hit.mistake if hit else UNKNOWN}; wrong are {', '.join(wrong)}",
-                       "truncated_gradients", difference(f"dL/d{name}", mine, right), edges[0] if edges else None,
-                       f"param {name}", named=hit is not None, more=tuple(edges[1:]))
-
-
 def border_edges(d: dict[str, Any], way: Way | None) -> list[Edge]:
     """The edges that a way of cutting treats wrongly."""
     T, k = len(d["x"]), d["k"]
@@ -229,84 +140,14 @@ def border_edges(d: dict[str, Any], way: Way | None) -> list[Edge]:
     return [(f"h[{t}]", f"h[{t + 1}]") for t in sorted(wrong)]
 
 
-@dataclass(frozen=True)
-class Repeated:
-    """A second call starts with cleared gradients."""
-
-    earned: Truncated
-
-    def __call__(self, answers: Answers) -> Finding | None:
-        repeated = answers.plain("truncated_gradients", "repeated")
-        for name, right in self.earned.right.items():
-            mine, again = answers.array("truncated_gradients", name, right), np.array(repeated[name])
-            if again.shape == mine.shape and not same(again, mine):
-                twice = " exactly twice" if same(again, 2 * mine) else " other"
-                return Finding(f"a second call with the same parameters gives{twice} the gradient of {name}: .grad of "
-                               "the first call was not cleared", "truncated_gradients")
-        return Finding("it earns its points once the gradients are right") if self.earned(answers) else None
-
-
-@dataclass(frozen=True)
-class Losses:
-    """The losses of training, chunk by chunk."""
-
-    d: dict[str, Any]
-    right: Array
-
-    @cached_property
-    def found(self) -> list[Candidate]:
-        """What the known wrong ways give."""
-        return [Candidate(way.mistake, training(self.d, way)) for way in ways_to_train(self.d)]
-
-    def __call__(self, answers: Answers) -> Finding | None:
-        value = answers.get("train").values.get("losses")
-        T, k = len(self.d["x"]), self.d["k"]
-        if isinstance(value, np.ndarray) and value.shape != self.right.shape:
-            known = next((way.mistake for way in self.found if same(value, way.gives)), "")
-            return Finding(f"train returns {value.size} losses, but should return {self.right.size}, one for each chunk"
-                           f"{': ' + known if known else ''}", "train")
-        mine = answers.array("train", "losses", self.right)
-        wrong = np.flatnonzero(~np.isclose(mine, self.right, rtol=1e-9, atol=0))
-        if not wrong.size:
-            return None
-        first = int(wrong[0])
-        per_epoch = -(-T // k)
-        hit = named(mine, self.right, self.found)
-        begin = first % per_epoch * k + 1
-        edge = (f"h[{begin - 1}]", f"h[{begin}]")
-        why = hit.mistake if hit else UNKNOWN
-        before = f"{'the first loss is' if first == 1 else f'the first {first} losses are'} right, " if first else ""
-        return Finding(f"{before}that of update {first + 1} is wrong: {why}",
-                       f"epoch {first // per_epoch + 1}, chunk {first % per_epoch + 1} (t = {begin} …)",
-                       difference("losses", mine, self.right), edge, f"h[{begin}]", named=hit is not None)
-
-
-@dataclass(frozen=True)
-class Learned:
-    """The loss after training, of the parameters that training has left, computed here."""
-
-    d: dict[str, Any]
-
-    def __call__(self, answers: Answers) -> Finding | None:
-        task = {name.removeprefix("task_"): x for name, x in self.d.items() if name.startswith("task_")}
-        after = {name: answers.array("train:task", name, task[name]) for name in NAMES}
-        p = probes.parameters(after)
-        loss, _ = solution.chunk_loss(task["x"], task["target"], mg.Tensor(task["h0"]), p)
-        reached = loss.item() / len(task["x"])
-        if not reached < THRESHOLD:
-            return Finding(f"after {task['epochs']} epochs the mean squared error is {reached:.3g}, but must be below "
-                           f"{THRESHOLD}: the network has not learned to remember its last input", "train", named=False)
-        return None
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """The network with its cuts."""
-
-    d: dict[str, Any]
-
-    def __call__(self, finding: Finding) -> Any:
-        return of_run(graphs.network(self.d, self.d["k"])[0], finding)
+def cut_mistakes(d: dict[str, Any]) -> dict[str, list[Candidate]]:
+    """Wrong variants of the truncated gradients, with the edges that each treats wrongly."""
+    found: dict[str, list[Candidate]] = {name: [] for name in NAMES}
+    for way in ways_to_cut(d):
+        edges = border_edges(d, way)
+        for name, gives in gradients(d, way).items():
+            found[name].append(Candidate(way.mistake, gives, *((edges[0], tuple(edges[1:])) if edges else ())))
+    return found
 
 
 def chunk_mistakes(d: dict[str, Any], right: dict[str, Array]) -> dict[str, list[Candidate]]:
@@ -333,8 +174,10 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     chunked = probes.chunk_loss(solution, d)
     one = {name: value for name, value in chunked.items() if name != "uses"}
     right = gradients(d, Way("", d["k"]))
-    truncated = Truncated(d, right)
-    losses = training(d, Way("", d["k"]))
+    truncated = Truncated(right, cut_mistakes(d), border_edges(d, None))
+    losses = Losses(len(d["x"]), d["k"], training(d, Way("", d["k"])),
+                    [Candidate(way.mistake, training(d, way)) for way in ways_to_train(d)])
+    task = {name.removeprefix("task_"): x for name, x in d.items() if name.startswith("task_")}
     values = Values("chunk_loss", one, chunk_mistakes(d, one), "steps 1 … k", until="h[1]")
     checks = [
         Check("import and signatures", 0, Imports(SIGNATURES)),
@@ -345,8 +188,8 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
         Check("second call", 1, Repeated(truncated)),
         Check("second call of all functions", 1, SecondCall(["chunk_loss", "train"], values)),
         Check("the graph of a chunk", 1, Uses(d["k"])),
-        Check("how far the graph reaches back", 2, Reach(d)),
-        Check("the losses of training", 3, Losses(d, losses), again=2),
-        Check("it learns", 2, Learned(d))]
+        Check("how far the graph reaches back", 2, Reach(len(d["x"]), d["k"])),
+        Check("the losses of training", 3, losses, again=2),
+        Check("it learns", 2, Learned(task))]
     job = Job(Path(probes.__file__), list(probes.CALLS), d, list(SIGNATURES), ["rnn", "viz", "torch", "jax"])
     yield Assignment("a5", "truncated backpropagation and training", [job], checks, "a5.py", Drawing(d))

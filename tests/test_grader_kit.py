@@ -1,0 +1,198 @@
+"""The students' kit: no solution, no list of mistakes, no hidden check; and every report as the teacher's."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from examples.assignments import bundle, kit, naming
+from examples.assignments.check import NAMES, parts
+from examples.assignments.grading import Answers, done
+from examples.assignments.make import source, stub
+from examples.assignments.naming import Candidate
+from examples.assignments.sandbox import ROOT, Answer, run
+
+FEW = {"a1": ("sigmoid_half_derivative", "mean_is_sum"), "a2": ("assigned", "leaves_missing"),
+       "a3": ("truncated", "mean_bias", "gate_order", "dc_without_h", "float32"),
+       "a4": ("delay_always_one", "paths_found_not_counted"), "a5": ("not_detached", "train_upwards")}
+
+
+@cache
+def archive(name: str, folder: str = "") -> dict[str, bytes]:
+    """The files of a kit."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "kit.zip"
+        bundle.write_students(name, path)
+        with zipfile.ZipFile(path) as opened:
+            return {one: opened.read(one) for one in opened.namelist()}
+
+
+def unpacked(name: str, folder: Path) -> Path:
+    for path, content in archive(name).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return folder
+
+
+def answers(name: str, files: dict[str, str]) -> list[dict[str, dict[str, Answer]]]:
+    """For each part, what each file answers."""
+    found = []
+    for part in parts(name):
+        by_file: dict[str, dict[str, Answer]] = {}
+        for job in part.jobs:
+            for file, ran in run(job, files).items():
+                by_file.setdefault(file, {}).update({question: one for question, one in ran.answers.items()
+                                                     if question != "import" or question not in by_file.get(file, {})})
+        found.append(by_file)
+    return found
+
+
+def mutants(name: str, few: bool) -> dict[str, str]:
+    table = importlib.import_module(f"examples.assignments.mutants.{name}").MUTANTS
+    chosen = [one for one in table if not few or one.name in FEW[name]]
+    assert len(chosen) == len(FEW[name]) or not few
+    return {f"{one.name}.py": one.of(source(name)) for one in chosen}
+
+
+def assert_same(name: str, few: bool) -> None:
+    full, thin = parts(name), kit._object(json.loads(kit.text(name, parts(name))), name)
+    files = {"solution.py": source(name), "stub.py": stub(source(name)), **mutants(name, few)}
+    for mine, theirs, by_file in zip(full, thin, answers(name, files)):
+        assert [check.name for check in mine.checks] == [check.name for check in theirs.checks]
+        for file, answered in by_file.items():
+            first, second = (done(part.checks, Answers(answered)) for part in (mine, theirs))
+            assert [one.finding for one in first] == [one.finding for one in second], file
+            assert file != "solution.py" or all(one.finding is None for one in second)
+
+
+@pytest.mark.parametrize("name", ["a3", "a4"])
+def test_a_kit_finds_what_the_teachers_checker_finds(name: str) -> None:
+    assert_same(name, few=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_kit_names_every_mistake_as_the_teachers_checker_does(name: str) -> None:
+    assert_same(name, few=False)
+
+
+@pytest.mark.slow
+def test_a_kit_prints_the_same_report(tmp_path: Path) -> None:
+    folder = unpacked("a3", tmp_path / "kit")
+    (folder / "mine.py").write_text(mutants("a3", True)["truncated.py"])
+    shown = []
+    for place in (folder, ROOT):
+        command = [sys.executable, "-m", "examples.assignments.check", "a3", str(folder / "mine.py"), "--no-pictures"]
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=100, encoding="utf-8",
+                              env={**os.environ, "PYTHONPATH": str(place), "PYTHONIOENCODING": "utf-8"})
+        shown.append(done.stdout)
+        assert done.returncode == 1, done.stderr
+    assert shown[0] == shown[1] and "cut after 3 steps" in shown[0] and "20 of 26 points" in shown[0]
+
+
+# ---- what isn't in it
+def code(text: str) -> set[str]:
+    """The lines of a file's code that say something."""
+    return {line.strip() for line in text.splitlines() if len(line.strip()) > 22 and not line.strip().startswith("#")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_line_of_the_solution_is_in_the_kit(name: str) -> None:
+    handout = stub(source(name))
+    secret = {line for line in code(source(name)) if line not in handout}
+    assert secret
+    course = {path: content.decode() for path, content in archive(name).items()
+              if path.startswith("examples/") or path.count("/") == 0}
+    for path, text in course.items():
+        assert not [line for line in secret if line in text], path
+    assert not [path for path in course if "_source" in path]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_function_of_the_kit_is_the_solution(name: str) -> None:
+    """No function that the students write is defined or imported anywhere in it."""
+    text = source(name)
+    wanted = {node.name for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+              and "### BEGIN" in (ast.get_source_segment(text, node) or "")}
+    assert wanted
+    for path, content in archive(name).items():
+        if path.startswith("examples/assignments/") and path.endswith(".py"):
+            for node in ast.walk(ast.parse(content)):
+                if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name in wanted:
+                    arguments = [one.arg for one in node.args.args] if isinstance(node, ast.FunctionDef) else []
+                    assert arguments[:1] == ["student"] or (path.endswith(f"probes/{name}.py") and not arguments) or \
+                        (isinstance(node, ast.FunctionDef) and arguments[-1:] == ["d"]), (path, node.name)
+                assert not (isinstance(node, ast.ImportFrom) and "_source" in (node.module or "")), path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_list_of_mistakes_and_nothing_of_the_teachers_is_in_the_kit(name: str) -> None:
+    files = archive(name)
+    texts = {path: content.decode() for path, content in files.items() if path.startswith("examples/assignments/")}
+    for path in files:
+        assert not re.search(r"mutants|checks/|teacher|make\.py|bundle|isolation|sweep|enter\.sh|assignments/README",
+                             path), path
+        other = re.search(r"a(\d)(_source)?\.(py|json)$", path)
+        assert not other or path.startswith("examples/pictures") or other.group(1) == name[1], path
+    assert not [path for path, text in texts.items() if "--hidden" in text or "--withheld" in text or "--seed" in text]
+    mistakes = {said for one in importlib.import_module(f"examples.assignments.mutants.{name}").MUTANTS
+                for said in one.said if len(said) > 30}
+    data = texts[f"examples/assignments/kit_data/{name}.json"]
+    formulas = {"(1 - h**2)", "dz @ U.T", "but should be", "belongs", "is missing"}
+    assert mistakes and not [words for words in (*mistakes, *formulas) if words in data]
+
+
+def test_a_kit_has_no_hidden_checks(tmp_path: Path) -> None:
+    folder = unpacked("a2", tmp_path)
+    options = ["--hidden", "--withheld", "--seed=3", "--json=otter"]
+    done = subprocess.run([sys.executable, "-m", "examples.assignments.check", "a2", "a2.py", *options], cwd=folder,
+                          capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(folder)})
+    assert done.returncode == 2 and f"unrecognized arguments: {' '.join(options)}" in done.stderr
+    assert "not isolated" not in (folder / "README.md").read_text() and "a2.py" in (folder / "README.md").read_text()
+
+
+# ---- sealed mistakes
+@pytest.mark.parametrize("gives", [np.arange(6.0).reshape(2, 3) / 7, np.array(0.25), np.array([-1e-12, 0.0, 1.0]),
+                                   [["h", 1], ["x", 2]], [1, 2, 3]])
+def test_a_sealed_mistake_opens_with_its_numbers_alone(gives: object) -> None:
+    sealed = naming.seal(Candidate("the mistake", gives, ("a", "b"), (("c", "d"),)))
+    assert sealed is not None and "mistake" not in repr(sealed)
+    hit = sealed.fits(gives)
+    assert hit is not None and (hit.mistake, hit.edge, hit.more) == ("the mistake", ("a", "b"), (("c", "d"),))
+    assert sealed.fits(gives * 1.000001 + 1e-6 if isinstance(gives, np.ndarray) else gives[:-1]) is None  # type: ignore
+    assert sealed.fits(gives.reshape(1, *gives.shape) if isinstance(gives, np.ndarray) else [gives]) is None
+
+
+def test_a_sealed_mistake_opens_in_spite_of_rounding() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        gives = np.round(rng.normal(size=50), rng.integers(1, 12))
+        sealed = naming.seal(Candidate("it", gives))
+        assert sealed is not None and sealed.fits(gives * (1 + 1e-15 * rng.normal(size=50))) is not None
+
+
+def test_numbers_that_are_not_finite_are_never_sealed() -> None:
+    assert naming.seal(Candidate("it", np.array([1.0, np.nan]))) is None
+    sealed = naming.seal(Candidate("it", np.array([1.0])))
+    assert sealed is not None and sealed.fits(np.array([np.nan])) is None and sealed.fits(None) is None
+    assert sealed.fits(np.array(["x"])) is None
+
+
+def test_what_is_no_data_cannot_be_in_a_kit() -> None:
+    with pytest.raises(TypeError, match="can't be in a kit"):
+        kit._plain(lambda: None, "a1")
+    with pytest.raises(TypeError, match="must be text"):
+        kit._plain({1: 2}, "a1")
