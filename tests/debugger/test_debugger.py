@@ -29,9 +29,9 @@ from test_steps import assert_same_gradients, random_graph
 import minigrad as mg
 import viz
 from minigrad import Tensor, backward
-from minigrad.debugger.breakpoints import parsed
-from minigrad.debugger.cmd import Debugger, set_trace
-from minigrad.debugger.jacobian import local
+from minigrad.debugger.breakpoints import parse
+from minigrad.debugger.commands import Debugger, set_trace
+from minigrad.debugger.jacobian import local_jacobian
 from minigrad.debugger.timeline import Timeline
 
 ROOT = Path(__file__).parents[2]
@@ -156,7 +156,7 @@ def test_a_tensor_twice_an_input_gets_two_contributions_that_stay_as_they_were()
     timeline = Timeline((x * x + x * 3.0).sum())
     while timeline.forward():
         pass
-    assert [use.share.tolist() for use in timeline.uses(x) if use.share is not None] == [
+    assert [use.contribution.tolist() for use in timeline.uses(x) if use.contribution is not None] == [
         [3.0, 3.0], [1.0, 2.0], [1.0, 2.0]]
 
 
@@ -220,22 +220,23 @@ def test_the_first_nan_in_the_forward_data() -> None:
     with np.errstate(all="ignore"):
         w = Tensor([-1.0, 4.0], requires_grad=True, name="w")
         text = nan_text((mg.log(w * 1.0) * 2.0).sum())
-    assert re.search(r"a NaN is born in the forward data of log: log of mul at test_debugger.py:\d+\nstep 3 of 4", text)
+    assert re.search(r"a NaN first appears in the forward data of log: log of mul at test_debugger.py:\d+\n"
+                     r"step 3 of 4", text)
 
 
 def test_the_first_nan_in_the_data_that_the_user_gave() -> None:
     w = Tensor([np.nan, 4.0], requires_grad=True, name="w")
-    assert re.search(r"a NaN stood in w \(test_debugger.py:\d+\) from the beginning; it enters by mul of w, unnamed",
+    assert re.search(r"w \(test_debugger.py:\d+\) contains a NaN from the beginning; used by mul of w, unnamed",
                      nan_text((w * 2.0 * 3.0).sum()))
 
 
 def test_the_first_nan_in_a_contribution() -> None:
     w = Tensor([0.0, 4.0], requires_grad=True, name="w")
     text = nan_text((mg.sqrt(w) * np.array([0.0, 1.0]) * 2.0).sum())  # 0 times an infinite slope
-    assert "in what Sqrt.backward adds to w: the incoming gradient has none\nstep 4 of 4" in text
+    assert "in the contribution of Sqrt.backward to w: the upstream gradient has none\nstep 4 of 4" in text
 
 
-def test_a_nan_is_born_once_and_then_only_handed_on() -> None:
+def test_a_nan_is_reported_where_it_first_appears_and_not_where_it_is_passed_on() -> None:
     w = Tensor([0.0, 4.0], requires_grad=True, name="w")
     with np.errstate(all="ignore"):
         assert stops((mg.sqrt(w * 1.0) * np.array([0.0, 1.0])).sum(), "nan") == ["sqrt"]
@@ -244,7 +245,7 @@ def test_a_nan_is_born_once_and_then_only_handed_on() -> None:
 def test_the_first_nan_in_a_sum_of_contributions() -> None:
     w = Tensor([0.0], requires_grad=True, name="w")
     text = nan_text((mg.sqrt(w) - mg.sqrt(w)).sum())  # inf - inf
-    assert "a NaN is born here, in the sum of the contributions to w: none of them has one" in text
+    assert "a NaN first appears in the sum of the contributions to w: none of them has one" in text
 
 
 def test_until_a_parameter_shows_its_contributions_by_time_and_the_running_sum() -> None:
@@ -284,11 +285,11 @@ def test_the_jacobian_is_that_of_central_differences(name: str) -> None:
            "transposed": w.T, "sum": w.sum(axis=0), "stack": mg.stack([w, leaf]), "leaf": mg.exp(leaf.T),
            "columns": mg.cumsum(w, axis=0)}[name]
     timeline = Timeline((out * 1.0).sum())
-    while timeline.now is None or timeline.now.node is not out:
+    while timeline.current is None or timeline.current.node is not out:
         timeline.forward()
-    found = local(timeline.now, 0)
+    found = local_jacobian(timeline.current, 0)
     assert found is not None
-    assert found.whole == (name not in ("tanh", "softmax", "product", "leaf"))  # where the rows of the batch don't mix
+    assert found.all_inputs == (name not in ("tanh", "softmax", "product", "leaf"))  # rows that don't mix
     op, others = out.op, [x.data for x in out.inputs[1:]]
     x = out.inputs[0].data.copy()
     columns = []
@@ -299,7 +300,7 @@ def test_the_jacobian_is_that_of_central_differences(name: str) -> None:
         columns.append((op.forward(high, *others) - op.forward(low, *others)) / 2e-6)
     full = np.stack(columns, axis=-1).reshape(*out.shape, *x.shape)
     if found.row is not None:
-        full = full[found.row] if found.whole else full[found.row][..., found.row, :]
+        full = full[found.row] if found.all_inputs else full[found.row][..., found.row, :]
     np.testing.assert_allclose(found.matrix.ravel(), full.ravel(), atol=1e-8)
 
 
@@ -323,6 +324,11 @@ def test_print_and_grads() -> None:
     assert "*** nothing is called 'nobody' in this pass" in text
     assert re.search(r"h\[1\]  \(2, 4\)  \|g\| \S+ +(from .*so far|not yet)", text)
     assert "*** no named tensor matches 'zz'" in text
+
+
+def test_the_former_name_of_contributions_still_prints_them() -> None:
+    new, old = (talk(recurrence()[1], "step 4", f"print {word}") for word in ("contributions", "shares"))
+    assert old.replace("print shares", "print contributions") == new and "added to " in new
 
 
 def test_graph_writes_a_picture_and_says_where(tmp_path: Path) -> None:
@@ -351,27 +357,27 @@ def test_graph_without_viz_says_what_is_missing(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "viz", None)
     assert "*** no picture: viz:graph can't be imported" in talk(recurrence(1)[1], "graph")
     monkeypatch.setattr("minigrad.debugger.inspection.entry_points", lambda **group: ())
-    assert "*** no picture: no installed package draws graphs" in talk(recurrence(1)[1], "graph")
+    assert "*** no picture: no installed distribution registers 'graph'" in talk(recurrence(1)[1], "graph")
 
 
 # ---- what goes wrong is a line
 @pytest.mark.parametrize(("command", "answer"), [
-    ("frobnicate", "no command 'frobnicate'; 'help' lists them"),
-    ("brake", "no command 'brake'; break, perhaps? 'help' lists them"),
+    ("frobnicate", "no command 'frobnicate'; 'help' lists the commands"),
+    ("brake", "no command 'brake'; did you mean break? 'help' lists the commands"),
     ("step x", "'x' is not a number of steps: write a whole number"),
     ("step 0", "a number of steps is 1 or more"),
     ("back", "this is the start of the backward pass"),
     ("goto 999", "there is no step 999"),
     ("goto", "'' is not the number of a step"),
-    ("break sometimes", "'sometimes' is no kind of breakpoint; there are: node NAME"),
-    ("break node", "write it as: node NAME"),
-    ("break nan now", "nan takes nothing more, not 'now'"),
+    ("break sometimes", "'sometimes' is not a kind of breakpoint; the kinds are: node NAME"),
+    ("break node", "write: node NAME"),
+    ("break nan now", "nan takes no argument, not 'now'"),
     ("break node hh", "no tensor is called 'hh' in this pass; there is h"),
     ("break node U", "U is a leaf and has no step of its own: 'param U' stops at each contribution to it"),
     ("break op tan", "no operation 'tan' in this pass; there is tanh"),
     ("break t 17", "there is no t = 17 in this pass: there are t = 1 to 3"),
     ("break signal q", "there is no signal 'q' in this pass; there is h, y"),
-    ("break norm 3", "a norm is compared: 'norm > 10' or 'norm < 1e-6'"),
+    ("break norm 3", "norm needs a comparison: 'norm > 10' or 'norm < 1e-6'"),
     ("break norm > much", "'much' is not a number"),
     ("break python 1 +", "not a Python expression"),
     ("clear 7", "there is no breakpoint 7"),
@@ -419,7 +425,7 @@ def test_a_step_that_raises_is_said_and_the_program_gets_its_error() -> None:
 
 
 def test_a_parsed_breakpoint_reads_as_it_was_written() -> None:
-    assert [str(parsed(text)) for text in ("node h[3]", "norm  >  2", "zero", "t 3")] == [
+    assert [str(parse(text)) for text in ("node h[3]", "norm  >  2", "zero", "t 3")] == [
         "node h[3]", "norm > 2", "zero", "t 3"]
 
 

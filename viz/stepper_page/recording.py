@@ -16,8 +16,8 @@ import numpy as np
 
 from minigrad import Op, Tensor, ops
 from minigrad.backward import ancestors
-from minigrad.debugger.breakpoints import AtNan, AtZero
-from minigrad.debugger.formatting import called, norm
+from minigrad.debugger.diagnosis import nan_at, zero_at
+from minigrad.debugger.formatting import norm, tensor_name
 from minigrad.debugger.timeline import Timeline
 from minigrad.settings import settings
 from minigrad.steps import Step
@@ -63,8 +63,8 @@ class Recording:
         try:
             with np.errstate(all="ignore"):  # the page shows what is not finite
                 while timeline.forward():
-                    assert timeline.now is not None
-                    self.steps.append(self._step(timeline.now))
+                    assert timeline.current is not None
+                    self.steps.append(self._step(timeline.current))
             if timeline.error is not None:
                 raise timeline.error
         finally:
@@ -82,7 +82,7 @@ class Recording:
 
     def node(self, tensor: Tensor) -> dict[str, Any]:
         """A tensor: its name, what made it and where, and its value."""
-        name = "loss" if tensor is self.nodes[-1] and not tensor.label else called(tensor)
+        name = "loss" if tensor is self.nodes[-1] and not tensor.label else tensor_name(tensor)
         about: dict[str, Any] = {"name": clean(name, 40), "value": self.array(tensor._data),
                                  "line": clean(str(tensor.origin), 60)}
         if tensor.op is not None:
@@ -117,9 +117,9 @@ class Recording:
             passed.append(row)
             self.uses.setdefault(x, []).append((step.number, step.node, share))
         found_step: dict[str, Any] = {"node": self.number[step.node], "grad": self.array(step.grad), "passed": passed}
-        for word, kind in (("nan", AtNan), ("zero", AtZero)):
-            if reason := kind("").reason(step, self.timeline):
-                found_step[word] = reason
+        for word, message in (("nan", nan_at(step, self.timeline)), ("zero", zero_at(step))):
+            if message:
+                found_step[word] = message
         return found_step
 
     def contributions(self, tensor: Tensor, times: dict[Tensor, int]) -> list[tuple[int, int | None, str]]:
