@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from minigrad import Op, Tensor, ops
-from minigrad.debugger.formatting import operation
+from minigrad.debugger.formatting import operation_name
 from rnn import Cell, Run, Signal
 from rnn.language.equations import Apply
 from rnn.unrolling.truncation import Truncation
@@ -86,7 +86,7 @@ class Tape:
     def text(self, node: Tensor) -> str:
         """What stands in the box of an operation's result: `W @`, `+ b`, `1 −`, `tanh`."""
         assert node.op is not None
-        sign = SIGNS.get(type(node.op), operation(node))
+        sign = SIGNS.get(type(node.op), operation_name(node))
         fixed = [number for number, x in enumerate(node.inputs) if x not in self.times and x not in self.keys]
         if len(node.inputs) != 2 or len(fixed) != 1:
             return sign
@@ -314,7 +314,7 @@ def is_copy(node: Tensor) -> bool:
 
 def with_operation(box: Box, node: Tensor) -> str:
     """A box's label, and under it the operation that made the tensor, where there is room."""
-    name = operation(node)
+    name = operation_name(node)
     if name in ("", "identity", "broadcastto") or "\n" in box.label or text_width(name, MINOR) > box.width - 8:
         return box.label
     return f"{box.label}\n{name}"
