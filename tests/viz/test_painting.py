@@ -369,11 +369,11 @@ def test_painting_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPat
     from viz.render import fonts
 
     monkeypatch.setenv("FONTCONFIG_FILE", "/my/fonts.conf")
-    with fonts.available():
+    with fonts.bundled_fonts_available():
         pass
     assert os.environ["FONTCONFIG_FILE"] == "/my/fonts.conf"
     monkeypatch.delenv("FONTCONFIG_FILE")
-    with fonts.available():
+    with fonts.bundled_fonts_available():
         pass
     assert "FONTCONFIG_FILE" not in os.environ
 
@@ -462,12 +462,12 @@ def test_both_routes_paint_the_same_picture(make: Callable[[], Cell]) -> None:
     """
     run, loss = unrolled(make, 4)
     for picture in (viz.rolled(make()), viz.unrolled(run, loss=loss, level="ops"), viz.graph(run["y"][1])):
-        library, program = paint.paint(picture.source, "svg"), paint._by_program(picture.source, "svg", None)
+        library, program = paint.paint(picture.source, "svg"), paint._paint_with_dot(picture.source, "svg", None)
         if "nop2" in picture.source:
             kinds = "node", "cluster", "edge"
             assert outlines(program, *kinds) == pytest.approx(outlines(library, *kinds), abs=1.0)
         assert texts(ET.fromstring(program)) == texts(ET.fromstring(library))
-        library, program = paint.paint(picture.source, "png", 110), paint._by_program(picture.source, "png", 110)
+        library, program = paint.paint(picture.source, "png", 110), paint._paint_with_dot(picture.source, "png", 110)
         assert np.abs(np.subtract(png_size(program), png_size(library))).max() <= 1
 
 
@@ -479,6 +479,6 @@ def test_both_routes_paint_the_same_dots(make: Callable[[], Cell]) -> None:
     run, loss = unrolled(make, 4)
     for picture in (viz.rolled(make()), viz.unrolled(run, loss=loss, level="ops")):
         library, program = (images.imread(io.BytesIO(content))[..., :3] for content in (
-            paint.paint(picture.source, "png", 110), paint._by_program(picture.source, "png", 110)))
+            paint.paint(picture.source, "png", 110), paint._paint_with_dot(picture.source, "png", 110)))
         height, width = min(len(library), len(program)), min(len(library[0]), len(program[0]))
         assert np.abs(library[:height, :width] - program[:height, :width]).mean() < 4 / 256

@@ -17,9 +17,9 @@ from typing import Any
 
 from minigrad import Tensor
 from minigrad.backward import ancestors, initial_gradient
+from minigrad.files import write_atomically
 from viz.annotations import heat
 from viz.render.fonts import clean
-from viz.render.rasterize import write_whole
 
 from .recording import Recording
 from .scene import Tape, is_copy
@@ -89,7 +89,7 @@ def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most
     html = _page(title, recording, tape)
     path = None if outfile is None else Path(outfile)
     if path is not None:
-        write_whole(path, html.encode())
+        write_atomically(path, html.encode())
     return Page(html, path, title, len(recording.steps))
 
 
