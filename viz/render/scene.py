@@ -150,7 +150,8 @@ class Scene:
     def bounds(self, margin: float = 12) -> Rectangle:
         """Return left, bottom, right and top of the whole drawing, with a margin."""
         texts = [*self.texts, *(arrow.label for arrow in self.arrows if arrow.label)]
-        rectangles = [(part.left, part.bottom, part.right, part.top) for part in (*self.boxes, *self.frames)]
+        parts: list[Box | Frame] = [*self.boxes, *self.frames]
+        rectangles = [(part.left, part.bottom, part.right, part.top) for part in parts]
         rectangles += [text.rectangle for text in texts]
         rectangles += [(x, y, x, y) for arrow in self.arrows for x, y in arrow.points]
         left, bottom, right, top = zip(*rectangles) if rectangles else ((0.0,),) * 4
