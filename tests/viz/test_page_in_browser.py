@@ -157,7 +157,7 @@ class TestNumbers:
         loss.backward()
         page.box("h(3)").click()
         h = run["h"][3]
-        wanted = {".incoming": h.grad, ".local": 1 - h.data ** 2, ".share": h.grad * (1 - h.data ** 2),
+        wanted = {".incoming": h.grad, ".local": 1 - h.data ** 2, ".contribution": h.grad * (1 - h.data ** 2),
                   ".result": h.data}
         for place, array in wanted.items():
             shown = np.array([float(cell) for cell in page.texts(f"#panel {place} td")]).reshape(4, 4)
@@ -303,7 +303,7 @@ class TestBreakpoints:
         page.tab.locator("#picture").focus()
         for _ in range(40):
             page.press(key)
-            if "no breakpoint on the way" in page.text("#reason"):
+            if "no breakpoint was hit" in page.text("#reason"):
                 return found
             found.append((page.at, page.text("#reason")))
         raise AssertionError(f"it never comes to an end: {found}")
@@ -326,17 +326,17 @@ class TestBreakpoints:
             assert [at for at, _ in backward] == [at for at, _ in reversed(forward) if at < 28] and page.at == 0
             page.tab.click("#stops button")
 
-    def test_at_nan_stop_where_it_is_born_and_say_why(self, opened: Callable[..., Opened]) -> None:
+    def test_at_nan_stop_where_it_first_appears_and_say_why(self, opened: Callable[..., Opened]) -> None:
         page = opened(nan_loss())
         page.tab.fill("#break", "nan")
         page.tab.click("#break-add")
         page.tab.click("#run-on")
         assert page.text("#panel h2").startswith("mul in L[3]")
-        assert "a NaN is born here, in what Mul.backward adds to h[3]" in page.text("#reason")
+        assert "a NaN first appears in the contribution of Mul.backward to h[3]" in page.text("#reason")
         assert page.text("#panel .alarm") in page.text("#reason")
         assert page.look("h(3)") == "bad" and page.look("h(4)") == "known"
         page.tab.click("#run-on")
-        assert page.text("#reason").startswith("no breakpoint on the way")
+        assert page.text("#reason").startswith("no breakpoint was hit")
 
     def test_may_be_at_the_first_step(self, opened: Callable[..., Opened]) -> None:
         cell = Cell("one number")
@@ -383,7 +383,7 @@ class TestBreakpoints:
         for words, answer in (
                 ("tanh", "There is no breakpoint 'tanh'"), ("op", "Write what to stop at"),
                 ("op nothing", "nothing in this pass"), ("t soon", "Write a whole number"), ("norm big", "norm > 10"),
-                ("nan now", "nan takes nothing more"), ("constructor x", "There is no breakpoint")):
+                ("nan now", "nan takes no argument"), ("constructor x", "There is no breakpoint")):
             page.tab.fill("#break", words)
             page.press("Enter")
             assert answer in page.run("document.getElementById('break').validationMessage")
