@@ -207,11 +207,7 @@ KINDS: dict[str, type[Breakpoint]] = {kind.form.split()[0]: kind for kind in (
 
 
 def parse(text: str) -> Breakpoint:
-    """Return the breakpoint that a text such as `node h[3]`, `norm > 1` or `nan` describes.
-
-    Raises:
-        CommandError: if it describes none.
-    """
+    """Return the breakpoint for a text such as `node h[3]`, `norm > 1` or `nan`; raise CommandError if it is none."""
     word, argument = split_kind(text)
     if word not in KINDS:
         forms = ", ".join(kind.form for kind in KINDS.values())
@@ -231,11 +227,7 @@ def split_kind(text: str) -> tuple[str, str]:
 
 
 def parse_int(text: str, meaning: str) -> int:
-    """Return the integer that a text holds.
-
-    Raises:
-        CommandError: if it is not an integer; the message says what was expected (`meaning`).
-    """
+    """Return the integer in a text; raise a CommandError that says what it should be (`meaning`) if it isn't one."""
     try:
         return int(text)
     except ValueError:

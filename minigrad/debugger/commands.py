@@ -47,11 +47,7 @@ def split_command(line: str) -> tuple[str, str]:
 
 
 def find_command(name: str) -> str:
-    """Return the full name of a command, given that name or an abbreviation.
-
-    Raises:
-        CommandError: if there is no such command.
-    """
+    """Return the full name of a command from its name or abbreviation; raise CommandError if there is none."""
     if ALIASES.get(name, name) in COMMANDS:
         return ALIASES.get(name, name)
     near = [command for command in COMMANDS if command.startswith(name[:2])]

@@ -21,22 +21,14 @@ FORMER_PARTS = {"shares": "contributions"}  # accepted until version 0.3
 
 
 def current_step(timeline: Timeline) -> Step:
-    """Return the step that has just run.
-
-    Raises:
-        CommandError: at the start, before any step.
-    """
+    """Return the step that has just run; raise CommandError at the start."""
     if timeline.current is None:
         raise CommandError("no step has run yet: 'step' runs the first")
     return timeline.current
 
 
 def find_one(timeline: Timeline, name: str) -> Tensor:
-    """Return the only tensor with a name.
-
-    Raises:
-        CommandError: if there is none, or more than one.
-    """
+    """Return the tensor with a name; raise CommandError if there is none, or more than one."""
     found = timeline.find(name)
     if not found:
         raise unknown_name(f"nothing is called {name!r} in this pass", name, known_names(timeline) | set(PARTS))
@@ -110,10 +102,7 @@ def draw(timeline: Timeline, file: str) -> str:
 def _drawing_function(name: str) -> Callable[..., Any]:
     """Return a drawing function that an installed distribution registers as an entry point of `minigrad.pictures`.
 
-    The engine must not import a package that draws, so it asks for one by this group.
-
-    Raises:
-        CommandError: if none is registered, or it can't be imported.
+    The engine imports no package that draws. Raises CommandError if none is registered, or it can't be imported.
     """
     for entry_point in entry_points(group="minigrad.pictures", name=name):
         try:

@@ -66,10 +66,8 @@ def _largest_row(step: Step) -> int | None:
 
 def _rows_of_jacobian(node: Tensor, position: int, row: int | None) -> Any:
     """Return the Jacobian of one row of the result, or of all of it: one vector-Jacobian product per output."""
-    outputs = range(node.size)
-    if row is not None:
-        size = node.size // node.shape[0]
-        outputs = range(row * size, (row + 1) * size)
+    size = node.size if row is None else node.size // node.shape[0]
+    outputs = range((row or 0) * size, (row or 0) * size + size)
     matrix = np.zeros((len(outputs), node.inputs[position].size))
     for number, output in enumerate(outputs):
         unit = np.zeros(node.shape, node.dtype)

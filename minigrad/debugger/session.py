@@ -43,14 +43,9 @@ class Session(cmd.Cmd):
         self.heading = ""  # announces a pass at its first stop
 
     def backward(self, out: Tensor, grad: ArrayLike | None = None, stop: bool | None = None) -> None:
-        """Run `out.backward(grad)` under the user's commands.
+        """Run `out.backward(grad)`; stop at its start (`stop`; by default in the first pass) and at breakpoints.
 
-        Args:
-            out, grad: as for backward().
-            stop: whether to stop at the start, besides at breakpoints; by default the first pass does.
-
-        Raises:
-            BdbQuit: if the user quits; every `.grad` is then as it was before the pass.
+        Raises BdbQuit if the user quits; every `.grad` is then as it was before the pass.
         """
         if stop is None:
             stop = not self.passes

@@ -318,22 +318,13 @@ def _draw_tensors(a: Tensor, b: Tensor, values: bool, dark: bool) -> Picture:
 def _match_tensors(old: Sequence[Tensor], new: Sequence[Tensor]) -> dict[Tensor, Tensor]:
     """Match tensors of the second graph with tensors of the first, in three passes, and return {new: old}.
 
-    Tensors match if they have the same unique name; else if they have the same structure (the same
-    operations on the same leaves); else if they are the same input of two tensors that match.
+    Tensors match if they have the same unique name; else if they are the same operations on the same leaves;
+    else if they are the same input of two tensors that match.
     """
     ids: dict[Any, int] = {}
     first: dict[Tensor, Tensor] = {}
-    passes: list[tuple[Mapping[Tensor, Any], Mapping[Tensor, Any]]] = [
-        (_unique_names(old), _unique_names(new)), (_structure_ids(old, ids), _structure_ids(new, ids))]
-    for old_keys, new_keys in passes:
-        unmatched: dict[Any, list[Tensor]] = {}
-        matched = set(first.values())
-        for node, key in old_keys.items():
-            if node not in matched:
-                unmatched.setdefault(key, []).append(node)
-        for node, key in new_keys.items():
-            if node not in first and unmatched.get(key):
-                first[node] = unmatched[key].pop(0)
+    _match_by_key(first, _unique_names(old), _unique_names(new))
+    _match_by_key(first, _structure_ids(old, ids), _structure_ids(new, ids))
     matched = set(first.values())
     if new[-1] not in first and old[-1] not in matched:
         first[new[-1]] = old[-1]
@@ -347,6 +338,18 @@ def _match_tensors(old: Sequence[Tensor], new: Sequence[Tensor]) -> dict[Tensor,
                 first[x] = y
                 matched.add(y)
     return first
+
+
+def _match_by_key(first: dict[Tensor, Tensor], old: Mapping[Tensor, Any], new: Mapping[Tensor, Any]) -> None:
+    """Add to `first` the tensors that have equal keys and no match yet, in the order of the graphs."""
+    matched = set(first.values())
+    unmatched: dict[Any, list[Tensor]] = {}
+    for node, key in old.items():
+        if node not in matched:
+            unmatched.setdefault(key, []).append(node)
+    for node, key in new.items():
+        if node not in first and unmatched.get(key):
+            first[node] = unmatched[key].pop(0)
 
 
 def _unique_names(graph: Sequence[Tensor]) -> dict[Tensor, str]:

@@ -86,11 +86,7 @@ def add_node(drawn: Picture, key: str, node: Tensor, text: str, paint: Paint, da
 
 
 def drawable(tensor: Tensor, most: int) -> list[Tensor]:
-    """Return a tensor and all tensors it was computed from, oldest first.
-
-    Raises:
-        ValueError: if there are more than `most`.
-    """
+    """Return a tensor and all tensors it was computed from, oldest first; ValueError if they are more than `most`."""
     nodes = ancestors(tensor, most)
     if len(nodes) > most:
         raise ValueError(f"{tensor!r} was computed from more than {most:,} tensors: too many for a picture. "

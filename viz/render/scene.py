@@ -124,11 +124,9 @@ class Scene:
     texts: list[Text] = field(default_factory=list)
 
     def place_labels(self, wanted: Sequence[tuple[Arrow, Sequence[Text]]]) -> None:
-        """Place the label of each arrow at the candidate that covers the fewest boxes, texts and arrows.
+        """Place the label of each arrow at the candidate, or along the arrow, where it covers least.
 
-        Args:
-            wanted: arrows with candidate positions of their labels. Positions along the arrow are tried after
-                these. Labels are placed in this order, greedily.
+        The labels are placed one after another, each around those before it (greedily).
         """
         curves = [_Curve(arrow.points) for arrow in self.arrows]
         taken = [(box.left, box.bottom, box.right, box.top) for box in self.boxes]
