@@ -62,7 +62,7 @@ def test_a_tensor_that_was_detached() -> None:
                      r"it was detached at test_explain.py:\d+", text)
 
 
-def test_a_gradient_dies_in_a_product_that_passes_one_on_to_its_other_factor() -> None:
+def test_a_gradient_becomes_zero_in_a_product_that_passes_one_on_to_its_other_factor() -> None:
     w, zero = leaf(1.0, 2.0), Tensor([0.0, 0.0], requires_grad=True)
     assert re.search(r"exactly zero, in the derivative of mul \(2,\)", explain(w, (w * zero).sum()))
 

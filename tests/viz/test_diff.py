@@ -87,7 +87,7 @@ def test_another_parameter_of_the_same_shape_changes_an_edge() -> None:
     assert states(scene)[CHANGED] == {"h", "x → h"} and [a.dotted for a in scene.arrows].count(True) == 1
 
 
-def test_each_kind_has_a_look_of_its_own_without_colours() -> None:
+def test_each_state_is_recognizable_without_colours() -> None:
     scene = draw_definitions(DefinitionPair(elman(), deeper(), "ops"))
     looks = {COLORS[box.paint.line]: {(box.dashed, box.pen, box.rounded or box.circle)} for box in scene.boxes
              if box.label}
@@ -140,7 +140,7 @@ def test_an_edge_that_neither_run_has_is_not_drawn() -> None:
     assert [box.paint for box in scene.boxes if box.label == "h(0) = 0"] == [palette.SAME]  # nothing computes it
 
 
-def test_numbers_are_compared_where_asked_and_the_past_is_not_blamed() -> None:
+def test_values_are_compared_if_asked_and_earlier_steps_stay_unchanged() -> None:
     cell = elman()
     x = np.arange(30.0).reshape(10, 3) / 30
     other = x.copy()
@@ -152,7 +152,7 @@ def test_numbers_are_compared_where_asked_and_the_past_is_not_blamed() -> None:
     assert changed == {"x(7)", *(f"{name}({k})" for name in "hy" for k in range(7, 11))}
 
 
-def test_a_fold_tells_what_differs_within() -> None:
+def test_a_fold_shows_the_differences_inside() -> None:
     cell = elman()
     x = np.ones((50, 3))
     other = x.copy()

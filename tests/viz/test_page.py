@@ -158,7 +158,7 @@ class TestTheRecording:
         assert U.grad is before and (before == 1).all()
         assert b.grad is None and run["h"][2].grad is None and loss.grad is None
 
-    def test_leaves_them_so_when_a_derivative_raises(self) -> None:
+    def test_restores_every_gradient_when_a_derivative_raises(self) -> None:
         class Broken(Cube):
             def backward(self, grad: Any, out: Any, x: Any) -> Any:
                 raise RuntimeError("on purpose")
@@ -263,7 +263,7 @@ class TestTheSource:
         shown = data_of(viz.stepper(mg.apply(namespace["Typed"](), x).sum()))["ops"]
         assert any("the source of Typed.backward can't be read" in op["backward"] for op in shown)
 
-    def test_the_user_s_line_stands_beside(self) -> None:
+    def test_the_user_s_line_is_recorded_too(self) -> None:
         nodes = data_of(viz.stepper(loss_of(run_of())))["nodes"]
         assert any(node["name"] == "h[2]" and "np.tanh(W @ x[t]" in node["code"]
                    and node["line"].startswith("definitions.py:") for node in nodes)
@@ -276,7 +276,7 @@ class TestThePicture:
         lambda: loss_of(bidirectional().unroll(x=np.ones((4, 2, 3)))), lambda: loss_of(run_of(T=1)),
         lambda: mg.losses.mse(run_of()["h"][4], np.zeros((4, 4))), lambda: loss_of(run_of(3, lengths=[3, 2, 1, 1])),
         lambda: sum((run_of()["y"][k] ** 2).mean() for k in (1, 2, 3)), lambda: run_of(2)["y"][2].sum() ** 2])
-    def test_has_a_box_for_every_step_and_an_arrow_for_every_way_between_boxes(self, make: Any) -> None:
+    def test_has_a_box_for_every_step_and_an_arrow_for_every_edge(self, make: Any) -> None:
         loss = make()
         nodes = ancestors(loss)
         tape = Tape(nodes)
@@ -330,7 +330,7 @@ class TestThePicture:
 
 
 class TestRefusals:
-    def test_what_is_no_tensor(self) -> None:
+    def test_an_argument_that_is_no_tensor(self) -> None:
         with pytest.raises(TypeError, match="takes the loss, a Tensor, not float"):
             viz.stepper(1.0)  # type: ignore[arg-type]
 
@@ -342,7 +342,7 @@ class TestRefusals:
         with pytest.raises(ValueError, match="computed from no tensor that requires a gradient"):
             viz.stepper(mg.Tensor([1.0, 2.0]).sum())
 
-    def test_monsters(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_graphs_that_are_too_large(self, monkeypatch: pytest.MonkeyPatch) -> None:
         loss = loss_of(run_of())
         with pytest.raises(ValueError, match=r"more than 10 tensors, too many for a page. Unroll fewer steps"):
             viz.stepper(loss, most=10)

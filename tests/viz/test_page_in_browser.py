@@ -130,7 +130,7 @@ class TestMoving:
         assert wanted <= set(seen)
         assert all(seen[name] for name in wanted)
 
-    def test_every_step_is_said_to_those_who_do_not_see_it(self, opened: Callable[..., Opened]) -> None:
+    def test_every_step_is_announced_to_screen_readers(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))
         page.press("ArrowRight")
         assert page.run("document.getElementById('spoken').textContent").startswith("step 1 of 28: mean, loss")
@@ -227,7 +227,7 @@ class TestLooks:
         assert looks() == {"nan": "bad", "zero": "zero", "tiny": "tiny", "usual": "known"}
         assert len(colours()) == 4
 
-    def test_the_way_back_is_marked_as_far_as_it_went(self, opened: Callable[..., Opened]) -> None:
+    def test_gradient_arrows_are_marked_when_their_step_has_run(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))
         count = "document.querySelectorAll('.back.done').length"
         found = []
@@ -349,7 +349,7 @@ class TestBreakpoints:
         page.tab.click("#run-on")
         assert page.at == 1 and page.text("#reason") == "stopped: time step 3 begins"
 
-    def test_at_zero_stop_where_a_gradient_dies(self, opened: Callable[..., Opened]) -> None:
+    def test_at_zero_stop_where_a_gradient_becomes_zero(self, opened: Callable[..., Opened]) -> None:
         x = mg.Tensor([-1.0, -2.0], requires_grad=True, name="x")
         page = opened((mg.relu(x * 2.0) + x).sum())
         page.tab.fill("#break", "zero")
@@ -368,7 +368,7 @@ class TestBreakpoints:
         page.tab.wait_for_timeout(100)
         assert page.at == at
 
-    def test_are_listed_and_taken_away(self, opened: Callable[..., Opened]) -> None:
+    def test_are_listed_and_removed(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))
         for words in ("op tanh", "t 2"):
             page.tab.fill("#break", words)
@@ -378,7 +378,7 @@ class TestBreakpoints:
         page.tab.click('[aria-label="Remove the breakpoint op tanh"]')
         assert len(page.texts("#stops li")) == 1
 
-    def test_that_mean_nothing_are_refused(self, opened: Callable[..., Opened]) -> None:
+    def test_with_invalid_text_are_refused(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))
         for words, answer in (
                 ("tanh", "There is no breakpoint 'tanh'"), ("op", "Write what to stop at"),

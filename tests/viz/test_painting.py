@@ -41,7 +41,7 @@ def texts(root: ET.Element) -> list[str]:
 
 
 def boxes(root: ET.Element) -> dict[str, tuple[float, float]]:
-    """The text in each node, and where it stands."""
+    """Return the text in each node, and its position."""
     found = {}
     for group in root.iter(f"{SVG}g"):
         text = group.find(f".//{SVG}text")
@@ -248,7 +248,7 @@ def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
 
 
 @painting
-def test_a_full_disk_leaves_the_old_picture_and_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_old_picture_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "h.png"
     viz.rolled(elman()).render(outfile=path)
     old = path.read_bytes()
@@ -431,7 +431,7 @@ def test_a_machine_without_fonts_paints_readable_labels(tmp_path: Path) -> None:
 
 
 @painting
-def test_labels_are_no_wider_than_was_reckoned(tmp_path: Path) -> None:
+def test_labels_are_no_wider_than_computed(tmp_path: Path) -> None:
     from viz.render.fonts import text_width
 
     for text in ("hidden_layer_1(t)", "W (4, 3)   |g| 1.2e-03", "mmmmWWWW@@", "αβγδεζηθ"):

@@ -93,7 +93,7 @@ class Picture(graphviz.Digraph):
 
 def picture(scene: Scene, dark: bool = False) -> Picture:
     """Return the DOT graph of a scene, with every part at its position."""
-    bounds = ",".join(_number(value) for value in scene.bounds())
+    bounds = ",".join(format_number(value) for value in scene.bounds())
     if dark:
         scene = darkened(scene)
     drawn = Picture(
@@ -132,7 +132,7 @@ def _dark_paint(paint: Paint) -> Paint:
 
 def _draw_frame(drawn: Picture, number: int, frame: Frame) -> None:
     caption_at = (frame.left + frame.right) / 2, frame.bottom + 10
-    bounds = ",".join(_number(value) for value in (frame.left, frame.bottom, frame.right, frame.top))
+    bounds = ",".join(format_number(value) for value in (frame.left, frame.bottom, frame.right, frame.top))
     with drawn.subgraph(name=f"cluster_{number}") as cluster:
         cluster.attr(bb=bounds, style="rounded,filled" + (",dashed" if frame.dashed else ""),
                      fillcolor=frame.paint.fill, color=frame.paint.line, fontname=FAMILY, fontsize="11",
@@ -142,8 +142,8 @@ def _draw_frame(drawn: Picture, number: int, frame: Frame) -> None:
 
 def _draw_box(drawn: Picture, box: Box) -> None:
     style = ",".join(["filled"] + ["rounded"] * (box.rounded and not box.circle) + ["dashed"] * box.dashed)
-    attributes = {"color": box.paint.line, "fillcolor": box.paint.fill, "fontsize": _number(box.size),
-                  "height": f"{box.height / 72:.4f}", "label": box.label, "penwidth": _number(box.pen),
+    attributes = {"color": box.paint.line, "fillcolor": box.paint.fill, "fontsize": format_number(box.size),
+                  "height": f"{box.height / 72:.4f}", "label": box.label, "penwidth": format_number(box.pen),
                   "pos": _point((box.x, box.y)), "style": style, "tooltip": box.tooltip or box.label,
                   "width": f"{box.width / 72:.4f}"}
     if box.circle:
@@ -160,12 +160,13 @@ def _draw_arrow(drawn: Picture, arrow: Arrow) -> None:
         tip = points[-1]
         points[-1] = _arrow_base(tip, points[-2])
         pos = f"e,{_point(tip)} "  # DOT: the arrowhead goes from the last point of the curve to this one
-    attributes = {"color": arrow.color, "penwidth": _number(arrow.pen), "pos": pos + " ".join(map(_point, points)),
+    attributes = {"color": arrow.color, "penwidth": format_number(arrow.pen),
+                  "pos": pos + " ".join(map(_point, points)),
                   "style": "dashed" if arrow.dashed else "dotted" if arrow.dotted else "solid",
                   "tooltip": arrow.tooltip}
     if arrow.label is not None:
         attributes |= {"label": arrow.label.text, "lp": _point((arrow.label.x, arrow.label.y)),
-                       "fontsize": _number(arrow.label.size), "fontcolor": arrow.label.color}
+                       "fontsize": format_number(arrow.label.size), "fontcolor": arrow.label.color}
     if not arrow.head:
         attributes["dir"] = "none"
     _write(drawn, f"{arrow.source} -> {arrow.target}", attributes)
@@ -193,7 +194,7 @@ def _arrow_base(tip: Point, control: Point) -> Point:
 
 def _draw_text(drawn: Picture, number: int, text: Text) -> None:
     _write(drawn, f"text{number}", {
-        "fontcolor": text.color, "fontsize": _number(text.size), "height": f"{text.height / 72:.4f}",
+        "fontcolor": text.color, "fontsize": format_number(text.size), "height": f"{text.height / 72:.4f}",
         "label": text.text, "pos": _point((text.x, text.y)), "shape": "plaintext", "style": "", "tooltip": " ",
         "width": f"{text.width / 72:.4f}"})
 
@@ -210,10 +211,10 @@ def _printable(text: str) -> str:
     return "".join(c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs", "Cn") else "�" for c in text)
 
 
-def _number(value: float) -> str:
+def format_number(value: float) -> str:
     """Return a number with at most one decimal and no minus zero, so that the text is the same on every machine."""
     return f"{round(value, 1) + 0.0:g}" if abs(value) < 1e5 else f"{value:.0f}"
 
 
 def _point(point: Sequence[float]) -> str:
-    return f"{_number(point[0])},{_number(point[1])}"
+    return f"{format_number(point[0])},{format_number(point[1])}"

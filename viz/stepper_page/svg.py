@@ -12,6 +12,7 @@ from html import escape
 
 from viz.annotations.current_step import gradient_arrow
 from viz.render import palette
+from viz.render.digraph import format_number
 from viz.render.scene import Arrow, Box, Frame, Point, Scene
 
 HEAD, HALF_WIDTH = 7.0, 2.6  # length and half the width of an arrowhead
@@ -42,7 +43,7 @@ class Drawing:
                   if (arrow.source, arrow.target) in links]
         parts += [self._box(box) for box in scene.boxes]
         parts += [self._text(text.text, text.x, text.y, text.size, text.color) for text in scene.texts]
-        size = f"{_number(self.width)} {_number(self.height)}"
+        size = f"{format_number(self.width)} {format_number(self.height)}"
         self.text = "\n".join([f'<svg viewBox="0 0 {size}" role="img" aria-label="the graph">', *parts, "</svg>"])
         self.style = "\n".join(self._rules())
 
@@ -64,17 +65,17 @@ class Drawing:
         dashes = ' stroke-dasharray="5 3"' if frame.dashed else ""
         x, y = self._at((frame.left, frame.top))
         caption = self._text(frame.caption, (frame.left + frame.right) / 2, frame.bottom + 10, 11, frame.color)
-        return (f'<rect class="{classes}" x="{x}" y="{y}" width="{_number(frame.right - frame.left)}" '
-                f'height="{_number(frame.top - frame.bottom)}" rx="9"{dashes}/>{caption}')
+        return (f'<rect class="{classes}" x="{x}" y="{y}" width="{format_number(frame.right - frame.left)}" '
+                f'height="{format_number(frame.top - frame.bottom)}" rx="9"{dashes}/>{caption}')
 
     def _box(self, box: Box) -> str:
         classes = f'{self._class("l", box.paint.line)} {self._class("g", box.paint.fill)}'
         dashes = ' stroke-dasharray="4 3"' if box.dashed else ""
         x, y = self._at((box.left, box.top))
-        size = f'width="{_number(box.width)}" height="{_number(box.height)}"'
+        size = f'width="{format_number(box.width)}" height="{format_number(box.height)}"'
         corner = box.width / 2 if box.circle else 8 if box.rounded else 1
-        shape = (f'<rect class="{classes}" x="{x}" y="{y}" {size} rx="{_number(corner)}" '
-                 f'stroke-width="{_number(box.pen)}"{dashes}/>')
+        shape = (f'<rect class="{classes}" x="{x}" y="{y}" {size} rx="{format_number(corner)}" '
+                 f'stroke-width="{format_number(box.pen)}"{dashes}/>')
         return f'<g class="box" id="box-{box.key}">{shape}{self._label(box)}</g>'
 
     def _label(self, box: Box) -> str:
@@ -88,7 +89,7 @@ class Drawing:
     def _arrow(self, arrow: Arrow) -> str:
         dashes = ' stroke-dasharray="5 3"' if arrow.dashed else ""
         line = (f'<path class="line {self._class("l", arrow.color)}" d="{self._curve(arrow)}" '
-                f'stroke-width="{_number(arrow.pen)}"{dashes}/>')
+                f'stroke-width="{format_number(arrow.pen)}"{dashes}/>')
         return line + f'<path class="{self._class("t", arrow.color)}" d="{self._head(arrow)}"/>'
 
     def _linked(self, arrow: Arrow, name: str) -> str:
@@ -111,10 +112,10 @@ class Drawing:
     def _text(self, text: str, x: float, y: float, size: float, color: str) -> str:
         at = self._at((x, y - size * 0.36))
         return (f'<text class="{self._class("t", color)}" x="{at[0]}" y="{at[1]}" '
-                f'font-size="{_number(size)}">{escape(text)}</text>')
+                f'font-size="{format_number(size)}">{escape(text)}</text>')
 
     def _at(self, point: Point) -> tuple[str, str]:
-        return _number(point[0] - self.left), _number(self.top - point[1])
+        return format_number(point[0] - self.left), format_number(self.top - point[1])
 
 
 def _toward(start: Point, end: Point, distance: float) -> Point:
@@ -124,7 +125,3 @@ def _toward(start: Point, end: Point, distance: float) -> Point:
     if length < 0.01:
         dx, dy, length = 0.0, -1.0, 1.0
     return start[0] + dx / length * distance, start[1] + dy / length * distance
-
-
-def _number(value: float) -> str:
-    return f"{round(value, 1) + 0.0:.1f}".removesuffix(".0")
