@@ -5,10 +5,10 @@
 runs a script and stops at its first `backward()`. `minigrad.debugger.set_trace(loss)` runs the backward
 pass of `loss` and stops at its start. `help` lists the commands:
 
-    (grad) until h[2]
-    the gradient of h[2]
-    step 9 of 14  t=2  h[2] tanh (4, 8)  |g| in 3.1e-01  elman.py:12
-        + add in h[2]  (4, 8)  adds 2.7e-01  sum 2.7e-01
+    (grad) until h[4]
+    the gradient of h[4]
+    step 14 of 33  t=4  h[4] tanh (4, 5)  |g| in 3.7e-03  vanishing.py:24
+        + add in h[4]  (4, 5)  adds 5.1e-06  sum 5.1e-06
 
 How a session works: `runner` runs the script and replaces `Tensor.backward`; `session` reads commands
 through `terminal` and moves along the `timeline`, the steps of the pass with every `.grad` before and

@@ -207,7 +207,7 @@ class TestTheRecording:
             np.testing.assert_allclose(total, x.grad)
 
     @pytest.mark.parametrize("op", [np.tanh, lambda x: x * 3.0, lambda x: mg.apply(Cube(), x)])
-    def test_an_elementwise_step_is_incoming_times_local(self, op: Any) -> None:
+    def test_an_elementwise_step_is_upstream_times_local(self, op: Any) -> None:
         x = mg.Tensor(np.random.default_rng(0).normal(size=(3, 4)), requires_grad=True)
         for step in (op(x) ** 2).sum().backward_steps():
             step.run()

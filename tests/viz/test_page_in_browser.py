@@ -150,14 +150,14 @@ class TestNumbers:
             assert line.split()[0] == name and "so far" not in line
             assert float(line.split()[-1]) == pytest.approx(np.linalg.norm(tensor.grad), rel=5e-3)
 
-    def test_a_step_shows_incoming_times_local(self, opened: Callable[..., Opened]) -> None:
+    def test_a_step_shows_upstream_times_local(self, opened: Callable[..., Opened]) -> None:
         run = run_of()
         loss = loss_of(run)
         page = opened(loss)
         loss.backward()
         page.box("h(3)").click()
         h = run["h"][3]
-        wanted = {".incoming": h.grad, ".local": 1 - h.data ** 2, ".contribution": h.grad * (1 - h.data ** 2),
+        wanted = {".upstream": h.grad, ".local": 1 - h.data ** 2, ".contribution": h.grad * (1 - h.data ** 2),
                   ".result": h.data}
         for place, array in wanted.items():
             shown = np.array([float(cell) for cell in page.texts(f"#panel {place} td")]).reshape(4, 4)

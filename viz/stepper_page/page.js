@@ -205,7 +205,7 @@
     box.append(element("h4", {}, element("span", { class: "operand" }, written), " → ", element("button", { type: "button", class: "link", onclick: () => focusOn(x) }, label(x)),
       element("span", { class: "quiet" }, arrays[nodes[x].value].shape)));
     if ("local" in row) {
-      box.append(element("p", { class: "rule" }, element("span", { class: "grad" }, "incoming"), " × local derivative = contribution",
+      box.append(element("p", { class: "rule" }, element("span", { class: "grad" }, "upstream"), " × local derivative = contribution",
         row.summed ? element("span", { class: "quiet" }, ", summed where it was broadcast") : null));
       box.append(element("div", { class: "pair" }, matrix(arrays[row.local], "× local", "local"), matrix(contribution, "= contribution", "contribution")));
     } else {
@@ -231,7 +231,7 @@
       panel.append(element("h2", {}, "Start"), element("p", {}, `${last} steps lead back from `, element("b", {}, label(root)), ` = ${value.numbers}.`),
         element("p", {}, "Its own gradient is 1. Each step takes the gradient of one box, multiplies it by the derivative of the operation that made the box, and adds the products to the gradients of its inputs."),
         element("p", { class: "quiet" }, "→ runs a step, Space plays, a click on a box goes to its step."),
-        matrix(arrays[data.seed], `gradient of ${label(root)}`, "incoming"));
+        matrix(arrays[data.seed], `gradient of ${label(root)}`, "upstream"));
       return;
     }
     const step = steps[at - 1], node = nodes[step.node], op = ops[node.op];
@@ -247,7 +247,7 @@
       return;
     }
     const names = op.operands;
-    panel.append(matrix(arrays[step.grad], `${names[0] || "grad"}: incoming`, "incoming"));
+    panel.append(matrix(arrays[step.grad], `${names[0] || "grad"}: upstream gradient`, "upstream"));
     panel.append(element("h3", {}, `${op.class}.backward`), source(op, names));
     const rest = names.slice(2), open = rest.length === 1 && rest[0].startsWith("*");
     const values = element("details", { class: "values" }, element("summary", {}, `values of ${[names[1], ...rest].filter(name => name && name !== "needs").join(", ")}`));
