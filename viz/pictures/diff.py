@@ -256,20 +256,20 @@ class RunComparison:
             before = first[pair.first[part]] if part in pair.first else {}
             after = second[part] if part in pair.second else {}
             self.copies[part] = {**before, **after}
-            there = [set(side) for side in (before, after)]
-            if part.node is not None:
-                there = [set(range(1 + part.lead, run.T + 1 + part.lead)) if owned else set()
-                         for run, owned in zip(runs, (part in pair.first, part in pair.second))]
-            for k in sorted(there[0] | there[1]):
+            in_first, in_second = set(before), set(after)
+            if part.node is not None:  # an operation has a copy at every step, also at those that aren't drawn
+                in_first, in_second = (set(range(1 + part.lead, run.T + 1 + part.lead)) if owned else set()
+                                       for run, owned in zip(runs, (part in pair.first, part in pair.second)))
+            for k in sorted(in_first | in_second):
                 computed = k - part.lead >= 1 and part in pair.changed
                 changed = computed or _differ(before.get(k), after.get(k), values)
-                self.states[part, k] = _state(k in there[0], k in there[1], changed)
+                self.states[part, k] = _state(k in in_first, k in in_second, changed)
 
     def edge_state(self, edge: Edge, k: int) -> str:
         """Return the state of the copy of an edge that ends at step k."""
-        there = [owned and 1 <= k - edge.target.lead <= run.T
-                 for run, owned in zip(self.runs, self.pair.owners[edge])]
-        return _state(there[0], there[1], edge in self.pair.changed)
+        in_first, in_second = (owned and 1 <= k - edge.target.lead <= run.T
+                               for run, owned in zip(self.runs, self.pair.owners[edge]))
+        return _state(in_first, in_second, edge in self.pair.changed)
 
     def steps(self, edge: Edge) -> range:
         """Return the steps at which the copies of an edge end."""
