@@ -17,7 +17,7 @@ from rnn import Cell, Run
 from viz.layout.step_graph import LEVELS
 from viz.pictures.graph import graph
 from viz.pictures.rolled import rolled
-from viz.pictures.side_by_side import blank
+from viz.pictures.side_by_side import unroll_zeros
 from viz.pictures.unrolled import unrolled
 from viz.render.digraph import DPI, Picture
 from viz.render.rasterize import PaintError
@@ -105,7 +105,7 @@ def _draw(target: Any, options: argparse.Namespace) -> Picture:
     if isinstance(target, Cell) and options.unroll is not None:
         if options.unroll < 1:
             raise UsageError(f"--unroll {options.unroll}: unroll 1 step or more")
-        target = blank(target, options.unroll)
+        target = unroll_zeros(target, options.unroll)
     elif options.unroll is not None:
         raise UsageError(f"--unroll is for a Cell, not for a {type(target).__name__}")
     if isinstance(target, Run):

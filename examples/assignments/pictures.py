@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rnn import Run
 from viz import Picture
 from viz.layout.step_graph import Part
 from viz.pictures.graph import empty
-from viz.pictures.unrolled import _Unrolled
+from viz.pictures.unrolled import UnrolledDrawing, unrolled_spec
 from viz.render import palette
 from viz.render.digraph import literal, picture
 from viz.render.fonts import text_width
@@ -23,13 +24,13 @@ LINE = 90  # letters
 
 def of_run(run: Run, finding: Finding) -> Picture:
     """An unrolled definition: guilty edges red, all others grey, and edges that should not be there red and dashed."""
-    drawing = _Unrolled(run, None, range(1, run.T + 1), shelf=False)
+    drawing = UnrolledDrawing(replace(unrolled_spec(run, range(1, run.T + 1)), parameters={})).draw()
     scene = drawing.scene
     boxes = {label(part, k): box for (part, k), box in drawing.boxes.items() if part.node is None}
     guilty = {edge for edge in (finding.edge, *finding.more) if edge is not None}
     for arrow in scene.arrows:
         arrow.color = palette.SAME.line
-    for arrow, edge, k in drawing.ways:
+    for arrow, edge, k in drawing.arrows:
         if (label(edge.source, k - edge.delay), label(edge.target, k)) in guilty:
             arrow.color, arrow.pen = palette.ALARM, PEN
             scene.arrows.append(scene.arrows.pop(scene.arrows.index(arrow)))  # above all others
@@ -46,7 +47,7 @@ def of_run(run: Run, finding: Finding) -> Picture:
 
 def label(part: Part, k: int) -> str:
     """A copy's name as findings have it."""
-    return f"{part.signal.name}[{k}]"
+    return f"{part.signal}[{k}]"
 
 
 def of_edges(edges: Iterable[Edge], finding: Finding) -> Picture:

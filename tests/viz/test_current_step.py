@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from definitions import elman
+from drawings import draw_run
 
 import minigrad as mg
 import viz
 from minigrad.steps import Step
 from rnn import Run
 from viz.annotations.current_step import mark_step
-from viz.pictures.unrolled import _Unrolled
 from viz.render import palette
 from viz.render.scene import Scene
 
@@ -29,8 +29,8 @@ def run_to(name: str, k: int) -> tuple[Run, mg.Tensor, Step]:
 
 def marked(level: str, name: str, k: int) -> Scene:
     run, loss, step = run_to(name, k)
-    drawing = _Unrolled(run, loss, range(1, 5), level)
-    mark_step(drawing.scene, drawing.copies, drawing.boxes, step)
+    drawing = draw_run(run, loss, range(1, 5), level)
+    mark_step(drawing.scene, drawing.spec.tensors, drawing.boxes, step)
     return drawing.scene
 
 

@@ -28,12 +28,12 @@ from definitions import (
     two_delays,
     unrolled,
 )
+from drawings import draw_rolled, draw_run
 
 from rnn import Cell, Run, t
-from viz.annotations.labels import Shown
-from viz.layout.columns import kept
-from viz.pictures.rolled import _Rolled
-from viz.pictures.unrolled import _Unrolled
+from viz.layout.folding import choose_steps
+from viz.pictures.rolled import RolledDrawing
+from viz.pictures.unrolled import UnrolledDrawing
 from viz.render import palette
 from viz.render.fonts import clean, text_width
 from viz.render.scene import Arrow, Box, Scene, Text
@@ -42,16 +42,16 @@ Rectangle = tuple[float, float, float, float]
 ALL = [*DEFINITIONS, lstm, gru, lagged_input, three_delays, skips, gates, twenty]
 
 
-def rolled_drawing(cell: Cell, level: str = "signals") -> _Rolled:
-    drawing = _Rolled(cell, level)
-    drawing.write_captions()
+def rolled_drawing(cell: Cell, level: str = "signals") -> RolledDrawing:
+    drawing = draw_rolled(cell, level)
+    drawing.add_captions(cell)
     return drawing
 
 
 def unrolled_drawing(run: Run, loss: Any = None, fold: bool = False, level: str = "signals",
-                     steps: Any = None, what: Shown | None = None) -> _Unrolled:
-    drawing = _Unrolled(run, loss, kept(run.T, fold, steps), level, what)
-    drawing.write_title()
+                     steps: Any = None, **options: Any) -> UnrolledDrawing:
+    drawing = draw_run(run, loss, choose_steps(run.T, fold, steps), level, **options)
+    drawing.add_title()
     return drawing
 
 
@@ -188,7 +188,7 @@ def test_everything_is_within_the_bounds(scene_of: Callable[[], Scene]) -> None:
 def test_time_runs_to_the_right(make: Callable[[], Cell]) -> None:
     run, loss = unrolled(make, T=5)
     drawing = unrolled_drawing(run, loss)
-    for part, copies in drawing.copies.items():
+    for part, copies in drawing.spec.tensors.items():
         xs = [drawing.boxes[part, k].x for k in sorted(copies)]
         assert xs == sorted(set(xs)) and len(xs) >= 5
         assert len({drawing.boxes[part, k].y for k in copies}) == 1
@@ -211,7 +211,7 @@ def test_an_arrow_through_time_leaves_on_the_right_and_arrives_on_the_left(make:
 @pytest.mark.parametrize("make", ALL)
 def test_what_is_computed_from_another_signal_of_its_step_stands_higher(make: Callable[[], Cell]) -> None:
     cell = make()
-    boxes = {part.signal.name: box for part, box in rolled_drawing(cell).boxes.items()}
+    boxes = {part.signal: box for part, box in rolled_drawing(cell).boxes.items()}
     undelayed = [edge for edge in cell.edges() if edge.delay == 0]
     assert undelayed and all(boxes[edge.source].top < boxes[edge.target].bottom for edge in undelayed)
 
@@ -225,9 +225,9 @@ def test_the_three_layers_stand_in_their_order() -> None:
 @pytest.mark.parametrize("make", ALL)
 def test_rolled_and_unrolled_have_the_same_order_and_colours(make: Callable[[], Cell]) -> None:
     run, loss = unrolled(make)
-    rolled = {part.signal.name: box for part, box in rolled_drawing(make()).boxes.items()}
+    rolled = {part.signal: box for part, box in rolled_drawing(make()).boxes.items()}
     drawing = unrolled_drawing(run, loss)
-    step = {part.signal.name: box for (part, k), box in drawing.boxes.items() if k == 2}
+    step = {part.signal: box for (part, k), box in drawing.boxes.items() if k == 2}
     assert set(step) == set(rolled)
     assert {name: box.paint for name, box in step.items()} == {name: box.paint for name, box in rolled.items()}
     for a, b in combinations(rolled, 2):
@@ -300,7 +300,7 @@ def test_feedback_becomes_a_diagonal_that_comes_down_in_its_own_colour(delay: in
 def test_every_copy_and_every_edge_is_drawn_once(make: Callable[[], Cell], T: int) -> None:
     run, _ = unrolled(make, T)
     drawing = unrolled_drawing(run)
-    keys = {(part.signal.name, k): box.key for (part, k), box in drawing.boxes.items()}
+    keys = {(part.signal, k): box.key for (part, k), box in drawing.boxes.items()}
     assert set(keys) == {(name, k) for name in run.cell.signals for k in run[name].tensors}
     arrows = sorted((arrow.source, arrow.target) for arrow in drawing.scene.arrows)
     assert arrows == sorted((keys[source], keys[target]) for source, target in run.edges())

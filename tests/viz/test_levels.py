@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from definitions import DEFINITIONS, data, elman, feedback_2, gates, gru, lstm, own_output, skips, unrolled
+from drawings import draw_rolled, draw_run
 
 import minigrad as mg
 import viz
 from rnn import Cell, t
 from rnn.language.equations import Apply
 from viz.annotations.heat import BAD, TINY, UNKNOWN, ZERO, Norm, Scale, norm
-from viz.annotations.labels import Shown, numbers
-from viz.layout.columns import columns, kept
-from viz.layout.copies import copies_of
-from viz.layout.layered import Layered
-from viz.layout.step_graph import parts_of
-from viz.pictures.rolled import _Rolled
-from viz.pictures.unrolled import _Unrolled
+from viz.annotations.labels import numbers
+from viz.layout.folding import choose_steps, find_tensors, make_columns
+from viz.layout.layered import layered_layout
+from viz.layout.step_graph import step_graph
+from viz.pictures.unrolled import UnrolledDrawing
 from viz.render import palette
 
 ALL = [*DEFINITIONS, lstm, gru, gates, skips]
 
 
 def drawn(make: Callable[[], Cell], T: int = 4, level: str = "signals", steps: list[int] | None = None,
-          what: Shown | None = None) -> _Unrolled:
+          **options: Any) -> UnrolledDrawing:
     run, loss = unrolled(make, T)
-    return _Unrolled(run, loss, kept(T, True, steps), level, what)
+    return draw_run(run, loss, choose_steps(T, True, steps), level, **options)
 
 
 # ---- operations
@@ -37,25 +37,25 @@ def test_operations_say_what_they_do_and_take() -> None:
     x, h = cell.input("x", 3), cell.signal("h", 3)
     W = mg.Tensor(np.eye(3), requires_grad=True, name="W")
     h[t] = np.tanh(W @ x[t] + x[t] @ W - W[0]) * 2 / (1 - h[t-1]) * np.concatenate([x[t][:2], h[t-1][1:2]], axis=-1)
-    labels = [part.label for part in parts_of(cell, "ops").parts if part.node is not None]
+    labels = [part.label for part in step_graph(cell, "ops").parts if part.node is not None]
     assert labels == ["W @", "@ W", "+", "− W[0]", "tanh", "× 2", "1 −", "÷", "[:2]", "[1:2]", "[ ; ]", "⊙"]
 
 
 def test_an_operation_is_outlined_in_the_colour_of_its_parameter() -> None:
     drawing = drawn(elman, level="ops")
     outlines = {box.label: box.paint.line for (part, k), box in drawing.boxes.items() if part.node is not None}
-    colors = drawing.parts.colors
+    colors = drawing.spec.graph.colors
     assert outlines == {"W @": colors["W"], "U @": colors["U"], "+ b": colors["b"], "V @": colors["V"],
                         "+": palette.OPERATION.line, "tanh": palette.OPERATION.line}
 
 
 @pytest.mark.parametrize("make", ALL)
 def test_every_operation_is_drawn_once_a_step_and_once_rolled(make: Callable[[], Cell]) -> None:
-    operations = {id(part.node) for part in parts_of(make(), "ops").parts if part.node is not None}
+    operations = {id(part.node) for part in step_graph(make(), "ops").parts if part.node is not None}
     drawing = drawn(make, level="ops")
-    rolled = _Rolled(make(), "ops")
+    rolled = draw_rolled(make(), "ops")
     assert sum(part.node is not None for part in rolled.boxes) == len(operations) > 0
-    for part, copies in drawing.copies.items():
+    for part, copies in drawing.spec.tensors.items():
         assert len(copies) >= 4 and all((part, k) in drawing.boxes for k in copies)
 
 
@@ -65,7 +65,7 @@ def test_an_operation_that_two_equations_share_is_drawn_once() -> None:
     shared = np.tanh(x[t])
     a[t] = shared + 1.0
     b[t] = shared * shared
-    parts = parts_of(cell, "ops")
+    parts = step_graph(cell, "ops")
     assert [part.label for part in parts.parts if part.node is not None] == ["tanh", "+ 1.0", "⊙"]
     both = [edge for edge in parts.edges if edge.target.label == "⊙"]
     assert len(both) == 2 and both[0].source is both[1].source
@@ -74,16 +74,16 @@ def test_an_operation_that_two_equations_share_is_drawn_once() -> None:
 @pytest.mark.parametrize("make", ALL)
 def test_the_inside_of_every_step_looks_the_same(make: Callable[[], Cell]) -> None:
     drawing = drawn(make, level="ops")
-    for part in drawing.parts.parts:
+    for part in drawing.spec.graph.parts:
         steps = [k for k in (2, 3, 4) if (part, k) in drawing.boxes]
-        at = {(round(drawing.boxes[part, k].x - drawing.columns[drawing.column_of[k]].x, 6),
+        at = {(round(drawing.boxes[part, k].x - drawing.layout.column(k).x, 6),
                drawing.boxes[part, k].y) for k in steps}
         assert len(at) == 1
 
 
 @pytest.mark.parametrize("make", ALL)
 def test_arrows_within_a_step_go_up(make: Callable[[], Cell]) -> None:
-    for drawing in (_Rolled(make(), "ops"), drawn(make, level="ops")):
+    for drawing in (draw_rolled(make(), "ops"), drawn(make, level="ops")):
         boxes = {box.key: box for box in drawing.scene.boxes}
         upward = [arrow for arrow in drawing.scene.arrows if arrow.color == palette.ARROW]
         assert upward and all(boxes[arrow.source].top < boxes[arrow.target].bottom for arrow in upward)
@@ -92,19 +92,19 @@ def test_arrows_within_a_step_go_up(make: Callable[[], Cell]) -> None:
 @pytest.mark.parametrize("make", ALL)
 def test_an_operation_s_box_stands_for_the_tensor_that_it_made(make: Callable[[], Cell]) -> None:
     run, _ = unrolled(make)
-    copies = copies_of(run, parts_of(run.cell, "ops"), range(1, 5))
+    copies = find_tensors(run, step_graph(run.cell, "ops").parts, range(1, 5))
     for part, steps in copies.items():
         for k, tensor in steps.items():
             if isinstance(part.node, Apply):
                 assert tensor is not None and tensor.op is part.node.op
-                assert (tensor.signal, tensor.t) == (part.signal.name, k)
+                assert (tensor.signal, tensor.t) == (part.signal, k)
 
 
 def test_without_recording_operations_are_drawn_all_the_same() -> None:
     cell = elman()
     with mg.no_grad():
         run = cell.unroll(**data(cell))
-    drawing = _Unrolled(run, None, [1, 2, 3, 4], "ops")
+    drawing = draw_run(run, None, [1, 2, 3, 4], "ops")
     assert sum(box.label == "tanh" for box in drawing.scene.boxes) == 4
 
 
@@ -114,7 +114,7 @@ def test_an_unknown_level_says_which_there_are() -> None:
 
 
 def test_one_arrow_s_delay_is_divided_among_the_gates() -> None:
-    scene = _Rolled(gates()).scene
+    scene = draw_rolled(gates()).scene
     boxes = {box.key: box for box in scene.boxes}
     squares = [box for box in scene.boxes if box.paint.fill == "#000000"]
     assert len(squares) == 2  # h's, for four gates, and c's own
@@ -124,7 +124,7 @@ def test_one_arrow_s_delay_is_divided_among_the_gates() -> None:
 
 
 def test_the_main_line_of_a_step_is_straight() -> None:
-    drawing = _Rolled(elman(), "ops")
+    drawing = draw_rolled(elman(), "ops")
     xs = {part.label: box.x for part, box in drawing.boxes.items()}
     assert max(abs(xs[name] - xs["x"]) for name in ("W @", "+", "+ b", "tanh", "h", "V @", "y")) < 3
     assert xs["U @"] < xs["W @"]
@@ -132,12 +132,12 @@ def test_the_main_line_of_a_step_is_straight() -> None:
 
 # ---- the layout itself
 def test_layout_takes_crossings_out() -> None:
-    layout = Layered([0, 0, 1, 1], [20] * 4, [20] * 4, [(0, 3), (1, 2)], [0] * 4)
+    layout = layered_layout([0, 0, 1, 1], [20] * 4, [20] * 4, [(0, 3), (1, 2)], [0] * 4)
     assert (layout.x[0] - layout.x[1]) * (layout.x[3] - layout.x[2]) > 0
 
 
 def test_layout_leaves_room_beside_a_long_edge() -> None:
-    layout = Layered([0, 1, 2], [30] * 3, [30] * 3, [(0, 1), (1, 2), (0, 2)], [0] * 3)
+    layout = layered_layout([0, 1, 2], [30] * 3, [30] * 3, [(0, 1), (1, 2), (0, 2)], [0] * 3)
     bend, = layout.bends[2]
     assert abs(bend - layout.x[1]) >= 30 + 6 + 8 - 1e-6 and layout.bends[:2] == [[], []]
 
@@ -149,7 +149,7 @@ def test_layout_of_random_graphs_keeps_its_distances() -> None:
         rows = [sorted(set(rows)).index(row) for row in rows]
         halves = rng.uniform(10, 40, 14).tolist()
         edges = [(a, b) for a in range(14) for b in range(14) if rows[a] < rows[b] and rng.random() < 0.25]
-        layout = Layered(rows, halves, halves, edges, [0] * 14)
+        layout = layered_layout(rows, halves, halves, edges, [0] * 14)
         for a in range(14):
             for b in range(a):
                 if rows[a] == rows[b]:
@@ -176,7 +176,7 @@ def test_state_flows_through_every_fold(make: Callable[[], Cell], level: str) ->
     folds = [box.key for box in drawing.scene.boxes if "steps" in box.label and "fold" in box.key]
     assert folds
     ends = {key for arrow in drawing.scene.arrows for key in (arrow.source, arrow.target)}
-    assert {column.k for column in drawing.columns if column.folded} == {1, 5, 12}
+    assert {column.k for column in drawing.layout.columns if column.folded} == {1, 5, 12}
     for start in (1, 5, 12):
         assert any(key.endswith(f"_fold{start}") for key in ends & set(folds))
 
@@ -190,18 +190,18 @@ def test_steps_that_are_not_there_are_refused() -> None:
 
 
 def test_columns_follow_each_other_without_a_gap() -> None:
-    found = columns(10, [-1, 0], [2, 3, 7], [11])
+    found = make_columns(10, [-1, 0], [2, 3, 7], [11])
     assert [k for column in found for k in column.steps] == list(range(-1, 12))
     assert [column.steps for column in found if column.folded] == [range(1, 2), range(4, 7), range(8, 11)]
 
 
 # ---- values and heat
 def test_values_and_gradients_stand_in_the_boxes() -> None:
-    drawing = drawn(elman, what=Shown(values=True))
+    drawing = drawn(elman, values=True)
     for k in (1, 4):
-        h = drawing.run["h"][k]
+        h = next(steps[k] for part, steps in drawing.spec.tensors.items() if part.label == "h")
         lines = next(box.label for (part, step), box in drawing.boxes.items() if part.label == "h" and step == k)
-        assert h.grad is not None
+        assert h is not None and h.grad is not None
         assert lines.split("\n") == [f"h({k})", f"{h.numpy().min():.2g} … {h.numpy().max():.2g}",
                                      f"|g| {np.linalg.norm(h.grad):.0e}"]
 
@@ -230,11 +230,11 @@ def test_the_range_of_heat_is_that_of_the_picture() -> None:
 
 @pytest.mark.parametrize("level", ["signals", "ops"])
 def test_heat_fills_the_boxes_and_says_what_colours_mean(level: str) -> None:
-    drawing = drawn(elman, level=level, what=Shown(heat=True))
-    scale = drawing.notes.scale
+    drawing = drawn(elman, level=level, heat=True)
+    scale = drawing.labels.scale
     assert scale is not None
     for (part, k), box in drawing.boxes.items():
-        tensor = drawing.copies[part][k]
+        tensor = drawing.spec.tensors[part][k]
         if tensor is not None and tensor.requires_grad:
             assert box.paint.fill == scale.fill(norm(tensor))
     meanings = [text.text for text in drawing.scene.texts]
@@ -243,7 +243,7 @@ def test_heat_fills_the_boxes_and_says_what_colours_mean(level: str) -> None:
 
 def test_heat_before_backward_says_not_computed() -> None:
     cell = feedback_2()
-    drawing = _Unrolled(cell.unroll(**data(cell)), None, [1, 2, 3, 4], "signals", Shown(heat=True))
+    drawing = draw_run(cell.unroll(**data(cell)), None, [1, 2, 3, 4], heat=True)
     labels = {box.label: box.paint.fill for box in drawing.scene.boxes}
     assert labels["h1(1)\n|g| not computed"] == UNKNOWN
 
@@ -254,7 +254,7 @@ def test_a_zero_gradient_says_zero() -> None:
     loss = (run["h"][2] * 0).sum()
     loss.backward()
     labels = {box.label: box.paint.fill for box in
-              _Unrolled(run, loss, [1, 2, 3, 4], "signals", Shown(heat=True)).scene.boxes}
+              draw_run(run, loss, [1, 2, 3, 4], heat=True).scene.boxes}
     assert labels["h(2)\n|g| 0"] == ZERO
 
 
@@ -262,7 +262,7 @@ def test_a_zero_gradient_says_zero() -> None:
 def test_highlighted_tensors_and_the_arrows_between_them_are_marked() -> None:
     run, loss = unrolled(elman)
     path = [run["h"][2], run["h"][3], run["y"][3], loss]
-    scene = _Unrolled(run, loss, [1, 2, 3, 4], "signals", Shown(highlight=tuple(path))).scene
+    scene = draw_run(run, loss, [1, 2, 3, 4], highlight=path).scene
     boxes = {box.key: box.label for box in scene.boxes}
     assert {box.label for box in scene.boxes if box.paint.line == palette.MARK} == {"h(2)", "h(3)", "y(3)", "loss"}
     marked = {(boxes[arrow.source], boxes[arrow.target]) for arrow in scene.arrows if arrow.color == palette.MARK}
@@ -285,8 +285,8 @@ def test_a_tensor_that_is_not_drawn_cannot_be_highlighted() -> None:
 def test_tooltips_tell_value_gradient_and_line() -> None:
     drawing = drawn(own_output, level="ops")
     for (part, k), box in drawing.boxes.items():
-        tensor = drawing.copies[part][k]
+        tensor = drawing.spec.tensors[part][k]
         assert tensor is not None
-        name = f"{part.signal.name}[{k}]" if part.node is None else f"{part.label} in {part.signal.name}[{k}]"
+        name = f"{part.signal}[{k}]" if part.node is None else f"{part.label} in {part.signal}[{k}]"
         assert box.tooltip.startswith(f"{name} {tensor.shape}: {numbers(tensor)}; ") and ".py:" in box.tooltip
     assert all(" |g| " in box.tooltip or "no gradient" in box.tooltip for box in drawing.boxes.values())

@@ -11,18 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from definitions import DEFINITIONS, data, elman, feedback, gates, gru, lstm, skips, three_delays, unrolled
+from drawings import draw_rolled, draw_run
 
 import minigrad as mg
 import viz
 from rnn import Cell, Run, t
 from viz.__main__ import main
-from viz.annotations.contributions import THIN, WIDE
-from viz.annotations.heat import UNKNOWN
-from viz.annotations.labels import Shown
+from viz.annotations.heat import THIN, UNKNOWN, WIDE
 from viz.pictures.gradient_map import map_scene
-from viz.pictures.rolled import _Rolled
-from viz.pictures.side_by_side import _both, blank
-from viz.pictures.unrolled import _Unrolled
+from viz.pictures.side_by_side import side_by_side, unroll_zeros
 from viz.render import palette
 from viz.render.digraph import darkened
 from viz.render.scene import Scene
@@ -35,7 +32,7 @@ ALL = [*DEFINITIONS, lstm, gru, gates, skips, three_delays]
 @pytest.mark.parametrize("make", ALL)
 def test_both_pictures_have_the_same_heights_and_colours(make: Callable[[], Cell], level: str) -> None:
     cell = make()
-    scene = _both(cell, blank(cell, 3), level)
+    scene = side_by_side(unroll_zeros(cell, 3), level)
     left = {box.key[2:]: box for box in scene.boxes if box.key.startswith("r_s")}
     right = {box.key.removesuffix("_2"): box for box in scene.boxes if re.fullmatch(r"s\d+_2", box.key)}
     assert set(left) == set(right) and len(left) >= 2
@@ -120,7 +117,7 @@ def truncated(make: Callable[[], Cell], level: str = "signals", **how: Any) -> t
     output = run["y" if "y" in run else "h"].stack()
     loss = (output * output).mean()
     loss.backward()
-    return run, _Unrolled(run, loss, range(1, 7), level).scene
+    return run, draw_run(run, loss, range(1, 7), level).scene
 
 
 @pytest.mark.parametrize("how", [{"chunks": 2}, {"last": 3}, {"window": (2, 3)}, {}])
@@ -150,7 +147,7 @@ def test_contributions_are_widths() -> None:
     for parameter in run.parameters.values():
         parameter.grad = None
     loss.backward()
-    scene = _Unrolled(run, loss, range(1, 6), "signals", Shown(contributions=True)).scene
+    scene = draw_run(run, loss, range(1, 6), contributions=True).scene
     boxes = {box.key: box.label for box in scene.boxes}
     pens = {boxes[a.target]: a.pen for a in scene.arrows if boxes[a.source].startswith("x")}
     norms = np.linalg.norm(run.contributions("W").reshape(5, -1), axis=1)
@@ -186,8 +183,8 @@ def luminance(color: str) -> float:
 def test_text_can_be_read_on_its_box(dark: bool) -> None:
     """WCAG 2's contrast of 4.5 for text."""
     run, loss = unrolled(lstm, 3)
-    scene = _Unrolled(run, loss, [1, 2, 3], "ops", Shown(heat=True)).scene
-    scene.boxes += _Rolled(lstm()).scene.boxes
+    scene = draw_run(run, loss, [1, 2, 3], "ops", heat=True).scene
+    scene.boxes += draw_rolled(lstm()).scene.boxes
     text = palette.dark(palette.TEXT) if dark else palette.TEXT
     for box in (darkened(scene) if dark else scene).boxes:
         lighter, darker = sorted((luminance(text), luminance(box.paint.fill)), reverse=True)

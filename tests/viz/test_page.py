@@ -23,7 +23,7 @@ from minigrad.backward import ancestors
 from rnn import Cell, Run, t
 from viz.stepper_page import page as stepper_page
 from viz.stepper_page.recording import Recording, local_derivative, summarize
-from viz.stepper_page.scene import Tape
+from viz.stepper_page.scene import BackwardScene
 
 ROOT = Path(__file__).parents[2]
 
@@ -195,7 +195,7 @@ class TestTheRecording:
         run = cell.unroll(x=np.random.default_rng(0).normal(size=(4, 4, 3)))
         loss = loss_of(run)
         recording = Recording(loss)
-        tape = Tape(recording.nodes)
+        tape = BackwardScene(recording.nodes).draw()
         loss.backward()
         assert [x.name for x in tape.shared] == ["W", "U", "b", None]
         for x in tape.shared[:2]:
@@ -279,7 +279,7 @@ class TestThePicture:
     def test_has_a_box_for_every_step_and_an_arrow_for_every_edge(self, make: Any) -> None:
         loss = make()
         nodes = ancestors(loss)
-        tape = Tape(nodes)
+        tape = BackwardScene(nodes).draw()
         boxes = [box.key for box in tape.scene.boxes]
         assert len(set(boxes)) == len(boxes)
         made = [node for node in nodes if node.op is not None]
@@ -293,20 +293,20 @@ class TestThePicture:
         assert arrows <= known
 
     def test_of_a_truncated_run_has_its_cuts(self) -> None:
-        scene = Tape(ancestors(loss_of(run_of(6, chunks=2)))).scene
+        scene = BackwardScene(ancestors(loss_of(run_of(6, chunks=2)))).draw().scene
         assert sum(text.text == "✂" for text in scene.texts) == 2
 
     def test_puts_a_loss_at_every_step_into_its_frame(self) -> None:
         run = run_of()
         loss = sum((run["y"][k] ** 2).mean() for k in range(1, 5))
-        tape = Tape(ancestors(loss))
+        tape = BackwardScene(ancestors(loss)).draw()
         squares = [node for node in tape.times if "Square" in repr(node.op) or "Power" in repr(node.op)]
         assert [tape.times[node] for node in squares] == [1, 2, 3, 4]
 
     def test_of_a_graph_without_time_goes_from_left_to_right(self) -> None:
         x, w = (mg.Tensor([1.0, 2.0], requires_grad=True, name=name) for name in "xw")
         nodes = ancestors((np.tanh(x * w) * x).sum())
-        tape = Tape(nodes)
+        tape = BackwardScene(nodes).draw()
         boxes = {box.key: box for box in tape.scene.boxes}
         assert all(boxes[tape.keys[a]].right < boxes[tape.keys[node]].left for node in nodes for a in node.inputs)
         assert not tape.scene.frames
@@ -315,7 +315,7 @@ class TestThePicture:
         U, h = mg.Tensor(np.eye(2), requires_grad=True, name="U"), mg.Tensor(np.ones((1, 2)))
         for _ in range(300):
             h = np.tanh(h @ U + 1.0)
-        scene = Tape(ancestors(h.sum())).scene
+        scene = BackwardScene(ancestors(h.sum())).draw().scene
         assert len({(box.x, box.y) for box in scene.boxes}) == len(scene.boxes) > 900
         assert "@ U" in [box.label for box in scene.boxes]
 
@@ -324,7 +324,7 @@ class TestThePicture:
         cell = Cell("transposed")
         x, h = cell.input("x", 3), cell.signal("h", 4)
         h[t] = np.tanh(W.T @ x[t] + h[t-1])
-        tape = Tape(ancestors(cell.unroll(x=np.ones((3, 3)))["h"][3].sum()))
+        tape = BackwardScene(ancestors(cell.unroll(x=np.ones((3, 3)))["h"][3].sum())).draw()
         assert "computed once, for all steps" in [text.text for text in tape.scene.texts]
         assert [x.name or repr(x.op) for x in tape.shared] == ["W", "Transpose(axes=None)"]
 

@@ -14,13 +14,11 @@ import graphviz
 import numpy as np
 import pytest
 from definitions import DEFINITIONS, data, elman, feedback, unrolled
+from drawings import draw_rolled, draw_run
 
 import minigrad as mg
 import viz
 from rnn import Cell, DefinitionError, t
-from viz.layout.columns import kept
-from viz.pictures.rolled import _Rolled
-from viz.pictures.unrolled import _Unrolled
 from viz.render.digraph import format_number, literal
 
 ROOT = Path(__file__).parents[2]
@@ -75,8 +73,8 @@ def attribute(source: str, key: str, name: str) -> str:
 @pytest.mark.parametrize("make", DEFINITIONS)
 def test_the_text_has_every_box_where_the_scene_has_it(make: Callable[[], Cell]) -> None:
     run, loss = unrolled(make)
-    for scene, picture in ((_Rolled(make()).scene, viz.rolled(make())),
-                           (_Unrolled(run, loss, kept(4, False, None)).scene, viz.unrolled(run, loss=loss))):
+    for scene, picture in ((draw_rolled(make()).scene, viz.rolled(make())),
+                           (draw_run(run, loss, [1, 2, 3, 4]).scene, viz.unrolled(run, loss=loss))):
         assert 'layout=nop2' in picture.source
         for box in scene.boxes:
             x, y = map(float, attribute(picture.source, box.key, "pos").split(","))

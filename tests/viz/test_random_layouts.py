@@ -11,7 +11,7 @@ import pytest
 from test_layout import assert_arrows_pass_no_box, overlap, rectangle, rolled_drawing, sampled, unrolled_drawing
 
 from rnn import Cell, cells, t
-from viz.pictures.side_by_side import blank
+from viz.pictures.side_by_side import unroll_zeros
 from viz.render import palette
 from viz.render.scene import Scene
 
@@ -39,7 +39,7 @@ def random_definition(seed: int) -> Cell:
 
 def test_arrows_within_a_step_stay_in_its_frame() -> None:
     for seed in range(25):
-        scene = unrolled_drawing(blank(random_definition(seed), 2)).scene
+        scene = unrolled_drawing(unroll_zeros(random_definition(seed), 2)).scene
         for arrow in (arrow for arrow in scene.arrows if arrow.color == palette.ARROW):
             (left, _), (right, _) = sampled(arrow).min(0), sampled(arrow).max(0)
             assert any(frame.left <= left and right <= frame.right for frame in scene.frames), seed
@@ -57,7 +57,7 @@ def assert_tidy(scene: Scene) -> None:
 def test_random_definitions_are_tidy(seed: int, level: str) -> None:
     cell = random_definition(seed)
     assert_tidy(rolled_drawing(cell, level).scene)
-    assert_tidy(unrolled_drawing(blank(cell, 5), level=level).scene)
+    assert_tidy(unrolled_drawing(unroll_zeros(cell, 5), level=level).scene)
 
 
 @pytest.mark.parametrize("level", ["signals", "ops"])
@@ -66,7 +66,7 @@ def test_the_cells_of_the_library_are_tidy(make: Callable[..., Any], options: di
     cell = Cell("cell")
     make(cell, cell.input("x", 2), 3, name="a", rng=np.random.default_rng(0), **options)
     assert_tidy(rolled_drawing(cell, level).scene)
-    assert_tidy(unrolled_drawing(blank(cell, 3), level=level).scene)
+    assert_tidy(unrolled_drawing(unroll_zeros(cell, 3), level=level).scene)
 
 
 @pytest.mark.parametrize("level", ["signals", "ops"])
@@ -75,4 +75,4 @@ def test_a_deep_bidirectional_network_is_tidy(level: str) -> None:
     cells.stacked(cell, cells.gru, cell.input("x", 2), [3, 3], name="net", rng=np.random.default_rng(0), directions=2,
                   residual=False)
     assert_tidy(rolled_drawing(cell, level).scene)
-    assert_tidy(unrolled_drawing(blank(cell, 3), level=level).scene)
+    assert_tidy(unrolled_drawing(unroll_zeros(cell, 3), level=level).scene)

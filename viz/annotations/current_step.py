@@ -1,4 +1,4 @@
-"""One step of a backward pass, marked in an unrolled picture: whose turn it is, and what is known so far."""
+"""One step of a backward pass, marked in an unrolled picture, with the gradients computed so far."""
 
 from __future__ import annotations
 
@@ -7,75 +7,87 @@ from dataclasses import replace
 
 from minigrad import Tensor
 from minigrad.steps import Step
-from viz.layout.copies import Copies
-from viz.layout.step_graph import Part
+from viz.layout.folding import Tensors, Where
 from viz.render import palette
 from viz.render.fonts import clean
 from viz.render.palette import Paint
 from viz.render.scene import Arrow, Box, Point, Scene, Text
 
-BESIDE = 7.0  # from an arrow to the gradient that goes back along it
+BESIDE = 7.0  # from an arrow to the gradient's
 LOSS = "loss"
 
 
-def mark_step(scene: Scene, copies: Copies, boxes: Mapping[tuple[Part, int], Box], step: Step) -> None:
-    """Outline the box of a step's tensor; draw gradients that are computed beside the arrows that they go back on.
+def mark_step(scene: Scene, tensors: Tensors, boxes: Mapping[Where, Box], step: Step) -> None:
+    """Outline the box of a step's tensor, and add an arrow for every gradient that was computed.
 
     Raises:
-        ValueError: where the step's tensor stands nowhere in the picture.
+        ValueError: if the step's tensor is not in the picture.
     """
-    drawn = [(tensor, part, boxes[part, k].key) for part, steps in copies.items() for k, tensor in steps.items()
-             if tensor is not None and (part, k) in boxes]
-    made = {tensor: key for tensor, _, key in drawn}  # a signal's tensor: its last operation, where that is drawn
-    made.update((tensor, key) for tensor, part, key in drawn if part.node is not None)
-    read = {**made, **{tensor: key for tensor, part, key in drawn if part.node is None}}
-    whole = {(part.signal.name, k): box.key for (part, k), box in boxes.items() if part.node is None}
-    call_site = _box_of(step.node, made, whole)
-    known = {box.key: box for box in scene.boxes}
-    if call_site not in known:
+    keys = _Keys(tensors, boxes)
+    key = keys.result(step.node)
+    box = next((box for box in scene.boxes if box.key == key), None)
+    if box is None:
         raise ValueError(f"step={step!r} has no box in this picture: give the loss too, and draw its time step")
-    box = known[call_site]
     box.paint, box.pen = Paint(palette.BACKWARD, box.paint.fill), 4.0
-    passed = _passed(step, made, read, whole)
+    passed = keys.passed(step)
     scene.arrows += [reverse_arrow(arrow) for arrow in scene.arrows if (arrow.source, arrow.target) in passed]
     left, _, right, top = scene.bounds(0)
-    what = clean(f"{type(step.op).__name__.lower()} in {step.node.label or step.signal or LOSS}")
-    text = f"backward: step {step.number} of {len(step.steps)}, {what}"
+    name = clean(f"{type(step.op).__name__.lower()} in {step.node.label or step.signal or LOSS}")
+    text = f"backward: step {step.number} of {len(step.steps)}, {name}"
     scene.texts.append(Text((left + right) / 2, top + 16, text, 12, palette.BACKWARD))
 
 
-def _box_of(node: Tensor, keys: Mapping[Tensor, str], whole: Mapping[tuple[str, int], str]) -> str:
-    """The box of a tensor; of one that isn't drawn, that of the signal whose equation it stands in, or the loss."""
-    if node in keys:
-        return keys[node]
-    return LOSS if node.signal is None else whole.get((node.signal, node.t or 0), "")
+class _Keys:
+    """The keys of the boxes of tensors.
 
+    At the level of operations a signal's tensor has two boxes: that of its last operation, in which it is
+    computed, and that of the signal, from which it is read.
+    """
 
-def _passed(step: Step, made: Mapping[Tensor, str], read: Mapping[Tensor, str],
-            whole: Mapping[tuple[str, int], str]) -> set[tuple[str, str]]:
-    """The arrows, by the keys of their boxes, along which a gradient has come back by now."""
-    found = set()
-    for done in step.steps[:step.number]:
-        for x, share in zip(done.node.inputs, done.input_grads):
-            if share is not None:
-                found.add((_box_of(x, read, whole), _box_of(done.node, made, whole)))
-        if done.grad is not None and done.node in made:
-            found.add((made[done.node], read[done.node]))  # from a signal to its last operation
-    return found
+    def __init__(self, tensors: Tensors, boxes: Mapping[Where, Box]) -> None:
+        drawn = [(tensor, part, boxes[part, k].key) for part, steps in tensors.items() for k, tensor in steps.items()
+                 if tensor is not None and (part, k) in boxes]
+        signals = {tensor: key for tensor, part, key in drawn if part.node is None}
+        self.computed = {**signals, **{tensor: key for tensor, part, key in drawn if part.node is not None}}
+        self.read = {**self.computed, **signals}
+        self.signals = {(part.signal, k): box.key for (part, k), box in boxes.items() if part.node is None}
+
+    def result(self, node: Tensor) -> str:
+        """Return the box in which a tensor is computed."""
+        return self.computed.get(node) or self._enclosing(node)
+
+    def operand(self, node: Tensor) -> str:
+        """Return the box from which a tensor is read."""
+        return self.read.get(node) or self._enclosing(node)
+
+    def _enclosing(self, node: Tensor) -> str:
+        """Return the box of the signal whose equation contains a tensor, or of the loss."""
+        return LOSS if node.signal is None else self.signals.get((node.signal, node.t or 0), "")
+
+    def passed(self, step: Step) -> set[tuple[str, str]]:
+        """Return the arrows, by the keys of their boxes, along which a gradient has passed."""
+        found = set()
+        for done in step.steps[:step.number]:
+            for x, grad in zip(done.node.inputs, done.input_grads):
+                if grad is not None:
+                    found.add((self.operand(x), self.result(done.node)))
+            if done.grad is not None and done.node in self.computed:
+                found.add((self.computed[done.node], self.read[done.node]))  # from a signal to its last operation
+        return found
 
 
 def reverse_arrow(arrow: Arrow) -> Arrow:
-    """Return the arrow of a gradient beside an arrow, reversed; it ends on the same sides of the boxes."""
+    """Return the gradient's arrow: beside an arrow and opposite to it, its ends on the same sides of the boxes."""
     (x0, y0), (x3, y3) = arrow.points[0], arrow.points[-1]
     aside = BESIDE if (x3 - x0) * (y3 - y0) > 0 else -BESIDE  # of a steep part of a sideways arrow
     dx, dy = BESIDE, -BESIDE
     points: list[Point] = [(x + dx, y + dy) for x, y in arrow.points]
     for end, near in ((0, 1), (-1, -2)):
         (x, y), (x1, y1) = arrow.points[end], arrow.points[near]
-        x_too, y_too = (0.0, dy) if abs(y1 - y) < abs(x1 - x) else (dx, 0.0)
-        points[end], points[near] = (x + x_too, y + y_too), (x1 + (x_too or aside), y1 + y_too)
-    flat = all(abs(y - arrow.points[0][1]) < 0.1 for _, y in arrow.points)
-    upright = all(abs(x - arrow.points[0][0]) < 0.1 for x, _ in arrow.points)
+        x_shift, y_shift = (0.0, dy) if abs(y1 - y) < abs(x1 - x) else (dx, 0.0)
+        points[end], points[near] = (x + x_shift, y + y_shift), (x1 + (x_shift or aside), y1 + y_shift)
+    flat = all(abs(y - y0) < 0.1 for _, y in arrow.points)
+    upright = all(abs(x - x0) < 0.1 for x, _ in arrow.points)
     if flat or upright:
         points = [(x + (0 if flat else dx), y + (dy if flat else 0)) for x, y in arrow.points]
     return replace(arrow, points=points[::-1], color=palette.BACKWARD, pen=2.0, label=None, dashed=False,

@@ -1,29 +1,31 @@
-"""Gradients as colours: the logarithm of their norm, over the range that a picture has.
+"""Gradients as colours and line widths.
 
-"Not computed yet", exactly zero, tiny, and NaN or Inf are not colours of the scale: each looks
-different. Knows numbers; knows nothing of where they are drawn.
+The colour is the logarithm of the norm, over the range of one picture. "Not computed", exactly zero,
+tiny, and NaN or Inf are not on the scale: each has a colour of its own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from minigrad import Tensor
+from rnn import Run
 
-DECADES = 8  # that the scale spans at most; what is smaller is tiny
+DECADES = 8  # the longest range of the scale; smaller norms are "tiny"
 STOPS = ((255, 244, 214), (253, 190, 110), (238, 112, 28))  # from small to large
 TINY = "#FFFDF4"
 ZERO = "#BDBDBD"
 UNKNOWN = "#E4ECF7"
 BAD = "#FF8A80"
+THIN, WIDE = 0.4, 6.0  # the widths of edges that contribute nothing, and most
 
 
 class Norm(NamedTuple):
-    """The size of a gradient, or why there is none: value is None where it wasn't computed."""
+    """The norm of a gradient; None if it was not computed."""
 
     value: float | None
 
@@ -34,7 +36,7 @@ class Norm(NamedTuple):
 
 
 def norm(tensor: Tensor | None) -> Norm:
-    """The norm of a tensor's gradient."""
+    """Return the norm of a tensor's gradient."""
     if tensor is None or tensor.grad is None:
         return Norm(None)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -42,7 +44,7 @@ def norm(tensor: Tensor | None) -> Norm:
 
 
 class Scale:
-    """Colours for the norms of one picture.
+    """A colour scale for the norms of one picture.
 
     Attributes:
         low, high: the range, as powers of ten.
@@ -55,7 +57,7 @@ class Scale:
         self.low = min(self.low, self.high - 1)
 
     def fill(self, size: Norm) -> str:
-        """The colour of a norm."""
+        """Return the colour of a norm."""
         if size.value is None:
             return UNKNOWN
         if not math.isfinite(size.value):
@@ -63,19 +65,41 @@ class Scale:
         if size.value == 0:
             return ZERO
         exponent = math.log10(size.value)
-        return TINY if exponent < self.low else self.at((exponent - self.low) / (self.high - self.low))
+        return TINY if exponent < self.low else self._interpolate((exponent - self.low) / (self.high - self.low))
 
-    def at(self, part: float) -> str:
-        """The colour at a part of the range, 0 … 1."""
-        place = min(max(part, 0.0), 1.0) * (len(STOPS) - 1)
+    def _interpolate(self, fraction: float) -> str:
+        """Return the colour at a fraction of the range, 0 … 1."""
+        place = min(max(fraction, 0.0), 1.0) * (len(STOPS) - 1)
         number = min(int(place), len(STOPS) - 2)
         rest = place - number
         mixed = (round(a + (b - a) * rest) for a, b in zip(STOPS[number], STOPS[number + 1]))
         return "#" + "".join(f"{channel:02X}" for channel in mixed)
 
     def legend(self) -> list[tuple[str, str]]:
-        """(colour, meaning) for a legend, from the largest to what is no number."""
+        """Return (colour, meaning) for a legend, from the largest norm down to what is not on the scale."""
         step = max(1, math.ceil((self.high - self.low) / 6))
         exponents = [*range(self.high, self.low, -step), self.low]
-        rows = [(self.at((e - self.low) / (self.high - self.low)), f"1e{e:+d}") for e in exponents]
+        rows = [(self._interpolate((e - self.low) / (self.high - self.low)), f"1e{e:+d}") for e in exponents]
         return [*rows, (TINY, "smaller"), (ZERO, "exactly 0"), (UNKNOWN, "not computed"), (BAD, "NaN or Inf")]
+
+
+def relative_contributions(run: Run) -> dict[str, list[float]]:
+    """Return for each parameter the norm of each step's contribution to its gradient, divided by the largest.
+
+    Raises:
+        ValueError: before a backward pass.
+    """
+    if all(parameter.grad is None for parameter in run.parameters.values()):
+        raise ValueError("contributions=True shows what each step adds to the gradients, and there are none yet: "
+                         "call loss.backward() first")
+    found = {}
+    for name in run.parameters:
+        norms = np.linalg.norm(run.contributions(name).reshape(run.T, -1), axis=1)
+        found[name] = (norms / (norms.max() or 1.0)).tolist()
+    return found
+
+
+def edge_width(contributions: Mapping[str, Sequence[float]], names: Sequence[str], step: int) -> float:
+    """Return the width of an edge through some parameters at a step: that of the largest contribution."""
+    part = max(contributions[name][step - 1] for name in names)
+    return THIN + (WIDE - THIN) * part if np.isfinite(part) else WIDE

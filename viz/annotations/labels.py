@@ -1,84 +1,92 @@
-"""What is written in a picture's boxes, and on them: values, gradients, heat, marks, tooltips."""
+"""The text of an unrolled picture's boxes; their heat, tooltips and marks; the legend of the colours."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from minigrad import Tensor
+from viz.layout.folding import Where
+from viz.layout.spec import UnrolledSpec
 from viz.layout.step_graph import Part
 from viz.render import palette
 from viz.render.fonts import clean
 from viz.render.palette import Paint
 from viz.render.scene import Box, Scene, beside
 
-from .heat import Norm, Scale, norm
+from .heat import Scale, norm
 
-FEW = 3  # numbers that are written out
-Where = tuple[Part, int]
-
-
-@dataclass
-class Shown:
-    """What a picture shows besides names."""
-
-    values: bool = False
-    heat: bool = False
-    highlight: tuple[Tensor, ...] = ()
-    contributions: bool = False
+FEW = 3  # numbers at most that are written out
 
 
-class Notes:
-    """What is known of each drawn copy.
+class BoxLabels:
+    """Labels, colours and tooltips of the boxes of an unrolled picture.
+
+    Args:
+        spec: what is shown.
+        drawn: the boxes that stand for one time step.
 
     Attributes:
-        wide: whether boxes hold more than a name.
-        scale: of the colours of gradients; None where they aren't shown.
+        text: the label of each of them.
+        scale: the colours of gradients; None without heat.
+
+    Raises:
+        ValueError: if a tensor to highlight is not in the picture.
     """
 
-    def __init__(self, shown: Shown, tensors: Mapping[Where, Tensor | None], loss: Tensor | None) -> None:
-        self.shown = shown
-        self.tensors = tensors
-        self.loss = loss
-        self.wide = shown.values or shown.heat
-        self.scale = Scale([norm(tensor) for tensor in (*tensors.values(), loss)]) if shown.heat else None
-        self.marked = set(shown.highlight)
-        unknown = self.marked - {tensor for tensor in tensors.values() if tensor is not None} - {loss}
+    def __init__(self, spec: UnrolledSpec, drawn: Iterable[Where]) -> None:
+        self.spec = spec
+        self.tensors = {(part, k): spec.tensors[part][k] for part, k in drawn}
+        tensors = [*self.tensors.values(), spec.loss]
+        self.scale = Scale([norm(tensor) for tensor in tensors]) if spec.heat else None
+        unknown = set(spec.highlight) - {tensor for tensor in tensors if tensor is not None}
         if unknown:
             names = ", ".join(sorted(map(repr, unknown)))
             raise ValueError(f"highlight= takes tensors that are drawn, e.g. run['h'][2]; not in the picture: {names}")
+        self.text = {(part, k): self._label(part, k) for part, k in self.tensors}
 
-    def lines(self, part: Part, k: int) -> list[str]:
-        """What stands under the name in a signal's box."""
-        tensor = self.tensors[part, k]
-        if part.node is not None or tensor is None or not self.wide:
-            return []
-        gradient = [f"|g| {norm(tensor)}"] if tensor.requires_grad else []
-        return [*([numbers(tensor)] if self.shown.values else []), *gradient]
+    def _label(self, part: Part, k: int) -> str:
+        """Return `h(3)`, or `h(0) = 0` for a value that was set or assumed; then the requested numbers."""
+        if part.node is not None:
+            return part.label
+        text, tensor = f"{part.label}({k})".replace("(-", "(−"), self.tensors[part, k]
+        if tensor is None:
+            return text
+        if self.spec.is_boundary(part, k):
+            value = tensor.inputs[0] if tensor.inputs else tensor
+            if value.name and value.t is None:
+                text += f" = {clean(value.name, 14)}"
+            elif not tensor.requires_grad and not tensor.numpy().any():
+                text += " = 0"
+        lines = [text]
+        if self.spec.values:
+            lines.append(numbers(tensor))
+        if self.spec.shows_numbers and tensor.requires_grad:
+            lines.append(f"|g| {norm(tensor)}")
+        return "\n".join(lines)
 
-    def paint(self, box: Box, part: Part, k: int) -> None:
-        """Heat, if wanted, and smaller letters where there is more to read."""
+    def finish(self, box: Box, part: Part, k: int) -> None:
+        """Add to the box of one copy its tooltip, heat, and the mark of a value that is not finite."""
         tensor = self.tensors[part, k]
         if "\n" in box.label:
             box.size = 10
-        if self.scale is not None and tensor is not None and tensor.requires_grad:
-            box.paint = Paint(box.paint.line, self.scale.fill(norm(tensor)))
-
-    def tooltip(self, part: Part, k: int, tensor: Tensor | None) -> str:
-        """Everything, for pictures that can be pointed at."""
-        name = f"{clean(part.signal.name)}[{k}]"
-        if part.node is not None:
-            name = f"{part.label} in {name}"
-        return name if tensor is None else f"{name} {described(tensor)}"
-
-    def mark_highlight(self, scene: Scene, where: Mapping[str, Where]) -> None:
-        """Marked boxes get a thick outline, and so do the arrows from one to another."""
-        if not self.marked:
+        box.dashed = part.node is None and self.spec.is_boundary(part, k)
+        name = f"{clean(part.signal)}[{k}]"
+        box.tooltip = name if part.node is None else f"{part.label} in {name}"
+        if tensor is None:
             return
-        marked = {key for key, at in where.items() if self.tensors.get(at) in self.marked}
-        marked |= {"loss"} if self.loss in self.marked else set()
+        box.tooltip += f" {described(tensor)}"
+        if self.scale is not None and tensor.requires_grad:
+            box.paint = Paint(box.paint.line, self.scale.fill(norm(tensor)))
+        if not np.isfinite(tensor.numpy()).all():
+            box.paint, box.pen = palette.BAD, 2.4
+
+    def mark_highlight(self, scene: Scene, boxes: Mapping[Where, Box]) -> None:
+        """Draw the boxes of highlighted tensors, and arrows between two of them, with thick lines."""
+        wanted = set(self.spec.highlight)
+        marked = {box.key for where, box in boxes.items() if self.tensors.get(where) in wanted}
+        marked |= {"loss"} if self.spec.loss in wanted else set()
         for box in scene.boxes:
             if box.key in marked:
                 box.paint, box.pen = Paint(palette.MARK, box.paint.fill), 3.6
@@ -87,14 +95,14 @@ class Notes:
                 arrow.color, arrow.pen = palette.MARK, 3.0
 
     def add_legend(self, scene: Scene) -> None:
-        """What the colours mean, in the lower right corner."""
+        """Add the meaning of the colours in the lower right corner."""
         if self.scale is not None:
             _, bottom, right, _ = scene.bounds(0)
             add_legend(scene, self.scale, right + 36, bottom)
 
 
 def add_legend(scene: Scene, scale: Scale, left: float, bottom: float) -> None:
-    """A column of colours with their meanings."""
+    """Add a column of colours with their meanings."""
     rows = scale.legend()
     for number, (fill, meaning) in enumerate(rows):
         y = bottom + 15.0 * (len(rows) - number) - 7
@@ -105,7 +113,7 @@ def add_legend(scene: Scene, scale: Scale, left: float, bottom: float) -> None:
 
 
 def numbers(tensor: Tensor) -> str:
-    """A few numbers as they are; of many, from where to where they go."""
+    """Return a few numbers as they are, and the range of many."""
     array = tensor.numpy()
     if array.size == 0:
         return "empty"
@@ -116,7 +124,6 @@ def numbers(tensor: Tensor) -> str:
 
 
 def described(tensor: Tensor) -> str:
-    """Shape, value, gradient and line."""
-    size: Norm = norm(tensor)
-    gradient = f"gradient |g| {size}" if tensor.requires_grad else "needs no gradient"
+    """Return a tensor's shape, value, gradient and line."""
+    gradient = f"gradient |g| {norm(tensor)}" if tensor.requires_grad else "needs no gradient"
     return f"{tensor.shape}: {numbers(tensor)}; {gradient}; {tensor.origin}"

@@ -1,149 +1,153 @@
-"""A layered drawing: in which order boxes stand in their rows, and where.
+"""Layered graph drawing: x coordinates for boxes that stand in layers.
 
-After Sugiyama, Tagawa and Toda, Methods for visual understanding of hierarchical system structures
-(IEEE Trans. SMC 11, 1981): an edge over several rows gets a bend in each row between; rows are put
-in order by the means of their neighbours, as long as fewer edges cross; then every box moves as
-near to its neighbours as the boxes beside it let it. Knows boxes by number, and nothing else.
+The method of Sugiyama, Tagawa and Toda, Methods for visual understanding of hierarchical system
+structures (IEEE Trans. SMC 11, 1981), without its first step: the layers are given (step_graph.py
+assigns them by longest paths). Boxes are known by number only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 SWEEPS = 12
-BEND = 12.0  # width that an edge takes in a row that it passes
-BESIDE = 16.0  # between boxes
-LIGHT = 0.02  # how much a box draws its neighbours that stands beside the main line
+BEND = 12.0  # width reserved for an edge in a layer that it passes
+BETWEEN = (16.0, 8.0, 2.0)  # the least distance of neighbours of which none, one or both are bends
+MINOR = 0.02  # weight of a neighbour that was pushed aside: it shall not bend the main line
 
 
-class Layered:
-    """Places of boxes in rows.
+class Coordinates(NamedTuple):
+    """The result: `x` of every box, 0 in the middle; for every edge its x in each layer that it passes."""
+
+    x: list[float]
+    bends: list[list[float]]
+
+
+def layered_layout(layers: Sequence[int], lefts: Sequence[float], rights: Sequence[float],
+                   edges: Sequence[tuple[int, int]], sides: Sequence[int]) -> Coordinates:
+    """Return x coordinates with few crossings and short, straight edges.
 
     Args:
-        rows: the row of each box.
-        lefts, rights: how far each reaches to both sides of its middle.
-        edges: pairs of boxes, the first in a lower row than the second.
-        pulls: for each box, -1, 0 or 1: towards the left, nowhere, the right, where order is free.
-
-    Attributes:
-        x: the middle of each box; 0 is the middle of the whole.
-        bends: for each edge, its x in every row that it passes, from the foot.
+        layers: the layer of each box, from 0.
+        lefts, rights: how far each box extends from its centre.
+        edges: pairs of boxes, the first in a lower layer than the second.
+        sides: for each box -1, 0 or 1: prefer the left, no side, the right where the order is free.
     """
+    graph = _ProperGraph(layers, lefts, rights, edges, sides)
+    x = graph.assign_coordinates(graph.reduce_crossings())
+    return Coordinates(x[:graph.boxes], [[x[node] for node in chain[1:-1]] for chain in graph.chains])
 
-    def __init__(self, rows: Sequence[int], lefts: Sequence[float], rights: Sequence[float],
-                 edges: Sequence[tuple[int, int]], pulls: Sequence[int]) -> None:
-        self.rows = list(rows)
-        self.lefts = list(lefts)
-        self.rights = list(rights)
-        self.pulls = list(pulls)
-        self.boxes = len(rows)
-        self.chains = [self._chain(source, target) for source, target in edges]
-        self.below: list[list[int]] = [[] for _ in self.rows]
-        self.above: list[list[int]] = [[] for _ in self.rows]
+
+class _ProperGraph:
+    """The graph with every edge divided by dummy vertices, so that it joins neighbouring layers only."""
+
+    def __init__(self, layers: Sequence[int], lefts: Sequence[float], rights: Sequence[float],
+                 edges: Sequence[tuple[int, int]], sides: Sequence[int]) -> None:
+        self.layers, self.lefts, self.rights, self.sides = list(layers), list(lefts), list(rights), list(sides)
+        self.boxes = len(layers)
+        self.chains = [self._divide(source, target) for source, target in edges]
+        self.below: list[list[int]] = [[] for _ in self.layers]
+        self.above: list[list[int]] = [[] for _ in self.layers]
         for chain in self.chains:
             for low, high in pairwise(chain):
                 self.above[low].append(high)
                 self.below[high].append(low)
-        self.order: list[list[int]] = [[] for _ in range(max(self.rows, default=-1) + 1)]
-        for node in sorted(range(len(self.rows)), key=self._first_place):
-            self.order[self.rows[node]].append(node)
-        self._sort_rows()
-        self.x = self._straightened()
-        self.bends = [[self.x[node] for node in chain[1:-1]] for chain in self.chains]
-        self.x = self.x[:self.boxes]
 
-    def _chain(self, source: int, target: int) -> list[int]:
-        """An edge as a chain of nodes, one a row."""
+    def _divide(self, source: int, target: int) -> list[int]:
+        """Insert dummy vertices: return an edge as a chain with one node per layer."""
         chain = [source]
-        for row in range(self.rows[source] + 1, self.rows[target]):
-            chain.append(len(self.rows))
-            self.rows.append(row)
+        for layer in range(self.layers[source] + 1, self.layers[target]):
+            chain.append(len(self.layers))
+            self.layers.append(layer)
             self.lefts.append(BEND / 2)
             self.rights.append(BEND / 2)
-            self.pulls.append(0)
+            self.sides.append(0)
         return [*chain, target]
 
-    def _first_place(self, node: int) -> tuple[int, int]:
-        return self.pulls[node], node
+    # ---- crossing reduction
+    def reduce_crossings(self) -> list[list[int]]:
+        """Return the nodes of each layer from left to right.
 
-    # ---- order
-    def _sort_rows(self) -> None:
-        """Sweep up and down, and keep the order with the fewest crossings."""
-        best = self._crossings(), [list(row) for row in self.order]
+        The barycenter heuristic: sweep up and down, sorting one layer at a time by the mean positions of
+        its neighbours. A sweep can make the order worse, so the best one is kept.
+        """
+        order: list[list[int]] = [[] for _ in range(max(self.layers, default=-1) + 1)]
+        for node in sorted(range(len(self.layers)), key=self.sides.__getitem__):
+            order[self.layers[node]].append(node)
+        best = self._crossings(order), [list(layer) for layer in order]
         for sweep in range(SWEEPS):
             upward = sweep % 2 == 0
-            for row in (self.order if upward else self.order[::-1]):
-                self._sort(row, self.below if upward else self.above)
-            crossings = self._crossings()
+            for layer in (order if upward else order[::-1]):
+                self._sort_by_barycenter(layer, order, self.below if upward else self.above)
+            crossings = self._crossings(order)
             if crossings < best[0]:
-                best = crossings, [list(row) for row in self.order]
-        self.order = best[1]
+                best = crossings, [list(layer) for layer in order]
+        return best[1]
 
-    def _sort(self, row: list[int], neighbours: list[list[int]]) -> None:
-        """By the mean place of the neighbours in one direction; one without stays where it is."""
-        place = {node: (number + 0.5) / len(order) for order in self.order for number, node in enumerate(order)}
+    def _sort_by_barycenter(self, layer: list[int], order: list[list[int]], neighbours: list[list[int]]) -> None:
+        """Sort a layer; a node without neighbours on that side keeps its position."""
+        place = {node: (number + 0.5) / len(nodes) for nodes in order for number, node in enumerate(nodes)}
         weight = {}
-        for node in row:
+        for node in layer:
             near = [place[other] for other in neighbours[node]]
             mean = sum(near) / len(near) if near else place[node]
-            weight[node] = (round(mean, 9), self.pulls[node], place[node])
-        row.sort(key=weight.__getitem__)
+            weight[node] = (round(mean, 9), self.sides[node], place[node])
+        layer.sort(key=weight.__getitem__)
 
-    def _crossings(self) -> int:
-        """How many pairs of edges cross between neighbouring rows."""
-        place = {node: number for order in self.order for number, node in enumerate(order)}
+    def _crossings(self, order: list[list[int]]) -> int:
+        """Return the number of pairs of edges that cross: the inversions of their upper ends."""
+        place = {node: number for nodes in order for number, node in enumerate(nodes)}
         count = 0
-        for order in self.order:
-            ends = [high for low in order for high in sorted(place[node] for node in self.above[low])]
+        for nodes in order:
+            ends = [high for low in nodes for high in sorted(place[node] for node in self.above[low])]
             count += sum(right < left for number, left in enumerate(ends) for right in ends[number + 1:])
         return count
 
-    # ---- positions
-    def _straightened(self) -> list[float]:
-        """Where every node stands: near its neighbours, and no nearer to those beside it than allowed."""
-        x = [0.0] * len(self.rows)
-        for order in self.order:
-            wanted = dict.fromkeys(order, 0.0)
-            self._place(order, wanted, x)
+    # ---- coordinate assignment
+    def assign_coordinates(self, order: list[list[int]]) -> list[float]:
+        """Return x of every node: near the mean of its neighbours, at the least distances within a layer.
+
+        Sweeps down and up, one layer at a time, as in crossing reduction.
+        """
+        x = [0.0] * len(self.layers)
+        for nodes in order:
+            self._place(nodes, dict.fromkeys(nodes, 0.0), x)
         for sweep in range(2 * SWEEPS):
             downward = sweep % 2 == 0
-            for order in (self.order[::-1] if downward else self.order):
-                self._place(order, {node: self._wish(node, downward, x) for node in order}, x)
-        edges = [x[node] - self.lefts[node] for node in range(self.boxes)]
-        edges += [x[node] + self.rights[node] for node in range(self.boxes)]
-        middle = (min(edges) + max(edges)) / 2 if edges else 0.0
+            for nodes in (order[::-1] if downward else order):
+                self._place(nodes, {node: self._barycenter(node, downward, x) for node in nodes}, x)
+        ends = [x[node] - self.lefts[node] for node in range(self.boxes)]
+        ends += [x[node] + self.rights[node] for node in range(self.boxes)]
+        middle = (min(ends) + max(ends)) / 2 if ends else 0.0
         straight = all(abs(value - x[0]) < 0.5 for value in x)
         return [value - (x[0] if straight else middle) for value in x]
 
-    def _wish(self, node: int, downward: bool, x: Sequence[float]) -> float:
-        """Where a node would stand by its neighbours in one direction."""
+    def _barycenter(self, node: int, downward: bool, x: Sequence[float]) -> float:
         near = self.above[node] if downward else self.below[node]
         if not near:
             return x[node]
-        weights = [LIGHT if self.pulls[other] and not self.below[other] else 1.0 for other in near]
+        weights = [MINOR if self.sides[other] and not self.below[other] else 1.0 for other in near]
         return sum(x[other] * weight for other, weight in zip(near, weights)) / sum(weights)
 
-    def _place(self, order: Sequence[int], wanted: dict[int, float], x: list[float]) -> None:
-        """The least squares of moving, under the least distances: pool adjacent violators."""
-        offsets = []
-        offset = 0.0
-        for number, node in enumerate(order):
-            if number:
-                before = order[number - 1]
-                bends = (before >= self.boxes) + (node >= self.boxes)
-                offset += self.rights[before] + self.lefts[node] + (BESIDE, 8.0, 2.0)[bends]
-            offsets.append(offset)
-        blocks: list[tuple[float, float, int]] = []  # (sum of weighted wishes, of weights, how many)
-        for node, offset in zip(order, offsets):
+    def _place(self, nodes: Sequence[int], wanted: dict[int, float], x: list[float]) -> None:
+        """Move a layer's nodes as little as possible from where they want to be (weighted least squares).
+
+        With the least distances subtracted, the condition is that positions do not decrease: isotonic
+        regression, solved exactly by pooling adjacent violators. Bends weigh more, to keep edges straight.
+        """
+        offsets = [0.0] * len(nodes)
+        for number, (before, node) in enumerate(pairwise(nodes), 1):
+            gap = BETWEEN[(before >= self.boxes) + (node >= self.boxes)]
+            offsets[number] = offsets[number - 1] + (self.rights[before] + self.lefts[node] + gap)
+        blocks: list[tuple[float, float, int]] = []  # (sum of weighted wishes, sum of weights, nodes)
+        for node, offset in zip(nodes, offsets):
             weight = 4.0 if node >= self.boxes else 1.0
             block = ((wanted[node] - offset) * weight, weight, 1)
             while blocks and blocks[-1][0] / blocks[-1][1] > block[0] / block[1]:
                 last = blocks.pop()
                 block = last[0] + block[0], last[1] + block[1], last[2] + block[2]
             blocks.append(block)
-        number = 0
-        for total, weights, count in blocks:
-            for _ in range(count):
-                x[order[number]] = total / weights + offsets[number]
-                number += 1
+        means = [total / weights for total, weights, count in blocks for _ in range(count)]
+        for node, mean, offset in zip(nodes, means, offsets):
+            x[node] = mean + offset

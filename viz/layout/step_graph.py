@@ -1,12 +1,12 @@
-"""What one time step is made of: signals and, where wanted, the operations between them.
+"""The step graph: the boxes and edges of one time step, each box with its layer; no coordinates.
 
-Every part has a layer, counted from the foot in the delay-free order. Knows definitions; knows no
-positions, no data and no length of a sequence.
+A box stands for a signal or, at the level of operations, for an operation of its equation. An edge
+carries its delay. The graph of a definition and that of recorded tensors have the same form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,36 +22,37 @@ from viz.render.fonts import clean
 from viz.render.palette import Paint
 
 LEVELS = ("signals", "ops")
-SIGNS: dict[type[Op], str] = {
-    ops.Add: "+", ops.Sub: "−", ops.Mul: "⊙", ops.Div: "÷", ops.Neg: "−", ops.Pow: "^", ops.MatMul: "@",
-    ops.MatVec: "@", ops.VecDot: "·", ops.Sigmoid: "σ", ops.Concatenate: "[ ; ]"}
-SHOWN = 14  # characters of an operand that stands in an operation's box
+# Typography only: how a picture prints an operation's name or infix symbol. Anything else is printed as it is.
+GLYPHS = {"-": "−", "*": "⊙", "/": "÷", "**": "^", "neg": "−", "vecdot": "·", "sigmoid": "σ", "concatenate": "[ ; ]"}
+LABEL_LENGTH = 14  # characters of a name inside another box's label
 
 
 @dataclass(eq=False)
 class Part:
-    """A signal's box, or an operation on the way to one.
+    """A box of the step graph: a signal, or an operation of a signal's equation.
 
     Attributes:
-        signal: the signal; of an operation, the one whose equation it stands in.
-        node: the operation; None for the signal itself.
-        lead: the equation's; an operation stands in the step that its signal is computed for.
-        label: what is written in an operation's box.
-        names: the parameters that it takes.
-        layer: how many parts stand below it within a step.
+        signal: the signal's name; of an operation, that of the signal whose equation contains it.
+        node: the operation, an expression or a recorded tensor; None for the signal itself.
+        lead: k of the equation `signal[t+k] = ...`; a box at step s is computed in iteration s - k.
+        label: the text of the box, without the time step.
+        names: the parameters among an operation's operands; the first one gives its colour.
+        text: the equation or the operation in full, for a tooltip.
+        layer: the number of layers below it.
     """
 
-    signal: Signal
-    node: Apply | None
+    signal: str
+    node: Apply | Tensor | None
     lead: int
     label: str
     paint: Paint
     names: Sequence[str] = ()
+    text: str = ""
     layer: int = 0
 
     @property
     def round(self) -> bool:
-        """Whether it is drawn as a circle: signs are."""
+        """Whether it is drawn as a circle: operations with a glyph of one character are."""
         return self.node is not None and len(self.label) == 1
 
 
@@ -60,7 +61,8 @@ class Edge:
     """`target` at step k is computed from `source` at step k - delay.
 
     Attributes:
-        names: the parameters that the source is multiplied by first.
+        names: the parameters that multiply the source on this edge.
+        text: the edge in words, for a tooltip.
     """
 
     source: Part
@@ -71,153 +73,176 @@ class Edge:
 
 
 @dataclass
-class Parts:
-    """All parts of a definition, and the edges between them, in the order of the equations."""
+class StepGraph:
+    """The boxes and edges of one time step, in the order of the equations, and the parameters' colours."""
 
-    cell: Definition
     parts: list[Part] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
     colors: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def undelayed(self) -> list[Edge]:
+        """The edges within a step; they form no cycle."""
+        return [edge for edge in self.edges if edge.delay == 0]
+
     def is_state(self, part: Part) -> bool:
-        """Whether a signal is read at another step than its own."""
+        """Whether a signal is read at a step other than its own."""
         return part.node is None and any(edge.source is part and edge.delay for edge in self.edges)
 
     def label(self, edge: Edge) -> tuple[str, str]:
-        """The parameters that an edge goes through, as text, and the first one's colour."""
+        """Return the names of an edge's parameters, and the colour of the first."""
         if not edge.names:
             return "", palette.TEXT
-        text = ", ".join(clean(name, SHOWN) for name in edge.names[:3]) + (", …" if len(edge.names) > 3 else "")
-        return text, self.colors[edge.names[0]]
+        names = [clean(name, LABEL_LENGTH) for name in edge.names[:3]]
+        return ", ".join(names) + ", …" * (len(edge.names) > 3), self.colors[edge.names[0]]
 
 
-def parts_of(cell: Definition, level: str) -> Parts:
-    """The parts of a definition at a level of detail: "signals", or "ops" for operations too.
+def step_graph(cell: Definition, level: str) -> StepGraph:
+    """Return the step graph of a definition: level "signals", or "ops" to include operations.
 
     Raises:
         ValueError: for another level.
     """
     if level not in LEVELS:
         raise ValueError(f"there is no level {level!r}: level='signals' draws signals, level='ops' operations too")
-    found = Parts(cell, colors={name: palette.parameter(i) for i, name in enumerate(parameters(cell))})
-    own: dict[Signal, Part] = {}
-    all_links = links(cell)
+    names = {tensor: name for name, tensor in parameters(cell).items()}
+    graph = StepGraph(colors={name: palette.parameter(i) for i, name in enumerate(names.values())})
+    reads = links(cell)
+    signals = {}
     for signal in cell.signals.values():
-        if signal.equation or any(link.source is signal for link in all_links):
-            lead = signal.equation.lead if signal.equation else 0
-            own[signal] = Part(signal, None, lead, clean(signal.name), _paint(signal, all_links))
-            found.parts.append(own[signal])
+        if signal.equation or any(link.source is signal for link in reads):
+            text = str(signal.equation or signal.name)
+            signals[signal] = Part(signal.name, None, signal.equation.lead if signal.equation else 0,
+                                   clean(signal.name), _signal_paint(signal, reads), text=text)
+    graph.parts += signals.values()
     if level == "signals":
-        _link_signals(found, own, all_links)
+        _add_reads(graph, signals, reads, names)
     else:
-        _add_operations(found, own)
-    set_layers(found)
-    return found
+        _add_operations(graph, signals, cell.equations, names)
+    assign_layers(graph)
+    return graph
 
 
-def _paint(signal: Signal, all_links: Sequence[Link]) -> Paint:
-    delays = [link.delay for link in all_links if link.source is signal and link.delay]
+def _signal_paint(signal: Signal, reads: Sequence[Link]) -> Paint:
+    delays = [link.delay for link in reads if link.source is signal and link.delay]
     if signal.given:
         return palette.INPUT
     if delays:
         return palette.STATE if max(delays) > 0 else palette.REVERSED
     if signal.shape == ():
         return palette.LOSS
-    return palette.HIDDEN if any(link.source is signal for link in all_links) else palette.OUTPUT
+    return palette.HIDDEN if any(link.source is signal for link in reads) else palette.OUTPUT
 
 
-def _link_signals(found: Parts, own: dict[Signal, Part], all_links: Sequence[Link]) -> None:
-    """One edge for each read of a signal."""
-    names = {tensor: name for name, tensor in parameters(found.cell).items()}
-    through = {equation: weights(equation) for equation in found.cell.equations}
-    for link in all_links:
-        tensors = through[link.equation].get((link.source, link.equation.lead - link.delay), [])
-        found.edges.append(Edge(own[link.source], own[link.target], link.delay,
+def _add_reads(graph: StepGraph, signals: dict[Signal, Part], reads: Sequence[Link], names: dict[Tensor, str]) -> None:
+    """Add one edge for each read of a signal in an equation."""
+    factors = {link.equation: weights(link.equation) for link in reads}
+    for link in reads:
+        tensors = factors[link.equation].get((link.source, link.equation.lead - link.delay), [])
+        graph.edges.append(Edge(signals[link.source], signals[link.target], link.delay,
                                 [names[tensor] for tensor in tensors if tensor in names],
                                 f"{link} → {link.target.name}[t]"))
 
 
-def _add_operations(found: Parts, own: dict[Signal, Part]) -> None:
-    """A part for every operation of every equation; one that two equations share stands there once."""
-    names = {tensor: name for name, tensor in parameters(found.cell).items()}
+def _add_operations(graph: StepGraph, signals: dict[Signal, Part], equations: Iterable[Equation],
+                    names: dict[Tensor, str]) -> None:
+    """Add a box for every operation, once where equations share it, and edges between operands and results."""
     made: dict[tuple[int, int], Part] = {}
-    for equation in found.cell.equations:
+    for equation in equations:
         for node in nodes([equation.expression], into_tensors=False):
             if isinstance(node, Apply) and (id(node), equation.lead) not in made:
-                part = made[id(node), equation.lead] = _operation(node, equation, names, found.colors)
-                found.parts.append(part)
-                _link_operands(found, own, made, node.inputs, part)
-        _link_operands(found, own, made, [equation.expression], own[equation.signal])
+                part = made[id(node), equation.lead] = _operation_part(node, equation, names, graph.colors)
+                graph.parts.append(part)
+                graph.edges += [_operand_edge(x, part, signals, made) for x in node.inputs if _is_computed(x)]
+        if _is_computed(equation.expression):
+            graph.edges.append(_operand_edge(equation.expression, signals[equation.signal], signals, made))
 
 
-def _link_operands(found: Parts, own: dict[Signal, Part], made: dict[tuple[int, int], Part],
-                   operands: Sequence[Any], target: Part) -> None:
-    for x in operands:
-        if isinstance(x, Read):
-            delay = target.lead - x.offset
-            found.edges.append(Edge(own[x.signal], target, delay, (), f"{written(x)} → {target.label}"))
-        elif isinstance(x, Apply):
-            source = made[id(x), target.lead]
-            found.edges.append(Edge(source, target, 0, (), f"{source.label} → {target.label}"))
+def _is_computed(x: Any) -> bool:
+    """Whether an operand has a box of its own: a read of a signal or an operation, no constant."""
+    return isinstance(x, (Read, Apply))
 
 
-def _operation(node: Apply, equation: Equation, names: dict[Tensor, str], colors: dict[str, str]) -> Part:
-    """An operation's part, outlined in the colour of the parameter that it takes."""
-    leaves = [leaf for leaf in nodes([x for x in node.inputs if isinstance(x, Tensor)]) if leaf in names]
-    taken = list(dict.fromkeys(names[leaf] for leaf in leaves))
-    paint = Paint(colors[taken[0]], palette.OPERATION.fill) if taken else palette.OPERATION
-    return Part(equation.signal, node, equation.lead, operation_label(node), paint, taken)
+def _operand_edge(x: Any, target: Part, signals: dict[Signal, Part], made: dict[tuple[int, int], Part]) -> Edge:
+    if isinstance(x, Read):
+        return Edge(signals[x.signal], target, target.lead - x.offset, (), f"{written(x)} → {target.label}")
+    source = made[id(x), target.lead]
+    return Edge(source, target, 0, (), f"{source.label} → {target.label}")
 
 
-def operation_label(node: Apply) -> str:
-    """`W @`, `+ b`, `1 −`, `tanh`: the operation, and what it takes besides signals."""
+def _operation_part(node: Apply, equation: Equation, names: dict[Tensor, str], colors: dict[str, str]) -> Part:
+    """Return an operation's box, outlined in the colour of its first parameter."""
+    leaves = nodes([x for x in node.inputs if isinstance(x, Tensor)])
+    used = list(dict.fromkeys(names[leaf] for leaf in leaves if isinstance(leaf, Tensor) and leaf in names))
+    paint = Paint(colors[used[0]], palette.OPERATION.fill) if used else palette.OPERATION
+    return Part(equation.signal.name, node, equation.lead, _expression_label(node), paint, used, repr(node))
+
+
+def _expression_label(node: Apply) -> str:
     assert node.op is not None
     if isinstance(node.op, ops.GetItem):
-        return clean(written(node).removeprefix(written(node.inputs[0])), SHOWN)
-    sign = SIGNS.get(type(node.op), type(node.op).__name__.lower())
-    fixed = [position for position, x in enumerate(node.inputs) if not isinstance(x, Expression)]
-    if len(node.inputs) != 2 or len(fixed) != 1:
-        return sign
-    operand = node.inputs[fixed[0]]
-    text = clean(written(operand), SHOWN)
-    if isinstance(node.op, ops.Mul) and np.ndim(operand) == 0:
-        sign = "×"
-    if type(node.op) not in SIGNS:
-        return f"{sign} {text}"
-    commutes = isinstance(node.op, (ops.Add, ops.Mul))
-    return f"{sign} {text}" if commutes or fixed == [1] else f"{text} {sign}"
+        return clean(written(node).removeprefix(written(node.inputs[0])), LABEL_LENGTH)
+    return operation_label(node.op, [None if isinstance(x, Expression) else clean(written(x), LABEL_LENGTH)
+                                     for x in node.inputs], any(np.ndim(x) == 0 for x in node.inputs
+                                                                if not isinstance(x, Expression)))
 
 
-def set_layers(found: Parts) -> None:
-    """The longest path without delay; what needs nothing of its own step stands just below its user."""
-    undelayed = [edge for edge in found.edges if edge.delay == 0]
-    for part in inputs_first(found.parts, undelayed):
-        below = [edge.source.layer for edge in undelayed if edge.target is part]
-        part.layer = 1 + max(below, default=-1)
-    floating: set[Part] = set()
-    in_order = inputs_first(found.parts, undelayed)
-    for part in in_order:
-        if part.node is not None and all(edge.source in floating for edge in undelayed if edge.target is part):
-            floating.add(part)
-    for part in reversed(in_order):
-        if part in floating:
-            part.layer = min(edge.target.layer for edge in undelayed if edge.source is part) - 1
-    for number, layer in enumerate(sorted({part.layer for part in found.parts})):  # no empty ones
-        for part in found.parts:
-            if part.layer == layer:
-                part.layer = number
+def operation_label(op: Op, constants: Sequence[str | None], scalar: bool) -> str:
+    """Return `W @`, `+ b`, `1 −`, `tanh`: an operation's glyph, with the constant of a binary one.
+
+    Args:
+        op: the operation.
+        constants: for each operand, its text if it has no box of its own, otherwise None.
+        scalar: whether the constant is a number; then a product is written ×, not ⊙.
+    """
+    name = type(op).__name__.lower()
+    glyph = GLYPHS.get(name) or GLYPHS.get(op.symbol or "", op.symbol) or name
+    known = [number for number, text in enumerate(constants) if text is not None]
+    if len(constants) != 2 or len(known) != 1:
+        return glyph
+    if isinstance(op, ops.Mul) and scalar:
+        glyph = "×"
+    infix = op.symbol is not None or name in GLYPHS
+    after = isinstance(op, (ops.Add, ops.Mul)) or not infix or known == [1]
+    words = [glyph, constants[known[0]]] if after else [constants[known[0]], glyph]
+    return " ".join(word for word in words if word)
 
 
-def inputs_first(parts: Sequence[Part], undelayed: Sequence[Edge]) -> list[Part]:
-    """The parts in an order in which each comes after all that it is computed from."""
+def assign_layers(graph: StepGraph) -> None:
+    """Set every part's layer: the length of the longest path to it along undelayed edges.
+
+    An operation that reads nothing at its own step moves up to just below its first user, which
+    shortens its edges. Layers that this leaves empty are removed.
+    """
+    order = topological_order(graph.parts, graph.undelayed)
+    inputs: dict[Part, list[Part]] = {part: [] for part in order}
+    users: dict[Part, list[Part]] = {part: [] for part in order}
+    for edge in graph.undelayed:
+        inputs[edge.target].append(edge.source)
+        users[edge.source].append(edge.target)
+    movable: set[Part] = set()
+    for part in order:
+        part.layer = 1 + max((source.layer for source in inputs[part]), default=-1)
+        if part.node is not None and movable.issuperset(inputs[part]):
+            movable.add(part)
+    for part in reversed(order):
+        if part in movable:
+            part.layer = min(user.layer for user in users[part]) - 1
+    compact = {layer: number for number, layer in enumerate(sorted({part.layer for part in graph.parts}))}
+    for part in graph.parts:
+        part.layer = compact[part.layer]
+
+
+def topological_order(parts: Sequence[Part], edges: Sequence[Edge]) -> list[Part]:
+    """Return the parts, sources before targets (Kahn 1962); those on or after a cycle are missing."""
     waiting = dict.fromkeys(parts, 0)
-    leaving: dict[Part, list[Part]] = {part: [] for part in parts}
-    for edge in undelayed:
+    following: dict[Part, list[Part]] = {part: [] for part in parts}
+    for edge in edges:
         waiting[edge.target] += 1
-        leaving[edge.source].append(edge.target)
+        following[edge.source].append(edge.target)
     order = [part for part in parts if not waiting[part]]
     for part in order:
-        for target in leaving[part]:
+        for target in following[part]:
             waiting[target] -= 1
             if not waiting[target]:
                 order.append(target)

@@ -1,8 +1,8 @@
-"""Where the parts of one time step stand: the same rolled and unrolled.
+"""Positions inside one time step, the same for the rolled and the unrolled picture.
 
-Layers go up in the delay-free order. Parts of one layer stand side by side; a state, whose arrows
-run sideways through the steps, has a row of its own. Between the rows are lanes, in which arrows
-run sideways on tracks. Knows nothing of time steps, nor of what is written in a box.
+Rows go up in the order of the layers; a state, whose arrows run sideways through the steps, has a row of
+its own. Between the rows are channels, in which arrows run sideways on numbered tracks (channel
+routing: Hashimoto and Stevens, Wire routing by optimizing channel assignment, DAC 1971).
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from viz.render import palette
 from viz.render.fonts import text_width
 from viz.render.scene import CORNER, Box, Point, Text, beside, joined, straight, upright
 
-from .layered import Layered
-from .step_graph import Edge, Part, Parts
+from .layered import layered_layout
+from .step_graph import Edge, Part, StepGraph
 
 HEIGHT = 30.0  # of a signal's box
-SMALL = 25.0  # of an operation's
-MARGIN = 24.0  # of a box's width around its label
-FIRST = 24.0  # from a row down to the first track of the lane under it
+SMALL = 25.0  # of an operation's box
+MARGIN = 24.0  # added to a label's width
+FIRST = 24.0  # from a row down to the first track of the channel under it
 TRACK = 8.0  # from track to track
-NEAR = 4.0  # from a box to an arrow that passes it
-Places = list[tuple[Point, bool]]  # for a label: where it begins, or (False) ends
+CLEARANCE = 4.0  # between a box and an arrow that passes it
+LabelPoints = list[tuple[Point, bool]]  # candidates for a label: where it begins or, if False, ends
+Group = tuple[Part, int, int, bool]  # of delayed edges: source, delay, target's row (or the edge itself), left
 
 
 @dataclass
 class Place:
-    """A part's place within a step: x counts from the middle of the step, rows from the foot."""
+    """A part's row, its x from the centre line of the step, and its size."""
 
     row: int
     x: float
@@ -40,205 +41,204 @@ class Place:
 
 @dataclass(frozen=True)
 class Entry:
-    """How a delayed edge comes to its target.
+    """How a delayed edge reaches its target.
 
     Attributes:
-        side: -1: it comes from the left; 1: from the right.
-        foot: it enters from below, past the boxes beside; otherwise sideways.
-        group: edges of one group share their way but for its end.
+        side: -1 from the left, 1 from the right.
+        from_below: it runs on a track under the row and up, as other boxes stand beside the target.
+        group: edges of one group share their route except for its last piece.
     """
 
     side: int
-    foot: bool
-    group: tuple[Part, int, int, bool]
+    from_below: bool
+    group: Group
 
 
-class Rows:
-    """The places of all parts of a step.
+class StepLayout:
+    """Positions of the boxes of a step, and the routes of its undelayed edges.
+
+    Args:
+        graph: the boxes and edges.
+        sizes: width and height of each box.
+        extra: width reserved to the right of a box.
 
     Attributes:
-        places: by part.
+        places: the position of each part.
         bends: for every undelayed edge, its x in the rows that it passes.
         members: the parts of each row, from the left.
-        y: the middle of each row.
-        left, right: how far the step reaches from its middle.
+        y: the height of each row's centre line, after set_gaps().
+        left, right: how far the step extends from its centre line.
+        tracks: the number of tracks in the channel under each row, and above the last.
+        entries: how each delayed edge reaches its target, after set_sides().
     """
 
-    def __init__(self, parts: Parts, widths: Mapping[Part, float], heights: Mapping[Part, float],
-                 beside: Mapping[Part, float]) -> None:
-        """`beside`: room to the right of a part for its loops."""
-        self.parts = parts
-        row_of = self._rows()
-        widths = {part: max(width, self._port_room(part)) for part, width in widths.items()}
-        number = {part: i for i, part in enumerate(parts.parts)}
-        undelayed = [edge for edge in parts.edges if edge.delay == 0]
-        layered = Layered(
-            [row_of[part] for part in number], [widths[part] / 2 for part in number],
-            [widths[part] / 2 + beside.get(part, 0) for part in number],
-            [(number[edge.source], number[edge.target]) for edge in undelayed], [self._pull(part) for part in number])
-        self.places = {part: Place(row_of[part], layered.x[i], widths[part], heights[part])
-                       for part, i in number.items()}
-        self.bends = dict(zip(undelayed, layered.bends))
-        self.count = max(row_of.values()) + 1
+    def __init__(self, graph: StepGraph, sizes: Mapping[Part, tuple[float, float]],
+                 extra: Mapping[Part, float] | None = None) -> None:
+        self.graph = graph
+        self.places = self._place_rows(sizes)
+        self.count = max(place.row for place in self.places.values()) + 1
+        self.bends = self._place_in_rows(extra or {})
         self.members: list[list[Part]] = [[] for _ in range(self.count)]
         for part in sorted(self.places, key=self._x):
-            self.members[row_of[part]].append(part)
-        bends = [bend for at in layered.bends for bend in at]
+            self.members[self.places[part].row].append(part)
+        bends = [x for passed in self.bends.values() for x in passed]
         self.left = max(-min(bends, default=0.0), *(place.width / 2 - place.x for place in self.places.values()))
         self.right = max(max(bends, default=0.0), *(place.width / 2 + place.x for place in self.places.values()))
         self.heights = [max(self.places[part].height for part in row) for row in self.members]
         self.y = [0.0] * self.count
-        self.lanes = [0] * (self.count + 1)  # tracks in the lane under each row, and above the last
+        self.tracks = [0] * (self.count + 1)
         self.entries: dict[Edge, Entry] = {}
-        self._feet: dict[Part, list[Edge]] = {}
-        self._heads: dict[Part, list[Edge]] = {}
 
-    def _rows(self) -> dict[Part, int]:
-        """The row of each part: those of a layer in one, but each state in its own."""
+    def _place_rows(self, sizes: Mapping[Part, tuple[float, float]]) -> dict[Part, Place]:
+        """Assign rows: the parts of a layer share one, but each state has its own."""
         row_of: dict[Part, int] = {}
-        row = 0
-        for layer in range(max(part.layer for part in self.parts.parts) + 1):
-            members = [part for part in self.parts.parts if part.layer == layer]
-            states = [part for part in members if self.parts.is_state(part)]
-            others = [part for part in members if part not in states]
-            for together in [others, *([state] for state in states)]:
-                row_of.update(dict.fromkeys(together, row))
-                row += bool(together)
-        return row_of
+        for layer in range(max(part.layer for part in self.graph.parts) + 1):
+            members = [part for part in self.graph.parts if part.layer == layer]
+            states = [part for part in members if self.graph.is_state(part)]
+            for together in [[part for part in members if part not in states], *([state] for state in states)]:
+                if together:
+                    row_of.update(dict.fromkeys(together, max(row_of.values(), default=-1) + 1))
+        return {part: Place(row_of[part], 0.0, max(sizes[part][0], self._ports_width(part)), sizes[part][1])
+                for part in self.graph.parts}
 
-    def _port_room(self, part: Part) -> float:
-        """The width that a box needs for the arrows at its foot and on its head."""
-        feet = sum(edge.target is part for edge in self.parts.edges)
-        heads = sum(edge.source is part and not edge.delay for edge in self.parts.edges)
-        return 0.0 if part.round else 14 + 9.0 * (max(feet, heads) - 1)
+    def _ports_width(self, part: Part) -> float:
+        """Return the width that a box needs for the arrows on its lower and upper side."""
+        arriving = sum(edge.target is part for edge in self.graph.edges)
+        leaving = sum(edge.source is part and not edge.delay for edge in self.graph.edges)
+        return 0.0 if part.round else 14 + 9.0 * (max(arriving, leaving) - 1)
 
-    def _pull(self, part: Part) -> int:
-        delays = [edge.delay for edge in self.parts.edges if edge.target is part and edge.delay]
+    def _place_in_rows(self, extra: Mapping[Part, float]) -> dict[Edge, list[float]]:
+        """Set the x of every part; return where each undelayed edge passes rows."""
+        number = {part: i for i, part in enumerate(self.places)}
+        halves = [place.width / 2 for place in self.places.values()]
+        edges = self.graph.undelayed
+        found = layered_layout(
+            [place.row for place in self.places.values()], halves,
+            [half + extra.get(part, 0) for part, half in zip(self.places, halves)],
+            [(number[edge.source], number[edge.target]) for edge in edges], [self._side(part) for part in self.places])
+        for place, x in zip(self.places.values(), found.x):
+            place.x = x
+        return dict(zip(edges, found.bends))
+
+    def _side(self, part: Part) -> int:
+        """Put an operation that reads the past to the left, one that reads the future to the right."""
+        delays = [edge.delay for edge in self.graph.edges if edge.target is part and edge.delay]
         return 0 if not delays or part.node is None else -1 if max(delays) > 0 else 1
 
     def _x(self, part: Part) -> float:
         return self.places[part].x
 
     # ---- heights
-    def stack(self, gaps: Sequence[float]) -> None:
-        """Put the rows above each other, with the given gaps under rows 1, 2, ..."""
+    def set_gaps(self, gaps: Sequence[float]) -> None:
+        """Set the heights of the rows from the gaps between them."""
         for row in range(1, self.count):
             self.y[row] = self.y[row - 1] + (self.heights[row - 1] + self.heights[row]) / 2 + gaps[row - 1]
 
-    def track(self, lane: int, number: int) -> float:
-        """The height of a track: in the lane under a row, or above the last one."""
-        if lane == self.count:
-            return self.top + FIRST + TRACK * number
-        return self.y[lane] - self.heights[lane] / 2 - FIRST - TRACK * number
+    def track_y(self, channel: int, track: int) -> float:
+        """Return the height of a track in the channel under a row, or above the last row."""
+        if channel == self.count:
+            return self.top + FIRST + TRACK * track
+        return self.y[channel] - self.heights[channel] / 2 - FIRST - TRACK * track
 
     @property
     def top(self) -> float:
         """The upper edge of the highest row."""
         return self.y[-1] + self.heights[-1] / 2
 
-    # ---- delayed edges
-    def enter(self, sides: Mapping[Edge, int]) -> dict[Edge, Entry]:
-        """How each delayed edge comes to its target from a side: past no box beside it."""
-        crowded = {self._group(edge, side) for edge, side in sides.items() if not self._sidemost(edge.target, side)}
-        entries = {edge: Entry(side, self._group(edge, side) in crowded, self._group(edge, side))
-                   for edge, side in sides.items()}
-        entries = {edge: entry if entry.foot else Entry(entry.side, False, (edge.source, edge.delay, id(edge), False))
-                   for edge, entry in entries.items()}
-        self.entries = entries
-        self._set_ports(entries)
-        return entries
+    @property
+    def middle(self) -> float:
+        """The height half way between the first and the last row."""
+        return (self.y[0] + self.y[-1]) / 2
 
-    def _group(self, edge: Edge, side: int) -> tuple[Part, int, int, bool]:
-        return edge.source, edge.delay, self.places[edge.target].row, side < 0
+    # ---- ports: the points of a box where arrows are attached
+    def set_sides(self, sides: Mapping[Edge, int]) -> None:
+        """Set from which side, -1 or 1, delayed edges come; find how they reach their targets, and all ports.
 
-    def _sidemost(self, part: Part, side: int) -> bool:
-        row = self.members[self.places[part].row]
-        return part is row[0 if side < 0 else -1]
+        An edge enters sideways if its target is the outermost box of the row, otherwise from below.
+        """
+        group = {edge: (edge.source, edge.delay, self.places[edge.target].row, side < 0)
+                 for edge, side in sides.items()}
+        crowded = {group[edge] for edge, side in sides.items() if not self._is_outermost(edge.target, side)}
+        self.entries = {edge: Entry(side, True, group[edge]) if group[edge] in crowded
+                        else Entry(side, False, (edge.source, edge.delay, id(edge), False))
+                        for edge, side in sides.items()}
+        self._order_ports()
 
-    def _set_ports(self, entries: Mapping[Edge, Entry]) -> None:
-        """The order in which arrows lie at the feet and heads of boxes, so as not to cross."""
-        feet: dict[Part, list[tuple[float, int, Edge]]] = {part: [] for part in self.places}
-        heads: dict[Part, list[tuple[float, int, Edge]]] = {part: [] for part in self.places}
-        for number, edge in enumerate(self.parts.edges):
+    def _is_outermost(self, part: Part, side: int) -> bool:
+        return part is self.members[self.places[part].row][0 if side < 0 else -1]
+
+    def _order_ports(self) -> None:
+        """Sort the arrows on the lower and on the upper side of each box from left to right, without crossings."""
+        bottom: dict[Part, list[tuple[float, Edge]]] = {part: [] for part in self.places}
+        top: dict[Part, list[tuple[float, Edge]]] = {part: [] for part in self.places}
+        for edge in self.graph.edges:
             if edge.delay == 0:
                 bends = self.bends[edge]
-                x = bends[-1] if bends else self.places[edge.source].x
-                feet[edge.target].append((x, number, edge))
-                heads[edge.source].append((bends[0] if bends else self.places[edge.target].x, number, edge))
-            elif edge in entries and entries[edge].foot:
-                feet[edge.target].append((entries[edge].side * math.inf, number, edge))
-        self._feet = {part: [edge for *_, edge in sorted(at, key=_place)] for part, at in feet.items()}
-        self._heads = {part: [edge for *_, edge in sorted(at, key=_place)] for part, at in heads.items()}
+                bottom[edge.target].append((bends[-1] if bends else self._x(edge.source), edge))
+                top[edge.source].append((bends[0] if bends else self._x(edge.target), edge))
+            elif edge in self.entries and self.entries[edge].from_below:
+                bottom[edge.target].append((self.entries[edge].side * math.inf, edge))
+        self._bottom_edges, self._top_edges = (
+            {part: [edge for _, edge in sorted(ports, key=_first)] for part, ports in side.items()}
+            for side in (bottom, top))
 
-    def at_foot(self, edge: Edge, box: Box) -> Point:
-        """Where an edge ends at the foot of its target."""
-        return port(box, self._feet[edge.target].index(edge), len(self._feet[edge.target]), -1)
+    def bottom_port(self, edge: Edge, box: Box) -> Point:
+        """Return where an edge ends on the lower side of its target."""
+        edges = self._bottom_edges[edge.target]
+        return port(box, edges.index(edge), len(edges), -1)
 
-    def at_head(self, edge: Edge, box: Box) -> Point:
-        """Where an edge begins on the head of its source."""
-        return port(box, self._heads[edge.source].index(edge), len(self._heads[edge.source]), 1)
+    def top_port(self, edge: Edge, box: Box) -> Point:
+        """Return where an edge begins on the upper side of its source."""
+        edges = self._top_edges[edge.source]
+        return port(box, edges.index(edge), len(edges), 1)
 
-    # ---- edges within a step
-    def climb(self, edge: Edge, source: Box, target: Box, middle: float) -> tuple[list[Point], Places]:
-        """From a box up to another in the step around `middle`; and where a label may stand beside."""
-        start, end = self.at_head(edge, source), self.at_foot(edge, target)
+    # ---- routes
+    def route_upward(self, edge: Edge, source: Box, target: Box, middle: float) -> tuple[list[Point], LabelPoints]:
+        """Return the curve of an undelayed edge in the step around `middle`, and candidates for its label."""
+        start, end = self.top_port(edge, source), self.bottom_port(edge, target)
         stops = [start]
-        first = self.places[edge.source].row + 1
-        for row, bend in enumerate(self.bends[edge], first):
-            half = self.heights[row] / 2 + NEAR
+        for row, bend in enumerate(self.bends[edge], self.places[edge.source].row + 1):
+            half = self.heights[row] / 2 + CLEARANCE
             stops += [(middle + bend, self.y[row] - half), (middle + bend, self.y[row] + half)]
         stops.append(end)
-        points = straight(start, end) if _in_line(stops) else joined(
-            *(straight(a, b) if number % 2 else upright(a, b) for number, (a, b) in enumerate(pairwise(stops))))
-        before = stops[-2]
-        right = before[0] <= end[0]
-        low = (start[1] + stops[1][1]) / 2
-        heights = [((before[0] + end[0]) / 2, (before[1] + end[1]) / 2), ((start[0] + stops[1][0]) / 2, low)]
-        return points, [((x + (5 if side else -5), y), side) for x, y in heights for side in (right, not right)]
+        if all(abs(x - start[0]) < 0.1 for x, _ in stops):
+            points = straight(start, end)
+        else:  # curves between the rows, straight lines past them
+            points = joined(*(straight(a, b) if number % 2 else upright(a, b)
+                              for number, (a, b) in enumerate(pairwise(stops))))
+        last = stops[-2]
+        right = last[0] <= end[0]
+        middles = [((last[0] + end[0]) / 2, (last[1] + end[1]) / 2),
+                   ((start[0] + stops[1][0]) / 2, (start[1] + stops[1][1]) / 2)]
+        return points, [((x + (5 if side else -5), y), side) for x, y in middles for side in (right, not right)]
 
-    def past(self, part: Part, x: float) -> float:
-        """Where an arrow from a part to above all rows passes those between, as near to x as can be."""
+    def clear_x(self, part: Part) -> float:
+        """Return the x nearest to a part at which an arrow can go up from it past all higher boxes."""
         start = self.places[part]
-        above = [place for place in self.places.values() if place.row > start.row]
-        candidates = [x, start.x, *(place.x + side * (place.width / 2 + 8) for place in above for side in (-1, 1))]
-        free = [at for at in candidates if all(abs(place.x - at) > place.width / 2 + 6 for place in above)]
-        return min(free, key=_Distance(start.x, x))
+        higher = [place for place in self.places.values() if place.row > start.row]
+        candidates = [start.x, *(place.x + side * (place.width / 2 + 8) for place in higher for side in (-1, 1))]
+        free = [x for x in candidates if all(abs(place.x - x) > place.width / 2 + 6 for place in higher)]
+        return min((abs(x - start.x), x) for x in free)[1]
 
-    def color(self, edge: Edge) -> tuple[str, float]:
-        """The colour and the width of an edge; those that share a way share them."""
+    def style(self, edge: Edge) -> tuple[str, float]:
+        """Return the colour and the width of an edge; edges that share a route share them."""
         if edge in self.entries:
             edge = next(other for other, entry in self.entries.items() if entry.group == self.entries[edge].group)
         if edge.delay == 0:
             return palette.ARROW, 1.2
         if edge.delay < 0:
             return palette.REVERSED.line, 1.8
-        if edge.source.signal is not edge.target.signal and (
-                self.places[edge.source].row >= self.places[edge.target].row):
+        if edge.source.signal != edge.target.signal and self.places[edge.source].row >= self.places[edge.target].row:
             return palette.FEEDBACK, 2.0
         return palette.STATE.line, 1.8
 
 
-class _Distance:
-    """How far a way through x is, from one place to another."""
-
-    def __init__(self, start: float, end: float) -> None:
-        self.start = start
-        self.end = end
-
-    def __call__(self, x: float) -> tuple[float, float]:
-        return abs(x - self.start) + abs(x - self.end), x
-
-
-def _place(item: tuple[float, int, Edge]) -> tuple[float, int]:
-    return item[:2]
-
-
-def _in_line(stops: Sequence[Point]) -> bool:
-    return all(abs(x - stops[0][0]) < 0.1 for x, _ in stops)
+def _first(pair: tuple[float, Edge]) -> float:
+    return pair[0]
 
 
 def port(box: Box, number: int, count: int, side: int) -> Point:
-    """One of several points on the head (1) or foot (-1) of a box, from the left."""
+    """Return one of several points on the upper (1) or lower (-1) side of a box, from the left."""
     apart = min(18.0, (box.width - 14) / max(count - 1, 1))
     out = (number - (count - 1) / 2) * apart
     half = math.sqrt(max((box.width / 2) ** 2 - out ** 2, 0.0)) if box.circle else box.height / 2
@@ -246,10 +246,25 @@ def port(box: Box, number: int, count: int, side: int) -> Point:
 
 
 def box_width(labels: Sequence[str], size: float, least: float = 46.0, margin: float = MARGIN) -> float:
-    """The width of a box for the widest of some labels."""
+    """Return the width of a box that the widest of some labels fits into."""
     return max(least, max(text_width(text, size) for text in labels) * CORNER + margin)
 
 
-def label_at(places: Places, text: str, size: float, color: str, away: float = 0) -> list[Text]:
-    """A label at each of some places, or a little away from it."""
-    return [beside(x + (away if right else -away), y, text, size, color, right) for (x, y), right in places]
+def part_width(part: Part, labels: Sequence[str]) -> float:
+    """Return the width of a part's box, as wide as its widest label needs."""
+    if part.round and all(len(text) == 1 for text in labels):
+        return SMALL
+    return box_width(labels, 12) if part.node is None else box_width(labels, 11, 30, 14)
+
+
+def part_box(key: str, part: Part, place: Place, x: float, y: float, label: str) -> Box:
+    """Return the box of a part; an operation's is small and outlined in its parameter's colour."""
+    if part.node is None:
+        return Box(key, x, y, place.width, place.height, label, part.paint)
+    return Box(key, x, y, place.width, place.height, label, part.paint, pen=2.0 if part.names else 1.2, size=11,
+               circle=part.round and place.width == place.height)
+
+
+def label_texts(points: LabelPoints, text: str, size: float, color: str, away: float = 0) -> list[Text]:
+    """Return a label at each candidate point, moved away from its line."""
+    return [beside(x + (away if right else -away), y, text, size, color, right) for (x, y), right in points]

@@ -18,9 +18,9 @@ from minigrad import Tensor
 from rnn import Cell, Run
 from rnn.language.dependencies import check, nodes
 from rnn.language.equations import Expression
-from viz.layout.columns import kept
-from viz.layout.copies import Copies, copies_of
-from viz.layout.step_graph import Edge, Part, Parts, inputs_first, parts_of, set_layers
+from viz.layout.folding import Tensors, choose_steps, find_tensors
+from viz.layout.spec import UnrolledSpec
+from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, step_graph, topological_order
 from viz.render import palette
 from viz.render.digraph import Picture, literal, picture
 from viz.render.fonts import clean
@@ -28,8 +28,8 @@ from viz.render.palette import Paint
 from viz.render.scene import Arrow, Box, Scene, Text, beside
 
 from .graph import MAX_NODES, add_node, drawable, empty, label
-from .rolled import LONGEST, _Rolled
-from .unrolled import MANY, _Unrolled
+from .rolled import LONGEST, RolledDrawing
+from .unrolled import MANY, UnrolledDrawing
 
 SAME, MISSING, EXTRA, CHANGED = "same", "missing", "extra", "changed"
 APPEARANCE: dict[str, tuple[Paint, float]] = {  # colours and line width
@@ -81,36 +81,36 @@ class DefinitionPair:
         self.a, self.b = a, b
         check(a)
         check(b)
-        old, new = parts_of(a, level), parts_of(b, level)
+        old, new = step_graph(a, level), step_graph(b, level)
         self.sides = old, new
         names = dict.fromkeys([*old.colors, *new.colors])
-        self.parts = Parts(b, list(new.parts), list(new.edges), {name: palette.parameter(i) for i, name in
-                                                                 enumerate(names)})
+        self.parts = StepGraph(list(new.parts), list(new.edges), {name: palette.parameter(i) for i, name in
+                                                                  enumerate(names)})
         self.second = {part: part for part in new.parts}
         self.first = dict(_match_parts(old.parts, new.parts))
         self.changed: set[Part | Edge] = {part for part, before in self.first.items()
-                                          if _signature(before, level) != _signature(part, level)}
+                                          if _signature(before, level, a) != _signature(part, level, b)}
         for part, before in self.first.items():
             if part.label != before.label:
                 part.label = f"{before.label} → {part.label}"
         self._add_missing(old)
         self.owners: dict[Edge, tuple[bool, bool]] = {}
         self._join_edges(old, new)
-        if len(inputs_first(self.parts.parts, [e for e in self.parts.edges if not e.delay])) < len(self.parts.parts):
+        if len(topological_order(self.parts.parts, self.parts.undelayed)) < len(self.parts.parts):
             raise ValueError(f"{clean(a.name)!r} and {clean(b.name)!r} compute the same signals in opposite order, so "
                              "they can't be drawn in one picture: draw each by itself")
-        set_layers(self.parts)
+        assign_layers(self.parts)
 
-    def _add_missing(self, old: Parts) -> None:
-        """Add parts that only the first has; operations get the second's signal of the same name."""
+    def _add_missing(self, old: StepGraph) -> None:
+        """Add parts that only the first has."""
         known = set(self.first.values())
         for part in old.parts:
             if part not in known:
-                added = replace(part, signal=self.b.signals.get(part.signal.name, part.signal))
+                added = replace(part)
                 self.first[added] = part
                 self.parts.parts.append(added)
 
-    def _join_edges(self, old: Parts, new: Parts) -> None:
+    def _join_edges(self, old: StepGraph, new: StepGraph) -> None:
         joined = {before: part for part, before in self.first.items()}
         before, after = _by_ends(old.edges, joined), _by_ends(new.edges, {})
         for ends, edge in after.items():
@@ -137,10 +137,10 @@ def _state(in_first: bool, in_second: bool, changed: bool = False) -> str:
 
 def _match_parts(old: Sequence[Part], new: Sequence[Part]) -> list[tuple[Part, Part]]:
     """Return pairs (new, old): signals of the same name, and operations by aligning the two forms of an equation."""
-    signals = {part.signal.name: part for part in old if part.node is None}
-    pairs = [(part, signals[part.signal.name]) for part in new if part.node is None and part.signal.name in signals]
-    for name, lead in dict.fromkeys((part.signal.name, part.lead) for part in new if part.node is not None):
-        before, after = ([part for part in side if part.node is not None and part.signal.name == name
+    signals = {part.signal: part for part in old if part.node is None}
+    pairs = [(part, signals[part.signal]) for part in new if part.node is None and part.signal in signals]
+    for name, lead in dict.fromkeys((part.signal, part.lead) for part in new if part.node is not None):
+        before, after = ([part for part in side if part.node is not None and part.signal == name
                           and part.lead == lead] for side in (old, new))
         keys = [[(part.label, _operation(part)) for part in side] for side in (before, after)]
         for tag, i, i_end, j, j_end in SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes():
@@ -159,13 +159,14 @@ def _count_operands(part: Part) -> int:
     return 0 if part.node is None else sum(isinstance(x, Expression) for x in part.node.inputs)
 
 
-def _signature(part: Part, level: str) -> Any:
+def _signature(part: Part, level: str, cell: Cell) -> Any:
     """Return the properties in which a part must equal its counterpart to be unchanged."""
     if part.node is not None:
         leaves = nodes([x for x in part.node.inputs if isinstance(x, Tensor)])
         return part.label, repr(part.node.op), [leaf.shape for leaf in leaves if isinstance(leaf, Tensor)]
-    equation = repr(part.signal.equation) if level == "signals" else None
-    return equation, part.signal.given, part.signal.shape, part.lead
+    signal = cell.signals[part.signal]
+    equation = repr(signal.equation) if level == "signals" else None
+    return equation, signal.given, signal.shape, part.lead
 
 
 def _by_ends(edges: Iterable[Edge], joined: Mapping[Part, Part]) -> dict[tuple[Part, Part, int, int], Edge]:
@@ -183,14 +184,14 @@ def _by_ends(edges: Iterable[Edge], joined: Mapping[Part, Part]) -> dict[tuple[P
 # ---- definitions
 def draw_definitions(pair: DefinitionPair) -> Scene:
     """Return the rolled graph of both definitions."""
-    drawing = _Rolled(pair.b, parts=pair.parts)
+    drawing = RolledDrawing(pair.parts, pair.b.name).draw()
     for part, box in drawing.boxes.items():
         _paint_box(box, pair.state(part))
-    for arrow, edge in drawing.ways:
+    entries = drawing.layout.steps.entries
+    for arrow, edge in drawing.arrows:
         states = {pair.state(edge)}
-        if not arrow.head and edge in drawing.entries:  # the line to a delay, shared by several edges
-            group = drawing.entries[edge].group
-            states = {pair.state(other) for other, entry in drawing.entries.items() if entry.group == group}
+        if not arrow.head and edge in entries:  # the line to a delay, shared by several edges
+            states = {pair.state(other) for other, entry in entries.items() if entry.group == entries[edge].group}
         _paint_arrow(arrow, states.pop() if len(states) == 1 else SAME)
     for text in drawing.scene.texts:
         text.color = palette.QUIET
@@ -215,18 +216,19 @@ def _write_equations(scene: Scene, pair: DefinitionPair, x: float) -> None:
 def draw_runs(pair: DefinitionPair, a: Run, b: Run, steps: Iterable[int] | None, values: bool) -> Scene:
     """Return the unrolled graph of both runs."""
     longer = a if a.T > b.T else b
-    shown = kept(longer.T, True, steps)
+    shown = choose_steps(longer.T, True, steps)
     if len(shown) > MANY:
         raise ValueError(f"a picture of {len(shown)} steps is unreadable: choose at most {MANY} with steps=[...]")
     compared = RunComparison(pair, (a, b), shown, values)
-    drawing = _Unrolled(longer, None, shown, shelf=False, given=(pair.parts, compared.copies))
+    drawing = UnrolledDrawing(UnrolledSpec(longer.cell.name, longer.T, pair.parts, compared.copies, shown,
+                                           cuts=frozenset(longer.cuts()))).draw()
     for (part, k), box in drawing.boxes.items():
-        column = drawing.columns[drawing.column_of[k]]
+        column = drawing.layout.column(k)
         _paint_box(box, _merge_states(compared.states[part, step] for step in column.steps
                                   if (part, step) in compared.states))
-    ways = [(arrow, edge, k) for arrow, edge, k in drawing.ways if k in compared.steps(edge)]
-    drawing.scene.arrows = [arrow for arrow, _, _ in ways]
-    for arrow, edge, k in ways:
+    arrows = [(arrow, edge, k) for arrow, edge, k in drawing.arrows if k in compared.steps(edge)]
+    drawing.scene.arrows = [arrow for arrow, _, _ in arrows]
+    for arrow, edge, k in arrows:
         _paint_arrow(arrow, compared.edge_state(edge, k))
     for frame in drawing.scene.frames:
         frame.paint = palette.STEP
@@ -248,9 +250,9 @@ class RunComparison:
     def __init__(self, pair: DefinitionPair, runs: tuple[Run, Run], shown: Sequence[int], values: bool) -> None:
         self.pair = pair
         self.runs = runs
-        first, second = (copies_of(run, side, [k for k in shown if k <= run.T])
+        first, second = (find_tensors(run, side.parts, [k for k in shown if k <= run.T])
                          for run, side in zip(runs, pair.sides))
-        self.copies: Copies = {}
+        self.copies: Tensors = {}
         self.states: dict[tuple[Part, int], str] = {}
         for part in pair.parts.parts:
             before = first[pair.first[part]] if part in pair.first else {}

@@ -1,4 +1,4 @@
-"""Where gradients vanish: a strip for every signal, a colour for every time step."""
+"""The gradient map: a strip for every signal, a colour for every time step; shows where gradients vanish."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rnn import Run
 from viz.annotations.heat import Norm, Scale, norm
 from viz.annotations.labels import add_legend
-from viz.layout.step_graph import Part, parts_of
+from viz.layout.step_graph import Part, step_graph
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean
@@ -17,37 +17,42 @@ from viz.render.scene import Box, Scene, Text, beside
 WIDTH = 900.0  # of the strips
 HEIGHT = 24.0
 PITCH = 30.0
-MOST = 1000  # colours in a strip; where there are more steps, one stands for several
-WIDEST = 30.0  # of one colour
+MOST = 1000  # colours in a strip; of more steps, one colour stands for several
+WIDEST = 30.0  # width of one colour
 
 
 def gradient_map(run: Run, *, dark: bool = False) -> Picture:
-    """Draw |gradient| of every signal at every time step, after a backward pass; layers from the foot.
+    """Draw the norm of every signal's gradient at every time step, after a backward pass.
 
-    Where a run has more than a thousand steps, a colour shows the largest gradient of several.
+    Layers go from bottom to top. In a run of more than 1000 steps, a colour shows the largest of several
+    gradients.
+
+    Args:
+        run: an unrolled definition.
+        dark: light lines on a dark background.
 
     Raises:
-        ValueError: where no signal requires a gradient.
+        ValueError: if no signal requires a gradient.
     """
     return picture(map_scene(run), dark)
 
 
 def map_scene(run: Run) -> Scene:
-    """The strips with their axis, title and legend."""
-    parts = [part for part in parts_of(run.cell, "signals").parts
-             if any(tensor.requires_grad for tensor in run[part.signal.name])]
+    """Return the strips with axis, title and legend."""
+    parts = [part for part in step_graph(run.cell, "signals").parts
+             if any(tensor.requires_grad for tensor in run[part.signal])]
     if not parts:
         raise ValueError(f"no signal of {run!r} requires a gradient: there is nothing to map")
     parts.sort(key=_layer)
     each = -(-run.T // MOST)
     groups = [range(k, min(k + each, run.T + 1)) for k in range(1, run.T + 1, each)]
-    sizes = {part: [[norm(run[part.signal.name][k]) for k in group] for group in groups] for part in parts}
+    sizes = {part: [[norm(run[part.signal][k]) for k in group] for group in groups] for part in parts}
     scale = Scale([size for rows in sizes.values() for group in rows for size in group])
     scene = Scene(clean(run.cell.name, 60))
     width = min(WIDTH / len(groups), WIDEST)
     for row, part in enumerate(parts):
-        _draw_strip(scene, scale, row, part, groups, sizes[part], width)
-    _draw_axis(scene, run.T, each, width)
+        _add_strip(scene, scale, row, clean(part.signal), groups, sizes[part], width)
+    _add_axis(scene, run.T, each, width)
     right = width * len(groups)
     title = f"|gradient| of each signal at each time step, T = {run.T}   (backward runs right → left)"
     add_legend(scene, scale, right + 40, -HEIGHT / 2 - 10)
@@ -59,12 +64,10 @@ def _layer(part: Part) -> int:
     return part.layer
 
 
-def _draw_strip(scene: Scene, scale: Scale, row: int, part: Part, groups: Sequence[range],
-                sizes: Sequence[Sequence[Norm]], width: float) -> None:
-    """The colours of one signal, its name on the left."""
-    name = clean(part.signal.name)
-    label = beside(-12, row * PITCH, name, 12, palette.TEXT, right=False)
-    scene.texts.append(label)
+def _add_strip(scene: Scene, scale: Scale, row: int, name: str, groups: Sequence[range],
+               sizes: Sequence[Sequence[Norm]], width: float) -> None:
+    """Add the colours of one signal, with its name on the left."""
+    scene.texts.append(beside(-12, row * PITCH, name, 12, palette.TEXT, right=False))
     for number, (steps, group) in enumerate(zip(groups, sizes)):
         size = max(group, key=_weight)
         fill = scale.fill(size)
@@ -75,14 +78,14 @@ def _draw_strip(scene: Scene, scale: Scale, row: int, part: Part, groups: Sequen
 
 
 def _weight(size: Norm) -> float:
-    """NaN before everything, what wasn't computed after everything."""
+    """Order norms: NaN is the largest, one that was not computed the smallest."""
     if size.value is None:
         return -1.0
     return float("inf") if size.value != size.value else size.value
 
 
-def _draw_axis(scene: Scene, T: int, each: int, width: float) -> None:
-    """Some steps' numbers, at round ones."""
+def _add_axis(scene: Scene, T: int, each: int, width: float) -> None:
+    """Add the numbers of the first and of some round steps."""
     step = next(round_one for power in range(12) for round_one in (10 ** power, 2 * 10 ** power, 5 * 10 ** power)
                 if T / round_one <= 12)
     for k in sorted({1, *range(step, T + 1, step)}):

@@ -1,9 +1,8 @@
-"""A definition as a picture: its loops, each with its delay.
+"""The rolled picture: a definition as a cyclic graph, each delay a black square on its edge.
 
-A layer's own loop goes round on the right, feedback to a lower layer comes down on the left, a
-delayed edge to a higher layer goes up on the right, or on the left where a loop is in the way. A
-delay is a black square (Goodfellow, Bengio and Courville, Deep Learning, 2016, section 10.1), with
-z⁻ᵏ beside it; edges that share one divide behind it.
+Goodfellow, Bengio and Courville, Deep Learning (2016), section 10.1. A signal's own loop is on the
+right, feedback to a lower row comes down on the left, a delayed edge to a higher row goes up on the
+right, or on the left if a loop is in its way. Edges that share a delay divide behind its square.
 """
 
 from __future__ import annotations
@@ -12,271 +11,276 @@ from collections.abc import Sequence
 
 from rnn import Cell
 from rnn.language.dependencies import check
-from viz.layout.step_graph import Edge, Part, Parts, parts_of
-from viz.layout.step_layout import FIRST, HEIGHT, SMALL, TRACK, Entry, Rows, box_width, label_at
+from rnn.language.equations import Definition
+from viz.layout.step_graph import Edge, Part, StepGraph, step_graph
+from viz.layout.step_layout import FIRST, HEIGHT, SMALL, TRACK, Group, StepLayout, label_texts, part_box, part_width
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
 from viz.render.palette import Paint
 from viz.render.scene import CORNER, Arrow, Box, Point, Scene, Text, beside, rounded
 
-BETWEEN = 58.0  # from row to row
-OPERATIONS = 30.0  # the same where operations are drawn
+BETWEEN, DENSE = 58.0, 30.0  # from row to row; the same between operations
 SQUARE = 11.0
-BEND = 30.0  # radius of a lane's corners
-OUT = 40.0  # from a box to its loop's square, and from lane to lane
+BEND = 30.0  # radius of the corners of a delayed edge
+OUT = 40.0  # from a box to its loop's square
 SUPERSCRIPTS = str.maketrans("-+0123456789", "⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹")
 DELAY = Paint("#000000", "#000000")
 LONGEST = 96  # characters of an equation
 
 
 def rolled(cell: Cell, level: str = "signals", *, dark: bool = False) -> Picture:
-    """Draw a definition: one box a signal, delayed edges as loops.
+    """Draw a definition: one box per signal, delayed edges as loops.
 
     Args:
         cell: a definition.
-        level: "signals", or "ops" to see the operations of every equation too.
-        dark: light lines on dark ground.
+        level: "signals", or "ops" to draw the operations of every equation too.
+        dark: light lines on a dark background.
 
     Raises:
-        DefinitionError: where the definition can't be computed; says why.
-        ValueError: for a level that there isn't.
+        DefinitionError: if the definition cannot be computed; says why.
+        ValueError: for an unknown level.
     """
     check(cell)
-    drawing = _Rolled(cell, level)
-    drawing.write_captions()
+    drawing = RolledDrawing(step_graph(cell, level), cell.name, dense=level == "ops").draw()
+    drawing.add_captions(cell)
     return picture(drawing.scene, dark)
 
 
-class _Rolled:
-    """The scene of one definition, built layer by layer."""
+class RolledLayout:
+    """Positions of a rolled picture's boxes, and the tracks of its delayed edges.
 
-    def __init__(self, cell: Cell, level: str = "signals", gaps: Sequence[float] = (),
-                 parts: Parts | None = None) -> None:
-        self.cell = cell
-        self.parts = parts or parts_of(cell, level)
-        self.ways: list[tuple[Arrow, Edge]] = []  # every arrow, and whose it is
-        self.scene = Scene(clean(cell.name, 60))
-        labels = {part: f"{part.label}(t)" if part.node is None else part.label for part in self.parts.parts}
-        delayed = [edge for edge in self.parts.edges if edge.delay]
-        self.loops = [edge for edge in delayed if edge.source is edge.target]
-        self.rows = Rows(self.parts, {part: part_width(part, [text]) for part, text in labels.items()},
-                         {part: SMALL if part.node is not None else HEIGHT for part in labels},
-                         {part: self._loop_room(part) for part in labels})
-        self.entries = self.rows.enter({edge: self._side(edge) for edge in delayed if edge not in self.loops})
-        self.lane_of = self._lanes()
-        self.gaps = self._gaps(level, gaps)
-        self.rows.stack(self.gaps)
-        self.boxes = {part: self._box(number, part, labels[part]) for number, part in enumerate(self.parts.parts)}
-        self.wanted: list[tuple[Arrow, list[Text]]] = []  # labels to be placed
-        self.right, self.left = self.rows.right, self.rows.left  # how far out the picture reaches so far
-        for edge in self.parts.edges:
-            if edge.delay == 0:
-                self._draw_upward(edge)
-        self._draw_own_loops()
-        self._draw_lanes(-1)
-        self._draw_lanes(1)
-        self.scene.place_labels(self.wanted)
+    Attributes:
+        steps: the positions inside a step.
+        loops: edges from a box to itself.
+        tracks: the track on which each group of edges enters from below.
+        gaps: between the rows.
+    """
 
-    def _loop_room(self, part: Part) -> float:
-        texts = [self.parts.label(edge)[0] for edge in self.loops if edge.source is part]
+    def __init__(self, graph: StepGraph, dense: bool = False) -> None:
+        self.graph = graph
+        self.loops = [edge for edge in graph.edges if edge.delay and edge.source is edge.target]
+        sizes = {part: (part_width(part, [box_label(part)]), HEIGHT if part.node is None else SMALL)
+                 for part in graph.parts}
+        self.steps = StepLayout(graph, sizes, {part: self._loops_width(part) for part in graph.parts})
+        self.steps.set_sides({edge: self._side(edge) for edge in graph.edges if edge.delay and edge not in self.loops})
+        self.tracks: dict[Group, int] = {}
+        for edge, entry in self.steps.entries.items():
+            if entry.from_below and entry.group not in self.tracks:
+                row = self.steps.places[edge.target].row
+                self.tracks[entry.group] = self.steps.tracks[row]
+                self.steps.tracks[row] += 1
+        self.set_gaps(self._gaps(DENSE if dense else BETWEEN))
+
+    def set_gaps(self, gaps: Sequence[float]) -> None:
+        """Set the gaps between the rows, and with them all heights."""
+        self.gaps = list(gaps)
+        self.steps.set_gaps(gaps)
+
+    def _loops_width(self, part: Part) -> float:
+        texts = [self.graph.label(edge)[0] for edge in self.loops if edge.source is part]
         return sum(OUT + 12 + max(20.0, text_width(text, 10) * CORNER) for text in texts)
 
-    def _rises(self, edge: Edge) -> bool:
-        return self.rows.places[edge.source].row < self.rows.places[edge.target].row
+    def rises(self, edge: Edge) -> bool:
+        """Whether an edge leads to a higher row."""
+        return self.steps.places[edge.source].row < self.steps.places[edge.target].row
 
     def _side(self, edge: Edge) -> int:
-        """Down on the left, up on the right, if no loop is there."""
-        in_the_way = any(loop.source in (edge.source, edge.target) for loop in self.loops)
-        return 1 if self._rises(edge) and not in_the_way else -1
+        """Go down on the left; up on the right, unless a loop is there."""
+        blocked = any(loop.source in (edge.source, edge.target) for loop in self.loops)
+        return 1 if self.rises(edge) and not blocked else -1
 
-    def _lanes(self) -> dict[tuple[Part, int, int, bool], int]:
-        """The track on which each group of edges comes in under its row."""
-        track: dict[tuple[Part, int, int, bool], int] = {}
-        for edge, entry in self.entries.items():
-            if entry.foot and entry.group not in track:
-                row = self.rows.places[edge.target].row
-                track[entry.group] = self.rows.lanes[row]
-                self.rows.lanes[row] += 1
-        return track
+    def _gaps(self, least: float) -> list[float]:
+        """Leave room for tracks, and for a loop above its row and below the next."""
+        gaps = []
+        for row, tracks in enumerate(self.steps.tracks[1:-1], 1):
+            near = (*self.steps.members[row - 1], *self.steps.members[row])
+            looped = any(edge.source in near for edge in self.loops)
+            gaps.append(max(least + (FIRST + TRACK * tracks - 10 if tracks else 0), BETWEEN if looped else 0))
+        return gaps
 
-    def _gaps(self, level: str, least: Sequence[float]) -> list[float]:
-        base = BETWEEN if level == "signals" else OPERATIONS
-        gaps = [base + (FIRST + TRACK * n - 10 if n else 0) for n in self.rows.lanes[1:-1]]
-        for row in range(1, self.rows.count):  # room for a loop over a row, and under the next
-            for part in (*self.rows.members[row - 1], *self.rows.members[row]):
-                if any(edge.source is part for edge in self.loops):
-                    gaps[row - 1] = max(gaps[row - 1], BETWEEN)
-        return [max(pair) for pair in zip(gaps, least)] if least else gaps
 
-    def _box(self, number: int, part: Part, text: str) -> Box:
-        place = self.rows.places[part]
-        tooltip = str(part.signal.equation or part.signal.name) if part.node is None else repr(part.node)
-        box = part_box(f"s{number}", part, place.x, self.rows.y[place.row], place.width, place.height, text)
-        box.tooltip = clean(tooltip, 400)
-        self.scene.boxes.append(box)
-        return box
+class RolledDrawing:
+    """The scene of a rolled picture, with the part or edge that each box and arrow stands for.
 
-    def _draw_upward(self, edge: Edge) -> None:
-        """An arrow within a step."""
+    Attributes:
+        layout: all positions; its gaps may be changed before draw().
+        boxes: the box of each part.
+        arrows: every arrow with its edge.
+        left, right: how far the picture extends so far.
+    """
+
+    def __init__(self, graph: StepGraph, name: str, dense: bool = False) -> None:
+        self.graph = graph
+        self.name = clean(name, 60)
+        self.layout = RolledLayout(graph, dense)
+        self.scene = Scene(self.name)
+        self.boxes: dict[Part, Box] = {}
+        self.arrows: list[tuple[Arrow, Edge]] = []
+        self.left, self.right = self.layout.steps.left, self.layout.steps.right
+        self._labels: list[tuple[Arrow, list[Text]]] = []  # of arrows, with candidate positions
+
+    def draw(self) -> RolledDrawing:
+        """Add all boxes, arrows and labels to the scene."""
+        for number, part in enumerate(self.graph.parts):
+            place = self.layout.steps.places[part]
+            self.boxes[part] = part_box(f"s{number}", part, place, place.x, self.layout.steps.y[place.row],
+                                        box_label(part))
+            self.boxes[part].tooltip = clean(part.text, 400)
+        self.scene.boxes += self.boxes.values()
+        for edge in self.graph.undelayed:
+            self._add_upward(edge)
+        self._add_loops()
+        for side in (-1, 1):
+            self._add_delayed(side)
+        self.scene.place_labels(self._labels)
+        return self
+
+    def _add_upward(self, edge: Edge) -> None:
+        """Add an arrow within a step."""
         source, target = self.boxes[edge.source], self.boxes[edge.target]
-        points, places = self.rows.climb(edge, source, target, 0)
-        text, color = self.parts.label(edge)
-        self._arrow(source, target, points, edge)
+        points, label_points = self.layout.steps.route_upward(edge, source, target, 0)
+        text, color = self.graph.label(edge)
+        arrow = self._add_arrow(source, target, points, edge)
         xs = [x for x, _ in points]
         if text:
-            self.wanted.append((self.scene.arrows[-1], label_at(places, text, 11, color)))
-            xs += [edge_x for label in self.wanted[-1][1][:2] for edge_x in (
-                label.x - label.width / 2, label.x + label.width / 2)]
+            labels = label_texts(label_points, text, 11, color)
+            self._labels.append((arrow, labels))
+            xs += [label.x + side * label.width / 2 for label in labels[:2] for side in (-1, 1)]
         self.left, self.right = max(self.left, -min(xs)), max(self.right, *xs)
 
-    def _draw_own_loops(self) -> None:
-        """From the top of a box round to its foot, the shortest delay innermost."""
+    def _add_loops(self) -> None:
+        """Add loops from the top of a box round to its foot, the shortest delay innermost."""
         reach = self.right
         for part, box in self.boxes.items():
             out = box.right
-            for number, edge in enumerate(sorted((loop for loop in self.loops if loop.source is part), key=_span)):
-                x = out + OUT
-                attach = box.width * (0.28 - 0.12 * number)
-                bend = 22.0 + 8 * number
+            loops = sorted((loop for loop in self.layout.loops if loop.source is part), key=_span)
+            for number, edge in enumerate(loops):
+                x, attach, bend = out + OUT, box.width * (0.28 - 0.12 * number), 22.0 + 8 * number
                 near = min(attach + 4, x - box.x)
-                up = [(box.x + attach, box.top), (box.x + near, box.top + bend),
-                      (x, box.top + bend - 9), (x, box.y + SQUARE / 2)]
-                down = [(x, box.y - SQUARE / 2), (x, box.bottom - bend + 9),
-                        (box.x + near, box.bottom - bend), (box.x + attach, box.bottom)]
-                square, out = self._square(edge, x, box.y, self.parts.label(edge), 1)
-                self._arrow(box, square, up, edge, head=False)
-                self._arrow(square, box, down, edge)
+                square, out = self._add_square(edge, x, box.y, self.graph.label(edge), 1)
+                self._add_arrow(box, square, [(box.x + attach, box.top), (box.x + near, box.top + bend),
+                                              (x, box.top + bend - 9), (x, box.y + SQUARE / 2)], edge, head=False)
+                self._add_arrow(square, box, [(x, box.y - SQUARE / 2), (x, box.bottom - bend + 9),
+                                              (box.x + near, box.bottom - bend), (box.x + attach, box.bottom)], edge)
             reach = max(reach, out)
         self.right = reach
 
-    def _draw_lanes(self, side: int) -> None:
-        """Delayed edges between rows: out sideways, along a lane outside, and in again."""
-        groups: dict[tuple[Part, int, int, bool], list[Edge]] = {}
-        for edge, entry in self.entries.items():
+    def _add_delayed(self, side: int) -> None:
+        """Add delayed edges between rows: out sideways, up or down outside, and in again; long ones outermost."""
+        groups: dict[Group, list[Edge]] = {}
+        for edge, entry in self.layout.steps.entries.items():
             if entry.side == side:
                 groups.setdefault(entry.group, []).append(edge)
-        lanes = sorted(groups.values(), key=self._height_of)
-        ports = self._ports(lanes, side)
-        self.levels = [*ports.values(), *(self.rows.track(self.rows.places[edges[0].target].row, self.lane_of[group])
-                                          for group, edges in groups.items() if group in self.lane_of)]
-        lane = self.left if side < 0 else self.right
-        for edges in lanes:
-            x = side * (lane + 36)
-            lane = self._draw_group(edges, self.entries[edges[0]], x, ports)
+        in_order = sorted(groups.values(), key=self._height)
+        ports = self._port_heights(in_order)
+        heights = [*ports.values(), *(self._track_y(edges[0]) for group, edges in groups.items()
+                                      if group in self.layout.tracks)]
+        reach = self.left if side < 0 else self.right
+        for edges in in_order:
+            reach = self._add_group(edges, side, side * (reach + 36), ports, heights)
         if side < 0:
-            self.left = lane
+            self.left = reach
         else:
-            self.right = lane
+            self.right = reach
 
-    def _height_of(self, edges: Sequence[Edge]) -> float:
-        """How far up or down a group of edges goes; those with a longer way run further out."""
-        source, target = self.boxes[edges[0].source], self.boxes[edges[0].target]
-        return abs(source.y - target.y)
+    def _track_y(self, edge: Edge) -> float:
+        """Return the height of the track on which an edge enters from below."""
+        group = self.layout.steps.entries[edge].group
+        return self.layout.steps.track_y(self.layout.steps.places[edge.target].row, self.layout.tracks[group])
 
-    def _ports(self, lanes: Sequence[Sequence[Edge]], side: int) -> dict[tuple[Part, Edge], float]:
-        """The height on the side of a box where each edge is attached, so that lanes don't cross."""
-        at: dict[Part, list[tuple[int, Edge]]] = {}
-        for number, edges in enumerate(lanes, 1):
-            edge = edges[0]
-            up = 1 if self._rises(edge) else -1
-            at.setdefault(edge.source, []).append((up * (len(lanes) + 1 - number), edge))
-            if not self.entries[edge].foot:
-                at.setdefault(edge.target, []).append((-up * (len(lanes) + 1 - number), edge))
+    def _height(self, edges: Sequence[Edge]) -> float:
+        return abs(self.boxes[edges[0].source].y - self.boxes[edges[0].target].y)
+
+    def _port_heights(self, groups: Sequence[Sequence[Edge]]) -> dict[tuple[Part, Edge], float]:
+        """Return where on the side of a box each edge is attached, in the order in which edges do not cross."""
+        ports: dict[Part, list[tuple[int, Edge]]] = {}
+        for rank, (edge, *_) in enumerate(reversed(groups), 1):
+            up = rank if self.layout.rises(edge) else -rank
+            ports.setdefault(edge.source, []).append((up, edge))
+            if not self.layout.steps.entries[edge].from_below:
+                ports.setdefault(edge.target, []).append((-up, edge))
         found = {}
-        for part, edges_there in at.items():
-            ordered = [edge for _, edge in sorted(edges_there, key=_first)]
-            apart = min(8.0, (self.boxes[part].height - 10) / max(len(ordered) - 1, 1))
-            for number, edge in enumerate(ordered):
-                found[part, edge] = self.boxes[part].y + (number - (len(ordered) - 1) / 2) * apart
+        for part, edges in ports.items():
+            apart = min(8.0, (self.boxes[part].height - 10) / max(len(edges) - 1, 1))
+            for number, (_, edge) in enumerate(sorted(edges, key=_first)):
+                found[part, edge] = self.boxes[part].y + (number - (len(edges) - 1) / 2) * apart
         return found
 
-    def _draw_group(self, edges: Sequence[Edge], entry: Entry, x: float,
-                    ports: dict[tuple[Part, Edge], float]) -> float:
-        """Edges that share a delay; how far out they and their texts reach."""
-        first = edges[0]
-        source, target = self.boxes[first.source], self.boxes[first.target]
-        start = source.side(ports[first.source, first], entry.side)
-        if entry.foot:
-            y = self.rows.track(self.rows.places[first.target].row, self.lane_of[entry.group])
-        else:
-            y = ports[first.target, first]
-        middle = self._free_height(start[1], y)
+    def _add_group(self, edges: Sequence[Edge], side: int, x: float, ports: dict[tuple[Part, Edge], float],
+                   heights: Sequence[float]) -> float:
+        """Add edges that share a delay, with the square at x; return how far out they extend."""
+        edge = edges[0]
+        source, target = self.boxes[edge.source], self.boxes[edge.target]
+        start = source.side(ports[edge.source, edge], side)
+        shared = self.layout.steps.entries[edge].from_below
+        y = self._track_y(edge) if shared else ports[edge.target, edge]
+        middle = _free_height(start[1], y, heights)
         toward = SQUARE / 2 if start[1] > y else -SQUARE / 2
-        square, reach = self._square(first, x, middle, ("", "") if entry.foot else self.parts.label(first), entry.side)
+        square, reach = self._add_square(edge, x, middle, ("", "") if shared else self.graph.label(edge), side)
+        corners: list[Point] = [start, (x, start[1]), (x, middle + toward)]
         leaving = (x, middle - toward)
-        if not entry.foot:
-            end = target.side(y, entry.side)
-            self._arrow(source, square, rounded([start, (x, start[1]), (x, middle + toward)], BEND), first,
-                        head=False)
-            self._arrow(square, target, rounded([leaving, (x, y), end], BEND), first)
-            return reach
-        self._arrow(source, square, rounded([start, (x, start[1]), (x, middle + toward)]), first, head=False)
-        for edge in edges:
-            target = self.boxes[edge.target]
-            end = self.rows.at_foot(edge, target)
-            text, color = self.parts.label(edge)
-            places = [((end[0] + 4 * s, end[1] - 9), s > 0) for s in (entry.side, -entry.side)]
-            self._arrow(square, target, rounded([leaving, (x, y), (end[0], y), end]), edge)
-            if text:
-                self.wanted.append((self.scene.arrows[-1], label_at(places, text, 10, color)))
+        if shared:
+            self._add_arrow(source, square, rounded(corners), edge, head=False)
+            self._add_branches(edges, side, square, leaving, y)
+        else:
+            self._add_arrow(source, square, rounded(corners, BEND), edge, head=False)
+            self._add_arrow(square, target, rounded([leaving, (x, y), target.side(y, side)], BEND), edge)
         return reach
 
-    def _free_height(self, start: float, end: float) -> float:
-        """Where on a lane a square stands: near the middle, on no other edge's way."""
-        middle = (start + end) / 2
-        steps = [sign * distance for distance in range(0, 60, 4) for sign in (1, -1)]
-        free = [middle + step for step in steps if all(abs(middle + step - y) > SQUARE for y in self.levels)]
-        return free[0] if free else middle
+    def _add_branches(self, edges: Sequence[Edge], side: int, square: Box, start: Point, y: float) -> None:
+        """Add the arrows from a shared square along a track to the targets."""
+        for edge in edges:
+            target = self.boxes[edge.target]
+            end = self.layout.steps.bottom_port(edge, target)
+            arrow = self._add_arrow(square, target, rounded([start, (start[0], y), (end[0], y), end]), edge)
+            text, color = self.graph.label(edge)
+            if text:
+                points = [((end[0] + 4 * s, end[1] - 9), s > 0) for s in (side, -side)]
+                self._labels.append((arrow, label_texts(points, text, 10, color)))
 
-    def _square(self, edge: Edge, x: float, y: float, label: tuple[str, str], side: int) -> tuple[Box, float]:
-        """The square of a delay with its texts, and how far out they reach."""
+    def _add_square(self, edge: Edge, x: float, y: float, label: tuple[str, str], side: int) -> tuple[Box, float]:
+        """Add the square of a delay with its texts; return it, and how far out the texts extend."""
         steps = "1 time step" if abs(edge.delay) == 1 else f"{abs(edge.delay)} time steps"
         meaning = f"delay of {steps}" if edge.delay > 0 else f"{steps} ahead"
         square = Box(f"z{len(self.scene.boxes)}", x, y, SQUARE, SQUARE, "", DELAY, rounded=False, tooltip=meaning)
         self.scene.boxes.append(square)
-        power = beside(x + side * 11, y, "z" + f"{-edge.delay:+d}".replace("+", "⁺").translate(SUPERSCRIPTS), 11,
-                       palette.TEXT, side > 0)
-        self.scene.texts.append(power)
-        reach = [abs(x) + 11 + power.width]
+        power = "z" + f"{-edge.delay:+d}".replace("+", "⁺").translate(SUPERSCRIPTS)
+        texts = [beside(x + side * 11, y, power, 11, palette.TEXT, side > 0)]
         if label[0]:
-            name = beside(x + side * 11, y - 16, label[0], 10, label[1], side > 0)
-            self.scene.texts.append(name)
-            reach.append(abs(x) + 11 + name.width)
-        return square, max(reach)
+            texts.append(beside(x + side * 11, y - 16, label[0], 10, label[1], side > 0))
+        self.scene.texts += texts
+        return square, max(abs(x) + 11 + text.width for text in texts)
 
-    def _arrow(self, source: Box, target: Box, points: Sequence[Point], edge: Edge,
-               head: bool = True) -> None:
-        color, pen = self.rows.color(edge)
-        self.scene.arrows.append(Arrow(source.key, target.key, points, color, pen, head, tooltip=edge.text))
-        self.ways.append((self.scene.arrows[-1], edge))
+    def _add_arrow(self, source: Box, target: Box, points: Sequence[Point], edge: Edge, head: bool = True) -> Arrow:
+        color, pen = self.layout.steps.style(edge)
+        arrow = Arrow(source.key, target.key, points, color, pen, head, tooltip=edge.text)
+        self.scene.arrows.append(arrow)
+        self.arrows.append((arrow, edge))
+        return arrow
 
-    def write_captions(self) -> None:
-        """The equations on the right, the name above."""
-        lines = [clean(repr(equation), LONGEST) for equation in self.cell.equations]
-        if any(edge.delay for edge in self.parts.edges):
+    def add_captions(self, cell: Definition) -> None:
+        """Add the equations on the right, and the title."""
+        lines = [clean(repr(equation), LONGEST) for equation in cell.equations]
+        if any(edge.delay for edge in self.graph.edges):
             lines.append("■  a delay: z⁻ᵏ gives the value of k time steps before")
-        middle = (self.rows.y[0] + self.rows.y[-1]) / 2
         for number, line in enumerate(lines):
-            y = middle + (len(lines) / 2 - number - 0.5) * 18
+            y = self.layout.steps.middle + (len(lines) / 2 - number - 0.5) * 18
             self.scene.texts.append(beside(self.right + 36, y, line, 11, palette.QUIET))
         left, _, right, top = self.scene.bounds(0)
-        self.scene.texts.append(Text((left + right) / 2, top + 26, f"{clean(self.cell.name, 60)}, rolled", 14))
+        self.scene.texts.append(Text((left + right) / 2, top + 26, f"{self.name}, rolled", 14))
 
 
-def part_width(part: Part, labels: Sequence[str], size: float = 12) -> float:
-    """The width of a part's box for the widest of its labels."""
-    if part.round and all(len(text) == 1 for text in labels):
-        return SMALL
-    return box_width(labels, size) if part.node is None else box_width(labels, size - 1, 30, 14)
+def box_label(part: Part) -> str:
+    """Return `h(t)`, or an operation's label."""
+    return part.label if part.node is not None else f"{part.label}(t)"
 
 
-def part_box(key: str, part: Part, x: float, y: float, width: float, height: float, label: str) -> Box:
-    """The box of a part: a signal's, or an operation's, small and outlined in its parameter's colour."""
-    if part.node is None:
-        return Box(key, x, y, width, height, label, part.paint)
-    return Box(key, x, y, width, height, label, part.paint, pen=2.0 if part.names else 1.2, size=11,
-               circle=part.round and width == height)
+def _free_height(start: float, end: float, heights: Sequence[float]) -> float:
+    """Return a height for a square between two ends of an edge: near the middle, on none of the other edges."""
+    middle = (start + end) / 2
+    candidates = (middle + sign * distance for distance in range(0, 60, 4) for sign in (1, -1))
+    return next((y for y in candidates if all(abs(y - other) > SQUARE for other in heights)), middle)
 
 
 def _span(edge: Edge) -> int:

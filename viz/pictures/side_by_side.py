@@ -1,24 +1,25 @@
-"""The lecture's figure: a definition's loop on the left, the same unrolled on the right.
+"""A definition rolled on the left and unrolled on the right, as lecture slides show it.
 
-Same colours, same heights: what stands beside each other is the same signal.
+Rows have the same heights and colours in both, so that the same signals stand beside each other.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rnn import Cell, Run
 from rnn.language.dependencies import check, labels
-from viz.layout.columns import kept
+from viz.layout.folding import choose_steps
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean
 from viz.render.scene import Scene, Text, moved
 
-from .rolled import _Rolled
-from .unrolled import MANY, _Unrolled
+from .rolled import RolledDrawing
+from .unrolled import MANY, UnrolledDrawing, unrolled_spec
 
 APART = 64.0  # between the two pictures
 
@@ -27,23 +28,23 @@ def both(cell: Cell, steps: int = 4, level: str = "signals", *, dark: bool = Fal
     """Draw a definition rolled and, beside it, unrolled over some steps.
 
     Args:
-        cell: a definition; its inputs are taken as zeros, only the structure is drawn.
+        cell: a definition; its inputs are taken as zeros, as only the structure is drawn.
         steps: how many steps to unroll.
-        level: "signals", or "ops" to see the operations of every equation too.
-        dark: light lines on dark ground.
+        level: "signals", or "ops" to draw the operations of every equation too.
+        dark: light lines on a dark background.
 
     Raises:
-        DefinitionError: where the definition can't be computed; says why.
-        ValueError: for a number of steps that can't be drawn, or a level that there isn't.
+        DefinitionError: if the definition cannot be computed; says why.
+        ValueError: for a number of steps that cannot be drawn, or an unknown level.
     """
     if not 1 <= steps <= MANY:
         raise ValueError(f"steps={steps!r}: unroll 1 … {MANY} steps")
     check(cell)
-    return picture(_both(cell, blank(cell, steps), level), dark)
+    return picture(side_by_side(unroll_zeros(cell, steps), level), dark)
 
 
-def blank(cell: Cell, T: int) -> Run:
-    """A definition unrolled over zeros."""
+def unroll_zeros(cell: Cell, T: int) -> Run:
+    """Return a definition unrolled over zeros."""
     integers = labels(cell)
     inputs: dict[str, Any] = {signal.name: np.zeros((T, *(signal.shape or (() if signal.shape == () else (1,)))),
                                                     int if signal.name in integers else float)
@@ -51,22 +52,26 @@ def blank(cell: Cell, T: int) -> Run:
     return cell.unroll(**inputs or {"T": T})
 
 
-def _both(cell: Cell, run: Run, level: str) -> Scene:
-    shown = kept(run.T, False, None)
-    gaps = [max(pair) for pair in zip(_Rolled(cell, level).gaps, _Unrolled(run, None, shown, level).gaps)]
-    left = _Rolled(cell, level, gaps).scene
-    right = _Unrolled(run, None, shown, level, None, gaps, shelf=False).scene
+def side_by_side(run: Run, level: str) -> Scene:
+    """Return the scene of a run and its definition."""
+    spec = replace(unrolled_spec(run, choose_steps(run.T, False, None), level), parameters={})
+    rolled, unrolled = RolledDrawing(spec.graph, spec.name, spec.dense), UnrolledDrawing(spec)
+    gaps = [max(pair) for pair in zip(rolled.layout.gaps, unrolled.layout.gaps)]
+    for layout in (rolled.layout, unrolled.layout):
+        layout.set_gaps(gaps)
+    left, right = rolled.draw().scene, unrolled.draw().scene
     shift = right.bounds(0)[0] - APART - left.bounds(0)[2]
-    scene = Scene(clean(cell.name, 60))
-    for part, dx, prefix in ((left, shift, "r_"), (right, 0.0, "")):
-        part = moved(part, dx, prefix)
+    name = clean(spec.name, 60)
+    scene = Scene(name)
+    for part in (moved(left, shift, "r_"), right):
         scene.boxes += part.boxes
         scene.arrows += part.arrows
         scene.frames += part.frames
         scene.texts += part.texts
     x0, y0, x1, y1 = scene.bounds(0)
-    scene.texts.append(Text(x0 + (left.bounds(0)[2] - left.bounds(0)[0]) / 2, y0 - 16, "rolled", 12, palette.QUIET))
+    width = left.bounds(0)[2] - left.bounds(0)[0]
     middle = (right.bounds(0)[0] + right.bounds(0)[2]) / 2
-    scene.texts.append(Text(middle, y0 - 16, f"unrolled, T = {run.T}", 12, palette.QUIET))
-    scene.texts.append(Text((x0 + x1) / 2, y1 + 26, clean(cell.name, 60), 14))
+    scene.texts += [Text(x0 + width / 2, y0 - 16, "rolled", 12, palette.QUIET),
+                    Text(middle, y0 - 16, f"unrolled, T = {run.T}", 12, palette.QUIET),
+                    Text((x0 + x1) / 2, y1 + 26, name, 14)]
     return scene

@@ -22,7 +22,7 @@ from viz.annotations import heat
 from viz.render.fonts import clean
 
 from .recording import Recording
-from .scene import Tape, is_copy
+from .scene import BackwardScene, is_copy
 from .svg import Drawing
 
 MAX_TENSORS = 10_000  # browsers get slow with more, and the file gets large
@@ -83,7 +83,7 @@ def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most
     """
     _check(loss, most)
     recording = Recording(loss)
-    tape = Tape(recording.nodes)
+    tape = BackwardScene(recording.nodes).draw()
     title = f"Backward pass of {clean(loss.label) or 'the loss'} = {loss.item():.4g}"
     html = _page(title, recording, tape)
     path = None if outfile is None else Path(outfile)
@@ -110,7 +110,7 @@ def _check(loss: Tensor, most: int) -> None:
                          f"Make the batch or the layers smaller. {advice}")
 
 
-def _page(title: str, recording: Recording, tape: Tape) -> str:
+def _page(title: str, recording: Recording, tape: BackwardScene) -> str:
     links = {(tape.keys[x], tape.keys[node]): f"{i}-{recording.numbers[x]}" for i, node in enumerate(recording.nodes)
              for x in node.inputs if x.requires_grad and x in tape.keys and node in tape.keys}
     drawing = Drawing(tape.scene, links)
@@ -123,7 +123,7 @@ def _page(title: str, recording: Recording, tape: Tape) -> str:
     return "".join(parts[piece] if number % 2 else piece for number, piece in enumerate(pieces))
 
 
-def _data(title: str, recording: Recording, tape: Tape, drawing: Drawing) -> dict[str, Any]:
+def _data(title: str, recording: Recording, tape: BackwardScene, drawing: Drawing) -> dict[str, Any]:
     """Return the data that the script works on."""
     nodes = []
     for node in recording.nodes:

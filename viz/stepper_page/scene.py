@@ -1,9 +1,9 @@
-"""A backward pass as a scene: every tensor that it goes through is one box.
+"""A backward pass as a scene: every tensor that it passes is one box.
 
-Tensors that an unroller made stand in the frame of their time step, all steps alike. What was
-computed from them outside of the recurrence (the loss) stands in a row above, what comes from
-parameters alone in a row below. A graph without time steps is one row, its inputs on the left. All
-of it is found from the recorded tensors: no definition and no run is needed.
+Tensors that an unroller made stand in the frame of their time step, laid out as viz.unrolled does it.
+Tensors computed from them outside of the recurrence, such as the loss, form a row above; tensors computed
+from parameters alone form a row below. A graph without time steps is one row, its inputs on the left. All
+of this is found from the recorded tensors: no definition and no run is needed.
 """
 
 from __future__ import annotations
@@ -13,120 +13,105 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from minigrad import Op, Tensor, ops
-from minigrad.debugger.formatting import operation_name
-from rnn import Cell, Run, Signal
-from rnn.language.equations import Apply
-from rnn.unrolling.truncation import Truncation
-from viz.layout.copies import Copies
-from viz.layout.layered import Layered
-from viz.layout.step_graph import SHOWN, SIGNS, Edge, Part, Parts, set_layers
+from minigrad import Tensor
+from minigrad.describe import operation_name
+from viz.layout.folding import Tensors, Where
+from viz.layout.layered import Coordinates, layered_layout
+from viz.layout.spec import UnrolledSpec
+from viz.layout.step_graph import LABEL_LENGTH, Edge, Part, StepGraph, assign_layers, operation_label
 from viz.layout.step_layout import HEIGHT, SMALL, box_width
-from viz.pictures.unrolled import _Unrolled
+from viz.pictures.unrolled import UnrolledDrawing, mark_cut
 from viz.render import palette
 from viz.render.fonts import clean, text_width
 from viz.render.palette import Paint
-from viz.render.scene import Arrow, Box, Point, Scene, Text, beside, joined, rounded, sampled, sideways, straight
+from viz.render.scene import Arrow, Box, Point, Scene, Text, beside, joined, rounded, sideways, straight
 
 APART = 34.0  # from column to column of a row of boxes
 UNDER = 14.0  # from a box to the one under it in such a column
-BUS = 9.0  # between arrows that run side by side above the frames
-FEW = 4  # operations at most to which arrows lead from a leaf; one that more of them take is named in their boxes
-MANY = 400  # boxes in a row, above which they are stacked as they come: putting them in order takes too long
+TRACK = 9.0  # between arrows that run side by side above the frames
+FEW = 4  # a leaf with more users than this has no box; its name stands in their boxes
+MANY = 400  # boxes in a row, above which crossings are not reduced: it would take too long
 MINOR = 8.5  # size of an operation's name under a signal's
 
 
-class Tape:
-    """A scene of a backward pass.
+class BackwardScene:
+    """The scene of a backward pass.
 
     Args:
         nodes: a tensor and all that it was computed from, oldest first.
 
     Attributes:
-        scene: boxes, arrows and frames.
-        keys: the box of each drawn tensor; of a copy that was cut off, that of the original.
+        scene: boxes, arrows and frames, after draw().
+        keys: the box of each drawn tensor; of a detached copy, that of the original.
         times: the time step in whose frame a tensor stands.
-        shared: parameters, and what is computed from them alone, that the time steps have in common.
+        shared: parameters, and tensors computed from them alone, that all time steps use.
         colors: a colour for each of them.
     """
 
     def __init__(self, nodes: Sequence[Tensor]) -> None:
+        self.nodes = nodes
         self.scene = Scene("backward pass")
         self.keys: dict[Tensor, str] = {}
-        self.root = nodes[-1]
-        self.times, self.roles = _aligned(nodes)
-        steps = [node for node in nodes if node in self.times and any(x in self.times for x in node.inputs)]
-        if not steps:
+        self.times, self.roles = _align(nodes)
+        self.steps = [node for node in nodes if node in self.times and any(x in self.times for x in node.inputs)]
+        if not self.steps:
             self.times = {}
-        after: set[Tensor] = set()
+        self.after: set[Tensor] = set()
         for node in nodes:
-            if node not in self.times and any(x in self.times or x in after for x in node.inputs):
-                after.add(node)
-        used = {x for step in steps for x in step.inputs}
-        self.shared = [x for x in nodes if x.requires_grad and x not in self.times and x not in after
+            if node not in self.times and any(x in self.times or x in self.after for x in node.inputs):
+                self.after.add(node)
+        used = {x for step in self.steps for x in step.inputs}
+        self.shared = [x for x in nodes if x.requires_grad and x not in self.times and x not in self.after
                        and (x.op is None or x in used)]
         self.colors = {x: palette.parameter(i) for i, x in enumerate(self.shared)}
-        if not steps:
-            uses = Counter(x for node in nodes for x in node.inputs)
-            self._draw_row("n", [x for x in nodes if x.op is not None or uses[x] <= FEW], 0.0, 0.0)
-            return
-        self.frames = _Frames(self, nodes, {self.times[step] for step in steps})
-        self.scene = self.frames.scene
-        self.keys = self.frames.keys
-        self._draw_after([x for x in nodes if x in after])
-        before = [x for x in nodes if x.op is not None and x not in self.times and x not in after]
-        if before:
-            left, bottom, _, _ = self.scene.bounds(0)
-            boxes = self._draw_row("b", before, left, 0.0)
-            down = bottom - 36 - max(box.top for box in boxes)
-            self._shift(boxes, 0.0, down)
-            self.scene.texts.append(beside(left, bottom - 22, "computed once, for all steps", 11, palette.QUIET))
+
+    def draw(self) -> BackwardScene:
+        """Add the frames of the time steps and the rows above and below, or one row."""
+        if not self.steps:
+            uses = Counter(x for node in self.nodes for x in node.inputs)
+            self._add_row("n", [x for x in self.nodes if x.op is not None or uses[x] <= FEW], 0.0)
+            return self
+        recorded = RecordedSteps(self)
+        self.drawing = UnrolledDrawing(recorded.spec()).draw()
+        self.scene = self.drawing.scene
+        self.keys = recorded.keys(self.drawing)
+        recorded.finish(self.drawing, self.keys)
+        self._add_after([x for x in self.nodes if x in self.after], recorded)
+        self._add_before([x for x in self.nodes if x.op is not None and x not in self.times and x not in self.after])
+        return self
 
     # ---- labels
-    def text(self, node: Tensor) -> str:
-        """What stands in the box of an operation's result: `W @`, `+ b`, `1 −`, `tanh`."""
+    def label(self, node: Tensor) -> str:
+        """Return the text in the box of an operation's result: `W @`, `+ b`, `1 −`, `tanh`."""
         assert node.op is not None
-        sign = SIGNS.get(type(node.op), operation_name(node))
-        fixed = [number for number, x in enumerate(node.inputs) if x not in self.times and x not in self.keys]
-        if len(node.inputs) != 2 or len(fixed) != 1:
-            return sign
-        x = node.inputs[fixed[0]]
-        operand = clean(x.label, SHOWN) or (f"{x.item():.3g}" if x.size == 1 and x.op is None else "")
-        if isinstance(node.op, ops.Mul) and x.size == 1:
-            sign = "×"
-        commutes = isinstance(node.op, (ops.Add, ops.Mul)) or type(node.op) not in SIGNS
-        pair = (sign, operand) if commutes or fixed == [1] else (operand, sign)
-        return " ".join(word for word in pair if word)
+        boxed = [x in self.times or x in self.keys for x in node.inputs]
+        constants = [None if has_box else _constant(x) for x, has_box in zip(node.inputs, boxed)]
+        return operation_label(node.op, constants, any(x.size == 1 for x, has_box in zip(node.inputs, boxed)
+                                                       if not has_box))
 
-    def color(self, node: Tensor) -> str | None:
-        """The colour of the first shared tensor that an operation takes."""
-        return next((self.colors[x] for x in node.inputs if x in self.colors), None)
+    def shared_inputs(self, node: Tensor) -> list[Tensor]:
+        """Return the shared tensors among an operation's inputs; the first gives its box the colour."""
+        return [x for x in node.inputs if x in self.colors]
 
     def _box(self, key: str, node: Tensor) -> Box:
-        """The box of a tensor outside of the frames, at the origin."""
-        if node is self.root:
-            label, paint, height = clean(node.name or "loss", SHOWN), palette.LOSS, HEIGHT
-        elif node.op is None:
-            label = clean(node.label, SHOWN) or (f"{node.item():.3g}" if node.size == 1 else str(node.shape))
+        """Return the box of a tensor outside of the frames, at the origin."""
+        if node is self.nodes[-1]:
+            return _large_box(key, node, clean(node.name or "loss", LABEL_LENGTH), palette.LOSS)
+        if node.op is None:
             color = self.colors.get(node)
-            paint, height = Paint(color, palette.SHELF) if color else palette.CONSTANT, HEIGHT
-        elif node.label:
-            label, paint, height = clean(node.label, SHOWN), palette.HIDDEN, HEIGHT
-        else:
-            color = self.color(node)
-            label, paint, height = self.text(node), Paint(color or palette.OPERATION.line, "#FFFFFF"), SMALL
-        small = height == SMALL
-        width = box_width([label], 11 if small else 12, 30 if small else 46, 14 if small else 24)
-        circle = small and len(label) == 1
-        box = Box(key, 0.0, 0.0, SMALL if circle else width, height, label, paint, size=11 if small else 12,
-                  circle=circle, rounded=node.op is not None, pen=2.0 if small and self.color(node) else 1.4)
-        if not small:
-            box.label = with_operation(box, node)
-        return box
+            return _large_box(key, node, _constant(node) or str(node.shape),
+                              Paint(color, palette.SHELF) if color else palette.CONSTANT)
+        if node.label:
+            return _large_box(key, node, clean(node.label, LABEL_LENGTH), palette.HIDDEN)
+        label, shared = self.label(node), self.shared_inputs(node)
+        circle = len(label) == 1
+        paint = Paint(self.colors[shared[0]] if shared else palette.OPERATION.line, "#FFFFFF")
+        return Box(key, 0.0, 0.0, SMALL if circle else box_width([label], 11, 30, 14), SMALL, label, paint, size=11,
+                   circle=circle, pen=2.0 if shared else 1.4)
 
     # ---- rows of boxes outside of the frames
-    def _draw_row(self, prefix: str, nodes: Sequence[Tensor], left: float, bottom: float) -> list[Box]:
-        """Boxes in columns, each to the right of all that it was computed from."""
+    def _add_row(self, prefix: str, nodes: Sequence[Tensor], left: float) -> list[Box]:
+        """Add boxes in columns, each to the right of all that it was computed from, the lowest at height 0."""
         number = {node: i for i, node in enumerate(nodes)}
         boxes = []
         for node, i in number.items():
@@ -134,24 +119,24 @@ class Tape:
             self.keys[node] = boxes[-1].key
         edges = list(dict.fromkeys((number[x], number[node]) for node in nodes for x in node.inputs if x in number))
         columns = _columns(len(nodes), edges)
-        halves = [box.height / 2 + (UNDER - 16) / 2 for box in boxes]  # 16: what Layered leaves between them
-        layered = (Layered if len(boxes) <= MANY else _Stacked)(columns, halves, halves, edges, [0] * len(boxes))
+        halves = [box.height / 2 + (UNDER - 16) / 2 for box in boxes]  # 16: what the layout leaves between them
+        layout = layered_layout if len(boxes) <= MANY else _stacked_layout
+        found = layout(columns, halves, halves, edges, [0] * len(boxes))
         middles = []
-        at = left
         for column in range(max(columns) + 1):
             width = max(box.width for box, own in zip(boxes, columns) if own == column)
-            middles.append(at + width / 2)
-            at += width + APART
-        lowest = min((y - half for y, half in zip(layered.x, halves)), default=0.0)
-        for box, column, y in zip(boxes, columns, layered.x):
-            box.x, box.y = middles[column], bottom + y - lowest
-        for (source, target), bends in zip(edges, layered.bends):
-            stops = [(middles[columns[source] + 1 + i], bottom + bend - lowest) for i, bend in enumerate(bends)]
-            self.scene.arrows.append(_across(boxes[source], boxes[target], stops))
+            middles.append(left + width / 2)
+            left += width + APART
+        lowest = min((y - half for y, half in zip(found.x, halves)), default=0.0)
+        for box, column, y in zip(boxes, columns, found.x):
+            box.x, box.y = middles[column], y - lowest
+        for (source, target), bends in zip(edges, found.bends):
+            stops = [(middles[columns[source] + 1 + i], bend - lowest) for i, bend in enumerate(bends)]
+            self.scene.arrows.append(_rightward_arrow(boxes[source], boxes[target], stops))
         self.scene.boxes += boxes
         return boxes
 
-    def _shift(self, boxes: Sequence[Box], dx: float, dy: float) -> None:
+    def _move(self, boxes: Sequence[Box], dx: float, dy: float) -> None:
         """Move boxes, and the arrows between them."""
         moved = {box.key for box in boxes}
         for box in boxes:
@@ -160,92 +145,68 @@ class Tape:
             if arrow.source in moved and arrow.target in moved:
                 arrow.points = [(x + dx, y + dy) for x, y in arrow.points]
 
-    def _draw_after(self, nodes: Sequence[Tensor]) -> None:
-        """The row above the frames, at their end; arrows to it run side by side under it."""
+    def _add_before(self, nodes: Sequence[Tensor]) -> None:
+        """Add the row below the frames."""
+        if nodes:
+            left, bottom, _, _ = self.scene.bounds(0)
+            boxes = self._add_row("b", nodes, left)
+            self._move(boxes, 0.0, bottom - 36 - max(box.top for box in boxes))
+            self.scene.texts.append(beside(left, bottom - 22, "computed once, for all steps", 11, palette.QUIET))
+
+    def _add_after(self, nodes: Sequence[Tensor], recorded: RecordedSteps) -> None:
+        """Add the row above the frames, at their right end, and arrows to it on tracks under it."""
         if not nodes:
             return
-        reading = [(node, x) for node in nodes for x in dict.fromkeys(node.inputs)
-                   if x in self.times and x in self.keys]
-        boxes = self._draw_row("a", nodes, 0.0, 0.0)
-        tracks = {node: i for i, node in enumerate(dict.fromkeys(node for node, _ in reading))}
-        top = self.frames.top
+        reads = [(node, x) for node in nodes for x in dict.fromkeys(node.inputs) if x in self.times and x in self.keys]
+        boxes = self._add_row("a", nodes, 0.0)
+        tracks = {node: i for i, node in enumerate(dict.fromkeys(node for node, _ in reads))}
+        top = self.drawing.layout.top + 16
         right = max(frame.right for frame in self.scene.frames)
-        low = top + 16 + BUS * len(tracks) + 12
-        self._shift(boxes, right - max(box.right for box in boxes), low - min(box.bottom for box in boxes))
+        self._move(boxes, right - max(box.right for box in boxes),
+                   top + TRACK * len(tracks) + 12 - min(box.bottom for box in boxes))
         of_key = {box.key: box for box in self.scene.boxes}
-        for node, x in reading:
+        for node, x in reads:
+            part, k = recorded.where[recorded.origin[x]]
+            up = self.drawing.layout.column(k).x + self.drawing.layout.steps.clear_x(part)
             source, target = of_key[self.keys[x]], of_key[self.keys[node]]
-            lane, bus = self.frames.lane(x), top + 16 + BUS * tracks[node]
-            near = target.left - 15
-            start = (source.x, source.top)
-            aside = [(source.x, source.top + 10), (lane, source.top + 10)] if abs(lane - source.x) > 1 else []
-            points = rounded([start, *aside, (lane, bus), (near, bus), (near, target.y), (target.left, target.y)], 8)
-            self.scene.arrows.append(Arrow(source.key, target.key, points))
+            self.scene.arrows.append(_upward_arrow(source, target, up, top + TRACK * tracks[node]))
 
 
-class _Frames:
-    """The frames of the time steps, laid out as viz.unrolled does it.
+class RecordedSteps:
+    """The step graph of recorded tensors: one box for all tensors that differ only in their time step.
 
     Attributes:
-        top: the upper edge of the frames.
+        where: the part and the time step of each tensor in a frame.
+        origin: for each tensor itself; for a detached copy the tensor that it was copied from.
     """
 
-    def __init__(self, tape: Tape, nodes: Sequence[Tensor], steps: set[int]) -> None:
-        self.tape = tape
-        self.times = tape.times
-        self.where: dict[Tensor, tuple[Part, int]] = {}
-        self.copies: Copies = {}
-        self.origin = {node: node for node in nodes}  # of a copy that was cut off: what it was copied from
-        self._find_parts(nodes)
-        edges: dict[tuple[Part, Part, int], Edge] = {}
-        links: dict[tuple[Tensor, Tensor], bool] = {}  # (input, result) -> does a gradient pass?
-        for node in self.where:
-            for x in node.inputs:
-                source = self.origin[x]
-                if source in self.where:
-                    (a, k), (b, m) = self.where[source], self.where[node]
-                    edges.setdefault((a, b, m - k), Edge(a, b, m - k, (), f"{a.label} → {b.label}"))
-                    links[source, node] = links.get((source, node), False) or source is x
-        parts = Parts(self.cell, list(self.copies), list(edges.values()))
-        set_layers(parts)
-        for part in parts.parts:
+    def __init__(self, scene: BackwardScene) -> None:
+        self.picture = scene
+        self.where: dict[Tensor, Where] = {}
+        self.tensors: Tensors = {}
+        self.origin = {node: node for node in scene.nodes}
+        self._find_parts()
+        self.links: dict[tuple[Tensor, Tensor], bool] = {}  # (input, result) -> whether a gradient passes
+        self.graph = StepGraph(list(self.tensors), self._find_edges())
+        assign_layers(self.graph)
+        for part in self.graph.parts:
             if part.node is None:
-                part.paint = _paint(part, parts, self.copies[part])
-        run = _Recorded(self.cell, max(steps))
-        self.drawn = drawn = _Unrolled(run, None, sorted(steps), "ops", shelf=False, given=(parts, self.copies))
-        self.scene, self.top = drawn.scene, drawn.top
-        self.keys = {node: drawn.boxes[self.where[source]].key for node, source in self.origin.items()
-                     if self.where.get(source) in drawn.boxes}
-        self._keep({(self.keys[x], self.keys[node]): passes for (x, node), passes in links.items() if x in self.keys})
-        for at, box in drawn.boxes.items():
-            made = self.copies[at[0]].get(at[1])
-            if at[0].node is None and made is not None:
-                box.label = with_operation(box, made)
+                part.paint = _signal_paint(part, self.graph, self.tensors[part])
 
-    def _keep(self, links: Mapping[tuple[str, str], bool]) -> None:
-        """Of the arrows, which are alike for all steps, those that were recorded; mark where one was cut."""
-        self.scene.arrows = [arrow for arrow in self.scene.arrows if (arrow.source, arrow.target) in links]
-        marks: set[Point] = set()
-        for arrow in self.scene.arrows:
-            if arrow.color == palette.FEEDBACK:  # here the colour of gradients on their way back
-                arrow.color = palette.HIDDEN.line
-            if not links[arrow.source, arrow.target]:
-                arrow.color, arrow.pen, arrow.dashed = palette.CUT, 1.4, True
-                way = sampled(arrow.points, 8)
-                marks.add(way[len(way) // 2])
-        self.scene.texts += [Text(x, y + 9, "✂", 13, palette.QUIET) for x, y in sorted(marks)]
+    def spec(self) -> UnrolledSpec:
+        """Return the description of the frames."""
+        steps = sorted({self.picture.times[step] for step in self.picture.steps})
+        return UnrolledSpec("recorded", steps[-1], self.graph, self.tensors, steps, dense=True)
 
-    def _find_parts(self, nodes: Sequence[Tensor]) -> None:
-        """One part for all tensors that are the same but for their time step."""
-        self.cell = Cell("recorded")
-        signals: dict[str, Signal] = {}
+    def _find_parts(self) -> None:
+        """Assign every tensor of a time step to a part, by its role and its number among those of that role."""
         parts: dict[tuple[int, int], Part] = {}
         seen: Counter[tuple[int, int]] = Counter()
         newest: dict[tuple[str, int], Tensor] = {}
-        for node in nodes:
-            if node not in self.times or (node.op is None and not is_copy(node)):
+        for node in self.picture.nodes:
+            if node not in self.picture.times or (node.op is None and not is_copy(node)):
                 continue
-            k, role, name = self.times[node], self.tape.roles[node], node.signal or ""
+            k, role, name = self.picture.times[node], self.picture.roles[node], node.signal or ""
             if is_copy(node):
                 if node.op is None and not node.requires_grad and (name, k) in newest:
                     self.origin[node] = newest[name, k]
@@ -254,77 +215,85 @@ class _Frames:
             key = role, seen[role, k]
             seen[role, k] += 1
             if key not in parts:
-                signal = signals.setdefault(name, Signal(self.cell, name, None, False, node.origin))
-                parts[key] = self._part(node, signal)
-                self.copies[parts[key]] = {}
-            self.copies[parts[key]][k] = node
+                parts[key] = self._part(node, name)
+                self.tensors[parts[key]] = {}
+            self.tensors[parts[key]][k] = node
             self.where[node] = parts[key], k
 
-    def _part(self, node: Tensor, signal: Signal) -> Part:
+    def _part(self, node: Tensor, signal: str) -> Part:
         if is_copy(node):
-            return Part(signal, None, 0, clean(signal.name), palette.OUTPUT)
-        assert node.op is not None
-        color = self.tape.color(node)
-        return Part(signal, _Anonymous(node.op), 0, self.tape.text(node),
-                    Paint(color or palette.OPERATION.line, palette.OPERATION.fill), [color] if color else [])
+            return Part(signal, None, 0, clean(signal), palette.OUTPUT)
+        shared = self.picture.shared_inputs(node)
+        line = self.picture.colors[shared[0]] if shared else palette.OPERATION.line
+        return Part(signal, node, 0, self.picture.label(node), Paint(line, palette.OPERATION.fill),
+                    [x.label for x in shared])
 
-    def lane(self, node: Tensor) -> float:
-        """Where an arrow from a tensor goes up past the boxes above it."""
-        part, k = self.where[self.origin[node]]
-        rows = self.drawn.rows
-        return self.drawn.columns[self.drawn.column_of[k]].x + rows.past(part, rows.places[part].x)
+    def _find_edges(self) -> list[Edge]:
+        """Return one edge for all reads that differ only in their time step; note which pass a gradient."""
+        edges: dict[tuple[Part, Part, int], Edge] = {}
+        for node in self.where:
+            for x in node.inputs:
+                source = self.origin[x]
+                if source in self.where:
+                    (a, k), (b, m) = self.where[source], self.where[node]
+                    edges.setdefault((a, b, m - k), Edge(a, b, m - k, (), f"{a.label} → {b.label}"))
+                    self.links[source, node] = self.links.get((source, node), False) or source is x
+        return list(edges.values())
 
+    def keys(self, drawing: UnrolledDrawing) -> dict[Tensor, str]:
+        """Return the box of each tensor in a frame."""
+        return {node: drawing.boxes[self.where[source]].key for node, source in self.origin.items()
+                if self.where.get(source) in drawing.boxes}
 
-class _Recorded(Run):
-    """What recorded tensors tell of their run: its length."""
-
-    def __init__(self, cell: Cell, T: int) -> None:
-        self.cell = cell
-        self.T = T
-        self.truncation = Truncation(T)
-        self.parameters = {}
-        self.windows = []
-
-
-class _Anonymous(Apply):
-    """A recorded operation, of which no equation is known."""
-
-    def __init__(self, op: Op) -> None:
-        self.op = op
-
-
-class _Stacked:
-    """Places in columns as Layered gives them, found at once: boxes in the order in which they came."""
-
-    def __init__(self, columns: Sequence[int], lefts: Sequence[float], rights: Sequence[float],
-                 edges: Sequence[tuple[int, int]], pulls: Sequence[int]) -> None:
-        filled: dict[int, float] = {}
-        self.x = []
-        for column, left, right in zip(columns, lefts, rights):
-            low = filled.get(column, -left)
-            self.x.append(low + left)
-            filled[column] = low + left + right + 16
-        self.bends: list[list[float]] = [[] for _ in edges]
+    def finish(self, drawing: UnrolledDrawing, keys: Mapping[Tensor, str]) -> None:
+        """Keep of the arrows, which are alike for all steps, those that were recorded; mark cuts; name operations."""
+        links = {(keys[x], keys[node]): passes for (x, node), passes in self.links.items() if x in keys}
+        scene = drawing.scene
+        scene.arrows = [arrow for arrow in scene.arrows if (arrow.source, arrow.target) in links]
+        marks: set[Point] = set()
+        for arrow in scene.arrows:
+            if arrow.color == palette.FEEDBACK:  # the page uses this colour for gradients
+                arrow.color = palette.HIDDEN.line
+            if not links[arrow.source, arrow.target]:
+                marks.add(mark_cut(arrow, samples=8))
+        scene.texts += [Text(x, y, "✂", 13, palette.QUIET) for x, y in sorted(marks)]
+        for (part, k), box in drawing.boxes.items():
+            made = self.tensors[part].get(k)
+            if part.node is None and made is not None:
+                _add_operation(box, made)
 
 
 def is_copy(node: Tensor) -> bool:
-    """Whether a tensor is a signal at a time step, and no operation on the way to one."""
+    """Whether a tensor is a signal at a time step, not an operation in its equation."""
     return node.t is not None and node.name is not None and node.name == node.signal
 
 
-def with_operation(box: Box, node: Tensor) -> str:
-    """A box's label, and under it the operation that made the tensor, where there is room."""
+def _constant(x: Tensor) -> str:
+    """Return the name of a tensor without a box of its own, or its value."""
+    return clean(x.label, LABEL_LENGTH) or (f"{x.item():.3g}" if x.size == 1 and x.op is None else "")
+
+
+def _large_box(key: str, node: Tensor, label: str, paint: Paint) -> Box:
+    """Return the box of a named tensor or of a leaf, at the origin."""
+    box = Box(key, 0.0, 0.0, box_width([label], 12), HEIGHT, label, paint, rounded=node.op is not None)
+    _add_operation(box, node)
+    return box
+
+
+def _add_operation(box: Box, node: Tensor) -> None:
+    """Write under a label the operation that made the tensor, if it fits."""
     name = operation_name(node)
-    if name in ("", "identity", "broadcastto") or "\n" in box.label or text_width(name, MINOR) > box.width - 8:
-        return box.label
-    return f"{box.label}\n{name}"
+    if name not in ("", "identity", "broadcastto") and "\n" not in box.label and (
+            text_width(name, MINOR) <= box.width - 8):
+        box.label += f"\n{name}"
 
 
-def _aligned(nodes: Sequence[Tensor]) -> tuple[dict[Tensor, int], dict[Tensor, int]]:
-    """The time step of each tensor that has one, and what it is there: the same number at every step.
+# ---- what belongs to which time step
+def _align(nodes: Sequence[Tensor]) -> tuple[dict[Tensor, int], dict[Tensor, int]]:
+    """Return the time step of each tensor that has one, and its role: a number, the same at every step.
 
-    What is computed outside of a recurrence but alike for every step, such as a loss at each and
-    their running total, belongs to the step that it is computed from.
+    A tensor computed outside of a recurrence but alike for every step, such as a loss at each and their
+    running total, belongs to the step that it is computed from.
     """
     times: dict[Tensor, int] = {}
     roles: dict[Tensor, int] = {}
@@ -341,7 +310,7 @@ def _aligned(nodes: Sequence[Tensor]) -> tuple[dict[Tensor, int], dict[Tensor, i
     for node, k in times.items():
         found.setdefault(roles[node], set()).add(k)
     needed: set[Tensor] = set()
-    for node in reversed(nodes):
+    for node in reversed(nodes):  # a role that occurs at one step only is outside, unless a later step needs it
         if node in times and node.t is None and len(found[roles[node]]) == 1 and node not in needed:
             del times[node]
         elif node in times:
@@ -350,7 +319,7 @@ def _aligned(nodes: Sequence[Tensor]) -> tuple[dict[Tensor, int], dict[Tensor, i
 
 
 def _role(node: Tensor, times: Mapping[Tensor, int], roles: Mapping[Tensor, int]) -> tuple[Any, ...]:
-    """What a tensor is, whatever its time step: its operation and the roles of its inputs."""
+    """Return a tensor's operation with the roles of its inputs, without any time step."""
     if is_copy(node):
         return "copy", node.name
     inputs: list[Any] = []
@@ -364,31 +333,53 @@ def _role(node: Tensor, times: Mapping[Tensor, int], roles: Mapping[Tensor, int]
     return node.signal, type(node.op), *inputs
 
 
-def _paint(part: Part, parts: Parts, copies: Mapping[int, Tensor | None]) -> Paint:
-    """The colours that viz.unrolled gives to a signal."""
-    delays = [edge.delay for edge in parts.edges if edge.source is part and edge.delay]
+def _signal_paint(part: Part, graph: StepGraph, tensors: Mapping[int, Tensor | None]) -> Paint:
+    """Return the colours that viz.unrolled gives to a signal."""
+    delays = [edge.delay for edge in graph.edges if edge.source is part and edge.delay]
     if delays:
         return palette.STATE if max(delays) > 0 else palette.REVERSED
-    if all(x is None or x.op is None for x in copies.values()):
+    if all(x is None or x.op is None for x in tensors.values()):
         return palette.INPUT
-    return palette.HIDDEN if any(edge.source is part for edge in parts.edges) else palette.OUTPUT
+    return palette.HIDDEN if any(edge.source is part for edge in graph.edges) else palette.OUTPUT
 
 
+# ---- positions of a row
 def _columns(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
-    """The column of each node: right of its inputs; of one that has none, just left of its users."""
+    """Return each node's column: right of its inputs; for one without inputs, just left of its users."""
     columns = [0] * count
+    users: dict[int, list[int]] = {}
     for source, target in edges:  # by target, oldest first
         columns[target] = max(columns[target], columns[source] + 1)
+        users.setdefault(source, []).append(target)
     targets = {target for _, target in edges}
-    for node in range(count):
-        near = [columns[target] for source, target in edges if source == node]
-        if node not in targets and near:
-            columns[node] = min(near) - 1
+    for node, near in users.items():
+        if node not in targets:
+            columns[node] = min(columns[target] for target in near) - 1
     return columns
 
 
-def _across(source: Box, target: Box, stops: Sequence[Point]) -> Arrow:
-    """An arrow to the right, through some points."""
+def _stacked_layout(columns: Sequence[int], lefts: Sequence[float], rights: Sequence[float],
+                    edges: Sequence[tuple[int, int]], sides: Sequence[int]) -> Coordinates:
+    """Return coordinates as layered_layout() does, in linear time: boxes in the given order, edges straight."""
+    filled: dict[int, float] = {}
+    x = []
+    for column, left, right in zip(columns, lefts, rights):
+        low = filled.get(column, -left)
+        x.append(low + left)
+        filled[column] = low + left + right + 16
+    return Coordinates(x, [[] for _ in edges])
+
+
+def _rightward_arrow(source: Box, target: Box, stops: Sequence[Point]) -> Arrow:
+    """Return an arrow to the right through some points."""
     points = [source.side(source.y, 1), *stops, target.side(target.y, -1)]
     curves = [straight(a, b) if abs(a[1] - b[1]) < 0.1 else sideways(a, b) for a, b in pairwise(points)]
     return Arrow(source.key, target.key, joined(*curves))
+
+
+def _upward_arrow(source: Box, target: Box, x: float, y: float) -> Arrow:
+    """Return an arrow that goes up at x, along the track at height y, and enters its target from the left."""
+    near, start = target.left - 15, (source.x, source.top)
+    aside = [(source.x, source.top + 10), (x, source.top + 10)] if abs(x - source.x) > 1 else []
+    corners = [start, *aside, (x, y), (near, y), (near, target.y), (target.left, target.y)]
+    return Arrow(source.key, target.key, rounded(corners, 8))

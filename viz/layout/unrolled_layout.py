@@ -1,0 +1,237 @@
+"""Positions and routes of an unrolled picture: a column per time step, the step layout in each.
+
+Edges between steps are straight or curved where nothing is in the way. Otherwise they run along
+horizontal tracks in the channels between the rows, and along vertical tracks between two frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from viz.render.fonts import text_width
+from viz.render.scene import CORNER, Box, Point, clear, rounded, sideways, straight
+
+from .folding import Column, Where, make_columns
+from .spec import UnrolledSpec
+from .step_graph import Edge, Part
+from .step_layout import FIRST, HEIGHT, MARGIN, SMALL, TRACK, Group, LabelPoints, Place, StepLayout, part_width
+
+BETWEEN, DENSE = 36.0, 26.0  # from row to row; the same between operations
+INSIDE = 20.0  # from a frame to the boxes in it
+GAP = 30.0  # from frame to frame
+FOOT = 46.0  # from the lowest row's centre line to the lower side of the frame
+VERTICAL = 7.0  # between vertical tracks
+
+
+class UnrolledLayout:
+    """Positions and routes.
+
+    Attributes:
+        columns: from the left.
+        steps: the positions inside a step.
+        gaps: between the rows.
+        foot, top: the lower and the upper side of the frames.
+    """
+
+    def __init__(self, spec: UnrolledSpec, columns: list[Column], labels: Mapping[Where, str]) -> None:
+        self.spec = spec
+        self.labels = labels
+        self.columns = columns
+        self._number = {k: number for number, column in enumerate(columns) for k in column.steps}
+        edges = spec.graph.edges
+        self.steps = StepLayout(spec.graph, {part: self._size(part) for part in spec.graph.parts})
+        self.steps.set_sides({edge: -1 if edge.delay > 0 else 1 for edge in edges if edge.delay})
+        self.tracks: dict[Group, tuple[int, int]] = {}  # group -> its channel, and its first track there
+        self.vertical: dict[Group, int] = {}  # group -> its first vertical track
+        self._clear: dict[Edge, bool] = {}
+        self._assign_tracks()
+        least = DENSE if spec.dense else BETWEEN
+        self.set_gaps([least + (FIRST + TRACK * n - 12 if n else 0) for n in self.steps.tracks[1:-1]])
+        self._place_columns()
+
+    def set_gaps(self, gaps: Sequence[float]) -> None:
+        """Set the gaps between the rows, and with them all heights."""
+        self.gaps = list(gaps)
+        self.steps.set_gaps(gaps)
+        lowest, highest = self.steps.tracks[0], self.steps.tracks[self.steps.count]
+        self.foot = self.steps.y[0] - self.steps.heights[0] / 2 - (FOOT - HEIGHT / 2) - (
+            FIRST + TRACK * lowest if lowest else 0)
+        self.top = self.steps.top + INSIDE + (FIRST + TRACK * highest - 8 if highest else 0)
+
+    # ---- columns
+    def __contains__(self, k: int) -> bool:
+        """Whether a step has a column, of its own or in a fold."""
+        return k in self._number
+
+    def column(self, k: int) -> Column:
+        """Return the column of a time step."""
+        return self.columns[self._number[k]]
+
+    def is_drawn(self, k: int) -> bool:
+        """Whether a step has a column of its own."""
+        return k in self and not self.column(k).folded
+
+    def _size(self, part: Part) -> tuple[float, float]:
+        """Return the size of a part's boxes: that of the largest label, the same at all steps."""
+        labels = [self.labels[part, k] for k in self.spec.tensors[part] if (part, k) in self.labels]
+        height = (HEIGHT if part.node is None else SMALL) + 12 * max((text.count("\n") for text in labels), default=0)
+        if part.node is None and not self.spec.shows_numbers:
+            labels = [f"{part.label}({k})" for k in self.spec.tensors[part]]
+        return part_width(part, labels or [part.label]), height
+
+    def place(self, part: Part, k: int) -> Place:
+        """Return a box's place in its step; a boundary value is as wide as its own label needs."""
+        place = self.steps.places[part]
+        if not self.spec.is_boundary(part, k):
+            return place
+        width = max(place.width, text_width(self.labels[part, k], 12) * CORNER + MARGIN)
+        return Place(place.row, place.x, width, place.height)
+
+    def _place_columns(self) -> None:
+        """Set the sides of all columns: one width for the steps of the sequence, as narrow as possible outside it."""
+        graph = self.spec.graph
+        widest = {bool(delayed): max((text_width(graph.label(edge)[0], 10) * CORNER for edge in graph.edges
+                                      if bool(edge.delay) is delayed), default=0.0) for delayed in (False, True)}
+        half = max(self.steps.left, self.steps.right) + INSIDE
+        half = max(half, *(self._reach(part, k) for part, k in self.labels if 1 <= k <= self.spec.T))
+        half = max(half, widest[False] + 14, 38.0 if any(column.folded for column in self.columns) else 0.0)
+        self.gap = max(GAP, widest[True] + 12 - 2 * INSIDE, VERTICAL * (self.vertical_tracks + 1))
+        right = 0.0
+        for column in self.columns:
+            reach = half
+            if not 1 <= column.k <= self.spec.T:
+                reach = max(self._reach(part, k) for part, k in self.labels if k == column.k)
+            column.left = right + self.gap
+            column.x = column.left + reach
+            column.right = right = column.x + reach
+
+    def _reach(self, part: Part, k: int) -> float:
+        """Return how far a box extends from the centre line of its step, with a margin."""
+        place = self.place(part, k)
+        return abs(place.x) + place.width / 2 + 8
+
+    # ---- tracks
+    def _assign_tracks(self) -> None:
+        """Give every group of delayed edges vertical tracks, and horizontal ones where it passes boxes.
+
+        A delay of d needs d horizontal tracks, as d copies of an edge pass each other.
+        """
+        self.vertical_tracks = 0
+        for edge, entry in self.steps.entries.items():
+            if entry.group in self.vertical:
+                continue
+            self.vertical[entry.group] = self.vertical_tracks
+            self.vertical_tracks += 1 + (abs(edge.delay) > 1)
+            if entry.from_below or abs(edge.delay) > 1:
+                row = self.steps.places[edge.target].row
+                over = not entry.from_below and self.steps.places[edge.source].row >= row
+                self.tracks[entry.group] = row + over, self.steps.tracks[row + over]
+                self.steps.tracks[row + over] += abs(edge.delay)
+
+    def _track_y(self, edge: Edge, k: int) -> float:
+        """Return the height of the horizontal track of an edge that ends at step k."""
+        channel, first = self.tracks[self.steps.entries[edge].group]
+        return self.steps.track_y(channel, first + k % abs(edge.delay))
+
+    def _leaving_x(self, edge: Edge, k: int) -> float:
+        """Return the vertical track beside the frame that an edge leaves."""
+        column, inward = self.column(k - edge.delay), self._inward(edge, 0)
+        return column.right + inward if edge.delay > 0 else column.left - inward
+
+    def _arriving_x(self, edge: Edge, k: int) -> float:
+        """Return the vertical track beside the frame that an edge arrives at."""
+        column, inward = self.column(k), self._inward(edge, 1)
+        return column.left - self.gap + inward if edge.delay > 0 else column.right + self.gap - inward
+
+    def _inward(self, edge: Edge, arriving: int) -> float:
+        number = self.vertical[self.steps.entries[edge].group] + arriving
+        return VERTICAL + number * min(VERTICAL, (self.gap - 2 * VERTICAL) / max(self.vertical_tracks - 1, 1))
+
+    # ---- edges
+    def ends(self, edge: Edge) -> list[int]:
+        """Return the steps at which copies of an edge may end: none inside a fold."""
+        reach = abs(edge.delay) + 1
+        near = {k + shift for column in self.columns for k in (*column.steps[:reach], *column.steps[-reach:])
+                for shift in (0, edge.delay)}
+        return sorted((k for k in near if 1 <= k - edge.target.lead <= self.spec.T), reverse=edge.delay < 0)
+
+    def route(self, edge: Edge, k: int, source: Box, target: Box,
+              boxes: Mapping[Where, Box]) -> tuple[list[Point], LabelPoints]:
+        """Return the curve of the copy of an edge that ends at step k, and candidates for its label.
+
+        Args:
+            source, target: its boxes.
+            boxes: all boxes, which no edge may pass through.
+        """
+        if edge.delay == 0:
+            return self.steps.route_upward(edge, source, target, self.column(k).x)
+        columns = self.column(k - edge.delay), self.column(k)
+        merged = columns[1].folded and edge.target.node is not None  # it ends at its signal's fold
+        if self.steps.entries[edge].from_below and not merged:
+            return self._route_from_below(edge, k, source, target)
+        adjacent = abs(self._number[k - edge.delay] - self._number[k]) == 1
+        start, end = self._side_ports(edge, source, target, adjacent)
+        if not adjacent:
+            return self._route_along_track(edge, k, start, end)
+        if abs(start[1] - end[1]) < 0.1 and source.y == target.y:
+            return straight(start, end), [(((start[0] + end[0]) / 2 - 8, start[1] + 9), True)]
+        x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + (6 if target.y <= source.y else -6)
+        points = sideways(start, end)
+        if not self._is_clear(edge, points, source, target, columns, boxes):
+            out = self._leaving_x(edge, k)
+            points = rounded([start, (out, start[1]), (out, end[1]), end])
+        return points, [((x + 6, y), True), ((x - 6, y), False)]
+
+    def _route_along_track(self, edge: Edge, k: int, start: Point, end: Point) -> tuple[list[Point], LabelPoints]:
+        """Go out sideways, along a track past the steps between, and in sideways."""
+        y, out, back = self._track_y(edge, k), self._leaving_x(edge, k), self._arriving_x(edge, k)
+        forward = 1 if edge.delay > 0 else -1
+        labels = [((out + forward * (26 + 24 * n), y + side), True) for n in range(4) for side in (8, -8)]
+        return rounded([start, (out, start[1]), (out, y), (back, y), (back, end[1]), end]), labels
+
+    def _route_from_below(self, edge: Edge, k: int, source: Box, target: Box) -> tuple[list[Point], LabelPoints]:
+        """Go out sideways, along a track under the target's row, and up."""
+        forward = 1 if edge.delay > 0 else -1
+        y, x = self._track_y(edge, k), self._leaving_x(edge, k)
+        end = (target.x, target.bottom) if self.column(k).folded else self.steps.bottom_port(edge, target)
+        start = (source.right if forward > 0 else source.left, source.y)
+        if any(other.source is edge.source and not entry.from_below for other, entry in self.steps.entries.items()):
+            start = start[0], start[1] - min(7.0, source.height / 2 - 5)
+        labels = [((end[0] + 4 * side, end[1] - 9), side > 0) for side in (-forward, forward)]
+        return rounded([start, (x, start[1]), (x, y), (end[0], y), end]), labels
+
+    def _side_ports(self, edge: Edge, source: Box, target: Box, adjacent: bool) -> tuple[Point, Point]:
+        """Return where an arrow leaves and arrives, on the sides of its boxes."""
+        forward = 1 if edge.delay > 0 else -1
+        if adjacent and source.y == target.y:
+            return source.side(source.y, forward), target.side(target.y, -forward)
+        rises = target.y > source.y
+        apart = min(7.0, source.height / 2 - 5)
+        arriving = [other for other, entry in self.steps.entries.items() if other.target is edge.target
+                    and not entry.from_below and other.delay * edge.delay > 0]
+        number = arriving.index(edge) if edge in arriving else 0
+        reach = min(6.0, target.height / 2 - 5)
+        if len(arriving) > 1 or abs(edge.delay) > 1:
+            reach = min(6.0 + 6 * number, target.height / 2 - 4)
+        leaving = apart if rises or source.y == target.y else -apart
+        return (source.side(source.y + leaving, forward),
+                target.side(target.y + (-reach if rises else reach), -forward))
+
+    def _is_clear(self, edge: Edge, points: Sequence[Point], source: Box, target: Box,
+                  columns: tuple[Column, Column], boxes: Mapping[Where, Box]) -> bool:
+        """Whether a curve passes no box. Between ordinary steps the answer for one copy holds for all."""
+        usual = not source.dashed and not target.dashed
+        if usual and edge in self._clear:
+            return self._clear[edge]
+        others = [boxes[part, column.k] for column in columns for part in self.spec.graph.parts
+                  if (part, column.k) in boxes]
+        answer = clear(points, [box for box in others if box is not source and box is not target])
+        if usual:
+            self._clear[edge] = answer
+        return answer
+
+
+def columns_of(spec: UnrolledSpec) -> list[Column]:
+    """Return the columns of a picture, without positions."""
+    steps = {k for copies in spec.tensors.values() for k in copies}
+    return make_columns(spec.T, sorted(k for k in steps if k < 1), spec.steps, sorted(k for k in steps if k > spec.T))
