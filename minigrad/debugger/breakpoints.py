@@ -13,10 +13,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from minigrad.describe import operation_name
 from minigrad.steps import Step
 
 from .diagnosis import nan_at, zero_at
-from .formatting import norm, operation_name
+from .formatting import norm
 from .timeline import Timeline
 
 

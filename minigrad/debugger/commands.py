@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TextIO
 from numpy.typing import ArrayLike
 
 from minigrad.backward import backward
+from minigrad.describe import operation_name
 from minigrad.tensor import Tensor
 
 from . import inspection, jacobian
@@ -26,7 +27,7 @@ from .breakpoints import (
     split_kind,
 )
 from .diagnosis import first_forward_nan
-from .formatting import gradient_table, largest_path, operation_name, table
+from .formatting import gradient_table, largest_path, table
 from .session import Session
 from .terminal import DeferInterrupt
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from minigrad.backward import nodes_between
+from minigrad.describe import operation_name, tensor_name
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
-from .formatting import operation_name, tensor_name
 from .timeline import Timeline
 
 ZERO_CAUSES = {"relu": "every ReLU is off there", "tanh": "every tanh is saturated there",

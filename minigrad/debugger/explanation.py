@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad.backward import ancestors, nodes_between
+from minigrad.describe import tensor_summary
 from minigrad.tensor import Tensor
 
 from .diagnosis import explain_nan, explain_zero, has_nan
-from .formatting import contribution_table, describe, format_norm, table
+from .formatting import contribution_table, format_norm, table
 from .timeline import Timeline
 
 
@@ -21,16 +22,16 @@ def explain(tensor: Tensor, out: Tensor) -> str:
         tensor: the tensor in question.
         out: a scalar, such as the loss.
     """
-    head = f"{describe(tensor)}, made at {tensor.origin}:"
+    head = f"{tensor_summary(tensor)}, made at {tensor.origin}:"
     if not tensor.requires_grad:
         return f"{head} no gradient, because it doesn't require one{_why_not_required(tensor)}"
     if not out.requires_grad:
-        return (f"{head} no gradient, because {describe(out)} at {out.origin} was computed from no tensor that "
+        return (f"{head} no gradient, because {tensor_summary(out)} at {out.origin} was computed from no tensor that "
                 "requires one")
     if tensor is out:
         return f"{head} its gradient is 1, because the pass starts from it"
     if tensor not in set(ancestors(out)):
-        return "\n".join([f"{head} no gradient, because {describe(out)} at {out.origin} was not computed from it",
+        return "\n".join([f"{head} no gradient, because {tensor_summary(out)} at {out.origin} was not computed from it",
                           *_detached_uses(tensor, out)])
     return "\n".join(_explain_pass(tensor, out, head))
 
@@ -50,7 +51,7 @@ def _detached_uses(tensor: Tensor, out: Tensor) -> list[str]:
         for x in node.inputs:
             if not x.requires_grad and x.shape == tensor.shape and np.array_equal(x._data, tensor._data):
                 how = f"it was detached at {x.origin}" if x.origin.detached else f"taken by .data, at {x.origin}"
-                lines.append(f"    its values are used as a constant by {describe(node)} at {node.origin}: {how}")
+                lines.append(f"    its values are used as a constant by {tensor_summary(node)} at {node.origin}: {how}")
     return lines
 
 
@@ -65,8 +66,9 @@ def _explain_pass(tensor: Tensor, out: Tensor, head: str) -> list[str]:
         grad = timeline.gradient(tensor)
         if grad is None:
             return [f"{head} no gradient, because the operations that use it pass none on"]
-        paths = count_paths(tensor, out)
-        lines = [f"{head} |g| {format_norm(grad)}, by {paths:,} path{'s' if paths > 1 else ''} from {describe(out)}"]
+        count = count_paths(tensor, out)
+        paths = f"{count:,} path{'s' if count > 1 else ''}"
+        lines = [f"{head} |g| {format_norm(grad)}, by {paths} from {tensor_summary(out)}"]
         if has_nan(grad):
             lines.append(f"    {explain_nan(timeline)}")
         elif not grad.any():
@@ -96,5 +98,5 @@ def _contributions(timeline: Timeline, tensor: Tensor) -> list[str]:
     for use in timeline.uses(tensor):
         node = use.step.node
         lag = "" if node.t is None else f"lag {node.t - tensor.t}"
-        rows.append([lag, describe(node), f"adds {format_norm(use.contribution)}", str(node.origin)])
+        rows.append([lag, tensor_summary(node), f"adds {format_norm(use.contribution)}", str(node.origin)])
     return table(rows, "      ")

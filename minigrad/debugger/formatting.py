@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.describe import operation_name, tensor_name, tensor_summary
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
@@ -26,26 +27,6 @@ def format_norm(array: Any) -> str:
     return "none" if array is None else f"{norm(array):.1e}"
 
 
-def operation_name(tensor: Tensor) -> str:
-    """Return the lower-case name of the operation that computed a tensor; "" for a leaf."""
-    return type(tensor.op).__name__.lower() if tensor.op else ""
-
-
-def tensor_name(tensor: Tensor) -> str:
-    """Return a tensor's name, or its operation and place: `h[3]`, `U`, `add in h[3]`."""
-    return tensor.label or " ".join([operation_name(tensor) or "unnamed", *_place(tensor)])
-
-
-def describe(tensor: Tensor) -> str:
-    """Return a tensor's name or place, operation and shape: `h[3] tanh (4, 8)`, `in h[3] add (4, 8)`."""
-    words = [*([tensor.label] if tensor.label else _place(tensor)), operation_name(tensor), str(tensor.shape)]
-    return " ".join(filter(None, words))
-
-
-def _place(tensor: Tensor) -> list[str]:
-    return [f"in {tensor.signal}[{tensor.t}]"] if tensor.signal else []
-
-
 def table(rows: Iterable[Iterable[str]], indent: str = "    ") -> list[str]:
     """Return rows of words as aligned lines, at most MAX_ROWS of them."""
     cells = [list(row) for row in rows]
@@ -59,7 +40,7 @@ def table(rows: Iterable[Iterable[str]], indent: str = "    ") -> list[str]:
 
 def step_line(step: Step, total: int) -> str:
     """Return a line on a step: its number, time step, tensor, operation, shape, upstream gradient and source line."""
-    words = [f"step {step.number} of {total}", "" if step.t is None else f"t={step.t}", describe(step.node),
+    words = [f"step {step.number} of {total}", "" if step.t is None else f"t={step.t}", tensor_summary(step.node),
              "no gradient reaches it" if step.grad is None else f"|g| in {format_norm(step.grad)}", str(step.origin)]
     return "  ".join(filter(None, words))
 
@@ -81,7 +62,7 @@ def position_lines(timeline: Timeline) -> list[str]:
     total = len(timeline.steps)
     if step is None:
         out = timeline.steps.out
-        return [f"start of the backward pass: {total} steps back from {describe(out)}  "
+        return [f"start of the backward pass: {total} steps back from {tensor_summary(out)}  "
                 f"|g| {format_norm(timeline.gradient(out))}  {out.origin}"]
     end = ["end of the backward pass: every gradient is complete"] if timeline.finished else []
     return [step_line(step, total), *input_lines(step), *end]

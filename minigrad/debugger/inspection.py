@@ -9,11 +9,12 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
+from minigrad.describe import tensor_name
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
 from .breakpoints import CommandError, known_names, unknown_name
-from .formatting import format_array, tensor_name
+from .formatting import format_array
 from .timeline import Timeline
 
 PARTS = ("grad", "out", "inputs", "contributions", "totals")  # of a step

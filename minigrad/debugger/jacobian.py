@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.backward import input_gradients
+from minigrad.describe import operation_name, tensor_name
 from minigrad.settings import override
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
-from .formatting import format_array, norm, operation_name, table, tensor_name
+from .formatting import format_array, norm, table
 
 MAX_SIZE = 1_000_000  # elements of a Jacobian
 SMALL_BATCH = 4096  # elements up to which the Jacobian of a whole batch is shown

@@ -16,8 +16,9 @@ import numpy as np
 from minigrad import Op, Tensor, ops
 from minigrad.backward import ancestors, vjp
 from minigrad.debugger.diagnosis import nan_at, zero_at
-from minigrad.debugger.formatting import norm, tensor_name
+from minigrad.debugger.formatting import norm
 from minigrad.debugger.timeline import Timeline
+from minigrad.describe import tensor_name
 from minigrad.settings import override
 from minigrad.steps import Step
 from viz.render.fonts import clean
