@@ -103,8 +103,8 @@ def report(step: Step) -> list[str]:
         elif not x.size or not step.node.size:
             lines.append(heading + "empty")
         elif (local := local_jacobian(step, position)) is None:
-            lines.append(f"{heading}{step.node.size:,} x {x.size:,} numbers, too many to compute here; make the layer or "
-                         "the batch smaller")
+            lines.append(f"{heading}{step.node.size:,} x {x.size:,} numbers, too many to compute here; make the layer "
+                         "or the batch smaller")
         else:
             rows, columns = local.matrix.shape
             part = "" if local.row is None else f", row {local.row} of the result" + (
