@@ -59,10 +59,8 @@ def _explain_pass(tensor: Tensor, out: Tensor, head: str) -> list[str]:
     """Run the pass, explain the gradient of `tensor` in it, and restore every `.grad`."""
     timeline = Timeline(out)
     try:
-        while timeline.forward():
+        for _ in timeline.run():
             pass
-        if timeline.error is not None:
-            raise timeline.error
         grad = timeline.gradient(tensor)
         if grad is None:
             return [f"{head} no gradient, because the operations that use it pass none on"]

@@ -95,42 +95,41 @@ def _rows_are_separate(node: Tensor, position: int, row: int) -> bool:
 
 
 def report(step: Step) -> list[str]:
-    """Return the answer to `jacobian`: the local Jacobian for each input, its singular values and their meaning."""
+    """Return the answer to `jacobian`: the local Jacobian for each input, its singular values and their effect."""
     lines = [f"local Jacobian of {operation_name(step.node)} at {tensor_name(step.node)} {step.node.shape}"]
     for position, x in enumerate(step.node.inputs):
+        heading = f"  for {tensor_name(x)}: "
         if not x.requires_grad:
-            lines.append(f"  for {tensor_name(x)}: needs no gradient")
+            lines.append(heading + "needs no gradient")
         elif not x.size or not step.node.size:
-            lines.append(f"  for {tensor_name(x)}: empty")
+            lines.append(heading + "empty")
+        elif (local := local_jacobian(step, position)) is None:
+            lines.append(f"{heading}{step.node.size:,} x {x.size:,} numbers, too many to compute here; make the layer "
+                         "or the batch smaller")
         else:
-            lines += _lines(step, position, x)
+            rows, columns = local.matrix.shape
+            part = "" if local.row is None else f", row {local.row} of the result" + (
+                f", all of {tensor_name(x)}" if local.all_inputs else " (the rows don't mix)")
+            lines += [f"{heading}{rows} x {columns}{part}", *_summary(local.matrix, _norms(step, position))]
     return lines
 
 
-def _lines(step: Step, position: int, x: Tensor) -> list[str]:
-    found = local_jacobian(step, position)
-    if found is None:
-        return [f"  for {tensor_name(x)}: {step.node.size:,} x {x.size:,} numbers, too many to compute here; "
-                "make the layer or the batch smaller"]
-    matrix = found.matrix
-    part = ""
-    if found.row is not None:
-        inputs = f", all of {tensor_name(x)}" if found.all_inputs else " (the rows don't mix)"
-        part = f", row {found.row} of the result{inputs}"
-    lines = [f"  for {tensor_name(x)}: {matrix.shape[0]} x {matrix.shape[1]}{part}"]
+def _summary(matrix: Any, norms: list[list[str]]) -> list[str]:
+    """Return the elements of a Jacobian if they are few, its norm and its singular values."""
     finite = bool(np.isfinite(matrix).all())
     diagonal = finite and matrix.shape[0] == matrix.shape[1] and not (matrix - np.diag(np.diag(matrix))).any()
+    lines = []
     if diagonal and len(matrix) > 1:
-        lines += ["    diagonal:", *format_array("    ", np.diag(matrix))[1:]]
+        lines += ["    diagonal:", *format_array("", np.diag(matrix))[1:]]
     elif max(matrix.shape) <= MAX_SHOWN:
-        lines += format_array("    ", matrix)[1:]
+        lines += format_array("", matrix)[1:]
     if not finite:
         return [*lines, "    not finite: it has no singular values"]
-    small = int((np.abs(np.diag(matrix)) < 0.01).sum()) if diagonal else 0
     singular = np.linalg.svd(matrix, compute_uv=False)
     rows = [["norm", f"{norm(matrix):.2e}"],
             ["singular values", f"largest {singular[0]:.2e}, smallest {singular[-1]:.2e}"],
-            *_norms(step, position), ["effect", effect(singular)]]
+            *norms, ["effect", effect(singular)]]
+    small = int((np.abs(np.diag(matrix)) < 0.01).sum()) if diagonal else 0
     if small:
         rows.append(["", f"{small} of {len(matrix)} derivatives below 0.01"])
     return [*lines, *table(rows)]

@@ -6,6 +6,7 @@ arrays: nothing is recomputed, and hooks are called once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike, NDArray
@@ -97,6 +98,13 @@ class Timeline:
         """Move to the start, which restores every `.grad`."""
         while self.back():
             pass
+
+    def run(self) -> Iterator[Step]:
+        """Move to the end and yield each step after it has run; raise the error of a step that can't run."""
+        while self.forward():
+            yield self.steps[self.position - 1]
+        if self.error is not None:
+            raise self.error
 
     def _run(self, step: Step) -> bool:
         before = {step.node: step.node.grad}

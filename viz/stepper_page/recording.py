@@ -56,16 +56,11 @@ class Recording:
         self._array_numbers: dict[tuple[Any, ...], int] = {}
         self._op_numbers: dict[type[Op], int] = {}
         self.uses: dict[Tensor, list[tuple[int, Tensor, Any]]] = {}  # tensor -> (step, node, contribution)
-        self.steps: list[dict[str, Any]] = []
         self.timeline = timeline = Timeline(out)
         self.seed = self.add_array(timeline.steps.gradients[out])
         try:
             with np.errstate(all="ignore"):  # the page shows NaN and infinities
-                while timeline.forward():
-                    assert timeline.current is not None
-                    self.steps.append(self._step_data(timeline.current))
-            if timeline.error is not None:
-                raise timeline.error
+                self.steps = [self._step_data(step) for step in timeline.run()]
         finally:
             timeline.rewind()
 
@@ -81,14 +76,14 @@ class Recording:
     def node_data(self, tensor: Tensor) -> dict[str, Any]:
         """Return the data of a tensor: its name, value, operation and the line that created it."""
         name = "loss" if tensor is self.nodes[-1] and not tensor.label else tensor_name(tensor)
-        about: dict[str, Any] = {"name": clean(name, 40), "value": self.add_array(tensor._data),
-                                 "line": clean(str(tensor.origin), 60)}
+        data: dict[str, Any] = {"name": clean(name, 40), "value": self.add_array(tensor._data),
+                                "line": clean(str(tensor.origin), 60)}
         if tensor.op is not None:
             code = linecache.getline(tensor.origin.file, tensor.origin.line).strip()
-            about |= {"op": self._add_op(tensor.op), "call": clean(repr(tensor.op), 80), "code": clean(code, MAX_LINE)}
+            data |= {"op": self._add_op(tensor.op), "call": clean(repr(tensor.op), 80), "code": clean(code, MAX_LINE)}
         if tensor.signal is not None:
-            about |= {"signal": clean(tensor.signal), "t": tensor.t, "copy": tensor.name == tensor.signal}
-        return about
+            data |= {"signal": clean(tensor.signal), "t": tensor.t, "copy": tensor.name == tensor.signal}
+        return data
 
     def _add_op(self, op: Op) -> int:
         kind = type(op)
