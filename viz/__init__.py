@@ -3,6 +3,9 @@
     viz.rolled(cell).render(outfile="loop.png")
     viz.unrolled(run, loss=loss).render(outfile="graph.svg")
     viz.stepper(loss, "steps.html")
+
+May import minigrad and rnn. Its folders import in one direction: render <- layout <- annotations <- pictures <-
+stepper_page. A run goes through these stages once: step graph, labels, layout, annotations, scene, DOT.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -27,7 +30,7 @@ mark_library_file(__file__)
 
 
 def __getattr__(name: str) -> Any:
-    """Import the stepper page when it is first asked for: it needs the debugger, which pictures do not."""
+    """Import the stepper page on first use: it needs the debugger, which pictures do not."""
     if name not in ("Page", "stepper"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .stepper_page import page

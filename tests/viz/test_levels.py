@@ -190,7 +190,7 @@ def test_steps_that_are_not_there_are_refused() -> None:
 
 
 def test_columns_follow_each_other_without_a_gap() -> None:
-    found = make_columns(10, [-1, 0], [2, 3, 7], [11])
+    found = make_columns(10, [2, 3, 7], [-1, 0, 2, 3, 7, 11])
     assert [k for column in found for k in column.steps] == list(range(-1, 12))
     assert [column.steps for column in found if column.folded] == [range(1, 2), range(4, 7), range(8, 11)]
 

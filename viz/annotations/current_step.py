@@ -24,13 +24,13 @@ def mark_step(scene: Scene, tensors: Tensors, boxes: Mapping[Where, Box], step: 
         ValueError: if the step's tensor is not in the picture.
     """
     keys = _Keys(tensors, boxes)
-    key = keys.result(step.node)
+    key = keys.find(step.node, keys.computed)
     box = next((box for box in scene.boxes if box.key == key), None)
     if box is None:
         raise ValueError(f"step={step!r} has no box in this picture: give the loss too, and draw its time step")
     box.paint, box.pen = Paint(palette.BACKWARD, box.paint.fill), 4.0
     passed = keys.passed(step)
-    scene.arrows += [reverse_arrow(arrow) for arrow in scene.arrows if (arrow.source, arrow.target) in passed]
+    scene.arrows += [gradient_arrow(arrow) for arrow in scene.arrows if (arrow.source, arrow.target) in passed]
     left, _, right, top = scene.bounds(0)
     name = clean(f"{type(step.op).__name__.lower()} in {step.node.label or step.signal or LOSS}")
     text = f"backward: step {step.number} of {len(step.steps)}, {name}"
@@ -52,16 +52,10 @@ class _Keys:
         self.read = {**self.computed, **signals}
         self.signals = {(part.signal, k): box.key for (part, k), box in boxes.items() if part.node is None}
 
-    def result(self, node: Tensor) -> str:
-        """Return the box in which a tensor is computed."""
-        return self.computed.get(node) or self._enclosing(node)
-
-    def operand(self, node: Tensor) -> str:
-        """Return the box from which a tensor is read."""
-        return self.read.get(node) or self._enclosing(node)
-
-    def _enclosing(self, node: Tensor) -> str:
-        """Return the box of the signal whose equation contains a tensor, or of the loss."""
+    def find(self, node: Tensor, keys: Mapping[Tensor, str]) -> str:
+        """Return a tensor's box; without one, that of the signal whose equation contains it, or of the loss."""
+        if node in keys:
+            return keys[node]
         return LOSS if node.signal is None else self.signals.get((node.signal, node.t or 0), "")
 
     def passed(self, step: Step) -> set[tuple[str, str]]:
@@ -70,14 +64,14 @@ class _Keys:
         for done in step.steps[:step.number]:
             for x, grad in zip(done.node.inputs, done.input_grads):
                 if grad is not None:
-                    found.add((self.operand(x), self.result(done.node)))
+                    found.add((self.find(x, self.read), self.find(done.node, self.computed)))
             if done.grad is not None and done.node in self.computed:
                 found.add((self.computed[done.node], self.read[done.node]))  # from a signal to its last operation
         return found
 
 
-def reverse_arrow(arrow: Arrow) -> Arrow:
-    """Return the gradient's arrow: beside an arrow and opposite to it, its ends on the same sides of the boxes."""
+def gradient_arrow(arrow: Arrow) -> Arrow:
+    """Return the arrow of a gradient beside an arrow, reversed; it ends on the same sides of the boxes."""
     (x0, y0), (x3, y3) = arrow.points[0], arrow.points[-1]
     aside = BESIDE if (x3 - x0) * (y3 - y0) > 0 else -BESIDE  # of a steep part of a sideways arrow
     dx, dy = BESIDE, -BESIDE

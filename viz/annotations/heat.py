@@ -44,11 +44,7 @@ def norm(tensor: Tensor | None) -> Norm:
 
 
 class Scale:
-    """A colour scale for the norms of one picture.
-
-    Attributes:
-        low, high: the range, as powers of ten.
-    """
+    """A colour scale for the norms of one picture, which range from 10**low to 10**high."""
 
     def __init__(self, norms: Iterable[Norm]) -> None:
         sizes = [size.value for size in norms if size.value and math.isfinite(size.value)]

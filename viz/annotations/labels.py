@@ -8,8 +8,8 @@ import numpy as np
 
 from minigrad import Tensor
 from viz.layout.folding import Where
-from viz.layout.spec import UnrolledSpec
 from viz.layout.step_graph import Part
+from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
 from viz.render.fonts import clean
 from viz.render.palette import Paint
@@ -21,15 +21,7 @@ FEW = 3  # numbers at most that are written out
 
 
 class BoxLabels:
-    """Labels, colours and tooltips of the boxes of an unrolled picture.
-
-    Args:
-        spec: what is shown.
-        drawn: the boxes that stand for one time step.
-
-    Attributes:
-        text: the label of each of them.
-        scale: the colours of gradients; None without heat.
+    """The labels (`text`), colours (`scale`) and tooltips of the boxes that stand for one time step.
 
     Raises:
         ValueError: if a tensor to highlight is not in the picture.
@@ -62,7 +54,7 @@ class BoxLabels:
         lines = [text]
         if self.spec.values:
             lines.append(numbers(tensor))
-        if self.spec.shows_numbers and tensor.requires_grad:
+        if (self.spec.values or self.spec.heat) and tensor.requires_grad:
             lines.append(f"|g| {norm(tensor)}")
         return "\n".join(lines)
 
@@ -93,12 +85,6 @@ class BoxLabels:
         for arrow in scene.arrows:
             if arrow.source in marked and arrow.target in marked:
                 arrow.color, arrow.pen = palette.MARK, 3.0
-
-    def add_legend(self, scene: Scene) -> None:
-        """Add the meaning of the colours in the lower right corner."""
-        if self.scale is not None:
-            _, bottom, right, _ = scene.bounds(0)
-            add_legend(scene, self.scale, right + 36, bottom)
 
 
 def add_legend(scene: Scene, scale: Scale, left: float, bottom: float) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 
 from minigrad import Tensor
 from viz.layout.folding import Tensors, Where
-from viz.layout.spec import UnrolledSpec
 from viz.layout.step_layout import HEIGHT
 from viz.render import palette
 from viz.render.fonts import clean, text_width
@@ -21,7 +20,7 @@ from .labels import described
 PITCH = 31.0  # from parameter to parameter
 
 
-def loss_inputs(tensors: Tensors, loss: Tensor) -> set[Where]:
+def loss_inputs(tensors: Tensors, loss: Tensor) -> dict[Where, None]:
     """Return the signals at their steps that a loss was computed from directly.
 
     Raises:
@@ -29,13 +28,13 @@ def loss_inputs(tensors: Tensors, loss: Tensor) -> set[Where]:
     """
     where = {tensor: (part, k) for part, steps in tensors.items() if part.node is None
              for k, tensor in steps.items() if tensor is not None}
-    found: set[Where] = set()
+    found: dict[Where, None] = {}  # an ordered set
     seen = {loss}
     stack = [loss]
     while stack:  # a walk that ends at the first signal on each path
         node = stack.pop()
         if node in where:
-            found.add(where[node])
+            found[where[node]] = None
             continue
         new = [x for x in node.inputs if x not in seen]
         seen.update(new)
@@ -50,21 +49,11 @@ def loss_inputs(tensors: Tensors, loss: Tensor) -> set[Where]:
                      f"run[...], e.g. run[{name!r}].stack()")
 
 
-def add_loss(scene: Scene, spec: UnrolledSpec, sources: Sequence[tuple[Box, float]], top: float,
+def add_loss(scene: Scene, loss: Tensor, sources: Sequence[tuple[Box, float]], top: float, value: bool,
              scale: Scale | None) -> None:
-    """Add the loss above the frames.
-
-    Args:
-        scene: what it is added to.
-        spec: the picture, with a loss.
-        sources: the boxes that the loss reads, each with an x at which an arrow passes all boxes above it.
-        top: the upper side of the frames.
-        scale: the colours of gradients, if they are shown.
-    """
-    loss = spec.loss
-    assert loss is not None
+    """Add the loss above the frames; `sources` are the boxes that it reads, each with an x free of boxes above."""
     text = clean(loss.name or "loss")
-    label = f"{text} = {loss.item():.3g}" if spec.values and loss.size == 1 else text
+    label = f"{text} = {loss.item():.3g}" if value and loss.size == 1 else text
     finite = np.isfinite(loss.numpy()).all()
     width = max(text_width(label, 12) * CORNER + 34, 16.0 * (len(sources) + 1))
     paint = palette.LOSS if finite else palette.BAD

@@ -14,15 +14,12 @@ from .step_graph import Part
 UNFOLDED = 12  # the longest run that is drawn without folding
 ENDS = 3  # steps kept at each end of a folded run
 Where = tuple[Part, int]  # a part at a time step
-Tensors = dict[Part, dict[int, Tensor | None]]
+Tensors = dict[Part, dict[int, Tensor | None]]  # None: not recorded
 
 
 @dataclass
 class Column:
-    """One step, or several that are folded into one; `x` is its centre line.
-
-    `left` and `right` are the sides of its frame.
-    """
+    """One step, or several that are folded into one: its centre line `x`, and the sides of its frame."""
 
     steps: range
     folded: bool
@@ -53,9 +50,10 @@ def choose_steps(T: int, fold: bool, steps: Iterable[int] | None) -> list[int]:
     return [*range(1, ENDS + 1), *range(T - ENDS + 1, T + 1)]
 
 
-def make_columns(T: int, before: Sequence[int], steps: Sequence[int], after: Sequence[int]) -> list[Column]:
-    """Return the columns: steps before the sequence, its chosen steps with the folds between them, steps after it."""
-    columns = [Column(range(k, k + 1), False) for k in before]
+def make_columns(T: int, steps: Sequence[int], occupied: Iterable[int]) -> list[Column]:
+    """Return columns for the occupied steps before and after a sequence, its chosen steps, and folds between."""
+    outside = sorted(k for k in occupied if not 1 <= k <= T)
+    columns = [Column(range(k, k + 1), False) for k in outside if k < 1]
     last = 0
     for k in [*steps, T + 1]:
         if k > last + 1:
@@ -63,7 +61,7 @@ def make_columns(T: int, before: Sequence[int], steps: Sequence[int], after: Seq
         if k <= T:
             columns.append(Column(range(k, k + 1), False))
         last = k
-    return [*columns, *(Column(range(k, k + 1), False) for k in after)]
+    return [*columns, *(Column(range(k, k + 1), False) for k in outside if k > T)]
 
 
 def find_tensors(run: Run, parts: Sequence[Part], steps: Iterable[int]) -> Tensors:

@@ -18,10 +18,10 @@ MINOR = 0.02  # weight of a neighbour that was pushed aside: it shall not bend t
 
 
 class Coordinates(NamedTuple):
-    """The result: `x` of every box, 0 in the middle; for every edge its x in each layer that it passes."""
+    """The result of a layout."""
 
-    x: list[float]
-    bends: list[list[float]]
+    x: list[float]  # of every box; 0 is the middle
+    bends: list[list[float]]  # for every edge, its x in each layer that it passes
 
 
 def layered_layout(layers: Sequence[int], lefts: Sequence[float], rights: Sequence[float],
@@ -29,8 +29,7 @@ def layered_layout(layers: Sequence[int], lefts: Sequence[float], rights: Sequen
     """Return x coordinates with few crossings and short, straight edges.
 
     Args:
-        layers: the layer of each box, from 0.
-        lefts, rights: how far each box extends from its centre.
+        layers, lefts, rights: the layer of each box, from 0; how far it extends from its centre.
         edges: pairs of boxes, the first in a lower layer than the second.
         sides: for each box -1, 0 or 1: prefer the left, no side, the right where the order is free.
     """
@@ -90,9 +89,8 @@ class _ProperGraph:
         place = {node: (number + 0.5) / len(nodes) for nodes in order for number, node in enumerate(nodes)}
         weight = {}
         for node in layer:
-            near = [place[other] for other in neighbours[node]]
-            mean = sum(near) / len(near) if near else place[node]
-            weight[node] = (round(mean, 9), self.sides[node], place[node])
+            near = [place[other] for other in neighbours[node]] or [place[node]]
+            weight[node] = (round(sum(near) / len(near), 9), self.sides[node], place[node])
         layer.sort(key=weight.__getitem__)
 
     def _crossings(self, order: list[list[int]]) -> int:

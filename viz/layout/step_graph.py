@@ -6,7 +6,7 @@ carries its delay. The graph of a definition and that of recorded tensors have t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from rnn import Signal
 from rnn.language.dependencies import Link, links, nodes, parameters, weights
 from rnn.language.equations import Apply, Definition, Equation, Expression, Read
 from rnn.language.formula import written
+from rnn.language.graphs import postorder
 from viz.render import palette
 from viz.render.fonts import clean
 from viz.render.palette import Paint
@@ -29,26 +30,16 @@ LABEL_LENGTH = 14  # characters of a name inside another box's label
 
 @dataclass(eq=False)
 class Part:
-    """A box of the step graph: a signal, or an operation of a signal's equation.
+    """A box of the step graph: a signal, or an operation of a signal's equation."""
 
-    Attributes:
-        signal: the signal's name; of an operation, that of the signal whose equation contains it.
-        node: the operation, an expression or a recorded tensor; None for the signal itself.
-        lead: k of the equation `signal[t+k] = ...`; a box at step s is computed in iteration s - k.
-        label: the text of the box, without the time step.
-        names: the parameters among an operation's operands; the first one gives its colour.
-        text: the equation or the operation in full, for a tooltip.
-        layer: the number of layers below it.
-    """
-
-    signal: str
-    node: Apply | Tensor | None
-    lead: int
-    label: str
+    signal: str  # the signal's name; of an operation, that of the signal whose equation contains it
+    node: Apply | Tensor | None  # the operation, an expression or a recorded tensor; None for the signal itself
+    lead: int  # k of the equation `signal[t+k] = ...`
+    label: str  # without the time step
     paint: Paint
-    names: Sequence[str] = ()
-    text: str = ""
-    layer: int = 0
+    names: Sequence[str] = ()  # the parameters among an operation's operands
+    text: str = ""  # the formula in full, for a tooltip
+    layer: int = 0  # the number of layers below
 
     @property
     def round(self) -> bool:
@@ -58,18 +49,13 @@ class Part:
 
 @dataclass(eq=False)
 class Edge:
-    """`target` at step k is computed from `source` at step k - delay.
-
-    Attributes:
-        names: the parameters that multiply the source on this edge.
-        text: the edge in words, for a tooltip.
-    """
+    """`target` at step k is computed from `source` at step k - delay."""
 
     source: Part
     target: Part
     delay: int
-    names: Sequence[str] = ()
-    text: str = ""
+    names: Sequence[str] = ()  # the parameters that multiply the source
+    text: str = ""  # for a tooltip
 
 
 @dataclass
@@ -111,9 +97,10 @@ def step_graph(cell: Definition, level: str) -> StepGraph:
     signals = {}
     for signal in cell.signals.values():
         if signal.equation or any(link.source is signal for link in reads):
-            text = str(signal.equation or signal.name)
+            delays = [link.delay for link in reads if link.source is signal]
             signals[signal] = Part(signal.name, None, signal.equation.lead if signal.equation else 0,
-                                   clean(signal.name), _signal_paint(signal, reads), text=text)
+                                   clean(signal.name), signal_paint(signal.given, delays, signal.shape == ()),
+                                   text=str(signal.equation or signal.name))
     graph.parts += signals.values()
     if level == "signals":
         _add_reads(graph, signals, reads, names)
@@ -123,25 +110,22 @@ def step_graph(cell: Definition, level: str) -> StepGraph:
     return graph
 
 
-def _signal_paint(signal: Signal, reads: Sequence[Link]) -> Paint:
-    delays = [link.delay for link in reads if link.source is signal and link.delay]
-    if signal.given:
+def signal_paint(given: bool, delays: Sequence[int], scalar: bool = False) -> Paint:
+    """Return the colours of an input, a state, a number such as a loss, or a signal that is read (`delays`) or not."""
+    if given:
         return palette.INPUT
-    if delays:
-        return palette.STATE if max(delays) > 0 else palette.REVERSED
-    if signal.shape == ():
-        return palette.LOSS
-    return palette.HIDDEN if any(link.source is signal for link in reads) else palette.OUTPUT
+    if any(delays):
+        return palette.STATE if max(filter(None, delays)) > 0 else palette.REVERSED
+    return palette.LOSS if scalar else palette.HIDDEN if delays else palette.OUTPUT
 
 
 def _add_reads(graph: StepGraph, signals: dict[Signal, Part], reads: Sequence[Link], names: dict[Tensor, str]) -> None:
     """Add one edge for each read of a signal in an equation."""
-    factors = {link.equation: weights(link.equation) for link in reads}
+    factors = {equation: weights(equation) for equation in dict.fromkeys(link.equation for link in reads)}
     for link in reads:
         tensors = factors[link.equation].get((link.source, link.equation.lead - link.delay), [])
         graph.edges.append(Edge(signals[link.source], signals[link.target], link.delay,
-                                [names[tensor] for tensor in tensors if tensor in names],
-                                f"{link} → {link.target.name}[t]"))
+                                [names[x] for x in tensors if x in names], f"{link} → {link.target.name}[t]"))
 
 
 def _add_operations(graph: StepGraph, signals: dict[Signal, Part], equations: Iterable[Equation],
@@ -182,44 +166,43 @@ def _expression_label(node: Apply) -> str:
     assert node.op is not None
     if isinstance(node.op, ops.GetItem):
         return clean(written(node).removeprefix(written(node.inputs[0])), LABEL_LENGTH)
-    return operation_label(node.op, [None if isinstance(x, Expression) else clean(written(x), LABEL_LENGTH)
-                                     for x in node.inputs], any(np.ndim(x) == 0 for x in node.inputs
-                                                                if not isinstance(x, Expression)))
+    fixed = {i: x for i, x in enumerate(node.inputs) if not isinstance(x, Expression)}
+    return operation_label(node.op, len(node.inputs), {i: clean(written(x), LABEL_LENGTH) for i, x in fixed.items()},
+                           any(np.ndim(x) == 0 for x in fixed.values()))
 
 
-def operation_label(op: Op, constants: Sequence[str | None], scalar: bool) -> str:
-    """Return `W @`, `+ b`, `1 −`, `tanh`: an operation's glyph, with the constant of a binary one.
+def operation_label(op: Op, count: int, constants: Mapping[int, str], scalar: bool) -> str:
+    """Return `W @`, `+ b`, `1 −`, `tanh`: an operation's glyph, with the one constant of a binary operation.
 
     Args:
-        op: the operation.
-        constants: for each operand, its text if it has no box of its own, otherwise None.
+        op, count: the operation, and its number of operands.
+        constants: position and text of the operands without a box of their own.
         scalar: whether the constant is a number; then a product is written ×, not ⊙.
     """
     name = type(op).__name__.lower()
     glyph = GLYPHS.get(name) or GLYPHS.get(op.symbol or "", op.symbol) or name
-    known = [number for number, text in enumerate(constants) if text is not None]
-    if len(constants) != 2 or len(known) != 1:
+    if count != 2 or len(constants) != 1:
         return glyph
+    (position, constant), = constants.items()
     if isinstance(op, ops.Mul) and scalar:
         glyph = "×"
-    infix = op.symbol is not None or name in GLYPHS
-    after = isinstance(op, (ops.Add, ops.Mul)) or not infix or known == [1]
-    words = [glyph, constants[known[0]]] if after else [constants[known[0]], glyph]
-    return " ".join(word for word in words if word)
+    function = op.symbol is None and name not in GLYPHS
+    after = position == 1 or function or isinstance(op, (ops.Add, ops.Mul))
+    return " ".join(filter(None, (glyph, constant) if after else (constant, glyph)))
 
 
 def assign_layers(graph: StepGraph) -> None:
-    """Set every part's layer: the length of the longest path to it along undelayed edges.
+    """Set every part's layer: the length of the longest path to it along undelayed edges, which form no cycle.
 
-    An operation that reads nothing at its own step moves up to just below its first user, which
-    shortens its edges. Layers that this leaves empty are removed.
+    An operation that reads nothing at its own step moves up to just below its first user, to shorten its
+    edges. Layers that this leaves empty are removed.
     """
-    order = topological_order(graph.parts, graph.undelayed)
-    inputs: dict[Part, list[Part]] = {part: [] for part in order}
-    users: dict[Part, list[Part]] = {part: [] for part in order}
+    inputs: dict[Part, list[Part]] = {part: [] for part in graph.parts}
+    users: dict[Part, list[Part]] = {part: [] for part in graph.parts}
     for edge in graph.undelayed:
         inputs[edge.target].append(edge.source)
         users[edge.source].append(edge.target)
+    order = postorder(graph.parts, inputs.__getitem__)
     movable: set[Part] = set()
     for part in order:
         part.layer = 1 + max((source.layer for source in inputs[part]), default=-1)
@@ -231,19 +214,3 @@ def assign_layers(graph: StepGraph) -> None:
     compact = {layer: number for number, layer in enumerate(sorted({part.layer for part in graph.parts}))}
     for part in graph.parts:
         part.layer = compact[part.layer]
-
-
-def topological_order(parts: Sequence[Part], edges: Sequence[Edge]) -> list[Part]:
-    """Return the parts, sources before targets (Kahn 1962); those on or after a cycle are missing."""
-    waiting = dict.fromkeys(parts, 0)
-    following: dict[Part, list[Part]] = {part: [] for part in parts}
-    for edge in edges:
-        waiting[edge.target] += 1
-        following[edge.source].append(edge.target)
-    order = [part for part in parts if not waiting[part]]
-    for part in order:
-        for target in following[part]:
-            waiting[target] -= 1
-            if not waiting[target]:
-                order.append(target)
-    return order

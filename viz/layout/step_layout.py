@@ -11,6 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
+from typing import NamedTuple
 
 from viz.render import palette
 from viz.render.fonts import text_width
@@ -39,34 +41,23 @@ class Place:
     height: float
 
 
-@dataclass(frozen=True)
-class Entry:
-    """How a delayed edge reaches its target.
+class Entry(NamedTuple):
+    """How a delayed edge reaches its target."""
 
-    Attributes:
-        side: -1 from the left, 1 from the right.
-        from_below: it runs on a track under the row and up, as other boxes stand beside the target.
-        group: edges of one group share their route except for its last piece.
-    """
-
-    side: int
-    from_below: bool
-    group: Group
+    side: int  # -1 from the left, 1 from the right
+    from_below: bool  # on a track under the row and up, as other boxes stand beside the target
+    group: Group  # edges of one group share their route except for its last piece
 
 
 class StepLayout:
     """Positions of the boxes of a step, and the routes of its undelayed edges.
 
     Args:
-        graph: the boxes and edges.
-        sizes: width and height of each box.
-        extra: width reserved to the right of a box.
+        sizes, extra: width and height of each box; width reserved to the right of it.
 
     Attributes:
-        places: the position of each part.
-        bends: for every undelayed edge, its x in the rows that it passes.
-        members: the parts of each row, from the left.
-        y: the height of each row's centre line, after set_gaps().
+        places, bends: the position of each part; for every undelayed edge, its x in the rows that it passes.
+        members, y: the parts of each row, from the left; the height of its centre line, after set_gaps().
         left, right: how far the step extends from its centre line.
         tracks: the number of tracks in the channel under each row, and above the last.
         entries: how each delayed edge reaches its target, after set_sides().
@@ -79,8 +70,8 @@ class StepLayout:
         self.count = max(place.row for place in self.places.values()) + 1
         self.bends = self._place_in_rows(extra or {})
         self.members: list[list[Part]] = [[] for _ in range(self.count)]
-        for part in sorted(self.places, key=self._x):
-            self.members[self.places[part].row].append(part)
+        for part, place in sorted(self.places.items(), key=_x):
+            self.members[place.row].append(part)
         bends = [x for passed in self.bends.values() for x in passed]
         self.left = max(-min(bends, default=0.0), *(place.width / 2 - place.x for place in self.places.values()))
         self.right = max(max(bends, default=0.0), *(place.width / 2 + place.x for place in self.places.values()))
@@ -125,9 +116,6 @@ class StepLayout:
         delays = [edge.delay for edge in self.graph.edges if edge.target is part and edge.delay]
         return 0 if not delays or part.node is None else -1 if max(delays) > 0 else 1
 
-    def _x(self, part: Part) -> float:
-        return self.places[part].x
-
     # ---- heights
     def set_gaps(self, gaps: Sequence[float]) -> None:
         """Set the heights of the rows from the gaps between them."""
@@ -158,14 +146,12 @@ class StepLayout:
         """
         group = {edge: (edge.source, edge.delay, self.places[edge.target].row, side < 0)
                  for edge, side in sides.items()}
-        crowded = {group[edge] for edge, side in sides.items() if not self._is_outermost(edge.target, side)}
+        crowded = {group[edge] for edge, side in sides.items()
+                   if edge.target is not self.members[self.places[edge.target].row][0 if side < 0 else -1]}
         self.entries = {edge: Entry(side, True, group[edge]) if group[edge] in crowded
                         else Entry(side, False, (edge.source, edge.delay, id(edge), False))
                         for edge, side in sides.items()}
         self._order_ports()
-
-    def _is_outermost(self, part: Part, side: int) -> bool:
-        return part is self.members[self.places[part].row][0 if side < 0 else -1]
 
     def _order_ports(self) -> None:
         """Sort the arrows on the lower and on the upper side of each box from left to right, without crossings."""
@@ -174,23 +160,21 @@ class StepLayout:
         for edge in self.graph.edges:
             if edge.delay == 0:
                 bends = self.bends[edge]
-                bottom[edge.target].append((bends[-1] if bends else self._x(edge.source), edge))
-                top[edge.source].append((bends[0] if bends else self._x(edge.target), edge))
+                bottom[edge.target].append((bends[-1] if bends else self.places[edge.source].x, edge))
+                top[edge.source].append((bends[0] if bends else self.places[edge.target].x, edge))
             elif edge in self.entries and self.entries[edge].from_below:
                 bottom[edge.target].append((self.entries[edge].side * math.inf, edge))
         self._bottom_edges, self._top_edges = (
-            {part: [edge for _, edge in sorted(ports, key=_first)] for part, ports in side.items()}
+            {part: [edge for _, edge in sorted(ports, key=itemgetter(0))] for part, ports in side.items()}
             for side in (bottom, top))
 
     def bottom_port(self, edge: Edge, box: Box) -> Point:
         """Return where an edge ends on the lower side of its target."""
-        edges = self._bottom_edges[edge.target]
-        return port(box, edges.index(edge), len(edges), -1)
+        return _port(box, self._bottom_edges[edge.target], edge, -1)
 
     def top_port(self, edge: Edge, box: Box) -> Point:
         """Return where an edge begins on the upper side of its source."""
-        edges = self._top_edges[edge.source]
-        return port(box, edges.index(edge), len(edges), 1)
+        return _port(box, self._top_edges[edge.source], edge, 1)
 
     # ---- routes
     def route_upward(self, edge: Edge, source: Box, target: Box, middle: float) -> tuple[list[Point], LabelPoints]:
@@ -233,14 +217,14 @@ class StepLayout:
         return palette.STATE.line, 1.8
 
 
-def _first(pair: tuple[float, Edge]) -> float:
-    return pair[0]
+def _x(item: tuple[Part, Place]) -> float:
+    return item[1].x
 
 
-def port(box: Box, number: int, count: int, side: int) -> Point:
-    """Return one of several points on the upper (1) or lower (-1) side of a box, from the left."""
-    apart = min(18.0, (box.width - 14) / max(count - 1, 1))
-    out = (number - (count - 1) / 2) * apart
+def _port(box: Box, edges: Sequence[Edge], edge: Edge, side: int) -> Point:
+    """Return the point of an edge among all on the upper (1) or lower (-1) side of a box."""
+    apart = min(18.0, (box.width - 14) / max(len(edges) - 1, 1))
+    out = (edges.index(edge) - (len(edges) - 1) / 2) * apart
     half = math.sqrt(max((box.width / 2) ** 2 - out ** 2, 0.0)) if box.circle else box.height / 2
     return box.x + out, box.y + side * half
 

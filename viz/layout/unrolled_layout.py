@@ -1,4 +1,4 @@
-"""Positions and routes of an unrolled picture: a column per time step, the step layout in each.
+"""An unrolled picture: what it shows (UnrolledSpec), and all positions and routes (UnrolledLayout).
 
 Edges between steps are straight or curved where nothing is in the way. Otherwise they run along
 horizontal tracks in the channels between the rows, and along vertical tracks between two frames.
@@ -6,14 +6,16 @@ horizontal tracks in the channels between the rows, and along vertical tracks be
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from minigrad import Tensor
+from rnn.unrolling.at import Connection
 from viz.render.fonts import text_width
 from viz.render.scene import CORNER, Box, Point, clear, rounded, sideways, straight
 
-from .folding import Column, Where, make_columns
-from .spec import UnrolledSpec
-from .step_graph import Edge, Part
+from .folding import Column, Tensors, Where
+from .step_graph import Edge, Part, StepGraph
 from .step_layout import FIRST, HEIGHT, MARGIN, SMALL, TRACK, Group, LabelPoints, Place, StepLayout, part_width
 
 BETWEEN, DENSE = 36.0, 26.0  # from row to row; the same between operations
@@ -23,36 +25,52 @@ FOOT = 46.0  # from the lowest row's centre line to the lower side of the frame
 VERTICAL = 7.0  # between vertical tracks
 
 
-class UnrolledLayout:
-    """Positions and routes.
+@dataclass(frozen=True)
+class UnrolledSpec:
+    """What an unrolled picture shows, as plain data; made from a run, from recorded tensors, or from two runs."""
 
-    Attributes:
-        columns: from the left.
-        steps: the positions inside a step.
-        gaps: between the rows.
-        foot, top: the lower and the upper side of the frames.
+    name: str  # of the definition
+    T: int
+    graph: StepGraph  # one step
+    tensors: Tensors  # for each part, its time steps and the tensor at each
+    steps: Sequence[int]  # drawn one by one; all others are folded
+    dense: bool = False  # whether rows stand closer, for operations
+    cuts: Collection[Connection] = ()  # edges through which no gradient passes
+    parameters: Mapping[str, Tensor] = field(default_factory=dict)  # listed at the side
+    loss: Tensor | None = None  # drawn above the steps
+    values: bool = False  # written into the boxes
+    heat: bool = False  # gradients as colours of the boxes
+    highlight: Collection[Tensor] = ()
+    contributions: Mapping[str, Sequence[float]] | None = None  # of each step to a parameter's gradient: edge widths
+
+    def is_boundary(self, part: Part, k: int) -> bool:
+        """Whether a value was given from outside, before or after the computed ones."""
+        return not 1 <= k - part.lead <= self.T
+
+
+class UnrolledLayout:
+    """Positions and routes: `columns` from the left, `steps` inside each of them.
+
+    stack() derives all heights from the `gaps` between rows, also `foot` and `top` of the frames.
     """
 
     def __init__(self, spec: UnrolledSpec, columns: list[Column], labels: Mapping[Where, str]) -> None:
-        self.spec = spec
-        self.labels = labels
-        self.columns = columns
+        self.spec, self.columns, self.labels = spec, columns, labels
         self._number = {k: number for number, column in enumerate(columns) for k in column.steps}
-        edges = spec.graph.edges
         self.steps = StepLayout(spec.graph, {part: self._size(part) for part in spec.graph.parts})
-        self.steps.set_sides({edge: -1 if edge.delay > 0 else 1 for edge in edges if edge.delay})
-        self.tracks: dict[Group, tuple[int, int]] = {}  # group -> its channel, and its first track there
-        self.vertical: dict[Group, int] = {}  # group -> its first vertical track
-        self._clear: dict[Edge, bool] = {}
+        self.steps.set_sides({edge: -1 if edge.delay > 0 else 1 for edge in spec.graph.edges if edge.delay})
+        self._tracks: dict[Group, tuple[int, int]] = {}  # group -> its channel, and its first track there
+        self._vertical: dict[Group, int] = {}  # group -> its first vertical track
+        self._vertical_tracks = 0
         self._assign_tracks()
+        self._clear: dict[Edge, bool] = {}
         least = DENSE if spec.dense else BETWEEN
-        self.set_gaps([least + (FIRST + TRACK * n - 12 if n else 0) for n in self.steps.tracks[1:-1]])
+        self.gaps = [least + (FIRST + TRACK * n - 12 if n else 0) for n in self.steps.tracks[1:-1]]
         self._place_columns()
 
-    def set_gaps(self, gaps: Sequence[float]) -> None:
-        """Set the gaps between the rows, and with them all heights."""
-        self.gaps = list(gaps)
-        self.steps.set_gaps(gaps)
+    def stack(self) -> None:
+        """Set all heights from the gaps."""
+        self.steps.set_gaps(self.gaps)
         lowest, highest = self.steps.tracks[0], self.steps.tracks[self.steps.count]
         self.foot = self.steps.y[0] - self.steps.heights[0] / 2 - (FOOT - HEIGHT / 2) - (
             FIRST + TRACK * lowest if lowest else 0)
@@ -75,7 +93,7 @@ class UnrolledLayout:
         """Return the size of a part's boxes: that of the largest label, the same at all steps."""
         labels = [self.labels[part, k] for k in self.spec.tensors[part] if (part, k) in self.labels]
         height = (HEIGHT if part.node is None else SMALL) + 12 * max((text.count("\n") for text in labels), default=0)
-        if part.node is None and not self.spec.shows_numbers:
+        if part.node is None and not (self.spec.values or self.spec.heat):
             labels = [f"{part.label}({k})" for k in self.spec.tensors[part]]
         return part_width(part, labels or [part.label]), height
 
@@ -95,7 +113,7 @@ class UnrolledLayout:
         half = max(self.steps.left, self.steps.right) + INSIDE
         half = max(half, *(self._reach(part, k) for part, k in self.labels if 1 <= k <= self.spec.T))
         half = max(half, widest[False] + 14, 38.0 if any(column.folded for column in self.columns) else 0.0)
-        self.gap = max(GAP, widest[True] + 12 - 2 * INSIDE, VERTICAL * (self.vertical_tracks + 1))
+        self.gap = max(GAP, widest[True] + 12 - 2 * INSIDE, VERTICAL * (self._vertical_tracks + 1))
         right = 0.0
         for column in self.columns:
             reach = half
@@ -116,36 +134,29 @@ class UnrolledLayout:
 
         A delay of d needs d horizontal tracks, as d copies of an edge pass each other.
         """
-        self.vertical_tracks = 0
         for edge, entry in self.steps.entries.items():
-            if entry.group in self.vertical:
+            if entry.group in self._vertical:
                 continue
-            self.vertical[entry.group] = self.vertical_tracks
-            self.vertical_tracks += 1 + (abs(edge.delay) > 1)
+            self._vertical[entry.group] = self._vertical_tracks
+            self._vertical_tracks += 1 + (abs(edge.delay) > 1)
             if entry.from_below or abs(edge.delay) > 1:
                 row = self.steps.places[edge.target].row
                 over = not entry.from_below and self.steps.places[edge.source].row >= row
-                self.tracks[entry.group] = row + over, self.steps.tracks[row + over]
+                self._tracks[entry.group] = row + over, self.steps.tracks[row + over]
                 self.steps.tracks[row + over] += abs(edge.delay)
 
     def _track_y(self, edge: Edge, k: int) -> float:
         """Return the height of the horizontal track of an edge that ends at step k."""
-        channel, first = self.tracks[self.steps.entries[edge].group]
+        channel, first = self._tracks[self.steps.entries[edge].group]
         return self.steps.track_y(channel, first + k % abs(edge.delay))
 
-    def _leaving_x(self, edge: Edge, k: int) -> float:
-        """Return the vertical track beside the frame that an edge leaves."""
-        column, inward = self.column(k - edge.delay), self._inward(edge, 0)
-        return column.right + inward if edge.delay > 0 else column.left - inward
-
-    def _arriving_x(self, edge: Edge, k: int) -> float:
-        """Return the vertical track beside the frame that an edge arrives at."""
-        column, inward = self.column(k), self._inward(edge, 1)
-        return column.left - self.gap + inward if edge.delay > 0 else column.right + self.gap - inward
-
-    def _inward(self, edge: Edge, arriving: int) -> float:
-        number = self.vertical[self.steps.entries[edge].group] + arriving
-        return VERTICAL + number * min(VERTICAL, (self.gap - 2 * VERTICAL) / max(self.vertical_tracks - 1, 1))
+    def _vertical_x(self, edge: Edge, k: int, arriving: bool = False) -> float:
+        """Return the vertical track beside the frame that an edge leaves, or arrives at."""
+        number = self._vertical[self.steps.entries[edge].group] + arriving
+        inward = VERTICAL + number * min(VERTICAL, (self.gap - 2 * VERTICAL) / max(self._vertical_tracks - 1, 1))
+        column = self.column(k if arriving else k - edge.delay)
+        outside = self.gap - inward if arriving else inward
+        return column.right + outside if (edge.delay > 0) != arriving else column.left - outside
 
     # ---- edges
     def ends(self, edge: Edge) -> list[int]:
@@ -157,12 +168,7 @@ class UnrolledLayout:
 
     def route(self, edge: Edge, k: int, source: Box, target: Box,
               boxes: Mapping[Where, Box]) -> tuple[list[Point], LabelPoints]:
-        """Return the curve of the copy of an edge that ends at step k, and candidates for its label.
-
-        Args:
-            source, target: its boxes.
-            boxes: all boxes, which no edge may pass through.
-        """
+        """Return the curve of an edge's copy that ends at step k, past all boxes, and candidates for its label."""
         if edge.delay == 0:
             return self.steps.route_upward(edge, source, target, self.column(k).x)
         columns = self.column(k - edge.delay), self.column(k)
@@ -178,13 +184,13 @@ class UnrolledLayout:
         x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + (6 if target.y <= source.y else -6)
         points = sideways(start, end)
         if not self._is_clear(edge, points, source, target, columns, boxes):
-            out = self._leaving_x(edge, k)
+            out = self._vertical_x(edge, k)
             points = rounded([start, (out, start[1]), (out, end[1]), end])
         return points, [((x + 6, y), True), ((x - 6, y), False)]
 
     def _route_along_track(self, edge: Edge, k: int, start: Point, end: Point) -> tuple[list[Point], LabelPoints]:
         """Go out sideways, along a track past the steps between, and in sideways."""
-        y, out, back = self._track_y(edge, k), self._leaving_x(edge, k), self._arriving_x(edge, k)
+        y, out, back = self._track_y(edge, k), self._vertical_x(edge, k), self._vertical_x(edge, k, arriving=True)
         forward = 1 if edge.delay > 0 else -1
         labels = [((out + forward * (26 + 24 * n), y + side), True) for n in range(4) for side in (8, -8)]
         return rounded([start, (out, start[1]), (out, y), (back, y), (back, end[1]), end]), labels
@@ -192,7 +198,7 @@ class UnrolledLayout:
     def _route_from_below(self, edge: Edge, k: int, source: Box, target: Box) -> tuple[list[Point], LabelPoints]:
         """Go out sideways, along a track under the target's row, and up."""
         forward = 1 if edge.delay > 0 else -1
-        y, x = self._track_y(edge, k), self._leaving_x(edge, k)
+        y, x = self._track_y(edge, k), self._vertical_x(edge, k)
         end = (target.x, target.bottom) if self.column(k).folded else self.steps.bottom_port(edge, target)
         start = (source.right if forward > 0 else source.left, source.y)
         if any(other.source is edge.source and not entry.from_below for other, entry in self.steps.entries.items()):
@@ -214,8 +220,7 @@ class UnrolledLayout:
         if len(arriving) > 1 or abs(edge.delay) > 1:
             reach = min(6.0 + 6 * number, target.height / 2 - 4)
         leaving = apart if rises or source.y == target.y else -apart
-        return (source.side(source.y + leaving, forward),
-                target.side(target.y + (-reach if rises else reach), -forward))
+        return source.side(source.y + leaving, forward), target.side(target.y + (-reach if rises else reach), -forward)
 
     def _is_clear(self, edge: Edge, points: Sequence[Point], source: Box, target: Box,
                   columns: tuple[Column, Column], boxes: Mapping[Where, Box]) -> bool:
@@ -223,15 +228,8 @@ class UnrolledLayout:
         usual = not source.dashed and not target.dashed
         if usual and edge in self._clear:
             return self._clear[edge]
-        others = [boxes[part, column.k] for column in columns for part in self.spec.graph.parts
-                  if (part, column.k) in boxes]
-        answer = clear(points, [box for box in others if box is not source and box is not target])
+        others = [boxes.get((part, column.k)) for column in columns for part in self.spec.graph.parts]
+        answer = clear(points, [box for box in others if box and box is not source and box is not target])
         if usual:
             self._clear[edge] = answer
         return answer
-
-
-def columns_of(spec: UnrolledSpec) -> list[Column]:
-    """Return the columns of a picture, without positions."""
-    steps = {k for copies in spec.tensors.values() for k in copies}
-    return make_columns(spec.T, sorted(k for k in steps if k < 1), spec.steps, sorted(k for k in steps if k > spec.T))

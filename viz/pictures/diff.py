@@ -19,8 +19,8 @@ from rnn import Cell, Run
 from rnn.language.dependencies import check, nodes
 from rnn.language.equations import Expression
 from viz.layout.folding import Tensors, choose_steps, find_tensors
-from viz.layout.spec import UnrolledSpec
-from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, step_graph, topological_order
+from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, step_graph
+from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
 from viz.render.digraph import Picture, literal, picture
 from viz.render.fonts import clean
@@ -96,10 +96,11 @@ class DefinitionPair:
         self._add_missing(old)
         self.owners: dict[Edge, tuple[bool, bool]] = {}
         self._join_edges(old, new)
-        if len(topological_order(self.parts.parts, self.parts.undelayed)) < len(self.parts.parts):
+        try:
+            assign_layers(self.parts)
+        except ValueError:
             raise ValueError(f"{clean(a.name)!r} and {clean(b.name)!r} compute the same signals in opposite order, so "
-                             "they can't be drawn in one picture: draw each by itself")
-        assign_layers(self.parts)
+                             "they can't be drawn in one picture: draw each by itself") from None
 
     def _add_missing(self, old: StepGraph) -> None:
         """Add parts that only the first has."""
@@ -187,7 +188,7 @@ def draw_definitions(pair: DefinitionPair) -> Scene:
     drawing = RolledDrawing(pair.parts, pair.b.name).draw()
     for part, box in drawing.boxes.items():
         _paint_box(box, pair.state(part))
-    entries = drawing.layout.steps.entries
+    entries = drawing.steps.entries
     for arrow, edge in drawing.arrows:
         states = {pair.state(edge)}
         if not arrow.head and edge in entries:  # the line to a delay, shared by several edges

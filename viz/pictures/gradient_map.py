@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from rnn import Run
 from viz.annotations.heat import Norm, Scale, norm
 from viz.annotations.labels import add_legend
-from viz.layout.step_graph import Part, step_graph
+from viz.layout.step_graph import step_graph
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean
@@ -43,7 +44,7 @@ def map_scene(run: Run) -> Scene:
              if any(tensor.requires_grad for tensor in run[part.signal])]
     if not parts:
         raise ValueError(f"no signal of {run!r} requires a gradient: there is nothing to map")
-    parts.sort(key=_layer)
+    parts.sort(key=attrgetter("layer"))
     each = -(-run.T // MOST)
     groups = [range(k, min(k + each, run.T + 1)) for k in range(1, run.T + 1, each)]
     sizes = {part: [[norm(run[part.signal][k]) for k in group] for group in groups] for part in parts}
@@ -58,10 +59,6 @@ def map_scene(run: Run) -> Scene:
     add_legend(scene, scale, right + 40, -HEIGHT / 2 - 10)
     scene.texts.append(Text(right / 2, scene.bounds(0)[3] + 22, title, 14))
     return scene
-
-
-def _layer(part: Part) -> int:
-    return part.layer
 
 
 def _add_strip(scene: Scene, scale: Scale, row: int, name: str, groups: Sequence[range],

@@ -8,6 +8,7 @@ right, or on the left if a loop is in its way. Edges that share a delay divide b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from rnn import Cell
 from rnn.language.dependencies import check
@@ -47,50 +48,48 @@ def rolled(cell: Cell, level: str = "signals", *, dark: bool = False) -> Picture
     return picture(drawing.scene, dark)
 
 
-class RolledLayout:
-    """Positions of a rolled picture's boxes, and the tracks of its delayed edges.
+class RolledDrawing:
+    """The scene of a rolled picture. The constructor computes the gaps between rows; draw() draws.
 
     Attributes:
-        steps: the positions inside a step.
-        loops: edges from a box to itself.
-        tracks: the track on which each group of edges enters from below.
-        gaps: between the rows.
+        steps: positions inside a step.
+        boxes, arrows: the box of each part; every arrow with its edge.
+        left, right: how far the picture extends so far.
     """
 
-    def __init__(self, graph: StepGraph, dense: bool = False) -> None:
-        self.graph = graph
+    def __init__(self, graph: StepGraph, name: str, dense: bool = False) -> None:
+        self.graph, self.name = graph, clean(name, 60)
+        self.scene = Scene(self.name)
+        self.boxes: dict[Part, Box] = {}
+        self.arrows: list[tuple[Arrow, Edge]] = []
+        self._labels: list[tuple[Arrow, list[Text]]] = []  # of arrows, with candidate positions
         self.loops = [edge for edge in graph.edges if edge.delay and edge.source is edge.target]
         sizes = {part: (part_width(part, [box_label(part)]), HEIGHT if part.node is None else SMALL)
                  for part in graph.parts}
         self.steps = StepLayout(graph, sizes, {part: self._loops_width(part) for part in graph.parts})
         self.steps.set_sides({edge: self._side(edge) for edge in graph.edges if edge.delay and edge not in self.loops})
-        self.tracks: dict[Group, int] = {}
+        self.left, self.right = self.steps.left, self.steps.right
+        self._tracks: dict[Group, int] = {}  # on which a group of edges enters from below
         for edge, entry in self.steps.entries.items():
-            if entry.from_below and entry.group not in self.tracks:
+            if entry.from_below and entry.group not in self._tracks:
                 row = self.steps.places[edge.target].row
-                self.tracks[entry.group] = self.steps.tracks[row]
+                self._tracks[entry.group] = self.steps.tracks[row]
                 self.steps.tracks[row] += 1
-        self.set_gaps(self._gaps(DENSE if dense else BETWEEN))
-
-    def set_gaps(self, gaps: Sequence[float]) -> None:
-        """Set the gaps between the rows, and with them all heights."""
-        self.gaps = list(gaps)
-        self.steps.set_gaps(gaps)
+        self.gaps = self._find_gaps(DENSE if dense else BETWEEN)
 
     def _loops_width(self, part: Part) -> float:
         texts = [self.graph.label(edge)[0] for edge in self.loops if edge.source is part]
         return sum(OUT + 12 + max(20.0, text_width(text, 10) * CORNER) for text in texts)
 
-    def rises(self, edge: Edge) -> bool:
-        """Whether an edge leads to a higher row."""
+    def _rises(self, edge: Edge) -> bool:
         return self.steps.places[edge.source].row < self.steps.places[edge.target].row
 
     def _side(self, edge: Edge) -> int:
         """Go down on the left; up on the right, unless a loop is there."""
         blocked = any(loop.source in (edge.source, edge.target) for loop in self.loops)
-        return 1 if self.rises(edge) and not blocked else -1
+        return 1 if self._rises(edge) and not blocked else -1
 
-    def _gaps(self, least: float) -> list[float]:
+    def _find_gaps(self, least: float) -> list[float]:
         """Leave room for tracks, and for a loop above its row and below the next."""
         gaps = []
         for row, tracks in enumerate(self.steps.tracks[1:-1], 1):
@@ -99,33 +98,12 @@ class RolledLayout:
             gaps.append(max(least + (FIRST + TRACK * tracks - 10 if tracks else 0), BETWEEN if looped else 0))
         return gaps
 
-
-class RolledDrawing:
-    """The scene of a rolled picture, with the part or edge that each box and arrow stands for.
-
-    Attributes:
-        layout: all positions; its gaps may be changed before draw().
-        boxes: the box of each part.
-        arrows: every arrow with its edge.
-        left, right: how far the picture extends so far.
-    """
-
-    def __init__(self, graph: StepGraph, name: str, dense: bool = False) -> None:
-        self.graph = graph
-        self.name = clean(name, 60)
-        self.layout = RolledLayout(graph, dense)
-        self.scene = Scene(self.name)
-        self.boxes: dict[Part, Box] = {}
-        self.arrows: list[tuple[Arrow, Edge]] = []
-        self.left, self.right = self.layout.steps.left, self.layout.steps.right
-        self._labels: list[tuple[Arrow, list[Text]]] = []  # of arrows, with candidate positions
-
     def draw(self) -> RolledDrawing:
         """Add all boxes, arrows and labels to the scene."""
+        self.steps.set_gaps(self.gaps)
         for number, part in enumerate(self.graph.parts):
-            place = self.layout.steps.places[part]
-            self.boxes[part] = part_box(f"s{number}", part, place, place.x, self.layout.steps.y[place.row],
-                                        box_label(part))
+            place = self.steps.places[part]
+            self.boxes[part] = part_box(f"s{number}", part, place, place.x, self.steps.y[place.row], box_label(part))
             self.boxes[part].tooltip = clean(part.text, 400)
         self.scene.boxes += self.boxes.values()
         for edge in self.graph.undelayed:
@@ -139,7 +117,7 @@ class RolledDrawing:
     def _add_upward(self, edge: Edge) -> None:
         """Add an arrow within a step."""
         source, target = self.boxes[edge.source], self.boxes[edge.target]
-        points, label_points = self.layout.steps.route_upward(edge, source, target, 0)
+        points, label_points = self.steps.route_upward(edge, source, target, 0)
         text, color = self.graph.label(edge)
         arrow = self._add_arrow(source, target, points, edge)
         xs = [x for x, _ in points]
@@ -154,7 +132,7 @@ class RolledDrawing:
         reach = self.right
         for part, box in self.boxes.items():
             out = box.right
-            loops = sorted((loop for loop in self.layout.loops if loop.source is part), key=_span)
+            loops = sorted((loop for loop in self.loops if loop.source is part), key=_span)
             for number, edge in enumerate(loops):
                 x, attach, bend = out + OUT, box.width * (0.28 - 0.12 * number), 22.0 + 8 * number
                 near = min(attach + 4, x - box.x)
@@ -169,25 +147,21 @@ class RolledDrawing:
     def _add_delayed(self, side: int) -> None:
         """Add delayed edges between rows: out sideways, up or down outside, and in again; long ones outermost."""
         groups: dict[Group, list[Edge]] = {}
-        for edge, entry in self.layout.steps.entries.items():
+        for edge, entry in self.steps.entries.items():
             if entry.side == side:
                 groups.setdefault(entry.group, []).append(edge)
         in_order = sorted(groups.values(), key=self._height)
         ports = self._port_heights(in_order)
-        heights = [*ports.values(), *(self._track_y(edges[0]) for group, edges in groups.items()
-                                      if group in self.layout.tracks)]
+        heights = [*ports.values(), *(self._track_y(group[0]) for group in groups.values()
+                                      if self.steps.entries[group[0]].from_below)]
         reach = self.left if side < 0 else self.right
         for edges in in_order:
             reach = self._add_group(edges, side, side * (reach + 36), ports, heights)
-        if side < 0:
-            self.left = reach
-        else:
-            self.right = reach
+        self.left, self.right = (reach, self.right) if side < 0 else (self.left, reach)
 
     def _track_y(self, edge: Edge) -> float:
         """Return the height of the track on which an edge enters from below."""
-        group = self.layout.steps.entries[edge].group
-        return self.layout.steps.track_y(self.layout.steps.places[edge.target].row, self.layout.tracks[group])
+        return self.steps.track_y(self.steps.places[edge.target].row, self._tracks[self.steps.entries[edge].group])
 
     def _height(self, edges: Sequence[Edge]) -> float:
         return abs(self.boxes[edges[0].source].y - self.boxes[edges[0].target].y)
@@ -196,14 +170,14 @@ class RolledDrawing:
         """Return where on the side of a box each edge is attached, in the order in which edges do not cross."""
         ports: dict[Part, list[tuple[int, Edge]]] = {}
         for rank, (edge, *_) in enumerate(reversed(groups), 1):
-            up = rank if self.layout.rises(edge) else -rank
+            up = rank if self._rises(edge) else -rank
             ports.setdefault(edge.source, []).append((up, edge))
-            if not self.layout.steps.entries[edge].from_below:
+            if not self.steps.entries[edge].from_below:
                 ports.setdefault(edge.target, []).append((-up, edge))
         found = {}
         for part, edges in ports.items():
             apart = min(8.0, (self.boxes[part].height - 10) / max(len(edges) - 1, 1))
-            for number, (_, edge) in enumerate(sorted(edges, key=_first)):
+            for number, (_, edge) in enumerate(sorted(edges, key=itemgetter(0))):
                 found[part, edge] = self.boxes[part].y + (number - (len(edges) - 1) / 2) * apart
         return found
 
@@ -213,7 +187,7 @@ class RolledDrawing:
         edge = edges[0]
         source, target = self.boxes[edge.source], self.boxes[edge.target]
         start = source.side(ports[edge.source, edge], side)
-        shared = self.layout.steps.entries[edge].from_below
+        shared = self.steps.entries[edge].from_below
         y = self._track_y(edge) if shared else ports[edge.target, edge]
         middle = _free_height(start[1], y, heights)
         toward = SQUARE / 2 if start[1] > y else -SQUARE / 2
@@ -232,7 +206,7 @@ class RolledDrawing:
         """Add the arrows from a shared square along a track to the targets."""
         for edge in edges:
             target = self.boxes[edge.target]
-            end = self.layout.steps.bottom_port(edge, target)
+            end = self.steps.bottom_port(edge, target)
             arrow = self._add_arrow(square, target, rounded([start, (start[0], y), (end[0], y), end]), edge)
             text, color = self.graph.label(edge)
             if text:
@@ -253,7 +227,7 @@ class RolledDrawing:
         return square, max(abs(x) + 11 + text.width for text in texts)
 
     def _add_arrow(self, source: Box, target: Box, points: Sequence[Point], edge: Edge, head: bool = True) -> Arrow:
-        color, pen = self.layout.steps.style(edge)
+        color, pen = self.steps.style(edge)
         arrow = Arrow(source.key, target.key, points, color, pen, head, tooltip=edge.text)
         self.scene.arrows.append(arrow)
         self.arrows.append((arrow, edge))
@@ -265,7 +239,7 @@ class RolledDrawing:
         if any(edge.delay for edge in self.graph.edges):
             lines.append("■  a delay: z⁻ᵏ gives the value of k time steps before")
         for number, line in enumerate(lines):
-            y = self.layout.steps.middle + (len(lines) / 2 - number - 0.5) * 18
+            y = self.steps.middle + (len(lines) / 2 - number - 0.5) * 18
             self.scene.texts.append(beside(self.right + 36, y, line, 11, palette.QUIET))
         left, _, right, top = self.scene.bounds(0)
         self.scene.texts.append(Text((left + right) / 2, top + 26, f"{self.name}, rolled", 14))
@@ -285,7 +259,3 @@ def _free_height(start: float, end: float, heights: Sequence[float]) -> float:
 
 def _span(edge: Edge) -> int:
     return abs(edge.delay)
-
-
-def _first(pair: tuple[int, Edge]) -> int:
-    return pair[0]

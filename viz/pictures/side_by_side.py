@@ -56,9 +56,7 @@ def side_by_side(run: Run, level: str) -> Scene:
     """Return the scene of a run and its definition."""
     spec = replace(unrolled_spec(run, choose_steps(run.T, False, None), level), parameters={})
     rolled, unrolled = RolledDrawing(spec.graph, spec.name, spec.dense), UnrolledDrawing(spec)
-    gaps = [max(pair) for pair in zip(rolled.layout.gaps, unrolled.layout.gaps)]
-    for layout in (rolled.layout, unrolled.layout):
-        layout.set_gaps(gaps)
+    rolled.gaps = unrolled.layout.gaps = [max(pair) for pair in zip(rolled.gaps, unrolled.layout.gaps)]
     left, right = rolled.draw().scene, unrolled.draw().scene
     shift = right.bounds(0)[0] - APART - left.bounds(0)[2]
     name = clean(spec.name, 60)

@@ -9,6 +9,7 @@ The stages: run -> UnrolledSpec (with the step graph) -> labels -> layout -> sce
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 import numpy as np
 
@@ -18,13 +19,12 @@ from rnn import Run
 from rnn.unrolling.at import At, Connection
 from viz.annotations.current_step import mark_step
 from viz.annotations.heat import edge_width, relative_contributions
-from viz.annotations.labels import BoxLabels
+from viz.annotations.labels import BoxLabels, add_legend
 from viz.annotations.margin import add_loss, add_parameters, loss_inputs
-from viz.layout.folding import Column, Where, choose_steps, find_tensors
-from viz.layout.spec import UnrolledSpec
+from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
 from viz.layout.step_graph import Edge, Part, step_graph
 from viz.layout.step_layout import HEIGHT, label_texts, part_box
-from viz.layout.unrolled_layout import UnrolledLayout, columns_of
+from viz.layout.unrolled_layout import UnrolledLayout, UnrolledSpec
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
@@ -80,19 +80,17 @@ def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals", loss: 
 
 
 class UnrolledDrawing:
-    """The scene of an unrolled picture, with the part or edge that each box and arrow stands for.
+    """The scene of an unrolled picture. The constructor computes positions; draw() draws.
 
     Attributes:
-        spec, labels, layout: its description, the texts of its boxes, all positions. The layout's gaps
-            may be changed before draw().
         boxes: by part and step; the box of a fold is under the first of its steps.
         arrows: every arrow with its edge and the step at which it ends.
     """
 
     def __init__(self, spec: UnrolledSpec) -> None:
         self.spec = spec
-        self.loss_inputs = set() if spec.loss is None else loss_inputs(spec.tensors, spec.loss)
-        columns = columns_of(spec)
+        self.loss_inputs = {} if spec.loss is None else loss_inputs(spec.tensors, spec.loss)
+        columns = make_columns(spec.T, spec.steps, {k for steps in spec.tensors.values() for k in steps})
         drawn = {column.k for column in columns if not column.folded}
         self.labels = BoxLabels(spec, [(part, k) for part, steps in spec.tensors.items() for k in steps if k in drawn])
         self.layout = UnrolledLayout(spec, columns, self.labels.text)
@@ -104,16 +102,20 @@ class UnrolledDrawing:
 
     def draw(self) -> UnrolledDrawing:
         """Add boxes, arrows, the loss and the list of parameters to the scene."""
+        self.layout.stack()
         for column in self.layout.columns:
             self._add_column(column)
         for edge in self.spec.graph.edges:
             self._add_edge(edge)
         self.scene.place_labels(self._label_candidates)
         if self.spec.loss is not None:
-            add_loss(self.scene, self.spec, self._loss_sources(), self.layout.top, self.labels.scale)
+            add_loss(self.scene, self.spec.loss, self._loss_sources(), self.layout.top, self.spec.values,
+                     self.labels.scale)
         self.labels.mark_highlight(self.scene, self.boxes)
         add_parameters(self.scene, self.spec.parameters, self.spec.graph.colors, self.layout.steps.middle)
-        self.labels.add_legend(self.scene)
+        if self.labels.scale is not None:
+            _, bottom, right, _ = self.scene.bounds(0)
+            add_legend(self.scene, self.labels.scale, right + 36, bottom)
         return self
 
     # ---- boxes
@@ -210,12 +212,12 @@ class UnrolledDrawing:
     # ---- margin
     def _loss_sources(self) -> list[tuple[Box, float]]:
         """Return the boxes that the loss reads, each with an x at which an arrow passes all boxes above it."""
-        found: dict[str, tuple[Box, float]] = {}
+        found: dict[str, tuple[float, float, Box]] = {}
         for part, k in self.loss_inputs:
             box = self._box(part, k)
-            if box is not None and box.key not in found:
-                found[box.key] = box, self.layout.column(k).x + self.layout.steps.clear_x(part)
-        return sorted(found.values(), key=_left)
+            if box is not None:
+                found[box.key] = box.x, self.layout.column(k).x + self.layout.steps.clear_x(part), box
+        return [(box, x) for _, x, box in sorted(found.values(), key=itemgetter(0, 1))]
 
     def add_title(self) -> None:
         """Add the title, and the signal and step of the first value that is not finite."""
@@ -237,12 +239,8 @@ class UnrolledDrawing:
 
 
 def mark_cut(arrow: Arrow, fraction: float = 0.5, samples: int = 48) -> Point:
-    """Draw an arrow as one through which no gradient passes; return where its scissors stand."""
+    """Draw an arrow as one through which no gradient passes; return the position of the scissors."""
     arrow.color, arrow.pen, arrow.dashed = palette.CUT, 1.4, True
     points = sampled(arrow.points, samples)
     x, y = points[int(len(points) * fraction)]
     return x, y + 9
-
-
-def _left(pair: tuple[Box, float]) -> tuple[float, float]:
-    return pair[0].x, pair[1]

@@ -17,9 +17,9 @@ from minigrad import Tensor
 from minigrad.describe import operation_name
 from viz.layout.folding import Tensors, Where
 from viz.layout.layered import Coordinates, layered_layout
-from viz.layout.spec import UnrolledSpec
-from viz.layout.step_graph import LABEL_LENGTH, Edge, Part, StepGraph, assign_layers, operation_label
+from viz.layout.step_graph import LABEL_LENGTH, Edge, Part, StepGraph, assign_layers, operation_label, signal_paint
 from viz.layout.step_layout import HEIGHT, SMALL, box_width
+from viz.layout.unrolled_layout import UnrolledSpec
 from viz.pictures.unrolled import UnrolledDrawing, mark_cut
 from viz.render import palette
 from viz.render.fonts import clean, text_width
@@ -35,17 +35,13 @@ MINOR = 8.5  # size of an operation's name under a signal's
 
 
 class BackwardScene:
-    """The scene of a backward pass.
-
-    Args:
-        nodes: a tensor and all that it was computed from, oldest first.
+    """The scene of a backward pass through `nodes`: a tensor and all that it was computed from, oldest first.
 
     Attributes:
         scene: boxes, arrows and frames, after draw().
         keys: the box of each drawn tensor; of a detached copy, that of the original.
         times: the time step in whose frame a tensor stands.
-        shared: parameters, and tensors computed from them alone, that all time steps use.
-        colors: a colour for each of them.
+        shared, colors: parameters, and tensors computed from them alone, that all time steps use; their colours.
     """
 
     def __init__(self, nodes: Sequence[Tensor]) -> None:
@@ -72,10 +68,7 @@ class BackwardScene:
             self._add_row("n", [x for x in self.nodes if x.op is not None or uses[x] <= FEW], 0.0)
             return self
         recorded = RecordedSteps(self)
-        self.drawing = UnrolledDrawing(recorded.spec()).draw()
-        self.scene = self.drawing.scene
-        self.keys = recorded.keys(self.drawing)
-        recorded.finish(self.drawing, self.keys)
+        self.scene, self.keys = recorded.drawing.scene, recorded.draw()
         self._add_after([x for x in self.nodes if x in self.after], recorded)
         self._add_before([x for x in self.nodes if x.op is not None and x not in self.times and x not in self.after])
         return self
@@ -84,10 +77,9 @@ class BackwardScene:
     def label(self, node: Tensor) -> str:
         """Return the text in the box of an operation's result: `W @`, `+ b`, `1 −`, `tanh`."""
         assert node.op is not None
-        boxed = [x in self.times or x in self.keys for x in node.inputs]
-        constants = [None if has_box else _constant(x) for x, has_box in zip(node.inputs, boxed)]
-        return operation_label(node.op, constants, any(x.size == 1 for x, has_box in zip(node.inputs, boxed)
-                                                       if not has_box))
+        fixed = {i: x for i, x in enumerate(node.inputs) if x not in self.times and x not in self.keys}
+        return operation_label(node.op, len(node.inputs), {i: _constant(x) for i, x in fixed.items()},
+                               any(x.size == 1 for x in fixed.values()))
 
     def shared_inputs(self, node: Tensor) -> list[Tensor]:
         """Return the shared tensors among an operation's inputs; the first gives its box the colour."""
@@ -160,43 +152,37 @@ class BackwardScene:
         reads = [(node, x) for node in nodes for x in dict.fromkeys(node.inputs) if x in self.times and x in self.keys]
         boxes = self._add_row("a", nodes, 0.0)
         tracks = {node: i for i, node in enumerate(dict.fromkeys(node for node, _ in reads))}
-        top = self.drawing.layout.top + 16
+        layout = recorded.drawing.layout
+        top = layout.top + 16
         right = max(frame.right for frame in self.scene.frames)
         self._move(boxes, right - max(box.right for box in boxes),
                    top + TRACK * len(tracks) + 12 - min(box.bottom for box in boxes))
         of_key = {box.key: box for box in self.scene.boxes}
         for node, x in reads:
-            part, k = recorded.where[recorded.origin[x]]
-            up = self.drawing.layout.column(k).x + self.drawing.layout.steps.clear_x(part)
             source, target = of_key[self.keys[x]], of_key[self.keys[node]]
+            part, k = recorded.where[recorded.origin[x]]
+            up = layout.column(k).x + layout.steps.clear_x(part)
             self.scene.arrows.append(_upward_arrow(source, target, up, top + TRACK * tracks[node]))
 
 
 class RecordedSteps:
-    """The step graph of recorded tensors: one box for all tensors that differ only in their time step.
-
-    Attributes:
-        where: the part and the time step of each tensor in a frame.
-        origin: for each tensor itself; for a detached copy the tensor that it was copied from.
-    """
+    """The frames, drawn from a step graph in which tensors that differ only in their time step are one part."""
 
     def __init__(self, scene: BackwardScene) -> None:
         self.picture = scene
-        self.where: dict[Tensor, Where] = {}
+        self.where: dict[Tensor, Where] = {}  # the part and the time step of a tensor
         self.tensors: Tensors = {}
-        self.origin = {node: node for node in scene.nodes}
+        self.origin = {node: node for node in scene.nodes}  # of a detached copy, what it was copied from
         self._find_parts()
         self.links: dict[tuple[Tensor, Tensor], bool] = {}  # (input, result) -> whether a gradient passes
-        self.graph = StepGraph(list(self.tensors), self._find_edges())
-        assign_layers(self.graph)
-        for part in self.graph.parts:
-            if part.node is None:
-                part.paint = _signal_paint(part, self.graph, self.tensors[part])
-
-    def spec(self) -> UnrolledSpec:
-        """Return the description of the frames."""
-        steps = sorted({self.picture.times[step] for step in self.picture.steps})
-        return UnrolledSpec("recorded", steps[-1], self.graph, self.tensors, steps, dense=True)
+        graph = StepGraph(list(self.tensors), self._find_edges())
+        assign_layers(graph)
+        for part in (part for part in graph.parts if part.node is None):
+            delays = [edge.delay for edge in graph.edges if edge.source is part]
+            given = all(x is None or x.op is None for x in self.tensors[part].values())
+            part.paint = signal_paint(given and not any(delays), delays)
+        steps = sorted({scene.times[step] for step in scene.steps})
+        self.drawing = UnrolledDrawing(UnrolledSpec("recorded", steps[-1], graph, self.tensors, steps, dense=True))
 
     def _find_parts(self) -> None:
         """Assign every tensor of a time step to a part, by its role and its number among those of that role."""
@@ -240,15 +226,15 @@ class RecordedSteps:
                     self.links[source, node] = self.links.get((source, node), False) or source is x
         return list(edges.values())
 
-    def keys(self, drawing: UnrolledDrawing) -> dict[Tensor, str]:
-        """Return the box of each tensor in a frame."""
-        return {node: drawing.boxes[self.where[source]].key for node, source in self.origin.items()
-                if self.where.get(source) in drawing.boxes}
+    def draw(self) -> dict[Tensor, str]:
+        """Draw the frames; return the box of each tensor.
 
-    def finish(self, drawing: UnrolledDrawing, keys: Mapping[Tensor, str]) -> None:
-        """Keep of the arrows, which are alike for all steps, those that were recorded; mark cuts; name operations."""
+        Arrows are drawn alike for all steps: those that were not recorded are removed, cuts are marked.
+        """
+        boxes, scene = self.drawing.draw().boxes, self.drawing.scene
+        keys = {node: boxes[self.where[source]].key for node, source in self.origin.items()
+                if self.where.get(source) in boxes}
         links = {(keys[x], keys[node]): passes for (x, node), passes in self.links.items() if x in keys}
-        scene = drawing.scene
         scene.arrows = [arrow for arrow in scene.arrows if (arrow.source, arrow.target) in links]
         marks: set[Point] = set()
         for arrow in scene.arrows:
@@ -257,10 +243,11 @@ class RecordedSteps:
             if not links[arrow.source, arrow.target]:
                 marks.add(mark_cut(arrow, samples=8))
         scene.texts += [Text(x, y, "✂", 13, palette.QUIET) for x, y in sorted(marks)]
-        for (part, k), box in drawing.boxes.items():
+        for (part, k), box in boxes.items():
             made = self.tensors[part].get(k)
             if part.node is None and made is not None:
                 _add_operation(box, made)
+        return keys
 
 
 def is_copy(node: Tensor) -> bool:
@@ -331,16 +318,6 @@ def _role(node: Tensor, times: Mapping[Tensor, int], roles: Mapping[Tensor, int]
         else:
             inputs.append((roles[x], times[node] - times[x]))
     return node.signal, type(node.op), *inputs
-
-
-def _signal_paint(part: Part, graph: StepGraph, tensors: Mapping[int, Tensor | None]) -> Paint:
-    """Return the colours that viz.unrolled gives to a signal."""
-    delays = [edge.delay for edge in graph.edges if edge.source is part and edge.delay]
-    if delays:
-        return palette.STATE if max(delays) > 0 else palette.REVERSED
-    if all(x is None or x.op is None for x in tensors.values()):
-        return palette.INPUT
-    return palette.HIDDEN if any(edge.source is part for edge in graph.edges) else palette.OUTPUT
 
 
 # ---- positions of a row
