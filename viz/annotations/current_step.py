@@ -37,7 +37,7 @@ def mark_step(scene: Scene, copies: Copies, boxes: Mapping[tuple[Part, int], Box
     box = known[call_site]
     box.paint, box.pen = Paint(palette.BACKWARD, box.paint.fill), 4.0
     passed = _passed(step, made, read, whole)
-    scene.arrows += [reverse_arrow(arrow) for arrow in scene.arrows if (arrow.source, arrow.target) in passed]
+    scene.arrows += [gradient_arrow(arrow) for arrow in scene.arrows if (arrow.source, arrow.target) in passed]
     left, _, right, top = scene.bounds(0)
     what = clean(f"{type(step.op).__name__.lower()} in {step.node.label or step.signal or LOSS}")
     text = f"backward: step {step.number} of {len(step.steps)}, {what}"
@@ -64,7 +64,7 @@ def _passed(step: Step, made: Mapping[Tensor, str], read: Mapping[Tensor, str],
     return found
 
 
-def reverse_arrow(arrow: Arrow) -> Arrow:
+def gradient_arrow(arrow: Arrow) -> Arrow:
     """Return the arrow of a gradient beside an arrow, reversed; it ends on the same sides of the boxes."""
     (x0, y0), (x3, y3) = arrow.points[0], arrow.points[-1]
     aside = BESIDE if (x3 - x0) * (y3 - y0) > 0 else -BESIDE  # of a steep part of a sideways arrow

@@ -1,8 +1,5 @@
-"""`viz.stepper`: a backward pass recorded into one offline HTML page.
+"""The page in which a backward pass is stepped through.
 
-    viz.stepper(loss, "steps.html")   # loss -> Recording (numbers) + Tape (scene) -> SVG + JSON -> one file
-
-`recording` runs the pass under the debugger's timeline, `scene` places a box for every tensor, `svg` draws the
-scene, and `page` inserts both into page.html, page.css and page.js. Imports pictures, annotations, layout,
-render, and of minigrad the debugger.
+May import minigrad with its debugger, and all of viz. In: a loss. Recording runs its backward pass, BackwardScene
+draws every tensor that it passes, Drawing writes the scene as SVG. Out: one HTML file, which needs no network.
 """

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from html import escape
 
-from viz.annotations.current_step import reverse_arrow
+from viz.annotations.current_step import gradient_arrow
 from viz.render import palette
 from viz.render.digraph import format_number
 from viz.render.scene import Arrow, Box, Frame, Point, Scene
@@ -39,7 +39,7 @@ class Drawing:
         self._classes: dict[tuple[str, str], str] = {}
         parts = [self._frame(frame) for frame in scene.frames]
         parts += [self._arrow(arrow) for arrow in scene.arrows]
-        parts += [self._linked(reverse_arrow(arrow), links[arrow.source, arrow.target]) for arrow in scene.arrows
+        parts += [self._linked(gradient_arrow(arrow), links[arrow.source, arrow.target]) for arrow in scene.arrows
                   if (arrow.source, arrow.target) in links]
         parts += [self._box(box) for box in scene.boxes]
         parts += [self._text(text.text, text.x, text.y, text.size, text.color) for text in scene.texts]
