@@ -83,7 +83,7 @@ def zero_at(step: Step) -> str | None:
         return None
     for x, grad in zip(step.node.inputs, step.input_grads):
         if grad is not None and grad.size and not grad.any():
-            return f"the gradient becomes exactly zero on its way to {tensor_name(x)}"
+            return f"the contribution to {tensor_name(x)} is exactly zero, the upstream gradient isn't"
     return None
 
 

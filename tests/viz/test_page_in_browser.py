@@ -355,7 +355,7 @@ class TestBreakpoints:
         page.tab.fill("#break", "zero")
         page.press("Enter")
         page.tab.click("#run-on")
-        assert "the gradient becomes exactly zero on its way to mul" in page.text("#reason")
+        assert "the contribution to mul is exactly zero" in page.text("#reason")
 
     def test_stop_playing_too(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))

@@ -319,7 +319,7 @@ def test_without_any_painter_the_error_says_what_to_install(tmp_path: Path, monk
     assert old.read_text() == "old" and os.listdir(tmp_path) == ["h.png"]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="a script stands for the program")
+@pytest.mark.skipif(os.name != "posix", reason="a script replaces the program")
 def test_without_pygraphviz_the_program_dot_paints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "dot"
     program.write_text(f"#!{sys.executable}\nimport sys\n"
@@ -456,9 +456,9 @@ def outlines(content: bytes, *kinds: str) -> list[float]:
 @by_both
 @pytest.mark.parametrize("make", [elman, feedback, lstm])
 def test_both_routes_paint_the_same_picture(make: Callable[[], Cell]) -> None:
-    """Boxes, frames and lines are where they are; text and the tips of arrows may be a point or two away.
+    """Boxes, frames and lines agree to a point; text and arrowheads may differ by a point or two.
 
-    What stands where in a tensor's graph is Graphviz's own, and each version has its own way.
+    The layout of a tensor's graph is Graphviz's, and differs between versions.
     """
     run, loss = unrolled(make, 4)
     for picture in (viz.rolled(make()), viz.unrolled(run, loss=loss, level="ops"), viz.graph(run["y"][1])):
@@ -474,7 +474,7 @@ def test_both_routes_paint_the_same_picture(make: Callable[[], Cell]) -> None:
 @by_both
 @pytest.mark.parametrize("make", [elman, feedback, lstm])
 def test_both_routes_paint_the_same_dots(make: Callable[[], Cell]) -> None:
-    """Of 256 shades, they differ by four on average: letters stand a dot higher."""
+    """They differ by less than 4 of 256 shades on average, as letters may be a pixel higher."""
     images = pytest.importorskip("matplotlib.image")
     run, loss = unrolled(make, 4)
     for picture in (viz.rolled(make()), viz.unrolled(run, loss=loss, level="ops")):
