@@ -18,8 +18,12 @@ import viz
 from rnn import Cell, Run, t
 from viz.__main__ import main
 from viz.annotations.heat import THIN, UNKNOWN, WIDE
+from viz.layout.folding import Tensors
+from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers
+from viz.layout.unrolled_layout import UnrolledSpec
 from viz.pictures.gradient_map import map_scene
 from viz.pictures.side_by_side import side_by_side, unroll_zeros
+from viz.pictures.unrolled import UnrolledDrawing
 from viz.render import palette
 from viz.render.digraph import darkened
 from viz.render.scene import Scene
@@ -49,6 +53,21 @@ def test_both_takes_a_definition_and_a_number_of_steps() -> None:
     assert 'label="h(t)"' in source and 'label="h(3)"' in source
     with pytest.raises(ValueError, match="steps=0: unroll 1 … 1000 steps"):
         viz.both(elman(), steps=0)
+
+
+# ---- without a run
+def test_an_unrolled_picture_is_drawn_from_plain_data() -> None:
+    x, h = Part("x", None, 0, "x", palette.INPUT), Part("h", None, 0, "h", palette.STATE)
+    graph = StepGraph([x, h], [Edge(x, h, 0), Edge(h, h, 1)])
+    assign_layers(graph)
+    tensors: Tensors = {x: dict.fromkeys(range(1, 4)), h: dict.fromkeys(range(4))}
+    drawing = UnrolledDrawing(UnrolledSpec("by hand", 3, graph, tensors, [1, 3]))
+    assert not drawing.scene.boxes and not drawing.scene.arrows
+    scene = drawing.draw().scene
+    labels = {box.key: box.label.split("\n")[0] for box in scene.boxes}
+    assert sorted(labels.values()) == ["h(0)", "h(1)", "h(3)", "x(1)", "x(3)", "⋯"]
+    assert sorted((labels[arrow.source], labels[arrow.target]) for arrow in scene.arrows) == [
+        ("h(0)", "h(1)"), ("h(1)", "⋯"), ("x(1)", "h(1)"), ("x(3)", "h(3)"), ("⋯", "h(3)")]
 
 
 # ---- gradient maps

@@ -68,7 +68,7 @@ class BoxLabels:
         box.tooltip = name if part.node is None else f"{part.label} in {name}"
         if tensor is None:
             return
-        box.tooltip += f" {described(tensor)}"
+        box.tooltip += f" {describe(tensor)}"
         if self.scale is not None and tensor.requires_grad:
             box.paint = Paint(box.paint.line, self.scale.fill(norm(tensor)))
         if not np.isfinite(tensor.numpy()).all():
@@ -109,7 +109,7 @@ def numbers(tensor: Tensor) -> str:
         return f"{np.min(array):.2g} … {np.max(array):.2g}"
 
 
-def described(tensor: Tensor) -> str:
+def describe(tensor: Tensor) -> str:
     """Return a tensor's shape, value, gradient and line."""
     gradient = f"gradient |g| {norm(tensor)}" if tensor.requires_grad else "needs no gradient"
     return f"{tensor.shape}: {numbers(tensor)}; {gradient}; {tensor.origin}"

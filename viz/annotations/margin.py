@@ -15,7 +15,7 @@ from viz.render.palette import Paint
 from viz.render.scene import CORNER, Arrow, Box, Point, Scene, beside, joined, straight, upright
 
 from .heat import Scale, norm
-from .labels import described
+from .labels import describe
 
 PITCH = 31.0  # from parameter to parameter
 
@@ -60,7 +60,7 @@ def add_loss(scene: Scene, loss: Tensor, sources: Sequence[tuple[Box, float]], t
     if scale is not None and finite:
         paint = Paint(paint.line, scale.fill(norm(loss)))
     box = Box("loss", sum(source.x for source, _ in sources) / len(sources), top + 72, width, HEIGHT, label, paint,
-              pen=1.4 if finite else 2.4, tooltip=f"{text} {described(loss)}")
+              pen=1.4 if finite else 2.4, tooltip=f"{text} {describe(loss)}")
     scene.boxes.append(box)
     apart = (width - 24) / max(len(sources) - 1, 1)
     for number, (source, x) in enumerate(sources):
@@ -92,4 +92,4 @@ def add_parameters(scene: Scene, parameters: Mapping[str, Tensor], colors: Mappi
         width = text_width(text, 11) * CORNER + 18
         scene.boxes.append(Box(f"p{number}", left + width / 2, y - 16 - PITCH * number, width, 23, text,
                                Paint(colors[name], palette.SHELF), rounded=False, pen=1.8, size=11,
-                               tooltip=f"{clean(name)} {described(tensor)}"))
+                               tooltip=f"{clean(name)} {describe(tensor)}"))

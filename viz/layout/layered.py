@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 SWEEPS = 12
 BEND = 12.0  # width reserved for an edge in a layer that it passes
-BETWEEN = (16.0, 8.0, 2.0)  # the least distance of neighbours of which none, one or both are bends
+DISTANCES = (16.0, 8.0, 2.0)  # the least distance of neighbours of which none, one or both are bends
 MINOR = 0.02  # weight of a neighbour that was pushed aside: it shall not bend the main line
 
 
@@ -136,7 +136,7 @@ class _ProperGraph:
         """
         offsets = [0.0] * len(nodes)
         for number, (before, node) in enumerate(pairwise(nodes), 1):
-            gap = BETWEEN[(before >= self.boxes) + (node >= self.boxes)]
+            gap = DISTANCES[(before >= self.boxes) + (node >= self.boxes)]
             offsets[number] = offsets[number - 1] + (self.rights[before] + self.lefts[node] + gap)
         blocks: list[tuple[float, float, int]] = []  # (sum of weighted wishes, sum of weights, nodes)
         for node, offset in zip(nodes, offsets):

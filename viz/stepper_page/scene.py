@@ -16,7 +16,7 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.describe import operation_name
 from viz.layout.folding import Tensors, Where
-from viz.layout.layered import Coordinates, layered_layout
+from viz.layout.layered import DISTANCES, Coordinates, layered_layout
 from viz.layout.step_graph import LABEL_LENGTH, Edge, Part, StepGraph, assign_layers, operation_label, signal_paint
 from viz.layout.step_layout import HEIGHT, SMALL, box_width
 from viz.layout.unrolled_layout import UnrolledSpec
@@ -29,7 +29,7 @@ from viz.render.scene import Arrow, Box, Point, Scene, Text, beside, joined, rou
 APART = 34.0  # from column to column of a row of boxes
 UNDER = 14.0  # from a box to the one under it in such a column
 TRACK = 9.0  # between arrows that run side by side above the frames
-FEW = 4  # a leaf with more users than this has no box; its name stands in their boxes
+FEW = 4  # a leaf with more users than this has no box; their boxes show its name
 MANY = 400  # boxes in a row, above which crossings are not reduced: it would take too long
 MINOR = 8.5  # size of an operation's name under a signal's
 
@@ -40,7 +40,7 @@ class BackwardScene:
     Attributes:
         scene: boxes, arrows and frames, after draw().
         keys: the box of each drawn tensor; of a detached copy, that of the original.
-        times: the time step in whose frame a tensor stands.
+        times: the time step in whose frame a tensor is drawn.
         shared, colors: parameters, and tensors computed from them alone, that all time steps use; their colours.
     """
 
@@ -111,7 +111,7 @@ class BackwardScene:
             self.keys[node] = boxes[-1].key
         edges = list(dict.fromkeys((number[x], number[node]) for node in nodes for x in node.inputs if x in number))
         columns = _columns(len(nodes), edges)
-        halves = [box.height / 2 + (UNDER - 16) / 2 for box in boxes]  # 16: what the layout leaves between them
+        halves = [box.height / 2 + (UNDER - DISTANCES[0]) / 2 for box in boxes]  # so that they stand UNDER apart
         layout = layered_layout if len(boxes) <= MANY else _stacked_layout
         found = layout(columns, halves, halves, edges, [0] * len(boxes))
         middles = []
@@ -343,7 +343,7 @@ def _stacked_layout(columns: Sequence[int], lefts: Sequence[float], rights: Sequ
     for column, left, right in zip(columns, lefts, rights):
         low = filled.get(column, -left)
         x.append(low + left)
-        filled[column] = low + left + right + 16
+        filled[column] = low + left + right + DISTANCES[0]
     return Coordinates(x, [[] for _ in edges])
 
 
