@@ -20,6 +20,7 @@ bool an input; a gradient that nobody needs may then be None.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, TypeAlias
@@ -66,6 +67,20 @@ class Op:
     def backward(self, *args: Any, **kwargs: Any) -> Any:
         """The gradient for each input, from (grad, out, *inputs)."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def result_shape(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the result for inputs of the given shapes.
+
+        Computes `forward` once, on zeros (integers at `integer_inputs`). A random operation draws from a copy
+        of its generator, so that later draws stay the same. Override it where zeros are no valid input.
+
+        Raises:
+            ValueError, TypeError, IndexError: as `forward` does, for shapes that don't fit.
+        """
+        zeros = [np.zeros(shape, int if i in self.integer_inputs else float) for i, shape in enumerate(shapes)]
+        op = copy.deepcopy(self) if self.random else self
+        with np.errstate(all="ignore"):
+            return np.shape(op.forward(*zeros))
 
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())

@@ -15,6 +15,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .backward import backward
+from .describe import tensor_label, tensor_summary
 from .errors import forward_nan_error, operation_error
 from .mutation import MutationState, check_modified, creation_counter, expose, record_assignment
 from .operators import Operators
@@ -211,17 +212,12 @@ class Tensor(Operators):
 
     @property
     def label(self) -> str:
-        """What a person would call it: `h[3]`, `W`, or nothing."""
-        if self.name is None:
-            return ""
-        return self.name if self.t is None else f"{self.name}[{self.t}]"
+        """The name with the time step: "h[3]", "W"; "" for an unnamed tensor."""
+        return tensor_label(self)
 
     def __repr__(self) -> str:
-        words = [self.label or (self.signal and f"in {self.signal}[{self.t}]"),
-                 type(self.op).__name__.lower() if self.op else "", str(self.shape)]
-        if self.grad is not None:
-            words.append(f"|g|={np.linalg.norm(self.grad):.1e}")
-        return f"<{' '.join(word for word in words if word)}  {self.origin}>"
+        gradient = "" if self.grad is None else f" |g|={np.linalg.norm(self.grad):.1e}"
+        return f"<{tensor_summary(self)}{gradient}  {self.origin}>"
 
     # ---- out of the graph
     def numpy(self) -> NDArray[Any]:

@@ -158,6 +158,23 @@ def test_forward_takes_all_floats_and_gives_a_float_array(case):
     assert np.asarray(op.forward(*arrays)).dtype == float
 
 
+@pytest.mark.parametrize("case", TABLE, ids=name_of)
+def test_the_shape_of_a_result_follows_from_those_of_the_inputs(case):
+    op, *arrays = case
+    assert op.result_shape(*(x.shape for x in arrays)) == np.shape(op.forward(*arrays))
+
+
+def test_the_shape_of_a_random_result_is_found_without_a_draw():
+    op = ops.DropoutMask(0.5, np.random.default_rng(0))
+    assert op.result_shape((2, 3)) == (2, 3)
+    assert (op.forward(X) == ops.DropoutMask(0.5, np.random.default_rng(0)).forward(X)).all()
+
+
+def test_shapes_that_do_not_fit_have_no_result_shape():
+    with pytest.raises(ValueError, match="as many columns"):
+        ops.MatVec().result_shape((2, 3), (2,))
+
+
 def gradient(f, *arrays):
     """The gradients of the sum of f, by all arguments."""
     tensors = [mg.Tensor(np.array(x, float), requires_grad=True) for x in arrays]

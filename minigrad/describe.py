@@ -1,0 +1,39 @@
+"""Names of tensors and of their operations, as messages, the debugger and pictures write them.
+
+Knows a tensor by its attributes only: name, op, shape, signal, t. Imports nothing of minigrad.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def tensor_label(tensor: Any) -> str:
+    """Return a tensor's own name with its time step: "h[3]", "W"; "" for an unnamed one."""
+    if tensor.name is None:
+        return ""
+    return tensor.name if tensor.t is None else f"{tensor.name}[{tensor.t}]"
+
+
+def operation_name(tensor: Any) -> str:
+    """Return the name of the operation that computed a tensor, in lower case: "tanh"; "" for a leaf."""
+    return type(tensor.op).__name__.lower() if tensor.op else ""
+
+
+def equation_label(tensor: Any) -> str:
+    """Return the signal and step whose equation computed a tensor: "in h[3]"; "" outside a recurrence."""
+    return f"in {tensor.signal}[{tensor.t}]" if tensor.signal else ""
+
+
+def tensor_name(tensor: Any) -> str:
+    """Return a tensor's label, or its operation and equation: "h[3]", "U", "add in h[3]", "unnamed"."""
+    return tensor_label(tensor) or _joined(operation_name(tensor) or "unnamed", equation_label(tensor))
+
+
+def tensor_summary(tensor: Any) -> str:
+    """Return label or equation, operation and shape: "h[3] tanh (4, 8)", "in h[3] add (4, 8)", "W (4, 3)"."""
+    return _joined(tensor_label(tensor) or equation_label(tensor), operation_name(tensor), str(tensor.shape))
+
+
+def _joined(*words: str) -> str:
+    return " ".join(word for word in words if word)
