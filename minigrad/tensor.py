@@ -46,22 +46,19 @@ def apply(op: Op, *inputs: Any) -> Any:
     for x in inputs:
         if type(x) is not Tensor:
             return _apply_to_others(op, inputs)
-        if x.requires_grad:
-            record = True
+        record = record or x.requires_grad
         if x.changes is not None:
             check_modified(x)
     try:
-        if len(inputs) == 2:  # the usual cases are faster written out
-            a, b = inputs
-            data = op.forward(a._data, b._data)
-        elif len(inputs) == 1:
+        if len(inputs) == 2:  # fast path: two inputs
+            data = op.forward(inputs[0]._data, inputs[1]._data)
+        elif len(inputs) == 1:  # fast path: one input
             data = op.forward(inputs[0]._data)
         else:
             data = op.forward(*map(_data_of, inputs))
     except (ValueError, TypeError, IndexError) as error:
         raise operation_error(error, op, inputs) from None
-    if type(data) is not ndarray:
-        data = np.asarray(data)
+    data = data if type(data) is ndarray else np.asarray(data)
     now = thread.settings
     out: Tensor = _new(Tensor)
     out._data = data
@@ -69,15 +66,11 @@ def apply(op: Op, *inputs: Any) -> Any:
     out.order = next(creation_counter)
     out.origin = now.origin or call_site()
     if record and now.recording and data.dtype.kind == "f":
-        out.requires_grad = True
-        out.op = op
-        out.inputs = inputs
+        out.requires_grad, out.op, out.inputs = True, op, inputs
     else:
-        out.requires_grad = False
-        out.op = None
-        out.inputs = ()
+        out.requires_grad, out.op, out.inputs = False, None, ()
         if data.base is not None or any(data is x._data for x in inputs):
-            out._data = data.copy()  # nothing would tell that it shares the memory of an input
+            out._data = data.copy()  # a view of an input would share memory that mutation tracking doesn't see
     if now.anomaly and np.isnan(data).any():
         raise forward_nan_error(op, inputs)
     return out
@@ -300,9 +293,9 @@ class Tensor(Operators):
 class Hook:
     """Somebody who looks at a tensor's gradient as it passes."""
 
-    def __init__(self, tensor: Tensor, look_at: Callable[[Any], Any], origin: Origin) -> None:
+    def __init__(self, tensor: Tensor, function: Callable[[Any], Any], origin: Origin) -> None:
         self.tensor = tensor
-        self.look_at = look_at
+        self.function = function
         self.origin = origin
 
     def remove(self) -> None:
