@@ -332,25 +332,3 @@ def _plain(part: Any) -> Any:
     if isinstance(part, Operators) and not isinstance(part, Tensor):
         raise TypeError(f"{part!r} can't be an index (at {call_site()})")
     return part._data.copy() if isinstance(part, Tensor) else part
-
-
-class no_grad:
-    """`with no_grad():` nothing is recorded in it, in this thread."""
-
-    def __enter__(self) -> None:
-        self._before = settings().recording
-        settings().recording = False
-
-    def __exit__(self, *exception: object) -> None:
-        settings().recording = self._before
-
-
-class detect_anomaly:
-    """`with detect_anomaly():` the first NaN, forward or backward, is an error that says where it was born."""
-
-    def __enter__(self) -> None:
-        self._before = settings().anomaly
-        settings().anomaly = True
-
-    def __exit__(self, *exception: object) -> None:
-        settings().anomaly = self._before

@@ -56,7 +56,8 @@ UNARY = [
     lambda x: x.mean() if x.size else x, lambda x: x.ravel(), lambda x: x.T, lambda x: x[..., ::2] if x.ndim else x + 1,
     lambda x: mg.broadcast_to(x, (2, *x.shape)), lambda x: x.detach(), lambda x: x.astype(np.float32),
     lambda x: mg.stack([x, x, x])[1], lambda x: mg.softmax(x) if x.ndim else mg.sigmoid(x), lambda x: +x,
-    lambda x: x * Tensor(0.5, requires_grad=True), lambda x: mg.apply(mg.ops.Identity(), x), lambda x: mg.apply(Aliasing(), x, x, x),
+    lambda x: x * Tensor(0.5, requires_grad=True), lambda x: mg.apply(mg.ops.Identity(), x),
+    lambda x: mg.apply(Aliasing(), x, x, x),
     lambda x: mg.take(x, [0, 0], axis=-1) if x.ndim and x.shape[-1] else x]
 BINARY = [
     lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, lambda a, b: a / (2 + b * b),
