@@ -1,4 +1,4 @@
-"""Messages that name the operation, its operands, their shapes and the lines that made them."""
+"""The engine's error messages: they name the operation, its operands, their shapes, lines, and a remedy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .settings import settings
 
 
 def operation_error(error: Exception, op: Op, operands: Iterable[Any]) -> Exception:
-    """The error with what NumPy said first, then the operation and its operands.
+    """Return the error with NumPy's message first, then the operation and its operands.
 
     `operands` have `shape`, `label` and `origin`, as Tensors have.
     """
@@ -22,7 +22,7 @@ def operation_error(error: Exception, op: Op, operands: Iterable[Any]) -> Except
 
 
 def forward_nan_error(op: Op, operands: Iterable[Any]) -> FloatingPointError:
-    """The error for the first NaN of a forward pass."""
+    """Return the error for the first NaN of a forward pass."""
     operands = list(operands)
     holders = [operand for operand in operands if np.isnan(operand._data).any()]
     where = settings().origin or call_site()
@@ -34,7 +34,7 @@ def forward_nan_error(op: Op, operands: Iterable[Any]) -> FloatingPointError:
 
 
 def backward_nan_error(node: Any, position: int, grad: Any) -> FloatingPointError:
-    """The error for the first NaN of a backward pass, in the contribution of a node to one input."""
+    """Return the error for the first NaN of a backward pass, in what a node adds to one input's gradient."""
     tensor = node.inputs[position]
     finite = "finite" if np.isfinite(grad).all() else "not finite itself"
     return FloatingPointError("\n".join([
@@ -84,7 +84,7 @@ def gradient_shape_error(node: Any, tensor: Any, shape: tuple[int, ...]) -> Valu
 
 
 def _rows(operands: Iterable[Any], values: bool = False) -> list[str]:
-    """One line an operand: name, shape, the line that made it, and the range of its values if asked for."""
+    """Return one line per operand: name, shape, the line that made it, and on request the range of its values."""
     rows = [[operand.label or "(unnamed)", str(operand.shape), *([_range(operand._data)] if values else []),
              f"made at {operand.origin}"] for operand in operands]
     widths = [max(map(len, column)) for column in zip(*rows)]

@@ -58,11 +58,11 @@ class Op:
     integer_inputs: ClassVar[tuple[int, ...]] = ()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The result, as an array, from the inputs' arrays."""
+        """Return the result as an array, from the inputs' arrays."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def backward(self, *args: Any, **kwargs: Any) -> Any:
-        """The gradient for each input, from (grad, out, *inputs)."""
+        """Return the gradient for each input, from (grad, out, *inputs)."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def result_shape(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -91,7 +91,7 @@ class Elementwise(Op):
 
 
 def compute(op: Op, x: Array) -> Array:
-    """`op` of an array; or of a Tensor, which records it."""
+    """Apply `op` to an array; or to a Tensor, which records it."""
     return op.forward(x) if isinstance(x, (np.ndarray, np.generic)) else x.apply(op, x)
 
 
@@ -554,14 +554,14 @@ class DropoutMask(Op):
 
 
 class Reduction(Op):
-    """What the operations over one, several or all axes have in common."""
+    """Base class of reductions (sum, mean, max, ...) over one, several or all axes."""
 
     def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
         self.axis = axis
         self.keepdims = keepdims
 
     def restore(self, reduced: Array, x: Array) -> Array:
-        """The reduced axes put back with length 1, so that it broadcasts against the input x."""
+        """Return a reduced array with its axes put back with length 1, so that it broadcasts against the input x."""
         if self.keepdims or self.axis is None or x.ndim == 0:
             return reduced
         return np.expand_dims(reduced, self.axis)
@@ -638,7 +638,7 @@ class Prod(Reduction):
 
 
 def _product_of_others(x: Array) -> Array:
-    """For each element of x (..., n) the product of the n-1 others in its row, by halving: log n calls."""
+    """Return for each element of x (..., n) the product of the n-1 others in its row, in log n steps of halving."""
     n = x.shape[-1]
     if n <= 1:
         return np.ones(x.shape, x.dtype)
@@ -839,7 +839,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def _letters(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], str, str]:
-    """The axes of each operand and of the result, one letter each, and letters that stay free.
+    """Return the axes of each operand and of the result, one letter each, and the letters not in use.
 
     `...` and a result that isn't written are written out.
     """
@@ -959,14 +959,14 @@ class ScatterAdd(Op):
 
 
 def _own(index: Any) -> Any:
-    """The index with copies of its arrays and lists, which their owner may change later."""
+    """Return the index with copies of its arrays and lists, which their owner may change later."""
     if isinstance(index, tuple):
         return tuple(_own(part) for part in index)
     return np.array(index) if isinstance(index, np.ndarray) or (isinstance(index, list) and index) else index
 
 
 def _picks_once(index: Any) -> bool:
-    """Is it sure that no element is picked twice? With slices, numbers and masks it is."""
+    """Return whether surely no element is picked twice: with slices, numbers and masks it is sure."""
     for part in index if isinstance(index, tuple) else (index,):
         mask = isinstance(part, np.ndarray) and part.dtype == bool
         if not (part is None or part is Ellipsis or isinstance(part, (int, slice, np.integer)) or mask):
