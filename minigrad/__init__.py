@@ -91,7 +91,8 @@ from .functions import (
 from .gradcheck import check_op, compare_gradients, gradcheck, numeric_gradient
 from .ops import Op
 from .serialization import load, save
-from .tensor import Tensor, apply, detect_anomaly, no_grad
+from .settings import detect_anomaly, no_grad
+from .tensor import Tensor, apply
 
 if TYPE_CHECKING:
     from .debugger import explain, set_trace

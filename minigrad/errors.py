@@ -1,4 +1,4 @@
-"""Messages that name the operation, its operands, their shapes and the lines that made them."""
+"""The engine's error messages: they name the operation, its operands, their shapes, lines, and a remedy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .settings import settings
 
 
 def operation_error(error: Exception, op: Op, operands: Iterable[Any]) -> Exception:
-    """The error with what NumPy said first, then the operation and its operands.
+    """Return the error with NumPy's message first, then the operation and its operands.
 
     `operands` have `shape`, `label` and `origin`, as Tensors have.
     """
@@ -22,7 +22,7 @@ def operation_error(error: Exception, op: Op, operands: Iterable[Any]) -> Except
 
 
 def forward_nan_error(op: Op, operands: Iterable[Any]) -> FloatingPointError:
-    """The error for the first NaN of a forward pass."""
+    """Return the error for the first NaN of a forward pass."""
     operands = list(operands)
     holders = [operand for operand in operands if np.isnan(operand._data).any()]
     where = settings().origin or call_site()
@@ -34,7 +34,7 @@ def forward_nan_error(op: Op, operands: Iterable[Any]) -> FloatingPointError:
 
 
 def backward_nan_error(node: Any, position: int, grad: Any) -> FloatingPointError:
-    """The error for the first NaN of a backward pass, in the contribution of a node to one input."""
+    """Return the error for the first NaN of a backward pass, in what a node adds to one input's gradient."""
     tensor = node.inputs[position]
     finite = "finite" if np.isfinite(grad).all() else "not finite itself"
     return FloatingPointError("\n".join([
@@ -42,8 +42,49 @@ def backward_nan_error(node: Any, position: int, grad: Any) -> FloatingPointErro
         f"gradient for {tensor!r}; the incoming gradient is {finite}; operands:", *_rows(node.inputs, values=True)]))
 
 
+def modified_error(tensor: Any, node: Any) -> ValueError:
+    """Return the error for data that were modified after `node` had used them."""
+    return ValueError(f"{tensor!r}: its data was changed (at {tensor.changes.where}) after {node.op!r} at "
+                      f"{node.origin} had used it, so the derivative can't be computed any more. Call backward() "
+                      "before changing it, or change a copy")
+
+
+def no_gradient_error(out: Any) -> ValueError:
+    """Return the error for a backward pass from a tensor that requires no gradient."""
+    return ValueError(f"{out!r} was computed from no tensor that requires a gradient: make one with "
+                      "requires_grad=True, and use it itself, not its .data or .detach()")
+
+
+def not_scalar_error(out: Any) -> ValueError:
+    """Return the error for a backward pass from an array without an upstream gradient."""
+    return ValueError(f"backward() starts from a single number, and {out!r} has shape {out.shape}: "
+                      "call it on a sum or a mean, or give the gradient: y.backward(grad)")
+
+
+def upstream_shape_error(out: Any, shape: tuple[int, ...]) -> ValueError:
+    """Return the error for an upstream gradient of another shape than its tensor."""
+    return ValueError(f"the gradient for {out!r} has shape {shape}, but {out.shape} is needed")
+
+
+def hook_shape_error(hook: Any, shape: tuple[int, ...]) -> ValueError:
+    """Return the error for a hook that replaces a gradient by one of another shape."""
+    return ValueError(f"the hook registered at {hook.origin} returned a gradient of shape {shape} "
+                      f"for {hook.tensor!r}; {hook.tensor.shape} is needed")
+
+
+def gradient_count_error(node: Any, count: int) -> ValueError:
+    """Return the error for an operation whose backward() doesn't return one gradient for each input."""
+    return ValueError(f"{node.op!r}.backward returned {count} gradients for {len(node.inputs)} inputs (node {node!r})")
+
+
+def gradient_shape_error(node: Any, tensor: Any, shape: tuple[int, ...]) -> ValueError:
+    """Return the error for an operation whose backward() returns a gradient that doesn't fit its input."""
+    return ValueError(f"{node.op!r}.backward gave {tensor!r} a gradient of shape {shape}; "
+                      f"it must have the tensor's shape {tensor.shape} (node {node!r})")
+
+
 def _rows(operands: Iterable[Any], values: bool = False) -> list[str]:
-    """One line an operand: name, shape, the line that made it, and the range of its values if asked for."""
+    """Return one line per operand: name, shape, the line that made it, and on request the range of its values."""
     rows = [[operand.label or "(unnamed)", str(operand.shape), *([_range(operand._data)] if values else []),
              f"made at {operand.origin}"] for operand in operands]
     widths = [max(map(len, column)) for column in zip(*rows)]

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(path: str | os.PathLike[str], content: bytes) -> Path:
+def write_atomically(path: str | os.PathLike[str], content: bytes | memoryview) -> Path:
     """Write a file so that a reader sees the old content or the new one, and never a part.
 
     The content goes into a temporary file in the same folder, which then replaces the target in one

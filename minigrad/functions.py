@@ -1,7 +1,7 @@
-"""mg.tanh, mg.concatenate, ...: NumPy's names and semantics, as functions of Tensors.
+"""mg.tanh, mg.concatenate, ...: functions of Tensors with NumPy's names and semantics.
 
-Each takes Tensors, arrays or numbers, returns a Tensor, and is one operation of ops.py unless
-its docstring says otherwise.
+Each takes Tensors, arrays or numbers, returns a Tensor, and is one operation of ops.py unless its
+docstring says otherwise. They are written out, so that `help` and debuggers show them.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from .tensor import Tensor, apply
 
 
 def add(a: Any, b: Any) -> Any:
-    """a + b."""
+    """Return a + b."""
     return apply(operators.ADD, a, b)
 
 
 def subtract(a: Any, b: Any) -> Any:
-    """a - b."""
+    """Return a - b."""
     return apply(operators.SUB, a, b)
 
 
 def multiply(a: Any, b: Any) -> Any:
-    """a * b, element by element."""
+    """Return a * b, element by element."""
     return apply(operators.MUL, a, b)
 
 
 def divide(a: Any, b: Any) -> Any:
-    """a / b."""
+    """Return a / b."""
     return apply(operators.DIV, a, b)
 
 
 def power(a: Any, b: Any) -> Any:
-    """a ** b."""
+    """Return a ** b."""
     return apply(operators.POW, a, b)
 
 
 def negative(x: Any) -> Any:
-    """-x."""
+    """Return -x."""
     return apply(operators.NEG, x)
 
 
@@ -55,127 +55,127 @@ def negative(x: Any) -> Any:
 
 
 def exp(x: Any) -> Any:
-    """e to the power of each element."""
+    """Return e to the power of each element."""
     return apply(operators.EXP, x)
 
 
 def expm1(x: Any) -> Any:
-    """exp(x) - 1, exact for small x."""
+    """Return exp(x) - 1, exact for small x."""
     return apply(operators.EXPM1, x)
 
 
 def log(x: Any) -> Any:
-    """The natural logarithm."""
+    """Return the natural logarithm."""
     return apply(operators.LOG, x)
 
 
 def log1p(x: Any) -> Any:
-    """log(1 + x), exact for small x."""
+    """Return log(1 + x), exact for small x."""
     return apply(operators.LOG1P, x)
 
 
 def log2(x: Any) -> Any:
-    """The logarithm to base 2."""
+    """Return the logarithm to base 2."""
     return apply(operators.LOG2, x)
 
 
 def sqrt(x: Any) -> Any:
-    """The square root; its derivative at 0 is infinite."""
+    """Return the square root; its derivative at 0 is infinite."""
     return apply(operators.SQRT, x)
 
 
 def square(x: Any) -> Any:
-    """x * x."""
+    """Return x * x."""
     return apply(operators.SQUARE, x)
 
 
 def abs(x: Any) -> Any:
-    """|x|; the derivative at 0 is 0."""
+    """Return |x|; the derivative at 0 is 0."""
     return apply(operators.ABS, x)
 
 
 def sign(x: Any) -> Any:
-    """-1, 0 or 1; the derivative is 0."""
+    """Return -1, 0 or 1; the derivative is 0."""
     return apply(operators.SIGN, x)
 
 
 def sin(x: Any) -> Any:
-    """The sine."""
+    """Return the sine."""
     return apply(operators.SIN, x)
 
 
 def cos(x: Any) -> Any:
-    """The cosine."""
+    """Return the cosine."""
     return apply(operators.COS, x)
 
 
 def tan(x: Any) -> Any:
-    """The tangent."""
+    """Return the tangent."""
     return apply(operators.TAN, x)
 
 
 def sinh(x: Any) -> Any:
-    """The hyperbolic sine."""
+    """Return the hyperbolic sine."""
     return apply(operators.SINH, x)
 
 
 def cosh(x: Any) -> Any:
-    """The hyperbolic cosine."""
+    """Return the hyperbolic cosine."""
     return apply(operators.COSH, x)
 
 
 def tanh(x: Any) -> Any:
-    """The hyperbolic tangent."""
+    """Return the hyperbolic tangent."""
     return apply(operators.TANH, x)
 
 
 def arctan(x: Any) -> Any:
-    """The inverse of the tangent, between -pi/2 and pi/2."""
+    """Return the inverse of the tangent, between -pi/2 and pi/2."""
     return apply(operators.ARCTAN, x)
 
 
 def sigmoid(x: Any) -> Any:
-    """The logistic function 1 / (1 + exp(-x)), without overflow."""
+    """Return the logistic function 1 / (1 + exp(-x)), without overflow."""
     return apply(operators.SIGMOID, x)
 
 
 def relu(x: Any) -> Any:
-    """max(x, 0); the derivative at 0 is 0."""
+    """Return max(x, 0); the derivative at 0 is 0."""
     return apply(operators.RELU, x)
 
 
 def leaky_relu(x: Any, slope: float = 0.01) -> Any:
-    """x where it is positive, slope * x elsewhere."""
+    """Return x where it is positive, slope * x elsewhere."""
     return apply(ops.LeakyRelu(slope), x)
 
 
 def elu(x: Any, alpha: float = 1.0) -> Any:
-    """x where it is positive, alpha * (exp(x) - 1) elsewhere."""
+    """Return x where it is positive, alpha * (exp(x) - 1) elsewhere."""
     return apply(ops.Elu(alpha), x)
 
 
 def gelu(x: Any) -> Any:
-    """x times the normal distribution function of x, in its approximation by tanh; see ops.Gelu."""
+    """Return x times the normal distribution function of x, in its approximation by tanh; see ops.Gelu."""
     return apply(operators.GELU, x)
 
 
 def softplus(x: Any) -> Any:
-    """log(1 + exp(x)), without overflow."""
+    """Return log(1 + exp(x)), without overflow."""
     return apply(operators.SOFTPLUS, x)
 
 
 def maximum(a: Any, b: Any) -> Any:
-    """The larger of two, element by element; equal ones get half of the gradient each."""
+    """Return the larger of two, element by element; equal ones get half of the gradient each."""
     return apply(operators.MAXIMUM, a, b)
 
 
 def minimum(a: Any, b: Any) -> Any:
-    """The smaller of two, element by element; equal ones get half of the gradient each."""
+    """Return the smaller of two, element by element; equal ones get half of the gradient each."""
     return apply(operators.MINIMUM, a, b)
 
 
 def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
-    """x, but no less than the first bound and no more than the second; None is no bound.
+    """Limit x to at least the first bound and at most the second; None is no bound.
 
     Numbers make one operation, and the derivative at a bound is 1. Arrays and Tensors as bounds
     make a maximum and a minimum, which share the gradient at a bound.
@@ -191,12 +191,12 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
 
 
 def where(condition: Any, a: Any, b: Any) -> Any:
-    """a where the condition holds, b elsewhere."""
+    """Return a where the condition holds, and b elsewhere."""
     return apply(operators.WHERE, condition, a, b)
 
 
 def dropout(x: Any, rate: float, rng: np.random.Generator, training: bool = True) -> Any:
-    """Each element zero with probability `rate`, and the others divided by 1 - rate.
+    """Set each element to zero with probability `rate`, and divide the others by 1 - rate.
 
     Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting (JMLR 15,
     2014), with the scaling moved into training. Two operations: which to keep, and a product.
@@ -220,57 +220,57 @@ def dropout(x: Any, rate: float, rng: np.random.Generator, training: bool = True
 
 
 def sum(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
-    """The sum over all elements, or over an axis or several."""
+    """Return the sum over all elements, or over an axis or several."""
     return apply(ops.Sum(axis, keepdims), x)
 
 
 def mean(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
-    """The mean over all elements, or over an axis or several."""
+    """Return the mean over all elements, or over an axis or several."""
     return apply(ops.Mean(axis, keepdims), x)
 
 
 def var(x: Any, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-    """The mean squared distance from the mean; the sum is divided by n - ddof."""
+    """Return the mean squared distance from the mean; the sum is divided by n - ddof."""
     return apply(ops.Var(axis, keepdims, ddof), x)
 
 
 def std(x: Any, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-    """The square root of var; the derivative is 0 where all elements are equal."""
+    """Return the square root of var; the derivative is 0 where all elements are equal."""
     return apply(ops.Std(axis, keepdims, ddof), x)
 
 
 def prod(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
-    """The product of all elements, or over an axis or several; zeros are fine."""
+    """Return the product of all elements, or over an axis or several; zeros are allowed."""
     return apply(ops.Prod(axis, keepdims), x)
 
 
 def max(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
-    """The largest element, of all or along axes; ties share the gradient equally."""
+    """Return the largest element, of all or along axes; ties share the gradient equally."""
     return apply(ops.Max(axis, keepdims), x)
 
 
 def min(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
-    """The smallest element, of all or along axes; ties share the gradient equally."""
+    """Return the smallest element, of all or along axes; ties share the gradient equally."""
     return apply(ops.Min(axis, keepdims), x)
 
 
 def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
-    """Where the largest element is: a plain array of integers, without derivative."""
+    """Return the index of the largest element: a plain array of integers, without derivative."""
     return np.argmax(plain(x), axis=axis, keepdims=keepdims)
 
 
 def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
-    """Where the smallest element is: a plain array of integers, without derivative."""
+    """Return the index of the smallest element: a plain array of integers, without derivative."""
     return np.argmin(plain(x), axis=axis, keepdims=keepdims)
 
 
 def cumsum(x: Any, axis: int | None = None) -> Any:
-    """The running sum along an axis; without one, of all elements in a row."""
+    """Return the running sum along an axis; without one, of all elements in a row."""
     return apply(ops.CumSum(axis), x)
 
 
 def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The 2-norm (of a matrix: Frobenius'); the derivative at 0 is 0.
+    """Return the 2-norm (of a matrix: Frobenius'); the derivative at 0 is 0.
 
     With `ord` 1 or inf, of vectors, the sum or the largest of the absolute values: two operations.
     """
@@ -286,17 +286,17 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
 
 
 def logsumexp(x: Any, axis: Axis = -1, *, keepdims: bool = False) -> Any:
-    """log(sum(exp(x))) along an axis or several, stable for large x."""
+    """Return log(sum(exp(x))) along an axis or several, stable for large x."""
     return apply(ops.LogSumExp(axis, keepdims), x)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
-    """log(exp(x) / sum(exp(x))) along an axis, stable for large x."""
+    """Return log(exp(x) / sum(exp(x))) along an axis, stable for large x."""
     return apply(ops.LogSoftmax(axis), x)
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
-    """exp(x) / sum(exp(x)) along an axis, stable for large x: exp of log_softmax."""
+    """Return exp(x) / sum(exp(x)) along an axis, stable for large x: exp of log_softmax."""
     return exp(log_softmax(x, axis))
 
 
@@ -304,12 +304,12 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
 
 def matmul(a: Any, b: Any) -> Any:
-    """The matrix product, with every shape that NumPy's takes."""
+    """Return the matrix product, for all shapes that NumPy takes."""
     return apply(operators.MATMUL, a, b)
 
 
 def dot(a: Any, b: Any) -> Any:
-    """The matrix product, or where one is a number the product; with more than two axes see matmul.
+    """Return the matrix product, or the product if one operand is a number; for more than two axes see matmul.
 
     Raises:
         ValueError: for a second operand with more than two axes, where np.dot isn't np.matmul.
@@ -323,22 +323,22 @@ def dot(a: Any, b: Any) -> Any:
 
 
 def matvec(W: Any, x: Any) -> Any:
-    """W x for each vector of x: W (..., m, n), x (..., n) -> (..., m)."""
+    """Return W x for each vector of x: W (..., m, n), x (..., n) -> (..., m)."""
     return apply(operators.MATVEC, W, x)
 
 
 def vecdot(a: Any, b: Any) -> Any:
-    """The dot product of the last axes: (..., n), (..., n) -> (...)."""
+    """Return the dot product of the last axes: (..., n), (..., n) -> (...)."""
     return apply(operators.VECDOT, a, b)
 
 
 def outer(a: Any, b: Any) -> Any:
-    """a[i] * b[j], of operands taken as vectors: a product of a column and a row."""
+    """Return a[i] * b[j], of operands taken as vectors: a product of a column and a row."""
     return multiply(reshape(a, (-1, 1)), reshape(b, (1, -1)))
 
 
 def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
-    """Einstein's sum, e.g. einsum("bij,bj->bi", W, x), with everything that NumPy's string can say."""
+    """Return Einstein's sum, e.g. einsum("bij,bj->bi", W, x), for every string that NumPy takes."""
     if not isinstance(subscripts, str):
         raise TypeError(f'einsum begins with a string, e.g. einsum("ij,j->i", W, x), not {subscripts!r:.60}')
     return apply(ops.EinSum(subscripts, optimize), *operands)
@@ -348,52 +348,52 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
 
 
 def reshape(x: Any, shape: int | Sequence[int]) -> Any:
-    """The same elements in another shape; one length may be -1."""
+    """Return the same elements in another shape; one length may be -1."""
     return apply(ops.Reshape((shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)), x)
 
 
 def ravel(x: Any) -> Any:
-    """All elements in a row: a reshape."""
+    """Flatten to one axis: a reshape."""
     return reshape(x, -1)
 
 
 def squeeze(x: Any, axis: Axis = None) -> Any:
-    """Without axes of length 1, all or those given: a reshape."""
+    """Remove axes of length 1, all or those given: a reshape."""
     return reshape(x, np.squeeze(_outline(x), axis).shape)
 
 
 def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
-    """New axes of length 1 at the given positions of the result: a reshape."""
+    """Insert axes of length 1 at the given positions of the result: a reshape."""
     return reshape(x, np.expand_dims(_outline(x), axis).shape)
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
-    """The axes in another order; without `axes`, reversed."""
+    """Permute the axes; without `axes`, reverse them."""
     return apply(ops.Transpose(None if axes is None else tuple(axes)), x)
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
-    """Two axes exchanged: a transpose."""
+    """Exchange two axes: a transpose."""
     return transpose(x, np.swapaxes(_numbered_axes(x), axis1, axis2).shape)
 
 
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
-    """Axes moved to other positions: a transpose."""
+    """Move axes to other positions: a transpose."""
     return transpose(x, np.moveaxis(_numbered_axes(x), source, destination).shape)
 
 
 def broadcast_to(x: Any, shape: int | Sequence[int]) -> Any:
-    """Repeated along new axes and axes of length 1, to a shape."""
+    """Repeat along new axes and axes of length 1, to a shape."""
     return apply(ops.BroadcastTo((shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)), x)
 
 
 def flip(x: Any, axis: Axis = None) -> Any:
-    """In reverse order along an axis or several; without one, along all."""
+    """Reverse the order of the elements along an axis or several; without one, along all."""
     return apply(ops.Flip(axis), x)
 
 
 def pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: float = 0) -> Any:
-    """A margin of a constant value around x; pad_width as in NumPy: a number, (before, after), or one for each axis."""
+    """Surround x by a constant; pad_width as in NumPy: a number, (before, after), or a pair for each axis."""
     if mode != "constant":
         raise ValueError(f"pad has no derivative here for mode={mode!r}: it takes mode='constant'")
     if np.ndim(constant_values):
@@ -403,7 +403,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: floa
 
 
 def tile(x: Any, reps: int | Sequence[int]) -> Any:
-    """Repeated as a whole, reps times along each axis: reshaped, broadcast and reshaped again."""
+    """Repeat the whole array reps times along each axis: reshape, broadcast and reshape again."""
     times = (reps,) if isinstance(reps, (int, np.integer)) else tuple(reps)
     lengths = np.shape(x)
     ndim = builtins.max(len(lengths), len(times))
@@ -415,39 +415,39 @@ def tile(x: Any, reps: int | Sequence[int]) -> Any:
 
 
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Each element (or slice along an axis) several times in a row: a take."""
+    """Repeat each element (or slice along an axis) several times in a row: a take."""
     count = np.size(x) if axis is None else np.shape(x)[axis]
     return take(x, np.repeat(np.arange(count), plain(repeats)), axis)
 
 
-# ---- parts and their joining ---------------------------------------------------------------
+# ---- joining and selecting ------------------------------------------------------------------
 
 
 def concatenate(parts: Sequence[Any], axis: int | None = 0) -> Any:
-    """Joined end to end along an axis that they have; axis=None: all elements in a row."""
+    """Join arrays end to end along an axis that they have; axis=None: all elements in a row."""
     if axis is None:
         return concatenate([ravel(part) for part in parts])
     return apply(ops.Concatenate(axis), *parts)
 
 
 def stack(parts: Sequence[Any], axis: int = 0) -> Any:
-    """Side by side along a new axis."""
+    """Join arrays of one shape along a new axis."""
     return apply(ops.Stack(axis), *parts)
 
 
 def hstack(parts: Sequence[Any]) -> Any:
-    """Joined along the second axis; vectors along their only one: a concatenate."""
+    """Join along the second axis, vectors along their only one: a concatenate."""
     parts = [part if np.ndim(part) else reshape(part, 1) for part in parts]
     return concatenate(parts, -1 if np.ndim(parts[0]) == 1 else 1)
 
 
 def vstack(parts: Sequence[Any]) -> Any:
-    """Joined along the first axis; vectors are taken as rows: a concatenate."""
+    """Join along the first axis, vectors as rows: a concatenate."""
     return concatenate([part if np.ndim(part) > 1 else reshape(part, (1, -1)) for part in parts], 0)
 
 
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """A list of slices along an axis: so many of equal length, or cut at the given indices."""
+    """Cut x along an axis into a list: into so many equal parts, or at the given indices."""
     axis = range(np.ndim(x))[axis]
     pieces = np.split(np.arange(np.shape(x)[axis]), indices_or_sections)
     whole = (slice(None),) * axis
@@ -456,7 +456,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """The elements at integer indices, along an axis or of all in a row: an index."""
+    """Return the elements at integer indices, along an axis or of all in a row: an index."""
     where = np.asarray(plain(indices))
     if where.dtype.kind not in "iu" and where.size:
         raise TypeError(f"take needs integers as indices, not {where.dtype}")
@@ -468,7 +468,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
 
 
 def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
-    """For each element of `indices` the one at this place along the axis, as np.argsort gives them: an index."""
+    """Return the element at each index along an axis, with indices as np.argsort gives them: an index."""
     where = np.asarray(plain(indices))
     if axis is None:
         return take(x, where)
@@ -480,40 +480,40 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
 
 
 def pick(x: Any, labels: Any) -> Any:
-    """One element of each row: x (..., n), labels (...) of integers in 0 … n-1 -> (...)."""
+    """Return one element of each row: x (..., n), labels (...) of integers in 0 … n-1 -> (...)."""
     return apply(operators.PICK, x, labels)
 
 
-# ---- what a shape says ---------------------------------------------------------------------
+# ---- shapes as plain numbers ----------------------------------------------------------------
 
 
 def shape(x: Any) -> tuple[int, ...]:
-    """The length of each axis, as plain numbers."""
+    """Return the length of each axis, as plain numbers."""
     return tuple(x.shape)
 
 
 def ndim(x: Any) -> int:
-    """The number of axes."""
+    """Return the number of axes."""
     return int(x.ndim)
 
 
 def size(x: Any, axis: int | None = None) -> int:
-    """The number of elements, or the length of an axis."""
+    """Return the number of elements, or the length of an axis."""
     return math.prod(x.shape) if axis is None else int(x.shape[axis])
 
 
 def _outline(x: Any) -> Any:
-    """An array of x's shape that takes no memory: NumPy says what becomes of the shape."""
+    """Return an array of x's shape that takes no memory, to compute shapes with NumPy."""
     return np.broadcast_to(0, np.shape(x))
 
 
 def _numbered_axes(x: Any) -> Any:
-    """An array of shape (0, 1, 2, ...), as many axes as x has: NumPy says in which order they end."""
+    """Return an array of shape (0, 1, 2, ...) with x's number of axes, to follow axes through NumPy."""
     return np.empty(range(np.ndim(x)))
 
 
 def plain(x: Any) -> Any:
-    """The array of a Tensor; anything else as it is.
+    """Return the array of a Tensor; anything else as it is.
 
     Raises:
         TypeError: for what has no values yet.

@@ -1,6 +1,6 @@
-"""Derivatives against central differences, with a report that says what is wrong, where and perhaps why.
+"""Compare derivatives with central differences, and report what is wrong, where, and the likely cause.
 
-- `gradcheck(f, inputs)` checks a function of tensors; where it is wrong, it finds the operation.
+- `gradcheck(f, inputs)` checks a function of tensors; if it is wrong, it finds the operation.
 - `check_op(op, *arrays)` checks one operation, your own for example.
 - `compare_gradients(name, analytic, numeric)` compares two arrays, e.g. of a backward pass by hand.
 
@@ -97,7 +97,7 @@ def check_op(op: Op, *arrays: Any, eps: float = 1e-6, rtol: float | None = None,
     """Compare an operation's `backward` with central differences of its `forward`.
 
     Also checked: the gradients' shapes and dtypes, that neither method changes what it is given,
-    that a second call gives the same, and for a selective operation that each gradient can be had alone.
+    that a second call gives the same, and that a selective operation can compute each gradient alone.
 
     Args:
         op: the operation.
@@ -153,7 +153,7 @@ def compare_gradients(name: str, analytic: Any, numeric: Any, rtol: float = 1e-5
 
 
 def numeric_gradient(f: Function, x: Tensor, eps: float = 1e-6) -> Array:
-    """The derivative of the single number f() with respect to each element of x.
+    """Return the derivative of the single number f() with respect to each element of x.
 
     Central differences, (f(x + eps) - f(x - eps)) / (2 eps); the error is of order eps².
     f is called twice for each element; x ends as it was.
@@ -191,7 +191,7 @@ class _GradientOf:
         named = dict(zip(self.names, arguments))
         out = self.f(*arguments) if self.called else self.f()
         wanted = {named[name] for name in self.wanted}
-        found = compute_gradients(out, initial_gradient(out, incoming, True), wanted, True)
+        found = compute_gradients(out, incoming, wanted)
         total = 0 * incoming.sum()
         for name in self.wanted:
             x = named[name]
@@ -203,27 +203,27 @@ class _GradientOf:
 
 
 def _combination(shape: tuple[int, ...]) -> Array:
-    """Fixed random numbers, none of them near zero."""
+    """Return fixed random numbers, none of them near zero."""
     rng = np.random.default_rng(5)
     return np.asarray(rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape))
 
 
 def _weights(out: Any) -> Array:
-    """The incoming gradient: 1 for a single number."""
+    """Return the upstream gradient of a check: 1 for a single number."""
     if not isinstance(out, Tensor):
         raise AssertionError(f"f returned {type(out).__name__}, not a Tensor: is it made of functions of mg and NumPy?")
     return (np.ones(out.shape) if out.size == 1 else _combination(out.shape)).astype(out.dtype)
 
 
 def _gradients(out: Tensor, wanted: Mapping[str, Tensor], weights: Array) -> dict[str, Array]:
-    """The gradients of the wanted inputs; zeros where no path leads to one."""
+    """Return the gradients of the wanted inputs; zeros for an input without a path."""
     found = compute_gradients(out, initial_gradient(out, weights), set(wanted.values()))
     return {name: found[x] if x in found else np.zeros(x.shape, x.dtype) for name, x in wanted.items()}
 
 
 def _perturbed(f: Function, named: Mapping[str, Tensor], name: str, weights: Array, called: bool,
                in_place: bool, eps: float | None) -> Array:
-    """Central differences of f for one input, element by element."""
+    """Return central differences of f for one input, element by element."""
     x = named[name]
     if not in_place:  # with copies in double precision
         named = {key: Tensor(y, y.requires_grad, y.name, np.float64 if y.requires_grad else None)
@@ -247,7 +247,7 @@ def _perturbed(f: Function, named: Mapping[str, Tensor], name: str, weights: Arr
 
 
 def _forward_differences(op: Op, inputs: list[Array], position: int, weights: Array, eps: float) -> Array:
-    """Central differences of an operation's forward for one input, in double precision."""
+    """Return central differences of an operation's forward for one input, in double precision."""
     wide = [x.astype(float) if x.dtype.kind == "f" else x for x in inputs]
     x = wide[position]
     result = np.zeros(x.shape)
@@ -262,7 +262,7 @@ def _forward_differences(op: Op, inputs: list[Array], position: int, weights: Ar
 
 
 def _called_twice(op: Op, names: list[str], inputs: list[Array]) -> tuple[Array, Array, list[Any]]:
-    """An operation's result, an incoming gradient, and the gradients that backward returns; with checks."""
+    """Return an operation's result, an upstream gradient, and the gradients that backward returns; with checks."""
     title = type(op).__name__
     before = dict(zip(names, [x.copy() for x in inputs]))
     given = dict(zip(names, inputs))
@@ -296,7 +296,7 @@ def _backward(op: Op, weights: Array, out: Array, inputs: list[Array], needs: tu
 
 
 def _summed_down(where: str, share: Array, x: Array, out: Array, numeric: Array) -> Array:
-    """A gradient in its input's shape, as the engine sums it; the batch it may have is that of the result."""
+    """Return a gradient in its input's shape, as the engine sums it."""
     extra = share.ndim - x.ndim
     fits = extra >= 0 and share.shape[:extra] == out.shape[:extra] and all(
         n in (length, share.shape[extra + axis]) and (length == 1 or n == length)
@@ -311,7 +311,7 @@ def _summed_down(where: str, share: Array, x: Array, out: Array, numeric: Array)
 
 
 def _assert_close(what: str, analytic: Array, numeric: Array, rtol: float, atol: float) -> float:
-    """The largest relative error, where every element is near enough."""
+    """Return the largest relative error, if every element is near enough."""
     difference = np.abs(analytic - numeric)
     largest = max(1.0, float(np.abs(numeric).max(initial=0.0)))
     wrong = ~(difference <= atol * largest + rtol * np.abs(numeric))
@@ -326,7 +326,7 @@ def _assert_close(what: str, analytic: Array, numeric: Array, rtol: float, atol:
 
 
 def cause(analytic: Array, numeric: Array) -> str:
-    """What a wrong gradient has in common with the right one of the same shape, or nothing."""
+    """Return the likely cause of a wrong gradient, from its relation to the right one of the same shape, or ""."""
     if not np.isfinite(analytic).all():
         return f"{(~np.isfinite(analytic)).sum()} elements are not finite"
     if not analytic.any():
@@ -343,7 +343,7 @@ def cause(analytic: Array, numeric: Array) -> str:
 
 
 def _factor(factor: float, numeric: Array) -> str:
-    """A constant factor in words."""
+    """Return a constant factor in words."""
     known = {-1.0: "exactly the negative: a sign is wrong", 0.5: "exactly half", 2.0: "exactly double"}
     for value, words in known.items():
         if abs(factor / value - 1) < 1e-3:
@@ -359,7 +359,7 @@ def _factor(factor: float, numeric: Array) -> str:
 
 
 def _cause_of_shape(analytic: Array, numeric: Array) -> str:
-    """Why a gradient may have another shape than it must have."""
+    """Return the likely cause of a gradient's wrong shape."""
     wanted = numeric.shape
     if analytic.shape == wanted[::-1]:
         return ": it is transposed"
@@ -377,7 +377,7 @@ def _cause_of_shape(analytic: Array, numeric: Array) -> str:
 
 def _cause_among_operands(op: Op, names: list[str], inputs: list[Array], position: int, share: Array,
                           numeric: dict[int, Array], weights: Array, eps: float) -> str:
-    """Is it the gradient of another operand, or one slice of a sum?"""
+    """Return whether it is the gradient of another operand, or one slice of a sum, in words."""
     for other, right in numeric.items():
         if other != position and right.shape == share.shape and _alike(share, right):
             return f" (exactly the gradient for {names[other]}: the two are exchanged)"
@@ -398,13 +398,13 @@ def _cause_among_operands(op: Op, names: list[str], inputs: list[Array], positio
 
 
 def _alike(a: Array, b: Array) -> bool:
-    """Equal up to rounding, and not both zero."""
+    """Return whether two arrays are equal up to rounding, and not both zero."""
     scale = float(np.abs(b).max(initial=0.0))
     return a.shape == b.shape and scale > 0 and bool(np.allclose(a, b, rtol=1e-3, atol=1e-4 * scale))
 
 
 def _blame(out: Tensor, found: str) -> str:
-    """The first operation in f's graph that is wrong by itself, and what was found of f."""
+    """Return a report on the first operation in f's graph that is wrong by itself, or else on f."""
     for node in ancestors(out):
         if node.op is None or sum(x.size for x in node.inputs) > 5000:
             continue
@@ -455,7 +455,7 @@ def _described(name: str, x: Any, label: str | None = None) -> str:
 
 
 def _takes_arguments(f: Function) -> bool:
-    """Is f a function of the inputs? One whose arguments all have defaults is not."""
+    """Return whether f is a function of the inputs. One whose arguments all have defaults is not."""
     try:
         parameters = inspect.signature(f).parameters.values()
     except (ValueError, TypeError):  # a ufunc
@@ -466,7 +466,7 @@ def _takes_arguments(f: Function) -> bool:
 
 
 def _named(f: Function, inputs: Mapping[str, Tensor] | Sequence[Any], called: bool) -> dict[str, Tensor]:
-    """The inputs as tensors, by name: their own, or that of f's argument."""
+    """Return the inputs as tensors, by their own name or that of f's argument."""
     if isinstance(inputs, Mapping):
         return {name: _tensor(x) for name, x in inputs.items()}
     try:
@@ -485,7 +485,7 @@ def _tensor(x: Any) -> Tensor:
 
 
 def _operand_names(op: Op, count: int) -> list[str]:
-    """What `forward` calls its inputs: a, b; or parts[0], parts[1]."""
+    """Return the names that `forward` gives its inputs: a, b; or parts[0], parts[1]."""
     names: list[str] = []
     for p in inspect.signature(op.forward).parameters.values():
         if p.kind is p.VAR_POSITIONAL:

@@ -17,30 +17,30 @@ Shape = tuple[int, ...]
 
 
 def zeros(shape: Shape, name: str | None = None, dtype: DTypeLike = float) -> Tensor:
-    """A parameter of zeros."""
+    """Return a parameter of zeros."""
     return Tensor(np.zeros(shape, dtype), requires_grad=True, name=name)
 
 
 def constant(shape: Shape, value: float, name: str | None = None, dtype: DTypeLike = float) -> Tensor:
-    """A parameter whose elements all have one value."""
+    """Return a parameter whose elements all have one value."""
     return Tensor(np.full(shape, value, dtype), requires_grad=True, name=name)
 
 
 def normal(shape: Shape, rng: np.random.Generator, std: float = 1.0, name: str | None = None,
            dtype: DTypeLike = float) -> Tensor:
-    """A parameter drawn from the normal distribution with mean 0 and standard deviation `std`."""
+    """Return a parameter drawn from the normal distribution with mean 0 and standard deviation `std`."""
     return Tensor(_generator(rng).normal(0.0, std, shape), requires_grad=True, name=name, dtype=dtype)
 
 
 def uniform(shape: Shape, rng: np.random.Generator, bound: float = 1.0, name: str | None = None,
             dtype: DTypeLike = float) -> Tensor:
-    """A parameter drawn evenly from (-bound, bound)."""
+    """Return a parameter drawn evenly from (-bound, bound)."""
     return Tensor(_generator(rng).uniform(-bound, bound, shape), requires_grad=True, name=name, dtype=dtype)
 
 
 def glorot(shape: Shape, rng: np.random.Generator, name: str | None = None,
            dtype: DTypeLike = float) -> Tensor:
-    """Uniform in ±sqrt(6 / (fan_in + fan_out)).
+    """Draw from the uniform distribution in ±sqrt(6 / (fan_in + fan_out)).
 
     Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks
     (AISTATS 2010), eq. 16.
@@ -50,12 +50,12 @@ def glorot(shape: Shape, rng: np.random.Generator, name: str | None = None,
 
 def glorot_normal(shape: Shape, rng: np.random.Generator, name: str | None = None,
                   dtype: DTypeLike = float) -> Tensor:
-    """Normal with standard deviation sqrt(2 / (fan_in + fan_out)): the variance of `glorot`."""
+    """Draw from the normal distribution with standard deviation sqrt(2 / (fan_in + fan_out)), as wide as `glorot`."""
     return normal(shape, rng, math.sqrt(2 / sum(_matrix(shape))), name, dtype)
 
 
 def he(shape: Shape, rng: np.random.Generator, name: str | None = None, dtype: DTypeLike = float) -> Tensor:
-    """Normal with standard deviation sqrt(2 / fan_in), for relu.
+    """Draw from the normal distribution with standard deviation sqrt(2 / fan_in), for relu.
 
     He, Zhang, Ren and Sun, Delving deep into rectifiers (ICCV 2015), eq. 10.
     """
@@ -64,12 +64,12 @@ def he(shape: Shape, rng: np.random.Generator, name: str | None = None, dtype: D
 
 def he_uniform(shape: Shape, rng: np.random.Generator, name: str | None = None,
                dtype: DTypeLike = float) -> Tensor:
-    """Uniform in ±sqrt(6 / fan_in): the variance of `he`."""
+    """Draw from the uniform distribution in ±sqrt(6 / fan_in), with the variance of `he`."""
     return uniform(shape, rng, math.sqrt(6 / _matrix(shape)[1]), name, dtype)
 
 
 def lecun(shape: Shape, rng: np.random.Generator, name: str | None = None, dtype: DTypeLike = float) -> Tensor:
-    """Normal with standard deviation sqrt(1 / fan_in).
+    """Draw from the normal distribution with standard deviation sqrt(1 / fan_in).
 
     LeCun, Bottou, Orr and Müller, Efficient BackProp (1998), eq. 16.
     """
@@ -78,7 +78,7 @@ def lecun(shape: Shape, rng: np.random.Generator, name: str | None = None, dtype
 
 def orthogonal(shape: Shape, rng: np.random.Generator, gain: float = 1.0, name: str | None = None,
                dtype: DTypeLike = float) -> Tensor:
-    """`gain` times a matrix with orthonormal rows or columns, whichever are fewer.
+    """Return `gain` times a matrix with orthonormal rows or columns, whichever are fewer.
 
     Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in deep
     linear neural networks (ICLR 2014). The QR decomposition is made unique, so that the result is

@@ -1,13 +1,12 @@
-"""Losses: one number for how far a prediction is from its target.
+"""Loss functions: the distance of a prediction from its target, as one number.
 
 All have the same two options.
 
 reduction: "mean" (over everything, the default), "sum", or "none" (a loss for each element, or
     for each row of a classification).
 mask: True, or 1, for what counts. Its shape is that of the losses, or of their first axes: (T,
-    batch) for losses (T, batch, size). What is masked out has loss zero and gradient zero, its
-    target is never looked at, and a mean divides by the number of losses that count (where none
-    does, it is zero).
+    batch) for losses (T, batch, size). Masked elements have loss zero and gradient zero, and their
+    targets may be anything. A mean divides by the number of losses that count (with none, it is zero).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from .tensor import Tensor
 
 
 def mse(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = None) -> Any:
-    """The squared error, (prediction - target)², of two operands of the same shape.
+    """Return the squared error (prediction - target)² of two operands of the same shape.
 
     Raises:
         ValueError: where the shapes differ (broadcasting would hide it), or for an unknown reduction.
@@ -31,7 +30,7 @@ def mse(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = No
 
 
 def mae(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = None) -> Any:
-    """The absolute error, |prediction - target|; where they are equal the derivative is 0.
+    """Return the absolute error |prediction - target|; where they are equal the derivative is 0.
 
     Raises:
         ValueError: where the shapes differ, or for an unknown reduction.
@@ -40,7 +39,7 @@ def mae(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = No
 
 
 def huber(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = None, delta: float = 1.0) -> Any:
-    """d²/2 for an error d of at most delta, and delta * (|d| - delta/2) beyond: a line that goes on smoothly.
+    """Return d²/2 for an error d of at most delta, and its tangent delta * (|d| - delta/2) beyond.
 
     Huber, Robust estimation of a location parameter (Annals of Mathematical Statistics 35, 1964).
     Both are c * (d - c/2), where c is d clipped to ±delta.
@@ -56,7 +55,7 @@ def huber(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = 
 
 
 def cross_entropy(logits: Any, labels: Any, reduction: str = "mean", *, mask: Any = None) -> Any:
-    """-log softmax(logits)[label], stable for large logits.
+    """Return -log softmax(logits)[label], stable for large logits.
 
     Args:
         logits: (..., classes), any real numbers.
@@ -74,7 +73,7 @@ def cross_entropy(logits: Any, labels: Any, reduction: str = "mean", *, mask: An
 
 
 def binary_cross_entropy(logits: Any, targets: Any, reduction: str = "mean", *, mask: Any = None) -> Any:
-    """-y log p - (1 - y) log(1 - p) for p = sigmoid(logit), as softplus(logit) - y * logit, which is stable.
+    """Return -y log p - (1 - y) log(1 - p) for p = sigmoid(logit), computed stably as softplus(logit) - y * logit.
 
     Args:
         logits: any real numbers: the score before the sigmoid.
@@ -97,7 +96,7 @@ def binary_cross_entropy(logits: Any, targets: Any, reduction: str = "mean", *, 
 
 
 def reduced(losses: Any, reduction: str, mask: Any = None) -> Any:
-    """The losses' mean, their sum, or themselves; of those that the mask lets count."""
+    """Return the losses' mean, their sum, or themselves; only of those that the mask counts."""
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"reduction is 'mean', 'sum' or 'none', not {reduction!r}")
     if mask is not None:
@@ -114,14 +113,14 @@ def reduced(losses: Any, reduction: str, mask: Any = None) -> Any:
 
 
 def _error(loss: str, prediction: Any, target: Any, mask: Any) -> Any:
-    """prediction - target; zero where masked out, so that not even a NaN gets into the gradient."""
+    """Return prediction - target, zero where masked out, so that not even a NaN gets into the gradient."""
     _same_shape(loss, prediction, target)
     error = f.subtract(prediction, target)
     return error if mask is None else f.where(_fitted(mask, error), error, 0)
 
 
 def _fitted(mask: Any, losses: Any) -> Any:
-    """The mask with axes of length 1 at its end, so that it broadcasts against the losses."""
+    """Return the mask with axes of length 1 at its end, so that it broadcasts against the losses."""
     if not isinstance(losses, Tensor) or (isinstance(mask, Operators) and not isinstance(mask, Tensor)):
         return mask
     values = np.asarray(f.plain(mask))
@@ -132,7 +131,7 @@ def _fitted(mask: Any, losses: Any) -> Any:
 
 
 def _where(mask: Any, values: Any, other: float) -> Any:
-    """`values` where the mask holds, as an array where both are arrays."""
+    """Return `values` where the mask holds, as an array if both are arrays."""
     if isinstance(mask, Operators) or isinstance(values, Operators):
         return f.where(mask, values, other)
     mask, values = np.asarray(mask), np.asarray(values)

@@ -1,11 +1,17 @@
-"""What happened to a tensor's data after it was made: a derivative needs the data that were used.
+"""Detection of modified data: a derivative needs the data that its operation used.
 
-Assignment (`x.data = a`, `x.data -= a`) is noticed as it happens. Once `x.data` has been handed
-out, its elements may be changed from outside unseen; so as long as somebody holds that array, a
-fingerprint is compared whenever an operation uses x and when a backward pass reaches it. Knows
-tensors only by their `_data` and `changes`.
+Assigning `x.data = a` is noticed at once. Reading `x.data` gives the array itself away, whose elements can
+then be modified without a sign. From that moment the tensor keeps a fingerprint (a hash) of its data, and an
+operation that uses the tensor, or a backward pass that reaches it, compares.
 
-What can't be seen: a change that is undone before anybody looks.
+A version counter, as PyTorch has one, isn't enough: it counts the modifications that go through the library's
+own functions, and here `x.data` is a plain NumPy array, which code outside writes into directly.
+
+Cost: one hash of the data, linear in its size, for each use of an exposed tensor, and none for the others.
+It ends with the exposure, when nothing else refers to the array. Not detected: a modification that is undone
+before the next comparison.
+
+Knows a tensor by its attributes only: `_data`, `inputs` and `changes`, which is None until it is exposed.
 """
 
 from __future__ import annotations
@@ -16,61 +22,56 @@ from typing import Any
 
 from .provenance import Origin, call_site
 
-creation_counter = itertools.count(1)  # of everything that is created or changed: a topological order
+# The position of every new tensor and of every modification in creation order, which is a topological order.
+creation_counter = itertools.count(1)
 
 
 class MutationState:
-    """The changes of one tensor's data, as far as they are known.
+    """What is known of the modifications of one tensor's data.
 
     Attributes:
-        last: the clock at the last one; 0: none.
-        where: the line of the last one, or the line that had handed the array out.
-        fingerprint: of the data when last looked at, while others may hold the array; else None.
-        handed_out: the line that got the array last.
+        last: position in creation order of the last modification; 0: there was none.
+        where: the line of the last modification, or the line that read `.data` before it.
+        exposed_at: the line that read `.data` last.
+        fingerprint: hash of the data at the last comparison; None when no one else holds the array.
     """
 
-    __slots__ = ("last", "where", "fingerprint", "handed_out")
-
-    def __init__(self) -> None:
-        self.last = 0
-        self.where: Origin | None = None
-        self.fingerprint: int | None = None
-        self.handed_out: Origin | None = None
+    last = 0
+    where: Origin | None = None
+    exposed_at: Origin | None = None
+    fingerprint: int | None = None
 
 
 def expose(tensor: Any) -> None:
-    """Somebody gets the array itself, and may change its elements. So do its views' owners."""
-    origin = call_site()
+    """Track a tensor whose array is given away, and the tensors in whose memory the array is a view."""
+    site = call_site()
     owners = [tensor]
-    while owners:
-        owner = owners.pop()
+    for owner in owners:  # grows in the loop
         owner.changes = owner.changes or MutationState()
         check_modified(owner)
-        owner.changes.handed_out = origin
-        owner.changes.fingerprint = _fingerprint(owner)
-        if owner._data.base is not None:  # a view: of its input's memory, where it has one
+        owner.changes.exposed_at, owner.changes.fingerprint = site, _fingerprint(owner)
+        if owner._data.base is not None:  # a view, perhaps of an input's memory
             owners += owner.inputs
 
 
 def record_assignment(tensor: Any) -> None:
-    """The array has just been replaced, by one that others may hold."""
-    changes = tensor.changes = tensor.changes or MutationState()
-    changes.last = next(creation_counter)
-    changes.where = changes.handed_out = call_site()
-    changes.fingerprint = _fingerprint(tensor)
+    """Record that a tensor's array was replaced by another one, which its giver may still hold."""
+    state = tensor.changes = tensor.changes or MutationState()
+    state.last, state.where, state.fingerprint = next(creation_counter), call_site(), _fingerprint(tensor)
+    state.exposed_at = state.where
 
 
 def check_modified(tensor: Any) -> None:
-    """Notice a change of elements since the last look; stop looking when nobody else holds the array."""
-    changes = tensor.changes
-    if changes.fingerprint is None:
+    """Compare the data with the fingerprint, and record a modification if they differ."""
+    state = tensor.changes
+    if state is None or state.fingerprint is None:
         return
     now = _fingerprint(tensor)
-    if now != changes.fingerprint:
-        changes.last = next(creation_counter)
-        changes.where = changes.handed_out
-    # The tensor itself and the argument of getrefcount are two.
-    changes.fingerprint = now if sys.getrefcount(tensor._data) > 2 else None
+    if now != state.fingerprint:
+        state.last, state.where = next(creation_counter), state.exposed_at
+    # Two references are the tensor's own and the argument of getrefcount. With no third one nobody can
+    # modify the array unseen, and tracking ends.
+    state.fingerprint = now if sys.getrefcount(tensor._data) > 2 else None
 
 
 def _fingerprint(tensor: Any) -> int:

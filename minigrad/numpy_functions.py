@@ -1,8 +1,7 @@
-"""NumPy's functions on Tensors: which of ours does the work of which of NumPy's.
+"""Dispatch table from NumPy functions (`__array_function__`) to the corresponding minigrad functions.
 
-A function that stands in no row raises an error that names it and what is near; it never returns
-an array that is cut off from the graph. (NumPy's ufuncs that are one operation of ours stand in
-operators.py, where they need no detour.)
+A function that isn't in the table raises an error that names it and similar ones; it never returns an
+array without a gradient silently. The ufuncs that are a single operation are in operators.py.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.ndim: functions.ndim,
     np.size: functions.size,
 }
-# What answers with truth values, positions, or new arrays of a shape: nothing has a derivative here.
+# Functions without a derivative: they return truth values, positions, or new arrays of a shape.
 WITHOUT_DERIVATIVE: set[Callable[..., Any]] = {
     np.all, np.any, np.allclose, np.array_equal, np.array_equiv, np.isclose, np.count_nonzero, np.nonzero,
     np.flatnonzero, np.argwhere, np.argsort, np.argpartition, np.searchsorted, np.digitize,
@@ -70,10 +69,10 @@ WITHOUT_DERIVATIVE: set[Callable[..., Any]] = {
 
 
 def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What a function of NumPy's gives for arguments of which at least one is a Tensor, or stands for one.
+    """Return the result of a NumPy function for arguments of which at least one is a Tensor or another operand.
 
     Raises:
-        TypeError: for a function that we lack, and for options that ours doesn't have.
+        TypeError: for a function without a counterpart, and for options that the counterpart lacks.
     """
     if function in WITHOUT_DERIVATIVE:
         return function(*map(plain, args), **{name: plain(value) for name, value in kwargs.items()})
@@ -94,10 +93,10 @@ REASONS = {"out": "the gradient would be lost. Use the result, as in a = np.f(a)
 
 
 def translated(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Our function for one of NumPy's.
+    """Return the minigrad function that corresponds to a NumPy function.
 
     Raises:
-        TypeError: where there is none; says which ones are near in name.
+        TypeError: if there is none; the message lists those with similar names.
     """
     ours = TRANSLATIONS.get(function)
     if ours is None:
@@ -113,11 +112,11 @@ def translated(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def called(function: Any) -> str:
-    """The function's name as one writes it, e.g. np.linalg.norm."""
+    """Return the name of a NumPy function as users write it, e.g. np.linalg.norm."""
     module = getattr(function, "__module__", None) or "numpy"
     parts = [part for part in module.split(".")[1:] if not part.startswith("_")]
     return ".".join(["np", *parts, function.__name__])
 
 
-# Operators can't import this module, whose functions are written in terms of Tensors.
+# Set here, because operators.py can't import this module: its functions are written in terms of Tensors.
 Operators.numpy_function = staticmethod(call)  # type: ignore[method-assign]

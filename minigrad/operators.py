@@ -1,8 +1,7 @@
-"""What can be written in a formula: +, @, x[i], x.sum(), np.tanh(x), all as operations.
+"""Python and NumPy syntax for operands: +, @, x[i], x.sum(), np.tanh(x), each as an operation.
 
-A mixin for everything that stands for an array: a Tensor here, and whatever else wants to be
-written with the same signs. It only translates into operations of ops.py; what becomes of them
-is for the class's `apply` to say.
+`Operators` is a mixin for everything that stands for an array: Tensor here; expressions and IR nodes in
+`rnn`. It translates syntax into operations of ops.py, and the class's `apply` computes or records them.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class Operators:
 
     @staticmethod
     def apply(op: Op, *inputs: Any) -> Any:
-        """The result of `op` on inputs of which at least one is of this class."""
+        """Return the result of `op` on inputs of which at least one is of this class."""
         raise NotImplementedError
 
     # ---- operators
@@ -100,90 +99,90 @@ class Operators:
 
     # ---- methods that NumPy's arrays have
     def sum(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
-        """The sum over all elements, or over an axis or several."""
+        """Return the sum over all elements, or over an axis or several."""
         return self.apply(ops.Sum(axis, keepdims), self)
 
     def mean(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
-        """The mean over all elements, or over an axis or several."""
+        """Return the mean over all elements, or over an axis or several."""
         return self.apply(ops.Mean(axis, keepdims), self)
 
     def var(self, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-        """The mean squared distance from the mean; the sum is divided by n - ddof."""
+        """Return the mean squared distance from the mean; the sum is divided by n - ddof."""
         return self.apply(ops.Var(axis, keepdims, ddof), self)
 
     def std(self, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-        """The square root of var; the derivative is 0 where all elements are equal."""
+        """Return the square root of var; the derivative is 0 where all elements are equal."""
         return self.apply(ops.Std(axis, keepdims, ddof), self)
 
     def prod(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
-        """The product of all elements, or over an axis or several; zeros are fine."""
+        """Return the product of all elements, or over an axis or several; zeros are allowed."""
         return self.apply(ops.Prod(axis, keepdims), self)
 
     def max(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
-        """The largest element, of all or along axes; ties share the gradient equally."""
+        """Return the largest element, of all or along axes; ties share the gradient equally."""
         return self.apply(ops.Max(axis, keepdims), self)
 
     def min(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
-        """The smallest element, of all or along axes; ties share the gradient equally."""
+        """Return the smallest element, of all or along axes; ties share the gradient equally."""
         return self.apply(ops.Min(axis, keepdims), self)
 
     def argmax(self, axis: int | None = None) -> Any:
-        """Where the largest element is: a plain array of integers, without derivative."""
+        """Return the index of the largest element: a plain array of integers, without derivative."""
         return self.compare(np.argmax, self, axis)
 
     def argmin(self, axis: int | None = None) -> Any:
-        """Where the smallest element is: a plain array of integers, without derivative."""
+        """Return the index of the smallest element: a plain array of integers, without derivative."""
         return self.compare(np.argmin, self, axis)
 
     def cumsum(self, axis: int | None = None) -> Any:
-        """The running sum along an axis; without one, of all elements in a row."""
+        """Return the running sum along an axis; without one, of all elements in a row."""
         return self.apply(ops.CumSum(axis), self)
 
     def clip(self, min: Any = None, max: Any = None) -> Any:
-        """No less than `min` and no more than `max`; None is no bound."""
+        """Limit to at least `min` and at most `max`; None is no bound."""
         return self.numpy_function(np.clip, (self, min, max), {})
 
     def dot(self, other: Any) -> Any:
-        """The matrix product, or with a number the product."""
+        """Return the matrix product, or with a number the product."""
         return self.numpy_function(np.dot, (self, other), {})
 
     def astype(self, dtype: Any) -> Any:
-        """The same values as another type of float."""
+        """Return the same values as another type of float."""
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"as {np.dtype(dtype)}, {self!r} would have no gradient. For such a result "
                             "take x.data.astype(...)")
         return self.apply(ops.Cast(dtype), self)
 
     def reshape(self, *shape: Any) -> Any:
-        """The same elements in another shape, given as one tuple or as numbers."""
+        """Return the same elements in another shape, given as one tuple or as numbers."""
         return self.apply(ops.Reshape(_unpacked(shape)), self)
 
     def ravel(self) -> Any:
-        """All elements in a row."""
+        """Flatten to one axis."""
         return self.apply(ops.Reshape((-1,)), self)
 
     def flatten(self) -> Any:
-        """All elements in a row."""
+        """Flatten to one axis."""
         return self.apply(ops.Reshape((-1,)), self)
 
     def squeeze(self, axis: Axis = None) -> Any:
-        """Without axes of length 1, all or those given."""
+        """Remove axes of length 1, all or those given."""
         return self.numpy_function(np.squeeze, (self, axis), {})
 
     def swapaxes(self, axis1: int, axis2: int) -> Any:
-        """Two axes exchanged."""
+        """Exchange two axes."""
         return self.numpy_function(np.swapaxes, (self, axis1, axis2), {})
 
     def repeat(self, repeats: Any, axis: int | None = None) -> Any:
-        """Each element, or slice along an axis, several times in a row."""
+        """Repeat each element, or slice along an axis, several times in a row."""
         return self.numpy_function(np.repeat, (self, repeats, axis), {})
 
     def take(self, indices: Any, axis: int | None = None) -> Any:
-        """The elements at integer indices, along an axis or of all in a row."""
+        """Return the elements at integer indices, along an axis or of all in a row."""
         return self.numpy_function(np.take, (self, indices, axis), {})
 
     def transpose(self, *axes: Any) -> Any:
-        """The axes in another order; without arguments, reversed."""
+        """Permute the axes; without arguments, reverse them."""
         axes = () if axes == (None,) else _unpacked(axes)
         return self.apply(ops.Transpose(axes or None), self)
 
@@ -218,7 +217,7 @@ class Operators:
     # ---- comparisons: plain arrays, without derivative
     @staticmethod
     def compare(ufunc: Any, *inputs: Any) -> Any:
-        """The answer of a comparison, or of another function without derivative."""
+        """Return the result of a comparison, or of another function without derivative."""
         raise TypeError(f"np.{ufunc.__name__} can't be used here")
 
     def __eq__(self, other: Any) -> Any:
@@ -243,7 +242,7 @@ class Operators:
 
 
 def _unpacked(arguments: tuple[Any, ...]) -> tuple[int, ...]:
-    """(2, 3) from both f(2, 3) and f((2, 3)), as NumPy has it."""
+    """Return (2, 3) for both f(2, 3) and f((2, 3)), as NumPy does."""
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         return tuple(arguments[0])
     return arguments

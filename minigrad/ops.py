@@ -1,21 +1,21 @@
 """Every differentiable operation: its formula and, right under it, its derivative.
 
-This room knows NumPy arrays only, and no Tensor. An operation is one named class:
+This module works on NumPy arrays and doesn't import Tensor. An operation is one named class:
 
 - `forward(*inputs)` computes the result;
 - `backward(grad, out, *inputs)` returns the gradient for each input (a tuple, or just the
   gradient where there is one input), from `grad`, the gradient of the result `out`.
 
-Options such as `axis` are attributes of the instance; it holds nothing else, so one instance
-serves any number of nodes. Gradients of broadcast inputs are returned in the broadcast shape:
-the engine sums them down. `backward` is written in NumPy that takes arrays and Tensors alike, so
-that under `create_graph` the same formula gives derivatives of derivatives.
+Options such as `axis` are attributes of the instance; it holds nothing else, so one instance serves any
+number of nodes. Gradients of broadcast inputs are returned in the broadcast shape, and the engine undoes
+the broadcasting. `backward` is written in NumPy that takes arrays and Tensors alike, so that under
+`create_graph` the same formula gives derivatives of derivatives.
 
 At a kink (abs at 0, relu at 0, ties of max) the derivative is one of those between its two sides;
 the docstring says which.
 
-Where a derivative is costly, `selective = True` asks the engine for a last argument `needs`, one
-bool an input; a gradient that nobody needs may then be None.
+If computing a gradient is expensive, set `selective = True`: `backward` then receives a last argument, one
+bool per input as PyTorch's `needs_input_grad`, and may return None where it is False.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Op:
     `mg.apply(YourOp(), x, y)` computes it and records it in the graph.
 
     Attributes:
-        selective: whether `backward` takes a last argument, one bool per input that says whether its
-            gradient is needed, and may return None where it is not.
+        selective: whether `backward` takes a last argument `needs_input_grad`, one bool per input, and may
+            return None where it is False.
         elementwise: whether each element of the result depends only on the elements at the same place of
             the inputs, which broadcast against each other.
         ufunc: the NumPy ufunc that computes the same, if there is one.
@@ -61,11 +61,11 @@ class Op:
     batchable: ClassVar[bool] = True
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The result, as an array, from the inputs' arrays."""
+        """Return the result as an array, from the inputs' arrays."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def backward(self, *args: Any, **kwargs: Any) -> Any:
-        """The gradient for each input, from (grad, out, *inputs)."""
+        """Return the gradient for each input, from (grad, out, *inputs)."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def result_shape(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -94,7 +94,7 @@ class Elementwise(Op):
 
 
 def compute(op: Op, x: Array) -> Array:
-    """`op` of an array; or of a Tensor, which records it."""
+    """Apply `op` to an array; or to a Tensor, which records it."""
     return op.forward(x) if isinstance(x, (np.ndarray, np.generic)) else x.apply(op, x)
 
 
@@ -132,8 +132,8 @@ class Sub(Elementwise):
     def forward(self, a: Array, b: Array) -> Array:
         return a - b
 
-    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs: Needs) -> tuple[Array, ...]:
-        return grad, -grad if needs[1] else None
+    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
+        return grad, -grad if needs_input_grad[1] else None
 
 
 class Mul(Elementwise):
@@ -144,9 +144,9 @@ class Mul(Elementwise):
     def forward(self, a: Array, b: Array) -> Array:
         return a * b
 
-    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs: Needs) -> tuple[Array, ...]:
-        return (grad * b if needs[0] else None,
-                grad * a if needs[1] else None)
+    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
+        return (grad * b if needs_input_grad[0] else None,
+                grad * a if needs_input_grad[1] else None)
 
 
 class Div(Elementwise):
@@ -157,9 +157,9 @@ class Div(Elementwise):
     def forward(self, a: Array, b: Array) -> Array:
         return a / b
 
-    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs: Needs) -> tuple[Array, ...]:
-        return (grad / b if needs[0] else None,
-                -grad * out / b if needs[1] else None)
+    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
+        return (grad / b if needs_input_grad[0] else None,
+                -grad * out / b if needs_input_grad[1] else None)
 
 
 class Pow(Elementwise):
@@ -172,9 +172,9 @@ class Pow(Elementwise):
     def forward(self, a: Array, b: Array) -> Array:
         return a ** b
 
-    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs: Needs) -> tuple[Array, ...]:
-        return (grad * b * a ** np.where((a == 0) & (b == 0), 1, b - 1) if needs[0] else None,
-                grad * out * np.log(np.where(a == 0, 1, a)) if needs[1] else None)
+    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
+        return (grad * b * a ** np.where((a == 0) & (b == 0), 1, b - 1) if needs_input_grad[0] else None,
+                grad * out * np.log(np.where(a == 0, 1, a)) if needs_input_grad[1] else None)
 
 
 class Power(Elementwise):
@@ -498,10 +498,10 @@ class Maximum(Elementwise):
     def forward(self, a: Array, b: Array) -> Array:
         return np.maximum(a, b)
 
-    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs: Needs) -> tuple[Array, ...]:
+    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
         shared = np.where(a == b, 0.5 * grad, grad)
-        return (shared * (a >= b) if needs[0] else None,
-                shared * (b >= a) if needs[1] else None)
+        return (shared * (a >= b) if needs_input_grad[0] else None,
+                shared * (b >= a) if needs_input_grad[1] else None)
 
 
 class Minimum(Elementwise):
@@ -513,10 +513,10 @@ class Minimum(Elementwise):
     def forward(self, a: Array, b: Array) -> Array:
         return np.minimum(a, b)
 
-    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs: Needs) -> tuple[Array, ...]:
+    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
         shared = np.where(a == b, 0.5 * grad, grad)
-        return (shared * (a <= b) if needs[0] else None,
-                shared * (b <= a) if needs[1] else None)
+        return (shared * (a <= b) if needs_input_grad[0] else None,
+                shared * (b <= a) if needs_input_grad[1] else None)
 
 
 class Where(Elementwise):
@@ -528,10 +528,10 @@ class Where(Elementwise):
         return np.where(condition, a, b)
 
     def backward(self, grad: Array, out: Array, condition: Array, a: Array, b: Array,
-                 needs: Needs) -> tuple[Array, ...]:
+                 needs_input_grad: Needs) -> tuple[Array, ...]:
         return (None,
-                np.where(condition, grad, 0) if needs[1] else None,
-                np.where(condition, 0, grad) if needs[2] else None)
+                np.where(condition, grad, 0) if needs_input_grad[1] else None,
+                np.where(condition, 0, grad) if needs_input_grad[2] else None)
 
 
 class DropoutMask(Op):
@@ -557,14 +557,14 @@ class DropoutMask(Op):
 
 
 class Reduction(Op):
-    """What the operations over one, several or all axes have in common."""
+    """Base class of reductions (sum, mean, max, ...) over one, several or all axes."""
 
     def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
         self.axis = axis
         self.keepdims = keepdims
 
     def restore(self, reduced: Array, x: Array) -> Array:
-        """The reduced axes put back with length 1, so that it broadcasts against the input x."""
+        """Return a reduced array with its axes put back with length 1, so that it broadcasts against the input x."""
         if self.keepdims or self.axis is None or x.ndim == 0:
             return reduced
         return np.expand_dims(reduced, self.axis)
@@ -641,7 +641,7 @@ class Prod(Reduction):
 
 
 def _product_of_others(x: Array) -> Array:
-    """For each element of x (..., n) the product of the n-1 others in its row, by halving: log n calls."""
+    """Return for each element of x (..., n) the product of the n-1 others in its row, in log n steps of halving."""
     n = x.shape[-1]
     if n <= 1:
         return np.ones(x.shape, x.dtype)
@@ -728,7 +728,7 @@ class MatMul(Op):
     def forward(self, a: Array, b: Array) -> Array:
         return np.matmul(a, b)
 
-    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs: Needs) -> tuple[Array, ...]:
+    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
         # As in NumPy a vector counts as a row on the left and as a column on the right.
         row, column = a.ndim == 1, b.ndim == 1
         if row:
@@ -738,10 +738,10 @@ class MatMul(Op):
             grad = np.expand_dims(grad, -1)
             b = np.expand_dims(b, -1)
         grad_a = grad_b = None
-        if needs[0]:
+        if needs_input_grad[0]:
             grad_a = grad @ np.swapaxes(b, -1, -2)
             grad_a = grad_a[..., 0, :] if row else grad_a
-        if needs[1]:
+        if needs_input_grad[1]:
             if b.ndim == 2 < a.ndim:  # one b for all matrices of a: one product, not one for each
                 rows = math.prod(a.shape[:-1])
                 a, grad = np.reshape(a, (rows, a.shape[-1])), np.reshape(grad, (rows, grad.shape[-1]))
@@ -768,17 +768,17 @@ class MatVec(Op):
             return np.matmul(x, W.T)
         return np.matmul(W, np.expand_dims(x, -1))[..., 0]
 
-    def backward(self, grad: Array, out: Array, W: Array, x: Array, needs: Needs) -> tuple[Array, ...]:
+    def backward(self, grad: Array, out: Array, W: Array, x: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
         grad_W = None
         if W.ndim > 2:
-            if needs[0]:
+            if needs_input_grad[0]:
                 grad_W = np.expand_dims(grad, -1) * np.expand_dims(x, -2)
-            return grad_W, (np.expand_dims(grad, -2) @ W)[..., 0, :] if needs[1] else None
-        if needs[0]:
+            return grad_W, (np.expand_dims(grad, -2) @ W)[..., 0, :] if needs_input_grad[1] else None
+        if needs_input_grad[0]:
             m, n = W.shape
             rows = math.prod(x.shape[:-1])
             grad_W = grad.reshape(rows, m).T @ x.reshape(rows, n)
-        return grad_W, grad @ W if needs[1] else None
+        return grad_W, grad @ W if needs_input_grad[1] else None
 
 
 class VecDot(Op):
@@ -791,10 +791,10 @@ class VecDot(Op):
     def forward(self, a: Array, b: Array) -> Array:
         return np.sum(a * b, axis=-1)
 
-    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs: Needs) -> tuple[Array, ...]:
+    def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
         grad = np.expand_dims(grad, -1)
-        return (grad * b if needs[0] else None,
-                grad * a if needs[1] else None)
+        return (grad * b if needs_input_grad[0] else None,
+                grad * a if needs_input_grad[1] else None)
 
 
 class EinSum(Op):
@@ -813,15 +813,15 @@ class EinSum(Op):
     def forward(self, *operands: Array) -> Array:
         return np.einsum(self.subscripts, *operands, optimize=self.optimize)
 
-    def backward(self, grad: Array, out: Array, *operands_and_needs: Any) -> tuple[Array, ...]:
-        *operands, needs = operands_and_needs
+    def backward(self, grad: Array, out: Array, *operands_and_needs_input_grad: Any) -> tuple[Array, ...]:
+        *operands, needs_input_grad = operands_and_needs_input_grad
         terms, result, spare = einsum_letters(self.subscripts, [x.ndim for x in operands])
         lengths: dict[str, int] = {}
         for term, x in zip(terms, operands):
             lengths.update((letter, n) for letter, n in zip(term, x.shape) if lengths.get(letter, 1) == 1)
         shares: list[Array] = []
         for i, x in enumerate(operands):
-            if not needs[i]:
+            if not needs_input_grad[i]:
                 shares.append(None)
                 continue
             factors = [(result, grad), *((terms[j], y) for j, y in enumerate(operands) if j != i)]
@@ -843,7 +843,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def einsum_letters(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], str, str]:
-    """The axes of each operand and of the result, one letter each, and letters that stay free.
+    """Return the axes of each operand and of the result, one letter each, and the letters not in use.
 
     `...` and a result that isn't written are written out.
     """
@@ -971,14 +971,14 @@ class ScatterAdd(Op):
 
 
 def _own(index: Any) -> Any:
-    """The index with copies of its arrays and lists, which their owner may change later."""
+    """Return the index with copies of its arrays and lists, which their owner may change later."""
     if isinstance(index, tuple):
         return tuple(_own(part) for part in index)
     return np.array(index) if isinstance(index, np.ndarray) or (isinstance(index, list) and index) else index
 
 
 def _picks_once(index: Any) -> bool:
-    """Is it sure that no element is picked twice? With slices, numbers and masks it is."""
+    """Return whether surely no element is picked twice: with slices, numbers and masks it is sure."""
     for part in index if isinstance(index, tuple) else (index,):
         mask = isinstance(part, np.ndarray) and part.dtype == bool
         if not (part is None or part is Ellipsis or isinstance(part, (int, slice, np.integer)) or mask):

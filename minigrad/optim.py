@@ -1,7 +1,7 @@
-"""Optimisers: how parameters move, given their gradients.
+"""Optimisers: rules that update parameters by their gradients.
 
-Each is made with its parameters (any iterable of Tensors, or a dict by name) and its rates;
-`step()` moves the parameters, `zero_grad()` forgets the gradients.
+An optimiser is made with its parameters (any iterable of Tensors, or a dict by name) and its rates;
+`step()` updates the parameters, `zero_grad()` clears the gradients.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Parameters = Iterable[Tensor] | Mapping[str, Tensor]
 
 
 def _listed(parameters: Parameters) -> list[Tensor]:
-    """Each parameter once, checked."""
+    """Return each parameter once, checked."""
     tensors = list(parameters.values() if isinstance(parameters, Mapping) else parameters)
     for tensor in tensors:
         if not isinstance(tensor, Tensor) or not tensor.requires_grad or tensor.op is not None:
@@ -45,7 +45,7 @@ class Optimizer:
         self.weight_decay = weight_decay
 
     def zero_grad(self) -> None:
-        """Forget the gradients; backward() adds to them otherwise."""
+        """Clear the gradients, to which backward() would add."""
         for parameter in self.parameters:
             parameter.grad = None
 
@@ -56,20 +56,20 @@ class Optimizer:
                 self.move(parameter, self.change(index, self.gradient(parameter)))
 
     def gradient(self, parameter: Tensor) -> NDArray[Any]:
-        """What `change` gets: the gradient, with the weight decay in it."""
+        """Return the gradient with the weight decay added, as `change` receives it."""
         grad = _grad(parameter)
         return grad + self.weight_decay * parameter._data if self.weight_decay else grad
 
     def move(self, parameter: Tensor, change: NDArray[Any]) -> None:
-        """Subtract what `change` returned."""
+        """Subtract the result of `change`."""
         parameter.data = parameter._data - change.astype(parameter.dtype, copy=False)
 
     def change(self, index: int, grad: NDArray[Any]) -> NDArray[Any]:
-        """What to subtract from parameter number `index`."""
+        """Return what to subtract from parameter number `index`."""
         raise NotImplementedError(f"{type(self).__name__} has no change(index, grad)")
 
     def zeros(self) -> list[NDArray[Any]]:
-        """An array of zeros for each parameter."""
+        """Return an array of zeros for each parameter."""
         return [np.zeros(p.shape, p.dtype) for p in self.parameters]
 
 
@@ -213,7 +213,7 @@ def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
 
 
 def clip_grad_value(parameters: Parameters, max_value: float) -> None:
-    """Cut every element of every gradient to ±max_value. This changes the gradient's direction.
+    """Clip every element of every gradient to ±max_value. This changes the gradient's direction.
 
     Raises:
         ValueError: where max_value isn't positive.

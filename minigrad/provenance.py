@@ -1,6 +1,6 @@
-"""Where a tensor was written: file, line and, for an unrolled one, signal and time step.
+"""The place in the user's program that made a tensor: file, line and, if unrolled, signal and time step.
 
-This room knows Python's frames and nothing of tensors.
+This module reads Python's frames and knows nothing of tensors.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from types import CodeType, FrameType
 
 
 class Origin:
-    """The place in the user's program that made something.
+    """The place in the user's program that made a tensor or an expression.
 
     Attributes:
         file: path of the source file, as Python has it.
         line: line number, from 1.
         signal: name of the signal whose equation made it; None outside a recurrence.
-        t: time step of that copy; None outside a recurrence.
-        detached: what it was detached from, in words; None for what wasn't.
+        t: time step of the copy; None outside a recurrence.
+        detached: for a detached tensor, the original in words; else None.
     """
 
     __slots__ = ("file", "line", "signal", "t", "detached")
@@ -32,7 +32,7 @@ class Origin:
         self.detached = detached
 
     def at(self, signal: str, t: int) -> Origin:
-        """The same line, for the copy of `signal` at step `t`."""
+        """Return the same line for the copy of `signal` at step `t`."""
         return Origin(self.file, self.line, signal, t)
 
     def __str__(self) -> str:
@@ -42,7 +42,7 @@ class Origin:
 
 
 def _cell(file: str) -> str | None:
-    """`Cell In[4]` for the file that Jupyter makes of a notebook's cell, as its own tracebacks have it."""
+    """Return "Cell In[4]", as IPython's tracebacks write it, for a temporary file of a notebook's cell."""
     if "ipykernel" not in file or "IPython" not in sys.modules:
         return None
     shell = sys.modules["IPython"].get_ipython()
@@ -50,45 +50,58 @@ def _cell(file: str) -> str | None:
     return None if number is None else f"Cell In[{number}]"
 
 
-_library_folders = {os.path.dirname(os.path.abspath(__file__))}  # their files are not the user's
-_library_files: set[str] = set()  # source files that were found to stand in one of the rooms
-# One Origin an instruction, shared by all that it made: by the id of its code, and its place in
-# there. (A code object's own hash is slow. Held beside its Origins, its id isn't used again.)
-_site_cache: dict[int, dict[int, Origin]] = {}
-_held_code: list[CodeType] = []
+class CallSiteCache(dict[int, dict[int, Origin]]):
+    """The Origin of each instruction that called the library: by the id of its code object, then by its offset.
+
+    Finding the line of an instruction is slow, and so is hashing a code object, which hashes all of its contents;
+    hence the id as a key. The cache holds the code objects, so that Python gives none of their ids away again.
+    All tensors that one instruction made share an Origin.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code: list[CodeType] = []
+
+    def add(self, frame: FrameType) -> Origin:
+        """Return the Origin of the instruction that a frame is at, and remember it."""
+        if id(frame.f_code) not in self:
+            self.code.append(frame.f_code)
+        origin = Origin(frame.f_code.co_filename, frame.f_lineno or 0)
+        return self.setdefault(id(frame.f_code), {}).setdefault(frame.f_lasti, origin)
+
+
+_call_sites = CallSiteCache()
+_library_folders = {os.path.dirname(os.path.abspath(__file__))}
+_library_files: set[str] = set()  # source files that were found to be in one of the folders
 
 
 def mark_library_file(file: str) -> None:
-    """Leave the frames of every file beside `file` out: the user didn't write them."""
+    """Count all files in the folder of `file` as the library's: no frame of theirs is a call site."""
     _library_folders.add(os.path.dirname(os.path.abspath(file)))
-    _site_cache.clear()
+    _call_sites.clear()
 
 
 def call_site() -> Origin:
-    """The nearest line on the call stack that stands outside our own rooms."""
-    frame = sys._getframe(2)  # the caller of here() is never the user
+    """Return the line of the first frame on the call stack that belongs to the user's code, not to this library."""
+    frame = sys._getframe(2)  # the function that calls call_site() is the library's
     while frame.f_code.co_filename in _library_files:
         if frame.f_back is None:
             break
         frame = frame.f_back
     try:
-        return _site_cache[id(frame.f_code)][frame.f_lasti]
+        return _call_sites[id(frame.f_code)][frame.f_lasti]
     except KeyError:
-        return _first_seen(frame)
+        return _first_call_site(frame)
+
+
+def _first_call_site(frame: FrameType) -> Origin:
+    """Return the Origin of a frame that isn't in the cache, or of its first caller outside of the library."""
+    while _in_library(frame.f_code.co_filename) and frame.f_back is not None:
+        _library_files.add(frame.f_code.co_filename)
+        frame = frame.f_back
+    return _call_sites.add(frame)
 
 
 def _in_library(file: str) -> bool:
     path = os.path.abspath(file)
     return any(path.startswith(folder + os.sep) for folder in _library_folders)
-
-
-def _first_seen(frame: FrameType) -> Origin:
-    """The origin of an instruction that is met for the first time, or of its first caller that isn't ours."""
-    while _in_library(frame.f_code.co_filename) and frame.f_back is not None:
-        _library_files.add(frame.f_code.co_filename)
-        frame = frame.f_back
-    code = frame.f_code
-    if id(code) not in _site_cache:
-        _held_code.append(code)
-    origin = Origin(code.co_filename, frame.f_lineno or 0)
-    return _site_cache.setdefault(id(code), {}).setdefault(frame.f_lasti, origin)

@@ -1,4 +1,4 @@
-"""Learning rates that change: plain functions from the number of the update (0, 1, ...) to the rate.
+"""Learning rate schedules: functions from the number of the update (0, 1, ...) to the rate.
 
     optimizer.lr = schedules.cosine(step, 0.1, steps=1000)
 """
@@ -9,17 +9,17 @@ import math
 
 
 def constant(step: int, rate: float) -> float:
-    """The same rate always."""
+    """Return the same rate always."""
     return rate
 
 
 def linear(step: int, rate: float, steps: int, end: float = 0.0) -> float:
-    """A straight line from `rate` at update 0 to `end` at update `steps`, and `end` from then on."""
+    """Go in a straight line from `rate` at update 0 to `end` at update `steps`, and stay there."""
     return rate + (end - rate) * _done(step, steps)
 
 
 def warmup(step: int, rate: float, steps: int) -> float:
-    """A straight line up to `rate`: rate/steps at update 0, `rate` from update steps-1 on.
+    """Go in a straight line up to `rate`: rate/steps at update 0, `rate` from update steps-1 on.
 
     Goyal et al., Accurate, large minibatch SGD (2017), section 2.2. Multiply it with another
     schedule, e.g. warmup(step, 1, 100) * cosine(step, 0.1, 1000).
@@ -28,19 +28,19 @@ def warmup(step: int, rate: float, steps: int) -> float:
 
 
 def exponential(step: int, rate: float, factor: float, every: int = 1) -> float:
-    """`rate`, multiplied by `factor` once each `every` updates, smoothly: rate * factor ** (step / every)."""
+    """Multiply `rate` smoothly by `factor` per `every` updates: rate * factor ** (step / every)."""
     _done(step, every)
     return float(rate * factor ** (step / every))
 
 
 def stepwise(step: int, rate: float, factor: float, every: int) -> float:
-    """`rate`, multiplied by `factor` at once after each `every` updates."""
+    """Multiply `rate` at once by `factor` after each `every` updates."""
     _done(step, every)
     return float(rate * factor ** (step // every))
 
 
 def cosine(step: int, rate: float, steps: int, end: float = 0.0) -> float:
-    """Half a cosine from `rate` at update 0 to `end` at update `steps`, and `end` from then on.
+    """Follow half a cosine from `rate` at update 0 to `end` at update `steps`, and stay there.
 
     Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts (ICLR 2017), eq. 5.
     """
@@ -48,7 +48,7 @@ def cosine(step: int, rate: float, steps: int, end: float = 0.0) -> float:
 
 
 def _done(step: int, steps: int) -> float:
-    """Which part of `steps` is over, from 0 to 1."""
+    """Return the part of `steps` that is over, from 0 to 1."""
     if step < 0 or not steps > 0:
         raise ValueError(f"updates are counted from 0, and a schedule has at least one: step {step}, steps {steps}")
     return min(step / steps, 1.0)

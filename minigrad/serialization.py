@@ -1,10 +1,11 @@
-"""Named tensors in a file: .npz, as NumPy writes and reads it, without pickle.
+"""Save and load named tensors: .npz files, as NumPy writes and reads them, without pickle.
 
 A file is written whole or not at all, and loaded whole or not at all.
 """
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .files import write_atomically
 from .tensor import Tensor
 
 Path = str | os.PathLike[str]
@@ -20,47 +22,38 @@ Path = str | os.PathLike[str]
 def save(path: Path, tensors: Mapping[str, Tensor | ArrayLike]) -> None:
     """Write tensors, or arrays, by name; `np.load(path)` reads them too.
 
-    The file is written beside its place and then takes it in one step, so that an interruption
-    leaves the old one as it was.
+    The new file replaces an old one in one step, so that an interruption leaves the old one as it was.
 
     Raises:
         TypeError: for a name that isn't a string, and for what isn't an array of numbers.
+        OSError: if the file can't be written; the message says what to do.
     """
     import zipfile
 
     arrays = {name: _checked(name, value) for name, value in tensors.items()}
-    target = os.path.realpath(path)
-    temporary = f"{target}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                for name, array in arrays.items():
-                    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                        np.lib.format.write_array(member, array, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-        raise
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:  # np.savez takes no name such as "file", which is a parameter of it
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+    write_atomically(path, content.getbuffer())
 
 
 def load(path: Path, into: Mapping[str, Tensor] | None = None) -> dict[str, NDArray[Any]]:
-    """Read what `save` wrote, or np.savez.
+    """Read a file that `save` or np.savez wrote.
 
     Args:
         path: the file.
-        into: tensors that take the values of their names, e.g. `cell.parameters`; all of them,
-            or where anything is wrong none.
+        into: tensors that take the values of their names, e.g. `cell.parameters`: all of them, or after
+            an error none.
 
     Returns:
         The arrays by name.
 
     Raises:
-        ValueError: for a file that is damaged, isn't an .npz or holds pickled objects; where it
-            lacks a name of `into` or has one more, or a shape differs.
-        TypeError: where a value is no number, or not of a kind that the tensor can hold.
+        ValueError: for a file that is damaged, isn't an .npz or holds pickled objects; if it lacks a name
+            of `into` or has one more, or if a shape differs.
+        TypeError: if a value isn't a number, or not of a kind that the tensor can hold.
     """
     arrays = _read(path)
     if into is None:

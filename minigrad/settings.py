@@ -1,4 +1,4 @@
-"""Thread-local settings: what holds for tensors that this thread makes now."""
+"""Thread-local settings of the engine, and the context managers that change them for a block."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .provenance import Origin
 
 
 class Settings:
-    """What holds for tensors made now, in this thread.
+    """The settings of one thread.
 
     Attributes:
-        origin: where they come from, if somebody (an unroller) says it; else the line that makes them.
-        recording: whether they remember how they were computed.
+        origin: the Origin of new tensors, which an unroller sets; None: the line that makes them.
+        recording: whether operations are recorded in the graph.
         anomaly: whether the first NaN is an error.
     """
 
@@ -30,16 +30,16 @@ class _Thread(threading.local):
         self.settings = Settings()
 
 
-thread = _Thread()  # thread.settings is what settings() returns, for those who are in a hurry
+thread = _Thread()  # thread.settings is the object that settings() returns, without a call, for hot paths
 
 
 def settings() -> Settings:
-    """This thread's settings."""
+    """Return the settings of this thread."""
     return thread.settings
 
 
 class override:
-    """`with override(recording=False):` change settings of this thread, and restore them afterwards."""
+    """Change settings of this thread for a block, and restore them afterwards: `with override(recording=False):`."""
 
     def __init__(self, **values: Any) -> None:
         self.values = values
@@ -53,3 +53,20 @@ class override:
     def __exit__(self, *exception: object) -> None:
         for name, value in self.before.items():
             setattr(thread.settings, name, value)
+
+
+class no_grad(override):
+    """Record no operation in a block, in this thread: `with no_grad():`."""
+
+    def __init__(self) -> None:
+        super().__init__(recording=False)
+
+
+class detect_anomaly(override):
+    """Raise at the first operation, forward or backward, that produces a NaN, and report where.
+
+    Holds for a block, in this thread: `with detect_anomaly():`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(anomaly=True)

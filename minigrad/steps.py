@@ -1,11 +1,11 @@
-"""A backward pass as a sequence of steps that one runs oneself, one after the other.
+"""A backward pass as a sequence of steps that the caller runs one after the other.
 
     for step in loss.backward_steps():
         print(step)
         step.run()
 
-After the last one every `.grad` is what `loss.backward()` would have left. The derivatives are those
-of backward.py; here stands only the order, and what each step adds.
+After the last step every `.grad` is as after `loss.backward()`. The derivatives are computed by
+backward.py; this module keeps the order, and what each step adds.
 """
 
 from __future__ import annotations
@@ -27,14 +27,13 @@ Array = NDArray[Any]
 
 
 class Step:
-    """The derivative of one operation: from a tensor's gradient to those of its inputs.
+    """The derivative of one operation: it takes a tensor's gradient to those of its inputs.
 
     Attributes:
-        node: the tensor whose gradient is passed on.
-        grad: its gradient, which is complete once the steps before have run; None where no gradient
-            reaches it.
-        shares: what the step adds to the gradient of each input (None: nothing), once it has run.
-        totals: the gradient of each input so far, after the step; of a leaf, of this pass alone.
+        node: the tensor whose gradient is propagated.
+        grad: its gradient, once the step has run; None if no gradient reaches it.
+        input_grads: what the step added to the gradient of each input (None: nothing), once it has run.
+        totals: the gradient of each input after the step; of a leaf, in this pass alone.
         done: whether it has run.
     """
 
@@ -77,7 +76,7 @@ class Step:
         """Compute the contributions to the inputs, and add them up.
 
         Raises:
-            RuntimeError: where a step before hasn't run, or this one has.
+            RuntimeError: if an earlier step hasn't run, or this one has.
         """
         self.steps.run(self)
 
@@ -123,7 +122,7 @@ class Steps(Sequence[Step]):
         return self.steps[self.finished] if self.finished < len(self.steps) else None
 
     def unreached(self, step: Step) -> bool:
-        """Whether it is known that no gradient reaches a step."""
+        """Return whether it is known that no gradient reaches a step."""
         return step.number <= self.finished + 1 and step.node not in self.gradients
 
     def run(self, step: Step) -> None:
@@ -149,13 +148,13 @@ class Steps(Sequence[Step]):
         if x in self.gradients:
             np.add(self.gradients[x], input_grad, out=self.gradients[x])
         else:
-            self.gradients[x] = input_grad.copy()  # the share itself stays to be looked at
+            self.gradients[x] = input_grad.copy()  # a copy, because step.input_grads keeps the original
         if x.op is None:
             before = self.before[x]
             x.grad = self.gradients[x].copy() if before is None else before + self.gradients[x]
 
     def _finish(self) -> None:
-        """The leaves' hooks see their whole gradients."""
+        """Run the hooks of the leaves, whose gradients are complete now."""
         for x, before in self.before.items():
             if x in self.gradients:
                 total = self.gradients[x] = run_hooks(x, self.gradients[x])

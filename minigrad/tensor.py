@@ -1,7 +1,7 @@
-"""Tensor: an array that remembers how it was computed; and `apply`, which makes it remember.
+"""Tensor, an array that records the operation and the inputs it was computed from; and `apply`, which records.
 
-A Tensor is also the node of the graph: `op` made it from `inputs`. How derivatives flow back
-through the graph stands in backward.py, what becomes of changed data in changes.py.
+A Tensor is a node of the graph: `op` computed it from `inputs`. See backward.py for derivatives, and
+mutation.py for modified data.
 """
 
 from __future__ import annotations
@@ -35,33 +35,30 @@ def apply(op: Op, *inputs: Any) -> Any:
         inputs: Tensors, arrays or numbers.
 
     Returns:
-        A Tensor; or whatever another class of operands among the inputs makes of it.
+        A Tensor; or the result of another operand class's own `apply` (expressions and IR nodes of rnn).
 
     Raises:
-        ValueError, TypeError, IndexError: what NumPy said, with the operation, every operand's
-            name and shape, and where each was made.
-        FloatingPointError: under detect_anomaly(), where the result is the first with a NaN.
+        ValueError, TypeError, IndexError: NumPy's message, with the operation, and the name, shape and
+            line of every operand.
+        FloatingPointError: under detect_anomaly(), if the result is the first with a NaN.
     """
     record = False
     for x in inputs:
         if type(x) is not Tensor:
             return _apply_to_others(op, inputs)
-        if x.requires_grad:
-            record = True
+        record = record or x.requires_grad
         if x.changes is not None:
             check_modified(x)
     try:
-        if len(inputs) == 2:  # the usual cases are faster written out
-            a, b = inputs
-            data = op.forward(a._data, b._data)
-        elif len(inputs) == 1:
+        if len(inputs) == 2:  # fast path: two inputs
+            data = op.forward(inputs[0]._data, inputs[1]._data)
+        elif len(inputs) == 1:  # fast path: one input
             data = op.forward(inputs[0]._data)
         else:
             data = op.forward(*map(_data_of, inputs))
     except (ValueError, TypeError, IndexError) as error:
         raise operation_error(error, op, inputs) from None
-    if type(data) is not ndarray:
-        data = np.asarray(data)
+    data = data if type(data) is ndarray else np.asarray(data)
     now = thread.settings
     out: Tensor = _new(Tensor)
     out._data = data
@@ -69,22 +66,18 @@ def apply(op: Op, *inputs: Any) -> Any:
     out.order = next(creation_counter)
     out.origin = now.origin or call_site()
     if record and now.recording and data.dtype.kind == "f":
-        out.requires_grad = True
-        out.op = op
-        out.inputs = inputs
+        out.requires_grad, out.op, out.inputs = True, op, inputs
     else:
-        out.requires_grad = False
-        out.op = None
-        out.inputs = ()
+        out.requires_grad, out.op, out.inputs = False, None, ()
         if data.base is not None or any(data is x._data for x in inputs):
-            out._data = data.copy()  # nothing would tell that it shares the memory of an input
+            out._data = data.copy()  # a view of an input would share memory that mutation tracking doesn't see
     if now.anomaly and np.isnan(data).any():
         raise forward_nan_error(op, inputs)
     return out
 
 
 def _apply_to_others(op: Op, inputs: tuple[Any, ...]) -> Any:
-    """`op` where not every input is a Tensor."""
+    """Apply `op` if not every input is a Tensor."""
     for x in inputs:
         if isinstance(x, Operators) and not isinstance(x, Tensor):
             return x.apply(op, *inputs)
@@ -93,7 +86,7 @@ def _apply_to_others(op: Op, inputs: tuple[Any, ...]) -> Any:
 
 
 def _operand(op: Op, x: Any, dtypes: list[np.dtype[Any]]) -> Tensor:
-    """An array or a number as a constant. A Python number takes the dtype of its partners, as in NumPy."""
+    """Return an array or a number as a constant. A Python number takes the dtype of its partners, as in NumPy."""
     weak = type(x) in (int, float) and bool(dtypes)
     array = np.array(x, np.result_type(*dtypes, x) if weak else None)
     if array.dtype.kind not in "biuf":
@@ -103,24 +96,24 @@ def _operand(op: Op, x: Any, dtypes: list[np.dtype[Any]]) -> Tensor:
 
 
 class Tensor(Operators):
-    """An n-dimensional array, and the operation and inputs that made it.
+    """An n-dimensional array, with the operation and inputs that computed it.
 
     Args:
         data: numbers in any form that NumPy takes; they are copied. Real numbers only.
         requires_grad: ask for the derivative with respect to this tensor. Floats only.
-        name: how messages, pictures and steppers call it.
+        name: the name in messages, pictures and the debugger.
         dtype: as in NumPy; by default what `np.array(data)` has.
 
     Attributes:
-        grad: None, or an array of data's shape and dtype: the derivative of what `backward()`
+        grad: None, or an array of data's shape and dtype: the gradient of the tensor that `backward()`
             was last called on. Leaves accumulate over calls, other tensors are overwritten.
         requires_grad: whether derivatives with respect to this tensor are computed.
-        op, inputs: the operation that made this tensor, and its operands in order; None and ()
-            for one that none made, or that needs no gradient.
+        op, inputs: the operation that computed this tensor, and its operands in order; None and () for a
+            leaf, and for a tensor that requires no gradient.
         order: the position in creation order; inputs always come before outputs.
         origin: the file:line that made it.
-        changes: what is known of changes of its data; None: there was none.
-        hooks: what looks at its gradient; see register_hook.
+        changes: bookkeeping of modifications of the data (see mutation.py); None if it was never exposed.
+        hooks: the hooks on its gradient; see register_hook.
 
     Raises:
         TypeError: for complex numbers or objects, and for integers that require a gradient.
@@ -157,13 +150,13 @@ class Tensor(Operators):
             raise TypeError(f"a tensor's name is a string, not {name!r} (at {origin})")
         _fill(self, array, requires_grad, name, origin)
 
-    # ---- what it is
+    # ---- attributes
     @property
     def data(self) -> NDArray[Any]:
-        """The array itself, to read or to change.
+        """The array itself, to read or to modify.
 
-        `x.data = a` and `x.data -= a` are how an optimiser steps; shape and dtype stay. Changing what
-        a recorded operation still needs makes its backward pass an error, and never a wrong gradient.
+        An optimiser steps with `x.data = a` or `x.data -= a`; shape and dtype stay. Modifying data that a
+        recorded operation still needs makes its backward pass an error; it never yields a wrong gradient.
         """
         expose(self)
         return self._data
@@ -221,15 +214,15 @@ class Tensor(Operators):
 
     # ---- out of the graph
     def numpy(self) -> NDArray[Any]:
-        """A copy of the array."""
+        """Return a copy of the array."""
         return np.array(self._data)
 
     def item(self) -> Any:
-        """The only element, as a Python number."""
+        """Return the only element as a Python number."""
         return self._data.item()
 
     def detach(self) -> Tensor:
-        """The same values as a constant of its own: no gradient flows through it."""
+        """Return the same values as a new constant: no gradient flows through it."""
         own, line = self.origin, settings().origin or call_site()
         origin = Origin(line.file, line.line, own.signal, own.t, detached=f"{self.label or 'a tensor'} made at {own}")
         return constant(self._data.copy(), self.name, origin)
@@ -241,7 +234,7 @@ class Tensor(Operators):
         return np.array(self._data, dtype=dtype)
 
     def __float__(self) -> float:
-        # Also what `array[0] = x` asks for: NumPy doesn't let us see that, so no gradient flows there.
+        # NumPy also calls this for `array[0] = x`. That can't be told apart, so no gradient flows there.
         return float(self.item())
 
     def __int__(self) -> int:
@@ -268,45 +261,46 @@ class Tensor(Operators):
 
     @staticmethod
     def compare(ufunc: np.ufunc, *inputs: Any) -> Any:
-        """The answer of a comparison, as a plain array of bools."""
+        """Return the result of a comparison as a plain array of bools."""
         if any(isinstance(x, Operators) and not isinstance(x, Tensor) for x in inputs):
             return NotImplemented
         return ufunc(*(x._data if isinstance(x, Tensor) else x for x in inputs))
 
     # ---- derivatives
-    backward = backward  # fills `.grad` of all that this one was computed from; it stands in backward.py
+    backward = backward  # see backward.py
 
     def backward_steps(self, grad: ArrayLike | None = None) -> Steps:
-        """The same pass as a sequence of steps to run one by one; see minigrad.steps."""
+        """Return the same pass as a sequence of steps to run one by one; see minigrad.steps."""
         return Steps(self, grad)
 
-    def register_hook(self, look_at: Callable[[Any], Any]) -> Hook:
-        """Call `look_at(grad)` whenever a backward pass has this tensor's whole gradient.
+    def register_hook(self, hook: Callable[[Any], Any]) -> Hook:
+        """Call `hook(grad)` whenever a backward pass has completed this tensor's gradient.
 
-        What it returns, if not None, takes the gradient's place on the way on. The hook that is
-        returned can be removed: `hook.remove()`.
+        A returned value replaces the gradient for the rest of the pass; None leaves it.
+
+        Returns:
+            A handle, whose `remove()` unregisters the hook.
 
         Raises:
-            ValueError: where the tensor requires no gradient; when called, where what look_at
-                returns has another shape.
+            ValueError: if the tensor requires no gradient; during the pass, if a replacement has another shape.
         """
         if not self.requires_grad:
             raise ValueError(f"{self!r} requires no gradient: there is nothing to look at (at {call_site()})")
-        hook = Hook(self, look_at, call_site())
-        self.hooks = [*(self.hooks or []), hook]
-        return hook
+        handle = Hook(self, hook, call_site())
+        self.hooks = [*(self.hooks or []), handle]
+        return handle
 
 
 class Hook:
-    """Somebody who looks at a tensor's gradient as it passes."""
+    """Handle of a registered gradient hook."""
 
-    def __init__(self, tensor: Tensor, look_at: Callable[[Any], Any], origin: Origin) -> None:
+    def __init__(self, tensor: Tensor, function: Callable[[Any], Any], origin: Origin) -> None:
         self.tensor = tensor
-        self.look_at = look_at
+        self.function = function
         self.origin = origin
 
     def remove(self) -> None:
-        """Look no more."""
+        """Unregister this hook."""
         self.tensor.hooks = [hook for hook in self.tensor.hooks or [] if hook is not self] or None
 
 
@@ -314,7 +308,7 @@ _new = Tensor.__new__
 
 
 def _fill(tensor: Tensor, data: NDArray[Any], requires_grad: bool, name: str | None, origin: Origin) -> None:
-    """Every attribute of a tensor that no operation made."""
+    """Set every attribute of a tensor that no operation computed."""
     tensor._data = data
     tensor.grad = None
     tensor.requires_grad = requires_grad
@@ -328,36 +322,14 @@ def _fill(tensor: Tensor, data: NDArray[Any], requires_grad: bool, name: str | N
 
 
 def constant(data: NDArray[Any], name: str | None = None, origin: Origin | None = None) -> Tensor:
-    """A tensor around an array that nobody else holds, without copying it."""
+    """Return a tensor around an array that is referenced nowhere else, without copying it."""
     tensor = _new(Tensor)
     _fill(tensor, data, False, name, origin or settings().origin or call_site())
     return tensor
 
 
 def _plain(part: Any) -> Any:
-    """One part of an index, without Tensors."""
+    """Return one part of an index without Tensors."""
     if isinstance(part, Operators) and not isinstance(part, Tensor):
         raise TypeError(f"{part!r} can't be an index (at {call_site()})")
     return part._data.copy() if isinstance(part, Tensor) else part
-
-
-class no_grad:
-    """`with no_grad():` nothing is recorded in it, in this thread."""
-
-    def __enter__(self) -> None:
-        self._before = settings().recording
-        settings().recording = False
-
-    def __exit__(self, *exception: object) -> None:
-        settings().recording = self._before
-
-
-class detect_anomaly:
-    """`with detect_anomaly():` the first NaN, forward or backward, is an error that says where it was born."""
-
-    def __enter__(self) -> None:
-        self._before = settings().anomaly
-        settings().anomaly = True
-
-    def __exit__(self, *exception: object) -> None:
-        settings().anomaly = self._before
