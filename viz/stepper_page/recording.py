@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import Op, Tensor, ops
-from minigrad.backward import ancestors, vjp
+from minigrad.backward import ancestors, one_per_input
 from minigrad.debugger.diagnosis import nan_at, zero_at
 from minigrad.debugger.formatting import norm
 from minigrad.debugger.timeline import Timeline
@@ -150,8 +150,9 @@ def local_derivative(step: Step, position: int) -> Any:
 
 def _input_grad(node: Tensor, grad: Any, position: int) -> Any:
     """Return the vector-Jacobian product for one input, before broadcasting is undone."""
-    input_grads = vjp(node, grad, [x.requires_grad for x in node.inputs])
-    return input_grads[position] if isinstance(input_grads, tuple) else input_grads
+    op: Any = node.op
+    needs = [[x.requires_grad for x in node.inputs]] if op.selective else []
+    return one_per_input(op.backward(grad, node._data, *(x._data for x in node.inputs), *needs), node)[position]
 
 
 def summarize(array: Any) -> dict[str, Any]:
