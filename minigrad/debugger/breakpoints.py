@@ -1,7 +1,7 @@
-"""Where the debugger of backward passes stops: one small class a kind of breakpoint.
+"""Breakpoints of the debugger: one class for each kind, and the parser of the `break` command.
 
-A breakpoint looks at a step that has just run, and answers why to stop there, or None. The Python
-condition is the user's own, on the user's own machine; nothing else is evaluated.
+A breakpoint examines the step that has just run and returns the reason to stop there, or None. Only
+the condition of `break python` is evaluated as code: the user's own, on the user's machine.
 """
 
 from __future__ import annotations
@@ -9,76 +9,79 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from types import CodeType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from minigrad.steps import Step
-from minigrad.tensor import Tensor
 
-from .formatting import called, norm, operation
+from .diagnosis import nan_at, zero_at
+from .formatting import norm, operation_name
 from .timeline import Timeline
 
 
-class Refused(ValueError):
-    """A command that can't be done, and why: a line for the user."""
+class CommandError(ValueError):
+    """A command can't be run; the message is one line for the user."""
 
 
 class Breakpoint:
-    """A place to stop at.
+    """Base class of all kinds.
 
     Attributes:
-        number: what `clear` calls it.
-        hits: how often it was a reason to stop.
+        form: how the kind is written; its first word is the kind's name.
+        argument: the rest of the command, e.g. "h[3]" of "node h[3]".
+        number: its number in the session; 0 for the target of `until`.
+        hits: how often it stopped the pass.
     """
 
     form: ClassVar[str]
 
-    def __init__(self, words: str) -> None:
-        self.words = words
+    def __init__(self, argument: str) -> None:
+        self.argument = argument
         self.number = 0
         self.hits = 0
 
     def check(self, timeline: Timeline) -> None:
-        """Raise Refused where this pass has no such thing."""
+        """Raise CommandError if the argument names nothing in this pass."""
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        """Why to stop after this step, or None."""
+        """Return why to stop after this step, or None."""
         raise NotImplementedError
 
     def __str__(self) -> str:
-        return self.form.split()[0] + (f" {self.words}" if self.words else "")
+        return self.form.split()[0] + (f" {self.argument}" if self.argument else "")
 
 
 class AtNode(Breakpoint):
-    """Stop where the gradient of a tensor is complete: `node h[3]`, or `node h` at every time step."""
+    """Stop when the gradient of a tensor is complete: `node h[3]`, or `node h` at every time step."""
 
     form = "node NAME"
 
     def check(self, timeline: Timeline) -> None:
-        found = timeline.named(self.words)
+        name = self.argument
+        found = timeline.find(name)
         if not found:
-            raise Refused(unknown(f"no tensor is called {self.words!r} in this pass", self.words, names(timeline)))
+            raise unknown_name(f"no tensor is called {name!r} in this pass", name, known_names(timeline))
         if all(x.op is None for x in found):
-            raise Refused(f"{self.words} is a leaf and has no step of its own: 'param {self.words}' stops at each "
-                          "contribution to it")
+            raise CommandError(f"{name} is a leaf and has no step of its own: 'param {name}' stops at each "
+                               "contribution to it")
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        return f"the gradient of {step.node.label}" if self.words in (step.node.label, step.node.name) else None
+        return f"the gradient of {step.node.label}" if self.argument in (step.node.label, step.node.name) else None
 
 
 class AtSignal(Breakpoint):
-    """Stop where the gradient of a signal is complete, at every time step."""
+    """Stop when the gradient of a signal is complete, at every time step."""
 
     form = "signal NAME"
 
     def check(self, timeline: Timeline) -> None:
         signals = {step.signal for step in timeline.steps if step.signal}
-        if self.words not in signals:
-            raise Refused(unknown(f"there is no signal {self.words!r} in this pass", self.words, signals))
+        if self.argument not in signals:
+            raise unknown_name(f"there is no signal {self.argument!r} in this pass", self.argument, signals)
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        copy = step.node.name == step.signal == self.words
+        copy = step.node.name == step.signal == self.argument
         return f"the gradient of {step.node.label}" if copy else None
 
 
@@ -88,13 +91,13 @@ class AtParameter(Breakpoint):
     form = "param NAME"
 
     def check(self, timeline: Timeline) -> None:
-        if not timeline.named(self.words):
+        if not timeline.find(self.argument):
             leaves = {x.label for x in timeline.tensors if x.op is None and x.label}
-            raise Refused(unknown(f"no tensor is called {self.words!r} in this pass", self.words, leaves))
+            raise unknown_name(f"no tensor is called {self.argument!r} in this pass", self.argument, leaves)
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        for x, share in zip(step.node.inputs, step.input_grads):
-            if share is not None and x.label and self.words in (x.label, x.name):
+        for x, grad in zip(step.node.inputs, step.input_grads):
+            if grad is not None and x.label and self.argument in (x.label, x.name):
                 return f"a contribution to {x.label}"
         return None
 
@@ -105,28 +108,28 @@ class AtOperation(Breakpoint):
     form = "op NAME"
 
     def check(self, timeline: Timeline) -> None:
-        known = {operation(step.node) for step in timeline.steps}
-        if self.words.lower() not in known:
-            raise Refused(unknown(f"no operation {self.words!r} in this pass", self.words.lower(), known))
+        known = {operation_name(step.node) for step in timeline.steps}
+        if self.argument.lower() not in known:
+            raise unknown_name(f"no operation {self.argument!r} in this pass", self.argument.lower(), known)
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        return f"operation {operation(step.node)}" if operation(step.node) == self.words.lower() else None
+        return f"operation {operation_name(step.node)}" if operation_name(step.node) == self.argument.lower() else None
 
 
 class AtTime(Breakpoint):
-    """Stop where the pass enters a time step."""
+    """Stop when the pass enters a time step."""
 
     form = "t NUMBER"
 
-    def __init__(self, words: str) -> None:
-        super().__init__(words)
-        self.t = whole(words, "a time step")
+    def __init__(self, argument: str) -> None:
+        super().__init__(argument)
+        self.t = parse_int(argument, "a time step")
 
     def check(self, timeline: Timeline) -> None:
         known = sorted({step.t for step in timeline.steps if step.t is not None})
         if self.t not in known:
             range_ = f"there are t = {known[0]} to {known[-1]}" if known else "no step has a time"
-            raise Refused(f"there is no t = {self.t} in this pass: {range_}")
+            raise CommandError(f"there is no t = {self.t} in this pass: {range_}")
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
         before = timeline.steps[step.number - 2].t if step.number > 1 else None
@@ -134,88 +137,66 @@ class AtTime(Breakpoint):
 
 
 class AtNorm(Breakpoint):
-    """Stop where the incoming gradient is longer, or shorter, than a number: `norm > 10`, `norm < 1e-6`."""
+    """Stop when the norm of the upstream gradient is above or below a number: `norm > 10`, `norm < 1e-6`."""
 
     form = "norm > NUMBER"
 
-    def __init__(self, words: str) -> None:
-        sign, number = words[:1], words[1:].strip()
+    def __init__(self, argument: str) -> None:
+        sign, number = argument[:1], argument[1:].strip()
         if sign not in ("<", ">"):
-            raise Refused("a norm is compared: 'norm > 10' or 'norm < 1e-6'")
+            raise CommandError("norm needs a comparison: 'norm > 10' or 'norm < 1e-6'")
         try:
             self.limit = float(number)
         except ValueError:
-            raise Refused(f"{number!r} is not a number: 'norm > 10' or 'norm < 1e-6'") from None
+            raise CommandError(f"{number!r} is not a number: 'norm > 10' or 'norm < 1e-6'") from None
         super().__init__(f"{sign} {number}")
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
         if step.grad is None:
             return None
-        found = norm(step.grad)
-        met = found > self.limit if self.words[0] == ">" else found < self.limit
-        return f"|g| = {found:.1e} {self.words}" if met else None
+        size = norm(step.grad)
+        met = size > self.limit if self.argument[0] == ">" else size < self.limit
+        return f"|g| = {size:.1e} {self.argument}" if met else None
 
 
 class AtZero(Breakpoint):
-    """Stop where a gradient dies: the incoming one isn't zero, a contribution is, exactly and everywhere."""
+    """Stop when a gradient vanishes: the upstream gradient isn't zero, and a contribution is exactly zero."""
 
     form = "zero"
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        if step.grad is None or not step.grad.any():
-            return None
-        for x, share in zip(step.node.inputs, step.input_grads):
-            if share is not None and share.size and not share.any():
-                return f"the gradient becomes exactly zero on its way to {called(x)}"
-        return None
+        return zero_at(step)
 
 
 class AtNan(Breakpoint):
-    """Stop where a NaN is born, in the forward data or in a gradient."""
+    """Stop when a NaN first appears, in the forward data or in a gradient."""
 
     form = "nan"
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        node = step.node
-        if forward := born_forward(node):
-            return forward
-        if step.grad is None or has_nan(step.grad):
-            return None
-        for position, (x, share) in enumerate(zip(node.inputs, step.input_grads)):
-            if share is not None and has_nan(share):
-                return (f"a NaN is born here, in what {type(step.op).__name__}.backward adds to {called(x)}: "
-                        f"the incoming gradient has none{blame(step)}")
-            if share is not None and self._in_the_sum(step, position, timeline):
-                return f"a NaN is born here, in the sum of the contributions to {called(x)}: none of them has one"
-        return None
-
-    def _in_the_sum(self, step: Step, position: int, timeline: Timeline) -> bool:
-        total = step.totals[position]
-        if total is None or not has_nan(total):
-            return False
-        uses = timeline.uses(step.node.inputs[position])
-        return not any(has_nan(use.share) for use in uses if use.step.number <= step.number)
+        return nan_at(step, timeline)
 
 
 class Condition(Breakpoint):
-    """Stop where a Python expression is true; it may use node, step, grad, t, signal, op, norm and np."""
+    """Stop when a Python expression of node, step, grad, t, signal, op, norm and np is true."""
 
     form = "python CONDITION"
 
-    def __init__(self, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, argument: str) -> None:
+        super().__init__(argument)
         try:
-            self.code: CodeType = compile(words.strip(), "<condition>", "eval")
+            self.code: CodeType = compile(argument.strip(), "<condition>", "eval")
         except (SyntaxError, ValueError) as error:
-            raise Refused(f"not a Python expression: {error}") from None
-        self.error: str | None = None  # what it raised first
+            raise CommandError(f"not a Python expression: {error}") from None
+        self.error: str | None = None  # the first one that it raised
         self.reported = False
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        known = {"node": step.node, "step": step, "grad": step.grad, "t": step.t, "signal": step.signal,
-                 "op": operation(step.node), "norm": float("nan") if step.grad is None else norm(step.grad), "np": np}
+        size = float("nan") if step.grad is None else norm(step.grad)
+        variables = {"node": step.node, "step": step, "grad": step.grad, "t": step.t, "signal": step.signal,
+                     "op": operation_name(step.node), "norm": size, "np": np}
         try:
-            return self.words if eval(self.code, known) else None
+            return self.argument if eval(self.code, variables) else None
         except Exception as error:
             self.error = self.error or f"step {step.number}: {type(error).__name__}: {error}"
             return None
@@ -225,78 +206,41 @@ KINDS: dict[str, type[Breakpoint]] = {kind.form.split()[0]: kind for kind in (
     AtNode, AtSignal, AtParameter, AtOperation, AtTime, AtNorm, AtZero, AtNan, Condition)}
 
 
-def parsed(text: str) -> Breakpoint:
-    """The breakpoint that `node h[3]`, `norm > 1` or `nan` stand for.
-
-    Raises:
-        Refused: where it stands for none.
-    """
-    word, rest = split(text)
+def parse(text: str) -> Breakpoint:
+    """Return the breakpoint for a text such as `node h[3]`, `norm > 1` or `nan`; raise CommandError if it is none."""
+    word, argument = split_kind(text)
     if word not in KINDS:
-        raise Refused(f"{word!r} is no kind of breakpoint; there are: " + ", ".join(k.form for k in KINDS.values()))
+        forms = ", ".join(kind.form for kind in KINDS.values())
+        raise CommandError(f"{word!r} is not a kind of breakpoint; the kinds are: {forms}")
     kind = KINDS[word]
-    if bool(rest) != (" " in kind.form):
-        raise Refused(f"write it as: {kind.form}" if rest == "" else f"{kind.form} takes nothing more, not {rest!r}")
-    return kind(rest)
+    if bool(argument) != (" " in kind.form):
+        raise CommandError(f"{kind.form} takes no argument, not {argument!r}" if argument else f"write: {kind.form}")
+    return kind(argument)
 
 
-def split(text: str) -> tuple[str, str]:
-    """The kind of a breakpoint and the rest: also of `norm>1`."""
+def split_kind(text: str) -> tuple[str, str]:
+    """Split a text into the kind of breakpoint and its argument; accepts `norm>1` too."""
     word, _, rest = text.strip().partition(" ")
     if word.startswith(("norm>", "norm<")):
         word, rest = "norm", text.strip()[4:]
     return word, rest.strip()
 
 
-def whole(text: str, what: str) -> int:
-    """A whole number."""
+def parse_int(text: str, meaning: str) -> int:
+    """Return the integer in a text; raise a CommandError that says what it should be (`meaning`) if it isn't one."""
     try:
         return int(text)
     except ValueError:
-        raise Refused(f"{text!r} is not {what}: write a whole number") from None
+        raise CommandError(f"{text!r} is not {meaning}: write a whole number") from None
 
 
-def names(timeline: Timeline) -> set[str]:
-    """What tensors of a pass can be called: h[3], h, U."""
+def known_names(timeline: Timeline) -> set[str]:
+    """Return the names and labels of all tensors of a pass: h[3], h, U."""
     return {name for x in timeline.tensors for name in (x.label, x.name) if name}
 
 
-def unknown(problem: str, name: str, known: Iterable[str]) -> str:
-    """The problem, and names that are meant perhaps."""
+def unknown_name(problem: str, name: str, known: Iterable[str]) -> CommandError:
+    """Return an error that lists the known names most similar to `name`."""
     ordered = sorted(set(known))
     near = difflib.get_close_matches(name, ordered, 3) or ordered[:8]
-    return f"{problem}; there is {', '.join(near)}" if near else problem
-
-
-def has_nan(array: Any) -> bool:
-    """Whether there is a NaN in an array."""
-    return bool(np.isnan(array).any())
-
-
-def born_forward(node: Tensor) -> str | None:
-    """That the data of a tensor are the first with a NaN, or None."""
-    if not has_nan(node._data):
-        return None
-    holders = [x for x in node.inputs if has_nan(x._data)]
-    what = f"{operation(node)} of {', '.join(called(x) for x in node.inputs)} at {node.origin}"
-    if not holders:
-        return f"a NaN is born in the forward data of {called(node)}: {what}"
-    if all(x.op is None for x in holders):
-        return f"a NaN stood in {called(holders[0])} ({holders[0].origin}) from the beginning; it enters by {what}"
-    return None
-
-
-def forward_nan(timeline: Timeline) -> str | None:
-    """Where the first NaN of the forward data was born, or None."""
-    for step in reversed(timeline.steps):
-        if found := born_forward(step.node):
-            return f"{found} (step {step.number})"
-    return None
-
-
-def blame(step: Step) -> str:
-    """That the forward data hold a NaN, where they do."""
-    for x in (step.node, *step.node.inputs):
-        if has_nan(x._data):
-            return f", but the forward data of {called(x)} has (made at {x.origin})"
-    return ""
+    return CommandError(f"{problem}; there is {', '.join(near)}" if near else problem)

@@ -1,4 +1,4 @@
-"""Where a tensor's gradient comes from, or why it has none: a few lines of plain text."""
+"""`minigrad.explain`: where a tensor's gradient comes from, or why it has none, as a few lines of text."""
 
 from __future__ import annotations
 
@@ -7,122 +7,92 @@ import numpy as np
 from minigrad.backward import ancestors, nodes_between
 from minigrad.tensor import Tensor
 
-from .breakpoints import born_forward, has_nan
-from .formatting import called, contributions, described, operation, size, table
+from .diagnosis import explain_nan, explain_zero, has_nan
+from .formatting import contribution_table, describe, format_norm, table
 from .timeline import Timeline
-
-# What it means that a derivative is zero everywhere.
-DEAD = {"relu": "every ReLU is off there", "tanh": "every tanh is saturated there",
-        "sigmoid": "every sigmoid is saturated there"}
 
 
 def explain(tensor: Tensor, out: Tensor) -> str:
-    """Say where the gradient of `tensor` comes from when `out.backward()` is called, or why there is none.
+    """Explain where the gradient of `tensor` comes from when `out.backward()` runs, or why there is none.
 
-    The pass is done to see it, and undone: every `.grad` stays as it is. Hooks are called.
+    Runs the backward pass and restores every `.grad` afterwards. Hooks are called.
 
     Args:
-        tensor: the tensor whose gradient is in doubt.
-        out: a single number, the loss.
+        tensor: the tensor in question.
+        out: a scalar, such as the loss.
     """
-    head = f"{described(tensor)}, made at {tensor.origin}:"
+    head = f"{describe(tensor)}, made at {tensor.origin}:"
     if not tensor.requires_grad:
-        return f"{head} no gradient, for it requires none{_reason_for_none(tensor)}"
+        return f"{head} no gradient, because it doesn't require one{_why_not_required(tensor)}"
     if not out.requires_grad:
-        return f"{head} no gradient, for {described(out)} at {out.origin} was computed from nothing that requires one"
+        return (f"{head} no gradient, because {describe(out)} at {out.origin} was computed from no tensor that "
+                "requires one")
     if tensor is out:
-        return f"{head} its gradient is 1, for the pass starts from it"
+        return f"{head} its gradient is 1, because the pass starts from it"
     if tensor not in set(ancestors(out)):
-        return "\n".join([f"{head} no gradient, for {described(out)} at {out.origin} was not computed from it",
-                          *_detached(tensor, out)])
-    return "\n".join(_of_the_pass(tensor, out, head))
+        return "\n".join([f"{head} no gradient, because {describe(out)} at {out.origin} was not computed from it",
+                          *_detached_uses(tensor, out)])
+    return "\n".join(_explain_pass(tensor, out, head))
 
 
-def _reason_for_none(tensor: Tensor) -> str:
+def _why_not_required(tensor: Tensor) -> str:
     if tensor.origin.detached:
         return f": it was detached there from {tensor.origin.detached}"
-    kind = "" if tensor.dtype.kind == "f" else f" ({tensor.dtype} has none: only floats do)"
-    return kind or ": write requires_grad=True; or it is a constant, made by detach(), .data or under no_grad()"
+    if tensor.dtype.kind != "f":
+        return f" ({tensor.dtype} has none: only floats do)"
+    return ": write requires_grad=True; or it is a constant, made by detach(), .data or under no_grad()"
 
 
-def _detached(tensor: Tensor, out: Tensor) -> list[str]:
-    """The operations that use the tensor's values as a constant."""
+def _detached_uses(tensor: Tensor, out: Tensor) -> list[str]:
+    """Return a line for each operation that uses the tensor's values as a constant."""
     lines = []
     for node in ancestors(out):
         for x in node.inputs:
             if not x.requires_grad and x.shape == tensor.shape and np.array_equal(x._data, tensor._data):
                 how = f"it was detached at {x.origin}" if x.origin.detached else f"taken by .data, at {x.origin}"
-                lines.append(f"    its values are used as a constant by {described(node)} at {node.origin}: {how}")
+                lines.append(f"    its values are used as a constant by {describe(node)} at {node.origin}: {how}")
     return lines
 
 
-def _of_the_pass(tensor: Tensor, out: Tensor, head: str) -> list[str]:
+def _explain_pass(tensor: Tensor, out: Tensor, head: str) -> list[str]:
+    """Run the pass, explain the gradient of `tensor` in it, and restore every `.grad`."""
     timeline = Timeline(out)
     try:
-        while timeline.forward():
+        for _ in timeline.run():
             pass
-        if timeline.error is not None:
-            raise timeline.error
-        found = timeline.gradient(tensor)
-        if found is None:
-            return [f"{head} no gradient, for the operations that use it pass none on", *_users(timeline, tensor)]
-        ways = paths(tensor, out)
-        lines = [f"{head} |g| {size(found)}, by {ways:,} path{'s' if ways > 1 else ''} from {described(out)}"]
-        if has_nan(found):
-            lines += _nan(timeline)
-        elif not found.any():
-            lines += _zero(timeline, tensor)
-        return [*lines, *_users(timeline, tensor)]
+        grad = timeline.gradient(tensor)
+        if grad is None:
+            return [f"{head} no gradient, because the operations that use it pass none on"]
+        paths = count_paths(tensor, out)
+        lines = [f"{head} |g| {format_norm(grad)}, by {paths:,} path{'s' if paths > 1 else ''} from {describe(out)}"]
+        if has_nan(grad):
+            lines.append(f"    {explain_nan(timeline)}")
+        elif not grad.any():
+            lines += explain_zero(timeline, tensor)
+        return [*lines, *_contributions(timeline, tensor)]
     finally:
         timeline.rewind()
 
 
-def paths(tensor: Tensor, out: Tensor) -> int:
-    """How many ways lead from `out` back to `tensor`."""
-    useful = nodes_between(out, {tensor})
-    ways = dict.fromkeys(useful, 0)
-    ways[out] = 1
+def count_paths(tensor: Tensor, out: Tensor) -> int:
+    """Count the paths in the graph from `out` back to `tensor`: newest first, each node adds to its inputs' counts."""
+    between = nodes_between(out, {tensor})
+    counts = dict.fromkeys(between, 0)
+    counts[out] = 1
     for node in reversed(ancestors(out)):
-        for x in node.inputs if node in useful else ():
-            if x in useful:
-                ways[x] += ways[node]
-    return ways[tensor]
+        for x in node.inputs if node in between else ():
+            if x in between:
+                counts[x] += counts[node]
+    return counts[tensor]
 
 
-def _users(timeline: Timeline, tensor: Tensor) -> list[str]:
-    """What each use adds: with the lag where the tensor stands in time, else by the time of the use."""
+def _contributions(timeline: Timeline, tensor: Tensor) -> list[str]:
+    """Return a line for each contribution: by lag if the tensor has a time step, else by the time step of its use."""
     if tensor.t is None:
-        return [f"  {line}" for line in contributions(timeline, tensor)[1:]]
+        return [f"  {line}" for line in contribution_table(timeline, tensor)[1:]]
     rows = []
     for use in timeline.uses(tensor):
         node = use.step.node
         lag = "" if node.t is None else f"lag {node.t - tensor.t}"
-        rows.append([lag, described(node), f"adds {size(use.share)}", str(node.origin)])
+        rows.append([lag, describe(node), f"adds {format_norm(use.contribution)}", str(node.origin)])
     return table(rows, "      ")
-
-
-def _zero(timeline: Timeline, tensor: Tensor) -> list[str]:
-    """The operations on the way at which all of the gradient becomes zero."""
-    useful = nodes_between(timeline.steps.out, {tensor})
-    lines = []
-    for step in timeline.steps:
-        shares = [share for x, share in zip(step.node.inputs, step.input_grads) if x in useful and share is not None]
-        if step.node in useful and step.grad is not None and step.grad.any() and not any(map(np.any, shares)):
-            why = DEAD.get(operation(step.node))
-            when = "" if step.t is None else f" at t = {step.t}"
-            lines.append(f"    it becomes exactly zero{when}, in the derivative of {operation(step.node)} "
-                         f"{step.node.shape} at {step.origin}{f': {why}' if why else ''}")
-    return lines or ["    the contributions are zero, or cancel"]
-
-
-def _nan(timeline: Timeline) -> list[str]:
-    for step in reversed(timeline.steps):
-        if found := born_forward(step.node):
-            return [f"    {found}"]
-    for step in timeline.steps:
-        if step.grad is not None and not has_nan(step.grad):
-            for x, share in zip(step.node.inputs, step.input_grads):
-                if share is not None and has_nan(share):
-                    return [f"    the first NaN is born in what {type(step.op).__name__}.backward adds to {called(x)} "
-                            f"at {step.origin}"]
-    return []

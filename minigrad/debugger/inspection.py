@@ -1,4 +1,4 @@
-"""What the debugger shows of a moment when asked: numbers, sources, the local Jacobian, a picture."""
+"""The inspection commands of the debugger: print, list, graph."""
 
 from __future__ import annotations
 
@@ -12,87 +12,71 @@ from typing import Any
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
-from . import formatting as stops
-from .breakpoints import Refused, names, unknown
-from .jacobian import report
+from .breakpoints import CommandError, known_names, unknown_name
+from .formatting import format_array, tensor_name
 from .timeline import Timeline
 
-PARTS = ("grad", "out", "inputs", "shares", "totals")
+PARTS = ("grad", "out", "inputs", "contributions", "totals")  # of a step
+FORMER_PARTS = {"shares": "contributions"}  # accepted until version 0.3
 
 
-def current(timeline: Timeline) -> Step:
-    """The step that has just run.
-
-    Raises:
-        Refused: at the start, where none has.
-    """
-    if timeline.now is None:
-        raise Refused("no step has run yet: 'step' runs the first")
-    return timeline.now
+def current_step(timeline: Timeline) -> Step:
+    """Return the step that has just run; raise CommandError at the start."""
+    if timeline.current is None:
+        raise CommandError("no step has run yet: 'step' runs the first")
+    return timeline.current
 
 
-def reached(timeline: Timeline) -> Step:
-    """The step that has just run, where a gradient reached it."""
-    step = current(timeline)
-    if step.grad is None:
-        raise Refused(f"no gradient reaches {stops.called(step.node)}, so there is nothing to show")
-    return step
-
-
-def the(timeline: Timeline, name: str) -> Tensor:
-    """The only tensor that is called so.
-
-    Raises:
-        Refused: where there is none, or several.
-    """
-    found = timeline.named(name)
+def find_one(timeline: Timeline, name: str) -> Tensor:
+    """Return the tensor with a name; raise CommandError if there is none, or more than one."""
+    found = timeline.find(name)
     if not found:
-        raise Refused(unknown(f"nothing is called {name!r} in this pass", name, names(timeline) | set(PARTS)))
+        raise unknown_name(f"nothing is called {name!r} in this pass", name, known_names(timeline) | set(PARTS))
     if len({x.label for x in found}) > 1:
-        raise Refused(f"{name} is several tensors: {', '.join(x.label for x in found[:8])}; choose one")
+        raise CommandError(f"{name} is several tensors: {', '.join(x.label for x in found[:8])}; choose one")
     return found[0]
 
 
-def printed(timeline: Timeline, what: str) -> list[str]:
-    """The answer to `print WHAT`."""
+def numbers(timeline: Timeline, what: str) -> list[str]:
+    """Return the answer to `print WHAT`."""
+    what = FORMER_PARTS.get(what, what)
     if what in ("", *PARTS):
-        step = reached(timeline)
-        return [line for part in ([what] if what else ["grad", "shares"]) for line in _part(step, part)]
+        step = current_step(timeline)
+        if step.grad is None:
+            raise CommandError(f"no gradient reaches {tensor_name(step.node)}, so there is nothing to show")
+        return [line for part in ([what] if what else ["grad", "contributions"]) for line in _part(step, part)]
     name, _, attribute = what.rpartition(".")
     if attribute not in ("data", "grad") or not name:
         name, attribute = what, ""
-    tensor = the(timeline, name)
-    lines = [] if attribute == "grad" else stops.values(f"{name}.data", tensor._data)
+    tensor = find_one(timeline, name)
+    lines = [] if attribute == "grad" else format_array(f"{name}.data", tensor._data)
     if attribute != "data":
-        found = timeline.gradient(tensor)
-        so_far = "" if timeline.complete(tensor) else " so far"
-        lines += [f"{name}.grad: none{so_far}"] if found is None else stops.values(f"{name}.grad{so_far}", found)
+        grad = timeline.gradient(tensor)
+        so_far = "" if timeline.is_complete(tensor) else " so far"
+        lines += [f"{name}.grad: none{so_far}"] if grad is None else format_array(f"{name}.grad{so_far}", grad)
     return lines
 
 
 def _part(step: Step, part: str) -> list[str]:
+    """Return the numbers of one of PARTS."""
     if part == "grad":
-        return stops.values(f"grad of {stops.called(step.node)}", step.grad)
+        return format_array(f"grad of {tensor_name(step.node)}", step.grad)
     if part == "out":
-        return stops.values(stops.called(step.node), step.node._data)
-    known: dict[str, list[Any]] = {"inputs": [x._data for x in step.node.inputs], "shares": step.input_grads,
-                                   "totals": step.totals}
-    heads = {"inputs": "", "shares": "added to ", "totals": "sum for "}
+        return format_array(tensor_name(step.node), step.node._data)
+    headings: dict[str, tuple[str, list[Any]]] = {
+        "inputs": ("", [x._data for x in step.node.inputs]), "contributions": ("added to ", step.input_grads),
+        "totals": ("sum for ", step.totals)}
+    heading, arrays = headings[part]
     lines = []
-    for x, array in zip(step.node.inputs, known[part]):
-        name = heads[part] + stops.called(x)
-        lines += [f"{name}: nothing"] if array is None else stops.values(name, array)
+    for x, array in zip(step.node.inputs, arrays):
+        name = heading + tensor_name(x)
+        lines += [f"{name}: nothing"] if array is None else format_array(name, array)
     return lines
 
 
-def jacobian(timeline: Timeline) -> list[str]:
-    """The answer to `jacobian`."""
-    return report(current(timeline))
-
-
 def source(timeline: Timeline) -> list[str]:
-    """The user's line that made the tensor; then the derivative's source, an arrow at its first line."""
-    step = current(timeline)
+    """Return the user's line that created the tensor, and the source of the derivative, an arrow at its first line."""
+    step = current_step(timeline)
     origin = step.origin
     text = linecache.getline(origin.file, origin.line).strip()
     lines = [f"{origin}: {text}" if text else str(origin)]
@@ -101,39 +85,30 @@ def source(timeline: Timeline) -> list[str]:
         rows, first = inspect.getsourcelines(method)
     except (OSError, TypeError):
         return [*lines, f"the source of {type(step.op).__name__}.backward can't be read"]
-    file = os.path.basename(inspect.getsourcefile(method) or "")
-    body = _body(rows)
-    lines.append(f"{file}: {step.op!r}")
+    lines.append(f"{os.path.basename(inspect.getsourcefile(method) or '')}: {step.op!r}")
+    # the body begins after the line that ends the signature, which may take several lines
+    body = next((number + 1 for number, row in enumerate(rows) if row.split("#")[0].rstrip().endswith(":")), 0)
     return lines + [f"{first + number:5} {'->' if number == body else '  '} {row.rstrip()}"
                     for number, row in enumerate(rows)]
 
 
-def _body(rows: list[str]) -> int:
-    """Which line is the first under the `def`, whose own may be several."""
-    for number, row in enumerate(rows):
-        if row.split("#")[0].rstrip().endswith(":"):
-            return number + 1
-    return 0
-
-
-def picture(timeline: Timeline, file: str) -> str:
-    """Draw the graph with the gradients of this moment; says where."""
-    drawn = _drawing("graph")
-    out, now = timeline.steps.out, timeline.now
-    drawn(out, highlight=[now.node] if now else []).render(outfile=file)
+def draw(timeline: Timeline, file: str) -> str:
+    """Draw the graph with the current gradients to a file; return a line that says where."""
+    graph = _drawing_function("graph")
+    graph(timeline.steps.out, highlight=[timeline.current.node] if timeline.current else []).render(outfile=file)
     return f"written: {os.path.abspath(file)}"
 
 
-def _drawing(name: str) -> Callable[..., Any]:
-    """Load a drawing function that another package offers as an entry point of the group `minigrad.pictures`.
+def _drawing_function(name: str) -> Callable[..., Any]:
+    """Return a drawing function that an installed distribution registers as an entry point of `minigrad.pictures`.
 
-    Raises:
-        Refused: where none is installed, or it can't be imported.
+    The engine imports no package that draws. Raises CommandError if none is registered, or it can't be imported.
     """
-    for found in entry_points(group="minigrad.pictures", name=name):
+    for entry_point in entry_points(group="minigrad.pictures", name=name):
         try:
-            function: Callable[..., Any] = found.load()
+            function: Callable[..., Any] = entry_point.load()
             return function
         except ImportError as error:
-            raise Refused(f"no picture: {found.value} can't be imported ({error})") from None
-    raise Refused("no picture: no installed package draws graphs (pip install minigrad-rnn brings viz)")
+            raise CommandError(f"no picture: {entry_point.value} can't be imported ({error})") from None
+    raise CommandError(f"no picture: no installed distribution registers {name!r} as an entry point of "
+                       "minigrad.pictures; run 'pip install minigrad-rnn', or 'pip install -e .' in a source checkout")

@@ -1,4 +1,4 @@
-"""The local Jacobian of one operation, and why a gradient shrinks or grows on its way through it."""
+"""The local Jacobian of one operation, its singular values, and the bounds they put on a gradient's norm."""
 
 from __future__ import annotations
 
@@ -7,56 +7,54 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.backward import input_gradients
-from minigrad.settings import settings
+from minigrad.settings import override
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
-from .formatting import called, norm, operation, table, values
+from .formatting import format_array, norm, operation_name, table, tensor_name
 
-MOST = 1_000_000  # numbers in a Jacobian
-SMALL = 12  # rows and columns of one that is shown in full
+MAX_SIZE = 1_000_000  # elements of a Jacobian
+SMALL_BATCH = 4096  # elements up to which the Jacobian of a whole batch is shown
+MAX_SHOWN = 12  # rows and columns of a Jacobian that is printed in full
 
 
-class Local(NamedTuple):
+class LocalJacobian(NamedTuple):
     """A local Jacobian: derivatives of the outputs (rows) with respect to one input (columns).
 
     Attributes:
-        matrix: of one row of the batch where `row` is a number, else of everything.
-        row: the row of the batch, where the rows don't mix.
-        whole: whether the columns are the whole input all the same (a parameter that all rows share).
+        matrix: of shape (outputs, inputs); of one row of the batch if `row` is a number.
+        row: the row of the batch, or None for the whole batch.
+        all_inputs: whether the columns are the whole input, as for a parameter that all rows share.
     """
 
     matrix: Any
     row: int | None
-    whole: bool
+    all_inputs: bool
 
 
-def local(step: Step, position: int) -> Local | None:
-    """The Jacobian of a step's operation with respect to one input; None where it would be too large."""
-    node, x = step.node, step.node.inputs[position]
-    before, settings().anomaly = settings().anomaly, False
-    try:
-        with np.errstate(all="ignore"):
-            return _local(node, position, x, _row(step))
-    finally:
-        settings().anomaly = before
+def local_jacobian(step: Step, position: int) -> LocalJacobian | None:
+    """Return the Jacobian of a step's operation with respect to one input; None if it would be too large.
 
-
-def _local(node: Tensor, position: int, x: Tensor, row: int | None) -> Local | None:
-    if row is not None and x.ndim >= 2 and x.shape[0] == node.shape[0] and _rows_apart(node, position, row):
-        if (node.size // node.shape[0]) * x.size > MOST:
+    If the operation treats the rows of a batch separately, the Jacobian of one row is enough. If the rows
+    mix, it is that of the whole batch if that is small, else that of one row of the result.
+    """
+    with override(anomaly=False), np.errstate(all="ignore"):
+        node, x, row = step.node, step.node.inputs[position], _largest_row(step)
+        separate = (row is not None and x.ndim >= 2 and x.shape[0] == node.shape[0]
+                    and _rows_are_separate(node, position, row))
+        if not separate and node.size * x.size <= SMALL_BATCH and x.op is not None:
+            row = None
+        outputs = node.size if row is None else node.size // node.shape[0]
+        if outputs * x.size > MAX_SIZE:
             return None
-        matrix = _matrix(node, position, row)
-        return Local(matrix.reshape(-1, *x.shape)[:, row].reshape(len(matrix), -1), row, False)
-    if row is None or (node.size * x.size <= 4096 and x.op is not None):
-        return None if node.size * x.size > MOST else Local(_matrix(node, position, None), None, True)
-    if (node.size // node.shape[0]) * x.size > MOST:
-        return None
-    return Local(_matrix(node, position, row), row, True)
+        matrix = _rows_of_jacobian(node, position, row)
+        if separate:
+            matrix = matrix.reshape(-1, *x.shape)[:, row].reshape(len(matrix), -1)
+        return LocalJacobian(matrix, row, not separate)
 
 
-def _row(step: Step) -> int | None:
-    """The row of the batch with the largest incoming gradient; None where there is no batch."""
+def _largest_row(step: Step) -> int | None:
+    """Return the row of the batch with the largest upstream gradient; None if there is no batch."""
     node = step.node
     if node.ndim < 2 or node.shape[0] < 2 or not node.size:
         return None
@@ -66,90 +64,95 @@ def _row(step: Step) -> int | None:
     return int(np.argmax(np.nan_to_num(sizes, nan=-1.0)))
 
 
-def _matrix(node: Tensor, position: int, row: int | None) -> Any:
-    """The rows of the Jacobian, each by one call of backward on a unit vector."""
-    chosen = range(node.size) if row is None else range(row * (node.size // len(node._data)),
-                                                       (row + 1) * (node.size // len(node._data)))
-    rows = np.zeros((len(chosen), node.inputs[position].size))
-    for number, element in enumerate(chosen):
+def _rows_of_jacobian(node: Tensor, position: int, row: int | None) -> Any:
+    """Return the Jacobian of one row of the result, or of all of it: one vector-Jacobian product per output."""
+    size = node.size if row is None else node.size // node.shape[0]
+    outputs = range((row or 0) * size, (row or 0) * size + size)
+    matrix = np.zeros((len(outputs), node.inputs[position].size))
+    for number, output in enumerate(outputs):
         unit = np.zeros(node.shape, node.dtype)
-        unit.flat[element] = 1
-        share = input_gradients(node, unit)[position]
-        if share is not None:
-            rows[number] = np.ravel(share)
-    return rows
+        unit.flat[output] = 1
+        grad = input_gradients(node, unit)[position]
+        if grad is not None:
+            matrix[number] = np.ravel(grad)
+    return matrix
 
 
-def _rows_apart(node: Tensor, position: int, row: int) -> bool:
-    """Whether row `row` of the output and of the input have to do with each other alone."""
+def _rows_are_separate(node: Tensor, position: int, row: int) -> bool:
+    """Return whether `row` of the result depends on `row` of the input alone, and the other rows don't depend on it.
+
+    Tested with two random upstream gradients: one in this row, one in all the others.
+    """
     inside = np.zeros(node.shape, node.dtype)
     inside[row] = np.random.default_rng(0).normal(size=node.shape[1:])
     outside = np.random.default_rng(1).normal(size=node.shape).astype(node.dtype)
     outside[row] = 0
-    ours, others = input_gradients(node, inside)[position], input_gradients(node, outside)[position]
-    if ours is None or others is None:
+    from_row, from_others = input_gradients(node, inside)[position], input_gradients(node, outside)[position]
+    if from_row is None or from_others is None:
         return False
-    return not np.delete(ours, row, axis=0).any() and not others[row].any()
+    return not np.delete(from_row, row, axis=0).any() and not from_others[row].any()
 
 
 def report(step: Step) -> list[str]:
-    """The local Jacobian with respect to each input, its singular values, and what they mean."""
-    lines = [f"local Jacobian of {operation(step.node)} at {called(step.node)} {step.node.shape}"]
+    """Return the answer to `jacobian`: the local Jacobian for each input, its singular values and their effect."""
+    lines = [f"local Jacobian of {operation_name(step.node)} at {tensor_name(step.node)} {step.node.shape}"]
     for position, x in enumerate(step.node.inputs):
+        heading = f"  for {tensor_name(x)}: "
         if not x.requires_grad:
-            lines.append(f"  for {called(x)}: needs no gradient")
+            lines.append(heading + "needs no gradient")
         elif not x.size or not step.node.size:
-            lines.append(f"  for {called(x)}: empty")
+            lines.append(heading + "empty")
+        elif (local := local_jacobian(step, position)) is None:
+            lines.append(f"{heading}{step.node.size:,} x {x.size:,} numbers, too many to compute here; make the layer "
+                         "or the batch smaller")
         else:
-            lines += _lines(step, position, x)
+            rows, columns = local.matrix.shape
+            part = "" if local.row is None else f", row {local.row} of the result" + (
+                f", all of {tensor_name(x)}" if local.all_inputs else " (the rows don't mix)")
+            lines += [f"{heading}{rows} x {columns}{part}", *_summary(local.matrix, _norms(step, position))]
     return lines
 
 
-def _lines(step: Step, position: int, x: Tensor) -> list[str]:
-    found = local(step, position)
-    if found is None:
-        return [f"  for {called(x)}: {step.node.size:,} x {x.size:,} numbers, too many to compute here; "
-                "make the layer or the batch smaller"]
-    matrix = found.matrix
-    of = "" if found.row is None else f", row {found.row} alone"
-    if found.row is not None:
-        of += f" for the whole of {called(x)}" if found.whole else " (the rows don't mix)"
-    lines = [f"  for {called(x)}: {matrix.shape[0]} x {matrix.shape[1]}{of}"]
+def _summary(matrix: Any, norms: list[list[str]]) -> list[str]:
+    """Return the elements of a Jacobian if they are few, its norm and its singular values."""
     finite = bool(np.isfinite(matrix).all())
     diagonal = finite and matrix.shape[0] == matrix.shape[1] and not (matrix - np.diag(np.diag(matrix))).any()
+    lines = []
     if diagonal and len(matrix) > 1:
-        lines += ["    diagonal:", *values("    ", np.diag(matrix))[1:]]
-    elif max(matrix.shape) <= SMALL:
-        lines += values("    ", matrix)[1:]
+        lines += ["    diagonal:", *format_array("", np.diag(matrix))[1:]]
+    elif max(matrix.shape) <= MAX_SHOWN:
+        lines += format_array("", matrix)[1:]
     if not finite:
         return [*lines, "    not finite: it has no singular values"]
-    small = int((np.abs(np.diag(matrix)) < 0.01).sum()) if diagonal else 0
     singular = np.linalg.svd(matrix, compute_uv=False)
     rows = [["norm", f"{norm(matrix):.2e}"],
             ["singular values", f"largest {singular[0]:.2e}, smallest {singular[-1]:.2e}"],
-            *_passed(step, position),
-            ["so", meaning(singular)], *([["", f"{small} of {len(matrix)} derivatives below 0.01"]] if small else [])]
+            *norms, ["effect", effect(singular)]]
+    small = int((np.abs(np.diag(matrix)) < 0.01).sum()) if diagonal else 0
+    if small:
+        rows.append(["", f"{small} of {len(matrix)} derivatives below 0.01"])
     return [*lines, *table(rows)]
 
 
-def _passed(step: Step, position: int) -> list[list[str]]:
-    share = step.input_grads[position] if step.input_grads else None
-    if share is None or step.grad is None:
+def _norms(step: Step, position: int) -> list[list[str]]:
+    """Return a row with the norms of the upstream gradient and of the contribution to one input."""
+    contribution = step.input_grads[position] if step.input_grads else None
+    if contribution is None or step.grad is None:
         return []
-    came, went = norm(step.grad), norm(share)
-    ratio = f", {went / came:.2e} of it" if came else ""
-    return [["this gradient", f"{came:.2e} came in, {went:.2e} went on{ratio}"]]
+    before, after = norm(step.grad), norm(contribution)
+    ratio = f", ratio {after / before:.2e}" if before else ""
+    return [["this gradient", f"norm {before:.2e} in, {after:.2e} out{ratio}"]]
 
 
-def meaning(singular: Any) -> str:
-    """What the singular values do to a gradient."""
+def effect(singular: Any) -> str:
+    """Return how the norm of a gradient changes, given the singular values, largest first."""
     largest, smallest = float(singular[0]), float(singular[-1])
     if largest == 0:
         return "nothing passes: every derivative is exactly zero"
     if largest < 0.999:
-        return f"every gradient shrinks here, to {largest:.2g} of its length at most"
+        return f"every gradient shrinks: its norm is multiplied by at most {largest:.2g}"
     if smallest > 1.001:
-        return f"every gradient grows here, to {largest:.2g} of its length at most, {smallest:.2g} at least"
-    if largest > 1.001:
-        return f"between {smallest:.2g} and {largest:.2g} of its length, by direction"
-    return "its length stays" if smallest > 0.999 else f"between {smallest:.2g} and 1 of its length, by direction"
+        return f"every gradient grows: its norm is multiplied by {smallest:.2g} to {largest:.2g}"
+    if smallest > 0.999 and largest <= 1.001:
+        return "the norm is unchanged"
+    return f"the norm is multiplied by {smallest:.2g} to {max(largest, 1):.2g}, depending on the direction"

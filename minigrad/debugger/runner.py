@@ -1,4 +1,4 @@
-"""A user's script, run under the debugger of backward passes as if Python had run it."""
+"""The program `python -m minigrad.debugger`: runs a script as Python would, with its backward passes debugged."""
 
 from __future__ import annotations
 
@@ -10,22 +10,15 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from numpy.typing import ArrayLike
+from .commands import Debugger
+from .terminal import discard_output
 
-from minigrad.backward import backward as plain
-from minigrad.tensor import Tensor
-
-from . import cmd as room
-from . import session, timeline
-from .cmd import Debugger
-from .terminal import silence
-
-OURS = {os.path.abspath(file) for file in (__file__, session.__file__, timeline.__file__)}
+FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The program `python -m minigrad.debugger`; returns its exit code."""
-    given = options().parse_args(arguments)
+    """Run the command line and return the exit code."""
+    given = parser().parse_args(arguments)
     commands = list(given.commands)
     for file in given.files:
         try:
@@ -40,75 +33,70 @@ def main(arguments: Sequence[str]) -> int:
     return run(given.script, given.arguments, Debugger(commands))
 
 
-def options() -> argparse.ArgumentParser:
-    """What may stand on the command line."""
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m minigrad.debugger", description="A pdb for backward passes: run a script and stop at its "
         "first backward(). Type 'help' there.")
     parser.add_argument("-c", dest="commands", metavar="COMMAND", action="append", default=[],
-                        help="a command to begin with; may be given several times")
+                        help="a command to run first; may be given several times")
     parser.add_argument("--commands", dest="files", metavar="FILE", action="append", default=[],
-                        help="a file of commands, one a line, done after those of -c; # begins a comment")
+                        help="a file of commands, one per line, run after those of -c; # begins a comment")
     parser.add_argument("script", help="the Python script")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the script's own arguments")
     return parser
 
 
 def run(script: str, arguments: Sequence[str], debugger: Debugger) -> int:
-    """Run a script as __main__ with its backward passes under a debugger; returns its exit code."""
+    """Run a script as __main__, its backward passes under a debugger; return its exit code."""
     argv, path = sys.argv, list(sys.path)
     sys.argv = [script, *arguments]
     sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
-
-    def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
-        debugger.backward(out, grad)
-
-    Tensor.backward = backward
-    room.running = debugger
+    debugger.install()
     try:
         runpy.run_path(script, run_name="__main__")
-        return end(script, debugger)
+        report_end(script, debugger)
     except bdb.BdbQuit:
         return 0
     except (Exception, KeyboardInterrupt) as error:
-        return failed(error)
+        return report_error(error)
     finally:
-        Tensor.backward, room.running = plain, None
+        debugger.uninstall()
         sys.argv, sys.path[:] = argv, path
+    return 0
 
 
-def end(script: str, debugger: Debugger) -> int:
-    """Say so where a script has ended without a backward pass."""
+def report_end(script: str, debugger: Debugger) -> None:
+    """Flush the script's output; if it ran no backward pass, say so."""
     try:
         if not debugger.passes:
             debugger.terminal.say(f"{os.path.basename(script)} has ended and never called backward()")
         sys.stdout.flush()
-    except (bdb.BdbQuit, BrokenPipeError):
-        silence(sys.stdout)
-    return 0
+    except BrokenPipeError:
+        discard_output(sys.stdout)
 
 
-def failed(error: BaseException) -> int:
-    """Print the traceback that Python would print: without our own frames."""
+def report_error(error: BaseException) -> int:
+    """Print the traceback that Python would print for the script, and return the exit code."""
     if isinstance(error, BrokenPipeError):
-        silence(sys.stdout)
+        discard_output(sys.stdout)
         return 1
-    print(told(error), end="", file=sys.stderr)
+    print(format_traceback(error), end="", file=sys.stderr)
     return 130 if isinstance(error, KeyboardInterrupt) else 1
 
 
-def told(error: BaseException) -> str:
-    """A traceback as text, without the frames that ran the script."""
+def format_traceback(error: BaseException) -> str:
+    """Return a traceback as text, without the frames of the debugger and of runpy."""
     report = traceback.TracebackException.from_exception(error)
     pending = [report]
     while pending:
         part = pending.pop()
-        part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if not _ours(frame.filename)])
+        frames = [frame for frame in part.stack if not _is_internal(frame.filename)]
+        part.stack = traceback.StackSummary.from_list(frames)
         pending += [other for other in (part.__cause__, part.__context__) if other is not None]
-    if not report.stack:
-        return "".join(report.format_exception_only())
-    return "".join(report.format())
+    return "".join(report.format() if report.stack else report.format_exception_only())
 
 
-def _ours(file: str) -> bool:
-    return file.startswith("<frozen runpy") or file == runpy.__file__ or os.path.abspath(file) in OURS
+def _is_internal(file: str) -> bool:
+    return (file.startswith("<frozen runpy") or file == runpy.__file__
+            or os.path.dirname(os.path.abspath(file)) == FOLDER)

@@ -1,33 +1,33 @@
-"""A backward pass under the user's commands: when it stops, how it travels, how it ends."""
+"""The session of the debugger: reads commands, moves through a backward pass, stops at breakpoints."""
 
 from __future__ import annotations
 
 import bdb
 import cmd
-from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from numpy.typing import ArrayLike
 
-from minigrad.backward import backward as plain
+from minigrad.backward import backward
 from minigrad.provenance import call_site
 from minigrad.tensor import Tensor
 
-from . import formatting as stops
-from .breakpoints import AtParameter, Breakpoint, Condition, Refused
-from .terminal import Completion, Patience, Terminal
+from .breakpoints import AtParameter, Breakpoint, CommandError, Condition
+from .formatting import contribution_table, position_lines
+from .terminal import Completion, DeferInterrupt, Terminal
 from .timeline import Timeline
 
 
 class Session(cmd.Cmd):
-    """A backward pass under the user's commands; what the commands are stands in debugger.py.
+    """A debugger without its commands, which `commands.Debugger` adds as `do_*` methods.
 
     Attributes:
-        terminal: where commands come from and answers go.
-        breakpoints: where to stop, in this pass and in later ones.
-        timeline: the pass that is looked at.
-        passes: how many passes there were.
+        terminal: reads commands and prints answers.
+        breakpoints: hold for this pass and for later ones.
+        timeline: the current pass.
+        passes: how many passes have begun.
+        running: whether a pass is in progress.
     """
 
     prompt = "(grad) "
@@ -37,46 +37,45 @@ class Session(cmd.Cmd):
         self.terminal = Terminal(commands, stdin, stdout)
         super().__init__(stdout=self.terminal.stdout)
         self.breakpoints: list[Breakpoint] = []
-        self.numbered = 0
+        self.last_number = 0  # of a breakpoint
         self.passes = 0
-        self.busy = False
-        self.heading = ""  # of a pass that was not announced yet
+        self.running = False
+        self.heading = ""  # announces a pass at its first stop
 
-    def backward(self, out: Tensor, grad: ArrayLike | None = None) -> None:
-        """In place of backward(): the first pass stops at its start, later ones at breakpoints alone."""
-        first = not self.passes
-        if not self.busy:
-            self.passes += 1
-        if self.busy or out.op is None or not (first or self.breakpoints):
-            plain(out, grad)
-        else:
-            self.session(Timeline(out, grad), stop=first)
+    def backward(self, out: Tensor, grad: ArrayLike | None = None, stop: bool | None = None) -> None:
+        """Run `out.backward(grad)`; stop at its start (`stop`; by default in the first pass) and at breakpoints.
 
-    def session(self, timeline: Timeline, stop: bool = True) -> None:
-        """Go through a backward pass, under the user's commands.
-
-        Raises:
-            BdbQuit: where the user quits; every `.grad` is then what it was before the pass.
+        Raises BdbQuit if the user quits; every `.grad` is then as it was before the pass.
         """
+        if stop is None:
+            stop = not self.passes
+        if not self.running:
+            self.passes += 1
+        if self.running or out.op is None or not (stop or self.breakpoints):
+            backward(out, grad)
+        else:
+            self._run_pass(Timeline(out, grad), stop)
+
+    def _run_pass(self, timeline: Timeline, stop: bool) -> None:
         self.timeline = timeline
-        self.busy = True
+        self.running = True
         self.heading = f"backward pass {self.passes}, called at {call_site()}"
         try:
             if stop:
-                self._show()
-            if stop or not self.do_continue(""):
-                self._loop()
+                self._show_position()
+            if stop or not self.run_to_breakpoint():
+                self._read_commands()
         except BaseException:
             self.timeline.rewind()
             raise
         finally:
-            self.busy = False
+            self.running = False
         if self.timeline.error is not None:
             self.timeline.rewind()
             raise self.timeline.error
 
-    def _loop(self) -> None:
-        """Read commands and do them until one lets the program go on."""
+    def _read_commands(self) -> None:
+        """Read and run commands until one of them lets the program continue."""
         with Completion(self.complete):
             done = False
             while not done:
@@ -87,80 +86,88 @@ class Session(cmd.Cmd):
                     self._say("--KeyboardInterrupt--")
 
     def onecmd(self, line: str) -> bool:
-        """Do a command; what goes wrong in it is a line, and the session goes on."""
+        """Run one command; an error in it is printed as one line, and the session continues."""
         try:
             return bool(super().onecmd(line))
         except bdb.BdbQuit:
             raise
-        except Refused as error:
+        except CommandError as error:
             self._say(f"*** {error}")
         except Exception as error:
             self._say(f"*** {type(error).__name__}: {' '.join(str(error).split())}")
         return False
 
-    @abstractmethod
-    def do_continue(self, argument: str) -> bool:
-        """Run on; True where the program may go on."""
+    # ---- moving
+    def run_to_breakpoint(self) -> bool:
+        """Run to the next breakpoint or to the end; return True if the program may continue."""
+        if not self.timeline.failed and not self.timeline.finished:
+            if self._move(+1, self.breakpoints):
+                return False
+            if not self.timeline.finished:  # interrupted, or the next step raised
+                self._show_position()
+                return False
+        return True
 
-    def _travel(self, direction: int, also: list[Breakpoint], limit: int | None = None) -> None:
+    def _move_and_show(self, direction: int, limit: int | None = None, until: Sequence[Breakpoint] = ()) -> None:
+        """Move until a breakpoint, one of `until`, the limit or the end, and show the position."""
         if limit is not None and limit < 1:
-            raise Refused("a number of steps is 1 or more")
-        if not self._reached(direction, [*also, *self.breakpoints], limit):
-            if also and self.timeline.ended:
-                self._say(f"no more {also[0]} in this pass")
-            self._show()
+            raise CommandError("a number of steps is 1 or more")
+        if not self._move(direction, [*until, *self.breakpoints], limit):
+            if until and self.timeline.finished:
+                self._say(f"no more {until[0]} in this pass")
+            self._show_position()
 
-    def _reached(self, direction: int, wanted: list[Breakpoint], limit: int | None = None) -> bool:
-        """Go on or back until a breakpoint is met, and say so; False where the way or the limit ended first."""
-        with Patience() as ctrl_c:
+    def _move(self, direction: int, breakpoints: Sequence[Breakpoint], limit: int | None = None) -> bool:
+        """Move forward (+1) or back (-1); return True if a breakpoint was hit, which has then been reported."""
+        with DeferInterrupt() as interrupt:
             while self.timeline.forward() if direction > 0 else self.timeline.back():
                 limit = None if limit is None else limit - 1
-                if self._met(wanted):
+                if self._report_hits(breakpoints):
                     return True
                 if limit == 0:
                     return False
-                if ctrl_c.pressed:
+                if interrupt.pending:
                     self._say("--KeyboardInterrupt--")
                     return False
         return False
 
-    def _met(self, wanted: list[Breakpoint]) -> bool:
-        step = self.timeline.now
-        found = []
-        for place in wanted if step is not None else []:
-            assert step is not None
-            why = place.reason(step, self.timeline)
-            self._report_condition(place)
-            if why is not None:
+    def _report_hits(self, breakpoints: Sequence[Breakpoint]) -> bool:
+        """Report every breakpoint that the current step hits; return whether there is one."""
+        step = self.timeline.current
+        if step is None:
+            return False
+        hits = []
+        for place in breakpoints:
+            reason = place.reason(step, self.timeline)
+            if isinstance(place, Condition) and place.error and not place.reported:
+                place.reported = True
+                self._say(f"*** breakpoint {place.number} is not met where it raises:", f"    {place.error}")
+            if reason is not None:
                 place.hits += 1
-                found.append((place, why))
-        for place, why in found:
-            self._announce()
-            self._say(f"breakpoint {place.number}: {why}" if place.number else why)
-        if found:
-            self._show()
-            for place, _ in found:
-                if isinstance(place, AtParameter):
-                    self._say(*stops.contributions(self.timeline, self.timeline.named(place.words)[0]))
-        return bool(found)
+                hits.append((place, reason))
+        if not hits:
+            return False
+        self._announce()
+        self._say(*(f"breakpoint {place.number}: {reason}" if place.number else reason for place, reason in hits))
+        self._show_position()
+        for place, _ in hits:
+            if isinstance(place, AtParameter):
+                self._say(*contribution_table(self.timeline, self.timeline.find(place.argument)[0]))
+        return True
 
-    def _report_condition(self, place: Breakpoint) -> None:
-        if isinstance(place, Condition) and place.error and not place.reported:
-            place.reported = True
-            self._say(f"*** breakpoint {place.number} is not met where it raises:", f"    {place.error}")
-
+    # ---- printing
     def _announce(self) -> None:
-        """Say which pass this is, at its first stop."""
+        """Print which pass this is, once."""
         if self.heading:
             self._say(self.heading)
             self.heading = ""
 
-    def _show(self) -> None:
+    def _show_position(self) -> None:
         self._announce()
-        self._say(*stops.moment(self.timeline))
+        self._say(*position_lines(self.timeline))
         error = self.timeline.error
-        if self.timeline.stuck:
-            self._say(f"*** step {self.timeline.at + 1} can't run: {type(error).__name__}: {error}")
+        if self.timeline.failed:
+            self._say(f"*** step {self.timeline.position + 1} can't run: {type(error).__name__}: {error}")
 
     def _say(self, *lines: str) -> None:
         for line in lines:

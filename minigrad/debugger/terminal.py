@@ -1,8 +1,8 @@
-"""The debugger's side of the terminal: lines in, lines out, and everything as it was afterwards.
+"""Terminal I/O of the debugger: reads commands, prints answers, completes words, defers Ctrl-C.
 
-A line comes from the commands given beforehand, from a terminal (with history and completion, where
-Python has readline) or from a pipe. Lines that nobody typed on a terminal are echoed, so that what
-is printed reads as a session.
+Commands come from a given list, then from a terminal (with history and completion if Python has
+readline) or a pipe. Commands that were not typed on a terminal are echoed, so that the output reads
+as a session. The state of readline and of the signal handler is restored afterwards.
 """
 
 from __future__ import annotations
@@ -25,40 +25,41 @@ else:
 
 
 class Terminal:
-    """Where commands come from and answers go.
+    """Reads commands and prints answers.
 
     Attributes:
-        queue: commands to be read before any other.
+        queue: commands that are read before any others.
+        interactive: whether commands are typed on a terminal.
     """
 
     def __init__(self, queue: Iterable[str] = (), stdin: TextIO | None = None, stdout: TextIO | None = None) -> None:
         self.queue = list(queue)
         self.stdin = stdin or sys.stdin
         self.stdout = stdout or sys.stdout
-        self.typed = self.stdin is sys.stdin and self.stdin is not None and self.stdin.isatty()
+        self.interactive = self.stdin is sys.stdin and self.stdin is not None and self.stdin.isatty()
 
     def say(self, text: str) -> None:
-        """Print a line. A reader who has gone away ends the session, and no traceback follows."""
+        """Print a line. A closed pipe ends the session without a traceback."""
         encoding = getattr(self.stdout, "encoding", None) or "utf-8"
         try:
             self.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
             self.stdout.flush()
         except BrokenPipeError:
-            silence(self.stdout)
+            discard_output(self.stdout)
             raise bdb.BdbQuit from None
 
     def ask(self, prompt: str) -> str | None:
-        """The next command; None where there is no more."""
+        """Return the next command; None at the end of the input."""
         if self.queue:
             line: str | None = self.queue.pop(0)
-        elif self.typed:
-            return self._typed(prompt)
+        elif self.interactive:
+            return self._input(prompt)
         else:
             line = self.stdin.readline() or None if self.stdin else None
         self.say(f"{prompt}{line or ''}".rstrip())
         return None if line is None else line.strip()
 
-    def _typed(self, prompt: str) -> str | None:
+    def _input(self, prompt: str) -> str | None:
         try:
             return input(prompt).strip()
         except EOFError:
@@ -66,14 +67,14 @@ class Terminal:
             return None
 
 
-def silence(stream: TextIO) -> None:
-    """Let what is still in a stream's buffer go nowhere, so that the interpreter's end is quiet."""
+def discard_output(stream: TextIO) -> None:
+    """Redirect a closed pipe to the null device, so that Python's final flush raises no error."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class Completion:
-    """`with Completion(complete):` the tab key asks `complete(text, state)`; afterwards what it asked before."""
+    """`with Completion(complete):` the tab key calls `complete(text, state)`; restored afterwards."""
 
     def __init__(self, complete: Callable[[str, int], Any]) -> None:
         self.complete = complete
@@ -93,19 +94,19 @@ class Completion:
             readline.set_completer_delims(self.before[1])
 
 
-class Patience:
-    """`with Patience() as ctrl_c:` Ctrl-C waits until the step that is running is complete.
+class DeferInterrupt:
+    """`with DeferInterrupt() as interrupt:` Ctrl-C sets `interrupt.pending` instead of interrupting a step.
 
     Attributes:
-        pressed: whether it was pressed.
+        pending: whether Ctrl-C was pressed.
     """
 
-    def __enter__(self) -> Patience:
-        self.pressed = False
+    def __enter__(self) -> DeferInterrupt:
+        self.pending = False
         try:
-            self.before = signal.signal(signal.SIGINT, self._press)
+            self.before = signal.signal(signal.SIGINT, self._set_pending)
             self.installed = True
-        except ValueError:  # only the main thread may
+        except ValueError:  # only the main thread may install a handler
             self.installed = False
         return self
 
@@ -113,5 +114,5 @@ class Patience:
         if self.installed:
             signal.signal(signal.SIGINT, self.before)
 
-    def _press(self, number: int, frame: FrameType | None) -> None:
-        self.pressed = True
+    def _set_pending(self, number: int, frame: FrameType | None) -> None:
+        self.pending = True

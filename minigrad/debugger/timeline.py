@@ -1,11 +1,12 @@
-"""Time travel in a backward pass: forward and back along its steps, and every `.grad` goes along.
+"""Reversible execution of a backward pass: moves forward and back through its steps and restores every `.grad`.
 
-A step runs once. What it did to the gradients is kept, so going back and forward again puts the
-very same arrays in place: nothing is computed a second time, and hooks are called once.
+Each step runs once. Its changes to `.grad` are kept, so moving back and forward again restores the same
+arrays: nothing is recomputed, and hooks are called once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike, NDArray
@@ -17,8 +18,8 @@ from minigrad.tensor import Tensor
 Array = NDArray[Any]
 
 
-class Change(NamedTuple):
-    """What a step did to the `.grad` of a tensor."""
+class GradChange(NamedTuple):
+    """The `.grad` of a tensor before and after a step."""
 
     tensor: Tensor
     before: Array | None
@@ -26,31 +27,31 @@ class Change(NamedTuple):
 
 
 class Use(NamedTuple):
-    """A step that may add to a tensor's gradient, and which of its inputs the tensor is."""
+    """A step that has a tensor as its input number `position`."""
 
     step: Step
     position: int
 
     @property
-    def share(self) -> Array | None:
-        """What it adds there."""
+    def contribution(self) -> Array | None:
+        """The gradient that the step adds to that input; None if it adds none or hasn't run."""
         return self.step.input_grads[self.position] if self.step.input_grads else None
 
 
 class Timeline:
-    """A backward pass and a moment of it.
+    """A backward pass and a position in it.
 
     Attributes:
         steps: the steps of the pass.
-        at: how many steps have run at this moment.
-        error: what the next step raised; it can't run.
+        position: the number of steps before the current position.
+        error: the exception that the next step raised, if it did; that step can't run.
     """
 
     def __init__(self, out: Tensor, grad: ArrayLike | None = None) -> None:
         self.steps = steps = Steps(out, grad)
-        self.at = 0
+        self.position = 0
         self.error: Exception | None = None
-        self.changes: list[list[Change]] = []  # of every step that has ever run
+        self.changes: list[list[GradChange]] = []  # one list for each step that has ever run
         self.numbers = {step.node: step.number for step in steps}
         self.tensors = [x for x in reversed(ancestors(steps.out)) if x.requires_grad]
         self._uses: dict[Tensor, list[Use]] = {}
@@ -59,81 +60,89 @@ class Timeline:
                 self._uses.setdefault(x, []).append(Use(step, position))
 
     @property
-    def now(self) -> Step | None:
+    def current(self) -> Step | None:
         """The step that has just run; None at the start."""
-        return self.steps[self.at - 1] if self.at else None
+        return self.steps[self.position - 1] if self.position else None
 
     @property
-    def ended(self) -> bool:
-        """Whether every step has run."""
-        return self.at == len(self.steps)
+    def finished(self) -> bool:
+        """Whether the position is after the last step."""
+        return self.position == len(self.steps)
 
     @property
-    def stuck(self) -> bool:
-        """Whether the next step can't run: it raised `error`."""
-        return self.error is not None and self.at == len(self.changes)
+    def failed(self) -> bool:
+        """Whether the next step can't run because it raised `error`."""
+        return self.error is not None and self.position == len(self.changes)
 
     def forward(self) -> bool:
-        """Go a step on; False where there is none, or where it raised (see `error`)."""
-        if self.ended or self.stuck:
+        """Move one step forward; return False at the end, or if the step raised (see `error`)."""
+        if self.finished or self.failed:
             return False
-        if self.at == len(self.changes):
-            return self._run(self.steps[self.at])
-        for change in self.changes[self.at]:
+        if self.position == len(self.changes):
+            return self._run(self.steps[self.position])
+        for change in self.changes[self.position]:
             change.tensor.grad = change.after
-        self.at += 1
+        self.position += 1
         return True
 
     def back(self) -> bool:
-        """Go a step back; False at the start."""
-        if not self.at:
+        """Move one step back; return False at the start."""
+        if not self.position:
             return False
-        self.at -= 1
-        for change in self.changes[self.at]:
+        self.position -= 1
+        for change in self.changes[self.position]:
             change.tensor.grad = change.before
         return True
 
     def rewind(self) -> None:
-        """Go back to the start: every `.grad` is what it was."""
+        """Move to the start, which restores every `.grad`."""
         while self.back():
             pass
 
+    def run(self) -> Iterator[Step]:
+        """Move to the end and yield each step after it has run; raise the error of a step that can't run."""
+        while self.forward():
+            yield self.steps[self.position - 1]
+        if self.error is not None:
+            raise self.error
+
     def _run(self, step: Step) -> bool:
-        touched = {step.node: step.node.grad}
-        touched.update((x, x.grad) for x in step.node.inputs if x.requires_grad and x.op is None)
-        if step.number == len(self.steps):  # the leaves' hooks are called after it
-            touched.update((x, x.grad) for x in self.steps.before)
+        before = {step.node: step.node.grad}
+        before.update((x, x.grad) for x in step.node.inputs if x.requires_grad and x.op is None)
+        if step.number == len(self.steps):  # the hooks of the leaves run after the last step
+            before.update((x, x.grad) for x in self.steps.before)
         try:
             step.run()
         except Exception as error:
             self.error = error
-            for tensor, before in touched.items():
-                tensor.grad = before
+            for tensor, grad in before.items():
+                tensor.grad = grad
             return False
-        self.changes.append([Change(tensor, before, tensor.grad) for tensor, before in touched.items()])
-        self.at += 1
+        self.changes.append([GradChange(tensor, grad, tensor.grad) for tensor, grad in before.items()])
+        self.position += 1
         return True
 
-    # ---- what is known at this moment
+    # ---- the state at the current position
     def uses(self, tensor: Tensor) -> list[Use]:
-        """The contributions to a tensor's gradient so far, in the order in which they came."""
-        return [use for use in self._uses.get(tensor, []) if use.step.number <= self.at and use.share is not None]
+        """Return the contributions to a tensor's gradient so far, in the order in which they were added."""
+        return [use for use in self._uses.get(tensor, [])
+                if use.step.number <= self.position and use.contribution is not None]
 
     def gradient(self, tensor: Tensor) -> Array | None:
-        """The gradient of a tensor as far as this pass has it."""
+        """Return the gradient of a tensor so far, in this pass alone."""
         number = self.numbers.get(tensor)
-        if number is not None and number <= self.at:
+        if number is not None and number <= self.position:
             return self.steps[number - 1].grad
         if tensor is self.steps.out:
             return self.steps.gradients[tensor]
         uses = self.uses(tensor)
         return uses[-1].step.totals[uses[-1].position] if uses else None
 
-    def complete(self, tensor: Tensor) -> bool:
-        """Whether nothing more will be added to a tensor's gradient."""
+    def is_complete(self, tensor: Tensor) -> bool:
+        """Return whether no later step contributes to a tensor's gradient."""
         uses = self._uses.get(tensor, [])
-        return not uses or uses[-1].step.number <= self.at
+        return not uses or uses[-1].step.number <= self.position
 
-    def named(self, name: str) -> list[Tensor]:
-        """The tensors that are called so, as h[3] or as h, in the order of the pass."""
+    def find(self, name: str) -> list[Tensor]:
+        """Return the tensors with a label such as `h[3]` or a name such as `h`, in the order of the pass."""
         return [x for x in self.tensors if name in (x.label, x.name) and x.label]

@@ -1,8 +1,8 @@
-"""The debugger of backward passes, as it is used: golden sessions, time travel, breakpoints, the terminal.
+"""The debugger of backward passes: golden sessions, moving in both directions, breakpoints, the terminal.
 
-A golden session is a file of tests/cases/sessions that reads as a terminal does: the script after
-`$ cat`, then the session. What stands after the prompt is given by --commands; all the rest must
-come out again, numbers to 3 % (the last digit printed may differ between machines).
+A golden session is a file of tests/cases/sessions that reads like a terminal: the script after `$ cat`,
+then the session. The text after each prompt is given by --commands; the output must be equal, numbers
+to 3 % (the last digit printed may differ between machines).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from test_steps import assert_same_gradients, random_graph
 import minigrad as mg
 import viz
 from minigrad import Tensor, backward
-from minigrad.debugger.breakpoints import parsed
-from minigrad.debugger.cmd import Debugger, set_trace
-from minigrad.debugger.jacobian import local
+from minigrad.debugger.breakpoints import parse
+from minigrad.debugger.commands import Debugger, set_trace
+from minigrad.debugger.jacobian import local_jacobian
 from minigrad.debugger.timeline import Timeline
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def debug(folder: Path, script: str, *commands: str, stdin: str = "", before: tu
 
 
 def talk(loss: Tensor, *commands: str) -> str:
-    """What a session in this process prints: the commands, then `continue`."""
+    """Return the output of a session in this process: the commands, then `continue`."""
     out = StringIO()
     set_trace(loss, commands=[*commands, "clear", "continue", "continue"], stdin=StringIO(), stdout=out)
     return out.getvalue()
@@ -100,7 +100,7 @@ def test_a_session_goes_as_recorded(path: Path, tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
-# ---- time travel
+# ---- moving in both directions
 MOVES = st.lists(st.one_of(
     st.sampled_from(["step", "step 3", "back", "back 2", "reverse-continue", "until", "until op tanh", "until nan",
                      "break op mul", "break norm > 0.5", "clear", "goto 0", "", "jacobian", "print", "grads", "where"]),
@@ -120,7 +120,7 @@ def test_any_walk_ends_in_the_gradients_of_backward(choices: list[tuple[int, int
     assert_same_gradients([(out, twin), *zip(leaves, twins)])
 
 
-def test_every_moment_is_the_same_whenever_one_comes_by() -> None:
+def test_each_position_has_the_same_gradients_in_both_directions() -> None:
     run, loss = recurrence()
     run.parameters["V"].register_hook(np.negative)  # called after the last step, which V has no part in
     timeline = Timeline(loss)
@@ -140,13 +140,13 @@ def test_every_moment_is_the_same_whenever_one_comes_by() -> None:
 def test_going_back_and_forward_calls_no_hook_again() -> None:
     seen: list[float] = []
 
-    def look(grad: Any) -> None:
+    def record(grad: Any) -> None:
         seen.append(float(grad))
 
     x = Tensor(2.0, requires_grad=True)
     y = x * 3.0
-    x.register_hook(look)
-    y.register_hook(look)
+    x.register_hook(record)
+    y.register_hook(record)
     talk(y * y, "step 9", "goto 0", "step 9", "back", "step")
     assert seen == [12.0, 36.0]
 
@@ -156,7 +156,7 @@ def test_a_tensor_twice_an_input_gets_two_contributions_that_stay_as_they_were()
     timeline = Timeline((x * x + x * 3.0).sum())
     while timeline.forward():
         pass
-    assert [use.share.tolist() for use in timeline.uses(x) if use.share is not None] == [
+    assert [use.contribution.tolist() for use in timeline.uses(x) if use.contribution is not None] == [
         [3.0, 3.0], [1.0, 2.0], [1.0, 2.0]]
 
 
@@ -171,9 +171,9 @@ def test_quitting_leaves_every_gradient_as_it_was() -> None:
     assert all(x.grad is grad for x, grad in zip(parameters, before)) and run["h"][3].grad is None
 
 
-# ---- where it stops
+# ---- breakpoints
 def stops(loss: Tensor, place: str) -> list[str]:
-    """The steps at which a breakpoint stops, as the session shows them."""
+    """Return the steps at which a breakpoint stops, as the session prints them."""
     out = StringIO()
     debugger = Debugger([f"break {place}", *["continue"] * 60], StringIO(), out)
     debugger.backward(loss)
@@ -191,7 +191,7 @@ def stops(loss: Tensor, place: str) -> list[str]:
      ["t=2  h[2] tanh"]),
     ("norm < 1e-9", []),
     ("norm>1e9", []),
-    ("zero", ["t=1  in h[1] matvec"]),  # h[0] is zero, and with it what U gets
+    ("zero", ["t=1  in h[1] matvec"]),  # h[0] is zero, so the contribution to U is
     ("nan", []),
 ])
 def test_a_breakpoint_of_every_kind(place: str, expected: list[str]) -> None:
@@ -204,10 +204,10 @@ def test_norms_stop_where_a_gradient_is_longer_or_shorter() -> None:
     assert stops(((w * 0.001) * 100.0).sum(), "norm > 50") == ["mul"]
 
 
-def test_a_gradient_that_dies_in_a_relu() -> None:
+def test_a_gradient_that_becomes_zero_in_a_relu() -> None:
     w = Tensor([-1.0, -2.0], requires_grad=True, name="w")
     text = talk(mg.relu(w * 2.0).sum(), "break zero", "continue", "jacobian")
-    assert "the gradient becomes exactly zero on its way to mul" in text
+    assert "the contribution to mul is exactly zero, the upstream gradient isn't" in text
     assert "nothing passes: every derivative is exactly zero" in text
 
 
@@ -220,22 +220,23 @@ def test_the_first_nan_in_the_forward_data() -> None:
     with np.errstate(all="ignore"):
         w = Tensor([-1.0, 4.0], requires_grad=True, name="w")
         text = nan_text((mg.log(w * 1.0) * 2.0).sum())
-    assert re.search(r"a NaN is born in the forward data of log: log of mul at test_debugger.py:\d+\nstep 3 of 4", text)
+    assert re.search(r"a NaN first appears in the forward data of log: log of mul at test_debugger.py:\d+\n"
+                     r"step 3 of 4", text)
 
 
 def test_the_first_nan_in_the_data_that_the_user_gave() -> None:
     w = Tensor([np.nan, 4.0], requires_grad=True, name="w")
-    assert re.search(r"a NaN stood in w \(test_debugger.py:\d+\) from the beginning; it enters by mul of w, unnamed",
+    assert re.search(r"w \(test_debugger.py:\d+\) contains a NaN from the beginning; used by mul of w, unnamed",
                      nan_text((w * 2.0 * 3.0).sum()))
 
 
 def test_the_first_nan_in_a_contribution() -> None:
     w = Tensor([0.0, 4.0], requires_grad=True, name="w")
     text = nan_text((mg.sqrt(w) * np.array([0.0, 1.0]) * 2.0).sum())  # 0 times an infinite slope
-    assert "in what Sqrt.backward adds to w: the incoming gradient has none\nstep 4 of 4" in text
+    assert "in the contribution of Sqrt.backward to w: the upstream gradient has none\nstep 4 of 4" in text
 
 
-def test_a_nan_is_born_once_and_then_only_handed_on() -> None:
+def test_a_nan_is_reported_where_it_first_appears_and_not_where_it_is_passed_on() -> None:
     w = Tensor([0.0, 4.0], requires_grad=True, name="w")
     with np.errstate(all="ignore"):
         assert stops((mg.sqrt(w * 1.0) * np.array([0.0, 1.0])).sum(), "nan") == ["sqrt"]
@@ -244,7 +245,7 @@ def test_a_nan_is_born_once_and_then_only_handed_on() -> None:
 def test_the_first_nan_in_a_sum_of_contributions() -> None:
     w = Tensor([0.0], requires_grad=True, name="w")
     text = nan_text((mg.sqrt(w) - mg.sqrt(w)).sum())  # inf - inf
-    assert "a NaN is born here, in the sum of the contributions to w: none of them has one" in text
+    assert "a NaN first appears in the sum of the contributions to w: none of them has one" in text
 
 
 def test_until_a_parameter_shows_its_contributions_by_time_and_the_running_sum() -> None:
@@ -275,7 +276,7 @@ def test_breakpoints_stay_for_later_passes_which_stop_nowhere_else() -> None:
     np.testing.assert_array_equal(w.grad, [6.0])
 
 
-# ---- what it shows
+# ---- inspection
 @pytest.mark.parametrize("name", ["tanh", "softmax", "product", "transposed", "sum", "stack", "leaf", "columns"])
 def test_the_jacobian_is_that_of_central_differences(name: str) -> None:
     leaf = Tensor(np.random.default_rng(0).normal(size=(4, 3)), requires_grad=True)
@@ -284,11 +285,11 @@ def test_the_jacobian_is_that_of_central_differences(name: str) -> None:
            "transposed": w.T, "sum": w.sum(axis=0), "stack": mg.stack([w, leaf]), "leaf": mg.exp(leaf.T),
            "columns": mg.cumsum(w, axis=0)}[name]
     timeline = Timeline((out * 1.0).sum())
-    while timeline.now is None or timeline.now.node is not out:
+    while timeline.current is None or timeline.current.node is not out:
         timeline.forward()
-    found = local(timeline.now, 0)
+    found = local_jacobian(timeline.current, 0)
     assert found is not None
-    assert found.whole == (name not in ("tanh", "softmax", "product", "leaf"))  # where the rows of the batch don't mix
+    assert found.all_inputs == (name not in ("tanh", "softmax", "product", "leaf"))  # rows that don't mix
     op, others = out.op, [x.data for x in out.inputs[1:]]
     x = out.inputs[0].data.copy()
     columns = []
@@ -299,7 +300,7 @@ def test_the_jacobian_is_that_of_central_differences(name: str) -> None:
         columns.append((op.forward(high, *others) - op.forward(low, *others)) / 2e-6)
     full = np.stack(columns, axis=-1).reshape(*out.shape, *x.shape)
     if found.row is not None:
-        full = full[found.row] if found.whole else full[found.row][..., found.row, :]
+        full = full[found.row] if found.all_inputs else full[found.row][..., found.row, :]
     np.testing.assert_allclose(found.matrix.ravel(), full.ravel(), atol=1e-8)
 
 
@@ -323,6 +324,11 @@ def test_print_and_grads() -> None:
     assert "*** nothing is called 'nobody' in this pass" in text
     assert re.search(r"h\[1\]  \(2, 4\)  \|g\| \S+ +(from .*so far|not yet)", text)
     assert "*** no named tensor matches 'zz'" in text
+
+
+def test_the_former_name_of_contributions_still_prints_them() -> None:
+    new, old = (talk(recurrence()[1], "step 4", f"print {word}") for word in ("contributions", "shares"))
+    assert old.replace("print shares", "print contributions") == new and "added to " in new
 
 
 def test_graph_writes_a_picture_and_says_where(tmp_path: Path) -> None:
@@ -351,27 +357,27 @@ def test_graph_without_viz_says_what_is_missing(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "viz", None)
     assert "*** no picture: viz:graph can't be imported" in talk(recurrence(1)[1], "graph")
     monkeypatch.setattr("minigrad.debugger.inspection.entry_points", lambda **group: ())
-    assert "*** no picture: no installed package draws graphs" in talk(recurrence(1)[1], "graph")
+    assert "*** no picture: no installed distribution registers 'graph'" in talk(recurrence(1)[1], "graph")
 
 
-# ---- what goes wrong is a line
+# ---- errors are one line
 @pytest.mark.parametrize(("command", "answer"), [
-    ("frobnicate", "no command 'frobnicate'; 'help' lists them"),
-    ("brake", "no command 'brake'; break, perhaps? 'help' lists them"),
+    ("frobnicate", "no command 'frobnicate'; 'help' lists the commands"),
+    ("brake", "no command 'brake'; did you mean break? 'help' lists the commands"),
     ("step x", "'x' is not a number of steps: write a whole number"),
     ("step 0", "a number of steps is 1 or more"),
     ("back", "this is the start of the backward pass"),
     ("goto 999", "there is no step 999"),
     ("goto", "'' is not the number of a step"),
-    ("break sometimes", "'sometimes' is no kind of breakpoint; there are: node NAME"),
-    ("break node", "write it as: node NAME"),
-    ("break nan now", "nan takes nothing more, not 'now'"),
+    ("break sometimes", "'sometimes' is not a kind of breakpoint; the kinds are: node NAME"),
+    ("break node", "write: node NAME"),
+    ("break nan now", "nan takes no argument, not 'now'"),
     ("break node hh", "no tensor is called 'hh' in this pass; there is h"),
     ("break node U", "U is a leaf and has no step of its own: 'param U' stops at each contribution to it"),
     ("break op tan", "no operation 'tan' in this pass; there is tanh"),
     ("break t 17", "there is no t = 17 in this pass: there are t = 1 to 3"),
     ("break signal q", "there is no signal 'q' in this pass; there is h, y"),
-    ("break norm 3", "a norm is compared: 'norm > 10' or 'norm < 1e-6'"),
+    ("break norm 3", "norm needs a comparison: 'norm > 10' or 'norm < 1e-6'"),
     ("break norm > much", "'much' is not a number"),
     ("break python 1 +", "not a Python expression"),
     ("clear 7", "there is no breakpoint 7"),
@@ -419,7 +425,7 @@ def test_a_step_that_raises_is_said_and_the_program_gets_its_error() -> None:
 
 
 def test_a_parsed_breakpoint_reads_as_it_was_written() -> None:
-    assert [str(parsed(text)) for text in ("node h[3]", "norm  >  2", "zero", "t 3")] == [
+    assert [str(parse(text)) for text in ("node h[3]", "norm  >  2", "zero", "t 3")] == [
         "node h[3]", "norm > 2", "zero", "t 3"]
 
 
@@ -456,7 +462,7 @@ def test_a_script_that_raises_shows_its_own_frames_alone(tmp_path: Path) -> None
 def test_an_error_of_backward_itself_shows_no_frame_of_the_debugger(tmp_path: Path) -> None:
     done = debug(tmp_path, "import minigrad as mg\n(mg.Tensor([1.0, 2.0], requires_grad=True) * 2.0).backward()\n")
     assert "starts from a single number" in done.stderr and done.returncode == 1
-    assert "debugger.py" not in done.stderr and "session.py" not in done.stderr
+    assert all(file not in done.stderr for file in ("runner.py", "commands.py", "session.py", "timeline.py"))
 
 
 def test_a_script_that_cannot_be_compiled(tmp_path: Path) -> None:
@@ -470,7 +476,7 @@ def test_a_script_without_backward_says_so(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
-def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     done = debug(tmp_path, SCRIPT, before=("--commands", "none.txt"))
     assert done.returncode == 2 and "the commands can't be read" in done.stderr
     done = subprocess.run(command_line("none.py"), cwd=tmp_path, env=environment(), capture_output=True, text=True,
@@ -485,7 +491,7 @@ def test_set_trace_in_a_program_that_runs_under_the_debugger_is_the_same_debugge
     assert "(grad) break\n    1  param w  hits: 1\n" in done.stdout
 
 
-def test_a_reader_who_goes_away_ends_the_session_quietly(tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_the_session_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     process = subprocess.Popen(command_line("script.py"), cwd=tmp_path, env=environment(), stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -505,7 +511,7 @@ def test_afterwards_backward_is_the_plain_one(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     before, out = backward.backward, StringIO()
     assert run(str(tmp_path / "script.py"), [], Debugger(["continue"], StringIO(), out)) == 0
-    assert backward.backward is before
+    assert backward.backward is before is Tensor.backward and Debugger.installed is None
     assert "start of the backward pass" in out.getvalue()
 
 
@@ -531,7 +537,7 @@ class Pty:
         self.text = ""
 
     def until(self, wanted: str) -> str:
-        """What is printed, up to what is wanted."""
+        """Return the output up to a text."""
         end = time.monotonic() + 20
         while wanted not in self.text:
             ready, _, _ = select.select([self.ours], [], [], max(end - time.monotonic(), 0))
@@ -544,7 +550,7 @@ class Pty:
         os.write(self.ours, keys.encode())
 
     def end(self) -> int:
-        """Wait for the end: the terminal must be as it was."""
+        """Wait for the end; the terminal must be in its former state."""
         import termios
 
         code = self.process.wait(20)
@@ -573,7 +579,7 @@ def test_a_session_on_a_terminal(tmp_path: Path) -> None:
         assert "step 1 of 3" in pty.until(PROMPT)
         pty.send("\r")  # Enter repeats
         assert "step 2 of 3" in pty.until(PROMPT)
-        time.sleep(0.2)  # readline misses what comes between the prompt and its waiting
+        time.sleep(0.2)  # readline misses keys between the prompt and its waiting
         pty.send("\x03")  # Ctrl-C
         pty.until("--KeyboardInterrupt--")
         pty.until(PROMPT)

@@ -1,6 +1,6 @@
 """pdb, VS Code and PyCharm step into a backward pass: few presses, named frames, conditional breakpoints.
 
-VS Code's debugger is debugpy; it is spoken to here in its own language, the debug adapter protocol.
+VS Code's debugger is debugpy; the tests speak the debug adapter protocol with it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import minigrad as mg
 from minigrad import Tensor
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120  # seconds that a debugger may take, on a machine that has much else to do
+TIMEOUT = 120  # seconds that a debugger may take on a busy machine
 
 SCRIPT = textwrap.dedent("""\
     import numpy as np
@@ -48,7 +48,7 @@ PASS, LOOP = 11, 13  # the lines of backward() and of step.run()
 
 
 def line_of(file: Path, text: str) -> int:
-    """The number of the only line with this text."""
+    """Return the number of the only line with this text."""
     [number] = [number for number, line in enumerate(file.read_text("utf-8").splitlines(), 1) if text in line]
     return number
 
@@ -129,10 +129,10 @@ class TestPdb:
         assert re.findall(r"minigrad/backward\.py:(\d+)", (ROOT / "README.md").read_text("utf-8")) == [str(TURN)]
 
     def session(self, script: Path, environment: dict[str, str], *commands: str) -> str:
-        """What pdb says to commands that are typed at the start of the script."""
+        """Return the output of pdb for commands that are typed at the start of the script."""
         done = subprocess.run([sys.executable, "-m", "pdb", str(script)], input="\n".join([*commands, "q"]) + "\n",
                               env=environment, cwd=script.parent, capture_output=True, encoding="utf-8",
-                              timeout=PATIENCE)
+                              timeout=TIMEOUT)
         assert not done.stderr, done.stderr
         return done.stdout
 
@@ -164,15 +164,15 @@ class TestPdb:
 
 
 class Adapter:
-    """debugpy, spoken to as VS Code does it: JSON messages through pipes."""
+    """A client of debugpy as VS Code is one: JSON messages through pipes."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.process = subprocess.Popen([sys.executable, "-m", "debugpy.adapter"], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
-        self.watch = threading.Timer(PATIENCE, self.process.kill)
+        self.watch = threading.Timer(TIMEOUT, self.process.kill)
         self.watch.start()
         self.sent = 0
-        self.waiting: list[dict[str, Any]] = []  # messages that nobody has asked for yet
+        self.waiting: list[dict[str, Any]] = []  # messages that were not asked for yet
 
     def close(self) -> None:
         try:
@@ -182,7 +182,7 @@ class Adapter:
             self.watch.cancel()
 
     def send(self, command: str, **arguments: Any) -> int:
-        """Ask without waiting for the answer; returns the number of the question."""
+        """Send a request without waiting for the response; return its number."""
         assert self.process.stdin is not None
         self.sent += 1
         text = json.dumps({"seq": self.sent, "type": "request", "command": command, "arguments": arguments}).encode()
@@ -191,7 +191,7 @@ class Adapter:
         return self.sent
 
     def request(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """The answer's body."""
+        """Return the body of a response."""
         number = self.send(command, **arguments)
         answer = self.message(lambda message: message.get("request_seq") == number)
         assert answer["success"], answer
@@ -199,7 +199,7 @@ class Adapter:
         return body
 
     def message(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The first message that is wanted; others are kept."""
+        """Return the first message that matches; keep the others."""
         for number, message in enumerate(self.waiting):
             if wanted(message):
                 return self.waiting.pop(number)
@@ -229,7 +229,7 @@ class Adapter:
         self.request("configurationDone")
 
     def stopped(self) -> dict[str, Any]:
-        """The frame in which the program has stopped, once it has."""
+        """Return the frame in which the program has stopped, once it has."""
         event = self.message(lambda message: message.get("event") in ("stopped", "terminated"))
         assert event["event"] == "stopped", "the program has ended, and never stopped"
         self.thread = event["body"]["threadId"]
@@ -237,19 +237,19 @@ class Adapter:
         return frame
 
     def go(self, command: str) -> dict[str, Any]:
-        """`stepIn` or `continue`, and where that stops."""
+        """Send `stepIn` or `continue`; return the frame in which it stops."""
         self.request(command, threadId=self.thread)
         return self.stopped()
 
     def locals(self, frame: dict[str, Any]) -> dict[str, str]:
-        """The local variables of a frame, as they are shown."""
+        """Return the local variables of a frame, as they are displayed."""
         scope = self.request("scopes", frameId=frame["id"])["scopes"][0]
         found = self.request("variables", variablesReference=scope["variablesReference"])["variables"]
         return {variable["name"]: variable["value"] for variable in found}
 
 
 def launch_json() -> dict[str, Any]:
-    """The configuration that the README tells people to use."""
+    """Return the configuration in the README."""
     text = (ROOT / "README.md").read_text("utf-8")
     [block] = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
     [configuration] = json.loads(block)["configurations"]
@@ -307,7 +307,7 @@ class TestDebugpy:
 
 
 class TestCompiledPrograms:
-    """A compiled program has no file, and can be stepped through all the same."""
+    """A compiled program has no file, but debuggers show its lines."""
 
     PROGRAM = (
         "import numpy as np, minigrad as mg\n"
@@ -330,7 +330,7 @@ class TestCompiledPrograms:
     def test_pdb_shows_its_lines(self, program: Path, environment: dict[str, str]) -> None:
         commands = ["b 10", "c", "b fast._last.loaded.forward", "c", "ll", "q"]
         ran = subprocess.run([sys.executable, "-m", "pdb", str(program)], input="\n".join(commands) + "\n",
-                             capture_output=True, text=True, env=environment, timeout=PATIENCE, check=False)
+                             capture_output=True, text=True, env=environment, timeout=TIMEOUT, check=False)
         assert "<compiled net" in ran.stdout and "def forward(" in ran.stdout, ran.stdout + ran.stderr
         assert "copyto(k.x, x)" in ran.stdout
 

@@ -12,7 +12,7 @@ from definitions import DEFINITIONS, data, elman, gates, gru, lstm, parameter
 import minigrad as mg
 import viz
 from rnn import Cell, t
-from viz.pictures.diff import CHANGED, EXTRA, MISSING, SAME, STYLES, _cells, _Definitions, _runs
+from viz.pictures.diff import CHANGED, EXTRA, MISSING, SAME, STYLES, DefinitionPair, draw_definitions, draw_runs
 from viz.render import palette
 from viz.render.scene import Scene
 
@@ -51,27 +51,27 @@ def captions(scene: Scene) -> list[str]:
 @pytest.mark.parametrize("level", ["signals", "ops"])
 @pytest.mark.parametrize("make", [*DEFINITIONS, lstm, gru, gates])
 def test_a_definition_does_not_differ_from_itself(make: Callable[[], Cell], level: str) -> None:
-    scene = _cells(_Definitions(make(), make(), level))
+    scene = draw_definitions(DefinitionPair(make(), make(), level))
     assert set(states(scene)) == {SAME}
     assert [re.sub(r"\d+", "n", line) for line in captions(scene)] == ["no difference: n nodes, n edges"]
 
 
 def test_signals_are_matched_by_name() -> None:
-    found = states(_cells(_Definitions(elman(), deeper(), "signals")))
+    found = states(draw_definitions(DefinitionPair(elman(), deeper(), "signals")))
     assert found[MISSING] == {"h → z", "z → h", "h → y"}
     assert found[EXTRA] == {"s", "h → s", "s → y", "s → z", "z → h", "h → z"}
     assert found[CHANGED] == {"h", "y"} and found[SAME] == {"x", "x → h"}
 
 
 def test_back_to_front_what_was_extra_is_missing() -> None:
-    there, back = (_cells(_Definitions(a, b, "ops")) for a, b in ((elman(), deeper()), (deeper(), elman())))
+    there, back = (draw_definitions(DefinitionPair(a, b, "ops")) for a, b in ((elman(), deeper()), (deeper(), elman())))
     assert {line.split(":")[0].split()[0]: line.split(":")[1] for line in captions(there)} == {
         {"missing": "extra", "extra": "missing"}.get(line.split()[0], "changed"): line.split(":")[1]
         for line in captions(back)}
 
 
 def test_operations_are_matched_by_their_place_in_the_equation() -> None:
-    found = states(_cells(_Definitions(elman(), deeper(), "ops")))
+    found = states(draw_definitions(DefinitionPair(elman(), deeper(), "ops")))
     assert {"x", "h", "y", "W @", "U @", "V @", "+"} <= found[SAME]
     assert found[CHANGED] == {"tanh → σ"}
     assert {"s", "tanh", "Q @", "+"} <= found[EXTRA] and "+ b" in found[MISSING]
@@ -83,12 +83,12 @@ def test_another_parameter_of_the_same_shape_changes_an_edge() -> None:
         x, h = cell.input("x", 3), cell.signal("h", 3)
         h[t] = np.tanh(parameter(name, 3, 3) @ x[t]) + h[t-1]
         return cell
-    scene = _cells(_Definitions(network("A"), network("B"), "signals"))
+    scene = draw_definitions(DefinitionPair(network("A"), network("B"), "signals"))
     assert states(scene)[CHANGED] == {"h", "x → h"} and [a.dotted for a in scene.arrows].count(True) == 1
 
 
-def test_each_kind_has_a_look_of_its_own_without_colours() -> None:
-    scene = _cells(_Definitions(elman(), deeper(), "ops"))
+def test_each_state_is_recognizable_without_colours() -> None:
+    scene = draw_definitions(DefinitionPair(elman(), deeper(), "ops"))
     looks = {COLORS[box.paint.line]: {(box.dashed, box.pen, box.rounded or box.circle)} for box in scene.boxes
              if box.label}
     assert len(set.union(*looks.values())) == len(looks) == 4
@@ -98,7 +98,7 @@ def test_each_kind_has_a_look_of_its_own_without_colours() -> None:
 
 
 def test_the_equations_that_differ_are_written_beside() -> None:
-    texts = [text.text for text in _cells(_Definitions(elman(), deeper(), "signals")).texts]
+    texts = [text.text for text in draw_definitions(DefinitionPair(elman(), deeper(), "signals")).texts]
     assert "−  y[t] = V @ h[t]" in texts and "+  y[t] = V @ s[t]" in texts
 
 
@@ -120,44 +120,44 @@ def test_a_longer_run_has_more_of_everything(make: Callable[[], Cell]) -> None:
     cell = make()
     short, long = (cell.unroll(**data(cell, T)) for T in (4, 6))
     for level in ("signals", "ops"):
-        both = _Definitions(cell, cell, level)
-        scene = _runs(both, short, long, None, False)
+        both = DefinitionPair(cell, cell, level)
+        scene = draw_runs(both, short, long, None, False)
         assert {COLORS[box.paint.line] for box in scene.boxes} == {SAME, EXTRA}
         assert any("T = 4 → 6" in text.text for text in scene.texts)
     edges = len(long.edges()) - len(short.edges())
     nodes = sum(len(long[name].tensors) - len(short[name].tensors) for name in cell.signals if name in long)
-    assert captions(_runs(_Definitions(cell, cell, "signals"), short, long, None, False)) == [
+    assert captions(draw_runs(DefinitionPair(cell, cell, "signals"), short, long, None, False)) == [
         f"extra ({STYLES[EXTRA]}): {nodes} nodes, {edges} edges"]
 
 
 def test_an_edge_that_neither_run_has_is_not_drawn() -> None:
     old, new = elman(), deeper()
-    scene = _runs(_Definitions(old, new, "signals"), old.unroll(x=np.ones((4, 3))), new.unroll(x=np.ones((5, 3))), None,
-                  False)
+    runs = old.unroll(x=np.ones((4, 3))), new.unroll(x=np.ones((5, 3)))
+    scene = draw_runs(DefinitionPair(old, new, "signals"), *runs, None, False)
     names = {box.key: box.label for box in scene.boxes}
     assert {names[arrow.source] for arrow in scene.arrows if names[arrow.target] in ("h(5)", "y(5)")} == {
         "x(5)", "h(3)", "s(4)", "s(5)"}
     assert [box.paint for box in scene.boxes if box.label == "h(0) = 0"] == [palette.SAME]  # nothing computes it
 
 
-def test_numbers_are_compared_where_asked_and_the_past_is_not_blamed() -> None:
+def test_values_are_compared_if_asked_and_earlier_steps_stay_unchanged() -> None:
     cell = elman()
     x = np.arange(30.0).reshape(10, 3) / 30
     other = x.copy()
     other[6] += 1
     a, b = cell.unroll(x=x), cell.unroll(x=other)
-    both = _Definitions(cell, cell, "signals")
-    assert captions(_runs(both, a, b, None, False))[0].startswith("no difference")
-    changed = {box.label for box in _runs(both, a, b, None, True).boxes if box.paint == palette.CHANGED}
+    both = DefinitionPair(cell, cell, "signals")
+    assert captions(draw_runs(both, a, b, None, False))[0].startswith("no difference")
+    changed = {box.label for box in draw_runs(both, a, b, None, True).boxes if box.paint == palette.CHANGED}
     assert changed == {"x(7)", *(f"{name}({k})" for name in "hy" for k in range(7, 11))}
 
 
-def test_a_fold_tells_what_differs_within() -> None:
+def test_a_fold_shows_the_differences_inside() -> None:
     cell = elman()
     x = np.ones((50, 3))
     other = x.copy()
     other[20] = 9
-    scene = _runs(_Definitions(cell, cell, "signals"), cell.unroll(x=x), cell.unroll(x=other), [1, 2], True)
+    scene = draw_runs(DefinitionPair(cell, cell, "signals"), cell.unroll(x=x), cell.unroll(x=other), [1, 2], True)
     assert [COLORS[box.paint.line] for box in scene.boxes if "48 steps" in box.label] == [CHANGED]
 
 

@@ -21,8 +21,8 @@ import minigrad as mg
 import viz
 from minigrad.backward import ancestors
 from rnn import Cell, Run, t
-from viz.stepper_page import page as page_room
-from viz.stepper_page.recording import Recording, local, summarised
+from viz.stepper_page import page as stepper_page
+from viz.stepper_page.recording import Recording, local_derivative, summarize
 from viz.stepper_page.scene import BackwardScene
 
 ROOT = Path(__file__).parents[2]
@@ -142,12 +142,12 @@ class TestTheRecording:
         for step, found in zip(steps, recording.steps):
             step.run()
             assert recording.nodes[found["node"]] is step.node
-            shares = {i: (share, total) for i, (share, total) in enumerate(zip(step.input_grads, step.totals))
-                      if share is not None}
-            assert [row["input"] for row in found["passed"]] == list(shares)
+            added = {i: (grad, total) for i, (grad, total) in enumerate(zip(step.input_grads, step.totals))
+                     if grad is not None}
+            assert [row["input"] for row in found["passed"]] == list(added)
             for row in found["passed"]:
-                for word, array in zip(("share", "total"), shares[row["input"]]):
-                    assert recording.arrays[row[word]] == summarised(array)
+                for word, array in zip(("contribution", "total"), added[row["input"]]):
+                    assert recording.arrays[row[word]] == summarize(array)
 
     def test_leaves_every_gradient_as_it_was(self) -> None:
         run = run_of()
@@ -158,7 +158,7 @@ class TestTheRecording:
         assert U.grad is before and (before == 1).all()
         assert b.grad is None and run["h"][2].grad is None and loss.grad is None
 
-    def test_leaves_them_so_when_a_derivative_raises(self) -> None:
+    def test_restores_every_gradient_when_a_derivative_raises(self) -> None:
         class Broken(Cube):
             def backward(self, grad: Any, out: Any, x: Any) -> Any:
                 raise RuntimeError("on purpose")
@@ -207,13 +207,13 @@ class TestTheRecording:
             np.testing.assert_allclose(total, x.grad)
 
     @pytest.mark.parametrize("op", [np.tanh, lambda x: x * 3.0, lambda x: mg.apply(Cube(), x)])
-    def test_an_elementwise_step_is_incoming_times_local(self, op: Any) -> None:
+    def test_an_elementwise_step_is_upstream_times_local(self, op: Any) -> None:
         x = mg.Tensor(np.random.default_rng(0).normal(size=(3, 4)), requires_grad=True)
         for step in (op(x) ** 2).sum().backward_steps():
             step.run()
             if step.node.shape == (3, 4):
                 assert step.grad is not None
-                factors = local(step, 0)
+                factors = local_derivative(step, 0)
                 np.testing.assert_allclose(step.grad * factors, step.input_grads[0])
 
     def test_a_broadcast_input_has_local_derivatives_too(self) -> None:
@@ -223,7 +223,7 @@ class TestTheRecording:
         for each in step:
             each.run()
         assert step[1].grad is not None
-        np.testing.assert_allclose((step[1].grad * local(step[1], 1)).sum(axis=0), step[1].input_grads[1])
+        np.testing.assert_allclose((step[1].grad * local_derivative(step[1], 1)).sum(axis=0), step[1].input_grads[1])
 
     @pytest.mark.parametrize("op", [
         lambda x: mg.softmax(x), lambda x: x @ np.ones((4, 4)), lambda x: np.cumsum(x, axis=0), lambda x: x.T,
@@ -233,18 +233,18 @@ class TestTheRecording:
         steps = (op(x) * np.arange(4.0)).sum().backward_steps()
         for step in steps:
             step.run()
-        assert any(local(step, 0) is None for step in steps[2:])
+        assert any(local_derivative(step, 0) is None for step in steps[2:])
 
     def test_writes_large_arrays_as_numpy_does(self) -> None:
         large = np.arange(64 * 256.0).reshape(64, 256)
-        found = summarised(large)
+        found = summarize(large)
         assert found["shape"] == "64 × 256" and float(found["norm"]) == pytest.approx(np.linalg.norm(large), rel=1e-6)
         assert found["numbers"].splitlines() == ["0 1 … 254 255", "256 257 … 510 511", "⋮",
                                                  "1.61e4 1.61e4 … 1.64e4 1.64e4"]
-        assert summarised(np.array(2.5)) == {"shape": "number", "norm": "2.5", "numbers": "2.5"}
-        assert summarised(np.array([np.nan, -np.inf, 0, 1e-12]))["numbers"] == "nan -inf 0 1e-12"
-        assert summarised(np.zeros((0, 3)))["numbers"] == ""
-        assert summarised(np.arange(8.0).reshape(2, 2, 2))["numbers"] == "0 1\n2 3"
+        assert summarize(np.array(2.5)) == {"shape": "number", "norm": "2.5", "numbers": "2.5"}
+        assert summarize(np.array([np.nan, -np.inf, 0, 1e-12]))["numbers"] == "nan -inf 0 1e-12"
+        assert summarize(np.zeros((0, 3)))["numbers"] == ""
+        assert summarize(np.arange(8.0).reshape(2, 2, 2))["numbers"] == "0 1\n2 3"
 
 
 class TestTheSource:
@@ -256,14 +256,14 @@ class TestTheSource:
         assert shown["Tanh"]["operands"] == ["grad", "out", "x"]
 
     def test_that_cannot_be_read_is_said_to_be_so(self) -> None:
-        rooms: dict[str, Any] = {"mg": mg}
+        namespace: dict[str, Any] = {"mg": mg}
         exec("class Typed(mg.Op):\n    def forward(self, x): return x * 1\n"
-             "    def backward(self, grad, out, x): return grad", rooms)
+             "    def backward(self, grad, out, x): return grad", namespace)
         x = mg.Tensor([1.0], requires_grad=True)
-        shown = data_of(viz.stepper(mg.apply(rooms["Typed"](), x).sum()))["ops"]
+        shown = data_of(viz.stepper(mg.apply(namespace["Typed"](), x).sum()))["ops"]
         assert any("the source of Typed.backward can't be read" in op["backward"] for op in shown)
 
-    def test_the_user_s_line_stands_beside(self) -> None:
+    def test_the_user_s_line_is_recorded_too(self) -> None:
         nodes = data_of(viz.stepper(loss_of(run_of())))["nodes"]
         assert any(node["name"] == "h[2]" and "np.tanh(W @ x[t]" in node["code"]
                    and node["line"].startswith("definitions.py:") for node in nodes)
@@ -276,7 +276,7 @@ class TestThePicture:
         lambda: loss_of(bidirectional().unroll(x=np.ones((4, 2, 3)))), lambda: loss_of(run_of(T=1)),
         lambda: mg.losses.mse(run_of()["h"][4], np.zeros((4, 4))), lambda: loss_of(run_of(3, lengths=[3, 2, 1, 1])),
         lambda: sum((run_of()["y"][k] ** 2).mean() for k in (1, 2, 3)), lambda: run_of(2)["y"][2].sum() ** 2])
-    def test_has_a_box_for_every_step_and_an_arrow_for_every_way_between_boxes(self, make: Any) -> None:
+    def test_has_a_box_for_every_step_and_an_arrow_for_every_edge(self, make: Any) -> None:
         loss = make()
         nodes = ancestors(loss)
         tape = BackwardScene(nodes).draw()
@@ -330,7 +330,7 @@ class TestThePicture:
 
 
 class TestRefusals:
-    def test_what_is_no_tensor(self) -> None:
+    def test_an_argument_that_is_no_tensor(self) -> None:
         with pytest.raises(TypeError, match="takes the loss, a Tensor, not float"):
             viz.stepper(1.0)  # type: ignore[arg-type]
 
@@ -342,11 +342,11 @@ class TestRefusals:
         with pytest.raises(ValueError, match="computed from no tensor that requires a gradient"):
             viz.stepper(mg.Tensor([1.0, 2.0]).sum())
 
-    def test_monsters(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_graphs_that_are_too_large(self, monkeypatch: pytest.MonkeyPatch) -> None:
         loss = loss_of(run_of())
         with pytest.raises(ValueError, match=r"more than 10 tensors, too many for a page. Unroll fewer steps"):
             viz.stepper(loss, most=10)
-        monkeypatch.setattr(page_room, "HEAVY", 1000)
+        monkeypatch.setattr(stepper_page, "MAX_BYTES", 1000)
         with pytest.raises(ValueError, match=r"GB of memory. Make the batch or the layers smaller"):
             viz.stepper(loss)
 

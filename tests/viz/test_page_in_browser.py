@@ -130,7 +130,7 @@ class TestMoving:
         assert wanted <= set(seen)
         assert all(seen[name] for name in wanted)
 
-    def test_every_step_is_said_to_those_who_do_not_see_it(self, opened: Callable[..., Opened]) -> None:
+    def test_every_step_is_announced_to_screen_readers(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))
         page.press("ArrowRight")
         assert page.run("document.getElementById('spoken').textContent").startswith("step 1 of 28: mean, loss")
@@ -150,14 +150,14 @@ class TestNumbers:
             assert line.split()[0] == name and "so far" not in line
             assert float(line.split()[-1]) == pytest.approx(np.linalg.norm(tensor.grad), rel=5e-3)
 
-    def test_a_step_shows_incoming_times_local(self, opened: Callable[..., Opened]) -> None:
+    def test_a_step_shows_upstream_times_local(self, opened: Callable[..., Opened]) -> None:
         run = run_of()
         loss = loss_of(run)
         page = opened(loss)
         loss.backward()
         page.box("h(3)").click()
         h = run["h"][3]
-        wanted = {".incoming": h.grad, ".local": 1 - h.data ** 2, ".share": h.grad * (1 - h.data ** 2),
+        wanted = {".upstream": h.grad, ".local": 1 - h.data ** 2, ".contribution": h.grad * (1 - h.data ** 2),
                   ".result": h.data}
         for place, array in wanted.items():
             shown = np.array([float(cell) for cell in page.texts(f"#panel {place} td")]).reshape(4, 4)
@@ -227,7 +227,7 @@ class TestLooks:
         assert looks() == {"nan": "bad", "zero": "zero", "tiny": "tiny", "usual": "known"}
         assert len(colours()) == 4
 
-    def test_the_way_back_is_marked_as_far_as_it_went(self, opened: Callable[..., Opened]) -> None:
+    def test_gradient_arrows_are_marked_when_their_step_has_run(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))
         count = "document.querySelectorAll('.back.done').length"
         found = []
@@ -303,7 +303,7 @@ class TestBreakpoints:
         page.tab.locator("#picture").focus()
         for _ in range(40):
             page.press(key)
-            if "no breakpoint on the way" in page.text("#reason"):
+            if "no breakpoint was hit" in page.text("#reason"):
                 return found
             found.append((page.at, page.text("#reason")))
         raise AssertionError(f"it never comes to an end: {found}")
@@ -326,17 +326,17 @@ class TestBreakpoints:
             assert [at for at, _ in backward] == [at for at, _ in reversed(forward) if at < 28] and page.at == 0
             page.tab.click("#stops button")
 
-    def test_at_nan_stop_where_it_is_born_and_say_why(self, opened: Callable[..., Opened]) -> None:
+    def test_at_nan_stop_where_it_first_appears_and_say_why(self, opened: Callable[..., Opened]) -> None:
         page = opened(nan_loss())
         page.tab.fill("#break", "nan")
         page.tab.click("#break-add")
         page.tab.click("#run-on")
         assert page.text("#panel h2").startswith("mul in L[3]")
-        assert "a NaN is born here, in what Mul.backward adds to h[3]" in page.text("#reason")
+        assert "a NaN first appears in the contribution of Mul.backward to h[3]" in page.text("#reason")
         assert page.text("#panel .alarm") in page.text("#reason")
         assert page.look("h(3)") == "bad" and page.look("h(4)") == "known"
         page.tab.click("#run-on")
-        assert page.text("#reason").startswith("no breakpoint on the way")
+        assert page.text("#reason").startswith("no breakpoint was hit")
 
     def test_may_be_at_the_first_step(self, opened: Callable[..., Opened]) -> None:
         cell = Cell("one number")
@@ -349,13 +349,13 @@ class TestBreakpoints:
         page.tab.click("#run-on")
         assert page.at == 1 and page.text("#reason") == "stopped: time step 3 begins"
 
-    def test_at_zero_stop_where_a_gradient_dies(self, opened: Callable[..., Opened]) -> None:
+    def test_at_zero_stop_where_a_gradient_becomes_zero(self, opened: Callable[..., Opened]) -> None:
         x = mg.Tensor([-1.0, -2.0], requires_grad=True, name="x")
         page = opened((mg.relu(x * 2.0) + x).sum())
         page.tab.fill("#break", "zero")
         page.press("Enter")
         page.tab.click("#run-on")
-        assert "the gradient becomes exactly zero on its way to mul" in page.text("#reason")
+        assert "the contribution to mul is exactly zero" in page.text("#reason")
 
     def test_stop_playing_too(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))
@@ -368,7 +368,7 @@ class TestBreakpoints:
         page.tab.wait_for_timeout(100)
         assert page.at == at
 
-    def test_are_listed_and_taken_away(self, opened: Callable[..., Opened]) -> None:
+    def test_are_listed_and_removed(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))
         for words in ("op tanh", "t 2"):
             page.tab.fill("#break", words)
@@ -378,12 +378,12 @@ class TestBreakpoints:
         page.tab.click('[aria-label="Remove the breakpoint op tanh"]')
         assert len(page.texts("#stops li")) == 1
 
-    def test_that_mean_nothing_are_refused(self, opened: Callable[..., Opened]) -> None:
+    def test_with_invalid_text_are_refused(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))
         for words, answer in (
                 ("tanh", "There is no breakpoint 'tanh'"), ("op", "Write what to stop at"),
                 ("op nothing", "nothing in this pass"), ("t soon", "Write a whole number"), ("norm big", "norm > 10"),
-                ("nan now", "nan takes nothing more"), ("constructor x", "There is no breakpoint")):
+                ("nan now", "nan takes no argument"), ("constructor x", "There is no breakpoint")):
             page.tab.fill("#break", words)
             page.press("Enter")
             assert answer in page.run("document.getElementById('break').validationMessage")

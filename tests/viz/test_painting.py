@@ -41,7 +41,7 @@ def texts(root: ET.Element) -> list[str]:
 
 
 def boxes(root: ET.Element) -> dict[str, tuple[float, float]]:
-    """The text in each node, and where it stands."""
+    """Return the text in each node, and its position."""
     found = {}
     for group in root.iter(f"{SVG}g"):
         text = group.find(f".//{SVG}text")
@@ -248,7 +248,7 @@ def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
 
 
 @painting
-def test_a_full_disk_leaves_the_old_picture_and_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_old_picture_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "h.png"
     viz.rolled(elman()).render(outfile=path)
     old = path.read_bytes()
@@ -319,7 +319,7 @@ def test_without_any_painter_the_error_says_what_to_install(tmp_path: Path, monk
     assert old.read_text() == "old" and os.listdir(tmp_path) == ["h.png"]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="a script stands for the program")
+@pytest.mark.skipif(os.name != "posix", reason="a script replaces the program")
 def test_without_pygraphviz_the_program_dot_paints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "dot"
     program.write_text(f"#!{sys.executable}\nimport sys\n"
@@ -369,11 +369,11 @@ def test_painting_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPat
     from viz.render import fonts
 
     monkeypatch.setenv("FONTCONFIG_FILE", "/my/fonts.conf")
-    with fonts.available():
+    with fonts.bundled_fonts_available():
         pass
     assert os.environ["FONTCONFIG_FILE"] == "/my/fonts.conf"
     monkeypatch.delenv("FONTCONFIG_FILE")
-    with fonts.available():
+    with fonts.bundled_fonts_available():
         pass
     assert "FONTCONFIG_FILE" not in os.environ
 
@@ -431,7 +431,7 @@ def test_a_machine_without_fonts_paints_readable_labels(tmp_path: Path) -> None:
 
 
 @painting
-def test_labels_are_no_wider_than_was_reckoned(tmp_path: Path) -> None:
+def test_labels_are_no_wider_than_computed(tmp_path: Path) -> None:
     from viz.render.fonts import text_width
 
     for text in ("hidden_layer_1(t)", "W (4, 3)   |g| 1.2e-03", "mmmmWWWW@@", "αβγδεζηθ"):
@@ -456,29 +456,29 @@ def outlines(content: bytes, *kinds: str) -> list[float]:
 @by_both
 @pytest.mark.parametrize("make", [elman, feedback, lstm])
 def test_both_routes_paint_the_same_picture(make: Callable[[], Cell]) -> None:
-    """Boxes, frames and lines are where they are; text and the tips of arrows may be a point or two away.
+    """Boxes, frames and lines agree to a point; text and arrowheads may differ by a point or two.
 
-    What stands where in a tensor's graph is Graphviz's own, and each version has its own way.
+    The layout of a tensor's graph is Graphviz's, and differs between versions.
     """
     run, loss = unrolled(make, 4)
     for picture in (viz.rolled(make()), viz.unrolled(run, loss=loss, level="ops"), viz.graph(run["y"][1])):
-        library, program = paint.paint(picture.source, "svg"), paint._by_program(picture.source, "svg", None)
+        library, program = paint.paint(picture.source, "svg"), paint._paint_with_dot(picture.source, "svg", None)
         if "nop2" in picture.source:
             kinds = "node", "cluster", "edge"
             assert outlines(program, *kinds) == pytest.approx(outlines(library, *kinds), abs=1.0)
         assert texts(ET.fromstring(program)) == texts(ET.fromstring(library))
-        library, program = paint.paint(picture.source, "png", 110), paint._by_program(picture.source, "png", 110)
+        library, program = paint.paint(picture.source, "png", 110), paint._paint_with_dot(picture.source, "png", 110)
         assert np.abs(np.subtract(png_size(program), png_size(library))).max() <= 1
 
 
 @by_both
 @pytest.mark.parametrize("make", [elman, feedback, lstm])
 def test_both_routes_paint_the_same_dots(make: Callable[[], Cell]) -> None:
-    """Of 256 shades, they differ by four on average: letters stand a dot higher."""
+    """They differ by less than 4 of 256 shades on average, as letters may be a pixel higher."""
     images = pytest.importorskip("matplotlib.image")
     run, loss = unrolled(make, 4)
     for picture in (viz.rolled(make()), viz.unrolled(run, loss=loss, level="ops")):
         library, program = (images.imread(io.BytesIO(content))[..., :3] for content in (
-            paint.paint(picture.source, "png", 110), paint._by_program(picture.source, "png", 110)))
+            paint.paint(picture.source, "png", 110), paint._paint_with_dot(picture.source, "png", 110)))
         height, width = min(len(library), len(program)), min(len(library[0]), len(program[0]))
         assert np.abs(library[:height, :width] - program[:height, :width]).mean() < 4 / 256

@@ -1,4 +1,4 @@
-"""Pictures as DOT: the same every time, true to the scene, and safe against what stands in names."""
+"""Pictures as DOT: deterministic, equal to the scene, and safe against markup in names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from drawings import draw_rolled, draw_run
 import minigrad as mg
 import viz
 from rnn import Cell, DefinitionError, t
-from viz.render.digraph import _number, literal
+from viz.render.digraph import format_number, literal
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,7 +87,7 @@ def test_the_text_has_every_box_where_the_scene_has_it(make: Callable[[], Cell])
 @pytest.mark.parametrize("value, text", [
     (-0.0, "0"), (-0.04, "0"), (0.06, "0.1"), (-3.25, "-3.2"), (12345.67, "12345.7"), (2e6 + 0.3, "2000000")])
 def test_numbers_are_written_alike_on_every_machine(value: float, text: str) -> None:
-    assert _number(value) == text
+    assert format_number(value) == text
 
 
 # ---- what can't be drawn
@@ -172,7 +172,7 @@ def test_a_literal_label_is_quoted(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in WICKED if name != "\\"])  # see test_painting
-def test_a_wicked_name_adds_nothing_to_the_structure(name: str) -> None:
+def test_a_name_with_markup_adds_nothing_to_the_structure(name: str) -> None:
     def draw(name: str) -> list[str]:
         cell = Cell(name)
         W = mg.Tensor(np.eye(2), requires_grad=True, name=f"W {name}")

@@ -1,4 +1,4 @@
-"""python -m viz --watch: a picture that follows its file; and the progress of long work."""
+"""python -m viz --watch draws again after each change of a file; the progress bar."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from viz.__main__ import main
-from viz.progress import Progress
+from viz.cli import Progress, main
 
 ROOT = Path(__file__).parents[2]
 FILE = '''
@@ -26,7 +25,7 @@ h[t] = np.tanh(x[t] + h[t-1])
 
 
 class Editor:
-    """What happens to a file while nobody looks: a change each time that the watcher sleeps, then Ctrl-C."""
+    """Changes a file each time that the watcher sleeps, and finally presses Ctrl-C."""
 
     def __init__(self, file: Path, contents: list[str | None], picture: Path) -> None:
         self.file = file
@@ -45,7 +44,7 @@ class Editor:
 
 
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, *then: str | None) -> list[str]:
-    """The pictures there were after each change."""
+    """Return the picture after each change."""
     file, picture = tmp_path / "model.py", tmp_path / "net.dot"
     file.write_text(first, encoding="utf-8")
     editor = Editor(file, list(then), picture)

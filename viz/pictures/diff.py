@@ -1,11 +1,12 @@
-"""What two graphs differ in: two definitions, two runs or two tensors in one picture.
+"""`viz.diff`: the difference of two definitions, two runs or two tensors in one picture.
 
 Missing (only in the first): red and dashed. Extra (only in the second): green and bold. Changed:
-amber, its boxes with sharp corners, its arrows dotted. All else is grey.
+amber, boxes with sharp corners, arrows dotted. Everything else is grey.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
@@ -27,13 +28,12 @@ from viz.render.fonts import clean
 from viz.render.palette import Paint
 from viz.render.scene import Arrow, Box, Scene, Text, beside
 
-from .graph import MANY, add_node, drawable, empty, label
+from .graph import MAX_NODES, add_node, drawable, empty, label
 from .rolled import LONGEST, RolledDrawing
-from .unrolled import MANY as FRAMES
-from .unrolled import UnrolledDrawing
+from .unrolled import MANY, UnrolledDrawing
 
 SAME, MISSING, EXTRA, CHANGED = "same", "missing", "extra", "changed"
-LOOK: dict[str, tuple[Paint, float]] = {  # outline and filling, and how thick
+APPEARANCE: dict[str, tuple[Paint, float]] = {  # colours and line width
     SAME: (palette.SAME, 1.2), MISSING: (palette.MISSING, 1.6), EXTRA: (palette.EXTRA, 3.2),
     CHANGED: (palette.CHANGED, 2.2)}
 STYLES = {MISSING: "red, dashed", EXTRA: "green, bold", CHANGED: "amber, sharp corners, dotted"}
@@ -41,40 +41,41 @@ STYLES = {MISSING: "red, dashed", EXTRA: "green, bold", CHANGED: "amber, sharp c
 
 def diff(a: Any, b: Any, level: str = "signals", *, values: bool = False, steps: Iterable[int] | None = None,
          dark: bool = False) -> Picture:
-    """Draw what two graphs differ in: what `b` lacks of `a`, has besides, and has otherwise.
+    """Draw the difference of two graphs: parts of `b` that are missing, extra or changed compared with `a`.
 
-    Signals are matched by name, copies by name and time step, operations by their place in an
-    equation, tensors by name or by their place in the graph.
+    Signals are matched by name, their copies by name and time step, operations by their position in an
+    equation, tensors by name or by their position in the graph.
 
     Args:
         a, b: two Cells, two runs or two Tensors.
-        level: of Cells and runs: "signals", or "ops" to compare operations too.
-        values: of runs and Tensors: numbers that differ are a change too.
-        steps: of runs: the steps to draw, all others are folded. All are compared.
-        dark: light lines on dark ground.
+        level: for Cells and runs: "signals", or "ops" to compare operations too.
+        values: for runs and Tensors: compare values too.
+        steps: for runs: the steps to draw; all others are folded. All steps are compared.
+        dark: light lines on a dark background.
 
     Raises:
-        TypeError: where the two are of different kinds.
-        ValueError: for a level that there isn't; where the two can't stand in one picture.
+        TypeError: if the two are of different kinds.
+        ValueError: for an unknown level; if the two can't be drawn in one picture.
     """
     kinds = [next((kind for kind in (Cell, Run, Tensor) if isinstance(thing, kind)), None) for thing in (a, b)]
     if kinds[0] is None or kinds[0] is not kinds[1]:
         raise TypeError(f"viz.diff compares two Cells, two runs or two Tensors, not a {type(a).__name__} with a "
                         f"{type(b).__name__}")
     if isinstance(a, Tensor):
-        return _tensors(a, b, values, dark)
-    both = _Definitions(a, b, level) if isinstance(a, Cell) else _Definitions(a.cell, b.cell, level)
-    return picture(_cells(both) if isinstance(a, Cell) else _runs(both, a, b, steps, values), dark)
+        return _draw_tensors(a, b, values, dark)
+    if isinstance(a, Cell):
+        return picture(draw_definitions(DefinitionPair(a, b, level)), dark)
+    return picture(draw_runs(DefinitionPair(a.cell, b.cell, level), a, b, steps, values), dark)
 
 
-class _Definitions:
-    """Two definitions as one: the parts and edges of both.
+class DefinitionPair:
+    """The union of two definitions' parts and edges.
 
     Attributes:
-        parts: of both. What both have is the second's.
-        first: for each part, the first definition's; second: likewise the second's.
-        owners: for each edge, whether the first and the second have it.
-        changed: parts and edges that both have, and not the same.
+        parts: the union; parts that both definitions have are the second's.
+        first, second: the corresponding part of the first and of the second definition, for parts that have one.
+        owners: for each edge, whether the first and whether the second definition has it.
+        changed: parts and edges that both have but that differ.
     """
 
     def __init__(self, a: Cell, b: Cell, level: str) -> None:
@@ -87,9 +88,9 @@ class _Definitions:
         self.parts = StepGraph(list(new.parts), list(new.edges), {name: palette.parameter(i) for i, name in
                                                                   enumerate(names)})
         self.second = {part: part for part in new.parts}
-        self.first = dict(_matched(old.parts, new.parts))
+        self.first = dict(_match_parts(old.parts, new.parts))
         self.changed: set[Part | Edge] = {part for part, before in self.first.items()
-                                          if _described(before, level, a) != _described(part, level, b)}
+                                          if _signature(before, level, a) != _signature(part, level, b)}
         for part, before in self.first.items():
             if part.label != before.label:
                 part.label = f"{before.label} → {part.label}"
@@ -100,10 +101,10 @@ class _Definitions:
             assign_layers(self.parts)
         except ValueError:
             raise ValueError(f"{clean(a.name)!r} and {clean(b.name)!r} compute the same signals in opposite order, so "
-                             "they can't stand in one picture: draw each by itself") from None
+                             "they can't be drawn in one picture: draw each by itself") from None
 
     def _add_missing(self, old: StepGraph) -> None:
-        """Parts that only the first has."""
+        """Add parts that only the first has."""
         known = set(self.first.values())
         for part in old.parts:
             if part not in known:
@@ -124,10 +125,10 @@ class _Definitions:
                 self.parts.edges.append(added)
                 self.owners[added] = True, False
 
-    def state(self, thing: Part | Edge) -> str:
-        """Whose a part or an edge is, whatever the step."""
-        owners = self.owners[thing] if isinstance(thing, Edge) else (thing in self.first, thing in self.second)
-        return _state(*owners, thing in self.changed)
+    def state(self, element: Part | Edge) -> str:
+        """Return the state of a part or an edge, for all time steps."""
+        owners = self.owners[element] if isinstance(element, Edge) else (element in self.first, element in self.second)
+        return _state(*owners, element in self.changed)
 
 
 def _state(in_first: bool, in_second: bool, changed: bool = False) -> str:
@@ -136,18 +137,18 @@ def _state(in_first: bool, in_second: bool, changed: bool = False) -> str:
     return CHANGED if changed else SAME
 
 
-def _matched(old: Sequence[Part], new: Sequence[Part]) -> list[tuple[Part, Part]]:
-    """Pairs (of the second, of the first): signals by name, operations by their place in an equation."""
+def _match_parts(old: Sequence[Part], new: Sequence[Part]) -> list[tuple[Part, Part]]:
+    """Return pairs (new, old): signals of the same name, and operations by aligning the two forms of an equation."""
     signals = {part.signal: part for part in old if part.node is None}
     pairs = [(part, signals[part.signal]) for part in new if part.node is None and part.signal in signals]
     for name, lead in dict.fromkeys((part.signal, part.lead) for part in new if part.node is not None):
         before, after = ([part for part in side if part.node is not None and part.signal == name
                           and part.lead == lead] for side in (old, new))
         keys = [[(part.label, _operation(part)) for part in side] for side in (before, after)]
-        for what, i, i_end, j, j_end in SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes():
-            if what in ("equal", "replace"):  # what was replaced is put together from the result backward
+        for tag, i, i_end, j, j_end in SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes():
+            if tag in ("equal", "replace"):  # replaced operations are paired beginning with the equation's result
                 pairs += [(x, y) for x, y in zip(after[j:j_end][::-1], before[i:i_end][::-1])
-                          if what == "equal" or _operands(x) == _operands(y)]
+                          if tag == "equal" or _count_operands(x) == _count_operands(y)]
     return pairs
 
 
@@ -155,56 +156,55 @@ def _operation(part: Part) -> str:
     return "" if part.node is None else repr(part.node.op)
 
 
-def _operands(part: Part) -> int:
-    """How many of an operation's operands are computed."""
+def _count_operands(part: Part) -> int:
+    """Return how many operands of an operation are expressions."""
     return 0 if part.node is None else sum(isinstance(x, Expression) for x in part.node.inputs)
 
 
-def _described(part: Part, level: str, cell: Cell) -> Any:
-    """What makes a part the same as another."""
+def _signature(part: Part, level: str, cell: Cell) -> Any:
+    """Return the properties in which a part must equal its counterpart to be unchanged."""
     if part.node is not None:
         leaves = nodes([x for x in part.node.inputs if isinstance(x, Tensor)])
         return part.label, repr(part.node.op), [leaf.shape for leaf in leaves if isinstance(leaf, Tensor)]
     signal = cell.signals[part.signal]
-    equation = repr(signal.equation) if level == "signals" else None
-    return equation, signal.given, signal.shape, part.lead
+    return repr(signal.equation) if level == "signals" else None, signal.given, signal.shape, part.lead
 
 
 def _by_ends(edges: Iterable[Edge], joined: Mapping[Part, Part]) -> dict[tuple[Part, Part, int, int], Edge]:
-    """Edges by source, target, delay, and which it is of those that share these."""
+    """Return edges by source, target, delay, and a number among those with the same three."""
     found: dict[tuple[Part, Part, int, int], Edge] = {}
+    counts: Counter[tuple[Part, Part, int]] = Counter()
     for edge in edges:
         ends = joined.get(edge.source, edge.source), joined.get(edge.target, edge.target), edge.delay
-        number = 0
-        while (*ends, number) in found:
-            number += 1
-        key = (*ends, number)
+        key = (*ends, counts[ends])
         found[key] = edge
+        counts[ends] += 1
     return found
 
 
 # ---- definitions
-def _cells(both: _Definitions) -> Scene:
-    drawing = RolledDrawing(both.parts, both.b.name).draw()
+def draw_definitions(pair: DefinitionPair) -> Scene:
+    """Return the rolled graph of both definitions."""
+    drawing = RolledDrawing(pair.parts, pair.b.name).draw()
     for part, box in drawing.boxes.items():
-        _paint_box(box, both.state(part))
+        _paint_box(box, pair.state(part))
     entries = drawing.steps.entries
     for arrow, edge in drawing.arrows:
-        states = {both.state(edge)}
-        if not arrow.head and edge in entries:  # the way to a delay, which several share
-            states = {both.state(other) for other, entry in entries.items() if entry.group == entries[edge].group}
+        states = {pair.state(edge)}
+        if not arrow.head and edge in entries:  # the line to a delay, shared by several edges
+            states = {pair.state(other) for other, entry in entries.items() if entry.group == entries[edge].group}
         _paint_arrow(arrow, states.pop() if len(states) == 1 else SAME)
     for text in drawing.scene.texts:
         text.color = palette.QUIET
-    _write_equations(drawing.scene, both, drawing.right + 36)
-    _write_caption(drawing.scene, f"{clean(both.a.name)} → {clean(both.b.name)}",
-                   map(both.state, both.parts.parts), map(both.state, both.parts.edges))
+    _write_equations(drawing.scene, pair, drawing.right + 36)
+    _write_caption(drawing.scene, f"{clean(pair.a.name)} → {clean(pair.b.name)}",
+                   map(pair.state, pair.parts.parts), map(pair.state, pair.parts.edges))
     return drawing.scene
 
 
-def _write_equations(scene: Scene, both: _Definitions, x: float) -> None:
-    """The equations that differ: as they were, as they are."""
-    before, after = ([clean(repr(equation), LONGEST) for equation in cell.equations] for cell in (both.a, both.b))
+def _write_equations(scene: Scene, pair: DefinitionPair, x: float) -> None:
+    """Write the equations that differ: those of the first definition, then those of the second."""
+    before, after = ([clean(repr(equation), LONGEST) for equation in cell.equations] for cell in (pair.a, pair.b))
     lines = [(f"−  {line}", palette.MISSING) for line in before if line not in after]
     lines += [(f"+  {line}", palette.EXTRA) for line in after if line not in before]
     _, bottom, _, top = scene.bounds(0)
@@ -214,17 +214,18 @@ def _write_equations(scene: Scene, both: _Definitions, x: float) -> None:
 
 
 # ---- runs
-def _runs(both: _Definitions, a: Run, b: Run, steps: Iterable[int] | None, values: bool) -> Scene:
+def draw_runs(pair: DefinitionPair, a: Run, b: Run, steps: Iterable[int] | None, values: bool) -> Scene:
+    """Return the unrolled graph of both runs."""
     longer = a if a.T > b.T else b
     shown = choose_steps(longer.T, True, steps)
-    if len(shown) > FRAMES:
-        raise ValueError(f"a picture of {len(shown)} steps can't be read: choose at most {FRAMES} with steps=[...]")
-    compared = _Compared(both, (a, b), shown, values)
-    drawing = UnrolledDrawing(UnrolledSpec(longer.cell.name, longer.T, both.parts, compared.copies, shown,
+    if len(shown) > MANY:
+        raise ValueError(f"a picture of {len(shown)} steps is unreadable: choose at most {MANY} with steps=[...]")
+    compared = RunComparison(pair, (a, b), shown, values)
+    drawing = UnrolledDrawing(UnrolledSpec(longer.cell.name, longer.T, pair.parts, compared.copies, shown,
                                            cuts=frozenset(longer.cuts()))).draw()
     for (part, k), box in drawing.boxes.items():
         column = drawing.layout.column(k)
-        _paint_box(box, _together(compared.states[part, step] for step in column.steps
+        _paint_box(box, _merge_states(compared.states[part, step] for step in column.steps
                                   if (part, step) in compared.states))
     ways = [(arrow, edge, k) for arrow, edge, k in drawing.arrows if k in compared.steps(edge)]
     drawing.scene.arrows = [arrow for arrow, _, _ in ways]
@@ -233,70 +234,70 @@ def _runs(both: _Definitions, a: Run, b: Run, steps: Iterable[int] | None, value
     for frame in drawing.scene.frames:
         frame.paint = palette.STEP
     T = f"T = {b.T}" if a.T == b.T else f"T = {a.T} → {b.T}"
-    edges = [compared.edge_state(edge, k) for edge in both.parts.edges for k in compared.steps(edge)]
+    edges = [compared.edge_state(edge, k) for edge in pair.parts.edges for k in compared.steps(edge)]
     _write_caption(drawing.scene, f"{clean(a.cell.name)} → {clean(b.cell.name)}, unrolled, {T}",
                    compared.states.values(), edges)
     return drawing.scene
 
 
-class _Compared:
-    """Two runs, copy by copy.
+class RunComparison:
+    """The comparison of two runs, copy by copy.
 
     Attributes:
-        copies: of both.
-        states: for each copy, whose it is, and whether it changed; at all steps.
+        copies: the tensors of both runs; those of the second if both have one.
+        states: the state of every copy, at all time steps.
     """
 
-    def __init__(self, both: _Definitions, runs: tuple[Run, Run], shown: Sequence[int], values: bool) -> None:
-        self.both = both
+    def __init__(self, pair: DefinitionPair, runs: tuple[Run, Run], shown: Sequence[int], values: bool) -> None:
+        self.pair = pair
         self.runs = runs
         first, second = (find_tensors(run, side.parts, [k for k in shown if k <= run.T])
-                         for run, side in zip(runs, both.sides))
+                         for run, side in zip(runs, pair.sides))
         self.copies: Tensors = {}
         self.states: dict[tuple[Part, int], str] = {}
-        for part in both.parts.parts:
-            before = first[both.first[part]] if part in both.first else {}
-            after = second[part] if part in both.second else {}
+        for part in pair.parts.parts:
+            before = first[pair.first[part]] if part in pair.first else {}
+            after = second[part] if part in pair.second else {}
             self.copies[part] = {**before, **after}
-            there = [set(side) for side in (before, after)]
-            if part.node is not None:
-                there = [set(range(1 + part.lead, run.T + 1 + part.lead)) if owned else set()
-                         for run, owned in zip(runs, (part in both.first, part in both.second))]
-            for k in sorted(there[0] | there[1]):
-                computed = k - part.lead >= 1 and part in both.changed
+            in_first, in_second = set(before), set(after)
+            if part.node is not None:  # an operation has a copy at every step, also at those that aren't drawn
+                in_first, in_second = (set(range(1 + part.lead, run.T + 1 + part.lead)) if owned else set()
+                                       for run, owned in zip(runs, (part in pair.first, part in pair.second)))
+            for k in sorted(in_first | in_second):
+                computed = k - part.lead >= 1 and part in pair.changed
                 changed = computed or _differ(before.get(k), after.get(k), values)
-                self.states[part, k] = _state(k in there[0], k in there[1], changed)
+                self.states[part, k] = _state(k in in_first, k in in_second, changed)
 
     def edge_state(self, edge: Edge, k: int) -> str:
-        """Whose the copy of an edge is that ends at a step."""
-        there = [owned and 1 <= k - edge.target.lead <= run.T
-                 for run, owned in zip(self.runs, self.both.owners[edge])]
-        return _state(there[0], there[1], edge in self.both.changed)
+        """Return the state of the copy of an edge that ends at step k."""
+        in_first, in_second = (owned and 1 <= k - edge.target.lead <= run.T
+                               for run, owned in zip(self.runs, self.pair.owners[edge]))
+        return _state(in_first, in_second, edge in self.pair.changed)
 
     def steps(self, edge: Edge) -> range:
-        """The steps that copies of an edge end at."""
-        T = max(run.T for run, owned in zip(self.runs, self.both.owners[edge]) if owned)
+        """Return the steps at which the copies of an edge end."""
+        T = max(run.T for run, owned in zip(self.runs, self.pair.owners[edge]) if owned)
         return range(1 + edge.target.lead, T + 1 + edge.target.lead)
 
 
 def _differ(a: Tensor | None, b: Tensor | None, values: bool) -> bool:
-    """Whether shapes or, if asked, numbers are not the same, but for rounding."""
+    """Return whether the shapes differ, or with `values` the elements by more than rounding."""
     if a is None or b is None:
         return False
     return a.shape != b.shape or (values and not np.allclose(a.numpy(), b.numpy(), equal_nan=True))
 
 
-def _together(states: Iterable[str]) -> str:
-    """One state for several copies that are drawn as one."""
+def _merge_states(states: Iterable[str]) -> str:
+    """Return one state for several copies that are drawn as one."""
     found = set(states) - {SAME}
     return found.pop() if len(found) == 1 else CHANGED if found else SAME
 
 
 # ---- tensors
-def _tensors(a: Tensor, b: Tensor, values: bool, dark: bool) -> Picture:
-    """The graphs of two tensors as one, laid out by Graphviz."""
-    old, new = drawable(a, MANY), drawable(b, MANY)
-    first = _pairs(old, new)
+def _draw_tensors(a: Tensor, b: Tensor, values: bool, dark: bool) -> Picture:
+    """Return the union of two tensors' graphs, laid out by Graphviz."""
+    old, new = drawable(a, MAX_NODES), drawable(b, MAX_NODES)
+    first = _match_tensors(old, new)
     states = {node: _state(node in first, True, node in first and _changed(first[node], node, values)) for node in new}
     joined = {before: node for node, before in first.items()}
     states.update((node, MISSING) for node in old if node not in joined)
@@ -304,11 +305,11 @@ def _tensors(a: Tensor, b: Tensor, values: bool, dark: bool) -> Picture:
     drawn = empty(dark)
     for node, state in states.items():
         _add_tensor(drawn, keys[node], node, first.get(node), state, dark)
-    arrows = dict.fromkeys(_arrows(new, {}), EXTRA)
-    for ends in _arrows(old, joined):
+    arrows = dict.fromkeys(_edges(new, {}), EXTRA)
+    for ends in _edges(old, joined):
         arrows[ends] = SAME if ends in arrows else MISSING
     for (source, target, _), state in arrows.items():
-        paint, pen = LOOK[state]
+        paint, pen = APPEARANCE[state]
         drawn.edge(keys[source], keys[target], color=palette.dark(paint.line) if dark else paint.line,
                    penwidth=f"{pen:g}", style="dashed" if state == MISSING else "solid")
     text = "\n".join(line for line, _ in caption(list(states.values()), list(arrows.values())))
@@ -317,24 +318,21 @@ def _tensors(a: Tensor, b: Tensor, values: bool, dark: bool) -> Picture:
     return drawn
 
 
-def _pairs(old: Sequence[Tensor], new: Sequence[Tensor]) -> dict[Tensor, Tensor]:
-    """For tensors of the second graph, that of the first: by name, by what they are made of, by position."""
-    numbers: dict[Any, int] = {}
+def _match_tensors(old: Sequence[Tensor], new: Sequence[Tensor]) -> dict[Tensor, Tensor]:
+    """Match tensors of the second graph with tensors of the first, in three passes, and return {new: old}.
+
+    Tensors match if they have the same unique name; else if they are the same operations on the same leaves;
+    else if they are the same input of two tensors that match.
+    """
+    ids: dict[Any, int] = {}
     first: dict[Tensor, Tensor] = {}
-    for identity in (_names(old), _names(new)), (_structures(old, numbers), _structures(new, numbers)):
-        waiting: dict[Any, list[Tensor]] = {}
-        matched = set(first.values())
-        for node, key in identity[0].items():
-            if node not in matched:
-                waiting.setdefault(key, []).append(node)
-        for node, key in identity[1].items():
-            if node not in first and waiting.get(key):
-                first[node] = waiting[key].pop(0)
+    _match_by_key(first, _unique_names(old), _unique_names(new))
+    _match_by_key(first, _structure_ids(old, ids), _structure_ids(new, ids))
     matched = set(first.values())
     if new[-1] not in first and old[-1] not in matched:
         first[new[-1]] = old[-1]
         matched.add(old[-1])
-    for node in reversed(new):  # users first
+    for node in reversed(new):  # users before their inputs
         before = first.get(node)
         if before is None or len(node.inputs) != len(before.inputs):
             continue
@@ -345,20 +343,30 @@ def _pairs(old: Sequence[Tensor], new: Sequence[Tensor]) -> dict[Tensor, Tensor]
     return first
 
 
-def _names(graph: Sequence[Tensor]) -> dict[Tensor, str]:
-    """The tensors whose name no other has."""
-    counts: dict[str, int] = {}
-    for node in graph:
-        counts[node.label] = counts.get(node.label, 0) + 1
+def _match_by_key(first: dict[Tensor, Tensor], old: Mapping[Tensor, Any], new: Mapping[Tensor, Any]) -> None:
+    """Add to `first` the tensors that have equal keys and no match yet, in the order of the graphs."""
+    matched = set(first.values())
+    unmatched: dict[Any, list[Tensor]] = {}
+    for node, key in old.items():
+        if node not in matched:
+            unmatched.setdefault(key, []).append(node)
+    for node, key in new.items():
+        if node not in first and unmatched.get(key):
+            first[node] = unmatched[key].pop(0)
+
+
+def _unique_names(graph: Sequence[Tensor]) -> dict[Tensor, str]:
+    """Return the tensors whose name is unique in a graph, and that name."""
+    counts = Counter(node.label for node in graph)
     return {node: node.label for node in graph if node.label and counts[node.label] == 1}
 
 
-def _structures(graph: Sequence[Tensor], numbers: dict[Any, int]) -> dict[Tensor, int]:
-    """A number for what each tensor is made of: the same number, the same operations on the same leaves."""
+def _structure_ids(graph: Sequence[Tensor], ids: dict[Any, int]) -> dict[Tensor, int]:
+    """Return a number for each tensor, equal for the same operations on the same leaves."""
     found: dict[Tensor, int] = {}
     for node in graph:
         key = node.label, node.shape, repr(node.op), tuple(found[x] for x in node.inputs)
-        found[node] = numbers.setdefault(key, len(numbers))
+        found[node] = ids.setdefault(key, len(ids))
     return found
 
 
@@ -366,9 +374,9 @@ def _changed(a: Tensor, b: Tensor, values: bool) -> bool:
     return (a.label, repr(a.op)) != (b.label, repr(b.op)) or _differ(a, b, values)
 
 
-def _arrows(graph: Iterable[Tensor], joined: Mapping[Tensor, Tensor]) -> list[tuple[Tensor, Tensor, int]]:
-    """(source, target, at which input) of every edge."""
-    return [(joined.get(x, x), joined.get(node, node), place) for node in graph for place, x in enumerate(node.inputs)]
+def _edges(graph: Iterable[Tensor], joined: Mapping[Tensor, Tensor]) -> list[tuple[Tensor, Tensor, int]]:
+    """Return (source, target, position among the target's inputs) of every edge."""
+    return [(joined.get(x, x), joined.get(node, node), i) for node in graph for i, x in enumerate(node.inputs)]
 
 
 def _add_tensor(drawn: Picture, key: str, node: Tensor, before: Tensor | None, state: str, dark: bool) -> None:
@@ -376,14 +384,14 @@ def _add_tensor(drawn: Picture, key: str, node: Tensor, before: Tensor | None, s
     text = label(node, show)
     if state == CHANGED and before is not None and label(before, show) != text:
         text = f"{label(before, show)}\n→\n{text}"
-    paint, pen = LOOK[state]
+    paint, pen = APPEARANCE[state]
     style = {MISSING: "filled,rounded,dashed", CHANGED: "filled"}.get(state, "filled,rounded")
     add_node(drawn, key, node, text, paint, dark, pen, style)
 
 
-# ---- looks
+# ---- appearance
 def _paint_box(box: Box, state: str) -> None:
-    box.paint, box.pen = LOOK[state]
+    box.paint, box.pen = APPEARANCE[state]
     box.dashed = state == MISSING or (box.dashed and state == SAME)
     if state == CHANGED:
         box.rounded = box.circle = False
@@ -391,7 +399,7 @@ def _paint_box(box: Box, state: str) -> None:
 
 
 def _paint_arrow(arrow: Arrow, state: str) -> None:
-    paint, arrow.pen = LOOK[state]
+    paint, arrow.pen = APPEARANCE[state]
     arrow.color = paint.line
     arrow.dashed, arrow.dotted = state == MISSING, state == CHANGED
     arrow.tooltip = arrow.tooltip if state == SAME else f"{state}: {arrow.tooltip}"
@@ -400,7 +408,7 @@ def _paint_arrow(arrow: Arrow, state: str) -> None:
 
 
 def _write_caption(scene: Scene, title: str, boxes: Iterable[str], arrows: Iterable[str]) -> None:
-    """The title, and how much is missing, extra and changed."""
+    """Write the title, and how much is missing, extra and changed."""
     left, _, right, top = scene.bounds(0)
     middle = (left + right) / 2
     lines = caption(list(boxes), list(arrows))
@@ -410,12 +418,12 @@ def _write_caption(scene: Scene, title: str, boxes: Iterable[str], arrows: Itera
 
 
 def caption(boxes: Sequence[str], arrows: Sequence[str]) -> list[tuple[str, str]]:
-    """Lines that count the differences, with their colours."""
+    """Return lines that count the differences, with their colours."""
     lines = [(f"{state} ({STYLES[state]}): {_count(boxes.count(state), 'node')}, {_count(arrows.count(state), 'edge')}",
-              LOOK[state][0].line) for state in STYLES if state in boxes or state in arrows]
+              APPEARANCE[state][0].line) for state in STYLES if state in boxes or state in arrows]
     same = f"{_count(len(boxes), 'node')}, {_count(len(arrows), 'edge')}"
     return lines or [(f"no difference: {same}", palette.QUIET)]
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

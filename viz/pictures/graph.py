@@ -1,4 +1,4 @@
-"""Any tensor's graph as a picture: operations and the tensors between them, laid out by Graphviz."""
+"""`viz.graph`: the graph of a tensor, laid out by Graphviz."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from viz.render.fonts import FAMILY, LINE, clean, text_width
 from viz.render.palette import Paint
 from viz.render.scene import CORNER
 
-SIZE = 11  # of letters
-MANY = 2000  # nodes; Graphviz needs minutes for more, and nobody can read them
+FONT_SIZE = 11
+MAX_NODES = 2000  # Graphviz needs minutes for more, and the picture is unreadable
 FIELDS = ("name", "operation", "shape", "data", "gradient", "line")
 
 
 def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape", "gradient"), *,
-          most: int = MANY, dark: bool = False, highlight: Collection[Tensor] = ()) -> Picture:
-    """Draw what a tensor was computed from: leaves at the foot, the tensor on top.
+          most: int = MAX_NODES, dark: bool = False, highlight: Collection[Tensor] = ()) -> Picture:
+    """Draw the graph of a tensor: leaves at the bottom, the tensor at the top.
 
     Args:
         tensor: any tensor.
-        show: what stands in the boxes: some of "name", "operation", "shape", "data", "gradient" and
-            "line". A single number is shown as its value.
-        most: how many tensors there may be.
-        dark: light lines on dark ground.
-        highlight: tensors to mark, each with a thick outline.
+        show: the lines in each box: some of "name", "operation", "shape", "data", "gradient" and "line". A
+            scalar is shown as its value.
+        most: the largest number of tensors to draw.
+        dark: light lines on a dark background.
+        highlight: tensors to mark with a thick outline.
 
     Raises:
-        ValueError: where there are more than that; says what to do. For an unknown word in `show`, or a
-            tensor in `highlight` that isn't in the graph.
+        ValueError: if there are more tensors than `most`; for an unknown word in `show`, or a tensor in
+            `highlight` that isn't in the graph.
     """
     marked = {highlight} if isinstance(highlight, Tensor) else set(highlight)
     unknown = [word for word in show if word not in FIELDS] if not isinstance(show, str) else [show]
@@ -58,25 +58,25 @@ def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape",
 
 
 def empty(dark: bool) -> Picture:
-    """A picture that Graphviz lays out, without nodes."""
-    ground, text, arrow = "#FFFFFF", palette.TEXT, palette.ARROW
+    """Return a picture without nodes, which Graphviz will lay out."""
+    background, text, arrow = "#FFFFFF", palette.TEXT, palette.ARROW
     if dark:
-        ground, text, arrow = map(palette.dark, (ground, text, arrow))
-    return Picture("graph", graph_attr={"rankdir": "BT", "bgcolor": ground, "fontname": FAMILY, "ranksep": "0.333333"},
-                   node_attr={"fontname": FAMILY, "fontsize": f"{SIZE}", "fontcolor": text, "shape": "box",
+        background, text, arrow = map(palette.dark, (background, text, arrow))
+    return Picture("graph", graph_attr={"rankdir": "BT", "bgcolor": background, "fontname": FAMILY,
+                                         "ranksep": "0.333333"},
+                   node_attr={"fontname": FAMILY, "fontsize": f"{FONT_SIZE}", "fontcolor": text, "shape": "box",
                               "fixedsize": "true"},
                    edge_attr={"fontname": FAMILY, "arrowsize": "0.7", "color": arrow})
 
 
 def add_node(drawn: Picture, key: str, node: Tensor, text: str, paint: Paint, dark: bool, pen: float = 1.4,
              style: str = "") -> None:
-    """The box of a tensor; of a parameter with sharp corners, unless a style is given.
+    """Add the box of a tensor; a parameter has sharp corners, unless a style is given.
 
-    It is as large as we reckon, as versions of Graphviz differ in how high a line is; and some round
-    to whole points.
+    The size is computed here and rounded to whole points, because versions of Graphviz differ in both.
     """
-    width = 2 * round(max(text_width(text, SIZE) * CORNER + 18, 46) / 2)
-    height = 2 * round(((text.count("\n") + 1) * SIZE * LINE + 10) / 2)
+    width = 2 * round(max(text_width(text, FONT_SIZE) * CORNER + 18, 46) / 2)
+    height = 2 * round(((text.count("\n") + 1) * FONT_SIZE * LINE + 10) / 2)
     if dark:
         paint = Paint(palette.dark(paint.line), palette.dark(paint.fill, ground=True))
     style = style or ("filled" if node.op is None and node.requires_grad else "filled,rounded")
@@ -86,7 +86,7 @@ def add_node(drawn: Picture, key: str, node: Tensor, text: str, paint: Paint, da
 
 
 def drawable(tensor: Tensor, most: int) -> list[Tensor]:
-    """The tensor and all that it was computed from, oldest first, if they are not too many."""
+    """Return a tensor and all tensors it was computed from, oldest first; ValueError if they are more than `most`."""
     nodes = ancestors(tensor, most)
     if len(nodes) > most:
         raise ValueError(f"{tensor!r} was computed from more than {most:,} tensors: too many for a picture. "
@@ -95,7 +95,7 @@ def drawable(tensor: Tensor, most: int) -> list[Tensor]:
 
 
 def label(node: Tensor, show: Collection[str]) -> str:
-    """The lines of a box, in the order of FIELDS whatever the order of `show`."""
+    """Return the lines of a box, in the order of FIELDS."""
     lines = []
     if "name" in show and node.label:
         lines.append(clean(node.label))

@@ -1,6 +1,6 @@
-"""A scene, or a plain graph, as a graphviz.Digraph that paints wherever it can.
+"""A scene as DOT text: a graphviz.Digraph that also renders where no `dot` is installed.
 
-Positions are the scene's: Graphviz only paints (`layout=nop2`).
+The positions come from the scene: Graphviz only paints them (`layout=nop2`).
 """
 
 from __future__ import annotations
@@ -15,39 +15,42 @@ from typing import Any
 
 import graphviz
 
+from minigrad.files import write_atomically
+
 from . import palette
 from .fonts import FAMILY
 from .palette import Paint
-from .rasterize import RASTER, paint, write_whole
+from .rasterize import RASTER, paint
 from .scene import Arrow, Box, Frame, Point, Scene, Text
 
-DPI = 110  # of a PNG, unless said otherwise: good on a slide
-WIDEST = 30_000  # pixels; Graphviz scales a larger canvas down until nothing can be read
-HEAD = 7.0  # length of an arrow's head, in points
+DPI = 110  # default resolution of a PNG, for slides
+MAX_PIXELS = 30_000  # Graphviz scales a larger canvas down, and its text becomes unreadable
+HEAD = 7.0  # length of an arrowhead, in points
 
 
 class Picture(graphviz.Digraph):
-    """A drawing: `.source`, `.render(outfile=...)`, `.pipe()` and notebooks as graphviz has them.
+    """A drawing with the interface of graphviz.Digraph: `.source`, `.render(outfile=...)`, `.pipe()`, notebooks.
 
-    It needs no program `dot` where pygraphviz is installed; `.source` needs neither.
+    Painting needs pygraphviz or the program `dot`; `.source` needs neither.
     """
 
     def render(self, filename: Any = None, directory: Any = None, *, outfile: Any = None,
                format: str | None = None, dpi: int = DPI, **options: Any) -> str:
-        """Write the picture; its ending says the format (outfile="h.svg").
+        """Write the picture to a file, in the format of its suffix (outfile="h.svg").
 
         Args:
-            outfile: the file to write. It is written whole or not at all.
-            format: "png", "svg", "pdf", ...; by default outfile's ending.
+            outfile: the file to write, atomically.
+            format: "png", "svg", "pdf", ...; by default the suffix of outfile.
             dpi: dots per inch of a PNG.
-            filename, directory, and others: as in graphviz.Digraph.render, which also writes the
-                DOT text to `filename` and the picture beside it.
+            filename, directory, options: as in graphviz.Digraph.render, which also writes the DOT text to
+                `filename` and the picture next to it.
 
         Returns:
             The path of the picture.
 
         Raises:
-            OSError: where the file can't be written. PaintError: see viz.paint.
+            OSError: if the file can't be written.
+            PaintError: if the picture can't be painted.
         """
         if outfile is None:
             return super().render(filename, directory=directory, format=format, **options)
@@ -55,7 +58,7 @@ class Picture(graphviz.Digraph):
         kind = format or path.suffix.lstrip(".")
         if not kind:
             raise ValueError(f"the name {str(path)!r} doesn't end in a format: e.g. {path.name}.png, .svg or .pdf")
-        write_whole(path, self._painted(kind, dpi))
+        write_atomically(path, self._painted(kind, dpi))
         return str(path)
 
     def _painted(self, format: str, dpi: int = DPI) -> bytes:
@@ -71,11 +74,11 @@ class Picture(graphviz.Digraph):
             return
         left, bottom, right, top = map(float, box.split(","))
         pixels = max(right - left, top - bottom) * dpi / 72
-        if pixels > WIDEST:
-            raise ValueError(f"the picture would be {pixels:,.0f} pixels long, more than the {WIDEST:,} that can be "
-                             "painted readably: draw fewer steps (fold=True), or render it as SVG")
+        if pixels > MAX_PIXELS:
+            raise ValueError(f"the picture would be {pixels:,.0f} pixels long, more than the {MAX_PIXELS:,} that stay "
+                             "readable: draw fewer steps (fold=True), or render it as SVG")
 
-    # The three doors through which graphviz calls its program; here they lead to paint().
+    # The three methods through which the graphviz package runs `dot`; overridden to call paint().
     def _pipe_lines(self, engine: str, format: str, input_lines: Any, **options: Any) -> bytes:
         return self._painted(format)
 
@@ -84,20 +87,19 @@ class Picture(graphviz.Digraph):
 
     def _render(self, engine: str, format: str, filepath: Any, *args: Any, **options: Any) -> str:
         path = Path(f"{filepath}.{format}")
-        write_whole(path, self._painted(format))
+        write_atomically(path, self._painted(format))
         return str(path)
 
 
 def picture(scene: Scene, dark: bool = False) -> Picture:
-    """Every part of a scene at its place; light on dark ground if wanted."""
-    bounds = ",".join(_number(value) for value in scene.bounds())
+    """Return the DOT graph of a scene, with every part at its position."""
+    bounds = ",".join(format_number(value) for value in scene.bounds())
     if dark:
         scene = darkened(scene)
     drawn = Picture(
         re.sub(r"\W+", "_", scene.name),
         graph_attr={"layout": "nop2", "bb": bounds, "bgcolor": palette.dark("#FFFFFF") if dark else "white",
-                    "outputorder": "edgesfirst",
-                    "splines": "true", "fontname": FAMILY, "pad": "0.1"},
+                    "outputorder": "edgesfirst", "splines": "true", "fontname": FAMILY, "pad": "0.1"},
         node_attr={"fontname": FAMILY, "fontcolor": palette.dark(palette.TEXT) if dark else palette.TEXT,
                    "fixedsize": "true", "margin": "0", "shape": "box"},
         edge_attr={"fontname": FAMILY, "arrowsize": "0.7"})
@@ -113,7 +115,7 @@ def picture(scene: Scene, dark: bool = False) -> Picture:
 
 
 def darkened(scene: Scene) -> Scene:
-    """The same in colours for dark ground."""
+    """Return the scene in colours for a dark background."""
     dark = palette.dark
     labels = [arrow.label and replace(arrow.label, color=dark(arrow.label.color)) for arrow in scene.arrows]
     return Scene(
@@ -129,19 +131,19 @@ def _dark_paint(paint: Paint) -> Paint:
 
 
 def _draw_frame(drawn: Picture, number: int, frame: Frame) -> None:
-    x = (frame.left + frame.right) / 2
-    bounds = ",".join(_number(value) for value in (frame.left, frame.bottom, frame.right, frame.top))
+    caption_at = (frame.left + frame.right) / 2, frame.bottom + 10
+    bounds = ",".join(format_number(value) for value in (frame.left, frame.bottom, frame.right, frame.top))
     with drawn.subgraph(name=f"cluster_{number}") as cluster:
         cluster.attr(bb=bounds, style="rounded,filled" + (",dashed" if frame.dashed else ""),
                      fillcolor=frame.paint.fill, color=frame.paint.line, fontname=FAMILY, fontsize="11",
-                     fontcolor=frame.color, label=frame.caption, lp=_point((x, frame.bottom + 10)),
+                     fontcolor=frame.color, label=frame.caption, lp=_point(caption_at),
                      lwidth="1", lheight="0.2")
 
 
 def _draw_box(drawn: Picture, box: Box) -> None:
     style = ",".join(["filled"] + ["rounded"] * (box.rounded and not box.circle) + ["dashed"] * box.dashed)
-    attributes = {"color": box.paint.line, "fillcolor": box.paint.fill, "fontsize": _number(box.size),
-                  "height": f"{box.height / 72:.4f}", "label": box.label, "penwidth": _number(box.pen),
+    attributes = {"color": box.paint.line, "fillcolor": box.paint.fill, "fontsize": format_number(box.size),
+                  "height": f"{box.height / 72:.4f}", "label": box.label, "penwidth": format_number(box.pen),
                   "pos": _point((box.x, box.y)), "style": style, "tooltip": box.tooltip or box.label,
                   "width": f"{box.width / 72:.4f}"}
     if box.circle:
@@ -156,61 +158,63 @@ def _draw_arrow(drawn: Picture, arrow: Arrow) -> None:
     pos = ""
     if arrow.head:
         tip = points[-1]
-        points[-1] = _before(tip, points[-2])
-        pos = f"e,{_point(tip)} "
-    attributes = {"color": arrow.color, "penwidth": _number(arrow.pen), "pos": pos + " ".join(map(_point, points)),
+        points[-1] = _arrow_base(tip, points[-2])
+        pos = f"e,{_point(tip)} "  # DOT: the arrowhead goes from the last point of the curve to this one
+    attributes = {"color": arrow.color, "penwidth": format_number(arrow.pen),
+                  "pos": pos + " ".join(map(_point, points)),
                   "style": "dashed" if arrow.dashed else "dotted" if arrow.dotted else "solid",
                   "tooltip": arrow.tooltip}
     if arrow.label is not None:
         attributes |= {"label": arrow.label.text, "lp": _point((arrow.label.x, arrow.label.y)),
-                       "fontsize": _number(arrow.label.size), "fontcolor": arrow.label.color}
+                       "fontsize": format_number(arrow.label.size), "fontcolor": arrow.label.color}
     if not arrow.head:
         attributes["dir"] = "none"
     _write(drawn, f"{arrow.source} -> {arrow.target}", attributes)
 
 
 def _write(drawn: Picture, what: str, attributes: Mapping[str, str]) -> None:
-    """One line of DOT. graphviz's own way of writing one takes longer than painting it."""
+    """Append one line of DOT. graphviz's own node() and edge() take longer than painting the picture."""
     inside = " ".join(f"{name}={_quoted(value)}" for name, value in attributes.items())
     drawn.body.append(f"\t{what} [{inside}]\n")
 
 
 def _quoted(text: str) -> str:
-    """Text between quotes, as Graphviz and XML take it."""
-    text = _visible(text).replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"').replace("\n", r"\n")
+    """Return text as a quoted DOT string that Graphviz and XML read as plain text."""
+    text = _printable(text).replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"').replace("\n", r"\n")
     return f'"{text}"'
 
 
-def _before(tip: Point, control: Point) -> Point:
-    """Where the line ends and its head begins."""
+def _arrow_base(tip: Point, control: Point) -> Point:
+    """Return where the line ends and the arrowhead begins."""
     dx, dy = tip[0] - control[0], tip[1] - control[1]
     length = math.hypot(dx, dy) or 1.0
-    back = min(HEAD, length)
-    return tip[0] - dx / length * back, tip[1] - dy / length * back
+    head = min(HEAD, length)
+    return tip[0] - dx / length * head, tip[1] - dy / length * head
 
 
 def _draw_text(drawn: Picture, number: int, text: Text) -> None:
     _write(drawn, f"text{number}", {
-        "fontcolor": text.color, "fontsize": _number(text.size), "height": f"{text.height / 72:.4f}",
+        "fontcolor": text.color, "fontsize": format_number(text.size), "height": f"{text.height / 72:.4f}",
         "label": text.text, "pos": _point((text.x, text.y)), "shape": "plaintext", "style": "", "tooltip": " ",
         "width": f"{text.width / 72:.4f}"})
 
 
 def literal(text: str) -> str:
-    """Text that Graphviz and XML take as it is: no escapes, no entities, no markup, no control characters."""
-    return graphviz.nohtml(graphviz.escape(_visible(text).replace("&", "&amp;")).replace("\n", r"\n"))
+    """Return text for graphviz's node() and edge(), escaped so that it has no escapes, entities or markup."""
+    return graphviz.nohtml(graphviz.escape(_printable(text).replace("&", "&amp;")).replace("\n", r"\n"))
 
 
-def _visible(text: str) -> str:
+def _printable(text: str) -> str:
+    """Replace control characters, surrogates and unassigned characters, which are invalid in XML."""
     if text.isprintable():
         return text
     return "".join(c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs", "Cn") else "�" for c in text)
 
 
-def _number(value: float) -> str:
-    """At most one digit after the point, and no minus zero: the same on every machine."""
+def format_number(value: float) -> str:
+    """Return a number with at most one decimal and no minus zero, so that the text is the same on every machine."""
     return f"{round(value, 1) + 0.0:g}" if abs(value) < 1e5 else f"{value:.0f}"
 
 
 def _point(point: Sequence[float]) -> str:
-    return f"{_number(point[0])},{_number(point[1])}"
+    return f"{format_number(point[0])},{format_number(point[1])}"

@@ -1,8 +1,7 @@
-"""How wide text is, and where its font comes from.
+"""Text widths, and the font that pictures are painted with.
 
-Labels are set in DejaVu Sans, so that a picture looks the same everywhere. The widths stand here,
-so that placing needs no font; the font itself comes with matplotlib, for machines that have none.
-Knows nothing of pictures.
+Labels are set in DejaVu Sans, so that a picture looks the same everywhere. Its character widths are
+in this module, so layout needs no font file; machines without the font use the copy in matplotlib.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-FAMILY = "DejaVu Sans,Verdana,sans-serif"  # the first that the machine has
+FAMILY = "DejaVu Sans,Verdana,sans-serif"  # the first one installed is used
 
 # Advance widths in font units (2048 to the em), from DejaVuSans.ttf 2.37, table hmtx.
 EM = 2048
@@ -35,12 +34,12 @@ WIDTHS = {
     1787: "●", 1935: "■□", 1946: "%", 1985: "¼½¾", 1995: "mÆ", 2011: "æ", 2025: "W", 2048: "@©®—…⋯",
 }
 ADVANCE = {character: width for width, characters in WIDTHS.items() for character in characters}
-AVERAGE = 1300  # of a character that stands in no row
+AVERAGE = 1300  # of a character that is not listed
 LINE = 1.25  # height of a line, as a multiple of the font size
 
 
 def text_width(text: str, size: float) -> float:
-    """The width of the longest line, in points, at `size` points."""
+    """Return the width in points of the longest line, at a font size of `size` points."""
     return max(sum(map(_advance, line)) for line in text.split("\n")) * size / EM
 
 
@@ -54,14 +53,14 @@ def _advance(character: str) -> int:
 
 
 def clean(name: str, longest: int = 28) -> str:
-    """A name as one short line: control characters become visible, the middle of a long one goes."""
+    """Return a name as one short line: without control characters, the middle of a long name left out."""
     text = "".join("⏎" if c == "\n" else " " if unicodedata.category(c)[0] in "CZ" else c for c in name)
     if len(text) > longest:
         text = f"{text[:longest - 9]}…{text[-8:]}"
     return text
 
 
-# Without hinting, text is as wide in one version of the renderer as in another.
+# Hinting is switched off: it makes the width of text depend on the version of the renderer.
 CONFIGURATION = """\
 <?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
@@ -84,8 +83,8 @@ CONFIGURATION = """\
 """
 
 
-def bundled() -> Path | None:
-    """The folder of fonts that matplotlib carries, without importing it; None where it isn't there."""
+def bundled_fonts() -> Path | None:
+    """Return the folder of fonts in matplotlib, without importing it; None if it isn't installed."""
     spec = importlib.util.find_spec("matplotlib")
     for folder in (spec.submodule_search_locations or () if spec else ()):
         fonts = Path(folder) / "mpl-data" / "fonts" / "ttf"
@@ -95,12 +94,12 @@ def bundled() -> Path | None:
 
 
 @contextmanager
-def available() -> Iterator[None]:
-    """Within it, fontconfig finds the bundled fonts beside the system's.
+def bundled_fonts_available() -> Iterator[None]:
+    """Within this context, fontconfig finds the bundled fonts besides the system's.
 
-    On macOS and Windows renderers don't ask fontconfig: they have fonts of their own.
+    It changes nothing on macOS and Windows, where Graphviz doesn't use fontconfig.
     """
-    fonts = None if sys.platform in ("win32", "darwin") else bundled()
+    fonts = None if sys.platform in ("win32", "darwin") else bundled_fonts()
     if fonts is None:
         yield
         return

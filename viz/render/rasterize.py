@@ -1,7 +1,7 @@
-"""DOT text -> the bytes of a picture.
+"""Painting DOT text: the bytes of a PNG, SVG or PDF.
 
-By the Graphviz that pygraphviz's wheels carry, in this process; where it isn't installed, by the
-program `dot`. Knows DOT as text and nothing of what it shows.
+Uses the Graphviz library in pygraphviz's wheels, in this process; without pygraphviz, the program
+`dot`. This module treats DOT as text.
 """
 
 from __future__ import annotations
@@ -13,103 +13,105 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from . import fonts
 
 RASTER = {"png", "jpg", "jpeg", "gif"}
-_one_at_a_time = threading.Lock()  # Graphviz keeps global state
-_fonts_are_read = False
+_lock = threading.Lock()  # Graphviz keeps global state
+_fonts_loaded = False
 
 
 class PaintError(RuntimeError):
-    """A picture can't be painted; the message says why, and what to do."""
+    """A picture can't be painted; the message gives the reason and a remedy."""
 
 
 def paint(source: str, format: str, dpi: int | None = None) -> bytes:
-    """Paint DOT text.
+    """Paint DOT text and return the bytes of the picture.
 
     Args:
-        source: the text; `layout=` in it says how nodes are placed.
-        format: "png", "svg", "pdf", or another that Graphviz knows.
+        source: the text; its attribute `layout` selects Graphviz's layout engine.
+        format: "png", "svg", "pdf", or another that Graphviz supports.
         dpi: dots per inch of a PNG or JPEG.
 
     Raises:
-        PaintError: for an unknown format or text that Graphviz can't read; where there is neither
-            pygraphviz nor `dot`.
+        PaintError: for an unknown format or invalid DOT text; if neither pygraphviz nor `dot` is installed.
     """
     if "\0" in source:
         raise PaintError("the DOT text holds a NUL character, which Graphviz can't read")
     try:
         from pygraphviz import graphviz as library
     except ImportError:
-        return _by_program(source, format, dpi)
-    with _one_at_a_time, _messages_caught() as messages:
-        trouble, picture = _by_library(library, source, format.lower(), dpi)
+        return _paint_with_dot(source, format, dpi)
+    with _lock, _captured_stderr() as messages:
+        problem, picture = _paint_with_library(library, source, format.lower(), dpi)
     errors = [line for line in messages if line.startswith("Error:")]
-    if trouble or errors:
-        raise PaintError("; ".join([*filter(None, [trouble]), *errors]))
+    if problem or errors:
+        raise PaintError("; ".join([*filter(None, [problem]), *errors]))
     return picture
 
 
-def _by_program(source: str, format: str, dpi: int | None) -> bytes:
+def _paint_with_dot(source: str, format: str, dpi: int | None) -> bytes:
     program = shutil.which("dot")
     if program is None:
         raise PaintError('nothing here can paint: install pygraphviz (pip install "pygraphviz>=2.0") or Graphviz '
                          "(its program dot on the PATH). The DOT text needs neither: it is in .source")
     resolution = [f"-Gdpi={dpi}"] if dpi and format.lower() in RASTER else []
-    with _one_at_a_time, fonts.available():
+    with _lock, fonts.bundled_fonts_available():
         done = subprocess.run([program, f"-T{format}", *resolution], input=source.encode(), capture_output=True)
     if done.returncode or not done.stdout:
         raise PaintError(f"dot can't paint this as {format!r}: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout
 
 
-def _by_library(library: Any, source: str, format: str, dpi: int | None) -> tuple[str, bytes]:
-    """What went wrong, or "", and the picture."""
-    _read_fonts(library)
+def _paint_with_library(library: Any, source: str, format: str, dpi: int | None) -> tuple[str, bytes]:
+    """Return (problem, picture); the problem is "" on success."""
+    _load_fonts(library)
     with tempfile.TemporaryFile() as file:
         file.write(source.encode())
         file.seek(0)
-        copy = os.dup(file.fileno())  # agread will get this number for its own copy,
-        os.close(copy)
+        # agread duplicates the file descriptor and leaks the duplicate if the text is invalid. The next free
+        # number is the one that it will get, so that it can be closed here.
+        duplicate = os.dup(file.fileno())
+        os.close(duplicate)
         try:
             graph = library.agread(file, None)
         except ValueError:
-            _close(copy, file.fileno())  # which it forgets after text that it can't read
+            with suppress(OSError):
+                if os.path.sameopenfile(duplicate, file.fileno()):
+                    os.close(duplicate)
             return "the DOT text can't be read", b""
     try:
         if dpi and format in RASTER:
             library.agsafeset(graph, b"dpi", str(dpi).encode(), b"")
         context = library.gvContextWithBuiltins()
         try:
-            return _placed_and_painted(library, context, graph, format)
+            return _layout_and_render(library, context, graph, format)
         finally:
             library.gvFreeContext(context)
     finally:
         library.agclose(graph)
 
 
-def _placed_and_painted(library: Any, context: Any, graph: Any, format: str) -> tuple[str, bytes]:
+def _layout_and_render(library: Any, context: Any, graph: Any, format: str) -> tuple[str, bytes]:
     if library.gvLayout(context, graph, b"dot"):
         return "the graph can't be laid out", b""
     try:
-        answer = library.gvRenderData(context, graph, format.encode())
+        result = library.gvRenderData(context, graph, format.encode())  # (error code, bytes) or an error
     finally:
         library.gvFreeLayout(context, graph)
-    if not isinstance(answer, (list, tuple)) or answer[0] or not answer[1]:
+    if not isinstance(result, (list, tuple)) or result[0] or not result[1]:
         return f"{format!r} is not a format that can be painted: try png, svg or pdf", b""
-    return "", answer[1]
+    return "", result[1]
 
 
-def _read_fonts(library: Any) -> None:
-    """Lay out one letter: fontconfig reads its configuration then, and only once a process."""
-    global _fonts_are_read
-    if _fonts_are_read:
+def _load_fonts(library: Any) -> None:
+    """Lay out one letter, so that fontconfig reads its configuration, which it does once per process."""
+    global _fonts_loaded
+    if _fonts_loaded:
         return
-    with fonts.available():
+    with fonts.bundled_fonts_available():
         graph = library.agraphnew(b"fonts", False, True)
         context = library.gvContextWithBuiltins()
         library.agnode(graph, b"a", 1)
@@ -117,24 +119,16 @@ def _read_fonts(library: Any) -> None:
         library.gvFreeLayout(context, graph)
         library.gvFreeContext(context)
         library.agclose(graph)
-    _fonts_are_read = True
-
-
-def _close(number: int, file: int) -> None:
-    try:
-        if os.path.sameopenfile(number, file):
-            os.close(number)
-    except OSError:
-        pass
+    _fonts_loaded = True
 
 
 @contextmanager
-def _messages_caught() -> Iterator[list[str]]:
-    """The lines that C code writes to the process's standard error: not for the user's terminal."""
+def _captured_stderr() -> Iterator[list[str]]:
+    """Capture the lines that C code writes to file descriptor 2; they are in the list after the context ends."""
     messages: list[str] = []
     try:
         standard_error = os.dup(2)
-    except OSError:  # there is none
+    except OSError:  # the process has no standard error
         yield messages
         return
     if sys.stderr is not None:
@@ -148,26 +142,3 @@ def _messages_caught() -> Iterator[list[str]]:
             os.close(standard_error)
             log.seek(0)
             messages += log.read().decode("utf-8", "replace").splitlines()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        OSError: of the kind that the system gave, with the path and what to do.
-    """
-    try:
-        handle, name = tempfile.mkstemp(prefix=".unfinished-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(name, 0o666 & ~mask)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
-    except OSError as error:
-        hint = "make the folder first" if isinstance(error, FileNotFoundError) else "choose another place"
-        raise type(error)(error.errno, f"can't write {path}: {error.strerror}; {hint}") from None

@@ -1,7 +1,4 @@
-"""What is drawn, and where: boxes, arrows, frames and texts with positions, in points, y upward.
-
-Knows nothing of what they stand for, nor of how they are painted.
-"""
+"""A scene: boxes, arrows, frames and texts with positions in points, y upward; and the geometry of curves."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from .palette import Paint
 
 Point = tuple[float, float]
 Rectangle = tuple[float, float, float, float]  # left, bottom, right, top
-CORNER = 1.1  # width of a line of text, as it may come out a little wider than its letters
+CORNER = 1.1  # factor on the width of text, which renderers draw slightly wider than the sum of its letters
 
 
 @dataclass
@@ -54,7 +51,7 @@ class Box:
         return self.y - self.height / 2
 
     def side(self, y: float, side: int) -> Point:
-        """The point of its right (1) or left (-1) side at a height."""
+        """Return the point at height y of the right (1) or left (-1) side."""
         half = self.width / 2
         if self.circle:
             half = math.sqrt(max(half ** 2 - (y - self.y) ** 2, 0.0))
@@ -81,14 +78,14 @@ class Text:
 
     @property
     def rectangle(self) -> Rectangle:
-        """Left, bottom, right and top."""
+        """The bounding box."""
         half = self.width / 2
         return self.x - half, self.y - self.height / 2, self.x + half, self.y + self.height / 2
 
 
 @dataclass
 class Arrow:
-    """A line from one box to another along Bézier curves: points p0, then three for each curve."""
+    """A line from one box to another along cubic Bézier curves: the start, then three points for each curve."""
 
     source: str
     target: str
@@ -104,7 +101,7 @@ class Arrow:
 
 @dataclass
 class Frame:
-    """A rounded frame behind boxes, with a caption inside at its foot."""
+    """A rounded frame behind boxes, with a caption at the bottom."""
 
     left: float
     bottom: float
@@ -127,16 +124,20 @@ class Scene:
     texts: list[Text] = field(default_factory=list)
 
     def place_labels(self, wanted: Sequence[tuple[Arrow, Sequence[Text]]]) -> None:
-        """Give arrows their labels, each at the best of some places: on no box, no text, few arrows."""
-        ways = [_Way(arrow.points) for arrow in self.arrows]
+        """Place the label of each arrow at the candidate, or along the arrow, where it covers least.
+
+        The labels are placed one after another, each around those before it (greedily).
+        """
+        curves = [_Curve(arrow.points) for arrow in self.arrows]
         taken = [(box.left, box.bottom, box.right, box.top) for box in self.boxes]
         taken += [text.rectangle for text in self.texts]
-        for arrow, places in wanted:
-            best, least = places[0], math.inf
-            along = [replace(places[0], x=x + side * (places[0].width / 2 + 5), y=y)
+        for arrow, candidates in wanted:
+            first = candidates[0]
+            best, least = first, math.inf
+            along = [replace(first, x=x + side * (first.width / 2 + 5), y=y)
                      for x, y in sampled(arrow.points, 8)[1:-1] for side in (1, -1)]
-            for text in (*places, *along):
-                cost = _covered(text.rectangle, taken, ways)
+            for text in (*candidates, *along):
+                cost = _cost(text.rectangle, taken, curves)
                 if cost < least:
                     best, least = text, cost
                 if not cost:
@@ -144,43 +145,43 @@ class Scene:
             arrow.label = best
             taken.append(best.rectangle)
 
-    def bounds(self, margin: float = 12) -> tuple[float, float, float, float]:
-        """Left, bottom, right and top of all that is drawn, with a margin."""
+    def bounds(self, margin: float = 12) -> Rectangle:
+        """Return left, bottom, right and top of the whole drawing, with a margin."""
         texts = [*self.texts, *(arrow.label for arrow in self.arrows if arrow.label)]
-        rectangles = [(b.left, b.bottom, b.right, b.top) for b in self.boxes]
-        rectangles += [(f.left, f.bottom, f.right, f.top) for f in self.frames]
-        rectangles += [(t.x - t.width / 2, t.y - t.height / 2, t.x + t.width / 2, t.y + t.height / 2) for t in texts]
+        parts: list[Box | Frame] = [*self.boxes, *self.frames]
+        rectangles = [(part.left, part.bottom, part.right, part.top) for part in parts]
+        rectangles += [text.rectangle for text in texts]
         rectangles += [(x, y, x, y) for arrow in self.arrows for x, y in arrow.points]
         left, bottom, right, top = zip(*rectangles) if rectangles else ((0.0,),) * 4
         return min(left) - margin, min(bottom) - margin, max(right) + margin, max(top) + margin
 
 
-class _Way:
-    """A curve as points, and the rectangle around them."""
+class _Curve:
+    """An arrow's curve, sampled on demand, with its bounding box."""
 
     def __init__(self, points: Sequence[Point]) -> None:
-        self.curves = points
-        self.points: list[Point] = []
+        self.control_points = points
+        self.samples: list[Point] = []
         xs, ys = [x for x, _ in points], [y for _, y in points]
         self.left, self.bottom, self.right, self.top = min(xs), min(ys), max(xs), max(ys)
 
-    def meets(self, left: float, bottom: float, right: float, top: float) -> bool:
-        """Whether it passes a rectangle."""
+    def crosses(self, left: float, bottom: float, right: float, top: float) -> bool:
+        """Return whether the curve passes through a rectangle."""
         if self.left > right or left > self.right or self.bottom > top or bottom > self.top:
             return False
-        self.points = self.points or sampled(self.curves)
-        return any(left < x < right and bottom < y < top for x, y in self.points)
+        self.samples = self.samples or sampled(self.control_points)
+        return any(left < x < right and bottom < y < top for x, y in self.samples)
 
 
-def _covered(text: Rectangle, taken: Sequence[Rectangle], ways: Sequence[_Way]) -> int:
-    """How bad a place for a text is: by the boxes, texts and arrows that it would cover."""
+def _cost(text: Rectangle, taken: Sequence[Rectangle], curves: Sequence[_Curve]) -> int:
+    """Return the cost of a position for a text: 100 for each box or text that it covers, 1 for each arrow."""
     left, bottom, right, top = text
     cost = 100 * sum(left < r and x < right and bottom < t and b < top for x, b, r, t in taken)
-    return cost + sum(way.meets(left - 1, bottom + 2, right + 1, top - 2) for way in ways)
+    return cost + sum(curve.crosses(left - 1, bottom + 2, right + 1, top - 2) for curve in curves)
 
 
 def beside(x: float, y: float, text: str, size: float, color: str, right: bool = True) -> Text:
-    """Text that begins (or, to the left, ends) at (x, y)."""
+    """Return text that begins at (x, y), or ends there if not `right`."""
     placed = Text(x, y, text, size, color)
     half = text_width(text, size) / 2
     placed.x += half if right else -half
@@ -188,71 +189,71 @@ def beside(x: float, y: float, text: str, size: float, color: str, right: bool =
 
 
 def straight(start: Point, end: Point) -> list[Point]:
-    """A straight line as one curve."""
+    """Return a straight line as one Bézier curve."""
     (x0, y0), (x1, y1) = start, end
     return [start, (x0 + (x1 - x0) / 3, y0 + (y1 - y0) / 3), (x0 + 2 * (x1 - x0) / 3, y0 + 2 * (y1 - y0) / 3), end]
 
 
 def sideways(start: Point, end: Point) -> list[Point]:
-    """A curve that leaves and arrives horizontally."""
+    """Return a curve that leaves and arrives horizontally."""
     (x0, y0), (x1, y1) = start, end
     middle = (x0 + x1) / 2
     return [start, (middle, y0), (middle, y1), end]
 
 
 def upright(start: Point, end: Point) -> list[Point]:
-    """A curve that leaves and arrives vertically."""
+    """Return a curve that leaves and arrives vertically."""
     (x0, y0), (x1, y1) = start, end
     middle = (y0 + y1) / 2
     return [start, (x0, middle), (x1, middle), end]
 
 
 def joined(*curves: Sequence[Point]) -> list[Point]:
-    """Curves one after the other, each beginning where the one before ends."""
+    """Concatenate curves, each of which begins where the previous one ends."""
     return [*curves[0], *(point for curve in curves[1:] for point in curve[1:])]
 
 
 def rounded(corners: Sequence[Point], radius: float = 11) -> list[Point]:
-    """A way along straight lines with round corners."""
-    stops = [corners[0]]
+    """Return straight lines through some corners, which are rounded."""
+    points = [corners[0]]  # then for each corner: where its arc begins, the corner, where the arc ends
     for before, corner, after in zip(corners, corners[1:], corners[2:]):
         first, second = math.dist(before, corner), math.dist(corner, after)
         if first < 0.1 or second < 0.1:
             continue
         r = min(radius, first / 2, second / 2)
-        stops += [_toward(corner, before, r / first), corner, _toward(corner, after, r / second)]
+        points += [_toward(corner, before, r / first), corner, _toward(corner, after, r / second)]
     curves = []
-    at = stops[0]
-    for enter, corner, leave in zip(stops[1::3], stops[2::3], stops[3::3]):
-        curves += [straight(at, enter), [enter, _toward(enter, corner, 0.6), _toward(leave, corner, 0.6), leave]]
-        at = leave
-    return joined(*curves, straight(at, corners[-1]))
+    last = points[0]
+    for enter, corner, leave in zip(points[1::3], points[2::3], points[3::3]):
+        curves += [straight(last, enter), [enter, _toward(enter, corner, 0.6), _toward(leave, corner, 0.6), leave]]
+        last = leave
+    return joined(*curves, straight(last, corners[-1]))
 
 
-def _toward(start: Point, end: Point, part: float) -> Point:
-    return start[0] + (end[0] - start[0]) * part, start[1] + (end[1] - start[1]) * part
+def _toward(start: Point, end: Point, fraction: float) -> Point:
+    return start[0] + (end[0] - start[0]) * fraction, start[1] + (end[1] - start[1]) * fraction
 
 
 def sampled(points: Sequence[Point], each: int = 48) -> list[Point]:
-    """Points on Bézier curves."""
-    found = []
+    """Return points on Bézier curves, `each` + 1 on each curve."""
+    samples = []
     for i in range(0, len(points) - 1, 3):
         (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points[i:i + 4]
         for number in range(each + 1):
             s = number / each
             a, b, c, d = (1 - s) ** 3, 3 * (1 - s) ** 2 * s, 3 * (1 - s) * s * s, s ** 3
-            found.append((a * x0 + b * x1 + c * x2 + d * x3, a * y0 + b * y1 + c * y2 + d * y3))
-    return found
+            samples.append((a * x0 + b * x1 + c * x2 + d * x3, a * y0 + b * y1 + c * y2 + d * y3))
+    return samples
 
 
 def clear(points: Sequence[Point], boxes: Sequence[Box], margin: float = 3) -> bool:
-    """Whether curves pass no box."""
+    """Return whether curves pass through no box."""
     return not any(box.left - margin < x < box.right + margin and box.bottom - margin < y < box.top + margin
                    for x, y in sampled(points) for box in boxes)
 
 
 def moved(scene: Scene, dx: float, prefix: str) -> Scene:
-    """A scene further to the right, its boxes' keys begun with a prefix: to stand beside another."""
+    """Return a scene shifted right by dx, with a prefix on its keys, so that it can be drawn beside another."""
     labels = [arrow.label and replace(arrow.label, x=arrow.label.x + dx) for arrow in scene.arrows]
     return Scene(
         scene.name, [replace(box, key=prefix + box.key, x=box.x + dx) for box in scene.boxes],

@@ -1,4 +1,4 @@
-// Steps through a recorded backward pass. `at` says how many steps have run; everything shown follows from it.
+// Steps through a recorded backward pass. The state is `at`, the number of steps that have run; show() draws it.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -8,23 +8,23 @@
   const root = nodes.length - 1;
   let at = 0, playing = null, breakpoints = [], zoom = 1, zoomed = false, reason = "";
 
-  // ---- what is known when -------------------------------------------------------------------
+  // ---- gradients at each step ---------------------------------------------------------------
   const stepOf = new Map();                                // node -> its step, from 1
-  const given = nodes.map(() => []);                       // node -> [{step, total}], in their order
+  const uses = nodes.map(() => []);                        // node -> its contributions [{step, total, ...}], in order
   steps.forEach((step, i) => {
     stepOf.set(step.node, i + 1);
-    for (const row of step.passed || []) given[nodes[step.node].inputs[row.input]].push({ step: i + 1, ...row });
+    for (const row of step.passed || []) uses[nodes[step.node].inputs[row.input]].push({ step: i + 1, ...row });
   });
   const norm = array => Number(array.norm.replace("inf", "Infinity"));
-  const givenBy = node => given[node].filter(use => use.step <= at);
-  const complete = node => !given[node].length || given[node][given[node].length - 1].step <= at;
+  const usesSoFar = node => uses[node].filter(use => use.step <= at);
+  const complete = node => !uses[node].length || uses[node][uses[node].length - 1].step <= at;
 
-  function gradient(node) {                                // its array so far, or null
+  function gradient(node) {                                // the array so far, or null
     const own = stepOf.get(node);
     if (own !== undefined && own <= at) return "grad" in steps[own - 1] ? arrays[steps[own - 1].grad] : null;
     if (node === root) return arrays[data.seed];
-    const uses = givenBy(node);
-    return uses.length ? arrays[uses[uses.length - 1].total] : null;
+    const past = usesSoFar(node);
+    return past.length ? arrays[past[past.length - 1].total] : null;
   }
 
   // ---- small helpers ------------------------------------------------------------------------
@@ -48,12 +48,12 @@
 
   // ---- colours ------------------------------------------------------------------------------
   const heat = data.heat;
-  function colour(part) {
-    const place = Math.min(Math.max(part, 0), 1) * (heat.stops.length - 1);
+  function colour(fraction) {
+    const place = Math.min(Math.max(fraction, 0), 1) * (heat.stops.length - 1);
     const i = Math.min(Math.floor(place), heat.stops.length - 2), rest = place - i;
     return `rgb(${heat.stops[i].map((a, k) => Math.round(a + (heat.stops[i + 1][k] - a) * rest)).join(",")})`;
   }
-  function look(array) {                                   // how a gradient looks: a word, and a colour of the scale
+  function appearance(array) {                             // of a gradient: a CSS class, and a colour of the scale
     if (!array) return ["waiting", ""];
     const size = norm(array);
     if (!Number.isFinite(size)) return ["bad", ""];
@@ -62,11 +62,11 @@
     if (place < heat.low) return ["tiny", ""];
     return ["known", colour((place - heat.low) / (heat.high - heat.low))];
   }
-  const LOOKS = ["waiting", "bad", "zero", "tiny", "known"];
-  function dress(shape, array) {
-    const [word, fill] = look(array);
+  const CLASSES = ["waiting", "bad", "zero", "tiny", "known"];
+  function paint(shape, array) {
+    const [word, fill] = appearance(array);
     if (shape.dataset.look !== word) {
-      shape.classList.remove(...LOOKS);
+      shape.classList.remove(...CLASSES);
       shape.classList.add(word);
       shape.dataset.look = word;
     }
@@ -78,7 +78,7 @@
 
   // ---- the picture --------------------------------------------------------------------------
   const picture = byId("picture"), svg = picture.querySelector("svg");
-  const boxes = [];                                        // [node, its box]
+  const boxes = [];                                        // [node, box]
   const nodeOf = new Map();
   nodes.forEach((node, i) => {
     const box = "box" in node ? byId(`box-${node.box}`) : null;
@@ -86,16 +86,16 @@
     nodeOf.set(node.box, i);
     boxes.push([i, box]);
     box.append(element("svg:title", {}, `${label(i)}  ${arrays[node.value].shape}  ${node.line}`));
-    if (stepOf.has(i) || given[i].length) box.classList.add("live");
+    if (stepOf.has(i) || uses[i].length) box.classList.add("live");
   });
-  const ways = [];                                         // [step, the way back]
+  const gradientArrows = [];                               // [step, arrow]
   steps.forEach((step, i) => {
     for (const row of step.passed || []) {
-      const way = byId(`back-${step.node}-${nodes[step.node].inputs[row.input]}`);
-      if (way) ways.push([i + 1, way]);
+      const arrow = byId(`back-${step.node}-${nodes[step.node].inputs[row.input]}`);
+      if (arrow) gradientArrows.push([i + 1, arrow]);
     }
   });
-  const paramBoxes = new Map();                            // shared node -> its line below
+  const paramBoxes = new Map();                            // shared node -> its row below the picture
 
   picture.addEventListener("click", event => {
     const box = event.target.closest(".box");
@@ -111,11 +111,11 @@
     picture.scrollLeft = middle[0] * zoom - picture.clientWidth / 2;
     picture.scrollTop = middle[1] * zoom - picture.clientHeight / 2;
   }
-  function fit() {                                         // all of it, as long as it can be read
-    const room = [picture.clientWidth - 24, picture.clientHeight - 50];
+  function fit() {                                         // the whole graph, or its height if it would be unreadable
+    const space = [picture.clientWidth - 24, picture.clientHeight - 50];
     zoomed = false;
-    const whole = Math.min(room[0] / data.size[0], room[1] / data.size[1]);
-    scale(whole > 0.6 ? Math.min(whole, 1.7) : Math.min(Math.max(room[1] / data.size[1], 0.6), 1.5));
+    const whole = Math.min(space[0] / data.size[0], space[1] / data.size[1]);
+    scale(whole > 0.6 ? Math.min(whole, 1.7) : Math.min(Math.max(space[1] / data.size[1], 0.6), 1.5));
     reveal(false);
   }
   function resize(by) {
@@ -171,12 +171,12 @@
     return pre;
   }
 
-  function bars(shared, height, now) {                     // what each time step has added so far
+  function bars(shared, height, now) {                     // the contribution of each time step so far
     const width = 150;
     const chart = element("svg:svg", { class: "bars", viewBox: `0 0 ${width} ${height}`, role: "img", preserveAspectRatio: "none" });
-    const sums = new Map(), most = Math.max(...shared.given.map(row => Number(row[2])).filter(Number.isFinite), 0);
-    for (const [step, t, size] of shared.given) if (step <= at) sums.set(t, Number(size.replace("inf", "Infinity")));
-    const columns = [...data.times.filter(t => t > 0 || sums.has(t)), ...(shared.given.some(row => row[1] === null) ? [null] : [])];
+    const sums = new Map(), most = Math.max(...shared.contributions.map(row => Number(row[2])).filter(Number.isFinite), 0);
+    for (const [step, t, size] of shared.contributions) if (step <= at) sums.set(t, Number(size.replace("inf", "Infinity")));
+    const columns = [...data.times.filter(t => t > 0 || sums.has(t)), ...(shared.contributions.some(row => row[1] === null) ? [null] : [])];
     const apart = width / Math.max(columns.length, 1);
     const said = [];
     columns.forEach((t, i) => {
@@ -192,30 +192,30 @@
     chart.style.setProperty("--own", shared.color);
     return chart;
   }
-  const times = new Map(data.shared.flatMap(shared => shared.given.map(row => [row[0], row[1]])));
-  const timeOf = step => times.has(step) ? times.get(step) : nodes[steps[step - 1].node].t;  // that its contribution counts to
+  const times = new Map(data.shared.flatMap(shared => shared.contributions.map(row => [row[0], row[1]])));
+  const timeOf = step => times.has(step) ? times.get(step) : nodes[steps[step - 1].node].t;  // of its contribution
 
   function card(step, row, number) {
     const node = nodes[step.node], x = node.inputs[row.input], names = ops[node.op].operands.slice(2);
     const written = names.length === 1 && names[0].startsWith("*") ? `input ${row.input + 1}` : names[row.input] || `input ${row.input + 1}`;
     const shared = data.shared.find(item => item.node === x);
-    const uses = given[x], place = uses.findIndex(use => use.step === number && use.input === row.input) + 1;
-    const before = place > 1 ? arrays[uses[place - 2].total] : null, total = arrays[row.total], share = arrays[row.share];
+    const all = uses[x], place = all.findIndex(use => use.step === number && use.input === row.input) + 1;
+    const before = place > 1 ? arrays[all[place - 2].total] : null, total = arrays[row.total], contribution = arrays[row.contribution];
     const box = element("section", { class: "card" });
     box.append(element("h4", {}, element("span", { class: "operand" }, written), " → ", element("button", { type: "button", class: "link", onclick: () => focusOn(x) }, label(x)),
       element("span", { class: "quiet" }, arrays[nodes[x].value].shape)));
     if ("local" in row) {
-      box.append(element("p", { class: "rule" }, element("span", { class: "grad" }, "incoming"), " × local derivative = contribution",
+      box.append(element("p", { class: "rule" }, element("span", { class: "grad" }, "upstream"), " × local derivative = contribution",
         row.summed ? element("span", { class: "quiet" }, ", summed where it was broadcast") : null));
-      box.append(element("div", { class: "pair" }, matrix(arrays[row.local], "× local", "local"), matrix(share, "= contribution", "share")));
+      box.append(element("div", { class: "pair" }, matrix(arrays[row.local], "× local", "local"), matrix(contribution, "= contribution", "contribution")));
     } else {
-      if ("product" in row) box.append(element("p", { class: "rule" }, row.product, element("span", { class: "quiet" }, ` → ${share.shape}`)));
-      box.append(matrix(share, "contribution", "share"));
+      if ("product" in row) box.append(element("p", { class: "rule" }, row.product, element("span", { class: "quiet" }, ` → ${contribution.shape}`)));
+      box.append(matrix(contribution, "contribution", "contribution"));
     }
-    const many = uses.length > 1;
-    box.append(element("p", { class: "sum" }, many ? `+= contribution ${place} of ${uses.length}` : "the only contribution",
+    const many = all.length > 1;
+    box.append(element("p", { class: "sum" }, many ? `+= contribution ${place} of ${all.length}` : "the only contribution",
       element("span", { class: "norms" }, `|g| ${before ? short(norm(before)) : "0"} → `, element("b", { class: "total", "data-node": x }, short(norm(total))))));
-    if (many && before) box.append(matrix(total, place === uses.length ? "total, complete" : "total so far", "total"));
+    if (many && before) box.append(matrix(total, place === all.length ? "total, complete" : "total so far", "total"));
     if (shared) {
       box.append(element("p", { class: "quiet" }, "added by each time step:"), bars(shared, 44, timeOf(number)));
     }
@@ -231,11 +231,11 @@
       panel.append(element("h2", {}, "Start"), element("p", {}, `${last} steps lead back from `, element("b", {}, label(root)), ` = ${value.numbers}.`),
         element("p", {}, "Its own gradient is 1. Each step takes the gradient of one box, multiplies it by the derivative of the operation that made the box, and adds the products to the gradients of its inputs."),
         element("p", { class: "quiet" }, "→ runs a step, Space plays, a click on a box goes to its step."),
-        matrix(arrays[data.seed], `gradient of ${label(root)}`, "incoming"));
+        matrix(arrays[data.seed], `gradient of ${label(root)}`, "upstream"));
       return;
     }
     const step = steps[at - 1], node = nodes[step.node], op = ops[node.op];
-    panel.append(element("h2", {}, label(step.node), element("span", { class: "chip" }, node.called.replace(/\(\)$/, ""))));
+    panel.append(element("h2", {}, label(step.node), element("span", { class: "chip" }, node.call.replace(/\(\)$/, ""))));
     const facts = [["step", `${at} of ${last}`]];
     if ("signal" in node) facts.push(["signal", node.signal], ["t", String(node.t)]);
     facts.push(["line", node.line]);
@@ -247,7 +247,7 @@
       return;
     }
     const names = op.operands;
-    panel.append(matrix(arrays[step.grad], `${names[0] || "grad"}: incoming`, "incoming"));
+    panel.append(matrix(arrays[step.grad], `${names[0] || "grad"}: upstream gradient`, "upstream"));
     panel.append(element("h3", {}, `${op.class}.backward`), source(op, names));
     const rest = names.slice(2), open = rest.length === 1 && rest[0].startsWith("*");
     const values = element("details", { class: "values" }, element("summary", {}, `values of ${[names[1], ...rest].filter(name => name && name !== "needs").join(", ")}`));
@@ -263,12 +263,12 @@
   }
   let showValues = true;
 
-  function focusOn(node) {                                 // its own step; of a leaf, its next contribution
-    const next = given[node].find(use => use.step > at) || given[node][0];
+  function focusOn(node) {                                 // go to its step; for a leaf, to its next contribution
+    const next = uses[node].find(use => use.step > at) || uses[node][0];
     if (stepOf.has(node)) go(stepOf.get(node)); else if (next) go(next.step);
   }
 
-  // ---- below the picture: signal x time, and what the steps share ----------------------------
+  // ---- below the picture: gradients by signal and time step, and shared parameters -----------
   const cells = [];
   function buildMap() {
     const rows = new Map();
@@ -312,16 +312,16 @@
   }
   function showLower() {
     for (const [i, cell] of cells) {
-      dress(cell, gradient(i));
+      paint(cell, gradient(i));
       cell.classList.toggle("current", at > 0 && steps[at - 1].node === i);
     }
     const now = at ? timeOf(at) : null;
     for (const [node, [line, item]] of paramBoxes) {
       const array = gradient(node), said = array ? short(norm(array)) : "not yet";
-      const adding = at > 0 && given[node].some(use => use.step === at);
+      const adding = at > 0 && uses[node].some(use => use.step === at);
       line.replaceChildren(element("b", {}, label(node)), element("span", { class: "quiet" }, arrays[nodes[node].value].shape), bars(item, 22, adding ? now : undefined),
         element("span", { class: "norm" }, element("span", { class: "swatch" }), `|g| ${said}`, array && !complete(node) ? element("span", { class: "quiet" }, " so far") : null));
-      dress(line.querySelector(".swatch"), array);
+      paint(line.querySelector(".swatch"), array);
       line.classList.toggle("adding", adding);
       line.setAttribute("aria-label", `${label(node)}, gradient ${said}${array && !complete(node) ? " so far" : ""}`);
     }
@@ -334,18 +334,18 @@
       place.append(element("span", { class: `key ${word}` }), element("span", {}, text));
   }
 
-  // ---- all of it at one moment --------------------------------------------------------------
+  // ---- everything at the current step -------------------------------------------------------
   function show() {
     const current = at ? steps[at - 1] : null;
     for (const [node, box] of boxes) {
       if (!box.classList.contains("live")) continue;
-      dress(box, gradient(node));
+      paint(box, gradient(node));
       box.classList.toggle("partly", box.dataset.look !== "waiting" && !complete(node));
       box.classList.toggle("current", current !== null && current.node === node);
     }
-    for (const [step, way] of ways) {
-      way.classList.toggle("done", step <= at);
-      way.classList.toggle("now", step === at);
+    for (const [step, arrow] of gradientArrows) {
+      arrow.classList.toggle("done", step <= at);
+      arrow.classList.toggle("now", step === at);
     }
     byId("slider").value = at;
     byId("slider").setAttribute("aria-valuetext", at ? `step ${at}, ${opName(current.node)}, ${label(current.node)}` : "start");
@@ -396,15 +396,15 @@
     const wanted = byId("search").value.trim(), place = matches.indexOf(at) + 1;
     byId("found").textContent = !wanted ? "" : !matches.length ? "none" : place ? `${place} of ${matches.length}` : `${matches.length} found`;
   }
-  function match(way) {
+  function match(direction) {
     if (!matches.length) return;
     const on = matches.find(number => number > at), before = [...matches].reverse().find(number => number < at);
-    go(way > 0 ? on || matches[0] : before || matches[matches.length - 1]);
+    go(direction > 0 ? on || matches[0] : before || matches[matches.length - 1]);
   }
 
-  // ---- breakpoints: the words of the terminal's debugger --------------------------------------
+  // ---- breakpoints, written as in the terminal debugger --------------------------------------
   const sizeOf = number => "grad" in steps[number - 1] ? norm(arrays[steps[number - 1].grad]) : null;
-  const leaves = (number, name) => (steps[number - 1].passed || []).find(row => {
+  const contributesTo = (number, name) => (steps[number - 1].passed || []).find(row => {
     const x = label(nodes[steps[number - 1].node].inputs[row.input]);
     return x === name || x.replace(/\[-?\d+\]$/, "") === name;
   });
@@ -412,7 +412,7 @@
     op: name => number => opName(steps[number - 1].node) === name.toLowerCase() && `operation ${name.toLowerCase()}`,
     signal: name => number => { const node = nodes[steps[number - 1].node]; return node.copy && node.signal === name && `the gradient of ${node.name}`; },
     node: name => number => { const text = label(steps[number - 1].node); return (text === name || text.replace(/\[-?\d+\]$/, "") === name) && `the gradient of ${text}`; },
-    param: name => number => leaves(number, name) && `a contribution to ${name}`,
+    param: name => number => contributesTo(number, name) && `a contribution to ${name}`,
     t: word => number => { const t = Number(word); return nodes[steps[number - 1].node].t === t && (number < 2 || nodes[steps[number - 2].node].t !== t) && `time step ${t} begins`; },
     norm: word => number => { const [, sign, limit] = word.match(/^([<>])\s*(.+)$/), size = sizeOf(number); return size !== null && (sign === ">" ? size > Number(limit) : size < Number(limit)) && `|g| = ${short(size)} ${sign} ${limit}`; },
     nan: () => number => steps[number - 1].nan,
@@ -423,31 +423,31 @@
     byId("break").reportValidity();
     return null;
   }
-  function parsed(text) {
+  function parse(text) {
     const [, kind, rest] = text.trim().replace(/^t\s*=\s*/, "t ").replace(/\((-?\d+)\)$/, "[$1]").replace(/^norm\s*([<>])/, "norm $1").match(/^(\S*)\s*(.*)$/);
     const bare = kind === "nan" || kind === "zero";
     const name = kind.toLowerCase();
     if (!Object.hasOwn(KINDS, name)) return refuse(`There is no breakpoint '${kind}'. Write: op tanh, signal h, node h[3], param U, t 3, norm > 10, zero, or nan`);
-    if (Boolean(rest) === bare) return refuse(bare ? `${name} takes nothing more` : `Write what to stop at, as in: ${{ t: "t 3", norm: "norm < 1e-6", op: "op tanh" }[name] || `${name} h`}`);
+    if (Boolean(rest) === bare) return refuse(bare ? `${name} takes no argument` : `Write what to stop at, as in: ${{ t: "t 3", norm: "norm < 1e-6", op: "op tanh" }[name] || `${name} h`}`);
     if (name === "norm" && !/^[<>]\s*[\d.]+(e[-+]?\d+)?$/i.test(rest)) return refuse("Write it as: norm > 10, or norm < 1e-6");
     if (name === "t" && !/^-?\d+$/.test(rest)) return refuse("Write a whole number: t 3");
     return { text: bare ? name : `${name} ${rest}`, test: KINDS[name](rest) };
   }
   const hit = number => { for (const stop of breakpoints) { const why = stop.test(number); if (why) return `stopped: ${why}`; } return ""; };
-  function run(way) {
+  function run(direction) {
     play(false);
     if (!breakpoints.length) { byId("break").focus(); return; }
-    for (let number = at + way; number >= 1 && number <= last; number += way) {
+    for (let number = at + direction; number >= 1 && number <= last; number += direction) {
       const why = hit(number);
       if (why) { go(number, why); return; }
     }
-    go(way > 0 ? last : 0, way > 0 ? "no breakpoint on the way: this is the end" : "no breakpoint on the way: this is the start");
+    go(direction > 0 ? last : 0, `no breakpoint was hit: this is the ${direction > 0 ? "end" : "start"}`);
   }
   function addBreak() {
-    const stop = parsed(byId("break").value);
+    const stop = parse(byId("break").value);
     if (!stop) return;
     const hits = steps.filter((_, i) => stop.test(i + 1)).length;
-    if (!hits && !["nan", "zero", "norm"].includes(stop.text.split(" ")[0])) { refuse(`${stop.text}: nothing in this pass is called so`); return; }
+    if (!hits && !["nan", "zero", "norm"].includes(stop.text.split(" ")[0])) { refuse(`${stop.text}: nothing in this pass has this name`); return; }
     if (!breakpoints.some(other => other.text === stop.text)) breakpoints.push({ ...stop, hits });
     byId("break").value = "";
     showStops();
@@ -466,7 +466,7 @@
     byId("breaks").append(...all.map(text => element("option", { value: text })));
   }
 
-  // ---- hands --------------------------------------------------------------------------------
+  // ---- mouse and keyboard -------------------------------------------------------------------
   const theme = () => {
     const dark = document.documentElement.dataset.theme ? document.documentElement.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     document.documentElement.dataset.theme = dark ? "light" : "dark";
@@ -497,8 +497,8 @@
     keys[event.key]();
   });
   new ResizeObserver(() => zoomed || fit()).observe(picture);
-  const asked = () => /^#\d+$/.test(location.hash) && go(Number(location.hash.slice(1)));
-  addEventListener("hashchange", asked);
+  const goToHash = () => /^#\d+$/.test(location.hash) && go(Number(location.hash.slice(1)));
+  addEventListener("hashchange", goToHash);
 
   buildMap();
   buildShared();
@@ -506,5 +506,5 @@
   suggest();
   fit();
   show();
-  asked();
+  goToHash();
 })();

@@ -1,7 +1,7 @@
-"""A backward pass as a web page to be stepped through: one file, that asks for nothing else.
+"""`viz.stepper`: a backward pass as a web page, one file without external resources.
 
-The page is page.html, page.css and page.js with the pass written into them. It can't fetch anything
-and runs no script but its own, whatever tensors are called: its Content-Security-Policy says so.
+The page is page.html, page.css and page.js with the recorded pass inserted as JSON. Its
+Content-Security-Policy forbids all requests, and any script but its own, whatever the names of tensors.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from pathlib import Path
 from typing import Any
 
 from minigrad import Tensor
-from minigrad.backward import ancestors, initial_gradient
+from minigrad.backward import ancestors
+from minigrad.files import write_atomically
 from viz.annotations import heat
 from viz.render.fonts import clean
-from viz.render.rasterize import write_whole
 
 from .recording import Recording
 from .scene import BackwardScene, is_copy
 from .svg import Drawing
 
-MOST = 10_000  # tensors; a browser gets slow with more, and the file large
-HEAVY = 2 * 2 ** 30  # bytes that recording may hold at once
-SETTINGS = "default-src 'none'; script-src {script}; style-src {style}; base-uri 'none'; form-action 'none'"
+MAX_TENSORS = 10_000  # browsers get slow with more, and the file gets large
+MAX_BYTES = 2 * 2 ** 30  # memory that a recording may need
+POLICY = "default-src 'none'; script-src {script}; style-src {style}; base-uri 'none'; form-action 'none'"
 
 
 class Page:
-    """A page: in a notebook it shows itself; elsewhere open `path` in a browser.
+    """A page: a notebook displays it; elsewhere open `path` in a browser.
 
     Attributes:
         path: the file that was written, or None.
-        html: the whole page.
-        steps: how many steps it has.
+        html: the source of the page.
+        steps: the number of steps.
     """
 
     def __init__(self, html: str, path: Path | None, title: str, steps: int) -> None:
@@ -62,25 +62,24 @@ class Page:
                 f'style="border:1px solid #ccc;border-radius:8px" srcdoc="{escape(self.html)}"></iframe>')
 
 
-def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most: int = MOST) -> Page:
-    """Record the backward pass of a loss, and make a page in which it is stepped through.
+def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most: int = MAX_TENSORS) -> Page:
+    """Record the backward pass of a loss, and make a page that steps through it.
 
-    The pass really runs, step by step, by `loss.backward_steps()`. Afterwards every `.grad` is what
-    it was before: looking changes nothing. (Hooks are called, once each.)
+    Runs the pass by `loss.backward_steps()` and restores every `.grad` afterwards. Hooks are called, once
+    each.
 
     Args:
-        loss: a single number that was computed from tensors that require a gradient.
-        outfile: the file to write, e.g. "steps.html": whole or not at all. Without one the page is
-            in what is returned, for a notebook.
-        most: how many tensors there may be.
+        loss: a scalar that was computed from tensors that require a gradient.
+        outfile: the file to write, atomically, e.g. "steps.html". By default no file is written.
+        most: the largest number of tensors to record.
 
     Returns:
-        The page: it shows itself in a notebook, `.path` is the file and `.html` the text.
+        The page: a notebook displays it, `.path` is the file and `.html` the source.
 
     Raises:
-        ValueError: where the loss is no single number or needs no gradient; where there are too many
-            tensors or too much data to record; and what `loss.backward()` raises.
-        OSError: where the file can't be written.
+        ValueError: if the loss isn't a scalar or requires no gradient, or there are too many tensors or too
+            much data to record; and any error of `loss.backward()`.
+        OSError: if the file can't be written.
     """
     _check(loss, most)
     recording = Recording(loss)
@@ -89,36 +88,35 @@ def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most
     html = _page(title, recording, tape)
     path = None if outfile is None else Path(outfile)
     if path is not None:
-        write_whole(path, html.encode())
+        write_atomically(path, html.encode())
     return Page(html, path, title, len(recording.steps))
 
 
 def _check(loss: Tensor, most: int) -> None:
-    """Say no before anything is computed."""
+    """Validate the arguments before running the pass."""
     if not isinstance(loss, Tensor):
         raise TypeError(f"viz.stepper() takes the loss, a Tensor, not {type(loss).__name__}: {loss!r:.60}")
     if loss.size != 1:
         raise ValueError(f"a backward pass starts from a single number, and {loss!r} has shape {loss.shape}: "
                          "step through its sum or its mean, e.g. viz.stepper(y.sum())")
-    initial_gradient(loss, None)
     nodes = ancestors(loss, most)
     advice = "Unroll fewer steps (a recurrence does the same at each), or step through it in the terminal: "
     advice += "python -m minigrad.debugger script.py"
     if len(nodes) > most:
         raise ValueError(f"{loss!r} was computed from more than {most:,} tensors, too many for a page. {advice}")
     needed = sum(3 * x._data.nbytes for node in nodes for x in node.inputs if x.requires_grad)
-    if needed > HEAVY:
-        raise ValueError(f"to record this pass takes about {needed / 2 ** 30:.1f} GB of memory. "
+    if needed > MAX_BYTES:
+        raise ValueError(f"recording this pass takes about {needed / 2 ** 30:.1f} GB of memory. "
                          f"Make the batch or the layers smaller. {advice}")
 
 
 def _page(title: str, recording: Recording, tape: BackwardScene) -> str:
-    links = {(tape.keys[x], tape.keys[node]): f"{i}-{recording.number[x]}" for i, node in enumerate(recording.nodes)
+    links = {(tape.keys[x], tape.keys[node]): f"{i}-{recording.numbers[x]}" for i, node in enumerate(recording.nodes)
              for x in node.inputs if x.requires_grad and x in tape.keys and node in tape.keys}
     drawing = Drawing(tape.scene, links)
     style = f"{_file('page.css')}\n{drawing.style}\n"
     script = _file("page.js")
-    policy = SETTINGS.format(script=_hash(script), style=_hash(style))
+    policy = POLICY.format(script=_hash(script), style=_hash(style))
     parts = {"POLICY": escape(policy), "TITLE": escape(title), "STYLE": style, "PICTURE": drawing.text,
              "DATA": _in_script(_data(title, recording, tape, drawing)), "SCRIPT": script}
     pieces = _file("page.html").split("%%")
@@ -126,17 +124,17 @@ def _page(title: str, recording: Recording, tape: BackwardScene) -> str:
 
 
 def _data(title: str, recording: Recording, tape: BackwardScene, drawing: Drawing) -> dict[str, Any]:
-    """All that the script knows."""
+    """Return the data that the script works on."""
     nodes = []
     for node in recording.nodes:
-        about = recording.node(node)
-        about["inputs"] = [recording.number[x] for x in node.inputs]
+        entry = recording.node_data(node)
+        entry["inputs"] = [recording.numbers[x] for x in node.inputs]
         if node in tape.keys:
-            about["box"] = tape.keys[node]
-        nodes.append(about)
-    shared = [{"node": recording.number[x], "color": tape.colors[x],
-               "given": recording.contributions(x, tape.times)} for x in tape.shared]
-    copies = [recording.number[x] for x in recording.nodes if is_copy(x) and x.requires_grad]
+            entry["box"] = tape.keys[node]
+        nodes.append(entry)
+    shared = [{"node": recording.numbers[x], "color": tape.colors[x],
+               "contributions": recording.contributions(x, tape.times)} for x in tape.shared]
+    copies = [recording.numbers[x] for x in recording.nodes if is_copy(x) and x.requires_grad]
     scale = heat.Scale(heat.Norm(float(recording.arrays[step["grad"]]["norm"])) for step in recording.steps
                        if "grad" in step)
     return {"title": title, "nodes": nodes, "steps": recording.steps, "arrays": recording.arrays, "ops": recording.ops,
@@ -151,12 +149,12 @@ def _file(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """What a policy calls a script or a style by."""
+    """Return the hash by which a policy allows a script or a style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _in_script(data: dict[str, Any]) -> str:
-    """JSON that can't end the element that it stands in."""
+    """Return JSON that can't end the script element that contains it."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

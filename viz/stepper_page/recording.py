@@ -1,7 +1,6 @@
-"""A backward pass, run to its end and written down: what a page needs to show any moment of it.
+"""Recording of a whole backward pass as plain data, from which the page shows any step.
 
-Numbers are written as NumPy prints large arrays: shape, norm, and the corners. Knows nothing of how
-they are shown.
+Arrays are recorded as NumPy prints large ones: shape, norm, and the elements at the corners.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from typing import Any
 import numpy as np
 
 from minigrad import Op, Tensor, ops
-from minigrad.backward import ancestors
-from minigrad.debugger.breakpoints import AtNan, AtZero
-from minigrad.debugger.formatting import called, norm
+from minigrad.backward import ancestors, vjp
+from minigrad.debugger.diagnosis import nan_at, zero_at
+from minigrad.debugger.formatting import norm, tensor_name
 from minigrad.debugger.timeline import Timeline
-from minigrad.settings import settings
+from minigrad.settings import override
 from minigrad.steps import Step
 from viz.render.fonts import clean
 
-ROWS, COLUMNS = 4, 5  # of an array that are written out
-LONGEST = 160  # characters of a line of the user's program
-# What a matrix product's derivative is, in the words of its own source.
+ROWS, COLUMNS = 4, 5  # of an array that are recorded
+MAX_LINE = 160  # characters of a line of the user's program
+# Derivatives of products as text. Only the page shows them, so this is a table and not an attribute of `Op`.
 PRODUCTS: dict[type[Op], tuple[str, str]] = {
     ops.MatMul: ("grad @ bᵀ", "aᵀ @ grad"),
     ops.MatVec: ("grad ⊗ x, summed over the batch", "Wᵀ @ grad, for each vector of the batch"),
@@ -33,155 +32,145 @@ PRODUCTS: dict[type[Op], tuple[str, str]] = {
 
 
 class Recording:
-    """A whole backward pass from a tensor.
-
-    Every `.grad` is afterwards what it was before.
+    """A whole backward pass from a tensor; every `.grad` is restored afterwards.
 
     Args:
-        out: a single number.
+        out: a scalar.
 
     Attributes:
-        nodes: `out` and all that it was computed from, oldest first; elsewhere their numbers stand for them.
-        steps: what each step did.
-        arrays, ops: what steps and tensors refer to by number.
+        nodes: `out` and all tensors that it was computed from, oldest first; the data refer to them by number.
+        numbers: the number of each node.
+        steps: the data of each step.
+        arrays, ops: the data of arrays and operations, to which steps and nodes refer by number.
 
     Raises:
-        Exception: what an operation's derivative raised.
+        Exception: any exception that the derivative of an operation raised.
     """
 
     def __init__(self, out: Tensor) -> None:
         self.nodes = ancestors(out)
-        self.number = {node: i for i, node in enumerate(self.nodes)}
+        self.numbers = {node: i for i, node in enumerate(self.nodes)}
         self.arrays: list[dict[str, Any]] = []
         self.ops: list[dict[str, Any]] = []
-        self._known_arrays: dict[tuple[Any, ...], int] = {}
-        self._known_ops: dict[type[Op], int] = {}
+        self._array_numbers: dict[tuple[Any, ...], int] = {}
+        self._op_numbers: dict[type[Op], int] = {}
         self.uses: dict[Tensor, list[tuple[int, Tensor, Any]]] = {}  # tensor -> (step, node, contribution)
-        self.steps: list[dict[str, Any]] = []
         self.timeline = timeline = Timeline(out)
-        self.seed = self.array(timeline.steps.gradients[out])
+        self.seed = self.add_array(timeline.steps.gradients[out])
         try:
-            with np.errstate(all="ignore"):  # the page shows what is not finite
-                while timeline.forward():
-                    assert timeline.now is not None
-                    self.steps.append(self._step(timeline.now))
-            if timeline.error is not None:
-                raise timeline.error
+            with np.errstate(all="ignore"):  # the page shows NaN and infinities
+                self.steps = [self._step_data(step) for step in timeline.run()]
         finally:
             timeline.rewind()
 
-    # ---- what is written of each thing
-    def array(self, array: Any) -> int:
-        """The number under which an array's summary stands; equal ones stand there once."""
-        summary = summarised(np.asarray(array))
+    def add_array(self, array: Any) -> int:
+        """Record the summary of an array, unless an equal one is recorded, and return its number."""
+        summary = summarize(np.asarray(array))
         key = tuple(summary.values())
-        if key not in self._known_arrays:
-            self._known_arrays[key] = len(self.arrays)
+        if key not in self._array_numbers:
+            self._array_numbers[key] = len(self.arrays)
             self.arrays.append(summary)
-        return self._known_arrays[key]
+        return self._array_numbers[key]
 
-    def node(self, tensor: Tensor) -> dict[str, Any]:
-        """A tensor: its name, what made it and where, and its value."""
-        name = "loss" if tensor is self.nodes[-1] and not tensor.label else called(tensor)
-        about: dict[str, Any] = {"name": clean(name, 40), "value": self.array(tensor._data),
-                                 "line": clean(str(tensor.origin), 60)}
+    def node_data(self, tensor: Tensor) -> dict[str, Any]:
+        """Return the data of a tensor: its name, value, operation and the line that created it."""
+        name = "loss" if tensor is self.nodes[-1] and not tensor.label else tensor_name(tensor)
+        data: dict[str, Any] = {"name": clean(name, 40), "value": self.add_array(tensor._data),
+                                "line": clean(str(tensor.origin), 60)}
         if tensor.op is not None:
             code = linecache.getline(tensor.origin.file, tensor.origin.line).strip()
-            about |= {"op": self._op(tensor.op), "called": clean(repr(tensor.op), 80), "code": clean(code, LONGEST)}
+            data |= {"op": self._add_op(tensor.op), "call": clean(repr(tensor.op), 80), "code": clean(code, MAX_LINE)}
         if tensor.signal is not None:
-            about |= {"signal": clean(tensor.signal), "t": tensor.t, "copy": tensor.name == tensor.signal}
-        return about
+            data |= {"signal": clean(tensor.signal), "t": tensor.t, "copy": tensor.name == tensor.signal}
+        return data
 
-    def _op(self, op: Op) -> int:
+    def _add_op(self, op: Op) -> int:
         kind = type(op)
-        if kind not in self._known_ops:
-            self._known_ops[kind] = len(self.ops)
+        if kind not in self._op_numbers:
+            self._op_numbers[kind] = len(self.ops)
             self.ops.append({"name": clean(kind.__name__.lower(), 40), "class": clean(kind.__name__, 40),
                              "backward": _source(kind), "operands": _operands(kind)})
-        return self._known_ops[kind]
+        return self._op_numbers[kind]
 
-    def _step(self, step: Step) -> dict[str, Any]:
+    def _step_data(self, step: Step) -> dict[str, Any]:
         if step.grad is None:
-            return {"node": self.number[step.node]}
+            return {"node": self.numbers[step.node]}
         passed = []
-        for position, (x, share, total) in enumerate(zip(step.node.inputs, step.input_grads, step.totals)):
-            if share is None:
+        for position, (x, grad, total) in enumerate(zip(step.node.inputs, step.input_grads, step.totals)):
+            if grad is None:
                 continue
-            row: dict[str, Any] = {"input": position, "share": self.array(share), "total": self.array(total)}
-            if (found := local(step, position)) is not None:
-                row["local"] = self.array(found)
+            row: dict[str, Any] = {"input": position, "contribution": self.add_array(grad),
+                                   "total": self.add_array(total)}
+            if (factors := local_derivative(step, position)) is not None:
+                row["local"] = self.add_array(factors)
                 if x.shape != step.node.shape:
                     row["summed"] = True
             elif type(step.op) in PRODUCTS:
                 row["product"] = PRODUCTS[type(step.op)][position]
             passed.append(row)
-            self.uses.setdefault(x, []).append((step.number, step.node, share))
-        found_step: dict[str, Any] = {"node": self.number[step.node], "grad": self.array(step.grad), "passed": passed}
-        for word, kind in (("nan", AtNan), ("zero", AtZero)):
-            if reason := kind("").reason(step, self.timeline):
-                found_step[word] = reason
-        return found_step
+            self.uses.setdefault(x, []).append((step.number, step.node, grad))
+        data: dict[str, Any] = {"node": self.numbers[step.node], "grad": self.add_array(step.grad), "passed": passed}
+        for word, message in (("nan", nan_at(step, self.timeline)), ("zero", zero_at(step))):
+            if message:
+                data[word] = message
+        return data
 
     def contributions(self, tensor: Tensor, times: dict[Tensor, int]) -> list[tuple[int, int | None, str]]:
-        """After which step how much each time step has added to a tensor's gradient: (step, t, norm)."""
+        """Return (step, t, norm): after each step that adds to a tensor's gradient, the sum of time step t so far."""
         sums: dict[int | None, Any] = {}
         rows = []
-        for step, node, share in self.uses.get(tensor, []):
+        for step, node, grad in self.uses.get(tensor, []):
             t = times.get(node)
             with np.errstate(all="ignore"):
-                sums[t] = share if t not in sums else sums[t] + share
+                sums[t] = grad if t not in sums else sums[t] + grad
             rows.append((step, t, _precise(norm(sums[t]))))
         return rows
 
 
-def local(step: Step, position: int) -> Any:
-    """The derivative of each output with respect to the input that it stands opposite; None where there is more.
+def local_derivative(step: Step, position: int) -> Any:
+    """Return the derivative of each output with respect to the input element at the same place.
 
-    An operation is elementwise at an input where its derivative multiplies any incoming gradient,
-    number by number, by the same factors; this is tried out.
+    Returns None if the operation isn't elementwise in this input. Operations of the user don't say whether
+    they are, so this is tested: elementwise means that any upstream gradient is multiplied, element by
+    element, by the same factors, which are the gradient for an upstream gradient of ones.
     """
     node = step.node
-    before, settings().anomaly = settings().anomaly, False
     try:
-        with np.errstate(all="ignore"):
-            factors = _raw(node, np.ones_like(node._data), position)
+        with override(anomaly=False), np.errstate(all="ignore"):
+            factors = _input_grad(node, np.ones_like(node._data), position)
             if np.shape(factors) != node.shape or type(node.op) in PRODUCTS:
                 return None
             trial = np.random.default_rng(0).normal(size=node.shape).astype(node.dtype)
-            same = np.allclose(_raw(node, trial, position), trial * factors, rtol=1e-4, equal_nan=True)
+            same = np.allclose(_input_grad(node, trial, position), trial * factors, rtol=1e-4, equal_nan=True)
             return factors if same else None
-    except Exception:  # of an operation that takes no other gradient than the one it got
+    except Exception:  # an operation of the user that accepts no other gradient
         return None
-    finally:
-        settings().anomaly = before
 
 
-def _raw(node: Tensor, grad: Any, position: int) -> Any:
-    """What an operation's own derivative gives for one input, before broadcasting is undone."""
-    assert node.op is not None
-    needs = [[x.requires_grad for x in node.inputs]] if node.op.selective else []
-    shares = node.op.backward(grad, node._data, *(x._data for x in node.inputs), *needs)
-    return shares[position] if isinstance(shares, tuple) else shares
+def _input_grad(node: Tensor, grad: Any, position: int) -> Any:
+    """Return the vector-Jacobian product for one input, before broadcasting is undone."""
+    input_grads = vjp(node, grad, [x.requires_grad for x in node.inputs])
+    return input_grads[position] if isinstance(input_grads, tuple) else input_grads
 
 
-def summarised(array: Any) -> dict[str, Any]:
-    """Shape, norm and corners of an array; of more than two axes those of the first matrix."""
+def summarize(array: Any) -> dict[str, Any]:
+    """Return shape, norm and corners of an array; with more than two axes, the corners of the first matrix."""
     matrix = array
     while matrix.ndim > 2 and len(matrix):
         matrix = matrix[0]
     rows = np.atleast_2d(matrix) if matrix.ndim <= 2 else np.zeros((0, 0))
-    down, across = _shown(rows.shape[0], ROWS), _shown(rows.shape[1], COLUMNS)
+    down, across = _visible(rows.shape[0], ROWS), _visible(rows.shape[1], COLUMNS)
     text = "\n".join("⋮" if i is None else " ".join("…" if j is None else _short(rows[i, j]) for j in across)
                      for i in down)
     return {"shape": _shape(array.shape), "norm": _precise(norm(array)), "numbers": text}
 
 
-def _shown(length: int, most: int) -> Sequence[int | None]:
-    """The rows or columns that are written out, None for those left out."""
-    if length <= most:
+def _visible(length: int, limit: int) -> Sequence[int | None]:
+    """Return the indices of at most `limit` rows or columns; None stands for those left out."""
+    if length <= limit:
         return range(length)
-    after = (most - 1) // 2
-    return [*range(most - 1 - after), None, *range(length - after, length)]
+    after = (limit - 1) // 2
+    return [*range(limit - 1 - after), None, *range(length - after, length)]
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -199,7 +188,7 @@ def _precise(number: float) -> str:
 
 
 def _source(kind: type[Op]) -> str:
-    """The source of an operation's derivative, or that there is none."""
+    """Return the source of an operation's derivative, or a comment if it can't be read."""
     try:
         return textwrap.dedent(inspect.getsource(kind.backward)).rstrip()
     except (OSError, TypeError):
@@ -207,7 +196,7 @@ def _source(kind: type[Op]) -> str:
 
 
 def _operands(kind: type[Op]) -> list[str]:
-    """What the derivative's source calls the incoming gradient, the result and the inputs."""
+    """Return the names that a derivative's source gives to the upstream gradient, the result and the inputs."""
     try:
         parameters = list(inspect.signature(kind.backward).parameters.values())[1:]
     except (TypeError, ValueError):

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from minigrad import Tensor
-from minigrad.debugger.formatting import operation
+from minigrad.debugger.formatting import operation_name
 from viz.layout.folding import Tensors, Where
 from viz.layout.layered import DISTANCES, Coordinates, layered_layout
 from viz.layout.step_graph import LABEL_LENGTH, Edge, Part, StepGraph, assign_layers, operation_label, signal_paint
@@ -269,7 +269,7 @@ def _large_box(key: str, node: Tensor, label: str, paint: Paint) -> Box:
 
 def _add_operation(box: Box, node: Tensor) -> None:
     """Write under a label the operation that made the tensor, if it fits."""
-    name = operation(node)
+    name = operation_name(node)
     if name not in ("", "identity", "broadcastto") and "\n" not in box.label and (
             text_width(name, MINOR) <= box.width - 8):
         box.label += f"\n{name}"

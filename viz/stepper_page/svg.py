@@ -1,8 +1,7 @@
-"""A scene as SVG for a web page: every box and every way back can be found, every colour has a dark twin.
+"""A scene as SVG for a web page: boxes and gradient arrows have ids, colours have a variant for a dark background.
 
-Written here and not by Graphviz: the page needs no more than rectangles, curves and texts, and the
-same scene gives the same bytes everywhere. No attribute holds a style, so a page's security policy
-may forbid styles that it doesn't know.
+Graphviz isn't needed, as a page has only rectangles, curves and texts; and the same scene gives the
+same bytes everywhere. No style attributes are used, so that the page's security policy can forbid them.
 """
 
 from __future__ import annotations
@@ -13,9 +12,10 @@ from html import escape
 
 from viz.annotations.current_step import gradient_arrow
 from viz.render import palette
+from viz.render.digraph import format_number
 from viz.render.scene import Arrow, Box, Frame, Point, Scene
 
-TIP, SPREAD = 7.0, 2.6  # length and half the width of an arrow's head
+HEAD, HALF_WIDTH = 7.0, 2.6  # length and half the width of an arrowhead
 
 
 class Drawing:
@@ -23,12 +23,12 @@ class Drawing:
 
     Args:
         scene: what to draw.
-        links: of arrows along which gradients come back, by the keys of both boxes, what to call the way back.
+        links: for arrows with a gradient, by the keys of both boxes: the name of the gradient arrow.
 
     Attributes:
-        text: the SVG element. A box is a group of class `box` with the id `box-KEY`; a way back is one
-            of class `back` with the id `back-NAME`.
-        style: CSS rules for its colours, on light and on dark ground.
+        text: the SVG element. A box is a group of class `box` with the id `box-KEY`; a gradient arrow is a
+            group of class `back` with the id `back-NAME`.
+        style: CSS rules for its colours, on a light and on a dark background.
         width, height: in points.
     """
 
@@ -39,24 +39,24 @@ class Drawing:
         self._classes: dict[tuple[str, str], str] = {}
         parts = [self._frame(frame) for frame in scene.frames]
         parts += [self._arrow(arrow) for arrow in scene.arrows]
-        parts += [self._way_back(gradient_arrow(arrow), links[arrow.source, arrow.target]) for arrow in scene.arrows
+        parts += [self._linked(gradient_arrow(arrow), links[arrow.source, arrow.target]) for arrow in scene.arrows
                   if (arrow.source, arrow.target) in links]
         parts += [self._box(box) for box in scene.boxes]
         parts += [self._text(text.text, text.x, text.y, text.size, text.color) for text in scene.texts]
-        size = f"{_number(self.width)} {_number(self.height)}"
+        size = f"{format_number(self.width)} {format_number(self.height)}"
         self.text = "\n".join([f'<svg viewBox="0 0 {size}" role="img" aria-label="the graph">', *parts, "</svg>"])
         self.style = "\n".join(self._rules())
 
     def _class(self, kind: str, color: str) -> str:
-        """The class that gives a colour: of a line ("l"), a ground ("g") or a text ("t")."""
+        """Return the CSS class for a colour of a line ("l"), a fill ("g") or a text ("t")."""
         return self._classes.setdefault((kind, color), f"{kind}{len(self._classes)}")
 
     def _rules(self) -> list[str]:
         rules = []
         for (kind, color), name in self._classes.items():
-            what = {"l": "stroke", "g": "fill", "t": "fill"}[kind]
+            attribute = "stroke" if kind == "l" else "fill"
             dark = palette.dark(color, ground=kind == "g")
-            rules.append(f".{name}{{{what}:light-dark({color},{dark})}}")
+            rules.append(f".{name}{{{attribute}:light-dark({color},{dark})}}")
         return rules
 
     # ---- parts
@@ -65,21 +65,21 @@ class Drawing:
         dashes = ' stroke-dasharray="5 3"' if frame.dashed else ""
         x, y = self._at((frame.left, frame.top))
         caption = self._text(frame.caption, (frame.left + frame.right) / 2, frame.bottom + 10, 11, frame.color)
-        return (f'<rect class="{classes}" x="{x}" y="{y}" width="{_number(frame.right - frame.left)}" '
-                f'height="{_number(frame.top - frame.bottom)}" rx="9"{dashes}/>{caption}')
+        return (f'<rect class="{classes}" x="{x}" y="{y}" width="{format_number(frame.right - frame.left)}" '
+                f'height="{format_number(frame.top - frame.bottom)}" rx="9"{dashes}/>{caption}')
 
     def _box(self, box: Box) -> str:
         classes = f'{self._class("l", box.paint.line)} {self._class("g", box.paint.fill)}'
         dashes = ' stroke-dasharray="4 3"' if box.dashed else ""
         x, y = self._at((box.left, box.top))
-        size = f'width="{_number(box.width)}" height="{_number(box.height)}"'
+        size = f'width="{format_number(box.width)}" height="{format_number(box.height)}"'
         corner = box.width / 2 if box.circle else 8 if box.rounded else 1
-        shape = (f'<rect class="{classes}" x="{x}" y="{y}" {size} rx="{_number(corner)}" '
-                 f'stroke-width="{_number(box.pen)}"{dashes}/>')
+        shape = (f'<rect class="{classes}" x="{x}" y="{y}" {size} rx="{format_number(corner)}" '
+                 f'stroke-width="{format_number(box.pen)}"{dashes}/>')
         return f'<g class="box" id="box-{box.key}">{shape}{self._label(box)}</g>'
 
     def _label(self, box: Box) -> str:
-        """The name, and smaller under it what made it."""
+        """Return the name of a box and, smaller below it, its operation."""
         name, _, operation = box.label.partition("\n")
         if not operation:
             return self._text(name, box.x, box.y, box.size, box.color)
@@ -89,43 +89,39 @@ class Drawing:
     def _arrow(self, arrow: Arrow) -> str:
         dashes = ' stroke-dasharray="5 3"' if arrow.dashed else ""
         line = (f'<path class="line {self._class("l", arrow.color)}" d="{self._curve(arrow)}" '
-                f'stroke-width="{_number(arrow.pen)}"{dashes}/>')
+                f'stroke-width="{format_number(arrow.pen)}"{dashes}/>')
         return line + f'<path class="{self._class("t", arrow.color)}" d="{self._head(arrow)}"/>'
 
-    def _way_back(self, arrow: Arrow, name: str) -> str:
+    def _linked(self, arrow: Arrow, name: str) -> str:
         return (f'<g class="back" id="back-{name}"><path class="line" d="{self._curve(arrow)}"/>'
                 f'<path class="tip" d="{self._head(arrow)}"/></g>')
 
     def _curve(self, arrow: Arrow) -> str:
         points = list(arrow.points)
-        points[-1] = _toward(points[-1], points[-2], TIP - 1)
+        points[-1] = _toward(points[-1], points[-2], HEAD - 1)
         numbers = [" ".join(self._at(point)) for point in points]
         return f"M{numbers[0]}C{' '.join(numbers[1:])}"
 
     def _head(self, arrow: Arrow) -> str:
         (x, y), near = arrow.points[-1], arrow.points[-2]
-        foot = _toward((x, y), near, TIP)
-        dx, dy = (x - foot[0]) / TIP * SPREAD, (y - foot[1]) / TIP * SPREAD
-        corners = [(x, y), (foot[0] - dy, foot[1] + dx), (foot[0] + dy, foot[1] - dx)]
+        base = _toward((x, y), near, HEAD)
+        dx, dy = (x - base[0]) / HEAD * HALF_WIDTH, (y - base[1]) / HEAD * HALF_WIDTH
+        corners = [(x, y), (base[0] - dy, base[1] + dx), (base[0] + dy, base[1] - dx)]
         return "M" + "L".join(" ".join(self._at(corner)) for corner in corners) + "Z"
 
     def _text(self, text: str, x: float, y: float, size: float, color: str) -> str:
         at = self._at((x, y - size * 0.36))
         return (f'<text class="{self._class("t", color)}" x="{at[0]}" y="{at[1]}" '
-                f'font-size="{_number(size)}">{escape(text)}</text>')
+                f'font-size="{format_number(size)}">{escape(text)}</text>')
 
     def _at(self, point: Point) -> tuple[str, str]:
-        return _number(point[0] - self.left), _number(self.top - point[1])
+        return format_number(point[0] - self.left), format_number(self.top - point[1])
 
 
 def _toward(start: Point, end: Point, distance: float) -> Point:
-    """The point at a distance from the start; where both are one, straight below."""
+    """Return the point at a distance from the start; straight below it if the two points coincide."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = math.hypot(dx, dy)
     if length < 0.01:
         dx, dy, length = 0.0, -1.0, 1.0
     return start[0] + dx / length * distance, start[1] + dy / length * distance
-
-
-def _number(value: float) -> str:
-    return f"{round(value, 1) + 0.0:.1f}".removesuffix(".0")
