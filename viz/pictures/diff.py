@@ -167,8 +167,7 @@ def _signature(part: Part, level: str, cell: Cell) -> Any:
         leaves = nodes([x for x in part.node.inputs if isinstance(x, Tensor)])
         return part.label, repr(part.node.op), [leaf.shape for leaf in leaves if isinstance(leaf, Tensor)]
     signal = cell.signals[part.signal]
-    equation = repr(signal.equation) if level == "signals" else None
-    return equation, signal.given, signal.shape, part.lead
+    return repr(signal.equation) if level == "signals" else None, signal.given, signal.shape, part.lead
 
 
 def _by_ends(edges: Iterable[Edge], joined: Mapping[Part, Part]) -> dict[tuple[Part, Part, int, int], Edge]:
