@@ -332,7 +332,7 @@ class TestCompiledPrograms:
         ran = subprocess.run([sys.executable, "-m", "pdb", str(program)], input="\n".join(commands) + "\n",
                              capture_output=True, text=True, env=environment, timeout=PATIENCE, check=False)
         assert "<compiled net" in ran.stdout and "def forward(" in ran.stdout, ran.stdout + ran.stderr
-        assert "copyto(k.x, x)" in ran.stdout
+        assert "copyto(arrays.x, x)" in ran.stdout
 
     def test_debugpy_shows_its_lines(self, program: Path, environment: dict[str, str]) -> None:
         pytest.importorskip("debugpy")
