@@ -412,21 +412,39 @@ def concatenate(nodes: list[Node], name: str) -> Node:
     Nothing is copied if they are slices of one vector. Products with the same vector, and sums of such
     products, are computed as one.
     """
-    first = nodes[0]
-    shape = (sum(x.shape[0] for x in nodes), *first.shape[1:])
-    if all(isinstance(x.op, ir.Slice) and x.inputs[0] is first.inputs[0] for x in nodes) \
-            and all(a.op.stop == b.op.start for a, b in pairwise(nodes)):
-        whole = first.inputs[0]
-        return whole if shape == whole.shape else Node(
-            ir.Slice(first.op.start, nodes[-1].op.stop), (whole,), shape, first.timed, name)
-    if first.timed and not any(isinstance(x.op, ir.Shift) for x in nodes):
-        if all(is_product(x) and isinstance(x.op, ops.MatVec) and x.inputs[1] is first.inputs[1] for x in nodes):
-            matrix = concatenate([x.inputs[0] for x in nodes], f"W_{name}")
-            return Node(ops.MatVec(), (matrix, first.inputs[1]), shape, True, name)
-        columns = _matching_terms(nodes) if isinstance(first.op, ir.AddN) else None
-        if columns is not None:
-            return Node(ir.AddN(), tuple(concatenate(column, name) for column in columns), shape, True, name)
-    return Node(ir.Concat(), tuple(_rejoin_slices(nodes)), shape, any(x.timed for x in nodes), name)
+    return _as_slice(nodes, name) or _as_product(nodes, name) or _as_sum(nodes, name) or Node(
+        ir.Concat(), tuple(_rejoin_slices(nodes)), _joint_shape(nodes), any(x.timed for x in nodes), name)
+
+
+def _joint_shape(nodes: list[Node]) -> tuple[int, ...]:
+    return (sum(x.shape[0] for x in nodes), *nodes[0].shape[1:])
+
+
+def _as_slice(nodes: list[Node], name: str) -> Node | None:
+    """Neighbouring slices of one vector are a slice of it, or all of it."""
+    whole = nodes[0].inputs[0] if isinstance(nodes[0].op, ir.Slice) else None
+    if whole is None or not all(isinstance(x.op, ir.Slice) and x.inputs[0] is whole for x in nodes) \
+            or any(a.op.stop != b.op.start for a, b in pairwise(nodes)):
+        return None
+    shape = _joint_shape(nodes)
+    return whole if shape == whole.shape else Node(
+        ir.Slice(nodes[0].op.start, nodes[-1].op.stop), (whole,), shape, whole.timed, name)
+
+
+def _as_product(nodes: list[Node], name: str) -> Node | None:
+    """Products with the same vector are one product, with the rows of all matrices."""
+    if not all(is_product(x) and isinstance(x.op, ops.MatVec) and x.inputs[1] is nodes[0].inputs[1] for x in nodes):
+        return None
+    matrix = concatenate([x.inputs[0] for x in nodes], f"W_{name}")
+    return Node(ops.MatVec(), (matrix, nodes[0].inputs[1]), _joint_shape(nodes), True, name)
+
+
+def _as_sum(nodes: list[Node], name: str) -> Node | None:
+    """Sums whose terms match are one sum of concatenated terms."""
+    timed = nodes[0].timed and not any(isinstance(x.op, ir.Shift) for x in nodes)
+    columns = _matching_terms(nodes) if timed and isinstance(nodes[0].op, ir.AddN) else None
+    return None if columns is None else Node(
+        ir.AddN(), tuple(concatenate(column, name) for column in columns), _joint_shape(nodes), True, name)
 
 
 def _rejoin_slices(nodes: list[Node]) -> list[Node]:

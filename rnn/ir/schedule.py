@@ -72,28 +72,14 @@ def blocks(nodes: list[Node]) -> list[Block]:
     Args:
         nodes: operands first; nodes that aren't among them have been computed before.
     """
-    groups = {node: [node] for node in nodes}  # node -> what is computed together with it
-    looping = set()
-    for loop in loops(nodes):
-        groups.update(dict.fromkeys(loop, loop))
-        looping.update(loop)
-    for node in nodes:
-        whole = node.inputs[0] if isinstance(node.op, InputGrad) else None
-        if whole in looping and node not in looping:  # the results of a Backward in a loop last for one step
-            groups[node] = groups[whole]
-            groups[whole].append(node)
-            looping.add(node)
-    place = {node: index for index, node in enumerate(nodes)}
-    distinct = list({id(group): group for group in groups.values()}.values())
-    for group in distinct:
-        group.sort(key=place.__getitem__)
+    groups, looping = _groups(nodes)
 
     def read(group: list[Node]) -> list[list[Node]]:
         found = (groups[edge.source] for edge in dependences(group) if edge.source in groups)
         return [other for other in found if other is not group]
 
     result: list[Block] = []
-    for group in postorder(distinct, read):
+    for group in postorder(list({id(group): group for group in groups.values()}.values()), read):
         if group[0] in looping:
             result.append(_loop(group))
         elif result and result[-1].direction == 0:
@@ -101,6 +87,24 @@ def blocks(nodes: list[Node]) -> list[Block]:
         else:
             result.append(Block(tuple(group), 0))
     return result
+
+
+def _groups(nodes: list[Node]) -> tuple[dict[Node, list[Node]], set[Node]]:
+    """Return for each node the nodes that are computed together with it, and all nodes of loops."""
+    groups = {node: [node] for node in nodes}
+    looping: set[Node] = set()
+    for loop in loops(nodes):
+        groups.update(dict.fromkeys(loop, loop))
+        looping.update(loop)
+    place = {node: index for index, node in enumerate(nodes)}
+    for node in nodes:
+        backward = node.inputs[0] if isinstance(node.op, InputGrad) else None
+        if backward in looping and node not in looping:  # the results of a Backward in a loop last for one step
+            groups[node] = groups[backward]
+            groups[node].append(node)
+            groups[node].sort(key=place.__getitem__)
+            looping.add(node)
+    return groups, looping
 
 
 def _loop(members: list[Node]) -> Block:
