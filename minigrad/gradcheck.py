@@ -52,7 +52,7 @@ def gradcheck(f: Function, inputs: Mapping[str, Tensor] | Sequence[Any], eps: fl
     Raises:
         AssertionError: names the operation, the first wrong input and element, both values, and
             the cause where it is a usual one.
-        ValueError: where no input requires a gradient.
+        ValueError: if no input requires a gradient.
     """
     called = _takes_arguments(f)
     named = _named(f, inputs, called)
