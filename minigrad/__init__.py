@@ -1,4 +1,4 @@
-"""minigrad: arrays that remember how they were computed, and so can be differentiated.
+"""minigrad: arrays that record the operations that produced them (an autograd engine).
 
     import minigrad as mg
 
@@ -10,84 +10,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from . import init, losses, ops, optim, schedules
+from . import functions, init, losses, ops, optim, schedules
 from . import numpy_functions as numpy_functions
 from .backward import grad
-from .functions import (
-    abs,
-    add,
-    arctan,
-    argmax,
-    argmin,
-    broadcast_to,
-    clip,
-    concatenate,
-    cos,
-    cosh,
-    cumsum,
-    divide,
-    dot,
-    dropout,
-    einsum,
-    elu,
-    exp,
-    expand_dims,
-    expm1,
-    flip,
-    gelu,
-    hstack,
-    leaky_relu,
-    log,
-    log1p,
-    log2,
-    log_softmax,
-    logsumexp,
-    matmul,
-    matvec,
-    max,
-    maximum,
-    mean,
-    min,
-    minimum,
-    moveaxis,
-    multiply,
-    negative,
-    norm,
-    outer,
-    pad,
-    pick,
-    power,
-    prod,
-    ravel,
-    relu,
-    repeat,
-    reshape,
-    sigmoid,
-    sign,
-    sin,
-    sinh,
-    softmax,
-    softplus,
-    split,
-    sqrt,
-    square,
-    squeeze,
-    stack,
-    std,
-    subtract,
-    sum,
-    swapaxes,
-    take,
-    take_along_axis,
-    tan,
-    tanh,
-    tile,
-    transpose,
-    var,
-    vecdot,
-    vstack,
-    where,
-)
+from .functions import *  # noqa: F403 (the names in functions.__all__)
 from .gradcheck import check_op, compare_gradients, gradcheck, numeric_gradient
 from .ops import Op
 from .serialization import load, save
@@ -98,15 +24,9 @@ if TYPE_CHECKING:
     from .debugger import explain, set_trace
 
 __all__ = [
-    "Op", "Tensor", "abs", "add", "apply", "arctan", "argmax", "argmin", "broadcast_to", "check_op", "clip",
-    "compare_gradients", "concatenate", "cos", "cosh", "cumsum", "detect_anomaly", "divide", "dot", "dropout",
-    "einsum", "elu", "exp", "expand_dims", "explain", "expm1", "flip", "gelu", "grad", "gradcheck", "hstack", "init",
-    "leaky_relu", "load", "log", "log1p", "log2", "log_softmax", "logsumexp", "losses", "matmul", "matvec",
-    "max", "maximum", "mean", "min", "minimum", "moveaxis", "multiply", "negative", "no_grad", "norm",
-    "numeric_gradient", "ops", "optim", "outer", "pad", "pick", "power", "prod", "ravel", "relu", "repeat",
-    "reshape", "save", "schedules", "set_trace", "sigmoid", "sign", "sin", "sinh", "softmax", "softplus", "split",
-    "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan",
-    "tanh", "tile", "transpose", "var", "vecdot", "vstack", "where",
+    *functions.__all__,
+    "Op", "Tensor", "apply", "check_op", "compare_gradients", "detect_anomaly", "explain", "grad", "gradcheck",
+    "init", "load", "losses", "no_grad", "numeric_gradient", "ops", "optim", "save", "schedules", "set_trace",
 ]
 
 

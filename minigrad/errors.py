@@ -27,9 +27,9 @@ def forward_nan_error(op: Op, operands: Iterable[Any]) -> FloatingPointError:
     holders = [operand for operand in operands if np.isnan(operand._data).any()]
     where = settings().origin or call_site()
     if holders:
-        head = f"NaN reaches {op!r} at {where} in {holders[0]!r}; it stood there from the beginning"
+        head = f"NaN reaches {op!r} at {where} in {holders[0]!r}, whose data held it from the start"
     else:
-        head = f"the first NaN of the forward pass is born in {op!r} at {where}"
+        head = f"the first NaN of the forward pass is produced by {op!r} at {where}"
     return FloatingPointError("\n".join([f"{head}; operands:", *_rows(operands, values=True)]))
 
 
@@ -38,8 +38,8 @@ def backward_nan_error(node: Any, position: int, grad: Any) -> FloatingPointErro
     tensor = node.inputs[position]
     finite = "finite" if np.isfinite(grad).all() else "not finite itself"
     return FloatingPointError("\n".join([
-        f"the first NaN of the backward pass is born in {type(node.op).__name__}.backward of {node!r}, in the "
-        f"gradient for {tensor!r}; the incoming gradient is {finite}; operands:", *_rows(node.inputs, values=True)]))
+        f"the first NaN of the backward pass is produced by {type(node.op).__name__}.backward of {node!r}, in the "
+        f"gradient for {tensor!r}; the upstream gradient is {finite}; operands:", *_rows(node.inputs, values=True)]))
 
 
 def modified_error(tensor: Any, node: Any) -> ValueError:

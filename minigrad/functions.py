@@ -18,6 +18,16 @@ from .ops import Axis
 from .provenance import call_site
 from .tensor import Tensor, apply
 
+__all__ = [  # the names that minigrad exports; shape, ndim, size and plain are for NumPy's dispatch
+    "abs", "add", "arctan", "argmax", "argmin", "broadcast_to", "clip", "concatenate", "cos", "cosh", "cumsum",
+    "divide", "dot", "dropout", "einsum", "elu", "exp", "expand_dims", "expm1", "flip", "gelu", "hstack",
+    "leaky_relu", "log", "log1p", "log2", "log_softmax", "logsumexp", "matmul", "matvec", "max", "maximum", "mean",
+    "min", "minimum", "moveaxis", "multiply", "negative", "norm", "outer", "pad", "pick", "power", "prod", "ravel",
+    "relu", "repeat", "reshape", "sigmoid", "sign", "sin", "sinh", "softmax", "softplus", "split", "sqrt", "square",
+    "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tile",
+    "transpose", "var", "vecdot", "vstack", "where",
+]
+
 # ---- arithmetic ----------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backward import ancestors, compute_gradients, initial_gradient
+from .backward import ancestors, compute_gradients, initial_gradient, unbroadcast
 from .ops import Op
 from .tensor import Tensor, apply
 
@@ -43,7 +43,7 @@ def gradcheck(f: Function, inputs: Mapping[str, Tensor] | Sequence[Any], eps: fl
             whatever their type. One without arguments is in float32 where they are: 5e-3 then.
         rtol, atol: an element passes where |analytic - numeric| <= atol + rtol * |numeric|. By
             default they suit the inputs' type.
-        order: 2 checks the gradients' own gradients too, by all inputs and by the incoming gradient.
+        order: 2 checks the gradients' own gradients too, by all inputs and by the upstream gradient.
 
     Returns:
         The largest relative error, |analytic - numeric| / (|analytic| + |numeric|); of elements near
@@ -52,7 +52,7 @@ def gradcheck(f: Function, inputs: Mapping[str, Tensor] | Sequence[Any], eps: fl
     Raises:
         AssertionError: names the operation, the first wrong input and element, both values, and
             the cause where it is a usual one.
-        ValueError: where no input requires a gradient.
+        ValueError: if no input requires a gradient.
     """
     called = _takes_arguments(f)
     named = _named(f, inputs, called)
@@ -84,7 +84,7 @@ def gradcheck(f: Function, inputs: Mapping[str, Tensor] | Sequence[Any], eps: fl
             raise AssertionError(_blame(out, str(error))) from None
     if order > 1:
         second = _GradientOf(f, list(wanted), list(named), called, weights)
-        inputs_of_second = {**named, "incoming gradient": Tensor(weights, requires_grad=True)}
+        inputs_of_second = {**named, "upstream gradient": Tensor(weights, requires_grad=True)}
         try:
             worst = max(worst, gradcheck(second, inputs_of_second, eps, rtol, atol, order - 1))
         except AssertionError as error:
@@ -114,21 +114,21 @@ def check_op(op: Op, *arrays: Any, eps: float = 1e-6, rtol: float | None = None,
     labels = [x.label if isinstance(x, Tensor) else "" for x in arrays]
     inputs = [np.asarray(x._data if isinstance(x, Tensor) else x) for x in arrays]
     title = type(op).__name__
-    out, weights, shares = _called_twice(op, names, inputs)
+    out, weights, input_grads = _called_twice(op, names, inputs)
     needs = [x.dtype.kind == "f" for x in inputs]
     numeric = {i: _forward_differences(op, inputs, i, weights, eps) for i in range(len(inputs)) if needs[i]}
     worst = 0.0
     for i, expected in numeric.items():
         x = inputs[i]
         where = f"{title}: gradient for input {_described(names[i], x, labels[i])}"
-        share = np.zeros_like(x) if shares[i] is None else np.asarray(shares[i])
+        input_grad = np.zeros_like(x) if input_grads[i] is None else np.asarray(input_grads[i])
         if all(other.dtype in (x.dtype, bool) or other.dtype.kind in "iu" for other in inputs):
-            _assert_dtype(share, x, where)
-        share = _summed_down(where, share, x, out, expected)
+            _assert_dtype(input_grad, x, where)
+        input_grad = _unbroadcast_checked(where, input_grad, x, out, expected)
         try:
-            worst = max(worst, _assert_close(where, share, expected, *_tolerances(x.dtype, rtol, atol)))
+            worst = max(worst, _assert_close(where, input_grad, expected, *_tolerances(x.dtype, rtol, atol)))
         except AssertionError as error:
-            why = _cause_among_operands(op, names, inputs, i, share, numeric, weights, eps)
+            why = _cause_among_operands(op, names, inputs, i, input_grad, numeric, weights, eps)
             raise AssertionError(f"{error}{why}") from None
     if order > 1:
         tensors = {name: Tensor(x, requires_grad=needed) for name, x, needed in zip(names, inputs, needs)}
@@ -177,7 +177,7 @@ class _Apply:
 class _GradientOf:
     """A random combination of f's gradients, as a function: its own gradients are second derivatives.
 
-    It takes f's inputs and the incoming gradient.
+    It takes f's inputs and the upstream gradient.
     """
 
     def __init__(self, f: Function, wanted: list[str], names: list[str], called: bool, weights: Array) -> None:
@@ -273,41 +273,41 @@ def _called_twice(op: Op, names: list[str], inputs: list[Array]) -> tuple[Array,
         raise AssertionError(f"{title} returns {out.dtype}: only floats have a derivative")
     weights = _combination(out.shape).astype(out.dtype)
     needs = tuple(x.dtype.kind == "f" for x in inputs)
-    shares = _backward(op, weights, out, inputs, needs)
+    input_grads = _backward(op, weights, out, inputs, needs)
     given |= {"grad": weights, "out": out}
     before |= {"grad": _combination(out.shape).astype(out.dtype), "out": np.asarray(op.forward(*inputs))}
     _assert_untouched(given, before, f"{title}.backward changes")
-    _assert_same(shares, _backward(op, weights, out, inputs, needs),
+    _assert_same(input_grads, _backward(op, weights, out, inputs, needs),
                  f"{title}.backward gives another value when it is called again")
     if op.selective:
         for i in range(len(inputs)):
             alone = _backward(op, weights, out, inputs, tuple(j == i and needs[j] for j in range(len(inputs))))
-            _assert_same([shares[i]], [alone[i]], f"{title}.backward gives another gradient for {names[i]} where only "
-                         "that one is needed")
-    return out, weights, shares
+            _assert_same([input_grads[i]], [alone[i]],
+                         f"{title}.backward gives another gradient for {names[i]} where only that one is needed")
+    return out, weights, input_grads
 
 
 def _backward(op: Op, weights: Array, out: Array, inputs: list[Array], needs: tuple[bool, ...]) -> list[Any]:
-    shares = op.backward(weights, out, *inputs, *([needs] if op.selective else []))
-    shares = list(shares) if isinstance(shares, tuple) else [shares]
-    if len(shares) != len(inputs):
-        raise AssertionError(f"{type(op).__name__}.backward returned {len(shares)} gradients for {len(inputs)} inputs")
-    return [share if needed else None for share, needed in zip(shares, needs)]
+    input_grads = op.backward(weights, out, *inputs, *([needs] if op.selective else []))
+    input_grads = list(input_grads) if isinstance(input_grads, tuple) else [input_grads]
+    if len(input_grads) != len(inputs):
+        raise AssertionError(f"{type(op).__name__}.backward returned {len(input_grads)} gradients "
+                             f"for {len(inputs)} inputs")
+    return [input_grad if needed else None for input_grad, needed in zip(input_grads, needs)]
 
 
-def _summed_down(where: str, share: Array, x: Array, out: Array, numeric: Array) -> Array:
+def _unbroadcast_checked(where: str, grad: Array, x: Array, out: Array, numeric: Array) -> Array:
     """Return a gradient in its input's shape, as the engine sums it."""
-    extra = share.ndim - x.ndim
-    fits = extra >= 0 and share.shape[:extra] == out.shape[:extra] and all(
-        n in (length, share.shape[extra + axis]) and (length == 1 or n == length)
-        for axis, (length, n) in enumerate(zip(x.shape, share.shape[extra:])))
-    if share.shape != x.shape and not fits:
-        raise AssertionError(f"{where} has shape {share.shape}; it must be {x.shape}{_cause_of_shape(share, numeric)}")
-    axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(x.shape) if n == 1 != share.shape[extra + i])
-    return np.asarray(share.sum(axis=axes, keepdims=True).reshape(x.shape))
+    extra = grad.ndim - x.ndim
+    fits = extra >= 0 and grad.shape[:extra] == out.shape[:extra] and all(
+        n in (length, grad.shape[extra + axis]) and (length == 1 or n == length)
+        for axis, (length, n) in enumerate(zip(x.shape, grad.shape[extra:])))
+    if grad.shape != x.shape and not fits:
+        raise AssertionError(f"{where} has shape {grad.shape}; it must be {x.shape}{_cause_of_shape(grad, numeric)}")
+    return np.asarray(unbroadcast(grad, x.shape))
 
 
-# ---- what is said about them ---------------------------------------------------------------
+# ---- reports -------------------------------------------------------------------------------
 
 
 def _assert_close(what: str, analytic: Array, numeric: Array, rtol: float, atol: float) -> float:
@@ -375,11 +375,11 @@ def _cause_of_shape(analytic: Array, numeric: Array) -> str:
     return ""
 
 
-def _cause_among_operands(op: Op, names: list[str], inputs: list[Array], position: int, share: Array,
+def _cause_among_operands(op: Op, names: list[str], inputs: list[Array], position: int, input_grad: Array,
                           numeric: dict[int, Array], weights: Array, eps: float) -> str:
     """Return whether it is the gradient of another operand, or one slice of a sum, in words."""
     for other, right in numeric.items():
-        if other != position and right.shape == share.shape and _alike(share, right):
+        if other != position and right.shape == input_grad.shape and _alike(input_grad, right):
             return f" (exactly the gradient for {names[other]}: the two are exchanged)"
     x = inputs[position]
     try:
@@ -392,7 +392,7 @@ def _cause_among_operands(op: Op, names: list[str], inputs: list[Array], positio
     axes = [i for i in range(full.ndim) if i < extra or x.shape[i - extra] != full.shape[i]]
     for end in (0, -1):
         one = full[tuple(end if i in axes else slice(None) for i in range(full.ndim))]
-        if axes and one.size == share.size and _alike(one.reshape(share.shape), share):
+        if axes and one.size == input_grad.size and _alike(one.reshape(input_grad.shape), input_grad):
             return f" (it is one slice only: the sum over the broadcast axes {axes} is missing)"
     return ""
 

@@ -24,7 +24,7 @@ def mse(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = No
     """Return the squared error (prediction - target)² of two operands of the same shape.
 
     Raises:
-        ValueError: where the shapes differ (broadcasting would hide it), or for an unknown reduction.
+        ValueError: if the shapes differ (broadcasting would hide it), or for an unknown reduction.
     """
     return reduced(f.square(_error("mse", prediction, target, mask)), reduction, mask)
 
@@ -33,7 +33,7 @@ def mae(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = No
     """Return the absolute error |prediction - target|; where they are equal the derivative is 0.
 
     Raises:
-        ValueError: where the shapes differ, or for an unknown reduction.
+        ValueError: if the shapes differ, or for an unknown reduction.
     """
     return reduced(f.abs(_error("mae", prediction, target, mask)), reduction, mask)
 
@@ -45,7 +45,7 @@ def huber(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = 
     Both are c * (d - c/2), where c is d clipped to ±delta.
 
     Raises:
-        ValueError: where the shapes differ, for an unknown reduction, or for delta <= 0.
+        ValueError: if the shapes differ, for an unknown reduction, or for delta <= 0.
     """
     if not delta > 0:
         raise ValueError(f"huber's delta is a positive number, not {delta!r}")
@@ -65,7 +65,7 @@ def cross_entropy(logits: Any, labels: Any, reduction: str = "mean", *, mask: An
 
     Raises:
         IndexError: for a label that is no class. TypeError: for labels that aren't integers.
-        ValueError: where the shapes don't fit.
+        ValueError: if the shapes don't fit.
     """
     if mask is not None:
         labels = _where(mask, labels, 0)
@@ -82,7 +82,7 @@ def binary_cross_entropy(logits: Any, targets: Any, reduction: str = "mean", *, 
         mask: which elements count.
 
     Raises:
-        ValueError: where the shapes differ, for a target outside of 0 … 1, or an unknown reduction.
+        ValueError: if the shapes differ, for a target outside of 0 … 1, or an unknown reduction.
     """
     _same_shape("binary_cross_entropy", logits, targets)
     if mask is not None:

@@ -819,10 +819,10 @@ class EinSum(Op):
         lengths: dict[str, int] = {}
         for term, x in zip(terms, operands):
             lengths.update((letter, n) for letter, n in zip(term, x.shape) if lengths.get(letter, 1) == 1)
-        shares: list[Array] = []
+        input_grads: list[Array] = []
         for i, x in enumerate(operands):
             if not needs_input_grad[i]:
-                shares.append(None)
+                input_grads.append(None)
                 continue
             factors = [(result, grad), *((terms[j], y) for j, y in enumerate(operands) if j != i)]
             target = ""
@@ -834,9 +834,9 @@ class EinSum(Op):
             known = {letter for term, y in factors for letter, n in zip(term, y.shape) if n == lengths[letter]}
             alone = [letter for letter in target if letter not in known]  # summed in x: everywhere the same
             factors.append(("".join(alone), np.ones([lengths[letter] for letter in alone], x.dtype)))
-            shares.append(np.einsum(f"{','.join(term for term, _ in factors)}->{target}",
+            input_grads.append(np.einsum(f"{','.join(term for term, _ in factors)}->{target}",
                                     *(y for _, y in factors), optimize=self.optimize))
-        return tuple(shares)
+        return tuple(input_grads)
 
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

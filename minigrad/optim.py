@@ -200,7 +200,7 @@ def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
         The norm before clipping. Where it isn't finite, nothing is scaled.
 
     Raises:
-        ValueError: where max_norm isn't positive.
+        ValueError: if max_norm isn't positive.
     """
     if not max_norm > 0:
         raise ValueError(f"max_norm is a positive number, not {max_norm!r}")
@@ -216,7 +216,7 @@ def clip_grad_value(parameters: Parameters, max_value: float) -> None:
     """Clip every element of every gradient to ±max_value. This changes the gradient's direction.
 
     Raises:
-        ValueError: where max_value isn't positive.
+        ValueError: if max_value isn't positive.
     """
     if not max_value > 0:
         raise ValueError(f"max_value is a positive number, not {max_value!r}")

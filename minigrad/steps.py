@@ -72,8 +72,13 @@ class Step:
         """The line that made the tensor."""
         return self.node.origin
 
+    @property
+    def shares(self) -> list[Array | None]:
+        """The former name of `input_grads`."""
+        return self.input_grads
+
     def run(self) -> None:
-        """Compute the contributions to the inputs, and add them up.
+        """Compute the input gradients, and add them to the totals.
 
         Raises:
             RuntimeError: if an earlier step hasn't run, or this one has.

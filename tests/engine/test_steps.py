@@ -69,6 +69,7 @@ def test_a_step_shows_what_comes_in_what_it_adds_and_the_running_totals() -> Non
     first, second = steps
     first.run()
     assert (first.grad, first.input_grads, x.grad) == (1.0, [1.0, 1.0], 1.0)
+    assert first.shares is first.input_grads  # the former name
     second.run()
     assert second.input_grads == [3.0, 3.0]
     assert second.totals == [7.0, 7.0]

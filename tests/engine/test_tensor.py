@@ -144,7 +144,8 @@ def test_the_first_nan_of_a_forward_pass_is_named() -> None:
     with np.errstate(invalid="ignore"), mg.detect_anomaly(), pytest.raises(FloatingPointError) as caught:
         mg.tanh(mg.log(x) * 2.0)
     text = str(caught.value)
-    assert re.match(r"the first NaN of the forward pass is born in Log\(\) at test_tensor.py:\d+; operands:\n", text)
+    assert re.match(r"the first NaN of the forward pass is produced by Log\(\) at test_tensor.py:\d+; operands:\n",
+                    text)
     assert re.search(r"x  \(2,\)  from -1 to 1  made at test_tensor.py:\d+", text)
 
 
@@ -159,8 +160,8 @@ def test_the_first_nan_of_a_backward_pass_is_named() -> None:
     y = (x ** 2.0) ** 0.5  # inf * 0 at 0
     with np.errstate(all="ignore"), mg.detect_anomaly(), pytest.raises(FloatingPointError) as caught:
         y.sum().backward()
-    assert re.match(r"the first NaN of the backward pass is born in Power.backward of <power \(1,\).*"
-                    r"incoming gradient is (not )?finite", str(caught.value))
+    assert re.match(r"the first NaN of the backward pass is produced by Power.backward of <power \(1,\).*"
+                    r"upstream gradient is (not )?finite", str(caught.value))
     assert x.grad is None
 
 
