@@ -14,7 +14,7 @@ from viz.pictures.unrolled import UnrolledDrawing, unrolled_spec
 from viz.render import palette
 from viz.render.digraph import literal, picture
 from viz.render.fonts import text_width
-from viz.render.scene import CORNER, Arrow, Text, sideways
+from viz.render.scene import CORNER, Arrow, Text, horizontal_curve
 
 from .grading import Finding
 from .naming import Edge
@@ -38,7 +38,7 @@ def of_run(run: Run, finding: Finding) -> Picture:
     for source, target in finding.extra:
         if source in boxes and target in boxes:
             start, end = boxes[source], boxes[target]
-            scene.arrows.append(Arrow(start.key, end.key, sideways((start.right, start.y), (end.left, end.y)),
+            scene.arrows.append(Arrow(start.key, end.key, horizontal_curve((start.right, start.y), (end.left, end.y)),
                                       palette.ALARM, PEN, dashed=True))
     left, _, right, top = scene.bounds(0)
     lines = wrapped(finding.cause) + ["(dashed: edges that should not be there)"] * bool(finding.extra)

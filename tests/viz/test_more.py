@@ -26,7 +26,7 @@ from viz.pictures.gradient_map import map_scene
 from viz.pictures.side_by_side import side_by_side, unroll_zeros
 from viz.pictures.unrolled import UnrolledDrawing
 from viz.render import palette
-from viz.render.digraph import darkened
+from viz.render.digraph import darken_scene
 from viz.render.scene import Scene
 
 ALL = [*DEFINITIONS, lstm, gru, gates, skips, three_delays]
@@ -214,7 +214,7 @@ def test_text_can_be_read_on_its_box(dark: bool) -> None:
     scene = draw_run(run, loss, [1, 2, 3], "ops", heat=True).scene
     scene.boxes += draw_rolled(lstm()).scene.boxes
     text = palette.dark(palette.TEXT) if dark else palette.TEXT
-    for box in (darkened(scene) if dark else scene).boxes:
+    for box in (darken_scene(scene) if dark else scene).boxes:
         lighter, darker = sorted((luminance(text), luminance(box.paint.fill)), reverse=True)
         assert not box.label or (lighter + 0.05) / (darker + 0.05) > 4.5, box.label
 

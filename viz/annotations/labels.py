@@ -13,7 +13,7 @@ from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
 from viz.render.fonts import clean
 from viz.render.palette import Paint
-from viz.render.scene import Box, Scene, beside
+from viz.render.scene import Box, Scene, text_beside
 
 from .heat import Scale, norm
 
@@ -94,8 +94,8 @@ def add_legend(scene: Scene, scale: Scale, left: float, bottom: float) -> None:
         y = bottom + 15.0 * (len(rows) - number) - 7
         scene.boxes.append(Box(f"legend{number}", left + 10, y, 20, 14, "", Paint(palette.QUIET, fill),
                                rounded=False, pen=0.6, tooltip=f"|g| {meaning}"))
-        scene.texts.append(beside(left + 26, y, meaning, 10, palette.QUIET))
-    scene.texts.append(beside(left, bottom + 15.0 * len(rows) + 10, "|gradient|", 11, palette.QUIET))
+        scene.texts.append(text_beside(left + 26, y, meaning, 10, palette.QUIET))
+    scene.texts.append(text_beside(left, bottom + 15.0 * len(rows) + 10, "|gradient|", 11, palette.QUIET))
 
 
 def numbers(tensor: Tensor) -> str:

@@ -12,7 +12,7 @@ from viz.layout.step_layout import HEIGHT
 from viz.render import palette
 from viz.render.fonts import clean, text_width
 from viz.render.palette import Paint
-from viz.render.scene import CORNER, Arrow, Box, Point, Scene, beside, joined, straight, upright
+from viz.render.scene import CORNER, Arrow, Box, Point, Scene, join_curves, straight_line, text_beside, vertical_curve
 
 from .heat import Scale, norm
 from .labels import describe
@@ -72,11 +72,11 @@ def add_loss(scene: Scene, loss: Tensor, sources: Sequence[tuple[Box, float]], t
 def _route_to_loss(source: Box, x: float, top: float, end: Point) -> list[Point]:
     """Return a curve from a box up at x, past the boxes above it, and on to the loss."""
     start = (source.x, source.top)
-    last = upright((x, top), end)
+    last = vertical_curve((x, top), end)
     if abs(x - source.x) >= 0.1:
         aside = (x, source.top + 18)
-        return joined(upright(start, aside), straight(aside, (x, top)), last)
-    return joined(straight(start, (x, top)), last) if source.top < top - 1 else upright(start, end)
+        return join_curves(vertical_curve(start, aside), straight_line(aside, (x, top)), last)
+    return join_curves(straight_line(start, (x, top)), last) if source.top < top - 1 else vertical_curve(start, end)
 
 
 def add_parameters(scene: Scene, parameters: Mapping[str, Tensor], colors: Mapping[str, str], middle: float) -> None:
@@ -85,7 +85,7 @@ def add_parameters(scene: Scene, parameters: Mapping[str, Tensor], colors: Mappi
         return
     left = scene.bounds(0)[2] + 44
     y = middle + len(parameters) / 2 * PITCH
-    scene.texts.append(beside(left, y + 10, "parameters (shared by all steps)", 11, palette.QUIET))
+    scene.texts.append(text_beside(left, y + 10, "parameters (shared by all steps)", 11, palette.QUIET))
     for number, (name, tensor) in enumerate(parameters.items()):
         size = "|g| not computed" if tensor.grad is None else f"|g| {np.linalg.norm(tensor.grad):.1e}"
         text = f"{clean(name)}  {tensor.shape}   {size}"

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from viz.render import palette
 from viz.render.fonts import text_width
-from viz.render.scene import CORNER, Box, Point, Text, beside, joined, straight, upright
+from viz.render.scene import CORNER, Box, Point, Text, join_curves, straight_line, text_beside, vertical_curve
 
 from .layered import layered_layout
 from .step_graph import Edge, Part, StepGraph
@@ -186,9 +186,9 @@ class StepLayout:
             stops += [(middle + bend, self.y[row] - half), (middle + bend, self.y[row] + half)]
         stops.append(end)
         if all(abs(x - start[0]) < 0.1 for x, _ in stops):
-            points = straight(start, end)
+            points = straight_line(start, end)
         else:  # curves between the rows, straight lines past them
-            points = joined(*(straight(a, b) if number % 2 else upright(a, b)
+            points = join_curves(*(straight_line(a, b) if number % 2 else vertical_curve(a, b)
                               for number, (a, b) in enumerate(pairwise(stops))))
         last = stops[-2]
         right = last[0] <= end[0]
@@ -251,4 +251,4 @@ def part_box(key: str, part: Part, place: Place, x: float, y: float, label: str)
 
 def label_texts(points: LabelPoints, text: str, size: float, color: str, away: float = 0) -> list[Text]:
     """Return a label at each candidate point, moved away from its line."""
-    return [beside(x + (away if right else -away), y, text, size, color, right) for (x, y), right in points]
+    return [text_beside(x + (away if right else -away), y, text, size, color, right) for (x, y), right in points]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from minigrad import Tensor
 from rnn.unrolling.at import Connection
 from viz.render.fonts import text_width
-from viz.render.scene import CORNER, Box, Point, clear, rounded, sideways, straight
+from viz.render.scene import CORNER, Box, Point, horizontal_curve, misses_boxes, round_corners, straight_line
 
 from .folding import Column, Tensors, Where
 from .step_graph import Edge, Part, StepGraph
@@ -180,12 +180,12 @@ class UnrolledLayout:
         if not adjacent:
             return self._route_along_track(edge, k, start, end)
         if abs(start[1] - end[1]) < 0.1 and source.y == target.y:
-            return straight(start, end), [(((start[0] + end[0]) / 2 - 8, start[1] + 9), True)]
+            return straight_line(start, end), [(((start[0] + end[0]) / 2 - 8, start[1] + 9), True)]
         x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + (6 if target.y <= source.y else -6)
-        points = sideways(start, end)
+        points = horizontal_curve(start, end)
         if not self._is_clear(edge, points, source, target, columns, boxes):
             out = self._vertical_x(edge, k)
-            points = rounded([start, (out, start[1]), (out, end[1]), end])
+            points = round_corners([start, (out, start[1]), (out, end[1]), end])
         return points, [((x + 6, y), True), ((x - 6, y), False)]
 
     def _route_along_track(self, edge: Edge, k: int, start: Point, end: Point) -> tuple[list[Point], LabelPoints]:
@@ -193,7 +193,7 @@ class UnrolledLayout:
         y, out, back = self._track_y(edge, k), self._vertical_x(edge, k), self._vertical_x(edge, k, arriving=True)
         forward = 1 if edge.delay > 0 else -1
         labels = [((out + forward * (26 + 24 * n), y + side), True) for n in range(4) for side in (8, -8)]
-        return rounded([start, (out, start[1]), (out, y), (back, y), (back, end[1]), end]), labels
+        return round_corners([start, (out, start[1]), (out, y), (back, y), (back, end[1]), end]), labels
 
     def _route_from_below(self, edge: Edge, k: int, source: Box, target: Box) -> tuple[list[Point], LabelPoints]:
         """Go out sideways, along a track under the target's row, and up."""
@@ -204,7 +204,7 @@ class UnrolledLayout:
         if any(other.source is edge.source and not entry.from_below for other, entry in self.steps.entries.items()):
             start = start[0], start[1] - min(7.0, source.height / 2 - 5)
         labels = [((end[0] + 4 * side, end[1] - 9), side > 0) for side in (-forward, forward)]
-        return rounded([start, (x, start[1]), (x, y), (end[0], y), end]), labels
+        return round_corners([start, (x, start[1]), (x, y), (end[0], y), end]), labels
 
     def _side_ports(self, edge: Edge, source: Box, target: Box, adjacent: bool) -> tuple[Point, Point]:
         """Return where an arrow leaves and arrives, on the sides of its boxes."""
@@ -229,7 +229,7 @@ class UnrolledLayout:
         if usual and edge in self._clear:
             return self._clear[edge]
         others = [boxes.get((part, column.k)) for column in columns for part in self.spec.graph.parts]
-        answer = clear(points, [box for box in others if box and box is not source and box is not target])
+        answer = misses_boxes(points, [box for box in others if box and box is not source and box is not target])
         if usual:
             self._clear[edge] = answer
         return answer

@@ -26,7 +26,7 @@ from viz.render import palette
 from viz.render.digraph import Picture, literal, picture
 from viz.render.fonts import clean
 from viz.render.palette import Paint
-from viz.render.scene import Arrow, Box, Scene, Text, beside
+from viz.render.scene import Arrow, Box, Scene, Text, text_beside
 
 from .graph import MAX_NODES, add_node, drawable, empty, label
 from .rolled import LONGEST, RolledDrawing
@@ -210,7 +210,7 @@ def _write_equations(scene: Scene, pair: DefinitionPair, x: float) -> None:
     _, bottom, _, top = scene.bounds(0)
     for number, (line, paint) in enumerate(lines):
         y = (bottom + top) / 2 + (len(lines) / 2 - number - 0.5) * 18
-        scene.texts.append(beside(x, y, line, 11, paint.line))
+        scene.texts.append(text_beside(x, y, line, 11, paint.line))
 
 
 # ---- runs

@@ -13,7 +13,7 @@ from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean
 from viz.render.palette import Paint
-from viz.render.scene import Box, Scene, Text, beside
+from viz.render.scene import Box, Scene, Text, text_beside
 
 WIDTH = 900.0  # of the strips
 HEIGHT = 24.0
@@ -64,7 +64,7 @@ def map_scene(run: Run) -> Scene:
 def _add_strip(scene: Scene, scale: Scale, row: int, name: str, groups: Sequence[range],
                sizes: Sequence[Sequence[Norm]], width: float) -> None:
     """Add the colours of one signal, with its name on the left."""
-    scene.texts.append(beside(-12, row * PITCH, name, 12, palette.TEXT, right=False))
+    scene.texts.append(text_beside(-12, row * PITCH, name, 12, palette.TEXT, right=False))
     for number, (steps, group) in enumerate(zip(groups, sizes)):
         size = max(group, key=_weight)
         fill = scale.fill(size)
@@ -89,4 +89,4 @@ def _add_axis(scene: Scene, T: int, each: int, width: float) -> None:
         if k == 1 and step > 1 and step * width / each < 24:
             continue
         scene.texts.append(Text(width * ((k - 1) // each + 0.5), -HEIGHT / 2 - 10, str(k), 10, palette.QUIET))
-    scene.texts.append(beside(-12, -HEIGHT / 2 - 10, "t", 10, palette.QUIET, right=False))
+    scene.texts.append(text_beside(-12, -HEIGHT / 2 - 10, "t", 10, palette.QUIET, right=False))

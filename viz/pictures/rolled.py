@@ -19,7 +19,7 @@ from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
 from viz.render.palette import Paint
-from viz.render.scene import CORNER, Arrow, Box, Point, Scene, Text, beside, rounded
+from viz.render.scene import CORNER, Arrow, Box, Point, Scene, Text, round_corners, text_beside
 
 BETWEEN, DENSE = 58.0, 30.0  # from row to row; the same between operations
 SQUARE = 11.0
@@ -195,11 +195,11 @@ class RolledDrawing:
         corners: list[Point] = [start, (x, start[1]), (x, middle + toward)]
         leaving = (x, middle - toward)
         if shared:
-            self._add_arrow(source, square, rounded(corners), edge, head=False)
+            self._add_arrow(source, square, round_corners(corners), edge, head=False)
             self._add_branches(edges, side, square, leaving, y)
         else:
-            self._add_arrow(source, square, rounded(corners, BEND), edge, head=False)
-            self._add_arrow(square, target, rounded([leaving, (x, y), target.side(y, side)], BEND), edge)
+            self._add_arrow(source, square, round_corners(corners, BEND), edge, head=False)
+            self._add_arrow(square, target, round_corners([leaving, (x, y), target.side(y, side)], BEND), edge)
         return reach
 
     def _add_branches(self, edges: Sequence[Edge], side: int, square: Box, start: Point, y: float) -> None:
@@ -207,7 +207,7 @@ class RolledDrawing:
         for edge in edges:
             target = self.boxes[edge.target]
             end = self.steps.bottom_port(edge, target)
-            arrow = self._add_arrow(square, target, rounded([start, (start[0], y), (end[0], y), end]), edge)
+            arrow = self._add_arrow(square, target, round_corners([start, (start[0], y), (end[0], y), end]), edge)
             text, color = self.graph.label(edge)
             if text:
                 points = [((end[0] + 4 * s, end[1] - 9), s > 0) for s in (side, -side)]
@@ -220,9 +220,9 @@ class RolledDrawing:
         square = Box(f"z{len(self.scene.boxes)}", x, y, SQUARE, SQUARE, "", DELAY, rounded=False, tooltip=meaning)
         self.scene.boxes.append(square)
         power = "z" + f"{-edge.delay:+d}".replace("+", "⁺").translate(SUPERSCRIPTS)
-        texts = [beside(x + side * 11, y, power, 11, palette.TEXT, side > 0)]
+        texts = [text_beside(x + side * 11, y, power, 11, palette.TEXT, side > 0)]
         if label[0]:
-            texts.append(beside(x + side * 11, y - 16, label[0], 10, label[1], side > 0))
+            texts.append(text_beside(x + side * 11, y - 16, label[0], 10, label[1], side > 0))
         self.scene.texts += texts
         return square, max(abs(x) + 11 + text.width for text in texts)
 
@@ -240,7 +240,7 @@ class RolledDrawing:
             lines.append("■  a delay: z⁻ᵏ gives the value of k time steps before")
         for number, line in enumerate(lines):
             y = self.steps.middle + (len(lines) / 2 - number - 0.5) * 18
-            self.scene.texts.append(beside(self.right + 36, y, line, 11, palette.QUIET))
+            self.scene.texts.append(text_beside(self.right + 36, y, line, 11, palette.QUIET))
         left, _, right, top = self.scene.bounds(0)
         self.scene.texts.append(Text((left + right) / 2, top + 26, f"{self.name}, rolled", 14))
 

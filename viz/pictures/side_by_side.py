@@ -17,7 +17,7 @@ from viz.layout.folding import choose_steps
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean
-from viz.render.scene import Scene, Text, moved
+from viz.render.scene import Scene, Text, shift_scene
 
 from .rolled import RolledDrawing
 from .unrolled import MANY, UnrolledDrawing, unrolled_spec
@@ -62,7 +62,7 @@ def side_by_side(run: Run, level: str) -> Scene:
     shift = right.bounds(0)[0] - APART - left.bounds(0)[2]
     name = clean(spec.name, 60)
     scene = Scene(name)
-    for part in (moved(left, shift, "r_"), right):
+    for part in (shift_scene(left, shift, "r_"), right):
         scene.boxes += part.boxes
         scene.arrows += part.arrows
         scene.frames += part.frames

@@ -29,7 +29,7 @@ from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
 from viz.render.palette import Paint
-from viz.render.scene import CORNER, Arrow, Box, Frame, Point, Scene, Text, sampled
+from viz.render.scene import CORNER, Arrow, Box, Frame, Point, Scene, Text, sample_curve
 
 MANY = 1000  # frames at most
 
@@ -241,6 +241,6 @@ class UnrolledDrawing:
 def mark_cut(arrow: Arrow, fraction: float = 0.5, samples: int = 48) -> Point:
     """Draw an arrow as one through which no gradient passes; return the position of the scissors."""
     arrow.color, arrow.pen, arrow.dashed = palette.CUT, 1.4, True
-    points = sampled(arrow.points, samples)
+    points = sample_curve(arrow.points, samples)
     x, y = points[int(len(points) * fraction)]
     return x, y + 9

@@ -95,7 +95,7 @@ def picture(scene: Scene, dark: bool = False) -> Picture:
     """Return the DOT graph of a scene, with every part at its position."""
     bounds = ",".join(format_number(value) for value in scene.bounds())
     if dark:
-        scene = darkened(scene)
+        scene = darken_scene(scene)
     drawn = Picture(
         re.sub(r"\W+", "_", scene.name),
         graph_attr={"layout": "nop2", "bb": bounds, "bgcolor": palette.dark("#FFFFFF") if dark else "white",
@@ -114,7 +114,7 @@ def picture(scene: Scene, dark: bool = False) -> Picture:
     return drawn
 
 
-def darkened(scene: Scene) -> Scene:
+def darken_scene(scene: Scene) -> Scene:
     """Return the scene in colours for a dark background."""
     dark = palette.dark
     labels = [arrow.label and replace(arrow.label, color=dark(arrow.label.color)) for arrow in scene.arrows]

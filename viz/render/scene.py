@@ -135,7 +135,7 @@ class Scene:
             first = candidates[0]
             best, least = first, math.inf
             along = [replace(first, x=x + side * (first.width / 2 + 5), y=y)
-                     for x, y in sampled(arrow.points, 8)[1:-1] for side in (1, -1)]
+                     for x, y in sample_curve(arrow.points, 8)[1:-1] for side in (1, -1)]
             for text in (*candidates, *along):
                 cost = _cost(text.rectangle, taken, curves)
                 if cost < least:
@@ -169,7 +169,7 @@ class _Curve:
         """Return whether the curve passes through a rectangle."""
         if self.left > right or left > self.right or self.bottom > top or bottom > self.top:
             return False
-        self.samples = self.samples or sampled(self.control_points)
+        self.samples = self.samples or sample_curve(self.control_points)
         return any(left < x < right and bottom < y < top for x, y in self.samples)
 
 
@@ -180,7 +180,7 @@ def _cost(text: Rectangle, taken: Sequence[Rectangle], curves: Sequence[_Curve])
     return cost + sum(curve.crosses(left - 1, bottom + 2, right + 1, top - 2) for curve in curves)
 
 
-def beside(x: float, y: float, text: str, size: float, color: str, right: bool = True) -> Text:
+def text_beside(x: float, y: float, text: str, size: float, color: str, right: bool = True) -> Text:
     """Return text that begins at (x, y), or ends there if not `right`."""
     placed = Text(x, y, text, size, color)
     half = text_width(text, size) / 2
@@ -188,32 +188,32 @@ def beside(x: float, y: float, text: str, size: float, color: str, right: bool =
     return placed
 
 
-def straight(start: Point, end: Point) -> list[Point]:
+def straight_line(start: Point, end: Point) -> list[Point]:
     """Return a straight line as one Bézier curve."""
     (x0, y0), (x1, y1) = start, end
     return [start, (x0 + (x1 - x0) / 3, y0 + (y1 - y0) / 3), (x0 + 2 * (x1 - x0) / 3, y0 + 2 * (y1 - y0) / 3), end]
 
 
-def sideways(start: Point, end: Point) -> list[Point]:
+def horizontal_curve(start: Point, end: Point) -> list[Point]:
     """Return a curve that leaves and arrives horizontally."""
     (x0, y0), (x1, y1) = start, end
     middle = (x0 + x1) / 2
     return [start, (middle, y0), (middle, y1), end]
 
 
-def upright(start: Point, end: Point) -> list[Point]:
+def vertical_curve(start: Point, end: Point) -> list[Point]:
     """Return a curve that leaves and arrives vertically."""
     (x0, y0), (x1, y1) = start, end
     middle = (y0 + y1) / 2
     return [start, (x0, middle), (x1, middle), end]
 
 
-def joined(*curves: Sequence[Point]) -> list[Point]:
+def join_curves(*curves: Sequence[Point]) -> list[Point]:
     """Concatenate curves, each of which begins where the previous one ends."""
     return [*curves[0], *(point for curve in curves[1:] for point in curve[1:])]
 
 
-def rounded(corners: Sequence[Point], radius: float = 11) -> list[Point]:
+def round_corners(corners: Sequence[Point], radius: float = 11) -> list[Point]:
     """Return straight lines through some corners, which are rounded."""
     points = [corners[0]]  # then for each corner: where its arc begins, the corner, where the arc ends
     for before, corner, after in zip(corners, corners[1:], corners[2:]):
@@ -225,16 +225,16 @@ def rounded(corners: Sequence[Point], radius: float = 11) -> list[Point]:
     curves = []
     last = points[0]
     for enter, corner, leave in zip(points[1::3], points[2::3], points[3::3]):
-        curves += [straight(last, enter), [enter, _toward(enter, corner, 0.6), _toward(leave, corner, 0.6), leave]]
+        curves += [straight_line(last, enter), [enter, _toward(enter, corner, 0.6), _toward(leave, corner, 0.6), leave]]
         last = leave
-    return joined(*curves, straight(last, corners[-1]))
+    return join_curves(*curves, straight_line(last, corners[-1]))
 
 
 def _toward(start: Point, end: Point, fraction: float) -> Point:
     return start[0] + (end[0] - start[0]) * fraction, start[1] + (end[1] - start[1]) * fraction
 
 
-def sampled(points: Sequence[Point], each: int = 48) -> list[Point]:
+def sample_curve(points: Sequence[Point], each: int = 48) -> list[Point]:
     """Return points on Bézier curves, `each` + 1 on each curve."""
     samples = []
     for i in range(0, len(points) - 1, 3):
@@ -246,13 +246,13 @@ def sampled(points: Sequence[Point], each: int = 48) -> list[Point]:
     return samples
 
 
-def clear(points: Sequence[Point], boxes: Sequence[Box], margin: float = 3) -> bool:
+def misses_boxes(points: Sequence[Point], boxes: Sequence[Box], margin: float = 3) -> bool:
     """Return whether curves pass through no box."""
     return not any(box.left - margin < x < box.right + margin and box.bottom - margin < y < box.top + margin
-                   for x, y in sampled(points) for box in boxes)
+                   for x, y in sample_curve(points) for box in boxes)
 
 
-def moved(scene: Scene, dx: float, prefix: str) -> Scene:
+def shift_scene(scene: Scene, dx: float, prefix: str) -> Scene:
     """Return a scene shifted right by dx, with a prefix on its keys, so that it can be drawn beside another."""
     labels = [arrow.label and replace(arrow.label, x=arrow.label.x + dx) for arrow in scene.arrows]
     return Scene(

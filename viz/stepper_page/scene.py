@@ -24,7 +24,18 @@ from viz.pictures.unrolled import UnrolledDrawing, mark_cut
 from viz.render import palette
 from viz.render.fonts import clean, text_width
 from viz.render.palette import Paint
-from viz.render.scene import Arrow, Box, Point, Scene, Text, beside, joined, rounded, sideways, straight
+from viz.render.scene import (
+    Arrow,
+    Box,
+    Point,
+    Scene,
+    Text,
+    horizontal_curve,
+    join_curves,
+    round_corners,
+    straight_line,
+    text_beside,
+)
 
 APART = 34.0  # from column to column of a row of boxes
 UNDER = 14.0  # from a box to the one under it in such a column
@@ -143,7 +154,7 @@ class BackwardScene:
             left, bottom, _, _ = self.scene.bounds(0)
             boxes = self._add_row("b", nodes, left)
             self._move(boxes, 0.0, bottom - 36 - max(box.top for box in boxes))
-            self.scene.texts.append(beside(left, bottom - 22, "computed once, for all steps", 11, palette.QUIET))
+            self.scene.texts.append(text_beside(left, bottom - 22, "computed once, for all steps", 11, palette.QUIET))
 
     def _add_after(self, nodes: Sequence[Tensor], recorded: RecordedSteps) -> None:
         """Add the row above the frames, at their right end, and arrows to it on tracks under it."""
@@ -350,8 +361,8 @@ def _stacked_layout(columns: Sequence[int], lefts: Sequence[float], rights: Sequ
 def _rightward_arrow(source: Box, target: Box, stops: Sequence[Point]) -> Arrow:
     """Return an arrow to the right through some points."""
     points = [source.side(source.y, 1), *stops, target.side(target.y, -1)]
-    curves = [straight(a, b) if abs(a[1] - b[1]) < 0.1 else sideways(a, b) for a, b in pairwise(points)]
-    return Arrow(source.key, target.key, joined(*curves))
+    curves = [straight_line(a, b) if abs(a[1] - b[1]) < 0.1 else horizontal_curve(a, b) for a, b in pairwise(points)]
+    return Arrow(source.key, target.key, join_curves(*curves))
 
 
 def _upward_arrow(source: Box, target: Box, x: float, y: float) -> Arrow:
@@ -359,4 +370,4 @@ def _upward_arrow(source: Box, target: Box, x: float, y: float) -> Arrow:
     near, start = target.left - 15, (source.x, source.top)
     aside = [(source.x, source.top + 10), (x, source.top + 10)] if abs(x - source.x) > 1 else []
     corners = [start, *aside, (x, y), (near, y), (near, target.y), (target.left, target.y)]
-    return Arrow(source.key, target.key, rounded(corners, 8))
+    return Arrow(source.key, target.key, round_corners(corners, 8))
