@@ -80,7 +80,7 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
         elif len(node.inputs) == 2 and node.op.selective:  # fast path: two inputs, e.g. of a product
             a, b = node.inputs
             result = node.op.backward(grads[node], node._data, a._data, b._data, (a.requires_grad, b.requires_grad))
-        else:
+        else:  # any operation
             needs = [[x.requires_grad for x in node.inputs]] if node.op.selective else []
             result = node.op.backward(grads[node], node._data, *map(_data_of, node.inputs), *needs)
         accumulate(node, result, grads, queue, checked)
