@@ -24,7 +24,7 @@ from definitions import (
     three_delays,
     twenty,
 )
-from test_ops import TABLE
+from operation_cases import TABLE
 
 import minigrad as mg
 from minigrad import Op, ops
@@ -164,7 +164,7 @@ def gradients_of_two(kind: str, folder: Path, meeting: str, **environment: str) 
     """What the processes of one_of_two.py write; with ours of the whole batch they are compared by the test."""
     count = 1 if kind == "devices" else 2
     script = str(TESTS / "one_of_two.py")
-    paths = os.pathsep.join([str(TESTS.parents[1]), str(TESTS), str(TESTS.parent / "engine")])
+    paths = os.pathsep.join([str(TESTS.parents[1]), str(TESTS)])
     commands = [[sys.executable, script, kind, str(rank), meeting, str(folder)] for rank in range(count)]
     together(commands, 240, {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **environment})
     return [dict(np.load(folder / f"{rank}.npz")) for rank in range(count)]
