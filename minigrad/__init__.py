@@ -96,6 +96,8 @@ from .tensor import Tensor, apply, detect_anomaly, no_grad
 if TYPE_CHECKING:
     from .debugger import explain, set_trace
 
+__version__ = "0.2.0"
+
 __all__ = [
     "Op", "Tensor", "abs", "add", "apply", "arctan", "argmax", "argmin", "broadcast_to", "check_op", "clip",
     "compare_gradients", "concatenate", "cos", "cosh", "cumsum", "detect_anomaly", "divide", "dot", "dropout",
