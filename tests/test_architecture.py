@@ -83,7 +83,7 @@ def imports(module: str) -> set[str]:
             base = ".".join([*above, *([node.module] if node.module else [])])
             found |= {name if (name := f"{base}.{alias.name}") in MODULES else base for alias in node.names}
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            found |= {argument.value for argument in node.args[:1] if isinstance(argument, ast.Constant)}
+            found |= {str(argument.value) for argument in node.args[:1] if isinstance(argument, ast.Constant)}
     return (found & set(MODULES)) - {module}
 
 
