@@ -7,6 +7,7 @@ those under `if TYPE_CHECKING`, and those of a package's own `__getattr__`, whic
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -165,6 +166,21 @@ def test_the_screen_program_loads_no_compiler_export_debugger_or_page() -> None:
 def test_a_package_alone_loads_only_what_it_needs(package: str, absent: tuple[str, ...]) -> None:
     names = loaded(f"import {package}")
     assert not [name for name in sorted(names) if name.split(".")[0] in absent or name.startswith(absent)]
+
+
+# ---- what is written about it
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_every_path_that_a_page_names_exists(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    paths = re.findall(r"\b((?:minigrad|rnn|viz|tests|docs|examples)/[\w/.]*[\w/])", text)
+    assert len(paths) > 10
+    assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+def test_the_architecture_page_shows_every_layer() -> None:
+    tree = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("```")[1]
+    assert set(re.findall(r"\b(?:minigrad|rnn|viz)(?:/\w+)?(?= {2})", tree)) == {
+        name.replace(".", "/") for name in LAYERS}
 
 
 # ---- what is declared

@@ -152,8 +152,8 @@ def test_every_extra_is_named() -> None:
     tomllib = pytest.importorskip("tomllib", reason="new in Python 3.11")
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     table = README[README.index("| extra |"):README.index("## Features")]
-    assert set(re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.splitlines() if "|" in line))) == set(
-        extras)
+    first_column = "".join(line.split("|")[1] for line in table.splitlines() if "|" in line)
+    assert set(re.findall(r"`(\w+)`", first_column)) == set(extras)
 
 
 def test_the_changelog_begins_with_the_version() -> None:
