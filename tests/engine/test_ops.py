@@ -17,13 +17,14 @@ import minigrad as mg
 from minigrad import ops
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("dtype", "order"), [
+    ("float64", 2), ("float32", 1), pytest.param("float32", 2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", TABLE, ids=name_of)
-def test_first_and_second_derivatives_agree_with_central_differences(case, dtype):
+def test_derivatives_agree_with_central_differences_to_first_and_second_order(case, dtype, order):
     op, *arrays = case
     if dtype == "float32":
         arrays = [in_float32(x) if x.flags.forc else strided(in_float32(x)) for x in arrays]
-    assert mg.check_op(op, *arrays, order=2) < (1e-5 if dtype == "float64" else 1e-2)
+    assert mg.check_op(op, *arrays, order=order) < (1e-5 if dtype == "float64" else 1e-2)
 
 
 def test_no_operation_is_missing_from_the_table():
