@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is loaded; see examples/__init__.py
-pytest.register_assert_rewrite("definitions", "drawings", "exports", "random_graphs")  # before a test imports them
+pytest.register_assert_rewrite("definitions", "drawings", "exports", "random_graphs", "sessions")  # before imports
 
 TESTS = Path(__file__).parent
 MARKS = {  # a file or folder of tests -> its marker

@@ -5,8 +5,7 @@
 - A block that begins with `$` is a session: a command, and what is typed at its prompts.
 - Shell blocks run in a folder that holds model.py; .ci/run runs those that create an environment.
 
-In what is printed, `...` stands for any text, and decimal fractions are compared to 3 % (the last digit may
-differ between machines).
+What is printed is compared by tests/helpers/sessions.py: `...` stands for any text, fractions agree to 3 %.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import contextlib
 import io
 import json
 import linecache
-import os
 import re
 import shlex
 import shutil
@@ -28,14 +26,12 @@ from typing import Any, NamedTuple
 
 import pytest
 from painters import painting
+from sessions import ENVIRONMENT, assert_prints, assert_session
 
 import minigrad
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-FRACTION = r"-?\d+\.\d*(?:e[-+]\d+)?"
-PROMPT = re.compile(r"^\((grad|Pdb)\) (.*)\n", re.MULTILINE)
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "MPLBACKEND": "Agg"}
 
 
 class Block(NamedTuple):
@@ -52,17 +48,6 @@ PYTHON = [block for block in BLOCKS if block.language == "python"]
 SHELL = [block for block in BLOCKS if block.language == "sh"]
 SESSIONS = [block for block in BLOCKS if not block.language and block.text.startswith("$ ")]
 PRINTED = {before: block for before, block in pairwise(BLOCKS) if not block.language and block not in SESSIONS}
-
-
-def assert_prints(found: str, block: Block, expected: str) -> None:
-    """Compare with what the README says: `...` is any text, fractions agree to 3 %."""
-    parts = re.split(rf"(\.\.\.|{FRACTION})", expected.strip())
-    pattern = "".join(".*?" if part == "..." else f"({FRACTION})" if re.fullmatch(FRACTION, part) else re.escape(part)
-                      for part in parts)
-    match = re.fullmatch(pattern, found.strip(), re.DOTALL)
-    assert match, f"README.md:{block.line} should read:\n{found}"
-    numbers = [float(number) for number in parts if re.fullmatch(FRACTION, number)]
-    assert [float(number) for number in match.groups()] == pytest.approx(numbers, rel=0.03, abs=1e-12), block.line
 
 
 def run(block: Block, above: int, names: dict[str, Any]) -> str:
@@ -90,7 +75,7 @@ def test_the_python_blocks_run_in_order_and_print_what_they_say(
         printed = run(block, above, names)
         above += block.text.count("\n")
         if block in PRINTED:
-            assert_prints(printed, block, PRINTED[block].text)
+            assert_prints(printed, PRINTED[block].text, f"README.md:{PRINTED[block].line}")
         if block is PYTHON[0]:
             assert sorted(path.name for path in tmp_path.iterdir()) == ["elman.png", "elman_T.png"]
             assert "step 5 of 28 (next): <y[4] matvec (16, 2)" in printed and "def " in printed
@@ -103,13 +88,7 @@ def test_a_session_reads_as_the_program_prints_it(block: Block, tmp_path: Path) 
     (tmp_path / "model.py").write_text(PYTHON[0].text, encoding="utf-8")
     (tmp_path / "examples").mkdir()
     shutil.copy(ROOT / "examples" / "vanishing.py", tmp_path / "examples")
-    command, session = block.text.split("\n", 1)
-    done = subprocess.run([sys.executable, *shlex.split(command)[2:]], cwd=tmp_path, env=ENVIRONMENT, text=True,
-                          input="".join(f"{typed}\n" for _, typed in PROMPT.findall(session)), capture_output=True,
-                          encoding="utf-8", timeout=120, check=False)
-    assert done.returncode == 0 and not done.stderr, done.stderr
-    echoed = PROMPT.sub(lambda typed: typed[0] if typed[1] == "grad" else "(Pdb) ", session)  # pdb echoes nothing
-    assert_prints(done.stdout, block, echoed)
+    assert_session(block.text, tmp_path, f"README.md:{block.line}")
 
 
 @painting
