@@ -1,9 +1,8 @@
 """The same training step in other libraries; each is optional, and imported when its class is made.
 
-A contender is made for a task (see training_step.py), `step()` is what is timed, and `result()` is what the last
-step computed: the loss, and the gradients as NumPy arrays by parameter. One set of equations,
-`advance`, serves all libraries whose arrays look like NumPy's and that loop over time in Python. What
-begins with `ours-` is the definition, exported to that library.
+A contender is made for a task (see training_step.py). `step()` is timed; `result()` returns the loss and the
+gradients of the last step, as NumPy arrays by parameter. `advance` holds the equations for all libraries with NumPy's
+interface that loop over time in Python. Contenders named `ours-...` are the definition, exported to that library.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What the examples share: their options, a progress bar, a training loop, and curves.
+"""Options, a progress bar, a training loop and curves for the examples.
 
     parser = common.Parser("parity", "Parity of bits, one at a time.", steps=600)
     sys.exit(parser.run(example))              # example(options), with options.seed, .steps, .out
 
-No example's own definition or data stand here.
+Definitions and data are in the examples themselves.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Batch = Mapping[str, Any]  # arrays by the names of inputs
 
 
 class Options(argparse.Namespace):
-    """What the user asked for; options that an example adds are attributes too."""
+    """Command-line options; those that an example adds are attributes too."""
 
     seed: int
     steps: int
@@ -136,7 +136,7 @@ class Progress:
         self._bar: Any = None
 
     def show(self, **numbers: float) -> None:
-        """The numbers that stand beside the bar."""
+        """Return the numbers to print beside the bar."""
         self._shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
         if self._bar is not None:
             self._bar.set_postfix_str(self._shown, refresh=False)

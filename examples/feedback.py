@@ -1,9 +1,9 @@
-"""Not a grid: three recurrent layers, the third of which feeds back into the second.
+"""Three recurrent layers, of which the third feeds back into the second: no grid.
 
     python -m examples.feedback [FOLDER]
 
-With a delay of 1 the feedback is a diagonal of the unrolled graph, with a delay of 2 it passes
-over a step. Checks the gradients against central differences, and writes for each delay the
+With a delay of 1 the feedback edge is a diagonal of the unrolled graph, with a delay of 2 it skips a
+step. Checks the gradients against central differences, and writes for each delay the
 rolled and the unrolled picture into FOLDER, by default the current one. Time: 1 s.
 """
 

@@ -1,15 +1,15 @@
-"""What feedback is good for: counting modulo three, with layers that know only their own past.
+"""The use of feedback: counting modulo three, with layers that read only their own past.
 
     python -m examples.feedback_learns [--seed 0] [--steps 1000] [--out DIR]
 
-Three layers, each unit of which remembers itself alone: h1[t] = tanh(W1 x[t] + u1 ⊙ h1[t-1] + b1). No such
-stack, of whatever size, can count ones modulo three for long. Let all inputs be one. When the units below
+Three layers, in which each unit reads only its own past: h1[t] = tanh(W1 x[t] + u1 ⊙ h1[t-1] + b1). No such
+stack of any size can count ones modulo three for long. Let all inputs be one. When the units below
 a unit repeat with period p, p steps of it are h -> m(h), with a monotonic m; a bounded orbit of a monotonic
 map settles on a fixed point, or on two points in turn. So the unit's period is p or 2p, a stack's is a
 power of two, and never three. (Giles, Chen, Sun, Chen, Lee and Goudreau, Constructive learning of
-recurrent neural networks, IEEE Trans. Neural Networks 6, 1995, say this of recurrent cascade-correlation.)
-One edge with a delay, from layer 3 back to layer 2, and the argument is gone: what is above comes below.
-(Layers with a full matrix U can count by themselves; then feedback isn't needed.)
+recurrent neural networks, IEEE Trans. Neural Networks 6, 1995, show this for recurrent cascade-correlation.)
+One delayed edge from layer 3 back to layer 2 invalidates the argument, because layer 2 then depends on layer 3.
+(Layers with a full matrix U can count by themselves and need no feedback.)
 
 Both networks are trained on as many sequences of ten bits; the stack has more units and more parameters.
 Then they count ones over a hundred steps.

@@ -1,4 +1,4 @@
-"""Folding and unfolding: a cyclic definition, the edges of its unrolled graph, and the way back.
+"""Folding and unfolding: from a cyclic definition to the edges of its unrolled graph, and back.
 
     python -m examples.fold_unfold [--seed 0] [--out DIR]
 
@@ -6,8 +6,8 @@ The textbook exercise (Goodfellow, Bengio and Courville, Deep learning, 2016, se
 directions. An edge of a definition is (source, target, delay); of the unrolled graph (source at a step,
 target at a step). Unfolding copies each edge to every step; folding writes down how many steps every edge
 goes, which works if and only if all steps have the same edges. With a delay of 1 there is one chain
-of states; with 2 there are two, which never meet; with both, the ways from h[1] to h[n] are as many as the
-n-th Fibonacci number.
+of states; with 2 there are two, which never meet; with both, the number of paths from h[1] to h[n]
+is the n-th Fibonacci number.
 
 After three fixed definitions comes an exercise of your own, drawn from the seed.
 
@@ -78,7 +78,7 @@ def folded(edges: Iterable[Connection]) -> list[Edge]:
 
 
 def random_edges(rng: np.random.Generator) -> list[Edge]:
-    """Up to five signals and about twice as many edges: upward without delay, any way with one or two."""
+    """Return up to five signals and about twice as many edges: upward without delay, any direction with one or two."""
     names = ["x", *"abcd"[:rng.integers(2, 5)]]
     edges = [(names[place - 1], name, 0) for place, name in enumerate(names) if place]
     for _ in range(len(names)):

@@ -2,11 +2,11 @@
 
     python -m examples.forget_bias [--seed 0] [--steps 300] [--out DIR]
 
-The first step brings -1 or 1, all others noise; after the last step it is asked for (the latching problem
+The first step gives -1 or 1, all others noise; the target after the last step is that number (the latching problem
 of Bengio, Simard and Frasconi, Learning long-term dependencies with gradient descent is difficult, IEEE
 Trans. Neural Networks 5, 1994). Before training, a forget gate is about sigmoid(b_f) at every step, so
-that along the cell about sigmoid(b_f) to the power of T - 1 of the gradient at c[T] arrives at c[1]; the
-ways through h and the gates add to it. With b_f = 0 nothing arrives, and nothing is learned.
+the gradient at c[T] reaches c[1] along the cell multiplied by about sigmoid(b_f) to the power of T - 1; the
+paths through h and the gates add to it. With b_f = 0 the gradient vanishes and nothing is learned.
 (Gers, Schmidhuber and Cummins, Learning to forget, Neural Computation 12, 2000; Jozefowicz, Zaremba
 and Sutskever, An empirical exploration of recurrent network architectures, ICML 2015.)
 

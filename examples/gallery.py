@@ -59,7 +59,7 @@ def differentiated(cell: Cell, T: int, rng: np.random.Generator, **options: Any)
 
 
 def half_way(rng: np.random.Generator) -> viz.Picture:
-    """The backward pass, stopped in the middle of its way through time."""
+    """Draw a backward pass that has stopped in the middle of the sequence."""
     run = elman(rng).unroll(x=rng.normal(size=(5, 8, 4)))
     loss = mg.square(run["y"].stack()).mean()
     loss.name = "loss"

@@ -7,10 +7,10 @@ A filter with infinite impulse response is a linear recurrence with delays of on
     y[t] = b0 x[t] + b1 x[t-1] + b2 x[t-2] - a1 y[t-1] - a2 y[t-2]
 
 (Oppenheim and Schafer, Discrete-time signal processing, section 6.1). Here it is a Butterworth low-pass.
-Given are white noise x and what came out, measured with an error at each step; what a1, a2, b0, b1, b2
-are is learned from zero. The usual shortcut, least squares with the measured y in the place of y[t-1] and
-y[t-2] (teacher forcing, in the words of recurrent networks), is drawn aside by the errors of measurement;
-the network that hears only its own past isn't (Ljung, System identification, 1999: equation error against
+Given are white noise x and the output, measured with an error at each step; a1, a2, b0, b1 and b2 are
+learned, starting from zero. Least squares with the measured y in place of y[t-1] and y[t-2] (teacher forcing, in
+the terms of recurrent networks) is biased by the measurement errors; the network that reads only its own past
+isn't (Ljung, System identification, 1999: equation error against
 output error).
 
 Threshold: the network's largest error of a coefficient below 0.05, and below a fifth of that of least

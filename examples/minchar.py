@@ -1,10 +1,10 @@
-"""Letters one by one, as the best-known hundred lines of recurrent networks learn them: the same numbers.
+"""A character-level language model: min-char-rnn, with the same numbers.
 
     python -m examples.minchar [--seed 0] [--steps 6000] [--out out/minchar]
 
-Shows truncated backpropagation through time: each update sees 25 letters, begins at the state that
-the ones before left behind, and its gradient doesn't go back into them. The algorithm is that of
-Karpathy's min-char-rnn (gist d4dee566867f8291f086, 2015): an Elman network of 100 units, gradients cut
+Shows truncated backpropagation through time: each update reads 25 letters and starts from the state of the previous
+update, without a gradient back into it. The algorithm is that of
+Karpathy's min-char-rnn (gist d4dee566867f8291f086, 2015): an Elman network of 100 units, gradients clipped
 to ±5 element by element, Adagrad. The text is the beginning of Wells' The Time Machine (1895).
 
 First the losses of 20 updates from the known start (seed 42) are compared with the known trajectory,
@@ -13,8 +13,8 @@ updates rounding alone makes two correct programs differ. Then it learns the tex
 
 Measured, for the seeds 0, 1, 2: the first 21 losses differ by less than 2e-9 from the known ones; after 6000
 updates a letter costs 0.29, 0.10, 0.10 nats over the best hundred of them (at first ln 33 = 3.5). Another order
-of the same sums gave 0.04, 0.28, 0.53. In between the losses may leap: cutting gradients element by element
-doesn't prevent it. Time: 6 s.
+of the same sums gave 0.04, 0.28, 0.53. In between the losses may jump, which clipping element by element
+doesn't prevent. Time: 6 s.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Outgrown: one definition, trained by NumPy, by JAX on two devices, by PyTorch in two processes.
+"""One definition, trained by NumPy, by JAX on two devices, and by PyTorch in two processes.
 
     python -m examples.outgrown [--steps N] [--seed N]
 
 An LSTM predicts the next value of noisy waves. The equations are written once. Compiled, they run on
 NumPy in this process; `cell.to_jax()` runs on two devices of one machine, each with half of the batch;
 `cell.to_torch()` is trained by DistributedDataParallel in two processes, each with half of the batch.
-All three see the same data and make the same updates, so their losses agree to rounding. What was
-trained there goes back into the definition by name. Time: 30 s.
+All three use the same data and make the same updates, so their losses agree to rounding. The trained
+parameters are copied back into the definition by name. Time: 30 s.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def batches(seed: int, updates: int) -> Iterator[dict[str, Any]]:
 
 
 def shown(title: str, seed: int, updates: int, quiet: bool = False) -> Iterator[dict[str, Any]]:
-    """The batches, with a progress bar where tqdm is installed and somebody watches."""
+    """Iterate over the batches, with a progress bar if tqdm is installed and the output is a terminal."""
     if quiet or importlib.util.find_spec("tqdm") is None:
         yield from batches(seed, updates)
     else:
@@ -113,7 +113,7 @@ def on_numpy(seed: int, updates: int) -> Trained:
 
 
 def on_jax(seed: int, updates: int) -> Trained:
-    """On all devices that there are, each with its share of the batch."""
+    """Train on all devices, each with its part of the batch."""
     import jax
     from jax.sharding import NamedSharding, PartitionSpec
 
@@ -139,7 +139,7 @@ def on_jax(seed: int, updates: int) -> Trained:
 
 
 def on_torch(seed: int, updates: int, rank: int, meeting: Path) -> Trained:
-    """One of several processes; DistributedDataParallel averages the gradients of their shares."""
+    """Train in one of several processes; DistributedDataParallel averages the gradients of their batches."""
     import torch
     import torch.distributed as processes
 

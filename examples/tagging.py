@@ -1,19 +1,18 @@
-"""A tag for every step that needs the future: a network that reads from both ends.
+"""A tag for every step that depends on the future: a bidirectional network.
 
     python -m examples.tagging [--seed 0] [--steps 600] [--out out/tagging]
 
 Shows a bidirectional network (Schuster and Paliwal, Bidirectional recurrent neural networks, IEEE Trans. Signal
 Processing 45, 1997): two equations, one of which reads h[t+1]. Each letter of a random word is
-tagged 0 where it is the only one of its kind, 1 where it is the first, 2 where it is one between, 3
-where it is the last. Whether a letter has come before, the past knows; whether it comes again, only
-the future does.
+tagged 0 if it occurs once, 1 at its first occurrence, 3 at its last, and 2 between. Whether a letter has occurred
+before depends on the past; whether it occurs again depends on the future.
 
-How well a network can do that sees one side alone follows from chances: of K kinds, one letter isn't
-among the n to come with p = (1 - 1/K)^n, and the best guess is right with max(p, 1 - p). That is the
-ceiling that the readers in one direction reach, and don't pass, however large they are.
+The best accuracy of a network that reads in one direction follows from probabilities: with K kinds of letters,
+a letter is not among the next n with probability p = (1 - 1/K)^n, and the best guess is right with probability
+max(p, 1 - p). Networks in one direction reach this bound, and cannot exceed it at any size.
 
 Measured, for the seeds 0, 1, 2, in words of 10 letters of 5 kinds, drawn anew:
-from both ends 100 % of the tags are right; from one end 74 to 75 %, the ceiling being 74.4 %.
+in both directions 100 % of the tags are right; in one direction 74 to 75 %, with a bound of 74.4 %.
 Time: 4 s.
 """
 
@@ -75,7 +74,7 @@ def tags(words: Words) -> Words:
 
 
 def ceiling(steps: int, kinds: int) -> float:
-    """The share of tags that can be right without the future, in the mean over a word."""
+    """Return the largest possible accuracy without the future, as the mean over a word."""
     absent = (1 - 1 / kinds) ** np.arange(steps)
     return float(np.maximum(absent, 1 - absent).mean())
 
@@ -89,7 +88,7 @@ def drawn(rng: np.random.Generator, words: int) -> Words:
 
 
 def right(cell: Cell, words: Words) -> float:
-    """The share of tags that the network gets right."""
+    """Return the accuracy of the network."""
     with mg.no_grad():
         outputs = cell.compile()(**encoded(words))
     return float((outputs["y"].argmax(axis=-1) == tags(words)).mean())
@@ -105,7 +104,7 @@ def dependence(cell: Cell, words: Words) -> NDArray[np.float64]:
 
 
 def draw_dependence(file: Path, seen: dict[str, NDArray[np.float64]]) -> None:
-    """A map for each reader; what it can't see is left white."""
+    """Draw a map for each direction; unseen letters are white."""
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
 

@@ -1,12 +1,12 @@
-"""Temporal order: what came first, with many steps of nothing between.
+"""Temporal order: the order of two symbols that are many steps apart.
 
     python -m examples.temporal_order [--seed 0] [--steps 500] [--out DIR]
 
 A sequence has two symbols that matter, each an X or a Y, one about the second tenth and one about the
-sixth; all others are distractors. After the last step the network says which of XX, XY, YX, YY it was.
+sixth; all others are distractors. The target after the last step is one of XX, XY, YX, YY.
 (Hochreiter and Schmidhuber, Long short-term memory, Neural Computation 9, 1997, experiment 6a, there with
 100 to 110 steps; here with 30, and with 60 and twice as many updates.) The LSTM starts with forget biases
-of 3, so that at first it forgets within about twenty steps rather than within four: see forget_bias.py.
+of 3, so that initially it forgets within about twenty steps instead of four: see forget_bias.py.
 
 Thresholds, on 500 new sequences: at T = 30 GRU and LSTM at most 1% wrong; at T = 60 the LSTM at most 1%,
 the plain network at least 50%. Measured at T = 30 for seeds 0 to 9: none, the plain network's neither; at

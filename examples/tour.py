@@ -1,4 +1,4 @@
-"""The tour: train a recurrent network on a real text, and look at it.
+"""The tour: train a recurrent network on a real text, and draw it.
 
     python -m examples.tour
 
@@ -120,7 +120,7 @@ def draw_flow(flows: dict[str, NDArray[np.float64]], file: Path) -> None:
 
 
 def tour(options: common.Options) -> None:
-    """Everything, in order."""
+    """Train, sample, and draw all pictures."""
     rng, out = options.rng, options.out
     text = TEXT.read_text(encoding="utf-8").split("\n\n", 1)[1]
     alphabet = "".join(sorted(set(text)))

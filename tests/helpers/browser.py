@@ -105,7 +105,7 @@ class Opened:
         self.tab.locator("#slider").fill(str(step))
 
     def box(self, label: str) -> Any:
-        """The box in the picture on which this stands."""
+        """Return the box in the picture with this label."""
         return self.tab.locator(f'.box:has(> text:text-is("{label}"))').first
 
     def look(self, label: str) -> str:

@@ -1,4 +1,4 @@
-"""The definitions that several test files share, their data, and the stored cases."""
+"""Definitions for several test files, their data, and the stored cases."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def bidirectional() -> Cell:
 
 
 def own_output() -> Cell:
-    """A network fed by what it says: x[1] is set, there is no input."""
+    """A network fed by its own output: x[1] is set, there is no input."""
     A, B, C = parameter("A", 4, 3), parameter("B", 4, 4), parameter("C", 3, 4)
     cell = Cell("own output")
     x, h = cell.signal("x", 3), cell.signal("h", 4)

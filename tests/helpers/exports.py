@@ -1,4 +1,4 @@
-"""What the tests of all exports share: definitions and data, what unroll and backward say, and operations."""
+"""For the tests of all exports: definitions and data, the results of unroll and backward, and operations."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ CASES.append(pytest.param(behind, {}, id="behind"))  # a state that is held woul
 
 
 class Expected(NamedTuple):
-    """What unroll and backward say."""
+    """The results of unroll and backward."""
 
     cell: Cell
     data: dict[str, Any]
@@ -161,7 +161,7 @@ def largest_difference(found: dict[str, Any], wanted: dict[str, Any]) -> float:
 
 # ---- several processes
 def gradients_of_two(kind: str, folder: Path, meeting: str, **environment: str) -> list[dict[str, Any]]:
-    """What the processes of one_of_two.py write; with ours of the whole batch they are compared by the test."""
+    """Return the gradients that the processes of one_of_two.py write, for comparison with those of the whole batch."""
     count = 1 if kind == "devices" else 2
     script = str(TESTS / "one_of_two.py")
     paths = os.pathsep.join([str(TESTS.parents[1]), str(TESTS)])
