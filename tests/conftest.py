@@ -7,6 +7,8 @@ on the command line run whole, but for slow tests; `-m` chooses among all. .ci/r
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return the number of processes of `-n auto`: a few, because starting one costs seconds of CPU time."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(available, MOST_WORKERS)
+
+
+@pytest.fixture(autouse=True)
+def trace_function() -> Iterator[None]:
+    """Put back the trace function that a debugger under test replaces: coverage.py needs it for the other tests."""
+    before = sys.gettrace()
+    yield
+    if sys.gettrace() is not before:
+        sys.settrace(before)
