@@ -206,7 +206,7 @@ def axes(file: Path, **settings: Any) -> Iterator[Any]:
     drawing.set(**settings)
     drawing.grid(alpha=0.3)
     if drawing.get_legend_handles_labels()[1]:
-        drawing.legend()
+        drawing.legend(loc="best")  # named: by default matplotlib warns if its search takes a second
     figure.savefig(file, dpi=110)
 
 
