@@ -145,7 +145,7 @@ for step in loss.backward_steps():
     step.run()
 """
 HEAVY = ("rnn.compiler", "rnn.export", "rnn.ir", "minigrad.debugger", "viz.stepper_page", "viz.watch", "pygraphviz",
-         "matplotlib", "jax", "torch", "onnx")
+         "matplotlib", "jax", "torch", "onnx", "http.client", "ssl")
 
 
 def loaded(program: str) -> set[str]:
