@@ -186,12 +186,12 @@ class Optimised:
         return loss, self.grad
 
     def of_inputs(self, x: Array, out: Array) -> None:
-        """W x[t] + b, for all steps of a block."""
+        """Compute W x[t] + b for all steps of a block."""
         np.matmul(flat(x), self.WT, out)  # unlike np.dot it writes into a part of a matrix
         np.add(out, self.b, out)
 
     def loss(self, p: Arrays, target: Array) -> float:
-        """Outputs, loss and its derivatives, of all steps."""
+        """Compute outputs, loss and its derivatives for all steps."""
         h, errors = flat(self.h[1:]), flat(self.errors)
         np.matmul(h, p["V"].T, errors)
         np.add(errors, p["c"], errors)
@@ -212,7 +212,7 @@ class Optimised:
         raise NotImplementedError
 
     def forward(self, x: Array, views: Views) -> None:
-        """A block's steps, first to last."""
+        """Compute the steps of a block, first to last."""
         raise NotImplementedError
 
     def prepare(self, block: slice) -> None:
@@ -220,35 +220,35 @@ class Optimised:
         raise NotImplementedError
 
     def backward(self, views: Views) -> None:
-        """A block's steps, last to first."""
+        """Compute the steps of a block, last to first."""
         raise NotImplementedError
 
     def of_weights(self, x: Array) -> None:
-        """The gradients of the parameters, from those of all steps."""
+        """Compute the gradients of the parameters from those of all steps."""
         raise NotImplementedError
 
     def forward_view(self, t: int, k: int) -> tuple[Any, ...]:
-        """What step t, the k-th of its block, reads and writes forward."""
+        """Return the views that step t, the k-th of its block, reads and writes forward."""
         raise NotImplementedError
 
     def backward_view(self, t: int, k: int) -> tuple[Any, ...]:
-        """The same for backward."""
+        """Return the same views for backward."""
         raise NotImplementedError
 
     def cut_views(self) -> None:
-        """What each step reads and writes, block by block, in the order in which it is computed."""
+        """Make the views of every step, block by block, in the order of computation."""
         steps = [[(t, t - block.start) for t in range(block.start, block.stop)] for block in self.blocks]
         self.forward_views = [[self.forward_view(t, k) for t, k in block] for block in steps]
         self.backward_views = [[self.backward_view(t, k) for t, k in reversed(block)] for block in steps]
 
 
 def flat(array: Array) -> Array:
-    """(S, batch, n) as (S * batch, n): all steps as rows of one matrix."""
+    """See (S, batch, n) as (S * batch, n): all steps as rows of one matrix."""
     return array.reshape(-1, array.shape[-1])
 
 
 def by_gate(row: Array, gates: int) -> Array:
-    """(batch, gates * size) seen as (gates, batch, size)."""
+    """See (batch, gates * size) as (gates, batch, size)."""
     return np.transpose(row.reshape(len(row), gates, -1), (1, 0, 2))
 
 
@@ -556,6 +556,6 @@ OPTIMISED: dict[str, type[Optimised]] = {"elman": Elman, "lstm": LSTM, "gru": GR
 
 
 def optimised(cell: str, shape: tuple[int, int, int], size: int, outputs: int, dtype: Any = float) -> Step:
-    """The fastest for data of a shape, (T, batch, inputs)."""
+    """Return the fastest program for data of a shape, (T, batch, inputs)."""
     kind = ElmanAlone if cell == "elman" and shape[1] == 1 else OPTIMISED[cell]
     return kind(shape, size, outputs, dtype)

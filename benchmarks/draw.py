@@ -43,12 +43,12 @@ def ours(T: int, level: str, fold: bool) -> str:
 
 
 def ours_signals(T: int) -> str:
-    """Every step, its signals."""
+    """Draw every step with its signals."""
     return ours(T, "signals", False)
 
 
 def ours_operations(T: int) -> str:
-    """Every step, its operations."""
+    """Draw every step with its operations."""
     return ours(T, "ops", False)
 
 
@@ -58,7 +58,7 @@ def ours_folded(T: int) -> str:
 
 
 def torchviz(T: int) -> str:
-    """torchviz's picture of the same graph."""
+    """Return torchviz's picture of the same graph."""
     import torch
     from torchviz import make_dot
 
@@ -74,7 +74,7 @@ def torchviz(T: int) -> str:
 
 
 def torchview(T: int) -> str:
-    """torchview's picture of the same module, unrolled."""
+    """Return torchview's picture of the same module, unrolled."""
     import torch
     from torchview import draw_graph
 

@@ -187,7 +187,7 @@ def repeated(step: Callable[[], None]) -> None:
 
 
 def measure(engines: dict[str, Minigrad], rounds: int) -> dict[str, dict[str, float]]:
-    """Medians in microseconds: per node of the chain, and per step of the perceptron."""
+    """Return medians in microseconds: per node of the chain, and per step of the perceptron."""
     times: dict[str, dict[str, list[float]]] = {name: {"build": [], "backward": [], "MLP step": []} for name in engines}
     for _ in range(rounds):
         for name, engine in engines.items():
@@ -217,7 +217,7 @@ def bytes_per_node(engine: Minigrad) -> float:
 
 
 def import_time(module: str, rounds: int) -> float:
-    """The shortest time of a new process that imports a module, in seconds; its bytecode is cached."""
+    """Return the shortest time of a new process that imports a module, in seconds, with cached bytecode."""
     command = [sys.executable, "-c", f"import {module}"]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     return min(seconds(lambda: subprocess.run(command, check=True, env=environment))[0] for _ in range(rounds + 1))

@@ -161,7 +161,7 @@ def able(name: str, task: Task) -> bool:
 
 
 def contenders(names: list[str], task: Task) -> dict[str, Any]:
-    """Those that can compute the task, each having computed it once, and been checked."""
+    """Return the contenders that can compute the task, after one checked step of each."""
     made = {name: CONTENDERS[name](task) for name in names if able(name, task)}
     expected = Plain(task)
     expected.step()
@@ -193,7 +193,7 @@ def seconds(step: Callable[[], object], repeats: int = 1, clock: Clock = time.pe
 
 
 def measure(made: dict[str, Any], rounds: int, clock: Clock = time.perf_counter) -> dict[str, list[float]]:
-    """Seconds a step, in each round; contenders take turns."""
+    """Return seconds per step, in each round; contenders take turns."""
     once = {name: seconds(contender.step) for name, contender in made.items()}
     repeats = {name: max(1, int(TURN / duration)) for name, duration in once.items()}
     times: dict[str, list[float]] = {name: [] for name in made}
@@ -243,7 +243,7 @@ def growth(options: argparse.Namespace) -> None:
 
 
 def peak(name: str, cell: str, T: int) -> int:
-    """Bytes by which a new process' peak grows with a step of this length, after one of 10 time steps."""
+    """Return by how many bytes a new process' peak grows with a step of this length, after one of 10 time steps."""
     out = subprocess.run([sys.executable, __file__, "--peak", name, cell, str(T)], check=True, capture_output=True)
     return int(out.stdout)
 
@@ -270,7 +270,7 @@ def peak_so_far(anew: bool = False) -> int:
 
 
 def compile_times(options: argparse.Namespace) -> None:
-    """Seconds from a new definition to the end of the first step."""
+    """Measure the seconds from a new definition to the end of the first step."""
     names = [name for name in options.contenders if name in FIRST]
     rows: dict[str, dict[str, str]] = {f"{name}, {cell}": {} for cell in options.cells for name in names}
     for cell in options.cells:
@@ -308,7 +308,7 @@ def limit(options: argparse.Namespace) -> None:
 
 
 def rate(rows: int, inner: int, columns: int, dtype: str, clock: Clock) -> float:
-    """Operations a second of a product (rows, inner) (inner, columns), at its best."""
+    """Return the operations per second of a product (rows, inner) (inner, columns), at its best."""
     rng = np.random.default_rng(0)
     left, right = (rng.normal(size=shape).astype(dtype) for shape in ((rows, inner), (inner, columns)))
     out = np.empty((rows, columns), dtype)

@@ -31,7 +31,7 @@ def elman(size: int, rng: np.random.Generator) -> Cell:
 
 
 def measure(cell: Cell, data: np.ndarray) -> tuple[float, float]:
-    """Seconds to unroll and to differentiate."""
+    """Return seconds to unroll and to differentiate."""
     gc.collect()
     started = time.perf_counter()
     run = cell.unroll(x=data)

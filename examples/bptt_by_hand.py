@@ -50,7 +50,7 @@ class Exercise:
 
 
 def exercise(rng: np.random.Generator) -> Exercise:
-    """Numbers with one digit, none of them zero."""
+    """Return numbers with one digit, none of them zero."""
     numbers = rng.choice([n / 10 for n in range(-9, 10) if n], 3 + 2 * T).tolist()
     w, u, v, *others = numbers
     return Exercise(w, u, v, x=tuple(others[:T]), d=tuple(others[T:]))
@@ -75,7 +75,7 @@ def by_hand(given: Exercise) -> list[Row]:
 
 
 def definition(given: Exercise) -> Cell:
-    """The same three equations."""
+    """Return the same three equations."""
     w, u, v = (mg.Tensor(value, requires_grad=True, name=name)
                for name, value in (("w", given.w), ("u", given.u), ("v", given.v)))
     cell = Cell("by hand")
@@ -88,7 +88,7 @@ def definition(given: Exercise) -> Cell:
 
 
 def loss_of(cell: Cell, given: Exercise) -> tuple[Run, mg.Tensor]:
-    """The unrolled graph, and L on top of it."""
+    """Return the unrolled graph, and L on top of it."""
     run = cell.unroll(x=np.array(given.x))
     loss = 0.5 * mg.square(run["y"].stack() - np.array(given.d)).sum()
     loss.name = "L"
@@ -96,7 +96,7 @@ def loss_of(cell: Cell, given: Exercise) -> tuple[Run, mg.Tensor]:
 
 
 def by_engine(given: Exercise) -> list[Row]:
-    """The same table, read from the graph after a backward pass."""
+    """Return the same table, read from the graph after a backward pass."""
     cell = definition(given)
     run, loss = loss_of(cell, given)
     loss.backward()
@@ -110,13 +110,13 @@ def by_engine(given: Exercise) -> list[Row]:
 
 
 def largest_difference(given: Exercise) -> float:
-    """Between the numbers on paper and those on the screen."""
+    """Return the largest difference between the numbers by hand and those of minigrad."""
     return max(abs(theirs[name] - mine[name]) for mine, theirs in zip(by_hand(given), by_engine(given))
                for name in theirs)
 
 
 def error_of_slopes(given: Exercise, eps: float = 1e-6) -> float:
-    """Between the three sums and central differences of the loss by hand."""
+    """Return the largest difference between the three sums and central differences of the loss."""
     rows = by_hand(given)
     errors = []
     for name in "wuv":
@@ -126,7 +126,7 @@ def error_of_slopes(given: Exercise, eps: float = 1e-6) -> float:
 
 
 def moved(given: Exercise, name: str, by: float) -> Exercise:
-    """The exercise with one weight changed."""
+    """Return the exercise with one weight changed."""
     return Exercise(**{**vars(given), name: getattr(given, name) + by})
 
 

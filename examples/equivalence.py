@@ -54,7 +54,7 @@ def form_ii(activation: Function, p: dict[str, mg.Tensor]) -> Cell:
 
 
 def slope(activation: Function, a: mg.Tensor) -> Any:
-    """σ'(a), for each element."""
+    """Return σ'(a) elementwise."""
     a = mg.Tensor(a.data, requires_grad=True)
     activation(a).sum().backward()
     return a.grad

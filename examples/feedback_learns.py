@@ -36,7 +36,7 @@ SIZES = {True: 8, False: 12}  # units a layer, with feedback and without
 
 
 def three_layers(feedback: bool, rng: np.random.Generator) -> Cell:
-    """h1, h2, h3, each unit with a loop of its own; and perhaps an edge from h3[t-1] to h2[t]."""
+    """Return three layers of units that read their own past, with an edge from h3[t-1] to h2[t] if wanted."""
     n = SIZES[feedback]
     W1, W2, W3 = (mg.init.glorot(shape, rng, name=f"W{k}") for k, shape in enumerate([(n, 1), (n, n), (n, n)], 1))
     u1, u2, u3 = (mg.init.uniform((n,), rng, name=f"u{k}") for k in (1, 2, 3))
@@ -57,21 +57,21 @@ def three_layers(feedback: bool, rng: np.random.Generator) -> Cell:
 
 
 def counts(T: int, sequences: int, feedback: bool, noise: float, rng: np.random.Generator) -> common.Batch:
-    """Random bits x (T, sequences, 1); at each step the number of ones so far, modulo three."""
+    """Return random bits x (T, sequences, 1); at each step the number of ones so far, modulo three."""
     x = rng.integers(0, 2, (T, sequences))
     disturbance = rng.normal(0, noise, (T, sequences, 3 * SIZES[feedback]))
     return {"x": x[..., None].astype(float), "target": np.cumsum(x, axis=0) % 3, "noise": disturbance}
 
 
 def trained(feedback: bool, updates: int, rng: np.random.Generator) -> Cell:
-    """A network that has seen sequences of TRAINED bits."""
+    """Return a network that has seen sequences of TRAINED bits."""
     cell = three_layers(feedback, rng)
     common.train(cell, lambda: counts(TRAINED, BATCH, feedback, NOISE, rng), updates, rate=RATE, what=cell.name)
     return cell
 
 
 def wrong(cell: Cell, feedback: bool, rng: np.random.Generator) -> NDArray[np.float64]:
-    """The part of the counts that are wrong at t = 1 … LONGEST: (LONGEST,)."""
+    """Return the fraction of wrong counts at t = 1 … LONGEST, (LONGEST,)."""
     batch = counts(LONGEST, TESTED, feedback, 0.0, rng)
     with mg.no_grad():
         outputs = cell.compile()(**batch)

@@ -40,7 +40,7 @@ RATE, LARGEST_NORM, STARTS = 1.0, 0.1, 100
 
 
 def recurrence(radius: float, linear: bool, rng: np.random.Generator) -> Run:
-    """h[t] = act(W h[t-1]) over T steps, after the backward pass of the sum of h[T]."""
+    """Return a run of h[t] = act(W h[t-1]) over T steps, after the backward pass of the sum of h[T]."""
     matrix = rng.normal(size=(SIZE, SIZE))
     W = mg.Tensor(matrix * radius / np.abs(np.linalg.eigvals(matrix)).max(), requires_grad=True, name="W")
     cell = Cell(f"spectral radius {radius:g}")
@@ -58,7 +58,7 @@ def factor(norms: NDArray[np.float64]) -> float:
 
 
 def flow(options: common.Options) -> None:
-    """Gradient norms by step, for each radius."""
+    """Return gradient norms by step, for each radius."""
     with common.axes(options.out / "flow.png", xlabel="time step t", ylabel="|dL/dh(t)|", yscale="log",
                      title="The gradient of the last state, by spectral radius ρ; dashed: with tanh") as axes:
         for radius, color in zip(RADII, common.COLORS):
@@ -77,7 +77,7 @@ def flow(options: common.Options) -> None:
 
 
 def errors(w: mg.Tensor, b: mg.Tensor) -> mg.Tensor:
-    """The squared error of x[t] = w σ(x[t-1]) + b after T steps: one neuron for each element of w and b."""
+    """Return the squared error of x[t] = w σ(x[t-1]) + b after T steps: one neuron for each element of w and b."""
     cell = Cell("one neuron")
     x = cell.signal("x", w.size)
     x[t] = w * mg.sigmoid(x[t-1]) + b
@@ -92,7 +92,7 @@ def parameter(values: Any, name: str) -> mg.Tensor:
 
 
 def starts(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Places (2, STARTS) above the cliff."""
+    """Return places (2, STARTS) above the cliff."""
     return rng.uniform([[4.5], [-2.5]], [[5.5], [-1.5]], (2, STARTS))
 
 
@@ -136,7 +136,7 @@ def cliff(options: common.Options) -> None:
 
 
 def example(options: common.Options) -> None:
-    """Both."""
+    """Run both experiments."""
     flow(options)
     cliff(options)
     print("thresholds: linear, ρ within 10%; with clipping 100%, without at most 67%")

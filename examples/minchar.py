@@ -46,7 +46,7 @@ class Adagrad(mg.optim.Adagrad):
 
 
 def network(letters: int, seed: int) -> Cell:
-    """An Elman network with the names of that program, and small normal weights drawn in its order."""
+    """Return an Elman network with the names of that program, and small normal weights drawn in its order."""
     random = np.random.RandomState(seed)
     Wxh = mg.Tensor(random.randn(HIDDEN, letters) * 0.01, requires_grad=True, name="Wxh")
     Whh = mg.Tensor(random.randn(HIDDEN, HIDDEN) * 0.01, requires_grad=True, name="Whh")
@@ -63,7 +63,7 @@ def network(letters: int, seed: int) -> Cell:
 
 
 def train(cell: Cell, codes: NDArray[np.int64], updates: int, what: str = "training") -> list[float]:
-    """The loss of every update: the sum over 25 letters, in nats."""
+    """Return the loss of every update: the sum over 25 letters, in nats."""
     program = cell.compile(loss="L")
     optimizer = Adagrad(cell.parameters, lr=RATE)
     one_hot = np.eye(codes.max() + 1)
@@ -85,7 +85,7 @@ def train(cell: Cell, codes: NDArray[np.int64], updates: int, what: str = "train
 
 
 def sample(cell: Cell, alphabet: str, length: int, rng: np.random.Generator) -> str:
-    """Letters drawn one by one from the network's own predictions."""
+    """Return letters drawn one by one from the network's own predictions."""
     program = cell.compile()
     one_hot = np.eye(len(alphabet))
     text, state = "T", None
@@ -99,7 +99,7 @@ def sample(cell: Cell, alphabet: str, length: int, rng: np.random.Generator) -> 
 
 
 def deviation(codes: NDArray[np.int64], known: dict[str, Any]) -> float:
-    """The largest relative difference to the known trajectory, over its first 21 losses."""
+    """Return the largest relative difference to the known trajectory, over its first 21 losses."""
     losses = train(network(int(codes.max()) + 1, seed=42), codes, 21, "known start")
     return max(abs(losses[int(update)] / float(expected["loss"]) - 1)
                for update, expected in known.items() if int(update) < len(losses))

@@ -35,7 +35,7 @@ PATIENCE = 600.0  # seconds that a part may take
 
 
 def definition(seed: int) -> Cell:
-    """An LSTM with an output and its loss."""
+    """Return an LSTM with an output and its loss."""
     rng = np.random.default_rng(seed)
     cell = Cell("waves")
     x, target = cell.input("x", 1), cell.input("target", 1)
@@ -48,7 +48,7 @@ def definition(seed: int) -> Cell:
 
 
 def batches(seed: int, updates: int) -> Iterator[dict[str, Any]]:
-    """Waves of any frequency and phase with noise, and their next values: (T, batch, 1) each."""
+    """Return waves of any frequency and phase with noise, and their next values: (T, batch, 1) each."""
     rng = np.random.default_rng(seed + 1)
     steps = np.arange(STEPS + 1)[:, None, None]
     for _ in range(updates):
@@ -76,20 +76,20 @@ class Trained:
         self.started = self.seconds = 0.0
 
     def add(self, loss: float) -> None:
-        """The loss of one more update; the first one compiles, and isn't timed."""
+        """Add the loss of one more update; the first update compiles and isn't timed."""
         self.losses.append(loss)
         if len(self.losses) == 1:
             self.started = time.perf_counter()
         self.seconds = time.perf_counter() - self.started
 
     def save(self, path: Path) -> None:
-        """For the process that waits for it."""
+        """Save for the process that waits for this one."""
         mg.save(path, {name: np.asarray(x) for name, x in self.parameters.items()})
         path.with_suffix(".json").write_text(json.dumps({"losses": self.losses, "seconds": self.seconds}))
 
     @staticmethod
     def load(path: Path) -> Trained:
-        """What `save` wrote."""
+        """Load the result of `save`."""
         trained = Trained()
         vars(trained).update(json.loads(path.with_suffix(".json").read_text()))
         trained.parameters = mg.load(path)
@@ -100,7 +100,7 @@ class Trained:
 
 
 def on_numpy(seed: int, updates: int) -> Trained:
-    """Compiled, in this process."""
+    """Train the compiled definition in this process."""
     cell, trained = definition(seed), Trained()
     fast = cell.compile(loss="L", reduction="mean")
     optimizer = mg.optim.SGD(cell.parameters, lr=RATE)
@@ -191,7 +191,7 @@ def together(commands: Sequence[Sequence[str]], seconds: float, environment: Map
 
 
 def _wait(running: Sequence[subprocess.Popen[bytes]], logs: Sequence[Path], seconds: float) -> None:
-    """Until all have ended well."""
+    """Wait until all processes have ended without an error."""
     end = time.monotonic() + seconds
     while any(process.poll() is None for process in running):
         if time.monotonic() > end:

@@ -33,7 +33,7 @@ NOISE = 0.5  # standard deviation
 
 
 def network(name: str, inputs: int, rng: np.random.Generator) -> Cell:
-    """Bits in, one bit out at each step: y > 0 says one."""
+    """Return a network with bits as inputs and one bit as output at each step: 1 if y > 0."""
     bound = HIDDEN ** -0.5
     W = mg.init.uniform((HIDDEN, inputs), rng, bound, name="W")
     U = mg.init.uniform((HIDDEN, HIDDEN), rng, bound, name="U")
@@ -51,7 +51,7 @@ def network(name: str, inputs: int, rng: np.random.Generator) -> Cell:
 
 
 def bits(T: int, sequences: int, rng: np.random.Generator) -> common.Batch:
-    """Random bits x (T, sequences, 1), and the parity of all up to each."""
+    """Return random bits x (T, sequences, 1), and the parity of all up to each."""
     x = rng.integers(0, 2, (T, sequences, 1))
     return {"x": x.astype(float), "target": np.cumsum(x, axis=0) % 2.0}
 
@@ -62,7 +62,7 @@ def with_noise(batch: common.Batch, noise: float, rng: np.random.Generator) -> c
 
 
 def trained(updates: int, noise: float, rng: np.random.Generator) -> Cell:
-    """A network that has seen sequences of TRAINED bits."""
+    """Return a network that has seen sequences of TRAINED bits."""
     cell = network("parity", 1, rng)
     common.train(cell, lambda: with_noise(bits(TRAINED, BATCH, rng), noise, rng), updates, rate=RATE,
                  what=f"noise {noise:g}")
@@ -70,24 +70,24 @@ def trained(updates: int, noise: float, rng: np.random.Generator) -> Cell:
 
 
 def computed(cell: Cell, batch: common.Batch) -> Mapping[str, NDArray[Any]]:
-    """All signals, without noise in the states."""
+    """Return all signals, without noise in the states."""
     outputs: Mapping[str, NDArray[Any]] = cell.compile()(**batch, noise=np.zeros((len(batch["x"]), HIDDEN)))
     return outputs
 
 
 def margins(cell: Cell, batch: common.Batch) -> NDArray[Any]:
-    """The scores y times the sign that each should have: below 0 is wrong. (T, sequences)."""
+    """Return the scores y times the sign of the target, (T, sequences): negative where wrong."""
     result: NDArray[Any] = (computed(cell, batch)["y"] * (2 * batch["target"] - 1))[..., 0]
     return result
 
 
 def wrong(margin: NDArray[Any]) -> int:
-    """How many sequences have a wrong bit."""
+    """Return the number of sequences with a wrong bit."""
     return int((margin <= 0).any(axis=0).sum())
 
 
 def draw_states(options: common.Options, cell: Cell) -> None:
-    """The states after each of LONGEST bits, along the two directions in which they differ most."""
+    """Draw the states after each of LONGEST bits, along the two directions of largest variance."""
     batch = bits(LONGEST, 20, options.rng)
     h = computed(cell, batch)["h"].reshape(-1, HIDDEN)
     h = h - h.mean(axis=0)

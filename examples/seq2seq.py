@@ -41,7 +41,7 @@ ONE_HOT = np.eye(len(LETTERS))
 
 
 def definitions(rng: np.random.Generator) -> tuple[Cell, Cell]:
-    """The encoder, which reads x, and the decoder, which reads the letter w that was written before."""
+    """Return the encoder, which reads x, and the decoder, which reads the letter w that was written before."""
     encoder = Cell("encoder")
     cells.gru(encoder, encoder.input("x", len(LETTERS)), HIDDEN, name="reader", rng=rng)
 
@@ -84,7 +84,7 @@ def update(encode: Compiled, decode: Compiled, batch: Words) -> float:
 
 
 def joined(encoder: Cell, decoder: Cell, batch: Words) -> float:
-    """The largest difference between the encoder's gradients of `update` and those through one unrolled graph."""
+    """Return the largest difference between the encoder's gradients of `update` and those of one unrolled graph."""
     reading = encoder.unroll(**read(batch))
     writing = decoder.unroll(**taught(batch), initial={"writer.h": reading["reader.h"][reading.T]})
     assert writing.mask is not None
@@ -136,7 +136,7 @@ def right(encoder: Cell, decoder: Cell, batch: Words) -> float:
 
 
 def dependence(encoder: Cell, decoder: Cell, batch: Words) -> NDArray[np.float64]:
-    """|dy[t]/dx[s]|: how much the score of the right letter at t (rows) depends on the one read at s (columns)."""
+    """Return |dy[t]/dx[s]| of the score of the right letter at t (rows) and the letter read at s (columns)."""
     data, told = read(batch), taught(batch)
     x = mg.Tensor(data.pop("x"), requires_grad=True, name="x")
     reading = encoder.unroll(x=x, **data)

@@ -25,12 +25,12 @@ SIZE, BATCH, SHORTEST, LONGEST, GIVEN = 16, 32, 20, 40, 10
 
 
 def waves(rng: np.random.Generator, lengths: NDArray[np.int64]) -> list[NDArray[np.float64]]:
-    """Sines of one frequency and any phase: (length + 1, 1) each."""
+    """Return sines of one frequency and any phase: (length + 1, 1) each."""
     return [np.sin(0.3 * np.arange(length + 1) + rng.uniform(0, 2 * np.pi))[:, None] for length in lengths]
 
 
 def definitions(rng: np.random.Generator) -> tuple[Cell, Cell]:
-    """The network told the true values, and the network fed by its own output: one set of parameters."""
+    """Return the network told the true values, and the network fed by its own output: one set of parameters."""
     W, V = mg.init.glorot((SIZE, 1), rng, name="W"), mg.init.glorot((1, SIZE), rng, name="V")
     U, b = mg.init.orthogonal((SIZE, SIZE), rng, name="U"), mg.init.zeros((SIZE,), name="b")
     taught = Cell("taught")

@@ -36,7 +36,7 @@ READERS = ("from the beginning", "from the end", "from both ends")
 
 
 def network(reader: str, rng: np.random.Generator) -> Cell:
-    """Elman layers; two of half the size, or one."""
+    """Return Elman layers; two of half the size, or one."""
     size = HIDDEN // 2 if reader == "from both ends" else HIDDEN
     cell = Cell(reader)
     x, tag = cell.input("x", KINDS), cell.input("tag", ())
@@ -59,13 +59,13 @@ def network(reader: str, rng: np.random.Generator) -> Cell:
 
 
 def layer(mark: str, size: int, rng: np.random.Generator) -> tuple[mg.Tensor, mg.Tensor, mg.Tensor]:
-    """The parameters of a layer, named W, U and b and a mark."""
+    """Return the parameters of a layer, named W, U and b and a mark."""
     return (mg.init.glorot((size, KINDS), rng, name="W" + mark),
             mg.init.orthogonal((size, size), rng, name="U" + mark), mg.init.zeros((size,), name="b" + mark))
 
 
 def tags(words: Words) -> Words:
-    """0 for the only one of its kind, 1 for the first, 2 for one between, 3 for the last."""
+    """Return 0 for a letter that occurs once, 1 for its first occurrence, 3 for its last, 2 between."""
     equal = words[:, None] == words[None]  # at two steps, in each word
     before = np.tril(np.ones((len(words),) * 2, bool), -1)[..., None]
     came = (equal & before).any(axis=1)
@@ -95,7 +95,7 @@ def right(cell: Cell, words: Words) -> float:
 
 
 def dependence(cell: Cell, words: Words) -> NDArray[np.float64]:
-    """|dL[t]/dx[s]|: how much the loss at t (rows) depends on the letter at s (columns)."""
+    """Return |dL[t]/dx[s]| of the loss at t (rows) and the letter at s (columns)."""
     data = encoded(words)
     x = mg.Tensor(data["x"], requires_grad=True, name="x")
     run = cell.unroll(x=x, tag=data["tag"])

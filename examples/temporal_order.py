@@ -30,7 +30,7 @@ SYMBOLS = "EBabcdXY"  # the first step, the last step, four distractors, two tha
 
 
 def network(kind: str, rng: np.random.Generator) -> Cell:
-    """One layer of a kind; its last output says which of four orders it was."""
+    """Return a network with one layer of a kind; its last output is one of four orders."""
     cell = Cell(kind)
     x, target, weight = cell.input("x", len(SYMBOLS)), cell.input("target", ()), cell.input("weight", ())
     options = {"forget_bias": FORGET_BIAS} if kind == "lstm" else {}
@@ -43,7 +43,7 @@ def network(kind: str, rng: np.random.Generator) -> Cell:
 
 
 def problems(T: int, sequences: int, rng: np.random.Generator) -> common.Batch:
-    """Symbols as x (T, sequences, 8), one-hot, and which order it was: 0 for XX … 3 for YY."""
+    """Return symbols x (T, sequences, 8), one-hot, and their order: 0 for XX … 3 for YY."""
     codes = rng.integers(2, 6, (T, sequences))
     codes[0], codes[-1] = 0, 1
     first, second = rng.integers(0, 2, (2, sequences))
@@ -54,13 +54,13 @@ def problems(T: int, sequences: int, rng: np.random.Generator) -> common.Batch:
 
 
 def trained(kind: str, T: int, updates: int, rng: np.random.Generator) -> tuple[Cell, list[float]]:
-    """A network that has seen sequences of T steps; its losses."""
+    """Return a network that has seen sequences of T steps; its losses."""
     cell = network(kind, rng)
     return cell, common.train(cell, lambda: problems(T, BATCH, rng), updates, rate=RATE, what=kind)
 
 
 def wrong(cell: Cell, batch: common.Batch) -> float:
-    """The part of the sequences whose class, at the last step, is wrong."""
+    """Return the fraction of sequences whose class at the last step is wrong."""
     with mg.no_grad():
         outputs = cell.compile()(**batch)
     return float((outputs["y"][-1].argmax(axis=-1) != batch["target"][-1]).mean())

@@ -21,7 +21,7 @@ def loss_of(run: Run) -> mg.Tensor:
 
 
 def long_loss(T: int) -> mg.Tensor:
-    """The Elman network that pages are measured on: H = 32, batch 4."""
+    """Return the loss of the Elman network by which pages are measured: H = 32, batch 4."""
     rng = np.random.default_rng(0)
     W, U = mg.init.glorot((32, 3), rng, name="W"), mg.init.orthogonal((32, 32), rng, name="U")
     b, V = mg.Tensor(np.zeros(32), requires_grad=True, name="b"), mg.init.glorot((2, 32), rng, name="V")

@@ -39,7 +39,7 @@ def overlap(a: Rectangle, b: Rectangle) -> bool:
 
 
 def sampled(arrow: Arrow, samples: int = 40) -> Any:
-    """Points on the arrow's Bézier curves."""
+    """Return points on the arrow's Bézier curves."""
     s = np.linspace(0, 1, samples)[:, None]
     points = np.array(arrow.points)
     assert len(points) % 3 == 1

@@ -14,7 +14,7 @@ MAKE: dict[str, Callable[..., Signal]] = {"rnn": cells.elman, "lstm": cells.lstm
 
 
 def onnx_definition(stored: Any) -> tuple[Cell, list[str], str]:
-    """The definition of one of ONNX's operators, its cells' names, and that of its output."""
+    """Return the definition of one of ONNX's operators, its cells' names, and that of its output."""
     inputs, options = stored["inputs"], {}
     if stored["kind"] == "gru":
         options["reset"] = "after" if stored["attributes"]["linear_before_reset"] else "before"

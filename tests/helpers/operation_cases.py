@@ -9,14 +9,14 @@ from minigrad import ops
 
 
 def spread(shape, low=-2.0, high=2.0, seed=0):
-    """Distinct numbers, evenly spread and shuffled: none is near another, or near zero."""
+    """Return distinct numbers, evenly spread and shuffled: none is near another, or near zero."""
     count = int(np.prod(shape, dtype=int))
     values = low + (high - low) * (np.arange(count) + 0.53) / max(count, 1)
     return np.random.default_rng(seed).permutation(values).reshape(shape)
 
 
 def strided(x):
-    """The same values, every second element of a larger array, backwards."""
+    """Return the same values, every second element of a larger array, backwards."""
     large = np.zeros([2 * n for n in x.shape], x.dtype)
     view = large[tuple(slice(None, None, -2) for _ in x.shape)]
     view[...] = x

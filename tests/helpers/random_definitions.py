@@ -35,7 +35,7 @@ STEPS = 4
 
 @st.composite
 def specs(draw: st.DrawFn) -> Spec:
-    """Up to four signals that read each other; without a delay only those before them."""
+    """Return up to four signals that read each other; without a delay only those before them."""
     count = draw(st.integers(1, 4))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     sign = draw(st.sampled_from([1, -1]))
@@ -50,7 +50,7 @@ def specs(draw: st.DrawFn) -> Spec:
 
 
 def defined(spec: Spec) -> tuple[Cell, list[list[mg.Tensor]]]:
-    """The definition, and the weights of its terms."""
+    """Return the definition, and the weights of its terms."""
     cell = Cell()
     given = cell.input("x", 2)
     count = len(spec.leads)

@@ -11,7 +11,7 @@ from minigrad import Tensor
 
 
 def random_graph(choices: list[tuple[int, int, int]]) -> tuple[list[Tensor], Tensor]:
-    """A graph of sums, products, powers and tanh over three leaves: (operation, operand, operand) each."""
+    """Return a graph of sums, products, powers and tanh over three leaves: (operation, operand, operand) each."""
     leaves = [Tensor(np.array([0.3, -0.7]) * (i + 1), requires_grad=True, name=f"x{i}") for i in range(3)]
     nodes: list[Any] = list(leaves)
     for operation, first, second in choices:
@@ -21,7 +21,7 @@ def random_graph(choices: list[tuple[int, int, int]]) -> tuple[list[Tensor], Ten
 
 
 def assert_same_gradients(pairs: list[tuple[Tensor, Tensor]]) -> None:
-    """Equal to the last bit, of the tensors of each pair and of all that they were computed from."""
+    """Compare to the last bit the gradients of each pair of tensors, and of all their ancestors."""
     while pairs:
         ours, theirs = pairs.pop()
         assert (ours.grad is None) == (theirs.grad is None)
