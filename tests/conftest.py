@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is loaded; see examples/__init__.py
-pytest.register_assert_rewrite("definitions", "geometry", "exports", "random_graphs", "sessions")  # before imports
+pytest.register_assert_rewrite("definitions", "drawings", "exports", "random_graphs", "sessions")  # before imports
 
 TESTS = Path(__file__).parent
 MARKS = {  # a file or folder of tests -> its marker

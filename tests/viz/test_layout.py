@@ -28,7 +28,7 @@ from definitions import (
     two_delays,
     unrolled,
 )
-from geometry import assert_arrows_pass_no_box, overlap, rectangle, rolled_drawing, unrolled_drawing
+from drawings import assert_arrows_pass_no_box, overlap, rectangle, rolled_drawing, unrolled_drawing
 
 from rnn import Cell, t
 from viz.render import palette

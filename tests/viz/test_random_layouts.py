@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from geometry import assert_arrows_pass_no_box, overlap, rectangle, rolled_drawing, sampled, unrolled_drawing
+from drawings import assert_arrows_pass_no_box, overlap, rectangle, rolled_drawing, sampled, unrolled_drawing
 
 from rnn import Cell, cells, t
 from viz.pictures.side_by_side import blank
