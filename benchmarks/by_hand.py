@@ -1,21 +1,20 @@
-"""One training step of a recurrent network in NumPy by hand: as a student writes it, and as fast as NumPy goes.
+"""One training step of a recurrent network in NumPy by hand: plain, and as fast as NumPy allows.
 
 A training step is forward, an output and a loss at every step, and the gradients of all parameters:
 
     y[t] = V h[t] + c          L = Σ (y[t] - target[t])²      over steps, sequences and outputs
 
-Elman, LSTM and GRU are those of rnn/cells.py with its defaults. Parameters come as a dict of arrays,
-by the names that rnn/cells.py gives; gradients go back in such a dict. Arrays are (T, batch, size).
-The file knows neither minigrad nor rnn.
+Elman, LSTM and GRU are those of rnn/cells.py with its defaults. Parameters and gradients are dicts of arrays, with
+the names of rnn/cells.py. Arrays are (T, batch, size). This file imports neither minigrad nor rnn.
 
-`plain` holds the well-known way: one step after another, every gradient added up at every step.
-`optimised` holds the other: nothing is left in the loop over time but what needs the step before.
-  - What no loop passes through is one product for all steps of a block: inputs, outputs, losses.
+`plain` is the textbook program: one step after another, every gradient accumulated at every step.
+`optimised` keeps only the recurrence in the loop over time.
+  - Operations outside the recurrence are one product for all steps of a block: inputs, outputs, losses.
   - Weight gradients are one product over all steps: Σ da[t]ᵀ h[t-1] is DAᵀ H.
   - All gates are one product, and one tanh: sigmoid(a) = tanh(a/2)/2 + 1/2. The weights are halved
     beforehand.
-  - What backward multiplies by (all local derivatives, composed) is prepared for a block of steps at once.
-  - All memory is there before the first step, and all views of it are cut: a step creates no array.
+  - The factors of the backward pass (all local derivatives, composed) are computed for a block of steps at once.
+  - All memory and all views of it are allocated before the first step: a step creates no array.
   - `h.dot(U, out)` with U as it lies in memory: np.dot costs 0.1 µs more, np.matmul 0.3 µs, and a
     transposed U up to twice the time.
 """
@@ -151,7 +150,7 @@ class Optimised:
     """
 
     products = 1  # matrices, each (size, size), that multiply the state
-    row = 1  # vectors of the state's size that a step reads or writes: what a block holds
+    row = 1  # vectors of the state's size that a step of a block reads or writes
 
     def __init__(self, shape: tuple[int, int, int], size: int, outputs: int, dtype: Any = float,
                  cache: int = CACHE) -> None:
@@ -187,12 +186,12 @@ class Optimised:
         return loss, self.grad
 
     def of_inputs(self, x: Array, out: Array) -> None:
-        """W x[t] + b, for all steps of a block."""
+        """Compute W x[t] + b for all steps of a block."""
         np.matmul(flat(x), self.WT, out)  # unlike np.dot it writes into a part of a matrix
         np.add(out, self.b, out)
 
     def loss(self, p: Arrays, target: Array) -> float:
-        """Outputs, loss and its derivatives, of all steps."""
+        """Compute outputs, loss and its derivatives for all steps."""
         h, errors = flat(self.h[1:]), flat(self.errors)
         np.matmul(h, p["V"].T, errors)
         np.add(errors, p["c"], errors)
@@ -204,7 +203,7 @@ class Optimised:
         return loss
 
     def of_outputs(self, V: Array, block: slice) -> None:
-        """What the outputs of a block's steps add to the gradients of their states."""
+        """Compute the terms that the outputs of a block add to the gradients of their states."""
         np.dot(flat(self.errors[block]), V, flat(self.dh[:block.stop - block.start]))
 
     # ---- what each cell says for itself
@@ -213,7 +212,7 @@ class Optimised:
         raise NotImplementedError
 
     def forward(self, x: Array, views: Views) -> None:
-        """A block's steps, first to last."""
+        """Compute the steps of a block, first to last."""
         raise NotImplementedError
 
     def prepare(self, block: slice) -> None:
@@ -221,35 +220,35 @@ class Optimised:
         raise NotImplementedError
 
     def backward(self, views: Views) -> None:
-        """A block's steps, last to first."""
+        """Compute the steps of a block, last to first."""
         raise NotImplementedError
 
     def of_weights(self, x: Array) -> None:
-        """The gradients of the parameters, from those of all steps."""
+        """Compute the gradients of the parameters from those of all steps."""
         raise NotImplementedError
 
     def forward_view(self, t: int, k: int) -> tuple[Any, ...]:
-        """What step t, the k-th of its block, reads and writes forward."""
+        """Return the views that step t, the k-th of its block, reads and writes forward."""
         raise NotImplementedError
 
     def backward_view(self, t: int, k: int) -> tuple[Any, ...]:
-        """The same for backward."""
+        """Return the same views for backward."""
         raise NotImplementedError
 
     def cut_views(self) -> None:
-        """What each step reads and writes, block by block, in the order in which it is computed."""
+        """Make the views of every step, block by block, in the order of computation."""
         steps = [[(t, t - block.start) for t in range(block.start, block.stop)] for block in self.blocks]
         self.forward_views = [[self.forward_view(t, k) for t, k in block] for block in steps]
         self.backward_views = [[self.backward_view(t, k) for t, k in reversed(block)] for block in steps]
 
 
 def flat(array: Array) -> Array:
-    """(S, batch, n) as (S * batch, n): all steps as rows of one matrix."""
+    """See (S, batch, n) as (S * batch, n): all steps as rows of one matrix."""
     return array.reshape(-1, array.shape[-1])
 
 
 def by_gate(row: Array, gates: int) -> Array:
-    """(batch, gates * size) seen as (gates, batch, size)."""
+    """See (batch, gates * size) as (gates, batch, size)."""
     return np.transpose(row.reshape(len(row), gates, -1), (1, 0, 2))
 
 
@@ -305,7 +304,7 @@ class Elman(Optimised):
 
 
 class ElmanAlone(Elman):
-    """Elman at batch 1, where the number of calls is all that counts: 2 forward, 2 backward.
+    """Elman at batch 1, where only the number of calls matters: 2 forward, 2 backward.
 
     Sums become part of the products: a row of `hx1` is [h before, x, 1], a row of `da_dy` is [da, dy of
     the step before], and `M`, `N` are the matrices for them. With a batch the rows of h and of da would
@@ -417,7 +416,7 @@ class LSTM(Optimised):
             multiply(o, tanh_c, h)
 
     def prepare(self, block: slice) -> None:
-        """What dh and dc are multiplied by, on their way to the gates."""
+        """Compute the factors from dh and dc to the gates."""
         S, subtract, multiply = block.stop - block.start, np.subtract, np.multiply
         gates, tanh_c = self.gates[block], self.tanh_c[block]
         o, i, f, g, i_f, g_c = gates[:, 0], gates[:, 1], gates[:, 2], gates[:, 3], gates[:, 1:3], gates[:, 3:]
@@ -520,7 +519,7 @@ class GRU(Optimised):
             add(h, n, h)  # n + z (h before - n)
 
     def prepare(self, block: slice) -> None:
-        """What dh is multiplied by, on its way to everything."""
+        """Compute the factors from dh to the gates and the previous state."""
         S, subtract, multiply = block.stop - block.start, np.subtract, np.multiply
         n, h_n = self.n[block], self.h_n[block]
         m, r, z = (self.gates[block, k] for k in range(3))
@@ -557,6 +556,6 @@ OPTIMISED: dict[str, type[Optimised]] = {"elman": Elman, "lstm": LSTM, "gru": GR
 
 
 def optimised(cell: str, shape: tuple[int, int, int], size: int, outputs: int, dtype: Any = float) -> Step:
-    """The fastest for data of a shape, (T, batch, inputs)."""
+    """Return the fastest program for data of a shape, (T, batch, inputs)."""
     kind = ElmanAlone if cell == "elman" and shape[1] == 1 else OPTIMISED[cell]
     return kind(shape, size, outputs, dtype)

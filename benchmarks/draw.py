@@ -1,10 +1,10 @@
-"""How long drawing takes, and how large the picture is: an Elman network with its loss, to SVG.
+"""Time to draw and size of the picture: an Elman network with its loss, as SVG.
 
     python benchmarks/draw.py [--steps 5,20,50,100,500] [--limit 60]
 
-Ours at both levels, whole and folded; torchviz and torchview beside it where they are installed
+viz at both levels, whole and folded; torchviz and torchview where they are installed
 (pip install torch torchviz torchview; they need the program dot). A drawing that takes longer than
---limit seconds is given up, and not tried again with more steps.
+--limit seconds is aborted, and not repeated with more steps.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BATCH = 4
 
 
 def ours(T: int, level: str, fold: bool) -> str:
-    """Our picture, as SVG."""
+    """Return the picture as SVG."""
     rng = np.random.default_rng(0)
     W, U, V = (mg.init.glorot((SIZE, SIZE), rng, name=name) for name in "WUV")
     cell = Cell("elman")
@@ -43,22 +43,22 @@ def ours(T: int, level: str, fold: bool) -> str:
 
 
 def ours_signals(T: int) -> str:
-    """Every step, its signals."""
+    """Draw every step with its signals."""
     return ours(T, "signals", False)
 
 
 def ours_operations(T: int) -> str:
-    """Every step, its operations."""
+    """Draw every step with its operations."""
     return ours(T, "ops", False)
 
 
 def ours_folded(T: int) -> str:
-    """Six steps and what lies between, their operations."""
+    """Draw six steps with their operations; the steps between are folded."""
     return ours(T, "ops", True)
 
 
 def torchviz(T: int) -> str:
-    """torchviz's picture of the same graph."""
+    """Return torchviz's picture of the same graph."""
     import torch
     from torchviz import make_dot
 
@@ -74,7 +74,7 @@ def torchviz(T: int) -> str:
 
 
 def torchview(T: int) -> str:
-    """torchview's picture of the same module, unrolled."""
+    """Return torchview's picture of the same module, unrolled."""
     import torch
     from torchview import draw_graph
 
@@ -96,7 +96,7 @@ def torchview(T: int) -> str:
 
 
 def answer(draw: Callable[[int], str], T: int, end: Connection) -> None:
-    """Time and size of one drawing, or what was missing, through a pipe."""
+    """Send time and size of one drawing, or the missing module, through a pipe."""
     try:
         seconds, svg = draw(T).split(" ", 1)
         width, height = re.findall(r'<svg width="(\d+)pt" height="(\d+)pt"', svg)[0]
@@ -108,7 +108,7 @@ def answer(draw: Callable[[int], str], T: int, end: Connection) -> None:
 
 
 def measured(draw: Callable[[int], str], T: int, limit: float) -> str | None:
-    """One drawing in a process of its own; None where it takes too long."""
+    """Measure one drawing in a separate process; None if it takes too long."""
     near, far = multiprocessing.Pipe()
     process = multiprocessing.Process(target=answer, args=(draw, T, far))
     process.start()

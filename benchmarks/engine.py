@@ -1,6 +1,6 @@
-"""What a node costs: minigrad beside other engines, in one run, alternating.
+"""Cost per node: minigrad and other engines, in one run, alternating.
 
-    python benchmarks/engine.py            # ours, and the peers that are installed
+    python benchmarks/engine.py            # minigrad, and the peers that are installed
     pip install -e ".[peers]"              # all of them
 
 Prints the median over rounds, and as a ratio to minigrad (2.0 means twice minigrad's cost): building
@@ -63,7 +63,7 @@ class Minigrad:
 
 
 class MyGrad(Minigrad):
-    """MyGrad as it comes: it guards the memory of operands, as minigrad watches changes of data."""
+    """MyGrad with its defaults: it locks the memory of operands, where minigrad detects modification."""
 
     guarding = True
 
@@ -81,7 +81,7 @@ class MyGrad(Minigrad):
         return super().chain()
 
     def guard(self) -> None:
-        """Its guarding is a switch for the whole process."""
+        """Switch memory guarding, for the whole process."""
         if self.guarding:
             self.mygrad.turn_memory_guarding_on()
         else:
@@ -95,7 +95,7 @@ class MyGrad(Minigrad):
 
 
 class MyGradUnguarded(MyGrad):
-    """MyGrad with its guarding off: faster, and blind to changed data."""
+    """MyGrad without memory guarding: faster, and modification is not detected."""
 
     guarding = False
 
@@ -187,7 +187,7 @@ def repeated(step: Callable[[], None]) -> None:
 
 
 def measure(engines: dict[str, Minigrad], rounds: int) -> dict[str, dict[str, float]]:
-    """Medians in microseconds: per node of the chain, and per step of the perceptron."""
+    """Return medians in microseconds: per node of the chain, and per step of the perceptron."""
     times: dict[str, dict[str, list[float]]] = {name: {"build": [], "backward": [], "MLP step": []} for name in engines}
     for _ in range(rounds):
         for name, engine in engines.items():
@@ -205,7 +205,7 @@ def measure(engines: dict[str, Minigrad], rounds: int) -> dict[str, dict[str, fl
 
 
 def bytes_per_node(engine: Minigrad) -> float:
-    """What a node of the chain keeps, as Python and NumPy allocate it (torch allocates outside of both)."""
+    """Return the memory of a node of the chain, as allocated by Python and NumPy (torch allocates outside of both)."""
     engine.chain()
     gc.collect()
     tracemalloc.start()
@@ -217,7 +217,7 @@ def bytes_per_node(engine: Minigrad) -> float:
 
 
 def import_time(module: str, rounds: int) -> float:
-    """The shortest time of a new process that imports a module, in seconds; its bytecode is cached."""
+    """Return the shortest time of a new process that imports a module, in seconds, with cached bytecode."""
     command = [sys.executable, "-c", f"import {module}"]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     return min(seconds(lambda: subprocess.run(command, check=True, env=environment))[0] for _ in range(rounds + 1))

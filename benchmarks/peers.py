@@ -1,9 +1,8 @@
 """The same training step in other libraries; each is optional, and imported when its class is made.
 
-A contender is made for a task (see training_step.py), `step()` is what is timed, and `result()` is what the last
-step computed: the loss, and the gradients as NumPy arrays by parameter. One set of equations,
-`advance`, serves all libraries whose arrays look like NumPy's and that loop over time in Python. What
-begins with `ours-` is the definition, exported to that library.
+A contender is made for a task (see training_step.py). `step()` is timed; `result()` returns the loss and the
+gradients of the last step, as NumPy arrays by parameter. `advance` holds the equations for all libraries with NumPy's
+interface that loop over time in Python. Contenders named `ours-...` are the definition, exported to that library.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_
 
 
 def advance(cell: str, f: Any, p: dict[str, Any], h: Any, c: Any, x: Any) -> tuple[Any, Any]:
-    """One step of a cell, with the functions of a library: its new state (c is the LSTM's)."""
+    """Return the new state of one step of a cell (c is the LSTM's), with the functions of a library."""
     if cell == "elman":
         return f.tanh(x @ p["cell.W"].T + h @ p["cell.U"].T + p["cell.b"]), c
     hx = f.join([h, x])
@@ -34,7 +33,7 @@ def advance(cell: str, f: Any, p: dict[str, Any], h: Any, c: Any, x: Any) -> tup
 
 
 def unrolled_loss(cell: str, f: Any, p: dict[str, Any], h: Any, x: Any, target: Any) -> Any:
-    """The sum of squared errors, by a loop over time."""
+    """Return the sum of squared errors, by a loop over time."""
     c, loss = h, 0
     for x_t, target_t in zip(x, target):
         h, c = advance(cell, f, p, h, c, x_t)
@@ -120,7 +119,7 @@ TORCH_GATES: dict[str, list[tuple[str, str, str, str | None]]] = {
 
 
 def joined(task: Any) -> list[Any]:
-    """The definition's parameters as torch.nn has them: W of inputs and of states, the gates' rows one under
+    """Return the definition's parameters as torch.nn has them: W of inputs and of states, the gates' rows one under
     another, and their biases; the second are 0 where a gate of ours has one."""
     p, H, gates = task.parameters, task.H, TORCH_GATES[task.cell]
     return [np.concatenate([p[f"cell.{of_x}"][:, -H:] for of_x, _, _, _ in gates]),  # W is [h, x]
@@ -130,7 +129,7 @@ def joined(task: Any) -> list[Any]:
 
 
 def separate(task: Any, of_x: Any, of_h: Any, b_x: Any, b_h: Any) -> dict[str, Any]:
-    """Gradients of what `joined` makes, by the definition's names."""
+    """Return the gradients of the matrices of `joined`, by the definition's names."""
     found = {}
     for k, (x_name, h_name, x_bias, h_bias) in enumerate(TORCH_GATES[task.cell]):
         part = slice(k * task.H, (k + 1) * task.H)

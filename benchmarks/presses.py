@@ -1,11 +1,11 @@
-"""How many presses of "step into" lead from `loss.backward()` to the first line of a derivative.
+"""Count presses of "step into" from `loss.backward()` to the first line of a derivative.
 
-    python benchmarks/presses.py           # ours, and the peers that are installed
+    python benchmarks/presses.py           # minigrad, and the peers that are installed
     pip install -e ".[peers]"              # all of them
 
 A press is a stop of pdb's command `step`: a call, a line or a return. The program is sum(tanh(x*w + b));
-micrograd, which has single numbers, goes without the sum. Torch's own derivatives are compiled: no press
-reaches them, so a torch.autograd.Function whose backward is written in Python stands beside them.
+micrograd, which has scalars only, omits the sum. Torch's own derivatives are compiled and can't be reached, so a
+torch.autograd.Function with a backward in Python is measured too.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Presser(bdb.Bdb):
 
 
 def presses(pass_back: Callable[[], Any], derivative: Callable[[FrameType], bool]) -> list[Stop]:
-    """The stops on the way from a backward pass to its first derivative; none where no press reaches one."""
+    """Return the stops from a backward pass to its first derivative; none if no press reaches one."""
     presser = Presser(derivative)
     presser.runcall(pass_back)
     return presser.stops if presser.found else []
@@ -176,11 +176,11 @@ def torch_function() -> Callable[[], Any]:
 
 
 def method(name: str, file: str) -> Callable[[FrameType], bool]:
-    """Whether a frame is that of a function with this name, in a file whose path ends so."""
+    """Return a predicate: True for a frame of the function with this name, in a file with this end of its path."""
     return lambda frame: frame.f_code.co_name == name and frame.f_code.co_filename.endswith(file)
 
 
-# What is counted: the module that it needs, its program, and how one knows a derivative.
+# name -> the module that it needs, its program, and a predicate that recognises the frame of a derivative
 PROGRAMS: dict[str, tuple[str, Callable[[], Callable[[], Any]], Callable[[FrameType], bool]]] = {
     "minigrad": ("minigrad", minigrad, method("backward", "ops.py")),
     "minigrad, loss of an unrolled network": ("rnn", minigrad_rnn, method("backward", "ops.py")),

@@ -1,18 +1,18 @@
-"""What a training step of a recurrent network costs: minigrad unrolled and compiled, NumPy by hand, and peers.
+"""Cost of a training step of a recurrent network: minigrad unrolled and compiled, NumPy by hand, and peers.
 
     python benchmarks/training_step.py                                       # ratios: a few minutes
     python benchmarks/training_step.py --cells lstm --sizes 16,1,25 --dtype float32 --contenders compiled unrolled
     python benchmarks/training_step.py --growth                              # time and memory per step, T = 10 … 10,000
-    python benchmarks/training_step.py --compile                             # the first call of what is compiled
-    python benchmarks/training_step.py --limit                               # what the machine's products allow
+    python benchmarks/training_step.py --compile                             # the first call of compiled contenders
+    python benchmarks/training_step.py --limit                               # a lower bound: the matrix products alone
     python benchmarks/training_step.py --cells lstm --dtype float32 --sizes 1024,256,100 --contenders jax ours-jax
                                                                              # not in the default sizes: minutes a row
     pip install -e ".[peers]"                                      # all contenders
 
 A step is forward, an output y[t] = V h[t] + c and a loss Σ (y[t] - target[t])² at every step, and the
 gradients of all parameters (inputs need none). Inputs are as many as states, outputs are 10. One thread
-for everybody. Contenders take turns, several rounds; each is first checked to give the same loss and the
-same gradients as NumPy by hand. Tables are Markdown, and show times as ratios to `optimised`
+each. Contenders take turns for several rounds, after a check that each computes the same loss and
+gradients as NumPy by hand. Tables are Markdown, and show times as ratios to `optimised`
 (by_hand.py): 2.0 is twice its time. The ratio is that of medians, in parentheses that of the shortest.
 """
 
@@ -100,7 +100,7 @@ class Unrolled:
         self.prepare()
 
     def prepare(self) -> None:
-        """What is done once, before the first step."""
+        """Prepare once, before the first step."""
 
     def step(self) -> None:
         for parameter in self.parameters.values():
@@ -161,7 +161,7 @@ def able(name: str, task: Task) -> bool:
 
 
 def contenders(names: list[str], task: Task) -> dict[str, Any]:
-    """Those that can compute the task, each having computed it once, and been checked."""
+    """Return the contenders that can compute the task, after one checked step of each."""
     made = {name: CONTENDERS[name](task) for name in names if able(name, task)}
     expected = Plain(task)
     expected.step()
@@ -172,7 +172,7 @@ def contenders(names: list[str], task: Task) -> dict[str, Any]:
 
 
 def check(name: str, task: Task, result: Any, expected: Any) -> None:
-    """That a contender computed what the others did: the loss, and every gradient."""
+    """Raise unless a contender computed the same loss and gradients as another."""
     pairs = [("the loss", np.asarray(result[0]), np.asarray(expected[0]))]
     pairs += [(f"the gradient of {key}", result[1][key], array) for key, array in expected[1].items()]
     for what, ours, theirs in pairs:
@@ -185,7 +185,7 @@ def check(name: str, task: Task, result: Any, expected: Any) -> None:
 
 
 def seconds(step: Callable[[], object], repeats: int = 1, clock: Clock = time.perf_counter) -> float:
-    """Of one step."""
+    """Return the seconds of one step."""
     started = clock()
     for _ in range(repeats):
         step()
@@ -193,7 +193,7 @@ def seconds(step: Callable[[], object], repeats: int = 1, clock: Clock = time.pe
 
 
 def measure(made: dict[str, Any], rounds: int, clock: Clock = time.perf_counter) -> dict[str, list[float]]:
-    """Seconds a step, in each round; contenders take turns."""
+    """Return seconds per step, in each round; contenders take turns."""
     once = {name: seconds(contender.step) for name, contender in made.items()}
     repeats = {name: max(1, int(TURN / duration)) for name, duration in once.items()}
     times: dict[str, list[float]] = {name: [] for name in made}
@@ -206,7 +206,7 @@ def measure(made: dict[str, Any], rounds: int, clock: Clock = time.perf_counter)
 
 
 def table(corner: str, columns: list[str], rows: dict[str, dict[str, str]]) -> None:
-    """Markdown; what a row doesn't have is a dash."""
+    """Return a Markdown table; missing entries are dashes."""
     print(f"\n| {corner} | {' | '.join(columns)} |\n|{' --- |' * (len(columns) + 1)}")
     for name, row in rows.items():
         print(f"| {name} | {' | '.join(row.get(column, '—') for column in columns)} |", flush=True)
@@ -243,7 +243,7 @@ def growth(options: argparse.Namespace) -> None:
 
 
 def peak(name: str, cell: str, T: int) -> int:
-    """Bytes by which a new process' peak grows with a step of this length, after one of 10 time steps."""
+    """Return by how many bytes a new process' peak grows with a step of this length, after one of 10 time steps."""
     out = subprocess.run([sys.executable, __file__, "--peak", name, cell, str(T)], check=True, capture_output=True)
     return int(out.stdout)
 
@@ -270,7 +270,7 @@ def peak_so_far(anew: bool = False) -> int:
 
 
 def compile_times(options: argparse.Namespace) -> None:
-    """Seconds from a new definition to the end of the first step."""
+    """Measure the seconds from a new definition to the end of the first step."""
     names = [name for name in options.contenders if name in FIRST]
     rows: dict[str, dict[str, str]] = {f"{name}, {cell}": {} for cell in options.cells for name in names}
     for cell in options.cells:
@@ -285,7 +285,7 @@ def compile_times(options: argparse.Namespace) -> None:
 
 
 def limit(options: argparse.Namespace) -> None:
-    """What matrix products alone take, at the speed that this machine has for products of these shapes."""
+    """Print the time of the matrix products alone, at this machine's speed for products of these shapes."""
     columns = ["Mflop", "kB", "loop Gflop/s", "all steps Gflop/s", "products alone, µs", "optimised, µs", "share"]
     for dtype in options.dtype:
         rows: dict[str, dict[str, str]] = {}
@@ -308,7 +308,7 @@ def limit(options: argparse.Namespace) -> None:
 
 
 def rate(rows: int, inner: int, columns: int, dtype: str, clock: Clock) -> float:
-    """Operations a second of a product (rows, inner) (inner, columns), at its best."""
+    """Return the operations per second of a product (rows, inner) (inner, columns), at its best."""
     rng = np.random.default_rng(0)
     left, right = (rng.normal(size=shape).astype(dtype) for shape in ((rows, inner), (inner, columns)))
     out = np.empty((rows, columns), dtype)
@@ -325,7 +325,7 @@ def numbers(size: str) -> tuple[int, int, int]:
 
 
 def installed(names: list[str] | None) -> list[str]:
-    """The contenders asked for, `optimised` first; without those that aren't installed, which is said."""
+    """Return the requested contenders, `optimised` first, and report those that aren't installed."""
     chosen = []
     for name in dict.fromkeys(["optimised", *(names or [name for name in CONTENDERS if name not in ASKED])]):
         if name in PEERS and importlib.util.find_spec(PEERS[name][0]) is None:

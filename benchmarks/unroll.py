@@ -1,9 +1,9 @@
-"""What a time step costs, as sequences get longer: unrolling and differentiating an Elman network.
+"""Cost per time step for growing sequences: unrolling and differentiating an Elman network.
 
     python benchmarks/unroll.py
 
-Prints time and memory per step for T = 10 … 10,000. The cost is linear in T where the columns stay
-level; the ratio is to the row of T = 100.
+Prints time and memory per step for T = 10 … 10,000. The cost is linear in T where the columns are
+constant; the ratio is to the row of T = 100.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def elman(size: int, rng: np.random.Generator) -> Cell:
 
 
 def measure(cell: Cell, data: np.ndarray) -> tuple[float, float]:
-    """Seconds to unroll and to differentiate."""
+    """Return seconds to unroll and to differentiate."""
     gc.collect()
     started = time.perf_counter()
     run = cell.unroll(x=data)
@@ -41,7 +41,7 @@ def measure(cell: Cell, data: np.ndarray) -> tuple[float, float]:
 
 
 def kept_bytes(cell: Cell, data: np.ndarray) -> int:
-    """What the graph and its gradients keep."""
+    """Return the bytes that the graph and its gradients hold."""
     gc.collect()
     tracemalloc.start()
     run = cell.unroll(x=data)

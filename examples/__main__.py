@@ -1,4 +1,4 @@
-"""All examples, a line each: python -m examples."""
+"""List the examples, one per line: python -m examples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Example(NamedTuple):
-    """What an example's docstring says; nothing of it is run."""
+    """An example as described by its docstring; its code isn't run."""
 
     name: str
     summary: str
@@ -18,7 +18,7 @@ class Example(NamedTuple):
 
 
 def examples(folder: Path = Path(__file__).parent) -> list[Example]:
-    """Every file whose docstring says how to start it, in the order of names."""
+    """Return the examples in a folder, in alphabetical order: files whose docstring contains a command."""
     found = []
     for file in sorted(folder.glob("[!_]*.py")):
         text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""

@@ -2,9 +2,9 @@
 
     python -m examples.adding [--seed 0] [--steps 800] [--slow] [--out DIR]
 
-Each step brings a number from (0, 1) and a mark; two numbers of a sequence are marked, one in each half,
-and after the last step their sum is asked for. Who answers 1 always has a mean squared error of 1/6, the
-variance of the sum: to be better, the numbers have to be kept. (Hochreiter and Schmidhuber, Long
+Each step gives a number from (0, 1) and a mark. Two numbers of a sequence are marked, one in each half, and the
+target after the last step is their sum. The constant answer 1 has a mean squared error of 1/6, the variance of the
+sum; a smaller error requires remembering the numbers. (Hochreiter and Schmidhuber, Long
 short-term memory, Neural Computation 9, 1997, experiment 4; in this form Le, Jaitly and Hinton, A simple
 way to initialize recurrent networks of rectified linear units, 2015, section 4.1.)
 
@@ -33,7 +33,7 @@ BASELINE = 1 / 6
 
 
 def network(kind: str, rng: np.random.Generator) -> Cell:
-    """One layer of a kind; its last output is the answer."""
+    """Return a network with one layer of a kind; its last output is the answer."""
     cell = Cell(kind)
     x, target, weight = cell.input("x", 2), cell.input("target", 1), cell.input("weight", ())
     h = KINDS[kind](cell, x, SIZE, name="h", rng=rng, dtype=np.float32)
@@ -46,7 +46,7 @@ def network(kind: str, rng: np.random.Generator) -> Cell:
 
 
 def problems(T: int, sequences: int, rng: np.random.Generator) -> common.Batch:
-    """Numbers and marks, x (T, sequences, 2), and the sum of the marked numbers."""
+    """Return numbers and marks, x (T, sequences, 2), and the sums of the marked numbers."""
     x = np.zeros((T, sequences, 2), np.float32)
     x[..., 0] = rng.uniform(0, 1, (T, sequences))
     every = np.arange(sequences)
@@ -56,13 +56,13 @@ def problems(T: int, sequences: int, rng: np.random.Generator) -> common.Batch:
 
 
 def trained(kind: str, T: int, updates: int, rng: np.random.Generator) -> tuple[Cell, list[float]]:
-    """A network that has seen sequences of T steps; its losses."""
+    """Return a network trained on sequences of T steps, and its losses."""
     cell = network(kind, rng)
     return cell, common.train(cell, lambda: problems(T, BATCH, rng), updates, rate=RATES[kind], what=kind)
 
 
 def error(cell: Cell, T: int, rng: np.random.Generator) -> float:
-    """The mean squared error on new sequences."""
+    """Return the mean squared error on new sequences."""
     batch = problems(T, TESTED, rng)
     with mg.no_grad():
         outputs = cell.compile()(**batch)

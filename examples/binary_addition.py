@@ -2,9 +2,9 @@
 
     python -m examples.binary_addition [--seed 0] [--steps 600] [--out DIR]
 
-Two numbers come in bit by bit, the lowest first; the network writes their sum. What it has to carry
-from step to step is one bit, and nothing tells it so: it is found by backpropagation through time. The
-lowest bit has to come first: then a carry goes where time goes. (The serial adder, a usual first example
+The network reads two numbers bit by bit, the lowest first, and writes their sum. It has to carry one bit from
+step to step, which it finds by backpropagation through time. The lowest bit comes first, so that the carry moves
+forward in time. (The serial adder, a usual first example
 of a sequential machine: Kohavi, Switching and finite automata theory, 1970.)
 
 Threshold: no wrong bit in 500 sums of numbers of 64 bits. Measured: none for seeds 0 to 29. Time: 1 s.
@@ -28,7 +28,7 @@ NOISE = 0.5  # as in parity.py
 
 
 def sums(length: int, count: int, rng: np.random.Generator) -> common.Batch:
-    """Pairs of numbers of `length` bits, the lowest first, and their sums: x (length + 1, count, 2)."""
+    """Return pairs of numbers of `length` bits, the lowest first, and their sums: x (length + 1, count, 2)."""
     x = rng.integers(0, 2, (length + 1, count, 2))
     x[-1] = 0  # the last step is for the last carry
     target = np.zeros((length + 1, count, 1))
@@ -40,14 +40,14 @@ def sums(length: int, count: int, rng: np.random.Generator) -> common.Batch:
 
 
 def trained(updates: int, rng: np.random.Generator) -> tuple[Cell, list[float]]:
-    """A network that has seen sums of numbers of TRAINED bits; its losses."""
+    """Return a network that has seen sums of numbers of TRAINED bits; its losses."""
     cell = network("binary addition", 2, rng)
     losses = common.train(cell, lambda: with_noise(sums(TRAINED, BATCH, rng), NOISE, rng), updates, rate=RATE)
     return cell, losses
 
 
 def number(bits: np.ndarray) -> int:
-    """What bits say, the lowest first."""
+    """Return the number of these bits, the lowest first."""
     return sum(int(bit) << place for place, bit in enumerate(bits))
 
 

@@ -1,9 +1,9 @@
-"""What the examples share: their options, a progress bar, a training loop, and curves.
+"""Options, a progress bar, a training loop and curves for the examples.
 
     parser = common.Parser("parity", "Parity of bits, one at a time.", steps=600)
     sys.exit(parser.run(example))              # example(options), with options.seed, .steps, .out
 
-No example's own definition or data stand here.
+Definitions and data are in the examples themselves.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Batch = Mapping[str, Any]  # arrays by the names of inputs
 
 
 class Options(argparse.Namespace):
-    """What the user asked for; options that an example adds are attributes too."""
+    """Command-line options; those that an example adds are attributes too."""
 
     seed: int
     steps: int
@@ -37,7 +37,7 @@ class Options(argparse.Namespace):
 
     @property
     def rng(self) -> np.random.Generator:
-        """A new generator from the seed: every call gives the same numbers."""
+        """Return a new generator from the seed: every call gives the same numbers."""
         return np.random.default_rng(self.seed)
 
 
@@ -61,7 +61,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--out", type=Path, default=folder, help=f"folder for the pictures (default {folder})")
 
     def error(self, message: str) -> NoReturn:
-        """Answer bad arguments in one line."""
+        """Report bad arguments in one line."""
         self.exit(2, f"{self.prog}: {message}; see python -m examples.{self.prog} --help\n")
 
     def run(self, example: Callable[[Options], None], arguments: Sequence[str] | None = None) -> int:
@@ -93,7 +93,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def natural(text: str) -> int:
-    """A whole number, for argparse."""
+    """Parse an integer of at least 0, for argparse."""
     if not text.lstrip("-").isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     if int(text) < 0:
@@ -102,19 +102,19 @@ def natural(text: str) -> int:
 
 
 def positive(text: str) -> int:
-    """A whole number above 0, for argparse."""
+    """Parse an integer above 0, for argparse."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
 def _written(folder: Path) -> dict[Path, int]:
-    """When each file of a folder was last written."""
+    """Return the modification time of each file of a folder."""
     return {path: path.stat().st_mtime_ns for path in folder.glob("*") if path.is_file()}
 
 
 def _drawn(folder: Path, before: Mapping[Path, int]) -> str:
-    """Which files are new since `before`, in the order in which they were drawn."""
+    """Return the files that are new since `before`, in the order of drawing."""
     now = _written(folder)
     new = sorted((when, path.name) for path, when in now.items() if before.get(path) != when)
     return f"pictures in {folder}/: {', '.join(name for _, name in new)}" if new else "nothing was drawn"
@@ -136,7 +136,7 @@ class Progress:
         self._bar: Any = None
 
     def show(self, **numbers: float) -> None:
-        """The numbers that stand beside the bar."""
+        """Return the numbers to print beside the bar."""
         self._shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
         if self._bar is not None:
             self._bar.set_postfix_str(self._shown, refresh=False)
@@ -156,7 +156,7 @@ class Progress:
 
 def train(cell: Cell, batch: Callable[[], Batch], updates: int, *, rate: float, loss: str = "L",
           largest_norm: float = 1.0, what: str = "training") -> list[float]:
-    """The usual loop: a new batch, gradients through time, clipped, one step of Adam.
+    """Train in the usual loop: a new batch, gradients through time, clipped, one step of Adam.
 
     Args:
         cell: a definition with its loss as a signal.
@@ -182,7 +182,7 @@ def train(cell: Cell, batch: Callable[[], Batch], updates: int, *, rate: float, 
 
 
 def at_the_end(T: int, targets: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Targets (batch, ...) that count at the last of T steps alone, as inputs named target and weight.
+    """Return targets (batch, ...) that count at the last of T steps only, as inputs named target and weight.
 
     The mean over steps of weight[t] times a loss is then the loss at the last step.
     """
@@ -193,7 +193,7 @@ def at_the_end(T: int, targets: NDArray[Any]) -> dict[str, NDArray[Any]]:
 
 @contextmanager
 def axes(file: Path, **settings: Any) -> Iterator[Any]:
-    """A matplotlib Axes to draw on; it is saved at the end.
+    """Give a matplotlib Axes to draw on, and save it at the end.
 
     Args:
         settings: what `Axes.set` takes: title, xlabel, ylabel, yscale, ylim, ...
@@ -206,13 +206,13 @@ def axes(file: Path, **settings: Any) -> Iterator[Any]:
     drawing.set(**settings)
     drawing.grid(alpha=0.3)
     if drawing.get_legend_handles_labels()[1]:
-        drawing.legend()
+        drawing.legend(loc="best")  # named: by default matplotlib warns if its search takes a second
     figure.savefig(file, dpi=110)
 
 
 def draw_losses(file: Path, losses: Mapping[str, Sequence[float]], *, baseline: tuple[str, float] | None = None,
                 **settings: Any) -> None:
-    """Losses by update, each with its running mean; by label.
+    """Draw losses by update, each with its running mean, by label.
 
     Args:
         baseline: a label and a height: what can be had without learning, or a threshold.
@@ -229,5 +229,5 @@ def draw_losses(file: Path, losses: Mapping[str, Sequence[float]], *, baseline: 
 
 
 def running_mean(values: Sequence[float], window: int) -> NDArray[np.float64]:
-    """The mean of every `window` values in a row: (N,) -> (N - window + 1,)."""
+    """Return the mean of every `window` values in a row: (N,) -> (N - window + 1,)."""
     return np.convolve(np.asarray(values, float), np.ones(window) / window, mode="valid")

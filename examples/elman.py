@@ -1,8 +1,8 @@
-"""The program of the README: a recurrence as the slide has it, its pictures, its gradients.
+"""The program of the README: a recurrence as on a slide, its pictures, its gradients.
 
     python -m examples.elman [FOLDER]
 
-Writes elman.png (the loop) and elman_T.png (unrolled) into FOLDER, by default the current one. Time: 1 s.
+Writes elman.png (the cyclic graph) and elman_T.png (unrolled) into FOLDER, by default the current one. Time: 1 s.
 """
 
 import sys
@@ -26,12 +26,12 @@ V = mg.init.glorot((2, 8), rng, name="V")
 
 elman = Cell("elman")
 x = elman.input("x", 3)                              # x[1], x[2], ... are given
-h = elman.signal("h", 8)                             # h[0] is 0 unless said otherwise
+h = elman.signal("h", 8)                             # h[0] is 0 unless set
 y = elman.signal("y", 2)
 h[t] = np.tanh(W @ x[t] + U @ h[t-1] + b)            # the slide, literally
 y[t] = V @ h[t]
 
-viz.rolled(elman).render(outfile=folder / "elman.png")             # the loop, with its delay
+viz.rolled(elman).render(outfile=folder / "elman.png")             # the cyclic graph, with its delay
 
 run = elman.unroll(x=data)                           # an explicit DAG
 loss = mg.losses.mse(run["y"].stack(), target)
@@ -41,5 +41,5 @@ viz.unrolled(run, loss=loss).render(outfile=folder / "elman_T.png")
 for state in run["h"]:                               # h[1], h[2], ...
     print(state)
 
-fast = elman.compile()                               # the same numbers at hand-written speed,
-print(fast.source)                                   # and the NumPy program that computes them
+fast = elman.compile()                               # the same numbers, as a NumPy program
+print(fast.source)

@@ -2,16 +2,16 @@
 
     python -m examples.equivalence
 
-    (i)   h[t] = σ(W [x[t], h[t-1]] + b),   y[t] = V h[t]         the state is what σ gives
-    (ii)  a[t] = W [x[t], σ(a[t-1])] + b,   y[t] = V σ(a[t])      the state is what σ takes
+    (i)   h[t] = σ(W [x[t], h[t-1]] + b),   y[t] = V h[t]         the state is the output of σ
+    (ii)  a[t] = W [x[t], σ(a[t-1])] + b,   y[t] = V σ(a[t])      the state is the input of σ
 
-If h[t-1] = σ(a[t-1]), then the right side of (ii) is what (i) puts into its σ, and so h[t] = σ(a[t]).
-By induction this holds at every step, if it holds before the first one: (i) has to begin at
-h[0] = σ(a[0]). For tanh and relu a[0] = 0 is h[0] = 0; for the sigmoid it is h[0] = 1/2. The other way
-round not every h[0] has an a[0]: no a[0] gives a sigmoid of 0, so from h[0] = 0 only (i) can begin.
+If h[t-1] = σ(a[t-1]), then the right side of (ii) is the argument of σ in (i), and so h[t] = σ(a[t]).
+By induction this holds at every step if it holds before the first one: (i) has to start from
+h[0] = σ(a[0]). For tanh and relu a[0] = 0 corresponds to h[0] = 0, for the sigmoid to h[0] = 1/2. The converse
+fails: no a[0] has a sigmoid of 0, so only (i) can start from h[0] = 0.
 
-By the chain rule dL/da[t] = dL/dh[t] · σ'(a[t]) for the states, and the gradients of what both forms
-have in common, W, b, V, a[0] and the inputs, are equal. Pascanu, Mikolov and Bengio (On the difficulty of
+By the chain rule dL/da[t] = dL/dh[t] · σ'(a[t]) for the states; the gradients of the quantities of both forms, W,
+b, V, a[0] and the inputs, are equal. Pascanu, Mikolov and Bengio (On the difficulty of
 training recurrent neural networks, ICML 2013) write form (ii) and remark on it. Time: 1 s.
 """
 
@@ -30,7 +30,7 @@ Function = Callable[[Any], Any]
 
 
 def parameters(rng: np.random.Generator) -> dict[str, mg.Tensor]:
-    """What both forms share; the state begins at a[0]."""
+    """Return the parameters of both forms; the state starts from a[0]."""
     shapes = {"W": (SIZE, INPUTS + SIZE), "b": (SIZE,), "V": (OUTPUTS, SIZE), "a0": (SIZE,)}
     return {name: mg.init.normal(shape, rng, std=0.6, name=name) for name, shape in shapes.items()}
 
@@ -54,14 +54,14 @@ def form_ii(activation: Function, p: dict[str, mg.Tensor]) -> Cell:
 
 
 def slope(activation: Function, a: mg.Tensor) -> Any:
-    """σ'(a), for each element."""
+    """Return σ'(a) elementwise."""
     a = mg.Tensor(a.data, requires_grad=True)
     activation(a).sum().backward()
     return a.grad
 
 
 def differences(activation: Function, rng: np.random.Generator) -> dict[str, float]:
-    """The largest absolute differences of what is equal on paper."""
+    """Return the largest absolute differences of quantities that are equal in theory."""
     shared = parameters(rng)
     x = mg.Tensor(rng.normal(size=(STEPS, BATCH, INPUTS)), requires_grad=True, name="x")
     target = rng.normal(size=(STEPS, BATCH, OUTPUTS))

@@ -1,9 +1,9 @@
-"""Not a grid: three recurrent layers, the third of which feeds back into the second.
+"""Three recurrent layers, of which the third feeds back into the second: no grid.
 
     python -m examples.feedback [FOLDER]
 
-With a delay of 1 the feedback is a diagonal of the unrolled graph, with a delay of 2 it passes
-over a step. Checks the gradients against central differences, and writes for each delay the
+With a delay of 1 the feedback edge is a diagonal of the unrolled graph, with a delay of 2 it skips a
+step. Checks the gradients against central differences, and writes for each delay the
 rolled and the unrolled picture into FOLDER, by default the current one. Time: 1 s.
 """
 
@@ -18,7 +18,7 @@ from rnn import Cell, t
 
 
 def three_layers(delay: int, rng: np.random.Generator) -> Cell:
-    """h2[t] reads h3[t - delay]: a loop through two layers."""
+    """Return three layers; h2[t] reads h3[t - delay], a cycle through two layers."""
     W1, W2, W3 = (mg.init.glorot(shape, rng, name=f"W{i}") for i, shape in enumerate([(4, 3), (5, 4), (6, 5)], 1))
     U1, U2, U3 = (mg.init.orthogonal((n, n), rng, name=f"U{i}") for i, n in enumerate([4, 5, 6], 1))
     F = mg.init.glorot((5, 6), rng, name="F")

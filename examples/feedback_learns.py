@@ -1,15 +1,15 @@
-"""What feedback is good for: counting modulo three, with layers that know only their own past.
+"""The use of feedback: counting modulo three, with layers that read only their own past.
 
     python -m examples.feedback_learns [--seed 0] [--steps 1000] [--out DIR]
 
-Three layers, each unit of which remembers itself alone: h1[t] = tanh(W1 x[t] + u1 ⊙ h1[t-1] + b1). No such
-stack, of whatever size, can count ones modulo three for long. Let all inputs be one. When the units below
+Three layers, in which each unit reads only its own past: h1[t] = tanh(W1 x[t] + u1 ⊙ h1[t-1] + b1). No such
+stack of any size can count ones modulo three for long. Let all inputs be one. When the units below
 a unit repeat with period p, p steps of it are h -> m(h), with a monotonic m; a bounded orbit of a monotonic
 map settles on a fixed point, or on two points in turn. So the unit's period is p or 2p, a stack's is a
 power of two, and never three. (Giles, Chen, Sun, Chen, Lee and Goudreau, Constructive learning of
-recurrent neural networks, IEEE Trans. Neural Networks 6, 1995, say this of recurrent cascade-correlation.)
-One edge with a delay, from layer 3 back to layer 2, and the argument is gone: what is above comes below.
-(Layers with a full matrix U can count by themselves; then feedback isn't needed.)
+recurrent neural networks, IEEE Trans. Neural Networks 6, 1995, show this for recurrent cascade-correlation.)
+One delayed edge from layer 3 back to layer 2 invalidates the argument, because layer 2 then depends on layer 3.
+(Layers with a full matrix U can count by themselves and need no feedback.)
 
 Both networks are trained on as many sequences of ten bits; the stack has more units and more parameters.
 Then they count ones over a hundred steps.
@@ -36,7 +36,7 @@ SIZES = {True: 8, False: 12}  # units a layer, with feedback and without
 
 
 def three_layers(feedback: bool, rng: np.random.Generator) -> Cell:
-    """h1, h2, h3, each unit with a loop of its own; and perhaps an edge from h3[t-1] to h2[t]."""
+    """Return three layers of units that read their own past, with an edge from h3[t-1] to h2[t] if wanted."""
     n = SIZES[feedback]
     W1, W2, W3 = (mg.init.glorot(shape, rng, name=f"W{k}") for k, shape in enumerate([(n, 1), (n, n), (n, n)], 1))
     u1, u2, u3 = (mg.init.uniform((n,), rng, name=f"u{k}") for k in (1, 2, 3))
@@ -57,21 +57,21 @@ def three_layers(feedback: bool, rng: np.random.Generator) -> Cell:
 
 
 def counts(T: int, sequences: int, feedback: bool, noise: float, rng: np.random.Generator) -> common.Batch:
-    """Random bits x (T, sequences, 1); at each step the number of ones so far, modulo three."""
+    """Return random bits x (T, sequences, 1); at each step the number of ones so far, modulo three."""
     x = rng.integers(0, 2, (T, sequences))
     disturbance = rng.normal(0, noise, (T, sequences, 3 * SIZES[feedback]))
     return {"x": x[..., None].astype(float), "target": np.cumsum(x, axis=0) % 3, "noise": disturbance}
 
 
 def trained(feedback: bool, updates: int, rng: np.random.Generator) -> Cell:
-    """A network that has seen sequences of TRAINED bits."""
+    """Return a network that has seen sequences of TRAINED bits."""
     cell = three_layers(feedback, rng)
     common.train(cell, lambda: counts(TRAINED, BATCH, feedback, NOISE, rng), updates, rate=RATE, what=cell.name)
     return cell
 
 
 def wrong(cell: Cell, feedback: bool, rng: np.random.Generator) -> NDArray[np.float64]:
-    """The part of the counts that are wrong at t = 1 … LONGEST: (LONGEST,)."""
+    """Return the fraction of wrong counts at t = 1 … LONGEST, (LONGEST,)."""
     batch = counts(LONGEST, TESTED, feedback, 0.0, rng)
     with mg.no_grad():
         outputs = cell.compile()(**batch)

@@ -1,4 +1,4 @@
-"""Folding and unfolding: a cyclic definition, the edges of its unrolled graph, and the way back.
+"""Folding and unfolding: from a cyclic definition to the edges of its unrolled graph, and back.
 
     python -m examples.fold_unfold [--seed 0] [--out DIR]
 
@@ -6,8 +6,8 @@ The textbook exercise (Goodfellow, Bengio and Courville, Deep learning, 2016, se
 directions. An edge of a definition is (source, target, delay); of the unrolled graph (source at a step,
 target at a step). Unfolding copies each edge to every step; folding writes down how many steps every edge
 goes, which works if and only if all steps have the same edges. With a delay of 1 there is one chain
-of states; with 2 there are two, which never meet; with both, the ways from h[1] to h[n] are as many as the
-n-th Fibonacci number.
+of states; with 2 there are two, which never meet; with both, the number of paths from h[1] to h[n]
+is the n-th Fibonacci number.
 
 After three fixed definitions comes an exercise of your own, drawn from the seed.
 
@@ -38,7 +38,7 @@ FIXED: dict[str, list[Edge]] = {
 
 
 def definition(name: str, edges: Sequence[Edge]) -> Cell:
-    """The definition with these edges: every signal is tanh of a weighted sum; x is the input."""
+    """Return the definition with these edges: every signal is tanh of a weighted sum; x is the input."""
     cell = Cell(name)
     signals = {"x": cell.input("x", ())}
     for _, target, _ in edges:
@@ -55,12 +55,12 @@ def definition(name: str, edges: Sequence[Edge]) -> Cell:
 
 
 def unfolded(cell: Cell, steps: int) -> list[Connection]:
-    """The edges between copies, for t = 1 … steps; those that come from t < 1 start at initial values."""
+    """Return the edges between copies, for t = 1 … steps; those that come from t < 1 start at initial values."""
     return cell.unroll(x=np.zeros(steps)).edges()
 
 
 def folded(edges: Iterable[Connection]) -> list[Edge]:
-    """The definition's edges, from those of an unrolled graph alone, in the order in which they are met.
+    """Return the definition's edges, from those of an unrolled graph alone, in the order in which they are met.
 
     Raises:
         ValueError: where the steps differ, so that the graph isn't an unrolled definition.
@@ -78,7 +78,7 @@ def folded(edges: Iterable[Connection]) -> list[Edge]:
 
 
 def random_edges(rng: np.random.Generator) -> list[Edge]:
-    """Up to five signals and about twice as many edges: upward without delay, any way with one or two."""
+    """Return up to five signals and about twice as many edges: upward without delay, any direction with one or two."""
     names = ["x", *"abcd"[:rng.integers(2, 5)]]
     edges = [(names[place - 1], name, 0) for place, name in enumerate(names) if place]
     for _ in range(len(names)):
@@ -90,7 +90,7 @@ def random_edges(rng: np.random.Generator) -> list[Edge]:
 
 
 def agrees(edges: Sequence[Edge]) -> bool:
-    """Whether unfolding and folding gives the definition, and that unfolds to the same graph."""
+    """Return True if folding the unfolded edges gives the definition, and that unfolds to the same graph."""
     graph = unfolded(definition("first", edges), STEPS)
     again = folded(graph)
     return set(again) == set(edges) and set(unfolded(definition("again", again), STEPS)) == set(graph)
@@ -111,7 +111,7 @@ def show(name: str, edges: Sequence[Edge], options: common.Options) -> None:
 
 
 def example(options: common.Options) -> None:
-    """Three fixed exercises, one drawn at random, and many to check."""
+    """Check three fixed exercises, one drawn at random, and many more."""
     rng = options.rng
     for name, edges in {**FIXED, f"exercise {options.seed}": random_edges(rng)}.items():
         show(name, edges, options)

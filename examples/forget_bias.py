@@ -2,11 +2,11 @@
 
     python -m examples.forget_bias [--seed 0] [--steps 300] [--out DIR]
 
-The first step brings -1 or 1, all others noise; after the last step it is asked for (the latching problem
+The first step gives -1 or 1, all others noise; the target after the last step is that number (the latching problem
 of Bengio, Simard and Frasconi, Learning long-term dependencies with gradient descent is difficult, IEEE
 Trans. Neural Networks 5, 1994). Before training, a forget gate is about sigmoid(b_f) at every step, so
-that along the cell about sigmoid(b_f) to the power of T - 1 of the gradient at c[T] arrives at c[1]; the
-ways through h and the gates add to it. With b_f = 0 nothing arrives, and nothing is learned.
+the gradient at c[T] reaches c[1] along the cell multiplied by about sigmoid(b_f) to the power of T - 1; the
+paths through h and the gates add to it. With b_f = 0 the gradient vanishes and nothing is learned.
 (Gers, Schmidhuber and Cummins, Learning to forget, Neural Computation 12, 2000; Jozefowicz, Zaremba
 and Sutskever, An empirical exploration of recurrent network architectures, ICML 2015.)
 
@@ -33,7 +33,7 @@ BIASES = (0.0, 1.0, 3.0, 5.0)
 
 
 def network(bias: float, rng: np.random.Generator) -> Cell:
-    """An LSTM whose forget gates begin with this bias."""
+    """Return an LSTM whose forget gates begin with this bias."""
     cell = Cell(f"b_f = {bias:g}")
     x, target, weight = cell.input("x", 1), cell.input("target", ()), cell.input("weight", ())
     h = cells.lstm(cell, x, SIZE, name="h", rng=rng, forget_bias=bias, dtype=np.float32)
@@ -45,7 +45,7 @@ def network(bias: float, rng: np.random.Generator) -> Cell:
 
 
 def problems(sequences: int, rng: np.random.Generator) -> common.Batch:
-    """x (T, sequences, 1), and the class that its first step tells."""
+    """Return x (T, sequences, 1), and the classes that the first steps give."""
     which = rng.integers(0, 2, sequences)
     x = rng.normal(0, NOISE, (T, sequences, 1)).astype(np.float32)
     x[0, :, 0] = 2 * which - 1
@@ -53,19 +53,19 @@ def problems(sequences: int, rng: np.random.Generator) -> common.Batch:
 
 
 def trained(cell: Cell, updates: int, rng: np.random.Generator) -> list[float]:
-    """The losses of training."""
+    """Train, and return the losses."""
     return common.train(cell, lambda: problems(BATCH, rng), updates, rate=RATE, what=cell.name)
 
 
 def gradient_norms(cell: Cell, rng: np.random.Generator) -> NDArray[np.float64]:
-    """|dL/dc[t]| for t = 1 … T, of the loss at T."""
+    """Return |dL/dc[t]| for t = 1 … T, of the loss at T."""
     run = cell.unroll(**problems(BATCH, rng))
     run["L"][T].mean().backward()
     return run.gradient_norms("h.c")
 
 
 def example(options: common.Options) -> None:
-    """Gradients before training, and losses during it, for each bias."""
+    """Compare gradients before training, and losses in training, for each bias."""
     curves, norms = {}, {}
     for bias in BIASES:
         rng = options.rng

@@ -48,7 +48,7 @@ def lstm(rng: np.random.Generator) -> Cell:
 
 
 def differentiated(cell: Cell, T: int, rng: np.random.Generator, **options: Any) -> tuple[Run, mg.Tensor]:
-    """A run over random data, and its loss after a backward pass."""
+    """Return a run over random data, and its loss after a backward pass."""
     size = next(signal.shape for signal in cell.signals.values() if signal.given) or ()
     run = cell.unroll(x=rng.normal(size=(T, 8, *size)), **options)
     output = "y" if "y" in run else "layer.h"
@@ -59,7 +59,7 @@ def differentiated(cell: Cell, T: int, rng: np.random.Generator, **options: Any)
 
 
 def half_way(rng: np.random.Generator) -> viz.Picture:
-    """The backward pass, stopped in the middle of its way through time."""
+    """Draw a backward pass that has stopped in the middle of the sequence."""
     run = elman(rng).unroll(x=rng.normal(size=(5, 8, 4)))
     loss = mg.square(run["y"].stack()).mean()
     loss.name = "loss"
@@ -72,7 +72,7 @@ def half_way(rng: np.random.Generator) -> viz.Picture:
 
 
 def pictures(rng: np.random.Generator) -> dict[str, viz.Picture]:
-    """Every picture by its caption."""
+    """Return every picture by its caption."""
     network, gates = elman(rng), lstm(rng)
     run, loss = differentiated(network, 4, rng)
     long, long_loss = differentiated(network, 100, rng)

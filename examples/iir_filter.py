@@ -7,10 +7,10 @@ A filter with infinite impulse response is a linear recurrence with delays of on
     y[t] = b0 x[t] + b1 x[t-1] + b2 x[t-2] - a1 y[t-1] - a2 y[t-2]
 
 (Oppenheim and Schafer, Discrete-time signal processing, section 6.1). Here it is a Butterworth low-pass.
-Given are white noise x and what came out, measured with an error at each step; what a1, a2, b0, b1, b2
-are is learned from zero. The usual shortcut, least squares with the measured y in the place of y[t-1] and
-y[t-2] (teacher forcing, in the words of recurrent networks), is drawn aside by the errors of measurement;
-the network that hears only its own past isn't (Ljung, System identification, 1999: equation error against
+Given are white noise x and the output, measured with an error at each step; a1, a2, b0, b1 and b2 are
+learned, starting from zero. Least squares with the measured y in place of y[t-1] and y[t-2] (teacher forcing, in
+the terms of recurrent networks) is biased by the measurement errors; the network that reads only its own past
+isn't (Ljung, System identification, 1999: equation error against
 output error).
 
 Threshold: the network's largest error of a coefficient below 0.05, and below a fifth of that of least
@@ -36,7 +36,7 @@ Coefficients = dict[str, float]
 
 
 def butterworth(cutoff: float) -> Coefficients:
-    """The low-pass of order two, by the bilinear transform (Oppenheim and Schafer, section 7.2)."""
+    """Return the low-pass of order two, by the bilinear transform (Oppenheim and Schafer, section 7.2)."""
     k = np.tan(np.pi * cutoff)
     scale = 1 / (1 + np.sqrt(2) * k + k * k)
     return {"b0": k * k * scale, "b1": 2 * k * k * scale, "b2": k * k * scale,
@@ -44,7 +44,7 @@ def butterworth(cutoff: float) -> Coefficients:
 
 
 def definition(coefficients: Coefficients) -> Cell:
-    """The filter with these coefficients as its parameters."""
+    """Return the filter with these coefficients as its parameters."""
     b0, b1, b2, a1, a2 = (mg.Tensor([coefficients[name]], requires_grad=True, name=name)
                           for name in ("b0", "b1", "b2", "a1", "a2"))
     cell = Cell("second-order filter")
@@ -57,7 +57,7 @@ def definition(coefficients: Coefficients) -> Cell:
 
 
 def measurements(truth: Coefficients, rng: np.random.Generator) -> common.Batch:
-    """White noise x (T, SEQUENCES, 1), and the filter's measured output."""
+    """Return white noise x (T, SEQUENCES, 1), and the filter's measured output."""
     x = rng.normal(size=(T, SEQUENCES))
     y = np.zeros((T + 2, SEQUENCES))  # the first two rows are y[-1] and y[0]
     past = np.concatenate([np.zeros((2, SEQUENCES)), x])
@@ -68,14 +68,14 @@ def measurements(truth: Coefficients, rng: np.random.Generator) -> common.Batch:
 
 
 def identified(batch: common.Batch, updates: int) -> tuple[Coefficients, list[float]]:
-    """The coefficients that backpropagation through time finds, from zero; the losses."""
+    """Return the coefficients that backpropagation through time finds, from zero; the losses."""
     cell = definition(dict.fromkeys(butterworth(CUTOFF), 0.0))
     losses = common.train(cell, lambda: batch, updates, rate=RATE)
     return {name: parameter.item() for name, parameter in cell.parameters.items()}, losses
 
 
 def least_squares(batch: common.Batch) -> Coefficients:
-    """The coefficients that fit each measured output to the measured ones before it."""
+    """Return the coefficients that fit each measured output to the measured ones before it."""
     x, y = batch["x"], batch["target"]
     columns = [x[2:], x[1:-1], x[:-2], -y[1:-1], -y[:-2]]
     solution = np.linalg.lstsq(np.stack([column.ravel() for column in columns], axis=1), y[2:].ravel())[0]
@@ -87,7 +87,7 @@ def largest_error(found: Coefficients, truth: Coefficients) -> float:
 
 
 def response(coefficients: Coefficients, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-    """|H| at frequencies in cycles a sample."""
+    """Return |H| at frequencies in cycles per sample."""
     c, z = coefficients, np.exp(-2j * np.pi * frequency)
     result: NDArray[np.float64] = np.abs((c["b0"] + c["b1"] * z + c["b2"] * z**2) / (1 + c["a1"] * z + c["a2"] * z**2))
     return result

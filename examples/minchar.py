@@ -1,10 +1,10 @@
-"""Letters one by one, as the best-known hundred lines of recurrent networks learn them: the same numbers.
+"""A character-level language model: min-char-rnn, with the same numbers.
 
     python -m examples.minchar [--seed 0] [--steps 6000] [--out out/minchar]
 
-Shows truncated backpropagation through time: each update sees 25 letters, begins at the state that
-the ones before left behind, and its gradient doesn't go back into them. The algorithm is that of
-Karpathy's min-char-rnn (gist d4dee566867f8291f086, 2015): an Elman network of 100 units, gradients cut
+Shows truncated backpropagation through time: each update reads 25 letters and starts from the state of the previous
+update, without a gradient back into it. The algorithm is that of
+Karpathy's min-char-rnn (gist d4dee566867f8291f086, 2015): an Elman network of 100 units, gradients clipped
 to ±5 element by element, Adagrad. The text is the beginning of Wells' The Time Machine (1895).
 
 First the losses of 20 updates from the known start (seed 42) are compared with the known trajectory,
@@ -13,8 +13,8 @@ updates rounding alone makes two correct programs differ. Then it learns the tex
 
 Measured, for the seeds 0, 1, 2: the first 21 losses differ by less than 2e-9 from the known ones; after 6000
 updates a letter costs 0.29, 0.10, 0.10 nats over the best hundred of them (at first ln 33 = 3.5). Another order
-of the same sums gave 0.04, 0.28, 0.53. In between the losses may leap: cutting gradients element by element
-doesn't prevent it. Time: 6 s.
+of the same sums gave 0.04, 0.28, 0.53. In between the losses may jump, which clipping element by element
+doesn't prevent. Time: 6 s.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Adagrad(mg.optim.Adagrad):
 
 
 def network(letters: int, seed: int) -> Cell:
-    """An Elman network with the names of that program, and small normal weights drawn in its order."""
+    """Return an Elman network with the names of that program, and small normal weights drawn in its order."""
     random = np.random.RandomState(seed)
     Wxh = mg.Tensor(random.randn(HIDDEN, letters) * 0.01, requires_grad=True, name="Wxh")
     Whh = mg.Tensor(random.randn(HIDDEN, HIDDEN) * 0.01, requires_grad=True, name="Whh")
@@ -63,7 +63,7 @@ def network(letters: int, seed: int) -> Cell:
 
 
 def train(cell: Cell, codes: NDArray[np.int64], updates: int, what: str = "training") -> list[float]:
-    """The loss of every update: the sum over 25 letters, in nats."""
+    """Return the loss of every update: the sum over 25 letters, in nats."""
     program = cell.compile(loss="L")
     optimizer = Adagrad(cell.parameters, lr=RATE)
     one_hot = np.eye(codes.max() + 1)
@@ -85,7 +85,7 @@ def train(cell: Cell, codes: NDArray[np.int64], updates: int, what: str = "train
 
 
 def sample(cell: Cell, alphabet: str, length: int, rng: np.random.Generator) -> str:
-    """Letters drawn one by one from the network's own predictions."""
+    """Return letters drawn one by one from the network's own predictions."""
     program = cell.compile()
     one_hot = np.eye(len(alphabet))
     text, state = "T", None
@@ -99,7 +99,7 @@ def sample(cell: Cell, alphabet: str, length: int, rng: np.random.Generator) -> 
 
 
 def deviation(codes: NDArray[np.int64], known: dict[str, Any]) -> float:
-    """The largest relative difference to the known trajectory, over its first 21 losses."""
+    """Return the largest relative difference to the known trajectory, over its first 21 losses."""
     losses = train(network(int(codes.max()) + 1, seed=42), codes, 21, "known start")
     return max(abs(losses[int(update)] / float(expected["loss"]) - 1)
                for update, expected in known.items() if int(update) < len(losses))

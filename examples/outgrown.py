@@ -1,12 +1,12 @@
-"""Outgrown: one definition, trained by NumPy, by JAX on two devices, by PyTorch in two processes.
+"""One definition, trained by NumPy, by JAX on two devices, and by PyTorch in two processes.
 
     python -m examples.outgrown [--steps N] [--seed N]
 
 An LSTM predicts the next value of noisy waves. The equations are written once. Compiled, they run on
 NumPy in this process; `cell.to_jax()` runs on two devices of one machine, each with half of the batch;
 `cell.to_torch()` is trained by DistributedDataParallel in two processes, each with half of the batch.
-All three see the same data and make the same updates, so their losses agree to rounding. What was
-trained there goes back into the definition by name. Time: 30 s.
+All three use the same data and make the same updates, so their losses agree to rounding. The trained
+parameters are copied back into the definition by name. Time: 30 s.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PATIENCE = 600.0  # seconds that a part may take
 
 
 def definition(seed: int) -> Cell:
-    """An LSTM with an output and its loss."""
+    """Return an LSTM with an output and its loss."""
     rng = np.random.default_rng(seed)
     cell = Cell("waves")
     x, target = cell.input("x", 1), cell.input("target", 1)
@@ -48,7 +48,7 @@ def definition(seed: int) -> Cell:
 
 
 def batches(seed: int, updates: int) -> Iterator[dict[str, Any]]:
-    """Waves of any frequency and phase with noise, and their next values: (T, batch, 1) each."""
+    """Return waves of any frequency and phase with noise, and their next values: (T, batch, 1) each."""
     rng = np.random.default_rng(seed + 1)
     steps = np.arange(STEPS + 1)[:, None, None]
     for _ in range(updates):
@@ -58,7 +58,7 @@ def batches(seed: int, updates: int) -> Iterator[dict[str, Any]]:
 
 
 def shown(title: str, seed: int, updates: int, quiet: bool = False) -> Iterator[dict[str, Any]]:
-    """The batches, with a progress bar where tqdm is installed and somebody watches."""
+    """Iterate over the batches, with a progress bar if tqdm is installed and the output is a terminal."""
     if quiet or importlib.util.find_spec("tqdm") is None:
         yield from batches(seed, updates)
     else:
@@ -76,20 +76,20 @@ class Trained:
         self.started = self.seconds = 0.0
 
     def add(self, loss: float) -> None:
-        """The loss of one more update; the first one compiles, and isn't timed."""
+        """Add the loss of one more update; the first update compiles and isn't timed."""
         self.losses.append(loss)
         if len(self.losses) == 1:
             self.started = time.perf_counter()
         self.seconds = time.perf_counter() - self.started
 
     def save(self, path: Path) -> None:
-        """For the process that waits for it."""
+        """Save for the process that waits for this one."""
         mg.save(path, {name: np.asarray(x) for name, x in self.parameters.items()})
         path.with_suffix(".json").write_text(json.dumps({"losses": self.losses, "seconds": self.seconds}))
 
     @staticmethod
     def load(path: Path) -> Trained:
-        """What `save` wrote."""
+        """Load the result of `save`."""
         trained = Trained()
         vars(trained).update(json.loads(path.with_suffix(".json").read_text()))
         trained.parameters = mg.load(path)
@@ -100,7 +100,7 @@ class Trained:
 
 
 def on_numpy(seed: int, updates: int) -> Trained:
-    """Compiled, in this process."""
+    """Train the compiled definition in this process."""
     cell, trained = definition(seed), Trained()
     fast = cell.compile(loss="L", reduction="mean")
     optimizer = mg.optim.SGD(cell.parameters, lr=RATE)
@@ -113,7 +113,7 @@ def on_numpy(seed: int, updates: int) -> Trained:
 
 
 def on_jax(seed: int, updates: int) -> Trained:
-    """On all devices that there are, each with its share of the batch."""
+    """Train on all devices, each with its part of the batch."""
     import jax
     from jax.sharding import NamedSharding, PartitionSpec
 
@@ -139,7 +139,7 @@ def on_jax(seed: int, updates: int) -> Trained:
 
 
 def on_torch(seed: int, updates: int, rank: int, meeting: Path) -> Trained:
-    """One of several processes; DistributedDataParallel averages the gradients of their shares."""
+    """Train in one of several processes; DistributedDataParallel averages the gradients of their batches."""
     import torch
     import torch.distributed as processes
 
@@ -191,7 +191,7 @@ def together(commands: Sequence[Sequence[str]], seconds: float, environment: Map
 
 
 def _wait(running: Sequence[subprocess.Popen[bytes]], logs: Sequence[Path], seconds: float) -> None:
-    """Until all have ended well."""
+    """Wait until all processes have ended without an error."""
     end = time.monotonic() + seconds
     while any(process.poll() is None for process in running):
         if time.monotonic() > end:

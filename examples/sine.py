@@ -1,10 +1,10 @@
-"""A training loop in ten plain lines: the next value of a sine wave, and then its own future.
+"""A training loop in ten lines: the next value of a sine wave, then a forecast.
 
     python -m examples.sine [--seed 0] [--steps 600] [--out DIR]
 
-The network learns from waves of unequal length to predict the next value, being told the true one
-at each step (teacher forcing). Then the same parameters stand in a second definition, whose input
-is its own output, x[t+1] = y[t]: given the first ten values it goes on alone.
+The network learns from waves of unequal length to predict the next value, with the true value as the input of
+each step (teacher forcing). A second definition uses the same parameters and reads its own output, x[t+1] = y[t]:
+it continues a wave from its first ten values.
 
 Threshold: 60 steps ahead the largest error of 32 waves is below 0.2. Measured for seeds 0, 1, 2: 0.05,
 0.09, 0.06.
@@ -25,12 +25,12 @@ SIZE, BATCH, SHORTEST, LONGEST, GIVEN = 16, 32, 20, 40, 10
 
 
 def waves(rng: np.random.Generator, lengths: NDArray[np.int64]) -> list[NDArray[np.float64]]:
-    """Sines of one frequency and any phase: (length + 1, 1) each."""
+    """Return sines of one frequency and any phase: (length + 1, 1) each."""
     return [np.sin(0.3 * np.arange(length + 1) + rng.uniform(0, 2 * np.pi))[:, None] for length in lengths]
 
 
 def definitions(rng: np.random.Generator) -> tuple[Cell, Cell]:
-    """The network told the true values, and the network fed by its own output: one set of parameters."""
+    """Return the network told the true values, and the network fed by its own output: one set of parameters."""
     W, V = mg.init.glorot((SIZE, 1), rng, name="W"), mg.init.glorot((1, SIZE), rng, name="V")
     U, b = mg.init.orthogonal((SIZE, SIZE), rng, name="U"), mg.init.zeros((SIZE,), name="b")
     taught = Cell("taught")
@@ -63,7 +63,7 @@ def train(cell: Cell, updates: int, rng: np.random.Generator) -> float:
 
 def forecast(taught: Cell, alone: Cell, steps: int,
              rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """New waves (steps, BATCH, 1), and what the network predicts of them from its own predictions."""
+    """Return new waves (steps, BATCH, 1), and the network's forecasts from its own predictions."""
     values, _ = sequences.padded(waves(rng, np.full(BATCH, GIVEN + steps)))
     with mg.no_grad():
         start = taught.unroll(x=values[:GIVEN])
@@ -83,7 +83,7 @@ def example(options: common.Options) -> None:
         print(f"largest error on {BATCH} new waves, {steps} steps ahead alone: {np.abs(predicted - waves).max():.3f}")
     viz.both(alone).render(outfile=options.out / "alone.png")
     with common.axes(options.out / "forecast.png", xlabel="steps ahead", ylabel="x",
-                     title="A wave, and what the network makes of its own output") as axes:
+                     title="A wave, and the forecast from the network's own output") as axes:
         axes.plot(waves[:, 0, 0], color=common.COLORS[0], linewidth=2, label="the wave")
         axes.plot(predicted[:, 0, 0], "--", color=common.COLORS[1], linewidth=2, label="the network, alone")
 

@@ -1,12 +1,12 @@
-"""Temporal order: what came first, with many steps of nothing between.
+"""Temporal order: the order of two symbols that are many steps apart.
 
     python -m examples.temporal_order [--seed 0] [--steps 500] [--out DIR]
 
 A sequence has two symbols that matter, each an X or a Y, one about the second tenth and one about the
-sixth; all others are distractors. After the last step the network says which of XX, XY, YX, YY it was.
+sixth; all others are distractors. The target after the last step is one of XX, XY, YX, YY.
 (Hochreiter and Schmidhuber, Long short-term memory, Neural Computation 9, 1997, experiment 6a, there with
 100 to 110 steps; here with 30, and with 60 and twice as many updates.) The LSTM starts with forget biases
-of 3, so that at first it forgets within about twenty steps rather than within four: see forget_bias.py.
+of 3, so that initially it forgets within about twenty steps instead of four: see forget_bias.py.
 
 Thresholds, on 500 new sequences: at T = 30 GRU and LSTM at most 1% wrong; at T = 60 the LSTM at most 1%,
 the plain network at least 50%. Measured at T = 30 for seeds 0 to 9: none, the plain network's neither; at
@@ -30,7 +30,7 @@ SYMBOLS = "EBabcdXY"  # the first step, the last step, four distractors, two tha
 
 
 def network(kind: str, rng: np.random.Generator) -> Cell:
-    """One layer of a kind; its last output says which of four orders it was."""
+    """Return a network with one layer of a kind; its last output is one of four orders."""
     cell = Cell(kind)
     x, target, weight = cell.input("x", len(SYMBOLS)), cell.input("target", ()), cell.input("weight", ())
     options = {"forget_bias": FORGET_BIAS} if kind == "lstm" else {}
@@ -43,7 +43,7 @@ def network(kind: str, rng: np.random.Generator) -> Cell:
 
 
 def problems(T: int, sequences: int, rng: np.random.Generator) -> common.Batch:
-    """Symbols as x (T, sequences, 8), one-hot, and which order it was: 0 for XX … 3 for YY."""
+    """Return symbols x (T, sequences, 8), one-hot, and their order: 0 for XX … 3 for YY."""
     codes = rng.integers(2, 6, (T, sequences))
     codes[0], codes[-1] = 0, 1
     first, second = rng.integers(0, 2, (2, sequences))
@@ -54,13 +54,13 @@ def problems(T: int, sequences: int, rng: np.random.Generator) -> common.Batch:
 
 
 def trained(kind: str, T: int, updates: int, rng: np.random.Generator) -> tuple[Cell, list[float]]:
-    """A network that has seen sequences of T steps; its losses."""
+    """Return a network that has seen sequences of T steps; its losses."""
     cell = network(kind, rng)
     return cell, common.train(cell, lambda: problems(T, BATCH, rng), updates, rate=RATE, what=kind)
 
 
 def wrong(cell: Cell, batch: common.Batch) -> float:
-    """The part of the sequences whose class, at the last step, is wrong."""
+    """Return the fraction of sequences whose class at the last step is wrong."""
     with mg.no_grad():
         outputs = cell.compile()(**batch)
     return float((outputs["y"][-1].argmax(axis=-1) != batch["target"][-1]).mean())

@@ -1,4 +1,4 @@
-"""The tour: train a recurrent network on a real text, and look at it.
+"""The tour: train a recurrent network on a real text, and draw it.
 
     python -m examples.tour
 
@@ -31,7 +31,7 @@ LAGS = 50  # steps over which the flow of the gradient is shown
 
 
 def elman(letters: int, hidden: int, rng: np.random.Generator) -> Cell:
-    """Elman's network (Finding structure in time, Cognitive Science 14, 1990), letters in and out."""
+    """Return Elman's network (Finding structure in time, Cognitive Science 14, 1990), letters in and out."""
     W = mg.init.glorot((hidden, letters), rng, name="W", dtype=np.float32)
     U = mg.init.orthogonal((hidden, hidden), rng, name="U", dtype=np.float32)
     b = mg.init.zeros((hidden,), name="b", dtype=np.float32)
@@ -48,7 +48,7 @@ def elman(letters: int, hidden: int, rng: np.random.Generator) -> Cell:
 
 
 def chunks(codes: NDArray[np.int64], letters: int) -> Iterator[tuple[NDArray[Any], NDArray[Any], bool]]:
-    """Inputs (T, batch, letters), labels (T, batch), and whether the text begins again; without end.
+    """Yield inputs (T, batch, letters), labels (T, batch), and whether the text begins again; without end.
 
     The text is cut into as many streams as the batch is wide; each chunk goes on where the one
     before ended.
@@ -63,7 +63,7 @@ def chunks(codes: NDArray[np.int64], letters: int) -> Iterator[tuple[NDArray[Any
 
 
 def train(cell: Cell, codes: NDArray[np.int64], updates: int) -> tuple[list[float], Run, mg.Tensor]:
-    """Truncated backpropagation through time. The losses, in nats a letter; the last run and its loss."""
+    """Train by truncated BPTT; return the losses in nats per letter, the last run and its loss."""
     optimizer = mg.optim.Adam(cell.parameters, lr=RATE)
     losses: list[float] = []
     state: State | None = None
@@ -85,7 +85,7 @@ def train(cell: Cell, codes: NDArray[np.int64], updates: int) -> tuple[list[floa
 
 
 def sample(cell: Cell, alphabet: str, length: int, rng: np.random.Generator, start: str = "Alice ") -> str:
-    """Letters drawn one by one from the network's own predictions, after `start`."""
+    """Return letters drawn one by one from the network's own predictions, after `start`."""
     one_hot = np.eye(len(alphabet), dtype=np.float32)
     text = start
     with mg.no_grad():
@@ -100,7 +100,7 @@ def sample(cell: Cell, alphabet: str, length: int, rng: np.random.Generator, sta
 
 
 def gradient_flow(cell: Cell, codes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The norm of dL[T]/dh[t] for t = 1 … T, where L[T] is the loss at the last step alone."""
+    """Return the norm of dL[T]/dh[t] for t = 1 … T, where L[T] is the loss at the last step alone."""
     letters = cell.signals["x"].shape[0]  # type: ignore[index]
     run = cell.unroll(x=np.eye(letters, dtype=np.float32)[codes[:LAGS]])
     mg.losses.cross_entropy(run["y"][LAGS], codes[LAGS]).backward()
@@ -110,7 +110,7 @@ def gradient_flow(cell: Cell, codes: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def draw_flow(flows: dict[str, NDArray[np.float64]], file: Path) -> None:
-    """Gradient norms by time step, on a logarithmic scale."""
+    """Draw gradient norms by time step, on a logarithmic scale."""
     with common.axes(file, xlabel="time step t", ylabel="|dL(T)/dh(t)|", yscale="log",
                      title=f"How much the loss at T = {LAGS} depends on the state at t") as axes:
         for (label, norms), (color, marker) in zip(flows.items(), [("#8A8A8A", "o"), ("#D98200", "s")]):
@@ -120,7 +120,7 @@ def draw_flow(flows: dict[str, NDArray[np.float64]], file: Path) -> None:
 
 
 def tour(options: common.Options) -> None:
-    """Everything, in order."""
+    """Train, sample, and draw all pictures."""
     rng, out = options.rng, options.out
     text = TEXT.read_text(encoding="utf-8").split("\n\n", 1)[1]
     alphabet = "".join(sorted(set(text)))

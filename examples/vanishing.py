@@ -1,4 +1,4 @@
-"""Why a gradient vanishes: a recurrence with a small matrix and large inputs, to be debugged.
+"""A vanishing gradient to debug: a recurrence with a small matrix and large inputs.
 
     python -m minigrad.debugger examples/vanishing.py
 

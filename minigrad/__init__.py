@@ -23,6 +23,8 @@ from .tensor import Tensor, apply
 if TYPE_CHECKING:
     from .debugger import explain, set_trace
 
+__version__ = "0.2.0"
+
 __all__ = [
     *functions.__all__,
     "Op", "Tensor", "apply", "check_op", "compare_gradients", "detect_anomaly", "explain", "grad", "gradcheck",

@@ -1,5 +1,63 @@
-"""What holds for all tests."""
+"""Settings for all tests, and the choice of those that run by default.
+
+`python -m pytest` runs what is not marked below: a change is checked in two minutes. Files and folders named
+on the command line run whole, but for slow tests; `-m` chooses among all. .ci/run runs everything.
+"""
+
+from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is loaded; see examples/__init__.py
+pytest.register_assert_rewrite("definitions", "drawings", "exports", "random_graphs", "sessions")  # before imports
+
+TESTS = Path(__file__).parent
+MARKS = {  # a file or folder of tests -> its marker
+    "course": "course",
+    "export": "exports",
+    "viz/test_page_in_browser.py": "browser",
+    "examples/test_examples.py": "examples",
+    "examples/test_known_results.py": "examples",
+    "examples/test_outgrown.py": "examples",
+    "examples/test_tour.py": "examples",
+    "examples/test_trained_networks.py": "examples",
+}
+MOST_WORKERS = 4  # each collects all tests first
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m is applied
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by their file, and deselect those that don't run by default."""
+    for item in items:
+        for place, mark in MARKS.items():
+            if item.path.is_relative_to(TESTS / place):
+                item.add_marker(mark)
+    if config.option.markexpr:
+        return
+    everything = all(Path(argument).resolve() == TESTS for argument in config.args)
+    left_out = {"slow", *MARKS.values()} if everything else {"slow"}
+    chosen = [item for item in items if not left_out & {mark.name for mark in item.iter_markers()}]
+    if len(chosen) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+        items[:] = chosen
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return the number of processes of `-n auto`: a few, because starting one costs seconds of CPU time."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(available, MOST_WORKERS)
+
+
+@pytest.fixture(autouse=True)
+def trace_function() -> Iterator[None]:
+    """Put back the trace function that a debugger under test replaces: coverage.py needs it for the other tests."""
+    before = sys.gettrace()
+    yield
+    if sys.gettrace() is not before:
+        sys.settrace(before)

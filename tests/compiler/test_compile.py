@@ -14,7 +14,7 @@ import pytest
 from definitions import DEFINITIONS, data, gates, gru, lagged_input, lstm, parameter, skips, three_delays, twenty
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_unroll import STEPS, Spec, Term, defined, specs
+from random_definitions import STEPS, Spec, Term, defined, specs
 
 import minigrad as mg
 from rnn import Cell, T, cells, t

@@ -24,7 +24,7 @@ import pytest
 from definitions import elman
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_steps import assert_same_gradients, random_graph
+from random_graphs import assert_same_gradients, random_graph
 
 import minigrad as mg
 import viz

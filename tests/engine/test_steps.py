@@ -10,6 +10,7 @@ import pytest
 from definitions import elman, feedback
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_graphs import assert_same_gradients, random_graph
 
 import minigrad as mg
 from minigrad import Tensor
@@ -17,26 +18,6 @@ from minigrad import Tensor
 
 def leaf(value: float, name: str) -> Tensor:
     return Tensor(value, requires_grad=True, name=name)
-
-
-def random_graph(choices: list[tuple[int, int, int]]) -> tuple[list[Tensor], Tensor]:
-    """A graph of sums, products, powers and tanh over three leaves: (operation, operand, operand) each."""
-    leaves = [Tensor(np.array([0.3, -0.7]) * (i + 1), requires_grad=True, name=f"x{i}") for i in range(3)]
-    nodes: list[Any] = list(leaves)
-    for operation, first, second in choices:
-        a, b = nodes[first % len(nodes)], nodes[second % len(nodes)]
-        nodes.append([a + b, a * b, mg.tanh(a - b), a ** 2, a.sum() * b][operation])
-    return leaves, (nodes[-1] * 1.0).sum()
-
-
-def assert_same_gradients(pairs: list[tuple[Tensor, Tensor]]) -> None:
-    """Equal to the last bit, of the tensors of each pair and of all that they were computed from."""
-    while pairs:
-        ours, theirs = pairs.pop()
-        assert (ours.grad is None) == (theirs.grad is None)
-        if ours.grad is not None:
-            np.testing.assert_array_equal(ours.grad, theirs.grad)
-        pairs += zip(ours.inputs, theirs.inputs)
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=25))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from painters import CAN_PAINT
+from sessions import assert_session
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for path in (ROOT / "docs").glob("*.md") if "{code-cell}" in path.read_text(encoding="utf-8"))
@@ -59,6 +60,16 @@ def test_every_block_of_python_is_one_that_runs() -> None:
         text = page.read_text(encoding="utf-8")
         assert len(blocks(page)) == text.count("{code-cell}"), page
         assert "```python" not in text, page
+
+
+SESSIONS = [(page, session) for page in PAGES
+            for session in re.findall(r"^```\{code-block\} text\n(\$ .*?)^```$", page.read_text(encoding="utf-8"),
+                                      re.DOTALL | re.MULTILINE)]
+
+
+@pytest.mark.parametrize(("page", "session"), SESSIONS, ids=lambda value: getattr(value, "stem", ""))
+def test_a_session_reads_as_the_program_prints_it(page: Path, session: str) -> None:
+    assert_session(session, ROOT, page.name)
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -23,7 +23,7 @@ from exports import (
     largest_difference,
     name_of,
 )
-from test_own_operation import swish
+from own_operations import swish
 
 import minigrad as mg
 from rnn import Cell, DefinitionError, interop, t
@@ -156,7 +156,7 @@ class TestErrors:
         cell = Cell("own")
         x, h = cell.input("x", 2), cell.signal("h", 2)
         h[t] = swish(x[t] + h[t-1])
-        with pytest.raises(DefinitionError, match=r"JAX has no Swish, used at test_own_operation.py:\d+: only "
+        with pytest.raises(DefinitionError, match=r"JAX has no Swish, used at own_operations.py:\d+: only "
                                                   "minigrad's own operations are known there"):
             cell.to_jax()
 

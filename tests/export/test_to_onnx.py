@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from definitions import case, elman, lstm, own_output, parameter
 from exports import EVERY, LENGTHS, OPERATIONS, expected, largest_difference, name_of
-from test_interop import onnx_definition
-from test_own_operation import swish
+from onnx_operators import onnx_definition
+from own_operations import swish
 
 import minigrad as mg
 from rnn import Cell, DefinitionError, interop, t
@@ -126,7 +126,7 @@ class TestErrors:
         cell = Cell("own")
         x, h = cell.input("x", 2), cell.signal("h", 2)
         h[t] = swish(x[t] + h[t-1])
-        with pytest.raises(DefinitionError, match=r"ONNX has no Swish, used at test_own_operation.py:\d+: "):
+        with pytest.raises(DefinitionError, match=r"ONNX has no Swish, used at own_operations.py:\d+: "):
             cell.to_onnx(tmp_path / "m.onnx")
         assert not list(tmp_path.iterdir())
 

@@ -21,8 +21,8 @@ from exports import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_own_operation import swish
-from test_unroll import STEPS, Spec, defined, specs
+from own_operations import swish
+from random_definitions import STEPS, Spec, defined, specs
 
 import minigrad as mg
 from rnn import Cell, DefinitionError, cells, interop, t
@@ -151,7 +151,7 @@ def test_an_operation_that_pytorch_lacks_is_said_with_its_line_before_anything_r
     cell = Cell("own")
     x, h = cell.input("x", 2), cell.signal("h", 2)
     h[t] = swish(x[t] + h[t-1])
-    with pytest.raises(DefinitionError, match=r"PyTorch has no Swish, used at test_own_operation.py:\d+: only"):
+    with pytest.raises(DefinitionError, match=r"PyTorch has no Swish, used at own_operations.py:\d+: only"):
         cell.to_torch()
 
 

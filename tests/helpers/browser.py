@@ -23,7 +23,7 @@ OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", 
 
 
 def chromium() -> str:
-    """The path of a Chromium. Where there is none the tests are skipped, and in CI they fail."""
+    """Return the path of a Chromium. Without one the tests are skipped, and in CI they fail."""
     found = [path for name in NAMES if (path := shutil.which(name))]
     if not found:
         missing = "no Chromium on the PATH (Debian: apt-get install chromium)"
@@ -35,7 +35,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One browser for all tests of a file."""
+    """Return one browser for all tests of a file."""
     driver = pytest.importorskip("playwright.sync_api", reason='no driver: pip install -e ".[browser]"')
     path = chromium()
     with driver.sync_playwright() as playwright:
@@ -74,7 +74,7 @@ class Opened:
         self.complaints.append(getattr(message, "text", None) or str(message))
 
     def check(self) -> None:
-        """That it asked for nothing but itself, and complained of nothing."""
+        """Assert that the page requested only itself and logged no complaint."""
         assert self.asked == [self.address]
         assert self.complaints == []
 
@@ -92,22 +92,22 @@ class Opened:
         return self.tab.evaluate(script)
 
     def wait(self, selector: str, pattern: str) -> None:
-        """Until a text is there."""
+        """Wait for a text."""
         self.tab.locator(selector, has_text=re.compile(pattern)).wait_for()
 
     @property
     def at(self) -> int:
-        """How many steps have run."""
+        """Return the number of steps that have run."""
         return int(self.text("#count").split("/")[0])
 
     def go(self, step: int) -> None:
-        """To a step, by the slider."""
+        """Go to a step, by the slider."""
         self.tab.locator("#slider").fill(str(step))
 
     def box(self, label: str) -> Any:
-        """The box in the picture on which this stands."""
+        """Return the box in the picture with this label."""
         return self.tab.locator(f'.box:has(> text:text-is("{label}"))').first
 
     def look(self, label: str) -> str:
-        """How a box's gradient looks: waiting, known, tiny, zero or bad."""
+        """Return the state of a box's gradient: waiting, known, tiny, zero or bad."""
         return str(self.box(label).get_attribute("data-look"))

@@ -1,4 +1,4 @@
-"""The definitions that several test files share, their data, and the stored cases."""
+"""Definitions for several test files, their data, and the stored cases."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ CASES = Path(__file__).parents[1] / "cases"
 
 
 def case(name: str) -> Any:
-    """A stored case: inputs, what is expected, and where both come from."""
+    """Return a stored case: inputs, what is expected, and where both come from."""
     return json.loads((CASES / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def above(lines: int = 1) -> str:
-    """`file:line` of the line above the one that calls this, as messages write it."""
+    """Return `file:line` of the line above the caller, as messages write it."""
     frame = sys._getframe(1)
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno - lines}"
 
 
 def parameter(name: str, *shape: int, dtype: Any = float) -> mg.Tensor:
-    """A parameter whose values depend on its name: two of the same name are equal."""
+    """Return a parameter whose values depend on its name: two of the same name are equal."""
     rng = np.random.default_rng(list(name.encode()))
     return mg.Tensor(rng.normal(size=shape) * 0.5, requires_grad=True, name=name, dtype=dtype)
 
@@ -44,7 +44,7 @@ def elman(dtype: Any = float) -> Cell:
 
 
 def feedback(delay: int = 1) -> Cell:
-    """Three layers; the third feeds back to the second."""
+    """Return three layers; the third feeds back to the second."""
     W1, U1 = parameter("W1", 4, 3), parameter("U1", 4, 4)
     W2, U2, F = parameter("W2", 5, 4), parameter("U2", 5, 5), parameter("F", 5, 6)
     W3, U3, V = parameter("W3", 6, 5), parameter("U3", 6, 6), parameter("V", 2, 6)
@@ -75,7 +75,7 @@ def bidirectional() -> Cell:
 
 
 def own_output() -> Cell:
-    """A network fed by what it says: x[1] is set, there is no input."""
+    """Return a network fed by its own output: x[1] is set, there is no input."""
     A, B, C = parameter("A", 4, 3), parameter("B", 4, 4), parameter("C", 3, 4)
     cell = Cell("own output")
     x, h = cell.signal("x", 3), cell.signal("h", 4)
@@ -95,7 +95,7 @@ def two_delays() -> Cell:
 
 
 def lstm(size: int = 3, hidden: int = 4) -> Cell:
-    """Hochreiter and Schmidhuber's cell with a forget gate, one matrix for each gate."""
+    """Return Hochreiter and Schmidhuber's cell with a forget gate, one matrix per gate."""
     cell = Cell("lstm")
     x, h, c, y = cell.input("x", size), cell.signal("h", hidden), cell.signal("c", hidden), cell.signal("y", 2)
     gates = {gate: parameter(f"W_{gate}", hidden, size) @ x[t] + parameter(f"U_{gate}", hidden, hidden) @ h[t-1]
@@ -107,7 +107,7 @@ def lstm(size: int = 3, hidden: int = 4) -> Cell:
 
 
 def gru(size: int = 3, hidden: int = 4) -> Cell:
-    """Cho et al.'s cell; the gates are signals of their own, side by side."""
+    """Return Cho et al.'s cell; the gates are signals of their own, side by side."""
     cell = Cell("gru")
     x, z, r = cell.input("x", size), cell.signal("z", hidden), cell.signal("r", hidden)
     n, h = cell.signal("n", hidden), cell.signal("h", hidden)
@@ -119,7 +119,7 @@ def gru(size: int = 3, hidden: int = 4) -> Cell:
 
 
 def lagged_input() -> Cell:
-    """The step before is read from the input too."""
+    """Return an Elman network that also reads the previous input."""
     W, L, U = parameter("W", 4, 3), parameter("L", 4, 3), parameter("U", 4, 4)
     cell = Cell("lagged input")
     x, h = cell.input("x", 3), cell.signal("h", 4)
@@ -137,7 +137,7 @@ def three_delays() -> Cell:
 
 
 def skips() -> Cell:
-    """Two layers that read each other's past and both the input; both make the output (Graves 2013)."""
+    """Return two layers that read each other's past and both the input; both make the output (Graves 2013)."""
     W1, W2, S, U1, U2 = (parameter(name, 4, 3 if name[0] == "W" else 4) for name in ("W1", "W2", "S", "U1", "U2"))
     D, F, V1, V2 = parameter("D", 4, 4), parameter("F", 4, 4), parameter("V1", 2, 4), parameter("V2", 2, 4)
     cell = Cell("skips")
@@ -149,7 +149,7 @@ def skips() -> Cell:
 
 
 def gates(size: int = 3, hidden: int = 4) -> Cell:
-    """The same cell as `lstm`, its four gates signals of their own, side by side."""
+    """Return the same cell as `lstm`, with its four gates as signals side by side."""
     cell = Cell("lstm with gates")
     x, y = cell.input("x", size), cell.signal("y", 2)
     f, i, g, o, c, h = (cell.signal(name, hidden) for name in "figoch")
@@ -165,7 +165,7 @@ def gates(size: int = 3, hidden: int = 4) -> Cell:
 
 
 def twenty() -> Cell:
-    """Twenty signals: two inputs, three recurrent layers of gated units, skips, attention-like fan-in."""
+    """Return twenty signals: two inputs, three recurrent layers of gated units, skips, attention-like fan-in."""
     cell = Cell("twenty")
     x, z = cell.input("x", 3), cell.input("z", 3)
     below = [x, z]
@@ -189,7 +189,7 @@ DEFINITIONS: list[Callable[[], Cell]] = [elman, feedback, feedback_2, bidirectio
 
 
 def data(cell: Cell, T: int = 4, batch: tuple[int, ...] = (5,), seed: int = 0) -> dict[str, Any]:
-    """Random values for every input; the number of steps where there is no input."""
+    """Return random values for every input; the number of steps where there is no input."""
     rng = np.random.default_rng(seed)
     inputs = {name: rng.normal(size=(T, *batch, *(signal.shape or ())))
               for name, signal in cell.signals.items() if signal.given}
@@ -197,7 +197,7 @@ def data(cell: Cell, T: int = 4, batch: tuple[int, ...] = (5,), seed: int = 0) -
 
 
 def unrolled(make: Callable[[], Cell], T: int = 4, batch: tuple[int, ...] = (5,)) -> tuple[Run, mg.Tensor]:
-    """A definition unrolled over random data, and a loss of its outputs with its gradients."""
+    """Return a run of a definition over random data, and a loss of its outputs after its backward pass."""
     cell = make()
     run = cell.unroll(**data(cell, T, batch))
     output = run["y" if "y" in run else "h"].stack()

@@ -1,4 +1,4 @@
-"""What the tests of all exports share: definitions and data, what unroll and backward say, and operations."""
+"""For the tests of all exports: definitions and data, the results of unroll and backward, and operations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from definitions import (
     three_delays,
     twenty,
 )
-from test_ops import TABLE
+from operation_cases import TABLE
 
 import minigrad as mg
 from minigrad import Op, ops
@@ -39,7 +39,7 @@ TESTS = Path(__file__).parent
 
 
 def starts() -> Cell:
-    """Values before and after the sequence: a parameter, what parameters are made into, and constants."""
+    """Return a definition with values before and after the sequence: parameters, expressions, constants."""
     h0, W, U = parameter("h0", 4), parameter("W", 3, 4), parameter("U", 4, 4)
     cell = Cell("starts")
     x, h, b = cell.input("x", 3), cell.signal("h", 4), cell.signal("b", 4)
@@ -51,7 +51,7 @@ def starts() -> Cell:
 
 
 def broadcast() -> Cell:
-    """Numbers beside vectors, labels, parts of vectors, and an equation that reads nothing."""
+    """Return a definition with scalars beside vectors, labels, parts of vectors, and an equation without reads."""
     W, s, c = parameter("W", 4, 3), parameter("s"), parameter("c", 4)
     cell = Cell("broadcast")
     x, label = cell.input("x", 3), cell.input("label", ())
@@ -65,7 +65,7 @@ def broadcast() -> Cell:
 
 
 def ahead() -> Cell:
-    """A loop that runs forward, and in which one signal is read ahead."""
+    """Return a forward cycle in which one signal is read ahead."""
     A, B, C = parameter("A", 3, 3), parameter("B", 3, 3), parameter("C", 3, 3)
     cell = Cell("ahead")
     x, a, b, y = cell.input("x", 3), cell.signal("a", 3), cell.signal("b", 3), cell.signal("y", 3)
@@ -77,7 +77,7 @@ def ahead() -> Cell:
 
 
 def behind() -> Cell:
-    """A loop that runs backward, and in which one signal is read from before."""
+    """Return a backward cycle in which one signal is read from before."""
     A, B, C = parameter("A", 3, 3), parameter("B", 3, 3), parameter("C", 3, 3)
     cell = Cell("behind")
     x, c, d = cell.input("x", 3), cell.signal("c", 3), cell.signal("d", 3)
@@ -88,7 +88,7 @@ def behind() -> Cell:
 
 
 def stacked(kind: str, **options: Any) -> Callable[[], Cell]:
-    """Two layers of one of the cells, with an output."""
+    """Return two layers of one of the cells, with an output."""
     def make() -> Cell:
         cell = Cell(f"{kind} {options}")
         rng = np.random.default_rng(3)
@@ -114,7 +114,7 @@ CASES.append(pytest.param(behind, {}, id="behind"))  # a state that is held woul
 
 
 class Expected(NamedTuple):
-    """What unroll and backward say."""
+    """The results of unroll and backward."""
 
     cell: Cell
     data: dict[str, Any]
@@ -123,7 +123,7 @@ class Expected(NamedTuple):
 
 
 def values_for(cell: Cell) -> dict[str, Any]:
-    """Random data; of labels, classes."""
+    """Return random data; class numbers for labels."""
     values = data(cell)
     if "label" in values:
         values["label"] = np.random.default_rng(1).integers(0, 4, values["label"].shape)
@@ -131,7 +131,7 @@ def values_for(cell: Cell) -> dict[str, Any]:
 
 
 def expected(make: Callable[[], Cell], options: dict[str, Any]) -> Expected:
-    """The signals, and the gradients of the sum of their squares; skips what the options don't fit."""
+    """Return the signals, and the gradients of the sum of their squares; skip options that don't fit."""
     cell = make()
     given = values_for(cell)
     if "T" in given and "lengths" in options:
@@ -148,7 +148,7 @@ def expected(make: Callable[[], Cell], options: dict[str, Any]) -> Expected:
 
 
 def largest_difference(found: dict[str, Any], wanted: dict[str, Any]) -> float:
-    """The largest difference of any element, in relation to the largest element of its array."""
+    """Return the largest difference of any element, in relation to the largest element of its array."""
     assert set(found) == set(wanted)
     worst = 0.0
     for name, array in wanted.items():
@@ -161,17 +161,17 @@ def largest_difference(found: dict[str, Any], wanted: dict[str, Any]) -> float:
 
 # ---- several processes
 def gradients_of_two(kind: str, folder: Path, meeting: str, **environment: str) -> list[dict[str, Any]]:
-    """What the processes of one_of_two.py write; with ours of the whole batch they are compared by the test."""
+    """Return the gradients that the processes of one_of_two.py write, for comparison with those of the whole batch."""
     count = 1 if kind == "devices" else 2
     script = str(TESTS / "one_of_two.py")
-    paths = os.pathsep.join([str(TESTS.parents[1]), str(TESTS), str(TESTS.parent / "engine")])
+    paths = os.pathsep.join([str(TESTS.parents[1]), str(TESTS)])
     commands = [[sys.executable, script, kind, str(rank), meeting, str(folder)] for rank in range(count)]
     together(commands, 240, {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **environment})
     return [dict(np.load(folder / f"{rank}.npz")) for rank in range(count)]
 
 
 def gradients_of_one() -> dict[str, Any]:
-    """Ours of the whole batch."""
+    """Return minigrad's gradients of the whole batch."""
     found = {}
     for make in (feedback_2, bidirectional):
         cell = make()
@@ -195,7 +195,7 @@ KINKS: list[tuple[Any, ...]] = [
 
 
 def _plain(case: tuple[Any, ...]) -> bool:
-    """Whether it is of use here: other libraries have no memory layouts, and translate no derivative."""
+    """Return True for cases that apply to other libraries: no memory layouts, and no operation of derivatives only."""
     return not isinstance(case[0], ops.ScatterAdd) and all(x.flags.c_contiguous for x in case[1:])
 
 
@@ -208,7 +208,7 @@ def name_of(case: tuple[Any, ...]) -> str:
 
 
 def derivatives(op: Op, arrays: list[Any]) -> tuple[Any, Any, list[Any]]:
-    """The value, an incoming gradient, and what minigrad makes of it for the operands that are floats."""
+    """Return the value, an upstream gradient, and minigrad's gradients of the operands that are floats."""
     tensors = [mg.Tensor(x, requires_grad=x.dtype == float) for x in arrays]
     out = mg.apply(op, *tensors)
     incoming = np.random.default_rng(0).normal(size=out.shape)

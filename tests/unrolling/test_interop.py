@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from definitions import case
+from onnx_operators import INPUTS, MAKE, SIZE, onnx_definition
 
 import minigrad as mg
-from rnn import Cell, Signal, T, cells, interop, t
+from rnn import Cell, T, cells, interop, t
 
-INPUTS, SIZE = 2, 3
 TORCH = {name: stored for name, stored in case("torch_cells").items() if name != "source"}
 ONNX = {name: stored for name, stored in case("onnx_cells").items() if name != "source"}
-MAKE: dict[str, Callable[..., Signal]] = {"rnn": cells.elman, "lstm": cells.lstm, "gru": cells.gru}
 
 
 def one(kind: str, name: str = "a", **options: Any) -> Cell:
@@ -179,20 +177,6 @@ def test_names_are_those_of_cells() -> None:
 
 
 # ---- ONNX
-def onnx_definition(stored: Any) -> tuple[Cell, list[str], str]:
-    """The definition of one of ONNX's operators, its cells' names, and that of its output."""
-    inputs, options = stored["inputs"], {}
-    if stored["kind"] == "gru":
-        options["reset"] = "after" if stored["attributes"]["linear_before_reset"] else "before"
-    if "P" in inputs:
-        options["peephole"] = "diagonal"
-    cell = Cell("onnx")
-    x = cell.input("x", INPUTS)
-    if len(inputs["W"]) == 2:
-        cells.bidirectional(cell, MAKE[stored["kind"]], x, SIZE, name="a", rng=np.random.default_rng(0), **options)
-        return cell, ["a.forward", "a.backward"], "a.h"
-    MAKE[stored["kind"]](cell, x, SIZE, name="a", rng=np.random.default_rng(0), **options)
-    return cell, ["a"], "a.h"
 
 
 @pytest.mark.parametrize("name", ONNX)

@@ -15,39 +15,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from definitions import bidirectional, elman, feedback
+from definitions import bidirectional, feedback
+from elman_losses import long_loss, loss_of, run_of
 
 import minigrad as mg
 import viz
 from minigrad.backward import ancestors
-from rnn import Cell, Run, t
+from rnn import Cell, t
 from viz.stepper_page import page as stepper_page
 from viz.stepper_page.recording import Recording, local_derivative, summarize
 from viz.stepper_page.scene import BackwardScene
 
 ROOT = Path(__file__).parents[2]
-
-
-def run_of(T: int = 4, batch: int = 4, **options: Any) -> Run:
-    return elman().unroll(x=np.random.default_rng(0).normal(size=(T, batch, 3)), **options)
-
-
-def loss_of(run: Run) -> mg.Tensor:
-    loss: mg.Tensor = mg.losses.mse(run["y"].stack(), np.zeros((run.T, *run.batch, 2)))
-    return loss
-
-
-def long_loss(T: int) -> mg.Tensor:
-    """The Elman network that pages are measured on: H = 32, batch 4."""
-    rng = np.random.default_rng(0)
-    W, U = mg.init.glorot((32, 3), rng, name="W"), mg.init.orthogonal((32, 32), rng, name="U")
-    b, V = mg.Tensor(np.zeros(32), requires_grad=True, name="b"), mg.init.glorot((2, 32), rng, name="V")
-    cell = Cell("elman")
-    x, h, y = cell.input("x", 3), cell.signal("h", 32), cell.signal("y", 2)
-    h[t] = np.tanh(W @ x[t] + U @ h[t-1] + b)
-    y[t] = V @ h[t]
-    loss: mg.Tensor = mg.losses.mse(cell.unroll(x=rng.normal(size=(T, 4, 3)))["y"].stack(), np.zeros((T, 4, 2)))
-    return loss
 
 
 def data_of(page: viz.Page) -> dict[str, Any]:
@@ -85,9 +64,9 @@ class TestTheFile:
             viz.stepper(loss_of(run_of()), tmp_path / "nowhere" / "steps.html")
 
     def test_is_the_same_for_the_same_program(self) -> None:
-        folders = [str(ROOT), str(Path(__file__).parent), str(ROOT / "tests" / "helpers")]
+        folders = [str(ROOT), str(ROOT / "tests" / "helpers")]
         program = (f"import sys; sys.path[:0] = {folders}\n"
-                   "import hashlib, viz\nfrom test_page import loss_of, run_of\n"
+                   "import hashlib, viz\nfrom elman_losses import loss_of, run_of\n"
                    "run_of(2)\nprint(hashlib.sha256(viz.stepper(loss_of(run_of())).html.encode()).hexdigest())")
         answers = {subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed},
                                   capture_output=True, text=True, check=True).stdout for seed in ("1", "2")}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import Opened, browser
-from test_page import long_loss, loss_of, run_of
+from elman_losses import long_loss, loss_of, run_of
 
 import minigrad as mg
 import viz

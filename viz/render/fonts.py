@@ -13,8 +13,8 @@ import tempfile
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 FAMILY = "DejaVu Sans,Verdana,sans-serif"  # the first one installed is used
 

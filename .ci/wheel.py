@@ -1,0 +1,59 @@
+"""Check an installed wheel from a folder outside the checkout: python wheel.py CHECKOUT.
+
+Its files are those of the checkout, neither fewer nor more, and its programs run without it.
+"""
+
+import importlib.util
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PROGRAM = """\
+import minigrad as mg, viz
+from rnn import Cell, t
+
+w = mg.Tensor(0.5, requires_grad=True, name="w")
+cell = Cell("unit")
+x, h = cell.input("x", ()), cell.signal("h", ())
+h[t] = mg.tanh(w * h[t-1] + x[t])
+run = cell.unroll(x=[1.0, 0.0, 0.0])
+loss = run["h"].stack().sum()
+loss.backward()
+viz.stepper(loss, "steps.html")
+cell.compile()(x=[1.0, 0.0, 0.0])
+"""
+
+
+def files(folder: Path) -> set[str]:
+    """The files of a package, relative to it."""
+    return {str(file.relative_to(folder)) for file in folder.rglob("*")
+            if file.is_file() and file.suffix not in (".pyc", ".md")}
+
+
+def main(checkout: Path) -> None:
+    """Compare the installed packages with the checkout's, then run their programs."""
+    for package in ("minigrad", "rnn", "viz"):
+        spec = importlib.util.find_spec(package)
+        assert spec is not None and spec.origin is not None, f"{package} is not installed"
+        installed = Path(spec.origin).parent
+        assert checkout not in installed.parents or ".nox" in installed.parts, f"{package} is the checkout's"
+        source = files(checkout / package)
+        assert files(installed) == source, f"{package}: {sorted(files(installed) ^ source)}"
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "model.py").write_text(PROGRAM, encoding="utf-8")
+        commands = {
+            "debugger": ["-m", "minigrad.debugger", "-c", "step", "-c", "quit", "model.py"],
+            "program": ["model.py"],
+            "picture": ["-m", "viz", "model.py:cell", "-o", "unit.dot"],
+        }
+        printed = {name: subprocess.run([sys.executable, *command], cwd=folder, check=True, capture_output=True,
+                                        encoding="utf-8").stdout for name, command in commands.items()}
+        assert "step 1 of" in printed["debugger"], printed["debugger"]
+        assert "<script" in (Path(folder) / "steps.html").read_text(encoding="utf-8")
+        assert "h(t)" in (Path(folder) / "unit.dot").read_text(encoding="utf-8")
+    print("the wheel is complete and runs")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())
