@@ -144,7 +144,7 @@ for step in loss.backward_steps():
     str(step)
     step.run()
 """
-HEAVY = ("rnn.compiler", "rnn.export", "rnn.ir", "minigrad.debugger", "viz.stepper_page", "viz.watch", "pygraphviz",
+HEAVY = ("rnn.compiler", "rnn.export", "rnn.ir", "minigrad.debugger", "viz.stepper_page", "viz.cli", "pygraphviz",
          "matplotlib", "jax", "torch", "onnx", "http.client", "ssl")
 
 

@@ -24,7 +24,7 @@ from definitions import (
 )
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from random_definitions import FUNCTIONS, STEPS, Spec, defined, specs
+from random_definitions import FUNCTIONS, STEPS, Spec, Term, defined, specs
 
 import minigrad as mg
 from rnn import Cell, T, t
