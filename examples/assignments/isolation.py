@@ -34,6 +34,7 @@ import numpy as np
 from .sandbox import HERE, ROOT, Job, Refused, Unisolated, environment, run
 
 FOLDER, SCRATCH = "/checker", "/scratch"  # in a file system of its own: the grader's folder, the student's
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # the programs there
 SPACE = 64 << 20  # bytes in each folder of memory
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache", "/etc/alternatives",
           "/etc/localtime")
@@ -83,7 +84,7 @@ class Isolated(Unisolated):
             return super().start(folder, scratch, python, blocked)
         command = {"bubblewrap": self._bubblewrap, "unshare": self._unshare}[self.method](folder, scratch, blocked)
         return subprocess.Popen([*command, *python, f"{FOLDER}/inside.py", *self.arguments], cwd="/",
-                                env={**environment(SCRATCH), "PATH": os.defpath}, start_new_session=True,
+                                env={**environment(SCRATCH), "PATH": PATH}, start_new_session=True,
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def _bubblewrap(self, folder: Path, scratch: Path, blocked: Sequence[str]) -> list[str]:
@@ -416,12 +417,14 @@ def tried(isolation: Isolated) -> str:
     if answer.error is not None:
         printed = ran.printed.strip().splitlines()
         return printed[-1] if printed else str(answer.error["message"])
+    values = answer.values
+    if not values["python"]:
+        return f"its user can't read this Python, {sys.executable}"
     if ran.note:
         return ran.note
-    values = answer.values
     if values["readable"]:
         return f"its process can read {values['readable'][0]}: close the project's folder, chmod -R go-rwx {ROOT}"
     wrong = [name for name, right in (("uids", [isolation.uid] * 3 if isolation.uid is not None else values["uids"]),
-                                      ("capabilities", 0), ("no_new_privileges", 1), ("python", True),
+                                      ("capabilities", 0), ("no_new_privileges", 1),
                                       ("signals", isolation.private and values["signals"])) if values[name] != right]
     return f"its process has other rights than it should: {', '.join(wrong)}" if wrong else ""
