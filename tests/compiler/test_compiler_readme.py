@@ -1,6 +1,6 @@
 """The listings in the READMEs of rnn.ir and rnn.compiler are what the compiler prints.
 
-    PYTHONPATH=. python tests/compiler/test_readme.py       # writes the listings anew
+    PYTHONPATH=. python tests/compiler/test_compiler_readme.py       # writes the listings anew
 """
 
 from __future__ import annotations
