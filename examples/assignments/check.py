@@ -91,15 +91,22 @@ def draw(results: Sequence[Result], folder: Path, stem: str, ending: str) -> dic
             finding = outcome.finding
             if finding is None or result.part.draw is None or not (finding.edge or finding.extra):
                 continue
-            path = folder / f"{stem}_{len(drawn) + 1}.{ending}"
+            path = _no_link(folder / f"{stem}_{len(drawn) + 1}.{ending}")
             try:
                 result.part.draw(finding).render(outfile=path)
             except PaintError:  # nothing here can paint; DOT text needs nothing
-                path = path.with_suffix(".dot")
+                path = _no_link(path.with_suffix(".dot"))
                 result.part.draw(finding).render(outfile=path)
             drawn[id(outcome)] = path
             break
     return drawn
+
+
+def _no_link(path: Path) -> Path:
+    """Remove a link that stands where a picture goes: the submission may hold one, and writing follows links."""
+    if path.is_symlink():
+        path.unlink()
+    return path
 
 
 def submitted(path: Path, name: str) -> Path:
