@@ -369,12 +369,12 @@ def ravel(x: Any) -> Any:
 
 def squeeze(x: Any, axis: Axis = None) -> Any:
     """Remove axes of length 1, all or those given: a reshape."""
-    return reshape(x, np.squeeze(_outline(x), axis).shape)
+    return reshape(x, np.squeeze(_outline(np.shape(x)), axis).shape)
 
 
 def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
     """Insert axes of length 1 at the given positions of the result: a reshape."""
-    return reshape(x, np.expand_dims(_outline(x), axis).shape)
+    return reshape(x, np.expand_dims(_outline(np.shape(x)), axis).shape)
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
@@ -384,12 +384,12 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """Exchange two axes: a transpose."""
-    return transpose(x, np.swapaxes(_numbered_axes(x), axis1, axis2).shape)
+    return transpose(x, np.swapaxes(_outline(range(np.ndim(x))), axis1, axis2).shape)  # axis i has length i
 
 
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
     """Move axes to other positions: a transpose."""
-    return transpose(x, np.moveaxis(_numbered_axes(x), source, destination).shape)
+    return transpose(x, np.moveaxis(_outline(range(np.ndim(x))), source, destination).shape)  # axis i has length i
 
 
 def broadcast_to(x: Any, shape: int | Sequence[int]) -> Any:
@@ -512,14 +512,9 @@ def size(x: Any, axis: int | None = None) -> int:
     return math.prod(x.shape) if axis is None else int(x.shape[axis])
 
 
-def _outline(x: Any) -> Any:
-    """Return an array of x's shape that takes no memory, to compute shapes with NumPy."""
-    return np.broadcast_to(0, np.shape(x))
-
-
-def _numbered_axes(x: Any) -> Any:
-    """Return an array of shape (0, 1, 2, ...) with x's number of axes, to follow axes through NumPy."""
-    return np.empty(range(np.ndim(x)))
+def _outline(shape: Sequence[int]) -> Any:
+    """Return an array of a shape that takes no memory, to compute shapes with NumPy."""
+    return np.broadcast_to(0, shape)
 
 
 def plain(x: Any) -> Any:

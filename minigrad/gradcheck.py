@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def gradcheck(f: Function, inputs: Mapping[str, Tensor] | Sequence[Any], eps: fl
         except AssertionError as error:
             raise AssertionError(_blame(out, str(error))) from None
     if order > 1:
-        second = _GradientOf(f, list(wanted), list(named), called, weights)
+        second = _GradientOf(f, list(wanted), list(named), called)
         inputs_of_second = {**named, "upstream gradient": Tensor(weights, requires_grad=True)}
         try:
             worst = max(worst, gradcheck(second, inputs_of_second, eps, rtol, atol, order - 1))
@@ -132,7 +133,7 @@ def check_op(op: Op, *arrays: Any, eps: float = 1e-6, rtol: float | None = None,
             raise AssertionError(f"{error}{why}") from None
     if order > 1:
         tensors = {name: Tensor(x, requires_grad=needed) for name, x, needed in zip(names, inputs, needs)}
-        worst = max(worst, gradcheck(_Apply(op), tensors, eps, rtol, atol, order))
+        worst = max(worst, gradcheck(partial(apply, op), tensors, eps, rtol, atol, order))
     return worst
 
 
@@ -164,23 +165,13 @@ def numeric_gradient(f: Function, x: Tensor, eps: float = 1e-6) -> Array:
 # ---- how the numbers are made --------------------------------------------------------------
 
 
-class _Apply:
-    """An operation as a function of tensors."""
-
-    def __init__(self, op: Op) -> None:
-        self.op = op
-
-    def __call__(self, *inputs: Tensor) -> Any:
-        return apply(self.op, *inputs)
-
-
 class _GradientOf:
     """A random combination of f's gradients, as a function: its own gradients are second derivatives.
 
     It takes f's inputs and the upstream gradient.
     """
 
-    def __init__(self, f: Function, wanted: list[str], names: list[str], called: bool, weights: Array) -> None:
+    def __init__(self, f: Function, wanted: list[str], names: list[str], called: bool) -> None:
         self.f = f
         self.wanted = wanted
         self.names = names
@@ -248,17 +239,8 @@ def _perturbed(f: Function, named: Mapping[str, Tensor], name: str, weights: Arr
 
 def _forward_differences(op: Op, inputs: list[Array], position: int, weights: Array, eps: float) -> Array:
     """Return central differences of an operation's forward for one input, in double precision."""
-    wide = [x.astype(float) if x.dtype.kind == "f" else x for x in inputs]
-    x = wide[position]
-    result = np.zeros(x.shape)
-    for index in np.ndindex(x.shape):
-        ends = []
-        for distance in (eps, -eps):
-            wide[position] = x.copy()
-            wide[position][index] += distance
-            ends.append(np.asarray(op.forward(*wide), float))
-        result[index] = ((ends[0] - ends[1]) * weights).sum() / (2 * eps)
-    return result
+    tensors = {str(i): _tensor(x) for i, x in enumerate(inputs)}
+    return _perturbed(partial(apply, op), tensors, str(position), weights, called=True, in_place=False, eps=eps)
 
 
 def _called_twice(op: Op, names: list[str], inputs: list[Array]) -> tuple[Array, Array, list[Any]]:
@@ -413,7 +395,6 @@ def _blame(out: Tensor, found: str) -> str:
         except AssertionError as error:
             return f"{error}\n  at {node.origin}; so in f: {found}"
     return f"{found}\n  each operation of f is right by itself"
-
 
 
 def _assert_like(gradient: Any, x: Tensor, what: str, kind: Any) -> None:

@@ -16,48 +16,11 @@ from .functions import plain
 from .operators import COMPARISONS, UFUNCS, Operators
 from .provenance import call_site
 
+# minigrad's functions have NumPy's names; those that are ufuncs in NumPy are in operators.UFUNCS.
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
-    np.sum: functions.sum,
-    np.mean: functions.mean,
-    np.var: functions.var,
-    np.std: functions.std,
-    np.prod: functions.prod,
-    np.max: functions.max,
-    np.amax: functions.max,
-    np.min: functions.min,
-    np.amin: functions.min,
-    np.cumsum: functions.cumsum,
-    np.linalg.norm: functions.norm,
-    np.argmax: functions.argmax,
-    np.argmin: functions.argmin,
-    np.clip: functions.clip,
-    np.where: functions.where,
-    np.dot: functions.dot,
-    np.outer: functions.outer,
-    np.einsum: functions.einsum,
-    np.reshape: functions.reshape,
-    np.ravel: functions.ravel,
-    np.squeeze: functions.squeeze,
-    np.expand_dims: functions.expand_dims,
-    np.transpose: functions.transpose,
-    np.swapaxes: functions.swapaxes,
-    np.moveaxis: functions.moveaxis,
-    np.broadcast_to: functions.broadcast_to,
-    np.flip: functions.flip,
-    np.pad: functions.pad,
-    np.tile: functions.tile,
-    np.repeat: functions.repeat,
-    np.concatenate: functions.concatenate,
-    np.stack: functions.stack,
-    np.hstack: functions.hstack,
-    np.vstack: functions.vstack,
-    np.split: functions.split,
-    np.take: functions.take,
-    np.take_along_axis: functions.take_along_axis,
-    np.shape: functions.shape,
-    np.ndim: functions.ndim,
-    np.size: functions.size,
-}
+    getattr(np, name): getattr(functions, name) for name in [*functions.__all__, "shape", "ndim", "size"]
+    if hasattr(np, name) and not isinstance(getattr(np, name), np.ufunc)}
+TRANSLATIONS |= {np.amax: functions.max, np.amin: functions.min, np.linalg.norm: functions.norm}
 # Functions without a derivative: they return truth values, positions, or new arrays of a shape.
 WITHOUT_DERIVATIVE: set[Callable[..., Any]] = {
     np.all, np.any, np.allclose, np.array_equal, np.array_equiv, np.isclose, np.count_nonzero, np.nonzero,

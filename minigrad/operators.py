@@ -161,9 +161,7 @@ class Operators:
         """Flatten to one axis."""
         return self.apply(ops.Reshape((-1,)), self)
 
-    def flatten(self) -> Any:
-        """Flatten to one axis."""
-        return self.apply(ops.Reshape((-1,)), self)
+    flatten = ravel
 
     def squeeze(self, axis: Axis = None) -> Any:
         """Remove axes of length 1, all or those given."""

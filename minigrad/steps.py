@@ -10,7 +10,7 @@ backward.py; this module keeps the order, and what each step adds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from .backward import ancestors, initial_gradient, input_gradients, run_hooks
 from .ops import Op
-from .provenance import Origin
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -31,6 +30,7 @@ class Step:
 
     Attributes:
         node: the tensor whose gradient is propagated.
+        op, name, signal, t, origin: those of the tensor.
         grad: its gradient, once the step has run; None if no gradient reaches it.
         input_grads: what the step added to the gradient of each input (None: nothing), once it has run.
         totals: the gradient of each input after the step; of a leaf, in this pass alone.
@@ -41,36 +41,13 @@ class Step:
         self.steps = steps
         self.number = number
         self.node = node
+        assert node.op is not None
+        self.op: Op = node.op
+        self.name, self.signal, self.t, self.origin = node.name, node.signal, node.t, node.origin
         self.grad: Array | None = None
         self.input_grads: list[Array | None] = []
         self.totals: list[Array | None] = []
         self.done = False
-
-    @property
-    def op(self) -> Op:
-        """The operation."""
-        assert self.node.op is not None
-        return self.node.op
-
-    @property
-    def name(self) -> str | None:
-        """The tensor's name: of a recurrence the signal's."""
-        return self.node.name
-
-    @property
-    def signal(self) -> str | None:
-        """The signal whose equation made the tensor."""
-        return self.node.signal
-
-    @property
-    def t(self) -> int | None:
-        """The time step."""
-        return self.node.t
-
-    @property
-    def origin(self) -> Origin:
-        """The line that made the tensor."""
-        return self.node.origin
 
     @property
     def shares(self) -> list[Array | None]:
@@ -117,9 +94,6 @@ class Steps(Sequence[Step]):
 
     def __len__(self) -> int:
         return len(self.steps)
-
-    def __iter__(self) -> Iterator[Step]:
-        return iter(self.steps)
 
     @property
     def next(self) -> Step | None:

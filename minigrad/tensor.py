@@ -309,16 +309,10 @@ _new = Tensor.__new__
 
 def _fill(tensor: Tensor, data: NDArray[Any], requires_grad: bool, name: str | None, origin: Origin) -> None:
     """Set every attribute of a tensor that no operation computed."""
-    tensor._data = data
-    tensor.grad = None
-    tensor.requires_grad = requires_grad
-    tensor.name = name
-    tensor.op = None
+    tensor._data, tensor.requires_grad, tensor.name, tensor.origin = data, requires_grad, name, origin
+    tensor.grad = tensor.op = tensor.changes = tensor.hooks = None
     tensor.inputs = ()
     tensor.order = next(creation_counter)
-    tensor.origin = origin
-    tensor.changes = None
-    tensor.hooks = None
 
 
 def constant(data: NDArray[Any], name: str | None = None, origin: Origin | None = None) -> Tensor:
