@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
@@ -129,33 +129,40 @@ def grad(out: Tensor, inputs: Sequence[Tensor], grad_output: ArrayLike | Tensor 
          create_graph: bool = False) -> list[Any]: ...
 
 
-def grad(out: Tensor, inputs: Tensor | Sequence[Tensor], grad_output: ArrayLike | Tensor | None = None,
-         create_graph: bool = False) -> Any:
+@overload
+def grad(out: Tensor, inputs: Mapping[str, Tensor], grad_output: ArrayLike | Tensor | None = None,
+         create_graph: bool = False) -> dict[str, Any]: ...
+
+
+def grad(out: Tensor, inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
+         grad_output: ArrayLike | Tensor | None = None, create_graph: bool = False) -> Any:
     """Return the gradient of `out` with respect to `inputs`, without touching any `.grad`.
 
     Args:
         out: a scalar, unless `grad_output` is given.
-        inputs: a tensor, or a sequence of tensors.
+        inputs: a tensor, a sequence of tensors, or tensors by name.
         grad_output: the upstream gradient of `out`, of its shape.
         create_graph: record the derivatives, so that they can be differentiated again.
 
     Returns:
-        An array, or under create_graph a Tensor, of the input's shape; a list of them for a sequence.
+        An array, or under create_graph a Tensor, of the input's shape; a list of them for a sequence, a dict for a dict.
 
     Raises:
         ValueError: as `backward` does, and for an input that `out` wasn't computed from.
     """
-    wanted: list[Any] = [inputs] if is_tensor(inputs) else list(inputs)
+    named: Any = inputs if isinstance(inputs, Mapping) else dict(enumerate([inputs] if is_tensor(inputs) else inputs))
     first: Gradient = initial_gradient(out, grad_output)
     if create_graph:
         first = grad_output if is_tensor(grad_output) else type(out)(first)
-    found = compute_gradients(out, first, set(wanted))
-    for tensor in wanted:
+    found = compute_gradients(out, first, set(named.values()))
+    for tensor in named.values():
         if tensor not in found:
             raise ValueError(f"{out!r} was not computed from {tensor!r} by recorded operations, so it has no "
                              f"derivative with respect to it (at {call_site()}). Was it detached, or taken by .data?")
-    result = [found[tensor] for tensor in wanted]
-    return result[0] if is_tensor(inputs) else result
+    result = {name: found[tensor] for name, tensor in named.items()}
+    if isinstance(inputs, Mapping):
+        return result
+    return result[0] if is_tensor(inputs) else list(result.values())
 
 
 def compute_gradients(out: Tensor, grad: Gradient, wanted: set[Tensor]) -> Gradients:
