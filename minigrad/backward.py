@@ -145,7 +145,7 @@ def grad(out: Tensor, inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
         create_graph: record the derivatives, so that they can be differentiated again.
 
     Returns:
-        An array, or under create_graph a Tensor, of the input's shape; a list of them for a sequence, a dict for a dict.
+        An array, or under create_graph a Tensor, of the input's shape; for a sequence a list of them, for a dict a dict.
 
     Raises:
         ValueError: as `backward` does, and for an input that `out` wasn't computed from.

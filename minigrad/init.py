@@ -38,8 +38,7 @@ def uniform(shape: Shape, rng: np.random.Generator, bound: float = 1.0, name: st
     return Tensor(_generator(rng).uniform(-bound, bound, shape), requires_grad=True, name=name, dtype=dtype)
 
 
-def glorot(shape: Shape, rng: np.random.Generator, name: str | None = None,
-           dtype: DTypeLike = float) -> Tensor:
+def glorot(shape: Shape, rng: np.random.Generator, name: str | None = None, dtype: DTypeLike = float) -> Tensor:
     """Draw from the uniform distribution in ±sqrt(6 / (fan_in + fan_out)).
 
     Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks
@@ -48,8 +47,7 @@ def glorot(shape: Shape, rng: np.random.Generator, name: str | None = None,
     return uniform(shape, rng, math.sqrt(6 / sum(_matrix(shape))), name, dtype)
 
 
-def glorot_normal(shape: Shape, rng: np.random.Generator, name: str | None = None,
-                  dtype: DTypeLike = float) -> Tensor:
+def glorot_normal(shape: Shape, rng: np.random.Generator, name: str | None = None, dtype: DTypeLike = float) -> Tensor:
     """Draw from the normal distribution with standard deviation sqrt(2 / (fan_in + fan_out)), as wide as `glorot`."""
     return normal(shape, rng, math.sqrt(2 / sum(_matrix(shape))), name, dtype)
 
@@ -62,8 +60,7 @@ def he(shape: Shape, rng: np.random.Generator, name: str | None = None, dtype: D
     return normal(shape, rng, math.sqrt(2 / _matrix(shape)[1]), name, dtype)
 
 
-def he_uniform(shape: Shape, rng: np.random.Generator, name: str | None = None,
-               dtype: DTypeLike = float) -> Tensor:
+def he_uniform(shape: Shape, rng: np.random.Generator, name: str | None = None, dtype: DTypeLike = float) -> Tensor:
     """Draw from the uniform distribution in ±sqrt(6 / fan_in), with the variance of `he`."""
     return uniform(shape, rng, math.sqrt(6 / _matrix(shape)[1]), name, dtype)
 

@@ -105,8 +105,7 @@ class Adagrad(Optimizer):
     optimization (JMLR 12, 2011), section 1.1, the diagonal form.
     """
 
-    def __init__(self, parameters: Parameters, lr: float = 1e-2, eps: float = 1e-10,
-                 weight_decay: float = 0.0) -> None:
+    def __init__(self, parameters: Parameters, lr: float = 1e-2, eps: float = 1e-10, weight_decay: float = 0.0) -> None:
         super().__init__(parameters, lr, weight_decay)
         self.eps = eps
         self.squares = self.zeros()

@@ -75,9 +75,9 @@ class Steps(Sequence[Step]):
     def __init__(self, out: Tensor, grad: ArrayLike | None = None) -> None:
         self.out = out
         self.gradients: dict[Tensor, Array] = {out: initial_gradient(out, grad)}
-        newest = [x for x in reversed(ancestors(out)) if x.requires_grad]
-        self.before = {x: x.grad for x in newest if x.op is None}
-        nodes = (x for x in newest if x.op is not None)
+        self.tensors = [x for x in reversed(ancestors(out)) if x.requires_grad]  # newest first
+        self.before = {x: x.grad for x in self.tensors if x.op is None}
+        nodes = (x for x in self.tensors if x.op is not None)
         self.steps = [Step(self, number, node) for number, node in enumerate(nodes, 1)]
         self.finished = 0
         if not self.steps:

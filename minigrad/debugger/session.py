@@ -15,7 +15,7 @@ from minigrad.tensor import Tensor
 
 from .breakpoints import AtParameter, Breakpoint, CommandError, Condition
 from .formatting import contribution_table, position_lines
-from .terminal import Completion, DeferInterrupt, Terminal
+from .terminal import DeferInterrupt, Terminal, completion
 from .timeline import Timeline
 
 
@@ -76,7 +76,7 @@ class Session(cmd.Cmd):
 
     def _read_commands(self) -> None:
         """Read and run commands until one of them lets the program continue."""
-        with Completion(self.complete):
+        with completion(self.complete):
             done = False
             while not done:
                 try:
@@ -118,7 +118,7 @@ class Session(cmd.Cmd):
             self._show_position()
 
     def _move(self, direction: int, breakpoints: Sequence[Breakpoint], limit: int | None = None) -> bool:
-        """Move forward (+1) or back (-1); return True if a breakpoint was hit, which has then been reported."""
+        """Move forward, or back if negative; return True if a breakpoint was hit, which has then been reported."""
         with DeferInterrupt() as interrupt:
             while self.timeline.forward() if direction > 0 else self.timeline.back():
                 limit = None if limit is None else limit - 1
