@@ -145,7 +145,7 @@ def grad(out: Tensor, inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
         create_graph: record the derivatives, so that they can be differentiated again.
 
     Returns:
-        An array, or under create_graph a Tensor, of the input's shape; for a sequence a list of them, for a dict a dict.
+        An array, or under create_graph a Tensor, of the input's shape; a list for a sequence, a dict for a dict.
 
     Raises:
         ValueError: as `backward` does, and for an input that `out` wasn't computed from.
@@ -228,11 +228,7 @@ def ancestors(out: Tensor, most: float = math.inf) -> list[Tensor]:
 
 
 def initial_gradient(out: Tensor, grad: Any) -> NDArray[Any]:
-    """Return the upstream gradient that a pass starts from, as a new array: `grad`, or 1 for a scalar.
-
-    Raises:
-        ValueError: if `out` requires no gradient, or the shapes don't fit.
-    """
+    """Return the upstream gradient that a pass starts from, as a new array: `grad`, or 1 for a scalar; checked."""
     if not out.requires_grad:
         raise errors.no_gradient_error(out)
     if grad is None and out.size != 1:
@@ -252,11 +248,7 @@ def one_per_input(result: Any, node: Tensor) -> tuple[Any, ...]:
 
 
 def cast_gradient(grad: Any, x: Tensor, node: Tensor) -> Gradient:
-    """Return a gradient that `node` gives its input `x` in x's shape and dtype.
-
-    Raises:
-        ValueError: for a shape that x's doesn't broadcast to.
-    """
+    """Return a gradient that `node` gives its input `x` in x's shape, which must broadcast to its own, and dtype."""
     shape, dtype = x._data.shape, x._data.dtype
     found = grad if is_tensor(grad) else np.asarray(grad)
     if found.shape != shape:
@@ -287,11 +279,7 @@ def is_fresh(array: NDArray[Any], node: Tensor, grad: Gradient, input_grads: Seq
 
 
 def run_hooks(tensor: Tensor, grad: Gradient) -> Gradient:
-    """Return a tensor's gradient after its hooks have seen it, and perhaps replaced it.
-
-    Raises:
-        ValueError: for a replacement of another shape.
-    """
+    """Return a tensor's gradient after its hooks have seen it, and perhaps replaced it by one of the same shape."""
     for hook in tensor.hooks or []:
         answer = hook.function(grad)
         if answer is None:

@@ -518,11 +518,7 @@ def _outline(shape: Sequence[int]) -> Any:
 
 
 def plain(x: Any) -> Any:
-    """Return the array of a Tensor; anything else as it is.
-
-    Raises:
-        TypeError: for what has no values yet.
-    """
+    """Return the array of a Tensor, anything else as it is; raise TypeError for an operand without values."""
     if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
         raise TypeError(f"{x!r} has no values yet, and this function needs them (at {call_site()})")
     return x._data if isinstance(x, Tensor) else x

@@ -55,8 +55,9 @@ def gradcheck(f: Function, inputs: Mapping[str, Tensor] | Sequence[Any], eps: fl
             the cause where it is a usual one.
         ValueError: if no input requires a gradient.
     """
-    called = _takes_arguments(f)
-    named = _named(f, inputs, called)
+    arguments_of_f = _arguments(f)
+    called = arguments_of_f is not None
+    named = _named(arguments_of_f or [], inputs)
     wanted = {name: x for name, x in named.items() if x.requires_grad}
     if not wanted:
         raise ValueError("gradcheck: none of the inputs requires a gradient, so there is nothing to check")
@@ -435,25 +436,21 @@ def _described(name: str, x: Any, label: str | None = None) -> str:
     return f"{name} ({f'{label}, ' if label and label != name else ''}shape {x.shape})"
 
 
-def _takes_arguments(f: Function) -> bool:
-    """Return whether f is a function of the inputs. One whose arguments all have defaults is not."""
+def _arguments(f: Function) -> list[str] | None:
+    """Return the names of f's arguments as far as they are known; None if all have defaults: f takes no inputs."""
     try:
-        parameters = inspect.signature(f).parameters.values()
+        parameters = inspect.signature(f).parameters
     except (ValueError, TypeError):  # a ufunc
-        return True
-    return any(p.kind is p.VAR_POSITIONAL or (p.default is p.empty and p.kind in (p.POSITIONAL_ONLY,
-                                                                                  p.POSITIONAL_OR_KEYWORD))
-               for p in parameters)
+        return []
+    called = any(p.kind is p.VAR_POSITIONAL or (p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+                                                and p.default is p.empty) for p in parameters.values())
+    return list(parameters) if called else None
 
 
-def _named(f: Function, inputs: Mapping[str, Tensor] | Sequence[Any], called: bool) -> dict[str, Tensor]:
+def _named(arguments: list[str], inputs: Mapping[str, Tensor] | Sequence[Any]) -> dict[str, Tensor]:
     """Return the inputs as tensors, by their own name or that of f's argument."""
     if isinstance(inputs, Mapping):
         return {name: _tensor(x) for name, x in inputs.items()}
-    try:
-        arguments = list(inspect.signature(f).parameters) if called else []
-    except (ValueError, TypeError):
-        arguments = []
     named: dict[str, Tensor] = {}
     for i, x in enumerate(map(_tensor, inputs)):
         name = x.label or (arguments[i] if i < len(arguments) else f"input {i}")

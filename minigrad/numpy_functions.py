@@ -39,7 +39,9 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
     """
     if function in WITHOUT_DERIVATIVE:
         return function(*map(plain, args), **{name: plain(value) for name, value in kwargs.items()})
-    ours = translated(function)
+    ours = TRANSLATIONS.get(function)
+    if ours is None:
+        raise no_counterpart_error(function)
     if kwargs:
         code = ours.__code__
         known = code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
@@ -55,23 +57,16 @@ REASONS = {"out": "the gradient would be lost. Use the result, as in a = np.f(a)
            "dtype": "a result has the type of its operands. Use x.astype(dtype) first"}
 
 
-def translated(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the minigrad function that corresponds to a NumPy function.
+def no_counterpart_error(function: Callable[..., Any]) -> TypeError:
+    """Return the error for a NumPy function that minigrad lacks; it lists those with similar names."""
+    import difflib
 
-    Raises:
-        TypeError: if there is none; the message lists those with similar names.
-    """
-    ours = TRANSLATIONS.get(function)
-    if ours is None:
-        import difflib
-
-        known = sorted({called(f) for table in (TRANSLATIONS, UFUNCS, COMPARISONS, WITHOUT_DERIVATIVE) for f in table})
-        near = difflib.get_close_matches(called(function), known, n=3, cutoff=0.6)
-        hint = f"Near: {', '.join(near)}" if near else f"There are: {', '.join(known)}"
-        raise TypeError(f"{called(function)} has no derivative here (at {call_site()}). {hint}. "
-                        "For a result without gradient call it on x.data; "
-                        "for one with a gradient write an operation: a subclass of minigrad.Op")
-    return ours
+    known = sorted({called(f) for table in (TRANSLATIONS, UFUNCS, COMPARISONS, WITHOUT_DERIVATIVE) for f in table})
+    near = difflib.get_close_matches(called(function), known, n=3, cutoff=0.6)
+    hint = f"Near: {', '.join(near)}" if near else f"There are: {', '.join(known)}"
+    return TypeError(f"{called(function)} has no derivative here (at {call_site()}). {hint}. "
+                     "For a result without gradient call it on x.data; "
+                     "for one with a gradient write an operation: a subclass of minigrad.Op")
 
 
 def called(function: Any) -> str:

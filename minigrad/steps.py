@@ -60,7 +60,23 @@ class Step:
         Raises:
             RuntimeError: if an earlier step hasn't run, or this one has.
         """
-        self.steps.run(self)
+        steps = self.steps
+        if self.done:
+            raise RuntimeError(f"{self!r} has run already; a new pass begins with backward_steps()")
+        if self is not steps.next:
+            raise RuntimeError(f"{self!r} needs gradients that the steps before it compute: run {steps.next!r} first")
+        steps.finished += 1
+        self.done = True
+        node, gradients = self.node, steps.gradients
+        if node in gradients:
+            self.grad = node.grad = gradients[node] = run_hooks(node, gradients[node])
+            self.input_grads = input_gradients(node, self.grad)
+            for x, input_grad in zip(node.inputs, self.input_grads):
+                if input_grad is not None:
+                    steps.add(x, input_grad)
+            self.totals = [gradients[x].copy() if x in gradients else None for x in node.inputs]
+        if steps.next is None:
+            steps.finish()
 
     def __repr__(self) -> str:
         state = "next" if self.steps.next is self else "done" if self.done else "waiting"
@@ -81,7 +97,7 @@ class Steps(Sequence[Step]):
         self.steps = [Step(self, number, node) for number, node in enumerate(nodes, 1)]
         self.finished = 0
         if not self.steps:
-            self._finish()  # out is a leaf
+            self.finish()  # out is a leaf
 
     @overload
     def __getitem__(self, index: int) -> Step: ...
@@ -104,26 +120,8 @@ class Steps(Sequence[Step]):
         """Return whether it is known that no gradient reaches a step."""
         return step.number <= self.finished + 1 and step.node not in self.gradients
 
-    def run(self, step: Step) -> None:
-        """See Step.run."""
-        if step.done:
-            raise RuntimeError(f"{step!r} has run already; a new pass begins with backward_steps()")
-        if step is not self.next:
-            raise RuntimeError(f"{step!r} needs gradients that the steps before it compute: run {self.next!r} first")
-        self.finished += 1
-        step.done = True
-        node = step.node
-        if node in self.gradients:
-            step.grad = node.grad = self.gradients[node] = run_hooks(node, self.gradients[node])
-            step.input_grads = input_gradients(node, step.grad)
-            for x, input_grad in zip(node.inputs, step.input_grads):
-                if input_grad is not None:
-                    self._add(x, input_grad)
-            step.totals = [None if x not in self.gradients else self.gradients[x].copy() for x in node.inputs]
-        if self.next is None:
-            self._finish()
-
-    def _add(self, x: Tensor, input_grad: Array) -> None:
+    def add(self, x: Tensor, input_grad: Array) -> None:
+        """Add a contribution to the gradient of a tensor."""
         if x in self.gradients:
             np.add(self.gradients[x], input_grad, out=self.gradients[x])
         else:
@@ -132,7 +130,7 @@ class Steps(Sequence[Step]):
             before = self.before[x]
             x.grad = self.gradients[x].copy() if before is None else before + self.gradients[x]
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """Run the hooks of the leaves, whose gradients are complete now."""
         for x, before in self.before.items():
             if x in self.gradients:
