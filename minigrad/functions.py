@@ -193,8 +193,7 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     if low is None and high is None:
         raise ValueError("clip needs a bound: clip(x, low, high), either of which may be None")
-    if np.ndim(low) == 0 and np.ndim(high) == 0 and not isinstance(low, operators.Operators) \
-            and not isinstance(high, operators.Operators):
+    if not any(np.ndim(bound) or isinstance(bound, operators.Operators) for bound in (low, high)):
         return apply(ops.Clip(None if low is None else float(low), None if high is None else float(high)), x)
     x = x if low is None else maximum(x, low)
     return x if high is None else minimum(x, high)

@@ -32,11 +32,7 @@ WITHOUT_DERIVATIVE: set[Callable[..., Any]] = {
 
 
 def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return the result of a NumPy function for arguments of which at least one is a Tensor or another operand.
-
-    Raises:
-        TypeError: for a function without a counterpart, and for options that the counterpart lacks.
-    """
+    """Return the result of a NumPy function called on operands; raise TypeError if it or an option isn't known."""
     if function in WITHOUT_DERIVATIVE:
         return function(*map(plain, args), **{name: plain(value) for name, value in kwargs.items()})
     ours = TRANSLATIONS.get(function)

@@ -432,8 +432,7 @@ class Clip(Elementwise):
     """x, but no less than `low` and no more than `high` (None: no bound); at a bound the derivative is 1."""
 
     def __init__(self, low: float | None = None, high: float | None = None) -> None:
-        self.low = low
-        self.high = high
+        self.low, self.high = low, high
 
     def forward(self, x: Array) -> Array:
         return np.clip(x, self.low, self.high)
@@ -486,8 +485,7 @@ class DropoutMask(Op, random=True):
     """
 
     def __init__(self, rate: float, rng: np.random.Generator) -> None:
-        self.rate = rate
-        self.rng = rng
+        self.rate, self.rng = rate, rng
 
     def forward(self, x: Array) -> Array:
         return self.rng.random(np.shape(x)) >= self.rate
@@ -503,8 +501,7 @@ class Reduction(Op):
     """Base class of reductions (sum, mean, max, ...) over one, several or all axes."""
 
     def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
-        self.axis = axis
-        self.keepdims = keepdims
+        self.axis, self.keepdims = axis, keepdims
 
     def restore(self, reduced: Array, x: Array) -> Array:
         """Return a reduced array with its axes put back with length 1, so that it broadcasts against the input x."""
@@ -735,8 +732,7 @@ class EinSum(Op, selective=True, batchable=False):
     """
 
     def __init__(self, subscripts: str, optimize: Any = False) -> None:
-        self.subscripts = subscripts
-        self.optimize = optimize
+        self.subscripts, self.optimize = subscripts, optimize
 
     def forward(self, *operands: Array) -> Array:
         return np.einsum(self.subscripts, *operands, optimize=self.optimize)
@@ -846,8 +842,7 @@ class Pad(Op, batchable=False):
     """x with a margin of one value: widths has (before, after) for each axis."""
 
     def __init__(self, widths: tuple[tuple[int, int], ...], value: float = 0.0) -> None:
-        self.widths = widths
-        self.value = value
+        self.widths, self.value = widths, value
 
     def forward(self, x: Array) -> Array:
         if len(self.widths) != x.ndim:
@@ -875,8 +870,7 @@ class ScatterAdd(Op):
     """Zeros of a shape, with x added at an index: the transpose of GetItem."""
 
     def __init__(self, index: Any, shape: tuple[int, ...]) -> None:
-        self.index = index
-        self.shape = shape
+        self.index, self.shape = index, shape
 
     def forward(self, x: Array) -> Array:
         out = np.zeros(self.shape, x.dtype)

@@ -192,8 +192,7 @@ def _fraction(name: str, value: float) -> float:
 def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
     """Scale all gradients together so that their common 2-norm is at most `max_norm`.
 
-    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks (ICML
-    2013), algorithm 1.
+    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks (ICML 2013), algorithm 1.
 
     Returns:
         The norm before clipping. Where it isn't finite, nothing is scaled.

@@ -45,13 +45,9 @@ def find_command(name: str) -> str:
 
 
 class Debugger(Session):
-    """A debugger of backward passes.
+    """A debugger of backward passes."""
 
-    Attributes:
-        installed: the debugger that a script runs under, or None (see `install`).
-    """
-
-    installed: ClassVar[Debugger | None] = None
+    installed: ClassVar[Debugger | None] = None  # the debugger that a script runs under; see `install`
 
     def install(self) -> None:
         """Let `Tensor.backward` and `set_trace` use this debugger, until `uninstall`."""

@@ -92,11 +92,7 @@ def completion(complete: Callable[[str, int], Any]) -> Iterator[None]:
 
 
 class DeferInterrupt:
-    """`with DeferInterrupt() as interrupt:` Ctrl-C sets `interrupt.pending` instead of interrupting a step.
-
-    Attributes:
-        pending: whether Ctrl-C was pressed.
-    """
+    """`with DeferInterrupt() as interrupt:` Ctrl-C sets `interrupt.pending` instead of interrupting a step."""
 
     def __enter__(self) -> DeferInterrupt:
         self.pending = False
