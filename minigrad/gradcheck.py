@@ -283,8 +283,7 @@ def _unbroadcast_checked(where: str, grad: Array, x: Array, out: Array, numeric:
     """Return a gradient in its input's shape, as the engine sums it."""
     extra = grad.ndim - x.ndim
     fits = extra >= 0 and grad.shape[:extra] == out.shape[:extra] and all(
-        n in (length, grad.shape[extra + axis]) and (length == 1 or n == length)
-        for axis, (length, n) in enumerate(zip(x.shape, grad.shape[extra:])))
+        length in (1, n) for length, n in zip(x.shape, grad.shape[extra:]))
     if grad.shape != x.shape and not fits:
         raise AssertionError(f"{where} has shape {grad.shape}; it must be {x.shape}{_cause_of_shape(grad, numeric)}")
     return np.asarray(unbroadcast(grad, x.shape))
