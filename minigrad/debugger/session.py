@@ -65,14 +65,13 @@ class Session(cmd.Cmd):
                 self._show_position()
             if stop or not self.run_to_breakpoint():
                 self._read_commands()
+            if self.timeline.error is not None:
+                raise self.timeline.error
         except BaseException:
             self.timeline.rewind()
             raise
         finally:
             self.running = False
-        if self.timeline.error is not None:
-            self.timeline.rewind()
-            raise self.timeline.error
 
     def _read_commands(self) -> None:
         """Read and run commands until one of them lets the program continue."""
