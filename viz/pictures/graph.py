@@ -78,7 +78,7 @@ def add_node(drawn: Picture, key: str, node: Tensor, text: str, paint: Paint, da
     width = 2 * round(max(text_width(text, FONT_SIZE) * CORNER + 18, 46) / 2)
     height = 2 * round(((text.count("\n") + 1) * FONT_SIZE * LINE + 10) / 2)
     if dark:
-        paint = Paint(palette.dark(paint.line), palette.dark(paint.fill, ground=True))
+        paint = paint.dark()
     style = style or ("filled" if node.op is None and node.requires_grad else "filled,rounded")
     drawn.node(key, label=literal(text), tooltip=literal(f"{node!r} {numbers(node)}"), fillcolor=paint.fill,
                color=paint.line, penwidth=f"{pen:g}", style=style, width=f"{width / 72:.6f}",

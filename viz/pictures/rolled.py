@@ -219,7 +219,7 @@ class RolledDrawing:
         meaning = f"delay of {steps}" if edge.delay > 0 else f"{steps} ahead"
         square = Box(f"z{len(self.scene.boxes)}", x, y, SQUARE, SQUARE, "", DELAY, rounded=False, tooltip=meaning)
         self.scene.boxes.append(square)
-        power = "z" + f"{-edge.delay:+d}".replace("+", "⁺").translate(SUPERSCRIPTS)
+        power = "z" + f"{-edge.delay:+d}".translate(SUPERSCRIPTS)
         texts = [text_beside(x + side * 11, y, power, 11, palette.TEXT, side > 0)]
         if label[0]:
             texts.append(text_beside(x + side * 11, y - 16, label[0], 10, label[1], side > 0))

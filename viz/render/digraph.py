@@ -19,7 +19,6 @@ from minigrad.files import write_atomically
 
 from . import palette
 from .fonts import FAMILY
-from .palette import Paint
 from .rasterize import RASTER, paint
 from .scene import Arrow, Box, Frame, Point, Scene, Text
 
@@ -69,10 +68,7 @@ class Picture(graphviz.Digraph):
         return paint(self.source, format, dpi)
 
     def _check_size(self, dpi: int) -> None:
-        box = self.graph_attr.get("bb")
-        if box is None:
-            return
-        left, bottom, right, top = map(float, box.split(","))
+        left, bottom, right, top = map(float, self.graph_attr.get("bb", "0,0,0,0").split(","))
         pixels = max(right - left, top - bottom) * dpi / 72
         if pixels > MAX_PIXELS:
             raise ValueError(f"the picture would be {pixels:,.0f} pixels long, more than the {MAX_PIXELS:,} that stay "
@@ -120,14 +116,10 @@ def darken_scene(scene: Scene) -> Scene:
     labels = [arrow.label and replace(arrow.label, color=dark(arrow.label.color)) for arrow in scene.arrows]
     return Scene(
         scene.name,
-        [replace(box, paint=_dark_paint(box.paint), color=dark(box.color)) for box in scene.boxes],
+        [replace(box, paint=box.paint.dark(), color=dark(box.color)) for box in scene.boxes],
         [replace(arrow, color=dark(arrow.color), label=label) for arrow, label in zip(scene.arrows, labels)],
-        [replace(frame, paint=_dark_paint(frame.paint), color=dark(frame.color)) for frame in scene.frames],
+        [replace(frame, paint=frame.paint.dark(), color=dark(frame.color)) for frame in scene.frames],
         [replace(text, color=dark(text.color)) for text in scene.texts])
-
-
-def _dark_paint(paint: Paint) -> Paint:
-    return Paint(palette.dark(paint.line), palette.dark(paint.fill, ground=True))
 
 
 def _draw_frame(drawn: Picture, number: int, frame: Frame) -> None:
