@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ def draw_rolled(cell: Cell, level: str = "signals") -> RolledDrawing:
 
 
 def draw_run(run: Run, loss: Any, steps: Sequence[int], level: str = "signals", **options: Any) -> UnrolledDrawing:
-    return UnrolledDrawing(unrolled_spec(run, steps, level, loss, **options)).draw()
+    return UnrolledDrawing(
+        replace(unrolled_spec(run, steps, level), parameters=run.parameters, loss=loss, **options)).draw()
 
 
 def rolled_drawing(cell: Cell, level: str = "signals") -> RolledDrawing:

@@ -71,7 +71,7 @@ class BoxLabels:
         box.tooltip += f" {describe(tensor)}"
         if self.scale is not None and tensor.requires_grad:
             box.paint = Paint(box.paint.line, self.scale.fill(norm(tensor)))
-        if not np.isfinite(tensor.numpy()).all():
+        if nonfinite(tensor):
             box.paint, box.pen = palette.BAD, 2.4
 
     def mark_highlight(self, scene: Scene, boxes: Mapping[Where, Box]) -> None:
@@ -107,6 +107,12 @@ def numbers(tensor: Tensor) -> str:
         return ", ".join(f"{value:.2g}" for value in array.ravel().tolist())
     with np.errstate(invalid="ignore"):
         return f"{np.min(array):.2g} … {np.max(array):.2g}"
+
+
+def nonfinite(tensor: Tensor) -> str:
+    """Return "NaN" or "Inf" if a tensor contains one, otherwise ""."""
+    array = tensor.numpy()
+    return "" if np.isfinite(array).all() else "NaN" if np.isnan(array).any() else "Inf"
 
 
 def describe(tensor: Tensor) -> str:

@@ -15,7 +15,7 @@ from viz.render.palette import Paint
 from viz.render.scene import CORNER, Arrow, Box, Point, Scene, join_curves, straight_line, text_beside, vertical_curve
 
 from .heat import Scale, norm
-from .labels import describe
+from .labels import describe, nonfinite
 
 PITCH = 31.0  # from parameter to parameter
 
@@ -54,7 +54,7 @@ def add_loss(scene: Scene, loss: Tensor, sources: Sequence[tuple[Box, float]], t
     """Add the loss above the frames; `sources` are the boxes that it reads, each with an x free of boxes above."""
     text = clean(loss.name or "loss")
     label = f"{text} = {loss.item():.3g}" if value and loss.size == 1 else text
-    finite = np.isfinite(loss.numpy()).all()
+    finite = not nonfinite(loss)
     width = max(text_width(label, 12) * CORNER + 34, 16.0 * (len(sources) + 1))
     paint = palette.LOSS if finite else palette.BAD
     if scale is not None and finite:

@@ -156,10 +156,14 @@ def _operand_edge(x: Any, target: Part, signals: dict[Signal, Part], made: dict[
 
 def _operation_part(node: Apply, equation: Equation, names: dict[Tensor, str], colors: dict[str, str]) -> Part:
     """Return an operation's box, outlined in the colour of its first parameter."""
-    leaves = nodes([x for x in node.inputs if isinstance(x, Tensor)])
-    used = list(dict.fromkeys(names[leaf] for leaf in leaves if isinstance(leaf, Tensor) and leaf in names))
+    used = list(dict.fromkeys(names[tensor] for tensor in constants(node) if tensor in names))
     paint = Paint(colors[used[0]], palette.OPERATION.fill) if used else palette.OPERATION
     return Part(equation.signal.name, node, equation.lead, _expression_label(node), paint, used, repr(node))
+
+
+def constants(node: Apply | Tensor) -> list[Tensor]:
+    """Return the tensors among an operation's operands, and all that they were computed from."""
+    return nodes([x for x in node.inputs if isinstance(x, Tensor)])
 
 
 def _expression_label(node: Apply) -> str:

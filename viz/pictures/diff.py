@@ -17,10 +17,9 @@ import numpy as np
 from minigrad import Tensor
 from rnn import Cell, Run
 from rnn.language.cycles import check
-from rnn.language.dependencies import nodes
 from rnn.language.equations import Expression
 from viz.layout.folding import Tensors, choose_steps, find_tensors
-from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, step_graph
+from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, constants, step_graph
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
 from viz.render.digraph import Picture, literal, picture
@@ -30,7 +29,7 @@ from viz.render.scene import Arrow, Box, Scene, Text, text_beside
 
 from .graph import MAX_NODES, add_node, drawable, empty, label
 from .rolled import LONGEST, RolledDrawing
-from .unrolled import MANY, UnrolledDrawing
+from .unrolled import UnrolledDrawing
 
 SAME, MISSING, EXTRA, CHANGED = "same", "missing", "extra", "changed"
 APPEARANCE: dict[str, tuple[Paint, float]] = {  # colours and line width
@@ -82,8 +81,7 @@ class DefinitionPair:
         self.a, self.b = a, b
         check(a)
         check(b)
-        old, new = step_graph(a, level), step_graph(b, level)
-        self.sides = old, new
+        self.sides = old, new = step_graph(a, level), step_graph(b, level)
         names = dict.fromkeys([*old.colors, *new.colors])
         self.parts = StepGraph(list(new.parts), list(new.edges), {name: palette.parameter(i) for i, name in
                                                                   enumerate(names)})
@@ -94,7 +92,10 @@ class DefinitionPair:
         for part, before in self.first.items():
             if part.label != before.label:
                 part.label = f"{before.label} → {part.label}"
-        self._add_missing(old)
+        matched = set(self.first.values())
+        missing = {replace(part): part for part in old.parts if part not in matched}
+        self.parts.parts += missing
+        self.first |= missing
         self.owners: dict[Edge, tuple[bool, bool]] = {}
         self._join_edges(old, new)
         try:
@@ -102,15 +103,6 @@ class DefinitionPair:
         except ValueError:
             raise ValueError(f"{clean(a.name)!r} and {clean(b.name)!r} compute the same signals in opposite order, so "
                              "they can't be drawn in one picture: draw each by itself") from None
-
-    def _add_missing(self, old: StepGraph) -> None:
-        """Add parts that only the first has."""
-        known = set(self.first.values())
-        for part in old.parts:
-            if part not in known:
-                added = replace(part)
-                self.first[added] = part
-                self.parts.parts.append(added)
 
     def _join_edges(self, old: StepGraph, new: StepGraph) -> None:
         joined = {before: part for part, before in self.first.items()}
@@ -144,16 +136,12 @@ def _match_parts(old: Sequence[Part], new: Sequence[Part]) -> list[tuple[Part, P
     for name, lead in dict.fromkeys((part.signal, part.lead) for part in new if part.node is not None):
         before, after = ([part for part in side if part.node is not None and part.signal == name
                           and part.lead == lead] for side in (old, new))
-        keys = [[(part.label, _operation(part)) for part in side] for side in (before, after)]
+        keys = [[(part.label, repr(getattr(part.node, "op", None))) for part in side] for side in (before, after)]
         for tag, i, i_end, j, j_end in SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes():
             if tag in ("equal", "replace"):  # replaced operations are paired beginning with the equation's result
                 pairs += [(x, y) for x, y in zip(after[j:j_end][::-1], before[i:i_end][::-1])
                           if tag == "equal" or _count_operands(x) == _count_operands(y)]
     return pairs
-
-
-def _operation(part: Part) -> str:
-    return "" if part.node is None else repr(part.node.op)
 
 
 def _count_operands(part: Part) -> int:
@@ -164,8 +152,7 @@ def _count_operands(part: Part) -> int:
 def _signature(part: Part, level: str, cell: Cell) -> Any:
     """Return the properties in which a part must equal its counterpart to be unchanged."""
     if part.node is not None:
-        leaves = nodes([x for x in part.node.inputs if isinstance(x, Tensor)])
-        return part.label, repr(part.node.op), [leaf.shape for leaf in leaves if isinstance(leaf, Tensor)]
+        return part.label, repr(part.node.op), [tensor.shape for tensor in constants(part.node)]
     signal = cell.signals[part.signal]
     return repr(signal.equation) if level == "signals" else None, signal.given, signal.shape, part.lead
 
@@ -218,8 +205,6 @@ def draw_runs(pair: DefinitionPair, a: Run, b: Run, steps: Iterable[int] | None,
     """Return the unrolled graph of both runs."""
     longer = a if a.T > b.T else b
     shown = choose_steps(longer.T, True, steps)
-    if len(shown) > MANY:
-        raise ValueError(f"a picture of {len(shown)} steps is unreadable: choose at most {MANY} with steps=[...]")
     compared = RunComparison(pair, (a, b), shown, values)
     drawing = UnrolledDrawing(UnrolledSpec(longer.cell.name, longer.T, pair.parts, compared.copies, shown,
                                            cuts=frozenset(longer.cuts()))).draw()

@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad import Tensor
 from minigrad.backward import ancestors
-from viz.annotations.labels import numbers
+from viz.annotations.labels import nonfinite, numbers
 from viz.render import palette
 from viz.render.digraph import Picture, literal
 from viz.render.fonts import FAMILY, LINE, clean, text_width
@@ -105,8 +105,8 @@ def label(node: Tensor, show: Collection[str]) -> str:
         lines.append(str(node.shape) if node.size != 1 else f"{node.item():.4g}")
     if "data" in show and (node.size != 1 or "shape" not in show):
         lines.append(numbers(node))
-    if node.size != 1 and not np.isfinite(node.numpy()).all():
-        lines.append("NaN" if np.isnan(node.numpy()).any() else "Inf")
+    if node.size != 1 and nonfinite(node):
+        lines.append(nonfinite(node))
     if "gradient" in show and node.grad is not None:
         lines.append(f"|g| {np.linalg.norm(node.grad):.1e}")
     if "line" in show:
@@ -115,7 +115,7 @@ def label(node: Tensor, show: Collection[str]) -> str:
 
 
 def _paint(node: Tensor, tensor: Tensor) -> Paint:
-    if not np.isfinite(node.numpy()).all():
+    if nonfinite(node):
         return palette.BAD
     if node is tensor:
         return palette.LOSS

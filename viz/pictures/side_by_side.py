@@ -5,7 +5,6 @@ Rows have the same heights and colours in both, so that the same signals stand b
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,14 @@ import numpy as np
 from rnn import Cell, Run
 from rnn.language.cycles import check
 from rnn.language.dependencies import integer_inputs
-from viz.layout.folding import choose_steps
+from viz.layout.folding import MANY, choose_steps
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean
 from viz.render.scene import Scene, Text, shift_scene
 
 from .rolled import RolledDrawing
-from .unrolled import MANY, UnrolledDrawing, unrolled_spec
+from .unrolled import UnrolledDrawing, unrolled_spec
 
 APART = 64.0  # between the two pictures
 
@@ -55,7 +54,7 @@ def unroll_zeros(cell: Cell, T: int) -> Run:
 
 def side_by_side(run: Run, level: str) -> Scene:
     """Return the scene of a run and its definition."""
-    spec = replace(unrolled_spec(run, choose_steps(run.T, False, None), level), parameters={})
+    spec = unrolled_spec(run, choose_steps(run.T, False, None), level)
     rolled, unrolled = RolledDrawing(spec.graph, spec.name, spec.dense), UnrolledDrawing(spec)
     rolled.gaps = unrolled.layout.gaps = [max(pair) for pair in zip(rolled.gaps, unrolled.layout.gaps)]
     left, right = rolled.draw().scene, unrolled.draw().scene

@@ -24,18 +24,7 @@ from viz.pictures.unrolled import UnrolledDrawing, mark_cut
 from viz.render import palette
 from viz.render.fonts import clean, text_width
 from viz.render.palette import Paint
-from viz.render.scene import (
-    Arrow,
-    Box,
-    Point,
-    Scene,
-    Text,
-    horizontal_curve,
-    join_curves,
-    round_corners,
-    straight_line,
-    text_beside,
-)
+from viz.render.scene import Arrow, Box, Scene, horizontal_curve, join_curves, round_corners, straight_line, text_beside
 
 APART = 34.0  # from column to column of a row of boxes
 UNDER = 14.0  # from a box to the one under it in such a column
@@ -134,8 +123,9 @@ class BackwardScene:
         for box, column, y in zip(boxes, columns, found.x):
             box.x, box.y = middles[column], y - lowest
         for (source, target), bends in zip(edges, found.bends):
-            stops = [(middles[columns[source] + 1 + i], bend - lowest) for i, bend in enumerate(bends)]
-            self.scene.arrows.append(_rightward_arrow(boxes[source], boxes[target], stops))
+            heights = [bend - lowest for bend in bends]
+            self.scene.arrows.append(
+                _rightward_arrow(boxes[source], boxes[target], middles[columns[source] + 1:], heights))
         self.scene.boxes += boxes
         return boxes
 
@@ -247,13 +237,14 @@ class RecordedSteps:
                 if self.where.get(source) in boxes}
         links = {(keys[x], keys[node]): passes for (x, node), passes in self.links.items() if x in keys}
         scene.arrows = [arrow for arrow in scene.arrows if (arrow.source, arrow.target) in links]
-        marks: set[Point] = set()
+        cuts = {}  # by position: copies of an arrow may coincide
         for arrow in scene.arrows:
             if arrow.color == palette.FEEDBACK:  # the page uses this colour for gradients
                 arrow.color = palette.HIDDEN.line
             if not links[arrow.source, arrow.target]:
-                marks.add(mark_cut(arrow, samples=8))
-        scene.texts += [Text(x, y, "✂", 13, palette.QUIET) for x, y in sorted(marks)]
+                cut = mark_cut(arrow, samples=8)
+                cuts[cut.x, cut.y] = cut
+        scene.texts += [cuts[position] for position in sorted(cuts)]
         for (part, k), box in boxes.items():
             made = self.tensors[part].get(k)
             if part.node is None and made is not None:
@@ -358,9 +349,9 @@ def _stacked_layout(columns: Sequence[int], lefts: Sequence[float], rights: Sequ
     return Coordinates(x, [[] for _ in edges])
 
 
-def _rightward_arrow(source: Box, target: Box, stops: Sequence[Point]) -> Arrow:
-    """Return an arrow to the right through some points."""
-    points = [source.side(source.y, 1), *stops, target.side(target.y, -1)]
+def _rightward_arrow(source: Box, target: Box, xs: Sequence[float], ys: Sequence[float]) -> Arrow:
+    """Return an arrow to the right through the points with these coordinates, as many as there are `ys`."""
+    points = [source.side(source.y, 1), *zip(xs, ys), target.side(target.y, -1)]
     curves = [straight_line(a, b) if abs(a[1] - b[1]) < 0.1 else horizontal_curve(a, b) for a, b in pairwise(points)]
     return Arrow(source.key, target.key, join_curves(*curves))
 
