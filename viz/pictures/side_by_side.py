@@ -16,7 +16,7 @@ from viz.layout.folding import MANY, choose_steps
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean
-from viz.render.scene import Scene, Text, shift_scene
+from viz.render.scene import Scene, Text
 
 from .rolled import RolledDrawing
 from .unrolled import UnrolledDrawing, unrolled_spec
@@ -61,11 +61,8 @@ def side_by_side(run: Run, level: str) -> Scene:
     shift = right.bounds(0)[0] - APART - left.bounds(0)[2]
     name = clean(spec.name, 60)
     scene = Scene(name)
-    for part in (shift_scene(left, shift, "r_"), right):
-        scene.boxes += part.boxes
-        scene.arrows += part.arrows
-        scene.frames += part.frames
-        scene.texts += part.texts
+    scene.add(left, shift, prefix="r_")
+    scene.add(right)
     x0, y0, x1, y1 = scene.bounds(0)
     width = left.bounds(0)[2] - left.bounds(0)[0]
     middle = (right.bounds(0)[0] + right.bounds(0)[2]) / 2

@@ -2,8 +2,6 @@
 
 Colours and the order of rows are those of the rolled picture. Long runs are folded: the first three
 steps, the steps between as one frame, the last three; or the steps that are chosen.
-
-The stages: run -> UnrolledSpec (with the step graph) -> labels -> layout -> scene -> DOT.
 """
 
 from __future__ import annotations

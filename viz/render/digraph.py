@@ -20,7 +20,7 @@ from minigrad.files import write_atomically
 from . import palette
 from .fonts import FAMILY
 from .rasterize import RASTER, paint
-from .scene import Arrow, Box, Frame, Point, Scene, Text
+from .scene import Arrow, Box, Frame, Scene, Text, move_toward
 
 DPI = 110  # default resolution of a PNG, for slides
 MAX_PIXELS = 30_000  # Graphviz scales a larger canvas down, and its text becomes unreadable
@@ -150,7 +150,7 @@ def _draw_arrow(drawn: Picture, arrow: Arrow) -> None:
     pos = ""
     if arrow.head:
         tip = points[-1]
-        points[-1] = _arrow_base(tip, points[-2])
+        points[-1] = move_toward(tip, points[-2], min(HEAD, math.dist(tip, points[-2])))
         pos = f"e,{_point(tip)} "  # DOT: the arrowhead goes from the last point of the curve to this one
     attributes = {"color": arrow.color, "penwidth": format_number(arrow.pen),
                   "pos": pos + " ".join(map(_point, points)),
@@ -174,14 +174,6 @@ def _quoted(text: str) -> str:
     """Return text as a quoted DOT string that Graphviz and XML read as plain text."""
     text = _printable(text).replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"').replace("\n", r"\n")
     return f'"{text}"'
-
-
-def _arrow_base(tip: Point, control: Point) -> Point:
-    """Return where the line ends and the arrowhead begins."""
-    dx, dy = tip[0] - control[0], tip[1] - control[1]
-    length = math.hypot(dx, dy) or 1.0
-    head = min(HEAD, length)
-    return tip[0] - dx / length * head, tip[1] - dy / length * head
 
 
 def _draw_text(drawn: Picture, number: int, text: Text) -> None:

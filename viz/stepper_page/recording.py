@@ -33,19 +33,13 @@ PRODUCTS: dict[type[Op], tuple[str, str]] = {
 
 
 class Recording:
-    """A whole backward pass from a tensor; every `.grad` is restored afterwards.
-
-    Args:
-        out: a scalar.
+    """A whole backward pass from a scalar; every `.grad` is restored afterwards, also if a derivative raises.
 
     Attributes:
         nodes: `out` and all tensors that it was computed from, oldest first; the data refer to them by number.
         numbers: the number of each node.
         steps: the data of each step.
         arrays: the data of arrays, to which steps and nodes refer by number.
-
-    Raises:
-        Exception: any exception that the derivative of an operation raised.
     """
 
     def __init__(self, out: Tensor) -> None:

@@ -65,7 +65,7 @@ class BackwardScene:
         """Add the frames of the time steps and the rows above and below, or one row."""
         if not self.steps:
             uses = Counter(x for node in self.nodes for x in node.inputs)
-            self._add_row("n", [x for x in self.nodes if x.op is not None or uses[x] <= FEW], 0.0)
+            self.scene = self._row("n", [x for x in self.nodes if x.op is not None or uses[x] <= FEW])
             return self
         recorded = RecordedSteps(self)
         self.scene, self.keys = recorded.drawing.scene, recorded.draw()
@@ -86,26 +86,31 @@ class BackwardScene:
         return [x for x in node.inputs if x in self.colors]
 
     def _box(self, key: str, node: Tensor) -> Box:
-        """Return the box of a tensor outside of the frames, at the origin."""
+        """Return the box of a tensor outside of the frames, at the origin: a large one for a leaf or a name."""
         if node is self.nodes[-1]:
-            return _large_box(key, node, clean(node.name or "loss", LABEL_LENGTH), palette.LOSS)
-        if node.op is None:
+            label, paint = clean(node.name or "loss", LABEL_LENGTH), palette.LOSS
+        elif node.op is None:
             color = self.colors.get(node)
-            return _large_box(key, node, _constant(node) or str(node.shape),
-                              Paint(color, palette.SHELF) if color else palette.CONSTANT)
-        if node.label:
-            return _large_box(key, node, clean(node.label, LABEL_LENGTH), palette.HIDDEN)
-        label, shared = self.label(node), self.shared_inputs(node)
-        circle = len(label) == 1
-        paint = Paint(self.colors[shared[0]] if shared else palette.OPERATION.line, "#FFFFFF")
-        return Box(key, 0.0, 0.0, SMALL if circle else box_width([label], 11, 30, 14), SMALL, label, paint, size=11,
-                   circle=circle, pen=2.0 if shared else 1.4)
+            label = _constant(node) or str(node.shape)
+            paint = Paint(color, palette.SHELF) if color else palette.CONSTANT
+        elif node.label:
+            label, paint = clean(node.label, LABEL_LENGTH), palette.HIDDEN
+        else:
+            label, shared = self.label(node), self.shared_inputs(node)
+            circle = len(label) == 1
+            paint = Paint(self.colors[shared[0]] if shared else palette.OPERATION.line, "#FFFFFF")
+            return Box(key, 0.0, 0.0, SMALL if circle else box_width([label], 11, 30, 14), SMALL, label, paint,
+                       size=11, circle=circle, pen=2.0 if shared else 1.4)
+        box = Box(key, 0.0, 0.0, box_width([label], 12), HEIGHT, label, paint, rounded=node.op is not None)
+        _add_operation(box, node)
+        return box
 
     # ---- rows of boxes outside of the frames
-    def _add_row(self, prefix: str, nodes: Sequence[Tensor], left: float) -> list[Box]:
-        """Add boxes in columns, each to the right of all that it was computed from, the lowest at height 0."""
+    def _row(self, prefix: str, nodes: Sequence[Tensor], left: float = 0.0) -> Scene:
+        """Return boxes in columns, each to the right of all that it was computed from, the lowest at height 0."""
         number = {node: i for i, node in enumerate(nodes)}
-        boxes = []
+        row = Scene("row")
+        boxes = row.boxes
         for node, i in number.items():
             boxes.append(self._box(f"{prefix}{i}", node))
             self.keys[node] = boxes[-1].key
@@ -124,26 +129,15 @@ class BackwardScene:
             box.x, box.y = middles[column], y - lowest
         for (source, target), bends in zip(edges, found.bends):
             heights = [bend - lowest for bend in bends]
-            self.scene.arrows.append(
-                _rightward_arrow(boxes[source], boxes[target], middles[columns[source] + 1:], heights))
-        self.scene.boxes += boxes
-        return boxes
-
-    def _move(self, boxes: Sequence[Box], dx: float, dy: float) -> None:
-        """Move boxes, and the arrows between them."""
-        moved = {box.key for box in boxes}
-        for box in boxes:
-            box.x, box.y = box.x + dx, box.y + dy
-        for arrow in self.scene.arrows:
-            if arrow.source in moved and arrow.target in moved:
-                arrow.points = [(x + dx, y + dy) for x, y in arrow.points]
+            row.arrows.append(_rightward_arrow(boxes[source], boxes[target], middles[columns[source] + 1:], heights))
+        return row
 
     def _add_before(self, nodes: Sequence[Tensor]) -> None:
         """Add the row below the frames."""
         if nodes:
             left, bottom, _, _ = self.scene.bounds(0)
-            boxes = self._add_row("b", nodes, left)
-            self._move(boxes, 0.0, bottom - 36 - max(box.top for box in boxes))
+            row = self._row("b", nodes, left)
+            self.scene.add(row, dy=bottom - 36 - max(box.top for box in row.boxes))
             self.scene.texts.append(text_beside(left, bottom - 22, "computed once, for all steps", 11, palette.QUIET))
 
     def _add_after(self, nodes: Sequence[Tensor], recorded: RecordedSteps) -> None:
@@ -151,13 +145,13 @@ class BackwardScene:
         if not nodes:
             return
         reads = [(node, x) for node in nodes for x in dict.fromkeys(node.inputs) if x in self.times and x in self.keys]
-        boxes = self._add_row("a", nodes, 0.0)
+        row = self._row("a", nodes)
         tracks = {node: i for i, node in enumerate(dict.fromkeys(node for node, _ in reads))}
         layout = recorded.drawing.layout
         top = layout.top + 16
         right = max(frame.right for frame in self.scene.frames)
-        self._move(boxes, right - max(box.right for box in boxes),
-                   top + TRACK * len(tracks) + 12 - min(box.bottom for box in boxes))
+        self.scene.add(row, right - max(box.right for box in row.boxes),
+                       top + TRACK * len(tracks) + 12 - min(box.bottom for box in row.boxes))
         of_key = {box.key: box for box in self.scene.boxes}
         for node, x in reads:
             source, target = of_key[self.keys[x]], of_key[self.keys[node]]
@@ -260,13 +254,6 @@ def is_copy(node: Tensor) -> bool:
 def _constant(x: Tensor) -> str:
     """Return the name of a tensor without a box of its own, or its value."""
     return clean(x.label, LABEL_LENGTH) or (f"{x.item():.3g}" if x.size == 1 and x.op is None else "")
-
-
-def _large_box(key: str, node: Tensor, label: str, paint: Paint) -> Box:
-    """Return the box of a named tensor or of a leaf, at the origin."""
-    box = Box(key, 0.0, 0.0, box_width([label], 12), HEIGHT, label, paint, rounded=node.op is not None)
-    _add_operation(box, node)
-    return box
 
 
 def _add_operation(box: Box, node: Tensor) -> None:
