@@ -12,7 +12,6 @@ from viz.layout.step_graph import Part
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
 from viz.render.fonts import clean
-from viz.render.palette import Paint
 from viz.render.scene import Box, Scene, text_beside
 
 from .heat import Scale, norm
@@ -70,7 +69,7 @@ class BoxLabels:
             return
         box.tooltip += f" {describe(tensor)}"
         if self.scale is not None and tensor.requires_grad:
-            box.paint = Paint(box.paint.line, self.scale.fill(norm(tensor)))
+            box.paint = palette.Paint(box.paint.line, self.scale.fill(norm(tensor)))
         if nonfinite(tensor):
             box.paint, box.pen = palette.BAD, 2.4
 
@@ -81,7 +80,7 @@ class BoxLabels:
         marked |= {"loss"} if self.spec.loss in wanted else set()
         for box in scene.boxes:
             if box.key in marked:
-                box.paint, box.pen = Paint(palette.MARK, box.paint.fill), 3.6
+                box.paint, box.pen = palette.Paint(palette.MARK, box.paint.fill), 3.6
         for arrow in scene.arrows:
             if arrow.source in marked and arrow.target in marked:
                 arrow.color, arrow.pen = palette.MARK, 3.0
@@ -92,7 +91,7 @@ def add_legend(scene: Scene, scale: Scale, left: float, bottom: float) -> None:
     rows = scale.legend()
     for number, (fill, meaning) in enumerate(rows):
         y = bottom + 15.0 * (len(rows) - number) - 7
-        scene.boxes.append(Box(f"legend{number}", left + 10, y, 20, 14, "", Paint(palette.QUIET, fill),
+        scene.boxes.append(Box(f"legend{number}", left + 10, y, 20, 14, "", palette.Paint(palette.QUIET, fill),
                                rounded=False, pen=0.6, tooltip=f"|g| {meaning}"))
         scene.texts.append(text_beside(left + 26, y, meaning, 10, palette.QUIET))
     scene.texts.append(text_beside(left, bottom + 15.0 * len(rows) + 10, "|gradient|", 11, palette.QUIET))

@@ -67,10 +67,7 @@ def make_columns(T: int, steps: Sequence[int], occupied: Iterable[int]) -> list[
 
 
 def find_tensors(run: Run, parts: Sequence[Part], steps: Iterable[int]) -> Tensors:
-    """Return for each signal its tensor at every step, for each operation those at the given steps.
-
-    An operation's tensor is None where nothing was recorded.
-    """
+    """Return for each signal its tensor at every step, for each operation those at the given steps."""
     chosen = set(steps)
     tensors: Tensors = {}
     recorded: dict[tuple[str, int], dict[int, Tensor]] = {}

@@ -17,14 +17,13 @@ import numpy as np
 from minigrad import Tensor
 from rnn import Cell, Run
 from rnn.language.cycles import check
-from rnn.language.equations import Expression
+from rnn.language.equations import Definition, Expression
 from viz.layout.folding import Tensors, choose_steps, find_tensors
 from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, constants, step_graph
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
 from viz.render.digraph import Picture, literal, picture
 from viz.render.fonts import clean
-from viz.render.palette import Paint
 from viz.render.scene import Arrow, Box, Scene, Text, text_beside
 
 from .graph import MAX_NODES, add_node, drawable, empty, label
@@ -32,7 +31,7 @@ from .rolled import LONGEST, RolledDrawing
 from .unrolled import UnrolledDrawing
 
 SAME, MISSING, EXTRA, CHANGED = "same", "missing", "extra", "changed"
-APPEARANCE: dict[str, tuple[Paint, float]] = {  # colours and line width
+APPEARANCE: dict[str, tuple[palette.Paint, float]] = {  # colours and line width
     SAME: (palette.SAME, 1.2), MISSING: (palette.MISSING, 1.6), EXTRA: (palette.EXTRA, 3.2),
     CHANGED: (palette.CHANGED, 2.2)}
 STYLES = {MISSING: "red, dashed", EXTRA: "green, bold", CHANGED: "amber, sharp corners, dotted"}
@@ -56,15 +55,14 @@ def diff(a: Any, b: Any, level: str = "signals", *, values: bool = False, steps:
         TypeError: if the two are of different kinds.
         ValueError: for an unknown level; if the two can't be drawn in one picture.
     """
-    kinds = [next((kind for kind in (Cell, Run, Tensor) if isinstance(thing, kind)), None) for thing in (a, b)]
-    if kinds[0] is None or kinds[0] is not kinds[1]:
-        raise TypeError(f"viz.diff compares two Cells, two runs or two Tensors, not a {type(a).__name__} with a "
-                        f"{type(b).__name__}")
-    if isinstance(a, Tensor):
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
         return _draw_tensors(a, b, values, dark)
-    if isinstance(a, Cell):
+    if isinstance(a, Cell) and isinstance(b, Cell):
         return picture(draw_definitions(DefinitionPair(a, b, level)), dark)
-    return picture(draw_runs(DefinitionPair(a.cell, b.cell, level), a, b, steps, values), dark)
+    if isinstance(a, Run) and isinstance(b, Run):
+        return picture(draw_runs(DefinitionPair(a.cell, b.cell, level), a, b, steps, values), dark)
+    raise TypeError(f"viz.diff compares two Cells, two runs or two Tensors, not a {type(a).__name__} with a "
+                    f"{type(b).__name__}")
 
 
 class DefinitionPair:
@@ -77,7 +75,7 @@ class DefinitionPair:
         changed: parts and edges that both have but that differ.
     """
 
-    def __init__(self, a: Cell, b: Cell, level: str) -> None:
+    def __init__(self, a: Definition, b: Definition, level: str) -> None:
         self.a, self.b = a, b
         check(a)
         check(b)
@@ -149,7 +147,7 @@ def _count_operands(part: Part) -> int:
     return 0 if part.node is None else sum(isinstance(x, Expression) for x in part.node.inputs)
 
 
-def _signature(part: Part, level: str, cell: Cell) -> Any:
+def _signature(part: Part, level: str, cell: Definition) -> Any:
     """Return the properties in which a part must equal its counterpart to be unchanged."""
     if part.node is not None:
         return part.label, repr(part.node.op), [tensor.shape for tensor in constants(part.node)]

@@ -12,7 +12,6 @@ from viz.layout.step_graph import step_graph
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean
-from viz.render.palette import Paint
 from viz.render.scene import Box, Scene, Text, text_beside
 
 WIDTH = 900.0  # of the strips
@@ -70,7 +69,7 @@ def _add_strip(scene: Scene, scale: Scale, row: int, name: str, groups: Sequence
         fill = scale.fill(size)
         where = f"{steps[0]}" if len(steps) == 1 else f"{steps[0]} … {steps[-1]}"
         scene.boxes.append(Box(f"g{row}_{number}", width * (number + 0.5), row * PITCH, width, HEIGHT, "",
-                               Paint(fill if width < 4 else "#FFFFFF", fill), rounded=False,
+                               palette.Paint(fill if width < 4 else "#FFFFFF", fill), rounded=False,
                                pen=0.0 if width < 4 else 0.5, tooltip=f"{name}[{where}] |g| {size}"))
 
 

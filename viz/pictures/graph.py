@@ -12,7 +12,6 @@ from viz.annotations.labels import nonfinite, numbers
 from viz.render import palette
 from viz.render.digraph import Picture, literal
 from viz.render.fonts import FAMILY, LINE, clean, text_width
-from viz.render.palette import Paint
 from viz.render.scene import CORNER
 
 FONT_SIZE = 11
@@ -49,7 +48,7 @@ def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape",
     for node in nodes:
         paint, pen = _paint(node, tensor), 1.4
         if node in marked:
-            paint, pen = Paint(palette.BACKWARD, paint.fill), 4.0
+            paint, pen = palette.Paint(palette.BACKWARD, paint.fill), 4.0
         add_node(drawn, keys[node], node, label(node, show), paint, dark, pen)
     for node in nodes:
         for x in node.inputs:
@@ -69,7 +68,7 @@ def empty(dark: bool) -> Picture:
                    edge_attr={"fontname": FAMILY, "arrowsize": "0.7", "color": arrow})
 
 
-def add_node(drawn: Picture, key: str, node: Tensor, text: str, paint: Paint, dark: bool, pen: float = 1.4,
+def add_node(drawn: Picture, key: str, node: Tensor, text: str, paint: palette.Paint, dark: bool, pen: float = 1.4,
              style: str = "") -> None:
     """Add the box of a tensor; a parameter has sharp corners, unless a style is given.
 
@@ -114,11 +113,11 @@ def label(node: Tensor, show: Collection[str]) -> str:
     return "\n".join(lines) or "·"
 
 
-def _paint(node: Tensor, tensor: Tensor) -> Paint:
+def _paint(node: Tensor, tensor: Tensor) -> palette.Paint:
     if nonfinite(node):
         return palette.BAD
     if node is tensor:
         return palette.LOSS
     if node.op is None:
-        return Paint(palette.PARAMETERS[0], palette.SHELF) if node.requires_grad else palette.CONSTANT
+        return palette.Paint(palette.PARAMETERS[0], palette.SHELF) if node.requires_grad else palette.CONSTANT
     return palette.STATE if node.label else palette.OUTPUT

@@ -25,7 +25,6 @@ from viz.layout.unrolled_layout import UnrolledLayout, UnrolledSpec
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
-from viz.render.palette import Paint
 from viz.render.scene import CORNER, Arrow, Box, Frame, Scene, Text, sample_curve
 
 
@@ -139,7 +138,7 @@ class UnrolledDrawing:
         alone = len(self.layout.steps.members[place.row]) == 1
         width = max(place.width, text_width(steps, 10) * CORNER + 10) if alone else place.width
         box = Box(f"s{number}_fold{column.k}", x, y, width, HEIGHT + 6, f"⋯\n{steps}" if alone else "⋯",
-                  Paint(part.paint.line, palette.FOLD.fill), dashed=True, size=10)
+                  palette.Paint(part.paint.line, palette.FOLD.fill), dashed=True, size=10)
         self.scene.boxes.append(box)
         self.boxes[part, column.k] = box
 

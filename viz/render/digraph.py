@@ -63,16 +63,12 @@ class Picture(graphviz.Digraph):
     def _painted(self, format: str, dpi: int = DPI) -> bytes:
         if format in ("dot", "gv"):
             return self.source.encode()
-        if format.lower() in RASTER:
-            self._check_size(dpi)
-        return paint(self.source, format, dpi)
-
-    def _check_size(self, dpi: int) -> None:
         left, bottom, right, top = map(float, self.graph_attr.get("bb", "0,0,0,0").split(","))
         pixels = max(right - left, top - bottom) * dpi / 72
-        if pixels > MAX_PIXELS:
+        if pixels > MAX_PIXELS and format.lower() in RASTER:
             raise ValueError(f"the picture would be {pixels:,.0f} pixels long, more than the {MAX_PIXELS:,} that stay "
                              "readable: draw fewer steps (fold=True), or render it as SVG")
+        return paint(self.source, format, dpi)
 
     # The three methods through which the graphviz package runs `dot`; overridden to call paint().
     def _pipe_lines(self, engine: str, format: str, input_lines: Any, **options: Any) -> bytes:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 from . import palette
 from .fonts import LINE, text_width
-from .palette import Paint
 
 Point = tuple[float, float]
 Rectangle = tuple[float, float, float, float]  # left, bottom, right, top
@@ -25,7 +24,7 @@ class Box:
     width: float
     height: float
     label: str
-    paint: Paint
+    paint: palette.Paint
     dashed: bool = False
     rounded: bool = True
     pen: float = 1.4
@@ -108,7 +107,7 @@ class Frame:
     right: float
     top: float
     caption: str
-    paint: Paint = palette.STEP
+    paint: palette.Paint = palette.STEP
     dashed: bool = False
     color: str = palette.QUIET
 

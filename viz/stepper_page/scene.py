@@ -23,7 +23,6 @@ from viz.layout.unrolled_layout import UnrolledSpec
 from viz.pictures.unrolled import UnrolledDrawing, mark_cut
 from viz.render import palette
 from viz.render.fonts import clean, text_width
-from viz.render.palette import Paint
 from viz.render.scene import Arrow, Box, Scene, horizontal_curve, join_curves, round_corners, straight_line, text_beside
 
 APART = 34.0  # from column to column of a row of boxes
@@ -92,13 +91,13 @@ class BackwardScene:
         elif node.op is None:
             color = self.colors.get(node)
             label = _constant(node) or str(node.shape)
-            paint = Paint(color, palette.SHELF) if color else palette.CONSTANT
+            paint = palette.Paint(color, palette.SHELF) if color else palette.CONSTANT
         elif node.label:
             label, paint = clean(node.label, LABEL_LENGTH), palette.HIDDEN
         else:
             label, shared = self.label(node), self.shared_inputs(node)
             circle = len(label) == 1
-            paint = Paint(self.colors[shared[0]] if shared else palette.OPERATION.line, "#FFFFFF")
+            paint = palette.Paint(self.colors[shared[0]] if shared else palette.OPERATION.line, "#FFFFFF")
             return Box(key, 0.0, 0.0, SMALL if circle else box_width([label], 11, 30, 14), SMALL, label, paint,
                        size=11, circle=circle, pen=2.0 if shared else 1.4)
         box = Box(key, 0.0, 0.0, box_width([label], 12), HEIGHT, label, paint, rounded=node.op is not None)
@@ -206,7 +205,7 @@ class RecordedSteps:
             return Part(signal, None, 0, clean(signal), palette.OUTPUT)
         shared = self.picture.shared_inputs(node)
         line = self.picture.colors[shared[0]] if shared else palette.OPERATION.line
-        return Part(signal, node, 0, self.picture.label(node), Paint(line, palette.OPERATION.fill),
+        return Part(signal, node, 0, self.picture.label(node), palette.Paint(line, palette.OPERATION.fill),
                     [x.label for x in shared])
 
     def _find_edges(self) -> list[Edge]:
