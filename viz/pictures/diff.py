@@ -70,7 +70,8 @@ class DefinitionPair:
 
     Attributes:
         parts: the union; parts that both definitions have are the second's.
-        first, second: the corresponding part of the first and of the second definition, for parts that have one.
+        first: the corresponding part of the first definition, for parts that have one.
+        second: the parts of the second definition.
         owners: for each edge, whether the first and whether the second definition has it.
         changed: parts and edges that both have but that differ.
     """
@@ -81,9 +82,8 @@ class DefinitionPair:
         check(b)
         self.sides = old, new = step_graph(a, level), step_graph(b, level)
         names = dict.fromkeys([*old.colors, *new.colors])
-        self.parts = StepGraph(list(new.parts), list(new.edges), {name: palette.parameter(i) for i, name in
-                                                                  enumerate(names)})
-        self.second = {part: part for part in new.parts}
+        self.parts = StepGraph(list(new.parts), colors={name: palette.parameter(i) for i, name in enumerate(names)})
+        self.second = set(new.parts)
         self.first = dict(_match_parts(old.parts, new.parts))
         self.changed: set[Part | Edge] = {part for part, before in self.first.items()
                                           if _signature(before, level, a) != _signature(part, level, b)}
@@ -95,25 +95,23 @@ class DefinitionPair:
         self.parts.parts += missing
         self.first |= missing
         self.owners: dict[Edge, tuple[bool, bool]] = {}
-        self._join_edges(old, new)
+        self._join_edges()
+        self.parts.edges += self.owners
         try:
             assign_layers(self.parts)
         except ValueError:
             raise ValueError(f"{clean(a.name)!r} and {clean(b.name)!r} compute the same signals in opposite order, so "
                              "they can't be drawn in one picture: draw each by itself") from None
 
-    def _join_edges(self, old: StepGraph, new: StepGraph) -> None:
+    def _join_edges(self) -> None:
+        """Set the owners of all edges; those that only the first definition has come last."""
         joined = {before: part for part, before in self.first.items()}
-        before, after = _by_ends(old.edges, joined), _by_ends(new.edges, {})
-        for ends, edge in after.items():
-            self.owners[edge] = ends in before, True
+        before, after = _by_ends(self.sides[0].edges, joined), _by_ends(self.sides[1].edges, {})
+        for ends in {**after, **before}:
+            edge = after[ends] if ends in after else replace(before[ends], source=ends[0], target=ends[1])
+            self.owners[edge] = ends in before, ends in after
             if ends in before and list(before[ends].names) != list(edge.names):
                 self.changed.add(edge)
-        for ends, edge in before.items():
-            if ends not in after:
-                added = Edge(ends[0], ends[1], edge.delay, edge.names, edge.text)
-                self.parts.edges.append(added)
-                self.owners[added] = True, False
 
     def state(self, element: Part | Edge) -> str:
         """Return the state of a part or an edge, for all time steps."""

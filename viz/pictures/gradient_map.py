@@ -84,8 +84,7 @@ def _add_axis(scene: Scene, T: int, each: int, width: float) -> None:
     """Add the numbers of the first and of some round steps."""
     step = next(round_one for power in range(12) for round_one in (10 ** power, 2 * 10 ** power, 5 * 10 ** power)
                 if T / round_one <= 12)
-    for k in sorted({1, *range(step, T + 1, step)}):
-        if k == 1 and step > 1 and step * width / each < 24:
-            continue
+    first = [] if step > 1 and step * width / each < 24 else [1]
+    for k in sorted({*first, *range(step, T + 1, step)}):
         scene.texts.append(Text(width * ((k - 1) // each + 0.5), -HEIGHT / 2 - 10, str(k), 10, palette.QUIET))
     scene.texts.append(text_beside(-12, -HEIGHT / 2 - 10, "t", 10, palette.QUIET, right=False))

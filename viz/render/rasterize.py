@@ -28,12 +28,7 @@ class PaintError(RuntimeError):
 
 
 def paint(source: str, format: str, dpi: int | None = None) -> bytes:
-    """Paint DOT text and return the bytes of the picture.
-
-    Args:
-        source: the text; its attribute `layout` selects Graphviz's layout engine.
-        format: "png", "svg", "pdf", or another that Graphviz supports.
-        dpi: dots per inch of a PNG or JPEG.
+    """Return the bytes of a picture of DOT text: "png", "svg", ...; `dpi` sets the resolution of a PNG or JPEG.
 
     Raises:
         PaintError: for an unknown format or invalid DOT text; if neither pygraphviz nor `dot` is installed.
