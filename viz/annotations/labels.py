@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -20,15 +20,16 @@ FEW = 3  # numbers at most that are written out
 
 
 class BoxLabels:
-    """The labels (`text`), colours (`scale`) and tooltips of the boxes that stand for one time step.
+    """The labels (`text`), colours (`scale`) and tooltips of the boxes of the steps that are `drawn` one by one.
 
     Raises:
         ValueError: if a tensor to highlight is not in the picture.
     """
 
-    def __init__(self, spec: UnrolledSpec, drawn: Iterable[Where]) -> None:
+    def __init__(self, spec: UnrolledSpec, drawn: Collection[int]) -> None:
         self.spec = spec
-        self.tensors = {(part, k): spec.tensors[part][k] for part, k in drawn}
+        self.tensors: dict[Where, Tensor | None] = {
+            (part, k): tensor for part, steps in spec.tensors.items() for k, tensor in steps.items() if k in drawn}
         tensors = [*self.tensors.values(), spec.loss]
         self.scale = Scale([norm(tensor) for tensor in tensors]) if spec.heat else None
         unknown = set(spec.highlight) - {tensor for tensor in tensors if tensor is not None}

@@ -95,8 +95,8 @@ def step_graph(cell: Definition, level: str) -> StepGraph:
     reads = links(cell)
     signals = {}
     for signal in cell.signals.values():
-        if signal.equation or any(link.source is signal for link in reads):
-            delays = [link.delay for link in reads if link.source is signal]
+        delays = [link.delay for link in reads if link.source is signal]
+        if signal.equation or delays:
             signals[signal] = Part(signal.name, None, signal.equation.lead if signal.equation else 0,
                                    clean(signal.name), signal_paint(signal.given, delays, signal.shape == ()),
                                    text=str(signal.equation or signal.name))

@@ -79,8 +79,7 @@ class UnrolledDrawing:
         self.spec = spec
         self.loss_inputs = {} if spec.loss is None else loss_inputs(spec.tensors, spec.loss)
         columns = make_columns(spec.T, spec.steps, {k for steps in spec.tensors.values() for k in steps})
-        drawn = {column.k for column in columns if not column.folded}
-        self.labels = BoxLabels(spec, [(part, k) for part, steps in spec.tensors.items() for k in steps if k in drawn])
+        self.labels = BoxLabels(spec, {column.k for column in columns if not column.folded})
         self.layout = UnrolledLayout(spec, columns, self.labels.text)
         self.scene = Scene(clean(spec.name, 60))
         self.boxes: dict[Where, Box] = {}

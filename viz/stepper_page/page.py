@@ -75,9 +75,6 @@ def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most
         outfile: the file to write, atomically, e.g. "steps.html". By default no file is written.
         most: the largest number of tensors to record.
 
-    Returns:
-        The page: a notebook displays it, `.path` is the file and `.html` the source.
-
     Raises:
         ValueError: if the loss isn't a scalar or requires no gradient, or there are too many tensors or too
             much data to record; and any error of `loss.backward()`.
