@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -159,13 +160,11 @@ class Progress:
     def __init__(self, stages: int) -> None:
         self.bar: Any = None
         self.stage = 0
-        if sys.stderr is None or not sys.stderr.isatty():
-            return
-        try:
-            from tqdm import tqdm
-        except ImportError:
-            return
-        self.bar = tqdm(total=stages, leave=False, file=sys.stderr, bar_format="{desc} {bar} {n}/{total} {elapsed}")
+        with suppress(ImportError):
+            if sys.stderr is not None and sys.stderr.isatty():
+                from tqdm import tqdm
+                self.bar = tqdm(total=stages, leave=False, file=sys.stderr,
+                                bar_format="{desc} {bar} {n}/{total} {elapsed}")
 
     def begin(self, stage: str) -> None:
         """Show the next stage; the previous one is complete."""

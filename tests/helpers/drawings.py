@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rnn import Cell, Run
+from viz.annotations.heat import relative_contributions
 from viz.layout.folding import choose_steps
 from viz.layout.step_graph import step_graph
 from viz.pictures.rolled import RolledDrawing
@@ -21,8 +23,11 @@ def draw_rolled(cell: Cell, level: str = "signals") -> RolledDrawing:
     return RolledDrawing(step_graph(cell, level), cell.name, level == "ops").draw()
 
 
-def draw_run(run: Run, loss: Any, steps: Sequence[int], level: str = "signals", **options: Any) -> UnrolledDrawing:
-    return UnrolledDrawing(unrolled_spec(run, steps, level, loss, **options)).draw()
+def draw_run(run: Run, loss: Any, steps: Sequence[int], level: str = "signals", contributions: bool = False,
+             **options: Any) -> UnrolledDrawing:
+    widths = relative_contributions(run) if contributions else None
+    return UnrolledDrawing(replace(unrolled_spec(run, steps, level), parameters=run.parameters, loss=loss,
+                                   contributions=widths, **options)).draw()
 
 
 def rolled_drawing(cell: Cell, level: str = "signals") -> RolledDrawing:

@@ -10,7 +10,6 @@ from minigrad.steps import Step
 from viz.layout.folding import Tensors, Where
 from viz.render import palette
 from viz.render.fonts import clean
-from viz.render.palette import Paint
 from viz.render.scene import Arrow, Box, Point, Scene, Text
 
 BESIDE = 7.0  # from an arrow to the gradient's
@@ -28,7 +27,7 @@ def mark_step(scene: Scene, tensors: Tensors, boxes: Mapping[Where, Box], step: 
     box = next((box for box in scene.boxes if box.key == key), None)
     if box is None:
         raise ValueError(f"step={step!r} has no box in this picture: give the loss too, and draw its time step")
-    box.paint, box.pen = Paint(palette.BACKWARD, box.paint.fill), 4.0
+    box.paint, box.pen = palette.Paint(palette.BACKWARD, box.paint.fill), 4.0
     passed = keys.passed(step)
     scene.arrows += [gradient_arrow(arrow) for arrow in scene.arrows if (arrow.source, arrow.target) in passed]
     left, _, right, top = scene.bounds(0)

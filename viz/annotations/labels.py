@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from viz.layout.step_graph import Part
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
 from viz.render.fonts import clean
-from viz.render.palette import Paint
 from viz.render.scene import Box, Scene, text_beside
 
 from .heat import Scale, norm
@@ -21,15 +20,16 @@ FEW = 3  # numbers at most that are written out
 
 
 class BoxLabels:
-    """The labels (`text`), colours (`scale`) and tooltips of the boxes that stand for one time step.
+    """The labels (`text`), colours (`scale`) and tooltips of the boxes of the steps that are `drawn` one by one.
 
     Raises:
         ValueError: if a tensor to highlight is not in the picture.
     """
 
-    def __init__(self, spec: UnrolledSpec, drawn: Iterable[Where]) -> None:
+    def __init__(self, spec: UnrolledSpec, drawn: Collection[int]) -> None:
         self.spec = spec
-        self.tensors = {(part, k): spec.tensors[part][k] for part, k in drawn}
+        self.tensors: dict[Where, Tensor | None] = {
+            (part, k): tensor for part, steps in spec.tensors.items() for k, tensor in steps.items() if k in drawn}
         tensors = [*self.tensors.values(), spec.loss]
         self.scale = Scale([norm(tensor) for tensor in tensors]) if spec.heat else None
         unknown = set(spec.highlight) - {tensor for tensor in tensors if tensor is not None}
@@ -70,8 +70,8 @@ class BoxLabels:
             return
         box.tooltip += f" {describe(tensor)}"
         if self.scale is not None and tensor.requires_grad:
-            box.paint = Paint(box.paint.line, self.scale.fill(norm(tensor)))
-        if not np.isfinite(tensor.numpy()).all():
+            box.paint = palette.Paint(box.paint.line, self.scale.fill(norm(tensor)))
+        if nonfinite(tensor):
             box.paint, box.pen = palette.BAD, 2.4
 
     def mark_highlight(self, scene: Scene, boxes: Mapping[Where, Box]) -> None:
@@ -81,7 +81,7 @@ class BoxLabels:
         marked |= {"loss"} if self.spec.loss in wanted else set()
         for box in scene.boxes:
             if box.key in marked:
-                box.paint, box.pen = Paint(palette.MARK, box.paint.fill), 3.6
+                box.paint, box.pen = palette.Paint(palette.MARK, box.paint.fill), 3.6
         for arrow in scene.arrows:
             if arrow.source in marked and arrow.target in marked:
                 arrow.color, arrow.pen = palette.MARK, 3.0
@@ -92,7 +92,7 @@ def add_legend(scene: Scene, scale: Scale, left: float, bottom: float) -> None:
     rows = scale.legend()
     for number, (fill, meaning) in enumerate(rows):
         y = bottom + 15.0 * (len(rows) - number) - 7
-        scene.boxes.append(Box(f"legend{number}", left + 10, y, 20, 14, "", Paint(palette.QUIET, fill),
+        scene.boxes.append(Box(f"legend{number}", left + 10, y, 20, 14, "", palette.Paint(palette.QUIET, fill),
                                rounded=False, pen=0.6, tooltip=f"|g| {meaning}"))
         scene.texts.append(text_beside(left + 26, y, meaning, 10, palette.QUIET))
     scene.texts.append(text_beside(left, bottom + 15.0 * len(rows) + 10, "|gradient|", 11, palette.QUIET))
@@ -107,6 +107,12 @@ def numbers(tensor: Tensor) -> str:
         return ", ".join(f"{value:.2g}" for value in array.ravel().tolist())
     with np.errstate(invalid="ignore"):
         return f"{np.min(array):.2g} … {np.max(array):.2g}"
+
+
+def nonfinite(tensor: Tensor) -> str:
+    """Return "NaN" or "Inf" if a tensor contains one, otherwise ""."""
+    array = tensor.numpy()
+    return "" if np.isfinite(array).all() else "NaN" if np.isnan(array).any() else "Inf"
 
 
 def describe(tensor: Tensor) -> str:

@@ -11,11 +11,10 @@ from viz.layout.folding import Tensors, Where
 from viz.layout.step_layout import HEIGHT
 from viz.render import palette
 from viz.render.fonts import clean, text_width
-from viz.render.palette import Paint
 from viz.render.scene import CORNER, Arrow, Box, Point, Scene, join_curves, straight_line, text_beside, vertical_curve
 
 from .heat import Scale, norm
-from .labels import describe
+from .labels import describe, nonfinite
 
 PITCH = 31.0  # from parameter to parameter
 
@@ -54,11 +53,11 @@ def add_loss(scene: Scene, loss: Tensor, sources: Sequence[tuple[Box, float]], t
     """Add the loss above the frames; `sources` are the boxes that it reads, each with an x free of boxes above."""
     text = clean(loss.name or "loss")
     label = f"{text} = {loss.item():.3g}" if value and loss.size == 1 else text
-    finite = np.isfinite(loss.numpy()).all()
+    finite = not nonfinite(loss)
     width = max(text_width(label, 12) * CORNER + 34, 16.0 * (len(sources) + 1))
     paint = palette.LOSS if finite else palette.BAD
     if scale is not None and finite:
-        paint = Paint(paint.line, scale.fill(norm(loss)))
+        paint = palette.Paint(paint.line, scale.fill(norm(loss)))
     box = Box("loss", sum(source.x for source, _ in sources) / len(sources), top + 72, width, HEIGHT, label, paint,
               pen=1.4 if finite else 2.4, tooltip=f"{text} {describe(loss)}")
     scene.boxes.append(box)
@@ -91,5 +90,5 @@ def add_parameters(scene: Scene, parameters: Mapping[str, Tensor], colors: Mappi
         text = f"{clean(name)}  {tensor.shape}   {size}"
         width = text_width(text, 11) * CORNER + 18
         scene.boxes.append(Box(f"p{number}", left + width / 2, y - 16 - PITCH * number, width, 23, text,
-                               Paint(colors[name], palette.SHELF), rounded=False, pen=1.8, size=11,
+                               palette.Paint(colors[name], palette.SHELF), rounded=False, pen=1.8, size=11,
                                tooltip=f"{clean(name)} {describe(tensor)}"))

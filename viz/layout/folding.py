@@ -13,6 +13,7 @@ from .step_graph import Part
 
 UNFOLDED = 12  # the longest run that is drawn without folding
 ENDS = 3  # steps kept at each end of a folded run
+MANY = 1000  # steps drawn one by one at most
 Where = tuple[Part, int]  # a part at a time step
 Tensors = dict[Part, dict[int, Tensor | None]]  # None: not recorded
 
@@ -37,17 +38,18 @@ def choose_steps(T: int, fold: bool, steps: Iterable[int] | None) -> list[int]:
     """Return the steps to draw one by one: `steps`; or all of a short run, both ends of a long one.
 
     Raises:
-        ValueError: for a step that the run does not have.
+        ValueError: for a step that the run does not have; for too many steps.
     """
-    if steps is not None:
-        chosen = sorted(set(steps))
-        wrong = [k for k in chosen if not 1 <= k <= T]
-        if wrong or not chosen:
-            raise ValueError(f"steps={chosen}: choose one or more of the run's steps, 1 … {T}")
-        return chosen
-    if not fold or T <= UNFOLDED:
-        return list(range(1, T + 1))
-    return [*range(1, ENDS + 1), *range(T - ENDS + 1, T + 1)]
+    if steps is None and fold and T > UNFOLDED:
+        return [*range(1, ENDS + 1), *range(T - ENDS + 1, T + 1)]
+    chosen = list(range(1, T + 1)) if steps is None else sorted(set(steps))
+    if not chosen or not 1 <= chosen[0] <= chosen[-1] <= T:
+        raise ValueError(f"steps={chosen}: choose one or more of the run's steps, 1 … {T}")
+    if len(chosen) > MANY:
+        folded = "draw it with fold=True, or " if steps is None else ""
+        raise ValueError(f"a picture of {len(chosen)} steps can't be read: {folded}choose at most {MANY} with "
+                         "steps=[...]")
+    return chosen
 
 
 def make_columns(T: int, steps: Sequence[int], occupied: Iterable[int]) -> list[Column]:
@@ -65,10 +67,7 @@ def make_columns(T: int, steps: Sequence[int], occupied: Iterable[int]) -> list[
 
 
 def find_tensors(run: Run, parts: Sequence[Part], steps: Iterable[int]) -> Tensors:
-    """Return for each signal its tensor at every step, for each operation those at the given steps.
-
-    An operation's tensor is None where nothing was recorded.
-    """
+    """Return for each signal its tensor at every step, for each operation those at the given steps."""
     chosen = set(steps)
     tensors: Tensors = {}
     recorded: dict[tuple[str, int], dict[int, Tensor]] = {}

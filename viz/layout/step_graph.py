@@ -20,7 +20,6 @@ from rnn.language.formula import to_text
 from rnn.language.graphs import postorder
 from viz.render import palette
 from viz.render.fonts import clean
-from viz.render.palette import Paint
 
 LEVELS = ("signals", "ops")
 # Typography only: how a picture prints an operation's name or infix symbol. Anything else is printed as it is.
@@ -36,7 +35,7 @@ class Part:
     node: Apply | Tensor | None  # the operation, an expression or a recorded tensor; None for the signal itself
     lead: int  # k of the equation `signal[t+k] = ...`
     label: str  # without the time step
-    paint: Paint
+    paint: palette.Paint
     names: Sequence[str] = ()  # the parameters among an operation's operands
     text: str = ""  # the formula in full, for a tooltip
     layer: int = 0  # the number of layers below
@@ -96,8 +95,8 @@ def step_graph(cell: Definition, level: str) -> StepGraph:
     reads = links(cell)
     signals = {}
     for signal in cell.signals.values():
-        if signal.equation or any(link.source is signal for link in reads):
-            delays = [link.delay for link in reads if link.source is signal]
+        delays = [link.delay for link in reads if link.source is signal]
+        if signal.equation or delays:
             signals[signal] = Part(signal.name, None, signal.equation.lead if signal.equation else 0,
                                    clean(signal.name), signal_paint(signal.given, delays, signal.shape == ()),
                                    text=str(signal.equation or signal.name))
@@ -110,7 +109,7 @@ def step_graph(cell: Definition, level: str) -> StepGraph:
     return graph
 
 
-def signal_paint(given: bool, delays: Sequence[int], scalar: bool = False) -> Paint:
+def signal_paint(given: bool, delays: Sequence[int], scalar: bool = False) -> palette.Paint:
     """Return the colours of an input, a state, a number such as a loss, or a signal that is read (`delays`) or not."""
     if given:
         return palette.INPUT
@@ -156,10 +155,14 @@ def _operand_edge(x: Any, target: Part, signals: dict[Signal, Part], made: dict[
 
 def _operation_part(node: Apply, equation: Equation, names: dict[Tensor, str], colors: dict[str, str]) -> Part:
     """Return an operation's box, outlined in the colour of its first parameter."""
-    leaves = nodes([x for x in node.inputs if isinstance(x, Tensor)])
-    used = list(dict.fromkeys(names[leaf] for leaf in leaves if isinstance(leaf, Tensor) and leaf in names))
-    paint = Paint(colors[used[0]], palette.OPERATION.fill) if used else palette.OPERATION
+    used = list(dict.fromkeys(names[tensor] for tensor in constants(node) if tensor in names))
+    paint = palette.Paint(colors[used[0]], palette.OPERATION.fill) if used else palette.OPERATION
     return Part(equation.signal.name, node, equation.lead, _expression_label(node), paint, used, repr(node))
+
+
+def constants(node: Apply | Tensor) -> list[Tensor]:
+    """Return the tensors among an operation's operands, and all that they were computed from."""
+    return nodes([x for x in node.inputs if isinstance(x, Tensor)])
 
 
 def _expression_label(node: Apply) -> str:

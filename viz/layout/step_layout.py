@@ -70,8 +70,9 @@ class StepLayout:
         self.count = max(place.row for place in self.places.values()) + 1
         self.bends = self._place_in_rows(extra or {})
         self.members: list[list[Part]] = [[] for _ in range(self.count)]
-        for part, place in sorted(self.places.items(), key=_x):
-            self.members[place.row].append(part)
+        x = {part: place.x for part, place in self.places.items()}
+        for part in sorted(x, key=x.__getitem__):
+            self.members[self.places[part].row].append(part)
         bends = [x for passed in self.bends.values() for x in passed]
         self.left = max(-min(bends, default=0.0), *(place.width / 2 - place.x for place in self.places.values()))
         self.right = max(max(bends, default=0.0), *(place.width / 2 + place.x for place in self.places.values()))
@@ -215,10 +216,6 @@ class StepLayout:
         if edge.source.signal != edge.target.signal and self.places[edge.source].row >= self.places[edge.target].row:
             return palette.FEEDBACK, 2.0
         return palette.STATE.line, 1.8
-
-
-def _x(item: tuple[Part, Place]) -> float:
-    return item[1].x
 
 
 def _port(box: Box, edges: Sequence[Edge], edge: Edge, side: int) -> Point:

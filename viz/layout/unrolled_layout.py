@@ -23,6 +23,7 @@ INSIDE = 20.0  # from a frame to the boxes in it
 GAP = 30.0  # from frame to frame
 FOOT = 46.0  # from the lowest row's centre line to the lower side of the frame
 VERTICAL = 7.0  # between vertical tracks
+ASIDE = 7.0  # from the middle of a box's side to an arrow that leaves there
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ class UnrolledLayout:
         end = (target.x, target.bottom) if self.column(k).folded else self.steps.bottom_port(edge, target)
         start = (source.right if forward > 0 else source.left, source.y)
         if any(other.source is edge.source and not entry.from_below for other, entry in self.steps.entries.items()):
-            start = start[0], start[1] - min(7.0, source.height / 2 - 5)
+            start = start[0], start[1] - ASIDE
         labels = [((end[0] + 4 * side, end[1] - 9), side > 0) for side in (-forward, forward)]
         return round_corners([start, (x, start[1]), (x, y), (end[0], y), end]), labels
 
@@ -212,14 +213,11 @@ class UnrolledLayout:
         if adjacent and source.y == target.y:
             return source.side(source.y, forward), target.side(target.y, -forward)
         rises = target.y > source.y
-        apart = min(7.0, source.height / 2 - 5)
         arriving = [other for other, entry in self.steps.entries.items() if other.target is edge.target
                     and not entry.from_below and other.delay * edge.delay > 0]
         number = arriving.index(edge) if edge in arriving else 0
-        reach = min(6.0, target.height / 2 - 5)
-        if len(arriving) > 1 or abs(edge.delay) > 1:
-            reach = min(6.0 + 6 * number, target.height / 2 - 4)
-        leaving = apart if rises or source.y == target.y else -apart
+        reach = min(6.0 + 6 * number, target.height / 2 - 4)
+        leaving = ASIDE if rises or source.y == target.y else -ASIDE
         return source.side(source.y + leaving, forward), target.side(target.y + (-reach if rises else reach), -forward)
 
     def _is_clear(self, edge: Edge, points: Sequence[Point], source: Box, target: Box,

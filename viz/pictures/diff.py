@@ -17,23 +17,21 @@ import numpy as np
 from minigrad import Tensor
 from rnn import Cell, Run
 from rnn.language.cycles import check
-from rnn.language.dependencies import nodes
-from rnn.language.equations import Expression
+from rnn.language.equations import Definition, Expression
 from viz.layout.folding import Tensors, choose_steps, find_tensors
-from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, step_graph
+from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, constants, step_graph
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
 from viz.render.digraph import Picture, literal, picture
 from viz.render.fonts import clean
-from viz.render.palette import Paint
 from viz.render.scene import Arrow, Box, Scene, Text, text_beside
 
 from .graph import MAX_NODES, add_node, drawable, empty, label
 from .rolled import LONGEST, RolledDrawing
-from .unrolled import MANY, UnrolledDrawing
+from .unrolled import UnrolledDrawing
 
 SAME, MISSING, EXTRA, CHANGED = "same", "missing", "extra", "changed"
-APPEARANCE: dict[str, tuple[Paint, float]] = {  # colours and line width
+APPEARANCE: dict[str, tuple[palette.Paint, float]] = {  # colours and line width
     SAME: (palette.SAME, 1.2), MISSING: (palette.MISSING, 1.6), EXTRA: (palette.EXTRA, 3.2),
     CHANGED: (palette.CHANGED, 2.2)}
 STYLES = {MISSING: "red, dashed", EXTRA: "green, bold", CHANGED: "amber, sharp corners, dotted"}
@@ -57,15 +55,14 @@ def diff(a: Any, b: Any, level: str = "signals", *, values: bool = False, steps:
         TypeError: if the two are of different kinds.
         ValueError: for an unknown level; if the two can't be drawn in one picture.
     """
-    kinds = [next((kind for kind in (Cell, Run, Tensor) if isinstance(thing, kind)), None) for thing in (a, b)]
-    if kinds[0] is None or kinds[0] is not kinds[1]:
-        raise TypeError(f"viz.diff compares two Cells, two runs or two Tensors, not a {type(a).__name__} with a "
-                        f"{type(b).__name__}")
-    if isinstance(a, Tensor):
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
         return _draw_tensors(a, b, values, dark)
-    if isinstance(a, Cell):
+    if isinstance(a, Cell) and isinstance(b, Cell):
         return picture(draw_definitions(DefinitionPair(a, b, level)), dark)
-    return picture(draw_runs(DefinitionPair(a.cell, b.cell, level), a, b, steps, values), dark)
+    if isinstance(a, Run) and isinstance(b, Run):
+        return picture(draw_runs(DefinitionPair(a.cell, b.cell, level), a, b, steps, values), dark)
+    raise TypeError(f"viz.diff compares two Cells, two runs or two Tensors, not a {type(a).__name__} with a "
+                    f"{type(b).__name__}")
 
 
 class DefinitionPair:
@@ -73,57 +70,48 @@ class DefinitionPair:
 
     Attributes:
         parts: the union; parts that both definitions have are the second's.
-        first, second: the corresponding part of the first and of the second definition, for parts that have one.
+        first: the corresponding part of the first definition, for parts that have one.
+        second: the parts of the second definition.
         owners: for each edge, whether the first and whether the second definition has it.
         changed: parts and edges that both have but that differ.
     """
 
-    def __init__(self, a: Cell, b: Cell, level: str) -> None:
+    def __init__(self, a: Definition, b: Definition, level: str) -> None:
         self.a, self.b = a, b
         check(a)
         check(b)
-        old, new = step_graph(a, level), step_graph(b, level)
-        self.sides = old, new
+        self.sides = old, new = step_graph(a, level), step_graph(b, level)
         names = dict.fromkeys([*old.colors, *new.colors])
-        self.parts = StepGraph(list(new.parts), list(new.edges), {name: palette.parameter(i) for i, name in
-                                                                  enumerate(names)})
-        self.second = {part: part for part in new.parts}
+        self.parts = StepGraph(list(new.parts), colors={name: palette.parameter(i) for i, name in enumerate(names)})
+        self.second = set(new.parts)
         self.first = dict(_match_parts(old.parts, new.parts))
         self.changed: set[Part | Edge] = {part for part, before in self.first.items()
                                           if _signature(before, level, a) != _signature(part, level, b)}
         for part, before in self.first.items():
             if part.label != before.label:
                 part.label = f"{before.label} → {part.label}"
-        self._add_missing(old)
+        matched = set(self.first.values())
+        missing = {replace(part): part for part in old.parts if part not in matched}
+        self.parts.parts += missing
+        self.first |= missing
         self.owners: dict[Edge, tuple[bool, bool]] = {}
-        self._join_edges(old, new)
+        self._join_edges()
+        self.parts.edges += self.owners
         try:
             assign_layers(self.parts)
         except ValueError:
             raise ValueError(f"{clean(a.name)!r} and {clean(b.name)!r} compute the same signals in opposite order, so "
                              "they can't be drawn in one picture: draw each by itself") from None
 
-    def _add_missing(self, old: StepGraph) -> None:
-        """Add parts that only the first has."""
-        known = set(self.first.values())
-        for part in old.parts:
-            if part not in known:
-                added = replace(part)
-                self.first[added] = part
-                self.parts.parts.append(added)
-
-    def _join_edges(self, old: StepGraph, new: StepGraph) -> None:
+    def _join_edges(self) -> None:
+        """Set the owners of all edges; those that only the first definition has come last."""
         joined = {before: part for part, before in self.first.items()}
-        before, after = _by_ends(old.edges, joined), _by_ends(new.edges, {})
-        for ends, edge in after.items():
-            self.owners[edge] = ends in before, True
+        before, after = _by_ends(self.sides[0].edges, joined), _by_ends(self.sides[1].edges, {})
+        for ends in {**after, **before}:
+            edge = after[ends] if ends in after else replace(before[ends], source=ends[0], target=ends[1])
+            self.owners[edge] = ends in before, ends in after
             if ends in before and list(before[ends].names) != list(edge.names):
                 self.changed.add(edge)
-        for ends, edge in before.items():
-            if ends not in after:
-                added = Edge(ends[0], ends[1], edge.delay, edge.names, edge.text)
-                self.parts.edges.append(added)
-                self.owners[added] = True, False
 
     def state(self, element: Part | Edge) -> str:
         """Return the state of a part or an edge, for all time steps."""
@@ -144,7 +132,7 @@ def _match_parts(old: Sequence[Part], new: Sequence[Part]) -> list[tuple[Part, P
     for name, lead in dict.fromkeys((part.signal, part.lead) for part in new if part.node is not None):
         before, after = ([part for part in side if part.node is not None and part.signal == name
                           and part.lead == lead] for side in (old, new))
-        keys = [[(part.label, _operation(part)) for part in side] for side in (before, after)]
+        keys = [[(part.label, repr(getattr(part.node, "op", None))) for part in side] for side in (before, after)]
         for tag, i, i_end, j, j_end in SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes():
             if tag in ("equal", "replace"):  # replaced operations are paired beginning with the equation's result
                 pairs += [(x, y) for x, y in zip(after[j:j_end][::-1], before[i:i_end][::-1])
@@ -152,20 +140,15 @@ def _match_parts(old: Sequence[Part], new: Sequence[Part]) -> list[tuple[Part, P
     return pairs
 
 
-def _operation(part: Part) -> str:
-    return "" if part.node is None else repr(part.node.op)
-
-
 def _count_operands(part: Part) -> int:
     """Return how many operands of an operation are expressions."""
     return 0 if part.node is None else sum(isinstance(x, Expression) for x in part.node.inputs)
 
 
-def _signature(part: Part, level: str, cell: Cell) -> Any:
+def _signature(part: Part, level: str, cell: Definition) -> Any:
     """Return the properties in which a part must equal its counterpart to be unchanged."""
     if part.node is not None:
-        leaves = nodes([x for x in part.node.inputs if isinstance(x, Tensor)])
-        return part.label, repr(part.node.op), [leaf.shape for leaf in leaves if isinstance(leaf, Tensor)]
+        return part.label, repr(part.node.op), [tensor.shape for tensor in constants(part.node)]
     signal = cell.signals[part.signal]
     return repr(signal.equation) if level == "signals" else None, signal.given, signal.shape, part.lead
 
@@ -218,8 +201,6 @@ def draw_runs(pair: DefinitionPair, a: Run, b: Run, steps: Iterable[int] | None,
     """Return the unrolled graph of both runs."""
     longer = a if a.T > b.T else b
     shown = choose_steps(longer.T, True, steps)
-    if len(shown) > MANY:
-        raise ValueError(f"a picture of {len(shown)} steps is unreadable: choose at most {MANY} with steps=[...]")
     compared = RunComparison(pair, (a, b), shown, values)
     drawing = UnrolledDrawing(UnrolledSpec(longer.cell.name, longer.T, pair.parts, compared.copies, shown,
                                            cuts=frozenset(longer.cuts()))).draw()

@@ -12,7 +12,6 @@ from viz.layout.step_graph import step_graph
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean
-from viz.render.palette import Paint
 from viz.render.scene import Box, Scene, Text, text_beside
 
 WIDTH = 900.0  # of the strips
@@ -70,7 +69,7 @@ def _add_strip(scene: Scene, scale: Scale, row: int, name: str, groups: Sequence
         fill = scale.fill(size)
         where = f"{steps[0]}" if len(steps) == 1 else f"{steps[0]} … {steps[-1]}"
         scene.boxes.append(Box(f"g{row}_{number}", width * (number + 0.5), row * PITCH, width, HEIGHT, "",
-                               Paint(fill if width < 4 else "#FFFFFF", fill), rounded=False,
+                               palette.Paint(fill if width < 4 else "#FFFFFF", fill), rounded=False,
                                pen=0.0 if width < 4 else 0.5, tooltip=f"{name}[{where}] |g| {size}"))
 
 
@@ -85,8 +84,7 @@ def _add_axis(scene: Scene, T: int, each: int, width: float) -> None:
     """Add the numbers of the first and of some round steps."""
     step = next(round_one for power in range(12) for round_one in (10 ** power, 2 * 10 ** power, 5 * 10 ** power)
                 if T / round_one <= 12)
-    for k in sorted({1, *range(step, T + 1, step)}):
-        if k == 1 and step > 1 and step * width / each < 24:
-            continue
+    first = [] if step > 1 and step * width / each < 24 else [1]
+    for k in sorted({*first, *range(step, T + 1, step)}):
         scene.texts.append(Text(width * ((k - 1) // each + 0.5), -HEIGHT / 2 - 10, str(k), 10, palette.QUIET))
     scene.texts.append(text_beside(-12, -HEIGHT / 2 - 10, "t", 10, palette.QUIET, right=False))

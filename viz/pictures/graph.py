@@ -8,11 +8,10 @@ import numpy as np
 
 from minigrad import Tensor
 from minigrad.backward import ancestors
-from viz.annotations.labels import numbers
+from viz.annotations.labels import nonfinite, numbers
 from viz.render import palette
 from viz.render.digraph import Picture, literal
 from viz.render.fonts import FAMILY, LINE, clean, text_width
-from viz.render.palette import Paint
 from viz.render.scene import CORNER
 
 FONT_SIZE = 11
@@ -49,7 +48,7 @@ def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape",
     for node in nodes:
         paint, pen = _paint(node, tensor), 1.4
         if node in marked:
-            paint, pen = Paint(palette.BACKWARD, paint.fill), 4.0
+            paint, pen = palette.Paint(palette.BACKWARD, paint.fill), 4.0
         add_node(drawn, keys[node], node, label(node, show), paint, dark, pen)
     for node in nodes:
         for x in node.inputs:
@@ -69,7 +68,7 @@ def empty(dark: bool) -> Picture:
                    edge_attr={"fontname": FAMILY, "arrowsize": "0.7", "color": arrow})
 
 
-def add_node(drawn: Picture, key: str, node: Tensor, text: str, paint: Paint, dark: bool, pen: float = 1.4,
+def add_node(drawn: Picture, key: str, node: Tensor, text: str, paint: palette.Paint, dark: bool, pen: float = 1.4,
              style: str = "") -> None:
     """Add the box of a tensor; a parameter has sharp corners, unless a style is given.
 
@@ -78,7 +77,7 @@ def add_node(drawn: Picture, key: str, node: Tensor, text: str, paint: Paint, da
     width = 2 * round(max(text_width(text, FONT_SIZE) * CORNER + 18, 46) / 2)
     height = 2 * round(((text.count("\n") + 1) * FONT_SIZE * LINE + 10) / 2)
     if dark:
-        paint = Paint(palette.dark(paint.line), palette.dark(paint.fill, ground=True))
+        paint = paint.dark()
     style = style or ("filled" if node.op is None and node.requires_grad else "filled,rounded")
     drawn.node(key, label=literal(text), tooltip=literal(f"{node!r} {numbers(node)}"), fillcolor=paint.fill,
                color=paint.line, penwidth=f"{pen:g}", style=style, width=f"{width / 72:.6f}",
@@ -105,8 +104,8 @@ def label(node: Tensor, show: Collection[str]) -> str:
         lines.append(str(node.shape) if node.size != 1 else f"{node.item():.4g}")
     if "data" in show and (node.size != 1 or "shape" not in show):
         lines.append(numbers(node))
-    if node.size != 1 and not np.isfinite(node.numpy()).all():
-        lines.append("NaN" if np.isnan(node.numpy()).any() else "Inf")
+    if node.size != 1 and nonfinite(node):
+        lines.append(nonfinite(node))
     if "gradient" in show and node.grad is not None:
         lines.append(f"|g| {np.linalg.norm(node.grad):.1e}")
     if "line" in show:
@@ -114,11 +113,11 @@ def label(node: Tensor, show: Collection[str]) -> str:
     return "\n".join(lines) or "·"
 
 
-def _paint(node: Tensor, tensor: Tensor) -> Paint:
-    if not np.isfinite(node.numpy()).all():
+def _paint(node: Tensor, tensor: Tensor) -> palette.Paint:
+    if nonfinite(node):
         return palette.BAD
     if node is tensor:
         return palette.LOSS
     if node.op is None:
-        return Paint(palette.PARAMETERS[0], palette.SHELF) if node.requires_grad else palette.CONSTANT
+        return palette.Paint(palette.PARAMETERS[0], palette.SHELF) if node.requires_grad else palette.CONSTANT
     return palette.STATE if node.label else palette.OUTPUT

@@ -18,7 +18,6 @@ from viz.layout.step_layout import FIRST, HEIGHT, SMALL, TRACK, Group, StepLayou
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
-from viz.render.palette import Paint
 from viz.render.scene import CORNER, Arrow, Box, Point, Scene, Text, round_corners, text_beside
 
 BETWEEN, DENSE = 58.0, 30.0  # from row to row; the same between operations
@@ -26,7 +25,7 @@ SQUARE = 11.0
 BEND = 30.0  # radius of the corners of a delayed edge
 OUT = 40.0  # from a box to its loop's square
 SUPERSCRIPTS = str.maketrans("-+0123456789", "⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹")
-DELAY = Paint("#000000", "#000000")
+DELAY = palette.Paint("#000000", "#000000")
 LONGEST = 96  # characters of an equation
 
 
@@ -219,7 +218,7 @@ class RolledDrawing:
         meaning = f"delay of {steps}" if edge.delay > 0 else f"{steps} ahead"
         square = Box(f"z{len(self.scene.boxes)}", x, y, SQUARE, SQUARE, "", DELAY, rounded=False, tooltip=meaning)
         self.scene.boxes.append(square)
-        power = "z" + f"{-edge.delay:+d}".replace("+", "⁺").translate(SUPERSCRIPTS)
+        power = "z" + f"{-edge.delay:+d}".translate(SUPERSCRIPTS)
         texts = [text_beside(x + side * 11, y, power, 11, palette.TEXT, side > 0)]
         if label[0]:
             texts.append(text_beside(x + side * 11, y - 16, label[0], 10, label[1], side > 0))

@@ -5,7 +5,6 @@ Rows have the same heights and colours in both, so that the same signals stand b
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,14 @@ import numpy as np
 from rnn import Cell, Run
 from rnn.language.cycles import check
 from rnn.language.dependencies import integer_inputs
-from viz.layout.folding import choose_steps
+from viz.layout.folding import MANY
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean
-from viz.render.scene import Scene, Text, shift_scene
+from viz.render.scene import Scene, Text
 
 from .rolled import RolledDrawing
-from .unrolled import MANY, UnrolledDrawing, unrolled_spec
+from .unrolled import UnrolledDrawing, unrolled_spec
 
 APART = 64.0  # between the two pictures
 
@@ -47,7 +46,7 @@ def both(cell: Cell, steps: int = 4, level: str = "signals", *, dark: bool = Fal
 def unroll_zeros(cell: Cell, T: int) -> Run:
     """Return a definition unrolled over zeros."""
     integers = integer_inputs(cell)
-    inputs: dict[str, Any] = {signal.name: np.zeros((T, *(signal.shape or (() if signal.shape == () else (1,)))),
+    inputs: dict[str, Any] = {signal.name: np.zeros((T, *((1,) if signal.shape is None else signal.shape)),
                                                     int if signal.name in integers else float)
                               for signal in cell.signals.values() if signal.given}
     return cell.unroll(**inputs or {"T": T})
@@ -55,22 +54,19 @@ def unroll_zeros(cell: Cell, T: int) -> Run:
 
 def side_by_side(run: Run, level: str) -> Scene:
     """Return the scene of a run and its definition."""
-    spec = replace(unrolled_spec(run, choose_steps(run.T, False, None), level), parameters={})
+    spec = unrolled_spec(run, range(1, run.T + 1), level)
     rolled, unrolled = RolledDrawing(spec.graph, spec.name, spec.dense), UnrolledDrawing(spec)
     rolled.gaps = unrolled.layout.gaps = [max(pair) for pair in zip(rolled.gaps, unrolled.layout.gaps)]
     left, right = rolled.draw().scene, unrolled.draw().scene
     shift = right.bounds(0)[0] - APART - left.bounds(0)[2]
     name = clean(spec.name, 60)
     scene = Scene(name)
-    for part in (shift_scene(left, shift, "r_"), right):
-        scene.boxes += part.boxes
-        scene.arrows += part.arrows
-        scene.frames += part.frames
-        scene.texts += part.texts
+    scene.add(left, shift, prefix="r_")
+    scene.add(right)
     x0, y0, x1, y1 = scene.bounds(0)
-    width = left.bounds(0)[2] - left.bounds(0)[0]
+    start, _, end, _ = left.bounds(0)
     middle = (right.bounds(0)[0] + right.bounds(0)[2]) / 2
-    scene.texts += [Text(x0 + width / 2, y0 - 16, "rolled", 12, palette.QUIET),
+    scene.texts += [Text(x0 + (end - start) / 2, y0 - 16, "rolled", 12, palette.QUIET),
                     Text(middle, y0 - 16, f"unrolled, T = {run.T}", 12, palette.QUIET),
                     Text((x0 + x1) / 2, y1 + 26, name, 14)]
     return scene

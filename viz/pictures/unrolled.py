@@ -2,16 +2,13 @@
 
 Colours and the order of rows are those of the rolled picture. Long runs are folded: the first three
 steps, the steps between as one frame, the last three; or the steps that are chosen.
-
-The stages: run -> UnrolledSpec (with the step graph) -> labels -> layout -> scene -> DOT.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from operator import itemgetter
-
-import numpy as np
 
 from minigrad import Tensor
 from minigrad.steps import Step
@@ -19,7 +16,7 @@ from rnn import Run
 from rnn.unrolling.at import At, Connection
 from viz.annotations.current_step import mark_step
 from viz.annotations.heat import edge_width, relative_contributions
-from viz.annotations.labels import BoxLabels, add_legend
+from viz.annotations.labels import BoxLabels, add_legend, nonfinite
 from viz.annotations.margin import add_loss, add_parameters, loss_inputs
 from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
 from viz.layout.step_graph import Edge, Part, step_graph
@@ -28,10 +25,7 @@ from viz.layout.unrolled_layout import UnrolledLayout, UnrolledSpec
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
-from viz.render.palette import Paint
-from viz.render.scene import CORNER, Arrow, Box, Frame, Point, Scene, Text, sample_curve
-
-MANY = 1000  # frames at most
+from viz.render.scene import CORNER, Arrow, Box, Frame, Scene, Text, sample_curve
 
 
 def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold: bool = True,
@@ -56,12 +50,9 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
     Raises:
         ValueError: if the loss or the step was not computed from this run; if there are too many steps.
     """
-    shown = choose_steps(run.T, fold, steps)
-    if len(shown) > MANY:
-        raise ValueError(f"a picture of {len(shown)} steps can't be read: draw it with fold=True, "
-                         f"choose some with steps=[...], or unroll at most {MANY} steps")
-    spec = unrolled_spec(run, shown, level, loss, values=values, heat=heat, contributions=contributions,
-                         highlight=highlight)
+    spec = replace(unrolled_spec(run, choose_steps(run.T, fold, steps), level), parameters=run.parameters, loss=loss,
+                   values=values, heat=heat, highlight=tuple(highlight),
+                   contributions=relative_contributions(run) if contributions else None)
     drawing = UnrolledDrawing(spec).draw()
     drawing.add_title()
     if step is not None:
@@ -69,14 +60,11 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
     return picture(drawing.scene, dark)
 
 
-def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals", loss: Tensor | None = None, *,
-                  values: bool = False, heat: bool = False, contributions: bool = False,
-                  highlight: Iterable[Tensor] = ()) -> UnrolledSpec:
-    """Return the description of a run's picture; the arguments are those of unrolled()."""
+def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals") -> UnrolledSpec:
+    """Return the description of a run's picture without annotations."""
     graph = step_graph(run.cell, level)
     return UnrolledSpec(run.cell.name, run.T, graph, find_tensors(run, graph.parts, steps), steps, level == "ops",
-                        frozenset(run.cuts()), run.parameters, loss, values, heat, tuple(highlight),
-                        relative_contributions(run) if contributions else None)
+                        frozenset(run.cuts()))
 
 
 class UnrolledDrawing:
@@ -91,8 +79,7 @@ class UnrolledDrawing:
         self.spec = spec
         self.loss_inputs = {} if spec.loss is None else loss_inputs(spec.tensors, spec.loss)
         columns = make_columns(spec.T, spec.steps, {k for steps in spec.tensors.values() for k in steps})
-        drawn = {column.k for column in columns if not column.folded}
-        self.labels = BoxLabels(spec, [(part, k) for part, steps in spec.tensors.items() for k in steps if k in drawn])
+        self.labels = BoxLabels(spec, {column.k for column in columns if not column.folded})
         self.layout = UnrolledLayout(spec, columns, self.labels.text)
         self.scene = Scene(clean(spec.name, 60))
         self.boxes: dict[Where, Box] = {}
@@ -150,7 +137,7 @@ class UnrolledDrawing:
         alone = len(self.layout.steps.members[place.row]) == 1
         width = max(place.width, text_width(steps, 10) * CORNER + 10) if alone else place.width
         box = Box(f"s{number}_fold{column.k}", x, y, width, HEIGHT + 6, f"⋯\n{steps}" if alone else "⋯",
-                  Paint(part.paint.line, palette.FOLD.fill), dashed=True, size=10)
+                  palette.Paint(part.paint.line, palette.FOLD.fill), dashed=True, size=10)
         self.scene.boxes.append(box)
         self.boxes[part, column.k] = box
 
@@ -204,9 +191,9 @@ class UnrolledDrawing:
         drawn = self.layout.is_drawn(k) or self.layout.is_drawn(k - edge.delay)
         if edge.delay and drawn and ends in self.spec.cuts:
             arrow.tooltip += " (cut: no gradient goes back)"
-            x, y = mark_cut(arrow, 0.25 if self.layout.steps.entries[edge].from_below else 0.5)
-            if all(abs(text.x - x) > 8 or abs(text.y - y) > 8 for text in self.scene.texts):
-                self.scene.texts.append(Text(x, y, "✂", 13, palette.QUIET))
+            cut = mark_cut(arrow, 0.25 if self.layout.steps.entries[edge].from_below else 0.5)
+            if all(abs(text.x - cut.x) > 8 or abs(text.y - cut.y) > 8 for text in self.scene.texts):
+                self.scene.texts.append(cut)
         return arrow
 
     # ---- margin
@@ -228,19 +215,17 @@ class UnrolledDrawing:
         if folded:
             title += f": {folded} steps folded"
         self.scene.texts.append(Text((left + right) / 2, top + 26, title, 14))
-        bad = [(tensor.order, f"{clean(part.signal)}({k})", tensor) for part, steps in spec.tensors.items()
-               for k, tensor in steps.items()
-               if part.node is None and tensor is not None and not np.isfinite(tensor.numpy()).all()]
+        bad = [(tensor.order, f"{clean(part.signal)}({k})", nonfinite(tensor)) for part, steps in spec.tensors.items()
+               for k, tensor in steps.items() if part.node is None and tensor is not None and nonfinite(tensor)]
         if bad:
-            _, name, tensor = min(bad)
-            kind = "NaN" if np.isnan(tensor.numpy()).any() else "Inf"
+            _, name, kind = min(bad)
             text = f"{kind} in {len(bad)} boxes; the first is {name}"
             self.scene.texts.append(Text((left + right) / 2, top + 48, text, 12, palette.ALARM))
 
 
-def mark_cut(arrow: Arrow, fraction: float = 0.5, samples: int = 48) -> Point:
-    """Draw an arrow as one through which no gradient passes; return the position of the scissors."""
+def mark_cut(arrow: Arrow, fraction: float = 0.5, samples: int = 48) -> Text:
+    """Draw an arrow as one through which no gradient passes; return the scissors."""
     arrow.color, arrow.pen, arrow.dashed = palette.CUT, 1.4, True
     points = sample_curve(arrow.points, samples)
     x, y = points[int(len(points) * fraction)]
-    return x, y + 9
+    return Text(x, y + 9, "✂", 13, palette.QUIET)

@@ -19,9 +19,8 @@ from minigrad.files import write_atomically
 
 from . import palette
 from .fonts import FAMILY
-from .palette import Paint
 from .rasterize import RASTER, paint
-from .scene import Arrow, Box, Frame, Point, Scene, Text
+from .scene import Arrow, Box, Frame, Scene, Text, move_toward
 
 DPI = 110  # default resolution of a PNG, for slides
 MAX_PIXELS = 30_000  # Graphviz scales a larger canvas down, and its text becomes unreadable
@@ -64,19 +63,12 @@ class Picture(graphviz.Digraph):
     def _painted(self, format: str, dpi: int = DPI) -> bytes:
         if format in ("dot", "gv"):
             return self.source.encode()
-        if format.lower() in RASTER:
-            self._check_size(dpi)
-        return paint(self.source, format, dpi)
-
-    def _check_size(self, dpi: int) -> None:
-        box = self.graph_attr.get("bb")
-        if box is None:
-            return
-        left, bottom, right, top = map(float, box.split(","))
+        left, bottom, right, top = map(float, self.graph_attr.get("bb", "0,0,0,0").split(","))
         pixels = max(right - left, top - bottom) * dpi / 72
-        if pixels > MAX_PIXELS:
+        if pixels > MAX_PIXELS and format.lower() in RASTER:
             raise ValueError(f"the picture would be {pixels:,.0f} pixels long, more than the {MAX_PIXELS:,} that stay "
                              "readable: draw fewer steps (fold=True), or render it as SVG")
+        return paint(self.source, format, dpi)
 
     # The three methods through which the graphviz package runs `dot`; overridden to call paint().
     def _pipe_lines(self, engine: str, format: str, input_lines: Any, **options: Any) -> bytes:
@@ -120,14 +112,10 @@ def darken_scene(scene: Scene) -> Scene:
     labels = [arrow.label and replace(arrow.label, color=dark(arrow.label.color)) for arrow in scene.arrows]
     return Scene(
         scene.name,
-        [replace(box, paint=_dark_paint(box.paint), color=dark(box.color)) for box in scene.boxes],
+        [replace(box, paint=box.paint.dark(), color=dark(box.color)) for box in scene.boxes],
         [replace(arrow, color=dark(arrow.color), label=label) for arrow, label in zip(scene.arrows, labels)],
-        [replace(frame, paint=_dark_paint(frame.paint), color=dark(frame.color)) for frame in scene.frames],
+        [replace(frame, paint=frame.paint.dark(), color=dark(frame.color)) for frame in scene.frames],
         [replace(text, color=dark(text.color)) for text in scene.texts])
-
-
-def _dark_paint(paint: Paint) -> Paint:
-    return Paint(palette.dark(paint.line), palette.dark(paint.fill, ground=True))
 
 
 def _draw_frame(drawn: Picture, number: int, frame: Frame) -> None:
@@ -158,7 +146,7 @@ def _draw_arrow(drawn: Picture, arrow: Arrow) -> None:
     pos = ""
     if arrow.head:
         tip = points[-1]
-        points[-1] = _arrow_base(tip, points[-2])
+        points[-1] = move_toward(tip, points[-2], min(HEAD, math.dist(tip, points[-2])))
         pos = f"e,{_point(tip)} "  # DOT: the arrowhead goes from the last point of the curve to this one
     attributes = {"color": arrow.color, "penwidth": format_number(arrow.pen),
                   "pos": pos + " ".join(map(_point, points)),
@@ -182,14 +170,6 @@ def _quoted(text: str) -> str:
     """Return text as a quoted DOT string that Graphviz and XML read as plain text."""
     text = _printable(text).replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"').replace("\n", r"\n")
     return f'"{text}"'
-
-
-def _arrow_base(tip: Point, control: Point) -> Point:
-    """Return where the line ends and the arrowhead begins."""
-    dx, dy = tip[0] - control[0], tip[1] - control[1]
-    length = math.hypot(dx, dy) or 1.0
-    head = min(HEAD, length)
-    return tip[0] - dx / length * head, tip[1] - dy / length * head
 
 
 def _draw_text(drawn: Picture, number: int, text: Text) -> None:

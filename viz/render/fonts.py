@@ -55,9 +55,7 @@ def _advance(character: str) -> int:
 def clean(name: str, longest: int = 28) -> str:
     """Return a name as one short line: without control characters, the middle of a long name left out."""
     text = "".join("⏎" if c == "\n" else " " if unicodedata.category(c)[0] in "CZ" else c for c in name)
-    if len(text) > longest:
-        text = f"{text[:longest - 9]}…{text[-8:]}"
-    return text
+    return text if len(text) <= longest else f"{text[:longest - 9]}…{text[-8:]}"
 
 
 # Hinting is switched off: it makes the width of text depend on the version of the renderer.

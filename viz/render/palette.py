@@ -16,6 +16,10 @@ class Paint(NamedTuple):
     line: str
     fill: str
 
+    def dark(self) -> Paint:
+        """Return the colours for a dark background."""
+        return Paint(dark(self.line), dark(self.fill, ground=True))
+
 
 INPUT = Paint("#0072B2", "#E3F0FA")
 STATE = Paint("#D98200", "#FFF1D6")

@@ -13,14 +13,14 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from typing import Any
 
 from . import fonts
 
 RASTER = {"png", "jpg", "jpeg", "gif"}
 _lock = threading.Lock()  # Graphviz keeps global state
-_fonts_loaded = False
 
 
 class PaintError(RuntimeError):
@@ -28,12 +28,7 @@ class PaintError(RuntimeError):
 
 
 def paint(source: str, format: str, dpi: int | None = None) -> bytes:
-    """Paint DOT text and return the bytes of the picture.
-
-    Args:
-        source: the text; its attribute `layout` selects Graphviz's layout engine.
-        format: "png", "svg", "pdf", or another that Graphviz supports.
-        dpi: dots per inch of a PNG or JPEG.
+    """Return the bytes of a picture of DOT text: "png", "svg", ...; `dpi` sets the resolution of a PNG or JPEG.
 
     Raises:
         PaintError: for an unknown format or invalid DOT text; if neither pygraphviz nor `dot` is installed.
@@ -82,35 +77,24 @@ def _paint_with_library(library: Any, source: str, format: str, dpi: int | None)
                 if os.path.sameopenfile(duplicate, file.fileno()):
                     os.close(duplicate)
             return "the DOT text can't be read", b""
-    try:
+    with ExitStack() as cleanup:  # frees the layout, then the context, then the graph
+        cleanup.callback(library.agclose, graph)
         if dpi and format in RASTER:
             library.agsafeset(graph, b"dpi", str(dpi).encode(), b"")
         context = library.gvContextWithBuiltins()
-        try:
-            return _layout_and_render(library, context, graph, format)
-        finally:
-            library.gvFreeContext(context)
-    finally:
-        library.agclose(graph)
-
-
-def _layout_and_render(library: Any, context: Any, graph: Any, format: str) -> tuple[str, bytes]:
-    if library.gvLayout(context, graph, b"dot"):
-        return "the graph can't be laid out", b""
-    try:
+        cleanup.callback(library.gvFreeContext, context)
+        if library.gvLayout(context, graph, b"dot"):
+            return "the graph can't be laid out", b""
+        cleanup.callback(library.gvFreeLayout, context, graph)
         result = library.gvRenderData(context, graph, format.encode())  # (error code, bytes) or an error
-    finally:
-        library.gvFreeLayout(context, graph)
     if not isinstance(result, (list, tuple)) or result[0] or not result[1]:
         return f"{format!r} is not a format that can be painted: try png, svg or pdf", b""
     return "", result[1]
 
 
+@cache
 def _load_fonts(library: Any) -> None:
     """Lay out one letter, so that fontconfig reads its configuration, which it does once per process."""
-    global _fonts_loaded
-    if _fonts_loaded:
-        return
     with fonts.bundled_fonts_available():
         graph = library.agraphnew(b"fonts", False, True)
         context = library.gvContextWithBuiltins()
@@ -119,7 +103,6 @@ def _load_fonts(library: Any) -> None:
         library.gvFreeLayout(context, graph)
         library.gvFreeContext(context)
         library.agclose(graph)
-    _fonts_loaded = True
 
 
 @contextmanager

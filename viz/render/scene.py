@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 from . import palette
 from .fonts import LINE, text_width
-from .palette import Paint
 
 Point = tuple[float, float]
 Rectangle = tuple[float, float, float, float]  # left, bottom, right, top
@@ -25,7 +24,7 @@ class Box:
     width: float
     height: float
     label: str
-    paint: Paint
+    paint: palette.Paint
     dashed: bool = False
     rounded: bool = True
     pen: float = 1.4
@@ -108,7 +107,7 @@ class Frame:
     right: float
     top: float
     caption: str
-    paint: Paint = palette.STEP
+    paint: palette.Paint = palette.STEP
     dashed: bool = False
     color: str = palette.QUIET
 
@@ -144,6 +143,18 @@ class Scene:
                     break
             arrow.label = best
             taken.append(best.rectangle)
+
+    def add(self, other: Scene, dx: float = 0.0, dy: float = 0.0, prefix: str = "") -> None:
+        """Add the parts of another scene, moved by (dx, dy), with a prefix on the keys of its boxes."""
+        self.boxes += [replace(box, key=prefix + box.key, x=box.x + dx, y=box.y + dy) for box in other.boxes]
+        for arrow in other.arrows:
+            label = arrow.label and replace(arrow.label, x=arrow.label.x + dx, y=arrow.label.y + dy)
+            points = [(x + dx, y + dy) for x, y in arrow.points]
+            self.arrows.append(replace(arrow, source=prefix + arrow.source, target=prefix + arrow.target,
+                                       points=points, label=label))
+        self.frames += [replace(frame, left=frame.left + dx, bottom=frame.bottom + dy, right=frame.right + dx,
+                                top=frame.top + dy) for frame in other.frames]
+        self.texts += [replace(text, x=text.x + dx, y=text.y + dy) for text in other.texts]
 
     def bounds(self, margin: float = 12) -> Rectangle:
         """Return left, bottom, right and top of the whole drawing, with a margin."""
@@ -215,23 +226,31 @@ def join_curves(*curves: Sequence[Point]) -> list[Point]:
 
 def round_corners(corners: Sequence[Point], radius: float = 11) -> list[Point]:
     """Return straight lines through some corners, which are rounded."""
-    points = [corners[0]]  # then for each corner: where its arc begins, the corner, where the arc ends
+    curves = []
+    last = corners[0]
     for before, corner, after in zip(corners, corners[1:], corners[2:]):
         first, second = math.dist(before, corner), math.dist(corner, after)
         if first < 0.1 or second < 0.1:
             continue
         r = min(radius, first / 2, second / 2)
-        points += [_toward(corner, before, r / first), corner, _toward(corner, after, r / second)]
-    curves = []
-    last = points[0]
-    for enter, corner, leave in zip(points[1::3], points[2::3], points[3::3]):
-        curves += [straight_line(last, enter), [enter, _toward(enter, corner, 0.6), _toward(leave, corner, 0.6), leave]]
+        enter, leave = _between(corner, before, r / first), _between(corner, after, r / second)
+        curves += [straight_line(last, enter),
+                   [enter, _between(enter, corner, 0.6), _between(leave, corner, 0.6), leave]]
         last = leave
     return join_curves(*curves, straight_line(last, corners[-1]))
 
 
-def _toward(start: Point, end: Point, fraction: float) -> Point:
+def _between(start: Point, end: Point, fraction: float) -> Point:
     return start[0] + (end[0] - start[0]) * fraction, start[1] + (end[1] - start[1]) * fraction
+
+
+def move_toward(start: Point, end: Point, distance: float) -> Point:
+    """Return the point at a distance from the start; straight below it if the two points coincide."""
+    dx, dy = end[0] - start[0], end[1] - start[1]
+    length = math.hypot(dx, dy)
+    if length < 0.01:
+        dx, dy, length = 0.0, -1.0, 1.0
+    return start[0] + dx / length * distance, start[1] + dy / length * distance
 
 
 def sample_curve(points: Sequence[Point], each: int = 48) -> list[Point]:
@@ -250,14 +269,3 @@ def misses_boxes(points: Sequence[Point], boxes: Sequence[Box], margin: float = 
     """Return whether curves pass through no box."""
     return not any(box.left - margin < x < box.right + margin and box.bottom - margin < y < box.top + margin
                    for x, y in sample_curve(points) for box in boxes)
-
-
-def shift_scene(scene: Scene, dx: float, prefix: str) -> Scene:
-    """Return a scene shifted right by dx, with a prefix on its keys, so that it can be drawn beside another."""
-    labels = [arrow.label and replace(arrow.label, x=arrow.label.x + dx) for arrow in scene.arrows]
-    return Scene(
-        scene.name, [replace(box, key=prefix + box.key, x=box.x + dx) for box in scene.boxes],
-        [replace(arrow, source=prefix + arrow.source, target=prefix + arrow.target, label=label,
-                 points=[(x + dx, y) for x, y in arrow.points]) for arrow, label in zip(scene.arrows, labels)],
-        [replace(frame, left=frame.left + dx, right=frame.right + dx) for frame in scene.frames],
-        [replace(text, x=text.x + dx) for text in scene.texts])

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import os
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -30,20 +31,21 @@ MAX_BYTES = 2 * 2 ** 30  # memory that a recording may need
 POLICY = "default-src 'none'; script-src {script}; style-src {style}; base-uri 'none'; form-action 'none'"
 
 
+@dataclass(repr=False, eq=False)
 class Page:
     """A page: a notebook displays it; elsewhere open `path` in a browser.
 
     Attributes:
-        path: the file that was written, or None.
         html: the source of the page.
+        path: the file that was written, or None.
+        title: the name and the value of the loss.
         steps: the number of steps.
     """
 
-    def __init__(self, html: str, path: Path | None, title: str, steps: int) -> None:
-        self.html = html
-        self.path = path
-        self.title = title
-        self.steps = steps
+    html: str
+    path: Path | None
+    title: str
+    steps: int
 
     def __str__(self) -> str:
         return str(self.path) if self.path else repr(self)
@@ -72,9 +74,6 @@ def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most
         loss: a scalar that was computed from tensors that require a gradient.
         outfile: the file to write, atomically, e.g. "steps.html". By default no file is written.
         most: the largest number of tensors to record.
-
-    Returns:
-        The page: a notebook displays it, `.path` is the file and `.html` the source.
 
     Raises:
         ValueError: if the loss isn't a scalar or requires no gradient, or there are too many tensors or too

@@ -33,26 +33,19 @@ PRODUCTS: dict[type[Op], tuple[str, str]] = {
 
 
 class Recording:
-    """A whole backward pass from a tensor; every `.grad` is restored afterwards.
-
-    Args:
-        out: a scalar.
+    """A whole backward pass from a scalar; every `.grad` is restored afterwards, also if a derivative raises.
 
     Attributes:
         nodes: `out` and all tensors that it was computed from, oldest first; the data refer to them by number.
         numbers: the number of each node.
         steps: the data of each step.
-        arrays, ops: the data of arrays and operations, to which steps and nodes refer by number.
-
-    Raises:
-        Exception: any exception that the derivative of an operation raised.
+        arrays: the data of arrays, to which steps and nodes refer by number.
     """
 
     def __init__(self, out: Tensor) -> None:
         self.nodes = ancestors(out)
         self.numbers = {node: i for i, node in enumerate(self.nodes)}
         self.arrays: list[dict[str, Any]] = []
-        self.ops: list[dict[str, Any]] = []
         self._array_numbers: dict[tuple[Any, ...], int] = {}
         self._op_numbers: dict[type[Op], int] = {}
         self.uses: dict[Tensor, list[tuple[int, Tensor, Any]]] = {}  # tensor -> (step, node, contribution)
@@ -80,18 +73,17 @@ class Recording:
                                 "line": clean(str(tensor.origin), 60)}
         if tensor.op is not None:
             code = linecache.getline(tensor.origin.file, tensor.origin.line).strip()
-            data |= {"op": self._add_op(tensor.op), "call": clean(repr(tensor.op), 80), "code": clean(code, MAX_LINE)}
+            number = self._op_numbers.setdefault(type(tensor.op), len(self._op_numbers))
+            data |= {"op": number, "call": clean(repr(tensor.op), 80), "code": clean(code, MAX_LINE)}
         if tensor.signal is not None:
             data |= {"signal": clean(tensor.signal), "t": tensor.t, "copy": tensor.name == tensor.signal}
         return data
 
-    def _add_op(self, op: Op) -> int:
-        kind = type(op)
-        if kind not in self._op_numbers:
-            self._op_numbers[kind] = len(self.ops)
-            self.ops.append({"name": clean(kind.__name__.lower(), 40), "class": clean(kind.__name__, 40),
-                             "backward": _source(kind), "operands": _operands(kind)})
-        return self._op_numbers[kind]
+    @property
+    def ops(self) -> list[dict[str, Any]]:
+        """The data of the operations that node_data() refers to by number."""
+        return [{"name": clean(kind.__name__.lower(), 40), "class": clean(kind.__name__, 40),
+                 "backward": _source(kind), "operands": _operands(kind)} for kind in self._op_numbers]
 
     def _step_data(self, step: Step) -> dict[str, Any]:
         if step.grad is None:
@@ -124,7 +116,7 @@ class Recording:
             t = times.get(node)
             with np.errstate(all="ignore"):
                 sums[t] = grad if t not in sums else sums[t] + grad
-            rows.append((step, t, _precise(norm(sums[t]))))
+            rows.append((step, t, f"{norm(sums[t]):.7g}"))
         return rows
 
 
@@ -164,7 +156,8 @@ def summarize(array: Any) -> dict[str, Any]:
     down, across = _visible(rows.shape[0], ROWS), _visible(rows.shape[1], COLUMNS)
     text = "\n".join("⋮" if i is None else " ".join("…" if j is None else _short(rows[i, j]) for j in across)
                      for i in down)
-    return {"shape": _shape(array.shape), "norm": _precise(norm(array)), "numbers": text}
+    shape = " × ".join(map(str, array.shape)) or "number"
+    return {"shape": shape, "norm": f"{norm(array):.7g}", "numbers": text}
 
 
 def _visible(length: int, limit: int) -> Sequence[int | None]:
@@ -175,18 +168,10 @@ def _visible(length: int, limit: int) -> Sequence[int | None]:
     return [*range(limit - 1 - after), None, *range(length - after, length)]
 
 
-def _shape(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape)) or "number"
-
-
 def _short(number: Any) -> str:
     value = float(number)
     text = f"{value:.3g}" if not value or not 1e-7 < abs(value) < 1e-3 else f"{value:.2e}"
     return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
-
-
-def _precise(number: float) -> str:
-    return f"{number:.7g}"
 
 
 def _source(kind: type[Op]) -> str:
@@ -203,9 +188,4 @@ def _operands(kind: type[Op]) -> list[str]:
         parameters = list(inspect.signature(kind.backward).parameters.values())[1:]
     except (TypeError, ValueError):
         return ["grad", "out"]
-    names: list[str] = []
-    for parameter in parameters:
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            return [*names, f"*{parameter.name}"]
-        names.append(parameter.name)
-    return names
+    return [f"*{x.name}" if x.kind is x.VAR_POSITIONAL else x.name for x in parameters if x.kind <= x.VAR_POSITIONAL]

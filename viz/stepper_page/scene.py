@@ -23,19 +23,7 @@ from viz.layout.unrolled_layout import UnrolledSpec
 from viz.pictures.unrolled import UnrolledDrawing, mark_cut
 from viz.render import palette
 from viz.render.fonts import clean, text_width
-from viz.render.palette import Paint
-from viz.render.scene import (
-    Arrow,
-    Box,
-    Point,
-    Scene,
-    Text,
-    horizontal_curve,
-    join_curves,
-    round_corners,
-    straight_line,
-    text_beside,
-)
+from viz.render.scene import Arrow, Box, Scene, horizontal_curve, join_curves, round_corners, straight_line, text_beside
 
 APART = 34.0  # from column to column of a row of boxes
 UNDER = 14.0  # from a box to the one under it in such a column
@@ -76,7 +64,7 @@ class BackwardScene:
         """Add the frames of the time steps and the rows above and below, or one row."""
         if not self.steps:
             uses = Counter(x for node in self.nodes for x in node.inputs)
-            self._add_row("n", [x for x in self.nodes if x.op is not None or uses[x] <= FEW], 0.0)
+            self.scene = self._row("n", [x for x in self.nodes if x.op is not None or uses[x] <= FEW])
             return self
         recorded = RecordedSteps(self)
         self.scene, self.keys = recorded.drawing.scene, recorded.draw()
@@ -97,26 +85,31 @@ class BackwardScene:
         return [x for x in node.inputs if x in self.colors]
 
     def _box(self, key: str, node: Tensor) -> Box:
-        """Return the box of a tensor outside of the frames, at the origin."""
+        """Return the box of a tensor outside of the frames, at the origin: a large one for a leaf or a name."""
         if node is self.nodes[-1]:
-            return _large_box(key, node, clean(node.name or "loss", LABEL_LENGTH), palette.LOSS)
-        if node.op is None:
+            label, paint = clean(node.name or "loss", LABEL_LENGTH), palette.LOSS
+        elif node.op is None:
             color = self.colors.get(node)
-            return _large_box(key, node, _constant(node) or str(node.shape),
-                              Paint(color, palette.SHELF) if color else palette.CONSTANT)
-        if node.label:
-            return _large_box(key, node, clean(node.label, LABEL_LENGTH), palette.HIDDEN)
-        label, shared = self.label(node), self.shared_inputs(node)
-        circle = len(label) == 1
-        paint = Paint(self.colors[shared[0]] if shared else palette.OPERATION.line, "#FFFFFF")
-        return Box(key, 0.0, 0.0, SMALL if circle else box_width([label], 11, 30, 14), SMALL, label, paint, size=11,
-                   circle=circle, pen=2.0 if shared else 1.4)
+            label = _constant(node) or str(node.shape)
+            paint = palette.Paint(color, palette.SHELF) if color else palette.CONSTANT
+        elif node.label:
+            label, paint = clean(node.label, LABEL_LENGTH), palette.HIDDEN
+        else:
+            label, shared = self.label(node), self.shared_inputs(node)
+            circle = len(label) == 1
+            paint = palette.Paint(self.colors[shared[0]] if shared else palette.OPERATION.line, "#FFFFFF")
+            return Box(key, 0.0, 0.0, SMALL if circle else box_width([label], 11, 30, 14), SMALL, label, paint,
+                       size=11, circle=circle, pen=2.0 if shared else 1.4)
+        box = Box(key, 0.0, 0.0, box_width([label], 12), HEIGHT, label, paint, rounded=node.op is not None)
+        _add_operation(box, node)
+        return box
 
     # ---- rows of boxes outside of the frames
-    def _add_row(self, prefix: str, nodes: Sequence[Tensor], left: float) -> list[Box]:
-        """Add boxes in columns, each to the right of all that it was computed from, the lowest at height 0."""
+    def _row(self, prefix: str, nodes: Sequence[Tensor], left: float = 0.0) -> Scene:
+        """Return boxes in columns, each to the right of all that it was computed from, the lowest at height 0."""
         number = {node: i for i, node in enumerate(nodes)}
-        boxes = []
+        row = Scene("row")
+        boxes = row.boxes
         for node, i in number.items():
             boxes.append(self._box(f"{prefix}{i}", node))
             self.keys[node] = boxes[-1].key
@@ -134,26 +127,16 @@ class BackwardScene:
         for box, column, y in zip(boxes, columns, found.x):
             box.x, box.y = middles[column], y - lowest
         for (source, target), bends in zip(edges, found.bends):
-            stops = [(middles[columns[source] + 1 + i], bend - lowest) for i, bend in enumerate(bends)]
-            self.scene.arrows.append(_rightward_arrow(boxes[source], boxes[target], stops))
-        self.scene.boxes += boxes
-        return boxes
-
-    def _move(self, boxes: Sequence[Box], dx: float, dy: float) -> None:
-        """Move boxes, and the arrows between them."""
-        moved = {box.key for box in boxes}
-        for box in boxes:
-            box.x, box.y = box.x + dx, box.y + dy
-        for arrow in self.scene.arrows:
-            if arrow.source in moved and arrow.target in moved:
-                arrow.points = [(x + dx, y + dy) for x, y in arrow.points]
+            heights = [bend - lowest for bend in bends]
+            row.arrows.append(_rightward_arrow(boxes[source], boxes[target], middles[columns[source] + 1:], heights))
+        return row
 
     def _add_before(self, nodes: Sequence[Tensor]) -> None:
         """Add the row below the frames."""
         if nodes:
             left, bottom, _, _ = self.scene.bounds(0)
-            boxes = self._add_row("b", nodes, left)
-            self._move(boxes, 0.0, bottom - 36 - max(box.top for box in boxes))
+            row = self._row("b", nodes, left)
+            self.scene.add(row, dy=bottom - 36 - max(box.top for box in row.boxes))
             self.scene.texts.append(text_beside(left, bottom - 22, "computed once, for all steps", 11, palette.QUIET))
 
     def _add_after(self, nodes: Sequence[Tensor], recorded: RecordedSteps) -> None:
@@ -161,13 +144,13 @@ class BackwardScene:
         if not nodes:
             return
         reads = [(node, x) for node in nodes for x in dict.fromkeys(node.inputs) if x in self.times and x in self.keys]
-        boxes = self._add_row("a", nodes, 0.0)
+        row = self._row("a", nodes)
         tracks = {node: i for i, node in enumerate(dict.fromkeys(node for node, _ in reads))}
         layout = recorded.drawing.layout
         top = layout.top + 16
         right = max(frame.right for frame in self.scene.frames)
-        self._move(boxes, right - max(box.right for box in boxes),
-                   top + TRACK * len(tracks) + 12 - min(box.bottom for box in boxes))
+        self.scene.add(row, right - max(box.right for box in row.boxes),
+                       top + TRACK * len(tracks) + 12 - min(box.bottom for box in row.boxes))
         of_key = {box.key: box for box in self.scene.boxes}
         for node, x in reads:
             source, target = of_key[self.keys[x]], of_key[self.keys[node]]
@@ -222,7 +205,7 @@ class RecordedSteps:
             return Part(signal, None, 0, clean(signal), palette.OUTPUT)
         shared = self.picture.shared_inputs(node)
         line = self.picture.colors[shared[0]] if shared else palette.OPERATION.line
-        return Part(signal, node, 0, self.picture.label(node), Paint(line, palette.OPERATION.fill),
+        return Part(signal, node, 0, self.picture.label(node), palette.Paint(line, palette.OPERATION.fill),
                     [x.label for x in shared])
 
     def _find_edges(self) -> list[Edge]:
@@ -247,13 +230,14 @@ class RecordedSteps:
                 if self.where.get(source) in boxes}
         links = {(keys[x], keys[node]): passes for (x, node), passes in self.links.items() if x in keys}
         scene.arrows = [arrow for arrow in scene.arrows if (arrow.source, arrow.target) in links]
-        marks: set[Point] = set()
+        cuts = {}  # by position: copies of an arrow may coincide
         for arrow in scene.arrows:
             if arrow.color == palette.FEEDBACK:  # the page uses this colour for gradients
                 arrow.color = palette.HIDDEN.line
             if not links[arrow.source, arrow.target]:
-                marks.add(mark_cut(arrow, samples=8))
-        scene.texts += [Text(x, y, "✂", 13, palette.QUIET) for x, y in sorted(marks)]
+                cut = mark_cut(arrow, samples=8)
+                cuts[cut.x, cut.y] = cut
+        scene.texts += [cuts[position] for position in sorted(cuts)]
         for (part, k), box in boxes.items():
             made = self.tensors[part].get(k)
             if part.node is None and made is not None:
@@ -269,13 +253,6 @@ def is_copy(node: Tensor) -> bool:
 def _constant(x: Tensor) -> str:
     """Return the name of a tensor without a box of its own, or its value."""
     return clean(x.label, LABEL_LENGTH) or (f"{x.item():.3g}" if x.size == 1 and x.op is None else "")
-
-
-def _large_box(key: str, node: Tensor, label: str, paint: Paint) -> Box:
-    """Return the box of a named tensor or of a leaf, at the origin."""
-    box = Box(key, 0.0, 0.0, box_width([label], 12), HEIGHT, label, paint, rounded=node.op is not None)
-    _add_operation(box, node)
-    return box
 
 
 def _add_operation(box: Box, node: Tensor) -> None:
@@ -358,9 +335,9 @@ def _stacked_layout(columns: Sequence[int], lefts: Sequence[float], rights: Sequ
     return Coordinates(x, [[] for _ in edges])
 
 
-def _rightward_arrow(source: Box, target: Box, stops: Sequence[Point]) -> Arrow:
-    """Return an arrow to the right through some points."""
-    points = [source.side(source.y, 1), *stops, target.side(target.y, -1)]
+def _rightward_arrow(source: Box, target: Box, xs: Sequence[float], ys: Sequence[float]) -> Arrow:
+    """Return an arrow to the right through the points with these coordinates, as many as there are `ys`."""
+    points = [source.side(source.y, 1), *zip(xs, ys), target.side(target.y, -1)]
     curves = [straight_line(a, b) if abs(a[1] - b[1]) < 0.1 else horizontal_curve(a, b) for a, b in pairwise(points)]
     return Arrow(source.key, target.key, join_curves(*curves))
 

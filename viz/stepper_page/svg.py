@@ -6,14 +6,13 @@ same bytes everywhere. No style attributes are used, so that the page's security
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from html import escape
 
 from viz.annotations.current_step import gradient_arrow
 from viz.render import palette
 from viz.render.digraph import format_number
-from viz.render.scene import Arrow, Box, Frame, Point, Scene
+from viz.render.scene import Arrow, Box, Frame, Point, Scene, move_toward
 
 HEAD, HALF_WIDTH = 7.0, 2.6  # length and half the width of an arrowhead
 
@@ -98,13 +97,13 @@ class Drawing:
 
     def _curve(self, arrow: Arrow) -> str:
         points = list(arrow.points)
-        points[-1] = _toward(points[-1], points[-2], HEAD - 1)
+        points[-1] = move_toward(points[-1], points[-2], HEAD - 1)
         numbers = [" ".join(self._at(point)) for point in points]
         return f"M{numbers[0]}C{' '.join(numbers[1:])}"
 
     def _head(self, arrow: Arrow) -> str:
         (x, y), near = arrow.points[-1], arrow.points[-2]
-        base = _toward((x, y), near, HEAD)
+        base = move_toward((x, y), near, HEAD)
         dx, dy = (x - base[0]) / HEAD * HALF_WIDTH, (y - base[1]) / HEAD * HALF_WIDTH
         corners = [(x, y), (base[0] - dy, base[1] + dx), (base[0] + dy, base[1] - dx)]
         return "M" + "L".join(" ".join(self._at(corner)) for corner in corners) + "Z"
@@ -116,12 +115,3 @@ class Drawing:
 
     def _at(self, point: Point) -> tuple[str, str]:
         return format_number(point[0] - self.left), format_number(self.top - point[1])
-
-
-def _toward(start: Point, end: Point, distance: float) -> Point:
-    """Return the point at a distance from the start; straight below it if the two points coincide."""
-    dx, dy = end[0] - start[0], end[1] - start[1]
-    length = math.hypot(dx, dy)
-    if length < 0.01:
-        dx, dy, length = 0.0, -1.0, 1.0
-    return start[0] + dx / length * distance, start[1] + dy / length * distance
