@@ -34,7 +34,7 @@ class Node:
 
 
 def multiply(a: Node, b: Node, name: str = "") -> Node:
-    """An example of how nodes are made: d(ab)/da = b and d(ab)/db = a."""
+    """Return the product as a node, an example: d(ab)/da = b and d(ab)/db = a."""
     return Node(a.value * b.value, (a, b), (b.value, a.value), name)
 
 
@@ -52,7 +52,7 @@ def multiply(a: Node, b: Node, name: str = "") -> Node:
 
 # %%
 def topological_order(out: Node) -> list[Node]:
-    """Every node that `out` depends on, and `out` itself: inputs before users, each once."""
+    """Return every node that `out` depends on, and `out` itself: inputs before users, each once."""
     ### BEGIN SOLUTION
     order: list[Node] = []
     seen = {out}

@@ -24,7 +24,7 @@ GATES = ("i", "f", "o", "g")
 
 
 def sigmoid(z: Array) -> Array:
-    """1 / (1 + exp(-z)), without overflow."""
+    """Return 1 / (1 + exp(-z)), without overflow."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * z)))
 
 
@@ -45,7 +45,7 @@ def sigmoid(z: Array) -> Array:
 
 # %%
 def rnn_step_forward(x: Array, h_prev: Array, W: Array, U: Array, b: Array) -> Array:
-    """One step. x (N, D), h_prev (N, H), W (D, H), U (H, H), b (H,) -> h (N, H)."""
+    """Compute one step: x (N, D), h_prev (N, H), W (D, H), U (H, H), b (H,) -> h (N, H)."""
     ### BEGIN SOLUTION
     return np.asarray(np.tanh(x @ W + h_prev @ U + b))
     ### END SOLUTION
@@ -71,7 +71,7 @@ def rnn_step_backward(dh: Array, x: Array, h_prev: Array, h: Array, W: Array, U:
 
 # %%
 def rnn_forward(x: Array, h0: Array, W: Array, U: Array, b: Array) -> Array:
-    """All steps. x (T, N, D), h0 (N, H) -> the states h[1] … h[T] as one array (T, N, H)."""
+    """Compute all steps: x (T, N, D), h0 (N, H) -> the states h[1] … h[T] as one array (T, N, H)."""
     ### BEGIN SOLUTION
     h, states = h0, []
     for t in range(len(x)):
@@ -168,7 +168,7 @@ def lstm_step_backward(dh: Array, dc: Array, x: Array, h_prev: Array, c_prev: Ar
 
 # %%
 def lstm_forward(x: Array, h0: Array, c0: Array, p: dict[str, Array]) -> dict[str, Array]:
-    """All steps. x (T, N, D), h0 and c0 (N, H) -> {"i", "f", "o", "g", "c", "h"}, each (T, N, H)."""
+    """Compute all steps: x (T, N, D), h0 and c0 (N, H) -> {"i", "f", "o", "g", "c", "h"}, each (T, N, H)."""
     ### BEGIN SOLUTION
     h, c, steps = h0, c0, []
     for t in range(len(x)):

@@ -25,7 +25,7 @@ Copy = tuple[str, int]  # signal, time step
 
 # %%
 def unroll(edges: list[Edge], T: int) -> list[tuple[Copy, Copy]]:
-    """Every edge of the unrolled graph as (source copy, target copy); the order doesn't matter."""
+    """Return every edge of the unrolled graph as (source copy, target copy), in any order."""
     ### BEGIN SOLUTION
     return [((source, t - delay), (target, t)) for t in range(1, T + 1) for source, target, delay in edges]
     ### END SOLUTION
@@ -39,7 +39,7 @@ def unroll(edges: list[Edge], T: int) -> list[tuple[Copy, Copy]]:
 
 # %%
 def initial_copies(edges: list[Edge], T: int) -> set[Copy]:
-    """The copies at t <= 0 that steps 1 ... T read."""
+    """Return the copies at t <= 0 that steps 1 ... T read."""
     ### BEGIN SOLUTION
     return {copy for copy, _ in unroll(edges, T) if copy[1] <= 0}
     ### END SOLUTION
@@ -55,7 +55,7 @@ def initial_copies(edges: list[Edge], T: int) -> set[Copy]:
 
 # %%
 def order_in_a_step(edges: list[Edge]) -> list[str]:
-    """Every signal once, in an order in which it can be computed.
+    """Return every signal once, in an order in which they can be computed.
 
     Raises:
         ValueError: where there is a loop without delay.

@@ -31,7 +31,7 @@ Array = NDArray[Any]
 
 # %%
 def chunk_loss(x: Array, target: Array, h: mg.Tensor, p: dict[str, mg.Tensor]) -> tuple[mg.Tensor, mg.Tensor]:
-    """The sum of the losses of all steps, and the last state (N, H), both as Tensors of the graph."""
+    """Return the sum of the losses of all steps, and the last state (N, H), both as Tensors of the graph."""
     ### BEGIN SOLUTION
     losses = []
     for k in range(len(x)):

@@ -31,7 +31,7 @@ class Candidate(NamedTuple):
     more: tuple[Edge, ...] = ()
 
     def fits(self, mine: Any) -> Candidate | None:
-        """This mistake, where it gives exactly these numbers."""
+        """Return this mistake, if it gives exactly these numbers."""
         if not isinstance(self.gives, np.ndarray):
             return self if self.gives == mine else None
         return self if isinstance(mine, np.ndarray) and same(mine, self.gives) else None
@@ -48,7 +48,7 @@ class Sealed(NamedTuple):
     texts: tuple[str, str]  # for each grid
 
     def fits(self, mine: Any) -> Candidate | None:
-        """The mistake, where it gives these numbers."""
+        """Return the mistake, if it gives these numbers."""
         for grid, text in zip(GRIDS, self.texts):
             key = key_of(mine, grid)
             found = opened(text, key) if key else ""
@@ -101,7 +101,7 @@ Mistake = Candidate | Sealed
 
 
 def same(a: Array, b: Array, tolerance: float = EXACT) -> bool:
-    """Equal up to rounding."""
+    """Return whether two results are equal up to rounding."""
     if a.shape != b.shape:
         return False
     with np.errstate(invalid="ignore"):
@@ -109,12 +109,12 @@ def same(a: Array, b: Array, tolerance: float = EXACT) -> bool:
 
 
 def known(mine: Any, candidates: Iterable[Mistake]) -> Candidate | None:
-    """The first mistake of a list that gives exactly this."""
+    """Return the first mistake of a list that gives exactly this result."""
     return next(filter(None, (candidate.fits(mine) for candidate in candidates)), None)
 
 
 def named(mine: Array, right: Array, candidates: Iterable[Mistake] = ()) -> Candidate | None:
-    """The mistake that gives exactly these numbers; None where none that we know does."""
+    """Return the known mistake that gives exactly these numbers; None if there is none."""
     for candidate in candidates:
         hit = candidate.fits(mine)
         if hit is not None and not same(hit.gives, right):
@@ -130,7 +130,7 @@ def named(mine: Array, right: Array, candidates: Iterable[Mistake] = ()) -> Cand
 
 
 def same_shape(mine: Array, right: Array) -> str:
-    """What is wrong with a shape."""
+    """Return the description of a wrong shape."""
     try:
         mg.compare_gradients("", mine, right)
     except AssertionError as error:
@@ -139,7 +139,7 @@ def same_shape(mine: Array, right: Array) -> str:
 
 
 def difference(what: str, mine: Array, right: Array) -> str:
-    """The first wrong number, yours and the right one."""
+    """Return the first wrong number with the right one, as text."""
     with np.errstate(invalid="ignore"):
         wrong = ~(np.abs(mine - right) <= EXACT * max(1e-3, float(np.abs(right).max(initial=0.0))))
     if not wrong.any():
@@ -150,7 +150,7 @@ def difference(what: str, mine: Array, right: Array) -> str:
 
 
 def weights(total: Array, parts: Array) -> Array | None:
-    """How often each part is in a total; None where the total is no weighted sum of them."""
+    """Return the weight of each part in a total; None if the total is not a weighted sum of them."""
     matrix = parts.reshape(len(parts), -1).T
     if matrix.shape[0] < len(parts) or not np.isfinite(total).all():
         return None
@@ -159,7 +159,7 @@ def weights(total: Array, parts: Array) -> Array | None:
 
 
 def counted(total: Array, parts: Array, what: str) -> str:
-    """Which steps' contributions are missing or counted wrongly; nothing where it isn't that.
+    """Name the steps whose contributions are missing or counted wrongly; None if that isn't the mistake.
 
     Args:
         total: a gradient that is wrong.

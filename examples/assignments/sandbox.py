@@ -76,7 +76,7 @@ class Ran:
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked of every student.
+    """The questions that every student's file is asked.
 
     Attributes:
         probes: the file that calls the student's functions.
@@ -260,7 +260,7 @@ class Listener(threading.Thread):
 
 
 class Conversation:
-    """What one process has answered, of what it was asked.
+    """The answers of one process to its questions.
 
     One answer is taken for each question, in their order; lines of any other form are ignored. So what a
     student's file writes to the pipe by itself can't be more than an answer.
@@ -323,7 +323,7 @@ def _watched(process: subprocess.Popen[bytes], talk: Conversation, answers: List
 
 
 def _ending(code: int) -> str:
-    """How a process ended by itself; a shell around it adds 128 to a signal's number."""
+    """Describe how a process ended by itself; a shell around it adds 128 to a signal's number."""
     number = -code if code < 0 else code - 128 if code > 128 else 0
     if number:
         try:
@@ -335,7 +335,7 @@ def _ending(code: int) -> str:
 
 # ---- answers as data
 def _message(line: bytes) -> dict[str, Any]:
-    """One line of the pipe. Whatever it holds, no more than the line is lost."""
+    """Parse one line of the pipe; an invalid line is dropped, and no other."""
     try:
         message = json.loads(line.decode("utf-8"), parse_int=_integer)
     except (ValueError, RecursionError):
@@ -344,14 +344,14 @@ def _message(line: bytes) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int:
-    """An integer that isn't so long that reading it would take minutes."""
+    """Parse an integer, unless it is so long that parsing would take minutes."""
     if len(digits) > 400:
         raise ValueError("too long")
     return int(digits)
 
 
 def _answer(raw: Any) -> Answer:
-    """One answer. Whatever it holds, no more than the answer is lost."""
+    """Parse one answer; an invalid answer is dropped, and no other."""
     try:
         return Answer(_values(raw.get("values", {})), _values(raw.get("again", {})), _error(raw.get("error")),
                       _error(raw.get("wrote")), [_short(x) for x in raw.get("changed", [])[:100]],
@@ -366,7 +366,7 @@ def _values(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _error(raw: Any) -> dict[str, Any] | None:
-    """An error's parts, each of its type."""
+    """Return an error's parts, each converted to its type."""
     if raw is None:
         return None
     line = raw.get("line")

@@ -26,7 +26,7 @@ SIGNATURES = {"chunk_loss": ["x", "target", "h", "p"], "truncated_gradients": ["
 
 @dataclass(frozen=True)
 class Way:
-    """One way to train or to sum gradients, right or wrong.
+    """One variant of training or of summing gradients, right or wrong.
 
     Attributes:
         mistake: what it is called; "" for the right one.
@@ -49,7 +49,7 @@ class Way:
 
 
 def chunk(d: dict[str, Any], part: slice, h: Any, p: dict[str, Any], cut: int) -> tuple[Any, Any]:
-    """The loss of some steps, cut every so many of them."""
+    """Return the loss of some steps, whose gradient is cut after every `cut` of them, and the last state."""
     total, x, target = 0.0, d["x"][part], d["target"][part]
     for start in range(0, len(x), cut or len(x)):
         inside = slice(start, start + (cut or len(x)))
@@ -61,7 +61,7 @@ def chunk(d: dict[str, Any], part: slice, h: Any, p: dict[str, Any], cut: int) -
 
 
 def gradients(d: dict[str, Any], way: Way) -> dict[str, Array]:
-    """What a way of truncating gives."""
+    """Return the gradients that a variant of truncation gives."""
     p, T = probes.parameters(d), len(d["x"])
     h: Any = mg.Tensor(d["h0"])
     parts = [slice(start, min(start + way.k, T)) for start in range(0, T, way.k)]
@@ -79,7 +79,7 @@ def gradients(d: dict[str, Any], way: Way) -> dict[str, Array]:
 
 
 def training(d: dict[str, Any], way: Way) -> Array:
-    """The losses of a way of training."""
+    """Return the losses of a variant of training."""
     p, T, losses = probes.parameters(d), len(d["x"]), []
     h: Any = mg.Tensor(d["h0"])
     for _ in range(d["epochs"]):
@@ -99,7 +99,7 @@ def training(d: dict[str, Any], way: Way) -> Array:
 
 
 def ways_to_cut(d: dict[str, Any]) -> list[Way]:
-    """Known wrong ways of truncating."""
+    """Return known wrong variants of truncation."""
     k = d["k"]
     return [
         Way("the gradient is never cut: the state that is carried on is not detached", k, cut=0),
@@ -114,7 +114,7 @@ def ways_to_cut(d: dict[str, Any]) -> list[Way]:
 
 
 def ways_to_train(d: dict[str, Any]) -> list[Way]:
-    """Known wrong ways of training."""
+    """Return known wrong variants of training."""
     k = d["k"]
     return [
         Way("the parameters are not updated", k, sign=0.0),
@@ -130,7 +130,7 @@ def ways_to_train(d: dict[str, Any]) -> list[Way]:
 
 
 def border_edges(d: dict[str, Any], way: Way | None) -> list[Edge]:
-    """The edges that a way of cutting treats wrongly."""
+    """Return the edges that a variant of truncation cuts wrongly."""
     T, k = len(d["x"]), d["k"]
     borders = set(range(k, T, k))
     mine = borders if way is None or way.cut is None else set() if way.cut == 0 else set(range(1, T))
@@ -141,7 +141,7 @@ def border_edges(d: dict[str, Any], way: Way | None) -> list[Edge]:
 
 
 def cut_mistakes(d: dict[str, Any]) -> dict[str, list[Candidate]]:
-    """Wrong variants of the truncated gradients, with the edges that each treats wrongly."""
+    """Return wrong variants of the truncated gradients, with the edges that each cuts wrongly."""
     found: dict[str, list[Candidate]] = {name: [] for name in NAMES}
     for way in ways_to_cut(d):
         edges = border_edges(d, way)
@@ -151,7 +151,7 @@ def cut_mistakes(d: dict[str, Any]) -> dict[str, list[Candidate]]:
 
 
 def chunk_mistakes(d: dict[str, Any], right: dict[str, Array]) -> dict[str, list[Candidate]]:
-    """Wrong variants of one chunk's loss."""
+    """Return wrong variants of one chunk's loss."""
     k, M = d["k"], d["target"].shape[-1]
     losses, h = [], mg.Tensor(d["h0"])
     for step in range(k):

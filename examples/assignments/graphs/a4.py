@@ -23,7 +23,7 @@ LOOP = [("x", "p", 0), ("q", "p", 0), ("r", "q", 0), ("p", "r", 0), ("p", "p", 1
 
 
 def network(name: str) -> Run:
-    """A definition with these edges, each signal tanh of a sum, unrolled over T steps."""
+    """Unroll a definition with these edges, each signal tanh of a sum, over T steps."""
     rng = np.random.default_rng(0)
     edges = NETWORKS[name]
     cell = Cell(name)
