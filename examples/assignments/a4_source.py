@@ -48,8 +48,8 @@ def initial_copies(edges: list[Edge], T: int) -> set[Copy]:
 # %% [markdown]
 # ## 3. The order within a step
 #
-# Within one step a signal can be computed when all that it reads *without delay* is there. Delayed edges don't
-# matter: what they read is there already. Where a loop has no delay at all, each of its signals would
+# Within one step a signal can be computed when all that it reads *without delay* is known. Delayed edges don't
+# matter: the values that they read are known. If a loop has no delay at all, each of its signals would
 # need itself, and nothing can be computed (Karp, Miller and Winograd, *The organization of
 # computations for uniform recurrence equations*, J. ACM 14, 1967).
 
@@ -77,9 +77,9 @@ def order_in_a_step(edges: list[Edge]) -> list[str]:
 # %% [markdown]
 # ## 4. Back through the unrolled graph
 #
-# How many ways are there from copy a to copy b? Each one is a path along which a gradient comes
+# How many paths lead from copy a to copy b? Along each of them a gradient comes
 # back, so the number says how many products the chain rule sums up. Go through the copies in an order in which
-# sources come first, and add: the number of ways to a copy is the sum over its incoming edges.
+# sources come first, and add: the number of paths to a copy is the sum over its incoming edges.
 
 # %%
 def count_paths(edges: list[Edge], T: int, start: Copy, end: Copy) -> int:

@@ -3,7 +3,7 @@
     python -m examples.assignments.check a3 my_a3.py [--out FOLDER] [--format svg] [--no-pictures]
 
 The file may be a notebook. It is run in a process of its own, with limits of time, memory and
-output; what is right is compared here, and nothing of it is ever in that process.
+output; right results are compared here and are never in that process.
 """
 
 from __future__ import annotations

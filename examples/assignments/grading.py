@@ -1,6 +1,6 @@
 """What a check is, what it finds, and the checks that are the same for every assignment.
 
-A check looks at a student's answers, compares them with what is right, and returns nothing, or a
+A check compares a student's answers with the right results, and returns nothing, or a
 Finding: one sentence of cause, the place, the edge of the graph that it is about.
 """
 
@@ -100,10 +100,10 @@ class Check:
     """One line of the report.
 
     Attributes:
-        name: what is checked; points: what it is worth.
-        look: what looks at the answers.
+        name: of the check; points: its weight.
+        look: the function that examines the answers.
         hidden: whether students see it only when the teacher lets them.
-        again: what it is worth once more, hidden, with other numbers; 0: it isn't done again.
+        again: the points of its hidden repetition with other numbers; 0: it isn't repeated.
     """
 
     name: str
@@ -131,10 +131,10 @@ class Assignment:
 
     Attributes:
         name: "a3"; title: for people.
-        jobs: what the student's processes are asked, one after the other: what is right of an early
+        jobs: the questions to the student's processes, one job after another: the right answer to an early
             question may be an input of a later one, so they get their data apart.
-        checks: what is looked at, in order.
-        script: what the debugger opens, a file in graphs/, with its arguments; none where there is no graph.
+        checks: the checks, in order.
+        script: the file in graphs/ that the debugger opens, with its arguments; "" without a graph.
         draw: the picture with edges in red, from a finding.
     """
 
@@ -153,9 +153,9 @@ class Settings:
     Attributes:
         isolation: how its process is started.
         others: whether the hidden checks run too; seed: of their numbers.
-        withheld: whether what they find is kept back.
-        format: what is printed, a name in reports.FORMATS; "" for text.
-        said: what the teacher is told, on standard error.
+        withheld: whether their findings are withheld.
+        format: of the output, a name in reports.FORMATS; "" for text.
+        said: messages for the teacher, printed on standard error.
     """
 
     isolation: Unisolated = field(default_factory=Unisolated)
@@ -248,7 +248,7 @@ class Values:
 
     Attributes:
         question: what was asked.
-        right: the right results; they are looked at in the order of `mistakes`, then the others.
+        right: the right results; compared in the order of `mistakes`, then the others.
         mistakes: wrong variants, by result.
         place: where that is, e.g. a time step.
         prefix: before a result's name: "d" where it is a gradient.
@@ -305,7 +305,7 @@ class Unmodified:
             if answer.shares:
                 result, name = answer.shares[0][0], self.called.get(answer.shares[0][1], answer.shares[0][1])
                 return Finding(f"the {result!r} that {function} returns is the caller's own array {name}, no new one: "
-                               "whoever changes one changes the other; return a copy", where=function)
+                               "a change of one changes the other; return a copy", where=function)
         return _earned(self.earned, answers)
 
 

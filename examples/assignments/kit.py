@@ -1,4 +1,4 @@
-"""The checks of an assignment as data: what a students' kit has instead of the solutions.
+"""The checks of an assignment as data, which a students' kit contains instead of the solutions.
 
 `save` writes them: the questions, the right numbers, and the usual mistakes, each sealed with the
 numbers that it gives. `load` reads them. A check is the same object with and without a kit, so it says

@@ -2,7 +2,7 @@
 
     python -m examples.assignments.make a3 [FOLDER] [--notebook] [--solution]
 
-A source is a Python file in cells (`# %%`, `# %% [markdown]`); what stands between the lines
+A source is a Python file in cells (`# %%`, `# %% [markdown]`); the text between the lines
 `### BEGIN SOLUTION` and `### END SOLUTION` becomes `raise NotImplementedError`.
 """
 
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
     name = f"{given.assignment}_solution" if given.solution else given.assignment
     path = given.folder / f"{name}.{'ipynb' if given.notebook else 'py'}"
     if path.exists():
-        print(f"{path} is there already: it may be somebody's work, so it stays as it is", file=sys.stderr)
+        print(f"{path} already exists, and may be a student's work: it is not overwritten", file=sys.stderr)
         return 1
     path.write_text(json.dumps(notebook(text), indent=1) + "\n" if given.notebook else text, encoding="utf-8")
     print(path)

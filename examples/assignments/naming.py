@@ -23,7 +23,7 @@ Edge = tuple[str, str]  # from a node to a node, by their labels: ("h[3]", "z[4]
 
 
 class Candidate(NamedTuple):
-    """A known mistake: what it is called, and what it gives; the edges of the graph that it concerns, if known."""
+    """A known mistake: its name and its result; the edges of the graph that it concerns, if known."""
 
     mistake: str
     gives: Any  # an array, or plain data
@@ -42,7 +42,7 @@ class Sealed(NamedTuple):
 
     The text is encrypted with a key made of these numbers, so a kit's file isn't a list of mistakes, whose
     texts hold the right formulas, nor of their results. Numbers are rounded before, on two grids: one that
-    lies on a border of one grid lies inside of the other.
+    is on a border of one grid is inside a cell of the other.
     """
 
     texts: tuple[str, str]  # for each grid
@@ -159,11 +159,11 @@ def weights(total: Array, parts: Array) -> Array | None:
 
 
 def counted(total: Array, parts: Array, what: str) -> str:
-    """Name the steps whose contributions are missing or counted wrongly; None if that isn't the mistake.
+    """Name the steps whose contributions are missing or counted wrongly; "" if that isn't the mistake.
 
     Args:
         total: a gradient that is wrong.
-        parts: what steps 1 … T contribute to the right one, along the first axis.
+        parts: the contributions of steps 1 … T to the right one, along the first axis.
         what: the name of the gradient.
     """
     found = weights(total, parts)

@@ -1,4 +1,4 @@
-"""The graph of an assignment, with the guilty edge in red."""
+"""The graph of an assignment, with the wrong edge in red."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came out, as text for people and as JSON for graders.
+"""The report of a check: text for people, JSON for graders.
 
 - Gradescope: results.json, https://gradescope-autograders.readthedocs.io ("Output Format").
 - Autolab: the last line of the output, `{"scores": {...}}`.

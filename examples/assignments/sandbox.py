@@ -1,8 +1,8 @@
 """Runs a student's file in a process of its own, with limits, and reads what it answered as plain data.
 
 The job goes in through a pipe, answers come out through another one as JSON; nothing is unpickled, and
-no file that the student's process may write is ever opened here. A process that dies costs the question
-that it died of: the next one starts with the questions that are left.
+no file that the student's process may write is ever opened here. A process that dies loses the question
+during which it died: the next process starts with the remaining questions.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Answer:
     Attributes:
         values: results by name: arrays, plain values; a Strange where it was neither.
         again: the same, of a second call in the same process.
-        error: type, message, line, text and function of what was raised; or why there is no answer.
+        error: type, message, line, text and function of the exception; or the reason for a missing answer.
         wrote: the same of a write into a read-only input; changed: the inputs that were changed.
         shares: [result, input] that share memory.
     """

@@ -1,4 +1,4 @@
-"""The options of `check` that are the teacher's: graders' formats, hidden checks, isolation. No part of a kit."""
+"""The teacher's options of `check`: graders' formats, hidden checks, isolation. Not part of a kit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Assignment 5: the right truncated gradients and losses, and what the usual mistakes are called."""
+"""Assignment 5: the right truncated gradients and losses, and the names of usual mistakes."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Way:
     """One variant of training or of summing gradients, right or wrong.
 
     Attributes:
-        mistake: what it is called; "" for the right one.
-        k: how long chunks are.
+        mistake: its name; "" for the right variant.
+        k: the length of chunks.
         cut: every how many steps the gradient is cut; 0: never. By default at the borders.
         reset: the state starts from h0 (1) or from zero (2) in every chunk.
         only: which chunks' gradients are kept.
-        carry: the state goes on from epoch to epoch.
+        carry: whether the state is carried from epoch to epoch.
         clear: gradients are cleared before a backward pass; sign: of the update.
     """
 
@@ -118,7 +118,7 @@ def ways_to_train(d: dict[str, Any]) -> list[Way]:
     k = d["k"]
     return [
         Way("the parameters are not updated", k, sign=0.0),
-        Way("the update goes up the gradient: its sign is wrong", k, sign=1.0),
+        Way("the update adds the gradient: its sign is wrong", k, sign=1.0),
         Way("gradients of earlier chunks are still in .grad: it must be cleared before each backward pass", k,
             clear=False),
         Way("the state of the last epoch is carried on, but every epoch starts from h0", k, carry=True),

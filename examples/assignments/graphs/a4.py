@@ -1,4 +1,4 @@
-"""The networks of assignment 4 in rnn: three layers with feedback, and a state that is read two steps late.
+"""The networks of assignment 4 in rnn: three layers with feedback, and a state that is read with a delay of two.
 
     python -m minigrad.debugger -c "until a[2]" examples/assignments/graphs/a4.py [feedback | two_delays]
 """
