@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+import minigrad
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("minigrad", "rnn", "viz")
 MOST_FILES = 22
@@ -112,7 +114,7 @@ def test_the_table_of_layers_is_complete_and_has_no_cycle_itself() -> None:
 
 @pytest.mark.parametrize("folder", sorted({file.parent for file in MODULES.values()}),
                          ids=lambda folder: str(folder.relative_to(ROOT)))
-def test_a_folder_can_be_overlooked(folder: Path) -> None:
+def test_a_folder_contains_few_files(folder: Path) -> None:
     assert len(list(folder.glob("*.py"))) <= MOST_FILES
 
 
@@ -184,6 +186,10 @@ def test_the_architecture_page_shows_every_layer() -> None:
 
 
 # ---- what is declared
+def test_names_that_are_imported_on_first_use_are_listed() -> None:
+    assert set(minigrad.__all__) <= set(dir(minigrad))
+
+
 def test_every_data_file_is_packaged() -> None:
     tomllib = pytest.importorskip("tomllib", reason="new in Python 3.11")
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]

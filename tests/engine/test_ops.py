@@ -2,7 +2,7 @@
 for numbers, vectors, empty arrays, broadcasting both ways and every memory layout.
 
 TABLE (tests/helpers/operation_cases.py) lists operands for each operation; a test checks that no operation
-is missing from it. What happens at kinks is said in the tests below.
+is missing from it. The derivatives at kinks are in the tests below.
 """
 
 import inspect
@@ -14,7 +14,7 @@ import pytest
 from operation_cases import TABLE, X, in_float32, name_of, spread, strided
 
 import minigrad as mg
-from minigrad import ops
+from minigrad import functions, ops
 
 
 @pytest.mark.parametrize(("dtype", "order"), [
@@ -25,6 +25,12 @@ def test_derivatives_agree_with_central_differences_to_first_and_second_order(ca
     if dtype == "float32":
         arrays = [in_float32(x) if x.flags.forc else strided(in_float32(x)) for x in arrays]
     assert mg.check_op(op, *arrays, order=order) < (1e-5 if dtype == "float64" else 1e-2)
+
+
+def test_every_public_function_is_exported():
+    public = {name for name, value in vars(functions).items() if inspect.isfunction(value) and name[0] != "_"
+              and value.__module__ == functions.__name__}
+    assert public - {"ndim", "plain", "shape", "size"} == set(functions.__all__)  # these serve NumPy's dispatch
 
 
 def test_no_operation_is_missing_from_the_table():
