@@ -21,7 +21,7 @@ FEW = 3  # numbers at most that are written out
 
 
 class BoxLabels:
-    """The labels (`text`), colours (`scale`) and tooltips of the boxes that stand for one time step.
+    """The labels (`text`), colours (`scale`) and tooltips of the boxes of a time step.
 
     Raises:
         ValueError: if a tensor to highlight is not in the picture.
