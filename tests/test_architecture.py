@@ -45,7 +45,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 
 
 def modules() -> dict[str, Path]:
-    """The packages' modules by dotted name; a package's name stands for its `__init__`."""
+    """Return the packages' modules by dotted name; a package's name denotes its `__init__`."""
     files = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
     return {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
 
@@ -54,19 +54,19 @@ MODULES = modules()
 
 
 def layer(module: str) -> str:
-    """The dotted name of a module's folder."""
+    """Return the dotted name of a module's folder."""
     return module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
 
 
 def exempt(node: ast.AST, is_package: bool) -> bool:
-    """True for a TYPE_CHECKING block, and for a package's `__getattr__`."""
+    """Return True for a TYPE_CHECKING block, and for a package's `__getattr__`."""
     if isinstance(node, ast.If):
         return "TYPE_CHECKING" in ast.unparse(node.test)
     return is_package and isinstance(node, ast.FunctionDef) and node.name == "__getattr__"
 
 
 def statements(tree: ast.AST, is_package: bool) -> Iterator[ast.AST]:
-    """Every node of a file that is not exempt."""
+    """Yield every node of a file that is not exempt."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -75,7 +75,7 @@ def statements(tree: ast.AST, is_package: bool) -> Iterator[ast.AST]:
 
 
 def imports(module: str) -> set[str]:
-    """The modules of our packages that a module imports, at its top or inside functions."""
+    """Return the modules of our packages that a module imports, at its top or inside functions."""
     file = MODULES[module]
     found: set[str] = set()
     for node in statements(ast.parse(file.read_text(encoding="utf-8")), file.name == "__init__.py"):
@@ -151,7 +151,7 @@ HEAVY = ("rnn.compiler", "rnn.export", "rnn.ir", "minigrad.debugger", "viz.stepp
 
 
 def loaded(program: str) -> set[str]:
-    """The modules that are loaded when a program has run."""
+    """Return the modules that are loaded when a program has run."""
     program += "\nimport sys; print('\\n'.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(done.stdout.split())
