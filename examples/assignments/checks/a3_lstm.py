@@ -11,7 +11,7 @@ from examples.assignments import a3_source as solution
 from examples.assignments.naming import Candidate, Edge
 
 from .a3_numbers import GATES, Numbers
-from .a3_rnn import WRAPPED, direct_mistakes, way_mistakes
+from .a3_rnn import WRAPPED, contribution_mistakes, direct_mistakes
 
 Array = NDArray[Any]
 
@@ -181,7 +181,7 @@ def arriving_mistakes(n: Numbers, state: str, t: int) -> list[Candidate]:
     later = n.later(t) if t else n.lstm["c0"]
     if state == "c":
         own = n.lstm["h"][t - 1] * n.s["o"][t - 1] * (1 - np.tanh(n.s["c"][t - 1]) ** 2) if t else np.zeros_like(direct)
-        found = way_mistakes(n, own, own + later, t, (f"c[{t}]", f"c[{t + 1}]"), "c") if t < n.T else []
+        found = contribution_mistakes(n, own, own + later, t, (f"c[{t}]", f"c[{t + 1}]"), "c") if t < n.T else []
         if t:
             found += back_mistakes(n, t)["c"]
         if t < n.T:
@@ -190,7 +190,7 @@ def arriving_mistakes(n: Numbers, state: str, t: int) -> list[Candidate]:
         return found
     if t == n.T:
         return direct_mistakes(n, direct, t)
-    return [*way_mistakes(n, direct, n.lstm["h"][t - 1] if t else n.lstm["h0"], t, (f"h[{t}]", f"f[{t + 1}]")),
+    return [*contribution_mistakes(n, direct, n.lstm["h"][t - 1] if t else n.lstm["h0"], t, (f"h[{t}]", f"f[{t + 1}]")),
             *(Candidate(f"on the way back from t = {t + 1}, {m.mistake}", direct + m.gives, m.edge)
               for m in back_mistakes(n, t + 1)["h_prev"])]
 

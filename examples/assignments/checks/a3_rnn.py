@@ -99,7 +99,7 @@ def arriving_mistakes(n: Numbers, state: str, t: int) -> list[Candidate]:
     if t == n.T:
         return [*direct_mistakes(n, direct, t), *_before_tanh(n, t)]
     way = f"h[{t}]", f"z[{t + 1}]"
-    return [*way_mistakes(n, direct, n.rnn["h"][t - 1] if t else n.rnn["h0"], t, way),
+    return [*contribution_mistakes(n, direct, n.rnn["h"][t - 1] if t else n.rnn["h0"], t, way),
             *_before_tanh(n, t),
             *(Candidate(f"on the way back from h[{t + 1}], {m.mistake}", direct + m.gives, m.edge)
               for m in back_mistakes(n, t + 1)["h_prev"])]
@@ -118,7 +118,8 @@ def direct_mistakes(n: Numbers, direct: Array, t: int) -> list[Candidate]:
             *(Candidate(f"it holds dhs[{k}], but should be dhs[{t - 1}]", n.d["dhs"][k]) for k in range(t - 1))]
 
 
-def way_mistakes(n: Numbers, direct: Array, right: Array, t: int, way: Edge, state: str = "h") -> list[Candidate]:
+def contribution_mistakes(n: Numbers, direct: Array, right: Array, t: int, way: Edge,
+                          state: str = "h") -> list[Candidate]:
     """Return variants in which a contribution is missing or counted wrongly."""
     through = right - direct
     cut = f", so the gradient is cut after {n.T - t} steps" if 0 < t < n.T - 1 else ""
