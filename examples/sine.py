@@ -72,7 +72,7 @@ def forecast(taught: Cell, alone: Cell, steps: int,
 
 
 def example(options: common.Options) -> None:
-    """Train, then let it go on alone."""
+    """Train, then let it continue from its own output."""
     rng = options.rng
     taught, alone = definitions(rng)
     print(taught, alone, sep="\n")
