@@ -6,6 +6,8 @@
     y = (x * x).sum()
     y.backward()
     x.grad                      # array([2., 4.])
+
+Imports NumPy only; neither rnn nor viz. The debugger, a subpackage, is imported on first use.
 """
 
 from typing import TYPE_CHECKING, Any
