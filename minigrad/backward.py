@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
@@ -129,33 +129,40 @@ def grad(out: Tensor, inputs: Sequence[Tensor], grad_output: ArrayLike | Tensor 
          create_graph: bool = False) -> list[Any]: ...
 
 
-def grad(out: Tensor, inputs: Tensor | Sequence[Tensor], grad_output: ArrayLike | Tensor | None = None,
-         create_graph: bool = False) -> Any:
+@overload
+def grad(out: Tensor, inputs: Mapping[str, Tensor], grad_output: ArrayLike | Tensor | None = None,
+         create_graph: bool = False) -> dict[str, Any]: ...
+
+
+def grad(out: Tensor, inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
+         grad_output: ArrayLike | Tensor | None = None, create_graph: bool = False) -> Any:
     """Return the gradient of `out` with respect to `inputs`, without touching any `.grad`.
 
     Args:
         out: a scalar, unless `grad_output` is given.
-        inputs: a tensor, or a sequence of tensors.
+        inputs: a tensor, a sequence of tensors, or tensors by name.
         grad_output: the upstream gradient of `out`, of its shape.
         create_graph: record the derivatives, so that they can be differentiated again.
 
     Returns:
-        An array, or under create_graph a Tensor, of the input's shape; a list of them for a sequence.
+        An array, or under create_graph a Tensor, of the input's shape; a list for a sequence, a dict for a dict.
 
     Raises:
         ValueError: as `backward` does, and for an input that `out` wasn't computed from.
     """
-    wanted: list[Any] = [inputs] if is_tensor(inputs) else list(inputs)
+    named: Any = inputs if isinstance(inputs, Mapping) else dict(enumerate([inputs] if is_tensor(inputs) else inputs))
     first: Gradient = initial_gradient(out, grad_output)
     if create_graph:
         first = grad_output if is_tensor(grad_output) else type(out)(first)
-    found = compute_gradients(out, first, set(wanted))
-    for tensor in wanted:
+    found = compute_gradients(out, first, set(named.values()))
+    for tensor in named.values():
         if tensor not in found:
             raise ValueError(f"{out!r} was not computed from {tensor!r} by recorded operations, so it has no "
                              f"derivative with respect to it (at {call_site()}). Was it detached, or taken by .data?")
-    result = [found[tensor] for tensor in wanted]
-    return result[0] if is_tensor(inputs) else result
+    result = {name: found[tensor] for name, tensor in named.items()}
+    if isinstance(inputs, Mapping):
+        return result
+    return result[0] if is_tensor(inputs) else list(result.values())
 
 
 def compute_gradients(out: Tensor, grad: Gradient, wanted: set[Tensor]) -> Gradients:
@@ -221,11 +228,7 @@ def ancestors(out: Tensor, most: float = math.inf) -> list[Tensor]:
 
 
 def initial_gradient(out: Tensor, grad: Any) -> NDArray[Any]:
-    """Return the upstream gradient that a pass starts from, as a new array: `grad`, or 1 for a scalar.
-
-    Raises:
-        ValueError: if `out` requires no gradient, or the shapes don't fit.
-    """
+    """Return the upstream gradient that a pass starts from, as a new array: `grad`, or 1 for a scalar; checked."""
     if not out.requires_grad:
         raise errors.no_gradient_error(out)
     if grad is None and out.size != 1:
@@ -245,11 +248,7 @@ def one_per_input(result: Any, node: Tensor) -> tuple[Any, ...]:
 
 
 def cast_gradient(grad: Any, x: Tensor, node: Tensor) -> Gradient:
-    """Return `grad`, which `node` contributes to its input `x`, in x's shape and dtype.
-
-    Raises:
-        ValueError: for a shape that x's doesn't broadcast to.
-    """
+    """Return `grad`, the contribution of `node` to its input `x`, summed to x's shape and cast to its dtype."""
     shape, dtype = x._data.shape, x._data.dtype
     found = grad if is_tensor(grad) else np.asarray(grad)
     if found.shape != shape:
@@ -280,11 +279,7 @@ def is_fresh(array: NDArray[Any], node: Tensor, grad: Gradient, input_grads: Seq
 
 
 def run_hooks(tensor: Tensor, grad: Gradient) -> Gradient:
-    """Return a tensor's gradient after its hooks have seen it, and perhaps replaced it.
-
-    Raises:
-        ValueError: for a replacement of another shape.
-    """
+    """Return a tensor's gradient after its hooks have seen it, and perhaps replaced it by one of the same shape."""
     for hook in tensor.hooks or []:
         answer = hook.function(grad)
         if answer is None:

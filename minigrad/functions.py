@@ -193,8 +193,7 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     if low is None and high is None:
         raise ValueError("clip needs a bound: clip(x, low, high), either of which may be None")
-    if np.ndim(low) == 0 and np.ndim(high) == 0 and not isinstance(low, operators.Operators) \
-            and not isinstance(high, operators.Operators):
+    if not any(np.ndim(bound) or isinstance(bound, operators.Operators) for bound in (low, high)):
         return apply(ops.Clip(None if low is None else float(low), None if high is None else float(high)), x)
     x = x if low is None else maximum(x, low)
     return x if high is None else minimum(x, high)
@@ -369,12 +368,12 @@ def ravel(x: Any) -> Any:
 
 def squeeze(x: Any, axis: Axis = None) -> Any:
     """Remove axes of length 1, all or those given: a reshape."""
-    return reshape(x, np.squeeze(_outline(x), axis).shape)
+    return reshape(x, np.squeeze(_outline(np.shape(x)), axis).shape)
 
 
 def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
     """Insert axes of length 1 at the given positions of the result: a reshape."""
-    return reshape(x, np.expand_dims(_outline(x), axis).shape)
+    return reshape(x, np.expand_dims(_outline(np.shape(x)), axis).shape)
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
@@ -384,12 +383,12 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """Exchange two axes: a transpose."""
-    return transpose(x, np.swapaxes(_numbered_axes(x), axis1, axis2).shape)
+    return transpose(x, np.swapaxes(_outline(range(np.ndim(x))), axis1, axis2).shape)  # axis i has length i
 
 
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
     """Move axes to other positions: a transpose."""
-    return transpose(x, np.moveaxis(_numbered_axes(x), source, destination).shape)
+    return transpose(x, np.moveaxis(_outline(range(np.ndim(x))), source, destination).shape)  # axis i has length i
 
 
 def broadcast_to(x: Any, shape: int | Sequence[int]) -> Any:
@@ -512,22 +511,13 @@ def size(x: Any, axis: int | None = None) -> int:
     return math.prod(x.shape) if axis is None else int(x.shape[axis])
 
 
-def _outline(x: Any) -> Any:
-    """Return an array of x's shape that takes no memory, to compute shapes with NumPy."""
-    return np.broadcast_to(0, np.shape(x))
-
-
-def _numbered_axes(x: Any) -> Any:
-    """Return an array of shape (0, 1, 2, ...) with x's number of axes, to follow axes through NumPy."""
-    return np.empty(range(np.ndim(x)))
+def _outline(shape: Sequence[int]) -> Any:
+    """Return an array of a shape that takes no memory, to compute shapes with NumPy."""
+    return np.broadcast_to(0, shape)
 
 
 def plain(x: Any) -> Any:
-    """Return the array of a Tensor; anything else as it is.
-
-    Raises:
-        TypeError: for what has no values yet.
-    """
+    """Return the array of a Tensor, anything else as it is; raise TypeError for an operand without values."""
     if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
         raise TypeError(f"{x!r} has no values yet, and this function needs them (at {call_site()})")
     return x._data if isinstance(x, Tensor) else x

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,9 @@ def gradcheck(f: Function, inputs: Mapping[str, Tensor] | Sequence[Any], eps: fl
             the cause where it is a usual one.
         ValueError: if no input requires a gradient.
     """
-    called = _takes_arguments(f)
-    named = _named(f, inputs, called)
+    arguments_of_f = _arguments(f)
+    called = arguments_of_f is not None
+    named = _named(arguments_of_f or [], inputs)
     wanted = {name: x for name, x in named.items() if x.requires_grad}
     if not wanted:
         raise ValueError("gradcheck: none of the inputs requires a gradient, so there is nothing to check")
@@ -83,7 +85,7 @@ def gradcheck(f: Function, inputs: Mapping[str, Tensor] | Sequence[Any], eps: fl
         except AssertionError as error:
             raise AssertionError(_blame(out, str(error))) from None
     if order > 1:
-        second = _GradientOf(f, list(wanted), list(named), called, weights)
+        second = _GradientOf(f, list(wanted), list(named), called)
         inputs_of_second = {**named, "upstream gradient": Tensor(weights, requires_grad=True)}
         try:
             worst = max(worst, gradcheck(second, inputs_of_second, eps, rtol, atol, order - 1))
@@ -132,7 +134,7 @@ def check_op(op: Op, *arrays: Any, eps: float = 1e-6, rtol: float | None = None,
             raise AssertionError(f"{error}{why}") from None
     if order > 1:
         tensors = {name: Tensor(x, requires_grad=needed) for name, x, needed in zip(names, inputs, needs)}
-        worst = max(worst, gradcheck(_Apply(op), tensors, eps, rtol, atol, order))
+        worst = max(worst, gradcheck(partial(apply, op), tensors, eps, rtol, atol, order))
     return worst
 
 
@@ -164,23 +166,13 @@ def numeric_gradient(f: Function, x: Tensor, eps: float = 1e-6) -> Array:
 # ---- how the numbers are made --------------------------------------------------------------
 
 
-class _Apply:
-    """An operation as a function of tensors."""
-
-    def __init__(self, op: Op) -> None:
-        self.op = op
-
-    def __call__(self, *inputs: Tensor) -> Any:
-        return apply(self.op, *inputs)
-
-
 class _GradientOf:
     """A random combination of f's gradients, as a function: its own gradients are second derivatives.
 
     It takes f's inputs and the upstream gradient.
     """
 
-    def __init__(self, f: Function, wanted: list[str], names: list[str], called: bool, weights: Array) -> None:
+    def __init__(self, f: Function, wanted: list[str], names: list[str], called: bool) -> None:
         self.f = f
         self.wanted = wanted
         self.names = names
@@ -248,17 +240,8 @@ def _perturbed(f: Function, named: Mapping[str, Tensor], name: str, weights: Arr
 
 def _forward_differences(op: Op, inputs: list[Array], position: int, weights: Array, eps: float) -> Array:
     """Return central differences of an operation's forward for one input, in double precision."""
-    wide = [x.astype(float) if x.dtype.kind == "f" else x for x in inputs]
-    x = wide[position]
-    result = np.zeros(x.shape)
-    for index in np.ndindex(x.shape):
-        ends = []
-        for distance in (eps, -eps):
-            wide[position] = x.copy()
-            wide[position][index] += distance
-            ends.append(np.asarray(op.forward(*wide), float))
-        result[index] = ((ends[0] - ends[1]) * weights).sum() / (2 * eps)
-    return result
+    tensors = {str(i): _tensor(x) for i, x in enumerate(inputs)}
+    return _perturbed(partial(apply, op), tensors, str(position), weights, called=True, in_place=False, eps=eps)
 
 
 def _called_twice(op: Op, names: list[str], inputs: list[Array]) -> tuple[Array, Array, list[Any]]:
@@ -300,8 +283,7 @@ def _unbroadcast_checked(where: str, grad: Array, x: Array, out: Array, numeric:
     """Return a gradient in its input's shape, as the engine sums it."""
     extra = grad.ndim - x.ndim
     fits = extra >= 0 and grad.shape[:extra] == out.shape[:extra] and all(
-        n in (length, grad.shape[extra + axis]) and (length == 1 or n == length)
-        for axis, (length, n) in enumerate(zip(x.shape, grad.shape[extra:])))
+        length in (1, n) for length, n in zip(x.shape, grad.shape[extra:]))
     if grad.shape != x.shape and not fits:
         raise AssertionError(f"{where} has shape {grad.shape}; it must be {x.shape}{_cause_of_shape(grad, numeric)}")
     return np.asarray(unbroadcast(grad, x.shape))
@@ -415,7 +397,6 @@ def _blame(out: Tensor, found: str) -> str:
     return f"{found}\n  each operation of f is right by itself"
 
 
-
 def _assert_like(gradient: Any, x: Tensor, what: str, kind: Any) -> None:
     if not isinstance(gradient, kind):
         raise AssertionError(f"{what} is a {type(gradient).__name__}, not a {kind.__name__}")
@@ -454,25 +435,21 @@ def _described(name: str, x: Any, label: str | None = None) -> str:
     return f"{name} ({f'{label}, ' if label and label != name else ''}shape {x.shape})"
 
 
-def _takes_arguments(f: Function) -> bool:
-    """Return whether f is a function of the inputs. One whose arguments all have defaults is not."""
+def _arguments(f: Function) -> list[str] | None:
+    """Return the names of f's arguments as far as they are known; None if all have defaults: f takes no inputs."""
     try:
-        parameters = inspect.signature(f).parameters.values()
+        parameters = inspect.signature(f).parameters
     except (ValueError, TypeError):  # a ufunc
-        return True
-    return any(p.kind is p.VAR_POSITIONAL or (p.default is p.empty and p.kind in (p.POSITIONAL_ONLY,
-                                                                                  p.POSITIONAL_OR_KEYWORD))
-               for p in parameters)
+        return []
+    called = any(p.kind is p.VAR_POSITIONAL or (p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+                                                and p.default is p.empty) for p in parameters.values())
+    return list(parameters) if called else None
 
 
-def _named(f: Function, inputs: Mapping[str, Tensor] | Sequence[Any], called: bool) -> dict[str, Tensor]:
+def _named(arguments: list[str], inputs: Mapping[str, Tensor] | Sequence[Any]) -> dict[str, Tensor]:
     """Return the inputs as tensors, by their own name or that of f's argument."""
     if isinstance(inputs, Mapping):
         return {name: _tensor(x) for name, x in inputs.items()}
-    try:
-        arguments = list(inspect.signature(f).parameters) if called else []
-    except (ValueError, TypeError):
-        arguments = []
     named: dict[str, Tensor] = {}
     for i, x in enumerate(map(_tensor, inputs)):
         name = x.label or (arguments[i] if i < len(arguments) else f"input {i}")

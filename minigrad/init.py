@@ -38,18 +38,15 @@ def uniform(shape: Shape, rng: np.random.Generator, bound: float = 1.0, name: st
     return Tensor(_generator(rng).uniform(-bound, bound, shape), requires_grad=True, name=name, dtype=dtype)
 
 
-def glorot(shape: Shape, rng: np.random.Generator, name: str | None = None,
-           dtype: DTypeLike = float) -> Tensor:
+def glorot(shape: Shape, rng: np.random.Generator, name: str | None = None, dtype: DTypeLike = float) -> Tensor:
     """Draw from the uniform distribution in ±sqrt(6 / (fan_in + fan_out)).
 
-    Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks
-    (AISTATS 2010), eq. 16.
+    Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks (AISTATS 2010), eq. 16.
     """
     return uniform(shape, rng, math.sqrt(6 / sum(_matrix(shape))), name, dtype)
 
 
-def glorot_normal(shape: Shape, rng: np.random.Generator, name: str | None = None,
-                  dtype: DTypeLike = float) -> Tensor:
+def glorot_normal(shape: Shape, rng: np.random.Generator, name: str | None = None, dtype: DTypeLike = float) -> Tensor:
     """Draw from the normal distribution with standard deviation sqrt(2 / (fan_in + fan_out)), as wide as `glorot`."""
     return normal(shape, rng, math.sqrt(2 / sum(_matrix(shape))), name, dtype)
 
@@ -62,8 +59,7 @@ def he(shape: Shape, rng: np.random.Generator, name: str | None = None, dtype: D
     return normal(shape, rng, math.sqrt(2 / _matrix(shape)[1]), name, dtype)
 
 
-def he_uniform(shape: Shape, rng: np.random.Generator, name: str | None = None,
-               dtype: DTypeLike = float) -> Tensor:
+def he_uniform(shape: Shape, rng: np.random.Generator, name: str | None = None, dtype: DTypeLike = float) -> Tensor:
     """Draw from the uniform distribution in ±sqrt(6 / fan_in), with the variance of `he`."""
     return uniform(shape, rng, math.sqrt(6 / _matrix(shape)[1]), name, dtype)
 
@@ -80,10 +76,9 @@ def orthogonal(shape: Shape, rng: np.random.Generator, gain: float = 1.0, name: 
                dtype: DTypeLike = float) -> Tensor:
     """Return `gain` times a matrix with orthonormal rows or columns, whichever are fewer.
 
-    Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in deep
-    linear neural networks (ICLR 2014). The QR decomposition is made unique, so that the result is
-    evenly distributed, as in Mezzadri, How to generate random matrices from the classical compact
-    groups (Notices of the AMS 54, 2007), section 5.
+    Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in deep linear neural networks
+    (ICLR 2014). The QR decomposition is made unique, so that the result is evenly distributed, as in Mezzadri, How to
+    generate random matrices from the classical compact groups (Notices of the AMS 54, 2007), section 5.
     """
     rows, columns = _matrix(shape)
     tall = _generator(rng).normal(size=(max(rows, columns), min(rows, columns)))

@@ -68,7 +68,7 @@ def cross_entropy(logits: Any, labels: Any, reduction: str = "mean", *, mask: An
         ValueError: if the shapes don't fit.
     """
     if mask is not None:
-        labels = _where(mask, labels, 0)
+        labels = _masked(mask, labels)
     return reduced(-f.pick(f.log_softmax(logits), labels), reduction, mask)
 
 
@@ -86,7 +86,7 @@ def binary_cross_entropy(logits: Any, targets: Any, reduction: str = "mean", *, 
     """
     _same_shape("binary_cross_entropy", logits, targets)
     if mask is not None:
-        targets = _where(mask, targets, 0)
+        targets = _masked(mask, targets)
     if not isinstance(targets, Operators) or isinstance(targets, Tensor):
         values = np.asarray(f.plain(targets))
         if not ((values >= 0) & (values <= 1)).all():
@@ -130,12 +130,12 @@ def _fitted(mask: Any, losses: Any) -> Any:
     return values.reshape(values.shape + (1,) * (losses.ndim - values.ndim))
 
 
-def _where(mask: Any, values: Any, other: float) -> Any:
-    """Return `values` where the mask holds, as an array if both are arrays."""
+def _masked(mask: Any, values: Any) -> Any:
+    """Return `values` where the mask holds, and 0 elsewhere, as an array if both are arrays."""
     if isinstance(mask, Operators) or isinstance(values, Operators):
-        return f.where(mask, values, other)
+        return f.where(mask, values, 0)
     mask, values = np.asarray(mask), np.asarray(values)
-    return np.where(mask.reshape(mask.shape + (1,) * (values.ndim - mask.ndim)), values, other)
+    return np.where(mask.reshape(mask.shape + (1,) * (values.ndim - mask.ndim)), values, 0)
 
 
 def _same_shape(loss: str, prediction: Any, target: Any) -> None:

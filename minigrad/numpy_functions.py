@@ -16,48 +16,11 @@ from .functions import plain
 from .operators import COMPARISONS, UFUNCS, Operators
 from .provenance import call_site
 
+# minigrad's functions have NumPy's names; those that are ufuncs in NumPy are in operators.UFUNCS.
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
-    np.sum: functions.sum,
-    np.mean: functions.mean,
-    np.var: functions.var,
-    np.std: functions.std,
-    np.prod: functions.prod,
-    np.max: functions.max,
-    np.amax: functions.max,
-    np.min: functions.min,
-    np.amin: functions.min,
-    np.cumsum: functions.cumsum,
-    np.linalg.norm: functions.norm,
-    np.argmax: functions.argmax,
-    np.argmin: functions.argmin,
-    np.clip: functions.clip,
-    np.where: functions.where,
-    np.dot: functions.dot,
-    np.outer: functions.outer,
-    np.einsum: functions.einsum,
-    np.reshape: functions.reshape,
-    np.ravel: functions.ravel,
-    np.squeeze: functions.squeeze,
-    np.expand_dims: functions.expand_dims,
-    np.transpose: functions.transpose,
-    np.swapaxes: functions.swapaxes,
-    np.moveaxis: functions.moveaxis,
-    np.broadcast_to: functions.broadcast_to,
-    np.flip: functions.flip,
-    np.pad: functions.pad,
-    np.tile: functions.tile,
-    np.repeat: functions.repeat,
-    np.concatenate: functions.concatenate,
-    np.stack: functions.stack,
-    np.hstack: functions.hstack,
-    np.vstack: functions.vstack,
-    np.split: functions.split,
-    np.take: functions.take,
-    np.take_along_axis: functions.take_along_axis,
-    np.shape: functions.shape,
-    np.ndim: functions.ndim,
-    np.size: functions.size,
-}
+    getattr(np, name): getattr(functions, name) for name in [*functions.__all__, "shape", "ndim", "size"]
+    if hasattr(np, name) and not isinstance(getattr(np, name), np.ufunc)}
+TRANSLATIONS |= {np.amax: functions.max, np.amin: functions.min, np.linalg.norm: functions.norm}
 # Functions without a derivative: they return truth values, positions, or new arrays of a shape.
 WITHOUT_DERIVATIVE: set[Callable[..., Any]] = {
     np.all, np.any, np.allclose, np.array_equal, np.array_equiv, np.isclose, np.count_nonzero, np.nonzero,
@@ -69,14 +32,12 @@ WITHOUT_DERIVATIVE: set[Callable[..., Any]] = {
 
 
 def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return the result of a NumPy function for arguments of which at least one is a Tensor or another operand.
-
-    Raises:
-        TypeError: for a function without a counterpart, and for options that the counterpart lacks.
-    """
+    """Return the result of a NumPy function called on operands; raise TypeError if it or an option isn't known."""
     if function in WITHOUT_DERIVATIVE:
         return function(*map(plain, args), **{name: plain(value) for name, value in kwargs.items()})
-    ours = translated(function)
+    ours = TRANSLATIONS.get(function)
+    if ours is None:
+        raise no_counterpart_error(function)
     if kwargs:
         code = ours.__code__
         known = code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
@@ -92,23 +53,16 @@ REASONS = {"out": "the gradient would be lost. Use the result, as in a = np.f(a)
            "dtype": "a result has the type of its operands. Use x.astype(dtype) first"}
 
 
-def translated(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the minigrad function that corresponds to a NumPy function.
+def no_counterpart_error(function: Callable[..., Any]) -> TypeError:
+    """Return the error for a NumPy function that minigrad lacks; it lists those with similar names."""
+    import difflib
 
-    Raises:
-        TypeError: if there is none; the message lists those with similar names.
-    """
-    ours = TRANSLATIONS.get(function)
-    if ours is None:
-        import difflib
-
-        known = sorted({called(f) for table in (TRANSLATIONS, UFUNCS, COMPARISONS, WITHOUT_DERIVATIVE) for f in table})
-        near = difflib.get_close_matches(called(function), known, n=3, cutoff=0.6)
-        hint = f"Near: {', '.join(near)}" if near else f"There are: {', '.join(known)}"
-        raise TypeError(f"{called(function)} has no derivative here (at {call_site()}). {hint}. "
-                        "For a result without gradient call it on x.data; "
-                        "for one with a gradient write an operation: a subclass of minigrad.Op")
-    return ours
+    known = sorted({called(f) for table in (TRANSLATIONS, UFUNCS, COMPARISONS, WITHOUT_DERIVATIVE) for f in table})
+    near = difflib.get_close_matches(called(function), known, n=3, cutoff=0.6)
+    hint = f"Near: {', '.join(near)}" if near else f"There are: {', '.join(known)}"
+    return TypeError(f"{called(function)} has no derivative here (at {call_site()}). {hint}. "
+                     "For a result without gradient call it on x.data; "
+                     "for one with a gradient write an operation: a subclass of minigrad.Op")
 
 
 def called(function: Any) -> str:

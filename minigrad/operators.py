@@ -21,8 +21,7 @@ EXP, EXPM1, LOG, LOG1P, LOG2, SQRT, SQUARE, ABS, SIGN = (
     ops.Exp(), ops.Expm1(), ops.Log(), ops.Log1p(), ops.Log2(), ops.Sqrt(), ops.Square(), ops.Abs(), ops.Sign())
 SIN, COS, TAN, SINH, COSH, TANH, ARCTAN = (
     ops.Sin(), ops.Cos(), ops.Tan(), ops.Sinh(), ops.Cosh(), ops.Tanh(), ops.Arctan())
-SIGMOID, SOFTPLUS, RELU, GELU = (
-    ops.Sigmoid(), ops.Softplus(), ops.Relu(), ops.Gelu())
+SIGMOID, SOFTPLUS, RELU, GELU = ops.Sigmoid(), ops.Softplus(), ops.Relu(), ops.Gelu()
 MAXIMUM, MINIMUM, WHERE, MATMUL, MATVEC, VECDOT, PICK = (
     ops.Maximum(), ops.Minimum(), ops.Where(), ops.MatMul(), ops.MatVec(), ops.VecDot(), ops.Gather())
 
@@ -161,9 +160,7 @@ class Operators:
         """Flatten to one axis."""
         return self.apply(ops.Reshape((-1,)), self)
 
-    def flatten(self) -> Any:
-        """Flatten to one axis."""
-        return self.apply(ops.Reshape((-1,)), self)
+    flatten = ravel
 
     def squeeze(self, axis: Axis = None) -> Any:
         """Remove axes of length 1, all or those given."""

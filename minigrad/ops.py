@@ -35,7 +35,8 @@ Needs: TypeAlias = "tuple[bool, ...]"
 class Op:
     """A differentiable operation. Subclass it with `forward` and `backward` to add your own.
 
-    `mg.apply(YourOp(), x, y)` computes it and records it in the graph.
+    `mg.apply(YourOp(), x, y)` computes it and records it in the graph. The attributes are set in the body of
+    the class, or in its first line: `class YourOp(Op, symbol="+", precedence=1):`.
 
     Attributes:
         selective: whether `backward` takes a last argument `needs_input_grad`, one bool per input, and may
@@ -59,6 +60,16 @@ class Op:
     random: ClassVar[bool] = False
     integer_inputs: ClassVar[tuple[int, ...]] = ()
     batchable: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **attributes: Any) -> None:
+        """Set the attributes given in the first line of a subclass."""
+        super().__init_subclass__()
+        unknown = sorted(attributes.keys() - Op.__annotations__.keys())
+        if unknown:
+            raise TypeError(f"class {cls.__name__}: an operation has no attribute {unknown[0]!r}; "
+                            f"the attributes are {', '.join(Op.__annotations__)}")
+        for name, value in attributes.items():
+            setattr(cls, name, value)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result as an array, from the inputs' arrays."""
@@ -87,10 +98,8 @@ class Op:
         return f"{type(self).__name__}({options})"
 
 
-class Elementwise(Op):
+class Elementwise(Op, elementwise=True):
     """Base class of the operations on corresponding elements of inputs that broadcast."""
-
-    elementwise = True
 
 
 def compute(op: Op, x: Array) -> Array:
@@ -101,10 +110,8 @@ def compute(op: Op, x: Array) -> Array:
 # ---- arithmetic ----------------------------------------------------------------------------
 
 
-class Identity(Elementwise):
+class Identity(Elementwise, ufunc=np.positive):
     """A second name for the same values."""
-
-    ufunc = np.positive
 
     def forward(self, x: Array) -> Array:
         return x
@@ -113,10 +120,7 @@ class Identity(Elementwise):
         return grad
 
 
-class Add(Elementwise):
-    ufunc = np.add
-    symbol, precedence = "+", 1
-
+class Add(Elementwise, ufunc=np.add, symbol="+", precedence=1):
     def forward(self, a: Array, b: Array) -> Array:
         return a + b
 
@@ -124,11 +128,7 @@ class Add(Elementwise):
         return grad, grad
 
 
-class Sub(Elementwise):
-    ufunc = np.subtract
-    symbol, precedence = "-", 1
-    selective = True
-
+class Sub(Elementwise, ufunc=np.subtract, symbol="-", precedence=1, selective=True):
     def forward(self, a: Array, b: Array) -> Array:
         return a - b
 
@@ -136,11 +136,7 @@ class Sub(Elementwise):
         return grad, -grad if needs_input_grad[1] else None
 
 
-class Mul(Elementwise):
-    ufunc = np.multiply
-    symbol, precedence = "*", 2
-    selective = True
-
+class Mul(Elementwise, ufunc=np.multiply, symbol="*", precedence=2, selective=True):
     def forward(self, a: Array, b: Array) -> Array:
         return a * b
 
@@ -149,11 +145,7 @@ class Mul(Elementwise):
                 grad * a if needs_input_grad[1] else None)
 
 
-class Div(Elementwise):
-    ufunc = np.divide
-    symbol, precedence = "/", 2
-    selective = True
-
+class Div(Elementwise, ufunc=np.divide, symbol="/", precedence=2, selective=True):
     def forward(self, a: Array, b: Array) -> Array:
         return a / b
 
@@ -162,12 +154,8 @@ class Div(Elementwise):
                 -grad * out / b if needs_input_grad[1] else None)
 
 
-class Pow(Elementwise):
+class Pow(Elementwise, ufunc=np.power, symbol="**", precedence=4, selective=True):
     """a ** b; at 0 ** 0 the derivative for a is 0, at a = 0 the one for b is 0."""
-
-    ufunc = np.power
-    symbol, precedence = "**", 4
-    selective = True
 
     def forward(self, a: Array, b: Array) -> Array:
         return a ** b
@@ -192,9 +180,7 @@ class Power(Elementwise):
         return grad * (self.exponent * x ** (self.exponent - 1))
 
 
-class Neg(Elementwise):
-    ufunc = np.negative
-
+class Neg(Elementwise, ufunc=np.negative):
     def forward(self, x: Array) -> Array:
         return -x
 
@@ -218,9 +204,7 @@ class Cast(Elementwise):
 # ---- functions of each element -------------------------------------------------------------
 
 
-class Exp(Elementwise):
-    ufunc = np.exp
-
+class Exp(Elementwise, ufunc=np.exp):
     def forward(self, x: Array) -> Array:
         return np.exp(x)
 
@@ -228,10 +212,8 @@ class Exp(Elementwise):
         return grad * out
 
 
-class Expm1(Elementwise):
+class Expm1(Elementwise, ufunc=np.expm1):
     """exp(x) - 1, exact for small x."""
-
-    ufunc = np.expm1
 
     def forward(self, x: Array) -> Array:
         return np.expm1(x)
@@ -240,9 +222,7 @@ class Expm1(Elementwise):
         return grad * (out + 1)
 
 
-class Log(Elementwise):
-    ufunc = np.log
-
+class Log(Elementwise, ufunc=np.log):
     def forward(self, x: Array) -> Array:
         return np.log(x)
 
@@ -250,10 +230,8 @@ class Log(Elementwise):
         return grad / x
 
 
-class Log1p(Elementwise):
+class Log1p(Elementwise, ufunc=np.log1p):
     """log(1 + x), exact for small x."""
-
-    ufunc = np.log1p
 
     def forward(self, x: Array) -> Array:
         return np.log1p(x)
@@ -262,9 +240,7 @@ class Log1p(Elementwise):
         return grad / (1 + x)
 
 
-class Log2(Elementwise):
-    ufunc = np.log2
-
+class Log2(Elementwise, ufunc=np.log2):
     def forward(self, x: Array) -> Array:
         return np.log2(x)
 
@@ -272,10 +248,8 @@ class Log2(Elementwise):
         return grad / (x * math.log(2))
 
 
-class Sqrt(Elementwise):
+class Sqrt(Elementwise, ufunc=np.sqrt):
     """The square root; its derivative at 0 is infinite, as the slope is. sqrt(x + eps) has a finite one."""
-
-    ufunc = np.sqrt
 
     def forward(self, x: Array) -> Array:
         return np.sqrt(x)
@@ -284,9 +258,7 @@ class Sqrt(Elementwise):
         return grad / (2 * out)
 
 
-class Square(Elementwise):
-    ufunc = np.square
-
+class Square(Elementwise, ufunc=np.square):
     def forward(self, x: Array) -> Array:
         return x * x
 
@@ -294,10 +266,8 @@ class Square(Elementwise):
         return grad * (2 * x)
 
 
-class Abs(Elementwise):
+class Abs(Elementwise, ufunc=np.absolute):
     """|x|; the derivative at 0 is 0."""
-
-    ufunc = np.absolute
 
     def forward(self, x: Array) -> Array:
         return np.abs(x)
@@ -306,10 +276,8 @@ class Abs(Elementwise):
         return grad * np.sign(x)
 
 
-class Sign(Elementwise):
+class Sign(Elementwise, ufunc=np.sign):
     """-1, 0 or 1; the derivative is 0 everywhere, at the jump too."""
-
-    ufunc = np.sign
 
     def forward(self, x: Array) -> Array:
         return np.sign(x)
@@ -318,9 +286,7 @@ class Sign(Elementwise):
         return grad * 0
 
 
-class Sin(Elementwise):
-    ufunc = np.sin
-
+class Sin(Elementwise, ufunc=np.sin):
     def forward(self, x: Array) -> Array:
         return np.sin(x)
 
@@ -328,9 +294,7 @@ class Sin(Elementwise):
         return grad * np.cos(x)
 
 
-class Cos(Elementwise):
-    ufunc = np.cos
-
+class Cos(Elementwise, ufunc=np.cos):
     def forward(self, x: Array) -> Array:
         return np.cos(x)
 
@@ -338,9 +302,7 @@ class Cos(Elementwise):
         return -grad * np.sin(x)
 
 
-class Tan(Elementwise):
-    ufunc = np.tan
-
+class Tan(Elementwise, ufunc=np.tan):
     def forward(self, x: Array) -> Array:
         return np.tan(x)
 
@@ -348,9 +310,7 @@ class Tan(Elementwise):
         return grad * (1 + out * out)
 
 
-class Sinh(Elementwise):
-    ufunc = np.sinh
-
+class Sinh(Elementwise, ufunc=np.sinh):
     def forward(self, x: Array) -> Array:
         return np.sinh(x)
 
@@ -358,9 +318,7 @@ class Sinh(Elementwise):
         return grad * np.cosh(x)
 
 
-class Cosh(Elementwise):
-    ufunc = np.cosh
-
+class Cosh(Elementwise, ufunc=np.cosh):
     def forward(self, x: Array) -> Array:
         return np.cosh(x)
 
@@ -368,9 +326,7 @@ class Cosh(Elementwise):
         return grad * np.sinh(x)
 
 
-class Tanh(Elementwise):
-    ufunc = np.tanh
-
+class Tanh(Elementwise, ufunc=np.tanh):
     def forward(self, x: Array) -> Array:
         return np.tanh(x)
 
@@ -378,9 +334,7 @@ class Tanh(Elementwise):
         return grad * (1 - out * out)
 
 
-class Arctan(Elementwise):
-    ufunc = np.arctan
-
+class Arctan(Elementwise, ufunc=np.arctan):
     def forward(self, x: Array) -> Array:
         return np.arctan(x)
 
@@ -479,8 +433,7 @@ class Clip(Elementwise):
     """x, but no less than `low` and no more than `high` (None: no bound); at a bound the derivative is 1."""
 
     def __init__(self, low: float | None = None, high: float | None = None) -> None:
-        self.low = low
-        self.high = high
+        self.low, self.high = low, high
 
     def forward(self, x: Array) -> Array:
         return np.clip(x, self.low, self.high)
@@ -489,11 +442,8 @@ class Clip(Elementwise):
         return grad * (x == out)
 
 
-class Maximum(Elementwise):
+class Maximum(Elementwise, ufunc=np.maximum, selective=True):
     """The larger of two; where they are equal each gets half of the gradient."""
-
-    ufunc = np.maximum
-    selective = True
 
     def forward(self, a: Array, b: Array) -> Array:
         return np.maximum(a, b)
@@ -504,11 +454,8 @@ class Maximum(Elementwise):
                 shared * (b >= a) if needs_input_grad[1] else None)
 
 
-class Minimum(Elementwise):
+class Minimum(Elementwise, ufunc=np.minimum, selective=True):
     """The smaller of two; where they are equal each gets half of the gradient."""
-
-    ufunc = np.minimum
-    selective = True
 
     def forward(self, a: Array, b: Array) -> Array:
         return np.minimum(a, b)
@@ -519,10 +466,8 @@ class Minimum(Elementwise):
                 shared * (b <= a) if needs_input_grad[1] else None)
 
 
-class Where(Elementwise):
+class Where(Elementwise, selective=True):
     """a where the condition holds, b elsewhere. The condition has no derivative."""
-
-    selective = True
 
     def forward(self, condition: Array, a: Array, b: Array) -> Array:
         return np.where(condition, a, b)
@@ -534,17 +479,14 @@ class Where(Elementwise):
                 np.where(condition, 0, grad) if needs_input_grad[2] else None)
 
 
-class DropoutMask(Op):
+class DropoutMask(Op, random=True):
     """Which elements a dropout keeps: True with probability 1 - rate. It takes only the shape of x.
 
     Each call of `forward` draws anew from the generator. Bools have no derivative.
     """
 
-    random = True
-
     def __init__(self, rate: float, rng: np.random.Generator) -> None:
-        self.rate = rate
-        self.rng = rng
+        self.rate, self.rng = rate, rng
 
     def forward(self, x: Array) -> Array:
         return self.rng.random(np.shape(x)) >= self.rate
@@ -560,8 +502,7 @@ class Reduction(Op):
     """Base class of reductions (sum, mean, max, ...) over one, several or all axes."""
 
     def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
-        self.axis = axis
-        self.keepdims = keepdims
+        self.axis, self.keepdims = axis, keepdims
 
     def restore(self, reduced: Array, x: Array) -> Array:
         """Return a reduced array with its axes put back with length 1, so that it broadcasts against the input x."""
@@ -718,12 +659,8 @@ class LogSoftmax(Op):
 # ---- products ------------------------------------------------------------------------------
 
 
-class MatMul(Op):
+class MatMul(Op, ufunc=np.matmul, symbol="@", precedence=2, selective=True):
     """a @ b with every shape that NumPy takes: vectors, matrices, broadcast stacks of matrices."""
-
-    ufunc = np.matmul
-    symbol, precedence = "@", 2
-    selective = True
 
     def forward(self, a: Array, b: Array) -> Array:
         return np.matmul(a, b)
@@ -750,15 +687,11 @@ class MatMul(Op):
         return grad_a, grad_b
 
 
-class MatVec(Op):
+class MatVec(Op, ufunc=getattr(np, "matvec", None), symbol="@", precedence=2, selective=True):  # matvec: NumPy 2.2
     """W x for one vector or a batch of them: W (m, n), x (..., n) -> (..., m).
 
     W may be a batch of matrices (..., m, n) too; the batches broadcast.
     """
-
-    ufunc = getattr(np, "matvec", None)  # NumPy 2.2
-    symbol, precedence = "@", 2
-    selective = True
 
     def forward(self, W: Array, x: Array) -> Array:
         if W.ndim < 2 or x.ndim < 1 or W.shape[-1] != x.shape[-1]:
@@ -781,12 +714,8 @@ class MatVec(Op):
         return grad_W, grad @ W if needs_input_grad[1] else None
 
 
-class VecDot(Op):
+class VecDot(Op, ufunc=np.vecdot, symbol="@", precedence=2, selective=True):
     """The dot product of the last axes: a (..., n), b (..., n) -> (...)."""
-
-    ufunc = np.vecdot
-    symbol, precedence = "@", 2
-    selective = True
 
     def forward(self, a: Array, b: Array) -> Array:
         return np.sum(a * b, axis=-1)
@@ -797,18 +726,14 @@ class VecDot(Op):
                 grad * a if needs_input_grad[1] else None)
 
 
-class EinSum(Op):
+class EinSum(Op, selective=True, batchable=False):
     """Einstein's sum over products, e.g. EinSum("bij,bj->bi").
 
     The gradient for an operand is another one: the result changes places with the operand.
     """
 
-    selective = True
-    batchable = False
-
     def __init__(self, subscripts: str, optimize: Any = False) -> None:
-        self.subscripts = subscripts
-        self.optimize = optimize
+        self.subscripts, self.optimize = subscripts, optimize
 
     def forward(self, *operands: Array) -> Array:
         return np.einsum(self.subscripts, *operands, optimize=self.optimize)
@@ -862,9 +787,7 @@ def einsum_letters(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], st
 # ---- shape ---------------------------------------------------------------------------------
 
 
-class Reshape(Op):
-    batchable = False
-
+class Reshape(Op, batchable=False):
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
 
@@ -875,10 +798,8 @@ class Reshape(Op):
         return np.reshape(grad, x.shape)
 
 
-class Transpose(Op):
+class Transpose(Op, batchable=False):
     """The axes in another order; `axes=None` reverses them."""
-
-    batchable = False
 
     def __init__(self, axes: tuple[int, ...] | None = None) -> None:
         self.axes = axes
@@ -892,10 +813,8 @@ class Transpose(Op):
         return np.transpose(grad, tuple(int(i) for i in np.argsort(np.mod(self.axes, x.ndim))))
 
 
-class BroadcastTo(Op):
+class BroadcastTo(Op, batchable=False):
     """Repeated along new axes and axes of length 1; the engine sums the gradient down."""
-
-    batchable = False
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
@@ -920,14 +839,11 @@ class Flip(Op):
         return np.flip(grad, self.axis)
 
 
-class Pad(Op):
+class Pad(Op, batchable=False):
     """x with a margin of one value: widths has (before, after) for each axis."""
 
-    batchable = False
-
     def __init__(self, widths: tuple[tuple[int, int], ...], value: float = 0.0) -> None:
-        self.widths = widths
-        self.value = value
+        self.widths, self.value = widths, value
 
     def forward(self, x: Array) -> Array:
         if len(self.widths) != x.ndim:
@@ -955,8 +871,7 @@ class ScatterAdd(Op):
     """Zeros of a shape, with x added at an index: the transpose of GetItem."""
 
     def __init__(self, index: Any, shape: tuple[int, ...]) -> None:
-        self.index = index
-        self.shape = shape
+        self.index, self.shape = index, shape
 
     def forward(self, x: Array) -> Array:
         out = np.zeros(self.shape, x.dtype)
@@ -986,10 +901,8 @@ def _picks_once(index: Any) -> bool:
     return True
 
 
-class Gather(Op):
+class Gather(Op, integer_inputs=(1,)):
     """One element of each row: x (..., n), labels (...) of integers -> (...)."""
-
-    integer_inputs = (1,)
 
     def forward(self, x: Array, labels: Array) -> Array:
         if labels.dtype.kind not in "iu":
@@ -1031,10 +944,8 @@ class Concatenate(Op):
         return tuple(pieces)
 
 
-class Stack(Op):
+class Stack(Op, batchable=False):
     """Arrays of one shape laid side by side along a new axis."""
-
-    batchable = False
 
     def __init__(self, axis: int = 0) -> None:
         self.axis = axis

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .tensor import Tensor
 
+Array = NDArray[np.floating[Any]]
 Parameters = Iterable[Tensor] | Mapping[str, Tensor]
 
 
@@ -55,20 +56,20 @@ class Optimizer:
             if parameter.grad is not None:
                 self.move(parameter, self.change(index, self.gradient(parameter)))
 
-    def gradient(self, parameter: Tensor) -> NDArray[Any]:
+    def gradient(self, parameter: Tensor) -> Array:
         """Return the gradient with the weight decay added, as `change` receives it."""
         grad = _grad(parameter)
         return grad + self.weight_decay * parameter._data if self.weight_decay else grad
 
-    def move(self, parameter: Tensor, change: NDArray[Any]) -> None:
+    def move(self, parameter: Tensor, change: Array) -> None:
         """Subtract the result of `change`."""
         parameter.data = parameter._data - change.astype(parameter.dtype, copy=False)
 
-    def change(self, index: int, grad: NDArray[Any]) -> NDArray[Any]:
+    def change(self, index: int, grad: Array) -> Array:
         """Return what to subtract from parameter number `index`."""
         raise NotImplementedError(f"{type(self).__name__} has no change(index, grad)")
 
-    def zeros(self) -> list[NDArray[Any]]:
+    def zeros(self) -> list[Array]:
         """Return an array of zeros for each parameter."""
         return [np.zeros(p.shape, p.dtype) for p in self.parameters]
 
@@ -92,10 +93,9 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         self.velocity = self.zeros()
 
-    def change(self, index: int, grad: NDArray[Any]) -> NDArray[Any]:
+    def change(self, index: int, grad: Array) -> Array:
         v = self.velocity[index] = self.momentum * self.velocity[index] + grad
-        result: NDArray[Any] = self.lr * (grad + self.momentum * v if self.nesterov else v)
-        return result
+        return self.lr * (grad + self.momentum * v if self.nesterov else v)
 
 
 class Adagrad(Optimizer):
@@ -105,16 +105,14 @@ class Adagrad(Optimizer):
     optimization (JMLR 12, 2011), section 1.1, the diagonal form.
     """
 
-    def __init__(self, parameters: Parameters, lr: float = 1e-2, eps: float = 1e-10,
-                 weight_decay: float = 0.0) -> None:
+    def __init__(self, parameters: Parameters, lr: float = 1e-2, eps: float = 1e-10, weight_decay: float = 0.0) -> None:
         super().__init__(parameters, lr, weight_decay)
         self.eps = eps
         self.squares = self.zeros()
 
-    def change(self, index: int, grad: NDArray[Any]) -> NDArray[Any]:
+    def change(self, index: int, grad: Array) -> Array:
         s = self.squares[index] = self.squares[index] + grad * grad
-        result: NDArray[Any] = self.lr * grad / (np.sqrt(s) + self.eps)
-        return result
+        return self.lr * grad / (np.sqrt(s) + self.eps)
 
 
 class RMSprop(Optimizer):
@@ -133,11 +131,10 @@ class RMSprop(Optimizer):
         self.squares = self.zeros()
         self.velocity = self.zeros()
 
-    def change(self, index: int, grad: NDArray[Any]) -> NDArray[Any]:
+    def change(self, index: int, grad: Array) -> Array:
         s = self.squares[index] = self.alpha * self.squares[index] + (1 - self.alpha) * grad * grad
         v = self.velocity[index] = self.momentum * self.velocity[index] + grad / (np.sqrt(s) + self.eps)
-        result: NDArray[Any] = self.lr * v
-        return result
+        return self.lr * v
 
 
 class Adam(Optimizer):
@@ -156,15 +153,14 @@ class Adam(Optimizer):
         self.m = self.zeros()
         self.v = self.zeros()
 
-    def change(self, index: int, grad: NDArray[Any]) -> NDArray[Any]:
+    def change(self, index: int, grad: Array) -> Array:
         beta1, beta2 = self.betas
         self.steps[index] += 1
         m = self.m[index] = beta1 * self.m[index] + (1 - beta1) * grad
         v = self.v[index] = beta2 * self.v[index] + (1 - beta2) * grad * grad
         m_hat = m / (1 - beta1 ** self.steps[index])
         v_hat = v / (1 - beta2 ** self.steps[index])
-        result: NDArray[Any] = self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
-        return result
+        return self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
 
 
 class AdamW(Adam):
@@ -177,10 +173,10 @@ class AdamW(Adam):
                  eps: float = 1e-8, weight_decay: float = 1e-2) -> None:
         super().__init__(parameters, lr, betas, eps, weight_decay)
 
-    def gradient(self, parameter: Tensor) -> NDArray[Any]:
+    def gradient(self, parameter: Tensor) -> Array:
         return _grad(parameter)
 
-    def move(self, parameter: Tensor, change: NDArray[Any]) -> None:
+    def move(self, parameter: Tensor, change: Array) -> None:
         super().move(parameter, change + self.lr * self.weight_decay * parameter._data)
 
 
@@ -193,8 +189,7 @@ def _fraction(name: str, value: float) -> float:
 def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
     """Scale all gradients together so that their common 2-norm is at most `max_norm`.
 
-    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks (ICML
-    2013), algorithm 1.
+    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks (ICML 2013), algorithm 1.
 
     Returns:
         The norm before clipping. Where it isn't finite, nothing is scaled.
@@ -225,6 +220,6 @@ def clip_grad_value(parameters: Parameters, max_value: float) -> None:
             parameter.grad = np.clip(parameter.grad, -max_value, max_value)
 
 
-def _grad(tensor: Tensor) -> NDArray[Any]:
+def _grad(tensor: Tensor) -> Array:
     assert tensor.grad is not None
     return tensor.grad

@@ -10,7 +10,7 @@ backward.py; this module keeps the order, and what each step adds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from .backward import ancestors, initial_gradient, input_gradients, run_hooks
 from .ops import Op
-from .provenance import Origin
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -31,6 +30,7 @@ class Step:
 
     Attributes:
         node: the tensor whose gradient is propagated.
+        op, name, signal, t, origin: those of the tensor.
         grad: its gradient, once the step has run; None if no gradient reaches it.
         input_grads: what the step added to the gradient of each input (None: nothing), once it has run.
         totals: the gradient of each input after the step; of a leaf, in this pass alone.
@@ -41,36 +41,13 @@ class Step:
         self.steps = steps
         self.number = number
         self.node = node
+        assert node.op is not None
+        self.op: Op = node.op
+        self.name, self.signal, self.t, self.origin = node.name, node.signal, node.t, node.origin
         self.grad: Array | None = None
         self.input_grads: list[Array | None] = []
         self.totals: list[Array | None] = []
         self.done = False
-
-    @property
-    def op(self) -> Op:
-        """The operation."""
-        assert self.node.op is not None
-        return self.node.op
-
-    @property
-    def name(self) -> str | None:
-        """The tensor's name: of a recurrence the signal's."""
-        return self.node.name
-
-    @property
-    def signal(self) -> str | None:
-        """The signal whose equation made the tensor."""
-        return self.node.signal
-
-    @property
-    def t(self) -> int | None:
-        """The time step."""
-        return self.node.t
-
-    @property
-    def origin(self) -> Origin:
-        """The line that made the tensor."""
-        return self.node.origin
 
     @property
     def shares(self) -> list[Array | None]:
@@ -83,7 +60,23 @@ class Step:
         Raises:
             RuntimeError: if an earlier step hasn't run, or this one has.
         """
-        self.steps.run(self)
+        steps = self.steps
+        if self.done:
+            raise RuntimeError(f"{self!r} has run already; a new pass begins with backward_steps()")
+        if self is not steps.next:
+            raise RuntimeError(f"{self!r} needs gradients that the steps before it compute: run {steps.next!r} first")
+        steps.finished += 1
+        self.done = True
+        node, gradients = self.node, steps.gradients
+        if node in gradients:
+            self.grad = node.grad = gradients[node] = run_hooks(node, gradients[node])
+            self.input_grads = input_gradients(node, self.grad)
+            for x, input_grad in zip(node.inputs, self.input_grads):
+                if input_grad is not None:
+                    steps.add(x, input_grad)
+            self.totals = [gradients[x].copy() if x in gradients else None for x in node.inputs]
+        if steps.next is None:
+            steps.finish()
 
     def __repr__(self) -> str:
         state = "next" if self.steps.next is self else "done" if self.done else "waiting"
@@ -98,13 +91,13 @@ class Steps(Sequence[Step]):
     def __init__(self, out: Tensor, grad: ArrayLike | None = None) -> None:
         self.out = out
         self.gradients: dict[Tensor, Array] = {out: initial_gradient(out, grad)}
-        newest = [x for x in reversed(ancestors(out)) if x.requires_grad]
-        self.before = {x: x.grad for x in newest if x.op is None}
-        nodes = (x for x in newest if x.op is not None)
+        self.tensors = [x for x in reversed(ancestors(out)) if x.requires_grad]  # newest first
+        self.before = {x: x.grad for x in self.tensors if x.op is None}
+        nodes = (x for x in self.tensors if x.op is not None)
         self.steps = [Step(self, number, node) for number, node in enumerate(nodes, 1)]
         self.finished = 0
         if not self.steps:
-            self._finish()  # out is a leaf
+            self.finish()  # out is a leaf
 
     @overload
     def __getitem__(self, index: int) -> Step: ...
@@ -118,9 +111,6 @@ class Steps(Sequence[Step]):
     def __len__(self) -> int:
         return len(self.steps)
 
-    def __iter__(self) -> Iterator[Step]:
-        return iter(self.steps)
-
     @property
     def next(self) -> Step | None:
         """The step that runs next; None after the last."""
@@ -130,26 +120,8 @@ class Steps(Sequence[Step]):
         """Return whether it is known that no gradient reaches a step."""
         return step.number <= self.finished + 1 and step.node not in self.gradients
 
-    def run(self, step: Step) -> None:
-        """See Step.run."""
-        if step.done:
-            raise RuntimeError(f"{step!r} has run already; a new pass begins with backward_steps()")
-        if step is not self.next:
-            raise RuntimeError(f"{step!r} needs gradients that the steps before it compute: run {self.next!r} first")
-        self.finished += 1
-        step.done = True
-        node = step.node
-        if node in self.gradients:
-            step.grad = node.grad = self.gradients[node] = run_hooks(node, self.gradients[node])
-            step.input_grads = input_gradients(node, step.grad)
-            for x, input_grad in zip(node.inputs, step.input_grads):
-                if input_grad is not None:
-                    self._add(x, input_grad)
-            step.totals = [None if x not in self.gradients else self.gradients[x].copy() for x in node.inputs]
-        if self.next is None:
-            self._finish()
-
-    def _add(self, x: Tensor, input_grad: Array) -> None:
+    def add(self, x: Tensor, input_grad: Array) -> None:
+        """Add a contribution to the gradient of a tensor."""
         if x in self.gradients:
             np.add(self.gradients[x], input_grad, out=self.gradients[x])
         else:
@@ -158,7 +130,7 @@ class Steps(Sequence[Step]):
             before = self.before[x]
             x.grad = self.gradients[x].copy() if before is None else before + self.gradients[x]
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """Run the hooks of the leaves, whose gradients are complete now."""
         for x, before in self.before.items():
             if x in self.gradients:

@@ -175,8 +175,7 @@ class Tensor(Operators):
     @property
     def shape(self) -> tuple[int, ...]:
         """Length of each axis."""
-        shape: tuple[int, ...] = self._data.shape
-        return shape
+        return self._data.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -309,16 +308,11 @@ _new = Tensor.__new__
 
 def _fill(tensor: Tensor, data: NDArray[Any], requires_grad: bool, name: str | None, origin: Origin) -> None:
     """Set every attribute of a tensor that no operation computed."""
-    tensor._data = data
-    tensor.grad = None
-    tensor.requires_grad = requires_grad
-    tensor.name = name
-    tensor.op = None
+    tensor._data, tensor.requires_grad = data, requires_grad
+    tensor.name, tensor.origin = name, origin
+    tensor.grad = tensor.op = tensor.changes = tensor.hooks = None
     tensor.inputs = ()
     tensor.order = next(creation_counter)
-    tensor.origin = origin
-    tensor.changes = None
-    tensor.hooks = None
 
 
 def constant(data: NDArray[Any], name: str | None = None, origin: Origin | None = None) -> Tensor:

@@ -14,22 +14,10 @@ from minigrad.describe import operation_name
 from minigrad.tensor import Tensor
 
 from . import inspection, jacobian
-from .breakpoints import (
-    KINDS,
-    AtNan,
-    AtNode,
-    AtParameter,
-    Breakpoint,
-    CommandError,
-    known_names,
-    parse,
-    parse_int,
-    split_kind,
-)
+from .breakpoints import KINDS, AtNan, AtNode, AtParameter, CommandError, known_names, parse, parse_int, split_kind
 from .diagnosis import first_forward_nan
 from .formatting import gradient_table, largest_path, table
 from .session import Session
-from .terminal import DeferInterrupt
 
 COMMANDS = {  # name: abbreviations
     "step": "s n next", "back": "bk", "continue": "c cont", "reverse-continue": "rc", "until": "unt", "goto": "j jump",
@@ -57,13 +45,9 @@ def find_command(name: str) -> str:
 
 
 class Debugger(Session):
-    """A debugger of backward passes.
+    """A debugger of backward passes."""
 
-    Attributes:
-        installed: the debugger that a script runs under, or None (see `install`).
-    """
-
-    installed: ClassVar[Debugger | None] = None
+    installed: ClassVar[Debugger | None] = None  # the debugger that a script runs under; see `install`
 
     def install(self) -> None:
         """Let `Tensor.backward` and `set_trace` use this debugger, until `uninstall`."""
@@ -120,7 +104,7 @@ class Debugger(Session):
         place.check(self.timeline)
         self._move_and_show(+1, until=[place])
 
-    def _tensor_breakpoint(self, name: str) -> Breakpoint:
+    def _tensor_breakpoint(self, name: str) -> AtNode | AtParameter:
         """Return the breakpoint for a tensor: at its own step, or for a leaf at its next contribution."""
         found = self.timeline.find(name)
         numbers = [self.timeline.numbers[x] for x in found if x.op is not None]
@@ -135,10 +119,9 @@ class Debugger(Session):
         number = parse_int(argument, "the number of a step")
         if not 0 <= number <= len(self.timeline.steps):
             raise CommandError(f"there is no step {number}: steps are 1 to {len(self.timeline.steps)}, 0 is the start")
-        with DeferInterrupt() as interrupt:
-            while self.timeline.position != number and not interrupt.pending:
-                if not (self.timeline.forward() if self.timeline.position < number else self.timeline.back()):
-                    break
+        distance = number - self.timeline.position
+        if distance:
+            self._move(distance, (), abs(distance))
         self._show_position()
 
     def _require_next_step(self) -> None:

@@ -11,7 +11,7 @@ from minigrad.describe import operation_name, tensor_name, tensor_summary
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
-from .timeline import Timeline, Use
+from .timeline import Timeline
 
 MAX_ROWS = 24  # of a table; the middle of a longer one is left out
 
@@ -82,16 +82,12 @@ def largest_path(timeline: Timeline) -> list[str]:
     step = timeline.current
     chain = [step.node if step else timeline.steps.out]
     while uses := timeline.uses(chain[-1]):
-        chain.append(max(uses, key=_size).step.node)
+        largest = int(np.argmax([norm(use.contribution) for use in uses]))  # to argmax a NaN is the largest
+        chain.append(uses[largest].step.node)
     rows = [["->" if node is chain[0] else "", f"step {timeline.numbers[node]}", tensor_name(node),
              operation_name(node), str(node.shape), f"|g| {format_norm(timeline.gradient(node))}", str(node.origin)]
             for node in reversed(chain)]
     return table(rows, "  ")
-
-
-def _size(use: Use) -> float:
-    size = norm(use.contribution)
-    return float("inf") if np.isnan(size) else size
 
 
 def gradient_table(timeline: Timeline, tensors: Iterable[Tensor]) -> list[str]:

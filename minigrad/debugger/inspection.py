@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import linecache
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -60,16 +60,14 @@ def numbers(timeline: Timeline, what: str) -> list[str]:
 
 def _part(step: Step, part: str) -> list[str]:
     """Return the numbers of one of PARTS."""
-    if part == "grad":
-        return format_array(f"grad of {tensor_name(step.node)}", step.grad)
-    if part == "out":
-        return format_array(tensor_name(step.node), step.node._data)
-    headings: dict[str, tuple[str, list[Any]]] = {
-        "inputs": ("", [x._data for x in step.node.inputs]), "contributions": ("added to ", step.input_grads),
-        "totals": ("sum for ", step.totals)}
-    heading, arrays = headings[part]
+    node, inputs = step.node, step.node.inputs
+    parts: dict[str, tuple[str, Sequence[Tensor], list[Any]]] = {
+        "grad": ("grad of ", [node], [step.grad]), "out": ("", [node], [node._data]),
+        "inputs": ("", inputs, [x._data for x in inputs]), "contributions": ("added to ", inputs, step.input_grads),
+        "totals": ("sum for ", inputs, step.totals)}
+    heading, tensors, arrays = parts[part]
     lines = []
-    for x, array in zip(step.node.inputs, arrays):
+    for x, array in zip(tensors, arrays):
         name = heading + tensor_name(x)
         lines += [f"{name}: nothing"] if array is None else format_array(name, array)
     return lines

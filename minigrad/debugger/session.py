@@ -15,7 +15,7 @@ from minigrad.tensor import Tensor
 
 from .breakpoints import AtParameter, Breakpoint, CommandError, Condition
 from .formatting import contribution_table, position_lines
-from .terminal import Completion, DeferInterrupt, Terminal
+from .terminal import DeferInterrupt, Terminal, completion
 from .timeline import Timeline
 
 
@@ -65,18 +65,17 @@ class Session(cmd.Cmd):
                 self._show_position()
             if stop or not self.run_to_breakpoint():
                 self._read_commands()
+            if self.timeline.error is not None:
+                raise self.timeline.error
         except BaseException:
             self.timeline.rewind()
             raise
         finally:
             self.running = False
-        if self.timeline.error is not None:
-            self.timeline.rewind()
-            raise self.timeline.error
 
     def _read_commands(self) -> None:
         """Read and run commands until one of them lets the program continue."""
-        with Completion(self.complete):
+        with completion(self.complete):
             done = False
             while not done:
                 try:
@@ -118,7 +117,7 @@ class Session(cmd.Cmd):
             self._show_position()
 
     def _move(self, direction: int, breakpoints: Sequence[Breakpoint], limit: int | None = None) -> bool:
-        """Move forward (+1) or back (-1); return True if a breakpoint was hit, which has then been reported."""
+        """Move forward, or back if negative; return True if a breakpoint was hit, which has then been reported."""
         with DeferInterrupt() as interrupt:
             while self.timeline.forward() if direction > 0 else self.timeline.back():
                 limit = None if limit is None else limit - 1

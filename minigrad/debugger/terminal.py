@@ -12,7 +12,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType, ModuleType
 from typing import Any, TextIO
 
@@ -73,33 +73,26 @@ def discard_output(stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-class Completion:
-    """`with Completion(complete):` the tab key calls `complete(text, state)`; restored afterwards."""
-
-    def __init__(self, complete: Callable[[str, int], Any]) -> None:
-        self.complete = complete
-
-    def __enter__(self) -> None:
-        if readline is None:
-            return
-        self.before = readline.get_completer(), readline.get_completer_delims()
-        readline.set_completer(self.complete)
-        readline.set_completer_delims(" \t\n")  # h[3] is one word
-        libedit = "libedit" in (readline.__doc__ or "")
-        readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
-
-    def __exit__(self, *exception: object) -> None:
-        if readline is not None:
-            readline.set_completer(self.before[0])
-            readline.set_completer_delims(self.before[1])
+@contextlib.contextmanager
+def completion(complete: Callable[[str, int], Any]) -> Iterator[None]:
+    """Let the tab key call `complete(text, state)` for a block."""
+    if readline is None:
+        yield
+        return
+    before = readline.get_completer(), readline.get_completer_delims()
+    readline.set_completer(complete)
+    readline.set_completer_delims(" \t\n")  # h[3] is one word
+    libedit = "libedit" in (readline.__doc__ or "")
+    readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
+    try:
+        yield
+    finally:
+        readline.set_completer(before[0])
+        readline.set_completer_delims(before[1])
 
 
 class DeferInterrupt:
-    """`with DeferInterrupt() as interrupt:` Ctrl-C sets `interrupt.pending` instead of interrupting a step.
-
-    Attributes:
-        pending: whether Ctrl-C was pressed.
-    """
+    """`with DeferInterrupt() as interrupt:` Ctrl-C sets `interrupt.pending` instead of interrupting a step."""
 
     def __enter__(self) -> DeferInterrupt:
         self.pending = False

@@ -11,19 +11,10 @@ from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike, NDArray
 
-from minigrad.backward import ancestors
 from minigrad.steps import Step, Steps
 from minigrad.tensor import Tensor
 
 Array = NDArray[Any]
-
-
-class GradChange(NamedTuple):
-    """The `.grad` of a tensor before and after a step."""
-
-    tensor: Tensor
-    before: Array | None
-    after: Array | None
 
 
 class Use(NamedTuple):
@@ -51,9 +42,10 @@ class Timeline:
         self.steps = steps = Steps(out, grad)
         self.position = 0
         self.error: Exception | None = None
-        self.changes: list[list[GradChange]] = []  # one list for each step that has ever run
+        # (tensor, its .grad before, its .grad after) for each change; one list for each step that has ever run
+        self.changes: list[list[tuple[Tensor, Array | None, Array | None]]] = []
         self.numbers = {step.node: step.number for step in steps}
-        self.tensors = [x for x in reversed(ancestors(steps.out)) if x.requires_grad]
+        self.tensors = steps.tensors
         self._uses: dict[Tensor, list[Use]] = {}
         for step in steps:
             for position, x in enumerate(step.node.inputs):
@@ -80,8 +72,8 @@ class Timeline:
             return False
         if self.position == len(self.changes):
             return self._run(self.steps[self.position])
-        for change in self.changes[self.position]:
-            change.tensor.grad = change.after
+        for tensor, _, after in self.changes[self.position]:
+            tensor.grad = after
         self.position += 1
         return True
 
@@ -90,8 +82,8 @@ class Timeline:
         if not self.position:
             return False
         self.position -= 1
-        for change in self.changes[self.position]:
-            change.tensor.grad = change.before
+        for tensor, before, _ in self.changes[self.position]:
+            tensor.grad = before
         return True
 
     def rewind(self) -> None:
@@ -118,7 +110,7 @@ class Timeline:
             for tensor, grad in before.items():
                 tensor.grad = grad
             return False
-        self.changes.append([GradChange(tensor, grad, tensor.grad) for tensor, grad in before.items()])
+        self.changes.append([(tensor, grad, tensor.grad) for tensor, grad in before.items()])
         self.position += 1
         return True
 

@@ -230,6 +230,7 @@ def test_grad_returns_arrays_in_order_and_leaves_grad_alone() -> None:
     x, y = leaf(2.0), leaf(5.0)
     assert grad(x * x * y, [y, x]) == [4.0, 20.0]
     assert grad(x * y, x) == 5.0
+    assert grad(x * x * y, {"b": y, "a": x}) == {"b": 4.0, "a": 20.0}
     assert x.grad is None and y.grad is None
 
 

@@ -18,6 +18,14 @@ class WrongSwish(Swish):
         return 2 * super().backward(grad, out, x)
 
 
+class Scaled(mg.Op, symbol="*", precedence=2, selective=True):
+    def forward(self, a: Any, b: Any) -> Any:
+        return a * b
+
+    def backward(self, grad: Any, out: Any, a: Any, b: Any, needs_input_grad: Any) -> tuple[Any, ...]:
+        return grad * b if needs_input_grad[0] else None, grad * a if needs_input_grad[1] else None
+
+
 def test_it_is_checked_against_central_differences_to_second_order() -> None:
     mg.check_op(Swish(1.5), np.linspace(-2, 2, 7), order=2)
 
@@ -63,3 +71,12 @@ def test_its_errors_name_it_and_its_operands() -> None:
         mg.apply(Halves(), mg.Tensor(np.ones(2), name="a"), np.ones(3))
     with pytest.raises(NotImplementedError, match="Halves has no backward"):
         mg.apply(Halves(), mg.Tensor(1.0, requires_grad=True), 1.0).backward()
+
+
+def test_attributes_may_be_given_in_the_first_line_of_the_class() -> None:
+    assert Scaled.symbol == "*" and Scaled.precedence == 2 and Scaled.selective
+    assert not Scaled.elementwise and mg.Op.symbol is None
+    mg.check_op(Scaled(), np.ones(3), np.arange(3.0))
+    with pytest.raises(TypeError, match="class Misspelt: an operation has no attribute 'selectiv'; the attributes are"):
+        class Misspelt(mg.Op, selectiv=True):
+            pass
