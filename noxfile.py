@@ -30,56 +30,56 @@ def install(session: nox.Session, *extras: str) -> None:
 
 @nox.session
 def tiny(session: nox.Session) -> None:
-    """One forward, one backward, one unroll, one picture: two seconds."""
+    """Run one forward, one backward, one unroll, one picture: two seconds."""
     install(session, "test")
     session.run("python", "-m", "pytest", "tests/test_tiny.py")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """What runs by default: two minutes on two cores. Arguments after -- go to pytest."""
+    """Run the default tests: two minutes on two cores. Arguments after -- are passed to pytest."""
     install(session, "dev")
     session.run("python", "-m", "pytest", *(session.posargs or ["-n", "auto"]))
 
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """Slow tests, examples and the course kit."""
+    """Run slow tests, examples and the course kit."""
     install(session, "dev")
     session.run("python", "-m", "pytest", "-n", "auto", "-m", LEFT_OUT)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, with ruff."""
+    """Check the style, with ruff."""
     install(session, "dev")
     session.run("ruff", "check", ".")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Type hints, with mypy --strict."""
+    """Check the type hints, with mypy --strict."""
     install(session, "dev")
     session.run("mypy")
 
 
 @nox.session
 def painters(session: nox.Session) -> None:
-    """The pictures by both painters, where the program dot is installed."""
+    """Test the pictures by both painters, where the program dot is installed."""
     install(session, "dev")
     session.run("python", "-m", "pytest", "tests/viz/test_painting.py", "tests/viz/test_pictures.py")
 
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """The stepper page in Chromium, which must be installed."""
+    """Test the stepper page in Chromium, which must be installed."""
     install(session, "dev", "browser")
     session.run("python", "-m", "pytest", "-m", "browser", env={"CI": "1"})
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation, warnings as errors, and its notebook."""
+    """Build the documentation, warnings as errors, and test its notebook."""
     install(session, "dev", "docs")
     with tempfile.TemporaryDirectory() as folder:
         session.run("sphinx-build", "-q", "-W", "docs", *(session.posargs or [folder]))
@@ -88,14 +88,14 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def exports(session: nox.Session) -> None:
-    """JAX, PyTorch and ONNX Runtime, and the example that trains with them."""
+    """Test JAX, PyTorch and ONNX Runtime, and the example that trains with them."""
     install(session, "dev", "jax", "torch", "onnx")
     session.run("python", "-m", "pytest", "tests/export", "tests/examples/test_outgrown.py", "-m", "slow or not slow")
 
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """A wheel, installed without the checkout: every file is in it, and its programs run."""
+    """Build a wheel and install it without the checkout: every file is in it, and its programs run."""
     for stale in (ROOT / "build").glob("[!d]*"):  # a wheel would keep modules that are gone; build/docs stays
         shutil.rmtree(stale)
     with tempfile.TemporaryDirectory() as folder:
@@ -108,7 +108,7 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Line coverage of the default tests; after --, other arguments of pytest, such as -m "slow or not slow"."""
+    """Measure the line coverage of the default tests; after --, arguments of pytest, such as -m "slow or not slow"."""
     install(session, "dev")
     session.run("coverage", "run", f"--source={','.join(PACKAGES)}", "-m", "pytest", *session.posargs)
     session.run("coverage", "report", "--skip-covered")

@@ -26,7 +26,7 @@ cell.compile()(x=[1.0, 0.0, 0.0])
 
 
 def files(folder: Path) -> set[str]:
-    """The files of a package, relative to it."""
+    """Return the files of a package, relative to it."""
     return {str(file.relative_to(folder)) for file in folder.rglob("*")
             if file.is_file() and file.suffix not in (".pyc", ".md")}
 

@@ -206,7 +206,7 @@ class Optimised:
         """Compute the terms that the outputs of a block add to the gradients of their states."""
         np.dot(flat(self.errors[block]), V, flat(self.dh[:block.stop - block.start]))
 
-    # ---- what each cell says for itself
+    # ---- methods that each cell defines
     def take(self, p: Arrays) -> None:
         """Copy the parameters into the matrices of this memory."""
         raise NotImplementedError
@@ -216,7 +216,7 @@ class Optimised:
         raise NotImplementedError
 
     def prepare(self, block: slice) -> None:
-        """The local derivatives of a block's steps."""
+        """Compute the local derivatives of a block's steps."""
         raise NotImplementedError
 
     def backward(self, views: Views) -> None:

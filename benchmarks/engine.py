@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import Any
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"  # before NumPy is imported: one thread for everybody
+    os.environ[variable] = "1"  # before NumPy is imported: one thread for every engine
 
 import numpy as np  # noqa: E402
 

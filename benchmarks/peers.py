@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-# What XLA reads when it is loaded: one thread, as for everybody.
+# XLA reads this when it is loaded: one thread, as for every library.
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
 

@@ -50,9 +50,9 @@ SIZES = ["16,1,25", "64,16,50", "128,32,100", "256,32,100", "64,1,1000"]
 GROWTH = [10, 100, 1000, 10_000]
 TOLERANCE = {"float64": 1e-9, "float32": 1e-3}  # of a gradient, against its largest element
 FIRST = ["compiled", "jax", "ours-jax", "ours-torch-compiled", "tinygrad"]  # whose first step compiles
-ASKED = ["ours-torch-compiled", "tinygrad"]  # what compiles for longest: only if asked for
+ASKED = ["ours-torch-compiled", "tinygrad"]  # compiles longest: only if requested
 SLOW, FEW = 0.3, 3  # a step that takes longer than SLOW seconds is measured in FEW rounds
-TURN = 0.03  # seconds of one turn, in which a fast step is repeated
+TURN = 0.03  # seconds of one measurement, in which a fast step is repeated
 
 
 @dataclass

@@ -43,7 +43,7 @@ default_role = "literal"  # docstrings write code in single backticks
 
 
 def as_rst(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Docstrings are plain text: what stands four columns in, after a blank line, is a formula or code."""
+    """Convert plain-text docstrings: text indented by four columns after a blank line is a formula or code."""
     found: list[str] = []
     indented = False
     for line in obj.__doc__.splitlines() if what == "module" else lines:  # a module's text is never indented as a whole
@@ -56,13 +56,13 @@ def as_rst(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[s
 
 
 def is_plain_field(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
-    """Named tuples describe their fields under Attributes."""
+    """Return whether a member is a field of a named tuple, described under Attributes."""
     return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field") else None
 
 
 def short_signature(app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None,
                     returns: str | None) -> tuple[str | None, str | None]:
-    """The names of NumPy's types as they are written, without what they stand for."""
+    """Shorten the signature: NumPy's type aliases by name, not expanded."""
     alias = r"TypeAliasForwardRef\('(\w+)'\)"
     return signature and re.sub(alias, r"\1", signature), returns and re.sub(alias, r"\1", returns)
 

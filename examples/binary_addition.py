@@ -52,7 +52,7 @@ def number(bits: np.ndarray) -> int:
 
 
 def example(options: common.Options) -> None:
-    """Train, add, and show one sum."""
+    """Train, add, and print one sum."""
     rng = options.rng
     cell, losses = trained(options.steps, rng)
     for length in LENGTHS:

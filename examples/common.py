@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
     """The options of an example: --seed, --steps (where it has updates to count), --out.
 
     Args:
-        name: of the example; its folder of pictures, unless said otherwise, is out/NAME.
+        name: of the example; its folder of pictures is out/NAME by default.
         summary: what it does, for --help.
         steps: updates of the parameters by default; None: it has none, and no such option.
         out: another default folder.

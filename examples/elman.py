@@ -19,7 +19,7 @@ rng = np.random.default_rng(0)
 data = rng.normal(size=(4, 16, 3))                   # (T, batch, size)
 target = rng.normal(size=(4, 16, 2))
 
-W = mg.init.glorot((8, 3), rng, name="W")            # any Tensor can stand in an equation
+W = mg.init.glorot((8, 3), rng, name="W")            # any Tensor can be used in an equation
 U = mg.init.orthogonal((8, 8), rng, name="U")
 b = mg.Tensor(np.zeros(8), requires_grad=True, name="b")
 V = mg.init.glorot((2, 8), rng, name="V")

@@ -85,7 +85,7 @@ def pictures(rng: np.random.Generator) -> dict[str, viz.Picture]:
         "chosen steps": viz.unrolled(long, loss=long_loss, steps=[1, 2, 50, 100]),
         "where the gradient vanishes": viz.gradient_map(long),
         "values and gradients": viz.unrolled(run, loss=loss, values=True, heat=True),
-        "a backward pass, half way": half_way(rng),
+        "in the middle of a backward pass": half_way(rng),
     }
     for delay in (1, 2):
         feedback = three_layers(delay, rng)
@@ -97,7 +97,7 @@ def pictures(rng: np.random.Generator) -> dict[str, viz.Picture]:
     drawn["truncated to chunks of three, edges as wide as their contributions"] = viz.unrolled(
         *differentiated(network, 7, rng, chunks=3), contributions=True)
     drawn["any tensor's graph"] = viz.graph(mg.square(run["y"][1]).mean())
-    drawn["on dark ground"] = viz.unrolled(run, loss=loss, dark=True)
+    drawn["on a dark background"] = viz.unrolled(run, loss=loss, dark=True)
     return drawn
 
 

@@ -56,7 +56,7 @@ def network(languages: int, rng: np.random.Generator) -> Cell:
 def encoded(named: Sequence[Named]) -> dict[str, Any]:
     """Return a batch of surnames as inputs of the network."""
     one_hot = np.eye(len(LETTERS))
-    x, lengths = sequences.padded([one_hot[[LETTERS.index(letter) for letter in name]] for name, _ in named])
+    x, lengths = sequences.pad([one_hot[[LETTERS.index(letter) for letter in name]] for name, _ in named])
     languages = np.array([number for _, number in named])
     # The mean over all letters is the mean over the names where each last letter counts as much as a name is long.
     end = (np.arange(1, len(x) + 1)[:, None] == lengths) * lengths.mean()

@@ -61,14 +61,14 @@ def words(rng: np.random.Generator, lengths: NDArray[np.int64]) -> Words:
 
 def read(batch: Words) -> dict[str, Any]:
     """Return the encoder's input."""
-    codes, lengths = sequences.padded(batch)
+    codes, lengths = sequences.pad(batch)
     return {"x": ONE_HOT[codes], "lengths": lengths}
 
 
 def taught(batch: Words) -> dict[str, Any]:
     """Return the decoder's input and target: .cba and cba. for the word abc."""
-    labels, lengths = sequences.padded([[*word[::-1], 0] for word in batch])
-    before, _ = sequences.padded([[0, *word[::-1]] for word in batch])
+    labels, lengths = sequences.pad([[*word[::-1], 0] for word in batch])
+    before, _ = sequences.pad([[0, *word[::-1]] for word in batch])
     return {"w": ONE_HOT[before], "label": labels, "lengths": lengths}
 
 

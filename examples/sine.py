@@ -48,7 +48,7 @@ def train(cell: Cell, updates: int, rng: np.random.Generator) -> float:
     optimizer = mg.optim.Adam(cell.parameters, lr=0.01)
     bar = common.Progress(updates)
     for update in bar:
-        values, lengths = sequences.padded(waves(rng, rng.integers(SHORTEST, LONGEST + 1, BATCH)))
+        values, lengths = sequences.pad(waves(rng, rng.integers(SHORTEST, LONGEST + 1, BATCH)))
         run = cell.unroll(x=values[:-1], lengths=lengths - 1)
         assert run.mask is not None  # (T, batch): True where a wave goes on
         loss = mg.losses.mse(run["y"].stack(), values[1:], mask=run.mask[..., None])
@@ -64,7 +64,7 @@ def train(cell: Cell, updates: int, rng: np.random.Generator) -> float:
 def forecast(taught: Cell, alone: Cell, steps: int,
              rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return new waves (steps, BATCH, 1), and the network's forecasts from its own predictions."""
-    values, _ = sequences.padded(waves(rng, np.full(BATCH, GIVEN + steps)))
+    values, _ = sequences.pad(waves(rng, np.full(BATCH, GIVEN + steps)))
     with mg.no_grad():
         start = taught.unroll(x=values[:GIVEN])
         run = alone.unroll(T=steps, initial={"h": start["h"][GIVEN], "x": start["y"][GIVEN]})
@@ -72,7 +72,7 @@ def forecast(taught: Cell, alone: Cell, steps: int,
 
 
 def example(options: common.Options) -> None:
-    """Train, then let it go on alone."""
+    """Train, then let it continue from its own output."""
     rng = options.rng
     taught, alone = definitions(rng)
     print(taught, alone, sep="\n")

@@ -6,6 +6,8 @@
     y = (x * x).sum()
     y.backward()
     x.grad                      # array([2., 4.])
+
+Imports NumPy only; neither rnn nor viz. The debugger, a subpackage, is imported on first use.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -33,9 +35,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the debugger when it is first asked for: most programs run without it."""
+    """Import the debugger on first use: most programs run without it."""
     if name not in ("explain", "set_trace"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import debugger
 
     return getattr(debugger, name)
+
+
+def __dir__() -> list[str]:
+    """List the names that `__getattr__` imports too, for completion and for the documentation."""
+    return sorted({*globals(), *__all__})

@@ -6,7 +6,7 @@ reaches every node after all of its users. It needs no sort and no recursion.
 
 Read `reference_backward` first: it is the whole algorithm. `backward` computes the same gradients, faster
 and with hooks and checks; `accumulate` does one node of it, and the functions below are its details. This
-module knows tensors by their attributes only, because `backward` is a method of Tensor.
+module reads tensors' attributes without importing Tensor, because `backward` is a method of Tensor.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Gradient: TypeAlias = Any  # an array, or a Tensor where derivatives are recorded
 Gradients: TypeAlias = "dict[Tensor, Gradient]"
-Queue: TypeAlias = "list[tuple[int, Tensor]]"  # a heap of the nodes that wait for their turn, the newest first
+Queue: TypeAlias = "list[tuple[int, Tensor]]"  # a heap of the nodes still to be processed, the newest first
 _data_of = operator.attrgetter("_data")
 
 
@@ -42,7 +42,7 @@ def reference_backward(out: Tensor) -> Gradients:
     This is the algorithm of `backward` without its speed, hooks and checks. A test compares the two.
     """
     grads = {out: np.ones_like(out._data)}
-    for node in reversed(ancestors(out)):  # newest first: when a node's turn comes, its gradient is complete
+    for node in reversed(ancestors(out)):  # newest first: a node's gradient is complete when it is reached
         if node.op is None or node not in grads:
             continue  # a leaf, or a constant
         operands = [x._data for x in node.inputs]
@@ -72,7 +72,7 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
     """
     queue: Queue
     node, grads, queue, checked = out, {out: np.array(1, out._data.dtype)}, [], thread.settings.anomaly
-    if grad is not None or out._data.ndim or out.op is None or out.hooks is not None:  # not simply a loss
+    if grad is not None or out._data.ndim or out.op is None or out.hooks is not None:  # not a plain scalar loss
         grads[out] = run_hooks(out, initial_gradient(out, grad))
     while node.op is not None:
         if len(node.inputs) == 1 and not node.op.selective:  # fast path: one input
@@ -184,7 +184,7 @@ def compute_gradients(out: Tensor, grad: Gradient, wanted: set[Tensor]) -> Gradi
 
 
 def input_gradients(node: Tensor, grad: Gradient, useful: Collection[Tensor] | None = None) -> list[Gradient | None]:
-    """Return what `node`, with the gradient `grad`, adds to the gradient of each input; None for nothing.
+    """Return the contribution of `node`, with the gradient `grad`, to the gradient of each input, or None.
 
     Inputs outside of `useful` get none; without it, those that require no gradient. If `grad` is a Tensor,
     the operation's derivative is computed on Tensors, which have the node's line, and thereby recorded.
@@ -248,7 +248,7 @@ def one_per_input(result: Any, node: Tensor) -> tuple[Any, ...]:
 
 
 def cast_gradient(grad: Any, x: Tensor, node: Tensor) -> Gradient:
-    """Return a gradient that `node` gives its input `x` in x's shape, which must broadcast to its own, and dtype."""
+    """Return `grad`, the contribution of `node` to its input `x`, summed to x's shape and cast to its dtype."""
     shape, dtype = x._data.shape, x._data.dtype
     found = grad if is_tensor(grad) else np.asarray(grad)
     if found.shape != shape:
@@ -260,13 +260,13 @@ def cast_gradient(grad: Any, x: Tensor, node: Tensor) -> Gradient:
 
 def unbroadcast(grad: Gradient, shape: tuple[int, ...]) -> Gradient:
     """Return the gradient of an array of `shape` that was broadcast to grad's shape: a sum over the repeats."""
-    extra = grad.ndim - len(shape)  # axes that broadcasting put in front; others it stretched from length 1
+    extra = grad.ndim - len(shape)  # leading axes that broadcasting added; it stretched others from length 1
     axes = tuple([i for i in range(grad.ndim) if i < extra or shape[i - extra] == 1])
     return grad.sum(axis=axes, keepdims=True).squeeze(tuple(range(extra)))
 
 
 def is_fresh(array: NDArray[Any], node: Tensor, grad: Gradient, input_grads: Sequence[Any]) -> bool:
-    """Return whether an input gradient is an array without other owners, which may become a running total.
+    """Return whether an input gradient is an array that nothing else refers to, so that it may be added to in place.
 
     Operations also return views, the upstream gradient or an operand itself, or one array twice.
     """
@@ -318,5 +318,5 @@ def is_tensor(x: Any) -> bool:
 
 
 def array_of(x: Any) -> Any:
-    """Return the array of a Tensor; anything else as it is."""
+    """Return the array of a Tensor; anything else unchanged."""
     return x._data if is_tensor(x) else x

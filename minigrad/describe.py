@@ -1,6 +1,6 @@
-"""Names of tensors and of their operations, as messages, the debugger and pictures write them.
+"""Names of tensors and of their operations, for messages, the debugger and pictures.
 
-Knows a tensor by its attributes only: name, op, shape, signal, t. Imports nothing of minigrad.
+Reads only these attributes of a tensor: name, op, shape, signal, t. Imports nothing of minigrad.
 """
 
 from __future__ import annotations

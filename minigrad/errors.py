@@ -1,4 +1,4 @@
-"""The engine's error messages: they name the operation, its operands, their shapes, lines, and a remedy."""
+"""The engine's errors: each names the operation, its operands with their shapes and lines, and a remedy."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 - `check_op(op, *arrays)` checks one operation, your own for example.
 - `compare_gradients(name, analytic, numeric)` compares two arrays, e.g. of a backward pass by hand.
 
-The report knows the usual mistakes: a factor, a sign, a transpose, a sum over a broadcast axis that
+The report recognises the usual mistakes: a factor, a sign, a transpose, a sum over a broadcast axis that
 is missing, (1, H) for (H,), the gradients of two inputs exchanged.
 """
 

@@ -11,7 +11,7 @@ Cost: one hash of the data, linear in its size, for each use of an exposed tenso
 It ends with the exposure, when nothing else refers to the array. Not detected: a modification that is undone
 before the next comparison.
 
-Knows a tensor by its attributes only: `_data`, `inputs` and `changes`, which is None until it is exposed.
+Reads only these attributes of a tensor: `_data`, `inputs` and `changes`, which is None until it is exposed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class MutationState:
 
 
 def expose(tensor: Any) -> None:
-    """Track a tensor whose array is given away, and the tensors in whose memory the array is a view."""
+    """Track a tensor whose array is exposed, and the tensors of which the array is a view."""
     site = call_site()
     owners = [tensor]
     for owner in owners:  # grows in the loop

@@ -1,7 +1,7 @@
 """Dispatch table from NumPy functions (`__array_function__`) to the corresponding minigrad functions.
 
-A function that isn't in the table raises an error that names it and similar ones; it never returns an
-array without a gradient silently. The ufuncs that are a single operation are in operators.py.
+A function that isn't in the table raises an error that names it and similar ones; it never silently returns an
+array without a gradient. The ufuncs that are a single operation are in operators.py.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """Gradient descent, with momentum if asked for.
+    """Gradient descent, optionally with momentum.
 
         v ← momentum · v + grad;  w ← w - lr · v
         with nesterov:            w ← w - lr · (grad + momentum · v)

@@ -1,6 +1,6 @@
 """The place in the user's program that made a tensor: file, line and, if unrolled, signal and time step.
 
-This module reads Python's frames and knows nothing of tensors.
+This module reads Python's frames and is independent of tensors.
 """
 
 from __future__ import annotations

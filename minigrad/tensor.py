@@ -233,7 +233,7 @@ class Tensor(Operators):
         return np.array(self._data, dtype=dtype)
 
     def __float__(self) -> float:
-        # NumPy also calls this for `array[0] = x`. That can't be told apart, so no gradient flows there.
+        # NumPy also calls this for `array[0] = x`, which can't be distinguished, so no gradient flows there.
         return float(self.item())
 
     def __int__(self) -> int:

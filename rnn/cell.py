@@ -1,4 +1,4 @@
-"""Cell: a definition together with everything that can be done with it.
+"""Cell: a definition with methods to unroll, compile and export it.
 
 The equations are in `rnn.language`; each method here passes the definition on to one package. Compiler
 and exports are imported on first use, so that a program that only unrolls doesn't load them.
@@ -63,7 +63,7 @@ class Cell(Definition):
         """Return an explicit graph of T copies of the equations.
 
         Args:
-            T: the number of steps; needed only without inputs, which tell it.
+            T: the number of steps; needed only without inputs, whose first axis determines it.
             initial: another run's `state` (or `state.detach()`), {"h": h0} or {"h": {0: v, -1: w}};
                 replaces the values that the definition sets.
             lengths: of the sequences of the batch, if they differ: (batch,) numbers in 1 … T. After the
@@ -84,7 +84,7 @@ class Cell(Definition):
 
         Args:
             loss: the signal whose sum over steps and sequences is the loss; a call then computes all
-                gradients too. None: gradients are asked for by `fast.backward(y=...)`.
+                gradients too. None: call `fast.backward(y=...)` for gradients.
             reduction: "sum", or "mean".
 
         Raises:

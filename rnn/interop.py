@@ -9,7 +9,7 @@ the order is an argument and never guessed:
 
     interop.from_stacked(cell, "layer1", W_x, W_h, b_x, order="ifgo")
 
-Every function assigns all values, or if one is wrong none; the message names the entry. Knows no other
+Every function assigns all values, or if one is wrong none; the message names the entry. Imports no other
 library, only arrays; rnn/export/onnx_reader.py reads files.
 """
 

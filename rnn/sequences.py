@@ -1,6 +1,6 @@
 """Batches of sequences: pad unequal ones, cut a long one into streams or chunks.
 
-Plain arrays in, plain arrays out, with time along the first axis. Knows no definition.
+Plain arrays in, plain arrays out, with time along the first axis. Independent of definitions.
 """
 
 from __future__ import annotations

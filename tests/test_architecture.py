@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+import minigrad
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("minigrad", "rnn", "viz")
 MOST_FILES = 22
@@ -43,7 +45,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 
 
 def modules() -> dict[str, Path]:
-    """The packages' modules by dotted name; a package's name stands for its `__init__`."""
+    """Return the packages' modules by dotted name; a package's name denotes its `__init__`."""
     files = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
     return {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
 
@@ -52,19 +54,19 @@ MODULES = modules()
 
 
 def layer(module: str) -> str:
-    """The dotted name of a module's folder."""
+    """Return the dotted name of a module's folder."""
     return module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
 
 
 def exempt(node: ast.AST, is_package: bool) -> bool:
-    """True for a TYPE_CHECKING block, and for a package's `__getattr__`."""
+    """Return True for a TYPE_CHECKING block, and for a package's `__getattr__`."""
     if isinstance(node, ast.If):
         return "TYPE_CHECKING" in ast.unparse(node.test)
     return is_package and isinstance(node, ast.FunctionDef) and node.name == "__getattr__"
 
 
 def statements(tree: ast.AST, is_package: bool) -> Iterator[ast.AST]:
-    """Every node of a file that is not exempt."""
+    """Yield every node of a file that is not exempt."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -73,7 +75,7 @@ def statements(tree: ast.AST, is_package: bool) -> Iterator[ast.AST]:
 
 
 def imports(module: str) -> set[str]:
-    """The modules of our packages that a module imports, at its top or inside functions."""
+    """Return the modules of our packages that a module imports, at its top or inside functions."""
     file = MODULES[module]
     found: set[str] = set()
     for node in statements(ast.parse(file.read_text(encoding="utf-8")), file.name == "__init__.py"):
@@ -112,7 +114,7 @@ def test_the_table_of_layers_is_complete_and_has_no_cycle_itself() -> None:
 
 @pytest.mark.parametrize("folder", sorted({file.parent for file in MODULES.values()}),
                          ids=lambda folder: str(folder.relative_to(ROOT)))
-def test_a_folder_can_be_overlooked(folder: Path) -> None:
+def test_a_folder_contains_few_files(folder: Path) -> None:
     assert len(list(folder.glob("*.py"))) <= MOST_FILES
 
 
@@ -149,7 +151,7 @@ HEAVY = ("rnn.compiler", "rnn.export", "rnn.ir", "minigrad.debugger", "viz.stepp
 
 
 def loaded(program: str) -> set[str]:
-    """The modules that are loaded when a program has run."""
+    """Return the modules that are loaded when a program has run."""
     program += "\nimport sys; print('\\n'.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(done.stdout.split())
@@ -184,6 +186,10 @@ def test_the_architecture_page_shows_every_layer() -> None:
 
 
 # ---- what is declared
+def test_names_that_are_imported_on_first_use_are_listed() -> None:
+    assert set(minigrad.__all__) <= set(dir(minigrad))
+
+
 def test_every_data_file_is_packaged() -> None:
     tomllib = pytest.importorskip("tomllib", reason="new in Python 3.11")
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]

@@ -5,7 +5,7 @@
 - A block that begins with `$` is a session: a command, and what is typed at its prompts.
 - Shell blocks run in a folder that holds model.py; .ci/run runs those that create an environment.
 
-What is printed is compared by tests/helpers/sessions.py: `...` stands for any text, fractions agree to 3 %.
+The output is compared by tests/helpers/sessions.py: `...` matches any text, fractions agree to 3 %.
 """
 
 from __future__ import annotations

@@ -36,3 +36,8 @@ def __getattr__(name: str) -> Any:
     from .stepper_page import page
 
     return getattr(page, name)
+
+
+def __dir__() -> list[str]:
+    """List the names that `__getattr__` imports too, for completion and for the documentation."""
+    return sorted({*globals(), *__all__})

@@ -2,9 +2,9 @@
 # # Assignment 1: operations and their derivatives
 #
 # A differentiable operation is a class with two methods: `forward` computes the result, `backward`
-# takes the gradient of the result back to the operands. Write five of them, and `unbroadcast`.
+# computes the gradients of the operands from that of the result. Write five of them, and `unbroadcast`.
 #
-# **What backward gets.** `grad` is $\partial L / \partial\,$out for whatever L is, an array of the shape
+# **What backward gets.** `grad` is $\partial L / \partial\,$out for some scalar L, an array of the shape
 # of `out`; then `out` itself and the operands. It returns one gradient for each operand, *of that
 # operand's shape* (a tuple; the array alone where there is one operand).
 #
@@ -27,7 +27,8 @@ Array = NDArray[Any]
 # %% [markdown]
 # ## 1. Broadcasting backwards
 #
-# `(3, 4) * (4,)` uses each of the four numbers three times. What is used several times gets the *sum* of
+# `(3, 4) * (4,)` uses each of the four numbers three times. The gradient of a number that is used
+# several times is the *sum* of
 # the gradients of its uses: sum over every axis that broadcasting has added or stretched, and
 # return exactly the shape that the operand had.
 
@@ -66,7 +67,7 @@ class Multiply(mg.Op):
 #
 # $$\sigma(x) = \frac{1}{1 + e^{-x}}, \qquad \sigma' = \sigma (1 - \sigma)$$
 #
-# No overflow, please: $e^{1000}$ is infinite, and $\sigma(-1000)$ is 0.
+# Avoid overflow: $e^{1000}$ is infinite, and $\sigma(-1000)$ is 0.
 # ($\sigma(x) = \frac12 (1 + \tanh \frac x2)$ has none.)
 
 # %%
@@ -90,7 +91,7 @@ class Sigmoid(mg.Op):
 # For matrices $a$ (n, k) and $b$ (k, m):
 # $$out = a\,b, \qquad \bar a = \overline{out}\; b^\top, \qquad \bar b = a^\top\, \overline{out}$$
 # (Giles, *Collected matrix derivative results for forward and reverse mode algorithmic
-# differentiation*, 2008, section 2.2.2.) The shapes leave no other choice.
+# differentiation*, 2008, section 2.2.2.) No other products have the right shapes.
 
 # %%
 class MatMul(mg.Op):
@@ -110,7 +111,7 @@ class MatMul(mg.Op):
 # %% [markdown]
 # ## 5. The mean over an axis
 #
-# Every number along the axis has a share of $1/n$ in the mean, n being the axis' length.
+# The mean contains every number along the axis with the weight $1/n$, n being the axis' length.
 
 # %%
 class Mean(mg.Op):
@@ -135,7 +136,7 @@ class Mean(mg.Op):
 #
 # $$s_i = \frac{e^{x_i}}{\sum_j e^{x_j}}, \qquad \bar x_i = s_i \Big(\bar s_i - \sum_j \bar s_j s_j\Big)$$
 #
-# Each result depends on *every* operand of its row, hence the sum. Subtract the row's largest number
+# Each result depends on *every* element of its row, hence the sum. Subtract the row's largest number
 # before you take exponentials: the result is the same, and nothing overflows (Goodfellow, Bengio and
 # Courville, *Deep Learning*, 2016, section 4.1).
 
@@ -156,4 +157,4 @@ class Softmax(mg.Op):
 
 
 # %% [markdown]
-# They are operations of minigrad now: `mg.apply(Sigmoid(), x)` records them, `backward()` uses them.
+# They are now operations of minigrad: `mg.apply(Sigmoid(), x)` records them, `backward()` uses them.

@@ -2,7 +2,7 @@
 # # Assignment 2: topological order and the backward pass
 #
 # A computation is a graph: each node is a number that was computed from other nodes. You write the two
-# functions that make an automatic differentiation tool of it.
+# functions that differentiate it automatically.
 #
 # Check as often as you like: `python -m examples.assignments.check a2 YOUR_FILE.py`
 
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 
 
 class Node:
-    """A number, and how it was computed. This class is given; leave it as it is.
+    """A number, and how it was computed. This class is given; don't change it.
 
     Attributes:
         value: the number.
-        inputs: the nodes that it was computed from, in order; one that is used twice stands there twice.
+        inputs: the nodes that it was computed from, in order; one that is used twice is listed twice.
         local: the derivative of this node with respect to each of its inputs.
         grad: what backward() finds: the derivative of the output with respect to this node.
     """
@@ -34,25 +34,25 @@ class Node:
 
 
 def multiply(a: Node, b: Node, name: str = "") -> Node:
-    """An example of how nodes are made: d(ab)/da = b and d(ab)/db = a."""
+    """Return the product as a node, an example: d(ab)/da = b and d(ab)/db = a."""
     return Node(a.value * b.value, (a, b), (b.value, a.value), name)
 
 
 # %% [markdown]
 # ## 1. Topological order
 #
-# An order in which every node stands after all its inputs. Each node once, the output last, and
+# An order in which every node comes after all its inputs, each node once, the output last, and
 # nothing that the output doesn't depend on.
 #
 # Two traps. A node that is used by several others is still *one* node: in a ladder of 60 diamonds
-# there are $2^{60}$ paths, and you would be old before you have seen them all. And a recurrent network
+# there are $2^{60}$ paths, too many to follow them all. And a recurrent network
 # over 3,000 steps is a chain that is deeper than Python's stack, so don't use recursion: a list of your
 # own is a stack too. (Depth-first search and topological sort: Cormen, Leiserson, Rivest and Stein,
 # *Introduction to Algorithms*, chapter on elementary graph algorithms.)
 
 # %%
 def topological_order(out: Node) -> list[Node]:
-    """Every node that `out` depends on, and `out` itself: inputs before users, each once."""
+    """Return every node that `out` depends on, and `out` itself: inputs before users, each once."""
     ### BEGIN SOLUTION
     order: list[Node] = []
     seen = {out}
@@ -74,7 +74,7 @@ def topological_order(out: Node) -> list[Node]:
 # ## 2. The backward pass
 #
 # Reverse accumulation (Griewank and Walther, *Evaluating Derivatives*, 2nd ed. 2008, section 3.2): the
-# output's gradient is 1. Go from the output to the leaves, and let each node add its share to each of its
+# output's gradient is 1. Go from the output to the leaves, and let each node add its contribution to each of its
 # inputs:
 #
 # $$\bar x \mathrel{+}= \bar y \cdot \frac{\partial y}{\partial x} \qquad \text{for every user } y

@@ -5,11 +5,11 @@
 # one step of each, then the loop through time. No automatic differentiation here.
 #
 # **Layout.** A sequence `x` has shape `(T, N, D)`: time, batch, features. A state has shape `(N, H)`.
-# A row is one sequence of the batch, so weights stand on the right: `x @ W` with `W` of shape `(D, H)`.
+# A row is one sequence of the batch, so weights are multiplied from the right: `x @ W` with `W` of shape `(D, H)`.
 # Step t = 1, …, T of the formulas is index `t - 1` of an array; `h[0]` of the formulas is `h0`.
 #
-# **Gradients.** Whatever the loss L is, the caller gives `dhs[t-1]`: what L gains *directly* from h[t],
-# the ways through later steps not included. Return new arrays, and leave those of the caller alone.
+# **Gradients.** For some loss L the caller gives `dhs[t-1]`: the *direct* derivative of L by h[t],
+# without the paths through later steps. Return new arrays; don't modify those of the caller.
 #
 # Check as often as you like: `python -m examples.assignments.check a3 YOUR_FILE.py`
 
@@ -24,7 +24,7 @@ GATES = ("i", "f", "o", "g")
 
 
 def sigmoid(z: Array) -> Array:
-    """1 / (1 + exp(-z)), without overflow."""
+    """Return 1 / (1 + exp(-z)), without overflow."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * z)))
 
 
@@ -45,7 +45,7 @@ def sigmoid(z: Array) -> Array:
 
 # %%
 def rnn_step_forward(x: Array, h_prev: Array, W: Array, U: Array, b: Array) -> Array:
-    """One step. x (N, D), h_prev (N, H), W (D, H), U (H, H), b (H,) -> h (N, H)."""
+    """Compute one step: x (N, D), h_prev (N, H), W (D, H), U (H, H), b (H,) -> h (N, H)."""
     ### BEGIN SOLUTION
     return np.asarray(np.tanh(x @ W + h_prev @ U + b))
     ### END SOLUTION
@@ -65,13 +65,13 @@ def rnn_step_backward(dh: Array, x: Array, h_prev: Array, h: Array, W: Array, U:
 
 # %% [markdown]
 # Through time (Werbos, *Backpropagation through time*, 1990; Goodfellow et al., eq. 10.20 and 10.21):
-# $h_t$ reaches the loss directly, and through $h_{t+1}$. The whole gradient is the sum of both, so go
-# from T down to 1 and carry what comes back. `W`, `U` and `b` are used T times: their gradients are
+# $h_t$ reaches the loss directly, and through $h_{t+1}$. The gradient is the sum of both, so go
+# from T down to 1 and carry the gradient of the state. `W`, `U` and `b` are used T times: their gradients are
 # sums over all steps.
 
 # %%
 def rnn_forward(x: Array, h0: Array, W: Array, U: Array, b: Array) -> Array:
-    """All steps. x (T, N, D), h0 (N, H) -> the states h[1] … h[T] as one array (T, N, H)."""
+    """Compute all steps: x (T, N, D), h0 (N, H) -> the states h[1] … h[T] as one array (T, N, H)."""
     ### BEGIN SOLUTION
     h, states = h0, []
     for t in range(len(x)):
@@ -119,7 +119,7 @@ def rnn_backward(dhs: Array, x: Array, h0: Array, hs: Array, W: Array, U: Array)
 # (Hochreiter and Schmidhuber, *Long short-term memory*, 1997; with the forget gate of Gers,
 # Schmidhuber and Cummins, *Learning to forget*, 2000.)
 #
-# Back: $c_t$ reaches the loss through $c_{t+1}$ *and* through $h_t$. Sum both before you go on:
+# Back: $c_t$ reaches the loss through $c_{t+1}$ *and* through $h_t$. Add both first:
 # $\bar c_t = \bar c_t^{\text{later}} + \bar h_t \odot o \odot (1 - \tanh^2 c_t)$. Then each gate by its
 # own derivative: $\sigma' = \sigma (1 - \sigma)$, $\tanh' = 1 - \tanh^2$. `h_prev` and `x` are read by
 # all four gates.
@@ -168,7 +168,7 @@ def lstm_step_backward(dh: Array, dc: Array, x: Array, h_prev: Array, c_prev: Ar
 
 # %%
 def lstm_forward(x: Array, h0: Array, c0: Array, p: dict[str, Array]) -> dict[str, Array]:
-    """All steps. x (T, N, D), h0 and c0 (N, H) -> {"i", "f", "o", "g", "c", "h"}, each (T, N, H)."""
+    """Compute all steps: x (T, N, D), h0 and c0 (N, H) -> {"i", "f", "o", "g", "c", "h"}, each (T, N, H)."""
     ### BEGIN SOLUTION
     h, c, steps = h0, c0, []
     for t in range(len(x)):

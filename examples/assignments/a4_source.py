@@ -25,7 +25,7 @@ Copy = tuple[str, int]  # signal, time step
 
 # %%
 def unroll(edges: list[Edge], T: int) -> list[tuple[Copy, Copy]]:
-    """Every edge of the unrolled graph as (source copy, target copy); the order doesn't matter."""
+    """Return every edge of the unrolled graph as (source copy, target copy), in any order."""
     ### BEGIN SOLUTION
     return [((source, t - delay), (target, t)) for t in range(1, T + 1) for source, target, delay in edges]
     ### END SOLUTION
@@ -39,7 +39,7 @@ def unroll(edges: list[Edge], T: int) -> list[tuple[Copy, Copy]]:
 
 # %%
 def initial_copies(edges: list[Edge], T: int) -> set[Copy]:
-    """The copies at t <= 0 that steps 1 ... T read."""
+    """Return the copies at t <= 0 that steps 1 ... T read."""
     ### BEGIN SOLUTION
     return {copy for copy, _ in unroll(edges, T) if copy[1] <= 0}
     ### END SOLUTION
@@ -48,14 +48,14 @@ def initial_copies(edges: list[Edge], T: int) -> set[Copy]:
 # %% [markdown]
 # ## 3. The order within a step
 #
-# Within one step a signal can be computed when all that it reads *without delay* is there. Delayed edges don't
-# matter: what they read is there already. Where a loop has no delay at all, each of its signals would
+# Within one step a signal can be computed when all that it reads *without delay* is known. Delayed edges don't
+# matter: the values that they read are known. If a loop has no delay at all, each of its signals would
 # need itself, and nothing can be computed (Karp, Miller and Winograd, *The organization of
 # computations for uniform recurrence equations*, J. ACM 14, 1967).
 
 # %%
 def order_in_a_step(edges: list[Edge]) -> list[str]:
-    """Every signal once, in an order in which it can be computed.
+    """Return every signal once, in an order in which they can be computed.
 
     Raises:
         ValueError: where there is a loop without delay.
@@ -77,9 +77,9 @@ def order_in_a_step(edges: list[Edge]) -> list[str]:
 # %% [markdown]
 # ## 4. Back through the unrolled graph
 #
-# How many ways are there from copy a to copy b? Each one is a path along which a gradient comes
+# How many paths lead from copy a to copy b? Along each of them a gradient comes
 # back, so the number says how many products the chain rule sums up. Go through the copies in an order in which
-# sources come first, and add: the number of ways to a copy is the sum over its incoming edges.
+# sources come first, and add: the number of paths to a copy is the sum over its incoming edges.
 
 # %%
 def count_paths(edges: list[Edge], T: int, start: Copy, end: Copy) -> int:

@@ -4,7 +4,7 @@
 # A long sequence is cut into chunks of k steps. The *state* is carried from chunk to chunk, the *gradient*
 # is not: it stops at every border, so that time and memory of an update don't grow with the sequence (Williams
 # and Peng, *An efficient gradient-based algorithm for on-line training of recurrent network
-# trajectories*, Neural Computation 2, 1990). Here minigrad differentiates, and you say where it stops.
+# trajectories*, Neural Computation 2, 1990). Here minigrad differentiates, and you decide where it stops.
 #
 # $$h_t = \tanh(x_t W + h_{t-1} U + b), \qquad y_t = h_t V, \qquad
 # L = \sum_t \operatorname{mse}(y_t, target_t)$$
@@ -31,7 +31,7 @@ Array = NDArray[Any]
 
 # %%
 def chunk_loss(x: Array, target: Array, h: mg.Tensor, p: dict[str, mg.Tensor]) -> tuple[mg.Tensor, mg.Tensor]:
-    """The sum of the losses of all steps, and the last state (N, H), both as Tensors of the graph."""
+    """Return the sum of the losses of all steps, and the last state (N, H), both as Tensors of the graph."""
     ### BEGIN SOLUTION
     losses = []
     for k in range(len(x)):

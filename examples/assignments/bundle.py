@@ -48,7 +48,7 @@ PACKAGES = ("minigrad", "rnn", "viz", "examples/assignments")
 
 
 def files(name: str, without: Sequence[str] = TEACHERS) -> Iterator[Path]:
-    """What the checker of one assignment needs, from the project's root."""
+    """Return the files that the checker of one assignment needs, relative to the project's root."""
     yield Path("examples/__init__.py")
     others = {f"{other}{ending}" for other in NAMES if other != name for ending in (".py", "_source.py")}
     for package in PACKAGES:
@@ -93,7 +93,7 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes, mode: int) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The program."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m examples.assignments.bundle",
                                      description=(__doc__ or "").split("\n")[0])
     parser.add_argument("assignment", choices=NAMES)

@@ -3,7 +3,7 @@
     python -m examples.assignments.check a3 my_a3.py [--out FOLDER] [--format svg] [--no-pictures]
 
 The file may be a notebook. It is run in a process of its own, with limits of time, memory and
-output; what is right is compared here, and nothing of it is ever in that process.
+output; right results are compared here and are never in that process.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Result:
 
 
 def parts(name: str, seed: int = SEED, others: bool = False) -> list[Assignment]:
-    """The parts of an assignment, with the numbers of a seed; `others`: sizes of their own, for hidden checks.
+    """Return the parts of an assignment, with the numbers of a seed; `others`: other sizes, for hidden checks.
 
     A students' kit has those of the seed 0, as data.
     """
@@ -53,7 +53,7 @@ def parts(name: str, seed: int = SEED, others: bool = False) -> list[Assignment]
 
 def checked(part: Assignment, sources: Mapping[str, str], seed: int, isolation: Unisolated | None = None
             ) -> dict[str, Result]:
-    """One part, for one file, or for several of the teacher's own that share their processes."""
+    """Check one part, for one file, or for several of the teacher's own that run in the same processes."""
     found: dict[str, Ran] = {}
     for job in part.jobs:
         for name, ran in run(job, sources, isolation).items():
@@ -75,7 +75,7 @@ def check(name: str, file: Path, settings: Settings | None = None) -> list[Resul
 
 
 def debugger(result: Result, outcome: Outcome) -> str:
-    """The command that opens the network of a finding where it is wrong."""
+    """Return the command that opens the network of a finding in the debugger, at the wrong result."""
     finding, script = outcome.finding, result.part.script
     if finding is None or not finding.until or not script or outcome.check.hidden:  # those have sizes of their own
         return ""
@@ -84,7 +84,7 @@ def debugger(result: Result, outcome: Outcome) -> str:
 
 
 def draw(results: Sequence[Result], folder: Path, stem: str, ending: str) -> dict[int, Path]:
-    """A picture for the first finding of each part that has an edge; by the outcome's id."""
+    """Draw the first finding of each part that has an edge; return the pictures by the outcome's id."""
     drawn: dict[int, Path] = {}
     for result in results:
         for outcome in result.outcomes:
@@ -110,7 +110,7 @@ def _no_link(path: Path) -> Path:
 
 
 def submitted(path: Path, name: str) -> Path:
-    """The file to check; in a folder a3.py or a3.ipynb, or the only file of that kind.
+    """Return the file to check; in a folder a3.py or a3.ipynb, or the only file of that kind.
 
     Raises:
         Unreadable: where there is none, or several that might be it.
@@ -128,7 +128,7 @@ def submitted(path: Path, name: str) -> Path:
 
 
 def options() -> argparse.ArgumentParser:
-    """What may stand on the command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m examples.assignments.check",
                                      description=(__doc__ or "").split("\n")[0])
     parser.add_argument("assignment", choices=NAMES)
@@ -142,7 +142,7 @@ def options() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The program; returns 0 where every check passes."""
+    """Run the command line; return 0 if every check passes."""
     given = options().parse_args(arguments)
     try:
         settings: Settings = Settings() if teacher is None else teacher.settings(given)

@@ -1,6 +1,6 @@
 """What a check is, what it finds, and the checks that are the same for every assignment.
 
-A check looks at a student's answers, compares them with what is right, and returns nothing, or a
+A check compares a student's answers with the right results, and returns nothing, or a
 Finding: one sentence of cause, the place, the edge of the graph that it is about.
 """
 
@@ -51,7 +51,7 @@ class Finding:
 
 
 class Unanswered(Exception):
-    """There is no answer to look at; the finding says why."""
+    """A question has no answer; the finding gives the reason."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.cause)
@@ -65,7 +65,7 @@ class Answers:
         self.all = answers
 
     def get(self, question: str) -> Answer:
-        """The answer to a question.
+        """Return the answer to a question.
 
         Raises:
             Unanswered: where the call raised something, or never ended.
@@ -78,14 +78,14 @@ class Answers:
         return answer
 
     def array(self, question: str, name: str, right: Array) -> Array:
-        """One result, if it is an array of the right shape."""
+        """Return one result, if it is an array of the right shape."""
         value = self.get(question).values.get(name)
         if not isinstance(value, np.ndarray) or value.shape != right.shape:
             raise Unanswered(Finding(wrong_shape(question, name, value, right) or "", named=False))
         return value
 
     def plain(self, question: str, name: str) -> Any:
-        """One result that is no array."""
+        """Return one result that isn't an array."""
         value = self.get(question).values.get(name)
         if isinstance(value, Strange):
             raise Unanswered(Finding(f"{_function(question)} returns a {value.type}"))
@@ -100,10 +100,10 @@ class Check:
     """One line of the report.
 
     Attributes:
-        name: what is checked; points: what it is worth.
-        look: what looks at the answers.
+        name: of the check; points: its weight.
+        look: the function that examines the answers.
         hidden: whether students see it only when the teacher lets them.
-        again: what it is worth once more, hidden, with other numbers; 0: it isn't done again.
+        again: the points of its hidden repetition with other numbers; 0: it isn't repeated.
     """
 
     name: str
@@ -131,10 +131,10 @@ class Assignment:
 
     Attributes:
         name: "a3"; title: for people.
-        jobs: what the student's processes are asked, one after the other: what is right of an early
+        jobs: the questions to the student's processes, one job after another: the right answer to an early
             question may be an input of a later one, so they get their data apart.
-        checks: what is looked at, in order.
-        script: what the debugger opens, a file in graphs/, with its arguments; none where there is no graph.
+        checks: the checks, in order.
+        script: the file in graphs/ that the debugger opens, with its arguments; "" without a graph.
         draw: the picture with edges in red, from a finding.
     """
 
@@ -153,9 +153,9 @@ class Settings:
     Attributes:
         isolation: how its process is started.
         others: whether the hidden checks run too; seed: of their numbers.
-        withheld: whether what they find is kept back.
-        format: what is printed, a name in reports.FORMATS; "" for text.
-        said: what the teacher is told, on standard error.
+        withheld: whether their findings are withheld.
+        format: of the output, a name in reports.FORMATS; "" for text.
+        said: messages for the teacher, printed on standard error.
     """
 
     isolation: Unisolated = field(default_factory=Unisolated)
@@ -167,11 +167,11 @@ class Settings:
 
 
 class Unreadable(Exception):
-    """There is no file to check; the message says why."""
+    """The file can't be read; the message gives the reason."""
 
 
 def done(checks: Iterable[Check], answers: Answers) -> list[Outcome]:
-    """Every check done. What can't be answered is a finding too."""
+    """Run every check. A question without an answer is a finding too."""
     outcomes: list[Outcome] = []
     for check in checks:
         try:
@@ -187,7 +187,7 @@ def done(checks: Iterable[Check], answers: Answers) -> list[Outcome]:
 
 
 def hidden(checks: Iterable[Check]) -> list[Check]:
-    """Those that are done again with other numbers."""
+    """Return the checks that are repeated with other numbers."""
     return [replace(check, name=f"other numbers: {check.name}", points=check.again, hidden=True) for check in checks
             if check.again]
 
@@ -227,7 +227,7 @@ class Shapes:
 
 
 def wrong_shape(question: str, name: str, value: Any, right: Array) -> str | None:
-    """What is wrong with the form of a result, or None."""
+    """Return the error in the shape or type of a result, or None."""
     function = _function(question)
     what = f"{name} of {function}" if name != "out" else f"the result of {function}"
     if value is None:
@@ -248,7 +248,7 @@ class Values:
 
     Attributes:
         question: what was asked.
-        right: the right results; they are looked at in the order of `mistakes`, then the others.
+        right: the right results; compared in the order of `mistakes`, then the others.
         mistakes: wrong variants, by result.
         place: where that is, e.g. a time step.
         prefix: before a result's name: "d" where it is a gradient.
@@ -305,7 +305,7 @@ class Unmodified:
             if answer.shares:
                 result, name = answer.shares[0][0], self.called.get(answer.shares[0][1], answer.shares[0][1])
                 return Finding(f"the {result!r} that {function} returns is the caller's own array {name}, no new one: "
-                               "whoever changes one changes the other; return a copy", where=function)
+                               "a change of one changes the other; return a copy", where=function)
         return _earned(self.earned, answers)
 
 
@@ -352,14 +352,14 @@ class Numeric:
 
 
 def _earned(look: Look, answers: Answers) -> Finding | None:
-    """Points for keeping something as it is are earned by a function that computes something right."""
+    """Return a finding unless the function passes `look`: a function that computes nothing modifies nothing."""
     if look(answers) is not None:
         return Finding("nothing to complain of; the points come when the results are right")
     return None
 
 
 def _function(question: str) -> str:
-    """What a question is about, as the student calls it."""
+    """Return the name of the function that a question concerns."""
     return question.partition(":")[0]
 
 
@@ -368,7 +368,7 @@ def _line(told: Mapping[str, Any]) -> str:
 
 
 def _raised(question: str, error: Mapping[str, Any]) -> str:
-    """An error in a sentence."""
+    """Return an error as a sentence."""
     what = "the file" if question == "import" else _function(question)
     kind, message = error.get("type", ""), str(error.get("message", ""))
     if kind == "NotImplementedError":
@@ -407,7 +407,7 @@ def _ratio(first: Any, second: Any) -> str:
 
 
 def read(file: Path) -> str:
-    """A student's file as Python source; of a notebook its code cells, without its magic lines.
+    """Read a student's file as Python source; of a notebook its code cells, without magic lines.
 
     Raises:
         Unreadable: where it can't be read. Links aren't followed: one that is handed in could lead to any
@@ -421,7 +421,7 @@ def read(file: Path) -> str:
 
 
 def _text(file: Path) -> str:
-    """The text of a regular file, with or without a byte-order mark."""
+    """Read the text of a regular file, with or without a byte-order mark."""
     if file.is_symlink():
         raise ValueError("it is a link; hand in the file itself")
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -436,7 +436,7 @@ def _text(file: Path) -> str:
 
 
 def _code(text: str) -> str:
-    """The code cells of a notebook."""
+    """Return the code cells of a notebook."""
     cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
     lines = [f"# cell {number}\n{''.join(cell['source'])}" for number, cell in enumerate(cells, 1)]
     return "\n".join(line if not line.lstrip().startswith(("%", "!")) else "" for part in lines

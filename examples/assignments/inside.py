@@ -47,7 +47,7 @@ class Student:
         self.code = compile(source, name, "exec")
 
     def module(self) -> types.ModuleType:
-        """The file, run."""
+        """Run the file; return its module."""
         module = types.ModuleType("student")
         module.__file__ = self.name
         sys.modules["student"] = module
@@ -103,7 +103,7 @@ def folders_of(name: str) -> list[str]:
 
 # ---- rights and limits
 def drop_rights(arguments: Sequence[str]) -> None:
-    """Become the user and group that the command line names, without capabilities, for good."""
+    """Change to the user and group that the command line names, irrevocably and without capabilities."""
     import ctypes  # only here: a local check needs none
 
     libc = ctypes.CDLL(None, use_errno=True)
@@ -196,7 +196,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def answered(name: str, question: str, probes: types.ModuleType, data: dict[str, Any],
              job: dict[str, Any]) -> dict[str, Any]:
-    """One question to one student: results twice, or the error; and what was written to."""
+    """Ask one student one question; return two results or the error, and the inputs that were modified."""
     source = job["students"][name]
     answer: dict[str, Any] = {}
     try:
@@ -238,12 +238,12 @@ def timer(seconds: float) -> None:
 
 
 def over(number: int, frame: Any) -> None:
-    """What the timer calls."""
+    """Raise TimeLimit; the timer calls this."""
     raise TimeLimit()
 
 
 def signatures(module: types.ModuleType, wanted: list[str]) -> dict[str, list[str] | None]:
-    """The names of the arguments of each function; None where there is no such function."""
+    """Return the names of the arguments of each function; None for a function that doesn't exist."""
     found: dict[str, list[str] | None] = {}
     for name in wanted:
         thing: Any = module
@@ -254,7 +254,7 @@ def signatures(module: types.ModuleType, wanted: list[str]) -> dict[str, list[st
 
 
 def numeric(loss: Callable[[Any, dict[str, Any]], float], names: tuple[str, ...]) -> Callable[[Any, Any], Any]:
-    """Central differences of a student's own forward, (f(x + eps) - f(x - eps)) / (2 eps), for every entry."""
+    """Return central differences of a student's own forward, (f(x + eps) - f(x - eps)) / (2 eps), for every entry."""
     def differences(student: Any, data: dict[str, Any]) -> dict[str, Any]:
         found = {}
         for name in names:
@@ -271,7 +271,7 @@ def numeric(loss: Callable[[Any, dict[str, Any]], float], names: tuple[str, ...]
 
 
 def fresh(data: dict[str, Any], frozen: bool) -> dict[str, Any]:
-    """Copies of all inputs; frozen ones are views of read-only memory, which can't be thawed."""
+    """Return copies of all inputs; frozen ones are views of read-only memory, which can't be made writable."""
     copies: dict[str, Any] = {}
     for name, x in data.items():
         if isinstance(x, np.ndarray):
@@ -284,7 +284,7 @@ def fresh(data: dict[str, Any], frozen: bool) -> dict[str, Any]:
 
 
 def shared(found: Any, given: dict[str, Any]) -> list[list[str]]:
-    """Results that share memory with an input: [result, input]."""
+    """Return the results that share memory with an input, as [result, input]."""
     results = found.items() if isinstance(found, dict) else []
     return [[str(name), other] for name, x in results if isinstance(x, np.ndarray)
             for other, y in given.items() if isinstance(y, np.ndarray) and np.may_share_memory(x, y)]
@@ -292,14 +292,14 @@ def shared(found: Any, given: dict[str, Any]) -> list[list[str]]:
 
 # ---- plain data
 def encoded(found: Any) -> dict[str, Any]:
-    """Results as JSON: arrays with dtype, shape and bytes; plain values; or only what type it is."""
+    """Return results as JSON: arrays with dtype, shape and bytes; plain values; of others the type alone."""
     if not isinstance(found, dict):
         return {"": {"type": type(found).__name__}}
     return {str(name): encoded_one(value) for name, value in found.items()}
 
 
 def encoded_one(value: Any) -> dict[str, Any]:
-    """One result as JSON."""
+    """Return one result as JSON."""
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.name in DTYPES and value.size <= MANY:
         array = np.ascontiguousarray(value, value.dtype.newbyteorder("<")).reshape(np.shape(value))
         data = base64.b64encode(array.tobytes()).decode()
@@ -311,7 +311,7 @@ def encoded_one(value: Any) -> dict[str, Any]:
 
 
 def decoded(data: dict[str, Any]) -> dict[str, Any]:
-    """The other way: arrays and plain values by name.
+    """Return arrays and plain values by name, from their JSON.
 
     Raises:
         ValueError, TypeError, KeyError, AttributeError: where it isn't of that form.
@@ -320,7 +320,7 @@ def decoded(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def decoded_array(x: dict[str, Any]) -> Any:
-    """An array from JSON; its size is checked against its bytes before anything is made of it."""
+    """Return an array from JSON; check its size against its bytes first."""
     if x["dtype"] not in DTYPES or len(x["shape"]) > 16 or any(type(n) is not int or n < 0 for n in x["shape"]):
         raise ValueError("no array")
     dtype, shape, data = np.dtype(x["dtype"]).newbyteorder("<"), tuple(x["shape"]), base64.b64decode(x["data"])
@@ -332,7 +332,7 @@ def decoded_array(x: dict[str, Any]) -> Any:
 
 
 def told(error: BaseException, source: str) -> dict[str, Any]:
-    """An error as plain data: its type and message, and the innermost line of the student's file."""
+    """Return an error as plain data: its type and message, and the innermost line of the student's file."""
     lines, line, function = source.splitlines(), getattr(error, "lineno", None), ""
     trace = error.__traceback__
     while trace is not None:

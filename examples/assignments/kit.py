@@ -1,4 +1,4 @@
-"""The checks of an assignment as data: what a students' kit has instead of the solutions.
+"""The checks of an assignment as data, which a students' kit contains instead of the solutions.
 
 `save` writes them: the questions, the right numbers, and the usual mistakes, each sealed with the
 numbers that it gives. `load` reads them. A check is the same object with and without a kit, so it says
@@ -41,13 +41,13 @@ def text(name: str, parts: Sequence[grading.Assignment]) -> str:
 
 
 def _classes(name: str) -> dict[str, Any]:
-    """The classes that a file may hold."""
+    """Return the classes of the objects that a file may contain."""
     looks = importlib.import_module(f"examples.assignments.comparisons.{name}")
     return {**vars(naming), **vars(grading), **vars(looks), "Job": Job}
 
 
 def _plain(value: Any, name: str) -> Any:
-    """An object as JSON: arrays, paths, tuples and dataclasses as dicts with a key that says which.
+    """Return an object as JSON: arrays, paths, tuples and dataclasses as dicts with a key for their kind.
 
     Raises:
         TypeError: where it isn't data.
@@ -76,7 +76,7 @@ def _plain(value: Any, name: str) -> Any:
 
 
 def _sealed(value: Any) -> Any:
-    """A mistake, sealed; None where its numbers are not finite. Everything else as it is."""
+    """Return a mistake encrypted, None if its numbers are not finite; any other object unchanged."""
     return naming.seal(value) if isinstance(value, naming.Candidate) else value
 
 
@@ -87,7 +87,7 @@ def _key(key: Any) -> str:
 
 
 def _object(value: Any, name: str) -> Any:
-    """The other way."""
+    """Return the object that `_plain` turned into JSON."""
     if isinstance(value, list):
         return [_object(x, name) for x in value]
     if not isinstance(value, dict):

@@ -2,7 +2,7 @@
 
     python -m examples.assignments.make a3 [FOLDER] [--notebook] [--solution]
 
-A source is a Python file in cells (`# %%`, `# %% [markdown]`); what stands between the lines
+A source is a Python file in cells (`# %%`, `# %% [markdown]`); the text between the lines
 `### BEGIN SOLUTION` and `### END SOLUTION` becomes `raise NotImplementedError`.
 """
 
@@ -23,12 +23,12 @@ STUB = ("# YOUR CODE HERE", "raise NotImplementedError")
 
 
 def source(name: str) -> str:
-    """An assignment's source, with its solutions."""
+    """Return an assignment's source, with its solutions."""
     return (Path(__file__).parent / f"{name}_source.py").read_text(encoding="utf-8")
 
 
 def stub(text: str) -> str:
-    """The source without solutions.
+    """Return the source without solutions.
 
     Raises:
         ValueError: where a region has no end, or no beginning; says the line.
@@ -54,7 +54,7 @@ def stub(text: str) -> str:
 
 
 def notebook(text: str) -> dict[str, Any]:
-    """A source in cells as a notebook, Jupyter's format 4.5."""
+    """Return a source in cells as a notebook, Jupyter's format 4.5."""
     cells: list[dict[str, Any]] = []
     for number, part in enumerate(re.split(r"^# %%", text, flags=re.M)[1:]):
         head, _, body = part.partition("\n")
@@ -73,7 +73,7 @@ def notebook(text: str) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The program."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m examples.assignments.make",
                                      description=(__doc__ or "").split("\n")[0])
     parser.add_argument("assignment", choices=NAMES)
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
     name = f"{given.assignment}_solution" if given.solution else given.assignment
     path = given.folder / f"{name}.{'ipynb' if given.notebook else 'py'}"
     if path.exists():
-        print(f"{path} is there already: it may be somebody's work, so it stays as it is", file=sys.stderr)
+        print(f"{path} already exists, and may be a student's work: it is not overwritten", file=sys.stderr)
         return 1
     path.write_text(json.dumps(notebook(text), indent=1) + "\n" if given.notebook else text, encoding="utf-8")
     print(path)

@@ -23,7 +23,7 @@ Edge = tuple[str, str]  # from a node to a node, by their labels: ("h[3]", "z[4]
 
 
 class Candidate(NamedTuple):
-    """A known mistake: what it is called, and what it gives; the edges of the graph that it concerns, if known."""
+    """A known mistake: its name and its result; the edges of the graph that it concerns, if known."""
 
     mistake: str
     gives: Any  # an array, or plain data
@@ -31,7 +31,7 @@ class Candidate(NamedTuple):
     more: tuple[Edge, ...] = ()
 
     def fits(self, mine: Any) -> Candidate | None:
-        """This mistake, where it gives exactly these numbers."""
+        """Return this mistake, if it gives exactly these numbers."""
         if not isinstance(self.gives, np.ndarray):
             return self if self.gives == mine else None
         return self if isinstance(mine, np.ndarray) and same(mine, self.gives) else None
@@ -42,13 +42,13 @@ class Sealed(NamedTuple):
 
     The text is encrypted with a key made of these numbers, so a kit's file isn't a list of mistakes, whose
     texts hold the right formulas, nor of their results. Numbers are rounded before, on two grids: one that
-    lies on a border of one grid lies inside of the other.
+    is on a border of one grid is inside a cell of the other.
     """
 
     texts: tuple[str, str]  # for each grid
 
     def fits(self, mine: Any) -> Candidate | None:
-        """The mistake, where it gives these numbers."""
+        """Return the mistake, if it gives these numbers."""
         for grid, text in zip(GRIDS, self.texts):
             key = key_of(mine, grid)
             found = opened(text, key) if key else ""
@@ -101,7 +101,7 @@ Mistake = Candidate | Sealed
 
 
 def same(a: Array, b: Array, tolerance: float = EXACT) -> bool:
-    """Equal up to rounding."""
+    """Return whether two results are equal up to rounding."""
     if a.shape != b.shape:
         return False
     with np.errstate(invalid="ignore"):
@@ -109,12 +109,12 @@ def same(a: Array, b: Array, tolerance: float = EXACT) -> bool:
 
 
 def known(mine: Any, candidates: Iterable[Mistake]) -> Candidate | None:
-    """The first mistake of a list that gives exactly this."""
+    """Return the first mistake of a list that gives exactly this result."""
     return next(filter(None, (candidate.fits(mine) for candidate in candidates)), None)
 
 
 def named(mine: Array, right: Array, candidates: Iterable[Mistake] = ()) -> Candidate | None:
-    """The mistake that gives exactly these numbers; None where none that we know does."""
+    """Return the known mistake that gives exactly these numbers; None if there is none."""
     for candidate in candidates:
         hit = candidate.fits(mine)
         if hit is not None and not same(hit.gives, right):
@@ -130,7 +130,7 @@ def named(mine: Array, right: Array, candidates: Iterable[Mistake] = ()) -> Cand
 
 
 def same_shape(mine: Array, right: Array) -> str:
-    """What is wrong with a shape."""
+    """Return the description of a wrong shape."""
     try:
         mg.compare_gradients("", mine, right)
     except AssertionError as error:
@@ -139,7 +139,7 @@ def same_shape(mine: Array, right: Array) -> str:
 
 
 def difference(what: str, mine: Array, right: Array) -> str:
-    """The first wrong number, yours and the right one."""
+    """Return the first wrong number with the right one, as text."""
     with np.errstate(invalid="ignore"):
         wrong = ~(np.abs(mine - right) <= EXACT * max(1e-3, float(np.abs(right).max(initial=0.0))))
     if not wrong.any():
@@ -150,7 +150,7 @@ def difference(what: str, mine: Array, right: Array) -> str:
 
 
 def weights(total: Array, parts: Array) -> Array | None:
-    """How often each part is in a total; None where the total is no weighted sum of them."""
+    """Return the weight of each part in a total; None if the total is not a weighted sum of them."""
     matrix = parts.reshape(len(parts), -1).T
     if matrix.shape[0] < len(parts) or not np.isfinite(total).all():
         return None
@@ -159,11 +159,11 @@ def weights(total: Array, parts: Array) -> Array | None:
 
 
 def counted(total: Array, parts: Array, what: str) -> str:
-    """Which steps' contributions are missing or counted wrongly; nothing where it isn't that.
+    """Name the steps whose contributions are missing or counted wrongly; "" if that isn't the mistake.
 
     Args:
         total: a gradient that is wrong.
-        parts: what steps 1 … T contribute to the right one, along the first axis.
+        parts: the contributions of steps 1 … T to the right one, along the first axis.
         what: the name of the gradient.
     """
     found = weights(total, parts)

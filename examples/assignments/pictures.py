@@ -1,4 +1,4 @@
-"""The graph of an assignment, with the guilty edge in red."""
+"""The graph of an assignment, with the wrong edge in red."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINE = 90  # letters
 
 
 def of_run(run: Run, finding: Finding) -> Picture:
-    """An unrolled definition: guilty edges red, all others grey, and edges that should not be there red and dashed."""
+    """Draw an unrolled definition: wrong edges red, all others grey, superfluous edges red and dashed."""
     drawing = UnrolledDrawing(replace(unrolled_spec(run, range(1, run.T + 1)), parameters={})).draw()
     scene = drawing.scene
     boxes = {label(part, k): box for (part, k), box in drawing.boxes.items() if part.node is None}
@@ -47,12 +47,12 @@ def of_run(run: Run, finding: Finding) -> Picture:
 
 
 def label(part: Part, k: int) -> str:
-    """A copy's name as findings have it."""
+    """Return a copy's name as findings write it."""
     return f"{part.signal}[{k}]"
 
 
 def of_edges(edges: Iterable[Edge], finding: Finding) -> Picture:
-    """Any small graph, laid out by Graphviz: labels of boxes, and arrows between them."""
+    """Draw any small graph, laid out by Graphviz, from the labels of boxes and the arrows between them."""
     drawn = empty(dark=False)
     drawn.attr(label=literal("\n".join(wrapped(finding.cause))), labelloc="t", fontsize="12", fontcolor=palette.ALARM)
     every = list(edges)
@@ -72,7 +72,7 @@ def of_edges(edges: Iterable[Edge], finding: Finding) -> Picture:
 
 
 def wrapped(text: str) -> list[str]:
-    """A sentence in lines that fit above a picture."""
+    """Return a sentence broken into lines that fit above a picture."""
     lines = [""]
     for word in re.split(r"\s+", text):
         if len(lines[-1]) + len(word) > LINE:

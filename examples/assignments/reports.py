@@ -1,4 +1,4 @@
-"""What came out, as text for people and as JSON for graders.
+"""The report of a check: text for people, JSON for graders.
 
 - Gradescope: results.json, https://gradescope-autograders.readthedocs.io ("Output Format").
 - Autolab: the last line of the output, `{"scores": {...}}`.
@@ -35,7 +35,7 @@ class Line:
         return self.outcome.check.name
 
     def said(self) -> list[str]:
-        """What is said about a failure, in lines."""
+        """Return the explanation of a failure, as lines."""
         finding = self.outcome.finding
         if finding is None:
             return []
@@ -51,7 +51,7 @@ class Line:
 
 @dataclass(frozen=True)
 class About:
-    """What all lines have in common."""
+    """The information of a report that isn't about a single check."""
 
     name: str
     title: str
@@ -81,7 +81,7 @@ def clean(text: str, most: int = 1000) -> str:
 
 
 def text(lines: Sequence[Line], about: About) -> str:
-    """For people: one line a check, and what is said about a failure under it."""
+    """Return the report as text: one line for each check, and the explanation of a failure below it."""
     shown = [about.head]
     causes: set[str] = set()
     for line in lines:
@@ -101,12 +101,12 @@ def text(lines: Sequence[Line], about: About) -> str:
 
 
 def total(lines: Sequence[Line]) -> tuple[float, float]:
-    """Points, and how many there are."""
+    """Return the points earned, and the points possible."""
     return sum(line.outcome.score for line in lines), sum(line.outcome.check.points for line in lines)
 
 
 def gradescope(lines: Sequence[Line], about: About) -> str:
-    """results.json."""
+    """Return the report as Gradescope's results.json."""
     tests = [{"name": line.name, "score": line.outcome.score, "max_score": line.outcome.check.points,
               "status": "passed" if line.outcome.finding is None else "failed", "output": "\n".join(line.said()),
               "visibility": "after_published" if line.outcome.check.hidden else "visible"} for line in lines]
@@ -118,13 +118,13 @@ def gradescope(lines: Sequence[Line], about: About) -> str:
 
 
 def autolab(lines: Sequence[Line], about: About) -> str:
-    """Text, and a last line with the score of each check."""
+    """Return the text, and a last line with the score of each check as JSON."""
     scores = {line.name: line.outcome.score for line in lines if line.outcome.check.points}
     return f"{text(lines, about)}\n{json.dumps({'scores': scores})}"
 
 
 def otter(lines: Sequence[Line], about: About) -> str:
-    """Results by test."""
+    """Return the results by test, as a dict."""
     results: dict[str, Any] = {}
     if about.exposed:
         case = {"name": "not isolated", "body": "", "hidden": True, "points": 0, "success_message": None,

@@ -1,8 +1,8 @@
 """Runs a student's file in a process of its own, with limits, and reads what it answered as plain data.
 
 The job goes in through a pipe, answers come out through another one as JSON; nothing is unpickled, and
-no file that the student's process may write is ever opened here. A process that dies costs the question
-that it died of: the next one starts with the questions that are left.
+no file that the student's process may write is ever opened here. A process that dies loses the question
+during which it died: the next process starts with the remaining questions.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Answer:
     Attributes:
         values: results by name: arrays, plain values; a Strange where it was neither.
         again: the same, of a second call in the same process.
-        error: type, message, line, text and function of what was raised; or why there is no answer.
+        error: type, message, line, text and function of the exception; or the reason for a missing answer.
         wrote: the same of a write into a read-only input; changed: the inputs that were changed.
         shares: [result, input] that share memory.
     """
@@ -76,7 +76,7 @@ class Ran:
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked of every student.
+    """The questions that every student's file is asked.
 
     Attributes:
         probes: the file that calls the student's functions.
@@ -260,7 +260,7 @@ class Listener(threading.Thread):
 
 
 class Conversation:
-    """What one process has answered, of what it was asked.
+    """The answers of one process to its questions.
 
     One answer is taken for each question, in their order; lines of any other form are ignored. So what a
     student's file writes to the pipe by itself can't be more than an answer.
@@ -323,7 +323,7 @@ def _watched(process: subprocess.Popen[bytes], talk: Conversation, answers: List
 
 
 def _ending(code: int) -> str:
-    """How a process ended by itself; a shell around it adds 128 to a signal's number."""
+    """Describe how a process ended by itself; a shell around it adds 128 to a signal's number."""
     number = -code if code < 0 else code - 128 if code > 128 else 0
     if number:
         try:
@@ -335,7 +335,7 @@ def _ending(code: int) -> str:
 
 # ---- answers as data
 def _message(line: bytes) -> dict[str, Any]:
-    """One line of the pipe. Whatever it holds, no more than the line is lost."""
+    """Parse one line of the pipe; an invalid line is dropped, and no other."""
     try:
         message = json.loads(line.decode("utf-8"), parse_int=_integer)
     except (ValueError, RecursionError):
@@ -344,14 +344,14 @@ def _message(line: bytes) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int:
-    """An integer that isn't so long that reading it would take minutes."""
+    """Parse an integer, unless it is so long that parsing would take minutes."""
     if len(digits) > 400:
         raise ValueError("too long")
     return int(digits)
 
 
 def _answer(raw: Any) -> Answer:
-    """One answer. Whatever it holds, no more than the answer is lost."""
+    """Parse one answer; an invalid answer is dropped, and no other."""
     try:
         return Answer(_values(raw.get("values", {})), _values(raw.get("again", {})), _error(raw.get("error")),
                       _error(raw.get("wrote")), [_short(x) for x in raw.get("changed", [])[:100]],
@@ -366,7 +366,7 @@ def _values(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _error(raw: Any) -> dict[str, Any] | None:
-    """An error's parts, each of its type."""
+    """Return an error's parts, each converted to its type."""
     if raw is None:
         return None
     line = raw.get("line")

@@ -1,4 +1,4 @@
-"""The options of `check` that are the teacher's: graders' formats, hidden checks, isolation. No part of a kit."""
+"""The teacher's options of `check`: graders' formats, hidden checks, isolation. Not part of a kit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .sandbox import Refused, Unisolated
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add them to the command."""
+    """Add the teacher's options to the parser."""
     parser.add_argument("--json", choices=sorted(reports.FORMATS), help="print what a grader reads, and nothing else")
     parser.add_argument("--hidden", action="store_true", help="run the hidden checks too, and say what they find")
     parser.add_argument("--withheld", action="store_true", help="run the hidden checks, but keep what they find")
@@ -47,7 +47,7 @@ def settings(given: argparse.Namespace) -> Settings:
 
 
 def _seed(given: argparse.Namespace, others: bool, said: list[str]) -> int:
-    """The seed of the hidden checks; a new one is said, so that the same numbers can be had again."""
+    """Return the seed of the hidden checks; print a new one, so that the numbers can be reproduced."""
     if given.seed is not None:
         return int(given.seed)
     if given.seed_file is not None:

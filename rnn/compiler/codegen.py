@@ -24,7 +24,7 @@ from rnn.ir.schedule import Block
 from .buffers import BufferPlan, Extent
 from .emit import Code, Function, Names, Tiles, identifier
 
-KEYWORD = {"maximum", "minimum"}  # of these functions NumPy wants `out` by keyword
+KEYWORD = {"maximum", "minimum"}  # these functions take `out` by keyword only
 DTYPES = {ir.Dtype.FLOAT: "FLOAT", ir.Dtype.INT: "np.int64", ir.Dtype.BOOL: "bool"}
 
 
@@ -41,7 +41,7 @@ def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: N
     """Return the text of a program.
 
     Args:
-        outputs: a signal at a step, such as h[t] -> its node. The lines that compute it say so in a comment.
+        outputs: a signal at a step, such as h[t] -> its node. A comment in the program names the signal.
         gradients: name in the result of the backward pass -> node.
     """
     every = list(weights)
@@ -343,7 +343,7 @@ class Codegen:
 
 # ---- values with one value per step: the result is written into the array `out`
 def _nothing(gen: Codegen, node: Node, out: str) -> list[str]:
-    """Leaves and views need no line."""
+    """Return no lines: leaves and views need none."""
     return []
 
 

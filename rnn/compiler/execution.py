@@ -123,7 +123,7 @@ class Call:
         """Compute every signal.
 
         Raises:
-            ValueError, TypeError, IndexError: what an operation said, with the line of the program.
+            ValueError, TypeError, IndexError: the error of an operation, with the line of the program.
         """
         self._run(self.loaded.forward, 0, self.values, self._boundary_arrays())
 
@@ -165,7 +165,7 @@ class Call:
         return found
 
     def _target_and_gradient(self, key: object, gradient: NDArray[Any]) -> tuple[Tensor, NDArray[Any]]:
-        """Return the tensor that a gradient belongs to, and the gradient in its shape, in memory of its own."""
+        """Return the tensor of a gradient, and the gradient in its shape, as a separate array."""
         plan, inputs = self.plan, self.plan.inputs
         if isinstance(key, Tensor):
             tensor = plan.copies.get(id(key), key)

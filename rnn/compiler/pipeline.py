@@ -107,7 +107,7 @@ class Program:
                     if isinstance(node.op, Input) and node.op.name == data)
 
     def _differentiate(self, request: GradientRequest, nodes: list[Node]) -> dict[object, Node]:
-        """Return the nodes of all gradients that are asked for."""
+        """Return the nodes of all requested gradients."""
         roots = self.lowered.roots
         if not request.seeds and request.loss is None:
             return {}

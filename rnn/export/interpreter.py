@@ -30,7 +30,7 @@ class Schedule:
     """The IR of a definition as blocks in the order of computation.
 
     Args:
-        backend: only asked which operations it lacks.
+        backend: used only to check that it has every operation.
         outputs: the signals to compute; None: all.
 
     Attributes:
@@ -226,7 +226,7 @@ class Interpreter:
         op, backend = node.op, self.backend
         backend.origin = node.origin
         if node.timed and (op.elementwise or isinstance(op, (ir.AddN, ir.GradientMask, ops.BroadcastTo))):
-            # NumPy's rules hold for the values of one sequence: new axes belong behind the batch's.
+            # NumPy's rules hold for the values of one sequence: new axes are inserted after those of the batch.
             operands = [backend.append_axes(value, node.ndim - x.ndim) if x.timed and x.ndim < node.ndim else value
                         for x, value in zip(node.inputs, operands)]
         if isinstance(op, (ops.Concatenate, ir.Concat)) and node.timed:  # which doesn't broadcast

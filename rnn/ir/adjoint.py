@@ -60,7 +60,7 @@ class Adjoint:
 
     Args:
         seeds: node -> the node of its upstream gradient.
-        wanted: the nodes whose gradients are asked for: weights, inputs, reads of boundary values.
+        wanted: the nodes whose gradients are requested: weights, inputs, reads of boundary values.
     """
 
     def __init__(self, seeds: Mapping[Node, Node], wanted: Iterable[Node]) -> None:

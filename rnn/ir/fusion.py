@@ -4,7 +4,7 @@ Each pass is a function on a `Graph`, run by `optimise` in the order of PASSES:
 
 1. `hoist_terms` and `hoist_factors` reassociate sums and products, so that the part that doesn't depend on
    the previous step leaves the loop (loop-invariant code motion; the schedule then computes it for all
-   steps at once). `sigmoids_to_tanh` makes gates alike.
+   steps at once). `sigmoids_to_tanh` gives all gates the same operation.
 2. `fuse_products` makes one product of several that multiply the same vector (the gates of an LSTM),
    `fuse_slices` one operation of those that follow on each part, `fuse_sums` one product of a sum of products.
 3. `fuse_weight_gradients` makes one product of the gradients of matrices that were fused.
@@ -483,14 +483,14 @@ def _matching_terms(sums: list[Node]) -> list[list[Node]] | None:
 
 
 def _kind(node: Node) -> str:
-    """Return what two terms have in common if they can be concatenated."""
+    """Return a key that is equal for terms that can be concatenated."""
     if is_product(node):
         return f"product {id(node.inputs[1])}"
     return "other" if node.timed else "weight"
 
 
 def _common_start(names: list[str]) -> str:
-    """Return what all names begin with."""
+    """Return the common beginning of all names."""
     length = 0
     while all(len(name) > length and name[length] == names[0][length] for name in names):
         length += 1

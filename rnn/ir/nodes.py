@@ -43,7 +43,7 @@ def upstream_name(signal: str) -> str:
 
 
 class Dtype(Enum):
-    """Element type of an input; what it is called in a target's text is that target's concern."""
+    """Element type of an input; each target has its own name for it."""
 
     FLOAT = "float"  # the type in which the program computes
     INT = "int"
@@ -278,7 +278,7 @@ def ordered(roots: Iterable[Node]) -> list[Node]:
 
 
 def users_of(nodes: Iterable[Node]) -> dict[Node, list[Node]]:
-    """Return the nodes that read each node, in order; a node that reads it twice stands there twice."""
+    """Return the nodes that read each node, in order; a node that reads it twice is listed twice."""
     users: dict[Node, list[Node]] = {}
     for node in nodes:
         for x in node.inputs:

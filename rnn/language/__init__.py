@@ -4,7 +4,7 @@ equations.py (signals, expressions, equations) with formula.py (their text); dep
 delays); cycles.py (loops, computability, order); graphs.py (the algorithms). It imports minigrad alone,
 and nothing else of rnn.
 
-In goes `h[t] = np.tanh(U @ h[t-1] + x[t])`, written into a Definition with the signals x and h. Out come
+In: `h[t] = np.tanh(U @ h[t-1] + x[t])`, written into a Definition with the signals x and h. Out:
 
     edges(definition)    [Edge("h", "h", delay=1), Edge("x", "h", delay=0)]
     loops(definition)    [Loop(("h",), (script.py:5,), delay=1)]

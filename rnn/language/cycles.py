@@ -48,7 +48,7 @@ class Stage(NamedTuple):
 
 
 def check(cell: Definition) -> None:
-    """Check that the definition can be computed, whatever the data.
+    """Check that the definition can be computed, for any data.
 
     Raises:
         DefinitionError: for a definition without equations; a signal that is read and never defined; a

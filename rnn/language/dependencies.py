@@ -2,7 +2,7 @@
 
 An equation `h[t] = f(x[t], h[t-1])` has two edges, from x with delay 0 and from h with delay 1. This
 module lists nodes, edges, parameters and boundary values; cycles.py decides whether they can be
-computed. Knows no data and no length of a sequence.
+computed. Independent of data and of the length of a sequence.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 `x[t]` is an expression, operations on expressions give expressions, and assigning one to `h[t]` adds an
 equation to the definition. Nothing is computed here: cycles.py checks whether a definition can be
-computed, and rnn.unrolling computes it. Knows no data and no length of a sequence.
+computed, and rnn.unrolling computes it. Independent of data and of the length of a sequence.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Apply(Expression):
 
 
 def _operand(x: Any, op: Op, origin: Origin) -> Any:
-    """Return an array as a Tensor; a number as it is, so that it takes its partner's dtype."""
+    """Return an array as a Tensor; a number unchanged, so that it takes the other operand's dtype."""
     if isinstance(x, (Expression, Tensor, int, float)):
         return x
     if isinstance(x, Signal):
@@ -198,7 +198,7 @@ def _batch(op: Op, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
 
 
 def _align_numbers(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Turn numbers beside vectors into vectors of one element.
+    """Reshape numbers that are combined with vectors into vectors of one element.
 
     A batch of numbers has shape (batch,), which would broadcast against the elements of a vector.
     """

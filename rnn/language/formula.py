@@ -1,6 +1,6 @@
 """Formulas of expressions as text, `tanh(W @ x[t] + U @ h[t-1] + b)`, for messages and pictures.
 
-Knows expressions and Tensors by their `op` and `inputs` alone.
+Reads only `op` and `inputs` of expressions and Tensors.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Algorithms on directed graphs of any kind of node: orders, components, cycles.
 
 An edge is anything with a `source` and a `target`. No algorithm is recursive, so that the depth of a graph
-is limited by memory alone, and the results depend on the order of the arguments alone. Knows no signals.
+is limited only by memory, and the results depend only on the order of the arguments.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 An unroll computes the same expression T times, so its graph is walked once: every node gets a register, and
 the operations become a list. A step copies the registers, where constants and parameters are filled in, loads
-the signals that it reads, and executes the list. Knows neither data nor the length of a sequence.
+the signals that it reads, and executes the list. Independent of data and of the length of a sequence.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Prepared inputs: the data and options of one unroll, checked against the definition's declarations.
 
-Knows the definition's signals, and of its equations only which steps they read.
+Reads the definition's signals, and of its equations only the steps that they read.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 @dataclass(frozen=True, eq=False)
 class UnrollOptions:
-    """The keywords of `Cell.unroll` that are no inputs; None where one isn't given."""
+    """The keywords of `Cell.unroll` other than inputs; None for one that isn't given."""
 
     T: int | None = None
     initial: Any = None
@@ -36,7 +36,7 @@ class UnrollOptions:
         return UnrollOptions(T, **given), keywords
 
     def truncation(self) -> dict[str, Any]:
-        """Return the values of the options that ask for a truncation, by name."""
+        """Return the values of the options that select a truncation, by name."""
         return {kind.option: getattr(self, kind.option) for kind in KINDS}
 
 
@@ -47,7 +47,7 @@ OPTION_NAMES = tuple(field.name for field in fields(UnrollOptions))
 def list_options(method: Method) -> Method:
     """Decorator: `help()` lists the options of an unroll in the place of the method's `**keywords`.
 
-    The method itself stays as it is. Where it has no parameter `inputs`, these are keywords too.
+    The method itself is unchanged. If it has no parameter `inputs`, these are listed as keywords too.
     """
     signature = inspect.signature(method)
     own = [x for x in signature.parameters.values() if x.kind is not x.VAR_KEYWORD]

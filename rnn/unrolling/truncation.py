@@ -77,7 +77,7 @@ class Truncation:
 
     Attributes:
         T: the number of steps.
-        option: the keyword of `unroll` that asks for this kind.
+        option: the keyword of `unroll` that selects this kind.
         masks_gradients: whether gradients are masked in a pass over the whole sequence.
     """
 
@@ -188,7 +188,7 @@ KINDS: tuple[type[Truncation], ...] = (Chunks, Windows, Last)
 
 
 def make_truncation(T: int, asked: Mapping[str, Any], origin: Origin) -> Truncation:
-    """Return the truncation that is asked for, from the values of its options (None: not asked for).
+    """Return the requested truncation, from the values of the options (None: not requested).
 
     Raises:
         ValueError: for several kinds at once, or a value that the option doesn't take.

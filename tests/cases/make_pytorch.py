@@ -93,7 +93,7 @@ def clip_norm():
 
 
 class Recorded(torch.Tensor):
-    """Tells what it is asked to be filled with."""
+    """Records the values with which it is filled."""
 
     def uniform_(self, low, high, generator=None):
         self.asked = {"bound": high}

@@ -70,7 +70,7 @@ def test_sliding_windows(make: Callable[[], Cell], window: tuple[int, int]) -> N
     cell = with_loss(make())
     T_, given_data = 5, data(cell, 5, (3,))
     run = cell.unroll(**given_data, window=window)
-    total: Any = 0.0  # each window owes the losses of its own steps
+    total: Any = 0.0  # each window differentiates the losses of its own steps
     for part in run.windows:
         total = total + sum(part["L"][k].sum() for k in part.loss_steps)
     total.backward()

@@ -213,7 +213,7 @@ def test_the_truncated_gradients_are_those_of_rnn() -> None:
     mine = a5_source.truncated_gradients(d["x"], d["target"], d["h0"], probes.parameters(d), d["k"])
     for name, parameter in run.parameters.items():
         np.testing.assert_allclose(mine[name], parameter.grad, rtol=1e-9)
-        np.testing.assert_allclose(a5.gradients(d, a5.Way("", d["k"]))[name], parameter.grad, rtol=1e-9)
+        np.testing.assert_allclose(a5.gradients(d, a5.Variant("", d["k"]))[name], parameter.grad, rtol=1e-9)
 
 
 def test_a_topological_order_needs_no_recursion() -> None:
@@ -224,7 +224,7 @@ def test_a_topological_order_needs_no_recursion() -> None:
 
 
 # ---- pictures and the debugger
-def test_the_guilty_edge_is_red_and_the_command_stops_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_wrong_edge_is_red_and_the_command_stops_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = source("a3").replace('        dh = step["h_prev"]\n    d["h0"]', '        dh = 0 * dh\n    d["h0"]')
     result = checked(parts("a3")[0], {"wrong.py": wrong}, 0)["wrong.py"]
     pictures = draw([result], tmp_path, "wrong", "dot")

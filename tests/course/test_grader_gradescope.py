@@ -1,4 +1,4 @@
-"""A hostile submission in Gradescope's folders, and what a teacher is told about isolation."""
+"""A hostile submission in Gradescope's folders, and the teacher's report about isolation."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_users_that_are_not_the_students_alone_are_refused() -> None:
     assert isolation.account(None)[0] in isolation.UIDS
 
 
-# ---- what is said, and when isolation is asked for
+# ---- messages, and when isolation is required
 @pytest.fixture
 def right(tmp_path: Path) -> Path:
     file = tmp_path / "a2.py"

@@ -614,7 +614,7 @@ def test_results_written_later_are_the_graders(way: str, tmp_path: Path) -> None
     results.unlink()
 
 
-# ---- without minigrad or torch; iniconfig stands for a package that is installed here
+# ---- without minigrad or torch; iniconfig represents a package that is installed here
 IMPORTS = {
     "plain": "import iniconfig",
     "popped": "import sys; sys.modules.pop('iniconfig', None); import iniconfig",

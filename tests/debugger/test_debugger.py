@@ -86,7 +86,7 @@ def alike(ours: str, golden: str) -> None:
 
 # ---- golden sessions
 @pytest.mark.parametrize("path", SESSIONS, ids=[path.stem for path in SESSIONS])
-def test_a_session_goes_as_recorded(path: Path, tmp_path: Path) -> None:
+def test_a_session_prints_the_recorded_output(path: Path, tmp_path: Path) -> None:
     program, command, golden = re.split(r"(\$ python -m minigrad.debugger .*\n)", path.read_text(encoding="utf-8"))
     name = command.split()[-1]
     source = program.partition("\n")[2] or (ROOT / "examples" / name).read_text(encoding="utf-8")
@@ -266,7 +266,7 @@ def test_a_condition_that_raises_is_reported_once_and_not_met() -> None:
     assert "breakpoint 1 is not met where it raises:\n    step 1: TypeError" in text
 
 
-def test_breakpoints_stay_for_later_passes_which_stop_nowhere_else() -> None:
+def test_breakpoints_apply_to_later_passes_which_stop_only_there() -> None:
     out = StringIO()
     debugger = Debugger(["break param w", "continue", "continue", "clear", "continue"], StringIO(), out)
     w = Tensor([1.0], requires_grad=True, name="w")
@@ -353,7 +353,7 @@ def test_only_tensors_of_a_graph_can_be_marked() -> None:
         viz.graph(Tensor(1.0), highlight=[Tensor(1.0, name="other")])
 
 
-def test_graph_without_viz_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graph_without_viz_names_the_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "viz", None)
     assert "*** no picture: viz:graph can't be imported" in talk(recurrence(1)[1], "graph")
     monkeypatch.setattr("minigrad.debugger.inspection.entry_points", lambda **group: ())
@@ -386,14 +386,14 @@ def test_graph_without_viz_says_what_is_missing(monkeypatch: pytest.MonkeyPatch)
     ("jacobian", "no step has run yet: 'step' runs the first"),
     ("list", "no step has run yet"),
 ])
-def test_a_mistake_in_a_command_is_one_line_and_the_session_goes_on(command: str, answer: str) -> None:
+def test_an_invalid_command_prints_one_line_and_the_session_continues(command: str, answer: str) -> None:
     lines = talk(recurrence()[1], command, "step").splitlines()
     said = lines[lines.index(PROMPT + command) + 1:lines.index(PROMPT + "step")]
     assert len(said) == 1 and said[0].startswith("*** ") and answer in said[0]
     assert "step 1 of" in lines[lines.index(PROMPT + "step") + 1]
 
 
-def test_until_what_was_passed_says_where_it_was() -> None:
+def test_until_a_tensor_that_was_passed_names_its_step() -> None:
     assert "*** h[3] was passed at step" in talk(recurrence()[1], "until h[2]", "until h[3]")
 
 
@@ -404,7 +404,7 @@ def test_each_command_has_its_help() -> None:
     assert "short: s n next" in text and "short: rc" in text and "python CONDITION  a Python" in text
 
 
-def test_a_step_that_raises_is_said_and_the_program_gets_its_error() -> None:
+def test_a_step_that_raises_is_reported_and_the_program_gets_its_error() -> None:
     class Broken(mg.Op):
         def forward(self, x: Any) -> Any:
             return x * 2
@@ -596,7 +596,7 @@ def test_a_session_on_a_terminal(tmp_path: Path) -> None:
 
 
 @terminal
-def test_a_program_goes_on_after_the_terminal_session(tmp_path: Path) -> None:
+def test_a_program_continues_after_the_terminal_session(tmp_path: Path) -> None:
     with Pty(tmp_path, SCRIPT + "answer = input('more? ')\nprint('answer:', answer)\n") as pty:
         pty.until(PROMPT)
         pty.send("c\r")

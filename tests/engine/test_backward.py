@@ -141,7 +141,7 @@ def test_an_operation_may_give_one_array_to_both_inputs() -> None:
 
 
 class NeedsChecked(mg.Op):
-    """A product that tells which gradients were asked for."""
+    """A product that records which gradients were requested."""
 
     selective = True
 
@@ -164,7 +164,7 @@ def test_no_gradient_is_computed_for_an_input_that_needs_none() -> None:
     assert op.asked == [(True, False), (False, True)]
 
 
-def test_an_error_on_the_way_leaves_every_gradient_as_it_was() -> None:
+def test_an_error_during_the_pass_changes_no_gradient() -> None:
     class Broken(mg.Op):
         def forward(self, x):  # type: ignore[no-untyped-def]
             return x
@@ -197,7 +197,7 @@ def test_a_wrong_number_of_gradients_is_an_error() -> None:
 # ---- where a backward pass starts
 
 
-def test_backward_of_many_numbers_asks_for_a_gradient() -> None:
+def test_backward_of_a_vector_requires_a_gradient() -> None:
     y = leaf(1.0, 2.0, name="y")
     with pytest.raises(ValueError, match=r"<y \(2,\).*has shape \(2,\): call it on a sum or a mean"):
         y.backward()
@@ -320,7 +320,7 @@ def test_a_hook_can_replace_the_gradient_and_be_removed() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda: leaf(2.0), lambda: leaf(2.0) * 3.0], ids=["leaf", "result"])
-def test_a_hook_on_what_the_pass_starts_from_is_called_once(make: Callable[[], Tensor]) -> None:
+def test_a_hook_on_the_start_of_the_pass_is_called_once(make: Callable[[], Tensor]) -> None:
     out = make()
     seen: list[float] = []
     out.register_hook(seen.append)
@@ -351,7 +351,7 @@ def test_a_hook_that_changes_the_shape_is_named() -> None:
     assert x.grad is None
 
 
-def test_a_hook_needs_a_gradient_to_look_at() -> None:
+def test_a_hook_requires_a_gradient() -> None:
     with pytest.raises(ValueError, match="requires no gradient"):
         Tensor(1.0).register_hook(print)
 

@@ -186,7 +186,7 @@ class TestFunctions:
         named = {"left": mg.Tensor(A, True, "W"), "right": B}
         assert "so in f: gradient for left (W, shape" in report(mg.gradcheck, wrong, named)
 
-    def test_a_gradient_that_is_lost_on_the_way(self):
+    def test_a_gradient_that_is_lost_by_leaving_the_graph(self):
         def cut(x):
             return (x * x.detach()).sum()
 
@@ -249,7 +249,7 @@ class TestFunctions:
         assert mg.check_op(OnlyOnceSquare(), A) < 1e-6
         assert report(mg.check_op, OnlyOnceSquare(), A, order=2).startswith("in the second derivative: gradient for x")
 
-    def test_what_returns_no_tensor(self):
+    def test_a_function_that_returns_no_tensor(self):
         assert "f returned float" in report(mg.gradcheck, lambda x: float(x.sum()), [A])
 
     def test_hessians_of_functions_that_differentiate_themselves(self):
@@ -260,7 +260,7 @@ class TestFunctions:
 
 
 class TestComparingByHand:
-    """For a backward pass that somebody wrote by hand."""
+    """For a backward pass that was written by hand."""
 
     def test_equal_ones_pass(self):
         assert compare_gradients("W", A, A + 1e-9) < 1e-6

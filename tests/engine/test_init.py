@@ -15,7 +15,7 @@ MATRICES = RANDOM[2:]
 
 
 class Recorder(np.random.Generator):
-    """A generator that tells what it was asked for."""
+    """A generator that records its calls."""
 
     def __init__(self):
         super().__init__(np.random.PCG64(0))
@@ -66,7 +66,7 @@ def test_orthogonal_matrices_are_evenly_distributed():
 
 
 @pytest.mark.parametrize("make", RANDOM)
-def test_all_are_named_parameters_of_the_type_asked_for_and_the_seed_decides(make):
+def test_initial_values_are_named_parameters_of_the_requested_type_and_depend_on_the_seed(make):
     one, same, other = (make((4, 3), np.random.default_rng(seed), name="W", dtype=np.float32) for seed in (0, 0, 1))
     assert one.requires_grad and one.name == "W" and one.dtype == np.float32 and one.shape == (4, 3)
     assert (one.data == same.data).all() and (one.data != other.data).any()

@@ -64,9 +64,9 @@ class TestMasks:
     MASK = np.array([[True, False, True], [False, False, True]])
 
     @pytest.mark.parametrize("name", ["mse", "mae", "huber", "binary_cross_entropy"])
-    def test_what_is_masked_out_has_no_loss_no_gradient_and_no_part_in_the_mean(self, name):
+    def test_masked_elements_have_no_loss_no_gradient_and_no_weight_in_the_mean(self, name):
         loss, target, _ = CASES[name]
-        target = np.where(self.MASK, target, np.nan)  # never looked at
+        target = np.where(self.MASK, target, np.nan)  # never read
         x = mg.Tensor(PREDICTION, requires_grad=True)
         single = [loss(PREDICTION[i], target[i]).item() for i in zip(*np.nonzero(self.MASK))]
         assert loss(x, target, "none", mask=self.MASK).data[~self.MASK].tolist() == [0, 0, 0]
@@ -149,7 +149,7 @@ class TestRefusals:
 @pytest.mark.parametrize("loss, real", [
     (losses.mse, True), (losses.mae, True), (losses.huber, True), (losses.binary_cross_entropy, True),
     (losses.cross_entropy, False)])
-def test_losses_can_stand_in_an_equation(loss, real):
+def test_losses_can_be_used_in_an_equation(loss, real):
     rng = np.random.default_rng(0)
     W = mg.Tensor(rng.normal(size=(3, 2)), requires_grad=True, name="W")
     cell = Cell("with a loss")

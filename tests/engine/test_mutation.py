@@ -124,7 +124,7 @@ def test_training_through_the_array_itself_stays_natural_too() -> None:
     assert w.numpy().tolist() == [0.125, 0.25]
 
 
-def test_an_array_that_nobody_holds_any_more_is_not_watched() -> None:
+def test_an_array_without_references_is_not_watched() -> None:
     w = parameter()
     w.data[0] = 3.0
     mg.square(w)

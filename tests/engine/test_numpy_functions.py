@@ -127,7 +127,7 @@ class TestRefusals:
         (lambda x: np.fft.fft(x), "np.fft.fft", "np.tan"),
         (lambda x: np.arcsin(x), "np.arcsin", "np.sin"), (lambda x: np.floor(x), "np.floor", ""),
         (lambda x: np.nanmax(x), "np.nanmax", "np.max")])
-    def test_a_function_that_we_lack_is_named_with_what_is_near(self, call, name, near):
+    def test_an_unsupported_function_is_named_with_similar_ones(self, call, name, near):
         with pytest.raises(TypeError, match=f"^{name} has no derivative here") as error:
             call(tensor())
         assert near in str(error.value)

@@ -2,7 +2,7 @@
 for numbers, vectors, empty arrays, broadcasting both ways and every memory layout.
 
 TABLE (tests/helpers/operation_cases.py) lists operands for each operation; a test checks that no operation
-is missing from it. What happens at kinks is said in the tests below.
+is missing from it. The derivatives at kinks are in the tests below.
 """
 
 import inspect
@@ -14,7 +14,7 @@ import pytest
 from operation_cases import TABLE, X, in_float32, name_of, spread, strided
 
 import minigrad as mg
-from minigrad import ops
+from minigrad import functions, ops
 
 
 @pytest.mark.parametrize(("dtype", "order"), [
@@ -25,6 +25,12 @@ def test_derivatives_agree_with_central_differences_to_first_and_second_order(ca
     if dtype == "float32":
         arrays = [in_float32(x) if x.flags.forc else strided(in_float32(x)) for x in arrays]
     assert mg.check_op(op, *arrays, order=order) < (1e-5 if dtype == "float64" else 1e-2)
+
+
+def test_every_public_function_is_exported():
+    public = {name for name, value in vars(functions).items() if inspect.isfunction(value) and name[0] != "_"
+              and value.__module__ == functions.__name__}
+    assert public - {"ndim", "plain", "shape", "size"} == set(functions.__all__)  # these serve NumPy's dispatch
 
 
 def test_no_operation_is_missing_from_the_table():
@@ -131,7 +137,7 @@ class TestLargeNumbers:
         assert mg.softmax([1000.0, 0.0]).data == pytest.approx([1, 0])
         assert gradient(mg.logsumexp, [1000, 1000]) == pytest.approx([0.5, 0.5])
 
-    def test_logsumexp_of_nothing_but_minus_infinity(self):
+    def test_logsumexp_of_minus_infinity_only(self):
         x = mg.Tensor([[-np.inf, -np.inf], [-np.inf, 1.0]], requires_grad=True)
         y = mg.logsumexp(x)
         y.backward([1.0, 1.0])
@@ -181,7 +187,7 @@ def test_a_product_of_many_numbers_costs_no_square():
 
 
 class TestDropout:
-    def test_what_is_kept_is_scaled_and_the_rest_is_zero(self):
+    def test_kept_elements_are_scaled_and_the_others_are_zero(self):
         x = mg.Tensor(np.full((100, 100), 2.0), requires_grad=True)
         y = mg.dropout(x, 0.25, np.random.default_rng(0))
         y.sum().backward()
@@ -252,7 +258,7 @@ class TestErrors:
         (lambda x: mg.matmul(x, x), "matmul"),
         (lambda x: mg.expand_dims(x, 5), "axis 5 is out of bounds"),
         (lambda x: mg.moveaxis(x, 7, 0), "out of bounds")])
-    def test_value_errors_say_what_is_wrong(self, call, words):
+    def test_value_errors_name_the_problem(self, call, words):
         with pytest.raises(ValueError, match=words):
             call(mg.Tensor(X, requires_grad=True))
 
@@ -263,7 +269,7 @@ class TestErrors:
         (lambda x: x.astype(int), "would have no gradient"),
         (lambda x: mg.pick(x, [0.0, 1.0, 2.0]), "labels are integers"),
         (lambda x: mg.sum(x, 0, True), "positional")])
-    def test_type_errors_say_what_is_wrong(self, call, words):
+    def test_type_errors_name_the_problem(self, call, words):
         with pytest.raises(TypeError, match=words):
             call(mg.Tensor(X, requires_grad=True))
 

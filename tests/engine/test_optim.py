@@ -79,7 +79,7 @@ def test_the_velocity_doesnt_share_memory_with_the_gradient():
         for p, optimizer in zip((w, v), both):
             p.grad = np.array(grad)
             optimizer.step()
-        w.grad *= 100  # too late to matter
+        w.grad *= 100  # after the last update, so without effect
     assert (w.data == v.data).all()
 
 

@@ -52,7 +52,7 @@ class TestRoundTrip:
         mg.load(tmp_path / "model.npz", into={"b": b, "W": W})
         assert (W.data == weights["W"].data).all() and b.data.tolist() == [0, 1, 2] and b.dtype == np.float64
 
-    def test_nothing_is_a_file_too(self, tmp_path):
+    def test_an_empty_file_can_be_saved_and_loaded(self, tmp_path):
         mg.save(tmp_path / "empty.npz", {})
         assert mg.load(tmp_path / "empty.npz") == {}
 
@@ -71,7 +71,7 @@ class TestRoundTrip:
 
 
 class TestInterruptions:
-    """Wherever saving stops, the old file is there as it was, and no other."""
+    """At whatever point saving fails, the old file is unchanged, and there is no other."""
 
     @pytest.mark.parametrize("where", ["numpy.lib.format.write_array", "os.fsync", "os.replace"])
     @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
@@ -91,7 +91,7 @@ class TestInterruptions:
         ({"W": np.ones(2), 3: np.ones(2)}, "a name in a file is a string that isn't empty, not 3"),
         ({"": np.ones(2)}, "isn't empty"), ({"W": np.array([1j])}, "W holds complex128"),
         ({"W": np.array([object()])}, "W holds object"), ({"W": np.array(["a"])}, "W holds <U1")])
-    def test_what_cant_be_saved_is_refused_before_anything_is_written(self, tmp_path, tensors, words):
+    def test_values_that_cant_be_saved_are_refused_before_writing(self, tmp_path, tensors, words):
         with pytest.raises(TypeError, match=words):
             mg.save(tmp_path / "model.npz", tensors)
         assert not os.listdir(tmp_path)
@@ -172,12 +172,12 @@ class TestFilesOfOtherKinds:
             mg.load(tmp_path / "model.npz")
 
     @pytest.mark.parametrize("content", [b"", b"hello", b"\x93NUMPY"])
-    def test_text_npy_and_nothing(self, tmp_path, content):
+    def test_text_npy_and_empty_files_are_refused(self, tmp_path, content):
         (tmp_path / "model.npz").write_bytes(content)
         with pytest.raises(ValueError, match=r"is not an \.npz file"):
             mg.load(tmp_path / "model.npz")
 
-    def test_a_zip_of_something_else(self, tmp_path):
+    def test_a_zip_of_other_files_is_refused(self, tmp_path):
         with zipfile.ZipFile(tmp_path / "model.npz", "w") as archive:
             archive.writestr("readme.txt", "hello")
         with pytest.raises((ValueError, TypeError), match=r"readme\.txt"):

@@ -1,4 +1,4 @@
-"""A backward pass, step by step: exactly what backward() does, and everything in sight on the way."""
+"""A backward pass, step by step: the same as backward(), with all intermediate values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_steps_of_a_recurrence_know_their_signal_time_and_line() -> None:
     assert str(states[0].origin).startswith("definitions.py:")
 
 
-def test_a_step_shows_what_comes_in_what_it_adds_and_the_running_totals() -> None:
+def test_a_step_shows_its_upstream_gradient_contributions_and_running_totals() -> None:
     x = leaf(3.0, "x")
     y = x * x  # one tensor as both inputs
     steps = (y + x).backward_steps()
@@ -57,7 +57,7 @@ def test_a_step_shows_what_comes_in_what_it_adds_and_the_running_totals() -> Non
     assert x.grad == 7.0
 
 
-def test_what_a_step_added_stays_as_it_was() -> None:
+def test_the_contributions_of_a_step_do_not_change_later() -> None:
     x = Tensor([1.0, 2.0], requires_grad=True)
     steps = (x * 2.0 + x * 3.0).sum().backward_steps()
     for step in steps:

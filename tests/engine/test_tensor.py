@@ -15,7 +15,7 @@ import minigrad as mg
 from minigrad import Tensor
 
 
-def test_a_tensor_knows_what_it_is() -> None:
+def test_the_attributes_of_a_tensor() -> None:
     x = Tensor([[1.0, 2.0, 3.0]], requires_grad=True, name="x")
     assert (x.shape, x.ndim, x.size, x.dtype) == ((1, 3), 2, 3, np.float64)
     assert (x.requires_grad, x.grad, x.op, x.inputs) == (True, None, None, ())
@@ -49,7 +49,7 @@ def test_a_tensor_knows_the_users_line_however_it_was_made() -> None:
     ([object()], {}, "can't hold object"),
     ([1.0], {"name": 3}, "a tensor's name is a string, not 3"),
 ])
-def test_what_a_tensor_refuses(data: list[object], options: dict[str, object], message: str) -> None:
+def test_unsupported_uses_of_a_tensor_are_errors(data: list[object], options: dict[str, object], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         Tensor(data, **options)  # type: ignore[arg-type]
 
@@ -149,7 +149,7 @@ def test_the_first_nan_of_a_forward_pass_is_named() -> None:
     assert re.search(r"x  \(2,\)  from -1 to 1  made at test_tensor.py:\d+", text)
 
 
-def test_a_nan_in_the_data_is_told_from_one_that_is_computed() -> None:
+def test_a_nan_in_the_data_is_distinguished_from_one_that_is_computed() -> None:
     x = Tensor([1.0, np.nan], requires_grad=True, name="x")
     with mg.detect_anomaly(), pytest.raises(FloatingPointError, match=r"NaN reaches Tanh\(\) .* in <x \(2,\)"):
         mg.tanh(x)
@@ -165,7 +165,7 @@ def test_the_first_nan_of_a_backward_pass_is_named() -> None:
     assert x.grad is None
 
 
-def test_a_nan_that_nobody_needs_is_no_error() -> None:
+def test_an_unused_nan_is_no_error() -> None:
     class Product(mg.Op):
         def forward(self, a, b):  # type: ignore[no-untyped-def]
             return a * b
@@ -179,7 +179,7 @@ def test_a_nan_that_nobody_needs_is_no_error() -> None:
     assert x.grad == 3.0
 
 
-def test_nan_is_no_error_unless_asked_for() -> None:
+def test_nan_is_no_error_without_detect_anomaly() -> None:
     x = Tensor([np.nan], requires_grad=True)
     mg.tanh(x).sum().backward()
     assert x.grad is not None and np.isnan(x.grad).all()

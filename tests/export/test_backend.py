@@ -1,4 +1,4 @@
-"""What every export target must have, and what happens where one lacks an operation."""
+"""The methods that every export target must have, and the error for a missing operation."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Opened:
 
     Attributes:
         tab: Playwright's own page.
-        asked: the addresses that it asked for.
+        asked: the addresses that it requested.
         complaints: messages of the console, and errors of scripts.
     """
 

@@ -1,6 +1,6 @@
 """Sessions that a page prints, compared with those that the programs print.
 
-In what is printed, `...` stands for any text, and decimal fractions are compared to 3 % (the last digit may
+In the output, `...` matches any text, and decimal fractions are compared to 3 % (the last digit may
 differ between machines).
 """
 
@@ -33,7 +33,7 @@ def assert_prints(found: str, expected: str, where: str) -> None:
 
 
 def assert_session(text: str, folder: Path, where: str) -> None:
-    """Run the command after `$` in a folder, type what stands at its prompts, and compare what is printed."""
+    """Run the command after `$` in a folder, type the input at its prompts, and compare the output."""
     command, session = text.split("\n", 1)
     done = subprocess.run([sys.executable, *shlex.split(command)[2:]], cwd=folder, env=ENVIRONMENT, timeout=120,
                           input="".join(f"{typed}\n" for _, typed in PROMPT.findall(session)), capture_output=True,

@@ -363,7 +363,7 @@ def test_the_initial_bias_of_the_forget_gate_is_one() -> None:
                       "two.b_xg": {0.0}, "two.b_hg": {0.0}, "two.b_xo": {0.0}, "two.b_ho": {0.0}}
 
 
-def test_what_multiplies_a_state_begins_orthogonal_and_gates_differ() -> None:
+def test_recurrent_matrices_are_initially_orthogonal_and_gates_differ() -> None:
     cell = Cell()
     x = cell.input("x", INPUTS)
     cells.lstm(cell, x, 5, name="a", rng=rng())
@@ -383,7 +383,7 @@ def test_equal_seeds_make_equal_cells() -> None:
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_the_dtype_asked_for_holds_for_parameters_states_and_gradients(name: str) -> None:
+def test_the_requested_dtype_applies_to_parameters_states_and_gradients(name: str) -> None:
     make, options, _, _ = CELLS[name]
     cell, h = made(make, dtype=np.float32, **options)
     run = cell.unroll(x=data().astype(np.float32))

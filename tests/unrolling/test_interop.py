@@ -256,7 +256,7 @@ def test_onnx_has_diagonal_peepholes_only() -> None:
 
 
 # ---- any other order
-def test_the_order_of_an_unknown_source_is_asked_for() -> None:
+def test_the_order_of_an_unknown_source_is_required() -> None:
     with pytest.raises(ValueError, match=r"in which order are the gates stacked\? Pass order='ifgo', or another"):
         interop.split(np.zeros(12), None, "ifgo")
     with pytest.raises(ValueError, match="in which order are the gates stacked"):

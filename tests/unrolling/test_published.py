@@ -45,7 +45,7 @@ def test_micrograd_sanity_check() -> None:
     assert {"y": y.item(), "dy_dx": x.grad} == stored["cases"][0]["expected"]
 
 
-def test_micrograd_more_operations() -> None:
+def test_micrograd_other_operations() -> None:
     stored = case("micrograd_sanity")
     a, b = mg.Tensor(-4.0, requires_grad=True), mg.Tensor(2.0, requires_grad=True)
     c = a + b

@@ -1,6 +1,6 @@
 """Every recurrent system of the lecture notes, written as its equations.
 
-Values are compared with a loop over plain vectors that stands in the test, or with numbers that others
+Values are compared with a loop over plain vectors in the test, or with numbers that others
 computed; gradients with central differences.
 """
 

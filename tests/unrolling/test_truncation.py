@@ -190,7 +190,7 @@ def test_a_run_keeps_its_windows() -> None:
     ({"window": (3, 2)}, r"window=\(3, 2\): each window differentiates 3 losses"),
     ({"window": (1, "x")}, "window's k2 is a number of steps, 1 or more, not 'x'"),
 ])
-def test_what_truncation_refuses(options: dict[str, Any], message: str) -> None:
+def test_invalid_truncations_are_refused(options: dict[str, Any], message: str) -> None:
     cell = elman()
     with pytest.raises(ValueError, match=message) as caught:
         cell.unroll(**data_for(cell), **options)
@@ -303,7 +303,7 @@ def test_a_reversed_state_starts_at_each_sequences_own_end() -> None:
         assert not run["hb"].stack().numpy()[length:, number].any()
 
 
-def test_a_reversed_state_that_is_also_read_from_before_runs_its_own_way() -> None:
+def test_a_reversed_state_that_is_also_read_from_before_runs_backward() -> None:
     U, W = made("U", 3, 3), made("W", 3, 3)
     cell = Cell("behind")
     x, h, y = cell.input("x", 3), cell.signal("h", 3), cell.signal("y", 3)
@@ -317,7 +317,7 @@ def test_a_reversed_state_that_is_also_read_from_before_runs_its_own_way() -> No
         np.testing.assert_allclose(run["y"][k].numpy()[1], alone["y"][k].numpy(), rtol=1e-12)
 
 
-def test_the_state_goes_on_from_each_sequences_own_end() -> None:
+def test_the_state_continues_from_the_end_of_each_sequence() -> None:
     cell = elman()
     data = ragged(cell)
     state = cell.unroll(**data, lengths=LENGTHS).state
@@ -369,7 +369,7 @@ def test_truncation_and_lengths_go_together() -> None:
     ({"mask": np.ones((7, 2), bool)}, r"not bool of shape \(7, 2\)"),
     ({"mask": np.ones((7, 3), bool), "lengths": [1, 2, 3]}, "give one"),
 ])
-def test_what_lengths_and_masks_refuse(options: dict[str, Any], message: str) -> None:
+def test_invalid_lengths_and_masks_are_refused(options: dict[str, Any], message: str) -> None:
     cell = elman()
     with pytest.raises(ValueError, match=message) as caught:
         cell.unroll(x=np.zeros((7, 3, 3)), **options)
@@ -414,7 +414,7 @@ def test_a_signal_defined_for_the_next_step_contributes_at_the_step_that_compute
     assert [bool(row.any()) for row in run.contributions("C")] == [True, False, False]
 
 
-def test_gradient_norms_tell_what_was_not_computed_from_zero() -> None:
+def test_gradient_norms_distinguish_not_computed_from_zero() -> None:
     cell = elman()
     run = cell.unroll(**data_for(cell))
     assert np.isnan(run.gradient_norms("h")).all()

@@ -65,7 +65,7 @@ def counter(lead: int = 0) -> Cell:
 
 # ---- values
 @pytest.mark.parametrize("batch", [(), (1,), (2,), (2, 3)])
-def test_elman_gives_what_a_loop_gives(batch: tuple[int, ...]) -> None:
+def test_elman_equals_a_loop(batch: tuple[int, ...]) -> None:
     cell, x = elman(), RNG.normal(size=(6, *batch, 3))
     run = cell.unroll(x=x)
     h, y = naive_elman(x, cell)
@@ -83,7 +83,7 @@ def test_copies_are_counted_from_one_and_the_state_before_them_is_zero() -> None
 
 
 @pytest.mark.parametrize("k", [-1, 5])
-def test_a_copy_that_is_not_there_says_which_are(k: int) -> None:
+def test_a_missing_copy_names_the_existing_ones(k: int) -> None:
     with pytest.raises(IndexError, match=rf"there is no n\[{k}\]: there are n\[0\] … n\[4\] \(T = 4; .*from 1\)"):
         counter().unroll(T=4)["n"][k]
 
@@ -252,14 +252,14 @@ def test_the_end_of_a_reversed_state_can_be_given_with_the_data() -> None:
     np.testing.assert_array_equal(run["hb"].stack().data, cell.unroll(x=X)["hb"].stack().data)
 
 
-def test_an_initial_value_that_nobody_reads_is_not_lost_in_silence() -> None:
+def test_an_initial_value_that_no_equation_reads_is_kept() -> None:
     run = own_output().unroll(T=2, initial={"x": np.full(3, 0.25)})  # its first value is x[1], not x[0]
     np.testing.assert_array_equal(run["x"][1].data, np.full(3, 0.25))
 
 
 @pytest.mark.parametrize("make", [elman, feedback, feedback_2, two_delays, lstm])
 @pytest.mark.parametrize("cut", [1, 2, 5])
-def test_a_run_that_takes_over_another_one_s_state_goes_on_where_that_ended(make: Callable[[], Cell], cut: int) -> None:
+def test_a_run_continues_from_the_state_of_another(make: Callable[[], Cell], cut: int) -> None:
     def total(run: Any) -> Any:
         return (run["y"].stack() ** 2).sum()
 
@@ -298,7 +298,7 @@ def test_a_state_holds_as_many_values_as_the_longest_delay_needs() -> None:
     assert repr(elman().unroll(x=X).state) == "<State h[0] (2, 4)>"
 
 
-def test_the_state_of_another_run_may_stand_in_a_definition() -> None:
+def test_the_state_of_another_run_can_be_used_in_a_definition() -> None:
     first = elman().unroll(x=X)
     cell = elman()
     cell.signals["h"][0] = first["h"][6]
@@ -498,7 +498,7 @@ def test_missing_data_name_the_input_its_line_and_the_call() -> None:
     assert message.endswith(f"call unroll(x=..., z=...) (at {line})")
 
 
-def test_unknown_data_name_what_is_near() -> None:
+def test_unknown_data_name_similar_inputs() -> None:
     cell = Cell("net")
     words, y = cell.input("words", 3), cell.signal("y", 3)
     y[t] = words[t]
@@ -509,7 +509,7 @@ def test_unknown_data_name_what_is_near() -> None:
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (6,), (6, 3, 4)])
-def test_data_of_a_wrong_size_say_what_is_needed(shape: tuple[int, ...]) -> None:
+def test_data_of_a_wrong_size_name_the_required_size(shape: tuple[int, ...]) -> None:
     message, line = unrolling(elman(), x=np.ones(shape))
     assert f"the data for 'x' have shape {shape} (at {line}), but (T, 3) or (T, batch, 3) is needed" in message
     assert "x was declared at definitions.py:" in message and message.endswith("with size 3")
@@ -575,7 +575,7 @@ def test_an_initial_value_is_not_guessed_without_a_size() -> None:
                                        f".signal('h', size) at {declared}")
 
 
-def test_an_initial_value_for_nobody_names_the_signals_that_there_are() -> None:
+def test_an_initial_value_for_an_unknown_signal_names_the_signals() -> None:
     message, line = unrolling(elman(), x=X, initial={"c": 0})
     assert message == f"initial sets 'c', but 'elman' has no such signal (at {line}): it has x, h, y"
 

@@ -1,4 +1,4 @@
-"""Where things stand in a picture, before it is painted: nothing overlaps, time runs to the right."""
+"""Positions in a picture, before it is painted: nothing overlaps, time runs to the right."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def unrolled_scene(make: Callable[[], Cell], T: int = 4, loss: bool = True, fold
 
 @cache
 def scene(make: Callable[[], Cell], T: int, level: str) -> Scene:
-    """A scene, to be looked at and not changed; T = 0 is the rolled one."""
+    """Return a scene, for reading only; T = 0 is the rolled one."""
     return rolled_scene(make, level) if T == 0 else unrolled_scene(make, T, level=level)
 
 

@@ -1,4 +1,4 @@
-"""Pictures at the level of operations; chosen steps; what stands in the boxes."""
+"""Pictures at the level of operations; chosen steps; the text in the boxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folding: which time steps are drawn one by one, and the tensor that each box stands for."""
+"""Folding: which time steps are drawn one by one, and the tensor of each box."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layered graph drawing: x coordinates for boxes that stand in layers.
+"""Layered graph drawing: x coordinates for boxes that are assigned to layers.
 
 The method of Sugiyama, Tagawa and Toda, Methods for visual understanding of hierarchical system
 structures (IEEE Trans. SMC 11, 1981), without its first step: the layers are given (step_graph.py
@@ -14,7 +14,7 @@ from typing import NamedTuple
 SWEEPS = 12
 BEND = 12.0  # width reserved for an edge in a layer that it passes
 DISTANCES = (16.0, 8.0, 2.0)  # the least distance of neighbours of which none, one or both are bends
-MINOR = 0.02  # weight of a neighbour that was pushed aside: it shall not bend the main line
+MINOR = 0.02  # weight of a neighbour that was pushed aside: so that it doesn't bend the main line
 
 
 class Coordinates(NamedTuple):
@@ -129,7 +129,7 @@ class _ProperGraph:
         return sum(x[other] * weight for other, weight in zip(near, weights)) / sum(weights)
 
     def _place(self, nodes: Sequence[int], wanted: dict[int, float], x: list[float]) -> None:
-        """Move a layer's nodes as little as possible from where they want to be (weighted least squares).
+        """Move a layer's nodes as little as possible from their preferred positions (weighted least squares).
 
         With the least distances subtracted, the condition is that positions do not decrease: isotonic
         regression, solved exactly by pooling adjacent violators. Bends weigh more, to keep edges straight.
@@ -138,7 +138,7 @@ class _ProperGraph:
         for number, (before, node) in enumerate(pairwise(nodes), 1):
             gap = DISTANCES[(before >= self.boxes) + (node >= self.boxes)]
             offsets[number] = offsets[number - 1] + (self.rights[before] + self.lefts[node] + gap)
-        blocks: list[tuple[float, float, int]] = []  # (sum of weighted wishes, sum of weights, nodes)
+        blocks: list[tuple[float, float, int]] = []  # (sum of weighted preferences, sum of weights, nodes)
         for node, offset in zip(nodes, offsets):
             weight = 4.0 if node >= self.boxes else 1.0
             block = ((wanted[node] - offset) * weight, weight, 1)

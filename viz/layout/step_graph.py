@@ -1,6 +1,6 @@
 """The step graph: the boxes and edges of one time step, each box with its layer; no coordinates.
 
-A box stands for a signal or, at the level of operations, for an operation of its equation. An edge
+A box represents a signal or, at the level of operations, an operation of its equation. An edge
 carries its delay. The graph of a definition and that of recorded tensors have the same form.
 """
 
@@ -22,7 +22,7 @@ from viz.render import palette
 from viz.render.fonts import clean
 
 LEVELS = ("signals", "ops")
-# Typography only: how a picture prints an operation's name or infix symbol. Anything else is printed as it is.
+# Typography only: the glyph of an operation's name or infix symbol. Anything else is printed unchanged.
 GLYPHS = {"-": "−", "*": "⊙", "/": "÷", "**": "^", "neg": "−", "vecdot": "·", "sigmoid": "σ", "concatenate": "[ ; ]"}
 LABEL_LENGTH = 14  # characters of a name inside another box's label
 
@@ -38,7 +38,7 @@ class Part:
     paint: palette.Paint
     names: Sequence[str] = ()  # the parameters among an operation's operands
     text: str = ""  # the formula in full, for a tooltip
-    layer: int = 0  # the number of layers below
+    layer: int = 0  # from 0, the lowest
 
     @property
     def round(self) -> bool:

@@ -45,7 +45,7 @@ class Entry(NamedTuple):
     """How a delayed edge reaches its target."""
 
     side: int  # -1 from the left, 1 from the right
-    from_below: bool  # on a track under the row and up, as other boxes stand beside the target
+    from_below: bool  # on a track under the row and up, because other boxes are beside the target
     group: Group  # edges of one group share their route except for its last piece
 
 

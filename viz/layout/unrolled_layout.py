@@ -1,6 +1,6 @@
-"""An unrolled picture: what it shows (UnrolledSpec), and all positions and routes (UnrolledLayout).
+"""An unrolled picture: its content (UnrolledSpec), and all positions and routes (UnrolledLayout).
 
-Edges between steps are straight or curved where nothing is in the way. Otherwise they run along
+Edges between steps are straight or curved if no box is between. Otherwise they run along
 horizontal tracks in the channels between the rows, and along vertical tracks between two frames.
 """
 
@@ -28,14 +28,14 @@ ASIDE = 7.0  # from the middle of a box's side to an arrow that leaves there
 
 @dataclass(frozen=True)
 class UnrolledSpec:
-    """What an unrolled picture shows, as plain data; made from a run, from recorded tensors, or from two runs."""
+    """The content of an unrolled picture as plain data; made from a run, from recorded tensors, or from two runs."""
 
     name: str  # of the definition
     T: int
     graph: StepGraph  # one step
     tensors: Tensors  # for each part, its time steps and the tensor at each
     steps: Sequence[int]  # drawn one by one; all others are folded
-    dense: bool = False  # whether rows stand closer, for operations
+    dense: bool = False  # whether rows are closer, for operations
     cuts: Collection[Connection] = ()  # edges through which no gradient passes
     parameters: Mapping[str, Tensor] = field(default_factory=dict)  # listed at the side
     loss: Tensor | None = None  # drawn above the steps

@@ -17,7 +17,7 @@ from viz.render.scene import Box, Scene, Text, text_beside
 WIDTH = 900.0  # of the strips
 HEIGHT = 24.0
 PITCH = 30.0
-MOST = 1000  # colours in a strip; of more steps, one colour stands for several
+MOST = 1000  # colours in a strip; with more steps, one colour represents several
 WIDEST = 30.0  # width of one colour
 
 

@@ -2,7 +2,7 @@
 
 Goodfellow, Bengio and Courville, Deep Learning (2016), section 10.1. A signal's own loop is on the
 right, feedback to a lower row comes down on the left, a delayed edge to a higher row goes up on the
-right, or on the left if a loop is in its way. Edges that share a delay divide behind its square.
+right, or on the left if a loop is there. Edges that share a delay divide behind its square.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def rolled(cell: Cell, level: str = "signals", *, dark: bool = False) -> Picture
         dark: light lines on a dark background.
 
     Raises:
-        DefinitionError: if the definition cannot be computed; says why.
+        DefinitionError: if the definition cannot be computed; the message gives the reason.
         ValueError: for an unknown level.
     """
     check(cell)
@@ -89,7 +89,7 @@ class RolledDrawing:
         return 1 if self._rises(edge) and not blocked else -1
 
     def _find_gaps(self, least: float) -> list[float]:
-        """Leave room for tracks, and for a loop above its row and below the next."""
+        """Reserve height for tracks, and for a loop above its row and below the next."""
         gaps = []
         for row, tracks in enumerate(self.steps.tracks[1:-1], 1):
             near = (*self.steps.members[row - 1], *self.steps.members[row])

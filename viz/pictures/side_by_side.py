@@ -1,6 +1,6 @@
 """A definition rolled on the left and unrolled on the right, as lecture slides show it.
 
-Rows have the same heights and colours in both, so that the same signals stand beside each other.
+Rows have the same heights and colours in both, so that equal signals are beside each other.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def both(cell: Cell, steps: int = 4, level: str = "signals", *, dark: bool = Fal
         dark: light lines on a dark background.
 
     Raises:
-        DefinitionError: if the definition cannot be computed; says why.
+        DefinitionError: if the definition cannot be computed; the message gives the reason.
         ValueError: for a number of steps that cannot be drawn, or an unknown level.
     """
     if not 1 <= steps <= MANY:

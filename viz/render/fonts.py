@@ -1,6 +1,6 @@
 """Text widths, and the font that pictures are painted with.
 
-Labels are set in DejaVu Sans, so that a picture looks the same everywhere. Its character widths are
+Labels are set in DejaVu Sans, so that a picture is the same everywhere. Its character widths are
 in this module, so layout needs no font file; machines without the font use the copy in matplotlib.
 """
 

@@ -1,7 +1,7 @@
 """`viz.stepper`: a backward pass as a web page, one file without external resources.
 
 The page is page.html, page.css and page.js with the recorded pass inserted as JSON. Its
-Content-Security-Policy forbids all requests, and any script but its own, whatever the names of tensors.
+Content-Security-Policy forbids all requests, and any script but its own, for any names of tensors.
 """
 
 from __future__ import annotations

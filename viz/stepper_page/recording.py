@@ -161,7 +161,7 @@ def summarize(array: Any) -> dict[str, Any]:
 
 
 def _visible(length: int, limit: int) -> Sequence[int | None]:
-    """Return the indices of at most `limit` rows or columns; None stands for those left out."""
+    """Return the indices of at most `limit` rows or columns; None represents those left out."""
     if length <= limit:
         return range(length)
     after = (limit - 1) // 2

@@ -1,6 +1,6 @@
 """A backward pass as a scene: every tensor that it passes is one box.
 
-Tensors that an unroller made stand in the frame of their time step, laid out as viz.unrolled does it.
+Tensors that an unroller made are in the frame of their time step, laid out as by viz.unrolled.
 Tensors computed from them outside of the recurrence, such as the loss, form a row above; tensors computed
 from parameters alone form a row below. A graph without time steps is one row, its inputs on the left. All
 of this is found from the recorded tensors: no definition and no run is needed.
@@ -115,7 +115,7 @@ class BackwardScene:
             self.keys[node] = boxes[-1].key
         edges = list(dict.fromkeys((number[x], number[node]) for node in nodes for x in node.inputs if x in number))
         columns = _columns(len(nodes), edges)
-        halves = [box.height / 2 + (UNDER - DISTANCES[0]) / 2 for box in boxes]  # so that they stand UNDER apart
+        halves = [box.height / 2 + (UNDER - DISTANCES[0]) / 2 for box in boxes]  # so that they are UNDER apart
         layout = layered_layout if len(boxes) <= MANY else _stacked_layout
         found = layout(columns, halves, halves, edges, [0] * len(boxes))
         middles = []
@@ -263,11 +263,11 @@ def _add_operation(box: Box, node: Tensor) -> None:
         box.label += f"\n{name}"
 
 
-# ---- what belongs to which time step
+# ---- the time step of each tensor
 def _align(nodes: Sequence[Tensor]) -> tuple[dict[Tensor, int], dict[Tensor, int]]:
     """Return the time step of each tensor that has one, and its role: a number, the same at every step.
 
-    A tensor computed outside of a recurrence but alike for every step, such as a loss at each and their
+    A tensor computed outside of a recurrence but equally for every step, such as a loss at each and their
     running total, belongs to the step that it is computed from.
     """
     times: dict[Tensor, int] = {}

@@ -1,1 +1,1 @@
-"""What is right, what each check asks, and what each usual mistake is called; by assignment."""
+"""Right results, checks, and names of usual mistakes, by assignment."""

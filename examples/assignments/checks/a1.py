@@ -25,12 +25,12 @@ for _name, _operands in graphs.OPERANDS.items():
 
 
 def of(*mistakes: tuple[str, Array]) -> list[Candidate]:
-    """Candidates without edges: the operand says which edge it is."""
+    """Return candidates without edges; the edge follows from the operand."""
     return [Candidate(text, np.asarray(gives)) for text, gives in mistakes]
 
 
 def forward_mistakes(d: dict[str, Array]) -> dict[str, list[Candidate]]:
-    """Wrong variants of results, by operation."""
+    """Return wrong variants of results, by operation."""
     x, e = d["x"], np.exp(d["x"])
     return {
         "Multiply": of(("it is the sum, but should be the product", d["p"] + d["q"])),
@@ -46,7 +46,7 @@ def forward_mistakes(d: dict[str, Array]) -> dict[str, list[Candidate]]:
 
 
 def backward_mistakes(d: dict[str, Array]) -> dict[str, Mistakes]:
-    """Wrong variants of gradients, by operation and operand."""
+    """Return wrong variants of gradients, by operation and operand."""
     p, q, x, k = (d[name] for name in "pqxk")
     g = {name: d[f"grad_{name}"] for name in graphs.OPERANDS}
     s, soft, m = d["out_Sigmoid"], d["out_Softmax"], g["Multiply"]
@@ -89,7 +89,7 @@ def backward_mistakes(d: dict[str, Array]) -> dict[str, Mistakes]:
 
 
 def unbroadcast_mistakes(k: Array) -> Mistakes:
-    """Wrong variants of unbroadcast; k (4, 3, 2)."""
+    """Return wrong variants of unbroadcast; k (4, 3, 2)."""
     whole = {"row": (0, 1), "column": (0, 2), "matrix": (0,), "number": (0, 1, 2), "ones": (0, 1)}
     found = {}
     for name, axes in whole.items():
@@ -101,7 +101,7 @@ def unbroadcast_mistakes(k: Array) -> Mistakes:
 
 
 def numbers(seed: int) -> dict[str, Any]:
-    """Operands, incoming gradients, and right results."""
+    """Return operands, upstream gradients, and right results."""
     d: dict[str, Any] = dict(graphs.numbers(seed))
     for name in graphs.OPERANDS:
         d[f"out_{name}"] = probes.Forward(name)(solution, d)["out"]
@@ -109,7 +109,7 @@ def numbers(seed: int) -> dict[str, Any]:
 
 
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
-    """The operations, with one set of numbers."""
+    """Yield the parts of the assignment, with one set of numbers."""
     d = numbers(seed)
     right = {name: call(solution, d) for name, call in probes.CALLS.items()}
     forward, backward, summed = forward_mistakes(d), backward_mistakes(d), unbroadcast_mistakes(d["k"])

@@ -17,7 +17,7 @@ SIGNATURES = {"topological_order": ["out"], "backward": ["out"]}
 
 
 def small(seed: int) -> Rows:
-    """The graph that pictures and the debugger show."""
+    """Return the graph that pictures and the debugger show."""
     at: dict[str, int] = {}
     values, rows = graphs.leaves(seed), []
     for name, operation, operands in graphs.SMALL:
@@ -31,7 +31,7 @@ def small(seed: int) -> Rows:
 
 
 def ladder(rungs: int) -> Rows:
-    """Diamonds one upon the other: x -> (l, r) -> x'. There are 2**rungs paths."""
+    """Return a chain of diamonds, x -> (l, r) -> x', with 2**rungs paths."""
     rows: Rows = [("x0", 1.0, [], [])]
     for k in range(rungs):
         last = len(rows) - 1
@@ -41,12 +41,12 @@ def ladder(rungs: int) -> Rows:
 
 
 def chain(length: int) -> Rows:
-    """One node after the other, deeper than Python's stack."""
+    """Return a chain of nodes that is deeper than Python's stack."""
     return [("n0", 1.0, [], []), *((f"n{k}", 1.0, [k - 1], [1.0]) for k in range(1, length))]
 
 
 def gradients(rows: Rows) -> dict[str, float]:
-    """The right gradients."""
+    """Return the right gradients."""
     nodes = probes.built(solution, rows)
     solution.backward(nodes[-1])
     return {node.name: node.grad for node in nodes}

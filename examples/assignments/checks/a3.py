@@ -39,13 +39,13 @@ Mistakes = Callable[[Numbers, int], dict[str, list[Candidate]]]
 
 
 def forward_of(question: str, n: Numbers, right: Mapping[str, Array], mistakes: Mistakes) -> Forward:
-    """A forward pass by step."""
+    """Return the check of a forward pass, step by step."""
     return Forward(question, right, [mistakes(n, t) for t in range(1, n.T + 1)])
 
 
 def time_of(question: str, n: Numbers, states: str, right: Mapping[str, Array],
             arriving: Callable[[Numbers, str, int], list[Candidate]]) -> ThroughTime:
-    """The gradients of states by step."""
+    """Return the check of the gradients of states, step by step."""
     return ThroughTime(question, list(states), right,
                        {state: [arriving(n, state, t) for t in range(n.T + 1)] for state in states})
 

@@ -11,13 +11,13 @@ from examples.assignments import a3_source as solution
 from examples.assignments.naming import Candidate, Edge
 
 from .a3_numbers import GATES, Numbers
-from .a3_rnn import WRAPPED, direct_mistakes, way_mistakes
+from .a3_rnn import WRAPPED, contribution_mistakes, direct_mistakes
 
 Array = NDArray[Any]
 
 
 def forward_mistakes(n: Numbers, t: int) -> dict[str, list[Candidate]]:
-    """Wrong variants of what step t computes, by name."""
+    """Return wrong variants of the results of step t, by name."""
     h_prev, c_prev = n.before("lstm_h", t), n.before("lstm_c", t)
     p, x = n.p, n.d["x"][t - 1]
     right = solution.lstm_step_forward(x, h_prev, c_prev, p)
@@ -98,7 +98,7 @@ class Back:
             ("the factor o is missing on the way through h", dc + dh * (1 - tanh_c * tanh_c), way)]
 
     def _gate(self, k: str) -> list[tuple[str, Array]]:
-        """Wrong variants of dz of one gate."""
+        """Return wrong variants of dz of one gate."""
         v, gate, came = self.v, self.v[k], self.incoming[k]
         value, name = came * self.factors[k], {"i": "g", "f": "c_prev", "o": "tanh(c)", "g": "i"}[k]
         others = {"i": [("i", v["i"]), ("c_prev", self.c_prev)],
@@ -119,7 +119,7 @@ class Back:
 
 
 def back_mistakes(n: Numbers, t: int) -> dict[str, list[Candidate]]:
-    """Wrong variants of what step t sends back, by name."""
+    """Return wrong variants of the gradients that step t passes back, by name."""
     back = Back(n, t)
     found = {"c": [Candidate(*mistake) for mistake in back.cells]}
     for k in GATES:
@@ -137,7 +137,7 @@ def back_mistakes(n: Numbers, t: int) -> dict[str, list[Candidate]]:
 
 
 def gate_mistakes(back: Back, k: str) -> dict[str, list[Candidate]]:
-    """Wrong variants of the gradients of one gate's parameters."""
+    """Return wrong variants of the gradients of one gate's parameters."""
     found = {}
     edge = back.target[k]
     for what, gives in (("b", _summed), ("W", back.x.T.__matmul__), ("U", back.h_prev.T.__matmul__)):
@@ -156,7 +156,7 @@ def _summed(dz: Array) -> Array:
 
 
 def read_mistakes(back: Back, name: str, parameter: str, source: str) -> list[Candidate]:
-    """Wrong variants of the gradient of what all four gates read: h_prev through U, x through W."""
+    """Return wrong variants of the gradient of an input of all four gates: h_prev through U, x through W."""
     weights = {k: back.p[f"{parameter}_{k}"] for k in GATES}
     shares = {k: back.dz[k] @ weights[k].T for k in GATES}
     total = np.sum(list(shares.values()), axis=0)
@@ -176,12 +176,12 @@ def read_mistakes(back: Back, name: str, parameter: str, source: str) -> list[Ca
 
 
 def arriving_mistakes(n: Numbers, state: str, t: int) -> list[Candidate]:
-    """The same for dL/dh[t] and dL/dc[t] of the LSTM."""
+    """Return wrong variants of dL/dh[t] and dL/dc[t] of the LSTM."""
     direct = n.d["dhs"][t - 1] if t else np.zeros_like(n.d["h0"])
     later = n.later(t) if t else n.lstm["c0"]
     if state == "c":
         own = n.lstm["h"][t - 1] * n.s["o"][t - 1] * (1 - np.tanh(n.s["c"][t - 1]) ** 2) if t else np.zeros_like(direct)
-        found = way_mistakes(n, own, own + later, t, (f"c[{t}]", f"c[{t + 1}]"), "c") if t < n.T else []
+        found = contribution_mistakes(n, own, own + later, t, (f"c[{t}]", f"c[{t + 1}]"), "c") if t < n.T else []
         if t:
             found += back_mistakes(n, t)["c"]
         if t < n.T:
@@ -190,7 +190,7 @@ def arriving_mistakes(n: Numbers, state: str, t: int) -> list[Candidate]:
         return found
     if t == n.T:
         return direct_mistakes(n, direct, t)
-    return [*way_mistakes(n, direct, n.lstm["h"][t - 1] if t else n.lstm["h0"], t, (f"h[{t}]", f"f[{t + 1}]")),
+    return [*contribution_mistakes(n, direct, n.lstm["h"][t - 1] if t else n.lstm["h0"], t, (f"h[{t}]", f"f[{t + 1}]")),
             *(Candidate(f"on the way back from t = {t + 1}, {m.mistake}", direct + m.gives, m.edge)
               for m in back_mistakes(n, t + 1)["h_prev"])]
 

@@ -38,15 +38,15 @@ class Numbers:
         d |= {"dh_2": self.rnn["h"][1], "lstm_dh_2": self.lstm["h"][1], "lstm_dc_2": self.later(2)}
 
     def before(self, name: str, t: int) -> Array:
-        """h or c of the plain cell ("hs") or the LSTM ("lstm_h", "lstm_c") at step t - 1; t counts from 1."""
+        """Return h or c of the plain cell ("hs") or the LSTM ("lstm_h", "lstm_c") at step t - 1; t counts from 1."""
         initial = self.d["c0"] if name == "lstm_c" else self.d["h0"]
         return np.asarray(initial if t == 1 else self.d[name][t - 2])
 
     def later(self, t: int) -> Array:
-        """What comes back to c[t] from step t + 1."""
+        """Return the gradient that step t + 1 passes back to c[t]."""
         return np.asarray(self.lstm["c"][t] * self.s["f"][t] if t < self.T else np.zeros_like(self.d["c0"]))
 
 
 def parts(steps: Sequence[dict[str, Array]], names: Iterable[str]) -> dict[str, Array]:
-    """What each step contributes to parameters, from what each step sends back."""
+    """Return the contribution of each step to the parameters' gradients, from the gradients of its results."""
     return {name: np.stack([step[name] for step in steps]) for name in names}

@@ -17,7 +17,7 @@ WRAPPED = "the last state is used where h0 belongs: hs[t - 1] of the first step 
 
 
 def forward_mistakes(n: Numbers, t: int) -> dict[str, list[Candidate]]:
-    """Wrong variants of h[t]."""
+    """Return wrong variants of h[t]."""
     d, h_prev = n.d, n.before("hs", t)
     x, W, U, b = d["x"][t - 1], d["W"], d["U"], d["b"]
     z = x @ W + h_prev @ U + b
@@ -40,7 +40,7 @@ def forward_mistakes(n: Numbers, t: int) -> dict[str, list[Candidate]]:
 
 
 def tanh_mistakes(n: Numbers, t: int, dh: Array) -> list[tuple[str, Array]]:
-    """Wrong variants of dz[t] = dh * (1 - h**2)."""
+    """Return wrong variants of dz[t] = dh * (1 - h**2)."""
     h, h_prev = n.d["hs"][t - 1], n.before("hs", t)
     z = np.arctanh(h)
     right = "dz = dh * (1 - h**2)"
@@ -56,7 +56,7 @@ def tanh_mistakes(n: Numbers, t: int, dh: Array) -> list[tuple[str, Array]]:
 
 
 def back_mistakes(n: Numbers, t: int) -> dict[str, list[Candidate]]:
-    """Wrong variants of what step t sends back, by name; dL/dh[t] is right."""
+    """Return wrong variants of the gradients that step t passes back, by name; dL/dh[t] is right."""
     d, dh = n.d, n.rnn["h"][t - 1]
     x, h_prev, h, W, U = d["x"][t - 1], n.before("hs", t), d["hs"][t - 1], d["W"], d["U"]
     dz = dh * (1 - h * h)
@@ -94,12 +94,12 @@ def sequence_mistakes(n: Numbers, t: int) -> dict[str, list[Candidate]]:
 
 
 def arriving_mistakes(n: Numbers, state: str, t: int) -> list[Candidate]:
-    """Wrong variants of dL/dh[t] where dL/dh[t+1] is right."""
+    """Return wrong variants of dL/dh[t] where dL/dh[t+1] is right."""
     direct = n.d["dhs"][t - 1] if t else np.zeros_like(n.d["h0"])
     if t == n.T:
         return [*direct_mistakes(n, direct, t), *_before_tanh(n, t)]
     way = f"h[{t}]", f"z[{t + 1}]"
-    return [*way_mistakes(n, direct, n.rnn["h"][t - 1] if t else n.rnn["h0"], t, way),
+    return [*contribution_mistakes(n, direct, n.rnn["h"][t - 1] if t else n.rnn["h0"], t, way),
             *_before_tanh(n, t),
             *(Candidate(f"on the way back from h[{t + 1}], {m.mistake}", direct + m.gives, m.edge)
               for m in back_mistakes(n, t + 1)["h_prev"])]
@@ -118,8 +118,9 @@ def direct_mistakes(n: Numbers, direct: Array, t: int) -> list[Candidate]:
             *(Candidate(f"it holds dhs[{k}], but should be dhs[{t - 1}]", n.d["dhs"][k]) for k in range(t - 1))]
 
 
-def way_mistakes(n: Numbers, direct: Array, right: Array, t: int, way: Edge, state: str = "h") -> list[Candidate]:
-    """A contribution that is missing or counted wrongly."""
+def contribution_mistakes(n: Numbers, direct: Array, right: Array, t: int, way: Edge,
+                          state: str = "h") -> list[Candidate]:
+    """Return variants in which a contribution is missing or counted wrongly."""
     through = right - direct
     cut = f", so the gradient is cut after {n.T - t} steps" if 0 < t < n.T - 1 else ""
     found = [Candidate(f"the contribution through {state}[{t + 1}] is missing{cut}", direct, way),

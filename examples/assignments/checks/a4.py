@@ -31,17 +31,17 @@ SIGNATURES = {"unroll": ["edges", "T"], "initial_copies": ["edges", "T"], "order
 
 
 def reference(name: str) -> Unrolled:
-    """The edges of the unrolled graph, as rnn has them."""
+    """Return the edges of the unrolled graph, as rnn computes them."""
     return Counter(((e.source.signal, e.source.t), (e.target.signal, e.target.t)) for e in graphs.network(name).edges())
 
 
 def unrolled(edges: Definition, shift: Callable[[int, int], int], steps: range) -> Unrolled:
-    """The edges where an edge of delay d at step t reads step shift(t, d)."""
+    """Return the edges of a graph in which an edge of delay d at step t reads step shift(t, d)."""
     return Counter(((source, shift(t, delay)), (target, t)) for t in steps for source, target, delay in edges)
 
 
 def wrong_unrollings(edges: Definition, T: int) -> list[tuple[str, Unrolled]]:
-    """Known wrong edge lists."""
+    """Return known wrong edge lists."""
     steps, right = range(1, T + 1), unrolled(edges, lambda t, d: t - d, range(1, T + 1))
     found = [
         ("every delay is taken as 1: ({}, {}, {}) reads t - {}, not t - 1",
@@ -102,7 +102,7 @@ def order(name: str) -> Order:
 
 
 def paths(name: str) -> Paths:
-    """The numbers of paths, and wrong ones."""
+    """Return the check of the numbers of paths, with known wrong numbers."""
     edges, ends = list(graphs.NETWORKS[name]), ENDS[name]
 
     def counted(edges: list[tuple[str, str, int]]) -> list[int]:

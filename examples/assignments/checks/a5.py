@@ -1,4 +1,4 @@
-"""Assignment 5: the right truncated gradients and losses, and what the usual mistakes are called."""
+"""Assignment 5: the right truncated gradients and losses, and the names of usual mistakes."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ SIGNATURES = {"chunk_loss": ["x", "target", "h", "p"], "truncated_gradients": ["
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way to train or to sum gradients, right or wrong.
+class Variant:
+    """One variant of training or of summing gradients, right or wrong.
 
     Attributes:
-        mistake: what it is called; "" for the right one.
-        k: how long chunks are.
+        mistake: its name; "" for the right variant.
+        k: the length of chunks.
         cut: every how many steps the gradient is cut; 0: never. By default at the borders.
         reset: the state starts from h0 (1) or from zero (2) in every chunk.
         only: which chunks' gradients are kept.
-        carry: the state goes on from epoch to epoch.
+        carry: whether the state is carried from epoch to epoch.
         clear: gradients are cleared before a backward pass; sign: of the update.
     """
 
@@ -49,7 +49,7 @@ class Way:
 
 
 def chunk(d: dict[str, Any], part: slice, h: Any, p: dict[str, Any], cut: int) -> tuple[Any, Any]:
-    """The loss of some steps, cut every so many of them."""
+    """Return the loss of some steps, whose gradient is cut after every `cut` of them, and the last state."""
     total, x, target = 0.0, d["x"][part], d["target"][part]
     for start in range(0, len(x), cut or len(x)):
         inside = slice(start, start + (cut or len(x)))
@@ -60,105 +60,106 @@ def chunk(d: dict[str, Any], part: slice, h: Any, p: dict[str, Any], cut: int) -
     return total, h
 
 
-def gradients(d: dict[str, Any], way: Way) -> dict[str, Array]:
-    """What a way of truncating gives."""
+def gradients(d: dict[str, Any], variant: Variant) -> dict[str, Array]:
+    """Return the gradients that a variant of truncation gives."""
     p, T = probes.parameters(d), len(d["x"])
     h: Any = mg.Tensor(d["h0"])
-    parts = [slice(start, min(start + way.k, T)) for start in range(0, T, way.k)]
+    parts = [slice(start, min(start + variant.k, T)) for start in range(0, T, variant.k)]
     losses = []
     for number, part in enumerate(parts):
-        if way.reset and number:
-            h = mg.Tensor(d["h0"] * (way.reset == 1))
-        loss, h = chunk(d, part, h, p, way.cut or 0)
+        if variant.reset and number:
+            h = mg.Tensor(d["h0"] * (variant.reset == 1))
+        loss, h = chunk(d, part, h, p, variant.cut or 0)
         losses.append(loss)
-        if way.cut != 0:
+        if variant.cut != 0:
             h = h.detach()
-    for loss in losses[way.only]:
+    for loss in losses[variant.only]:
         loss.backward()
     return {name: x.grad if x.grad is not None else np.zeros(x.shape) for name, x in p.items()}
 
 
-def training(d: dict[str, Any], way: Way) -> Array:
-    """The losses of a way of training."""
+def training(d: dict[str, Any], variant: Variant) -> Array:
+    """Return the losses of a variant of training."""
     p, T, losses = probes.parameters(d), len(d["x"]), []
     h: Any = mg.Tensor(d["h0"])
     for _ in range(d["epochs"]):
-        h = h if way.carry else mg.Tensor(d["h0"])
-        for start in range(0, T, way.k):
-            if way.reset and start:
-                h = mg.Tensor(d["h0"] * (way.reset == 1))
-            loss, h = chunk(d, slice(start, start + way.k), h, p, way.cut or 0)
+        h = h if variant.carry else mg.Tensor(d["h0"])
+        for start in range(0, T, variant.k):
+            if variant.reset and start:
+                h = mg.Tensor(d["h0"] * (variant.reset == 1))
+            loss, h = chunk(d, slice(start, start + variant.k), h, p, variant.cut or 0)
             for x in p.values():
-                x.grad = None if way.clear else x.grad
+                x.grad = None if variant.clear else x.grad
             loss.backward()
             for x in p.values():
-                x.data = x.data + way.sign * d["lr"] * x.grad
+                x.data = x.data + variant.sign * d["lr"] * x.grad
             h = h.detach()
             losses.append(loss.item())
     return np.array(losses)
 
 
-def ways_to_cut(d: dict[str, Any]) -> list[Way]:
-    """Known wrong ways of truncating."""
+def wrong_truncations(d: dict[str, Any]) -> list[Variant]:
+    """Return known wrong variants of truncation."""
     k = d["k"]
     return [
-        Way("the gradient is never cut: the state that is carried on is not detached", k, cut=0),
-        Way("the gradient is cut at every step: the state is detached inside of a chunk", k, cut=1),
-        Way("the state is not carried on: every chunk starts from h0 again", k, reset=1),
-        Way("the state is not carried on: chunks after the first start from zero", k, reset=2),
-        Way("only the last chunk's gradient is there: the others are overwritten or cleared", k, only=slice(-1, None)),
-        Way("only the first chunk's gradient is there", k, only=slice(0, 1)),
-        Way("the last, shorter chunk is left out", k, only=slice(0, -1)),
-        Way(f"chunks have {k + 1} steps, but should have {k}: the cut is in the wrong place", k + 1),
-        Way(f"chunks have {k - 1} steps, but should have {k}: the cut is in the wrong place", k - 1)]
+        Variant("the gradient is never cut: the state that is carried on is not detached", k, cut=0),
+        Variant("the gradient is cut at every step: the state is detached inside of a chunk", k, cut=1),
+        Variant("the state is not carried on: every chunk starts from h0 again", k, reset=1),
+        Variant("the state is not carried on: chunks after the first start from zero", k, reset=2),
+        Variant("only the last chunk's gradient is there: the others are overwritten or cleared", k,
+                only=slice(-1, None)),
+        Variant("only the first chunk's gradient is there", k, only=slice(0, 1)),
+        Variant("the last, shorter chunk is left out", k, only=slice(0, -1)),
+        Variant(f"chunks have {k + 1} steps, but should have {k}: the cut is in the wrong place", k + 1),
+        Variant(f"chunks have {k - 1} steps, but should have {k}: the cut is in the wrong place", k - 1)]
 
 
-def ways_to_train(d: dict[str, Any]) -> list[Way]:
-    """Known wrong ways of training."""
+def wrong_trainings(d: dict[str, Any]) -> list[Variant]:
+    """Return known wrong variants of training."""
     k = d["k"]
     return [
-        Way("the parameters are not updated", k, sign=0.0),
-        Way("the update goes up the gradient: its sign is wrong", k, sign=1.0),
-        Way("gradients of earlier chunks are still in .grad: it must be cleared before each backward pass", k,
+        Variant("the parameters are not updated", k, sign=0.0),
+        Variant("the update adds the gradient: its sign is wrong", k, sign=1.0),
+        Variant("gradients of earlier chunks are still in .grad: it must be cleared before each backward pass", k,
             clear=False),
-        Way("the state of the last epoch is carried on, but every epoch starts from h0", k, carry=True),
-        Way("the state is not carried from chunk to chunk: each starts from h0", k, reset=1),
-        Way("the state is not carried from chunk to chunk: each starts from zero", k, reset=2),
-        Way("the gradient is cut at every step: the state is detached inside of a chunk", k, cut=1),
-        Way(f"chunks have {k + 1} steps, but should have {k}", k + 1),
-        Way(f"chunks have {k - 1} steps, but should have {k}", k - 1)]
+        Variant("the state of the last epoch is carried on, but every epoch starts from h0", k, carry=True),
+        Variant("the state is not carried from chunk to chunk: each starts from h0", k, reset=1),
+        Variant("the state is not carried from chunk to chunk: each starts from zero", k, reset=2),
+        Variant("the gradient is cut at every step: the state is detached inside of a chunk", k, cut=1),
+        Variant(f"chunks have {k + 1} steps, but should have {k}", k + 1),
+        Variant(f"chunks have {k - 1} steps, but should have {k}", k - 1)]
 
 
-def border_edges(d: dict[str, Any], way: Way | None) -> list[Edge]:
-    """The edges that a way of cutting treats wrongly."""
+def border_edges(d: dict[str, Any], variant: Variant | None) -> list[Edge]:
+    """Return the edges that a variant of truncation cuts wrongly."""
     T, k = len(d["x"]), d["k"]
     borders = set(range(k, T, k))
-    mine = borders if way is None or way.cut is None else set() if way.cut == 0 else set(range(1, T))
-    if way is not None and way.k != k:
-        mine = set(range(way.k, T, way.k))
-    wrong = mine ^ borders or (borders if way is not None and way.reset else set())
+    mine = borders if variant is None or variant.cut is None else set() if variant.cut == 0 else set(range(1, T))
+    if variant is not None and variant.k != k:
+        mine = set(range(variant.k, T, variant.k))
+    wrong = mine ^ borders or (borders if variant is not None and variant.reset else set())
     return [(f"h[{t}]", f"h[{t + 1}]") for t in sorted(wrong)]
 
 
 def cut_mistakes(d: dict[str, Any]) -> dict[str, list[Candidate]]:
-    """Wrong variants of the truncated gradients, with the edges that each treats wrongly."""
+    """Return wrong variants of the truncated gradients, with the edges that each cuts wrongly."""
     found: dict[str, list[Candidate]] = {name: [] for name in NAMES}
-    for way in ways_to_cut(d):
-        edges = border_edges(d, way)
-        for name, gives in gradients(d, way).items():
-            found[name].append(Candidate(way.mistake, gives, *((edges[0], tuple(edges[1:])) if edges else ())))
+    for variant in wrong_truncations(d):
+        edges = border_edges(d, variant)
+        for name, gives in gradients(d, variant).items():
+            found[name].append(Candidate(variant.mistake, gives, *((edges[0], tuple(edges[1:])) if edges else ())))
     return found
 
 
 def chunk_mistakes(d: dict[str, Any], right: dict[str, Array]) -> dict[str, list[Candidate]]:
-    """Wrong variants of one chunk's loss."""
+    """Return wrong variants of one chunk's loss."""
     k, M = d["k"], d["target"].shape[-1]
     losses, h = [], mg.Tensor(d["h0"])
     for step in range(k):
         loss, h = solution.chunk_loss(d["x"][step:step + 1], d["target"][step:step + 1], h, probes.parameters(d))
         losses.append(loss.item())
     total, size = right["loss"], d["x"].shape[1] * M
-    cut = gradients(d | {"x": d["x"][:k], "target": d["target"][:k]}, Way("", k, cut=1))
+    cut = gradients(d | {"x": d["x"][:k], "target": d["target"][:k]}, Variant("", k, cut=1))
     found = [("it is the mean over the steps, but should be the sum", total / k),
              ("it is the last step's loss alone", losses[-1]),
              ("it is the sum over batch and outputs, but mse is the mean", total * size)]
@@ -173,10 +174,10 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     d = graphs.numbers(seed, graphs.HIDDEN_SIZES if hidden else graphs.SIZES)
     chunked = probes.chunk_loss(solution, d)
     one = {name: value for name, value in chunked.items() if name != "uses"}
-    right = gradients(d, Way("", d["k"]))
+    right = gradients(d, Variant("", d["k"]))
     truncated = Truncated(right, cut_mistakes(d), border_edges(d, None))
-    losses = Losses(len(d["x"]), d["k"], training(d, Way("", d["k"])),
-                    [Candidate(way.mistake, training(d, way)) for way in ways_to_train(d)])
+    losses = Losses(len(d["x"]), d["k"], training(d, Variant("", d["k"])),
+                    [Candidate(variant.mistake, training(d, variant)) for variant in wrong_trainings(d)])
     task = {name.removeprefix("task_"): x for name, x in d.items() if name.startswith("task_")}
     values = Values("chunk_loss", one, chunk_mistakes(d, one), "steps 1 … k", until="h[1]")
     checks = [

@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 
 def edges(name: str) -> dict[str, Edge]:
-    """From each operand to the operation."""
+    """Return the edges from each operand to the operation."""
     return {operand: (operand, name) for operand in graphs.OPERANDS[name]}
 
 

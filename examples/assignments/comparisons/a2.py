@@ -83,14 +83,14 @@ class Gradients(Ordered):
         return None
 
     def _shares(self, name: str, right: Mapping[str, float]) -> list[tuple[str, float]]:
-        """What each use of a node contributes to its gradient."""
+        """Return the contribution of each use of a node to its gradient."""
         at = [row[0] for row in self.rows].index(name)
         return [(user, right[user] * slope) for user, _, inputs, local in self.rows
                 for i, slope in zip(inputs, local) if i == at]
 
 
 def _missing(mine: float, shares: list[tuple[str, float]]) -> tuple[str, str, bool]:
-    """The mistake; the user that it concerns; whether it explains the number exactly."""
+    """Return the mistake, the user that it concerns, and whether it explains the number exactly."""
     total = sum(share for _, share in shares)
     last = shares[-1][0] if shares else ""
     if not shares:

@@ -19,7 +19,7 @@ MOST = 60  # edges that should not be there, in a picture
 
 
 def listing(edges: Iterable[Link]) -> list[Any]:
-    """Edges in a form that doesn't depend on their order; of a Counter, each as often as it is there."""
+    """Return edges in a form that doesn't depend on their order; of a Counter, each as often as it counts."""
     many = edges.elements() if isinstance(edges, Counter) else edges
     return [[list(source), list(target)] for source, target in sorted(many)]
 

@@ -18,7 +18,7 @@ OPERANDS = {"Multiply": {"a": "p", "b": "q"}, "Sigmoid": {"x": "x"}, "MatMul": {
 
 
 def numbers(seed: int) -> dict[str, NDArray[np.float64]]:
-    """Operands, none of them square, and incoming gradients."""
+    """Return operands, none of them square, and upstream gradients."""
     rng = np.random.default_rng(seed)
     shapes = {"p": (5, 3, 4), "q": (4,), "x": (3, 5), "m": (3, 2), "w": (2, 4), "k": (4, 3, 2),
               "grad_Multiply": (5, 3, 4),
@@ -30,7 +30,7 @@ def numbers(seed: int) -> dict[str, NDArray[np.float64]]:
 
 
 def graph(name: str, d: dict[str, Any]) -> mg.Tensor:
-    """A loss whose gradient for the operation's result is the incoming one."""
+    """Return a loss whose gradient for the operation's result is the upstream gradient."""
     inputs = [mg.Tensor(d[given], requires_grad=True, name=operand) for operand, given in OPERANDS[name].items()]
     compute: dict[str, Any] = {"Multiply": mg.multiply, "Sigmoid": mg.sigmoid, "MatMul": mg.matmul,
                                "Softmax": mg.softmax}

@@ -18,13 +18,13 @@ SMALL = [("a", "leaf", ()), ("b", "leaf", ()), ("c", "leaf", ()), ("d", "multipl
 
 
 def leaves(seed: int) -> dict[str, float]:
-    """The numbers of the leaves."""
+    """Return the numbers of the leaves."""
     rng = np.random.default_rng(seed)
     return {name: round(float(rng.uniform(1, 3)), 2) for name, operation, _ in SMALL if operation == "leaf"}
 
 
 def small(seed: int) -> mg.Tensor:
-    """The graph as tensors."""
+    """Return the graph as tensors."""
     values = leaves(seed)
     made: dict[str, mg.Tensor] = {}
     for name, operation, operands in SMALL:

@@ -22,7 +22,7 @@ GATES = ("i", "f", "o", "g")
 
 
 def numbers(seed: int, sizes: tuple[int, int, int, int] = SIZES) -> dict[str, NDArray[np.float64]]:
-    """Inputs, states, parameters and incoming gradients; nothing symmetric, nothing zero."""
+    """Return inputs, states, parameters and upstream gradients; nothing symmetric, nothing zero."""
     rng = np.random.default_rng(seed)
     T, N, D, H = sizes
     shapes = {"x": (T, N, D), "dhs": (T, N, H), "h0": (N, H), "c0": (N, H), "W": (D, H), "U": (H, H),
@@ -62,7 +62,7 @@ def lstm(d: dict[str, Any]) -> Run:
 
 
 def loss_of(run: Run, dhs: NDArray[np.float64]) -> mg.Tensor:
-    """A loss whose direct gradient for h[t] is dhs[t-1]."""
+    """Return a loss whose direct gradient for h[t] is dhs[t-1]."""
     loss: mg.Tensor = (run["h"].stack() * dhs).sum()
     loss.name = "loss"
     return loss

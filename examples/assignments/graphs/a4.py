@@ -1,4 +1,4 @@
-"""The networks of assignment 4 in rnn: three layers with feedback, and a state that is read two steps late.
+"""The networks of assignment 4 in rnn: three layers with feedback, and a state that is read with a delay of two.
 
     python -m minigrad.debugger -c "until a[2]" examples/assignments/graphs/a4.py [feedback | two_delays]
 """
@@ -23,7 +23,7 @@ LOOP = [("x", "p", 0), ("q", "p", 0), ("r", "q", 0), ("p", "r", 0), ("p", "p", 1
 
 
 def network(name: str) -> Run:
-    """A definition with these edges, each signal tanh of a sum, unrolled over T steps."""
+    """Unroll a definition with these edges, each signal tanh of a sum, over T steps."""
     rng = np.random.default_rng(0)
     edges = NETWORKS[name]
     cell = Cell(name)

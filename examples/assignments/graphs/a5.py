@@ -36,7 +36,7 @@ def _random(rng: np.random.Generator, sizes: tuple[int, int, int, int, int, int]
 
 
 def network(d: dict[str, Any], k: int | None = None) -> tuple[Run, mg.Tensor]:
-    """The network unrolled over all steps, in chunks of k where it is given, and its loss."""
+    """Return the network unrolled over all steps, in chunks of k if it is given, and its loss."""
     W, U, b, V = (mg.Tensor(d[name], requires_grad=True, name=name) for name in ("W", "U", "b", "V"))
     cell = Cell("truncated")
     x, h, y = cell.input("x", len(W)), cell.signal("h", len(U)), cell.signal("y", V.shape[1])

@@ -25,7 +25,7 @@ class Mutant:
     said: tuple[str, ...]
 
     def of(self, source: str) -> str:
-        """The wrong solution.
+        """Return the wrong solution.
 
         Raises:
             ValueError: where an edit finds nothing.
@@ -38,5 +38,5 @@ class Mutant:
 
 
 def mutant(name: str, *edits: tuple[str, str], check: str, said: tuple[str, ...] | str) -> Mutant:
-    """A mutant, written as a row of a table."""
+    """Return a mutant, from the arguments in a row of a table."""
     return Mutant(name, edits, check, (said,) if isinstance(said, str) else said)

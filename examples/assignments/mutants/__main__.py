@@ -13,7 +13,7 @@ from . import Mutant
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The program."""
+    """Run the command line."""
     if not arguments or arguments[0] not in NAMES:
         print(f"usage: python -m examples.assignments.mutants {{{'|'.join(NAMES)}}} [MUTANT [FOLDER]]", file=sys.stderr)
         return 2

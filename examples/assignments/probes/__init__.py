@@ -1,1 +1,1 @@
-"""How a student's functions are called, one file an assignment. They run in the student's process."""
+"""Calls of a student's functions, one file for each assignment. They run in the student's process."""

@@ -43,7 +43,7 @@ def extremes(student: Any, d: Data) -> Data:
 
 
 def network(student: Any, d: Data) -> Data:
-    """The operations in minigrad: softmax(sigmoid(m w) * q), the mean over rows, and its gradients."""
+    """Apply the operations in minigrad: the mean over rows of softmax(sigmoid(m w) * q), and its gradients."""
     import minigrad as mg
 
     m, w, q = (mg.Tensor(d[name], requires_grad=True, name=name) for name in ("m", "w", "q"))

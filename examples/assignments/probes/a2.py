@@ -7,7 +7,7 @@ GRAPHS = ("small", "ladder", "chain")
 
 
 def built(student: Any, rows: list[Any]) -> list[Any]:
-    """The nodes, made of the student's own Node class; inputs before users, the output last."""
+    """Return the nodes, of the student's own Node class; inputs before users, the output last."""
     nodes: list[Any] = []
     for name, value, inputs, local in rows:
         nodes.append(student.Node(value, [nodes[i] for i in inputs], local, name))

@@ -14,7 +14,7 @@ def p(d: Data) -> Data:
 
 
 def step(d: Data) -> Data:
-    """What the LSTM's step 2 has computed."""
+    """Return the results of the LSTM's step 2."""
     return {name: d[f"lstm_{name}"][1] for name in RESULTS}
 
 

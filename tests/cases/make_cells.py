@@ -1,7 +1,7 @@
 """Writes torch_cells.json, onnx_cells.json and scipy_lfilter.json: what others compute for the same weights.
 
     pip install torch==2.13.0 onnx onnxruntime scipy
-    python tests/cases/torch_cells_make.py
+    python tests/cases/make_cells.py
 
 The tests read the files, and import none of these.
 """
@@ -50,7 +50,7 @@ def torch_layer(kind, **options):
 def torch_cells():
     torch.manual_seed(0)
     content = {"source": f"PyTorch {torch.__version__}, CPU, float64: torch.nn.RNN, LSTM, GRU ({INPUTS}, {HIDDEN}); "
-                         "loss = sum(y * weights) + sum of the last states; written by torch_cells_make.py"}
+                         "loss = sum(y * weights) + sum of the last states; written by make_cells.py"}
     content["rnn_relu"] = torch_layer("rnn", nonlinearity="relu")
     for kind in CLASSES:
         content[kind] = torch_layer(kind)
@@ -92,7 +92,7 @@ def onnx_layer(kind, directions=1, peepholes=False, **attributes):
 
 def onnx_cells():
     content = {"source": f"onnxruntime {onnxruntime.__version__}, CPU, float32: the operators RNN, LSTM, GRU of "
-                         "opset 14; written by torch_cells_make.py"}
+                         "opset 14; written by make_cells.py"}
     for kind in CLASSES:
         for directions, words in ((1, ""), (2, "_bidirectional")):
             if kind == "gru":
@@ -110,7 +110,7 @@ def scipy_lfilter():
     rng = np.random.default_rng(0)
     b, a, x = [0.5, -0.3, 0.2], [1.0, -0.9, 0.4, 0.1], rng.normal(size=20)
     write("scipy_lfilter", {
-        "source": f"SciPy {scipy.__version__}: scipy.signal.lfilter(b, a, x); written by torch_cells_make.py",
+        "source": f"SciPy {scipy.__version__}: scipy.signal.lfilter(b, a, x); written by make_cells.py",
         "b": b, "a": a, "x": x.tolist(), "y": lfilter(b, a, x).tolist()})
 
 
