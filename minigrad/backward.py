@@ -71,7 +71,7 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
         FloatingPointError: under detect_anomaly(), at the first NaN.
     """
     queue: Queue
-    node, grads, queue, checked = out, {out: np.array(1, out._data.dtype)}, [], thread.settings.anomaly
+    node, grads, queue, anomaly = out, {out: np.array(1, out._data.dtype)}, [], thread.settings.anomaly
     if grad is not None or out._data.ndim or out.op is None or out.hooks is not None:  # not a plain scalar loss
         grads[out] = run_hooks(out, initial_gradient(out, grad))
     while node.op is not None:
@@ -81,9 +81,9 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
             a, b = node.inputs
             result = node.op.backward(grads[node], node._data, a._data, b._data, (a.requires_grad, b.requires_grad))
         else:  # any operation
-            needs = [[x.requires_grad for x in node.inputs]] if node.op.selective else []
+            needs = [[x.requires_grad for x in node.inputs]] if node.op.selective else []  # one more argument, or none
             result = node.op.backward(grads[node], node._data, *map(_data_of, node.inputs), *needs)
-        accumulate(node, result, grads, queue, checked)
+        accumulate(node, result, grads, queue, anomaly)
         if not queue:
             break
         node = heappop(queue)[1]
@@ -91,19 +91,19 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
             grads[node] = run_hooks(node, grads[node])
     for leaf in [x for x in grads if x.hooks is not None and x.op is None and x is not out]:
         grads[leaf] = run_hooks(leaf, grads[leaf])
-    for tensor, total in grads.items():
+    for tensor, total in grads.items():  # leaves add to their gradient, other tensors overwrite it
         tensor.grad = total if tensor.op is not None or tensor.grad is None else tensor.grad + total
 
 
-def accumulate(node: Tensor, input_grads: Any, grads: Gradients, queue: Queue, checked: bool) -> None:
+def accumulate(node: Tensor, input_grads: Any, grads: Gradients, queue: Queue, anomaly: bool) -> None:
     """Add the input gradients of a node to the running totals `grads`; queue inputs that had none before.
 
-    The derivative is checked if `checked` asks for it, or if data that it needs may have been modified.
+    The derivative is checked if `anomaly` asks for it, or if data that it needs may have been modified.
     """
     input_grads = one_per_input(input_grads, node)
-    unsafe = checked or node.changes
+    must_check = anomaly or node.changes
     for x, input_grad in zip(node.inputs, input_grads):
-        unsafe = unsafe or x.changes
+        must_check = must_check or x.changes
         if input_grad is None or not x.requires_grad:
             continue
         data = x._data
@@ -115,7 +115,7 @@ def accumulate(node: Tensor, input_grads: Any, grads: Gradients, queue: Queue, c
             grads[x] = input_grad if is_fresh(input_grad, node, grads[node], input_grads) else input_grad.copy()
             if x.op is not None:
                 heappush(queue, (-x.order, x))  # the newest node has the smallest number
-    if unsafe:
+    if must_check:
         check_derivative(node, grads[node], input_grads)
 
 

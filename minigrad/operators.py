@@ -1,6 +1,6 @@
 """Python and NumPy syntax for operands: +, @, x[i], x.sum(), np.tanh(x), each as an operation.
 
-`Operators` is a mixin for everything that stands for an array: Tensor here; expressions and IR nodes in
+`Operators` is a mixin for everything that represents an array: Tensor here; expressions and IR nodes in
 `rnn`. It translates syntax into operations of ops.py, and the class's `apply` computes or records them.
 """
 

@@ -12,7 +12,7 @@ the broadcasting. `backward` is written in NumPy that takes arrays and Tensors a
 `create_graph` the same formula gives derivatives of derivatives.
 
 At a kink (abs at 0, relu at 0, ties of max) the derivative is one of those between its two sides;
-the docstring says which.
+the docstring names it.
 
 If computing a gradient is expensive, set `selective = True`: `backward` then receives a last argument, one
 bool per input as PyTorch's `needs_input_grad`, and may return None where it is False.
@@ -48,7 +48,7 @@ class Op:
         precedence: how tightly that operator binds; a larger number binds tighter.
         random: whether the result is drawn from a generator, so that computing it twice differs.
         integer_inputs: positions of the inputs that hold integers, such as labels.
-        batchable: whether it computes each sequence of a batch alone when batch axes stand in front of its
+        batchable: whether it computes each sequence of a batch alone when batch axes precede those of its
             inputs and its axis, if it has one, is -1. Not so for options that describe all axes.
     """
 
@@ -626,7 +626,7 @@ class CumSum(Op):
 
 
 class LogSumExp(Reduction):
-    """log(sum(exp(x))), with the maximum taken out so that exp stays finite. The derivative is softmax(x)."""
+    """log(sum(exp(x))), with the maximum subtracted first so that exp stays finite. The derivative is softmax(x)."""
 
     def forward(self, x: Array) -> Array:
         top = np.max(x, axis=self.axis, keepdims=True)
@@ -640,7 +640,7 @@ class LogSumExp(Reduction):
 
 
 class LogSoftmax(Op):
-    """log(exp(x) / sum(exp(x))) along an axis, with the maximum taken out so that exp stays finite.
+    """log(exp(x) / sum(exp(x))) along an axis, with the maximum subtracted first so that exp stays finite.
 
     The derivative is that of Bishop, Pattern Recognition and Machine Learning (2006), eq. 4.106.
     """

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import minigrad
+import viz
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("minigrad", "rnn", "viz")
@@ -188,6 +189,7 @@ def test_the_architecture_page_shows_every_layer() -> None:
 # ---- what is declared
 def test_names_that_are_imported_on_first_use_are_listed() -> None:
     assert set(minigrad.__all__) <= set(dir(minigrad))
+    assert set(viz.__all__) <= set(dir(viz))
 
 
 def test_every_data_file_is_packaged() -> None:

@@ -14,9 +14,9 @@ How a session works: `runner` runs the script and replaces `Tensor.backward`; `s
 through `terminal` and moves along the `timeline`, the steps of the pass with every `.grad` before and
 after each; `commands` holds one `do_*` method for each command. The methods call `breakpoints` (where to
 stop), `diagnosis` (NaN and zero gradients), `inspection` (print, list, graph) and `jacobian`, whose
-results `formatting` turns into lines of text. `explanation` answers `minigrad.explain` with the same parts.
+results `formatting` turns into lines of text. `explanation` implements `minigrad.explain` with the same modules.
 
-The package imports the engine (`minigrad.*`) and nothing of `rnn` or `viz`.
+The package imports the engine (`minigrad.*`) but neither `rnn` nor `viz`.
 """
 
 from .commands import Debugger, set_trace
