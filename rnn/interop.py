@@ -406,7 +406,7 @@ def from_onnx_file(cell: Definition, names: Sequence[str], path: str | os.PathLi
     """
     from rnn.export.onnx_reader import recurrent
 
-    _, tensors, reset = recurrent(path, node)
+    tensors, reset = recurrent(path, node)
     from_onnx(cell, names, **tensors, linear_before_reset=reset)
 
 

@@ -9,6 +9,7 @@ minigrad.ops documents. Doesn't know signals or time steps.
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -74,6 +75,11 @@ class Backend(ABC):
         """Return x; gradients pass where `keep` is True. Targets without gradients ignore it."""
         return x
 
+    def zero_masked(self, x: Array, mask: Array) -> Array:
+        """Return x with zeros where the mask, which has x's first axes, is False."""
+        zero = self.cast_like(self.constant(0.0, None), x)
+        return self.where(self.append_axes(mask, x.ndim - mask.ndim), x, zero)
+
     @abstractmethod
     def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
              reverse: bool) -> Arrays:
@@ -105,10 +111,6 @@ class Backend(ABC):
         """Return consecutive parts of x along its last axis."""
         stops = np.cumsum(sizes)
         return [self.slice_last(x, int(stop) - size, int(stop)) for size, stop in zip(sizes, stops)]
-
-    @abstractmethod
-    def slice_columns(self, W: Array, start: int, stop: int) -> Array:
-        """Return W[:, start:stop]."""
 
     @abstractmethod
     def slice_steps(self, x: Array, start: int | None, stop: int | None) -> Array:
@@ -167,10 +169,14 @@ class Backend(ABC):
     @abstractmethod
     def log_sum_exp(self, x: Array, axis: Axis, keepdims: bool) -> Array: ...
 
+    def axes(self, x: Array, axis: Axis) -> tuple[int, ...]:
+        """Return an axis, several, or None for all as the numbers of axes, 0 or more."""
+        every = range(x.ndim)
+        return tuple(every if axis is None or not every else (every[n] for n in np.atleast_1d(axis)))
+
     def count_elements(self, x: Array, axis: Axis) -> int:
         """Return the number of elements that a reduction over axes combines."""
-        axes = range(x.ndim) if axis is None else np.atleast_1d(axis)
-        return int(np.prod([x.shape[i] for i in axes], dtype=int))
+        return math.prod(x.shape[i] for i in self.axes(x, axis))
 
     def mean(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         return self.sum(x, axis, keepdims) / self.count_elements(x, axis)
@@ -208,6 +214,16 @@ class Backend(ABC):
     def broadcast_to(self, x: Array, shape: tuple[int, ...]) -> Array:
         return self.broadcast(x, (), shape)
 
+    def get_item(self, x: Array, index: Any) -> Array:
+        if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis:  # as in an equation
+            return self.append_axes(x, 1) if index[1] is None else self.take_last(x, index[1])
+        places = np.arange(math.prod(x.shape)).reshape(x.shape)[index]  # NumPy's rules, also where others hold there
+        return self.take_last(self.reshape(x, (-1,)), places)
+
+    @abstractmethod
+    def take_last(self, x: Array, index: Any) -> Array:
+        """Return x[..., index]."""
+
     @abstractmethod
     def concatenate(self, *parts: Array, axis: int) -> Array: ...
 
@@ -238,9 +254,6 @@ class ModuleBackend(Backend):
 
     def slice_last(self, x: Array, start: int, stop: int) -> Array:
         return x[..., start:stop]
-
-    def slice_columns(self, W: Array, start: int, stop: int) -> Array:
-        return W[:, start:stop]
 
     def slice_steps(self, x: Array, start: int | None, stop: int | None) -> Array:
         return x[start:stop]
@@ -295,7 +308,7 @@ class ModuleBackend(Backend):
         return self.module.permute_dims(x, tuple(order))
 
     def flip(self, x: Array, axis: Axis) -> Array:
-        return self.module.flip(x, tuple(range(x.ndim)) if axis is None else axis)
+        return self.module.flip(x, self.axes(x, axis))
 
     def concatenate(self, *parts: Array, axis: int) -> Array:
         return self.module.concatenate(parts, axis)

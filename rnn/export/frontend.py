@@ -111,7 +111,7 @@ class Export:
         given = {name: self._input(name, value, prepared, dtype) for name, value in inputs.items()}
         mask = self._mask(prepared, options)
         if mask is not None:
-            given = {name: self._masked(value, mask, len(prepared.shapes[name])) for name, value in given.items()}
+            given = {name: backend.zero_masked(value, mask) for name, value in given.items()}
             given[MASK] = mask
         drawn = draws if draws is not None else draw_masks(schedule.lowered, prepared.T, prepared.batch)
         given.update((name, self._drawn(name, drawn, schedule, prepared, dtype)) for name in schedule.lowered.draws)
@@ -174,11 +174,6 @@ class Export:
             raise ValueError(f"the dropout of {node.name} (at {node.origin}) needs bools {shape} here: draw them "
                              f"before the call, draws=f.draws({inputs.T}, {inputs.batch})")
         return self.backend.cast_like(self.backend.constant(drawn[name], None), self.backend.constant(0.0, dtype))
-
-    def _masked(self, value: Array, mask: Array, ndim: int) -> Array:
-        """Return an input that is zero at masked steps."""
-        zero = self.backend.cast_like(self.backend.constant(np.zeros((), int), None), value)
-        return self.backend.where(self.backend.append_axes(mask, ndim), value, zero)
 
     def _keep_flags(self, schedule: Schedule, inputs: Inputs) -> dict[str, Array]:
         """Return for each delay the steps at which gradients pass, (T, 1, ...) bools."""

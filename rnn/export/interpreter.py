@@ -76,7 +76,8 @@ def _unshifted(node: Node) -> Node:
 
 def _check_operations(every: list[Node], cell: Definition, backend: Backend) -> None:
     """Raise where the backend lacks an operation, in an equation or in a value computed from parameters alone."""
-    used: list[Node | Tensor] = [node for node in every if not _is_structural(node)]
+    # The interpreter itself computes the operations of the IR.
+    used: list[Node | Tensor] = [node for node in every if type(node.op).__module__ != ir.__name__]
     used += [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.t is None]
     for node in used:
         assert node.op is not None
@@ -84,11 +85,6 @@ def _check_operations(every: list[Node], cell: Definition, backend: Backend) -> 
         if reason is not None:
             raise DefinitionError(f"{backend.target} has no {type(node.op).__name__}, used at {node.origin}: "
                                   f"{reason}")
-
-
-def _is_structural(node: Node) -> bool:
-    """Return whether a node's operation is one of the IR, which the interpreter computes itself."""
-    return type(node.op).__module__ == Node.__module__
 
 
 class Interpreter:
@@ -186,13 +182,18 @@ class Interpreter:
 
     def _shifted(self, source: Node, signal: str, delay: int) -> Array:
         """Return the values of other steps, filled up with those of the boundary."""
-        backend, steps = self.backend, range(1 - delay, 1) if delay > 0 else range(1, 1 - delay)
-        values = self.values[source]
-        rows = [self.boundary_row(source, signal, step) for step in steps]
-        outside = backend.cast_like(backend.stack(*rows, axis=0), values)
+        steps = range(1 - delay, 1) if delay > 0 else range(1, 1 - delay)
+        rows, values = [self.boundary_row(source, signal, step) for step in steps], self.values[source]
         if delay > 0:
-            return backend.slice_steps(backend.concatenate(outside, values, axis=0), None, -delay)
-        return backend.slice_steps(backend.concatenate(values, outside, axis=0), -delay, None)
+            return self.backend.slice_steps(self.extend(rows, values, []), None, -delay)
+        return self.backend.slice_steps(self.extend([], values, rows), -delay, None)
+
+    def extend(self, before: list[Array], values: Array, after: list[Array]) -> Array:
+        """Return values (T, ...) with more rows (...) before the first and after the last."""
+        backend = self.backend
+        stacked = [backend.cast_like(backend.stack(*rows, axis=0), values) for rows in (before, after) if rows]
+        parts = [*stacked[:len(stacked) - bool(after)], values, *stacked[len(stacked) - bool(after):]]
+        return backend.concatenate(*parts, axis=0)
 
     def boundary_row(self, source: Node, signal: str, step: int) -> Array:
         """Return a value before or after the sequence, (*batch, *shape); zero if none is set."""
@@ -241,9 +242,7 @@ class Interpreter:
                 return functools.reduce(operator.add, operands)
             case ir.GradientMask():
                 return backend.mask_gradient(*operands)
-            case ir.ColumnSlice():
-                return backend.slice_columns(operands[0], op.start, op.stop)
-            case ir.Slice():
+            case ir.ColumnSlice() | ir.Slice():
                 return backend.slice_last(operands[0], op.start, op.stop)
             case ir.Concat():
                 return backend.concatenate(*operands, axis=-1 if node.timed else 0)
@@ -345,19 +344,14 @@ class Step:
 
     def inside_the_sequence(self, node: Node) -> Array:
         """Return for each round whether a node computes a step of the sequence."""
-        backend, T = self.interpreter.backend, self.interpreter.T
+        own, backend = self.interpreter, self.interpreter.backend
+        no, yes = (backend.constant(np.array(flag), None) for flag in (False, True))
         before, after = self.margins(self.block.offset[node])
-        middle = backend.broadcast(backend.constant(np.array(True), None), (T,), ())
-        ends = [backend.constant(np.zeros(count, bool), None) for count in (before, after)]
-        return backend.concatenate(ends[0], middle, ends[1], axis=0)
+        return own.extend([no] * before, backend.broadcast(yes, (own.T,), ()), [no] * after)
 
     def outside_of_it(self, node: Node) -> Array:
         """Return a node's values for the other rounds: those of the boundary."""
-        own, backend = self.interpreter, self.interpreter.backend
+        own = self.interpreter
         before, after = self.margins(self.block.offset[node])
-        steps = [*range(1 - before, 1), *range(1, after + 1)]
-        rows = [own.boundary_row(node, self.signals[node], step) for step in steps]
-        ends = [backend.cast_like(backend.stack(*part, axis=0), own.zero) for part in (rows[:before], rows[before:])
-                if part]
-        middle = backend.broadcast(own.zero, own.lead, node.shape)
-        return backend.concatenate(*(ends[:1] if before else []), middle, *(ends[-1:] if after else []), axis=0)
+        rows = [own.boundary_row(node, self.signals[node], step) for step in range(1 - before, after + 1)]
+        return own.extend(rows[:before], own.backend.broadcast(own.zero, own.lead, node.shape), rows[before:])

@@ -81,9 +81,8 @@ class JaxBackend(ModuleBackend):
     def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
         return self.module.pad(x, widths, constant_values=value)
 
-    def get_item(self, x: Array, index: Any) -> Array:
-        parts = index if isinstance(index, tuple) else (index,)
-        return x[tuple(np.array(part) if isinstance(part, list) else part for part in parts)]
+    def take_last(self, x: Array, index: Any) -> Array:
+        return x[..., np.array(index) if isinstance(index, list) else index]
 
     def gather(self, x: Array, labels: Array) -> Array:
         return self.module.take_along_axis(x, labels[..., None], -1)[..., 0]

@@ -193,9 +193,6 @@ class OnnxBackend(Backend):
     def slice_last(self, x: Array, start: int, stop: int) -> Array:
         return self.slice(x, start, stop, -1, (*x.shape[:-1], stop - start))
 
-    def slice_columns(self, W: Array, start: int, stop: int) -> Array:
-        return self.slice(W, start, stop, 1, (W.shape[0], stop - start))
-
     def slice_steps(self, x: Array, start: int | None, stop: int | None) -> Array:
         return self.slice(x, start or 0, np.iinfo(np.int64).max if stop is None else stop, 0, (None, *x.shape[1:]))
 
@@ -261,7 +258,7 @@ class OnnxBackend(Backend):
 
     # ---- over axes
     def _reduced(self, kind: str, x: Value, axis: Axis, keepdims: bool) -> Value:
-        axes = [n % x.ndim for n in np.atleast_1d(axis)] if axis is not None and x.ndim else [*range(x.ndim)]
+        axes = self.axes(x, axis)
         shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
         return self.emit(kind, x, self.numbers(axes), shape=shape, keepdims=int(keepdims))
 
@@ -321,7 +318,7 @@ class OnnxBackend(Backend):
         return self.emit("Transpose", x, shape=tuple(x.shape[n] for n in order), perm=order)
 
     def flip(self, x: Array, axis: Axis) -> Array:
-        axes = [*range(x.ndim)] if axis is None else np.atleast_1d(axis)
+        axes = self.axes(x, axis)
         ends = [[-1] * len(axes), [np.iinfo(np.int64).min] * len(axes), axes, [-1] * len(axes)]
         return self.emit("Slice", x, *(self.numbers(numbers) for numbers in ends), shape=x.shape)
 
@@ -330,14 +327,9 @@ class OnnxBackend(Backend):
         shape = tuple(sum(pair) + n for pair, n in zip(widths, x.shape))
         return self.emit("Pad", x, self.numbers(margins), self.constant(float(value), None), shape=shape)
 
-    def get_item(self, x: Array, index: Any) -> Array:
-        if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis:  # as in an equation
-            if index[1] is None:
-                return self.append_axes(x, 1)
-            places = np.arange(x.shape[-1])[index[1]]
-            return self.emit("Gather", x, self.numbers(places), shape=x.shape[:-1] + places.shape, axis=-1)
-        places = np.arange(np.prod(x.shape, dtype=int)).reshape(x.shape)[index]
-        return self.emit("Gather", self.reshape(x, (-1,)), self.numbers(places), shape=places.shape)
+    def take_last(self, x: Array, index: Any) -> Array:
+        places = np.arange(x.shape[-1])[index]
+        return self.emit("Gather", x, self.numbers(places), shape=x.shape[:-1] + places.shape, axis=-1)
 
     def gather(self, x: Array, labels: Array) -> Array:
         picked = self.emit("GatherElements", x, self.append_axes(labels, 1), shape=(*labels.shape, 1), axis=-1)
@@ -365,8 +357,10 @@ def _broadcast(shapes: Sequence[Dimensions]) -> Dimensions:
     return tuple(result[::-1])
 
 
-def _info(value: Value) -> Any:
-    return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+def _info(value: Value, axes: Sequence[str] = ()) -> Any:
+    """Return the type of an input or output, with the names of its first axes."""
+    return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(value.dtype),
+                                         [*axes, *value.shape[len(axes):]])
 
 
 class Model:
@@ -392,7 +386,7 @@ class Model:
         for name, value in found.items():
             result = backend.named(name, value.shape, value.dtype, cell.signals[name].origin)
             backend.emit("Identity", value, shape=value.shape, name=name)
-            self.outputs.append(_described(result, batch))
+            self.outputs.append(_info(result, ("T", "batch")[:1 + len(batch)]))
 
     def _sample(self) -> Inputs:
         """Return zeros of the declared sizes, as prepared inputs."""
@@ -409,7 +403,7 @@ class Model:
             drawn = name in self.schedule.lowered.draws
             dtype = np.dtype(bool if drawn else np.int64 if node in labels else backend.dtype)
             given[name] = backend.named(name, (None, None, *node.shape), dtype, node.origin)
-            self.inputs.append(_described(given[name], (None,)))
+            self.inputs.append(_info(given[name], ("T", "batch")))
             if drawn:
                 given[name] = backend.cast(given[name], backend.dtype)
         if given:
@@ -421,15 +415,12 @@ class Model:
             self.inputs.append(_info(T))
         if lengths:
             ends = backend.named("lengths", (None,), np.int64, "the input for the lengths")
-            self.inputs.append(helper.make_tensor_value_info("lengths", onnx.TensorProto.INT64, ["batch"]))
+            self.inputs.append(_info(ends, ("batch",)))
             scalar = backend.emit("Squeeze", T, shape=())
             steps = backend.emit("Range", backend.numbers(0), scalar, backend.numbers(1), shape=(None,))
             mask = given[MASK] = backend.append_axes(steps, 1) < ends
-            zero = backend.constant(0.0, None)
-            for name, value in given.items():
-                if not name.startswith(ADDED):
-                    held = backend.append_axes(mask, value.ndim - 2)
-                    given[name] = backend.where(held, value, backend.cast_like(zero, value))
+            given.update((name, backend.zero_masked(value, mask)) for name, value in given.items()
+                         if not name.startswith(ADDED))
         return given, T, batch
 
     def proto(self) -> Any:
@@ -445,13 +436,6 @@ class Model:
                                   producer_name="minigrad-rnn", doc_string=equations)
         onnx.checker.check_model(model, full_check=True)
         return model
-
-
-def _described(value: Value, batch: Sequence[Any]) -> Any:
-    """Return the type of an input or output, with the names of its first axes."""
-    names = ["T", "batch"][:1 + len(batch)]
-    return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(value.dtype),
-                                         [*names, *value.shape[len(names):]])
 
 
 def _check_outputs(cell: Definition, wanted: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -28,22 +28,15 @@ USUAL: dict[str, Any] = {"clip": None, "input_forget": 0, "layout": 0,
                          "activations": [[], ["Tanh"], ["Sigmoid", "Tanh"], ["Sigmoid", "Tanh", "Tanh"]]}
 
 
-class Recurrent(NamedTuple):
-    """A recurrent node: its tensors by the operator's names W, R, B, P; `linear_before_reset` of a GRU."""
-
-    name: str
-    tensors: dict[str, NDArray[Any]]
-    linear_before_reset: int | None
-
-
 def parameters(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     """Return the parameters in a file that `Cell.to_onnx` wrote, by their names."""
     tensors = _arrays(onnx.load(path).graph)
     return {name: array for name, array in tensors.items() if not name.startswith(ADDED)}
 
 
-def recurrent(path: str | os.PathLike[str], node: str | None = None) -> Recurrent:
-    """Return a recurrent node of a file.
+def recurrent(path: str | os.PathLike[str], node: str | None = None
+              ) -> tuple[dict[str, NDArray[Any]], int | None]:
+    """Return a recurrent node's tensors by the operator's names W, R, B, P, and a GRU's `linear_before_reset`.
 
     Args:
         node: its name; None for the only one.
@@ -60,18 +53,15 @@ def recurrent(path: str | os.PathLike[str], node: str | None = None) -> Recurren
         raise ValueError(f"{os.fspath(path)}: {which}; its recurrent nodes: {names}")
     only, attributes = found[0], {x.name: helper.get_attribute_value(x) for x in found[0].attribute}
     _check(only, attributes, path)
-    tensors, arrays = {}, _arrays(graph)
-    for label, key in zip("XWRB", only.input):
-        tensors[label] = key
-    if len(only.input) > 7:
-        tensors["P"] = only.input[7]
-    del tensors["X"]
-    missing = [key for key in tensors.values() if key and key not in arrays]
+    arrays = _arrays(graph)
+    # The operator's inputs are X, W, R, B, the lengths, two initial states, P; one left out has no name.
+    tensors = {label: only.input[i] for label, i in zip("WRBP", (1, 2, 3, 7)) if i < len(only.input) and only.input[i]}
+    missing = [key for key in tensors.values() if key not in arrays]
     if missing:
         raise ValueError(f"{os.fspath(path)}: {missing[0]!r}, which the node {only.name!r} reads, is computed by the "
                          "file and not stored in it")
     reset = attributes.get("linear_before_reset", 0) if only.op_type == "GRU" else None
-    return Recurrent(only.name, {label: arrays[key] for label, key in tensors.items() if key}, reset)
+    return {label: arrays[key] for label, key in tensors.items()}, reset
 
 
 def _check(node: Any, attributes: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
