@@ -16,7 +16,7 @@ import numpy as np
 from minigrad import Tensor, ops
 from rnn.ir import nodes as ir
 from rnn.ir.fusion import Graph, fuse_products, fuse_slices, hoist_terms, optimise
-from rnn.ir.lowering import LoweringOptions, lead_of, lower, split_products
+from rnn.ir.lowering import LoweringOptions, lower, split_products
 from rnn.ir.nodes import Node, Shift, ordered
 from rnn.ir.schedule import Block, blocks
 from rnn.language.dependencies import DefinitionError, nodes, roots
@@ -158,12 +158,12 @@ class Interpreter:
         return found
 
     def _outputs(self) -> dict[str, Array]:
-        return {name: self._output(name) for name in self.schedule.outputs}
-
-    def _output(self, name: str) -> Array:
-        """Return a signal at t = 1 … T; its equation may define another step, x[t+1]."""
-        signal, root = self.schedule.cell.signals[name], self.schedule.lowered.roots[name]
-        return self._shifted(root, name, lead_of(signal)) if lead_of(signal) else self.values[root]
+        """Return every signal at t = 1 … T; its equation may define another step, x[t+1]."""
+        found = {}
+        for name in self.schedule.outputs:
+            root, lead = self.schedule.lowered.roots[name], self.schedule.cell.signals[name].lead
+            found[name] = self._shifted(root, name, lead) if lead else self.values[root]
+        return found
 
     # ---- all steps at once
     def _all_steps(self, node: Node) -> Array:

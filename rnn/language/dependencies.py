@@ -161,8 +161,8 @@ def boundaries(cell: Definition) -> dict[str, Boundary]:
             offsets[read.signal].append(read.offset)
     found = {}
     for signal, read_at in offsets.items():
-        lead = signal.equation.lead if signal.equation else 0
-        boundary = Boundary(range(1 + min(read_at), 1 + lead), range(1 + lead, 1 + max(read_at)))
+        first = 1 + signal.lead
+        boundary = Boundary(range(1 + min(read_at), first), range(first, 1 + max(read_at)))
         if any(boundary):
             found[signal.name] = boundary
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -110,19 +111,15 @@ class Run:
 
     def edges(self) -> list[Connection]:
         """Return the edges between copies, step by step, within a step in the order of the equations."""
-        all_links = links(self.cell)
-        return [_connection(link, step) for step in range(1, self.T + 1) for link in all_links]
+        return [_connection(link, step) for step, link in self._links()]
 
     def cuts(self) -> list[Connection]:
         """Return the edges that a truncated backward pass doesn't follow."""
-        found = []
-        all_links = links(self.cell)
-        for step in range(1, self.T + 1):
-            for link in all_links:
-                source = link.source.equation
-                if source and self.truncation.cuts(step + link.equation.lead - link.delay - source.lead, step):
-                    found.append(_connection(link, step))
-        return found
+        return [_connection(link, step) for step, link in self._links() if not link.source.given
+                and self.truncation.cuts(step + link.equation.lead - link.delay - link.source.lead, step)]
+
+    def _links(self) -> Iterator[tuple[int, Link]]:
+        return itertools.product(range(1, self.T + 1), links(self.cell))
 
     def facts(self) -> Facts:
         """Return the shape of the graph: whether it is a grid, its separate chains, its longest path."""

@@ -63,8 +63,7 @@ class WindowSteps(NamedTuple):
         outside = boundaries(cell)
         carried = carry_directions(cell) if masked else {}
         for name, signal in cell.signals.items():
-            lead = signal.equation.lead if signal.equation else 0
-            steps = {k - lead for part in outside.get(name, ()) for k in part}
+            steps = {k - signal.lead for part in outside.get(name, ()) for k in part}
             for local in sorted(steps | {0} if signal in carried else steps):
                 step = local + (self.steps.start if local <= 0 else self.steps.stop) - 1
                 boundary = step if step < 1 else step - T if step > T else None

@@ -113,13 +113,13 @@ class Unroller:
         self.memo = {}
         self.now.origin = self.inputs.origin
         for value in window.entering(self.cell, self.inputs.T, self.inputs.mask is not None):
-            k = value.step + (0 if value.signal.given else self.plans[value.signal].equation.lead)
+            k = value.step + value.signal.lead
             if k in whole[value.signal] and not value.signal.given:
                 copy = whole[value.signal][k]
                 self.copies[value.signal][k] = copy.detach() if value.constant else copy
         self._compute_steps(window.steps)
-        for signal, plan in self.plans.items():
-            for k in (step + plan.equation.lead for step in window.loss_steps):
+        for signal in self.plans:
+            for k in (step + signal.lead for step in window.loss_steps):
                 whole[signal][k] = self.copies[signal][k]
         found = Window(window.steps, window.loss_steps, _by_name(self.copies))
         self.copies = whole
@@ -148,8 +148,7 @@ class Unroller:
         """Return the first copy that the equation needs at this step and that isn't computed yet."""
         for _, signal, offset in plan.reads:
             if step + offset not in self.copies[signal]:
-                source = self.plans[signal]
-                return source, step + offset - source.equation.lead
+                return self.plans[signal], step + offset - signal.lead
         previous = step - self.carry.get(plan.equation.signal, step)  # masked sequences carry this step's value
         if 1 <= previous <= self.inputs.T and previous + plan.equation.lead not in self.copies[plan.equation.signal]:
             return plan, previous
@@ -176,8 +175,7 @@ class Unroller:
     def _read(self, signal: Signal, k: int, step: int) -> Tensor:
         """Return a copy as the equations of a step see it: as a constant where the truncation cuts that edge."""
         copy = self.copies[signal][k]
-        made = k - (signal.equation.lead if signal.equation else 0)
-        if not copy.requires_grad or not self.truncation.cuts(made, step):
+        if not copy.requires_grad or not self.truncation.cuts(k - signal.lead, step):
             return copy
         if (signal, k) not in self.detached:
             self.detached[signal, k] = copy.detach()
