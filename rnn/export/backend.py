@@ -1,10 +1,10 @@
 """Backend: the interface between exports and the libraries that they run on.
 
 A method translates each operation of minigrad.ops, and has its name in small letters: LeakyRelu(slope)
-of x is `leaky_relu(x, slope=...)`. A new target is one subclass of `Backend`: its abstract methods are
-what every target needs; an operation without a method is refused, with the line of its equation.
-Operations that follow from others are defined here. At a kink their derivative is the one that
-minigrad.ops documents. Doesn't know signals or time steps.
+of x is `leaky_relu(x, slope=...)`. Without a method it is the `function` of its ufunc; without both it is
+refused, with the line of its equation. A new target is one subclass of `Backend`: its abstract methods are
+what every target needs. Operations that follow from others are defined here. At a kink their derivative is
+the one that minigrad.ops documents. Doesn't know signals or time steps.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Backend(ABC):
         return None
 
     def translation(self, op: Op) -> Callable[..., Array] | None:
-        """Return the method that computes an operation; None if there is none."""
+        """Return the method or function that computes an operation; None if there is none."""
         method: Callable[..., Array] | None = getattr(self, snake_case(type(op).__name__), None)
-        return method
+        return self.function(op.ufunc) if method is None and op.ufunc is not None else method
 
     def compute(self, op: Op, *inputs: Array) -> Array:
         """Return the result of an operation."""
@@ -63,6 +63,10 @@ class Backend(ABC):
         return translation(*inputs, **vars(op))
 
     # ---- needed besides operations
+    @abstractmethod
+    def function(self, ufunc: np.ufunc) -> Callable[..., Array] | None:
+        """Return the target's function for a ufunc of NumPy's; None if it has none."""
+
     @abstractmethod
     def constant(self, value: Any, dtype: Any) -> Array:
         """Return an array or number of NumPy's or minigrad's as one of the target; floats in this dtype."""
@@ -133,26 +137,17 @@ class Backend(ABC):
     @abstractmethod
     def where(self, condition: Array, a: Array, b: Array) -> Array: ...
 
-    @abstractmethod
-    def expm1(self, x: Array) -> Array: ...
-
-    @abstractmethod
-    def sqrt(self, x: Array) -> Array: ...
-
-    @abstractmethod
-    def tanh(self, x: Array) -> Array: ...
-
     def sigmoid(self, x: Array) -> Array:
-        return 0.5 * self.tanh(0.5 * x) + 0.5
+        return 0.5 * self.compute(ops.Tanh(), 0.5 * x) + 0.5
 
     def leaky_relu(self, x: Array, slope: float) -> Array:
         return self.where(x > 0, x, slope * x)
 
     def elu(self, x: Array, alpha: float) -> Array:
-        return self.where(x > 0, x, alpha * self.expm1(self.where(x > 0, 0.0, x)))
+        return self.where(x > 0, x, alpha * self.compute(ops.Expm1(), self.where(x > 0, 0.0, x)))
 
     def gelu(self, x: Array) -> Array:
-        return 0.5 * x * (1 + self.tanh(ROOT_2_PI * (x + 0.044715 * x * x * x)))
+        return 0.5 * x * (1 + self.compute(ops.Tanh(), ROOT_2_PI * (x + 0.044715 * x * x * x)))
 
     def clip(self, x: Array, low: float | None, high: float | None) -> Array:
         if low is not None:
@@ -193,7 +188,7 @@ class Backend(ABC):
 
     def safe_sqrt(self, x: Array) -> Array:
         """Return the square root, with the derivative 0 at 0."""
-        return self.where(x > 0, self.sqrt(self.where(x > 0, x, 1.0)), x)
+        return self.where(x > 0, self.compute(ops.Sqrt(), self.where(x > 0, x, 1.0)), x)
 
     def min(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         return -self.max(-x, axis, keepdims)
@@ -232,19 +227,12 @@ class Backend(ABC):
 
 
 class ModuleBackend(Backend):
-    """A library whose module has NumPy's functions by NumPy's names.
-
-    An operation that has a ufunc and no method is computed by the module's function of that name.
-
-    Attributes:
-        module: that module.
-    """
+    """A library whose `module` has NumPy's functions by NumPy's names."""
 
     module: Any
 
-    def translation(self, op: Op) -> Callable[..., Array] | None:
-        method = super().translation(op)
-        return getattr(self.module, op.ufunc.__name__, None) if method is None and op.ufunc is not None else method
+    def function(self, ufunc: np.ufunc) -> Callable[..., Array] | None:
+        return getattr(self.module, ufunc.__name__, None)
 
     def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
         return self.module.broadcast_to(x, (*lead, *shape))
@@ -259,15 +247,6 @@ class ModuleBackend(Backend):
         return x[start:stop]
 
     # ---- functions of each element
-    def expm1(self, x: Array) -> Array:
-        return self.module.expm1(x)
-
-    def sqrt(self, x: Array) -> Array:
-        return self.module.sqrt(x)
-
-    def tanh(self, x: Array) -> Array:
-        return self.module.tanh(x)
-
     def softplus(self, x: Array) -> Array:
         return self.module.logaddexp(x, self.module.zeros_like(x))
 
