@@ -16,10 +16,9 @@ from rnn.language.dependencies import Link, boundaries, links, parameters
 from rnn.language.equations import Definition
 
 from . import facts, gradients
-from .at import At, Connection
-from .facts import Facts
+from .facts import At, Connection, Facts
 from .inputs import Inputs
-from .state import State
+from .options import State
 
 
 class Copies:
