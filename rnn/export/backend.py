@@ -24,6 +24,7 @@ from minigrad.provenance import Origin
 
 Array: TypeAlias = Any  # the array type of the target
 Arrays: TypeAlias = "tuple[Array, ...]"
+StepFunction: TypeAlias = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
 
 
 @cache
@@ -85,8 +86,7 @@ class Backend(ABC):
         return self.where(self.append_axes(mask, x.ndim - mask.ndim), x, zero)
 
     @abstractmethod
-    def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
-             reverse: bool) -> Arrays:
+    def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         """Run a loop over time, `carry, results = step(carry, [x[t] for x in rows])`.
 
         Args:

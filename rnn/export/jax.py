@@ -11,7 +11,7 @@ programs, 2018, http://github.com/jax-ml/jax.)
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from rnn.language.dependencies import parameters
 from rnn.language.equations import Definition
 from rnn.unrolling.options import UnrollOptions, list_options
 
-from .backend import Array, Arrays, ModuleBackend
+from .backend import Array, Arrays, ModuleBackend, StepFunction
 from .frontend import Export, import_extra
 
 
@@ -48,8 +48,7 @@ class JaxBackend(ModuleBackend):
     def mask_gradient(self, x: Array, keep: Array) -> Array:
         return self.module.where(keep, x, self.jax.lax.stop_gradient(x))
 
-    def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
-             reverse: bool) -> Arrays:
+    def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         results: Arrays = self.jax.lax.scan(step, carry, rows, length=T, reverse=reverse)[1]
         return results
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -26,19 +26,15 @@ from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import ADDED, MASK
 from rnn.language.dependencies import DefinitionError, parameters
 from rnn.language.equations import Definition
-from rnn.unrolling.inputs import Inputs, prepare_inputs
+from rnn.unrolling.inputs import prepare_inputs
 from rnn.unrolling.options import UnrollOptions
 
-from .backend import Array, Arrays, Backend
+from .backend import Array, Arrays, Backend, StepFunction
 from .frontend import Export, import_extra
 from .interpreter import Interpreter, Schedule
 
-if TYPE_CHECKING:
-    import onnx
-    from onnx import helper, numpy_helper
-else:
-    onnx = import_extra("onnx", "onnx")
-    helper, numpy_helper = import_extra("onnx.helper", "onnx"), import_extra("onnx.numpy_helper", "onnx")
+onnx = import_extra("onnx", "onnx")
+helper, numpy_helper = onnx.helper, onnx.numpy_helper
 
 OPSET, IR_VERSION = 18, 8
 STEPS = 1000  # of the sequence for which boundaries are looked up; the file takes any number
@@ -155,8 +151,7 @@ class OnnxBackend(Backend):
     def cast_like(self, x: Array, other: Array) -> Array:
         return x if x.dtype == other.dtype else self.cast(x, other.dtype)
 
-    def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
-             reverse: bool) -> Arrays:
+    def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         if not rows:  # a Scan takes its number of steps from its inputs
             rows = (self.emit("Expand", self.constant(0.0, None), T, shape=(None,)),)
         states = [Value(self, self.fresh("state"), x.shape, x.dtype) for x in carry]
@@ -364,27 +359,27 @@ class Model:
         self.cell = cell
         self.backend = backend = OnnxBackend(np.result_type(*(x.dtype for x in own.values() or [np.zeros(1)])))
         export = Export(cell, backend)
-        shapes = {name: x.shape for name, x in cell.signals.items() if x.given}
-        wanted = [name for name, x in cell.signals.items() if not x.given] if outputs is None else list(outputs)
-        _check_outputs(cell, wanted)
-        options = LoweringOptions(tuple(shapes.items()), (), lengths)  # type: ignore[arg-type]
-        self.schedule = schedule = Schedule(cell, options, backend, wanted)
+        shapes = tuple((name, x.shape) for name, x in cell.signals.items() if x.given)
+        computed = [name for name, x in cell.signals.items() if not x.given]
+        unknown = [name for name in outputs or () if name not in computed]
+        if unknown:
+            raise ValueError(f"{cell.name!r} computes no signal {unknown[0]!r} (at {call_site()}): it computes "
+                             f"{', '.join(computed)}")
+        options = LoweringOptions(shapes, (), lengths)  # type: ignore[arg-type]
+        self.schedule = schedule = Schedule(cell, options, backend, computed if outputs is None else outputs)
         self.inputs: list[Any] = []
         values = {name: backend.initializer(name, x.numpy()) for name, x in own.items()}
         given, T, batch = self._inputs(lengths)
         weights = export.weights(values, None)
-        boundary = {key: weights[id(tensor)] for key, tensor in boundary_values(cell, self._sample()).items()}
+        zeros = {name: np.zeros((STEPS, *(shape or ()))) for name, shape in shapes}
+        sample = prepare_inputs(cell, zeros, UnrollOptions(T=STEPS))
+        boundary = {key: weights[id(tensor)] for key, tensor in boundary_values(cell, sample).items()}
         found = Interpreter(backend, schedule, T, batch, given, weights, boundary, backend.constant(0.0, None)).run()
         self.outputs = []
         for name, value in found.items():
             result = backend.named(name, value.shape, value.dtype, cell.signals[name].origin)
             backend.emit("Identity", value, shape=value.shape, name=name)
             self.outputs.append(_info(result, ("T", "batch")[:1 + len(batch)]))
-
-    def _sample(self) -> Inputs:
-        """Return zeros of the declared sizes, as prepared inputs."""
-        inputs = {name: np.zeros((STEPS, *(x.shape or ()))) for name, x in self.cell.signals.items() if x.given}
-        return prepare_inputs(self.cell, inputs, UnrollOptions(T=STEPS))
 
     def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...]]:
         """Return the data as inputs of the file, and T and the batch as vectors of one number."""
@@ -429,13 +424,6 @@ class Model:
                                   producer_name="minigrad-rnn", doc_string=equations)
         onnx.checker.check_model(model, full_check=True)
         return model
-
-
-def _check_outputs(cell: Definition, wanted: Sequence[str]) -> None:
-    for name in wanted:
-        if name not in cell.signals or cell.signals[name].given:
-            computed = ", ".join(signal for signal, x in cell.signals.items() if not x.given)
-            raise ValueError(f"{cell.name!r} computes no signal {name!r} (at {call_site()}): it computes {computed}")
 
 
 def to_onnx(cell: Definition, path: str | os.PathLike[str], outputs: Sequence[str] | None = None, lengths: bool = False

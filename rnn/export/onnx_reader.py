@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -15,12 +15,7 @@ from rnn.ir.nodes import ADDED
 
 from .frontend import import_extra
 
-if TYPE_CHECKING:
-    import onnx
-    from onnx import helper, numpy_helper
-else:
-    onnx = import_extra("onnx", "onnx")
-    helper, numpy_helper = import_extra("onnx.helper", "onnx"), import_extra("onnx.numpy_helper", "onnx")
+onnx = import_extra("onnx", "onnx")
 
 KINDS = ("RNN", "LSTM", "GRU")
 # The attributes with which the operators compute what our cells compute.
@@ -51,7 +46,7 @@ def recurrent(path: str | os.PathLike[str], node: str | None = None
         names = ", ".join(f"{x.name!r} ({x.op_type})" for x in graph.node if x.op_type in KINDS) or "none"
         which = "which one? Name it, node=" if node is None and found else f"no node {node!r}" if node else "no node"
         raise ValueError(f"{os.fspath(path)}: {which}; its recurrent nodes: {names}")
-    only, attributes = found[0], {x.name: helper.get_attribute_value(x) for x in found[0].attribute}
+    only, attributes = found[0], {x.name: onnx.helper.get_attribute_value(x) for x in found[0].attribute}
     _check(only, attributes, path)
     arrays = _arrays(graph)
     # The operator's inputs are X, W, R, B, the lengths, two initial states, P; one left out has no name.
@@ -78,4 +73,4 @@ def _check(node: Any, attributes: Mapping[str, Any], path: str | os.PathLike[str
 
 
 def _arrays(graph: Any) -> dict[str, NDArray[Any]]:
-    return {x.name: numpy_helper.to_array(x) for x in graph.initializer}
+    return {x.name: onnx.numpy_helper.to_array(x) for x in graph.initializer}

@@ -13,7 +13,7 @@ high-performance deep learning module, NeurIPS 2019.)
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,16 +25,14 @@ from rnn.language.dependencies import parameters
 from rnn.language.equations import Definition
 from rnn.unrolling.options import UnrollOptions, list_options
 
-from .backend import Array, Arrays, ModuleBackend
+from .backend import Array, Arrays, ModuleBackend, StepFunction
 from .frontend import Export, import_extra
 
 if TYPE_CHECKING:
     import torch
-    from torch.nn import Module
 else:
     torch = import_extra("torch", "torch")
-    Module = torch.nn.Module
-    mark_library_file(sys.modules[Module.__module__].__file__)  # messages name the line that calls a module
+    mark_library_file(sys.modules[torch.nn.Module.__module__].__file__)  # messages name the line that calls a module
 
 
 class TorchBackend(ModuleBackend):
@@ -57,8 +55,7 @@ class TorchBackend(ModuleBackend):
     def mask_gradient(self, x: Array, keep: Array) -> Array:
         return torch.where(keep, x, x.detach())
 
-    def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
-             reverse: bool) -> Arrays:
+    def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         by_step = list(zip(*(x.unbind() for x in rows))) if rows else [()] * T
         every = []
         for row in reversed(by_step) if reverse else by_step:
@@ -121,7 +118,7 @@ class TorchBackend(ModuleBackend):
         return torch.gather(x, -1, labels.long()[..., None])[..., 0]
 
 
-class CellModule(Module):
+class CellModule(torch.nn.Module):
     """A definition as an nn.Module; made by `Cell.to_torch`. Its parameters begin with the definition's values."""
 
     def __init__(self, cell: Definition) -> None:
@@ -156,12 +153,12 @@ class CellModule(Module):
         return self._export(parameters, values, options, dtype)
 
 
-def _register(module: Module, name: str, parameter: Any) -> None:
+def _register(module: torch.nn.Module, name: str, parameter: Any) -> None:
     """Register a parameter by its name, in a submodule for each part before a dot.
 
     register_parameter and add_module refuse names of attributes; cells.bidirectional has a part `forward`.
     """
     *parts, last = name.split(".")
     for part in parts:
-        module = module._modules.setdefault(part, Module())
+        module = module._modules.setdefault(part, torch.nn.Module())
     module._parameters[last] = parameter

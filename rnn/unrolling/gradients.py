@@ -18,7 +18,7 @@ from minigrad.backward import ancestors, input_gradients
 from rnn.language.graphs import postorder
 
 if TYPE_CHECKING:
-    from .run import Run
+    from .run import Copies, Run
 
 
 def gradient_norms(run: Run, name: str) -> NDArray[np.float64]:
@@ -58,7 +58,7 @@ def contributions(run: Run, name: str) -> NDArray[Any]:
     return rows
 
 
-def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor]) -> NDArray[np.float64]:
+def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor] | Copies) -> NDArray[np.float64]:
     """Return |dL[t]/dh[t - lag]| for lag = 0 … T - 1, each the mean over all t that have it: shape (T,).
 
     One backward pass for every loss; no `.grad` is changed.

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterator, Mapping
 
 import minigrad as mg
 from minigrad import Tensor
@@ -16,7 +12,7 @@ from rnn.language.dependencies import Link, boundaries, links, parameters
 from rnn.language.equations import Definition
 
 from . import facts, gradients
-from .facts import At, Connection, Facts
+from .facts import At, Connection
 from .inputs import Inputs
 from .options import State
 
@@ -120,21 +116,11 @@ class Run:
     def _links(self) -> Iterator[tuple[int, Link]]:
         return itertools.product(range(1, self.T + 1), links(self.cell))
 
-    def facts(self) -> Facts:
-        """Return the shape of the graph: whether it is a grid, its separate chains, its longest path."""
-        return facts.facts(self)
-
-    def contributions(self, name: str) -> NDArray[Any]:
-        """Return the contribution of each time step to a parameter's gradient, (T, *shape); see gradients.py."""
-        return gradients.contributions(self, name)
-
-    def gradient_norms(self, name: str) -> NDArray[np.float64]:
-        """Return the norm of a signal's gradient at t = 1 … T, shape (T,); see gradients.py."""
-        return gradients.gradient_norms(self, name)
-
-    def gradient_by_lag(self, name: str, losses: Sequence[Tensor] | Copies) -> NDArray[np.float64]:
-        """Return |dL[t]/dh[t - lag]| by lag, averaged over t, shape (T,); see gradients.py."""
-        return gradients.gradient_by_lag(self, name, list(losses))
+    # ---- functions of a run with modules of their own
+    facts = facts.facts
+    contributions = gradients.contributions
+    gradient_norms = gradients.gradient_norms
+    gradient_by_lag = gradients.gradient_by_lag
 
     @property
     def state(self) -> State:
