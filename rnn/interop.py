@@ -45,17 +45,7 @@ class Gate(NamedTuple):
 
 
 class Layer:
-    """The parameters of one cell of a definition.
-
-    Attributes:
-        kind: "elman", "lstm" or "gru".
-        parameters: label ("W_f", "b_f", ...), without the cell's name -> Tensor.
-        size, inputs: the lengths of the state and of the input.
-        biases: 0, 1 or 2 for each gate.
-        replaces: whether a GRU's update gate replaces the state (u) in place of keeping it (z).
-        resets_after: whether a GRU resets after the matrix.
-        peephole: "diagonal", "full" or None.
-    """
+    """The parameters of one cell of a definition, by label ("W_f", "b_f", ...), and its kind and sizes."""
 
     def __init__(self, cell: Definition, name: str) -> None:
         self.name = name
@@ -73,11 +63,11 @@ class Layer:
         else:
             raise ValueError(f"{name} is none of elman, lstm (with all its gates) and gru, which other libraries have "
                              f"too: its parameters are {', '.join(labels)}")
-        self.replaces = "W_u" in labels
-        self.resets_after = "W_hn" in labels
+        self.replaces = "W_u" in labels  # a GRU's update gate replaces the state (u) in place of keeping it (z)
+        self.resets_after = "W_hn" in labels  # a GRU resets after the matrix
         self.peephole = "diagonal" if "p_o" in labels else "full" if "P_o" in labels else None
         first = TORCH[self.kind][0]  # any gate but a GRU's candidate, which may have more biases
-        self.biases = len(self._bias_labels(first))
+        self.biases = len(self._bias_labels(first))  # for each gate
         self.size = self.parameters[self._matrix_labels(first)[0]].shape[0]
         self.inputs = self._matrices(first)[0].shape[1]
 
@@ -293,13 +283,13 @@ def from_torch(cell: Definition, state: Mapping[str, ArrayLike], names: Sequence
     """
     layers = [_torch_layer(cell, name) for name in names]
     values: dict[str, Array] = {}
-    extra = dict.fromkeys(state)
-    for layer, keys in zip(layers, _torch_keys(names, bidirectional)):
+    keys_of = _torch_keys(names, bidirectional)
+    for layer, keys in zip(layers, keys_of):
         for key in keys if layer.biases else keys[:2]:
             if key not in state:
                 raise _refusal(f"{key} is missing, for {layer.name}; there are {', '.join(state)}")
         values |= layer.values(_split_stacks(layer, TORCH[layer.kind], [state.get(key) for key in keys], keys))
-        extra = {key: None for key in extra if key not in keys}
+    extra = [key for key in state if not any(key in keys for keys in keys_of)]
     if extra:
         raise _refusal(f"nothing takes {', '.join(extra)}: the cells named are {', '.join(names)}")
     _assign_layers(layers, values)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -87,30 +88,19 @@ def _check_operations(every: list[Node], cell: Definition, backend: Backend) -> 
                                   f"{reason}")
 
 
+@dataclass(eq=False)
 class Interpreter:
-    """One computation of all steps.
+    """One computation of all steps."""
 
-    Args:
-        T: the number of steps, as the backend represents it.
-        batch: the shape of the batch, as the backend represents it.
-        given: name -> the data's values, (T, batch, *shape), for every input, mask and draw.
-        weights: id of a tensor -> its value.
-        boundary: (signal, step) -> its value before the first step (0, -1, ...) or after the last (1, 2, ...).
-        zero: the number 0 in the type of all states.
-    """
-
-    def __init__(self, backend: Backend, schedule: Schedule, T: Any, batch: Any, given: Mapping[str, Array],
-                 weights: Mapping[int, Array], boundary: Mapping[tuple[str, int], Array], zero: Array) -> None:
-        self.backend = backend
-        self.schedule = schedule
-        self.T = T
-        self.batch = batch
-        self.lead = (T, *batch)
-        self.given = given
-        self.weights = weights
-        self.boundary = boundary
-        self.zero = zero
-        self.values: dict[Node, Array] = {}
+    backend: Backend
+    schedule: Schedule
+    T: Any  # the number of steps and the shape of the batch as the backend represents them
+    batch: Any
+    given: Mapping[str, Array]  # input, mask or draw -> the data's values, (T, batch, *shape)
+    weights: Mapping[int, Array]  # id of a tensor -> its value
+    boundary: Mapping[tuple[str, int], Array]  # (signal, step): 0, -1, ... before the first, 1, 2, ... after the last
+    zero: Array  # the number 0 in the type of all states
+    values: dict[Node, Array] = field(default_factory=dict)
 
     def run(self) -> dict[str, Array]:
         """Return every signal at t = 1 … T."""
@@ -132,8 +122,7 @@ class Interpreter:
         for window in windows:
             start, stop = window.steps.start - 1, window.steps.stop - 1
             given = {name: backend.slice_steps(x, start, stop) for name, x in self.given.items()}
-            part = Interpreter(backend, self.schedule, len(window.steps), self.batch, given, self.weights,
-                               self._entering(window, done), self.zero)
+            part = replace(self, T=len(window.steps), given=given, boundary=self._entering(window, done), values={})
             part.run()
             for name, signal in self.schedule.cell.signals.items():
                 if not signal.given:
@@ -173,7 +162,7 @@ class Interpreter:
         if isinstance(op, Shift):
             assert op.signal is not None
             return self._shifted(node.inputs[0], op.signal, op.delay)
-        return self.value(node, [self.read(x) for x in node.inputs], self.lead)
+        return self.value(node, [self.read(x) for x in node.inputs], (self.T, *self.batch))
 
     def read(self, x: Node) -> Array:
         if x not in self.values:  # a number, or a shift inside of another loop
@@ -257,13 +246,6 @@ class Step:
     In most loops round t computes step t. In a skewed one, which reads ahead of itself somewhere, round r
     computes step r - offset of a node, and there are as many more rounds as the largest offset. Values of
     steps outside of the sequence are then computed too, and replaced by those of the boundary.
-
-    Attributes:
-        memory: the nodes that are read from previous rounds -> how many rounds back.
-        signals: the nodes of which other steps are read -> the signal's name.
-        rows: the nodes outside of the loop of which each round gets its own row, and the offset of the reader.
-        guarded: the nodes whose values of steps outside of the sequence are read.
-        results: the nodes whose values of all steps are needed outside of the loop.
     """
 
     def __init__(self, interpreter: Interpreter, block: Block) -> None:
@@ -272,11 +254,12 @@ class Step:
         self.extra = max(block.offset.values())
         inside = set(block.nodes)
         outer = [(x, node) for node in block.nodes for x in node.inputs if x not in inside]
+        # What each round gets a row of, and the offset of its reader; what is the same in all rounds.
         self.rows = list(dict.fromkeys((x, block.offset[node]) for x, node in outer if x.timed))
         self.outer = {x: interpreter.read(x) for x, _ in outer if not x.timed}
         self.back: dict[tuple[Node, Node], int] = {}  # (reader, what it reads) -> how many rounds back
-        self.memory: dict[Node, int] = {}
-        self.signals: dict[Node, str] = {}
+        self.memory: dict[Node, int] = {}  # a node that later rounds read -> for how many rounds
+        self.signals: dict[Node, str] = {}  # a node of which other steps are read -> its signal
         for node in block.nodes:
             delay = 0
             if isinstance(node.op, Shift):
@@ -288,7 +271,7 @@ class Step:
                     self.back[node, x] = back = delay + block.offset[node] - block.offset[x]
                     self.memory[x] = max(self.memory.get(x, 0), back)
         self.memory = {node: depth for node, depth in self.memory.items() if depth}
-        self.guarded = list(self.signals) if block.skewed else []
+        self.guarded = list(self.signals) if block.skewed else []  # whose steps outside of the sequence are read
         self.results = [node for node in block.nodes if node in interpreter.schedule.kept]
         self.lanes = self._lanes()
 
@@ -354,4 +337,5 @@ class Step:
         own = self.interpreter
         before, after = self.margins(self.block.offset[node])
         rows = [own.boundary_row(node, self.signals[node], step) for step in range(1 - before, after + 1)]
-        return own.extend(rows[:before], own.backend.broadcast(own.zero, own.lead, node.shape), rows[before:])
+        middle = own.backend.broadcast(own.zero, (own.T, *own.batch), node.shape)
+        return own.extend(rows[:before], middle, rows[before:])

@@ -59,12 +59,8 @@ class Value(NDArrayOperatorsMixin):
         self.backend = backend
         self.name = name
         self.shape = shape
+        self.ndim = len(shape)
         self.dtype = np.dtype(dtype)
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any) -> Value:
         return self.backend.elementwise(NODES[ufunc], *inputs, dtype=bool if ufunc in COMPARISONS else None)

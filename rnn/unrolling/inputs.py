@@ -27,29 +27,17 @@ Values = Tensor | NDArray[Any]
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that a definition is unrolled over.
+    """All that a definition is unrolled over."""
 
-    Attributes:
-        T: the number of steps.
-        batch: the shape of the batch; () for a single sequence.
-        dtype: that of the states.
-        values: input name -> all its values, (T, ...).
-        shapes: input name -> the shape of one value of one sequence.
-        boundary: signal name -> {k: the value before the first or after the last step that is set}.
-        mask: (T, *batch) bools, False where a sequence has ended; None where all have T steps.
-        truncation: where gradients stop.
-        origin: the line of the call.
-    """
-
-    T: int
-    batch: Shape
-    dtype: np.dtype[Any]
-    values: dict[str, Values]
-    shapes: dict[str, Shape]
-    boundary: dict[str, dict[int, Tensor]]
-    mask: NDArray[np.bool_] | None
-    truncation: Truncation
-    origin: Origin
+    T: int  # the number of steps
+    batch: Shape  # () for a single sequence
+    dtype: np.dtype[Any]  # of the states
+    values: dict[str, Values]  # input -> all its values, (T, ...)
+    shapes: dict[str, Shape]  # input -> the shape of one value of one sequence
+    boundary: dict[str, dict[int, Tensor]]  # signal -> {k: the value set before the first or after the last step}
+    mask: NDArray[np.bool_] | None  # (T, *batch), False where a sequence has ended; None where all have T steps
+    truncation: Truncation  # where gradients stop
+    origin: Origin  # the line of the call
 
 
 def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) -> Inputs:

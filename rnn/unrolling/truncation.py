@@ -29,21 +29,13 @@ from rnn.language.equations import Definition, Signal
 
 
 class Entering(NamedTuple):
-    """A value that a window reads from a step outside of itself. Steps are those of the signal's equation.
-
-    Attributes:
-        local: the step as the window counts: 0, -1, ... before its first, 1, 2, ... after its last.
-        step: the same step of the whole sequence.
-        boundary: None for a step of the sequence, whose value was computed or given as data. Else it
-            is a boundary value of the sequence: 0, -1, ... before it, 1, 2, ... after it.
-        constant: whether the window's gradient stops at the value.
-    """
+    """A value that a window reads from a step outside of itself. Steps are those of the signal's equation."""
 
     signal: Signal
-    local: int
-    step: int
-    boundary: int | None
-    constant: bool
+    local: int  # the step as the window counts: 0, -1, ... before its first, 1, 2, ... after its last
+    step: int  # the same step of the whole sequence
+    boundary: int | None  # 0, -1, ... before the sequence, 1, 2, ... after it; None for a step of the sequence
+    constant: bool  # whether the window's gradient stops at the value
 
 
 class WindowSteps(NamedTuple):

@@ -39,14 +39,7 @@ def unroll(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) 
 
 
 class Unroller:
-    """Computes copies on demand: one that reads another waits for it on a stack, without recursion.
-
-    Attributes:
-        copies: signal -> {k: its copy at step k}; of a window, while it is computed.
-        plans: signal -> its equation, ready to be evaluated at any step.
-        detached: copies as constants, for the reads that a truncation cuts.
-        carry: signal -> the direction from which masked steps take their value; others are zero there.
-    """
+    """Computes copies on demand: one that reads another waits for it on a stack, without recursion."""
 
     def __init__(self, cell: Definition, inputs: Inputs) -> None:
         self.cell = cell
@@ -61,9 +54,10 @@ class Unroller:
         uses = Counter(key for plan in self.plans.values() for *_, key in plan.operations)
         self.shared = {key for key, count in uses.items() if count > 1}  # expressions that several equations use
         self.memo: dict[tuple[int, int], Tensor] = {}  # (shared expression, step) -> its value
-        self.detached: dict[tuple[Signal, int], Tensor] = {}
+        self.detached: dict[tuple[Signal, int], Tensor] = {}  # copies as constants, for reads that a truncation cuts
         self.shapes = {signal: inputs.shapes.get(name, signal.shape) for name, signal in cell.signals.items()}
-        self.carry = {} if inputs.mask is None else carry_directions(cell)
+        self.carry = {} if inputs.mask is None else carry_directions(cell)  # at masked steps others are zero
+        # signal -> {k: its copy at step k}; of a window, while it is computed
         self.copies: dict[Signal, dict[int, Tensor]] = {signal: {} for signal in cell.signals.values()}
         outside = boundaries(cell)
         for name, signal in cell.signals.items():
