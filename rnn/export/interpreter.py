@@ -119,14 +119,18 @@ class Interpreter:
         """
         roots, backend = self.schedule.lowered.roots, self.backend
         done = dict(self.given)  # signal -> its values of all steps that are computed
+        leads = [signal.lead for signal in self.schedule.cell.signals.values() if not signal.given]
+        ahead = max(leads) - min(leads)  # after y[t+1] = s[t+1] a window computes step t+1 of s as well
         for window in windows:
-            start, stop = window.steps.start - 1, window.steps.stop - 1
+            start, stop = window.steps.start - 1, min(window.steps.stop - 1 + ahead, self.T)
             given = {name: backend.slice_steps(x, start, stop) for name, x in self.given.items()}
-            part = replace(self, T=len(window.steps), given=given, boundary=self._entering(window, done), values={})
+            boundary = self._entering(window._replace(steps=range(start + 1, stop + 1)), done)
+            part = replace(self, T=stop - start, given=given, boundary=boundary, values={})
             part.run()
             for name, signal in self.schedule.cell.signals.items():
                 if not signal.given:
-                    values = backend.slice_steps(part.values[roots[name]], window.loss_steps.start - 1 - start, None)
+                    first, end = window.loss_steps.start - 1 - start, window.loss_steps.stop - 1 - start
+                    values = backend.slice_steps(part.values[roots[name]], first, end)
                     done[name] = backend.concatenate(done[name], values, axis=0) if name in done else values
         self.values.update((roots[name], x) for name, x in done.items() if name in roots)
         return self._outputs()
@@ -137,6 +141,8 @@ class Interpreter:
         found = {}
         masked = ir.MASK in self.given
         for signal, local, step, boundary, constant in window.entering(self.schedule.cell, self.T, masked):
+            if boundary is None and local > 0 and not signal.given:  # no step of the window depends on it
+                continue
             if boundary is None:
                 value = done[signal.name][step - 1]
             elif (signal.name, boundary) in self.boundary:
