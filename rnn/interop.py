@@ -351,7 +351,7 @@ def from_onnx(cell: Definition, names: Sequence[str], W: ArrayLike, R: ArrayLike
         ValueError: for a wrong shape, peepholes on one side only, and a GRU with a missing or different
             linear_before_reset. Then nothing is assigned.
     """
-    layers = [_onnx_layer(cell, name) for name in _check_directions(names)]
+    layers = _onnx_layers(cell, names)
     tensors = {key: np.asarray(value) for key, value in (("W", W), ("R", R), ("B", B), ("P", P)) if value is not None}
     for key, array in tensors.items():
         if array.shape[:1] != (len(layers),):
@@ -421,8 +421,7 @@ def to_onnx(cell: Definition, names: Sequence[str]) -> dict[str, Array]:
         ValueError: for a cell that ONNX doesn't have.
     """
     found: dict[str, list[Array]] = {}
-    for name in _check_directions(names):
-        layer = _onnx_layer(cell, name)
+    for layer in _onnx_layers(cell, names):
         W, R, *biases = _join_stacks(layer, ONNX[layer.kind])
         tensors = {"W": W, "R": R}
         if biases:
@@ -435,17 +434,15 @@ def to_onnx(cell: Definition, names: Sequence[str]) -> dict[str, Array]:
     return {key: np.stack(arrays) for key, arrays in found.items()}
 
 
-def _check_directions(names: Sequence[str]) -> Sequence[str]:
+def _onnx_layers(cell: Definition, names: Sequence[str]) -> list[Layer]:
+    """Return the cells that make up one operator, checked."""
     if isinstance(names, str) or len(names) not in (1, 2):
         raise ValueError(f"names is a list of one cell, or of two, forward and backward; not {names!r}")
-    return names
-
-
-def _onnx_layer(cell: Definition, name: str) -> Layer:
-    layer = Layer(cell, name)
-    if layer.peephole == "full":
-        raise ValueError(f'{name} has full peepholes, and ONNX\'s LSTM diagonal ones: peephole="diagonal"')
-    return layer
+    layers = [Layer(cell, name) for name in names]
+    for layer in layers:
+        if layer.peephole == "full":
+            raise ValueError(f'{layer.name} has full peepholes, and ONNX\'s LSTM diagonal ones: peephole="diagonal"')
+    return layers
 
 
 def _check_reset(layer: Layer, linear_before_reset: int | None) -> None:

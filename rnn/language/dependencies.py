@@ -142,15 +142,10 @@ def edge_weights(equation: Equation) -> dict[tuple[Signal, int], list[Tensor]]:
 
 
 class Boundary(NamedTuple):
-    """The steps of a signal that equations read and none computes.
+    """The steps of a signal that equations read and none computes."""
 
-    Attributes:
-        before: steps before the first computed one, e.g. range(0, 1) for h[0].
-        after: k for the steps T + k after the last computed one.
-    """
-
-    before: range
-    after: range
+    before: range  # the steps before the first computed one, e.g. range(0, 1) for h[0]
+    after: range  # k for the steps T + k after the last computed one
 
 
 def boundaries(cell: Definition) -> dict[str, Boundary]:

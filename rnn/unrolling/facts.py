@@ -1,4 +1,4 @@
-"""The nodes and edges of an unrolled graph, and its shape: a grid or not, its separate parts, its longest path."""
+"""Nodes and edges of an unrolled graph, by signal name and time step, and the shape of the graph."""
 
 from __future__ import annotations
 
