@@ -26,7 +26,7 @@ import minigrad as mg
 import viz
 from examples import common
 from rnn import Cell, t
-from rnn.unrolling.at import At, Connection
+from rnn.unrolling.facts import At, Connection
 
 STEPS, RANDOM = 4, 200
 Edge = tuple[str, str, int]  # source, target, delay

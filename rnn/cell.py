@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 from minigrad import Tensor
 
 from .language import cycles, dependencies
-from .language.cycles import Loop, Stage
-from .language.dependencies import Edge
 from .language.equations import Definition
 from .unrolling.options import OPTION_NAMES, UnrollOptions, list_options
 from .unrolling.run import Run
@@ -46,17 +44,9 @@ class Cell(Definition):
         """The tensors that require gradients, by name, in the order in which equations use them."""
         return dependencies.parameters(self)
 
-    def loops(self) -> list[Loop]:
-        """Return every loop: its signals, its lines, its total delay; the shortest first."""
-        return cycles.loops(self)
-
-    def order(self) -> list[Stage]:
-        """Return the order in which signals can be computed: each stage's signals, and its direction in time."""
-        return cycles.order(self)
-
-    def edges(self) -> list[Edge]:
-        """Return the connections: (source, target, delay), in the order of the equations."""
-        return dependencies.edges(self)
+    loops = cycles.loops
+    order = cycles.order
+    edges = dependencies.edges
 
     @list_options
     def unroll(self, T: int | None = None, **keywords: Any) -> Run:

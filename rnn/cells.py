@@ -43,7 +43,8 @@ Biases = Literal[0, 1, 2]
 class Parameters:
     """A factory of the parameters of one cell: `name.W_f`, `name.b_f`, ..."""
 
-    def __init__(self, name: str, rng: np.random.Generator, dtype: DTypeLike, biases: int = 1) -> None:
+    def __init__(self, x: Signal, name: str, rng: np.random.Generator, dtype: DTypeLike, biases: int = 1) -> None:
+        self.inputs = _input_size(x)
         _check_option("biases", biases, (0, 1, 2))
         self.name = name
         self.rng = rng
@@ -79,9 +80,8 @@ class Parameters:
 
     def preactivation(self, gate: str, hx: Expression, size: int, value: float = 0.0) -> Expression:
         """Return W [h, x] + b of a gate."""
-        assert hx.shape is not None
         W = self.hstack(f"W_{gate}", self.recurrent_matrix(f"W_{gate}", size, size),
-                        self.input_matrix(f"W_{gate}", size, hx.shape[0] - size))
+                        self.input_matrix(f"W_{gate}", size, self.inputs))
         return self.add_bias(W @ hx, gate, value)
 
 
@@ -127,10 +127,9 @@ def elman(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.G
     Returns:
         `name.h`. Parameters: W (size, inputs), U (size, size), b.
     """
-    inputs = _input_size(x)
-    p = Parameters(name, rng, dtype, biases)
+    p = Parameters(x, name, rng, dtype, biases)
     h = cell.signal(f"{name}.h", size)
-    W, U = p.input_matrix("W", size, inputs), p.recurrent_matrix("U", size, size)
+    W, U = p.input_matrix("W", size, p.inputs), p.recurrent_matrix("U", size, size)
     h[t] = activation(p.add_bias(W @ x[t] + U @ h[_previous(reversed)]))
     return h
 
@@ -150,10 +149,9 @@ def neurons(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random
     Returns:
         `name.y`. Parameters: W_x (inputs, size), W_y (size, size), b.
     """
-    inputs = _input_size(x)
-    p = Parameters(name, rng, dtype)
+    p = Parameters(x, name, rng, dtype)
     y = cell.signal(f"{name}.y", size)
-    W_x, W_y = p.input_matrix("W_x", inputs, size), p.recurrent_matrix("W_y", size, size)
+    W_x, W_y = p.input_matrix("W_x", p.inputs, size), p.recurrent_matrix("W_y", size, size)
     y[t] = activation(p.add_bias(x[t] @ W_x + y[_previous(reversed)] @ W_y))
     return y
 
@@ -178,10 +176,9 @@ def vanilla(cell: Definition, x: Signal, size: int, *, form: Literal["i", "ii"],
         `name.h`. Parameters: W (size, inputs + size), b.
     """
     _check_option("form", form, ("i", "ii"))
-    inputs = _input_size(x)
-    p = Parameters(name, rng, dtype)
+    p = Parameters(x, name, rng, dtype)
     h = cell.signal(f"{name}.h", size)
-    W = p.hstack("W", p.input_matrix("W", size, inputs), p.recurrent_matrix("W", size, size))
+    W = p.hstack("W", p.input_matrix("W", size, p.inputs), p.recurrent_matrix("W", size, size))
     previous = h[_previous(reversed)]
     if form == "i":
         h[t] = activation(p.add_bias(W @ mg.concatenate([x[t], previous], axis=-1)))
@@ -208,10 +205,9 @@ def jordan(cell: Definition, x: Signal, size: int, outputs: int, *, name: str, r
     Returns:
         `name.y`. Parameters: W_h (size, inputs), U_h (size, outputs), b_h, W_y (outputs, size), b_y.
     """
-    inputs = _input_size(x)
-    p = Parameters(name, rng, dtype)
+    p = Parameters(x, name, rng, dtype)
     y, h = cell.signal(f"{name}.y", outputs), cell.signal(f"{name}.h", size)
-    W_h, U_h, b_h = p.input_matrix("W_h", size, inputs), p.recurrent_matrix("U_h", size, outputs), p.bias("b_h", size)
+    W_h, U_h, b_h = p.input_matrix("W_h", size, p.inputs), p.recurrent_matrix("U_h", size, outputs), p.bias("b_h", size)
     W_y, b_y = p.input_matrix("W_y", outputs, size), p.bias("b_y", outputs)
     h[t] = activation(W_h @ x[t] + U_h @ y[_previous(reversed)] + b_h)
     total = W_y @ h[t] + b_y
@@ -260,8 +256,7 @@ def lstm(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Ge
     _check_option("peephole", peephole, (None, "diagonal", "full"))
     if coupled and not forget_gate:
         raise ValueError(f"{name}: coupled=True takes i from f, and forget_gate=False leaves f out (at {call_site()})")
-    _input_size(x)
-    p = Parameters(name, rng, dtype, biases)
+    p = Parameters(x, name, rng, dtype, biases)
     h, c = cell.signal(f"{name}.h", size), cell.signal(f"{name}.c", size)
     h_before, c_before = h[_previous(reversed)], c[_previous(reversed)]
     hx = mg.concatenate([h_before, x[t]], axis=-1)
@@ -324,8 +319,7 @@ def gru(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Gen
     """
     _check_option("update", update, ("keeps", "replaces"))
     _check_option("reset", reset, ("before", "after"))
-    inputs = _input_size(x)
-    p = Parameters(name, rng, dtype, biases)
+    p = Parameters(x, name, rng, dtype, biases)
     gate = "z" if update == "keeps" else "u"
     h, r, z, n = (cell.signal(f"{name}.{label}", size) for label in ("h", "r", gate, "n"))
     before = h[_previous(reversed)]
@@ -336,7 +330,7 @@ def gru(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Gen
     if reset == "before":
         n[t] = np.tanh(p.preactivation("n", mg.concatenate([r[t] * before, x[t]], axis=-1), size))
     else:
-        of_x, of_h = p.input_matrix("W_xn", size, inputs) @ x[t], p.recurrent_matrix("W_hn", size, size) @ before
+        of_x, of_h = p.input_matrix("W_xn", size, p.inputs) @ x[t], p.recurrent_matrix("W_hn", size, size) @ before
         if biases:
             of_x, of_h = of_x + p.bias("b_xn", size), of_h + p.bias("b_hn", size)
         n[t] = np.tanh(of_x + r[t] * of_h)

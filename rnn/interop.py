@@ -45,17 +45,7 @@ class Gate(NamedTuple):
 
 
 class Layer:
-    """The parameters of one cell of a definition.
-
-    Attributes:
-        kind: "elman", "lstm" or "gru".
-        parameters: label ("W_f", "b_f", ...), without the cell's name -> Tensor.
-        size, inputs: the lengths of the state and of the input.
-        biases: 0, 1 or 2 for each gate.
-        replaces: whether a GRU's update gate replaces the state (u) in place of keeping it (z).
-        resets_after: whether a GRU resets after the matrix.
-        peephole: "diagonal", "full" or None.
-    """
+    """The parameters of one cell of a definition, by label ("W_f", "b_f", ...), and its kind and sizes."""
 
     def __init__(self, cell: Definition, name: str) -> None:
         self.name = name
@@ -73,11 +63,11 @@ class Layer:
         else:
             raise ValueError(f"{name} is none of elman, lstm (with all its gates) and gru, which other libraries have "
                              f"too: its parameters are {', '.join(labels)}")
-        self.replaces = "W_u" in labels
-        self.resets_after = "W_hn" in labels
+        self.replaces = "W_u" in labels  # a GRU's update gate replaces the state (u) in place of keeping it (z)
+        self.resets_after = "W_hn" in labels  # a GRU resets after the matrix
         self.peephole = "diagonal" if "p_o" in labels else "full" if "P_o" in labels else None
         first = TORCH[self.kind][0]  # any gate but a GRU's candidate, which may have more biases
-        self.biases = len(self._bias_labels(first))
+        self.biases = len(self._bias_labels(first))  # for each gate
         self.size = self.parameters[self._matrix_labels(first)[0]].shape[0]
         self.inputs = self._matrices(first)[0].shape[1]
 
@@ -293,13 +283,13 @@ def from_torch(cell: Definition, state: Mapping[str, ArrayLike], names: Sequence
     """
     layers = [_torch_layer(cell, name) for name in names]
     values: dict[str, Array] = {}
-    extra = dict.fromkeys(state)
-    for layer, keys in zip(layers, _torch_keys(names, bidirectional)):
+    keys_of = _torch_keys(names, bidirectional)
+    for layer, keys in zip(layers, keys_of):
         for key in keys if layer.biases else keys[:2]:
             if key not in state:
                 raise _refusal(f"{key} is missing, for {layer.name}; there are {', '.join(state)}")
         values |= layer.values(_split_stacks(layer, TORCH[layer.kind], [state.get(key) for key in keys], keys))
-        extra = {key: None for key in extra if key not in keys}
+    extra = [key for key in state if not any(key in keys for keys in keys_of)]
     if extra:
         raise _refusal(f"nothing takes {', '.join(extra)}: the cells named are {', '.join(names)}")
     _assign_layers(layers, values)
@@ -361,7 +351,7 @@ def from_onnx(cell: Definition, names: Sequence[str], W: ArrayLike, R: ArrayLike
         ValueError: for a wrong shape, peepholes on one side only, and a GRU with a missing or different
             linear_before_reset. Then nothing is assigned.
     """
-    layers = [_onnx_layer(cell, name) for name in _check_directions(names)]
+    layers = _onnx_layers(cell, names)
     tensors = {key: np.asarray(value) for key, value in (("W", W), ("R", R), ("B", B), ("P", P)) if value is not None}
     for key, array in tensors.items():
         if array.shape[:1] != (len(layers),):
@@ -406,7 +396,7 @@ def from_onnx_file(cell: Definition, names: Sequence[str], path: str | os.PathLi
     """
     from rnn.export.onnx_reader import recurrent
 
-    _, tensors, reset = recurrent(path, node)
+    tensors, reset = recurrent(path, node)
     from_onnx(cell, names, **tensors, linear_before_reset=reset)
 
 
@@ -431,8 +421,7 @@ def to_onnx(cell: Definition, names: Sequence[str]) -> dict[str, Array]:
         ValueError: for a cell that ONNX doesn't have.
     """
     found: dict[str, list[Array]] = {}
-    for name in _check_directions(names):
-        layer = _onnx_layer(cell, name)
+    for layer in _onnx_layers(cell, names):
         W, R, *biases = _join_stacks(layer, ONNX[layer.kind])
         tensors = {"W": W, "R": R}
         if biases:
@@ -445,17 +434,15 @@ def to_onnx(cell: Definition, names: Sequence[str]) -> dict[str, Array]:
     return {key: np.stack(arrays) for key, arrays in found.items()}
 
 
-def _check_directions(names: Sequence[str]) -> Sequence[str]:
+def _onnx_layers(cell: Definition, names: Sequence[str]) -> list[Layer]:
+    """Return the cells that make up one operator, checked."""
     if isinstance(names, str) or len(names) not in (1, 2):
         raise ValueError(f"names is a list of one cell, or of two, forward and backward; not {names!r}")
-    return names
-
-
-def _onnx_layer(cell: Definition, name: str) -> Layer:
-    layer = Layer(cell, name)
-    if layer.peephole == "full":
-        raise ValueError(f'{name} has full peepholes, and ONNX\'s LSTM diagonal ones: peephole="diagonal"')
-    return layer
+    layers = [Layer(cell, name) for name in names]
+    for layer in layers:
+        if layer.peephole == "full":
+            raise ValueError(f'{layer.name} has full peepholes, and ONNX\'s LSTM diagonal ones: peephole="diagonal"')
+    return layers
 
 
 def _check_reset(layer: Layer, linear_before_reset: int | None) -> None:

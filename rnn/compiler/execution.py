@@ -23,7 +23,7 @@ from rnn.ir.lowering import lead_of
 from rnn.ir.nodes import Input, Weight
 from rnn.language.dependencies import boundaries
 from rnn.unrolling.inputs import Inputs
-from rnn.unrolling.state import State
+from rnn.unrolling.options import State
 from rnn.unrolling.truncation import LossSteps, WindowSteps
 
 from .emit import render

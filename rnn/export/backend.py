@@ -1,14 +1,15 @@
 """Backend: the interface between exports and the libraries that they run on.
 
 A method translates each operation of minigrad.ops, and has its name in small letters: LeakyRelu(slope)
-of x is `leaky_relu(x, slope=...)`. A new target is one subclass of `Backend`: its abstract methods are
-what every target needs; an operation without a method is refused, with the line of its equation.
-Operations that follow from others are defined here. At a kink their derivative is the one that
-minigrad.ops documents. Doesn't know signals or time steps.
+of x is `leaky_relu(x, slope=...)`. Without a method it is the `function` of its ufunc; without both it is
+refused, with the line of its equation. A new target is one subclass of `Backend`: its abstract methods are
+what every target needs. Operations that follow from others are defined here. At a kink their derivative is
+the one that minigrad.ops documents. Doesn't know signals or time steps.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from minigrad.provenance import Origin
 
 Array: TypeAlias = Any  # the array type of the target
 Arrays: TypeAlias = "tuple[Array, ...]"
+StepFunction: TypeAlias = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
 
 
 @cache
@@ -51,9 +53,9 @@ class Backend(ABC):
         return None
 
     def translation(self, op: Op) -> Callable[..., Array] | None:
-        """Return the method that computes an operation; None if there is none."""
+        """Return the method or function that computes an operation; None if there is none."""
         method: Callable[..., Array] | None = getattr(self, snake_case(type(op).__name__), None)
-        return method
+        return self.function(op.ufunc) if method is None and op.ufunc is not None else method
 
     def compute(self, op: Op, *inputs: Array) -> Array:
         """Return the result of an operation."""
@@ -62,6 +64,10 @@ class Backend(ABC):
         return translation(*inputs, **vars(op))
 
     # ---- needed besides operations
+    @abstractmethod
+    def function(self, ufunc: np.ufunc) -> Callable[..., Array] | None:
+        """Return the target's function for a ufunc of NumPy's; None if it has none."""
+
     @abstractmethod
     def constant(self, value: Any, dtype: Any) -> Array:
         """Return an array or number of NumPy's or minigrad's as one of the target; floats in this dtype."""
@@ -74,9 +80,13 @@ class Backend(ABC):
         """Return x; gradients pass where `keep` is True. Targets without gradients ignore it."""
         return x
 
+    def zero_masked(self, x: Array, mask: Array) -> Array:
+        """Return x with zeros where the mask, which has x's first axes, is False."""
+        zero = self.cast_like(self.constant(0.0, None), x)
+        return self.where(self.append_axes(mask, x.ndim - mask.ndim), x, zero)
+
     @abstractmethod
-    def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
-             reverse: bool) -> Arrays:
+    def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         """Run a loop over time, `carry, results = step(carry, [x[t] for x in rows])`.
 
         Args:
@@ -107,10 +117,6 @@ class Backend(ABC):
         return [self.slice_last(x, int(stop) - size, int(stop)) for size, stop in zip(sizes, stops)]
 
     @abstractmethod
-    def slice_columns(self, W: Array, start: int, stop: int) -> Array:
-        """Return W[:, start:stop]."""
-
-    @abstractmethod
     def slice_steps(self, x: Array, start: int | None, stop: int | None) -> Array:
         """Return x[start:stop]."""
 
@@ -131,26 +137,17 @@ class Backend(ABC):
     @abstractmethod
     def where(self, condition: Array, a: Array, b: Array) -> Array: ...
 
-    @abstractmethod
-    def expm1(self, x: Array) -> Array: ...
-
-    @abstractmethod
-    def sqrt(self, x: Array) -> Array: ...
-
-    @abstractmethod
-    def tanh(self, x: Array) -> Array: ...
-
     def sigmoid(self, x: Array) -> Array:
-        return 0.5 * self.tanh(0.5 * x) + 0.5
+        return 0.5 * self.compute(ops.Tanh(), 0.5 * x) + 0.5
 
     def leaky_relu(self, x: Array, slope: float) -> Array:
         return self.where(x > 0, x, slope * x)
 
     def elu(self, x: Array, alpha: float) -> Array:
-        return self.where(x > 0, x, alpha * self.expm1(self.where(x > 0, 0.0, x)))
+        return self.where(x > 0, x, alpha * self.compute(ops.Expm1(), self.where(x > 0, 0.0, x)))
 
     def gelu(self, x: Array) -> Array:
-        return 0.5 * x * (1 + self.tanh(ROOT_2_PI * (x + 0.044715 * x * x * x)))
+        return 0.5 * x * (1 + self.compute(ops.Tanh(), ROOT_2_PI * (x + 0.044715 * x * x * x)))
 
     def clip(self, x: Array, low: float | None, high: float | None) -> Array:
         if low is not None:
@@ -167,10 +164,14 @@ class Backend(ABC):
     @abstractmethod
     def log_sum_exp(self, x: Array, axis: Axis, keepdims: bool) -> Array: ...
 
+    def axes(self, x: Array, axis: Axis) -> tuple[int, ...]:
+        """Return an axis, several, or None for all as the numbers of axes, 0 or more."""
+        every = range(x.ndim)
+        return tuple(every if axis is None or not every else (every[n] for n in np.atleast_1d(axis)))
+
     def count_elements(self, x: Array, axis: Axis) -> int:
         """Return the number of elements that a reduction over axes combines."""
-        axes = range(x.ndim) if axis is None else np.atleast_1d(axis)
-        return int(np.prod([x.shape[i] for i in axes], dtype=int))
+        return math.prod(x.shape[i] for i in self.axes(x, axis))
 
     def mean(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         return self.sum(x, axis, keepdims) / self.count_elements(x, axis)
@@ -187,7 +188,7 @@ class Backend(ABC):
 
     def safe_sqrt(self, x: Array) -> Array:
         """Return the square root, with the derivative 0 at 0."""
-        return self.where(x > 0, self.sqrt(self.where(x > 0, x, 1.0)), x)
+        return self.where(x > 0, self.compute(ops.Sqrt(), self.where(x > 0, x, 1.0)), x)
 
     def min(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         return -self.max(-x, axis, keepdims)
@@ -208,6 +209,16 @@ class Backend(ABC):
     def broadcast_to(self, x: Array, shape: tuple[int, ...]) -> Array:
         return self.broadcast(x, (), shape)
 
+    def get_item(self, x: Array, index: Any) -> Array:
+        if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis:  # as in an equation
+            return self.append_axes(x, 1) if index[1] is None else self.take_last(x, index[1])
+        places = np.arange(math.prod(x.shape)).reshape(x.shape)[index]  # NumPy's rules, also where others hold there
+        return self.take_last(self.reshape(x, (-1,)), places)
+
+    @abstractmethod
+    def take_last(self, x: Array, index: Any) -> Array:
+        """Return x[..., index]."""
+
     @abstractmethod
     def concatenate(self, *parts: Array, axis: int) -> Array: ...
 
@@ -216,19 +227,12 @@ class Backend(ABC):
 
 
 class ModuleBackend(Backend):
-    """A library whose module has NumPy's functions by NumPy's names.
-
-    An operation that has a ufunc and no method is computed by the module's function of that name.
-
-    Attributes:
-        module: that module.
-    """
+    """A library whose `module` has NumPy's functions by NumPy's names."""
 
     module: Any
 
-    def translation(self, op: Op) -> Callable[..., Array] | None:
-        method = super().translation(op)
-        return getattr(self.module, op.ufunc.__name__, None) if method is None and op.ufunc is not None else method
+    def function(self, ufunc: np.ufunc) -> Callable[..., Array] | None:
+        return getattr(self.module, ufunc.__name__, None)
 
     def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
         return self.module.broadcast_to(x, (*lead, *shape))
@@ -239,22 +243,10 @@ class ModuleBackend(Backend):
     def slice_last(self, x: Array, start: int, stop: int) -> Array:
         return x[..., start:stop]
 
-    def slice_columns(self, W: Array, start: int, stop: int) -> Array:
-        return W[:, start:stop]
-
     def slice_steps(self, x: Array, start: int | None, stop: int | None) -> Array:
         return x[start:stop]
 
     # ---- functions of each element
-    def expm1(self, x: Array) -> Array:
-        return self.module.expm1(x)
-
-    def sqrt(self, x: Array) -> Array:
-        return self.module.sqrt(x)
-
-    def tanh(self, x: Array) -> Array:
-        return self.module.tanh(x)
-
     def softplus(self, x: Array) -> Array:
         return self.module.logaddexp(x, self.module.zeros_like(x))
 
@@ -295,7 +287,7 @@ class ModuleBackend(Backend):
         return self.module.permute_dims(x, tuple(order))
 
     def flip(self, x: Array, axis: Axis) -> Array:
-        return self.module.flip(x, tuple(range(x.ndim)) if axis is None else axis)
+        return self.module.flip(x, self.axes(x, axis))
 
     def concatenate(self, *parts: Array, axis: int) -> Array:
         return self.module.concatenate(parts, axis)

@@ -17,13 +17,12 @@ import numpy as np
 from minigrad import Tensor
 from minigrad.provenance import call_site
 from rnn.ir.feeds import boundary_values, draw_masks, lowering_options, uncut_steps
-from rnn.ir.lowering import LoweringOptions, lead_of
+from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import MASK, keep_name
 from rnn.language.dependencies import nodes, parameters, roots
 from rnn.language.equations import Definition
-from rnn.unrolling.inputs import Inputs, mask_of, prepare_inputs
+from rnn.unrolling.inputs import Inputs, initial_by_step, mask_of, prepare_inputs
 from rnn.unrolling.options import UnrollOptions
-from rnn.unrolling.state import State
 
 from .backend import Array, Backend
 from .interpreter import Interpreter, Schedule
@@ -85,7 +84,7 @@ class Export:
 
     def _prepare(self, inputs: Mapping[str, Array], options: UnrollOptions) -> tuple[Inputs, Schedule]:
         """Return the inputs' shapes and options, checked, and the schedule for them; from the cache if it has them."""
-        initial = self._initial(options.initial)
+        initial = initial_by_step(self.cell, options.initial, call_site())
         key = (self.cell.version, options.T, _shapes(inputs), *((name, _shapes(steps)) for name, steps
                in initial.items()), options.lengths is None, options.mask is None, str(options.truncation()))
         if key not in self._cache:
@@ -111,15 +110,15 @@ class Export:
         given = {name: self._input(name, value, prepared, dtype) for name, value in inputs.items()}
         mask = self._mask(prepared, options)
         if mask is not None:
-            given = {name: self._masked(value, mask, len(prepared.shapes[name])) for name, value in given.items()}
+            given = {name: backend.zero_masked(value, mask) for name, value in given.items()}
             given[MASK] = mask
         drawn = draws if draws is not None else draw_masks(schedule.lowered, prepared.T, prepared.batch)
         given.update((name, self._drawn(name, drawn, schedule, prepared, dtype)) for name in schedule.lowered.draws)
         given.update(self._keep_flags(schedule, prepared))
-        initial = self._initial(options.initial)
+        initial = initial_by_step(self.cell, options.initial, call_site())
         boundary: dict[tuple[str, int], Array] = {}
         for (name, step), tensor in boundary_values(self.cell, prepared).items():
-            k = step + lead_of(self.cell.signals[name]) + (prepared.T if step > 0 else 0)
+            k = step + self.cell.signals[name].lead + (prepared.T if step > 0 else 0)
             value = weights[id(tensor)] if name not in initial else backend.constant(initial[name][k], dtype)
             boundary[name, step] = value
         whole = Interpreter(backend, schedule, prepared.T, prepared.batch, given, weights, boundary,
@@ -129,16 +128,6 @@ class Export:
         return {name: self._mask_loss_steps(value, name, prepared) for name, value in found.items()}
 
     # ---- data
-    def _initial(self, initial: Any) -> dict[str, dict[int, Any]]:
-        """Return the option as {signal: {k: value}}, values as they are."""
-        if isinstance(initial, State):
-            return dict(initial.values)
-        found = {}
-        for name, value in (initial.items() if isinstance(initial, Mapping) else ()):
-            first = lead_of(self.cell.signals[name]) if name in self.cell.signals else 0
-            found[name] = dict(value) if isinstance(value, Mapping) else {first: value}
-        return found
-
     def _input(self, name: str, value: Array, inputs: Inputs, dtype: Any) -> Array:
         """Return an input as (T, *batch, *shape), broadcast along the batch."""
         array, own = self.backend.constant(value, dtype), inputs.shapes[name]
@@ -175,11 +164,6 @@ class Export:
                              f"before the call, draws=f.draws({inputs.T}, {inputs.batch})")
         return self.backend.cast_like(self.backend.constant(drawn[name], None), self.backend.constant(0.0, dtype))
 
-    def _masked(self, value: Array, mask: Array, ndim: int) -> Array:
-        """Return an input that is zero at masked steps."""
-        zero = self.backend.cast_like(self.backend.constant(np.zeros((), int), None), value)
-        return self.backend.where(self.backend.append_axes(mask, ndim), value, zero)
-
     def _keep_flags(self, schedule: Schedule, inputs: Inputs) -> dict[str, Array]:
         """Return for each delay the steps at which gradients pass, (T, 1, ...) bools."""
         shape = (inputs.T, *(1 for _ in inputs.batch))
@@ -188,7 +172,7 @@ class Export:
 
     def _mask_loss_steps(self, value: Array, name: str, inputs: Inputs) -> Array:
         """Return a signal through which no gradient enters at steps that the truncation makes constant."""
-        lead = lead_of(self.cell.signals[name])
+        lead = self.cell.signals[name].lead
         flags = np.array([not inputs.truncation.constant(max(k - lead, 1)) for k in range(1, inputs.T + 1)])
         if flags.all():
             return value

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from minigrad import Tensor, ops
 from rnn.ir import nodes as ir
 from rnn.ir.fusion import Graph, fuse_products, fuse_slices, hoist_terms, optimise
-from rnn.ir.lowering import LoweringOptions, lead_of, lower, split_products
+from rnn.ir.lowering import LoweringOptions, lower, split_products
 from rnn.ir.nodes import Node, Shift, ordered
 from rnn.ir.schedule import Block, blocks
 from rnn.language.dependencies import DefinitionError, nodes, roots
@@ -76,7 +77,8 @@ def _unshifted(node: Node) -> Node:
 
 def _check_operations(every: list[Node], cell: Definition, backend: Backend) -> None:
     """Raise where the backend lacks an operation, in an equation or in a value computed from parameters alone."""
-    used: list[Node | Tensor] = [node for node in every if not _is_structural(node)]
+    # The interpreter itself computes the operations of the IR.
+    used: list[Node | Tensor] = [node for node in every if type(node.op).__module__ != ir.__name__]
     used += [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.t is None]
     for node in used:
         assert node.op is not None
@@ -86,35 +88,19 @@ def _check_operations(every: list[Node], cell: Definition, backend: Backend) -> 
                                   f"{reason}")
 
 
-def _is_structural(node: Node) -> bool:
-    """Return whether a node's operation is one of the IR, which the interpreter computes itself."""
-    return type(node.op).__module__ == Node.__module__
-
-
+@dataclass(eq=False)
 class Interpreter:
-    """One computation of all steps.
+    """One computation of all steps."""
 
-    Args:
-        T: the number of steps, as the backend represents it.
-        batch: the shape of the batch, as the backend represents it.
-        given: name -> the data's values, (T, batch, *shape), for every input, mask and draw.
-        weights: id of a tensor -> its value.
-        boundary: (signal, step) -> its value before the first step (0, -1, ...) or after the last (1, 2, ...).
-        zero: the number 0 in the type of all states.
-    """
-
-    def __init__(self, backend: Backend, schedule: Schedule, T: Any, batch: Any, given: Mapping[str, Array],
-                 weights: Mapping[int, Array], boundary: Mapping[tuple[str, int], Array], zero: Array) -> None:
-        self.backend = backend
-        self.schedule = schedule
-        self.T = T
-        self.batch = batch
-        self.lead = (T, *batch)
-        self.given = given
-        self.weights = weights
-        self.boundary = boundary
-        self.zero = zero
-        self.values: dict[Node, Array] = {}
+    backend: Backend
+    schedule: Schedule
+    T: Any  # the number of steps and the shape of the batch as the backend represents them
+    batch: Any
+    given: Mapping[str, Array]  # input, mask or draw -> the data's values, (T, batch, *shape)
+    weights: Mapping[int, Array]  # id of a tensor -> its value
+    boundary: Mapping[tuple[str, int], Array]  # (signal, step): 0, -1, ... before the first, 1, 2, ... after the last
+    zero: Array  # the number 0 in the type of all states
+    values: dict[Node, Array] = field(default_factory=dict)
 
     def run(self) -> dict[str, Array]:
         """Return every signal at t = 1 … T."""
@@ -133,15 +119,18 @@ class Interpreter:
         """
         roots, backend = self.schedule.lowered.roots, self.backend
         done = dict(self.given)  # signal -> its values of all steps that are computed
+        leads = [signal.lead for signal in self.schedule.cell.signals.values() if not signal.given]
+        ahead = max(leads) - min(leads)  # after y[t+1] = s[t+1] a window computes step t+1 of s as well
         for window in windows:
-            start, stop = window.steps.start - 1, window.steps.stop - 1
+            start, stop = window.steps.start - 1, min(window.steps.stop - 1 + ahead, self.T)
             given = {name: backend.slice_steps(x, start, stop) for name, x in self.given.items()}
-            part = Interpreter(backend, self.schedule, len(window.steps), self.batch, given, self.weights,
-                               self._entering(window, done), self.zero)
+            boundary = self._entering(window._replace(steps=range(start + 1, stop + 1)), done)
+            part = replace(self, T=stop - start, given=given, boundary=boundary, values={})
             part.run()
             for name, signal in self.schedule.cell.signals.items():
                 if not signal.given:
-                    values = backend.slice_steps(part.values[roots[name]], window.loss_steps.start - 1 - start, None)
+                    first, end = window.loss_steps.start - 1 - start, window.loss_steps.stop - 1 - start
+                    values = backend.slice_steps(part.values[roots[name]], first, end)
                     done[name] = backend.concatenate(done[name], values, axis=0) if name in done else values
         self.values.update((roots[name], x) for name, x in done.items() if name in roots)
         return self._outputs()
@@ -152,6 +141,8 @@ class Interpreter:
         found = {}
         masked = ir.MASK in self.given
         for signal, local, step, boundary, constant in window.entering(self.schedule.cell, self.T, masked):
+            if boundary is None and local > 0 and not signal.given:  # no step of the window depends on it
+                continue
             if boundary is None:
                 value = done[signal.name][step - 1]
             elif (signal.name, boundary) in self.boundary:
@@ -162,12 +153,12 @@ class Interpreter:
         return found
 
     def _outputs(self) -> dict[str, Array]:
-        return {name: self._output(name) for name in self.schedule.outputs}
-
-    def _output(self, name: str) -> Array:
-        """Return a signal at t = 1 … T; its equation may define another step, x[t+1]."""
-        signal, root = self.schedule.cell.signals[name], self.schedule.lowered.roots[name]
-        return self._shifted(root, name, lead_of(signal)) if lead_of(signal) else self.values[root]
+        """Return every signal at t = 1 … T; its equation may define another step, x[t+1]."""
+        found = {}
+        for name in self.schedule.outputs:
+            root, lead = self.schedule.lowered.roots[name], self.schedule.cell.signals[name].lead
+            found[name] = self._shifted(root, name, lead) if lead else self.values[root]
+        return found
 
     # ---- all steps at once
     def _all_steps(self, node: Node) -> Array:
@@ -177,7 +168,7 @@ class Interpreter:
         if isinstance(op, Shift):
             assert op.signal is not None
             return self._shifted(node.inputs[0], op.signal, op.delay)
-        return self.value(node, [self.read(x) for x in node.inputs], self.lead)
+        return self.value(node, [self.read(x) for x in node.inputs], (self.T, *self.batch))
 
     def read(self, x: Node) -> Array:
         if x not in self.values:  # a number, or a shift inside of another loop
@@ -186,13 +177,18 @@ class Interpreter:
 
     def _shifted(self, source: Node, signal: str, delay: int) -> Array:
         """Return the values of other steps, filled up with those of the boundary."""
-        backend, steps = self.backend, range(1 - delay, 1) if delay > 0 else range(1, 1 - delay)
-        values = self.values[source]
-        rows = [self.boundary_row(source, signal, step) for step in steps]
-        outside = backend.cast_like(backend.stack(*rows, axis=0), values)
+        steps = range(1 - delay, 1) if delay > 0 else range(1, 1 - delay)
+        rows, values = [self.boundary_row(source, signal, step) for step in steps], self.values[source]
         if delay > 0:
-            return backend.slice_steps(backend.concatenate(outside, values, axis=0), None, -delay)
-        return backend.slice_steps(backend.concatenate(values, outside, axis=0), -delay, None)
+            return self.backend.slice_steps(self.extend(rows, values, []), None, -delay)
+        return self.backend.slice_steps(self.extend([], values, rows), -delay, None)
+
+    def extend(self, before: list[Array], values: Array, after: list[Array]) -> Array:
+        """Return values (T, ...) with more rows (...) before the first and after the last."""
+        backend = self.backend
+        stacked = [backend.cast_like(backend.stack(*rows, axis=0), values) for rows in (before, after) if rows]
+        parts = [*stacked[:len(stacked) - bool(after)], values, *stacked[len(stacked) - bool(after):]]
+        return backend.concatenate(*parts, axis=0)
 
     def boundary_row(self, source: Node, signal: str, step: int) -> Array:
         """Return a value before or after the sequence, (*batch, *shape); zero if none is set."""
@@ -241,9 +237,7 @@ class Interpreter:
                 return functools.reduce(operator.add, operands)
             case ir.GradientMask():
                 return backend.mask_gradient(*operands)
-            case ir.ColumnSlice():
-                return backend.slice_columns(operands[0], op.start, op.stop)
-            case ir.Slice():
+            case ir.ColumnSlice() | ir.Slice():
                 return backend.slice_last(operands[0], op.start, op.stop)
             case ir.Concat():
                 return backend.concatenate(*operands, axis=-1 if node.timed else 0)
@@ -258,13 +252,6 @@ class Step:
     In most loops round t computes step t. In a skewed one, which reads ahead of itself somewhere, round r
     computes step r - offset of a node, and there are as many more rounds as the largest offset. Values of
     steps outside of the sequence are then computed too, and replaced by those of the boundary.
-
-    Attributes:
-        memory: the nodes that are read from previous rounds -> how many rounds back.
-        signals: the nodes of which other steps are read -> the signal's name.
-        rows: the nodes outside of the loop of which each round gets its own row, and the offset of the reader.
-        guarded: the nodes whose values of steps outside of the sequence are read.
-        results: the nodes whose values of all steps are needed outside of the loop.
     """
 
     def __init__(self, interpreter: Interpreter, block: Block) -> None:
@@ -273,11 +260,12 @@ class Step:
         self.extra = max(block.offset.values())
         inside = set(block.nodes)
         outer = [(x, node) for node in block.nodes for x in node.inputs if x not in inside]
+        # What each round gets a row of, and the offset of its reader; what is the same in all rounds.
         self.rows = list(dict.fromkeys((x, block.offset[node]) for x, node in outer if x.timed))
         self.outer = {x: interpreter.read(x) for x, _ in outer if not x.timed}
         self.back: dict[tuple[Node, Node], int] = {}  # (reader, what it reads) -> how many rounds back
-        self.memory: dict[Node, int] = {}
-        self.signals: dict[Node, str] = {}
+        self.memory: dict[Node, int] = {}  # a node that later rounds read -> for how many rounds
+        self.signals: dict[Node, str] = {}  # a node of which other steps are read -> its signal
         for node in block.nodes:
             delay = 0
             if isinstance(node.op, Shift):
@@ -289,7 +277,7 @@ class Step:
                     self.back[node, x] = back = delay + block.offset[node] - block.offset[x]
                     self.memory[x] = max(self.memory.get(x, 0), back)
         self.memory = {node: depth for node, depth in self.memory.items() if depth}
-        self.guarded = list(self.signals) if block.skewed else []
+        self.guarded = list(self.signals) if block.skewed else []  # whose steps outside of the sequence are read
         self.results = [node for node in block.nodes if node in interpreter.schedule.kept]
         self.lanes = self._lanes()
 
@@ -345,19 +333,15 @@ class Step:
 
     def inside_the_sequence(self, node: Node) -> Array:
         """Return for each round whether a node computes a step of the sequence."""
-        backend, T = self.interpreter.backend, self.interpreter.T
+        own, backend = self.interpreter, self.interpreter.backend
+        no, yes = (backend.constant(np.array(flag), None) for flag in (False, True))
         before, after = self.margins(self.block.offset[node])
-        middle = backend.broadcast(backend.constant(np.array(True), None), (T,), ())
-        ends = [backend.constant(np.zeros(count, bool), None) for count in (before, after)]
-        return backend.concatenate(ends[0], middle, ends[1], axis=0)
+        return own.extend([no] * before, backend.broadcast(yes, (own.T,), ()), [no] * after)
 
     def outside_of_it(self, node: Node) -> Array:
         """Return a node's values for the other rounds: those of the boundary."""
-        own, backend = self.interpreter, self.interpreter.backend
+        own = self.interpreter
         before, after = self.margins(self.block.offset[node])
-        steps = [*range(1 - before, 1), *range(1, after + 1)]
-        rows = [own.boundary_row(node, self.signals[node], step) for step in steps]
-        ends = [backend.cast_like(backend.stack(*part, axis=0), own.zero) for part in (rows[:before], rows[before:])
-                if part]
-        middle = backend.broadcast(own.zero, own.lead, node.shape)
-        return backend.concatenate(*(ends[:1] if before else []), middle, *(ends[-1:] if after else []), axis=0)
+        rows = [own.boundary_row(node, self.signals[node], step) for step in range(1 - before, after + 1)]
+        middle = own.backend.broadcast(own.zero, (own.T, *own.batch), node.shape)
+        return own.extend(rows[:before], middle, rows[before:])

@@ -11,7 +11,7 @@ programs, 2018, http://github.com/jax-ml/jax.)
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from rnn.language.dependencies import parameters
 from rnn.language.equations import Definition
 from rnn.unrolling.options import UnrollOptions, list_options
 
-from .backend import Array, Arrays, ModuleBackend
+from .backend import Array, Arrays, ModuleBackend, StepFunction
 from .frontend import Export, import_extra
 
 
@@ -48,8 +48,7 @@ class JaxBackend(ModuleBackend):
     def mask_gradient(self, x: Array, keep: Array) -> Array:
         return self.module.where(keep, x, self.jax.lax.stop_gradient(x))
 
-    def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
-             reverse: bool) -> Arrays:
+    def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         results: Arrays = self.jax.lax.scan(step, carry, rows, length=T, reverse=reverse)[1]
         return results
 
@@ -81,9 +80,8 @@ class JaxBackend(ModuleBackend):
     def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
         return self.module.pad(x, widths, constant_values=value)
 
-    def get_item(self, x: Array, index: Any) -> Array:
-        parts = index if isinstance(index, tuple) else (index,)
-        return x[tuple(np.array(part) if isinstance(part, list) else part for part in parts)]
+    def take_last(self, x: Array, index: Any) -> Array:
+        return x[..., np.array(index) if isinstance(index, list) else index]
 
     def gather(self, x: Array, labels: Array) -> Array:
         return self.module.take_along_axis(x, labels[..., None], -1)[..., 0]

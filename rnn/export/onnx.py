@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
-from minigrad import Op, Tensor, ops
+from minigrad import Tensor, ops
 from minigrad.files import write_atomically
 from minigrad.ops import Axis, einsum_letters
 from minigrad.provenance import call_site
@@ -26,24 +26,20 @@ from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import ADDED, MASK
 from rnn.language.dependencies import DefinitionError, parameters
 from rnn.language.equations import Definition
-from rnn.unrolling.inputs import Inputs, prepare_inputs
+from rnn.unrolling.inputs import prepare_inputs
 from rnn.unrolling.options import UnrollOptions
 
-from .backend import Array, Arrays, Backend
+from .backend import Array, Arrays, Backend, StepFunction
 from .frontend import Export, import_extra
 from .interpreter import Interpreter, Schedule
 
-if TYPE_CHECKING:
-    import onnx
-    from onnx import helper, numpy_helper
-else:
-    onnx = import_extra("onnx", "onnx")
-    helper, numpy_helper = import_extra("onnx.helper", "onnx"), import_extra("onnx.numpy_helper", "onnx")
+onnx = import_extra("onnx", "onnx")
+helper, numpy_helper = onnx.helper, onnx.numpy_helper
 
 OPSET, IR_VERSION = 18, 8
 STEPS = 1000  # of the sequence for which boundaries are looked up; the file takes any number
 # The ONNX operator for each of NumPy's functions, into which Python's operators are translated, too.
-NODES: dict[np.ufunc | None, str] = {
+NODES: dict[np.ufunc, str] = {
     np.add: "Add", np.subtract: "Sub", np.multiply: "Mul", np.true_divide: "Div", np.power: "Pow", np.negative: "Neg",
     np.less: "Less", np.greater: "Greater", np.equal: "Equal", np.absolute: "Abs", np.sign: "Sign", np.exp: "Exp",
     np.log: "Log", np.sqrt: "Sqrt", np.sin: "Sin", np.cos: "Cos", np.tanh: "Tanh", np.maximum: "Max", np.minimum: "Min"}
@@ -63,12 +59,8 @@ class Value(NDArrayOperatorsMixin):
         self.backend = backend
         self.name = name
         self.shape = shape
+        self.ndim = len(shape)
         self.dtype = np.dtype(dtype)
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any) -> Value:
         return self.backend.elementwise(NODES[ufunc], *inputs, dtype=bool if ufunc in COMPARISONS else None)
@@ -92,10 +84,6 @@ class OnnxBackend(Backend):
         self.graphs: list[list[Any]] = [[]]  # nodes: those of the file, then those of a loop's body
         self.transposed: dict[str, Value] = {}
         self.known: dict[Any, Value] = {}  # constants by their type and bytes
-
-    def translation(self, op: Op) -> Callable[..., Array] | None:
-        method = super().translation(op)
-        return op.ufunc if method is None and op.ufunc in NODES else method
 
     # ---- writing
     def fresh(self, kind: str) -> str:
@@ -152,12 +140,14 @@ class OnnxBackend(Backend):
         self.taken.add(name)
         return Value(self, name, shape, dtype)
 
-    # ---- what a program needs besides operations
+    # ---- needed besides operations
+    def function(self, ufunc: np.ufunc) -> Callable[..., Array] | None:
+        return ufunc if ufunc in NODES else None
+
     def cast_like(self, x: Array, other: Array) -> Array:
         return x if x.dtype == other.dtype else self.cast(x, other.dtype)
 
-    def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
-             reverse: bool) -> Arrays:
+    def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         if not rows:  # a Scan takes its number of steps from its inputs
             rows = (self.emit("Expand", self.constant(0.0, None), T, shape=(None,)),)
         states = [Value(self, self.fresh("state"), x.shape, x.dtype) for x in carry]
@@ -193,9 +183,6 @@ class OnnxBackend(Backend):
     def slice_last(self, x: Array, start: int, stop: int) -> Array:
         return self.slice(x, start, stop, -1, (*x.shape[:-1], stop - start))
 
-    def slice_columns(self, W: Array, start: int, stop: int) -> Array:
-        return self.slice(W, start, stop, 1, (W.shape[0], stop - start))
-
     def slice_steps(self, x: Array, start: int | None, stop: int | None) -> Array:
         return self.slice(x, start or 0, np.iinfo(np.int64).max if stop is None else stop, 0, (None, *x.shape[1:]))
 
@@ -205,7 +192,7 @@ class OnnxBackend(Backend):
 
     # ---- functions of each element
     def expm1(self, x: Array) -> Array:
-        return self.tanh(0.5 * x) * (np.exp(x) + 1)  # exact for small x; tanh(x/2) = (eˣ - 1) / (eˣ + 1)
+        return np.tanh(0.5 * x) * (np.exp(x) + 1)  # exact for small x; tanh(x/2) = (eˣ - 1) / (eˣ + 1)
 
     def log1p(self, x: Array) -> Array:
         # Corrects the rounding error of 1 + x: Goldberg, What every computer scientist should know
@@ -218,9 +205,6 @@ class OnnxBackend(Backend):
     def log2(self, x: Array) -> Array:
         return np.log(x) / float(np.log(2))
 
-    def sqrt(self, x: Array) -> Array:
-        return np.sqrt(x)
-
     def tan(self, x: Array) -> Array:
         return np.sin(x) / np.cos(x)
 
@@ -230,9 +214,6 @@ class OnnxBackend(Backend):
 
     def cosh(self, x: Array) -> Array:
         return 0.5 * np.exp(x) + 0.5 * np.exp(-x)
-
-    def tanh(self, x: Array) -> Array:
-        return np.tanh(x)
 
     def arctan(self, x: Array) -> Array:
         if self.dtype == np.float32:
@@ -261,7 +242,7 @@ class OnnxBackend(Backend):
 
     # ---- over axes
     def _reduced(self, kind: str, x: Value, axis: Axis, keepdims: bool) -> Value:
-        axes = [n % x.ndim for n in np.atleast_1d(axis)] if axis is not None and x.ndim else [*range(x.ndim)]
+        axes = self.axes(x, axis)
         shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
         return self.emit(kind, x, self.numbers(axes), shape=shape, keepdims=int(keepdims))
 
@@ -321,7 +302,7 @@ class OnnxBackend(Backend):
         return self.emit("Transpose", x, shape=tuple(x.shape[n] for n in order), perm=order)
 
     def flip(self, x: Array, axis: Axis) -> Array:
-        axes = [*range(x.ndim)] if axis is None else np.atleast_1d(axis)
+        axes = self.axes(x, axis)
         ends = [[-1] * len(axes), [np.iinfo(np.int64).min] * len(axes), axes, [-1] * len(axes)]
         return self.emit("Slice", x, *(self.numbers(numbers) for numbers in ends), shape=x.shape)
 
@@ -330,14 +311,9 @@ class OnnxBackend(Backend):
         shape = tuple(sum(pair) + n for pair, n in zip(widths, x.shape))
         return self.emit("Pad", x, self.numbers(margins), self.constant(float(value), None), shape=shape)
 
-    def get_item(self, x: Array, index: Any) -> Array:
-        if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis:  # as in an equation
-            if index[1] is None:
-                return self.append_axes(x, 1)
-            places = np.arange(x.shape[-1])[index[1]]
-            return self.emit("Gather", x, self.numbers(places), shape=x.shape[:-1] + places.shape, axis=-1)
-        places = np.arange(np.prod(x.shape, dtype=int)).reshape(x.shape)[index]
-        return self.emit("Gather", self.reshape(x, (-1,)), self.numbers(places), shape=places.shape)
+    def take_last(self, x: Array, index: Any) -> Array:
+        places = np.arange(x.shape[-1])[index]
+        return self.emit("Gather", x, self.numbers(places), shape=x.shape[:-1] + places.shape, axis=-1)
 
     def gather(self, x: Array, labels: Array) -> Array:
         picked = self.emit("GatherElements", x, self.append_axes(labels, 1), shape=(*labels.shape, 1), axis=-1)
@@ -365,8 +341,10 @@ def _broadcast(shapes: Sequence[Dimensions]) -> Dimensions:
     return tuple(result[::-1])
 
 
-def _info(value: Value) -> Any:
-    return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+def _info(value: Value, axes: Sequence[str] = ()) -> Any:
+    """Return the type of an input or output, with the names of its first axes."""
+    return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(value.dtype),
+                                         [*axes, *value.shape[len(axes):]])
 
 
 class Model:
@@ -377,27 +355,27 @@ class Model:
         self.cell = cell
         self.backend = backend = OnnxBackend(np.result_type(*(x.dtype for x in own.values() or [np.zeros(1)])))
         export = Export(cell, backend)
-        shapes = {name: x.shape for name, x in cell.signals.items() if x.given}
-        wanted = [name for name, x in cell.signals.items() if not x.given] if outputs is None else list(outputs)
-        _check_outputs(cell, wanted)
-        options = LoweringOptions(tuple(shapes.items()), (), lengths)  # type: ignore[arg-type]
-        self.schedule = schedule = Schedule(cell, options, backend, wanted)
+        shapes = tuple((name, x.shape) for name, x in cell.signals.items() if x.given)
+        computed = [name for name, x in cell.signals.items() if not x.given]
+        unknown = [name for name in outputs or () if name not in computed]
+        if unknown:
+            raise ValueError(f"{cell.name!r} computes no signal {unknown[0]!r} (at {call_site()}): it computes "
+                             f"{', '.join(computed)}")
+        options = LoweringOptions(shapes, (), lengths)  # type: ignore[arg-type]
+        self.schedule = schedule = Schedule(cell, options, backend, computed if outputs is None else outputs)
         self.inputs: list[Any] = []
         values = {name: backend.initializer(name, x.numpy()) for name, x in own.items()}
         given, T, batch = self._inputs(lengths)
         weights = export.weights(values, None)
-        boundary = {key: weights[id(tensor)] for key, tensor in boundary_values(cell, self._sample()).items()}
+        zeros = {name: np.zeros((STEPS, *(shape or ()))) for name, shape in shapes}
+        sample = prepare_inputs(cell, zeros, UnrollOptions(T=STEPS))
+        boundary = {key: weights[id(tensor)] for key, tensor in boundary_values(cell, sample).items()}
         found = Interpreter(backend, schedule, T, batch, given, weights, boundary, backend.constant(0.0, None)).run()
         self.outputs = []
         for name, value in found.items():
             result = backend.named(name, value.shape, value.dtype, cell.signals[name].origin)
             backend.emit("Identity", value, shape=value.shape, name=name)
-            self.outputs.append(_described(result, batch))
-
-    def _sample(self) -> Inputs:
-        """Return zeros of the declared sizes, as prepared inputs."""
-        inputs = {name: np.zeros((STEPS, *(x.shape or ()))) for name, x in self.cell.signals.items() if x.given}
-        return prepare_inputs(self.cell, inputs, UnrollOptions(T=STEPS))
+            self.outputs.append(_info(result, ("T", "batch")[:1 + len(batch)]))
 
     def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...]]:
         """Return the data as inputs of the file, and T and the batch as vectors of one number."""
@@ -409,7 +387,7 @@ class Model:
             drawn = name in self.schedule.lowered.draws
             dtype = np.dtype(bool if drawn else np.int64 if node in labels else backend.dtype)
             given[name] = backend.named(name, (None, None, *node.shape), dtype, node.origin)
-            self.inputs.append(_described(given[name], (None,)))
+            self.inputs.append(_info(given[name], ("T", "batch")))
             if drawn:
                 given[name] = backend.cast(given[name], backend.dtype)
         if given:
@@ -421,15 +399,12 @@ class Model:
             self.inputs.append(_info(T))
         if lengths:
             ends = backend.named("lengths", (None,), np.int64, "the input for the lengths")
-            self.inputs.append(helper.make_tensor_value_info("lengths", onnx.TensorProto.INT64, ["batch"]))
+            self.inputs.append(_info(ends, ("batch",)))
             scalar = backend.emit("Squeeze", T, shape=())
             steps = backend.emit("Range", backend.numbers(0), scalar, backend.numbers(1), shape=(None,))
             mask = given[MASK] = backend.append_axes(steps, 1) < ends
-            zero = backend.constant(0.0, None)
-            for name, value in given.items():
-                if not name.startswith(ADDED):
-                    held = backend.append_axes(mask, value.ndim - 2)
-                    given[name] = backend.where(held, value, backend.cast_like(zero, value))
+            given.update((name, backend.zero_masked(value, mask)) for name, value in given.items()
+                         if not name.startswith(ADDED))
         return given, T, batch
 
     def proto(self) -> Any:
@@ -445,20 +420,6 @@ class Model:
                                   producer_name="minigrad-rnn", doc_string=equations)
         onnx.checker.check_model(model, full_check=True)
         return model
-
-
-def _described(value: Value, batch: Sequence[Any]) -> Any:
-    """Return the type of an input or output, with the names of its first axes."""
-    names = ["T", "batch"][:1 + len(batch)]
-    return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(value.dtype),
-                                         [*names, *value.shape[len(names):]])
-
-
-def _check_outputs(cell: Definition, wanted: Sequence[str]) -> None:
-    for name in wanted:
-        if name not in cell.signals or cell.signals[name].given:
-            computed = ", ".join(signal for signal, x in cell.signals.items() if not x.given)
-            raise ValueError(f"{cell.name!r} computes no signal {name!r} (at {call_site()}): it computes {computed}")
 
 
 def to_onnx(cell: Definition, path: str | os.PathLike[str], outputs: Sequence[str] | None = None, lengths: bool = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -15,25 +15,12 @@ from rnn.ir.nodes import ADDED
 
 from .frontend import import_extra
 
-if TYPE_CHECKING:
-    import onnx
-    from onnx import helper, numpy_helper
-else:
-    onnx = import_extra("onnx", "onnx")
-    helper, numpy_helper = import_extra("onnx.helper", "onnx"), import_extra("onnx.numpy_helper", "onnx")
+onnx = import_extra("onnx", "onnx")
 
 KINDS = ("RNN", "LSTM", "GRU")
 # The attributes with which the operators compute what our cells compute.
 USUAL: dict[str, Any] = {"clip": None, "input_forget": 0, "layout": 0,
                          "activations": [[], ["Tanh"], ["Sigmoid", "Tanh"], ["Sigmoid", "Tanh", "Tanh"]]}
-
-
-class Recurrent(NamedTuple):
-    """A recurrent node: its tensors by the operator's names W, R, B, P; `linear_before_reset` of a GRU."""
-
-    name: str
-    tensors: dict[str, NDArray[Any]]
-    linear_before_reset: int | None
 
 
 def parameters(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
@@ -42,8 +29,9 @@ def parameters(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     return {name: array for name, array in tensors.items() if not name.startswith(ADDED)}
 
 
-def recurrent(path: str | os.PathLike[str], node: str | None = None) -> Recurrent:
-    """Return a recurrent node of a file.
+def recurrent(path: str | os.PathLike[str], node: str | None = None
+              ) -> tuple[dict[str, NDArray[Any]], int | None]:
+    """Return a recurrent node's tensors by the operator's names W, R, B, P, and a GRU's `linear_before_reset`.
 
     Args:
         node: its name; None for the only one.
@@ -58,20 +46,17 @@ def recurrent(path: str | os.PathLike[str], node: str | None = None) -> Recurren
         names = ", ".join(f"{x.name!r} ({x.op_type})" for x in graph.node if x.op_type in KINDS) or "none"
         which = "which one? Name it, node=" if node is None and found else f"no node {node!r}" if node else "no node"
         raise ValueError(f"{os.fspath(path)}: {which}; its recurrent nodes: {names}")
-    only, attributes = found[0], {x.name: helper.get_attribute_value(x) for x in found[0].attribute}
+    only, attributes = found[0], {x.name: onnx.helper.get_attribute_value(x) for x in found[0].attribute}
     _check(only, attributes, path)
-    tensors, arrays = {}, _arrays(graph)
-    for label, key in zip("XWRB", only.input):
-        tensors[label] = key
-    if len(only.input) > 7:
-        tensors["P"] = only.input[7]
-    del tensors["X"]
-    missing = [key for key in tensors.values() if key and key not in arrays]
+    arrays = _arrays(graph)
+    # The operator's inputs are X, W, R, B, the lengths, two initial states, P; one left out has no name.
+    tensors = {label: only.input[i] for label, i in zip("WRBP", (1, 2, 3, 7)) if i < len(only.input) and only.input[i]}
+    missing = [key for key in tensors.values() if key not in arrays]
     if missing:
         raise ValueError(f"{os.fspath(path)}: {missing[0]!r}, which the node {only.name!r} reads, is computed by the "
                          "file and not stored in it")
     reset = attributes.get("linear_before_reset", 0) if only.op_type == "GRU" else None
-    return Recurrent(only.name, {label: arrays[key] for label, key in tensors.items() if key}, reset)
+    return {label: arrays[key] for label, key in tensors.items()}, reset
 
 
 def _check(node: Any, attributes: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
@@ -88,4 +73,4 @@ def _check(node: Any, attributes: Mapping[str, Any], path: str | os.PathLike[str
 
 
 def _arrays(graph: Any) -> dict[str, NDArray[Any]]:
-    return {x.name: numpy_helper.to_array(x) for x in graph.initializer}
+    return {x.name: onnx.numpy_helper.to_array(x) for x in graph.initializer}

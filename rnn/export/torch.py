@@ -13,7 +13,7 @@ high-performance deep learning module, NeurIPS 2019.)
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,16 +25,14 @@ from rnn.language.dependencies import parameters
 from rnn.language.equations import Definition
 from rnn.unrolling.options import UnrollOptions, list_options
 
-from .backend import Array, Arrays, ModuleBackend
+from .backend import Array, Arrays, ModuleBackend, StepFunction
 from .frontend import Export, import_extra
 
 if TYPE_CHECKING:
     import torch
-    from torch.nn import Module
 else:
     torch = import_extra("torch", "torch")
-    Module = torch.nn.Module
-    mark_library_file(sys.modules[Module.__module__].__file__)  # messages name the line that calls a module
+    mark_library_file(sys.modules[torch.nn.Module.__module__].__file__)  # messages name the line that calls a module
 
 
 class TorchBackend(ModuleBackend):
@@ -57,8 +55,7 @@ class TorchBackend(ModuleBackend):
     def mask_gradient(self, x: Array, keep: Array) -> Array:
         return torch.where(keep, x, x.detach())
 
-    def scan(self, step: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]], carry: Arrays, rows: Arrays, T: Any,
-             reverse: bool) -> Arrays:
+    def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         by_step = list(zip(*(x.unbind() for x in rows))) if rows else [()] * T
         every = []
         for row in reversed(by_step) if reverse else by_step:
@@ -75,9 +72,6 @@ class TorchBackend(ModuleBackend):
     def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
         return x.expand(*lead, *shape)
 
-    def softplus(self, x: Array) -> Array:
-        return torch.logaddexp(x, x.new_zeros(()))
-
     def relu(self, x: Array) -> Array:
         return torch.relu(x)
 
@@ -90,23 +84,19 @@ class TorchBackend(ModuleBackend):
     def cast(self, x: Array, dtype: np.dtype[Any]) -> Array:
         return x.to(getattr(torch, dtype.name))
 
-    def _axes(self, x: Array, axis: Axis) -> tuple[int, ...]:
-        """Return the axes of a reduction; all of them for None."""
-        return tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-
     def sum(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return torch.sum(x, self._axes(x, axis), keepdim=keepdims)
+        return torch.sum(x, self.axes(x, axis), keepdim=keepdims)
 
     def max(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return torch.amax(x, self._axes(x, axis), keepdim=keepdims)
+        return torch.amax(x, self.axes(x, axis), keepdim=keepdims)
 
     def prod(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        for one in self._axes(x, axis):
+        for one in self.axes(x, axis):
             x = torch.prod(x, one, keepdim=True)
-        return x if keepdims else x.squeeze(self._axes(x, axis))
+        return x if keepdims else x.squeeze(self.axes(x, axis))
 
     def log_sum_exp(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return torch.logsumexp(x, self._axes(x, axis), keepdim=keepdims)
+        return torch.logsumexp(x, self.axes(x, axis), keepdim=keepdims)
 
     def log_softmax(self, x: Array, axis: int) -> Array:
         return torch.log_softmax(x, axis)
@@ -117,28 +107,18 @@ class TorchBackend(ModuleBackend):
     def transpose(self, x: Array, axes: tuple[int, ...] | None) -> Array:
         return x.permute(tuple(range(x.ndim))[::-1] if axes is None else axes)
 
-    def flip(self, x: Array, axis: Axis) -> Array:
-        return torch.flip(x, self._axes(x, axis))
-
     def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
         return torch.nn.functional.pad(x, [n for pair in reversed(widths) for n in pair], value=value)
 
-    def get_item(self, x: Array, index: Any) -> Array:
-        if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis:  # as in an equation
-            if index[1] is None:
-                return self.append_axes(x, 1)
-            return x[..., self._numbers(np.arange(x.shape[-1])[index[1]])]
-        places = np.arange(x.numel()).reshape(x.shape)[index]  # NumPy's rules, also where PyTorch has others
-        return x.reshape(-1)[self._numbers(places)]
-
-    def _numbers(self, places: Any) -> Array:
-        return torch.tensor(places.copy(), device=self.device)  # PyTorch takes no steps backwards
+    def take_last(self, x: Array, index: Any) -> Array:
+        places = np.arange(x.shape[-1])[index]
+        return x[..., torch.tensor(places.copy(), device=self.device)]  # a copy: PyTorch takes no negative strides
 
     def gather(self, x: Array, labels: Array) -> Array:
         return torch.gather(x, -1, labels.long()[..., None])[..., 0]
 
 
-class CellModule(Module):
+class CellModule(torch.nn.Module):
     """A definition as an nn.Module; made by `Cell.to_torch`. Its parameters begin with the definition's values."""
 
     def __init__(self, cell: Definition) -> None:
@@ -173,12 +153,12 @@ class CellModule(Module):
         return self._export(parameters, values, options, dtype)
 
 
-def _register(module: Module, name: str, parameter: Any) -> None:
+def _register(module: torch.nn.Module, name: str, parameter: Any) -> None:
     """Register a parameter by its name, in a submodule for each part before a dot.
 
     register_parameter and add_module refuse names of attributes; cells.bidirectional has a part `forward`.
     """
     *parts, last = name.split(".")
     for part in parts:
-        module = module._modules.setdefault(part, Module())
+        module = module._modules.setdefault(part, torch.nn.Module())
     module._parameters[last] = parameter

@@ -142,15 +142,10 @@ def edge_weights(equation: Equation) -> dict[tuple[Signal, int], list[Tensor]]:
 
 
 class Boundary(NamedTuple):
-    """The steps of a signal that equations read and none computes.
+    """The steps of a signal that equations read and none computes."""
 
-    Attributes:
-        before: steps before the first computed one, e.g. range(0, 1) for h[0].
-        after: k for the steps T + k after the last computed one.
-    """
-
-    before: range
-    after: range
+    before: range  # the steps before the first computed one, e.g. range(0, 1) for h[0]
+    after: range  # k for the steps T + k after the last computed one
 
 
 def boundaries(cell: Definition) -> dict[str, Boundary]:
@@ -161,8 +156,8 @@ def boundaries(cell: Definition) -> dict[str, Boundary]:
             offsets[read.signal].append(read.offset)
     found = {}
     for signal, read_at in offsets.items():
-        lead = signal.equation.lead if signal.equation else 0
-        boundary = Boundary(range(1 + min(read_at), 1 + lead), range(1 + lead, 1 + max(read_at)))
+        first = 1 + signal.lead
+        boundary = Boundary(range(1 + min(read_at), first), range(first, 1 + max(read_at)))
         if any(boundary):
             found[signal.name] = boundary
     return found

@@ -233,6 +233,11 @@ class Signal(Operators):
         self.initial: dict[int, Tensor] = {}  # step (0, -1, ...) -> value before the sequence
         self.final: dict[int, Tensor] = {}  # k -> value at T + k, after the sequence
 
+    @property
+    def lead(self) -> int:
+        """k if its equation defines `signal[t + k]`; 0 without an equation."""
+        return self.equation.lead if self.equation else 0
+
     def __getitem__(self, time: Any) -> Expression:
         if not isinstance(time, Time) or time.name != "t":
             raise TypeError(f"read {self.name} at a step relative to t, e.g. {self.name}[t-1], "

@@ -22,19 +22,13 @@ class RegisterProgram:
     """One equation as a list of operations on numbered registers.
 
     `replacements` maps the id of a Tensor in it to the Tensor to use instead (see recompute_from_parameters).
-
-    Attributes:
-        start: the contents of the registers before a step; constants and parameters are filled in.
-        reads: (register, signal, offset) of every signal read.
-        operations: (op, getter of its operands from the registers, register of its result, id of its
-            expression), in order.
-        result: the register of the equation's value.
     """
 
     def __init__(self, equation: Equation, replacements: Mapping[int, Tensor], batch: tuple[int, ...]) -> None:
         self.equation = equation
-        self.start: list[Any] = []
-        self.reads: list[tuple[int, Signal, int]] = []
+        self.start: list[Any] = []  # the registers before a step, with constants and parameters filled in
+        self.reads: list[tuple[int, Signal, int]] = []  # (register, signal, offset)
+        # (op, getter of its operands from the registers, register of its result, id of its expression), in order
         self.operations: list[tuple[Op, Callable[[list[Any]], Sequence[Any]], int, int]] = []
         register: dict[int, int] = {}
         for node in nodes([equation.expression], into_tensors=False):
@@ -48,7 +42,7 @@ class RegisterProgram:
                 if isinstance(node.op, ops.Concatenate):  # its operands don't broadcast against each other
                     operands = tuple(self._repeat_for_batch(number, batch) for number in operands)
                 self.operations.append((node.op, _getter(operands), register[id(node)], id(node)))
-        self.result = register[id(equation.expression)]
+        self.result = register[id(equation.expression)]  # the register of the equation's value
 
     def _repeat_for_batch(self, number: int, batch: tuple[int, ...]) -> int:
         """Return a register with a constant repeated for each sequence; the same one for any other value."""

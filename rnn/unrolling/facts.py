@@ -1,17 +1,32 @@
-"""The shape of an unrolled graph: whether it is a grid, its separate parts, its longest path."""
+"""Nodes and edges of an unrolled graph, by signal name and time step, and the shape of the graph."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rnn.language.dependencies import layers
 from rnn.language.graphs import longest_paths
 
-from .at import At, Connection
-
 if TYPE_CHECKING:
     from .run import Run
+
+
+class At(NamedTuple):
+    """The copy of a signal at one time step."""
+
+    signal: str
+    t: int
+
+    def __repr__(self) -> str:
+        return f"{self.signal}[{self.t}]"
+
+
+class Connection(NamedTuple):
+    """An edge of the unrolled graph: `target` is computed from `source`."""
+
+    source: At
+    target: At
 
 
 @dataclass(frozen=True)

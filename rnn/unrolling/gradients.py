@@ -18,7 +18,7 @@ from minigrad.backward import ancestors, input_gradients
 from rnn.language.graphs import postorder
 
 if TYPE_CHECKING:
-    from .run import Run
+    from .run import Copies, Run
 
 
 def gradient_norms(run: Run, name: str) -> NDArray[np.float64]:
@@ -44,9 +44,10 @@ def contributions(run: Run, name: str) -> NDArray[Any]:
     parameter = run.parameters[name]
     rows = np.zeros((run.T, *parameter.shape), parameter.dtype)
     for node in _computed(run):
-        if node.grad is None or node.op is None:
+        if node.grad is None or node.op is None or node.t is None or node.signal is None:
             continue
-        row = min(max(_step(run, node), 1), run.T) - 1
+        step = node.t - run.cell.signals[node.signal].lead  # h[t+1] = ... computes h[3] at step 2
+        row = min(max(step, 1), run.T) - 1
         for x, gradient in zip(node.inputs, input_gradients(node, node.grad)):
             if gradient is None or x.t is not None:  # a tensor of the run has a step of its own
                 continue
@@ -57,7 +58,7 @@ def contributions(run: Run, name: str) -> NDArray[Any]:
     return rows
 
 
-def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor]) -> NDArray[np.float64]:
+def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor] | Copies) -> NDArray[np.float64]:
     """Return |dL[t]/dh[t - lag]| for lag = 0 … T - 1, each the mean over all t that have it: shape (T,).
 
     One backward pass for every loss; no `.grad` is changed.
@@ -82,13 +83,6 @@ def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor]) -> NDArray[np
             gradient = found.get(copies[t - lag])
             total[lag] += 0.0 if gradient is None else np.linalg.norm(gradient)
     return total / np.arange(run.T, 0, -1)  # T - lag losses have this lag
-
-
-def _step(run: Run, node: Tensor) -> int:
-    """Return the step at which an equation computed a tensor: h[t+1] = ... computes h[3] at step 2."""
-    assert node.t is not None and node.signal is not None
-    equation = run.cell.signals[node.signal].equation
-    return node.t - (equation.lead if equation else 0)
 
 
 def _computed(run: Run) -> list[Tensor]:

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from minigrad import Tensor
 from minigrad.provenance import Origin, call_site
-from rnn.language.dependencies import Boundary, boundaries, parameters, reads
+from rnn.language.dependencies import boundaries, parameters, reads
 from rnn.language.equations import Definition, Signal
 
-from .options import OPTION_NAMES, UnrollOptions
-from .state import State
+from .options import OPTION_NAMES, State, UnrollOptions
 from .truncation import Truncation, make_truncation
 
 Shape = tuple[int, ...]
@@ -28,29 +27,17 @@ Values = Tensor | NDArray[Any]
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that a definition is unrolled over.
+    """All that a definition is unrolled over."""
 
-    Attributes:
-        T: the number of steps.
-        batch: the shape of the batch; () for a single sequence.
-        dtype: that of the states.
-        values: input name -> all its values, (T, ...).
-        shapes: input name -> the shape of one value of one sequence.
-        boundary: signal name -> {k: the value before the first or after the last step that is set}.
-        mask: (T, *batch) bools, False where a sequence has ended; None where all have T steps.
-        truncation: where gradients stop.
-        origin: the line of the call.
-    """
-
-    T: int
-    batch: Shape
-    dtype: np.dtype[Any]
-    values: dict[str, Values]
-    shapes: dict[str, Shape]
-    boundary: dict[str, dict[int, Tensor]]
-    mask: NDArray[np.bool_] | None
-    truncation: Truncation
-    origin: Origin
+    T: int  # the number of steps
+    batch: Shape  # () for a single sequence
+    dtype: np.dtype[Any]  # of the states
+    values: dict[str, Values]  # input -> all its values, (T, ...)
+    shapes: dict[str, Shape]  # input -> the shape of one value of one sequence
+    boundary: dict[str, dict[int, Tensor]]  # signal -> {k: the value set before the first or after the last step}
+    mask: NDArray[np.bool_] | None  # (T, *batch), False where a sequence has ended; None where all have T steps
+    truncation: Truncation  # where gradients stop
+    origin: Origin  # the line of the call
 
 
 def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) -> Inputs:
@@ -127,21 +114,29 @@ def _common_length(values: Mapping[str, Values], T: int | None, origin: Origin) 
     return length
 
 
-def _initial_values(cell: Definition, T: int, initial: Any, origin: Origin) -> dict[str, dict[int, Tensor]]:
-    """Return {name: {step: value}} from a State, {"h": h0} or {"h": {0: v, -1: w}}."""
+def initial_by_step(cell: Definition, initial: Any, origin: Origin) -> dict[str, dict[int, Any]]:
+    """Return the option `initial`, a State, {"h": h0} or {"h": {0: v, -1: w}}, as {name: {step: value}}.
+
+    Raises:
+        TypeError: for any other type. ValueError: for an unknown signal.
+    """
     given: Mapping[str, Any] = initial.values if isinstance(initial, State) else initial or {}
     if not isinstance(given, Mapping):
         raise TypeError(f"initial is a run's state or a dict from signal names to values, "
                         f"not {type(initial).__name__} (at {origin})")
-    known = boundaries(cell)
-    values: dict[str, dict[int, Tensor]] = {}
-    for name, value in given.items():
+    for name in given:
         if name not in cell.signals:
             raise ValueError(f"initial sets {name!r}, but {cell.name!r} has no such signal (at {origin}): "
                              f"it has {', '.join(cell.signals)}")
-        signal = cell.signals[name]
-        first = signal.equation.lead if signal.equation else 0
-        steps = value if isinstance(value, Mapping) else {first: value}
+    return {name: dict(value) if isinstance(value, Mapping) else {cell.signals[name].lead: value}
+            for name, value in given.items()}
+
+
+def _initial_values(cell: Definition, T: int, initial: Any, origin: Origin) -> dict[str, dict[int, Tensor]]:
+    """Return the option `initial` as {name: {step: value}}, its steps and shapes checked."""
+    known = boundaries(cell)
+    values: dict[str, dict[int, Tensor]] = {}
+    for name, steps in initial_by_step(cell, initial, origin).items():
         for k, v in steps.items():
             if not isinstance(k, (int, np.integer)):
                 raise TypeError(f"initial gives {name} a value for step {k!r}; steps are whole numbers, e.g. "
@@ -149,7 +144,7 @@ def _initial_values(cell: Definition, T: int, initial: Any, origin: Origin) -> d
             if name not in known or not (k in known[name].before or k - T in known[name].after):
                 raise ValueError(f"initial sets {name}[{k}] (at {origin}), but no equation of {cell.name!r} reads "
                                  f"{name} there")
-            values.setdefault(name, {})[int(k)] = signal.boundary(f"{k}", v, origin)
+            values.setdefault(name, {})[int(k)] = cell.signals[name].boundary(f"{k}", v, origin)
     return values
 
 
@@ -226,20 +221,18 @@ def _boundary_values(cell: Definition, T: int, initial: Mapping[str, dict[int, T
         ValueError: where an equation or the data bring that value, or a part of a history is missing.
     """
     found: dict[str, dict[int, Tensor]] = {}
-    known = boundaries(cell)
     for name, signal in cell.signals.items():
-        lead = signal.equation.lead if signal.equation else 0
-        given = {**signal.initial, **{T + k: value for k, value in signal.final.items()}}
-        given = found[name] = initial.get(name, given)
-        for k, value in given.items():
-            if 1 <= k - lead <= T:
+        own = {**signal.initial, **{T + k: value for k, value in signal.final.items()}}
+        found[name] = initial.get(name, own)
+        for k, value in found[name].items():
+            if 1 <= k - signal.lead <= T:
                 raise ValueError(f"{name}[{k}] is set at {value.origin}, but its value comes from "
                                  f"{signal.equation.origin if signal.equation else 'the data'}")
-        boundary = known.get(name, Boundary(range(0), range(0)))
+    for name, boundary in boundaries(cell).items():
         for needed in ([*boundary.before], [T + k for k in boundary.after]):
-            missing = [k for k in needed if k not in given]
-            if missing and (signal.given or len(missing) < len(needed)):
-                raise ValueError(_no_value(cell, signal, missing[0], T))
+            missing = [k for k in needed if k not in found[name]]
+            if missing and (cell.signals[name].given or len(missing) < len(needed)):
+                raise ValueError(_no_value(cell, cell.signals[name], missing[0], T))
     return found
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterator, Mapping
 
 import minigrad as mg
 from minigrad import Tensor
@@ -15,10 +12,9 @@ from rnn.language.dependencies import Link, boundaries, links, parameters
 from rnn.language.equations import Definition
 
 from . import facts, gradients
-from .at import At, Connection
-from .facts import Facts
+from .facts import At, Connection
 from .inputs import Inputs
-from .state import State
+from .options import State
 
 
 class Copies:
@@ -110,35 +106,21 @@ class Run:
 
     def edges(self) -> list[Connection]:
         """Return the edges between copies, step by step, within a step in the order of the equations."""
-        all_links = links(self.cell)
-        return [_connection(link, step) for step in range(1, self.T + 1) for link in all_links]
+        return [_connection(link, step) for step, link in self._links()]
 
     def cuts(self) -> list[Connection]:
         """Return the edges that a truncated backward pass doesn't follow."""
-        found = []
-        all_links = links(self.cell)
-        for step in range(1, self.T + 1):
-            for link in all_links:
-                source = link.source.equation
-                if source and self.truncation.cuts(step + link.equation.lead - link.delay - source.lead, step):
-                    found.append(_connection(link, step))
-        return found
+        return [_connection(link, step) for step, link in self._links() if not link.source.given
+                and self.truncation.cuts(step + link.equation.lead - link.delay - link.source.lead, step)]
 
-    def facts(self) -> Facts:
-        """Return the shape of the graph: whether it is a grid, its separate chains, its longest path."""
-        return facts.facts(self)
+    def _links(self) -> Iterator[tuple[int, Link]]:
+        return itertools.product(range(1, self.T + 1), links(self.cell))
 
-    def contributions(self, name: str) -> NDArray[Any]:
-        """Return the contribution of each time step to a parameter's gradient, (T, *shape); see gradients.py."""
-        return gradients.contributions(self, name)
-
-    def gradient_norms(self, name: str) -> NDArray[np.float64]:
-        """Return the norm of a signal's gradient at t = 1 … T, shape (T,); see gradients.py."""
-        return gradients.gradient_norms(self, name)
-
-    def gradient_by_lag(self, name: str, losses: Sequence[Tensor] | Copies) -> NDArray[np.float64]:
-        """Return |dL[t]/dh[t - lag]| by lag, averaged over t, shape (T,); see gradients.py."""
-        return gradients.gradient_by_lag(self, name, list(losses))
+    # ---- functions of a run with modules of their own
+    facts = facts.facts
+    contributions = gradients.contributions
+    gradient_norms = gradients.gradient_norms
+    gradient_by_lag = gradients.gradient_by_lag
 
     @property
     def state(self) -> State:

@@ -29,21 +29,13 @@ from rnn.language.equations import Definition, Signal
 
 
 class Entering(NamedTuple):
-    """A value that a window reads from a step outside of itself. Steps are those of the signal's equation.
-
-    Attributes:
-        local: the step as the window counts: 0, -1, ... before its first, 1, 2, ... after its last.
-        step: the same step of the whole sequence.
-        boundary: None for a step of the sequence, whose value was computed or given as data. Else it
-            is a boundary value of the sequence: 0, -1, ... before it, 1, 2, ... after it.
-        constant: whether the window's gradient stops at the value.
-    """
+    """A value that a window reads from a step outside of itself. Steps are those of the signal's equation."""
 
     signal: Signal
-    local: int
-    step: int
-    boundary: int | None
-    constant: bool
+    local: int  # the step as the window counts: 0, -1, ... before its first, 1, 2, ... after its last
+    step: int  # the same step of the whole sequence
+    boundary: int | None  # 0, -1, ... before the sequence, 1, 2, ... after it; None for a step of the sequence
+    constant: bool  # whether the window's gradient stops at the value
 
 
 class WindowSteps(NamedTuple):
@@ -63,8 +55,7 @@ class WindowSteps(NamedTuple):
         outside = boundaries(cell)
         carried = carry_directions(cell) if masked else {}
         for name, signal in cell.signals.items():
-            lead = signal.equation.lead if signal.equation else 0
-            steps = {k - lead for part in outside.get(name, ()) for k in part}
+            steps = {k - signal.lead for part in outside.get(name, ()) for k in part}
             for local in sorted(steps | {0} if signal in carried else steps):
                 step = local + (self.steps.start if local <= 0 else self.steps.stop) - 1
                 boundary = step if step < 1 else step - T if step > T else None

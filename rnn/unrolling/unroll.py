@@ -39,14 +39,7 @@ def unroll(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) 
 
 
 class Unroller:
-    """Computes copies on demand: one that reads another waits for it on a stack, without recursion.
-
-    Attributes:
-        copies: signal -> {k: its copy at step k}; of a window, while it is computed.
-        plans: signal -> its equation, ready to be evaluated at any step.
-        detached: copies as constants, for the reads that a truncation cuts.
-        carry: signal -> the direction from which masked steps take their value; others are zero there.
-    """
+    """Computes copies on demand: one that reads another waits for it on a stack, without recursion."""
 
     def __init__(self, cell: Definition, inputs: Inputs) -> None:
         self.cell = cell
@@ -61,9 +54,10 @@ class Unroller:
         uses = Counter(key for plan in self.plans.values() for *_, key in plan.operations)
         self.shared = {key for key, count in uses.items() if count > 1}  # expressions that several equations use
         self.memo: dict[tuple[int, int], Tensor] = {}  # (shared expression, step) -> its value
-        self.detached: dict[tuple[Signal, int], Tensor] = {}
+        self.detached: dict[tuple[Signal, int], Tensor] = {}  # copies as constants, for reads that a truncation cuts
         self.shapes = {signal: inputs.shapes.get(name, signal.shape) for name, signal in cell.signals.items()}
-        self.carry = {} if inputs.mask is None else carry_directions(cell)
+        self.carry = {} if inputs.mask is None else carry_directions(cell)  # at masked steps others are zero
+        # signal -> {k: its copy at step k}; of a window, while it is computed
         self.copies: dict[Signal, dict[int, Tensor]] = {signal: {} for signal in cell.signals.values()}
         outside = boundaries(cell)
         for name, signal in cell.signals.items():
@@ -113,13 +107,13 @@ class Unroller:
         self.memo = {}
         self.now.origin = self.inputs.origin
         for value in window.entering(self.cell, self.inputs.T, self.inputs.mask is not None):
-            k = value.step + (0 if value.signal.given else self.plans[value.signal].equation.lead)
+            k = value.step + value.signal.lead
             if k in whole[value.signal] and not value.signal.given:
                 copy = whole[value.signal][k]
                 self.copies[value.signal][k] = copy.detach() if value.constant else copy
         self._compute_steps(window.steps)
-        for signal, plan in self.plans.items():
-            for k in (step + plan.equation.lead for step in window.loss_steps):
+        for signal in self.plans:
+            for k in (step + signal.lead for step in window.loss_steps):
                 whole[signal][k] = self.copies[signal][k]
         found = Window(window.steps, window.loss_steps, _by_name(self.copies))
         self.copies = whole
@@ -148,8 +142,7 @@ class Unroller:
         """Return the first copy that the equation needs at this step and that isn't computed yet."""
         for _, signal, offset in plan.reads:
             if step + offset not in self.copies[signal]:
-                source = self.plans[signal]
-                return source, step + offset - source.equation.lead
+                return self.plans[signal], step + offset - signal.lead
         previous = step - self.carry.get(plan.equation.signal, step)  # masked sequences carry this step's value
         if 1 <= previous <= self.inputs.T and previous + plan.equation.lead not in self.copies[plan.equation.signal]:
             return plan, previous
@@ -176,8 +169,7 @@ class Unroller:
     def _read(self, signal: Signal, k: int, step: int) -> Tensor:
         """Return a copy as the equations of a step see it: as a constant where the truncation cuts that edge."""
         copy = self.copies[signal][k]
-        made = k - (signal.equation.lead if signal.equation else 0)
-        if not copy.requires_grad or not self.truncation.cuts(made, step):
+        if not copy.requires_grad or not self.truncation.cuts(k - signal.lead, step):
             return copy
         if (signal, k) not in self.detached:
             self.detached[signal, k] = copy.detach()

@@ -87,6 +87,16 @@ def behind() -> Cell:
     return cell
 
 
+def following() -> Cell:
+    """An equation that defines the next step from the next step of another signal."""
+    U, V, W = parameter("U", 3, 3), parameter("V", 3, 3), parameter("W", 3, 3)
+    cell = Cell("following")
+    x, h, y = cell.input("x", 3), cell.signal("h", 3), cell.signal("y", 3)
+    h[t] = np.tanh(W @ x[t] + U @ h[t-1])
+    y[t+1] = V @ h[t+1]
+    return cell
+
+
 def stacked(kind: str, **options: Any) -> Callable[[], Cell]:
     """Return two layers of one of the cells, with an output."""
     def make() -> Cell:
@@ -111,6 +121,7 @@ OPTIONS: list[dict[str, Any]] = [{}, {"lengths": LENGTHS}, {"chunks": 2}, {"last
 CASES = [pytest.param(make, options, id=f"{make.__name__} {next(iter(options), '')}")
          for make in EVERY for options in (OPTIONS if make in (*DEFINITIONS, starts, ahead) else OPTIONS[:2])]
 CASES.append(pytest.param(behind, {}, id="behind"))  # a state that is held would run both ways
+CASES += [pytest.param(following, {"window": window}, id=f"following {window}") for window in ((1, 2), (2, 3))]
 
 
 class Expected(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from minigrad import Tensor
-from rnn.unrolling.at import Connection
+from rnn.unrolling.facts import Connection
 from viz.render.fonts import text_width
 from viz.render.scene import CORNER, Box, Point, horizontal_curve, misses_boxes, round_corners, straight_line
 

@@ -13,7 +13,7 @@ from operator import itemgetter
 from minigrad import Tensor
 from minigrad.steps import Step
 from rnn import Run
-from rnn.unrolling.at import At, Connection
+from rnn.unrolling.facts import At, Connection
 from viz.annotations.current_step import mark_step
 from viz.annotations.heat import edge_width, relative_contributions
 from viz.annotations.labels import BoxLabels, add_legend, nonfinite
