@@ -25,7 +25,7 @@ from .buffers import BufferPlan, Extent
 from .emit import Code, Function, Names, Tiles, identifier
 
 KEYWORD = {"maximum", "minimum"}  # of these functions NumPy wants `out` by keyword
-DTYPES = {ir.Dtype.FLOAT: "FLOAT", ir.Dtype.INT: "np.int64", ir.Dtype.BOOL: "bool"}
+DTYPES = {"float": "FLOAT", "int": "np.int64", "bool": "bool"}
 
 
 class Boundary(NamedTuple):
@@ -133,18 +133,17 @@ class Codegen:
         op, plan = node.op, self.plan
         if isinstance(op, ir.Input) and op.shared:
             return "np.empty((T, 1), FLOAT)"
-        dtype = ir.Dtype.BOOL if isinstance(op, ir.Compare) else op.dtype if isinstance(op, ir.Input) \
-            else ir.Dtype.FLOAT
+        dtype = DTYPES["bool" if isinstance(op, ir.Compare) else op.dtype if isinstance(op, ir.Input) else "float"]
         lanes = plan.lanes.get(node)
         axes = ["B", *map(str, node.shape)] if lanes is None else [str(lanes), "B", str(node.shape[0] // lanes)]
         before, after = self.lifetimes.margins.get(node, (0, 0))
         extent = plan.extent(node)
         if extent == Extent.ALL and (before or after):
             rows = ", ".join([f"T + {before + after}", *axes])
-            self.code.buffers.append(f"arrays.{name}_all = np.zeros(({rows}), {DTYPES[dtype]})")
+            self.code.buffers.append(f"arrays.{name}_all = np.zeros(({rows}), {dtype})")
             return f"arrays.{name}_all[{before}:{before} + T]"
         axes = [*([], ["S"], ["T"])[extent], *axes]
-        return f"np.empty({axes[0] if len(axes) == 1 else '(' + ', '.join(axes) + ')'}, {DTYPES[dtype]})"
+        return f"np.empty({axes[0] if len(axes) == 1 else '(' + ', '.join(axes) + ')'}, {dtype})"
 
     def part(self, whole: Node, start: int, stop: int) -> str:
         """Return the index of some elements of an array."""

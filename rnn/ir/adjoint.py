@@ -17,7 +17,7 @@ from minigrad import Op, ops
 from minigrad.operators import DIV, MATMUL, MATVEC, Operators
 
 from . import nodes as ir
-from .nodes import Node, apply, number, ordered, samples, users_of
+from .nodes import Node, apply, number, ordered, users_of
 
 Grads: TypeAlias = "list[Node | None] | None"  # one per operand; None in the place of the list: no rule
 
@@ -190,7 +190,9 @@ def _at_run_time(node: Node, grad: Node, needs: tuple[bool, ...]) -> list[Node |
 
 def _grad_shape(node: Node, index: int, needs: tuple[bool, ...]) -> tuple[int, ...]:
     """Return the shape of a gradient that the operation's backward returns, by computing it on samples."""
-    op, operands = node.op, samples(node.op, node.inputs)
+    op = node.op
+    operands = [np.zeros(x.shape, int) if i in op.integer_inputs else np.ones(x.shape)
+                for i, x in enumerate(node.inputs)]
     with np.errstate(all="ignore"):
         out = np.asarray(op.forward(*operands))
         grads = op.backward(np.ones(out.shape), out, *operands, *([needs] if op.selective else []))

@@ -17,7 +17,7 @@ from rnn.language.equations import Definition, Equation, Read, Signal
 from rnn.language.graphs import postorder
 
 from . import nodes as ir
-from .nodes import Node, Shape, draw_name, keep_name, number, shape_of
+from .nodes import Node, Shape, draw_name, keep_name, number
 
 SHORT = {"matvec": "product", "matmul": "product", "add": "sum", "concatenate": "joined"}
 
@@ -60,7 +60,7 @@ class Lowered:
     def takes_integers(self, name: str) -> bool:
         """Return whether an input's values are integers, such as labels."""
         op = self.roots[name].op
-        return isinstance(op, ir.Input) and op.dtype is ir.Dtype.INT
+        return isinstance(op, ir.Input) and op.dtype == "int"
 
 
 def lower(cell: Definition, options: LoweringOptions) -> Lowered:
@@ -84,7 +84,7 @@ class Lowering:
         self.shifts: dict[tuple[Signal, int], Node] = {}
         self.signal_values: set[Node] = set()
         self.states = carry_directions(cell) if options.masked else {}
-        self.mask = Node(ir.Input(ir.MASK, ir.Dtype.BOOL), (), (), True, "mask") if options.masked else None
+        self.mask = Node(ir.Input(ir.MASK, "bool"), (), (), True, "mask") if options.masked else None
 
     def run(self) -> Lowered:
         """Return the definition as nodes."""
@@ -104,8 +104,8 @@ class Lowering:
         if shape is None:
             raise DefinitionError(f"the size of the input {signal.name}, declared at {signal.origin}, isn't known "
                                   f"before there are data: declare it, .input({signal.name!r}, size)")
-        dtype = ir.Dtype.INT if signal.name in self.integers else ir.Dtype.FLOAT
-        return Node(ir.Input(signal.name, dtype), (), shape, True, signal.name, signal.origin)
+        op = ir.Input(signal.name, "int" if signal.name in self.integers else "float")
+        return Node(op, (), shape, True, signal.name, signal.origin)
 
     def _equation(self, equation: Equation) -> Node:
         """Return the value of an equation at its step; after a sequence's end a state is kept, others are zero."""
@@ -144,7 +144,7 @@ class Lowering:
             name = draw_name(len(self.result.draws) + 1)
             self.result.draws[name] = part.op, operands[0].shape
             return Node(ir.Input(name), (), operands[0].shape, True, f"{equation.signal.name}_keep", part.origin)
-        shape = part.shape if part.shape is not None else shape_of(part.op, operands)
+        shape = part.shape if part.shape is not None else part.op.result_shape(*(x.shape for x in operands))
         kind = type(part.op).__name__.lower()
         name = f"{equation.signal.name}_{SHORT.get(kind, kind)}"
         return Node(part.op, operands, shape, True, name, part.origin)

@@ -9,8 +9,8 @@ value of one sequence.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from minigrad.provenance import Origin
 from rnn.language.graphs import postorder
 
 Shape = tuple[int, ...]
+Dtype: TypeAlias = Literal["float", "int", "bool"]  # of an input; "float" is the type in which the program computes
 
 # Names of the inputs that passes add to those of a definition; "~" keeps them apart from the names of signals.
 ADDED = "~"  # prefix of all such names
@@ -40,14 +41,6 @@ def draw_name(number: int) -> str:
 def upstream_name(signal: str) -> str:
     """Return the name of the upstream gradient of a signal."""
     return f"~gradient of {signal}"
-
-
-class Dtype(Enum):
-    """Element type of an input; what it is called in a target's text is that target's concern."""
-
-    FLOAT = "float"  # the type in which the program computes
-    INT = "int"
-    BOOL = "bool"
 
 
 class Leaf(Op):
@@ -74,7 +67,7 @@ class Input(Leaf):
     `shared` inputs have one value a step for all sequences.
     """
 
-    def __init__(self, name: str, dtype: Dtype = Dtype.FLOAT, shared: bool = False) -> None:
+    def __init__(self, name: str, dtype: Dtype = "float", shared: bool = False) -> None:
         self.name = name
         self.dtype = dtype
         self.shared = shared
@@ -191,30 +184,17 @@ class PadColumns(Op):
         self.start = start
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class Node:
-    """One value, and the operation that computes it.
+    """One value, and the operation that computes it."""
 
-    Attributes:
-        op: the operation, or the kind of leaf.
-        inputs: its operands.
-        shape: the shape of its value for one sequence; a weight's own shape.
-        timed: whether it has a value at each step.
-        name: its name in generated text, before it is made unique; None: unnamed.
-        origin: the line of its equation.
-        lanes: how many vectors of equal length it concatenates, e.g. the gates of an LSTM.
-    """
-
-    __slots__ = ("op", "inputs", "shape", "timed", "name", "origin", "lanes")
-
-    def __init__(self, op: Op, inputs: tuple[Node, ...], shape: Shape, timed: bool, name: str | None = None,
-                 origin: Origin | None = None) -> None:
-        self.op: Any = op  # its options are those of its class
-        self.inputs = inputs
-        self.shape = shape
-        self.timed = timed
-        self.name = name
-        self.origin = origin
-        self.lanes = 1
+    op: Any  # an Op: the operation with its options, or the kind of leaf
+    inputs: tuple[Node, ...]
+    shape: Shape  # of its value for one sequence; a weight's own
+    timed: bool  # whether it has a value at each step
+    name: str | None = None  # in generated text, before it is made unique
+    origin: Origin | None = None  # the line of its equation
+    lanes: int = 1  # how many vectors of equal length it concatenates, e.g. the gates of an LSTM
 
     @property
     def ndim(self) -> int:
@@ -241,20 +221,7 @@ def number(value: Any) -> Node:
 
 def apply(op: Op, *operands: Node) -> Node:
     """Return a node that computes an operation."""
-    return Node(op, operands, shape_of(op, operands), any(x.timed for x in operands))
-
-
-def shape_of(op: Op, inputs: tuple[Node, ...]) -> Shape:
-    """Return the shape of an operation's result for one sequence, by computing it on samples."""
-    with np.errstate(all="ignore"):
-        shape: Shape = np.shape(op.forward(*samples(op, inputs)))
-    return shape
-
-
-def samples(op: Op, inputs: tuple[Node, ...]) -> list[Any]:
-    """Return an array of each operand's shape, on which `op` can be computed to find out shapes."""
-    return [np.zeros(x.shape, int) if position in op.integer_inputs else np.ones(x.shape)
-            for position, x in enumerate(inputs)]
+    return Node(op, operands, op.result_shape(*(x.shape for x in operands)), any(x.timed for x in operands))
 
 
 def ordered(roots: Iterable[Node]) -> list[Node]:
@@ -265,9 +232,7 @@ def ordered(roots: Iterable[Node]) -> list[Node]:
     done: dict[Node, None] = {}
 
     def same_step(node: Node) -> Iterable[Node]:
-        if isinstance(node.op, Shift):
-            return ()
-        return [x for x in node.inputs if x not in done] if done else node.inputs
+        return () if isinstance(node.op, Shift) else [x for x in node.inputs if x not in done]
 
     waiting = list(roots)
     while waiting:
