@@ -1,7 +1,7 @@
 """The compiler from a definition to the text of its program: the passes in their order.
 
     equations -> lower -> split_products -> Adjoint -> collapse_sums -> optimise (forward, backward)
-              -> blocks -> plan_buffers -> generate -> render
+              -> blocks -> BufferPlan -> generate -> render
 
 Of the data only their shapes are known here.
 """
@@ -17,11 +17,11 @@ from rnn.ir.adjoint import Adjoint
 from rnn.ir.fusion import Graph, optimise
 from rnn.ir.lowering import LoweringOptions, lead_of, lower, split_products
 from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, Weight, ordered, upstream_name
-from rnn.ir.schedule import Block, blocks
+from rnn.ir.schedule import blocks
 from rnn.language.dependencies import boundaries
 from rnn.language.equations import Definition, Time
 
-from .buffers import BufferPlan, plan_buffers
+from .buffers import BufferPlan, Lifetimes
 from .codegen import Boundary, generate
 from .emit import Names
 
@@ -91,8 +91,9 @@ class Program:
         passes = blocks(forward.nodes), blocks(backward.nodes)
         observe("blocks", [*passes[0], *passes[1]])
         self.boundaries = self._boundary_values()
-        self.plan = self._plan(passes, gradients)
-        observe("plan_buffers", self.plan)
+        self.plan = BufferPlan(Lifetimes(passes, [(node, step) for _, node, step in self.boundaries.values()],
+                                         [*roots, *(node for node in gradients.values() if node.timed)]))
+        observe("BufferPlan", self.plan)
         self.gradients = {key: f"d{self._label(key)}" for key in gradients}
         signals = {f"{name}[{Time('t', lead_of(cell.signals[name]))!r}]": node
                    for name, node in self.lowered.roots.items()}
@@ -157,15 +158,6 @@ class Program:
         if isinstance(key, Tensor):
             return self.names.give(self.lowered.weights[key])
         return self.boundaries[key].name if isinstance(key, tuple) else self.names.of[self.lowered.roots[str(key)]]
-
-    # ---- arrays
-    def _plan(self, passes: tuple[list[Block], list[Block]], gradients: dict[object, Node]) -> BufferPlan:
-        margins: dict[Node, tuple[int, int]] = {}
-        for _, node, step in self.boundaries.values():
-            before, after = margins.get(node, (0, 0))
-            margins[node] = max(before, 1 - step), max(after, step)
-        return plan_buffers(passes, margins, [*self.lowered.roots.values(),
-                                              *(node for node in gradients.values() if node.timed)])
 
 
 def _only_backward(gradients: Iterable[Node], forward: set[Node]) -> list[Node]:

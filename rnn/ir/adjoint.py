@@ -66,7 +66,8 @@ class Adjoint:
     def __init__(self, seeds: Mapping[Node, Node], wanted: Iterable[Node]) -> None:
         program = ordered(seeds)
         self.active = _active(program, set(wanted))
-        self.gradients = {node: Node(ir.AddN(), (), node.shape, node.timed, _gradient_name(node), node.origin)
+        self.gradients = {node: Node(ir.AddN(), (), node.shape, node.timed,
+                                     node.name and f"d{node.name}", node.origin)
                           for node in program if node in self.active}
         for node, seed in seeds.items():
             self._add(node, seed)
@@ -236,7 +237,3 @@ def _unbroadcast(term: Node, node: Node) -> Node:
     if term.timed and term.ndim < node.ndim:
         return Node(ops.BroadcastTo(node.shape), (term,), node.shape, True, term.name)
     return term
-
-
-def _gradient_name(node: Node) -> str | None:
-    return None if node.name is None else f"d{node.name}"

@@ -112,18 +112,15 @@ def _loop(members: list[Node]) -> Block:
     inside = set(members)
     edges = [edge for edge in dependences(members) if edge.source in inside]
     forward = 1 if max(edge.delay for edge in edges) > 0 else -1
-    for direction in (forward, -forward):
-        offset = _retime(members, edges, direction)
-        if offset is not None:
-            break
-    assert offset is not None  # `dependencies.check` rejects definitions with loops in both directions
-    final = offset
+    # one of the directions works: `cycles.check` rejects definitions with loops in both
+    direction, offset = next((x, found) for x in (forward, -forward)
+                             if (found := _retime(members, edges, x)) is not None)
 
     def same_iteration(node: Node) -> list[Node]:
         delay = node.op.delay * direction if isinstance(node.op, Shift) else 0
-        return [x for x in node.inputs if x in inside and delay + final[node] == final[x]]
+        return [x for x in node.inputs if x in inside and delay + offset[node] == offset[x]]
 
-    return Block(tuple(postorder(members, same_iteration)), direction, final)
+    return Block(tuple(postorder(members, same_iteration)), direction, offset)
 
 
 def _retime(members: list[Node], edges: list[Dependence], direction: int) -> dict[Node, int] | None:
