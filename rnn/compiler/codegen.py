@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
-from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -330,22 +329,17 @@ class Codegen:
 
     # ---- the lines of one node
     def statements(self, node: Node) -> list[str]:
-        """Return the lines that compute a node; a comment at the last one names the signal."""
-        if node.timed:
-            lines = TIMED.get(type(node.op), _elementwise)(self, node, self.ref(node))
-        else:
-            lines = _constant(self, node)
+        """Return the lines that compute a node, none for leaves and views; a comment names the signal."""
+        if isinstance(node.op, ir.Leaf) or (node.timed and isinstance(node.op, ir.View)):
+            return []
+        lines = TIMED.get(type(node.op), _elementwise)(self, node, self.ref(node)) if node.timed \
+            else _constant(self, node)
         if lines and node in self.comments:
             lines[-1] += f"  # {', '.join(self.comments[node])}"
         return lines
 
 
 # ---- values with one value per step: the result is written into the array `out`
-def _nothing(gen: Codegen, node: Node, out: str) -> list[str]:
-    """Leaves and views need no line."""
-    return []
-
-
 def _broadcast_mul(gen: Codegen, node: Node, out: str) -> list[str]:
     vector = gen.ref(node.inputs[0]) + ("" if gen.in_loop else "[:, None]")
     return [gen.call("multiply", vector, *(gen.lanes(x, node.op.count) for x in (node.inputs[1], node)))]
@@ -445,7 +439,6 @@ def ufunc_of(op: Op) -> np.ufunc | None:
 
 
 TIMED: dict[type[Op], Callable[[Codegen, Node, str], list[str]]] = {
-    **dict.fromkeys((ir.Number, ir.Weight, ir.Input, *ir.View.__subclasses__()), _nothing),
     ir.BroadcastMul: _broadcast_mul, ir.Concat: _concat, ops.Sum: _sum, ops.MatVec: _product, ops.MatMul: _product,
     ir.Backward: _backward, ir.InputGrad: _input_grad}
 
@@ -466,8 +459,6 @@ def _expand(gen: Codegen, step: tuple[str | float, ...], x: str, out: str) -> st
 # ---- values that are the same at every step: weights and their gradients
 def _constant(gen: Codegen, node: Node) -> list[str]:
     """Return the lines that compute a value which is the same at every step."""
-    if isinstance(node.op, (ir.Number, ir.Weight, ir.Input)):
-        return []
     terms = (node,) if isinstance(node.op, ir.PadColumns) else node.inputs if isinstance(node.op, ir.AddN) else ()
     columns = [x for x in terms if isinstance(x.op, ir.PadColumns)]
     if columns:
@@ -477,8 +468,13 @@ def _constant(gen: Codegen, node: Node) -> list[str]:
 
 def _constant_value(gen: Codegen, node: Node) -> str:
     op = node.op
-    if type(op) in CONSTANT:
-        return CONSTANT[type(op)](gen, node)
+    if isinstance(op, ir.SumOfOuter):
+        return f"{gen.flat(node.inputs[0])}.T.dot({gen.flat(node.inputs[1])})"
+    if isinstance(op, ir.SumOverSteps):
+        return _sum_over_steps(gen, node)
+    if isinstance(op, ir.AtStep):
+        step, name = op.step, f"arrays.{gen.name(node.inputs[0])}"
+        return f"{name}[{step - 1 if step > 0 else step}] if T >= {abs(step)} else np.zeros({name}.shape[1:], FLOAT)"
     values = [gen.ref(x) for x in node.inputs]
     if isinstance(op, ir.ColumnSlice):
         return f"{values[0]}[:, {op.start}:{op.stop}]"
@@ -498,20 +494,13 @@ def _assemble_columns(gen: Codegen, node: Node, blocks: list[Node]) -> list[str]
     users = gen.lifetimes.users.get(node, [])
     if isinstance(node.op, ir.PadColumns) and users and all(isinstance(user.op, ir.AddN) for user in users):
         return []  # written into the matrix of the sum
-    places = []
-    for x in blocks:
-        places.append((x.op.start, x.op.start + x.inputs[0].shape[1], gen.ref(x.inputs[0])))
-    ordered = sorted(places, key=itemgetter(0))
-    edges = [0, *(edge for start, stop, _ in ordered for edge in (start, stop)), node.shape[1]]
+    places = [(x.op.start, x.op.start + x.inputs[0].shape[1], gen.ref(x.inputs[0])) for x in blocks]
+    edges = [0, *(edge for start, stop, _ in sorted(places) for edge in (start, stop)), node.shape[1]]
     filled = edges[::2] == edges[1::2] and len(blocks) == max(len(node.inputs), 1)
     name = gen.names.give(node)
     lines = [f"{name} = {gen.call('empty' if filled else 'zeros', repr(node.shape), 'FLOAT')}"]
     lines += [f"{name}[:, {start}:{stop}] {'' if filled else '+'}= {value}" for start, stop, value in places]
     return lines + [f"{name} += {gen.ref(x)}" for x in node.inputs if isinstance(node.op, ir.AddN) and x not in blocks]
-
-
-def _sum_of_outer(gen: Codegen, node: Node) -> str:
-    return f"{gen.flat(node.inputs[0])}.T.dot({gen.flat(node.inputs[1])})"
 
 
 def _sum_over_steps(gen: Codegen, node: Node) -> str:
@@ -524,15 +513,6 @@ def _sum_over_steps(gen: Codegen, node: Node) -> str:
     axes = (0, *(1 + axis for axis in range(x.ndim)
                  if axis < added or shape[axis - added] == 1 != x.shape[axis]))
     return f"{gen.flat(x)}.sum({axes}).reshape({shape})"
-
-
-def _at_step(gen: Codegen, node: Node) -> str:
-    step, name = node.op.step, f"arrays.{gen.name(node.inputs[0])}"
-    return f"{name}[{step - 1 if step > 0 else step}] if T >= {abs(step)} else np.zeros({name}.shape[1:], FLOAT)"
-
-
-CONSTANT: dict[type[Op], Callable[[Codegen, Node], str]] = {
-    ir.SumOfOuter: _sum_of_outer, ir.SumOverSteps: _sum_over_steps, ir.AtStep: _at_step}
 
 
 # ---- text

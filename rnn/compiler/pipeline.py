@@ -1,6 +1,6 @@
 """The compiler from a definition to the text of its program: the passes in their order.
 
-    equations -> lower -> split_products -> Adjoint -> collapse_sums -> optimise (forward, backward)
+    equations -> lower -> split_products -> Adjoint -> optimise (forward, backward)
               -> blocks -> BufferPlan -> generate -> render
 
 Of the data only their shapes are known here.
@@ -102,11 +102,6 @@ class Program:
                              {self.gradients[key]: node for key, node in gradients.items()})
         self.outputs = {name: self.names.of[node] for name, node in self.lowered.roots.items()}
 
-    def name_of(self, data: str) -> str:
-        """Return the name of the array of an input."""
-        return next(self.names.of[node] for node in self.code.forward.inputs
-                    if isinstance(node.op, Input) and node.op.name == data)
-
     def _differentiate(self, request: GradientRequest, nodes: list[Node]) -> dict[object, Node]:
         """Return the nodes of all gradients that are asked for."""
         roots = self.lowered.roots
@@ -131,7 +126,8 @@ class Program:
         found: dict[object, Node | None] = {key: adjoint.of(node) for key, node in [*weights.items(), *inputs.items()]}
         found.update({key: adjoint.at_boundary(shifts[key[0]], key[1]) for key in request.boundaries})
         gradients = {key: node for key, node in found.items() if node is not None}
-        collapse_sums(gradients.values())
+        for node in ordered(gradients.values()):  # replace sums of one term by that term
+            node.inputs = tuple(_only_term(x) for x in node.inputs)
         return {key: _only_term(node) for key, node in gradients.items()}
 
     # ---- names
@@ -172,13 +168,8 @@ def _only_backward(gradients: Iterable[Node], forward: set[Node]) -> list[Node]:
     return [node for node in ordered(roots) if node in needed]
 
 
-def collapse_sums(roots: Iterable[Node]) -> None:
-    """Replace sums of one term by that term."""
-    for node in ordered(roots):
-        node.inputs = tuple(_only_term(x) for x in node.inputs)
-
-
 def _only_term(node: Node) -> Node:
+    """Return the only term of a sum, which takes its name; other nodes as they are."""
     while isinstance(node.op, AddN) and len(node.inputs) == 1:
         if node.inputs[0].name in (None, f"{node.name}_part"):
             node.inputs[0].name = node.name

@@ -33,11 +33,6 @@ def keep_name(delay: int) -> str:
     return f"~keep {delay}"
 
 
-def draw_name(number: int) -> str:
-    """Return the name of the values that the n-th random operation draws."""
-    return f"~drawn {number}"
-
-
 def upstream_name(signal: str) -> str:
     """Return the name of the upstream gradient of a signal."""
     return f"~gradient of {signal}"
