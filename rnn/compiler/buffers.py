@@ -18,7 +18,7 @@ from enum import IntEnum
 from minigrad import ops
 from rnn.ir import nodes as ir
 from rnn.ir.adjoint import is_product
-from rnn.ir.nodes import Node, reference, users_of
+from rnn.ir.nodes import Node, users_of
 from rnn.ir.schedule import Block
 
 
@@ -187,21 +187,6 @@ class BufferPlan:
     def extent(self, node: Node) -> Extent:
         """Return for how many steps the array of a value has space."""
         return self.extents.get(self.owner(node), Extent.ALL)
-
-    def listing(self, names: dict[Node, str]) -> str:
-        """Return the arrays as text, one value a line: its array, or in which other one it is."""
-        return "\n".join(f"{reference(node, names):<20} {self._place(node, names)}" for node in self.lifetimes.nodes
-                         if node.timed and not isinstance(node.op, ir.Backward))
-
-    def _place(self, node: Node, names: dict[Node, str]) -> str:
-        margins, parent = self.lifetimes.margins, self.parent(node)
-        if node in self.lifetimes.carried:
-            return f"none: {reference(node.inputs[0], names)} of the previous iteration is still there"
-        if parent is not None:
-            relation = "overwritten by" if node in self.alias_of else "part of" if node in self.slot_in else "view of"
-            return f"{relation} {reference(parent, names)}"
-        rows = ("", "S, ", f"T + {sum(margins[node])}, " if node in margins else "T, ")[self.extent(node)]
-        return f"array ({rows}{', '.join(map(str, ('B', *node.shape)))})"
 
     # ---- lanes: gates as (4, batch, n), so that each gate is one contiguous array
     def _separate_lanes(self) -> None:

@@ -244,38 +244,3 @@ def users_of(nodes: Iterable[Node]) -> dict[Node, list[Node]]:
         for x in node.inputs:
             users.setdefault(x, []).append(node)
     return users
-
-
-def listing(nodes: Iterable[Node], names: dict[Node, str]) -> str:
-    """Return the graph as text, one equation a line: `h[t] = Tanh(h_sum[t])`, and the shape of the result.
-
-    Args:
-        names: collects a unique name for each node, so that several listings agree.
-    """
-    return "\n".join(f"{_equation(node, names):<58} {node.shape}" for node in nodes if not isinstance(node.op, Number))
-
-
-def _equation(node: Node, names: dict[Node, str]) -> str:
-    op, left = node.op, reference(node, names)
-    if isinstance(op, Leaf):
-        return f"{left}: {type(op).__name__.lower()}"
-    if isinstance(op, Shift):
-        return f"{left} = {reference(node.inputs[0], names, f't{-op.delay:+d}')}"
-    if isinstance(op, AtStep):
-        step = op.step if op.step > 0 else f"T{op.step + 1:+d}" if op.step < -1 else "T"
-        return f"{left} = {reference(node.inputs[0], names, step)}"
-    options = [f"{name}={getattr(value, '__name__', repr(value))}" for name, value in vars(op).items()]
-    operands = [reference(x, names) for x in node.inputs]
-    return f"{left} = {type(op).__name__}({', '.join([*operands, *options])})"
-
-
-def reference(node: Node, names: dict[Node, str], step: object = "t") -> str:
-    """Return how a listing refers to the value of a node at a step."""
-    if isinstance(node.op, Number):
-        return repr(node.op.value)
-    if node not in names:
-        wish, count = node.name or "v", 1
-        while (name := wish if count == 1 else f"{wish}{count}") in names.values():
-            count += 1
-        names[node] = name
-    return f"{names[node]}[{step}]" if node.timed else names[node]

@@ -7,14 +7,13 @@ compilers for modern architectures, 2001, section 5.2.)
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rnn.language.graphs import components, postorder
 
-from .nodes import InputGrad, Node, Shift, listing
+from .nodes import InputGrad, Node, Shift
 
 
 class Dependence(NamedTuple):
@@ -45,11 +44,6 @@ class Block:
     def skewed(self) -> bool:
         """Whether some nodes are computed with an offset."""
         return any(self.offset.values())
-
-    def listing(self, names: dict[Node, str]) -> str:
-        """Return the block as text: see `nodes.listing`."""
-        head = ("all steps at once:", "for t = 1 … T:", "for t = T … 1:")[self.direction]
-        return f"{head}\n{textwrap.indent(listing(self.nodes, names), '    ')}"
 
 
 def dependences(nodes: Iterable[Node]) -> list[Dependence]:
