@@ -240,7 +240,7 @@ class Compiled:
         loaded = self._program(lowering_options(inputs, inputs.mask is not None), inputs, boundary, records=records)
         lowered = loaded.program.lowered
         for name, values in inputs.values.items():
-            if lowered.takes_integers(name) and values.dtype.kind not in "iu":
+            if lowered.roots[name].op.dtype == "int" and values.dtype.kind not in "iu":
                 raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
                                 "integers: the index of the right class")
         copies = recompute_from_parameters(self.cell) if any(x.op is not None for x in lowered.weights) else {}

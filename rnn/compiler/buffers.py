@@ -288,8 +288,7 @@ class BufferPlan:
 
     def _prepares(self, x: Node, node: Node) -> bool:
         """Return whether x is computed beforehand, for the loop of `node` or together with it."""
+        block, loop = self.lifetimes.block[node], self.lifetimes.tile_loop.get(x)
         if self.lifetimes.block[x].direction:
             return False
-        if self.lifetimes.block[node].direction:
-            return x not in self.lifetimes.tile_loop or self.lifetimes.tile_loop[x] is self.lifetimes.block[node]
-        return self.lifetimes.tile_loop.get(x) is self.lifetimes.tile_loop.get(node)
+        return loop in (None, block) if block.direction else loop is self.lifetimes.tile_loop.get(node)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -254,15 +256,11 @@ class Codegen:
         """Return the lines of a loop in which some nodes are computed with an offset: see `schedule._retime`."""
         self.index = "[t - 1]"
         body: list[str] = []
-        before = None
-        for node in block.nodes:
-            statements, offset = self.statements(node), block.offset[node]
-            if statements and offset != before:
-                before = offset
-                step = f"iteration - {offset}"
-                body.append(f"    t = {step if block.direction > 0 else f'T + 1 - ({step})'}")
-                body.append("    if 1 <= t <= T:")
-            body += [f"        {line}" for line in statements]
+        written = [(block.offset[node], line) for node in block.nodes for line in self.statements(node)]
+        for offset, lines in groupby(written, itemgetter(0)):
+            step = f"iteration - {offset}"
+            body.append(f"    t = {step if block.direction > 0 else f'T + 1 - ({step})'}")
+            body += ["    if 1 <= t <= T:", *(f"        {line}" for _, line in lines)]
         self.index = ""
         iterations = f"range(1, T + {1 + max(block.offset.values())})"
         return [*self._copy_transposes(), f"for iteration in {iterations}:", *body]

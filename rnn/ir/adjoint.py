@@ -145,8 +145,7 @@ def _add_n(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
 
 
 def _columns(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
-    shape = node.inputs[0].shape
-    return [Node(ir.PadColumns(shape, node.op.start), (grad,), shape, False)]
+    return [Node(ir.PadColumns(node.op.start), (grad,), node.inputs[0].shape, False)]
 
 
 def _product(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
@@ -231,7 +230,7 @@ def _active(program: list[Node], wanted: set[Node]) -> set[Node]:
 def _unbroadcast(term: Node, node: Node) -> Node:
     """Return a term in the shape of its node: over all steps for a weight, over what was broadcast for a number."""
     if not node.timed:
-        return term if not term.timed else Node(ir.SumOverSteps(node.shape), (term,), node.shape, False)
+        return term if not term.timed else Node(ir.SumOverSteps(), (term,), node.shape, False)
     if term.shape != node.shape and node.shape == (1,):
         return apply(ops.Sum(-1, True), term)
     if term.timed and term.ndim < node.ndim:

@@ -338,7 +338,7 @@ def fuse_weight_gradients(graph: Graph) -> None:
         start, stop = found[0][0], stops[-1]
         left = whole if (start, stop) == (0, whole.shape[0]) else Node(
             ir.Slice(start, stop), (whole,), (stop - start,), True, f"{whole.name}_part")
-        op, inputs = (ir.SumOverSteps(left.shape), (left,)) if other is None else (ir.SumOfOuter(), (left, other))
+        op, inputs = (ir.SumOverSteps(), (left,)) if other is None else (ir.SumOfOuter(), (left, other))
         graph.replace_by_slices(gradients, Node(op, inputs, (*left.shape, *gradients[0].shape[1:]), False,
                                           common_name(gradients)))
 

@@ -78,11 +78,6 @@ class Lowered:
             shift.inputs = (self.roots[signal.name],)
         self.roots = {name: self.roots[name] for name in cell.signals if name in self.roots}
 
-    def takes_integers(self, name: str) -> bool:
-        """Return whether an input's values are integers, such as labels."""
-        op = self.roots[name].op
-        return isinstance(op, ir.Input) and op.dtype == "int"
-
     def _input(self, signal: Signal) -> Node:
         shape = dict(self.options.shapes).get(signal.name, signal.shape)
         if shape is None:

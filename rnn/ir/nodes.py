@@ -129,9 +129,6 @@ class InputGrad(Op):
 class SumOverSteps(Op):
     """The sum over all steps and sequences, and over broadcast axes: the gradient of a bias."""
 
-    def __init__(self, shape: Shape) -> None:
-        self.shape = shape
-
 
 class SumOfOuter(Op):
     """The outer products a bᵀ, summed over all steps and sequences: the gradient of a matrix."""
@@ -174,8 +171,7 @@ class ColumnSlice(Op):
 class PadColumns(Op):
     """A block of columns in a matrix of zeros: the gradient of ColumnSlice."""
 
-    def __init__(self, shape: Shape, start: int) -> None:
-        self.shape = shape
+    def __init__(self, start: int) -> None:
         self.start = start
 
 
