@@ -160,7 +160,7 @@ class BufferPlan:
         self._overwrite_operands()
         self.extents: dict[Node, Extent] = {}
         for node, extent in lifetimes.extents.items():
-            owner = self.owner(node)
+            owner = self.containers(node)[-1]
             self.extents[owner] = max(extent, self.extents.get(owner, Extent.ONE))
 
     def representative(self, node: Node) -> Node:
@@ -177,16 +177,16 @@ class BufferPlan:
             return self.slot_in[node][0]
         return self.inplace_of.get(node, node.inputs[0] if isinstance(node.op, ir.View) else None)
 
-    def owner(self, node: Node) -> Node:
-        """Return the node that owns the array which contains a value."""
-        parent = self.parent(node)
-        while parent is not None:
-            node, parent = parent, self.parent(parent)
-        return node
+    def containers(self, node: Node) -> list[Node]:
+        """Return the node, and those whose arrays contain its value: the last one owns the array."""
+        found = [node]
+        while (parent := self.parent(found[-1])) is not None:
+            found.append(parent)
+        return found
 
     def extent(self, node: Node) -> Extent:
         """Return for how many steps the array of a value has space."""
-        return self.extents.get(self.owner(node), Extent.ALL)
+        return self.extents.get(self.containers(node)[-1], Extent.ALL)
 
     # ---- lanes: gates as (4, batch, n), so that each gate is one contiguous array
     def _separate_lanes(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -38,20 +38,19 @@ class Boundary(NamedTuple):
 
 
 def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: Names, boundaries: list[Boundary],
-             weights: Iterable[Node], outputs: Mapping[str, Node], gradients: Mapping[str, Node]) -> Code:
+             weights: Collection[Node], outputs: Mapping[str, Node], gradients: Mapping[str, Node]) -> Code:
     """Return the text of a program.
 
     Args:
         outputs: a signal at a step, such as h[t] -> its node. The lines that compute it say so in a comment.
         gradients: name in the result of the backward pass -> node.
     """
-    every = list(weights)
     functions = []
     for blocks in passes:
         nodes = [node for block in blocks for node in block.nodes]
         read = {x for node in nodes for x in (node, *node.inputs)}
         functions.append(Function([node for node in nodes if isinstance(node.op, ir.Input)],
-                                  [node for node in every if node in read]))
+                                  [node for node in weights if node in read]))
     code = Code(functions[0], functions[1], [boundary.name for boundary in boundaries])
     gen = Codegen(code, plan, names, outputs)
     gen.allocate()
@@ -108,10 +107,7 @@ class Codegen:
 
     def _depth(self, node: Node) -> int:
         """Return how many views of views a value is: an array is made before the views of it."""
-        depth, parent = 0, self.plan.parent(node)
-        while parent is not None:
-            depth, parent = depth + 1, self.plan.parent(parent)
-        return depth
+        return len(self.plan.containers(node))
 
     def _array(self, node: Node, name: str) -> str:
         """Return the expression that makes the array of a node, or the view of another one."""
