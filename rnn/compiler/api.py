@@ -18,7 +18,7 @@ from minigrad import Tensor
 from minigrad.backward import ancestors, compute_gradients
 from minigrad.provenance import call_site
 from minigrad.settings import settings
-from rnn.ir.feeds import boundary_values, count_losses, draw_masks, input_arrays, lowering_options, mask_arrays
+from rnn.ir.feeds import boundary_values, draw_masks, input_arrays, lowering_options, mask_arrays
 from rnn.ir.lowering import LoweringOptions, lead_of
 from rnn.ir.nodes import LOSS_SCALE, upstream_name
 from rnn.language.cycles import check
@@ -140,8 +140,9 @@ class Compiled:
         outputs = Outputs(self, call)
         if self.loss is None:
             return outputs
-        losses = call.array(self.loss)
-        scale = 1.0 if self.reduction == "sum" else 1.0 / count_losses(call.plan.inputs, losses)
+        losses, mask = call.array(self.loss), call.plan.inputs.mask
+        counted = losses.size if mask is None else max(int(mask.sum()), 1)  # a mean is over steps that aren't masked
+        scale = 1.0 if self.reduction == "sum" else 1.0 / counted
         if settings().recording:
             self._assign(self._derivatives(call, scale))
         return Result(float(losses.sum()) * scale, outputs)

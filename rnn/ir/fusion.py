@@ -322,14 +322,13 @@ def fuse_weight_gradients(graph: Graph) -> None:
         dU1 = Σ da[t] h[t-1]ᵀ;  dU2 = Σ db[t] h[t-1]ᵀ   ->   dU = Σ dab[t] h[t-1]ᵀ;  dU1, dU2 = rows of dU
     """
     position = _positions(graph)
-    groups: dict[tuple[type, Node, Node | None], list[tuple[int, Node]]] = {}
+    groups: dict[tuple[type[Op], Node, tuple[Node, ...]], list[tuple[int, Node]]] = {}
     for node in graph.nodes:
         bias = isinstance(node.op, ir.SumOverSteps) and node.shape == node.inputs[0].shape != ()
         if isinstance(node.op, ir.SumOfOuter) or bias:
             whole, start = _outermost(node.inputs[0], position)
-            other = node.inputs[1] if isinstance(node.op, ir.SumOfOuter) else None
-            groups.setdefault((type(node.op), whole, other), []).append((start, node))
-    for (_, whole, other), found in groups.items():
+            groups.setdefault((type(node.op), whole, node.inputs[1:]), []).append((start, node))
+    for (kind, whole, others), found in groups.items():
         found.sort(key=itemgetter(0))
         gradients = [node for _, node in found]
         stops = [start + node.shape[0] for start, node in found]
@@ -338,9 +337,8 @@ def fuse_weight_gradients(graph: Graph) -> None:
         start, stop = found[0][0], stops[-1]
         left = whole if (start, stop) == (0, whole.shape[0]) else Node(
             ir.Slice(start, stop), (whole,), (stop - start,), True, f"{whole.name}_part")
-        op, inputs = (ir.SumOverSteps(), (left,)) if other is None else (ir.SumOfOuter(), (left, other))
-        graph.replace_by_slices(gradients, Node(op, inputs, (*left.shape, *gradients[0].shape[1:]), False,
-                                          common_name(gradients)))
+        shape = left.shape + gradients[0].shape[1:]
+        graph.replace_by_slices(gradients, Node(kind(), (left, *others), shape, False, common_name(gradients)))
 
 
 def _positions(graph: Graph) -> dict[Node, tuple[Node, int]]:
