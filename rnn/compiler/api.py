@@ -18,7 +18,7 @@ from minigrad import Tensor
 from minigrad.backward import ancestors, compute_gradients
 from minigrad.provenance import call_site
 from minigrad.settings import settings
-from rnn.ir.feeds import boundary_values, count_losses, draw_masks, input_arrays, lowering_options, mask_arrays
+from rnn.ir.feeds import boundary_values, draw_masks, input_arrays, lowering_options, mask_arrays
 from rnn.ir.lowering import LoweringOptions, lead_of
 from rnn.ir.nodes import LOSS_SCALE, upstream_name
 from rnn.language.cycles import check
@@ -139,8 +139,9 @@ class Compiled:
         outputs = Outputs(self, call)
         if self.loss is None:
             return outputs
-        losses = call.array(self.loss)
-        scale = 1.0 if self.reduction == "sum" else 1.0 / count_losses(call.plan.inputs, losses)
+        losses, mask = call.array(self.loss), call.plan.inputs.mask
+        counted = losses.size if mask is None else max(int(mask.sum()), 1)  # a mean is over steps that aren't masked
+        scale = 1.0 if self.reduction == "sum" else 1.0 / counted
         if settings().recording:
             self._assign(self._derivatives(call, scale))
         return Result(float(losses.sum()) * scale, outputs)
@@ -182,7 +183,7 @@ class Compiled:
     @property
     def source(self) -> str:
         """The text of the program: that of the last call; before, that for plain data of the declared sizes."""
-        return (self._last.loaded if self._last is not None else self._declared()).text
+        return self._latest().text
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the program as a Python file that needs NumPy alone; whole, or not at all.
@@ -190,12 +191,14 @@ class Compiled:
         Raises:
             DefinitionError: where it calls an operation that isn't minigrad's own.
         """
-        loaded = self._last.loaded if self._last is not None else self._declared()
+        loaded = self._latest()
         return save_program(loaded.program.code, loaded.text, Path(path))
 
     # ---- which program
-    def _declared(self) -> Loaded:
-        """Return the program for inputs of the declared sizes."""
+    def _latest(self) -> Loaded:
+        """Return the program of the last call; before, that for inputs of the declared sizes."""
+        if self._last is not None:
+            return self._last.loaded
         shapes = {name: x.shape for name, x in self.cell.signals.items() if x.given}
         unknown = [name for name, shape in shapes.items() if shape is None]
         if unknown:
@@ -237,7 +240,7 @@ class Compiled:
         loaded = self._program(lowering_options(inputs, inputs.mask is not None), inputs, boundary, records=records)
         lowered = loaded.program.lowered
         for name, values in inputs.values.items():
-            if lowered.takes_integers(name) and values.dtype.kind not in "iu":
+            if lowered.roots[name].op.dtype == "int" and values.dtype.kind not in "iu":
                 raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
                                 "integers: the index of the right class")
         copies = recompute_from_parameters(self.cell) if any(x.op is not None for x in lowered.weights) else {}
@@ -300,13 +303,13 @@ class Compiled:
         """Add the results of a backward pass to `.grad`: all of them, or none if one fails."""
         gradients: dict[Tensor, NDArray[Any]] = {}
         for tensor, gradient in pairs:
-            if tensor.op is None:
-                gradients[tensor] = gradient if tensor not in gradients else gradients[tensor] + gradient
-                continue
-            leaves = {x for x in ancestors(tensor) if x.op is None and x.requires_grad}
-            for leaf, share in compute_gradients(tensor, gradient, leaves).items():
-                if leaf in leaves:
-                    gradients[leaf] = share if leaf not in gradients else gradients[leaf] + share
+            terms = {tensor: gradient}
+            if tensor.op is not None:
+                leaves = {x for x in ancestors(tensor) if x.op is None and x.requires_grad}
+                found = compute_gradients(tensor, gradient, leaves)
+                terms = {leaf: term for leaf, term in found.items() if leaf in leaves}
+            for leaf, term in terms.items():
+                gradients[leaf] = term if leaf not in gradients else gradients[leaf] + term
         for leaf, gradient in gradients.items():
             leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
         self._gradients = gradients

@@ -12,14 +12,13 @@ The plan depends on nodes and their order; no text is made here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from enum import IntEnum
 
 from minigrad import ops
 from rnn.ir import nodes as ir
 from rnn.ir.adjoint import is_product
-from rnn.ir.nodes import Node, reference, users_of
+from rnn.ir.nodes import Node, users_of
 from rnn.ir.schedule import Block
 
 
@@ -31,89 +30,13 @@ class Extent(IntEnum):
     ALL = 2
 
 
-@dataclass(frozen=True)
-class BufferPlan:
-    """The arrays of a program.
-
-    Attributes:
-        lifetimes: for how long each value is needed.
-        alias_of: node -> the node that overwrites it, in the same array.
-        inplace_of: node -> the slice of another value that it overwrites.
-        slot_in: node -> the concatenation into which it is written, and where it begins there.
-        lanes: node -> how many vectors it concatenates, if they are stored apart: (lanes, batch, size).
-        extents: node that owns an array -> for how many steps.
-    """
-
-    lifetimes: Lifetimes
-    alias_of: Mapping[Node, Node]
-    inplace_of: Mapping[Node, Node]
-    slot_in: Mapping[Node, tuple[Node, int]]
-    lanes: Mapping[Node, int]
-    extents: Mapping[Node, Extent]
-
-    def representative(self, node: Node) -> Node:
-        """Return the node whose name the array of a node has in the text: the last that overwrites it."""
-        while node in self.alias_of:
-            node = self.alias_of[node]
-        return node
-
-    def parent(self, node: Node) -> Node | None:
-        """Return the node whose array contains the value of this node; None if it has an array of its own."""
-        if node in self.alias_of:
-            return self.alias_of[node]
-        if node in self.slot_in:
-            return self.slot_in[node][0]
-        return self.inplace_of.get(node, node.inputs[0] if isinstance(node.op, ir.View) else None)
-
-    def owner(self, node: Node) -> Node:
-        """Return the node that owns the array which contains a value."""
-        parent = self.parent(node)
-        while parent is not None:
-            node, parent = parent, self.parent(parent)
-        return node
-
-    def extent(self, node: Node) -> Extent:
-        """Return for how many steps the array of a value has space."""
-        return self.extents.get(self.owner(node), Extent.ALL)
-
-    def listing(self, names: dict[Node, str]) -> str:
-        """Return the arrays as text, one value a line: its array, or in which other one it is."""
-        every = self.lifetimes
-        return "\n".join(f"{reference(node, names):<20} {self._place(node, names)}" for node in every.nodes
-                         if node.timed and not isinstance(node.op, ir.Backward))
-
-    def _place(self, node: Node, names: dict[Node, str]) -> str:
-        margins, parent = self.lifetimes.margins, self.parent(node)
-        if node in self.lifetimes.carried:
-            return f"none: {reference(node.inputs[0], names)} of the previous iteration is still there"
-        if parent is not None:
-            relation = "overwritten by" if node in self.alias_of else "part of" if node in self.slot_in else "view of"
-            return f"{relation} {reference(parent, names)}"
-        rows = ("", "S, ", f"T + {sum(margins[node])}, " if node in margins else "T, ")[self.extent(node)]
-        return f"array ({rows}{', '.join(map(str, ('B', *node.shape)))})"
-
-
-def plan_buffers(passes: tuple[list[Block], ...], margins: Mapping[Node, tuple[int, int]],
-                 outputs: Iterable[Node]) -> BufferPlan:
-    """Return the arrays of a program.
+class Lifetimes:
+    """For how long each value is needed.
 
     Args:
         passes: the blocks of the forward pass, and of the backward pass.
-        margins: node -> how many steps before the first and after the last have boundary values.
+        boundaries: nodes, and steps before the first (0 and less) or after the last (1 and more) that have values.
         outputs: the nodes whose values are read afterwards.
-    """
-    lifetimes = Lifetimes(passes, margins, set(outputs))
-    sharing = Sharing(lifetimes)
-    plan = BufferPlan(lifetimes, sharing.alias_of, sharing.inplace_of, sharing.slot_in, sharing.lanes, {})
-    extents: dict[Node, Extent] = {}
-    for node, extent in lifetimes.extents.items():
-        owner = plan.owner(node)
-        extents[owner] = max(extent, extents.get(owner, Extent.ONE))
-    return replace(plan, extents=extents)
-
-
-class Lifetimes:
-    """For how long each value is needed: the first half of the plan.
 
     Attributes:
         nodes, users, block: all nodes in the order of computation, their readers, and their blocks.
@@ -123,19 +46,21 @@ class Lifetimes:
         extents: node -> for how many steps its value is needed.
     """
 
-    def __init__(self, passes: tuple[list[Block], ...], margins: Mapping[Node, tuple[int, int]],
-                 outputs: set[Node]) -> None:
+    def __init__(self, passes: tuple[list[Block], ...], boundaries: Iterable[tuple[Node, int]],
+                 outputs: Iterable[Node]) -> None:
         self.block = {node: block for blocks in passes for block in blocks for node in block.nodes}
         self.nodes = list(self.block)
-        self.outputs = outputs
-        self.output_views = {node for node in outputs if isinstance(node.op, ir.View)}
+        self.outputs = set(outputs)
+        self.output_views = {node for node in self.outputs if isinstance(node.op, ir.View)}
         self.users = users_of(self.nodes)
         self.carried = {node for node in self.nodes if self._is_carried(node)}
-        self.margins = dict(margins)
-        for node in self.nodes:
-            if isinstance(node.op, ir.Shift) and node not in self.carried:
-                before, after = self.margins.get(node.inputs[0], (0, 0))
-                self.margins[node.inputs[0]] = max(before, node.op.delay), max(after, -node.op.delay)
+        self.margins: dict[Node, tuple[int, int]] = {}
+        rows = [(node, 1 - step, step) for node, step in boundaries]
+        rows += [(node.inputs[0], node.op.delay, -node.op.delay) for node in self.nodes
+                 if isinstance(node.op, ir.Shift) and node not in self.carried]
+        for node, *needed in rows:
+            before, after = self.margins.get(node, (0, 0))
+            self.margins[node] = max(before, needed[0]), max(after, needed[1])
         every_loop = [(block, blocks) for blocks in passes for block in blocks if block.direction]
         self.tiled = {id(loop): self._inputs_of(loop, blocks) for loop, blocks in every_loop}
         self.tile_loop = {node: loop for loop, _ in every_loop for node in self.tiled[id(loop)]}
@@ -208,14 +133,23 @@ class Lifetimes:
         return self.tile_loop.get(x) is self.tile_loop.get(node)
 
 
-class Sharing:
-    """Which values share an array: the second half of the plan.
+class BufferPlan:
+    """The arrays of a program, and which values share one.
 
-    The later steps depend on the earlier ones: an array whose lanes are stored apart can't be a part of another.
+    The later steps of the constructor depend on the earlier ones: an array whose lanes are stored apart can't
+    be a part of another.
+
+    Attributes:
+        lifetimes: for how long each value is needed.
+        lanes: node -> how many vectors it concatenates, if they are stored apart: (lanes, batch, size).
+        slot_in: node -> the concatenation into which it is written, and where it begins there.
+        alias_of: node -> the node that overwrites it, in the same array.
+        inplace_of: node -> the slice of another value that it overwrites.
+        extents: node that owns an array -> for how many steps.
     """
 
     def __init__(self, lifetimes: Lifetimes) -> None:
-        self.of = lifetimes
+        self.lifetimes = lifetimes
         self.lanes: dict[Node, int] = {}
         self.slot_in: dict[Node, tuple[Node, int]] = {}
         self.alias_of: dict[Node, Node] = {}
@@ -224,15 +158,44 @@ class Sharing:
         self._separate_lanes()
         self._place_operands()
         self._overwrite_operands()
+        self.extents: dict[Node, Extent] = {}
+        for node, extent in lifetimes.extents.items():
+            owner = self.containers(node)[-1]
+            self.extents[owner] = max(extent, self.extents.get(owner, Extent.ONE))
+
+    def representative(self, node: Node) -> Node:
+        """Return the node whose name the array of a node has in the text: the last that overwrites it."""
+        while node in self.alias_of:
+            node = self.alias_of[node]
+        return node
+
+    def parent(self, node: Node) -> Node | None:
+        """Return the node whose array contains the value of this node; None if it has an array of its own."""
+        if node in self.alias_of:
+            return self.alias_of[node]
+        if node in self.slot_in:
+            return self.slot_in[node][0]
+        return self.inplace_of.get(node, node.inputs[0] if isinstance(node.op, ir.View) else None)
+
+    def containers(self, node: Node) -> list[Node]:
+        """Return the node, and those whose arrays contain its value: the last one owns the array."""
+        found = [node]
+        while (parent := self.parent(found[-1])) is not None:
+            found.append(parent)
+        return found
+
+    def extent(self, node: Node) -> Extent:
+        """Return for how many steps the array of a value has space."""
+        return self.extents.get(self.containers(node)[-1], Extent.ALL)
 
     # ---- lanes: gates as (4, batch, n), so that each gate is one contiguous array
     def _separate_lanes(self) -> None:
         """Store vectors that were fused apart from each other where nothing reads them as one row."""
         separable: set[Node] = set()
-        for node in reversed(self.of.nodes):  # readers first
+        for node in reversed(self.lifetimes.nodes):  # readers first
             if node.lanes > 1 and node.timed and self._is_separable(node, separable):
                 separable.add(node)
-        for node in self.of.nodes:
+        for node in self.lifetimes.nodes:
             if node in separable:
                 self.lanes[node] = node.lanes
             elif isinstance(node.op, ir.Slice) and node.timed and node.inputs[0] in self.lanes:
@@ -245,7 +208,7 @@ class Sharing:
 
         Sums aren't: one of their terms is a product, which writes the lanes of a sequence into one row.
         """
-        users = self.of.users.get(node, [])
+        users = self.lifetimes.users.get(node, [])
         never = ops.Identity, ops.Sub, ir.GradientMask, ir.AddN
         elementwise = node.op.elementwise and not isinstance(node.op, never) \
             and (not isinstance(node.op, ops.Add) or any(isinstance(x.op, ir.Number) for x in node.inputs))
@@ -264,7 +227,7 @@ class Sharing:
             aligned = user.op.start % size == 0 and user.op.stop % size == 0
             return aligned and (user.shape[0] == size or all(
                 x.op.elementwise and x.lanes == user.shape[0] // size and x in separable
-                for x in self.of.users.get(user, [])))
+                for x in self.lifetimes.users.get(user, [])))
         if isinstance(user.op, ir.BroadcastMul):
             return user.inputs[1] is node
         return user.lanes == node.lanes and user.op.elementwise and user in separable
@@ -272,10 +235,10 @@ class Sharing:
     # ---- concatenations
     def _place_operands(self) -> None:
         """Compute the operands of a concatenation in their place: nothing is copied."""
-        for concat in self.of.nodes:
+        for concat in self.lifetimes.nodes:
             start = 0
             for x in concat.inputs if isinstance(concat.op, ir.Concat) and concat.timed else ():
-                if self.of.computed_together(x, concat) and x not in self.slot_in and x not in self.lanes \
+                if self.lifetimes.computed_together(x, concat) and x not in self.slot_in and x not in self.lanes \
                         and x not in self.fixed and not isinstance(x.op, (ir.View, ir.Input, ir.Number)):
                     self.slot_in[x] = concat, start
                 start += x.shape[0]
@@ -283,8 +246,8 @@ class Sharing:
     # ---- in-place operations
     def _overwrite_operands(self) -> None:
         """Let the result of an elementwise operation overwrite an operand that nothing else reads."""
-        carriers = {node.inputs[0] for node in self.of.carried}
-        for node in self.of.nodes:
+        carriers = {node.inputs[0] for node in self.lifetimes.carried}
+        for node in self.lifetimes.nodes:
             if not node.op.elementwise or not node.timed or node in carriers:
                 continue
             part = next((x for x in node.inputs if self._is_unshared_slice(x, node)), None)
@@ -294,7 +257,7 @@ class Sharing:
             fitting = [x for x in node.inputs if self._may_overwrite(x, node) and x not in carriers
                        and not (x in self.inplace_of and node in self.fixed)]
             # an operand that exists for several steps is preferred: the other one then takes one step only
-            longer = [x for x in fitting if self.of.extents[x] > Extent.ONE]
+            longer = [x for x in fitting if self.lifetimes.extents[x] > Extent.ONE]
             for x in [*longer, *fitting][:1]:
                 self.alias_of[x] = node
                 if x in self.inplace_of:
@@ -302,31 +265,30 @@ class Sharing:
 
     def _may_overwrite(self, x: Node, node: Node) -> bool:
         """Return whether `node` may overwrite its operand x."""
-        if not x.timed or x.shape != node.shape or self.of.users[x] != [node] or x not in self.of.block:
+        if not x.timed or x.shape != node.shape or self.lifetimes.users[x] != [node] or x not in self.lifetimes.block:
             return False
         if x in self.fixed or isinstance(x.op, (ir.View, ir.Leaf, ir.Compare, ir.Concat, ir.Backward)):
             return False
         if x in self.slot_in or self.lanes.get(x) != self.lanes.get(node):
             return False
-        return self.of.block[x] is self.of.block[node] or self._prepares(x, node)
+        return self.lifetimes.block[x] is self.lifetimes.block[node] or self._prepares(x, node)
 
     def _is_unshared_slice(self, x: Node, node: Node) -> bool:
         """Return whether x is a slice of a vector of the same loop, and nothing but `node` reads these elements."""
-        if not isinstance(x.op, ir.Slice) or not x.timed or x.shape != node.shape or self.of.users[x] != [node]:
+        if not isinstance(x.op, ir.Slice) or not x.timed or x.shape != node.shape or self.lifetimes.users[x] != [node]:
             return False
         whole, start, stop = x.inputs[0], x.op.start, x.op.stop
-        if whole not in self.lanes or self.of.block.get(whole) is not self.of.block[node] \
+        if whole not in self.lanes or self.lifetimes.block.get(whole) is not self.lifetimes.block[node] \
                 or self.lanes.get(x) != self.lanes.get(node):
             return False
         disjoint = all(isinstance(user.op, ir.Slice) and (user.op.stop <= start or user.op.start >= stop)
-                       for user in self.of.users[whole] if user is not x)
+                       for user in self.lifetimes.users[whole] if user is not x)
         return disjoint and not isinstance(whole.op, ir.View) and not {whole, node}.intersection(self.fixed) \
-            and x not in self.of.outputs
+            and x not in self.lifetimes.outputs
 
     def _prepares(self, x: Node, node: Node) -> bool:
         """Return whether x is computed beforehand, for the loop of `node` or together with it."""
-        if self.of.block[x].direction:
+        block, loop = self.lifetimes.block[node], self.lifetimes.tile_loop.get(x)
+        if self.lifetimes.block[x].direction:
             return False
-        if self.of.block[node].direction:
-            return x not in self.of.tile_loop or self.of.tile_loop[x] is self.of.block[node]
-        return self.of.tile_loop.get(x) is self.of.tile_loop.get(node)
+        return loop in (None, block) if block.direction else loop is self.lifetimes.tile_loop.get(node)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from .buffers import BufferPlan, Extent
 from .emit import Code, Function, Names, Tiles, identifier
 
 KEYWORD = {"maximum", "minimum"}  # these functions take `out` by keyword only
-DTYPES = {ir.Dtype.FLOAT: "FLOAT", ir.Dtype.INT: "np.int64", ir.Dtype.BOOL: "bool"}
+DTYPES = {"float": "FLOAT", "int": "np.int64", "bool": "bool"}
 
 
 class Boundary(NamedTuple):
@@ -37,20 +38,19 @@ class Boundary(NamedTuple):
 
 
 def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: Names, boundaries: list[Boundary],
-             weights: Iterable[Node], outputs: Mapping[str, Node], gradients: Mapping[str, Node]) -> Code:
+             weights: Collection[Node], outputs: Mapping[str, Node], gradients: Mapping[str, Node]) -> Code:
     """Return the text of a program.
 
     Args:
         outputs: a signal at a step, such as h[t] -> its node. A comment in the program names the signal.
         gradients: name in the result of the backward pass -> node.
     """
-    every = list(weights)
     functions = []
     for blocks in passes:
         nodes = [node for block in blocks for node in block.nodes]
         read = {x for node in nodes for x in (node, *node.inputs)}
         functions.append(Function([node for node in nodes if isinstance(node.op, ir.Input)],
-                                  [node for node in every if node in read]))
+                                  [node for node in weights if node in read]))
     code = Code(functions[0], functions[1], [boundary.name for boundary in boundaries])
     gen = Codegen(code, plan, names, outputs)
     gen.allocate()
@@ -107,10 +107,7 @@ class Codegen:
 
     def _depth(self, node: Node) -> int:
         """Return how many views of views a value is: an array is made before the views of it."""
-        depth, parent = 0, self.plan.parent(node)
-        while parent is not None:
-            depth, parent = depth + 1, self.plan.parent(parent)
-        return depth
+        return len(self.plan.containers(node))
 
     def _array(self, node: Node, name: str) -> str:
         """Return the expression that makes the array of a node, or the view of another one."""
@@ -133,18 +130,17 @@ class Codegen:
         op, plan = node.op, self.plan
         if isinstance(op, ir.Input) and op.shared:
             return "np.empty((T, 1), FLOAT)"
-        dtype = ir.Dtype.BOOL if isinstance(op, ir.Compare) else op.dtype if isinstance(op, ir.Input) \
-            else ir.Dtype.FLOAT
+        dtype = DTYPES["bool" if isinstance(op, ir.Compare) else op.dtype if isinstance(op, ir.Input) else "float"]
         lanes = plan.lanes.get(node)
         axes = ["B", *map(str, node.shape)] if lanes is None else [str(lanes), "B", str(node.shape[0] // lanes)]
         before, after = self.lifetimes.margins.get(node, (0, 0))
         extent = plan.extent(node)
         if extent == Extent.ALL and (before or after):
             rows = ", ".join([f"T + {before + after}", *axes])
-            self.code.buffers.append(f"arrays.{name}_all = np.zeros(({rows}), {DTYPES[dtype]})")
+            self.code.buffers.append(f"arrays.{name}_all = np.zeros(({rows}), {dtype})")
             return f"arrays.{name}_all[{before}:{before} + T]"
         axes = [*([], ["S"], ["T"])[extent], *axes]
-        return f"np.empty({axes[0] if len(axes) == 1 else '(' + ', '.join(axes) + ')'}, {DTYPES[dtype]})"
+        return f"np.empty({axes[0] if len(axes) == 1 else '(' + ', '.join(axes) + ')'}, {dtype})"
 
     def part(self, whole: Node, start: int, stop: int) -> str:
         """Return the index of some elements of an array."""
@@ -256,15 +252,11 @@ class Codegen:
         """Return the lines of a loop in which some nodes are computed with an offset: see `schedule._retime`."""
         self.index = "[t - 1]"
         body: list[str] = []
-        before = None
-        for node in block.nodes:
-            statements, offset = self.statements(node), block.offset[node]
-            if statements and offset != before:
-                before = offset
-                step = f"iteration - {offset}"
-                body.append(f"    t = {step if block.direction > 0 else f'T + 1 - ({step})'}")
-                body.append("    if 1 <= t <= T:")
-            body += [f"        {line}" for line in statements]
+        written = [(block.offset[node], line) for node in block.nodes for line in self.statements(node)]
+        for offset, lines in groupby(written, itemgetter(0)):
+            step = f"iteration - {offset}"
+            body.append(f"    t = {step if block.direction > 0 else f'T + 1 - ({step})'}")
+            body += ["    if 1 <= t <= T:", *(f"        {line}" for _, line in lines)]
         self.index = ""
         iterations = f"range(1, T + {1 + max(block.offset.values())})"
         return [*self._copy_transposes(), f"for iteration in {iterations}:", *body]
@@ -331,22 +323,17 @@ class Codegen:
 
     # ---- the lines of one node
     def statements(self, node: Node) -> list[str]:
-        """Return the lines that compute a node; a comment at the last one names the signal."""
-        if node.timed:
-            lines = TIMED.get(type(node.op), _elementwise)(self, node, self.ref(node))
-        else:
-            lines = _constant(self, node)
+        """Return the lines that compute a node, none for leaves and views; a comment names the signal."""
+        if isinstance(node.op, ir.Leaf) or (node.timed and isinstance(node.op, ir.View)):
+            return []
+        lines = TIMED.get(type(node.op), _elementwise)(self, node, self.ref(node)) if node.timed \
+            else _constant(self, node)
         if lines and node in self.comments:
             lines[-1] += f"  # {', '.join(self.comments[node])}"
         return lines
 
 
 # ---- values with one value per step: the result is written into the array `out`
-def _nothing(gen: Codegen, node: Node, out: str) -> list[str]:
-    """Return no lines: leaves and views need none."""
-    return []
-
-
 def _broadcast_mul(gen: Codegen, node: Node, out: str) -> list[str]:
     vector = gen.ref(node.inputs[0]) + ("" if gen.in_loop else "[:, None]")
     return [gen.call("multiply", vector, *(gen.lanes(x, node.op.count) for x in (node.inputs[1], node)))]
@@ -446,7 +433,6 @@ def ufunc_of(op: Op) -> np.ufunc | None:
 
 
 TIMED: dict[type[Op], Callable[[Codegen, Node, str], list[str]]] = {
-    **dict.fromkeys((ir.Number, ir.Weight, ir.Input, *ir.View.__subclasses__()), _nothing),
     ir.BroadcastMul: _broadcast_mul, ir.Concat: _concat, ops.Sum: _sum, ops.MatVec: _product, ops.MatMul: _product,
     ir.Backward: _backward, ir.InputGrad: _input_grad}
 
@@ -467,8 +453,6 @@ def _expand(gen: Codegen, step: tuple[str | float, ...], x: str, out: str) -> st
 # ---- values that are the same at every step: weights and their gradients
 def _constant(gen: Codegen, node: Node) -> list[str]:
     """Return the lines that compute a value which is the same at every step."""
-    if isinstance(node.op, (ir.Number, ir.Weight, ir.Input)):
-        return []
     terms = (node,) if isinstance(node.op, ir.PadColumns) else node.inputs if isinstance(node.op, ir.AddN) else ()
     columns = [x for x in terms if isinstance(x.op, ir.PadColumns)]
     if columns:
@@ -478,8 +462,13 @@ def _constant(gen: Codegen, node: Node) -> list[str]:
 
 def _constant_value(gen: Codegen, node: Node) -> str:
     op = node.op
-    if type(op) in CONSTANT:
-        return CONSTANT[type(op)](gen, node)
+    if isinstance(op, ir.SumOfOuter):
+        return f"{gen.flat(node.inputs[0])}.T.dot({gen.flat(node.inputs[1])})"
+    if isinstance(op, ir.SumOverSteps):
+        return _sum_over_steps(gen, node)
+    if isinstance(op, ir.AtStep):
+        step, name = op.step, f"arrays.{gen.name(node.inputs[0])}"
+        return f"{name}[{step - 1 if step > 0 else step}] if T >= {abs(step)} else np.zeros({name}.shape[1:], FLOAT)"
     values = [gen.ref(x) for x in node.inputs]
     if isinstance(op, ir.ColumnSlice):
         return f"{values[0]}[:, {op.start}:{op.stop}]"
@@ -499,20 +488,13 @@ def _assemble_columns(gen: Codegen, node: Node, blocks: list[Node]) -> list[str]
     users = gen.lifetimes.users.get(node, [])
     if isinstance(node.op, ir.PadColumns) and users and all(isinstance(user.op, ir.AddN) for user in users):
         return []  # written into the matrix of the sum
-    places = []
-    for x in blocks:
-        places.append((x.op.start, x.op.start + x.inputs[0].shape[1], gen.ref(x.inputs[0])))
-    ordered = sorted(places, key=itemgetter(0))
-    edges = [0, *(edge for start, stop, _ in ordered for edge in (start, stop)), node.shape[1]]
+    places = [(x.op.start, x.op.start + x.inputs[0].shape[1], gen.ref(x.inputs[0])) for x in blocks]
+    edges = [0, *(edge for start, stop, _ in sorted(places) for edge in (start, stop)), node.shape[1]]
     filled = edges[::2] == edges[1::2] and len(blocks) == max(len(node.inputs), 1)
     name = gen.names.give(node)
     lines = [f"{name} = {gen.call('empty' if filled else 'zeros', repr(node.shape), 'FLOAT')}"]
     lines += [f"{name}[:, {start}:{stop}] {'' if filled else '+'}= {value}" for start, stop, value in places]
     return lines + [f"{name} += {gen.ref(x)}" for x in node.inputs if isinstance(node.op, ir.AddN) and x not in blocks]
-
-
-def _sum_of_outer(gen: Codegen, node: Node) -> str:
-    return f"{gen.flat(node.inputs[0])}.T.dot({gen.flat(node.inputs[1])})"
 
 
 def _sum_over_steps(gen: Codegen, node: Node) -> str:
@@ -525,15 +507,6 @@ def _sum_over_steps(gen: Codegen, node: Node) -> str:
     axes = (0, *(1 + axis for axis in range(x.ndim)
                  if axis < added or shape[axis - added] == 1 != x.shape[axis]))
     return f"{gen.flat(x)}.sum({axes}).reshape({shape})"
-
-
-def _at_step(gen: Codegen, node: Node) -> str:
-    step, name = node.op.step, f"arrays.{gen.name(node.inputs[0])}"
-    return f"{name}[{step - 1 if step > 0 else step}] if T >= {abs(step)} else np.zeros({name}.shape[1:], FLOAT)"
-
-
-CONSTANT: dict[type[Op], Callable[[Codegen, Node], str]] = {
-    ir.SumOfOuter: _sum_of_outer, ir.SumOverSteps: _sum_over_steps, ir.AtStep: _at_step}
 
 
 # ---- text

@@ -115,7 +115,7 @@ def render(code: Code, cell: Definition, names: Names, dtype: np.dtype[Any]) -> 
     parts = [HEAD.format(name=_plain(cell.name), equations="\n".join(_plain(f"    {x!r}") for x in cell.equations))]
     if code.numpy_functions:
         imports = f"from numpy import {', '.join(sorted(code.numpy_functions))}"
-        parts.append(textwrap.fill(imports, 110, subsequent_indent="    ") .replace("\n", " \\\n"))
+        parts.append(textwrap.fill(imports, 110, subsequent_indent="    ").replace("\n", " \\\n"))
     parts.append(f"\nFLOAT = np.{dtype.name}")
     parts += [f"{name} = np.array({value!r}, FLOAT)" for name, value in code.constants.items()]
     doc = "The arrays that both passes write into; of use for any data of this shape."

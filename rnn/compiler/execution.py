@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import linecache
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +20,6 @@ from minigrad import Tensor
 from minigrad.backward import cast_gradient
 from minigrad.tensor import constant
 from rnn.ir.lowering import lead_of
-from rnn.ir.nodes import Input, Weight
 from rnn.language.dependencies import boundaries
 from rnn.unrolling.inputs import Inputs
 from rnn.unrolling.options import State
@@ -43,23 +42,13 @@ class Loaded:
         linecache.cache[self.file] = (len(self.text), None, self.text.splitlines(True), self.file)
         space: dict[str, Any] = {name: op for name, (op, _) in program.code.operations.items()}
         exec(compile(self.text, self.file, "exec"), space)
-        self.make_buffers = space["buffers"]
+        # the arrays for T steps of B sequences, from a cache of the latest few
+        self.arrays: Callable[[int, int], SimpleNamespace] = lru_cache(MAX_BUFFERS)(space["buffers"])
         self.forward = space["forward"]
         self.backward = space.get("backward")
-        self.buffers: dict[tuple[int, int], SimpleNamespace] = {}
         passes = program.code.forward, program.code.backward
-        self.data = [[node.op.name for node in part.inputs if isinstance(node.op, Input)] for part in passes]
-        self.weights = [[node.op.tensor for node in part.weights if isinstance(node.op, Weight)] for part in passes]
-
-    def arrays(self, T: int, B: int) -> SimpleNamespace:
-        """Return the arrays for T steps of B sequences, from a cache of the latest few."""
-        found = self.buffers.pop((T, B), None)
-        if found is None:
-            found = self.make_buffers(T, B)
-            while len(self.buffers) >= MAX_BUFFERS:
-                del self.buffers[next(iter(self.buffers))]
-        self.buffers[T, B] = found
-        return found
+        self.data = [[node.op.name for node in part.inputs] for part in passes]
+        self.weights = [[node.op.tensor for node in part.weights] for part in passes]
 
 
 @dataclass(frozen=True)
@@ -114,10 +103,10 @@ class Call:
 
     def moved_to(self, loaded: Loaded) -> Call:
         """Return the same call for another program of the same definition; the data are copied."""
-        values = dict(self.values)
-        for name in self.loaded.data[0]:
-            values[name] = getattr(self.arrays, self.loaded.program.name_of(name)).copy()
-        return Call(replace(self.plan, loaded=loaded), values)
+        program = self.loaded.program
+        copies = {node.op.name: getattr(self.arrays, program.names.of[node]).copy()
+                  for node in program.code.forward.inputs}
+        return Call(replace(self.plan, loaded=loaded), {**self.values, **copies})
 
     def forward(self) -> None:
         """Compute every signal.

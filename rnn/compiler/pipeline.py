@@ -1,7 +1,7 @@
 """The compiler from a definition to the text of its program: the passes in their order.
 
-    equations -> lower -> split_products -> Adjoint -> collapse_sums -> optimise (forward, backward)
-              -> blocks -> plan_buffers -> generate -> render
+    equations -> lower -> split_products -> Adjoint -> optimise (forward, backward)
+              -> blocks -> BufferPlan -> generate -> render
 
 Of the data only their shapes are known here.
 """
@@ -17,11 +17,11 @@ from rnn.ir.adjoint import Adjoint
 from rnn.ir.fusion import Graph, optimise
 from rnn.ir.lowering import LoweringOptions, lead_of, lower, split_products
 from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, Weight, ordered, upstream_name
-from rnn.ir.schedule import Block, blocks
+from rnn.ir.schedule import blocks
 from rnn.language.dependencies import boundaries
 from rnn.language.equations import Definition, Time
 
-from .buffers import BufferPlan, plan_buffers
+from .buffers import BufferPlan, Lifetimes
 from .codegen import Boundary, generate
 from .emit import Names
 
@@ -91,8 +91,9 @@ class Program:
         passes = blocks(forward.nodes), blocks(backward.nodes)
         observe("blocks", [*passes[0], *passes[1]])
         self.boundaries = self._boundary_values()
-        self.plan = self._plan(passes, gradients)
-        observe("plan_buffers", self.plan)
+        self.plan = BufferPlan(Lifetimes(passes, [(node, step) for _, node, step in self.boundaries.values()],
+                                         [*roots, *(node for node in gradients.values() if node.timed)]))
+        observe("BufferPlan", self.plan)
         self.gradients = {key: f"d{self._label(key)}" for key in gradients}
         signals = {f"{name}[{Time('t', lead_of(cell.signals[name]))!r}]": node
                    for name, node in self.lowered.roots.items()}
@@ -100,11 +101,6 @@ class Program:
                              self.lowered.weights.values(), signals,
                              {self.gradients[key]: node for key, node in gradients.items()})
         self.outputs = {name: self.names.of[node] for name, node in self.lowered.roots.items()}
-
-    def name_of(self, data: str) -> str:
-        """Return the name of the array of an input."""
-        return next(self.names.of[node] for node in self.code.forward.inputs
-                    if isinstance(node.op, Input) and node.op.name == data)
 
     def _differentiate(self, request: GradientRequest, nodes: list[Node]) -> dict[object, Node]:
         """Return the nodes of all requested gradients."""
@@ -130,7 +126,8 @@ class Program:
         found: dict[object, Node | None] = {key: adjoint.of(node) for key, node in [*weights.items(), *inputs.items()]}
         found.update({key: adjoint.at_boundary(shifts[key[0]], key[1]) for key in request.boundaries})
         gradients = {key: node for key, node in found.items() if node is not None}
-        collapse_sums(gradients.values())
+        for node in ordered(gradients.values()):  # replace sums of one term by that term
+            node.inputs = tuple(_only_term(x) for x in node.inputs)
         return {key: _only_term(node) for key, node in gradients.items()}
 
     # ---- names
@@ -158,15 +155,6 @@ class Program:
             return self.names.give(self.lowered.weights[key])
         return self.boundaries[key].name if isinstance(key, tuple) else self.names.of[self.lowered.roots[str(key)]]
 
-    # ---- arrays
-    def _plan(self, passes: tuple[list[Block], list[Block]], gradients: dict[object, Node]) -> BufferPlan:
-        margins: dict[Node, tuple[int, int]] = {}
-        for _, node, step in self.boundaries.values():
-            before, after = margins.get(node, (0, 0))
-            margins[node] = max(before, 1 - step), max(after, step)
-        return plan_buffers(passes, margins, [*self.lowered.roots.values(),
-                                              *(node for node in gradients.values() if node.timed)])
-
 
 def _only_backward(gradients: Iterable[Node], forward: set[Node]) -> list[Node]:
     """Return the nodes of the backward pass: those that the forward pass lacks, and those that have no steps."""
@@ -180,13 +168,8 @@ def _only_backward(gradients: Iterable[Node], forward: set[Node]) -> list[Node]:
     return [node for node in ordered(roots) if node in needed]
 
 
-def collapse_sums(roots: Iterable[Node]) -> None:
-    """Replace sums of one term by that term."""
-    for node in ordered(roots):
-        node.inputs = tuple(_only_term(x) for x in node.inputs)
-
-
 def _only_term(node: Node) -> Node:
+    """Return the only term of a sum, which takes its name; other nodes as they are."""
     while isinstance(node.op, AddN) and len(node.inputs) == 1:
         if node.inputs[0].name in (None, f"{node.name}_part"):
             node.inputs[0].name = node.name

@@ -17,7 +17,7 @@ from minigrad import Op, ops
 from minigrad.operators import DIV, MATMUL, MATVEC, Operators
 
 from . import nodes as ir
-from .nodes import Node, apply, number, ordered, samples, users_of
+from .nodes import Node, apply, number, ordered, users_of
 
 Grads: TypeAlias = "list[Node | None] | None"  # one per operand; None in the place of the list: no rule
 
@@ -66,7 +66,8 @@ class Adjoint:
     def __init__(self, seeds: Mapping[Node, Node], wanted: Iterable[Node]) -> None:
         program = ordered(seeds)
         self.active = _active(program, set(wanted))
-        self.gradients = {node: Node(ir.AddN(), (), node.shape, node.timed, _gradient_name(node), node.origin)
+        self.gradients = {node: Node(ir.AddN(), (), node.shape, node.timed,
+                                     node.name and f"d{node.name}", node.origin)
                           for node in program if node in self.active}
         for node, seed in seeds.items():
             self._add(node, seed)
@@ -144,8 +145,7 @@ def _add_n(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
 
 
 def _columns(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
-    shape = node.inputs[0].shape
-    return [Node(ir.PadColumns(shape, node.op.start), (grad,), shape, False)]
+    return [Node(ir.PadColumns(node.op.start), (grad,), node.inputs[0].shape, False)]
 
 
 def _product(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
@@ -190,7 +190,9 @@ def _at_run_time(node: Node, grad: Node, needs: tuple[bool, ...]) -> list[Node |
 
 def _grad_shape(node: Node, index: int, needs: tuple[bool, ...]) -> tuple[int, ...]:
     """Return the shape of a gradient that the operation's backward returns, by computing it on samples."""
-    op, operands = node.op, samples(node.op, node.inputs)
+    op = node.op
+    operands = [np.zeros(x.shape, int) if i in op.integer_inputs else np.ones(x.shape)
+                for i, x in enumerate(node.inputs)]
     with np.errstate(all="ignore"):
         out = np.asarray(op.forward(*operands))
         grads = op.backward(np.ones(out.shape), out, *operands, *([needs] if op.selective else []))
@@ -228,13 +230,9 @@ def _active(program: list[Node], wanted: set[Node]) -> set[Node]:
 def _unbroadcast(term: Node, node: Node) -> Node:
     """Return a term in the shape of its node: over all steps for a weight, over what was broadcast for a number."""
     if not node.timed:
-        return term if not term.timed else Node(ir.SumOverSteps(node.shape), (term,), node.shape, False)
+        return term if not term.timed else Node(ir.SumOverSteps(), (term,), node.shape, False)
     if term.shape != node.shape and node.shape == (1,):
         return apply(ops.Sum(-1, True), term)
     if term.timed and term.ndim < node.ndim:
         return Node(ops.BroadcastTo(node.shape), (term,), node.shape, True, term.name)
     return term
-
-
-def _gradient_name(node: Node) -> str | None:
-    return None if node.name is None else f"d{node.name}"

@@ -68,11 +68,6 @@ def draw_masks(lowered: Lowered, T: int, batch: tuple[int, ...]) -> dict[str, An
     return {name: np.array(values) for name, values in found.items()}
 
 
-def count_losses(inputs: Inputs, losses: NDArray[Any]) -> int:
-    """Return the number of losses that a mean is over: those of steps that aren't masked."""
-    return losses.size if inputs.mask is None else max(int(inputs.mask.sum()), 1)
-
-
 def boundary_values(cell: Definition, inputs: Inputs) -> dict[tuple[str, int], Tensor]:
     """Return the values before and after the sequence that are set and read, by signal and step of its equation.
 

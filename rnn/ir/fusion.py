@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, starmap
 from operator import attrgetter, itemgetter
 
 from minigrad import Op, ops
@@ -322,14 +322,13 @@ def fuse_weight_gradients(graph: Graph) -> None:
         dU1 = Σ da[t] h[t-1]ᵀ;  dU2 = Σ db[t] h[t-1]ᵀ   ->   dU = Σ dab[t] h[t-1]ᵀ;  dU1, dU2 = rows of dU
     """
     position = _positions(graph)
-    groups: dict[tuple[type, Node, Node | None], list[tuple[int, Node]]] = {}
+    groups: dict[tuple[type[Op], Node, tuple[Node, ...]], list[tuple[int, Node]]] = {}
     for node in graph.nodes:
         bias = isinstance(node.op, ir.SumOverSteps) and node.shape == node.inputs[0].shape != ()
         if isinstance(node.op, ir.SumOfOuter) or bias:
             whole, start = _outermost(node.inputs[0], position)
-            other = node.inputs[1] if isinstance(node.op, ir.SumOfOuter) else None
-            groups.setdefault((type(node.op), whole, other), []).append((start, node))
-    for (_, whole, other), found in groups.items():
+            groups.setdefault((type(node.op), whole, node.inputs[1:]), []).append((start, node))
+    for (kind, whole, others), found in groups.items():
         found.sort(key=itemgetter(0))
         gradients = [node for _, node in found]
         stops = [start + node.shape[0] for start, node in found]
@@ -338,9 +337,8 @@ def fuse_weight_gradients(graph: Graph) -> None:
         start, stop = found[0][0], stops[-1]
         left = whole if (start, stop) == (0, whole.shape[0]) else Node(
             ir.Slice(start, stop), (whole,), (stop - start,), True, f"{whole.name}_part")
-        op, inputs = (ir.SumOverSteps(left.shape), (left,)) if other is None else (ir.SumOfOuter(), (left, other))
-        graph.replace_by_slices(gradients, Node(op, inputs, (*left.shape, *gradients[0].shape[1:]), False,
-                                          common_name(gradients)))
+        shape = left.shape + gradients[0].shape[1:]
+        graph.replace_by_slices(gradients, Node(kind(), (left, *others), shape, False, common_name(gradients)))
 
 
 def _positions(graph: Graph) -> dict[Node, tuple[Node, int]]:
@@ -422,13 +420,17 @@ def _joint_shape(nodes: list[Node]) -> tuple[int, ...]:
 
 def _as_slice(nodes: list[Node], name: str) -> Node | None:
     """Neighbouring slices of one vector are a slice of it, or all of it."""
-    whole = nodes[0].inputs[0] if isinstance(nodes[0].op, ir.Slice) else None
-    if whole is None or not all(isinstance(x.op, ir.Slice) and x.inputs[0] is whole for x in nodes) \
-            or any(a.op.stop != b.op.start for a, b in pairwise(nodes)):
+    if not isinstance(nodes[0].op, ir.Slice) or not all(starmap(_continues, pairwise(nodes))):
         return None
-    shape = _joint_shape(nodes)
+    whole, shape = nodes[0].inputs[0], _joint_shape(nodes)
     return whole if shape == whole.shape else Node(
         ir.Slice(nodes[0].op.start, nodes[-1].op.stop), (whole,), shape, whole.timed, name)
+
+
+def _continues(x: Node, y: Node) -> bool:
+    """Return whether x and y are slices of one vector, and y begins where x ends."""
+    return isinstance(x.op, ir.Slice) and isinstance(y.op, ir.Slice) and x.inputs == y.inputs \
+        and x.op.stop == y.op.start
 
 
 def _as_product(nodes: list[Node], name: str) -> Node | None:
@@ -450,20 +452,15 @@ def _as_sum(nodes: list[Node], name: str) -> Node | None:
 def _rejoin_slices(nodes: list[Node]) -> list[Node]:
     """Replace slices that together are all of a vector by that vector."""
     result: list[Node] = []
-    slices: list[Node] = []  # of one vector, from its start on without a gap
     for node in nodes:
-        whole = node.inputs[0] if isinstance(node.op, ir.Slice) else None
-        if whole is None or node.op.start != (slices[-1].op.stop if slices and slices[0].inputs[0] is whole else 0):
-            result += slices
-            slices = []
-        if whole is None:
-            result.append(node)
-            continue
-        slices.append(node)
-        if node.op.stop == whole.shape[0] and slices[0].op.start == 0:
-            result.append(whole)
-            slices = []
-    return [*result, *slices]
+        result.append(node)
+        if isinstance(node.op, ir.Slice) and node.op.stop == node.inputs[0].shape[0]:
+            first = len(result) - 1
+            while first and _continues(result[first - 1], result[first]):
+                first -= 1
+            if result[first].op.start == 0:
+                result[first:] = node.inputs
+    return result
 
 
 def _matching_terms(sums: list[Node]) -> list[list[Node]] | None:

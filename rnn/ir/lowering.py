@@ -6,7 +6,7 @@ shapes are known here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from minigrad import Op, Tensor, ops
@@ -17,7 +17,7 @@ from rnn.language.equations import Definition, Equation, Read, Signal
 from rnn.language.graphs import postorder
 
 from . import nodes as ir
-from .nodes import Node, Shape, draw_name, keep_name, number, shape_of
+from .nodes import Node, Shape, keep_name, number
 
 SHORT = {"matvec": "product", "matmul": "product", "add": "sum", "concatenate": "joined"}
 
@@ -39,30 +39,6 @@ class LoweringOptions:
     truncated: bool = False
 
 
-@dataclass
-class Lowered:
-    """A definition as nodes.
-
-    Attributes:
-        roots: signal name -> the node of its value at step t (of h[t+1] if the equation defines that).
-        weights: every tensor that the equations use -> its node, in the order of use.
-        keeps: delay -> the input that masks the gradient of reads with this delay; 1 where it passes.
-        draws: name of an input that is drawn at random at each step -> its operation and shape.
-    """
-
-    cell: Definition
-    options: LoweringOptions
-    roots: dict[str, Node] = field(default_factory=dict)
-    weights: dict[Tensor, Node] = field(default_factory=dict)
-    keeps: dict[int, Node] = field(default_factory=dict)
-    draws: dict[str, tuple[ops.DropoutMask, Shape]] = field(default_factory=dict)
-
-    def takes_integers(self, name: str) -> bool:
-        """Return whether an input's values are integers, such as labels."""
-        op = self.roots[name].op
-        return isinstance(op, ir.Input) and op.dtype is ir.Dtype.INT
-
-
 def lower(cell: Definition, options: LoweringOptions) -> Lowered:
     """Return the nodes of a definition.
 
@@ -70,42 +46,46 @@ def lower(cell: Definition, options: LoweringOptions) -> Lowered:
         DefinitionError: if the definition can't be computed, or a size is unknown.
     """
     check(cell)
-    return Lowering(cell, options).run()
+    return Lowered(cell, options)
 
 
-class Lowering:
-    """Translates each expression once, and equations in an order in which all shapes are known."""
+class Lowered:
+    """A definition as nodes. Each expression is translated once, equations in an order in which shapes are known.
+
+    Attributes:
+        roots: signal name -> the node of its value at step t (of h[t+1] if the equation defines that).
+        weights: every tensor that the equations use -> its node, in the order of use.
+        keeps: delay -> the input that masks the gradient of reads with this delay; 1 where it passes.
+        draws: name of an input that is drawn at random at each step -> its operation and shape.
+        node_of: id of an expression -> its node.
+    """
 
     def __init__(self, cell: Definition, options: LoweringOptions) -> None:
-        self.result = Lowered(cell, options)
-        self.input_shapes = dict(options.shapes)
-        self.integers = integer_inputs(cell).union(options.integers)
-        self.node_of: dict[int, Node] = {}  # id of an expression -> its node
+        self.cell = cell
+        self.options = options
+        self.weights: dict[Tensor, Node] = {}
+        self.keeps: dict[int, Node] = {}
+        self.draws: dict[str, tuple[ops.DropoutMask, Shape]] = {}
+        self.node_of: dict[int, Node] = {}
         self.shifts: dict[tuple[Signal, int], Node] = {}
         self.signal_values: set[Node] = set()
         self.states = carry_directions(cell) if options.masked else {}
-        self.mask = Node(ir.Input(ir.MASK, ir.Dtype.BOOL), (), (), True, "mask") if options.masked else None
-
-    def run(self) -> Lowered:
-        """Return the definition as nodes."""
-        cell, roots = self.result.cell, self.result.roots
-        for signal in cell.signals.values():
-            if signal.given:
-                roots[signal.name] = self._input(signal)
+        self.mask = Node(ir.Input(ir.MASK, "bool"), (), (), True, "mask") if options.masked else None
+        self.roots = {signal.name: self._input(signal) for signal in cell.signals.values() if signal.given}
         for equation in postorder(cell.equations, _same_step_reads):
-            roots[equation.signal.name] = self._equation(equation)
+            self.roots[equation.signal.name] = self._equation(equation)
         for (signal, _), shift in self.shifts.items():  # only now has every signal a node
-            shift.inputs = (roots[signal.name],)
-        self.result.roots = {name: roots[name] for name in cell.signals if name in roots}
-        return self.result
+            shift.inputs = (self.roots[signal.name],)
+        self.roots = {name: self.roots[name] for name in cell.signals if name in self.roots}
 
     def _input(self, signal: Signal) -> Node:
-        shape = self.input_shapes.get(signal.name, signal.shape)
+        shape = dict(self.options.shapes).get(signal.name, signal.shape)
         if shape is None:
             raise DefinitionError(f"the size of the input {signal.name}, declared at {signal.origin}, isn't known "
                                   f"before there are data: declare it, .input({signal.name!r}, size)")
-        dtype = ir.Dtype.INT if signal.name in self.integers else ir.Dtype.FLOAT
-        return Node(ir.Input(signal.name, dtype), (), shape, True, signal.name, signal.origin)
+        integers = integer_inputs(self.cell).union(self.options.integers)
+        op = ir.Input(signal.name, "int" if signal.name in integers else "float")
+        return Node(op, (), shape, True, signal.name, signal.origin)
 
     def _equation(self, equation: Equation) -> Node:
         """Return the value of an equation at its step; after a sequence's end a state is kept, others are zero."""
@@ -132,31 +112,31 @@ class Lowering:
         """Return the node of an expression whose operands have theirs."""
         if isinstance(part, Read):
             if part.signal.given and part.offset == 0:
-                return self.result.roots[part.signal.name]
+                return self.roots[part.signal.name]
             return self._read(part.signal, lead_of(part.signal) - part.offset, equation)
         if isinstance(part, Tensor):
-            return self.result.weights.setdefault(
+            return self.weights.setdefault(
                 part, Node(ir.Weight(part), (), part.shape, False, part.label or None, part.origin))
         if not hasattr(part, "op"):
             return number(part)
         operands = tuple(self.node_of[id(x)] for x in part.inputs)
         if isinstance(part.op, ops.DropoutMask):  # drawn outside, in the order of `unroll`
-            name = draw_name(len(self.result.draws) + 1)
-            self.result.draws[name] = part.op, operands[0].shape
+            name = f"{ir.ADDED}drawn {len(self.draws) + 1}"
+            self.draws[name] = part.op, operands[0].shape
             return Node(ir.Input(name), (), operands[0].shape, True, f"{equation.signal.name}_keep", part.origin)
-        shape = part.shape if part.shape is not None else shape_of(part.op, operands)
+        shape = part.shape if part.shape is not None else part.op.result_shape(*(x.shape for x in operands))
         kind = type(part.op).__name__.lower()
         name = f"{equation.signal.name}_{SHORT.get(kind, kind)}"
         return Node(part.op, operands, shape, True, name, part.origin)
 
     def _read(self, signal: Signal, delay: int, equation: Equation) -> Node:
         """Return the signal's value at this step or another one."""
-        if delay == 0 and signal.name in self.result.roots:
-            return self.result.roots[signal.name]
-        if signal.shape is None and signal.name not in self.result.roots:
+        if delay == 0 and signal.name in self.roots:
+            return self.roots[signal.name]
+        if signal.shape is None and signal.name not in self.roots:
             raise DefinitionError(f"{signal.name} is read at {equation.origin} before its size is known: declare it, "
                                   f".signal({signal.name!r}, size) at {signal.origin}")
-        shape = signal.shape if signal.shape is not None else self.result.roots[signal.name].shape
+        shape = signal.shape if signal.shape is not None else self.roots[signal.name].shape
         return self._truncate(self._shift(signal, delay, shape), delay)
 
     def _shift(self, signal: Signal, delay: int, shape: Shape) -> Node:
@@ -169,10 +149,10 @@ class Lowering:
 
     def _truncate(self, shift: Node, delay: int) -> Node:
         """Return a read whose gradient is masked, if gradients are cut."""
-        if not self.result.options.truncated or delay == 0:
+        if not self.options.truncated or delay == 0:
             return shift
         name = f"keep_before{delay}" if delay > 0 else f"keep_after{-delay}"
-        keep = self.result.keeps.setdefault(delay, Node(ir.Input(keep_name(delay), shared=True), (), (), True, name))
+        keep = self.keeps.setdefault(delay, Node(ir.Input(keep_name(delay), shared=True), (), (), True, name))
         return Node(ir.GradientMask(), (shift, keep), shift.shape, True, f"{shift.name}_cut", shift.origin)
 
 

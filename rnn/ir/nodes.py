@@ -9,8 +9,8 @@ value of one sequence.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from minigrad.provenance import Origin
 from rnn.language.graphs import postorder
 
 Shape = tuple[int, ...]
+Dtype: TypeAlias = Literal["float", "int", "bool"]  # of an input; "float" is the type in which the program computes
 
 # Names of the inputs that passes add to those of a definition; "~" keeps them apart from the names of signals.
 ADDED = "~"  # prefix of all such names
@@ -32,22 +33,9 @@ def keep_name(delay: int) -> str:
     return f"~keep {delay}"
 
 
-def draw_name(number: int) -> str:
-    """Return the name of the values that the n-th random operation draws."""
-    return f"~drawn {number}"
-
-
 def upstream_name(signal: str) -> str:
     """Return the name of the upstream gradient of a signal."""
     return f"~gradient of {signal}"
-
-
-class Dtype(Enum):
-    """Element type of an input; each target has its own name for it."""
-
-    FLOAT = "float"  # the type in which the program computes
-    INT = "int"
-    BOOL = "bool"
 
 
 class Leaf(Op):
@@ -74,7 +62,7 @@ class Input(Leaf):
     `shared` inputs have one value a step for all sequences.
     """
 
-    def __init__(self, name: str, dtype: Dtype = Dtype.FLOAT, shared: bool = False) -> None:
+    def __init__(self, name: str, dtype: Dtype = "float", shared: bool = False) -> None:
         self.name = name
         self.dtype = dtype
         self.shared = shared
@@ -141,9 +129,6 @@ class InputGrad(Op):
 class SumOverSteps(Op):
     """The sum over all steps and sequences, and over broadcast axes: the gradient of a bias."""
 
-    def __init__(self, shape: Shape) -> None:
-        self.shape = shape
-
 
 class SumOfOuter(Op):
     """The outer products a bᵀ, summed over all steps and sequences: the gradient of a matrix."""
@@ -186,35 +171,21 @@ class ColumnSlice(Op):
 class PadColumns(Op):
     """A block of columns in a matrix of zeros: the gradient of ColumnSlice."""
 
-    def __init__(self, shape: Shape, start: int) -> None:
-        self.shape = shape
+    def __init__(self, start: int) -> None:
         self.start = start
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class Node:
-    """One value, and the operation that computes it.
+    """One value, and the operation that computes it."""
 
-    Attributes:
-        op: the operation, or the kind of leaf.
-        inputs: its operands.
-        shape: the shape of its value for one sequence; a weight's own shape.
-        timed: whether it has a value at each step.
-        name: its name in generated text, before it is made unique; None: unnamed.
-        origin: the line of its equation.
-        lanes: how many vectors of equal length it concatenates, e.g. the gates of an LSTM.
-    """
-
-    __slots__ = ("op", "inputs", "shape", "timed", "name", "origin", "lanes")
-
-    def __init__(self, op: Op, inputs: tuple[Node, ...], shape: Shape, timed: bool, name: str | None = None,
-                 origin: Origin | None = None) -> None:
-        self.op: Any = op  # its options are those of its class
-        self.inputs = inputs
-        self.shape = shape
-        self.timed = timed
-        self.name = name
-        self.origin = origin
-        self.lanes = 1
+    op: Any  # an Op: the operation with its options, or the kind of leaf
+    inputs: tuple[Node, ...]
+    shape: Shape  # of its value for one sequence; a weight's own
+    timed: bool  # whether it has a value at each step
+    name: str | None = None  # in generated text, before it is made unique
+    origin: Origin | None = None  # the line of its equation
+    lanes: int = 1  # how many vectors of equal length it concatenates, e.g. the gates of an LSTM
 
     @property
     def ndim(self) -> int:
@@ -241,20 +212,7 @@ def number(value: Any) -> Node:
 
 def apply(op: Op, *operands: Node) -> Node:
     """Return a node that computes an operation."""
-    return Node(op, operands, shape_of(op, operands), any(x.timed for x in operands))
-
-
-def shape_of(op: Op, inputs: tuple[Node, ...]) -> Shape:
-    """Return the shape of an operation's result for one sequence, by computing it on samples."""
-    with np.errstate(all="ignore"):
-        shape: Shape = np.shape(op.forward(*samples(op, inputs)))
-    return shape
-
-
-def samples(op: Op, inputs: tuple[Node, ...]) -> list[Any]:
-    """Return an array of each operand's shape, on which `op` can be computed to find out shapes."""
-    return [np.zeros(x.shape, int) if position in op.integer_inputs else np.ones(x.shape)
-            for position, x in enumerate(inputs)]
+    return Node(op, operands, op.result_shape(*(x.shape for x in operands)), any(x.timed for x in operands))
 
 
 def ordered(roots: Iterable[Node]) -> list[Node]:
@@ -265,9 +223,7 @@ def ordered(roots: Iterable[Node]) -> list[Node]:
     done: dict[Node, None] = {}
 
     def same_step(node: Node) -> Iterable[Node]:
-        if isinstance(node.op, Shift):
-            return ()
-        return [x for x in node.inputs if x not in done] if done else node.inputs
+        return () if isinstance(node.op, Shift) else [x for x in node.inputs if x not in done]
 
     waiting = list(roots)
     while waiting:
@@ -284,38 +240,3 @@ def users_of(nodes: Iterable[Node]) -> dict[Node, list[Node]]:
         for x in node.inputs:
             users.setdefault(x, []).append(node)
     return users
-
-
-def listing(nodes: Iterable[Node], names: dict[Node, str]) -> str:
-    """Return the graph as text, one equation a line: `h[t] = Tanh(h_sum[t])`, and the shape of the result.
-
-    Args:
-        names: collects a unique name for each node, so that several listings agree.
-    """
-    return "\n".join(f"{_equation(node, names):<58} {node.shape}" for node in nodes if not isinstance(node.op, Number))
-
-
-def _equation(node: Node, names: dict[Node, str]) -> str:
-    op, left = node.op, reference(node, names)
-    if isinstance(op, Leaf):
-        return f"{left}: {type(op).__name__.lower()}"
-    if isinstance(op, Shift):
-        return f"{left} = {reference(node.inputs[0], names, f't{-op.delay:+d}')}"
-    if isinstance(op, AtStep):
-        step = op.step if op.step > 0 else f"T{op.step + 1:+d}" if op.step < -1 else "T"
-        return f"{left} = {reference(node.inputs[0], names, step)}"
-    options = [f"{name}={getattr(value, '__name__', repr(value))}" for name, value in vars(op).items()]
-    operands = [reference(x, names) for x in node.inputs]
-    return f"{left} = {type(op).__name__}({', '.join([*operands, *options])})"
-
-
-def reference(node: Node, names: dict[Node, str], step: object = "t") -> str:
-    """Return how a listing refers to the value of a node at a step."""
-    if isinstance(node.op, Number):
-        return repr(node.op.value)
-    if node not in names:
-        wish, count = node.name or "v", 1
-        while (name := wish if count == 1 else f"{wish}{count}") in names.values():
-            count += 1
-        names[node] = name
-    return f"{names[node]}[{step}]" if node.timed else names[node]

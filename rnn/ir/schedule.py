@@ -7,14 +7,13 @@ compilers for modern architectures, 2001, section 5.2.)
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rnn.language.graphs import components, postorder
 
-from .nodes import InputGrad, Node, Shift, listing
+from .nodes import InputGrad, Node, Shift
 
 
 class Dependence(NamedTuple):
@@ -45,11 +44,6 @@ class Block:
     def skewed(self) -> bool:
         """Whether some nodes are computed with an offset."""
         return any(self.offset.values())
-
-    def listing(self, names: dict[Node, str]) -> str:
-        """Return the block as text: see `nodes.listing`."""
-        head = ("all steps at once:", "for t = 1 … T:", "for t = T … 1:")[self.direction]
-        return f"{head}\n{textwrap.indent(listing(self.nodes, names), '    ')}"
 
 
 def dependences(nodes: Iterable[Node]) -> list[Dependence]:
@@ -112,18 +106,15 @@ def _loop(members: list[Node]) -> Block:
     inside = set(members)
     edges = [edge for edge in dependences(members) if edge.source in inside]
     forward = 1 if max(edge.delay for edge in edges) > 0 else -1
-    for direction in (forward, -forward):
-        offset = _retime(members, edges, direction)
-        if offset is not None:
-            break
-    assert offset is not None  # `dependencies.check` rejects definitions with loops in both directions
-    final = offset
+    # one of the directions works: `cycles.check` rejects definitions with loops in both
+    direction, offset = next((x, found) for x in (forward, -forward)
+                             if (found := _retime(members, edges, x)) is not None)
 
     def same_iteration(node: Node) -> list[Node]:
         delay = node.op.delay * direction if isinstance(node.op, Shift) else 0
-        return [x for x in node.inputs if x in inside and delay + final[node] == final[x]]
+        return [x for x in node.inputs if x in inside and delay + offset[node] == offset[x]]
 
-    return Block(tuple(postorder(members, same_iteration)), direction, final)
+    return Block(tuple(postorder(members, same_iteration)), direction, offset)
 
 
 def _retime(members: list[Node], edges: list[Dependence], direction: int) -> dict[Node, int] | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from listings import list_arrays, list_blocks, list_nodes
 
 import minigrad as mg
 from rnn import Cell, t
@@ -17,7 +18,7 @@ from rnn.compiler.emit import render
 from rnn.compiler.pipeline import GradientRequest, Program
 from rnn.ir.fusion import PASSES
 from rnn.ir.lowering import LoweringOptions
-from rnn.ir.nodes import Node, listing
+from rnn.ir.nodes import Node
 
 RNN = Path(__file__).resolve().parents[2] / "rnn"
 # A heading, the text up to the listing, and the listing.
@@ -45,11 +46,8 @@ def stages() -> dict[str, str]:
     results: list[tuple[str, str]] = []
 
     def observe(name: str, result: Any) -> None:
-        if name == "blocks":
-            text = "\n".join(block.listing(names) for block in result)
-        else:
-            text = listing(result, names) if isinstance(result, list) else result.listing(names)
-        results.append((name, text))
+        show = {"blocks": list_blocks, "BufferPlan": list_arrays}.get(name, list_nodes)
+        results.append((name, show(result, names)))
 
     program = Program(cell, LoweringOptions((("x", (3,)),)), GradientRequest(loss="L"), observe)
     text = render(program.code, cell, program.names, np.dtype(float))
