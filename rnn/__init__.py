@@ -22,8 +22,8 @@ from .language.dependencies import DefinitionError, Edge
 from .language.equations import Equation, Signal, T, t
 from .tracing import trace, traced
 from .unrolling.facts import Facts
-from .unrolling.options import State
 from .unrolling.run import Copies, Run
+from .unrolling.state import State
 
 __all__ = [
     "Cell", "Copies", "DefinitionError", "Edge", "Equation", "Facts", "Loop", "Run", "Signal", "Stage", "State", "T",

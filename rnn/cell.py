@@ -30,11 +30,6 @@ class Cell(Definition):
 
     Args:
         name: of the definition, in messages and pictures.
-
-    Attributes:
-        signals: every signal by name, in the order of declaration.
-        equations: every equation, in the order of writing.
-        version: the number of changes so far.
     """
 
     reserved_names = OPTION_NAMES

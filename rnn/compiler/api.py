@@ -26,7 +26,8 @@ from rnn.language.dependencies import links, nodes, parameters, roots
 from rnn.language.equations import Definition
 from rnn.unrolling.evaluator import recompute_from_parameters
 from rnn.unrolling.inputs import Inputs, prepare_inputs
-from rnn.unrolling.options import DEFAULTS, State, UnrollOptions, list_options
+from rnn.unrolling.options import DEFAULTS, UnrollOptions, list_options
+from rnn.unrolling.state import State
 
 from .emit import save_program
 from .execution import Call, CallPlan, Loaded

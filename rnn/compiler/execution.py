@@ -22,7 +22,7 @@ from minigrad.tensor import constant
 from rnn.ir.lowering import lead_of
 from rnn.language.dependencies import boundaries
 from rnn.unrolling.inputs import Inputs
-from rnn.unrolling.options import State
+from rnn.unrolling.state import State
 from rnn.unrolling.truncation import LossSteps, WindowSteps
 
 from .emit import render

@@ -18,7 +18,8 @@ from minigrad.provenance import Origin, call_site
 from rnn.language.dependencies import boundaries, parameters, reads
 from rnn.language.equations import Definition, Signal
 
-from .options import OPTION_NAMES, State, UnrollOptions
+from .options import OPTION_NAMES, UnrollOptions
+from .state import State
 from .truncation import Truncation, make_truncation
 
 Shape = tuple[int, ...]

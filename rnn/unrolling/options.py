@@ -1,4 +1,4 @@
-"""The options of an unroll as one object, which compiled programs and exports take too; the state of a run.
+"""The options of an unroll as one object, which compiled programs and exports take too.
 
 They are checked together with the data, by `prepare_inputs`.
 """
@@ -10,31 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-from minigrad import Tensor
-
 from .truncation import KINDS
 
 Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-class State:
-    """The last values of every signal that is read with a delay, as many as its longest delay needs.
-
-    Attributes:
-        values: signal name -> {step of the next run (0, -1, ...): Tensor}.
-    """
-
-    def __init__(self, values: dict[str, dict[int, Tensor]]) -> None:
-        self.values = values
-
-    def detach(self) -> State:
-        """Return the same values as constants: the gradients of the next run stop there."""
-        return State({name: {k: tensor.detach() for k, tensor in steps.items()}
-                      for name, steps in self.values.items()})
-
-    def __repr__(self) -> str:
-        rows = [f"{name}[{k}] {x.shape}" for name, steps in self.values.items() for k, x in steps.items()]
-        return f"<State {', '.join(rows)}>"
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from rnn.language.equations import Definition
 from . import facts, gradients
 from .facts import At, Connection
 from .inputs import Inputs
-from .options import State
+from .state import State
 
 
 class Copies:
