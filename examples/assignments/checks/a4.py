@@ -120,8 +120,9 @@ def paths(name: str) -> Paths:
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     """Two networks and a loop without delay; hidden: another network. No numbers, so the seed changes nothing."""
     names = ["skips"] if hidden else ["two_delays", "feedback"]
-    data: dict[str, Any] = {**graphs.NETWORKS, "loop": graphs.LOOP, "T": graphs.T,
-                            **{f"ends_{name}": ends for name, ends in ENDS.items()}}
+    data: dict[str, Any] = {"loop": graphs.LOOP, "T": graphs.T, **{name: graphs.NETWORKS[name] for name in names},
+                            **{f"ends_{name}": ENDS[name] for name in names}}
+    questions = [question for question in probes.CALLS if question.partition(":")[2] in data]
     checks = [Check("import and signatures", 0, Imports(SIGNATURES))]
     table: list[tuple[Callable[[str], Look], str, int, int]] = [(structure, "edges against the reference graph", 3, 2),
                                       (initial, "initial values", 1, 1),
@@ -130,5 +131,5 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
         checks += [Check(f"{what}: {name}", points, make(name), again=again) for name in names]
     checks.append(Check("a loop without delay", 1, Loop()))
     checks += [Check(f"paths: {name}", 2, paths(name), again=1) for name in names]
-    job = Job(Path(probes.__file__), list(probes.CALLS), data, list(SIGNATURES), ["rnn", "minigrad", "viz", "networkx"])
+    job = Job(Path(probes.__file__), questions, data, list(SIGNATURES), ["rnn", "minigrad", "viz", "networkx"])
     yield Assignment("a4", "the unroller", [job], checks, "a4.py", Drawing())
