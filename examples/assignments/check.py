@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,9 @@ HERE = Path(__file__).parent
 teacher = importlib.import_module("examples.assignments.teacher") if (HERE / "teacher.py").exists() else None
 NAMES = tuple(sorted({file.name.removesuffix("_source.py") for file in HERE.glob("*_source.py")} | set(kit.names())))
 SEED = 0
+# What a command that is shown may hold. Nothing of it is special to a shell inside of double quotes, the only
+# quotes that Windows' has too (shlex.quote's are single).
+PLAIN = re.compile(r"[A-Za-z0-9_.\[\] -]+")
 
 
 @dataclass
@@ -80,6 +84,8 @@ def debugger(result: Result, outcome: Outcome) -> str:
     if finding is None or not finding.until or not script or outcome.check.hidden:  # those have sizes of their own
         return ""
     arguments = " ".join(filter(None, [script, finding.graph, str(result.seed)]))
+    if not PLAIN.fullmatch(finding.until + arguments):
+        return ""
     return f'python -m minigrad.debugger -c "until {finding.until}" examples/assignments/graphs/{arguments}'
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from examples.assignments import inside, reports, sandbox
 from examples.assignments.check import main as run_check
-from examples.assignments.check import parts
+from examples.assignments.check import Result, debugger, parts
 from examples.assignments.grading import Answers, Check, Finding, Imports, Outcome, Unreadable, done, read
 from examples.assignments.make import source
 from examples.assignments.sandbox import Answer, Conversation, Job, Ran, Strange, run
@@ -229,6 +229,29 @@ def test_a_report_shows_no_line_and_no_command_of_a_students() -> None:
     for write in reports.FORMATS.values():
         text = write([line], reports.About("a", "b", said, [], "isolated by x"))
         assert json.loads(text.splitlines()[-1] if write is reports.autolab else text)
+
+
+HOSTILE = '"; touch owned; echo "', "$(touch owned)", "`touch owned`", "h' && touch owned", "h\\"
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_of_a_students_is_in_a_command(name: str) -> None:
+    [part] = parts("a4")
+    check = next(check for check in part.checks if check.name.startswith("edges against"))
+    right: Any = getattr(check.look, "right")
+    links = [[list(source), list(target)] for source, target in right]
+    for extra in ([[name, 1], ["h", 1]], [["h", 1], [name, 1]], [[name, 0], [name, 1]], [["h", 1], ["h", 77]]):
+        answers = Answers({"import": Answer(), f"unroll:{right_graph(check)}": Answer({"edges": [*links, extra]})})
+        [outcome] = done([check], answers)
+        command = debugger(Result(part, [outcome], Ran(), 0), outcome)
+        assert outcome.finding is not None and name not in command and "77" not in command
+        assert command == "" or '-c "until h[1]"' in command
+    forged = Outcome(check, Finding("c", until=f"h[1]{name}", graph="feedback"))
+    assert debugger(Result(part, [forged], Ran(), 0), forged) == ""
+
+
+def right_graph(check: Check) -> str:
+    return check.name.partition(": ")[2]
 
 
 @posix

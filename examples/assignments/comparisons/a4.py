@@ -72,7 +72,9 @@ class Structure:
                        more=tuple(map(arrow, missing[1:])))
 
     def _until(self, edge: Link) -> str:
-        return text(edge[0]) if 1 <= edge[0][1] <= self.T and edge[0][0] != "x" else text(edge[1])
+        """Return the first of an edge's copies that the right graph computes: a student's names stay out of commands."""
+        computed = {target for _, target in map(_link, self.right)}
+        return next((text(copy) for copy in edge if copy in computed), "")
 
 
 def _by_step(edge: Link) -> tuple[int, str, int, str]:
