@@ -115,6 +115,17 @@ def _no_link(path: Path) -> Path:
     return path
 
 
+def printed_text(results: Sequence[Result], settings: Settings) -> str:
+    """Return the first text that the file has printed.
+
+    A file can print the inputs of a hidden run, so that text is only in a report that is the teacher's: one in no
+    grader's format, with the findings of the hidden checks.
+    """
+    teachers = not settings.withheld and not settings.format
+    return next((result.ran.printed for result in results if result.ran.printed
+                 and (teachers or not result.outcomes[0].check.hidden)), "")
+
+
 def submitted(path: Path, name: str) -> Path:
     """Return the file to check; in a folder a3.py or a3.ipynb, or the only file of that kind.
 
@@ -171,7 +182,7 @@ def main(arguments: Sequence[str]) -> int:
     lines = [(outcome, debugger(result, outcome), pictures.get(id(outcome)))
              for result in results for outcome in result.outcomes]
     notes = list(dict.fromkeys(result.ran.note for result in results if result.ran.note))
-    printed = next((result.ran.printed for result in results if result.ran.printed), "")
+    printed = printed_text(results, settings)
     print(write([reports.Line(outcome, command, picture, settings.withheld) for outcome, command, picture in lines],
                 reports.About(results[0].part.name, results[0].part.title, printed, notes, settings.isolation.said)))
     return 0 if all(outcome.finding is None for outcome, _, _ in lines) else 1

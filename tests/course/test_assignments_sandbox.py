@@ -283,6 +283,22 @@ def test_hidden_checks_are_for_those_who_ask(wrong: Path, capsys: pytest.Capture
     assert withheld.splitlines()[-1] == hidden.splitlines()[-1]
 
 
+@pytest.mark.parametrize("options, shown", [
+    (["--withheld"], False), (["--withheld", "--json", "autolab"], False), (["--hidden", "--json", "autolab"], False),
+    (["--hidden", "--json", "gradescope"], False), (["--withheld", "--json", "otter"], False), (["--hidden"], True)])
+def test_what_is_printed_in_hidden_runs_is_the_teachers(tmp_path: Path, options: list[str], shown: bool,
+                                                        capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a3.py"
+    file.write_text(source("a3") + """
+_forward = rnn_forward
+def rnn_forward(x, h0, W, U, b):
+    if len(x) == 6:
+        print("the hidden inputs")
+    return _forward(x, h0, W, U, b)
+""")
+    assert ("the hidden inputs" in report(capsys, "a3", str(file), *options)) == shown
+
+
 def test_the_same_file_gets_the_same_report(wrong: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hidden = ("a2", str(wrong), "--hidden", "--seed", "7")
     assert report(capsys, *hidden) == report(capsys, *hidden)
