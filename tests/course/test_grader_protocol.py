@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from examples.assignments import inside, reports, sandbox
-from examples.assignments.check import main as run_check
 from examples.assignments.check import Result, debugger, parts
+from examples.assignments.check import main as run_check
 from examples.assignments.grading import Answers, Check, Finding, Imports, Outcome, Unreadable, done, read
 from examples.assignments.make import source
 from examples.assignments.sandbox import Answer, Conversation, Job, Ran, Strange, run
@@ -238,8 +238,8 @@ HOSTILE = '"; touch owned; echo "', "$(touch owned)", "`touch owned`", "h' && to
 def test_no_name_of_a_students_is_in_a_command(name: str) -> None:
     [part] = parts("a4")
     check = next(check for check in part.checks if check.name.startswith("edges against"))
-    right: Any = getattr(check.look, "right")
-    links = [[list(source), list(target)] for source, target in right]
+    look: Any = check.look
+    links = [[list(source), list(target)] for source, target in look.right]
     for extra in ([[name, 1], ["h", 1]], [["h", 1], [name, 1]], [[name, 0], [name, 1]], [["h", 1], ["h", 77]]):
         answers = Answers({"import": Answer(), f"unroll:{right_graph(check)}": Answer({"edges": [*links, extra]})})
         [outcome] = done([check], answers)
