@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import json
 import re
 import sys
@@ -161,6 +162,8 @@ def options() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Run the command line; return 0 if every check passes."""
     given = options().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # the locale's encoding may have fewer letters than a student's text
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         settings: Settings = Settings() if teacher is None else teacher.settings(given)
         for line in settings.said:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -293,6 +294,34 @@ def test_a_hostile_notebook_is_refused(text: str, said: str, tmp_path: Path) -> 
     (tmp_path / "a3.ipynb").write_text(text)
     with pytest.raises(Unreadable, match=said):
         read(tmp_path / "a3.ipynb")
+
+
+CELLS = [
+    ("%matplotlib inline\n  !pip install x \\\n  y\nx = (7\n  % 4)\n", "\n\n\nx = (7\n  % 4)\n"),
+    ("x = 7 \\\n  % 4\n%time x", "x = 7 \\\n  % 4\n"),
+    ('x = """\n% a\n! b\n"""\n%pwd', 'x = """\n% a\n! b\n"""\n'),
+    ("x = '''\"\n!'''\n!ls", "x = '''\"\n!'''\n"), ("x = '(' # (\n%pwd", "x = '(' # (\n"),
+    ("x = '\\'('\n%pwd", "x = '\\'('\n"), ("x = 'a\\\n%d' % 3\n%pwd", "x = 'a\\\n%d' % 3\n"),
+    ("x = [1,  # it's\n  2\n % 3]\n!ls", "x = [1,  # it's\n  2\n % 3]\n"), ("x = ''\n!ls", "x = ''\n"),
+    ("x = 1  # \\\n!ls", "x = 1  # \\\n"), ("x = r'\\d'\n!ls", "x = r'\\d'\n")]
+
+
+@pytest.mark.parametrize("cell, code", CELLS)
+def test_of_a_notebook_only_magics_are_left_out(cell: str, code: str, tmp_path: Path) -> None:
+    (tmp_path / "a3.ipynb").write_text(json.dumps({"cells": [
+        {"cell_type": "code", "source": cell.splitlines(True)}, {"cell_type": "code", "source": ["y = 1"]}]}))
+    text = read(tmp_path / "a3.ipynb")
+    assert text == f"# cell 1\n{code}\n# cell 2\ny = 1\n"
+    compile(text, "a3", "exec")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_the_letters_of_a_text_gets_the_report(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "a2.py").write_text("raise ValueError('\u2603')\n", encoding="utf-8")
+    command = [sys.executable, "-m", "examples.assignments.check", "a2", str(tmp_path / "a2.py"), "--no-pictures"]
+    done = subprocess.run(command, cwd=sandbox.ROOT, capture_output=True, timeout=100,
+                          env={**os.environ, "PYTHONPATH": str(sandbox.ROOT), "PYTHONIOENCODING": encoding})
+    assert b"raised ValueError: \\u2603" in done.stdout and b"0 of 10 points" in done.stdout, done.stderr
 
 
 def test_a_huge_file_is_refused(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ class Structure:
                        more=tuple(map(arrow, missing[1:])))
 
     def _until(self, edge: Link) -> str:
-        """Return the first of an edge's copies that the right graph computes: a student's names stay out of commands."""
+        """Return the first of an edge's copies that the right graph computes; no name of the student's own."""
         computed = {target for _, target in map(_link, self.right)}
         return next((text(copy) for copy in edge if copy in computed), "")
 
@@ -135,7 +135,7 @@ class Initial:
                 what = "is no initial value: steps from 1 on are computed" if extra[0][1] > 0 else "is read by nothing"
                 return Finding(f"{text(extra[0])} {what}", f"initial_copies of {self.name}, T = {T}")
             if twice:
-                return Finding(f"{text(twice[0])} stands there {counts[twice[0]]} times: each copy counts once, in a set",
+                return Finding(f"{text(twice[0])} stands there {counts[twice[0]]} times; a set holds it once",
                                f"initial_copies of {self.name}, T = {T}")
         return None
 
