@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from examples.assignments.comparisons.a3 import Drawing, Forward, Gradients, ThroughTime
 from examples.assignments.grading import Assignment, Check, Imports, Numeric, SecondCall, Shapes, Unmodified, Values
 from examples.assignments.graphs import a3 as graphs
-from examples.assignments.naming import Candidate, Edge
+from examples.assignments.naming import Candidate, Edge, unlike
 from examples.assignments.probes.a3 import RESULTS
 from examples.assignments.sandbox import Job
 
@@ -41,14 +41,16 @@ Mistakes = Callable[[Numbers, int], dict[str, list[Candidate]]]
 
 def forward_of(question: str, n: Numbers, right: Mapping[str, Array], mistakes: Mistakes) -> Forward:
     """Return the check of a forward pass, step by step."""
-    return Forward(question, right, [mistakes(n, t) for t in range(1, n.T + 1)])
+    return Forward(question, right, [{name: unlike(some, right[name][t - 1]) for name, some in mistakes(n, t).items()}
+                                     for t in range(1, n.T + 1)])
 
 
 def time_of(question: str, n: Numbers, states: str, right: Mapping[str, Array],
             arriving: Callable[[Numbers, str, int], list[Candidate]]) -> ThroughTime:
     """Return the check of the gradients of states, step by step."""
     return ThroughTime(question, list(states), right,
-                       {state: [arriving(n, state, t) for t in range(n.T + 1)] for state in states})
+                       {state: [unlike(arriving(n, state, t), right[state][t - 1] if t else right[f"{state}0"])
+                                for t in range(n.T + 1)] for state in states})
 
 
 def gradients_of(question: str, n: Numbers, right: Mapping[str, Array], each: Mapping[str, Array], mistakes: Mistakes,
@@ -63,7 +65,8 @@ def gradients_of(question: str, n: Numbers, right: Mapping[str, Array], each: Ma
                       for same_one in zip(*by_step)]
         sums[name] += [Candidate(f"at t = 1, {m.mistake}", right[name] - contributions[0] + m.gives)
                        for m in by_step[0]]
-    return Gradients(question, right, each, [one["x"] for one in found], sums,
+        sums[name] = unlike(sums[name], right[name])
+    return Gradients(question, right, each, [unlike(one["x"], x) for one, x in zip(found, right["x"])], sums,
                      {name: [edge(name, t) for t in steps] for name in {"W": 0, **each}})
 
 

@@ -21,7 +21,7 @@ from examples.assignments.comparisons.a4 import (
 )
 from examples.assignments.grading import Assignment, Check, Imports, Look
 from examples.assignments.graphs import a4 as graphs
-from examples.assignments.naming import Candidate
+from examples.assignments.naming import Candidate, unlike
 from examples.assignments.probes import a4 as probes
 from examples.assignments.sandbox import Job
 
@@ -78,6 +78,13 @@ ENDS = {"feedback": [(("y", 2), ("y", 2)), (("a", 1), ("b", 2)), (("c", 1), ("y"
         "two_delays": [(("h", 1), ("h", 2)), (("h", 1), ("h", 4)), (("x", 1), ("y", 5)), (("h", 0), ("y", 3))]}
 
 
+def ends_of(name: str) -> list[tuple[tuple[str, int], tuple[str, int]]]:
+    """Return pairs of copies: a few that findings name first, then so many that their counts can't be guessed."""
+    signals = sorted({signal for edge in graphs.NETWORKS[name] for signal in edge[:2]})
+    return list(dict.fromkeys([*ENDS[name], *(((a, start), (b, end)) for start in range(1, graphs.T) for a in signals
+                                              for end in (graphs.T - 1, graphs.T) for b in signals if b != "x")]))
+
+
 def structure(name: str) -> Structure:
     """The edges of the unrolled graph."""
     mistakes = wrong_unrollings(graphs.NETWORKS[name], graphs.T)
@@ -103,25 +110,26 @@ def order(name: str) -> Order:
 
 def paths(name: str) -> Paths:
     """Return the check of the numbers of paths, with known wrong numbers."""
-    edges, ends = list(graphs.NETWORKS[name]), ENDS[name]
+    edges, ends = list(graphs.NETWORKS[name]), ends_of(name)
 
     def counted(edges: list[tuple[str, str, int]]) -> list[int]:
         return [solution.count_paths(edges, graphs.T, start, end) for start, end in ends]
 
     right, longest = counted(edges), max(delay for _, _, delay in edges)
-    return Paths(name, ends, right, [
+    return Paths(name, ends, right, unlike([
         Candidate("it is 1 where there is any: ways are added, not only found", [min(count, 1) for count in right]),
         Candidate("edges with the longest delay are not followed", counted([e for e in edges if e[2] < longest])),
         Candidate("edges without delay are not followed", counted([e for e in edges if e[2]])),
         Candidate("every delay is taken as 1", counted([(a, b, min(delay, 1)) for a, b, delay in edges])),
-        Candidate("from a copy to itself there is one path", [0 if a == b else n for n, (a, b) in zip(right, ends)])])
+        Candidate("from a copy to itself there is one path",
+                  [0 if a == b else n for n, (a, b) in zip(right, ends)])], right))
 
 
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     """Two networks and a loop without delay; hidden: another network. No numbers, so the seed changes nothing."""
     names = ["skips"] if hidden else ["two_delays", "feedback"]
     data: dict[str, Any] = {"loop": graphs.LOOP, "T": graphs.T, **{name: graphs.NETWORKS[name] for name in names},
-                            **{f"ends_{name}": ENDS[name] for name in names}}
+                            **{f"ends_{name}": ends_of(name) for name in names}}
     questions = [question for question in probes.CALLS if question.partition(":")[2] in data]
     checks = [Check("import and signatures", 0, Imports(SIGNATURES))]
     table: list[tuple[Callable[[str], Look], str, int, int]] = [(structure, "edges against the reference graph", 3, 2),
