@@ -351,7 +351,7 @@ def test_a_students_work_is_never_overwritten(tmp_path: Path, capsys: pytest.Cap
     assert make.main(["a1", str(tmp_path)]) == 0
     (tmp_path / "a1.py").write_text("mine")
     assert make.main(["a1", str(tmp_path)]) == 1 and (tmp_path / "a1.py").read_text() == "mine"
-    assert "stays as it is" in capsys.readouterr().err
+    assert "it is not overwritten" in capsys.readouterr().err
 
 
 # ---- the bundle
