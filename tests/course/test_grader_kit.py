@@ -168,6 +168,12 @@ def test_a_kit_has_no_hidden_checks(tmp_path: Path) -> None:
     assert "not isolated" not in (folder / "README.md").read_text() and "a2.py" in (folder / "README.md").read_text()
 
 
+def test_the_hidden_network_is_not_in_the_kit() -> None:
+    edges = re.compile(r"""["']q["'], ["']s["'], 0""")
+    assert edges.search((ROOT / "examples/assignments/checks/a4.py").read_text())
+    assert not [path for path, content in archive("a4").items() if edges.search(content.decode("utf-8", "replace"))]
+
+
 # ---- sealed mistakes
 @pytest.mark.parametrize("gives", [np.arange(6.0).reshape(2, 3) / 7, np.array(0.25), np.array([-1e-12, 0.0, 1.0]),
                                    [["h", 1], ["x", 2]], [1, 2, 3]])

@@ -28,11 +28,16 @@ from examples.assignments.sandbox import Job
 Unrolled = Counter[Link]  # every edge, and how often it is there
 SIGNATURES = {"unroll": ["edges", "T"], "initial_copies": ["edges", "T"], "order_in_a_step": ["edges"],
               "count_paths": ["edges", "T", "start", "end"]}
+# The hidden network is here alone: a students' kit has graphs/a4.py.
+NETWORKS: dict[str, Definition] = {
+    **graphs.NETWORKS,
+    "skips": [("x", "p", 0), ("q", "p", 1), ("p", "p", 2), ("p", "q", 0), ("q", "s", 0), ("s", "s", 2), ("p", "s", 1)]}
 
 
 def reference(name: str) -> Unrolled:
     """Return the edges of the unrolled graph, as rnn computes them."""
-    return Counter(((e.source.signal, e.source.t), (e.target.signal, e.target.t)) for e in graphs.network(name).edges())
+    run = graphs.network(name, NETWORKS[name])
+    return Counter(((e.source.signal, e.source.t), (e.target.signal, e.target.t)) for e in run.edges())
 
 
 def unrolled(edges: Definition, shift: Callable[[int, int], int], steps: range) -> Unrolled:
@@ -80,14 +85,14 @@ ENDS = {"feedback": [(("y", 2), ("y", 2)), (("a", 1), ("b", 2)), (("c", 1), ("y"
 
 def ends_of(name: str) -> list[tuple[tuple[str, int], tuple[str, int]]]:
     """Return pairs of copies: a few that findings name first, then so many that their counts can't be guessed."""
-    signals = sorted({signal for edge in graphs.NETWORKS[name] for signal in edge[:2]})
+    signals = sorted({signal for edge in NETWORKS[name] for signal in edge[:2]})
     return list(dict.fromkeys([*ENDS[name], *(((a, start), (b, end)) for start in range(1, graphs.T) for a in signals
                                               for end in (graphs.T - 1, graphs.T) for b in signals if b != "x")]))
 
 
 def structure(name: str) -> Structure:
     """The edges of the unrolled graph."""
-    mistakes = wrong_unrollings(graphs.NETWORKS[name], graphs.T)
+    mistakes = wrong_unrollings(NETWORKS[name], graphs.T)
     return Structure(name, graphs.T, sorted(reference(name).elements()),
                      [Candidate(cause, listing(gives)) for cause, gives in mistakes])
 
@@ -96,7 +101,7 @@ def initial(name: str) -> Initial:
     """The copies at t <= 0, and what reads each of them first."""
     right = {}
     for T in (graphs.T, 1):
-        edges = list(graphs.NETWORKS[name])
+        edges = list(NETWORKS[name])
         unrolled_edges = sorted(solution.unroll(edges, T))
         right[str(T)] = [(copy, next(target for source, target in unrolled_edges if source == copy))
                          for copy in sorted(solution.initial_copies(edges, T))]
@@ -105,12 +110,12 @@ def initial(name: str) -> Initial:
 
 def order(name: str) -> Order:
     """The order of the signals."""
-    return Order(name, graphs.NETWORKS[name])
+    return Order(name, NETWORKS[name])
 
 
 def paths(name: str) -> Paths:
     """Return the check of the numbers of paths, with known wrong numbers."""
-    edges, ends = list(graphs.NETWORKS[name]), ends_of(name)
+    edges, ends = list(NETWORKS[name]), ends_of(name)
 
     def counted(edges: list[tuple[str, str, int]]) -> list[int]:
         return [solution.count_paths(edges, graphs.T, start, end) for start, end in ends]
@@ -128,7 +133,7 @@ def paths(name: str) -> Paths:
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     """Two networks and a loop without delay; hidden: another network. No numbers, so the seed changes nothing."""
     names = ["skips"] if hidden else ["two_delays", "feedback"]
-    data: dict[str, Any] = {"loop": graphs.LOOP, "T": graphs.T, **{name: graphs.NETWORKS[name] for name in names},
+    data: dict[str, Any] = {"loop": graphs.LOOP, "T": graphs.T, **{name: NETWORKS[name] for name in names},
                             **{f"ends_{name}": ends_of(name) for name in names}}
     questions = [question for question in probes.CALLS if question.partition(":")[2] in data]
     checks = [Check("import and signatures", 0, Imports(SIGNATURES))]
@@ -140,4 +145,5 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     checks.append(Check("a loop without delay", 1, Loop()))
     checks += [Check(f"paths: {name}", 2, paths(name), again=1) for name in names]
     job = Job(Path(probes.__file__), questions, data, list(SIGNATURES), ["rnn", "minigrad", "viz", "networkx"])
-    yield Assignment("a4", "the unroller", [job], checks, "a4.py", Drawing())
+    yield Assignment("a4", "the unroller", [job], checks, "a4.py",
+                     Drawing({name: NETWORKS[name] for name in names}))

@@ -212,7 +212,9 @@ class Paths:
 class Drawing:
     """The unrolled network; the definition where a loop is meant."""
 
+    networks: Mapping[str, Definition]
+
     def __call__(self, finding: Finding) -> Any:
         if finding.graph:
-            return of_run(graphs.network(finding.graph), finding)
+            return of_run(graphs.network(finding.graph, self.networks[finding.graph]), finding)
         return of_edges([(a, b) for a, b, _ in graphs.LOOP], finding)
