@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +29,9 @@ HERE = Path(__file__).parent
 teacher = importlib.import_module("examples.assignments.teacher") if (HERE / "teacher.py").exists() else None
 NAMES = tuple(sorted({file.name.removesuffix("_source.py") for file in HERE.glob("*_source.py")} | set(kit.names())))
 SEED = 0
+# What a command that is shown may hold. Nothing of it is special to a shell inside of double quotes, the only
+# quotes that Windows' has too (shlex.quote's are single).
+PLAIN = re.compile(r"[A-Za-z0-9_.\[\] -]+")
 
 
 @dataclass
@@ -80,6 +85,8 @@ def debugger(result: Result, outcome: Outcome) -> str:
     if finding is None or not finding.until or not script or outcome.check.hidden:  # those have sizes of their own
         return ""
     arguments = " ".join(filter(None, [script, finding.graph, str(result.seed)]))
+    if not PLAIN.fullmatch(finding.until + arguments):
+        return ""
     return f'python -m minigrad.debugger -c "until {finding.until}" examples/assignments/graphs/{arguments}'
 
 
@@ -107,6 +114,17 @@ def _no_link(path: Path) -> Path:
     if path.is_symlink():
         path.unlink()
     return path
+
+
+def printed_text(results: Sequence[Result], settings: Settings) -> str:
+    """Return the first text that the file has printed.
+
+    A file can print the inputs of a hidden run, so that text is only in a report that is the teacher's: one in no
+    grader's format, with the findings of the hidden checks.
+    """
+    teachers = not settings.withheld and not settings.format
+    return next((result.ran.printed for result in results if result.ran.printed
+                 and (teachers or not result.outcomes[0].check.hidden)), "")
 
 
 def submitted(path: Path, name: str) -> Path:
@@ -144,6 +162,8 @@ def options() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Run the command line; return 0 if every check passes."""
     given = options().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # the locale's encoding may have fewer letters than a student's text
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         settings: Settings = Settings() if teacher is None else teacher.settings(given)
         for line in settings.said:
@@ -165,7 +185,7 @@ def main(arguments: Sequence[str]) -> int:
     lines = [(outcome, debugger(result, outcome), pictures.get(id(outcome)))
              for result in results for outcome in result.outcomes]
     notes = list(dict.fromkeys(result.ran.note for result in results if result.ran.note))
-    printed = next((result.ran.printed for result in results if result.ran.printed), "")
+    printed = printed_text(results, settings)
     print(write([reports.Line(outcome, command, picture, settings.withheld) for outcome, command, picture in lines],
                 reports.About(results[0].part.name, results[0].part.title, printed, notes, settings.isolation.said)))
     return 0 if all(outcome.finding is None for outcome, _, _ in lines) else 1

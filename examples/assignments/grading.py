@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from .sandbox import Answer, Job, Strange, Unisolated
 
 Array = NDArray[Any]
 LARGEST = 16 << 20  # bytes of a student's file
+PIECES = re.compile(r"""\\.|\"{3}|'{3}|["'#()\[\]{}]""")  # of a line of Python: escapes, quotes, comments, brackets
 UNKNOWN = "no mistake that we know gives these numbers"
 
 
@@ -438,6 +440,34 @@ def _text(file: Path) -> str:
 def _code(text: str) -> str:
     """Return the code cells of a notebook."""
     cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
-    lines = [f"# cell {number}\n{''.join(cell['source'])}" for number, cell in enumerate(cells, 1)]
-    return "\n".join(line if not line.lstrip().startswith(("%", "!")) else "" for part in lines
-                     for line in part.splitlines()) + "\n"
+    return "\n".join(f"# cell {number}\n{_without_magics(''.join(cell['source']))}"
+                     for number, cell in enumerate(cells, 1)) + "\n"
+
+
+def _without_magics(cell: str) -> str:
+    """Return a cell with empty lines for IPython's magics and shell commands: % or ! where a statement begins.
+
+    A line inside of brackets or a string, or after a backslash, continues a statement. One pass over the
+    text, so that a large file costs no more than its length.
+    """
+    kept: list[str] = []
+    depth, quote, continued, magic = 0, "", False, False
+    for line in cell.split("\n"):
+        if not depth and not quote and not continued:
+            magic = line.lstrip().startswith(("%", "!"))
+        kept.append("" if magic else line)
+        continued = line.rstrip("\r").endswith("\\")
+        for found in () if magic else PIECES.finditer(line):
+            piece = found[0]
+            if quote:
+                quote = "" if piece.startswith(quote) else quote
+            elif piece == "#":
+                continued = False
+                break
+            elif piece[0] in "\"'":
+                quote = piece
+            else:
+                depth = max(0, depth + (piece in "([{") - (piece in ")]}"))
+        if len(quote) == 1 and not continued:
+            quote = ""
+    return "\n".join(kept)

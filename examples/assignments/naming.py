@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ EXACT = 1e-9  # of the largest number: rounding in double precision stays below
 SINGLE = 1e-5  # what single precision keeps
 QUANTUM = 1e-9  # numbers are rounded to it before a key is made of them
 GRIDS = (0.5, 0.87)  # where the two grids begin
+# Iterations of the key derivation, about 4 ms: a kit has thousands of keys. More where few numbers are to be guessed.
+ROUNDS, ROUNDS_FEW, FEW = 10_000, 100_000, 4
 Edge = tuple[str, str]  # from a node to a node, by their labels: ("h[3]", "z[4]")
 
 
@@ -43,6 +46,9 @@ class Sealed(NamedTuple):
     The text is encrypted with a key made of these numbers, so a kit's file isn't a list of mistakes, whose
     texts hold the right formulas, nor of their results. Numbers are rounded before, on two grids: one that
     is on a border of one grid is inside a cell of the other.
+
+    The key is derived slowly (PBKDF2, RFC 8018), so that trying many numbers costs time. It isn't impossible: who
+    computes the numbers of a mistake, by making it or by its formula, opens its text.
     """
 
     texts: tuple[str, str]  # for each grid
@@ -74,7 +80,14 @@ def key_of(value: Any, grid: float) -> bytes:
         what = repr(value.shape).encode() + rounded.tobytes()
     else:
         what = json.dumps(value).encode()
-    return hashlib.sha256(what).digest()
+    few = not isinstance(value, np.ndarray) or value.size <= FEW
+    return _derived(hashlib.sha256(what).digest(), ROUNDS_FEW if few else ROUNDS)
+
+
+@lru_cache(maxsize=1 << 14)
+def _derived(digest: bytes, rounds: int) -> bytes:
+    """Return the key of some numbers. Many mistakes are compared with the same ones: these cost once."""
+    return hashlib.pbkdf2_hmac("sha256", digest, b"minigrad course kit", rounds)
 
 
 def closed(text: str, key: bytes) -> str:
@@ -111,6 +124,13 @@ def same(a: Array, b: Array, tolerance: float = EXACT) -> bool:
 def known(mine: Any, candidates: Iterable[Mistake]) -> Candidate | None:
     """Return the first mistake of a list that gives exactly this result."""
     return next(filter(None, (candidate.fits(mine) for candidate in candidates)), None)
+
+
+def unlike(candidates: Iterable[Candidate], right: Any) -> list[Candidate]:
+    """Return the mistakes that give other numbers than the right ones: in a kit, these would open their texts."""
+    if not isinstance(right, np.ndarray):
+        return [one for one in candidates if one.gives != right]
+    return [one for one in candidates if not same(one.gives, right)]
 
 
 def named(mine: Array, right: Array, candidates: Iterable[Mistake] = ()) -> Candidate | None:

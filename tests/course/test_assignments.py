@@ -202,7 +202,7 @@ def test_the_small_graph_has_minigrads_gradients() -> None:
 
 
 def test_the_unrolled_edges_are_those_of_rnn() -> None:
-    for name, edges in a4.graphs.NETWORKS.items():
+    for name, edges in a4.NETWORKS.items():
         assert sorted(a4.solution.unroll(list(edges), a4.graphs.T)) == sorted(a4.reference(name).elements())
 
 
@@ -269,3 +269,59 @@ def test_pictures_of_other_assignments(tmp_path: Path, name: str, mutant: str, e
     [path] = draw([result], tmp_path, "wrong", "dot").values()
     assert any("#C0392B" in line and "->" in line and edge in line for line
                in path.read_text(encoding="utf-8").splitlines())
+
+
+# ---- results of another form
+STRICT = [
+    ("a4", "import numpy as np\ndef count_paths(edges, T, start, end):\n"
+     "    return np.array([])", "paths", "a whole number"),
+    ("a4", "import numpy as np\n_paths = count_paths\ndef count_paths(edges, T, start, end):\n"
+     "    return np.array([[float(_paths(edges, T, start, end))]])",
+     "paths", "an array of shape (1, 1)"),
+    ("a4", "_paths = count_paths\ndef count_paths(edges, T, start, end):\n"
+     "    return str(_paths(edges, T, start, end))", "paths", "a whole number"),
+    ("a4", "_paths = count_paths\ndef count_paths(edges, T, start, end):\n"
+     "    return _paths(edges, T, start, end) + 0.5", "paths", "a whole number"),
+    ("a4", "_unroll = unroll\ndef unroll(edges, T):\n"
+     "    return [((a, i + .9), (b, j)) for (a, i), (b, j) in _unroll(edges, T)]",
+     "edges against", "returns no list"),
+    ("a4", "_unroll = unroll\ndef unroll(edges, T):\n"
+     "    return [((a, i), (b, str(j))) for (a, i), (b, j) in _unroll(edges, T)]",
+     "edges against", "returns no list"),
+    ("a4", "_initial = initial_copies\ndef initial_copies(edges, T):\n    return [*_initial(edges, T)] * 3",
+     "initial values", "stands there 3 times"),
+    ("a4", "_initial = initial_copies\ndef initial_copies(edges, T):\n"
+     "    return {(a, str(k)) for a, k in _initial(edges, T)}",
+     "initial values", "returns no set"),
+    ("a4", "_order = order_in_a_step\ndef order_in_a_step(edges):\n"
+     "    return ''.join(_order(edges))", "order in a step",
+     "not a text"),
+    ("a5", "import numpy as np\n_first, _calls = truncated_gradients, []\ndef truncated_gradients(*of):\n"
+     "    _calls.append(1)\n    found = _first(*of)\n"
+     "    return found if len(_calls) % 2 else {name: np.array(9.9) for name in found}", "second call", "of shape ()"),
+    ("a5", "_first, _calls = truncated_gradients, []\ndef truncated_gradients(*of):\n"
+     "    _calls.append(1)\n    found = _first(*of)\n    return found if len(_calls) % 2 else {}", "second call",
+     "it must give those of"),
+    ("a5", "_train = train\ndef train(*of):\n    return [str(loss) for loss in _train(*of)]", "the losses",
+     "not text"),
+    ("a2", "_back = backward\ndef backward(out):\n    _back(out)\n    for node in topological_order(out):\n"
+     "        node.grad = str(node.grad)", "gradients", "must be a number")]
+
+
+@pytest.mark.parametrize("name, wrong, check, said", STRICT)
+def test_a_result_of_another_form_is_wrong(name: str, wrong: str, check: str, said: str) -> None:
+    done = outcomes(name, {"wrong.py": f"{source(name)}\n{wrong}\n"})["wrong.py"]
+    found = [outcome.finding for outcome in done if outcome.check.name.startswith(check)]
+    assert found and found[0] is not None and said in found[0].cause, found
+
+
+@pytest.mark.parametrize("right", [
+    "import numpy as np\n_paths = count_paths\ndef count_paths(edges, T, start, end):\n"
+     "    return np.int64(_paths(edges, T, start, end))",
+    "_paths = count_paths\ndef count_paths(edges, T, start, end):\n    return float(_paths(edges, T, start, end))",
+    "import numpy as np\n_unroll = unroll\ndef unroll(edges, T):\n"
+    "    return tuple(((a, np.int64(i)), (b, float(j))) for (a, i), (b, j) in _unroll(edges, T))",
+    "_initial = initial_copies\ndef initial_copies(edges, T):\n    return sorted(_initial(edges, T))",
+    "_order = order_in_a_step\ndef order_in_a_step(edges):\n    return tuple(_order(edges))"])
+def test_a_result_of_a_harmless_form_is_right(right: str) -> None:
+    assert failures(outcomes("a4", {"right.py": f"{source('a4')}\n{right}\n"})["right.py"]) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -163,9 +164,42 @@ def test_the_project_is_not_there(ask: Any) -> None:
 @pytest.mark.parametrize("name", ["a1", "a3"])
 def test_forward_is_asked_before_its_results_are_given_to_backward(name: str) -> None:
     for part in parts(name):
-        first, second = part.jobs
-        results = set(second.data) - set(first.data)
-        assert results and not any("forward" in question for question in second.questions)
+        first, *others = part.jobs
+        for second in others:
+            results = set(second.data) - set(first.data)
+            assert results and not any("forward" in question for question in second.questions)
+
+
+def rows(value: Any) -> set[bytes]:
+    """The bytes of an array and of its rows, of those that are no single number."""
+    some = [value, *(value if value.ndim > 1 else [])] if isinstance(value, np.ndarray) else []
+    return {np.ascontiguousarray(x).tobytes() for x in some if x.size > 1}
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("name", ["a1", "a3", "a5"])
+def test_no_right_result_is_given_before_its_function_is_asked(name: str, hidden: bool) -> None:
+    solution = importlib.import_module(f"examples.assignments.{name}_source")
+    probes = importlib.import_module(f"examples.assignments.probes.{name}")
+    inputs = importlib.import_module(f"examples.assignments.graphs.{name}")
+    jobs = [job for part in parts(name, 3, hidden) for job in part.jobs]
+    given: set[str] = set(inputs.numbers(3))
+    checked = 0
+    for at, job in enumerate(jobs):
+        for question in job.questions:
+            if question in probes.NUMERIC:
+                continue
+            right = {row for x in probes.CALLS[question](solution, dict(job.data)).values() for row in rows(x)}
+            for earlier in jobs[:at + 1]:
+                known = {key: rows(x) for key, x in earlier.data.items() if key not in given}
+                assert not [key for key, some in known.items() if some & right], (question, earlier.questions)
+            checked += bool(right)
+    assert checked
+
+
+def test_the_hidden_network_is_in_no_visible_job() -> None:
+    assert not [name for part in parts("a4") for job in part.jobs for name in [*job.data, *job.questions]
+                if "skips" in name]
 
 
 def test_messages_hold_no_line_of_the_solution() -> None:
@@ -249,6 +283,22 @@ def test_hidden_checks_are_for_those_who_ask(wrong: Path, capsys: pytest.Capture
     assert withheld.splitlines()[-1] == hidden.splitlines()[-1]
 
 
+@pytest.mark.parametrize("options, shown", [
+    (["--withheld"], False), (["--withheld", "--json", "autolab"], False), (["--hidden", "--json", "autolab"], False),
+    (["--hidden", "--json", "gradescope"], False), (["--withheld", "--json", "otter"], False), (["--hidden"], True)])
+def test_what_is_printed_in_hidden_runs_is_the_teachers(tmp_path: Path, options: list[str], shown: bool,
+                                                        capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a3.py"
+    file.write_text(source("a3") + """
+_forward = rnn_forward
+def rnn_forward(x, h0, W, U, b):
+    if len(x) == 6:
+        print("the hidden inputs")
+    return _forward(x, h0, W, U, b)
+""")
+    assert ("the hidden inputs" in report(capsys, "a3", str(file), *options)) == shown
+
+
 def test_the_same_file_gets_the_same_report(wrong: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hidden = ("a2", str(wrong), "--hidden", "--seed", "7")
     assert report(capsys, *hidden) == report(capsys, *hidden)
@@ -301,7 +351,7 @@ def test_a_students_work_is_never_overwritten(tmp_path: Path, capsys: pytest.Cap
     assert make.main(["a1", str(tmp_path)]) == 0
     (tmp_path / "a1.py").write_text("mine")
     assert make.main(["a1", str(tmp_path)]) == 1 and (tmp_path / "a1.py").read_text() == "mine"
-    assert "stays as it is" in capsys.readouterr().err
+    assert "it is not overwritten" in capsys.readouterr().err
 
 
 # ---- the bundle

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import json
 import os
@@ -10,14 +11,17 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from examples.assignments import bundle, kit, naming
 from examples.assignments.check import NAMES, parts
+from examples.assignments.comparisons.a4 import listing
 from examples.assignments.grading import Answers, done
 from examples.assignments.make import source, stub
 from examples.assignments.naming import Candidate
@@ -164,6 +168,12 @@ def test_a_kit_has_no_hidden_checks(tmp_path: Path) -> None:
     assert "not isolated" not in (folder / "README.md").read_text() and "a2.py" in (folder / "README.md").read_text()
 
 
+def test_the_hidden_network_is_not_in_the_kit() -> None:
+    edges = re.compile(r"""["']q["'], ["']s["'], 0""")
+    assert edges.search((ROOT / "examples/assignments/checks/a4.py").read_text())
+    assert not [path for path, content in archive("a4").items() if edges.search(content.decode("utf-8", "replace"))]
+
+
 # ---- sealed mistakes
 @pytest.mark.parametrize("gives", [np.arange(6.0).reshape(2, 3) / 7, np.array(0.25), np.array([-1e-12, 0.0, 1.0]),
                                    [["h", 1], ["x", 2]], [1, 2, 3]])
@@ -182,6 +192,51 @@ def test_a_sealed_mistake_opens_in_spite_of_rounding() -> None:
         gives = np.round(rng.normal(size=50), rng.integers(1, 12))
         sealed = naming.seal(Candidate("it", gives))
         assert sealed is not None and sealed.fits(gives * (1 + 1e-15 * rng.normal(size=50))) is not None
+
+
+def pairs(look: Any) -> Iterator[tuple[Any, Any]]:
+    """Each known mistake of a check, and the right result of the same question."""
+    kind = type(look).__name__
+    if kind == "Forward":
+        yield from ((one, look.right[name][t]) for t, by_name in enumerate(look.mistakes)
+                    for name, some in by_name.items() for one in some)
+    elif kind == "ThroughTime":
+        yield from ((one, look.right[state][t - 1] if t else look.right[f"{state}0"])
+                    for state, steps in look.arriving.items() for t, some in enumerate(steps) for one in some)
+    elif kind == "Gradients" and hasattr(look, "sums"):
+        yield from ((one, look.right["x"][t]) for t, some in enumerate(look.inputs) for one in some)
+        yield from ((one, look.right[name]) for name, some in look.sums.items() for one in some)
+    elif kind == "Structure":
+        yield from ((one, listing(look.right)) for one in look.mistakes)
+    elif isinstance(getattr(look, "mistakes", None), dict):
+        yield from ((one, look.right[name]) for name, some in look.mistakes.items() for one in some)
+    else:
+        yield from ((one, look.right) for one in getattr(look, "mistakes", []))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_mistake_is_sealed_with_its_right_result(name: str) -> None:
+    found = [(one, right) for part in parts(name) for check in part.checks for one, right in pairs(check.look)]
+    assert found or name == "a2"
+    for one, right in found:
+        assert one.gives != right if isinstance(right, list) else not naming.same(one.gives, right), one.mistake
+
+
+def test_numbers_of_paths_are_too_many_to_guess() -> None:
+    """Each of many numbers of a key has several likely values."""
+    looks: list[Any] = [check.look for part in parts("a4") for check in part.checks if check.name.startswith("paths")]
+    assert looks and all(len(look.right) >= 40 and len(set(look.right)) >= 5 for look in looks)
+    assert all(sum(count > 0 for count in look.right) >= 24 for look in looks)
+
+
+@pytest.mark.parametrize("gives, rounds", [([1, 2], 100_000), (np.array(0.5), 100_000), (np.ones(50), 10_000)])
+def test_a_key_is_derived_slowly(gives: Any, rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    derive = hashlib.pbkdf2_hmac
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", lambda *of: (asked.append(of[3]), derive(*of))[1])
+    naming._derived.cache_clear()
+    keys = {naming.key_of(gives, grid) for grid in (0.5, 0.5)}
+    assert asked == [rounds] and keys.isdisjoint({b""})
 
 
 def test_numbers_that_are_not_finite_are_never_sealed() -> None:

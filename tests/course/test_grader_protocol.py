@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -14,8 +15,8 @@ import numpy as np
 import pytest
 
 from examples.assignments import inside, reports, sandbox
+from examples.assignments.check import Result, debugger, parts
 from examples.assignments.check import main as run_check
-from examples.assignments.check import parts
 from examples.assignments.grading import Answers, Check, Finding, Imports, Outcome, Unreadable, done, read
 from examples.assignments.make import source
 from examples.assignments.sandbox import Answer, Conversation, Job, Ran, Strange, run
@@ -134,12 +135,12 @@ def test_input_is_at_its_end(tmp_path: Path) -> None:
 def test_what_is_right_is_not_in_the_process(tmp_path: Path) -> None:
     """Every array that the process of the forward passes can find is an input."""
     [part, _] = parts("a3")
-    forward, backward = part.jobs
+    forward, *backward = part.jobs
     text = ("import gc, numpy as np\ndef rnn_step_forward(x, h_prev, W, U, b):\n"
             "    found = [o for o in gc.get_objects() if isinstance(o, dict) and 'hs' in o]\n"
             "    raise ValueError('here' if found else 'not here')\n")
     ran = run(forward, {"a3.py": text})["a3.py"]
-    assert "not here" in str(ran.answers["rnn_step_forward"].error) and "hs" in backward.data
+    assert "not here" in str(ran.answers["rnn_step_forward"].error) and all("hs" in job.data for job in backward)
 
 
 # ---- parsing
@@ -231,6 +232,29 @@ def test_a_report_shows_no_line_and_no_command_of_a_students() -> None:
         assert json.loads(text.splitlines()[-1] if write is reports.autolab else text)
 
 
+HOSTILE = '"; touch owned; echo "', "$(touch owned)", "`touch owned`", "h' && touch owned", "h\\"
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_of_a_students_is_in_a_command(name: str) -> None:
+    [part] = parts("a4")
+    check = next(check for check in part.checks if check.name.startswith("edges against"))
+    look: Any = check.look
+    links = [[list(source), list(target)] for source, target in look.right]
+    for extra in ([[name, 1], ["h", 1]], [["h", 1], [name, 1]], [[name, 0], [name, 1]], [["h", 1], ["h", 77]]):
+        answers = Answers({"import": Answer(), f"unroll:{right_graph(check)}": Answer({"edges": [*links, extra]})})
+        [outcome] = done([check], answers)
+        command = debugger(Result(part, [outcome], Ran(), 0), outcome)
+        assert outcome.finding is not None and name not in command and "77" not in command
+        assert command == "" or '-c "until h[1]"' in command
+    forged = Outcome(check, Finding("c", until=f"h[1]{name}", graph="feedback"))
+    assert debugger(Result(part, [forged], Ran(), 0), forged) == ""
+
+
+def right_graph(check: Check) -> str:
+    return check.name.partition(": ")[2]
+
+
 @posix
 def test_errors_of_any_kind_cost_one_answer(tmp_path: Path) -> None:
     ran = ask("""
@@ -270,6 +294,34 @@ def test_a_hostile_notebook_is_refused(text: str, said: str, tmp_path: Path) -> 
     (tmp_path / "a3.ipynb").write_text(text)
     with pytest.raises(Unreadable, match=said):
         read(tmp_path / "a3.ipynb")
+
+
+CELLS = [
+    ("%matplotlib inline\n  !pip install x \\\n  y\nx = (7\n  % 4)\n", "\n\n\nx = (7\n  % 4)\n"),
+    ("x = 7 \\\n  % 4\n%time x", "x = 7 \\\n  % 4\n"),
+    ('x = """\n% a\n! b\n"""\n%pwd', 'x = """\n% a\n! b\n"""\n'),
+    ("x = '''\"\n!'''\n!ls", "x = '''\"\n!'''\n"), ("x = '(' # (\n%pwd", "x = '(' # (\n"),
+    ("x = '\\'('\n%pwd", "x = '\\'('\n"), ("x = 'a\\\n%d' % 3\n%pwd", "x = 'a\\\n%d' % 3\n"),
+    ("x = [1,  # it's\n  2\n % 3]\n!ls", "x = [1,  # it's\n  2\n % 3]\n"), ("x = ''\n!ls", "x = ''\n"),
+    ("x = 1  # \\\n!ls", "x = 1  # \\\n"), ("x = r'\\d'\n!ls", "x = r'\\d'\n")]
+
+
+@pytest.mark.parametrize("cell, code", CELLS)
+def test_of_a_notebook_only_magics_are_left_out(cell: str, code: str, tmp_path: Path) -> None:
+    (tmp_path / "a3.ipynb").write_text(json.dumps({"cells": [
+        {"cell_type": "code", "source": cell.splitlines(True)}, {"cell_type": "code", "source": ["y = 1"]}]}))
+    text = read(tmp_path / "a3.ipynb")
+    assert text == f"# cell 1\n{code}\n# cell 2\ny = 1\n"
+    compile(text, "a3", "exec")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_the_letters_of_a_text_gets_the_report(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "a2.py").write_text("raise ValueError('\u2603')\n", encoding="utf-8")
+    command = [sys.executable, "-m", "examples.assignments.check", "a2", str(tmp_path / "a2.py"), "--no-pictures"]
+    done = subprocess.run(command, cwd=sandbox.ROOT, capture_output=True, timeout=100,
+                          env={**os.environ, "PYTHONPATH": str(sandbox.ROOT), "PYTHONIOENCODING": encoding})
+    assert b"raised ValueError: \\u2603" in done.stdout and b"0 of 10 points" in done.stdout, done.stderr
 
 
 def test_a_huge_file_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from examples.assignments.comparisons.a3 import Drawing, Forward, Gradients, ThroughTime
 from examples.assignments.grading import Assignment, Check, Imports, Numeric, SecondCall, Shapes, Unmodified, Values
 from examples.assignments.graphs import a3 as graphs
-from examples.assignments.naming import Candidate, Edge
+from examples.assignments.naming import Candidate, Edge, unlike
+from examples.assignments.probes.a3 import RESULTS
 from examples.assignments.sandbox import Job
 
 from . import a3_lstm as lstm
@@ -40,14 +41,16 @@ Mistakes = Callable[[Numbers, int], dict[str, list[Candidate]]]
 
 def forward_of(question: str, n: Numbers, right: Mapping[str, Array], mistakes: Mistakes) -> Forward:
     """Return the check of a forward pass, step by step."""
-    return Forward(question, right, [mistakes(n, t) for t in range(1, n.T + 1)])
+    return Forward(question, right, [{name: unlike(some, right[name][t - 1]) for name, some in mistakes(n, t).items()}
+                                     for t in range(1, n.T + 1)])
 
 
 def time_of(question: str, n: Numbers, states: str, right: Mapping[str, Array],
             arriving: Callable[[Numbers, str, int], list[Candidate]]) -> ThroughTime:
     """Return the check of the gradients of states, step by step."""
     return ThroughTime(question, list(states), right,
-                       {state: [arriving(n, state, t) for t in range(n.T + 1)] for state in states})
+                       {state: [unlike(arriving(n, state, t), right[state][t - 1] if t else right[f"{state}0"])
+                                for t in range(n.T + 1)] for state in states})
 
 
 def gradients_of(question: str, n: Numbers, right: Mapping[str, Array], each: Mapping[str, Array], mistakes: Mistakes,
@@ -62,7 +65,8 @@ def gradients_of(question: str, n: Numbers, right: Mapping[str, Array], each: Ma
                       for same_one in zip(*by_step)]
         sums[name] += [Candidate(f"at t = 1, {m.mistake}", right[name] - contributions[0] + m.gives)
                        for m in by_step[0]]
-    return Gradients(question, right, each, [one["x"] for one in found], sums,
+        sums[name] = unlike(sums[name], right[name])
+    return Gradients(question, right, each, [unlike(one["x"], x) for one, x in zip(found, right["x"])], sums,
                      {name: [edge(name, t) for t in steps] for name in {"W": 0, **each}})
 
 
@@ -116,15 +120,28 @@ def lstm_checks(n: Numbers) -> list[Check]:
             name: n.lstm[name] for name in ("x", "h0", "c0", *PARAMETERS)}))]
 
 
+def stages(kind: str, hidden: bool) -> list[tuple[list[str], list[str]]]:
+    """Return the questions of each job, and the names of its inputs.
+
+    A right result is an input of a job only after the function that computes it has been asked: the states of
+    rnn_forward go to rnn_backward, and of its gradients one step's go to rnn_step_backward.
+    """
+    inputs = ["x", "dhs", "h0", *(["W", "U", "b"] if kind == "rnn" else ["c0", *PARAMETERS])]
+    states = ["hs"] if kind == "rnn" else [f"lstm_{name}" for name in RESULTS]
+    upstream = ["dh_2"] if kind == "rnn" else ["lstm_dh_2", "lstm_dc_2"]
+    forward = [f"{kind}_step_forward", f"{kind}_forward", *([] if hidden else [f"{kind}_forward:numeric"])]
+    return [(forward, inputs), ([f"{kind}_backward"], [*inputs, *states]),
+            ([f"{kind}_step_backward"], [*inputs, *states, *upstream])]
+
+
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     """The plain cell and the LSTM; hidden: with sizes of their own."""
     n = Numbers(seed, graphs.HIDDEN_SIZES if hidden else graphs.SIZES)
     for kind, checks in (("rnn", rnn_checks(n)), ("lstm", lstm_checks(n))):
         wanted = {name: arguments for name, arguments in SIGNATURES.items() if name.startswith(kind)}
-        forward = [name for name in wanted if name.endswith("forward")] + [f"{kind}_forward:numeric"] * (not hidden)
-        given = {name: x for name, x in n.d.items() if name in graphs.numbers(seed)}  # what is right is not among it
-        jobs = [Job(Path(graphs.__file__).parents[1] / "probes" / "a3.py", questions, data, list(wanted), BLOCKED)
-                for questions, data in ((forward, given), ([name for name in wanted if name not in forward], n.d))]
+        jobs = [Job(Path(graphs.__file__).parents[1] / "probes" / "a3.py", questions,
+                    {name: n.d[name] for name in names}, list(wanted), BLOCKED)
+                for questions, names in stages(kind, hidden)]
         first = Check(f"{kind}: import and signatures", 0, Imports(wanted))
         yield Assignment("a3", "RNN and LSTM cells by hand", jobs, [first, *checks], f"a3.py {kind}",
-                         Drawing(kind, given))
+                         Drawing(kind, {name: n.d[name] for name in graphs.numbers(seed)}))

@@ -21,18 +21,23 @@ from examples.assignments.comparisons.a4 import (
 )
 from examples.assignments.grading import Assignment, Check, Imports, Look
 from examples.assignments.graphs import a4 as graphs
-from examples.assignments.naming import Candidate
+from examples.assignments.naming import Candidate, unlike
 from examples.assignments.probes import a4 as probes
 from examples.assignments.sandbox import Job
 
 Unrolled = Counter[Link]  # every edge, and how often it is there
 SIGNATURES = {"unroll": ["edges", "T"], "initial_copies": ["edges", "T"], "order_in_a_step": ["edges"],
               "count_paths": ["edges", "T", "start", "end"]}
+# The hidden network is here alone: a students' kit has graphs/a4.py.
+NETWORKS: dict[str, Definition] = {
+    **graphs.NETWORKS,
+    "skips": [("x", "p", 0), ("q", "p", 1), ("p", "p", 2), ("p", "q", 0), ("q", "s", 0), ("s", "s", 2), ("p", "s", 1)]}
 
 
 def reference(name: str) -> Unrolled:
     """Return the edges of the unrolled graph, as rnn computes them."""
-    return Counter(((e.source.signal, e.source.t), (e.target.signal, e.target.t)) for e in graphs.network(name).edges())
+    run = graphs.network(name, NETWORKS[name])
+    return Counter(((e.source.signal, e.source.t), (e.target.signal, e.target.t)) for e in run.edges())
 
 
 def unrolled(edges: Definition, shift: Callable[[int, int], int], steps: range) -> Unrolled:
@@ -78,9 +83,16 @@ ENDS = {"feedback": [(("y", 2), ("y", 2)), (("a", 1), ("b", 2)), (("c", 1), ("y"
         "two_delays": [(("h", 1), ("h", 2)), (("h", 1), ("h", 4)), (("x", 1), ("y", 5)), (("h", 0), ("y", 3))]}
 
 
+def ends_of(name: str) -> list[tuple[tuple[str, int], tuple[str, int]]]:
+    """Return pairs of copies: a few that findings name first, then so many that their counts can't be guessed."""
+    signals = sorted({signal for edge in NETWORKS[name] for signal in edge[:2]})
+    return list(dict.fromkeys([*ENDS[name], *(((a, start), (b, end)) for start in range(1, graphs.T) for a in signals
+                                              for end in (graphs.T - 1, graphs.T) for b in signals if b != "x")]))
+
+
 def structure(name: str) -> Structure:
     """The edges of the unrolled graph."""
-    mistakes = wrong_unrollings(graphs.NETWORKS[name], graphs.T)
+    mistakes = wrong_unrollings(NETWORKS[name], graphs.T)
     return Structure(name, graphs.T, sorted(reference(name).elements()),
                      [Candidate(cause, listing(gives)) for cause, gives in mistakes])
 
@@ -89,7 +101,7 @@ def initial(name: str) -> Initial:
     """The copies at t <= 0, and what reads each of them first."""
     right = {}
     for T in (graphs.T, 1):
-        edges = list(graphs.NETWORKS[name])
+        edges = list(NETWORKS[name])
         unrolled_edges = sorted(solution.unroll(edges, T))
         right[str(T)] = [(copy, next(target for source, target in unrolled_edges if source == copy))
                          for copy in sorted(solution.initial_copies(edges, T))]
@@ -98,30 +110,32 @@ def initial(name: str) -> Initial:
 
 def order(name: str) -> Order:
     """The order of the signals."""
-    return Order(name, graphs.NETWORKS[name])
+    return Order(name, NETWORKS[name])
 
 
 def paths(name: str) -> Paths:
     """Return the check of the numbers of paths, with known wrong numbers."""
-    edges, ends = list(graphs.NETWORKS[name]), ENDS[name]
+    edges, ends = list(NETWORKS[name]), ends_of(name)
 
     def counted(edges: list[tuple[str, str, int]]) -> list[int]:
         return [solution.count_paths(edges, graphs.T, start, end) for start, end in ends]
 
     right, longest = counted(edges), max(delay for _, _, delay in edges)
-    return Paths(name, ends, right, [
+    return Paths(name, ends, right, unlike([
         Candidate("it is 1 where there is any: ways are added, not only found", [min(count, 1) for count in right]),
         Candidate("edges with the longest delay are not followed", counted([e for e in edges if e[2] < longest])),
         Candidate("edges without delay are not followed", counted([e for e in edges if e[2]])),
         Candidate("every delay is taken as 1", counted([(a, b, min(delay, 1)) for a, b, delay in edges])),
-        Candidate("from a copy to itself there is one path", [0 if a == b else n for n, (a, b) in zip(right, ends)])])
+        Candidate("from a copy to itself there is one path",
+                  [0 if a == b else n for n, (a, b) in zip(right, ends)])], right))
 
 
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     """Two networks and a loop without delay; hidden: another network. No numbers, so the seed changes nothing."""
     names = ["skips"] if hidden else ["two_delays", "feedback"]
-    data: dict[str, Any] = {**graphs.NETWORKS, "loop": graphs.LOOP, "T": graphs.T,
-                            **{f"ends_{name}": ends for name, ends in ENDS.items()}}
+    data: dict[str, Any] = {"loop": graphs.LOOP, "T": graphs.T, **{name: NETWORKS[name] for name in names},
+                            **{f"ends_{name}": ends_of(name) for name in names}}
+    questions = [question for question in probes.CALLS if question.partition(":")[2] in data]
     checks = [Check("import and signatures", 0, Imports(SIGNATURES))]
     table: list[tuple[Callable[[str], Look], str, int, int]] = [(structure, "edges against the reference graph", 3, 2),
                                       (initial, "initial values", 1, 1),
@@ -130,5 +144,6 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
         checks += [Check(f"{what}: {name}", points, make(name), again=again) for name in names]
     checks.append(Check("a loop without delay", 1, Loop()))
     checks += [Check(f"paths: {name}", 2, paths(name), again=1) for name in names]
-    job = Job(Path(probes.__file__), list(probes.CALLS), data, list(SIGNATURES), ["rnn", "minigrad", "viz", "networkx"])
-    yield Assignment("a4", "the unroller", [job], checks, "a4.py", Drawing())
+    job = Job(Path(probes.__file__), questions, data, list(SIGNATURES), ["rnn", "minigrad", "viz", "networkx"])
+    yield Assignment("a4", "the unroller", [job], checks, "a4.py",
+                     Drawing({name: NETWORKS[name] for name in names}))

@@ -15,7 +15,7 @@ from examples.assignments import a5_source as solution
 from examples.assignments.comparisons.a5 import NAMES, Drawing, Learned, Losses, Reach, Repeated, Truncated, Uses
 from examples.assignments.grading import Assignment, Check, Imports, SecondCall, Shapes, Unmodified, Values
 from examples.assignments.graphs import a5 as graphs
-from examples.assignments.naming import Candidate, Edge
+from examples.assignments.naming import Candidate, Edge, unlike
 from examples.assignments.probes import a5 as probes
 from examples.assignments.sandbox import Job
 
@@ -175,11 +175,13 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     chunked = probes.chunk_loss(solution, d)
     one = {name: value for name, value in chunked.items() if name != "uses"}
     right = gradients(d, Variant("", d["k"]))
-    truncated = Truncated(right, cut_mistakes(d), border_edges(d, None))
+    truncated = Truncated(right, {name: unlike(some, right[name]) for name, some in cut_mistakes(d).items()},
+                          border_edges(d, None))
     losses = Losses(len(d["x"]), d["k"], training(d, Variant("", d["k"])),
                     [Candidate(variant.mistake, training(d, variant)) for variant in wrong_trainings(d)])
     task = {name.removeprefix("task_"): x for name, x in d.items() if name.startswith("task_")}
-    values = Values("chunk_loss", one, chunk_mistakes(d, one), "steps 1 … k", until="h[1]")
+    mistakes = {name: unlike(some, one[name]) for name, some in chunk_mistakes(d, one).items()}
+    values = Values("chunk_loss", one, mistakes, "steps 1 … k", until="h[1]")
     checks = [
         Check("import and signatures", 0, Imports(SIGNATURES)),
         Check("shapes and dtypes", 1, Shapes({"chunk_loss": one, "truncated_gradients": right})),

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from examples.assignments.grading import Answers, Finding
 from examples.assignments.graphs import a4 as graphs
 from examples.assignments.naming import Edge, Mistake, known
@@ -22,6 +24,31 @@ def listing(edges: Iterable[Link]) -> list[Any]:
     """Return edges in a form that doesn't depend on their order; of a Counter, each as often as it counts."""
     many = edges.elements() if isinstance(edges, Counter) else edges
     return [[list(source), list(target)] for source, target in sorted(many)]
+
+
+def whole(value: Any) -> int | None:
+    """Return a student's number as an integer; None for text, truth values, fractions, and arrays with dimensions.
+
+    A float that is whole counts, as a sum in NumPy gives it.
+    """
+    if isinstance(value, np.ndarray) and value.shape == () and value.dtype.kind in "iuf":
+        value = value.item()
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
+
+
+def copy_of(pair: Any) -> Copy:
+    """Return a student's copy of a signal.
+
+    Raises:
+        TypeError, ValueError: where it isn't text and a whole number.
+    """
+    name, number = pair
+    step = whole(number)
+    if not isinstance(name, str) or step is None:
+        raise TypeError("no copy")
+    return name, step
 
 
 def _copy(pair: Sequence[Any]) -> Copy:
@@ -52,7 +79,7 @@ class Structure:
     def __call__(self, answers: Answers) -> Finding | None:
         listed = answers.plain(f"unroll:{self.name}", "edges")
         try:
-            mine = [((str(a), int(i)), (str(b), int(j))) for (a, i), (b, j) in listed]
+            mine = [(copy_of(source), copy_of(target)) for source, target in listed]
         except (TypeError, ValueError):
             return Finding("unroll returns no list of ((source, step), (target, step))", "unroll")
         right, found = Counter(map(_link, self.right)), Counter(mine)
@@ -72,7 +99,9 @@ class Structure:
                        more=tuple(map(arrow, missing[1:])))
 
     def _until(self, edge: Link) -> str:
-        return text(edge[0]) if 1 <= edge[0][1] <= self.T and edge[0][0] != "x" else text(edge[1])
+        """Return the first of an edge's copies that the right graph computes; no name of the student's own."""
+        computed = {target for _, target in map(_link, self.right)}
+        return next((text(copy) for copy in edge if copy in computed), "")
 
 
 def _by_step(edge: Link) -> tuple[int, str, int, str]:
@@ -92,9 +121,10 @@ class Initial:
             right = set(reader)
             listed = answers.plain(f"initial_copies:{self.name}", T)
             try:
-                mine = {(str(name), int(k)) for name, k in listed}
+                counts = Counter(map(copy_of, listed))
             except (TypeError, ValueError):
                 return Finding("initial_copies returns no set of (signal, step)", "initial_copies")
+            mine, twice = set(counts), sorted(copy for copy, count in counts.items() if count > 1)
             missing, extra = sorted(right - mine), sorted(mine - right)
             if missing:
                 reads = reader[missing[0]]
@@ -104,6 +134,9 @@ class Initial:
             if extra:
                 what = "is no initial value: steps from 1 on are computed" if extra[0][1] > 0 else "is read by nothing"
                 return Finding(f"{text(extra[0])} {what}", f"initial_copies of {self.name}, T = {T}")
+            if twice:
+                return Finding(f"{text(twice[0])} stands there {counts[twice[0]]} times; a set holds it once",
+                               f"initial_copies of {self.name}, T = {T}")
         return None
 
 
@@ -158,12 +191,17 @@ class Paths:
 
     def __call__(self, answers: Answers) -> Finding | None:
         ends = [(_copy(start), _copy(end)) for start, end in self.ends]
-        mine = [answers.plain(f"count_paths:{self.name}", f"{start} {end}") for start, end in ends]
+        given = [answers.plain(f"count_paths:{self.name}", f"{start} {end}") for start, end in ends]
+        mine = [whole(value) for value in given]
         wrong = next((k for k in range(len(mine)) if mine[k] != self.right[k]), None)
         if wrong is None:
             return None
-        hit = known(mine, self.mistakes)
         start, end = map(text, ends[wrong])
+        if mine[wrong] is None:
+            said = f"an array of shape {given[wrong].shape}" if isinstance(given[wrong], np.ndarray) else given[wrong]
+            return Finding(f"count_paths returns {said!r} from {start} to {end}; it must return a whole number",
+                           f"count_paths of {self.name}", until=start, graph=self.name)
+        hit = known(mine, self.mistakes)
         lead = "path leads" if self.right[wrong] == 1 else "paths lead"
         return Finding(f"{self.right[wrong]} {lead} from {start} to {end}, not {mine[wrong]}"
                        f"{': ' + hit.mistake if hit else ''}",
@@ -174,7 +212,9 @@ class Paths:
 class Drawing:
     """The unrolled network; the definition where a loop is meant."""
 
+    networks: Mapping[str, Definition]
+
     def __call__(self, finding: Finding) -> Any:
         if finding.graph:
-            return of_run(graphs.network(finding.graph), finding)
+            return of_run(graphs.network(finding.graph, self.networks[finding.graph]), finding)
         return of_edges([(a, b) for a, b, _ in graphs.LOOP], finding)

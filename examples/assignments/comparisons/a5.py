@@ -97,10 +97,16 @@ class Repeated:
     earned: Truncated
 
     def __call__(self, answers: Answers) -> Finding | None:
-        repeated = answers.plain("truncated_gradients", "repeated")
+        repeated = {name: np.array(x, float) for name, x in answers.plain("truncated_gradients", "repeated").items()}
+        if set(repeated) != set(self.earned.right):
+            return Finding(f"a second call with the same parameters gives gradients of {', '.join(sorted(repeated))}; "
+                           f"it must give those of {', '.join(self.earned.right)}", "truncated_gradients")
         for name, right in self.earned.right.items():
-            mine, again = answers.array("truncated_gradients", name, right), np.array(repeated[name])
-            if again.shape == mine.shape and not same(again, mine):
+            mine, again = answers.array("truncated_gradients", name, right), repeated[name]
+            if again.shape != mine.shape:
+                return Finding(f"a second call with the same parameters gives a gradient of {name} of shape "
+                               f"{again.shape}, the first gave {mine.shape}", "truncated_gradients")
+            if not same(again, mine):
                 twice = " exactly twice" if same(again, 2 * mine) else " other"
                 return Finding(f"a second call with the same parameters gives{twice} the gradient of {name}: .grad of "
                                "the first call was not cleared", "truncated_gradients")

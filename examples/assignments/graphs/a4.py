@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,15 +18,14 @@ NETWORKS = {
     "feedback": [("x", "a", 0), ("a", "a", 1), ("b", "a", 1), ("a", "b", 0), ("b", "b", 1), ("c", "b", 2),
                  ("b", "c", 0),
                  ("c", "y", 0)],
-    "skips": [("x", "p", 0), ("q", "p", 1), ("p", "p", 2), ("p", "q", 0), ("q", "s", 0), ("s", "s", 2), ("p", "s", 1)],
     "two_delays": [("x", "h", 0), ("h", "h", 1), ("h", "h", 2), ("h", "y", 0)]}
 LOOP = [("x", "p", 0), ("q", "p", 0), ("r", "q", 0), ("p", "r", 0), ("p", "p", 1)]
 
 
-def network(name: str) -> Run:
-    """Unroll a definition with these edges, each signal tanh of a sum, over T steps."""
+def network(name: str, edges: Sequence[tuple[str, str, int]] = ()) -> Run:
+    """Unroll a definition with these edges, by default those of the name, each signal tanh of a sum, over T steps."""
     rng = np.random.default_rng(0)
-    edges = NETWORKS[name]
+    edges = edges or NETWORKS[name]
     cell = Cell(name)
     signals = {"x": cell.input("x", 2)}
     targets = list(dict.fromkeys(target for _, target, _ in edges))

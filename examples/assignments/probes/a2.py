@@ -14,6 +14,13 @@ def built(student: Any, rows: list[Any]) -> list[Any]:
     return nodes
 
 
+def number(value: Any) -> float:
+    """Return a gradient as a float; text and arrays with dimensions are no numbers."""
+    if isinstance(value, (str, bytes)) or getattr(value, "shape", ()) != ():
+        raise TypeError(f".grad must be a number, not {value!r}")
+    return float(value)
+
+
 class Order:
     def __init__(self, graph: str) -> None:
         self.graph = graph
@@ -27,9 +34,9 @@ class Backward(Order):
     def __call__(self, student: Any, d: Data) -> Data:
         nodes = built(student, d[self.graph])
         student.backward(nodes[-1])
-        first = {node.name: float(node.grad) for node in nodes}
+        first = {node.name: number(node.grad) for node in nodes}
         student.backward(nodes[-1])
-        return {"first": first, "second": {node.name: float(node.grad) for node in nodes}}
+        return {"first": first, "second": {node.name: number(node.grad) for node in nodes}}
 
 
 CALLS: Data = {f"topological_order:{graph}": Order(graph) for graph in GRAPHS}

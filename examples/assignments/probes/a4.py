@@ -2,7 +2,25 @@
 
 from typing import Any
 
+import numpy as np
+
 Data = dict[str, Any]
+
+
+def plain(value: Any) -> Any:
+    """Return the Python number of a NumPy scalar; any other value unchanged."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def copy(pair: Any) -> list[Any]:
+    return [plain(x) for x in pair]
+
+
+def listed(found: Any) -> list[Any]:
+    """Return names as a list; text would be one of its letters."""
+    if isinstance(found, str):
+        raise TypeError("the result must be a list of names, not a text")
+    return list(found)
 
 
 def edges(d: Data, name: str) -> list[Any]:
@@ -16,25 +34,24 @@ class Unroll:
     def __call__(self, student: Any, d: Data) -> Data:
         given = edges(d, self.graph)
         found = student.unroll(given, d["T"])
-        return {"edges": [[list(source), list(target)] for source, target in found],
+        return {"edges": [[copy(source), copy(target)] for source, target in found],
                 "given": [list(edge) for edge in given]}
 
 
 class Initial(Unroll):
     def __call__(self, student: Any, d: Data) -> Data:
-        return {str(T): sorted(list(copy) for copy in student.initial_copies(edges(d, self.graph), T)) for T
-                in (1, d["T"])}
+        return {str(T): [copy(one) for one in student.initial_copies(edges(d, self.graph), T)] for T in (1, d["T"])}
 
 
 class Order(Unroll):
     def __call__(self, student: Any, d: Data) -> Data:
-        return {"order": list(student.order_in_a_step(edges(d, self.graph)))}
+        return {"order": listed(student.order_in_a_step(edges(d, self.graph)))}
 
 
 class Loop(Unroll):
     def __call__(self, student: Any, d: Data) -> Data:
         try:
-            return {"raised": "", "order": list(student.order_in_a_step(edges(d, self.graph)))}
+            return {"raised": "", "order": listed(student.order_in_a_step(edges(d, self.graph)))}
         except NotImplementedError:
             raise
         except Exception as error:

@@ -58,6 +58,8 @@ def truncated_gradients(student: Any, d: Data) -> Any:
 def train(student: Any, d: Data) -> Data:
     p = parameters(d)
     losses = student.train(d["x"], d["target"], d["h0"], p, d["k"], d["lr"], d["epochs"])
+    if any(isinstance(loss, (str, bytes)) for loss in losses):
+        raise TypeError("train must return numbers, not text")
     return {"losses": np.array(losses, float), **{name: p[name].numpy() for name in NAMES}}
 
 
