@@ -200,7 +200,7 @@ def _adopt(on: bool) -> None:
 
 
 def sweep(uid: int) -> None:
-    """End all processes of a user and wait for them; remove their System V shared memory, queues and semaphores.
+    """End all processes of a user and wait for them; remove their System V objects, clear the persistent keyring.
 
     sweep.py does it with that user's rights, and one call for all processes: new ones can't escape it.
 
@@ -209,7 +209,7 @@ def sweep(uid: int) -> None:
     """
     for attempt in range(200):
         left = [one for one in processes(uid) if not _reaped(one)]
-        if all(one.ended for one in left) and not shared_memory(uid):
+        if attempt and all(one.ended for one in left) and not shared_memory(uid):
             if not left or attempt > 50:  # an ended process waits for its parent, which isn't this one
                 return
         else:

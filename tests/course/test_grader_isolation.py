@@ -224,7 +224,7 @@ REACHES = {
         with socket.socket(socket.AF_UNIX) as client:
             return refused(client.connect, d['abstract'])""",
     "read_an_open_file": "return text(d['seen'])",
-    "write_where_all_may_write": "return refused(open, d['given'] + '/left', 'w')",
+    "write_where_all_may_write": "return refused(open, d['given'] + '/left-' + d['way'], 'w')",
     "other_processes": "return [int(name) for name in os.listdir('/proc') if name.isdigit()]",
     "leave_files": """
         for folder in ('/tmp', '/var/tmp', '/dev/shm', d['shared']):
@@ -236,6 +236,11 @@ REACHES = {
     "the_graders_keys": """
         keyctl = {'x86_64': 250, 'aarch64': 219}.get(os.uname().machine)
         return libc.syscall(keyctl, 10, -3, b'user', b'of-the-grader', 0) if keyctl else -1""",  # KEYCTL_SEARCH
+    "the_users_keyrings": """
+        calls = {'x86_64': (248, 250), 'aarch64': (217, 219)}.get(os.uname().machine)
+        if not calls:
+            return []
+        return [libc.syscall(calls[0], b'user', b'for the next one', b'x', 1, ring) for ring in (-4, -5)]""",
     "user_namespace": """
         child = os.fork()
         if not child:
@@ -281,8 +286,8 @@ def probes(names: list[str], folder: Path) -> Path:
 def reached(way: str) -> dict[str, Any]:
     """What every attack got."""
     names = list(REACHES)
-    job = Job(probes(names, place().secret.parent), [f"{name}:x" for name in names], place().data(), [], ["pytest"],
-              seconds=3.0)
+    job = Job(probes(names, place().secret.parent), [f"{name}:x" for name in names], {**place().data(), "way": way}, [],
+              ["pytest"], seconds=3.0)
     os.environ["OF_THE_GRADER"] = SECRET
     opened = os.open(place().secret, os.O_RDWR)
     os.set_inheritable(opened, True)
@@ -383,6 +388,22 @@ def test_a_file_system_and_a_network_of_its_own(way: str) -> None:
     assert got["loopback"] != "done" and got["abstract_socket"] != "done"
 
 
+def test_no_key_reaches_the_next_process(way: str, tmp_path: Path) -> None:
+    """A user's keyrings outlive the user's processes."""
+    if isolated(way).uid is None:
+        pytest.skip("the keyrings of a user namespace end with it")
+    assert set(reached(way)["the_users_keyrings"]) <= {-1}
+    text = """
+        def f(x):
+            add_key, keyctl = {'x86_64': (248, 250), 'aarch64': (217, 219)}.get(os.uname().machine, (-1, -1))
+            keyring = libc.syscall(keyctl, 22, -1, -3)  # the persistent one, of three days
+            found = libc.syscall(keyctl, 10, keyring, b'user', b'for the next one', 0)
+            libc.syscall(add_key, b'user', b'for the next one', b'x', 1, keyring)
+            return np.array([found])
+    """
+    assert [ask(way, text, tmp_path).answers["f:x"].values["out"].tolist() for _ in range(2)] == [[-1], [-1]]
+
+
 def test_nothing_is_left_behind(way: str) -> None:
     reached(way)
     for folder in ("/tmp", "/var/tmp", "/dev/shm", place().shared):
@@ -392,17 +413,20 @@ def test_nothing_is_left_behind(way: str) -> None:
     if uid is not None:
         assert isolation.processes(uid) == [] and isolation.shared_memory(uid) == []
     assert place().secret.read_text() == SECRET
-    assert not private(way) or not list(place().given.glob("left"))
+    assert not private(way) or not list(place().given.glob(f"left-{way}"))
 
 
 def test_what_python_needs_is_read_only(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An ordinary grader's Python is often its own."""
     if not private(way):
         pytest.skip("another user can't write to the grader's Python")
-    needed = [*isolation.readable(), str(place().given)]
+    given = place().given / way.replace(" ", "-")
+    given.mkdir()
+    given.chmod(0o777)
+    needed = [*isolation.readable(), str(given)]
     monkeypatch.setattr(isolation, "readable", lambda: needed)
-    ran = ask(way, f"def f(x):\n    open({str(place().given / 'left')!r}, 'w')", tmp_path)
-    assert "Read-only file system" in str(ran.answers["f:x"].error) and not list(place().given.iterdir())
+    ran = ask(way, f"def f(x):\n    open({str(given / 'left')!r}, 'w')", tmp_path)
+    assert "Read-only file system" in str(ran.answers["f:x"].error) and not list(given.iterdir())
 
 
 def test_shared_memory_is_removed(way: str, tmp_path: Path) -> None:
