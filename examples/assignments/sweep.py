@@ -1,4 +1,4 @@
-"""Ends all processes of a user, removes their System V objects, clears the persistent keyring. Run by root, as a process of its own.
+"""Ends all processes of a user, removes System V objects, clears a keyring. Run by root, as a process of its own.
 
     python sweep.py UID
 
