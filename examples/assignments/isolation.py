@@ -470,9 +470,9 @@ def account(user: str | None) -> tuple[int | None, int | None]:
 
 def tried(isolation: Isolated, seed: Path | None = None) -> str:
     """Run a process that looks for what it must not reach; return what is wrong, or nothing."""
-    closed = [str(path) for path in (HERE / "sandbox.py", HERE / "grading.py", *HERE.glob("*_source.py"),
-                                     *HERE.glob("checks/*.py"), *HERE.glob("*seed*"), *ROOT.glob("*seed*"),
-                                     *([seed.absolute()] if seed is not None else []))]
+    secret = [] if seed is None else [seed.absolute()]
+    closed = [str(path) for path in (*secret, HERE / "sandbox.py", HERE / "grading.py", *HERE.glob("*_source.py"),
+                                     *HERE.glob("checks/*.py"), *HERE.glob("*seed*"), *ROOT.glob("*seed*"))]
     job = Job(HERE / "probes" / "isolation.py", ["reached"], {"closed": closed, "grader": os.getpid()}, [], [])
     try:
         ran = run(job, {"trial.py": ""}, isolation)["trial.py"]
@@ -488,7 +488,9 @@ def tried(isolation: Isolated, seed: Path | None = None) -> str:
     if ran.note:
         return ran.note
     if values["readable"]:
-        return f"its process can read {values['readable'][0]}: close it to other users, as by chmod -R go-rwx {ROOT}"
+        path = values["readable"][0]
+        closing = f"-R go-rwx {ROOT}" if Path(path).is_relative_to(ROOT) else f"go-rwx {path}"
+        return f"its process can read {path}: close it to other users, as by chmod {closing}"
     wrong = [name for name, right in (("uids", [isolation.uid] * 3 if isolation.uid is not None else values["uids"]),
                                       ("capabilities", 0), ("no_new_privileges", 1),
                                       ("signals", isolation.private and values["signals"])) if values[name] != right]
