@@ -775,9 +775,11 @@ def test_a_signal_ends_the_students_processes_first(way: str, name: str, tmp_pat
     path = tmp_path / "probes.py"
     path.write_text("CALLS = {'f:x': lambda student, d: {'out': student.f()}}\nNUMERIC = {}\n")
     text = (f"import subprocess, sys, time\ndef f():\n    subprocess.Popen([sys.executable, '-S', '-c', "
-            f"'import os, time; os.setsid(); time.sleep(15)', '{mark}'], start_new_session=True)\n    time.sleep(15)")
+            f"'import time; time.sleep(15)', {mark[::-1]!r}[::-1]], start_new_session=True)\n"
+            "    time.sleep(15)")  # reversed: the grader's command line doesn't hold the mark
     grader = subprocess.Popen(
-        [sys.executable, "-c", "from pathlib import Path\nfrom examples.assignments import isolation, sandbox\n"
+        [sys.executable, "-c", f"import signal\nsignal.signal({getattr(signal, name)}, signal.SIG_DFL)\n"
+         "from pathlib import Path\nfrom examples.assignments import isolation, sandbox\n"
          f"job = sandbox.Job(Path({str(path)!r}), ['f:x'], {{}}, [], [], seconds=20.0)\n"
          f"way = isolation.Isolated({way!r}, *isolation.account(None))\n"
          f"sandbox.run(job, {{'file.py': {text!r}}}, way)"],
