@@ -185,6 +185,7 @@ REACHES = {
     "change_python": """
         return [refused(open, path, 'a') for path in (os.__file__, np.__file__, sys.executable)]
     """,
+    "write_beside_the_devices": "return refused(open, '/dev/file', 'w')",
     "make_a_device": "return refused(os.mknod, 'device', stat.S_IFBLK | 0o666, os.makedev(254, 0))",
     "mount": "return libc.mount(b'none', b'/tmp', b'tmpfs', 0, None)",
     "unmount": "return [libc.umount2(path, 2) for path in (b'/tmp', b'/proc', b'/dev/shm', b'/')]",
@@ -307,7 +308,7 @@ REFUSED = ("PermissionError", "FileNotFoundError", "ProcessLookupError", "OSErro
 @pytest.mark.parametrize("name", [
     "link_a_closed_file", "list_a_closed_folder", "list_the_graders_descriptors",
     "write_into_the_graders_folder", "add_to_the_graders_folder", "remove_from_the_graders_folder",
-    "change_the_graders_folder", "exchange_the_scratch_folder", "make_a_device", "change_root", "write_to_the_kernel",
+    "change_the_graders_folder", "exchange_the_scratch_folder", "make_a_device", "change_root", "write_to_the_kernel", "write_beside_the_devices",
     "terminal", "more_memory", "more_processes", "much_memory", "many_files", "higher_priority", "become_root",
     "read_through_a_symlink", "read_a_closed_file", "read_the_old_root", "read_through_proc_root",
     "read_through_proc_cwd"])
