@@ -308,7 +308,8 @@ REFUSED = ("PermissionError", "FileNotFoundError", "ProcessLookupError", "OSErro
 @pytest.mark.parametrize("name", [
     "link_a_closed_file", "list_a_closed_folder", "list_the_graders_descriptors",
     "write_into_the_graders_folder", "add_to_the_graders_folder", "remove_from_the_graders_folder",
-    "change_the_graders_folder", "exchange_the_scratch_folder", "make_a_device", "change_root", "write_to_the_kernel", "write_beside_the_devices",
+    "write_beside_the_devices", "change_the_graders_folder", "exchange_the_scratch_folder", "make_a_device",
+    "change_root", "write_to_the_kernel",
     "terminal", "more_memory", "more_processes", "much_memory", "many_files", "higher_priority", "become_root",
     "read_through_a_symlink", "read_a_closed_file", "read_the_old_root", "read_through_proc_root",
     "read_through_proc_cwd"])
