@@ -20,7 +20,8 @@ while [ "$1" != -- ]; do
 done
 shift
 while [ "$1" != -- ]; do
-    mount -t tmpfs -o size=4k,mode=755,ro none "$root$1"
+    if [ -d "$root$1" ]; then mount -t tmpfs -o size=4k,mode=755,ro none "$root$1"
+    else : > "$root/empty"; mount --bind "$root/empty" "$root$1"; mount -o remount,bind,ro,nosuid "$root$1"; fi
     shift
 done
 shift

@@ -107,9 +107,6 @@ def drop_rights(arguments: Sequence[str]) -> None:
     import ctypes  # only here: a local check needs none
 
     libc = ctypes.CDLL(None, use_errno=True)
-    keyctl = {"x86_64": 250, "aarch64": 219}.get(os.uname().machine)
-    if keyctl is not None:
-        libc.syscall(keyctl, 1, None)  # KEYCTL_JOIN_SESSION_KEYRING: a new one, none of the grader's keys
     for capability in range(64):
         libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP; refused where there is nothing to drop
     if len(arguments) == 2:
@@ -117,9 +114,78 @@ def drop_rights(arguments: Sequence[str]) -> None:
         os.setgroups([])
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
+    close_keyrings(libc, own=len(arguments) == 2)
+    close_user_namespaces(libc)
+    close_keyrings(libc, own=len(arguments) == 2)  # again: each user namespace has others
+    for capability in range(64):  # a new namespace gives its first process all
+        libc.prctl(24, capability, 0, 0, 0)
     libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())  # none, of three kinds
     if libc.prctl(38, 1, 0, 0, 0):  # PR_SET_NO_NEW_PRIVS: no set-uid program gives any back
         raise OSError(ctypes.get_errno(), "PR_SET_NO_NEW_PRIVS")
+
+
+KEY_CALLS = {"x86_64": (248, 250), "aarch64": (217, 219), "riscv64": (217, 219), "loongarch64": (217, 219),
+             "ppc64le": (269, 271), "s390x": (278, 280)}  # add_key, keyctl
+SESSION, USER, USERS_SESSION = -3, -4, -5  # keyrings: of the process, of the user id, of the user id's sessions
+
+
+def close_keyrings(libc: Any, own: bool) -> None:
+    """Join a new session keyring; with a user id of the student's, close the keyrings of that id.
+
+    The kernel keeps them when all of the user's processes have ended: keys in them would reach the next
+    process. Two are cleared and lose all permissions, which their owner can't give back. The persistent
+    keyring can't be closed: it is cleared here, and by sweep.py at the end.
+
+    Raises:
+        OSError: where a keyring can be used all the same, or the system calls of this machine aren't known.
+    """
+    if os.uname().machine not in KEY_CALLS:
+        raise OSError(f"the keyrings of a {os.uname().machine} machine can't be closed")
+    add_key, keyctl = KEY_CALLS[os.uname().machine]
+    libc.syscall(keyctl, 1, None)  # KEYCTL_JOIN_SESSION_KEYRING: none of the grader's keys
+    if not own:  # the keyrings of a user namespace end with it
+        return
+    for keyring in (USERS_SESSION, USER):  # in this order: without the second the first isn't found
+        libc.syscall(keyctl, 7, keyring)  # KEYCTL_CLEAR
+        libc.syscall(keyctl, 5, keyring, 0)  # KEYCTL_SETPERM: nothing, for all
+        if libc.syscall(add_key, b"user", b"trial", b"x", 1, keyring) != -1:
+            raise OSError("the user's keyrings can't be closed")
+    persistent = libc.syscall(keyctl, 22, -1, SESSION)  # KEYCTL_GET_PERSISTENT
+    if persistent != -1 and libc.syscall(keyctl, 7, persistent):
+        raise OSError("the user's persistent keyring can't be cleared")
+    libc.syscall(keyctl, 1, None)  # without the link to it
+
+
+def close_user_namespaces(libc: Any) -> None:
+    """Enter user namespaces, one inside of another, until the kernel allows no more of them.
+
+    In one of its own, a file could mount folders of memory that no limit counts. Namespaces are nested 32
+    deep at most, so the innermost one has none inside. Ids stay the same. A child tries it first: where the
+    system refuses namespaces, it refuses them to the file, too.
+    """
+    child = os.fork()
+    if not child:
+        try:
+            status = 0 if new_user_namespace(libc) else 1
+        except OSError:
+            status = 1
+        os._exit(status)
+    if os.waitpid(child, 0)[1] == 0:
+        while new_user_namespace(libc):
+            pass
+    libc.prctl(4, 0, 0, 0, 0)
+
+
+def new_user_namespace(libc: Any) -> bool:
+    """Enter a new user namespace with the same ids; False where there can't be one."""
+    uid, gid = os.getuid(), os.getgid()
+    if libc.unshare(0x10000000):  # CLONE_NEWUSER
+        return False
+    libc.prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: or else the files below are root's
+    for name, text in (("setgroups", "deny"), ("gid_map", f"{gid} {gid} 1"), ("uid_map", f"{uid} {uid} 1")):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            file.write(text)
+    return True
 
 
 def limit(most: dict[str, int]) -> str:

@@ -31,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .sandbox import HERE, ROOT, Job, Refused, Unisolated, environment, run
+from .sandbox import HERE, PYTHON, ROOT, Job, Refused, Unisolated, environment, run
 
 FOLDER, SCRATCH = "/checker", "/scratch"  # in a file system of its own: the grader's folder, the student's
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # the programs there
@@ -95,9 +95,10 @@ class Isolated(Unisolated):
                 "--die-with-parent", "--new-session", "--cap-drop", "ALL", *rights, *memory, "/tmp",
                 *(word for path in above(readable()) for word in ("--perms", "0755", "--dir", path)),
                 *(word for path in readable() for word in ("--ro-bind", path, path)),
-                *(word for path in hidden(blocked) for word in ("--size", "4096", "--tmpfs", path)),
+                *(word for path in hidden(blocked) for word in (
+                    ("--size", "4096", "--tmpfs", path) if os.path.isdir(path) else ("--ro-bind", "/dev/null", path))),
                 "--ro-bind", str(folder), FOLDER, "--proc", "/proc", "--dev", "/dev", *memory, "/dev/shm",
-                *memory, SCRATCH, "--remount-ro", "/", "--chdir", SCRATCH, "--"]
+                *memory, SCRATCH, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", SCRATCH, "--"]
 
     def _unshare(self, folder: Path, scratch: Path, blocked: Sequence[str]) -> list[str]:
         """The same: the namespaces by unshare, what is in them by enter.sh, which is the first process there."""
@@ -117,7 +118,9 @@ class Isolated(Unisolated):
         """Return how many bytes all processes of the student have together."""
         if self.uid is None:
             return 0
-        return sum(_resident(one.pid) for one in processes(self.uid))
+        pids = [one.pid for one in processes(self.uid)]
+        unnamed = {key: size for pid in pids for key, size in _unnamed(pid)}  # each once, however many have it open
+        return sum(map(_resident, pids)) + sum(unnamed.values())
 
     def stop(self, process: subprocess.Popen[bytes]) -> None:
         """End every process of the student, and return when none is left.
@@ -140,8 +143,9 @@ class Isolated(Unisolated):
     def clean(self, scratch: Path) -> None:
         """Remove what the student's processes have left: the scratch folder, and their files where all may write."""
         if not self.private and self.uid is not None:
+            begun = os.stat(scratch.parent / "inside.py").st_ctime  # the grader's own file, made at the start
             for place in LEFTOVERS:
-                remove(place, self.uid)
+                remove(place, self.uid, begun)
         remove_folder(scratch)
 
 
@@ -187,6 +191,17 @@ def _resident(pid: int) -> int:
         return 0
 
 
+def _unnamed(pid: int) -> Iterator[tuple[tuple[int, int], int]]:
+    """Yield the files without a name that a process has open or mapped, as of memfd_create: identity, bytes."""
+    for folder in (f"/proc/{pid}/fd", f"/proc/{pid}/map_files"):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                with contextlib.suppress(OSError):
+                    if os.readlink(f"{folder}/{name}").endswith(" (deleted)"):
+                        found = os.stat(f"{folder}/{name}")
+                        yield (found.st_dev, found.st_ino), found.st_blocks * 512
+
+
 def _kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signal.SIGKILL)
@@ -200,7 +215,7 @@ def _adopt(on: bool) -> None:
 
 
 def sweep(uid: int) -> None:
-    """End all processes of a user and wait for them; remove their System V shared memory, queues and semaphores.
+    """End all processes of a user and wait for them; remove their System V objects, clear the persistent keyring.
 
     sweep.py does it with that user's rights, and one call for all processes: new ones can't escape it.
 
@@ -209,7 +224,7 @@ def sweep(uid: int) -> None:
     """
     for attempt in range(200):
         left = [one for one in processes(uid) if not _reaped(one)]
-        if all(one.ended for one in left) and not shared_memory(uid):
+        if attempt and all(one.ended for one in left) and not shared_memory(uid):
             if not left or attempt > 50:  # an ended process waits for its parent, which isn't this one
                 return
         else:
@@ -244,36 +259,51 @@ def shared_memory(uid: int) -> list[tuple[str, int]]:
 
 
 # ---- files
-def remove(place: str, uid: int) -> None:
-    """Remove a user's files from a folder where all may write. Links are removed, never followed."""
+def remove(place: str, uid: int, since: float) -> None:
+    """Remove a user's files that were changed since a time from a folder where all may write, and follow no link."""
     try:
         top = os.open(place, DIRECTORY)
     except OSError:
         return
     try:
-        _remove_inside(top, uid)
+        _remove_inside(top, uid, since)
     finally:
         os.close(top)
 
 
-def _remove_inside(folder: int, uid: int, depth: int = 3) -> None:
-    """Remove a user's entries of an open folder, and of folders in it where all may write."""
+def _remove_inside(folder: int, uid: int, since: float, depth: int = 3) -> None:
+    """Remove a user's new entries of an open folder, and of folders in it where all may write."""
     for name in os.listdir(folder):
         try:
             found = os.stat(name, dir_fd=folder, follow_symlinks=False)
             if found.st_uid == uid and not stat.S_ISDIR(found.st_mode):
-                os.unlink(name, dir_fd=folder)
-            elif found.st_uid == uid:
+                if found.st_ctime >= since:
+                    os.unlink(name, dir_fd=folder)
+            elif found.st_uid == uid and found.st_ctime >= since:
+                inner = os.open(name, DIRECTORY, dir_fd=folder)
+                try:
+                    old = _has_older(inner, since)
+                    if old and depth:
+                        _remove_inside(inner, uid, since, depth - 1)
+                finally:
+                    os.close(inner)
+                if old:
+                    continue
                 _empty(folder, name)
                 os.rmdir(name, dir_fd=folder)
             elif stat.S_ISDIR(found.st_mode) and found.st_mode & 0o002 and depth:
                 inner = os.open(name, DIRECTORY, dir_fd=folder)
                 try:
-                    _remove_inside(inner, uid, depth - 1)
+                    _remove_inside(inner, uid, since, depth - 1)
                 finally:
                     os.close(inner)
         except OSError:
             continue
+
+
+def _has_older(folder: int, since: float) -> bool:
+    """Whether a folder has entries that were last changed before a time: then the folder is older, too."""
+    return any(os.stat(name, dir_fd=folder, follow_symlinks=False).st_ctime < since for name in os.listdir(folder))
 
 
 def _empty(parent: int, name: str) -> None:
@@ -326,6 +356,16 @@ def remove_folder(scratch: Path) -> None:
         os.close(parent)
 
 
+def owners(place: str) -> set[int]:
+    """Return the user ids that own entries of a folder; none where there is no such folder."""
+    found = set()
+    with contextlib.suppress(OSError), os.scandir(place) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                found.add(entry.stat(follow_symlinks=False).st_uid)
+    return found
+
+
 # ---- what a process may see
 @cache
 def readable() -> list[str]:
@@ -342,22 +382,39 @@ def above(paths: Sequence[str]) -> list[str]:
     return sorted(folders)
 
 
+@cache
+def searched() -> list[str]:
+    """Return where Python programs find modules there: this Python, with what its .pth files add, and the system's."""
+    done = subprocess.run([*PYTHON, "-c", "import sys; print(*sys.path[1:], sep=chr(0), end='')"], check=True, cwd="/",
+                          env=environment("/"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60)
+    system = [str(path) for top in ("/usr/lib", "/usr/local/lib", "/usr/lib64") for pattern in
+              ("python3*/dist-packages", "python3*/site-packages") for path in sorted(Path(top).glob(pattern))]
+    return list(dict.fromkeys([*done.stdout.decode("utf-8").split("\0"), *system]))
+
+
 def hidden(blocked: Sequence[str]) -> list[str]:
-    """Return the folders of forbidden packages, which are covered: the student's process can't read them."""
-    found = []
-    for name in blocked:
-        spec = importlib.machinery.PathFinder.find_spec(name, [os.path.dirname(os.path.dirname(np.__file__))])
-        found += list(spec.submodule_search_locations or ()) if spec is not None else []
-    return [place for place in found if any(Path(place).is_relative_to(path) for path in readable())]
+    """Return the folders and files of forbidden packages, which are covered: the process can't read them.
+
+    A folder that is readable by two paths (/lib and /usr/lib) is covered at both.
+    """
+    found = [os.path.realpath(os.path.join(place, name)) for place in searched() if os.path.isdir(place)
+             for name in sorted(os.listdir(place)) if name.partition(".")[0] in blocked]
+    found += [os.path.realpath(place) for place in searched() if os.path.isfile(place) and any(
+        importlib.machinery.PathFinder.find_spec(name, [place]) for name in blocked)]  # in a zip
+    tops = {path: os.path.realpath(path) for path in readable()}
+    return list(dict.fromkeys(os.path.normpath(os.path.join(path, os.path.relpath(place, real)))
+                              for place in found for path, real in tops.items()
+                              if Path(place).is_relative_to(real)))
 
 
 # ---- the choice
 @cache
-def choose(user: str | None = None) -> Isolated:
+def choose(user: str | None = None, seed: Path | None = None) -> Isolated:
     """Return the strongest isolation that works here.
 
     Args:
         user: as root, the user whose rights the process gets; by default a user id of its own.
+        seed: the file of the hidden checks' seed, which the process must not be able to read.
 
     Raises:
         Refused: where none works; says why.
@@ -373,7 +430,7 @@ def choose(user: str | None = None) -> Isolated:
             reasons.append(f"{method}: only root can choose one")
         else:
             isolation = Isolated(method, uid, gid)
-            reason = tried(isolation)
+            reason = tried(isolation, seed)
             if not reason:
                 return isolation
             reasons.append(f"{method}: {reason}")
@@ -390,8 +447,15 @@ def account(user: str | None) -> tuple[int | None, int | None]:
         return None, None
     if user is None:
         taken = {entry.pw_uid for entry in pwd.getpwall()} | {uid for _, uids in _all() for uid in uids}
-        uid = random.SystemRandom().choice([uid for uid in UIDS if uid not in taken])
-        return uid, uid
+        taken |= {uid for place in (*LEFTOVERS, "/home") for uid in owners(place)}
+        free = [uid for uid in UIDS if uid not in taken]
+        random.SystemRandom().shuffle(free)
+        for uid in free:
+            try:
+                pwd.getpwuid(uid)  # finds accounts of a directory service that the list above may lack
+            except KeyError:
+                return uid, uid
+        raise Refused(f"every user id from {UIDS[0]} to {UIDS[-1]} is used")
     try:
         entry = pwd.getpwnam(user)
     except KeyError:
@@ -404,10 +468,11 @@ def account(user: str | None) -> tuple[int | None, int | None]:
     return entry.pw_uid, entry.pw_gid
 
 
-def tried(isolation: Isolated) -> str:
+def tried(isolation: Isolated, seed: Path | None = None) -> str:
     """Run a process that looks for what it must not reach; return what is wrong, or nothing."""
-    closed = [str(path) for path in (HERE / "sandbox.py", HERE / "grading.py", *HERE.glob("*_source.py"),
-                                     *HERE.glob("checks/*.py"), *HERE.glob("*seed*"))]
+    secret = [] if seed is None else [seed.absolute()]
+    closed = [str(path) for path in (*secret, HERE / "sandbox.py", HERE / "grading.py", *HERE.glob("*_source.py"),
+                                     *HERE.glob("checks/*.py"), *HERE.glob("*seed*"), *ROOT.glob("*seed*"))]
     job = Job(HERE / "probes" / "isolation.py", ["reached"], {"closed": closed, "grader": os.getpid()}, [], [])
     try:
         ran = run(job, {"trial.py": ""}, isolation)["trial.py"]
@@ -423,7 +488,9 @@ def tried(isolation: Isolated) -> str:
     if ran.note:
         return ran.note
     if values["readable"]:
-        return f"its process can read {values['readable'][0]}: close the project's folder, chmod -R go-rwx {ROOT}"
+        path = values["readable"][0]
+        closing = f"-R go-rwx {ROOT}" if Path(path).is_relative_to(ROOT) else f"go-rwx {path}"
+        return f"its process can read {path}: close it to other users, as by chmod {closing}"
     wrong = [name for name, right in (("uids", [isolation.uid] * 3 if isolation.uid is not None else values["uids"]),
                                       ("capabilities", 0), ("no_new_privileges", 1),
                                       ("signals", isolation.private and values["signals"])) if values[name] != right]

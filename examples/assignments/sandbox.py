@@ -31,9 +31,10 @@ START = 30.0  # until a process has started Python and NumPy
 MEMORY = 2 << 30  # bytes, for one process and for all together
 OUTPUT = 4 << 20  # bytes that may be printed, and bytes in one file
 ANSWERS = 16 << 20  # bytes of all answers of one process
-FILES = 256  # open files
+FILES = 64  # open files
 PROCESSES = 32  # and threads
 LINES = 10_000  # that one process may send
+PYTHON = (sys.executable, "-s", "-B", "-X", "utf8")
 SHOWN = 2000  # of what is printed, characters that are shown
 DEATHS = 3  # of a student's processes, after which nothing more is asked
 
@@ -99,6 +100,44 @@ class Refused(Exception):
     """A file can't be isolated, or its processes not ended; the message says why."""
 
 
+class Ended(Refused):
+    """A signal ends the checker."""
+
+
+class Signals:
+    """Holds back the signals that end the checker, until the student's processes have ended and files are removed.
+
+    Then they are given again, and do as before. In the main thread alone: Python lets no other set handlers.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.before: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            for name in ("SIGTERM", "SIGHUP", "SIGINT"):
+                number = getattr(signal, name, None)
+                if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self.before[number] = signal.signal(number, self._note)
+        return self
+
+    def _note(self, number: int, frame: Any) -> None:
+        self.number = self.number or number
+
+    def check(self) -> None:
+        """Raise Ended if there was one of them."""
+        if self.number:
+            raise Ended(f"signal {self.number} has ended the checker: there are no results")
+
+    def __exit__(self, *error: object) -> None:
+        for number, before in self.before.items():
+            signal.signal(number, before)
+        if self.number:
+            signal.raise_signal(self.number)
+            self.check()  # where that signal's handler goes on
+
+
 class Unisolated:
     """Starts a student's process with the rights of the caller: for a file of one's own.
 
@@ -158,11 +197,12 @@ def run(job: Job, sources: Mapping[str, str], isolation: Unisolated | None = Non
     left = [(name, question) for name in sources for question in ("import", *job.questions)]
     found = {name: Ran() for name in sources}
     deaths = dict.fromkeys(sources, 0)
-    with tempfile.TemporaryDirectory(prefix="check_") as place:
+    with Signals() as signals, tempfile.TemporaryDirectory(prefix="check_") as place:
         folder = Path(place)
         prepare(folder, job)
         while left:
-            talk = _process(folder, job, left, sources, isolation)
+            signals.check()
+            talk = _process(folder, job, left, sources, isolation, signals)
             for (name, question), answer in zip(left, talk.answers):
                 found[name].answers[question] = answer
             for name in {name for name, _ in left[:len(talk.answers) + 1]}:
@@ -189,7 +229,7 @@ def prepare(folder: Path, job: Job) -> None:
 
 
 def _process(folder: Path, job: Job, asked: Sequence[tuple[str, str]], sources: Mapping[str, str],
-             isolation: Unisolated) -> Conversation:
+             isolation: Unisolated, signals: Signals) -> Conversation:
     """Run one process: how far it came, and how it ended."""
     names = list(dict.fromkeys(name for name, _ in asked))
     budget = BUDGET * len(names)
@@ -202,14 +242,13 @@ def _process(folder: Path, job: Job, asked: Sequence[tuple[str, str]], sources: 
                    "processes": PROCESSES}}).encode()
     scratch = Path(tempfile.mkdtemp(prefix="scratch_", dir=folder))
     isolation.own(scratch)
-    python = [sys.executable, "-s", "-B", "-X", "utf8"]
-    process = isolation.start(folder, scratch, python, job.blocked)
+    process = isolation.start(folder, scratch, PYTHON, job.blocked)
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
     answers, printed = Listener(process.stdout, ANSWERS), Listener(process.stderr, OUTPUT)
     threading.Thread(target=_send, args=(process.stdin, text), daemon=True).start()
     talk = Conversation(asked)
     try:
-        reason = _watched(process, talk, answers, printed, isolation, job.seconds, budget)
+        reason = _watched(process, talk, answers, printed, isolation, signals, job.seconds, budget)
     finally:
         isolation.stop(process)
         for listener in (answers, printed):
@@ -298,10 +337,11 @@ class Conversation:
 
 
 def _watched(process: subprocess.Popen[bytes], talk: Conversation, answers: Listener, printed: Listener,
-             isolation: Unisolated, seconds: float, budget: float) -> str:
+             isolation: Unisolated, signals: Signals, seconds: float, budget: float) -> str:
     """Listen until the process ends; the reason where it must be ended, as when its own timer is caught."""
     begun = weighed = time.monotonic()
     while True:
+        signals.check()
         try:
             process.wait(timeout=0.01)
             return ""

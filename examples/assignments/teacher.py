@@ -36,7 +36,7 @@ def settings(given: argparse.Namespace) -> Settings:
     isolation = Unisolated()
     if given.json or others or given.isolate or given.user:
         try:
-            isolation = choose(given.user)
+            isolation = choose(given.user, given.seed_file)
         except Refused as error:
             if not given.unsafe:
                 raise Unreadable("not graded: the file would have to run without isolation. For the teacher: "

@@ -237,7 +237,7 @@ def test_at_home_nothing_has_to_be_isolated_and_the_first_line_says_so(right: Pa
                                      ["--withheld"], ["--isolate"]])
 def test_graders_formats_ask_for_isolation(right: Path, options: list[str], capsys: pytest.CaptureFixture[str],
                                            monkeypatch: pytest.MonkeyPatch) -> None:
-    def none(user: object) -> None:
+    def none(*given: object) -> None:
         raise sandbox.Refused("no way")
 
     monkeypatch.setattr("examples.assignments.teacher.choose", none)

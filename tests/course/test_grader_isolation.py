@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -184,6 +185,7 @@ REACHES = {
     "change_python": """
         return [refused(open, path, 'a') for path in (os.__file__, np.__file__, sys.executable)]
     """,
+    "write_beside_the_devices": "return refused(open, '/dev/file', 'w')",
     "make_a_device": "return refused(os.mknod, 'device', stat.S_IFBLK | 0o666, os.makedev(254, 0))",
     "mount": "return libc.mount(b'none', b'/tmp', b'tmpfs', 0, None)",
     "unmount": "return [libc.umount2(path, 2) for path in (b'/tmp', b'/proc', b'/dev/shm', b'/')]",
@@ -224,7 +226,7 @@ REACHES = {
         with socket.socket(socket.AF_UNIX) as client:
             return refused(client.connect, d['abstract'])""",
     "read_an_open_file": "return text(d['seen'])",
-    "write_where_all_may_write": "return refused(open, d['given'] + '/left', 'w')",
+    "write_where_all_may_write": "return refused(open, d['given'] + '/left-' + d['way'], 'w')",
     "other_processes": "return [int(name) for name in os.listdir('/proc') if name.isdigit()]",
     "leave_files": """
         for folder in ('/tmp', '/var/tmp', '/dev/shm', d['shared']):
@@ -236,12 +238,15 @@ REACHES = {
     "the_graders_keys": """
         keyctl = {'x86_64': 250, 'aarch64': 219}.get(os.uname().machine)
         return libc.syscall(keyctl, 10, -3, b'user', b'of-the-grader', 0) if keyctl else -1""",  # KEYCTL_SEARCH
+    "the_users_keyrings": """
+        calls = {'x86_64': (248, 250), 'aarch64': (217, 219)}.get(os.uname().machine)
+        if not calls:
+            return []
+        return [libc.syscall(calls[0], b'user', b'for the next one', b'x', 1, ring) for ring in (-4, -5)]""",
     "user_namespace": """
         child = os.fork()
         if not child:
-            made = libc.unshare(0x10000000) == 0  # CLONE_NEWUSER: every capability, over nothing of the grader's
-            got = text(d['secret']) if made else ''
-            os._exit(1 if got and 'Error' not in got else 0)
+            os._exit(libc.unshare(0x10000000) == 0)  # CLONE_NEWUSER: every capability, over folders of memory, too
         return os.waitpid(child, 0)[1]""",
 }
 
@@ -281,8 +286,8 @@ def probes(names: list[str], folder: Path) -> Path:
 def reached(way: str) -> dict[str, Any]:
     """What every attack got."""
     names = list(REACHES)
-    job = Job(probes(names, place().secret.parent), [f"{name}:x" for name in names], place().data(), [], ["pytest"],
-              seconds=3.0)
+    job = Job(probes(names, place().secret.parent), [f"{name}:x" for name in names], {**place().data(), "way": way}, [],
+              ["pytest"], seconds=3.0)
     os.environ["OF_THE_GRADER"] = SECRET
     opened = os.open(place().secret, os.O_RDWR)
     os.set_inheritable(opened, True)
@@ -303,7 +308,8 @@ REFUSED = ("PermissionError", "FileNotFoundError", "ProcessLookupError", "OSErro
 @pytest.mark.parametrize("name", [
     "link_a_closed_file", "list_a_closed_folder", "list_the_graders_descriptors",
     "write_into_the_graders_folder", "add_to_the_graders_folder", "remove_from_the_graders_folder",
-    "change_the_graders_folder", "exchange_the_scratch_folder", "make_a_device", "change_root", "write_to_the_kernel",
+    "write_beside_the_devices", "change_the_graders_folder", "exchange_the_scratch_folder", "make_a_device",
+    "change_root", "write_to_the_kernel",
     "terminal", "more_memory", "more_processes", "much_memory", "many_files", "higher_priority", "become_root",
     "read_through_a_symlink", "read_a_closed_file", "read_the_old_root", "read_through_proc_root",
     "read_through_proc_cwd"])
@@ -383,6 +389,22 @@ def test_a_file_system_and_a_network_of_its_own(way: str) -> None:
     assert got["loopback"] != "done" and got["abstract_socket"] != "done"
 
 
+def test_no_key_reaches_the_next_process(way: str, tmp_path: Path) -> None:
+    """A user's keyrings outlive the user's processes."""
+    if isolated(way).uid is None:
+        pytest.skip("the keyrings of a user namespace end with it")
+    assert set(reached(way)["the_users_keyrings"]) <= {-1}
+    text = """
+        def f(x):
+            add_key, keyctl = {'x86_64': (248, 250), 'aarch64': (217, 219)}.get(os.uname().machine, (-1, -1))
+            keyring = libc.syscall(keyctl, 22, -1, -3)  # the persistent one, of three days
+            found = libc.syscall(keyctl, 10, keyring, b'user', b'for the next one', 0)
+            libc.syscall(add_key, b'user', b'for the next one', b'x', 1, keyring)
+            return np.array([found])
+    """
+    assert [ask(way, text, tmp_path).answers["f:x"].values["out"].tolist() for _ in range(2)] == [[-1], [-1]]
+
+
 def test_nothing_is_left_behind(way: str) -> None:
     reached(way)
     for folder in ("/tmp", "/var/tmp", "/dev/shm", place().shared):
@@ -392,17 +414,20 @@ def test_nothing_is_left_behind(way: str) -> None:
     if uid is not None:
         assert isolation.processes(uid) == [] and isolation.shared_memory(uid) == []
     assert place().secret.read_text() == SECRET
-    assert not private(way) or not list(place().given.glob("left"))
+    assert not private(way) or not list(place().given.glob(f"left-{way}"))
 
 
 def test_what_python_needs_is_read_only(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An ordinary grader's Python is often its own."""
     if not private(way):
         pytest.skip("another user can't write to the grader's Python")
-    needed = [*isolation.readable(), str(place().given)]
+    given = place().given / way.replace(" ", "-")
+    given.mkdir()
+    given.chmod(0o777)
+    needed = [*isolation.readable(), str(given)]
     monkeypatch.setattr(isolation, "readable", lambda: needed)
-    ran = ask(way, f"def f(x):\n    open({str(place().given / 'left')!r}, 'w')", tmp_path)
-    assert "Read-only file system" in str(ran.answers["f:x"].error) and not list(place().given.iterdir())
+    ran = ask(way, f"def f(x):\n    open({str(given / 'left')!r}, 'w')", tmp_path)
+    assert "Read-only file system" in str(ran.answers["f:x"].error) and not list(given.iterdir())
 
 
 def test_shared_memory_is_removed(way: str, tmp_path: Path) -> None:
@@ -506,6 +531,32 @@ def test_ending_everything_ends_only_itself(way: str, tmp_path: Path) -> None:
 def test_stopping_itself_costs_one_answer(way: str, tmp_path: Path) -> None:
     ran = ask(way, "def f(x):\n    os.kill(os.getpid(), signal.SIGSTOP)\n    time.sleep(10)", tmp_path, seconds=0.2)
     assert "did not end within" in str(ran.answers["f:x"].error) and right(ran)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_memory_without_a_mapping_is_counted(way: str, closed: bool, tmp_path: Path,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of memfd_create() are in no process's resident memory; a mapping keeps them without a descriptor."""
+    if isolated(way).uid is None:
+        pytest.skip("the processes of an ordinary grader's files can't be told from its own: README")
+    monkeypatch.setattr(sandbox, "MEMORY", 400 << 20)
+    ran = ask(way, f"""
+        def f(x):
+            for _ in range(5):
+                if not os.fork():
+                    kept = []
+                    for n in range(40):
+                        kept.append(os.memfd_create(str(n)))
+                        for _ in range(3):
+                            os.write(kept[-1], bytes(1 << 20))
+                        if {closed}:
+                            kept[-1:] = [mmap.mmap(kept[-1], 3 << 20), os.close(kept[-1])]
+                    time.sleep(20)
+                    os._exit(0)
+            time.sleep(6)
+            return x
+    """, tmp_path, seconds=8.0)
+    assert "took more than" in str(ran.answers["f:x"].error) and right(ran)
 
 
 def test_memory_is_limited_over_all_processes(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -679,6 +730,122 @@ def test_a_forbidden_package_is_hidden_from_other_programs(way: str, tmp_path: P
     ran = ask(way, "def f(x):\n    command = [sys.executable, '-c', 'from iniconfig import IniConfig']\n"
                     "    return subprocess.run(command).returncode + 0 * x", tmp_path, 4.0, ("iniconfig",))
     assert ran.answers["f:x"].values["out"].tolist() == [1, 1, 1]
+
+
+def test_a_module_in_one_file_is_hidden_wherever_python_looks(way: str, tmp_path: Path,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not beside NumPy, as through a .pth file; and found by two paths, as /lib and /usr/lib."""
+    if not private(way):
+        pytest.skip("it takes a file system of its own: README, What remains possible")
+    added = place().seen.parent / f"added-{way}"
+    (added / "a_package").mkdir(parents=True)
+    added.chmod(0o755)
+    (added / "a_package").chmod(0o755)
+    for path in (added / "a_module.py", added / "a_package" / "part.py"):
+        path.write_text(f"text = {SECRET!r}")
+        path.chmod(0o644)
+    twice = added.with_name(f"twice-{way}")
+    twice.symlink_to(added)
+    needed = [*isolation.readable(), str(added), str(twice)]
+    looked = [*isolation.searched(), str(added)]
+    monkeypatch.setattr(isolation, "readable", lambda: needed)
+    monkeypatch.setattr(isolation, "searched", lambda: looked)
+    text = f"""
+        def f(x):
+            for folder in {[str(added), str(twice)]}:
+                print([text(folder + name) for name in ("/a_module.py", "/a_package/part.py")])
+            return x
+    """
+    assert SECRET in ask(way, text, tmp_path).printed
+    covered = ask(way, text, tmp_path, blocked=("a_module", "a_package"))
+    assert covered.answers["f:x"].error is None and SECRET not in covered.printed
+
+
+def test_modules_are_looked_for_where_the_students_python_does() -> None:
+    found = isolation.searched()
+    assert os.path.dirname(os.__file__) in found and os.path.dirname(os.path.dirname(np.__file__)) in found
+
+
+# ---- the end of the checker
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_signal_ends_the_students_processes_first(way: str, name: str, tmp_path: Path) -> None:
+    mark = f"ended-{way.replace(' ', '-')}-{name}"
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    for folder in (tmp_path, *tmp_path.parents[:2], temporary):
+        folder.chmod(folder.stat().st_mode | 0o011)
+    path = tmp_path / "probes.py"
+    path.write_text("CALLS = {'f:x': lambda student, d: {'out': student.f()}}\nNUMERIC = {}\n")
+    text = (f"import subprocess, sys, time\ndef f():\n    subprocess.Popen([sys.executable, '-S', '-c', "
+            f"'import time; time.sleep(15)', {mark[::-1]!r}[::-1]], start_new_session=True)\n"
+            "    time.sleep(15)")  # reversed: the grader's command line doesn't hold the mark
+    grader = subprocess.Popen(
+        [sys.executable, "-c", f"import signal\nsignal.signal({getattr(signal, name)}, signal.SIG_DFL)\n"
+         "from pathlib import Path\nfrom examples.assignments import isolation, sandbox\n"
+         f"job = sandbox.Job(Path({str(path)!r}), ['f:x'], {{}}, [], [], seconds=20.0)\n"
+         f"way = isolation.Isolated({way!r}, *isolation.account(None))\n"
+         f"sandbox.run(job, {{'file.py': {text!r}}}, way)"],
+        cwd=sandbox.ROOT, env={**os.environ, "TMPDIR": str(temporary)}, stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL)
+    end = time.monotonic() + 20
+    while not alive(mark) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert alive(mark)
+    grader.send_signal(getattr(signal, name))
+    assert grader.wait(timeout=20) == -getattr(signal, name)
+    assert alive(mark) == [] and list(temporary.iterdir()) == []
+
+
+def test_a_signal_is_held_back_only_meanwhile() -> None:
+    got: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: got.append(number))
+    try:
+        with pytest.raises(sandbox.Ended), sandbox.Signals() as signals:
+            signal.raise_signal(signal.SIGTERM)
+            assert got == [] and signals.number == signal.SIGTERM
+        assert got == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can give files to another user")
+def test_only_new_files_of_the_user_are_removed(tmp_path: Path) -> None:
+    old = [tmp_path / "file", tmp_path / "folder" / "file"]
+    old[1].parent.mkdir()
+    for path in old:
+        path.write_text("a service's")
+    for path in (*old, old[1].parent):
+        os.chown(path, 59_990, 59_990)
+    time.sleep(0.05)
+    (tmp_path / "begun").touch()
+    begun = (tmp_path / "begun").stat().st_ctime
+    time.sleep(0.05)
+    new = [tmp_path / "new", tmp_path / "folder" / "new", tmp_path / "made" / "a" / "new"]
+    new[2].parent.mkdir(parents=True)
+    for path in (*new, new[2].parent, new[2].parent.parent):
+        path.touch()
+        os.chown(path, 59_990, 59_990)
+    isolation.remove(str(tmp_path), 59_990, begun)
+    assert [path.exists() for path in (*old, *new, tmp_path / "made")] == [True, True, False, False, False, False]
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can choose a user id")
+def test_an_id_that_owns_files_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "LEFTOVERS", (str(tmp_path),))
+    monkeypatch.setattr(isolation, "UIDS", range(59_990, 59_992))
+    (tmp_path / "file").touch()
+    os.chown(tmp_path / "file", 59_990, 59_990)
+    assert {isolation.account(None)[0] for _ in range(8)} == {59_991}
+
+
+def test_the_trial_finds_a_seed_that_can_be_read(tmp_path: Path) -> None:
+    way = "another user"
+    if missing(way):
+        pytest.skip(missing(way))
+    seed = place().seen
+    assert str(seed) in isolation.tried(isolated(way), seed)
+    seed = place().secret
+    assert str(seed) not in isolation.tried(isolated(way), seed)
 
 
 # ---- the tests' own footing
