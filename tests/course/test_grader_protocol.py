@@ -172,6 +172,12 @@ def test_integers_are_short() -> None:
     assert sandbox._message(b'{"end": ' + b"1" * 300 + b"}") == {"end": int("1" * 300)}
 
 
+def test_a_long_integer_is_a_wrong_answer_and_no_dead_process() -> None:
+    assert inside.encoded_one([10**300, 10**500]) == {"type": "list"}
+    assert inside.encoded_one(10**5000) == {"type": "int"}  # Python itself refuses to write that many digits
+    assert inside.encoded_one(10**300) == {"plain": 10**300}
+
+
 def test_truth_values_are_zero_or_one() -> None:
     values = sandbox._answer({"values": {"out": array("bool", [3], b"\x00\x01\xff")}}).values["out"]
     assert values.view(np.uint8).tolist() == [0, 1, 1]
