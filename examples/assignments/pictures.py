@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 
 from rnn import Run
 from viz import Picture
@@ -25,7 +24,7 @@ LINE = 90  # letters
 
 def of_run(run: Run, finding: Finding) -> Picture:
     """Draw an unrolled definition: wrong edges red, all others grey, superfluous edges red and dashed."""
-    drawing = UnrolledDrawing(replace(unrolled_spec(run, range(1, run.T + 1)), parameters={})).draw()
+    drawing = UnrolledDrawing(unrolled_spec(run, range(1, run.T + 1))).draw()
     scene = drawing.scene
     boxes = {label(part, k): box for (part, k), box in drawing.boxes.items() if part.node is None}
     guilty = {edge for edge in (finding.edge, *finding.more) if edge is not None}

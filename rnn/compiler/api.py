@@ -19,7 +19,7 @@ from minigrad.backward import ancestors, compute_gradients
 from minigrad.provenance import call_site
 from minigrad.settings import settings
 from rnn.ir.feeds import boundary_values, draw_masks, input_arrays, lowering_options, mask_arrays
-from rnn.ir.lowering import LoweringOptions, lead_of
+from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import LOSS_SCALE, upstream_name
 from rnn.language.cycles import check
 from rnn.language.dependencies import links, nodes, parameters, roots
@@ -93,7 +93,7 @@ class Compiled:
         if loss is not None and loss not in cell.signals:
             raise ValueError(f"{cell.name!r} has no signal {loss!r} to be the loss (at {call_site()}): it has "
                              f"{', '.join(cell.signals)}")
-        if loss is not None and lead_of(cell.signals[loss]):
+        if loss is not None and cell.signals[loss].lead:
             raise ValueError(f"the loss is a signal that is defined at t, {loss}[t] = ...; {loss} isn't "
                              f"(at {cell.signals[loss].origin})")
         if reduction not in ("sum", "mean"):
@@ -212,7 +212,7 @@ class Compiled:
     def _ends(self) -> tuple[str, ...]:
         """Return the signals at which a backward pass starts by default: those that no equation reads."""
         read = {link.source.name for link in links(self.cell)}
-        computed = [name for name, x in self.cell.signals.items() if not x.given and not lead_of(x)]
+        computed = [name for name, x in self.cell.signals.items() if not x.given and not x.lead]
         ends = tuple(name for name in computed if name not in read) or tuple(computed[-1:])
         return () if self.loss is not None else ends
 
@@ -281,7 +281,7 @@ class Compiled:
         if name not in call.loaded.program.outputs:
             raise ValueError(f"{self.cell.name!r} has no signal {name!r} (at {call_site()}); there are "
                              f"{', '.join(call.loaded.program.outputs)}")
-        if lead_of(self.cell.signals[name]):
+        if self.cell.signals[name].lead:
             raise ValueError(f"backward() takes gradients of signals that are defined at t, as y[t] = ..., and "
                              f"{name} isn't: define one that is equal to it (at {call_site()})")
         array, shape = np.asarray(value), call.shape(name)

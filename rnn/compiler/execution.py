@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from minigrad import Tensor
 from minigrad.backward import cast_gradient
 from minigrad.tensor import constant
-from rnn.ir.lowering import lead_of
 from rnn.language.dependencies import boundaries
 from rnn.unrolling.inputs import Inputs
 from rnn.unrolling.state import State
@@ -188,7 +187,7 @@ class Call:
         node = program.lowered.roots[name]
         margin = program.plan.lifetimes.margins.get(node)
         array: NDArray[Any] = getattr(self.arrays, program.outputs[name] + ("_all" if margin else ""))
-        start = first - 1 - lead_of(program.lowered.cell.signals[name]) + (margin[0] if margin else 0)
+        start = first - 1 - program.lowered.cell.signals[name].lead + (margin[0] if margin else 0)
         part = array[start:start + last - first + 1].reshape(-1, *self.plan.inputs.batch, *node.shape)
         return np.array(part)
 
@@ -205,7 +204,7 @@ class Call:
         part = slice(before, window.steps.stop - 1)
         boundary: dict[str, dict[int, Tensor]] = {}
         for entering in window.entering(cell, inputs.T, masked=False):  # programs take no other boundary values
-            name, lead = entering.signal.name, lead_of(entering.signal)
+            name, lead = entering.signal.name, entering.signal.lead
             value = None if entering.boundary is None else self.plan.boundary.get((name, entering.boundary))
             if value is None or entering.constant:
                 k = entering.step + lead

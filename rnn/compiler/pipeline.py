@@ -15,7 +15,7 @@ from typing import Any
 from minigrad import Tensor, ops
 from rnn.ir.adjoint import Adjoint
 from rnn.ir.fusion import Graph, optimise
-from rnn.ir.lowering import LoweringOptions, lead_of, lower, split_products
+from rnn.ir.lowering import LoweringOptions, lower, split_products
 from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, Weight, ordered, upstream_name
 from rnn.ir.schedule import blocks
 from rnn.language.dependencies import boundaries
@@ -95,7 +95,7 @@ class Program:
                                          [*roots, *(node for node in gradients.values() if node.timed)]))
         observe("BufferPlan", self.plan)
         self.gradients = {key: f"d{self._label(key)}" for key in gradients}
-        signals = {f"{name}[{Time('t', lead_of(cell.signals[name]))!r}]": node
+        signals = {f"{name}[{Time('t', cell.signals[name].lead)!r}]": node
                    for name, node in self.lowered.roots.items()}
         self.code = generate(passes, self.plan, self.names, list(self.boundaries.values()),
                              self.lowered.weights.values(), signals,
@@ -142,7 +142,7 @@ class Program:
         """Return the values from outside of the sequence: h_0, h_m1 for h[-1], h_T1 for h[T+1]."""
         found = {}
         for name, boundary in boundaries(self.lowered.cell).items():
-            node, lead = self.lowered.roots[name], lead_of(self.lowered.cell.signals[name])
+            node, lead = self.lowered.roots[name], self.lowered.cell.signals[name].lead
             for end, steps in (("", boundary.before), ("T", boundary.after)):
                 for step in steps:
                     label = self.names.free(f"{self.names.of[node]}_{end}{step}".replace("-", "m"))

@@ -15,7 +15,7 @@ from rnn.language.dependencies import boundaries
 from rnn.language.equations import Definition
 from rnn.unrolling.inputs import Inputs
 
-from .lowering import Lowered, LoweringOptions, lead_of
+from .lowering import Lowered, LoweringOptions
 from .nodes import LOSS_STEPS, MASK, keep_name
 
 
@@ -75,7 +75,7 @@ def boundary_values(cell: Definition, inputs: Inputs) -> dict[tuple[str, int], T
     """
     found: dict[tuple[str, int], Tensor] = {}
     for name, outside in boundaries(cell).items():
-        given, lead = inputs.boundary[name], lead_of(cell.signals[name])
+        given, lead = inputs.boundary[name], cell.signals[name].lead
         found.update(((name, k - lead), given[k]) for k in outside.before if k in given)
         found.update(((name, k - lead), given[inputs.T + k]) for k in outside.after if inputs.T + k in given)
     return found

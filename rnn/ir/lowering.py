@@ -113,7 +113,7 @@ class Lowered:
         if isinstance(part, Read):
             if part.signal.given and part.offset == 0:
                 return self.roots[part.signal.name]
-            return self._read(part.signal, lead_of(part.signal) - part.offset, equation)
+            return self._read(part.signal, part.signal.lead - part.offset, equation)
         if isinstance(part, Tensor):
             return self.weights.setdefault(
                 part, Node(ir.Weight(part), (), part.shape, False, part.label or None, part.origin))
@@ -154,11 +154,6 @@ class Lowered:
         name = f"keep_before{delay}" if delay > 0 else f"keep_after{-delay}"
         keep = self.keeps.setdefault(delay, Node(ir.Input(keep_name(delay), shared=True), (), (), True, name))
         return Node(ir.GradientMask(), (shift, keep), shift.shape, True, f"{shift.name}_cut", shift.origin)
-
-
-def lead_of(signal: Signal) -> int:
-    """Return k if the signal's equation defines its value at t + k."""
-    return signal.equation.lead if signal.equation else 0
 
 
 def _same_step_reads(equation: Equation) -> list[Equation]:

@@ -97,7 +97,7 @@ def step_graph(cell: Definition, level: str) -> StepGraph:
     for signal in cell.signals.values():
         delays = [link.delay for link in reads if link.source is signal]
         if signal.equation or delays:
-            signals[signal] = Part(signal.name, None, signal.equation.lead if signal.equation else 0,
+            signals[signal] = Part(signal.name, None, signal.lead,
                                    clean(signal.name), signal_paint(signal.given, delays, signal.shape == ()),
                                    text=str(signal.equation or signal.name))
     graph.parts += signals.values()
