@@ -343,6 +343,8 @@ def vecdot(a: Any, b: Any) -> Any:
 
 def outer(a: Any, b: Any) -> Any:
     """Return a[i] * b[j], of operands taken as vectors: a product of a column and a row."""
+    if np.ndim(a) == np.ndim(b) == 1 and isinstance(a, operators.Operators):
+        return multiply(a[:, None], b)
     return multiply(reshape(a, (-1, 1)), reshape(b, (1, -1)))
 
 

@@ -22,8 +22,8 @@ EXP, EXPM1, LOG, LOG1P, LOG2, SQRT, SQUARE, ABS, SIGN = (
 SIN, COS, TAN, SINH, COSH, TANH, ARCTAN = (
     ops.Sin(), ops.Cos(), ops.Tan(), ops.Sinh(), ops.Cosh(), ops.Tanh(), ops.Arctan())
 SIGMOID, SOFTPLUS, RELU, GELU = ops.Sigmoid(), ops.Softplus(), ops.Relu(), ops.Gelu()
-MAXIMUM, MINIMUM, WHERE, MATMUL, MATVEC, VECDOT, PICK = (
-    ops.Maximum(), ops.Minimum(), ops.Where(), ops.MatMul(), ops.MatVec(), ops.VecDot(), ops.Gather())
+MAXIMUM, MINIMUM, WHERE, MATMUL, MATVEC, VECMAT, VECDOT, PICK = (
+    ops.Maximum(), ops.Minimum(), ops.Where(), ops.MatMul(), ops.MatVec(), ops.VecMat(), ops.VecDot(), ops.Gather())
 
 UFUNCS: dict[np.ufunc, Op] = {
     op.ufunc: op for op in list(vars().values()) if isinstance(op, Op) and op.ufunc is not None}

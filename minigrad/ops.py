@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 Array: TypeAlias = Any  # np.ndarray, or a Tensor when derivatives are themselves recorded
 Axis: TypeAlias = "int | tuple[int, ...] | None"
@@ -48,8 +49,9 @@ class Op:
         precedence: how tightly that operator binds; a larger number binds tighter.
         random: whether the result is drawn from a generator, so that computing it twice differs.
         integer_inputs: positions of the inputs that hold integers, such as labels.
-        batchable: whether it computes each sequence of a batch alone when batch axes precede those of its
-            inputs and its axis, if it has one, is -1. Not so for options that describe all axes.
+        core_ndims: for operations on the last axes of operands, such as products of matrices, the number of those
+            axes for each; the axes in front broadcast. As the signature of NumPy's generalized ufuncs.
+        batchable: whether `for_batch` has a result; not so for options that describe all axes of an operand.
     """
 
     selective: ClassVar[bool] = False
@@ -59,6 +61,7 @@ class Op:
     precedence: ClassVar[int] = 0
     random: ClassVar[bool] = False
     integer_inputs: ClassVar[tuple[int, ...]] = ()
+    core_ndims: ClassVar[tuple[int, ...] | None] = None
     batchable: ClassVar[bool] = True
 
     def __init_subclass__(cls, **attributes: Any) -> None:
@@ -93,9 +96,43 @@ class Op:
         with np.errstate(all="ignore"):
             return np.shape(op.forward(*zeros))
 
+    def for_batch(self, *ndims: int) -> Op:
+        """Return the operation that computes this one for each item of a batch.
+
+        The batch's axes precede those of an item, so axes are counted from the end. An elementwise operation
+        stays the same; its operands must have as many axes as the result.
+
+        Args:
+            ndims: the number of axes of an item of each operand.
+
+        Raises:
+            ValueError: if the operation isn't `batchable`, or the item has no such axis.
+        """
+        if not self.batchable:
+            raise ValueError(f"{self!r} describes all axes of its operands, so it can't be computed for a batch")
+        axis = getattr(self, "axis", None)
+        return self if axis is None else self._changed(axis=axes_from_end(axis, ndims[0]))
+
+    def _changed(self, **options: Any) -> Op:
+        """Return a copy with other options."""
+        other = copy.copy(self)
+        vars(other).update(options)
+        return other
+
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__name__}({options})"
+
+
+def axes_from_end(axis: Any, ndim: int) -> Any:
+    """Return an axis, or several, counted from the end: -1 is the last.
+
+    Raises:
+        ValueError: if there is none (NumPy's AxisError).
+    """
+    if not isinstance(axis, tuple):
+        return normalize_axis_index(axis, ndim) - ndim
+    return tuple(normalize_axis_index(one, ndim) - ndim for one in axis)
 
 
 class Elementwise(Op, elementwise=True):
@@ -504,6 +541,10 @@ class Reduction(Op):
     def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
         self.axis, self.keepdims = axis, keepdims
 
+    def for_batch(self, *ndims: int) -> Op:
+        every = tuple(range(ndims[0])) if self.axis is None else self.axis
+        return self._changed(axis=axes_from_end(every, ndims[0]))
+
     def restore(self, reduced: Array, x: Array) -> Array:
         """Return a reduced array with its axes put back with length 1, so that it broadcasts against the input x."""
         if self.keepdims or self.axis is None or x.ndim == 0:
@@ -687,7 +728,18 @@ class MatMul(Op, ufunc=np.matmul, symbol="@", precedence=2, selective=True):
         return grad_a, grad_b
 
 
-class MatVec(Op, ufunc=getattr(np, "matvec", None), symbol="@", precedence=2, selective=True):  # matvec: NumPy 2.2
+class VecMat(Op, ufunc=getattr(np, "vecmat", None), symbol="@", precedence=2, selective=True, core_ndims=(1, 2)):
+    """x W for one vector or a batch of them: x (..., n), W (..., n, m) -> (..., m)."""
+
+    def forward(self, x: Array, W: Array) -> Array:
+        return np.matmul(np.expand_dims(x, -2), W)[..., 0, :]
+
+    def backward(self, grad: Array, out: Array, x: Array, W: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
+        return ((W @ np.expand_dims(grad, -1))[..., 0] if needs_input_grad[0] else None,
+                np.expand_dims(x, -1) * np.expand_dims(grad, -2) if needs_input_grad[1] else None)
+
+
+class MatVec(Op, ufunc=getattr(np, "matvec", None), symbol="@", precedence=2, selective=True, core_ndims=(2, 1)):  # matvec: NumPy 2.2
     """W x for one vector or a batch of them: W (m, n), x (..., n) -> (..., m).
 
     W may be a batch of matrices (..., m, n) too; the batches broadcast.
@@ -714,7 +766,7 @@ class MatVec(Op, ufunc=getattr(np, "matvec", None), symbol="@", precedence=2, se
         return grad_W, grad @ W if needs_input_grad[1] else None
 
 
-class VecDot(Op, ufunc=np.vecdot, symbol="@", precedence=2, selective=True):
+class VecDot(Op, ufunc=np.vecdot, symbol="@", precedence=2, selective=True, core_ndims=(1, 1)):
     """The dot product of the last axes: a (..., n), b (..., n) -> (...)."""
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -726,7 +778,7 @@ class VecDot(Op, ufunc=np.vecdot, symbol="@", precedence=2, selective=True):
                 grad * a if needs_input_grad[1] else None)
 
 
-class EinSum(Op, selective=True, batchable=False):
+class EinSum(Op, selective=True):
     """Einstein's sum over products, e.g. EinSum("bij,bj->bi").
 
     The gradient for an operand is another one: the result changes places with the operand.
@@ -734,6 +786,10 @@ class EinSum(Op, selective=True, batchable=False):
 
     def __init__(self, subscripts: str, optimize: Any = False) -> None:
         self.subscripts, self.optimize = subscripts, optimize
+
+    def for_batch(self, *ndims: int) -> Op:
+        terms, result, _ = einsum_letters(self.subscripts, ndims)
+        return self._changed(subscripts=f"{','.join('...' + term for term in terms)}->...{result}")
 
     def forward(self, *operands: Array) -> Array:
         return np.einsum(self.subscripts, *operands, optimize=self.optimize)
@@ -787,40 +843,66 @@ def einsum_letters(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], st
 # ---- shape ---------------------------------------------------------------------------------
 
 
-class Reshape(Op, batchable=False):
+class Reshape(Op):
+    """The same elements in another shape. With `ndim` only the last `ndim` axes change; those in front stay."""
+
+    ndim: int | None = None
+
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
 
+    def for_batch(self, *ndims: int) -> Op:
+        return self._changed(ndim=ndims[0])
+
     def forward(self, x: Array) -> Array:
-        return np.reshape(x, self.shape)
+        return np.reshape(x, self.shape if self.ndim is None else (*x.shape[:x.ndim - self.ndim], *self.shape))
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         return np.reshape(grad, x.shape)
 
 
-class Transpose(Op, batchable=False):
-    """The axes in another order; `axes=None` reverses them."""
+class Transpose(Op):
+    """The axes in another order; `axes=None` reverses them. With `ndim` the axes in front of the last `ndim` stay."""
+
+    ndim: int | None = None
 
     def __init__(self, axes: tuple[int, ...] | None = None) -> None:
         self.axes = axes
 
+    def for_batch(self, *ndims: int) -> Op:
+        every = tuple(range(ndims[0]))[::-1] if self.axes is None else self.axes
+        return self._changed(axes=axes_from_end(every, ndims[0]), ndim=ndims[0])
+
+    def order(self, ndim: int) -> tuple[int, ...]:
+        """Return all axes of an operand in the order of the result."""
+        if self.axes is None:
+            return tuple(range(ndim))[::-1]
+        kept = 0 if self.ndim is None else ndim - self.ndim
+        return (*range(kept), *(axis % ndim for axis in self.axes))
+
     def forward(self, x: Array) -> Array:
-        return np.transpose(x, self.axes)
+        return np.transpose(x, self.order(x.ndim))
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        if self.axes is None:
-            return np.transpose(grad)
-        return np.transpose(grad, tuple(int(i) for i in np.argsort(np.mod(self.axes, x.ndim))))
+        return np.transpose(grad, tuple(int(i) for i in np.argsort(self.order(x.ndim))))
 
 
-class BroadcastTo(Op, batchable=False):
-    """Repeated along new axes and axes of length 1; the engine sums the gradient down."""
+class BroadcastTo(Op):
+    """Repeated along new axes and axes of length 1; the engine sums the gradient down.
+
+    With `ndim` the axes in front of the last `ndim` stay.
+    """
+
+    ndim: int | None = None
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
 
+    def for_batch(self, *ndims: int) -> Op:
+        return self._changed(ndim=ndims[0])
+
     def forward(self, x: Array) -> Array:
-        return np.broadcast_to(x, self.shape)
+        return np.broadcast_to(x, self.shape if self.ndim is None else (*x.shape[:x.ndim - self.ndim], *self.shape))
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         return grad
@@ -832,6 +914,10 @@ class Flip(Op):
     def __init__(self, axis: Axis = None) -> None:
         self.axis = axis
 
+    def for_batch(self, *ndims: int) -> Op:
+        every = tuple(range(ndims[0])) if self.axis is None else self.axis
+        return self._changed(axis=axes_from_end(every, ndims[0]))
+
     def forward(self, x: Array) -> Array:
         return np.flip(x, self.axis)
 
@@ -839,19 +925,26 @@ class Flip(Op):
         return np.flip(grad, self.axis)
 
 
-class Pad(Op, batchable=False):
-    """x with a margin of one value: widths has (before, after) for each axis."""
+class Pad(Op):
+    """x with a margin of one value: widths has (before, after) for each axis, with `ndim` for the last `ndim` axes."""
+
+    ndim: int | None = None
 
     def __init__(self, widths: tuple[tuple[int, int], ...], value: float = 0.0) -> None:
         self.widths, self.value = widths, value
 
+    def for_batch(self, *ndims: int) -> Op:
+        return self._changed(ndim=ndims[0])
+
     def forward(self, x: Array) -> Array:
-        if len(self.widths) != x.ndim:
+        if len(self.widths) != (x.ndim if self.ndim is None else self.ndim):
             raise ValueError(f"a margin for {len(self.widths)} axes doesn't fit an array of shape {x.shape}")
-        return np.pad(x, self.widths, constant_values=self.value)
+        kept = [(0, 0)] * (x.ndim - len(self.widths))
+        return np.pad(x, [*kept, *self.widths], constant_values=self.value)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return grad[tuple(slice(before, before + n) for (before, _), n in zip(self.widths, x.shape))]
+        lengths = x.shape[x.ndim - len(self.widths):]
+        return grad[(..., *(slice(before, before + n) for (before, _), n in zip(self.widths, lengths)))]
 
 
 class GetItem(Op):
@@ -859,6 +952,9 @@ class GetItem(Op):
 
     def __init__(self, index: Any) -> None:
         self.index = _own(index)
+
+    def for_batch(self, *ndims: int) -> Op:
+        return GetItem(_index_of_items(self.index, ndims[0]))
 
     def forward(self, x: Array) -> Array:
         return x[self.index]
@@ -890,6 +986,25 @@ def _own(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple(_own(part) for part in index)
     return np.array(index) if isinstance(index, np.ndarray) or (isinstance(index, list) and index) else index
+
+
+def _index_of_items(index: Any, ndim: int) -> tuple[Any, ...]:
+    """Return the index that picks from each item of a batch, whose axes precede the item's `ndim` axes."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    lists = [position for position, part in enumerate(parts) if isinstance(part, (np.ndarray, list))]
+    picked = [position for position, part in enumerate(parts)
+              if lists and part is not None and part is not Ellipsis and not isinstance(part, slice)]
+    if picked and picked != list(range(picked[0], picked[-1] + 1)):
+        raise IndexError(f"lists and numbers of {index!r} are separated by slices: index in two steps")
+    used = sum(np.ndim(part) if isinstance(part, np.ndarray) and part.dtype == bool else 1
+               for part in parts if part is not None and part is not Ellipsis)
+    if used > ndim:
+        raise IndexError(f"too many indices: {index!r} has {used}, the value has {ndim} axes")
+    place = next((position for position, part in enumerate(parts) if part is Ellipsis), len(parts))
+    parts[place:place + 1] = [slice(None)] * (ndim - used)
+    while parts and isinstance(parts[0], slice) and parts[0] == slice(None):
+        del parts[0]  # `...` stands for them
+    return (Ellipsis, *parts)
 
 
 def _picks_once(index: Any) -> bool:
@@ -944,11 +1059,14 @@ class Concatenate(Op):
         return tuple(pieces)
 
 
-class Stack(Op, batchable=False):
+class Stack(Op):
     """Arrays of one shape laid side by side along a new axis."""
 
     def __init__(self, axis: int = 0) -> None:
         self.axis = axis
+
+    def for_batch(self, *ndims: int) -> Op:
+        return self._changed(axis=axes_from_end(self.axis, ndims[0] + 1))
 
     def forward(self, *parts: Array) -> Array:
         return np.stack(parts, axis=self.axis)

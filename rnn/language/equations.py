@@ -18,14 +18,15 @@ import numpy as np
 
 from minigrad import Op, Tensor, ops
 from minigrad.errors import operation_error
-from minigrad.operators import MATMUL, MATVEC, VECDOT, Operators
+from minigrad.operators import Operators
 from minigrad.provenance import Origin, call_site
 from minigrad.tensor import constant
 
+from .batching import for_batch
 from .formula import to_text
 
-Size = int | tuple[()] | None
 Shape = tuple[int, ...]
+Size = int | Shape | None
 
 
 class Time:
@@ -68,7 +69,7 @@ class Expression(Operators):
         op: the operation; None for a signal that is read (see Read).
         inputs: expressions, Tensors, arrays and numbers, in order.
         cell: the definition whose signals it reads.
-        shape: of its value at one step of one sequence, `(size,)` or `()`; None if it depends on the data.
+        shape: of its value at one step of one sequence, e.g. `(8,)` or `()`; None if it depends on the data.
         origin: the line that wrote it.
     """
 
@@ -80,8 +81,15 @@ class Expression(Operators):
 
     @staticmethod
     def apply(op: Op, *inputs: Any) -> Any:
-        """Return the expression of `op` at every step. Inside an equation axis -1 is the vector, the only axis."""
-        return Apply(*_batch(op, inputs))
+        """Return the expression of `op` at every step, with axes as for one sequence."""
+        try:
+            batch_op, operands = for_batch(op, inputs, [isinstance(x, Expression) for x in inputs], Apply)
+        except (ValueError, IndexError) as error:
+            if isinstance(op, ops.GetItem) and inputs[0].ndim == 1 and isinstance(op.index, tuple):
+                raise IndexError(f"{inputs[0]!r} is a vector at each step: it takes one index, "
+                                 f"not {op.index!r} (at {call_site()})") from None
+            raise operation_error(error, op, _labelled(inputs)) from None
+        return Apply(batch_op, operands, (op, inputs))
 
     @staticmethod
     def compare(ufunc: np.ufunc, *inputs: Any) -> Any:
@@ -95,7 +103,7 @@ class Expression(Operators):
 
     @property
     def ndim(self) -> int:
-        """1 for a vector, 0 for a number."""
+        """The number of axes for one sequence; 1 as long as the shape isn't known."""
         return 1 if self.shape is None else len(self.shape)
 
     @property
@@ -125,12 +133,16 @@ class Read(Expression):
 class Apply(Expression):
     """An operation on expressions, Tensors, arrays and numbers.
 
+    Attributes:
+        written: the operation and the operands as for one sequence, in the notation of the equation.
+
     Raises:
         ValueError: if the shapes don't fit, or signals of two definitions are mixed.
     """
 
-    def __init__(self, op: Op, inputs: tuple[Any, ...]) -> None:
+    def __init__(self, op: Op, inputs: tuple[Any, ...], written: tuple[Op, tuple[Any, ...]] | None = None) -> None:
         self.op = op
+        self.written = written or (op, inputs)
         self.origin = call_site()
         self.inputs = tuple(_operand(x, op, self.origin) for x in inputs)
         cells = {x.cell: x for x in self.inputs if isinstance(x, Expression)}
@@ -162,60 +174,22 @@ def _result_shape(op: Op, inputs: tuple[Any, ...]) -> Shape | None:
     try:
         return op.result_shape(*shapes)
     except (ValueError, TypeError, IndexError) as error:
-        operands = [x if isinstance(x, (Expression, Tensor)) else constant(np.asarray(x)) for x in inputs]
-        raise operation_error(error, op, operands) from None
+        raise operation_error(error, op, _labelled(inputs)) from None
 
 
-# ---- from one sequence to a batch of sequences ---------------------------------------------
-
-
-def _batch(op: Op, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
-    """Return the operation and inputs that compute `op` for each sequence, with batch axes in front.
-
-    W @ x[t] becomes a matrix times each vector, x[t] @ y[t] the dot product of each pair.
-    """
-    if op is MATMUL:
-        left, right = (isinstance(x, Expression) for x in inputs)
-        if right:
-            return (VECDOT if left or np.ndim(inputs[0]) == 1 else MATVEC), inputs
-        return MATMUL, inputs
-    if isinstance(op, ops.GetItem):
-        index = op.index if isinstance(op.index, tuple) else (op.index,)
-        parts = [part for part in index if part is not Ellipsis]
-        if len(parts) != 1 or parts[0] is None:
-            raise IndexError(f"{inputs[0]!r} is a vector at each step: it takes one index, "
-                             f"not {index!r} (at {call_site()})")
-        return ops.GetItem((Ellipsis, parts[0])), inputs
-    if not op.batchable:
-        raise ValueError(f"{op!r} can't be used in an equation (at {call_site()}): a signal is a vector at each "
-                         "step, its batch is implicit. np.concatenate(..., axis=-1) joins vectors")
-    if op.elementwise and len(inputs) > 1:
-        return op, _align_numbers(inputs)
-    if getattr(op, "axis", -1) != -1:
-        raise ValueError(f"{op!r} can't be used in an equation (at {call_site()}): inside one, axis=-1 is the vector "
-                         "and there is no other axis (the batch is implicit). Write axis=-1")
-    return op, inputs
-
-
-def _align_numbers(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Reshape numbers that are combined with vectors into vectors of one element.
-
-    A batch of numbers has shape (batch,), which would broadcast against the elements of a vector.
-    """
-    if max((x.ndim if isinstance(x, Expression) else np.ndim(x)) for x in inputs) == 0:
-        return inputs
-    return tuple(Apply(ops.GetItem((Ellipsis, None)), (x,)) if isinstance(x, Expression) and x.shape == () else x
-                 for x in inputs)
+def _labelled(inputs: tuple[Any, ...]) -> list[Any]:
+    """Return operands as an error names them: numbers and arrays as constants."""
+    return [x if isinstance(x, (Expression, Tensor)) else constant(np.asarray(x)) for x in inputs]
 
 
 # ---- signals and equations -----------------------------------------------------------------
 
 
 class Signal(Operators):
-    """A vector (or a number) at each time step. Made by `Cell.input` and `Cell.signal`.
+    """A vector, a number or any array at each time step. Made by `Cell.input` and `Cell.signal`.
 
     Attributes:
-        shape: `(size,)`, or `()` for a number; None if it isn't known yet.
+        shape: of one value of one sequence, `()` for a number; None if it isn't known yet.
         given: whether its values come with the data.
     """
 
@@ -223,15 +197,21 @@ class Signal(Operators):
     __ne__ = object.__ne__
     __hash__ = object.__hash__
 
-    def __init__(self, cell: Definition, name: str, size: Size, given: bool, origin: Origin) -> None:
+    def __init__(self, cell: Definition, name: str, size: Shape | None, given: bool, origin: Origin) -> None:
         self.cell = cell
         self.name = name
-        self.shape: Shape | None = (size,) if isinstance(size, int) else size
+        self.shape = size
         self.given = given
         self.origin = origin
         self.equation: Equation | None = None
         self.initial: dict[int, Tensor] = {}  # step (0, -1, ...) -> value before the sequence
         self.final: dict[int, Tensor] = {}  # k -> value at T + k, after the sequence
+
+    @property
+    def declared_size(self) -> str:
+        """The declared shape in words, "size 4" or "shape (4, 4)"."""
+        shape = self.shape or ()
+        return f"shape {shape}" if len(shape) > 1 else f"size {shape[0] if shape else '()'}"
 
     @property
     def lead(self) -> int:
@@ -312,7 +292,7 @@ class Signal(Operators):
     def _check_shape(self, subject: str, shape: Shape, without_batch: Shape, origin: Origin) -> None:
         if self.shape is not None and without_batch != self.shape:
             raise ValueError(f"{subject} has shape {shape} (at {origin}), but {self.name} was declared at "
-                             f"{self.origin} with size {self.shape[0] if self.shape else '()'}")
+                             f"{self.origin} with {self.declared_size}")
 
     def __repr__(self) -> str:
         return f"<signal {self.name} of {self.cell.name!r}  {self.origin}>"
@@ -362,7 +342,8 @@ class Definition:
 
         Args:
             name: the keyword of `unroll` for its values.
-            size: length of the vector; () for one number a step; None to take it from the data.
+            size: length of the vector, or a shape such as (8, 8); () for one number a step; None to take it
+                from the data, as a vector.
 
         Raises:
             ValueError: if the name is taken, or is an option of unroll.
@@ -374,8 +355,8 @@ class Definition:
 
         Args:
             name: of the signal, in equations, messages, pictures and `run[name]`.
-            size: length of the vector; () for one number a step; None to take it from the equation,
-                which requires that nothing reads the signal with a delay.
+            size: length of the vector, or a shape such as (8, 8); () for one number a step; None to take it
+                from the equation, which requires that nothing reads the signal with a delay.
 
         Raises:
             ValueError: if the name is taken, or is an option of unroll.
@@ -391,10 +372,13 @@ class Definition:
         if name in self.signals:
             raise ValueError(f"there are two signals named {name!r}: declared at "
                              f"{self.signals[name].origin} and at {origin}")
-        if size is not None and not (isinstance(size, tuple) and size == ()):
-            if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-                raise ValueError(f"the size of {name} is a positive whole number, not {size!r} (at {origin})")
-            size = int(size)
+        if size is not None:
+            lengths = size if isinstance(size, tuple) else (size,)
+            if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in lengths):
+                wanted = "shape of {} has positive whole numbers" if isinstance(size, tuple) else \
+                    "size of {} is a positive whole number"
+                raise ValueError(f"the {wanted.format(name)}, not {size!r} (at {origin})")
+            size = tuple(map(int, lengths))
         signal = self.signals[name] = Signal(self, name, size, given, origin)
         self.version += 1
         return signal

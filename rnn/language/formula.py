@@ -33,7 +33,7 @@ def _operands(node: Any) -> tuple[Any, ...]:
     """Return the operands to write out; a named tensor is written by its name."""
     if isinstance(node, Tensor) and node.name is not None:
         return ()
-    return getattr(node, "inputs", ())
+    return node.written[1] if hasattr(node, "written") else getattr(node, "inputs", ())
 
 
 def _format_node(node: Any, operands: list[tuple[str, int]]) -> tuple[str, int]:
@@ -43,8 +43,11 @@ def _format_node(node: Any, operands: list[tuple[str, int]]) -> tuple[str, int]:
         if node.name is not None or node.op is None:
             return node.name or (f"{node.item():g}" if node.size == 1 else f"array{node.shape}"), ATOM
     elif not hasattr(node, "op"):
-        return (repr(node), ATOM if node >= 0 else PREFIX) if np.ndim(node) == 0 else ("array", ATOM)
-    return _format_operation(node.op, operands)
+        if np.ndim(node):
+            return f"array{np.shape(node)}", ATOM
+        number = node.item() if isinstance(node, (np.generic, np.ndarray)) else node
+        return repr(number), ATOM if number >= 0 else PREFIX
+    return _format_operation(node.written[0] if hasattr(node, "written") else node.op, operands)
 
 
 def _format_operation(op: Op, operands: list[tuple[str, int]]) -> tuple[str, int]:
@@ -63,6 +66,8 @@ def _format_operation(op: Op, operands: list[tuple[str, int]]) -> tuple[str, int
         return f"{_bracket(operands[0], ATOM)}[{_format_index(op.index)}]", ATOM
     if isinstance(op, ops.Identity):
         return operands[0]
+    if isinstance(op, ops.EinSum):
+        return f"einsum({op.subscripts!r}, {', '.join(text for text, _ in operands)})", ATOM
     arguments = ", ".join(text for text, _ in operands)
     if hasattr(op, "axis") and len(operands) > 1:  # NumPy takes arrays to join along an axis as one list
         arguments = f"[{arguments}]"
@@ -82,6 +87,8 @@ def _format_index(index: Any) -> str:
         if isinstance(part, slice):
             ends = ["" if end is None else str(end) for end in (part.start, part.stop, part.step)]
             words.append(":".join(ends if part.step is not None else ends[:2]))
-        elif part is not Ellipsis:
+        elif part is Ellipsis:
+            words.append("...")
+        else:
             words.append(str(part) if np.ndim(part) == 0 else "array")
-    return ", ".join(words) or "..."
+    return ", ".join(words)

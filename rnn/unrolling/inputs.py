@@ -181,9 +181,10 @@ def _batch_axes(signal: Signal, shape: Shape, origin: Origin) -> Shape:
     own = signal.shape or ()
     rest = shape[1:]
     if len(rest) < len(own) or rest[len(rest) - len(own):] != own:
-        wanted = f"(T, {own[0]}) or (T, batch, {own[0]})" if own else "(T,) or (T, batch)"
+        sizes = "".join(f", {n}" for n in own)
+        wanted = f"(T{sizes}) or (T, batch{sizes})" if own else "(T,) or (T, batch)"
         raise ValueError(f"the data for {signal.name!r} have shape {shape} (at {origin}), but {wanted} is "
-                         f"needed: {signal.name} was declared at {signal.origin} with size {own[0] if own else ()}")
+                         f"needed: {signal.name} was declared at {signal.origin} with {signal.declared_size}")
     return rest[:len(rest) - len(own)]
 
 

@@ -87,10 +87,9 @@ def test_an_index_takes_a_part_of_each_vector(index: Any) -> None:
     np.testing.assert_array_equal(value_of(lambda x: x[..., index]), X[..., index])
 
 
-@pytest.mark.parametrize("index", [(0, 1), None, ...])
-def test_a_vector_takes_one_index(index: Any) -> None:
+def test_a_vector_takes_one_index() -> None:
     with pytest.raises(IndexError, match=r"x\[t\] is a vector at each step: it takes one index"):
-        value_of(lambda x: x[index])
+        value_of(lambda x: x[0, 1])
 
 
 def test_concatenation_joins_vectors_along_the_last_axis() -> None:
@@ -128,17 +127,10 @@ def test_a_loss_is_a_signal_of_one_number_a_step() -> None:
 
 
 @pytest.mark.parametrize("write", [
-    lambda x: x.sum(), lambda x: x.sum(axis=0), lambda x: np.mean(x, axis=1), lambda x: np.concatenate([x, x]),
-    lambda x: mg.log_softmax(x, axis=0)])
-def test_every_axis_but_the_last_is_refused(write: Any) -> None:
-    with pytest.raises(ValueError, match=r"inside one, axis=-1 is the vector.*Write axis=-1"):
-        value_of(write)
-
-
-@pytest.mark.parametrize("write", [lambda x: x.reshape(5, 1), lambda x: x.T, lambda x: np.stack([x, x])])
-def test_operations_over_all_axes_are_refused(write: Any) -> None:
-    message = r"can't be used in an equation \(at test_equations.py:\d+\).*batch is implicit"
-    with pytest.raises(ValueError, match=message):
+    lambda x: x.sum(axis=1), lambda x: np.mean(x, axis=1), lambda x: np.concatenate([x, x], axis=1),
+    lambda x: mg.log_softmax(x, axis=-2), lambda x: np.flip(x, 1)])
+def test_an_axis_that_one_sequence_lacks_is_refused(write: Any) -> None:
+    with pytest.raises(IndexError, match=r"axis -?\d is out of bounds for array of dimension 1\n.* x\[t\]  \(5,\)"):
         value_of(write)
 
 
@@ -155,7 +147,7 @@ class Center(mg.Op):
 
 
 def test_an_operation_that_is_not_batchable_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Center\(\) can't be used in an equation .*batch is implicit"):
+    with pytest.raises(ValueError, match=r"Center\(\) describes all axes .* can't be computed for a batch"):
         value_of(lambda x: mg.apply(Center(), x))
 
 
@@ -221,7 +213,7 @@ def test_an_input_without_size_takes_it_from_the_data() -> None:
     assert cell.unroll(x=np.ones((3, 2, 4)))["y"][1].shape == (2, 4)
 
 
-@pytest.mark.parametrize("size", [0, -1, 2.5, "3", True, (2,)])
+@pytest.mark.parametrize("size", [0, -1, 2.5, "3", True, [2]])
 def test_a_size_is_a_positive_whole_number(size: Any) -> None:
     with pytest.raises(ValueError, match=r"the size of h is a positive whole number, not .* \(at test_equations\.py"):
         Cell().signal("h", size)

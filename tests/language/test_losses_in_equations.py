@@ -70,11 +70,13 @@ def test_a_squared_error_is_summed_over_its_vector() -> None:
     np.testing.assert_allclose(run["L"].stack().numpy(), ((X * [1.0, 2.0] - targets) ** 2).sum(axis=-1))
 
 
-def test_a_loss_that_would_mix_the_sequences_of_a_batch_says_what_to_write() -> None:
+def test_a_mean_is_over_the_vector_of_each_sequence() -> None:
     cell = Cell()
-    x, target = cell.input("x", 2), cell.input("target", 2)
-    with pytest.raises(ValueError, match="axis=-1 is the vector"):
-        mg.losses.mse(x[t], target[t])
+    x, target, L = cell.input("x", 2), cell.input("target", 2), cell.signal("L", ())
+    L[t] = mg.losses.mse(x[t], target[t])
+    targets = RNG.normal(size=X.shape)
+    losses = cell.unroll(x=X, target=targets)["L"].stack().numpy()
+    np.testing.assert_allclose(losses, ((X - targets) ** 2).mean(axis=-1))
 
 
 def test_gradients_by_lag_take_the_losses_of_the_definition() -> None:

@@ -1,0 +1,128 @@
+"""Signals of any shape: inside an equation everything means what NumPy means for one sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from definitions import above, parameter
+
+import minigrad as mg
+from rnn import Cell, t
+
+RNG = np.random.default_rng(3)
+S, M, V, A = (RNG.normal(size=(2, 3, *shape)) for shape in [(), (3, 4), (4,), (2, 3, 4)])
+DATA = {"s": S, "m": M, "v": V, "a": A}  # two steps, a batch of three: a number, a matrix, a vector, three axes
+W, W3 = RNG.normal(size=(4, 4)), RNG.normal(size=(2, 4, 5))
+
+FORMULAS: list[Callable[[Any, Any, Any, Any], Any]] = [
+    # products of every pair of ranks
+    lambda s, m, v, a: m @ v, lambda s, m, v, a: v @ m.T, lambda s, m, v, a: m @ m.T, lambda s, m, v, a: m @ W,
+    lambda s, m, v, a: W @ v, lambda s, m, v, a: v @ W, lambda s, m, v, a: W[:3, :3] @ m, lambda s, m, v, a: v @ v,
+    lambda s, m, v, a: a @ v, lambda s, m, v, a: a @ W, lambda s, m, v, a: a @ m.T, lambda s, m, v, a: m @ W3,
+    lambda s, m, v, a: v @ W3, lambda s, m, v, a: a @ W3, lambda s, m, v, a: m[0] @ W3, lambda s, m, v, a: W3.mT @ v
+    if hasattr(W3, "mT") else np.swapaxes(W3, 1, 2) @ v, lambda s, m, v, a: m[:, 0] @ m,
+    lambda s, m, v, a: np.outer(m[0], v), lambda s, m, v, a: np.outer(np.arange(3.0), v),
+    lambda s, m, v, a: np.einsum("ij,kij->kj", m, a), lambda s, m, v, a: np.einsum("ij,j", m, v),
+    lambda s, m, v, a: np.einsum("...j,jk->...k", a, W), lambda s, m, v, a: np.einsum("ii->i", m[:, :3]),
+    # broadcasting
+    lambda s, m, v, a: m + v, lambda s, m, v, a: m * s, lambda s, m, v, a: v - s, lambda s, m, v, a: a / (1 + m * m),
+    lambda s, m, v, a: m[:, :1] * v, lambda s, m, v, a: np.maximum(m, np.ones(4)), lambda s, m, v, a: m + np.ones((3, 1)),
+    lambda s, m, v, a: np.ones((2, 1, 1)) * m, lambda s, m, v, a: v[:, None] + v, lambda s, m, v, a: v[None] * m,
+    lambda s, m, v, a: np.where(np.arange(4) > 1, m, v), lambda s, m, v, a: np.broadcast_to(v, (3, 4)) * m,
+    lambda s, m, v, a: np.broadcast_to(s, (2,)),
+    # reductions
+    lambda s, m, v, a: m.sum(), lambda s, m, v, a: m.sum(axis=0), lambda s, m, v, a: m.mean(axis=1, keepdims=True) * m,
+    lambda s, m, v, a: a.max(axis=(0, 2)), lambda s, m, v, a: a.min(axis=-1), lambda s, m, v, a: m.std(),
+    lambda s, m, v, a: np.linalg.norm(m), lambda s, m, v, a: np.prod(m, axis=0), lambda s, m, v, a: s.sum() + s.max(),
+    lambda s, m, v, a: mg.logsumexp(m, axis=0), lambda s, m, v, a: mg.log_softmax(a, axis=1),
+    lambda s, m, v, a: mg.softmax(m), lambda s, m, v, a: np.cumsum(m, axis=0), lambda s, m, v, a: np.cumsum(m),
+    # indices
+    lambda s, m, v, a: m[1], lambda s, m, v, a: m[:, 1], lambda s, m, v, a: m[..., -1], lambda s, m, v, a: m[1, 2],
+    lambda s, m, v, a: a[0, :, 1:3], lambda s, m, v, a: m[None], lambda s, m, v, a: m[:, None, ::2],
+    lambda s, m, v, a: m[[2, 0, 2]], lambda s, m, v, a: a[:, [0, 1], [2, 3]], lambda s, m, v, a: a[1, [0, 2]],
+    lambda s, m, v, a: m[np.arange(12).reshape(3, 4) % 2 == 0], lambda s, m, v, a: a[..., None],
+    lambda s, m, v, a: s[None], lambda s, m, v, a: np.take(m, [1, 0], axis=1), lambda s, m, v, a: np.roll(m, 1, axis=0)
+    if False else m[[-1, 0, 1]],
+    # shapes
+    lambda s, m, v, a: m.T, lambda s, m, v, a: v.T, lambda s, m, v, a: a.T, lambda s, m, v, a: np.transpose(a, (2, 0, 1)),
+    lambda s, m, v, a: np.swapaxes(a, 0, 2), lambda s, m, v, a: np.moveaxis(a, 0, -1),
+    lambda s, m, v, a: m.reshape(2, 6), lambda s, m, v, a: a.reshape(-1, 4), lambda s, m, v, a: m.ravel(),
+    lambda s, m, v, a: np.stack([m, 2 * m]), lambda s, m, v, a: np.stack([v, v], axis=1),
+    lambda s, m, v, a: np.stack([s, 2 * s]), lambda s, m, v, a: np.concatenate([m, m]),
+    lambda s, m, v, a: np.concatenate([m, np.ones((3, 2))], axis=1), lambda s, m, v, a: np.concatenate([m, v[None]]),
+    lambda s, m, v, a: np.vstack([m, v]), lambda s, m, v, a: np.hstack([v, m[0]]), lambda s, m, v, a: np.flip(m),
+    lambda s, m, v, a: np.flip(a, axis=1), lambda s, m, v, a: np.pad(m, 1), lambda s, m, v, a: np.tile(v, 2),
+    lambda s, m, v, a: np.repeat(m, 2, axis=0), lambda s, m, v, a: np.squeeze(m[:1]), lambda s, m, v, a: m[:, :, None],
+    lambda s, m, v, a: np.expand_dims(m, 0), lambda s, m, v, a: np.split(m, 2, axis=1)[1],
+]
+
+
+def definition(write: Callable[..., Any]) -> Cell:
+    cell = Cell()
+    signals = [cell.input(name, data.shape[2:]) for name, data in DATA.items()]
+    cell.signal("y")[t] = write(*(signal[t] for signal in signals))
+    return cell
+
+
+@pytest.mark.parametrize("write", FORMULAS, ids=range(len(FORMULAS)))
+def test_a_formula_means_what_numpy_means_for_one_sequence(write: Callable[..., Any]) -> None:
+    cell = definition(write)
+    batch = cell.unroll(**DATA)["y"].stack().data
+    for b in range(3):
+        alone = [np.asarray(write(*(data[k, b] for data in DATA.values()))) for k in range(2)]
+        np.testing.assert_allclose(batch[:, b], alone, rtol=1e-12)
+        one = cell.unroll(**{name: data[:, b] for name, data in DATA.items()})["y"].stack().data
+        np.testing.assert_allclose(one, alone, rtol=1e-12)
+    assert cell.signals["y"].shape == batch.shape[2:]
+
+
+@pytest.mark.parametrize("write", FORMULAS, ids=range(len(FORMULAS)))
+def test_its_gradient_is_that_of_every_sequence_alone(write: Callable[..., Any]) -> None:
+    cell = definition(write)
+    inputs = {name: mg.Tensor(data, requires_grad=True) for name, data in DATA.items()}
+    used = [name for name in DATA if any(edge.source == name for edge in cell.edges())]
+    (cell.unroll(**inputs)["y"].stack() ** 2).sum().backward()
+    for b in range(3):
+        alone = {name: mg.Tensor(data[:, b], requires_grad=True) for name, data in DATA.items()}
+        sum((write(*(x[k] for x in alone.values())) ** 2).sum() for k in range(2)).backward()
+        for name in used:
+            np.testing.assert_allclose(inputs[name].grad[:, b], alone[name].grad, rtol=1e-10, atol=1e-12)
+
+
+def test_shapes_that_do_not_fit_are_named_as_for_one_sequence() -> None:
+    cell = Cell()
+    s, v = cell.signal("S", (3, 4)), cell.input("v", 3)
+    with pytest.raises(ValueError) as error:
+        s[t] = s[t-1] @ v[t]
+    assert "S[t-1]  (3, 4)" in str(error.value) and f"made at {above(2)}" not in "\n".join(cell.signals)
+    with pytest.raises(ValueError, match=r"the equation S\[t\] = .* has shape \(3, 3\) .* with shape \(3, 4\)"):
+        s[t] = s[t-1] @ s[t-1].T
+
+
+def test_lists_separated_by_a_slice_are_refused() -> None:
+    with pytest.raises(IndexError, match="separated by slices: index in two steps"):
+        definition(lambda s, m, v, a: a[0, :, [1, 2]])
+
+
+@pytest.mark.parametrize("size", [(2, 0), (2, -1), (2, 2.5), (True, 2)])
+def test_a_shape_has_positive_whole_numbers(size: Any) -> None:
+    with pytest.raises(ValueError, match=r"the shape of S has positive whole numbers, not .* \(at test_shapes\.py"):
+        Cell().signal("S", size)
+
+
+def test_a_formula_is_written_as_in_the_equation() -> None:
+    cell, U = Cell(), parameter("U", 4, 4)
+    m, v, s = cell.signal("M", (4, 4)), cell.input("v", 4), cell.input("s", ())
+    m[t] = s[t] * m[t-1] @ U + np.outer(v[t], v[t]) + m[t-1].T[:, 0] * np.einsum("ij,j->i", m[t-1], v[t])
+    assert repr(cell.equations[0]) == ("M[t] = s[t] * M[t-1] @ U + v[t][:, None] * v[t] + "
+                                       "M[t-1].T[:, 0] * einsum('ij,j->i', M[t-1], v[t])")
+
+
+def test_data_for_a_matrix_name_the_shape_that_is_needed() -> None:
+    cell = definition(lambda s, m, v, a: m)
+    with pytest.raises(ValueError, match=r"\(T, 3, 4\) or \(T, batch, 3, 4\) is needed: m was declared at .* "
+                                         r"with shape \(3, 4\)"):
+        cell.unroll(s=S, m=M[..., :3], v=V, a=A)
