@@ -22,7 +22,7 @@ __all__ = [  # the names that minigrad exports; shape, ndim, size and plain are 
     "abs", "add", "arctan", "argmax", "argmin", "broadcast_to", "clip", "concatenate", "cos", "cosh", "cumsum",
     "divide", "dot", "dropout", "einsum", "elu", "exp", "expand_dims", "expm1", "flip", "gelu", "hstack",
     "leaky_relu", "log", "log1p", "log2", "log_softmax", "logsumexp", "matmul", "matvec", "max", "maximum", "mean",
-    "min", "minimum", "moveaxis", "multiply", "negative", "norm", "outer", "pad", "pick", "power", "prod", "ravel",
+    "min", "minimum", "moveaxis", "multiply", "negative", "norm", "outer", "pad", "pick", "one_hot", "stop_gradient", "power", "prod", "ravel",
     "relu", "repeat", "reshape", "sigmoid", "sign", "sin", "sinh", "softmax", "softplus", "split", "sqrt", "square",
     "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tile",
     "transpose", "var", "vecdot", "vstack", "where",
@@ -265,11 +265,15 @@ def min(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
 
 def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Return the index of the largest element: a plain array of integers, without derivative."""
+    if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
+        return apply(ops.ArgMax(axis, keepdims), x)
     return np.argmax(plain(x), axis=axis, keepdims=keepdims)
 
 
 def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Return the index of the smallest element: a plain array of integers, without derivative."""
+    if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
+        return apply(ops.ArgMin(axis, keepdims), x)
     return np.argmin(plain(x), axis=axis, keepdims=keepdims)
 
 
@@ -468,6 +472,10 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """Return the elements at integer indices, along an axis or of all in a row: an index."""
+    if isinstance(indices, operators.Operators) and not isinstance(indices, Tensor):  # an index of each step
+        if axis != 0 and not (axis is None and np.ndim(x) == 1):
+            raise ValueError(f"take reads rows by {indices!r}: it needs axis=0, not axis={axis!r} (at {call_site()})")
+        return apply(operators.LOOKUP, x, indices)
     where = np.asarray(plain(indices))
     if where.dtype.kind not in "iu" and where.size:
         raise TypeError(f"take needs integers as indices, not {where.dtype}")
@@ -488,6 +496,24 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     index = list(np.ogrid[tuple(map(slice, np.shape(x)))])
     index[axis] = where
     return apply(ops.GetItem(tuple(index)), x)
+
+
+def stop_gradient(x: Any) -> Any:
+    """Return the same values as a constant: no gradient passes. Of a Tensor, its detach()."""
+    if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
+        return apply(operators.STOP_GRADIENT, x)
+    return (x if isinstance(x, Tensor) else Tensor(x)).detach()
+
+
+def one_hot(i: Any, n: int) -> Any:
+    """Return vectors of n elements, 1 at the index i and 0 elsewhere: i (...) of integers -> (..., n); no gradient.
+
+    Raises:
+        IndexError: for an index that isn't one of 0 ... n-1, where the indices are known.
+    """
+    if isinstance(i, operators.Operators) and not isinstance(i, Tensor):
+        return expand_dims(i, -1) == np.arange(n)
+    return np.eye(n)[ops.Lookup.rows(np.eye(n), np.asarray(plain(i)))]
 
 
 def pick(x: Any, labels: Any) -> Any:

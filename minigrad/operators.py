@@ -24,6 +24,7 @@ SIN, COS, TAN, SINH, COSH, TANH, ARCTAN = (
 SIGMOID, SOFTPLUS, RELU, GELU = ops.Sigmoid(), ops.Softplus(), ops.Relu(), ops.Gelu()
 MAXIMUM, MINIMUM, WHERE, MATMUL, MATVEC, VECMAT, VECDOT, PICK = (
     ops.Maximum(), ops.Minimum(), ops.Where(), ops.MatMul(), ops.MatVec(), ops.VecMat(), ops.VecDot(), ops.Gather())
+LOOKUP, STOP_GRADIENT = ops.Lookup(), ops.StopGradient()
 
 UFUNCS: dict[np.ufunc, Op] = {
     op.ufunc: op for op in list(vars().values()) if isinstance(op, Op) and op.ufunc is not None}

@@ -51,6 +51,7 @@ class Op:
         integer_inputs: positions of the inputs that hold integers, such as labels.
         core_ndims: for operations on the last axes of operands, such as products of matrices, the number of those
             axes for each; the axes in front broadcast. As the signature of NumPy's generalized ufuncs.
+        flattens: whether axis=None means the elements of all axes in a row.
         batchable: whether `for_batch` has a result; not so for options that describe all axes of an operand.
     """
 
@@ -62,6 +63,7 @@ class Op:
     random: ClassVar[bool] = False
     integer_inputs: ClassVar[tuple[int, ...]] = ()
     core_ndims: ClassVar[tuple[int, ...] | None] = None
+    flattens: ClassVar[bool] = False
     batchable: ClassVar[bool] = True
 
     def __init_subclass__(cls, **attributes: Any) -> None:
@@ -110,7 +112,7 @@ class Op:
         """
         if not self.batchable:
             raise ValueError(f"{self!r} describes all axes of its operands, so it can't be computed for a batch")
-        axis = getattr(self, "axis", None)
+        axis = 0 if self.flattens and getattr(self, "axis", 0) is None else getattr(self, "axis", None)
         return self if axis is None else self._changed(axis=axes_from_end(axis, ndims[0]))
 
     def _changed(self, **options: Any) -> Op:
@@ -516,6 +518,31 @@ class Where(Elementwise, selective=True):
                 np.where(condition, 0, grad) if needs_input_grad[2] else None)
 
 
+class Compare(Elementwise):
+    """An elementwise comparison, or a connective of truth values, by one of NumPy's ufuncs; without derivative."""
+
+    ufunc: np.ufunc
+
+    def __init__(self, ufunc: np.ufunc) -> None:
+        self.ufunc = ufunc
+
+    def forward(self, *inputs: Array) -> Array:
+        return self.ufunc(*inputs)
+
+    def backward(self, grad: Array, out: Array, *inputs: Array) -> tuple[None, ...]:
+        return (None,) * len(inputs)
+
+
+class StopGradient(Elementwise):
+    """The same values, as a constant: no gradient passes."""
+
+    def forward(self, x: Array) -> Array:
+        return x
+
+    def backward(self, grad: Array, out: Array, x: Array) -> None:
+        return None
+
+
 class DropoutMask(Op, random=True):
     """Which elements a dropout keeps: True with probability 1 - rate. It takes only the shape of x.
 
@@ -652,7 +679,27 @@ class Min(Max):
         return np.min(x, axis=self.axis, keepdims=self.keepdims)
 
 
-class CumSum(Op):
+class ArgMax(Op, flattens=True):
+    """The index of the largest element along an axis; axis=None: of all elements in a row. Without derivative."""
+
+    def __init__(self, axis: int | None = None, keepdims: bool = False) -> None:
+        self.axis, self.keepdims = axis, keepdims
+
+    def forward(self, x: Array) -> Array:
+        return np.argmax(x, axis=self.axis, keepdims=self.keepdims)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> None:
+        return None
+
+
+class ArgMin(ArgMax):
+    """The index of the smallest element along an axis; axis=None: of all elements in a row. Without derivative."""
+
+    def forward(self, x: Array) -> Array:
+        return np.argmin(x, axis=self.axis, keepdims=self.keepdims)
+
+
+class CumSum(Op, flattens=True):
     """The running sum along an axis; axis=None runs through all elements, in a row."""
 
     def __init__(self, axis: int | None = None) -> None:
@@ -1036,6 +1083,34 @@ class Gather(Op, integer_inputs=(1,)):
     def backward(self, grad: Array, out: Array, x: Array, labels: Array) -> tuple[Array, ...]:
         one_hot = np.expand_dims(labels, -1) == np.arange(x.shape[-1])
         return np.expand_dims(grad, -1) * one_hot, None
+
+
+class Lookup(Op, integer_inputs=(1,)):
+    """Rows of a table by their indices: table (n, ...), indices (...) from 0 to n-1.
+
+    The indices may be floats that hold whole numbers. A row that is read twice gets both gradients, added.
+    """
+
+    def forward(self, table: Array, indices: Array) -> Array:
+        return table[self.rows(table, indices)]
+
+    def backward(self, grad: Array, out: Array, table: Array, indices: Array) -> tuple[Array, ...]:
+        return compute(ScatterAdd(self.rows(table, getattr(indices, "data", indices)), table.shape), grad), None
+
+    @staticmethod
+    def rows(table: Array, indices: Array) -> Any:
+        """Return the indices as integers.
+
+        Raises:
+            IndexError: for an index that isn't one of 0 ... n-1.
+        """
+        rows = np.asarray(indices).astype(np.int64)
+        wrong = (rows != indices) | (rows < 0) | (rows >= table.shape[0])
+        if wrong.any():
+            where = tuple(int(i) for i in np.argwhere(wrong)[0])
+            raise IndexError(f"index {np.asarray(indices)[where]:g}{f' at {list(where)}' if where else ''} is not one "
+                             f"of the {table.shape[0]} rows 0 … {table.shape[0] - 1}")
+        return rows
 
 
 class Concatenate(Op):

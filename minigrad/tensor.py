@@ -18,7 +18,7 @@ from .backward import backward
 from .describe import tensor_label, tensor_summary
 from .errors import forward_nan_error, operation_error
 from .mutation import MutationState, check_modified, creation_counter, expose, record_assignment
-from .operators import Operators
+from .operators import LOOKUP, Operators
 from .ops import GetItem, Op
 from .provenance import Origin, call_site
 from .settings import settings, thread
@@ -256,6 +256,8 @@ class Tensor(Operators):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, tuple):
             return apply(GetItem(tuple(map(_plain, index))), self)
+        if isinstance(index, Operators) and not isinstance(index, Tensor):  # an index of each step
+            return apply(LOOKUP, self, index)
         return apply(GetItem(_plain(index)), self)
 
     @staticmethod

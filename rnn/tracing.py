@@ -77,6 +77,8 @@ def _read_new_states(value: Any, new_states: Mapping[int, Expression]) -> Any:
             copies[id(node)] = new_states[id(node)]
         elif isinstance(node, Apply) and any(id(x) in copies for x in node.inputs):
             assert node.op is not None
-            copies[id(node)] = copy = Apply(node.op, tuple(copies.get(id(x), x) for x in node.inputs))
+            op, written = node.written
+            copies[id(node)] = copy = Apply(node.op, tuple(copies.get(id(x), x) for x in node.inputs),
+                                            (op, tuple(copies.get(id(x), x) for x in written)))
             copy.origin = node.origin
     return copies.get(id(value), value)

@@ -267,7 +267,7 @@ class BufferPlan:
         """Return whether `node` may overwrite its operand x."""
         if not x.timed or x.shape != node.shape or self.lifetimes.users[x] != [node] or x not in self.lifetimes.block:
             return False
-        if x in self.fixed or isinstance(x.op, (ir.View, ir.Leaf, ir.Compare, ir.Concat, ir.Backward)):
+        if x in self.fixed or isinstance(x.op, (ir.View, ir.Leaf, ops.Compare, ir.Concat, ir.Backward)):
             return False
         if x in self.slot_in or self.lanes.get(x) != self.lanes.get(node):
             return False

@@ -130,7 +130,7 @@ class Codegen:
         op, plan = node.op, self.plan
         if isinstance(op, ir.Input) and op.shared:
             return "np.empty((T, 1), FLOAT)"
-        dtype = DTYPES["bool" if isinstance(op, ir.Compare) else op.dtype if isinstance(op, ir.Input) else "float"]
+        dtype = DTYPES["bool" if isinstance(op, ops.Compare) else op.dtype if isinstance(op, ir.Input) else "float"]
         lanes = plan.lanes.get(node)
         axes = ["B", *map(str, node.shape)] if lanes is None else [str(lanes), "B", str(node.shape[0] // lanes)]
         before, after = self.lifetimes.margins.get(node, (0, 0))
@@ -416,7 +416,7 @@ def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
 
 def broadcasts(op: Op) -> bool:
     """Return whether an operation's operands broadcast, so that a number per sequence needs an axis beside vectors."""
-    return op.elementwise or isinstance(op, (ops.BroadcastTo, ir.Compare))
+    return op.elementwise or isinstance(op, (ops.BroadcastTo, ops.Compare))
 
 
 def ufunc_of(op: Op) -> np.ufunc | None:
@@ -425,7 +425,7 @@ def ufunc_of(op: Op) -> np.ufunc | None:
     It must be declared by the operation's own class (a subclass may compute something else), and NumPy's own,
     since the program imports it from there.
     """
-    if isinstance(op, ir.Compare):
+    if isinstance(op, ops.Compare):
         return op.ufunc
     ufunc: np.ufunc | None = vars(type(op)).get("ufunc") if op.elementwise else None
     own = ufunc is not None and getattr(np, ufunc.__name__, None) is ufunc

@@ -49,7 +49,7 @@ class Symbol(Operators):
     @staticmethod
     def compare(ufunc: Any, *inputs: Any) -> Symbol:
         """Return the symbol of a comparison, which is computed when the program runs."""
-        return Symbol.apply(ir.Compare(ufunc), *inputs)
+        return Symbol.apply(ops.Compare(ufunc), *inputs)
 
     def __bool__(self) -> bool:
         raise TypeError("a value isn't known before the program runs")

@@ -156,7 +156,7 @@ def hoist_factors(graph: Graph) -> None:
             vectors = {form[x][0] for x in node.inputs}
             if len(vectors) == 1 and all(form[x][1] for x in node.inputs):
                 one = number(1.0)  # as numbers: True + True is True, and not 2
-                slopes = [multiply_all([*form[x][1], one] if isinstance(form[x][1][-1].op, ir.Compare) else form[x][1])
+                slopes = [multiply_all([*form[x][1], one] if isinstance(form[x][1][-1].op, ops.Compare) else form[x][1])
                           for x in node.inputs]
                 factor = add_all(slopes, f"{node.name}_slope")
                 form[node] = vectors.pop(), [factor]

@@ -98,19 +98,6 @@ class AddN(Op):
     elementwise = True
 
 
-class Compare(Op):
-    """An elementwise comparison by one of NumPy's ufuncs; it has no derivative."""
-
-    elementwise = True
-    ufunc: np.ufunc
-
-    def __init__(self, ufunc: np.ufunc) -> None:
-        self.ufunc = ufunc
-
-    def forward(self, *inputs: Any) -> Any:
-        return self.ufunc(*inputs)
-
-
 class Backward(Op):
     """Call `of.backward(grad, out, *inputs)` at run time: all gradients that the operation returns."""
 

@@ -31,8 +31,8 @@ def for_batch(op: Op, inputs: Operands, batched: Sequence[bool], make: Callable[
         ValueError, IndexError: if the operation has no such form.
     """
     ndims = [np.ndim(x) for x in inputs]
-    if isinstance(op, ops.CumSum) and op.axis is None:  # of all elements in a row
-        return ops.CumSum(-1), (make(ops.Reshape((-1,)).for_batch(ndims[0]), inputs),)
+    if op.flattens and getattr(op, "axis", 0) is None and ndims[0] != 1:
+        inputs, ndims = (make(ops.Reshape((-1,)).for_batch(ndims[0]), inputs),), [1]
     if isinstance(op, ops.BroadcastTo):
         return op.for_batch(len(op.shape)), (_insert_axes(inputs[0], len(op.shape) - ndims[0], make),)
     if isinstance(op, ops.MatMul) and all(ndims):

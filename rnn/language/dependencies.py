@@ -70,9 +70,14 @@ def _is_parameter(node: Any) -> bool:
 
 def integer_inputs(cell: Definition) -> set[str]:
     """Return the names of the inputs whose values are integers, such as the labels of a cross entropy."""
+    return {signal.name for signal in integer_signals(cell) if signal.given}
+
+
+def integer_signals(cell: Definition) -> set[Signal]:
+    """Return the signals, given or computed, that an operation takes as integers: labels and indices."""
     operands = (node.inputs[position] for node in nodes(roots(cell)) if getattr(node, "op", None) is not None
                 for position in node.op.integer_inputs)
-    return {x.signal.name for x in operands if isinstance(x, Read) and x.signal.given}
+    return {x.signal for x in operands if isinstance(x, Read)}
 
 
 class Edge(NamedTuple):

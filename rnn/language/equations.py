@@ -18,41 +18,77 @@ import numpy as np
 
 from minigrad import Op, Tensor, ops
 from minigrad.errors import operation_error
-from minigrad.operators import Operators
+from minigrad.operators import ADD, LOOKUP, STOP_GRADIENT, Operators
 from minigrad.provenance import Origin, call_site
 from minigrad.tensor import constant
 
 from .batching import for_batch
-from .formula import to_text
+from .formula import ATOM, to_text
+from .graphs import postorder
 
 Shape = tuple[int, ...]
 Size = int | Shape | None
+Samples = tuple[Shape, Shape]
 
 
-class Time:
-    """`t` or `T`, and a whole number of steps from it: t-1, t, t+1; T+1."""
+class Time(Operators):
+    """`t` or `T`, and a whole number of steps from it: t-1, t, t+1; T+1.
+
+    In arithmetic and comparisons, 0.3 * t or t % 2 == 0, `t` is the number of the step: see StepNumber.
+    """
 
     def __init__(self, name: str, offset: int = 0) -> None:
         self.name = name
         self.offset = offset
 
-    def __add__(self, steps: Any) -> Time:
-        return Time(self.name, self.offset + self._whole(steps))
+    def __add__(self, steps: Any) -> Any:
+        whole = _whole(steps)
+        return super().__add__(steps) if whole is None else Time(self.name, self.offset + whole)
 
-    __radd__ = __add__
+    def __radd__(self, steps: Any) -> Any:
+        whole = _whole(steps)
+        return super().__radd__(steps) if whole is None else Time(self.name, self.offset + whole)
 
-    def __sub__(self, steps: Any) -> Time:
-        return Time(self.name, self.offset - self._whole(steps))
+    def __sub__(self, steps: Any) -> Any:
+        whole = _whole(steps)
+        return super().__sub__(steps) if whole is None else Time(self.name, self.offset - whole)
 
-    def _whole(self, steps: Any) -> int:
-        try:
-            return operator.index(steps)
-        except TypeError:
-            raise TypeError(f"{self!r} can be moved by a whole number of steps, e.g. t-1, "
-                            f"not by {steps!r} (at {call_site()})") from None
+    @staticmethod
+    def apply(op: Op, *inputs: Any) -> Any:
+        """Return the expression of `op` on the number of the step."""
+        return Expression.apply(op, *map(_step_number, inputs))
+
+    @staticmethod
+    def compare(ufunc: Any, *inputs: Any) -> Any:
+        """Return a comparison of the number of the step."""
+        return Expression.compare(ufunc, *map(_step_number, inputs))
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} is neither true nor false: it stands for every step (at {call_site()})")
+
+    def __getitem__(self, index: Any) -> Any:
+        raise TypeError(f"{self!r} has no elements (at {call_site()})")
 
     def __repr__(self) -> str:
         return self.name + (f"{self.offset:+d}" if self.offset else "")
+
+
+def _whole(steps: Any) -> int | None:
+    """Return a whole number as an int; None for anything else."""
+    try:
+        return None if isinstance(steps, Operators) else operator.index(steps)
+    except TypeError:
+        return None
+
+
+def _step_number(x: Any) -> Any:
+    """Return the expression for `t` with an offset; anything else unchanged."""
+    if not isinstance(x, Time):
+        return x
+    if x.name != "t":
+        raise TypeError(f"{x!r} isn't known in an equation (at {call_site()}): it marks the values after the last "
+                        "step, h[T+1] = ...")
+    return StepNumber(x.offset)
 
 
 t = Time("t")
@@ -68,20 +104,29 @@ class Expression(Operators):
     Attributes:
         op: the operation; None for a signal that is read (see Read).
         inputs: expressions, Tensors, arrays and numbers, in order.
-        cell: the definition whose signals it reads.
-        shape: of its value at one step of one sequence, e.g. `(8,)` or `()`; None if it depends on the data.
+        cell: the definition whose signals it reads; None if it reads none.
+        samples: two shapes that its value at one step of one sequence can have, different where a length depends
+            on the data; None where nothing is known of it.
+        kind: "b" for truth values, "i" for integers, otherwise "f", as in NumPy's dtypes.
         origin: the line that wrote it.
     """
 
     op: Op | None = None
     inputs: tuple[Any, ...] = ()
-    cell: Definition
-    shape: Shape | None
+    cell: Definition | None
+    samples: Samples | None
+    kind: str = "f"
     origin: Origin
 
     @staticmethod
     def apply(op: Op, *inputs: Any) -> Any:
         """Return the expression of `op` at every step, with axes as for one sequence."""
+        inputs = tuple(map(_step_number, inputs))
+        if op is ADD and all(getattr(x, "kind", None) == "b" for x in inputs):
+            op = ops.Compare(np.logical_or)  # which NumPy's + of truth values is
+        if op is LOOKUP and isinstance(inputs[0], Expression):
+            raise TypeError(f"{inputs[0]!r} differs from step to step, so {inputs[1]!r} can't index it (at "
+                            f"{call_site()}). mg.one_hot({inputs[1]!r}, n) @ {inputs[0]!r} reads a row")
         try:
             batch_op, operands = for_batch(op, inputs, [isinstance(x, Expression) for x in inputs], Apply)
         except (ValueError, IndexError) as error:
@@ -92,19 +137,49 @@ class Expression(Operators):
         return Apply(batch_op, operands, (op, inputs))
 
     @staticmethod
-    def compare(ufunc: np.ufunc, *inputs: Any) -> Any:
-        """Raise TypeError: comparisons have no derivative, so no equation contains one."""
-        raise TypeError(f"np.{ufunc.__name__} of {inputs[0]!r} can't be used in an equation (at {call_site()}): "
-                        "a comparison has no derivative. np.maximum, mg.relu have one")
+    def compare(ufunc: Any, *inputs: Any) -> Any:
+        """Return a comparison at every step, a bool per element; no gradient passes."""
+        if ufunc in (np.argmax, np.argmin):
+            return Expression.apply((ops.ArgMax if ufunc is np.argmax else ops.ArgMin)(inputs[1]), inputs[0])
+        return Expression.apply(ops.Compare(ufunc), *inputs)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, Operators):
+            raise TypeError(f"{self!r} can't be indexed by {index!r} (at {call_site()}): only rows of a Tensor can. "
+                            f"mg.one_hot({index!r}, n) @ {self!r} picks an element of each step's value")
+        return super().__getitem__(index)
+
+    def detach(self) -> Any:
+        """Return the same value as a constant: no gradient passes."""
+        return self.apply(STOP_GRADIENT, self)
+
+    def __and__(self, other: Any) -> Any:
+        return self.compare(np.logical_and, self, other)
+
+    def __or__(self, other: Any) -> Any:
+        return self.compare(np.logical_or, self, other)
+
+    def __xor__(self, other: Any) -> Any:
+        return self.compare(np.logical_xor, self, other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __invert__(self) -> Any:
+        return self.compare(np.logical_not, self)
 
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r} is neither true nor false: it has a value at each step (at {call_site()}). "
                         "mg.where chooses between two values")
 
     @property
+    def shape(self) -> Shape | None:
+        """The shape of its value at one step of one sequence, e.g. `(8,)` or `()`; None if it depends on the data."""
+        return _known(self.samples)
+
+    @property
     def ndim(self) -> int:
-        """The number of axes for one sequence; 1 as long as the shape isn't known."""
-        return 1 if self.shape is None else len(self.shape)
+        """The number of axes for one sequence; 1 as long as nothing is known of the shape."""
+        return 1 if self.samples is None else len(self.samples[0])
 
     @property
     def label(self) -> str:
@@ -125,9 +200,60 @@ class Read(Expression):
         self.origin = call_site()
 
     @property
-    def shape(self) -> Shape | None:  # type: ignore[override]
-        """The signal's shape, which may become known after it is read."""
-        return self.signal.shape
+    def text(self) -> tuple[str, int]:
+        """Its text in a formula, and how tightly that binds."""
+        return f"{self.signal.name}[{Time('t', self.offset)!r}]", ATOM
+
+    @property
+    def samples(self) -> Samples | None:  # type: ignore[override]
+        """The signal's, which may become known after it is read."""
+        return self.signal.samples
+
+
+class StepNumber(Expression):
+    """`t + offset` as a number, t = 1, 2, ...: masked steps don't count, and a carried state continues it."""
+
+    cell = None
+    samples = (), ()
+
+    def __init__(self, offset: int = 0) -> None:
+        self.offset = offset
+        self.origin = call_site()
+
+    @property
+    def text(self) -> tuple[str, int]:
+        """Its text in a formula, and how tightly that binds."""
+        return repr(Time("t", self.offset)), ADD.precedence if self.offset else ATOM
+
+
+class Static(Expression):
+    """A value for each sequence that is the same at all steps. Made by `Cell.static`.
+
+    Attributes:
+        name: the keyword of `unroll` for its values.
+        lengths: the declared shape; None for a length that each unroll binds.
+    """
+
+    def __init__(self, cell: Definition, name: str, lengths: tuple[int | None, ...]) -> None:
+        self.cell = cell
+        self.name = name
+        self.lengths = lengths
+        self.origin = call_site()
+        self.samples = _samples(lengths)
+
+    @property
+    def text(self) -> tuple[str, int]:
+        """Its text in a formula, and how tightly that binds."""
+        return self.name, ATOM
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, Time):
+            raise TypeError(f"{self.name} has one value for each sequence, the same at all steps: write {self.name}, "
+                            f"not {self.name}[{index!r}] (at {call_site()})")
+        return super().__getitem__(index)
+
+
+UNBOUND = 101, 103  # two lengths in the place of one that isn't bound yet
 
 
 class Apply(Expression):
@@ -145,12 +271,13 @@ class Apply(Expression):
         self.written = written or (op, inputs)
         self.origin = call_site()
         self.inputs = tuple(_operand(x, op, self.origin) for x in inputs)
-        cells = {x.cell: x for x in self.inputs if isinstance(x, Expression)}
+        cells = {x.cell: x for x in self.inputs if isinstance(x, Expression) and x.cell is not None}
         if len(cells) > 1:
             names = ", ".join(f"{x!r} of {cell.name!r}" for cell, x in cells.items())
             raise ValueError(f"signals of different definitions in one expression (at {self.origin}): {names}")
-        self.cell = next(iter(cells))
-        self.shape = _result_shape(op, self.inputs)
+        self.cell = next(iter(cells), None)
+        self.samples = _result_samples(op, self.inputs)
+        self.kind = _result_kind(op, self.inputs)
 
 
 def _operand(x: Any, op: Op, origin: Origin) -> Any:
@@ -166,15 +293,59 @@ def _operand(x: Any, op: Op, origin: Origin) -> Any:
     return constant(array)
 
 
-def _result_shape(op: Op, inputs: tuple[Any, ...]) -> Shape | None:
-    """Return the shape of the result for one sequence; None if that of an input depends on the data."""
-    shapes = [getattr(x, "shape", ()) for x in inputs]
+def _result_samples(op: Op, inputs: tuple[Any, ...]) -> Samples | None:
+    """Return the shapes of the result for one sequence; None if nothing is known of that of an input."""
+    shapes = [x.samples if isinstance(x, Expression) else (getattr(x, "shape", ()),) * 2 for x in inputs]
     if None in shapes:
         return None
+    first, second = zip(*shapes)  # type: ignore[arg-type]
     try:
-        return op.result_shape(*shapes)
+        one = op.result_shape(*first)
+        return one, one if second == first else op.result_shape(*second)
     except (ValueError, TypeError, IndexError) as error:
         raise operation_error(error, op, _labelled(inputs)) from None
+
+
+def _samples(lengths: tuple[int | None, ...]) -> Samples:
+    """Return two shapes with these lengths; for None they differ."""
+    one, other = (tuple(stand_in if n is None else n for n in lengths) for stand_in in UNBOUND)
+    return one, other
+
+
+def _known(samples: Samples | None) -> Shape | None:
+    """Return the shape if both samples have it."""
+    return samples[0] if samples is not None and samples[0] == samples[1] else None
+
+
+def _result_kind(op: Op, inputs: tuple[Any, ...]) -> str:
+    """Return the kind of the result, by NumPy's rules for truth values and integers.
+
+    Raises:
+        TypeError: where NumPy has no such operation on truth values, e.g. a difference.
+    """
+    if all(getattr(x, "kind", "f") == "f" for x in inputs) and not isinstance(op, (ops.Compare, ops.ArgMax)):
+        return "f"
+    samples = [np.zeros((1,) * x.ndim, KINDS[getattr(x, "kind", "f")]) if isinstance(x, Expression) else
+               np.zeros((1,) * x.ndim, x.dtype) if isinstance(x, Tensor) else x for x in inputs]
+    try:
+        with np.errstate(all="ignore"):
+            return str(np.asarray(op.forward(*samples)).dtype.kind)
+    except TypeError as error:
+        raise operation_error(error, op, _labelled(inputs)) from None
+    except (ValueError, IndexError):  # of shapes, which were checked
+        return "f"
+
+
+KINDS = {"f": float, "i": np.int64, "b": bool}
+
+
+def is_static(expression: Expression) -> bool:
+    """Return whether an expression is computed from statics and Tensors alone: the same at all steps."""
+    return not any(isinstance(node, (Read, StepNumber)) for node in postorder([expression], _expression_inputs))
+
+
+def _expression_inputs(node: Any) -> tuple[Any, ...]:
+    return node.inputs if isinstance(node, Expression) else ()
 
 
 def _labelled(inputs: tuple[Any, ...]) -> list[Any]:
@@ -189,7 +360,7 @@ class Signal(Operators):
     """A vector, a number or any array at each time step. Made by `Cell.input` and `Cell.signal`.
 
     Attributes:
-        shape: of one value of one sequence, `()` for a number; None if it isn't known yet.
+        samples: two shapes that a value of one sequence can have; see Expression.
         given: whether its values come with the data.
     """
 
@@ -200,12 +371,17 @@ class Signal(Operators):
     def __init__(self, cell: Definition, name: str, size: Shape | None, given: bool, origin: Origin) -> None:
         self.cell = cell
         self.name = name
-        self.shape = size
+        self.samples: Samples | None = None if size is None else (size, size)
         self.given = given
         self.origin = origin
         self.equation: Equation | None = None
-        self.initial: dict[int, Tensor] = {}  # step (0, -1, ...) -> value before the sequence
-        self.final: dict[int, Tensor] = {}  # k -> value at T + k, after the sequence
+        self.initial: dict[int, Any] = {}  # step (0, -1, ...) -> value before the sequence, a Tensor or an expression
+        self.final: dict[int, Any] = {}  # k -> value at T + k, after the sequence
+
+    @property
+    def shape(self) -> Shape | None:
+        """The shape of one value of one sequence; None if it isn't known yet."""
+        return _known(self.samples)
 
     @property
     def declared_size(self) -> str:
@@ -260,23 +436,33 @@ class Signal(Operators):
             raise ValueError(f"{self.name} is defined twice: at {self.equation.origin} and at {origin}. "
                              "Give the second one a name of its own")
         expression = value if isinstance(value, Expression) else _operand(value, ops.Identity(), origin)
-        if isinstance(expression, Expression) and expression.cell is not self.cell:
+        if isinstance(expression, Expression) and expression.cell not in (self.cell, None):
             raise ValueError(f"{self.name} belongs to {self.cell.name!r}, but its equation reads signals of "
-                             f"{expression.cell.name!r} (at {origin})")
+                             f"{expression.cell.name!r} (at {origin})")  # type: ignore[union-attr]
         equation = Equation(self, lead, expression, origin)
         shape = getattr(expression, "shape", None)  # a plain number fits every size
         if shape is not None:
             self._check_shape(f"the equation {equation!r}", shape, shape, origin)
-            self.shape = shape
+        if self.samples is None and not isinstance(expression, (int, float)):
+            self.samples = expression.samples if isinstance(expression, Expression) else (shape, shape)
         self.equation = equation
         self.cell.equations.append(equation)
 
-    def boundary(self, time: str, value: Any, origin: Origin) -> Tensor:
+    def boundary(self, time: str, value: Any, origin: Origin) -> Any:
         """Return a value before or after the sequence, a Tensor, an array or a number, as a Tensor.
+
+        An expression of statics and Tensors is returned as it is.
 
         Raises:
             TypeError: for any other type. ValueError: if its shape isn't the signal's, after batch axes.
         """
+        if isinstance(value, Expression) and is_static(value):
+            if value.cell is not self.cell:
+                raise ValueError(f"{self.name} belongs to {self.cell.name!r}, but {self.name}[{time}] reads statics of "
+                                 f"another definition (at {origin})")
+            if value.shape is not None:
+                self._check_shape(f"the value {self.name}[{time}]", value.shape, value.shape, origin)
+            return value
         tensor = value
         if not isinstance(value, Tensor):
             array = np.array(None if isinstance(value, Operators) else value)
@@ -287,7 +473,7 @@ class Signal(Operators):
         if tensor.ndim and self.shape is not None:
             without_batch = tensor.shape[max(tensor.ndim - len(self.shape), 0):]
             self._check_shape(f"the value {self.name}[{time}]", tensor.shape, without_batch, origin)
-        return tensor  # type: ignore[no-any-return]
+        return tensor
 
     def _check_shape(self, subject: str, shape: Shape, without_batch: Shape, origin: Origin) -> None:
         if self.shape is not None and without_batch != self.shape:
@@ -324,6 +510,7 @@ class Definition:
 
     Attributes:
         signals: every signal by name, in the order of declaration.
+        statics: every value without a time axis by name, in the order of declaration.
         equations: every equation, in the order of writing.
         version: the number of changes so far.
         reserved_names: names that no signal may have.
@@ -334,6 +521,7 @@ class Definition:
     def __init__(self, name: str = "cell") -> None:
         self.name = str(name)
         self.signals: dict[str, Signal] = {}
+        self.statics: dict[str, Static] = {}
         self.equations: list[Equation] = []
         self.version = 0
 
@@ -363,27 +551,61 @@ class Definition:
         """
         return self._declare(name, size, given=False)
 
+    def static(self, name: str, shape: int | tuple[int | None, ...]) -> Static:
+        """Declare a value that is given once for each sequence and is the same at all steps, e.g. an encoded image.
+
+        Args:
+            name: the keyword of `unroll` for it: data of shape (batch, *shape), or `shape` for all sequences.
+            shape: of the value of one sequence; None for a length that each unroll binds.
+
+        Returns:
+            An expression, read without a step: `enc @ q[t]`.
+
+        Raises:
+            ValueError: if the name is taken, or is an option of unroll.
+        """
+        origin = self._check_name(name)
+        lengths = shape if isinstance(shape, tuple) else (shape,)
+        _check_lengths(name, tuple(n for n in lengths if n is not None) if isinstance(shape, tuple) else shape, origin)
+        static = self.statics[name] = Static(self, name, lengths)
+        self.version += 1
+        return static
+
     def _declare(self, name: str, size: Any, given: bool) -> Signal:
+        origin = self._check_name(name)
+        if size is not None:
+            size = _check_lengths(name, size, origin)
+        signal = self.signals[name] = Signal(self, name, size, given, origin)
+        self.version += 1
+        return signal
+
+    def _check_name(self, name: Any) -> Origin:
+        """Return the line that declares a name.
+
+        Raises:
+            TypeError, ValueError: for a name that isn't a string, or is taken.
+        """
         origin = call_site()
         if not isinstance(name, str) or not name:
             raise TypeError(f"a signal's name is a string that isn't empty, not {name!r} (at {origin})")
         if name in self.reserved_names:
             raise ValueError(f"a signal can't be named {name!r} (at {origin}): it is an option of unroll()")
-        if name in self.signals:
-            raise ValueError(f"there are two signals named {name!r}: declared at "
-                             f"{self.signals[name].origin} and at {origin}")
-        if size is not None:
-            lengths = size if isinstance(size, tuple) else (size,)
-            if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in lengths):
-                wanted = "shape of {} has positive whole numbers" if isinstance(size, tuple) else \
-                    "size of {} is a positive whole number"
-                raise ValueError(f"the {wanted.format(name)}, not {size!r} (at {origin})")
-            size = tuple(map(int, lengths))
-        signal = self.signals[name] = Signal(self, name, size, given, origin)
-        self.version += 1
-        return signal
+        other = self.signals.get(name) or self.statics.get(name)
+        if other is not None:
+            raise ValueError(f"there are two signals named {name!r}: declared at {other.origin} and at {origin}")
+        return origin
 
     def __repr__(self) -> str:
         lines = [f"<{type(self).__name__} {self.name!r}: {len(self.equations)} equations>"]
         lines += [f"  {equation!r}    {equation.origin}" for equation in self.equations]
         return "\n".join(lines)
+
+
+def _check_lengths(name: str, size: Any, origin: Origin) -> Shape:
+    """Return a declared size, a number or a tuple, as a shape."""
+    lengths = size if isinstance(size, tuple) else (size,)
+    if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in lengths):
+        wanted = "shape of {} has positive whole numbers" if isinstance(size, tuple) else \
+            "size of {} is a positive whole number"
+        raise ValueError(f"the {wanted.format(name)}, not {size!r} (at {origin})")
+    return tuple(map(int, lengths))

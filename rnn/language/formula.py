@@ -15,6 +15,8 @@ from .graphs import postorder
 
 # Precedence beside that of the infix operators (Op.precedence): of a sign, and of a call or a name.
 PREFIX, ATOM = 3, 5
+SYMBOLS = {np.equal: "==", np.not_equal: "!=", np.less: "<", np.less_equal: "<=", np.greater: ">",
+           np.greater_equal: ">=", np.logical_and: "&", np.logical_or: "|", np.logical_xor: "^"}
 LONGEST = 2000  # characters; a longer formula is shortened in the middle
 
 
@@ -37,8 +39,8 @@ def _operands(node: Any) -> tuple[Any, ...]:
 
 
 def _format_node(node: Any, operands: list[tuple[str, int]]) -> tuple[str, int]:
-    if hasattr(node, "offset"):  # a signal, read at some step
-        return f"{node.signal.name}[t{node.offset:+d}]" if node.offset else f"{node.signal.name}[t]", ATOM
+    if hasattr(node, "text"):  # a leaf: a signal read at some step, a static, the number of the step
+        return node.text
     if isinstance(node, Tensor):
         if node.name is not None or node.op is None:
             return node.name or (f"{node.item():g}" if node.size == 1 else f"array{node.shape}"), ATOM
@@ -66,6 +68,15 @@ def _format_operation(op: Op, operands: list[tuple[str, int]]) -> tuple[str, int
         return f"{_bracket(operands[0], ATOM)}[{_format_index(op.index)}]", ATOM
     if isinstance(op, ops.Identity):
         return operands[0]
+    if isinstance(op, ops.Compare) and op.ufunc is np.logical_not:
+        return "~" + _bracket(operands[0], PREFIX), PREFIX
+    if isinstance(op, ops.Compare) and op.ufunc in SYMBOLS:
+        symbol = SYMBOLS[op.ufunc]
+        return f" {symbol} ".join(_bracket(operand, 1) for operand in operands), 0
+    if isinstance(op, ops.Compare):
+        return f"{op.ufunc.__name__}({', '.join(text for text, _ in operands)})", ATOM
+    if isinstance(op, ops.Lookup):
+        return f"{_bracket(operands[0], ATOM)}[{operands[1][0]}]", ATOM
     if isinstance(op, ops.EinSum):
         return f"einsum({op.subscripts!r}, {', '.join(text for text, _ in operands)})", ATOM
     arguments = ", ".join(text for text, _ in operands)

@@ -12,34 +12,41 @@ from operator import itemgetter
 from typing import Any
 
 from minigrad import Op, Tensor, ops
+from minigrad.operators import STOP_GRADIENT
 from minigrad.settings import override
 from minigrad.tensor import apply
 from rnn.language.dependencies import nodes, roots
-from rnn.language.equations import Apply, Definition, Equation, Read, Signal
+from rnn.language.equations import Apply, Definition, Equation, Expression, Read, Signal, Static, StepNumber
 
 
 class RegisterProgram:
     """One equation as a list of operations on numbered registers.
 
-    `replacements` maps the id of a Tensor in it to the Tensor to use instead (see recompute_from_parameters).
+    `replacements` maps the id of a Tensor or expression in it to the Tensor to use instead (see
+    recompute_from_parameters, compute_statics).
     """
 
     def __init__(self, equation: Equation, replacements: Mapping[int, Tensor], batch: tuple[int, ...]) -> None:
         self.equation = equation
         self.start: list[Any] = []  # the registers before a step, with constants and parameters filled in
         self.reads: list[tuple[int, Signal, int]] = []  # (register, signal, offset)
+        self.step_numbers: list[tuple[int, int]] = []  # (register, offset)
         # (op, getter of its operands from the registers, register of its result, id of its expression), in order
         self.operations: list[tuple[Op, Callable[[list[Any]], Sequence[Any]], int, int]] = []
         register: dict[int, int] = {}
         for node in nodes([equation.expression], into_tensors=False):
             register[id(node)] = len(self.start)
             self.start.append(replacements.get(id(node), node))
+            if id(node) in replacements:
+                continue
             if isinstance(node, Read):
                 self.reads.append((register[id(node)], node.signal, node.offset))
+            elif isinstance(node, StepNumber):
+                self.step_numbers.append((register[id(node)], node.offset))
             elif isinstance(node, Apply):
                 assert node.op is not None
                 operands = tuple(register[id(x)] for x in node.inputs)
-                if isinstance(node.op, ops.Concatenate):  # its operands don't broadcast against each other
+                if isinstance(node.op, (ops.Concatenate, ops.Stack)):  # its operands don't broadcast against each other
                     operands = tuple(self._repeat_for_batch(number, batch) for number in operands)
                 self.operations.append((node.op, _getter(operands), register[id(node)], id(node)))
         self.result = register[id(equation.expression)]  # the register of the equation's value
@@ -74,3 +81,26 @@ def recompute_from_parameters(cell: Definition) -> dict[int, Tensor]:
                 copy = copies[id(node)] = apply(node.op, *[copies.get(id(x), x) for x in node.inputs])
             copy.name = node.name
     return copies
+
+
+def compute_statics(cell: Definition, values: Mapping[str, Tensor], replacements: Mapping[int, Tensor]
+                    ) -> dict[int, Tensor]:
+    """Compute every expression of statics and Tensors alone, which is the same at all steps, once.
+
+    Args:
+        values: static -> its value, with the axes of the batch.
+        replacements: as recompute_from_parameters returns them.
+
+    Returns:
+        id of the expression -> its value.
+    """
+    found: dict[int, Tensor] = {}
+    for node in nodes(roots(cell), into_tensors=False) if cell.statics else ():
+        if isinstance(node, Static):
+            found[id(node)] = values[node.name]
+        elif isinstance(node, Apply) and any(id(x) in found for x in node.inputs) and all(
+                id(x) in found or not isinstance(x, Expression) for x in node.inputs):
+            operands = [found.get(id(x), replacements.get(id(x), x)) for x in node.inputs]
+            with override(origin=node.origin):
+                found[id(node)] = operands[0].detach() if node.op is STOP_GRADIENT else apply(node.op, *operands)
+    return found

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from minigrad import Tensor
 from minigrad.provenance import Origin, call_site
-from rnn.language.dependencies import boundaries, parameters, reads
-from rnn.language.equations import Definition, Signal
+from rnn.language.dependencies import boundaries, integer_signals, parameters, reads
+from rnn.language.equations import Definition, Signal, Static
 
 from .options import OPTION_NAMES, UnrollOptions
 from .state import State
@@ -33,8 +33,8 @@ class Inputs:
     T: int  # the number of steps
     batch: Shape  # () for a single sequence
     dtype: np.dtype[Any]  # of the states
-    values: dict[str, Values]  # input -> all its values, (T, ...)
-    shapes: dict[str, Shape]  # input -> the shape of one value of one sequence
+    values: dict[str, Values]  # input -> all its values, (T, ...); static -> its value
+    shapes: dict[str, Shape]  # input or static -> the shape of one value of one sequence
     boundary: dict[str, dict[int, Tensor]]  # signal -> {k: the value set before the first or after the last step}
     mask: NDArray[np.bool_] | None  # (T, *batch), False where a sequence has ended; None where all have T steps
     truncation: Truncation  # where gradients stop
@@ -51,9 +51,12 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
     """
     origin = call_site()
     declared = {name: signal for name, signal in cell.signals.items() if signal.given}
-    _check_names(cell, declared, inputs, origin)
-    values = {name: _as_values(name, inputs[name], origin) for name in declared}
-    T = _common_length(values, options.T, origin)
+    _check_names(cell, {**declared, **cell.statics}, inputs, origin)
+    values = {name: _as_values(name, inputs[name], origin) for name in [*declared, *cell.statics]}
+    for name in declared:
+        if values[name].ndim == 0:
+            raise ValueError(f"the data for {name!r} are a single number (at {origin}); their first axis must be time")
+    T = _common_length({name: values[name] for name in declared}, options.T, origin)
     initial = _initial_values(cell, T, options.initial, origin)
     batch, shapes = _batch_and_shapes(cell, declared, values, initial, origin)
     floats = [array.dtype for array in values.values() if array.dtype.kind == "f"]
@@ -65,7 +68,7 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
                   truncation, origin)
 
 
-def _check_names(cell: Definition, declared: Mapping[str, Signal], inputs: Mapping[str, Any], origin: Origin) -> None:
+def _check_names(cell: Definition, declared: Mapping[str, Signal | Static], inputs: Mapping[str, Any], origin: Origin) -> None:
     for name in inputs:
         if name not in declared:
             near = difflib.get_close_matches(name, [*declared, *OPTION_NAMES], n=1)
@@ -91,8 +94,6 @@ def _as_values(name: str, value: Any, origin: Origin) -> Values:
             raise ValueError(f"the data for {name!r} are not an array (at {origin}): {error}") from None
     if values.dtype.kind not in "biuf":
         raise TypeError(f"the data for {name!r} are {values.dtype}, not real numbers (at {origin})")
-    if values.ndim == 0:
-        raise ValueError(f"the data for {name!r} are a single number (at {origin}); their first axis must be time")
     return values
 
 
@@ -169,11 +170,30 @@ def _batch_and_shapes(cell: Definition, declared: Mapping[str, Signal], values: 
             shapes[name] = rest[-1:] if vector else ()
             batches[name] = rest[:-1] if vector else rest
     try:
-        return np.broadcast_shapes(*batches.values()), shapes
+        batch = np.broadcast_shapes(*batches.values())
     except ValueError:
         rows = ", ".join(f"{name} {batch}" for name, batch in batches.items())
         raise ValueError(f"the batches don't fit together (at {origin}): {rows}. "
                          "Data are (T, batch, size)") from None
+    for name, static in cell.statics.items():
+        own, shapes[name] = _split_static(static, values[name].shape, origin)
+        batch = own if not batches and not batch else batch
+        if own not in ((), batch):
+            raise ValueError(f"the static {name} has data of shape {values[name].shape} (at {origin}), with batch axes "
+                             f"{own}, but the batch has shape {batch}: a static has no time axis. It was declared at "
+                             f"{static.origin}")
+    return batch, shapes
+
+
+def _split_static(static: Static, shape: Shape, origin: Origin) -> tuple[Shape, Shape]:
+    """Return the batch's axes of the data of a static, and the shape of its value for one sequence."""
+    ndim = len(static.lengths)
+    own = shape[max(len(shape) - ndim, 0):]
+    if len(own) < ndim or any(n not in (length, None) for length, n in zip(own, static.lengths)):
+        sizes = ", ".join("any" if n is None else str(n) for n in static.lengths)
+        raise ValueError(f"the static {static.name} has data of shape {shape} (at {origin}), but ({sizes}) or "
+                         f"(batch, {sizes}) is needed: it was declared at {static.origin}")
+    return shape[:len(shape) - ndim], own
 
 
 def _batch_axes(signal: Signal, shape: Shape, origin: Origin) -> Shape:
@@ -230,10 +250,12 @@ def _boundary_values(cell: Definition, T: int, initial: Mapping[str, dict[int, T
             if 1 <= k - signal.lead <= T:
                 raise ValueError(f"{name}[{k}] is set at {value.origin}, but its value comes from "
                                  f"{signal.equation.origin if signal.equation else 'the data'}")
+    indices = integer_signals(cell)  # of which a zero would mean something
     for name, boundary in boundaries(cell).items():
         for needed in ([*boundary.before], [T + k for k in boundary.after]):
             missing = [k for k in needed if k not in found[name]]
-            if missing and (cell.signals[name].given or len(missing) < len(needed)):
+            required = cell.signals[name].given or cell.signals[name] in indices
+            if missing and (required or len(missing) < len(needed)):
                 raise ValueError(_no_value(cell, cell.signals[name], missing[0], T))
     return found
 

@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor, ops
-from minigrad.operators import IDENTITY, WHERE
+from minigrad.operators import IDENTITY, STOP_GRADIENT, WHERE
 from minigrad.provenance import Origin
 from minigrad.settings import override, settings
 from minigrad.tensor import apply, constant
 from rnn.language.cycles import carry_directions, check
 from rnn.language.dependencies import Boundary, boundaries
-from rnn.language.equations import Definition, Signal
+from rnn.language.equations import Definition, Signal, Static
 
-from .evaluator import RegisterProgram, recompute_from_parameters
+from .evaluator import RegisterProgram, compute_statics, recompute_from_parameters
 from .inputs import Inputs, prepare_inputs
 from .options import UnrollOptions
 from .run import Run, Window
@@ -49,6 +49,8 @@ class Unroller:
         # Windows start from constants, so no edge is cut inside of one.
         self.truncation = inputs.truncation if inputs.truncation.masks_gradients else Truncation(inputs.T)
         constants = recompute_from_parameters(cell)
+        constants |= compute_statics(cell, {name: self._static(static) for name, static in cell.statics.items()},
+                                     constants)
         self.plans = {equation.signal: RegisterProgram(equation, constants, inputs.batch)
                       for equation in cell.equations}
         uses = Counter(key for plan in self.plans.values() for *_, key in plan.operations)
@@ -73,6 +75,15 @@ class Unroller:
         return Run(self.cell, self.inputs, _by_name(self.copies), windows)
 
     # ---- values from outside
+    def _static(self, static: Static) -> Tensor:
+        """Return the value of a static, with the axes of the batch."""
+        value, shape = self.inputs.values[static.name], self.inputs.batch + self.inputs.shapes[static.name]
+        self.now.origin = self.inputs.origin
+        tensor = value if isinstance(value, Tensor) else constant(value)
+        tensor = apply(IDENTITY, tensor) if tensor.shape == shape else apply(ops.BroadcastTo(shape), tensor)
+        tensor.name = static.name
+        return tensor
+
     def _add_input(self, signal: Signal) -> None:
         """Add one copy a step from the data; masked steps are zero."""
         values = self.inputs.values[signal.name]
@@ -89,10 +100,11 @@ class Unroller:
     def _add_boundary(self, signal: Signal, outside: Boundary, constants: Mapping[int, Tensor]) -> None:
         """Add the copies before and after the sequence: the values that are set, or zeros."""
         given = self.inputs.boundary[signal.name]
-        for k, value in given.items():
+        for k, given_value in given.items():
+            value = constants.get(id(given_value), given_value)
             if not value.requires_grad:  # a state takes the data's type
                 value = constant(value.numpy().astype(self.inputs.dtype), value.name, value.origin)
-            self.copies[signal][k] = self._copy(constants.get(id(value), value), signal, k, value.origin)
+            self.copies[signal][k] = self._copy(value, signal, k, given_value.origin)
         for k in (*outside.before, *(self.inputs.T + k for k in outside.after)):
             if k not in given:
                 zeros = constant(np.zeros(self._shape(signal, k), self.inputs.dtype))
@@ -156,13 +168,16 @@ class Unroller:
         registers = plan.start.copy()
         for register, source, offset in plan.reads:
             registers[register] = self._read(source, step + offset, step)
+        for register, offset in plan.step_numbers:
+            registers[register] = constant(np.full(self.inputs.batch, step + offset, self.inputs.dtype))
         for op, operands, register, key in plan.operations:
-            if key not in self.shared:
-                registers[register] = apply(op, *operands(registers))
-            elif (key, step) in self.memo:
+            if (key, step) in self.memo:
                 registers[register] = self.memo[key, step]
-            else:
-                registers[register] = self.memo[key, step] = apply(op, *operands(registers))
+                continue
+            registers[register] = operands(registers)[0].detach() if op is STOP_GRADIENT else \
+                apply(op, *operands(registers))
+            if key in self.shared:
+                self.memo[key, step] = registers[register]
         copy = self._copy(registers[plan.result], signal, k, origin)
         return self._carry_masked(copy, signal, k, step) if self._has_masked(step) else copy
 
@@ -203,6 +218,8 @@ class Unroller:
             now.origin = origin.at(signal.name, k)
         if not isinstance(value, Tensor):
             value = constant(np.asarray(value, self.inputs.dtype))
+        if value.dtype.kind != "f" and not signal.given:  # truth values and indices
+            value = constant(value._data.astype(self.inputs.dtype))
         shape = self._shape(signal, k, value.shape)
         if value.shape != shape:
             value = apply(ops.BroadcastTo(shape), value)

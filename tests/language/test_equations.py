@@ -30,9 +30,10 @@ def test_steps_are_counted_from_t() -> None:
     assert (t - np.int64(2)).offset == -2
 
 
-def test_t_moves_by_whole_steps_only() -> None:
-    with pytest.raises(TypeError, match=r"t-1 can be moved by a whole number of steps, e\.g\. t-1, not by 0\.5"):
-        t - 1 + 0.5
+def test_a_signal_is_read_at_whole_steps_only() -> None:
+    x = Cell().input("x", 2)
+    with pytest.raises(TypeError, match=r"read x at a step relative to t, e\.g\. x\[t-1\], not x\[t-1 \+ 0\.5\]"):
+        x[t - 1 + 0.5]
 
 
 @pytest.mark.parametrize("time", [3, T, "t", slice(None)])
@@ -130,7 +131,7 @@ def test_a_loss_is_a_signal_of_one_number_a_step() -> None:
     lambda x: x.sum(axis=1), lambda x: np.mean(x, axis=1), lambda x: np.concatenate([x, x], axis=1),
     lambda x: mg.log_softmax(x, axis=-2), lambda x: np.flip(x, 1)])
 def test_an_axis_that_one_sequence_lacks_is_refused(write: Any) -> None:
-    with pytest.raises(IndexError, match=r"axis -?\d is out of bounds for array of dimension 1\n.* x\[t\]  \(5,\)"):
+    with pytest.raises(IndexError, match=r"(?s)axis -?\d is out of bounds for array of dimension 1\n.* x\[t\]  \(5,\)"):
         value_of(write)
 
 
@@ -149,12 +150,6 @@ class Center(mg.Op):
 def test_an_operation_that_is_not_batchable_is_refused() -> None:
     with pytest.raises(ValueError, match=r"Center\(\) describes all axes .* can't be computed for a batch"):
         value_of(lambda x: mg.apply(Center(), x))
-
-
-@pytest.mark.parametrize("write", [lambda x: x > 0, lambda x: x == x, np.isnan])
-def test_a_comparison_in_an_equation_is_refused(write: Any) -> None:
-    with pytest.raises(TypeError, match=r"of x\[t\] can't be used in an equation .*has no derivative"):
-        value_of(write)
 
 
 def test_a_numpy_function_without_derivative_is_named_with_its_line() -> None:

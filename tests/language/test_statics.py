@@ -1,0 +1,250 @@
+"""Values without a time axis, the number of the step, conditions, lookup, constants: by a loop in NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from definitions import above, parameter
+
+import minigrad as mg
+from rnn import Cell, T, t
+
+RNG = np.random.default_rng(5)
+X = RNG.normal(size=(4, 2, 3))  # four steps, a batch of two, vectors of three
+
+
+def assert_gradients(cell: Cell, name: str, extra: Any = (), **data: Any) -> None:
+    """Compare gradients of the squares of a signal with central differences."""
+    def loss() -> Any:
+        return (cell.unroll(**data)[name].stack() ** 2).sum()
+
+    tensors = [*cell.parameters.values(), *extra]
+    for tensor, gradient in zip(tensors, mg.grad(loss(), tensors)):
+        np.testing.assert_allclose(gradient, mg.numeric_gradient(loss, tensor), rtol=1e-6, atol=1e-7)
+
+
+# ---- statics
+def attention() -> Cell:
+    cell = Cell("attention")
+    enc, valid, x = cell.static("enc", (None, 3)), cell.static("valid", (None,)), cell.input("x", 3)
+    a, s = cell.signal("a"), cell.signal("s", 3)
+    a[t] = mg.softmax(np.where(valid, enc @ (parameter("W", 3, 3) @ s[t-1]), -np.inf))
+    s[t] = np.tanh(x[t] + a[t] @ enc)
+    s[0] = np.tanh(parameter("W0", 3, 3) @ enc.mean(axis=0))
+    return cell
+
+
+@pytest.mark.parametrize("S", [1, 4])
+def test_a_static_is_one_value_for_each_sequence_of_any_length(S: int) -> None:
+    cell, enc = attention(), RNG.normal(size=(2, S, 3))
+    valid = np.arange(S) < [[S], [max(S - 1, 1)]]
+    W, W0 = (p.data for p in cell.parameters.values())
+    run = cell.unroll(x=X, enc=enc, valid=valid)
+    for b in range(2):
+        s = np.tanh(W0 @ enc[b].mean(0))
+        np.testing.assert_allclose(run["s"][0].data[b], s)
+        for k in range(4):
+            e = np.exp(enc[b] @ (W @ s)) * valid[b]
+            s = np.tanh(X[k, b] + e / e.sum() @ enc[b])
+            np.testing.assert_allclose(run["a"][k + 1].data[b], e / e.sum())
+            np.testing.assert_allclose(run["s"][k + 1].data[b], s)
+
+
+def test_gradients_reach_a_static_and_the_parameters_of_its_initial_value() -> None:
+    enc = mg.Tensor(RNG.normal(size=(2, 4, 3)), requires_grad=True, name="enc")
+    assert_gradients(attention(), "s", [enc], x=X, enc=enc, valid=np.ones((2, 4), bool))
+
+
+def test_a_static_without_batch_axes_is_shared_by_all_sequences() -> None:
+    cell, enc = attention(), RNG.normal(size=(4, 3))
+    shared = cell.unroll(x=X, enc=enc, valid=np.ones(4, bool))["s"].stack().data
+    own = cell.unroll(x=X, enc=np.stack([enc, enc]), valid=np.ones((2, 4), bool))["s"].stack().data
+    np.testing.assert_array_equal(shared, own)
+
+
+def test_what_is_computed_from_statics_alone_exists_once() -> None:
+    cell = Cell()
+    enc, x, y = cell.static("enc", (5, 3)), cell.input("x", 3), cell.signal("y", 5)
+    keys = np.tanh(enc @ parameter("K", 3, 3))
+    y[t] = keys @ x[t]
+    run = cell.unroll(x=X, enc=RNG.normal(size=(2, 5, 3)))
+    assert len({id(run["y"][k].inputs[0]) for k in range(1, 5)}) == 1
+
+
+def test_without_inputs_the_batch_is_that_of_the_statics() -> None:
+    cell = Cell()
+    img, h = cell.static("img", 3), cell.signal("h", 3)
+    h[t] = 0.5 * h[t-1]
+    h[0] = 2 * img
+    np.testing.assert_allclose(cell.unroll(T=2, img=X[0])["h"][2].data, 0.5 * X[0])
+
+
+@pytest.mark.parametrize("shape, words", [
+    ((4, 2, 5, 3), r"batch axes \(4, 2\), but the batch has shape \(2,\): a static has no time axis"),
+    ((3, 5, 3), r"batch axes \(3,\), but the batch has shape \(2,\)"), ((1, 5, 3), r"batch axes \(1,\)"),
+    ((2, 5, 4), r"\(any, 3\) or \(batch, any, 3\) is needed: it was declared at test_statics"), ((3,), r"is needed")])
+def test_a_static_of_a_wrong_shape_is_named(shape: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=rf"the static enc has data of shape .*{words}"):
+        attention().unroll(x=X, enc=np.ones(shape), valid=np.ones(5, bool))
+
+
+def test_a_static_has_no_step() -> None:
+    enc = Cell().static("enc", 3)
+    with pytest.raises(TypeError, match=r"the same at all steps: write enc, not enc\[t-1\] \(at test_statics"):
+        enc[t-1]
+
+
+def test_a_missing_static_is_named() -> None:
+    with pytest.raises(ValueError, match=r"no data for the input 'enc', declared at test_statics"):
+        attention().unroll(x=X, valid=np.ones(5, bool))
+
+
+def test_names_of_statics_and_signals_are_one_set() -> None:
+    cell = Cell()
+    cell.static("a", 3)
+    first = above()
+    with pytest.raises(ValueError, match=f"two signals named 'a': declared at {first} and at"):
+        cell.signal("a", 3)
+
+
+def test_an_initial_value_reads_no_signal() -> None:
+    cell = Cell()
+    img, h = cell.static("img", 3), cell.signal("h", 3)
+    with pytest.raises(TypeError, match=r"h\[0\] is one fixed value"):
+        h[0] = img + h[t-1]
+    with pytest.raises(ValueError, match=r"the value h\[0\] has shape \(2,\).*with size 3"):
+        h[0] = img[:2]
+
+
+# ---- the number of the step
+def test_t_counts_the_steps() -> None:
+    cell = Cell()
+    x, y = cell.input("x", 3), cell.signal("y", 3)
+    y[t] = x[t] * np.cos(0.3 * t) + (t - 1) ** 2 + np.where(t % 2 == 0, 1.0, -t)
+    k = np.arange(1, 5).reshape(4, 1, 1)
+    expected = X * np.cos(0.3 * k) + (k - 1) ** 2 + np.where(k % 2 == 0, 1, -k)
+    np.testing.assert_allclose(cell.unroll(x=X)["y"].stack().data, expected)
+    assert repr(cell.equations[0]).startswith("y[t] = x[t] * cos(0.3 * t) + (t-1) ** 2 + where(")
+
+
+def test_a_formula_of_t_alone_is_an_equation() -> None:
+    cell = Cell()
+    cell.signal("y", ())[t] = 1 / (t + 1)
+    np.testing.assert_allclose(cell.unroll(T=3)["y"].stack().data, [1/2, 1/3, 1/4])
+
+
+@pytest.mark.parametrize("write, words", [
+    (lambda x: x[2 * t], r"read x at a step relative to t, e\.g\. x\[t-1\], not x\[2 \* t\]"),
+    (lambda x: x[t] if t else 0, "t is neither true nor false"), (lambda x: x[t] if t > 1 else 0, "neither true nor"),
+    (lambda x: x[t] * T, "T isn't known in an equation"), (lambda x: t[0], "t has no elements")])
+def test_what_a_step_can_not_be_is_refused(write: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words + r".*\(at test_statics"):
+        write(Cell().input("x", 3))
+
+
+# ---- conditions
+def test_comparisons_choose_and_multiply() -> None:
+    cell = Cell()
+    x, y = cell.input("x", 3), cell.signal("y", 3)
+    w = parameter("w", 3)
+    y[t] = np.where((x[t] > 0) & ~(x[t] > 1) | (x[t] == 0), w * x[t], -x[t]) + w * (x[t] <= w) - (x[t] > 0).sum()
+    v = w.data
+    expected = np.where((X > 0) & ~(X > 1), v * X, -X) + v * (X <= v) - (X > 0).sum(-1, keepdims=True)
+    np.testing.assert_allclose(cell.unroll(x=X)["y"].stack().data, expected)
+    assert_gradients(cell, "y", x=X)
+
+
+def test_a_signal_holds_a_truth_value_as_zero_or_one() -> None:
+    cell = Cell()
+    x, b, c = cell.input("x", 3), cell.signal("b", 3), cell.signal("c", 3)
+    b[t] = x[t] > 0
+    c[t] = b[t] + b[t] + ((x[t] > 0) + (x[t] > 0))
+    run = cell.unroll(x=X.astype(np.float32))
+    assert run["b"][1].dtype == np.float32
+    np.testing.assert_array_equal(run["c"].stack().data, 3.0 * (X > 0))  # + of truth values is "or", as in NumPy
+
+
+def test_a_difference_of_truth_values_is_refused_as_in_numpy() -> None:
+    x = Cell().input("x", 3)
+    with pytest.raises(TypeError, match=r"numpy boolean subtract.*\n.*in Sub\(\) at test_statics"):
+        (x[t] > 0) - (x[t] < 0)
+
+
+# ---- lookup
+def test_rows_of_a_table_are_read_by_an_integer_signal() -> None:
+    cell, E = Cell(), parameter("E", 5, 3)
+    w, y = cell.input("w", ()), cell.signal("y", 3)
+    y[t] = E[w[t]] * mg.take(E, w[t], axis=0)
+    words = RNG.integers(0, 5, (4, 2))
+    np.testing.assert_allclose(cell.unroll(w=words)["y"].stack().data, E.data[words] ** 2)
+    assert_gradients(cell, "y", w=words)
+    assert repr(cell.equations[0]) == "y[t] = E[w[t]] * E[w[t]]"
+
+
+def test_several_rows_of_a_table_at_a_step() -> None:
+    cell, E = Cell(), parameter("E", 5, 3)
+    w, y = cell.input("w", 2), cell.signal("y", (2, 3))
+    y[t] = E[w[t]]
+    words = RNG.integers(0, 5, (4, 2, 2))
+    np.testing.assert_allclose(cell.unroll(w=words)["y"].stack().data, E.data[words])
+
+
+def test_a_token_that_the_network_computed_is_looked_up() -> None:
+    cell, E = Cell(), parameter("E", 5, 3)
+    w, h, y = cell.signal("w", ()), cell.signal("h", 3), cell.signal("y", 5)
+    h[t] = np.tanh(h[t-1] + E[w[t-1]])
+    y[t] = E @ h[t]
+    w[t] = np.argmax(y[t])
+    w[0] = 2
+    h_now, token = np.zeros(3), 2
+    run = cell.unroll(T=4)
+    for k in range(1, 5):
+        h_now = np.tanh(h_now + E.data[token])
+        token = int(np.argmax(E.data @ h_now))
+        assert run["w"][k].item() == token
+
+
+def test_the_start_of_a_computed_token_must_be_set() -> None:
+    cell, E = Cell(), parameter("E", 5, 3)
+    w, y = cell.signal("w", ()), cell.signal("y", 3)
+    y[t] = E[w[t-1]]
+    w[t] = np.argmax(y[t])
+    with pytest.raises(ValueError, match=r"w\[0\] is read at test_statics.*Set it: w\[0\] = "):
+        cell.unroll(T=3)
+
+
+@pytest.mark.parametrize("index", [-1, 5, 1.5])
+def test_an_index_that_is_no_row_names_signal_and_step(index: float) -> None:
+    cell, E = Cell(), parameter("E", 5, 3)
+    w, y = cell.input("w", ()), cell.signal("y", 3)
+    y[t] = E[w[t]]
+    words = np.array([[0, 1], [2, index]])
+    with pytest.raises(IndexError, match=r"index .* at \[1\] is not one of the 5 rows 0 … 4(.|\n)*w\[2\]"):
+        cell.unroll(w=words)
+
+
+def test_a_value_of_each_step_is_not_indexed_by_a_signal() -> None:
+    cell = Cell()
+    x, w = cell.input("x", 3), cell.input("w", ())
+    with pytest.raises(TypeError, match=r"x\[t\] can't be indexed by w\[t\].*mg\.one_hot\(w\[t\], n\) @ x\[t\]"):
+        x[t][w[t]]
+
+
+# ---- values without gradient
+def test_no_gradient_passes_a_constant_an_index_or_a_comparison() -> None:
+    cell, w = Cell(), parameter("w", 3)
+    x, y = cell.input("x", 3), cell.signal("y", 3)
+    y[t] = w * mg.stop_gradient(w * x[t]) + (w * x[t]).detach() + mg.one_hot(np.argmax(w * x[t]), 3)
+    run = cell.unroll(x=X)
+    one_hot = np.eye(3)[np.argmax(w.data * X, -1)]
+    np.testing.assert_allclose(run["y"].stack().data, w.data * w.data * X + w.data * X + one_hot)
+    run["y"].stack().sum().backward()
+    np.testing.assert_allclose(w.grad, (w.data * X).sum((0, 1)))
+
+
+def test_one_hot_of_numbers_is_an_array() -> None:
+    np.testing.assert_array_equal(mg.one_hot([2, 0], 3), [[0, 0, 1], [1, 0, 0]])
+    with pytest.raises(IndexError, match="index 3 at .* is not one of the 3 rows"):
+        mg.one_hot([3], 3)
