@@ -9,6 +9,7 @@ computed, and rnn.unrolling computes it. Independent of data and of the length o
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -303,6 +304,12 @@ def _result_samples(op: Op, inputs: tuple[Any, ...]) -> Samples | None:
         one = op.result_shape(*first)
         return one, one if second == first else op.result_shape(*second)
     except (ValueError, TypeError, IndexError) as error:
+        if second != first:  # an open length may have to be one of those that are known
+            for length in dict.fromkeys(n for shape in first for n in shape if n != UNBOUND[0]):
+                with contextlib.suppress(ValueError, TypeError, IndexError):
+                    fitted = ([length if n == UNBOUND[0] else n for n in shape] for shape in first)
+                    one = op.result_shape(*map(tuple, fitted))
+                    return one, one
         raise operation_error(error, op, _labelled(inputs)) from None
 
 
@@ -371,7 +378,7 @@ class Signal(Operators):
     def __init__(self, cell: Definition, name: str, size: Shape | None, given: bool, origin: Origin) -> None:
         self.cell = cell
         self.name = name
-        self.samples: Samples | None = None if size is None else (size, size)
+        self.samples: Samples | None = (size, size) if size is not None else _samples((None,)) if given else None
         self.given = given
         self.origin = origin
         self.equation: Equation | None = None
