@@ -22,14 +22,17 @@ class Complex:
     """real + i imag, with the arithmetic of complex numbers.
 
     Args:
-        real, imag: expressions, Tensors, arrays or numbers whose shapes broadcast.
+        real, imag: expressions, Tensors, arrays or numbers whose shapes broadcast. Without `imag` the first is a
+            complex array or number of NumPy's, or is real.
     """
 
     __array_ufunc__ = None  # an array on the left leaves the operation to this class
 
-    def __init__(self, real: Any, imag: Any) -> None:
+    def __init__(self, real: Any, imag: Any = None) -> None:
+        if imag is None:
+            real, imag = _parts(real)
         self.real = real
-        self.imag = imag
+        self.imag = 0.0 if imag is None else imag
 
     @staticmethod
     def polar(modulus: Any, angle: Any) -> Complex:

@@ -44,9 +44,9 @@ def test_a_linear_recurrence_with_complex_states_is_that_of_numpy() -> None:
     u, y = cell.input("u", 2), cell.signal("y", 4)
     s = complex_signal(cell, "s", 3)
     radius = mg.Tensor(np.full(3, 0.9), requires_grad=True, name="radius")
-    s[t] = Complex.polar(radius, np.arange(3.0)) * s[t-1] + U @ u[t]
+    s[t] = Complex.polar(radius, np.arange(3.0)) * s[t-1] + Complex(U) @ u[t]
     s[0] = 1 + 2j
-    y[t] = (C @ s[t]).real
+    y[t] = (Complex(C) @ s[t]).real
     x, state = RNG.normal(size=(5, 2)), np.full(3, 1 + 2j)
     run = cell.unroll(u=x)
     for k in range(5):
