@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -177,7 +177,7 @@ class Codegen:
         for node in nodes:
             statements = self.statements(node)
             found = heading or "weights"
-            if node.timed or isinstance(node.op, (ir.SumOfOuter, ir.SumOverSteps, ir.AtStep)):
+            if node.timed or isinstance(node.op, (ir.SumOfOuter, ir.SumOverSteps, ir.AtStep, ir.WeightGrad)):
                 found = "all steps at once" if node.timed else "summed over all steps"
             if statements and found != heading:
                 lines.append(f"# {found}")
@@ -383,6 +383,18 @@ def _backward(gen: Codegen, node: Node, out: str) -> list[str]:
     return [f"{out} = {gen.operation(op, node)}.backward({', '.join(arguments)})"]
 
 
+def _weight_grad(gen: Codegen, node: Node) -> str:
+    """Return the gradient of an operand that is the same at all steps, from the arrays of all steps."""
+    op, of = node.op, node.op.of
+    arguments = [gen.ref(x) for x in node.inputs]
+    if isinstance(of, (ops.Concatenate, ops.Stack)) or of.integer_inputs:
+        arguments[2:] = _at_each_step(node.inputs[1], node.inputs[2:], arguments[2:], arguments[1])
+    arguments += [repr(op.needs)] if of.selective else []
+    grads = f"{gen.operation(of, node)}.backward({', '.join(arguments)})"
+    grad = f"{grads}[{op.index}]" if len(node.inputs) > 3 else grads
+    return f"{grad}.sum({op.axes}).reshape({node.shape})" if op.axes else grad
+
+
 def _input_grad(gen: Codegen, node: Node, out: str) -> list[str]:
     every = node.inputs[0]
     several = len(every.inputs) > 3  # the gradient, the result, and two operands or more
@@ -408,10 +420,16 @@ def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
         return [gen.call(ufunc.__name__, *arguments, f"out={out}" if ufunc.__name__ in KEYWORD else out)]
     if isinstance(op, (ops.Identity, ops.BroadcastTo)):
         return [gen.call("copyto", out, arguments[0])]
-    if isinstance(op, ops.Concatenate):
-        arguments = [text if x.timed else f"np.broadcast_to({text}, {out}.shape[:-1] + {text}.shape)"
-                     for x, text in zip(node.inputs, arguments)]
+    if isinstance(op, (ops.Concatenate, ops.Stack)) or op.integer_inputs:  # operands don't broadcast there
+        arguments = _at_each_step(node, node.inputs, arguments, out)
     return [gen.call("copyto", out, f"{gen.operation(op, node)}.forward({', '.join(arguments)})")]
+
+
+def _at_each_step(node: Node, operands: Sequence[Node], arguments: list[str], out: str) -> list[str]:
+    """Return operands of `node`, those that are the same at all steps repeated for each step and sequence of `out`."""
+    lead = f"{out}.shape[:-{node.ndim}]" if node.ndim else f"{out}.shape"
+    return [text if x.timed else f"np.broadcast_to({text}, {lead} + {text}.shape)"
+            for x, text in zip(operands, arguments)]
 
 
 def broadcasts(op: Op) -> bool:
@@ -466,6 +484,8 @@ def _constant_value(gen: Codegen, node: Node) -> str:
         return f"{gen.flat(node.inputs[0])}.T.dot({gen.flat(node.inputs[1])})"
     if isinstance(op, ir.SumOverSteps):
         return _sum_over_steps(gen, node)
+    if isinstance(op, ir.WeightGrad):
+        return _weight_grad(gen, node)
     if isinstance(op, ir.AtStep):
         step, name = op.step, f"arrays.{gen.name(node.inputs[0])}"
         return f"{name}[{step - 1 if step > 0 else step}] if T >= {abs(step)} else np.zeros({name}.shape[1:], FLOAT)"
@@ -502,7 +522,9 @@ def _sum_over_steps(gen: Codegen, node: Node) -> str:
     x, shape = node.inputs[0], node.shape
     if x.shape == shape and shape:
         gen.views["ones"] = "np.ones(T * B, FLOAT)"  # a product with ones is faster than a sum over the first axis
-        return f"arrays.ones.dot({gen.flat(x)})"
+        if len(shape) == 1:
+            return f"arrays.ones.dot({gen.flat(x)})"
+        return f"arrays.ones.dot({gen.flat(x)}.reshape(-1, {node.size})).reshape({shape})"
     added = x.ndim - len(shape)
     axes = (0, *(1 + axis for axis in range(x.ndim)
                  if axis < added or shape[axis - added] == 1 != x.shape[axis]))

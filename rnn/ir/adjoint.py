@@ -180,19 +180,45 @@ RULES: dict[type[Op], Callable[[Node, Node, tuple[bool, ...]], Grads]] = {
 
 
 def _at_run_time(node: Node, grad: Node, needs: tuple[bool, ...]) -> list[Node | None]:
-    """Call the operation's backward when the program runs."""
+    """Call the operation's backward when the program runs: once for operands of each step, once for each other one."""
     if not node.inputs:
         return []
-    every = Node(ir.Backward(node.op, needs), (grad, node, *node.inputs), (), True, None, node.origin)
-    return [Node(ir.InputGrad(index), (every,), _grad_shape(node, index, needs), True) if needed else None
-            for index, needed in enumerate(needs)]
+    of_steps = tuple(needed and x.timed for needed, x in zip(needs, node.inputs))
+    every = Node(ir.Backward(node.op, of_steps), (grad, node, *node.inputs), (), True, None, node.origin)
+    found: list[Node | None] = []
+    for index, (x, needed) in enumerate(zip(node.inputs, needs)):
+        if not needed:
+            found.append(None)
+        elif x.timed:
+            found.append(Node(ir.InputGrad(index), (every,), _grad_shape(node, index, of_steps, ()), True))
+        else:
+            found.append(_weight_grad(node, grad, index))
+    return found
 
 
-def _grad_shape(node: Node, index: int, needs: tuple[bool, ...]) -> tuple[int, ...]:
+def _weight_grad(node: Node, grad: Node, index: int) -> Node:
+    """Return the gradient of an operand that is the same at all steps.
+
+    Some derivatives sum over the axes along which the operand was broadcast themselves, others leave it to the engine.
+    """
+    shape = node.inputs[index].shape
+    only = tuple(i == index for i in range(len(node.inputs)))
+    whole = _grad_shape(node, index, only, LEAD)
+    added = len(whole) - len(shape)
+    axes = (*range(added), *(added + i for i, n in enumerate(shape) if n == 1 != whole[added + i]))
+    return Node(ir.WeightGrad(node.op, only, index, axes), (grad, node, *node.inputs), shape, False, None, node.origin)
+
+
+LEAD = 2, 3  # numbers of steps and sequences of samples
+
+
+def _grad_shape(node: Node, index: int, needs: tuple[bool, ...], lead: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape of a gradient that the operation's backward returns, by computing it on samples."""
     op = node.op
-    operands = [np.zeros(x.shape, int) if i in op.integer_inputs else np.ones(x.shape)
-                for i, x in enumerate(node.inputs)]
+    shapes = [(*lead, *x.shape) if x.timed else x.shape for x in node.inputs]
+    if op.integer_inputs or isinstance(op, (ops.Concatenate, ops.Stack)):  # whose operands don't broadcast
+        shapes = [(*lead, *x.shape) for x in node.inputs]
+    operands = [np.zeros(shape, int) if i in op.integer_inputs else np.ones(shape) for i, shape in enumerate(shapes)]
     with np.errstate(all="ignore"):
         out = np.asarray(op.forward(*operands))
         grads = op.backward(np.ones(out.shape), out, *operands, *([needs] if op.selective else []))
@@ -231,8 +257,7 @@ def _unbroadcast(term: Node, node: Node) -> Node:
     """Return a term in the shape of its node: over all steps for a weight, over what was broadcast for a number."""
     if not node.timed:
         return term if not term.timed else Node(ir.SumOverSteps(), (term,), node.shape, False)
-    if term.shape != node.shape and node.shape == (1,):
-        return apply(ops.Sum(-1, True), term)
     if term.timed and term.ndim < node.ndim:
         return Node(ops.BroadcastTo(node.shape), (term,), node.shape, True, term.name)
-    return term
+    axes = tuple(i - node.ndim for i, n in enumerate(node.shape) if term.ndim and n == 1 != term.shape[i])
+    return apply(ops.Sum(axes if len(axes) > 1 else axes[0], True), term) if axes else term

@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterable
 from itertools import groupby, pairwise, starmap
 from operator import attrgetter, itemgetter
 
+import numpy as np
+
 from minigrad import Op, ops
 from minigrad.operators import MUL, TANH
 
@@ -302,7 +304,8 @@ def _fuse_multiples(graph: Graph, vectors: list[Node]) -> None:
     """Compute neighbouring multiples of the same vector, each with its own factor from outside, at once."""
     def multiplied(x: Node) -> Node | None:
         fits = isinstance(x.op, ops.Mul) and graph.same_loop(x.inputs[0], x) \
-            and not graph.same_loop(x.inputs[1], x) and x.inputs[1].shape == x.shape and not graph.read_by_shift(x)
+            and not graph.same_loop(x.inputs[1], x) and x.inputs[1].shape == x.inputs[0].shape == x.shape \
+            and x.ndim == 1 and not graph.read_by_shift(x)
         return x.inputs[0] if fits else None
 
     for vector, group in groupby(vectors, multiplied):
@@ -324,7 +327,7 @@ def fuse_weight_gradients(graph: Graph) -> None:
     position = _positions(graph)
     groups: dict[tuple[type[Op], Node, tuple[Node, ...]], list[tuple[int, Node]]] = {}
     for node in graph.nodes:
-        bias = isinstance(node.op, ir.SumOverSteps) and node.shape == node.inputs[0].shape != ()
+        bias = isinstance(node.op, ir.SumOverSteps) and node.shape == node.inputs[0].shape and node.ndim == 1
         if isinstance(node.op, ir.SumOfOuter) or bias:
             whole, start = _outermost(node.inputs[0], position)
             groups.setdefault((type(node.op), whole, node.inputs[1:]), []).append((start, node))
@@ -381,7 +384,7 @@ def add_all(terms: list[Node], name: str | None) -> Node:
     """Return the sum of several terms."""
     if len(terms) == 1:
         return terms[0]
-    shape = max((x.shape for x in terms), key=len)
+    shape = np.broadcast_shapes(*(x.shape for x in terms))
     return Node(ir.AddN(), tuple(terms), shape, any(x.timed for x in terms), name)
 
 

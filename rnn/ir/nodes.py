@@ -106,6 +106,21 @@ class Backward(Op):
         self.needs = needs
 
 
+class WeightGrad(Op):
+    """The gradient of an operand that is the same at all steps: `of.backward`, summed over steps and sequences.
+
+    Attributes:
+        index: of the operand.
+        axes: of that gradient over all steps, (T, batch, ...) or as the operand, to sum over.
+    """
+
+    def __init__(self, of: Op, needs: tuple[bool, ...], index: int, axes: tuple[int, ...]) -> None:
+        self.of = of
+        self.needs = needs
+        self.index = index
+        self.axes = axes
+
+
 class InputGrad(Op):
     """One of the gradients that a Backward returns."""
 
