@@ -51,6 +51,8 @@ class Op:
         integer_inputs: positions of the inputs that hold integers, such as labels.
         core_ndims: for operations on the last axes of operands, such as products of matrices, the number of those
             axes for each; the axes in front broadcast. As the signature of NumPy's generalized ufuncs.
+        aligned: whether all operands need the same axes in front of those it works on: they don't broadcast there.
+        differentiable: whether gradients pass; False for comparisons and positions.
         flattens: whether axis=None means the elements of all axes in a row.
         batchable: whether `for_batch` has a result; not so for options that describe all axes of an operand.
     """
@@ -63,6 +65,8 @@ class Op:
     random: ClassVar[bool] = False
     integer_inputs: ClassVar[tuple[int, ...]] = ()
     core_ndims: ClassVar[tuple[int, ...] | None] = None
+    aligned: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = True
     flattens: ClassVar[bool] = False
     batchable: ClassVar[bool] = True
 
@@ -518,7 +522,7 @@ class Where(Elementwise, selective=True):
                 np.where(condition, 0, grad) if needs_input_grad[2] else None)
 
 
-class Compare(Elementwise):
+class Compare(Elementwise, differentiable=False):
     """An elementwise comparison, or a connective of truth values, by one of NumPy's ufuncs; without derivative."""
 
     ufunc: np.ufunc
@@ -529,21 +533,16 @@ class Compare(Elementwise):
     def forward(self, *inputs: Array) -> Array:
         return self.ufunc(*inputs)
 
-    def backward(self, grad: Array, out: Array, *inputs: Array) -> tuple[None, ...]:
-        return (None,) * len(inputs)
 
 
-class StopGradient(Elementwise):
+class StopGradient(Elementwise, differentiable=False):
     """The same values, as a constant: no gradient passes."""
 
     def forward(self, x: Array) -> Array:
         return x
 
-    def backward(self, grad: Array, out: Array, x: Array) -> None:
-        return None
 
-
-class DropoutMask(Op, random=True):
+class DropoutMask(Op, random=True, differentiable=False):
     """Which elements a dropout keeps: True with probability 1 - rate. It takes only the shape of x.
 
     Each call of `forward` draws anew from the generator. Bools have no derivative.
@@ -679,7 +678,7 @@ class Min(Max):
         return np.min(x, axis=self.axis, keepdims=self.keepdims)
 
 
-class ArgMax(Op, flattens=True):
+class ArgMax(Op, flattens=True, differentiable=False):
     """The index of the largest element along an axis; axis=None: of all elements in a row. Without derivative."""
 
     def __init__(self, axis: int | None = None, keepdims: bool = False) -> None:
@@ -687,9 +686,6 @@ class ArgMax(Op, flattens=True):
 
     def forward(self, x: Array) -> Array:
         return np.argmax(x, axis=self.axis, keepdims=self.keepdims)
-
-    def backward(self, grad: Array, out: Array, x: Array) -> None:
-        return None
 
 
 class ArgMin(ArgMax):
@@ -1063,7 +1059,7 @@ def _picks_once(index: Any) -> bool:
     return True
 
 
-class Gather(Op, integer_inputs=(1,)):
+class Gather(Op, integer_inputs=(1,), aligned=True):
     """One element of each row: x (..., n), labels (...) of integers -> (...)."""
 
     def forward(self, x: Array, labels: Array) -> Array:
@@ -1113,7 +1109,7 @@ class Lookup(Op, integer_inputs=(1,)):
         return rows
 
 
-class Concatenate(Op):
+class Concatenate(Op, aligned=True):
     """Arrays joined end to end along an axis that they have."""
 
     def __init__(self, axis: int = 0) -> None:
@@ -1134,7 +1130,7 @@ class Concatenate(Op):
         return tuple(pieces)
 
 
-class Stack(Op):
+class Stack(Op, aligned=True):
     """Arrays of one shape laid side by side along a new axis."""
 
     def __init__(self, axis: int = 0) -> None:

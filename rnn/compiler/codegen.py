@@ -379,7 +379,10 @@ def _product(gen: Codegen, node: Node, out: str) -> list[str]:
 def _backward(gen: Codegen, node: Node, out: str) -> list[str]:
     op = node.op.of
     ndim = node.inputs[1].ndim if broadcasts(op) else 0
-    arguments = [gen.ref(x, ndim) for x in node.inputs] + ([repr(node.op.needs)] if op.selective else [])
+    arguments = [gen.ref(x, ndim) for x in node.inputs]
+    if op.aligned:
+        arguments[2:] = _at_each_step(node.inputs[1], node.inputs[2:], arguments[2:], arguments[1])
+    arguments += [repr(node.op.needs)] if op.selective else []
     return [f"{out} = {gen.operation(op, node)}.backward({', '.join(arguments)})"]
 
 
@@ -387,7 +390,7 @@ def _weight_grad(gen: Codegen, node: Node) -> str:
     """Return the gradient of an operand that is the same at all steps, from the arrays of all steps."""
     op, of = node.op, node.op.of
     arguments = [gen.ref(x) for x in node.inputs]
-    if isinstance(of, (ops.Concatenate, ops.Stack)) or of.integer_inputs:
+    if of.aligned:
         arguments[2:] = _at_each_step(node.inputs[1], node.inputs[2:], arguments[2:], arguments[1])
     arguments += [repr(op.needs)] if of.selective else []
     grads = f"{gen.operation(of, node)}.backward({', '.join(arguments)})"
@@ -418,9 +421,9 @@ def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
     ufunc = ufunc_of(op)
     if ufunc is not None:
         return [gen.call(ufunc.__name__, *arguments, f"out={out}" if ufunc.__name__ in KEYWORD else out)]
-    if isinstance(op, (ops.Identity, ops.BroadcastTo)):
+    if isinstance(op, (ops.Identity, ops.BroadcastTo, ops.StopGradient)):
         return [gen.call("copyto", out, arguments[0])]
-    if isinstance(op, (ops.Concatenate, ops.Stack)) or op.integer_inputs:  # operands don't broadcast there
+    if op.aligned:
         arguments = _at_each_step(node, node.inputs, arguments, out)
     return [gen.call("copyto", out, f"{gen.operation(op, node)}.forward({', '.join(arguments)})")]
 

@@ -114,6 +114,8 @@ class Adjoint:
         loss), it is passed on as it is where broadcasting gives the same result, and never stored as an array.
         """
         op, grad = node.op, self.gradients[node]
+        if not op.differentiable:
+            return
         compact, terms = grad, grad.inputs
         if complete and node.timed and len(terms) == 1 and not terms[0].timed and terms[0].ndim == 0:
             compact = terms[0]
@@ -216,7 +218,7 @@ def _grad_shape(node: Node, index: int, needs: tuple[bool, ...], lead: tuple[int
     """Return the shape of a gradient that the operation's backward returns, by computing it on samples."""
     op = node.op
     shapes = [(*lead, *x.shape) if x.timed else x.shape for x in node.inputs]
-    if op.integer_inputs or isinstance(op, (ops.Concatenate, ops.Stack)):  # whose operands don't broadcast
+    if op.aligned:
         shapes = [(*lead, *x.shape) for x in node.inputs]
     operands = [np.zeros(shape, int) if i in op.integer_inputs else np.ones(shape) for i, shape in enumerate(shapes)]
     with np.errstate(all="ignore"):
@@ -249,7 +251,7 @@ def _active(program: list[Node], wanted: set[Node]) -> set[Node]:
         node = stack.pop()
         if node not in found:
             found.add(node)
-            stack.extend(users.get(node, ()))
+            stack.extend(user for user in users.get(node, ()) if user.op.differentiable)
     return found
 
 

@@ -5,6 +5,7 @@ Shared by compiled programs and exports.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from rnn.language.equations import Definition
 from rnn.unrolling.inputs import Inputs
 
 from .lowering import Lowered, LoweringOptions
-from .nodes import LOSS_STEPS, MASK, keep_name
+from .nodes import LOSS_STEPS, MASK, STEP, Input, keep_name
 
 
 def lowering_options(inputs: Inputs, masked: bool) -> LoweringOptions:
@@ -46,6 +47,8 @@ def mask_arrays(inputs: Inputs, lowered: Lowered) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if inputs.mask is not None:
         found[MASK] = inputs.mask.reshape(inputs.T, -1)
+    if STEP in {x.op.name for x in lowered.node_of.values() if isinstance(x.op, Input)}:
+        found[STEP] = np.broadcast_to(np.arange(1, inputs.T + 1)[:, None], (inputs.T, max(math.prod(inputs.batch), 1)))
     if inputs.truncation.masks_gradients:
         steps = range(1, inputs.T + 1)
         found[LOSS_STEPS] = np.array([[not inputs.truncation.constant(step)] for step in steps])

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from minigrad import Op, Tensor, ops
-from minigrad.operators import WHERE
+from minigrad.operators import ADD, WHERE
 from rnn.language.cycles import carry_directions, check
 from rnn.language.dependencies import DefinitionError, integer_inputs, nodes, reads
-from rnn.language.equations import Definition, Equation, Read, Signal
+from rnn.language.equations import Definition, Equation, Read, Signal, StepNumber
 from rnn.language.graphs import postorder
 
 from . import nodes as ir
-from .nodes import Node, Shape, keep_name, number
+from .nodes import STEP, Node, Shape, apply, keep_name, number
 
 SHORT = {"matvec": "product", "matmul": "product", "add": "sum", "concatenate": "joined"}
 
@@ -97,7 +97,8 @@ class Lowered:
         shape = signal.shape if signal.shape is not None else value.shape
         if value.shape != shape or not value.timed:
             value = Node(ops.BroadcastTo(shape), (value,), shape, True, None, equation.origin)
-        elif not isinstance(getattr(equation.expression, "op", None), Op) or value in self.signal_values:
+        elif not isinstance(getattr(equation.expression, "op", None), Op) or value in self.signal_values \
+                or equation.expression.kind != "f":  # truth values become numbers
             value = Node(ops.Identity(), (value,), shape, True, None, equation.origin)  # a signal has its own node
         self.signal_values.add(value)
         if self.mask is not None:
@@ -114,6 +115,9 @@ class Lowered:
             if part.signal.given and part.offset == 0:
                 return self.roots[part.signal.name]
             return self._read(part.signal, part.signal.lead - part.offset, equation)
+        if isinstance(part, StepNumber):
+            step = self.node_of.setdefault(id(STEP), Node(ir.Input(STEP), (), (), True, "step"))
+            return apply(ADD, step, number(part.offset)) if part.offset else step
         if isinstance(part, Tensor):
             return self.weights.setdefault(
                 part, Node(ir.Weight(part), (), part.shape, False, part.label or None, part.origin))

@@ -24,6 +24,7 @@ Dtype: TypeAlias = Literal["float", "int", "bool"]  # of an input; "float" is th
 # Names of the inputs that passes add to those of a definition; "~" keeps them apart from the names of signals.
 ADDED = "~"  # prefix of all such names
 MASK = "~mask"  # bool per step and sequence: False where the sequence has ended
+STEP = "~step"  # the number of the step, of each sequence
 LOSS_STEPS = "~loss steps"  # per step: 1 where its loss counts in a truncated backward pass
 LOSS_SCALE = "~loss scale"  # the gradient of the reported loss by the sum of all losses
 
