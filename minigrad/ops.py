@@ -26,7 +26,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
 Array: TypeAlias = Any  # np.ndarray, or a Tensor when derivatives are themselves recorded
 Axis: TypeAlias = "int | tuple[int, ...] | None"
@@ -137,8 +136,8 @@ def axes_from_end(axis: Any, ndim: int) -> Any:
         ValueError: if there is none (NumPy's AxisError).
     """
     if not isinstance(axis, tuple):
-        return normalize_axis_index(axis, ndim) - ndim
-    return tuple(normalize_axis_index(one, ndim) - ndim for one in axis)
+        return np.lib.array_utils.normalize_axis_index(axis, ndim) - ndim
+    return tuple(np.lib.array_utils.normalize_axis_index(one, ndim) - ndim for one in axis)
 
 
 class Elementwise(Op, elementwise=True):
@@ -891,8 +890,10 @@ class Reshape(Op):
 
     ndim: int | None = None
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], ndim: int | None = None) -> None:
         self.shape = shape
+        if ndim is not None:
+            self.ndim = ndim
 
     def for_batch(self, *ndims: int) -> Op:
         return self._changed(ndim=ndims[0])
@@ -909,8 +910,10 @@ class Transpose(Op):
 
     ndim: int | None = None
 
-    def __init__(self, axes: tuple[int, ...] | None = None) -> None:
+    def __init__(self, axes: tuple[int, ...] | None = None, ndim: int | None = None) -> None:
         self.axes = axes
+        if ndim is not None:
+            self.ndim = ndim
 
     def for_batch(self, *ndims: int) -> Op:
         every = tuple(range(ndims[0]))[::-1] if self.axes is None else self.axes
@@ -938,8 +941,10 @@ class BroadcastTo(Op):
 
     ndim: int | None = None
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], ndim: int | None = None) -> None:
         self.shape = shape
+        if ndim is not None:
+            self.ndim = ndim
 
     def for_batch(self, *ndims: int) -> Op:
         return self._changed(ndim=ndims[0])
@@ -973,8 +978,10 @@ class Pad(Op):
 
     ndim: int | None = None
 
-    def __init__(self, widths: tuple[tuple[int, int], ...], value: float = 0.0) -> None:
+    def __init__(self, widths: tuple[tuple[int, int], ...], value: float = 0.0, ndim: int | None = None) -> None:
         self.widths, self.value = widths, value
+        if ndim is not None:
+            self.ndim = ndim
 
     def for_batch(self, *ndims: int) -> Op:
         return self._changed(ndim=ndims[0])

@@ -215,6 +215,6 @@ def _definitions(operations: Iterable[Op]) -> list[str]:
     sources = [source for _, source in sorted((inspect.getsourcelines(x)[1], inspect.getsource(x)) for x in objects)]
     constants = [line for line in inspect.getsource(ops).splitlines() if re.match(r"[A-Z_0-9]+ = ", line)
                  and any(line.split(" = ")[0] in source for source in sources)]
-    first = ["import math\nfrom typing import Any, ClassVar", "Array = Axis = Needs = Any", *constants] \
-        if sources else []
+    first = ["import copy\nimport math\nfrom typing import Any, ClassVar", "Array = Axis = Needs = Op = Any",
+             *constants] if sources else []
     return [*first, *(f"\n\n{source.rstrip()}\n" for source in sources)]
