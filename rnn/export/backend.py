@@ -10,6 +10,7 @@ the one that minigrad.ops documents. Doesn't know signals or time steps.
 from __future__ import annotations
 
 import math
+import operator
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -137,6 +138,26 @@ class Backend(ABC):
     @abstractmethod
     def where(self, condition: Array, a: Array, b: Array) -> Array: ...
 
+    def compare(self, *inputs: Array, ufunc: np.ufunc) -> Array:
+        """Return a comparison or a connective of truth values."""
+        if ufunc in COMPARISONS:
+            return COMPARISONS[ufunc](*inputs)
+        function = self.function(ufunc)
+        assert function is not None  # see `lacks`
+        return function(*inputs)
+
+    @abstractmethod
+    def stop_gradient(self, x: Array) -> Array: ...
+
+    @abstractmethod
+    def lookup(self, table: Array, indices: Array) -> Array: ...
+
+    @abstractmethod
+    def arg_max(self, x: Array, axis: int, keepdims: bool) -> Array: ...
+
+    def arg_min(self, x: Array, axis: int, keepdims: bool) -> Array:
+        return self.arg_max(-x, axis, keepdims)
+
     def sigmoid(self, x: Array) -> Array:
         return 0.5 * self.compute(ops.Tanh(), 0.5 * x) + 0.5
 
@@ -203,17 +224,34 @@ class Backend(ABC):
     def vec_dot(self, a: Array, b: Array) -> Array:
         return self.sum(a * b, -1, False)
 
-    @abstractmethod
-    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array: ...
+    def vec_mat(self, x: Array, W: Array) -> Array:
+        row = self.mat_mul(self.reshape_last(x, 1, (1, x.shape[-1])), W)
+        return self.reshape_last(row, 2, row.shape[-1:])
 
-    def broadcast_to(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return self.broadcast(x, (), shape)
+    @abstractmethod
+    def reshape(self, x: Array, shape: tuple[int, ...], ndim: int | None = None) -> Array: ...
+
+    @abstractmethod
+    def reshape_last(self, x: Array, ndim: int, shape: tuple[int, ...]) -> Array:
+        """Return x with its last `ndim` axes in another shape; those in front stay."""
+
+    def broadcast_to(self, x: Array, shape: tuple[int, ...], ndim: int | None = None) -> Array:
+        return self.broadcast(x, () if ndim is None else x.shape[:x.ndim - ndim], shape)
 
     def get_item(self, x: Array, index: Any) -> Array:
-        if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis:  # as in an equation
-            return self.append_axes(x, 1) if index[1] is None else self.take_last(x, index[1])
-        places = np.arange(math.prod(x.shape)).reshape(x.shape)[index]  # NumPy's rules, also where others hold there
-        return self.take_last(self.reshape(x, (-1,)), places)
+        if not (isinstance(index, tuple) and index and index[0] is Ellipsis):
+            places = np.arange(math.prod(x.shape)).reshape(x.shape)[index]  # NumPy's rules, also where others hold there
+            return self.take_last(self.reshape(x, (-1,)), places)
+        parts = index[1:]  # as in an equation: of the last axes
+        used = sum(np.ndim(part) if isinstance(part, np.ndarray) and part.dtype == bool else 1
+                   for part in parts if part is not None)
+        if len(parts) == used == 1:
+            return self.take_last(x, parts[0])
+        shape = tuple(x.shape[x.ndim - used:])
+        places = np.arange(math.prod(shape)).reshape(shape)[parts]
+        if places.size == math.prod(shape) and (places.ravel() == np.arange(places.size)).all():
+            return self.reshape_last(x, used, places.shape)  # new axes
+        return self.take_last(self.reshape_last(x, used, (math.prod(shape),)), places)
 
     @abstractmethod
     def take_last(self, x: Array, index: Any) -> Array:
@@ -224,6 +262,10 @@ class Backend(ABC):
 
     @abstractmethod
     def stack(self, *parts: Array, axis: int) -> Array: ...
+
+
+COMPARISONS = {np.equal: operator.eq, np.not_equal: operator.ne, np.less: operator.lt, np.less_equal: operator.le,
+               np.greater: operator.gt, np.greater_equal: operator.ge}
 
 
 class ModuleBackend(Backend):
@@ -253,6 +295,9 @@ class ModuleBackend(Backend):
     def where(self, condition: Array, a: Array, b: Array) -> Array:
         return self.module.where(condition, a, b)
 
+    def arg_max(self, x: Array, axis: int, keepdims: bool) -> Array:
+        return self.module.argmax(x, axis, keepdims=keepdims)
+
     # ---- over axes
     def sum(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         return self.module.sum(x, axis=axis, keepdims=keepdims)
@@ -279,12 +324,14 @@ class ModuleBackend(Backend):
         return self.module.einsum(subscripts, *operands)
 
     # ---- shape
-    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return self.module.reshape(x, shape)
+    def reshape(self, x: Array, shape: tuple[int, ...], ndim: int | None = None) -> Array:
+        return self.module.reshape(x, shape if ndim is None else (*x.shape[:x.ndim - ndim], *shape))
 
-    def transpose(self, x: Array, axes: tuple[int, ...] | None) -> Array:
-        order = range(x.ndim)[::-1] if axes is None else [n % x.ndim for n in axes]
-        return self.module.permute_dims(x, tuple(order))
+    def reshape_last(self, x: Array, ndim: int, shape: tuple[int, ...]) -> Array:
+        return self.reshape(x, shape, ndim)
+
+    def transpose(self, x: Array, axes: tuple[int, ...] | None, ndim: int | None = None) -> Array:
+        return self.module.permute_dims(x, ops.Transpose(axes, ndim).order(x.ndim))
 
     def flip(self, x: Array, axis: Axis) -> Array:
         return self.module.flip(x, self.axes(x, axis))

@@ -18,7 +18,7 @@ from minigrad import Tensor
 from minigrad.provenance import call_site
 from rnn.ir.feeds import boundary_values, draw_masks, lowering_options, uncut_steps
 from rnn.ir.lowering import LoweringOptions
-from rnn.ir.nodes import MASK, keep_name
+from rnn.ir.nodes import MASK, STEP, keep_name
 from rnn.language.dependencies import nodes, parameters, roots
 from rnn.language.equations import Definition
 from rnn.unrolling.inputs import Inputs, initial_by_step, mask_of, prepare_inputs
@@ -115,6 +115,9 @@ class Export:
         drawn = draws if draws is not None else draw_masks(schedule.lowered, prepared.T, prepared.batch)
         given.update((name, self._drawn(name, drawn, schedule, prepared, dtype)) for name in schedule.lowered.draws)
         given.update(self._keep_flags(schedule, prepared))
+        if STEP in schedule.givens:
+            steps = np.arange(1.0, prepared.T + 1).reshape(prepared.T, *(1 for _ in prepared.batch))
+            given[STEP] = backend.broadcast(backend.constant(steps, dtype), (prepared.T, *prepared.batch), ())
         initial = initial_by_step(self.cell, options.initial, call_site())
         boundary: dict[tuple[str, int], Array] = {}
         for (name, step), tensor in boundary_values(self.cell, prepared).items():

@@ -42,8 +42,12 @@ STEPS = 1000  # of the sequence for which boundaries are looked up; the file tak
 NODES: dict[np.ufunc, str] = {
     np.add: "Add", np.subtract: "Sub", np.multiply: "Mul", np.true_divide: "Div", np.power: "Pow", np.negative: "Neg",
     np.less: "Less", np.greater: "Greater", np.equal: "Equal", np.absolute: "Abs", np.sign: "Sign", np.exp: "Exp",
+    np.less_equal: "LessOrEqual", np.greater_equal: "GreaterOrEqual", np.logical_and: "And", np.logical_or: "Or",
+    np.logical_xor: "Xor", np.logical_not: "Not", np.isnan: "IsNaN", np.isinf: "IsInf",
     np.log: "Log", np.sqrt: "Sqrt", np.sin: "Sin", np.cos: "Cos", np.tanh: "Tanh", np.maximum: "Max", np.minimum: "Min"}
-COMPARISONS = (np.less, np.greater, np.equal)
+TRUTH_VALUES = (np.less, np.greater, np.equal, np.less_equal, np.greater_equal, np.logical_and, np.logical_or,
+                np.logical_xor, np.logical_not, np.isnan, np.isinf)
+CONNECTIVES = ("And", "Or", "Xor", "Not", "Where")  # which take truth values; other operators take numbers
 
 Dimensions = tuple[int | None, ...]
 
@@ -63,7 +67,7 @@ class Value(NDArrayOperatorsMixin):
         self.dtype = np.dtype(dtype)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any) -> Value:
-        return self.backend.elementwise(NODES[ufunc], *inputs, dtype=bool if ufunc in COMPARISONS else None)
+        return self.backend.elementwise(NODES[ufunc], *inputs, dtype=bool if ufunc in TRUTH_VALUES else None)
 
 
 class OnnxBackend(Backend):
@@ -105,6 +109,10 @@ class OnnxBackend(Backend):
     def elementwise(self, kind: str, *inputs: Any, dtype: Any = None) -> Value:
         """Write a node whose operands broadcast."""
         operands = [self.constant(x, self.dtype) for x in inputs]
+        if kind not in CONNECTIVES:
+            operands = [self.cast(x, self.dtype) if x.dtype == bool else x for x in operands]
+        elif kind != "Where":
+            operands = [x if x.dtype == bool else self.cast(x, np.dtype(bool)) for x in operands]
         return self.emit(kind, *operands, shape=_broadcast([x.shape for x in operands]), dtype=dtype)
 
     def constant(self, value: Any, dtype: Any) -> Value:
@@ -243,6 +251,8 @@ class OnnxBackend(Backend):
     # ---- over axes
     def _reduced(self, kind: str, x: Value, axis: Axis, keepdims: bool) -> Value:
         axes = self.axes(x, axis)
+        if not axes:  # which would mean all
+            return x
         shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
         return self.emit(kind, x, self.numbers(axes), shape=shape, keepdims=int(keepdims))
 
@@ -280,40 +290,72 @@ class OnnxBackend(Backend):
         return self.mat_mul(x, self.transposed[W.name])
 
     def ein_sum(self, *operands: Array, subscripts: str, optimize: Any) -> Array:
-        shape = np.einsum(subscripts, *(np.zeros(x.shape) for x in operands)).shape
         # ONNX Runtime broadcasts neither `...` nor lengths of 1: both are written out.
         terms, result, _ = einsum_letters(subscripts, [x.ndim for x in operands])
-        lengths: dict[str, int] = {}
+        lengths: dict[str, int | None] = {}
         for term, x in zip(terms, operands):
             lengths.update((letter, n) for letter, n in zip(term, x.shape) if lengths.get(letter, 1) == 1)
-        whole = [self.broadcast(x, (), [lengths[letter] for letter in term]) if term else x
-                 for term, x in zip(terms, operands)]
-        return self.emit("Einsum", *whole, shape=shape, equation=f"{','.join(terms)}->{result}")
+        whole = []
+        for term, x in zip(terms, operands):
+            x = self.cast(x, self.dtype) if x.dtype == bool else x
+            shape = tuple(lengths[letter] for letter in term)
+            whole.append(x if shape == x.shape else self.emit("Expand", x, self.numbers([n or 1 for n in shape]),
+                                                              shape=shape))
+        return self.emit("Einsum", *whole, shape=tuple(lengths[letter] for letter in result),
+                         equation=f"{','.join(terms)}->{result}")
 
     # ---- shape
-    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
-        shape = np.empty(x.shape, bool).reshape(shape).shape
-        return self.emit("Reshape", x, self.numbers(shape), shape=shape, allowzero=1)
+    def reshape(self, x: Array, shape: tuple[int, ...], ndim: int | None = None) -> Array:
+        own = x.shape if ndim is None else x.shape[x.ndim - ndim:]
+        return self.reshape_last(x, len(own), np.empty(own, bool).reshape(shape).shape)
 
-    def transpose(self, x: Array, axes: tuple[int, ...] | None) -> Array:
-        if x.ndim < 2:
-            return x
-        order = [n % x.ndim for n in axes] if axes is not None else [*range(x.ndim)][::-1]
-        return self.emit("Transpose", x, shape=tuple(x.shape[n] for n in order), perm=order)
+    def reshape_last(self, x: Array, ndim: int, shape: tuple[int, ...]) -> Array:
+        lead = x.shape[:x.ndim - ndim]
+        if not lead:
+            return self.emit("Reshape", x, self.numbers(shape), shape=shape, allowzero=1)
+        return self.emit("Reshape", x, self.numbers([0] * len(lead) + list(shape)), shape=(*lead, *shape))
+
+    def broadcast_to(self, x: Array, shape: tuple[int, ...], ndim: int | None = None) -> Array:
+        lead = () if ndim is None else x.shape[:x.ndim - ndim]
+        return self.emit("Expand", x, self.numbers([1] * len(lead) + list(shape)), shape=(*lead, *shape))
+
+    def transpose(self, x: Array, axes: tuple[int, ...] | None, ndim: int | None = None) -> Array:
+        order = ops.Transpose(axes, ndim).order(x.ndim)
+        return self.emit("Transpose", x, shape=tuple(x.shape[n] for n in order), perm=order) if x.ndim > 1 else x
 
     def flip(self, x: Array, axis: Axis) -> Array:
         axes = self.axes(x, axis)
         ends = [[-1] * len(axes), [np.iinfo(np.int64).min] * len(axes), axes, [-1] * len(axes)]
         return self.emit("Slice", x, *(self.numbers(numbers) for numbers in ends), shape=x.shape)
 
-    def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
-        margins = [before for before, _ in widths] + [after for _, after in widths]
-        shape = tuple(sum(pair) + n for pair, n in zip(widths, x.shape))
+    def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float, ndim: int | None = None) -> Array:
+        kept = x.ndim - len(widths)
+        pairs = [(0, 0)] * kept + list(widths)
+        margins = [before for before, _ in pairs] + [after for _, after in pairs]
+        shape = (*x.shape[:kept], *(sum(pair) + n for pair, n in zip(widths, x.shape[kept:])))
         return self.emit("Pad", x, self.numbers(margins), self.constant(float(value), None), shape=shape)
 
     def take_last(self, x: Array, index: Any) -> Array:
         places = np.arange(x.shape[-1])[index]
         return self.emit("Gather", x, self.numbers(places), shape=x.shape[:-1] + places.shape, axis=-1)
+
+    def stop_gradient(self, x: Array) -> Array:
+        return x
+
+    def compare(self, *inputs: Array, ufunc: np.ufunc) -> Array:
+        if ufunc is np.not_equal:
+            return np.logical_not(np.equal(*inputs))
+        return super().compare(*inputs, ufunc=ufunc)
+
+    def lookup(self, table: Array, indices: Array) -> Array:
+        return self.emit("Gather", table, self.cast(indices, np.dtype(np.int64)),
+                         shape=indices.shape + table.shape[1:], axis=0)
+
+    def arg_max(self, x: Array, axis: int, keepdims: bool) -> Array:
+        axis = axis % x.ndim
+        shape = tuple(1 if i == axis else n for i, n in enumerate(x.shape) if keepdims or i != axis)
+        index = self.emit("ArgMax", x, shape=shape, dtype=np.int64, axis=axis, keepdims=int(keepdims))
+        return self.cast(index, self.dtype)
 
     def gather(self, x: Array, labels: Array) -> Array:
         picked = self.emit("GatherElements", x, self.append_axes(labels, 1), shape=(*labels.shape, 1), axis=-1)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad import Tensor
+from minigrad import Tensor, ops
 from minigrad.ops import Axis
 from minigrad.provenance import mark_library_file
 from rnn.language.dependencies import parameters
@@ -85,10 +85,12 @@ class TorchBackend(ModuleBackend):
         return x.to(getattr(torch, dtype.name))
 
     def sum(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return torch.sum(x, self.axes(x, axis), keepdim=keepdims)
+        axes = self.axes(x, axis)  # PyTorch takes no axes for all axes
+        return torch.sum(x, axes, keepdim=keepdims) if axes else x
 
     def max(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return torch.amax(x, self.axes(x, axis), keepdim=keepdims)
+        axes = self.axes(x, axis)
+        return torch.amax(x, axes, keepdim=keepdims) if axes else x
 
     def prod(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         for one in self.axes(x, axis):
@@ -96,7 +98,8 @@ class TorchBackend(ModuleBackend):
         return x if keepdims else x.squeeze(self.axes(x, axis))
 
     def log_sum_exp(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return torch.logsumexp(x, self.axes(x, axis), keepdim=keepdims)
+        axes = self.axes(x, axis)
+        return torch.logsumexp(x, axes, keepdim=keepdims) if axes else x
 
     def log_softmax(self, x: Array, axis: int) -> Array:
         return torch.log_softmax(x, axis)
@@ -104,10 +107,24 @@ class TorchBackend(ModuleBackend):
     def mat_vec(self, W: Array, x: Array) -> Array:
         return torch.nn.functional.linear(x, W) if W.ndim == 2 else super().mat_vec(W, x)
 
-    def transpose(self, x: Array, axes: tuple[int, ...] | None) -> Array:
-        return x.permute(tuple(range(x.ndim))[::-1] if axes is None else axes)
+    def transpose(self, x: Array, axes: tuple[int, ...] | None, ndim: int | None = None) -> Array:
+        return x.permute(ops.Transpose(axes, ndim).order(x.ndim))
 
-    def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
+    def stop_gradient(self, x: Array) -> Array:
+        return x.detach()
+
+    def lookup(self, table: Array, indices: Array) -> Array:
+        rows = indices.long()
+        wrong = (rows != indices) | (rows < 0) | (rows >= table.shape[0])
+        if wrong.any():
+            raise IndexError(f"index {indices[wrong][0].item():g} is not one of the {table.shape[0]} rows "
+                             f"0 … {table.shape[0] - 1} (at {self.origin})")
+        return table[rows]
+
+    def arg_max(self, x: Array, axis: int, keepdims: bool) -> Array:
+        return torch.argmax(x, axis, keepdim=keepdims)
+
+    def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float, ndim: int | None = None) -> Array:
         return torch.nn.functional.pad(x, [n for pair in reversed(widths) for n in pair], value=value)
 
     def take_last(self, x: Array, index: Any) -> Array:
