@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Gradient: TypeAlias = Any  # an array, or a Tensor where derivatives are recorded
 Gradients: TypeAlias = "dict[Tensor, Gradient]"
 Queue: TypeAlias = "list[tuple[int, Tensor]]"  # a heap of the nodes still to be processed, the newest first
-_data_of = operator.attrgetter("_data")
+_array_of = operator.attrgetter("_array")
 
 
 def reference_backward(out: Tensor) -> Gradients:
@@ -41,13 +41,13 @@ def reference_backward(out: Tensor) -> Gradients:
 
     This is the algorithm of `backward` without its speed, hooks and checks. A test compares the two.
     """
-    grads = {out: np.ones_like(out._data)}
+    grads = {out: np.ones_like(out._array)}
     for node in reversed(ancestors(out)):  # newest first: a node's gradient is complete when it is reached
         if node.op is None or node not in grads:
             continue  # a leaf, or a constant
-        operands = [x._data for x in node.inputs]
+        operands = [x._array for x in node.inputs]
         needs = [[x.requires_grad for x in node.inputs]] if node.op.selective else []
-        input_grads = node.op.backward(grads[node], node._data, *operands, *needs)
+        input_grads = node.op.backward(grads[node], node._array, *operands, *needs)
         for x, input_grad in zip(node.inputs, one_per_input(input_grads, node)):
             if x.requires_grad and input_grad is not None:
                 input_grad = unbroadcast(input_grad, x.shape)
@@ -71,18 +71,18 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
         FloatingPointError: under detect_anomaly(), at the first NaN.
     """
     queue: Queue
-    node, grads, queue, anomaly = out, {out: np.array(1, out._data.dtype)}, [], thread.settings.anomaly
-    if grad is not None or out._data.ndim or out.op is None or out.hooks is not None:  # not a plain scalar loss
+    node, grads, queue, anomaly = out, {out: np.array(1, out._array.dtype)}, [], thread.settings.anomaly
+    if grad is not None or out._array.ndim or out.op is None or out.hooks is not None:  # not a plain scalar loss
         grads[out] = run_hooks(out, initial_gradient(out, grad))
     while node.op is not None:
         if len(node.inputs) == 1 and not node.op.selective:  # fast path: one input
-            result = node.op.backward(grads[node], node._data, node.inputs[0]._data)
+            result = node.op.backward(grads[node], node._array, node.inputs[0]._array)
         elif len(node.inputs) == 2 and node.op.selective:  # fast path: two inputs, e.g. of a product
             a, b = node.inputs
-            result = node.op.backward(grads[node], node._data, a._data, b._data, (a.requires_grad, b.requires_grad))
+            result = node.op.backward(grads[node], node._array, a._array, b._array, (a.requires_grad, b.requires_grad))
         else:  # any operation
             needs = [[x.requires_grad for x in node.inputs]] if node.op.selective else []  # one more argument, or none
-            result = node.op.backward(grads[node], node._data, *map(_data_of, node.inputs), *needs)
+            result = node.op.backward(grads[node], node._array, *map(_array_of, node.inputs), *needs)
         accumulate(node, result, grads, queue, anomaly)
         if not queue:
             break
@@ -106,7 +106,7 @@ def accumulate(node: Tensor, input_grads: Any, grads: Gradients, queue: Queue, a
         must_check = must_check or x.changes
         if input_grad is None or not x.requires_grad:
             continue
-        data = x._data
+        data = x._array
         if type(input_grad) is not ndarray or input_grad.shape != data.shape or input_grad.dtype is not data.dtype:
             input_grad = cast_gradient(input_grad, x, node)
         if x in grads:
@@ -196,7 +196,7 @@ def input_gradients(node: Tensor, grad: Gradient, useful: Collection[Tensor] | N
         with override(origin=node.origin):
             input_grads = op.backward(grad, node, *node.inputs, *needs)
     else:
-        input_grads = op.backward(grad, node._data, *map(_data_of, node.inputs), *needs)
+        input_grads = op.backward(grad, node._array, *map(_array_of, node.inputs), *needs)
     input_grads = [cast_gradient(input_grad, x, node) if need and input_grad is not None else None
                    for x, input_grad, need in zip(node.inputs, one_per_input(input_grads, node), needed)]
     check_derivative(node, grad, input_grads)
@@ -233,7 +233,7 @@ def initial_gradient(out: Tensor, grad: Any) -> NDArray[Any]:
         raise errors.no_gradient_error(out)
     if grad is None and out.size != 1:
         raise errors.not_scalar_error(out)
-    first = np.array(np.ones_like(out._data) if grad is None else array_of(grad), out.dtype)
+    first = np.array(np.ones_like(out._array) if grad is None else array_of(grad), out.dtype)
     if first.shape != out.shape:
         raise errors.upstream_shape_error(out, first.shape)
     return first
@@ -249,7 +249,7 @@ def one_per_input(result: Any, node: Tensor) -> tuple[Any, ...]:
 
 def cast_gradient(grad: Any, x: Tensor, node: Tensor) -> Gradient:
     """Return `grad`, the contribution of `node` to its input `x`, summed to x's shape and cast to its dtype."""
-    shape, dtype = x._data.shape, x._data.dtype
+    shape, dtype = x._array.shape, x._array.dtype
     found = grad if is_tensor(grad) else np.asarray(grad)
     if found.shape != shape:
         found = unbroadcast(found, shape)
@@ -270,10 +270,10 @@ def is_fresh(array: NDArray[Any], node: Tensor, grad: Gradient, input_grads: Seq
 
     Operations also return views, the upstream gradient or an operand itself, or one array twice.
     """
-    if array.base is not None or array is grad or array is node._data:
+    if array.base is not None or array is grad or array is node._array:
         return False
     for x in node.inputs:
-        if array is x._data:
+        if array is x._array:
             return False
     return len(input_grads) == 1 or len(set(map(id, input_grads))) == len(input_grads)
 
@@ -319,4 +319,4 @@ def is_tensor(x: Any) -> bool:
 
 def array_of(x: Any) -> Any:
     """Return the array of a Tensor; anything else unchanged."""
-    return x._data if is_tensor(x) else x
+    return x._array if is_tensor(x) else x

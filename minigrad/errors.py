@@ -24,7 +24,7 @@ def operation_error(error: Exception, op: Op, operands: Iterable[Any]) -> Except
 def forward_nan_error(op: Op, operands: Iterable[Any]) -> FloatingPointError:
     """Return the error for the first NaN of a forward pass."""
     operands = list(operands)
-    holders = [operand for operand in operands if np.isnan(operand._data).any()]
+    holders = [operand for operand in operands if np.isnan(operand._array).any()]
     where = settings().origin or call_site()
     if holders:
         head = f"NaN reaches {op!r} at {where} in {holders[0]!r}, whose data held it from the start"
@@ -85,7 +85,7 @@ def gradient_shape_error(node: Any, tensor: Any, shape: tuple[int, ...]) -> Valu
 
 def _rows(operands: Iterable[Any], values: bool = False) -> list[str]:
     """Return one line per operand: name, shape, the line that made it, and on request the range of its values."""
-    rows = [[operand.label or "(unnamed)", str(operand.shape), *([_range(operand._data)] if values else []),
+    rows = [[operand.label or "(unnamed)", str(operand.shape), *([_range(operand._array)] if values else []),
              f"made at {operand.origin}"] for operand in operands]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return ["    " + "  ".join(f"{word:<{width}}" for word, width in zip(row, widths)).rstrip() for row in rows]

@@ -63,11 +63,11 @@ def gradcheck(f: Function, inputs: Mapping[str, Tensor] | Sequence[Any], eps: fl
         raise ValueError("gradcheck: none of the inputs requires a gradient, so there is nothing to check")
     arguments = list(named.values()) if called else []
     in_place = not called or (isinstance(f, _GradientOf) and not f.called)  # f uses these very tensors
-    before = {name: x._data.copy() for name, x in named.items()}
+    before = {name: x._array.copy() for name, x in named.items()}
     out = f(*arguments)
     weights = _weights(out)
     analytic = _gradients(out, wanted, weights)
-    _assert_untouched({name: x._data for name, x in named.items()}, before, "f changes its input")
+    _assert_untouched({name: x._array for name, x in named.items()}, before, "f changes its input")
     again = f(*arguments)
     _assert_same([out], [again], "f gives another value when it is called again. Random draws (dropout, initial "
                  "values) must be seeded inside of f")
@@ -114,7 +114,7 @@ def check_op(op: Op, *arrays: Any, eps: float = 1e-6, rtol: float | None = None,
     """
     names = _operand_names(op, len(arrays))
     labels = [x.label if isinstance(x, Tensor) else "" for x in arrays]
-    inputs = [np.asarray(x._data if isinstance(x, Tensor) else x) for x in arrays]
+    inputs = [np.asarray(x._array if isinstance(x, Tensor) else x) for x in arrays]
     title = type(op).__name__
     out, weights, input_grads = _called_twice(op, names, inputs)
     needs = [x.dtype.kind == "f" for x in inputs]
@@ -224,17 +224,17 @@ def _perturbed(f: Function, named: Mapping[str, Tensor], name: str, weights: Arr
     eps = eps or (5e-3 if x.dtype == np.float32 else 1e-6)
     arguments = list(named.values()) if called else []
     result = np.zeros(x.shape)
-    original = x._data
+    original = x._array
     try:
         for index in np.ndindex(x.shape):
             ends = []
             for distance in (eps, -eps):
-                x._data = original.copy()
-                x._data[index] += distance
-                ends.append(np.array(f(*arguments)._data, float))
+                x._array = original.copy()
+                x._array[index] += distance
+                ends.append(np.array(f(*arguments)._array, float))
             result[index] = ((ends[0] - ends[1]) * weights).sum() / (2 * eps)
     finally:
-        x._data = original
+        x._array = original
     return result
 
 
@@ -420,7 +420,7 @@ def _assert_same(first: Any, second: Any, what: str) -> None:
     for one, other in zip(first, second):
         if one is None and other is None:
             continue
-        a, b = (np.asarray(x._data if isinstance(x, Tensor) else x) for x in (one, other))
+        a, b = (np.asarray(x._array if isinstance(x, Tensor) else x) for x in (one, other))
         if not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
             raise AssertionError(what)
 

@@ -11,7 +11,7 @@ Cost: one hash of the data, linear in its size, for each use of an exposed tenso
 It ends with the exposure, when nothing else refers to the array. Not detected: a modification that is undone
 before the next comparison.
 
-Reads only these attributes of a tensor: `_data`, `inputs` and `changes`, which is None until it is exposed.
+Reads only these attributes of a tensor: `_array`, `inputs` and `changes`, which is None until it is exposed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def expose(tensor: Any) -> None:
         owner.changes = owner.changes or MutationState()
         check_modified(owner)
         owner.changes.exposed_at, owner.changes.fingerprint = site, _fingerprint(owner)
-        if owner._data.base is not None:  # a view, perhaps of an input's memory
+        if owner._array.base is not None:  # a view, perhaps of an input's memory
             owners += owner.inputs
 
 
@@ -71,8 +71,8 @@ def check_modified(tensor: Any) -> None:
         state.last, state.where = next(creation_counter), state.exposed_at
     # Two references are the tensor's own and the argument of getrefcount. With no third one nobody can
     # modify the array unseen, and tracking ends.
-    state.fingerprint = now if sys.getrefcount(tensor._data) > 2 else None
+    state.fingerprint = now if sys.getrefcount(tensor._array) > 2 else None
 
 
 def _fingerprint(tensor: Any) -> int:
-    return hash(tensor._data.tobytes())
+    return hash(tensor._array.tobytes())

@@ -59,11 +59,11 @@ class Optimizer:
     def gradient(self, parameter: Tensor) -> Array:
         """Return the gradient with the weight decay added, as `change` receives it."""
         grad = _grad(parameter)
-        return grad + self.weight_decay * parameter._data if self.weight_decay else grad
+        return grad + self.weight_decay * parameter._array if self.weight_decay else grad
 
     def move(self, parameter: Tensor, change: Array) -> None:
         """Subtract the result of `change`."""
-        parameter.data = parameter._data - change.astype(parameter.dtype, copy=False)
+        parameter.data = parameter._array - change.astype(parameter.dtype, copy=False)
 
     def change(self, index: int, grad: Array) -> Array:
         """Return what to subtract from parameter number `index`."""
@@ -177,7 +177,7 @@ class AdamW(Adam):
         return _grad(parameter)
 
     def move(self, parameter: Tensor, change: Array) -> None:
-        super().move(parameter, change + self.lr * self.weight_decay * parameter._data)
+        super().move(parameter, change + self.lr * self.weight_decay * parameter._array)
 
 
 def _fraction(name: str, value: float) -> float:

@@ -24,7 +24,7 @@ from .provenance import Origin, call_site
 from .settings import settings, thread
 from .steps import Steps
 
-_data_of = operator.attrgetter("_data")
+_array_of = operator.attrgetter("_array")
 
 
 def apply(op: Op, *inputs: Any) -> Any:
@@ -51,17 +51,17 @@ def apply(op: Op, *inputs: Any) -> Any:
             check_modified(x)
     try:
         if len(inputs) == 2:  # fast path: two inputs
-            data = op.forward(inputs[0]._data, inputs[1]._data)
+            data = op.forward(inputs[0]._array, inputs[1]._array)
         elif len(inputs) == 1:  # fast path: one input
-            data = op.forward(inputs[0]._data)
+            data = op.forward(inputs[0]._array)
         else:
-            data = op.forward(*map(_data_of, inputs))
+            data = op.forward(*map(_array_of, inputs))
     except (ValueError, TypeError, IndexError) as error:
         raise operation_error(error, op, inputs) from None
     data = data if type(data) is ndarray else np.asarray(data)
     now = thread.settings
     out: Tensor = _new(Tensor)
-    out._data = data
+    out._array = data
     out.grad = out.name = out.changes = out.hooks = None
     out.order = next(creation_counter)
     out.origin = now.origin or call_site()
@@ -69,8 +69,8 @@ def apply(op: Op, *inputs: Any) -> Any:
         out.requires_grad, out.op, out.inputs = True, op, inputs
     else:
         out.requires_grad, out.op, out.inputs = False, None, ()
-        if data.base is not None or any(data is x._data for x in inputs):
-            out._data = data.copy()  # a view of an input would share memory that mutation tracking doesn't see
+        if data.base is not None or any(data is x._array for x in inputs):
+            out._array = data.copy()  # a view of an input would share memory that mutation tracking doesn't see
     if now.anomaly and np.isnan(data).any():
         raise forward_nan_error(op, inputs)
     return out
@@ -119,10 +119,10 @@ class Tensor(Operators):
         TypeError: for complex numbers or objects, and for integers that require a gradient.
     """
 
-    __slots__ = ("_data", "grad", "requires_grad", "name", "op", "inputs", "order", "origin", "changes", "hooks",
+    __slots__ = ("_array", "grad", "requires_grad", "name", "op", "inputs", "order", "origin", "changes", "hooks",
                  "__weakref__")
 
-    _data: NDArray[Any]
+    _array: NDArray[Any]
     grad: NDArray[Any] | None
     requires_grad: bool
     name: str | None
@@ -138,7 +138,7 @@ class Tensor(Operators):
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False, name: str | None = None,
                  dtype: DTypeLike | None = None) -> None:
         origin = settings().origin or call_site()
-        array = np.array(data._data if isinstance(data, Tensor) else data, dtype=dtype)
+        array = np.array(data._array if isinstance(data, Tensor) else data, dtype=dtype)
         called = f"tensor {name!r}" if name is not None else "a tensor"
         if array.dtype.kind not in "biuf":
             raise TypeError(f"{called} can't hold {array.dtype} (at {origin}): "
@@ -159,7 +159,7 @@ class Tensor(Operators):
         recorded operation still needs makes its backward pass an error; it never yields a wrong gradient.
         """
         expose(self)
-        return self._data
+        return self._array
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
@@ -169,28 +169,28 @@ class Tensor(Operators):
                              f"can't replace it (at {call_site()})")
         if not np.can_cast(array.dtype, self.dtype, "same_kind"):
             raise TypeError(f"{self!r} holds {self.dtype}; {array.dtype} can't replace it (at {call_site()})")
-        self._data = array.astype(self.dtype, copy=False)
+        self._array = array.astype(self.dtype, copy=False)
         record_assignment(self)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Length of each axis."""
-        return self._data.shape
+        return self._array.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """NumPy's type of the elements."""
-        return self._data.dtype
+        return self._array.dtype
 
     @property
     def ndim(self) -> int:
         """Number of axes."""
-        return self._data.ndim
+        return self._array.ndim
 
     @property
     def size(self) -> int:
         """Number of elements."""
-        return self._data.size
+        return self._array.size
 
     @property
     def t(self) -> int | None:
@@ -214,23 +214,23 @@ class Tensor(Operators):
     # ---- out of the graph
     def numpy(self) -> NDArray[Any]:
         """Return a copy of the array."""
-        return np.array(self._data)
+        return np.array(self._array)
 
     def item(self) -> Any:
         """Return the only element as a Python number."""
-        return self._data.item()
+        return self._array.item()
 
     def detach(self) -> Tensor:
         """Return the same values as a new constant: no gradient flows through it."""
         own, line = self.origin, settings().origin or call_site()
         origin = Origin(line.file, line.line, own.signal, own.t, detached=f"{self.label or 'a tensor'} made at {own}")
-        return constant(self._data.copy(), self.name, origin)
+        return constant(self._array.copy(), self.name, origin)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if self.requires_grad:
             raise TypeError(f"{self!r} would become an array that no gradient reaches. "
                             "Use mg's or NumPy's functions on it; x.data is its array")
-        return np.array(self._data, dtype=dtype)
+        return np.array(self._array, dtype=dtype)
 
     def __float__(self) -> float:
         # NumPy also calls this for `array[0] = x`, which can't be distinguished, so no gradient flows there.
@@ -240,7 +240,7 @@ class Tensor(Operators):
         return int(self.item())
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self._array)
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
@@ -263,7 +263,7 @@ class Tensor(Operators):
         """Return the result of a comparison as a plain array of bools."""
         if any(isinstance(x, Operators) and not isinstance(x, Tensor) for x in inputs):
             return NotImplemented
-        return ufunc(*(x._data if isinstance(x, Tensor) else x for x in inputs))
+        return ufunc(*(x._array if isinstance(x, Tensor) else x for x in inputs))
 
     # ---- derivatives
     backward = backward  # see backward.py
@@ -308,7 +308,7 @@ _new = Tensor.__new__
 
 def _fill(tensor: Tensor, data: NDArray[Any], requires_grad: bool, name: str | None, origin: Origin) -> None:
     """Set every attribute of a tensor that no operation computed."""
-    tensor._data, tensor.requires_grad = data, requires_grad
+    tensor._array, tensor.requires_grad = data, requires_grad
     tensor.name, tensor.origin = name, origin
     tensor.grad = tensor.op = tensor.changes = tensor.hooks = None
     tensor.inputs = ()
@@ -326,4 +326,4 @@ def _plain(part: Any) -> Any:
     """Return one part of an index without Tensors."""
     if isinstance(part, Operators) and not isinstance(part, Tensor):
         raise TypeError(f"{part!r} can't be an index (at {call_site()})")
-    return part._data.copy() if isinstance(part, Tensor) else part
+    return part._array.copy() if isinstance(part, Tensor) else part
