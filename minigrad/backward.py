@@ -46,10 +46,10 @@ def reference_backward(out: Tensor) -> Gradients:
         if node.op is None or node not in grads:
             continue  # a leaf, or a constant
         operands = [x._array for x in node.inputs]
-        needs = [[x.requires_grad for x in node.inputs]] if node.op.selective else []
+        needs = [[x._requires_grad for x in node.inputs]] if node.op.selective else []
         input_grads = node.op.backward(grads[node], node._array, *operands, *needs)
         for x, input_grad in zip(node.inputs, one_per_input(input_grads, node)):
-            if x.requires_grad and input_grad is not None:
+            if x._requires_grad and input_grad is not None:
                 input_grad = unbroadcast(input_grad, x.shape)
                 grads[x] = grads[x] + input_grad if x in grads else input_grad
     return grads
@@ -79,9 +79,9 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
             result = node.op.backward(grads[node], node._array, node.inputs[0]._array)
         elif len(node.inputs) == 2 and node.op.selective:  # fast path: two inputs, e.g. of a product
             a, b = node.inputs
-            result = node.op.backward(grads[node], node._array, a._array, b._array, (a.requires_grad, b.requires_grad))
+            result = node.op.backward(grads[node], node._array, a._array, b._array, (a._requires_grad, b._requires_grad))
         else:  # any operation
-            needs = [[x.requires_grad for x in node.inputs]] if node.op.selective else []  # one more argument, or none
+            needs = [[x._requires_grad for x in node.inputs]] if node.op.selective else []  # one more argument, or none
             result = node.op.backward(grads[node], node._array, *map(_array_of, node.inputs), *needs)
         accumulate(node, result, grads, queue, anomaly)
         if not queue:
@@ -92,7 +92,7 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
     for leaf in [x for x in grads if x.hooks is not None and x.op is None and x is not out]:
         grads[leaf] = run_hooks(leaf, grads[leaf])
     for tensor, total in grads.items():  # leaves add to their gradient, other tensors overwrite it
-        tensor.grad = total if tensor.op is not None or tensor.grad is None else tensor.grad + total
+        tensor._grad = total if tensor.op is not None or tensor._grad is None else tensor._grad + total
 
 
 def accumulate(node: Tensor, input_grads: Any, grads: Gradients, queue: Queue, anomaly: bool) -> None:
@@ -104,7 +104,7 @@ def accumulate(node: Tensor, input_grads: Any, grads: Gradients, queue: Queue, a
     must_check = anomaly or node.changes
     for x, input_grad in zip(node.inputs, input_grads):
         must_check = must_check or x.changes
-        if input_grad is None or not x.requires_grad:
+        if input_grad is None or not x._requires_grad:
             continue
         data = x._array
         if type(input_grad) is not ndarray or input_grad.shape != data.shape or input_grad.dtype is not data.dtype:
@@ -190,7 +190,7 @@ def input_gradients(node: Tensor, grad: Gradient, useful: Collection[Tensor] | N
     the operation's derivative is computed on Tensors, which have the node's line, and thereby recorded.
     """
     op: Any = node.op
-    needed = [x.requires_grad if useful is None else x in useful for x in node.inputs]
+    needed = [x._requires_grad if useful is None else x in useful for x in node.inputs]
     needs = [needed] if op.selective else []
     if is_tensor(grad):
         with override(origin=node.origin):
@@ -229,7 +229,7 @@ def ancestors(out: Tensor, most: float = math.inf) -> list[Tensor]:
 
 def initial_gradient(out: Tensor, grad: Any) -> NDArray[Any]:
     """Return the upstream gradient that a pass starts from, as a new array: `grad`, or 1 for a scalar; checked."""
-    if not out.requires_grad:
+    if not out._requires_grad:
         raise errors.no_gradient_error(out)
     if grad is None and out.size != 1:
         raise errors.not_scalar_error(out)
@@ -308,7 +308,7 @@ def check_derivative(node: Tensor, grad: Gradient, input_grads: Sequence[Any]) -
             raise errors.modified_error(tensor, node)
     if thread.settings.anomaly:
         for position, (x, input_grad) in enumerate(zip(node.inputs, input_grads)):
-            if input_grad is not None and x.requires_grad and np.isnan(array_of(input_grad)).any():
+            if input_grad is not None and x._requires_grad and np.isnan(array_of(input_grad)).any():
                 raise errors.backward_nan_error(node, position, array_of(grad))
 
 

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+MOST_SHOWN = 8  # elements of an array that is printed with its values
+
 
 def tensor_label(tensor: Any) -> str:
     """Return a tensor's own name with its time step: "h[3]", "W"; "" for an unnamed one."""
@@ -33,6 +37,15 @@ def tensor_name(tensor: Any) -> str:
 def tensor_summary(tensor: Any) -> str:
     """Return label or equation, operation and shape: "h[3] tanh (4, 8)", "in h[3] add (4, 8)", "W (4, 3)"."""
     return _joined(tensor_label(tensor) or equation_label(tensor), operation_name(tensor), str(tensor.shape))
+
+
+def short_value(array: Any) -> str:
+    """Return the value of a single number or a small array in one line, and two blanks; "" for a larger one."""
+    if array.ndim == 0:
+        return f"{array[()]}  "
+    if not 0 < array.size <= MOST_SHOWN:
+        return ""
+    return " ".join(np.array2string(array, precision=4, separator=", ").split()) + "  "
 
 
 def _joined(*words: str) -> str:

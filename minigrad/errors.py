@@ -49,6 +49,26 @@ def modified_error(tensor: Any, node: Any) -> ValueError:
                       "before changing it, or change a copy")
 
 
+def in_place_error(tensor: Any, symbol: str, site: Any) -> TypeError:
+    """Return the error for an in-place operator outside of no_grad, on an operand that requires a gradient."""
+    name = tensor.name if tensor.name and tensor.name.isidentifier() else "x"
+    if tensor.op is None and tensor.requires_grad:
+        remedy = (f"To update it, write `with mg.no_grad(): {name} {symbol}= ...` or `{name}.data {symbol}= ...`; for a "
+                  f"new tensor that is recorded, y = {name} {symbol} ...")
+    else:
+        remedy = f"Write {name} = {name} {symbol} ..., which makes a new tensor and is recorded"
+    return TypeError(f"{symbol}= would write into {tensor!r} in place, and the derivative would be lost "
+                     f"(at {site}). {remedy}")
+
+
+def require_same_form(tensor: Any, before: tuple[Any, ...], now: tuple[Any, ...]) -> None:
+    """Raise ValueError if an array's shape or dtype was changed in place; fingerprints begin with the two."""
+    if before[:2] != now[:2]:
+        raise ValueError(f"{tensor!r}: its array of shape {before[0]} and type {before[1]} was changed "
+                         f"in place to shape {now[0]} and type {now[1]} (its .data was read at "
+                         f"{tensor.changes.exposed_at}). A tensor keeps both: reshape or cast it, or make a new one")
+
+
 def no_gradient_error(out: Any) -> ValueError:
     """Return the error for a backward pass from a tensor that requires no gradient."""
     return ValueError(f"{out!r} was computed from no tensor that requires a gradient: make one with "
