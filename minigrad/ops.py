@@ -102,9 +102,9 @@ class Elementwise(Op, elementwise=True):
     """Base class of the operations on corresponding elements of inputs that broadcast."""
 
 
-def compute(op: Op, x: Array) -> Array:
-    """Apply `op` to an array; or to a Tensor, which records it."""
-    return op.forward(x) if isinstance(x, (np.ndarray, np.generic)) else x.apply(op, x)
+def compute(op: Op, x: Array, *others: Array) -> Array:
+    """Apply `op` to arrays; or to Tensors, which record it."""
+    return op.forward(x, *others) if isinstance(x, (np.ndarray, np.generic)) else x.apply(op, x, *others)
 
 
 def combined(reduce: Callable[..., Array], x: Array, **options: Any) -> Array:
@@ -362,7 +362,7 @@ class Arctan(Elementwise, ufunc=np.arctan):
 
 
 class Sigmoid(Elementwise):
-    """1 / (1 + exp(-x)), which for negative x is exp(x) / (1 + exp(x)): neither overflows, both keep small values exact.
+    """1 / (1 + exp(-x)), for negative x as exp(x) / (1 + exp(x)): neither overflows, and small values are exact.
 
     (0.5 * tanh(0.5 * x) + 0.5 loses them to cancellation: it is exactly 0 from x = -38 on, in float32 from -17 on.)
     """
@@ -566,44 +566,71 @@ class Var(Reduction):
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         count = x.size // max(out.size, 1) - self.ddof
-        return self.restore(divided(grad * 2, count), x) * (x - np.mean(x, axis=self.axis, keepdims=True))
+        return self.restore(divided(grad, count / 2), x) * (x - np.mean(x, axis=self.axis, keepdims=True))
 
 
 class Std(Var):
-    """The square root of Var. Where all elements are equal it has a kink, and the derivative is 0."""
+    """The square root of Var. Where all elements are equal it has a kink, and the derivative is 0.
+
+    Of one element it is always 0.
+    """
 
     def forward(self, x: Array) -> Array:
+        return rescaled(self.deviation, x, self.axis)
+
+    def deviation(self, x: Array) -> Array:
+        """Return the standard deviation of numbers whose squares don't overflow."""
         return combined(np.std, x, axis=self.axis, keepdims=self.keepdims, ddof=self.ddof)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         count = x.size // max(out.size, 1) - self.ddof
-        nonzero = np.where(out == 0, 1, out)
+        if x.size == out.size:
+            return np.broadcast_to(zeros_as(self.restore(grad, x)), x.shape)
         distance = x - np.mean(x, axis=self.axis, keepdims=True)
-        return self.restore(divided(grad, count), x) * (distance / self.restore(nonzero, x))
+        return self.restore(divided(grad, count), x) * compute(Direction(), distance, self.restore(out, x))
 
 
 class Norm(Reduction):
-    """The root of the sum of squares, of all elements or along axes. At 0 the derivative is 0.
-
-    Where the squares overflow or underflow, they are computed of x divided by a power of two.
-    """
+    """The root of the sum of squares, of all elements or along axes. At 0 the derivative is 0."""
 
     def forward(self, x: Array) -> Array:
-        if x.dtype == np.float16:
-            return self.forward(x.astype(np.float32)).astype(np.float16)
-        with np.errstate(over="ignore"):
-            total = np.sum(x * x, axis=self.axis, keepdims=self.keepdims)
-        limits = np.finfo(total.dtype)
-        if ((total > limits.tiny / limits.eps) & (total < np.inf)).all():
-            return np.sqrt(total)
-        largest = np.max(np.abs(x), axis=self.axis, keepdims=True, initial=0)
-        exponent = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
-        scaled = np.ldexp(x, -exponent)
-        root = np.sqrt(np.sum(scaled * scaled, axis=self.axis, keepdims=self.keepdims))
-        return np.ldexp(root, np.reshape(exponent, root.shape))
+        return rescaled(self.root, x, self.axis)
+
+    def root(self, x: Array) -> Array:
+        """Return the norm of numbers whose squares don't overflow."""
+        return np.sqrt(np.sum(x * x, axis=self.axis, keepdims=self.keepdims))
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return self.restore(grad, x) * (x / self.restore(np.where(out == 0, 1, out), x))
+        return self.restore(grad, x) * compute(Direction(), x, self.restore(out, x))
+
+
+class Direction(Elementwise, selective=True):
+    """x / length, and 0 where the length is 0: the derivative of a norm, which has a kink there.
+
+    Its own derivative is infinite at the kink, or NaN as 0 / 0: a norm has no second derivative at 0.
+    """
+
+    def forward(self, x: Array, length: Array) -> Array:
+        return x / np.where(length == 0, 1, length)
+
+    def backward(self, grad: Array, out: Array, x: Array, length: Array,
+                 needs_input_grad: Needs) -> tuple[Array, ...]:
+        grad_x = grad / length
+        return grad_x, -grad_x * out if needs_input_grad[1] else None
+
+
+def rescaled(measure: Callable[[Array], Array], x: Array, axis: Axis) -> Array:
+    """Return a length of x whose formula squares x; of x divided by a power of two where squares over- or underflow."""
+    if x.dtype == np.float16:
+        return rescaled(measure, x.astype(np.float32), axis).astype(np.float16)
+    with np.errstate(over="ignore"):
+        length = measure(x)
+    limits = np.finfo(length.dtype)
+    if ((length > math.sqrt(limits.tiny / limits.eps)) & (length < np.inf)).all():
+        return length
+    largest = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
+    exponent = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
+    return np.ldexp(measure(np.ldexp(x, -exponent)), np.reshape(exponent, np.shape(length)))
 
 
 class Prod(Reduction):
