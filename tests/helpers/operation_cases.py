@@ -70,7 +70,7 @@ TABLE = [
     (ops.Where(), X > 0, X, spread((3, 4), seed=1)), (ops.Where(), X > 0, spread((4,)), spread((3, 1), seed=1)),
     (ops.Where(), np.array([True, False]), spread((2, 2)), spread((), seed=1)),
     *reducing(ops.Sum), *reducing(ops.Mean), *reducing(ops.Max), *reducing(ops.Min), *reducing(ops.Prod),
-    *reducing(ops.Norm), *reducing(ops.LogSumExp),
+    *reducing(ops.Norm), *reducing(ops.LogSumExp), *broadcasting(ops.Direction(), 0.5, 2.0),
     *[case for case in [*reducing(ops.Var), *reducing(ops.Std)] if case[1].size > 1],
     *[(kind(-1, ddof=1), X) for kind in (ops.Var, ops.Std)], (ops.Prod(1), spread((2, 5))), (ops.Prod(0), X[:1]),
     *[(ops.CumSum(axis), x) for axis in (None, 0, -1) for x in (X, strided(X))], (ops.CumSum(0), spread((0, 3))),
