@@ -68,7 +68,7 @@ def result_array(op: Any, value: Any) -> NDArray[Any]:
     user = f"the result of {type(op).__name__}.forward"
     if value is None:
         raise TypeError(f"{user} is None (at {call_site()}): is its `return` missing?")
-    return real_array(value._array if isinstance(value, Operators) else value, user)
+    return real_array(getattr(value, "_array", value) if isinstance(value, Operators) else value, user)
 
 
 def own_result(op: Any, data: NDArray[Any], inputs: Any) -> NDArray[Any]:

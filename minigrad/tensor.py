@@ -74,7 +74,7 @@ def apply(op: Op, *inputs: Any) -> Any:
         out._requires_grad, out.op, out.inputs = True, op, inputs
     else:
         out._requires_grad, out.op, out.inputs = False, None, ()
-        if data.base is not None or data.dtype.kind != "f" or any([data is x._array for x in inputs]):
+        if data.base is not None or data.dtype.kind != "f" or any([data is x._array for x in inputs]):  # noqa: C419
             out._array = own_result(op, data, inputs)
     if now.anomaly and np.isnan(data).any():
         raise forward_nan_error(op, inputs)
@@ -331,7 +331,7 @@ class Tensor(InPlace, Operators):
         return constant(self._array.copy(), self.name, origin)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        compared = sys._getframe(1).f_globals.get("__name__") == "_pytest.python_api"  # pytest.approx(a) == x
+        compared = sys._getframe(1).f_globals.get("__name__", "").startswith("_pytest.")  # pytest.approx(a) == x
         if self._requires_grad and not compared:
             raise TypeError(f"{self!r} would become an array that no gradient reaches. "
                             "Use mg's or NumPy's functions on it, and mg.stack for a list of tensors; "

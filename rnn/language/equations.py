@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import Op, Tensor, ops
+from minigrad.conversion import require_plain
 from minigrad.errors import operation_error
 from minigrad.operators import MATMUL, MATVEC, VECDOT, Operators
 from minigrad.provenance import Origin, call_site
@@ -132,7 +133,8 @@ class Apply(Expression):
     def __init__(self, op: Op, inputs: tuple[Any, ...]) -> None:
         self.op = op
         self.origin = call_site()
-        self.inputs = tuple(_operand(x, op, self.origin) for x in inputs)
+        self.inputs = tuple(_operand(np.array(x) if type(x) is int and i in op.integer_inputs else x, op, self.origin)
+                            for i, x in enumerate(inputs))
         cells = {x.cell: x for x in self.inputs if isinstance(x, Expression)}
         if len(cells) > 1:
             names = ", ".join(f"{x!r} of {cell.name!r}" for cell, x in cells.items())
@@ -147,6 +149,7 @@ def _operand(x: Any, op: Op, origin: Origin) -> Any:
         return x
     if isinstance(x, Signal):
         raise _missing_step((x,))
+    require_plain(x, type(op).__name__)
     array = np.array(x)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{type(op).__name__} takes signals, tensors, arrays and real numbers, "
