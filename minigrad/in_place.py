@@ -95,4 +95,4 @@ def modify(tensor: Any, ufunc: np.ufunc, symbol: str, other: Any) -> Tensor:
 def _computes_itself(other: Any) -> bool:
     """Return whether an operand defines the operator: an expression, or a class that refuses NumPy's functions."""
     expression = isinstance(other, Operators) and not isinstance(other, InPlace)
-    return expression or getattr(other, "__array_ufunc__", other) is None
+    return expression or getattr(other, "__array_ufunc__", False) is None

@@ -435,6 +435,13 @@ def _fill(tensor: Tensor, data: NDArray[Any], requires_grad: bool, name: str | N
     tensor.order = next(creation_counter)
 
 
+def recorded(op: Op, inputs: tuple[Tensor, ...], data: NDArray[Any], name: str | None, origin: Origin) -> Tensor:
+    """Return a tensor that is recorded as the result of `op`, with data that were computed before."""
+    tensor = constant(data, name, origin)
+    tensor._requires_grad, tensor.op, tensor.inputs = True, op, inputs
+    return tensor
+
+
 def _checked_flag(requires_grad: Any, array: NDArray[Any], called: str, origin: Origin) -> bool:
     """Return a valid value of requires_grad for an array."""
     if not isinstance(requires_grad, (bool, np.bool_)):
