@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
@@ -151,7 +151,8 @@ def grad(out: Tensor, inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
         ValueError: as `backward` does, and for an input that `out` wasn't computed from.
         TypeError: if `out` or one of the inputs isn't a Tensor.
     """
-    named: Any = inputs if isinstance(inputs, Mapping) else dict(enumerate([inputs] if is_tensor(inputs) else inputs))
+    named: Any = inputs if isinstance(inputs, Mapping) else dict(enumerate(
+        inputs if isinstance(inputs, Iterable) and not is_tensor(inputs) else [inputs]))
     errors.require_tensors("mg.grad", {"out": out, **{f"inputs[{name!r}]": x for name, x in named.items()}})
     first: Gradient = initial_gradient(out, grad_output)
     if create_graph:

@@ -17,9 +17,6 @@ def operation_error(error: Exception, op: Op, operands: Iterable[Any]) -> Except
 
     `operands` have `shape`, `label` and `origin`, as Tensors have.
     """
-    if isinstance(op, type):
-        return TypeError(f"mg.apply takes an instance of an operation (at {settings().origin or call_site()}): write "
-                         f"{op.__name__}() for {op.__name__}")
     kind = next(kind for kind in (IndexError, TypeError, ValueError) if isinstance(error, kind))
     return kind("\n".join([f"{error}", f"  in {op!r} at {settings().origin or call_site()}, of", *_rows(operands)]))
 
@@ -113,6 +110,14 @@ def gradient_array(node: Any, grad: Any) -> Any:
         raise TypeError(f"{node.op!r}.backward returned a gradient of {array.dtype}, made from {type(grad).__name__}; "
                         f"it must be an array of real numbers (node {node!r})")
     return array
+
+
+def require_operation(function: str, op: Any) -> None:
+    """Raise TypeError if the first argument of a function isn't an instance of an operation."""
+    if not isinstance(op, Op):
+        hint = f": write {op.__name__}() for {op.__name__}" if isinstance(op, type) else ""
+        raise TypeError(f"{function} takes an instance of an operation, a subclass of mg.Op, and then its inputs, "
+                        f"not {op!r:.80} (at {call_site()}){hint}")
 
 
 def require_tensors(function: str, named: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .backward import ancestors, array_of, compute_gradients, initial_gradient, unbroadcast
 from .conversion import result_array
+from .errors import require_operation
 from .ops import Op
 from .provenance import call_site
 from .tensor import Tensor, apply
@@ -122,6 +123,7 @@ def check_op(op: Op, *arrays: Any, eps: float | None = None, rtol: float | None 
     Raises:
         AssertionError: names the operation, the input and the element, and perhaps the cause.
     """
+    require_operation("check_op", op)
     names = _operand_names(op, len(arrays))
     labels = [x.label if isinstance(x, Tensor) else "" for x in arrays]
     inputs = [np.asarray(x._array if isinstance(x, Tensor) else x) for x in arrays]
@@ -286,6 +288,7 @@ class _Differences:
         """Return f, weighted, where the element at `index` has moved; the input is as before afterwards."""
         if not isinstance(self.x, Tensor):  # an array, which f uses itself
             self.x[index] += distance
+            self.moved = float(self.x[index] - self.original[index])  # rounded to the array's type
             try:
                 return self.weighted(self.f(*self.arguments))
             finally:
@@ -293,6 +296,7 @@ class _Differences:
         changes, self.x.changes = self.x.changes, None
         self.x._array = self.original.astype(self.dtype)
         self.x._array[index] += distance
+        self.moved = float(self.x._array[index] - self.original[index])
         try:
             return self.weighted(self.f(*self.arguments))
         finally:
@@ -318,9 +322,10 @@ class _Differences:
         """
         scale = max(1.0, abs(float(self.original[index])))
         h = self.eps or self.usual * scale
-        above, below = self.at(index, h), self.at(index, -h)
+        above, up = self.at(index, h), self.moved
+        below, down = self.at(index, -h), self.moved
         rounding = float(np.spacing(np.abs(above).max(initial=0.0).astype(self.precision)))
-        slope = (above - below).sum() / (2 * h)
+        slope = (above - below).sum() / (up - down)
         limit = self.usual if self.precision == np.float64 else 0.2 * self.usual
         if self.eps or not rounding / h > limit:
             return slope, rounding / h

@@ -110,7 +110,10 @@ def _operand(op: Op, x: Any, dtypes: list[np.dtype[Any]]) -> Tensor:
         raise TypeError(f"{type(op).__name__} takes one tensor, not a {type(x).__name__} of tensors "
                         f"(at {call_site()}): mg.stack(list) makes one, Python's sum(list) adds them")
     weak = type(x) in (int, float) and bool(dtypes)
-    array = np.array(x, np.result_type(*dtypes, x) if weak else None)
+    try:
+        array = np.array(x, np.result_type(*dtypes, x) if weak else None)
+    except (ValueError, OverflowError) as error:  # lists of unequal length, integers that are too large
+        raise ValueError(f"{error}\n  in an operand of {type(op).__name__} (at {call_site()}): {x!r:.60}") from None
     if array.dtype.kind not in REAL:
         raise TypeError(f"{type(op).__name__} takes tensors, arrays and real numbers, "
                         f"not {type(x).__name__} (at {call_site()}): {x!r:.60}")
@@ -162,6 +165,9 @@ class Tensor(InPlace, Operators):
         origin = settings().origin or call_site()
         called = f"tensor {name!r}" if name is not None else "a tensor"
         require_plain(data, called)
+        if isinstance(data, (list, tuple)) and holds_operands(data):
+            raise TypeError(f"{called} is made of numbers, and these are tensors (at {origin}): mg.stack(list) joins "
+                            "them, and keeps the gradient")
         array = np.array(data._array if isinstance(data, Tensor) else data, dtype=dtype)
         if array.dtype.kind not in REAL:
             raise TypeError(f"{called} can't hold {array.dtype} (at {origin}): "
