@@ -95,8 +95,8 @@ def hook_shape_error(hook: Any, shape: tuple[int, ...]) -> ValueError:
 def gradient_count_error(node: Any, result: Any) -> ValueError:
     """Return the error for an operation whose backward() doesn't return one gradient for each input."""
     if result is None:
-        return ValueError(f"{node.op!r}.backward returned None: is its `return` missing? Where there is no gradient it "
-                          f"returns zeros (node {node!r})")
+        return ValueError(f"{node.op!r}.backward returned None: is its `return` missing? An operation without "
+                          f"gradient returns (None,) (node {node!r})")
     count = len(result) if type(result) is tuple else 1
     hint = "" if type(result) is tuple else f" It returned one {type(result).__name__}; several gradients are a tuple"
     return ValueError(f"{node.op!r}.backward returned {count} gradients for {len(node.inputs)} inputs (node {node!r})"
