@@ -421,3 +421,25 @@ def test_gradcheck_in_every_type_of_float(dtype):
     x = Tensor(np.array([0.3, 0.7], dtype), requires_grad=True)
     mg.gradcheck(lambda: mg.tanh(x * x).sum(), [x])
     mg.gradcheck(lambda x: mg.tanh(x * x).sum(), [x])
+
+
+def test_a_large_curvature_is_no_kink():
+    class Steep(ops.Tanh):
+        def forward(self, x):
+            return np.tanh(1000.0 * x)
+
+        def backward(self, grad, out, x):
+            return 1000.3 * grad * (1 - out * out)  # wrong by less than the two one-sided differences are apart
+
+    with pytest.raises(AssertionError, match="wrong") as caught:
+        mg.check_op(Steep(), np.array([0.0005, -0.0003]))
+    assert not isinstance(caught.value, KinkError)
+
+
+def test_a_modification_after_a_numeric_gradient_is_noticed_as_before_it():
+    w = Tensor([1.0, 2.0], requires_grad=True, name="w")
+    array, loss = w.data, (w * w).sum()
+    mg.numeric_gradient(lambda: (w * w).sum(), w)
+    array[0] = 9.0
+    with pytest.raises(ValueError, match="its data was changed"):
+        loss.backward()
