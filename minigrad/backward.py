@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import errors
 from .mutation import check_modified
-from .operators import Operators
+from .operators import IDENTITY, Operators
 from .provenance import call_site
 from .settings import override, thread
 
@@ -76,14 +76,14 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
         grads[out] = run_hooks(out, initial_gradient(out, grad))
     while node.op is not None:
         if len(node.inputs) == 1 and not node.op.selective:  # fast path: one input
-            result = node.op.backward(grads[node], node._array, node.inputs[0]._array)
+            found = node.op.backward(grads[node], node._array, node.inputs[0]._array)
         elif len(node.inputs) == 2 and node.op.selective:  # fast path: two inputs, e.g. of a product
             a, b = node.inputs
-            result = node.op.backward(grads[node], node._array, a._array, b._array, (a._requires_grad, b._requires_grad))
+            found = node.op.backward(grads[node], node._array, a._array, b._array, (a._requires_grad, b._requires_grad))
         else:  # any operation
             needs = [[x._requires_grad for x in node.inputs]] if node.op.selective else []  # one more argument, or none
-            result = node.op.backward(grads[node], node._array, *map(_array_of, node.inputs), *needs)
-        accumulate(node, result, grads, queue, anomaly)
+            found = node.op.backward(grads[node], node._array, *map(_array_of, node.inputs), *needs)
+        accumulate(node, found, grads, queue, anomaly)
         if not queue:
             break
         node = heappop(queue)[1]
@@ -108,7 +108,7 @@ def accumulate(node: Tensor, input_grads: Any, grads: Gradients, queue: Queue, a
             continue
         data = x._array
         if type(input_grad) is not ndarray or input_grad.shape != data.shape or input_grad.dtype is not data.dtype:
-            input_grad = cast_gradient(input_grad, x, node)
+            input_grad = cast_gradient(array_of(input_grad), x, node)
         if x in grads:
             grads[x] += input_grad  # in place
         else:
@@ -149,11 +149,14 @@ def grad(out: Tensor, inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
 
     Raises:
         ValueError: as `backward` does, and for an input that `out` wasn't computed from.
+        TypeError: if `out` or one of the inputs isn't a Tensor.
     """
-    named: Any = inputs if isinstance(inputs, Mapping) else dict(enumerate([inputs] if is_tensor(inputs) else inputs))
+    named: Any = inputs if isinstance(inputs, Mapping) else dict(enumerate(
+        inputs if isinstance(inputs, Iterable) and not is_tensor(inputs) else [inputs]))
+    errors.require_tensors("mg.grad", {"out": out, **{f"inputs[{name!r}]": x for name, x in named.items()}})
     first: Gradient = initial_gradient(out, grad_output)
     if create_graph:
-        first = grad_output if is_tensor(grad_output) else type(out)(first)
+        first = grad_output if is_tensor(grad_output) else out.apply(IDENTITY, first)
     found = compute_gradients(out, first, set(named.values()))
     for tensor in named.values():
         if tensor not in found:
@@ -197,6 +200,7 @@ def input_gradients(node: Tensor, grad: Gradient, useful: Collection[Tensor] | N
             input_grads = op.backward(grad, node, *node.inputs, *needs)
     else:
         input_grads = op.backward(grad, node._array, *map(_array_of, node.inputs), *needs)
+        input_grads = tuple(map(array_of, one_per_input(input_grads, node)))
     input_grads = [cast_gradient(input_grad, x, node) if need and input_grad is not None else None
                    for x, input_grad, need in zip(node.inputs, one_per_input(input_grads, node), needed)]
     check_derivative(node, grad, input_grads)
@@ -242,15 +246,15 @@ def initial_gradient(out: Tensor, grad: Any) -> NDArray[Any]:
 def one_per_input(result: Any, node: Tensor) -> tuple[Any, ...]:
     """Return the result of an operation's backward() as a tuple with a gradient, or None, for each input."""
     grads = result if type(result) is tuple else (result,)
-    if len(grads) != len(node.inputs):
-        raise errors.gradient_count_error(node, len(grads))
+    if len(grads) != len(node.inputs) or (result is None and not getattr(node.op, "selective", False)):
+        raise errors.gradient_count_error(node, result)
     return grads
 
 
 def cast_gradient(grad: Any, x: Tensor, node: Tensor) -> Gradient:
     """Return `grad`, the contribution of `node` to its input `x`, summed to x's shape and cast to its dtype."""
     shape, dtype = x._array.shape, x._array.dtype
-    found = grad if is_tensor(grad) else np.asarray(grad)
+    found = grad if is_tensor(grad) else errors.gradient_array(node, grad)
     if found.shape != shape:
         found = unbroadcast(found, shape)
         if found.shape != shape:
@@ -287,7 +291,7 @@ def run_hooks(tensor: Tensor, grad: Gradient) -> Gradient:
         if not is_tensor(grad):
             answer = np.array(answer, tensor.dtype)
         elif not is_tensor(answer):
-            answer = type(tensor)(answer, dtype=tensor.dtype)
+            answer = tensor.apply(IDENTITY, np.array(answer, tensor.dtype))
         if answer.shape != tensor.shape:
             raise errors.hook_shape_error(hook, answer.shape)
         grad = answer

@@ -65,10 +65,11 @@ def result_array(op: Any, value: Any) -> NDArray[Any]:
     Raises:
         TypeError: for None, for a masked array, and for anything else that isn't made of real numbers.
     """
-    user = f"the result of {type(op).__name__}.forward"
+    name = f"{type(op).__name__}.forward"
     if value is None:
-        raise TypeError(f"{user} is None (at {call_site()}): is its `return` missing?")
-    return real_array(value._array if isinstance(value, Operators) else value, user)
+        raise TypeError(f"the result of {name} is None (at {call_site()}): is its `return` missing?")
+    require_plain(value, f"the result of {name}")
+    return own_result(op, np.asarray(getattr(value, "_array", value) if isinstance(value, Operators) else value), ())
 
 
 def own_result(op: Any, data: NDArray[Any], inputs: Any) -> NDArray[Any]:

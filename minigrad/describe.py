@@ -5,6 +5,7 @@ Reads only these attributes of a tensor: name, op, shape, signal, t. Imports not
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -42,10 +43,11 @@ def tensor_summary(tensor: Any) -> str:
 def short_value(array: Any) -> str:
     """Return the value of a single number or a small array in one line, and two blanks; "" for a larger one."""
     if array.ndim == 0:
-        return f"{array[()]}  "
+        return str(array[()]) + "  "  # of a NumPy number: formatting would show 0.1 of float32 as 0.10000000149011612
     if not 0 < array.size <= MOST_SHOWN:
         return ""
-    return " ".join(np.array2string(array, precision=4, separator=", ").split()) + "  "
+    text = " ".join(np.array2string(array, precision=4, separator=", ").split())
+    return re.sub(r" (?=[],])", "", text) + "  "  # without the blanks that align columns
 
 
 def _joined(*words: str) -> str:

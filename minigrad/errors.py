@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -53,8 +53,8 @@ def in_place_error(tensor: Any, symbol: str, site: Any) -> TypeError:
     """Return the error for an in-place operator outside of no_grad, on an operand that requires a gradient."""
     name = tensor.name if tensor.name and tensor.name.isidentifier() else "x"
     if tensor.op is None and tensor.requires_grad:
-        remedy = (f"To update it, write `with mg.no_grad(): {name} {symbol}= ...` or `{name}.data {symbol}= ...`; for a "
-                  f"new tensor that is recorded, y = {name} {symbol} ...")
+        remedy = (f"To update it, write `with mg.no_grad(): {name} {symbol}= ...` or `{name}.data {symbol}= ...`; "
+                  f"for a new tensor that is recorded, y = {name} {symbol} ...")
     else:
         remedy = f"Write {name} = {name} {symbol} ..., which makes a new tensor and is recorded"
     return TypeError(f"{symbol}= would write into {tensor!r} in place, and the derivative would be lost "
@@ -92,9 +92,41 @@ def hook_shape_error(hook: Any, shape: tuple[int, ...]) -> ValueError:
                       f"for {hook.tensor!r}; {hook.tensor.shape} is needed")
 
 
-def gradient_count_error(node: Any, count: int) -> ValueError:
+def gradient_count_error(node: Any, result: Any) -> ValueError:
     """Return the error for an operation whose backward() doesn't return one gradient for each input."""
-    return ValueError(f"{node.op!r}.backward returned {count} gradients for {len(node.inputs)} inputs (node {node!r})")
+    if result is None:
+        return ValueError(f"{node.op!r}.backward returned None: is its `return` missing? An operation without "
+                          f"gradient returns (None,) (node {node!r})")
+    count = len(result) if type(result) is tuple else 1
+    hint = "" if type(result) is tuple else f" It returned one {type(result).__name__}; several gradients are a tuple"
+    return ValueError(f"{node.op!r}.backward returned {count} gradients for {len(node.inputs)} inputs (node {node!r})"
+                      f"{hint and '.'}{hint}")
+
+
+def gradient_array(node: Any, grad: Any) -> Any:
+    """Return a gradient from an operation's backward() as an array; raise TypeError if it isn't made of numbers."""
+    array = np.asarray(grad)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{node.op!r}.backward returned a gradient of {array.dtype}, made from {type(grad).__name__}; "
+                        f"it must be an array of real numbers (node {node!r})")
+    return array
+
+
+def require_operation(function: str, op: Any) -> None:
+    """Raise TypeError if the first argument of a function isn't an instance of an operation."""
+    if not isinstance(op, Op):
+        hint = f": write {op.__name__}() for {op.__name__}" if isinstance(op, type) else ""
+        raise TypeError(f"{function} takes an instance of an operation, a subclass of mg.Op, and then its inputs, "
+                        f"not {op!r:.80} (at {call_site()}){hint}")
+
+
+def require_tensors(function: str, named: Mapping[str, Any]) -> None:
+    """Raise TypeError for the first argument of a function that isn't a Tensor."""
+    for name, x in named.items():
+        if not hasattr(x, "_requires_grad"):
+            hint = ": give a list of tensors, or a dict of them by name" if name != "out" else ""
+            raise TypeError(f"{name} of {function} is a Tensor, not {type(x).__name__} (at {call_site()}){hint}: "
+                            f"{x!r:.60}")
 
 
 def gradient_shape_error(node: Any, tensor: Any, shape: tuple[int, ...]) -> ValueError:

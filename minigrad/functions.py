@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import operators, ops
+from .conversion import real_array
 from .ops import Axis
 from .provenance import call_site
 from .tensor import Tensor, apply
@@ -265,12 +266,12 @@ def min(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
 
 def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Return the index of the largest element: a plain array of integers, without derivative."""
-    return np.argmax(plain(x), axis=axis, keepdims=keepdims)
+    return np.argmax(real_array(plain(x), "argmax"), axis=axis, keepdims=keepdims)
 
 
 def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Return the index of the smallest element: a plain array of integers, without derivative."""
-    return np.argmin(plain(x), axis=axis, keepdims=keepdims)
+    return np.argmin(real_array(plain(x), "argmin"), axis=axis, keepdims=keepdims)
 
 
 def cumsum(x: Any, axis: int | None = None) -> Any:
@@ -407,7 +408,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: floa
         raise ValueError(f"pad has no derivative here for mode={mode!r}: it takes mode='constant'")
     if np.ndim(constant_values):
         raise ValueError(f"pad takes one constant value here, not {constant_values!r}")
-    widths = np.broadcast_to(pad_width, (np.ndim(x), 2)).tolist()
+    widths = np.broadcast_to(plain(pad_width), (np.ndim(x), 2)).tolist()
     return apply(ops.Pad(tuple((before, after) for before, after in widths), constant_values), x)
 
 
@@ -458,7 +459,7 @@ def vstack(parts: Sequence[Any]) -> Any:
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Cut x along an axis into a list: into so many equal parts, or at the given indices."""
     axis = range(np.ndim(x))[axis]
-    pieces = np.split(np.arange(np.shape(x)[axis]), indices_or_sections)
+    pieces = np.split(np.arange(np.shape(x)[axis]), plain(indices_or_sections))
     whole = (slice(None),) * axis
     return [apply(ops.GetItem((*whole, slice(piece[0], piece[-1] + 1) if len(piece) else slice(0, 0))), x)
             for piece in (piece.tolist() for piece in pieces)]

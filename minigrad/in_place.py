@@ -66,13 +66,16 @@ def modify(tensor: Any, ufunc: np.ufunc, symbol: str, other: Any) -> Tensor:
             dtype than the tensor, or its array is read-only.
         ValueError: if the result has another shape.
     """
-    if isinstance(other, Operators) and not isinstance(other, InPlace) or _refuses_ufuncs(other):
+    if _computes_itself(other):
         return NotImplemented  # type: ignore[no-any-return]
     site = call_site()
     if thread.settings.recording and (tensor._requires_grad or getattr(other, "requires_grad", False)):
         raise in_place_error(tensor, symbol, site)
-    operand = other._array if isinstance(other, InPlace) else (
-        other if type(other) in (int, float) else real_array(other, f"{symbol}="))  # type: ignore[attr-defined]
+    operand: Any = other
+    if isinstance(other, InPlace):
+        operand = other._array  # type: ignore[attr-defined]
+    elif type(other) not in (int, float):
+        operand = real_array(other, f"{symbol}=")
     try:
         result = ufunc(tensor._array, operand)
     except (ValueError, TypeError) as error:
@@ -89,5 +92,7 @@ def modify(tensor: Any, ufunc: np.ufunc, symbol: str, other: Any) -> Tensor:
     return tensor  # type: ignore[no-any-return]
 
 
-def _refuses_ufuncs(other: Any) -> bool:
-    return getattr(other, "__array_ufunc__", other) is None
+def _computes_itself(other: Any) -> bool:
+    """Return whether an operand defines the operator: an expression, or a class that refuses NumPy's functions."""
+    expression = isinstance(other, Operators) and not isinstance(other, InPlace)
+    return expression or getattr(other, "__array_ufunc__", False) is None

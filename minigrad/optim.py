@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .provenance import call_site
 from .tensor import Tensor
 
 Array = NDArray[np.floating[Any]]
@@ -20,10 +21,13 @@ Parameters = Iterable[Tensor] | Mapping[str, Tensor]
 
 def _listed(parameters: Parameters) -> list[Tensor]:
     """Return each parameter once, checked."""
+    if isinstance(parameters, Tensor) or not isinstance(parameters, (Mapping, Iterable)):
+        raise TypeError(f"a list of parameters is needed, e.g. [W, b], not {parameters!r:.80} (at {call_site()})")
     tensors = list(parameters.values() if isinstance(parameters, Mapping) else parameters)
     for tensor in tensors:
         if not isinstance(tensor, Tensor) or not tensor.requires_grad or tensor.op is not None:
-            raise TypeError(f"an optimiser moves tensors made with requires_grad=True, not {tensor!r}")
+            raise TypeError(f"an optimiser moves tensors made with requires_grad=True, not {tensor!r:.80} "
+                            f"(at {call_site()})")
     return list(dict.fromkeys(tensors))
 
 
@@ -42,13 +46,15 @@ class Optimizer:
         if not weight_decay >= 0:
             raise ValueError(f"weight_decay is zero or positive, not {weight_decay!r}")
         self.parameters = _listed(parameters)
+        if not self.parameters:
+            raise ValueError(f"the list of parameters is empty (at {call_site()}): is it an iterator that was used up?")
         self.lr = lr
         self.weight_decay = weight_decay
 
     def zero_grad(self) -> None:
         """Clear the gradients, to which backward() would add."""
         for parameter in self.parameters:
-            parameter.grad = None
+            parameter._grad = None
 
     def step(self) -> None:
         """Move every parameter that has a gradient."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .files import write_atomically
+from .provenance import call_site
 from .tensor import Tensor
 
 Path = str | os.PathLike[str]
@@ -30,6 +31,7 @@ def save(path: Path, tensors: Mapping[str, Tensor | ArrayLike]) -> None:
     """
     import zipfile
 
+    _require_mapping("save", tensors)
     arrays = {name: _checked(name, value) for name, value in tensors.items()}
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:  # np.savez takes no name such as "file", which is a parameter of it
@@ -55,6 +57,8 @@ def load(path: Path, into: Mapping[str, Tensor] | None = None) -> dict[str, NDAr
             of `into` or has one more, or if a shape differs.
         TypeError: if a value isn't a number, or not of a kind that the tensor can hold.
     """
+    if into is not None:
+        _require_mapping("load into", into)
     arrays = _read(path)
     if into is None:
         return arrays
@@ -79,7 +83,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
 
     arrays = {}
     try:
-        with open(path, "rb") as file:
+        with open(os.fspath(path), "rb") as file:  # a number would be an open file
             if file.read(4) not in (b"PK\x03\x04", b"PK\x05\x06"):
                 raise ValueError(f"{os.fspath(path)} is not an .npz file. (Pickled files are never loaded: "
                                  "they can run any code)")
@@ -97,6 +101,12 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     for name, array in arrays.items():
         _checked(name, array)
     return arrays
+
+
+def _require_mapping(function: str, tensors: Any) -> None:
+    if not isinstance(tensors, Mapping):
+        raise TypeError(f"{function} needs tensors by name, e.g. {{'W': W}} or cell.parameters, not "
+                        f"{tensors!r:.80} (at {call_site()})")
 
 
 def _checked(name: Any, value: Any) -> NDArray[Any]:
