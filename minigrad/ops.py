@@ -392,7 +392,7 @@ class Relu(Elementwise):
         return np.maximum(x, 0)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return np.where(x > 0, grad, 0)
+        return np.where(x <= 0, 0, grad)
 
 
 class LeakyRelu(Elementwise):
@@ -465,7 +465,7 @@ class Clip(Elementwise):
         return np.clip(x, self.low, self.high)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return np.where(x == out, grad, 0)
+        return np.where(x != out, 0, grad)
 
 
 class Maximum(Elementwise, ufunc=np.maximum, selective=True):
