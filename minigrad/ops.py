@@ -108,8 +108,8 @@ def compute(op: Op, x: Array, *others: Array) -> Array:
 
 
 def combined(reduce: Callable[..., Array], x: Array, **options: Any) -> Array:
-    """Return a sum, product, or variance of an array; of float16 in float32, where partial results may exceed 65504."""
-    if x.dtype != np.float16:
+    """Return a sum, product or variance of an array; of float16 in float32, as partial results may exceed 65504."""
+    if getattr(x, "dtype", None) != np.float16:  # a compiled program also passes plain numbers
         return reduce(x, **options)
     return reduce(x, dtype=np.float32, **options).astype(np.float16)
 

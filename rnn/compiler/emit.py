@@ -21,9 +21,9 @@ from rnn.language.dependencies import DefinitionError
 from rnn.language.equations import Definition
 
 CACHE = 4_000_000  # bytes that a loop reads and writes in one tile
-TAKEN = {"T", "B", "S", "LARGEST_EXPONENT", "arrays", "all_steps", "flat", "by_step", "tile", "start", "stop", "t", "iteration", "np",
-         "FLOAT", "dot", "copyto", "buffers", "forward", "backward", "concatenate", "zeros", "empty",
-         "ascontiguousarray", "range", "zip", "list", "reversed", "min", "max", "SimpleNamespace",
+TAKEN = {"T", "B", "S", "arrays", "all_steps", "flat", "by_step", "tile", "start", "stop", "t", "iteration", "np",
+         "FLOAT", "LARGEST_EXPONENT", "dot", "copyto", "buffers", "forward", "backward", "concatenate", "zeros",
+         "empty", "ascontiguousarray", "range", "zip", "list", "reversed", "min", "max", "SimpleNamespace",
          *(name for name, x in vars(np).items() if isinstance(x, np.ufunc))}
 
 HEAD = '''"""{name}: forward and backward, written out in NumPy.
