@@ -707,7 +707,9 @@ class LogSumExp(Reduction):
             return log_of_sum(np.exp(x - top), top, self.axis, self.keepdims)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return self.restore(grad, x) * np.exp(x - self.restore(np.where(out == -np.inf, 0, out), x))
+        weights = np.exp(x - self.restore(np.where(out == -np.inf, 0, out), x))
+        total = compute(Sum(self.axis, True), weights)  # not exactly 1: large x leave few digits for log(sum)
+        return self.restore(grad, x) * (weights / np.where(total > 0, total, 1))
 
 
 class LogSoftmax(Op):
