@@ -240,7 +240,102 @@ class Purpose(NamedTuple):
     reason: str
 
 
-ON_PURPOSE: list[Purpose] = []
+def order(x: Difference) -> int:
+    """Return 0 for a value, 1 for a first derivative, 2 for a second."""
+    return 0 if x.what == "value" else len(x.what.split()[0]) - 1
+
+
+def nan(x: Difference) -> bool:
+    return bool(np.isnan(x.point).any())
+
+
+def zero(x: Difference) -> bool:
+    return 0 in x.point or len(set(x.point)) < len(x.point)  # or equal operands, whose difference is 0
+
+
+def extreme(x: Difference) -> bool:
+    """Return whether squares overflow or underflow, or an operand isn't finite."""
+    limits = np.finfo(x.dtype)
+    sizes = np.abs([p for p in x.point if p != 0])
+    return not (np.isfinite(sizes).all() and (sizes < float(limits.max) ** 0.5).all()
+                and (sizes > float(limits.tiny) ** 0.5 * 2).all())
+
+
+ON_PURPOSE = [
+    # ---- NaN
+    Purpose(("absolute", "mae", "norm1", "norminf", "abs ** 2"), lambda x: nan(x) or bool(np.isnan(x.ours)),
+            "the derivative of |x| is NaN where x is NaN; PyTorch has 0 and JAX ±1"),
+    Purpose(("sign",), lambda x: nan(x) and x.like == "jax", "the sign of NaN is NaN, as JAX has it; PyTorch has 0"),
+    Purpose(("maximum", "minimum"), lambda x: nan(x) and x.like == "jax",
+            "beside a NaN neither operand gets a gradient, as in JAX; PyTorch gives it to both"),
+    Purpose(("relu", "sqrt(relu)"), lambda x: nan(x) and x.like == "torch",
+            "relu passes the gradient where x is NaN, as PyTorch does; JAX has 0"),
+    Purpose(("power",), lambda x: nan(x) and order(x) == 2, "a derivative at NaN is NaN, unless the exponent is 0"),
+    # ---- kinks
+    Purpose(("absolute", "mae", "norm1", "norminf", "abs ** 2"), lambda x: zero(x) and x.like == "torch",
+            "the derivative of |x| at 0 is 0, as in PyTorch; JAX has 1"),
+    Purpose(("clip",), lambda x: x.like == "torch",
+            "at a bound the derivative is 1, and outside of the bounds 0 for every upstream gradient, as in PyTorch"),
+    Purpose(("huber",), lambda x: order(x) == 2 and x.like == "jax",
+            "where |d| = delta the second derivative is the inner one"),
+    Purpose(("norm2", "norm ** 2", "std", "sqrt(sum)", "x / norm"),
+            lambda x: zero(x) and x.like == "torch",
+            "at 0 a norm has the derivative 0, as in PyTorch, or what the formula gives; JAX has NaN"),
+    Purpose(("norm2", "norm ** 2", "std"), lambda x: zero(x) and order(x) == 2,
+            "at 0 a norm has no second derivative: infinite or NaN"),
+    Purpose(("power",), lambda x: x.point[0] == 0 and order(x) > 0,
+            "0 ** 0 has the derivatives 0; 0 to a negative power has the derivative NaN for the exponent, as in JAX"),
+    Purpose(("power",), lambda x: x.point[1] == 0 and x.like == "jax",
+            "the mixed derivative where the exponent is 0 is 1 / a, as in JAX; PyTorch has 0"),
+    Purpose(("max", "min", "norminf"), lambda x: x.what in ("d0 for inf", "d0 for nan"),
+            "other elements than the largest have the gradient 0 for infinite and NaN upstream gradients, too"),
+    # ---- small values
+    Purpose(("expm1",), lambda x: order(x) > 0, "the derivative is exp(x), exact for x far below 0, not expm1(x) + 1"),
+    Purpose(("gelu",), lambda x: True, "x sigmoid(z) in the place of x (1 + tanh(z / 2)) / 2 is exact for x far below "
+            "0; finite at ±inf, where both others have NaN"),
+    Purpose(("elu",), lambda x: x.like == "jax", "the derivative below 0 is elu(x) + alpha, as in JAX"),
+    Purpose(("sigmoid", "-log(sigmoid)"), lambda x: x.dtype != "float64" and x.point[0] < 0,
+            "sigmoid keeps its values below the smallest normal number, which exp(-x) = inf loses"),
+    Purpose(("-log(sigmoid)",), lambda x: order(x) == 2, "rounding: the second derivative is the difference of two "
+            "numbers near 1"),
+    Purpose(("tanh",), lambda x: order(x) > 0, "rounding of 1 - tanh(x)² where tanh(x) is near ±1, or JAX's tiny "
+            "numbers that it takes for 0"),
+    Purpose(("softplus",), lambda x: x.like in ("torch", "jax"),
+            "exact at both ends; PyTorch overflows where its threshold is turned off, JAX loses subnormal numbers"),
+    # ---- huge and tiny numbers
+    Purpose(("norm2", "norm ** 2", "x / norm", "std"), extreme,
+            "squares that overflow or underflow are rescaled: norm([3e200, 4e200]) is 5e200; both others have inf"),
+    Purpose(("divide", "3 / x", "x ** -1", "x ** -2", "x / sum"), lambda x: x.like == "torch",
+            "b² isn't formed: JAX's b ** -2 overflows and underflows"),
+    Purpose(("3 / x", "x ** -1"), lambda x: order(x) == 1 and extreme(x),
+            "an upstream gradient is divided by b before the product, so that large and small ones keep finite"),
+    Purpose(("divide",), lambda x: x.like == "jax" and order(x) == 2 and extreme(x),
+            "the second derivative is NaN where 1 / b² overflows, as in JAX"),
+    Purpose(("huber",), lambda x: order(x) == 1 and x.like == "torch" and (extreme(x) or nan(x)),
+            "the linear part doesn't square the error, as the comparison in JAX does"),
+    Purpose(("var",), lambda x: (extreme(x) or x.what == "d0 for inf") and x.like != "none",
+            "the mean of squares overflows as NumPy's, the derivative as PyTorch's"),
+    Purpose(("leaky_relu",), lambda x: x.point[0] == 0 and x.like == "torch",
+            "the derivative at 0 is the slope, as in PyTorch; JAX has 1"),
+    Purpose(("std",), lambda x: zero(x) and x.what in ("d0 for inf", "d0 for nan") and x.like == "jax",
+            "an infinite or NaN upstream gradient times the slope 0 at the kink is NaN, as in JAX"),
+    Purpose(("sqrt(sum)", "sqrt(x * x)", "arctan", "exp", "relu"), lambda x: x.like == "torch",
+            "JAX has NaN, 0 or other roundings where squares overflow or results are subnormal"),
+    Purpose(("power", "x ** 1.5"), lambda x: order(x) > 0 and extreme(x) and x.like != "none",
+            "powers of infinite, huge and tiny numbers follow C's pow"),
+    Purpose(("x ** 0.5", "x ** 1.5", "x ** -0.5"), lambda x: x.point[0] == -np.inf,
+            "x ** 0.5 is NumPy's square root, so NaN at -inf; C's pow has inf"),
+    Purpose(("prod", "cumsum"), lambda x: extreme(x), "products that overflow on the way follow the order of the "
+            "factors; float16 is combined in float32"),
+    Purpose(("x * sigmoid",), lambda x: x.like == "jax" and x.what == "d0 for inf",
+            "two operations: both terms of the derivative meet an infinite upstream gradient"),
+    # ---- logsumexp
+    Purpose(("logsumexp",), lambda x: all(p == -np.inf for p in x.point),
+            "of nothing but -inf the derivative is 0: what is masked out gets no gradient; both others have NaN"),
+    Purpose(("logsumexp",), lambda x: x.like in ("torch", "jax") and extreme(x),
+            "with huge numbers the derivatives still sum to 1, as in JAX; with +inf finite elements have 0, as in "
+            "PyTorch"),
+]
 
 
 def covered(difference: Difference) -> bool:
