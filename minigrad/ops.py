@@ -108,8 +108,8 @@ def compute(op: Op, x: Array, *others: Array) -> Array:
 
 
 def combined(reduce: Callable[..., Array], x: Array, **options: Any) -> Array:
-    """Return a sum, product, or variance of an array; of float16 in float32, where partial results may exceed 65504."""
-    if x.dtype != np.float16:
+    """Return a sum, product or variance of an array; of float16 in float32, as partial results may exceed 65504."""
+    if getattr(x, "dtype", None) != np.float16:  # a compiled program also passes plain numbers
         return reduce(x, **options)
     return reduce(x, dtype=np.float32, **options).astype(np.float16)
 
@@ -392,7 +392,7 @@ class Relu(Elementwise):
         return np.maximum(x, 0)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return np.where(x > 0, grad, 0)
+        return np.where(x <= 0, 0, grad)
 
 
 class LeakyRelu(Elementwise):
@@ -465,7 +465,7 @@ class Clip(Elementwise):
         return np.clip(x, self.low, self.high)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return np.where(x == out, grad, 0)
+        return np.where(x != out, 0, grad)
 
 
 class Maximum(Elementwise, ufunc=np.maximum, selective=True):
@@ -707,7 +707,9 @@ class LogSumExp(Reduction):
             return log_of_sum(np.exp(x - top), top, self.axis, self.keepdims)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return self.restore(grad, x) * np.exp(x - self.restore(np.where(out == -np.inf, 0, out), x))
+        weights = np.exp(x - self.restore(np.where(out == -np.inf, 0, out), x))
+        total = compute(Sum(self.axis, True), weights)  # not exactly 1: large x leave few digits for log(sum)
+        return self.restore(grad, x) * (weights / np.where(total > 0, total, 1))
 
 
 class LogSoftmax(Op):

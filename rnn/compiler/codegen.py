@@ -401,6 +401,10 @@ def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
         return [gen.call("add", *first[:2], out), *(gen.call("add", out, term, out) for term in first[2:])]
     if isinstance(op, ops.Power) and op.exponent != 2:
         return [gen.call("power", arguments[0], gen.constant(op.exponent), out)]
+    if isinstance(op, ops.Where) and isinstance(node.inputs[0].op, ir.Compare) \
+            and isinstance(node.inputs[1].op, ir.Number):  # as in the derivative of relu: where(x <= 0, 0, grad)
+        first = [] if arguments[2] == out else [gen.call("copyto", out, arguments[2])]
+        return [*first, gen.call("copyto", out, arguments[1], f"where={arguments[0]}")]
     if type(op) in EXPANSIONS:
         return [_expand(gen, step, arguments[0], out) for step in EXPANSIONS[type(op)]]
     ufunc = ufunc_of(op)
@@ -439,14 +443,15 @@ TIMED: dict[type[Op], Callable[[Codegen, Node, str], list[str]]] = {
 
 # Operations of one operand x as calls of NumPy's functions, each of which writes into `out`.
 EXPANSIONS: dict[type[Op], list[tuple[str | float, ...]]] = {
-    ops.Sigmoid: [("multiply", "x", 0.5), ("tanh", "out"), ("multiply", "out", 0.5), ("add", "out", 0.5)],
+    ops.Sigmoid: [("negative", "x"), ("minimum", "out", "LARGEST_EXPONENT"), ("exp", "out"), ("add", "out", 1.0),
+                  ("reciprocal", "out")],  # 1 / (1 + exp(-x)): exact but where it is less than 2 / the largest number
     ops.Square: [("multiply", "x", "x")], ops.Power: [("multiply", "x", "x")],  # other powers: _elementwise
     ops.Relu: [("maximum", "x", 0.0)]}
 
 
 def _expand(gen: Codegen, step: tuple[str | float, ...], x: str, out: str) -> str:
     function, *operands = step
-    values = [{"x": x, "out": out}[a] if isinstance(a, str) else gen.constant(a) for a in operands]
+    values = [{"x": x, "out": out}.get(a, a) if isinstance(a, str) else gen.constant(a) for a in operands]
     return gen.call(str(function), *values, f"out={out}" if function in KEYWORD else out)
 
 

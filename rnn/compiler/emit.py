@@ -22,8 +22,8 @@ from rnn.language.equations import Definition
 
 CACHE = 4_000_000  # bytes that a loop reads and writes in one tile
 TAKEN = {"T", "B", "S", "arrays", "all_steps", "flat", "by_step", "tile", "start", "stop", "t", "iteration", "np",
-         "FLOAT", "dot", "copyto", "buffers", "forward", "backward", "concatenate", "zeros", "empty",
-         "ascontiguousarray", "range", "zip", "list", "reversed", "min", "max", "SimpleNamespace",
+         "FLOAT", "LARGEST_EXPONENT", "dot", "copyto", "buffers", "forward", "backward", "concatenate", "zeros",
+         "empty", "ascontiguousarray", "range", "zip", "list", "reversed", "min", "max", "SimpleNamespace",
          *(name for name, x in vars(np).items() if isinstance(x, np.ufunc))}
 
 HEAD = '''"""{name}: forward and backward, written out in NumPy.
@@ -118,6 +118,9 @@ def render(code: Code, cell: Definition, names: Names, dtype: np.dtype[Any]) -> 
         parts.append(textwrap.fill(imports, 110, subsequent_indent="    ").replace("\n", " \\\n"))
     parts.append(f"\nFLOAT = np.{dtype.name}")
     parts += [f"{name} = np.array({value!r}, FLOAT)" for name, value in code.constants.items()]
+    lines = [*code.forward.lines, *code.backward.lines]
+    if any("LARGEST_EXPONENT" in line for line in lines):
+        parts.append("LARGEST_EXPONENT = np.log(np.finfo(FLOAT).max / 2)  # exp of it is finite")
     doc = "The arrays that both passes write into; of use for any data of this shape."
     parts.append(_function("buffers(T, B)", doc, _buffers(code, dtype.itemsize)))
     parts.append(_pass("forward", "Every signal at t = 1 … T, from the data and the weights.", code.forward, names,
@@ -215,6 +218,6 @@ def _definitions(operations: Iterable[Op]) -> list[str]:
     sources = [source for _, source in sorted((inspect.getsourcelines(x)[1], inspect.getsource(x)) for x in objects)]
     constants = [line for line in inspect.getsource(ops).splitlines() if re.match(r"[A-Z_0-9]+ = ", line)
                  and any(line.split(" = ")[0] in source for source in sources)]
-    first = ["import math\nfrom typing import Any, ClassVar", "Array = Axis = Needs = Any", *constants] \
-        if sources else []
+    imports = "import math\nfrom collections.abc import Callable\nfrom typing import Any, ClassVar"
+    first = [imports, "Array = Axis = Needs = Any", *constants] if sources else []
     return [*first, *(f"\n\n{source.rstrip()}\n" for source in sources)]

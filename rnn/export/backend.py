@@ -19,7 +19,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from minigrad import Op, ops
-from minigrad.ops import ROOT_2_PI, Axis
+from minigrad.ops import GELU_END, ROOT_2_PI, Axis
 from minigrad.provenance import Origin
 
 Array: TypeAlias = Any  # the array type of the target
@@ -138,7 +138,7 @@ class Backend(ABC):
     def where(self, condition: Array, a: Array, b: Array) -> Array: ...
 
     def sigmoid(self, x: Array) -> Array:
-        return 0.5 * self.compute(ops.Tanh(), 0.5 * x) + 0.5
+        return 1 / (1 + self.compute(ops.Exp(), -x))  # where exp(-x) is infinite it is 0
 
     def leaky_relu(self, x: Array, slope: float) -> Array:
         return self.where(x > 0, x, slope * x)
@@ -147,7 +147,9 @@ class Backend(ABC):
         return self.where(x > 0, x, alpha * self.compute(ops.Expm1(), self.where(x > 0, 0.0, x)))
 
     def gelu(self, x: Array) -> Array:
-        return 0.5 * x * (1 + self.compute(ops.Tanh(), ROOT_2_PI * (x + 0.044715 * x * x * x)))
+        near = self.clip(x, -GELU_END, GELU_END)
+        weight = self.sigmoid(2 * ROOT_2_PI * (near + 0.044715 * near * near * near))
+        return self.clip(x, -GELU_END, None) * weight
 
     def clip(self, x: Array, low: float | None, high: float | None) -> Array:
         if low is not None:

@@ -4,7 +4,7 @@ Each pass is a function on a `Graph`, run by `optimise` in the order of PASSES:
 
 1. `hoist_terms` and `hoist_factors` reassociate sums and products, so that the part that doesn't depend on
    the previous step leaves the loop (loop-invariant code motion; the schedule then computes it for all
-   steps at once). `sigmoids_to_tanh` gives all gates the same operation.
+   steps at once).
 2. `fuse_products` makes one product of several that multiply the same vector (the gates of an LSTM),
    `fuse_slices` one operation of those that follow on each part, `fuse_sums` one product of a sum of products.
 3. `fuse_weight_gradients` makes one product of the gradients of matrices that were fused.
@@ -21,7 +21,7 @@ from itertools import groupby, pairwise, starmap
 from operator import attrgetter, itemgetter
 
 from minigrad import Op, ops
-from minigrad.operators import MUL, TANH
+from minigrad.operators import MUL
 
 from . import nodes as ir
 from .adjoint import is_product
@@ -119,25 +119,6 @@ def hoist_terms(graph: Graph) -> None:
         if len(outside) > 1:
             outside = [add_all(outside, f"{node.name}_given")]
         graph.rewrite(node, ir.AddN(), *inside, *outside)
-
-
-def sigmoids_to_tanh(graph: Graph) -> None:
-    """Replace sigmoids of sums, so that all gates of an LSTM are one tanh.
-
-        f[t] = sigmoid(W x + U h[t-1])   ->   f[t] = 0.5 * tanh((0.5 W) x + (0.5 U) h[t-1]) + 0.5
-    """
-    half = number(0.5)
-    for node in graph.nodes:
-        if node not in graph.loop or not isinstance(node.op, ops.Sigmoid):
-            continue
-        inner = node.inputs[0]
-        if not isinstance(inner.op, ir.AddN) or not graph.used_only_by(inner, node):
-            continue
-        terms = [add_all([scale(y, half) for y in x.inputs], x.name) if isinstance(x.op, ir.AddN) else scale(x, half)
-                 for x in inner.inputs]
-        halved = Node(ir.AddN(), tuple(terms), node.shape, True, f"{node.name}_half")
-        tanh = Node(TANH, (halved,), node.shape, True, f"{node.name}_tanh")
-        graph.rewrite(node, ops.Add(), Node(MUL, (tanh, half), node.shape, True, f"{node.name}_mul"), half)
 
 
 def hoist_factors(graph: Graph) -> None:
@@ -361,8 +342,7 @@ def _outermost(node: Node, position: dict[Node, tuple[Node, int]]) -> tuple[Node
     return node, start
 
 
-PASSES = (hoist_terms, sigmoids_to_tanh, hoist_factors, fuse_products, fuse_slices, fuse_sums,
-           fuse_weight_gradients)
+PASSES = (hoist_terms, hoist_factors, fuse_products, fuse_slices, fuse_sums, fuse_weight_gradients)
 
 
 def optimise(graph: Graph, passes: Iterable[Callable[[Graph], None]] = PASSES,
@@ -392,16 +372,6 @@ def multiply_all(factors: list[Node], name: str | None = None) -> Node:
         result = apply(MUL, result, factor)
         result.name = name
     return result
-
-
-def scale(node: Node, factor: Node) -> Node:
-    """Return a term times a number; in a product W x the matrix is multiplied, which no loop repeats."""
-    if not is_product(node):
-        return Node(MUL, (node, factor), node.shape, node.timed, f"{node.name}_half")
-    by_column = isinstance(node.op, ops.MatVec)
-    W, x = node.inputs if by_column else node.inputs[::-1]
-    W = Node(MUL, (W, factor), W.shape, False, f"{W.name}_half")
-    return Node(node.op, (W, x) if by_column else (x, W), node.shape, True, node.name)
 
 
 def concatenate(nodes: list[Node], name: str) -> Node:
@@ -496,7 +466,7 @@ def _common_start(names: list[str]) -> str:
 
 def common_name(nodes: list[Node], suffix: str = "") -> str:
     """Return a name for several nodes together: for gates_f, gates_i, gates_o it is gates_fio."""
-    names = [re.sub(r"(_(product|sum|tanh|half|mul|given|part|slope)\d*)+$", "", x.name or "a") for x in nodes]
+    names = [re.sub(r"(_(product|sum|tanh|mul|given|part|slope)\d*)+$", "", x.name or "a") for x in nodes]
     start = _common_start(names)
     end = _common_start([name[len(start):][::-1] for name in names])[::-1]
     end = end if end.startswith("_") else ""

@@ -207,7 +207,7 @@ KINKS: list[tuple[Any, ...]] = [
 
 def _plain(case: tuple[Any, ...]) -> bool:
     """Return True for cases that apply to other libraries: no memory layouts, and no operation of derivatives only."""
-    return not isinstance(case[0], ops.ScatterAdd) and all(x.flags.c_contiguous for x in case[1:])
+    return not isinstance(case[0], (ops.ScatterAdd, ops.Direction)) and all(x.flags.c_contiguous for x in case[1:])
 
 
 OPERATIONS: list[tuple[Any, ...]] = [case for case in [*TABLE, *KINKS] if _plain(case)]
