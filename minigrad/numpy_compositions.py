@@ -499,6 +499,11 @@ def inner(a: Any, b: Any) -> Any:
     return f.multiply(a, b) if np.ndim(a) == 0 or np.ndim(b) == 0 else tensordot(a, b, (-1, -1))
 
 
+def vdot(a: Any, b: Any, /) -> Any:
+    """Return the sum of the products of all elements."""
+    return f.vecdot(f.ravel(a), f.ravel(b))
+
+
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """Return the sums of products over some axes of a and b: a number of them, or a pair of lists; a matmul."""
     a, b = _operand(a), _operand(b)

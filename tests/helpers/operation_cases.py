@@ -132,7 +132,7 @@ TABLE = [
     *[(kind, a, b) for kind in (nps.FloorDivide(), nps.Remainder(), nps.Fmod())
       for a, b in [(np.array([5.3, -5.3, 5.3, -5.3]), np.array([2.0, 2.0, -2.0, -2.0]))]],
     *[(nps.CumProd(axis), x) for axis in (None, 0, -1) for x in (X, strided(X))], (nps.CumProd(0), spread((0, 3))),
-    (nps.CumProd(-1), spread((2, 5))), (nps.CumProd(-1), np.array([[2.0, 0.0, 3.0, 0.0, 5.0], [0.0, 0.0, 1.0, 2.0, 3.0]])),
+    (nps.CumProd(-1), spread((2, 5))), (nps.CumProd(-1), np.array([[2.0, 0, 3, 0, 5], [0, 0, 1, 2, 3]])),
     (nps.CumProd(), spread(())),
     *[(nps.Sort(axis), x) for axis in (0, -1) for x in (X, strided(X))], (nps.Sort(0), spread((0, 3))),
     *products(nps.Convolve(), [((4,), (3,)), ((1,), (3,)), ((3,), (3,))]),
