@@ -337,7 +337,7 @@ def roll(a: Any, shift: Any, axis: Axis = None) -> Any:
         return f.reshape(roll(f.ravel(a), shift, 0), np.shape(a))
     a = _operand(a)
     for by, one in np.broadcast(shift, axis):
-        n = a.shape[one]
+        n = a.shape[_axis(one, a.ndim)]
         first = -int(by) % n if n else 0
         a = f.concatenate([_slice(a, slice(first, None), one), _slice(a, slice(None, first), one)], one)
     return a

@@ -263,8 +263,8 @@ class Tensor(Operators):
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if self.requires_grad:
             raise TypeError(f"{self!r} would become an array that no gradient reaches. "
-                            "Use mg's or NumPy's functions on it, and np.stack to make one tensor of a list of "
-                            "them; x.data is its array")
+                            "Use mg's or NumPy's functions on it (mg.logsumexp and mg.softmax for SciPy's), and "
+                            "np.stack to make one tensor of a list; x.data is its array")
         return np.array(self._data, dtype=dtype)
 
     def __float__(self) -> float:
