@@ -147,10 +147,10 @@ class TestAtKinksAndEnds:
 
     def test_logaddexp_of_infinities(self):
         inf = np.inf
-        a, b = mg.Tensor([-inf, -inf, inf, inf, 1000.0], requires_grad=True), \
+        a, b = mg.Tensor([-inf, -inf, inf, inf, 2000.0], requires_grad=True), \
             mg.Tensor([-inf, 1.0, 5.0, -inf, 0.0], requires_grad=True)
         for function in (np.logaddexp, np.logaddexp2):
-            assert function(a, b).data.tolist() == [-inf, 1, inf, inf, 1000]
+            assert function(a, b).data.tolist() == [-inf, 1, inf, inf, 2000]
             assert [g.tolist() for g in mg.grad(function(a, b), [a, b], np.ones(5))] == [[0, 0, 1, 1, 1], [0, 1, 0, 0, 0]]
 
     def test_norms_of_zeros_have_the_derivative_zero(self):

@@ -27,7 +27,7 @@ from definitions import (
 from operation_cases import TABLE
 
 import minigrad as mg
-from minigrad import Op, ops
+from minigrad import Op, numpy_ops, ops
 from rnn import Cell, T, cells, t
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the examples are not installed
@@ -206,11 +206,26 @@ KINKS: list[tuple[Any, ...]] = [
 
 
 def _plain(case: tuple[Any, ...]) -> bool:
-    """Return True for cases that apply to other libraries: no memory layouts, and no operation of derivatives only."""
-    return not isinstance(case[0], ops.ScatterAdd) and all(x.flags.c_contiguous for x in case[1:])
+    """Return True for cases that apply to other libraries: no memory layouts, no operation of derivatives
+    only."""
+    return not isinstance(case[0], (ops.ScatterAdd, numpy_ops.Cofactors)) and all(x.flags.c_contiguous for x in case[1:])
 
 
 OPERATIONS: list[tuple[Any, ...]] = [case for case in [*TABLE, *KINKS] if _plain(case)]
+
+
+# Eigenvectors and singular vectors have arbitrary signs, which differ from library to library.
+VECTORS: set[type[Op]] = {numpy_ops.EigenVectors, numpy_ops.LeftSingularVectors, numpy_ops.RightSingularVectors}
+REFUSED: dict[str, set[type[Op]]] = {
+    "JAX": VECTORS, "PyTorch": VECTORS,
+    "ONNX": VECTORS | {numpy_ops.Inv, numpy_ops.Solve, numpy_ops.Det, numpy_ops.DetSign, numpy_ops.LogAbsDet,
+                       numpy_ops.Cholesky, numpy_ops.EigenValues, numpy_ops.SingularValues, numpy_ops.PseudoInverse,
+                       numpy_ops.CumProd, numpy_ops.Sort, numpy_ops.Convolve}}
+
+
+def taken_by(target: str) -> list[tuple[Any, ...]]:
+    """Return the cases that a target computes."""
+    return [case for case in OPERATIONS if type(case[0]) not in REFUSED[target]]
 
 
 def name_of(case: tuple[Any, ...]) -> str:
