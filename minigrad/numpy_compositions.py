@@ -97,12 +97,12 @@ def divmod(a: Any, b: Any) -> tuple[Any, Any]:
 
 def conjugate(x: Any) -> Any:
     """Return real numbers as they are."""
-    return apply(operators.IDENTITY, x)
+    return apply(numpy_ops.Copy(), x)
 
 
 def real(val: Any) -> Any:
     """Return real numbers as they are."""
-    return apply(operators.IDENTITY, val)
+    return apply(numpy_ops.Copy(), val)
 
 
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: float | None = None,
@@ -112,8 +112,10 @@ def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: float | None
         raise TypeError(f"np.nan_to_num with copy=False (at {call_site()}) would change its operand, "
                         "which its derivative may need: use the result")
     x = _operand(x)
-    limits = np.finfo(x.dtype) if x.dtype.kind == "f" else np.iinfo(x.dtype)
     values = plain(x)
+    if values.dtype.kind != "f":
+        return x
+    limits = np.finfo(values.dtype)
     x = f.where(np.isnan(values), nan, x)
     x = f.where(np.isposinf(values), limits.max if posinf is None else posinf, x)
     return f.where(np.isneginf(values), limits.min if neginf is None else neginf, x)
@@ -318,7 +320,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     a = f.concatenate(parts, axis) if n and len(parts) > 1 else a
     for _ in range(n):
         a = _slice(a, slice(1, None), axis) - _slice(a, slice(None, -1), axis)
-    return a
+    return a if n else apply(numpy_ops.Copy(), a)
 
 
 def ediff1d(ary: Any) -> Any:
@@ -437,7 +439,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
         count = np.insert(np.arange(n), obj, -1).size - n
         values = f.reshape(values, (1,) * (arr.ndim - values.ndim) + values.shape)
     lengths = [count if i == axis else length for i, length in enumerate(arr.shape)]
-    both = f.concatenate([arr, f.broadcast_to(values, lengths).astype(arr.dtype)], axis)
+    both = f.concatenate([arr, f.broadcast_to(values, lengths).astype(np.result_type(plain(arr)))], axis)
     return f.take(both, np.insert(np.arange(n), obj, np.arange(n, n + count)), axis)
 
 
@@ -553,7 +555,7 @@ def vecmat(x1: Any, x2: Any) -> Any:
 
 def copy(a: Any) -> Any:
     """Return the same values as the result of an operation; gradients pass."""
-    return apply(operators.IDENTITY, a)
+    return apply(numpy_ops.Copy(), a)
 
 
 def astype(x: Any, dtype: Any, /) -> Any:
@@ -605,7 +607,7 @@ def rot90(m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
     """Turn the plane of two axes k times by 90 degrees, from the first towards the second."""
     first, second = _axes(tuple(axes), np.ndim(m))
     if k % 4 == 0:
-        return apply(operators.IDENTITY, m)
+        return apply(numpy_ops.Copy(), m)
     if k % 4 == 2:
         return f.flip(m, (first, second))
     return f.swapaxes(f.flip(m, second), first, second) if k % 4 == 1 else f.flip(f.swapaxes(m, first, second), second)
@@ -821,7 +823,7 @@ def linalg_matrix_power(a: Any, n: int) -> Any:
             result = square if result is None else result @ square
         n //= 2
         square = square @ square if n else square
-    return apply(operators.IDENTITY, result) if result is a else result
+    return apply(numpy_ops.Copy(), result) if result is a else result
 
 
 def linalg_multi_dot(arrays: Sequence[Any]) -> Any:

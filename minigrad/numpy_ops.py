@@ -17,6 +17,16 @@ from .ops import Abs, Array, Elementwise, Needs, Op, compute, product_of_others
 # ---- functions of each element -------------------------------------------------------------
 
 
+class Copy(Elementwise):
+    """The same values in memory of their own."""
+
+    def forward(self, x: Array) -> Array:
+        return np.array(x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad
+
+
 class Exp2(Elementwise, ufunc=np.exp2):
     """2 to the power x."""
 

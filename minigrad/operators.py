@@ -196,8 +196,8 @@ class Operators:
         return self.numpy_function(np.diagonal, (self, offset, axis1, axis2), {})
 
     def copy(self) -> Any:
-        """Return the same values as the result of an operation; gradients pass. For a constant see detach()."""
-        return self.apply(IDENTITY, self)
+        """Return the same values in memory of their own; gradients pass. For a constant see detach()."""
+        return self.apply(numpy_ops.Copy(), self)
 
     def clip(self, min: Any = None, max: Any = None) -> Any:
         """Limit to at least `min` and at most `max`; None is no bound."""

@@ -38,7 +38,7 @@ METHODS: dict[str, str] = {
     "add_": "write x.data += y", "sub_": "write x.data -= y", "mul_": "write x.data *= y", "div_": "write x.data /= y",
     "copy_": "write x.data[...] = y", "zero_": "write x.data[...] = 0", "fill_": "write x.data[...] = value",
     "clamp": "write x.clip(low, high)", "clamp_": "write x.data.clip(low, high, out=x.data)",
-    "permute": "write x.transpose(...)", "t": "write x.T",
+    "permute": "write x.transpose(...)",
     "unsqueeze": "write mg.expand_dims(x, axis), or x[:, None]",
     "expand": "write mg.broadcast_to(x, shape)", "masked_fill": "write np.where(mask, value, x)",
     "gather": "write np.take_along_axis(x, index, axis)", "index_select": "write np.take(x, index, axis)",

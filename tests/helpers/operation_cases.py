@@ -121,7 +121,7 @@ TABLE = [
     (ops.Gather(), X, np.array([3, 0, 0])), (ops.Gather(), spread((3,)), np.array(1)),
     (ops.Gather(), spread((0, 3)), np.zeros(0, int)),
     (ops.Concatenate(), X, spread((1, 4)), spread((0, 4))), (ops.Concatenate(-1), strided(X), spread((3, 2), seed=1)),
-    *elementwise(nps.Exp2()), *elementwise(nps.Log10(), 0.5), *elementwise(nps.Cbrt(), 0.5, 2.0),
+    *elementwise(nps.Copy()), *elementwise(nps.Exp2()), *elementwise(nps.Log10(), 0.5), *elementwise(nps.Cbrt(), 0.5, 2.0),
     *elementwise(nps.Cbrt(), -2.0, -0.5), *elementwise(nps.Reciprocal(), 0.5), *elementwise(nps.Fabs()),
     *elementwise(nps.Arcsin(), -0.9, 0.9), *elementwise(nps.Arccos(), -0.9, 0.9), *elementwise(nps.Arcsinh()),
     *elementwise(nps.Arccosh(), 1.2, 3.0), *elementwise(nps.Arctanh(), -0.9, 0.9), *broadcasting(nps.Arctan2()),
