@@ -74,7 +74,7 @@ MODULE: dict[str, str] = {
     "jacobian": "write y = f(x), then np.stack([mg.grad(y, x, row) for row in np.eye(y.size)]) for a vector y",
     "hessian": "write g = mg.grad(f(x), x, create_graph=True), then np.stack([mg.grad(g, x, row) for row in "
                "np.eye(g.size)]) for a vector x",
-    "backward": "write loss.backward()", "enable_grad": "recording is on outside of mg.no_grad()",
+    "enable_grad": "recording is on outside of mg.no_grad()",
     "Module": "a model is any object of yours; optimisers take a list of tensors",
     "nn": "layers are functions of tensors here; a model is any object of yours",
     "SGD": "write mg.optim.SGD(parameters, lr)", "Adam": "write mg.optim.Adam(parameters, lr)",
@@ -86,7 +86,8 @@ MODULE: dict[str, str] = {
         "ceil", "trunc", "round", "mod", "remainder", "sort", "argsort", "median", "diag", "diagonal", "trace", "tril",
         "triu", "roll", "diff", "inner", "kron", "cross", "cumprod", "all", "any", "isnan", "logaddexp", "tensordot",
         "average", "reciprocal", "select", "interp", "convolve", "unstack", "column_stack")},
-    "linalg": "write np.linalg.inv(x) and so on", "erf": "write np.tanh(2 / np.sqrt(np.pi) * (x + 0.08943 * x ** 3)), which is within 4e-4",
+    "linalg": "write np.linalg.inv(x) and so on",
+    "erf": "write np.tanh(2 / np.sqrt(np.pi) * (x + 0.08943 * x ** 3)), which is within 4e-4",
 }
 
 

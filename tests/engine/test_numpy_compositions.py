@@ -49,10 +49,7 @@ def test_derivatives_agree_with_central_differences_to_second_order(case):
     function, arguments, options = case
     arrays = []
     with_arrays(arguments, arrays.append)
-    options = dict(options)
-    for name, x in options.items():
-        if isinstance(x, np.ndarray):
-            arrays.append(x)
+    arrays += [x for x in options.values() if isinstance(x, np.ndarray)]
     finite = [np.where(np.isfinite(x), x, 0.5) for x in arrays]
     gaps = [np.where(np.isfinite(x), 0, x) for x in arrays]  # NaN and infinities are added to what is differentiated
 
@@ -151,7 +148,8 @@ class TestAtKinksAndEnds:
             mg.Tensor([-inf, 1.0, 5.0, -inf, 0.0], requires_grad=True)
         for function in (np.logaddexp, np.logaddexp2):
             assert function(a, b).data.tolist() == [-inf, 1, inf, inf, 2000]
-            assert [g.tolist() for g in mg.grad(function(a, b), [a, b], np.ones(5))] == [[0, 0, 1, 1, 1], [0, 1, 0, 0, 0]]
+            slopes = mg.grad(function(a, b), [a, b], np.ones(5))
+            assert [g.tolist() for g in slopes] == [[0, 0, 1, 1, 1], [0, 1, 0, 0, 0]]
 
     def test_norms_of_zeros_have_the_derivative_zero(self):
         for order in (None, 1, 2, 3, 1.5, 0):
@@ -228,7 +226,7 @@ class TestLinearAlgebra:
 
     @pytest.mark.parametrize("function", [np.linalg.cholesky, np.linalg.eigh, np.linalg.eigvalsh])
     def test_a_matrix_of_which_one_half_would_be_read_is_refused(self, function):
-        with pytest.raises(ValueError, match=r"symmetric matrix.*\(at .*test_numpy_compositions.py:\d+\).*\(a \+ a\.mT\) / 2"):
+        with pytest.raises(ValueError, match=r"symmetric matrix.*test_numpy_compositions.py:\d+\).*\(a \+ a\.mT\) / 2"):
             function(mg.Tensor([[2.0, 1.0], [0.0, 2.0]], requires_grad=True))
 
     def test_singular_matrices_are_refused_by_name(self):
@@ -254,7 +252,8 @@ class TestErrors:
         (lambda x: np.linalg.svd(x), "full_matrices=False"), (lambda x: np.linalg.norm(x, 3), "no norm of order 3"),
         (lambda x: np.linalg.norm(x, "max"), "no norm of order 'max'"), (lambda x: np.linalg.det(x), "square"),
         (lambda x: np.linalg.matrix_power(x, 2), "square matrices"), (lambda x: np.convolve(x, x, "half"), '"same"'),
-        (lambda x: np.quantile(x, 1.5), "from 0 to 1"), (lambda x: np.quantile(x, 0.5, method="lower"), "method='lower'"),
+        (lambda x: np.quantile(x, 1.5), "from 0 to 1"),
+        (lambda x: np.quantile(x, 0.5, method="lower"), "method='lower'"),
         (lambda x: np.tensordot(x, x, 1), "their lengths differ"), (lambda x: np.cross(x, x), "three elements"),
         (lambda x: np.diff(x, -1), "0 or more"), (lambda x: np.diag(x[None]), "vector or a matrix"),
         (lambda x: np.average(x, axis=1, weights=np.ones(3)), "don't fit the axes"),
@@ -280,7 +279,8 @@ class TestErrors:
         (lambda x: np.floor(x, out=np.zeros((3, 4))), "np.floor can't write"),
         (lambda x: np.divmod(x, 2.0, where=x.data > 0), "np.divmod with where"),
         (lambda x: np.average(x, weights=np.ones(4)), "needs an axis"),
-        (lambda x: np.nan_to_num(x, copy=False), "copy=False"), (lambda x: np.remainder.reduce(x), "np.remainder.reduce"),
+        (lambda x: np.nan_to_num(x, copy=False), "copy=False"),
+        (lambda x: np.remainder.reduce(x), "np.remainder.reduce"),
         (lambda x: np.linalg.matrix_power(x[:, :3], 0.5), "whole number"),
         (lambda x: np.select([x.data], [x]), "arrays of bools")])
     def test_type_errors(self, call, words):

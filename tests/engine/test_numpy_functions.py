@@ -127,11 +127,14 @@ class TestWithoutDerivative:
 class TestRefusals:
     @pytest.mark.parametrize("call, name, recipe", [
         (lambda x: np.nanmedian(x), "np.nanmedian", "np.median"), (lambda x: np.unique(x), "np.unique", "return_index"),
-        (lambda x: np.linalg.qr(x), "np.linalg.qr", "np.linalg.cholesky"), (lambda x: np.modf(x), "np.modf", "np.trunc"),
+        (lambda x: np.linalg.qr(x), "np.linalg.qr", "np.linalg.cholesky"),
+        (lambda x: np.modf(x), "np.modf", "np.trunc"),
         (lambda x: np.fft.fft(x), "np.fft.fft", "complex"), (lambda x: np.fft.rfft2(x), "np.fft.rfft2", "complex"),
-        (lambda x: np.linalg.eig(x[:, :2]), "np.linalg.eig", "np.linalg.eigh"), (lambda x: np.spacing(x), "np.spacing", ""),
-        (lambda x: np.savez("file", x), "np.savez", "mg.save"), (lambda x: np.bitwise_or(x, 1), "np.bitwise_or", "integers"),
-        (lambda x: np.lib.stride_tricks.sliding_window_view(x, 2), "np.lib.stride_tricks.sliding_window_view", "arange"),
+        (lambda x: np.linalg.eig(x[:, :2]), "np.linalg.eig", "np.linalg.eigh"),
+        (lambda x: np.spacing(x), "np.spacing", ""),
+        (lambda x: np.savez("file", x), "np.savez", "mg.save"),
+        (lambda x: np.bitwise_or(x, 1), "np.bitwise_or", "integers"),
+        (lambda x: np.lib.stride_tricks.sliding_window_view(x, 2), "np.lib.stride_tricks.sliding_window_view", "x[np"),
         (lambda x: np.histogram(x), "np.histogram", "x.data"), (lambda x: np.put(x, 0, 1.0), "np.put", "np.where")])
     def test_an_unsupported_function_is_named_with_a_recipe(self, call, name, recipe):
         with pytest.raises(TypeError, match=f"^{name} has no derivative here") as error:

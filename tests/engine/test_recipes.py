@@ -22,7 +22,8 @@ def tensor():
 class TestMissingNames:
     @pytest.mark.parametrize(("name", "words"), [
         ("exp", "write mg.exp(x) or np.exp(x)"), ("relu", "write mg.relu(x)"), ("pow", "write x ** y"),
-        ("view", "write x.reshape(...)"), ("permute", "write x.transpose(...)"), ("unsqueeze", "mg.expand_dims(x, axis)"),
+        ("view", "write x.reshape(...)"), ("permute", "write x.transpose(...)"),
+        ("unsqueeze", "mg.expand_dims(x, axis)"),
         ("numel", "write x.size"), ("clamp", "write x.clip(low, high)"), ("zero_grad", "write x.grad = None"),
         ("requires_grad_", "write x.requires_grad = True"), ("is_leaf", "write x.op is None"),
         ("sort", "write np.sort(x): a method would sort in place"), ("split", "write mg.split(x)"),
