@@ -197,6 +197,12 @@ KINKS: list[tuple[Any, ...]] = [
     *((kind, ZEROS) for kind in (ops.Relu(), ops.Abs(), ops.Sign(), ops.LeakyRelu(0.2), ops.Elu(0.7), ops.Gelu(),
                                  ops.Clip(0.0, 1.0), ops.Clip(-1.0, None), ops.Max(-1), ops.Min(-1), ops.Prod(-1),
                                  ops.Power(0), ops.Power(2), ops.Softplus())),
+    *((kind, ZEROS) for kind in (numpy_ops.Floor(), numpy_ops.Ceil(), numpy_ops.Trunc(), numpy_ops.Rint(),
+                                 numpy_ops.Round(1), numpy_ops.Fabs(), numpy_ops.Sinc(), numpy_ops.Sort(-1),
+                                 numpy_ops.CumProd(-1), numpy_ops.Arcsinh())),
+    (numpy_ops.Heaviside(), ZEROS, np.full(4, 0.5)), (numpy_ops.Remainder(), ZEROS, np.full(4, 2.0)),
+    (numpy_ops.LogAddExp(), np.array([-1000.0, 1000.0, 0.0]), np.array([-1000.0, -1000.0, 0.0])),
+    (numpy_ops.Arcsinh(), np.array([1e-9, -1e-12, 1e12])), (numpy_ops.Arctan2(), np.zeros(2), np.array([-1.0, 2.0])),
     (ops.Maximum(), ZEROS, ZEROS), (ops.Minimum(), ZEROS, np.zeros(4)), (ops.Norm(-1), np.zeros((2, 3))),
     (ops.Std(-1), np.ones((2, 3))), (ops.Pow(), np.array([0.0, 0.0, 0.0, 2.0]), np.array([0.0, 1.0, 2.0, 0.0])),
     *((kind, np.array([-1000.0, 1000.0, -100.0, 40.0])) for kind in (
