@@ -262,13 +262,15 @@ def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: in
     m = f.vstack([_variables(x, rowvar) for x in (m, y) if x is not None])
     distance = m - f.mean(m, 1, keepdims=True)
     count = m.shape[1] - (1 - bool(bias) if ddof is None else ddof)
-    return f.squeeze(f.matmul(distance, f.transpose(distance)) / count)
+    return f.squeeze(f.matmul(distance, f.transpose(distance)) / np.asarray(builtins.max(count, 0), m.dtype))
 
 
 def _variables(x: Any, rowvar: bool) -> Any:
     """Return one variable in each row."""
     x = _operand(x)
-    return x.T if not rowvar and x.ndim == 2 and x.shape[0] != 1 else x
+    if x.ndim > 2:
+        raise ValueError(f"variables are the rows of a matrix, or one vector, not an array of {x.ndim} axes")
+    return x.T if not rowvar and x.ndim == 2 else x
 
 
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
@@ -305,8 +307,9 @@ def _only_axis(x: Any, axis: int | None) -> int:
 
 
 def _from_initial(x: Any, initial: float, axis: int | None, include: bool) -> Any:
-    first = _slice(x, slice(0, 1), axis or 0)
-    return f.concatenate([np.full(first.shape, initial, x.dtype), x], axis or 0) if include else x
+    axis = _axis(axis or 0, x.ndim)
+    first = [1 if i == axis else length for i, length in enumerate(x.shape)]
+    return f.concatenate([np.full(first, initial, x.dtype), x], axis) if include else x
 
 
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
@@ -347,17 +350,24 @@ def roll(a: Any, shift: Any, axis: Axis = None) -> Any:
 
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     """Return the convolution of two vectors; mode "full", "same" or "valid" as in NumPy."""
-    a, v = f.ravel(_operand(a)), f.ravel(_operand(v))
+    a, v = atleast_1d(_vector(a), _vector(v))
     a, v = (v, a) if v.size > a.size else (a, v)
     return _central(apply(numpy_ops.Convolve(), a, v), a.size, v.size, mode)
 
 
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     """Return the correlation sum(a[n + k] * v[n]) of two vectors; mode as for convolve."""
-    a, v = f.ravel(_operand(a)), f.ravel(_operand(v))
+    a, v = _vector(a), _vector(v)
     if v.size > a.size:
         return f.flip(correlate(v, a, mode))
     return _central(apply(numpy_ops.Convolve(), a, f.flip(v)), a.size, v.size, mode)
+
+
+def _vector(x: Any) -> Any:
+    x = _operand(x)
+    if x.ndim > 1:
+        raise ValueError(f"a vector has one axis; this array has {x.ndim}")
+    return x
 
 
 def _central(full: Any, n: int, m: int, mode: str) -> Any:
@@ -503,7 +513,7 @@ def inner(a: Any, b: Any) -> Any:
 
 def vdot(a: Any, b: Any, /) -> Any:
     """Return the sum of the products of all elements."""
-    return f.vecdot(f.ravel(a), f.ravel(b))
+    return f.vecdot(f.ravel(a), f.ravel(b))  # which refuses different numbers of elements
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
@@ -547,6 +557,8 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 
 def vecmat(x1: Any, x2: Any) -> Any:
     """Return x A for each vector: x (..., n), A (..., n, m) -> (..., m)."""
+    if np.ndim(x1) < 1 or np.ndim(x2) < 2:
+        raise ValueError(f"vecmat takes vectors and matrices, not arrays of {np.ndim(x1)} and {np.ndim(x2)} axes")
     return f.matmul(f.expand_dims(x1, -2), x2)[..., 0, :]
 
 
@@ -830,6 +842,8 @@ def linalg_multi_dot(arrays: Sequence[Any]) -> Any:
     """Return the matrix product of all, from left to right, or from right to left if the last one is a vector."""
     if len(arrays) < 2:
         raise ValueError(f"multi_dot takes two arrays or more, not {len(arrays)}")
+    if any(np.ndim(x) != 2 for x in arrays[1:-1]) or not {np.ndim(arrays[0]), np.ndim(arrays[-1])} <= {1, 2}:
+        raise ValueError("multi_dot takes matrices; the first and the last may be vectors")
     parts = list(arrays)
     from_right = np.ndim(parts[-1]) == 1
     while len(parts) > 1:
@@ -861,6 +875,7 @@ def linalg_vector_norm(x: Any, /, *, axis: Axis = None, ord: Any = 2, keepdims: 
     if isinstance(ord, str):
         raise ValueError(f"the order of a vector norm is a number, not {ord!r}")
     x = _operand(x)
+    axis = None if axis is None else _axes(axis, x.ndim)
     if ord == 2:
         return f.norm(x, None, axis, keepdims)
     if ord == np.inf or ord == -np.inf:
@@ -871,7 +886,7 @@ def linalg_vector_norm(x: Any, /, *, axis: Axis = None, ord: Any = 2, keepdims: 
         return f.sum(f.abs(x), axis, keepdims=keepdims)
     total = f.sum(f.abs(x) ** float(ord), axis, keepdims=keepdims)
     zero = plain(total) == 0
-    return f.where(zero, 0, f.where(zero, 1, total) ** float(1 / ord))
+    return f.where(zero, 0 if ord > 0 else np.inf, f.where(zero, 1, total) ** float(1 / ord))
 
 
 def linalg_matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
