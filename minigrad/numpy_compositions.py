@@ -227,12 +227,16 @@ def nanstd(a: Any, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False
 
 def nanmax(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """Return the largest element, ignoring NaN; ties share the gradient equally."""
+    if np.result_type(plain(a)).kind != "f":
+        return f.max(a, axis, keepdims=keepdims)
     found = f.max(_without_nan(a, -np.inf), axis, keepdims=keepdims)
     return f.where(_count(a, axis, keepdims) == 0, np.nan, found)
 
 
 def nanmin(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """Return the smallest element, ignoring NaN; ties share the gradient equally."""
+    if np.result_type(plain(a)).kind != "f":
+        return f.min(a, axis, keepdims=keepdims)
     found = f.min(_without_nan(a, np.inf), axis, keepdims=keepdims)
     return f.where(_count(a, axis, keepdims) == 0, np.nan, found)
 
@@ -881,7 +885,7 @@ def linalg_vector_norm(x: Any, /, *, axis: Axis = None, ord: Any = 2, keepdims: 
     if ord == np.inf or ord == -np.inf:
         return (f.max if ord > 0 else f.min)(f.abs(x), axis, keepdims=keepdims)
     if ord == 0:
-        return f.sum(f.where(plain(x) != 0, x * 0 + 1, x * 0), axis, keepdims=keepdims)
+        return f.sum(f.where(plain(x) != 0, x * 0.0 + 1.0, x * 0.0), axis, keepdims=keepdims)
     if ord == 1:
         return f.sum(f.abs(x), axis, keepdims=keepdims)
     total = f.sum(f.abs(x) ** float(ord), axis, keepdims=keepdims)

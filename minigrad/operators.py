@@ -26,9 +26,8 @@ SIGMOID, SOFTPLUS, RELU, GELU = ops.Sigmoid(), ops.Softplus(), ops.Relu(), ops.G
 MAXIMUM, MINIMUM, WHERE, MATMUL, MATVEC, VECDOT, PICK = (
     ops.Maximum(), ops.Minimum(), ops.Where(), ops.MatMul(), ops.MatVec(), ops.VecDot(), ops.Gather())
 
-REMAINDER, FLOOR_DIVIDE, FLOOR, CEIL, TRUNC, RINT = (
-    numpy_ops.Remainder(), numpy_ops.FloorDivide(), numpy_ops.Floor(), numpy_ops.Ceil(), numpy_ops.Trunc(),
-    numpy_ops.Rint())
+REMAINDER, FLOOR_DIVIDE, FLOOR, CEIL, TRUNC = (
+    numpy_ops.Remainder(), numpy_ops.FloorDivide(), numpy_ops.Floor(), numpy_ops.Ceil(), numpy_ops.Trunc())
 
 UFUNCS: dict[np.ufunc, Op] = {
     kind.ufunc: kind() for kind in vars(numpy_ops).values()
@@ -185,7 +184,7 @@ class Operators:
 
     def round(self, decimals: int = 0) -> Any:
         """Round to so many decimals; the derivative is 0."""
-        return self.apply(numpy_ops.Round(decimals) if decimals else RINT, self)
+        return self.apply(numpy_ops.Round(decimals), self)
 
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         """Return the sum of the diagonal of the matrix of two axes."""

@@ -286,3 +286,14 @@ class TestErrors:
     def test_type_errors(self, call, words):
         with pytest.raises(TypeError, match=words):
             call(mg.Tensor(self.X, requires_grad=True))
+
+
+@pytest.mark.parametrize("call", [
+    lambda x: x % 2, lambda x: x // 2, lambda x: 7 // x, lambda x: x.round(), np.floor, np.median, np.cumprod, np.copy,
+    np.nan_to_num, np.average, np.diff, np.sort, np.nanmean, np.nanvar, np.nanmax, np.nanmin, np.fabs, np.sinc, np.cov,
+    lambda x: np.polyval([1, 2], x), lambda x: np.interp(x, [0, 1], [0, 1]), lambda x: np.full_like(x, 2.5),
+    lambda x: np.linalg.norm(x, 0), lambda x: np.linalg.norm(x, 3), np.reciprocal, lambda x: np.quantile(x, 0.5)])
+def test_integers_have_numpys_values_and_types(call):
+    x = np.array([3, -5, 4])
+    ours, theirs = call(mg.Tensor(x)), call(x)
+    assert ours.data.tolist() == np.asarray(theirs).tolist() and ours.dtype == np.asarray(theirs).dtype
