@@ -251,7 +251,8 @@ class TestErrors:
     @pytest.mark.parametrize(("call", "words"), [
         (lambda x: np.linalg.svd(x), "full_matrices=False"), (lambda x: np.linalg.norm(x, 3), "no norm of order 3"),
         (lambda x: np.linalg.norm(x, "max"), "no norm of order 'max'"), (lambda x: np.linalg.det(x), "square"),
-        (lambda x: np.linalg.matrix_power(x, 2), "square matrices"), (lambda x: np.convolve(x[0], x[0], "half"), '"same"'),
+        (lambda x: np.linalg.matrix_power(x, 2), "square matrices"),
+        (lambda x: np.convolve(x[0], x[0], "half"), '"same"'),
         (lambda x: np.quantile(x, 1.5), "from 0 to 1"),
         (lambda x: np.quantile(x, 0.5, method="lower"), "method='lower'"),
         (lambda x: np.tensordot(x, x, 1), "their lengths differ"), (lambda x: np.cross(x, x), "three elements"),
