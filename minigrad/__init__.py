@@ -10,6 +10,7 @@
 Imports NumPy only; neither rnn nor viz. The debugger, a subpackage, is imported on first use.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from . import functions, init, losses, ops, optim, schedules, tensor
@@ -19,6 +20,7 @@ from .errors import require_operation
 from .functions import *  # noqa: F403 (the names in functions.__all__)
 from .gradcheck import check_op, compare_gradients, gradcheck, numeric_gradient
 from .ops import Op
+from .recipes.attributes import MODULE, missing_attribute
 from .serialization import load, save
 from .settings import detect_anomaly, no_grad
 from .tensor import Tensor
@@ -56,9 +58,13 @@ def apply(op: Op, *inputs: Any) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    """Import the debugger on first use: most programs run without it."""
+    """Import the debugger on first use: most programs run without it.
+
+    Raises:
+        AttributeError: for any other name; for those of other libraries with the spelling here.
+    """
     if name not in ("explain", "set_trace"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise missing_attribute(f"module {__name__!r}", name, MODULE, sys.modules[__name__])
     from . import debugger
 
     return getattr(debugger, name)

@@ -292,7 +292,7 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     if ord == np.inf and vectors:
         return max(abs(x), axis, keepdims=keepdims)
     raise ValueError(f"norm has no derivative here for ord={ord!r}, axis={axis!r}: it takes ord=None, "
-                     "or 1, 2, inf along one axis, or 'fro'")
+                     "or 1, 2, inf along one axis, or 'fro'. np.linalg.norm has the other orders")
 
 
 def logsumexp(x: Any, axis: Axis = -1, *, keepdims: bool = False) -> Any:

@@ -82,16 +82,22 @@ class Op:
     def result_shape(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the result for inputs of the given shapes.
 
-        Computes `forward` once, on zeros (integers at `integer_inputs`). A random operation draws from a copy
-        of its generator, so that later draws stay the same. Override it where zeros are no valid input.
+        Computes `forward` once, on `samples`. A random operation draws from a copy of its generator, so that
+        later draws stay the same.
 
         Raises:
             ValueError, TypeError, IndexError: as `forward` does, for shapes that don't fit.
         """
-        zeros = [np.zeros(shape, int if i in self.integer_inputs else float) for i, shape in enumerate(shapes)]
         op = copy.deepcopy(self) if self.random else self
         with np.errstate(all="ignore"):
-            return np.shape(op.forward(*zeros))
+            return np.shape(op.forward(*self.samples(*shapes)))
+
+    def samples(self, *shapes: tuple[int, ...]) -> list[Any]:
+        """Return valid inputs of the given shapes: ones, and the integer 0 at `integer_inputs`.
+
+        Override it where ones are no valid input.
+        """
+        return [np.zeros(shape, int) if i in self.integer_inputs else np.ones(shape) for i, shape in enumerate(shapes)]
 
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
@@ -645,11 +651,11 @@ class Prod(Reduction):
         order = [int(axis) for axis in (*kept, *axes)]  # the reduced axes last, and then as one
         lengths = [x.shape[axis] for axis in order]
         rows = np.reshape(np.transpose(x, order), (*lengths[:len(kept)], math.prod(lengths[len(kept):])))
-        others = np.reshape(_product_of_others(rows), lengths)
+        others = np.reshape(product_of_others(rows), lengths)
         return self.restore(grad, x) * np.transpose(others, [order.index(axis) for axis in range(x.ndim)])
 
 
-def _product_of_others(x: Array) -> Array:
+def product_of_others(x: Array) -> Array:
     """Return for each element of x (..., n) the product of the n-1 others in its row, in log n steps of halving."""
     n = x.shape[-1]
     if n <= 1:
@@ -657,7 +663,7 @@ def _product_of_others(x: Array) -> Array:
     if n % 2:
         x = np.concatenate([x, np.ones((*x.shape[:-1], 1), x.dtype)], axis=-1)
     a, b = x[..., 0::2], x[..., 1::2]
-    rest = _product_of_others(a * b)
+    rest = product_of_others(a * b)
     return np.reshape(np.stack([rest * b, rest * a], axis=-1), x.shape)[..., :n]
 
 

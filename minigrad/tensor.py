@@ -24,7 +24,7 @@ from .errors import forward_nan_error, operation_error
 from .in_place import InPlace
 from .mutation import MutationState, check_modified, creation_counter, expose, record_assignment
 from .operators import Operators
-from .ops import GetItem, Op
+from .ops import Axis, GetItem, Op
 from .provenance import Origin, call_site
 from .settings import settings, thread
 from .steps import Steps
@@ -261,6 +261,16 @@ class Tensor(InPlace, Operators):
         return self._array.size
 
     @property
+    def nbytes(self) -> int:
+        """Number of bytes of the elements."""
+        return self._array.nbytes
+
+    @property
+    def itemsize(self) -> int:
+        """Number of bytes of one element."""
+        return self._array.itemsize
+
+    @property
     def t(self) -> int | None:
         """The time step that an unroller made this tensor for, or None."""
         return self.origin.t
@@ -319,16 +329,40 @@ class Tensor(InPlace, Operators):
         """Return a copy of the array."""
         return np.array(self._array)
 
-    def item(self) -> Any:
-        """Return the only element as a Python number.
+    def item(self, *index: Any) -> Any:
+        """Return the only element, or the one at an index, as a Python number.
 
         Raises:
-            ValueError: if there are none or several.
+            ValueError: without an index, if there are none or several.
         """
-        if self._array.size != 1:
+        if not index and self._array.size != 1:
             raise ValueError(f"{self!r} isn't a single number (at {call_site()}): take one element, "
                              "a sum or a mean; x.data is its array")
-        return self._array.item()
+        return self._array.item(*index)
+
+    def tolist(self) -> Any:
+        """Return the elements as nested lists of Python numbers."""
+        return self._array.tolist()
+
+    def any(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
+        """Return whether any element differs from 0, of all or along axes: plain bools."""
+        return self._array.any(axis, keepdims=keepdims)
+
+    def all(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
+        """Return whether all elements differ from 0, of all or along axes: plain bools."""
+        return self._array.all(axis, keepdims=keepdims)
+
+    def argsort(self, axis: int | None = -1, *, kind: Any = None) -> Any:
+        """Return the indices that sort along an axis: a plain array, without derivative."""
+        return self._array.argsort(axis, kind)
+
+    def nonzero(self) -> Any:
+        """Return the indices of the elements that differ from 0: plain arrays, one for each axis."""
+        return self._array.nonzero()
+
+    def searchsorted(self, v: Any, side: Any = "left") -> Any:
+        """Return where v belongs into the sorted elements: plain integers, without derivative."""
+        return self._array.searchsorted(v._array if isinstance(v, Tensor) else v, side)
 
     def detach(self) -> Tensor:
         """Return the same values as a new constant: no gradient flows through it."""
@@ -337,11 +371,10 @@ class Tensor(InPlace, Operators):
         return constant(self._array.copy(), self.name, origin)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        compared = sys._getframe(1).f_globals.get("__name__", "").startswith("_pytest.")  # pytest.approx(a) == x
-        if self._requires_grad and not compared:
-            raise TypeError(f"{self!r} would become an array that no gradient reaches. "
-                            "Use mg's or NumPy's functions on it, and mg.stack for a list of tensors; "
-                            "x.data is its array")
+        if self._requires_grad:
+            raise TypeError(f"{self!r} would become an array that no gradient reaches. Use mg's or NumPy's functions "
+                            "on it (mg.logsumexp and mg.softmax for SciPy's), and mg.stack for a list of tensors; "
+                            "x.data is its array, x.item() the number of a single one")
         return np.array(self._array, dtype=dtype)
 
     def __float__(self) -> float:

@@ -269,6 +269,8 @@ class BufferPlan:
             return False
         if x in self.fixed or isinstance(x.op, (ir.View, ir.Leaf, ir.Compare, ir.Concat, ir.Backward)):
             return False
+        if isinstance(node.op, ir.Compare):  # its array holds bools
+            return False
         if x in self.slot_in or self.lanes.get(x) != self.lanes.get(node):
             return False
         return self.lifetimes.block[x] is self.lifetimes.block[node] or self._prepares(x, node)

@@ -505,7 +505,7 @@ def _assemble_columns(gen: Codegen, node: Node, blocks: list[Node]) -> list[str]
 def _sum_over_steps(gen: Codegen, node: Node) -> str:
     """The sum over steps, sequences and the axes that were broadcast."""
     x, shape = node.inputs[0], node.shape
-    if x.shape == shape and shape:
+    if x.shape == shape and len(shape) == 1:
         gen.views["ones"] = "np.ones(T * B, FLOAT)"  # a product with ones is faster than a sum over the first axis
         return f"arrays.ones.dot({gen.flat(x)})"
     added = x.ndim - len(shape)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad import Op, ops
+from minigrad import Op, numpy_ops, ops
 from minigrad.files import write_atomically
 from minigrad.provenance import Origin
 from rnn.ir.nodes import Node
@@ -25,6 +25,10 @@ TAKEN = {"T", "B", "S", "arrays", "all_steps", "flat", "by_step", "tile", "start
          "FLOAT", "LARGEST_EXPONENT", "dot", "copyto", "buffers", "forward", "backward", "concatenate", "zeros",
          "empty", "ascontiguousarray", "range", "zip", "list", "reversed", "min", "max", "SimpleNamespace",
          *(name for name, x in vars(np).items() if isinstance(x, np.ufunc))}
+
+# The classes and functions that minigrad's operations consist of, by name.
+OPERATIONS = {name: x for module in (ops, numpy_ops) for name, x in vars(module).items()
+              if getattr(x, "__module__", "") == module.__name__}
 
 HEAD = '''"""{name}: forward and backward, written out in NumPy.
 
@@ -117,7 +121,8 @@ def render(code: Code, cell: Definition, names: Names, dtype: np.dtype[Any]) -> 
         imports = f"from numpy import {', '.join(sorted(code.numpy_functions))}"
         parts.append(textwrap.fill(imports, 110, subsequent_indent="    ").replace("\n", " \\\n"))
     parts.append(f"\nFLOAT = np.{dtype.name}")
-    parts += [f"{name} = np.array({value!r}, FLOAT)" for name, value in code.constants.items()]
+    parts += [f"{name} = np.array({value!r}, FLOAT)" if np.isfinite(value) else
+              f"{name} = np.array('{value!r}', FLOAT)" for name, value in code.constants.items()]
     lines = [*code.forward.lines, *code.backward.lines]
     if any("LARGEST_EXPONENT" in line for line in lines):
         parts.append("LARGEST_EXPONENT = np.log(np.finfo(FLOAT).max / 2)  # exp of it is finite")
@@ -182,7 +187,7 @@ def save_program(code: Code, text: str, path: Path) -> Path:
         OSError: if the file can't be written.
     """
     for op, origin in code.operations.values():
-        if type(op) is not getattr(ops, type(op).__name__, None) or not all(map(_is_literal, vars(op).values())):
+        if type(op) is not OPERATIONS.get(type(op).__name__) or not all(map(_is_literal, vars(op).values())):
             raise DefinitionError(f"{op!r}, at {origin}, can't be written into a file that needs NumPy "
                                   "alone: only minigrad's own operations can, with plain options. Use the program as "
                                   "it is, cell.compile(), or write the formula with minigrad's functions")
@@ -208,14 +213,15 @@ def _is_literal(option: Any) -> bool:
 
 
 def _definitions(operations: Iterable[Op]) -> list[str]:
-    """Return the source of the operations' classes, and of everything in ops.py that they use, in its order."""
+    """Return the source of the operations' classes, and of everything in their modules that they use, in its order."""
     names = [type(op).__name__ for op in operations]
     for name in names:  # grows
-        source = inspect.getsource(getattr(ops, name))
+        source = inspect.getsource(OPERATIONS[name])
         names += [word for word in dict.fromkeys(re.findall(r"\w+", source))
-                  if word not in names and getattr(getattr(ops, word, None), "__module__", "") == ops.__name__]
-    objects = [getattr(ops, name) for name in set(names)]
-    sources = [source for _, source in sorted((inspect.getsourcelines(x)[1], inspect.getsource(x)) for x in objects)]
+                  if word not in names and word in OPERATIONS]
+    objects = [OPERATIONS[name] for name in OPERATIONS if name in names]
+    sources = [source for *_, source in sorted((x.__module__ != ops.__name__, inspect.getsourcelines(x)[1],
+                                                inspect.getsource(x)) for x in objects)]
     constants = [line for line in inspect.getsource(ops).splitlines() if re.match(r"[A-Z_0-9]+ = ", line)
                  and any(line.split(" = ")[0] in source for source in sources)]
     imports = "import math\nfrom collections.abc import Callable\nfrom typing import Any, ClassVar"

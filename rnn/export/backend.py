@@ -1,8 +1,8 @@
 """Backend: the interface between exports and the libraries that they run on.
 
-A method translates each operation of minigrad.ops, and has its name in small letters: LeakyRelu(slope)
-of x is `leaky_relu(x, slope=...)`. Without a method it is the `function` of its ufunc; without both it is
-refused, with the line of its equation. A new target is one subclass of `Backend`: its abstract methods are
+A method translates each operation of minigrad.ops and minigrad.numpy_ops, and has its name in small letters:
+LeakyRelu(slope) of x is `leaky_relu(x, slope=...)`. Without a method it is the `function` of its ufunc; without
+both it is refused, with the line of its equation. A new target is one subclass of `Backend`: its abstract methods are
 what every target needs. Operations that follow from others are defined here. At a kink their derivative is
 the one that minigrad.ops documents. Doesn't know signals or time steps.
 """
@@ -18,7 +18,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from minigrad import Op, ops
+from minigrad import Op, numpy_ops, ops
 from minigrad.ops import GELU_END, ROOT_2_PI, Axis
 from minigrad.provenance import Origin
 
@@ -46,7 +46,7 @@ class Backend(ABC):
 
     def lacks(self, op: Op) -> str | None:
         """Return why an operation can't be computed here and how to replace it; None if it can be."""
-        if type(op).__module__ != ops.__name__:
+        if type(op).__module__ not in (ops.__name__, numpy_ops.__name__):
             return "only minigrad's own operations are known there: write the equation with those"
         if self.translation(op) is None:
             return "the export doesn't translate it: write the equation with other operations"
@@ -124,6 +124,9 @@ class Backend(ABC):
     def identity(self, x: Array) -> Array:
         return x
 
+    def copy(self, x: Array) -> Array:
+        return x
+
     def pow(self, a: Array, b: Array) -> Array:
         return a ** b
 
@@ -155,6 +158,18 @@ class Backend(ABC):
         if low is not None:
             x = self.where(x < low, low, x)
         return x if high is None else self.where(x > high, high, x)
+
+    def fabs(self, x: Array) -> Array:
+        return self.compute(ops.Abs(), x)
+
+    def round(self, x: Array, decimals: int) -> Array:
+        scale = 10.0 ** decimals
+        return self.compute(numpy_ops.Rint(), x * scale) / scale
+
+    def sinc(self, x: Array) -> Array:
+        zero = self.compute(ops.Abs(), x) < 1e-9
+        angle = math.pi * self.where(zero, 1.0, x)
+        return self.where(zero, 1.0 - x * x, self.compute(ops.Sin(), angle) / angle)
 
     # ---- over axes
     @abstractmethod
@@ -268,9 +283,52 @@ class ModuleBackend(Backend):
     def cum_sum(self, x: Array, axis: int | None) -> Array:
         return self.module.cumsum(self.reshape(x, (-1,)) if axis is None else x, 0 if axis is None else axis)
 
+    def cum_prod(self, x: Array, axis: int | None) -> Array:
+        return self.module.cumprod(self.reshape(x, (-1,)) if axis is None else x, 0 if axis is None else axis)
+
+    def sort(self, x: Array, axis: int) -> Array:
+        return self.module.sort(x, axis)
+
+    # ---- linear algebra; not eigenvectors and singular vectors, whose signs differ from library to library
+    def inv(self, x: Array) -> Array:
+        return self.module.linalg.inv(x)
+
+    def solve(self, A: Array, b: Array, vector: bool) -> Array:
+        if vector:
+            return self.module.linalg.solve(A, b[..., None])[..., 0]
+        return self.module.linalg.solve(A, b)
+
+    def det(self, x: Array) -> Array:
+        return self.module.linalg.det(x)
+
+    def det_sign(self, x: Array) -> Array:
+        return self.module.linalg.slogdet(x)[0]
+
+    def log_abs_det(self, x: Array) -> Array:
+        return self.module.linalg.slogdet(x)[1]
+
+    def symmetric_part(self, x: Array) -> Array:
+        """Return (x + xᵀ) / 2."""
+        return (x + x.mT) / 2
+
+    def cholesky(self, x: Array) -> Array:
+        return self.module.linalg.cholesky(self.symmetric_part(x))
+
+    def eigen_values(self, x: Array) -> Array:
+        return self.module.linalg.eigvalsh(self.symmetric_part(x))
+
+    def singular_values(self, x: Array) -> Array:
+        return self.module.linalg.svdvals(x)
+
+    def pseudo_inverse(self, x: Array, rcond: float | None) -> Array:
+        return self.module.linalg.pinv(x, rtol=1e-15 if rcond is None else rcond)  # NumPy's default
+
     # ---- products
     def mat_mul(self, a: Array, b: Array) -> Array:
         return self.module.matmul(a, b)
+
+    def convolve(self, a: Array, b: Array) -> Array:
+        return self.module.convolve(a, b)
 
     def mat_vec(self, W: Array, x: Array) -> Array:
         if W.ndim == 2:

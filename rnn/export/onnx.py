@@ -41,6 +41,7 @@ STEPS = 1000  # of the sequence for which boundaries are looked up; the file tak
 # The ONNX operator for each of NumPy's functions, into which Python's operators are translated, too.
 NODES: dict[np.ufunc, str] = {
     np.add: "Add", np.subtract: "Sub", np.multiply: "Mul", np.true_divide: "Div", np.power: "Pow", np.negative: "Neg",
+    np.reciprocal: "Reciprocal", np.floor: "Floor", np.ceil: "Ceil", np.rint: "Round",
     np.less: "Less", np.greater: "Greater", np.equal: "Equal", np.absolute: "Abs", np.sign: "Sign", np.exp: "Exp",
     np.log: "Log", np.sqrt: "Sqrt", np.sin: "Sin", np.cos: "Cos", np.tanh: "Tanh", np.maximum: "Max", np.minimum: "Min"}
 COMPARISONS = (np.less, np.greater, np.equal)
@@ -223,6 +224,89 @@ class OnnxBackend(Backend):
         angle = self.cast(self.elementwise("Atan", self.cast(x, np.dtype(np.float32))), self.dtype)
         sine, cosine = np.sin(angle), np.cos(angle)
         return angle + (x * cosine - sine) / (cosine + x * sine)
+
+    def exp2(self, x: Array) -> Array:
+        return np.exp(x * float(np.log(2)))
+
+    def log10(self, x: Array) -> Array:
+        return np.log(x) / float(np.log(10))
+
+    def cbrt(self, x: Array) -> Array:
+        zero = np.equal(x, 0.0)
+        size = self.where(zero, 1.0, np.abs(x))
+        root = np.exp(np.log(size) / 3)
+        return self.where(zero, x, np.sign(x) * (root - (root * root * root - size) / (3 * root * root)))  # Newton
+
+    def arcsin(self, x: Array) -> Array:
+        return 2 * self.arctan(x / (1 + np.sqrt((1 - x) * (1 + x))))
+
+    def arccos(self, x: Array) -> Array:
+        return 2 * self.arctan(np.sqrt((1 - x) / (1 + x)))
+
+    def arctan2(self, a: Array, b: Array) -> Array:
+        radius = self.hypot(a, b)
+        half = self.arctan(a / self.where(np.equal(radius, 0.0), 1.0, radius + np.abs(b)))
+        return self.where(self.negative(b), self.copy_sign(np.pi, a) - 2 * half, 2 * half)
+
+    def hypot(self, a: Array, b: Array) -> Array:
+        a, b = np.abs(a), np.abs(b)
+        large = np.maximum(a, b)
+        ratio = np.minimum(a, b) / self.where(np.equal(large, 0.0), 1.0, large)
+        return large * np.sqrt(1 + ratio * ratio)
+
+    def arcsinh(self, x: Array) -> Array:
+        size = np.abs(x)
+        return np.sign(x) * self.log1p(size + size * (size / (1 + self.hypot(x, 1.0))))
+
+    def arccosh(self, x: Array) -> Array:
+        return self.log1p(x - 1 + np.sqrt(x - 1) * np.sqrt(x + 1))
+
+    def arctanh(self, x: Array) -> Array:
+        return np.sign(x) * 0.5 * self.log1p(2 * np.abs(x) / (1 - np.abs(x)))
+
+    def log_add_exp(self, a: Array, b: Array) -> Array:
+        same = np.equal(a, b)
+        apart = np.abs(self.where(same, 0.0, a) - self.where(same, 0.0, b))
+        return np.maximum(a, b) + self.log1p(np.exp(-apart))
+
+    def log_add_exp2(self, a: Array, b: Array) -> Array:
+        unit = float(np.log(2))
+        return self.log_add_exp(a * unit, b * unit) / unit
+
+    def negative(self, x: Array) -> Array:
+        """Return where the sign of x is minus, -0.0 included."""
+        return np.less(self.where(np.equal(x, 0.0), 1 / x, x), 0.0)
+
+    def copy_sign(self, a: Array, b: Array) -> Array:
+        size = np.abs(self.constant(a, self.dtype))
+        return self.where(self.negative(b), -size, size)
+
+    def fmax(self, a: Array, b: Array) -> Array:
+        return self.not_nan(a, b, np.maximum(a, b))
+
+    def fmin(self, a: Array, b: Array) -> Array:
+        return self.not_nan(a, b, np.minimum(a, b))
+
+    def not_nan(self, a: Array, b: Array, result: Array) -> Array:
+        """Return the other operand where one is NaN, else the result."""
+        missing = [self.emit("IsNaN", x, shape=x.shape, dtype=bool) for x in (a, b)]
+        return self.where(missing[0], b, self.where(missing[1], a, result))
+
+    def trunc(self, x: Array) -> Array:
+        return np.sign(x) * np.floor(np.abs(x))
+
+    def heaviside(self, x: Array, b: Array) -> Array:
+        return self.where(x < 0, 0.0, self.where(x > 0, 1.0, self.where(np.equal(x, 0.0), b, x)))
+
+    def fmod(self, a: Array, b: Array) -> Array:
+        return self.emit("Mod", a, b, shape=_broadcast([a.shape, b.shape]), fmod=1)
+
+    def remainder(self, a: Array, b: Array) -> Array:
+        rest = self.fmod(a, b)
+        return self.where(rest * b < 0, rest + b, rest)
+
+    def floor_divide(self, a: Array, b: Array) -> Array:
+        return np.rint((a - self.remainder(a, b)) / b)
 
     def softplus(self, x: Array) -> Array:
         return self.relu(x) + self.log1p(np.exp(-np.abs(x)))

@@ -95,6 +95,24 @@ class TorchBackend(ModuleBackend):
             x = torch.prod(x, one, keepdim=True)
         return x if keepdims else x.squeeze(self.axes(x, axis))
 
+    def cbrt(self, x: Array) -> Array:
+        return torch.sign(x) * torch.abs(x) ** (1 / 3)
+
+    def rint(self, x: Array) -> Array:
+        return torch.round(x)
+
+    def floor_divide(self, a: Array, b: Array) -> Array:
+        return torch.div(a, b, rounding_mode="floor")
+
+    def heaviside(self, x: Array, b: Array) -> Array:
+        return torch.where(x == 0, b, torch.heaviside(x.detach(), torch.zeros_like(x)))
+
+    def sort(self, x: Array, axis: int) -> Array:
+        return torch.sort(x, dim=axis, stable=True)[0]
+
+    def convolve(self, a: Array, b: Array) -> Array:
+        return torch.nn.functional.conv1d(a[None, None], b.flip(0)[None, None], padding=b.shape[0] - 1)[0, 0]
+
     def log_sum_exp(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         return torch.logsumexp(x, self.axes(x, axis), keepdim=keepdims)
 

@@ -191,8 +191,7 @@ def _at_run_time(node: Node, grad: Node, needs: tuple[bool, ...]) -> list[Node |
 def _grad_shape(node: Node, index: int, needs: tuple[bool, ...]) -> tuple[int, ...]:
     """Return the shape of a gradient that the operation's backward returns, by computing it on samples."""
     op = node.op
-    operands = [np.zeros(x.shape, int) if i in op.integer_inputs else np.ones(x.shape)
-                for i, x in enumerate(node.inputs)]
+    operands = op.samples(*(x.shape for x in node.inputs))
     with np.errstate(all="ignore"):
         out = np.asarray(op.forward(*operands))
         grads = op.backward(np.ones(out.shape), out, *operands, *([needs] if op.selective else []))
