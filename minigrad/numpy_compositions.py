@@ -794,7 +794,7 @@ def _symmetric(name: str, a: Any) -> Any:
     Raises:
         ValueError: if it isn't symmetric.
     """
-    values = np.asarray(a) if not isinstance(a, operators.Operators) else getattr(a, "_data", None)
+    values = np.asarray(a) if not isinstance(a, operators.Operators) else getattr(a, "_array", None)
     if values is not None and values.ndim > 1 and values.shape[-1] == values.shape[-2]:
         allowed = np.sqrt(np.finfo(np.result_type(values, np.float16)).eps) * np.abs(values).max(initial=0)
         if (np.abs(values - np.swapaxes(values, -1, -2)) > allowed).any():

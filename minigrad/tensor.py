@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copyreg
 import operator
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any

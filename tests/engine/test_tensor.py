@@ -376,9 +376,11 @@ def test_an_operand_that_refuses_ufuncs_computes_the_operator() -> None:
             use()
 
 
-def test_pytest_approx_compares_on_both_sides() -> None:
-    x = Tensor([1.0, 2.0], requires_grad=True)
+def test_pytest_approx_compares_constants_on_both_sides() -> None:
+    x = Tensor([1.0, 2.0])
     loss = x.sum()
+    with pytest.raises(TypeError, match=r"x\.item\(\) the number of a single one"):
+        Tensor(3.0, requires_grad=True) == pytest.approx(3.0)
     assert loss == pytest.approx(3.0) and pytest.approx(3.0) == loss
     assert loss != pytest.approx(3.1) and pytest.approx(3.1) != loss
     for expected in ([1.0, 2.0], np.array([1.0, 2.0])):
