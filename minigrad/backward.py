@@ -22,6 +22,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike, NDArray
 
 from . import errors
+from .conversion import upstream_array
 from .mutation import check_modified
 from .operators import IDENTITY, Operators
 from .provenance import call_site
@@ -237,7 +238,7 @@ def initial_gradient(out: Tensor, grad: Any) -> NDArray[Any]:
         raise errors.no_gradient_error(out)
     if grad is None and out.size != 1:
         raise errors.not_scalar_error(out)
-    first = np.array(np.ones_like(out._array) if grad is None else array_of(grad), out.dtype)
+    first = np.array(np.ones_like(out._array) if grad is None else upstream_array(grad), out.dtype)
     if first.shape != out.shape:
         raise errors.upstream_shape_error(out, first.shape)
     return first

@@ -48,6 +48,11 @@ def real_array(value: Any, user: str) -> NDArray[Any]:
     return array
 
 
+def upstream_array(grad: Any) -> NDArray[Any]:
+    """Return an upstream gradient, a Tensor or what real_array takes, as an array."""
+    return real_array(getattr(grad, "_array", grad), "an upstream gradient")
+
+
 def holds_operands(value: Any) -> bool:
     """Return whether a list or tuple contains a Tensor or an expression, at any depth."""
     waiting = [value]

@@ -17,7 +17,7 @@ def tensor_label(tensor: Any) -> str:
     """Return a tensor's own name with its time step: "h[3]", "W"; "" for an unnamed one."""
     if tensor.name is None:
         return ""
-    return tensor.name if tensor.t is None else f"{tensor.name}[{tensor.t}]"
+    return str(tensor.name) if tensor.t is None else f"{tensor.name}[{tensor.t}]"
 
 
 def operation_name(tensor: Any) -> str:

@@ -432,7 +432,7 @@ def test_a_large_curvature_is_no_kink():
             return 1000.3 * grad * (1 - out * out)  # wrong by less than the two one-sided differences are apart
 
     with pytest.raises(AssertionError, match="wrong") as caught:
-        mg.check_op(Steep(), np.array([0.0005, -0.0003]))
+        mg.check_op(Steep(), np.array([0.0006]))
     assert not isinstance(caught.value, KinkError)
 
 

@@ -96,7 +96,7 @@ class TestParameters:
         trained = module(x=x)["y"].square().mean().item()
         interop.assign(cell, module.state_dict())
         mg.gradcheck(lambda: mg.mean(cell.unroll(x=x)["y"].stack() ** 2), cell.parameters)
-        assert float(mg.mean(cell.unroll(x=x)["y"].stack() ** 2)) == pytest.approx(trained, rel=1e-12)
+        assert mg.mean(cell.unroll(x=x)["y"].stack() ** 2).item() == pytest.approx(trained, rel=1e-12)
 
     def test_the_module_has_a_copy_of_its_own(self) -> None:
         cell = elman()
