@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import operators, ops
+from rnn import Cell, t
 
 torch = pytest.importorskip("torch")
 jax = pytest.importorskip("jax")
@@ -353,6 +355,40 @@ def test_an_operation_is_that_of_pytorch_or_jax_or_differs_on_purpose(name: str,
 def test_every_difference_on_purpose_exists(purpose: Purpose) -> None:
     for name in purpose.operations:
         assert any(purpose.where(x) for dtype in TYPES for x in differences(name, dtype)), name
+
+
+# ---- exports
+X = np.array([[-700.0], [-40.0], [-1.0], [40.0]])
+
+
+def tail() -> Cell:
+    cell = Cell("tail")
+    x, h, g = cell.input("x", 1), cell.signal("h", 1), cell.signal("g", 1)
+    h[t] = -mg.log(mg.sigmoid(x[t] + 0 * h[t-1]))
+    g[t] = mg.gelu(x[t])
+    return cell
+
+
+def with_jax(folder: Path) -> Any:
+    return tail().to_jax()({}, {"x": X})
+
+
+def with_torch(folder: Path) -> Any:
+    return tail().to_torch()(x=X)
+
+
+def with_onnx(folder: Path) -> Any:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    path = tail().to_onnx(folder / "tail.onnx")
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return dict(zip("hg", session.run(["h", "g"], {"x": X[:, None]})))
+
+
+@pytest.mark.parametrize("run", [with_jax, with_torch, with_onnx])
+def test_exports_keep_small_sigmoids(run: Callable[[Path], Any], tmp_path: Path) -> None:
+    found = {name: np.asarray(value).ravel() for name, value in run(tmp_path).items()}
+    np.testing.assert_allclose(found["h"], [700, 40, np.log1p(np.exp(1)), np.exp(-40)], rtol=1e-12, atol=1e-16)
+    np.testing.assert_allclose(found["g"], mg.gelu(X).data.ravel(), rtol=1e-12)
 
 
 def all_differences() -> Iterator[Difference]:
