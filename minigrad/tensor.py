@@ -19,7 +19,7 @@ from .describe import tensor_label, tensor_summary
 from .errors import forward_nan_error, operation_error
 from .mutation import MutationState, check_modified, creation_counter, expose, record_assignment
 from .operators import Operators
-from .ops import Axis, GetItem, Op
+from .ops import GetItem, Op
 from .provenance import Origin, call_site
 from .settings import settings, thread
 from .steps import Steps
@@ -195,12 +195,12 @@ class Tensor(Operators):
     @property
     def nbytes(self) -> int:
         """Number of bytes of the elements."""
-        return self._data.nbytes
+        return self.size * self.itemsize
 
     @property
     def itemsize(self) -> int:
         """Number of bytes of one element."""
-        return self._data.itemsize
+        return self.dtype.itemsize
 
     @property
     def t(self) -> int | None:
@@ -232,27 +232,7 @@ class Tensor(Operators):
 
     def tolist(self) -> Any:
         """Return the elements as nested lists of Python numbers."""
-        return self._data.tolist()
-
-    def any(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
-        """Return whether any element differs from 0, of all or along axes: plain bools."""
-        return self._data.any(axis, keepdims=keepdims)
-
-    def all(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
-        """Return whether all elements differ from 0, of all or along axes: plain bools."""
-        return self._data.all(axis, keepdims=keepdims)
-
-    def argsort(self, axis: int | None = -1, *, kind: Any = None) -> Any:
-        """Return the indices that sort along an axis: a plain array, without derivative."""
-        return self._data.argsort(axis, kind)
-
-    def nonzero(self) -> Any:
-        """Return the indices of the elements that differ from 0: plain arrays, one for each axis."""
-        return self._data.nonzero()
-
-    def searchsorted(self, v: Any, side: Any = "left") -> Any:
-        """Return where v belongs into the sorted elements: plain integers, without derivative."""
-        return self._data.searchsorted(v._data if isinstance(v, Tensor) else v, side)
+        return self.numpy().tolist()
 
     def detach(self) -> Tensor:
         """Return the same values as a new constant: no gradient flows through it."""
