@@ -794,7 +794,8 @@ def _symmetric(name: str, a: Any) -> Any:
     Raises:
         ValueError: if it isn't symmetric.
     """
-    values: Any = np.asarray(plain(a)) if isinstance(a, Tensor) or not isinstance(a, operators.Operators) else np.zeros(())
+    known = isinstance(a, Tensor) or not isinstance(a, operators.Operators)  # an expression has no values yet
+    values = np.asarray(plain(a) if known else 0)
     if values.ndim > 1 and values.shape[-1] == values.shape[-2]:
         allowed = np.sqrt(np.finfo(np.result_type(values, np.float16)).eps) * np.abs(values).max(initial=0)
         if (np.abs(values - np.swapaxes(values, -1, -2)) > allowed).any():
