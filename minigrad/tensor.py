@@ -222,6 +222,10 @@ class Tensor(Operators):
         return f"<{tensor_summary(self)}{gradient}  {self.origin}>"
 
     # ---- out of the graph
+    def tolist(self) -> Any:
+        """Return the elements as nested lists of Python numbers."""
+        return self.numpy().tolist()
+
     def numpy(self) -> NDArray[Any]:
         """Return a copy of the array."""
         return np.array(self._data)
@@ -229,10 +233,6 @@ class Tensor(Operators):
     def item(self, *index: Any) -> Any:
         """Return the only element, or the one at an index, as a Python number."""
         return self._data.item(*index)
-
-    def tolist(self) -> Any:
-        """Return the elements as nested lists of Python numbers."""
-        return self.numpy().tolist()
 
     def detach(self) -> Tensor:
         """Return the same values as a new constant: no gradient flows through it."""
@@ -243,8 +243,8 @@ class Tensor(Operators):
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if self.requires_grad:
             raise TypeError(f"{self!r} would become an array that no gradient reaches. "
-                            "Use mg's or NumPy's functions on it (mg.logsumexp and mg.softmax for SciPy's), and "
-                            "np.stack to make one tensor of a list; x.data is its array")
+                            "Use mg's or NumPy's functions on it, and mg.stack for a list of tensors; "
+                            "x.data is its array")
         return np.array(self._data, dtype=dtype)
 
     def __float__(self) -> float:

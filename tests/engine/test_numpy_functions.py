@@ -163,7 +163,7 @@ class TestRefusals:
 
     def test_a_list_of_tensors_is_to_be_stacked(self):
         x = tensor(())
-        with pytest.raises(TypeError, match=r"np\.stack to make one tensor of a list;"):
+        with pytest.raises(TypeError, match=r"mg\.stack for a list of tensors;"):
             np.sum([x, x])
 
     @pytest.mark.parametrize("call, words", [
