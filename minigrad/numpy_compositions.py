@@ -794,8 +794,9 @@ def _symmetric(name: str, a: Any) -> Any:
     Raises:
         ValueError: if it isn't symmetric.
     """
-    values = np.asarray(a) if not isinstance(a, operators.Operators) else getattr(a, "_array", None)
-    if values is not None and values.ndim > 1 and values.shape[-1] == values.shape[-2]:
+    known = isinstance(a, Tensor) or not isinstance(a, operators.Operators)  # an expression has no values yet
+    values = np.asarray(plain(a) if known else 0)
+    if values.ndim > 1 and values.shape[-1] == values.shape[-2]:
         allowed = np.sqrt(np.finfo(np.result_type(values, np.float16)).eps) * np.abs(values).max(initial=0)
         if (np.abs(values - np.swapaxes(values, -1, -2)) > allowed).any():
             raise ValueError(f"np.linalg.{name} takes a symmetric matrix, and {a!r:.80} isn't symmetric "

@@ -140,6 +140,11 @@ class Hypot(Elementwise, ufunc=np.hypot, selective=True):
                 grad * (b / radius) if needs_input_grad[1] else None)
 
 
+def _zeros(grad: Array) -> Array:
+    """Return zeros in the place of a gradient; grad * 0 would be NaN where it is infinite."""
+    return np.where(True, 0, grad)
+
+
 def _nonzero(x: Array) -> Array:
     """Return x with 1 in the place of 0."""
     return np.where(x == 0, 1, x)
@@ -199,7 +204,7 @@ class CopySign(Elementwise, ufunc=np.copysign):
         return np.copysign(a, b)
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array) -> tuple[Array, ...]:
-        return grad * (np.sign(a) * np.sign(out)), grad * 0
+        return grad * (np.sign(a) * np.sign(out)), _zeros(grad)
 
 
 class Sinc(Elementwise):
@@ -229,7 +234,7 @@ class Step(Elementwise):
     """Base class of functions that are constant between jumps."""
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return grad * 0
+        return _zeros(grad)
 
 
 class Floor(Step, ufunc=np.floor):
@@ -277,7 +282,7 @@ class Heaviside(Elementwise, ufunc=np.heaviside):
         return np.heaviside(x, b)
 
     def backward(self, grad: Array, out: Array, x: Array, b: Array) -> tuple[Array, ...]:
-        return grad * 0, grad * (x == 0)
+        return _zeros(grad), np.where(x == 0, grad, 0)
 
 
 class FloorDivide(Elementwise, ufunc=np.floor_divide, symbol="//", precedence=2):
@@ -287,7 +292,7 @@ class FloorDivide(Elementwise, ufunc=np.floor_divide, symbol="//", precedence=2)
         return a // b
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array) -> tuple[Array, ...]:
-        return grad * 0, grad * 0
+        return _zeros(grad), _zeros(grad)
 
 
 class Remainder(Elementwise, ufunc=np.remainder, symbol="%", precedence=2, selective=True):
@@ -465,7 +470,7 @@ class DetSign(LinearAlgebra):
         return np.linalg.slogdet(x)[0]
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return _scaled(x * 0, grad)
+        return _zeros(_scaled(x, grad))
 
 
 class LogAbsDet(LinearAlgebra):

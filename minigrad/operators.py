@@ -174,6 +174,26 @@ class Operators:
         """Return the index of the smallest element: a plain array of integers, without derivative."""
         return self.compare(np.argmin, self, axis)
 
+    def argsort(self, axis: int | None = -1, *, kind: Any = None) -> Any:
+        """Return the indices that sort along an axis: a plain array, without derivative."""
+        return self.numpy_function(np.argsort, (self, axis, kind), {})
+
+    def any(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
+        """Return whether any element differs from 0, of all or along axes: plain bools."""
+        return self.numpy_function(np.any, (self, axis), {"keepdims": keepdims})
+
+    def all(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
+        """Return whether all elements differ from 0, of all or along axes: plain bools."""
+        return self.numpy_function(np.all, (self, axis), {"keepdims": keepdims})
+
+    def nonzero(self) -> Any:
+        """Return the indices of the elements that differ from 0: plain arrays, one for each axis."""
+        return self.numpy_function(np.nonzero, (self,), {})
+
+    def searchsorted(self, v: Any, side: Any = "left") -> Any:
+        """Return where v belongs into the sorted elements: plain integers, without derivative."""
+        return self.numpy_function(np.searchsorted, (self, v, side), {})
+
     def cumsum(self, axis: int | None = None) -> Any:
         """Return the running sum along an axis; without one, of all elements in a row."""
         return self.apply(ops.CumSum(axis), self)

@@ -23,7 +23,7 @@ from .errors import forward_nan_error, operation_error
 from .in_place import InPlace
 from .mutation import MutationState, check_modified, creation_counter, expose, record_assignment
 from .operators import Operators
-from .ops import Axis, GetItem, Op
+from .ops import GetItem, Op
 from .provenance import Origin, call_site
 from .settings import settings, thread
 from .steps import Steps
@@ -262,12 +262,12 @@ class Tensor(InPlace, Operators):
     @property
     def nbytes(self) -> int:
         """Number of bytes of the elements."""
-        return self._array.nbytes
+        return self.size * self.itemsize
 
     @property
     def itemsize(self) -> int:
         """Number of bytes of one element."""
-        return self._array.itemsize
+        return self.dtype.itemsize
 
     @property
     def t(self) -> int | None:
@@ -324,6 +324,10 @@ class Tensor(InPlace, Operators):
         return copyreg.__newobj__, (type(self),), self.__getstate__()  # type: ignore[attr-defined]
 
     # ---- out of the graph
+    def tolist(self) -> Any:
+        """Return the elements as nested lists of Python numbers."""
+        return self.numpy().tolist()
+
     def numpy(self) -> NDArray[Any]:
         """Return a copy of the array."""
         return np.array(self._array)
@@ -338,30 +342,6 @@ class Tensor(InPlace, Operators):
             raise ValueError(f"{self!r} isn't a single number (at {call_site()}): take one element, "
                              "a sum or a mean; x.data is its array")
         return self._array.item(*index)
-
-    def tolist(self) -> Any:
-        """Return the elements as nested lists of Python numbers."""
-        return self._array.tolist()
-
-    def any(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
-        """Return whether any element differs from 0, of all or along axes: plain bools."""
-        return self._array.any(axis, keepdims=keepdims)
-
-    def all(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
-        """Return whether all elements differ from 0, of all or along axes: plain bools."""
-        return self._array.all(axis, keepdims=keepdims)
-
-    def argsort(self, axis: int | None = -1, *, kind: Any = None) -> Any:
-        """Return the indices that sort along an axis: a plain array, without derivative."""
-        return self._array.argsort(axis, kind)
-
-    def nonzero(self) -> Any:
-        """Return the indices of the elements that differ from 0: plain arrays, one for each axis."""
-        return self._array.nonzero()
-
-    def searchsorted(self, v: Any, side: Any = "left") -> Any:
-        """Return where v belongs into the sorted elements: plain integers, without derivative."""
-        return self._array.searchsorted(v._array if isinstance(v, Tensor) else v, side)
 
     def detach(self) -> Tensor:
         """Return the same values as a new constant: no gradient flows through it."""

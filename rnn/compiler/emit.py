@@ -26,10 +26,6 @@ TAKEN = {"T", "B", "S", "arrays", "all_steps", "flat", "by_step", "tile", "start
          "empty", "ascontiguousarray", "range", "zip", "list", "reversed", "min", "max", "SimpleNamespace",
          *(name for name, x in vars(np).items() if isinstance(x, np.ufunc))}
 
-# The classes and functions that minigrad's operations consist of, by name.
-OPERATIONS = {name: x for module in (ops, numpy_ops) for name, x in vars(module).items()
-              if getattr(x, "__module__", "") == module.__name__}
-
 HEAD = '''"""{name}: forward and backward, written out in NumPy.
 
 {equations}
@@ -121,11 +117,8 @@ def render(code: Code, cell: Definition, names: Names, dtype: np.dtype[Any]) -> 
         imports = f"from numpy import {', '.join(sorted(code.numpy_functions))}"
         parts.append(textwrap.fill(imports, 110, subsequent_indent="    ").replace("\n", " \\\n"))
     parts.append(f"\nFLOAT = np.{dtype.name}")
-    parts += [f"{name} = np.array({value!r}, FLOAT)" if np.isfinite(value) else
-              f"{name} = np.array('{value!r}', FLOAT)" for name, value in code.constants.items()]
-    lines = [*code.forward.lines, *code.backward.lines]
-    if any("LARGEST_EXPONENT" in line for line in lines):
-        parts.append("LARGEST_EXPONENT = np.log(np.finfo(FLOAT).max / 2)  # exp of it is finite")
+    parts += [f"{name} = np.array({value if np.isfinite(value) else str(float(value))!r}, FLOAT)"
+              for name, value in code.constants.items()]
     doc = "The arrays that both passes write into; of use for any data of this shape."
     parts.append(_function("buffers(T, B)", doc, _buffers(code, dtype.itemsize)))
     parts.append(_pass("forward", "Every signal at t = 1 … T, from the data and the weights.", code.forward, names,
@@ -177,6 +170,11 @@ def _function(signature: str, doc: str, lines: list[str]) -> str:
 def _plain(text: str) -> str:
     """Return text that can't end the docstring that contains it."""
     return text.replace("\\", "/").replace('"', "'")
+
+
+# The classes and functions that minigrad's operations consist of, by name.
+OPERATIONS = {name: x for module in (ops, numpy_ops) for name, x in vars(module).items()
+              if getattr(x, "__module__", "") == module.__name__}
 
 
 def save_program(code: Code, text: str, path: Path) -> Path:

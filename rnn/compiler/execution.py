@@ -137,9 +137,8 @@ class Call:
             if trace is None:
                 raise
             line = linecache.getline(self.loaded.file, trace.tb_lineno).strip()
-            kind = next(kind for kind in (IndexError, TypeError, ValueError) if isinstance(error, kind))
-            raise kind(f"{error}\n  in the program of {self.loaded.program.lowered.cell.name!r}, line "
-                       f"{trace.tb_lineno}: {line}") from None
+            raise type(error)(f"{error}\n  in the program of {self.loaded.program.lowered.cell.name!r}, line "
+                              f"{trace.tb_lineno}: {line}") from None
 
     def _boundary_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the values before and after the sequence, by their names in the program."""
