@@ -49,6 +49,12 @@ def modified_error(tensor: Any, node: Any) -> ValueError:
                       "before changing it, or change a copy")
 
 
+def no_index_error(index: Any) -> TypeError:
+    """Return the error for an index without values: an expression of a recurrence."""
+    return TypeError(f"{index!r} can't be an index (at {call_site()}): it has no values yet. To look up rows of a table "
+                     "E, give one-hot data, x[t] @ E, or look them up outside, x=E[indices]")
+
+
 def no_gradient_error(out: Any) -> ValueError:
     """Return the error for a backward pass from a tensor that requires no gradient."""
     return ValueError(f"{out!r} was computed from no tensor that requires a gradient: make one with "

@@ -34,7 +34,8 @@ from numpy.typing import DTypeLike
 import minigrad as mg
 from minigrad import Tensor
 from minigrad.provenance import call_site
-from rnn.language.equations import Definition, Expression, Signal, Time, t
+from rnn.language.equations import Definition, Expression, Signal
+from rnn.language.time import Time, t
 
 Function = Callable[[Any], Any]
 Biases = Literal[0, 1, 2]

@@ -15,8 +15,9 @@ from typing import NamedTuple
 from minigrad.provenance import Origin
 
 from .dependencies import DefinitionError, Link, layers, links
-from .equations import Definition, Signal, t
+from .equations import Definition, Signal
 from .graphs import components, nonpositive_cycle, shortest_cycle, simple_cycles, topological_order
+from .time import t
 
 MOST_LOOPS = 1000
 
@@ -116,10 +117,10 @@ def _path(loop: Sequence[Link]) -> str:
 
 def _suggestions(loop: Sequence[Link], delayed: Sequence[Link]) -> list[str]:
     """Return one row per read: its line, the read, and for those in `delayed` the read with one more delay."""
-    rows = []
+    rows, hashed = [], set(delayed)  # Link has no == : signals have none
     for link in dict.fromkeys(loop):
         later = f"e.g. {link.source.name}[{t + (link.equation.lead - link.delay - 1)}]"
-        rows.append((f"  {link.equation.origin}: {link.target.name} reads {link}", later if link in delayed else ""))
+        rows.append((f"  {link.equation.origin}: {link.target.name} reads {link}", later if link in hashed else ""))
     width = max(len(row[0]) for row in rows)
     return [f"{left:<{width}}     {right}".rstrip() for left, right in rows]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from minigrad import Tensor
 from minigrad.provenance import Origin, call_site
-from rnn.language.dependencies import boundaries, parameters, reads
+from rnn.language.dependencies import boundaries, check_late_shapes, parameters, reads
 from rnn.language.equations import Definition, Signal
 
 from .options import OPTION_NAMES, UnrollOptions
@@ -56,6 +56,7 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
     T = _common_length(values, options.T, origin)
     initial = _initial_values(cell, T, options.initial, origin)
     batch, shapes = _batch_and_shapes(cell, declared, values, initial, origin)
+    check_late_shapes(cell, shapes)
     floats = [array.dtype for array in values.values() if array.dtype.kind == "f"]
     floats = floats or [p.dtype for p in parameters(cell).values()] or [np.dtype(float)]
     mask = mask_of(T, batch, options.lengths, options.mask, origin)
