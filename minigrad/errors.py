@@ -51,8 +51,8 @@ def modified_error(tensor: Any, node: Any) -> ValueError:
 
 def no_index_error(index: Any) -> TypeError:
     """Return the error for an index without values: an expression of a recurrence."""
-    return TypeError(f"{index!r} can't be an index (at {call_site()}): it has no values yet. To look up rows of a table "
-                     "E, give one-hot data, x[t] @ E, or look them up outside, x=E[indices]")
+    return TypeError(f"{index!r} can't be an index (at {call_site()}): it has no values yet. To look up rows of a "
+                     "table E, give one-hot data, x[t] @ E, or look them up outside, x=E[indices]")
 
 
 def no_gradient_error(out: Any) -> ValueError:

@@ -442,10 +442,8 @@ def test_a_number_that_only_the_data_tell_is_not_broadcast_against_a_vector() ->
     a, b, y = cell.input("a"), cell.input("b", ()), cell.signal("y", 2)
     y[t] = a[t] * np.array([1.0, 2.0])
     for call in (cell.unroll, cell.compile()):
-        with pytest.raises(ValueError, match=r"a\[t\] is a number at each step of these data.*declare the size of the input"):
+        with pytest.raises(ValueError, match=r"a\[t\] is a number at each step of these data.*declare the size"):
             call(a=np.ones((3, 2)), b=np.ones((3, 2)))
-    y = cell.signal("z", 2)
-    y[t] = b[t] * np.array([1.0, 2.0])
 
 
 def test_a_number_becomes_a_vector_of_one_element() -> None:
@@ -481,7 +479,7 @@ def test_attributes_of_values_are_refused_with_the_line(name: str) -> None:
 
 @pytest.mark.parametrize("lookup", [lambda E, w: E.data[w], lambda E, w: E[w], lambda E, w: mg.take(E, w, axis=0)])
 def test_a_lookup_by_a_signal_says_how_it_is_done(lookup: Any) -> None:
-    with pytest.raises(TypeError, match=r"(?s)w\[t\].*one-hot data, x\[t\] @ E, or look them up outside, x=E\[indices\]"):
+    with pytest.raises(TypeError, match=r"(?s)w\[t\].*one-hot data, x\[t\] @ E, or look them up outside"):
         lookup(parameter("E", 4, 2), Cell().input("w", ())[t])
 
 
