@@ -439,7 +439,7 @@ def test_an_operation_along_the_vector_does_not_take_the_batch_of_numbers_for_on
 
 def test_a_number_that_only_the_data_tell_is_not_broadcast_against_a_vector() -> None:
     cell = Cell()
-    a, b, y = cell.input("a"), cell.input("b", ()), cell.signal("y", 2)
+    a, _, y = cell.input("a"), cell.input("b", ()), cell.signal("y", 2)
     y[t] = a[t] * np.array([1.0, 2.0])
     for call in (cell.unroll, cell.compile()):
         with pytest.raises(ValueError, match=r"a\[t\] is a number at each step of these data.*declare the size"):
