@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from minigrad import Tensor
+from minigrad.provenance import call_site
 
 from .equations import Apply, Definition, Equation, Expression, Read, Shape, Signal, refuse_matrix, refuse_numbers
 from .graphs import longest_paths, postorder
@@ -43,7 +44,25 @@ def roots(cell: Definition) -> list[Any]:
               for value in [*signal.initial.values(), *signal.final.values()])]
 
 
-def parameters(cell: Definition) -> dict[str, Tensor]:
+class ParameterDict(dict[str, Tensor]):
+    """The parameters of a definition by name, read-only: an assignment wouldn't change any equation.
+
+    Copies (`copy`, `|`, pickle) are ordinary dicts.
+    """
+
+    def _refuse(self, *arguments: Any, **options: Any) -> Any:
+        raise TypeError(f"a definition's parameters are those that its equations use (at {call_site()}). Assign values: "
+                        "parameters['W'].data = ..., or interop.assign(cell, {...}). To tie two layers, write one "
+                        "tensor into both equations, or give it to the second cell: cells.lstm(..., "
+                        "parameters={'W_f': ...})")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[type[dict[str, Tensor]], tuple[dict[str, Tensor]]]:
+        return dict, (dict(self),)
+
+
+def parameters(cell: Definition) -> ParameterDict:
     """Return the leaves that require a gradient, by name, in the order of their use.
 
     A parameter without a name is called p1, p2, ...
@@ -62,7 +81,14 @@ def parameters(cell: Definition) -> dict[str, Tensor]:
             raise DefinitionError(f"two parameters are named {name!r}: made at {found[name].origin} and at "
                                   f"{node.origin}. Give each a name of its own, Tensor(..., name=...)")
         found[name] = node
-    return found
+    return ParameterDict(found)
+
+
+def layer_parameters(cell: Definition, name: str) -> dict[str, Tensor]:
+    """Return the parameters of a layer by the rest of their names, "W_f" for "name.W_f"; with those it has in common
+    with another layer."""
+    found = {**parameters(cell), **cell.tied}
+    return {label[len(name) + 1:]: tensor for label, tensor in found.items() if label.startswith(f"{name}.")}
 
 
 def _is_parameter(node: Any) -> bool:

@@ -10,6 +10,7 @@ computed, and rnn.unrolling computes it. Independent of data and of the length o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -397,6 +398,7 @@ class Definition:
         signals: every signal by name, in the order of declaration.
         equations: every equation, in the order of writing.
         version: the number of changes so far.
+        tied: tensors that a layer has in common with another one, by the name that they have in this layer.
         reserved_names: names that no signal may have.
     """
 
@@ -407,6 +409,18 @@ class Definition:
         self.signals: dict[str, Signal] = {}
         self.equations: list[Equation] = []
         self.version = 0
+        self.tied: dict[str, Tensor] = {}
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Undo, if there is an error in this context, the signals and equations that it added."""
+        signals, equations, tied = self.signals.copy(), self.equations.copy(), self.tied.copy()
+        try:
+            yield
+        except BaseException:
+            self.signals, self.equations, self.tied = signals, equations, tied
+            self.version += 1
+            raise
 
     def input(self, name: str, size: Size = None) -> Signal:
         """Declare a signal whose values x[1], x[2], ... are given with the data.
