@@ -74,6 +74,13 @@ def recurrent(path: Path, node: str | None = None) -> Operator:
         ValueError: if there is none or several; if its tensors aren't in the file; if it computes
             something that no cell here does; if the file isn't one of ONNX, or is damaged.
     """
+    try:
+        return _recurrent(path, node)
+    except (AttributeError, TypeError, KeyError, IndexError) as error:  # a field of another type than ONNX defines
+        raise ValueError(f"{os.fspath(path)} is damaged: {error}") from None
+
+
+def _recurrent(path: Path, node: str | None) -> Operator:
     model = _load(path)
     every = list(_recurrent_nodes(model.graph))
     found = [x for x in every if node in (None, x.path)] or [x for x in every if node == x.node.name]
@@ -85,9 +92,9 @@ def recurrent(path: Path, node: str | None = None) -> Operator:
     attributes = {x.name: onnx.helper.get_attribute_value(x) for x in only.attribute}
     _check(only, attributes, path)
     # The operator's inputs are X, W, R, B, the lengths, two initial states, P; one left out has no name.
-    names = {label: only.input[i] for label, i in zip("WRBP", (1, 2, 3, 7)) if i < len(only.input) and only.input[i]}
+    inputs = {label: only.input[i] for label, i in zip("WRBP", (1, 2, 3, 7)) if i < len(only.input) and only.input[i]}
     opsets = {x.domain: x.version for x in model.opset_import}
-    tensors = {label: _value(name, found[0], path, opsets) for label, name in names.items()}
+    tensors = {label: _value(name, found[0], path, opsets) for label, name in inputs.items()}
     missing = [label for label in "WR" if label not in tensors]
     if missing:
         raise ValueError(f"{os.fspath(path)}: {found[0].path!r} has no input {missing[0]}")
@@ -140,10 +147,11 @@ def _value(name: str, found: Found, path: Path, opsets: Mapping[str, int]) -> ND
             if isinstance(node, onnx.TensorProto):
                 values[node.name] = _array(node, path)
             elif isinstance(node, onnx.NodeProto) and node.op_type in MOVES and node.domain in ("", "ai.onnx"):
-                operands = {x: values[x] for x in node.input if x}
-                if sum(x.nbytes for x in operands.values()) > WIDEST * os.path.getsize(path):
+                operands = [x for x in node.input if x]
+                if sum(values[x].nbytes for x in operands) > WIDEST * os.path.getsize(path):
                     raise ValueError("it moves more than the file holds")
-                values.update(zip(node.output, _evaluator(node, opsets).run(None, operands)))
+                moved = _evaluator(node, opsets).run(None, {x: values[x] for x in operands})
+                values.update(zip(node.output, moved))
             else:
                 raise computed
     except Exception as error:  # of the reference implementation, which raises all kinds
@@ -174,6 +182,8 @@ def _array(tensor: Any, path: Path) -> NDArray[Any]:
         raise ValueError(f"{os.fspath(path)}: the data of {tensor.name!r} are in another file, which isn't read: save "
                          "the model as one file, onnx.save(onnx.load(path), path)")
     try:
+        if any(length < 0 for length in tensor.dims):
+            raise ValueError(f"its shape is {(*tensor.dims,)}")
         array: NDArray[Any] = onnx.numpy_helper.to_array(tensor)
     except Exception as error:
         raise ValueError(f"{os.fspath(path)}: the tensor {tensor.name!r} is damaged: {error}") from None

@@ -51,12 +51,12 @@ class ParameterDict(dict[str, Tensor]):
     """
 
     def _refuse(self, *arguments: Any, **options: Any) -> Any:
-        raise TypeError(f"a definition's parameters are those that its equations use (at {call_site()}). Assign values: "
+        raise TypeError(f"a definition's parameters are those that its equations use (at {call_site()}). Set values: "
                         "parameters['W'].data = ..., or interop.assign(cell, {...}). To tie two layers, write one "
                         "tensor into both equations, or give it to the second cell: cells.lstm(..., "
                         "parameters={'W_f': ...})")
 
-    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
 
     def __reduce__(self) -> tuple[type[dict[str, Tensor]], tuple[dict[str, Tensor]]]:
         return dict, (dict(self),)
