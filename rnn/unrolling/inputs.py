@@ -143,9 +143,12 @@ def _initial_values(cell: Definition, T: int, initial: Any, origin: Origin) -> d
             if not isinstance(k, (int, np.integer)):
                 raise TypeError(f"initial gives {name} a value for step {k!r}; steps are whole numbers, e.g. "
                                 f"{{{name!r}: {{0: value}}}} (at {origin})")
-            if name not in known or not (k in known[name].before or k - T in known[name].after):
+            steps_read = [*known[name].before, *(T + k for k in known[name].after)] if name in known else []
+            if k not in steps_read:
+                where = ", ".join(f"{name}[{step}]" for step in steps_read)
+                hint = f": it reads {where}, so give {{{name!r}: {{{steps_read[0]}: value}}}}" if steps_read else ""
                 raise ValueError(f"initial sets {name}[{k}] (at {origin}), but no equation of {cell.name!r} reads "
-                                 f"{name} there")
+                                 f"{name} there{hint}")
             values.setdefault(name, {})[int(k)] = cell.signals[name].boundary(f"{k}", v, origin)
     return values
 
@@ -159,22 +162,38 @@ def _batch_and_shapes(cell: Definition, declared: Mapping[str, Signal], values: 
         if signal.shape is not None:
             shapes[name] = signal.shape
             batches[name] = _batch_axes(signal, values[name].shape, origin)
-    for signal in cell.signals.values():
-        for k, value in initial.get(signal.name, signal.initial).items():
-            if signal.shape is not None and value.ndim > len(signal.shape):
-                batches[f"{signal.name}[{k}]"] = value.shape[:value.ndim - len(signal.shape)]
+    states = _state_batches(cell, initial)
+    batches.update(states)
     for name in declared:  # without a declared size: the last axis is a vector's, unless all axes are the batch's
         if name not in shapes:
             rest = values[name].shape[1:]
             vector = bool(rest) and not (batches and rest == next(iter(batches.values())))
             shapes[name] = rest[-1:] if vector else ()
             batches[name] = rest[:-1] if vector else rest
+    rows = ", ".join(f"{name} {batch}" for name, batch in batches.items())
     try:
-        return np.broadcast_shapes(*batches.values()), shapes
+        batch = np.broadcast_shapes(*batches.values())
+        of_data = np.broadcast_shapes(*(own for name, own in batches.items() if name not in states)) or batch
     except ValueError:
-        rows = ", ".join(f"{name} {batch}" for name, batch in batches.items())
         raise ValueError(f"the batches don't fit together (at {origin}): {rows}. "
                          "Data are (T, batch, size)") from None
+    other = [name for name, own in states.items() if own != of_data]
+    if other:
+        raise ValueError(f"the batches don't fit together (at {origin}): {rows}. {other[0]} has the batch of the data, "
+                         f"{of_data}, or no batch axis, which is one value for all sequences")
+    return batch, shapes
+
+
+def _state_batches(cell: Definition, initial: Mapping[str, Mapping[int, Tensor]]) -> dict[str, Shape]:
+    """Return the batch axes of every value before or after the sequence that has any: {"h[0]": (batch,)}."""
+    found: dict[str, Shape] = {}
+    for signal in cell.signals.values():
+        own = {**{f"{k}": value for k, value in signal.initial.items()},
+               **{f"T{k:+d}": value for k, value in signal.final.items()}}
+        for k, value in initial.get(signal.name, own).items():
+            if signal.shape is not None and value.ndim > len(signal.shape):
+                found[f"{signal.name}[{k}]"] = value.shape[:value.ndim - len(signal.shape)]
+    return found
 
 
 def _batch_axes(signal: Signal, shape: Shape, origin: Origin) -> Shape:
