@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -399,10 +399,7 @@ class Definition:
         equations: every equation, in the order of writing.
         version: the number of changes so far.
         tied: tensors that a layer has in common with another one, by the name that they have in this layer.
-        reserved_names: names that no signal may have.
     """
-
-    reserved_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, name: str = "cell") -> None:
         self.name = str(name)
@@ -426,11 +423,11 @@ class Definition:
         """Declare a signal whose values x[1], x[2], ... are given with the data.
 
         Args:
-            name: the keyword of `unroll` for its values.
+            name: the keyword of `unroll` for its values; for the name of an option, unroll(inputs={name: ...}).
             size: length of the vector; () for one number a step; None to take it from the data.
 
         Raises:
-            ValueError: if the name is taken, or is an option of unroll.
+            ValueError: if the name is taken.
         """
         return self._declare(name, size, given=True)
 
@@ -443,7 +440,7 @@ class Definition:
                 which requires that nothing reads the signal with a delay.
 
         Raises:
-            ValueError: if the name is taken, or is an option of unroll.
+            ValueError: if the name is taken.
         """
         return self._declare(name, size, given=False)
 
@@ -451,8 +448,6 @@ class Definition:
         origin = call_site()
         if not isinstance(name, str) or not name:
             raise TypeError(f"a signal's name is a string that isn't empty, not {name!r} (at {origin})")
-        if name in self.reserved_names:
-            raise ValueError(f"a signal can't be named {name!r} (at {origin}): it is an option of unroll()")
         if name in self.signals:
             raise ValueError(f"there are two signals named {name!r}: declared at "
                              f"{self.signals[name].origin} and at {origin}")

@@ -76,6 +76,8 @@ def _check_names(cell: Definition, declared: Mapping[str, Signal], inputs: Mappi
     missing = [name for name in declared if name not in inputs]
     if missing:
         given = ", ".join(f"{name}=..." for name in declared)
+        if any(name in OPTION_NAMES for name in declared):  # as keywords they are options
+            given = f"inputs={{{', '.join(f'{name!r}: ...' for name in declared)}}}"
         raise ValueError(f"no data for the input {missing[0]!r}, declared at {declared[missing[0]].origin}: "
                          f"call unroll({given}) (at {origin})")
 
@@ -103,7 +105,7 @@ def _common_length(values: Mapping[str, Values], T: int | None, origin: Origin) 
     if T is not None:
         if isinstance(T, bool) or not isinstance(T, (int, np.integer)) or T < 1:
             raise ValueError(f"T is a number of steps, 1 or more, not {T!r} (at {origin})")
-        lengths = {"T": int(T), **lengths}
+        lengths = {"the option T" if "T" in lengths else "T": int(T), **lengths}
     if not lengths:
         raise ValueError(f"no input tells the number of steps: call unroll(T=...) (at {origin})")
     if len(set(lengths.values())) > 1:

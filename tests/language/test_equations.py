@@ -257,12 +257,6 @@ def test_two_signals_of_one_name_name_both_lines() -> None:
     assert str(error.value) == f"there are two signals named 'x': declared at {first} and at {above()}"
 
 
-@pytest.mark.parametrize("name", ["T", "initial", "lengths", "mask", "chunks", "window", "last"])
-def test_a_signal_is_not_named_like_an_option_of_unroll(name: str) -> None:
-    with pytest.raises(ValueError, match=f"can't be named '{name}' .*option of unroll"):
-        Cell().input(name, 3)
-
-
 @pytest.mark.parametrize("name", ["", 3, None])
 def test_a_name_is_a_string(name: Any) -> None:
     with pytest.raises(TypeError, match="a signal's name is a string that isn't empty"):

@@ -718,10 +718,41 @@ def test_help_lists_the_options_of_every_method_that_takes_them() -> None:
         assert signature.parameters["inputs"].kind is inspect.Parameter.VAR_KEYWORD
 
 
-@pytest.mark.parametrize("name", OPTION_NAMES)
-def test_no_signal_has_the_name_of_an_option(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"a signal can't be named {name!r} .*it is an option of unroll"):
-        Cell().signal(name, 3)
+@pytest.mark.parametrize("name", [*OPTION_NAMES, "inputs", "self"])
+def test_an_input_named_like_an_option_is_given_in_inputs(name: str) -> None:
+    cell, plain = Cell("c"), Cell("plain")
+    for definition, label in ((cell, name), (plain, "x")):
+        x, u, h = definition.input(label, 3), definition.input("u", 3), definition.signal("h", 3)
+        h[t] = np.tanh(x[t] + 0.5 * h[t-1]) * u[t]
+    u = np.ones_like(X)
+    expected = plain.unroll(x=X, u=u, lengths=[6, 4])["h"].stack().data
+    for options in ({"inputs": {name: X}, "u": u}, {"inputs": {name: X, "u": u}}):
+        run = cell.unroll(lengths=[6, 4], **options)
+        np.testing.assert_array_equal(run["h"].stack().data, expected)
+    np.testing.assert_allclose(cell.compile()(inputs={name: X, "u": u}, lengths=[6, 4])["h"], expected, rtol=1e-12)
+    with pytest.raises(ValueError, match=f"no data for the input '{name}'.*call unroll"):
+        cell.unroll(u=u)
+
+
+def test_inputs_that_nothing_names_once_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"the input 'x' is given twice, in inputs= and by its name \(at test_unroll"):
+        elman().unroll(x=X, inputs={"x": X})
+    with pytest.raises(ValueError, match="'elman' has no input 'q'"):
+        elman().unroll(inputs={"x": X, "q": X})
+    cell = Cell()
+    h, T_ = cell.signal("h", 3), cell.input("T", 3)
+    h[t] = T_[t]
+    with pytest.raises(ValueError, match=r"unequal length .*the option T 4, T 6"):
+        cell.unroll(T=4, inputs={"T": X})
+    with pytest.raises(ValueError, match=r"call unroll\(inputs=\{'T': \.\.\.\}\)"):
+        cell.unroll(T=4)
+
+
+def test_a_packed_sequence_is_to_be_padded() -> None:
+    packed = type("PackedSequence", (), {})()
+    for call in (elman().unroll, elman().compile()):
+        with pytest.raises(TypeError, match=r"'x' are a PackedSequence \(at test_unroll\.py:\d+\): pad it, .*lengths="):
+            call(x=packed)
 
 
 def test_a_misspelt_option_is_corrected() -> None:
