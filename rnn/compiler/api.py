@@ -180,7 +180,8 @@ class Compiled:
     def gradients(self) -> dict[str, NDArray[Any]]:
         """The gradients of the last backward pass alone, by the parameter's name (copies)."""
         if self._gradients is None:
-            raise RuntimeError(f"the program of {self.cell.name!r} has computed no gradients yet (at {call_site()})")
+            raise RuntimeError(f"the program of {self.cell.name!r} has computed no gradients yet (at {call_site()}): "
+                               "compile it with loss=, or call its backward(y=...) first")
         return {name: self._gradients[tensor].copy() for name, tensor in parameters(self.cell).items()
                 if tensor in self._gradients}
 

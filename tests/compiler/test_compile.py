@@ -702,5 +702,6 @@ def test_names_are_text_and_never_code(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("loss", [["y", "h"], ("y",), 3])
 def test_a_loss_that_is_no_name_of_a_signal_is_refused(loss: Any) -> None:
-    with pytest.raises(TypeError, match=r"loss= is the name of one signal, not .* \(at test_compile\.py:\d+\).*L1\[t\] \+"):
-        elman().compile(loss=loss)
+    message = r"loss= is the name of one signal, not .* \(at test_compile\.py:\d+\).*L1\[t\] \+"
+    with pytest.raises(TypeError, match=message):
+        lstm().compile(loss=loss)
