@@ -97,7 +97,7 @@ def _read_member(archive: Any, member: Any) -> NDArray[Any]:
             raise ValueError(f"it claims an array of shape {shape} and type {dtype}, {size} bytes, and holds "
                              f"{member.file_size - 8 - width - header_length}")
         content = bytearray(size)
-        for start in range(0, size + 1, CHUNK):  # after the last byte once more, which checks the CRC
+        for start in range(0, size, CHUNK):  # reading the last byte checks the CRC
             part = memoryview(content)[start:start + CHUNK]
             if file.readinto(part) != len(part):
                 raise EOFError("it ends too early")
