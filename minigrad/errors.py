@@ -69,6 +69,12 @@ def require_same_form(tensor: Any, before: tuple[Any, ...], now: tuple[Any, ...]
                          f"{tensor.changes.exposed_at}). A tensor keeps both: reshape or cast it, or make a new one")
 
 
+def no_index_error(index: Any) -> TypeError:
+    """Return the error for an index without values: an expression of a recurrence."""
+    return TypeError(f"{index!r} can't be an index (at {call_site()}): it has no values yet. To look up rows of a "
+                     "table E, give one-hot data, x[t] @ E, or look them up outside, x=E[indices]")
+
+
 def no_gradient_error(out: Any) -> ValueError:
     """Return the error for a backward pass from a tensor that requires no gradient."""
     return ValueError(f"{out!r} was computed from no tensor that requires a gradient: make one with "

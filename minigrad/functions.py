@@ -15,6 +15,7 @@ import numpy as np
 
 from . import operators, ops
 from .conversion import real_array
+from .errors import no_index_error
 from .ops import Axis
 from .provenance import call_site
 from .tensor import Tensor, apply
@@ -467,6 +468,8 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """Return the elements at integer indices, along an axis or of all in a row: an index."""
+    if isinstance(indices, operators.Operators) and not isinstance(indices, Tensor):
+        raise no_index_error(indices)
     where = np.asarray(plain(indices))
     if where.dtype.kind not in "iu" and where.size:
         raise TypeError(f"take needs integers as indices, not {where.dtype}")

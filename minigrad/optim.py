@@ -57,7 +57,7 @@ class Optimizer:
             parameter._grad = None
 
     def step(self) -> None:
-        """Move every parameter that has a gradient."""
+        """Move every parameter that has a gradient; before backward() none has one, and nothing moves."""
         for index, parameter in enumerate(self.parameters):
             if parameter.grad is not None:
                 self.move(parameter, self.change(index, self.gradient(parameter)))
@@ -198,7 +198,8 @@ def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
     Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks (ICML 2013), algorithm 1.
 
     Returns:
-        The norm before clipping. Where it isn't finite, nothing is scaled.
+        The norm before clipping, of those that have a gradient: 0 before backward(). Where it isn't finite,
+        nothing is scaled.
 
     Raises:
         ValueError: if max_norm isn't positive.

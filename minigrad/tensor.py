@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .backward import backward
 from .conversion import REAL, holds_operands, own_result, require_plain, result_array
 from .describe import short_value, tensor_label, tensor_summary
-from .errors import forward_nan_error, operation_error
+from .errors import forward_nan_error, no_index_error, operation_error
 from .in_place import InPlace
 from .mutation import MutationState, check_modified, creation_counter, expose, record_assignment
 from .operators import Operators
@@ -487,5 +487,5 @@ def constant(data: NDArray[Any], name: str | None = None, origin: Origin | None 
 def _plain(part: Any) -> Any:
     """Return one part of an index without Tensors."""
     if isinstance(part, Operators) and not isinstance(part, Tensor):
-        raise TypeError(f"{part!r} can't be an index (at {call_site()})")
+        raise no_index_error(part)
     return part._array.copy() if isinstance(part, Tensor) else part

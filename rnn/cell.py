@@ -15,7 +15,7 @@ from minigrad import Tensor
 
 from .language import cycles, dependencies
 from .language.equations import Definition
-from .unrolling.options import OPTION_NAMES, UnrollOptions, list_options
+from .unrolling.options import UnrollOptions, list_options
 from .unrolling.run import Run
 from .unrolling.unroll import unroll
 
@@ -31,8 +31,6 @@ class Cell(Definition):
     Args:
         name: of the definition, in messages and pictures.
     """
-
-    reserved_names = OPTION_NAMES
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -55,7 +53,8 @@ class Cell(Definition):
                 end a state keeps its value; outputs are zero, and so are their gradients.
             mask: the same step by step: (T, batch) bools, False where a sequence pauses.
             chunks, window, last: truncated backpropagation through time; see rnn.unrolling.truncation.
-            inputs: by name, arrays or Tensors (T, batch, size), or (T, size) without a batch.
+            inputs: by name, arrays or Tensors (T, batch, size), or (T, size) without a batch. `inputs={...}` is a
+                dict of them, for names that are options, such as "last".
 
         Raises:
             DefinitionError: where the definition can't be computed.

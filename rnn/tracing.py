@@ -18,7 +18,8 @@ from typing import Any
 
 from minigrad.provenance import Origin, call_site
 from rnn.language.dependencies import nodes
-from rnn.language.equations import Apply, Expression, Size, t
+from rnn.language.equations import Apply, Expression, Size
+from rnn.language.time import t
 
 from .cell import Cell
 

@@ -95,6 +95,9 @@ class Compiled:
 
     def __init__(self, cell: Definition, loss: str | None = None, reduction: str = "sum") -> None:
         check(cell)
+        if loss is not None and not isinstance(loss, str):
+            raise TypeError(f"loss= is the name of one signal, not {loss!r:.60} (at {call_site()}): for several losses "
+                            "write a signal that is their sum, L[t] = L1[t] + 0.1 * L2[t]")
         if loss is not None and loss not in cell.signals:
             raise ValueError(f"{cell.name!r} has no signal {loss!r} to be the loss (at {call_site()}): it has "
                              f"{', '.join(cell.signals)}")
@@ -186,7 +189,8 @@ class Compiled:
     def gradients(self) -> dict[str, NDArray[Any]]:
         """The gradients of the last backward pass alone, by the parameter's name (copies)."""
         if self._gradients is None:
-            raise RuntimeError(f"the program of {self.cell.name!r} has computed no gradients yet (at {call_site()})")
+            raise RuntimeError(f"the program of {self.cell.name!r} has computed no gradients yet (at {call_site()}): "
+                               "compile it with loss=, or call its backward(y=...) first")
         return {name: self._gradients[tensor].copy() for name, tensor in parameters(self.cell).items()
                 if tensor in self._gradients}
 

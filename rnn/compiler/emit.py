@@ -119,6 +119,9 @@ def render(code: Code, cell: Definition, names: Names, dtype: np.dtype[Any]) -> 
     parts.append(f"\nFLOAT = np.{dtype.name}")
     parts += [f"{name} = np.array({value if np.isfinite(value) else str(float(value))!r}, FLOAT)"
               for name, value in code.constants.items()]
+    lines = [*code.forward.lines, *code.backward.lines]
+    if any("LARGEST_EXPONENT" in line for line in lines):
+        parts.append("LARGEST_EXPONENT = np.log(np.finfo(FLOAT).max / 2)  # exp of it is finite")
     doc = "The arrays that both passes write into; of use for any data of this shape."
     parts.append(_function("buffers(T, B)", doc, _buffers(code, dtype.itemsize)))
     parts.append(_pass("forward", "Every signal at t = 1 … T, from the data and the weights.", code.forward, names,

@@ -19,7 +19,8 @@ from rnn.ir.lowering import LoweringOptions, lower, split_products
 from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, Weight, ordered, upstream_name
 from rnn.ir.schedule import blocks
 from rnn.language.dependencies import boundaries
-from rnn.language.equations import Definition, Time
+from rnn.language.equations import Definition
+from rnn.language.time import Time
 
 from .buffers import BufferPlan, Lifetimes
 from .codegen import Boundary, generate

@@ -22,7 +22,7 @@ from minigrad.provenance import call_site
 from rnn.ir.feeds import draw_masks
 from rnn.language.dependencies import parameters
 from rnn.language.equations import Definition
-from rnn.unrolling.options import UnrollOptions, list_options
+from rnn.unrolling.options import UnrollOptions, list_options, refuse_packed
 
 from .backend import Array, Arrays, ModuleBackend, StepFunction
 from .frontend import Export, import_extra
@@ -127,6 +127,7 @@ class JaxFunction:
             DefinitionError: where the definition can't be computed by JAX.
             ValueError: as for `Cell.unroll`; and for parameters that are missing or of a wrong shape.
         """
+        refuse_packed(inputs or {})
         values = {name: x if hasattr(x, "dtype") else np.asarray(x) for name, x in (inputs or {}).items()}
         floats = [x.dtype for x in [*parameters.values(), *values.values()] if np.dtype(x.dtype).kind == "f"]
         dtype = self.backend.module.result_type(*floats or [float])

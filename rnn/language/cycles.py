@@ -9,14 +9,16 @@ algorithms from graphs.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from minigrad import Tensor
 from minigrad.provenance import Origin
 
-from .dependencies import DefinitionError, Link, layers, links
-from .equations import Definition, Signal, t
+from .dependencies import DefinitionError, Link, layers, links, nodes
+from .equations import Definition, Signal
 from .graphs import components, nonpositive_cycle, shortest_cycle, simple_cycles, topological_order
+from .time import t
 
 MOST_LOOPS = 1000
 
@@ -102,6 +104,22 @@ def direction(component: Sequence[Link]) -> int:
         *_suggestions([*forward, *backward], delayed=[])]))
 
 
+def layer_direction(cell: Definition, name: str, tensors: Iterable[Tensor]) -> int:
+    """Return 1 for a layer that runs forward in time, -1 for backward; 0 if it is in no loop, or in both kinds.
+
+    Args:
+        name: the prefix of its signals, `name.h`.
+        tensors: its parameters; where no signal has that prefix, those of equations that use them are its own.
+    """
+    own = {signal for signal in cell.signals.values() if signal.name.startswith(f"{name}.")}
+    used = {id(tensor) for tensor in tensors}
+    own = own or {equation.signal for equation in cell.equations
+                  if any(id(node) in used for node in nodes([equation.expression]))}
+    found = {direction(component) for component in components(list(cell.signals.values()), links(cell))
+             if any(link.target in own for link in component)}
+    return found.pop() if len(found) == 1 else 0
+
+
 def _loop_without_delay(loop: Sequence[Link]) -> DefinitionError:
     return DefinitionError("\n".join([
         "the definition has a loop without delay:", f"  {_path(loop)}",
@@ -116,10 +134,10 @@ def _path(loop: Sequence[Link]) -> str:
 
 def _suggestions(loop: Sequence[Link], delayed: Sequence[Link]) -> list[str]:
     """Return one row per read: its line, the read, and for those in `delayed` the read with one more delay."""
-    rows = []
+    rows, hashed = [], set(delayed)  # Link has no == : signals have none
     for link in dict.fromkeys(loop):
         later = f"e.g. {link.source.name}[{t + (link.equation.lead - link.delay - 1)}]"
-        rows.append((f"  {link.equation.origin}: {link.target.name} reads {link}", later if link in delayed else ""))
+        rows.append((f"  {link.equation.origin}: {link.target.name} reads {link}", later if link in hashed else ""))
     width = max(len(row[0]) for row in rows)
     return [f"{left:<{width}}     {right}".rstrip() for left, right in rows]
 

@@ -7,13 +7,15 @@ computed. Independent of data and of the length of a sequence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from minigrad import Tensor
+from minigrad.provenance import call_site
 
-from .equations import Definition, Equation, Read, Signal, t
+from .equations import Apply, Definition, Equation, Expression, Read, Shape, Signal, refuse_matrix, refuse_numbers
 from .graphs import longest_paths, postorder
+from .time import t
 
 
 class DefinitionError(ValueError):
@@ -42,7 +44,25 @@ def roots(cell: Definition) -> list[Any]:
               for value in [*signal.initial.values(), *signal.final.values()])]
 
 
-def parameters(cell: Definition) -> dict[str, Tensor]:
+class ParameterDict(dict[str, Tensor]):
+    """The parameters of a definition by name, read-only: an assignment wouldn't change any equation.
+
+    Copies (`copy`, `|`, pickle) are ordinary dicts.
+    """
+
+    def _refuse(self, *arguments: Any, **options: Any) -> Any:
+        raise TypeError(f"a definition's parameters are those that its equations use (at {call_site()}). Set values: "
+                        "parameters['W'].data = ..., or interop.assign(cell, {...}). To tie two layers, write one "
+                        "tensor into both equations, or give it to the second cell: cells.lstm(..., "
+                        "parameters={'W_f': ...})")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type[dict[str, Tensor]], tuple[dict[str, Tensor]]]:
+        return dict, (dict(self),)
+
+
+def parameters(cell: Definition) -> ParameterDict:
     """Return the leaves that require a gradient, by name, in the order of their use.
 
     A parameter without a name is called p1, p2, ...
@@ -61,7 +81,14 @@ def parameters(cell: Definition) -> dict[str, Tensor]:
             raise DefinitionError(f"two parameters are named {name!r}: made at {found[name].origin} and at "
                                   f"{node.origin}. Give each a name of its own, Tensor(..., name=...)")
         found[name] = node
-    return found
+    return ParameterDict(found)
+
+
+def layer_parameters(cell: Definition, name: str) -> dict[str, Tensor]:
+    """Return the parameters of a layer by the rest of their names, "W_f" for "name.W_f"; with those it has in common
+    with another layer."""
+    found = {**parameters(cell), **cell.tied}
+    return {label[len(name) + 1:]: tensor for label, tensor in found.items() if label.startswith(f"{name}.")}
 
 
 def _is_parameter(node: Any) -> bool:
@@ -73,6 +100,48 @@ def integer_inputs(cell: Definition) -> set[str]:
     operands = (node.inputs[position] for node in nodes(roots(cell)) if getattr(node, "op", None) is not None
                 for position in node.op.integer_inputs)
     return {x.signal.name for x in operands if isinstance(x, Read) and x.signal.given}
+
+
+def check_late_shapes(cell: Definition, inputs: Mapping[str, Shape]) -> None:
+    """Check the expressions whose shape only the data tell, which nothing checked when they were written.
+
+    Args:
+        inputs: name -> the shape of one value of one sequence.
+
+    Raises:
+        ValueError: for a value of several axes, and for a number where a vector could stand: what was written
+            would broadcast against the batch.
+    """
+    shapes: dict[int, Shape | None] = {}  # id of an expression -> its shape; None if it isn't known
+    computed: dict[Signal, Shape | None] = {}
+    for equation in cell.equations if any(x.given and x.shape is None for x in cell.signals.values()) else ():
+        for node in nodes([equation.expression], into_tensors=False):
+            if isinstance(node, Read):
+                own = inputs.get(node.signal.name, node.signal.shape)
+                shapes[id(node)] = computed.get(node.signal) if own is None else own
+            elif isinstance(node, Apply) and id(node) not in shapes:
+                operands = [shapes.get(id(x), getattr(x, "shape", ())) for x in node.inputs]
+                shapes[id(node)] = node.shape if node.shape is not None else _late_shape(node, operands)
+        computed[equation.signal] = shapes.get(id(equation.expression))
+
+
+def _late_shape(node: Apply, operands: Sequence[Shape | None]) -> Shape | None:
+    """Return the shape of an expression; None where it isn't known, or evaluation will report that shapes don't fit."""
+    assert node.op is not None
+    if any(shape is None for shape in operands):
+        return None
+    refuse_numbers(node, operands)
+    known = [shape for shape in operands if shape is not None]
+    try:
+        shape = node.op.result_shape(*known)
+    except (ValueError, TypeError, IndexError):
+        shape = None
+    late = [x for x, own in zip(node.inputs, known) if own == () and isinstance(x, Expression) and x.shape is None]
+    if late and (shape is None or shape != ()):
+        raise ValueError(f"{late[0]!r} is a number at each step of these data, which the equation at {node.origin} "
+                         f"couldn't know: declare the size of the input that it comes from, e.g. ()")
+    refuse_matrix(node, shape)
+    return shape
 
 
 class Edge(NamedTuple):

@@ -9,10 +9,10 @@ computed, and rnn.unrolling computes it. Independent of data and of the length o
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -25,39 +25,13 @@ from minigrad.tensor import constant
 
 from .copying import flatten, rebuild
 from .formula import to_text
+from .time import Time
 
 Size = int | tuple[()] | None
 Shape = tuple[int, ...]
-
-
-class Time:
-    """`t` or `T`, and a whole number of steps from it: t-1, t, t+1; T+1."""
-
-    def __init__(self, name: str, offset: int = 0) -> None:
-        self.name = name
-        self.offset = offset
-
-    def __add__(self, steps: Any) -> Time:
-        return Time(self.name, self.offset + self._whole(steps))
-
-    __radd__ = __add__
-
-    def __sub__(self, steps: Any) -> Time:
-        return Time(self.name, self.offset - self._whole(steps))
-
-    def _whole(self, steps: Any) -> int:
-        try:
-            return operator.index(steps)
-        except TypeError:
-            raise TypeError(f"{self!r} can be moved by a whole number of steps, e.g. t-1, "
-                            f"not by {steps!r} (at {call_site()})") from None
-
-    def __repr__(self) -> str:
-        return self.name + (f"{self.offset:+d}" if self.offset else "")
-
-
-t = Time("t")
-T = Time("T")
+# Attributes of Tensors and arrays that exist only where there are values.
+NEED_VALUES = frozenset(("data", "dtype", "size", "grad", "requires_grad", "backward", "backward_steps", "detach",
+                         "item", "numpy", "tolist", "copy", "any", "all"))
 
 
 # ---- expressions ---------------------------------------------------------------------------
@@ -83,6 +57,8 @@ class Expression(Operators):
     @staticmethod
     def apply(op: Op, *inputs: Any) -> Any:
         """Return the expression of `op` at every step. Inside an equation axis -1 is the vector, the only axis."""
+        if any(isinstance(x, Signal) for x in inputs):
+            raise _missing_step(inputs)
         return Apply(*_batch(op, inputs))
 
     @staticmethod
@@ -94,6 +70,30 @@ class Expression(Operators):
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r} is neither true nor false: it has a value at each step (at {call_site()}). "
                         "mg.where chooses between two values")
+
+    # ---- Python's and NumPy's protocols that need a value: each is an error with the user's line
+    def _no_number(self, *arguments: Any, **options: Any) -> Any:
+        raise TypeError(f"{self!r} has a value at each step of a run, and none in an equation (at {call_site()}): "
+                        "compute with operators and with np.* and mg.* functions. To look up rows of a table, give "
+                        "one-hot data, x[t] @ E, or look them up outside, x=E[indices]")
+
+    def _no_sequence(self, *arguments: Any) -> Any:
+        raise TypeError(f"{self!r} can't be iterated over and has no len() (at {call_site()}): index it, "
+                        f"e.g. {self!r}[0]; its shape is {self.shape}")
+
+    def _no_assignment(self, *arguments: Any) -> Any:
+        raise TypeError(f"elements of {self!r} can't be set (at {call_site()}): an equation gives all elements of a "
+                        "signal, e.g. h[t] = np.concatenate([a[t], b[t]], axis=-1)")
+
+    __float__ = __int__ = __complex__ = __index__ = __round__ = __array__ = _no_number
+    __iter__ = __len__ = __contains__ = __reversed__ = _no_sequence
+    __setitem__ = __delitem__ = _no_assignment
+
+    def __getattr__(self, name: str) -> Any:
+        if name in NEED_VALUES:
+            raise AttributeError(f"{self!r} has no .{name}: it has a value only in a run (at {call_site()}). "
+                                 "Take it from there, e.g. run['h'][3]")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def ndim(self) -> int:
@@ -141,6 +141,8 @@ class Apply(Expression):
             raise ValueError(f"signals of different definitions in one expression (at {self.origin}): {names}")
         self.cell = next(iter(cells))
         self.shape = _result_shape(op, self.inputs)
+        refuse_numbers(self, [getattr(x, "shape", ()) for x in self.inputs])
+        refuse_matrix(self, self.shape)
 
 
 def _operand(x: Any, op: Op, origin: Origin) -> Any:
@@ -169,6 +171,35 @@ def _result_shape(op: Op, inputs: tuple[Any, ...]) -> Shape | None:
         raise operation_error(error, op, operands) from None
 
 
+def refuse_numbers(expression: Apply, shapes: Sequence[Shape | None]) -> None:
+    """Raise ValueError for a number at each step whose last axis an operation takes: that would be the batch's.
+
+    Args:
+        shapes: of the operands, for one sequence; None if one isn't known yet.
+    """
+    op = expression.op
+    for x, shape in zip(expression.inputs, shapes):
+        if shape == () and isinstance(x, Expression) and (op is VECDOT or getattr(op, "axis", None) == -1):
+            raise ValueError(f"{op!r} takes vectors (at {expression.origin}), and {x!r} is a number at each step: "
+                             "it has no axis")
+
+
+def refuse_matrix(expression: Any, shape: Shape | None) -> None:
+    """Raise ValueError for a value of several axes at each step, which would broadcast against the batch.
+
+    Args:
+        expression: an Expression or a Tensor.
+        shape: of its value for one sequence; None if it isn't known yet.
+    """
+    if shape is None or len(shape) < 2:
+        return
+    error = ValueError(f"{to_text(expression)} has shape {shape} at each step: in an equation a value is a vector or a "
+                       "number, because the axes of the batch, which aren't written, come first. Write a product, "
+                       "W @ x[t], or one vector of all elements")
+    operands = [constant(np.asarray(x)) if np.isscalar(x) else x for x in expression.inputs]
+    raise operation_error(error, expression.op or ops.Identity(), operands or [expression])
+
+
 # ---- from one sequence to a batch of sequences ---------------------------------------------
 
 
@@ -187,8 +218,11 @@ def _batch(op: Op, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
     if isinstance(op, ops.GetItem):
         index = op.index if isinstance(op.index, tuple) else (op.index,)
         parts = [part for part in index if part is not Ellipsis]
+        if len(parts) == 1 and parts[0] is None and inputs[0].shape == ():  # a number as a vector of one element
+            return ops.GetItem((Ellipsis, None)), inputs
         if len(parts) != 1 or parts[0] is None:
-            raise IndexError(f"{inputs[0]!r} is a vector at each step: it takes one index, "
+            kind = "number" if inputs[0].shape == () else "vector"
+            raise IndexError(f"{inputs[0]!r} is a {kind} at each step: it takes one index, "
                              f"not {index!r} (at {call_site()})")
         return ops.GetItem((Ellipsis, parts[0])), inputs
     if not op.batchable:
@@ -233,8 +267,6 @@ class Signal(Operators):
         given: whether its values come with the data.
     """
 
-    __eq__ = object.__eq__
-    __ne__ = object.__ne__
     __hash__ = object.__hash__
 
     def __init__(self, cell: Definition, name: str, size: Size, given: bool, origin: Origin) -> None:
@@ -270,7 +302,7 @@ class Signal(Operators):
             self.define(time.offset, value, call_site())
         elif isinstance(time, Time):
             self.final[time.offset] = self.boundary(repr(time), value, call_site())
-        elif isinstance(time, (int, np.integer)):
+        elif isinstance(time, (int, np.integer)) and not isinstance(time, bool):
             self.initial[int(time)] = self.boundary(repr(time), value, call_site())
         else:
             raise TypeError(f"{self.name}[{time!r}] can't be set: {self.name}[t] = ... is an equation, "
@@ -286,7 +318,26 @@ class Signal(Operators):
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError(f"the signal {self.name} has no values yet: read {self.name}[t] in an equation, "
-                        "or take run[...] of an unrolled one")
+                        f"or take run[...] of an unrolled one (at {call_site()})")
+
+    def _without_step(self, *arguments: Any, **options: Any) -> Any:
+        raise _missing_step((self,))
+
+    __float__ = __int__ = __complex__ = __index__ = __round__ = __array__ = _without_step
+    __len__ = __contains__ = __reversed__ = __call__ = _without_step
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        if name in NEED_VALUES:
+            raise AttributeError(f"the signal {self.name} has no .{name}: it has values only in a run, "
+                                 f"run[{self.name!r}] (at {call_site()})")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __delitem__(self, time: Any) -> None:
+        raise TypeError(f"{self.name}[{time!r}] can't be removed from a definition (at {call_site()}): "
+                        "write a new definition")
 
     def define(self, lead: int, value: Any, origin: Origin) -> None:
         """Add the equation `signal[t + lead] = value`; an invalid one changes nothing.
@@ -306,6 +357,7 @@ class Signal(Operators):
                              f"{expression.cell.name!r} (at {origin})")
         equation = Equation(self, lead, expression, origin)
         shape = getattr(expression, "shape", None)  # a plain number fits every size
+        refuse_matrix(expression, shape)
         if shape is not None:
             self._check_shape(f"the equation {equation!r}", shape, shape, origin)
             self.shape = shape
@@ -373,16 +425,26 @@ class Definition:
         signals: every signal by name, in the order of declaration.
         equations: every equation, in the order of writing.
         version: the number of changes so far.
-        reserved_names: names that no signal may have.
+        tied: tensors that a layer has in common with another one, by the name that they have in this layer.
     """
-
-    reserved_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, name: str = "cell") -> None:
         self.name = str(name)
         self.signals: dict[str, Signal] = {}
         self.equations: list[Equation] = []
         self.version = 0
+        self.tied: dict[str, Tensor] = {}
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Undo, if there is an error in this context, the signals and equations that it added."""
+        signals, equations, tied = self.signals.copy(), self.equations.copy(), self.tied.copy()
+        try:
+            yield
+        except BaseException:
+            self.signals, self.equations, self.tied = signals, equations, tied
+            self.version += 1
+            raise
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a deep copy or a pickle keeps: everything, the expressions as a flat list (see copying.py)."""
@@ -416,11 +478,11 @@ class Definition:
         """Declare a signal whose values x[1], x[2], ... are given with the data.
 
         Args:
-            name: the keyword of `unroll` for its values.
+            name: the keyword of `unroll` for its values; for the name of an option, unroll(inputs={name: ...}).
             size: length of the vector; () for one number a step; None to take it from the data.
 
         Raises:
-            ValueError: if the name is taken, or is an option of unroll.
+            ValueError: if the name is taken.
         """
         return self._declare(name, size, given=True)
 
@@ -433,7 +495,7 @@ class Definition:
                 which requires that nothing reads the signal with a delay.
 
         Raises:
-            ValueError: if the name is taken, or is an option of unroll.
+            ValueError: if the name is taken.
         """
         return self._declare(name, size, given=False)
 
@@ -441,8 +503,6 @@ class Definition:
         origin = call_site()
         if not isinstance(name, str) or not name:
             raise TypeError(f"a signal's name is a string that isn't empty, not {name!r} (at {origin})")
-        if name in self.reserved_names:
-            raise ValueError(f"a signal can't be named {name!r} (at {origin}): it is an option of unroll()")
         if name in self.signals:
             raise ValueError(f"there are two signals named {name!r}: declared at "
                              f"{self.signals[name].origin} and at {origin}")

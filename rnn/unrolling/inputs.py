@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from minigrad import Tensor
 from minigrad.provenance import Origin, call_site
-from rnn.language.dependencies import boundaries, parameters, reads
+from rnn.language.dependencies import boundaries, check_late_shapes, parameters, reads
 from rnn.language.equations import Definition, Signal
 
 from .options import OPTION_NAMES, UnrollOptions
@@ -56,6 +56,7 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
     T = _common_length(values, options.T, origin)
     initial = _initial_values(cell, T, options.initial, origin)
     batch, shapes = _batch_and_shapes(cell, declared, values, initial, origin)
+    check_late_shapes(cell, shapes)
     floats = [array.dtype for array in values.values() if array.dtype.kind == "f"]
     floats = floats or [p.dtype for p in parameters(cell).values()] or [np.dtype(float)]
     mask = mask_of(T, batch, options.lengths, options.mask, origin)
@@ -75,6 +76,8 @@ def _check_names(cell: Definition, declared: Mapping[str, Signal], inputs: Mappi
     missing = [name for name in declared if name not in inputs]
     if missing:
         given = ", ".join(f"{name}=..." for name in declared)
+        if any(name in OPTION_NAMES for name in declared):  # as keywords they are options
+            given = f"inputs={{{', '.join(f'{name!r}: ...' for name in declared)}}}"
         raise ValueError(f"no data for the input {missing[0]!r}, declared at {declared[missing[0]].origin}: "
                          f"call unroll({given}) (at {origin})")
 
@@ -102,7 +105,7 @@ def _common_length(values: Mapping[str, Values], T: int | None, origin: Origin) 
     if T is not None:
         if isinstance(T, bool) or not isinstance(T, (int, np.integer)) or T < 1:
             raise ValueError(f"T is a number of steps, 1 or more, not {T!r} (at {origin})")
-        lengths = {"T": int(T), **lengths}
+        lengths = {"the option T" if "T" in lengths else "T": int(T), **lengths}
     if not lengths:
         raise ValueError(f"no input tells the number of steps: call unroll(T=...) (at {origin})")
     if len(set(lengths.values())) > 1:
@@ -142,9 +145,12 @@ def _initial_values(cell: Definition, T: int, initial: Any, origin: Origin) -> d
             if not isinstance(k, (int, np.integer)):
                 raise TypeError(f"initial gives {name} a value for step {k!r}; steps are whole numbers, e.g. "
                                 f"{{{name!r}: {{0: value}}}} (at {origin})")
-            if name not in known or not (k in known[name].before or k - T in known[name].after):
+            steps_read = [*known[name].before, *(T + k for k in known[name].after)] if name in known else []
+            if k not in steps_read:
+                where = ", ".join(f"{name}[{step}]" for step in steps_read)
+                hint = f": it reads {where}, so give {{{name!r}: {{{steps_read[0]}: value}}}}" if steps_read else ""
                 raise ValueError(f"initial sets {name}[{k}] (at {origin}), but no equation of {cell.name!r} reads "
-                                 f"{name} there")
+                                 f"{name} there{hint}")
             values.setdefault(name, {})[int(k)] = cell.signals[name].boundary(f"{k}", v, origin)
     return values
 
@@ -158,22 +164,38 @@ def _batch_and_shapes(cell: Definition, declared: Mapping[str, Signal], values: 
         if signal.shape is not None:
             shapes[name] = signal.shape
             batches[name] = _batch_axes(signal, values[name].shape, origin)
-    for signal in cell.signals.values():
-        for k, value in initial.get(signal.name, signal.initial).items():
-            if signal.shape is not None and value.ndim > len(signal.shape):
-                batches[f"{signal.name}[{k}]"] = value.shape[:value.ndim - len(signal.shape)]
+    states = _state_batches(cell, initial)
+    batches.update(states)
     for name in declared:  # without a declared size: the last axis is a vector's, unless all axes are the batch's
         if name not in shapes:
             rest = values[name].shape[1:]
             vector = bool(rest) and not (batches and rest == next(iter(batches.values())))
             shapes[name] = rest[-1:] if vector else ()
             batches[name] = rest[:-1] if vector else rest
+    rows = ", ".join(f"{name} {batch}" for name, batch in batches.items())
     try:
-        return np.broadcast_shapes(*batches.values()), shapes
+        batch = np.broadcast_shapes(*batches.values())
+        of_data = np.broadcast_shapes(*(own for name, own in batches.items() if name not in states)) or batch
     except ValueError:
-        rows = ", ".join(f"{name} {batch}" for name, batch in batches.items())
         raise ValueError(f"the batches don't fit together (at {origin}): {rows}. "
                          "Data are (T, batch, size)") from None
+    other = [name for name, own in states.items() if own != of_data]
+    if other:
+        raise ValueError(f"the batches don't fit together (at {origin}): {rows}. {other[0]} has the batch of the data, "
+                         f"{of_data}, or no batch axis, which is one value for all sequences")
+    return batch, shapes
+
+
+def _state_batches(cell: Definition, initial: Mapping[str, Mapping[int, Tensor]]) -> dict[str, Shape]:
+    """Return the batch axes of every value before or after the sequence that has any: {"h[0]": (batch,)}."""
+    found: dict[str, Shape] = {}
+    for signal in cell.signals.values():
+        own = {**{f"{k}": value for k, value in signal.initial.items()},
+               **{f"T{k:+d}": value for k, value in signal.final.items()}}
+        for k, value in initial.get(signal.name, own).items():
+            if signal.shape is not None and value.ndim > len(signal.shape):
+                found[f"{signal.name}[{k}]"] = value.shape[:value.ndim - len(signal.shape)]
+    return found
 
 
 def _batch_axes(signal: Signal, shape: Shape, origin: Origin) -> Shape:

@@ -417,7 +417,8 @@ def test_a_signal_defined_for_the_next_step_contributes_at_the_step_that_compute
 def test_gradient_norms_distinguish_not_computed_from_zero() -> None:
     cell = elman()
     run = cell.unroll(**data_for(cell))
-    assert np.isnan(run.gradient_norms("h")).all()
+    with pytest.raises(ValueError, match=r"call loss\.backward\(\) first"):
+        run.gradient_norms("h")
     squared(run["y"][3]).backward()
     norms = run.gradient_norms("h")
     assert (norms[:3] > 0).all() and np.isnan(norms[3:]).all()
