@@ -512,7 +512,9 @@ def _below(m: Any, k: int) -> Any:
 
 def inner(a: Any, b: Any) -> Any:
     """Return the sums of products over the last axes."""
-    return f.multiply(a, b) if np.ndim(a) == 0 or np.ndim(b) == 0 else tensordot(a, b, (-1, -1))
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return f.multiply(a, b)
+    return f.vecdot(a, b) if np.ndim(a) == np.ndim(b) == 1 else tensordot(a, b, (-1, -1))
 
 
 def vdot(a: Any, b: Any, /) -> Any:
@@ -869,7 +871,7 @@ def linalg_norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
         return f.norm(x, None, axis, keepdims)
     axes = _axes(axis, x.ndim)
     if len(axes) == 1:
-        return linalg_vector_norm(x, axis=axes[0], ord=ord, keepdims=keepdims)
+        return linalg_vector_norm(x, axis=-1 if x.ndim == 1 else axes[0], ord=ord, keepdims=keepdims)
     if len(axes) != 2:
         raise ValueError(f"norm with ord={ord!r} is one of vectors or matrices, of one axis or two, not of {len(axes)}")
     return _matrix_norm(x, ord, axes, keepdims)
@@ -880,7 +882,7 @@ def linalg_vector_norm(x: Any, /, *, axis: Axis = None, ord: Any = 2, keepdims: 
     if isinstance(ord, str):
         raise ValueError(f"the order of a vector norm is a number, not {ord!r}")
     x = _operand(x)
-    axis = None if axis is None else _axes(axis, x.ndim)
+    _axes(axis, x.ndim)  # raises an error for one that x doesn't have
     if ord == 2:
         return f.norm(x, None, axis, keepdims)
     if ord == np.inf or ord == -np.inf:

@@ -27,6 +27,10 @@ OTHERS: dict[str, Callable[[Any, Any], Any]] = {
     "select": lambda a, b: np.select([np.array([True, False, True])], [a], b),
     "solve": lambda a, b: np.linalg.solve(parameter("A", 3, 3) + 2 * np.eye(3), a),
     "solve a batch": lambda a, b: np.linalg.solve(2 * np.eye(3), a * b), "copy": lambda a, b: a.copy(),
+    "inner": lambda a, b: np.inner(a, b) * a, "roll": lambda a, b: np.roll(a, 1, axis=-1),
+    "diff": lambda a, b: b * np.diff(a, prepend=np.zeros(1)),
+    "vector norm": lambda a, b: b / np.linalg.vector_norm(a, axis=-1),
+    "norm": lambda a, b: a / np.linalg.norm(b, 1),
     "divmod": lambda a, b: sum(divmod(a, 0.3)),
 }
 

@@ -168,8 +168,8 @@ def test_a_comparison_in_an_equation_is_refused(write: Any) -> None:
 
 
 def test_a_numpy_function_without_derivative_is_named_with_its_line() -> None:
-    with pytest.raises(TypeError, match=r"np\.median has no derivative here \(at test_equations\.py:\d+\)"):
-        value_of(np.median)
+    with pytest.raises(TypeError, match=r"np\.unique has no derivative here \(at test_equations\.py:\d+\)"):
+        value_of(np.unique)
 
 
 def test_an_expression_is_neither_true_nor_false() -> None:
