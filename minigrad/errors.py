@@ -50,15 +50,11 @@ def modified_error(tensor: Any, node: Any) -> ValueError:
 
 
 def in_place_error(tensor: Any, symbol: str, site: Any) -> TypeError:
-    """Return the error for an in-place operator outside of no_grad, on an operand that requires a gradient."""
+    """Return the error for an in-place operator outside of no_grad, on a leaf that requires a gradient."""
     name = tensor.name if tensor.name and tensor.name.isidentifier() else "x"
-    if tensor.op is None and tensor.requires_grad:
-        remedy = (f"To update it, write `with mg.no_grad(): {name} {symbol}= ...` or `{name}.data {symbol}= ...`; "
-                  f"for a new tensor that is recorded, y = {name} {symbol} ...")
-    else:
-        remedy = f"Write {name} = {name} {symbol} ..., which makes a new tensor and is recorded"
     return TypeError(f"{symbol}= would write into {tensor!r} in place, and the derivative would be lost "
-                     f"(at {site}). {remedy}")
+                     f"(at {site}). To update it, write `with mg.no_grad(): {name} {symbol}= ...` or "
+                     f"`{name}.data {symbol}= ...`; for a new tensor that is recorded, y = {name} {symbol} ...")
 
 
 def require_same_form(tensor: Any, before: tuple[Any, ...], now: tuple[Any, ...]) -> None:

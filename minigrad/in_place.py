@@ -1,7 +1,8 @@
 """In-place operators of a Tensor: `p -= lr * p.grad` writes into p's array under no_grad, and is an error elsewhere.
 
 Without these methods Python would compute `p - lr * p.grad` and bind the name to the new tensor, so that a
-loop over parameters would change nothing.
+loop over parameters would change nothing. For a sum that is recorded, `loss += term`, that is the right result:
+the name is bound to a new tensor.
 """
 
 from __future__ import annotations
@@ -59,18 +60,21 @@ def modify(tensor: Any, ufunc: np.ufunc, symbol: str, other: Any) -> Tensor:
     """Write the result of a ufunc into a tensor's array, and return the tensor.
 
     Returns:
-        The same tensor; NotImplemented for an operand that defines the operation itself, such as an expression.
+        The same tensor; NotImplemented, upon which Python computes a new tensor, where the result is recorded, and
+        for an operand that defines the operation itself, such as an expression.
 
     Raises:
-        TypeError: outside of no_grad, if one of the two requires a gradient; if the result has another kind of
-            dtype than the tensor, or its array is read-only.
+        TypeError: outside of no_grad, for a leaf that requires a gradient; if the result has another kind of dtype
+            than the tensor, or its array is read-only.
         ValueError: if the result has another shape.
     """
     if _computes_itself(other):
         return NotImplemented  # type: ignore[no-any-return]
     site = call_site()
     if thread.settings.recording and (tensor._requires_grad or getattr(other, "requires_grad", False)):
-        raise in_place_error(tensor, symbol, site)
+        if tensor._requires_grad and tensor.op is None:
+            raise in_place_error(tensor, symbol, site)
+        return NotImplemented  # type: ignore[no-any-return]
     operand: Any = other
     if isinstance(other, InPlace):
         operand = other._array  # type: ignore[attr-defined]

@@ -803,8 +803,6 @@ class VecDot(Op, ufunc=np.vecdot, symbol="@", precedence=2, selective=True):
     """The dot product of the last axes: a (..., n), b (..., n) -> (...)."""
 
     def forward(self, a: Array, b: Array) -> Array:
-        if a.shape[-1:] != b.shape[-1:]:
-            raise ValueError(f"vectors of shapes {a.shape} and {b.shape} have no dot product: their lengths differ")
         return np.vecdot(a, b)
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
