@@ -5,7 +5,6 @@ A program is made for the shapes of the data at the first call, by `pipeline.Pro
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,14 +17,23 @@ from minigrad import Tensor
 from minigrad.backward import ancestors, compute_gradients
 from minigrad.provenance import call_site
 from minigrad.settings import settings
-from rnn.ir.feeds import boundary_values, draw_masks, input_arrays, lowering_options, mask_arrays
+from rnn.ir.feeds import (
+    boundary_values,
+    draw_masks,
+    fill_after,
+    input_arrays,
+    lowering_options,
+    mask_arrays,
+    values_after,
+)
 from rnn.ir.lowering import LoweringOptions
-from rnn.ir.nodes import LOSS_SCALE, upstream_name
+from rnn.ir.nodes import LOSS_SCALE, after_name, upstream_name
 from rnn.language.cycles import check
 from rnn.language.dependencies import links, nodes, parameters, roots
 from rnn.language.equations import Definition
 from rnn.unrolling.evaluator import recompute_from_parameters
 from rnn.unrolling.inputs import Inputs, prepare_inputs
+from rnn.unrolling.masks import OwnSteps
 from rnn.unrolling.options import DEFAULTS, UnrollOptions, list_options
 from rnn.unrolling.state import State
 
@@ -54,7 +62,13 @@ class Outputs(Mapping[str, NDArray[Any]]):
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._call.loaded.program.outputs:
             raise KeyError(f"no signal {name!r}; there are {', '.join(self)}")
-        return self._current().steps(name, 1, self._call.plan.inputs.T)
+        return self._current().shown(name)
+
+    def final(self, name: str) -> NDArray[Any]:
+        """Return each sequence's value at its last own step: (batch, size); `[name][-1]` without lengths or a mask."""
+        if name not in self:
+            raise KeyError(f"no signal {name!r}; there are {', '.join(self)}")
+        return self._current().final(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._call.loaded.program.outputs)
@@ -140,12 +154,12 @@ class Compiled:
         outputs = Outputs(self, call)
         if self.loss is None:
             return outputs
-        losses, mask = call.array(self.loss), call.plan.inputs.mask
-        counted = losses.size if mask is None else max(int(mask.sum()), 1)  # a mean is over steps that aren't masked
-        scale = 1.0 if self.reduction == "sum" else 1.0 / counted
+        T, mask = call.plan.inputs.T, call.plan.inputs.mask
+        counted = T * call.plan.B if mask is None else int(mask.sum())  # a mean is over steps that aren't masked
+        scale = 1.0 if self.reduction == "sum" else 1.0 / max(counted, 1)
         if settings().recording:
             self._assign(self._derivatives(call, scale))
-        return Result(float(losses.sum()) * scale, outputs)
+        return Result(call.total_loss(self.loss) * scale, outputs)
 
     def backward(self, **gradients: ArrayLike) -> None:
         """Add to the parameters' `.grad`, from the upstream gradients of some signals; after a call.
@@ -221,9 +235,14 @@ class Compiled:
         """Return the program for inputs of these shapes; with a backward pass if `records` or from `seeds`."""
         wanted = GradientRequest()
         if seeds or (records and settings().recording):
+            learned = tuple(key for key, x in boundary.items() if x.requires_grad)
+            data = [name for name, x in inputs.values.items() if isinstance(x, Tensor)]
+            if options.masked:  # values after the end are data of sequences that end before T
+                after = {name for name, k in learned if k > 0}
+                data += [name if self.cell.signals[name].given else after_name(name) for name in sorted(after)]
+                learned = tuple(key for key in boundary if key in learned or key[1] > 0 and key[0] in after)
             wanted = GradientRequest(seeds or self._ends(), None if seeds else self.loss,
-                            tuple(name for name, x in inputs.values.items() if isinstance(x, Tensor)),
-                            tuple(key for key, x in boundary.items() if x.requires_grad))
+                                     tuple(dict.fromkeys(data)), learned)
         weights = [x.dtype for x in parameters(self.cell).values()]
         return self._loaded(options, wanted, np.result_type(inputs.dtype, *weights))
 
@@ -235,19 +254,37 @@ class Compiled:
         return self._programs[key]
 
     # ---- one call
-    def _checked_call(self, inputs: Inputs, records: bool = True) -> Call:
-        """Return a call on inputs that were checked against the declarations."""
+    def _checked_call(self, inputs: Inputs, known: Mapping[str, Any] | None = None, records: bool = True) -> Call:
+        """Return a call on inputs that were checked against the declarations.
+
+        Args:
+            known: data as the program takes them, (T, B, *shape), where they have been prepared.
+        """
         boundary = boundary_values(self.cell, inputs)
-        loaded = self._program(lowering_options(inputs, inputs.mask is not None), inputs, boundary, records=records)
+        loaded = self._program(lowering_options(self.cell, inputs, inputs.own is not None), inputs, boundary, records=records)
         lowered = loaded.program.lowered
         for name, values in inputs.values.items():
             if lowered.roots[name].op.dtype == "int" and values.dtype.kind not in "iu":
                 raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
                                 "integers: the index of the right class")
         copies = recompute_from_parameters(self.cell) if any(x.op is not None for x in lowered.weights) else {}
-        arrays = {**input_arrays(inputs), **mask_arrays(inputs, lowered),
-                  **draw_masks(lowered, inputs.T, (math.prod(inputs.batch),))}
-        return Call(CallPlan(loaded, inputs, boundary, copies), arrays)
+        arrays = {**input_arrays(inputs), **mask_arrays(inputs, lowered)}
+        plan = CallPlan(loaded, inputs, boundary, copies, known is not None)
+        drawn = draw_masks(lowered, inputs.T, (plan.B,))
+        if plan.own is not None and known is None:
+            drawn = {name: plan.own.compact(x) for name, x in drawn.items()}
+            self._fill_after(plan, plan.own, arrays)
+        return Call(plan, {**arrays, **drawn, **(known or {})})
+
+    def _fill_after(self, plan: CallPlan, own: OwnSteps, arrays: dict[str, Any]) -> None:
+        """Write the values after the sequence to the end of each sequence."""
+        lowered = plan.loaded.program.lowered
+        for name, steps in values_after(self.cell, plan.inputs).items():
+            given, shape = self.cell.signals[name].given, lowered.roots[name].shape
+            if not given:
+                arrays[after_name(name)] = np.zeros((plan.inputs.T, plan.B, *shape), plan.loaded.dtype)
+            fill_after(arrays[name if given else after_name(name)], own,
+                       {step: plan.boundary_array(value, shape) for step, value in steps.items()})
 
     def _check_windows(self, inputs: Inputs) -> None:
         """Raise ValueError where windows, which are computed one by one after all values, would differ from these."""
@@ -296,7 +333,7 @@ class Compiled:
         if not windows:
             yield from call.backward({LOSS_SCALE: scale})
         for window in windows:
-            part = self._checked_call(call.window_inputs(window))
+            part = self._checked_call(*call.window_inputs(window))
             part.forward()
             yield from part.backward({LOSS_SCALE: scale})
 

@@ -249,7 +249,7 @@ class Codegen:
         self.code.tiles.append(Tiles(name, sum(max(1, self.array_of[x].size) for x in arrays), made))
 
     def _skewed_loop(self, block: Block) -> list[str]:
-        """Return the lines of a loop in which some nodes are computed with an offset: see `schedule._retime`."""
+        """Return the lines of a loop in which some nodes are computed with an offset: see `graphs.smallest_offsets`."""
         self.index = "[t - 1]"
         body: list[str] = []
         written = [(block.offset[node], line) for node in block.nodes for line in self.statements(node)]

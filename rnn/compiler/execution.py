@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 from minigrad import Tensor
 from minigrad.backward import cast_gradient
 from minigrad.tensor import constant
+from rnn.ir.feeds import values_after
+from rnn.ir.nodes import AFTER, upstream_name
 from rnn.language.dependencies import boundaries
 from rnn.unrolling.inputs import Inputs
+from rnn.unrolling.masks import Hold, OwnSteps, holds
 from rnn.unrolling.state import State
 from rnn.unrolling.truncation import LossSteps, WindowSteps
 
@@ -49,6 +52,11 @@ class Loaded:
         self.data = [[node.op.name for node in part.inputs] for part in passes]
         self.weights = [[node.op.tensor for node in part.weights] for part in passes]
 
+    @cached_property
+    def holds(self) -> dict[str, Hold]:
+        """The values of each signal at masked steps."""
+        return holds(self.program.lowered.cell)
+
 
 @dataclass(frozen=True)
 class CallPlan:
@@ -59,17 +67,32 @@ class CallPlan:
         inputs: the checked inputs; in a cached plan without their values.
         boundary: (signal, step) -> the value before or after the sequence that is set.
         copies: id of a tensor that depends on parameters alone -> the same, computed from their present values.
+        by_column: whether values after the end are those of the columns T + 1, ..., and not of own steps: in a window.
     """
 
     loaded: Loaded
     inputs: Inputs
     boundary: Mapping[tuple[str, int], Tensor]
     copies: Mapping[int, Tensor]
+    by_column: bool = False
 
     @cached_property
     def B(self) -> int:
         """The number of sequences."""
         return math.prod(self.inputs.batch)
+
+    @cached_property
+    def own(self) -> OwnSteps | None:
+        """The own steps of the sequences, with one axis for the batch; None where nothing is masked."""
+        mask = self.inputs.mask
+        return None if mask is None or self.inputs.own is None else OwnSteps(mask.reshape(self.inputs.T, self.B))
+
+    def boundary_array(self, value: Tensor, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return a value before or after the sequence as the program takes it: (*shape), or (B, *shape)."""
+        array = self.copies.get(id(value), value)._data
+        if array.ndim > len(shape):
+            array = np.broadcast_to(array, (*self.inputs.batch, *shape)).reshape(self.B, *shape)
+        return array
 
     @cached_property
     def weights(self) -> list[list[Tensor]]:
@@ -119,11 +142,53 @@ class Call:
         """Yield each requested gradient with its tensor.
 
         Args:
-            given: the upstream gradients, or the scale of the loss, by name.
+            given: the upstream gradients, (T, B, *shape), or the scale of the loss, by name.
         """
+        own, cell = self.plan.own, self.loaded.program.lowered.cell
+        if own is not None:
+            given = dict(given)
+            for name in cell.signals:
+                if upstream_name(name) in given:
+                    held, given[upstream_name(name)] = self._compact_upstream(name, given[upstream_name(name)])
+                    if (name, 0) in self.plan.boundary and self.plan.boundary[name, 0].requires_grad:
+                        yield self._target_and_gradient((name, 0), held)
         results = self._run(self.loaded.backward, 1, {**self.values, **given}, {})
         for key, name in self.loaded.program.gradients.items():
-            yield self._target_and_gradient(key, results[name])
+            if not isinstance(key, str):
+                after = self._after(key) if isinstance(key, tuple) else []
+                for step, value, sequences in after:
+                    if value.requires_grad:
+                        own_part = np.zeros_like(results[name])
+                        own_part[sequences] = results[name][sequences]
+                        yield self._target_and_gradient((key[0], step), own_part)
+                if not after:
+                    yield self._target_and_gradient(key, results[name])
+                continue
+            if own is not None:
+                yield from self._gradients_after(key.removeprefix(AFTER), results[name], own)
+            if isinstance(self.plan.inputs.values.get(key), Tensor):
+                yield self._target_and_gradient(key, results[name])
+
+    def _gradients_after(self, name: str, gradient: NDArray[Any], own: OwnSteps
+                         ) -> Iterator[tuple[Tensor, NDArray[Any]]]:
+        """Yield the gradients of a signal's values after the end of the sequences that end before T."""
+        for step, value in values_after(self.loaded.program.lowered.cell, self.plan.inputs).get(name, {}).items():
+            if value.requires_grad:
+                rows, sequences = own.steps_after(step)
+                found = np.zeros(gradient.shape[1:], gradient.dtype)
+                found[sequences] = gradient[rows, sequences]
+                yield self._target_and_gradient((name, step), found)
+
+    def _compact_upstream(self, name: str, gradient: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return an upstream gradient of the value before the first step, and (T, B, *shape) by own steps.
+
+        The vector-Jacobian product of `shown`: a value that is held gets the sum over the steps that hold it.
+        """
+        step, counts = self._shown_steps(name)
+        total = np.zeros((len(gradient) + 2, *gradient.shape[1:]), gradient.dtype)
+        sequences = np.broadcast_to(np.arange(self.plan.B), step.shape)
+        np.add.at(total, (step[counts], sequences[counts]), gradient[counts])
+        return total[0], total[1:-1]
 
     def _run(self, function: Any, number: int, values: Mapping[str, Any], boundary: Mapping[str, Any]) -> Any:
         arguments = [values[name] for name in self.loaded.data[number]]
@@ -145,12 +210,24 @@ class Call:
         found = {}
         for key, value in self.plan.boundary.items():
             boundary = self.loaded.program.boundaries[key]
-            array = self.plan.copies.get(id(value), value)._data
-            if array.ndim > len(boundary.node.shape):
-                array = np.broadcast_to(array, (*self.plan.inputs.batch, *boundary.node.shape))
-                array = array.reshape(self.plan.B, *boundary.node.shape)
+            array = self.plan.boundary_array(value, boundary.node.shape)
+            after = self._after(key)
+            if after:
+                array = np.zeros((self.plan.B, *boundary.node.shape), array.dtype)
+                for _, own_value, sequences in after:
+                    values = np.broadcast_to(self.plan.boundary_array(own_value, boundary.node.shape), array.shape)
+                    array[sequences] = values[sequences]
             found[boundary.name] = array
         return found
+
+    def _after(self, key: tuple[str, int]) -> list[tuple[int, Tensor, NDArray[np.int64]]]:
+        """Return the values at a column after T where sequences differ: their own steps, values, and sequences."""
+        own, (name, column) = self.plan.own, key
+        if own is None or column < 1 or self.plan.by_column:
+            return []
+        steps = column + own.T - own.length
+        values = values_after(self.loaded.program.lowered.cell, self.plan.inputs)[name]
+        return [(step, value, np.flatnonzero(steps == step)) for step, value in values.items()]
 
     def _target_and_gradient(self, key: object, gradient: NDArray[Any]) -> tuple[Tensor, NDArray[Any]]:
         """Return the tensor of a gradient, and the gradient in its shape, as a separate array."""
@@ -165,10 +242,8 @@ class Call:
             gradient = gradient.reshape(*inputs.batch, *gradient.shape[1:])
         else:
             tensor = inputs.values[str(key)]  # type: ignore[assignment]
+            gradient = gradient if plan.own is None else plan.own.spread(gradient)
             gradient = gradient.reshape(self.shape(str(key)))
-            if inputs.mask is not None:
-                mask = inputs.mask.reshape(inputs.mask.shape + (1,) * (gradient.ndim - inputs.mask.ndim))
-                gradient = np.where(mask, gradient, 0)
         return tensor, np.array(cast_gradient(gradient, tensor, tensor))
 
     # ---- results
@@ -181,29 +256,67 @@ class Call:
         """Return the shape of a signal's values at all steps."""
         return (self.plan.inputs.T, *self.plan.inputs.batch, *self.loaded.program.lowered.roots[name].shape)
 
-    def steps(self, name: str, first: int, last: int) -> NDArray[Any]:
-        """Return a copy of a signal's values at t = first … last."""
+    def _with_margins(self, name: str) -> tuple[NDArray[Any], int]:
+        """Return a signal's values with those of the boundary, (T + margins, B, *shape), and the row of t = 1."""
         program = self.loaded.program
-        node = program.lowered.roots[name]
-        margin = program.plan.lifetimes.margins.get(node)
+        margin = program.plan.lifetimes.margins.get(program.lowered.roots[name])
         array: NDArray[Any] = getattr(self.arrays, program.outputs[name] + ("_all" if margin else ""))
-        start = first - 1 - program.lowered.cell.signals[name].lead + (margin[0] if margin else 0)
-        part = array[start:start + last - first + 1].reshape(-1, *self.plan.inputs.batch, *node.shape)
-        return np.array(part)
+        return array, (margin[0] if margin else 0) - program.lowered.cell.signals[name].lead
+
+    def steps(self, name: str, first: int, last: int) -> NDArray[Any]:
+        """Return a copy of a signal's values at t = first … last; with a mask of each sequence's own steps."""
+        array, start = self._with_margins(name)
+        part = array[start + first - 1:start + last]
+        return np.array(part.reshape(-1, *self.plan.inputs.batch, *self.loaded.program.lowered.roots[name].shape))
+
+    def _at(self, name: str, step: NDArray[np.int64], counts: Any = True) -> NDArray[Any]:
+        """Return a signal's values at own steps (..., B); zero outside of those that are known, and where not `counts`.
+        """
+        array, start = self._with_margins(name)
+        rows = step + (start - 1)
+        counts = (0 <= rows) & (rows < len(array)) & counts
+        found = array[np.where(counts, rows, 0), np.arange(self.plan.B)]
+        found[~counts] = 0
+        return found.reshape(*step.shape[:-1], *self.plan.inputs.batch, *array.shape[2:])
+
+    def _shown_steps(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the own step whose value a signal has at each column, (T, B), and where it isn't zero."""
+        own, hold = self.plan.own, self.loaded.holds[name]
+        assert own is not None
+        return hold.step(own.count, own.length, own.mask), own.mask | bool(hold.direction)
+
+    def shown(self, name: str) -> NDArray[Any]:
+        """Return a copy of a signal's values at t = 1 … T: the columns of the batch."""
+        return self.steps(name, 1, self.plan.inputs.T) if self.plan.own is None else self._at(name, *self._shown_steps(name))
+
+    def final(self, name: str) -> NDArray[Any]:
+        """Return a copy of each sequence's value at its last own step."""
+        own = self.plan.own
+        if own is None:
+            return self.steps(name, self.plan.inputs.T, self.plan.inputs.T)[0]
+        shown = self._at(name, own.length)
+        empty = (own.length == 0).reshape(*self.plan.inputs.batch, *(1,) * (shown.ndim - len(self.plan.inputs.batch)))
+        return np.where(empty, self.shown(name)[-1], shown) if empty.any() else shown
+
+    def total_loss(self, name: str) -> float:
+        """Return the sum of the losses that count."""
+        losses, own = self.array(name), self.plan.own
+        return float(losses.sum() if own is None else losses[own.prefix].sum())
 
     def state(self) -> State:
         """Return the last values of every signal that is read with a delay."""
-        T = self.plan.inputs.T
-        return State({name: {k: constant(self.steps(name, T + k, T + k)[0], name) for k in boundary.before}
+        own, T = self.plan.own, self.plan.inputs.T
+        return State({name: {k: constant(self.steps(name, T + k, T + k)[0] if own is None
+                                         else self._at(name, own.length + k), name) for k in boundary.before}
                       for name, boundary in boundaries(self.loaded.program.lowered.cell).items() if boundary.before})
 
-    def window_inputs(self, window: WindowSteps) -> Inputs:
-        """Return the inputs of one window of a sliding truncation, from the values of this call over all steps."""
+    def window_inputs(self, window: WindowSteps) -> tuple[Inputs, dict[str, Any]]:
+        """Return the inputs and the data of one window of a truncation, from the values of this call over all steps."""
         inputs, cell = self.plan.inputs, self.loaded.program.lowered.cell
         before, length = window.steps.start - 1, len(window.steps)
         part = slice(before, window.steps.stop - 1)
         boundary: dict[str, dict[int, Tensor]] = {}
-        for entering in window.entering(cell, inputs.T, masked=False):  # programs take no other boundary values
+        for entering in window.entering(cell, inputs.T):
             name, lead = entering.signal.name, entering.signal.lead
             value = None if entering.boundary is None else self.plan.boundary.get((name, entering.boundary))
             if value is None or entering.constant:
@@ -212,6 +325,7 @@ class Call:
             k = entering.local + lead + (length if entering.local > 0 else 0)
             boundary.setdefault(name, {})[k] = value
         losses = range(window.loss_steps.start - before, window.loss_steps.stop - before)
-        return replace(inputs, T=length, values={name: x[part] for name, x in inputs.values.items()},
-                       mask=None if inputs.mask is None else inputs.mask[part], boundary=boundary,
-                       truncation=LossSteps(length, losses))
+        found = replace(inputs, T=length, values={name: x[part] for name, x in inputs.values.items()},
+                        mask=None if inputs.own is None else inputs.mask[part], boundary=boundary,
+                        truncation=LossSteps(length, losses))
+        return found, {name: x[part] for name, x in self.values.items() if name in inputs.values or name.startswith(AFTER)}

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from minigrad import Tensor, ops
+from minigrad.operators import WHERE
 from rnn.ir.adjoint import Adjoint
 from rnn.ir.fusion import Graph, optimise
 from rnn.ir.lowering import LoweringOptions, lower, split_products
-from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, Weight, ordered, upstream_name
+from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, Weight, number, ordered, upstream_name
 from rnn.ir.schedule import blocks
 from rnn.language.dependencies import boundaries
 from rnn.language.equations import Definition, Time
@@ -39,7 +40,7 @@ class GradientRequest:
     Attributes:
         seeds: the signals whose upstream gradients are given.
         loss: the signal that is summed to the loss.
-        inputs: the inputs whose gradients are returned.
+        inputs: the data whose gradients are returned: inputs, and values after the end of each sequence.
         boundaries: the values before and after the sequence whose gradients are returned: (signal, step).
     """
 
@@ -110,13 +111,17 @@ class Program:
         seeds = {roots[name]: Node(Input(upstream_name(name)), (), roots[name].shape, True,
                                    f"d{roots[name].name}_given") for name in request.seeds}
         if request.loss is not None:
-            seeds[roots[request.loss]] = Node(Input(LOSS_SCALE), (), (), False, "scale")
+            seed = Node(Input(LOSS_SCALE), (), (), False, "scale")
+            if request.loss in self.lowered.options.after:  # which are no losses
+                assert self.lowered.mask is not None
+                seed = Node(WHERE, (self.lowered.mask, seed, number(0.0)), (), True, "dloss")
+            seeds[roots[request.loss]] = seed
         if self.lowered.options.truncated:
             counts = Node(Input(LOSS_STEPS, shared=True), (), (), True, "loss_steps")
             seeds = {node: Node(ops.Mul(), (seed, counts), seed.shape, True, f"d{node.name}_counted")
                      for node, seed in seeds.items()}
         weights = {tensor: node for tensor, node in self.lowered.weights.items() if tensor.requires_grad}
-        inputs = {name: roots[name] for name in request.inputs}
+        inputs = {name: self.lowered.givens[name] for name in request.inputs}
         shifts: dict[str, list[Node]] = {}
         for node in nodes:
             if isinstance(node.op, Shift) and node.op.signal is not None:
@@ -153,7 +158,7 @@ class Program:
         """Return the name of a tensor, an input or a boundary value in the text."""
         if isinstance(key, Tensor):
             return self.names.give(self.lowered.weights[key])
-        return self.boundaries[key].name if isinstance(key, tuple) else self.names.of[self.lowered.roots[str(key)]]
+        return self.boundaries[key].name if isinstance(key, tuple) else self.names.of[self.lowered.givens[str(key)]]
 
 
 def _only_backward(gradients: Iterable[Node], forward: set[Node]) -> list[Node]:

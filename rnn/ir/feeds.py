@@ -5,6 +5,7 @@ Shared by compiled programs and exports.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,19 +15,26 @@ from minigrad import Tensor
 from rnn.language.dependencies import boundaries
 from rnn.language.equations import Definition
 from rnn.unrolling.inputs import Inputs
+from rnn.unrolling.masks import OwnSteps
 
 from .lowering import Lowered, LoweringOptions
 from .nodes import LOSS_STEPS, MASK, keep_name
 
 
-def lowering_options(inputs: Inputs, masked: bool) -> LoweringOptions:
+def lowering_options(cell: Definition, inputs: Inputs, masked: bool) -> LoweringOptions:
     """Return the properties of the inputs that a program depends on."""
     integers = tuple(name for name, x in inputs.values.items() if x.dtype.kind in "iu")
-    return LoweringOptions(tuple(inputs.shapes.items()), integers, masked, inputs.truncation.masks_gradients)
+    after = tuple(values_after(cell, inputs)) if masked else ()
+    return LoweringOptions(tuple(inputs.shapes.items()), integers, masked,
+                           tuple(name for name in after if not cell.signals[name].given),
+                           inputs.truncation.masks_gradients)
 
 
 def input_arrays(inputs: Inputs) -> dict[str, NDArray[Any]]:
-    """Return the data by name, the batch as one axis: (T, B, *shape). Masked steps are zero."""
+    """Return the data by name, the batch as one axis: (T, B, *shape).
+
+    With a mask each sequence has its own steps at the front, and zeros after them.
+    """
     found = {}
     for name, values in inputs.values.items():
         array = values._data if isinstance(values, Tensor) else values
@@ -35,17 +43,27 @@ def input_arrays(inputs: Inputs) -> dict[str, NDArray[Any]]:
             batch = array.shape[1:array.ndim - len(own)]
             array = array.reshape(inputs.T, *(1,) * (len(inputs.batch) - len(batch)), *batch, *own)
             array = np.broadcast_to(array, (inputs.T, *inputs.batch, *own))
-        if inputs.mask is not None:
-            array = np.where(inputs.mask.reshape(inputs.mask.shape + (1,) * len(own)), array, np.zeros((), array.dtype))
+        array = array if inputs.own is None else inputs.own.compact(array)
         found[name] = array.reshape(inputs.T, -1, *own)
     return found
 
 
+def fill_after(array: NDArray[Any], own: OwnSteps, values: Mapping[int, NDArray[Any]]) -> None:
+    """Write values into an array (T, B, *shape) at the steps after the end of each sequence.
+
+    Args:
+        values: step after the end, 1, 2, ... -> (*shape), or (B, *shape).
+    """
+    for step, value in values.items():
+        rows, sequences = own.steps_after(step)
+        array[rows, sequences] = np.broadcast_to(value, array.shape[1:])[sequences]
+
+
 def mask_arrays(inputs: Inputs, lowered: Lowered) -> dict[str, Any]:
-    """Return the mask (T, B), and the flags (T, 1) of the steps at which a truncation lets gradients pass."""
+    """Return which steps are own ones (T, B), and the steps (T, 1) at which a truncation lets gradients pass."""
     found: dict[str, Any] = {}
-    if inputs.mask is not None:
-        found[MASK] = inputs.mask.reshape(inputs.T, -1)
+    if inputs.own is not None:
+        found[MASK] = inputs.own.prefix.reshape(inputs.T, -1)
     if inputs.truncation.masks_gradients:
         steps = range(1, inputs.T + 1)
         found[LOSS_STEPS] = np.array([[not inputs.truncation.constant(step)] for step in steps])
@@ -66,6 +84,15 @@ def draw_masks(lowered: Lowered, T: int, batch: tuple[int, ...]) -> dict[str, An
         for name, (op, shape) in lowered.draws.items():
             found[name].append(op.forward(np.zeros((*batch, *shape))))
     return {name: np.array(values) for name, values in found.items()}
+
+
+def values_after(cell: Definition, inputs: Inputs) -> dict[str, dict[int, Tensor]]:
+    """Return the values after the sequence that are set and read: signal -> {step of its equation after T: value}."""
+    found: dict[str, dict[int, Tensor]] = {}
+    for (name, step), value in boundary_values(cell, inputs).items():
+        if step > 0:
+            found.setdefault(name, {})[step] = value
+    return found
 
 
 def boundary_values(cell: Definition, inputs: Inputs) -> dict[tuple[str, int], Tensor]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from minigrad import Op, Tensor, ops
 from minigrad.operators import WHERE
-from rnn.language.cycles import carry_directions, check
+from rnn.language.cycles import check
 from rnn.language.dependencies import DefinitionError, integer_inputs, nodes, reads
 from rnn.language.equations import Definition, Equation, Read, Signal
 from rnn.language.graphs import postorder
@@ -29,13 +29,15 @@ class LoweringOptions:
     Attributes:
         shapes: input name -> the shape of one of its values.
         integers: the inputs that hold integers, such as labels.
-        masked: whether sequences may have different lengths.
+        masked: whether sequences may have different lengths. Each has its own steps at the front.
+        after: the signals with values after the end, which sequences that have ended are read with.
         truncated: whether gradients are cut at some steps.
     """
 
     shapes: tuple[tuple[str, Shape], ...]
     integers: tuple[str, ...] = ()
     masked: bool = False
+    after: tuple[str, ...] = ()
     truncated: bool = False
 
 
@@ -54,6 +56,7 @@ class Lowered:
 
     Attributes:
         roots: signal name -> the node of its value at step t (of h[t+1] if the equation defines that).
+        givens: name -> the node of data: an input, or the values of a signal after the end of each sequence.
         weights: every tensor that the equations use -> its node, in the order of use.
         keeps: delay -> the input that masks the gradient of reads with this delay; 1 where it passes.
         draws: name of an input that is drawn at random at each step -> its operation and shape.
@@ -69,9 +72,9 @@ class Lowered:
         self.node_of: dict[int, Node] = {}
         self.shifts: dict[tuple[Signal, int], Node] = {}
         self.signal_values: set[Node] = set()
-        self.states = carry_directions(cell) if options.masked else {}
         self.mask = Node(ir.Input(ir.MASK, "bool"), (), (), True, "mask") if options.masked else None
-        self.roots = {signal.name: self._input(signal) for signal in cell.signals.values() if signal.given}
+        self.givens = {signal.name: self._input(signal) for signal in cell.signals.values() if signal.given}
+        self.roots = dict(self.givens)
         for equation in postorder(cell.equations, _same_step_reads):
             self.roots[equation.signal.name] = self._equation(equation)
         for (signal, _), shift in self.shifts.items():  # only now has every signal a node
@@ -88,7 +91,7 @@ class Lowered:
         return Node(op, (), shape, True, signal.name, signal.origin)
 
     def _equation(self, equation: Equation) -> Node:
-        """Return the value of an equation at its step; after a sequence's end a state is kept, others are zero."""
+        """Return the value of an equation at its step; after a sequence's end that of the boundary, or zero."""
         signal = equation.signal
         for part in nodes([equation.expression], into_tensors=False):
             if id(part) not in self.node_of:
@@ -102,9 +105,11 @@ class Lowered:
         self.signal_values.add(value)
         if self.mask is not None:
             value.name = f"{signal.name}_new"
-            delay = self.states.get(signal)
-            kept = number(0.0) if delay is None else self._truncate(self._shift(signal, delay, shape), delay)
-            value = Node(WHERE, (self.mask, value, kept), shape, True, None, equation.origin)
+            after = number(0.0)
+            if signal.name in self.options.after:
+                name = ir.after_name(signal.name)
+                after = self.givens[name] = Node(ir.Input(name), (), shape, True, f"{signal.name}_end", signal.origin)
+            value = Node(WHERE, (self.mask, value, after), shape, True, None, equation.origin)
         value.name = signal.name
         return value
 

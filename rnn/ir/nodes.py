@@ -33,6 +33,14 @@ def keep_name(delay: int) -> str:
     return f"~keep {delay}"
 
 
+AFTER = "~after "
+
+
+def after_name(signal: str) -> str:
+    """Return the name of the values that a signal has after the end of each sequence."""
+    return f"{AFTER}{signal}"
+
+
 def upstream_name(signal: str) -> str:
     """Return the name of the upstream gradient of a signal."""
     return f"~gradient of {signal}"

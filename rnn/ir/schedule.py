@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from rnn.language.graphs import components, postorder
+from rnn.language.graphs import components, postorder, smallest_offsets
 
 from .nodes import InputGrad, Node, Shift
 
@@ -108,31 +108,11 @@ def _loop(members: list[Node]) -> Block:
     forward = 1 if max(edge.delay for edge in edges) > 0 else -1
     # one of the directions works: `cycles.check` rejects definitions with loops in both
     direction, offset = next((x, found) for x in (forward, -forward)
-                             if (found := _retime(members, edges, x)) is not None)
+                             if (found := smallest_offsets(edges, [x * edge.delay for edge in edges]))
+                             is not None)
 
     def same_iteration(node: Node) -> list[Node]:
         delay = node.op.delay * direction if isinstance(node.op, Shift) else 0
         return [x for x in node.inputs if x in inside and delay + offset[node] == offset[x]]
 
     return Block(tuple(postorder(members, same_iteration)), direction, offset)
-
-
-def _retime(members: list[Node], edges: list[Dependence], direction: int) -> dict[Node, int] | None:
-    """Return the smallest offset of each node with which no node reads a value that isn't computed yet.
-
-    Retiming (Leiserson and Saxe, Retiming synchronous circuitry, Algorithmica 6, 1991): an edge
-    from u to v with delay d requires offset[v] >= offset[u] - d. The smallest offsets are the longest paths
-    over negated delays, by the algorithm of Bellman and Ford. If they still grow after as many rounds as
-    there are nodes, the loop runs in the other direction: None.
-    """
-    offset = dict.fromkeys(members, 0)
-    for _ in range(len(members) + 1):
-        changed = False
-        for edge in edges:
-            needed = offset[edge.source] - edge.delay * direction
-            if needed > offset[edge.target]:
-                offset[edge.target] = needed
-                changed = True
-        if not changed:
-            return offset
-    return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from minigrad.provenance import Origin, call_site
 from rnn.language.dependencies import boundaries, parameters, reads
 from rnn.language.equations import Definition, Signal
 
+from .masks import OwnSteps
 from .options import OPTION_NAMES, UnrollOptions
 from .state import State
 from .truncation import Truncation, make_truncation
@@ -40,6 +42,11 @@ class Inputs:
     truncation: Truncation  # where gradients stop
     origin: Origin  # the line of the call
 
+    @cached_property
+    def own(self) -> OwnSteps | None:
+        """The own steps of the sequences; None where nothing is masked."""
+        return None if self.mask is None or self.mask.all() else OwnSteps(self.mask)
+
 
 def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) -> Inputs:
     """Return the inputs of an unroll, checked.
@@ -61,8 +68,10 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
     mask = mask_of(T, batch, options.lengths, options.mask, origin)
     truncation = make_truncation(T, options.truncation(), origin)
     truncation.check(cell, origin)
-    return Inputs(T, batch, np.result_type(*floats), values, shapes, _boundary_values(cell, T, initial), mask,
-                  truncation, origin)
+    found = Inputs(T, batch, np.result_type(*floats), values, shapes, _boundary_values(cell, T, initial), mask,
+                   truncation, origin)
+    check_truncation(cell, found, found.own)
+    return found
 
 
 def _check_names(cell: Definition, declared: Mapping[str, Signal], inputs: Mapping[str, Any], origin: Origin) -> None:
@@ -191,7 +200,7 @@ def mask_of(T: int, batch: Shape, lengths: Any, mask: Any, origin: Origin) -> ND
     """Return (T, *batch) bools from the lengths of the sequences or from the mask itself; None without either.
 
     Raises:
-        ValueError: for both at once, a wrong shape or type, or lengths that are not in 1 … T.
+        ValueError: for both at once, a wrong shape or type, or lengths that are not in 0 … T.
     """
     if lengths is not None and mask is not None:
         raise ValueError(f"lengths and mask both give the lengths of the sequences: give one of them (at {origin})")
@@ -200,18 +209,41 @@ def mask_of(T: int, batch: Shape, lengths: Any, mask: Any, origin: Origin) -> ND
         if ends.dtype.kind not in "iu" or ends.shape != batch:
             raise ValueError(f"lengths are whole numbers, one for each sequence: shape {batch} is needed, "
                              f"not {ends.dtype} of shape {ends.shape} (at {origin})")
-        if ends.size and (ends.min() < 1 or ends.max() > T):
-            raise ValueError(f"lengths are in 1 … {T} (the data have {T} steps), not {ends.min()} … {ends.max()} "
+        if ends.size and (ends.min() < 0 or ends.max() > T):
+            raise ValueError(f"lengths are in 0 … {T} (the data have {T} steps), not {ends.min()} … {ends.max()} "
                              f"(at {origin})")
         result: NDArray[np.bool_] = np.arange(T).reshape(T, *(1 for _ in batch)) < ends
         return result
     if mask is None:
         return None
     flags = np.array(mask)
-    if flags.dtype != bool or flags.shape != (T, *batch):
-        raise ValueError(f"the mask is bools of shape {(T, *batch)}, one for each step of each sequence, "
-                         f"not {flags.dtype} of shape {flags.shape} (at {origin})")
-    return flags
+    if flags.dtype.kind not in "biuf" or flags.shape != (T, *batch):
+        raise ValueError(f"the mask is bools (or numbers 0 and 1) of shape {(T, *batch)}, one for each step of each "
+                         f"sequence, not {flags.dtype} of shape {flags.shape} (at {origin})")
+    other = flags[(flags != 0) & (flags != 1)]
+    if other.size:
+        raise ValueError(f"the mask has 1 for each step that counts and 0 for the others, not {other[0]} (at {origin})")
+    return flags.astype(bool)
+
+
+def check_truncation(cell: Definition, inputs: Inputs, own: OwnSteps | None) -> None:
+    """Raise ValueError where a truncation isn't defined for sequences of these steps."""
+    truncation, origin = inputs.truncation, inputs.origin
+    if own is None or not truncation.option:
+        return
+    if own.has_holes:
+        raise ValueError(f"{truncation.option}= cuts at columns of the batch, so the mask may only end sequences: here "
+                         f"one goes on after a masked step. Leave out {truncation.option}=, or pad at the end "
+                         f"(at {origin})")
+    if truncation.option == "last":
+        raise ValueError(f"last= needs sequences of one length: theirs are {own.length.min()} … {own.length.max()}, "
+                         f"of {own.T} steps. Use chunks= or window= (at {origin})")
+    for name, values in inputs.boundary.items():
+        learned = [k for k, value in values.items() if k > inputs.T + cell.signals[name].lead and value.requires_grad]
+        if learned and truncation.option == "window":
+            raise ValueError(f"window= with sequences of unequal length gives no gradient to values after the end, but "
+                             f"{name}[T+{learned[0] - inputs.T}] requires one, set at {values[learned[0]].origin}. "
+                             f"Use chunks= (at {origin})")
 
 
 def _boundary_values(cell: Definition, T: int, initial: Mapping[str, dict[int, Tensor]]
