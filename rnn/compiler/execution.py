@@ -185,6 +185,10 @@ class Call:
         The vector-Jacobian product of `shown`: a value that is held gets the sum over the steps that hold it.
         """
         step, counts = self._shown_steps(name)
+        truncation = self.plan.inputs.truncation
+        if truncation.masks_gradients and self.plan.own is not None:
+            reach = [truncation.reach_of_held(k) for k in range(1, len(gradient) + 1)]
+            counts = counts & self.loaded.holds[name].passes(step, self.plan.own.mask, reach)
         total = np.zeros((len(gradient) + 2, *gradient.shape[1:]), gradient.dtype)
         sequences = np.broadcast_to(np.arange(self.plan.B), step.shape)
         np.add.at(total, (step[counts], sequences[counts]), gradient[counts])
@@ -319,7 +323,7 @@ class Call:
         for entering in window.entering(cell, inputs.T):
             name, lead = entering.signal.name, entering.signal.lead
             value = None if entering.boundary is None else self.plan.boundary.get((name, entering.boundary))
-            if value is None or entering.constant:
+            if value is None or entering.constant or (self.plan.own is not None and entering.boundary > 0):
                 k = entering.step + lead
                 value = constant(self.steps(name, k, k)[0], name)
             k = entering.local + lead + (length if entering.local > 0 else 0)

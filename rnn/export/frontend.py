@@ -14,18 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor
+from minigrad import Tensor, ops
 from minigrad.provenance import call_site
 from rnn.ir.feeds import boundary_values, draw_masks, lowering_options, uncut_steps
 from rnn.ir.lowering import LoweringOptions
-from rnn.ir.nodes import MASK, keep_name
+from rnn.ir.nodes import AFTER, KEEP, MASK, keep_name
 from rnn.language.dependencies import nodes, parameters, roots
 from rnn.language.equations import Definition
-from rnn.unrolling.inputs import Inputs, initial_by_step, mask_of, prepare_inputs
+from rnn.unrolling.inputs import Inputs, check_truncation, initial_by_step, mask_of, prepare_inputs
+from rnn.unrolling.masks import OwnSteps
 from rnn.unrolling.options import UnrollOptions
 
 from .backend import Array, Backend
 from .interpreter import Interpreter, Schedule
+from .masks import Columns
 
 
 def import_extra(module: str, name: str) -> ModuleType:
@@ -92,7 +94,7 @@ class Export:
             prepared = prepare_inputs(self.cell, {name: _stand_in(x) for name, x in inputs.items()},
                                       replace(options, initial=stand_ins or options.initial, lengths=None, mask=None))
             masked = options.lengths is not None or options.mask is not None
-            self._cache[key] = prepared, Schedule(self.cell, lowering_options(prepared, masked), self.backend)
+            self._cache[key] = prepared, Schedule(self.cell, lowering_options(self.cell, prepared, masked), self.backend)
         return self._cache[key]
 
     def __call__(self, values: Mapping[str, Array], inputs: Mapping[str, Array], options: UnrollOptions, dtype: Any,
@@ -108,10 +110,6 @@ class Export:
         backend = self.backend
         weights = self.weights(values, dtype)
         given = {name: self._input(name, value, prepared, dtype) for name, value in inputs.items()}
-        mask = self._mask(prepared, options)
-        if mask is not None:
-            given = {name: backend.zero_masked(value, mask) for name, value in given.items()}
-            given[MASK] = mask
         drawn = draws if draws is not None else draw_masks(schedule.lowered, prepared.T, prepared.batch)
         given.update((name, self._drawn(name, drawn, schedule, prepared, dtype)) for name in schedule.lowered.draws)
         given.update(self._keep_flags(schedule, prepared))
@@ -121,8 +119,10 @@ class Export:
             k = step + self.cell.signals[name].lead + (prepared.T if step > 0 else 0)
             value = weights[id(tensor)] if name not in initial else backend.constant(initial[name][k], dtype)
             boundary[name, step] = value
-        whole = Interpreter(backend, schedule, prepared.T, prepared.batch, given, weights, boundary,
-                            backend.constant(0.0, dtype))
+        zero, columns = backend.constant(0.0, dtype), self._columns(prepared, options)
+        if columns is not None:
+            given = masked_data(schedule, given, boundary, columns, (prepared.T, *prepared.batch), zero)
+        whole = Interpreter(backend, schedule, prepared.T, prepared.batch, given, weights, boundary, zero, columns)
         windows = prepared.truncation.windows()
         found = whole.run_windows(windows) if windows else whole.run()
         return {name: self._mask_loss_steps(value, name, prepared) for name, value in found.items()}
@@ -137,23 +137,31 @@ class Export:
         array = self.backend.reshape(array, (inputs.T, *(1,) * (len(inputs.batch) - len(batch)), *batch, *own))
         return self.backend.broadcast(array, (inputs.T, *inputs.batch), own)
 
-    def _mask(self, inputs: Inputs, options: UnrollOptions) -> Array | None:
-        """Return the mask, (T, *batch) bools; None where all sequences have T steps."""
+    def _columns(self, inputs: Inputs, options: UnrollOptions) -> Columns | None:
+        """Return the own steps of the sequences, checked where their values are known; None without mask and lengths."""
         lengths, mask = options.lengths, options.mask
-        given = lengths if mask is None else mask
-        if given is None:
+        if lengths is None and mask is None:
             return None
-        traced = _stand_in(given) is not given  # only the shape is known: check that of ones
-        if traced:
-            lengths = None if lengths is None else np.ones(lengths.shape, int)
-            mask = None if mask is None else np.ones(mask.shape, bool)
-        checked = mask_of(inputs.T, inputs.batch, lengths, mask, call_site())
-        if not traced:
-            return self.backend.constant(checked, None)
-        if mask is not None:
-            return given
-        steps = self.backend.constant(np.arange(inputs.T).reshape(inputs.T, *(1 for _ in inputs.batch)), None)
-        return steps < given
+        backend, truncation = self.backend, inputs.truncation
+        known = [None if x is None else backend.known(x) for x in (lengths, mask)]
+        if [x is None for x in known] == [lengths is None, mask is None]:
+            checked = mask_of(inputs.T, inputs.batch, *known, call_site())
+            assert checked is not None
+            own = OwnSteps(checked)
+            check_truncation(self.cell, inputs, None if checked.all() else own)
+            return Columns.of(backend, own, truncation)
+        given = lengths if mask is None else mask  # only the shape is known: check that of ones
+        ones = np.ones(given.shape, str(given.dtype))
+        mask_of(inputs.T, inputs.batch, None if lengths is None else ones, None if mask is None else ones, call_site())
+        if truncation.option == "last" or truncation.option and mask is not None:
+            raise ValueError(f"{truncation.option}= needs {'a mask' if lengths is None else 'lengths'} whose values are "
+                             f"known: they aren't where the function is traced (at {inputs.origin})")
+        steps = backend.constant(np.arange(1, inputs.T + 1).reshape(inputs.T, *(1 for _ in inputs.batch)), None)
+        if mask is None:
+            count = backend.compute(ops.Minimum(), steps, given)
+            return Columns(backend, inputs.T, steps, steps < given + 1, count, given, None, truncation)
+        count = backend.cum_sum(backend.cast_like(given, steps), 0)
+        return Columns(backend, inputs.T, steps, given != 0, count, count[-1], backend.own_steps_first(given), truncation)
 
     def _drawn(self, name: str, drawn: Mapping[str, Array], schedule: Schedule, inputs: Inputs, dtype: Any) -> Array:
         """Return one dropout mask as numbers 0 and 1."""
@@ -178,6 +186,25 @@ class Export:
             return value
         keep = self.backend.constant(flags.reshape(inputs.T, *(1,) * (value.ndim - 1)), None)
         return self.backend.mask_gradient(value, keep)
+
+
+def masked_data(schedule: Schedule, given: Mapping[str, Array], boundary: Mapping[tuple[str, int], Array],
+                columns: Columns, lead: tuple[Any, ...], zero: Array) -> dict[str, Array]:
+    """Return the data with each sequence's own steps at the front, the mask, and the values after their ends.
+
+    Args:
+        lead: T and the batch.
+        zero: the number 0 in the type of all states.
+    """
+    found = {name: value if name.startswith(KEEP) else columns.compact(value) for name, value in given.items()}
+    found[MASK] = columns.prefix
+    for name, node in schedule.lowered.givens.items():
+        signal = name.removeprefix(AFTER)
+        after = {step: value for (other, step), value in boundary.items() if other == signal and step > 0}
+        if after:
+            values = found[name] if name in found else columns.backend.broadcast(zero, lead, node.shape)
+            found[name] = columns.fill_after(values, after, node.shape)
+    return found
 
 
 def _check_parameters(own: Mapping[str, Tensor], given: Mapping[str, Array], name: str) -> None:

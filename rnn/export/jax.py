@@ -48,6 +48,15 @@ class JaxBackend(ModuleBackend):
     def mask_gradient(self, x: Array, keep: Array) -> Array:
         return self.module.where(keep, x, self.jax.lax.stop_gradient(x))
 
+    def take_steps(self, x: Array, index: Array) -> Array:
+        return self.module.take_along_axis(x, self.append_axes(index, x.ndim - index.ndim), 0)
+
+    def own_steps_first(self, mask: Array) -> Array:
+        return self.module.argsort(mask == 0, axis=0, stable=True)
+
+    def known(self, x: Any) -> Any:
+        return None if isinstance(x, self.jax.core.Tracer) else np.asarray(x)
+
     def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         results: Arrays = self.jax.lax.scan(step, carry, rows, length=T, reverse=reverse)[1]
         return results

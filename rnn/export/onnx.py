@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,17 @@ from minigrad import Tensor, ops
 from minigrad.files import write_atomically
 from minigrad.ops import Axis, einsum_letters
 from minigrad.provenance import call_site
-from rnn.ir.feeds import boundary_values
-from rnn.ir.lowering import LoweringOptions
-from rnn.ir.nodes import ADDED, MASK
+from rnn.ir.feeds import boundary_values, lowering_options
+from rnn.ir.nodes import ADDED, AFTER, MASK
 from rnn.language.dependencies import DefinitionError, parameters
 from rnn.language.equations import Definition
 from rnn.unrolling.inputs import prepare_inputs
 from rnn.unrolling.options import UnrollOptions
 
 from .backend import Array, Arrays, Backend, StepFunction
-from .frontend import Export, import_extra
+from .frontend import Export, import_extra, masked_data
 from .interpreter import Interpreter, Schedule
+from .masks import Columns
 
 onnx = import_extra("onnx", "onnx")
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
@@ -189,6 +190,13 @@ class OnnxBackend(Backend):
     def slice(self, x: Value, start: int, stop: int, axis: int, shape: Dimensions) -> Value:
         """Return x[start:stop] along an axis."""
         return self.emit("Slice", x, *(self.numbers([n]) for n in (start, stop, axis)), shape=shape)
+
+    def take_steps(self, x: Array, index: Array) -> Array:
+        shape = self.emit("Shape", x, shape=(x.ndim,), dtype=np.int64)
+        sizes = self.emit("Concat", self.numbers([1]), self.slice(shape, 1, x.ndim, 0, (x.ndim - 1,)),
+                          shape=(x.ndim,), axis=0)
+        whole = self.emit("Expand", self.append_axes(index, x.ndim - index.ndim), sizes, shape=(None, *x.shape[1:]))
+        return self.emit("GatherElements", x, whole, shape=(None, *x.shape[1:]), axis=0)
 
     # ---- functions of each element
     def expm1(self, x: Array) -> Array:
@@ -361,28 +369,31 @@ class Model:
         if unknown:
             raise ValueError(f"{cell.name!r} computes no signal {unknown[0]!r} (at {call_site()}): it computes "
                              f"{', '.join(computed)}")
-        options = LoweringOptions(shapes, (), lengths)  # type: ignore[arg-type]
+        zeros = {name: np.zeros((STEPS, *(shape or ()))) for name, shape in shapes}
+        sample = prepare_inputs(cell, zeros, UnrollOptions(T=STEPS))
+        options = lowering_options(cell, replace(sample, shapes=dict(shapes)), lengths)  # type: ignore[arg-type]
         self.schedule = schedule = Schedule(cell, options, backend, computed if outputs is None else outputs)
         self.inputs: list[Any] = []
         values = {name: backend.initializer(name, x.numpy()) for name, x in own.items()}
-        given, T, batch = self._inputs(lengths)
+        given, T, batch, columns = self._inputs(lengths)
         weights = export.weights(values, None)
-        zeros = {name: np.zeros((STEPS, *(shape or ()))) for name, shape in shapes}
-        sample = prepare_inputs(cell, zeros, UnrollOptions(T=STEPS))
         boundary = {key: weights[id(tensor)] for key, tensor in boundary_values(cell, sample).items()}
-        found = Interpreter(backend, schedule, T, batch, given, weights, boundary, backend.constant(0.0, None)).run()
+        zero = backend.constant(0.0, None)
+        if columns is not None:
+            given = masked_data(schedule, given, boundary, columns, (T, *batch), zero)
+        found = Interpreter(backend, schedule, T, batch, given, weights, boundary, zero, columns).run()
         self.outputs = []
         for name, value in found.items():
             result = backend.named(name, value.shape, value.dtype, cell.signals[name].origin)
             backend.emit("Identity", value, shape=value.shape, name=name)
             self.outputs.append(_info(result, ("T", "batch")[:1 + len(batch)]))
 
-    def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...]]:
-        """Return the data as inputs of the file, and T and the batch as vectors of one number."""
+    def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...], Columns | None]:
+        """Return the data as inputs of the file, T and the batch as vectors of one number, and the lengths."""
         backend, given, batch = self.backend, dict[str, Value](), tuple[Value, ...]()
         labels = {x for node in self.schedule.block if isinstance(node.op, ops.Gather) for x in node.inputs[1:]}
         for name, node in self.schedule.givens.items():
-            if name == MASK:
+            if name == MASK or name.startswith(AFTER):
                 continue
             drawn = name in self.schedule.lowered.draws
             dtype = np.dtype(bool if drawn else np.int64 if node in labels else backend.dtype)
@@ -401,11 +412,12 @@ class Model:
             ends = backend.named("lengths", (None,), np.int64, "the input for the lengths")
             self.inputs.append(_info(ends, ("batch",)))
             scalar = backend.emit("Squeeze", T, shape=())
-            steps = backend.emit("Range", backend.numbers(0), scalar, backend.numbers(1), shape=(None,))
-            mask = given[MASK] = backend.append_axes(steps, 1) < ends
-            given.update((name, backend.zero_masked(value, mask)) for name, value in given.items()
-                         if not name.startswith(ADDED))
-        return given, T, batch
+            stop = scalar + np.int64(1)
+            steps = backend.append_axes(backend.emit("Range", backend.numbers(1), stop, backend.numbers(1),
+                                                     shape=(None,)), 1)
+            count = backend.compute(ops.Minimum(), steps, ends)
+            return given, T, batch, Columns(backend, T, steps, steps < ends + np.int64(1), count, ends, None)
+        return given, T, batch, None
 
     def proto(self) -> Any:
         """Return the complete model.

@@ -55,6 +55,12 @@ class TorchBackend(ModuleBackend):
     def mask_gradient(self, x: Array, keep: Array) -> Array:
         return torch.where(keep, x, x.detach())
 
+    def take_steps(self, x: Array, index: Array) -> Array:
+        return torch.take_along_dim(x, self.append_axes(index, x.ndim - index.ndim), 0)
+
+    def known(self, x: Any) -> Any:
+        return x.numpy(force=True) if isinstance(x, torch.Tensor) else np.asarray(x)
+
     def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         by_step = list(zip(*(x.unbind() for x in rows))) if rows else [()] * T
         every = []

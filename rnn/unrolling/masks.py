@@ -129,8 +129,20 @@ class Hold(NamedTuple):
         Args: of OwnSteps, but for `mask`, which are integers, and the last two, functions of these arrays.
         """
         if self.direction < 0:
-            return minimum(count + 1 - mask, length + self.last)
-        return maximum(count, self.first if self.direction else 1)
+            return minimum(count + np.int64(1) - mask, length + np.int64(self.last))
+        return maximum(count, np.int64(self.first if self.direction else 1))
+
+    def passes(self, step: Any, mask: Any, reach: list[range]) -> Any:
+        """Return where a column passes the gradient of its value: (T, *batch).
+
+        Args:
+            step: the own step whose value it has.
+            reach: of each column, the columns from which held values come with their gradients.
+        """
+        ends = np.array([(steps.start, steps.stop) for steps in reach]).reshape(-1, 2, *(1,) * (mask.ndim - 1))
+        # A sequence that has ended holds its last step; backward in time the value after the end, which enters at T + 1.
+        column = len(reach) + 1 if self.direction < 0 else step + (step < 1)
+        return mask | (ends[:, 0] <= column) & (column < ends[:, 1])
 
 
 def holds(cell: Definition) -> dict[str, Hold]:

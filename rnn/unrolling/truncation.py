@@ -90,6 +90,10 @@ class Truncation:
         """Return whether all that a step computes is constant."""
         return False
 
+    def reach_of_held(self, step: int) -> range:
+        """Return the steps from which a masked step takes a held value with its gradient."""
+        return range(1, self.T + 2)
+
     def windows(self) -> list[WindowSteps]:
         """Return the passes in which the sequence is computed; none for a single pass over all of it."""
         return []
@@ -104,7 +108,11 @@ class Chunks(Truncation):
     masks_gradients = True
 
     def cuts(self, made: int, read: int) -> bool:
-        return (max(made, 1) - 1) // self.length != (read - 1) // self.length
+        return max(made, 1) not in self.reach_of_held(read)
+
+    def reach_of_held(self, step: int) -> range:
+        first = (step - 1) // self.length * self.length + 1
+        return range(first, first + self.length)
 
 
 @dataclass(frozen=True)
@@ -167,6 +175,10 @@ class Windows(Truncation):
     def cuts(self, made: int, read: int) -> bool:
         # of the window that differentiates the loss of step `read`; it ends with a multiple of `every`
         return max(made, 1) < self._first(min(-(-read // self.every) * self.every, self.T))
+
+    def reach_of_held(self, step: int) -> range:
+        done = (step - 1) // self.every * self.every
+        return range(done + 1, done + self.every + 1)
 
     def _first(self, stop: int) -> int:
         """Return the first step of the window that ends with step `stop`."""

@@ -261,7 +261,8 @@ class Unroller:
         direction = self.held.get(signal, 0)
         if not direction or step - direction not in self.copies[signal]:
             return None
-        return self._uncut(signal, step - direction, step, direction)
+        copy = self.copies[signal][step - direction]
+        return copy if max(step - direction, 1) in self.inputs.truncation.reach_of_held(step) else copy.detach()
 
     def _mask_at(self, k: int, signal: Signal) -> Any:
         """Return the mask of a column as bools that broadcast against the signal's values."""
