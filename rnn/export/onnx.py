@@ -411,6 +411,7 @@ class Model:
         if lengths:
             ends = backend.named("lengths", (None,), np.int64, "the input for the lengths")
             self.inputs.append(_info(ends, ("batch",)))
+            batch = batch or (backend.emit("Shape", ends, shape=(1,), dtype=np.int64),)
             scalar = backend.emit("Squeeze", T, shape=())
             stop = scalar + np.int64(1)
             steps = backend.append_axes(backend.emit("Range", backend.numbers(1), stop, backend.numbers(1),
