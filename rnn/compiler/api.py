@@ -240,7 +240,7 @@ class Compiled:
             if options.masked:  # values after the end are data of sequences that end before T
                 after = {name for name, k in learned if k > 0}
                 data += [name if self.cell.signals[name].given else after_name(name) for name in sorted(after)]
-                learned = tuple(key for key in boundary if key in learned or key[1] > 0 and key[0] in after)
+                learned = tuple(key for key in boundary if key in learned or (key[1] > 0 and key[0] in after))
             wanted = GradientRequest(seeds or self._ends(), None if seeds else self.loss,
                                      tuple(dict.fromkeys(data)), learned)
         weights = [x.dtype for x in parameters(self.cell).values()]
@@ -261,7 +261,8 @@ class Compiled:
             known: data as the program takes them, (T, B, *shape), where they have been prepared.
         """
         boundary = boundary_values(self.cell, inputs)
-        loaded = self._program(lowering_options(self.cell, inputs, inputs.own is not None), inputs, boundary, records=records)
+        options = lowering_options(self.cell, inputs, inputs.own is not None)
+        loaded = self._program(options, inputs, boundary, records=records)
         lowered = loaded.program.lowered
         for name, values in inputs.values.items():
             if lowered.roots[name].op.dtype == "int" and values.dtype.kind not in "iu":

@@ -23,7 +23,7 @@ from rnn.ir.feeds import values_after
 from rnn.ir.nodes import AFTER, upstream_name
 from rnn.language.dependencies import boundaries
 from rnn.unrolling.inputs import Inputs
-from rnn.unrolling.masks import Hold, OwnSteps, holds
+from rnn.unrolling.masks import Hold, OwnSteps, holds, reach_of_held
 from rnn.unrolling.state import State
 from rnn.unrolling.truncation import LossSteps, WindowSteps
 
@@ -154,26 +154,29 @@ class Call:
                         yield self._target_and_gradient((name, 0), held)
         results = self._run(self.loaded.backward, 1, {**self.values, **given}, {})
         for key, name in self.loaded.program.gradients.items():
-            if not isinstance(key, str):
-                after = self._after(key) if isinstance(key, tuple) else []
-                for step, value, sequences in after:
-                    if value.requires_grad:
-                        own_part = np.zeros_like(results[name])
-                        own_part[sequences] = results[name][sequences]
-                        yield self._target_and_gradient((key[0], step), own_part)
-                if not after:
-                    yield self._target_and_gradient(key, results[name])
-                continue
-            if own is not None:
-                yield from self._gradients_after(key.removeprefix(AFTER), results[name], own)
-            if isinstance(self.plan.inputs.values.get(key), Tensor):
-                yield self._target_and_gradient(key, results[name])
+            yield from self._pairs(key, results[name])
 
-    def _gradients_after(self, name: str, gradient: NDArray[Any], own: OwnSteps
-                         ) -> Iterator[tuple[Tensor, NDArray[Any]]]:
-        """Yield the gradients of a signal's values after the end of the sequences that end before T."""
-        for step, value in values_after(self.loaded.program.lowered.cell, self.plan.inputs).get(name, {}).items():
-            if value.requires_grad:
+    def _pairs(self, key: object, gradient: NDArray[Any]) -> Iterator[tuple[Tensor, NDArray[Any]]]:
+        """Yield the tensors that a gradient of the program belongs to, each with its part."""
+        if isinstance(key, tuple) and self._after(*key):  # a column after T: own steps that differ
+            for step, value, sequences in self._after(*key):
+                if value.requires_grad:
+                    part = np.zeros_like(gradient)
+                    part[sequences] = gradient[sequences]
+                    yield self._target_and_gradient((key[0], step), part)
+            return
+        if isinstance(key, str):
+            yield from self._pairs_after(key.removeprefix(AFTER), gradient)
+            if not isinstance(self.plan.inputs.values.get(key), Tensor):
+                return
+        yield self._target_and_gradient(key, gradient)
+
+    def _pairs_after(self, name: str, gradient: NDArray[Any]) -> Iterator[tuple[Tensor, NDArray[Any]]]:
+        """Yield the values after the end that sequences have in 1 … T, from the gradient of all steps."""
+        own, inputs = self.plan.own, self.plan.inputs
+        values = {} if own is None else values_after(self.loaded.program.lowered.cell, inputs).get(name, {})
+        for step, value in values.items():
+            if own is not None and value.requires_grad:
                 rows, sequences = own.steps_after(step)
                 found = np.zeros(gradient.shape[1:], gradient.dtype)
                 found[sequences] = gradient[rows, sequences]
@@ -187,8 +190,7 @@ class Call:
         step, counts = self._shown_steps(name)
         truncation = self.plan.inputs.truncation
         if truncation.masks_gradients and self.plan.own is not None:
-            reach = [truncation.reach_of_held(k) for k in range(1, len(gradient) + 1)]
-            counts = counts & self.loaded.holds[name].passes(step, self.plan.own.mask, reach)
+            counts = counts & self.loaded.holds[name].passes(step, self.plan.own.mask, reach_of_held(truncation, 1))
         total = np.zeros((len(gradient) + 2, *gradient.shape[1:]), gradient.dtype)
         sequences = np.broadcast_to(np.arange(self.plan.B), step.shape)
         np.add.at(total, (step[counts], sequences[counts]), gradient[counts])
@@ -215,7 +217,7 @@ class Call:
         for key, value in self.plan.boundary.items():
             boundary = self.loaded.program.boundaries[key]
             array = self.plan.boundary_array(value, boundary.node.shape)
-            after = self._after(key)
+            after = self._after(*key)
             if after:
                 array = np.zeros((self.plan.B, *boundary.node.shape), array.dtype)
                 for _, own_value, sequences in after:
@@ -224,9 +226,9 @@ class Call:
             found[boundary.name] = array
         return found
 
-    def _after(self, key: tuple[str, int]) -> list[tuple[int, Tensor, NDArray[np.int64]]]:
+    def _after(self, name: str, column: int) -> list[tuple[int, Tensor, NDArray[np.int64]]]:
         """Return the values at a column after T where sequences differ: their own steps, values, and sequences."""
-        own, (name, column) = self.plan.own, key
+        own = self.plan.own
         if own is None or column < 1 or self.plan.by_column:
             return []
         steps = column + own.T - own.length
@@ -278,8 +280,8 @@ class Call:
         """
         array, start = self._with_margins(name)
         rows = step + (start - 1)
-        counts = (0 <= rows) & (rows < len(array)) & counts
-        found = array[np.where(counts, rows, 0), np.arange(self.plan.B)]
+        counts = (rows >= 0) & (rows < len(array)) & counts
+        found: NDArray[Any] = array[np.where(counts, rows, 0), np.arange(self.plan.B)]
         found[~counts] = 0
         return found.reshape(*step.shape[:-1], *self.plan.inputs.batch, *array.shape[2:])
 
@@ -291,16 +293,19 @@ class Call:
 
     def shown(self, name: str) -> NDArray[Any]:
         """Return a copy of a signal's values at t = 1 … T: the columns of the batch."""
-        return self.steps(name, 1, self.plan.inputs.T) if self.plan.own is None else self._at(name, *self._shown_steps(name))
+        if self.plan.own is None:
+            return self.steps(name, 1, self.plan.inputs.T)
+        return self._at(name, *self._shown_steps(name))
 
     def final(self, name: str) -> NDArray[Any]:
         """Return a copy of each sequence's value at its last own step."""
         own = self.plan.own
         if own is None:
             return self.steps(name, self.plan.inputs.T, self.plan.inputs.T)[0]
-        shown = self._at(name, own.length)
+        shown: NDArray[Any] = self._at(name, own.length)
         empty = (own.length == 0).reshape(*self.plan.inputs.batch, *(1,) * (shown.ndim - len(self.plan.inputs.batch)))
-        return np.where(empty, self.shown(name)[-1], shown) if empty.any() else shown
+        found: NDArray[Any] = np.where(empty, self.shown(name)[-1], shown)
+        return found
 
     def total_loss(self, name: str) -> float:
         """Return the sum of the losses that count."""
@@ -323,13 +328,14 @@ class Call:
         for entering in window.entering(cell, inputs.T):
             name, lead = entering.signal.name, entering.signal.lead
             value = None if entering.boundary is None else self.plan.boundary.get((name, entering.boundary))
-            if value is None or entering.constant or (self.plan.own is not None and entering.boundary > 0):
+            if value is None or entering.constant or (inputs.own is not None and entering.local > 0):
                 k = entering.step + lead
                 value = constant(self.steps(name, k, k)[0], name)
             k = entering.local + lead + (length if entering.local > 0 else 0)
             boundary.setdefault(name, {})[k] = value
         losses = range(window.loss_steps.start - before, window.loss_steps.stop - before)
         found = replace(inputs, T=length, values={name: x[part] for name, x in inputs.values.items()},
-                        mask=None if inputs.own is None else inputs.mask[part], boundary=boundary,
+                        mask=None if inputs.own is None else inputs.own.mask[part], boundary=boundary,
                         truncation=LossSteps(length, losses))
-        return found, {name: x[part] for name, x in self.values.items() if name in inputs.values or name.startswith(AFTER)}
+        return found, {name: x[part] for name, x in self.values.items()
+                       if name in inputs.values or name.startswith(AFTER)}

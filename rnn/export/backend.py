@@ -93,7 +93,7 @@ class Backend(ABC):
         """Return the columns of each sequence (T, *batch), counted from 0: first those where a mask isn't 0."""
         raise NotImplementedError(f"{self.target} traces no masks")
 
-    def known(self, x: Any) -> Any:
+    def concrete(self, x: Any) -> Any:
         """Return an array of NumPy's with the values of x; None where they aren't known yet."""
         return np.asarray(x)
 
@@ -230,6 +230,9 @@ class Backend(ABC):
     @abstractmethod
     def take_last(self, x: Array, index: Any) -> Array:
         """Return x[..., index]."""
+
+    @abstractmethod
+    def cum_sum(self, x: Array, axis: int | None) -> Array: ...
 
     @abstractmethod
     def concatenate(self, *parts: Array, axis: int) -> Array: ...

@@ -94,7 +94,8 @@ class Export:
             prepared = prepare_inputs(self.cell, {name: _stand_in(x) for name, x in inputs.items()},
                                       replace(options, initial=stand_ins or options.initial, lengths=None, mask=None))
             masked = options.lengths is not None or options.mask is not None
-            self._cache[key] = prepared, Schedule(self.cell, lowering_options(self.cell, prepared, masked), self.backend)
+            lowering = lowering_options(self.cell, prepared, masked)
+            self._cache[key] = prepared, Schedule(self.cell, lowering, self.backend)
         return self._cache[key]
 
     def __call__(self, values: Mapping[str, Array], inputs: Mapping[str, Array], options: UnrollOptions, dtype: Any,
@@ -138,14 +139,14 @@ class Export:
         return self.backend.broadcast(array, (inputs.T, *inputs.batch), own)
 
     def _columns(self, inputs: Inputs, options: UnrollOptions) -> Columns | None:
-        """Return the own steps of the sequences, checked where their values are known; None without mask and lengths."""
+        """Return the own steps of the sequences, checked if their values are known; None without mask and lengths."""
         lengths, mask = options.lengths, options.mask
         if lengths is None and mask is None:
             return None
         backend, truncation = self.backend, inputs.truncation
-        known = [None if x is None else backend.known(x) for x in (lengths, mask)]
-        if [x is None for x in known] == [lengths is None, mask is None]:
-            checked = mask_of(inputs.T, inputs.batch, *known, call_site())
+        ends, flags = (None if x is None else backend.concrete(x) for x in (lengths, mask))
+        if (ends is None) == (lengths is None) and (flags is None) == (mask is None):
+            checked = mask_of(inputs.T, inputs.batch, ends, flags, call_site())
             assert checked is not None
             own = OwnSteps(checked)
             check_truncation(self.cell, inputs, None if checked.all() else own)
@@ -153,15 +154,16 @@ class Export:
         given = lengths if mask is None else mask  # only the shape is known: check that of ones
         ones = np.ones(given.shape, str(given.dtype))
         mask_of(inputs.T, inputs.batch, None if lengths is None else ones, None if mask is None else ones, call_site())
-        if truncation.option == "last" or truncation.option and mask is not None:
-            raise ValueError(f"{truncation.option}= needs {'a mask' if lengths is None else 'lengths'} whose values are "
-                             f"known: they aren't where the function is traced (at {inputs.origin})")
+        if truncation.option == "last" or (truncation.option and mask is not None):
+            raise ValueError(f"{truncation.option}= needs {'a mask' if lengths is None else 'lengths'} whose values "
+                             f"are known: they aren't where the function is traced (at {inputs.origin})")
         steps = backend.constant(np.arange(1, inputs.T + 1).reshape(inputs.T, *(1 for _ in inputs.batch)), None)
         if mask is None:
             count = backend.compute(ops.Minimum(), steps, given)
             return Columns(backend, inputs.T, steps, steps < given + 1, count, given, None, truncation)
         count = backend.cum_sum(backend.cast_like(given, steps), 0)
-        return Columns(backend, inputs.T, steps, given != 0, count, count[-1], backend.own_steps_first(given), truncation)
+        order = backend.own_steps_first(given)
+        return Columns(backend, inputs.T, steps, given != 0, count, count[-1], order, truncation)
 
     def _drawn(self, name: str, drawn: Mapping[str, Array], schedule: Schedule, inputs: Inputs, dtype: Any) -> Array:
         """Return one dropout mask as numbers 0 and 1."""

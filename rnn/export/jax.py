@@ -54,7 +54,7 @@ class JaxBackend(ModuleBackend):
     def own_steps_first(self, mask: Array) -> Array:
         return self.module.argsort(mask == 0, axis=0, stable=True)
 
-    def known(self, x: Any) -> Any:
+    def concrete(self, x: Any) -> Any:
         return None if isinstance(x, self.jax.core.Tracer) else np.asarray(x)
 
     def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import ops
-from rnn.unrolling.masks import Hold, OwnSteps
+from rnn.unrolling.masks import Hold, OwnSteps, reach_of_held
 from rnn.unrolling.truncation import Truncation
 
 from .backend import Array, Backend
@@ -96,7 +96,8 @@ class Columns:
         if not hold.direction:
             return backend.zero_masked(shown, self.mask)
         if self.truncation is not None and self.truncation.option:
-            reach = [self.truncation.reach_of_held(k) for k in range(1, self.T + 1)]
+            first_column, last_column = reach_of_held(self.truncation, self.mask.ndim - 1)
+            reach = backend.constant(first_column, None), backend.constant(last_column, None)
             keep = hold.passes(step, self.mask, reach)
             shown = backend.mask_gradient(shown, backend.append_axes(keep, shown.ndim - keep.ndim))
         return shown

@@ -58,7 +58,7 @@ class TorchBackend(ModuleBackend):
     def take_steps(self, x: Array, index: Array) -> Array:
         return torch.take_along_dim(x, self.append_axes(index, x.ndim - index.ndim), 0)
 
-    def known(self, x: Any) -> Any:
+    def concrete(self, x: Any) -> Any:
         return x.numpy(force=True) if isinstance(x, torch.Tensor) else np.asarray(x)
 
     def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:

@@ -16,14 +16,7 @@ from minigrad.provenance import Origin
 
 from .dependencies import DefinitionError, Link, layers, links
 from .equations import Definition, Signal, t
-from .graphs import (
-    components,
-    nonpositive_cycle,
-    shortest_cycle,
-    simple_cycles,
-    smallest_offsets,
-    topological_order,
-)
+from .graphs import components, nonpositive_cycle, shortest_cycle, simple_cycles, smallest_offsets, topological_order
 
 MOST_LOOPS = 1000
 

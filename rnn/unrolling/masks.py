@@ -22,6 +22,8 @@ from rnn.language.cycles import held_signals
 from rnn.language.dependencies import Boundary, boundaries
 from rnn.language.equations import Definition
 
+from .truncation import Truncation
+
 Steps = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
@@ -62,9 +64,9 @@ class OwnSteps:
 
     def step(self, column: int) -> Steps:
         """Return the own step of each sequence at a column; at a masked one the last step before."""
-        if 1 <= column <= self.T:
-            return self.count[column - 1]
-        return column + (self.length - self.T if column > self.T else 0 * self.length)
+        found: Steps = self.count[column - 1] if 1 <= column <= self.T else \
+            column + (self.length - self.T if column > self.T else 0 * self.length)
+        return found
 
     def is_step(self, column: int) -> Flags:
         """Return whether each sequence has an own step at a column; all have those outside of 1 … T."""
@@ -99,7 +101,7 @@ class OwnSteps:
         return np.where(self._beside(self.mask, values), values, np.zeros((), values.dtype))
 
     def steps_after(self, step: int) -> tuple[Steps, Steps]:
-        """Return rows and sequences of the step after the end, of those that have it in 1 … T; for a single batch axis."""
+        """Return the rows and sequences of a step after the end, where that is in 1 … T; for one batch axis."""
         rows = self.length + step - 1
         found = np.flatnonzero(rows < self.T)
         return rows[found], found
@@ -132,17 +134,16 @@ class Hold(NamedTuple):
             return minimum(count + np.int64(1) - mask, length + np.int64(self.last))
         return maximum(count, np.int64(self.first if self.direction else 1))
 
-    def passes(self, step: Any, mask: Any, reach: list[range]) -> Any:
-        """Return where a column passes the gradient of its value: (T, *batch).
+    def passes(self, step: Any, mask: Any, reach: tuple[Any, Any]) -> Any:
+        """Return where a column passes the gradient of its value: (T, *batch); for sequences that only end.
 
         Args:
             step: the own step whose value it has.
-            reach: of each column, the columns from which held values come with their gradients.
+            reach: the first and the last column, (T, 1, ...), from which held values come with their gradients.
         """
-        ends = np.array([(steps.start, steps.stop) for steps in reach]).reshape(-1, 2, *(1,) * (mask.ndim - 1))
-        # A sequence that has ended holds its last step; backward in time the value after the end, which enters at T + 1.
-        column = len(reach) + 1 if self.direction < 0 else step + (step < 1)
-        return mask | (ends[:, 0] <= column) & (column < ends[:, 1])
+        # A sequence that has ended holds its last step; backward in time the value that enters at T + 1.
+        column = len(mask) + 1 if self.direction < 0 else step + (step < 1)
+        return mask | (reach[0] <= column) & (column <= reach[1])
 
 
 def holds(cell: Definition) -> dict[str, Hold]:
@@ -154,6 +155,17 @@ def holds(cell: Definition) -> dict[str, Hold]:
         first = 1 if signal.lead > 0 and 0 not in before else 0
         found[name] = Hold(held.get(signal, 0), first, 0 if signal.lead < 0 and 1 not in after else 1)
     return found
+
+
+def reach_of_held(truncation: Truncation, ndim: int) -> tuple[Steps, Steps]:
+    """Return the first and the last column from which each column takes held values with their gradients: (T, 1, ...).
+
+    Args:
+        ndim: the number of axes of the batch.
+    """
+    reach = [truncation.reach_of_held(k) for k in range(1, truncation.T + 1)]
+    first, last = np.array([(steps[0], steps[-1]) for steps in reach]).T.reshape(2, truncation.T, *(1,) * ndim)
+    return first, last
 
 
 def select(copies: Mapping[int, Tensor], keys: Steps, rows: Flags, ndim: int) -> Tensor:

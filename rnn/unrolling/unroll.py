@@ -227,7 +227,7 @@ class Unroller:
         place = signal, delay, shift, step
         if place not in self.places:
             read = own.step(step) - shift
-            rows = own.is_step(step) & (1 <= read) & (read <= own.length)
+            rows = own.is_step(step) & (read >= 1) & (read <= own.length)
             self.places[place] = self._places(signal, read - delay, delay, own), rows
         keys, rows = self.places[place]
         if rows.any():
@@ -238,7 +238,7 @@ class Unroller:
         """Return for each sequence the key of the copy with the value of one of its own steps (of the equation)."""
         shift = self.shift.get(signal, 0)
         if signal.lead or shift:  # such copies aren't held
-            inside = (1 <= step) & (step <= own.length)
+            inside = (step >= 1) & (step <= own.length)
             margin = np.where(step < 1, min(shift, 0), max(shift, 0))
             return np.where(inside, own.column(step + shift), own.column(step) + margin) + signal.lead
         return own.column_of_read(step, delay, self.held.get(signal, 0))
@@ -289,7 +289,7 @@ class Unroller:
             copy = value(own.step(k), rows) if rows.any() else constant(np.zeros(self._shape(signal, k)))
             if not rows.all():
                 held = found.get(k - hold.direction) if hold.direction else None
-                if held is None and (hold.direction > 0 and hold.first or hold.direction < 0 and not hold.last):
+                if held is None and ((hold.direction > 0 and hold.first) or (hold.direction < 0 and not hold.last)):
                     held = value(0 * own.length + 1 if hold.direction > 0 else own.length, everyone)
                 copy = self._hold(self._copy(copy, signal, k, self.now.origin), signal, k, held)
             found[k] = copy if copy is stored.get(k) else self._copy(copy, signal, k, self.now.origin)
