@@ -295,7 +295,8 @@ class Call:
         """Return a copy of a signal's values at t = 1 … T: the columns of the batch."""
         if self.plan.own is None:
             return self.steps(name, 1, self.plan.inputs.T)
-        return self._at(name, *self._shown_steps(name))
+        found: NDArray[Any] = self._at(name, *self._shown_steps(name))
+        return found
 
     def final(self, name: str) -> NDArray[Any]:
         """Return a copy of each sequence's value at its last own step."""

@@ -241,7 +241,9 @@ class Unroller:
             inside = (step >= 1) & (step <= own.length)
             margin = np.where(step < 1, min(shift, 0), max(shift, 0))
             return np.where(inside, own.column(step + shift), own.column(step) + margin) + signal.lead
-        return own.column_of_read(step, delay, self.held.get(signal, 0))
+        # A truncation may cut the chain of held values from the end to here, and not this read.
+        held = 0 if self.inputs.truncation.option else self.held.get(signal, 0)
+        return own.column_of_read(step, delay, held)
 
     def _holds_at(self, signal: Signal, step: int) -> bool:
         """Return whether a sequence is masked at a step, and the copy of a signal has its value for that."""
