@@ -17,17 +17,9 @@ from minigrad import Tensor
 from minigrad.backward import ancestors, compute_gradients
 from minigrad.provenance import call_site
 from minigrad.settings import settings
-from rnn.ir.feeds import (
-    boundary_values,
-    draw_masks,
-    fill_after,
-    input_arrays,
-    lowering_options,
-    mask_arrays,
-    values_after,
-)
+from rnn.ir.feeds import boundary_values, draw_masks, fill_after, input_arrays, lowering_options, mask_arrays
 from rnn.ir.lowering import LoweringOptions
-from rnn.ir.nodes import LOSS_SCALE, after_name, upstream_name
+from rnn.ir.nodes import AFTER, LOSS_SCALE, after_name, upstream_name
 from rnn.language.cycles import check
 from rnn.language.dependencies import links, nodes, parameters, roots
 from rnn.language.equations import Definition
@@ -261,7 +253,7 @@ class Compiled:
             known: data as the program takes them, (T, B, *shape), where they have been prepared.
         """
         boundary = boundary_values(self.cell, inputs)
-        options = lowering_options(self.cell, inputs, inputs.own is not None)
+        options = lowering_options(self.cell, inputs, boundary, inputs.own is not None)
         loaded = self._program(options, inputs, boundary, records=records)
         lowered = loaded.program.lowered
         for name, values in inputs.values.items():
@@ -272,6 +264,9 @@ class Compiled:
         arrays = {**input_arrays(inputs), **mask_arrays(inputs, lowered)}
         plan = CallPlan(loaded, inputs, boundary, copies, known is not None)
         drawn = draw_masks(lowered, inputs.T, (plan.B,))
+        for name, node in lowered.givens.items():
+            if name.startswith(AFTER):
+                arrays[name] = np.zeros((inputs.T, plan.B, *node.shape), loaded.dtype)
         if plan.own is not None and known is None:
             drawn = {name: plan.own.compact(x) for name, x in drawn.items()}
             self._fill_after(plan, plan.own, arrays)
@@ -280,10 +275,8 @@ class Compiled:
     def _fill_after(self, plan: CallPlan, own: OwnSteps, arrays: dict[str, Any]) -> None:
         """Write the values after the sequence to the end of each sequence."""
         lowered = plan.loaded.program.lowered
-        for name, steps in values_after(self.cell, plan.inputs).items():
+        for name, steps in plan.after.items():
             given, shape = self.cell.signals[name].given, lowered.roots[name].shape
-            if not given:
-                arrays[after_name(name)] = np.zeros((plan.inputs.T, plan.B, *shape), plan.loaded.dtype)
             fill_after(arrays[name if given else after_name(name)], own,
                        {step: plan.boundary_array(value, shape) for step, value in steps.items()})
 

@@ -87,6 +87,11 @@ class CallPlan:
         mask = self.inputs.mask
         return None if mask is None or self.inputs.own is None else OwnSteps(mask.reshape(self.inputs.T, self.B))
 
+    @cached_property
+    def after(self) -> dict[str, dict[int, Tensor]]:
+        """The values after the sequence: signal -> {step of its equation after T: value}."""
+        return values_after(self.boundary)
+
     def boundary_array(self, value: Tensor, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return a value before or after the sequence as the program takes it: (*shape), or (B, *shape)."""
         array = self.copies.get(id(value), value)._data
@@ -173,9 +178,8 @@ class Call:
 
     def _pairs_after(self, name: str, gradient: NDArray[Any]) -> Iterator[tuple[Tensor, NDArray[Any]]]:
         """Yield the values after the end that sequences have in 1 … T, from the gradient of all steps."""
-        own, inputs = self.plan.own, self.plan.inputs
-        values = {} if own is None else values_after(self.loaded.program.lowered.cell, inputs).get(name, {})
-        for step, value in values.items():
+        own = self.plan.own
+        for step, value in self.plan.after.get(name, {}).items():
             if own is not None and value.requires_grad:
                 rows, sequences = own.steps_after(step)
                 found = np.zeros(gradient.shape[1:], gradient.dtype)
@@ -232,8 +236,7 @@ class Call:
         if own is None or column < 1 or self.plan.by_column:
             return []
         steps = column + own.T - own.length
-        values = values_after(self.loaded.program.lowered.cell, self.plan.inputs)[name]
-        return [(step, value, np.flatnonzero(steps == step)) for step, value in values.items()]
+        return [(step, value, np.flatnonzero(steps == step)) for step, value in self.plan.after[name].items()]
 
     def _target_and_gradient(self, key: object, gradient: NDArray[Any]) -> tuple[Tensor, NDArray[Any]]:
         """Return the tensor of a gradient, and the gradient in its shape, as a separate array."""
@@ -302,7 +305,8 @@ class Call:
         """Return a copy of each sequence's value at its last own step."""
         own = self.plan.own
         if own is None:
-            return self.steps(name, self.plan.inputs.T, self.plan.inputs.T)[0]
+            last: NDArray[Any] = self.steps(name, self.plan.inputs.T, self.plan.inputs.T)[0]
+            return last
         shown: NDArray[Any] = self._at(name, own.length)
         empty = (own.length == 0).reshape(*self.plan.inputs.batch, *(1,) * (shown.ndim - len(self.plan.inputs.batch)))
         found: NDArray[Any] = np.where(empty, self.shown(name)[-1], shown)

@@ -16,7 +16,7 @@ import numpy as np
 
 from minigrad import Tensor, ops
 from minigrad.provenance import call_site
-from rnn.ir.feeds import boundary_values, draw_masks, lowering_options, uncut_steps
+from rnn.ir.feeds import boundary_values, draw_masks, lowering_options, uncut_steps, values_after
 from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import AFTER, KEEP, MASK, keep_name
 from rnn.language.dependencies import nodes, parameters, roots
@@ -94,7 +94,7 @@ class Export:
             prepared = prepare_inputs(self.cell, {name: _stand_in(x) for name, x in inputs.items()},
                                       replace(options, initial=stand_ins or options.initial, lengths=None, mask=None))
             masked = options.lengths is not None or options.mask is not None
-            lowering = lowering_options(self.cell, prepared, masked)
+            lowering = lowering_options(self.cell, prepared, boundary_values(self.cell, prepared), masked)
             self._cache[key] = prepared, Schedule(self.cell, lowering, self.backend)
         return self._cache[key]
 
@@ -200,9 +200,9 @@ def masked_data(schedule: Schedule, given: Mapping[str, Array], boundary: Mappin
     """
     found = {name: value if name.startswith(KEEP) else columns.compact(value) for name, value in given.items()}
     found[MASK] = columns.prefix
+    every = values_after(boundary)
     for name, node in schedule.lowered.givens.items():
-        signal = name.removeprefix(AFTER)
-        after = {step: value for (other, step), value in boundary.items() if other == signal and step > 0}
+        after = every.get(name.removeprefix(AFTER), {})
         if after:
             values = found[name] if name in found else columns.backend.broadcast(zero, lead, node.shape)
             found[name] = columns.fill_after(values, after, node.shape)

@@ -371,13 +371,14 @@ class Model:
                              f"{', '.join(computed)}")
         zeros = {name: np.zeros((STEPS, *(shape or ()))) for name, shape in shapes}
         sample = prepare_inputs(cell, zeros, UnrollOptions(T=STEPS))
-        options = lowering_options(cell, replace(sample, shapes=dict(shapes)), lengths)  # type: ignore[arg-type]
+        outside = boundary_values(cell, sample)
+        options = lowering_options(cell, replace(sample, shapes=dict(shapes)), outside, lengths)  # type: ignore[arg-type]
         self.schedule = schedule = Schedule(cell, options, backend, computed if outputs is None else outputs)
         self.inputs: list[Any] = []
         values = {name: backend.initializer(name, x.numpy()) for name, x in own.items()}
         given, T, batch, columns = self._inputs(lengths)
         weights = export.weights(values, None)
-        boundary = {key: weights[id(tensor)] for key, tensor in boundary_values(cell, sample).items()}
+        boundary = {key: weights[id(tensor)] for key, tensor in outside.items()}
         zero = backend.constant(0.0, None)
         if columns is not None:
             given = masked_data(schedule, given, boundary, columns, (T, *batch), zero)

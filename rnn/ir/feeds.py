@@ -21,13 +21,16 @@ from .lowering import Lowered, LoweringOptions
 from .nodes import LOSS_STEPS, MASK, keep_name
 
 
-def lowering_options(cell: Definition, inputs: Inputs, masked: bool) -> LoweringOptions:
-    """Return the properties of the inputs that a program depends on."""
+def lowering_options(cell: Definition, inputs: Inputs, boundary: Mapping[tuple[str, int], Any], masked: bool
+                     ) -> LoweringOptions:
+    """Return the properties of the inputs that a program depends on.
+
+    Args:
+        boundary: of `boundary_values`.
+    """
     integers = tuple(name for name, x in inputs.values.items() if x.dtype.kind in "iu")
-    after = tuple(values_after(cell, inputs)) if masked else ()
-    return LoweringOptions(tuple(inputs.shapes.items()), integers, masked,
-                           tuple(name for name in after if not cell.signals[name].given),
-                           inputs.truncation.masks_gradients)
+    after = tuple(name for name in values_after(boundary) if masked and not cell.signals[name].given)
+    return LoweringOptions(tuple(inputs.shapes.items()), integers, masked, after, inputs.truncation.masks_gradients)
 
 
 def input_arrays(inputs: Inputs) -> dict[str, NDArray[Any]]:
@@ -86,10 +89,10 @@ def draw_masks(lowered: Lowered, T: int, batch: tuple[int, ...]) -> dict[str, An
     return {name: np.array(values) for name, values in found.items()}
 
 
-def values_after(cell: Definition, inputs: Inputs) -> dict[str, dict[int, Tensor]]:
-    """Return the values after the sequence that are set and read: signal -> {step of its equation after T: value}."""
-    found: dict[str, dict[int, Tensor]] = {}
-    for (name, step), value in boundary_values(cell, inputs).items():
+def values_after(boundary: Mapping[tuple[str, int], Any]) -> dict[str, dict[int, Any]]:
+    """Return those of `boundary_values` after the sequence: signal -> {step of its equation after T: value}."""
+    found: dict[str, dict[int, Any]] = {}
+    for (name, step), value in boundary.items():
         if step > 0:
             found.setdefault(name, {})[step] = value
     return found

@@ -37,6 +37,7 @@ class OwnSteps:
         count: (T, *batch), how many own steps a sequence has had up to each column.
         length: (*batch), the number of its own steps.
         has_holes: whether a masked step is followed by one that isn't masked.
+        masked_columns: the columns at which some sequence is masked.
     """
 
     def __init__(self, mask: Flags) -> None:
@@ -45,6 +46,7 @@ class OwnSteps:
         self.count: Steps = np.cumsum(mask, axis=0)
         self.length: Steps = self.count[-1]
         self.has_holes = bool((mask[1:] & ~mask[:-1]).any())
+        self.masked_columns = set((np.flatnonzero(~mask.reshape(self.T, -1).all(axis=1)) + 1).tolist())
 
     @cached_property
     def order(self) -> Steps:

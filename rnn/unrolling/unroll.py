@@ -93,7 +93,7 @@ class Unroller:
             copy = values[k - 1] if isinstance(values, Tensor) else constant(values[k - 1, ...])
             shape = self._shape(signal, k)
             copy = copy if copy.shape == shape else apply(ops.BroadcastTo(shape), copy)
-            if self.own is not None and not self.own.is_step(k).all():
+            if self.own is not None and k in self.own.masked_columns:
                 copy = apply(WHERE, self._mask_at(k, signal), copy, np.zeros((), copy.dtype))
             copy.name = signal.name
             self.copies[signal][k] = copy
@@ -165,6 +165,11 @@ class Unroller:
 
     def _missing(self, plan: RegisterProgram, step: int) -> tuple[RegisterProgram, int] | None:
         """Return the first copy that the equation needs at this step and that isn't computed yet."""
+        if self.own is None:
+            for _, source, offset in plan.reads:
+                if step + offset not in self.copies[source]:
+                    return self.plans[source], step + offset - source.lead
+            return None
         signal = plan.equation.signal
         for _, source, offset in plan.reads:
             for k in self._keys(source, offset, plan, step):
@@ -193,10 +198,15 @@ class Unroller:
             else:
                 registers[register] = self.memo[key, step, shift] = apply(op, *operands(registers))
         copy = self._copy(registers[plan.result], signal, k, origin)
-        return self._hold(copy, signal, k, self._previous(signal, k)) if self._holds_at(signal, step) else copy
+        if self.own is None or not self._holds_at(signal, step):
+            return copy
+        return self._hold(copy, signal, k, self._previous(signal, k))
 
     def _read(self, signal: Signal, offset: int, plan: RegisterProgram, step: int) -> Tensor:
         """Return a value as the equation sees it at a step: of each sequence its own, as a constant where it is cut."""
+        if self.own is None:
+            copy = self.copies[signal][step + offset]
+            return self._uncut(signal, step + offset, step, signal.lead - offset) if copy.requires_grad else copy
         keys = self._keys(signal, offset, plan, step)
         delay = signal.lead - offset
         if len(keys) == 1:
@@ -222,7 +232,7 @@ class Unroller:
     def _keys(self, signal: Signal, offset: int, plan: RegisterProgram, step: int) -> Sequence[int]:
         """Return the keys of the copies that an equation reads at a step: several where sequences differ."""
         own, delay, shift = self.own, signal.lead - offset, self.shift.get(plan.equation.signal, 0)
-        if own is None or (delay >= 0 and not own.has_holes):
+        if own is None or (delay >= 0 and not own.has_holes) or self._is_held_beside(signal, delay, shift):
             return step + offset,
         place = signal, delay, shift, step
         if place not in self.places:
@@ -233,6 +243,11 @@ class Unroller:
         if rows.any():
             return np.unique(keys[rows]).tolist()  # type: ignore[no-any-return]
         return (min(max(step, 1), own.T),) if signal.given else ()  # no value is needed
+
+    def _is_held_beside(self, signal: Signal, delay: int, shift: int) -> bool:
+        """Return whether the copy of the column beside has what all sequences read, since it is held up to there."""
+        return delay == self.held.get(signal) and not (signal.lead or shift or self.shift.get(signal)
+                                                       or self.inputs.truncation.option)
 
     def _places(self, signal: Signal, step: Steps, delay: int, own: OwnSteps) -> Steps:
         """Return for each sequence the key of the copy with the value of one of its own steps (of the equation)."""
@@ -247,8 +262,8 @@ class Unroller:
 
     def _holds_at(self, signal: Signal, step: int) -> bool:
         """Return whether a sequence is masked at a step, and the copy of a signal has its value for that."""
-        return self.own is not None and not signal.lead and not self.shift.get(signal) \
-            and not self.own.is_step(step).all()
+        return self.own is not None and step in self.own.masked_columns and not signal.lead \
+            and not self.shift.get(signal)
 
     def _hold(self, copy: Tensor, signal: Signal, k: int, held: Any) -> Tensor:
         """Return a copy with the values of masked sequences: the held ones of a state, otherwise zero."""
