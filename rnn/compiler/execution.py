@@ -121,6 +121,8 @@ class Call:
         Args:
             given: the upstream gradients, or the scale of the loss, by name.
         """
+        if self.loaded.backward is None:  # nothing requires a gradient
+            return
         results = self._run(self.loaded.backward, 1, {**self.values, **given}, {})
         for key, name in self.loaded.program.gradients.items():
             yield self._target_and_gradient(key, results[name])
