@@ -282,9 +282,9 @@ class Codegen:
     def constant(self, value: float) -> str:
         """Return the name of a number, as an array of the program's type."""
         for name, known in self.code.constants.items():
-            if known == value and np.signbit(known) == np.signbit(value):
+            if (known == value and np.signbit(known) == np.signbit(value)) or known is value:  # NaN isn't equal to itself
                 return name
-        name = f"n{value!r}".replace("-", "minus_").replace(".", "_").replace("+", "")
+        name = self.names.free(f"n{value!r}".replace("-", "minus_").replace(".", "_").replace("+", ""))
         self.code.constants[name] = value
         return name
 
@@ -330,6 +330,8 @@ class Codegen:
             else _constant(self, node)
         if lines and node in self.comments:
             lines[-1] += f"  # {', '.join(self.comments[node])}"
+        for line in lines:
+            self.code.written_for.setdefault(line, node)
         return lines
 
 

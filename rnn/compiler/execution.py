@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from minigrad import Tensor
 from minigrad.backward import cast_gradient
 from minigrad.tensor import constant
+from rnn.ir.nodes import Backward
 from rnn.language.dependencies import boundaries
 from rnn.unrolling.inputs import Inputs
 from rnn.unrolling.state import State
@@ -37,7 +38,7 @@ class Loaded:
         self.program = program
         self.dtype = dtype
         self.text = render(program.code, program.lowered.cell, program.names, dtype)
-        self.file = f"<compiled {name}>"
+        self.file = f"<compiled {''.join(x if x.isprintable() else '?' for x in name)}>"
         linecache.cache[self.file] = (len(self.text), None, self.text.splitlines(True), self.file)
         space: dict[str, Any] = {name: op for name, (op, _) in program.code.operations.items()}
         exec(compile(self.text, self.file, "exec"), space)
@@ -48,6 +49,21 @@ class Loaded:
         passes = program.code.forward, program.code.backward
         self.data = [[node.op.name for node in part.inputs] for part in passes]
         self.weights = [[node.op.tensor for node in part.weights] for part in passes]
+
+    def place_of(self, error: Exception) -> str | None:
+        """Return the operation, the signal and the lines at which an error was raised; None if not in the program."""
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename != self.file:
+            trace = trace.tb_next
+        if trace is None:
+            return None
+        line = self.text.splitlines()[trace.tb_lineno - 1].strip()
+        node, computed = self.program.code.written_for.get(line), ""
+        if node is not None:
+            op = node.op.of if isinstance(node.op, Backward) else node.op
+            written = f", written at {node.origin}" if node.origin is not None else ""
+            computed = f"  in {type(op).__name__}, which computes {node.name}{written}\n"
+        return f"{computed}  in the program of {self.program.lowered.cell.name!r}, line {trace.tb_lineno}: {line}"
 
 
 @dataclass(frozen=True)
@@ -132,15 +148,15 @@ class Call:
         weights = [tensor._data for tensor in self.plan.weights[number]]
         try:
             return function(self.arrays, *arguments, *weights, **boundary)
-        except (ValueError, TypeError, IndexError) as error:
-            trace = error.__traceback__
-            while trace is not None and trace.tb_frame.f_code.co_filename != self.loaded.file:
-                trace = trace.tb_next
-            if trace is None:
+        except Exception as error:
+            place = self.loaded.place_of(error)
+            if place is None:
                 raise
-            line = linecache.getline(self.loaded.file, trace.tb_lineno).strip()
-            raise type(error)(f"{error}\n  in the program of {self.loaded.program.lowered.cell.name!r}, line "
-                              f"{trace.tb_lineno}: {line}") from None
+            if isinstance(error, (ValueError, TypeError, IndexError)):
+                raise type(error)(f"{error}\n{place}") from None
+            if hasattr(error, "add_note"):  # since Python 3.11
+                error.add_note(place)
+            raise
 
     def _boundary_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the values before and after the sequence, by their names in the program."""
@@ -164,7 +180,7 @@ class Call:
         elif isinstance(key, tuple):
             value = plan.boundary[key]
             tensor = plan.copies.get(id(value), value)
-            gradient = gradient.reshape(*inputs.batch, *gradient.shape[1:])
+            gradient = gradient.reshape((*inputs.batch, *gradient.shape[1:]))
         else:
             tensor = inputs.values[str(key)]  # type: ignore[assignment]
             gradient = gradient.reshape(self.shape(str(key)))

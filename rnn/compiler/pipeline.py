@@ -88,6 +88,9 @@ class Program:
         computed = set(forward.nodes)
         backward = Graph(forward.roots, backward_nodes)
         optimise(backward, observe=observe)
+        for node in [*reversed(backward.nodes), *reversed(forward.nodes)]:  # made by a pass: the line of their reader
+            for x in node.inputs:
+                x.origin = x.origin or node.origin
         passes = blocks(forward.nodes), blocks(backward.nodes)
         observe("blocks", [*passes[0], *passes[1]])
         self.boundaries = self._boundary_values()

@@ -70,7 +70,7 @@ class TorchBackend(ModuleBackend):
         return parts
 
     def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
-        return x.expand(*lead, *shape)
+        return x.expand((*lead, *shape))
 
     def relu(self, x: Array) -> Array:
         return torch.relu(x)

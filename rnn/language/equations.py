@@ -142,12 +142,14 @@ class Apply(Expression):
 
 
 def _operand(x: Any, op: Op, origin: Origin) -> Any:
-    """Return an array as a Tensor; a number unchanged, so that it takes the other operand's dtype."""
-    if isinstance(x, (Expression, Tensor, int, float)):
+    """Return an array as a Tensor; a number as one of Python's, so that it takes the other operand's dtype."""
+    if isinstance(x, (Expression, Tensor)) or type(x) in (bool, int, float):
         return x
     if isinstance(x, Signal):
         raise _missing_step((x,))
     array = np.array(x)
+    if array.ndim == 0 and type(array.item()) in (bool, int, float):  # np.sqrt(3), an array of one number
+        return array.item()
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{type(op).__name__} takes signals, tensors, arrays and real numbers, "
                         f"not {type(x).__name__} (at {origin}): {x!r:.60}")
@@ -365,7 +367,7 @@ class Definition:
             size: length of the vector; () for one number a step; None to take it from the data.
 
         Raises:
-            ValueError: if the name is taken, or is an option of unroll.
+            ValueError: if the name is taken, is an option of unroll, begins with "~" or can't be printed.
         """
         return self._declare(name, size, given=True)
 
@@ -378,7 +380,7 @@ class Definition:
                 which requires that nothing reads the signal with a delay.
 
         Raises:
-            ValueError: if the name is taken, or is an option of unroll.
+            ValueError: if the name is taken, is an option of unroll, begins with "~" or can't be printed.
         """
         return self._declare(name, size, given=False)
 
@@ -388,6 +390,10 @@ class Definition:
             raise TypeError(f"a signal's name is a string that isn't empty, not {name!r} (at {origin})")
         if name in self.reserved_names:
             raise ValueError(f"a signal can't be named {name!r} (at {origin}): it is an option of unroll()")
+        if name.startswith("~") or not name.isprintable():
+            reason = "names that begin with '~' are used for masks and random draws" if name.startswith("~") \
+                else "a character of it can't be printed"
+            raise ValueError(f"a signal can't be named {name!r} (at {origin}): {reason}")
         if name in self.signals:
             raise ValueError(f"there are two signals named {name!r}: declared at "
                              f"{self.signals[name].origin} and at {origin}")
