@@ -58,12 +58,13 @@ class Loaded:
         if trace is None:
             return None
         line = self.text.splitlines()[trace.tb_lineno - 1].strip()
-        node, computed = self.program.code.written_for.get(line), ""
-        if node is not None:
-            op = node.op.of if isinstance(node.op, Backward) else node.op
-            written = f", written at {node.origin}" if node.origin is not None else ""
-            computed = f"  in {type(op).__name__}, which computes {node.name}{written}\n"
-        return f"{computed}  in the program of {self.program.lowered.cell.name!r}, line {trace.tb_lineno}: {line}"
+        place = f"  in the program of {self.program.lowered.cell.name!r}, line {trace.tb_lineno}: {line}"
+        node = self.program.code.written_for.get(line)
+        if node is None:
+            return place
+        op = node.op.of if isinstance(node.op, Backward) else node.op
+        written = f", written at {node.origin}" if node.origin is not None else ""
+        return f"{place}\n  which computes {node.name} by {type(op).__name__}{written}"
 
 
 @dataclass(frozen=True)
