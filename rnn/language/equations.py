@@ -367,7 +367,7 @@ class Definition:
             size: length of the vector; () for one number a step; None to take it from the data.
 
         Raises:
-            ValueError: if the name is taken, is an option of unroll, begins with "~" or can't be printed.
+            ValueError: if the name is taken, is an option of unroll, begins with "~", or can't be written as text.
         """
         return self._declare(name, size, given=True)
 
@@ -380,7 +380,7 @@ class Definition:
                 which requires that nothing reads the signal with a delay.
 
         Raises:
-            ValueError: if the name is taken, is an option of unroll, begins with "~" or can't be printed.
+            ValueError: if the name is taken, is an option of unroll, begins with "~", or can't be written as text.
         """
         return self._declare(name, size, given=False)
 
@@ -390,10 +390,12 @@ class Definition:
             raise TypeError(f"a signal's name is a string that isn't empty, not {name!r} (at {origin})")
         if name in self.reserved_names:
             raise ValueError(f"a signal can't be named {name!r} (at {origin}): it is an option of unroll()")
-        if name.startswith("~") or not name.isprintable():
-            reason = "names that begin with '~' are used for masks and random draws" if name.startswith("~") \
-                else "a character of it can't be printed"
-            raise ValueError(f"a signal can't be named {name!r} (at {origin}): {reason}")
+        if name.startswith("~"):
+            raise ValueError(f"a signal can't be named {name!r} (at {origin}): names that begin with '~' stand for "
+                             "masks and random draws")
+        if any(x == "\0" or "\ud800" <= x <= "\udfff" for x in name):
+            raise ValueError(f"a signal can't be named {name!r} (at {origin}): no file and no terminal can contain a "
+                             "null character or half of a surrogate pair")
         if name in self.signals:
             raise ValueError(f"there are two signals named {name!r}: declared at "
                              f"{self.signals[name].origin} and at {origin}")
