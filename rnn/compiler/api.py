@@ -23,7 +23,7 @@ from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import LOSS_SCALE, upstream_name
 from rnn.language.cycles import check
 from rnn.language.dependencies import links, nodes, parameters, roots
-from rnn.language.equations import Definition
+from rnn.language.equations import Definition, Signal
 from rnn.unrolling.evaluator import recompute_from_parameters
 from rnn.unrolling.inputs import Inputs, prepare_inputs
 from rnn.unrolling.options import DEFAULTS, UnrollOptions, list_options
@@ -90,12 +90,18 @@ class Compiled:
 
     def __init__(self, cell: Definition, loss: str | None = None, reduction: str = "sum") -> None:
         check(cell)
+        if loss is not None and not isinstance(loss, str):
+            raise TypeError(f"the loss is the name of one signal, not {loss!r} (at {call_site()}): for several losses "
+                            "define their sum, e.g. L[t] = L1[t] + 0.1 * L2[t]")
         if loss is not None and loss not in cell.signals:
             raise ValueError(f"{cell.name!r} has no signal {loss!r} to be the loss (at {call_site()}): it has "
                              f"{', '.join(cell.signals)}")
         if loss is not None and cell.signals[loss].lead:
             raise ValueError(f"the loss is a signal that is defined at t, {loss}[t] = ...; {loss} isn't "
                              f"(at {cell.signals[loss].origin})")
+        shape = None if loss is None else cell.signals[loss].shape
+        if loss is not None and shape:
+            raise ValueError(_no_loss(cell.signals[loss], shape))
         if reduction not in ("sum", "mean"):
             raise ValueError(f"reduction is 'sum' or 'mean', not {reduction!r} (at {call_site()})")
         self.cell = cell
@@ -231,6 +237,8 @@ class Compiled:
         key = options, wanted, dtype, self.cell.version
         if key not in self._programs:
             program = Program(self.cell, options, wanted)
+            if wanted.loss is not None and program.lowered.roots[wanted.loss].shape:
+                raise ValueError(_no_loss(self.cell.signals[wanted.loss], program.lowered.roots[wanted.loss].shape))
             self._programs[key] = Loaded(program, dtype, f"{self.cell.name} {id(self):x}.{len(self._programs)}")
         return self._programs[key]
 
@@ -314,3 +322,10 @@ class Compiled:
         for leaf, gradient in gradients.items():
             leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
         self._gradients = gradients
+
+
+def _no_loss(signal: Signal, shape: tuple[int, ...]) -> str:
+    """Return the message for a loss that isn't a number."""
+    line = signal.equation.origin if signal.equation else signal.origin
+    return (f"the loss is one number for each sequence and step, but {signal.name}, defined at {line}, has shape "
+            f"{shape} (at {call_site()}): sum over its elements, {signal.name}[t] = mg.sum(..., axis=-1)")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -381,7 +381,10 @@ def _product(gen: Codegen, node: Node, out: str) -> list[str]:
 def _backward(gen: Codegen, node: Node, out: str) -> list[str]:
     op = node.op.of
     ndim = node.inputs[1].ndim if broadcasts(op) else 0
-    arguments = [gen.ref(x, ndim) for x in node.inputs] + ([repr(node.op.needs)] if op.selective else [])
+    arguments = [gen.ref(x, ndim) for x in node.inputs]
+    if op.integer_inputs:
+        arguments[2:] = _at_each_step(node.inputs[1], node.inputs[2:], arguments[2:], arguments[1])
+    arguments += [repr(node.op.needs)] if op.selective else []
     return [f"{out} = {gen.operation(op, node)}.backward({', '.join(arguments)})"]
 
 
@@ -410,10 +413,16 @@ def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
         return [gen.call(ufunc.__name__, *arguments, f"out={out}" if ufunc.__name__ in KEYWORD else out)]
     if isinstance(op, (ops.Identity, ops.BroadcastTo)):
         return [gen.call("copyto", out, arguments[0])]
-    if isinstance(op, ops.Concatenate):
-        arguments = [text if x.timed else f"np.broadcast_to({text}, {out}.shape[:-1] + {text}.shape)"
-                     for x, text in zip(node.inputs, arguments)]
+    if isinstance(op, ops.Concatenate) or op.integer_inputs:  # operands don't broadcast there
+        arguments = _at_each_step(node, node.inputs, arguments, out)
     return [gen.call("copyto", out, f"{gen.operation(op, node)}.forward({', '.join(arguments)})")]
+
+
+def _at_each_step(node: Node, operands: Sequence[Node], arguments: list[str], out: str) -> list[str]:
+    """Return operands of `node`, those that are the same at all steps repeated for each step and sequence of `out`."""
+    lead = f"{out}.shape[:-{node.ndim}]" if node.ndim else f"{out}.shape"
+    return [text if x.timed else f"np.broadcast_to({text}, {lead} + {text}.shape)"
+            for x, text in zip(operands, arguments)]
 
 
 def broadcasts(op: Op) -> bool:

@@ -225,7 +225,7 @@ class Interpreter:
             # NumPy's rules hold for the values of one sequence: new axes are inserted after those of the batch.
             operands = [backend.append_axes(value, node.ndim - x.ndim) if x.timed and x.ndim < node.ndim else value
                         for x, value in zip(node.inputs, operands)]
-        if isinstance(op, (ops.Concatenate, ir.Concat)) and node.timed:  # which doesn't broadcast
+        if (isinstance(op, (ops.Concatenate, ir.Concat)) or op.integer_inputs) and node.timed:  # no broadcasting
             operands = [value if x.timed else backend.broadcast(value, lead, x.shape)
                         for x, value in zip(node.inputs, operands)]
         match op:

@@ -132,7 +132,7 @@ class Apply(Expression):
     def __init__(self, op: Op, inputs: tuple[Any, ...]) -> None:
         self.op = op
         self.origin = call_site()
-        self.inputs = tuple(_operand(x, op, self.origin) for x in inputs)
+        self.inputs = tuple(_operand(x, op, self.origin, i in op.integer_inputs) for i, x in enumerate(inputs))
         cells = {x.cell: x for x in self.inputs if isinstance(x, Expression)}
         if len(cells) > 1:
             names = ", ".join(f"{x!r} of {cell.name!r}" for cell, x in cells.items())
@@ -141,14 +141,17 @@ class Apply(Expression):
         self.shape = _result_shape(op, self.inputs)
 
 
-def _operand(x: Any, op: Op, origin: Origin) -> Any:
-    """Return an array as a Tensor; a number as one of Python's, so that it takes the other operand's dtype."""
-    if isinstance(x, (Expression, Tensor)) or type(x) in (bool, int, float):
+def _operand(x: Any, op: Op, origin: Origin, integer: bool = False) -> Any:
+    """Return an array as a Tensor; a number as one of Python's, so that it takes the other operand's dtype.
+
+    Where the operation takes an `integer`, such as a label, a number is an array too, and keeps its own dtype.
+    """
+    if isinstance(x, (Expression, Tensor)) or (type(x) in (bool, int, float) and not integer):
         return x
     if isinstance(x, Signal):
         raise _missing_step((x,))
     array = np.array(x)
-    if array.ndim == 0 and type(array.item()) in (bool, int, float):  # np.sqrt(3), an array of one number
+    if array.ndim == 0 and type(array.item()) in (bool, int, float) and not integer:  # np.sqrt(3), an array of one number
         return array.item()
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{type(op).__name__} takes signals, tensors, arrays and real numbers, "

@@ -39,7 +39,7 @@ class RegisterProgram:
             elif isinstance(node, Apply):
                 assert node.op is not None
                 operands = tuple(register[id(x)] for x in node.inputs)
-                if isinstance(node.op, ops.Concatenate):  # its operands don't broadcast against each other
+                if isinstance(node.op, ops.Concatenate) or node.op.integer_inputs:  # operands don't broadcast there
                     operands = tuple(self._repeat_for_batch(number, batch) for number in operands)
                 self.operations.append((node.op, _getter(operands), register[id(node)], id(node)))
         self.result = register[id(equation.expression)]  # the register of the equation's value

@@ -20,7 +20,7 @@ from minigrad.provenance import Origin
 from minigrad.settings import override, settings
 from minigrad.tensor import apply, constant
 from rnn.language.cycles import carry_directions, check
-from rnn.language.dependencies import Boundary, boundaries
+from rnn.language.dependencies import Boundary, boundaries, integer_inputs
 from rnn.language.equations import Definition, Signal
 
 from .evaluator import RegisterProgram, recompute_from_parameters
@@ -90,8 +90,10 @@ class Unroller:
         """Add the copies before and after the sequence: the values that are set, or zeros."""
         given = self.inputs.boundary[signal.name]
         for k, value in given.items():
-            if not value.requires_grad:  # a state takes the data's type
-                value = constant(value.numpy().astype(self.inputs.dtype), value.name, value.origin)
+            if not value.requires_grad:  # a state takes the definition's type, a label that of the labels
+                label = signal.given and signal.name in integer_inputs(self.cell)
+                dtype = self.inputs.values[signal.name].dtype if label else self.inputs.dtype
+                value = constant(value.numpy().astype(dtype), value.name, value.origin)
             self.copies[signal][k] = self._copy(constants.get(id(value), value), signal, k, value.origin)
         for k in (*outside.before, *(self.inputs.T + k for k in outside.after)):
             if k not in given:
