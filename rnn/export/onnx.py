@@ -353,6 +353,10 @@ class Model:
     def __init__(self, cell: Definition, outputs: Sequence[str] | None, lengths: bool) -> None:
         own = parameters(cell)
         self.cell = cell
+        wide = [x for x in own.values() if x.dtype not in (np.float16, np.float32, np.float64)]
+        if wide:
+            raise DefinitionError(f"ONNX has no {wide[0].dtype}: convert the parameter {wide[0].label or '(unnamed)'}, "
+                                  f"made at {wide[0].origin}, to float64")
         self.backend = backend = OnnxBackend(np.result_type(*(x.dtype for x in own.values() or [np.zeros(1)])))
         export = Export(cell, backend)
         shapes = tuple((name, x.shape) for name, x in cell.signals.items() if x.given)
@@ -364,7 +368,7 @@ class Model:
         options = LoweringOptions(shapes, (), lengths)  # type: ignore[arg-type]
         self.schedule = schedule = Schedule(cell, options, backend, computed if outputs is None else outputs)
         self.inputs: list[Any] = []
-        values = {name: backend.initializer(name, x.numpy()) for name, x in own.items()}
+        values = {name: backend.initializer(name, x.numpy().astype(backend.dtype)) for name, x in own.items()}
         given, T, batch = self._inputs(lengths)
         weights = export.weights(values, None)
         zeros = {name: np.zeros((STEPS, *(shape or ()))) for name, shape in shapes}
@@ -380,12 +384,13 @@ class Model:
     def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...]]:
         """Return the data as inputs of the file, and T and the batch as vectors of one number."""
         backend, given, batch = self.backend, dict[str, Value](), tuple[Value, ...]()
-        labels = {x for node in self.schedule.block if isinstance(node.op, ops.Gather) for x in node.inputs[1:]}
-        for name, node in self.schedule.givens.items():
-            if name == MASK:
-                continue
+        data = {name: node for name, node in self.schedule.givens.items() if name != MASK}
+        if not data:  # the outputs depend on no input: T and the batch come from the definition's
+            roots = self.schedule.lowered.roots
+            data = {name: roots[name] for name, signal in self.cell.signals.items() if signal.given}
+        for name, node in data.items():
             drawn = name in self.schedule.lowered.draws
-            dtype = np.dtype(bool if drawn else np.int64 if node in labels else backend.dtype)
+            dtype = np.dtype(bool if drawn else np.int64 if node.op.dtype == "int" else backend.dtype)
             given[name] = backend.named(name, (None, None, *node.shape), dtype, node.origin)
             self.inputs.append(_info(given[name], ("T", "batch")))
             if drawn:
@@ -400,6 +405,7 @@ class Model:
         if lengths:
             ends = backend.named("lengths", (None,), np.int64, "the input for the lengths")
             self.inputs.append(_info(ends, ("batch",)))
+            batch = batch or (backend.emit("Shape", ends, shape=(1,), dtype=np.int64),)
             scalar = backend.emit("Squeeze", T, shape=())
             steps = backend.emit("Range", backend.numbers(0), scalar, backend.numbers(1), shape=(None,))
             mask = given[MASK] = backend.append_axes(steps, 1) < ends
