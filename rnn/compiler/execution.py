@@ -20,7 +20,7 @@ from minigrad import Tensor
 from minigrad.backward import cast_gradient
 from minigrad.tensor import constant
 from rnn.ir.nodes import Backward
-from rnn.language.dependencies import boundaries
+from rnn.language.dependencies import boundaries, integer_tensors
 from rnn.unrolling.inputs import Inputs
 from rnn.unrolling.state import State
 from rnn.unrolling.truncation import LossSteps, WindowSteps
@@ -49,6 +49,7 @@ class Loaded:
         passes = program.code.forward, program.code.backward
         self.data = [[node.op.name for node in part.inputs] for part in passes]
         self.weights = [[node.op.tensor for node in part.weights] for part in passes]
+        self.labels = integer_tensors(program.lowered.cell)
 
     def place_of(self, error: Exception) -> str | None:
         """Return the operation, the signal and the lines at which an error was raised; None if not in the program."""
@@ -146,7 +147,9 @@ class Call:
 
     def _run(self, function: Any, number: int, values: Mapping[str, Any], boundary: Mapping[str, Any]) -> Any:
         arguments = [values[name] for name in self.loaded.data[number]]
-        weights = [tensor._data for tensor in self.plan.weights[number]]
+        dtype, labels = self.loaded.dtype, self.loaded.labels
+        weights = [x._data if x._data.dtype is dtype or id(x) in labels else x._data.astype(dtype)
+                   for x in self.plan.weights[number]]
         try:
             return function(self.arrays, *arguments, *weights, **boundary)
         except Exception as error:

@@ -19,7 +19,7 @@ from minigrad.provenance import call_site
 from rnn.ir.feeds import boundary_values, draw_masks, lowering_options, uncut_steps
 from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import MASK, keep_name
-from rnn.language.dependencies import nodes, parameters, roots
+from rnn.language.dependencies import integer_inputs, integer_tensors, nodes, parameters, roots
 from rnn.language.equations import Definition
 from rnn.unrolling.inputs import Inputs, initial_by_step, mask_of, prepare_inputs
 from rnn.unrolling.options import UnrollOptions
@@ -71,13 +71,15 @@ class Export:
         _check_parameters(own, values, self.cell.name)
         names = {id(tensor): name for name, tensor in own.items()}
         found: dict[int, Array] = {}
+        labels, zero = integer_tensors(self.cell), self.backend.constant(0.0, dtype)
         for x in nodes(roots(self.cell)):
             if not isinstance(x, Tensor):
                 continue
             if id(x) in names:
                 found[id(x)] = self.backend.constant(values[names[id(x)]], dtype)
             elif x.op is None or x.t is not None:
-                found[id(x)] = self.backend.constant(x.numpy(), dtype)
+                value = self.backend.constant(x.numpy(), dtype)
+                found[id(x)] = value if id(x) in labels else self.backend.cast_like(value, zero)
             else:
                 found[id(x)] = self.backend.compute(x.op, *(found[id(part)] for part in x.inputs))
         return found
@@ -131,6 +133,8 @@ class Export:
     def _input(self, name: str, value: Array, inputs: Inputs, dtype: Any) -> Array:
         """Return an input as (T, *batch, *shape), broadcast along the batch."""
         array, own = self.backend.constant(value, dtype), inputs.shapes[name]
+        if name not in integer_inputs(self.cell):  # data of integers and bools, too, take the definition's type
+            array = self.backend.cast_like(array, self.backend.constant(0.0, dtype))
         if tuple(array.shape[1:]) == inputs.batch + own:
             return array
         batch = array.shape[1:array.ndim - len(own)]

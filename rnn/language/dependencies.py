@@ -70,9 +70,17 @@ def _is_parameter(node: Any) -> bool:
 
 def integer_inputs(cell: Definition) -> set[str]:
     """Return the names of the inputs whose values are integers, such as the labels of a cross entropy."""
-    operands = (node.inputs[position] for node in nodes(roots(cell)) if getattr(node, "op", None) is not None
-                for position in node.op.integer_inputs)
-    return {x.signal.name for x in operands if isinstance(x, Read) and x.signal.given}
+    return {x.signal.name for x in _integer_operands(cell) if isinstance(x, Read) and x.signal.given}
+
+
+def integer_tensors(cell: Definition) -> set[int]:
+    """Return the ids of the tensors whose values are integers. All others are converted to the definition's type."""
+    return {id(x) for x in _integer_operands(cell) if isinstance(x, Tensor)}
+
+
+def _integer_operands(cell: Definition) -> list[Any]:
+    return [node.inputs[position] for node in nodes(roots(cell)) if getattr(node, "op", None) is not None
+            for position in node.op.integer_inputs]
 
 
 class Edge(NamedTuple):

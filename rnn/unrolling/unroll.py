@@ -23,7 +23,7 @@ from rnn.language.cycles import carry_directions, check
 from rnn.language.dependencies import Boundary, boundaries, integer_inputs
 from rnn.language.equations import Definition, Signal
 
-from .evaluator import RegisterProgram, recompute_from_parameters
+from .evaluator import RegisterProgram, convert_constants, recompute_from_parameters
 from .inputs import Inputs, prepare_inputs
 from .options import UnrollOptions
 from .run import Run, Window
@@ -48,7 +48,7 @@ class Unroller:
         self.recording = self.now.recording
         # Windows start from constants, so no edge is cut inside of one.
         self.truncation = inputs.truncation if inputs.truncation.masks_gradients else Truncation(inputs.T)
-        constants = recompute_from_parameters(cell)
+        constants = convert_constants(cell, inputs.dtype, recompute_from_parameters(cell))
         self.plans = {equation.signal: RegisterProgram(equation, constants, inputs.batch)
                       for equation in cell.equations}
         uses = Counter(key for plan in self.plans.values() for *_, key in plan.operations)
@@ -94,7 +94,10 @@ class Unroller:
                 label = signal.given and signal.name in integer_inputs(self.cell)
                 dtype = self.inputs.values[signal.name].dtype if label else self.inputs.dtype
                 value = constant(value.numpy().astype(dtype), value.name, value.origin)
-            self.copies[signal][k] = self._copy(constants.get(id(value), value), signal, k, value.origin)
+            copy = constants.get(id(value), value)
+            if copy.requires_grad and copy.dtype != self.inputs.dtype:
+                copy = apply(ops.Cast(self.inputs.dtype), copy)
+            self.copies[signal][k] = self._copy(copy, signal, k, value.origin)
         for k in (*outside.before, *(self.inputs.T + k for k in outside.after)):
             if k not in given:
                 zeros = constant(np.zeros(self._shape(signal, k), self.inputs.dtype))
