@@ -22,7 +22,7 @@ from rnn.ir.feeds import boundary_values, draw_masks, input_arrays, lowering_opt
 from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import LOSS_SCALE, upstream_name
 from rnn.language.cycles import check
-from rnn.language.dependencies import links, nodes, parameters, roots
+from rnn.language.dependencies import links, parameters
 from rnn.language.equations import Definition, Signal
 from rnn.unrolling.evaluator import recompute_from_parameters
 from rnn.unrolling.inputs import Inputs, prepare_inputs
@@ -243,8 +243,13 @@ class Compiled:
         return self._programs[key]
 
     # ---- one call
-    def _checked_call(self, inputs: Inputs, records: bool = True) -> Call:
-        """Return a call on inputs that were checked against the declarations."""
+    def _checked_call(self, inputs: Inputs, records: bool = True, whole: Call | None = None, first: int = 1) -> Call:
+        """Return a call on inputs that were checked against the declarations.
+
+        Args:
+            whole: where the inputs are those of a window, the call over all steps: its random draws hold here too.
+            first: the first step of the window.
+        """
         boundary = boundary_values(self.cell, inputs)
         loaded = self._program(lowering_options(inputs, inputs.mask is not None), inputs, boundary, records=records)
         lowered = loaded.program.lowered
@@ -252,9 +257,14 @@ class Compiled:
             if lowered.roots[name].op.dtype == "int" and values.dtype.kind not in "iu":
                 raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
                                 "integers: the index of the right class")
-        copies = recompute_from_parameters(self.cell) if any(x.op is not None for x in lowered.weights) else {}
-        arrays = {**input_arrays(inputs), **mask_arrays(inputs, lowered),
-                  **draw_masks(lowered, inputs.T, (math.prod(inputs.batch),))}
+        if whole is not None:
+            copies = whole.plan.copies
+            draws = {name: whole.values[name][first - 1:first - 1 + inputs.T] for name in lowered.draws}
+        else:
+            computed = any(x.op is not None and x.t is None for x in [*lowered.weights, *boundary.values()])
+            copies = recompute_from_parameters(self.cell) if computed else {}
+            draws = draw_masks(lowered, inputs.T, (math.prod(inputs.batch),))
+        arrays = {**input_arrays(inputs), **mask_arrays(inputs, lowered), **draws}
         return Call(CallPlan(loaded, inputs, boundary, copies), arrays)
 
     def _check_windows(self, inputs: Inputs) -> None:
@@ -262,12 +272,6 @@ class Compiled:
         if self.loss is None:
             raise ValueError(f"window= chooses losses: compile with loss=... (at {call_site()}), "
                              "or use chunks= or last=")
-        if any(getattr(node.op, "random", False) for node in nodes(roots(self.cell)) if hasattr(node, "op")):
-            raise ValueError(f"{self.cell.name!r} draws at random, and windows would draw again: use chunks= or last=, "
-                             f"or unroll(window=...) (at {call_site()})")
-        if settings().recording and any(isinstance(x, Tensor) for x in inputs.values.values()):
-            raise ValueError(f"with window= a compiled program gives no gradient to its inputs (at {call_site()}): "
-                             "give arrays, or unroll(window=...)")
 
     def _key(self, inputs: Mapping[str, Any]) -> Any:
         """Return all of the inputs that a plan depends on; None where they have to be checked again."""
@@ -304,7 +308,7 @@ class Compiled:
         if not windows:
             yield from call.backward({LOSS_SCALE: scale})
         for window in windows:
-            part = self._checked_call(call.window_inputs(window))
+            part = self._checked_call(call.window_inputs(window), whole=call, first=window.steps.start)
             part.forward()
             yield from part.backward({LOSS_SCALE: scale})
 

@@ -282,7 +282,8 @@ class Codegen:
     def constant(self, value: float) -> str:
         """Return the name of a number, as an array of the program's type."""
         for name, known in self.code.constants.items():
-            if (known == value and np.signbit(known) == np.signbit(value)) or known is value:  # NaN isn't equal to itself
+            same = known == value or known is value  # NaN isn't equal to itself
+            if same and np.signbit(known) == np.signbit(value):
                 return name
         name = self.names.free(f"n{value!r}".replace("-", "minus_").replace(".", "_").replace("+", ""))
         self.code.constants[name] = value

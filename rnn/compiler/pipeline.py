@@ -175,7 +175,7 @@ def _only_backward(gradients: Iterable[Node], forward: set[Node]) -> list[Node]:
 def _shiftable(node: Node) -> Node:
     """Return a value that a Shift can read: it needs boundary rows, so a sum of one term that is a view is a copy."""
     term = _only_term(node)
-    if term is node or term.timed and not isinstance(term.op, View):
+    if term is node or (term.timed and not isinstance(term.op, View)):
         return term
     node.op, node.inputs = ops.BroadcastTo(node.shape), (term,)
     return node

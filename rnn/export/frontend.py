@@ -16,7 +16,7 @@ import numpy as np
 
 from minigrad import Tensor
 from minigrad.provenance import call_site
-from rnn.ir.feeds import boundary_values, draw_masks, lowering_options, uncut_steps
+from rnn.ir.feeds import boundary_values, draw_masks, draw_weights, lowering_options, uncut_steps, weight_draws
 from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import MASK, keep_name
 from rnn.language.dependencies import integer_inputs, integer_tensors, nodes, parameters, roots
@@ -61,8 +61,11 @@ class Export:
         complete = len(shapes) == len(declared)
         self.declared = Schedule(cell, LoweringOptions(shapes), backend) if complete else None
 
-    def weights(self, values: Mapping[str, Array], dtype: Any) -> dict[int, Array]:
+    def weights(self, values: Mapping[str, Array], dtype: Any, drawn: Mapping[str, Array]) -> dict[int, Array]:
         """Return every tensor of the definition by its id: parameters, constants, and what is computed from these.
+
+        Args:
+            drawn: the dropout masks of parameters, by the names of `weight_draws`.
 
         Raises:
             ValueError: where a parameter is missing, unknown, or of another shape.
@@ -72,8 +75,13 @@ class Export:
         names = {id(tensor): name for name, tensor in own.items()}
         found: dict[int, Array] = {}
         labels, zero = integer_tensors(self.cell), self.backend.constant(0.0, dtype)
+        for name, x in weight_draws(self.cell).items():
+            if name not in drawn or tuple(drawn[name].shape) != x.shape:
+                raise ValueError(f"the dropout of a parameter (at {x.origin}) needs bools {x.shape} here, {name!r}: "
+                                 "draw them before the call, draws=f.draws(T, batch)")
+            found[id(x)] = self.backend.cast_like(self.backend.constant(drawn[name], None), zero)
         for x in nodes(roots(self.cell)):
-            if not isinstance(x, Tensor):
+            if not isinstance(x, Tensor) or id(x) in found:
                 continue
             if id(x) in names:
                 found[id(x)] = self.backend.constant(values[names[id(x)]], dtype)
@@ -108,14 +116,16 @@ class Export:
         """
         prepared, schedule = self._prepare(inputs, options)
         backend = self.backend
-        weights = self.weights(values, dtype)
+        if draws is None:
+            draws = draw_weights(self.cell)
+            draws.update(draw_masks(schedule.lowered, prepared.T, prepared.batch))
+        weights = self.weights(values, dtype, draws)
         given = {name: self._input(name, value, prepared, dtype) for name, value in inputs.items()}
         mask = self._mask(prepared, options)
         if mask is not None:
             given = {name: backend.zero_masked(value, mask) for name, value in given.items()}
             given[MASK] = mask
-        drawn = draws if draws is not None else draw_masks(schedule.lowered, prepared.T, prepared.batch)
-        given.update((name, self._drawn(name, drawn, schedule, prepared, dtype)) for name in schedule.lowered.draws)
+        given.update((name, self._drawn(name, draws, schedule, prepared, dtype)) for name in schedule.lowered.draws)
         given.update(self._keep_flags(schedule, prepared))
         initial = initial_by_step(self.cell, options.initial, call_site())
         boundary: dict[tuple[str, int], Array] = {}

@@ -79,7 +79,8 @@ def _check_operations(every: list[Node], cell: Definition, backend: Backend) -> 
     """Raise where the backend lacks an operation, in an equation or in a value computed from parameters alone."""
     # The interpreter itself computes the operations of the IR.
     used: list[Node | Tensor] = [node for node in every if type(node.op).__module__ != ir.__name__]
-    used += [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.t is None]
+    used += [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.t is None
+             and not isinstance(x.op, ops.DropoutMask)]  # which is given, as those of signals are
     for node in used:
         assert node.op is not None
         reason = backend.lacks(node.op)

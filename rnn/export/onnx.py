@@ -17,11 +17,11 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
-from minigrad import Tensor, ops
+from minigrad import Tensor
 from minigrad.files import write_atomically
 from minigrad.ops import Axis, einsum_letters
 from minigrad.provenance import call_site
-from rnn.ir.feeds import boundary_values
+from rnn.ir.feeds import boundary_values, weight_draws
 from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import ADDED, MASK
 from rnn.language.dependencies import DefinitionError, parameters
@@ -370,7 +370,8 @@ class Model:
         self.inputs: list[Any] = []
         values = {name: backend.initializer(name, x.numpy().astype(backend.dtype)) for name, x in own.items()}
         given, T, batch = self._inputs(lengths)
-        weights = export.weights(values, None)
+        weights = export.weights(values, None, {name: self._drawn_weight(name, x)
+                                                for name, x in weight_draws(cell).items()})
         zeros = {name: np.zeros((STEPS, *(shape or ()))) for name, shape in shapes}
         sample = prepare_inputs(cell, zeros, UnrollOptions(T=STEPS))
         boundary = {key: weights[id(tensor)] for key, tensor in boundary_values(cell, sample).items()}
@@ -380,6 +381,12 @@ class Model:
             result = backend.named(name, value.shape, value.dtype, cell.signals[name].origin)
             backend.emit("Identity", value, shape=value.shape, name=name)
             self.outputs.append(_info(result, ("T", "batch")[:1 + len(batch)]))
+
+    def _drawn_weight(self, name: str, x: Tensor) -> Value:
+        """Return the dropout mask of a parameter, an input of the file."""
+        given = self.backend.named(name, x.shape, np.dtype(bool), x.origin)
+        self.inputs.append(_info(given))
+        return given
 
     def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...]]:
         """Return the data as inputs of the file, and T and the batch as vectors of one number."""

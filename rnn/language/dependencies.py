@@ -7,12 +7,14 @@ computed. Independent of data and of the length of a sequence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from minigrad import Tensor
 
-from .equations import Definition, Equation, Read, Signal, t
+from .equations import Apply, Definition, Equation, Read, Shape, Signal, t
 from .graphs import longest_paths, postorder
 
 
@@ -81,6 +83,48 @@ def integer_tensors(cell: Definition) -> set[int]:
 def _integer_operands(cell: Definition) -> list[Any]:
     return [node.inputs[position] for node in nodes(roots(cell)) if getattr(node, "op", None) is not None
             for position in node.op.integer_inputs]
+
+
+def random_draws(cell: Definition) -> list[Apply]:
+    """Return the expressions that are drawn at random at each step, in the order in which they are drawn.
+
+    It is the order in which the equations were written, and in each from left to right; for each of them all at
+    step 1 first, then all at step 2, up to step T, whatever the direction of the loops.
+    """
+    every = nodes([equation.expression for equation in cell.equations], into_tensors=False)
+    return [x for x in every if isinstance(x, Apply) and x.op is not None and x.op.random]
+
+
+def random_tensors(cell: Definition) -> list[Tensor]:
+    """Return the tensors drawn at random from parameters, once for each unroll, before all that is drawn at steps."""
+    return [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.op.random and x.t is None]
+
+
+def expression_shapes(cell: Definition, given: Mapping[str, Shape]) -> dict[int, Shape]:
+    """Return the shape of one value of each expression, by its id, from the shapes of the inputs."""
+    found: dict[int, Shape] = {}
+    signals = {signal: given.get(name, signal.shape) for name, signal in cell.signals.items()}
+    for equation in postorder(cell.equations, same_step_reads):
+        for x in nodes([equation.expression], into_tensors=False):
+            if isinstance(x, Read):
+                shape = signals[x.signal]
+                if shape is None:
+                    raise DefinitionError(f"{x.signal.name} is read at {equation.origin} before its size is known: "
+                                          f"declare it, .signal({x.signal.name!r}, size) at {x.signal.origin}")
+            elif isinstance(x, Apply) and x.shape is None:
+                shape = x.op.result_shape(*(found[id(part)] for part in x.inputs))  # type: ignore[union-attr]
+            else:
+                shape = np.shape(x) if isinstance(x, (bool, int, float)) else x.shape
+            found[id(x)] = shape
+        if signals[equation.signal] is None:
+            signals[equation.signal] = found[id(equation.expression)]
+    return found
+
+
+def same_step_reads(equation: Equation) -> list[Equation]:
+    """Return the equations whose values of the same step an equation reads."""
+    return [read.signal.equation for read in reads(equation) if read.signal.equation
+            and read.offset == read.signal.equation.lead]
 
 
 class Edge(NamedTuple):

@@ -151,7 +151,7 @@ def _operand(x: Any, op: Op, origin: Origin, integer: bool = False) -> Any:
     if isinstance(x, Signal):
         raise _missing_step((x,))
     array = np.array(x)
-    if array.ndim == 0 and type(array.item()) in (bool, int, float) and not integer:  # np.sqrt(3), an array of one number
+    if array.ndim == 0 and type(array.item()) in (bool, int, float) and not integer:  # e.g. np.sqrt(3)
         return array.item()
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{type(op).__name__} takes signals, tensors, arrays and real numbers, "

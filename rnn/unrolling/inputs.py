@@ -75,13 +75,13 @@ def _float_type(cell: Definition, values: Mapping[str, Values]) -> np.dtype[Any]
     floats = [array.dtype for array in values.values() if array.dtype.kind == "f"]
     floats += [p.dtype for p in parameters(cell).values()]
     floats = floats or [x.dtype for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.dtype.kind == "f"]
-    return np.result_type(*floats or [float])
+    return np.result_type(*floats or [np.dtype(float)])
 
 
 def _converted(values: Values, dtype: np.dtype[Any]) -> Values:
     if values.dtype == dtype:
         return values
-    return apply(ops.Cast(dtype), values) if isinstance(values, Tensor) else values.astype(dtype)  # type: ignore[no-any-return]
+    return apply(ops.Cast(dtype), values) if isinstance(values, Tensor) else values.astype(dtype)
 
 
 def _check_names(cell: Definition, declared: Mapping[str, Signal], inputs: Mapping[str, Any], origin: Origin) -> None:

@@ -20,7 +20,7 @@ from minigrad.provenance import Origin
 from minigrad.settings import override, settings
 from minigrad.tensor import apply, constant
 from rnn.language.cycles import carry_directions, check
-from rnn.language.dependencies import Boundary, boundaries, integer_inputs
+from rnn.language.dependencies import Boundary, boundaries, expression_shapes, integer_inputs, random_draws
 from rnn.language.equations import Definition, Signal
 
 from .evaluator import RegisterProgram, convert_constants, recompute_from_parameters
@@ -53,7 +53,9 @@ class Unroller:
                       for equation in cell.equations}
         uses = Counter(key for plan in self.plans.values() for *_, key in plan.operations)
         self.shared = {key for key, count in uses.items() if count > 1}  # expressions that several equations use
-        self.memo: dict[tuple[int, int], Tensor] = {}  # (shared expression, step) -> its value
+        self.drawn = self._draw()
+        self.shared.update(key for key, _ in self.drawn)
+        self.memo = dict(self.drawn)  # (shared expression, step) -> its value
         self.detached: dict[tuple[Signal, int], Tensor] = {}  # copies as constants, for reads that a truncation cuts
         self.shapes = {signal: inputs.shapes.get(name, signal.shape) for name, signal in cell.signals.items()}
         self.carry = {} if inputs.mask is None else carry_directions(cell)  # at masked steps others are zero
@@ -73,6 +75,14 @@ class Unroller:
         return Run(self.cell, self.inputs, _by_name(self.copies), windows)
 
     # ---- values from outside
+    def _draw(self) -> dict[tuple[int, int], Tensor]:
+        """Return all that is drawn at random, (expression, step) -> its value: in the order of `random_draws`."""
+        draws = random_draws(self.cell)
+        shapes = expression_shapes(self.cell, self.inputs.shapes) if draws else {}
+        return {(id(x), step): constant(x.op.forward(*(np.zeros(self.inputs.batch + shapes[id(y)]) for y in x.inputs)),
+                                        None, x.origin)
+                for step in range(1, self.inputs.T + 1) for x in draws if isinstance(x.op, ops.DropoutMask)}
+
     def _add_input(self, signal: Signal) -> None:
         """Add one copy a step from the data; masked steps are zero."""
         values = self.inputs.values[signal.name]
@@ -109,7 +119,7 @@ class Unroller:
         """Compute one window from constants; the run takes its copies of the steps whose losses it differentiates."""
         whole = self.copies
         self.copies = {signal: dict(copies) if signal.given else {} for signal, copies in whole.items()}
-        self.memo = {}
+        self.memo = dict(self.drawn)  # every window has the same draws
         self.now.origin = self.inputs.origin
         for value in window.entering(self.cell, self.inputs.T, self.inputs.mask is not None):
             k = value.step + value.signal.lead
