@@ -100,14 +100,10 @@ class Codegen:
         plan = self.plan
         stored = [node for node in self.lifetimes.nodes if node.timed and not isinstance(node.op, ir.Backward)
                   and node not in plan.alias_of and node not in self.lifetimes.carried]
-        for node in sorted(stored, key=self._depth):
+        for node in sorted(stored, key=plan.depth):  # an array is made before the views of it
             name = self.names.give(node)
             self.array_of[name] = node
             self.code.buffers.append(f"arrays.{name} = {self._array(node, name)}")
-
-    def _depth(self, node: Node) -> int:
-        """Return how many views of views a value is: an array is made before the views of it."""
-        return len(self.plan.containers(node))
 
     def _array(self, node: Node, name: str) -> str:
         """Return the expression that makes the array of a node, or the view of another one."""

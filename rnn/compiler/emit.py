@@ -54,6 +54,7 @@ class Names:
     def __init__(self) -> None:
         self.taken = set(TAKEN)
         self.of: dict[Node, str] = {}
+        self._last: dict[str, int] = {}  # the number that a name got last, so that many equal wishes cost no search
 
     def give(self, node: Node) -> str:
         """Return the node's name; the first call chooses it."""
@@ -63,10 +64,11 @@ class Names:
 
     def free(self, wish: str) -> str:
         """Return a name that nothing has yet, and reserve it."""
-        name, count = wish, 1
+        name, count = wish, self._last.get(wish, 1)
         while name in self.taken:
             count += 1
             name = f"{wish}{count}"
+        self._last[wish] = count
         self.taken.add(name)
         return name
 
