@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import linecache
 import math
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -40,6 +41,7 @@ class Loaded:
         self.text = render(program.code, program.lowered.cell, program.names, dtype)
         self.file = f"<compiled {''.join(x if x.isprintable() else '?' for x in name)}>"
         linecache.cache[self.file] = (len(self.text), None, self.text.splitlines(True), self.file)
+        weakref.finalize(self, linecache.cache.pop, self.file, None)
         space: dict[str, Any] = {name: op for name, (op, _) in program.code.operations.items()}
         exec(compile(self.text, self.file, "exec"), space)
         # the arrays for T steps of B sequences, from a cache of the latest few
