@@ -5,8 +5,10 @@ A program is made for the shapes of the data at the first call, by `pipeline.Pro
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,13 +18,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from minigrad import Tensor
 from minigrad.backward import ancestors, compute_gradients
+from minigrad.mutation import check_modified
 from minigrad.provenance import call_site
 from minigrad.settings import settings
 from rnn.ir.feeds import boundary_values, draw_masks, input_arrays, lowering_options, mask_arrays
 from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import LOSS_SCALE, upstream_name
 from rnn.language.cycles import check
-from rnn.language.dependencies import links, parameters
+from rnn.language.dependencies import leaves, links, parameters
 from rnn.language.equations import Definition, Signal
 from rnn.unrolling.evaluator import recompute_from_parameters
 from rnn.unrolling.inputs import Inputs, prepare_inputs
@@ -32,6 +35,16 @@ from rnn.unrolling.state import State
 from .emit import save_program
 from .execution import Call, CallPlan, Loaded
 from .pipeline import GradientRequest, Program
+
+
+MOST_PLANS = 500  # shapes of data whose checks are remembered
+_adding = threading.Lock()  # held while gradients are added: two threads may add to the same parameter
+
+
+class Latest(threading.local):
+    """The latest call of a thread."""
+
+    call: Call | None = None
 
 
 class Outputs(Mapping[str, NDArray[Any]]):
@@ -46,7 +59,7 @@ class Outputs(Mapping[str, NDArray[Any]]):
 
     def _current(self) -> Call:
         """Return the call, unless another one has overwritten its arrays."""
-        if self._fast._last is not self._call:
+        if self._call.arrays.call is not self._call:
             raise RuntimeError(f"the values of this call are gone: the program of {self._fast.cell.name!r} was called "
                                "again since. Take what you need, outputs['y'], before the next call")
         return self._call
@@ -54,7 +67,9 @@ class Outputs(Mapping[str, NDArray[Any]]):
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._call.loaded.program.outputs:
             raise KeyError(f"no signal {name!r}; there are {', '.join(self)}")
-        return self._current().steps(name, 1, self._call.plan.inputs.T)
+        values = self._current().steps(name, 1, self._call.plan.inputs.T)
+        self._current()  # another thread may have called the program meanwhile
+        return values
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._call.loaded.program.outputs)
@@ -81,6 +96,9 @@ class Result(NamedTuple):
 
 class Compiled:
     """A definition as a NumPy program; made by `Cell.compile`.
+
+    Several threads may call it at the same time: each has arrays of its own. The outputs of a call hold until the
+    next call by the same thread, and `backward()` continues the call of its own thread.
 
     Attributes:
         cell: the definition.
@@ -109,8 +127,22 @@ class Compiled:
         self.reduction = reduction
         self._programs: dict[Any, Loaded] = {}
         self._plans: dict[Any, CallPlan] = {}  # by the names, shapes and dtypes of the inputs
-        self._last: Call | None = None
+        self._numbers = itertools.count()  # of programs
+        self._thread = Latest()
+        self._shown: Loaded | None = None  # whose text is `source`
         self._gradients: dict[Tensor, NDArray[Any]] | None = None
+
+    @property
+    def _last(self) -> Call | None:
+        """The latest call of this thread."""
+        return self._thread.call
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy is made anew from: programs and arrays aren't copied or pickled."""
+        return {"cell": self.cell, "loss": self.loss, "reduction": self.reduction}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
 
     @list_options
     def __call__(self, T: int | None = None, **keywords: Any) -> Any:
@@ -130,6 +162,8 @@ class Compiled:
         options, inputs = UnrollOptions.split(T, keywords)
         key = self._key(inputs) if options is DEFAULTS else None
         plan = self._plans.get(key) if key is not None else None
+        if plan is not None and plan.trained != [x.requires_grad for x in plan.leaves]:  # one was frozen meanwhile
+            plan = None
         if plan is not None:
             call = plan.call(inputs)
         else:
@@ -140,9 +174,12 @@ class Compiled:
             call = self._checked_call(prepared, records=not windows)
             if key is not None:
                 self._cache(key, call, inputs)
-        self._last = None  # from here on the arrays no longer hold the values of the last call
+        self._thread.call = None
+        if self.loss is None and settings().recording:
+            for tensor in call.tensors():  # a change that was made before the call isn't one made after it
+                check_modified(tensor)
         call.forward()
-        self._last = call
+        self._thread.call, self._shown = call, call.loaded
         outputs = Outputs(self, call)
         if self.loss is None:
             return outputs
@@ -164,19 +201,20 @@ class Compiled:
             RuntimeError: where there was no call.
         """
         call = self._last
-        if call is None:
-            raise RuntimeError(f"call the program of {self.cell.name!r} on data before its backward() "
-                               f"(at {call_site()})")
+        if call is None or call.arrays.call is not call:
+            raise RuntimeError(f"call the program of {self.cell.name!r} on data before its backward(), in the same "
+                               f"thread (at {call_site()})")
         if not gradients:
             raise ValueError(f"backward() starts from the gradients of signals, e.g. "
                              f"backward({next(iter(call.loaded.program.outputs))}=...) (at {call_site()})")
         given = {upstream_name(name): self._upstream(call, name, value) for name, value in gradients.items()}
+        call.check_unmodified()
         plan, options = call.plan, call.loaded.program.lowered.options
         loaded = self._program(options, plan.inputs, plan.boundary, tuple(gradients))
         if loaded is not call.loaded:  # these gradients need another program: compute the call's values there
             call = call.moved_to(loaded)
             call.forward()
-            self._last = call
+            self._thread.call, self._shown = call, loaded
         self._assign(call.backward(given))
 
     @property
@@ -204,8 +242,8 @@ class Compiled:
     # ---- which program
     def _latest(self) -> Loaded:
         """Return the program of the last call; before, that for inputs of the declared sizes."""
-        if self._last is not None:
-            return self._last.loaded
+        if self._shown is not None:
+            return self._shown
         shapes = {name: x.shape for name, x in self.cell.signals.items() if x.given}
         unknown = [name for name, shape in shapes.items() if shape is None]
         if unknown:
@@ -234,13 +272,17 @@ class Compiled:
         return self._loaded(options, wanted, np.result_type(inputs.dtype, *weights))
 
     def _loaded(self, options: LoweringOptions, wanted: GradientRequest, dtype: np.dtype[Any]) -> Loaded:
-        key = options, wanted, dtype, self.cell.version
-        if key not in self._programs:
+        key = options, wanted, dtype, self.cell.version, tuple(x.requires_grad for x in leaves(self.cell))
+        found = self._programs.get(key)
+        if found is None:
             program = Program(self.cell, options, wanted)
             if wanted.loss is not None and program.lowered.roots[wanted.loss].shape:
                 raise ValueError(_no_loss(self.cell.signals[wanted.loss], program.lowered.roots[wanted.loss].shape))
-            self._programs[key] = Loaded(program, dtype, f"{self.cell.name} {id(self):x}.{len(self._programs)}")
-        return self._programs[key]
+            found = Loaded(program, dtype, f"{self.cell.name} {id(self):x}.{next(self._numbers)}")
+            for old in [x for x in self._programs if x[3] != self.cell.version]:  # of the definition before a change
+                self._programs.pop(old, None)
+            self._programs[key] = found
+        return found
 
     # ---- one call
     def _checked_call(self, inputs: Inputs, records: bool = True, whole: Call | None = None, first: int = 1) -> Call:
@@ -265,7 +307,8 @@ class Compiled:
             copies = recompute_from_parameters(self.cell) if computed else {}
             draws = draw_masks(lowered, inputs.T, (math.prod(inputs.batch),))
         arrays = {**input_arrays(inputs), **mask_arrays(inputs, lowered), **draws}
-        return Call(CallPlan(loaded, inputs, boundary, copies), arrays)
+        used = leaves(self.cell)
+        return Call(CallPlan(loaded, inputs, boundary, copies, used, [x.requires_grad for x in used]), arrays)
 
     def _check_windows(self, inputs: Inputs) -> None:
         """Raise ValueError where windows, which are computed one by one after all values, would differ from these."""
@@ -286,6 +329,8 @@ class Compiled:
         """Keep the plan of a call, unless values are broadcast, drawn, or computed from parameters at each call."""
         same_size = all(call.values[name].size == array.size for name, array in inputs.items())
         if same_size and not call.plan.copies and not call.loaded.program.lowered.draws:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
             self._plans[key] = call.plan.without_values()
 
     def _upstream(self, call: Call, name: str, value: ArrayLike) -> NDArray[Any]:
@@ -323,9 +368,10 @@ class Compiled:
                 terms = {leaf: term for leaf, term in found.items() if leaf in leaves}
             for leaf, term in terms.items():
                 gradients[leaf] = term if leaf not in gradients else gradients[leaf] + term
-        for leaf, gradient in gradients.items():
-            leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
-        self._gradients = gradients
+        with _adding:
+            for leaf, gradient in gradients.items():
+                leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
+            self._gradients = gradients
 
 
 def _no_loss(signal: Signal, shape: tuple[int, ...]) -> str:

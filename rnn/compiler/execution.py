@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import linecache
 import math
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import Tensor
-from minigrad.backward import cast_gradient
+from minigrad.backward import ancestors, cast_gradient
+from minigrad.mutation import check_modified, creation_counter
 from minigrad.tensor import constant
 from rnn.ir.nodes import Backward
 from rnn.language.dependencies import boundaries, integer_tensors
@@ -30,6 +32,13 @@ from .emit import render
 from .pipeline import Program
 
 MAX_BUFFERS = 4  # (T, batch size) pairs that a program keeps arrays for
+
+
+class ThreadBuffers(threading.local):
+    """The arrays of a program, for each thread its own: several threads can call one program at the same time."""
+
+    def __init__(self, make: Callable[[int, int], SimpleNamespace]) -> None:
+        self.of = lru_cache(MAX_BUFFERS)(make)  # a cache of the latest few
 
 
 class Loaded:
@@ -44,14 +53,17 @@ class Loaded:
         weakref.finalize(self, linecache.cache.pop, self.file, None)
         space: dict[str, Any] = {name: op for name, (op, _) in program.code.operations.items()}
         exec(compile(self.text, self.file, "exec"), space)
-        # the arrays for T steps of B sequences, from a cache of the latest few
-        self.arrays: Callable[[int, int], SimpleNamespace] = lru_cache(MAX_BUFFERS)(space["buffers"])
+        self._buffers = ThreadBuffers(space["buffers"])
         self.forward = space["forward"]
         self.backward = space.get("backward")
         passes = program.code.forward, program.code.backward
         self.data = [[node.op.name for node in part.inputs] for part in passes]
         self.weights = [[node.op.tensor for node in part.weights] for part in passes]
         self.labels = integer_tensors(program.lowered.cell)
+
+    def arrays(self, T: int, B: int) -> SimpleNamespace:
+        """Return this thread's arrays for T steps of B sequences."""
+        return self._buffers.of(T, B)
 
     def place_of(self, error: Exception) -> str | None:
         """Return the operation, the signal and the lines at which an error was raised; None if not in the program."""
@@ -79,12 +91,15 @@ class CallPlan:
         inputs: the checked inputs; in a cached plan without their values.
         boundary: (signal, step) -> the value before or after the sequence that is set.
         copies: id of a tensor that depends on parameters alone -> the same, computed from their present values.
+        leaves, trained: the parameters and constants, and which of them required a gradient.
     """
 
     loaded: Loaded
     inputs: Inputs
     boundary: Mapping[tuple[str, int], Tensor]
     copies: Mapping[int, Tensor]
+    leaves: list[Tensor]
+    trained: list[bool]
 
     @cached_property
     def B(self) -> int:
@@ -111,7 +126,8 @@ class Call:
 
     Attributes:
         values: data, masks and draws by name, as the program takes them: (T, B, *shape).
-        arrays: the program's own.
+        arrays: the program's own, of the thread that made the call.
+        order: position in creation order of the forward pass: parameters may not change after it.
     """
 
     def __init__(self, plan: CallPlan, values: Mapping[str, Any]) -> None:
@@ -119,6 +135,7 @@ class Call:
         self.loaded = plan.loaded
         self.values = values
         self.arrays = plan.loaded.arrays(plan.inputs.T, plan.B)
+        self.order = 0
 
     def moved_to(self, loaded: Loaded) -> Call:
         """Return the same call for another program of the same definition; the data are copied."""
@@ -133,7 +150,28 @@ class Call:
         Raises:
             ValueError, TypeError, IndexError: the error of an operation, with the line of the program.
         """
+        self.arrays.call = None  # from here on the arrays no longer hold the values of the last call
+        self.order = next(creation_counter)
         self._run(self.loaded.forward, 0, self.values, self._boundary_arrays())
+        self.arrays.call = self
+
+    def check_unmodified(self) -> None:
+        """Check that no parameter or constant was changed since the forward pass.
+
+        Raises:
+            ValueError: if one was; names it and the line.
+        """
+        for tensor in self.tensors():
+            check_modified(tensor)
+            if tensor.changes is not None and tensor.changes.last > self.order:
+                raise ValueError(f"{tensor!r}: its data was changed (at {tensor.changes.where}) after the program of "
+                                 f"{self.loaded.program.lowered.cell.name!r} had used it, so that gradients would be "
+                                 "wrong. Call the program again before its backward()")
+
+    def tensors(self) -> list[Tensor]:
+        """Return the parameters and constants, and boundary values, that the program reads."""
+        read = {*self.loaded.program.lowered.weights, *self.plan.boundary.values()}
+        return [x for tensor in read for x in (ancestors(tensor) if tensor.op is not None else [tensor])]
 
     def backward(self, given: Mapping[str, Any]) -> Iterator[tuple[Tensor, NDArray[Any]]]:
         """Yield each requested gradient with its tensor.

@@ -114,6 +114,7 @@ class Export:
             dtype: the backend's, of all floats.
             draws: dropout masks by name, (T, batch, *shape); None: draw them now.
         """
+        self._check_gradients(inputs, options)
         prepared, schedule = self._prepare(inputs, options)
         backend = self.backend
         if draws is None:
@@ -138,6 +139,17 @@ class Export:
         windows = prepared.truncation.windows()
         found = whole.run_windows(windows) if windows else whole.run()
         return {name: self._mask_loss_steps(value, name, prepared) for name, value in found.items()}
+
+    def _check_gradients(self, inputs: Mapping[str, Array], options: UnrollOptions) -> None:
+        """Raise TypeError for a Tensor that requires a gradient, which the other library can't compute."""
+        given = dict(inputs)
+        for name, steps in initial_by_step(self.cell, options.initial, call_site()).items():
+            given.update((f"{name}[{step}]", value) for step, value in steps.items())
+        for name, value in given.items():
+            if isinstance(value, Tensor) and value.requires_grad:
+                raise TypeError(f"{name} is {value!r}, but gradients here are those of {self.backend.target} (at "
+                                f"{call_site()}): give an array of {self.backend.target}, or a constant, x.detach() or "
+                                "state.detach()")
 
     # ---- data
     def _input(self, name: str, value: Array, inputs: Inputs, dtype: Any) -> Array:

@@ -7,8 +7,10 @@ computed. Independent of data and of the length of a sequence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -16,6 +18,24 @@ from minigrad import Tensor
 
 from .equations import Apply, Definition, Equation, Read, Shape, Signal, t
 from .graphs import longest_paths, postorder
+
+
+Result = TypeVar("Result")
+
+
+def remembered(analysis: Callable[[Definition], Result]) -> Callable[[Definition], Result]:
+    """Decorator: remember what an analysis of a definition returned, until the definition changes."""
+    known: WeakKeyDictionary[Definition, tuple[tuple[int, ...], Result]] = WeakKeyDictionary()
+
+    @wraps(analysis)
+    def lookup(cell: Definition) -> Result:
+        state = cell.version, len(cell.signals), len(cell.equations)
+        found = known.get(cell)
+        if found is None or found[0] != state:
+            found = known[cell] = state, analysis(cell)
+        return found[1]
+
+    return lookup
 
 
 class DefinitionError(ValueError):
@@ -54,7 +74,7 @@ def parameters(cell: Definition) -> dict[str, Tensor]:
     """
     found: dict[str, Tensor] = {}
     unnamed = 0
-    for node in filter(_is_parameter, nodes(roots(cell))):
+    for node in filter(_is_parameter, leaves(cell)):
         name = node.name
         if name is None:
             unnamed += 1
@@ -66,15 +86,23 @@ def parameters(cell: Definition) -> dict[str, Tensor]:
     return found
 
 
+@remembered
+def leaves(cell: Definition) -> list[Tensor]:
+    """Return the parameters and constants, in the order of their use."""
+    return [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is None]
+
+
 def _is_parameter(node: Any) -> bool:
     return isinstance(node, Tensor) and node.requires_grad and node.op is None
 
 
+@remembered
 def integer_inputs(cell: Definition) -> set[str]:
     """Return the names of the inputs whose values are integers, such as the labels of a cross entropy."""
     return {x.signal.name for x in _integer_operands(cell) if isinstance(x, Read) and x.signal.given}
 
 
+@remembered
 def integer_tensors(cell: Definition) -> set[int]:
     """Return the ids of the tensors whose values are integers. All others are converted to the definition's type."""
     return {id(x) for x in _integer_operands(cell) if isinstance(x, Tensor)}
@@ -85,6 +113,7 @@ def _integer_operands(cell: Definition) -> list[Any]:
             for position in node.op.integer_inputs]
 
 
+@remembered
 def random_draws(cell: Definition) -> list[Apply]:
     """Return the expressions that are drawn at random at each step, in the order in which they are drawn.
 
@@ -95,6 +124,7 @@ def random_draws(cell: Definition) -> list[Apply]:
     return [x for x in every if isinstance(x, Apply) and x.op is not None and x.op.random]
 
 
+@remembered
 def random_tensors(cell: Definition) -> list[Tensor]:
     """Return the tensors drawn at random from parameters, once for each unroll, before all that is drawn at steps."""
     return [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.op.random and x.t is None]
@@ -156,6 +186,7 @@ def reads(equation: Equation) -> list[Read]:
     return list(found.values())
 
 
+@remembered
 def links(cell: Definition) -> list[Link]:
     """Return every edge with its equation, in the order of the equations."""
     return [Link(read.signal, equation.signal, equation.lead - read.offset, equation)
@@ -200,6 +231,7 @@ class Boundary(NamedTuple):
     after: range  # k for the steps T + k after the last computed one
 
 
+@remembered
 def boundaries(cell: Definition) -> dict[str, Boundary]:
     """Return the boundary of every signal that has one."""
     offsets = {signal: [0] for signal in cell.signals.values()}  # every signal has the steps 1 … T
