@@ -36,7 +36,6 @@ from .emit import save_program
 from .execution import Call, CallPlan, Loaded
 from .pipeline import GradientRequest, Program
 
-
 MOST_PLANS = 500  # shapes of data whose checks are remembered
 _adding = threading.Lock()  # held while gradients are added: two threads may add to the same parameter
 
@@ -59,7 +58,7 @@ class Outputs(Mapping[str, NDArray[Any]]):
 
     def _current(self) -> Call:
         """Return the call, unless another one has overwritten its arrays."""
-        if self._call.arrays.call is not self._call:
+        if not self._call.holds():
             raise RuntimeError(f"the values of this call are gone: the program of {self._fast.cell.name!r} was called "
                                "again since. Take what you need, outputs['y'], before the next call")
         return self._call
@@ -201,7 +200,7 @@ class Compiled:
             RuntimeError: where there was no call.
         """
         call = self._last
-        if call is None or call.arrays.call is not call:
+        if call is None or not call.holds():
             raise RuntimeError(f"call the program of {self.cell.name!r} on data before its backward(), in the same "
                                f"thread (at {call_site()})")
         if not gradients:

@@ -155,6 +155,10 @@ class Call:
         self._run(self.loaded.forward, 0, self.values, self._boundary_arrays())
         self.arrays.call = self
 
+    def holds(self) -> bool:
+        """Return whether the arrays still hold the values of this call."""
+        return bool(self.arrays.call is self)
+
     def check_unmodified(self) -> None:
         """Check that no parameter or constant was changed since the forward pass.
 

@@ -19,7 +19,6 @@ from minigrad import Tensor
 from .equations import Apply, Definition, Equation, Read, Shape, Signal, t
 from .graphs import longest_paths, postorder
 
-
 Result = TypeVar("Result")
 
 
