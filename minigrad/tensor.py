@@ -68,7 +68,8 @@ def apply(op: Op, *inputs: Any) -> Any:
     if record and now.recording and data.dtype.kind == "f":
         out.requires_grad, out.op, out.inputs = True, op, inputs
     else:
-        out.requires_grad, out.op, out.inputs = False, None, ()
+        out.requires_grad, again = False, op.random and record and now.recording  # recurrences draw again
+        out.op, out.inputs = (op, inputs) if again else (None, ())
         if data.base is not None or any(data is x._data for x in inputs):
             out._data = data.copy()  # a view of an input would share memory that mutation tracking doesn't see
     if now.anomaly and np.isnan(data).any():
@@ -109,7 +110,7 @@ class Tensor(Operators):
             was last called on. Leaves accumulate over calls, other tensors are overwritten.
         requires_grad: whether derivatives with respect to this tensor are computed.
         op, inputs: the operation that computed this tensor, and its operands in order; None and () for a
-            leaf, and for a tensor that requires no gradient.
+            leaf, and for a tensor that requires no gradient, unless it was drawn at random.
         order: the position in creation order; inputs always come before outputs.
         origin: the file:line that made it.
         changes: bookkeeping of modifications of the data (see mutation.py); None if it was never exposed.

@@ -5,7 +5,9 @@ A program is made for the shapes of the data at the first call, by `pipeline.Pro
 
 from __future__ import annotations
 
+import itertools
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +17,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from minigrad import Tensor
 from minigrad.backward import ancestors, compute_gradients
+from minigrad.mutation import check_modified
 from minigrad.provenance import call_site
 from minigrad.settings import settings
 from rnn.ir.feeds import boundary_values, draw_masks, fill_after, input_arrays, lowering_options, mask_arrays
 from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import AFTER, LOSS_SCALE, after_name, upstream_name
 from rnn.language.cycles import check
-from rnn.language.dependencies import links, nodes, parameters, roots
-from rnn.language.equations import Definition
+from rnn.language.dependencies import leaves, links, parameters
+from rnn.language.equations import Definition, Signal
 from rnn.unrolling.evaluator import recompute_from_parameters
 from rnn.unrolling.inputs import Inputs, prepare_inputs
 from rnn.unrolling.masks import OwnSteps
@@ -32,6 +35,15 @@ from rnn.unrolling.state import State
 from .emit import save_program
 from .execution import Call, CallPlan, Loaded
 from .pipeline import GradientRequest, Program
+
+MOST_PLANS = 500  # shapes of data whose checks are remembered
+_adding = threading.Lock()  # held while gradients are added: two threads may add to the same parameter
+
+
+class Latest(threading.local):
+    """The latest call of a thread."""
+
+    call: Call | None = None
 
 
 class Outputs(Mapping[str, NDArray[Any]]):
@@ -46,7 +58,7 @@ class Outputs(Mapping[str, NDArray[Any]]):
 
     def _current(self) -> Call:
         """Return the call, unless another one has overwritten its arrays."""
-        if self._fast._last is not self._call:
+        if not self._call.holds():
             raise RuntimeError(f"the values of this call are gone: the program of {self._fast.cell.name!r} was called "
                                "again since. Take what you need, outputs['y'], before the next call")
         return self._call
@@ -54,13 +66,17 @@ class Outputs(Mapping[str, NDArray[Any]]):
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._call.loaded.program.outputs:
             raise KeyError(f"no signal {name!r}; there are {', '.join(self)}")
-        return self._current().shown(name)
+        values = self._current().shown(name)
+        self._current()  # another thread may have called the program meanwhile
+        return values
 
     def final(self, name: str) -> NDArray[Any]:
         """Return each sequence's value at its last own step: (batch, size); `[name][-1]` without lengths or a mask."""
         if name not in self:
             raise KeyError(f"no signal {name!r}; there are {', '.join(self)}")
-        return self._current().final(name)
+        values = self._current().final(name)
+        self._current()
+        return values
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._call.loaded.program.outputs)
@@ -88,6 +104,9 @@ class Result(NamedTuple):
 class Compiled:
     """A definition as a NumPy program; made by `Cell.compile`.
 
+    Several threads may call it at the same time: each has arrays of its own. The outputs of a call hold until the
+    next call by the same thread, and `backward()` continues the call of its own thread.
+
     Attributes:
         cell: the definition.
         loss: the signal that is summed to the loss, or None.
@@ -96,12 +115,18 @@ class Compiled:
 
     def __init__(self, cell: Definition, loss: str | None = None, reduction: str = "sum") -> None:
         check(cell)
+        if loss is not None and not isinstance(loss, str):
+            raise TypeError(f"the loss is the name of one signal, not {loss!r} (at {call_site()}): for several losses "
+                            "define their sum, e.g. L[t] = L1[t] + 0.1 * L2[t]")
         if loss is not None and loss not in cell.signals:
             raise ValueError(f"{cell.name!r} has no signal {loss!r} to be the loss (at {call_site()}): it has "
                              f"{', '.join(cell.signals)}")
         if loss is not None and cell.signals[loss].lead:
             raise ValueError(f"the loss is a signal that is defined at t, {loss}[t] = ...; {loss} isn't "
                              f"(at {cell.signals[loss].origin})")
+        shape = None if loss is None else cell.signals[loss].shape
+        if loss is not None and shape:
+            raise ValueError(_no_loss(cell.signals[loss], shape))
         if reduction not in ("sum", "mean"):
             raise ValueError(f"reduction is 'sum' or 'mean', not {reduction!r} (at {call_site()})")
         self.cell = cell
@@ -109,8 +134,22 @@ class Compiled:
         self.reduction = reduction
         self._programs: dict[Any, Loaded] = {}
         self._plans: dict[Any, CallPlan] = {}  # by the names, shapes and dtypes of the inputs
-        self._last: Call | None = None
+        self._numbers = itertools.count()  # of programs
+        self._thread = Latest()
+        self._shown: Loaded | None = None  # whose text is `source`
         self._gradients: dict[Tensor, NDArray[Any]] | None = None
+
+    @property
+    def _last(self) -> Call | None:
+        """The latest call of this thread."""
+        return self._thread.call
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy is made anew from: programs and arrays aren't copied or pickled."""
+        return {"cell": self.cell, "loss": self.loss, "reduction": self.reduction}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
 
     @list_options
     def __call__(self, T: int | None = None, **keywords: Any) -> Any:
@@ -130,6 +169,8 @@ class Compiled:
         options, inputs = UnrollOptions.split(T, keywords)
         key = self._key(inputs) if options is DEFAULTS else None
         plan = self._plans.get(key) if key is not None else None
+        if plan is not None and plan.trained != [x.requires_grad for x in plan.leaves]:  # one was frozen meanwhile
+            plan = None
         if plan is not None:
             call = plan.call(inputs)
         else:
@@ -140,9 +181,12 @@ class Compiled:
             call = self._checked_call(prepared, records=not windows)
             if key is not None:
                 self._cache(key, call, inputs)
-        self._last = None  # from here on the arrays no longer hold the values of the last call
+        self._thread.call = None
+        if self.loss is None and settings().recording:
+            for tensor in call.tensors():  # a change that was made before the call isn't one made after it
+                check_modified(tensor)
         call.forward()
-        self._last = call
+        self._thread.call, self._shown = call, call.loaded
         outputs = Outputs(self, call)
         if self.loss is None:
             return outputs
@@ -164,19 +208,20 @@ class Compiled:
             RuntimeError: where there was no call.
         """
         call = self._last
-        if call is None:
-            raise RuntimeError(f"call the program of {self.cell.name!r} on data before its backward() "
-                               f"(at {call_site()})")
+        if call is None or not call.holds():
+            raise RuntimeError(f"call the program of {self.cell.name!r} on data before its backward(), in the same "
+                               f"thread (at {call_site()})")
         if not gradients:
             raise ValueError(f"backward() starts from the gradients of signals, e.g. "
                              f"backward({next(iter(call.loaded.program.outputs))}=...) (at {call_site()})")
         given = {upstream_name(name): self._upstream(call, name, value) for name, value in gradients.items()}
+        call.check_unmodified()
         plan, options = call.plan, call.loaded.program.lowered.options
         loaded = self._program(options, plan.inputs, plan.boundary, tuple(gradients))
         if loaded is not call.loaded:  # these gradients need another program: compute the call's values there
             call = call.moved_to(loaded)
             call.forward()
-            self._last = call
+            self._thread.call, self._shown = call, loaded
         self._assign(call.backward(given))
 
     @property
@@ -204,8 +249,8 @@ class Compiled:
     # ---- which program
     def _latest(self) -> Loaded:
         """Return the program of the last call; before, that for inputs of the declared sizes."""
-        if self._last is not None:
-            return self._last.loaded
+        if self._shown is not None:
+            return self._shown
         shapes = {name: x.shape for name, x in self.cell.signals.items() if x.given}
         unknown = [name for name, shape in shapes.items() if shape is None]
         if unknown:
@@ -239,18 +284,26 @@ class Compiled:
         return self._loaded(options, wanted, np.result_type(inputs.dtype, *weights))
 
     def _loaded(self, options: LoweringOptions, wanted: GradientRequest, dtype: np.dtype[Any]) -> Loaded:
-        key = options, wanted, dtype, self.cell.version
-        if key not in self._programs:
+        key = options, wanted, dtype, self.cell.version, tuple(x.requires_grad for x in leaves(self.cell))
+        found = self._programs.get(key)
+        if found is None:
             program = Program(self.cell, options, wanted)
-            self._programs[key] = Loaded(program, dtype, f"{self.cell.name} {id(self):x}.{len(self._programs)}")
-        return self._programs[key]
+            if wanted.loss is not None and program.lowered.roots[wanted.loss].shape:
+                raise ValueError(_no_loss(self.cell.signals[wanted.loss], program.lowered.roots[wanted.loss].shape))
+            found = Loaded(program, dtype, f"{self.cell.name} {id(self):x}.{next(self._numbers)}")
+            for old in [x for x in self._programs if x[3] != self.cell.version]:  # of the definition before a change
+                self._programs.pop(old, None)
+            self._programs[key] = found
+        return found
 
     # ---- one call
-    def _checked_call(self, inputs: Inputs, known: Mapping[str, Any] | None = None, records: bool = True) -> Call:
+    def _checked_call(self, inputs: Inputs, known: Mapping[str, Any] | None = None,
+                      copies: Mapping[int, Tensor] | None = None, records: bool = True) -> Call:
         """Return a call on inputs that were checked against the declarations.
 
         Args:
-            known: data as the program takes them, (T, B, *shape), where they have been prepared.
+            known: of a window, data and draws as the program takes them, (T, B, *shape), from the call over all steps.
+            copies: of that call's plan.
         """
         boundary = boundary_values(self.cell, inputs)
         options = lowering_options(self.cell, inputs, boundary, inputs.own is not None)
@@ -260,17 +313,21 @@ class Compiled:
             if lowered.roots[name].op.dtype == "int" and values.dtype.kind not in "iu":
                 raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
                                 "integers: the index of the right class")
-        copies = recompute_from_parameters(self.cell) if any(x.op is not None for x in lowered.weights) else {}
+        if copies is None:
+            computed = any(x.op is not None and x.t is None for x in [*lowered.weights, *boundary.values()])
+            copies = recompute_from_parameters(self.cell) if computed else {}
+        used = leaves(self.cell)
+        plan = CallPlan(loaded, inputs, boundary, copies, used, [x.requires_grad for x in used], known is not None)
         arrays = {**input_arrays(inputs), **mask_arrays(inputs, lowered)}
-        plan = CallPlan(loaded, inputs, boundary, copies, known is not None)
-        drawn = draw_masks(lowered, inputs.T, (plan.B,))
         for name, node in lowered.givens.items():
             if name.startswith(AFTER):
                 arrays[name] = np.zeros((inputs.T, plan.B, *node.shape), loaded.dtype)
-        if plan.own is not None and known is None:
-            drawn = {name: plan.own.compact(x) for name, x in drawn.items()}
-            self._fill_after(plan, plan.own, arrays)
-        return Call(plan, {**arrays, **drawn, **(known or {})})
+        if known is None:
+            known = draw_masks(lowered, inputs.T, (plan.B,))
+            if plan.own is not None:
+                known = {name: plan.own.compact(x) for name, x in known.items()}
+                self._fill_after(plan, plan.own, arrays)
+        return Call(plan, {**arrays, **known})
 
     def _fill_after(self, plan: CallPlan, own: OwnSteps, arrays: dict[str, Any]) -> None:
         """Write the values after the sequence to the end of each sequence."""
@@ -285,12 +342,6 @@ class Compiled:
         if self.loss is None:
             raise ValueError(f"window= chooses losses: compile with loss=... (at {call_site()}), "
                              "or use chunks= or last=")
-        if any(getattr(node.op, "random", False) for node in nodes(roots(self.cell)) if hasattr(node, "op")):
-            raise ValueError(f"{self.cell.name!r} draws at random, and windows would draw again: use chunks= or last=, "
-                             f"or unroll(window=...) (at {call_site()})")
-        if settings().recording and any(isinstance(x, Tensor) for x in inputs.values.values()):
-            raise ValueError(f"with window= a compiled program gives no gradient to its inputs (at {call_site()}): "
-                             "give arrays, or unroll(window=...)")
 
     def _key(self, inputs: Mapping[str, Any]) -> Any:
         """Return all of the inputs that a plan depends on; None where they have to be checked again."""
@@ -305,6 +356,8 @@ class Compiled:
         """Keep the plan of a call, unless values are broadcast, drawn, or computed from parameters at each call."""
         same_size = all(call.values[name].size == array.size for name, array in inputs.items())
         if same_size and not call.plan.copies and not call.loaded.program.lowered.draws:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
             self._plans[key] = call.plan.without_values()
 
     def _upstream(self, call: Call, name: str, value: ArrayLike) -> NDArray[Any]:
@@ -327,7 +380,7 @@ class Compiled:
         if not windows:
             yield from call.backward({LOSS_SCALE: scale})
         for window in windows:
-            part = self._checked_call(*call.window_inputs(window))
+            part = self._checked_call(*call.window_inputs(window), copies=call.plan.copies)
             part.forward()
             yield from part.backward({LOSS_SCALE: scale})
 
@@ -342,6 +395,14 @@ class Compiled:
                 terms = {leaf: term for leaf, term in found.items() if leaf in leaves}
             for leaf, term in terms.items():
                 gradients[leaf] = term if leaf not in gradients else gradients[leaf] + term
-        for leaf, gradient in gradients.items():
-            leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
-        self._gradients = gradients
+        with _adding:
+            for leaf, gradient in gradients.items():
+                leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
+            self._gradients = gradients
+
+
+def _no_loss(signal: Signal, shape: tuple[int, ...]) -> str:
+    """Return the message for a loss that isn't a number."""
+    line = signal.equation.origin if signal.equation else signal.origin
+    return (f"the loss is one number for each sequence and step, but {signal.name}, defined at {line}, has shape "
+            f"{shape} (at {call_site()}): sum over its elements, {signal.name}[t] = mg.sum(..., axis=-1)")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import linecache
 import math
+import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -17,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import Tensor
-from minigrad.backward import cast_gradient
+from minigrad.backward import ancestors, cast_gradient
+from minigrad.mutation import check_modified, creation_counter
 from minigrad.tensor import constant
 from rnn.ir.feeds import values_after
-from rnn.ir.nodes import AFTER, upstream_name
-from rnn.language.dependencies import boundaries
+from rnn.ir.nodes import AFTER, Backward, upstream_name
+from rnn.language.dependencies import boundaries, integer_tensors
 from rnn.unrolling.inputs import Inputs
 from rnn.unrolling.masks import Hold, OwnSteps, holds, reach_of_held
 from rnn.unrolling.state import State
@@ -33,6 +36,13 @@ from .pipeline import Program
 MAX_BUFFERS = 4  # (T, batch size) pairs that a program keeps arrays for
 
 
+class ThreadBuffers(threading.local):
+    """The arrays of a program, for each thread its own: several threads can call one program at the same time."""
+
+    def __init__(self, make: Callable[[int, int], SimpleNamespace]) -> None:
+        self.of = lru_cache(MAX_BUFFERS)(make)  # a cache of the latest few
+
+
 class Loaded:
     """A program whose text Python has compiled, and its arrays."""
 
@@ -40,17 +50,38 @@ class Loaded:
         self.program = program
         self.dtype = dtype
         self.text = render(program.code, program.lowered.cell, program.names, dtype)
-        self.file = f"<compiled {name}>"
+        self.file = f"<compiled {''.join(x if x.isprintable() else '?' for x in name)}>"
         linecache.cache[self.file] = (len(self.text), None, self.text.splitlines(True), self.file)
+        weakref.finalize(self, linecache.cache.pop, self.file, None)
         space: dict[str, Any] = {name: op for name, (op, _) in program.code.operations.items()}
         exec(compile(self.text, self.file, "exec"), space)
-        # the arrays for T steps of B sequences, from a cache of the latest few
-        self.arrays: Callable[[int, int], SimpleNamespace] = lru_cache(MAX_BUFFERS)(space["buffers"])
+        self._buffers = ThreadBuffers(space["buffers"])
         self.forward = space["forward"]
         self.backward = space.get("backward")
         passes = program.code.forward, program.code.backward
         self.data = [[node.op.name for node in part.inputs] for part in passes]
         self.weights = [[node.op.tensor for node in part.weights] for part in passes]
+        self.labels = integer_tensors(program.lowered.cell)
+
+    def arrays(self, T: int, B: int) -> SimpleNamespace:
+        """Return this thread's arrays for T steps of B sequences."""
+        return self._buffers.of(T, B)
+
+    def place_of(self, error: Exception) -> str | None:
+        """Return the operation, the signal and the lines at which an error was raised; None if not in the program."""
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename != self.file:
+            trace = trace.tb_next
+        if trace is None:
+            return None
+        line = self.text.splitlines()[trace.tb_lineno - 1].strip()
+        place = f"  in the program of {self.program.lowered.cell.name!r}, line {trace.tb_lineno}: {line}"
+        node = self.program.code.written_for.get(line)
+        if node is None:
+            return place
+        op = node.op.of if isinstance(node.op, Backward) else node.op
+        written = f", written at {node.origin}" if node.origin is not None else ""
+        return f"{place}\n  which computes {node.name} by {type(op).__name__}{written}"
 
     @cached_property
     def holds(self) -> dict[str, Hold]:
@@ -67,6 +98,7 @@ class CallPlan:
         inputs: the checked inputs; in a cached plan without their values.
         boundary: (signal, step) -> the value before or after the sequence that is set.
         copies: id of a tensor that depends on parameters alone -> the same, computed from their present values.
+        leaves, trained: the parameters and constants, and which of them required a gradient.
         by_column: whether values after the end are those of the columns T + 1, ..., and not of own steps: in a window.
     """
 
@@ -74,6 +106,8 @@ class CallPlan:
     inputs: Inputs
     boundary: Mapping[tuple[str, int], Tensor]
     copies: Mapping[int, Tensor]
+    leaves: list[Tensor]
+    trained: list[bool]
     by_column: bool = False
 
     @cached_property
@@ -119,7 +153,8 @@ class Call:
 
     Attributes:
         values: data, masks and draws by name, as the program takes them: (T, B, *shape).
-        arrays: the program's own.
+        arrays: the program's own, of the thread that made the call.
+        order: position in creation order of the forward pass: parameters may not change after it.
     """
 
     def __init__(self, plan: CallPlan, values: Mapping[str, Any]) -> None:
@@ -127,6 +162,7 @@ class Call:
         self.loaded = plan.loaded
         self.values = values
         self.arrays = plan.loaded.arrays(plan.inputs.T, plan.B)
+        self.order = 0
 
     def moved_to(self, loaded: Loaded) -> Call:
         """Return the same call for another program of the same definition; the data are copied."""
@@ -141,7 +177,32 @@ class Call:
         Raises:
             ValueError, TypeError, IndexError: the error of an operation, with the line of the program.
         """
+        self.arrays.call = None  # from here on the arrays no longer hold the values of the last call
+        self.order = next(creation_counter)
         self._run(self.loaded.forward, 0, self.values, self._boundary_arrays())
+        self.arrays.call = self
+
+    def holds(self) -> bool:
+        """Return whether the arrays still hold the values of this call."""
+        return bool(self.arrays.call is self)
+
+    def check_unmodified(self) -> None:
+        """Check that no parameter or constant was changed since the forward pass.
+
+        Raises:
+            ValueError: if one was; names it and the line.
+        """
+        for tensor in self.tensors():
+            check_modified(tensor)
+            if tensor.changes is not None and tensor.changes.last > self.order:
+                raise ValueError(f"{tensor!r}: its data was changed (at {tensor.changes.where}) after the program of "
+                                 f"{self.loaded.program.lowered.cell.name!r} had used it, so that gradients would be "
+                                 "wrong. Call the program again before its backward()")
+
+    def tensors(self) -> list[Tensor]:
+        """Return the parameters and constants, and boundary values, that the program reads."""
+        read = {*self.loaded.program.lowered.weights, *self.plan.boundary.values()}
+        return [x for tensor in read for x in (ancestors(tensor) if tensor.op is not None else [tensor])]
 
     def backward(self, given: Mapping[str, Any]) -> Iterator[tuple[Tensor, NDArray[Any]]]:
         """Yield each requested gradient with its tensor.
@@ -149,6 +210,8 @@ class Call:
         Args:
             given: the upstream gradients, (T, B, *shape), or the scale of the loss, by name.
         """
+        if self.loaded.backward is None:  # nothing requires a gradient
+            return
         own, cell = self.plan.own, self.loaded.program.lowered.cell
         if own is not None:
             given = dict(given)
@@ -202,18 +265,20 @@ class Call:
 
     def _run(self, function: Any, number: int, values: Mapping[str, Any], boundary: Mapping[str, Any]) -> Any:
         arguments = [values[name] for name in self.loaded.data[number]]
-        weights = [tensor._data for tensor in self.plan.weights[number]]
+        dtype, labels = self.loaded.dtype, self.loaded.labels
+        weights = [x._data if x._data.dtype is dtype or id(x) in labels else x._data.astype(dtype)
+                   for x in self.plan.weights[number]]
         try:
             return function(self.arrays, *arguments, *weights, **boundary)
-        except (ValueError, TypeError, IndexError) as error:
-            trace = error.__traceback__
-            while trace is not None and trace.tb_frame.f_code.co_filename != self.loaded.file:
-                trace = trace.tb_next
-            if trace is None:
+        except Exception as error:
+            place = self.loaded.place_of(error)
+            if place is None:
                 raise
-            line = linecache.getline(self.loaded.file, trace.tb_lineno).strip()
-            raise type(error)(f"{error}\n  in the program of {self.loaded.program.lowered.cell.name!r}, line "
-                              f"{trace.tb_lineno}: {line}") from None
+            if isinstance(error, (ValueError, TypeError, IndexError)):
+                raise type(error)(f"{error}\n{place}") from None
+            if hasattr(error, "add_note"):  # since Python 3.11
+                error.add_note(place)
+            raise
 
     def _boundary_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the values before and after the sequence, by their names in the program."""
@@ -248,7 +313,7 @@ class Call:
         elif isinstance(key, tuple):
             value = plan.boundary[key]
             tensor = plan.copies.get(id(value), value)
-            gradient = gradient.reshape(*inputs.batch, *gradient.shape[1:])
+            gradient = gradient.reshape((*inputs.batch, *gradient.shape[1:]))
         else:
             tensor = inputs.values[str(key)]  # type: ignore[assignment]
             gradient = gradient if plan.own is None else plan.own.spread(gradient)
@@ -342,5 +407,5 @@ class Call:
         found = replace(inputs, T=length, values={name: x[part] for name, x in inputs.values.items()},
                         mask=None if inputs.own is None else inputs.own.mask[part], boundary=boundary,
                         truncation=LossSteps(length, losses))
-        return found, {name: x[part] for name, x in self.values.items()
-                       if name in inputs.values or name.startswith(AFTER)}
+        names = {*inputs.values, *self.loaded.program.lowered.draws}
+        return found, {name: x[part] for name, x in self.values.items() if name in names or name.startswith(AFTER)}

@@ -17,7 +17,7 @@ from minigrad.operators import WHERE
 from rnn.ir.adjoint import Adjoint
 from rnn.ir.fusion import Graph, optimise
 from rnn.ir.lowering import LoweringOptions, lower, split_products
-from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, Weight, number, ordered, upstream_name
+from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, View, Weight, number, ordered, upstream_name
 from rnn.ir.schedule import blocks
 from rnn.language.dependencies import boundaries
 from rnn.language.equations import Definition, Time
@@ -89,6 +89,9 @@ class Program:
         computed = set(forward.nodes)
         backward = Graph(forward.roots, backward_nodes)
         optimise(backward, observe=observe)
+        for node in [*reversed(backward.nodes), *reversed(forward.nodes)]:  # made by a pass: the line of their reader
+            for x in node.inputs:
+                x.origin = x.origin or node.origin
         passes = blocks(forward.nodes), blocks(backward.nodes)
         observe("blocks", [*passes[0], *passes[1]])
         self.boundaries = self._boundary_values()
@@ -127,12 +130,13 @@ class Program:
             if isinstance(node.op, Shift) and node.op.signal is not None:
                 shifts.setdefault(node.op.signal, []).append(node)
         adjoint = Adjoint(seeds, [*weights.values(), *inputs.values(),
-                                  *(x for name, _ in request.boundaries for x in shifts[name])])
+                                  *(x for name, _ in request.boundaries for x in shifts.get(name, ()))])
+        adjoint.drop_zeros()
         found: dict[object, Node | None] = {key: adjoint.of(node) for key, node in [*weights.items(), *inputs.items()]}
-        found.update({key: adjoint.at_boundary(shifts[key[0]], key[1]) for key in request.boundaries})
+        found.update({key: adjoint.at_boundary(shifts.get(key[0], ()), key[1]) for key in request.boundaries})
         gradients = {key: node for key, node in found.items() if node is not None}
         for node in ordered(gradients.values()):  # replace sums of one term by that term
-            node.inputs = tuple(_only_term(x) for x in node.inputs)
+            node.inputs = tuple(_shiftable(x) if isinstance(node.op, Shift) else _only_term(x) for x in node.inputs)
         return {key: _only_term(node) for key, node in gradients.items()}
 
     # ---- names
@@ -171,6 +175,15 @@ def _only_backward(gradients: Iterable[Node], forward: set[Node]) -> list[Node]:
             needed.add(node)
             stack.extend(node.inputs)
     return [node for node in ordered(roots) if node in needed]
+
+
+def _shiftable(node: Node) -> Node:
+    """Return a value that a Shift can read: it needs boundary rows, so a sum of one term that is a view is a copy."""
+    term = _only_term(node)
+    if term is node or (term.timed and not isinstance(term.op, View)):
+        return term
+    node.op, node.inputs = ops.BroadcastTo(node.shape), (term,)
+    return node
 
 
 def _only_term(node: Node) -> Node:

@@ -16,10 +16,18 @@ import numpy as np
 
 from minigrad import Tensor, ops
 from minigrad.provenance import call_site
-from rnn.ir.feeds import boundary_values, draw_masks, lowering_options, uncut_steps, values_after
+from rnn.ir.feeds import (
+    boundary_values,
+    draw_masks,
+    draw_weights,
+    lowering_options,
+    uncut_steps,
+    values_after,
+    weight_draws,
+)
 from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import AFTER, KEEP, MASK, keep_name
-from rnn.language.dependencies import nodes, parameters, roots
+from rnn.language.dependencies import integer_inputs, integer_tensors, nodes, parameters, roots
 from rnn.language.equations import Definition
 from rnn.unrolling.inputs import Inputs, check_truncation, initial_by_step, mask_of, prepare_inputs
 from rnn.unrolling.masks import OwnSteps
@@ -63,8 +71,11 @@ class Export:
         complete = len(shapes) == len(declared)
         self.declared = Schedule(cell, LoweringOptions(shapes), backend) if complete else None
 
-    def weights(self, values: Mapping[str, Array], dtype: Any) -> dict[int, Array]:
+    def weights(self, values: Mapping[str, Array], dtype: Any, drawn: Mapping[str, Array]) -> dict[int, Array]:
         """Return every tensor of the definition by its id: parameters, constants, and what is computed from these.
+
+        Args:
+            drawn: the dropout masks of parameters, by the names of `weight_draws`.
 
         Raises:
             ValueError: where a parameter is missing, unknown, or of another shape.
@@ -73,13 +84,20 @@ class Export:
         _check_parameters(own, values, self.cell.name)
         names = {id(tensor): name for name, tensor in own.items()}
         found: dict[int, Array] = {}
+        labels, zero = integer_tensors(self.cell), self.backend.constant(0.0, dtype)
+        for name, x in weight_draws(self.cell).items():
+            if name not in drawn or tuple(drawn[name].shape) != x.shape:
+                raise ValueError(f"the dropout of a parameter (at {x.origin}) needs bools {x.shape} here, {name!r}: "
+                                 "draw them before the call, draws=f.draws(T, batch)")
+            found[id(x)] = self.backend.cast_like(self.backend.constant(drawn[name], None), zero)
         for x in nodes(roots(self.cell)):
-            if not isinstance(x, Tensor):
+            if not isinstance(x, Tensor) or id(x) in found:
                 continue
             if id(x) in names:
                 found[id(x)] = self.backend.constant(values[names[id(x)]], dtype)
             elif x.op is None or x.t is not None:
-                found[id(x)] = self.backend.constant(x.numpy(), dtype)
+                value = self.backend.constant(x.numpy(), dtype)
+                found[id(x)] = value if id(x) in labels else self.backend.cast_like(value, zero)
             else:
                 found[id(x)] = self.backend.compute(x.op, *(found[id(part)] for part in x.inputs))
         return found
@@ -107,12 +125,15 @@ class Export:
             dtype: the backend's, of all floats.
             draws: dropout masks by name, (T, batch, *shape); None: draw them now.
         """
+        self._check_gradients(inputs, options)
         prepared, schedule = self._prepare(inputs, options)
         backend = self.backend
-        weights = self.weights(values, dtype)
+        if draws is None:
+            draws = draw_weights(self.cell)
+            draws.update(draw_masks(schedule.lowered, prepared.T, prepared.batch))
+        weights = self.weights(values, dtype, draws)
         given = {name: self._input(name, value, prepared, dtype) for name, value in inputs.items()}
-        drawn = draws if draws is not None else draw_masks(schedule.lowered, prepared.T, prepared.batch)
-        given.update((name, self._drawn(name, drawn, schedule, prepared, dtype)) for name in schedule.lowered.draws)
+        given.update((name, self._drawn(name, draws, schedule, prepared, dtype)) for name in schedule.lowered.draws)
         given.update(self._keep_flags(schedule, prepared))
         initial = initial_by_step(self.cell, options.initial, call_site())
         boundary: dict[tuple[str, int], Array] = {}
@@ -128,10 +149,23 @@ class Export:
         found = whole.run_windows(windows) if windows else whole.run()
         return {name: self._mask_loss_steps(value, name, prepared) for name, value in found.items()}
 
+    def _check_gradients(self, inputs: Mapping[str, Array], options: UnrollOptions) -> None:
+        """Raise TypeError for a Tensor that requires a gradient, which the other library can't compute."""
+        given = dict(inputs)
+        for name, steps in initial_by_step(self.cell, options.initial, call_site()).items():
+            given.update((f"{name}[{step}]", value) for step, value in steps.items())
+        for name, value in given.items():
+            if isinstance(value, Tensor) and value.requires_grad:
+                raise TypeError(f"{name} is {value!r}, but gradients here are those of {self.backend.target} (at "
+                                f"{call_site()}): give an array of {self.backend.target}, or a constant, x.detach() or "
+                                "state.detach()")
+
     # ---- data
     def _input(self, name: str, value: Array, inputs: Inputs, dtype: Any) -> Array:
         """Return an input as (T, *batch, *shape), broadcast along the batch."""
         array, own = self.backend.constant(value, dtype), inputs.shapes[name]
+        if name not in integer_inputs(self.cell):  # data of integers and bools, too, take the definition's type
+            array = self.backend.cast_like(array, self.backend.constant(0.0, dtype))
         if tuple(array.shape[1:]) == inputs.batch + own:
             return array
         batch = array.shape[1:array.ndim - len(own)]

@@ -81,7 +81,8 @@ def _check_operations(every: list[Node], cell: Definition, backend: Backend) -> 
     """Raise where the backend lacks an operation, in an equation or in a value computed from parameters alone."""
     # The interpreter itself computes the operations of the IR.
     used: list[Node | Tensor] = [node for node in every if type(node.op).__module__ != ir.__name__]
-    used += [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.t is None]
+    used += [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.t is None
+             and not isinstance(x.op, ops.DropoutMask)]  # which is given, as those of signals are
     for node in used:
         assert node.op is not None
         reason = backend.lacks(node.op)
@@ -243,7 +244,7 @@ class Interpreter:
             # NumPy's rules hold for the values of one sequence: new axes are inserted after those of the batch.
             operands = [backend.append_axes(value, node.ndim - x.ndim) if x.timed and x.ndim < node.ndim else value
                         for x, value in zip(node.inputs, operands)]
-        if isinstance(op, (ops.Concatenate, ir.Concat)) and node.timed:  # which doesn't broadcast
+        if (isinstance(op, (ops.Concatenate, ir.Concat)) or op.integer_inputs) and node.timed:  # no broadcasting
             operands = [value if x.timed else backend.broadcast(value, lead, x.shape)
                         for x, value in zip(node.inputs, operands)]
         match op:

@@ -19,7 +19,7 @@ import numpy as np
 from minigrad import Tensor
 from minigrad.ops import Axis
 from minigrad.provenance import call_site
-from rnn.ir.feeds import draw_masks
+from rnn.ir.feeds import draw_masks, draw_weights
 from rnn.language.dependencies import parameters
 from rnn.language.equations import Definition
 from rnn.unrolling.options import UnrollOptions, list_options
@@ -142,11 +142,11 @@ class JaxFunction:
         return self._export(parameters, values, UnrollOptions(**options), dtype, draws or {})
 
     def draws(self, T: int, batch: tuple[int, ...] = ()) -> dict[str, Any]:
-        """Draw the definition's dropout masks, (T, batch, size) bools, as `unroll` does.
+        """Draw the definition's dropout masks, as `unroll` does: (T, batch, size) bools; for parameters their shape.
 
         A pure function can't draw: give this to the call, `f(parameters, inputs, draws=f.draws(T, (32,)))`.
         """
         if self._export.declared is None:
             raise ValueError(f"declare the sizes of all inputs of {self.cell.name!r}, .input('x', size): the draws "
                              f"depend on them (at {call_site()})")
-        return draw_masks(self._export.declared.lowered, T, batch)
+        return {**draw_weights(self.cell), **draw_masks(self._export.declared.lowered, T, batch)}

@@ -22,7 +22,7 @@ from minigrad import Tensor, ops
 from minigrad.files import write_atomically
 from minigrad.ops import Axis, einsum_letters
 from minigrad.provenance import call_site
-from rnn.ir.feeds import boundary_values, lowering_options
+from rnn.ir.feeds import boundary_values, lowering_options, weight_draws
 from rnn.ir.nodes import ADDED, AFTER, MASK
 from rnn.language.dependencies import DefinitionError, parameters
 from rnn.language.equations import Definition
@@ -361,6 +361,10 @@ class Model:
     def __init__(self, cell: Definition, outputs: Sequence[str] | None, lengths: bool) -> None:
         own = parameters(cell)
         self.cell = cell
+        wide = [x for x in own.values() if x.dtype not in (np.float16, np.float32, np.float64)]
+        if wide:
+            raise DefinitionError(f"ONNX has no {wide[0].dtype}: convert the parameter {wide[0].label or '(unnamed)'}, "
+                                  f"made at {wide[0].origin}, to float64")
         self.backend = backend = OnnxBackend(np.result_type(*(x.dtype for x in own.values() or [np.zeros(1)])))
         export = Export(cell, backend)
         shapes = tuple((name, x.shape) for name, x in cell.signals.items() if x.given)
@@ -375,9 +379,10 @@ class Model:
         options = lowering_options(cell, replace(sample, shapes=dict(shapes)), outside, lengths)  # type: ignore[arg-type]
         self.schedule = schedule = Schedule(cell, options, backend, computed if outputs is None else outputs)
         self.inputs: list[Any] = []
-        values = {name: backend.initializer(name, x.numpy()) for name, x in own.items()}
+        values = {name: backend.initializer(name, x.numpy().astype(backend.dtype)) for name, x in own.items()}
         given, T, batch, columns = self._inputs(lengths)
-        weights = export.weights(values, None)
+        weights = export.weights(values, None, {name: self._drawn_weight(name, x)
+                                                for name, x in weight_draws(cell).items()})
         boundary = {key: weights[id(tensor)] for key, tensor in outside.items()}
         zero = backend.constant(0.0, None)
         if columns is not None:
@@ -389,15 +394,22 @@ class Model:
             backend.emit("Identity", value, shape=value.shape, name=name)
             self.outputs.append(_info(result, ("T", "batch")[:1 + len(batch)]))
 
+    def _drawn_weight(self, name: str, x: Tensor) -> Value:
+        """Return the dropout mask of a parameter, an input of the file."""
+        given = self.backend.named(name, x.shape, np.dtype(bool), x.origin)
+        self.inputs.append(_info(given))
+        return given
+
     def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...], Columns | None]:
         """Return the data as inputs of the file, T and the batch as vectors of one number, and the lengths."""
         backend, given, batch = self.backend, dict[str, Value](), tuple[Value, ...]()
-        labels = {x for node in self.schedule.block if isinstance(node.op, ops.Gather) for x in node.inputs[1:]}
-        for name, node in self.schedule.givens.items():
-            if name == MASK or name.startswith(AFTER):
-                continue
+        data = {name: node for name, node in self.schedule.givens.items() if not name.startswith((MASK, AFTER))}
+        if not data:  # the outputs depend on no input: T and the batch come from the definition's
+            roots = self.schedule.lowered.roots
+            data = {name: roots[name] for name, signal in self.cell.signals.items() if signal.given}
+        for name, node in data.items():
             drawn = name in self.schedule.lowered.draws
-            dtype = np.dtype(bool if drawn else np.int64 if node in labels else backend.dtype)
+            dtype = np.dtype(bool if drawn else np.int64 if node.op.dtype == "int" else backend.dtype)
             given[name] = backend.named(name, (None, None, *node.shape), dtype, node.origin)
             self.inputs.append(_info(given[name], ("T", "batch")))
             if drawn:

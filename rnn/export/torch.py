@@ -76,7 +76,7 @@ class TorchBackend(ModuleBackend):
         return parts
 
     def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
-        return x.expand(*lead, *shape)
+        return x.expand((*lead, *shape))
 
     def relu(self, x: Array) -> Array:
         return torch.relu(x)
@@ -151,11 +151,12 @@ class CellModule(torch.nn.Module):
         options, inputs = UnrollOptions.split(T, keywords)
         parameters = dict(self.named_parameters())
         self._backend.device = next((x.device for x in parameters.values()), self._backend.device)
-        values = {name: x if isinstance(x, torch.Tensor) else self._backend.constant(x, None)
-                  for name, x in inputs.items()}
+        values = {name: x if isinstance(x, torch.Tensor) or (isinstance(x, Tensor) and x.requires_grad)
+                  else self._backend.constant(x, None) for name, x in inputs.items()}
         dtype = torch.get_default_dtype() if not parameters else torch.float16
         for x in [*parameters.values(), *values.values()]:
-            dtype = torch.promote_types(dtype, x.dtype) if x.is_floating_point() else dtype
+            dtype = torch.promote_types(dtype, x.dtype) if isinstance(x, torch.Tensor) and x.is_floating_point() \
+                else dtype
         return self._export(parameters, values, options, dtype)
 
 

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import Tensor
-from rnn.language.dependencies import boundaries
+from rnn.language.dependencies import boundaries, random_tensors
 from rnn.language.equations import Definition
 from rnn.unrolling.inputs import Inputs
 from rnn.unrolling.masks import OwnSteps
 
 from .lowering import Lowered, LoweringOptions
-from .nodes import LOSS_STEPS, MASK, keep_name
+from .nodes import ADDED, LOSS_STEPS, MASK, keep_name
 
 
 def lowering_options(cell: Definition, inputs: Inputs, boundary: Mapping[tuple[str, int], Any], masked: bool
@@ -81,7 +81,7 @@ def uncut_steps(inputs: Inputs, delay: int) -> NDArray[np.bool_]:
 
 
 def draw_masks(lowered: Lowered, T: int, batch: tuple[int, ...]) -> dict[str, Any]:
-    """Draw the dropout masks (T, *batch, *shape) by the definition's generators, in the order of `unroll`."""
+    """Draw the dropout masks (T, *batch, *shape) by the definition's generators, in the order of `random_draws`."""
     found: dict[str, list[Any]] = {name: [] for name in lowered.draws}
     for _ in range(T if found else 0):
         for name, (op, shape) in lowered.draws.items():
@@ -96,6 +96,17 @@ def values_after(boundary: Mapping[tuple[str, int], Any]) -> dict[str, dict[int,
         if step > 0:
             found.setdefault(name, {})[step] = value
     return found
+
+
+def weight_draws(cell: Definition) -> dict[str, Tensor]:
+    """Return the tensors drawn at random from parameters, by the names of their draws."""
+    return {f"{ADDED}drawn weight {n}": x for n, x in enumerate(random_tensors(cell), 1)}
+
+
+def draw_weights(cell: Definition) -> dict[str, Any]:
+    """Draw the dropout masks of parameters, which come before those of `draw_masks`."""
+    return {name: x.op.forward(*(np.zeros(y.shape) for y in x.inputs))  # type: ignore[union-attr]
+            for name, x in weight_draws(cell).items()}
 
 
 def boundary_values(cell: Definition, inputs: Inputs) -> dict[tuple[str, int], Tensor]:

@@ -12,7 +12,7 @@ from typing import Any
 from minigrad import Op, Tensor, ops
 from minigrad.operators import WHERE
 from rnn.language.cycles import check
-from rnn.language.dependencies import DefinitionError, integer_inputs, nodes, reads
+from rnn.language.dependencies import DefinitionError, integer_inputs, nodes, random_draws, same_step_reads
 from rnn.language.equations import Definition, Equation, Read, Signal
 from rnn.language.graphs import postorder
 
@@ -69,17 +69,19 @@ class Lowered:
         self.weights: dict[Tensor, Node] = {}
         self.keeps: dict[int, Node] = {}
         self.draws: dict[str, tuple[ops.DropoutMask, Shape]] = {}
+        self.draw_names = {id(x): f"{ir.ADDED}drawn {n}" for n, x in enumerate(random_draws(cell), 1)}
         self.node_of: dict[int, Node] = {}
         self.shifts: dict[tuple[Signal, int], Node] = {}
         self.signal_values: set[Node] = set()
         self.mask = Node(ir.Input(ir.MASK, "bool"), (), (), True, "mask") if options.masked else None
         self.givens = {signal.name: self._input(signal) for signal in cell.signals.values() if signal.given}
         self.roots = dict(self.givens)
-        for equation in postorder(cell.equations, _same_step_reads):
+        for equation in postorder(cell.equations, same_step_reads):
             self.roots[equation.signal.name] = self._equation(equation)
         for (signal, _), shift in self.shifts.items():  # only now has every signal a node
             shift.inputs = (self.roots[signal.name],)
         self.roots = {name: self.roots[name] for name in cell.signals if name in self.roots}
+        self.draws = {name: self.draws[name] for name in self.draw_names.values()}
 
     def _input(self, signal: Signal) -> Node:
         shape = dict(self.options.shapes).get(signal.name, signal.shape)
@@ -125,8 +127,11 @@ class Lowered:
         if not hasattr(part, "op"):
             return number(part)
         operands = tuple(self.node_of[id(x)] for x in part.inputs)
-        if isinstance(part.op, ops.DropoutMask):  # drawn outside, in the order of `unroll`
-            name = f"{ir.ADDED}drawn {len(self.draws) + 1}"
+        if part.op.random:  # drawn outside, in the order of `unroll`
+            if not isinstance(part.op, ops.DropoutMask):
+                raise DefinitionError(f"{part.op!r}, at {part.origin}, draws at random: of such operations compiled "
+                                      "programs and exports know mg.dropout alone. Give its draws as an input")
+            name = self.draw_names[id(part)]
             self.draws[name] = part.op, operands[0].shape
             return Node(ir.Input(name), (), operands[0].shape, True, f"{equation.signal.name}_keep", part.origin)
         shape = part.shape if part.shape is not None else part.op.result_shape(*(x.shape for x in operands))
@@ -159,12 +164,6 @@ class Lowered:
         name = f"keep_before{delay}" if delay > 0 else f"keep_after{-delay}"
         keep = self.keeps.setdefault(delay, Node(ir.Input(keep_name(delay), shared=True), (), (), True, name))
         return Node(ir.GradientMask(), (shift, keep), shift.shape, True, f"{shift.name}_cut", shift.origin)
-
-
-def _same_step_reads(equation: Equation) -> list[Equation]:
-    """Return the equations whose values of the same step an equation reads."""
-    return [read.signal.equation for read in reads(equation) if read.signal.equation
-            and read.offset == read.signal.equation.lead]
 
 
 def split_products(nodes: list[Node]) -> None:

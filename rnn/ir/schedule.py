@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple
 
 from rnn.language.graphs import components, postorder, smallest_offsets
@@ -72,14 +73,13 @@ def blocks(nodes: list[Node]) -> list[Block]:
         found = (groups[edge.source] for edge in dependences(group) if edge.source in groups)
         return [other for other in found if other is not group]
 
+    order = postorder(list({id(group): group for group in groups.values()}.values()), read)
     result: list[Block] = []
-    for group in postorder(list({id(group): group for group in groups.values()}.values()), read):
-        if group[0] in looping:
-            result.append(_loop(group))
-        elif result and result[-1].direction == 0:
-            result[-1] = Block((*result[-1].nodes, *group), 0)
+    for in_loop, neighbours in groupby(order, lambda group: group[0] in looping):
+        if in_loop:
+            result += map(_loop, neighbours)
         else:
-            result.append(Block(tuple(group), 0))
+            result.append(Block(tuple(node for group in neighbours for node in group), 0))
     return result
 
 

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minigrad import Tensor
+from minigrad import Tensor, ops
 from minigrad.provenance import Origin, call_site
-from rnn.language.dependencies import boundaries, parameters, reads
+from minigrad.tensor import apply
+from rnn.language.dependencies import boundaries, integer_inputs, nodes, parameters, reads, roots
 from rnn.language.equations import Definition, Signal
 
 from .masks import OwnSteps
@@ -34,7 +35,7 @@ class Inputs:
 
     T: int  # the number of steps
     batch: Shape  # () for a single sequence
-    dtype: np.dtype[Any]  # of the states
+    dtype: np.dtype[Any]  # of all values but labels; see _float_type
     values: dict[str, Values]  # input -> all its values, (T, ...)
     shapes: dict[str, Shape]  # input -> the shape of one value of one sequence
     boundary: dict[str, dict[int, Tensor]]  # signal -> {k: the value set before the first or after the last step}
@@ -63,15 +64,32 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
     T = _common_length(values, options.T, origin)
     initial = _initial_values(cell, T, options.initial, origin)
     batch, shapes = _batch_and_shapes(cell, declared, values, initial, origin)
-    floats = [array.dtype for array in values.values() if array.dtype.kind == "f"]
-    floats = floats or [p.dtype for p in parameters(cell).values()] or [np.dtype(float)]
+    dtype = _float_type(cell, values)
+    labels = integer_inputs(cell)
+    values = {name: array if name in labels else _converted(array, dtype) for name, array in values.items()}
     mask = mask_of(T, batch, options.lengths, options.mask, origin)
     truncation = make_truncation(T, options.truncation(), origin)
     truncation.check(cell, origin)
-    found = Inputs(T, batch, np.result_type(*floats), values, shapes, _boundary_values(cell, T, initial), mask,
-                   truncation, origin)
+    found = Inputs(T, batch, dtype, values, shapes, _boundary_values(cell, T, initial), mask, truncation, origin)
     check_truncation(cell, found, found.own)
     return found
+
+
+def _float_type(cell: Definition, values: Mapping[str, Values]) -> np.dtype[Any]:
+    """Return the type in which a definition computes: NumPy's result type of its parameters and of the float data.
+
+    Without both it is that of the float constants; without these float64.
+    """
+    floats = [array.dtype for array in values.values() if array.dtype.kind == "f"]
+    floats += [p.dtype for p in parameters(cell).values()]
+    floats = floats or [x.dtype for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.dtype.kind == "f"]
+    return np.result_type(*floats or [np.dtype(float)])
+
+
+def _converted(values: Values, dtype: np.dtype[Any]) -> Values:
+    if values.dtype == dtype:
+        return values
+    return apply(ops.Cast(dtype), values) if isinstance(values, Tensor) else values.astype(dtype)
 
 
 def _check_names(cell: Definition, declared: Mapping[str, Signal], inputs: Mapping[str, Any], origin: Origin) -> None:

@@ -20,10 +20,10 @@ from minigrad.provenance import Origin
 from minigrad.settings import override, settings
 from minigrad.tensor import apply, constant
 from rnn.language.cycles import check, held_signals, retiming
-from rnn.language.dependencies import Boundary, boundaries
+from rnn.language.dependencies import Boundary, boundaries, expression_shapes, integer_inputs, random_draws
 from rnn.language.equations import Definition, Signal
 
-from .evaluator import RegisterProgram, recompute_from_parameters
+from .evaluator import RegisterProgram, convert_constants, recompute_from_parameters
 from .inputs import Inputs, prepare_inputs
 from .masks import Flags, OwnSteps, Steps, holds, select
 from .options import UnrollOptions
@@ -49,12 +49,15 @@ class Unroller:
         self.recording = self.now.recording
         # Windows start from constants, so no edge is cut inside of one.
         self.truncation = inputs.truncation if inputs.truncation.masks_gradients else Truncation(inputs.T)
-        constants = recompute_from_parameters(cell)
+        constants = convert_constants(cell, inputs.dtype, recompute_from_parameters(cell))
         self.plans = {equation.signal: RegisterProgram(equation, constants, inputs.batch)
                       for equation in cell.equations}
         uses = Counter(key for plan in self.plans.values() for *_, key in plan.operations)
         self.shared = {key for key, count in uses.items() if count > 1}  # expressions that several equations use
-        self.memo: dict[tuple[int, int, int], Tensor] = {}  # (shared expression, step, shift) -> its value
+        self.drawn = self._draw()
+        self.random = {key for key, *_ in self.drawn}
+        self.shared.update(self.random)
+        self.memo = dict(self.drawn)  # (shared expression, step, shift) -> its value
         self.detached: dict[tuple[Signal, int], Tensor] = {}  # copies as constants, for reads that a truncation cuts
         self.shapes = {signal: inputs.shapes.get(name, signal.shape) for name, signal in cell.signals.items()}
         self.own = inputs.own
@@ -85,6 +88,15 @@ class Unroller:
         return Run(self.cell, self.inputs, _by_name(self.copies), windows)
 
     # ---- values from outside
+    def _draw(self) -> dict[tuple[int, int, int], Tensor]:
+        """Return all that is drawn at random, (expression, step, 0) -> its value: in the order of `random_draws`."""
+        draws = random_draws(self.cell)
+        shapes = expression_shapes(self.cell, self.inputs.shapes) if draws else {}
+        batch = self.inputs.batch
+        return {(id(x), step, 0): constant(x.op.forward(*(np.zeros(batch + shapes[id(y)]) for y in x.inputs)), None,
+                                           x.origin)
+                for step in range(1, self.inputs.T + 1) for x in draws if isinstance(x.op, ops.DropoutMask)}
+
     def _add_input(self, signal: Signal) -> None:
         """Add one copy a step from the data; masked steps are zero."""
         values = self.inputs.values[signal.name]
@@ -102,10 +114,14 @@ class Unroller:
         """Add the copies before and after the sequence: the values that are set, or zeros."""
         given = self.inputs.boundary[signal.name]
         for k, value in given.items():
-            if not value.requires_grad:  # a state takes the data's type
-                value = constant(value.numpy().astype(self.inputs.dtype), value.name, value.origin)
-            value = self._copy(constants.get(id(value), value), signal, k, value.origin)
-            self.copies[signal][self._key_outside(signal, k)] = value
+            if not value.requires_grad:  # a state takes the definition's type, a label that of the labels
+                label = signal.given and signal.name in integer_inputs(self.cell)
+                dtype = self.inputs.values[signal.name].dtype if label else self.inputs.dtype
+                value = constant(value.numpy().astype(dtype), value.name, value.origin)
+            copy = constants.get(id(value), value)
+            if copy.requires_grad and copy.dtype != self.inputs.dtype:
+                copy = apply(ops.Cast(self.inputs.dtype), copy)
+            self.copies[signal][self._key_outside(signal, k)] = self._copy(copy, signal, k, value.origin)
         for k in (*outside.before, *(self.inputs.T + k for k in outside.after)):
             if k not in given:
                 zeros = constant(np.zeros(self._shape(signal, k), self.inputs.dtype))
@@ -122,7 +138,7 @@ class Unroller:
         """Compute one window from constants; the run takes its copies of the steps whose losses it differentiates."""
         whole = self.copies
         self.copies = {signal: dict(copies) if signal.given else {} for signal, copies in whole.items()}
-        self.memo, self.selected = {}, {}
+        self.memo, self.selected = dict(self.drawn), {}  # every window has the same draws
         self.now.origin = self.inputs.origin
         for signal, copies in whole.items():  # sequences that have ended read the values after the end
             self.copies[signal].update((k, copy.detach() if window.steps.start > 1 else copy)
@@ -195,12 +211,22 @@ class Unroller:
                 registers[register] = apply(op, *operands(registers))
             elif (key, step, shift) in self.memo:
                 registers[register] = self.memo[key, step, shift]
+            elif key in self.random:
+                registers[register] = self._drawn_at(key, step, shift)
             else:
                 registers[register] = self.memo[key, step, shift] = apply(op, *operands(registers))
         copy = self._copy(registers[plan.result], signal, k, origin)
         if self.own is None or not self._holds_at(signal, step):
             return copy
         return self._hold(copy, signal, k, self._previous(signal, k))
+
+    def _drawn_at(self, key: int, step: int, shift: int) -> Tensor:
+        """Return a draw as a retimed equation takes it: of each sequence that of the column of its own step."""
+        assert self.own is not None
+        own_step = self.own.step(step) - shift
+        rows = self.own.is_step(step) & (own_step >= 1) & (own_step <= self.own.length)
+        draws = {k: self.drawn[key, k, 0] for k in range(1, self.own.T + 1)}
+        return select(draws, self.own.column(own_step), rows, draws[1].ndim - rows.ndim) if rows.any() else draws[1]
 
     def _read(self, signal: Signal, offset: int, plan: RegisterProgram, step: int) -> Tensor:
         """Return a value as the equation sees it at a step: of each sequence its own, as a constant where it is cut."""
