@@ -69,11 +69,11 @@ class Unroller:
         self.selected: dict[tuple[Signal, int, int, int], Tensor] = {}  # the same -> the value of that read
         # signal -> {k: its copy at step k}; of a window, while it is computed
         self.copies: dict[Signal, dict[int, Tensor]] = {signal: {} for signal in cell.signals.values()}
-        outside = boundaries(cell)
+        self.outside = boundaries(cell)  # signal -> the values before and after the sequence that equations read
         for name, signal in cell.signals.items():
             if signal.given:
                 self._add_input(signal)
-            self._add_boundary(signal, outside.get(name, Boundary(range(0), range(0))), constants)
+            self._add_boundary(signal, self.outside.get(name, Boundary(range(0), range(0))), constants)
 
     def run(self) -> Run:
         """Compute every copy at t = 1 … T."""
@@ -302,10 +302,13 @@ class Unroller:
     def _previous(self, signal: Signal, step: int) -> Tensor | None:
         """Return the copy that masked sequences hold at a step, if there is one."""
         direction = self.held.get(signal, 0)
-        if not direction or step - direction not in self.copies[signal]:
+        previous = step - direction
+        outside = self.outside.get(signal.name, Boundary(range(0), range(0)))
+        read = previous in outside.before or previous - self.inputs.T in outside.after
+        if not direction or not (1 <= previous <= self.inputs.T or read) or previous not in self.copies[signal]:
             return None
-        copy = self.copies[signal][step - direction]
-        return copy if max(step - direction, 1) in self.inputs.truncation.reach_of_held(step) else copy.detach()
+        copy = self.copies[signal][previous]
+        return copy if max(previous, 1) in self.inputs.truncation.reach_of_held(step) else copy.detach()
 
     def _mask_at(self, k: int, signal: Signal) -> Any:
         """Return the mask of a column as bools that broadcast against the signal's values."""
@@ -317,7 +320,7 @@ class Unroller:
         """Return the copies of a signal by columns, where its equation stores them by other steps."""
         assert signal.equation is not None
         hold, stored, ndim = holds(self.cell)[signal.name], self.copies[signal], len(self.shapes[signal] or ())
-        outside = boundaries(self.cell).get(signal.name, Boundary(range(0), range(0)))
+        outside = self.outside.get(signal.name, Boundary(range(0), range(0)))
         ends = [0, *(k for k in outside.after), signal.lead]
         columns = range(min(1, 1 + signal.lead, *outside.before), self.inputs.T + max(ends) + 1)
         everyone = np.ones(own.length.shape, bool)
