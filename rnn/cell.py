@@ -51,9 +51,10 @@ class Cell(Definition):
             T: the number of steps; needed only without inputs, whose first axis determines it.
             initial: another run's `state` (or `state.detach()`), {"h": h0} or {"h": {0: v, -1: w}};
                 replaces the values that the definition sets.
-            lengths: of the sequences of the batch, if they differ: (batch,) numbers in 1 … T. After the
-                end a state keeps its value; outputs are zero, and so are their gradients.
-            mask: the same step by step: (T, batch) bools, False where a sequence pauses.
+            lengths: of the sequences of the batch, if they differ: (batch,) numbers in 0 … T. Each is computed
+                as if the other steps were deleted. There a signal on a cycle holds its value; others are zero,
+                and so are their gradients.
+            mask: the same step by step: (T, batch) bools or numbers, False or 0 where a sequence pauses.
             chunks, window, last: truncated backpropagation through time; see rnn.unrolling.truncation.
             inputs: by name, arrays or Tensors (T, batch, size), or (T, size) without a batch.
 
