@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from both_ends import X, Built, Case, assert_right, cases
+from both_ends import Built, Case, X, assert_right, cases
 
 import minigrad as mg
 from rnn import Cell, T, t
