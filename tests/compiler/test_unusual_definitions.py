@@ -217,7 +217,7 @@ def test_an_error_names_operation_signal_and_line() -> None:
     cell = Cell("picky")
     x, label, y = cell.input("x", 2), cell.input("label", ()), cell.signal("odd", ())
     y[t] = mg.pick(x[t] * 2.0, label[t])
-    message = r"(?s)label 7 .*in the program of 'picky', line \d+: .*computes odd.* by Gather, written at test_unu\w+.py"
+    message = r"(?s)label 7 .*in the program of 'picky', line \d+: .*computes odd.* by Gather, written at test_un\w+.py"
     with pytest.raises(IndexError, match=message):
         cell.compile()(x=X, label=np.full((4, 3), 7))
 
