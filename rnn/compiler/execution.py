@@ -194,8 +194,8 @@ class Call:
     def _run(self, function: Any, number: int, values: Mapping[str, Any], boundary: Mapping[str, Any]) -> Any:
         arguments = [values[name] for name in self.loaded.data[number]]
         weights = [x._data for x in self.plan.weights[number]]
-        for place in self.plan.converted[number]:
-            weights[place] = weights[place].astype(self.loaded.dtype)
+        for index in self.plan.converted[number]:
+            weights[index] = weights[index].astype(self.loaded.dtype)
         try:
             return function(self.arrays, *arguments, *weights, **boundary)
         except Exception as error:
