@@ -6,6 +6,7 @@ A program is made for the shapes of the data at the first call, by `pipeline.Pro
 from __future__ import annotations
 
 import itertools
+import operator
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -37,6 +38,7 @@ from .execution import Call, CallPlan, Loaded
 from .pipeline import GradientRequest, Program
 
 MOST_PLANS = 500  # shapes of data whose checks are remembered
+_requires_grad, _changes = operator.attrgetter("requires_grad"), operator.attrgetter("changes")
 _adding = threading.Lock()  # held while gradients are added: two threads may add to the same parameter
 
 
@@ -169,7 +171,7 @@ class Compiled:
         options, inputs = UnrollOptions.split(T, keywords)
         key = self._key(inputs) if options is DEFAULTS else None
         plan = self._plans.get(key) if key is not None else None
-        if plan is not None and plan.trained != [x.requires_grad for x in plan.leaves]:  # one was frozen meanwhile
+        if plan is not None and plan.trained != list(map(_requires_grad, plan.leaves)):  # one was frozen meanwhile
             plan = None
         if plan is not None:
             call = plan.call(inputs)
@@ -183,8 +185,9 @@ class Compiled:
                 self._cache(key, call, inputs)
         self._thread.call = None
         if self.loss is None and settings().recording:
-            for tensor in call.tensors():  # a change that was made before the call isn't one made after it
-                check_modified(tensor)
+            for tensors in (call.plan.leaves, call.plan.boundary.values()):
+                for tensor in tensors if any(map(_changes, tensors)) else ():
+                    check_modified(tensor)  # a change made before the call isn't one made after it
         call.forward()
         self._thread.call, self._shown = call, call.loaded
         outputs = Outputs(self, call)
@@ -204,8 +207,8 @@ class Compiled:
             gradients: by signal name, arrays of the shape of its outputs, (T, batch, size).
 
         Raises:
-            ValueError: for an unknown signal, or a gradient of another shape.
-            RuntimeError: where there was no call.
+            ValueError: for an unknown signal, a gradient of another shape, or a parameter changed since the call.
+            RuntimeError: where this thread made no call.
         """
         call = self._last
         if call is None or not call.holds():

@@ -386,9 +386,18 @@ def _backward(gen: Codegen, node: Node, out: str) -> list[str]:
 
 
 def _input_grad(gen: Codegen, node: Node, out: str) -> list[str]:
+    """Copy one of the gradients that a `backward` returned.
+
+    That of a weight may be summed over steps and sequences already, as of `x[t] @ w`. SumOverSteps adds up all of
+    `out`, so it is written into its first place, and the others are zero.
+    """
     every = node.inputs[0]
     several = len(every.inputs) > 3  # the gradient, the result, and two operands or more
-    return [gen.call("copyto", out, f"{gen.ref(every)}[{node.op.index}]" if several else gen.ref(every))]
+    found = f"{gen.ref(every)}[{node.op.index}]" if several else gen.ref(every)
+    if every.inputs[2 + node.op.index].timed:
+        return [gen.call("copyto", out, found)]
+    first = f"(0,) * ({out}.ndim - {found}.ndim) + tuple(map(slice, {found}.shape))"
+    return [f"{out}.fill(0)", f"{out}[{first}] = {found}"]
 
 
 def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
@@ -508,7 +517,7 @@ def _assemble_columns(gen: Codegen, node: Node, blocks: list[Node]) -> list[str]
 def _sum_over_steps(gen: Codegen, node: Node) -> str:
     """The sum over steps, sequences and the axes that were broadcast."""
     x, shape = node.inputs[0], node.shape
-    if x.shape == shape and shape:
+    if x.shape == shape and len(shape) == 1:
         gen.views["ones"] = "np.ones(T * B, FLOAT)"  # a product with ones is faster than a sum over the first axis
         return f"arrays.ones.dot({gen.flat(x)})"
     added = x.ndim - len(shape)

@@ -23,7 +23,8 @@ from rnn.language.equations import Definition
 CACHE = 4_000_000  # bytes that a loop reads and writes in one tile
 TAKEN = {"T", "B", "S", "arrays", "all_steps", "flat", "by_step", "tile", "start", "stop", "t", "iteration", "np",
          "FLOAT", "dot", "copyto", "buffers", "forward", "backward", "concatenate", "zeros", "empty",
-         "ones", "ascontiguousarray", "range", "zip", "list", "reversed", "min", "max", "bool", "SimpleNamespace",
+         "ones", "ascontiguousarray", "range", "zip", "list", "reversed", "min", "max", "bool", "tuple", "map",
+         "slice", "SimpleNamespace",
          *(name for name, x in vars(np).items() if isinstance(x, np.ufunc))}
 LONGEST_NAME = 60  # characters
 DERIVED = "_all", "_lanes", "_T"  # endings of the names of views of an array and of transposed matrices

@@ -55,17 +55,13 @@ class Loaded:
         weakref.finalize(self, linecache.cache.pop, self.file, None)
         space: dict[str, Any] = {name: op for name, (op, _) in program.code.operations.items()}
         exec(compile(self.text, self.file, "exec"), space)
-        self._buffers = ThreadBuffers(space["buffers"])
+        self.buffers = ThreadBuffers(space["buffers"])
         self.forward = space["forward"]
         self.backward = space.get("backward")
         passes = program.code.forward, program.code.backward
         self.data = [[node.op.name for node in part.inputs] for part in passes]
         self.weights = [[node.op.tensor for node in part.weights] for part in passes]
         self.labels = integer_tensors(program.lowered.cell)
-
-    def arrays(self, T: int, B: int) -> SimpleNamespace:
-        """Return this thread's arrays for T steps of B sequences."""
-        return self._buffers.of(T, B)
 
     def place_of(self, error: Exception) -> str | None:
         """Return the operation, the signal and the lines at which an error was raised; None if not in the program."""
@@ -138,6 +134,12 @@ class CallPlan:
         """The tensors that the forward and the backward function take."""
         return [[self.copies.get(id(x), x) for x in tensors] for tensors in self.loaded.weights]
 
+    @cached_property
+    def converted(self) -> list[list[int]]:
+        """The places of weights of another type than the program's; labels keep theirs."""
+        return [[place for place, x in enumerate(tensors)
+                 if x.dtype != self.loaded.dtype and id(x) not in self.loaded.labels] for tensors in self.weights]
+
     def without_values(self) -> CallPlan:
         """Return the plan to be cached: it keeps no data alive."""
         return replace(self, inputs=replace(self.inputs, values={}))
@@ -161,7 +163,7 @@ class Call:
         self.plan = plan
         self.loaded = plan.loaded
         self.values = values
-        self.arrays = plan.loaded.arrays(plan.inputs.T, plan.B)
+        self.arrays = plan.loaded.buffers.of(plan.inputs.T, plan.B)  # of this thread
         self.order = 0
 
     def moved_to(self, loaded: Loaded) -> Call:
@@ -265,9 +267,9 @@ class Call:
 
     def _run(self, function: Any, number: int, values: Mapping[str, Any], boundary: Mapping[str, Any]) -> Any:
         arguments = [values[name] for name in self.loaded.data[number]]
-        dtype, labels = self.loaded.dtype, self.loaded.labels
-        weights = [x._data if x._data.dtype is dtype or id(x) in labels else x._data.astype(dtype)
-                   for x in self.plan.weights[number]]
+        weights = [x._data for x in self.plan.weights[number]]
+        for index in self.plan.converted[number]:
+            weights[index] = weights[index].astype(self.loaded.dtype)
         try:
             return function(self.arrays, *arguments, *weights, **boundary)
         except Exception as error:
