@@ -212,7 +212,7 @@ def nodes_between(out: Tensor, wanted: set[Tensor]) -> dict[Tensor, None]:
     """Return the tensors on the paths from the wanted ones to `out`, oldest first; their gradients are needed."""
     useful: dict[Tensor, None] = {}
     for tensor in ancestors(out):
-        if tensor in wanted or any(x in useful for x in tensor.inputs):
+        if tensor in wanted or (tensor.requires_grad and any(x in useful for x in tensor.inputs)):
             useful[tensor] = None
     return useful
 

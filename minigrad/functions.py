@@ -215,7 +215,7 @@ def dropout(x: Any, rate: float, rng: np.random.Generator, training: bool = True
     Args:
         x: what to drop from.
         rate: the probability, in [0, 1).
-        rng: draws anew at each call.
+        rng: draws anew at each call; in an equation of rnn at each step, for a parameter at each unroll.
         training: False returns x itself.
     """
     if not 0 <= rate < 1:

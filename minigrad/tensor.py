@@ -72,7 +72,8 @@ def apply(op: Op, *inputs: Any) -> Any:
     if record and now.recording and data.dtype.kind == "f":
         out._requires_grad, out.op, out.inputs = True, op, inputs
     else:
-        out._requires_grad, out.op, out.inputs = False, None, ()
+        out._requires_grad, again = False, op.random and record and now.recording  # recurrences draw again
+        out.op, out.inputs = (op, inputs) if again else (None, ())
         if data.base is not None or data.dtype.kind != "f" or any([data is x._array for x in inputs]):  # noqa: C419
             out._array = own_result(op, data, inputs)
     if now.anomaly and np.isnan(data).any():
@@ -133,7 +134,7 @@ class Tensor(InPlace, Operators):
             was last called on. Leaves accumulate over calls, other tensors are overwritten.
         requires_grad: whether derivatives with respect to this tensor are computed.
         op, inputs: the operation that computed this tensor, and its operands in order; None and () for a
-            leaf, and for a tensor that requires no gradient.
+            leaf, and for a tensor that requires no gradient, unless it was drawn at random.
         order: the position in creation order; inputs always come before outputs.
         origin: the file:line that made it.
         changes: bookkeeping of modifications of the data (see mutation.py); None if it was never exposed.

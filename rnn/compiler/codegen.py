@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -100,14 +100,10 @@ class Codegen:
         plan = self.plan
         stored = [node for node in self.lifetimes.nodes if node.timed and not isinstance(node.op, ir.Backward)
                   and node not in plan.alias_of and node not in self.lifetimes.carried]
-        for node in sorted(stored, key=self._depth):
+        for node in sorted(stored, key=plan.depth):  # an array is made before the views of it
             name = self.names.give(node)
             self.array_of[name] = node
             self.code.buffers.append(f"arrays.{name} = {self._array(node, name)}")
-
-    def _depth(self, node: Node) -> int:
-        """Return how many views of views a value is: an array is made before the views of it."""
-        return len(self.plan.containers(node))
 
     def _array(self, node: Node, name: str) -> str:
         """Return the expression that makes the array of a node, or the view of another one."""
@@ -249,7 +245,7 @@ class Codegen:
         self.code.tiles.append(Tiles(name, sum(max(1, self.array_of[x].size) for x in arrays), made))
 
     def _skewed_loop(self, block: Block) -> list[str]:
-        """Return the lines of a loop in which some nodes are computed with an offset: see `schedule._retime`."""
+        """Return the lines of a loop in which some nodes are computed with an offset: see `graphs.smallest_offsets`."""
         self.index = "[t - 1]"
         body: list[str] = []
         written = [(block.offset[node], line) for node in block.nodes for line in self.statements(node)]
@@ -282,9 +278,10 @@ class Codegen:
     def constant(self, value: float) -> str:
         """Return the name of a number, as an array of the program's type."""
         for name, known in self.code.constants.items():
-            if known == value and np.signbit(known) == np.signbit(value):
+            same = known == value or known is value  # NaN isn't equal to itself
+            if same and np.signbit(known) == np.signbit(value):
                 return name
-        name = f"n{value!r}".replace("-", "minus_").replace(".", "_").replace("+", "")
+        name = self.names.free(f"n{value!r}".replace("-", "minus_").replace(".", "_").replace("+", ""))
         self.code.constants[name] = value
         return name
 
@@ -330,6 +327,8 @@ class Codegen:
             else _constant(self, node)
         if lines and node in self.comments:
             lines[-1] += f"  # {', '.join(self.comments[node])}"
+        for line in lines:
+            self.code.written_for.setdefault(line, node)
         return lines
 
 
@@ -379,14 +378,26 @@ def _product(gen: Codegen, node: Node, out: str) -> list[str]:
 def _backward(gen: Codegen, node: Node, out: str) -> list[str]:
     op = node.op.of
     ndim = node.inputs[1].ndim if broadcasts(op) else 0
-    arguments = [gen.ref(x, ndim) for x in node.inputs] + ([repr(node.op.needs)] if op.selective else [])
+    arguments = [gen.ref(x, ndim) for x in node.inputs]
+    if op.integer_inputs:
+        arguments[2:] = _at_each_step(node.inputs[1], node.inputs[2:], arguments[2:], arguments[1])
+    arguments += [repr(node.op.needs)] if op.selective else []
     return [f"{out} = {gen.operation(op, node)}.backward({', '.join(arguments)})"]
 
 
 def _input_grad(gen: Codegen, node: Node, out: str) -> list[str]:
+    """Copy one of the gradients that a `backward` returned.
+
+    That of a weight may be summed over steps and sequences already, as of `x[t] @ w`. SumOverSteps adds up all of
+    `out`, so it is written into its first place, and the others are zero.
+    """
     every = node.inputs[0]
     several = len(every.inputs) > 3  # the gradient, the result, and two operands or more
-    return [gen.call("copyto", out, f"{gen.ref(every)}[{node.op.index}]" if several else gen.ref(every))]
+    found = f"{gen.ref(every)}[{node.op.index}]" if several else gen.ref(every)
+    if every.inputs[2 + node.op.index].timed:
+        return [gen.call("copyto", out, found)]
+    first = f"(0,) * ({out}.ndim - {found}.ndim) + tuple(map(slice, {found}.shape))"
+    return [f"{out}.fill(0)", f"{out}[{first}] = {found}"]
 
 
 def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
@@ -412,10 +423,16 @@ def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
         return [gen.call(ufunc.__name__, *arguments, f"out={out}" if ufunc.__name__ in KEYWORD else out)]
     if isinstance(op, (ops.Identity, ops.BroadcastTo)):
         return [gen.call("copyto", out, arguments[0])]
-    if isinstance(op, ops.Concatenate):
-        arguments = [text if x.timed else f"np.broadcast_to({text}, {out}.shape[:-1] + {text}.shape)"
-                     for x, text in zip(node.inputs, arguments)]
+    if isinstance(op, ops.Concatenate) or op.integer_inputs:  # operands don't broadcast there
+        arguments = _at_each_step(node, node.inputs, arguments, out)
     return [gen.call("copyto", out, f"{gen.operation(op, node)}.forward({', '.join(arguments)})")]
+
+
+def _at_each_step(node: Node, operands: Sequence[Node], arguments: list[str], out: str) -> list[str]:
+    """Return operands of `node`, those that are the same at all steps repeated for each step and sequence of `out`."""
+    lead = f"{out}.shape[:-{node.ndim}]" if node.ndim else f"{out}.shape"
+    return [text if x.timed else f"np.broadcast_to({text}, {lead} + {text}.shape)"
+            for x, text in zip(operands, arguments)]
 
 
 def broadcasts(op: Op) -> bool:

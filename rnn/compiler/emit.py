@@ -23,8 +23,11 @@ from rnn.language.equations import Definition
 CACHE = 4_000_000  # bytes that a loop reads and writes in one tile
 TAKEN = {"T", "B", "S", "arrays", "all_steps", "flat", "by_step", "tile", "start", "stop", "t", "iteration", "np",
          "FLOAT", "LARGEST_EXPONENT", "dot", "copyto", "buffers", "forward", "backward", "concatenate", "zeros",
-         "empty", "ascontiguousarray", "range", "zip", "list", "reversed", "min", "max", "SimpleNamespace",
+         "empty", "ones", "ascontiguousarray", "range", "zip", "list", "reversed", "min", "max", "bool", "tuple", "map",
+         "slice", "SimpleNamespace",
          *(name for name, x in vars(np).items() if isinstance(x, np.ufunc))}
+LONGEST_NAME = 60  # characters
+DERIVED = "_all", "_lanes", "_T"  # endings of the names of views of an array and of transposed matrices
 
 HEAD = '''"""{name}: forward and backward, written out in NumPy.
 
@@ -52,6 +55,7 @@ class Names:
     def __init__(self) -> None:
         self.taken = set(TAKEN)
         self.of: dict[Node, str] = {}
+        self._last: dict[str, int] = {}  # the number that a name got last, so that many equal wishes cost no search
 
     def give(self, node: Node) -> str:
         """Return the node's name; the first call chooses it."""
@@ -61,20 +65,21 @@ class Names:
 
     def free(self, wish: str) -> str:
         """Return a name that nothing has yet, and reserve it."""
-        name, count = wish, 1
+        name, count = wish, self._last.get(wish, 1)
         while name in self.taken:
             count += 1
             name = f"{wish}{count}"
+        self._last[wish] = count
         self.taken.add(name)
         return name
 
 
 def identifier(text: str) -> str:
     """Return a valid Python name made of the letters, digits and underscores of any text."""
-    name = re.sub(r"[^0-9A-Za-z_]+", "_", text).strip("_")
+    name = re.sub(r"[^0-9A-Za-z_]+", "_", text)[:LONGEST_NAME].strip("_")
     if not name or name[0].isdigit():
         name = f"v_{name}"
-    return f"{name}_" if keyword.iskeyword(name) or name in TAKEN else name
+    return f"{name}_" if keyword.iskeyword(name) or name in TAKEN or name.endswith(DERIVED) else name
 
 
 class Tiles(NamedTuple):
@@ -107,6 +112,7 @@ class Code:
     numpy_functions: set[str] = field(default_factory=set)  # imported by name
     operations: dict[str, tuple[Op, Origin | None]] = field(default_factory=dict)  # called as objects; their lines
     constants: dict[str, float] = field(default_factory=dict)  # numbers in formulas
+    written_for: dict[str, Node] = field(default_factory=dict)  # line of the program -> the node that it computes
     gradients: dict[str, str] = field(default_factory=dict)  # name in the result -> expression
 
 
@@ -171,8 +177,9 @@ def _function(signature: str, doc: str, lines: list[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text that can't end the docstring that contains it."""
-    return text.replace("\\", "/").replace('"', "'")
+    """Return text that can't end the docstring that contains it, and that Python can read."""
+    text = text.replace("\\", "/").replace('"', "'")
+    return "".join(x if x.isprintable() or x == "\n" else "?" for x in text)
 
 
 # The classes and functions that minigrad's operations consist of, by name.

@@ -86,6 +86,18 @@ class Backend(ABC):
         return self.where(self.append_axes(mask, x.ndim - mask.ndim), x, zero)
 
     @abstractmethod
+    def take_steps(self, x: Array, index: Array) -> Array:
+        """Return x[index[t, b], b] for x (rows, *batch, *shape) and integers (T, *batch): (T, *batch, *shape)."""
+
+    def own_steps_first(self, mask: Array) -> Array:
+        """Return the columns of each sequence (T, *batch), counted from 0: first those where a mask isn't 0."""
+        raise NotImplementedError(f"{self.target} traces no masks")
+
+    def concrete(self, x: Any) -> Any:
+        """Return an array of NumPy's with the values of x; None where they aren't known yet."""
+        return np.asarray(x)
+
+    @abstractmethod
     def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         """Run a loop over time, `carry, results = step(carry, [x[t] for x in rows])`.
 
@@ -235,6 +247,9 @@ class Backend(ABC):
     @abstractmethod
     def take_last(self, x: Array, index: Any) -> Array:
         """Return x[..., index]."""
+
+    @abstractmethod
+    def cum_sum(self, x: Array, axis: int | None) -> Array: ...
 
     @abstractmethod
     def concatenate(self, *parts: Array, axis: int) -> Array: ...

@@ -55,6 +55,12 @@ class TorchBackend(ModuleBackend):
     def mask_gradient(self, x: Array, keep: Array) -> Array:
         return torch.where(keep, x, x.detach())
 
+    def take_steps(self, x: Array, index: Array) -> Array:
+        return torch.take_along_dim(x, self.append_axes(index, x.ndim - index.ndim), 0)
+
+    def concrete(self, x: Any) -> Any:
+        return x.numpy(force=True) if isinstance(x, torch.Tensor) else np.asarray(x)
+
     def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         by_step = list(zip(*(x.unbind() for x in rows))) if rows else [()] * T
         every = []
@@ -70,7 +76,7 @@ class TorchBackend(ModuleBackend):
         return parts
 
     def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
-        return x.expand(*lead, *shape)
+        return x.expand((*lead, *shape))
 
     def relu(self, x: Array) -> Array:
         return torch.relu(x)
@@ -163,11 +169,12 @@ class CellModule(torch.nn.Module):
         options, inputs = UnrollOptions.split(T, keywords)
         parameters = dict(self.named_parameters())
         self._backend.device = next((x.device for x in parameters.values()), self._backend.device)
-        values = {name: x if isinstance(x, torch.Tensor) else self._backend.constant(x, None)
-                  for name, x in inputs.items()}
+        values = {name: x if isinstance(x, torch.Tensor) or (isinstance(x, Tensor) and x.requires_grad)
+                  else self._backend.constant(x, None) for name, x in inputs.items()}
         dtype = torch.get_default_dtype() if not parameters else torch.float16
         for x in [*parameters.values(), *values.values()]:
-            dtype = torch.promote_types(dtype, x.dtype) if x.is_floating_point() else dtype
+            dtype = torch.promote_types(dtype, x.dtype) if isinstance(x, torch.Tensor) and x.is_floating_point() \
+                else dtype
         return self._export(parameters, values, options, dtype)
 
 

@@ -128,34 +128,36 @@ def hoist_factors(graph: Graph) -> None:
         d4[t] = d1[t] * a[t] + d1[t] * b[t]                        ->   d4[t] = d1[t] * (a[t] + b[t])
     """
     form: dict[Node, tuple[Node, list[Node]]] = {}  # node -> vector of the loop, factors from outside: their product
+    product: dict[Node, Node] = {}  # node -> the product of these factors, which longer products begin with
     for node in graph.nodes:
         if node not in graph.loop:
             continue
         if isinstance(node.op, (ops.Mul, ops.Neg)):
-            _hoist_from_product(graph, node, form)
+            _hoist_from_product(graph, node, form, product)
         elif isinstance(node.op, ir.AddN) and all(x in form for x in node.inputs) and len(node.inputs) > 1:
             vectors = {form[x][0] for x in node.inputs}
             if len(vectors) == 1 and all(form[x][1] for x in node.inputs):
                 one = number(1.0)  # as numbers: True + True is True, and not 2
-                slopes = [multiply_all([*form[x][1], one] if isinstance(form[x][1][-1].op, ir.Compare) else form[x][1])
+                slopes = [multiply_all([product[x], one] if isinstance(form[x][1][-1].op, ir.Compare) else [product[x]])
                           for x in node.inputs]
                 factor = add_all(slopes, f"{node.name}_slope")
                 form[node] = vectors.pop(), [factor]
+                product[node] = factor
                 graph.rewrite(node, MUL, form[node][0], factor)
         form.setdefault(node, (node, []))
 
 
-def _hoist_from_product(graph: Graph, node: Node, form: dict[Node, tuple[Node, list[Node]]]) -> None:
+def _hoist_from_product(graph: Graph, node: Node, form: dict[Node, tuple[Node, list[Node]]],
+                        product: dict[Node, Node]) -> None:
     inside = [x for x in node.inputs if graph.same_loop(x, node)]
     if len(inside) != 1 or inside[0].shape != node.shape or isinstance(inside[0].op, ir.Shift):
         return
     vector, factors = form.get(inside[0], (inside[0], []))
-    factors = [*factors, *(x for x in node.inputs if x is not inside[0])]
-    if isinstance(node.op, ops.Neg):
-        factors = [*factors, number(-1.0)]
-    form[node] = vector, factors
-    if len(factors) > 1 or isinstance(node.op, ops.Neg):
-        graph.rewrite(node, MUL, vector, multiply_all(factors, f"{node.name}_slope"))
+    more = [number(-1.0)] if isinstance(node.op, ops.Neg) else [x for x in node.inputs if x is not inside[0]]
+    form[node] = vector, [*factors, *more]
+    product[node] = multiply_all([product[inside[0]], *more] if factors else more, f"{node.name}_slope")
+    if factors or len(more) > 1 or isinstance(node.op, ops.Neg):
+        graph.rewrite(node, MUL, vector, product[node])
 
 
 # ---- products of several matrices with the same vector

@@ -17,7 +17,7 @@ from minigrad.provenance import Origin
 
 from .dependencies import DefinitionError, Link, layers, links, nodes
 from .equations import Definition, Signal
-from .graphs import components, nonpositive_cycle, shortest_cycle, simple_cycles, topological_order
+from .graphs import components, nonpositive_cycle, shortest_cycle, simple_cycles, smallest_offsets, topological_order
 from .time import t
 
 MOST_LOOPS = 1000
@@ -183,19 +183,25 @@ def order(cell: Definition) -> list[Stage]:
             for number in topological_order(members, sorted(edge for edge in edges if edge[0] != edge[1]))]
 
 
-def carry_directions(cell: Definition) -> dict[Signal, int]:
-    """Return the signals that hold their value at masked steps, with the direction in which it is carried.
+def held_signals(cell: Definition) -> dict[Signal, int]:
+    """Return the signals on cycles, which hold their value at masked steps, with the direction of their cycles.
 
-    These are the signals that are read at another step than their own. 1: a masked step takes the value of
-    the step before; -1: that of the step after. In a loop it is the direction of the loop; otherwise 1,
-    or -1 for a signal of which only later steps are read, as in h[t+1].
+    1: a masked step takes the value of the step before; -1: that of the step after.
     """
-    all_links = links(cell)
+    return {link.target: direction(component) for component in components(list(cell.signals.values()), links(cell))
+            for link in component}
+
+
+def retiming(cell: Definition) -> dict[Signal, int]:
+    """Return by how many steps each signal must be stored later so that no cycle reads against its direction.
+
+    Only signals on cycles are listed. Steps are those of the equations; of a cycle that runs backward the numbers
+    are negative.
+    """
     found: dict[Signal, int] = {}
-    for link in all_links:
-        if link.delay and not link.source.given:
-            found[link.source] = max(found.get(link.source, -1), 1 if link.delay > 0 else -1)
-    for component in components(list(cell.signals.values()), all_links):
-        loop_direction = direction(component)
-        found.update((link.target, loop_direction) for link in component if link.target in found)
+    for component in components(list(cell.signals.values()), links(cell)):
+        sign = direction(component)
+        delays = [sign * (link.source.lead - link.equation.lead + link.delay) for link in component]
+        offsets = smallest_offsets(component, delays) or {}
+        found.update((signal, sign * offset) for signal, offset in offsets.items())
     return found

@@ -7,8 +7,12 @@ computed. Independent of data and of the length of a sequence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from minigrad import Tensor
 from minigrad.provenance import call_site
@@ -16,6 +20,23 @@ from minigrad.provenance import call_site
 from .equations import Apply, Definition, Equation, Expression, Read, Shape, Signal, refuse_matrix, refuse_numbers
 from .graphs import longest_paths, postorder
 from .time import t
+
+Result = TypeVar("Result")
+
+
+def remembered(analysis: Callable[[Definition], Result]) -> Callable[[Definition], Result]:
+    """Decorator: remember what an analysis of a definition returned, until the definition changes."""
+    known: WeakKeyDictionary[Definition, tuple[tuple[int, ...], Result]] = WeakKeyDictionary()
+
+    @wraps(analysis)
+    def lookup(cell: Definition) -> Result:
+        state = cell.version, len(cell.signals), len(cell.equations)
+        found = known.get(cell)
+        if found is None or found[0] != state:
+            found = known[cell] = state, analysis(cell)
+        return found[1]
+
+    return lookup
 
 
 class DefinitionError(ValueError):
@@ -72,7 +93,7 @@ def parameters(cell: Definition) -> ParameterDict:
     """
     found: dict[str, Tensor] = {}
     unnamed = 0
-    for node in filter(_is_parameter, nodes(roots(cell))):
+    for node in filter(_is_parameter, leaves(cell)):
         name = node.name
         if name is None:
             unnamed += 1
@@ -91,15 +112,75 @@ def layer_parameters(cell: Definition, name: str) -> dict[str, Tensor]:
     return {label[len(name) + 1:]: tensor for label, tensor in found.items() if label.startswith(f"{name}.")}
 
 
+@remembered
+def leaves(cell: Definition) -> list[Tensor]:
+    """Return the parameters and constants, in the order of their use."""
+    return [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is None]
+
+
 def _is_parameter(node: Any) -> bool:
     return isinstance(node, Tensor) and node.requires_grad and node.op is None
 
 
+@remembered
 def integer_inputs(cell: Definition) -> set[str]:
     """Return the names of the inputs whose values are integers, such as the labels of a cross entropy."""
-    operands = (node.inputs[position] for node in nodes(roots(cell)) if getattr(node, "op", None) is not None
-                for position in node.op.integer_inputs)
-    return {x.signal.name for x in operands if isinstance(x, Read) and x.signal.given}
+    return {x.signal.name for x in _integer_operands(cell) if isinstance(x, Read) and x.signal.given}
+
+
+@remembered
+def integer_tensors(cell: Definition) -> set[int]:
+    """Return the ids of the tensors whose values are integers. All others are converted to the definition's type."""
+    return {id(x) for x in _integer_operands(cell) if isinstance(x, Tensor)}
+
+
+def _integer_operands(cell: Definition) -> list[Any]:
+    return [node.inputs[position] for node in nodes(roots(cell)) if getattr(node, "op", None) is not None
+            for position in node.op.integer_inputs]
+
+
+@remembered
+def random_draws(cell: Definition) -> list[Apply]:
+    """Return the expressions that are drawn at random at each step, in the order in which they are drawn.
+
+    It is the order in which the equations were written, and in each from left to right; for each of them all at
+    step 1 first, then all at step 2, up to step T, whatever the direction of the loops.
+    """
+    every = nodes([equation.expression for equation in cell.equations], into_tensors=False)
+    return [x for x in every if isinstance(x, Apply) and x.op is not None and x.op.random]
+
+
+@remembered
+def random_tensors(cell: Definition) -> list[Tensor]:
+    """Return the tensors drawn at random from parameters, once for each unroll, before all that is drawn at steps."""
+    return [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.op.random and x.t is None]
+
+
+def expression_shapes(cell: Definition, given: Mapping[str, Shape]) -> dict[int, Shape]:
+    """Return the shape of one value of each expression, by its id, from the shapes of the inputs."""
+    found: dict[int, Shape] = {}
+    signals = {signal: given.get(name, signal.shape) for name, signal in cell.signals.items()}
+    for equation in postorder(cell.equations, same_step_reads):
+        for x in nodes([equation.expression], into_tensors=False):
+            if isinstance(x, Read):
+                shape = signals[x.signal]
+                if shape is None:
+                    raise DefinitionError(f"{x.signal.name} is read at {equation.origin} before its size is known: "
+                                          f"declare it, .signal({x.signal.name!r}, size) at {x.signal.origin}")
+            elif isinstance(x, Apply) and x.shape is None:
+                shape = x.op.result_shape(*(found[id(part)] for part in x.inputs))  # type: ignore[union-attr]
+            else:
+                shape = np.shape(x) if isinstance(x, (bool, int, float)) else x.shape
+            found[id(x)] = shape
+        if signals[equation.signal] is None:
+            signals[equation.signal] = found[id(equation.expression)]
+    return found
+
+
+def same_step_reads(equation: Equation) -> list[Equation]:
+    """Return the equations whose values of the same step an equation reads."""
+    return [read.signal.equation for read in reads(equation) if read.signal.equation
+            and read.offset == read.signal.equation.lead]
 
 
 def check_late_shapes(cell: Definition, inputs: Mapping[str, Shape]) -> None:
@@ -173,6 +254,7 @@ def reads(equation: Equation) -> list[Read]:
     return list(found.values())
 
 
+@remembered
 def links(cell: Definition) -> list[Link]:
     """Return every edge with its equation, in the order of the equations."""
     return [Link(read.signal, equation.signal, equation.lead - read.offset, equation)
@@ -217,6 +299,7 @@ class Boundary(NamedTuple):
     after: range  # k for the steps T + k after the last computed one
 
 
+@remembered
 def boundaries(cell: Definition) -> dict[str, Boundary]:
     """Return the boundary of every signal that has one."""
     offsets = {signal: [0] for signal in cell.signals.values()}  # every signal has the steps 1 … T

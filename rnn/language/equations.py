@@ -134,7 +134,7 @@ class Apply(Expression):
     def __init__(self, op: Op, inputs: tuple[Any, ...]) -> None:
         self.op = op
         self.origin = call_site()
-        self.inputs = tuple(_operand(x, op, self.origin) for x in inputs)
+        self.inputs = tuple(_operand(x, op, self.origin, i in op.integer_inputs) for i, x in enumerate(inputs))
         cells = {x.cell: x for x in self.inputs if isinstance(x, Expression)}
         if len(cells) > 1:
             names = ", ".join(f"{x!r} of {cell.name!r}" for cell, x in cells.items())
@@ -145,14 +145,19 @@ class Apply(Expression):
         refuse_matrix(self, self.shape)
 
 
-def _operand(x: Any, op: Op, origin: Origin) -> Any:
-    """Return an array as a Tensor; a number unchanged, so that it takes the other operand's dtype."""
-    if isinstance(x, (Expression, Tensor, int, float)):
+def _operand(x: Any, op: Op, origin: Origin, integer: bool = False) -> Any:
+    """Return an array as a Tensor; a number as one of Python's, so that it takes the other operand's dtype.
+
+    Where the operation takes an `integer`, such as a label, a number is an array too, and keeps its own dtype.
+    """
+    if isinstance(x, (Expression, Tensor)) or (type(x) in (bool, int, float) and not integer):
         return x
     if isinstance(x, Signal):
         raise _missing_step((x,))
     require_plain(x, type(op).__name__)
     array = np.array(x)
+    if array.ndim == 0 and type(array.item()) in (bool, int, float) and not integer:  # e.g. np.sqrt(3)
+        return array.item()
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{type(op).__name__} takes signals, tensors, arrays and real numbers, "
                         f"not {type(x).__name__} (at {origin}): {x!r:.60}")
@@ -482,7 +487,7 @@ class Definition:
             size: length of the vector; () for one number a step; None to take it from the data.
 
         Raises:
-            ValueError: if the name is taken.
+            ValueError: if the name is taken, begins with "~", or can't be written as text.
         """
         return self._declare(name, size, given=True)
 
@@ -495,7 +500,7 @@ class Definition:
                 which requires that nothing reads the signal with a delay.
 
         Raises:
-            ValueError: if the name is taken.
+            ValueError: if the name is taken, begins with "~", or can't be written as text.
         """
         return self._declare(name, size, given=False)
 
@@ -503,6 +508,12 @@ class Definition:
         origin = call_site()
         if not isinstance(name, str) or not name:
             raise TypeError(f"a signal's name is a string that isn't empty, not {name!r} (at {origin})")
+        if name.startswith("~"):
+            raise ValueError(f"a signal can't be named {name!r} (at {origin}): names that begin with '~' stand for "
+                             "masks and random draws")
+        if any(x == "\0" or "\ud800" <= x <= "\udfff" for x in name):
+            raise ValueError(f"a signal can't be named {name!r} (at {origin}): no file and no terminal can contain a "
+                             "null character or half of a surrogate pair")
         if name in self.signals:
             raise ValueError(f"there are two signals named {name!r}: declared at "
                              f"{self.signals[name].origin} and at {origin}")

@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
+
 from minigrad import Op, Tensor, ops
 from minigrad.settings import override
-from minigrad.tensor import apply
-from rnn.language.dependencies import nodes, roots
+from minigrad.tensor import apply, constant
+from rnn.language.dependencies import integer_tensors, nodes, roots
 from rnn.language.equations import Apply, Definition, Equation, Read, Signal
 
 
@@ -39,7 +41,7 @@ class RegisterProgram:
             elif isinstance(node, Apply):
                 assert node.op is not None
                 operands = tuple(register[id(x)] for x in node.inputs)
-                if isinstance(node.op, ops.Concatenate):  # its operands don't broadcast against each other
+                if isinstance(node.op, ops.Concatenate) or node.op.integer_inputs:  # operands don't broadcast there
                     operands = tuple(self._repeat_for_batch(number, batch) for number in operands)
                 self.operations.append((node.op, _getter(operands), register[id(node)], id(node)))
         self.result = register[id(equation.expression)]  # the register of the equation's value
@@ -74,3 +76,21 @@ def recompute_from_parameters(cell: Definition) -> dict[int, Tensor]:
                 copy = copies[id(node)] = apply(node.op, *[copies.get(id(x), x) for x in node.inputs])
             copy.name = node.name
     return copies
+
+
+def convert_constants(cell: Definition, dtype: np.dtype[Any], copies: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    """Return `copies`, and a copy in the definition's type of every other Tensor that would widen it.
+
+    Constants are converted, a Tensor that requires a gradient by a recorded Cast. Labels stay integers.
+    """
+    found, labels = dict(copies), integer_tensors(cell)
+    for node in nodes([equation.expression for equation in cell.equations], into_tensors=False):
+        if not isinstance(node, Tensor) or node.dtype == dtype or id(node) in labels:
+            continue
+        x = found.get(id(node), node)
+        if not x.requires_grad:
+            found[id(node)] = constant(x.numpy().astype(dtype), x.name, x.origin)
+        elif not np.can_cast(x.dtype, dtype):
+            with override(origin=x.origin):
+                found[id(node)] = apply(ops.Cast(dtype), x)
+    return found

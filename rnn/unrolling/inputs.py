@@ -8,16 +8,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minigrad import Tensor
+from minigrad import Tensor, ops
 from minigrad.provenance import Origin, call_site
-from rnn.language.dependencies import boundaries, check_late_shapes, parameters, reads
+from minigrad.tensor import apply
+from rnn.language.dependencies import boundaries, check_late_shapes, integer_inputs, nodes, parameters, reads, roots
 from rnn.language.equations import Definition, Signal
 
+from .masks import OwnSteps
 from .options import OPTION_NAMES, UnrollOptions
 from .state import State
 from .truncation import Truncation, make_truncation
@@ -32,13 +35,18 @@ class Inputs:
 
     T: int  # the number of steps
     batch: Shape  # () for a single sequence
-    dtype: np.dtype[Any]  # of the states
+    dtype: np.dtype[Any]  # of all values but labels; see _float_type
     values: dict[str, Values]  # input -> all its values, (T, ...)
     shapes: dict[str, Shape]  # input -> the shape of one value of one sequence
     boundary: dict[str, dict[int, Tensor]]  # signal -> {k: the value set before the first or after the last step}
     mask: NDArray[np.bool_] | None  # (T, *batch), False where a sequence has ended; None where all have T steps
     truncation: Truncation  # where gradients stop
     origin: Origin  # the line of the call
+
+    @cached_property
+    def own(self) -> OwnSteps | None:
+        """The own steps of the sequences; None where nothing is masked."""
+        return None if self.mask is None or self.mask.all() else OwnSteps(self.mask)
 
 
 def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) -> Inputs:
@@ -57,13 +65,32 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
     initial = _initial_values(cell, T, options.initial, origin)
     batch, shapes = _batch_and_shapes(cell, declared, values, initial, origin)
     check_late_shapes(cell, shapes)
-    floats = [array.dtype for array in values.values() if array.dtype.kind == "f"]
-    floats = floats or [p.dtype for p in parameters(cell).values()] or [np.dtype(float)]
+    dtype = _float_type(cell, values)
+    labels = integer_inputs(cell)
+    values = {name: array if name in labels else _converted(array, dtype) for name, array in values.items()}
     mask = mask_of(T, batch, options.lengths, options.mask, origin)
     truncation = make_truncation(T, options.truncation(), origin)
     truncation.check(cell, origin)
-    return Inputs(T, batch, np.result_type(*floats), values, shapes, _boundary_values(cell, T, initial), mask,
-                  truncation, origin)
+    found = Inputs(T, batch, dtype, values, shapes, _boundary_values(cell, T, initial), mask, truncation, origin)
+    check_truncation(cell, found, found.own)
+    return found
+
+
+def _float_type(cell: Definition, values: Mapping[str, Values]) -> np.dtype[Any]:
+    """Return the type in which a definition computes: NumPy's result type of its parameters and of the float data.
+
+    Without both it is that of the float constants; without these float64.
+    """
+    floats = [array.dtype for array in values.values() if array.dtype.kind == "f"]
+    floats += [p.dtype for p in parameters(cell).values()]
+    floats = floats or [x.dtype for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.dtype.kind == "f"]
+    return np.result_type(*floats or [np.dtype(float)])
+
+
+def _converted(values: Values, dtype: np.dtype[Any]) -> Values:
+    if values.dtype == dtype:
+        return values
+    return apply(ops.Cast(dtype), values) if isinstance(values, Tensor) else values.astype(dtype)
 
 
 def _check_names(cell: Definition, declared: Mapping[str, Signal], inputs: Mapping[str, Any], origin: Origin) -> None:
@@ -213,7 +240,7 @@ def mask_of(T: int, batch: Shape, lengths: Any, mask: Any, origin: Origin) -> ND
     """Return (T, *batch) bools from the lengths of the sequences or from the mask itself; None without either.
 
     Raises:
-        ValueError: for both at once, a wrong shape or type, or lengths that are not in 1 … T.
+        ValueError: for both at once, a wrong shape or type, or lengths that are not in 0 … T.
     """
     if lengths is not None and mask is not None:
         raise ValueError(f"lengths and mask both give the lengths of the sequences: give one of them (at {origin})")
@@ -222,18 +249,41 @@ def mask_of(T: int, batch: Shape, lengths: Any, mask: Any, origin: Origin) -> ND
         if ends.dtype.kind not in "iu" or ends.shape != batch:
             raise ValueError(f"lengths are whole numbers, one for each sequence: shape {batch} is needed, "
                              f"not {ends.dtype} of shape {ends.shape} (at {origin})")
-        if ends.size and (ends.min() < 1 or ends.max() > T):
-            raise ValueError(f"lengths are in 1 … {T} (the data have {T} steps), not {ends.min()} … {ends.max()} "
+        if ends.size and (ends.min() < 0 or ends.max() > T):
+            raise ValueError(f"lengths are in 0 … {T} (the data have {T} steps), not {ends.min()} … {ends.max()} "
                              f"(at {origin})")
         result: NDArray[np.bool_] = np.arange(T).reshape(T, *(1 for _ in batch)) < ends
         return result
     if mask is None:
         return None
     flags = np.array(mask)
-    if flags.dtype != bool or flags.shape != (T, *batch):
-        raise ValueError(f"the mask is bools of shape {(T, *batch)}, one for each step of each sequence, "
-                         f"not {flags.dtype} of shape {flags.shape} (at {origin})")
-    return flags
+    if flags.dtype.kind not in "biuf" or flags.shape != (T, *batch):
+        raise ValueError(f"the mask is bools (or numbers 0 and 1) of shape {(T, *batch)}, one for each step of each "
+                         f"sequence, not {flags.dtype} of shape {flags.shape} (at {origin})")
+    other = flags[(flags != 0) & (flags != 1)]
+    if other.size:
+        raise ValueError(f"the mask has 1 for each step that counts and 0 for the others, not {other[0]} (at {origin})")
+    return flags.astype(bool)
+
+
+def check_truncation(cell: Definition, inputs: Inputs, own: OwnSteps | None) -> None:
+    """Raise ValueError where a truncation isn't defined for sequences of these steps."""
+    truncation, origin = inputs.truncation, inputs.origin
+    if own is None or not truncation.option:
+        return
+    if own.has_holes:
+        raise ValueError(f"{truncation.option}= cuts at columns of the batch, so the mask may only end sequences: here "
+                         f"one goes on after a masked step. Leave out {truncation.option}=, or pad at the end "
+                         f"(at {origin})")
+    if truncation.option == "last":
+        raise ValueError(f"last= needs sequences of one length: theirs are {own.length.min()} … {own.length.max()}, "
+                         f"of {own.T} steps. Use chunks= or window= (at {origin})")
+    for name, values in inputs.boundary.items():
+        learned = [k for k, value in values.items() if k > inputs.T + cell.signals[name].lead and value.requires_grad]
+        if learned and truncation.option == "window":
+            raise ValueError(f"window= with sequences of unequal length gives no gradient to values after the end, but "
+                             f"{name}[T+{learned[0] - inputs.T}] requires one, set at {values[learned[0]].origin}. "
+                             f"Use chunks= (at {origin})")
 
 
 def _boundary_values(cell: Definition, T: int, initial: Mapping[str, dict[int, Tensor]]

@@ -143,7 +143,7 @@ class TestPyTorch:
             module(x=torch.ones(4, 5, 2))
         with pytest.raises(ValueError, match="no data for the input 'x'"):
             module()
-        with pytest.raises(ValueError, match="lengths are in 1 … 4"):
+        with pytest.raises(ValueError, match="lengths are in 0 … 4"):
             module(x=torch.ones(4, 2, 3), lengths=[4, 5])
 
 
