@@ -166,8 +166,9 @@ def _check_loss(case: Case, wanted: Result) -> Iterator[Failure]:
     scale, frozen = 1.0, ""
     if case.second == "scaled":
         scale = 0.5
-        for name in case.parameters:
-            program.names[name].data = program.names[name].data * scale
+        for name, p in case.parameters.items():  # formulas of frozen ones are constants
+            if not p.frozen:
+                program.names[name].data = program.names[name].data * scale
     else:
         frozen = case.second.split()[1]
         program.names[frozen].requires_grad = False

@@ -442,7 +442,7 @@ class Call:
     """One call of a description.
 
     Args:
-        scale: of the parameters.
+        scale: of the parameters that aren't frozen.
         frozen: a parameter without gradient.
         draws: the number of calls before this one, which have drawn from the same generators.
         suffix: of the names by which the data are drawn.
@@ -461,7 +461,7 @@ class Call:
         for name, p in case.parameters.items():
             if not p.frozen and name != frozen:
                 self._learn(name, p.shape)
-            arrays[name] = parameter_of(case, name).astype(float) * scale
+            arrays[name] = parameter_of(case, name).astype(float) * (1.0 if p.frozen else scale)
         data = {name: values_of(case, name, case.T, name + suffix) for name in case.inputs}
         for name, x in case.inputs.items():
             if x.learned:
