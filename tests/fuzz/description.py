@@ -6,6 +6,7 @@ interpreter of naive.py reads the equations' text by itself. Neither sees the ot
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -96,25 +97,80 @@ class Case:
     seed: int = 0
 
     def __repr__(self) -> str:
-        """Return Python that makes the case again, without the fields that have their default."""
+        """Return a call of `parsed` that makes the case again."""
         plain = Case(0)
-        shown = [f"{x.name}={_text(getattr(self, x.name))}" for x in fields(self)
-                 if getattr(self, x.name) != getattr(plain, x.name)]
-        return "Case(\n    " + ",\n    ".join(shown) + ")"
+        options = {x.name: getattr(self, x.name) for x in fields(self) if x.name not in WRITTEN}
+        shown = [f"{name}={value!r}" for name, value in options.items() if value != getattr(plain, name)]
+        rows = [f"    {row}" for row in _rows(self)]
+        return "\n".join(['parsed("""', *rows, f'""", {", ".join(shown)})'])
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, tuple) and value and isinstance(value[0], (Equation, Boundary)):
-        return "(\n        " + ",\n        ".join(_text(x) for x in value) + ",\n    )"
-    if isinstance(value, dict) and any(isinstance(x, (Input, Parameter)) for x in value.values()):
-        return "{" + ", ".join(f"{key!r}: {_text(x)}" for key, x in value.items()) + "}"
-    if isinstance(value, (Input, Parameter)):
-        shown = [f"{x.name}={getattr(value, x.name)!r}" for x in fields(value)
-                 if x.default is not getattr(value, x.name) and x.default != getattr(value, x.name)]
-        return f"{type(value).__name__}({', '.join(shown)})"
-    if isinstance(value, (Equation, Boundary)):
-        return f"{type(value).__name__}({', '.join(repr(getattr(value, x.name)) for x in fields(value))})"
-    return repr(value)
+WRITTEN = ("inputs", "parameters", "formulas", "generators", "signals", "equations", "boundaries")
+
+
+def _rows(case: Case) -> list[str]:
+    """Return the lines that `parsed` reads."""
+    rows = [f"{name}: parameter({', '.join([*map(str, p.shape), *_changed(p, ('shape',))])})"
+            for name, p in case.parameters.items()]
+    rows += [f"{name}: generator({seed})" for name, seed in case.generators.items()]
+    rows += [f"{name} = {text}" for name, text in case.formulas.items()]
+    for name, x in case.inputs.items():
+        own = () if x.size is None else ("own",)
+        rows.append(f"{name}: input({', '.join([str(x.size), *_changed(x, ('size', *own))])})")
+    rows += [f"{name}: signal({size})" for name, size in case.signals.items()]
+    rows += [f"{e.signal}[{moved('t', e.lead)}] = {e.text}" for e in case.equations]
+    return rows + [f"{b.signal}[{moved('T', b.step) if b.after else b.step}] = {b.text}" for b in case.boundaries]
+
+
+def _changed(value: Input | Parameter, without: tuple[str, ...]) -> list[str]:
+    """Return the fields that don't have their default, as keywords."""
+    return [f"{x.name}={getattr(value, x.name)!r}" for x in fields(value)
+            if x.name not in without and getattr(value, x.name) != x.default]
+
+
+def parsed(text: str, T: int, **options: Any) -> Case:
+    """Return the case of a text: a declaration, formula, equation or boundary value a line.
+
+        p: parameter(2, 3)
+        f = p.T
+        x: input(2)
+        h: signal(3)
+        h[t] = np.tanh(x[t] @ p + h[t-1])
+        h[0] = f[:, 0]
+    """
+    found: dict[str, Any] = {name: {} for name in WRITTEN} | {"equations": (), "boundaries": ()}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        declared = re.fullmatch(r"(\w+): (\w+)\((.*)\)", line)
+        timed = re.fullmatch(r"(\w+)\[(t|T)?([+-]?\d+)?\] = (.*)", line)
+        if declared:
+            name, kind, arguments = declared.groups()
+            values = eval(f"_{kind}({arguments})", {f"_{key}": make for key, make in DECLARATIONS.items()})
+            found[f"{kind}s"][name] = values
+        elif timed and timed[2] == "t":
+            found["equations"] += (Equation(timed[1], int(timed[3] or 0), timed[4]),)
+        elif timed:
+            found["boundaries"] += (Boundary(timed[1], int(timed[3] or 0), timed[2] == "T", timed[4]),)
+        else:
+            name, formula = line.split(" = ", 1)
+            found["formulas"][name] = formula
+    return Case(T, **found, **options)
+
+
+def _input(size: Size = None, own: tuple[int, ...] | None = None, **options: Any) -> Input:
+    if own is None:
+        own = (size,) if isinstance(size, int) else ()
+    return Input(size, own, **options)
+
+
+def _parameter(*shape: int, **options: Any) -> Parameter:
+    return Parameter(shape, **options)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+DECLARATIONS = {"input": _input, "parameter": _parameter, "signal": _same, "generator": _same}
 
 
 # ---- numbers -------------------------------------------------------------------------------

@@ -41,6 +41,15 @@ class Refused(NamedTuple):
     message: str
 
 
+def problems(case: Case, engine: str) -> list[str]:
+    """Return what is wrong with one engine on a case that has to be computed; a refusal is a problem, too."""
+    outcome = run_case(case, (engine,))
+    found = [f"{failure.kind}: {failure.detail}" for failure in outcome.failures]
+    if outcome.skipped:
+        return [*found, f"skipped: {outcome.skipped}"]
+    return found if refusal(case) else [*found, *(f"refused: {x.message}" for x in outcome.refusals)]
+
+
 class Hang(BaseException):
     """Raised by the alarm, past every `except Exception`."""
 
@@ -281,7 +290,7 @@ def check_onnx(case: Case, wanted: Result) -> Iterator[Failure]:
 def has_batch(case: Case) -> bool:
     """Return whether something in a case has axes for the batch."""
     return (any(not x.shared for x in case.inputs.values())
-            or any("draw(" in b.text and not b.after for b in case.boundaries)
+            or any("draw(" in b.text and not b.after and b.signal not in case.initial for b in case.boundaries)
             or any(len(shape) >= len(case.batch) and shape[:len(case.batch)] == case.batch
                    and case.signals[name] == (shape[len(case.batch):] or ()) or len(shape) > 1
                    for name, steps in case.initial.items() for shape, _ in steps.values()))

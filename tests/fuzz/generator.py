@@ -450,7 +450,7 @@ class Generator:
 
     def _lengths(self, batch: Shape) -> Any:
         if not batch:
-            return self.rng.randint(1, self.T)
+            return 0 if self.chance(0.03) else self.rng.randint(1, self.T)
         return [self._lengths(batch[1:]) for _ in range(batch[0])]
 
     def _mask(self, batch: Shape) -> Any:
