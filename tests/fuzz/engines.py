@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from description import Case, definition_text, draw, initial_name
+from description import Case, definition_text, draw
 from naive import OPEN, NotComputable, Result, expected, refusal, structure
 from numpy.typing import NDArray
 
@@ -291,9 +291,18 @@ def has_batch(case: Case) -> bool:
     """Return whether something in a case has axes for the batch."""
     return (any(not x.shared for x in case.inputs.values())
             or any("draw(" in b.text and not b.after and b.signal not in case.initial for b in case.boundaries)
-            or any(len(shape) >= len(case.batch) and shape[:len(case.batch)] == case.batch
-                   and case.signals[name] == (shape[len(case.batch):] or ()) or len(shape) > 1
+            or any((len(shape) >= len(case.batch) and shape[:len(case.batch)] == case.batch
+                   and case.signals[name] == (shape[len(case.batch):] or ())) or len(shape) > 1
                    for name, steps in case.initial.items() for shape, _ in steps.values()))
+
+
+def fits(case: Case, engine: str, reason: str = "") -> bool:
+    """Return whether a case can be asked of an engine; `reason` is why it has to be refused."""
+    if (engine == "onnx" and not fits_onnx(case)) or (engine in ("jax", "torch") and not fits_export(case)):
+        return False
+    if engine == "compile" and "window" in case.options and not case.loss:
+        return False
+    return reason != "a vector as a loss" or engine == "compile"
 
 
 def fits_onnx(case: Case) -> bool:
@@ -367,11 +376,7 @@ def run_case(case: Case, engines: tuple[str, ...] = ("unroll", "compile"), limit
     failures: list[Failure] = []
     refusals: list[Refused] = []
     for engine in engines:
-        if (engine == "onnx" and not fits_onnx(case)) or (engine in ("jax", "torch") and not fits_export(case)):
-            continue
-        if engine == "compile" and "window" in case.options and not case.loss:
-            continue
-        if reason == "a vector as a loss" and engine != "compile":
+        if not fits(case, engine, reason):
             continue
         try:
             with np.errstate(all="ignore"), _alarm(LIMIT[engine] * limit):
@@ -386,10 +391,10 @@ def run_case(case: Case, engines: tuple[str, ...] = ("unroll", "compile"), limit
             failures.append(Failure(f"{engine} hangs", f"more than {LIMIT[engine] * limit:g} s"))
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
-            if is_clear(case, error) or reason == OPEN and isinstance(error, ValueError):
-                refusals.append(Refused(engine, normalised(message)))
+            if is_clear(case, error) or (reason == OPEN and isinstance(error, ValueError)):
+                refusals.append(Refused(engine, normalised(case, message)))
             else:
-                failures.append(Failure(f"{engine} crash: {normalised(message)}", message))
+                failures.append(Failure(f"{engine} crash: {normalised(case, message)}", message))
     return Outcome(failures, refusals)
 
 
@@ -433,18 +438,22 @@ def _alarm(seconds: float) -> Iterator[None]:
 def is_clear(case: Case, error: Exception) -> bool:
     """Return whether an error is a sentence that says where: a line of the program, and a name from it."""
     text = str(error)
-    names = [*case.inputs, *case.signals, *case.parameters, "case", "loss", "mask", "last", "chunks", "window"]
+    options = ["loss", "lengths", "mask", "last", "chunks", "window"]
+    names = [*case.inputs, *case.signals, *case.parameters, "case", *options]
     named = any(re.search(rf"\b{re.escape(name)}\b", text) for name in names)
-    numpys = "\n  in " in text  # an operation that failed while it computed
+    failed = "\n  in " in text or ".backward gave " in text  # an operation that failed while it computed
     where = re.search(r"\w+\.py:\d+", text)
-    return isinstance(error, (ValueError, TypeError)) and named and bool(where) and not numpys
+    return isinstance(error, (ValueError, TypeError)) and named and bool(where) and not failed
 
 
-def normalised(message: str) -> str:
-    """Return a message without names and numbers of one case."""
+def normalised(case: Case, message: str) -> str:
+    """Return the first line of a message without the names, shapes and numbers of one case."""
     text = message.split("\n")[0]
+    names = "|".join(map(re.escape, [*case.inputs, *case.signals, *case.parameters]))
+    text = re.sub(rf"(?<![\w.])({names})\b(?!=)", "S", text)
     text = re.sub(r"\S+\.py:\d+", "FILE:N", text)
     text = re.sub(r"'[^']*'", "'NAME'", text)
     text = re.sub(r"\b[a-zA-Z_]\w*\[[^\]]*\]", "S[K]", text)
     text = re.sub(r"<[^>]*>", "<...>", text)
-    return re.sub(r"\d+", "N", text)[:140]
+    text = re.sub(r"\([\d, ]*\)", "(...)", text)
+    return re.sub(r"(\(\.\.\.\) ?,? ?)+", "(...) ", re.sub(r"\d+", "N", text))[:110]

@@ -221,7 +221,13 @@ class Generator:
     def _formula(self, shape: Shape) -> str:
         name = f"f{len(self.formulas)}"
         kind = self.rng.randrange(5)
-        if kind == 0 and shape:
+        if self.dropouts and self.chance(0.4):
+            generator = f"g{len(self.generators)}"
+            self.generators[generator] = self.rng.randrange(100)
+            inner = self._new_parameter(shape)
+            self.parameters[inner] = replace(self.parameters[inner], frozen=False)
+            text = f"mg.dropout({inner}, 0.5, {generator})"
+        elif kind == 0 and shape:
             text = f"{self._new_parameter(shape[::-1])}.T" if len(shape) == 2 else \
                 f"{self._new_parameter((2, *shape))}[{self.rng.randint(-2, 1)}]"
         elif kind == 1:
@@ -268,7 +274,8 @@ class Generator:
         """Return the text of an expression of a shape."""
         if depth == 0:
             return self.leaf(shape)
-        kinds: list[Any] = [self._sum, self._sum, self._product, self._function, self._positive, self._pair, self._where]
+        kinds: list[Any] = [self._sum, self._sum, self._product, self._function, self._positive, self._pair,
+                            self._where, self._error]
         kinds += [self._to_number, self._to_number, self._dot] if not shape else [
             self._part, self._joined, self._along, self._number_beside, self._weighted, self._weighted]
         return str(self.pick(kinds)(shape, depth - 1))
@@ -318,7 +325,18 @@ class Generator:
             condition = f"np.array({[self.chance(0.5) for _ in range(shape[0])]})"
         else:
             return self._sum(shape, depth)
-        return f"{self.pick(['mg.where', 'np.where'])}({condition}, {self.expression(shape, depth)}, {self.leaf(shape, True)})"
+        a, b = self.expression(shape, depth), self.leaf(shape, True)
+        return f"{self.pick(['mg.where', 'np.where'])}({condition}, {a}, {b})"
+
+    def _error(self, shape: Shape, depth: int) -> str:
+        """Return a loss of each element."""
+        x = self.expression(shape, depth)
+        flags = [(name, k) for name, k in self.readable if name in self.inputs and self.inputs[name].below == 2
+                 and self.shapes[name] == shape and name != "label"]
+        if flags and self.chance(0.5):
+            name, k = self.pick(flags)
+            return f"mg.losses.binary_cross_entropy({x}, {name}[{moved('t', k)}], reduction='none')"
+        return f"mg.losses.{self.pick(['mse', 'mae'])}({x}, {self.leaf(shape)}, reduction='none')"
 
     # to numbers
     def _to_number(self, shape: Shape, depth: int) -> str:
@@ -499,7 +517,7 @@ def used_only(case: Case) -> Case:
     formulas: dict[str, str] = {}
     for text in texts:
         words |= set(re.findall(r"\w+", text))
-    for name in reversed(case.formulas):
+    for name in reversed(case.formulas):  # one may use those before it
         if name in words:
             formulas = {name: case.formulas[name], **formulas}
             words |= set(re.findall(r"\w+", case.formulas[name]))

@@ -395,7 +395,7 @@ KEPT: dict[str, Kept] = {
         L: signal(())
         h[t] = 0.5 * h[t-1] + 1
         L[t] = h[t-1][-1] + x[t] @ h[t-1]
-        """, T=3, batch=(3,), loss="L")),
+        """, T=3, batch=(3,), loss="L"), (*BOTH, "jax", "torch")),
     "the maximum of an undeclared input beside a vector": Kept(parsed("""
         U: parameter(3, 2)
         x: input(None, own=(2,))
@@ -411,7 +411,67 @@ KEPT: dict[str, Kept] = {
         s: signal(3)
         s[t] = np.tanh(mg.dropout(p * x[t], 0.5, g) + 0.5 * s[t+1])
         """, T=4, batch=(2,)), (*BOTH, "jax", "torch")),
+    "dropout of a parameter": Kept(parsed("""
+        U: parameter(3, 3)
+        g: generator(5)
+        f = mg.dropout(U, 0.5, g)
+        x: input(3)
+        h: signal(3)
+        L: signal(())
+        h[t] = np.tanh(f @ h[t-1] + x[t])
+        L[t] = h[t] @ h[t]
+        """, T=4, batch=(2,), loss="L", second="scaled"), BOTH),
 }
 
-OPEN: frozenset[tuple[str, str]] = frozenset([
-])
+OPEN: dict[str, tuple[str, ...]] = {
+    "state of a delay of three after the end": ("unroll", "compile", "torch"),
+    "delay of two over a pause": ("unroll", "compile", "torch", "jax"),
+    "an output that is read late is zero where masked": ("unroll", "compile", "torch", "onnx", "jax"),
+    "an input read late after a pause": ("unroll", "compile", "torch", "jax"),
+    "an input read ahead, past the end of a short sequence": ("unroll", "compile", "torch", "onnx", "jax"),
+    "labels read ahead": ("unroll", "compile", "torch", "onnx", "jax"),
+    "a lead read at once, under a mask": ("unroll", "compile", "torch", "jax"),
+    "a lead of an input's function, under lengths": ("unroll", "compile", "torch", "onnx", "jax"),
+    "a backward lead, its first steps masked": ("unroll", "compile", "torch", "jax"),
+    "own output as next input, under lengths": ("unroll", "compile", "onnx"),
+    "a backward loop of delay three, with holes": ("unroll", "compile", "torch", "jax"),
+    "a sequence that is masked throughout": ("unroll", "compile"),
+    "a mask of numbers": ("unroll", "compile", "torch", "jax"),
+    "a length of zero": ("unroll", "compile", "torch", "jax"),
+    "last= with unequal lengths is refused": ("unroll", "compile", "torch", "jax"),
+    "chunks= with holes is refused": ("unroll", "compile", "torch", "jax"),
+    "a value after the end belongs to the last chunk": ("unroll", "compile", "torch", "jax"),
+    "a state leaves the values after the end": ("unroll", "compile", "torch", "jax"),
+    "a boundary value that is an output, under last=": ("unroll",),
+    "a vector parameter on the right of a product": ("compile",),
+    "a number beside a signal in the loss": ("compile",),
+    "a number and a dot product in the loss": ("compile",),
+    "a number times a vector, summed": ("compile",),
+    "a learned initial value, read beyond both ends": ("compile",),
+    "learned values at both ends": ("compile",),
+    "values of two ends, the middle one not learned": ("compile",),
+    "no parameters": ("compile",),
+    "numbers as states without a batch": ("compile", "torch"),
+    "a number given as the initial state": ("compile",),
+    "the state of a run, numbers without a batch": ("compile",),
+    "a value that is set and that nothing reads": ("compile",),
+    "a lead of two with learned values, read by nothing": ("compile",),
+    "a value read at the next step alone": ("compile",),
+    "names of internals": ("compile", "torch"),
+    "a loss of parameters and labels alone": ("unroll", "compile", "torch", "onnx", "jax"),
+    "labels of the step before": ("unroll", "onnx"),
+    "a vector as the loss is refused": ("compile",),
+    "a number read ahead beside vectors in a loop": ("compile", "torch"),
+    "where and a constant, then a sum as the loss": ("compile",),
+    "parameters frozen after the first call": ("compile",),
+    "an initial value computed from a parameter, after a step": ("compile",),
+    "int data and float32 parameters": ("compile", "torch"),
+    "int8 data": ("unroll", "compile", "jax"),
+    "bools are numbers": ("unroll", "compile", "torch", "jax"),
+    "powers of whole numbers": ("unroll", "compile", "torch", "jax"),
+    "mixed float types": ("compile", "onnx"),
+    "a dot product of an undeclared input beside a number": ("unroll", "compile", "torch", "jax"),
+    "the maximum of an undeclared input beside a vector": ("unroll",),
+    "dropout in a loop that runs backward": ("unroll",),
+    "dropout of a parameter": ("unroll", "compile"),
+}

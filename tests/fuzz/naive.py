@@ -248,7 +248,7 @@ class Evaluator:
         name = node.func.attr
         options = {x.arg: self.evaluate(x.value) for x in node.keywords}
         owner = node.func.value
-        if isinstance(owner, ast.Name) and owner.id in ("np", "mg") or isinstance(owner, ast.Attribute):
+        if (isinstance(owner, ast.Name) and owner.id in ("np", "mg")) or isinstance(owner, ast.Attribute):
             arguments = list(node.args)
         else:  # a method
             arguments = [owner, *node.args]
@@ -359,7 +359,7 @@ class Structure:
 
 def structure(case: Case) -> Structure:
     """Return the structure; NotComputable where some cycle has no delay, or cycles run both ways."""
-    lead = {name: 0 for name in case.inputs} | {e.signal: e.lead for e in case.equations}
+    lead = dict.fromkeys(case.inputs, 0) | {e.signal: e.lead for e in case.equations}
     offsets: dict[str, list[int]] = {name: [0] for name in lead}
     delays: dict[tuple[str, str], list[int]] = {}
     for e in case.equations:
@@ -474,7 +474,7 @@ class Call:
         self.count = sum(int(np.prod(shape, dtype=int)) for _, shape in self.leaves.values())
         self.names: dict[str, Any] = {name: self.leaf(name, array) for name, array in arrays.items()}
         for name, text in case.formulas.items():
-            self.names[name] = Evaluator(self.names).text(text)
+            self.names[name] = Evaluator(self.names, keep=self.keep_once).text(text)
         self.data = {name: Dual(array) if suffix else self.leaf(name, array) for name, array in data.items()}
         self.kept: dict[str, list[Array]] = {}
         self.boundary: dict[str, dict[tuple[bool, int], Dual]] = {}
@@ -540,6 +540,11 @@ class Call:
                 if x.slope is not None:
                     slope[(slice(None), *place)] = _spread(x.slope, own)
         return value, slope
+
+    def keep_once(self, generator: str, rate: float, shape: tuple[int, ...]) -> Array:
+        """Return what the dropout of a parameter keeps: one draw for the definition, then one for each call."""
+        rng = np.random.default_rng(self.case.generators[generator])
+        return [rng.random(shape) >= rate for _ in range(2 + self.draws)][-1]
 
     def keep(self, generator: str, rate: float, shape: tuple[int, ...]) -> list[Array]:
         """Return what a dropout keeps: one draw for the batch at each column, from the first to the last."""

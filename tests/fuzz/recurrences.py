@@ -18,9 +18,6 @@ import argparse
 import sys
 import time
 from collections import Counter
-from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from description import Case, program_text
 from engines import ENGINES, Failure, run_case

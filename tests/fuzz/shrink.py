@@ -146,8 +146,9 @@ def _plainer(case: Case) -> Iterator[Case]:
             yield _checked(replace(case, formulas={**case.formulas, name: smaller}))
     if case.loss and case.reduction == "mean":
         yield replace(case, reduction="sum")
-    if case.batch and "lengths" not in case.options:
-        yield replace(case, batch=(1,), options={}) if case.batch != (1,) else case
+    batched = any("draw(" in b.text for b in case.boundaries) or case.initial
+    if case.batch not in ((), (1,)) and not batched and not {"lengths", "mask"} & set(case.options):
+        yield replace(case, batch=(1,))
 
 
 def smaller_texts(text: str) -> Iterator[str]:
