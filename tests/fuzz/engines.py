@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from description import Case, definition_text, draw
-from naive import OPEN, NotComputable, Result, expected, refusal, structure
+from naive import OPEN, NotComputable, Result, expected, refusal
 from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[Any]]
@@ -132,16 +132,9 @@ def check_unroll(case: Case, wanted: Result) -> Iterator[Failure]:
     yield from _compare("unroll state", state, _state(wanted), case)
     weights = upstream(case, wanted)
     total = sum((run[name].stack() * array).sum() for name, array in weights.items())
-    if run.windows:
-        total = sum((window[name][k] * weights[name][k - 1]).sum() for window in run.windows for name in weights
-                    for k in range(1, case.T + 1) if _loss_step(case, name, k) in window.loss_steps)
     if total.requires_grad:
         total.backward()
     yield from _gradients("unroll gradient", program, wanted.gradients(weights), case)
-
-
-def _loss_step(case: Case, name: str, k: int) -> int:
-    return min(max(k - structure(case).lead[name], 1), case.T)
 
 
 def check_compile(case: Case, wanted: Result) -> Iterator[Failure]:

@@ -420,7 +420,8 @@ class Generator:
                 elif not steps and name not in self.inputs and self.chance(0.02):  # one that nothing reads
                     step = known.lead[name] + (1 if after else 0)
                     boundaries.append(Boundary(name, step, after, self._boundary(name)))
-        return self._replace(case, boundaries=tuple(boundaries), parameters=self.parameters, formulas=self.formulas)
+        return self._replace(case, boundaries=tuple(boundaries), parameters=self.parameters,
+                             formulas=self.formulas, generators=self.generators)
 
     def _boundary(self, name: str) -> str:
         shape = self.shapes[name]
