@@ -335,6 +335,12 @@ KEPT: dict[str, Kept] = {
         L[t] = np.where(label[t], 0.5, U @ k[t+3]).sum(axis=-1)
         k[t+2] = np.ones(3) @ U
         """, T=2, batch=(2,), loss="L")),
+    "a learned input that all sequences take": Kept(parsed("""
+        x: input(1, learned=True, shared=True)
+        u: input(1)
+        k: signal(2)
+        k[t] = np.concatenate([x[t], u[t]], axis=-1)
+        """, T=3, batch=(3,)), (*BOTH, "jax", "torch")),
     # ---- a second call
     "parameters frozen after the first call": Kept(parsed("""
         p: parameter(3)
@@ -461,6 +467,7 @@ OPEN: dict[str, tuple[str, ...]] = {
     "a loss of parameters and labels alone": ("unroll", "compile", "torch", "onnx", "jax"),
     "labels of the step before": ("unroll", "onnx"),
     "a vector as the loss is refused": ("compile",),
+    "a learned input that all sequences take": ("compile",),
     "a number read ahead beside vectors in a loop": ("compile", "torch"),
     "where and a constant, then a sum as the loss": ("compile",),
     "parameters frozen after the first call": ("compile",),
