@@ -61,6 +61,7 @@ def main() -> int:
             print(f"{mutant.key}  {mutant.file}:{mutant.line}  {describe(mutant)}")
         return 0
     options.folder.mkdir(parents=True, exist_ok=True)
+    (options.folder / ".gitignore").write_text("*\n")  # copies of the repository aren't part of it
     copies = [copy_repository(options.folder / f"copy{i}") for i in range(options.jobs)]
     covered = contexts(options, copies)
     run(options, copies, covered, [mutant for mutant in chosen if mutant.key not in read_results(options.folder)])

@@ -1,0 +1,50 @@
+"""Fusion of operations: what differs is not joined, and what is joined has the numbers of a loop by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from definitions import parameter
+
+import minigrad as mg
+from rnn import Cell, t
+
+
+def leaky(x: Any, slope: float) -> Any:
+    return np.where(x > 0, x, slope * x)
+
+
+def unlike_neighbours() -> tuple[Cell, list[Any]]:
+    """Five products with one vector, followed by operations of which no two are the same."""
+    cell = Cell("unlike")
+    h, loss = cell.signal("h", 3), cell.signal("L", ())
+    matrices = [parameter(f"U{i}", 3, 3) for i in range(5)]
+    a, b, c, d, e = (U @ h[t-1] for U in matrices)
+    h[t] = mg.leaky_relu(a, 0.1) + mg.leaky_relu(b, 0.3) * np.tanh(c) + np.clip(d, -0.1, 0.2) - np.clip(e, -0.3, 0.1)
+    h[0] = np.array([0.5, -0.8, 0.3])
+    loss[t] = (h[t] * h[t]).sum(axis=-1)
+    return cell, matrices
+
+
+def loop_by_hand(matrices: list[Any], steps: int) -> float:
+    h, total = np.array([0.5, -0.8, 0.3]), 0.0
+    for _ in range(steps):
+        a, b, c, d, e = (U @ h for U in matrices)
+        h = leaky(a, 0.1) + leaky(b, 0.3) * np.tanh(c) + np.clip(d, -0.1, 0.2) - np.clip(e, -0.3, 0.1)
+        total += h @ h
+    return total
+
+
+def test_neighbouring_operations_with_other_options_are_not_joined() -> None:
+    cell, matrices = unlike_neighbours()
+    arrays = [U.numpy() for U in matrices]
+    found = cell.compile("L")(T=4).loss
+    np.testing.assert_allclose(found, loop_by_hand(arrays, 4), rtol=1e-12)
+    for k, U in enumerate(matrices):
+        for i, j in np.ndindex(3, 3):
+            moved = np.zeros((3, 3))
+            moved[i, j] = 1e-6
+            more, less = ([*arrays[:k], arrays[k] + s * moved, *arrays[k + 1:]] for s in (1, -1))
+            numeric = (loop_by_hand(more, 4) - loop_by_hand(less, 4)) / 2e-6
+            np.testing.assert_allclose(U.grad[i, j], numeric, rtol=1e-6, atol=1e-8)
