@@ -92,7 +92,7 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
     for leaf in [x for x in grads if x.hooks is not None and x.op is None and x is not out]:
         grads[leaf] = run_hooks(leaf, grads[leaf])
     for tensor, total in grads.items():  # leaves add to their gradient, other tensors overwrite it
-        tensor.grad = total if tensor.op is not None or tensor.grad is None else tensor.grad + total
+        tensor.grad = total if tensor.op is not None or tensor.grad is None else np.asarray(tensor.grad + total)
 
 
 def accumulate(node: Tensor, input_grads: Any, grads: Gradients, queue: Queue, anomaly: bool) -> None:

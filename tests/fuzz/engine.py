@@ -251,7 +251,7 @@ class Writer:
         options = f"axis={axis}, keepdims={keepdims}"
         dims = f"dim={all_axes}, keepdim={keepdims}"
         if name in ("cumsum", "log_softmax", "softmax"):
-            if not isinstance(axis, int):
+            if not isinstance(axis, int) or self.values[x].size == 0:
                 return
             if name == "cumsum":
                 text = f"np.cumsum({{0}}, {axis})"

@@ -23,6 +23,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ def main() -> int:
         return 0
     options.folder.mkdir(parents=True, exist_ok=True)
     (options.folder / ".gitignore").write_text("*\n")  # copies of the repository aren't part of it
+    digests()
     copies = [copy_repository(options.folder / f"copy{i}") for i in range(options.jobs)]
     covered = contexts(options, copies)
     run(options, copies, covered, [mutant for mutant in chosen if mutant.key not in read_results(options.folder)])
@@ -129,8 +131,9 @@ def digest(names: list[str]) -> str:
     return found.hexdigest()[:12]
 
 
+@cache
 def digests() -> tuple[str, dict[str, str]]:
-    """Return a hash of the code and of what tests read, and one of each file of tests."""
+    """Return a hash of the code and of what tests read, and one of each file of tests, as they were at the start."""
     names = [name for name in repository_files() if name.endswith((".py", ".json", ".toml"))
              and not name.startswith(("docs/", "tests/mutation/", "tests/fuzz/"))]
     tests = [name for name in names if name.startswith("tests/") and Path(name).name.startswith("test_")]
@@ -339,7 +342,7 @@ def report(options: argparse.Namespace, chosen: list[Mutant]) -> int:
     verdicts = read_results(options.folder)
     rows = []
     for mutant in sorted(chosen, key=lambda m: (m.file, m.line, m.key)):
-        row = verdicts.get(mutant.key, {"verdict": "not run", "test": "", "reason": ""})
+        row = verdicts.get(mutant.key, {"key": mutant.key, "verdict": "not run", "test": "", "reason": ""})
         if row["verdict"] == "survived" and mutant.key in reasons:
             row = {**row, "verdict": "equivalent", "reason": reasons[mutant.key]}
         row = {name: value for name, value in row.items() if name != "state"}
