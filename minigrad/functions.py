@@ -522,4 +522,4 @@ def plain(x: Any) -> Any:
     """Return the array of a Tensor, anything else as it is; raise TypeError for an operand without values."""
     if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
         raise TypeError(f"{x!r} has no values yet, and this function needs them (at {call_site()})")
-    return x._data if isinstance(x, Tensor) else x
+    return x._array if isinstance(x, Tensor) else x

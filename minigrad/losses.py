@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import functions as f
+from .conversion import require_plain
 from .operators import Operators
 from .tensor import Tensor
 
@@ -123,6 +124,7 @@ def _fitted(mask: Any, losses: Any) -> Any:
     """Return the mask with axes of length 1 at its end, so that it broadcasts against the losses."""
     if not isinstance(losses, Tensor) or (isinstance(mask, Operators) and not isinstance(mask, Tensor)):
         return mask
+    require_plain(mask, "mask=")
     values = np.asarray(f.plain(mask))
     if values.shape != losses.shape[:values.ndim]:
         raise ValueError(f"the mask has shape {values.shape}, but the losses have shape {losses.shape}: "
@@ -134,12 +136,23 @@ def _masked(mask: Any, values: Any) -> Any:
     """Return `values` where the mask holds, and 0 elsewhere, as an array if both are arrays."""
     if isinstance(mask, Operators) or isinstance(values, Operators):
         return f.where(mask, values, 0)
+    require_plain(mask, "mask=")
+    require_plain(values, "a loss")
     mask, values = np.asarray(mask), np.asarray(values)
     return np.where(mask.reshape(mask.shape + (1,) * (values.ndim - mask.ndim)), values, 0)
 
 
+def _shape(x: Any) -> Any:
+    """Return the shape of an operand, or of a list of numbers; None if it depends on data that don't exist yet."""
+    return x.shape if hasattr(x, "shape") else np.shape(x)
+
+
 def _same_shape(loss: str, prediction: Any, target: Any) -> None:
-    ours, theirs = getattr(prediction, "shape", None), getattr(target, "shape", None)
+    for operand in (prediction, target):
+        require_plain(operand, loss)
+        if type(operand) in (int, float):
+            return  # to broadcast a Python number is no mistake
+    ours, theirs = _shape(prediction), _shape(target)
     if ours is not None and theirs is not None and ours != theirs:
         raise ValueError(f"{loss}: the prediction {prediction!r} has shape {ours}, the target {theirs}; "
                          "they must be equal")

@@ -102,7 +102,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
 def _checked(name: Any, value: Any) -> NDArray[Any]:
     if not isinstance(name, str) or not name:
         raise TypeError(f"a name in a file is a string that isn't empty, not {name!r}")
-    array = np.asarray(value._data if isinstance(value, Tensor) else value)
+    array = np.asarray(value._array if isinstance(value, Tensor) else value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} holds {array.dtype}; only arrays of real numbers can be saved and loaded")
     return array

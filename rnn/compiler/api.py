@@ -44,6 +44,11 @@ class Outputs(Mapping[str, NDArray[Any]]):
         self._fast = fast
         self._call = call
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Raise TypeError: the values are in arrays of the program, which a copy doesn't have."""
+        raise TypeError(f"{self!r} reads the arrays of its program when it is indexed, so it can't be copied or "
+                        "pickled. Copy dict(outputs), arrays by name")
+
     def _current(self) -> Call:
         """Return the call, unless another one has overwritten its arrays."""
         if self._fast._last is not self._call:
@@ -105,6 +110,10 @@ class Compiled:
         self._plans: dict[Any, CallPlan] = {}  # by the names, shapes and dtypes of the inputs
         self._last: Call | None = None
         self._gradients: dict[Tensor, NDArray[Any]] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how a copy is made: the definition is compiled again, where it is used."""
+        return type(self), (self.cell, self.loss, self.reduction)
 
     @list_options
     def __call__(self, T: int | None = None, **keywords: Any) -> Any:

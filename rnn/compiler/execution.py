@@ -127,7 +127,7 @@ class Call:
 
     def _run(self, function: Any, number: int, values: Mapping[str, Any], boundary: Mapping[str, Any]) -> Any:
         arguments = [values[name] for name in self.loaded.data[number]]
-        weights = [tensor._data for tensor in self.plan.weights[number]]
+        weights = [tensor._array for tensor in self.plan.weights[number]]
         try:
             return function(self.arrays, *arguments, *weights, **boundary)
         except (ValueError, TypeError, IndexError) as error:
@@ -145,7 +145,7 @@ class Call:
         found = {}
         for key, value in self.plan.boundary.items():
             boundary = self.loaded.program.boundaries[key]
-            array = self.plan.copies.get(id(value), value)._data
+            array = self.plan.copies.get(id(value), value)._array
             if array.ndim > len(boundary.node.shape):
                 array = np.broadcast_to(array, (*self.plan.inputs.batch, *boundary.node.shape))
                 array = array.reshape(self.plan.B, *boundary.node.shape)
@@ -157,7 +157,7 @@ class Call:
         plan, inputs = self.plan, self.plan.inputs
         if isinstance(key, Tensor):
             tensor = plan.copies.get(id(key), key)
-            if gradient.shape == tensor._data.shape and gradient.dtype is tensor._data.dtype:
+            if gradient.shape == tensor._array.shape and gradient.dtype is tensor._array.dtype:
                 return tensor, gradient
         elif isinstance(key, tuple):
             value = plan.boundary[key]

@@ -29,7 +29,7 @@ def input_arrays(inputs: Inputs) -> dict[str, NDArray[Any]]:
     """Return the data by name, the batch as one axis: (T, B, *shape). Masked steps are zero."""
     found = {}
     for name, values in inputs.values.items():
-        array = values._data if isinstance(values, Tensor) else values
+        array = values._array if isinstance(values, Tensor) else values
         own = inputs.shapes[name]
         if array.shape[1:] != inputs.batch + own:
             batch = array.shape[1:array.ndim - len(own)]

@@ -17,11 +17,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import Op, Tensor, ops
+from minigrad.conversion import require_plain
 from minigrad.errors import operation_error
 from minigrad.operators import MATMUL, MATVEC, VECDOT, Operators
 from minigrad.provenance import Origin, call_site
 from minigrad.tensor import constant
 
+from .copying import flatten, rebuild
 from .formula import to_text
 
 Size = int | tuple[()] | None
@@ -147,6 +149,7 @@ def _operand(x: Any, op: Op, origin: Origin) -> Any:
         return x
     if isinstance(x, Signal):
         raise _missing_step((x,))
+    require_plain(x, type(op).__name__)
     array = np.array(x)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{type(op).__name__} takes signals, tensors, arrays and real numbers, "
@@ -179,6 +182,8 @@ def _batch(op: Op, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
         if right:
             return (VECDOT if left or np.ndim(inputs[0]) == 1 else MATVEC), inputs
         return MATMUL, inputs
+    if isinstance(op, ops.Gather) and isinstance(inputs[1], (int, np.integer)) and not isinstance(inputs[1], bool):
+        return ops.GetItem((Ellipsis, _class(inputs[0], int(inputs[1])))), inputs[:1]
     if isinstance(op, ops.GetItem):
         index = op.index if isinstance(op.index, tuple) else (op.index,)
         parts = [part for part in index if part is not Ellipsis]
@@ -195,6 +200,15 @@ def _batch(op: Op, inputs: tuple[Any, ...]) -> tuple[Op, tuple[Any, ...]]:
         raise ValueError(f"{op!r} can't be used in an equation (at {call_site()}): inside one, axis=-1 is the vector "
                          "and there is no other axis (the batch is implicit). Write axis=-1")
     return op, inputs
+
+
+def _class(scores: Any, label: int) -> int:
+    """Return the same label for all steps and sequences, checked as an index of the scores."""
+    count = getattr(scores, "shape", None)
+    if label < 0 or (count and label >= count[-1]):
+        raise IndexError(f"{label} is no class of {scores!r}: classes are 0 to {count[-1] - 1 if count else '...'} "
+                         f"(at {call_site()})")
+    return label
 
 
 def _align_numbers(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -232,6 +246,13 @@ class Signal(Operators):
         self.equation: Equation | None = None
         self.initial: dict[int, Tensor] = {}  # step (0, -1, ...) -> value before the sequence
         self.final: dict[int, Tensor] = {}  # k -> value at T + k, after the sequence
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a deep copy or a pickle keeps; the definition, which belongs to it, keeps the equation."""
+        return {name: x for name, x in vars(self).items() if name not in ("equation", "initial", "final")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
 
     @property
     def lead(self) -> int:
@@ -323,6 +344,12 @@ def _missing_step(inputs: tuple[Any, ...]) -> TypeError:
     return TypeError(f"the signal {name} has a value at each step: write {name}[t] (at {call_site()})")
 
 
+def _inputs(node: Any) -> tuple[Any, ...]:
+    """Return what a node of an expression is computed from, but not the graph of a run."""
+    closed = isinstance(node, Tensor) and node.t is not None
+    return () if closed else getattr(node, "inputs", ())
+
+
 @dataclass(frozen=True, eq=False)
 class Equation:
     """`signal[t + lead] = expression`, and the line that wrote it."""
@@ -356,6 +383,34 @@ class Definition:
         self.signals: dict[str, Signal] = {}
         self.equations: list[Equation] = []
         self.version = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a deep copy or a pickle keeps: everything, the expressions as a flat list (see copying.py)."""
+        boundaries = [(signal, kind, step, value) for signal in self.signals.values() for kind in ("initial", "final")
+                      for step, value in getattr(signal, kind).items()]
+        rows, numbers = flatten([*(equation.expression for equation in self.equations), *(x[3] for x in boundaries)],
+                                _inputs)
+        return {**vars(self), "rows": rows,
+                "equations": [(x.signal, x.lead, numbers[id(x.expression)], x.origin) for x in self.equations],
+                "boundaries": [(signal, kind, step, numbers[id(value)]) for signal, kind, step, value in boundaries]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        nodes, boundaries = rebuild(state.pop("rows")), state.pop("boundaries")
+        vars(self).update(state)
+        for signal in self.signals.values():
+            signal.equation, signal.initial, signal.final = None, {}, {}
+        self.equations = [Equation(signal, lead, nodes[number], origin)
+                          for signal, lead, number, origin in state["equations"]]
+        for equation in self.equations:
+            equation.signal.equation = equation
+        for signal, kind, step, number in boundaries:
+            getattr(signal, kind)[step] = nodes[number]
+
+    def __copy__(self) -> Definition:
+        """Return a second definition with the same signals and equations; copy.deepcopy copies these too."""
+        copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
 
     def input(self, name: str, size: Size = None) -> Signal:
         """Declare a signal whose values x[1], x[2], ... are given with the data.
