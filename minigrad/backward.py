@@ -22,7 +22,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike, NDArray
 
 from . import errors
-from .mutation import check_modified
+from .mutation import check_modified, sharing_memory
 from .operators import IDENTITY, Operators
 from .provenance import call_site
 from .settings import override, thread
@@ -202,7 +202,8 @@ def input_gradients(node: Tensor, grad: Gradient, useful: Collection[Tensor] | N
         input_grads = tuple(map(array_of, one_per_input(input_grads, node)))
     input_grads = [cast_gradient(input_grad, x, node) if need and input_grad is not None else None
                    for x, input_grad, need in zip(node.inputs, one_per_input(input_grads, node), needed)]
-    check_derivative(node, grad, input_grads)
+    # The operation that made a view of changed data may lie outside of this pass.
+    check_derivative(node, grad, input_grads, sharing_memory((node, *node.inputs)))
     return input_grads
 
 
@@ -297,15 +298,15 @@ def run_hooks(tensor: Tensor, grad: Gradient) -> Gradient:
     return grad
 
 
-def check_derivative(node: Tensor, grad: Gradient, input_grads: Sequence[Any]) -> None:
-    """Raise an error for a derivative that can't be trusted.
+def check_derivative(node: Tensor, grad: Gradient, input_grads: Sequence[Any], used: Sequence[Tensor] = ()) -> None:
+    """Raise an error for a derivative that can't be trusted: `used` are the tensors whose data it needs.
 
     Raises:
         ValueError: if data of the node or its inputs were modified after the operation had used them.
         FloatingPointError: under detect_anomaly(), if an input gradient holds a NaN. It is the first of
             the pass, because the nodes before were checked.
     """
-    for tensor in (node, *node.inputs):
+    for tensor in used or (node, *node.inputs):
         check_modified(tensor)
         if tensor.changes is not None and tensor.changes.last > node.order:
             raise errors.modified_error(tensor, node)
