@@ -202,8 +202,9 @@ def input_gradients(node: Tensor, grad: Gradient, useful: Collection[Tensor] | N
         input_grads = tuple(map(array_of, one_per_input(input_grads, node)))
     input_grads = [cast_gradient(input_grad, x, node) if need and input_grad is not None else None
                    for x, input_grad, need in zip(node.inputs, one_per_input(input_grads, node), needed)]
-    # The operation that made a view of changed data may lie outside of this pass.
-    check_derivative(node, grad, input_grads, sharing_memory((node, *node.inputs)))
+    # The pass doesn't reach the operations that made these operands, and perhaps made them as views of changed data.
+    beyond = [x for x, need in zip(node.inputs, needed) if not need and x.op is not None]
+    check_derivative(node, grad, input_grads, sharing_memory(beyond) if beyond else [])
     return input_grads
 
 
@@ -299,14 +300,14 @@ def run_hooks(tensor: Tensor, grad: Gradient) -> Gradient:
 
 
 def check_derivative(node: Tensor, grad: Gradient, input_grads: Sequence[Any], used: Sequence[Tensor] = ()) -> None:
-    """Raise an error for a derivative that can't be trusted: `used` are the tensors whose data it needs.
+    """Raise an error for a derivative that can't be trusted; `used` are further tensors whose data it needs.
 
     Raises:
         ValueError: if data of the node or its inputs were modified after the operation had used them.
         FloatingPointError: under detect_anomaly(), if an input gradient holds a NaN. It is the first of
             the pass, because the nodes before were checked.
     """
-    for tensor in used or (node, *node.inputs):
+    for tensor in (node, *node.inputs, *used):
         check_modified(tensor)
         if tensor.changes is not None and tensor.changes.last > node.order:
             raise errors.modified_error(tensor, node)
