@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 from definitions import parameter
 
 import minigrad as mg
 from rnn import Cell, t
+from rnn.ir.fusion import common_name
 
 
 def leaky(x: Any, slope: float) -> Any:
@@ -48,3 +51,14 @@ def test_neighbouring_operations_with_other_options_are_not_joined() -> None:
             more, less = ([*arrays[:k], arrays[k] + s * moved, *arrays[k + 1:]] for s in (1, -1))
             numeric = (loop_by_hand(more, 4) - loop_by_hand(less, 4)) / 2e-6
             np.testing.assert_allclose(U.grad[i, j], numeric, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(("names", "common"), [
+    (["gates_f", "gates_i", "gates_o"], "gates_fio"), (["da_gate", "db_gate"], "dab_gate"), (["p", "q"], "pq"),
+    (["f_tanh", "i_tanh"], "fi"), (["state_long", "state_other"], "state_long_other"), (["a", "a"], "a"),
+    (["first_of_many_names", "second_of_many_names"], "first_second_of_many_names"),
+    (["a_rather_long_one", "another_long_two", "third_name"], "a_rather_long_one_to_third_name")])
+def test_nodes_that_were_joined_have_a_name_that_a_reader_can_take_apart(names: list[str], common: str) -> None:
+    nodes: Any = [SimpleNamespace(name=name) for name in names]
+    assert common_name(nodes) == common
+    assert common_name(nodes, "product") == f"{common}_product"

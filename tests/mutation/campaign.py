@@ -112,7 +112,7 @@ def start(copy: Path, order: dict[str, Any], number: int, options: argparse.Name
     """Start pytest with the plugin mutation_runner.py in a copy."""
     file = options.folder / f"order{number}.json"
     file.write_text(json.dumps(order))
-    paths = [str(copy), str(copy / "tests" / "mutation")]
+    paths = [str(copy), str(copy / "tests" / "mutation"), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "MUTATION_ORDER": str(file), "OMP_NUM_THREADS": "1",
                    "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "mutation_runner", "-p", "no:cacheprovider",
