@@ -74,3 +74,11 @@ def test_a_backward_pass_inside_of_a_hook_runs_at_once_and_is_no_session_of_its_
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert "other.grad [6.] w.grad [ 1. -2.]" in done.stdout, done.stdout + done.stderr
     assert sum(line.startswith("backward pass ") for line in done.stdout.splitlines()) == 1
+
+
+def test_a_jacobian_comes_with_the_norms_of_this_pass_before_and_after_it() -> None:
+    w = Tensor([0.5, -1.0, 2.0], requires_grad=True, name="w")
+    loss = mg.square(w).sum()
+    [line] = [line for line in talk(loss, "step 2", "jacobian") if "this gradient" in line]
+    before, after = np.sqrt(3), np.sqrt(1 + 4 + 16)  # of the ones that sum passes on; of 2 w
+    assert f"norm {before:.2e} in, {after:.2e} out, ratio {after / before:.2e}" in line
