@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,8 @@ from definitions import parameter
 
 import minigrad as mg
 from rnn import Cell, t
-from rnn.ir.fusion import common_name
+from rnn.ir import nodes as ir
+from rnn.ir.fusion import common_name, concatenate
 
 
 def leaky(x: Any, slope: float) -> Any:
@@ -57,8 +59,22 @@ def test_neighbouring_operations_with_other_options_are_not_joined() -> None:
     (["gates_f", "gates_i", "gates_o"], "gates_fio"), (["da_gate", "db_gate"], "dab_gate"), (["p", "q"], "pq"),
     (["f_tanh", "i_tanh"], "fi"), (["state_long", "state_other"], "state_long_other"), (["a", "a"], "a"),
     (["first_of_many_names", "second_of_many_names"], "first_second_of_many_names"),
-    (["a_rather_long_one", "another_long_two", "third_name"], "a_rather_long_one_to_third_name")])
+    (["a_rather_long_one", "another_long_two", "third_name"], "a_rather_long_one_to_third_name"),
+    (["p_a", "p_bc"], "p_a_bc"), (["s_abcdefgh", "s_ijklmno"], "s_abcdefgh_ijklmno"),  # 16 letters after the prefix
+    (["s_abcdefgh", "s_ijklmnop"], "s_abcdefgh_to_ijklmnop")])
 def test_nodes_that_were_joined_have_a_name_that_a_reader_can_take_apart(names: list[str], common: str) -> None:
     nodes: Any = [SimpleNamespace(name=name) for name in names]
     assert common_name(nodes) == common
     assert common_name(nodes, "product") == f"{common}_product"
+
+
+def test_only_slices_that_follow_each_other_are_taken_as_one() -> None:
+    whole = ir.Node(mg.ops.Tanh(), (), (6,), True, "whole")
+    a, b, c = (ir.Node(ir.Slice(start, start + 2), (whole,), (2,), True, f"part{start}") for start in (0, 2, 4))
+    assert concatenate([a, b, c], "x") is whole
+    for parts in ([a, b], [b, c]):
+        joined = concatenate(parts, "x")
+        assert (joined.op.start, joined.op.stop, joined.inputs) == (parts[0].op.start, parts[1].op.stop, (whole,))
+    for parts in [[a, c], [b, a], [c, b], [a, a], *map(list, list(permutations([a, b, c]))[1:])]:
+        joined = concatenate(parts, "x")
+        assert isinstance(joined.op, ir.Concat) and joined.inputs == tuple(parts)

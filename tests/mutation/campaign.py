@@ -343,6 +343,8 @@ def report(options: argparse.Namespace, chosen: list[Mutant]) -> int:
     rows = []
     for mutant in sorted(chosen, key=lambda m: (m.file, m.line, m.key)):
         row = verdicts.get(mutant.key, {"key": mutant.key, "verdict": "not run", "test": "", "reason": ""})
+        if row["verdict"] == "survived" and not row["of"]:
+            row = {**row, "verdict": "no test", "reason": "no test of this run executes it or is in its folder"}
         if row["verdict"] == "survived" and mutant.key in reasons:
             row = {**row, "verdict": "equivalent", "reason": reasons[mutant.key]}
         row = {name: value for name, value in row.items() if name != "state"}
@@ -352,7 +354,8 @@ def report(options: argparse.Namespace, chosen: list[Mutant]) -> int:
     counts = Counter(row["verdict"] for row in rows)
     total = counts["caught"] + counts["survived"]
     summary = (f"{len(rows)} mutants: {counts['caught']} caught, {counts['equivalent']} equivalent, "
-               f"{counts['survived']} survived, {len(rows) - total - counts['equivalent']} not run; "
+               f"{counts['survived']} survived, {counts['no test']} without a test in this run, "
+               f"{counts['not run'] + counts['not replaced']} not run; "
                f"caught of those that can be caught: {100 * counts['caught'] / max(total, 1):.1f} %")
     table = [f"# Mutation campaign\n\n{summary}\n\n| file:line | function | change | verdict | by |",
              "| --- | --- | --- | --- | --- |"]
