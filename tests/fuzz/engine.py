@@ -296,7 +296,7 @@ class Writer:
             ("np.vecdot({0}, {1})", "torch.sum({0} * {1}, -1)"),
             ("np.dot({0}, {1})", "torch.matmul({0}, {1}) if {0}.ndim and {1}.ndim else {0} * {1}"),
             ("mg.matvec({0}, {1})", "torch.matmul({0}, {1}[..., None])[..., 0]")])
-        if "matvec" in text and self.values[a].ndim < 2:
+        if "matvec" in text and (self.values[a].ndim < 2 or self.values[b].ndim < 1):
             return
         if "ii" in text and len({*self.values[a].shape, *self.values[a].shape[:1] * 2}) != 1:
             return  # NumPy reads beyond an empty array of shape (0, 3)
