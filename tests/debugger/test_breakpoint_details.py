@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from io import StringIO
 
 import numpy as np
@@ -35,3 +36,33 @@ def test_an_unknown_parameter_is_answered_with_the_names_of_leaves() -> None:
     [line] = [line for line in text.splitlines() if "no tensor is called 'nobody'" in line]
     assert set(line.rpartition("there is ")[2].split(", ")) <= set(run.cell.parameters) | {"x[1]", "x[2]", "h[0]"}
     assert set(line.rpartition("there is ")[2].split(", ")) & set(run.cell.parameters)
+
+
+def squares() -> mg.Tensor:
+    w = mg.Tensor([0.5, -1.0], requires_grad=True, name="w")
+    y = mg.square(w)
+    y.name = "y"
+    return y.sum()
+
+
+def test_a_norm_may_be_written_without_spaces() -> None:
+    for text, reason in (("norm>0.5", "norm > 0.5"), ("norm<9", "norm < 9")):
+        compact, spaced = (talk(squares(), f"break {words}", "continue") for words in (text, reason))
+        assert compact.replace(text, reason) == spaced and "***" not in spaced
+
+
+def test_until_a_tensor_whose_step_has_just_run_says_that_it_was_passed() -> None:
+    text = talk(squares(), "step 2", "until y", "back", "until y", "until y")
+    assert "*** this is the end of the backward pass" in text
+    run = elman().unroll(x=np.ones((3, 1, 3)))
+    text = talk(run["y"].stack().sum(), "until h[2]", "until h[2]", "until h[1]")
+    assert "*** h[2] was passed at step" in text and text.count("*** ") == 1
+
+
+def test_where_lists_the_path_from_the_loss_to_the_current_tensor() -> None:
+    run = elman().unroll(x=np.ones((3, 1, 3)))
+    text = talk(run["y"].stack().sum(), "until h[1]", "where")
+    path = text.partition("(grad) where\n")[2].partition("(grad)")[0].splitlines()
+    numbers = [int(number) for line in path for number in re.findall(r"step +(\d+) ", line)]
+    assert path[-1].lstrip().startswith("->") and " h[1] " in path[-1] and not any("->" in line for line in path[:-1])
+    assert numbers == sorted(numbers) and numbers[0] == 1 and len(numbers) >= 4
