@@ -15,7 +15,7 @@ import pytest
 import minigrad as mg
 from minigrad import Tensor
 from minigrad.debugger.commands import set_trace
-from minigrad.debugger.formatting import format_array
+from minigrad.debugger.formatting import MAX_ROWS, format_array, table
 
 
 def numbers(lines: list[str]) -> list[float]:
@@ -82,3 +82,14 @@ def test_a_jacobian_comes_with_the_norms_of_this_pass_before_and_after_it() -> N
     [line] = [line for line in talk(loss, "step 2", "jacobian") if "this gradient" in line]
     before, after = np.sqrt(3), np.sqrt(1 + 4 + 16)  # of the ones that sum passes on; of 2 w
     assert f"norm {before:.2e} in, {after:.2e} out, ratio {after / before:.2e}" in line
+
+
+@pytest.mark.parametrize("count", [1, MAX_ROWS, MAX_ROWS + 1, 3 * MAX_ROWS])
+def test_a_long_table_shows_its_first_and_last_rows_and_counts_the_others(count: int) -> None:
+    lines = table([f"row {i}"] for i in range(count))
+    half = MAX_ROWS // 2
+    if count <= MAX_ROWS:
+        assert lines == [f"    row {i}" for i in range(count)]
+    else:
+        assert lines == [*(f"    row {i}" for i in range(half)), f"    ... {count - 2 * half} more ...",
+                         *(f"    row {i}" for i in range(count - half, count))]
