@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from itertools import permutations
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from definitions import parameter
 
 import minigrad as mg
 from rnn import Cell, t
+from rnn.compiler.emit import identifier
 from rnn.ir import nodes as ir
 from rnn.ir.fusion import common_name, concatenate
 
@@ -78,3 +80,9 @@ def test_only_slices_that_follow_each_other_are_taken_as_one() -> None:
     for parts in [[a, c], [b, a], [c, b], [a, a], *map(list, list(permutations([a, b, c]))[1:])]:
         joined = concatenate(parts, "x")
         assert isinstance(joined.op, ir.Concat) and joined.inputs == tuple(parts)
+
+
+@pytest.mark.parametrize("text", ["x", "1", "1st", "9 lives", "", "+", "é", "class", "x-y", "_x_", "for", "a b c"])
+def test_any_text_makes_a_name_that_python_accepts(text: str) -> None:
+    name = identifier(text)
+    assert name.isidentifier() and name.isascii() and not keyword.iskeyword(name)

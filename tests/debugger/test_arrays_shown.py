@@ -93,3 +93,11 @@ def test_a_long_table_shows_its_first_and_last_rows_and_counts_the_others(count:
     else:
         assert lines == [*(f"    row {i}" for i in range(half)), f"    ... {count - 2 * half} more ...",
                          *(f"    row {i}" for i in range(count - half, count))]
+
+
+def test_small_derivatives_of_a_diagonal_jacobian_are_counted() -> None:
+    w = Tensor([0.001, -0.002, 2.0], requires_grad=True, name="w")
+    text = "\n".join(talk(mg.square(w).sum(), "step 2", "jacobian"))
+    assert "2 of 3 derivatives below 0.01" in text
+    w = Tensor([1.0, -2.0, 2.0], requires_grad=True, name="w")
+    assert "derivatives below" not in "\n".join(talk(mg.square(w).sum(), "step 2", "jacobian"))

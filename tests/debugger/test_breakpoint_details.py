@@ -10,6 +10,7 @@ from definitions import elman
 
 import minigrad as mg
 from minigrad.debugger.commands import set_trace
+from minigrad.debugger.timeline import Timeline
 from rnn import Cell, t
 
 
@@ -66,3 +67,42 @@ def test_where_lists_the_path_from_the_loss_to_the_current_tensor() -> None:
     numbers = [int(number) for line in path for number in re.findall(r"step +(\d+) ", line)]
     assert path[-1].lstrip().startswith("->") and " h[1] " in path[-1] and not any("->" in line for line in path[:-1])
     assert numbers == sorted(numbers) and numbers[0] == 1 and len(numbers) >= 4
+
+
+def test_zero_stops_where_a_contribution_is_all_zero_and_the_upstream_gradient_is_not() -> None:
+    message = "the contribution to w is exactly zero, the upstream gradient isn't"
+    for values, weights, stops in (([0.5, -1.0], [1.0, 1.0], 0), ([-0.5, -1.0], [1.0, 0.0], 1),
+                                   ([-0.5, -1.0], [1.0, 1.0], 1), ([-0.5, -1.0], [0.0, 0.0], 0)):
+        w = mg.Tensor(values, requires_grad=True, name="w")
+        text = talk((mg.relu(w) * np.array(weights)).sum(), "break zero", "continue")
+        assert text.count(message) == stops, (values, weights, text)
+
+
+def test_at_every_position_the_timeline_has_the_gradients_so_far() -> None:
+    def loss() -> tuple[list[mg.Tensor], mg.Tensor]:
+        w = mg.Tensor([0.5, -1.0], requires_grad=True, name="w")
+        chain = [w, np.tanh(w), np.tanh(w) * w]
+        chain.append((chain[2] * chain[1]).sum())
+        return chain, chain[-1]
+
+    expected, out = loss()
+    out.backward()
+    tensors, out = loss()
+    timeline = Timeline(out)
+    complete = []
+    while timeline.forward():
+        complete.append([timeline.is_complete(x) for x in tensors])
+        for x, right in zip(tensors, expected):
+            if timeline.is_complete(x):
+                np.testing.assert_array_equal(timeline.gradient(x), right.grad)
+    assert complete[-1] == [True] * 4 and complete[0] == [False, False, False, True]
+
+
+def test_a_norm_that_equals_the_limit_is_not_above_it() -> None:
+    w = mg.Tensor([1.0], requires_grad=True, name="w")
+    for limit, stops in ((0.9, 1), (1, 0), (1.1, 0)):  # the gradient of w is 1, and so is that of the sum
+        text = talk(w.sum(), f"break norm > {limit}", "continue")
+        assert text.count("breakpoint 1:") == 1 + stops, text  # it is also printed when it is set
+    for limit, stops in ((0.9, 0), (1, 0), (1.1, 1)):
+        text = talk(w.sum(), f"break norm < {limit}", "continue")
+        assert text.count("breakpoint 1:") == 1 + stops, text  # it is also printed when it is set
