@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import errors
 from .conversion import upstream_array
-from .mutation import check_modified
+from .mutation import check_modified, sharing_memory
 from .operators import IDENTITY, Operators
 from .provenance import call_site
 from .settings import override, thread
@@ -93,7 +93,7 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
     for leaf in [x for x in grads if x.hooks is not None and x.op is None and x is not out]:
         grads[leaf] = run_hooks(leaf, grads[leaf])
     for tensor, total in grads.items():  # leaves add to their gradient, other tensors overwrite it
-        tensor._grad = total if tensor.op is not None or tensor._grad is None else tensor._grad + total
+        tensor._grad = total if tensor.op is not None or tensor._grad is None else np.asarray(tensor._grad + total)
 
 
 def accumulate(node: Tensor, input_grads: Any, grads: Gradients, queue: Queue, anomaly: bool) -> None:
@@ -204,7 +204,9 @@ def input_gradients(node: Tensor, grad: Gradient, useful: Collection[Tensor] | N
         input_grads = tuple(map(array_of, one_per_input(input_grads, node)))
     input_grads = [cast_gradient(input_grad, x, node) if need and input_grad is not None else None
                    for x, input_grad, need in zip(node.inputs, one_per_input(input_grads, node), needed)]
-    check_derivative(node, grad, input_grads)
+    # The pass doesn't reach the operations that made these operands, and perhaps made them as views of changed data.
+    beyond = [x for x, need in zip(node.inputs, needed) if not need and x.op is not None]
+    check_derivative(node, grad, input_grads, sharing_memory(beyond) if beyond else [])
     return input_grads
 
 
@@ -299,15 +301,15 @@ def run_hooks(tensor: Tensor, grad: Gradient) -> Gradient:
     return grad
 
 
-def check_derivative(node: Tensor, grad: Gradient, input_grads: Sequence[Any]) -> None:
-    """Raise an error for a derivative that can't be trusted.
+def check_derivative(node: Tensor, grad: Gradient, input_grads: Sequence[Any], used: Sequence[Tensor] = ()) -> None:
+    """Raise an error for a derivative that can't be trusted; `used` are further tensors whose data it needs.
 
     Raises:
         ValueError: if data of the node or its inputs were modified after the operation had used them.
         FloatingPointError: under detect_anomaly(), if an input gradient holds a NaN. It is the first of
             the pass, because the nodes before were checked.
     """
-    for tensor in (node, *node.inputs):
+    for tensor in (node, *node.inputs, *used):
         check_modified(tensor)
         if tensor.changes is not None and tensor.changes.last > node.order:
             raise errors.modified_error(tensor, node)

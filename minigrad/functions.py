@@ -409,6 +409,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: floa
         raise ValueError(f"pad has no derivative here for mode={mode!r}: it takes mode='constant'")
     if np.ndim(constant_values):
         raise ValueError(f"pad takes one constant value here, not {constant_values!r}")
+    if not np.ndim(x):
+        return apply(operators.IDENTITY, x)  # a number has no sides
     widths = np.broadcast_to(plain(pad_width), (np.ndim(x), 2)).tolist()
     return apply(ops.Pad(tuple((before, after) for before, after in widths), constant_values), x)
 
@@ -427,7 +429,7 @@ def tile(x: Any, reps: int | Sequence[int]) -> Any:
 
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """Repeat each element (or slice along an axis) several times in a row: a take."""
-    count = np.size(x) if axis is None else np.shape(x)[axis]
+    count = np.shape(x)[axis] if axis is not None and np.ndim(x) else np.size(x)
     return take(x, np.repeat(np.arange(count), plain(repeats)), axis)
 
 
@@ -473,7 +475,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     where = np.asarray(plain(indices))
     if where.dtype.kind not in "iu" and where.size:
         raise TypeError(f"take needs integers as indices, not {where.dtype}")
-    if axis is None:
+    if axis is None or (axis in (0, -1) and not np.ndim(x)):  # a number is a vector of one element, as in NumPy
         return apply(ops.GetItem(where.astype(int)), ravel(x))
     before = (slice(None),) * axis if axis >= 0 else (Ellipsis,)
     after = (slice(None),) * (-1 - axis)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -48,13 +49,18 @@ class MutationState:
 def expose(tensor: Any) -> None:
     """Track a tensor whose array is exposed, and the tensors of which the array is a view."""
     site = call_site()
-    owners = [tensor]
-    for owner in owners:  # grows in the loop
+    for owner in sharing_memory([tensor]):
         owner.changes = owner.changes or MutationState()
         check_modified(owner)
         owner.changes.exposed_at, owner.changes.fingerprint = site, _fingerprint(owner)
-        # A result may be a view of an input's memory, or the input's array itself.
+
+
+def sharing_memory(tensors: Iterable[Any]) -> list[Any]:
+    """Return tensors, and the tensors whose memory they share: a result may be a view of an input, or its array."""
+    owners = list(tensors)
+    for owner in owners:  # grows in the loop
         owners += [x for x in owner.inputs if np.may_share_memory(x._array, owner._array)]
+    return owners
 
 
 def record_assignment(tensor: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -240,3 +242,20 @@ def test_a_change_of_dtype_after_use_is_found_too() -> None:
     with pytest.raises(ValueError, match="type float64 was changed in place to shape"):
         loss.backward()
     assert w.grad is None
+
+
+@pytest.mark.parametrize("view", [lambda x: x.reshape(-1), lambda x: x.T, lambda x: x[::-1], lambda x: x.T.ravel()[1:],
+                                  np.positive])
+@pytest.mark.parametrize("change", ["x.data *= 2", "x.data[...] = 0", "held = x.data; held += 1", "x.data.sort()"])
+def test_a_view_of_changed_data_is_noticed_where_the_pass_does_not_reach_what_it_views(change: str, view: Any) -> None:
+    x = Tensor([3.0, 1.0, 2.0], requires_grad=True)
+    viewed = view(x)
+    w = Tensor(np.ones(viewed.shape), requires_grad=True)
+    loss = (viewed * w).sum()
+    np.testing.assert_array_equal(mg.grad(loss, w), viewed.numpy())
+    exec(change, {"x": x})
+    if "x.data *=" in change or not np.array_equal(viewed.numpy(), view(Tensor([3.0, 1.0, 2.0])).numpy()):
+        with pytest.raises(ValueError, match="data was changed"):
+            mg.grad(loss, w)
+    later = (view(x) * w).sum()  # an operation after the change uses the new data
+    np.testing.assert_array_equal(mg.grad(later, w), view(x).numpy())

@@ -244,3 +244,24 @@ def test_every_row_of_the_table_is_tested():
     elsewhere = {np.argmax, np.argmin, np.where, np.dot, np.outer, np.einsum, np.concatenate, np.stack, np.hstack,
                  np.vstack, np.split, np.shape, np.ndim, np.size}
     assert set(TRANSLATIONS) == called | elsewhere
+
+
+@pytest.mark.parametrize("shapes", [((2, 3), (1, 3)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (2, 3)), ((1,), ()),
+                                    ((2, 2, 3), (1, 2, 3)), ((0, 3), (2, 3))], ids=str)
+@pytest.mark.parametrize("function", [np.vstack, np.hstack, np.concatenate, np.stack])
+def test_joined_parts_of_any_rank_have_the_values_of_numpy_and_each_gets_its_rows(function, shapes):
+    parts = [mg.Tensor(np.arange(np.prod(shape, dtype=int)) + 100.0 * (i + 1), requires_grad=True).reshape(shape)
+             for i, shape in enumerate(shapes)]
+    try:
+        expected = function([part.numpy() for part in parts])
+    except ValueError:
+        with pytest.raises(ValueError):
+            function(parts)
+        return
+    out = function(parts)
+    np.testing.assert_array_equal(out.numpy(), expected)
+    upstream = np.arange(expected.size, dtype=float).reshape(expected.shape)
+    out.backward(upstream)
+    for part in parts:  # the gradient of each element is the upstream gradient at its place
+        for value, gradient in zip(part.numpy().ravel(), part.grad.ravel()):
+            assert upstream[expected == value] == gradient

@@ -362,6 +362,8 @@ def test_a_computed_initial_value_follows_its_parameters() -> None:
     (lambda W, b, x: (x[t] ** 2) ** b, "(x[t] ** 2) ** b"),
     (lambda W, b, x: x[t] @ x[t-1], "x[t] @ x[t-1]"),
     (lambda W, b, x: (W @ x[t])[:3:2], "(W @ x[t])[:3:2]"),
+    (lambda W, b, x: 2 * (x[t] @ x[t-1]), "2 * (x[t] @ x[t-1])"), (lambda W, b, x: b * (W @ x[t]), "b * (W @ x[t])"),
+    (lambda W, b, x: (x[t] @ x[t-1]) * 2, "x[t] @ x[t-1] * 2"), (lambda W, b, x: W @ (x[t] * b), "W @ (x[t] * b)"),
     (lambda W, b, x: np.concatenate([x[t], b * x[t]], axis=-1), "concatenate([x[t], b * x[t]])"),
     (lambda W, b, x: mg.sigmoid(x[t][1]), "sigmoid(x[t][1])"),
     (lambda W, b, x: x[t] + np.ones(5), "x[t] + array(5,)"),

@@ -110,7 +110,7 @@ def test_backward_loops_are_cut_at_the_same_borders() -> None:
 
 
 @pytest.mark.parametrize("definition", [elman, feedback, two_delays])
-@pytest.mark.parametrize("k", [1, 2, 4, 7, 20])
+@pytest.mark.parametrize("k", [1, 2, 4, T - 1, T, 20])
 def test_last_differentiates_the_last_steps_alone(definition: Any, k: int) -> None:
     cell = definition()
     data, name = data_for(cell), output(cell)
