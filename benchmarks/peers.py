@@ -83,7 +83,7 @@ class MyGrad:
         self.out.backward()
 
     def result(self) -> Any:
-        return float(self.out), {name: tensor.grad for name, tensor in self.p.items()}
+        return float(self.out.item()), {name: tensor.grad for name, tensor in self.p.items()}
 
 
 class TorchLoop:

@@ -242,7 +242,7 @@ def side_by_side(arguments: argparse.Namespace) -> None:
     for title, trained in found.items():
         interop.assign(cell, trained.parameters)
         loss = mg.mean(cell.unroll(**data)["L"].stack())
-        print(f"{title}: back in the definition by name; the loss of the first batch is {float(loss):.6f}")
+        print(f"{title}: back in the definition by name; the loss of the first batch is {loss.item():.6f}")
 
 
 def main() -> int:

@@ -58,7 +58,7 @@ def train(cell: Cell, updates: int, rng: np.random.Generator) -> float:
         optimizer.lr = mg.schedules.cosine(update, 0.01, updates)
         optimizer.step()
         bar.show(loss=loss.item())
-    return float(loss)
+    return float(loss.item())
 
 
 def forecast(taught: Cell, alone: Cell, steps: int,

@@ -10,17 +10,20 @@
 Imports NumPy only; neither rnn nor viz. The debugger, a subpackage, is imported on first use.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
-from . import functions, init, losses, ops, optim, schedules
+from . import functions, init, losses, ops, optim, schedules, tensor
 from . import numpy_functions as numpy_functions
 from .backward import grad
+from .errors import require_operation
 from .functions import *  # noqa: F403 (the names in functions.__all__)
 from .gradcheck import check_op, compare_gradients, gradcheck, numeric_gradient
 from .ops import Op
+from .recipes.attributes import MODULE, missing_attribute
 from .serialization import load, save
 from .settings import detect_anomaly, no_grad
-from .tensor import Tensor, apply
+from .tensor import Tensor
 
 if TYPE_CHECKING:
     from .debugger import explain, set_trace
@@ -34,10 +37,34 @@ __all__ = [
 ]
 
 
+def apply(op: Op, *inputs: Any) -> Any:
+    """Compute `op` on inputs and, where one of them requires a gradient, record it.
+
+    Args:
+        op: the operation, one of minigrad.ops or your own: an instance of a subclass of Op.
+        inputs: Tensors, arrays or numbers.
+
+    Returns:
+        A Tensor; or the result of another operand class's own `apply` (an expression inside of an equation).
+
+    Raises:
+        TypeError: if `op` isn't an instance of an operation.
+        ValueError, TypeError, IndexError: NumPy's message, with the operation, and the name, shape and
+            line of every operand.
+        FloatingPointError: under detect_anomaly(), if the result is the first with a NaN.
+    """
+    require_operation("mg.apply", op)
+    return tensor.apply(op, *inputs)
+
+
 def __getattr__(name: str) -> Any:
-    """Import the debugger on first use: most programs run without it."""
+    """Import the debugger on first use: most programs run without it.
+
+    Raises:
+        AttributeError: for any other name; for those of other libraries with the spelling here.
+    """
     if name not in ("explain", "set_trace"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise missing_attribute(f"module {__name__!r}", name, MODULE, sys.modules[__name__])
     from . import debugger
 
     return getattr(debugger, name)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
@@ -22,8 +22,9 @@ from numpy import ndarray
 from numpy.typing import ArrayLike, NDArray
 
 from . import errors
-from .mutation import check_modified
-from .operators import Operators
+from .conversion import upstream_array
+from .mutation import check_modified, sharing_memory
+from .operators import IDENTITY, Operators
 from .provenance import call_site
 from .settings import override, thread
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 Gradient: TypeAlias = Any  # an array, or a Tensor where derivatives are recorded
 Gradients: TypeAlias = "dict[Tensor, Gradient]"
 Queue: TypeAlias = "list[tuple[int, Tensor]]"  # a heap of the nodes still to be processed, the newest first
-_data_of = operator.attrgetter("_data")
+_array_of = operator.attrgetter("_array")
 
 
 def reference_backward(out: Tensor) -> Gradients:
@@ -41,15 +42,15 @@ def reference_backward(out: Tensor) -> Gradients:
 
     This is the algorithm of `backward` without its speed, hooks and checks. A test compares the two.
     """
-    grads = {out: np.ones_like(out._data)}
+    grads = {out: np.ones_like(out._array)}
     for node in reversed(ancestors(out)):  # newest first: a node's gradient is complete when it is reached
         if node.op is None or node not in grads:
             continue  # a leaf, or a constant
-        operands = [x._data for x in node.inputs]
-        needs = [[x.requires_grad for x in node.inputs]] if node.op.selective else []
-        input_grads = node.op.backward(grads[node], node._data, *operands, *needs)
+        operands = [x._array for x in node.inputs]
+        needs = [[x._requires_grad for x in node.inputs]] if node.op.selective else []
+        input_grads = node.op.backward(grads[node], node._array, *operands, *needs)
         for x, input_grad in zip(node.inputs, one_per_input(input_grads, node)):
-            if x.requires_grad and input_grad is not None:
+            if x._requires_grad and input_grad is not None:
                 input_grad = unbroadcast(input_grad, x.shape)
                 grads[x] = grads[x] + input_grad if x in grads else input_grad
     return grads
@@ -71,19 +72,19 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
         FloatingPointError: under detect_anomaly(), at the first NaN.
     """
     queue: Queue
-    node, grads, queue, anomaly = out, {out: np.array(1, out._data.dtype)}, [], thread.settings.anomaly
-    if grad is not None or out._data.ndim or out.op is None or out.hooks is not None:  # not a plain scalar loss
+    node, grads, queue, anomaly = out, {out: np.array(1, out._array.dtype)}, [], thread.settings.anomaly
+    if grad is not None or out._array.ndim or out.op is None or out.hooks is not None:  # not a plain scalar loss
         grads[out] = run_hooks(out, initial_gradient(out, grad))
     while node.op is not None:
         if len(node.inputs) == 1 and not node.op.selective:  # fast path: one input
-            result = node.op.backward(grads[node], node._data, node.inputs[0]._data)
+            found = node.op.backward(grads[node], node._array, node.inputs[0]._array)
         elif len(node.inputs) == 2 and node.op.selective:  # fast path: two inputs, e.g. of a product
             a, b = node.inputs
-            result = node.op.backward(grads[node], node._data, a._data, b._data, (a.requires_grad, b.requires_grad))
+            found = node.op.backward(grads[node], node._array, a._array, b._array, (a._requires_grad, b._requires_grad))
         else:  # any operation
-            needs = [[x.requires_grad for x in node.inputs]] if node.op.selective else []  # one more argument, or none
-            result = node.op.backward(grads[node], node._data, *map(_data_of, node.inputs), *needs)
-        accumulate(node, result, grads, queue, anomaly)
+            needs = [[x._requires_grad for x in node.inputs]] if node.op.selective else []  # one more argument, or none
+            found = node.op.backward(grads[node], node._array, *map(_array_of, node.inputs), *needs)
+        accumulate(node, found, grads, queue, anomaly)
         if not queue:
             break
         node = heappop(queue)[1]
@@ -92,7 +93,7 @@ def backward(out: Tensor, grad: ArrayLike | None = None) -> None:
     for leaf in [x for x in grads if x.hooks is not None and x.op is None and x is not out]:
         grads[leaf] = run_hooks(leaf, grads[leaf])
     for tensor, total in grads.items():  # leaves add to their gradient, other tensors overwrite it
-        tensor.grad = total if tensor.op is not None or tensor.grad is None else tensor.grad + total
+        tensor._grad = total if tensor.op is not None or tensor._grad is None else np.asarray(tensor._grad + total)
 
 
 def accumulate(node: Tensor, input_grads: Any, grads: Gradients, queue: Queue, anomaly: bool) -> None:
@@ -104,11 +105,11 @@ def accumulate(node: Tensor, input_grads: Any, grads: Gradients, queue: Queue, a
     must_check = anomaly or node.changes
     for x, input_grad in zip(node.inputs, input_grads):
         must_check = must_check or x.changes
-        if input_grad is None or not x.requires_grad:
+        if input_grad is None or not x._requires_grad:
             continue
-        data = x._data
+        data = x._array
         if type(input_grad) is not ndarray or input_grad.shape != data.shape or input_grad.dtype is not data.dtype:
-            input_grad = cast_gradient(input_grad, x, node)
+            input_grad = cast_gradient(array_of(input_grad), x, node)
         if x in grads:
             grads[x] += input_grad  # in place
         else:
@@ -149,11 +150,14 @@ def grad(out: Tensor, inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
 
     Raises:
         ValueError: as `backward` does, and for an input that `out` wasn't computed from.
+        TypeError: if `out` or one of the inputs isn't a Tensor.
     """
-    named: Any = inputs if isinstance(inputs, Mapping) else dict(enumerate([inputs] if is_tensor(inputs) else inputs))
+    named: Any = inputs if isinstance(inputs, Mapping) else dict(enumerate(
+        inputs if isinstance(inputs, Iterable) and not is_tensor(inputs) else [inputs]))
+    errors.require_tensors("mg.grad", {"out": out, **{f"inputs[{name!r}]": x for name, x in named.items()}})
     first: Gradient = initial_gradient(out, grad_output)
     if create_graph:
-        first = grad_output if is_tensor(grad_output) else type(out)(first)
+        first = grad_output if is_tensor(grad_output) else out.apply(IDENTITY, first)
     found = compute_gradients(out, first, set(named.values()))
     for tensor in named.values():
         if tensor not in found:
@@ -190,16 +194,19 @@ def input_gradients(node: Tensor, grad: Gradient, useful: Collection[Tensor] | N
     the operation's derivative is computed on Tensors, which have the node's line, and thereby recorded.
     """
     op: Any = node.op
-    needed = [x.requires_grad if useful is None else x in useful for x in node.inputs]
+    needed = [x._requires_grad if useful is None else x in useful for x in node.inputs]
     needs = [needed] if op.selective else []
     if is_tensor(grad):
         with override(origin=node.origin):
             input_grads = op.backward(grad, node, *node.inputs, *needs)
     else:
-        input_grads = op.backward(grad, node._data, *map(_data_of, node.inputs), *needs)
+        input_grads = op.backward(grad, node._array, *map(_array_of, node.inputs), *needs)
+        input_grads = tuple(map(array_of, one_per_input(input_grads, node)))
     input_grads = [cast_gradient(input_grad, x, node) if need and input_grad is not None else None
                    for x, input_grad, need in zip(node.inputs, one_per_input(input_grads, node), needed)]
-    check_derivative(node, grad, input_grads)
+    # The pass doesn't reach the operations that made these operands, and perhaps made them as views of changed data.
+    beyond = [x for x, need in zip(node.inputs, needed) if not need and x.op is not None]
+    check_derivative(node, grad, input_grads, sharing_memory(beyond) if beyond else [])
     return input_grads
 
 
@@ -207,7 +214,7 @@ def nodes_between(out: Tensor, wanted: set[Tensor]) -> dict[Tensor, None]:
     """Return the tensors on the paths from the wanted ones to `out`, oldest first; their gradients are needed."""
     useful: dict[Tensor, None] = {}
     for tensor in ancestors(out):
-        if tensor in wanted or any(x in useful for x in tensor.inputs):
+        if tensor in wanted or (tensor.requires_grad and any(x in useful for x in tensor.inputs)):
             useful[tensor] = None
     return useful
 
@@ -229,11 +236,11 @@ def ancestors(out: Tensor, most: float = math.inf) -> list[Tensor]:
 
 def initial_gradient(out: Tensor, grad: Any) -> NDArray[Any]:
     """Return the upstream gradient that a pass starts from, as a new array: `grad`, or 1 for a scalar; checked."""
-    if not out.requires_grad:
+    if not out._requires_grad:
         raise errors.no_gradient_error(out)
     if grad is None and out.size != 1:
         raise errors.not_scalar_error(out)
-    first = np.array(np.ones_like(out._data) if grad is None else array_of(grad), out.dtype)
+    first = np.array(np.ones_like(out._array) if grad is None else upstream_array(grad), out.dtype)
     if first.shape != out.shape:
         raise errors.upstream_shape_error(out, first.shape)
     return first
@@ -242,15 +249,15 @@ def initial_gradient(out: Tensor, grad: Any) -> NDArray[Any]:
 def one_per_input(result: Any, node: Tensor) -> tuple[Any, ...]:
     """Return the result of an operation's backward() as a tuple with a gradient, or None, for each input."""
     grads = result if type(result) is tuple else (result,)
-    if len(grads) != len(node.inputs):
-        raise errors.gradient_count_error(node, len(grads))
+    if len(grads) != len(node.inputs) or (result is None and not getattr(node.op, "selective", False)):
+        raise errors.gradient_count_error(node, result)
     return grads
 
 
 def cast_gradient(grad: Any, x: Tensor, node: Tensor) -> Gradient:
     """Return `grad`, the contribution of `node` to its input `x`, summed to x's shape and cast to its dtype."""
-    shape, dtype = x._data.shape, x._data.dtype
-    found = grad if is_tensor(grad) else np.asarray(grad)
+    shape, dtype = x._array.shape, x._array.dtype
+    found = grad if is_tensor(grad) else errors.gradient_array(node, grad)
     if found.shape != shape:
         found = unbroadcast(found, shape)
         if found.shape != shape:
@@ -270,10 +277,10 @@ def is_fresh(array: NDArray[Any], node: Tensor, grad: Gradient, input_grads: Seq
 
     Operations also return views, the upstream gradient or an operand itself, or one array twice.
     """
-    if array.base is not None or array is grad or array is node._data:
+    if array.base is not None or array is grad or array is node._array:
         return False
     for x in node.inputs:
-        if array is x._data:
+        if array is x._array:
             return False
     return len(input_grads) == 1 or len(set(map(id, input_grads))) == len(input_grads)
 
@@ -287,28 +294,28 @@ def run_hooks(tensor: Tensor, grad: Gradient) -> Gradient:
         if not is_tensor(grad):
             answer = np.array(answer, tensor.dtype)
         elif not is_tensor(answer):
-            answer = type(tensor)(answer, dtype=tensor.dtype)
+            answer = tensor.apply(IDENTITY, np.array(answer, tensor.dtype))
         if answer.shape != tensor.shape:
             raise errors.hook_shape_error(hook, answer.shape)
         grad = answer
     return grad
 
 
-def check_derivative(node: Tensor, grad: Gradient, input_grads: Sequence[Any]) -> None:
-    """Raise an error for a derivative that can't be trusted.
+def check_derivative(node: Tensor, grad: Gradient, input_grads: Sequence[Any], used: Sequence[Tensor] = ()) -> None:
+    """Raise an error for a derivative that can't be trusted; `used` are further tensors whose data it needs.
 
     Raises:
         ValueError: if data of the node or its inputs were modified after the operation had used them.
         FloatingPointError: under detect_anomaly(), if an input gradient holds a NaN. It is the first of
             the pass, because the nodes before were checked.
     """
-    for tensor in (node, *node.inputs):
+    for tensor in (node, *node.inputs, *used):
         check_modified(tensor)
         if tensor.changes is not None and tensor.changes.last > node.order:
             raise errors.modified_error(tensor, node)
     if thread.settings.anomaly:
         for position, (x, input_grad) in enumerate(zip(node.inputs, input_grads)):
-            if input_grad is not None and x.requires_grad and np.isnan(array_of(input_grad)).any():
+            if input_grad is not None and x._requires_grad and np.isnan(array_of(input_grad)).any():
                 raise errors.backward_nan_error(node, position, array_of(grad))
 
 
@@ -319,4 +326,4 @@ def is_tensor(x: Any) -> bool:
 
 def array_of(x: Any) -> Any:
     """Return the array of a Tensor; anything else unchanged."""
-    return x._data if is_tensor(x) else x
+    return x._array if is_tensor(x) else x

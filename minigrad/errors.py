@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ def operation_error(error: Exception, op: Op, operands: Iterable[Any]) -> Except
 def forward_nan_error(op: Op, operands: Iterable[Any]) -> FloatingPointError:
     """Return the error for the first NaN of a forward pass."""
     operands = list(operands)
-    holders = [operand for operand in operands if np.isnan(operand._data).any()]
+    holders = [operand for operand in operands if np.isnan(operand._array).any()]
     where = settings().origin or call_site()
     if holders:
         head = f"NaN reaches {op!r} at {where} in {holders[0]!r}, whose data held it from the start"
@@ -47,6 +47,28 @@ def modified_error(tensor: Any, node: Any) -> ValueError:
     return ValueError(f"{tensor!r}: its data was changed (at {tensor.changes.where}) after {node.op!r} at "
                       f"{node.origin} had used it, so the derivative can't be computed any more. Call backward() "
                       "before changing it, or change a copy")
+
+
+def in_place_error(tensor: Any, symbol: str, site: Any) -> TypeError:
+    """Return the error for an in-place operator outside of no_grad, on a leaf that requires a gradient."""
+    name = tensor.name if tensor.name and tensor.name.isidentifier() else "x"
+    return TypeError(f"{symbol}= would write into {tensor!r} in place, and the derivative would be lost "
+                     f"(at {site}). To update it, write `with mg.no_grad(): {name} {symbol}= ...` or "
+                     f"`{name}.data {symbol}= ...`; for a new tensor that is recorded, y = {name} {symbol} ...")
+
+
+def require_same_form(tensor: Any, before: tuple[Any, ...], now: tuple[Any, ...]) -> None:
+    """Raise ValueError if an array's shape or dtype was changed in place; fingerprints begin with the two."""
+    if before[:2] != now[:2]:
+        raise ValueError(f"{tensor!r}: its array of shape {before[0]} and type {before[1]} was changed "
+                         f"in place to shape {now[0]} and type {now[1]} (its .data was read at "
+                         f"{tensor.changes.exposed_at}). A tensor keeps both: reshape or cast it, or make a new one")
+
+
+def no_index_error(index: Any) -> TypeError:
+    """Return the error for an index without values: an expression of a recurrence."""
+    return TypeError(f"{index!r} can't be an index (at {call_site()}): it has no values yet. To look up rows of a "
+                     "table E, give one-hot data, x[t] @ E, or look them up outside, x=E[indices]")
 
 
 def no_gradient_error(out: Any) -> ValueError:
@@ -72,9 +94,41 @@ def hook_shape_error(hook: Any, shape: tuple[int, ...]) -> ValueError:
                       f"for {hook.tensor!r}; {hook.tensor.shape} is needed")
 
 
-def gradient_count_error(node: Any, count: int) -> ValueError:
+def gradient_count_error(node: Any, result: Any) -> ValueError:
     """Return the error for an operation whose backward() doesn't return one gradient for each input."""
-    return ValueError(f"{node.op!r}.backward returned {count} gradients for {len(node.inputs)} inputs (node {node!r})")
+    if result is None:
+        return ValueError(f"{node.op!r}.backward returned None: is its `return` missing? An operation without "
+                          f"gradient returns (None,) (node {node!r})")
+    count = len(result) if type(result) is tuple else 1
+    hint = "" if type(result) is tuple else f" It returned one {type(result).__name__}; several gradients are a tuple"
+    return ValueError(f"{node.op!r}.backward returned {count} gradients for {len(node.inputs)} inputs (node {node!r})"
+                      f"{hint and '.'}{hint}")
+
+
+def gradient_array(node: Any, grad: Any) -> Any:
+    """Return a gradient from an operation's backward() as an array; raise TypeError if it isn't made of numbers."""
+    array = np.asarray(grad)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{node.op!r}.backward returned a gradient of {array.dtype}, made from {type(grad).__name__}; "
+                        f"it must be an array of real numbers (node {node!r})")
+    return array
+
+
+def require_operation(function: str, op: Any) -> None:
+    """Raise TypeError if the first argument of a function isn't an instance of an operation."""
+    if not isinstance(op, Op):
+        hint = f": write {op.__name__}() for {op.__name__}" if isinstance(op, type) else ""
+        raise TypeError(f"{function} takes an instance of an operation, a subclass of mg.Op, and then its inputs, "
+                        f"not {op!r:.80} (at {call_site()}){hint}")
+
+
+def require_tensors(function: str, named: Mapping[str, Any]) -> None:
+    """Raise TypeError for the first argument of a function that isn't a Tensor."""
+    for name, x in named.items():
+        if not hasattr(x, "_requires_grad"):
+            hint = ": give a list of tensors, or a dict of them by name" if name != "out" else ""
+            raise TypeError(f"{name} of {function} is a Tensor, not {type(x).__name__} (at {call_site()}){hint}: "
+                            f"{x!r:.60}")
 
 
 def gradient_shape_error(node: Any, tensor: Any, shape: tuple[int, ...]) -> ValueError:
@@ -85,7 +139,7 @@ def gradient_shape_error(node: Any, tensor: Any, shape: tuple[int, ...]) -> Valu
 
 def _rows(operands: Iterable[Any], values: bool = False) -> list[str]:
     """Return one line per operand: name, shape, the line that made it, and on request the range of its values."""
-    rows = [[operand.label or "(unnamed)", str(operand.shape), *([_range(operand._data)] if values else []),
+    rows = [[operand.label or "(unnamed)", str(operand.shape), *([_range(operand._array)] if values else []),
              f"made at {operand.origin}"] for operand in operands]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return ["    " + "  ".join(f"{word:<{width}}" for word, width in zip(row, widths)).rstrip() for row in rows]

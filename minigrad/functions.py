@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import operators, ops
+from .conversion import real_array
 from .ops import Axis
 from .provenance import call_site
 from .tensor import Tensor, apply
@@ -22,7 +23,8 @@ __all__ = [  # the names that minigrad exports; shape, ndim, size and plain are 
     "abs", "add", "arctan", "argmax", "argmin", "broadcast_to", "clip", "concatenate", "cos", "cosh", "cumsum",
     "divide", "dot", "dropout", "einsum", "elu", "exp", "expand_dims", "expm1", "flip", "gelu", "hstack",
     "leaky_relu", "log", "log1p", "log2", "log_softmax", "logsumexp", "matmul", "matvec", "max", "maximum", "mean",
-    "min", "minimum", "moveaxis", "multiply", "negative", "norm", "outer", "pad", "pick", "one_hot", "stop_gradient", "power", "prod", "ravel",
+    "min", "minimum", "moveaxis", "multiply", "negative", "norm", "outer", "pad", "pick", "power", "prod", "ravel",
+    "one_hot", "stop_gradient",
     "relu", "repeat", "reshape", "sigmoid", "sign", "sin", "sinh", "softmax", "softplus", "split", "sqrt", "square",
     "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tile",
     "transpose", "var", "vecdot", "vstack", "where",
@@ -213,7 +215,7 @@ def dropout(x: Any, rate: float, rng: np.random.Generator, training: bool = True
     Args:
         x: what to drop from.
         rate: the probability, in [0, 1).
-        rng: draws anew at each call.
+        rng: draws anew at each call; in an equation of rnn at each step, for a parameter at each unroll.
         training: False returns x itself.
     """
     if not 0 <= rate < 1:
@@ -267,14 +269,14 @@ def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Return the index of the largest element: a plain array of integers, without derivative."""
     if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
         return apply(ops.ArgMax(axis, keepdims), x)
-    return np.argmax(plain(x), axis=axis, keepdims=keepdims)
+    return np.argmax(real_array(plain(x), "argmax"), axis=axis, keepdims=keepdims)
 
 
 def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Return the index of the smallest element: a plain array of integers, without derivative."""
     if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
         return apply(ops.ArgMin(axis, keepdims), x)
-    return np.argmin(plain(x), axis=axis, keepdims=keepdims)
+    return np.argmin(real_array(plain(x), "argmin"), axis=axis, keepdims=keepdims)
 
 
 def cumsum(x: Any, axis: int | None = None) -> Any:
@@ -295,7 +297,7 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     if ord == np.inf and vectors:
         return max(abs(x), axis, keepdims=keepdims)
     raise ValueError(f"norm has no derivative here for ord={ord!r}, axis={axis!r}: it takes ord=None, "
-                     "or 1, 2, inf along one axis, or 'fro'")
+                     "or 1, 2, inf along one axis, or 'fro'. np.linalg.norm has the other orders")
 
 
 def logsumexp(x: Any, axis: Axis = -1, *, keepdims: bool = False) -> Any:
@@ -413,7 +415,9 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: floa
         raise ValueError(f"pad has no derivative here for mode={mode!r}: it takes mode='constant'")
     if np.ndim(constant_values):
         raise ValueError(f"pad takes one constant value here, not {constant_values!r}")
-    widths = np.broadcast_to(pad_width, (np.ndim(x), 2)).tolist()
+    if not np.ndim(x):
+        return apply(operators.IDENTITY, x)  # a number has no sides
+    widths = np.broadcast_to(plain(pad_width), (np.ndim(x), 2)).tolist()
     return apply(ops.Pad(tuple((before, after) for before, after in widths), constant_values), x)
 
 
@@ -431,7 +435,7 @@ def tile(x: Any, reps: int | Sequence[int]) -> Any:
 
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """Repeat each element (or slice along an axis) several times in a row: a take."""
-    count = np.size(x) if axis is None else np.shape(x)[axis]
+    count = np.shape(x)[axis] if axis is not None and np.ndim(x) else np.size(x)
     return take(x, np.repeat(np.arange(count), plain(repeats)), axis)
 
 
@@ -464,7 +468,7 @@ def vstack(parts: Sequence[Any]) -> Any:
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Cut x along an axis into a list: into so many equal parts, or at the given indices."""
     axis = range(np.ndim(x))[axis]
-    pieces = np.split(np.arange(np.shape(x)[axis]), indices_or_sections)
+    pieces = np.split(np.arange(np.shape(x)[axis]), plain(indices_or_sections))
     whole = (slice(None),) * axis
     return [apply(ops.GetItem((*whole, slice(piece[0], piece[-1] + 1) if len(piece) else slice(0, 0))), x)
             for piece in (piece.tolist() for piece in pieces)]
@@ -479,7 +483,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     where = np.asarray(plain(indices))
     if where.dtype.kind not in "iu" and where.size:
         raise TypeError(f"take needs integers as indices, not {where.dtype}")
-    if axis is None:
+    if axis is None or (axis in (0, -1) and not np.ndim(x)):  # a number is a vector of one element, as in NumPy
         return apply(ops.GetItem(where.astype(int)), ravel(x))
     before = (slice(None),) * axis if axis >= 0 else (Ellipsis,)
     after = (slice(None),) * (-1 - axis)
@@ -548,4 +552,4 @@ def plain(x: Any) -> Any:
     """Return the array of a Tensor, anything else as it is; raise TypeError for an operand without values."""
     if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
         raise TypeError(f"{x!r} has no values yet, and this function needs them (at {call_site()})")
-    return x._data if isinstance(x, Tensor) else x
+    return x._array if isinstance(x, Tensor) else x

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import functions as f
+from .conversion import require_plain
 from .operators import Operators
 from .tensor import Tensor
 
@@ -73,7 +74,9 @@ def cross_entropy(logits: Any, labels: Any, reduction: str = "mean", *, mask: An
 
 
 def binary_cross_entropy(logits: Any, targets: Any, reduction: str = "mean", *, mask: Any = None) -> Any:
-    """Return -y log p - (1 - y) log(1 - p) for p = sigmoid(logit), computed stably as softplus(logit) - y * logit.
+    """Return -y log p - (1 - y) log(1 - p) for p = sigmoid(logit).
+
+    Both logarithms are computed as softplus, log p = -softplus(-logit), which keeps small losses exact.
 
     Args:
         logits: any real numbers: the score before the sigmoid.
@@ -92,7 +95,8 @@ def binary_cross_entropy(logits: Any, targets: Any, reduction: str = "mean", *, 
         if not ((values >= 0) & (values <= 1)).all():
             raise ValueError(f"binary_cross_entropy: targets are probabilities from 0 to 1; these go from "
                              f"{values.min():g} to {values.max():g}")
-    return reduced(f.softplus(logits) - targets * logits, reduction, mask)
+    targets = _in_dtype(targets, logits)
+    return reduced((1 - targets) * f.softplus(logits) + targets * f.softplus(-logits), reduction, mask)
 
 
 def reduced(losses: Any, reduction: str, mask: Any = None) -> Any:
@@ -108,21 +112,32 @@ def reduced(losses: Any, reduction: str, mask: Any = None) -> Any:
         return losses.sum()
     if mask is None:
         return losses.mean()
-    counted = np.broadcast_to(f.plain(mask) != 0, losses.shape).sum()
-    return losses.sum() / max(int(counted), 1)
+    counted = max(int(np.broadcast_to(f.plain(mask) != 0, losses.shape).sum()), 1)
+    if losses.dtype == np.float16:  # which has no sum and no count above 65504
+        return (losses.astype(np.float32).sum() / counted).astype(np.float16)
+    return losses.sum() / counted
 
 
 def _error(loss: str, prediction: Any, target: Any, mask: Any) -> Any:
     """Return prediction - target, zero where masked out, so that not even a NaN gets into the gradient."""
     _same_shape(loss, prediction, target)
-    error = f.subtract(prediction, target)
+    error = f.subtract(prediction, _in_dtype(target, prediction))
     return error if mask is None else f.where(_fitted(mask, error), error, 0)
+
+
+def _in_dtype(target: Any, prediction: Any) -> Any:
+    """Return a target of integers or bools in the prediction's type, so that a float32 loss stays float32."""
+    if not isinstance(prediction, Tensor) or prediction.dtype.kind != "f" or isinstance(target, Operators):
+        return target
+    values = np.asarray(target)
+    return values.astype(prediction.dtype) if values.dtype.kind in "iub" else target
 
 
 def _fitted(mask: Any, losses: Any) -> Any:
     """Return the mask with axes of length 1 at its end, so that it broadcasts against the losses."""
     if not isinstance(losses, Tensor) or (isinstance(mask, Operators) and not isinstance(mask, Tensor)):
         return mask
+    require_plain(mask, "mask=")
     values = np.asarray(f.plain(mask))
     if values.shape != losses.shape[:values.ndim]:
         raise ValueError(f"the mask has shape {values.shape}, but the losses have shape {losses.shape}: "
@@ -134,12 +149,23 @@ def _masked(mask: Any, values: Any) -> Any:
     """Return `values` where the mask holds, and 0 elsewhere, as an array if both are arrays."""
     if isinstance(mask, Operators) or isinstance(values, Operators):
         return f.where(mask, values, 0)
+    require_plain(mask, "mask=")
+    require_plain(values, "a loss")
     mask, values = np.asarray(mask), np.asarray(values)
     return np.where(mask.reshape(mask.shape + (1,) * (values.ndim - mask.ndim)), values, 0)
 
 
+def _shape(x: Any) -> Any:
+    """Return the shape of an operand, or of a list of numbers; None if it depends on data that don't exist yet."""
+    return x.shape if hasattr(x, "shape") else np.shape(x)
+
+
 def _same_shape(loss: str, prediction: Any, target: Any) -> None:
-    ours, theirs = getattr(prediction, "shape", None), getattr(target, "shape", None)
+    for operand in (prediction, target):
+        require_plain(operand, loss)
+        if type(operand) in (int, float):
+            return  # to broadcast a Python number is no mistake
+    ours, theirs = _shape(prediction), _shape(target)
     if ours is not None and theirs is not None and ours != theirs:
         raise ValueError(f"{loss}: the prediction {prediction!r} has shape {ours}, the target {theirs}; "
                          "they must be equal")

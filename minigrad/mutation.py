@@ -11,15 +11,19 @@ Cost: one hash of the data, linear in its size, for each use of an exposed tenso
 It ends with the exposure, when nothing else refers to the array. Not detected: a modification that is undone
 before the next comparison.
 
-Reads only these attributes of a tensor: `_data`, `inputs` and `changes`, which is None until it is exposed.
+Reads only these attributes of a tensor: `_array`, `inputs` and `changes`, which is None until it is exposed.
 """
 
 from __future__ import annotations
 
 import itertools
 import sys
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
+from .errors import require_same_form
 from .provenance import Origin, call_site
 
 # The position of every new tensor and of every modification in creation order, which is a topological order.
@@ -33,25 +37,30 @@ class MutationState:
         last: position in creation order of the last modification; 0: there was none.
         where: the line of the last modification, or the line that read `.data` before it.
         exposed_at: the line that read `.data` last.
-        fingerprint: hash of the data at the last comparison; None when no one else holds the array.
+        fingerprint: shape, dtype and hash of the data at the last comparison; None when nothing else holds the array.
     """
 
     last = 0
     where: Origin | None = None
     exposed_at: Origin | None = None
-    fingerprint: int | None = None
+    fingerprint: tuple[Any, ...] | None = None
 
 
 def expose(tensor: Any) -> None:
     """Track a tensor whose array is exposed, and the tensors of which the array is a view."""
     site = call_site()
-    owners = [tensor]
-    for owner in owners:  # grows in the loop
+    for owner in sharing_memory([tensor]):
         owner.changes = owner.changes or MutationState()
         check_modified(owner)
         owner.changes.exposed_at, owner.changes.fingerprint = site, _fingerprint(owner)
-        if owner._data.base is not None:  # a view, perhaps of an input's memory
-            owners += owner.inputs
+
+
+def sharing_memory(tensors: Iterable[Any]) -> list[Any]:
+    """Return tensors, and the tensors whose memory they share: a result may be a view of an input, or its array."""
+    owners = list(tensors)
+    for owner in owners:  # grows in the loop
+        owners += [x for x in owner.inputs if np.may_share_memory(x._array, owner._array)]
+    return owners
 
 
 def record_assignment(tensor: Any) -> None:
@@ -68,11 +77,12 @@ def check_modified(tensor: Any) -> None:
         return
     now = _fingerprint(tensor)
     if now != state.fingerprint:
+        require_same_form(tensor, state.fingerprint, now)
         state.last, state.where = next(creation_counter), state.exposed_at
     # Two references are the tensor's own and the argument of getrefcount. With no third one nobody can
     # modify the array unseen, and tracking ends.
-    state.fingerprint = now if sys.getrefcount(tensor._data) > 2 else None
+    state.fingerprint = now if sys.getrefcount(tensor._array) > 2 else None
 
 
-def _fingerprint(tensor: Any) -> int:
-    return hash(tensor._data.tobytes())
+def _fingerprint(tensor: Any) -> tuple[Any, ...]:
+    return tensor._array.shape, tensor._array.dtype, hash(tensor._array.tobytes())

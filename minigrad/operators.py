@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import ops
+from . import numpy_ops, ops
 from .ops import Axis, Op
+from .recipes.attributes import METHODS, missing_attribute
 
 # One instance of each operation without options serves all nodes.
 IDENTITY, ADD, SUB, MUL, DIV, POW, NEG = (
@@ -26,8 +27,13 @@ MAXIMUM, MINIMUM, WHERE, MATMUL, MATVEC, VECMAT, VECDOT, PICK = (
     ops.Maximum(), ops.Minimum(), ops.Where(), ops.MatMul(), ops.MatVec(), ops.VecMat(), ops.VecDot(), ops.Gather())
 LOOKUP, STOP_GRADIENT = ops.Lookup(), ops.StopGradient()
 
+REMAINDER, FLOOR_DIVIDE, FLOOR, CEIL, TRUNC = (
+    numpy_ops.Remainder(), numpy_ops.FloorDivide(), numpy_ops.Floor(), numpy_ops.Ceil(), numpy_ops.Trunc())
+
 UFUNCS: dict[np.ufunc, Op] = {
-    op.ufunc: op for op in list(vars().values()) if isinstance(op, Op) and op.ufunc is not None}
+    kind.ufunc: kind() for kind in vars(numpy_ops).values()
+    if isinstance(kind, type) and issubclass(kind, Op) and kind.ufunc is not None}
+UFUNCS |= {op.ufunc: op for op in list(vars().values()) if isinstance(op, Op) and op.ufunc is not None}
 COMPARISONS = {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
                np.isnan, np.isinf, np.isfinite, np.signbit,
                np.logical_and, np.logical_or, np.logical_xor, np.logical_not}
@@ -42,6 +48,11 @@ class Operators:
     def apply(op: Op, *inputs: Any) -> Any:
         """Return the result of `op` on inputs of which at least one is of this class."""
         raise NotImplementedError
+
+    if not TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError, for names of other libraries with the spelling here."""
+            raise missing_attribute(f"{type(self).__name__!r} object", name, METHODS, self)
 
     # ---- operators
     def __add__(self, other: Any) -> Any:
@@ -81,6 +92,36 @@ class Operators:
 
     def __rmatmul__(self, other: Any) -> Any:
         return self.apply(MATMUL, other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return self.apply(REMAINDER, self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return self.apply(REMAINDER, other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self.apply(FLOOR_DIVIDE, self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return self.apply(FLOOR_DIVIDE, other, self)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return self.round(digits or 0)
+
+    def __floor__(self) -> Any:
+        return self.apply(FLOOR, self)
+
+    def __ceil__(self) -> Any:
+        return self.apply(CEIL, self)
+
+    def __trunc__(self) -> Any:
+        return self.apply(TRUNC, self)
 
     def __neg__(self) -> Any:
         return self.apply(NEG, self)
@@ -134,9 +175,49 @@ class Operators:
         """Return the index of the smallest element: a plain array of integers, without derivative."""
         return self.compare(np.argmin, self, axis)
 
+    def argsort(self, axis: int | None = -1, *, kind: Any = None) -> Any:
+        """Return the indices that sort along an axis: a plain array, without derivative."""
+        return self.numpy_function(np.argsort, (self, axis, kind), {})
+
+    def any(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
+        """Return whether any element differs from 0, of all or along axes: plain bools."""
+        return self.numpy_function(np.any, (self, axis), {"keepdims": keepdims})
+
+    def all(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
+        """Return whether all elements differ from 0, of all or along axes: plain bools."""
+        return self.numpy_function(np.all, (self, axis), {"keepdims": keepdims})
+
+    def nonzero(self) -> Any:
+        """Return the indices of the elements that differ from 0: plain arrays, one for each axis."""
+        return self.numpy_function(np.nonzero, (self,), {})
+
+    def searchsorted(self, v: Any, side: Any = "left") -> Any:
+        """Return where v belongs into the sorted elements: plain integers, without derivative."""
+        return self.numpy_function(np.searchsorted, (self, v, side), {})
+
     def cumsum(self, axis: int | None = None) -> Any:
         """Return the running sum along an axis; without one, of all elements in a row."""
         return self.apply(ops.CumSum(axis), self)
+
+    def cumprod(self, axis: int | None = None) -> Any:
+        """Return the running product along an axis; without one, of all elements in a row."""
+        return self.apply(numpy_ops.CumProd(axis), self)
+
+    def round(self, decimals: int = 0) -> Any:
+        """Round to so many decimals; the derivative is 0."""
+        return self.apply(numpy_ops.Round(decimals), self)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """Return the sum of the diagonal of the matrix of two axes."""
+        return self.numpy_function(np.trace, (self, offset, axis1, axis2), {})
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """Return the diagonal of the matrix of two axes."""
+        return self.numpy_function(np.diagonal, (self, offset, axis1, axis2), {})
+
+    def copy(self) -> Any:
+        """Return the same values in memory of their own; gradients pass. For a constant see detach()."""
+        return self.apply(numpy_ops.Copy(), self)
 
     def clip(self, min: Any = None, max: Any = None) -> Any:
         """Limit to at least `min` and at most `max`; None is no bound."""
@@ -188,6 +269,11 @@ class Operators:
     def T(self) -> Any:
         """The axes reversed."""
         return self.apply(ops.Transpose(), self)
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged: the transpose of each matrix of a stack."""
+        return self.numpy_function(np.swapaxes, (self, -1, -2), {})
 
     # ---- NumPy's functions on it
     @staticmethod

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -90,16 +90,22 @@ class Op:
     def result_shape(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the result for inputs of the given shapes.
 
-        Computes `forward` once, on zeros (integers at `integer_inputs`). A random operation draws from a copy
-        of its generator, so that later draws stay the same. Override it where zeros are no valid input.
+        Computes `forward` once, on `samples`. A random operation draws from a copy of its generator, so that
+        later draws stay the same.
 
         Raises:
             ValueError, TypeError, IndexError: as `forward` does, for shapes that don't fit.
         """
-        zeros = [np.zeros(shape, int if i in self.integer_inputs else float) for i, shape in enumerate(shapes)]
         op = copy.deepcopy(self) if self.random else self
         with np.errstate(all="ignore"):
-            return np.shape(op.forward(*zeros))
+            return np.shape(op.forward(*self.samples(*shapes)))
+
+    def samples(self, *shapes: tuple[int, ...]) -> list[Any]:
+        """Return valid inputs of the given shapes: ones, and the integer 0 at `integer_inputs`.
+
+        Override it where ones are no valid input.
+        """
+        return [np.zeros(shape, int) if i in self.integer_inputs else np.ones(shape) for i, shape in enumerate(shapes)]
 
     def for_batch(self, *ndims: int) -> Op:
         """Return the operation that computes this one for each item of a batch.
@@ -144,9 +150,26 @@ class Elementwise(Op, elementwise=True):
     """Base class of the operations on corresponding elements of inputs that broadcast."""
 
 
-def compute(op: Op, x: Array) -> Array:
-    """Apply `op` to an array; or to a Tensor, which records it."""
-    return op.forward(x) if isinstance(x, (np.ndarray, np.generic)) else x.apply(op, x)
+def compute(op: Op, x: Array, *others: Array) -> Array:
+    """Apply `op` to arrays; or to Tensors, which record it."""
+    return op.forward(x, *others) if isinstance(x, (np.ndarray, np.generic)) else x.apply(op, x, *others)
+
+
+def combined(reduce: Callable[..., Array], x: Array, **options: Any) -> Array:
+    """Return a sum, product or variance of an array; of float16 in float32, as partial results may exceed 65504."""
+    if getattr(x, "dtype", None) != np.float16:  # a compiled program also passes plain numbers
+        return reduce(x, **options)
+    return reduce(x, dtype=np.float32, **options).astype(np.float16)
+
+
+def divided(x: Array, count: float) -> Array:
+    """Return x / count; of float16, which has no count above 65504, x * (1 / count)."""
+    return x * float(np.divide(1.0, count)) if x.dtype == np.float16 else x / count
+
+
+def zeros_as(grad: Array) -> Array:
+    """Return zeros in the place of a gradient. (grad * 0 would be NaN where it is infinite.)"""
+    return np.where(True, 0, grad)
 
 
 # ---- arithmetic ----------------------------------------------------------------------------
@@ -188,12 +211,14 @@ class Mul(Elementwise, ufunc=np.multiply, symbol="*", precedence=2, selective=Tr
 
 
 class Div(Elementwise, ufunc=np.divide, symbol="/", precedence=2, selective=True):
+    """a / b; the derivative for b is that for a times -a / b, without b², which overflows and underflows early."""
+
     def forward(self, a: Array, b: Array) -> Array:
         return a / b
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
-        return (grad / b if needs_input_grad[0] else None,
-                -grad * out / b if needs_input_grad[1] else None)
+        grad_a = grad / b
+        return grad_a, -grad_a * out if needs_input_grad[1] else None
 
 
 class Pow(Elementwise, ufunc=np.power, symbol="**", precedence=4, selective=True):
@@ -203,8 +228,8 @@ class Pow(Elementwise, ufunc=np.power, symbol="**", precedence=4, selective=True
         return a ** b
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
-        return (grad * b * a ** np.where((a == 0) & (b == 0), 1, b - 1) if needs_input_grad[0] else None,
-                grad * out * np.log(np.where(a == 0, 1, a)) if needs_input_grad[1] else None)
+        return (grad * (b * a ** np.where((a == 0) & (b == 0), 1, b - 1)) if needs_input_grad[0] else None,
+                grad * (out * np.log(np.where(a == 0, 1, a))) if needs_input_grad[1] else None)
 
 
 class Power(Elementwise):
@@ -218,7 +243,7 @@ class Power(Elementwise):
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         if self.exponent == 0:
-            return grad * 0
+            return zeros_as(grad)
         return grad * (self.exponent * x ** (self.exponent - 1))
 
 
@@ -261,7 +286,7 @@ class Expm1(Elementwise, ufunc=np.expm1):
         return np.expm1(x)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return grad * (out + 1)
+        return grad * np.exp(x)
 
 
 class Log(Elementwise, ufunc=np.log):
@@ -325,7 +350,7 @@ class Sign(Elementwise, ufunc=np.sign):
         return np.sign(x)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return grad * 0
+        return zeros_as(grad)
 
 
 class Sin(Elementwise, ufunc=np.sin):
@@ -385,26 +410,27 @@ class Arctan(Elementwise, ufunc=np.arctan):
 
 
 class Sigmoid(Elementwise):
-    """1 / (1 + exp(-x)), as tanh, which doesn't overflow."""
+    """1 / (1 + exp(-x)), for negative x as exp(x) / (1 + exp(x)): neither overflows, and small values are exact.
+
+    (0.5 * tanh(0.5 * x) + 0.5 loses them to cancellation: it is exactly 0 from x = -38 on, in float32 from -17 on.)
+    """
 
     def forward(self, x: Array) -> Array:
-        return 0.5 * np.tanh(0.5 * x) + 0.5
+        small = np.exp(-np.abs(x))
+        return np.maximum(small, x >= 0) / (1 + small)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         return grad * (out * (1 - out))
 
 
 class Softplus(Elementwise):
-    """log(1 + exp(x)), which doesn't overflow as log(exp(0) + exp(x)); the derivative is sigmoid(x).
-
-    Written exp(x - softplus(x)), it stays exact where it is tiny.
-    """
+    """log(1 + exp(x)), which doesn't overflow as log(exp(0) + exp(x)); the derivative is sigmoid(x)."""
 
     def forward(self, x: Array) -> Array:
         return np.logaddexp(x, 0)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return grad * np.exp(x - out)
+        return grad * compute(Sigmoid(), x)
 
 
 class Relu(Elementwise):
@@ -414,7 +440,7 @@ class Relu(Elementwise):
         return np.maximum(x, 0)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return grad * (x > 0)
+        return np.where(x <= 0, 0, grad)
 
 
 class LeakyRelu(Elementwise):
@@ -460,14 +486,20 @@ class Gelu(Elementwise):
     """
 
     def forward(self, x: Array) -> Array:
-        return 0.5 * x * (1 + np.tanh(ROOT_2_PI * (x + 0.044715 * x * x * x)))
+        return np.maximum(x, -GELU_END) * compute(Sigmoid(), self.argument(x))
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        bend = np.tanh(ROOT_2_PI * (x + 0.044715 * x * x * x))
-        slope = ROOT_2_PI * (1 + 3 * 0.044715 * x * x)
-        return grad * (0.5 * (1 + bend) + 0.5 * x * (1 - bend * bend) * slope)
+        near = np.minimum(np.maximum(x, -GELU_END), GELU_END)
+        weight = compute(Sigmoid(), self.argument(x))
+        return grad * (weight + near * weight * (1 - weight) * (2 * ROOT_2_PI * (1 + 3 * 0.044715 * near * near)))
+
+    def argument(self, x: Array) -> Array:
+        """Return z with sigmoid(z) = (1 + tanh(z / 2)) / 2, which doesn't cancel for negative x."""
+        near = np.minimum(np.maximum(x, -GELU_END), GELU_END)  # x³ overflows early
+        return 2 * ROOT_2_PI * (near + 0.044715 * near * near * near)
 
 
+GELU_END = 25.0  # the sigmoid is exactly 0 or 1 from there on
 ROOT_2_PI = math.sqrt(2 / math.pi)
 
 
@@ -481,7 +513,7 @@ class Clip(Elementwise):
         return np.clip(x, self.low, self.high)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return grad * (x == out)
+        return np.where(x != out, 0, grad)
 
 
 class Maximum(Elementwise, ufunc=np.maximum, selective=True):
@@ -492,8 +524,8 @@ class Maximum(Elementwise, ufunc=np.maximum, selective=True):
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
         shared = np.where(a == b, 0.5 * grad, grad)
-        return (shared * (a >= b) if needs_input_grad[0] else None,
-                shared * (b >= a) if needs_input_grad[1] else None)
+        return (np.where(a >= b, shared, 0) if needs_input_grad[0] else None,
+                np.where(b >= a, shared, 0) if needs_input_grad[1] else None)
 
 
 class Minimum(Elementwise, ufunc=np.minimum, selective=True):
@@ -504,8 +536,8 @@ class Minimum(Elementwise, ufunc=np.minimum, selective=True):
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
         shared = np.where(a == b, 0.5 * grad, grad)
-        return (shared * (a <= b) if needs_input_grad[0] else None,
-                shared * (b <= a) if needs_input_grad[1] else None)
+        return (np.where(a <= b, shared, 0) if needs_input_grad[0] else None,
+                np.where(b <= a, shared, 0) if needs_input_grad[1] else None)
 
 
 class Where(Elementwise, selective=True):
@@ -579,7 +611,7 @@ class Reduction(Op):
 
 class Sum(Reduction):
     def forward(self, x: Array) -> Array:
-        return np.sum(x, axis=self.axis, keepdims=self.keepdims)
+        return combined(np.sum, x, axis=self.axis, keepdims=self.keepdims)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         return np.broadcast_to(self.restore(grad, x), x.shape)
@@ -591,7 +623,7 @@ class Mean(Reduction):
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         count = x.size // max(out.size, 1)
-        return np.broadcast_to(self.restore(grad, x) / count, x.shape)
+        return np.broadcast_to(divided(self.restore(grad, x), count), x.shape)
 
 
 class Var(Reduction):
@@ -602,40 +634,82 @@ class Var(Reduction):
         self.ddof = ddof
 
     def forward(self, x: Array) -> Array:
-        return np.var(x, axis=self.axis, keepdims=self.keepdims, ddof=self.ddof)
+        return combined(np.var, x, axis=self.axis, keepdims=self.keepdims, ddof=self.ddof)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         count = x.size // max(out.size, 1) - self.ddof
-        return self.restore(grad * 2 / count, x) * (x - np.mean(x, axis=self.axis, keepdims=True))
+        return self.restore(divided(grad, count / 2), x) * (x - np.mean(x, axis=self.axis, keepdims=True))
 
 
 class Std(Var):
-    """The square root of Var. Where all elements are equal it has a kink, and the derivative is 0."""
+    """The square root of Var. Where all elements are equal it has a kink, and the derivative is 0.
+
+    Of one element it is always 0.
+    """
 
     def forward(self, x: Array) -> Array:
-        return np.std(x, axis=self.axis, keepdims=self.keepdims, ddof=self.ddof)
+        return rescaled(self.deviation, x, self.axis)
+
+    def deviation(self, x: Array) -> Array:
+        """Return the standard deviation of numbers whose squares don't overflow."""
+        return combined(np.std, x, axis=self.axis, keepdims=self.keepdims, ddof=self.ddof)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         count = x.size // max(out.size, 1) - self.ddof
-        nonzero = np.where(out == 0, 1, out)
-        return self.restore(grad / nonzero / count, x) * (x - np.mean(x, axis=self.axis, keepdims=True))
+        if x.size == out.size:
+            return np.broadcast_to(zeros_as(self.restore(grad, x)), x.shape)
+        distance = x - np.mean(x, axis=self.axis, keepdims=True)
+        return self.restore(divided(grad, count), x) * compute(Direction(), distance, self.restore(out, x))
 
 
 class Norm(Reduction):
     """The root of the sum of squares, of all elements or along axes. At 0 the derivative is 0."""
 
     def forward(self, x: Array) -> Array:
+        return rescaled(self.root, x, self.axis)
+
+    def root(self, x: Array) -> Array:
+        """Return the norm of numbers whose squares don't overflow."""
         return np.sqrt(np.sum(x * x, axis=self.axis, keepdims=self.keepdims))
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return self.restore(grad / np.where(out == 0, 1, out), x) * x
+        return self.restore(grad, x) * compute(Direction(), x, self.restore(out, x))
+
+
+class Direction(Elementwise, selective=True):
+    """x / length, and 0 where the length is 0: the derivative of a norm, which has a kink there.
+
+    Its own derivative is infinite at the kink, or NaN as 0 / 0: a norm has no second derivative at 0.
+    """
+
+    def forward(self, x: Array, length: Array) -> Array:
+        return x / np.where(length == 0, 1, length)
+
+    def backward(self, grad: Array, out: Array, x: Array, length: Array,
+                 needs_input_grad: Needs) -> tuple[Array, ...]:
+        grad_x = grad / length
+        return grad_x, -grad_x * out if needs_input_grad[1] else None
+
+
+def rescaled(measure: Callable[[Array], Array], x: Array, axis: Axis) -> Array:
+    """Return a length of x whose formula squares x; of x divided by a power of two where squares over- or underflow."""
+    if x.dtype == np.float16:
+        return rescaled(measure, x.astype(np.float32), axis).astype(np.float16)
+    with np.errstate(over="ignore"):
+        length = measure(x)
+    limits = np.finfo(length.dtype)
+    if ((length > math.sqrt(limits.tiny / limits.eps)) & (length < np.inf)).all():
+        return length
+    largest = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
+    exponent = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
+    return np.ldexp(measure(np.ldexp(x, -exponent)), np.reshape(exponent, np.shape(length)))
 
 
 class Prod(Reduction):
     """The product. Its derivative is the product of the other elements, without division: zeros are fine."""
 
     def forward(self, x: Array) -> Array:
-        return np.prod(x, axis=self.axis, keepdims=self.keepdims)
+        return combined(np.prod, x, axis=self.axis, keepdims=self.keepdims)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         axes = np.arange(x.ndim) if self.axis is None or x.ndim == 0 else np.mod(np.atleast_1d(self.axis), x.ndim)
@@ -643,11 +717,11 @@ class Prod(Reduction):
         order = [int(axis) for axis in (*kept, *axes)]  # the reduced axes last, and then as one
         lengths = [x.shape[axis] for axis in order]
         rows = np.reshape(np.transpose(x, order), (*lengths[:len(kept)], math.prod(lengths[len(kept):])))
-        others = np.reshape(_product_of_others(rows), lengths)
+        others = np.reshape(product_of_others(rows), lengths)
         return self.restore(grad, x) * np.transpose(others, [order.index(axis) for axis in range(x.ndim)])
 
 
-def _product_of_others(x: Array) -> Array:
+def product_of_others(x: Array) -> Array:
     """Return for each element of x (..., n) the product of the n-1 others in its row, in log n steps of halving."""
     n = x.shape[-1]
     if n <= 1:
@@ -655,7 +729,7 @@ def _product_of_others(x: Array) -> Array:
     if n % 2:
         x = np.concatenate([x, np.ones((*x.shape[:-1], 1), x.dtype)], axis=-1)
     a, b = x[..., 0::2], x[..., 1::2]
-    rest = _product_of_others(a * b)
+    rest = product_of_others(a * b)
     return np.reshape(np.stack([rest * b, rest * a], axis=-1), x.shape)[..., :n]
 
 
@@ -667,7 +741,8 @@ class Max(Reduction):
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         found = x == self.restore(out, x)
-        return self.restore(grad, x) * (found / np.sum(found, axis=self.axis, keepdims=True, dtype=x.dtype))
+        part = (found / np.sum(found, axis=self.axis, keepdims=True)).astype(x.dtype)
+        return np.where(part == 0, 0, self.restore(grad, x)) * part
 
 
 class Min(Max):
@@ -701,7 +776,7 @@ class CumSum(Op, flattens=True):
         self.axis = axis
 
     def forward(self, x: Array) -> Array:
-        return np.cumsum(x, axis=self.axis)
+        return combined(np.cumsum, x, axis=self.axis)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         axis = 0 if self.axis is None else self.axis
@@ -709,17 +784,21 @@ class CumSum(Op, flattens=True):
 
 
 class LogSumExp(Reduction):
-    """log(sum(exp(x))), with the maximum subtracted first so that exp stays finite. The derivative is softmax(x)."""
+    """log(sum(exp(x))), with the maximum subtracted first so that exp stays finite. The derivative is softmax(x).
+
+    Of nothing but -inf it is -inf, with the derivative 0.
+    """
 
     def forward(self, x: Array) -> Array:
         top = np.max(x, axis=self.axis, keepdims=True)
-        top = np.where(np.isfinite(top), top, 0)
-        total = np.sum(np.exp(x - top), axis=self.axis, keepdims=self.keepdims)
-        with np.errstate(divide="ignore"):  # of nothing but -inf it is -inf
-            return np.log(total) + np.reshape(top, total.shape)
+        top = np.where(np.isinf(top), 0, top)
+        with np.errstate(divide="ignore", over="ignore"):
+            return log_of_sum(np.exp(x - top), top, self.axis, self.keepdims)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return self.restore(grad, x) * np.exp(x - self.restore(np.where(np.isfinite(out), out, 0), x))
+        weights = np.exp(x - self.restore(np.where(out == -np.inf, 0, out), x))
+        total = compute(Sum(self.axis, True), weights)  # not exactly 1: large x leave few digits for log(sum)
+        return self.restore(grad, x) * (weights / np.where(total > 0, total, 1))
 
 
 class LogSoftmax(Op):
@@ -733,10 +812,16 @@ class LogSoftmax(Op):
 
     def forward(self, x: Array) -> Array:
         shifted = x - np.max(x, axis=self.axis, keepdims=True)
-        return shifted - np.log(np.sum(np.exp(shifted), axis=self.axis, keepdims=True))
+        return shifted - log_of_sum(np.exp(shifted), 0, self.axis, True)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         return grad - np.exp(out) * np.sum(grad, axis=self.axis, keepdims=True)
+
+
+def log_of_sum(x: Array, shift: Array, axis: Axis, keepdims: bool) -> Array:
+    """Return log(sum(x)) + shift; of float16 in float32, as the sum of many may exceed 65504."""
+    total = np.sum(x, axis=axis, keepdims=keepdims, dtype=np.float32 if x.dtype == np.float16 else None)
+    return (np.log(total) + np.reshape(shift, total.shape if np.ndim(shift) else ())).astype(x.dtype)
 
 
 # ---- products ------------------------------------------------------------------------------
@@ -781,7 +866,7 @@ class VecMat(Op, ufunc=getattr(np, "vecmat", None), symbol="@", precedence=2, se
                 np.expand_dims(x, -1) * np.expand_dims(grad, -2) if needs_input_grad[1] else None)
 
 
-class MatVec(Op, ufunc=getattr(np, "matvec", None), symbol="@", precedence=2, selective=True, core_ndims=(2, 1)):  # matvec: NumPy 2.2
+class MatVec(Op, ufunc=getattr(np, "matvec", None), symbol="@", precedence=2, selective=True, core_ndims=(2, 1)):
     """W x for one vector or a batch of them: W (m, n), x (..., n) -> (..., m).
 
     W may be a batch of matrices (..., m, n) too; the batches broadcast.
@@ -812,7 +897,7 @@ class VecDot(Op, ufunc=np.vecdot, symbol="@", precedence=2, selective=True, core
     """The dot product of the last axes: a (..., n), b (..., n) -> (...)."""
 
     def forward(self, a: Array, b: Array) -> Array:
-        return np.sum(a * b, axis=-1)
+        return np.vecdot(a, b)
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
         grad = np.expand_dims(grad, -1)
@@ -1085,7 +1170,7 @@ class Gather(Op, integer_inputs=(1,), aligned=True):
 
     def backward(self, grad: Array, out: Array, x: Array, labels: Array) -> tuple[Array, ...]:
         one_hot = np.expand_dims(labels, -1) == np.arange(x.shape[-1])
-        return np.expand_dims(grad, -1) * one_hot, None
+        return np.where(one_hot, np.expand_dims(grad, -1), 0), None
 
 
 class Lookup(Op, integer_inputs=(1,)):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .provenance import call_site
 from .tensor import Tensor
 
 Array = NDArray[np.floating[Any]]
@@ -20,10 +21,13 @@ Parameters = Iterable[Tensor] | Mapping[str, Tensor]
 
 def _listed(parameters: Parameters) -> list[Tensor]:
     """Return each parameter once, checked."""
+    if isinstance(parameters, Tensor) or not isinstance(parameters, (Mapping, Iterable)):
+        raise TypeError(f"a list of parameters is needed, e.g. [W, b], not {parameters!r:.80} (at {call_site()})")
     tensors = list(parameters.values() if isinstance(parameters, Mapping) else parameters)
     for tensor in tensors:
         if not isinstance(tensor, Tensor) or not tensor.requires_grad or tensor.op is not None:
-            raise TypeError(f"an optimiser moves tensors made with requires_grad=True, not {tensor!r}")
+            raise TypeError(f"an optimiser moves tensors made with requires_grad=True, not {tensor!r:.80} "
+                            f"(at {call_site()})")
     return list(dict.fromkeys(tensors))
 
 
@@ -42,16 +46,18 @@ class Optimizer:
         if not weight_decay >= 0:
             raise ValueError(f"weight_decay is zero or positive, not {weight_decay!r}")
         self.parameters = _listed(parameters)
+        if not self.parameters:
+            raise ValueError(f"the list of parameters is empty (at {call_site()}): is it an iterator that was used up?")
         self.lr = lr
         self.weight_decay = weight_decay
 
     def zero_grad(self) -> None:
         """Clear the gradients, to which backward() would add."""
         for parameter in self.parameters:
-            parameter.grad = None
+            parameter._grad = None
 
     def step(self) -> None:
-        """Move every parameter that has a gradient."""
+        """Move every parameter that has a gradient; before backward() none has one, and nothing moves."""
         for index, parameter in enumerate(self.parameters):
             if parameter.grad is not None:
                 self.move(parameter, self.change(index, self.gradient(parameter)))
@@ -59,11 +65,11 @@ class Optimizer:
     def gradient(self, parameter: Tensor) -> Array:
         """Return the gradient with the weight decay added, as `change` receives it."""
         grad = _grad(parameter)
-        return grad + self.weight_decay * parameter._data if self.weight_decay else grad
+        return grad + self.weight_decay * parameter._array if self.weight_decay else grad
 
     def move(self, parameter: Tensor, change: Array) -> None:
         """Subtract the result of `change`."""
-        parameter.data = parameter._data - change.astype(parameter.dtype, copy=False)
+        parameter.data = parameter._array - change.astype(parameter.dtype, copy=False)
 
     def change(self, index: int, grad: Array) -> Array:
         """Return what to subtract from parameter number `index`."""
@@ -177,7 +183,7 @@ class AdamW(Adam):
         return _grad(parameter)
 
     def move(self, parameter: Tensor, change: Array) -> None:
-        super().move(parameter, change + self.lr * self.weight_decay * parameter._data)
+        super().move(parameter, change + self.lr * self.weight_decay * parameter._array)
 
 
 def _fraction(name: str, value: float) -> float:
@@ -192,7 +198,8 @@ def clip_grad_norm(parameters: Parameters, max_norm: float) -> float:
     Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks (ICML 2013), algorithm 1.
 
     Returns:
-        The norm before clipping. Where it isn't finite, nothing is scaled.
+        The norm before clipping, of those that have a gradient: 0 before backward(). Where it isn't finite,
+        nothing is scaled.
 
     Raises:
         ValueError: if max_norm isn't positive.

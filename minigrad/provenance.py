@@ -50,24 +50,32 @@ def _cell(file: str) -> str | None:
     return None if number is None else f"Cell In[{number}]"
 
 
-class CallSiteCache(dict[int, dict[int, Origin]]):
-    """The Origin of each instruction that called the library: by the id of its code object, then by its offset.
+MOST_CODE_OBJECTS = 500  # that the cache of call sites holds
+
+
+class CallSites(dict[int, Origin]):
+    """The Origin of each instruction of one code object that called the library, by its offset."""
+
+    def __init__(self, code: CodeType) -> None:
+        super().__init__()
+        self.code = code
+
+
+class CallSiteCache(dict[int, CallSites]):
+    """The call sites in each code object, by its id.
 
     Finding the line of an instruction is slow, and so is hashing a code object, which hashes all of its contents;
-    hence the id as a key. The cache holds the code objects, so that Python gives none of their ids away again.
+    hence the id as a key. An entry holds its code object, so that Python doesn't give the id away again. The cache
+    begins anew when it is full: programs that make code, such as notebooks, would fill the memory.
     All tensors that one instruction made share an Origin.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.code: list[CodeType] = []
-
     def add(self, frame: FrameType) -> Origin:
         """Return the Origin of the instruction that a frame is at, and remember it."""
-        if id(frame.f_code) not in self:
-            self.code.append(frame.f_code)
-        origin = Origin(frame.f_code.co_filename, frame.f_lineno or 0)
-        return self.setdefault(id(frame.f_code), {}).setdefault(frame.f_lasti, origin)
+        if len(self) >= MOST_CODE_OBJECTS and id(frame.f_code) not in self:
+            self.clear()
+        sites = self.setdefault(id(frame.f_code), CallSites(frame.f_code))
+        return sites.setdefault(frame.f_lasti, Origin(frame.f_code.co_filename, frame.f_lineno or 0))
 
 
 _call_sites = CallSiteCache()

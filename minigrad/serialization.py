@@ -5,7 +5,6 @@ A file is written whole or not at all, and loaded whole or not at all.
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .files import write_atomically
+from .provenance import call_site
 from .tensor import Tensor
 
 Path = str | os.PathLike[str]
@@ -28,15 +28,10 @@ def save(path: Path, tensors: Mapping[str, Tensor | ArrayLike]) -> None:
         TypeError: for a name that isn't a string, and for what isn't an array of numbers.
         OSError: if the file can't be written; the message says what to do.
     """
-    import zipfile
+    from . import npz
 
-    arrays = {name: _checked(name, value) for name, value in tensors.items()}
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:  # np.savez takes no name such as "file", which is a parameter of it
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
-    write_atomically(path, content.getbuffer())
+    _require_mapping("save", tensors)
+    write_atomically(path, npz.pack({name: _checked(name, value) for name, value in tensors.items()}))
 
 
 def load(path: Path, into: Mapping[str, Tensor] | None = None) -> dict[str, NDArray[Any]]:
@@ -51,11 +46,16 @@ def load(path: Path, into: Mapping[str, Tensor] | None = None) -> dict[str, NDAr
         The arrays by name.
 
     Raises:
-        ValueError: for a file that is damaged, isn't an .npz or holds pickled objects; if it lacks a name
-            of `into` or has one more, or if a shape differs.
-        TypeError: if a value isn't a number, or not of a kind that the tensor can hold.
+        ValueError: for a file that is damaged, isn't an .npz or holds anything but arrays of numbers; if it
+            lacks a name of `into` or has one more, or if a shape differs.
+        TypeError: if a value isn't of a kind that the tensor can hold.
+        FileNotFoundError: if there is no such file.
     """
-    arrays = _read(path)
+    from . import npz
+
+    if into is not None:
+        _require_mapping("load into", into)
+    arrays = npz.read(path)
     if into is None:
         return arrays
     faults = [f"  {name}: not in the file" for name in into if name not in arrays]
@@ -73,36 +73,16 @@ def load(path: Path, into: Mapping[str, Tensor] | None = None) -> dict[str, NDAr
     return arrays
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]]:
-    import zipfile
-    import zlib
-
-    arrays = {}
-    try:
-        with open(path, "rb") as file:
-            if file.read(4) not in (b"PK\x03\x04", b"PK\x05\x06"):
-                raise ValueError(f"{os.fspath(path)} is not an .npz file. (Pickled files are never loaded: "
-                                 "they can run any code)")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                for name in archive.files:
-                    arrays[name] = archive[name]
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
-        raise ValueError(f"{os.fspath(path)} is damaged: {error}") from error
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise
-        raise ValueError(f"{os.fspath(path)} holds pickled Python objects, which can run any code when they are "
-                         "loaded. Only arrays of numbers are: save them with minigrad.save or np.savez") from None
-    for name, array in arrays.items():
-        _checked(name, array)
-    return arrays
+def _require_mapping(function: str, tensors: Any) -> None:
+    if not isinstance(tensors, Mapping):
+        raise TypeError(f"{function} needs tensors by name, e.g. {{'W': W}} or cell.parameters, not "
+                        f"{tensors!r:.80} (at {call_site()})")
 
 
 def _checked(name: Any, value: Any) -> NDArray[Any]:
     if not isinstance(name, str) or not name:
         raise TypeError(f"a name in a file is a string that isn't empty, not {name!r}")
-    array = np.asarray(value._data if isinstance(value, Tensor) else value)
+    array = np.asarray(value._array if isinstance(value, Tensor) else value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} holds {array.dtype}; only arrays of real numbers can be saved and loaded")
     return array

@@ -128,14 +128,14 @@ class Steps(Sequence[Step]):
             self.gradients[x] = input_grad.copy()  # a copy, because step.input_grads keeps the original
         if x.op is None:
             before = self.before[x]
-            x.grad = self.gradients[x].copy() if before is None else before + self.gradients[x]
+            x.grad = self.gradients[x].copy() if before is None else np.asarray(before + self.gradients[x])
 
     def finish(self) -> None:
         """Run the hooks of the leaves, whose gradients are complete now."""
         for x, before in self.before.items():
             if x in self.gradients:
                 total = self.gradients[x] = run_hooks(x, self.gradients[x])
-                x.grad = total if before is None else before + total
+                x.grad = total if before is None else np.asarray(before + total)
 
     def __repr__(self) -> str:
         return f"<{len(self)} steps back from {self.out!r}, {self.finished} done>"

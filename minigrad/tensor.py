@@ -6,17 +6,21 @@ mutation.py for modified data.
 
 from __future__ import annotations
 
+import copyreg
 import operator
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
+from numpy import asarray, floating, ndarray
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .backward import backward
-from .describe import tensor_label, tensor_summary
-from .errors import forward_nan_error, operation_error
+from .conversion import REAL, holds_operands, own_result, require_plain, result_array
+from .describe import short_value, tensor_label, tensor_summary
+from .errors import forward_nan_error, no_index_error, operation_error
+from .in_place import InPlace
 from .mutation import MutationState, check_modified, creation_counter, expose, record_assignment
 from .operators import LOOKUP, Operators
 from .ops import GetItem, Op
@@ -24,7 +28,7 @@ from .provenance import Origin, call_site
 from .settings import settings, thread
 from .steps import Steps
 
-_data_of = operator.attrgetter("_data")
+_array_of = operator.attrgetter("_array")
 
 
 def apply(op: Op, *inputs: Any) -> Any:
@@ -44,33 +48,34 @@ def apply(op: Op, *inputs: Any) -> Any:
     """
     record = False
     for x in inputs:
-        if type(x) is not Tensor:
+        if type(x) is not Tensor and not isinstance(x, Tensor):
             return _apply_to_others(op, inputs)
-        record = record or x.requires_grad
+        record = record or x._requires_grad
         if x.changes is not None:
             check_modified(x)
     try:
         if len(inputs) == 2:  # fast path: two inputs
-            data = op.forward(inputs[0]._data, inputs[1]._data)
+            data = op.forward(inputs[0]._array, inputs[1]._array)
         elif len(inputs) == 1:  # fast path: one input
-            data = op.forward(inputs[0]._data)
+            data = op.forward(inputs[0]._array)
         else:
-            data = op.forward(*map(_data_of, inputs))
+            data = op.forward(*map(_array_of, inputs))
     except (ValueError, TypeError, IndexError) as error:
         raise operation_error(error, op, inputs) from None
-    data = data if type(data) is ndarray else np.asarray(data)
+    data = data if type(data) is ndarray else asarray(data) if isinstance(data, floating) else result_array(op, data)
     now = thread.settings
     out: Tensor = _new(Tensor)
-    out._data = data
-    out.grad = out.name = out.changes = out.hooks = None
+    out._array = data
+    out._grad = out.name = out.changes = out.hooks = None
     out.order = next(creation_counter)
     out.origin = now.origin or call_site()
     if record and now.recording and data.dtype.kind == "f":
-        out.requires_grad, out.op, out.inputs = True, op, inputs
+        out._requires_grad, out.op, out.inputs = True, op, inputs
     else:
-        out.requires_grad, out.op, out.inputs = False, None, ()
-        if data.base is not None or any(data is x._data for x in inputs):
-            out._data = data.copy()  # a view of an input would share memory that mutation tracking doesn't see
+        out._requires_grad, again = False, op.random and record and now.recording  # recurrences draw again
+        out.op, out.inputs = (op, inputs) if again else (None, ())
+        if data.base is not None or data.dtype.kind != "f" or any([data is x._array for x in inputs]):  # noqa: C419
+            out._array = own_result(op, data, inputs)
     if now.anomaly and np.isnan(data).any():
         raise forward_nan_error(op, inputs)
     return out
@@ -81,21 +86,41 @@ def _apply_to_others(op: Op, inputs: tuple[Any, ...]) -> Any:
     for x in inputs:
         if isinstance(x, Operators) and not isinstance(x, Tensor):
             return x.apply(op, *inputs)
+    if len(inputs) == 2 and getattr(inputs[1], "__array_ufunc__", inputs) is None:
+        reflected = getattr(type(inputs[1]), REFLECTED.get(op.symbol, ""), None)
+        result = NotImplemented if reflected is None else reflected(inputs[1], inputs[0])
+        if result is not NotImplemented:
+            return result  # NumPy's protocol: an operand that refuses ufuncs computes the operator itself
     dtypes = [x.dtype for x in inputs if isinstance(x, (Tensor, np.ndarray, np.generic))]
-    return apply(op, *[x if isinstance(x, Tensor) else _operand(op, x, dtypes) for x in inputs])
+    return apply(op, *[x if isinstance(x, Tensor) else _operand(op, x, [] if i in op.integer_inputs else dtypes)
+                       for i, x in enumerate(inputs)])
+
+
+REFLECTED: dict[str | None, str] = {"+": "__radd__", "-": "__rsub__", "*": "__rmul__", "/": "__rtruediv__",
+                                    "**": "__rpow__", "@": "__rmatmul__"}
 
 
 def _operand(op: Op, x: Any, dtypes: list[np.dtype[Any]]) -> Tensor:
     """Return an array or a number as a constant. A Python number takes the dtype of its partners, as in NumPy."""
+    require_plain(x, type(op).__name__)
+    if isinstance(x, np.matrix) and op.symbol in ("*", "**"):
+        raise TypeError(f"with np.matrix {op.symbol} is the product or power of matrices, here of elements "
+                        f"(at {call_site()}). Write @, or pass np.asarray(matrix)")
+    if isinstance(x, (list, tuple)) and holds_operands(x):
+        raise TypeError(f"{type(op).__name__} takes one tensor, not a {type(x).__name__} of tensors "
+                        f"(at {call_site()}): mg.stack(list) makes one, Python's sum(list) adds them")
     weak = type(x) in (int, float) and bool(dtypes)
-    array = np.array(x, np.result_type(*dtypes, x) if weak else None)
-    if array.dtype.kind not in "biuf":
+    try:
+        array = np.array(x, np.result_type(*dtypes, x) if weak else None)
+    except (ValueError, OverflowError) as error:  # lists of unequal length, integers that are too large
+        raise ValueError(f"{error}\n  in an operand of {type(op).__name__} (at {call_site()}): {x!r:.60}") from None
+    if array.dtype.kind not in REAL:
         raise TypeError(f"{type(op).__name__} takes tensors, arrays and real numbers, "
                         f"not {type(x).__name__} (at {call_site()}): {x!r:.60}")
     return constant(array)
 
 
-class Tensor(Operators):
+class Tensor(InPlace, Operators):
     """An n-dimensional array, with the operation and inputs that computed it.
 
     Args:
@@ -109,7 +134,7 @@ class Tensor(Operators):
             was last called on. Leaves accumulate over calls, other tensors are overwritten.
         requires_grad: whether derivatives with respect to this tensor are computed.
         op, inputs: the operation that computed this tensor, and its operands in order; None and () for a
-            leaf, and for a tensor that requires no gradient.
+            leaf, and for a tensor that requires no gradient, unless it was drawn at random.
         order: the position in creation order; inputs always come before outputs.
         origin: the file:line that made it.
         changes: bookkeeping of modifications of the data (see mutation.py); None if it was never exposed.
@@ -119,12 +144,12 @@ class Tensor(Operators):
         TypeError: for complex numbers or objects, and for integers that require a gradient.
     """
 
-    __slots__ = ("_data", "grad", "requires_grad", "name", "op", "inputs", "order", "origin", "changes", "hooks",
+    __slots__ = ("_array", "_grad", "_requires_grad", "name", "op", "inputs", "order", "origin", "changes", "hooks",
                  "__weakref__")
 
-    _data: NDArray[Any]
-    grad: NDArray[Any] | None
-    requires_grad: bool
+    _array: NDArray[Any]
+    _grad: NDArray[Any] | None  # behind .grad and .requires_grad, which check what is assigned
+    _requires_grad: bool
     name: str | None
     op: Op | None
     inputs: tuple[Tensor, ...]
@@ -138,17 +163,18 @@ class Tensor(Operators):
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False, name: str | None = None,
                  dtype: DTypeLike | None = None) -> None:
         origin = settings().origin or call_site()
-        array = np.array(data._data if isinstance(data, Tensor) else data, dtype=dtype)
         called = f"tensor {name!r}" if name is not None else "a tensor"
-        if array.dtype.kind not in "biuf":
+        require_plain(data, called)
+        if isinstance(data, (list, tuple)) and holds_operands(data):
+            raise TypeError(f"{called} is made of numbers, and these are tensors (at {origin}): mg.stack(list) joins "
+                            "them, and keeps the gradient")
+        array = np.array(data._array if isinstance(data, Tensor) else data, dtype=dtype)
+        if array.dtype.kind not in REAL:
             raise TypeError(f"{called} can't hold {array.dtype} (at {origin}): "
                             "real numbers only, e.g. floats, integers or bools")
-        if requires_grad and array.dtype.kind != "f":
-            raise TypeError(f"{called} of {array.dtype} can't require a gradient (at {origin}): "
-                            "only floats have one. Write 1.0 for 1, or pass dtype=float")
         if name is not None and not isinstance(name, str):
             raise TypeError(f"a tensor's name is a string, not {name!r} (at {origin})")
-        _fill(self, array, requires_grad, name, origin)
+        _fill(self, array, _checked_flag(requires_grad, array, called, origin), name, origin)
 
     # ---- attributes
     @property
@@ -157,40 +183,92 @@ class Tensor(Operators):
 
         An optimiser steps with `x.data = a` or `x.data -= a`; shape and dtype stay. Modifying data that a
         recorded operation still needs makes its backward pass an error; it never yields a wrong gradient.
+        An array that is assigned is used itself if it owns its memory; of a view a copy is made.
         """
         expose(self)
-        return self._data
+        return self._array
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
+        array = self._converted(value, "data")
+        if not (array.flags.owndata and array.flags.writeable):
+            array = array.copy()  # through the memory's owner it could be modified unseen
+        self._array = array
+        record_assignment(self)
+
+    def _converted(self, value: Any, attribute: str) -> NDArray[Any]:
+        """Return a value for `data` or `grad` as an array of this tensor's dtype; raise an error if it doesn't fit."""
+        require_plain(value, f".{attribute} of {self!r}")
         array = np.asarray(value)
         if array.shape != self.shape:
-            raise ValueError(f"{self!r} has shape {self.shape}; data of shape {array.shape} "
+            raise ValueError(f"{self!r} has shape {self.shape}; {attribute} of shape {array.shape} "
                              f"can't replace it (at {call_site()})")
         if not np.can_cast(array.dtype, self.dtype, "same_kind"):
-            raise TypeError(f"{self!r} holds {self.dtype}; {array.dtype} can't replace it (at {call_site()})")
-        self._data = array.astype(self.dtype, copy=False)
-        record_assignment(self)
+            raise TypeError(f"{self!r} holds {self.dtype}; {array.dtype} can't replace it "
+                            f"(at {call_site()})")
+        return array.astype(self.dtype, copy=False)
+
+    @property
+    def grad(self) -> NDArray[Any] | None:
+        """The gradient of the tensor that `backward()` was last called on, as a plain array; None: there is none.
+
+        Assigned are None, an array of the tensor's shape, which is cast to its dtype, or one Python number for all
+        elements.
+        """
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: ArrayLike | None) -> None:
+        if isinstance(value, Tensor) and value.requires_grad:
+            raise TypeError(f".grad of {self!r} is an array without a graph (at {call_site()}). "
+                            "For a gradient that is itself differentiated keep the result of mg.grad; "
+                            "here assign its .data")
+        if type(value) in (int, float):
+            value = np.full(self.shape, value, self.dtype)
+        self._grad = None if value is None else self._converted(value, "grad")
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether derivatives with respect to this tensor are computed; assign it to freeze or free a leaf."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        flag = _checked_flag(value, self._array, repr(self), call_site())
+        if self.op is not None and not flag:
+            raise ValueError(f"{self!r} was computed from tensors that require a gradient, so it "
+                             f"requires one (at {call_site()}). x.detach() is a copy without")
+        self._requires_grad = flag
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Length of each axis."""
-        return self._data.shape
+        return self._array.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """NumPy's type of the elements."""
-        return self._data.dtype
+        return self._array.dtype
 
     @property
     def ndim(self) -> int:
         """Number of axes."""
-        return self._data.ndim
+        return self._array.ndim
 
     @property
     def size(self) -> int:
         """Number of elements."""
-        return self._data.size
+        return self._array.size
+
+    @property
+    def nbytes(self) -> int:
+        """Number of bytes of the elements."""
+        return self.size * self.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        """Number of bytes of one element."""
+        return self.dtype.itemsize
 
     @property
     def t(self) -> int | None:
@@ -208,39 +286,89 @@ class Tensor(Operators):
         return tensor_label(self)
 
     def __repr__(self) -> str:
-        gradient = "" if self.grad is None else f" |g|={np.linalg.norm(self.grad):.1e}"
+        gradient = "" if self._grad is None else f" |g|={np.linalg.norm(self._grad):.1e}"
         return f"<{tensor_summary(self)}{gradient}  {self.origin}>"
 
+    def __str__(self) -> str:
+        return f"<{short_value(self._array)}{repr(self)[1:]}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print as `print` does, where IPython and Jupyter display a value."""
+        printer.text(str(self))
+
+    # ---- copies
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle of a leaf keeps: everything but its place in graphs, and its hooks.
+
+        Raises:
+            TypeError: for a tensor that an operation computed: a copy would be cut off from its inputs, or bring
+                copies of the whole graph.
+        """
+        if self.op is not None:
+            raise TypeError(f"{self!r} was computed by a recorded operation, so it can't be copied or "
+                            "pickled: its gradient would not reach the tensors it was computed from. Copy x.detach(), "
+                            "or compute it again from the copies")
+        if self.hooks:
+            warnings.warn(f"the hook registered at {self.hooks[0].origin} stays with {self!r}: a copy "
+                          "or a pickle of the tensor has no hooks", UserWarning, stacklevel=2)
+        extra = {name: getattr(self, name) for name in _own_attributes(type(self)) if hasattr(self, name)}
+        return {"data": self._array, "grad": self._grad, "requires_grad": self._requires_grad, "name": self.name,
+                "origin": self.origin, "extra": extra | getattr(self, "__dict__", {})}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        _fill(self, np.array(state["data"]), state["requires_grad"], state["name"], state["origin"])
+        self._grad = None if state["grad"] is None else np.array(state["grad"])
+        for name, value in state["extra"].items():
+            setattr(self, name, value)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return copyreg.__newobj__, (type(self),), self.__getstate__()  # type: ignore[attr-defined]
+
     # ---- out of the graph
+    def tolist(self) -> Any:
+        """Return the elements as nested lists of Python numbers."""
+        return self.numpy().tolist()
+
     def numpy(self) -> NDArray[Any]:
         """Return a copy of the array."""
-        return np.array(self._data)
+        return np.array(self._array)
 
-    def item(self) -> Any:
-        """Return the only element as a Python number."""
-        return self._data.item()
+    def item(self, *index: Any) -> Any:
+        """Return the only element, or the one at an index, as a Python number.
+
+        Raises:
+            ValueError: without an index, if there are none or several.
+        """
+        if not index and self._array.size != 1:
+            raise ValueError(f"{self!r} isn't a single number (at {call_site()}): take one element, "
+                             "a sum or a mean; x.data is its array")
+        return self._array.item(*index)
 
     def detach(self) -> Tensor:
         """Return the same values as a new constant: no gradient flows through it."""
         own, line = self.origin, settings().origin or call_site()
         origin = Origin(line.file, line.line, own.signal, own.t, detached=f"{self.label or 'a tensor'} made at {own}")
-        return constant(self._data.copy(), self.name, origin)
+        return constant(self._array.copy(), self.name, origin)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        if self.requires_grad:
-            raise TypeError(f"{self!r} would become an array that no gradient reaches. "
-                            "Use mg's or NumPy's functions on it; x.data is its array")
-        return np.array(self._data, dtype=dtype)
+        if self._requires_grad:
+            raise TypeError(f"{self!r} would become an array that no gradient reaches. Use mg's or NumPy's functions "
+                            "on it (mg.logsumexp and mg.softmax for SciPy's), and mg.stack for a list of tensors; "
+                            "x.data is its array, x.item() the number of a single one")
+        return np.array(self._array, dtype=dtype)
 
     def __float__(self) -> float:
-        # NumPy also calls this for `array[0] = x`, which can't be distinguished, so no gradient flows there.
+        if self._requires_grad and settings().recording:  # math.exp(x) and array[0] = x call this too
+            warnings.warn(f"{self!r} requires a gradient, and as a Python float it loses it "
+                          f"(at {call_site()}). mg's and NumPy's functions keep it; x.item() is the number",
+                          UserWarning, stacklevel=2)
         return float(self.item())
 
     def __int__(self) -> int:
         return int(self.item())
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self._array)
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
@@ -265,7 +393,10 @@ class Tensor(Operators):
         """Return the result of a comparison as a plain array of bools."""
         if any(isinstance(x, Operators) and not isinstance(x, Tensor) for x in inputs):
             return NotImplemented
-        return ufunc(*(x._data if isinstance(x, Tensor) else x for x in inputs))
+        arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
+        if getattr(arrays[-1], "__array_ufunc__", arrays) is None and ufunc.__name__ in PYTHON_COMPARISONS:
+            return PYTHON_COMPARISONS[ufunc.__name__](*arrays)  # such as pytest.approx, which compares itself
+        return ufunc(*arrays)
 
     # ---- derivatives
     backward = backward  # see backward.py
@@ -277,7 +408,10 @@ class Tensor(Operators):
     def register_hook(self, hook: Callable[[Any], Any]) -> Hook:
         """Call `hook(grad)` whenever a backward pass has completed this tensor's gradient.
 
-        A returned value replaces the gradient for the rest of the pass; None leaves it.
+        A returned value replaces the gradient for the rest of the pass; None leaves it. Under create_graph the
+        hook gets a Tensor, and acts on the recorded pass too: in a second pass it is called again wherever a
+        derivative formula uses this tensor, so that second derivatives are those of the formulas with the hook,
+        and depend on how an operation's derivative is written. Copies and pickles of the tensor have no hooks.
 
         Returns:
             A handle, whose `remove()` unregisters the hook.
@@ -286,7 +420,8 @@ class Tensor(Operators):
             ValueError: if the tensor requires no gradient; during the pass, if a replacement has another shape.
         """
         if not self.requires_grad:
-            raise ValueError(f"{self!r} requires no gradient: there is nothing to look at (at {call_site()})")
+            raise ValueError(f"{self!r} requires no gradient: there is nothing to look at "
+                             f"(at {call_site()})")
         handle = Hook(self, hook, call_site())
         self.hooks = [*(self.hooks or []), handle]
         return handle
@@ -305,16 +440,44 @@ class Hook:
         self.tensor.hooks = [hook for hook in self.tensor.hooks or [] if hook is not self] or None
 
 
+PYTHON_COMPARISONS: dict[str, Callable[..., Any]] = {
+    "equal": operator.eq, "not_equal": operator.ne, "less": operator.lt, "less_equal": operator.le,
+    "greater": operator.gt, "greater_equal": operator.ge}
+
 _new = Tensor.__new__
 
 
 def _fill(tensor: Tensor, data: NDArray[Any], requires_grad: bool, name: str | None, origin: Origin) -> None:
     """Set every attribute of a tensor that no operation computed."""
-    tensor._data, tensor.requires_grad = data, requires_grad
+    tensor._array, tensor._requires_grad = data, requires_grad
     tensor.name, tensor.origin = name, origin
-    tensor.grad = tensor.op = tensor.changes = tensor.hooks = None
+    tensor._grad = tensor.op = tensor.changes = tensor.hooks = None
     tensor.inputs = ()
     tensor.order = next(creation_counter)
+
+
+def recorded(op: Op, inputs: tuple[Tensor, ...], data: NDArray[Any], name: str | None, origin: Origin) -> Tensor:
+    """Return a tensor that is recorded as the result of `op`, with data that were computed before."""
+    tensor = constant(data, name, origin)
+    tensor._requires_grad, tensor.op, tensor.inputs = True, op, inputs
+    return tensor
+
+
+def _checked_flag(requires_grad: Any, array: NDArray[Any], called: str, origin: Origin) -> bool:
+    """Return a valid value of requires_grad for an array."""
+    if not isinstance(requires_grad, (bool, np.bool_)):
+        raise TypeError(f"requires_grad of {called} is True or False, not {requires_grad!r:.60} (at {origin})")
+    if requires_grad and array.dtype.kind != "f":
+        raise TypeError(f"{called} of {array.dtype} can't require a gradient (at {origin}): "
+                        "only floats have one. Write 1.0 for 1, or pass dtype=float")
+    return bool(requires_grad)
+
+
+def _own_attributes(kind: type) -> list[str]:
+    """Return the names of the slots that subclasses of Tensor add."""
+    slots = [vars(base).get("__slots__", ()) for base in kind.__mro__[:kind.__mro__.index(Tensor)]]
+    return [name for names in slots for name in ([names] if isinstance(names, str) else names)
+            if name not in ("__dict__", "__weakref__")]
 
 
 def constant(data: NDArray[Any], name: str | None = None, origin: Origin | None = None) -> Tensor:
@@ -327,5 +490,5 @@ def constant(data: NDArray[Any], name: str | None = None, origin: Origin | None 
 def _plain(part: Any) -> Any:
     """Return one part of an index without Tensors."""
     if isinstance(part, Operators) and not isinstance(part, Tensor):
-        raise TypeError(f"{part!r} can't be an index (at {call_site()})")
-    return part._data.copy() if isinstance(part, Tensor) else part
+        raise no_index_error(part)
+    return part._array.copy() if isinstance(part, Tensor) else part

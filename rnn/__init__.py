@@ -19,7 +19,8 @@ from . import cells, interop, sequences
 from .cell import Cell
 from .language.cycles import Loop, Stage
 from .language.dependencies import DefinitionError, Edge
-from .language.equations import Equation, Signal, T, t
+from .language.equations import Equation, Signal
+from .language.expressions import T, t
 from .tracing import trace, traced
 from .unrolling.facts import Facts
 from .unrolling.run import Copies, Run

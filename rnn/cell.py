@@ -15,7 +15,7 @@ from minigrad import Tensor
 
 from .language import cycles, dependencies
 from .language.equations import Definition
-from .unrolling.options import OPTION_NAMES, UnrollOptions, list_options
+from .unrolling.options import UnrollOptions, list_options
 from .unrolling.run import Run
 from .unrolling.unroll import unroll
 
@@ -32,8 +32,6 @@ class Cell(Definition):
         name: of the definition, in messages and pictures.
     """
 
-    reserved_names = OPTION_NAMES
-
     @property
     def parameters(self) -> dict[str, Tensor]:
         """The tensors that require gradients, by name, in the order in which equations use them."""
@@ -47,15 +45,22 @@ class Cell(Definition):
     def unroll(self, T: int | None = None, **keywords: Any) -> Run:
         """Return an explicit graph of T copies of the equations.
 
+        All values have one type, NumPy's result type of the parameters and the float data: integer and bool data,
+        constants and states are converted to it; labels stay integers. Random draws come in this order, here, in
+        compiled programs and exports: of parameters first, then at t = 1 … T, at each step as the equations are
+        written.
+
         Args:
             T: the number of steps; needed only without inputs, whose first axis determines it.
             initial: another run's `state` (or `state.detach()`), {"h": h0} or {"h": {0: v, -1: w}};
                 replaces the values that the definition sets.
-            lengths: of the sequences of the batch, if they differ: (batch,) numbers in 1 … T. After the
-                end a state keeps its value; outputs are zero, and so are their gradients.
-            mask: the same step by step: (T, batch) bools, False where a sequence pauses.
+            lengths: of the sequences of the batch, if they differ: (batch,) numbers in 0 … T. Each is computed
+                as if the other steps were deleted. There a signal on a cycle holds its value; others are zero,
+                and so are their gradients.
+            mask: the same step by step: (T, batch) bools or numbers, False or 0 where a sequence pauses.
             chunks, window, last: truncated backpropagation through time; see rnn.unrolling.truncation.
-            inputs: by name, arrays or Tensors (T, batch, size), or (T, size) without a batch.
+            inputs: by name, arrays or Tensors (T, batch, size), or (T, size) without a batch. `inputs={...}` is a
+                dict of them, for names that are options, such as "last".
 
         Raises:
             DefinitionError: where the definition can't be computed.
@@ -68,12 +73,13 @@ class Cell(Definition):
         """Return the definition as a NumPy program: the numbers of `unroll` and `backward`, without a graph.
 
         Args:
-            loss: the signal whose sum over steps and sequences is the loss; a call then computes all
-                gradients too. None: call `fast.backward(y=...)` for gradients.
+            loss: the signal whose sum over steps and sequences is the loss, one number for each; a call then
+                computes all gradients too. None: call `fast.backward(y=...)` for gradients.
             reduction: "sum", or "mean".
 
         Raises:
-            DefinitionError: where the definition can't be computed. ValueError: for an unknown loss.
+            DefinitionError: where the definition can't be computed. ValueError: for an unknown loss, or one that
+                is a vector.
         """
         from .compiler.api import Compiled
 

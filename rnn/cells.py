@@ -15,10 +15,14 @@ Arguments of all of them:
     rng, dtype       the generator of the initial values, and their dtype. A matrix that multiplies a
                      state is orthogonal, one that multiplies an input is drawn by Glorot's formula, a
                      bias is zero (see minigrad.init);
-    reversed         True reads the state at t+1 in place of t-1: the cell runs from the end to the start.
+    reversed         True reads the state at t+1 in place of t-1: the cell runs from the end to the start;
+    parameters       Tensors by label, {"W_f": W, "b_f": b}, in the place of new ones. Two layers are tied that use
+                     the same: parameters=cells.parameters_of(cell, "layer1") are all of another layer's. Their names
+                     stay what they are. (`abstract` takes none: its functions bring them.)
 
 Errors of all of them: TypeError if x is no signal; ValueError if its size isn't known, if the name is
-taken, if an option isn't one of those listed.
+taken, if an option isn't one of those listed, if a given parameter has another label or shape. The definition
+is then as it was.
 
 In the equations below ⊙ is the elementwise product and [a, b] the concatenation of two vectors.
 """
@@ -32,57 +36,15 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 import minigrad as mg
-from minigrad import Tensor
 from minigrad.provenance import call_site
-from rnn.language.equations import Definition, Expression, Signal, Time, t
+from rnn.language.equations import Definition, Signal
+from rnn.language.expressions import Expression, Time, t
+
+from .cell_parameters import Biases, Given, Parameters, check_given, check_option, parameters_of_part
+from .cell_parameters import parameters_of as parameters_of
 
 Function = Callable[[Any], Any]
-Biases = Literal[0, 1, 2]
-
-
-class Parameters:
-    """A factory of the parameters of one cell: `name.W_f`, `name.b_f`, ..."""
-
-    def __init__(self, x: Signal, name: str, rng: np.random.Generator, dtype: DTypeLike, biases: int = 1) -> None:
-        self.inputs = _input_size(x)
-        _check_option("biases", biases, (0, 1, 2))
-        self.name = name
-        self.rng = rng
-        self.dtype = dtype
-        self.biases = biases
-
-    def recurrent_matrix(self, label: str, rows: int, columns: int) -> Tensor:
-        """Create a matrix that multiplies a state."""
-        return mg.init.orthogonal((rows, columns), self.rng, name=f"{self.name}.{label}", dtype=self.dtype)
-
-    def input_matrix(self, label: str, rows: int, columns: int) -> Tensor:
-        """Create a matrix that multiplies an input."""
-        return mg.init.glorot((rows, columns), self.rng, name=f"{self.name}.{label}", dtype=self.dtype)
-
-    def hstack(self, label: str, *parts: Tensor) -> Tensor:
-        """Create one matrix for concatenated vectors, from the matrix of each."""
-        whole = np.concatenate([part.numpy() for part in parts], axis=1)
-        return Tensor(whole, requires_grad=True, name=f"{self.name}.{label}")
-
-    def bias(self, label: str, size: int, value: float = 0.0) -> Tensor:
-        """Create a vector whose elements all have one value."""
-        return mg.init.constant((size,), value, name=f"{self.name}.{label}", dtype=self.dtype)
-
-    def add_bias(self, total: Expression, gate: str = "", value: float = 0.0) -> Expression:
-        """Return total + b; with two biases total + b_x + b_h (input's and state's); with none total."""
-        assert total.shape is not None
-        size = total.shape[0]
-        if self.biases == 2:
-            total = total + self.bias(f"b_x{gate}", size, value) + self.bias(f"b_h{gate}", size)
-        elif self.biases == 1:
-            total = total + self.bias(f"b_{gate}" if gate else "b", size, value)
-        return total
-
-    def preactivation(self, gate: str, hx: Expression, size: int, value: float = 0.0) -> Expression:
-        """Return W [h, x] + b of a gate."""
-        W = self.hstack(f"W_{gate}", self.recurrent_matrix(f"W_{gate}", size, size),
-                        self.input_matrix(f"W_{gate}", size, self.inputs))
-        return self.add_bias(W @ hx, gate, value)
+DIRECTIONS = ("forward", "backward")
 
 
 # ---- one layer, without gates --------------------------------------------------------------
@@ -113,7 +75,8 @@ def abstract(cell: Definition, x: Signal | None, size: int, R: Callable[..., Any
 
 
 def elman(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Generator, dtype: DTypeLike = float,
-          activation: Function = np.tanh, biases: Biases = 1, reversed: bool = False) -> Signal:
+          activation: Function = np.tanh, biases: Biases = 1, reversed: bool = False,
+          parameters: Given = None) -> Signal:
     """Add Elman's simple recurrent network, in column notation.
 
         h[t] = σ(W x[t] + U h[t-1] + b)
@@ -127,15 +90,15 @@ def elman(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.G
     Returns:
         `name.h`. Parameters: W (size, inputs), U (size, size), b.
     """
-    p = Parameters(x, name, rng, dtype, biases)
-    h = cell.signal(f"{name}.h", size)
-    W, U = p.input_matrix("W", size, p.inputs), p.recurrent_matrix("U", size, size)
-    h[t] = activation(p.add_bias(W @ x[t] + U @ h[_previous(reversed)]))
+    with Parameters(cell, x, name, rng, dtype, parameters, biases) as p:
+        h = cell.signal(f"{name}.h", size)
+        W, U = p.input_matrix("W", size, p.inputs), p.recurrent_matrix("U", size, size)
+        h[t] = activation(p.add_bias(W @ x[t] + U @ h[_previous(reversed)]))
     return h
 
 
 def neurons(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Generator, dtype: DTypeLike = float,
-            activation: Function = np.tanh, reversed: bool = False) -> Signal:
+            activation: Function = np.tanh, reversed: bool = False, parameters: Given = None) -> Signal:
     """Add a layer of recurrent neurons, in row notation; with size 1, one neuron.
 
         y[t] = Φ(x[t] W_x + y[t-1] W_y + b)
@@ -149,15 +112,16 @@ def neurons(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random
     Returns:
         `name.y`. Parameters: W_x (inputs, size), W_y (size, size), b.
     """
-    p = Parameters(x, name, rng, dtype)
-    y = cell.signal(f"{name}.y", size)
-    W_x, W_y = p.input_matrix("W_x", p.inputs, size), p.recurrent_matrix("W_y", size, size)
-    y[t] = activation(p.add_bias(x[t] @ W_x + y[_previous(reversed)] @ W_y))
+    with Parameters(cell, x, name, rng, dtype, parameters) as p:
+        y = cell.signal(f"{name}.y", size)
+        W_x, W_y = p.input_matrix("W_x", p.inputs, size), p.recurrent_matrix("W_y", size, size)
+        y[t] = activation(p.add_bias(x[t] @ W_x + y[_previous(reversed)] @ W_y))
     return y
 
 
 def vanilla(cell: Definition, x: Signal, size: int, *, form: Literal["i", "ii"], name: str, rng: np.random.Generator,
-            dtype: DTypeLike = float, activation: Function = np.tanh, reversed: bool = False) -> Signal:
+            dtype: DTypeLike = float, activation: Function = np.tanh, reversed: bool = False,
+            parameters: Given = None) -> Signal:
     """Add the vanilla network, one matrix for both vectors, in either of its forms.
 
         (i)   h[t] = σ(W [x[t], h[t-1]] + b)      the state is the activation
@@ -175,21 +139,21 @@ def vanilla(cell: Definition, x: Signal, size: int, *, form: Literal["i", "ii"],
     Returns:
         `name.h`. Parameters: W (size, inputs + size), b.
     """
-    _check_option("form", form, ("i", "ii"))
-    p = Parameters(x, name, rng, dtype)
-    h = cell.signal(f"{name}.h", size)
-    W = p.hstack("W", p.input_matrix("W", size, p.inputs), p.recurrent_matrix("W", size, size))
-    previous = h[_previous(reversed)]
-    if form == "i":
-        h[t] = activation(p.add_bias(W @ mg.concatenate([x[t], previous], axis=-1)))
-    else:
-        h[t] = p.add_bias(W @ mg.concatenate([x[t], activation(previous)], axis=-1))
+    check_option("form", form, ("i", "ii"))
+    with Parameters(cell, x, name, rng, dtype, parameters) as p:
+        h = cell.signal(f"{name}.h", size)
+        W = p.joint_matrix("W", size, size, state_first=False)
+        previous = h[_previous(reversed)]
+        if form == "i":
+            h[t] = activation(p.add_bias(W @ mg.concatenate([x[t], previous], axis=-1)))
+        else:
+            h[t] = p.add_bias(W @ mg.concatenate([x[t], activation(previous)], axis=-1))
     return h
 
 
 def jordan(cell: Definition, x: Signal, size: int, outputs: int, *, name: str, rng: np.random.Generator,
            dtype: DTypeLike = float, activation: Function = np.tanh, output_activation: Function | None = None,
-           reversed: bool = False) -> Signal:
+           reversed: bool = False, parameters: Given = None) -> Signal:
     """Add Jordan's network: the output, not the state, feeds back to the hidden layer.
 
         h[t] = σ(W_h x[t] + U_h y[t-1] + b_h)
@@ -205,13 +169,14 @@ def jordan(cell: Definition, x: Signal, size: int, outputs: int, *, name: str, r
     Returns:
         `name.y`. Parameters: W_h (size, inputs), U_h (size, outputs), b_h, W_y (outputs, size), b_y.
     """
-    p = Parameters(x, name, rng, dtype)
-    y, h = cell.signal(f"{name}.y", outputs), cell.signal(f"{name}.h", size)
-    W_h, U_h, b_h = p.input_matrix("W_h", size, p.inputs), p.recurrent_matrix("U_h", size, outputs), p.bias("b_h", size)
-    W_y, b_y = p.input_matrix("W_y", outputs, size), p.bias("b_y", outputs)
-    h[t] = activation(W_h @ x[t] + U_h @ y[_previous(reversed)] + b_h)
-    total = W_y @ h[t] + b_y
-    y[t] = total if output_activation is None else output_activation(total)
+    with Parameters(cell, x, name, rng, dtype, parameters) as p:
+        y, h = cell.signal(f"{name}.y", outputs), cell.signal(f"{name}.h", size)
+        W_h, U_h = p.input_matrix("W_h", size, p.inputs), p.recurrent_matrix("U_h", size, outputs)
+        b_h = p.bias("b_h", size)
+        W_y, b_y = p.input_matrix("W_y", outputs, size), p.bias("b_y", outputs)
+        h[t] = activation(W_h @ x[t] + U_h @ y[_previous(reversed)] + b_h)
+        total = W_y @ h[t] + b_y
+        y[t] = total if output_activation is None else output_activation(total)
     return y
 
 
@@ -220,7 +185,8 @@ def jordan(cell: Definition, x: Signal, size: int, outputs: int, *, name: str, r
 
 def lstm(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Generator, dtype: DTypeLike = float,
          forget_gate: bool = True, peephole: Literal["diagonal", "full"] | None = None, coupled: bool = False,
-         forget_bias: float = 1.0, biases: Biases = 1, reversed: bool = False) -> Signal:
+         projection: int | None = None, forget_bias: float = 1.0, biases: Biases = 1, reversed: bool = False,
+         parameters: Given = None) -> Signal:
     """Add a long short-term memory cell. The candidate C̃ is called g.
 
         f[t] = sigmoid(W_f [h[t-1], x[t]] + b_f)
@@ -241,6 +207,10 @@ def lstm(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Ge
             p_i ⊙ c[t-1], p_o ⊙ c[t] (Gers and Schmidhuber, Recurrent nets that time and count, IJCNN
             2000; Graves, Generating sequences with recurrent neural networks, 2013, eq. 7-11). "full":
             the same with matrices P_f, P_i, P_o, as in figures with [C, h, x].
+        projection: the length of h, if it isn't that of c: h[t] = W_p m[t] with m[t] = o[t] ⊙ tanh(c[t]). The
+            matrices of the gates, which multiply h, get smaller (Sak, Senior and Beaufays, Long short-term
+            memory recurrent neural network architectures for large scale acoustic modeling, Interspeech 2014,
+            eq. 5-6, without the non-recurrent projection; proj_size of PyTorch's nn.LSTM).
         coupled: i[t] = 1 - f[t], without parameters (CIFG in Greff et al., LSTM: a search space odyssey, 2017).
         forget_bias: the initial b_f. 1 keeps the past at first (Jozefowicz, Zaremba and Sutskever, An
             empirical exploration of recurrent network architectures, ICML 2015). Unused without biases.
@@ -248,33 +218,37 @@ def lstm(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Ge
 
     Returns:
         `name.h`, beside `name.c`, `name.f`, ... Parameters: W_f, W_i, W_g, W_o, each (size, size + inputs),
-        and b_f, b_i, b_g, b_o.
+        and b_f, b_i, b_g, b_o; with a projection W_p (projection, size), and (size, projection + inputs).
 
     Raises:
         ValueError: if the input gate is coupled to a forget gate that is left out.
     """
-    _check_option("peephole", peephole, (None, "diagonal", "full"))
+    check_option("peephole", peephole, (None, "diagonal", "full"))
     if coupled and not forget_gate:
         raise ValueError(f"{name}: coupled=True takes i from f, and forget_gate=False leaves f out (at {call_site()})")
-    p = Parameters(x, name, rng, dtype, biases)
-    h, c = cell.signal(f"{name}.h", size), cell.signal(f"{name}.c", size)
-    h_before, c_before = h[_previous(reversed)], c[_previous(reversed)]
-    hx = mg.concatenate([h_before, x[t]], axis=-1)
+    with Parameters(cell, x, name, rng, dtype, parameters, biases) as p:
+        h, c = cell.signal(f"{name}.h", size if projection is None else projection), cell.signal(f"{name}.c", size)
+        h_before, c_before = h[_previous(reversed)], c[_previous(reversed)]
+        hx = mg.concatenate([h_before, x[t]], axis=-1)
 
-    past = c_before
-    if forget_gate:
-        f = cell.signal(f"{name}.f", size)
-        f[t] = mg.sigmoid(_add_peephole(p, "f", p.preactivation("f", hx, size, forget_bias), peephole, c_before))
-        past = f[t] * c_before
-    i, g, o = (cell.signal(f"{name}.{gate}", size) for gate in "igo")
-    if coupled:
-        i[t] = 1 - f[t]
-    else:
-        i[t] = mg.sigmoid(_add_peephole(p, "i", p.preactivation("i", hx, size), peephole, c_before))
-    g[t] = np.tanh(p.preactivation("g", hx, size))
-    c[t] = past + i[t] * g[t]
-    o[t] = mg.sigmoid(_add_peephole(p, "o", p.preactivation("o", hx, size), peephole, c[t]))
-    h[t] = o[t] * np.tanh(c[t])
+        past = c_before
+        if forget_gate:
+            f = cell.signal(f"{name}.f", size)
+            f[t] = mg.sigmoid(_add_peephole(p, "f", p.preactivation("f", hx, size, forget_bias), peephole, c_before))
+            past = f[t] * c_before
+        i, g, o = (cell.signal(f"{name}.{gate}", size) for gate in "igo")
+        if coupled:
+            i[t] = 1 - f[t]
+        else:
+            i[t] = mg.sigmoid(_add_peephole(p, "i", p.preactivation("i", hx, size), peephole, c_before))
+        g[t] = np.tanh(p.preactivation("g", hx, size))
+        c[t] = past + i[t] * g[t]
+        o[t] = mg.sigmoid(_add_peephole(p, "o", p.preactivation("o", hx, size), peephole, c[t]))
+        if projection is None:
+            h[t] = o[t] * np.tanh(c[t])
+        else:
+            m = _define(cell, f"{name}.m", o[t] * np.tanh(c[t]))
+            h[t] = p.recurrent_matrix("W_p", projection, size) @ m[t]
     return h
 
 
@@ -291,7 +265,7 @@ def _add_peephole(p: Parameters, gate: str, total: Expression, peephole: str | N
 
 def gru(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Generator, dtype: DTypeLike = float,
         update: Literal["keeps", "replaces"] = "keeps", reset: Literal["before", "after"] = "after",
-        biases: Biases = 1, reversed: bool = False) -> Signal:
+        biases: Biases = 1, reversed: bool = False, parameters: Given = None) -> Signal:
     """Add a gated recurrent unit. Its two conventions are named; the defaults are those of PyTorch's nn.GRU.
 
         r[t] = sigmoid(W_r [h[t-1], x[t]] + b_r)
@@ -317,24 +291,24 @@ def gru(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Gen
         `name.h`, beside `name.r`, `name.z` (or `name.u`) and `name.n`. Parameters: W_r, W_z, W_n, each
         (size, size + inputs); for W_n with reset="after" W_xn and W_hn; b_r, b_z, b_n.
     """
-    _check_option("update", update, ("keeps", "replaces"))
-    _check_option("reset", reset, ("before", "after"))
-    p = Parameters(x, name, rng, dtype, biases)
-    gate = "z" if update == "keeps" else "u"
-    h, r, z, n = (cell.signal(f"{name}.{label}", size) for label in ("h", "r", gate, "n"))
-    before = h[_previous(reversed)]
-    hx = mg.concatenate([before, x[t]], axis=-1)
+    check_option("update", update, ("keeps", "replaces"))
+    check_option("reset", reset, ("before", "after"))
+    with Parameters(cell, x, name, rng, dtype, parameters, biases) as p:
+        gate = "z" if update == "keeps" else "u"
+        h, r, z, n = (cell.signal(f"{name}.{label}", size) for label in ("h", "r", gate, "n"))
+        before = h[_previous(reversed)]
+        hx = mg.concatenate([before, x[t]], axis=-1)
 
-    r[t] = mg.sigmoid(p.preactivation("r", hx, size))
-    z[t] = mg.sigmoid(p.preactivation(gate, hx, size))
-    if reset == "before":
-        n[t] = np.tanh(p.preactivation("n", mg.concatenate([r[t] * before, x[t]], axis=-1), size))
-    else:
-        of_x, of_h = p.input_matrix("W_xn", size, p.inputs) @ x[t], p.recurrent_matrix("W_hn", size, size) @ before
-        if biases:
-            of_x, of_h = of_x + p.bias("b_xn", size), of_h + p.bias("b_hn", size)
-        n[t] = np.tanh(of_x + r[t] * of_h)
-    h[t] = z[t] * before + (1 - z[t]) * n[t] if update == "keeps" else (1 - z[t]) * before + z[t] * n[t]
+        r[t] = mg.sigmoid(p.preactivation("r", hx, size))
+        z[t] = mg.sigmoid(p.preactivation(gate, hx, size))
+        if reset == "before":
+            n[t] = np.tanh(p.preactivation("n", mg.concatenate([r[t] * before, x[t]], axis=-1), size))
+        else:
+            of_x, of_h = p.input_matrix("W_xn", size, p.inputs) @ x[t], p.recurrent_matrix("W_hn", size, size) @ before
+            if biases:
+                of_x, of_h = of_x + p.bias("b_xn", size), of_h + p.bias("b_hn", size)
+            n[t] = np.tanh(of_x + r[t] * of_h)
+        h[t] = z[t] * before + (1 - z[t]) * n[t] if update == "keeps" else (1 - z[t]) * before + z[t] * n[t]
     return h
 
 
@@ -342,7 +316,7 @@ def gru(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Gen
 
 
 def bidirectional(cell: Definition, make: Callable[..., Signal], x: Signal, size: int, *, name: str,
-                  **options: Any) -> Signal:
+                  parameters: Given = None, **options: Any) -> Signal:
     """Add two cells over the same input, one in each direction of time.
 
         h[t] = [forward[t], backward[t]]
@@ -353,20 +327,24 @@ def bidirectional(cell: Definition, make: Callable[..., Signal], x: Signal, size
         make: the cell, one of the functions of this module.
         size: the length of the state of each.
         options: the arguments of `make` (rng, ...); each direction has parameters of its own.
+        parameters: Tensors by label, "forward.W_f", "backward.W_f", ...
 
     Returns:
         `name.h`, of length 2 * size; the cells are `name.forward` and `name.backward`.
     """
-    h = cell.signal(f"{name}.h")
-    forward = make(cell, x, size, name=f"{name}.forward", **options)
-    backward = make(cell, x, size, name=f"{name}.backward", reversed=True, **options)
-    h[t] = mg.concatenate([forward[t], backward[t]], axis=-1)
+    given = check_given(parameters)
+    own = [parameters_of_part(given, part, name, DIRECTIONS) for part in DIRECTIONS]
+    with cell.all_or_nothing():
+        h = cell.signal(f"{name}.h")
+        forward = make(cell, x, size, name=f"{name}.forward", **options, **own[0])
+        backward = make(cell, x, size, name=f"{name}.backward", reversed=True, **options, **own[1])
+        h[t] = mg.concatenate([forward[t], backward[t]], axis=-1)
     return h
 
 
 def stacked(cell: Definition, make: Callable[..., Signal], x: Signal, sizes: Sequence[int], *, name: str,
             rng: np.random.Generator, directions: Literal[1, 2] = 1, dropout: float = 0.0, training: bool = True,
-            residual: bool = False, **options: Any) -> Signal:
+            residual: bool = False, parameters: Given = None, **options: Any) -> Signal:
     """Add a deep network: each layer reads the one below.
 
         h1[t] = make(x[t], ...), h2[t] = make(h1[t], ...), ...
@@ -384,6 +362,7 @@ def stacked(cell: Definition, make: Callable[..., Signal], x: Signal, sizes: Seq
             parameters to it with `interop.assign`.
         residual: every layer but the lowest adds its input to its output (Wu et al., Google's neural
             machine translation system, 2016, section 3.1). The signal is `name.2.sum`.
+        parameters: Tensors by label, "1.W_f", "2.W_f", ...; "1.forward.W_f", ... with two directions.
         options: the arguments of `make`.
 
     Returns:
@@ -393,7 +372,7 @@ def stacked(cell: Definition, make: Callable[..., Signal], x: Signal, sizes: Seq
         ValueError: for no layer, a dropout rate outside [0, 1), residual connections between layers
             of different sizes.
     """
-    _check_option("directions", directions, (1, 2))
+    check_option("directions", directions, (1, 2))
     if not sizes:
         raise ValueError(f"{name} has no layer: sizes=[64, 64] makes two (at {call_site()})")
     if not 0 <= dropout < 1:
@@ -401,17 +380,20 @@ def stacked(cell: Definition, make: Callable[..., Signal], x: Signal, sizes: Seq
     if residual and len(set(sizes)) > 1:
         raise ValueError(f"residual=True needs equal sizes, not {[*sizes]}: it adds a layer's input to its output "
                          f"(at {call_site()})")
+    given, parts = check_given(parameters), [str(number) for number in range(1, len(sizes) + 1)]
     layer = x
-    for number, size in enumerate(sizes, 1):
-        below, prefix = layer, f"{name}.{number}"
-        if directions == 2:
-            layer = bidirectional(cell, make, below, size, name=prefix, rng=rng, **options)
-        else:
-            layer = make(cell, below, size, name=prefix, rng=rng, **options)
-        if residual and number > 1:
-            layer = _define(cell, f"{prefix}.sum", layer[t] + below[t])
-        if dropout and training and number < len(sizes):
-            layer = _define(cell, f"{prefix}.dropped", mg.dropout(layer[t], dropout, rng))
+    with cell.all_or_nothing():
+        for number, size in zip(parts, sizes):
+            below, prefix = layer, f"{name}.{number}"
+            own = options | parameters_of_part(given, number, name, parts)
+            if directions == 2:
+                layer = bidirectional(cell, make, below, size, name=prefix, rng=rng, **own)
+            else:
+                layer = make(cell, below, size, name=prefix, rng=rng, **own)
+            if residual and number != parts[0]:
+                layer = _define(cell, f"{prefix}.sum", layer[t] + below[t])
+            if dropout and training and number != parts[-1]:
+                layer = _define(cell, f"{prefix}.dropped", mg.dropout(layer[t], dropout, rng))
     return layer
 
 
@@ -424,19 +406,3 @@ def _define(cell: Definition, name: str, expression: Expression) -> Signal:
 def _previous(reversed: bool) -> Time:
     """Return the step at which a cell reads its state."""
     return t + 1 if reversed else t - 1
-
-
-def _input_size(x: Any) -> int:
-    """Return the length of the input's vector."""
-    if not isinstance(x, Signal):
-        raise TypeError(f"a cell reads a signal, e.g. cell.input('x', 3), not {x!r:.60} (at {call_site()})")
-    if x.shape is None or x.shape == ():
-        known = "isn't known" if x.shape is None else "is (), a number"
-        raise ValueError(f"the size of {x.name} {known} (at {call_site()}): a cell reads a vector. Declare it with a "
-                         f"size where it is made, at {x.origin}")
-    return x.shape[0]
-
-
-def _check_option(option: str, value: Any, known: tuple[Any, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{option} is {' or '.join(map(repr, known))}, not {value!r} (at {call_site()})")

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minigrad import Tensor
-from rnn.language.dependencies import parameters
+from rnn.language.cycles import layer_direction
+from rnn.language.dependencies import layer_parameters, parameters
 from rnn.language.equations import Definition
 
 Array = NDArray[Any]
@@ -33,6 +34,7 @@ TORCH = {"elman": "h", "lstm": "ifgo", "gru": "rzn"}
 # ONNX, operators LSTM and GRU: W[iofc] (its c is the candidate, our g), W[zrh] (its h is our n); P[iof].
 ONNX = {"elman": "h", "lstm": "iofg", "gru": "zrn"}
 ONNX_PEEPHOLES = "iof"
+TORCH_ENTRIES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 
 class Gate(NamedTuple):
@@ -49,8 +51,7 @@ class Layer:
 
     def __init__(self, cell: Definition, name: str) -> None:
         self.name = name
-        self.parameters = {label[len(name) + 1:]: tensor for label, tensor in parameters(cell).items()
-                           if label.startswith(f"{name}.") and "." not in label[len(name) + 1:]}
+        self.parameters = {label: x for label, x in layer_parameters(cell, name).items() if "." not in label}
         labels = self.parameters.keys()
         if not labels:
             raise ValueError(f"{cell.name!r} has no parameters named {name}.*; it has {', '.join(parameters(cell))}")
@@ -69,6 +70,9 @@ class Layer:
         first = TORCH[self.kind][0]  # any gate but a GRU's candidate, which may have more biases
         self.biases = len(self._bias_labels(first))  # for each gate
         self.size = self.parameters[self._matrix_labels(first)[0]].shape[0]
+        self.projected = "W_p" in labels
+        self.state = self.parameters["W_p"].shape[0] if self.projected else self.size  # the length of h
+        self.direction = layer_direction(cell, name, self.parameters.values())
         self.inputs = self._matrices(first)[0].shape[1]
 
     def values(self, gates: Mapping[str, Gate]) -> dict[str, Array]:
@@ -106,7 +110,7 @@ class Layer:
     def _matrices(self, gate: str) -> tuple[Array, Array]:
         """Return W_x and W_h."""
         arrays = [self.parameters[label].numpy() for label in self._matrix_labels(gate)]
-        W_h, W_x = np.split(arrays[0], [self.size], axis=1) if len(arrays) == 1 else arrays[::-1]
+        W_h, W_x = np.split(arrays[0], [self.state], axis=1) if len(arrays) == 1 else arrays[::-1]
         return W_x, W_h
 
     def _matrix_labels(self, gate: str) -> tuple[str, ...]:
@@ -122,6 +126,29 @@ class Layer:
             if labels[0] in self.parameters:
                 return labels
         return ()
+
+
+def expand_names(cell: Definition, names: Sequence[str]) -> list[str]:
+    """Return the names of single cells, in the place of the name of a layer that has several."""
+    waiting, found = list(names)[::-1], []
+    while waiting:
+        name = waiting.pop()
+        parts = list(dict.fromkeys(label.partition(".")[0] for label in layer_parameters(cell, name)))
+        if {"forward", "backward"} == set(parts):
+            waiting += [f"{name}.backward", f"{name}.forward"]
+        elif parts and all(part.isdecimal() for part in parts):
+            waiting += [f"{name}.{part}" for part in sorted(parts, key=int, reverse=True)]
+        else:
+            found.append(name)
+    return found
+
+
+def _check_direction(layer: Layer, reverse: bool, entry: str) -> None:
+    """Raise ValueError if a cell runs in the other direction of time than the weights that it is to take or to give."""
+    if layer.direction and (layer.direction < 0) != reverse:
+        here, there = ("backward", "forward") if layer.direction < 0 else ("forward", "backward")
+        raise _refusal(f"{layer.name} runs {here} in time, and {entry} is of a layer that runs {there}: "
+                       f"name a cell that was defined with reversed={reverse}")
 
 
 def _complement(parts: Gate) -> Gate:
@@ -151,7 +178,11 @@ def _assign(parameters: Mapping[str, Tensor], values: Mapping[str, Any], owner: 
     if extra:
         raise _refusal(f"{owner} has no parameter {', '.join(extra)}")
     arrays = {}
+    names: dict[Tensor, str] = {}
     for name, parameter in parameters.items():
+        if parameter.op is not None:
+            raise _refusal(f"{name} is computed by {parameter!r}, so it has no value of its own: set what it is "
+                           "computed from")
         value = values[name].numpy() if isinstance(values[name], Tensor) else np.asarray(values[name])
         if value.shape != parameter.shape:
             raise _refusal(f"{name} has shape {parameter.shape}, its value {value.shape}")
@@ -159,6 +190,9 @@ def _assign(parameters: Mapping[str, Tensor], values: Mapping[str, Any], owner: 
         if not np.array_equal(arrays[name], value, equal_nan=value.dtype.kind == "f"):
             raise _refusal(f"{name} holds {parameter.dtype}, which can't hold its {value.dtype} values exactly: "
                            "convert them first")
+        first = names.setdefault(parameter, name)
+        if not np.array_equal(arrays[first], arrays[name], equal_nan=arrays[name].dtype.kind == "f"):
+            raise _refusal(f"{first} and {name} are one tensor, and their values differ")
     for name, parameter in parameters.items():
         parameter.data = arrays[name]
 
@@ -212,7 +246,7 @@ def _check_order(order: str | None, gates: str) -> str:
 
 
 def from_stacked(cell: Definition, name: str, W_x: ArrayLike, W_h: ArrayLike, b_x: ArrayLike | None = None,
-                 b_h: ArrayLike | None = None, *, order: str | None = None) -> None:
+                 b_h: ArrayLike | None = None, *, order: str | None = None, W_p: ArrayLike | None = None) -> None:
     """Assign the weights of one cell from any source that stacks its gates.
 
     Args:
@@ -224,6 +258,7 @@ def from_stacked(cell: Definition, name: str, W_x: ArrayLike, W_h: ArrayLike, b_
         order: the gates from the top down, each by its letter here: for an LSTM f, i, g (the candidate),
             o; for a GRU r, n (the candidate) and z if 1 keeps the old state, u if 1 replaces it; for
             Elman's network "h".
+        W_p: the matrix of an LSTM's projection, (projection, size).
 
     Raises:
         ValueError: for a missing or impossible order, and a wrong shape. Then nothing is assigned.
@@ -235,14 +270,14 @@ def from_stacked(cell: Definition, name: str, W_x: ArrayLike, W_h: ArrayLike, b_
     if b_x is not None and b_h is None:
         b_h = np.zeros_like(b_x)
     gates = _split_stacks(layer, _check_order(order, known), (W_x, W_h, b_x, b_h), Gate._fields)
-    _assign_layers([layer], layer.values(gates))
+    _assign_layers([layer], layer.values(gates) | _projection(layer, W_p, "W_p"))
 
 
 def _split_stacks(layer: Layer, order: str, stacks: Sequence[Any], keys: Sequence[str]) -> dict[str, Gate]:
     """Return the stacks W_x, W_h, b_x, b_h as gates; messages name them by `keys`."""
     rows = len(order) * layer.size
     split_parts: list[Mapping[str, Array | None]] = []
-    for key, stack, shape in zip(keys, stacks, ((rows, layer.inputs), (rows, layer.size), (rows,), (rows,))):
+    for key, stack, shape in zip(keys, stacks, ((rows, layer.inputs), (rows, layer.state), (rows,), (rows,))):
         is_bias = len(shape) == 1
         if is_bias and stack is None and layer.biases:
             raise _refusal(f"{key} is missing: {layer.name} has biases. Define it with biases=0 to have none")
@@ -252,6 +287,14 @@ def _split_stacks(layer: Layer, order: str, stacks: Sequence[Any], keys: Sequenc
             raise _refusal(f"{key} has shape {np.shape(stack)}, and {layer.name} needs {shape}")
         split_parts.append(dict.fromkeys(order) if stack is None else split(stack, order, order))
     return {gate: Gate(*(part[gate] for part in split_parts)) for gate in order}  # type: ignore[arg-type]
+
+
+def _projection(layer: Layer, W_p: Any, key: str) -> dict[str, Any]:
+    """Return the matrix of an LSTM's projection by its full name; messages name it by `key`."""
+    if (W_p is not None) != layer.projected:
+        raise _refusal(f"{key} is missing: {layer.name} has a projection" if layer.projected else
+                       f"there is no parameter for {key}: {layer.name} was defined without projection=")
+    return {f"{layer.name}.W_p": W_p} if layer.projected else {}
 
 
 def _join_stacks(layer: Layer, order: str) -> list[Array]:
@@ -264,34 +307,47 @@ def _join_stacks(layer: Layer, order: str) -> list[Array]:
 # ---- PyTorch -------------------------------------------------------------------------------
 
 
-def from_torch(cell: Definition, state: Mapping[str, ArrayLike], names: Sequence[str], *,
-               bidirectional: bool = False) -> None:
-    """Assign the weights of cells from one nn.RNN, nn.LSTM or nn.GRU.
+def from_torch(cell: Definition, state: Any, names: Sequence[str], *, bidirectional: bool = False) -> None:
+    """Assign the weights of cells from one nn.RNN, nn.LSTM or nn.GRU, or an nn.RNNCell, nn.LSTMCell or nn.GRUCell.
 
     A cell with one bias per gate takes the sum of PyTorch's two; with biases=2 it takes both. The state_dict of
     nn.RNN doesn't contain its nonlinearity: the definition's `activation` has to be the same.
 
     Args:
-        state: the layer's state_dict(), as arrays: {name: value.numpy() ...}.
+        state: the layer itself, its state_dict() or named_parameters(), or arrays by the same names.
         names: the cells, from the lowest layer up; for a bidirectional network forward, backward of the
-            lowest, forward, backward of the next, ...
+            lowest, forward, backward of the next, ... The name of a layer that `cells.bidirectional` or
+            `cells.stacked` made stands for its cells.
         bidirectional: whether every second name is that of a reversed cell.
 
     Raises:
-        ValueError: for entries that are missing, left over or of a wrong shape, and for a cell that
-            PyTorch doesn't have (peepholes, reset="before", ...). Then nothing is assigned.
+        ValueError: for entries that are missing, left over or of a wrong shape; for a cell that
+            PyTorch doesn't have (peepholes, reset="before", ...), or that runs in the other direction of
+            time. Then nothing is assigned.
     """
+    given = _torch_arrays(state)
+    names, keys_of = _torch_names(cell, names, bidirectional)
     layers = [_torch_layer(cell, name) for name in names]
     values: dict[str, Array] = {}
-    keys_of = _torch_keys(names, bidirectional)
     for layer, keys in zip(layers, keys_of):
-        for key in keys if layer.biases else keys[:2]:
-            if key not in state:
-                raise _refusal(f"{key} is missing, for {layer.name}; there are {', '.join(state)}")
-        values |= layer.values(_split_stacks(layer, TORCH[layer.kind], [state.get(key) for key in keys], keys))
-    extra = [key for key in state if not any(key in keys for keys in keys_of)]
+        needed = [*keys[:2], *keys[2:4] * bool(layer.biases), *keys[4:] * layer.projected]
+        missing = [key for key in needed if key not in given]
+        if missing:
+            raise _refusal(f"{missing[0]} is missing, for {layer.name}; there are {', '.join(given)}"
+                           + _part_of_a_model(given, missing[0]))
+        _check_direction(layer, keys[0].endswith("_reverse"), keys[0])
+        if keys[4] in given and not layer.projected and np.shape(given[keys[1]])[1:] != (layer.state,):
+            raise _refusal(f"{keys[4]} is the matrix of a projection: define {layer.name} with "
+                           f"projection={len(given[keys[4]])}")
+        stacks = [given.get(key) for key in keys[:4]]
+        values |= layer.values(_split_stacks(layer, TORCH[layer.kind], stacks, keys))
+        if layer.projected:
+            values |= _projection(layer, given[keys[4]], keys[4])
+    taken = {key for layer, keys in zip(layers, keys_of) for key in (keys if layer.projected else keys[:4])}
+    extra = [key for key in given if key not in taken]
     if extra:
-        raise _refusal(f"nothing takes {', '.join(extra)}: the cells named are {', '.join(names)}")
+        hint = "; pass bidirectional=True" if not bidirectional and any("_reverse" in key for key in extra) else ""
+        raise _refusal(f"nothing takes {', '.join(extra)}: the cells named are {', '.join(names)}{hint}")
     _assign_layers(layers, values)
 
 
@@ -304,22 +360,60 @@ def to_torch(cell: Definition, names: Sequence[str], *, bidirectional: bool = Fa
         ValueError: for a cell that PyTorch doesn't have.
     """
     state: dict[str, Array] = {}
-    for name, keys in zip(names, _torch_keys(names, bidirectional)):
+    for name, keys in zip(*_torch_names(cell, names, bidirectional)):
         layer = _torch_layer(cell, name)
+        _check_direction(layer, keys[0].endswith("_reverse"), keys[0])
         state |= zip(keys, _join_stacks(layer, TORCH[layer.kind]))
+        if layer.projected:
+            state[keys[4]] = layer.parameters["W_p"].numpy()
     return state
 
 
-def _torch_keys(names: Sequence[str], bidirectional: bool) -> list[tuple[str, ...]]:
-    """Return for each cell the names of W_x, W_h, b_x, b_h in a state_dict."""
+def _torch_arrays(state: Any) -> dict[str, Any]:
+    """Return the weights of a module, its state_dict() or named_parameters(), by PyTorch's names, as arrays.
+
+    PyTorch isn't imported: its tensors are known by their methods.
+    """
+    found = state.state_dict() if callable(getattr(state, "state_dict", None)) else state
+    try:
+        found = dict(found)
+    except (TypeError, ValueError):
+        found = None
+    if found is None or not all(isinstance(key, str) for key in found):
+        raise TypeError("from_torch takes a layer of PyTorch, its state_dict() or named_parameters(), or arrays by "
+                        f"the same names, not {type(state).__name__}")
+    arrays = {key: _plain_array(value) for key, value in found.items()}
+    if arrays.keys() <= set(TORCH_ENTRIES):  # nn.LSTMCell and its like have one layer, and don't number it
+        arrays = {f"{key}_l0": array for key, array in arrays.items()}
+    return arrays
+
+
+def _plain_array(value: Any) -> Any:
+    """Return a tensor of PyTorch as an array; any other value as it is."""
+    if isinstance(value, Tensor) or not callable(getattr(value, "detach", None)):
+        return value
+    value = value.detach().cpu()
+    return np.asarray(value.float() if "bfloat16" in str(value.dtype) else value)  # float32 holds it exactly
+
+
+def _part_of_a_model(given: Mapping[str, Any], key: str) -> str:
+    """Return a remedy where entries have the name of a module before theirs, "lstm.weight_ih_l0"."""
+    modules = [name[:-len(key) - 1] for name in given if name.endswith(f".{key}")]
+    return f". Give the layer alone, e.g. model.{modules[0]}" if modules else ""
+
+
+def _torch_names(cell: Definition, names: Sequence[str], bidirectional: bool
+                 ) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Return the names of all cells, and for each the names of W_x, W_h, b_x, b_h and W_p in a state_dict."""
     if isinstance(names, str):
         raise TypeError(f"names is a list of cells, e.g. [{names!r}]")
+    names = expand_names(cell, names)
     if bidirectional and len(names) % 2:
         raise ValueError(f"a bidirectional network has two cells a layer, forward and backward; named are "
                          f"{len(names)}: {', '.join(names)}")
     ends = ["", "_reverse"] if bidirectional else [""]
-    return [tuple(f"{part}_l{i // len(ends)}{ends[i % len(ends)]}" for part in
-                  ("weight_ih", "weight_hh", "bias_ih", "bias_hh")) for i in range(len(names))]
+    return names, [tuple(f"{part}_l{i // len(ends)}{ends[i % len(ends)]}" for part in TORCH_ENTRIES)
+                   for i in range(len(names))]
 
 
 def _torch_layer(cell: Definition, name: str) -> Layer:
@@ -336,27 +430,38 @@ def _torch_layer(cell: Definition, name: str) -> Layer:
 
 
 def from_onnx(cell: Definition, names: Sequence[str], W: ArrayLike, R: ArrayLike, B: ArrayLike | None = None,
-              P: ArrayLike | None = None, *, linear_before_reset: int | None = None) -> None:
+              P: ArrayLike | None = None, *, linear_before_reset: int | None = None,
+              direction: str | None = None) -> None:
     """Assign the weights of a cell, or of the two of a bidirectional layer, from ONNX's RNN, LSTM or GRU.
 
     Args:
-        names: one cell, or forward and backward.
+        names: one cell, or forward and backward; or the name of a layer that `cells.bidirectional` made.
         W, R, B, P: the operator's tensors: (directions, gates * size, inputs), (directions, gates *
             size, size), (directions, 2 * gates * size), and peepholes (directions, 3 * size). Without B the
             biases are zero.
         linear_before_reset: the GRU's attribute, 0 or 1, which the tensors don't contain: 0 resets before
             the matrix, 1 after it.
+        direction: the operator's attribute, "forward", "reverse" or "bidirectional", for which the cells must
+            be defined; None doesn't check the direction of a single cell.
 
     Raises:
-        ValueError: for a wrong shape, peepholes on one side only, and a GRU with a missing or different
-            linear_before_reset. Then nothing is assigned.
+        ValueError: for a wrong shape, peepholes on one side only, a GRU with a missing or different
+            linear_before_reset, and a cell that runs in the other direction. Then nothing is assigned.
     """
     layers = _onnx_layers(cell, names)
+    if direction not in (None, "forward", "reverse", "bidirectional"):
+        raise _refusal(f"direction is 'forward', 'reverse' or 'bidirectional', not {direction!r}")
+    if direction is not None and (direction == "bidirectional") != (len(layers) == 2):
+        count = "one cell" if len(layers) == 2 else "two cells, forward and backward"
+        raise _refusal(f"an operator whose direction is {direction!r} has {count}; named are "
+                       f"{', '.join(layer.name for layer in layers)}")
+    if direction is not None and len(layers) == 1:
+        _check_direction(layers[0], direction == "reverse", f"the {direction} operator")
     tensors = {key: np.asarray(value) for key, value in (("W", W), ("R", R), ("B", B), ("P", P)) if value is not None}
     for key, array in tensors.items():
         if array.shape[:1] != (len(layers),):
             raise _refusal(f"{key} has shape {array.shape}, and its first axis is that of the directions: "
-                           f"{len(layers)}, for {', '.join(names)}")
+                           f"{len(layers)}, for {', '.join(layer.name for layer in layers)}")
     values: dict[str, Array] = {}
     for number, layer in enumerate(layers):
         if layer.kind == "gru":
@@ -387,17 +492,18 @@ def from_onnx_file(cell: Definition, names: Sequence[str], path: str | os.PathLi
     Args:
         cell, names: as for `from_onnx`. For a node whose direction is "reverse" the cell is a reversed one.
         path: the file.
-        node: the node's name; None if it is the only one.
+        node: the node's name; of one in a subgraph (the body of a loop, a branch) also its path, such as
+            "If_1/then_branch/LSTM_5". None if it is the only one.
 
     Raises:
-        ValueError: as for `from_onnx`; and if there is no such node, or it has options that no cell
-            here has. Then nothing is assigned.
+        ValueError: as for `from_onnx`; if there is no such node, or it has options that no cell here has;
+            if the file is damaged, or keeps its data in others. Then nothing is assigned.
         ModuleNotFoundError: without the extra `onnx`.
     """
     from rnn.export.onnx_reader import recurrent
 
-    tensors, reset = recurrent(path, node)
-    from_onnx(cell, names, **tensors, linear_before_reset=reset)
+    tensors, reset, direction = recurrent(path, node)
+    from_onnx(cell, names, **tensors, linear_before_reset=reset, direction=direction)
 
 
 def onnx_parameters(path: str | os.PathLike[str]) -> dict[str, Array]:
@@ -436,10 +542,16 @@ def to_onnx(cell: Definition, names: Sequence[str]) -> dict[str, Array]:
 
 def _onnx_layers(cell: Definition, names: Sequence[str]) -> list[Layer]:
     """Return the cells that make up one operator, checked."""
-    if isinstance(names, str) or len(names) not in (1, 2):
+    every = [] if isinstance(names, str) else expand_names(cell, names)
+    if len(every) not in (1, 2):
         raise ValueError(f"names is a list of one cell, or of two, forward and backward; not {names!r}")
-    layers = [Layer(cell, name) for name in names]
+    layers = [Layer(cell, name) for name in every]
+    if len(layers) == 2:
+        _check_direction(layers[0], False, "the first of two directions")
+        _check_direction(layers[1], True, "the second of two directions")
     for layer in layers:
+        if layer.projected:
+            raise ValueError(f"{layer.name} has a projection, and ONNX's LSTM has none")
         if layer.peephole == "full":
             raise ValueError(f'{layer.name} has full peepholes, and ONNX\'s LSTM diagonal ones: peephole="diagonal"')
     return layers

@@ -25,7 +25,8 @@ MOST_FILES = 22
 
 # A layer is a folder (without its subfolders). It may import itself and the layers that are named here.
 LAYERS: dict[str, tuple[str, ...]] = {
-    "minigrad": (),
+    "minigrad.recipes": (),
+    "minigrad": ("minigrad.recipes",),
     "minigrad.debugger": ("minigrad",),
     "rnn.language": ("minigrad",),
     "rnn.unrolling": ("minigrad", "rnn.language"),

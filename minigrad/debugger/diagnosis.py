@@ -25,9 +25,9 @@ def has_nan(array: Any) -> bool:
 # ---- NaN
 def forward_nan(node: Tensor) -> str | None:
     """Return a message if the data of a tensor are the first that contain a NaN, else None."""
-    if not has_nan(node._data):
+    if not has_nan(node._array):
         return None
-    sources = [x for x in node.inputs if has_nan(x._data)]
+    sources = [x for x in node.inputs if has_nan(x._array)]
     operation = f"{operation_name(node)} of {', '.join(map(tensor_name, node.inputs))} at {node.origin}"
     if not sources:
         return f"a NaN first appears in the forward data of {tensor_name(node)}: {operation}"
@@ -63,7 +63,7 @@ def nan_at(step: Step, timeline: Timeline) -> str | None:
 def _forward_note(step: Step) -> str:
     """Return a remark if the forward data of a step contain a NaN."""
     for x in (step.node, *step.node.inputs):
-        if has_nan(x._data):
+        if has_nan(x._array):
             return f", but the forward data of {tensor_name(x)} contain one (made at {x.origin})"
     return ""
 

@@ -49,7 +49,7 @@ def _detached_uses(tensor: Tensor, out: Tensor) -> list[str]:
     lines = []
     for node in ancestors(out):
         for x in node.inputs:
-            if not x.requires_grad and x.shape == tensor.shape and np.array_equal(x._data, tensor._data):
+            if not x.requires_grad and x.shape == tensor.shape and np.array_equal(x._array, tensor._array):
                 how = f"it was detached at {x.origin}" if x.origin.detached else f"taken by .data, at {x.origin}"
                 lines.append(f"    its values are used as a constant by {tensor_summary(node)} at {node.origin}: {how}")
     return lines

@@ -50,7 +50,7 @@ def numbers(timeline: Timeline, what: str) -> list[str]:
     if attribute not in ("data", "grad") or not name:
         name, attribute = what, ""
     tensor = find_one(timeline, name)
-    lines = [] if attribute == "grad" else format_array(f"{name}.data", tensor._data)
+    lines = [] if attribute == "grad" else format_array(f"{name}.data", tensor._array)
     if attribute != "data":
         grad = timeline.gradient(tensor)
         so_far = "" if timeline.is_complete(tensor) else " so far"
@@ -62,8 +62,8 @@ def _part(step: Step, part: str) -> list[str]:
     """Return the numbers of one of PARTS."""
     node, inputs = step.node, step.node.inputs
     parts: dict[str, tuple[str, Sequence[Tensor], list[Any]]] = {
-        "grad": ("grad of ", [node], [step.grad]), "out": ("", [node], [node._data]),
-        "inputs": ("", inputs, [x._data for x in inputs]), "contributions": ("added to ", inputs, step.input_grads),
+        "grad": ("grad of ", [node], [step.grad]), "out": ("", [node], [node._array]),
+        "inputs": ("", inputs, [x._array for x in inputs]), "contributions": ("added to ", inputs, step.input_grads),
         "totals": ("sum for ", inputs, step.totals)}
     heading, tensors, arrays = parts[part]
     lines = []

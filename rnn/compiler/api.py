@@ -5,8 +5,10 @@ A program is made for the shapes of the data at the first call, by `pipeline.Pro
 
 from __future__ import annotations
 
-import math
+import itertools
+import operator
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,22 +18,34 @@ from numpy.typing import ArrayLike, NDArray
 
 from minigrad import Tensor
 from minigrad.backward import ancestors, compute_gradients
+from minigrad.mutation import check_modified
 from minigrad.provenance import call_site
 from minigrad.settings import settings
-from rnn.ir.feeds import boundary_values, draw_masks, input_arrays, lowering_options, mask_arrays
+from rnn.ir.feeds import boundary_values, draw_masks, fill_after, input_arrays, lowering_options, mask_arrays
 from rnn.ir.lowering import LoweringOptions
-from rnn.ir.nodes import LOSS_SCALE, upstream_name
+from rnn.ir.nodes import AFTER, LOSS_SCALE, after_name, upstream_name
 from rnn.language.cycles import check
-from rnn.language.dependencies import links, nodes, parameters, roots
-from rnn.language.equations import Definition
+from rnn.language.dependencies import leaves, links, parameters
+from rnn.language.equations import Definition, Signal
 from rnn.unrolling.evaluator import recompute_from_parameters
 from rnn.unrolling.inputs import Inputs, prepare_inputs
+from rnn.unrolling.masks import OwnSteps
 from rnn.unrolling.options import DEFAULTS, UnrollOptions, list_options
 from rnn.unrolling.state import State
 
 from .emit import save_program
 from .execution import Call, CallPlan, Loaded
 from .pipeline import GradientRequest, Program
+
+MOST_PLANS = 500  # shapes of data whose checks are remembered
+_requires_grad, _changes = operator.attrgetter("requires_grad"), operator.attrgetter("changes")
+_adding = threading.Lock()  # held while gradients are added: two threads may add to the same parameter
+
+
+class Latest(threading.local):
+    """The latest call of a thread."""
+
+    call: Call | None = None
 
 
 class Outputs(Mapping[str, NDArray[Any]]):
@@ -44,9 +58,14 @@ class Outputs(Mapping[str, NDArray[Any]]):
         self._fast = fast
         self._call = call
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Raise TypeError: the values are in arrays of the program, which a copy doesn't have."""
+        raise TypeError(f"{self!r} reads the arrays of its program when it is indexed, so it can't be copied or "
+                        "pickled. Copy dict(outputs), arrays by name")
+
     def _current(self) -> Call:
         """Return the call, unless another one has overwritten its arrays."""
-        if self._fast._last is not self._call:
+        if not self._call.holds():
             raise RuntimeError(f"the values of this call are gone: the program of {self._fast.cell.name!r} was called "
                                "again since. Take what you need, outputs['y'], before the next call")
         return self._call
@@ -54,7 +73,17 @@ class Outputs(Mapping[str, NDArray[Any]]):
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._call.loaded.program.outputs:
             raise KeyError(f"no signal {name!r}; there are {', '.join(self)}")
-        return self._current().steps(name, 1, self._call.plan.inputs.T)
+        values = self._current().shown(name)
+        self._current()  # another thread may have called the program meanwhile
+        return values
+
+    def final(self, name: str) -> NDArray[Any]:
+        """Return each sequence's value at its last own step: (batch, size); `[name][-1]` without lengths or a mask."""
+        if name not in self:
+            raise KeyError(f"no signal {name!r}; there are {', '.join(self)}")
+        values = self._current().final(name)
+        self._current()
+        return values
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._call.loaded.program.outputs)
@@ -82,6 +111,9 @@ class Result(NamedTuple):
 class Compiled:
     """A definition as a NumPy program; made by `Cell.compile`.
 
+    Several threads may call it at the same time: each has arrays of its own. The outputs of a call hold until the
+    next call by the same thread, and `backward()` continues the call of its own thread.
+
     Attributes:
         cell: the definition.
         loss: the signal that is summed to the loss, or None.
@@ -90,12 +122,18 @@ class Compiled:
 
     def __init__(self, cell: Definition, loss: str | None = None, reduction: str = "sum") -> None:
         check(cell)
+        if loss is not None and not isinstance(loss, str):
+            raise TypeError(f"loss= is the name of one signal, not {loss!r:.60} (at {call_site()}): for several losses "
+                            "write a signal that is their sum, L[t] = L1[t] + 0.1 * L2[t]")
         if loss is not None and loss not in cell.signals:
             raise ValueError(f"{cell.name!r} has no signal {loss!r} to be the loss (at {call_site()}): it has "
                              f"{', '.join(cell.signals)}")
         if loss is not None and cell.signals[loss].lead:
             raise ValueError(f"the loss is a signal that is defined at t, {loss}[t] = ...; {loss} isn't "
                              f"(at {cell.signals[loss].origin})")
+        shape = None if loss is None else cell.signals[loss].shape
+        if loss is not None and shape:
+            raise ValueError(_no_loss(cell.signals[loss], shape))
         if reduction not in ("sum", "mean"):
             raise ValueError(f"reduction is 'sum' or 'mean', not {reduction!r} (at {call_site()})")
         self.cell = cell
@@ -103,8 +141,18 @@ class Compiled:
         self.reduction = reduction
         self._programs: dict[Any, Loaded] = {}
         self._plans: dict[Any, CallPlan] = {}  # by the names, shapes and dtypes of the inputs
-        self._last: Call | None = None
+        self._numbers = itertools.count()  # of programs
+        self._thread = Latest()
+        self._shown: Loaded | None = None  # whose text is `source`
         self._gradients: dict[Tensor, NDArray[Any]] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how a copy is made: the definition is compiled again, where it is used."""
+        return type(self), (self.cell, self.loss, self.reduction)
+    @property
+    def _last(self) -> Call | None:
+        """The latest call of this thread."""
+        return self._thread.call
 
     @list_options
     def __call__(self, T: int | None = None, **keywords: Any) -> Any:
@@ -124,6 +172,8 @@ class Compiled:
         options, inputs = UnrollOptions.split(T, keywords)
         key = self._key(inputs) if options is DEFAULTS else None
         plan = self._plans.get(key) if key is not None else None
+        if plan is not None and plan.trained != list(map(_requires_grad, plan.leaves)):  # one was frozen meanwhile
+            plan = None
         if plan is not None:
             call = plan.call(inputs)
         else:
@@ -134,18 +184,22 @@ class Compiled:
             call = self._checked_call(prepared, records=not windows)
             if key is not None:
                 self._cache(key, call, inputs)
-        self._last = None  # from here on the arrays no longer hold the values of the last call
+        self._thread.call = None
+        if self.loss is None and settings().recording:
+            for tensors in (call.plan.leaves, call.plan.boundary.values()):
+                for tensor in tensors if any(map(_changes, tensors)) else ():
+                    check_modified(tensor)  # a change made before the call isn't one made after it
         call.forward()
-        self._last = call
+        self._thread.call, self._shown = call, call.loaded
         outputs = Outputs(self, call)
         if self.loss is None:
             return outputs
-        losses, mask = call.array(self.loss), call.plan.inputs.mask
-        counted = losses.size if mask is None else max(int(mask.sum()), 1)  # a mean is over steps that aren't masked
-        scale = 1.0 if self.reduction == "sum" else 1.0 / counted
+        T, mask = call.plan.inputs.T, call.plan.inputs.mask
+        counted = T * call.plan.B if mask is None else int(mask.sum())  # a mean is over steps that aren't masked
+        scale = 1.0 if self.reduction == "sum" else 1.0 / max(counted, 1)
         if settings().recording:
             self._assign(self._derivatives(call, scale))
-        return Result(float(losses.sum()) * scale, outputs)
+        return Result(call.total_loss(self.loss) * scale, outputs)
 
     def backward(self, **gradients: ArrayLike) -> None:
         """Add to the parameters' `.grad`, from the upstream gradients of some signals; after a call.
@@ -154,30 +208,32 @@ class Compiled:
             gradients: by signal name, arrays of the shape of its outputs, (T, batch, size).
 
         Raises:
-            ValueError: for an unknown signal, or a gradient of another shape.
-            RuntimeError: where there was no call.
+            ValueError: for an unknown signal, a gradient of another shape, or a parameter changed since the call.
+            RuntimeError: where this thread made no call.
         """
         call = self._last
-        if call is None:
-            raise RuntimeError(f"call the program of {self.cell.name!r} on data before its backward() "
-                               f"(at {call_site()})")
+        if call is None or not call.holds():
+            raise RuntimeError(f"call the program of {self.cell.name!r} on data before its backward(), in the same "
+                               f"thread (at {call_site()})")
         if not gradients:
             raise ValueError(f"backward() starts from the gradients of signals, e.g. "
                              f"backward({next(iter(call.loaded.program.outputs))}=...) (at {call_site()})")
         given = {upstream_name(name): self._upstream(call, name, value) for name, value in gradients.items()}
+        call.check_unmodified()
         plan, options = call.plan, call.loaded.program.lowered.options
         loaded = self._program(options, plan.inputs, plan.boundary, tuple(gradients))
         if loaded is not call.loaded:  # these gradients need another program: compute the call's values there
             call = call.moved_to(loaded)
             call.forward()
-            self._last = call
+            self._thread.call, self._shown = call, loaded
         self._assign(call.backward(given))
 
     @property
     def gradients(self) -> dict[str, NDArray[Any]]:
         """The gradients of the last backward pass alone, by the parameter's name (copies)."""
         if self._gradients is None:
-            raise RuntimeError(f"the program of {self.cell.name!r} has computed no gradients yet (at {call_site()})")
+            raise RuntimeError(f"the program of {self.cell.name!r} has computed no gradients yet (at {call_site()}): "
+                               "compile it with loss=, or call its backward(y=...) first")
         return {name: self._gradients[tensor].copy() for name, tensor in parameters(self.cell).items()
                 if tensor in self._gradients}
 
@@ -198,8 +254,8 @@ class Compiled:
     # ---- which program
     def _latest(self) -> Loaded:
         """Return the program of the last call; before, that for inputs of the declared sizes."""
-        if self._last is not None:
-            return self._last.loaded
+        if self._shown is not None:
+            return self._shown
         shapes = {name: x.shape for name, x in self.cell.signals.items() if x.given}
         unknown = [name for name, shape in shapes.items() if shape is None]
         if unknown:
@@ -221,45 +277,76 @@ class Compiled:
         """Return the program for inputs of these shapes; with a backward pass if `records` or from `seeds`."""
         wanted = GradientRequest()
         if seeds or (records and settings().recording):
+            learned = tuple(key for key, x in boundary.items() if x.requires_grad)
+            data = [name for name, x in inputs.values.items() if isinstance(x, Tensor)]
+            if options.masked:  # values after the end are data of sequences that end before T
+                after = {name for name, k in learned if k > 0}
+                data += [name if self.cell.signals[name].given else after_name(name) for name in sorted(after)]
+                learned = tuple(key for key in boundary if key in learned or (key[1] > 0 and key[0] in after))
             wanted = GradientRequest(seeds or self._ends(), None if seeds else self.loss,
-                            tuple(name for name, x in inputs.values.items() if isinstance(x, Tensor)),
-                            tuple(key for key, x in boundary.items() if x.requires_grad))
+                                     tuple(dict.fromkeys(data)), learned)
         weights = [x.dtype for x in parameters(self.cell).values()]
         return self._loaded(options, wanted, np.result_type(inputs.dtype, *weights))
 
     def _loaded(self, options: LoweringOptions, wanted: GradientRequest, dtype: np.dtype[Any]) -> Loaded:
-        key = options, wanted, dtype, self.cell.version
-        if key not in self._programs:
+        key = options, wanted, dtype, self.cell.version, tuple(x.requires_grad for x in leaves(self.cell))
+        found = self._programs.get(key)
+        if found is None:
             program = Program(self.cell, options, wanted)
-            self._programs[key] = Loaded(program, dtype, f"{self.cell.name} {id(self):x}.{len(self._programs)}")
-        return self._programs[key]
+            if wanted.loss is not None and program.lowered.roots[wanted.loss].shape:
+                raise ValueError(_no_loss(self.cell.signals[wanted.loss], program.lowered.roots[wanted.loss].shape))
+            found = Loaded(program, dtype, f"{self.cell.name} {id(self):x}.{next(self._numbers)}")
+            for old in [x for x in self._programs if x[3] != self.cell.version]:  # of the definition before a change
+                self._programs.pop(old, None)
+            self._programs[key] = found
+        return found
 
     # ---- one call
-    def _checked_call(self, inputs: Inputs, records: bool = True) -> Call:
-        """Return a call on inputs that were checked against the declarations."""
+    def _checked_call(self, inputs: Inputs, known: Mapping[str, Any] | None = None,
+                      copies: Mapping[int, Tensor] | None = None, records: bool = True) -> Call:
+        """Return a call on inputs that were checked against the declarations.
+
+        Args:
+            known: of a window, data and draws as the program takes them, (T, B, *shape), from the call over all steps.
+            copies: of that call's plan.
+        """
         boundary = boundary_values(self.cell, inputs)
-        loaded = self._program(lowering_options(inputs, inputs.mask is not None), inputs, boundary, records=records)
+        options = lowering_options(self.cell, inputs, boundary, inputs.own is not None)
+        loaded = self._program(options, inputs, boundary, records=records)
         lowered = loaded.program.lowered
         for name, values in inputs.values.items():
             if lowered.roots[name].op.dtype == "int" and values.dtype.kind not in "iu":
                 raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
                                 "integers: the index of the right class")
-        copies = recompute_from_parameters(self.cell) if any(x.op is not None for x in lowered.weights) else {}
-        arrays = {**input_arrays(inputs), **mask_arrays(inputs, lowered),
-                  **draw_masks(lowered, inputs.T, (math.prod(inputs.batch),))}
-        return Call(CallPlan(loaded, inputs, boundary, copies), arrays)
+        if copies is None:
+            computed = any(x.op is not None and x.t is None for x in [*lowered.weights, *boundary.values()])
+            copies = recompute_from_parameters(self.cell) if computed else {}
+        used = leaves(self.cell)
+        plan = CallPlan(loaded, inputs, boundary, copies, used, [x.requires_grad for x in used], known is not None)
+        arrays = {**input_arrays(inputs), **mask_arrays(inputs, lowered)}
+        for name, node in lowered.givens.items():
+            if name.startswith(AFTER):
+                arrays[name] = np.zeros((inputs.T, plan.B, *node.shape), loaded.dtype)
+        if known is None:
+            known = draw_masks(lowered, inputs.T, (plan.B,))
+            if plan.own is not None:
+                known = {name: plan.own.compact(x) for name, x in known.items()}
+                self._fill_after(plan, plan.own, arrays)
+        return Call(plan, {**arrays, **known})
+
+    def _fill_after(self, plan: CallPlan, own: OwnSteps, arrays: dict[str, Any]) -> None:
+        """Write the values after the sequence to the end of each sequence."""
+        lowered = plan.loaded.program.lowered
+        for name, steps in plan.after.items():
+            given, shape = self.cell.signals[name].given, lowered.roots[name].shape
+            fill_after(arrays[name if given else after_name(name)], own,
+                       {step: plan.boundary_array(value, shape) for step, value in steps.items()})
 
     def _check_windows(self, inputs: Inputs) -> None:
         """Raise ValueError where windows, which are computed one by one after all values, would differ from these."""
         if self.loss is None:
             raise ValueError(f"window= chooses losses: compile with loss=... (at {call_site()}), "
                              "or use chunks= or last=")
-        if any(getattr(node.op, "random", False) for node in nodes(roots(self.cell)) if hasattr(node, "op")):
-            raise ValueError(f"{self.cell.name!r} draws at random, and windows would draw again: use chunks= or last=, "
-                             f"or unroll(window=...) (at {call_site()})")
-        if settings().recording and any(isinstance(x, Tensor) for x in inputs.values.values()):
-            raise ValueError(f"with window= a compiled program gives no gradient to its inputs (at {call_site()}): "
-                             "give arrays, or unroll(window=...)")
 
     def _key(self, inputs: Mapping[str, Any]) -> Any:
         """Return all of the inputs that a plan depends on; None where they have to be checked again."""
@@ -274,6 +361,8 @@ class Compiled:
         """Keep the plan of a call, unless values are broadcast, drawn, or computed from parameters at each call."""
         same_size = all(call.values[name].size == array.size for name, array in inputs.items())
         if same_size and not call.plan.copies and not call.loaded.program.lowered.draws:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
             self._plans[key] = call.plan.without_values()
 
     def _upstream(self, call: Call, name: str, value: ArrayLike) -> NDArray[Any]:
@@ -296,7 +385,7 @@ class Compiled:
         if not windows:
             yield from call.backward({LOSS_SCALE: scale})
         for window in windows:
-            part = self._checked_call(call.window_inputs(window))
+            part = self._checked_call(*call.window_inputs(window), copies=call.plan.copies)
             part.forward()
             yield from part.backward({LOSS_SCALE: scale})
 
@@ -311,6 +400,14 @@ class Compiled:
                 terms = {leaf: term for leaf, term in found.items() if leaf in leaves}
             for leaf, term in terms.items():
                 gradients[leaf] = term if leaf not in gradients else gradients[leaf] + term
-        for leaf, gradient in gradients.items():
-            leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
-        self._gradients = gradients
+        with _adding:
+            for leaf, gradient in gradients.items():
+                leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
+            self._gradients = gradients
+
+
+def _no_loss(signal: Signal, shape: tuple[int, ...]) -> str:
+    """Return the message for a loss that isn't a number."""
+    line = signal.equation.origin if signal.equation else signal.origin
+    return (f"the loss is one number for each sequence and step, but {signal.name}, defined at {line}, has shape "
+            f"{shape} (at {call_site()}): sum over its elements, {signal.name}[t] = mg.sum(..., axis=-1)")

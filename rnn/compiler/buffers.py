@@ -158,16 +158,23 @@ class BufferPlan:
         self._separate_lanes()
         self._place_operands()
         self._overwrite_operands()
+        self._owners: dict[Node, tuple[Node, int]] = {}  # node -> the owner of its array, and views of views up to it
+        self._names: dict[Node, Node] = {}
         self.extents: dict[Node, Extent] = {}
         for node, extent in lifetimes.extents.items():
-            owner = self.containers(node)[-1]
+            owner = self.owner(node)
             self.extents[owner] = max(extent, self.extents.get(owner, Extent.ONE))
 
     def representative(self, node: Node) -> Node:
         """Return the node whose name the array of a node has in the text: the last that overwrites it."""
-        while node in self.alias_of:
-            node = self.alias_of[node]
-        return node
+        if node not in self.alias_of:
+            return node
+        chain = [node]
+        while (last := chain[-1]) in self.alias_of and last not in self._names:
+            chain.append(self.alias_of[last])
+        found = self._names.get(chain[-1], chain[-1])
+        self._names.update(dict.fromkeys(chain[:-1], found))
+        return found
 
     def parent(self, node: Node) -> Node | None:
         """Return the node whose array contains the value of this node; None if it has an array of its own."""
@@ -177,16 +184,29 @@ class BufferPlan:
             return self.slot_in[node][0]
         return self.inplace_of.get(node, node.inputs[0] if isinstance(node.op, ir.View) else None)
 
-    def containers(self, node: Node) -> list[Node]:
-        """Return the node, and those whose arrays contain its value: the last one owns the array."""
-        found = [node]
-        while (parent := self.parent(found[-1])) is not None:
-            found.append(parent)
-        return found
+    def owner(self, node: Node) -> Node:
+        """Return the node that owns the array which contains the value of a node."""
+        return self._owner_and_depth(node)[0]
+
+    def depth(self, node: Node) -> int:
+        """Return how many views of views the value of a node is."""
+        return self._owner_and_depth(node)[1]
+
+    def _owner_and_depth(self, node: Node) -> tuple[Node, int]:
+        chain = [node]
+        while chain[-1] not in self._owners:
+            above = self.parent(chain[-1])
+            if above is None:
+                self._owners[chain[-1]] = chain[-1], 0
+            else:
+                chain.append(above)
+        owner, depth = self._owners[chain[-1]]
+        self._owners.update((x, (owner, depth + count)) for count, x in enumerate(reversed(chain)))
+        return self._owners[node]
 
     def extent(self, node: Node) -> Extent:
         """Return for how many steps the array of a value has space."""
-        return self.extents.get(self.containers(node)[-1], Extent.ALL)
+        return self.extents.get(self.owner(node), Extent.ALL)
 
     # ---- lanes: gates as (4, batch, n), so that each gate is one contiguous array
     def _separate_lanes(self) -> None:
@@ -268,6 +288,8 @@ class BufferPlan:
         if not x.timed or x.shape != node.shape or self.lifetimes.users[x] != [node] or x not in self.lifetimes.block:
             return False
         if x in self.fixed or isinstance(x.op, (ir.View, ir.Leaf, ops.Compare, ir.Concat, ir.Backward)):
+            return False
+        if isinstance(node.op, ir.Compare):  # its array holds bools
             return False
         if x in self.slot_in or self.lanes.get(x) != self.lanes.get(node):
             return False

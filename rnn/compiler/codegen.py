@@ -100,14 +100,10 @@ class Codegen:
         plan = self.plan
         stored = [node for node in self.lifetimes.nodes if node.timed and not isinstance(node.op, ir.Backward)
                   and node not in plan.alias_of and node not in self.lifetimes.carried]
-        for node in sorted(stored, key=self._depth):
+        for node in sorted(stored, key=plan.depth):  # an array is made before the views of it
             name = self.names.give(node)
             self.array_of[name] = node
             self.code.buffers.append(f"arrays.{name} = {self._array(node, name)}")
-
-    def _depth(self, node: Node) -> int:
-        """Return how many views of views a value is: an array is made before the views of it."""
-        return len(self.plan.containers(node))
 
     def _array(self, node: Node, name: str) -> str:
         """Return the expression that makes the array of a node, or the view of another one."""
@@ -249,7 +245,7 @@ class Codegen:
         self.code.tiles.append(Tiles(name, sum(max(1, self.array_of[x].size) for x in arrays), made))
 
     def _skewed_loop(self, block: Block) -> list[str]:
-        """Return the lines of a loop in which some nodes are computed with an offset: see `schedule._retime`."""
+        """Return the lines of a loop in which some nodes are computed with an offset: see `graphs.smallest_offsets`."""
         self.index = "[t - 1]"
         body: list[str] = []
         written = [(block.offset[node], line) for node in block.nodes for line in self.statements(node)]
@@ -282,9 +278,10 @@ class Codegen:
     def constant(self, value: float) -> str:
         """Return the name of a number, as an array of the program's type."""
         for name, known in self.code.constants.items():
-            if known == value and np.signbit(known) == np.signbit(value):
+            same = known == value or known is value  # NaN isn't equal to itself
+            if same and np.signbit(known) == np.signbit(value):
                 return name
-        name = f"n{value!r}".replace("-", "minus_").replace(".", "_").replace("+", "")
+        name = self.names.free(f"n{value!r}".replace("-", "minus_").replace(".", "_").replace("+", ""))
         self.code.constants[name] = value
         return name
 
@@ -330,6 +327,8 @@ class Codegen:
             else _constant(self, node)
         if lines and node in self.comments:
             lines[-1] += f"  # {', '.join(self.comments[node])}"
+        for line in lines:
+            self.code.written_for.setdefault(line, node)
         return lines
 
 
@@ -399,9 +398,18 @@ def _weight_grad(gen: Codegen, node: Node) -> str:
 
 
 def _input_grad(gen: Codegen, node: Node, out: str) -> list[str]:
+    """Copy one of the gradients that a `backward` returned.
+
+    That of a weight may be summed over steps and sequences already, as of `x[t] @ w`. SumOverSteps adds up all of
+    `out`, so it is written into its first place, and the others are zero.
+    """
     every = node.inputs[0]
     several = len(every.inputs) > 3  # the gradient, the result, and two operands or more
-    return [gen.call("copyto", out, f"{gen.ref(every)}[{node.op.index}]" if several else gen.ref(every))]
+    found = f"{gen.ref(every)}[{node.op.index}]" if several else gen.ref(every)
+    if every.inputs[2 + node.op.index].timed:
+        return [gen.call("copyto", out, found)]
+    first = f"(0,) * ({out}.ndim - {found}.ndim) + tuple(map(slice, {found}.shape))"
+    return [f"{out}.fill(0)", f"{out}[{first}] = {found}"]
 
 
 def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
@@ -416,6 +424,10 @@ def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
         return [gen.call("add", *first[:2], out), *(gen.call("add", out, term, out) for term in first[2:])]
     if isinstance(op, ops.Power) and op.exponent != 2:
         return [gen.call("power", arguments[0], gen.constant(op.exponent), out)]
+    if isinstance(op, ops.Where) and isinstance(node.inputs[0].op, ir.Compare) \
+            and isinstance(node.inputs[1].op, ir.Number):  # as in the derivative of relu: where(x <= 0, 0, grad)
+        first = [] if arguments[2] == out else [gen.call("copyto", out, arguments[2])]
+        return [*first, gen.call("copyto", out, arguments[1], f"where={arguments[0]}")]
     if type(op) in EXPANSIONS:
         return [_expand(gen, step, arguments[0], out) for step in EXPANSIONS[type(op)]]
     ufunc = ufunc_of(op)
@@ -460,14 +472,15 @@ TIMED: dict[type[Op], Callable[[Codegen, Node, str], list[str]]] = {
 
 # Operations of one operand x as calls of NumPy's functions, each of which writes into `out`.
 EXPANSIONS: dict[type[Op], list[tuple[str | float, ...]]] = {
-    ops.Sigmoid: [("multiply", "x", 0.5), ("tanh", "out"), ("multiply", "out", 0.5), ("add", "out", 0.5)],
+    ops.Sigmoid: [("negative", "x"), ("minimum", "out", "LARGEST_EXPONENT"), ("exp", "out"), ("add", "out", 1.0),
+                  ("reciprocal", "out")],  # 1 / (1 + exp(-x)): exact but where it is less than 2 / the largest number
     ops.Square: [("multiply", "x", "x")], ops.Power: [("multiply", "x", "x")],  # other powers: _elementwise
     ops.Relu: [("maximum", "x", 0.0)]}
 
 
 def _expand(gen: Codegen, step: tuple[str | float, ...], x: str, out: str) -> str:
     function, *operands = step
-    values = [{"x": x, "out": out}[a] if isinstance(a, str) else gen.constant(a) for a in operands]
+    values = [{"x": x, "out": out}.get(a, a) if isinstance(a, str) else gen.constant(a) for a in operands]
     return gen.call(str(function), *values, f"out={out}" if function in KEYWORD else out)
 
 
@@ -523,7 +536,7 @@ def _assemble_columns(gen: Codegen, node: Node, blocks: list[Node]) -> list[str]
 def _sum_over_steps(gen: Codegen, node: Node) -> str:
     """The sum over steps, sequences and the axes that were broadcast."""
     x, shape = node.inputs[0], node.shape
-    if x.shape == shape and shape:
+    if x.shape == shape and len(shape) == 1:
         gen.views["ones"] = "np.ones(T * B, FLOAT)"  # a product with ones is faster than a sum over the first axis
         if len(shape) == 1:
             return f"arrays.ones.dot({gen.flat(x)})"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad import Op, ops
+from minigrad import Op, numpy_ops, ops
 from minigrad.files import write_atomically
 from minigrad.provenance import Origin
 from rnn.ir.nodes import Node
@@ -22,9 +22,12 @@ from rnn.language.equations import Definition
 
 CACHE = 4_000_000  # bytes that a loop reads and writes in one tile
 TAKEN = {"T", "B", "S", "arrays", "all_steps", "flat", "by_step", "tile", "start", "stop", "t", "iteration", "np",
-         "FLOAT", "dot", "copyto", "buffers", "forward", "backward", "concatenate", "zeros", "empty",
-         "ascontiguousarray", "range", "zip", "list", "reversed", "min", "max", "SimpleNamespace",
+         "FLOAT", "LARGEST_EXPONENT", "dot", "copyto", "buffers", "forward", "backward", "concatenate", "zeros",
+         "empty", "ones", "ascontiguousarray", "range", "zip", "list", "reversed", "min", "max", "bool", "tuple", "map",
+         "slice", "SimpleNamespace",
          *(name for name, x in vars(np).items() if isinstance(x, np.ufunc))}
+LONGEST_NAME = 60  # characters
+DERIVED = "_all", "_lanes", "_T"  # endings of the names of views of an array and of transposed matrices
 
 HEAD = '''"""{name}: forward and backward, written out in NumPy.
 
@@ -52,6 +55,7 @@ class Names:
     def __init__(self) -> None:
         self.taken = set(TAKEN)
         self.of: dict[Node, str] = {}
+        self._last: dict[str, int] = {}  # the number that a name got last, so that many equal wishes cost no search
 
     def give(self, node: Node) -> str:
         """Return the node's name; the first call chooses it."""
@@ -61,20 +65,21 @@ class Names:
 
     def free(self, wish: str) -> str:
         """Return a name that nothing has yet, and reserve it."""
-        name, count = wish, 1
+        name, count = wish, self._last.get(wish, 1)
         while name in self.taken:
             count += 1
             name = f"{wish}{count}"
+        self._last[wish] = count
         self.taken.add(name)
         return name
 
 
 def identifier(text: str) -> str:
     """Return a valid Python name made of the letters, digits and underscores of any text."""
-    name = re.sub(r"[^0-9A-Za-z_]+", "_", text).strip("_")
+    name = re.sub(r"[^0-9A-Za-z_]+", "_", text)[:LONGEST_NAME].strip("_")
     if not name or name[0].isdigit():
         name = f"v_{name}"
-    return f"{name}_" if keyword.iskeyword(name) or name in TAKEN else name
+    return f"{name}_" if keyword.iskeyword(name) or name in TAKEN or name.endswith(DERIVED) else name
 
 
 class Tiles(NamedTuple):
@@ -107,6 +112,7 @@ class Code:
     numpy_functions: set[str] = field(default_factory=set)  # imported by name
     operations: dict[str, tuple[Op, Origin | None]] = field(default_factory=dict)  # called as objects; their lines
     constants: dict[str, float] = field(default_factory=dict)  # numbers in formulas
+    written_for: dict[str, Node] = field(default_factory=dict)  # line of the program -> the node that it computes
     gradients: dict[str, str] = field(default_factory=dict)  # name in the result -> expression
 
 
@@ -117,7 +123,11 @@ def render(code: Code, cell: Definition, names: Names, dtype: np.dtype[Any]) -> 
         imports = f"from numpy import {', '.join(sorted(code.numpy_functions))}"
         parts.append(textwrap.fill(imports, 110, subsequent_indent="    ").replace("\n", " \\\n"))
     parts.append(f"\nFLOAT = np.{dtype.name}")
-    parts += [f"{name} = np.array({value!r}, FLOAT)" for name, value in code.constants.items()]
+    parts += [f"{name} = np.array({value if np.isfinite(value) else str(float(value))!r}, FLOAT)"
+              for name, value in code.constants.items()]
+    lines = [*code.forward.lines, *code.backward.lines]
+    if any("LARGEST_EXPONENT" in line for line in lines):
+        parts.append("LARGEST_EXPONENT = np.log(np.finfo(FLOAT).max / 2)  # exp of it is finite")
     doc = "The arrays that both passes write into; of use for any data of this shape."
     parts.append(_function("buffers(T, B)", doc, _buffers(code, dtype.itemsize)))
     parts.append(_pass("forward", "Every signal at t = 1 … T, from the data and the weights.", code.forward, names,
@@ -167,8 +177,14 @@ def _function(signature: str, doc: str, lines: list[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text that can't end the docstring that contains it."""
-    return text.replace("\\", "/").replace('"', "'")
+    """Return text that can't end the docstring that contains it, and that Python can read."""
+    text = text.replace("\\", "/").replace('"', "'")
+    return "".join(x if x.isprintable() or x == "\n" else "?" for x in text)
+
+
+# The classes and functions that minigrad's operations consist of, by name.
+OPERATIONS = {name: x for module in (ops, numpy_ops) for name, x in vars(module).items()
+              if getattr(x, "__module__", "") == module.__name__}
 
 
 def save_program(code: Code, text: str, path: Path) -> Path:
@@ -179,7 +195,7 @@ def save_program(code: Code, text: str, path: Path) -> Path:
         OSError: if the file can't be written.
     """
     for op, origin in code.operations.values():
-        if type(op) is not getattr(ops, type(op).__name__, None) or not all(map(_is_literal, vars(op).values())):
+        if type(op) is not OPERATIONS.get(type(op).__name__) or not all(map(_is_literal, vars(op).values())):
             raise DefinitionError(f"{op!r}, at {origin}, can't be written into a file that needs NumPy "
                                   "alone: only minigrad's own operations can, with plain options. Use the program as "
                                   "it is, cell.compile(), or write the formula with minigrad's functions")
@@ -205,16 +221,17 @@ def _is_literal(option: Any) -> bool:
 
 
 def _definitions(operations: Iterable[Op]) -> list[str]:
-    """Return the source of the operations' classes, and of everything in ops.py that they use, in its order."""
+    """Return the source of the operations' classes, and of everything in their modules that they use, in its order."""
     names = [type(op).__name__ for op in operations]
     for name in names:  # grows
-        source = inspect.getsource(getattr(ops, name))
+        source = inspect.getsource(OPERATIONS[name])
         names += [word for word in dict.fromkeys(re.findall(r"\w+", source))
-                  if word not in names and getattr(getattr(ops, word, None), "__module__", "") == ops.__name__]
-    objects = [getattr(ops, name) for name in set(names)]
-    sources = [source for _, source in sorted((inspect.getsourcelines(x)[1], inspect.getsource(x)) for x in objects)]
+                  if word not in names and word in OPERATIONS]
+    objects = [OPERATIONS[name] for name in OPERATIONS if name in names]
+    sources = [source for *_, source in sorted((x.__module__ != ops.__name__, inspect.getsourcelines(x)[1],
+                                                inspect.getsource(x)) for x in objects)]
     constants = [line for line in inspect.getsource(ops).splitlines() if re.match(r"[A-Z_0-9]+ = ", line)
                  and any(line.split(" = ")[0] in source for source in sources)]
-    first = ["import copy\nimport math\nfrom typing import Any, ClassVar", "Array = Axis = Needs = Op = Any",
-             *constants] if sources else []
+    imports = "import copy\nimport math\nfrom collections.abc import Callable\nfrom typing import Any, ClassVar"
+    first = [imports, "Array = Axis = Needs = Op = Any", *constants] if sources else []
     return [*first, *(f"\n\n{source.rstrip()}\n" for source in sources)]

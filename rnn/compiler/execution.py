@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import linecache
 import math
+import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -17,10 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import Tensor
-from minigrad.backward import cast_gradient
+from minigrad.backward import ancestors, cast_gradient
+from minigrad.mutation import check_modified, creation_counter
 from minigrad.tensor import constant
-from rnn.language.dependencies import boundaries
+from rnn.ir.feeds import values_after
+from rnn.ir.nodes import AFTER, Backward, upstream_name
+from rnn.language.dependencies import boundaries, integer_tensors
 from rnn.unrolling.inputs import Inputs
+from rnn.unrolling.masks import Hold, OwnSteps, holds, reach_of_held
 from rnn.unrolling.state import State
 from rnn.unrolling.truncation import LossSteps, WindowSteps
 
@@ -30,6 +36,13 @@ from .pipeline import Program
 MAX_BUFFERS = 4  # (T, batch size) pairs that a program keeps arrays for
 
 
+class ThreadBuffers(threading.local):
+    """The arrays of a program, for each thread its own: several threads can call one program at the same time."""
+
+    def __init__(self, make: Callable[[int, int], SimpleNamespace]) -> None:
+        self.of = lru_cache(MAX_BUFFERS)(make)  # a cache of the latest few
+
+
 class Loaded:
     """A program whose text Python has compiled, and its arrays."""
 
@@ -37,17 +50,39 @@ class Loaded:
         self.program = program
         self.dtype = dtype
         self.text = render(program.code, program.lowered.cell, program.names, dtype)
-        self.file = f"<compiled {name}>"
+        self.file = f"<compiled {''.join(x if x.isprintable() else '?' for x in name)}>"
         linecache.cache[self.file] = (len(self.text), None, self.text.splitlines(True), self.file)
+        weakref.finalize(self, linecache.cache.pop, self.file, None)
         space: dict[str, Any] = {name: op for name, (op, _) in program.code.operations.items()}
         exec(compile(self.text, self.file, "exec"), space)
-        # the arrays for T steps of B sequences, from a cache of the latest few
-        self.arrays: Callable[[int, int], SimpleNamespace] = lru_cache(MAX_BUFFERS)(space["buffers"])
+        self.buffers = ThreadBuffers(space["buffers"])
         self.forward = space["forward"]
         self.backward = space.get("backward")
         passes = program.code.forward, program.code.backward
         self.data = [[node.op.name for node in part.inputs] for part in passes]
         self.weights = [[node.op.tensor for node in part.weights] for part in passes]
+        self.labels = integer_tensors(program.lowered.cell)
+
+    def place_of(self, error: Exception) -> str | None:
+        """Return the operation, the signal and the lines at which an error was raised; None if not in the program."""
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename != self.file:
+            trace = trace.tb_next
+        if trace is None:
+            return None
+        line = self.text.splitlines()[trace.tb_lineno - 1].strip()
+        place = f"  in the program of {self.program.lowered.cell.name!r}, line {trace.tb_lineno}: {line}"
+        node = self.program.code.written_for.get(line)
+        if node is None:
+            return place
+        op = node.op.of if isinstance(node.op, Backward) else node.op
+        written = f", written at {node.origin}" if node.origin is not None else ""
+        return f"{place}\n  which computes {node.name} by {type(op).__name__}{written}"
+
+    @cached_property
+    def holds(self) -> dict[str, Hold]:
+        """The values of each signal at masked steps."""
+        return holds(self.program.lowered.cell)
 
 
 @dataclass(frozen=True)
@@ -59,12 +94,17 @@ class CallPlan:
         inputs: the checked inputs; in a cached plan without their values.
         boundary: (signal, step) -> the value before or after the sequence that is set.
         copies: id of a tensor that depends on parameters alone -> the same, computed from their present values.
+        leaves, trained: the parameters and constants, and which of them required a gradient.
+        by_column: whether values after the end are those of the columns T + 1, ..., and not of own steps: in a window.
     """
 
     loaded: Loaded
     inputs: Inputs
     boundary: Mapping[tuple[str, int], Tensor]
     copies: Mapping[int, Tensor]
+    leaves: list[Tensor]
+    trained: list[bool]
+    by_column: bool = False
 
     @cached_property
     def B(self) -> int:
@@ -72,9 +112,33 @@ class CallPlan:
         return math.prod(self.inputs.batch)
 
     @cached_property
+    def own(self) -> OwnSteps | None:
+        """The own steps of the sequences, with one axis for the batch; None where nothing is masked."""
+        mask = self.inputs.mask
+        return None if mask is None or self.inputs.own is None else OwnSteps(mask.reshape(self.inputs.T, self.B))
+
+    @cached_property
+    def after(self) -> dict[str, dict[int, Tensor]]:
+        """The values after the sequence: signal -> {step of its equation after T: value}."""
+        return values_after(self.boundary)
+
+    def boundary_array(self, value: Tensor, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return a value before or after the sequence as the program takes it: (*shape), or (B, *shape)."""
+        array = self.copies.get(id(value), value)._array
+        if array.ndim > len(shape):
+            array = np.broadcast_to(array, (*self.inputs.batch, *shape)).reshape(self.B, *shape)
+        return array
+
+    @cached_property
     def weights(self) -> list[list[Tensor]]:
         """The tensors that the forward and the backward function take."""
         return [[self.copies.get(id(x), x) for x in tensors] for tensors in self.loaded.weights]
+
+    @cached_property
+    def converted(self) -> list[list[int]]:
+        """The places of weights of another type than the program's; labels keep theirs."""
+        return [[place for place, x in enumerate(tensors)
+                 if x.dtype != self.loaded.dtype and id(x) not in self.loaded.labels] for tensors in self.weights]
 
     def without_values(self) -> CallPlan:
         """Return the plan to be cached: it keeps no data alive."""
@@ -91,14 +155,16 @@ class Call:
 
     Attributes:
         values: data, masks and draws by name, as the program takes them: (T, B, *shape).
-        arrays: the program's own.
+        arrays: the program's own, of the thread that made the call.
+        order: position in creation order of the forward pass: parameters may not change after it.
     """
 
     def __init__(self, plan: CallPlan, values: Mapping[str, Any]) -> None:
         self.plan = plan
         self.loaded = plan.loaded
         self.values = values
-        self.arrays = plan.loaded.arrays(plan.inputs.T, plan.B)
+        self.arrays = plan.loaded.buffers.of(plan.inputs.T, plan.B)  # of this thread
+        self.order = 0
 
     def moved_to(self, loaded: Loaded) -> Call:
         """Return the same call for another program of the same definition; the data are copied."""
@@ -113,62 +179,147 @@ class Call:
         Raises:
             ValueError, TypeError, IndexError: the error of an operation, with the line of the program.
         """
+        self.arrays.call = None  # from here on the arrays no longer hold the values of the last call
+        self.order = next(creation_counter)
         self._run(self.loaded.forward, 0, self.values, self._boundary_arrays())
+        self.arrays.call = self
+
+    def holds(self) -> bool:
+        """Return whether the arrays still hold the values of this call."""
+        return bool(self.arrays.call is self)
+
+    def check_unmodified(self) -> None:
+        """Check that no parameter or constant was changed since the forward pass.
+
+        Raises:
+            ValueError: if one was; names it and the line.
+        """
+        for tensor in self.tensors():
+            check_modified(tensor)
+            if tensor.changes is not None and tensor.changes.last > self.order:
+                raise ValueError(f"{tensor!r}: its data was changed (at {tensor.changes.where}) after the program of "
+                                 f"{self.loaded.program.lowered.cell.name!r} had used it, so that gradients would be "
+                                 "wrong. Call the program again before its backward()")
+
+    def tensors(self) -> list[Tensor]:
+        """Return the parameters and constants, and boundary values, that the program reads."""
+        read = {*self.loaded.program.lowered.weights, *self.plan.boundary.values()}
+        return [x for tensor in read for x in (ancestors(tensor) if tensor.op is not None else [tensor])]
 
     def backward(self, given: Mapping[str, Any]) -> Iterator[tuple[Tensor, NDArray[Any]]]:
         """Yield each requested gradient with its tensor.
 
         Args:
-            given: the upstream gradients, or the scale of the loss, by name.
+            given: the upstream gradients, (T, B, *shape), or the scale of the loss, by name.
         """
+        if self.loaded.backward is None:  # nothing requires a gradient
+            return
+        own, cell = self.plan.own, self.loaded.program.lowered.cell
+        if own is not None:
+            given = dict(given)
+            for name in cell.signals:
+                if upstream_name(name) in given:
+                    held, given[upstream_name(name)] = self._compact_upstream(name, given[upstream_name(name)])
+                    if (name, 0) in self.plan.boundary and self.plan.boundary[name, 0].requires_grad:
+                        yield self._target_and_gradient((name, 0), held)
         results = self._run(self.loaded.backward, 1, {**self.values, **given}, {})
         for key, name in self.loaded.program.gradients.items():
-            yield self._target_and_gradient(key, results[name])
+            yield from self._pairs(key, results[name])
+
+    def _pairs(self, key: object, gradient: NDArray[Any]) -> Iterator[tuple[Tensor, NDArray[Any]]]:
+        """Yield the tensors that a gradient of the program belongs to, each with its part."""
+        if isinstance(key, tuple) and self._after(*key):  # a column after T: own steps that differ
+            for step, value, sequences in self._after(*key):
+                if value.requires_grad:
+                    part = np.zeros_like(gradient)
+                    part[sequences] = gradient[sequences]
+                    yield self._target_and_gradient((key[0], step), part)
+            return
+        if isinstance(key, str):
+            yield from self._pairs_after(key.removeprefix(AFTER), gradient)
+            if not isinstance(self.plan.inputs.values.get(key), Tensor):
+                return
+        yield self._target_and_gradient(key, gradient)
+
+    def _pairs_after(self, name: str, gradient: NDArray[Any]) -> Iterator[tuple[Tensor, NDArray[Any]]]:
+        """Yield the values after the end that sequences have in 1 … T, from the gradient of all steps."""
+        own = self.plan.own
+        for step, value in self.plan.after.get(name, {}).items():
+            if own is not None and value.requires_grad:
+                rows, sequences = own.steps_after(step)
+                found = np.zeros(gradient.shape[1:], gradient.dtype)
+                found[sequences] = gradient[rows, sequences]
+                yield self._target_and_gradient((name, step), found)
+
+    def _compact_upstream(self, name: str, gradient: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return an upstream gradient of the value before the first step, and (T, B, *shape) by own steps.
+
+        The vector-Jacobian product of `shown`: a value that is held gets the sum over the steps that hold it.
+        """
+        step, counts = self._shown_steps(name)
+        truncation = self.plan.inputs.truncation
+        if truncation.masks_gradients and self.plan.own is not None:
+            counts = counts & self.loaded.holds[name].passes(step, self.plan.own.mask, reach_of_held(truncation, 1))
+        total = np.zeros((len(gradient) + 2, *gradient.shape[1:]), gradient.dtype)
+        sequences = np.broadcast_to(np.arange(self.plan.B), step.shape)
+        np.add.at(total, (step[counts], sequences[counts]), gradient[counts])
+        return total[0], total[1:-1]
 
     def _run(self, function: Any, number: int, values: Mapping[str, Any], boundary: Mapping[str, Any]) -> Any:
         arguments = [values[name] for name in self.loaded.data[number]]
-        weights = [tensor._data for tensor in self.plan.weights[number]]
+        weights = [x._array for x in self.plan.weights[number]]
+        for index in self.plan.converted[number]:
+            weights[index] = weights[index].astype(self.loaded.dtype)
         try:
             return function(self.arrays, *arguments, *weights, **boundary)
-        except (ValueError, TypeError, IndexError) as error:
-            trace = error.__traceback__
-            while trace is not None and trace.tb_frame.f_code.co_filename != self.loaded.file:
-                trace = trace.tb_next
-            if trace is None:
+        except Exception as error:
+            place = self.loaded.place_of(error)
+            if place is None:
                 raise
-            line = linecache.getline(self.loaded.file, trace.tb_lineno).strip()
-            raise type(error)(f"{error}\n  in the program of {self.loaded.program.lowered.cell.name!r}, line "
-                              f"{trace.tb_lineno}: {line}") from None
+            if isinstance(error, (ValueError, TypeError, IndexError)):
+                raise type(error)(f"{error}\n{place}") from None
+            if hasattr(error, "add_note"):  # since Python 3.11
+                error.add_note(place)
+            raise
 
     def _boundary_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the values before and after the sequence, by their names in the program."""
         found = {}
         for key, value in self.plan.boundary.items():
             boundary = self.loaded.program.boundaries[key]
-            array = self.plan.copies.get(id(value), value)._data
-            if array.ndim > len(boundary.node.shape):
-                array = np.broadcast_to(array, (*self.plan.inputs.batch, *boundary.node.shape))
-                array = array.reshape(self.plan.B, *boundary.node.shape)
+            array = self.plan.boundary_array(value, boundary.node.shape)
+            after = self._after(*key)
+            if after:
+                array = np.zeros((self.plan.B, *boundary.node.shape), array.dtype)
+                for _, own_value, sequences in after:
+                    values = np.broadcast_to(self.plan.boundary_array(own_value, boundary.node.shape), array.shape)
+                    array[sequences] = values[sequences]
             found[boundary.name] = array
         return found
+
+    def _after(self, name: str, column: int) -> list[tuple[int, Tensor, NDArray[np.int64]]]:
+        """Return the values at a column after T where sequences differ: their own steps, values, and sequences."""
+        own = self.plan.own
+        if own is None or column < 1 or self.plan.by_column:
+            return []
+        steps = column + own.T - own.length
+        return [(step, value, np.flatnonzero(steps == step)) for step, value in self.plan.after[name].items()]
 
     def _target_and_gradient(self, key: object, gradient: NDArray[Any]) -> tuple[Tensor, NDArray[Any]]:
         """Return the tensor of a gradient, and the gradient in its shape, as a separate array."""
         plan, inputs = self.plan, self.plan.inputs
         if isinstance(key, Tensor):
             tensor = plan.copies.get(id(key), key)
-            if gradient.shape == tensor._data.shape and gradient.dtype is tensor._data.dtype:
+            if gradient.shape == tensor._array.shape and gradient.dtype is tensor._array.dtype:
                 return tensor, gradient
         elif isinstance(key, tuple):
             value = plan.boundary[key]
             tensor = plan.copies.get(id(value), value)
-            gradient = gradient.reshape(*inputs.batch, *gradient.shape[1:])
+            gradient = gradient.reshape((*inputs.batch, *gradient.shape[1:]))
         else:
             tensor = inputs.values[str(key)]  # type: ignore[assignment]
+            gradient = gradient if plan.own is None else plan.own.spread(gradient)
             gradient = gradient.reshape(self.shape(str(key)))
-            if inputs.mask is not None:
-                mask = inputs.mask.reshape(inputs.mask.shape + (1,) * (gradient.ndim - inputs.mask.ndim))
-                gradient = np.where(mask, gradient, 0)
         return tensor, np.array(cast_gradient(gradient, tensor, tensor))
 
     # ---- results
@@ -181,37 +332,82 @@ class Call:
         """Return the shape of a signal's values at all steps."""
         return (self.plan.inputs.T, *self.plan.inputs.batch, *self.loaded.program.lowered.roots[name].shape)
 
-    def steps(self, name: str, first: int, last: int) -> NDArray[Any]:
-        """Return a copy of a signal's values at t = first … last."""
+    def _with_margins(self, name: str) -> tuple[NDArray[Any], int]:
+        """Return a signal's values with those of the boundary, (T + margins, B, *shape), and the row of t = 1."""
         program = self.loaded.program
-        node = program.lowered.roots[name]
-        margin = program.plan.lifetimes.margins.get(node)
+        margin = program.plan.lifetimes.margins.get(program.lowered.roots[name])
         array: NDArray[Any] = getattr(self.arrays, program.outputs[name] + ("_all" if margin else ""))
-        start = first - 1 - program.lowered.cell.signals[name].lead + (margin[0] if margin else 0)
-        part = array[start:start + last - first + 1].reshape(-1, *self.plan.inputs.batch, *node.shape)
-        return np.array(part)
+        return array, (margin[0] if margin else 0) - program.lowered.cell.signals[name].lead
+
+    def steps(self, name: str, first: int, last: int) -> NDArray[Any]:
+        """Return a copy of a signal's values at t = first … last; with a mask of each sequence's own steps."""
+        array, start = self._with_margins(name)
+        part = array[start + first - 1:start + last]
+        return np.array(part.reshape(-1, *self.plan.inputs.batch, *self.loaded.program.lowered.roots[name].shape))
+
+    def _at(self, name: str, step: NDArray[np.int64], counts: Any = True) -> NDArray[Any]:
+        """Return a signal's values at own steps (..., B); zero outside of those that are known, and where not `counts`.
+        """
+        array, start = self._with_margins(name)
+        rows = step + (start - 1)
+        counts = (rows >= 0) & (rows < len(array)) & counts
+        found: NDArray[Any] = array[np.where(counts, rows, 0), np.arange(self.plan.B)]
+        found[~counts] = 0
+        return found.reshape(*step.shape[:-1], *self.plan.inputs.batch, *array.shape[2:])
+
+    def _shown_steps(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the own step whose value a signal has at each column, (T, B), and where it isn't zero."""
+        own, hold = self.plan.own, self.loaded.holds[name]
+        assert own is not None
+        return hold.step(own.count, own.length, own.mask), own.mask | bool(hold.direction)
+
+    def shown(self, name: str) -> NDArray[Any]:
+        """Return a copy of a signal's values at t = 1 … T: the columns of the batch."""
+        if self.plan.own is None:
+            return self.steps(name, 1, self.plan.inputs.T)
+        found: NDArray[Any] = self._at(name, *self._shown_steps(name))
+        return found
+
+    def final(self, name: str) -> NDArray[Any]:
+        """Return a copy of each sequence's value at its last own step."""
+        own = self.plan.own
+        if own is None:
+            last: NDArray[Any] = self.steps(name, self.plan.inputs.T, self.plan.inputs.T)[0]
+            return last
+        shown: NDArray[Any] = self._at(name, own.length)
+        empty = (own.length == 0).reshape(*self.plan.inputs.batch, *(1,) * (shown.ndim - len(self.plan.inputs.batch)))
+        found: NDArray[Any] = np.where(empty, self.shown(name)[-1], shown)
+        return found
+
+    def total_loss(self, name: str) -> float:
+        """Return the sum of the losses that count."""
+        losses, own = self.array(name), self.plan.own
+        return float(losses.sum() if own is None else losses[own.prefix].sum())
 
     def state(self) -> State:
         """Return the last values of every signal that is read with a delay."""
-        T = self.plan.inputs.T
-        return State({name: {k: constant(self.steps(name, T + k, T + k)[0], name) for k in boundary.before}
+        own, T = self.plan.own, self.plan.inputs.T
+        return State({name: {k: constant(self.steps(name, T + k, T + k)[0] if own is None
+                                         else self._at(name, own.length + k), name) for k in boundary.before}
                       for name, boundary in boundaries(self.loaded.program.lowered.cell).items() if boundary.before})
 
-    def window_inputs(self, window: WindowSteps) -> Inputs:
-        """Return the inputs of one window of a sliding truncation, from the values of this call over all steps."""
+    def window_inputs(self, window: WindowSteps) -> tuple[Inputs, dict[str, Any]]:
+        """Return the inputs and the data of one window of a truncation, from the values of this call over all steps."""
         inputs, cell = self.plan.inputs, self.loaded.program.lowered.cell
         before, length = window.steps.start - 1, len(window.steps)
         part = slice(before, window.steps.stop - 1)
         boundary: dict[str, dict[int, Tensor]] = {}
-        for entering in window.entering(cell, inputs.T, masked=False):  # programs take no other boundary values
+        for entering in window.entering(cell, inputs.T):
             name, lead = entering.signal.name, entering.signal.lead
             value = None if entering.boundary is None else self.plan.boundary.get((name, entering.boundary))
-            if value is None or entering.constant:
+            if value is None or entering.constant or (inputs.own is not None and entering.local > 0):
                 k = entering.step + lead
                 value = constant(self.steps(name, k, k)[0], name)
             k = entering.local + lead + (length if entering.local > 0 else 0)
             boundary.setdefault(name, {})[k] = value
         losses = range(window.loss_steps.start - before, window.loss_steps.stop - before)
-        return replace(inputs, T=length, values={name: x[part] for name, x in inputs.values.items()},
-                       mask=None if inputs.mask is None else inputs.mask[part], boundary=boundary,
-                       truncation=LossSteps(length, losses))
+        found = replace(inputs, T=length, values={name: x[part] for name, x in inputs.values.items()},
+                        mask=None if inputs.own is None else inputs.own.mask[part], boundary=boundary,
+                        truncation=LossSteps(length, losses))
+        names = {*inputs.values, *self.loaded.program.lowered.draws}
+        return found, {name: x[part] for name, x in self.values.items() if name in names or name.startswith(AFTER)}

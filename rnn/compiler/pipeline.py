@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from minigrad import Tensor, ops
+from minigrad.operators import WHERE
 from rnn.ir.adjoint import Adjoint
 from rnn.ir.fusion import Graph, optimise
 from rnn.ir.lowering import LoweringOptions, lower, split_products
-from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, Weight, ordered, upstream_name
+from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, View, Weight, number, ordered, upstream_name
 from rnn.ir.schedule import blocks
 from rnn.language.dependencies import boundaries
-from rnn.language.equations import Definition, Time
+from rnn.language.equations import Definition
+from rnn.language.expressions import Time
 
 from .buffers import BufferPlan, Lifetimes
 from .codegen import Boundary, generate
@@ -39,7 +41,7 @@ class GradientRequest:
     Attributes:
         seeds: the signals whose upstream gradients are given.
         loss: the signal that is summed to the loss.
-        inputs: the inputs whose gradients are returned.
+        inputs: the data whose gradients are returned: inputs, and values after the end of each sequence.
         boundaries: the values before and after the sequence whose gradients are returned: (signal, step).
     """
 
@@ -88,6 +90,9 @@ class Program:
         computed = set(forward.nodes)
         backward = Graph(forward.roots, backward_nodes)
         optimise(backward, observe=observe)
+        for node in [*reversed(backward.nodes), *reversed(forward.nodes)]:  # made by a pass: the line of their reader
+            for x in node.inputs:
+                x.origin = x.origin or node.origin
         passes = blocks(forward.nodes), blocks(backward.nodes)
         observe("blocks", [*passes[0], *passes[1]])
         self.boundaries = self._boundary_values()
@@ -110,24 +115,29 @@ class Program:
         seeds = {roots[name]: Node(Input(upstream_name(name)), (), roots[name].shape, True,
                                    f"d{roots[name].name}_given") for name in request.seeds}
         if request.loss is not None:
-            seeds[roots[request.loss]] = Node(Input(LOSS_SCALE), (), (), False, "scale")
+            seed = Node(Input(LOSS_SCALE), (), (), False, "scale")
+            if request.loss in self.lowered.options.after:  # which are no losses
+                assert self.lowered.mask is not None
+                seed = Node(WHERE, (self.lowered.mask, seed, number(0.0)), (), True, "dloss")
+            seeds[roots[request.loss]] = seed
         if self.lowered.options.truncated:
             counts = Node(Input(LOSS_STEPS, shared=True), (), (), True, "loss_steps")
             seeds = {node: Node(ops.Mul(), (seed, counts), seed.shape, True, f"d{node.name}_counted")
                      for node, seed in seeds.items()}
         weights = {tensor: node for tensor, node in self.lowered.weights.items() if tensor.requires_grad}
-        inputs = {name: roots[name] for name in request.inputs}
+        inputs = {name: self.lowered.givens[name] for name in request.inputs}
         shifts: dict[str, list[Node]] = {}
         for node in nodes:
             if isinstance(node.op, Shift) and node.op.signal is not None:
                 shifts.setdefault(node.op.signal, []).append(node)
         adjoint = Adjoint(seeds, [*weights.values(), *inputs.values(),
-                                  *(x for name, _ in request.boundaries for x in shifts[name])])
+                                  *(x for name, _ in request.boundaries for x in shifts.get(name, ()))])
+        adjoint.drop_zeros()
         found: dict[object, Node | None] = {key: adjoint.of(node) for key, node in [*weights.items(), *inputs.items()]}
-        found.update({key: adjoint.at_boundary(shifts[key[0]], key[1]) for key in request.boundaries})
+        found.update({key: adjoint.at_boundary(shifts.get(key[0], ()), key[1]) for key in request.boundaries})
         gradients = {key: node for key, node in found.items() if node is not None}
         for node in ordered(gradients.values()):  # replace sums of one term by that term
-            node.inputs = tuple(_only_term(x) for x in node.inputs)
+            node.inputs = tuple(_shiftable(x) if isinstance(node.op, Shift) else _only_term(x) for x in node.inputs)
         return {key: _only_term(node) for key, node in gradients.items()}
 
     # ---- names
@@ -153,7 +163,7 @@ class Program:
         """Return the name of a tensor, an input or a boundary value in the text."""
         if isinstance(key, Tensor):
             return self.names.give(self.lowered.weights[key])
-        return self.boundaries[key].name if isinstance(key, tuple) else self.names.of[self.lowered.roots[str(key)]]
+        return self.boundaries[key].name if isinstance(key, tuple) else self.names.of[self.lowered.givens[str(key)]]
 
 
 def _only_backward(gradients: Iterable[Node], forward: set[Node]) -> list[Node]:
@@ -166,6 +176,15 @@ def _only_backward(gradients: Iterable[Node], forward: set[Node]) -> list[Node]:
             needed.add(node)
             stack.extend(node.inputs)
     return [node for node in ordered(roots) if node in needed]
+
+
+def _shiftable(node: Node) -> Node:
+    """Return a value that a Shift can read: it needs boundary rows, so a sum of one term that is a view is a copy."""
+    term = _only_term(node)
+    if term is node or (term.timed and not isinstance(term.op, View)):
+        return term
+    node.op, node.inputs = ops.BroadcastTo(node.shape), (term,)
+    return node
 
 
 def _only_term(node: Node) -> Node:

@@ -1,8 +1,8 @@
 """Backend: the interface between exports and the libraries that they run on.
 
-A method translates each operation of minigrad.ops, and has its name in small letters: LeakyRelu(slope)
-of x is `leaky_relu(x, slope=...)`. Without a method it is the `function` of its ufunc; without both it is
-refused, with the line of its equation. A new target is one subclass of `Backend`: its abstract methods are
+A method translates each operation of minigrad.ops and minigrad.numpy_ops, and has its name in small letters:
+LeakyRelu(slope) of x is `leaky_relu(x, slope=...)`. Without a method it is the `function` of its ufunc; without
+both it is refused, with the line of its equation. A new target is one subclass of `Backend`: its abstract methods are
 what every target needs. Operations that follow from others are defined here. At a kink their derivative is
 the one that minigrad.ops documents. Doesn't know signals or time steps.
 """
@@ -19,8 +19,8 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from minigrad import Op, ops
-from minigrad.ops import ROOT_2_PI, Axis
+from minigrad import Op, numpy_ops, ops
+from minigrad.ops import GELU_END, ROOT_2_PI, Axis
 from minigrad.provenance import Origin
 
 Array: TypeAlias = Any  # the array type of the target
@@ -47,7 +47,7 @@ class Backend(ABC):
 
     def lacks(self, op: Op) -> str | None:
         """Return why an operation can't be computed here and how to replace it; None if it can be."""
-        if type(op).__module__ != ops.__name__:
+        if type(op).__module__ not in (ops.__name__, numpy_ops.__name__):
             return "only minigrad's own operations are known there: write the equation with those"
         if self.translation(op) is None:
             return "the export doesn't translate it: write the equation with other operations"
@@ -85,6 +85,18 @@ class Backend(ABC):
         """Return x with zeros where the mask, which has x's first axes, is False."""
         zero = self.cast_like(self.constant(0.0, None), x)
         return self.where(self.append_axes(mask, x.ndim - mask.ndim), x, zero)
+
+    @abstractmethod
+    def take_steps(self, x: Array, index: Array) -> Array:
+        """Return x[index[t, b], b] for x (rows, *batch, *shape) and integers (T, *batch): (T, *batch, *shape)."""
+
+    def own_steps_first(self, mask: Array) -> Array:
+        """Return the columns of each sequence (T, *batch), counted from 0: first those where a mask isn't 0."""
+        raise NotImplementedError(f"{self.target} traces no masks")
+
+    def concrete(self, x: Any) -> Any:
+        """Return an array of NumPy's with the values of x; None where they aren't known yet."""
+        return np.asarray(x)
 
     @abstractmethod
     def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
@@ -125,6 +137,9 @@ class Backend(ABC):
     def identity(self, x: Array) -> Array:
         return x
 
+    def copy(self, x: Array) -> Array:
+        return x
+
     def pow(self, a: Array, b: Array) -> Array:
         return a ** b
 
@@ -159,7 +174,7 @@ class Backend(ABC):
         return self.arg_max(-x, axis, keepdims)
 
     def sigmoid(self, x: Array) -> Array:
-        return 0.5 * self.compute(ops.Tanh(), 0.5 * x) + 0.5
+        return 1 / (1 + self.compute(ops.Exp(), -x))  # where exp(-x) is infinite it is 0
 
     def leaky_relu(self, x: Array, slope: float) -> Array:
         return self.where(x > 0, x, slope * x)
@@ -168,12 +183,26 @@ class Backend(ABC):
         return self.where(x > 0, x, alpha * self.compute(ops.Expm1(), self.where(x > 0, 0.0, x)))
 
     def gelu(self, x: Array) -> Array:
-        return 0.5 * x * (1 + self.compute(ops.Tanh(), ROOT_2_PI * (x + 0.044715 * x * x * x)))
+        near = self.clip(x, -GELU_END, GELU_END)
+        weight = self.sigmoid(2 * ROOT_2_PI * (near + 0.044715 * near * near * near))
+        return self.clip(x, -GELU_END, None) * weight
 
     def clip(self, x: Array, low: float | None, high: float | None) -> Array:
         if low is not None:
             x = self.where(x < low, low, x)
         return x if high is None else self.where(x > high, high, x)
+
+    def fabs(self, x: Array) -> Array:
+        return self.compute(ops.Abs(), x)
+
+    def round(self, x: Array, decimals: int) -> Array:
+        scale = 10.0 ** decimals
+        return self.compute(numpy_ops.Rint(), x * scale) / scale
+
+    def sinc(self, x: Array) -> Array:
+        zero = self.compute(ops.Abs(), x) < 1e-9
+        angle = math.pi * self.where(zero, 1.0, x)
+        return self.where(zero, 1.0 - x * x, self.compute(ops.Sin(), angle) / angle)
 
     # ---- over axes
     @abstractmethod
@@ -240,7 +269,7 @@ class Backend(ABC):
 
     def get_item(self, x: Array, index: Any) -> Array:
         if not (isinstance(index, tuple) and index and index[0] is Ellipsis):
-            places = np.arange(math.prod(x.shape)).reshape(x.shape)[index]  # NumPy's rules, also where others hold there
+            places = np.arange(math.prod(x.shape)).reshape(x.shape)[index]  # by NumPy's rules
             return self.take_last(self.reshape(x, (-1,)), places)
         parts = index[1:]  # as in an equation: of the last axes
         used = sum(np.ndim(part) if isinstance(part, np.ndarray) and part.dtype == bool else 1
@@ -256,6 +285,9 @@ class Backend(ABC):
     @abstractmethod
     def take_last(self, x: Array, index: Any) -> Array:
         """Return x[..., index]."""
+
+    @abstractmethod
+    def cum_sum(self, x: Array, axis: int | None) -> Array: ...
 
     @abstractmethod
     def concatenate(self, *parts: Array, axis: int) -> Array: ...
@@ -311,9 +343,52 @@ class ModuleBackend(Backend):
     def cum_sum(self, x: Array, axis: int | None) -> Array:
         return self.module.cumsum(self.reshape(x, (-1,)) if axis is None else x, 0 if axis is None else axis)
 
+    def cum_prod(self, x: Array, axis: int | None) -> Array:
+        return self.module.cumprod(self.reshape(x, (-1,)) if axis is None else x, 0 if axis is None else axis)
+
+    def sort(self, x: Array, axis: int) -> Array:
+        return self.module.sort(x, axis)
+
+    # ---- linear algebra; not eigenvectors and singular vectors, whose signs differ from library to library
+    def inv(self, x: Array) -> Array:
+        return self.module.linalg.inv(x)
+
+    def solve(self, A: Array, b: Array, vector: bool) -> Array:
+        if vector:
+            return self.module.linalg.solve(A, b[..., None])[..., 0]
+        return self.module.linalg.solve(A, b)
+
+    def det(self, x: Array) -> Array:
+        return self.module.linalg.det(x)
+
+    def det_sign(self, x: Array) -> Array:
+        return self.module.linalg.slogdet(x)[0]
+
+    def log_abs_det(self, x: Array) -> Array:
+        return self.module.linalg.slogdet(x)[1]
+
+    def symmetric_part(self, x: Array) -> Array:
+        """Return (x + xᵀ) / 2."""
+        return (x + x.mT) / 2
+
+    def cholesky(self, x: Array) -> Array:
+        return self.module.linalg.cholesky(self.symmetric_part(x))
+
+    def eigen_values(self, x: Array) -> Array:
+        return self.module.linalg.eigvalsh(self.symmetric_part(x))
+
+    def singular_values(self, x: Array) -> Array:
+        return self.module.linalg.svdvals(x)
+
+    def pseudo_inverse(self, x: Array, rcond: float | None) -> Array:
+        return self.module.linalg.pinv(x, rtol=1e-15 if rcond is None else rcond)  # NumPy's default
+
     # ---- products
     def mat_mul(self, a: Array, b: Array) -> Array:
         return self.module.matmul(a, b)
+
+    def convolve(self, a: Array, b: Array) -> Array:
+        return self.module.convolve(a, b)
 
     def mat_vec(self, W: Array, x: Array) -> Array:
         if W.ndim == 2:

@@ -14,18 +14,28 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor
+from minigrad import Tensor, ops
 from minigrad.provenance import call_site
-from rnn.ir.feeds import boundary_values, draw_masks, lowering_options, uncut_steps
+from rnn.ir.feeds import (
+    boundary_values,
+    draw_masks,
+    draw_weights,
+    lowering_options,
+    uncut_steps,
+    values_after,
+    weight_draws,
+)
 from rnn.ir.lowering import LoweringOptions
-from rnn.ir.nodes import MASK, STEP, keep_name
-from rnn.language.dependencies import nodes, parameters, roots
+from rnn.ir.nodes import AFTER, KEEP, MASK, STEP, keep_name
+from rnn.language.dependencies import integer_inputs, integer_tensors, nodes, parameters, roots
 from rnn.language.equations import Definition
-from rnn.unrolling.inputs import Inputs, initial_by_step, mask_of, prepare_inputs
+from rnn.unrolling.inputs import Inputs, check_truncation, initial_by_step, mask_of, prepare_inputs
+from rnn.unrolling.masks import OwnSteps
 from rnn.unrolling.options import UnrollOptions
 
 from .backend import Array, Backend
 from .interpreter import Interpreter, Schedule
+from .masks import Columns
 
 
 def import_extra(module: str, name: str) -> ModuleType:
@@ -61,8 +71,11 @@ class Export:
         complete = len(shapes) == len(declared)
         self.declared = Schedule(cell, LoweringOptions(shapes), backend) if complete else None
 
-    def weights(self, values: Mapping[str, Array], dtype: Any) -> dict[int, Array]:
+    def weights(self, values: Mapping[str, Array], dtype: Any, drawn: Mapping[str, Array]) -> dict[int, Array]:
         """Return every tensor of the definition by its id: parameters, constants, and what is computed from these.
+
+        Args:
+            drawn: the dropout masks of parameters, by the names of `weight_draws`.
 
         Raises:
             ValueError: where a parameter is missing, unknown, or of another shape.
@@ -71,13 +84,20 @@ class Export:
         _check_parameters(own, values, self.cell.name)
         names = {id(tensor): name for name, tensor in own.items()}
         found: dict[int, Array] = {}
+        labels, zero = integer_tensors(self.cell), self.backend.constant(0.0, dtype)
+        for name, x in weight_draws(self.cell).items():
+            if name not in drawn or tuple(drawn[name].shape) != x.shape:
+                raise ValueError(f"the dropout of a parameter (at {x.origin}) needs bools {x.shape} here, {name!r}: "
+                                 "draw them before the call, draws=f.draws(T, batch)")
+            found[id(x)] = self.backend.cast_like(self.backend.constant(drawn[name], None), zero)
         for x in nodes(roots(self.cell)):
-            if not isinstance(x, Tensor):
+            if not isinstance(x, Tensor) or id(x) in found:
                 continue
             if id(x) in names:
                 found[id(x)] = self.backend.constant(values[names[id(x)]], dtype)
             elif x.op is None or x.t is not None:
-                found[id(x)] = self.backend.constant(x.numpy(), dtype)
+                value = self.backend.constant(x.numpy(), dtype)
+                found[id(x)] = value if id(x) in labels else self.backend.cast_like(value, zero)
             else:
                 found[id(x)] = self.backend.compute(x.op, *(found[id(part)] for part in x.inputs))
         return found
@@ -92,7 +112,8 @@ class Export:
             prepared = prepare_inputs(self.cell, {name: _stand_in(x) for name, x in inputs.items()},
                                       replace(options, initial=stand_ins or options.initial, lengths=None, mask=None))
             masked = options.lengths is not None or options.mask is not None
-            self._cache[key] = prepared, Schedule(self.cell, lowering_options(prepared, masked), self.backend)
+            lowering = lowering_options(self.cell, prepared, boundary_values(self.cell, prepared), masked)
+            self._cache[key] = prepared, Schedule(self.cell, lowering, self.backend)
         return self._cache[key]
 
     def __call__(self, values: Mapping[str, Array], inputs: Mapping[str, Array], options: UnrollOptions, dtype: Any,
@@ -104,16 +125,15 @@ class Export:
             dtype: the backend's, of all floats.
             draws: dropout masks by name, (T, batch, *shape); None: draw them now.
         """
+        self._check_gradients(inputs, options)
         prepared, schedule = self._prepare(inputs, options)
         backend = self.backend
-        weights = self.weights(values, dtype)
+        if draws is None:
+            draws = draw_weights(self.cell)
+            draws.update(draw_masks(schedule.lowered, prepared.T, prepared.batch))
+        weights = self.weights(values, dtype, draws)
         given = {name: self._input(name, value, prepared, dtype) for name, value in inputs.items()}
-        mask = self._mask(prepared, options)
-        if mask is not None:
-            given = {name: backend.zero_masked(value, mask) for name, value in given.items()}
-            given[MASK] = mask
-        drawn = draws if draws is not None else draw_masks(schedule.lowered, prepared.T, prepared.batch)
-        given.update((name, self._drawn(name, drawn, schedule, prepared, dtype)) for name in schedule.lowered.draws)
+        given.update((name, self._drawn(name, draws, schedule, prepared, dtype)) for name in schedule.lowered.draws)
         given.update(self._keep_flags(schedule, prepared))
         if STEP in schedule.givens:
             steps = np.arange(1.0, prepared.T + 1).reshape(prepared.T, *(1 for _ in prepared.batch))
@@ -124,39 +144,63 @@ class Export:
             k = step + self.cell.signals[name].lead + (prepared.T if step > 0 else 0)
             value = weights[id(tensor)] if name not in initial else backend.constant(initial[name][k], dtype)
             boundary[name, step] = value
-        whole = Interpreter(backend, schedule, prepared.T, prepared.batch, given, weights, boundary,
-                            backend.constant(0.0, dtype))
+        zero, columns = backend.constant(0.0, dtype), self._columns(prepared, options)
+        if columns is not None:
+            given = masked_data(schedule, given, boundary, columns, (prepared.T, *prepared.batch), zero)
+        whole = Interpreter(backend, schedule, prepared.T, prepared.batch, given, weights, boundary, zero, columns)
         windows = prepared.truncation.windows()
         found = whole.run_windows(windows) if windows else whole.run()
         return {name: self._mask_loss_steps(value, name, prepared) for name, value in found.items()}
+
+    def _check_gradients(self, inputs: Mapping[str, Array], options: UnrollOptions) -> None:
+        """Raise TypeError for a Tensor that requires a gradient, which the other library can't compute."""
+        given = dict(inputs)
+        for name, steps in initial_by_step(self.cell, options.initial, call_site()).items():
+            given.update((f"{name}[{step}]", value) for step, value in steps.items())
+        for name, value in given.items():
+            if isinstance(value, Tensor) and value.requires_grad:
+                raise TypeError(f"{name} is {value!r}, but gradients here are those of {self.backend.target} (at "
+                                f"{call_site()}): give an array of {self.backend.target}, or a constant, x.detach() or "
+                                "state.detach()")
 
     # ---- data
     def _input(self, name: str, value: Array, inputs: Inputs, dtype: Any) -> Array:
         """Return an input as (T, *batch, *shape), broadcast along the batch."""
         array, own = self.backend.constant(value, dtype), inputs.shapes[name]
+        if name not in integer_inputs(self.cell):  # data of integers and bools, too, take the definition's type
+            array = self.backend.cast_like(array, self.backend.constant(0.0, dtype))
         if tuple(array.shape[1:]) == inputs.batch + own:
             return array
         batch = array.shape[1:array.ndim - len(own)]
         array = self.backend.reshape(array, (inputs.T, *(1,) * (len(inputs.batch) - len(batch)), *batch, *own))
         return self.backend.broadcast(array, (inputs.T, *inputs.batch), own)
 
-    def _mask(self, inputs: Inputs, options: UnrollOptions) -> Array | None:
-        """Return the mask, (T, *batch) bools; None where all sequences have T steps."""
+    def _columns(self, inputs: Inputs, options: UnrollOptions) -> Columns | None:
+        """Return the own steps of the sequences, checked if their values are known; None without mask and lengths."""
         lengths, mask = options.lengths, options.mask
-        given = lengths if mask is None else mask
-        if given is None:
+        if lengths is None and mask is None:
             return None
-        traced = _stand_in(given) is not given  # only the shape is known: check that of ones
-        if traced:
-            lengths = None if lengths is None else np.ones(lengths.shape, int)
-            mask = None if mask is None else np.ones(mask.shape, bool)
-        checked = mask_of(inputs.T, inputs.batch, lengths, mask, call_site())
-        if not traced:
-            return self.backend.constant(checked, None)
-        if mask is not None:
-            return given
-        steps = self.backend.constant(np.arange(inputs.T).reshape(inputs.T, *(1 for _ in inputs.batch)), None)
-        return steps < given
+        backend, truncation = self.backend, inputs.truncation
+        ends, flags = (None if x is None else backend.concrete(x) for x in (lengths, mask))
+        if (ends is None) == (lengths is None) and (flags is None) == (mask is None):
+            checked = mask_of(inputs.T, inputs.batch, ends, flags, call_site())
+            assert checked is not None
+            own = OwnSteps(checked)
+            check_truncation(self.cell, inputs, None if checked.all() else own)
+            return Columns.of(backend, own, truncation)
+        given = lengths if mask is None else mask  # only the shape is known: check that of ones
+        ones = np.ones(given.shape, str(given.dtype))
+        mask_of(inputs.T, inputs.batch, None if lengths is None else ones, None if mask is None else ones, call_site())
+        if truncation.option == "last" or (truncation.option and mask is not None):
+            raise ValueError(f"{truncation.option}= needs {'a mask' if lengths is None else 'lengths'} whose values "
+                             f"are known: they aren't where the function is traced (at {inputs.origin})")
+        steps = backend.constant(np.arange(1, inputs.T + 1).reshape(inputs.T, *(1 for _ in inputs.batch)), None)
+        if mask is None:
+            count = backend.compute(ops.Minimum(), steps, given)
+            return Columns(backend, inputs.T, steps, steps < given + 1, count, given, None, truncation)
+        count = backend.cum_sum(backend.cast_like(given, steps), 0)
+        order = backend.own_steps_first(given)
+        return Columns(backend, inputs.T, steps, given != 0, count, count[-1], order, truncation)
 
     def _drawn(self, name: str, drawn: Mapping[str, Array], schedule: Schedule, inputs: Inputs, dtype: Any) -> Array:
         """Return one dropout mask as numbers 0 and 1."""
@@ -181,6 +225,25 @@ class Export:
             return value
         keep = self.backend.constant(flags.reshape(inputs.T, *(1,) * (value.ndim - 1)), None)
         return self.backend.mask_gradient(value, keep)
+
+
+def masked_data(schedule: Schedule, given: Mapping[str, Array], boundary: Mapping[tuple[str, int], Array],
+                columns: Columns, lead: tuple[Any, ...], zero: Array) -> dict[str, Array]:
+    """Return the data with each sequence's own steps at the front, the mask, and the values after their ends.
+
+    Args:
+        lead: T and the batch.
+        zero: the number 0 in the type of all states.
+    """
+    found = {name: value if name.startswith(KEEP) else columns.compact(value) for name, value in given.items()}
+    found[MASK] = columns.prefix
+    every = values_after(boundary)
+    for name, node in schedule.lowered.givens.items():
+        after = every.get(name.removeprefix(AFTER), {})
+        if after:
+            values = found[name] if name in found else columns.backend.broadcast(zero, lead, node.shape)
+            found[name] = columns.fill_after(values, after, node.shape)
+    return found
 
 
 def _check_parameters(own: Mapping[str, Tensor], given: Mapping[str, Array], name: str) -> None:

@@ -22,9 +22,11 @@ from rnn.ir.nodes import Node, Shift, ordered
 from rnn.ir.schedule import Block, blocks
 from rnn.language.dependencies import DefinitionError, nodes, roots
 from rnn.language.equations import Definition
+from rnn.unrolling.masks import holds
 from rnn.unrolling.truncation import WindowSteps
 
 from .backend import Array, Arrays, Backend
+from .masks import Columns
 
 
 class Schedule:
@@ -79,7 +81,8 @@ def _check_operations(every: list[Node], cell: Definition, backend: Backend) -> 
     """Raise where the backend lacks an operation, in an equation or in a value computed from parameters alone."""
     # The interpreter itself computes the operations of the IR.
     used: list[Node | Tensor] = [node for node in every if type(node.op).__module__ != ir.__name__]
-    used += [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.t is None]
+    used += [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.t is None
+             and not isinstance(x.op, ops.DropoutMask)]  # which is given, as those of signals are
     for node in used:
         assert node.op is not None
         reason = backend.lacks(node.op)
@@ -100,6 +103,7 @@ class Interpreter:
     weights: Mapping[int, Array]  # id of a tensor -> its value
     boundary: Mapping[tuple[str, int], Array]  # (signal, step): 0, -1, ... before the first, 1, 2, ... after the last
     zero: Array  # the number 0 in the type of all states
+    columns: Columns | None = None  # where sequences may be masked; the values are then those of their own steps
     values: dict[Node, Array] = field(default_factory=dict)
 
     def run(self) -> dict[str, Array]:
@@ -125,7 +129,7 @@ class Interpreter:
             start, stop = window.steps.start - 1, min(window.steps.stop - 1 + ahead, self.T)
             given = {name: backend.slice_steps(x, start, stop) for name, x in self.given.items()}
             boundary = self._entering(window._replace(steps=range(start + 1, stop + 1)), done)
-            part = replace(self, T=stop - start, given=given, boundary=boundary, values={})
+            part = replace(self, T=stop - start, given=given, boundary=boundary, values={}, columns=None)
             part.run()
             for name, signal in self.schedule.cell.signals.items():
                 if not signal.given:
@@ -139,14 +143,13 @@ class Interpreter:
         """Return the boundary values of a window."""
         never = self.backend.constant(False, None)
         found = {}
-        masked = ir.MASK in self.given
-        for signal, local, step, boundary, constant in window.entering(self.schedule.cell, self.T, masked):
+        for signal, local, step, boundary, constant in window.entering(self.schedule.cell, self.T):
             if boundary is None and local > 0 and not signal.given:  # no step of the window depends on it
                 continue
             if boundary is None:
                 value = done[signal.name][step - 1]
             elif (signal.name, boundary) in self.boundary:
-                value = self.boundary[signal.name, boundary]
+                value = self.boundary_row(self.schedule.lowered.roots[signal.name], signal.name, boundary)
             else:  # zero
                 continue
             found[signal.name, local] = self.backend.mask_gradient(value, never) if constant else value
@@ -157,8 +160,20 @@ class Interpreter:
         found = {}
         for name in self.schedule.outputs:
             root, lead = self.schedule.lowered.roots[name], self.schedule.cell.signals[name].lead
-            found[name] = self._shifted(root, name, lead) if lead else self.values[root]
+            if self.columns is not None:
+                found[name] = self._spread(root, name, lead, self.columns)
+            else:
+                found[name] = self._shifted(root, name, lead) if lead else self.values[root]
         return found
+
+    def _spread(self, root: Node, name: str, lead: int, columns: Columns) -> Array:
+        """Return a signal at t = 1 … T, from its values at the own steps of its equation."""
+        hold = holds(self.schedule.cell)[name]
+        first = min(1, (hold.first if hold.direction > 0 else 1) - lead)
+        last = max(0, (hold.last if hold.direction < 0 else 0) - lead)
+        rows = self.extend([self.boundary_row(root, name, step) for step in range(first, 1)], self.values[root],
+                           [self.boundary_row(root, name, step) for step in range(1, last + 1)])
+        return columns.spread(rows, first + lead, hold)
 
     # ---- all steps at once
     def _all_steps(self, node: Node) -> Array:
@@ -192,6 +207,10 @@ class Interpreter:
 
     def boundary_row(self, source: Node, signal: str, step: int) -> Array:
         """Return a value before or after the sequence, (*batch, *shape); zero if none is set."""
+        if step > 0 and self.columns is not None:
+            zeros = self.backend.broadcast(self.zero, self.batch, source.shape)
+            values = {key: value for (name, key), value in self.boundary.items() if name == signal and key > 0}
+            return self.columns.row_after(zeros, step, values, source.shape)
         return self.backend.broadcast(self.boundary.get((signal, step), self.zero), self.batch, source.shape)
 
     # ---- a loop

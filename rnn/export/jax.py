@@ -19,10 +19,10 @@ import numpy as np
 from minigrad import Tensor
 from minigrad.ops import Axis
 from minigrad.provenance import call_site
-from rnn.ir.feeds import draw_masks
+from rnn.ir.feeds import draw_masks, draw_weights
 from rnn.language.dependencies import parameters
 from rnn.language.equations import Definition
-from rnn.unrolling.options import UnrollOptions, list_options
+from rnn.unrolling.options import UnrollOptions, list_options, refuse_packed
 
 from .backend import Array, Arrays, ModuleBackend, StepFunction
 from .frontend import Export, import_extra
@@ -47,6 +47,15 @@ class JaxBackend(ModuleBackend):
 
     def mask_gradient(self, x: Array, keep: Array) -> Array:
         return self.module.where(keep, x, self.jax.lax.stop_gradient(x))
+
+    def take_steps(self, x: Array, index: Array) -> Array:
+        return self.module.take_along_axis(x, self.append_axes(index, x.ndim - index.ndim), 0)
+
+    def own_steps_first(self, mask: Array) -> Array:
+        return self.module.argsort(mask == 0, axis=0, stable=True)
+
+    def concrete(self, x: Any) -> Any:
+        return None if isinstance(x, self.jax.core.Tracer) else np.asarray(x)
 
     def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         results: Arrays = self.jax.lax.scan(step, carry, rows, length=T, reverse=reverse)[1]
@@ -137,17 +146,18 @@ class JaxFunction:
             DefinitionError: where the definition can't be computed by JAX.
             ValueError: as for `Cell.unroll`; and for parameters that are missing or of a wrong shape.
         """
+        refuse_packed(inputs or {})
         values = {name: x if hasattr(x, "dtype") else np.asarray(x) for name, x in (inputs or {}).items()}
         floats = [x.dtype for x in [*parameters.values(), *values.values()] if np.dtype(x.dtype).kind == "f"]
         dtype = self.backend.module.result_type(*floats or [float])
         return self._export(parameters, values, UnrollOptions(**options), dtype, draws or {})
 
     def draws(self, T: int, batch: tuple[int, ...] = ()) -> dict[str, Any]:
-        """Draw the definition's dropout masks, (T, batch, size) bools, as `unroll` does.
+        """Draw the definition's dropout masks, as `unroll` does: (T, batch, size) bools; for parameters their shape.
 
         A pure function can't draw: give this to the call, `f(parameters, inputs, draws=f.draws(T, (32,)))`.
         """
         if self._export.declared is None:
             raise ValueError(f"declare the sizes of all inputs of {self.cell.name!r}, .input('x', size): the draws "
                              f"depend on them (at {call_site()})")
-        return draw_masks(self._export.declared.lowered, T, batch)
+        return {**draw_weights(self.cell), **draw_masks(self._export.declared.lowered, T, batch)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,17 @@ from minigrad import Tensor, ops
 from minigrad.files import write_atomically
 from minigrad.ops import Axis, einsum_letters
 from minigrad.provenance import call_site
-from rnn.ir.feeds import boundary_values
-from rnn.ir.lowering import LoweringOptions
-from rnn.ir.nodes import ADDED, MASK
+from rnn.ir.feeds import boundary_values, lowering_options, weight_draws
+from rnn.ir.nodes import ADDED, AFTER, MASK
 from rnn.language.dependencies import DefinitionError, parameters
 from rnn.language.equations import Definition
 from rnn.unrolling.inputs import prepare_inputs
 from rnn.unrolling.options import UnrollOptions
 
 from .backend import Array, Arrays, Backend, StepFunction
-from .frontend import Export, import_extra
+from .frontend import Export, import_extra, masked_data
 from .interpreter import Interpreter, Schedule
+from .masks import Columns
 
 onnx = import_extra("onnx", "onnx")
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
@@ -41,6 +42,7 @@ STEPS = 1000  # of the sequence for which boundaries are looked up; the file tak
 # The ONNX operator for each of NumPy's functions, into which Python's operators are translated, too.
 NODES: dict[np.ufunc, str] = {
     np.add: "Add", np.subtract: "Sub", np.multiply: "Mul", np.true_divide: "Div", np.power: "Pow", np.negative: "Neg",
+    np.reciprocal: "Reciprocal", np.floor: "Floor", np.ceil: "Ceil", np.rint: "Round",
     np.less: "Less", np.greater: "Greater", np.equal: "Equal", np.absolute: "Abs", np.sign: "Sign", np.exp: "Exp",
     np.less_equal: "LessOrEqual", np.greater_equal: "GreaterOrEqual", np.logical_and: "And", np.logical_or: "Or",
     np.logical_xor: "Xor", np.logical_not: "Not", np.isnan: "IsNaN", np.isinf: "IsInf",
@@ -198,6 +200,13 @@ class OnnxBackend(Backend):
         """Return x[start:stop] along an axis."""
         return self.emit("Slice", x, *(self.numbers([n]) for n in (start, stop, axis)), shape=shape)
 
+    def take_steps(self, x: Array, index: Array) -> Array:
+        shape = self.emit("Shape", x, shape=(x.ndim,), dtype=np.int64)
+        sizes = self.emit("Concat", self.numbers([1]), self.slice(shape, 1, x.ndim, 0, (x.ndim - 1,)),
+                          shape=(x.ndim,), axis=0)
+        whole = self.emit("Expand", self.append_axes(index, x.ndim - index.ndim), sizes, shape=(None, *x.shape[1:]))
+        return self.emit("GatherElements", x, whole, shape=(None, *x.shape[1:]), axis=0)
+
     # ---- functions of each element
     def expm1(self, x: Array) -> Array:
         return np.tanh(0.5 * x) * (np.exp(x) + 1)  # exact for small x; tanh(x/2) = (eˣ - 1) / (eˣ + 1)
@@ -231,6 +240,89 @@ class OnnxBackend(Backend):
         angle = self.cast(self.elementwise("Atan", self.cast(x, np.dtype(np.float32))), self.dtype)
         sine, cosine = np.sin(angle), np.cos(angle)
         return angle + (x * cosine - sine) / (cosine + x * sine)
+
+    def exp2(self, x: Array) -> Array:
+        return np.exp(x * float(np.log(2)))
+
+    def log10(self, x: Array) -> Array:
+        return np.log(x) / float(np.log(10))
+
+    def cbrt(self, x: Array) -> Array:
+        zero = np.equal(x, 0.0)
+        size = self.where(zero, 1.0, np.abs(x))
+        root = np.exp(np.log(size) / 3)
+        return self.where(zero, x, np.sign(x) * (root - (root * root * root - size) / (3 * root * root)))  # Newton
+
+    def arcsin(self, x: Array) -> Array:
+        return 2 * self.arctan(x / (1 + np.sqrt((1 - x) * (1 + x))))
+
+    def arccos(self, x: Array) -> Array:
+        return 2 * self.arctan(np.sqrt((1 - x) / (1 + x)))
+
+    def arctan2(self, a: Array, b: Array) -> Array:
+        radius = self.hypot(a, b)
+        half = self.arctan(a / self.where(np.equal(radius, 0.0), 1.0, radius + np.abs(b)))
+        return self.where(self.negative(b), self.copy_sign(np.pi, a) - 2 * half, 2 * half)
+
+    def hypot(self, a: Array, b: Array) -> Array:
+        a, b = np.abs(a), np.abs(b)
+        large = np.maximum(a, b)
+        ratio = np.minimum(a, b) / self.where(np.equal(large, 0.0), 1.0, large)
+        return large * np.sqrt(1 + ratio * ratio)
+
+    def arcsinh(self, x: Array) -> Array:
+        size = np.abs(x)
+        return np.sign(x) * self.log1p(size + size * (size / (1 + self.hypot(x, 1.0))))
+
+    def arccosh(self, x: Array) -> Array:
+        return self.log1p(x - 1 + np.sqrt(x - 1) * np.sqrt(x + 1))
+
+    def arctanh(self, x: Array) -> Array:
+        return np.sign(x) * 0.5 * self.log1p(2 * np.abs(x) / (1 - np.abs(x)))
+
+    def log_add_exp(self, a: Array, b: Array) -> Array:
+        same = np.equal(a, b)
+        apart = np.abs(self.where(same, 0.0, a) - self.where(same, 0.0, b))
+        return np.maximum(a, b) + self.log1p(np.exp(-apart))
+
+    def log_add_exp2(self, a: Array, b: Array) -> Array:
+        unit = float(np.log(2))
+        return self.log_add_exp(a * unit, b * unit) / unit
+
+    def negative(self, x: Array) -> Array:
+        """Return where the sign of x is minus, -0.0 included."""
+        return np.less(self.where(np.equal(x, 0.0), 1 / x, x), 0.0)
+
+    def copy_sign(self, a: Array, b: Array) -> Array:
+        size = np.abs(self.constant(a, self.dtype))
+        return self.where(self.negative(b), -size, size)
+
+    def fmax(self, a: Array, b: Array) -> Array:
+        return self.not_nan(a, b, np.maximum(a, b))
+
+    def fmin(self, a: Array, b: Array) -> Array:
+        return self.not_nan(a, b, np.minimum(a, b))
+
+    def not_nan(self, a: Array, b: Array, result: Array) -> Array:
+        """Return the other operand where one is NaN, else the result."""
+        missing = [self.emit("IsNaN", x, shape=x.shape, dtype=bool) for x in (a, b)]
+        return self.where(missing[0], b, self.where(missing[1], a, result))
+
+    def trunc(self, x: Array) -> Array:
+        return np.sign(x) * np.floor(np.abs(x))
+
+    def heaviside(self, x: Array, b: Array) -> Array:
+        return self.where(x < 0, 0.0, self.where(x > 0, 1.0, self.where(np.equal(x, 0.0), b, x)))
+
+    def fmod(self, a: Array, b: Array) -> Array:
+        return self.emit("Mod", a, b, shape=_broadcast([a.shape, b.shape]), fmod=1)
+
+    def remainder(self, a: Array, b: Array) -> Array:
+        rest = self.fmod(a, b)
+        return self.where(rest * b < 0, rest + b, rest)
+
+    def floor_divide(self, a: Array, b: Array) -> Array:
+        return np.rint((a - self.remainder(a, b)) / b)
 
     def softplus(self, x: Array) -> Array:
         return self.relu(x) + self.log1p(np.exp(-np.abs(x)))
@@ -395,6 +487,10 @@ class Model:
     def __init__(self, cell: Definition, outputs: Sequence[str] | None, lengths: bool) -> None:
         own = parameters(cell)
         self.cell = cell
+        wide = [x for x in own.values() if x.dtype not in (np.float16, np.float32, np.float64)]
+        if wide:
+            raise DefinitionError(f"ONNX has no {wide[0].dtype}: convert the parameter {wide[0].label or '(unnamed)'}, "
+                                  f"made at {wide[0].origin}, to float64")
         self.backend = backend = OnnxBackend(np.result_type(*(x.dtype for x in own.values() or [np.zeros(1)])))
         export = Export(cell, backend)
         shapes = tuple((name, x.shape) for name, x in cell.signals.items() if x.given)
@@ -403,31 +499,43 @@ class Model:
         if unknown:
             raise ValueError(f"{cell.name!r} computes no signal {unknown[0]!r} (at {call_site()}): it computes "
                              f"{', '.join(computed)}")
-        options = LoweringOptions(shapes, (), lengths)  # type: ignore[arg-type]
-        self.schedule = schedule = Schedule(cell, options, backend, computed if outputs is None else outputs)
-        self.inputs: list[Any] = []
-        values = {name: backend.initializer(name, x.numpy()) for name, x in own.items()}
-        given, T, batch = self._inputs(lengths)
-        weights = export.weights(values, None)
         zeros = {name: np.zeros((STEPS, *(shape or ()))) for name, shape in shapes}
         sample = prepare_inputs(cell, zeros, UnrollOptions(T=STEPS))
-        boundary = {key: weights[id(tensor)] for key, tensor in boundary_values(cell, sample).items()}
-        found = Interpreter(backend, schedule, T, batch, given, weights, boundary, backend.constant(0.0, None)).run()
+        outside = boundary_values(cell, sample)
+        options = lowering_options(cell, replace(sample, shapes=dict(shapes)), outside, lengths)  # type: ignore[arg-type]
+        self.schedule = schedule = Schedule(cell, options, backend, computed if outputs is None else outputs)
+        self.inputs: list[Any] = []
+        values = {name: backend.initializer(name, x.numpy().astype(backend.dtype)) for name, x in own.items()}
+        given, T, batch, columns = self._inputs(lengths)
+        weights = export.weights(values, None, {name: self._drawn_weight(name, x)
+                                                for name, x in weight_draws(cell).items()})
+        boundary = {key: weights[id(tensor)] for key, tensor in outside.items()}
+        zero = backend.constant(0.0, None)
+        if columns is not None:
+            given = masked_data(schedule, given, boundary, columns, (T, *batch), zero)
+        found = Interpreter(backend, schedule, T, batch, given, weights, boundary, zero, columns).run()
         self.outputs = []
         for name, value in found.items():
             result = backend.named(name, value.shape, value.dtype, cell.signals[name].origin)
             backend.emit("Identity", value, shape=value.shape, name=name)
             self.outputs.append(_info(result, ("T", "batch")[:1 + len(batch)]))
 
-    def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...]]:
-        """Return the data as inputs of the file, and T and the batch as vectors of one number."""
+    def _drawn_weight(self, name: str, x: Tensor) -> Value:
+        """Return the dropout mask of a parameter, an input of the file."""
+        given = self.backend.named(name, x.shape, np.dtype(bool), x.origin)
+        self.inputs.append(_info(given))
+        return given
+
+    def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...], Columns | None]:
+        """Return the data as inputs of the file, T and the batch as vectors of one number, and the lengths."""
         backend, given, batch = self.backend, dict[str, Value](), tuple[Value, ...]()
-        labels = {x for node in self.schedule.block if isinstance(node.op, ops.Gather) for x in node.inputs[1:]}
-        for name, node in self.schedule.givens.items():
-            if name == MASK:
-                continue
+        data = {name: node for name, node in self.schedule.givens.items() if not name.startswith((MASK, AFTER))}
+        if not data:  # the outputs depend on no input: T and the batch come from the definition's
+            roots = self.schedule.lowered.roots
+            data = {name: roots[name] for name, signal in self.cell.signals.items() if signal.given}
+        for name, node in data.items():
             drawn = name in self.schedule.lowered.draws
-            dtype = np.dtype(bool if drawn else np.int64 if node in labels else backend.dtype)
+            dtype = np.dtype(bool if drawn else np.int64 if node.op.dtype == "int" else backend.dtype)
             given[name] = backend.named(name, (None, None, *node.shape), dtype, node.origin)
             self.inputs.append(_info(given[name], ("T", "batch")))
             if drawn:
@@ -442,12 +550,14 @@ class Model:
         if lengths:
             ends = backend.named("lengths", (None,), np.int64, "the input for the lengths")
             self.inputs.append(_info(ends, ("batch",)))
+            batch = batch or (backend.emit("Shape", ends, shape=(1,), dtype=np.int64),)
             scalar = backend.emit("Squeeze", T, shape=())
-            steps = backend.emit("Range", backend.numbers(0), scalar, backend.numbers(1), shape=(None,))
-            mask = given[MASK] = backend.append_axes(steps, 1) < ends
-            given.update((name, backend.zero_masked(value, mask)) for name, value in given.items()
-                         if not name.startswith(ADDED))
-        return given, T, batch
+            stop = scalar + np.int64(1)
+            steps = backend.append_axes(backend.emit("Range", backend.numbers(1), stop, backend.numbers(1),
+                                                     shape=(None,)), 1)
+            count = backend.compute(ops.Minimum(), steps, ends)
+            return given, T, batch, Columns(backend, T, steps, steps < ends + np.int64(1), count, ends, None)
+        return given, T, batch, None
 
     def proto(self) -> Any:
         """Return the complete model.

@@ -55,6 +55,12 @@ class TorchBackend(ModuleBackend):
     def mask_gradient(self, x: Array, keep: Array) -> Array:
         return torch.where(keep, x, x.detach())
 
+    def take_steps(self, x: Array, index: Array) -> Array:
+        return torch.take_along_dim(x, self.append_axes(index, x.ndim - index.ndim), 0)
+
+    def concrete(self, x: Any) -> Any:
+        return x.numpy(force=True) if isinstance(x, torch.Tensor) else np.asarray(x)
+
     def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         by_step = list(zip(*(x.unbind() for x in rows))) if rows else [()] * T
         every = []
@@ -70,7 +76,7 @@ class TorchBackend(ModuleBackend):
         return parts
 
     def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
-        return x.expand(*lead, *shape)
+        return x.expand((*lead, *shape))
 
     def relu(self, x: Array) -> Array:
         return torch.relu(x)
@@ -96,6 +102,24 @@ class TorchBackend(ModuleBackend):
         for one in self.axes(x, axis):
             x = torch.prod(x, one, keepdim=True)
         return x if keepdims else x.squeeze(self.axes(x, axis))
+
+    def cbrt(self, x: Array) -> Array:
+        return torch.sign(x) * torch.abs(x) ** (1 / 3)
+
+    def rint(self, x: Array) -> Array:
+        return torch.round(x)
+
+    def floor_divide(self, a: Array, b: Array) -> Array:
+        return torch.div(a, b, rounding_mode="floor")
+
+    def heaviside(self, x: Array, b: Array) -> Array:
+        return torch.where(x == 0, b, torch.heaviside(x.detach(), torch.zeros_like(x)))
+
+    def sort(self, x: Array, axis: int) -> Array:
+        return torch.sort(x, dim=axis, stable=True)[0]
+
+    def convolve(self, a: Array, b: Array) -> Array:
+        return torch.nn.functional.conv1d(a[None, None], b.flip(0)[None, None], padding=b.shape[0] - 1)[0, 0]
 
     def log_sum_exp(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         axes = self.axes(x, axis)
@@ -162,11 +186,12 @@ class CellModule(torch.nn.Module):
         options, inputs = UnrollOptions.split(T, keywords)
         parameters = dict(self.named_parameters())
         self._backend.device = next((x.device for x in parameters.values()), self._backend.device)
-        values = {name: x if isinstance(x, torch.Tensor) else self._backend.constant(x, None)
-                  for name, x in inputs.items()}
+        values = {name: x if isinstance(x, torch.Tensor) or (isinstance(x, Tensor) and x.requires_grad)
+                  else self._backend.constant(x, None) for name, x in inputs.items()}
         dtype = torch.get_default_dtype() if not parameters else torch.float16
         for x in [*parameters.values(), *values.values()]:
-            dtype = torch.promote_types(dtype, x.dtype) if x.is_floating_point() else dtype
+            dtype = torch.promote_types(dtype, x.dtype) if isinstance(x, torch.Tensor) and x.is_floating_point() \
+                else dtype
         return self._export(parameters, values, options, dtype)
 
 

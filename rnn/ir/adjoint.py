@@ -65,6 +65,7 @@ class Adjoint:
 
     def __init__(self, seeds: Mapping[Node, Node], wanted: Iterable[Node]) -> None:
         program = ordered(seeds)
+        self.program = set(program)
         self.active = _active(program, set(wanted))
         self.gradients = {node: Node(ir.AddN(), (), node.shape, node.timed,
                                      node.name and f"d{node.name}", node.origin)
@@ -81,6 +82,26 @@ class Adjoint:
         found = self.gradients.get(node)
         return found if found is not None and found.inputs else None
 
+    def drop_zeros(self) -> None:
+        """Drop the terms that are zero since no seed reaches them: an operand without a derivative ends their path.
+
+        A sum is zero if all of its terms are, any other term if one of its operands is. Sums may form cycles through
+        other steps, so what isn't zero is found as the least fixed point, from the seeds on.
+        """
+        sums = set(self.gradients.values())
+        every = ordered(sums)
+        users = users_of(every)
+        waiting = [node for node in every if node in self.program or (not node.inputs and node not in sums)]
+        alive, missing = set(waiting), {node: 1 if node in sums else len(node.inputs) for node in every}
+        for node in waiting:  # grows
+            for user in users.get(node, ()):
+                missing[user] -= 1
+                if missing[user] <= 0 and user not in alive:
+                    alive.add(user)
+                    waiting.append(user)
+        for node in sums:
+            node.inputs = tuple(x for x in node.inputs if x in alive)
+
     def at_boundary(self, shifts: Iterable[Node], step: int) -> Node | None:
         """Return the gradient of a signal's value before the first step (0, -1, ...) or after the last (1, 2, ...).
 
@@ -91,9 +112,10 @@ class Adjoint:
         terms = []
         for shift in shifts:
             grad, delay = self.of(shift), shift.op.delay
-            reader = step + delay  # the step that reads it, counted from the first step, or from the last
-            if grad is not None and (reader >= 1 if delay > 0 else reader <= 0):
-                terms.append(Node(ir.AtStep(reader if delay > 0 else reader - 1), (grad,), shift.shape, False))
+            reader = step + delay  # the step that reads it, counted from the first step (1), or from the last (0)
+            inside = reader >= 1 if step <= 0 else reader <= 0
+            if grad is not None and inside:
+                terms.append(Node(ir.AtStep(reader if step <= 0 else reader - 1), (grad,), shift.shape, False))
         return Node(ir.AddN(), tuple(terms), terms[0].shape, False) if terms else None
 
     def _add(self, node: Node, term: Node | None) -> None:
@@ -220,7 +242,7 @@ def _grad_shape(node: Node, index: int, needs: tuple[bool, ...], lead: tuple[int
     shapes = [(*lead, *x.shape) if x.timed else x.shape for x in node.inputs]
     if op.aligned:
         shapes = [(*lead, *x.shape) for x in node.inputs]
-    operands = [np.zeros(shape, int) if i in op.integer_inputs else np.ones(shape) for i, shape in enumerate(shapes)]
+    operands = op.samples(*shapes)
     with np.errstate(all="ignore"):
         out = np.asarray(op.forward(*operands))
         grads = op.backward(np.ones(out.shape), out, *operands, *([needs] if op.selective else []))

@@ -6,47 +6,68 @@ Shared by compiled programs and exports.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import Tensor
-from rnn.language.dependencies import boundaries
+from rnn.language.dependencies import boundaries, random_tensors
 from rnn.language.equations import Definition
 from rnn.unrolling.inputs import Inputs
+from rnn.unrolling.masks import OwnSteps
 
 from .lowering import Lowered, LoweringOptions
-from .nodes import LOSS_STEPS, MASK, STEP, Input, keep_name
+from .nodes import ADDED, LOSS_STEPS, MASK, STEP, Input, keep_name
 
 
-def lowering_options(inputs: Inputs, masked: bool) -> LoweringOptions:
-    """Return the properties of the inputs that a program depends on."""
+def lowering_options(cell: Definition, inputs: Inputs, boundary: Mapping[tuple[str, int], Any], masked: bool
+                     ) -> LoweringOptions:
+    """Return the properties of the inputs that a program depends on.
+
+    Args:
+        boundary: of `boundary_values`.
+    """
     integers = tuple(name for name, x in inputs.values.items() if x.dtype.kind in "iu")
-    return LoweringOptions(tuple(inputs.shapes.items()), integers, masked, inputs.truncation.masks_gradients)
+    after = tuple(name for name in values_after(boundary) if masked and not cell.signals[name].given)
+    return LoweringOptions(tuple(inputs.shapes.items()), integers, masked, after, inputs.truncation.masks_gradients)
 
 
 def input_arrays(inputs: Inputs) -> dict[str, NDArray[Any]]:
-    """Return the data by name, the batch as one axis: (T, B, *shape). Masked steps are zero."""
+    """Return the data by name, the batch as one axis: (T, B, *shape).
+
+    With a mask each sequence has its own steps at the front, and zeros after them.
+    """
     found = {}
     for name, values in inputs.values.items():
-        array = values._data if isinstance(values, Tensor) else values
+        array = values._array if isinstance(values, Tensor) else values
         own = inputs.shapes[name]
         if array.shape[1:] != inputs.batch + own:
             batch = array.shape[1:array.ndim - len(own)]
             array = array.reshape(inputs.T, *(1,) * (len(inputs.batch) - len(batch)), *batch, *own)
             array = np.broadcast_to(array, (inputs.T, *inputs.batch, *own))
-        if inputs.mask is not None:
-            array = np.where(inputs.mask.reshape(inputs.mask.shape + (1,) * len(own)), array, np.zeros((), array.dtype))
+        array = array if inputs.own is None else inputs.own.compact(array)
         found[name] = array.reshape(inputs.T, -1, *own)
     return found
 
 
+def fill_after(array: NDArray[Any], own: OwnSteps, values: Mapping[int, NDArray[Any]]) -> None:
+    """Write values into an array (T, B, *shape) at the steps after the end of each sequence.
+
+    Args:
+        values: step after the end, 1, 2, ... -> (*shape), or (B, *shape).
+    """
+    for step, value in values.items():
+        rows, sequences = own.steps_after(step)
+        array[rows, sequences] = np.broadcast_to(value, array.shape[1:])[sequences]
+
+
 def mask_arrays(inputs: Inputs, lowered: Lowered) -> dict[str, Any]:
-    """Return the mask (T, B), and the flags (T, 1) of the steps at which a truncation lets gradients pass."""
+    """Return which steps are own ones (T, B), and the steps (T, 1) at which a truncation lets gradients pass."""
     found: dict[str, Any] = {}
-    if inputs.mask is not None:
-        found[MASK] = inputs.mask.reshape(inputs.T, -1)
+    if inputs.own is not None:
+        found[MASK] = inputs.own.prefix.reshape(inputs.T, -1)
     if STEP in {x.op.name for x in lowered.node_of.values() if isinstance(x.op, Input)}:
         found[STEP] = np.broadcast_to(np.arange(1, inputs.T + 1)[:, None], (inputs.T, max(math.prod(inputs.batch), 1)))
     if inputs.truncation.masks_gradients:
@@ -63,12 +84,32 @@ def uncut_steps(inputs: Inputs, delay: int) -> NDArray[np.bool_]:
 
 
 def draw_masks(lowered: Lowered, T: int, batch: tuple[int, ...]) -> dict[str, Any]:
-    """Draw the dropout masks (T, *batch, *shape) by the definition's generators, in the order of `unroll`."""
+    """Draw the dropout masks (T, *batch, *shape) by the definition's generators, in the order of `random_draws`."""
     found: dict[str, list[Any]] = {name: [] for name in lowered.draws}
     for _ in range(T if found else 0):
         for name, (op, shape) in lowered.draws.items():
             found[name].append(op.forward(np.zeros((*batch, *shape))))
     return {name: np.array(values) for name, values in found.items()}
+
+
+def values_after(boundary: Mapping[tuple[str, int], Any]) -> dict[str, dict[int, Any]]:
+    """Return those of `boundary_values` after the sequence: signal -> {step of its equation after T: value}."""
+    found: dict[str, dict[int, Any]] = {}
+    for (name, step), value in boundary.items():
+        if step > 0:
+            found.setdefault(name, {})[step] = value
+    return found
+
+
+def weight_draws(cell: Definition) -> dict[str, Tensor]:
+    """Return the tensors drawn at random from parameters, by the names of their draws."""
+    return {f"{ADDED}drawn weight {n}": x for n, x in enumerate(random_tensors(cell), 1)}
+
+
+def draw_weights(cell: Definition) -> dict[str, Any]:
+    """Draw the dropout masks of parameters, which come before those of `draw_masks`."""
+    return {name: x.op.forward(*(np.zeros(y.shape) for y in x.inputs))  # type: ignore[union-attr]
+            for name, x in weight_draws(cell).items()}
 
 
 def boundary_values(cell: Definition, inputs: Inputs) -> dict[tuple[str, int], Tensor]:

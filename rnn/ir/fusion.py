@@ -4,7 +4,7 @@ Each pass is a function on a `Graph`, run by `optimise` in the order of PASSES:
 
 1. `hoist_terms` and `hoist_factors` reassociate sums and products, so that the part that doesn't depend on
    the previous step leaves the loop (loop-invariant code motion; the schedule then computes it for all
-   steps at once). `sigmoids_to_tanh` gives all gates the same operation.
+   steps at once).
 2. `fuse_products` makes one product of several that multiply the same vector (the gates of an LSTM),
    `fuse_slices` one operation of those that follow on each part, `fuse_sums` one product of a sum of products.
 3. `fuse_weight_gradients` makes one product of the gradients of matrices that were fused.
@@ -23,7 +23,7 @@ from operator import attrgetter, itemgetter
 import numpy as np
 
 from minigrad import Op, ops
-from minigrad.operators import MUL, TANH
+from minigrad.operators import MUL
 
 from . import nodes as ir
 from .adjoint import is_product
@@ -123,25 +123,6 @@ def hoist_terms(graph: Graph) -> None:
         graph.rewrite(node, ir.AddN(), *inside, *outside)
 
 
-def sigmoids_to_tanh(graph: Graph) -> None:
-    """Replace sigmoids of sums, so that all gates of an LSTM are one tanh.
-
-        f[t] = sigmoid(W x + U h[t-1])   ->   f[t] = 0.5 * tanh((0.5 W) x + (0.5 U) h[t-1]) + 0.5
-    """
-    half = number(0.5)
-    for node in graph.nodes:
-        if node not in graph.loop or not isinstance(node.op, ops.Sigmoid):
-            continue
-        inner = node.inputs[0]
-        if not isinstance(inner.op, ir.AddN) or not graph.used_only_by(inner, node):
-            continue
-        terms = [add_all([scale(y, half) for y in x.inputs], x.name) if isinstance(x.op, ir.AddN) else scale(x, half)
-                 for x in inner.inputs]
-        halved = Node(ir.AddN(), tuple(terms), node.shape, True, f"{node.name}_half")
-        tanh = Node(TANH, (halved,), node.shape, True, f"{node.name}_tanh")
-        graph.rewrite(node, ops.Add(), Node(MUL, (tanh, half), node.shape, True, f"{node.name}_mul"), half)
-
-
 def hoist_factors(graph: Graph) -> None:
     """Multiply the factors from outside of a loop there: one vector of the loop times one factor remains.
 
@@ -149,34 +130,36 @@ def hoist_factors(graph: Graph) -> None:
         d4[t] = d1[t] * a[t] + d1[t] * b[t]                        ->   d4[t] = d1[t] * (a[t] + b[t])
     """
     form: dict[Node, tuple[Node, list[Node]]] = {}  # node -> vector of the loop, factors from outside: their product
+    product: dict[Node, Node] = {}  # node -> the product of these factors, which longer products begin with
     for node in graph.nodes:
         if node not in graph.loop:
             continue
         if isinstance(node.op, (ops.Mul, ops.Neg)):
-            _hoist_from_product(graph, node, form)
+            _hoist_from_product(graph, node, form, product)
         elif isinstance(node.op, ir.AddN) and all(x in form for x in node.inputs) and len(node.inputs) > 1:
             vectors = {form[x][0] for x in node.inputs}
             if len(vectors) == 1 and all(form[x][1] for x in node.inputs):
                 one = number(1.0)  # as numbers: True + True is True, and not 2
-                slopes = [multiply_all([*form[x][1], one] if isinstance(form[x][1][-1].op, ops.Compare) else form[x][1])
+                slopes = [multiply_all([product[x], one]) if isinstance(form[x][1][-1].op, ops.Compare) else product[x]
                           for x in node.inputs]
                 factor = add_all(slopes, f"{node.name}_slope")
                 form[node] = vectors.pop(), [factor]
+                product[node] = factor
                 graph.rewrite(node, MUL, form[node][0], factor)
         form.setdefault(node, (node, []))
 
 
-def _hoist_from_product(graph: Graph, node: Node, form: dict[Node, tuple[Node, list[Node]]]) -> None:
+def _hoist_from_product(graph: Graph, node: Node, form: dict[Node, tuple[Node, list[Node]]],
+                        product: dict[Node, Node]) -> None:
     inside = [x for x in node.inputs if graph.same_loop(x, node)]
     if len(inside) != 1 or inside[0].shape != node.shape or isinstance(inside[0].op, ir.Shift):
         return
     vector, factors = form.get(inside[0], (inside[0], []))
-    factors = [*factors, *(x for x in node.inputs if x is not inside[0])]
-    if isinstance(node.op, ops.Neg):
-        factors = [*factors, number(-1.0)]
-    form[node] = vector, factors
-    if len(factors) > 1 or isinstance(node.op, ops.Neg):
-        graph.rewrite(node, MUL, vector, multiply_all(factors, f"{node.name}_slope"))
+    more = [number(-1.0)] if isinstance(node.op, ops.Neg) else [x for x in node.inputs if x is not inside[0]]
+    form[node] = vector, [*factors, *more]
+    product[node] = multiply_all([product[inside[0]], *more] if factors else more, f"{node.name}_slope")
+    if factors or len(more) > 1 or isinstance(node.op, ops.Neg):
+        graph.rewrite(node, MUL, vector, product[node])
 
 
 # ---- products of several matrices with the same vector
@@ -364,8 +347,7 @@ def _outermost(node: Node, position: dict[Node, tuple[Node, int]]) -> tuple[Node
     return node, start
 
 
-PASSES = (hoist_terms, sigmoids_to_tanh, hoist_factors, fuse_products, fuse_slices, fuse_sums,
-           fuse_weight_gradients)
+PASSES = (hoist_terms, hoist_factors, fuse_products, fuse_slices, fuse_sums, fuse_weight_gradients)
 
 
 def optimise(graph: Graph, passes: Iterable[Callable[[Graph], None]] = PASSES,
@@ -395,16 +377,6 @@ def multiply_all(factors: list[Node], name: str | None = None) -> Node:
         result = apply(MUL, result, factor)
         result.name = name
     return result
-
-
-def scale(node: Node, factor: Node) -> Node:
-    """Return a term times a number; in a product W x the matrix is multiplied, which no loop repeats."""
-    if not is_product(node):
-        return Node(MUL, (node, factor), node.shape, node.timed, f"{node.name}_half")
-    by_column = isinstance(node.op, ops.MatVec)
-    W, x = node.inputs if by_column else node.inputs[::-1]
-    W = Node(MUL, (W, factor), W.shape, False, f"{W.name}_half")
-    return Node(node.op, (W, x) if by_column else (x, W), node.shape, True, node.name)
 
 
 def concatenate(nodes: list[Node], name: str) -> Node:
@@ -499,7 +471,7 @@ def _common_start(names: list[str]) -> str:
 
 def common_name(nodes: list[Node], suffix: str = "") -> str:
     """Return a name for several nodes together: for gates_f, gates_i, gates_o it is gates_fio."""
-    names = [re.sub(r"(_(product|sum|tanh|half|mul|given|part|slope)\d*)+$", "", x.name or "a") for x in nodes]
+    names = [re.sub(r"(_(product|sum|tanh|mul|given|part|slope)\d*)+$", "", x.name or "a") for x in nodes]
     start = _common_start(names)
     end = _common_start([name[len(start):][::-1] for name in names])[::-1]
     end = end if end.startswith("_") else ""

@@ -11,9 +11,10 @@ from typing import Any
 
 from minigrad import Op, Tensor, ops
 from minigrad.operators import ADD, WHERE
-from rnn.language.cycles import carry_directions, check
-from rnn.language.dependencies import DefinitionError, integer_inputs, nodes, reads
-from rnn.language.equations import Definition, Equation, Read, Signal, StepNumber
+from rnn.language.cycles import check
+from rnn.language.dependencies import DefinitionError, integer_inputs, nodes, random_draws, same_step_reads
+from rnn.language.equations import Definition, Equation, Signal
+from rnn.language.expressions import Read, StepNumber
 from rnn.language.graphs import postorder
 
 from . import nodes as ir
@@ -29,13 +30,15 @@ class LoweringOptions:
     Attributes:
         shapes: input name -> the shape of one of its values.
         integers: the inputs that hold integers, such as labels.
-        masked: whether sequences may have different lengths.
+        masked: whether sequences may have different lengths. Each has its own steps at the front.
+        after: the signals with values after the end, which sequences that have ended are read with.
         truncated: whether gradients are cut at some steps.
     """
 
     shapes: tuple[tuple[str, Shape], ...]
     integers: tuple[str, ...] = ()
     masked: bool = False
+    after: tuple[str, ...] = ()
     truncated: bool = False
 
 
@@ -54,6 +57,7 @@ class Lowered:
 
     Attributes:
         roots: signal name -> the node of its value at step t (of h[t+1] if the equation defines that).
+        givens: name -> the node of data: an input, or the values of a signal after the end of each sequence.
         weights: every tensor that the equations use -> its node, in the order of use.
         keeps: delay -> the input that masks the gradient of reads with this delay; 1 where it passes.
         draws: name of an input that is drawn at random at each step -> its operation and shape.
@@ -66,17 +70,19 @@ class Lowered:
         self.weights: dict[Tensor, Node] = {}
         self.keeps: dict[int, Node] = {}
         self.draws: dict[str, tuple[ops.DropoutMask, Shape]] = {}
+        self.draw_names = {id(x): f"{ir.ADDED}drawn {n}" for n, x in enumerate(random_draws(cell), 1)}
         self.node_of: dict[int, Node] = {}
         self.shifts: dict[tuple[Signal, int], Node] = {}
         self.signal_values: set[Node] = set()
-        self.states = carry_directions(cell) if options.masked else {}
         self.mask = Node(ir.Input(ir.MASK, "bool"), (), (), True, "mask") if options.masked else None
-        self.roots = {signal.name: self._input(signal) for signal in cell.signals.values() if signal.given}
-        for equation in postorder(cell.equations, _same_step_reads):
+        self.givens = {signal.name: self._input(signal) for signal in cell.signals.values() if signal.given}
+        self.roots = dict(self.givens)
+        for equation in postorder(cell.equations, same_step_reads):
             self.roots[equation.signal.name] = self._equation(equation)
         for (signal, _), shift in self.shifts.items():  # only now has every signal a node
             shift.inputs = (self.roots[signal.name],)
         self.roots = {name: self.roots[name] for name in cell.signals if name in self.roots}
+        self.draws = {name: self.draws[name] for name in self.draw_names.values()}
 
     def _input(self, signal: Signal) -> Node:
         shape = dict(self.options.shapes).get(signal.name, signal.shape)
@@ -88,7 +94,7 @@ class Lowered:
         return Node(op, (), shape, True, signal.name, signal.origin)
 
     def _equation(self, equation: Equation) -> Node:
-        """Return the value of an equation at its step; after a sequence's end a state is kept, others are zero."""
+        """Return the value of an equation at its step; after a sequence's end that of the boundary, or zero."""
         signal = equation.signal
         for part in nodes([equation.expression], into_tensors=False):
             if id(part) not in self.node_of:
@@ -103,9 +109,11 @@ class Lowered:
         self.signal_values.add(value)
         if self.mask is not None:
             value.name = f"{signal.name}_new"
-            delay = self.states.get(signal)
-            kept = number(0.0) if delay is None else self._truncate(self._shift(signal, delay, shape), delay)
-            value = Node(WHERE, (self.mask, value, kept), shape, True, None, equation.origin)
+            after = number(0.0)
+            if signal.name in self.options.after:
+                name = ir.after_name(signal.name)
+                after = self.givens[name] = Node(ir.Input(name), (), shape, True, f"{signal.name}_end", signal.origin)
+            value = Node(WHERE, (self.mask, value, after), shape, True, None, equation.origin)
         value.name = signal.name
         return value
 
@@ -124,8 +132,11 @@ class Lowered:
         if not hasattr(part, "op"):
             return number(part)
         operands = tuple(self.node_of[id(x)] for x in part.inputs)
-        if isinstance(part.op, ops.DropoutMask):  # drawn outside, in the order of `unroll`
-            name = f"{ir.ADDED}drawn {len(self.draws) + 1}"
+        if part.op.random:  # drawn outside, in the order of `unroll`
+            if not isinstance(part.op, ops.DropoutMask):
+                raise DefinitionError(f"{part.op!r}, at {part.origin}, draws at random: of such operations compiled "
+                                      "programs and exports know mg.dropout alone. Give its draws as an input")
+            name = self.draw_names[id(part)]
             self.draws[name] = part.op, operands[0].shape
             return Node(ir.Input(name), (), operands[0].shape, True, f"{equation.signal.name}_keep", part.origin)
         shape = part.shape if part.shape is not None else part.op.result_shape(*(x.shape for x in operands))
@@ -158,12 +169,6 @@ class Lowered:
         name = f"keep_before{delay}" if delay > 0 else f"keep_after{-delay}"
         keep = self.keeps.setdefault(delay, Node(ir.Input(keep_name(delay), shared=True), (), (), True, name))
         return Node(ir.GradientMask(), (shift, keep), shift.shape, True, f"{shift.name}_cut", shift.origin)
-
-
-def _same_step_reads(equation: Equation) -> list[Equation]:
-    """Return the equations whose values of the same step an equation reads."""
-    return [read.signal.equation for read in reads(equation) if read.signal.equation
-            and read.offset == read.signal.equation.lead]
 
 
 def split_products(nodes: list[Node]) -> None:

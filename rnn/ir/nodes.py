@@ -29,9 +29,20 @@ LOSS_STEPS = "~loss steps"  # per step: 1 where its loss counts in a truncated b
 LOSS_SCALE = "~loss scale"  # the gradient of the reported loss by the sum of all losses
 
 
+KEEP = "~keep "
+
+
 def keep_name(delay: int) -> str:
     """Return the name of the flags that cut gradients of reads with this delay; 1 where a gradient passes."""
-    return f"~keep {delay}"
+    return f"{KEEP}{delay}"
+
+
+AFTER = "~after "
+
+
+def after_name(signal: str) -> str:
+    """Return the name of the values that a signal has after the end of each sequence."""
+    return f"{AFTER}{signal}"
 
 
 def upstream_name(signal: str) -> str:

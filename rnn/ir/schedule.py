@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple
 
-from rnn.language.graphs import components, postorder
+from rnn.language.graphs import components, postorder, smallest_offsets
 
 from .nodes import InputGrad, Node, Shift
 
@@ -72,14 +73,13 @@ def blocks(nodes: list[Node]) -> list[Block]:
         found = (groups[edge.source] for edge in dependences(group) if edge.source in groups)
         return [other for other in found if other is not group]
 
+    order = postorder(list({id(group): group for group in groups.values()}.values()), read)
     result: list[Block] = []
-    for group in postorder(list({id(group): group for group in groups.values()}.values()), read):
-        if group[0] in looping:
-            result.append(_loop(group))
-        elif result and result[-1].direction == 0:
-            result[-1] = Block((*result[-1].nodes, *group), 0)
+    for in_loop, neighbours in groupby(order, lambda group: group[0] in looping):
+        if in_loop:
+            result += map(_loop, neighbours)
         else:
-            result.append(Block(tuple(group), 0))
+            result.append(Block(tuple(node for group in neighbours for node in group), 0))
     return result
 
 
@@ -108,31 +108,11 @@ def _loop(members: list[Node]) -> Block:
     forward = 1 if max(edge.delay for edge in edges) > 0 else -1
     # one of the directions works: `cycles.check` rejects definitions with loops in both
     direction, offset = next((x, found) for x in (forward, -forward)
-                             if (found := _retime(members, edges, x)) is not None)
+                             if (found := smallest_offsets(edges, [x * edge.delay for edge in edges]))
+                             is not None)
 
     def same_iteration(node: Node) -> list[Node]:
         delay = node.op.delay * direction if isinstance(node.op, Shift) else 0
         return [x for x in node.inputs if x in inside and delay + offset[node] == offset[x]]
 
     return Block(tuple(postorder(members, same_iteration)), direction, offset)
-
-
-def _retime(members: list[Node], edges: list[Dependence], direction: int) -> dict[Node, int] | None:
-    """Return the smallest offset of each node with which no node reads a value that isn't computed yet.
-
-    Retiming (Leiserson and Saxe, Retiming synchronous circuitry, Algorithmica 6, 1991): an edge
-    from u to v with delay d requires offset[v] >= offset[u] - d. The smallest offsets are the longest paths
-    over negated delays, by the algorithm of Bellman and Ford. If they still grow after as many rounds as
-    there are nodes, the loop runs in the other direction: None.
-    """
-    offset = dict.fromkeys(members, 0)
-    for _ in range(len(members) + 1):
-        changed = False
-        for edge in edges:
-            needed = offset[edge.source] - edge.delay * direction
-            if needed > offset[edge.target]:
-                offset[edge.target] = needed
-                changed = True
-        if not changed:
-            return offset
-    return None

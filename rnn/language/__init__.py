@@ -1,8 +1,8 @@
 """rnn.language: definitions of recurrences, without data and without a length.
 
-equations.py (signals, expressions, equations) with formula.py (their text); dependencies.py (edges and
-delays); cycles.py (loops, computability, order); graphs.py (the algorithms). It imports minigrad alone,
-and nothing else of rnn.
+equations.py (signals, expressions, equations) with time.py (t and T) and formula.py (their text);
+dependencies.py (edges and delays); cycles.py (loops, computability, order); graphs.py (the algorithms).
+It imports minigrad alone, and nothing else of rnn.
 
 In: `h[t] = np.tanh(U @ h[t-1] + x[t])`, written into a Definition with the signals x and h. Out:
 

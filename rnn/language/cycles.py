@@ -9,14 +9,16 @@ algorithms from graphs.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from minigrad import Tensor
 from minigrad.provenance import Origin
 
-from .dependencies import DefinitionError, Link, layers, links
-from .equations import Definition, Signal, t
-from .graphs import components, nonpositive_cycle, shortest_cycle, simple_cycles, topological_order
+from .dependencies import DefinitionError, Link, layers, links, nodes
+from .equations import Definition, Signal
+from .expressions import t
+from .graphs import components, nonpositive_cycle, shortest_cycle, simple_cycles, smallest_offsets, topological_order
 
 MOST_LOOPS = 1000
 
@@ -102,6 +104,22 @@ def direction(component: Sequence[Link]) -> int:
         *_suggestions([*forward, *backward], delayed=[])]))
 
 
+def layer_direction(cell: Definition, name: str, tensors: Iterable[Tensor]) -> int:
+    """Return 1 for a layer that runs forward in time, -1 for backward; 0 if it is in no loop, or in both kinds.
+
+    Args:
+        name: the prefix of its signals, `name.h`.
+        tensors: its parameters; where no signal has that prefix, those of equations that use them are its own.
+    """
+    own = {signal for signal in cell.signals.values() if signal.name.startswith(f"{name}.")}
+    used = {id(tensor) for tensor in tensors}
+    own = own or {equation.signal for equation in cell.equations
+                  if any(id(node) in used for node in nodes([equation.expression]))}
+    found = {direction(component) for component in components(list(cell.signals.values()), links(cell))
+             if any(link.target in own for link in component)}
+    return found.pop() if len(found) == 1 else 0
+
+
 def _loop_without_delay(loop: Sequence[Link]) -> DefinitionError:
     return DefinitionError("\n".join([
         "the definition has a loop without delay:", f"  {_path(loop)}",
@@ -116,10 +134,10 @@ def _path(loop: Sequence[Link]) -> str:
 
 def _suggestions(loop: Sequence[Link], delayed: Sequence[Link]) -> list[str]:
     """Return one row per read: its line, the read, and for those in `delayed` the read with one more delay."""
-    rows = []
+    rows, hashed = [], set(delayed)  # Link has no == : signals have none
     for link in dict.fromkeys(loop):
         later = f"e.g. {link.source.name}[{t + (link.equation.lead - link.delay - 1)}]"
-        rows.append((f"  {link.equation.origin}: {link.target.name} reads {link}", later if link in delayed else ""))
+        rows.append((f"  {link.equation.origin}: {link.target.name} reads {link}", later if link in hashed else ""))
     width = max(len(row[0]) for row in rows)
     return [f"{left:<{width}}     {right}".rstrip() for left, right in rows]
 
@@ -165,19 +183,25 @@ def order(cell: Definition) -> list[Stage]:
             for number in topological_order(members, sorted(edge for edge in edges if edge[0] != edge[1]))]
 
 
-def carry_directions(cell: Definition) -> dict[Signal, int]:
-    """Return the signals that hold their value at masked steps, with the direction in which it is carried.
+def held_signals(cell: Definition) -> dict[Signal, int]:
+    """Return the signals on cycles, which hold their value at masked steps, with the direction of their cycles.
 
-    These are the signals that are read at another step than their own. 1: a masked step takes the value of
-    the step before; -1: that of the step after. In a loop it is the direction of the loop; otherwise 1,
-    or -1 for a signal of which only later steps are read, as in h[t+1].
+    1: a masked step takes the value of the step before; -1: that of the step after.
     """
-    all_links = links(cell)
+    return {link.target: direction(component) for component in components(list(cell.signals.values()), links(cell))
+            for link in component}
+
+
+def retiming(cell: Definition) -> dict[Signal, int]:
+    """Return by how many steps each signal must be stored later so that no cycle reads against its direction.
+
+    Only signals on cycles are listed. Steps are those of the equations; of a cycle that runs backward the numbers
+    are negative.
+    """
     found: dict[Signal, int] = {}
-    for link in all_links:
-        if link.delay and not link.source.given:
-            found[link.source] = max(found.get(link.source, -1), 1 if link.delay > 0 else -1)
-    for component in components(list(cell.signals.values()), all_links):
-        loop_direction = direction(component)
-        found.update((link.target, loop_direction) for link in component if link.target in found)
+    for component in components(list(cell.signals.values()), links(cell)):
+        sign = direction(component)
+        delays = [sign * (link.source.lead - link.equation.lead + link.delay) for link in component]
+        offsets = smallest_offsets(component, delays) or {}
+        found.update((signal, sign * offset) for signal, offset in offsets.items())
     return found

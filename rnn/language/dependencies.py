@@ -7,13 +7,36 @@ computed. Independent of data and of the length of a sequence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from minigrad import Tensor
+from minigrad.provenance import call_site
 
-from .equations import Definition, Equation, Read, Signal, t
+from .equations import Definition, Equation, Signal
+from .expressions import Apply, Read, Shape, Static, t
 from .graphs import longest_paths, postorder
+
+Result = TypeVar("Result")
+
+
+def remembered(analysis: Callable[[Definition], Result]) -> Callable[[Definition], Result]:
+    """Decorator: remember what an analysis of a definition returned, until the definition changes."""
+    known: WeakKeyDictionary[Definition, tuple[tuple[int, ...], Result]] = WeakKeyDictionary()
+
+    @wraps(analysis)
+    def lookup(cell: Definition) -> Result:
+        state = cell.version, len(cell.signals), len(cell.equations)
+        found = known.get(cell)
+        if found is None or found[0] != state:
+            found = known[cell] = state, analysis(cell)
+        return found[1]
+
+    return lookup
 
 
 class DefinitionError(ValueError):
@@ -42,7 +65,25 @@ def roots(cell: Definition) -> list[Any]:
               for value in [*signal.initial.values(), *signal.final.values()])]
 
 
-def parameters(cell: Definition) -> dict[str, Tensor]:
+class ParameterDict(dict[str, Tensor]):
+    """The parameters of a definition by name, read-only: an assignment wouldn't change any equation.
+
+    Copies (`copy`, `|`, pickle) are ordinary dicts.
+    """
+
+    def _refuse(self, *arguments: Any, **options: Any) -> Any:
+        raise TypeError(f"a definition's parameters are those that its equations use (at {call_site()}). Set values: "
+                        "parameters['W'].data = ..., or interop.assign(cell, {...}). To tie two layers, write one "
+                        "tensor into both equations, or give it to the second cell: cells.lstm(..., "
+                        "parameters={'W_f': ...})")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type[dict[str, Tensor]], tuple[dict[str, Tensor]]]:
+        return dict, (dict(self),)
+
+
+def parameters(cell: Definition) -> ParameterDict:
     """Return the leaves that require a gradient, by name, in the order of their use.
 
     A parameter without a name is called p1, p2, ...
@@ -52,7 +93,7 @@ def parameters(cell: Definition) -> dict[str, Tensor]:
     """
     found: dict[str, Tensor] = {}
     unnamed = 0
-    for node in filter(_is_parameter, nodes(roots(cell))):
+    for node in filter(_is_parameter, leaves(cell)):
         name = node.name
         if name is None:
             unnamed += 1
@@ -61,23 +102,113 @@ def parameters(cell: Definition) -> dict[str, Tensor]:
             raise DefinitionError(f"two parameters are named {name!r}: made at {found[name].origin} and at "
                                   f"{node.origin}. Give each a name of its own, Tensor(..., name=...)")
         found[name] = node
-    return found
+    return ParameterDict(found)
+
+
+def layer_parameters(cell: Definition, name: str) -> dict[str, Tensor]:
+    """Return the parameters of a layer by the rest of their names, "W_f" for "name.W_f"; with those it has in common
+    with another layer."""
+    found = {**parameters(cell), **cell.tied}
+    return {label[len(name) + 1:]: tensor for label, tensor in found.items() if label.startswith(f"{name}.")}
+
+
+@remembered
+def leaves(cell: Definition) -> list[Tensor]:
+    """Return the parameters and constants, in the order of their use."""
+    return [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is None]
 
 
 def _is_parameter(node: Any) -> bool:
     return isinstance(node, Tensor) and node.requires_grad and node.op is None
 
 
+@remembered
 def integer_inputs(cell: Definition) -> set[str]:
     """Return the names of the inputs whose values are integers, such as the labels of a cross entropy."""
-    return {signal.name for signal in integer_signals(cell) if signal.given}
+    return {x.signal.name for x in _integer_operands(cell) if isinstance(x, Read) and x.signal.given}
 
 
 def integer_signals(cell: Definition) -> set[Signal]:
     """Return the signals, given or computed, that an operation takes as integers: labels and indices."""
-    operands = (node.inputs[position] for node in nodes(roots(cell)) if getattr(node, "op", None) is not None
-                for position in node.op.integer_inputs)
-    return {x.signal for x in operands if isinstance(x, Read)}
+    return {x.signal for x in _integer_operands(cell) if isinstance(x, Read)}
+
+
+@remembered
+def integer_tensors(cell: Definition) -> set[int]:
+    """Return the ids of the tensors whose values are integers. All others are converted to the definition's type."""
+    return {id(x) for x in _integer_operands(cell) if isinstance(x, Tensor)}
+
+
+def _integer_operands(cell: Definition) -> list[Any]:
+    return [node.inputs[position] for node in nodes(roots(cell)) if getattr(node, "op", None) is not None
+            for position in node.op.integer_inputs]
+
+
+@remembered
+def random_draws(cell: Definition) -> list[Apply]:
+    """Return the expressions that are drawn at random at each step, in the order in which they are drawn.
+
+    It is the order in which the equations were written, and in each from left to right; for each of them all at
+    step 1 first, then all at step 2, up to step T, whatever the direction of the loops.
+    """
+    every = nodes([equation.expression for equation in cell.equations], into_tensors=False)
+    return [x for x in every if isinstance(x, Apply) and x.op is not None and x.op.random]
+
+
+@remembered
+def random_tensors(cell: Definition) -> list[Tensor]:
+    """Return the tensors drawn at random from parameters, once for each unroll, before all that is drawn at steps."""
+    return [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.op.random and x.t is None]
+
+
+def expression_shapes(cell: Definition, given: Mapping[str, Shape]) -> dict[int, Shape]:
+    """Return the shape of one value of each expression, by its id, from the shapes of the inputs."""
+    found: dict[int, Shape] = {}
+    signals = {signal: given.get(name, signal.shape) for name, signal in cell.signals.items()}
+    for equation in postorder(cell.equations, same_step_reads):
+        for x in nodes([equation.expression], into_tensors=False):
+            if isinstance(x, Read):
+                shape = signals[x.signal]
+                if shape is None:
+                    raise DefinitionError(f"{x.signal.name} is read at {equation.origin} before its size is known: "
+                                          f"declare it, .signal({x.signal.name!r}, size) at {x.signal.origin}")
+            elif isinstance(x, Apply) and x.shape is None:
+                shape = x.op.result_shape(*(found[id(part)] for part in x.inputs))  # type: ignore[union-attr]
+            else:
+                shape = given[x.name] if isinstance(x, Static) else np.shape(x) if isinstance(x, (bool, int, float)) \
+                    else x.shape
+            found[id(x)] = shape
+        if signals[equation.signal] is None:
+            signals[equation.signal] = found[id(equation.expression)]
+    return found
+
+
+def check_open_shapes(cell: Definition, given: Mapping[str, Shape]) -> None:
+    """Check inputs of which no size was declared: an equation takes them for vectors, and counts axes accordingly.
+
+    Args:
+        given: name -> the shape of one value of one sequence.
+
+    Raises:
+        ValueError: for data that are numbers, where the equation would mean something else by them.
+    """
+    numbers = {x for name, x in cell.signals.items() if x.given and x.samples != (given[name],) * 2
+               and given[name] == ()}
+    for equation in cell.equations if numbers else ():
+        every = nodes([equation.expression], into_tensors=False)
+        found = next((x for x in every if isinstance(x, Read) and x.signal in numbers), None)
+        if found is not None and any((isinstance(x, Apply) and x.ndim != 1) or getattr(x, "ndim", 0) > 1 or
+                                     (isinstance(x, Apply) and x.op is not None and not x.op.elementwise)
+                                     for x in every):
+            raise ValueError(f"{found!r} is a number at each step of these data, which the equation at "
+                             f"{equation.origin} couldn't know: declare the size of the input "
+                             f"{found.signal.name}, .input({found.signal.name!r}, ()) at {found.signal.origin}")
+
+
+def same_step_reads(equation: Equation) -> list[Equation]:
+    """Return the equations whose values of the same step an equation reads."""
+    return [read.signal.equation for read in reads(equation) if read.signal.equation
+            and read.offset == read.signal.equation.lead]
 
 
 class Edge(NamedTuple):
@@ -109,6 +240,7 @@ def reads(equation: Equation) -> list[Read]:
     return list(found.values())
 
 
+@remembered
 def links(cell: Definition) -> list[Link]:
     """Return every edge with its equation, in the order of the equations."""
     return [Link(read.signal, equation.signal, equation.lead - read.offset, equation)
@@ -153,6 +285,7 @@ class Boundary(NamedTuple):
     after: range  # k for the steps T + k after the last computed one
 
 
+@remembered
 def boundaries(cell: Definition) -> dict[str, Boundary]:
     """Return the boundary of every signal that has one."""
     offsets = {signal: [0] for signal in cell.signals.values()}  # every signal has the steps 1 … T

@@ -1,363 +1,43 @@
-"""The language of recurrences: signals, expressions over them, equations, definitions.
+"""The language of recurrences: signals, equations between them, definitions.
 
     h[t] = np.tanh(W @ x[t] + U @ h[t-1] + b)
 
-`x[t]` is an expression, operations on expressions give expressions, and assigning one to `h[t]` adds an
-equation to the definition. Nothing is computed here: cycles.py checks whether a definition can be
-computed, and rnn.unrolling computes it. Independent of data and of the length of a sequence.
+`x[t]` is an expression (see expressions.py), and assigning one to `h[t]` adds an equation to the definition.
+Nothing is computed here: cycles.py checks whether a definition can be computed, and rnn.unrolling computes
+it. Independent of data and of the length of a sequence.
 """
 
 from __future__ import annotations
 
-import contextlib
-import operator
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from minigrad import Op, Tensor, ops
-from minigrad.errors import operation_error
-from minigrad.operators import ADD, LOOKUP, STOP_GRADIENT, Operators
+from minigrad import Tensor, ops
+from minigrad.operators import Operators
 from minigrad.provenance import Origin, call_site
 from minigrad.tensor import constant
 
-from .batching import for_batch
-from .formula import ATOM, to_text
-from .graphs import postorder
+from .copying import flatten, rebuild
+from .expressions import (
+    NEED_VALUES,
+    Expression,
+    Read,
+    Samples,
+    Shape,
+    Static,
+    Time,
+    is_static,
+    known_shape,
+    operand,
+    samples_of,
+)
+from .formula import to_text
 
-Shape = tuple[int, ...]
 Size = int | Shape | None
-Samples = tuple[Shape, Shape]
-
-
-class Time(Operators):
-    """`t` or `T`, and a whole number of steps from it: t-1, t, t+1; T+1.
-
-    In arithmetic and comparisons, 0.3 * t or t % 2 == 0, `t` is the number of the step: see StepNumber.
-    """
-
-    def __init__(self, name: str, offset: int = 0) -> None:
-        self.name = name
-        self.offset = offset
-
-    def __add__(self, steps: Any) -> Any:
-        whole = _whole(steps)
-        return super().__add__(steps) if whole is None else Time(self.name, self.offset + whole)
-
-    def __radd__(self, steps: Any) -> Any:
-        whole = _whole(steps)
-        return super().__radd__(steps) if whole is None else Time(self.name, self.offset + whole)
-
-    def __sub__(self, steps: Any) -> Any:
-        whole = _whole(steps)
-        return super().__sub__(steps) if whole is None else Time(self.name, self.offset - whole)
-
-    @staticmethod
-    def apply(op: Op, *inputs: Any) -> Any:
-        """Return the expression of `op` on the number of the step."""
-        return Expression.apply(op, *map(_step_number, inputs))
-
-    @staticmethod
-    def compare(ufunc: Any, *inputs: Any) -> Any:
-        """Return a comparison of the number of the step."""
-        return Expression.compare(ufunc, *map(_step_number, inputs))
-
-    def __bool__(self) -> bool:
-        raise TypeError(f"{self!r} is neither true nor false: it stands for every step (at {call_site()})")
-
-    def __getitem__(self, index: Any) -> Any:
-        raise TypeError(f"{self!r} has no elements (at {call_site()})")
-
-    def __repr__(self) -> str:
-        return self.name + (f"{self.offset:+d}" if self.offset else "")
-
-
-def _whole(steps: Any) -> int | None:
-    """Return a whole number as an int; None for anything else."""
-    try:
-        return None if isinstance(steps, Operators) else operator.index(steps)
-    except TypeError:
-        return None
-
-
-def _step_number(x: Any) -> Any:
-    """Return the expression for `t` with an offset; anything else unchanged."""
-    if not isinstance(x, Time):
-        return x
-    if x.name != "t":
-        raise TypeError(f"{x!r} isn't known in an equation (at {call_site()}): it marks the values after the last "
-                        "step, h[T+1] = ...")
-    return StepNumber(x.offset)
-
-
-t = Time("t")
-T = Time("T")
-
-
-# ---- expressions ---------------------------------------------------------------------------
-
-
-class Expression(Operators):
-    """A value at each time step, e.g. `W @ x[t] + b`.
-
-    Attributes:
-        op: the operation; None for a signal that is read (see Read).
-        inputs: expressions, Tensors, arrays and numbers, in order.
-        cell: the definition whose signals it reads; None if it reads none.
-        samples: two shapes that its value at one step of one sequence can have, different where a length depends
-            on the data; None where nothing is known of it.
-        kind: "b" for truth values, "i" for integers, otherwise "f", as in NumPy's dtypes.
-        origin: the line that wrote it.
-    """
-
-    op: Op | None = None
-    inputs: tuple[Any, ...] = ()
-    cell: Definition | None
-    samples: Samples | None
-    kind: str = "f"
-    origin: Origin
-
-    @staticmethod
-    def apply(op: Op, *inputs: Any) -> Any:
-        """Return the expression of `op` at every step, with axes as for one sequence."""
-        inputs = tuple(map(_step_number, inputs))
-        if op is ADD and all(getattr(x, "kind", None) == "b" for x in inputs):
-            op = ops.Compare(np.logical_or)  # which NumPy's + of truth values is
-        if op is LOOKUP and isinstance(inputs[0], Expression):
-            raise TypeError(f"{inputs[0]!r} differs from step to step, so {inputs[1]!r} can't index it (at "
-                            f"{call_site()}). mg.one_hot({inputs[1]!r}, n) @ {inputs[0]!r} reads a row")
-        try:
-            batch_op, operands = for_batch(op, inputs, [isinstance(x, Expression) for x in inputs], Apply)
-        except (ValueError, IndexError) as error:
-            if isinstance(op, ops.GetItem) and inputs[0].ndim == 1 and isinstance(op.index, tuple):
-                raise IndexError(f"{inputs[0]!r} is a vector at each step: it takes one index, "
-                                 f"not {op.index!r} (at {call_site()})") from None
-            raise operation_error(error, op, _labelled(inputs)) from None
-        return Apply(batch_op, operands, (op, inputs))
-
-    @staticmethod
-    def compare(ufunc: Any, *inputs: Any) -> Any:
-        """Return a comparison at every step, a bool per element; no gradient passes."""
-        if ufunc in (np.argmax, np.argmin):
-            return Expression.apply((ops.ArgMax if ufunc is np.argmax else ops.ArgMin)(inputs[1]), inputs[0])
-        return Expression.apply(ops.Compare(ufunc), *inputs)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, Operators):
-            raise TypeError(f"{self!r} can't be indexed by {index!r} (at {call_site()}): only rows of a Tensor can. "
-                            f"mg.one_hot({index!r}, n) @ {self!r} picks an element of each step's value")
-        return super().__getitem__(index)
-
-    def detach(self) -> Any:
-        """Return the same value as a constant: no gradient passes."""
-        return self.apply(STOP_GRADIENT, self)
-
-    def __and__(self, other: Any) -> Any:
-        return self.compare(np.logical_and, self, other)
-
-    def __or__(self, other: Any) -> Any:
-        return self.compare(np.logical_or, self, other)
-
-    def __xor__(self, other: Any) -> Any:
-        return self.compare(np.logical_xor, self, other)
-
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
-
-    def __invert__(self) -> Any:
-        return self.compare(np.logical_not, self)
-
-    def __bool__(self) -> bool:
-        raise TypeError(f"{self!r} is neither true nor false: it has a value at each step (at {call_site()}). "
-                        "mg.where chooses between two values")
-
-    @property
-    def shape(self) -> Shape | None:
-        """The shape of its value at one step of one sequence, e.g. `(8,)` or `()`; None if it depends on the data."""
-        return _known(self.samples)
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes for one sequence; 1 as long as nothing is known of the shape."""
-        return 1 if self.samples is None else len(self.samples[0])
-
-    @property
-    def label(self) -> str:
-        """The expression as text."""
-        return to_text(self)
-
-    def __repr__(self) -> str:
-        return self.label
-
-
-class Read(Expression):
-    """`signal[t + offset]`."""
-
-    def __init__(self, signal: Signal, offset: int) -> None:
-        self.signal = signal
-        self.offset = offset
-        self.cell = signal.cell
-        self.origin = call_site()
-
-    @property
-    def text(self) -> tuple[str, int]:
-        """Its text in a formula, and how tightly that binds."""
-        return f"{self.signal.name}[{Time('t', self.offset)!r}]", ATOM
-
-    @property
-    def samples(self) -> Samples | None:  # type: ignore[override]
-        """The signal's, which may become known after it is read."""
-        return self.signal.samples
-
-
-class StepNumber(Expression):
-    """`t + offset` as a number, t = 1, 2, ...: masked steps don't count, and a carried state continues it."""
-
-    cell = None
-    samples = (), ()
-
-    def __init__(self, offset: int = 0) -> None:
-        self.offset = offset
-        self.origin = call_site()
-
-    @property
-    def text(self) -> tuple[str, int]:
-        """Its text in a formula, and how tightly that binds."""
-        return repr(Time("t", self.offset)), ADD.precedence if self.offset else ATOM
-
-
-class Static(Expression):
-    """A value for each sequence that is the same at all steps. Made by `Cell.static`.
-
-    Attributes:
-        name: the keyword of `unroll` for its values.
-        lengths: the declared shape; None for a length that each unroll binds.
-    """
-
-    def __init__(self, cell: Definition, name: str, lengths: tuple[int | None, ...]) -> None:
-        self.cell = cell
-        self.name = name
-        self.lengths = lengths
-        self.origin = call_site()
-        self.samples = _samples(lengths)
-
-    @property
-    def text(self) -> tuple[str, int]:
-        """Its text in a formula, and how tightly that binds."""
-        return self.name, ATOM
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, Time):
-            raise TypeError(f"{self.name} has one value for each sequence, the same at all steps: write {self.name}, "
-                            f"not {self.name}[{index!r}] (at {call_site()})")
-        return super().__getitem__(index)
-
-
-UNBOUND = 101, 103  # two lengths in the place of one that isn't bound yet
-
-
-class Apply(Expression):
-    """An operation on expressions, Tensors, arrays and numbers.
-
-    Attributes:
-        written: the operation and the operands as for one sequence, in the notation of the equation.
-
-    Raises:
-        ValueError: if the shapes don't fit, or signals of two definitions are mixed.
-    """
-
-    def __init__(self, op: Op, inputs: tuple[Any, ...], written: tuple[Op, tuple[Any, ...]] | None = None) -> None:
-        self.op = op
-        self.written = written or (op, inputs)
-        self.origin = call_site()
-        self.inputs = tuple(_operand(x, op, self.origin) for x in inputs)
-        cells = {x.cell: x for x in self.inputs if isinstance(x, Expression) and x.cell is not None}
-        if len(cells) > 1:
-            names = ", ".join(f"{x!r} of {cell.name!r}" for cell, x in cells.items())
-            raise ValueError(f"signals of different definitions in one expression (at {self.origin}): {names}")
-        self.cell = next(iter(cells), None)
-        self.samples = _result_samples(op, self.inputs)
-        self.kind = _result_kind(op, self.inputs)
-
-
-def _operand(x: Any, op: Op, origin: Origin) -> Any:
-    """Return an array as a Tensor; a number unchanged, so that it takes the other operand's dtype."""
-    if isinstance(x, (Expression, Tensor, int, float)):
-        return x
-    if isinstance(x, Signal):
-        raise _missing_step((x,))
-    array = np.array(x)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{type(op).__name__} takes signals, tensors, arrays and real numbers, "
-                        f"not {type(x).__name__} (at {origin}): {x!r:.60}")
-    return constant(array)
-
-
-def _result_samples(op: Op, inputs: tuple[Any, ...]) -> Samples | None:
-    """Return the shapes of the result for one sequence; None if nothing is known of that of an input."""
-    shapes = [x.samples if isinstance(x, Expression) else (getattr(x, "shape", ()),) * 2 for x in inputs]
-    if None in shapes:
-        return None
-    first, second = zip(*shapes)  # type: ignore[arg-type]
-    try:
-        one = op.result_shape(*first)
-        return one, one if second == first else op.result_shape(*second)
-    except (ValueError, TypeError, IndexError) as error:
-        if second != first:  # an open length may have to be one of those that are known
-            for length in dict.fromkeys(n for shape in first for n in shape if n != UNBOUND[0]):
-                with contextlib.suppress(ValueError, TypeError, IndexError):
-                    fitted = ([length if n == UNBOUND[0] else n for n in shape] for shape in first)
-                    one = op.result_shape(*map(tuple, fitted))
-                    return one, one
-        raise operation_error(error, op, _labelled(inputs)) from None
-
-
-def _samples(lengths: tuple[int | None, ...]) -> Samples:
-    """Return two shapes with these lengths; for None they differ."""
-    one, other = (tuple(stand_in if n is None else n for n in lengths) for stand_in in UNBOUND)
-    return one, other
-
-
-def _known(samples: Samples | None) -> Shape | None:
-    """Return the shape if both samples have it."""
-    return samples[0] if samples is not None and samples[0] == samples[1] else None
-
-
-def _result_kind(op: Op, inputs: tuple[Any, ...]) -> str:
-    """Return the kind of the result, by NumPy's rules for truth values and integers.
-
-    Raises:
-        TypeError: where NumPy has no such operation on truth values, e.g. a difference.
-    """
-    if all(getattr(x, "kind", "f") == "f" for x in inputs) and not isinstance(op, (ops.Compare, ops.ArgMax)):
-        return "f"
-    samples = [np.zeros((1,) * x.ndim, KINDS[getattr(x, "kind", "f")]) if isinstance(x, Expression) else
-               np.zeros((1,) * x.ndim, x.dtype) if isinstance(x, Tensor) else x for x in inputs]
-    try:
-        with np.errstate(all="ignore"):
-            return str(np.asarray(op.forward(*samples)).dtype.kind)
-    except TypeError as error:
-        raise operation_error(error, op, _labelled(inputs)) from None
-    except (ValueError, IndexError):  # of shapes, which were checked
-        return "f"
-
-
-KINDS = {"f": float, "i": np.int64, "b": bool}
-
-
-def is_static(expression: Expression) -> bool:
-    """Return whether an expression is computed from statics and Tensors alone: the same at all steps."""
-    return not any(isinstance(node, (Read, StepNumber)) for node in postorder([expression], _expression_inputs))
-
-
-def _expression_inputs(node: Any) -> tuple[Any, ...]:
-    return node.inputs if isinstance(node, Expression) else ()
-
-
-def _labelled(inputs: tuple[Any, ...]) -> list[Any]:
-    """Return operands as an error names them: numbers and arrays as constants."""
-    return [x if isinstance(x, (Expression, Tensor)) else constant(np.asarray(x)) for x in inputs]
 
 
 # ---- signals and equations -----------------------------------------------------------------
@@ -371,24 +51,29 @@ class Signal(Operators):
         given: whether its values come with the data.
     """
 
-    __eq__ = object.__eq__
-    __ne__ = object.__ne__
     __hash__ = object.__hash__
 
     def __init__(self, cell: Definition, name: str, size: Shape | None, given: bool, origin: Origin) -> None:
         self.cell = cell
         self.name = name
-        self.samples: Samples | None = (size, size) if size is not None else _samples((None,)) if given else None
+        self.samples: Samples | None = (size, size) if size is not None else samples_of((None,)) if given else None
         self.given = given
         self.origin = origin
         self.equation: Equation | None = None
         self.initial: dict[int, Any] = {}  # step (0, -1, ...) -> value before the sequence, a Tensor or an expression
         self.final: dict[int, Any] = {}  # k -> value at T + k, after the sequence
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a deep copy or a pickle keeps; the definition, which belongs to it, keeps the equation."""
+        return {name: x for name, x in vars(self).items() if name not in ("equation", "initial", "final")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
     @property
     def shape(self) -> Shape | None:
         """The shape of one value of one sequence; None if it isn't known yet."""
-        return _known(self.samples)
+        return known_shape(self.samples)
 
     @property
     def declared_size(self) -> str:
@@ -412,7 +97,7 @@ class Signal(Operators):
             self.define(time.offset, value, call_site())
         elif isinstance(time, Time):
             self.final[time.offset] = self.boundary(repr(time), value, call_site())
-        elif isinstance(time, (int, np.integer)):
+        elif isinstance(time, (int, np.integer)) and not isinstance(time, bool):
             self.initial[int(time)] = self.boundary(repr(time), value, call_site())
         else:
             raise TypeError(f"{self.name}[{time!r}] can't be set: {self.name}[t] = ... is an equation, "
@@ -422,13 +107,36 @@ class Signal(Operators):
     @staticmethod
     def apply(op: Any, *inputs: Any) -> Any:
         """Raise TypeError: a formula reads a signal at a step."""
-        raise _missing_step(inputs)
+        raise next(x.missing_step() for x in inputs if isinstance(x, Signal))
 
     compare = apply  # type: ignore[assignment]
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError(f"the signal {self.name} has no values yet: read {self.name}[t] in an equation, "
-                        "or take run[...] of an unrolled one")
+                        f"or take run[...] of an unrolled one (at {call_site()})")
+
+    def _without_step(self, *arguments: Any, **options: Any) -> Any:
+        raise self.missing_step()
+
+    __float__ = __int__ = __complex__ = __index__ = __round__ = __array__ = _without_step
+    __len__ = __contains__ = __reversed__ = __call__ = _without_step
+
+    def missing_step(self) -> TypeError:
+        """Return the error for a signal in an expression without its step."""
+        return TypeError(f"the signal {self.name} has a value at each step: write {self.name}[t] (at {call_site()})")
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        if name in NEED_VALUES:
+            raise AttributeError(f"the signal {self.name} has no .{name}: it has values only in a run, "
+                                 f"run[{self.name!r}] (at {call_site()})")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __delitem__(self, time: Any) -> None:
+        raise TypeError(f"{self.name}[{time!r}] can't be removed from a definition (at {call_site()}): "
+                        "write a new definition")
 
     def define(self, lead: int, value: Any, origin: Origin) -> None:
         """Add the equation `signal[t + lead] = value`; an invalid one changes nothing.
@@ -442,7 +150,7 @@ class Signal(Operators):
         if self.equation is not None:
             raise ValueError(f"{self.name} is defined twice: at {self.equation.origin} and at {origin}. "
                              "Give the second one a name of its own")
-        expression = value if isinstance(value, Expression) else _operand(value, ops.Identity(), origin)
+        expression = value if isinstance(value, Expression) else operand(value, ops.Identity(), origin)
         if isinstance(expression, Expression) and expression.cell not in (self.cell, None):
             raise ValueError(f"{self.name} belongs to {self.cell.name!r}, but its equation reads signals of "
                              f"{expression.cell.name!r} (at {origin})")  # type: ignore[union-attr]
@@ -491,9 +199,10 @@ class Signal(Operators):
         return f"<signal {self.name} of {self.cell.name!r}  {self.origin}>"
 
 
-def _missing_step(inputs: tuple[Any, ...]) -> TypeError:
-    name = next(x.name for x in inputs if isinstance(x, Signal))
-    return TypeError(f"the signal {name} has a value at each step: write {name}[t] (at {call_site()})")
+def _inputs(node: Any) -> tuple[Any, ...]:
+    """Return what a node of an expression is computed from, but not the graph of a run."""
+    closed = isinstance(node, Tensor) and node.t is not None
+    return () if closed else getattr(node, "inputs", ())
 
 
 @dataclass(frozen=True, eq=False)
@@ -520,10 +229,8 @@ class Definition:
         statics: every value without a time axis by name, in the order of declaration.
         equations: every equation, in the order of writing.
         version: the number of changes so far.
-        reserved_names: names that no signal may have.
+        tied: tensors that a layer has in common with another one, by the name that they have in this layer.
     """
-
-    reserved_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, name: str = "cell") -> None:
         self.name = str(name)
@@ -531,17 +238,57 @@ class Definition:
         self.statics: dict[str, Static] = {}
         self.equations: list[Equation] = []
         self.version = 0
+        self.tied: dict[str, Tensor] = {}
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Undo, if there is an error in this context, the signals and equations that it added."""
+        before = {name: getattr(self, name).copy() for name in ("signals", "statics", "equations", "tied")}
+        try:
+            yield
+        except BaseException:
+            vars(self).update(before)
+            self.version += 1
+            raise
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a deep copy or a pickle keeps: everything, the expressions as a flat list (see copying.py)."""
+        boundaries = [(signal, kind, step, value) for signal in self.signals.values() for kind in ("initial", "final")
+                      for step, value in getattr(signal, kind).items()]
+        rows, numbers = flatten([*(equation.expression for equation in self.equations), *(x[3] for x in boundaries)],
+                                _inputs)
+        return {**vars(self), "rows": rows,
+                "equations": [(x.signal, x.lead, numbers[id(x.expression)], x.origin) for x in self.equations],
+                "boundaries": [(signal, kind, step, numbers[id(value)]) for signal, kind, step, value in boundaries]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        nodes, boundaries = rebuild(state.pop("rows")), state.pop("boundaries")
+        vars(self).update(state)
+        for signal in self.signals.values():
+            signal.equation, signal.initial, signal.final = None, {}, {}
+        self.equations = [Equation(signal, lead, nodes[number], origin)
+                          for signal, lead, number, origin in state["equations"]]
+        for equation in self.equations:
+            equation.signal.equation = equation
+        for signal, kind, step, number in boundaries:
+            getattr(signal, kind)[step] = nodes[number]
+
+    def __copy__(self) -> Definition:
+        """Return a second definition with the same signals and equations; copy.deepcopy copies these too."""
+        copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
 
     def input(self, name: str, size: Size = None) -> Signal:
         """Declare a signal whose values x[1], x[2], ... are given with the data.
 
         Args:
-            name: the keyword of `unroll` for its values.
+            name: the keyword of `unroll` for its values; for the name of an option, unroll(inputs={name: ...}).
             size: length of the vector, or a shape such as (8, 8); () for one number a step; None to take it
                 from the data, as a vector.
 
         Raises:
-            ValueError: if the name is taken, or is an option of unroll.
+            ValueError: if the name is taken, begins with "~", or can't be written as text.
         """
         return self._declare(name, size, given=True)
 
@@ -554,7 +301,7 @@ class Definition:
                 from the equation, which requires that nothing reads the signal with a delay.
 
         Raises:
-            ValueError: if the name is taken, or is an option of unroll.
+            ValueError: if the name is taken, begins with "~", or can't be written as text.
         """
         return self._declare(name, size, given=False)
 
@@ -569,7 +316,7 @@ class Definition:
             An expression, read without a step: `enc @ q[t]`.
 
         Raises:
-            ValueError: if the name is taken, or is an option of unroll.
+            ValueError: if the name is taken, begins with "~", or can't be written as text.
         """
         origin = self._check_name(name)
         lengths = shape if isinstance(shape, tuple) else (shape,)
@@ -590,14 +337,18 @@ class Definition:
         """Return the line that declares a name.
 
         Raises:
-            TypeError, ValueError: for a name that isn't a string, or is taken.
+            TypeError, ValueError: for a name that isn't a string, can't be written, or is taken.
         """
         origin = call_site()
         if not isinstance(name, str) or not name:
             raise TypeError(f"a signal's name is a string that isn't empty, not {name!r} (at {origin})")
-        if name in self.reserved_names:
-            raise ValueError(f"a signal can't be named {name!r} (at {origin}): it is an option of unroll()")
-        other = self.signals.get(name) or self.statics.get(name)
+        if name.startswith("~"):
+            raise ValueError(f"a signal can't be named {name!r} (at {origin}): names that begin with '~' stand for "
+                             "masks and random draws")
+        if any(x == "\0" or "\ud800" <= x <= "\udfff" for x in name):
+            raise ValueError(f"a signal can't be named {name!r} (at {origin}): no file and no terminal can contain a "
+                             "null character or half of a surrogate pair")
+        other = self.signals.get(name, self.statics.get(name))
         if other is not None:
             raise ValueError(f"there are two signals named {name!r}: declared at {other.origin} and at {origin}")
         return origin

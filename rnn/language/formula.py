@@ -35,7 +35,7 @@ def _operands(node: Any) -> tuple[Any, ...]:
     """Return the operands to write out; a named tensor is written by its name."""
     if isinstance(node, Tensor) and node.name is not None:
         return ()
-    return node.written[1] if hasattr(node, "written") else getattr(node, "inputs", ())
+    return getattr(node, "operands", None) or getattr(node, "inputs", ())
 
 
 def _format_node(node: Any, operands: list[tuple[str, int]]) -> tuple[str, int]:
@@ -49,7 +49,7 @@ def _format_node(node: Any, operands: list[tuple[str, int]]) -> tuple[str, int]:
             return f"array{np.shape(node)}", ATOM
         number = node.item() if isinstance(node, (np.generic, np.ndarray)) else node
         return repr(number), ATOM if number >= 0 else PREFIX
-    return _format_operation(node.written[0] if hasattr(node, "written") else node.op, operands)
+    return _format_operation(getattr(node, "written", None) or node.op, operands)
 
 
 def _format_operation(op: Op, operands: list[tuple[str, int]]) -> tuple[str, int]:

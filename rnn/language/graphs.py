@@ -200,6 +200,27 @@ def nonpositive_cycle(edges: Sequence[E], weights: Sequence[int]) -> list[E] | N
     return _cycle_through(last, reached_by)
 
 
+def smallest_offsets(edges: Sequence[E], delays: Sequence[int]) -> dict[Any, int] | None:
+    """Return the smallest offset of each node, 0 or more, with which no edge reads ahead; None if there are none.
+
+    Retiming (Leiserson and Saxe, Retiming synchronous circuitry, Algorithmica 6, 1991): an edge
+    from u to v with delay d requires offset[v] >= offset[u] - d. The smallest offsets are the longest paths
+    over negated delays, by the algorithm of Bellman and Ford. If they still grow after as many rounds as
+    there are nodes, some cycle has a negative delay.
+    """
+    offset = dict.fromkeys((node for edge in edges for node in (edge.source, edge.target)), 0)
+    for _ in range(len(offset) + 1):
+        changed = False
+        for edge, delay in zip(edges, delays):
+            needed = offset[edge.source] - delay
+            if needed > offset[edge.target]:
+                offset[edge.target] = needed
+                changed = True
+        if not changed:
+            return offset
+    return None
+
+
 def _outgoing(edges: Iterable[E]) -> dict[Any, list[E]]:
     outgoing: dict[Any, list[E]] = {}
     for edge in edges:

@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
+
 from minigrad import Op, Tensor, ops
 from minigrad.operators import STOP_GRADIENT
 from minigrad.settings import override
-from minigrad.tensor import apply
-from rnn.language.dependencies import nodes, roots
-from rnn.language.equations import Apply, Definition, Equation, Expression, Read, Signal, Static, StepNumber
+from minigrad.tensor import apply, constant
+from rnn.language.dependencies import integer_tensors, nodes, roots
+from rnn.language.equations import Definition, Equation, Signal
+from rnn.language.expressions import Apply, Expression, Read, Static, StepNumber
 
 
 class RegisterProgram:
@@ -103,4 +106,22 @@ def compute_statics(cell: Definition, values: Mapping[str, Tensor], replacements
             operands = [found.get(id(x), replacements.get(id(x), x)) for x in node.inputs]
             with override(origin=node.origin):
                 found[id(node)] = operands[0].detach() if node.op is STOP_GRADIENT else apply(node.op, *operands)
+    return found
+
+
+def convert_constants(cell: Definition, dtype: np.dtype[Any], copies: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    """Return `copies`, and a copy in the definition's type of every other Tensor that would widen it.
+
+    Constants are converted, a Tensor that requires a gradient by a recorded Cast. Labels stay integers.
+    """
+    found, labels = dict(copies), integer_tensors(cell)
+    for node in nodes([equation.expression for equation in cell.equations], into_tensors=False):
+        if not isinstance(node, Tensor) or node.dtype == dtype or id(node) in labels:
+            continue
+        x = found.get(id(node), node)
+        if not x.requires_grad:
+            found[id(node)] = constant(x.numpy().astype(dtype), x.name, x.origin)
+        elif not np.can_cast(x.dtype, dtype):
+            with override(origin=x.origin):
+                found[id(node)] = apply(ops.Cast(dtype), x)
     return found

@@ -1,12 +1,12 @@
 """Gradients of a run after a backward pass: by time step, and by the lag between loss and state.
 
 All of it is read from the `.grad` of the run's tensors: call it after `loss.backward()`, before
-anything is changed.
+anything is changed. Without a backward pass it is an error, since no gradient isn't a gradient of zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,11 +21,29 @@ if TYPE_CHECKING:
     from .run import Copies, Run
 
 
+def require_gradients(run: Run) -> None:
+    """Raise ValueError unless a backward pass has reached a run.
+
+    After one, a tensor of the run without a gradient is one that the pass didn't reach.
+    """
+    copies = list(_copies(run))
+    if any(copy.grad is not None for copy in copies):
+        return
+    if any(copy.requires_grad for copy in copies):
+        raise ValueError(f"{run!r} has no gradients yet: call loss.backward() first")
+    raise ValueError(f"{run!r} has no gradients: it has no parameters that require any, or was unrolled under "
+                     "no_grad()")
+
+
 def gradient_norms(run: Run, name: str) -> NDArray[np.float64]:
     """Return |dL/dh[t]| for t = 1 … T: shape (T,).
 
-    A step whose gradient wasn't computed (no backward pass reached it) is NaN, not zero.
+    A step that the backward pass didn't reach is NaN, not zero.
+
+    Raises:
+        ValueError: before a backward pass.
     """
+    require_gradients(run)
     return np.array([np.nan if copy.grad is None else np.linalg.norm(copy.grad) for copy in run[name]])
 
 
@@ -38,9 +56,11 @@ def contributions(run: Run, name: str) -> NDArray[Any]:
 
     Raises:
         KeyError: if there is no such parameter.
+        ValueError: before a backward pass.
     """
     if name not in run.parameters:
         raise KeyError(f"no parameter {name!r}; there are {', '.join(run.parameters)}")
+    require_gradients(run)
     parameter = run.parameters[name]
     rows = np.zeros((run.T, *parameter.shape), parameter.dtype)
     for node in _computed(run):
@@ -87,6 +107,14 @@ def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor] | Copies) -> N
 
 def _computed(run: Run) -> list[Tensor]:
     """Return every tensor that the run's equations computed."""
-    copies = [copy for name in run.cell.signals if name in run for copy in run[name].tensors.values()]
-    copies += [copy for window in run.windows for name in run.cell.signals for copy in window[name].tensors.values()]
-    return postorder(copies, lambda node: [x for x in node.inputs if x.t is not None])
+    return postorder(_copies(run), lambda node: [x for x in node.inputs if x.t is not None])
+
+
+def _copies(run: Run) -> Iterator[Tensor]:
+    """Yield the copies of every signal, then those of the windows."""
+    for name in run.cell.signals:
+        if name in run:
+            yield from run[name].tensors.values()
+    for window in run.windows:
+        for name in run.cell.signals:
+            yield from window[name].tensors.values()

@@ -8,16 +8,29 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minigrad import Tensor
+from minigrad import Tensor, ops
 from minigrad.provenance import Origin, call_site
-from rnn.language.dependencies import boundaries, integer_signals, parameters, reads
-from rnn.language.equations import Definition, Signal, Static
+from minigrad.tensor import apply
+from rnn.language.dependencies import (
+    boundaries,
+    check_open_shapes,
+    integer_inputs,
+    integer_signals,
+    nodes,
+    parameters,
+    reads,
+    roots,
+)
+from rnn.language.equations import Definition, Signal
+from rnn.language.expressions import Static
 
+from .masks import OwnSteps
 from .options import OPTION_NAMES, UnrollOptions
 from .state import State
 from .truncation import Truncation, make_truncation
@@ -32,13 +45,18 @@ class Inputs:
 
     T: int  # the number of steps
     batch: Shape  # () for a single sequence
-    dtype: np.dtype[Any]  # of the states
+    dtype: np.dtype[Any]  # of all values but labels; see _float_type
     values: dict[str, Values]  # input -> all its values, (T, ...); static -> its value
     shapes: dict[str, Shape]  # input or static -> the shape of one value of one sequence
     boundary: dict[str, dict[int, Tensor]]  # signal -> {k: the value set before the first or after the last step}
     mask: NDArray[np.bool_] | None  # (T, *batch), False where a sequence has ended; None where all have T steps
     truncation: Truncation  # where gradients stop
     origin: Origin  # the line of the call
+
+    @cached_property
+    def own(self) -> OwnSteps | None:
+        """The own steps of the sequences; None where nothing is masked."""
+        return None if self.mask is None or self.mask.all() else OwnSteps(self.mask)
 
 
 def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) -> Inputs:
@@ -59,16 +77,37 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
     T = _common_length({name: values[name] for name in declared}, options.T, origin)
     initial = _initial_values(cell, T, options.initial, origin)
     batch, shapes = _batch_and_shapes(cell, declared, values, initial, origin)
-    floats = [array.dtype for array in values.values() if array.dtype.kind == "f"]
-    floats = floats or [p.dtype for p in parameters(cell).values()] or [np.dtype(float)]
+    check_open_shapes(cell, shapes)
+    dtype = _float_type(cell, values)
+    labels = integer_inputs(cell)
+    values = {name: array if name in labels else _converted(array, dtype) for name, array in values.items()}
     mask = mask_of(T, batch, options.lengths, options.mask, origin)
     truncation = make_truncation(T, options.truncation(), origin)
     truncation.check(cell, origin)
-    return Inputs(T, batch, np.result_type(*floats), values, shapes, _boundary_values(cell, T, initial), mask,
-                  truncation, origin)
+    found = Inputs(T, batch, dtype, values, shapes, _boundary_values(cell, T, initial), mask, truncation, origin)
+    check_truncation(cell, found, found.own)
+    return found
 
 
-def _check_names(cell: Definition, declared: Mapping[str, Signal | Static], inputs: Mapping[str, Any], origin: Origin) -> None:
+def _float_type(cell: Definition, values: Mapping[str, Values]) -> np.dtype[Any]:
+    """Return the type in which a definition computes: NumPy's result type of its parameters and of the float data.
+
+    Without both it is that of the float constants; without these float64.
+    """
+    floats = [array.dtype for array in values.values() if array.dtype.kind == "f"]
+    floats += [p.dtype for p in parameters(cell).values()]
+    floats = floats or [x.dtype for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.dtype.kind == "f"]
+    return np.result_type(*floats or [np.dtype(float)])
+
+
+def _converted(values: Values, dtype: np.dtype[Any]) -> Values:
+    if values.dtype == dtype:
+        return values
+    return apply(ops.Cast(dtype), values) if isinstance(values, Tensor) else values.astype(dtype)
+
+
+def _check_names(cell: Definition, declared: Mapping[str, Signal | Static], inputs: Mapping[str, Any],
+                 origin: Origin) -> None:
     for name in inputs:
         if name not in declared:
             near = difflib.get_close_matches(name, [*declared, *OPTION_NAMES], n=1)
@@ -78,6 +117,8 @@ def _check_names(cell: Definition, declared: Mapping[str, Signal | Static], inpu
     missing = [name for name in declared if name not in inputs]
     if missing:
         given = ", ".join(f"{name}=..." for name in declared)
+        if any(name in OPTION_NAMES for name in declared):  # as keywords they are options
+            given = f"inputs={{{', '.join(f'{name!r}: ...' for name in declared)}}}"
         raise ValueError(f"no data for the input {missing[0]!r}, declared at {declared[missing[0]].origin}: "
                          f"call unroll({given}) (at {origin})")
 
@@ -103,7 +144,7 @@ def _common_length(values: Mapping[str, Values], T: int | None, origin: Origin) 
     if T is not None:
         if isinstance(T, bool) or not isinstance(T, (int, np.integer)) or T < 1:
             raise ValueError(f"T is a number of steps, 1 or more, not {T!r} (at {origin})")
-        lengths = {"T": int(T), **lengths}
+        lengths = {"the option T" if "T" in lengths else "T": int(T), **lengths}
     if not lengths:
         raise ValueError(f"no input tells the number of steps: call unroll(T=...) (at {origin})")
     if len(set(lengths.values())) > 1:
@@ -143,9 +184,12 @@ def _initial_values(cell: Definition, T: int, initial: Any, origin: Origin) -> d
             if not isinstance(k, (int, np.integer)):
                 raise TypeError(f"initial gives {name} a value for step {k!r}; steps are whole numbers, e.g. "
                                 f"{{{name!r}: {{0: value}}}} (at {origin})")
-            if name not in known or not (k in known[name].before or k - T in known[name].after):
+            steps_read = [*known[name].before, *(T + k for k in known[name].after)] if name in known else []
+            if k not in steps_read:
+                where = ", ".join(f"{name}[{step}]" for step in steps_read)
+                hint = f": it reads {where}, so give {{{name!r}: {{{steps_read[0]}: value}}}}" if steps_read else ""
                 raise ValueError(f"initial sets {name}[{k}] (at {origin}), but no equation of {cell.name!r} reads "
-                                 f"{name} there")
+                                 f"{name} there{hint}")
             values.setdefault(name, {})[int(k)] = cell.signals[name].boundary(f"{k}", v, origin)
     return values
 
@@ -159,22 +203,25 @@ def _batch_and_shapes(cell: Definition, declared: Mapping[str, Signal], values: 
         if signal.shape is not None:
             shapes[name] = signal.shape
             batches[name] = _batch_axes(signal, values[name].shape, origin)
-    for signal in cell.signals.values():
-        for k, value in initial.get(signal.name, signal.initial).items():
-            if signal.shape is not None and value.ndim > len(signal.shape):
-                batches[f"{signal.name}[{k}]"] = value.shape[:value.ndim - len(signal.shape)]
+    states = _state_batches(cell, initial)
+    batches.update(states)
     for name in declared:  # without a declared size: the last axis is a vector's, unless all axes are the batch's
         if name not in shapes:
             rest = values[name].shape[1:]
             vector = bool(rest) and not (batches and rest == next(iter(batches.values())))
             shapes[name] = rest[-1:] if vector else ()
             batches[name] = rest[:-1] if vector else rest
+    rows = ", ".join(f"{name} {batch}" for name, batch in batches.items())
     try:
         batch = np.broadcast_shapes(*batches.values())
+        of_data = np.broadcast_shapes(*(own for name, own in batches.items() if name not in states)) or batch
     except ValueError:
-        rows = ", ".join(f"{name} {batch}" for name, batch in batches.items())
         raise ValueError(f"the batches don't fit together (at {origin}): {rows}. "
                          "Data are (T, batch, size)") from None
+    other = [name for name, own in states.items() if own != of_data]
+    if other:
+        raise ValueError(f"the batches don't fit together (at {origin}): {rows}. {other[0]} has the batch of the data, "
+                         f"{of_data}, or no batch axis, which is one value for all sequences")
     for name, static in cell.statics.items():
         own, shapes[name] = _split_static(static, values[name].shape, origin)
         batch = own if not batches and not batch else batch
@@ -196,6 +243,18 @@ def _split_static(static: Static, shape: Shape, origin: Origin) -> tuple[Shape, 
     return shape[:len(shape) - ndim], own
 
 
+def _state_batches(cell: Definition, initial: Mapping[str, Mapping[int, Tensor]]) -> dict[str, Shape]:
+    """Return the batch axes of every value before or after the sequence that has any: {"h[0]": (batch,)}."""
+    found: dict[str, Shape] = {}
+    for signal in cell.signals.values():
+        own = {**{f"{k}": value for k, value in signal.initial.items()},
+               **{f"T{k:+d}": value for k, value in signal.final.items()}}
+        for k, value in initial.get(signal.name, own).items():
+            if signal.shape is not None and value.ndim > len(signal.shape):
+                found[f"{signal.name}[{k}]"] = value.shape[:value.ndim - len(signal.shape)]
+    return found
+
+
 def _batch_axes(signal: Signal, shape: Shape, origin: Origin) -> Shape:
     """Return the axes between time and those of the signal."""
     own = signal.shape or ()
@@ -212,7 +271,7 @@ def mask_of(T: int, batch: Shape, lengths: Any, mask: Any, origin: Origin) -> ND
     """Return (T, *batch) bools from the lengths of the sequences or from the mask itself; None without either.
 
     Raises:
-        ValueError: for both at once, a wrong shape or type, or lengths that are not in 1 … T.
+        ValueError: for both at once, a wrong shape or type, or lengths that are not in 0 … T.
     """
     if lengths is not None and mask is not None:
         raise ValueError(f"lengths and mask both give the lengths of the sequences: give one of them (at {origin})")
@@ -221,18 +280,41 @@ def mask_of(T: int, batch: Shape, lengths: Any, mask: Any, origin: Origin) -> ND
         if ends.dtype.kind not in "iu" or ends.shape != batch:
             raise ValueError(f"lengths are whole numbers, one for each sequence: shape {batch} is needed, "
                              f"not {ends.dtype} of shape {ends.shape} (at {origin})")
-        if ends.size and (ends.min() < 1 or ends.max() > T):
-            raise ValueError(f"lengths are in 1 … {T} (the data have {T} steps), not {ends.min()} … {ends.max()} "
+        if ends.size and (ends.min() < 0 or ends.max() > T):
+            raise ValueError(f"lengths are in 0 … {T} (the data have {T} steps), not {ends.min()} … {ends.max()} "
                              f"(at {origin})")
         result: NDArray[np.bool_] = np.arange(T).reshape(T, *(1 for _ in batch)) < ends
         return result
     if mask is None:
         return None
     flags = np.array(mask)
-    if flags.dtype != bool or flags.shape != (T, *batch):
-        raise ValueError(f"the mask is bools of shape {(T, *batch)}, one for each step of each sequence, "
-                         f"not {flags.dtype} of shape {flags.shape} (at {origin})")
-    return flags
+    if flags.dtype.kind not in "biuf" or flags.shape != (T, *batch):
+        raise ValueError(f"the mask is bools (or numbers 0 and 1) of shape {(T, *batch)}, one for each step of each "
+                         f"sequence, not {flags.dtype} of shape {flags.shape} (at {origin})")
+    other = flags[(flags != 0) & (flags != 1)]
+    if other.size:
+        raise ValueError(f"the mask has 1 for each step that counts and 0 for the others, not {other[0]} (at {origin})")
+    return flags.astype(bool)
+
+
+def check_truncation(cell: Definition, inputs: Inputs, own: OwnSteps | None) -> None:
+    """Raise ValueError where a truncation isn't defined for sequences of these steps."""
+    truncation, origin = inputs.truncation, inputs.origin
+    if own is None or not truncation.option:
+        return
+    if own.has_holes:
+        raise ValueError(f"{truncation.option}= cuts at columns of the batch, so the mask may only end sequences: here "
+                         f"one goes on after a masked step. Leave out {truncation.option}=, or pad at the end "
+                         f"(at {origin})")
+    if truncation.option == "last":
+        raise ValueError(f"last= needs sequences of one length: theirs are {own.length.min()} … {own.length.max()}, "
+                         f"of {own.T} steps. Use chunks= or window= (at {origin})")
+    for name, values in inputs.boundary.items():
+        learned = [k for k, value in values.items() if k > inputs.T + cell.signals[name].lead and value.requires_grad]
+        if learned and truncation.option == "window":
+            raise ValueError(f"window= with sequences of unequal length gives no gradient to values after the end, but "
+                             f"{name}[T+{learned[0] - inputs.T}] requires one, set at {values[learned[0]].origin}. "
+                             f"Use chunks= (at {origin})")
 
 
 def _boundary_values(cell: Definition, T: int, initial: Mapping[str, dict[int, Tensor]]

@@ -6,9 +6,11 @@ They are checked together with the data, by `prepare_inputs`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
+
+from minigrad.provenance import call_site
 
 from .truncation import KINDS
 
@@ -29,8 +31,21 @@ class UnrollOptions:
 
     @staticmethod
     def split(T: int | None, keywords: dict[str, Any]) -> tuple[UnrollOptions, dict[str, Any]]:
-        """Return the options among the keywords of a call, and the rest of them, which are inputs."""
+        """Return the options among the keywords of a call, and the rest of them, which are inputs.
+
+        `inputs={...}` gives inputs by name, also those whose names are options.
+
+        Raises:
+            TypeError: for an input that is given twice, or a packed sequence of PyTorch.
+        """
         given = {name: keywords.pop(name) for name in OPTION_NAMES if name in keywords}
+        if isinstance(keywords.get("inputs"), Mapping):
+            named = keywords.pop("inputs")
+            twice = [name for name in named if name in keywords]
+            if twice:
+                raise TypeError(f"the input {twice[0]!r} is given twice, in inputs= and by its name (at {call_site()})")
+            keywords = {**keywords, **named}
+        refuse_packed(keywords)
         if T is None and all(value is None for value in given.values()):
             return DEFAULTS, keywords
         return UnrollOptions(T, **given), keywords
@@ -38,6 +53,15 @@ class UnrollOptions:
     def truncation(self) -> dict[str, Any]:
         """Return the values of the options that select a truncation, by name."""
         return {kind.option: getattr(self, kind.option) for kind in KINDS}
+
+
+def refuse_packed(inputs: Mapping[str, Any]) -> None:
+    """Raise TypeError for a PackedSequence of PyTorch, whose first axis isn't time."""
+    for name, value in inputs.items():
+        if type(value).__name__ == "PackedSequence":
+            raise TypeError(f"the data for {name!r} are a PackedSequence (at {call_site()}): pad it, and give the "
+                            f"lengths: {name}, lengths = torch.nn.utils.rnn.pad_packed_sequence(...), then "
+                            f"{name}={name}, lengths=lengths.numpy()")
 
 
 DEFAULTS = UnrollOptions()

@@ -6,24 +6,29 @@ import itertools
 import warnings
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 import minigrad as mg
 from minigrad import Tensor
+from rnn.language.cycles import held_signals
 from rnn.language.dependencies import Link, boundaries, links, parameters
 from rnn.language.equations import Definition
 
 from . import facts, gradients
 from .facts import At, Connection
 from .inputs import Inputs
+from .masks import OwnSteps, select
 from .state import State
 
 
 class Copies:
     """The copies of one signal: `[k]` is its Tensor at t=k, `stack()` all of t = 1 … T in one Tensor."""
 
-    def __init__(self, name: str, T: int, tensors: Mapping[int, Tensor]) -> None:
+    def __init__(self, name: str, T: int, tensors: Mapping[int, Tensor], own: OwnSteps | None = None) -> None:
         self.name = name
         self.T = T
         self.tensors = tensors
+        self._own = own
 
     def __getitem__(self, k: int) -> Tensor:
         if k not in self.tensors:
@@ -40,6 +45,16 @@ class Copies:
     def stack(self) -> Tensor:
         """Return all steps as one Tensor (T, batch, size), t = 1 … T along the first axis."""
         return mg.stack(list(self))  # type: ignore[no-any-return]
+
+    def final(self) -> Tensor:
+        """Return each sequence's value at its last own step: (batch, size); `[T]` without lengths or a mask.
+
+        A sequence of length 0 has the value of a masked step there.
+        """
+        if self._own is None:
+            return self[self.T]
+        last = np.where(self._own.length > 0, self._own.column(self._own.length), self.T)
+        return select(self.tensors, last, np.ones(last.shape, bool), self[self.T].ndim - last.ndim)
 
     def __repr__(self) -> str:
         return f"<{self.name}[1] … {self.name}[{self.T}], each {self[self.T].shape}>"
@@ -91,6 +106,7 @@ class Run:
         self.T = inputs.T
         self.batch = inputs.batch
         self.mask = inputs.mask
+        self._own = inputs.own
         self.truncation = inputs.truncation
         self.parameters = parameters(cell)
         self.windows = windows
@@ -99,7 +115,7 @@ class Run:
     def __getitem__(self, name: str) -> Copies:
         if not self._copies.get(name):
             raise KeyError(f"no signal {name!r} in this run; there are {', '.join(self._copies)}")
-        return Copies(name, self.T, self._copies[name])
+        return Copies(name, self.T, self._copies[name], self._own)
 
     def __contains__(self, name: object) -> bool:
         return bool(self._copies.get(str(name)))
@@ -124,9 +140,22 @@ class Run:
 
     @property
     def state(self) -> State:
-        """The values that `unroll(initial=...)` continues from; connected to this run until detached."""
-        return State({name: {k: self._copies[name][self.T + k] for k in boundary.before}
+        """The values that `unroll(initial=...)` continues from; connected to this run until detached.
+
+        With lengths or a mask they are each sequence's own last ones.
+        """
+        held = {} if self._own is None else held_signals(self.cell)
+        return State({name: {k: self._last(name, k, held.get(self.cell.signals[name], 0)) for k in boundary.before}
                       for name, boundary in boundaries(self.cell).items() if boundary.before})
+
+    def _last(self, name: str, k: int, held: int) -> Tensor:
+        """Return each sequence's value k steps after its last own one (0, -1, ...: before)."""
+        copies, own = self._copies[name], self._own
+        if own is None:
+            return copies[self.T + k]
+        columns = own.column_of_read(own.length + k, 1 - k, held)
+        value = select(copies, columns, np.ones(columns.shape, bool), copies[self.T].ndim - columns.ndim)
+        return value
 
     def __repr__(self) -> str:
         return f"<Run of {self.cell.name!r}: T = {self.T}, batch {self.batch}>"

@@ -16,14 +16,13 @@ compiled programs and exports run window after window, each from the values that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from minigrad.provenance import Origin
-from rnn.language.cycles import carry_directions
 from rnn.language.dependencies import boundaries, links
 from rnn.language.equations import Definition, Signal
 
@@ -44,19 +43,18 @@ class WindowSteps(NamedTuple):
     steps: range
     loss_steps: range
 
-    def entering(self, cell: Definition, T: int, masked: bool) -> Iterator[Entering]:
+    def entering(self, cell: Definition, T: int, held: Collection[Signal] = ()) -> Iterator[Entering]:
         """Yield the values that the window starts from.
 
         Computed signals enter as constants, but for the initial values of the first window.
 
         Args:
-            masked: whether steps may be masked at which a signal carries the value of the step before.
+            held: the signals that take the value of the step before at masked steps.
         """
         outside = boundaries(cell)
-        carried = carry_directions(cell) if masked else {}
         for name, signal in cell.signals.items():
             steps = {k - signal.lead for part in outside.get(name, ()) for k in part}
-            for local in sorted(steps | {0} if signal in carried else steps):
+            for local in sorted(steps | {0} if signal in held else steps):
                 step = local + (self.steps.start if local <= 0 else self.steps.stop) - 1
                 boundary = step if step < 1 else step - T if step > T else None
                 yield Entering(signal, local, step, boundary, not signal.given and self.steps.start > 1)
@@ -73,7 +71,7 @@ class Truncation:
     """
 
     T: int
-    option: ClassVar[str]
+    option: ClassVar[str] = ""
     masks_gradients: ClassVar[bool] = False
 
     @classmethod
@@ -92,6 +90,10 @@ class Truncation:
         """Return whether all that a step computes is constant."""
         return False
 
+    def reach_of_held(self, step: int) -> range:
+        """Return the steps from which a masked step takes a held value with its gradient."""
+        return range(1, self.T + 2)
+
     def windows(self) -> list[WindowSteps]:
         """Return the passes in which the sequence is computed; none for a single pass over all of it."""
         return []
@@ -106,7 +108,11 @@ class Chunks(Truncation):
     masks_gradients = True
 
     def cuts(self, made: int, read: int) -> bool:
-        return (max(made, 1) - 1) // self.length != (read - 1) // self.length
+        return max(made, 1) not in self.reach_of_held(read)
+
+    def reach_of_held(self, step: int) -> range:
+        first = (step - 1) // self.length * self.length + 1
+        return range(first, first + self.length)
 
 
 @dataclass(frozen=True)
@@ -169,6 +175,10 @@ class Windows(Truncation):
     def cuts(self, made: int, read: int) -> bool:
         # of the window that differentiates the loss of step `read`; it ends with a multiple of `every`
         return max(made, 1) < self._first(min(-(-read // self.every) * self.every, self.T))
+
+    def reach_of_held(self, step: int) -> range:
+        done = (step - 1) // self.every * self.every
+        return range(done + 1, done + self.every + 1)
 
     def _first(self, stop: int) -> int:
         """Return the first step of the window that ends with step `stop`."""

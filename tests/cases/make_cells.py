@@ -31,8 +31,9 @@ def torch_layer(kind, **options):
     layer = CLASSES[kind](INPUTS, HIDDEN, dtype=torch.float64, **options)
     states = options.get("num_layers", 1) * (2 if options.get("bidirectional") else 1)
     x = torch.randn(T, BATCH, INPUTS, dtype=torch.float64, requires_grad=True)
-    start = [torch.randn(states, BATCH, HIDDEN, dtype=torch.float64, requires_grad=True)
-             for _ in range(2 if kind == "lstm" else 1)]
+    sizes = [options.get("proj_size", HIDDEN), HIDDEN]  # of h and of c
+    start = [torch.randn(states, BATCH, size, dtype=torch.float64, requires_grad=True)
+             for size in sizes[:2 if kind == "lstm" else 1]]
     y, end = layer(x, tuple(start) if kind == "lstm" else start[0])
     end = end if kind == "lstm" else (end,)
     weights = torch.randn_like(y)
@@ -58,6 +59,9 @@ def torch_cells():
         content[f"{kind}_of_two_layers"] = torch_layer(kind, num_layers=2)
         content[f"{kind}_bidirectional"] = torch_layer(kind, bidirectional=True)
         content[f"{kind}_bidirectional_of_two_layers"] = torch_layer(kind, num_layers=2, bidirectional=True)
+    content["lstm_projected"] = torch_layer("lstm", proj_size=2)
+    content["lstm_projected_bidirectional_of_two_layers"] = torch_layer("lstm", proj_size=2, num_layers=2,
+                                                                        bidirectional=True)
     write("torch_cells", content)
 
 

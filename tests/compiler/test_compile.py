@@ -698,3 +698,10 @@ def test_names_are_text_and_never_code(tmp_path: Path) -> None:
     text = fast.save(tmp_path / "evil.py").read_text(encoding="utf-8")
     body = text.split('"""', 2)[2]
     assert "import os" not in body and "abort()" not in body.replace("_abort_", "")
+
+
+@pytest.mark.parametrize("loss", [["y", "h"], ("y",), 3])
+def test_a_loss_that_is_no_name_of_a_signal_is_refused(loss: Any) -> None:
+    message = r"loss= is the name of one signal, not .* \(at test_compile\.py:\d+\).*L1\[t\] \+"
+    with pytest.raises(TypeError, match=message):
+        lstm().compile(loss=loss)

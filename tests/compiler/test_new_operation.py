@@ -160,3 +160,26 @@ def test_gates_that_share_a_factor_of_one_element() -> None:
     factor = s[t] * np.ones(1)
     h[t] = np.tanh(factor * (R @ h[t-1])) * np.tanh(factor * (U @ h[t-1])) + x[t]
     assert_equal(with_loss(cell), data(cell, 4, (2,)), rtol=1e-11)
+
+
+class Hinge(Elementwise):
+    """x, but 0 below 1/2 and at infinity; the derivative compares a value that nothing else reads."""
+
+    def forward(self, x: Array) -> Array:
+        return np.where((x * x < 0.25) | (x == np.inf), 0, x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return np.where(x * x < 0.25, 0, np.where(x == np.inf, 0, grad))
+
+
+def test_a_comparison_does_not_take_the_memory_of_its_operand_and_numbers_may_be_infinite() -> None:
+    cell = two_gates(Hinge())
+    assert not re.search(r"\w+\.backward\(", cell.compile("L").source)
+    assert_equal(cell, data(cell, 4, (2,)), rtol=1e-11)
+
+
+def test_the_derivative_for_a_matrix_is_summed_over_steps_and_sequences() -> None:
+    cell = Cell("solve")
+    A, x, h = parameter("A", 3, 3), cell.input("x", 3), cell.signal("h", 3)
+    h[t] = np.linalg.solve(A, x[t] + 0.1 * h[t-1])
+    assert_equal(with_loss(cell), data(cell, 4, (2,)), rtol=1e-9)

@@ -114,8 +114,8 @@ class TestPressesOfStepInto:
         assert 0 < len(stops) <= (8 if len(loss.inputs) == 1 else 10)
         assert [stop.function for stop in stops if stop.event == "call"] == ["backward", "backward"]
         operands = [value for name, value in seen.items() if name not in ("self", "grad", "out", "needs_input_grad")]
-        assert seen["grad"] == 1 and seen["out"] is loss._data
-        assert all(value is x._data for value, x in zip(operands, loss.inputs))
+        assert seen["grad"] == 1 and seen["out"] is loss._array
+        assert all(value is x._array for value, x in zip(operands, loss.inputs))
 
     def test_are_counted_for_other_engines_by_a_benchmark(self, counter: ModuleType) -> None:
         _, program, derivative = counter.PROGRAMS["minigrad"]

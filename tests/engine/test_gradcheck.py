@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import Op, ops
-from minigrad.gradcheck import cause, compare_gradients
+from minigrad import Op, Tensor, ops
+from minigrad.gradcheck import KinkError, _combination, cause, compare_gradients
 
 RNG = np.random.default_rng(0)
 A, B, SQUARE = RNG.normal(size=(3, 4)), RNG.normal(size=(3, 4)), RNG.normal(size=(3, 3))
@@ -250,7 +250,8 @@ class TestFunctions:
         assert report(mg.check_op, OnlyOnceSquare(), A, order=2).startswith("in the second derivative: gradient for x")
 
     def test_a_function_that_returns_no_tensor(self):
-        assert "f returned float" in report(mg.gradcheck, lambda x: float(x.sum()), [A])
+        with pytest.warns(UserWarning, match="as a Python float it loses it"):
+            assert "f returned float" in report(mg.gradcheck, lambda x: float(x.sum()), [A])
 
     def test_hessians_of_functions_that_differentiate_themselves(self):
         def penalty(x):
@@ -302,3 +303,143 @@ def test_a_numeric_gradient_leaves_the_tensor_as_it_was():
     data = x.data
     numeric = mg.numeric_gradient(lambda: (x ** 3).sum(), x)
     assert numeric == pytest.approx([3, 12]) and x.data is data and data.tolist() == [1, 2]
+
+
+# ---- kinks
+
+
+class TestKinks:
+    """cs231n, notes on neural networks 3, "Kinks in the objective": a difference over a kink is no derivative."""
+
+    X, W = np.array([[0.0, 0.0], [1.0, 2.0]]), Tensor(np.ones((2, 2)), requires_grad=True, name="W")
+    b = Tensor(np.zeros(2), requires_grad=True, name="b")
+
+    def test_a_kink_is_called_one_and_no_operation_is_blamed(self):
+        with pytest.raises(KinkError, match=r"gradient for b \(shape \(2,\)\) can't be checked at \[0\]: f has a "
+                                            r"kink there. Its slopes on the two sides are 1 and 2, .* 1 is one between "
+                                            r"them; 2 of 2 elements are at kinks"):
+            mg.gradcheck(lambda: mg.relu(self.X @ self.W + self.b).sum(), [self.W, self.b])
+
+    @pytest.mark.parametrize(("op", "arrays", "low", "high"), [
+        (ops.Relu(), [np.array([0.0, 1.0])], 0, 1), (ops.LeakyRelu(0.1), [np.array([0.0, 1.0])], 0.1, 1),
+        (ops.Clip(0.0, 1.0), [np.array([1.0, 0.5])], 0, 1)])
+    def test_of_an_operation_with_the_slopes_of_both_sides(self, op, arrays, low, high):
+        weight = _combination((2,))[0]  # the upstream gradient of the check
+        slopes = sorted([low * weight, high * weight])
+        with pytest.raises(KinkError, match=f"sides are {slopes[0] + 0.0:.6g} and {slopes[1] + 0.0:.6g}"):
+            mg.check_op(op, *arrays)
+
+    def test_a_wrong_operation_at_a_kink_is_still_wrong(self):
+        class Half(ops.Relu):
+            def backward(self, grad, out, x):
+                return 1.5 * super().backward(grad, out, x)
+
+        with pytest.raises(AssertionError, match=r"Half: gradient for input x .* wrong at \[1\]: .*1 of 2 elements"):
+            mg.check_op(Half(), np.array([0.0, 1.0]))
+
+        class Steep(ops.Relu):
+            def backward(self, grad, out, x):
+                return grad * np.where(x == 0, 3.0, x > 0)
+
+        with pytest.raises(AssertionError, match=r"wrong at \[0\]") as caught:
+            mg.check_op(Steep(), np.array([0.0, 1.0]))
+        assert not isinstance(caught.value, KinkError)
+
+    def test_a_steep_but_smooth_function_has_none(self):
+        class Steep(ops.Tanh):
+            def forward(self, x):
+                return np.tanh(200.0 * x)
+
+            def backward(self, grad, out, x):
+                return 100.0 * grad * (1 - out * out)
+
+        with pytest.raises(AssertionError, match="exactly half") as caught:
+            mg.check_op(Steep(), np.array([0.001, -0.002]))
+        assert not isinstance(caught.value, KinkError)
+
+
+# ---- large losses
+
+
+@pytest.mark.parametrize("size", [1e5, 1e6, 1e7, 1e9])
+def test_a_large_loss_is_right_and_an_error_in_it_is_found(size):
+    w = Tensor([0.3, 0.7], requires_grad=True, name="w")
+    mg.gradcheck(lambda: size + mg.tanh(w * w).sum(), [w])
+    mg.gradcheck(lambda w: size + mg.tanh(w * w).sum(), [w], order=2)
+
+    class Wrong(ops.Tanh):
+        def backward(self, grad, out, x):
+            return 1.01 * super().backward(grad, out, x)
+
+    with pytest.raises(AssertionError, match="Wrong"):
+        mg.gradcheck(lambda: size + mg.apply(Wrong(), w * w).sum(), [w])
+
+
+# ---- numeric_gradient
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, np.int64, np.uint8])
+def test_a_numeric_gradient_is_right_in_every_type(dtype):
+    x = Tensor(np.array([1, 100], dtype))
+    before = x.data
+    np.testing.assert_allclose(mg.numeric_gradient(lambda: (x * x).sum(), x).astype(float), [2, 200], rtol=1e-6)
+    of_array = mg.numeric_gradient(lambda a: (a * a).sum(), x.numpy())
+    np.testing.assert_allclose(of_array.astype(float), [2, 200], rtol=1e-6)
+    assert x.data is before and x.dtype == dtype and x.numpy().tolist() == [1, 100]
+    x.data[...] = 3  # exposed data are no obstacle
+    np.testing.assert_allclose(mg.numeric_gradient(lambda: (x * x).sum(), x).astype(float), [6, 6], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float16, 0.05), (np.float32, 1e-3), (np.float64, 1e-6),
+                                             (np.longdouble, 1e-6)])
+def test_a_numeric_gradient_of_an_array_that_f_uses_itself(dtype, rtol):
+    a = np.array([1.0, 3.0], dtype)
+    np.testing.assert_allclose(mg.numeric_gradient(lambda: (a * a).sum(), a).astype(float), [2, 6], rtol=rtol)
+    assert a.tolist() == [1.0, 3.0]
+
+
+def test_a_numeric_gradient_of_numbers_and_arrays():
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    for f in (lambda: (w * w).sum(), lambda: (w * w).sum().item(), lambda: (w * w).sum().numpy(), lambda: w * w,
+              lambda: [1.0, (w * w).sum().item()]):
+        np.testing.assert_allclose(mg.numeric_gradient(f, w), [2, 4], rtol=1e-6)
+
+
+def test_an_array_of_integers_that_f_uses_itself_is_refused():
+    a = np.array([3, 3])
+    with pytest.raises(TypeError, match=r"moves x by a fraction: .* not int64 \(at test_gradcheck"):
+        mg.numeric_gradient(lambda: (a * a).sum(), a.astype(np.int64))
+
+
+def test_a_single_input_is_one_input():
+    assert mg.gradcheck(lambda x: (x * x).sum(), Tensor([1.0, 2.0], requires_grad=True)) < 1e-6
+    assert mg.gradcheck(lambda x: (x * x).sum(), np.array([1.0, 2.0])) < 1e-6
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_gradcheck_in_every_type_of_float(dtype):
+    x = Tensor(np.array([0.3, 0.7], dtype), requires_grad=True)
+    mg.gradcheck(lambda: mg.tanh(x * x).sum(), [x])
+    mg.gradcheck(lambda x: mg.tanh(x * x).sum(), [x])
+
+
+def test_a_large_curvature_is_no_kink():
+    class Steep(ops.Tanh):
+        def forward(self, x):
+            return np.tanh(1000.0 * x)
+
+        def backward(self, grad, out, x):
+            return 1000.3 * grad * (1 - out * out)  # wrong by less than the two one-sided differences are apart
+
+    with pytest.raises(AssertionError, match="wrong") as caught:
+        mg.check_op(Steep(), np.array([0.0006]))
+    assert not isinstance(caught.value, KinkError)
+
+
+def test_a_modification_after_a_numeric_gradient_is_noticed_as_before_it():
+    w = Tensor([1.0, 2.0], requires_grad=True, name="w")
+    array, loss = w.data, (w * w).sum()
+    mg.numeric_gradient(lambda: (w * w).sum(), w)
+    array[0] = 9.0
+    with pytest.raises(ValueError, match="its data was changed"):
+        loss.backward()

@@ -162,3 +162,47 @@ def test_losses_can_be_used_in_an_equation(loss, real):
     run = cell.unroll(x=data, target=wanted)
     outside = loss(run["y"].stack(), wanted, reduction="none")
     np.testing.assert_allclose(run["L"].stack().data, outside.data)
+
+
+class TestOtherKindsOfTargets:
+    """The shape of a list counts as an array's; a number fits every prediction."""
+
+    @pytest.mark.parametrize("loss", [losses.mse, losses.mae, losses.huber, losses.binary_cross_entropy])
+    @pytest.mark.parametrize("target", [[1.0, 0.0, 1.0], (1, 0, 1), np.array([1.0, 0.0, 1.0]), [[[1.0], [0.0], [1.0]]]])
+    def test_a_list_of_another_shape_is_refused(self, loss, target):
+        column = mg.Tensor([[1.0], [0.0], [1.0]], requires_grad=True, name="p")
+        with pytest.raises(ValueError, match=r"the prediction <p \(3, 1\).* has shape \(3, 1\), the target \("):
+            loss(column, target)
+        with pytest.raises(ValueError, match=r"they must be equal"):
+            loss(target, column)
+
+    def test_a_list_of_the_same_shape_is_an_array(self):
+        column = mg.Tensor([[1.0], [0.0], [4.0]], requires_grad=True)
+        assert losses.mse(column, [[1.0], [0.0], [1.0]]).item() == 3.0
+        assert losses.mse(column, 1.0).item() == 10 / 3
+
+    @pytest.mark.parametrize("label", [2, np.int64(2), np.array(2), [2][0]])
+    def test_a_single_label(self, label):
+        scores = mg.Tensor([0.0, 1.0, 3.0], requires_grad=True)
+        expected = np.log(np.exp([0.0, 1.0, 3.0]).sum()) - 3.0
+        assert losses.cross_entropy(scores, label).item() == pytest.approx(expected)
+        assert mg.pick(scores, label).item() == 3.0
+
+    def test_a_single_label_that_is_no_class_or_no_integer(self):
+        scores = mg.Tensor([0.0, 1.0, 3.0], requires_grad=True)
+        with pytest.raises(IndexError):
+            mg.pick(scores, 3)
+        with pytest.raises(TypeError, match="labels are integers, not float64"):
+            mg.pick(scores, 2.0)
+
+    def test_a_number_as_label_in_an_equation_holds_for_every_sequence(self):
+        cell = Cell("labels")
+        x, chosen = cell.input("x", 3), cell.signal("L", ())
+        chosen[t] = losses.cross_entropy(x[t], 2, reduction="none")
+        data = np.random.default_rng(1).normal(size=(2, 4, 3))
+        expected = np.log(np.exp(data).sum(-1)) - data[..., 2]
+        np.testing.assert_allclose(cell.unroll(x=data)["L"].stack().data, expected)
+        np.testing.assert_allclose(cell.compile()(x=data)["L"], expected)
+        for label in (3, -1):
+            with pytest.raises(IndexError, match=rf"{label} is no class of .*: classes are 0 to 2 \(at test_losses"):
+                mg.pick(x[t], label)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -174,3 +176,86 @@ def test_data_of_another_shape_or_kind_are_refused_and_nothing_changes() -> None
     assert w.numpy().tolist() == [1.0, 2.0]
     w.data = [3, 4]
     assert w.dtype == np.float64
+
+
+def test_memory_that_the_assigned_array_does_not_own_is_copied() -> None:
+    flat, other = np.array([1.0, 2.0, 3.0]), Tensor([1.0, 2.0, 3.0])
+    frozen = np.array([1.0, 2.0])
+    frozen.flags.writeable = False
+    for view in (flat[:2], flat[::2], other.data[:2], np.frombuffer(bytearray(flat[:2].tobytes())), frozen,
+                 np.broadcast_to(np.array([1.0]), 2), memoryview(flat)[:2]):
+        w = parameter()
+        w.data = view  # type: ignore[assignment]
+        expected = 2 * w.numpy()
+        loss = mg.square(w).sum()
+        flat += 10.0
+        other.data[...] = 7.0
+        loss.backward()
+        np.testing.assert_array_equal(w.grad, expected)  # type: ignore[arg-type]
+        w.data -= 1.0
+
+
+def test_an_array_that_owns_its_memory_is_kept_and_watched() -> None:
+    w, array = parameter(), np.array([1.0, 2.0])
+    w.data = array
+    assert w.data is array
+    loss = mg.square(w).sum()
+    array += 10.0
+    with pytest.raises(ValueError, match=CHANGED):
+        loss.backward()
+
+
+def test_two_tensors_with_one_array_notice_each_others_changes() -> None:
+    w, u = parameter(), Tensor([0.0, 0.0], requires_grad=True)
+    u.data = w.data
+    loss = mg.square(w).sum()
+    with mg.no_grad():
+        u += 1.0
+    with pytest.raises(ValueError, match=CHANGED):
+        loss.backward()
+
+
+def test_a_result_that_is_its_operands_array_is_a_view_of_it() -> None:
+    w = parameter()
+    same = mg.dropout(w, 0.5, np.random.default_rng(0), training=False)
+    loss = mg.square(w).sum()
+    same.data[0] = 9.0
+    with pytest.raises(ValueError, match=CHANGED):
+        loss.backward()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # NumPy discourages both
+def test_a_change_of_shape_or_dtype_in_place_is_found() -> None:
+    for change, value in (("dtype", np.int64), ("shape", (2, 1))):
+        w = parameter()
+        setattr(w.data, change, value)
+        with pytest.raises(ValueError, match=r"<w \(.*its array of shape \(2,\) and type float64 was changed in place "
+                                             r"to .* \(its .data was read at test_mutation.py:\d+\)"):
+            mg.square(w)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_change_of_dtype_after_use_is_found_too() -> None:
+    w = parameter()
+    loss = (w * Tensor([2.0, 3.0], requires_grad=True)).sum()
+    w.data.dtype = np.int64  # type: ignore[misc]
+    with pytest.raises(ValueError, match="type float64 was changed in place to shape"):
+        loss.backward()
+    assert w.grad is None
+
+
+@pytest.mark.parametrize("view", [lambda x: x.reshape(-1), lambda x: x.T, lambda x: x[::-1], lambda x: x.T.ravel()[1:],
+                                  np.positive])
+@pytest.mark.parametrize("change", ["x.data *= 2", "x.data[...] = 0", "held = x.data; held += 1", "x.data.sort()"])
+def test_a_view_of_changed_data_is_noticed_where_the_pass_does_not_reach_what_it_views(change: str, view: Any) -> None:
+    x = Tensor([3.0, 1.0, 2.0], requires_grad=True)
+    viewed = view(x)
+    w = Tensor(np.ones(viewed.shape), requires_grad=True)
+    loss = (viewed * w).sum()
+    np.testing.assert_array_equal(mg.grad(loss, w), viewed.numpy())
+    exec(change, {"x": x})
+    if "x.data *=" in change or not np.array_equal(viewed.numpy(), view(Tensor([3.0, 1.0, 2.0])).numpy()):
+        with pytest.raises(ValueError, match="data was changed"):
+            mg.grad(loss, w)
+    later = (view(x) * w).sum()  # an operation after the change uses the new data
+    np.testing.assert_array_equal(mg.grad(later, w), view(x).numpy())

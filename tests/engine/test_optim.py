@@ -192,3 +192,18 @@ class TestSchedules:
     def test_updates_are_counted_from_zero(self, call):
         with pytest.raises(ValueError, match="counted from 0"):
             call()
+
+
+class TestListsOfParameters:
+    @pytest.mark.parametrize("use", [
+        lambda w: mg.optim.SGD(w, lr=0.1), lambda w: mg.optim.Adam(w), lambda w: mg.optim.clip_grad_norm(w, 1.0),
+        lambda w: mg.optim.clip_grad_value(w, 1.0)])
+    def test_one_tensor_is_no_list(self, use):
+        w = mg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+        with pytest.raises(TypeError, match=r"a list of parameters is needed, .*, not <w .* \(at test_optim"):
+            use(w)
+
+    @pytest.mark.parametrize("empty", [[], {}, (), iter([])])
+    def test_an_empty_list_is_refused(self, empty):
+        with pytest.raises(ValueError, match="the list of parameters is empty"):
+            mg.optim.SGD(empty, lr=0.1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,7 +108,9 @@ def test_comparisons_are_plain_arrays() -> None:
 
 def test_single_numbers_convert_and_format() -> None:
     x = Tensor(0.125, requires_grad=True)
-    assert (float(x), int(x), bool(x), x.item(), f"{x:.2f}") == (0.125, 0, True, 0.125, "0.12")
+    with pytest.warns(UserWarning, match=r"<\(\)  test_tensor.py:\d+> .*as a Python float it loses"):
+        assert float(x) == 0.125
+    assert (int(x), bool(x), x.item(), f"{x:.2f}") == (0, True, 0.125, "0.12")
     with pytest.raises(TypeError, match="single number"):
         len(x)
 
@@ -191,3 +195,201 @@ def test_importing_minigrad_imports_numpy_and_little_else() -> None:
                           check=True)
     for heavy in ("graphviz", "matplotlib", "pygraphviz", "rnn", "viz", "scipy", "torch", "unittest"):
         assert f"'{heavy}'" not in done.stdout
+
+
+# ---- the printed form
+
+
+def test_print_shows_the_value_of_a_number_and_of_a_small_array() -> None:
+    loss = Tensor(np.float32(0.1), name="loss")
+    assert re.fullmatch(r"<0\.1  loss \(\)  test_tensor.py:\d+>", str(loss)) and f"{loss}" == str(loss)
+    small = mg.tanh(Tensor([[0.0, 1.0], [np.inf, 2.0]], requires_grad=True))
+    assert re.fullmatch(r"<\[\[0\., 0\.7616\], \[1\., 0\.964\]\]  tanh \(2, 2\)  test_tensor.py:\d+>", str(small))
+    for large in (Tensor(np.zeros(9)), Tensor(np.zeros(0))):
+        assert str(large) == repr(large)
+
+
+def test_a_notebook_displays_what_print_does() -> None:
+    class Printer:
+        def text(self, text: str) -> None:
+            self.shown = text
+
+    printer, x = Printer(), Tensor([1.0, 2.0])
+    x._repr_pretty_(printer, cycle=False)
+    assert printer.shown == str(x) and printer.shown.startswith("<[1., 2.]  (2,)")
+
+
+# ---- attributes that are checked
+
+
+def test_a_gradient_that_does_not_fit_is_refused_and_the_old_one_stays() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True, name="w")
+    w.grad = np.array([3.0, 4.0])
+    recorded = mg.grad((w * w).sum(), w, create_graph=True)
+    cases: list[tuple[object, type[Exception], str]] = [
+        (np.ones((3, 2)), ValueError, r"<w \(2,\).* has shape \(2,\); grad of shape \(3, 2\)"),
+        (np.ones(1), ValueError, r"grad of shape \(1,\) can't replace it \(at test_tensor"),
+        (np.ones(2) * 1j, TypeError, "holds float64; complex128 can't replace it"),
+        (np.ma.array([1.0, 2.0], mask=[0, 1]), TypeError, r"\.grad of <w .* can't take a masked array"),
+        ("a", ValueError, r"grad of shape \(\)"),
+        (recorded, TypeError, r"\.grad of <w .* is an array without a graph .*assign its .data")]
+    for value, kind, message in cases:
+        with pytest.raises(kind, match=message):
+            w.grad = value  # type: ignore[assignment]
+        assert w.grad.tolist() == [3.0, 4.0]
+
+
+def test_a_gradient_is_cast_filled_or_cleared() -> None:
+    w = Tensor(np.ones(2, np.float32), requires_grad=True)
+    array = np.array([1.0, 2.0], np.float32)
+    w.grad = array
+    assert w.grad is array
+    w.grad = np.array([1.0, 2.0])
+    assert w.grad.dtype == np.float32
+    w.grad = Tensor([5.0, 6.0])  # type: ignore[assignment]
+    assert type(w.grad) is np.ndarray and w.grad.tolist() == [5.0, 6.0]
+    w.grad = 0  # type: ignore[assignment]
+    (w * 3).sum().backward()
+    assert w.grad is not None and w.grad.tolist() == [3.0, 3.0]
+    w.grad = None
+    assert w.grad is None
+
+
+def test_requires_grad_is_checked_when_it_is_assigned() -> None:
+    w, integers = Tensor([1.0], requires_grad=True, name="w"), Tensor([1], name="i")
+    y = w * 2.0
+    with pytest.raises(ValueError, match=r"<mul \(1,\).* was computed from tensors .*x.detach\(\)"):
+        y.requires_grad = False
+    with pytest.raises(TypeError, match=r"<i \(1,\).* of int64 can't require a gradient"):
+        integers.requires_grad = True
+    with pytest.raises(TypeError, match=r"requires_grad of <w \(1,\).* is True or False, not 'no'"):
+        w.requires_grad = "no"  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="requires_grad of a tensor is True or False, not 'w'"):
+        Tensor([1.0], "w")  # type: ignore[arg-type]
+    w.requires_grad = False
+    assert not (w * 2.0).requires_grad
+
+
+# ---- Python's floats
+
+
+def test_a_float_of_a_tensor_with_a_gradient_warns_but_item_and_formats_do_not() -> None:
+    x = Tensor(0.0, requires_grad=True, name="x")
+    with pytest.warns(UserWarning, match=r"<x \(\).* as a Python float it loses it \(at test_t"):
+        assert math.exp(x) == 1.0
+    with pytest.warns(UserWarning, match="loses it"):
+        np.zeros(1)[0] = x
+    assert (x.item(), f"{x:.1f}", int(x), bool(x), float(x.detach())) == (0.0, "0.0", 0, False, 0.0)
+    with mg.no_grad():
+        assert float(x) == 0.0
+    for several in (lambda: f"{Tensor([1.0, 2.0]):.2f}", Tensor([1.0, 2.0], name="v").item):
+        with pytest.raises(ValueError, match=r"\(2,\)  test_tensor.py:\d+> isn't a single number"):
+            several()
+
+
+# ---- subclasses of Tensor
+
+
+class Parameter(Tensor):
+    """As in module systems, with another signature than Tensor's."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__(np.ones(shape), requires_grad=True)
+
+
+def test_a_subclass_works_everywhere_and_operations_give_plain_tensors() -> None:
+    w = Parameter(2, 2)
+    made = [w * 2, 2 * w, w @ w, w.sum(), mg.tanh(w), np.exp(w), w[0], w + w, np.ones(2) @ w, mg.stack([w, w]), w ** 2]
+    assert all(type(y) is Tensor and y.requires_grad for y in made)
+    ((w * w).sum() + (w * 3).sum()).backward()
+    assert w.grad is not None and w.grad.tolist() == [[5.0, 5.0], [5.0, 5.0]]
+    gradient = mg.grad((w ** 3).sum(), w, create_graph=True)
+    assert mg.grad(gradient.sum(), w).tolist() == [[6.0, 6.0], [6.0, 6.0]]
+    w.register_hook(lambda grad: np.zeros((2, 2)))
+    assert mg.grad((w * w).sum(), w, create_graph=True).numpy().tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    scalar = Parameter()
+    assert mg.grad(scalar, scalar, create_graph=True).item() == 1.0
+
+
+# ---- arrays of other classes, and operands with operators of their own
+
+
+class Units(np.ndarray):
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **options: object) -> object:
+        return NotImplemented
+
+
+@pytest.mark.parametrize("use", [
+    lambda w, m: w - m, lambda w, m: m - w, lambda w, m: m * w, lambda w, m: w @ m,
+    lambda w, m: mg.maximum(w, m),
+    lambda w, m: mg.where(m, w, 0.0), lambda w, m: mg.stack([w, m]), lambda w, m: np.concatenate([w, m]),
+    lambda w, m: mg.losses.mse(w, m), lambda w, m: mg.losses.mse(m, w),
+    lambda w, m: mg.losses.huber(w, [1, 2], mask=m),
+    lambda w, m: Tensor(m), lambda w, m: setattr(w, "data", m), lambda w, m: setattr(w, "grad", m),
+    lambda w, m: mg.losses.binary_cross_entropy(w, m, mask=[1, 1])])
+def test_a_masked_array_is_refused_wherever_it_stands(use: Any) -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True, name="w")
+    with pytest.raises(TypeError, match=r"can't take a masked array .*: its mask would be lost|no gradient reaches"):
+        use(w, np.ma.array([1.0, 0.5], mask=[False, True]))
+
+
+def test_a_class_with_ufuncs_of_its_own_is_refused_and_other_subclasses_are_arrays() -> None:
+    class Plain(np.ndarray):
+        __array_priority__ = 1000.0
+
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match="Mul can't take an array of class Units"):
+        w * np.ones(2).view(Units)
+    for y in (w * np.array([3.0, 4.0]).view(Plain), np.array([3.0, 4.0]).view(Plain) * w):
+        assert type(y) is Tensor and mg.grad(y.sum(), w).tolist() == [3.0, 4.0]
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_np_matrix_is_an_array_but_its_product_is_refused() -> None:
+    w, matrix = Tensor([[1.0, 2.0]], requires_grad=True), np.matrix([[1.0, 2.0], [3.0, 4.0]])
+    assert (w @ matrix).numpy().tolist() == [[7.0, 10.0]] and (matrix + w).numpy().tolist() == [[2.0, 4.0], [4.0, 6.0]]
+    for use in (lambda: w * matrix, lambda: matrix * w, lambda: w ** matrix):
+        with pytest.raises(TypeError, match=r"with np.matrix \*+ is the product or power of matrices"):
+            use()
+
+
+class Deferred:
+    """An operand that takes no part in NumPy's functions, and computes operators itself."""
+
+    __array_ufunc__ = None
+
+    def __add__(self, other: object) -> tuple[str, object]:
+        return "add", other
+
+    def __radd__(self, other: object) -> tuple[str, object]:
+        return "radd", other
+
+    def __rmatmul__(self, other: object) -> tuple[str, object]:
+        return "rmatmul", other
+
+
+def test_an_operand_that_refuses_ufuncs_computes_the_operator() -> None:
+    w, other = Tensor([1.0], requires_grad=True), Deferred()
+    assert (w + other)[0] == "radd" and (other + w)[0] == "add" and (w @ other)[0] == "rmatmul"
+    for use in (lambda: w - other, lambda: other * w):
+        with pytest.raises(TypeError, match=r"(Sub|Mul) takes tensors, arrays and real numbers, not Deferred"):
+            use()
+
+
+def test_pytest_approx_compares_constants_on_both_sides() -> None:
+    x = Tensor([1.0, 2.0])
+    loss = x.sum()
+    with pytest.raises(TypeError, match=r"x\.item\(\) the number of a single one"):
+        _ = pytest.approx(3.0) == Tensor(3.0, requires_grad=True)
+    assert loss == pytest.approx(3.0) and pytest.approx(3.0) == loss
+    assert loss != pytest.approx(3.1) and pytest.approx(3.1) != loss
+    for expected in ([1.0, 2.0], np.array([1.0, 2.0])):
+        assert x == pytest.approx(expected) and pytest.approx(expected) == x
+    assert x != pytest.approx([1.0, 2.1])
+
+
+def test_a_list_of_tensors_is_answered_with_stack() -> None:
+    a, b = Tensor(1.0, requires_grad=True), Tensor(2.0, requires_grad=True)
+    for use in (lambda: mg.sum([a, b]), lambda: mg.exp([[a], [b]]), lambda: np.sum([a, b]), lambda: np.mean([a, b])):
+        with pytest.raises(TypeError, match=r"mg\.stack"):
+            use()

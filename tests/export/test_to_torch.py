@@ -11,13 +11,13 @@ import pytest
 from definitions import above, elman, parameter
 from exports import (
     CASES,
-    OPERATIONS,
     derivatives,
     expected,
     gradients_of_one,
     gradients_of_two,
     largest_difference,
     name_of,
+    taken_by,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,7 +55,7 @@ def test_every_definition_that_can_be_unrolled_runs_there(spec: Spec, options: d
         np.testing.assert_allclose(found[name].detach().numpy(), run[name].stack().numpy(), rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("case", OPERATIONS, ids=name_of)
+@pytest.mark.parametrize("case", taken_by("PyTorch"), ids=name_of)
 def test_operations_and_their_derivatives_are_ours_at_kinks_too(case: Any) -> None:
     op, *arrays = case
     value, incoming, wanted = derivatives(op, arrays)
@@ -96,7 +96,7 @@ class TestParameters:
         trained = module(x=x)["y"].square().mean().item()
         interop.assign(cell, module.state_dict())
         mg.gradcheck(lambda: mg.mean(cell.unroll(x=x)["y"].stack() ** 2), cell.parameters)
-        assert float(mg.mean(cell.unroll(x=x)["y"].stack() ** 2)) == pytest.approx(trained, rel=1e-12)
+        assert mg.mean(cell.unroll(x=x)["y"].stack() ** 2).item() == pytest.approx(trained, rel=1e-12)
 
     def test_the_module_has_a_copy_of_its_own(self) -> None:
         cell = elman()
@@ -143,7 +143,7 @@ class TestPyTorch:
             module(x=torch.ones(4, 5, 2))
         with pytest.raises(ValueError, match="no data for the input 'x'"):
             module()
-        with pytest.raises(ValueError, match="lengths are in 1 … 4"):
+        with pytest.raises(ValueError, match="lengths are in 0 … 4"):
             module(x=torch.ones(4, 2, 3), lengths=[4, 5])
 
 

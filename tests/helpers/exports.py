@@ -27,7 +27,7 @@ from definitions import (
 from operation_cases import TABLE
 
 import minigrad as mg
-from minigrad import Op, ops
+from minigrad import Op, numpy_ops, ops
 from rnn import Cell, T, cells, t
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the examples are not installed
@@ -197,6 +197,12 @@ KINKS: list[tuple[Any, ...]] = [
     *((kind, ZEROS) for kind in (ops.Relu(), ops.Abs(), ops.Sign(), ops.LeakyRelu(0.2), ops.Elu(0.7), ops.Gelu(),
                                  ops.Clip(0.0, 1.0), ops.Clip(-1.0, None), ops.Max(-1), ops.Min(-1), ops.Prod(-1),
                                  ops.Power(0), ops.Power(2), ops.Softplus())),
+    *((kind, ZEROS) for kind in (numpy_ops.Floor(), numpy_ops.Ceil(), numpy_ops.Trunc(), numpy_ops.Rint(),
+                                 numpy_ops.Round(1), numpy_ops.Fabs(), numpy_ops.Sinc(), numpy_ops.Sort(-1),
+                                 numpy_ops.CumProd(-1), numpy_ops.Arcsinh())),
+    (numpy_ops.Heaviside(), ZEROS, np.full(4, 0.5)), (numpy_ops.Remainder(), ZEROS, np.full(4, 2.0)),
+    (numpy_ops.LogAddExp(), np.array([-1000.0, 1000.0, 0.0]), np.array([-1000.0, -1000.0, 0.0])),
+    (numpy_ops.Arcsinh(), np.array([1e-9, -1e-12, 1e12])), (numpy_ops.Arctan2(), np.zeros(2), np.array([-1.0, 2.0])),
     (ops.Maximum(), ZEROS, ZEROS), (ops.Minimum(), ZEROS, np.zeros(4)), (ops.Norm(-1), np.zeros((2, 3))),
     (ops.Std(-1), np.ones((2, 3))), (ops.Pow(), np.array([0.0, 0.0, 0.0, 2.0]), np.array([0.0, 1.0, 2.0, 0.0])),
     *((kind, np.array([-1000.0, 1000.0, -100.0, 40.0])) for kind in (
@@ -206,11 +212,26 @@ KINKS: list[tuple[Any, ...]] = [
 
 
 def _plain(case: tuple[Any, ...]) -> bool:
-    """Return True for cases that apply to other libraries: no memory layouts, and no operation of derivatives only."""
-    return not isinstance(case[0], ops.ScatterAdd) and all(x.flags.c_contiguous for x in case[1:])
+    """Return True for cases that apply to other libraries: no memory layouts, no operation of derivatives only."""
+    only_in_derivatives = isinstance(case[0], (ops.ScatterAdd, ops.Direction, numpy_ops.Cofactors))
+    return not only_in_derivatives and all(x.flags.c_contiguous for x in case[1:])
 
 
 OPERATIONS: list[tuple[Any, ...]] = [case for case in [*TABLE, *KINKS] if _plain(case)]
+
+
+# Eigenvectors and singular vectors have arbitrary signs, which differ from library to library.
+VECTORS: set[type[Op]] = {numpy_ops.EigenVectors, numpy_ops.LeftSingularVectors, numpy_ops.RightSingularVectors}
+REFUSED: dict[str, set[type[Op]]] = {
+    "JAX": VECTORS, "PyTorch": VECTORS,
+    "ONNX": VECTORS | {numpy_ops.Inv, numpy_ops.Solve, numpy_ops.Det, numpy_ops.DetSign, numpy_ops.LogAbsDet,
+                       numpy_ops.Cholesky, numpy_ops.EigenValues, numpy_ops.SingularValues, numpy_ops.PseudoInverse,
+                       numpy_ops.CumProd, numpy_ops.Sort, numpy_ops.Convolve}}
+
+
+def taken_by(target: str) -> list[tuple[Any, ...]]:
+    """Return the cases that a target computes."""
+    return [case for case in OPERATIONS if type(case[0]) not in REFUSED[target]]
 
 
 def name_of(case: tuple[Any, ...]) -> str:

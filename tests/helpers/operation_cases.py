@@ -3,8 +3,11 @@
 Numbers, vectors, empty arrays, broadcasting both ways and every memory layout.
 """
 
+import sys
+
 import numpy as np
 
+from minigrad import numpy_ops as nps
 from minigrad import ops
 
 
@@ -51,6 +54,20 @@ def products(op, shapes):
 MATMUL_SHAPES = [((2, 3), (3, 2)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 2, 3), (3, 2)),
                  ((2, 3), (2, 3, 2)), ((2, 1, 2, 3), (2, 3, 2)), ((2, 2, 3), (3,)), ((3,), (2, 3, 2)),
                  ((2, 0), (0, 3)), ((0, 3), (3, 2)), ((2, 0, 3), (3, 2))]
+STACKS = [(1, 1), (2, 2), (3, 3), (2, 3, 3)]
+
+
+def regular(shape, seed=0):
+    """Return square matrices that are far from singular, with different singular values."""
+    return spread(shape, seed=seed) + 3 * np.diag(np.arange(1, shape[-1] + 1))
+
+
+def symmetric(shape, seed=0):
+    """Return symmetric positive definite matrices with different eigenvalues."""
+    x = 0.3 * spread(shape, seed=seed)
+    return x + np.swapaxes(x, -1, -2) + 3 * np.diag(np.arange(1, shape[-1] + 1))
+
+
 X = spread((3, 4))
 ROWS = np.array([2, 0, 2])
 TABLE = [
@@ -70,7 +87,7 @@ TABLE = [
     (ops.Where(), X > 0, X, spread((3, 4), seed=1)), (ops.Where(), X > 0, spread((4,)), spread((3, 1), seed=1)),
     (ops.Where(), np.array([True, False]), spread((2, 2)), spread((), seed=1)),
     *reducing(ops.Sum), *reducing(ops.Mean), *reducing(ops.Max), *reducing(ops.Min), *reducing(ops.Prod),
-    *reducing(ops.Norm), *reducing(ops.LogSumExp),
+    *reducing(ops.Norm), *reducing(ops.LogSumExp), *broadcasting(ops.Direction(), 0.5, 2.0),
     *[case for case in [*reducing(ops.Var), *reducing(ops.Std)] if case[1].size > 1],
     *[(kind(-1, ddof=1), X) for kind in (ops.Var, ops.Std)], (ops.Prod(1), spread((2, 5))), (ops.Prod(0), X[:1]),
     *[(ops.CumSum(axis), x) for axis in (None, 0, -1) for x in (X, strided(X))], (ops.CumSum(0), spread((0, 3))),
@@ -104,8 +121,49 @@ TABLE = [
     (ops.Gather(), X, np.array([3, 0, 0])), (ops.Gather(), spread((3,)), np.array(1)),
     (ops.Gather(), spread((0, 3)), np.zeros(0, int)),
     (ops.Concatenate(), X, spread((1, 4)), spread((0, 4))), (ops.Concatenate(-1), strided(X), spread((3, 2), seed=1)),
+    *elementwise(nps.Copy()), *elementwise(nps.Exp2()), *elementwise(nps.Log10(), 0.5),
+    *elementwise(nps.Cbrt(), 0.5, 2.0),
+    *elementwise(nps.Cbrt(), -2.0, -0.5), *elementwise(nps.Reciprocal(), 0.5), *elementwise(nps.Fabs()),
+    *elementwise(nps.Arcsin(), -0.9, 0.9), *elementwise(nps.Arccos(), -0.9, 0.9), *elementwise(nps.Arcsinh()),
+    *elementwise(nps.Arccosh(), 1.2, 3.0), *elementwise(nps.Arctanh(), -0.9, 0.9), *broadcasting(nps.Arctan2()),
+    *broadcasting(nps.Hypot()), *broadcasting(nps.LogAddExp()), *broadcasting(nps.LogAddExp2()),
+    *broadcasting(nps.Fmax()), *broadcasting(nps.Fmin()), *broadcasting(nps.CopySign()),
+    *elementwise(nps.Sinc()), *elementwise(nps.Sinc(), -0.2, 0.2), (nps.Sinc(), np.array([0.0, 0.2999, 0.3001, -4.5])),
+    *elementwise(nps.Floor()), *elementwise(nps.Ceil()), *elementwise(nps.Trunc()), *elementwise(nps.Rint()),
+    *elementwise(nps.Round(1), 0.31, 0.33), *broadcasting(nps.Heaviside()), *broadcasting(nps.FloorDivide(), 0.6, 0.8),
+    *broadcasting(nps.Remainder(), 0.6, 0.8), *broadcasting(nps.Fmod(), 0.6, 0.8),
+    *[(kind, a, b) for kind in (nps.FloorDivide(), nps.Remainder(), nps.Fmod())
+      for a, b in [(np.array([5.3, -5.3, 5.3, -5.3]), np.array([2.0, 2.0, -2.0, -2.0]))]],
+    *[(nps.CumProd(axis), x) for axis in (None, 0, -1) for x in (X, strided(X))], (nps.CumProd(0), spread((0, 3))),
+    (nps.CumProd(-1), spread((2, 5))), (nps.CumProd(-1), np.array([[2.0, 0, 3, 0, 5], [0, 0, 1, 2, 3]])),
+    (nps.CumProd(), spread(())),
+    *[(nps.Sort(axis), x) for axis in (0, -1) for x in (X, strided(X))], (nps.Sort(0), spread((0, 3))),
+    *products(nps.Convolve(), [((4,), (3,)), ((1,), (3,)), ((3,), (3,))]),
+    *[(kind, regular(shape)) for kind in (nps.Inv(), nps.Det(), nps.Cofactors(), nps.DetSign(), nps.LogAbsDet(),
+                                          nps.SingularValues(), nps.PseudoInverse(), nps.LeftSingularVectors(),
+                                          nps.RightSingularVectors()) for shape in STACKS],
+    (nps.Inv(), regular((0, 2, 2))), (nps.Inv(), strided(regular((2, 2)))),
+    *[(kind, spread(shape) + np.eye(*shape[-2:])) for kind in (
+        nps.SingularValues(), nps.PseudoInverse(), nps.LeftSingularVectors(), nps.RightSingularVectors())
+      for shape in [(3, 2), (2, 3), (2, 3, 2)]],
+    *[(kind, symmetric(shape)) for kind in (nps.Cholesky(), nps.EigenValues(), nps.EigenVectors()) for shape in STACKS],
+    *[(nps.Solve(vector=False), regular(a), spread(b, seed=1)) for a, b in [
+        ((3, 3), (3, 2)), ((2, 3, 3), (3, 2)), ((3, 3), (2, 3, 2)), ((2, 2, 2), (2, 2, 1))]],
+    *[(nps.Solve(vector=True), regular(a), spread(b, seed=1)) for a, b in [
+        ((3, 3), (3,)), ((2, 3, 3), (3,)), ((3, 3), (4, 3)), ((2, 2, 2), (2, 2))]],
     (ops.Stack(), X, X + 1), (ops.Stack(-1), spread(()), spread((), seed=1)), (ops.Stack(1), X, X + 1, X + 2),
 ]
+
+
+def operations():
+    """Return every operation class of minigrad with a `forward`, and those without a derivative left out."""
+    found, waiting = set(), [ops.Op]
+    for kind in waiting:  # grows
+        waiting += kind.__subclasses__()
+        own = kind.__module__.startswith("minigrad.") and vars(sys.modules[kind.__module__]).get(kind.__name__) is kind
+        if own and kind.forward is not ops.Op.forward and kind.backward is not ops.Op.backward:
+            found.add(kind)
+    return found
 
 
 def in_float32(x):

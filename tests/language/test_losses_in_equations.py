@@ -93,3 +93,20 @@ def test_a_label_that_is_no_class_names_the_signal_the_step_and_the_line() -> No
     with pytest.raises(IndexError, match=r"label 9 at \[1\] is not one of the 4 classes") as caught:
         cell.unroll(x=X, label=wrong)
     assert "label[3]" in str(caught.value) and "test_losses_in_equations.py:" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["mse", "mae", "huber"])
+def test_a_mask_may_be_a_signal(name: str) -> None:
+    cell = Cell()
+    x, m, L = cell.input("x", 3), cell.input("m", 3), cell.signal("L", ())
+    w = mg.Tensor([0.5, -1.0, 2.0], requires_grad=True, name="w")
+    L[t] = getattr(mg.losses, name)(w * x[t], np.zeros(3), reduction="none", mask=m[t]).sum(axis=-1)
+    rng = np.random.default_rng(0)
+    data, kept = rng.uniform(0.1, 0.4, (4, 2, 3)), rng.integers(0, 2, (4, 2, 3)).astype(float)
+    run = cell.unroll(x=data, m=kept)
+    y = np.array([0.5, -1.0, 2.0]) * data
+    single = {"mse": y ** 2, "mae": np.abs(y), "huber": 0.5 * y ** 2}[name]
+    np.testing.assert_allclose(run["L"].stack().numpy(), (single * kept).sum(-1), rtol=1e-12)
+    run["L"].stack().sum().backward()
+    slope = {"mse": 2 * y, "mae": np.sign(y), "huber": y}[name]
+    np.testing.assert_allclose(w.grad, (slope * data * kept).sum((0, 1)), rtol=1e-12)

@@ -29,7 +29,8 @@ FORMULAS: list[Callable[[Any, Any, Any, Any], Any]] = [
     lambda s, m, v, a: np.einsum("...j,jk->...k", a, W), lambda s, m, v, a: np.einsum("ii->i", m[:, :3]),
     # broadcasting
     lambda s, m, v, a: m + v, lambda s, m, v, a: m * s, lambda s, m, v, a: v - s, lambda s, m, v, a: a / (1 + m * m),
-    lambda s, m, v, a: m[:, :1] * v, lambda s, m, v, a: np.maximum(m, np.ones(4)), lambda s, m, v, a: m + np.ones((3, 1)),
+    lambda s, m, v, a: m[:, :1] * v, lambda s, m, v, a: np.maximum(m, np.ones(4)),
+    lambda s, m, v, a: m + np.ones((3, 1)),
     lambda s, m, v, a: np.ones((2, 1, 1)) * m, lambda s, m, v, a: v[:, None] + v, lambda s, m, v, a: v[None] * m,
     lambda s, m, v, a: np.where(np.arange(4) > 1, m, v), lambda s, m, v, a: np.broadcast_to(v, (3, 4)) * m,
     lambda s, m, v, a: np.broadcast_to(s, (2,)),
@@ -44,10 +45,10 @@ FORMULAS: list[Callable[[Any, Any, Any, Any], Any]] = [
     lambda s, m, v, a: a[0, :, 1:3], lambda s, m, v, a: m[None], lambda s, m, v, a: m[:, None, ::2],
     lambda s, m, v, a: m[[2, 0, 2]], lambda s, m, v, a: a[:, [0, 1], [2, 3]], lambda s, m, v, a: a[1, [0, 2]],
     lambda s, m, v, a: m[np.arange(12).reshape(3, 4) % 2 == 0], lambda s, m, v, a: a[..., None],
-    lambda s, m, v, a: s[None], lambda s, m, v, a: np.take(m, [1, 0], axis=1), lambda s, m, v, a: np.roll(m, 1, axis=0)
-    if False else m[[-1, 0, 1]],
+    lambda s, m, v, a: s[None], lambda s, m, v, a: np.take(m, [1, 0], axis=1), lambda s, m, v, a: np.roll(m, 1, axis=0),
     # shapes
-    lambda s, m, v, a: m.T, lambda s, m, v, a: v.T, lambda s, m, v, a: a.T, lambda s, m, v, a: np.transpose(a, (2, 0, 1)),
+    lambda s, m, v, a: m.T, lambda s, m, v, a: v.T, lambda s, m, v, a: a.T,
+    lambda s, m, v, a: np.transpose(a, (2, 0, 1)),
     lambda s, m, v, a: np.swapaxes(a, 0, 2), lambda s, m, v, a: np.moveaxis(a, 0, -1),
     lambda s, m, v, a: m.reshape(2, 6), lambda s, m, v, a: a.reshape(-1, 4), lambda s, m, v, a: m.ravel(),
     lambda s, m, v, a: np.stack([m, 2 * m]), lambda s, m, v, a: np.stack([v, v], axis=1),

@@ -16,8 +16,8 @@ INPUTS, SIZE, STEPS, BATCH = 2, 3, 4, 2
 Parameters = dict[str, Any]
 
 
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
 
 
 def data(steps: int = STEPS) -> Any:
@@ -283,6 +283,8 @@ def like_torch(stored: Any, **options: Any) -> tuple[Cell, Signal, list[str]]:
     layers = of_torch.get("num_layers", 1)
     if of_torch.get("nonlinearity") == "relu":
         options["activation"] = mg.relu
+    if "proj_size" in of_torch:
+        options["projection"] = of_torch["proj_size"]
     options.setdefault("biases", 2 if of_torch.get("bias", True) else 0)
     cell = Cell()
     y = cells.stacked(cell, MAKE[stored["kind"]], cell.input("x", INPUTS), [SIZE] * layers, name="net", rng=rng(),
@@ -564,3 +566,136 @@ def test_invalid_options_of_a_deep_network_are_refused(options: Any, message: st
     cell = Cell()
     with pytest.raises(ValueError, match=message):
         cells.stacked(cell, cells.elman, cell.input("x", 2), name="net", rng=rng(), **options)
+
+
+# ---- projections
+def test_a_projection_is_the_matrix_of_the_paper() -> None:
+    cell = Cell()
+    h = cells.lstm(cell, cell.input("x", INPUTS), SIZE, name="a", rng=rng(), projection=2, peephole="diagonal")
+    p = {name[2:]: tensor.data for name, tensor in cell.parameters.items()}
+    assert h.shape == (2,) and cell.signals["a.m"].shape == (SIZE,) and p["W_p"].shape == (2, SIZE)
+    x, state, c = data()[:, 0], np.zeros(2), np.zeros(SIZE)
+    run = cell.unroll(x=x)
+    for k, x_t in enumerate(x, 1):  # Sak et al. 2014, eq. 1-6
+        both = np.concatenate([state, x_t])
+        f, i = (sigmoid(p[f"W_{gate}"] @ both + p[f"p_{gate}"] * c + p[f"b_{gate}"]) for gate in "fi")
+        c = f * c + i * np.tanh(p["W_g"] @ both + p["b_g"])
+        o = sigmoid(p["W_o"] @ both + p["p_o"] * c + p["b_o"])
+        state = p["W_p"] @ (o * np.tanh(c))
+        np.testing.assert_allclose(run["a.h"][k].data, state, rtol=1e-12)
+
+
+# ---- parameters that two layers have in common
+EVERY: dict[str, tuple[Any, dict[str, Any]]] = {
+    "elman": (cells.elman, {}), "elman_two_biases": (cells.elman, {"biases": 2}), "neurons": (cells.neurons, {}),
+    "vanilla_i": (cells.vanilla, {"form": "i"}), "vanilla_ii": (cells.vanilla, {"form": "ii"}),
+    "jordan": (cells.jordan, {"outputs": SIZE}), "lstm": (cells.lstm, {}), "lstm_reversed": (cells.lstm, {
+        "reversed": True}), "lstm_full": (cells.lstm, {"peephole": "full", "biases": 2, "projection": SIZE}),
+    "gru": (cells.gru, {}), "gru_before": (cells.gru, {"reset": "before", "update": "replaces"}),
+    "bidirectional": (cells.bidirectional, {"make": cells.gru}),
+    "stacked": (cells.stacked, {"make": cells.lstm, "directions": 2})}
+
+
+def two_layers(name: str, tied: bool) -> Cell:
+    """Two layers over the same input, with the same parameters, or with parameters of their own."""
+    make, options = EVERY[name]
+    cell, size = Cell("two"), [SIZE, SIZE] if name == "stacked" else SIZE
+    x = cell.input("x", INPUTS)
+    rest = {key: value for key, value in options.items() if key != "make"}
+    kind = [options["make"]] if "make" in options else []
+    first = make(cell, *kind, x, size, name="a", rng=rng(), **rest)
+    if tied:
+        rest["parameters"] = cells.parameters_of(cell, "a")
+    u = cells.elman(cell, x, INPUTS, name="between", rng=rng(3))
+    second = make(cell, *kind, u, size, name="b", rng=rng(1), **rest)
+    y = cell.signal("y")
+    y[t] = mg.sum(np.sin(first[t]) + second[t] ** 2, axis=-1)
+    return cell
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_two_tied_layers_have_the_sum_of_the_gradients_of_two_equal_ones(name: str) -> None:
+    tied, apart = two_layers(name, True), two_layers(name, False)
+    for label, tensor in cells.parameters_of(apart, "b").items():
+        tensor.data = apart.parameters[f"a.{label}"].data.copy()
+    assert not any(key.startswith("b.") for key in tied.parameters)
+    assert tied.parameters.keys() == {key for key in apart.parameters if not key.startswith("b.")}
+    x = data()
+    for cell in (tied, apart):
+        cell.unroll(x=x)["y"].stack().sum().backward()
+    for key, tensor in tied.parameters.items():
+        label = key.removeprefix("a.")
+        expected = apart.parameters[key].grad
+        if key.startswith("a."):
+            expected = expected + apart.parameters[f"b.{label}"].grad
+        np.testing.assert_allclose(tensor.grad, expected, rtol=1e-10, atol=1e-12, err_msg=key)
+    by_graph = {key: tensor.grad for key, tensor in tied.parameters.items()}
+    for tensor in tied.parameters.values():
+        tensor.grad = None
+    tied.compile(loss="y")(x=x)
+    for key, tensor in tied.parameters.items():
+        np.testing.assert_allclose(tensor.grad, by_graph[key], rtol=1e-10, atol=1e-12, err_msg=key)
+
+
+def test_a_cell_with_all_parameters_given_draws_nothing() -> None:
+    generator = rng(7)
+    before = generator.bit_generator.state
+    cell = Cell()
+    x = cell.input("x", INPUTS)
+    cells.gru(cell, x, SIZE, name="a", rng=rng())
+    cells.gru(cell, x, SIZE, name="b", rng=generator, parameters=cells.parameters_of(cell, "a"))
+    assert generator.bit_generator.state == before
+
+
+def test_a_part_of_the_parameters_can_be_given_also_a_constant_or_a_formula() -> None:
+    cell = Cell()
+    x = cell.input("x", INPUTS)
+    cells.elman(cell, x, SIZE, name="a", rng=rng())
+    U = cell.parameters["a.U"]
+    given = {"U": U.T, "b": mg.Tensor(np.full(SIZE, 0.5))}
+    h = cells.elman(cell, x, SIZE, name="b", rng=rng(1), parameters=given)
+    assert list(cell.parameters) == ["a.W", "a.U", "a.b", "b.W"]
+    W, X, state = cell.parameters["b.W"].data, data(), np.zeros((2, SIZE))
+    found = cell.unroll(x=X)[h.name].stack().data
+    for k, row in enumerate(X):
+        state = np.tanh(row @ W.T + state @ U.data + 0.5)
+        np.testing.assert_allclose(found[k], state, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("parameters", "error", "message"), [
+    ({"W_f": mg.Tensor(np.ones((SIZE, 99)), name="wide")}, ValueError,
+     r"b\.W_f has shape \(3, 5\), and parameters= gives it .*wide.*, of shape \(3, 99\), made at .*:\d+ \(at"),
+    ({"W_q": mg.Tensor(1.0)}, ValueError, r"b has no parameter 'W_q' \(at test_cells\.py:\d+\): it has W_f, b_f, W_i"),
+    ({"W_f": np.ones((3, 5))}, TypeError, r"(?s)gives 'W_f' array.* it takes Tensors"),
+    ("a", TypeError, r"parameters= is a dict from labels, .*parameters_of\(cell, 'layer1'\)")])
+def test_parameters_that_do_not_fit_leave_the_definition_as_it_was(parameters: Any, error: Any, message: str) -> None:
+    cell = Cell()
+    x = cell.input("x", 2)
+    cells.lstm(cell, x, 3, name="a", rng=rng())
+    text, signals = repr(cell), list(cell.signals)
+    with pytest.raises(error, match=message):
+        cells.lstm(cell, x, 3, name="b", rng=rng(), parameters=parameters)
+    assert repr(cell) == text and list(cell.signals) == signals and not cell.tied
+    cells.lstm(cell, x, 3, name="b", rng=rng(), parameters=cells.parameters_of(cell, "a"))
+
+
+@pytest.mark.parametrize("make", [lambda cell, x, **given: cells.bidirectional(cell, cells.gru, x, SIZE, **given),
+                                  lambda cell, x, **given: cells.stacked(cell, cells.gru, x, [SIZE, SIZE], **given)])
+def test_parameters_of_a_layer_of_several_cells_are_checked(make: Any) -> None:
+    cell = Cell()
+    x = cell.input("x", INPUTS)
+    with pytest.raises(ValueError, match=r"a has no parameter 'W_z'.*: it has (forward\.\*, backward|1\.\*, 2)\.\*"):
+        make(cell, x, name="a", rng=rng(), parameters={"W_z": mg.Tensor(1.0)})
+    make(cell, x, name="b", rng=rng())
+    text, signals = repr(cell), list(cell.signals)
+    last = list(cells.parameters_of(cell, "b"))[-1].rpartition(".")[0]  # an error in the last of its cells
+    with pytest.raises(ValueError, match=rf"a\.{last} has no parameter 'W_q' .*: it has W_r"):
+        make(cell, x, name="a", rng=rng(), parameters={f"{last}.W_q": mg.Tensor(1.0)})
+    assert repr(cell) == text and list(cell.signals) == signals
+
+
+def test_parameters_of_an_unknown_layer_name_the_parameters() -> None:
+    cell = Cell("one")
+    cells.elman(cell, cell.input("x", INPUTS), SIZE, name="a", rng=rng())
+    with pytest.raises(ValueError, match=r"'one' has no parameters named b\.\* .*it has a\.W, a\.U, a\.b"):
+        cells.parameters_of(cell, "b")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,8 @@ def deep(stored: Any, biases: int = 2, **options: Any) -> tuple[Cell, list[str],
     cell = Cell("deep")
     bidirectional = bool(stored["options"].get("bidirectional"))
     layers = stored["options"].get("num_layers", 1)
+    if "proj_size" in stored["options"]:
+        options["projection"] = stored["options"]["proj_size"]
     cells.stacked(cell, MAKE[stored["kind"]], cell.input("x", INPUTS), [SIZE] * layers, name="net",
                   rng=np.random.default_rng(0), directions=2 if bidirectional else 1,
                   biases=biases if stored["options"].get("bias", True) else 0, **options)
@@ -327,3 +331,215 @@ def test_assigned_values_are_copies() -> None:
     W: mg.Tensor = first.parameters["a.W"]
     W.data = W.data + 1
     assert not np.array_equal(second.parameters["a.W"].data, W.data)
+
+
+# ---- directions
+def two(first: bool, second: bool, kind: str = "lstm", **options: Any) -> Cell:
+    """A definition of two cells, a and b, over one input; True runs backward."""
+    cell = Cell("two")
+    x = cell.input("x", INPUTS)
+    for name, reverse in (("a", first), ("b", second)):
+        MAKE[kind](cell, x, SIZE, name=name, rng=np.random.default_rng(0), reversed=reverse, **options)
+    return cell
+
+
+FORWARD_B = r"b runs forward in time, and {} is of a layer that runs backward: .*reversed=True; nothing was assigned"
+BACKWARD_A = r"a runs backward in time, and {} is of a layer that runs forward: .*reversed=False; nothing was assigned"
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize(("first", "second", "bidirectional", "message"), [
+    (False, False, True, FORWARD_B.format("weight_ih_l0_reverse")),
+    (True, False, True, BACKWARD_A.format("weight_ih_l0")), (True, True, True, BACKWARD_A.format("weight_ih_l0")),
+    (True, False, False, BACKWARD_A.format("weight_ih_l0"))])
+def test_weights_of_another_direction_are_refused(kind: str, first: bool, second: bool, bidirectional: bool,
+                                                  message: str) -> None:
+    cell = two(first, second, kind, biases=2)
+    before = copies(cell)
+    state = TORCH[kind + ("_bidirectional" if bidirectional else "")]["state"]
+    names = ["a", "b"] if bidirectional else ["a"]
+    with pytest.raises(ValueError, match=message):
+        interop.from_torch(cell, state, names, bidirectional=bidirectional)
+    assert_untouched(cell, before)
+    with pytest.raises(ValueError, match=message):
+        interop.to_torch(cell, names, bidirectional=bidirectional)
+
+
+def test_a_bidirectional_layer_without_the_option_asks_for_it() -> None:
+    with pytest.raises(ValueError, match=r"nothing takes weight_ih_l0_reverse, .*pass bidirectional=True"):
+        interop.from_torch(two(False, True, biases=2), TORCH["lstm_bidirectional"]["state"], ["a"])
+
+
+@pytest.mark.parametrize(("first", "second", "names", "direction", "message"), [
+    (False, False, ["a", "b"], None, FORWARD_B.format("the second of two directions")),
+    (True, False, ["a", "b"], None, BACKWARD_A.format("the first of two directions")),
+    (True, False, ["a"], "forward", BACKWARD_A.format("the forward operator")),
+    (True, False, ["b"], "reverse", FORWARD_B.format("the reverse operator")),
+    (False, True, ["a", "b"], "reverse", "an operator whose direction is 'reverse' has one cell; named are a, b"),
+    (False, True, ["a"], "bidirectional", "whose direction is 'bidirectional' has two cells, forward and backward"),
+    (False, True, ["a"], "sideways", "direction is 'forward', 'reverse' or 'bidirectional', not 'sideways'")])
+def test_an_onnx_operator_of_another_direction_is_refused(first: bool, second: bool, names: list[str],
+                                                          direction: str | None, message: str) -> None:
+    cell = two(first, second)
+    before = copies(cell)
+    tensors = interop.to_onnx(two(False, True), ["a", "b"][:len(names)])
+    with pytest.raises(ValueError, match=message):
+        interop.from_onnx(cell, names, **tensors, direction=direction)
+    assert_untouched(cell, before)
+
+
+def test_the_direction_of_a_cell_in_equations_is_that_of_its_loop() -> None:
+    for step, expected in ((-1, 1), (1, -1)):
+        cell = Cell()
+        x, h = cell.input("x", INPUTS), cell.signal("state", SIZE)
+        W, U, b = (mg.Tensor(np.zeros(shape), requires_grad=True, name=f"a.{label}") for label, shape in
+                   (("W", (SIZE, INPUTS)), ("U", (SIZE, SIZE)), ("b", SIZE)))
+        h[t] = np.tanh(W @ x[t] + U @ h[t + step] + b)
+        assert interop.Layer(cell, "a").direction == expected
+
+
+# ---- the names and forms in which weights come
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_layer_of_several_cells_is_named_by_its_own_name(layers: int) -> None:
+    stored = TORCH[f"lstm_bidirectional{'_of_two_layers' if layers == 2 else ''}"]
+    whole, names, _ = deep(stored)
+    single, _, _ = deep(stored)
+    interop.from_torch(whole, stored["state"], ["net"], bidirectional=True)
+    interop.from_torch(single, stored["state"], names, bidirectional=True)
+    assert_untouched(whole, copies(single))
+    assert list(interop.to_torch(whole, ["net"], bidirectional=True)) == list(stored["state"])
+    if layers == 1:
+        for key, value in interop.to_onnx(whole, ["net"]).items():
+            np.testing.assert_array_equal(value, interop.to_onnx(single, names)[key])
+
+
+class TorchTensor:
+    """The methods of a torch.Tensor that requires a gradient and may be of bfloat16."""
+
+    def __init__(self, values: Any, dtype: str = "torch.float64", detached: bool = False) -> None:
+        self.values, self.dtype, self.detached = np.array(values), dtype, detached
+
+    def detach(self) -> TorchTensor:
+        return TorchTensor(self.values, self.dtype, True)
+
+    def cpu(self) -> TorchTensor:
+        return self
+
+    def float(self) -> TorchTensor:
+        return TorchTensor(self.values, "torch.float32", self.detached)
+
+    def __array__(self, *arguments: Any, **options: Any) -> Any:
+        if not self.detached or self.dtype == "torch.bfloat16":
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad, or of bfloat16")
+        return self.values
+
+
+class Module:
+    """The methods of an nn.Module."""
+
+    def __init__(self, entries: dict[str, Any]) -> None:
+        self.entries = entries
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.entries
+
+
+@pytest.mark.parametrize("form", [
+    lambda tensors: tensors, Module, lambda tensors: iter(tensors.items()), lambda tensors: list(tensors.items()),
+    lambda tensors: Module({key.removesuffix("_l0"): x for key, x in tensors.items()})])  # nn.LSTMCell
+@pytest.mark.parametrize("dtype", ["torch.float64", "torch.bfloat16"])
+def test_weights_come_as_a_module_as_tensors_and_as_pairs(form: Any, dtype: str) -> None:
+    stored = TORCH["lstm"]["state"]
+    cell, expected = one("lstm", biases=2), one("lstm", biases=2)
+    interop.from_torch(cell, form({key: TorchTensor(value, dtype) for key, value in stored.items()}), ["a"])
+    interop.from_torch(expected, stored, ["a"])
+    assert_untouched(cell, copies(expected))
+
+
+@pytest.mark.parametrize(("state", "error", "message"), [
+    (3, TypeError, r"from_torch takes a layer of PyTorch, its state_dict\(\) or named_parameters\(\).* not int"),
+    ([np.ones(2)], TypeError, "not list"),
+    ({f"lstm.{key}": value for key, value in TORCH["lstm"]["state"].items()}, ValueError,
+     r"weight_ih_l0 is missing, for a; there are lstm\.weight_ih_l0, .*Give the layer alone, e\.g\. model\.lstm")])
+def test_another_object_than_a_layer_is_refused(state: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        interop.from_torch(one("lstm"), state, ["a"])
+
+
+def test_projections_are_checked_on_both_sides() -> None:
+    stored = TORCH["lstm_projected"]["state"]
+    with pytest.raises(ValueError, match="weight_hr_l0 is the matrix of a projection: define a with projection=2"):
+        interop.from_torch(one("lstm"), stored, ["a"])
+    cell = one("lstm", projection=2, biases=2)
+    with pytest.raises(ValueError, match="weight_hr_l0 is missing, for a"):
+        interop.from_torch(cell, TORCH["lstm"]["state"], ["a"])
+    with pytest.raises(ValueError, match="a has a projection, and ONNX's LSTM has none"):
+        interop.to_onnx(cell, ["a"])
+    W_x, W_h, b_x, b_h, W_p = stored.values()
+    with pytest.raises(ValueError, match="W_p is missing: a has a projection"):
+        interop.from_stacked(cell, "a", W_x, W_h, b_x, b_h, order="ifgo")
+    with pytest.raises(ValueError, match="no parameter for W_p: a was defined without projection="):
+        interop.from_stacked(one("lstm", biases=2), "a", np.ones((12, 2)), np.ones((12, 3)), b_x, b_h, order="ifgo",
+                             W_p=W_p)
+    interop.from_stacked(cell, "a", W_x, W_h, b_x, b_h, order="ifgo", W_p=W_p)
+    for key, value in interop.to_torch(cell, ["a"]).items():
+        np.testing.assert_array_equal(value, stored[key])
+
+
+# ---- layers with parameters in common
+def tied() -> Cell:
+    cell = Cell("tied")
+    x = cell.input("x", SIZE)
+    below = cells.lstm(cell, x, SIZE, name="a", rng=np.random.default_rng(0), biases=2)
+    cells.lstm(cell, below, SIZE, name="b", rng=np.random.default_rng(0), biases=2,
+               parameters=cells.parameters_of(cell, "a"))
+    return cell
+
+
+def test_tied_layers_give_their_weights_twice_and_take_equal_ones() -> None:
+    cell, other = tied(), tied()
+    state = interop.to_torch(cell, ["a", "b"])
+    assert len(state) == 8
+    np.testing.assert_array_equal(state["weight_ih_l1"], state["weight_ih_l0"])
+    for tensor in other.parameters.values():
+        tensor.data = np.zeros(tensor.shape)
+    interop.from_torch(other, state, ["a", "b"])
+    assert_untouched(other, copies(cell))
+    interop.from_torch(other, {key: value for key, value in state.items() if key.endswith("l0")}, ["b"])
+    state["weight_ih_l1"] = state["weight_ih_l1"] + 1
+    with pytest.raises(ValueError, match=r"a\.W_f and b\.W_f are one tensor, and their values differ; nothing was"):
+        interop.from_torch(other, state, ["a", "b"])
+    assert_untouched(other, copies(cell))
+
+
+def test_a_parameter_that_is_computed_takes_no_value() -> None:
+    cell = Cell()
+    x = cell.input("x", SIZE)
+    cells.elman(cell, x, SIZE, name="a", rng=np.random.default_rng(0))
+    given = {"U": cell.parameters["a.U"].T}
+    cells.elman(cell, x, SIZE, name="b", rng=np.random.default_rng(0), parameters=given)
+    before = copies(cell)
+    with pytest.raises(ValueError, match=r"b\.U is computed by .*set what it is computed from; nothing was assigned"):
+        interop.from_torch(cell, interop.to_torch(cell, ["b"]), ["b"])
+    assert_untouched(cell, before)
+
+
+# ---- the dict of parameters
+def test_parameters_are_read_only_and_say_how_to_tie() -> None:
+    cell = tied()
+    W = mg.Tensor(np.zeros((SIZE, 2 * SIZE)), requires_grad=True)
+    for change in (lambda p: p.__setitem__("b.W_f", W), lambda p: p.update(a=W), lambda p: p.pop("a.W_f"),
+                   lambda p: p.__delitem__("a.W_f"), lambda p: p.clear(), lambda p: p.setdefault("q", W),
+                   lambda p: p.popitem(), lambda p: p.__ior__({"a": W})):
+        for parameters in (cell.parameters, cell.unroll(x=np.ones((2, SIZE))).parameters):
+            with pytest.raises(TypeError, match=r"at test_interop\.py:\d+.*To tie two layers, .*parameters=\{'W_f': "):
+                change(parameters)
+    assert isinstance(cell.parameters, dict) and len(cell.parameters) == 12
+
+
+def test_copies_of_the_parameters_can_be_changed() -> None:
+    cell = tied()
+    for changed in (dict(cell.parameters), cell.parameters.copy(), cell.parameters | {}, copy.copy(cell.parameters),
+                    copy.deepcopy(cell).parameters | {}, pickle.loads(pickle.dumps(cell.parameters))):
+        changed["q"] = 1
+        assert len(changed) == 13

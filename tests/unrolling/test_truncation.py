@@ -110,7 +110,7 @@ def test_backward_loops_are_cut_at_the_same_borders() -> None:
 
 
 @pytest.mark.parametrize("definition", [elman, feedback, two_delays])
-@pytest.mark.parametrize("k", [1, 2, 4, 7, 20])
+@pytest.mark.parametrize("k", [1, 2, 4, T - 1, T, 20])
 def test_last_differentiates_the_last_steps_alone(definition: Any, k: int) -> None:
     cell = definition()
     data, name = data_for(cell), output(cell)
@@ -221,9 +221,10 @@ def test_a_shared_expression_belongs_to_its_window() -> None:
     assert run.windows[3]["h"][3].grad is not None and run.windows[2]["h"][2].grad is None
 
 
-@pytest.mark.parametrize("execute", [lambda cell: cell.unroll, lambda cell: cell.compile("y")])
+@pytest.mark.parametrize("execute", [lambda cell: cell.unroll, lambda cell: cell.compile("L")])
 def test_windows_do_not_go_with_loops_that_run_backward(execute: Any) -> None:
     cell = bidirectional()
+    cell.signal("L", ())[t] = cell.signals["y"][t] @ cell.signals["y"][t]
     with pytest.raises(ValueError, match=r"hb reads hb\[t\+1\] at definitions.py:\d+. Use chunks= or last="):
         execute(cell)(**data_for(cell), window=(2, 3))
 
@@ -363,9 +364,14 @@ def test_truncation_and_lengths_go_together() -> None:
 @pytest.mark.parametrize(("options", "message"), [
     ({"lengths": [1, 2]}, r"shape \(3,\) is needed, not int64 of shape \(2,\)"),
     ({"lengths": [1.0, 2.0, 3.0]}, "lengths are whole numbers"),
-    ({"lengths": [0, 2, 3]}, r"lengths are in 1 … 7 \(the data have 7 steps\), not 0 … 3"),
+    ({"lengths": [-1, 2, 3]}, r"lengths are in 0 … 7 \(the data have 7 steps\), not -1 … 3"),
     ({"lengths": [1, 2, 8]}, "not 1 … 8"),
-    ({"mask": np.ones((7, 3))}, r"the mask is bools of shape \(7, 3\)"),
+    ({"mask": np.full((7, 3), 0.5)}, "the mask has 1 for each step that counts and 0 for the others, not 0.5"),
+    ({"mask": np.full((7, 3), np.nan)}, "1 for each step that counts and 0 for the others, not nan"),
+    ({"mask": np.ones((7, 3), str)}, r"the mask is bools \(or numbers 0 and 1\) of shape \(7, 3\)"),
+    ({"mask": np.eye(7, 3), "chunks": 2}, "chunks= cuts at columns of the batch, so the mask may only end sequences"),
+    ({"mask": np.eye(7, 3), "window": (1, 2)}, "window= cuts at columns of the batch"),
+    ({"lengths": [7, 7, 3], "last": 2}, "last= needs sequences of one length: theirs are 3 … 7, of 7 steps"),
     ({"mask": np.ones((7, 2), bool)}, r"not bool of shape \(7, 2\)"),
     ({"mask": np.ones((7, 3), bool), "lengths": [1, 2, 3]}, "give one"),
 ])
@@ -417,7 +423,8 @@ def test_a_signal_defined_for_the_next_step_contributes_at_the_step_that_compute
 def test_gradient_norms_distinguish_not_computed_from_zero() -> None:
     cell = elman()
     run = cell.unroll(**data_for(cell))
-    assert np.isnan(run.gradient_norms("h")).all()
+    with pytest.raises(ValueError, match=r"call loss\.backward\(\) first"):
+        run.gradient_norms("h")
     squared(run["y"][3]).backward()
     norms = run.gradient_norms("h")
     assert (norms[:3] > 0).all() and np.isnan(norms[3:]).all()

@@ -22,7 +22,7 @@ from definitions import (
     two_delays,
     unrolled,
 )
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_definitions import FUNCTIONS, STEPS, Spec, Term, defined, specs
 
@@ -698,8 +698,6 @@ def test_windows_change_no_value(spec: Spec, window: tuple[int, int], options: d
 @settings(max_examples=60, deadline=None)
 def test_a_mask_with_holes_has_the_values_of_the_compiled_program(spec: Spec, seed: int) -> None:
     cell, _ = defined(spec)
-    # With initial values the two are known to differ where a signal is read late and masked at first.
-    assume(not any(signal.initial for signal in cell.signals.values()))
     rng = np.random.default_rng(seed)
     x, mask = rng.normal(size=(STEPS, 3, 2)), rng.random((STEPS, 3)) < 0.6
     run, outputs = cell.unroll(x=x, mask=mask), cell.compile()(x=x, mask=mask)
@@ -718,10 +716,41 @@ def test_help_lists_the_options_of_every_method_that_takes_them() -> None:
         assert signature.parameters["inputs"].kind is inspect.Parameter.VAR_KEYWORD
 
 
-@pytest.mark.parametrize("name", OPTION_NAMES)
-def test_no_signal_has_the_name_of_an_option(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"a signal can't be named {name!r} .*it is an option of unroll"):
-        Cell().signal(name, 3)
+@pytest.mark.parametrize("name", [*OPTION_NAMES, "inputs", "self"])
+def test_an_input_named_like_an_option_is_given_in_inputs(name: str) -> None:
+    cell, plain = Cell("c"), Cell("plain")
+    for definition, label in ((cell, name), (plain, "x")):
+        x, u, h = definition.input(label, 3), definition.input("u", 3), definition.signal("h", 3)
+        h[t] = np.tanh(x[t] + 0.5 * h[t-1]) * u[t]
+    u = np.ones_like(X)
+    expected = plain.unroll(x=X, u=u, lengths=[6, 4])["h"].stack().data
+    for options in ({"inputs": {name: X}, "u": u}, {"inputs": {name: X, "u": u}}):
+        run = cell.unroll(lengths=[6, 4], **options)
+        np.testing.assert_array_equal(run["h"].stack().data, expected)
+    np.testing.assert_allclose(cell.compile()(inputs={name: X, "u": u}, lengths=[6, 4])["h"], expected, rtol=1e-12)
+    with pytest.raises(ValueError, match=f"no data for the input '{name}'.*call unroll"):
+        cell.unroll(u=u)
+
+
+def test_inputs_that_nothing_names_once_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"the input 'x' is given twice, in inputs= and by its name \(at test_unroll"):
+        elman().unroll(x=X, inputs={"x": X})
+    with pytest.raises(ValueError, match="'elman' has no input 'q'"):
+        elman().unroll(inputs={"x": X, "q": X})
+    cell = Cell()
+    h, T_ = cell.signal("h", 3), cell.input("T", 3)
+    h[t] = T_[t]
+    with pytest.raises(ValueError, match=r"unequal length .*the option T 4, T 6"):
+        cell.unroll(T=4, inputs={"T": X})
+    with pytest.raises(ValueError, match=r"call unroll\(inputs=\{'T': \.\.\.\}\)"):
+        cell.unroll(T=4)
+
+
+def test_a_packed_sequence_is_to_be_padded() -> None:
+    packed = type("PackedSequence", (), {})()
+    for call in (elman().unroll, elman().compile()):
+        with pytest.raises(TypeError, match=r"'x' are a PackedSequence \(at test_unroll\.py:\d+\): pad it, .*lengths="):
+            call(x=packed)
 
 
 def test_a_misspelt_option_is_corrected() -> None:
@@ -742,3 +771,52 @@ def test_later_tensors_have_the_lines_that_make_them(execute: Callable[[Cell], A
     h[t] = np.tanh(x[t] + U[:3].T @ h[t-1])
     execute(cell)
     assert str(mg.Tensor(1.0).origin) == above(0)
+
+
+# ---- the batch of values before and after the sequence
+@pytest.mark.parametrize("lead", [-1, 1])
+@pytest.mark.parametrize("by_definition", [False, True])
+@pytest.mark.parametrize(("data", "state"), [
+    ((3,), (1,)), ((3,), (2,)), ((1,), (3,)), ((2, 3), (3,)), ((2, 3), (1, 3))])
+def test_a_value_with_a_batch_has_exactly_the_batch_of_the_data(lead: int, by_definition: bool, data: tuple[int, ...],
+                                                                state: tuple[int, ...]) -> None:
+    def call(shape: tuple[int, ...], execute: Callable[[Cell], Any]) -> Any:
+        cell = Cell("c")
+        x, h = cell.input("x", 4), cell.signal("h", 4)
+        h[t] = x[t] + h[t + lead]
+        value, step = np.ones((*shape, 4)), 0 if lead < 0 else 6
+        if by_definition:
+            h[0 if lead < 0 else T + 1] = value
+        return execute(cell)(x=np.ones((5, *data, 4)), **({} if by_definition else {"initial": {"h": {step: value}}}))
+
+    for execute in (lambda cell: cell.unroll, lambda cell: cell.compile()):
+        with pytest.raises(ValueError, match=r"the batches don't fit together \(at test_unroll\.py:\d+\): x .*h\["):
+            call(state, execute)
+    shared, own = call((), lambda cell: cell.unroll), call(data, lambda cell: cell.unroll)
+    np.testing.assert_array_equal(shared["h"].stack().data, own["h"].stack().data)
+
+
+def test_the_state_of_another_batch_is_not_carried_on() -> None:
+    cell, x = elman(), np.ones((6, 4, 3))
+    for call in (cell.unroll, cell.compile()):
+        for state in (cell.unroll(x=x[:, :1]).state, cell.compile()(x=x[:, :1]).state):
+            with pytest.raises(ValueError, match=r"h\[0\] has the batch of the data, \(4,\), or no batch axis"):
+                call(x=x, initial=state)
+    one = cell.unroll(x=np.ones((6, 3))).state
+    assert cell.unroll(x=np.ones((6, 4, 3)), initial=one)["h"][0].shape == (4, 4)
+
+
+def test_values_of_several_batches_are_not_broadcast_to_one_where_the_data_have_none() -> None:
+    cell = Cell()
+    x, a, b = cell.input("x", 2), cell.signal("a", 2), cell.signal("b", 2)
+    a[t], b[t] = x[t] + a[t-1], a[t] + b[t-1]
+    with pytest.raises(ValueError, match=r"b\[0\] has the batch of the data, \(3,\), or no batch axis"):
+        cell.unroll(x=np.ones((4, 2)), initial={"a": np.ones((3, 2)), "b": np.ones((1, 2))})
+
+
+def test_an_initial_value_that_nothing_reads_names_the_steps_that_are_read() -> None:
+    cell = Cell()
+    x, h = cell.input("x", 2), cell.signal("h", 2)
+    h[t] = x[t] + h[t+1]
+    with pytest.raises(ValueError, match=r"initial sets h\[0\].*: it reads h\[6\], so give \{'h': \{6: value\}\}"):
+        cell.unroll(x=np.ones((5, 2)), initial={"h": np.ones(2)})

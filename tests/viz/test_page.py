@@ -158,7 +158,7 @@ class TestTheRecording:
     def test_of_a_tensor_that_no_gradient_reaches_says_so(self) -> None:
         class Blind(Cube):
             def backward(self, grad: Any, out: Any, x: Any) -> Any:
-                return None
+                return (None,)
 
         x = mg.Tensor([1.0], requires_grad=True)
         page = viz.stepper(mg.apply(Blind(), x * 2).sum())

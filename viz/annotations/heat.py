@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad import Tensor
 from rnn import Run
+from rnn.unrolling.gradients import require_gradients
 
 DECADES = 8  # the longest range of the scale; smaller norms are "tiny"
 STOPS = ((255, 244, 214), (253, 190, 110), (238, 112, 28))  # from small to large
@@ -85,9 +86,7 @@ def relative_contributions(run: Run) -> dict[str, list[float]]:
     Raises:
         ValueError: before a backward pass.
     """
-    if all(parameter.grad is None for parameter in run.parameters.values()):
-        raise ValueError("contributions=True shows what each step adds to the gradients, and there are none yet: "
-                         "call loss.backward() first")
+    require_gradients(run)
     found = {}
     for name in run.parameters:
         norms = np.linalg.norm(run.contributions(name).reshape(run.T, -1), axis=1)

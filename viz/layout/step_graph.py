@@ -15,7 +15,8 @@ import numpy as np
 from minigrad import Op, Tensor, ops
 from rnn import Signal
 from rnn.language.dependencies import Link, edge_weights, links, nodes, parameters
-from rnn.language.equations import Apply, Definition, Equation, Expression, Read
+from rnn.language.equations import Definition, Equation
+from rnn.language.expressions import Apply, Expression, Read
 from rnn.language.formula import to_text
 from rnn.language.graphs import postorder
 from viz.render import palette

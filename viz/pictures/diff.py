@@ -17,7 +17,8 @@ import numpy as np
 from minigrad import Tensor
 from rnn import Cell, Run
 from rnn.language.cycles import check
-from rnn.language.equations import Definition, Expression
+from rnn.language.equations import Definition
+from rnn.language.expressions import Expression
 from viz.layout.folding import Tensors, choose_steps, find_tensors
 from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, constants, step_graph
 from viz.layout.unrolled_layout import UnrolledSpec

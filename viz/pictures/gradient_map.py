@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from rnn import Run
+from rnn.unrolling.gradients import require_gradients
 from viz.annotations.heat import Norm, Scale, norm
 from viz.annotations.labels import add_legend
 from viz.layout.step_graph import step_graph
@@ -32,7 +33,7 @@ def gradient_map(run: Run, *, dark: bool = False) -> Picture:
         dark: light lines on a dark background.
 
     Raises:
-        ValueError: if no signal requires a gradient.
+        ValueError: if no signal requires a gradient; before a backward pass.
     """
     return picture(map_scene(run), dark)
 
@@ -43,6 +44,7 @@ def map_scene(run: Run) -> Scene:
              if any(tensor.requires_grad for tensor in run[part.signal])]
     if not parts:
         raise ValueError(f"no signal of {run!r} requires a gradient: there is nothing to map")
+    require_gradients(run)
     parts.sort(key=attrgetter("layer"))
     each = -(-run.T // MOST)
     groups = [range(k, min(k + each, run.T + 1)) for k in range(1, run.T + 1, each)]

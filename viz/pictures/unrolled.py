@@ -14,6 +14,7 @@ from minigrad import Tensor
 from minigrad.steps import Step
 from rnn import Run
 from rnn.unrolling.facts import At, Connection
+from rnn.unrolling.gradients import require_gradients
 from viz.annotations.current_step import mark_step
 from viz.annotations.heat import edge_width, relative_contributions
 from viz.annotations.labels import BoxLabels, add_legend, nonfinite
@@ -41,15 +42,18 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
         fold: draw only the first and the last three of more than twelve steps.
         steps: the steps to draw instead, e.g. [1, 2, 50, 100]; all others are folded.
         values: write values and gradients into the boxes.
-        heat: colour the boxes by the logarithm of the gradient's norm.
+        heat: colour the boxes by the logarithm of the gradient's norm, after a backward pass.
         contributions: draw edges wider, the more their time step adds to their parameters' gradients.
         highlight: tensors of the run to mark, with the arrows between them.
         step: a step of `loss.backward_steps()` to mark, with the gradients computed so far.
         dark: light lines on a dark background.
 
     Raises:
-        ValueError: if the loss or the step was not computed from this run; if there are too many steps.
+        ValueError: if the loss or the step was not computed from this run; if there are too many steps; for heat
+            or contributions before a backward pass.
     """
+    if heat and step is None:  # a step has gradients of its own
+        require_gradients(run)
     spec = replace(unrolled_spec(run, choose_steps(run.T, fold, steps), level), parameters=run.parameters, loss=loss,
                    values=values, heat=heat, highlight=tuple(highlight),
                    contributions=relative_contributions(run) if contributions else None)

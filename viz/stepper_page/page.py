@@ -103,7 +103,7 @@ def _check(loss: Tensor, most: int) -> None:
     advice += "python -m minigrad.debugger script.py"
     if len(nodes) > most:
         raise ValueError(f"{loss!r} was computed from more than {most:,} tensors, too many for a page. {advice}")
-    needed = sum(3 * x._data.nbytes for node in nodes for x in node.inputs if x.requires_grad)
+    needed = sum(3 * x._array.nbytes for node in nodes for x in node.inputs if x.requires_grad)
     if needed > MAX_BYTES:
         raise ValueError(f"recording this pass takes about {needed / 2 ** 30:.1f} GB of memory. "
                          f"Make the batch or the layers smaller. {advice}")

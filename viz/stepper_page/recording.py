@@ -69,7 +69,7 @@ class Recording:
     def node_data(self, tensor: Tensor) -> dict[str, Any]:
         """Return the data of a tensor: its name, value, operation and the line that created it."""
         name = "loss" if tensor is self.nodes[-1] and not tensor.label else tensor_name(tensor)
-        data: dict[str, Any] = {"name": clean(name, 40), "value": self.add_array(tensor._data),
+        data: dict[str, Any] = {"name": clean(name, 40), "value": self.add_array(tensor._array),
                                 "line": clean(str(tensor.origin), 60)}
         if tensor.op is not None:
             code = linecache.getline(tensor.origin.file, tensor.origin.line).strip()
@@ -130,7 +130,7 @@ def local_derivative(step: Step, position: int) -> Any:
     node = step.node
     try:
         with override(anomaly=False), np.errstate(all="ignore"):
-            factors = _input_grad(node, np.ones_like(node._data), position)
+            factors = _input_grad(node, np.ones_like(node._array), position)
             if np.shape(factors) != node.shape or type(node.op) in PRODUCTS:
                 return None
             trial = np.random.default_rng(0).normal(size=node.shape).astype(node.dtype)
@@ -144,7 +144,7 @@ def _input_grad(node: Tensor, grad: Any, position: int) -> Any:
     """Return the vector-Jacobian product for one input, before broadcasting is undone."""
     op: Any = node.op
     needs = [[x.requires_grad for x in node.inputs]] if op.selective else []
-    return one_per_input(op.backward(grad, node._data, *(x._data for x in node.inputs), *needs), node)[position]
+    return one_per_input(op.backward(grad, node._array, *(x._array for x in node.inputs), *needs), node)[position]
 
 
 def summarize(array: Any) -> dict[str, Any]:

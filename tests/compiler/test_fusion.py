@@ -1,0 +1,88 @@
+"""Fusion of operations: what differs is not joined, and what is joined has the numbers of a loop by hand."""
+
+from __future__ import annotations
+
+import keyword
+from itertools import permutations
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from definitions import parameter
+
+import minigrad as mg
+from rnn import Cell, t
+from rnn.compiler.emit import identifier
+from rnn.ir import nodes as ir
+from rnn.ir.fusion import common_name, concatenate
+
+
+def leaky(x: Any, slope: float) -> Any:
+    return np.where(x > 0, x, slope * x)
+
+
+def unlike_neighbours() -> tuple[Cell, list[Any]]:
+    """Five products with one vector, followed by operations of which no two are the same."""
+    cell = Cell("unlike")
+    h, loss = cell.signal("h", 3), cell.signal("L", ())
+    matrices = [parameter(f"U{i}", 3, 3) for i in range(5)]
+    a, b, c, d, e = (U @ h[t-1] for U in matrices)
+    h[t] = mg.leaky_relu(a, 0.1) + mg.leaky_relu(b, 0.3) * np.tanh(c) + np.clip(d, -0.1, 0.2) - np.clip(e, -0.3, 0.1)
+    h[0] = np.array([0.5, -0.8, 0.3])
+    loss[t] = (h[t] * h[t]).sum(axis=-1)
+    return cell, matrices
+
+
+def loop_by_hand(matrices: list[Any], steps: int) -> float:
+    h, total = np.array([0.5, -0.8, 0.3]), 0.0
+    for _ in range(steps):
+        a, b, c, d, e = (U @ h for U in matrices)
+        h = leaky(a, 0.1) + leaky(b, 0.3) * np.tanh(c) + np.clip(d, -0.1, 0.2) - np.clip(e, -0.3, 0.1)
+        total += h @ h
+    return total
+
+
+def test_neighbouring_operations_with_other_options_are_not_joined() -> None:
+    cell, matrices = unlike_neighbours()
+    arrays = [U.numpy() for U in matrices]
+    found = cell.compile("L")(T=4).loss
+    np.testing.assert_allclose(found, loop_by_hand(arrays, 4), rtol=1e-12)
+    for k, U in enumerate(matrices):
+        for i, j in np.ndindex(3, 3):
+            moved = np.zeros((3, 3))
+            moved[i, j] = 1e-6
+            more, less = ([*arrays[:k], arrays[k] + s * moved, *arrays[k + 1:]] for s in (1, -1))
+            numeric = (loop_by_hand(more, 4) - loop_by_hand(less, 4)) / 2e-6
+            np.testing.assert_allclose(U.grad[i, j], numeric, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(("names", "common"), [
+    (["gates_f", "gates_i", "gates_o"], "gates_fio"), (["da_gate", "db_gate"], "dab_gate"), (["p", "q"], "pq"),
+    (["f_tanh", "i_tanh"], "fi"), (["state_long", "state_other"], "state_long_other"), (["a", "a"], "a"),
+    (["first_of_many_names", "second_of_many_names"], "first_second_of_many_names"),
+    (["a_rather_long_one", "another_long_two", "third_name"], "a_rather_long_one_to_third_name"),
+    (["p_a", "p_bc"], "p_a_bc"), (["s_abcdefgh", "s_ijklmno"], "s_abcdefgh_ijklmno"),  # 16 letters after the prefix
+    (["s_abcdefgh", "s_ijklmnop"], "s_abcdefgh_to_ijklmnop")])
+def test_nodes_that_were_joined_have_a_name_that_a_reader_can_take_apart(names: list[str], common: str) -> None:
+    nodes: Any = [SimpleNamespace(name=name) for name in names]
+    assert common_name(nodes) == common
+    assert common_name(nodes, "product") == f"{common}_product"
+
+
+def test_only_slices_that_follow_each_other_are_taken_as_one() -> None:
+    whole = ir.Node(mg.ops.Tanh(), (), (6,), True, "whole")
+    a, b, c = (ir.Node(ir.Slice(start, start + 2), (whole,), (2,), True, f"part{start}") for start in (0, 2, 4))
+    assert concatenate([a, b, c], "x") is whole
+    for parts in ([a, b], [b, c]):
+        joined = concatenate(parts, "x")
+        assert (joined.op.start, joined.op.stop, joined.inputs) == (parts[0].op.start, parts[1].op.stop, (whole,))
+    for parts in [[a, c], [b, a], [c, b], [a, a], *map(list, list(permutations([a, b, c]))[1:])]:
+        joined = concatenate(parts, "x")
+        assert isinstance(joined.op, ir.Concat) and joined.inputs == tuple(parts)
+
+
+@pytest.mark.parametrize("text", ["x", "1", "1st", "9 lives", "", "+", "é", "class", "x-y", "_x_", "for", "a b c"])
+def test_any_text_makes_a_name_that_python_accepts(text: str) -> None:
+    name = identifier(text)
+    assert name.isidentifier() and name.isascii() and not keyword.iskeyword(name)

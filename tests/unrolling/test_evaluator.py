@@ -1,0 +1,29 @@
+"""The unrolled graph holds the operations of the equations, and no others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from rnn import Cell, t
+
+
+@pytest.mark.parametrize("batch", [(), (2,), (2, 3)])
+def test_a_constant_that_is_joined_is_repeated_only_for_the_sequences_of_a_batch(batch: Any) -> None:
+    cell = Cell()
+    x, y = cell.input("x", 2), cell.signal("y", 3)
+    b = mg.Tensor([5.0], requires_grad=True, name="b")
+    y[t] = mg.concatenate([b, x[t]], axis=-1)
+    data = np.arange(float(np.prod((2, *batch, 2)))).reshape(2, *batch, 2)
+    run = cell.unroll(x=data)
+    joined = run["y"][1].op is not None and run["y"][1]
+    assert type(joined.op) is mg.ops.Concatenate
+    first = joined.inputs[0]
+    assert (first is b) == (batch == ()) and first.shape == (*batch, 1)
+    expected = np.concatenate([np.full((*batch, 1), 5.0), data[0]], axis=-1)
+    np.testing.assert_array_equal(run["y"][1].numpy(), expected)
+    run["y"].stack().sum().backward()
+    assert b.grad.tolist() == [2.0 * np.prod(batch, dtype=int)]
