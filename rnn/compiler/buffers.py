@@ -289,7 +289,7 @@ class BufferPlan:
             return False
         if x in self.fixed or isinstance(x.op, (ir.View, ir.Leaf, ops.Compare, ir.Concat, ir.Backward)):
             return False
-        if isinstance(node.op, ir.Compare):  # its array holds bools
+        if isinstance(node.op, ops.Compare):  # its array holds bools
             return False
         if x in self.slot_in or self.lanes.get(x) != self.lanes.get(node):
             return False

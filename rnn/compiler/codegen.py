@@ -424,7 +424,7 @@ def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
         return [gen.call("add", *first[:2], out), *(gen.call("add", out, term, out) for term in first[2:])]
     if isinstance(op, ops.Power) and op.exponent != 2:
         return [gen.call("power", arguments[0], gen.constant(op.exponent), out)]
-    if isinstance(op, ops.Where) and isinstance(node.inputs[0].op, ir.Compare) \
+    if isinstance(op, ops.Where) and isinstance(node.inputs[0].op, ops.Compare) \
             and isinstance(node.inputs[1].op, ir.Number):  # as in the derivative of relu: where(x <= 0, 0, grad)
         first = [] if arguments[2] == out else [gen.call("copyto", out, arguments[2])]
         return [*first, gen.call("copyto", out, arguments[1], f"where={arguments[0]}")]

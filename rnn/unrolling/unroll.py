@@ -367,7 +367,7 @@ class Unroller:
         if not isinstance(value, Tensor):
             value = constant(np.asarray(value, self.inputs.dtype))
         if value.dtype.kind != "f" and not signal.given:  # truth values and indices
-            value = constant(value._data.astype(self.inputs.dtype))
+            value = constant(value._array.astype(self.inputs.dtype))
         shape = self._shape(signal, k, value.shape)
         if value.shape != shape:
             value = apply(ops.BroadcastTo(shape), value)

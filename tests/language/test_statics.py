@@ -138,7 +138,7 @@ def test_a_formula_of_t_alone_is_an_equation() -> None:
 @pytest.mark.parametrize("write, words", [
     (lambda x: x[2 * t], r"read x at a step relative to t, e\.g\. x\[t-1\], not x\[2 \* t\]"),
     (lambda x: x[t] if t else 0, "t is neither true nor false"), (lambda x: x[t] if t > 1 else 0, "neither true nor"),
-    (lambda x: x[t] * T, "T isn't known in an equation"), (lambda x: t[0], "t has no elements")])
+    (lambda x: x[t] * T, "T isn't known in an equation"), (lambda x: t[0], "t stands for every step")])
 def test_what_a_step_can_not_be_is_refused(write: Any, words: str) -> None:
     with pytest.raises(TypeError, match=words + r".*\(at test_statics"):
         write(Cell().input("x", 3))
