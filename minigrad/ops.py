@@ -1082,7 +1082,8 @@ class Pad(Op):
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         lengths = x.shape[x.ndim - len(self.widths):]
-        return grad[(..., *(slice(before, before + n) for (before, _), n in zip(self.widths, lengths)))]
+        inner = [slice(before, before + n) for (before, _), n in zip(self.widths, lengths)]
+        return grad[(Ellipsis, *inner)]
 
 
 class GetItem(Op):

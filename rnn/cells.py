@@ -405,4 +405,5 @@ def _define(cell: Definition, name: str, expression: Expression) -> Signal:
 
 def _previous(reversed: bool) -> Time:
     """Return the step at which a cell reads its state."""
-    return t + 1 if reversed else t - 1
+    previous: Time = t + 1 if reversed else t - 1
+    return previous
