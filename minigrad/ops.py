@@ -1082,8 +1082,8 @@ class Pad(Op):
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         lengths = x.shape[x.ndim - len(self.widths):]
-        inner = [slice(before, before + n) for (before, _), n in zip(self.widths, lengths)]
-        return grad[(Ellipsis, *inner)]
+        index = (Ellipsis, *(slice(before, before + n) for (before, _), n in zip(self.widths, lengths)))
+        return grad[index]
 
 
 class GetItem(Op):
