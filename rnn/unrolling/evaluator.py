@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from minigrad import Op, Tensor, ops
-from minigrad.operators import STOP_GRADIENT
+from minigrad.operators import IDENTITY, STOP_GRADIENT
 from minigrad.settings import override
 from minigrad.tensor import apply, constant
 from rnn.language.dependencies import integer_tensors, nodes, roots
 from rnn.language.equations import Definition, Equation, Signal
 from rnn.language.expressions import Apply, Expression, Read, Static, StepNumber
+
+from .inputs import Inputs
 
 
 class RegisterProgram:
@@ -86,27 +88,36 @@ def recompute_from_parameters(cell: Definition) -> dict[int, Tensor]:
     return copies
 
 
-def compute_statics(cell: Definition, values: Mapping[str, Tensor], replacements: Mapping[int, Tensor]
-                    ) -> dict[int, Tensor]:
+def compute_statics(cell: Definition, inputs: Inputs, replacements: Mapping[int, Tensor]) -> dict[int, Tensor]:
     """Compute every expression of statics and Tensors alone, which is the same at all steps, once.
 
     Args:
-        values: static -> its value, with the axes of the batch.
+        inputs: the data, which contain the values of the statics.
         replacements: as recompute_from_parameters returns them.
 
     Returns:
-        id of the expression -> its value.
+        id of the expression -> its value, (*batch, *shape).
     """
     found: dict[int, Tensor] = {}
     for node in nodes(roots(cell), into_tensors=False) if cell.statics else ():
         if isinstance(node, Static):
-            found[id(node)] = values[node.name]
-        elif isinstance(node, Apply) and any(id(x) in found for x in node.inputs) and all(
+            found[id(node)] = _static_value(node, inputs)
+        elif isinstance(node, Apply) and node.op is not None and any(id(x) in found for x in node.inputs) and all(
                 id(x) in found or not isinstance(x, Expression) for x in node.inputs):
             operands = [found.get(id(x), replacements.get(id(x), x)) for x in node.inputs]
             with override(origin=node.origin):
                 found[id(node)] = operands[0].detach() if node.op is STOP_GRADIENT else apply(node.op, *operands)
     return found
+
+
+def _static_value(static: Static, inputs: Inputs) -> Tensor:
+    """Return the value of a static, with the axes of the batch."""
+    value, shape = inputs.statics[static.name], inputs.batch + inputs.shapes[static.name]
+    with override(origin=inputs.origin):
+        tensor: Tensor = value if isinstance(value, Tensor) else constant(value)
+        tensor = apply(IDENTITY if tensor.shape == shape else ops.BroadcastTo(shape), tensor)
+    tensor.name = static.name
+    return tensor
 
 
 def convert_constants(cell: Definition, dtype: np.dtype[Any], copies: Mapping[int, Tensor]) -> dict[int, Tensor]:

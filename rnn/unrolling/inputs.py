@@ -46,7 +46,8 @@ class Inputs:
     T: int  # the number of steps
     batch: Shape  # () for a single sequence
     dtype: np.dtype[Any]  # of all values but labels; see _float_type
-    values: dict[str, Values]  # input -> all its values, (T, ...); static -> its value
+    values: dict[str, Values]  # input -> all its values, (T, ...)
+    statics: dict[str, Values]  # static -> its value, (*batch, *shape) or (*shape)
     shapes: dict[str, Shape]  # input or static -> the shape of one value of one sequence
     boundary: dict[str, dict[int, Tensor]]  # signal -> {k: the value set before the first or after the last step}
     mask: NDArray[np.bool_] | None  # (T, *batch), False where a sequence has ended; None where all have T steps
@@ -84,7 +85,8 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
     mask = mask_of(T, batch, options.lengths, options.mask, origin)
     truncation = make_truncation(T, options.truncation(), origin)
     truncation.check(cell, origin)
-    found = Inputs(T, batch, dtype, values, shapes, _boundary_values(cell, T, initial), mask, truncation, origin)
+    statics = {name: values.pop(name) for name in cell.statics}
+    found = Inputs(T, batch, dtype, values, statics, shapes, _boundary_values(cell, T, initial), mask, truncation, origin)
     check_truncation(cell, found, found.own)
     return found
 
