@@ -86,7 +86,8 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
     truncation = make_truncation(T, options.truncation(), origin)
     truncation.check(cell, origin)
     statics = {name: values.pop(name) for name in cell.statics}
-    found = Inputs(T, batch, dtype, values, statics, shapes, _boundary_values(cell, T, initial), mask, truncation, origin)
+    found = Inputs(T, batch, dtype, values, statics, shapes, _boundary_values(cell, T, initial), mask, truncation,
+                   origin)
     check_truncation(cell, found, found.own)
     return found
 

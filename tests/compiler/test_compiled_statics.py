@@ -55,14 +55,13 @@ def assert_same(cell: Cell, fast: Any, extra: Any = (), **data: Any) -> None:
     for name in outputs:
         np.testing.assert_allclose(outputs[name], run[name].stack().data, atol=1e-12, err_msg=name)
     for x, gradient in zip(tensors, expected):
-        assert (x.grad is None) == (gradient is None), x
-        if gradient is None:
-            continue
+        gradient = np.zeros(x.shape) if gradient is None else gradient  # cut off
         np.testing.assert_allclose(x.grad, gradient, rtol=1e-9, atol=1e-11, err_msg=str(x.name))
 
 
 @pytest.mark.parametrize("options", [{}, {"lengths": [5, 3]}, {"mask": [[1, 1], [0, 1], [1, 1], [1, 0], [1, 0]]},
-                                     {"chunks": 2}, {"last": 2}, {"window": (1, 2)}, {"lengths": [2, 5], "chunks": 2}], ids=str)
+                                     {"chunks": 2}, {"last": 2}, {"window": (1, 2)},
+                                     {"lengths": [2, 5], "chunks": 2}], ids=str)
 def test_values_and_gradients_are_those_of_the_unrolled_graph(options: Any) -> None:
     cell = attention()
     fast = cell.compile(loss="L")
