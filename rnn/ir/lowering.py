@@ -6,6 +6,7 @@ shapes are known here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,12 @@ from rnn.language.dependencies import (
     integer_inputs,
     nodes,
     random_draws,
+    roots,
     same_step_reads,
     static_expressions,
 )
 from rnn.language.equations import Definition, Equation, Signal
-from rnn.language.expressions import Expression, Read, Static, StepNumber, is_static
+from rnn.language.expressions import Apply, Expression, Read, Static, StepNumber, is_static
 from rnn.language.graphs import postorder
 
 from . import nodes as ir
@@ -198,6 +200,34 @@ class Lowered:
         name = f"keep_before{delay}" if delay > 0 else f"keep_after{-delay}"
         keep = self.keeps.setdefault(delay, Node(ir.Input(keep_name(delay), shared=True), (), (), True, name))
         return Node(ir.GradientMask(), (shift, keep), shift.shape, True, f"{shift.name}_cut", shift.origin)
+
+
+def static_nodes(cell: Definition, shapes: Mapping[str, Shape]) -> dict[int, Node]:
+    """Return the nodes of all expressions of statics and Tensors alone, boundary values included, by id, in order.
+
+    `Lowered` takes the values of the largest of them as data. Here "timed" means a value for each sequence.
+
+    Args:
+        shapes: static -> the shape of its value for one sequence.
+
+    Raises:
+        DefinitionError: where a static is multiplied by random numbers.
+    """
+    found: dict[int, Node] = {}
+    for part in nodes(roots(cell), into_tensors=False) if cell.statics else ():
+        if isinstance(part, Static):
+            found[id(part)] = Node(ir.Input(part.name), (), shapes[part.name], True, part.name, part.origin)
+        elif isinstance(part, Tensor):
+            found[id(part)] = Node(ir.Weight(part), (), part.shape, False, part.label or None, part.origin)
+        elif not isinstance(part, Expression):
+            found[id(part)] = number(part)
+        elif isinstance(part, Apply) and part.op is not None and all(id(x) in found for x in part.inputs):
+            operands = tuple(found[id(x)] for x in part.inputs)
+            if part.op.random:
+                raise DefinitionError(f"mg.dropout of a value without a time axis, at {part.origin}, can't be exported")
+            shape = part.op.result_shape(*(x.shape for x in operands))
+            found[id(part)] = Node(part.op, operands, shape, True, None, part.origin)
+    return found
 
 
 def split_products(nodes: list[Node]) -> None:

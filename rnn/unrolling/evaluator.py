@@ -62,8 +62,14 @@ class RegisterProgram:
         if not isinstance(value, Tensor) or not batch:
             return number
         with override(origin=self.equation.origin):  # else it would be the line that calls unroll
-            self.start.append(apply(ops.BroadcastTo((*batch, *value.shape)), value))
+            self.start.append(_repeated(value, batch))
         return len(self.start) - 1
+
+
+def _repeated(value: Tensor, batch: tuple[int, ...]) -> Tensor:
+    """Return a value of all sequences repeated for each of them."""
+    repeated: Tensor = apply(ops.BroadcastTo((*batch, *value.shape)), value)
+    return repeated
 
 
 def _getter(numbers: tuple[int, ...]) -> Callable[[list[Any]], Sequence[Any]]:
@@ -106,6 +112,9 @@ def compute_statics(cell: Definition, inputs: Inputs, replacements: Mapping[int,
                 id(x) in found or not isinstance(x, Expression) for x in node.inputs):
             operands = [found.get(id(x), replacements.get(id(x), x)) for x in node.inputs]
             with override(origin=node.origin):
+                if node.op.aligned:
+                    operands = [_repeated(x, inputs.batch) if isinstance(x, Tensor) and id(y) not in found else x
+                                for x, y in zip(operands, node.inputs)]
                 found[id(node)] = operands[0].detach() if node.op is STOP_GRADIENT else apply(node.op, *operands)
     return found
 
