@@ -23,7 +23,7 @@ from minigrad.backward import ancestors, cast_gradient
 from minigrad.mutation import check_modified, creation_counter
 from minigrad.tensor import constant
 from rnn.ir.feeds import values_after
-from rnn.ir.nodes import AFTER, Backward, upstream_name
+from rnn.ir.nodes import AFTER, STEP, Backward, upstream_name
 from rnn.language.dependencies import boundaries, integer_tensors
 from rnn.unrolling.inputs import Inputs
 from rnn.unrolling.masks import Hold, OwnSteps, holds, reach_of_held
@@ -391,10 +391,12 @@ class Call:
 
     def state(self) -> State:
         """Return the last values of every signal that is read with a delay."""
-        own, T = self.plan.own, self.plan.inputs.T
+        own, inputs = self.plan.own, self.plan.inputs
+        T = inputs.T
         return State({name: {k: constant(self.steps(name, T + k, T + k)[0] if own is None
                                          else self._at(name, own.length + k), name) for k in boundary.before}
-                      for name, boundary in boundaries(self.loaded.program.lowered.cell).items() if boundary.before})
+                      for name, boundary in boundaries(self.loaded.program.lowered.cell).items() if boundary.before},
+                     inputs.steps_after)
 
     def window_inputs(self, window: WindowSteps) -> tuple[Inputs, dict[str, Any]]:
         """Return the inputs and the data of one window of a truncation, from the values of this call over all steps."""
@@ -414,5 +416,5 @@ class Call:
         found = replace(inputs, T=length, values={name: x[part] for name, x in inputs.values.items()},
                         mask=None if inputs.own is None else inputs.own.mask[part], boundary=boundary,
                         truncation=LossSteps(length, losses))
-        names = {*inputs.values, *self.plan.statics, *self.loaded.program.lowered.draws}
+        names = {STEP, *inputs.values, *self.plan.statics, *self.loaded.program.lowered.draws}
         return found, {name: x[part] for name, x in self.values.items() if name in names or name.startswith(AFTER)}

@@ -21,6 +21,7 @@ from rnn.ir.feeds import (
     draw_masks,
     draw_weights,
     lowering_options,
+    step_numbers,
     uncut_steps,
     values_after,
     weight_draws,
@@ -29,7 +30,7 @@ from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import AFTER, KEEP, MASK, STEP, keep_name
 from rnn.language.dependencies import integer_inputs, integer_tensors, nodes, parameters, roots
 from rnn.language.equations import Definition
-from rnn.unrolling.inputs import Inputs, check_truncation, initial_by_step, mask_of, prepare_inputs
+from rnn.unrolling.inputs import Inputs, check_truncation, initial_by_step, mask_of, prepare_inputs, steps_before
 from rnn.unrolling.masks import OwnSteps
 from rnn.unrolling.options import UnrollOptions
 
@@ -139,8 +140,8 @@ class Export:
         given.update((name, self._drawn(name, draws, schedule, prepared, dtype)) for name in schedule.lowered.draws)
         given.update(self._keep_flags(schedule, prepared))
         if STEP in schedule.givens:
-            steps = np.arange(1.0, prepared.T + 1).reshape(prepared.T, *(1 for _ in prepared.batch))
-            given[STEP] = backend.broadcast(backend.constant(steps, dtype), (prepared.T, *prepared.batch), ())
+            start = steps_before(options.initial, prepared.batch, call_site())
+            given[STEP] = backend.constant(np.array(step_numbers(prepared.T, prepared.batch, start)), dtype)
         zero, columns = backend.constant(0.0, dtype), self._columns(prepared, options)
         whole = Interpreter(backend, schedule, prepared.T, prepared.batch, given, weights, {}, zero, columns)
         weights = {**weights, **whole.compute_statics({name: self._static(name, inputs[name], prepared, dtype)
@@ -248,7 +249,7 @@ def masked_data(schedule: Schedule, given: Mapping[str, Array], boundary: Mappin
         lead: T and the batch.
         zero: the number 0 in the type of all states.
     """
-    found = {name: value if name.startswith(KEEP) else columns.compact(value) for name, value in given.items()}
+    found = {name: value if name.startswith((KEEP, STEP)) else columns.compact(value) for name, value in given.items()}
     found[MASK] = columns.prefix
     every = values_after(boundary)
     for name, node in schedule.lowered.givens.items():

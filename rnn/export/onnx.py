@@ -23,7 +23,7 @@ from minigrad.files import write_atomically
 from minigrad.ops import Axis, einsum_letters
 from minigrad.provenance import call_site
 from rnn.ir.feeds import boundary_values, lowering_options, weight_draws
-from rnn.ir.nodes import ADDED, AFTER, MASK, STATIC
+from rnn.ir.nodes import ADDED, AFTER, MASK, STATIC, STEP
 from rnn.language.dependencies import DefinitionError, parameters
 from rnn.language.equations import Definition
 from rnn.unrolling.inputs import prepare_inputs
@@ -503,7 +503,7 @@ class Model:
         for name, static in cell.statics.items():
             if static.shape is None:
                 raise DefinitionError(f"a file has one size for each value without a time axis, but {name}, declared "
-                                      f"at {static.origin}, has a length that each call binds: declare it with a number")
+                                      f"at {static.origin}, has a length that each call binds: declare a number")
             zeros[name] = np.zeros(static.shape)
             shapes += (name, static.shape),
         sample = prepare_inputs(cell, zeros, UnrollOptions(T=STEPS))
@@ -548,7 +548,8 @@ class Model:
                 ) -> tuple[dict[str, Value], Value, tuple[Value, ...], Columns | None]:
         """Return the data as inputs of the file, T and the batch as vectors of one number, and the lengths."""
         backend, given, batch = self.backend, dict[str, Value](), tuple[Value, ...]()
-        data = {name: node for name, node in self.schedule.givens.items() if not name.startswith((MASK, AFTER, STATIC))}
+        data = {name: node for name, node in self.schedule.givens.items()
+                if not name.startswith((MASK, AFTER, STATIC, STEP))}
         if not data:  # the outputs depend on no input: T and the batch come from the definition's
             roots = self.schedule.lowered.roots
             data = {name: roots[name] for name, signal in self.cell.signals.items() if signal.given}
@@ -569,6 +570,11 @@ class Model:
         if statics and not batch:
             shape = backend.emit("Shape", next(iter(statics.values())), shape=(None,), dtype=np.int64)
             batch = (backend.slice(shape, 0, 1, 0, (1,)),)
+        if STEP in self.schedule.givens:
+            stop = backend.emit("Squeeze", T, shape=()) + np.int64(1)
+            steps = backend.emit("Range", backend.numbers(1), stop, backend.numbers(1), shape=(None,))
+            numbers = backend.append_axes(backend.cast(steps, backend.dtype), 1 if batch or lengths else 0)
+            given[STEP] = backend.broadcast(numbers, (T, *batch), ())
         if lengths:
             ends = backend.named("lengths", (None,), np.int64, "the input for the lengths")
             self.inputs.append(_info(ends, ("batch",)))

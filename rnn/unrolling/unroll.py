@@ -208,9 +208,11 @@ class Unroller:
         registers = plan.start.copy()
         for register, source, offset in plan.reads:
             registers[register] = self._read(source, offset, plan, step)
-        for register, offset in plan.step_numbers:
-            registers[register] = constant(np.full(self.inputs.batch, step + offset, self.inputs.dtype))
         shift = self.shift.get(signal, 0)
+        for register, offset in plan.step_numbers:
+            own_step = step if self.own is None else np.maximum(self.own.step(step) - shift, 1)
+            number = self.inputs.start + own_step + offset
+            registers[register] = constant(np.broadcast_to(number, self.inputs.batch).astype(self.inputs.dtype))
         for op, operands, register, key in plan.operations:
             if op is STOP_GRADIENT:
                 registers[register] = operands(registers)[0].detach()

@@ -122,6 +122,6 @@ def test_statics_without_inputs(tmp_path: Path) -> None:
 
 
 def test_a_file_has_one_size_for_each_static(tmp_path: Path) -> None:
-    with pytest.raises(DefinitionError, match=r"enc, declared at test_exported_statics.*declare it with a number"):
+    with pytest.raises(DefinitionError, match=r"enc, declared at test_exported_statics.*declare a number"):
         attention().to_onnx(tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())
