@@ -49,6 +49,7 @@ NODES: dict[np.ufunc, str] = {
     np.log: "Log", np.sqrt: "Sqrt", np.sin: "Sin", np.cos: "Cos", np.tanh: "Tanh", np.maximum: "Max", np.minimum: "Min"}
 TRUTH_VALUES = (np.less, np.greater, np.equal, np.less_equal, np.greater_equal, np.logical_and, np.logical_or,
                 np.logical_xor, np.logical_not, np.isnan, np.isinf)
+OF_NUMBERS = ("ReduceSum", "ReduceProd", "ReduceMax", "ReduceLogSumExp", "CumSum", "MatMul", "Einsum", "ArgMax", "TopK")
 CONNECTIVES = ("And", "Or", "Xor", "Not", "Where")  # which take truth values; other operators take numbers
 
 Dimensions = tuple[int | None, ...]
@@ -102,6 +103,8 @@ class OnnxBackend(Backend):
              name: str | None = None, **attributes: Any) -> Value:
         """Write a node and return its result; `outside` writes it before the current loop."""
         operands = [self.constant(x, self.dtype) for x in inputs]
+        if kind in OF_NUMBERS:  # of truth values NumPy takes them, too
+            operands = [self.cast(x, self.dtype) if x.dtype == bool else x for x in operands]
         result = Value(self, name or self.fresh(kind), shape, dtype or operands[0].dtype)
         node = helper.make_node(kind, [x.name for x in operands], [result.name], result.name,
                                 str(self.origin or ""), **attributes)
