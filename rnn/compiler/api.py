@@ -23,11 +23,11 @@ from minigrad.provenance import call_site
 from minigrad.settings import settings
 from rnn.ir.feeds import boundary_values, draw_masks, fill_after, input_arrays, lowering_options, mask_arrays
 from rnn.ir.lowering import LoweringOptions
-from rnn.ir.nodes import AFTER, LOSS_SCALE, after_name, upstream_name
+from rnn.ir.nodes import AFTER, LOSS_SCALE, STATIC, after_name, upstream_name
 from rnn.language.cycles import check
-from rnn.language.dependencies import leaves, links, parameters
+from rnn.language.dependencies import leaves, links, nodes, parameters, roots, static_expressions
 from rnn.language.equations import Definition, Signal
-from rnn.unrolling.evaluator import recompute_from_parameters
+from rnn.unrolling.evaluator import compute_statics, convert_constants, recompute_from_parameters
 from rnn.unrolling.inputs import Inputs, prepare_inputs
 from rnn.unrolling.masks import OwnSteps
 from rnn.unrolling.options import DEFAULTS, UnrollOptions, list_options
@@ -221,7 +221,7 @@ class Compiled:
         given = {upstream_name(name): self._upstream(call, name, value) for name, value in gradients.items()}
         call.check_unmodified()
         plan, options = call.plan, call.loaded.program.lowered.options
-        loaded = self._program(options, plan.inputs, plan.boundary, tuple(gradients))
+        loaded = self._program(options, plan.inputs, plan.boundary, plan.statics, tuple(gradients))
         if loaded is not call.loaded:  # these gradients need another program: compute the call's values there
             call = call.moved_to(loaded)
             call.forward()
@@ -273,12 +273,13 @@ class Compiled:
         return () if self.loss is not None else ends
 
     def _program(self, options: LoweringOptions, inputs: Inputs, boundary: Mapping[tuple[str, int], Tensor],
-                 seeds: tuple[str, ...] = (), records: bool = True) -> Loaded:
+                 statics: Mapping[str, Tensor], seeds: tuple[str, ...] = (), records: bool = True) -> Loaded:
         """Return the program for inputs of these shapes; with a backward pass if `records` or from `seeds`."""
         wanted = GradientRequest()
         if seeds or (records and settings().recording):
             learned = tuple(key for key, x in boundary.items() if x.requires_grad)
             data = [name for name, x in inputs.values.items() if isinstance(x, Tensor)]
+            data += [name for name, x in statics.items() if x.requires_grad]
             if options.masked:  # values after the end are data of sequences that end before T
                 after = {name for name, k in learned if k > 0}
                 data += [name if self.cell.signals[name].given else after_name(name) for name in sorted(after)]
@@ -303,36 +304,57 @@ class Compiled:
 
     # ---- one call
     def _checked_call(self, inputs: Inputs, known: Mapping[str, Any] | None = None,
-                      copies: Mapping[int, Tensor] | None = None, records: bool = True) -> Call:
+                      outer: CallPlan | None = None, records: bool = True) -> Call:
         """Return a call on inputs that were checked against the declarations.
 
         Args:
             known: of a window, data and draws as the program takes them, (T, B, *shape), from the call over all steps.
-            copies: of that call's plan.
+            outer: the plan of that call.
         """
-        boundary = boundary_values(self.cell, inputs)
+        copies, computed, statics = self._computed_once(inputs, outer)
+        boundary = {key: computed.get(id(x), x) for key, x in boundary_values(self.cell, inputs).items()}
         options = lowering_options(self.cell, inputs, boundary, inputs.own is not None)
-        loaded = self._program(options, inputs, boundary, records=records)
+        loaded = self._program(options, inputs, boundary, statics, records=records)
         lowered = loaded.program.lowered
         for name, values in inputs.values.items():
             if lowered.roots[name].op.dtype == "int" and values.dtype.kind not in "iu":
                 raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
                                 "integers: the index of the right class")
-        if copies is None:
-            computed = any(x.op is not None and x.t is None for x in [*lowered.weights, *boundary.values()])
-            copies = recompute_from_parameters(self.cell) if computed else {}
         used = leaves(self.cell)
-        plan = CallPlan(loaded, inputs, boundary, copies, used, [x.requires_grad for x in used], known is not None)
+        plan = CallPlan(loaded, inputs, boundary, copies, statics, used, [x.requires_grad for x in used],
+                        known is not None)
         arrays = {**input_arrays(inputs), **mask_arrays(inputs, lowered)}
         for name, node in lowered.givens.items():
             if name.startswith(AFTER):
                 arrays[name] = np.zeros((inputs.T, plan.B, *node.shape), loaded.dtype)
+        for name, value in statics.items() if known is None else ():
+            own = value._array.reshape(plan.B, *value.shape[len(inputs.batch):])
+            arrays[name] = np.broadcast_to(own, (inputs.T, *own.shape))
         if known is None:
             known = draw_masks(lowered, inputs.T, (plan.B,))
             if plan.own is not None:
                 known = {name: plan.own.compact(x) for name, x in known.items()}
                 self._fill_after(plan, plan.own, arrays)
         return Call(plan, {**arrays, **known})
+
+    def _computed_once(self, inputs: Inputs, outer: CallPlan | None
+                       ) -> tuple[Mapping[int, Tensor], Mapping[int, Tensor], Mapping[str, Tensor]]:
+        """Return the tensors that are computed once for a call, by the recorded graph.
+
+        Returns:
+            id of a Tensor that depends on parameters alone -> the same from their present values; id of an expression
+            of statics -> its value; name of such an expression in the program -> its value.
+        """
+        if outer is not None:  # whose boundary values are computed already
+            return outer.copies, {}, outer.statics
+        computed = any(isinstance(x, Tensor) and x.op is not None and x.t is None
+                       for x in nodes([*roots(self.cell), *(value for values in inputs.boundary.values()
+                                                                for value in values.values())], into_tensors=False))
+        copies = recompute_from_parameters(self.cell) if computed else {}
+        if not self.cell.statics:
+            return copies, {}, {}
+        found = compute_statics(self.cell, inputs, convert_constants(self.cell, inputs.dtype, copies))
+        return copies, found, {f"{STATIC}{n}": found[id(x)] for n, x in enumerate(static_expressions(self.cell), 1)}
 
     def _fill_after(self, plan: CallPlan, own: OwnSteps, arrays: dict[str, Any]) -> None:
         """Write the values after the sequence to the end of each sequence."""
@@ -359,6 +381,8 @@ class Compiled:
 
     def _cache(self, key: Any, call: Call, inputs: Mapping[str, Any]) -> None:
         """Keep the plan of a call, unless values are broadcast, drawn, or computed from parameters at each call."""
+        if self.cell.statics:  # whose expressions are computed at each call
+            return
         same_size = all(call.values[name].size == array.size for name, array in inputs.items())
         if same_size and not call.plan.copies and not call.loaded.program.lowered.draws:
             if len(self._plans) >= MOST_PLANS:
@@ -385,7 +409,7 @@ class Compiled:
         if not windows:
             yield from call.backward({LOSS_SCALE: scale})
         for window in windows:
-            part = self._checked_call(*call.window_inputs(window), copies=call.plan.copies)
+            part = self._checked_call(*call.window_inputs(window), outer=call.plan)
             part.forward()
             yield from part.backward({LOSS_SCALE: scale})
 

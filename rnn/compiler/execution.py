@@ -23,7 +23,7 @@ from minigrad.backward import ancestors, cast_gradient
 from minigrad.mutation import check_modified, creation_counter
 from minigrad.tensor import constant
 from rnn.ir.feeds import values_after
-from rnn.ir.nodes import AFTER, Backward, upstream_name
+from rnn.ir.nodes import AFTER, STEP, Backward, upstream_name
 from rnn.language.dependencies import boundaries, integer_tensors
 from rnn.unrolling.inputs import Inputs
 from rnn.unrolling.masks import Hold, OwnSteps, holds, reach_of_held
@@ -94,6 +94,7 @@ class CallPlan:
         inputs: the checked inputs; in a cached plan without their values.
         boundary: (signal, step) -> the value before or after the sequence that is set.
         copies: id of a tensor that depends on parameters alone -> the same, computed from their present values.
+        statics: name -> the value of an expression of statics, (*batch, *shape), which is the same at all steps.
         leaves, trained: the parameters and constants, and which of them required a gradient.
         by_column: whether values after the end are those of the columns T + 1, ..., and not of own steps: in a window.
     """
@@ -102,6 +103,7 @@ class CallPlan:
     inputs: Inputs
     boundary: Mapping[tuple[str, int], Tensor]
     copies: Mapping[int, Tensor]
+    statics: Mapping[str, Tensor]
     leaves: list[Tensor]
     trained: list[bool]
     by_column: bool = False
@@ -203,7 +205,7 @@ class Call:
 
     def tensors(self) -> list[Tensor]:
         """Return the parameters and constants, and boundary values, that the program reads."""
-        read = {*self.loaded.program.lowered.weights, *self.plan.boundary.values()}
+        read = {*self.loaded.program.lowered.weights, *self.plan.boundary.values(), *self.plan.statics.values()}
         return [x for tensor in read for x in (ancestors(tensor) if tensor.op is not None else [tensor])]
 
     def backward(self, given: Mapping[str, Any]) -> Iterator[tuple[Tensor, NDArray[Any]]]:
@@ -235,7 +237,7 @@ class Call:
                     part[sequences] = gradient[sequences]
                     yield self._target_and_gradient((key[0], step), part)
             return
-        if isinstance(key, str):
+        if isinstance(key, str) and key not in self.plan.statics:
             yield from self._pairs_after(key.removeprefix(AFTER), gradient)
             if not isinstance(self.plan.inputs.values.get(key), Tensor):
                 return
@@ -316,6 +318,9 @@ class Call:
             value = plan.boundary[key]
             tensor = plan.copies.get(id(value), value)
             gradient = gradient.reshape((*inputs.batch, *gradient.shape[1:]))
+        elif key in plan.statics:
+            tensor = plan.statics[str(key)]
+            gradient = gradient.sum(0).reshape(tensor.shape)
         else:
             tensor = inputs.values[str(key)]  # type: ignore[assignment]
             gradient = gradient if plan.own is None else plan.own.spread(gradient)
@@ -386,10 +391,12 @@ class Call:
 
     def state(self) -> State:
         """Return the last values of every signal that is read with a delay."""
-        own, T = self.plan.own, self.plan.inputs.T
+        own, inputs = self.plan.own, self.plan.inputs
+        T = inputs.T
         return State({name: {k: constant(self.steps(name, T + k, T + k)[0] if own is None
                                          else self._at(name, own.length + k), name) for k in boundary.before}
-                      for name, boundary in boundaries(self.loaded.program.lowered.cell).items() if boundary.before})
+                      for name, boundary in boundaries(self.loaded.program.lowered.cell).items() if boundary.before},
+                     inputs.steps_after)
 
     def window_inputs(self, window: WindowSteps) -> tuple[Inputs, dict[str, Any]]:
         """Return the inputs and the data of one window of a truncation, from the values of this call over all steps."""
@@ -409,5 +416,5 @@ class Call:
         found = replace(inputs, T=length, values={name: x[part] for name, x in inputs.values.items()},
                         mask=None if inputs.own is None else inputs.own.mask[part], boundary=boundary,
                         truncation=LossSteps(length, losses))
-        names = {*inputs.values, *self.loaded.program.lowered.draws}
+        names = {STEP, *inputs.values, *self.plan.statics, *self.loaded.program.lowered.draws}
         return found, {name: x[part] for name, x in self.values.items() if name in names or name.startswith(AFTER)}

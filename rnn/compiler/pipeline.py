@@ -41,7 +41,7 @@ class GradientRequest:
     Attributes:
         seeds: the signals whose upstream gradients are given.
         loss: the signal that is summed to the loss.
-        inputs: the data whose gradients are returned: inputs, and values after the end of each sequence.
+        inputs: the data whose gradients are returned: inputs, statics, and values after the end of each sequence.
         boundaries: the values before and after the sequence whose gradients are returned: (signal, step).
     """
 
@@ -125,7 +125,8 @@ class Program:
             seeds = {node: Node(ops.Mul(), (seed, counts), seed.shape, True, f"d{node.name}_counted")
                      for node, seed in seeds.items()}
         weights = {tensor: node for tensor, node in self.lowered.weights.items() if tensor.requires_grad}
-        inputs = {name: self.lowered.givens[name] for name in request.inputs}
+        given = {**self.lowered.givens, **self.lowered.statics}
+        inputs = {name: given[name] for name in request.inputs}
         shifts: dict[str, list[Node]] = {}
         for node in nodes:
             if isinstance(node.op, Shift) and node.op.signal is not None:
@@ -163,7 +164,8 @@ class Program:
         """Return the name of a tensor, an input or a boundary value in the text."""
         if isinstance(key, Tensor):
             return self.names.give(self.lowered.weights[key])
-        return self.boundaries[key].name if isinstance(key, tuple) else self.names.of[self.lowered.givens[str(key)]]
+        given = {**self.lowered.givens, **self.lowered.statics}
+        return self.boundaries[key].name if isinstance(key, tuple) else self.names.of[given[str(key)]]
 
 
 def _only_backward(gradients: Iterable[Node], forward: set[Node]) -> list[Node]:

@@ -21,6 +21,7 @@ from rnn.ir.feeds import (
     draw_masks,
     draw_weights,
     lowering_options,
+    step_numbers,
     uncut_steps,
     values_after,
     weight_draws,
@@ -29,7 +30,7 @@ from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import AFTER, KEEP, MASK, STEP, keep_name
 from rnn.language.dependencies import integer_inputs, integer_tensors, nodes, parameters, roots
 from rnn.language.equations import Definition
-from rnn.unrolling.inputs import Inputs, check_truncation, initial_by_step, mask_of, prepare_inputs
+from rnn.unrolling.inputs import Inputs, check_truncation, initial_by_step, mask_of, prepare_inputs, steps_before
 from rnn.unrolling.masks import OwnSteps
 from rnn.unrolling.options import UnrollOptions
 
@@ -68,7 +69,9 @@ class Export:
         self._cache: dict[Any, tuple[Inputs, Schedule]] = {}
         declared = [(name, x.shape) for name, x in cell.signals.items() if x.given]
         shapes = tuple((name, shape) for name, shape in declared if shape is not None)
-        complete = len(shapes) == len(declared)
+        statics = [(name, x.shape) for name, x in cell.statics.items()]
+        shapes += tuple((name, shape) for name, shape in statics if shape is not None)
+        complete = len(shapes) == len(declared) + len(statics)
         self.declared = Schedule(cell, LoweringOptions(shapes), backend) if complete else None
 
     def weights(self, values: Mapping[str, Array], dtype: Any, drawn: Mapping[str, Array]) -> dict[int, Array]:
@@ -132,22 +135,26 @@ class Export:
             draws = draw_weights(self.cell)
             draws.update(draw_masks(schedule.lowered, prepared.T, prepared.batch))
         weights = self.weights(values, dtype, draws)
-        given = {name: self._input(name, value, prepared, dtype) for name, value in inputs.items()}
+        given = {name: self._input(name, value, prepared, dtype) for name, value in inputs.items()
+                 if name not in self.cell.statics}
         given.update((name, self._drawn(name, draws, schedule, prepared, dtype)) for name in schedule.lowered.draws)
         given.update(self._keep_flags(schedule, prepared))
         if STEP in schedule.givens:
-            steps = np.arange(1.0, prepared.T + 1).reshape(prepared.T, *(1 for _ in prepared.batch))
-            given[STEP] = backend.broadcast(backend.constant(steps, dtype), (prepared.T, *prepared.batch), ())
+            start = steps_before(options.initial, prepared.batch, call_site())
+            given[STEP] = backend.constant(np.array(step_numbers(prepared.T, prepared.batch, start)), dtype)
+        zero, columns = backend.constant(0.0, dtype), self._columns(prepared, options)
+        whole = Interpreter(backend, schedule, prepared.T, prepared.batch, given, weights, {}, zero, columns)
+        weights = {**weights, **whole.compute_statics({name: self._static(name, inputs[name], prepared, dtype)
+                                                       for name in self.cell.statics})}
         initial = initial_by_step(self.cell, options.initial, call_site())
         boundary: dict[tuple[str, int], Array] = {}
         for (name, step), tensor in boundary_values(self.cell, prepared).items():
             k = step + self.cell.signals[name].lead + (prepared.T if step > 0 else 0)
             value = weights[id(tensor)] if name not in initial else backend.constant(initial[name][k], dtype)
             boundary[name, step] = value
-        zero, columns = backend.constant(0.0, dtype), self._columns(prepared, options)
         if columns is not None:
             given = masked_data(schedule, given, boundary, columns, (prepared.T, *prepared.batch), zero)
-        whole = Interpreter(backend, schedule, prepared.T, prepared.batch, given, weights, boundary, zero, columns)
+        whole = replace(whole, given=given, boundary=boundary)
         windows = prepared.truncation.windows()
         found = whole.run_windows(windows) if windows else whole.run()
         return {name: self._mask_loss_steps(value, name, prepared) for name, value in found.items()}
@@ -174,6 +181,13 @@ class Export:
         batch = array.shape[1:array.ndim - len(own)]
         array = self.backend.reshape(array, (inputs.T, *(1,) * (len(inputs.batch) - len(batch)), *batch, *own))
         return self.backend.broadcast(array, (inputs.T, *inputs.batch), own)
+
+    def _static(self, name: str, value: Array, inputs: Inputs, dtype: Any) -> Array:
+        """Return the value of a static as (*batch, *shape)."""
+        array, own = self.backend.constant(value, dtype), inputs.shapes[name]
+        if name not in integer_inputs(self.cell):
+            array = self.backend.cast_like(array, self.backend.constant(0.0, dtype))
+        return self.backend.broadcast(array, inputs.batch, own)
 
     def _columns(self, inputs: Inputs, options: UnrollOptions) -> Columns | None:
         """Return the own steps of the sequences, checked if their values are known; None without mask and lengths."""
@@ -235,7 +249,7 @@ def masked_data(schedule: Schedule, given: Mapping[str, Array], boundary: Mappin
         lead: T and the batch.
         zero: the number 0 in the type of all states.
     """
-    found = {name: value if name.startswith(KEEP) else columns.compact(value) for name, value in given.items()}
+    found = {name: value if name.startswith((KEEP, STEP)) else columns.compact(value) for name, value in given.items()}
     found[MASK] = columns.prefix
     every = values_after(boundary)
     for name, node in schedule.lowered.givens.items():

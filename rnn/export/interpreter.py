@@ -17,7 +17,7 @@ import numpy as np
 from minigrad import Tensor, ops
 from rnn.ir import nodes as ir
 from rnn.ir.fusion import Graph, fuse_products, fuse_slices, hoist_terms, optimise
-from rnn.ir.lowering import LoweringOptions, lower, split_products
+from rnn.ir.lowering import LoweringOptions, lower, split_products, static_nodes
 from rnn.ir.nodes import Node, Shift, ordered
 from rnn.ir.schedule import Block, blocks
 from rnn.language.dependencies import DefinitionError, nodes, roots
@@ -38,6 +38,7 @@ class Schedule:
 
     Attributes:
         kept: the nodes whose values of all steps are needed outside of their block.
+        statics: id of an expression of statics -> its node, operands first.
         givens: input, mask or draw by name -> its node.
 
     Raises:
@@ -51,7 +52,9 @@ class Schedule:
         self.lowered = lower(cell, options)
         split_products(ordered(self.lowered.roots.values()))
         self.outputs = list(self.lowered.roots if outputs is None else outputs)
-        _check_operations(self._nodes(), cell, backend)
+        statics = static_nodes(cell, dict(options.shapes))
+        self.statics = {id_: node for id_, node in statics.items() if node.timed}
+        _check_operations([*self._nodes(), *self.statics.values()], cell, backend)
         optimise(Graph((self.lowered.roots[name] for name in self.outputs), self._nodes),
                  (hoist_terms, fuse_products, fuse_slices))
         every = self._nodes()
@@ -104,6 +107,7 @@ class Interpreter:
     boundary: Mapping[tuple[str, int], Array]  # (signal, step): 0, -1, ... before the first, 1, 2, ... after the last
     zero: Array  # the number 0 in the type of all states
     columns: Columns | None = None  # where sequences may be masked; the values are then those of their own steps
+    once: Mapping[str, Array] = field(default_factory=dict)  # data that are the same at all steps, (batch, *shape)
     values: dict[Node, Array] = field(default_factory=dict)
 
     def run(self) -> dict[str, Array]:
@@ -178,6 +182,8 @@ class Interpreter:
     # ---- all steps at once
     def _all_steps(self, node: Node) -> Array:
         op = node.op
+        if isinstance(op, ir.Input) and op.name in self.once:
+            return self.backend.broadcast(self.once[op.name], (self.T, *self.batch), node.shape)
         if isinstance(op, ir.Input):
             return self.given[op.name]
         if isinstance(op, Shift):
@@ -231,6 +237,19 @@ class Interpreter:
             before, after = step.margins(block.offset[node])
             self.values[node] = backend.slice_steps(values, before, -after or None) if block.skewed else values
 
+    def compute_statics(self, data: Mapping[str, Array]) -> dict[int, Array]:
+        """Return the value of each expression of statics by its id, (batch, *shape), and set `once`."""
+        found: dict[Node, Array] = {}
+        for node in self.schedule.statics.values():
+            for x in node.inputs:
+                if x not in found and not x.timed:
+                    found[x] = self.value(x, [], self.batch)
+            found[node] = data[node.op.name] if isinstance(node.op, ir.Input) else \
+                self.value(node, [found[x] for x in node.inputs], self.batch)
+        by_id = {id_: found[node] for id_, node in self.schedule.statics.items()}
+        self.once = {name: by_id[id_] for id_, name in self.schedule.lowered.static_names.items()}
+        return by_id
+
     # ---- one operation
     def value(self, node: Node, operands: list[Array], lead: Any) -> Array:
         """Return the value of a node, of all steps or of one, from its operands.
@@ -280,8 +299,10 @@ class Step:
         inside = set(block.nodes)
         outer = [(x, node) for node in block.nodes for x in node.inputs if x not in inside]
         # What each round gets a row of, and the offset of its reader; what is the same in all rounds.
-        self.rows = list(dict.fromkeys((x, block.offset[node]) for x, node in outer if x.timed))
-        self.outer = {x: interpreter.read(x) for x, _ in outer if not x.timed}
+        once = {x: interpreter.once[x.op.name] for x, _ in outer
+                if isinstance(x.op, ir.Input) and x.op.name in interpreter.once}
+        self.rows = list(dict.fromkeys((x, block.offset[node]) for x, node in outer if x.timed and x not in once))
+        self.outer = {**once, **{x: interpreter.read(x) for x, _ in outer if not x.timed}}
         self.back: dict[tuple[Node, Node], int] = {}  # (reader, what it reads) -> how many rounds back
         self.memory: dict[Node, int] = {}  # a node that later rounds read -> for how many rounds
         self.signals: dict[Node, str] = {}  # a node of which other steps are read -> its signal

@@ -9,7 +9,7 @@ parameters; all by the definition's names. The doc_string of each node is the li
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from minigrad.files import write_atomically
 from minigrad.ops import Axis, einsum_letters
 from minigrad.provenance import call_site
 from rnn.ir.feeds import boundary_values, lowering_options, weight_draws
-from rnn.ir.nodes import ADDED, AFTER, MASK
+from rnn.ir.nodes import ADDED, AFTER, MASK, STATIC, STEP
 from rnn.language.dependencies import DefinitionError, parameters
 from rnn.language.equations import Definition
 from rnn.unrolling.inputs import prepare_inputs
@@ -49,6 +49,7 @@ NODES: dict[np.ufunc, str] = {
     np.log: "Log", np.sqrt: "Sqrt", np.sin: "Sin", np.cos: "Cos", np.tanh: "Tanh", np.maximum: "Max", np.minimum: "Min"}
 TRUTH_VALUES = (np.less, np.greater, np.equal, np.less_equal, np.greater_equal, np.logical_and, np.logical_or,
                 np.logical_xor, np.logical_not, np.isnan, np.isinf)
+OF_NUMBERS = ("ReduceSum", "ReduceProd", "ReduceMax", "ReduceLogSumExp", "CumSum", "MatMul", "Einsum", "ArgMax", "TopK")
 CONNECTIVES = ("And", "Or", "Xor", "Not", "Where")  # which take truth values; other operators take numbers
 
 Dimensions = tuple[int | None, ...]
@@ -102,6 +103,8 @@ class OnnxBackend(Backend):
              name: str | None = None, **attributes: Any) -> Value:
         """Write a node and return its result; `outside` writes it before the current loop."""
         operands = [self.constant(x, self.dtype) for x in inputs]
+        if kind in OF_NUMBERS:  # of truth values NumPy takes them, too
+            operands = [self.cast(x, self.dtype) if x.dtype == bool else x for x in operands]
         result = Value(self, name or self.fresh(kind), shape, dtype or operands[0].dtype)
         node = helper.make_node(kind, [x.name for x in operands], [result.name], result.name,
                                 str(self.origin or ""), **attributes)
@@ -500,20 +503,29 @@ class Model:
             raise ValueError(f"{cell.name!r} computes no signal {unknown[0]!r} (at {call_site()}): it computes "
                              f"{', '.join(computed)}")
         zeros = {name: np.zeros((STEPS, *(shape or ()))) for name, shape in shapes}
+        for name, static in cell.statics.items():
+            if static.shape is None:
+                raise DefinitionError(f"a file has one size for each value without a time axis, but {name}, declared "
+                                      f"at {static.origin}, has a length that each call binds: declare a number")
+            zeros[name] = np.zeros(static.shape)
+            shapes += (name, static.shape),
         sample = prepare_inputs(cell, zeros, UnrollOptions(T=STEPS))
         outside = boundary_values(cell, sample)
         options = lowering_options(cell, replace(sample, shapes=dict(shapes)), outside, lengths)  # type: ignore[arg-type]
         self.schedule = schedule = Schedule(cell, options, backend, computed if outputs is None else outputs)
         self.inputs: list[Any] = []
         values = {name: backend.initializer(name, x.numpy().astype(backend.dtype)) for name, x in own.items()}
-        given, T, batch, columns = self._inputs(lengths)
+        statics = self._statics()
+        given, T, batch, columns = self._inputs(lengths, statics)
         weights = export.weights(values, None, {name: self._drawn_weight(name, x)
                                                 for name, x in weight_draws(cell).items()})
-        boundary = {key: weights[id(tensor)] for key, tensor in outside.items()}
         zero = backend.constant(0.0, None)
+        whole = Interpreter(backend, schedule, T, batch, given, weights, {}, zero, columns)
+        weights = {**weights, **whole.compute_statics(statics)}
+        boundary = {key: weights[id(tensor)] for key, tensor in outside.items()}
         if columns is not None:
             given = masked_data(schedule, given, boundary, columns, (T, *batch), zero)
-        found = Interpreter(backend, schedule, T, batch, given, weights, boundary, zero, columns).run()
+        found = replace(whole, given=given, boundary=boundary).run()
         self.outputs = []
         for name, value in found.items():
             result = backend.named(name, value.shape, value.dtype, cell.signals[name].origin)
@@ -526,10 +538,21 @@ class Model:
         self.inputs.append(_info(given))
         return given
 
-    def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...], Columns | None]:
+    def _statics(self) -> dict[str, Value]:
+        """Return the statics, inputs of the file without a time axis: (batch, *shape)."""
+        found = {}
+        for name, static in self.cell.statics.items():
+            assert static.shape is not None
+            found[name] = self.backend.named(name, (None, *static.shape), self.backend.dtype, static.origin)
+            self.inputs.append(_info(found[name], ("batch",)))
+        return found
+
+    def _inputs(self, lengths: bool, statics: Mapping[str, Value]
+                ) -> tuple[dict[str, Value], Value, tuple[Value, ...], Columns | None]:
         """Return the data as inputs of the file, T and the batch as vectors of one number, and the lengths."""
         backend, given, batch = self.backend, dict[str, Value](), tuple[Value, ...]()
-        data = {name: node for name, node in self.schedule.givens.items() if not name.startswith((MASK, AFTER))}
+        data = {name: node for name, node in self.schedule.givens.items()
+                if not name.startswith((MASK, AFTER, STATIC, STEP))}
         if not data:  # the outputs depend on no input: T and the batch come from the definition's
             roots = self.schedule.lowered.roots
             data = {name: roots[name] for name, signal in self.cell.signals.items() if signal.given}
@@ -547,6 +570,14 @@ class Model:
         else:
             T = backend.named("T", (1,), np.int64, "the input for the number of steps")
             self.inputs.append(_info(T))
+        if statics and not batch:
+            shape = backend.emit("Shape", next(iter(statics.values())), shape=(None,), dtype=np.int64)
+            batch = (backend.slice(shape, 0, 1, 0, (1,)),)
+        if STEP in self.schedule.givens:
+            stop = backend.emit("Squeeze", T, shape=()) + np.int64(1)
+            steps = backend.emit("Range", backend.numbers(1), stop, backend.numbers(1), shape=(None,))
+            numbers = backend.append_axes(backend.cast(steps, backend.dtype), 1 if batch or lengths else 0)
+            given[STEP] = backend.broadcast(numbers, (T, *batch), ())
         if lengths:
             ends = backend.named("lengths", (None,), np.int64, "the input for the lengths")
             self.inputs.append(_info(ends, ("batch",)))

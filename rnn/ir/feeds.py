@@ -5,7 +5,6 @@ Shared by compiled programs and exports.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,13 +68,19 @@ def mask_arrays(inputs: Inputs, lowered: Lowered) -> dict[str, Any]:
     if inputs.own is not None:
         found[MASK] = inputs.own.prefix.reshape(inputs.T, -1)
     if STEP in {x.op.name for x in lowered.node_of.values() if isinstance(x.op, Input)}:
-        found[STEP] = np.broadcast_to(np.arange(1, inputs.T + 1)[:, None], (inputs.T, max(math.prod(inputs.batch), 1)))
+        found[STEP] = step_numbers(inputs.T, inputs.batch, inputs.start).reshape(inputs.T, -1)
     if inputs.truncation.masks_gradients:
         steps = range(1, inputs.T + 1)
         found[LOSS_STEPS] = np.array([[not inputs.truncation.constant(step)] for step in steps])
         for delay in lowered.keeps:
             found[keep_name(delay)] = uncut_steps(inputs, delay)[:, None]
     return found
+
+
+def step_numbers(T: int, batch: tuple[int, ...], start: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the number of each own step of each sequence, (T, *batch), after `start` steps in runs before."""
+    steps = np.arange(1.0, T + 1).reshape(T, *(1 for _ in batch)) + start
+    return np.broadcast_to(steps, (T, *batch))
 
 
 def uncut_steps(inputs: Inputs, delay: int) -> NDArray[np.bool_]:

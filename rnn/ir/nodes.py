@@ -29,6 +29,7 @@ LOSS_STEPS = "~loss steps"  # per step: 1 where its loss counts in a truncated b
 LOSS_SCALE = "~loss scale"  # the gradient of the reported loss by the sum of all losses
 
 
+STATIC = "~static "  # prefix of the values that are the same at all steps
 KEEP = "~keep "
 
 

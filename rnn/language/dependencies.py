@@ -18,7 +18,7 @@ from minigrad import Tensor
 from minigrad.provenance import call_site
 
 from .equations import Definition, Equation, Signal
-from .expressions import Apply, Read, Shape, Static, t
+from .expressions import Apply, Expression, Read, Shape, Static, t
 from .graphs import longest_paths, postorder
 
 Result = TypeVar("Result")
@@ -142,6 +142,25 @@ def integer_tensors(cell: Definition) -> set[int]:
 def _integer_operands(cell: Definition) -> list[Any]:
     return [node.inputs[position] for node in nodes(roots(cell)) if getattr(node, "op", None) is not None
             for position in node.op.integer_inputs]
+
+
+@remembered
+def static_expressions(cell: Definition) -> list[Expression]:
+    """Return the largest expressions in equations that are computed from statics and Tensors alone, in order."""
+    constant: set[int] = set()
+    found: dict[int, Expression] = {}
+    for equation in cell.equations:
+        for node in nodes([equation.expression], into_tensors=False):
+            inputs = getattr(node, "inputs", ()) if isinstance(node, Apply) else ()
+            static = [x for x in inputs if id(x) in constant]
+            if isinstance(node, Static) or (static and all(
+                    id(x) in constant or not isinstance(x, Expression) for x in inputs)):
+                constant.add(id(node))
+            else:
+                found.update((id(x), x) for x in static)
+        if id(equation.expression) in constant:
+            found[id(equation.expression)] = equation.expression
+    return list(found.values())
 
 
 @remembered

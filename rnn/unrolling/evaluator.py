@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from minigrad import Op, Tensor, ops
-from minigrad.operators import STOP_GRADIENT
+from minigrad.operators import IDENTITY, STOP_GRADIENT
 from minigrad.settings import override
 from minigrad.tensor import apply, constant
 from rnn.language.dependencies import integer_tensors, nodes, roots
 from rnn.language.equations import Definition, Equation, Signal
 from rnn.language.expressions import Apply, Expression, Read, Static, StepNumber
+
+from .inputs import Inputs
 
 
 class RegisterProgram:
@@ -60,8 +62,14 @@ class RegisterProgram:
         if not isinstance(value, Tensor) or not batch:
             return number
         with override(origin=self.equation.origin):  # else it would be the line that calls unroll
-            self.start.append(apply(ops.BroadcastTo((*batch, *value.shape)), value))
+            self.start.append(_repeated(value, batch))
         return len(self.start) - 1
+
+
+def _repeated(value: Tensor, batch: tuple[int, ...]) -> Tensor:
+    """Return a value of all sequences repeated for each of them."""
+    repeated: Tensor = apply(ops.BroadcastTo((*batch, *value.shape)), value)
+    return repeated
 
 
 def _getter(numbers: tuple[int, ...]) -> Callable[[list[Any]], Sequence[Any]]:
@@ -86,28 +94,40 @@ def recompute_from_parameters(cell: Definition) -> dict[int, Tensor]:
     return copies
 
 
-def compute_statics(cell: Definition, values: Mapping[str, Tensor], replacements: Mapping[int, Tensor]
-                    ) -> dict[int, Tensor]:
+def compute_statics(cell: Definition, inputs: Inputs, replacements: Mapping[int, Tensor]) -> dict[int, Tensor]:
     """Compute every expression of statics and Tensors alone, which is the same at all steps, once.
 
     Args:
-        values: static -> its value, with the axes of the batch.
+        inputs: the data, which contain the values of the statics.
         replacements: as recompute_from_parameters returns them.
 
     Returns:
-        id of the expression -> its value.
+        id of the expression -> its value, (*batch, *shape).
     """
     found: dict[int, Tensor] = {}
     for node in nodes(roots(cell), into_tensors=False) if cell.statics else ():
         if isinstance(node, Static):
-            found[id(node)] = values[node.name]
-        elif isinstance(node, Apply) and any(id(x) in found for x in node.inputs) and all(
+            found[id(node)] = _static_value(node, inputs)
+        elif isinstance(node, Apply) and node.op is not None and any(id(x) in found for x in node.inputs) and all(
                 id(x) in found or not isinstance(x, Expression) for x in node.inputs):
             operands = [found.get(id(x), replacements.get(id(x), x)) for x in node.inputs]
             with override(origin=node.origin):
                 assert node.op is not None
+                if node.op.aligned:
+                    operands = [_repeated(x, inputs.batch) if isinstance(x, Tensor) and id(y) not in found else x
+                                for x, y in zip(operands, node.inputs)]
                 found[id(node)] = operands[0].detach() if node.op is STOP_GRADIENT else apply(node.op, *operands)
     return found
+
+
+def _static_value(static: Static, inputs: Inputs) -> Tensor:
+    """Return the value of a static, with the axes of the batch."""
+    value, shape = inputs.statics[static.name], inputs.batch + inputs.shapes[static.name]
+    with override(origin=inputs.origin):
+        tensor: Tensor = value if isinstance(value, Tensor) else constant(value)
+        tensor = apply(IDENTITY if tensor.shape == shape else ops.BroadcastTo(shape), tensor)
+    tensor.name = static.name
+    return tensor
 
 
 def convert_constants(cell: Definition, dtype: np.dtype[Any], copies: Mapping[int, Tensor]) -> dict[int, Tensor]:

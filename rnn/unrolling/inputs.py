@@ -46,12 +46,19 @@ class Inputs:
     T: int  # the number of steps
     batch: Shape  # () for a single sequence
     dtype: np.dtype[Any]  # of all values but labels; see _float_type
-    values: dict[str, Values]  # input -> all its values, (T, ...); static -> its value
+    values: dict[str, Values]  # input -> all its values, (T, ...)
+    statics: dict[str, Values]  # static -> its value, (*batch, *shape) or (*shape)
     shapes: dict[str, Shape]  # input or static -> the shape of one value of one sequence
     boundary: dict[str, dict[int, Tensor]]  # signal -> {k: the value set before the first or after the last step}
     mask: NDArray[np.bool_] | None  # (T, *batch), False where a sequence has ended; None where all have T steps
     truncation: Truncation  # where gradients stop
     origin: Origin  # the line of the call
+    start: NDArray[np.int64]  # the steps before this run, (*batch) or (): `t` continues them
+
+    @cached_property
+    def steps_after(self) -> NDArray[np.int64]:
+        """The number of steps that each sequence has had after this run, (*batch)."""
+        return self.start + (np.full(self.batch, self.T) if self.own is None else self.own.length)
 
     @cached_property
     def own(self) -> OwnSteps | None:
@@ -84,7 +91,9 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
     mask = mask_of(T, batch, options.lengths, options.mask, origin)
     truncation = make_truncation(T, options.truncation(), origin)
     truncation.check(cell, origin)
-    found = Inputs(T, batch, dtype, values, shapes, _boundary_values(cell, T, initial), mask, truncation, origin)
+    statics = {name: values.pop(name) for name in cell.statics}
+    found = Inputs(T, batch, dtype, values, statics, shapes, _boundary_values(cell, T, initial), mask, truncation,
+                   origin, steps_before(options.initial, batch, origin))
     check_truncation(cell, found, found.own)
     return found
 
@@ -173,6 +182,19 @@ def initial_by_step(cell: Definition, initial: Any, origin: Origin) -> dict[str,
                              f"it has {', '.join(cell.signals)}")
     return {name: dict(value) if isinstance(value, Mapping) else {cell.signals[name].lead: value}
             for name, value in given.items()}
+
+
+def steps_before(initial: Any, batch: Shape, origin: Origin) -> NDArray[np.int64]:
+    """Return how many steps each sequence had before this run, (*batch) or (): those of a carried state.
+
+    Raises:
+        ValueError: where the state is that of another batch.
+    """
+    steps = initial.steps if isinstance(initial, State) else np.zeros((), np.int64)
+    if steps.shape not in ((), batch):
+        raise ValueError(f"the state is that of a batch of shape {steps.shape}, but the batch has shape {batch} "
+                         f"(at {origin})")
+    return steps
 
 
 def _initial_values(cell: Definition, T: int, initial: Any, origin: Origin) -> dict[str, dict[int, Tensor]]:

@@ -107,6 +107,7 @@ class Run:
         self.batch = inputs.batch
         self.mask = inputs.mask
         self._own = inputs.own
+        self._steps = inputs.steps_after
         self.truncation = inputs.truncation
         self.parameters = parameters(cell)
         self.windows = windows
@@ -146,7 +147,7 @@ class Run:
         """
         held = {} if self._own is None else held_signals(self.cell)
         return State({name: {k: self._last(name, k, held.get(self.cell.signals[name], 0)) for k in boundary.before}
-                      for name, boundary in boundaries(self.cell).items() if boundary.before})
+                      for name, boundary in boundaries(self.cell).items() if boundary.before}, self._steps)
 
     def _last(self, name: str, k: int, held: int) -> Tensor:
         """Return each sequence's value k steps after its last own one (0, -1, ...: before)."""

@@ -22,7 +22,7 @@ from minigrad.tensor import apply, constant
 from rnn.language.cycles import check, held_signals, retiming
 from rnn.language.dependencies import Boundary, boundaries, expression_shapes, integer_inputs, random_draws
 from rnn.language.equations import Definition, Signal
-from rnn.language.expressions import Expression, Static
+from rnn.language.expressions import Expression
 
 from .evaluator import RegisterProgram, compute_statics, convert_constants, recompute_from_parameters
 from .inputs import Inputs, prepare_inputs
@@ -51,8 +51,7 @@ class Unroller:
         # Windows start from constants, so no edge is cut inside of one.
         self.truncation = inputs.truncation if inputs.truncation.masks_gradients else Truncation(inputs.T)
         constants = convert_constants(cell, inputs.dtype, recompute_from_parameters(cell))
-        constants |= compute_statics(cell, {name: self._static(static) for name, static in cell.statics.items()},
-                                     constants)
+        constants |= compute_statics(cell, inputs, constants)
         self.plans = {equation.signal: RegisterProgram(equation, constants, inputs.batch)
                       for equation in cell.equations}
         uses = Counter(key for plan in self.plans.values() for *_, key in plan.operations)
@@ -91,15 +90,6 @@ class Unroller:
         return Run(self.cell, self.inputs, _by_name(self.copies), windows)
 
     # ---- values from outside
-    def _static(self, static: Static) -> Tensor:
-        """Return the value of a static, with the axes of the batch."""
-        value, shape = self.inputs.values[static.name], self.inputs.batch + self.inputs.shapes[static.name]
-        self.now.origin = self.inputs.origin
-        tensor: Tensor = value if isinstance(value, Tensor) else constant(value)
-        tensor = apply(IDENTITY, tensor) if tensor.shape == shape else apply(ops.BroadcastTo(shape), tensor)
-        tensor.name = static.name
-        return tensor
-
     def _draw(self) -> dict[tuple[int, int, int], Tensor]:
         """Return all that is drawn at random, (expression, step, 0) -> its value: in the order of `random_draws`."""
         draws = random_draws(self.cell)
@@ -218,9 +208,11 @@ class Unroller:
         registers = plan.start.copy()
         for register, source, offset in plan.reads:
             registers[register] = self._read(source, offset, plan, step)
-        for register, offset in plan.step_numbers:
-            registers[register] = constant(np.full(self.inputs.batch, step + offset, self.inputs.dtype))
         shift = self.shift.get(signal, 0)
+        for register, offset in plan.step_numbers:
+            own_step = step if self.own is None else np.maximum(self.own.step(step) - shift, 1)
+            number = self.inputs.start + own_step + offset
+            registers[register] = constant(np.broadcast_to(number, self.inputs.batch).astype(self.inputs.dtype))
         for op, operands, register, key in plan.operations:
             if op is STOP_GRADIENT:
                 registers[register] = operands(registers)[0].detach()

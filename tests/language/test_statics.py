@@ -73,6 +73,16 @@ def test_what_is_computed_from_statics_alone_exists_once() -> None:
     assert len({id(run["y"][k].inputs[0]) for k in range(1, 5)}) == 1
 
 
+def test_a_static_is_joined_with_a_parameter() -> None:
+    cell, b = Cell(), parameter("b", 2)
+    img, x, y = cell.static("img", 3), cell.input("x", 3), cell.signal("y", 5)
+    y[t] = np.concatenate([img, b]) * x[t].sum()
+    expected = np.concatenate([X[0], np.tile(b.data, (2, 1))], 1) * X.sum(-1, keepdims=True)
+    np.testing.assert_allclose(cell.unroll(x=X, img=X[0])["y"].stack().data, expected)
+    np.testing.assert_allclose(cell.compile()(x=X, img=X[0])["y"], expected)
+    assert_gradients(cell, "y", x=X, img=X[0])
+
+
 def test_without_inputs_the_batch_is_that_of_the_statics() -> None:
     cell = Cell()
     img, h = cell.static("img", 3), cell.signal("h", 3)
