@@ -49,10 +49,10 @@ def definition(coefficients: Coefficients) -> Cell:
                           for name in ("b0", "b1", "b2", "a1", "a2"))
     cell = Cell("second-order filter")
     x, target = cell.input("x", 1), cell.input("target", 1)
-    y, L = cell.signal("y", 1), cell.signal("L", 1)
+    y, L = cell.signal("y", 1), cell.signal("L", ())
     x[0] = x[-1] = 0
     y[t] = b0 * x[t] + b1 * x[t-1] + b2 * x[t-2] - a1 * y[t-1] - a2 * y[t-2]
-    L[t] = mg.square(y[t] - target[t])
+    L[t] = mg.square(y[t] - target[t])[0]
     return cell
 
 

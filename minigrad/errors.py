@@ -67,8 +67,8 @@ def require_same_form(tensor: Any, before: tuple[Any, ...], now: tuple[Any, ...]
 
 def no_index_error(index: Any) -> TypeError:
     """Return the error for an index without values: an expression of a recurrence."""
-    return TypeError(f"{index!r} can't be an index (at {call_site()}): it has no values yet. To look up rows of a "
-                     "table E, give one-hot data, x[t] @ E, or look them up outside, x=E[indices]")
+    return TypeError(f"{index!r} can't be an index (at {call_site()}): it has no values yet. E[w[t]] reads rows "
+                     "of a Tensor E by a signal; other indices are numbers, slices and lists")
 
 
 def no_gradient_error(out: Any) -> ValueError:

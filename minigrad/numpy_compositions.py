@@ -561,16 +561,6 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     return f.moveaxis(a[..., after] * b[..., before] - a[..., before] * b[..., after], -1, axisc)
 
 
-def vecmat(x1: Any, x2: Any) -> Any:
-    """Return x A for each vector: x (..., n), A (..., n, m) -> (..., m)."""
-    if np.ndim(x1) < 1 or np.ndim(x2) < 2:
-        raise ValueError(f"vecmat takes vectors and matrices, not arrays of {np.ndim(x1)} and {np.ndim(x2)} axes")
-    return f.matmul(f.expand_dims(x1, -2), x2)[..., 0, :]
-
-
-# ---- shape and joining ---------------------------------------------------------------------
-
-
 def copy(a: Any) -> Any:
     """Return the same values as the result of an operation; gradients pass."""
     return apply(numpy_ops.Copy(), a)

@@ -859,6 +859,9 @@ class VecMat(Op, ufunc=getattr(np, "vecmat", None), symbol="@", precedence=2, se
     """x W for one vector or a batch of them: x (..., n), W (..., n, m) -> (..., m)."""
 
     def forward(self, x: Array, W: Array) -> Array:
+        if W.ndim < 2 or x.ndim < 1 or W.shape[-2] != x.shape[-1]:
+            raise ValueError(f"vectors of shape {x.shape} can't multiply a matrix of shape {W.shape}: "
+                             "it needs as many rows as they have elements")
         return np.matmul(np.expand_dims(x, -2), W)[..., 0, :]
 
     def backward(self, grad: Array, out: Array, x: Array, W: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
@@ -1079,7 +1082,8 @@ class Pad(Op):
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         lengths = x.shape[x.ndim - len(self.widths):]
-        return grad[(..., *(slice(before, before + n) for (before, _), n in zip(self.widths, lengths)))]
+        index = (Ellipsis, *(slice(before, before + n) for (before, _), n in zip(self.widths, lengths)))
+        return grad[index]
 
 
 class GetItem(Op):

@@ -31,8 +31,8 @@ class Complex:
     def __init__(self, real: Any, imag: Any = None) -> None:
         if imag is None:
             real, imag = _parts(real)
-        self.real = real
-        self.imag = 0.0 if imag is None else imag
+        self.real: Any = real
+        self.imag: Any = 0.0 if imag is None else imag
 
     @staticmethod
     def polar(modulus: Any, angle: Any) -> Complex:
@@ -65,7 +65,7 @@ class Complex:
         return Complex(self.real - real, self.imag if imag is None else self.imag - imag)
 
     def __rsub__(self, other: Any) -> Complex:
-        return -self + other
+        return (-self).__add__(other)
 
     def __mul__(self, other: Any) -> Complex:
         real, imag = _parts(other)
@@ -80,10 +80,10 @@ class Complex:
         if imag is None:
             return Complex(self.real / real, self.imag / real)
         divisor = Complex(real, imag)
-        return self * divisor.conj() / divisor.abs2()
+        return self.__mul__(divisor.conj()).__truediv__(divisor.abs2())
 
     def __rtruediv__(self, other: Any) -> Complex:
-        return self.conj() * other / self.abs2()
+        return self.conj().__mul__(other).__truediv__(self.abs2())
 
     def __matmul__(self, other: Any) -> Complex:
         real, imag = _parts(other)

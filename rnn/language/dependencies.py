@@ -192,17 +192,26 @@ def check_open_shapes(cell: Definition, given: Mapping[str, Shape]) -> None:
     Raises:
         ValueError: for data that are numbers, where the equation would mean something else by them.
     """
-    numbers = {x for name, x in cell.signals.items() if x.given and x.samples != (given[name],) * 2
-               and given[name] == ()}
+    numbers = {x for name, x in cell.signals.items() if x.given and x.shape is None and given[name] == ()}
     for equation in cell.equations if numbers else ():
-        every = nodes([equation.expression], into_tensors=False)
-        found = next((x for x in every if isinstance(x, Read) and x.signal in numbers), None)
-        if found is not None and any((isinstance(x, Apply) and x.ndim != 1) or getattr(x, "ndim", 0) > 1 or
-                                     (isinstance(x, Apply) and x.op is not None and not x.op.elementwise)
-                                     for x in every):
-            raise ValueError(f"{found!r} is a number at each step of these data, which the equation at "
-                             f"{equation.origin} couldn't know: declare the size of the input "
-                             f"{found.signal.name}, .input({found.signal.name!r}, ()) at {found.signal.origin}")
+        first: dict[int, Read] = {}  # id of what is computed from such an input -> the read of it
+        for node in nodes([equation.expression], into_tensors=False):
+            if isinstance(node, Read) and node.signal in numbers:
+                first[id(node)] = node
+            elif isinstance(node, Apply) and any(id(x) in first for x in node.inputs):
+                read = first[id(node)] = next(first[id(x)] for x in node.inputs if id(x) in first)
+                if not _stays_number(node, [() if id(x) in first else getattr(x, "shape", ()) for x in node.inputs]):
+                    raise ValueError(f"{read!r} is a number at each step of these data, which the equation at "
+                                     f"{equation.origin} couldn't know: declare the size of the input "
+                                     f"{read.signal.name}, .input({read.signal.name!r}, ()) at {read.signal.origin}")
+
+
+def _stays_number(node: Apply, shapes: list[Shape | None]) -> bool:
+    """Return whether an operation on numbers gives a number, so that no axis is taken for another."""
+    try:
+        return node.op.elementwise and None not in shapes and node.op.result_shape(*shapes) == ()  # type: ignore
+    except (ValueError, TypeError, IndexError):
+        return False
 
 
 def same_step_reads(equation: Equation) -> list[Equation]:

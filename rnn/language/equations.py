@@ -153,13 +153,14 @@ class Signal(Operators):
         expression = value if isinstance(value, Expression) else operand(value, ops.Identity(), origin)
         if isinstance(expression, Expression) and expression.cell not in (self.cell, None):
             raise ValueError(f"{self.name} belongs to {self.cell.name!r}, but its equation reads signals of "
-                             f"{expression.cell.name!r} (at {origin})")  # type: ignore[union-attr]
+                             f"{expression.cell.name!r} (at {origin})")
         equation = Equation(self, lead, expression, origin)
         shape = getattr(expression, "shape", None)  # a plain number fits every size
         if shape is not None:
             self._check_shape(f"the equation {equation!r}", shape, shape, origin)
-        if self.samples is None and not isinstance(expression, (int, float)):
-            self.samples = expression.samples if isinstance(expression, Expression) else (shape, shape)
+        if self.samples is None:
+            self.samples = expression.samples if isinstance(expression, Expression) else \
+                None if shape is None else (shape, shape)
         self.equation = equation
         self.cell.equations.append(equation)
 

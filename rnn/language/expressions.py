@@ -328,7 +328,7 @@ def _result_samples(op: Op, inputs: tuple[Any, ...]) -> Samples | None:
     shapes = [x.samples if isinstance(x, Expression) else (getattr(x, "shape", ()),) * 2 for x in inputs]
     if None in shapes:
         return None
-    first, second = zip(*shapes)  # type: ignore[arg-type]
+    first, second = zip(*shapes)
     try:
         one = op.result_shape(*first)
         return one, one if second == first else op.result_shape(*second)

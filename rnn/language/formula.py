@@ -35,12 +35,14 @@ def _operands(node: Any) -> tuple[Any, ...]:
     """Return the operands to write out; a named tensor is written by its name."""
     if isinstance(node, Tensor) and node.name is not None:
         return ()
-    return getattr(node, "operands", None) or getattr(node, "inputs", ())
+    found: tuple[Any, ...] = getattr(node, "operands", ()) or getattr(node, "inputs", ())
+    return found
 
 
 def _format_node(node: Any, operands: list[tuple[str, int]]) -> tuple[str, int]:
     if hasattr(node, "text"):  # a leaf: a signal read at some step, a static, the number of the step
-        return node.text
+        text: tuple[str, int] = node.text
+        return text
     if isinstance(node, Tensor):
         if node.name is not None or node.op is None:
             return node.name or (f"{node.item():g}" if node.size == 1 else f"array{node.shape}"), ATOM

@@ -105,6 +105,7 @@ def compute_statics(cell: Definition, values: Mapping[str, Tensor], replacements
                 id(x) in found or not isinstance(x, Expression) for x in node.inputs):
             operands = [found.get(id(x), replacements.get(id(x), x)) for x in node.inputs]
             with override(origin=node.origin):
+                assert node.op is not None
                 found[id(node)] = operands[0].detach() if node.op is STOP_GRADIENT else apply(node.op, *operands)
     return found
 

@@ -95,7 +95,7 @@ class Unroller:
         """Return the value of a static, with the axes of the batch."""
         value, shape = self.inputs.values[static.name], self.inputs.batch + self.inputs.shapes[static.name]
         self.now.origin = self.inputs.origin
-        tensor = value if isinstance(value, Tensor) else constant(value)
+        tensor: Tensor = value if isinstance(value, Tensor) else constant(value)
         tensor = apply(IDENTITY, tensor) if tensor.shape == shape else apply(ops.BroadcastTo(shape), tensor)
         tensor.name = static.name
         return tensor
