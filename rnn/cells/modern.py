@@ -27,6 +27,8 @@ from .parameters import Given, Parameters
 from .parts import boundary, define, previous
 
 Function = Callable[[Any], Any]
+EPSILON = 1e-12  # keeps divisors from zero where a sequence is masked, and where a key is zero
+EMPTY = -1e30  # the logarithm of an empty sum; finite, so that differences are
 
 
 # ---- matrix states: linear attention and its descendants ------------------------------------
@@ -40,7 +42,7 @@ def linear_attention(cell: Definition, x: Signal, size: int, *, keys: int, name:
         q, k = φ(W_q x[t]), φ(W_k x[t]);  v = W_v x[t];  φ(a) = elu(a) + 1
         S[t] = S[t-1] + v kᵀ
         z[t] = z[t-1] + k
-        y[t] = S[t] q / (z[t]ᵀ q)
+        y[t] = S[t] q / (z[t]ᵀ q + 1e-12)
 
     Katharopoulos, Vyas, Pappas and Fleuret, Transformers are RNNs: fast autoregressive transformers with linear
     attention (ICML 2020), section 3.4, with S transposed; φ is that of section 3.2.1.
@@ -59,7 +61,7 @@ def linear_attention(cell: Definition, x: Signal, size: int, *, keys: int, name:
         if normalised:
             z = cell.signal(f"{name}.z", keys)
             z[t] = z[before] + k[t]
-            y[t] = S[t] @ q[t] / (z[t] @ q[t])
+            y[t] = S[t] @ q[t] / (z[t] @ q[t] + EPSILON)
         else:
             y[t] = S[t] @ q[t]
     return y
@@ -161,7 +163,8 @@ def slstm(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.G
         h[t] = o[t] ⊙ c[t] / n[t]
 
     Beck et al., xLSTM: extended long short-term memory (NeurIPS 2024), section 2.2, with one head and the sigmoid as
-    forget gate. c and n are those of the equations without m times exp(-m[t]), which leaves h as it is.
+    forget gate. c and n are those of the equations without m times exp(-m[t]), which leaves h as it is. m[0] is
+    -1e30, the logarithm of an empty sum, unless it is set, so that n[t] is at least 1.
 
     Args:
         forget_bias: the initial b_f.
@@ -181,7 +184,8 @@ def slstm(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.G
         i, f = _stabilised(cell, m, before, raw_i, raw_f)
         c[t] = f[t] * c[before] + i[t] * z[t]
         n[t] = f[t] * n[before] + i[t]
-        h[t] = o[t] * c[t] / n[t]
+        m[boundary(reversed)] = EMPTY
+        h[t] = o[t] * c[t] / np.maximum(n[t], EPSILON)
     return h
 
 
@@ -233,11 +237,12 @@ def rwkv(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Ge
         top = np.maximum(m[before], u + k[t])
         old, new = np.exp(m[before] - top), np.exp(u + k[t] - top)
         wkv = define(cell, f"{name}.wkv", (old * a[before] + new * v[t]) / (old * b[before] + new))
-        m[t] = np.maximum(m[before] - w, k[t])
-        keep, add = np.exp(m[before] - w - m[t]), np.exp(k[t] - m[t])
+        newest = np.maximum(m[before] - w, k[t])
+        m[t] = newest
+        keep, add = np.exp(m[before] - w - newest), np.exp(k[t] - newest)
         a[t] = keep * a[before] + add * v[t]
         b[t] = keep * b[before] + add
-        m[boundary(reversed)] = -1e30
+        m[boundary(reversed)] = EMPTY
         y[t] = p.recurrent_matrix("W_y", size, size) @ (mg.sigmoid(r[t]) * wkv[t])
     return y
 
@@ -334,7 +339,7 @@ def _positive(a: Any) -> Any:
 
 
 def _normalised(a: Any) -> Any:
-    return a / np.sqrt((a * a).sum() + 1e-12)
+    return a / np.sqrt((a * a).sum() + EPSILON)
 
 
 def _affine(p: Parameters, label: str, size: int, x: Expression) -> Any:
@@ -350,8 +355,9 @@ def _score(p: Parameters, label: str, x: Expression, start: float = 0.0) -> Any:
 def _stabilised(cell: Definition, m: Signal, before: Time, i: Any, f: Any) -> tuple[Signal, Signal]:
     """Define the running maximum m, and the gates exp(i) and sigmoid(f) relative to exp(m)."""
     prefix, kept = m.name.removesuffix(".m"), m[before] - mg.softplus(-f)
-    m[t] = np.maximum(kept, i)
-    return define(cell, f"{prefix}.i", np.exp(i - m[t])), define(cell, f"{prefix}.f", np.exp(kept - m[t]))
+    newest = np.maximum(kept, i)
+    m[t] = newest
+    return define(cell, f"{prefix}.i", np.exp(i - newest)), define(cell, f"{prefix}.f", np.exp(kept - newest))
 
 
 def _mixed(mu: Tensor, x: Signal, before: Time) -> Any:
