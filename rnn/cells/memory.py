@@ -107,10 +107,10 @@ def turing_machine(cell: Definition, x: Signal, size: int, *, slots: int, width:
         h[t] = tanh(W x[t] + U h[t-1] + R r[t-1] + b)                               the controller
         k = W_k h[t] + b_k;  β = softplus(...);  g = sigmoid(...);  s = softmax(...);  γ = 1 + softplus(...)
         e = sigmoid(...);  a = tanh(...)                the head: each of them of W h[t] + b of its own
-        wc = softmax(β K(k, M[t-1][i]))                 content; K(u, v) = uᵀ v / (|u| |v| + 1e-8)
+        wc = softmax(β K(k, M[t-1][i]))                 content; K(u, v) = uᵀ v / √(|u|² |v|² + 1e-16)
         wg = g wc + (1 - g) w[t-1]                      interpolation
         ws[i] = Σ_j wg[i - j] s[j], j = -1, 0, 1        shift, around the ends
-        w[t] = ws^γ / Σ ws^γ                            sharpening
+        w[t] = ws^γ / Σ ws^γ                            sharpening; 1e-12 is added to ws
         r[t] = M[t-1]ᵀ w[t]                             reading
         M[t] = M[t-1] ⊙ (1 - w[t] eᵀ) + w[t] aᵀ         erasing and adding
 
@@ -143,11 +143,11 @@ def turing_machine(cell: Definition, x: Signal, size: int, *, slots: int, width:
                                                                 + p.tensor(f"b_{label}", 0.0)))
                           for label, bound in (("beta", mg.softplus), ("g", mg.sigmoid), ("gamma", _above_one)))
 
-        norms = np.sqrt((M[before] * M[before]).sum(axis=1)) * np.sqrt(k[t] @ k[t])
-        content = mg.softmax(beta[t] * (M[before] @ k[t]) / (norms + 1e-8))
+        norms = np.sqrt((M[before] * M[before]).sum(axis=1) * (k[t] @ k[t]) + 1e-16)
+        content = mg.softmax(beta[t] * (M[before] @ k[t]) / norms)
         gated = g[t] * content + (1 - g[t]) * w[before]
         shifted = s[t][0] * np.roll(gated, -1) + s[t][1] * gated + s[t][2] * np.roll(gated, 1)
-        sharp = shifted ** gamma[t]
+        sharp = (shifted + 1e-12) ** gamma[t]
         w[t] = sharp / sharp.sum()
         r[t] = w[t] @ M[before]
         M[t] = M[before] * (1 - np.outer(w[t], e[t])) + np.outer(w[t], a[t])

@@ -198,9 +198,11 @@ def test_gradients_are_the_slopes_of_the_loss(make: Any, options: Any, loop: Loo
 
 
 @every_cell
-@pytest.mark.parametrize("data", [{}, {"lengths": LENGTHS}, {"chunks": 2}], ids=str)
-def test_the_compiled_gradients_are_those_of_backward(make: Any, options: Any, loop: Loop, data: Any) -> None:
-    cell, _ = made(make, **options)
+@pytest.mark.parametrize(("data", "backward"), [
+    ({}, False), ({"lengths": LENGTHS}, False), ({"lengths": LENGTHS}, True), ({"chunks": 4}, False)], ids=str)
+def test_the_compiled_gradients_are_those_of_backward(make: Any, options: Any, loop: Loop, data: Any,
+                                                            backward: bool) -> None:
+    cell, _ = made(make, reversed=backward, **options)
     parameters = cell.parameters
     total = cell.unroll(x=X, **data)["L"].stack().sum()
     expected = mg.grad(total, list(parameters.values()))
