@@ -160,7 +160,7 @@ def slstm(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.G
         i[t] = exp(ĩ - m[t]);  f[t] = exp(log sigmoid(f̃) + m[t-1] - m[t])
         c[t] = f[t] ⊙ c[t-1] + i[t] ⊙ z[t]
         n[t] = f[t] ⊙ n[t-1] + i[t]
-        h[t] = o[t] ⊙ c[t] / n[t]
+        h[t] = o[t] ⊙ (c[t] / n[t])
 
     Beck et al., xLSTM: extended long short-term memory (NeurIPS 2024), section 2.2, with one head and the sigmoid as
     forget gate. c and n are those of the equations without m times exp(-m[t]), which leaves h as it is. m[0] is
@@ -185,7 +185,7 @@ def slstm(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.G
         c[t] = f[t] * c[before] + i[t] * z[t]
         n[t] = f[t] * n[before] + i[t]
         m[boundary(reversed)] = EMPTY
-        h[t] = o[t] * c[t] / np.maximum(n[t], EPSILON)
+        h[t] = o[t] * (c[t] / np.maximum(n[t], EPSILON))
     return h
 
 
