@@ -9,8 +9,8 @@
     run = cell.unroll(x=data)             # data (T, batch, 3) -> a graph of minigrad Tensors
     run["h"].stack().sum().backward()     # backpropagation through time: W.grad, U.grad, b.grad
 
-Imports minigrad and never viz. language (equations) <- unrolling (graphs) <- ir (one time step as nodes)
-<- compiler (NumPy programs), export (JAX, PyTorch, ONNX) <- cell.py <- tracing.py.
+Imports minigrad and never viz. language (equations) <- cells; language <- unrolling (graphs) <- ir (one time step as
+nodes) <- compiler (NumPy programs), export (JAX, PyTorch, ONNX) <- cell.py <- tracing.py.
 """
 
 from minigrad.provenance import mark_library_file

@@ -1,6 +1,7 @@
 """rnn.language: definitions of recurrences, without data and without a length.
 
-equations.py (signals, expressions, equations) with time.py (t and T) and formula.py (their text);
+equations.py (signals, equations) with expressions.py (their values, t and T), formula.py (their text) and complex.py
+(pairs of real signals);
 dependencies.py (edges and delays); cycles.py (loops, computability, order); graphs.py (the algorithms).
 It imports minigrad alone, and nothing else of rnn.
 
