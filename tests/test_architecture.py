@@ -26,8 +26,9 @@ MOST_FILES = 22
 # A layer is a folder (without its subfolders). It may import itself and the layers that are named here.
 LAYERS: dict[str, tuple[str, ...]] = {
     "minigrad.recipes": (),
-    "minigrad": ("minigrad.recipes",),
-    "minigrad.debugger": ("minigrad",),
+    "minigrad.formats": (),
+    "minigrad": ("minigrad.recipes", "minigrad.formats"),
+    "minigrad.debugger": ("minigrad", "minigrad.formats"),
     "rnn.language": ("minigrad",),
     "rnn.unrolling": ("minigrad", "rnn.language"),
     "rnn.ir": ("minigrad", "rnn.language", "rnn.unrolling"),
