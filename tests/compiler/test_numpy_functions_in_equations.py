@@ -31,7 +31,6 @@ OTHERS: dict[str, Callable[[Any, Any], Any]] = {
     "diff": lambda a, b: b * np.diff(a, prepend=np.zeros(1)),
     "vector norm": lambda a, b: b / np.linalg.vector_norm(a, axis=-1),
     "norm": lambda a, b: a / np.linalg.norm(b, 1),
-    "median": lambda a, b: a - 0.5 * np.median(b, axis=-1),
     "divmod": lambda a, b: sum(divmod(a, 0.3)),
 }
 
