@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .backward import backward
 from .conversion import REAL, holds_operands, own_result, require_plain, result_array
-from .describe import short_value, tensor_label, tensor_summary
 from .errors import forward_nan_error, no_index_error, operation_error
+from .formats.describe import short_value, tensor_label, tensor_summary
 from .in_place import InPlace
 from .mutation import MutationState, check_modified, creation_counter, expose, record_assignment
 from .operators import Operators

@@ -19,7 +19,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 from minigrad import Tensor, ops
-from minigrad.files import write_atomically
+from minigrad.formats.files import write_atomically
 from minigrad.ops import Axis, einsum_letters
 from minigrad.provenance import call_site
 from rnn.ir.feeds import boundary_values, lowering_options, weight_draws
