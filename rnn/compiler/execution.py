@@ -319,7 +319,7 @@ class Call:
         else:
             tensor = inputs.values[str(key)]  # type: ignore[assignment]
             gradient = gradient if plan.own is None else plan.own.spread(gradient)
-            gradient = gradient.reshape(self.shape(str(key)))
+            gradient = _sum_over_batch(gradient.reshape(self.shape(str(key))), tensor.shape, len(inputs.shapes[str(key)]))
         return tensor, np.array(cast_gradient(gradient, tensor, tensor))
 
     # ---- results
@@ -411,3 +411,18 @@ class Call:
                         truncation=LossSteps(length, losses))
         names = {*inputs.values, *self.loaded.program.lowered.draws}
         return found, {name: x[part] for name, x in self.values.items() if name in names or name.startswith(AFTER)}
+
+
+def _sum_over_batch(gradient: NDArray[Any], shape: tuple[int, ...], ndim: int) -> NDArray[Any]:
+    """Return the gradient of data that lack axes of the batch, or have axes of length 1 there: the sum over these.
+
+    Args:
+        gradient: (T, *batch, *own).
+        shape: of the data.
+        ndim: the number of axes of one value of one sequence.
+    """
+    given = shape[1:len(shape) - ndim]
+    missing = gradient.ndim - len(shape)
+    full = shape[0], *(1,) * missing, *given, *shape[len(shape) - ndim:]
+    axes = tuple(axis for axis, (size, own) in enumerate(zip(gradient.shape, full)) if own == 1 and size > 1)
+    return (gradient.sum(axis=axes) if axes else gradient).reshape(shape)

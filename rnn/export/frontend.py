@@ -139,8 +139,8 @@ class Export:
         boundary: dict[tuple[str, int], Array] = {}
         for (name, step), tensor in boundary_values(self.cell, prepared).items():
             k = step + self.cell.signals[name].lead + (prepared.T if step > 0 else 0)
-            value = weights[id(tensor)] if name not in initial else backend.constant(initial[name][k], dtype)
-            boundary[name, step] = value
+            given_now = k in initial.get(name, {})
+            boundary[name, step] = backend.constant(initial[name][k], dtype) if given_now else weights[id(tensor)]
         zero, columns = backend.constant(0.0, dtype), self._columns(prepared, options)
         if columns is not None:
             given = masked_data(schedule, given, boundary, columns, (prepared.T, *prepared.batch), zero)

@@ -144,6 +144,9 @@ class Adjoint:
         rule = RULES.get(type(op), _elementwise)
         grads = rule(node, compact if op.elementwise or sums_vector(op) else grad, needs)
         for x, term in zip(node.inputs, _at_run_time(node, grad, needs) if grads is None else grads):
+            if term is not None and compact is not grad and not x.timed:  # a weight's is summed over all that reads it
+                shape = node.shape if op.elementwise else x.shape
+                term = Node(ops.BroadcastTo(shape), (term,), shape, True)
             self._add(x, term)
 
 

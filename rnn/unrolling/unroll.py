@@ -248,7 +248,8 @@ class Unroller:
     def _uncut(self, signal: Signal, k: int, step: int, delay: int) -> Tensor:
         """Return a copy as a read at a step sees it: as a constant where the truncation cuts that edge."""
         copy = self.copies[signal][k]
-        if not copy.requires_grad or not self.truncation.cuts(step - delay, step):
+        after = max(k - signal.lead - self.inputs.T, 0)  # a value after the end belongs to the sequence's own last step
+        if not copy.requires_grad or not self.truncation.cuts(step - delay - after, step):
             return copy
         if (signal, k) not in self.detached:
             self.detached[signal, k] = copy.detach()
