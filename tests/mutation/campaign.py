@@ -162,8 +162,9 @@ def contexts(options: argparse.Namespace, copies: list[Path]) -> Coverage:
                  "files": new[i::len(copies)], "result": str(part)}
         with open(options.folder / f"contexts{i}.log", "wb") as log:
             started.append(start(copy, order, i, options, options.tests, stdout=log, stderr=log))
-    for process in started:
-        process.wait()
+    for i, process in enumerate(started):
+        if process.wait() not in (0, 1, 5):  # passed, some failed, none in its files
+            raise SystemExit(f"pytest could not run the tests: see {options.folder / f'contexts{i}.log'}")
     old = [name.partition("::")[0] not in new for name, _, _ in known["tests"]]
     known["lines"] = {f: {line: [n for n in numbers if n < 0 or old[n]] for line, numbers in lines.items()}
                       for f, lines in known["lines"].items()}
