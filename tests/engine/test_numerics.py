@@ -1,6 +1,6 @@
 """Values and derivatives at the ends of the number range, against exact mathematics.
 
-tests/export/test_numerics.py compares every operation with PyTorch and JAX at such points.
+tests/export/test_exported_numerics.py compares every operation with PyTorch and JAX at such points.
 """
 
 import math
