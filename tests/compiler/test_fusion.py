@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
 from itertools import permutations
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from definitions import parameter
 
 import minigrad as mg
 from rnn import Cell, t
+from rnn.compiler.codegen import _loop_head
 from rnn.compiler.emit import identifier
 from rnn.ir import nodes as ir
 from rnn.ir.fusion import common_name, concatenate
@@ -86,3 +88,15 @@ def test_only_slices_that_follow_each_other_are_taken_as_one() -> None:
 def test_any_text_makes_a_name_that_python_accepts(text: str) -> None:
     name = identifier(text)
     assert name.isidentifier() and name.isascii() and not keyword.iskeyword(name)
+
+
+@pytest.mark.parametrize("length", [*range(106, 114), 300])
+def test_the_head_of_a_loop_takes_one_line_if_it_fits_into_110_characters(length: int) -> None:
+    names, values = [], []
+    while len(whole := f"for {', '.join(names)} in zip({', '.join(values)}):") < length - 20:
+        names, values = [*names, f"n{len(names)}"], [*values, f"rows[{len(names)}:]"]
+    names[-1] += "_" * (length - len(whole))
+    whole = f"for {', '.join(names)} in zip({', '.join(values)}):"
+    lines = _loop_head(names, values)
+    assert (len(lines) == 1) == (len(whole) <= 110) and all(len(line) <= 110 for line in lines), lines
+    assert ast.dump(ast.parse("\n".join(lines) + " pass")) == ast.dump(ast.parse(whole + " pass"))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,3 +102,12 @@ def test_small_derivatives_of_a_diagonal_jacobian_are_counted() -> None:
     assert "2 of 3 derivatives below 0.01" in text
     w = Tensor([1.0, -2.0, 2.0], requires_grad=True, name="w")
     assert "derivatives below" not in "\n".join(talk(mg.square(w).sum(), "step 2", "jacobian"))
+
+
+def test_list_names_a_derivative_whose_source_cannot_be_read() -> None:
+    names: dict[str, Any] = {"mg": mg}
+    exec("class Typed(mg.Op):\n    def forward(self, x): return 2 * x\n"
+         "    def backward(self, grad, out, x): return 2 * grad\n", names)  # as in an interactive session
+    x = mg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    lines = talk(mg.apply(names["Typed"](), x).sum(), "step", "step", "list")
+    assert any("the source of Typed.backward can't be read" in line for line in lines), lines
