@@ -8,11 +8,10 @@ stacks of them: (..., n, n). Doesn't import Tensor.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from .ops import Abs, Array, Elementwise, Needs, Op, compute, product_of_others
+from .ops import Abs, Array, Elementwise, Needs, Op, Sigmoid, compute, product_of_others
 
 # ---- functions of each element -------------------------------------------------------------
 
@@ -157,8 +156,8 @@ class LogAddExp(Elementwise, ufunc=np.logaddexp, selective=True):
         return np.logaddexp(a, b)
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
-        return (grad * _share(np.exp, a, out) if needs_input_grad[0] else None,
-                grad * _share(np.exp, b, out) if needs_input_grad[1] else None)
+        return (grad * _sigmoid_of_difference(a, b, 1.0) if needs_input_grad[0] else None,
+                grad * _sigmoid_of_difference(b, a, 1.0) if needs_input_grad[1] else None)
 
 
 class LogAddExp2(Elementwise, ufunc=np.logaddexp2, selective=True):
@@ -168,14 +167,13 @@ class LogAddExp2(Elementwise, ufunc=np.logaddexp2, selective=True):
         return np.logaddexp2(a, b)
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
-        return (grad * _share(np.exp2, a, out) if needs_input_grad[0] else None,
-                grad * _share(np.exp2, b, out) if needs_input_grad[1] else None)
+        return (grad * _sigmoid_of_difference(a, b, math.log(2)) if needs_input_grad[0] else None,
+                grad * _sigmoid_of_difference(b, a, math.log(2)) if needs_input_grad[1] else None)
 
 
-def _share(exp: Any, x: Array, out: Array) -> Array:
-    """Return exp(x - out), without inf - inf."""
-    infinite = x == np.inf
-    return np.where(infinite, 1, exp(np.where(infinite, 0, x) - np.where(out == -np.inf, 0, out)))
+def _sigmoid_of_difference(x: Array, other: Array, scale: float) -> Array:
+    """Return sigmoid(scale * (x - other)), without inf - inf: exp(x - out), but exact where out rounds log(2) away."""
+    return compute(Sigmoid(), scale * (x - np.where(np.abs(x) == np.inf, 0, other)))
 
 
 class Fmax(Elementwise, ufunc=np.fmax, selective=True):

@@ -72,7 +72,7 @@ def apply(op: Op, *inputs: Any) -> Any:
     if record and now.recording and data.dtype.kind == "f":
         out._requires_grad, out.op, out.inputs = True, op, inputs
     else:
-        out._requires_grad, again = False, op.random and record and now.recording  # recurrences draw again
+        out._requires_grad, again = False, record and now.recording and op.random  # recurrences draw again
         out.op, out.inputs = (op, inputs) if again else (None, ())
         if data.base is not None or data.dtype.kind != "f" or any([data is x._array for x in inputs]):  # noqa: C419
             out._array = own_result(op, data, inputs)

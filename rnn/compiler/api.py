@@ -188,7 +188,8 @@ class Compiled:
         if self.loss is None and settings().recording:
             for tensors in (call.plan.leaves, call.plan.boundary.values()):
                 for tensor in tensors if any(map(_changes, tensors)) else ():
-                    check_modified(tensor)  # a change made before the call isn't one made after it
+                    if tensor.changes is not None:  # a change made before the call isn't one made after it
+                        check_modified(tensor)
         call.forward()
         self._thread.call, self._shown = call, call.loaded
         outputs = Outputs(self, call)

@@ -195,8 +195,7 @@ class Call:
             ValueError: if one was; names it and the line.
         """
         for tensor in self.tensors():
-            check_modified(tensor)
-            if tensor.changes is not None and tensor.changes.last > self.order:
+            if tensor.changes is not None and check_modified(tensor) > self.order:
                 raise ValueError(f"{tensor!r}: its data was changed (at {tensor.changes.where}) after the program of "
                                  f"{self.loaded.program.lowered.cell.name!r} had used it, so that gradients would be "
                                  "wrong. Call the program again before its backward()")

@@ -12,14 +12,7 @@ from typing import Any
 from minigrad import Op, Tensor, ops
 from minigrad.operators import WHERE
 from rnn.language.cycles import check, held_signals
-from rnn.language.dependencies import (
-    DefinitionError,
-    boundaries,
-    integer_inputs,
-    nodes,
-    random_draws,
-    same_step_reads,
-)
+from rnn.language.dependencies import DefinitionError, boundaries, integer_inputs, nodes, random_draws, same_step_reads
 from rnn.language.equations import Definition, Equation, Read, Signal
 from rnn.language.graphs import postorder
 
