@@ -324,7 +324,7 @@ class Compiled:
             copies = recompute_from_parameters(self.cell) if computed else {}
         used = leaves(self.cell)
         plan = CallPlan(loaded, inputs, boundary, copies, used, [x.requires_grad for x in used], known is not None)
-        arrays = {**input_arrays(self.cell, inputs), **mask_arrays(inputs, lowered)}
+        arrays = {**input_arrays(inputs), **mask_arrays(inputs, lowered)}
         for name, node in lowered.givens.items():
             if name.startswith(AFTER):
                 arrays[name] = np.zeros((inputs.T, plan.B, *node.shape), loaded.dtype)

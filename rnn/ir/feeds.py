@@ -33,13 +33,12 @@ def lowering_options(cell: Definition, inputs: Inputs, boundary: Mapping[tuple[s
     return LoweringOptions(tuple(inputs.shapes.items()), integers, masked, after, inputs.truncation.masks_gradients)
 
 
-def input_arrays(cell: Definition, inputs: Inputs) -> dict[str, NDArray[Any]]:
+def input_arrays(inputs: Inputs) -> dict[str, NDArray[Any]]:
     """Return the data by name, the batch as one axis: (T, B, *shape).
 
-    With a mask each sequence has its own steps at the front. After them are zeros where equations read beyond the
-    end, and otherwise the last own step again: the derivatives of masked steps are multiplied by 0, and must be finite.
+    With a mask each sequence has its own steps at the front, and zeros after them.
     """
-    found, outside = {}, boundaries(cell)
+    found = {}
     for name, values in inputs.values.items():
         array = values._array if isinstance(values, Tensor) else values
         own = inputs.shapes[name]
@@ -47,8 +46,7 @@ def input_arrays(cell: Definition, inputs: Inputs) -> dict[str, NDArray[Any]]:
             batch = array.shape[1:array.ndim - len(own)]
             array = array.reshape(inputs.T, *(1,) * (len(inputs.batch) - len(batch)), *batch, *own)
             array = np.broadcast_to(array, (inputs.T, *inputs.batch, *own))
-        if inputs.own is not None:
-            array = inputs.own.compact(array, repeat_last=name not in outside or not outside[name].after)
+        array = array if inputs.own is None else inputs.own.compact(array)
         found[name] = array.reshape(inputs.T, -1, *own)
     return found
 

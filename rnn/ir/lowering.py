@@ -11,8 +11,13 @@ from typing import Any
 
 from minigrad import Op, Tensor, ops
 from minigrad.operators import WHERE
+<<<<<<< ours
 from rnn.language.cycles import check, held_signals
 from rnn.language.dependencies import DefinitionError, boundaries, integer_inputs, nodes, random_draws, same_step_reads
+=======
+from rnn.language.cycles import check
+from rnn.language.dependencies import DefinitionError, integer_inputs, nodes, random_draws, same_step_reads
+>>>>>>> theirs
 from rnn.language.equations import Definition, Equation, Read, Signal
 from rnn.language.graphs import postorder
 
@@ -73,8 +78,6 @@ class Lowered:
         self.node_of: dict[int, Node] = {}
         self.shifts: dict[tuple[Signal, int], Node] = {}
         self.signal_values: set[Node] = set()
-        self.held = held_signals(cell)
-        self.read_after = {name for name, outside in boundaries(cell).items() if outside.after}
         self.mask = Node(ir.Input(ir.MASK, "bool"), (), (), True, "mask") if options.masked else None
         self.givens = {signal.name: self._input(signal) for signal in cell.signals.values() if signal.given}
         self.roots = dict(self.givens)
@@ -110,22 +113,12 @@ class Lowered:
         if self.mask is not None:
             value.name = f"{signal.name}_new"
             after = number(0.0)
-            if self._can_hold(signal):
-                after = self._truncate(self._shift(signal, 1, shape), 1)
-            elif signal.name in self.options.after:
+            if signal.name in self.options.after:
                 name = ir.after_name(signal.name)
                 after = self.givens[name] = Node(ir.Input(name), (), shape, True, f"{signal.name}_end", signal.origin)
             value = Node(WHERE, (self.mask, value, after), shape, True, None, equation.origin)
         value.name = signal.name
         return value
-
-    def _can_hold(self, signal: Signal) -> bool:
-        """Return whether a state may hold its last value after a sequence's end, because nothing reads it there.
-
-        Only equations of masked steps use that value. Zeros would serve, but many derivatives are infinite at 0,
-        and 0 times infinity is NaN in the gradients of parameters.
-        """
-        return self.held.get(signal) == 1 and not signal.lead and signal.name not in self.read_after
 
     def _expression(self, part: Any, equation: Equation) -> Node:
         """Return the node of an expression whose operands have theirs."""

@@ -90,15 +90,11 @@ class OwnSteps:
         return self.column(step)
 
     # ---- arrays (T, *batch, ...)
-    def compact(self, values: NDArray[Any], repeat_last: bool = False) -> NDArray[Any]:
-        """Return values with the own steps of each sequence at the front, and after them zeros or the last step."""
+    def compact(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values with the own steps of each sequence at the front, and zeros after them."""
         if self.has_holes:
             values = np.take_along_axis(values, self._beside(self.order, values), axis=0)
-        last = np.zeros((), values.dtype)
-        if repeat_last:
-            last = np.take_along_axis(values, self._beside(np.maximum(self.length, 1)[None] - 1, values), axis=0)
-            last = np.where(self._beside(self.length[None] > 0, values), last, np.zeros((), values.dtype))
-        return np.where(self._beside(self.prefix, values), values, last)
+        return np.where(self._beside(self.prefix, values), values, np.zeros((), values.dtype))
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values of own steps at their columns, and zeros at the masked ones."""
