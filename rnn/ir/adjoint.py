@@ -257,6 +257,6 @@ def _unbroadcast(term: Node, node: Node) -> Node:
         return term if not term.timed else Node(ir.SumOverSteps(), (term,), node.shape, False)
     if term.shape != node.shape and node.shape == (1,):
         return apply(ops.Sum(-1, True), term)
-    if term.timed and term.ndim < node.ndim:
+    if term.timed and (term.ndim < node.ndim or (term.shape != node.shape and term.shape[-1:] == (1,))):
         return Node(ops.BroadcastTo(node.shape), (term,), node.shape, True, term.name)
     return term

@@ -134,6 +134,10 @@ class Lowered:
             name = self.draw_names[id(part)]
             self.draws[name] = part.op, operands[0].shape
             return Node(ir.Input(name), (), operands[0].shape, True, f"{equation.signal.name}_keep", part.origin)
+        if self.mask is not None and part.op.regular is not None:  # 0 times an infinite derivative is NaN
+            regular, label = number(part.op.regular), f"{equation.signal.name}_regular"
+            operands = tuple(Node(WHERE, (self.mask, x, regular), x.shape, True, label, part.origin) if x.timed else x
+                             for x in operands)
         shape = part.shape if part.shape is not None else part.op.result_shape(*(x.shape for x in operands))
         kind = type(part.op).__name__.lower()
         name = f"{equation.signal.name}_{SHORT.get(kind, kind)}"
