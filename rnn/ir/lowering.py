@@ -166,7 +166,8 @@ class Lowered:
         if not self.options.truncated or delay == 0:
             return shift
         name = f"keep_before{delay}" if delay > 0 else f"keep_after{-delay}"
-        keep = self.keeps.setdefault(delay, Node(ir.Input(keep_name(delay), shared=True), (), (), True, name))
+        shared = not self.options.masked or delay > 0  # a value after the end belongs to each sequence's own last step
+        keep = self.keeps.setdefault(delay, Node(ir.Input(keep_name(delay), shared=shared), (), (), True, name))
         return Node(ir.GradientMask(), (shift, keep), shift.shape, True, f"{shift.name}_cut", shift.origin)
 
 
