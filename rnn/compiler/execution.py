@@ -319,7 +319,8 @@ class Call:
         else:
             tensor = inputs.values[str(key)]  # type: ignore[assignment]
             gradient = gradient if plan.own is None else plan.own.spread(gradient)
-            gradient = _sum_over_batch(gradient.reshape(self.shape(str(key))), tensor.shape, len(inputs.shapes[str(key)]))
+            ndim = len(inputs.shapes[str(key)])
+            gradient = _sum_over_batch(gradient.reshape(self.shape(str(key))), tensor.shape, ndim)
         return tensor, np.array(cast_gradient(gradient, tensor, tensor))
 
     # ---- results

@@ -291,7 +291,8 @@ class Unroller:
             return step + offset,
         place = signal, delay, shift, step
         if place not in self.places:
-            self.places[place] = self._places(signal, own.step(step) - shift - delay, delay, own), self._rows(step, shift)
+            own_step = own.step(step) - shift - delay
+            self.places[place] = self._places(signal, own_step, delay, own), self._rows(step, shift)
         keys, rows = self.places[place]
         if rows.any():
             return np.unique(keys[rows]).tolist()  # type: ignore[no-any-return]
