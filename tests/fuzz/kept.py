@@ -143,7 +143,39 @@ KEPT: dict[str, Kept] = {
         h: signal(2)
         h[t] = x[t] + 0.5 * h[t-1]
         """, T=3, options={"mask": [True, False, True], "chunks": 2}), (*BOTH, "jax", "torch")),
+    "infinite derivatives at masked steps": Kept(parsed("""
+        w: parameter(2)
+        x: input(2)
+        p: signal(2)
+        L: signal(())
+        p[t] = np.square(w * x[t] + 0.1 * p[t-1])
+        L[t] = np.log(p[t]).sum(axis=-1) + (w / x[t]).sum(axis=-1) + np.sqrt(np.square(w * x[t])).sum(axis=-1)
+        """, T=4, batch=(3,), options={"lengths": [4, 2, 1]}, loss="L")),
+    "infinite derivatives in a pause": Kept(parsed("""
+        w: parameter(2)
+        x: input(2)
+        p: signal(2)
+        L: signal(())
+        p[t] = np.tanh(w * x[t] + p[t+1])
+        L[t] = np.log(np.square(p[t])).sum(axis=-1) + (w / x[t]).sum(axis=-1)
+        """, T=4, batch=(2,), options={"mask": [[True, False], [False, True], [True, True], [False, True]]}, loss="L")),
     # ---- truncation, states
+    "a value after the end belongs to each sequence's own last chunk": Kept(parsed("""
+        p: parameter(2)
+        x: input(2)
+        s: signal(2)
+        s[t] = 0.5 * s[t+2] + x[t]
+        s[T+1] = p
+        s[T+2] = 2 * p
+        """, T=5, batch=(3,), options={"lengths": [5, 3, 2], "chunks": 2})),
+    "a held value of the loss of another window": Kept(parsed("""
+        p: parameter()
+        x: input((), learned=True)
+        h: signal(())
+        h[t] = x[t] * h[t-2]
+        h[-1] = p
+        h[0] = 0.5
+        """, T=3, options={"window": (2, 2), "mask": [True, True, False]})),
     "a value after the end belongs to the last chunk": Kept(parsed("""
         p: parameter(2)
         x: input(2)
@@ -327,6 +359,12 @@ KEPT: dict[str, Kept] = {
         g[t] = h[t-1]
         s[t] = 0.5
         """, T=1)),
+    "the sum of a product as the loss": Kept(parsed("""
+        U: parameter(3, 3)
+        x: input(3)
+        L: signal(())
+        L[t] = mg.sum(U @ x[t], axis=-1)
+        """, T=2, batch=(2,), loss="L")),
     "where and a constant, then a sum as the loss": Kept(parsed("""
         U: parameter(3, 3)
         label: input((), dtype="int64", below=3)
