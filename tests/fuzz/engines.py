@@ -276,8 +276,8 @@ def check_onnx(case: Case, wanted: Result) -> Iterator[Failure]:
     for name, x in {**program.data, **program.options}.items():
         array = np.atleast_1d(np.asarray(getattr(x, "data", x) if hasattr(x, "requires_grad") else x))
         kind = wanted_types.get(name, "")
-        data[name] = array.astype({"tensor(double)": "float64", "tensor(float)": "float32", "tensor(float16)": "float16",
-                                   "tensor(int64)": "int64"}.get(kind, array.dtype))
+        data[name] = array.astype({"tensor(double)": "float64", "tensor(float)": "float32", "tensor(float16)":
+                                   "float16", "tensor(int64)": "int64"}.get(kind, array.dtype))
     names = [x.name for x in session.get_outputs()]
     found = dict(zip(names, session.run(None, {name: data[name] for name in wanted_types})))
     yield from _values("onnx", {e.signal: found[e.signal] for e in case.equations}, case, wanted)
