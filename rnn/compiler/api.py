@@ -124,7 +124,7 @@ class Compiled:
         check(cell)
         if loss is not None and not isinstance(loss, str):
             raise TypeError(f"loss= is the name of one signal, not {loss!r:.60} (at {call_site()}): for several losses "
-                            "write a signal that is their sum, L[t] = L1[t] + 0.1 * L2[t]")
+                            "define their sum as a signal, L[t] = L1[t] + 0.1 * L2[t]")
         if loss is not None and loss not in cell.signals:
             raise ValueError(f"{cell.name!r} has no signal {loss!r} to be the loss (at {call_site()}): it has "
                              f"{', '.join(cell.signals)}")

@@ -318,7 +318,8 @@ class Call:
         else:
             tensor = inputs.values[str(key)]  # type: ignore[assignment]
             gradient = gradient if plan.own is None else plan.own.spread(gradient)
-            gradient = _sum_over_batch(gradient.reshape(self.shape(str(key))), tensor.shape, len(inputs.shapes[str(key)]))
+            ndim = len(inputs.shapes[str(key)])
+            gradient = _sum_over_batch(gradient.reshape(self.shape(str(key))), tensor.shape, ndim)
         return tensor, np.array(cast_gradient(gradient, tensor, tensor))
 
     # ---- results
@@ -352,7 +353,7 @@ class Call:
         counts = (rows >= 0) & (rows < len(array)) & counts
         found: NDArray[Any] = array[np.where(counts, rows, 0), np.arange(self.plan.B)]
         found[~counts] = 0
-        return found.reshape(*step.shape[:-1], *self.plan.inputs.batch, *array.shape[2:])
+        return found.reshape((*step.shape[:-1], *self.plan.inputs.batch, *array.shape[2:]))
 
     def _shown_steps(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return the own step whose value a signal has at each column, (T, B), and where it isn't zero."""

@@ -134,7 +134,6 @@ class Export:
         weights = self.weights(values, dtype, draws)
         given = {name: self._input(name, value, prepared, dtype) for name, value in inputs.items()}
         given.update((name, self._drawn(name, draws, schedule, prepared, dtype)) for name in schedule.lowered.draws)
-        given.update(self._keep_flags(schedule, prepared))
         initial = initial_by_step(self.cell, options.initial, call_site())
         boundary: dict[tuple[str, int], Array] = {}
         for (name, step), tensor in boundary_values(self.cell, prepared).items():
@@ -142,6 +141,7 @@ class Export:
             given_now = k in initial.get(name, {})
             boundary[name, step] = backend.constant(initial[name][k], dtype) if given_now else weights[id(tensor)]
         zero, columns = backend.constant(0.0, dtype), self._columns(prepared, options)
+        given.update(self._keep_flags(schedule, prepared, columns))
         if columns is not None:
             given = masked_data(schedule, given, boundary, columns, (prepared.T, *prepared.batch), zero)
         whole = Interpreter(backend, schedule, prepared.T, prepared.batch, given, weights, boundary, zero, columns)
@@ -208,11 +208,13 @@ class Export:
                              f"before the call, draws=f.draws({inputs.T}, {inputs.batch})")
         return self.backend.cast_like(self.backend.constant(drawn[name], None), self.backend.constant(0.0, dtype))
 
-    def _keep_flags(self, schedule: Schedule, inputs: Inputs) -> dict[str, Array]:
-        """Return for each delay the steps at which gradients pass, (T, 1, ...) bools."""
-        shape = (inputs.T, *(1 for _ in inputs.batch))
-        return {keep_name(delay): self.backend.constant(uncut_steps(inputs, delay).reshape(shape), None)
-                for delay in schedule.lowered.keeps}
+    def _keep_flags(self, schedule: Schedule, inputs: Inputs, columns: Columns | None) -> dict[str, Array]:
+        """Return for each delay the steps at which gradients pass: bools (T, 1, ...), or (T, *batch)."""
+        shape, found = (inputs.T, *(1 for _ in inputs.batch)), {}
+        for delay in schedule.lowered.keeps:
+            keep = self.backend.constant(uncut_steps(inputs, delay).reshape(shape), None)
+            found[keep_name(delay)] = keep if columns is None or delay > 0 else columns.keep_after(keep, delay)
+        return found
 
     def _mask_loss_steps(self, value: Array, name: str, inputs: Inputs) -> Array:
         """Return a signal through which no gradient enters at steps that the truncation makes constant."""

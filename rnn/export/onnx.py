@@ -467,6 +467,12 @@ class Model:
         given, T, batch, columns = self._inputs(lengths)
         weights = export.weights(values, None, {name: self._drawn_weight(name, x)
                                                 for name, x in weight_draws(cell).items()})
+        for (name, step), tensor in outside.items():
+            own_shape = schedule.lowered.roots[name].shape
+            if not batch and tensor.ndim > len(own_shape):
+                raise DefinitionError(f"a value of {name} {'after' if step > 0 else 'before'} the sequence, set at "
+                                      f"{tensor.origin}, has axes of a batch, {tensor.shape}, and {cell.name!r} has no "
+                                      f"input whose batch a file could take: set one value, {own_shape}")
         boundary = {key: weights[id(tensor)] for key, tensor in outside.items()}
         zero = backend.constant(0.0, None)
         if columns is not None:

@@ -142,9 +142,11 @@ class Adjoint:
             grad = Node(ops.BroadcastTo(node.shape), terms, node.shape, True, compact.name)
         needs = tuple(x in self.active for x in node.inputs)
         rule = RULES.get(type(op), _elementwise)
-        grads = rule(node, compact if op.elementwise or sums_vector(op) else grad, needs)
+        upstream = compact if op.elementwise or sums_vector(op) else grad
+        grads = rule(node, upstream, needs)
+        spread = upstream is not grad and grads is not None
         for x, term in zip(node.inputs, _at_run_time(node, grad, needs) if grads is None else grads):
-            if term is not None and compact is not grad and not x.timed:  # a weight's is summed over all that reads it
+            if term is not None and spread and not x.timed:  # a weight's is summed over all that reads it
                 shape = node.shape if op.elementwise else x.shape
                 term = Node(ops.BroadcastTo(shape), (term,), shape, True)
             self._add(x, term)
@@ -257,6 +259,6 @@ def _unbroadcast(term: Node, node: Node) -> Node:
         return term if not term.timed else Node(ir.SumOverSteps(), (term,), node.shape, False)
     if term.shape != node.shape and node.shape == (1,):
         return apply(ops.Sum(-1, True), term)
-    if term.timed and term.ndim < node.ndim:
+    if term.timed and (term.ndim < node.ndim or (term.shape != node.shape and term.shape[-1:] == (1,))):
         return Node(ops.BroadcastTo(node.shape), (term,), node.shape, True, term.name)
     return term

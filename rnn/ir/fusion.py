@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterable
 from itertools import groupby, pairwise, starmap
 from operator import attrgetter, itemgetter
 
+import numpy as np
+
 from minigrad import Op, ops
 from minigrad.operators import MUL
 
@@ -363,7 +365,7 @@ def add_all(terms: list[Node], name: str | None) -> Node:
     """Return the sum of several terms."""
     if len(terms) == 1:
         return terms[0]
-    shape = max((x.shape for x in terms), key=len)
+    shape = np.broadcast_shapes(*(x.shape for x in terms))
     return Node(ir.AddN(), tuple(terms), shape, any(x.timed for x in terms), name)
 
 

@@ -195,15 +195,27 @@ def check_late_shapes(cell: Definition, inputs: Mapping[str, Shape]) -> None:
     """
     shapes: dict[int, Shape | None] = {}  # id of an expression -> its shape; None if it isn't known
     computed: dict[Signal, Shape | None] = {}
-    for equation in cell.equations if any(x.given and x.shape is None for x in cell.signals.values()) else ():
-        for node in nodes([equation.expression], into_tensors=False):
-            if isinstance(node, Read):
-                own = inputs.get(node.signal.name, node.signal.shape)
-                shapes[id(node)] = computed.get(node.signal) if own is None else own
-            elif isinstance(node, Apply) and id(node) not in shapes:
-                operands = [shapes.get(id(x), getattr(x, "shape", ())) for x in node.inputs]
-                shapes[id(node)] = node.shape if node.shape is not None else _late_shape(node, operands)
-        computed[equation.signal] = shapes.get(id(equation.expression))
+    waiting = list(cell.equations) if _has_late_shapes(cell) else []
+    while waiting:  # an equation may read a signal whose size a later one tells
+        for equation in waiting:
+            for node in nodes([equation.expression], into_tensors=False):
+                if isinstance(node, Read):
+                    own = inputs.get(node.signal.name, node.signal.shape)
+                    shapes[id(node)] = computed.get(node.signal) if own is None else own
+                elif isinstance(node, Apply) and shapes.get(id(node)) is None:
+                    operands = [shapes.get(id(x), getattr(x, "shape", ())) for x in node.inputs]
+                    shapes[id(node)] = node.shape if node.shape is not None else _late_shape(node, operands)
+            known = shapes.get(id(equation.expression), getattr(equation.expression, "shape", ()))
+            computed[equation.signal] = equation.signal.shape if known is None else known
+        unknown = [equation for equation in waiting if computed[equation.signal] is None]
+        waiting = unknown if len(unknown) < len(waiting) else []
+
+
+@remembered
+def _has_late_shapes(cell: Definition) -> bool:
+    """Return whether the shape of some expression was unknown when it was written."""
+    return any(isinstance(node, Expression) and node.shape is None
+               for node in nodes([equation.expression for equation in cell.equations], into_tensors=False))
 
 
 def _late_shape(node: Apply, operands: Sequence[Shape | None]) -> Shape | None:
@@ -220,7 +232,7 @@ def _late_shape(node: Apply, operands: Sequence[Shape | None]) -> Shape | None:
     late = [x for x, own in zip(node.inputs, known) if own == () and isinstance(x, Expression) and x.shape is None]
     if late and (shape is None or shape != ()):
         raise ValueError(f"{late[0]!r} is a number at each step of these data, which the equation at {node.origin} "
-                         f"couldn't know: declare the size of the input that it comes from, e.g. ()")
+                         f"couldn't know: declare the size of the input or signal that it comes from, e.g. ()")
     refuse_matrix(node, shape)
     return shape
 

@@ -184,7 +184,8 @@ def refuse_numbers(expression: Apply, shapes: Sequence[Shape | None]) -> None:
     """
     op = expression.op
     for x, shape in zip(expression.inputs, shapes):
-        if shape == () and isinstance(x, Expression) and (op is VECDOT or getattr(op, "axis", None) == -1):
+        takes_vectors = isinstance(op, ops.VecDot) or getattr(op, "axis", None) == -1
+        if shape == () and isinstance(x, Expression) and takes_vectors:
             raise ValueError(f"{op!r} takes vectors (at {expression.origin}), and {x!r} is a number at each step: "
                              "it has no axis")
 

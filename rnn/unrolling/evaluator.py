@@ -17,7 +17,7 @@ from minigrad import Op, Tensor, ops
 from minigrad.settings import override
 from minigrad.tensor import apply, constant
 from rnn.language.dependencies import integer_tensors, nodes, roots
-from rnn.language.equations import Apply, Definition, Equation, Read, Signal
+from rnn.language.equations import Apply, Definition, Equation, Expression, Read, Signal
 
 
 class RegisterProgram:
@@ -32,6 +32,9 @@ class RegisterProgram:
         self.reads: list[tuple[int, Signal, int]] = []  # (register, signal, offset)
         # (op, getter of its operands from the registers, register of its result, id of its expression), in order
         self.operations: list[tuple[Op, Callable[[list[Any]], Sequence[Any]], int, int]] = []
+        # register of a result -> the operands, by their position, that depend on the step, if the operation is singular
+        # for some numbers
+        self.singular: dict[int, tuple[int, ...]] = {}
         register: dict[int, int] = {}
         for node in nodes([equation.expression], into_tensors=False):
             register[id(node)] = len(self.start)
@@ -43,6 +46,9 @@ class RegisterProgram:
                 operands = tuple(register[id(x)] for x in node.inputs)
                 if isinstance(node.op, ops.Concatenate) or node.op.integer_inputs:  # operands don't broadcast there
                     operands = tuple(self._repeat_for_batch(number, batch) for number in operands)
+                if node.op.regular is not None:
+                    self.singular[register[id(node)]] = tuple(
+                        place for place, x in enumerate(node.inputs) if isinstance(x, Expression))
                 self.operations.append((node.op, _getter(operands), register[id(node)], id(node)))
         self.result = register[id(equation.expression)]  # the register of the equation's value
 
