@@ -140,8 +140,8 @@ class Apply(Expression):
             names = ", ".join(f"{x!r} of {cell.name!r}" for cell, x in cells.items())
             raise ValueError(f"signals of different definitions in one expression (at {self.origin}): {names}")
         self.cell = next(iter(cells))
-        self.shape = _result_shape(op, self.inputs)
         refuse_numbers(self, [getattr(x, "shape", ()) for x in self.inputs])
+        self.shape = _result_shape(op, self.inputs)
         refuse_matrix(self, self.shape)
 
 
