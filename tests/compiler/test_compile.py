@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from definitions import DEFINITIONS, data, gates, gru, lagged_input, lstm, parameter, skips, three_delays, twenty
+from definitions import DEFINITIONS, above, data, gates, gru, lagged_input, lstm, parameter, skips, three_delays, twenty
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from random_definitions import STEPS, Spec, Term, defined, specs
@@ -711,6 +711,19 @@ def test_an_index_of_an_array_can_not_be_saved_and_is_named_with_its_line(tmp_pa
     with pytest.raises(ValueError, match=r"array\(\[2, 0, 0\]\).*, at test_compile.py:\d+, can't be written"):
         fast.save(tmp_path / "bptt.py")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have notes since Python 3.11")
+def test_an_error_of_floating_point_has_a_note_with_the_signal_and_its_line() -> None:
+    cell = Cell("growing")
+    x, h = cell.input("x", 3), cell.signal("h", 3)
+    h[t] = np.exp(parameter("U", 3, 3) @ x[t])
+    line = above()
+    fast = with_loss(cell).compile("L")
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError) as error:
+        fast(x=np.full((2, 3), 1e5))
+    [note] = error.value.__notes__
+    assert "in the program of 'growing', line " in note and f"written at {line}" in note
 
 
 def test_names_are_text_and_never_code(tmp_path: Path) -> None:
