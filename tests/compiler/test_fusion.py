@@ -100,3 +100,15 @@ def test_the_head_of_a_loop_takes_one_line_if_it_fits_into_110_characters(length
     lines = _loop_head(names, values)
     assert (len(lines) == 1) == (len(whole) <= 110) and all(len(line) <= 110 for line in lines), lines
     assert ast.dump(ast.parse("\n".join(lines) + " pass")) == ast.dump(ast.parse(whole + " pass"))
+
+
+@pytest.mark.parametrize("size", range(1, 5))
+def test_the_mean_of_a_vector_gives_each_element_an_equal_part_of_the_gradient(size: int) -> None:
+    cell = Cell()
+    x, loss = cell.input("x", size), cell.signal("L", ())
+    w = mg.Tensor(np.arange(1.0, size + 1), requires_grad=True, name="w")
+    loss[t] = (w * x[t]).mean(axis=-1)
+    rows = np.arange(3.0 * size).reshape(3, size)
+    found = cell.compile("L")(x=rows).loss
+    np.testing.assert_allclose(found, (rows * np.arange(1, size + 1)).sum() / size, rtol=1e-14)
+    np.testing.assert_allclose(w.grad, rows.sum(axis=0) / size, rtol=1e-14)

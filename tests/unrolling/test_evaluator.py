@@ -39,3 +39,15 @@ def test_what_a_vector_was_computed_from_may_exceed_the_numbers_of_the_definitio
     np.testing.assert_array_equal(run["y"][1].numpy(), [600, -600])
     run["y"].stack().sum().backward()
     np.testing.assert_allclose(w.grad, [2, 2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kinds", [("f4", "f8"), ("f8", "f4"), ("f4", "f8", "f4", "f8"), ("f2", "f8")])
+def test_every_constant_takes_the_numbers_of_the_definition(kinds: tuple[str, ...]) -> None:
+    cell = Cell()
+    x, y = cell.input("x", 2), cell.signal("y", 2)
+    total = x[t]
+    for number, kind in enumerate(kinds):
+        total = total + mg.Tensor(np.full(2, 2.0 ** number, kind))
+    y[t] = total
+    found = cell.unroll(x=np.zeros((2, 2), np.float32))["y"][1]
+    assert found.dtype == np.float32 and found.numpy().tolist() == [2.0 ** len(kinds) - 1] * 2
