@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import keyword
+import re
 from itertools import permutations
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from definitions import parameter
+from definitions import elman, parameter
 
 import minigrad as mg
 from rnn import Cell, t
@@ -112,3 +113,12 @@ def test_the_mean_of_a_vector_gives_each_element_an_equal_part_of_the_gradient(s
     found = cell.compile("L")(x=rows).loss
     np.testing.assert_allclose(found, (rows * np.arange(1, size + 1)).sum() / size, rtol=1e-14)
     np.testing.assert_allclose(w.grad, rows.sum(axis=0) / size, rtol=1e-14)
+
+
+def test_a_gradient_that_is_no_block_of_another_one_is_returned_as_it_was_computed() -> None:
+    cell = elman()
+    loss, y = cell.signal("L", ()), cell.signals["y"]
+    loss[t] = (y[t] * y[t]).sum(axis=-1)
+    source = cell.compile("L").source
+    assert all(f'"d{name}": d{name},' in source for name in cell.parameters)
+    assert not re.search(r"^ *d\w+ = d\w+\[", source, re.MULTILINE)
