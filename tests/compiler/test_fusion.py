@@ -122,3 +122,19 @@ def test_a_gradient_that_is_no_block_of_another_one_is_returned_as_it_was_comput
     source = cell.compile("L").source
     assert all(f'"d{name}": d{name},' in source for name in cell.parameters)
     assert not re.search(r"^ *d\w+ = d\w+\[", source, re.MULTILINE)
+
+
+@pytest.mark.parametrize("joined", [np.multiply, np.subtract, np.divide, np.maximum])
+def test_products_are_joined_only_where_they_are_added(joined: Any) -> None:
+    cell = Cell()
+    h, s = cell.signal("h", 3), cell.signal("s", 3)
+    A, B = parameter("A", 3, 3), parameter("B", 3, 3)
+    h[t] = np.tanh(joined(h[t-1] @ A, s[t-1] @ B))
+    s[t] = np.cos(h[t])
+    h[0], s[0] = np.array([0.5, -0.8, 0.3]), np.array([0.1, 0.2, -0.4])
+    outputs = cell.compile()(T=4)  # without a loss nothing else reads the products
+    state, other = np.array([0.5, -0.8, 0.3]), np.array([0.1, 0.2, -0.4])
+    for step in range(4):
+        state = np.tanh(joined(state @ A.numpy(), other @ B.numpy()))
+        other = np.cos(state)
+        np.testing.assert_allclose(outputs["h"][step], state, rtol=1e-12)
