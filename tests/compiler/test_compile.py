@@ -542,7 +542,8 @@ def test_outputs_are_gone_after_another_call() -> None:
 
 
 @pytest.mark.parametrize(("method", "read"), [
-    ("shown", lambda outputs: outputs["h"]), ("final", lambda outputs: outputs.final("h"))])
+    ("shown", lambda outputs: outputs["h"]), ("final", lambda outputs: outputs.final("h")),
+    ("state", lambda outputs: outputs.state)])
 def test_values_that_another_call_overwrites_while_they_are_read_are_an_error(
         monkeypatch: pytest.MonkeyPatch, method: str, read: Callable[[Any], Any]) -> None:
     cell = with_loss(DEFINITIONS[0]())
@@ -550,8 +551,8 @@ def test_values_that_another_call_overwrites_while_they_are_read_are_an_error(
     _, outputs = fast(**data(cell))
     original = getattr(Call, method)
 
-    def slow(call: Call, name: str) -> Any:
-        values = original(call, name)
+    def slow(call: Call, *name: str) -> Any:
+        values = original(call, *name)
         fast(**data(cell))  # as the thread that owns the arrays would, while this one copies
         return values
 
