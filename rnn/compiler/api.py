@@ -94,7 +94,9 @@ class Outputs(Mapping[str, NDArray[Any]]):
     @property
     def state(self) -> State:
         """The state after the last step, constant: `initial=outputs.state` starts the next call or unroll from it."""
-        return self._current().state()
+        state = self._current().state()
+        self._current()
+        return state
 
     def __repr__(self) -> str:
         inputs = self._call.plan.inputs

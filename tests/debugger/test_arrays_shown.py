@@ -111,3 +111,13 @@ def test_list_names_a_derivative_whose_source_cannot_be_read() -> None:
     x = mg.Tensor([1.0, 2.0], requires_grad=True, name="x")
     lines = talk(mg.apply(names["Typed"](), x).sum(), "step", "step", "list")
     assert any("the source of Typed.backward can't be read" in line for line in lines), lines
+
+
+@pytest.mark.parametrize("row", range(3))
+def test_the_jacobian_of_a_batch_is_that_of_the_row_with_the_largest_gradient(row: int) -> None:
+    x = mg.Tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], requires_grad=True, name="x")
+    weights = np.ones((3, 1))
+    weights[row] = 100.0
+    lines = talk((mg.square(x) * weights).sum(), "until x", "step 3", "jacobian")
+    [head] = [number for number, line in enumerate(lines) if f"for x: 2 x 2, row {row} of the result" in line]
+    assert numbers(lines[head + 2:head + 3]) == [4.0 * row + 2, 4.0 * row + 4]  # 2 x
