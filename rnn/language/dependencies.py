@@ -207,6 +207,8 @@ def check_late_shapes(cell: Definition, inputs: Mapping[str, Shape]) -> None:
                     shapes[id(node)] = node.shape if node.shape is not None else _late_shape(node, operands)
             known = shapes.get(id(equation.expression), getattr(equation.expression, "shape", ()))
             computed[equation.signal] = equation.signal.shape if known is None else known
+            if known is not None:
+                equation.signal.refuse_early_read(known)
         unknown = [equation for equation in waiting if computed[equation.signal] is None]
         waiting = unknown if len(unknown) < len(waiting) else []
 

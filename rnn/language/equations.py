@@ -282,6 +282,7 @@ class Signal(Operators):
         self.given = given
         self.origin = origin
         self.equation: Equation | None = None
+        self.read_early: Origin | None = None  # the first read of it as a vector, before its size was known
         self.initial: dict[int, Tensor] = {}  # step (0, -1, ...) -> value before the sequence
         self.final: dict[int, Tensor] = {}  # k -> value at T + k, after the sequence
 
@@ -301,7 +302,10 @@ class Signal(Operators):
         if not isinstance(time, Time) or time.name != "t":
             raise TypeError(f"read {self.name} at a step relative to t, e.g. {self.name}[t-1], "
                             f"not {self.name}[{time!r}] (at {call_site()})")
-        return Read(self, time.offset)
+        read = Read(self, time.offset)
+        if self.shape is None and not self.given and self.read_early is None:
+            self.read_early = read.origin
+        return read
 
     def __setitem__(self, time: Any, value: Any) -> None:
         if isinstance(time, Time) and time.name == "t":
@@ -366,9 +370,16 @@ class Signal(Operators):
         refuse_matrix(expression, shape)
         if shape is not None:
             self._check_shape(f"the equation {equation!r}", shape, shape, origin)
+            self.refuse_early_read(shape)
             self.shape = shape
         self.equation = equation
         self.cell.equations.append(equation)
+
+    def refuse_early_read(self, shape: Shape) -> None:
+        """Raise ValueError if the signal turns out to be a number after an equation has read it as a vector."""
+        if self.read_early is not None and shape == ():
+            raise ValueError(f"{self.name} is a number at each step, and was read at {self.read_early} before that was "
+                             f"known: declare it, .signal({self.name!r}, ()) at {self.origin}")
 
     def boundary(self, time: str, value: Any, origin: Origin) -> Tensor:
         """Return a value before or after the sequence, a Tensor, an array or a number, as a Tensor.

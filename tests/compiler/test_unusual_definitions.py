@@ -67,7 +67,7 @@ def test_several_losses_are_one_signal() -> None:
     cell = Cell()
     x, L = cell.input("x", ()), cell.signal("L")
     L[t] = x[t] * 2.0
-    with pytest.raises(TypeError, match=r"name of one signal, not \['L', 'M'\].*write a signal that is their sum"):
+    with pytest.raises(TypeError, match=r"name of one signal, not \['L', 'M'\].*define their sum as a signal"):
         cell.compile(["L", "M"])  # type: ignore[arg-type]
 
 
