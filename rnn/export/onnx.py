@@ -65,6 +65,9 @@ class Value(NDArrayOperatorsMixin):
         self.dtype = np.dtype(dtype)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any) -> Value:
+        if ufunc is np.true_divide and isinstance(inputs[0], (int, float)) and inputs[0] == 1:
+            # ONNX Runtime 1.32 turns (1 / x) * y into y / x, and in a Scan it loses a y that is an output too.
+            return self.backend.elementwise("Reciprocal", inputs[1])
         return self.backend.elementwise(NODES[ufunc], *inputs, dtype=bool if ufunc in COMPARISONS else None)
 
 
