@@ -65,9 +65,6 @@ class Value(NDArrayOperatorsMixin):
         self.dtype = np.dtype(dtype)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any) -> Value:
-        if ufunc is np.true_divide and isinstance(inputs[0], (int, float)) and inputs[0] == 1:
-            # ONNX Runtime 1.32 turns (1 / x) * y into y / x, and in a Scan it loses a y that is an output too.
-            return self.backend.elementwise("Reciprocal", inputs[1])
         return self.backend.elementwise(NODES[ufunc], *inputs, dtype=bool if ufunc in COMPARISONS else None)
 
 
@@ -110,6 +107,9 @@ class OnnxBackend(Backend):
     def elementwise(self, kind: str, *inputs: Any, dtype: Any = None) -> Value:
         """Write a node whose operands broadcast."""
         operands = [self.constant(x, self.dtype) for x in inputs]
+        if kind == "Div" and np.array_equal(self.initializers.get(operands[0].name), 1.0):
+            # ONNX Runtime 1.32 turns (1 / x) * y into y / x, and in a Scan it loses a y that is an output too.
+            kind, operands = "Reciprocal", operands[1:]
         return self.emit(kind, *operands, shape=_broadcast([x.shape for x in operands]), dtype=dtype)
 
     def constant(self, value: Any, dtype: Any) -> Value:
