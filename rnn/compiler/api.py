@@ -130,6 +130,9 @@ class Compiled:
         if loss is not None and loss not in cell.signals:
             raise ValueError(f"{cell.name!r} has no signal {loss!r} to be the loss (at {call_site()}): it has "
                              f"{', '.join(cell.signals)}")
+        if loss is not None and cell.signals[loss].equation is None and not cell.signals[loss].given:
+            raise ValueError(f"the loss {loss}, declared at {cell.signals[loss].origin}, has no equation yet "
+                             f"(at {call_site()}): write {loss}[t] = ...")
         if loss is not None and cell.signals[loss].lead:
             raise ValueError(f"the loss is a signal that is defined at t, {loss}[t] = ...; {loss} isn't "
                              f"(at {cell.signals[loss].origin})")
@@ -151,6 +154,7 @@ class Compiled:
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how a copy is made: the definition is compiled again, where it is used."""
         return type(self), (self.cell, self.loss, self.reduction)
+
     @property
     def _last(self) -> Call | None:
         """The latest call of this thread."""
@@ -271,7 +275,7 @@ class Compiled:
     def _ends(self) -> tuple[str, ...]:
         """Return the signals at which a backward pass starts by default: those that no equation reads."""
         read = {link.source.name for link in links(self.cell)}
-        computed = [name for name, x in self.cell.signals.items() if not x.given and not x.lead]
+        computed = [name for name, x in self.cell.signals.items() if x.equation is not None and not x.lead]
         ends = tuple(name for name in computed if name not in read) or tuple(computed[-1:])
         return () if self.loss is not None else ends
 
