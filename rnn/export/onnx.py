@@ -107,7 +107,7 @@ class OnnxBackend(Backend):
     def elementwise(self, kind: str, *inputs: Any, dtype: Any = None) -> Value:
         """Write a node whose operands broadcast."""
         operands = [self.constant(x, self.dtype) for x in inputs]
-        if kind == "Div" and np.array_equal(self.initializers.get(operands[0].name), 1.0):
+        if kind == "Div" and np.array_equal(self.initializers.get(operands[0].name, np.empty(0)), 1.0):
             # ONNX Runtime 1.32 turns (1 / x) * y into y / x, and in a Scan it loses a y that is an output too.
             kind, operands = "Reciprocal", operands[1:]
         return self.emit(kind, *operands, shape=_broadcast([x.shape for x in operands]), dtype=dtype)
