@@ -18,13 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minigrad import Tensor
-from minigrad.backward import ancestors, cast_gradient
+from minigrad import Op, Tensor
+from minigrad.backward import ancestors, array_of, cast_gradient
+from minigrad.conversion import result_array
 from minigrad.mutation import check_modified, creation_counter
 from minigrad.tensor import constant
 from rnn.ir.feeds import values_after
 from rnn.ir.nodes import AFTER, Backward, upstream_name
 from rnn.language.dependencies import boundaries, integer_tensors
+from rnn.language.own_operations import is_own
 from rnn.unrolling.inputs import Inputs
 from rnn.unrolling.masks import Hold, OwnSteps, holds, reach_of_held
 from rnn.unrolling.state import State
@@ -53,7 +55,8 @@ class Loaded:
         self.file = f"<compiled {''.join(x if x.isprintable() else '?' for x in name)}>"
         linecache.cache[self.file] = (len(self.text), None, self.text.splitlines(True), self.file)
         weakref.finalize(self, linecache.cache.pop, self.file, None)
-        space: dict[str, Any] = {name: op for name, (op, _) in program.code.operations.items()}
+        space: dict[str, Any] = {name: PlainResults(op) if is_own(op) else op
+                                 for name, (op, _) in program.code.operations.items()}
         exec(compile(self.text, self.file, "exec"), space)
         self.buffers = ThreadBuffers(space["buffers"])
         self.forward = space["forward"]
@@ -83,6 +86,29 @@ class Loaded:
     def holds(self) -> dict[str, Hold]:
         """The values of each signal at masked steps."""
         return holds(self.program.lowered.cell)
+
+
+class PlainResults:
+    """An operation of the user's, whose results and gradients become arrays as in the recorded graph."""
+
+    def __init__(self, op: Op) -> None:
+        self.op = op
+
+    def forward(self, *operands: Any) -> NDArray[Any]:
+        """Return the result as an array."""
+        return result_array(self.op, self.op.forward(*operands))
+
+    def backward(self, *arguments: Any) -> Any:
+        """Return the gradients as arrays.
+
+        Raises:
+            TypeError: for None in the place of the gradients.
+        """
+        found = self.op.backward(*arguments)
+        if found is None:
+            raise TypeError(f"{type(self.op).__name__}.backward returned None: is its `return` missing? For an operand "
+                            "without a gradient it returns (None,)")
+        return tuple(map(array_of, found)) if isinstance(found, tuple) else array_of(found)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from minigrad.tensor import constant
 
 from .copying import flatten, rebuild
 from .formula import to_text
+from .own_operations import is_own, refuse_mixing
 from .time import Time
 
 Size = int | tuple[()] | None
@@ -140,6 +141,9 @@ class Apply(Expression):
             names = ", ".join(f"{x!r} of {cell.name!r}" for cell, x in cells.items())
             raise ValueError(f"signals of different definitions in one expression (at {self.origin}): {names}")
         self.cell = next(iter(cells))
+        shapes = [x.shape if isinstance(x, (Expression, Tensor)) else () for x in self.inputs]
+        if is_own(op):
+            refuse_mixing(op, self.inputs, shapes, [isinstance(x, Expression) for x in self.inputs], self.origin)
         refuse_numbers(self, [getattr(x, "shape", ()) for x in self.inputs])
         self.shape = _result_shape(op, self.inputs)
         refuse_matrix(self, self.shape)
