@@ -69,11 +69,24 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
     labels = integer_inputs(cell)
     values = {name: array if name in labels else _converted(array, dtype) for name, array in values.items()}
     mask = mask_of(T, batch, options.lengths, options.mask, origin)
+    if mask is not None and not mask.all():
+        _refuse_numbered_ends(cell, T, initial, origin)
     truncation = make_truncation(T, options.truncation(), origin)
     truncation.check(cell, origin)
     found = Inputs(T, batch, dtype, values, shapes, _boundary_values(cell, T, initial), mask, truncation, origin)
     check_truncation(cell, found, found.own)
     return found
+
+
+def _refuse_numbered_ends(cell: Definition, T: int, initial: Mapping[str, Mapping[int, Tensor]], origin: Origin
+                          ) -> None:
+    """Raise ValueError for a value after the end that a definition sets by number: each sequence has its own end."""
+    for name, signal in cell.signals.items():
+        for k in signal.initial:
+            if k - signal.lead > T and name not in initial:
+                raise ValueError(f"{name}[{k}] is set by its number (at {signal.initial[k].origin}), and the sequences "
+                                 f"end at different steps (at {origin}): write {name}[T{k - T:+d}] = ..., which is "
+                                 "counted from each sequence's own end")
 
 
 def _float_type(cell: Definition, values: Mapping[str, Values]) -> np.dtype[Any]:

@@ -313,3 +313,15 @@ def test_masked_steps_have_no_infinite_derivatives(holes: bool, pad: float) -> N
     result = cell.compile(loss="L")(x=padded, mask=mask)
     assert_close(result.loss, wanted, "the loss")
     assert_close(w.grad, gradient, "the gradient of compile")
+
+
+def test_a_value_after_the_end_that_is_set_by_number_is_refused_where_ends_differ() -> None:
+    cell = Cell()
+    x, s = cell.input("x", ()), cell.signal("s", ())
+    s[t] = x[t] + 0.5 * s[t+1]
+    s[5] = 10.0
+    data = np.arange(1.0, 9.0).reshape(4, 2)
+    assert cell.unroll(x=data, lengths=[4, 4])["s"][4].data.tolist() == [12.0, 13.0]
+    for call in (cell.unroll, cell.compile()):
+        with pytest.raises(ValueError, match=r"s\[5\] is set by its number \(at test_masks.*write s\[T\+1\] = "):
+            call(x=data, lengths=[4, 1])
