@@ -196,16 +196,22 @@ def input_gradients(node: Tensor, grad: Gradient, useful: Collection[Tensor] | N
     op: Any = node.op
     needed = [x._requires_grad if useful is None else x in useful for x in node.inputs]
     needs = [needed] if op.selective else []
-    if is_tensor(grad):
+    recorded = is_tensor(grad)
+    if recorded:
         with override(origin=node.origin):
-            input_grads = op.backward(grad, node, *node.inputs, *needs)
+            found = op.backward(grad, node, *node.inputs, *needs)
     else:
-        input_grads = op.backward(grad, node._array, *map(_array_of, node.inputs), *needs)
-        input_grads = tuple(map(array_of, one_per_input(input_grads, node)))
-    input_grads = [cast_gradient(input_grad, x, node) if need and input_grad is not None else None
-                   for x, input_grad, need in zip(node.inputs, one_per_input(input_grads, node), needed)]
+        found = op.backward(grad, node._array, *map(_array_of, node.inputs), *needs)
+    input_grads: list[Gradient | None] = []
+    for x, input_grad, need in zip(node.inputs, one_per_input(found, node), needed):
+        if input_grad is None or not need:
+            input_grad = None
+        elif type(input_grad) is not ndarray or recorded or input_grad.shape != x._array.shape \
+                or input_grad.dtype is not x._array.dtype:
+            input_grad = cast_gradient(input_grad if recorded else array_of(input_grad), x, node)
+        input_grads.append(input_grad)
     # The pass doesn't reach the operations that made these operands, and perhaps made them as views of changed data.
-    beyond = [x for x, need in zip(node.inputs, needed) if not need and x.op is not None]
+    beyond = [] if all(needed) else [x for x, need in zip(node.inputs, needed) if not need and x.op is not None]
     check_derivative(node, grad, input_grads, sharing_memory(beyond) if beyond else [])
     return input_grads
 
@@ -291,10 +297,9 @@ def run_hooks(tensor: Tensor, grad: Gradient) -> Gradient:
         answer = hook.function(grad)
         if answer is None:
             continue
-        if not is_tensor(grad):
-            answer = np.array(answer, tensor.dtype)
-        elif not is_tensor(answer):
-            answer = tensor.apply(IDENTITY, np.array(answer, tensor.dtype))
+        if not (is_tensor(grad) and is_tensor(answer)):
+            array = np.array(answer, tensor.dtype)
+            answer = tensor.apply(IDENTITY, array) if is_tensor(grad) else array
         if answer.shape != tensor.shape:
             raise errors.hook_shape_error(hook, answer.shape)
         grad = answer
@@ -310,8 +315,7 @@ def check_derivative(node: Tensor, grad: Gradient, input_grads: Sequence[Any], u
             the pass, because the nodes before were checked.
     """
     for tensor in (node, *node.inputs, *used):
-        check_modified(tensor)
-        if tensor.changes is not None and tensor.changes.last > node.order:
+        if tensor.changes is not None and check_modified(tensor) > node.order:
             raise errors.modified_error(tensor, node)
     if thread.settings.anomaly:
         for position, (x, input_grad) in enumerate(zip(node.inputs, input_grads)):

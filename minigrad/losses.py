@@ -126,11 +126,13 @@ def _error(loss: str, prediction: Any, target: Any, mask: Any) -> Any:
 
 
 def _in_dtype(target: Any, prediction: Any) -> Any:
-    """Return a target of integers or bools in the prediction's type, so that a float32 loss stays float32."""
-    if not isinstance(prediction, Tensor) or prediction.dtype.kind != "f" or isinstance(target, Operators):
+    """Return a target as an array; one of integers or bools in the prediction's type: a float32 loss stays float32."""
+    if isinstance(target, Operators):
         return target
     values = np.asarray(target)
-    return values.astype(prediction.dtype) if values.dtype.kind in "iub" else target
+    if isinstance(prediction, Tensor) and prediction.dtype.kind == "f" and values.dtype.kind in "iub":
+        return values.astype(prediction.dtype)
+    return values if isinstance(target, (list, tuple)) else target
 
 
 def _fitted(mask: Any, losses: Any) -> Any:

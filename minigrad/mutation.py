@@ -70,18 +70,18 @@ def record_assignment(tensor: Any) -> None:
     state.exposed_at = state.where
 
 
-def check_modified(tensor: Any) -> None:
-    """Compare the data with the fingerprint, and record a modification if they differ."""
+def check_modified(tensor: Any) -> int:
+    """Compare a tracked tensor's data with the fingerprint; return the position of the last modification, or 0."""
     state = tensor.changes
-    if state is None or state.fingerprint is None:
-        return
-    now = _fingerprint(tensor)
-    if now != state.fingerprint:
-        require_same_form(tensor, state.fingerprint, now)
-        state.last, state.where = next(creation_counter), state.exposed_at
-    # Two references are the tensor's own and the argument of getrefcount. With no third one nobody can
-    # modify the array unseen, and tracking ends.
-    state.fingerprint = now if sys.getrefcount(tensor._array) > 2 else None
+    if state.fingerprint is not None:
+        now = _fingerprint(tensor)
+        if now != state.fingerprint:
+            require_same_form(tensor, state.fingerprint, now)
+            state.last, state.where = next(creation_counter), state.exposed_at
+        # Two references are the tensor's own and the argument of getrefcount. Without a third one nothing can
+        # modify the array unseen, and tracking ends.
+        state.fingerprint = now if sys.getrefcount(tensor._array) > 2 else None
+    return int(state.last)
 
 
 def _fingerprint(tensor: Any) -> tuple[Any, ...]:

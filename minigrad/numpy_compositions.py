@@ -51,6 +51,8 @@ def _kept(x: Any, result: Any, axis: Axis, keepdims: bool) -> Any:
 def _last(x: Any, axis: Axis) -> Any:
     """Return x with the given axes joined as the last one."""
     axes = _axes(axis, x.ndim)
+    if axes == (x.ndim - 1,):  # it is; in an equation of rnn it always is
+        return x
     kept = [i for i in range(x.ndim) if i not in axes]
     lengths = [x.shape[i] for i in kept] + [math.prod(x.shape[i] for i in axes)]
     return f.reshape(f.transpose(x, [*kept, *axes]), lengths)

@@ -8,11 +8,10 @@ stacks of them: (..., n, n). Doesn't import Tensor.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from .ops import Abs, Array, Elementwise, Needs, Op, compute, product_of_others
+from .ops import Abs, Array, Elementwise, Needs, Op, Sigmoid, compute, product_of_others
 
 # ---- functions of each element -------------------------------------------------------------
 
@@ -37,7 +36,7 @@ class Exp2(Elementwise, ufunc=np.exp2):
         return grad * (out * math.log(2))
 
 
-class Log10(Elementwise, ufunc=np.log10):
+class Log10(Elementwise, ufunc=np.log10, regular=0.5):
     def forward(self, x: Array) -> Array:
         return np.log10(x)
 
@@ -45,7 +44,7 @@ class Log10(Elementwise, ufunc=np.log10):
         return grad / (x * math.log(10))
 
 
-class Cbrt(Elementwise, ufunc=np.cbrt):
+class Cbrt(Elementwise, ufunc=np.cbrt, regular=0.5):
     """The cube root, of negative numbers too; its derivative at 0 is infinite, as the slope is."""
 
     def forward(self, x: Array) -> Array:
@@ -55,7 +54,7 @@ class Cbrt(Elementwise, ufunc=np.cbrt):
         return grad / (3 * out * out)
 
 
-class Reciprocal(Elementwise, ufunc=np.reciprocal):
+class Reciprocal(Elementwise, ufunc=np.reciprocal, regular=0.5):
     def forward(self, x: Array) -> Array:
         return np.reciprocal(x)
 
@@ -70,7 +69,7 @@ class Fabs(Abs, ufunc=np.fabs):
         return np.fabs(x)
 
 
-class Arcsin(Elementwise, ufunc=np.arcsin):
+class Arcsin(Elementwise, ufunc=np.arcsin, regular=0.5):
     """The inverse of the sine, between -pi/2 and pi/2; its derivative at -1 and 1 is infinite."""
 
     def forward(self, x: Array) -> Array:
@@ -80,7 +79,7 @@ class Arcsin(Elementwise, ufunc=np.arcsin):
         return grad / np.sqrt((1 - x) * (1 + x))
 
 
-class Arccos(Elementwise, ufunc=np.arccos):
+class Arccos(Elementwise, ufunc=np.arccos, regular=0.5):
     """The inverse of the cosine, between 0 and pi; its derivative at -1 and 1 is infinite."""
 
     def forward(self, x: Array) -> Array:
@@ -98,7 +97,7 @@ class Arcsinh(Elementwise, ufunc=np.arcsinh):
         return grad / np.hypot(x, 1)  # sqrt(x² + 1) without overflow
 
 
-class Arccosh(Elementwise, ufunc=np.arccosh):
+class Arccosh(Elementwise, ufunc=np.arccosh, regular=2.0):
     """The inverse of the hyperbolic cosine, of numbers from 1 on; its derivative at 1 is infinite."""
 
     def forward(self, x: Array) -> Array:
@@ -108,7 +107,7 @@ class Arccosh(Elementwise, ufunc=np.arccosh):
         return grad / (np.sqrt(x - 1) * np.sqrt(x + 1))  # sqrt(x² - 1) without overflow
 
 
-class Arctanh(Elementwise, ufunc=np.arctanh):
+class Arctanh(Elementwise, ufunc=np.arctanh, regular=0.5):
     def forward(self, x: Array) -> Array:
         return np.arctanh(x)
 
@@ -157,8 +156,8 @@ class LogAddExp(Elementwise, ufunc=np.logaddexp, selective=True):
         return np.logaddexp(a, b)
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
-        return (grad * _share(np.exp, a, out) if needs_input_grad[0] else None,
-                grad * _share(np.exp, b, out) if needs_input_grad[1] else None)
+        return (grad * _sigmoid_of_difference(a, b, 1.0) if needs_input_grad[0] else None,
+                grad * _sigmoid_of_difference(b, a, 1.0) if needs_input_grad[1] else None)
 
 
 class LogAddExp2(Elementwise, ufunc=np.logaddexp2, selective=True):
@@ -168,14 +167,13 @@ class LogAddExp2(Elementwise, ufunc=np.logaddexp2, selective=True):
         return np.logaddexp2(a, b)
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
-        return (grad * _share(np.exp2, a, out) if needs_input_grad[0] else None,
-                grad * _share(np.exp2, b, out) if needs_input_grad[1] else None)
+        return (grad * _sigmoid_of_difference(a, b, math.log(2)) if needs_input_grad[0] else None,
+                grad * _sigmoid_of_difference(b, a, math.log(2)) if needs_input_grad[1] else None)
 
 
-def _share(exp: Any, x: Array, out: Array) -> Array:
-    """Return exp(x - out), without inf - inf."""
-    infinite = x == np.inf
-    return np.where(infinite, 1, exp(np.where(infinite, 0, x) - np.where(out == -np.inf, 0, out)))
+def _sigmoid_of_difference(x: Array, other: Array, scale: float) -> Array:
+    """Return sigmoid(scale * (x - other)), without inf - inf: exp(x - out), but exact where out rounds log(2) away."""
+    return compute(Sigmoid(), scale * (x - np.where(np.abs(x) == np.inf, 0, other)))
 
 
 class Fmax(Elementwise, ufunc=np.fmax, selective=True):
@@ -285,7 +283,7 @@ class Heaviside(Elementwise, ufunc=np.heaviside):
         return _zeros(grad), np.where(x == 0, grad, 0)
 
 
-class FloorDivide(Elementwise, ufunc=np.floor_divide, symbol="//", precedence=2):
+class FloorDivide(Elementwise, ufunc=np.floor_divide, symbol="//", precedence=2, regular=0.5):
     """The largest whole number that isn't above a / b; both derivatives are 0."""
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -295,7 +293,7 @@ class FloorDivide(Elementwise, ufunc=np.floor_divide, symbol="//", precedence=2)
         return _zeros(grad), _zeros(grad)
 
 
-class Remainder(Elementwise, ufunc=np.remainder, symbol="%", precedence=2, selective=True):
+class Remainder(Elementwise, ufunc=np.remainder, symbol="%", precedence=2, selective=True, regular=0.5):
     """a - floor(a / b) * b, as Python's %; at the jumps the derivatives are those beside them."""
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -305,7 +303,7 @@ class Remainder(Elementwise, ufunc=np.remainder, symbol="%", precedence=2, selec
         return grad, -grad * (a // b) if needs_input_grad[1] else None
 
 
-class Fmod(Elementwise, ufunc=np.fmod, selective=True):
+class Fmod(Elementwise, ufunc=np.fmod, selective=True, regular=0.5):
     """a - trunc(a / b) * b, as C's fmod; at the jumps the derivatives are those beside them."""
 
     def forward(self, a: Array, b: Array) -> Array:

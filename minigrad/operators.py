@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from . import numpy_ops, ops
 from .ops import Axis, Op
-from .recipes.attributes import METHODS, missing_attribute
+from .recipes.attributes import METHODS, MissingMethod
 
 # One instance of each operation without options serves all nodes.
 IDENTITY, ADD, SUB, MUL, DIV, POW, NEG = (
@@ -49,10 +49,9 @@ class Operators:
         """Return the result of `op` on inputs of which at least one is of this class."""
         raise NotImplementedError
 
-    if not TYPE_CHECKING:
-        def __getattr__(self, name: str) -> Any:
-            """Raise AttributeError, for names of other libraries with the spelling here."""
-            raise missing_attribute(f"{type(self).__name__!r} object", name, METHODS, self)
+    def __dir__(self) -> list[str]:
+        """List the attributes, without the names of other libraries; see MissingMethod."""
+        return [name for name in super().__dir__() if name not in METHODS]
 
     # ---- operators
     def __add__(self, other: Any) -> Any:
@@ -323,6 +322,10 @@ class Operators:
         return self.compare(np.greater_equal, self, other)
 
     __hash__ = object.__hash__
+
+
+for _name, _recipe in METHODS.items():
+    setattr(Operators, _name, MissingMethod(_name, _recipe))
 
 
 def _unpacked(arguments: tuple[Any, ...]) -> tuple[int, ...]:

@@ -48,6 +48,8 @@ class Op:
         precedence: how tightly that operator binds; a larger number binds tighter.
         random: whether the result is drawn from a generator, so that computing it twice differs.
         integer_inputs: positions of the inputs that hold integers, such as labels.
+        regular: a number at which the operation and its derivatives are finite, where they aren't for all numbers.
+            Masked steps of a recurrence are computed from it.
         core_ndims: for operations on the last axes of operands, such as products of matrices, the number of those
             axes for each; the axes in front broadcast. As the signature of NumPy's generalized ufuncs.
         aligned: whether all operands need the same axes in front of those it works on: they don't broadcast there.
@@ -67,6 +69,7 @@ class Op:
     aligned: ClassVar[bool] = False
     differentiable: ClassVar[bool] = True
     flattens: ClassVar[bool] = False
+    regular: ClassVar[float | None] = None
     batchable: ClassVar[bool] = True
 
     def __init_subclass__(cls, **attributes: Any) -> None:
@@ -210,7 +213,7 @@ class Mul(Elementwise, ufunc=np.multiply, symbol="*", precedence=2, selective=Tr
                 grad * a if needs_input_grad[1] else None)
 
 
-class Div(Elementwise, ufunc=np.divide, symbol="/", precedence=2, selective=True):
+class Div(Elementwise, ufunc=np.divide, symbol="/", precedence=2, selective=True, regular=0.5):
     """a / b; the derivative for b is that for a times -a / b, without b², which overflows and underflows early."""
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -221,7 +224,7 @@ class Div(Elementwise, ufunc=np.divide, symbol="/", precedence=2, selective=True
         return grad_a, -grad_a * out if needs_input_grad[1] else None
 
 
-class Pow(Elementwise, ufunc=np.power, symbol="**", precedence=4, selective=True):
+class Pow(Elementwise, ufunc=np.power, symbol="**", precedence=4, selective=True, regular=0.5):
     """a ** b; at 0 ** 0 the derivative for a is 0, at a = 0 the one for b is 0."""
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -232,7 +235,7 @@ class Pow(Elementwise, ufunc=np.power, symbol="**", precedence=4, selective=True
                 grad * (out * np.log(np.where(a == 0, 1, a))) if needs_input_grad[1] else None)
 
 
-class Power(Elementwise):
+class Power(Elementwise, regular=0.5):
     """x to a fixed power, as in x ** 2; at 0 ** 0 the derivative is 0."""
 
     def __init__(self, exponent: float) -> None:
@@ -289,7 +292,7 @@ class Expm1(Elementwise, ufunc=np.expm1):
         return grad * np.exp(x)
 
 
-class Log(Elementwise, ufunc=np.log):
+class Log(Elementwise, ufunc=np.log, regular=0.5):
     def forward(self, x: Array) -> Array:
         return np.log(x)
 
@@ -297,7 +300,7 @@ class Log(Elementwise, ufunc=np.log):
         return grad / x
 
 
-class Log1p(Elementwise, ufunc=np.log1p):
+class Log1p(Elementwise, ufunc=np.log1p, regular=0.5):
     """log(1 + x), exact for small x."""
 
     def forward(self, x: Array) -> Array:
@@ -307,7 +310,7 @@ class Log1p(Elementwise, ufunc=np.log1p):
         return grad / (1 + x)
 
 
-class Log2(Elementwise, ufunc=np.log2):
+class Log2(Elementwise, ufunc=np.log2, regular=0.5):
     def forward(self, x: Array) -> Array:
         return np.log2(x)
 
@@ -315,7 +318,7 @@ class Log2(Elementwise, ufunc=np.log2):
         return grad / (x * math.log(2))
 
 
-class Sqrt(Elementwise, ufunc=np.sqrt):
+class Sqrt(Elementwise, ufunc=np.sqrt, regular=0.5):
     """The square root; its derivative at 0 is infinite, as the slope is. sqrt(x + eps) has a finite one."""
 
     def forward(self, x: Array) -> Array:
@@ -369,7 +372,7 @@ class Cos(Elementwise, ufunc=np.cos):
         return -grad * np.sin(x)
 
 
-class Tan(Elementwise, ufunc=np.tan):
+class Tan(Elementwise, ufunc=np.tan, regular=0.5):
     def forward(self, x: Array) -> Array:
         return np.tan(x)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .files import write_atomically
+from .formats.files import write_atomically
 from .provenance import call_site
 from .tensor import Tensor
 
@@ -28,7 +28,7 @@ def save(path: Path, tensors: Mapping[str, Tensor | ArrayLike]) -> None:
         TypeError: for a name that isn't a string, and for what isn't an array of numbers.
         OSError: if the file can't be written; the message says what to do.
     """
-    from . import npz
+    from .formats import npz
 
     _require_mapping("save", tensors)
     write_atomically(path, npz.pack({name: _checked(name, value) for name, value in tensors.items()}))
@@ -51,7 +51,7 @@ def load(path: Path, into: Mapping[str, Tensor] | None = None) -> dict[str, NDAr
         TypeError: if a value isn't of a kind that the tensor can hold.
         FileNotFoundError: if there is no such file.
     """
-    from . import npz
+    from .formats import npz
 
     if into is not None:
         _require_mapping("load into", into)

@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .backward import backward
 from .conversion import REAL, holds_operands, own_result, require_plain, result_array
-from .describe import short_value, tensor_label, tensor_summary
 from .errors import forward_nan_error, no_index_error, operation_error
+from .formats.describe import short_value, tensor_label, tensor_summary
 from .in_place import InPlace
 from .mutation import MutationState, check_modified, creation_counter, expose, record_assignment
 from .operators import LOOKUP, Operators
@@ -72,7 +72,7 @@ def apply(op: Op, *inputs: Any) -> Any:
     if record and now.recording and data.dtype.kind == "f":
         out._requires_grad, out.op, out.inputs = True, op, inputs
     else:
-        out._requires_grad, again = False, op.random and record and now.recording  # recurrences draw again
+        out._requires_grad, again = False, record and now.recording and op.random  # recurrences draw again
         out.op, out.inputs = (op, inputs) if again else (None, ())
         if data.base is not None or data.dtype.kind != "f" or any([data is x._array for x in inputs]):  # noqa: C419
             out._array = own_result(op, data, inputs)

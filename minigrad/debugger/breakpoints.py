@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from minigrad.describe import operation_name
+from minigrad.formats.describe import operation_name
 from minigrad.steps import Step
 
 from .diagnosis import nan_at, zero_at

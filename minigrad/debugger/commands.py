@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TextIO
 from numpy.typing import ArrayLike
 
 from minigrad.backward import backward
-from minigrad.describe import operation_name
+from minigrad.formats.describe import operation_name
 from minigrad.tensor import Tensor
 
 from . import inspection, jacobian

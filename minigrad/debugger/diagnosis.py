@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backward import nodes_between
-from minigrad.describe import operation_name, tensor_name
+from minigrad.formats.describe import operation_name, tensor_name
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad.backward import ancestors, nodes_between
-from minigrad.describe import tensor_summary
+from minigrad.formats.describe import tensor_summary
 from minigrad.tensor import Tensor
 
 from .diagnosis import explain_nan, explain_zero, has_nan

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.describe import operation_name, tensor_name, tensor_summary
+from minigrad.formats.describe import operation_name, tensor_name, tensor_summary
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
-from minigrad.describe import tensor_name
+from minigrad.formats.describe import tensor_name
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 

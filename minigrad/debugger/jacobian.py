@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.backward import input_gradients
-from minigrad.describe import operation_name, tensor_name
+from minigrad.formats.describe import operation_name, tensor_name
 from minigrad.settings import override
 from minigrad.steps import Step
 from minigrad.tensor import Tensor

@@ -95,3 +95,17 @@ def missing_attribute(owner: str, name: str, table: dict[str, str], holder: Any)
     """Return the error for an attribute that `holder` doesn't have, with a recipe where there is one."""
     recipe = table.get(name)
     return AttributeError(f"{owner} has no attribute {name!r}{f': {recipe}' if recipe else ''}", name=name, obj=holder)
+
+
+class MissingMethod:
+    """A method of other libraries: the attribute is missing, and the error gives the spelling here.
+
+    A descriptor for each name, because a `__getattr__` makes Python look up every attribute of a class more slowly.
+    """
+
+    def __init__(self, name: str, recipe: str) -> None:
+        self.name, self.recipe = name, recipe
+
+    def __get__(self, holder: Any, kind: type) -> Any:
+        owner = f"type object {kind.__name__!r}" if holder is None else f"{type(holder).__name__!r} object"
+        raise missing_attribute(owner, self.name, {self.name: self.recipe}, kind if holder is None else holder)

@@ -94,7 +94,9 @@ class Outputs(Mapping[str, NDArray[Any]]):
     @property
     def state(self) -> State:
         """The state after the last step, constant: `initial=outputs.state` starts the next call or unroll from it."""
-        return self._current().state()
+        state = self._current().state()
+        self._current()
+        return state
 
     def __repr__(self) -> str:
         inputs = self._call.plan.inputs
@@ -124,10 +126,13 @@ class Compiled:
         check(cell)
         if loss is not None and not isinstance(loss, str):
             raise TypeError(f"loss= is the name of one signal, not {loss!r:.60} (at {call_site()}): for several losses "
-                            "write a signal that is their sum, L[t] = L1[t] + 0.1 * L2[t]")
+                            "define their sum as a signal, L[t] = L1[t] + 0.1 * L2[t]")
         if loss is not None and loss not in cell.signals:
             raise ValueError(f"{cell.name!r} has no signal {loss!r} to be the loss (at {call_site()}): it has "
                              f"{', '.join(cell.signals)}")
+        if loss is not None and cell.signals[loss].equation is None and not cell.signals[loss].given:
+            raise ValueError(f"the loss {loss}, declared at {cell.signals[loss].origin}, has no equation yet "
+                             f"(at {call_site()}): write {loss}[t] = ...")
         if loss is not None and cell.signals[loss].lead:
             raise ValueError(f"the loss is a signal that is defined at t, {loss}[t] = ...; {loss} isn't "
                              f"(at {cell.signals[loss].origin})")
@@ -149,6 +154,7 @@ class Compiled:
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how a copy is made: the definition is compiled again, where it is used."""
         return type(self), (self.cell, self.loss, self.reduction)
+
     @property
     def _last(self) -> Call | None:
         """The latest call of this thread."""
@@ -188,7 +194,8 @@ class Compiled:
         if self.loss is None and settings().recording:
             for tensors in (call.plan.leaves, call.plan.boundary.values()):
                 for tensor in tensors if any(map(_changes, tensors)) else ():
-                    check_modified(tensor)  # a change made before the call isn't one made after it
+                    if tensor.changes is not None:  # a change made before the call isn't one made after it
+                        check_modified(tensor)
         call.forward()
         self._thread.call, self._shown = call, call.loaded
         outputs = Outputs(self, call)
@@ -268,7 +275,7 @@ class Compiled:
     def _ends(self) -> tuple[str, ...]:
         """Return the signals at which a backward pass starts by default: those that no equation reads."""
         read = {link.source.name for link in links(self.cell)}
-        computed = [name for name, x in self.cell.signals.items() if not x.given and not x.lead]
+        computed = [name for name, x in self.cell.signals.items() if x.equation is not None and not x.lead]
         ends = tuple(name for name in computed if name not in read) or tuple(computed[-1:])
         return () if self.loss is not None else ends
 

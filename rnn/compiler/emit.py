@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad import Op, numpy_ops, ops
-from minigrad.files import write_atomically
+from minigrad.formats.files import write_atomically
 from minigrad.provenance import Origin
 from rnn.ir.nodes import Node
 from rnn.language.dependencies import DefinitionError

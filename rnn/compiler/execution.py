@@ -18,13 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minigrad import Tensor
-from minigrad.backward import ancestors, cast_gradient
+from minigrad import Op, Tensor
+from minigrad.backward import ancestors, array_of, cast_gradient
+from minigrad.conversion import result_array
 from minigrad.mutation import check_modified, creation_counter
 from minigrad.tensor import constant
 from rnn.ir.feeds import values_after
 from rnn.ir.nodes import AFTER, STEP, Backward, upstream_name
 from rnn.language.dependencies import boundaries, integer_tensors
+from rnn.language.own_operations import is_own
 from rnn.unrolling.inputs import Inputs
 from rnn.unrolling.masks import Hold, OwnSteps, holds, reach_of_held
 from rnn.unrolling.state import State
@@ -53,7 +55,8 @@ class Loaded:
         self.file = f"<compiled {''.join(x if x.isprintable() else '?' for x in name)}>"
         linecache.cache[self.file] = (len(self.text), None, self.text.splitlines(True), self.file)
         weakref.finalize(self, linecache.cache.pop, self.file, None)
-        space: dict[str, Any] = {name: op for name, (op, _) in program.code.operations.items()}
+        space: dict[str, Any] = {name: PlainResults(op) if is_own(op) else op
+                                 for name, (op, _) in program.code.operations.items()}
         exec(compile(self.text, self.file, "exec"), space)
         self.buffers = ThreadBuffers(space["buffers"])
         self.forward = space["forward"]
@@ -83,6 +86,29 @@ class Loaded:
     def holds(self) -> dict[str, Hold]:
         """The values of each signal at masked steps."""
         return holds(self.program.lowered.cell)
+
+
+class PlainResults:
+    """An operation of the user's, whose results and gradients become arrays as in the recorded graph."""
+
+    def __init__(self, op: Op) -> None:
+        self.op = op
+
+    def forward(self, *operands: Any) -> NDArray[Any]:
+        """Return the result as an array."""
+        return result_array(self.op, self.op.forward(*operands))
+
+    def backward(self, *arguments: Any) -> Any:
+        """Return the gradients as arrays.
+
+        Raises:
+            TypeError: for None in the place of the gradients.
+        """
+        found = self.op.backward(*arguments)
+        if found is None:
+            raise TypeError(f"{type(self.op).__name__}.backward returned None: is its `return` missing? For an operand "
+                            "without a gradient it returns (None,)")
+        return tuple(map(array_of, found)) if isinstance(found, tuple) else array_of(found)
 
 
 @dataclass(frozen=True)
@@ -197,8 +223,7 @@ class Call:
             ValueError: if one was; names it and the line.
         """
         for tensor in self.tensors():
-            check_modified(tensor)
-            if tensor.changes is not None and tensor.changes.last > self.order:
+            if tensor.changes is not None and check_modified(tensor) > self.order:
                 raise ValueError(f"{tensor!r}: its data was changed (at {tensor.changes.where}) after the program of "
                                  f"{self.loaded.program.lowered.cell.name!r} had used it, so that gradients would be "
                                  "wrong. Call the program again before its backward()")
@@ -324,7 +349,8 @@ class Call:
         else:
             tensor = inputs.values[str(key)]  # type: ignore[assignment]
             gradient = gradient if plan.own is None else plan.own.spread(gradient)
-            gradient = gradient.reshape(self.shape(str(key)))
+            ndim = len(inputs.shapes[str(key)])
+            gradient = _sum_over_batch(gradient.reshape(self.shape(str(key))), tensor.shape, ndim)
         return tensor, np.array(cast_gradient(gradient, tensor, tensor))
 
     # ---- results
@@ -358,7 +384,7 @@ class Call:
         counts = (rows >= 0) & (rows < len(array)) & counts
         found: NDArray[Any] = array[np.where(counts, rows, 0), np.arange(self.plan.B)]
         found[~counts] = 0
-        return found.reshape(*step.shape[:-1], *self.plan.inputs.batch, *array.shape[2:])
+        return found.reshape((*step.shape[:-1], *self.plan.inputs.batch, *array.shape[2:]))
 
     def _shown_steps(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return the own step whose value a signal has at each column, (T, B), and where it isn't zero."""
@@ -418,3 +444,18 @@ class Call:
                         truncation=LossSteps(length, losses))
         names = {STEP, *inputs.values, *self.plan.statics, *self.loaded.program.lowered.draws}
         return found, {name: x[part] for name, x in self.values.items() if name in names or name.startswith(AFTER)}
+
+
+def _sum_over_batch(gradient: NDArray[Any], shape: tuple[int, ...], ndim: int) -> NDArray[Any]:
+    """Return the gradient of data that lack axes of the batch, or have axes of length 1 there: the sum over these.
+
+    Args:
+        gradient: (T, *batch, *own).
+        shape: of the data.
+        ndim: the number of axes of one value of one sequence.
+    """
+    given = shape[1:len(shape) - ndim]
+    missing = gradient.ndim - len(shape)
+    full = shape[0], *(1,) * missing, *given, *shape[len(shape) - ndim:]
+    axes = tuple(axis for axis, (size, own) in enumerate(zip(gradient.shape, full)) if own == 1 and size > 1)
+    return (gradient.sum(axis=axes) if axes else gradient).reshape(shape)

@@ -138,11 +138,11 @@ class Export:
         given = {name: self._input(name, value, prepared, dtype) for name, value in inputs.items()
                  if name not in self.cell.statics}
         given.update((name, self._drawn(name, draws, schedule, prepared, dtype)) for name in schedule.lowered.draws)
-        given.update(self._keep_flags(schedule, prepared))
         if STEP in schedule.givens:
             start = steps_before(options.initial, prepared.batch, call_site())
             given[STEP] = backend.constant(np.array(step_numbers(prepared.T, prepared.batch, start)), dtype)
         zero, columns = backend.constant(0.0, dtype), self._columns(prepared, options)
+        given.update(self._keep_flags(schedule, prepared, columns))
         whole = Interpreter(backend, schedule, prepared.T, prepared.batch, given, weights, {}, zero, columns)
         weights = {**weights, **whole.compute_statics({name: self._static(name, inputs[name], prepared, dtype)
                                                        for name in self.cell.statics})}
@@ -150,8 +150,8 @@ class Export:
         boundary: dict[tuple[str, int], Array] = {}
         for (name, step), tensor in boundary_values(self.cell, prepared).items():
             k = step + self.cell.signals[name].lead + (prepared.T if step > 0 else 0)
-            value = weights[id(tensor)] if name not in initial else backend.constant(initial[name][k], dtype)
-            boundary[name, step] = value
+            given_now = k in initial.get(name, {})
+            boundary[name, step] = backend.constant(initial[name][k], dtype) if given_now else weights[id(tensor)]
         if columns is not None:
             given = masked_data(schedule, given, boundary, columns, (prepared.T, *prepared.batch), zero)
         whole = replace(whole, given=given, boundary=boundary)
@@ -225,11 +225,13 @@ class Export:
                              f"before the call, draws=f.draws({inputs.T}, {inputs.batch})")
         return self.backend.cast_like(self.backend.constant(drawn[name], None), self.backend.constant(0.0, dtype))
 
-    def _keep_flags(self, schedule: Schedule, inputs: Inputs) -> dict[str, Array]:
-        """Return for each delay the steps at which gradients pass, (T, 1, ...) bools."""
-        shape = (inputs.T, *(1 for _ in inputs.batch))
-        return {keep_name(delay): self.backend.constant(uncut_steps(inputs, delay).reshape(shape), None)
-                for delay in schedule.lowered.keeps}
+    def _keep_flags(self, schedule: Schedule, inputs: Inputs, columns: Columns | None) -> dict[str, Array]:
+        """Return for each delay the steps at which gradients pass: bools (T, 1, ...), or (T, *batch)."""
+        shape, found = (inputs.T, *(1 for _ in inputs.batch)), {}
+        for delay in schedule.lowered.keeps:
+            keep = self.backend.constant(uncut_steps(inputs, delay).reshape(shape), None)
+            found[keep_name(delay)] = keep if columns is None or delay > 0 else columns.keep_after(keep, delay)
+        return found
 
     def _mask_loss_steps(self, value: Array, name: str, inputs: Inputs) -> Array:
         """Return a signal through which no gradient enters at steps that the truncation makes constant."""

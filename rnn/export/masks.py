@@ -77,6 +77,16 @@ class Columns:
             zero = self._where(self.T - self.length == np.int64(step - column), value, zero, len(shape))
         return zero
 
+    def keep_after(self, keep: Array, delay: int) -> Array:
+        """Return where gradients of a read ahead pass, (T, *batch), from the same without the ends of the sequences.
+
+        A value after the end belongs to each sequence's own last step.
+        """
+        assert self.truncation is not None
+        first, last = (self.backend.constant(x, None) for x in reach_of_held(self.truncation, self.mask.ndim - 1))
+        after = self.steps - np.int64(delay) > self.length
+        return keep | (after & (first <= self.length) & (self.length <= last))
+
     def _where(self, condition: Array, value: Array, other: Array, ndim: int) -> Array:
         value = self.backend.cast_like(value, other)
         return self.backend.where(self.backend.append_axes(condition, ndim), value, other)

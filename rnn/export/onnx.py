@@ -19,7 +19,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 from minigrad import Tensor, ops
-from minigrad.files import write_atomically
+from minigrad.formats.files import write_atomically
 from minigrad.ops import Axis, einsum_letters
 from minigrad.provenance import call_site
 from rnn.ir.feeds import boundary_values, lowering_options, weight_draws
@@ -118,6 +118,9 @@ class OnnxBackend(Backend):
             operands = [self.cast(x, self.dtype) if x.dtype == bool else x for x in operands]
         elif kind != "Where":
             operands = [x if x.dtype == bool else self.cast(x, np.dtype(bool)) for x in operands]
+        if kind == "Div" and np.array_equal(self.initializers.get(operands[0].name, np.empty(0)), 1.0):
+            # ONNX Runtime 1.32 turns (1 / x) * y into y / x, and in a Scan it loses a y that is an output too.
+            kind, operands = "Reciprocal", operands[1:]
         return self.emit(kind, *operands, shape=_broadcast([x.shape for x in operands]), dtype=dtype)
 
     def constant(self, value: Any, dtype: Any) -> Value:
@@ -519,6 +522,12 @@ class Model:
         given, T, batch, columns = self._inputs(lengths, statics)
         weights = export.weights(values, None, {name: self._drawn_weight(name, x)
                                                 for name, x in weight_draws(cell).items()})
+        for (name, step), tensor in outside.items():
+            own_shape = schedule.lowered.roots[name].shape
+            if not batch and tensor.ndim > len(own_shape):
+                raise DefinitionError(f"a value of {name} {'after' if step > 0 else 'before'} the sequence, set at "
+                                      f"{tensor.origin}, has axes of a batch, {tensor.shape}, and {cell.name!r} has no "
+                                      f"input whose batch a file could take: set one value, {own_shape}")
         zero = backend.constant(0.0, None)
         whole = Interpreter(backend, schedule, T, batch, given, weights, {}, zero, columns)
         weights = {**weights, **whole.compute_statics(statics)}

@@ -144,8 +144,13 @@ class Adjoint:
             grad = Node(ops.BroadcastTo(node.shape), terms, node.shape, True, compact.name)
         needs = tuple(x in self.active for x in node.inputs)
         rule = RULES.get(type(op), _elementwise)
-        grads = rule(node, compact if op.elementwise or sums_vector(op) else grad, needs)
+        upstream = compact if op.elementwise or sums_vector(op) else grad
+        grads = rule(node, upstream, needs)
+        spread = upstream is not grad and grads is not None
         for x, term in zip(node.inputs, _at_run_time(node, grad, needs) if grads is None else grads):
+            if term is not None and spread and not x.timed:  # a weight's is summed over all that reads it
+                shape = node.shape if op.elementwise else x.shape
+                term = Node(ops.BroadcastTo(shape), (term,), shape, True)
             self._add(x, term)
 
 

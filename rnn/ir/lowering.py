@@ -155,6 +155,10 @@ class Lowered:
             name = self.draw_names[id(part)]
             self.draws[name] = part.op, operands[0].shape
             return Node(ir.Input(name), (), operands[0].shape, True, f"{equation.signal.name}_keep", part.origin)
+        if self.mask is not None and part.op.regular is not None:  # 0 times an infinite derivative is NaN
+            regular, label = number(part.op.regular), f"{equation.signal.name}_regular"
+            operands = tuple(Node(WHERE, (self.mask, x, regular), x.shape, True, label, part.origin) if x.timed else x
+                             for x in operands)
         shape = part.shape if part.shape is not None else part.op.result_shape(*(x.shape for x in operands))
         kind = type(part.op).__name__.lower()
         name = f"{equation.signal.name}_{SHORT.get(kind, kind)}"
@@ -198,7 +202,8 @@ class Lowered:
         if not self.options.truncated or delay == 0:
             return shift
         name = f"keep_before{delay}" if delay > 0 else f"keep_after{-delay}"
-        keep = self.keeps.setdefault(delay, Node(ir.Input(keep_name(delay), shared=True), (), (), True, name))
+        shared = not self.options.masked or delay > 0  # a value after the end belongs to each sequence's own last step
+        keep = self.keeps.setdefault(delay, Node(ir.Input(keep_name(delay), shared=shared), (), (), True, name))
         return Node(ir.GradientMask(), (shift, keep), shift.shape, True, f"{shift.name}_cut", shift.origin)
 
 

@@ -62,6 +62,7 @@ class Signal(Operators):
         self.equation: Equation | None = None
         self.initial: dict[int, Any] = {}  # step (0, -1, ...) -> value before the sequence, a Tensor or an expression
         self.final: dict[int, Any] = {}  # k -> value at T + k, after the sequence
+        self.read_early: Origin | None = None  # the first read of it as a vector, before its size was known
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a deep copy or a pickle keeps; the definition, which belongs to it, keeps the equation."""
@@ -90,7 +91,10 @@ class Signal(Operators):
         if not isinstance(time, Time) or time.name != "t":
             raise TypeError(f"read {self.name} at a step relative to t, e.g. {self.name}[t-1], "
                             f"not {self.name}[{time!r}] (at {call_site()})")
-        return Read(self, time.offset)
+        read = Read(self, time.offset)
+        if self.samples is None and self.read_early is None:
+            self.read_early = read.origin
+        return read
 
     def __setitem__(self, time: Any, value: Any) -> None:
         if isinstance(time, Time) and time.name == "t":
@@ -158,11 +162,19 @@ class Signal(Operators):
         shape = getattr(expression, "shape", None)  # a plain number fits every size
         if shape is not None:
             self._check_shape(f"the equation {equation!r}", shape, shape, origin)
+            self.refuse_early_read(shape)
         if self.samples is None:
             self.samples = expression.samples if isinstance(expression, Expression) else \
                 None if shape is None else (shape, shape)
         self.equation = equation
         self.cell.equations.append(equation)
+
+    def refuse_early_read(self, shape: Shape) -> None:
+        """Raise ValueError if the signal turns out to be no vector after an equation has read it as one."""
+        if self.read_early is not None and len(shape) != 1:
+            kind = "a number" if shape == () else f"an array of shape {shape}"
+            raise ValueError(f"{self.name} is {kind} at each step, and was read at {self.read_early} before that was "
+                             f"known: declare it, .signal({self.name!r}, {shape}) at {self.origin}")
 
     def boundary(self, time: str, value: Any, origin: Origin) -> Any:
         """Return a value before or after the sequence, a Tensor, an array or a number, as a Tensor.

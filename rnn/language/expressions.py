@@ -25,6 +25,7 @@ from minigrad.tensor import constant
 from .batching import for_batch
 from .formula import ATOM, to_text
 from .graphs import postorder
+from .own_operations import is_own, refuse_mixing
 
 if TYPE_CHECKING:
     from .equations import Definition, Signal
@@ -258,6 +259,9 @@ class Apply(Expression):
             names = ", ".join(f"{x!r} of {cell.name!r}" for cell, x in cells.items())
             raise ValueError(f"signals of different definitions in one expression (at {self.origin}): {names}")
         self.cell = next(iter(cells), None)
+        if is_own(op):
+            shapes = [x.shape if isinstance(x, (Expression, Tensor)) else () for x in self.inputs]
+            refuse_mixing(op, self.inputs, shapes, [isinstance(x, Expression) for x in self.inputs], self.origin)
         self.samples = _result_samples(op, self.inputs)
         self.kind = _result_kind(op, self.inputs)
 

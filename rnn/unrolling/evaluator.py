@@ -38,6 +38,9 @@ class RegisterProgram:
         self.step_numbers: list[tuple[int, int]] = []  # (register, offset)
         # (op, getter of its operands from the registers, register of its result, id of its expression), in order
         self.operations: list[tuple[Op, Callable[[list[Any]], Sequence[Any]], int, int]] = []
+        # register of a result -> the operands, by their position, that depend on the step, if the operation is singular
+        # for some numbers
+        self.singular: dict[int, tuple[int, ...]] = {}
         register: dict[int, int] = {}
         for node in nodes([equation.expression], into_tensors=False):
             register[id(node)] = len(self.start)
@@ -53,6 +56,9 @@ class RegisterProgram:
                 operands = tuple(register[id(x)] for x in node.inputs)
                 if node.op.aligned:
                     operands = tuple(self._repeat_for_batch(number, batch) for number in operands)
+                if node.op.regular is not None:
+                    self.singular[register[id(node)]] = tuple(
+                        place for place, x in enumerate(node.inputs) if isinstance(x, Expression))
                 self.operations.append((node.op, _getter(operands), register[id(node)], id(node)))
         self.result = register[id(equation.expression)]  # the register of the equation's value
 

@@ -83,12 +83,14 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
             raise ValueError(f"the data for {name!r} are a single number (at {origin}); their first axis must be time")
     T = _common_length({name: values[name] for name in declared}, options.T, origin)
     initial = _initial_values(cell, T, options.initial, origin)
-    batch, shapes = _batch_and_shapes(cell, declared, values, initial, origin)
+    batch, shapes = _batch_and_shapes(cell, T, declared, values, initial, origin)
     check_open_shapes(cell, shapes)
     dtype = _float_type(cell, values)
     labels = integer_inputs(cell)
     values = {name: array if name in labels else _converted(array, dtype) for name, array in values.items()}
     mask = mask_of(T, batch, options.lengths, options.mask, origin)
+    if mask is not None and not mask.all():
+        _refuse_numbered_ends(cell, T, initial, origin)
     truncation = make_truncation(T, options.truncation(), origin)
     truncation.check(cell, origin)
     statics = {name: values.pop(name) for name in cell.statics}
@@ -96,6 +98,17 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
                    origin, steps_before(options.initial, batch, origin))
     check_truncation(cell, found, found.own)
     return found
+
+
+def _refuse_numbered_ends(cell: Definition, T: int, initial: Mapping[str, Mapping[int, Tensor]], origin: Origin
+                          ) -> None:
+    """Raise ValueError for a value after the end that a definition sets by number: each sequence has its own end."""
+    for name, signal in cell.signals.items():
+        for k in signal.initial:
+            if k - signal.lead > T and name not in initial:
+                raise ValueError(f"{name}[{k}] is set by its number (at {signal.initial[k].origin}), and the sequences "
+                                 f"end at different steps (at {origin}): write {name}[T{k - T:+d}] = ..., which is "
+                                 "counted from each sequence's own end")
 
 
 def _float_type(cell: Definition, values: Mapping[str, Values]) -> np.dtype[Any]:
@@ -216,7 +229,19 @@ def _initial_values(cell: Definition, T: int, initial: Any, origin: Origin) -> d
     return values
 
 
-def _batch_and_shapes(cell: Definition, declared: Mapping[str, Signal], values: Mapping[str, Values],
+def _set_values(signal: Signal, T: int, initial: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    """Return a signal's values before and after the sequence that are set: {step: value}.
+
+    The option `initial` replaces the definition's values on each side on which it has any.
+    """
+    ends = {k - signal.lead > T for k in initial}
+    found = {} if False in ends else dict(signal.initial)
+    if True not in ends:
+        found.update((T + k, value) for k, value in signal.final.items())
+    return {**found, **initial}
+
+
+def _batch_and_shapes(cell: Definition, T: int, declared: Mapping[str, Signal], values: Mapping[str, Values],
                       initial: Mapping[str, Mapping[int, Tensor]], origin: Origin) -> tuple[Shape, dict[str, Shape]]:
     """Return the common shape of the batch, and the shape of one value of each input."""
     batches: dict[str, Shape] = {}
@@ -225,7 +250,7 @@ def _batch_and_shapes(cell: Definition, declared: Mapping[str, Signal], values: 
         if signal.shape is not None:
             shapes[name] = signal.shape
             batches[name] = _batch_axes(signal, values[name].shape, origin)
-    states = _state_batches(cell, initial)
+    states = _state_batches(cell, T, initial)
     batches.update(states)
     for name in declared:  # without a declared size: the last axis is a vector's, unless all axes are the batch's
         if name not in shapes:
@@ -265,15 +290,14 @@ def _split_static(static: Static, shape: Shape, origin: Origin) -> tuple[Shape, 
     return shape[:len(shape) - ndim], own
 
 
-def _state_batches(cell: Definition, initial: Mapping[str, Mapping[int, Tensor]]) -> dict[str, Shape]:
+def _state_batches(cell: Definition, T: int, initial: Mapping[str, Mapping[int, Tensor]]) -> dict[str, Shape]:
     """Return the batch axes of every value before or after the sequence that has any: {"h[0]": (batch,)}."""
     found: dict[str, Shape] = {}
     for signal in cell.signals.values():
-        own = {**{f"{k}": value for k, value in signal.initial.items()},
-               **{f"T{k:+d}": value for k, value in signal.final.items()}}
-        for k, value in initial.get(signal.name, own).items():
+        for k, value in _set_values(signal, T, initial.get(signal.name, {})).items():
             if signal.shape is not None and value.ndim > len(signal.shape):
-                found[f"{signal.name}[{k}]"] = value.shape[:value.ndim - len(signal.shape)]
+                place = f"T{k - T:+d}" if k > T + signal.lead else str(k)
+                found[f"{signal.name}[{place}]"] = value.shape[:value.ndim - len(signal.shape)]
     return found
 
 
@@ -348,8 +372,7 @@ def _boundary_values(cell: Definition, T: int, initial: Mapping[str, dict[int, T
     """
     found: dict[str, dict[int, Tensor]] = {}
     for name, signal in cell.signals.items():
-        own = {**signal.initial, **{T + k: value for k, value in signal.final.items()}}
-        found[name] = initial.get(name, own)
+        found[name] = _set_values(signal, T, initial.get(name, {}))
         for k, value in found[name].items():
             if 1 <= k - signal.lead <= T:
                 raise ValueError(f"{name}[{k}] is set at {value.origin}, but its value comes from "

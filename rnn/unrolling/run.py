@@ -115,7 +115,8 @@ class Run:
 
     def __getitem__(self, name: str) -> Copies:
         if not self._copies.get(name):
-            raise KeyError(f"no signal {name!r} in this run; there are {', '.join(self._copies)}")
+            raise KeyError(f"no signal {name!r} in this run; there are "
+                           f"{', '.join(name for name, copies in self._copies.items() if copies)}")
         return Copies(name, self.T, self._copies[name], self._own)
 
     def __contains__(self, name: object) -> bool:

@@ -101,14 +101,14 @@ class Truncation:
 
 @dataclass(frozen=True)
 class Chunks(Truncation):
-    """Pieces of `length` steps. Initial values belong to the first."""
+    """Pieces of `length` steps. Values before the first step belong to the first, those after the last to the last."""
 
     length: int
     option = "chunks"
     masks_gradients = True
 
     def cuts(self, made: int, read: int) -> bool:
-        return max(made, 1) not in self.reach_of_held(read)
+        return min(max(made, 1), self.T) not in self.reach_of_held(read)
 
     def reach_of_held(self, step: int) -> range:
         first = (step - 1) // self.length * self.length + 1
@@ -161,7 +161,7 @@ class Windows(Truncation):
 
     def check(self, cell: Definition, origin: Origin) -> None:
         for link in links(cell):
-            if link.delay < 0 and not link.source.given:
+            if link.delay + min(link.source.lead, 0) < 0 and not link.source.given:
                 raise ValueError(f"window= cuts loops that run forward in time, but {link.target.name} reads {link} "
                                  f"at {link.equation.origin}. Use chunks= or last= (at {origin})")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor, ops
+from minigrad import Op, Tensor, ops
 from minigrad.operators import IDENTITY, STOP_GRADIENT, WHERE
 from minigrad.provenance import Origin
 from minigrad.settings import override, settings
@@ -87,7 +87,15 @@ class Unroller:
             shown = {signal: self._spread(signal, self.own) for signal in self.plans
                      if signal.lead or self.shift.get(signal)}
             self.copies.update(shown)
+        self._cut_outputs()
         return Run(self.cell, self.inputs, _by_name(self.copies), windows)
+
+    def _cut_outputs(self) -> None:
+        """Make the boundary values that are outputs constants where the truncation does: x[1] of `x[t+1] = ...`."""
+        for signal, copies in self.copies.items():
+            for k in range(1, signal.lead + 1) if self.truncation.constant(1) else ():
+                if k in copies and copies[k].requires_grad:
+                    copies[k] = copies[k].detach()
 
     # ---- values from outside
     def _draw(self) -> dict[tuple[int, int, int], Tensor]:
@@ -213,9 +221,14 @@ class Unroller:
             own_step = step if self.own is None else np.maximum(self.own.step(step) - shift, 1)
             number = self.inputs.start + own_step + offset
             registers[register] = constant(np.broadcast_to(number, self.inputs.batch).astype(self.inputs.dtype))
+        rows = self._rows(step, shift) if self.own is not None and plan.singular else None
+        rows = None if rows is None or rows.all() else rows
         for op, operands, register, key in plan.operations:
             if op is STOP_GRADIENT:
                 registers[register] = operands(registers)[0].detach()
+            elif rows is not None and register in plan.singular:
+                values = self._regular(op, operands(registers), plan.singular[register], rows)
+                registers[register] = apply(op, *values)
             elif key not in self.shared:
                 registers[register] = apply(op, *operands(registers))
             elif (key, step, shift) in self.memo:
@@ -232,8 +245,7 @@ class Unroller:
     def _drawn_at(self, key: int, step: int, shift: int) -> Tensor:
         """Return a draw as a retimed equation takes it: of each sequence that of the column of its own step."""
         assert self.own is not None
-        own_step = self.own.step(step) - shift
-        rows = self.own.is_step(step) & (own_step >= 1) & (own_step <= self.own.length)
+        own_step, rows = self.own.step(step) - shift, self._rows(step, shift)
         draws = {k: self.drawn[key, k, 0] for k in range(1, self.own.T + 1)}
         return select(draws, self.own.column(own_step), rows, draws[1].ndim - rows.ndim) if rows.any() else draws[1]
 
@@ -257,13 +269,30 @@ class Unroller:
     def _uncut(self, signal: Signal, k: int, step: int, delay: int) -> Tensor:
         """Return a copy as a read at a step sees it: as a constant where the truncation cuts that edge."""
         copy = self.copies[signal][k]
-        if not copy.requires_grad or not self.truncation.cuts(step - delay, step):
+        after = max(k - signal.lead - self.inputs.T, 0)  # a value after the end belongs to the sequence's own last step
+        if not copy.requires_grad or not self.truncation.cuts(step - delay - after, step):
             return copy
         if (signal, k) not in self.detached:
             self.detached[signal, k] = copy.detach()
         return self.detached[signal, k]
 
     # ---- masks
+    def _rows(self, step: int, shift: int) -> Flags:
+        """Return which sequences have an own step that an equation computes at a column."""
+        assert self.own is not None
+        own_step = self.own.step(step) - shift
+        found: Flags = self.own.is_step(step) & (own_step >= 1) & (own_step <= self.own.length)
+        return found
+
+    def _regular(self, op: Op, operands: Sequence[Any], places: Sequence[int], rows: Flags) -> list[Any]:
+        """Return operands with a number in the place of masked sequences: 0 times an infinite derivative is NaN."""
+        found = list(operands)
+        for place in places:
+            x = found[place]
+            flags = np.reshape(rows, rows.shape + (1,) * (x.ndim - rows.ndim))
+            found[place] = apply(WHERE, flags, x, np.asarray(op.regular, x.dtype))
+        return found
+
     def _keys(self, signal: Signal, offset: int, plan: RegisterProgram, step: int) -> Sequence[int]:
         """Return the keys of the copies that an equation reads at a step: several where sequences differ."""
         own, delay, shift = self.own, signal.lead - offset, self.shift.get(plan.equation.signal, 0)
@@ -271,9 +300,8 @@ class Unroller:
             return step + offset,
         place = signal, delay, shift, step
         if place not in self.places:
-            read = own.step(step) - shift
-            rows = own.is_step(step) & (read >= 1) & (read <= own.length)
-            self.places[place] = self._places(signal, read - delay, delay, own), rows
+            own_step = own.step(step) - shift - delay
+            self.places[place] = self._places(signal, own_step, delay, own), self._rows(step, shift)
         keys, rows = self.places[place]
         if rows.any():
             return np.unique(keys[rows]).tolist()  # type: ignore[no-any-return]

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from definitions import DEFINITIONS, data, gates, gru, lagged_input, lstm, parameter, skips, three_delays, twenty
+from definitions import DEFINITIONS, above, data, gates, gru, lagged_input, lstm, parameter, skips, three_delays, twenty
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from random_definitions import STEPS, Spec, Term, defined, specs
 
 import minigrad as mg
 from rnn import Cell, T, cells, t
+from rnn.compiler.execution import Call
 
 EVERY: list[Callable[[], Cell]] = [*DEFINITIONS, lstm, gru, gates, lagged_input, three_delays, skips, twenty]
 
@@ -540,6 +541,26 @@ def test_outputs_are_gone_after_another_call() -> None:
         outputs["h"]
 
 
+@pytest.mark.parametrize(("method", "read"), [
+    ("shown", lambda outputs: outputs["h"]), ("final", lambda outputs: outputs.final("h")),
+    ("state", lambda outputs: outputs.state)])
+def test_values_that_another_call_overwrites_while_they_are_read_are_an_error(
+        monkeypatch: pytest.MonkeyPatch, method: str, read: Callable[[Any], Any]) -> None:
+    cell = with_loss(DEFINITIONS[0]())
+    fast = cell.compile("L")
+    _, outputs = fast(**data(cell))
+    original = getattr(Call, method)
+
+    def slow(call: Call, *name: str) -> Any:
+        values = original(call, *name)
+        fast(**data(cell))  # as the thread that owns the arrays would, while this one copies
+        return values
+
+    monkeypatch.setattr(Call, method, slow)
+    with pytest.raises(RuntimeError, match="called again since"):
+        read(outputs)
+
+
 def test_the_data_are_not_changed() -> None:
     cell = with_loss(DEFINITIONS[0]())
     given_data = data(cell)
@@ -681,6 +702,29 @@ def test_an_operation_of_ones_own_can_not_be_saved_and_is_named_with_its_line(tm
     with pytest.raises(ValueError, match=r"Cube\(\), at test_compile.py:\d+, can't be written"):
         own_operation().compile("L").save(tmp_path / "bptt.py")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_index_of_an_array_can_not_be_saved_and_is_named_with_its_line(tmp_path: Path) -> None:
+    cell = Cell()
+    x, h = cell.input("x", 3), cell.signal("h", 3)
+    h[t] = np.tanh(x[t] + parameter("U", 3, 3) @ h[t-1])[np.array([2, 0, 0])]
+    fast = with_loss(cell).compile("L")
+    with pytest.raises(ValueError, match=r"array\(\[2, 0, 0\]\).*, at test_compile.py:\d+, can't be written"):
+        fast.save(tmp_path / "bptt.py")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have notes since Python 3.11")
+def test_an_error_of_floating_point_has_a_note_with_the_signal_and_its_line() -> None:
+    cell = Cell("growing")
+    x, h = cell.input("x", 3), cell.signal("h", 3)
+    h[t] = np.exp(np.abs(parameter("U", 3, 3) @ x[t]))
+    line = above()
+    fast = with_loss(cell).compile("L")
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError) as error:
+        fast(x=np.full((2, 3), 1e5))
+    [note] = error.value.__notes__
+    assert "in the program of 'growing', line " in note and f"written at {line}" in note
 
 
 def test_names_are_text_and_never_code(tmp_path: Path) -> None:

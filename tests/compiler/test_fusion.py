@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
+import re
 from itertools import permutations
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from definitions import parameter
+from definitions import elman, parameter
 
 import minigrad as mg
 from rnn import Cell, t
+from rnn.compiler.codegen import _loop_head
 from rnn.compiler.emit import identifier
 from rnn.ir import nodes as ir
 from rnn.ir.fusion import common_name, concatenate
@@ -86,3 +89,52 @@ def test_only_slices_that_follow_each_other_are_taken_as_one() -> None:
 def test_any_text_makes_a_name_that_python_accepts(text: str) -> None:
     name = identifier(text)
     assert name.isidentifier() and name.isascii() and not keyword.iskeyword(name)
+
+
+@pytest.mark.parametrize("length", [*range(106, 114), 300])
+def test_the_head_of_a_loop_takes_one_line_if_it_fits_into_110_characters(length: int) -> None:
+    names, values = [], []
+    while len(whole := f"for {', '.join(names)} in zip({', '.join(values)}):") < length - 20:
+        names, values = [*names, f"n{len(names)}"], [*values, f"rows[{len(names)}:]"]
+    names[-1] += "_" * (length - len(whole))
+    whole = f"for {', '.join(names)} in zip({', '.join(values)}):"
+    lines = _loop_head(names, values)
+    assert (len(lines) == 1) == (len(whole) <= 110) and all(len(line) <= 110 for line in lines), lines
+    assert ast.dump(ast.parse("\n".join(lines) + " pass")) == ast.dump(ast.parse(whole + " pass"))
+
+
+@pytest.mark.parametrize("size", range(1, 5))
+def test_the_mean_of_a_vector_gives_each_element_an_equal_part_of_the_gradient(size: int) -> None:
+    cell = Cell()
+    x, loss = cell.input("x", size), cell.signal("L", ())
+    w = mg.Tensor(np.arange(1.0, size + 1), requires_grad=True, name="w")
+    loss[t] = (w * x[t]).mean(axis=-1)
+    rows = np.arange(3.0 * size).reshape(3, size)
+    found = cell.compile("L")(x=rows).loss
+    np.testing.assert_allclose(found, (rows * np.arange(1, size + 1)).sum() / size, rtol=1e-14)
+    np.testing.assert_allclose(w.grad, rows.sum(axis=0) / size, rtol=1e-14)
+
+
+def test_a_gradient_that_is_no_block_of_another_one_is_returned_as_it_was_computed() -> None:
+    cell = elman()
+    loss, y = cell.signal("L", ()), cell.signals["y"]
+    loss[t] = (y[t] * y[t]).sum(axis=-1)
+    source = cell.compile("L").source
+    assert all(f'"d{name}": d{name},' in source for name in cell.parameters)
+    assert not re.search(r"^ *d\w+ = d\w+\[", source, re.MULTILINE)
+
+
+@pytest.mark.parametrize("joined", [np.multiply, np.subtract, np.divide, np.maximum])
+def test_products_are_joined_only_where_they_are_added(joined: Any) -> None:
+    cell = Cell()
+    h, s = cell.signal("h", 3), cell.signal("s", 3)
+    A, B = parameter("A", 3, 3), parameter("B", 3, 3)
+    h[t] = np.tanh(joined(h[t-1] @ A, s[t-1] @ B))
+    s[t] = np.cos(h[t])
+    h[0], s[0] = np.array([0.5, -0.8, 0.3]), np.array([0.1, 0.2, -0.4])
+    outputs = cell.compile()(T=4)  # without a loss nothing else reads the products
+    state, other = np.array([0.5, -0.8, 0.3]), np.array([0.1, 0.2, -0.4])
+    for step in range(4):
+        state = np.tanh(joined(state @ A.numpy(), other @ B.numpy()))
+        other = np.cos(state)
+        np.testing.assert_allclose(outputs["h"][step], state, rtol=1e-12)

@@ -80,3 +80,20 @@ def test_a_saved_program_needs_numpy_alone(f: Callable[[Any, Any], Any], tmp_pat
     inputs = {**weights, "x": given["x"]}
     program.forward(arrays, *(inputs[name] for name in names[1:] if name in inputs))
     np.testing.assert_allclose(np.sum(arrays.L), loss, rtol=1e-12)
+
+
+def test_an_infinite_derivative_at_a_masked_step_reaches_no_parameter() -> None:
+    """log is infinite at 0: what a masked step computes is multiplied by 0, and must be finite."""
+    w = parameter("w")
+    cell = Cell("logarithm")
+    x, h, L = cell.input("x", ()), cell.signal("h", ()), cell.signal("L", ())
+    h[t] = np.log(w * w * x[t] + h[t-1]**2 + 1e-300)
+    L[t] = np.sqrt(h[t]**2) * np.log(x[t])
+    X = np.array([[2.0, 3.0, 5.0], [7.0, 11.0, 13.0], [17.0, 19.0, 23.0]])
+    w.grad, expected = None, 0.0
+    for sequence, length in enumerate([3, 1, 2]):  # each alone
+        cell.unroll(x=X[:length, sequence])["L"].stack().sum().backward()
+        expected, w.grad = expected + w.grad.item(), None
+    X[1:, 1] = X[2, 2] = 0.0  # padded
+    cell.compile("L")(x=X, lengths=[3, 1, 2])
+    np.testing.assert_allclose(w.grad, expected, rtol=1e-12)

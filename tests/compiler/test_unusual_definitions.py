@@ -67,7 +67,7 @@ def test_several_losses_are_one_signal() -> None:
     cell = Cell()
     x, L = cell.input("x", ()), cell.signal("L")
     L[t] = x[t] * 2.0
-    with pytest.raises(TypeError, match=r"name of one signal, not \['L', 'M'\].*define their sum"):
+    with pytest.raises(TypeError, match=r"name of one signal, not \['L', 'M'\].*define their sum as a signal"):
         cell.compile(["L", "M"])  # type: ignore[arg-type]
 
 
@@ -445,3 +445,15 @@ def test_the_gradient_of_a_dot_product_with_a_weight() -> None:
     L[t] = x[t] @ w
     cell.compile("L")(x=X)
     np.testing.assert_allclose(w.grad, X.sum((0, 1)), rtol=1e-12)  # type: ignore[arg-type]
+
+
+def test_a_signal_that_no_equation_defines_and_nothing_reads_is_no_output() -> None:
+    cell = Cell()
+    x, _, y = cell.input("x", 2), cell.signal("L", ()), cell.signal("y", 2)
+    y[t] = 2 * x[t]
+    outputs = cell.compile()(x=np.ones((3, 2)))
+    assert outputs["y"].tolist() == [[2.0, 2.0]] * 3
+    with pytest.raises(ValueError, match=r"the loss L, declared at test_unusual_definitions.py:\d+, has no equation"):
+        cell.compile(loss="L")
+    with pytest.raises(KeyError, match=r"no signal 'L' in this run; there are x, y"):
+        cell.unroll(x=np.ones((3, 2)))["L"]

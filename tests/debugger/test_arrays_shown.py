@@ -8,6 +8,7 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,3 +102,22 @@ def test_small_derivatives_of_a_diagonal_jacobian_are_counted() -> None:
     assert "2 of 3 derivatives below 0.01" in text
     w = Tensor([1.0, -2.0, 2.0], requires_grad=True, name="w")
     assert "derivatives below" not in "\n".join(talk(mg.square(w).sum(), "step 2", "jacobian"))
+
+
+def test_list_names_a_derivative_whose_source_cannot_be_read() -> None:
+    names: dict[str, Any] = {"mg": mg}
+    exec("class Typed(mg.Op):\n    def forward(self, x): return 2 * x\n"
+         "    def backward(self, grad, out, x): return 2 * grad\n", names)  # as in an interactive session
+    x = mg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    lines = talk(mg.apply(names["Typed"](), x).sum(), "step", "step", "list")
+    assert any("the source of Typed.backward can't be read" in line for line in lines), lines
+
+
+@pytest.mark.parametrize("row", range(3))
+def test_the_jacobian_of_a_batch_is_that_of_the_row_with_the_largest_gradient(row: int) -> None:
+    x = mg.Tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], requires_grad=True, name="x")
+    weights = np.ones((3, 1))
+    weights[row] = 100.0
+    lines = talk((mg.square(x) * weights).sum(), "until x", "step 3", "jacobian")
+    [head] = [number for number, line in enumerate(lines) if f"for x: 2 x 2, row {row} of the result" in line]
+    assert numbers(lines[head + 2:head + 3]) == [4.0 * row + 2, 4.0 * row + 4]  # 2 x

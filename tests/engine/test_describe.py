@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.describe import equation_label, operation_name, tensor_label, tensor_name, tensor_summary
+from minigrad.formats.describe import equation_label, operation_name, tensor_label, tensor_name, tensor_summary
 from rnn import Cell, t
 
 

@@ -15,7 +15,7 @@ from definitions import elman, unrolled
 
 import minigrad as mg
 import viz
-from minigrad.files import write_atomically
+from minigrad.formats.files import write_atomically
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
 

@@ -30,3 +30,20 @@ def test_one_slice_of_a_sum_is_named_with_the_axes(shape: tuple[int, ...], axes:
     with pytest.raises(AssertionError, match="one slice") as error:
         mg.check_op(SliceOfSum(end), rng.normal(size=(4, 3)), rng.normal(size=shape))
     assert f"axes {axes}" in str(error.value).replace("axis", "axes")
+
+
+class NearlyAdd(mg.ops.Add):
+    """a + b, whose two gradients have small relative errors."""
+
+    def __init__(self, *errors: float) -> None:
+        self.errors = errors
+
+    def backward(self, grad: Any, out: Any, a: Any, b: Any) -> Any:
+        return grad * (1 + self.errors[0]), grad * (1 + self.errors[1])
+
+
+@pytest.mark.parametrize("errors", [(3e-6, 1e-6), (1e-6, 3e-6), (0.0, 3e-6)])
+def test_the_largest_relative_error_is_returned(errors: tuple[float, float]) -> None:
+    a, b = np.random.default_rng(0).normal(size=(2, 4, 3))
+    assert mg.check_op(NearlyAdd(*errors), a, b) == pytest.approx(3e-6 / 2, rel=1e-2)  # |a - n| / (|a| + |n|)
+    assert mg.check_op(NearlyAdd(0.0, 0.0), a, b) < 1e-8

@@ -97,6 +97,18 @@ def test_a_change_between_two_uses_spoils_the_first_one_only() -> None:
     assert w.grad is not None and w.grad.tolist() == [6.0, 4.0]
 
 
+def test_a_change_is_found_though_the_data_are_read_again_after_it() -> None:
+    for read in (lambda w, part: w.data, lambda w, part: part.data):  # the array itself, or a view of it
+        w = mg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+        part, y = w[:1], mg.square(w).sum()
+        array = w.data
+        array[0] = 9.0
+        read(w, part)
+        with pytest.raises(ValueError, match=r"w .*its data was changed"):
+            y.backward()
+        assert w.grad is None
+
+
 def test_reading_data_is_no_change() -> None:
     w = parameter()
     kept = w.data

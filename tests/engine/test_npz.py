@@ -135,3 +135,13 @@ def test_bytes_changed_at_random_are_refused_or_harmless(seed: int, tmp_path: Pa
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"is a folder, not an \.npz file"):
         mg.load(tmp_path)
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_member_that_claims_more_than_deflated_bytes_can_hold_is_not_unpacked(beyond: int, tmp_path: Path) -> None:
+    stored = len(npy())
+    most = 1032 * stored + 1032  # https://zlib.net/zlib_tech.html: no more than 1032 times as long
+    (tmp_path / "model.npz").write_bytes(patched(24, struct.pack("<I", most + beyond)))
+    with pytest.raises(ValueError, match=r"model\.npz") as error:
+        mg.load(tmp_path / "model.npz")
+    assert (f"{stored} bytes can't hold the {most + beyond} that it claims" in str(error.value)) == (beyond > 0)

@@ -1,6 +1,6 @@
 """Values and derivatives at the ends of the number range, against exact mathematics.
 
-tests/export/test_numerics.py compares every operation with PyTorch and JAX at such points.
+tests/export/test_numerics_of_exports.py compares every operation with PyTorch and JAX at such points.
 """
 
 import math
@@ -259,3 +259,16 @@ class TestCompiled:
 
 def test_the_derivative_of_direction_is_the_formula():
     mg.check_op(ops.Direction(), np.array([1.0, -2.0]), np.array([3.0, 0.5]), order=2)
+
+
+@pytest.mark.parametrize("value, times", [(3.0, 1), (1e-170, 2), (1e170, 2), (INF, 2), (0.0, 2)])
+def test_a_length_is_computed_again_only_where_squares_over_or_underflow(value, times):
+    calls = []
+
+    def root(x):
+        calls.append(x)
+        return np.sqrt(np.sum(x * x))
+
+    found = ops.rescaled(root, np.array([value, -value]), None)
+    np.testing.assert_allclose(found, math.sqrt(2) * value, rtol=1e-15)
+    assert len(calls) == times

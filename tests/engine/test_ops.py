@@ -286,3 +286,11 @@ def test_an_operation_shows_its_options():
     assert repr(ops.Sum(0, True)) == "Sum(axis=0, keepdims=True)"
     assert repr(ops.EinSum("ij->i")) == "EinSum(subscripts='ij->i', optimize=False)"
     assert repr(ops.DropoutMask(0.5, np.random.default_rng(0))) == "DropoutMask(rate=0.5)"
+
+
+@pytest.mark.parametrize(("op", "function"), [(ops.Concatenate(), np.concatenate), (ops.Stack(), np.stack)])
+def test_arrays_are_joined_along_the_first_axis_unless_another_one_is_given(op, function):
+    parts = [spread((3, 2)), spread((3, 2)) + 1]
+    found = mg.apply(op, *parts)
+    np.testing.assert_array_equal(found.numpy(), function(parts))
+    mg.check_op(op, *parts)

@@ -393,3 +393,17 @@ def test_a_list_of_tensors_is_answered_with_stack() -> None:
     for use in (lambda: mg.sum([a, b]), lambda: mg.exp([[a], [b]]), lambda: np.sum([a, b]), lambda: np.mean([a, b])):
         with pytest.raises(TypeError, match=r"mg\.stack"):
             use()
+
+
+@pytest.mark.parametrize(("requires_grad", "recording", "kept"), [
+    (True, True, True), (True, False, False), (False, True, False)])
+def test_a_random_draw_keeps_its_operand_only_where_operations_are_recorded(
+        requires_grad: bool, recording: bool, kept: bool) -> None:
+    x = Tensor(np.ones(4), requires_grad=requires_grad)
+    op = mg.ops.DropoutMask(0.5, np.random.default_rng(0))
+    if recording:
+        mask = mg.apply(op, x)
+    else:
+        with mg.no_grad():
+            mask = mg.apply(op, x)
+    assert (mask.op, len(mask.inputs)) == ((op, 1) if kept else (None, 0)) and not mask.requires_grad

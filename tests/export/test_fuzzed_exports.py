@@ -24,7 +24,6 @@ def test_kept_cases(name: str, engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", EXPORTS)
-@pytest.mark.xfail(strict=True, reason="OPEN isn't empty")
 def test_random_cases(engine: str) -> None:
     pytest.importorskip(LIBRARIES[engine])
     message = failing(FEW[engine], (engine,))
@@ -33,7 +32,6 @@ def test_random_cases(engine: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", EXPORTS)
-@pytest.mark.xfail(strict=True, reason="OPEN isn't empty")
 def test_many_random_cases(engine: str) -> None:
     pytest.importorskip(LIBRARIES[engine])
     message = failing(MANY[engine], (engine,))

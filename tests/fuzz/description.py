@@ -316,7 +316,7 @@ def program_text(case: Case, use: str) -> str:
         rows = [f"    {e.signal!r}: draw({', '.join(map(str, _upstream_arguments(case, e.signal)))}),"
                 for e in case.equations if use == "unroll" or not e.lead]
         text += "\n".join(["upstream = {", *rows, "}"])
-    text += USES.get(use, USES["loss"]).format(loss=case.loss, reduction=case.reduction)
+    text += USES[use].format(loss=case.loss, reduction=case.reduction) if use == "loss" else USES[use]
     return text + "print({name: p.grad for name, p in cell.parameters.items()})\n"
 
 

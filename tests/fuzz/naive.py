@@ -738,8 +738,10 @@ class Sequence:
             if (0 if direction > 0 else 1) not in known or self.chunks or self.window or self.last:
                 return None
             source = column
-        if self.window:
-            return self.in_window(name, step, column)
+        if self.window:  # a constant where the loss of its own step belongs to another window
+            crossed = (source - 1) // self.window[0] != (column - 1) // self.window[0]
+            found = self.in_window(name, step, column)
+            return found.constant() if crossed else found
         found = self.value(name, step)
         crossed = self.chunks and (source - 1) // self.chunks != (column - 1) // self.chunks
         return found.constant() if crossed or self.is_constant(column) else found

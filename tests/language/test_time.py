@@ -57,6 +57,14 @@ def test_t_moves_by_integers_of_numpy_on_either_side() -> None:
         t - T
 
 
+def test_t_moves_by_numpys_functions() -> None:
+    assert [repr(x) for x in (np.add(t, 1), np.add(1, t), np.subtract(t, 2), np.subtract(t + 1, 3))] == [
+        "t+1", "t+1", "t-2", "t-2"]
+    for refused in (lambda: np.subtract(2, t), lambda: np.multiply(t, 2), lambda: np.negative(t)):
+        with pytest.raises(TypeError, match="t is an index"):
+            refused()
+
+
 def test_t_can_be_a_key_copied_and_pickled() -> None:
     x = Cell().input("x", 3)
     assert {t: 1}[t] == 1 and t in [t]

@@ -7,7 +7,8 @@ The work happens in copies of the repository in --folder; the work tree is never
 coverage.py finds which tests execute each line; it is repeated when a file has changed. Then each mutant meets the
 tests that execute its line: one case of each test function first, the fastest at the beginning; then the others. A
 campaign that was stopped continues. Results: results.jsonl and table.md in the folder. equivalent.json lists the
-mutants that no test can catch, each with the reason. Needs a system with os.fork.
+mutants that no test can catch, each with the reason; the campaign prints those of its entries that no mutant has any
+more, because the line has changed. Needs a system with os.fork.
 """
 
 from __future__ import annotations
@@ -79,6 +80,21 @@ def choose(options: argparse.Namespace) -> list[Mutant]:
     rng.shuffle(sites)
     chosen = [rng.choice(site) for site in sites]
     return chosen if options.show and len(options.packages) == 1 else chosen[:options.count]
+
+
+def stale(root: Path, entries: list[dict[str, str]]) -> list[str]:
+    """Return a line for each entry of equivalent.json that no mutant has any more, and the mutants that resemble it."""
+    files = sorted({entry["file"] for entry in entries if (root / entry["file"]).exists()})
+    mutants = [mutant for site in all_sites(root, files) for mutant in site]
+    keys = {mutant.key for mutant in mutants}
+    lines = []
+    for entry in entries:
+        if entry["key"] not in keys:
+            alike = [f"{m.key} (line {m.line})" for m in mutants
+                     if (m.file, m.before, m.after) == (entry["file"], entry["before"], entry["after"])]
+            lines.append(f"stale: {entry['key']}  {entry['file']} {entry['function']}  {entry['before']}  →  "
+                         f"{entry['after']}; now {', '.join(alike) or 'gone'}")
+    return lines
 
 
 def describe(mutant: Mutant) -> str:
@@ -162,8 +178,9 @@ def contexts(options: argparse.Namespace, copies: list[Path]) -> Coverage:
                  "files": new[i::len(copies)], "result": str(part)}
         with open(options.folder / f"contexts{i}.log", "wb") as log:
             started.append(start(copy, order, i, options, options.tests, stdout=log, stderr=log))
-    for process in started:
-        process.wait()
+    for i, process in enumerate(started):
+        if process.wait() not in (0, 1, 5):  # passed, some failed, none in its files
+            raise SystemExit(f"pytest could not run the tests: see {options.folder / f'contexts{i}.log'}")
     old = [name.partition("::")[0] not in new for name, _, _ in known["tests"]]
     known["lines"] = {f: {line: [n for n in numbers if n < 0 or old[n]] for line, numbers in lines.items()}
                       for f, lines in known["lines"].items()}
@@ -338,7 +355,8 @@ def state(tests: dict[str, str]) -> str:
 
 def report(options: argparse.Namespace, chosen: list[Mutant]) -> int:
     """Write table.md and results.jsonl, print the count; return 1 if a survivor isn't explained."""
-    reasons = {entry["key"]: entry["reason"] for entry in json.loads(EQUIVALENT.read_text())}
+    entries = json.loads(EQUIVALENT.read_text())
+    reasons = {entry["key"]: entry["reason"] for entry in entries}
     verdicts = read_results(options.folder)
     rows = []
     for mutant in sorted(chosen, key=lambda m: (m.file, m.line, m.key)):
@@ -369,7 +387,7 @@ def report(options: argparse.Namespace, chosen: list[Mutant]) -> int:
         if row["verdict"] in ("survived", "not run"):
             print(f"{row['verdict']}: {row['key']}  {row['file']}:{row['line']} {row['function']}  {row['kind']}: "
                   f"{row['before']}  →  {row['after']}")
-    print(summary)
+    print(*stale(ROOT, entries), summary, sep="\n")
     return 1 if counts["survived"] else 0
 
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from campaign import stale
 from mutants import mutants_of
 
 HERE = Path(__file__).parent
@@ -81,6 +82,20 @@ def test_a_key_outlives_changes_of_other_lines(tmp_path: Path) -> None:
         (tmp_path / "module.py").write_text(source)
         keys.append([mutant.key for site in mutants_of(tmp_path, "module.py") for mutant in site])
     assert keys[0] == keys[1] and len(set(keys[0])) == len(keys[0])
+
+
+def test_an_explanation_of_a_line_that_has_changed_is_stale(tmp_path: Path) -> None:
+    (tmp_path / "sums.py").write_text("def f(a, b):\n    return a + b\n")
+    mutants = [mutant for site in mutants_of(tmp_path, "sums.py") for mutant in site]
+    entries = [{"file": m.file, "function": m.function, "before": m.before, "after": m.after, "key": m.key}
+               for m in mutants]
+    assert stale(tmp_path, entries) == []
+    (tmp_path / "sums.py").write_text("def f(a, b):\n    return (a + b) * 2\n")
+    [sum_now] = [m.key for site in mutants_of(tmp_path, "sums.py") for m in site if m.before == "a + b"]
+    lines = stale(tmp_path, [{**entry, "file": file} for entry in entries for file in ("sums.py", "other.py")])
+    assert len(lines) == 2 * len(entries) and all("gone" in line for line in lines if "other.py" in line)
+    found = [f"now {sum_now} (line 2)" in line for line in lines if "sums.py" in line]
+    assert found == [mutant.before == "a + b" for mutant in mutants]
 
 
 @pytest.mark.slow

@@ -27,3 +27,27 @@ def test_a_constant_that_is_joined_is_repeated_only_for_the_sequences_of_a_batch
     np.testing.assert_array_equal(run["y"][1].numpy(), expected)
     run["y"].stack().sum().backward()
     assert b.grad.tolist() == [2.0 * np.prod(batch, dtype=int)]
+
+
+def test_what_a_vector_was_computed_from_may_exceed_the_numbers_of_the_definition() -> None:
+    cell = Cell()
+    x, y = cell.input("x", 2), cell.signal("y", 2)
+    w = mg.Tensor(np.array([600, -600], np.float32), requires_grad=True, name="w")
+    y[t] = mg.log(mg.exp(w.astype(np.float64))) * x[t]  # exp(600) is infinite in float32
+    run = cell.unroll(x=np.ones((2, 2), np.float32))
+    assert run["y"][1].dtype == np.float32
+    np.testing.assert_array_equal(run["y"][1].numpy(), [600, -600])
+    run["y"].stack().sum().backward()
+    np.testing.assert_allclose(w.grad, [2, 2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kinds", [("f4", "f8"), ("f8", "f4"), ("f4", "f8", "f4", "f8"), ("f2", "f8")])
+def test_every_constant_takes_the_numbers_of_the_definition(kinds: tuple[str, ...]) -> None:
+    cell = Cell()
+    x, y = cell.input("x", 2), cell.signal("y", 2)
+    total = x[t]
+    for number, kind in enumerate(kinds):
+        total = total + mg.Tensor(np.full(2, 2.0 ** number, kind))
+    y[t] = total
+    found = cell.unroll(x=np.zeros((2, 2), np.float32))["y"][1]
+    assert found.dtype == np.float32 and found.numpy().tolist() == [2.0 ** len(kinds) - 1] * 2

@@ -176,6 +176,9 @@ def test_names_are_those_of_cells() -> None:
         interop.from_torch(cell, TORCH["lstm"]["state"], ["b"])
     with pytest.raises(TypeError, match=r"names is a list of cells, e\.g\. \['a'\]"):
         interop.from_torch(cell, TORCH["lstm"]["state"], "a")
+    for names in ("a", [], ["a", "a", "a"]):
+        with pytest.raises(ValueError, match="names is a list of one cell, or of two, forward and backward; not "):
+            interop.to_onnx(cell, names)
     with pytest.raises(ValueError, match="a bidirectional network has two cells a layer, forward and backward"):
         interop.from_torch(cell, TORCH["lstm"]["state"], ["a"], bidirectional=True)
 

@@ -282,3 +282,46 @@ def test_windows_of_unequal_lengths_refuse_learned_values_after_the_end() -> Non
     x[T+1] = mg.Tensor(1.0, requires_grad=True, name="end")
     with pytest.raises(ValueError, match=r"window= with sequences of unequal length .* x\[T\+1\] requires one, set at"):
         cell.unroll(x=np.ones((4, 2)), lengths=[4, 2], window=(1, 2))
+
+
+@pytest.mark.parametrize("pad", [0.0, np.nan, np.inf])
+@pytest.mark.parametrize("holes", [False, True])
+def test_masked_steps_have_no_infinite_derivatives(holes: bool, pad: float) -> None:
+    w = mg.Tensor([0.7, 1.3], requires_grad=True, name="w")
+    cell = Cell()
+    x, h, p, L = cell.input("x", 2), cell.signal("h", 2), cell.signal("p", 2), cell.signal("L", ())
+    h[t] = np.sqrt(x[t] * x[t] + 0.1 * h[t-1] * h[t-1])
+    p[t] = mg.softmax(h[t] * w)
+    L[t] = (-np.log(p[t])[0] + (x[t] ** w).sum(axis=-1) + (np.arccos(x[t] * 0.5) @ w) / (x[t] @ x[t])
+            + np.log(w * h[t] + p[t-1]).sum(axis=-1))
+    data = np.random.default_rng(0).uniform(0.2, 1.0, (4, 3, 2))
+    mask = np.array([[1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 1, 1]] if holes else [[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]],
+                    bool).T
+    wanted, gradient = alone(cell, data, mask).loss, np.zeros(2)
+    for b in range(3):
+        w.grad = None
+        cell.unroll(x=data[:, b][mask[:, b]])["L"].stack().sum().backward()
+        assert w.grad is not None
+        gradient += w.grad
+    padded = np.where(mask[..., None], data, pad)
+    w.grad = None
+    loss = cell.unroll(x=padded, mask=mask)["L"].stack().sum()
+    loss.backward()
+    assert_close(loss.item(), wanted, "the loss")
+    assert_close(w.grad, gradient, "the gradient of unroll")
+    w.grad = None
+    result = cell.compile(loss="L")(x=padded, mask=mask)
+    assert_close(result.loss, wanted, "the loss")
+    assert_close(w.grad, gradient, "the gradient of compile")
+
+
+def test_a_value_after_the_end_that_is_set_by_number_is_refused_where_ends_differ() -> None:
+    cell = Cell()
+    x, s = cell.input("x", ()), cell.signal("s", ())
+    s[t] = x[t] + 0.5 * s[t+1]
+    s[5] = 10.0
+    data = np.arange(1.0, 9.0).reshape(4, 2)
+    assert cell.unroll(x=data, lengths=[4, 4])["s"][4].data.tolist() == [12.0, 13.0]
+    for call in (cell.unroll, cell.compile()):
+        with pytest.raises(ValueError, match=r"s\[5\] is set by its number \(at test_masks.*write s\[T\+1\] = "):
+            call(x=data, lengths=[4, 1])

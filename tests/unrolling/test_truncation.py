@@ -13,6 +13,7 @@ from definitions import parameter as made
 import minigrad as mg
 from minigrad import Tensor
 from rnn import Cell, t
+from rnn import T as LAST
 
 T, BATCH = 7, 2
 RNG = np.random.default_rng(3)
@@ -465,3 +466,24 @@ def test_lengths_of_chunks_do_not_matter_for_values() -> None:
               for options in ({}, {"chunks": 2}, {"last": 3}, {"window": (2, 3)})]
     for first, second in itertools.pairwise(values):
         np.testing.assert_array_equal(first, second)
+
+
+def test_windows_refuse_reads_ahead_through_a_lead() -> None:
+    cell = Cell()
+    x, h, L = cell.input("x", ()), cell.signal("h", ()), cell.signal("L", ())
+    h[t-1] = 0.5 * x[t]
+    L[t] = h[t]
+    for call in (cell.unroll, cell.compile(loss="L")):
+        with pytest.raises(ValueError, match=r"window= cuts loops that run forward in time, but L reads h\[t\]"):
+            call(x=np.ones(3), window=(1, 2))
+
+
+def test_initial_replaces_the_values_of_its_side_alone() -> None:
+    cell = Cell()
+    s, y = cell.signal("s", ()), cell.signal("y", ())
+    s[t] = 0.5 * s[t+1]
+    y[t] = s[t-1]
+    s[0], s[LAST+1] = 3.0, 8.0
+    for initial, values in (({"s": 5.0}, [5.0, 2.0]), ({"s": {3: 16.0}}, [3.0, 4.0])):
+        assert cell.unroll(T=2, initial=initial)["y"].stack().numpy().tolist() == values
+        assert cell.compile()(T=2, initial=initial)["y"].tolist() == values

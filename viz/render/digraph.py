@@ -15,7 +15,7 @@ from typing import Any
 
 import graphviz
 
-from minigrad.files import write_atomically
+from minigrad.formats.files import write_atomically
 
 from . import palette
 from .fonts import FAMILY

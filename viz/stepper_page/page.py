@@ -18,7 +18,7 @@ from typing import Any
 
 from minigrad import Tensor
 from minigrad.backward import ancestors
-from minigrad.files import write_atomically
+from minigrad.formats.files import write_atomically
 from viz.annotations import heat
 from viz.render.fonts import clean
 

@@ -18,7 +18,7 @@ from minigrad.backward import ancestors, one_per_input
 from minigrad.debugger.diagnosis import nan_at, zero_at
 from minigrad.debugger.formatting import norm
 from minigrad.debugger.timeline import Timeline
-from minigrad.describe import tensor_name
+from minigrad.formats.describe import tensor_name
 from minigrad.settings import override
 from minigrad.steps import Step
 from viz.render.fonts import clean

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from minigrad import Tensor
-from minigrad.describe import operation_name
+from minigrad.formats.describe import operation_name
 from viz.layout.folding import Tensors, Where
 from viz.layout.layered import DISTANCES, Coordinates, layered_layout
 from viz.layout.step_graph import LABEL_LENGTH, Edge, Part, StepGraph, assign_layers, operation_label, signal_paint

@@ -5,7 +5,7 @@ huge and infinite numbers and NaN, for all pairs and triples of them where an op
 Where minigrad agrees with neither library, or they disagree and it follows one, ON_PURPOSE has a line with the
 reason. A difference without a line fails, and so does a line without a difference.
 
-    PYTHONPATH=.:tests/helpers python tests/export/test_numerics.py      # prints all differences as a table
+    PYTHONPATH=.:tests/helpers python tests/export/test_numerics_of_exports.py      # prints all differences as a table
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Tensors as text and as files: their names in messages, .npz archives, files written whole. Imports no Tensor."""
