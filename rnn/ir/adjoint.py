@@ -286,7 +286,9 @@ def _unbroadcast(term: Node, node: Node) -> Node:
     """Return a term in the shape of its node: over all steps for a weight, over what was broadcast for a number."""
     if not node.timed:
         return term if not term.timed else Node(ir.SumOverSteps(), (term,), node.shape, False)
-    if term.timed and term.ndim < node.ndim:
+    axes = tuple(i - node.ndim for i, n in enumerate(node.shape) if term.ndim == node.ndim and n == 1 != term.shape[i])
+    if axes:
+        term = apply(ops.Sum(axes if len(axes) > 1 else axes[0], True), term)
+    if term.timed and term.shape != node.shape:
         return Node(ops.BroadcastTo(node.shape), (term,), node.shape, True, term.name)
-    axes = tuple(i - node.ndim for i, n in enumerate(node.shape) if term.ndim and n == 1 != term.shape[i])
-    return apply(ops.Sum(axes if len(axes) > 1 else axes[0], True), term) if axes else term
+    return term

@@ -60,9 +60,7 @@ def test_t_moves_by_integers_of_numpy_on_either_side() -> None:
 def test_t_moves_by_numpys_functions() -> None:
     assert [repr(x) for x in (np.add(t, 1), np.add(1, t), np.subtract(t, 2), np.subtract(t + 1, 3))] == [
         "t+1", "t+1", "t-2", "t-2"]
-    for refused in (lambda: np.subtract(2, t), lambda: np.multiply(t, 2), lambda: np.negative(t)):
-        with pytest.raises(TypeError, match="t is an index"):
-            refused()
+    assert [repr(x) for x in (np.subtract(2, t), np.multiply(t, 2), np.negative(t))] == ["2 - t", "t * 2", "-t"]
 
 
 def test_t_can_be_a_key_copied_and_pickled() -> None:
