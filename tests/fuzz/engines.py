@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 Arrays = dict[str, NDArray[Any]]
 FILE = "case.py"
 TOLERANCES = {"float16": 0.05, "float32": 2e-3, "float64": 1e-8}
-LIMIT = {"unroll": 10, "compile": 20, "jax": 90, "torch": 30, "onnx": 40}  # seconds
+LIMIT = {"unroll": 60, "compile": 60, "jax": 300, "torch": 120, "onnx": 120}  # seconds, on a busy machine too
 
 
 class Failure(NamedTuple):
