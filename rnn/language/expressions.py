@@ -36,6 +36,9 @@ Samples = tuple[Shape, Shape]
 NEED_VALUES = frozenset(("data", "dtype", "size", "grad", "requires_grad", "backward", "backward_steps",
                          "item", "numpy", "tolist", "copy"))
 KINDS = {"f": float, "i": np.int64, "b": bool}
+# & | ^ ~ of an array and an expression, which are connectives of truth values in an equation
+CONNECTIVES = {np.bitwise_and: np.logical_and, np.bitwise_or: np.logical_or, np.bitwise_xor: np.logical_xor,
+               np.invert: np.logical_not}
 UNBOUND = 101, 103  # two lengths in the place of one that isn't bound yet
 
 
@@ -121,6 +124,9 @@ class Expression(Operators):
 
     def __invert__(self) -> Any:
         return self.compare(np.logical_not, self)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        return super().__array_ufunc__(CONNECTIVES.get(ufunc, ufunc), method, *inputs, **options)
 
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r} is neither true nor false: it has a value at each step (at {call_site()}). "

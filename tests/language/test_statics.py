@@ -176,6 +176,14 @@ def test_a_signal_holds_a_truth_value_as_zero_or_one() -> None:
     np.testing.assert_array_equal(run["c"].stack().data, 3.0 * (X > 0))  # + of truth values is "or", as in NumPy
 
 
+def test_an_array_of_truth_values_stands_on_either_side() -> None:
+    cell, flags = Cell(), np.array([True, False, True])
+    x, y = cell.input("x", 3), cell.signal("y", 3)
+    y[t] = (flags & (x[t] > 0)) + 2.0 * ((x[t] > 0) | flags)
+    expected = (flags & (X > 0)) + 2.0 * ((X > 0) | flags)
+    np.testing.assert_array_equal(cell.unroll(x=X)["y"].stack().data, expected)
+
+
 def test_a_difference_of_truth_values_is_refused_as_in_numpy() -> None:
     x = Cell().input("x", 3)
     with pytest.raises(TypeError, match=r"numpy boolean subtract.*\n.*in Sub\(\) at test_statics"):
