@@ -502,6 +502,9 @@ def _constant_value(gen: Codegen, node: Node) -> str:
         return _sum_over_steps(gen, node)
     if isinstance(op, ir.WeightGrad):
         return _weight_grad(gen, node)
+    if isinstance(op, ir.AtStep) and not node.inputs[0].timed:  # the same at all steps, such as the scale of a loss
+        lead = f"(arrays.B, {', '.join(map(str, node.shape))})"
+        return f"np.broadcast_to({gen.ref(node.inputs[0])} if T >= {abs(op.step)} else 0.0, {lead})"
     if isinstance(op, ir.AtStep):
         step, name = op.step, f"arrays.{gen.name(node.inputs[0])}"
         return f"{name}[{step - 1 if step > 0 else step}] if T >= {abs(step)} else np.zeros({name}.shape[1:], FLOAT)"

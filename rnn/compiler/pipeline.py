@@ -139,7 +139,8 @@ class Program:
         gradients = {key: node for key, node in found.items() if node is not None}
         for node in ordered(gradients.values()):  # replace sums of one term by that term
             node.inputs = tuple(_shiftable(x) if isinstance(node.op, Shift) else _only_term(x) for x in node.inputs)
-        return {key: _only_term(node) for key, node in gradients.items()}
+        return {key: _of_each_step(_only_term(node), inputs[key]) if key in inputs else _only_term(node)
+                for key, node in gradients.items()}
 
     # ---- names
     def _name_nodes(self, nodes: list[Node]) -> None:
@@ -187,6 +188,13 @@ def _shiftable(node: Node) -> Node:
         return term
     node.op, node.inputs = ops.BroadcastTo(node.shape), (term,)
     return node
+
+
+def _of_each_step(node: Node, data: Node) -> Node:
+    """Return the gradient of data with its value at each step; where all are the same, it may be one number."""
+    if node.timed and node.shape == data.shape:
+        return node
+    return Node(ops.BroadcastTo(data.shape), (node,), data.shape, True, f"d{data.name}")
 
 
 def _only_term(node: Node) -> Node:

@@ -100,3 +100,25 @@ def test_a_value_computed_from_a_parameter_is_computed_anew_at_each_call() -> No
     assert fast(x=np.zeros((1, 2))).loss == 6.0
     p.data = np.array([2.0, 3.0])
     assert fast(x=np.zeros((1, 2))).loss == 10.0
+
+
+def test_a_learned_end_that_alone_reaches_the_loss_has_the_gradient_of_one_step() -> None:
+    """The gradient of the loss is one number for all steps here, and no array."""
+    cell, q = Cell("end"), mg.Tensor(0.3, requires_grad=True, name="q")
+    z, L = cell.signal("z", ()), cell.signal("L", ())
+    z[t] = 0.5
+    L[t] = z[t+1]
+    z[T+1] = q
+    fast = cell.compile(loss="L")
+    for steps in (1, 4):
+        q.grad = None
+        assert fast(T=steps).loss == 0.5 * (steps - 1) + 0.3
+        assert q.grad == 1.0
+
+
+def test_data_whose_gradient_is_the_same_everywhere_get_it_at_each_step() -> None:
+    cell, x = Cell("same"), mg.Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    z, L = cell.input("z", 3), cell.signal("L", ())
+    L[t] = 0.5 * z[t].sum(axis=-1)
+    cell.compile(loss="L")(z=x)
+    assert x.grad.tolist() == [[0.5] * 3] * 2
