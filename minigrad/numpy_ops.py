@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from .ops import Abs, Array, Elementwise, Needs, Op, Sigmoid, compute, product_of_others
+from .ops import Abs, Array, Elementwise, Needs, Op, Sigmoid, compute, product_of_others, zeros_as
 
 # ---- functions of each element -------------------------------------------------------------
 
@@ -139,11 +139,6 @@ class Hypot(Elementwise, ufunc=np.hypot, selective=True):
                 grad * (b / radius) if needs_input_grad[1] else None)
 
 
-def _zeros(grad: Array) -> Array:
-    """Return zeros in the place of a gradient; grad * 0 would be NaN where it is infinite."""
-    return np.where(True, 0, grad)
-
-
 def _nonzero(x: Array) -> Array:
     """Return x with 1 in the place of 0."""
     return np.where(x == 0, 1, x)
@@ -202,7 +197,7 @@ class CopySign(Elementwise, ufunc=np.copysign):
         return np.copysign(a, b)
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array) -> tuple[Array, ...]:
-        return grad * (np.sign(a) * np.sign(out)), _zeros(grad)
+        return grad * (np.sign(a) * np.sign(out)), zeros_as(grad)
 
 
 class Sinc(Elementwise):
@@ -232,7 +227,7 @@ class Step(Elementwise):
     """Base class of functions that are constant between jumps."""
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return _zeros(grad)
+        return zeros_as(grad)
 
 
 class Floor(Step, ufunc=np.floor):
@@ -280,7 +275,7 @@ class Heaviside(Elementwise, ufunc=np.heaviside):
         return np.heaviside(x, b)
 
     def backward(self, grad: Array, out: Array, x: Array, b: Array) -> tuple[Array, ...]:
-        return _zeros(grad), np.where(x == 0, grad, 0)
+        return zeros_as(grad), np.where(x == 0, grad, 0)
 
 
 class FloorDivide(Elementwise, ufunc=np.floor_divide, symbol="//", precedence=2, regular=0.5):
@@ -290,7 +285,7 @@ class FloorDivide(Elementwise, ufunc=np.floor_divide, symbol="//", precedence=2,
         return a // b
 
     def backward(self, grad: Array, out: Array, a: Array, b: Array) -> tuple[Array, ...]:
-        return _zeros(grad), _zeros(grad)
+        return zeros_as(grad), zeros_as(grad)
 
 
 class Remainder(Elementwise, ufunc=np.remainder, symbol="%", precedence=2, selective=True, regular=0.5):
@@ -468,7 +463,7 @@ class DetSign(LinearAlgebra):
         return np.linalg.slogdet(x)[0]
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return _zeros(_scaled(x, grad))
+        return zeros_as(_scaled(x, grad))
 
 
 class LogAbsDet(LinearAlgebra):

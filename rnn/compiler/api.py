@@ -193,9 +193,8 @@ class Compiled:
         self._thread.call = None
         if self.loss is None and settings().recording:
             for tensors in (call.plan.leaves, call.plan.boundary.values()):
-                for tensor in tensors if any(map(_changes, tensors)) else ():
-                    if tensor.changes is not None:  # a change made before the call isn't one made after it
-                        check_modified(tensor)
+                for tensor in filter(_changes, tensors):  # a change made before the call isn't one made after it
+                    check_modified(tensor)
         call.forward()
         self._thread.call, self._shown = call, call.loaded
         outputs = Outputs(self, call)
@@ -426,9 +425,9 @@ class Compiled:
         for tensor, gradient in pairs:
             terms = {tensor: gradient}
             if tensor.op is not None:
-                leaves = {x for x in ancestors(tensor) if x.op is None and x.requires_grad}
-                found = compute_gradients(tensor, gradient, leaves)
-                terms = {leaf: term for leaf, term in found.items() if leaf in leaves}
+                trained = {x for x in ancestors(tensor) if x.op is None and x.requires_grad}
+                found = compute_gradients(tensor, gradient, trained)
+                terms = {leaf: term for leaf, term in found.items() if leaf in trained}
             for leaf, term in terms.items():
                 gradients[leaf] = term if leaf not in gradients else gradients[leaf] + term
         with _adding:

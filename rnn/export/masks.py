@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import ops
-from rnn.unrolling.masks import Hold, OwnSteps, reach_of_held
+from rnn.unrolling.masks import Hold, OwnSteps, passes_after, reach_of_held
 from rnn.unrolling.truncation import Truncation
 
 from .backend import Array, Backend
@@ -78,14 +78,14 @@ class Columns:
         return zero
 
     def keep_after(self, keep: Array, delay: int) -> Array:
-        """Return where gradients of a read ahead pass, (T, *batch), from the same without the ends of the sequences.
+        """Return where gradients of a read ahead pass, (T, *batch), from the same without the ends of the sequences."""
+        return keep | passes_after(self.steps, self.length, np.int64(delay), self._reach())
 
-        A value after the end belongs to each sequence's own last step.
-        """
+    def _reach(self) -> tuple[Array, Array]:
+        """Return the columns from which held values pass gradients; see `reach_of_held`."""
         assert self.truncation is not None
-        first, last = (self.backend.constant(x, None) for x in reach_of_held(self.truncation, self.mask.ndim - 1))
-        after = self.steps - np.int64(delay) > self.length
-        return keep | (after & (first <= self.length) & (self.length <= last))
+        first, last = reach_of_held(self.truncation, self.mask.ndim - 1)
+        return self.backend.constant(first, None), self.backend.constant(last, None)
 
     def _where(self, condition: Array, value: Array, other: Array, ndim: int) -> Array:
         value = self.backend.cast_like(value, other)
@@ -106,8 +106,6 @@ class Columns:
         if not hold.direction:
             return backend.zero_masked(shown, self.mask)
         if self.truncation is not None and self.truncation.option:
-            first_column, last_column = reach_of_held(self.truncation, self.mask.ndim - 1)
-            reach = backend.constant(first_column, None), backend.constant(last_column, None)
-            keep = hold.passes(step, self.mask, reach)
+            keep = hold.passes(step, self.mask, self._reach())
             shown = backend.mask_gradient(shown, backend.append_axes(keep, shown.ndim - keep.ndim))
         return shown

@@ -15,7 +15,7 @@ from minigrad import Tensor
 from rnn.language.dependencies import boundaries, random_tensors
 from rnn.language.equations import Definition
 from rnn.unrolling.inputs import Inputs
-from rnn.unrolling.masks import OwnSteps, reach_of_held
+from rnn.unrolling.masks import OwnSteps, passes_after, reach_of_held
 
 from .lowering import Lowered, LoweringOptions
 from .nodes import ADDED, LOSS_STEPS, MASK, STEP, Input, keep_name
@@ -75,10 +75,8 @@ def mask_arrays(inputs: Inputs, lowered: Lowered) -> dict[str, Any]:
         for delay in lowered.keeps:
             keep = uncut_steps(inputs, delay)[:, None]
             if inputs.own is not None and delay < 0:
-                length = inputs.own.length.reshape(-1)
-                first, last = reach_of_held(inputs.truncation, 1)
-                step = np.arange(1, inputs.T + 1)[:, None]
-                keep = keep | ((step - delay > length) & (first <= length) & (length <= last))
+                step, length = np.arange(1, inputs.T + 1)[:, None], inputs.own.length.reshape(-1)
+                keep = keep | passes_after(step, length, delay, reach_of_held(inputs.truncation, 1))
             found[keep_name(delay)] = keep
     return found
 

@@ -170,6 +170,20 @@ def reach_of_held(truncation: Truncation, ndim: int) -> tuple[Steps, Steps]:
     return first, last
 
 
+def passes_after(step: Any, length: Any, delay: Any, reach: tuple[Any, Any]) -> Any:
+    """Return where a read ahead passes gradients because its value is one after the end: (T, *batch).
+
+    Such a value belongs to each sequence's own last step. The arrays may be a backend's.
+
+    Args:
+        step: 1 … T, with axes for the batch.
+        length: (*batch), the number of own steps of each sequence.
+        delay: of the read; negative.
+        reach: of held values, from `reach_of_held`.
+    """
+    return (step - delay > length) & (reach[0] <= length) & (length <= reach[1])
+
+
 def select(copies: Mapping[int, Tensor], keys: Steps, rows: Flags, ndim: int) -> Tensor:
     """Return for each sequence the value of its own key; of sequences outside of `rows` that of any.
 
