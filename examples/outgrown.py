@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import gc
 import importlib.util
 import json
 import os
@@ -145,6 +146,16 @@ def on_torch(seed: int, updates: int, rank: int, meeting: Path) -> Trained:
 
     torch.set_num_threads(1)
     processes.init_process_group("gloo", f"file://{meeting}", datetime.timedelta(seconds=60), PARTS, rank)
+    trained = _in_parallel(seed, updates, rank)
+    gc.collect()  # the module first: one of its threads that needs Python while Python ends aborts the process
+    processes.destroy_process_group()
+    return trained
+
+
+def _in_parallel(seed: int, updates: int, rank: int) -> Trained:
+    import torch
+    import torch.distributed as processes
+
     module, trained = definition(seed).to_torch(), Trained()
     parallel = torch.nn.parallel.DistributedDataParallel(module)
     optimizer = torch.optim.SGD(parallel.parameters(), lr=RATE)
@@ -157,8 +168,7 @@ def on_torch(seed: int, updates: int, rank: int, meeting: Path) -> Trained:
         whole = loss.detach()
         processes.all_reduce(whole)
         trained.add(whole.item() / PARTS)
-    trained.parameters = module.state_dict()
-    processes.destroy_process_group()
+    trained.parameters = {name: x.detach().clone() for name, x in module.state_dict().items()}
     return trained
 
 

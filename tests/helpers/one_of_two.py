@@ -8,13 +8,17 @@ Writes the gradients of a sum over the whole batch, and says on which devices th
 from __future__ import annotations
 
 import datetime
+import gc
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from definitions import bidirectional, feedback_2
 from exports import DATA_OF_SIX
+
+from rnn import Cell
 
 DEFINITIONS = (feedback_2, bidirectional)
 
@@ -50,13 +54,18 @@ def by_torch(rank: int, meeting: str) -> dict[str, Any]:
     processes.init_process_group("gloo", f"file://{meeting}", datetime.timedelta(seconds=60), 2, rank)
     own = np.split(DATA_OF_SIX, 2, axis=1)[rank]
     print(f"process {rank} of {processes.get_world_size()}: {DATA_OF_SIX.shape}, of which here {own.shape}")
-    found = {}
-    for make in DEFINITIONS:
-        module = torch.nn.parallel.DistributedDataParallel(make().to_torch())
-        (2 * module(x=own)["y"].square().sum()).backward()  # it takes the mean over both
-        found.update({f"{make.__name__} {name}": x.grad.numpy() for name, x in module.module.named_parameters()})
+    found = {f"{make.__name__} {name}": x for make in DEFINITIONS for name, x in mean_gradients(make, own).items()}
+    gc.collect()  # the modules first: one of their threads that needs Python while Python ends aborts the process
     processes.destroy_process_group()
     return found
+
+
+def mean_gradients(make: Callable[[], Cell], own: np.ndarray) -> dict[str, Any]:
+    import torch
+
+    module = torch.nn.parallel.DistributedDataParallel(make().to_torch())
+    (2 * module(x=own)["y"].square().sum()).backward()  # it takes the mean over both
+    return {name: x.grad.numpy().copy() for name, x in module.module.named_parameters()}
 
 
 def main() -> None:
