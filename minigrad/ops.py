@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
@@ -30,6 +31,7 @@ import numpy as np
 Array: TypeAlias = Any  # np.ndarray, or a Tensor when derivatives are themselves recorded
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 Needs: TypeAlias = "tuple[bool, ...]"
+ALL_INPUTS = range(sys.maxsize)  # of an operation that takes any number of them
 
 
 class Op:
@@ -55,6 +57,8 @@ class Op:
         aligned: whether all operands need the same axes in front of those it works on: they don't broadcast there.
         differentiable: whether gradients pass; False for comparisons and positions.
         flattens: whether axis=None means the elements of all axes in a row.
+        affine: positions of the inputs of which the result is an affine function, the other inputs being constant.
+        jointly_affine: whether it is one of those together, as a sum is; otherwise of each alone, as a product is.
         batchable: whether `for_batch` has a result; not so for options that describe all axes of an operand.
     """
 
@@ -69,6 +73,8 @@ class Op:
     aligned: ClassVar[bool] = False
     differentiable: ClassVar[bool] = True
     flattens: ClassVar[bool] = False
+    affine: ClassVar[Sequence[int]] = ()
+    jointly_affine: ClassVar[bool] = False
     regular: ClassVar[float | None] = None
     batchable: ClassVar[bool] = True
 
@@ -178,7 +184,7 @@ def zeros_as(grad: Array) -> Array:
 # ---- arithmetic ----------------------------------------------------------------------------
 
 
-class Identity(Elementwise, ufunc=np.positive):
+class Identity(Elementwise, ufunc=np.positive, affine=(0,)):
     """A second name for the same values."""
 
     def forward(self, x: Array) -> Array:
@@ -188,7 +194,7 @@ class Identity(Elementwise, ufunc=np.positive):
         return grad
 
 
-class Add(Elementwise, ufunc=np.add, symbol="+", precedence=1):
+class Add(Elementwise, ufunc=np.add, symbol="+", precedence=1, affine=(0, 1), jointly_affine=True):
     def forward(self, a: Array, b: Array) -> Array:
         return a + b
 
@@ -196,7 +202,7 @@ class Add(Elementwise, ufunc=np.add, symbol="+", precedence=1):
         return grad, grad
 
 
-class Sub(Elementwise, ufunc=np.subtract, symbol="-", precedence=1, selective=True):
+class Sub(Elementwise, ufunc=np.subtract, symbol="-", precedence=1, selective=True, affine=(0, 1), jointly_affine=True):
     def forward(self, a: Array, b: Array) -> Array:
         return a - b
 
@@ -204,7 +210,7 @@ class Sub(Elementwise, ufunc=np.subtract, symbol="-", precedence=1, selective=Tr
         return grad, -grad if needs_input_grad[1] else None
 
 
-class Mul(Elementwise, ufunc=np.multiply, symbol="*", precedence=2, selective=True):
+class Mul(Elementwise, ufunc=np.multiply, symbol="*", precedence=2, selective=True, affine=(0, 1)):
     def forward(self, a: Array, b: Array) -> Array:
         return a * b
 
@@ -213,7 +219,7 @@ class Mul(Elementwise, ufunc=np.multiply, symbol="*", precedence=2, selective=Tr
                 grad * a if needs_input_grad[1] else None)
 
 
-class Div(Elementwise, ufunc=np.divide, symbol="/", precedence=2, selective=True, regular=0.5):
+class Div(Elementwise, ufunc=np.divide, symbol="/", precedence=2, selective=True, regular=0.5, affine=(0,)):
     """a / b; the derivative for b is that for a times -a / b, without b², which overflows and underflows early."""
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -250,7 +256,7 @@ class Power(Elementwise, regular=0.5):
         return grad * (self.exponent * x ** (self.exponent - 1))
 
 
-class Neg(Elementwise, ufunc=np.negative):
+class Neg(Elementwise, ufunc=np.negative, affine=(0,)):
     def forward(self, x: Array) -> Array:
         return -x
 
@@ -258,7 +264,7 @@ class Neg(Elementwise, ufunc=np.negative):
         return -grad
 
 
-class Cast(Elementwise):
+class Cast(Elementwise, affine=(0,)):
     """The same values as another type of float."""
 
     def __init__(self, dtype: Any) -> None:
@@ -543,7 +549,7 @@ class Minimum(Elementwise, ufunc=np.minimum, selective=True):
                 np.where(b <= a, shared, 0) if needs_input_grad[1] else None)
 
 
-class Where(Elementwise, selective=True):
+class Where(Elementwise, selective=True, affine=(1, 2), jointly_affine=True):
     """a where the condition holds, b elsewhere. The condition has no derivative."""
 
     def forward(self, condition: Array, a: Array, b: Array) -> Array:
@@ -569,7 +575,7 @@ class Compare(Elementwise, differentiable=False):
 
 
 
-class StopGradient(Elementwise, differentiable=False):
+class StopGradient(Elementwise, differentiable=False, affine=(0,)):
     """The same values, as a constant: no gradient passes."""
 
     def forward(self, x: Array) -> Array:
@@ -612,7 +618,7 @@ class Reduction(Op):
         return np.expand_dims(reduced, self.axis)
 
 
-class Sum(Reduction):
+class Sum(Reduction, affine=(0,)):
     def forward(self, x: Array) -> Array:
         return combined(np.sum, x, axis=self.axis, keepdims=self.keepdims)
 
@@ -620,7 +626,7 @@ class Sum(Reduction):
         return np.broadcast_to(self.restore(grad, x), x.shape)
 
 
-class Mean(Reduction):
+class Mean(Reduction, affine=(0,)):
     def forward(self, x: Array) -> Array:
         return np.mean(x, axis=self.axis, keepdims=self.keepdims)
 
@@ -679,7 +685,7 @@ class Norm(Reduction):
         return self.restore(grad, x) * compute(Direction(), x, self.restore(out, x))
 
 
-class Direction(Elementwise, selective=True):
+class Direction(Elementwise, selective=True, affine=(0,)):
     """x / length, and 0 where the length is 0: the derivative of a norm, which has a kink there.
 
     Its own derivative is infinite at the kink, or NaN as 0 / 0: a norm has no second derivative at 0.
@@ -772,7 +778,7 @@ class ArgMin(ArgMax):
         return np.argmin(x, axis=self.axis, keepdims=self.keepdims)
 
 
-class CumSum(Op, flattens=True):
+class CumSum(Op, flattens=True, affine=(0,)):
     """The running sum along an axis; axis=None runs through all elements, in a row."""
 
     def __init__(self, axis: int | None = None) -> None:
@@ -830,7 +836,7 @@ def log_of_sum(x: Array, shift: Array, axis: Axis, keepdims: bool) -> Array:
 # ---- products ------------------------------------------------------------------------------
 
 
-class MatMul(Op, ufunc=np.matmul, symbol="@", precedence=2, selective=True):
+class MatMul(Op, ufunc=np.matmul, symbol="@", precedence=2, selective=True, affine=(0, 1)):
     """a @ b with every shape that NumPy takes: vectors, matrices, broadcast stacks of matrices."""
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -858,7 +864,8 @@ class MatMul(Op, ufunc=np.matmul, symbol="@", precedence=2, selective=True):
         return grad_a, grad_b
 
 
-class VecMat(Op, ufunc=getattr(np, "vecmat", None), symbol="@", precedence=2, selective=True, core_ndims=(1, 2)):
+class VecMat(Op, ufunc=getattr(np, "vecmat", None), symbol="@", precedence=2, selective=True, core_ndims=(1, 2),
+             affine=(0, 1)):
     """x W for one vector or a batch of them: x (..., n), W (..., n, m) -> (..., m)."""
 
     def forward(self, x: Array, W: Array) -> Array:
@@ -872,7 +879,8 @@ class VecMat(Op, ufunc=getattr(np, "vecmat", None), symbol="@", precedence=2, se
                 np.expand_dims(x, -1) * np.expand_dims(grad, -2) if needs_input_grad[1] else None)
 
 
-class MatVec(Op, ufunc=getattr(np, "matvec", None), symbol="@", precedence=2, selective=True, core_ndims=(2, 1)):
+class MatVec(Op, ufunc=getattr(np, "matvec", None), symbol="@", precedence=2, selective=True, core_ndims=(2, 1),
+             affine=(0, 1)):
     """W x for one vector or a batch of them: W (m, n), x (..., n) -> (..., m).
 
     W may be a batch of matrices (..., m, n) too; the batches broadcast.
@@ -899,7 +907,7 @@ class MatVec(Op, ufunc=getattr(np, "matvec", None), symbol="@", precedence=2, se
         return grad_W, grad @ W if needs_input_grad[1] else None
 
 
-class VecDot(Op, ufunc=np.vecdot, symbol="@", precedence=2, selective=True, core_ndims=(1, 1)):
+class VecDot(Op, ufunc=np.vecdot, symbol="@", precedence=2, selective=True, core_ndims=(1, 1), affine=(0, 1)):
     """The dot product of the last axes: a (..., n), b (..., n) -> (...)."""
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -911,7 +919,7 @@ class VecDot(Op, ufunc=np.vecdot, symbol="@", precedence=2, selective=True, core
                 grad * a if needs_input_grad[1] else None)
 
 
-class EinSum(Op, selective=True):
+class EinSum(Op, selective=True, affine=ALL_INPUTS):
     """Einstein's sum over products, e.g. EinSum("bij,bj->bi").
 
     The gradient for an operand is another one: the result changes places with the operand.
@@ -976,7 +984,7 @@ def einsum_letters(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], st
 # ---- shape ---------------------------------------------------------------------------------
 
 
-class Reshape(Op):
+class Reshape(Op, affine=(0,)):
     """The same elements in another shape. With `ndim` only the last `ndim` axes change; those in front stay."""
 
     ndim: int | None = None
@@ -996,7 +1004,7 @@ class Reshape(Op):
         return np.reshape(grad, x.shape)
 
 
-class Transpose(Op):
+class Transpose(Op, affine=(0,)):
     """The axes in another order; `axes=None` reverses them. With `ndim` the axes in front of the last `ndim` stay."""
 
     ndim: int | None = None
@@ -1024,7 +1032,7 @@ class Transpose(Op):
         return np.transpose(grad, tuple(int(i) for i in np.argsort(self.order(x.ndim))))
 
 
-class BroadcastTo(Op):
+class BroadcastTo(Op, affine=(0,)):
     """Repeated along new axes and axes of length 1; the engine sums the gradient down.
 
     With `ndim` the axes in front of the last `ndim` stay.
@@ -1047,7 +1055,7 @@ class BroadcastTo(Op):
         return grad
 
 
-class Flip(Op):
+class Flip(Op, affine=(0,)):
     """The elements in reverse order along an axis or several; axis=None: along all."""
 
     def __init__(self, axis: Axis = None) -> None:
@@ -1064,7 +1072,7 @@ class Flip(Op):
         return np.flip(grad, self.axis)
 
 
-class Pad(Op):
+class Pad(Op, affine=(0,)):
     """x with a margin of one value: widths has (before, after) for each axis, with `ndim` for the last `ndim` axes."""
 
     ndim: int | None = None
@@ -1089,7 +1097,7 @@ class Pad(Op):
         return grad[index]
 
 
-class GetItem(Op):
+class GetItem(Op, affine=(0,)):
     """x[index]; an element that is picked twice gets both gradients, added."""
 
     def __init__(self, index: Any) -> None:
@@ -1105,7 +1113,7 @@ class GetItem(Op):
         return compute(ScatterAdd(self.index, x.shape), grad)
 
 
-class ScatterAdd(Op):
+class ScatterAdd(Op, affine=(0,)):
     """Zeros of a shape, with x added at an index: the transpose of GetItem."""
 
     def __init__(self, index: Any, shape: tuple[int, ...]) -> None:
@@ -1158,7 +1166,7 @@ def _picks_once(index: Any) -> bool:
     return True
 
 
-class Gather(Op, integer_inputs=(1,), aligned=True):
+class Gather(Op, integer_inputs=(1,), aligned=True, affine=(0,)):
     """One element of each row: x (..., n), labels (...) of integers -> (...)."""
 
     def forward(self, x: Array, labels: Array) -> Array:
@@ -1180,7 +1188,7 @@ class Gather(Op, integer_inputs=(1,), aligned=True):
         return np.where(one_hot, np.expand_dims(grad, -1), 0), None
 
 
-class Lookup(Op, integer_inputs=(1,)):
+class Lookup(Op, integer_inputs=(1,), affine=(0,)):
     """Rows of a table by their indices: table (n, ...), indices (...) from 0 to n-1.
 
     The indices may be floats that hold whole numbers. A row that is read twice gets both gradients, added.
@@ -1208,7 +1216,7 @@ class Lookup(Op, integer_inputs=(1,)):
         return rows
 
 
-class Concatenate(Op, aligned=True):
+class Concatenate(Op, aligned=True, affine=ALL_INPUTS, jointly_affine=True):
     """Arrays joined end to end along an axis that they have."""
 
     def __init__(self, axis: int = 0) -> None:
@@ -1229,7 +1237,7 @@ class Concatenate(Op, aligned=True):
         return tuple(pieces)
 
 
-class Stack(Op, aligned=True):
+class Stack(Op, aligned=True, affine=ALL_INPUTS, jointly_affine=True):
     """Arrays of one shape laid side by side along a new axis."""
 
     def __init__(self, axis: int = 0) -> None:

@@ -8,6 +8,6 @@ It imports minigrad alone, and nothing else of rnn.
 In: `h[t] = np.tanh(U @ h[t-1] + x[t])`, written into a Definition with the signals x and h. Out:
 
     edges(definition)    [Edge("h", "h", delay=1), Edge("x", "h", delay=0)]
-    loops(definition)    [Loop(("h",), (script.py:5,), delay=1)]
+    loops(definition)    [Loop(("h",), (script.py:5,), delay=1, affine=False)]
     order(definition)    [Stage(("x",), direction=0), Stage(("h",), direction=1)]
 """
