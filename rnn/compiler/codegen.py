@@ -18,7 +18,7 @@ import numpy as np
 
 from minigrad import Op, ops
 from rnn.ir import nodes as ir
-from rnn.ir.adjoint import is_product, sums_vector
+from rnn.ir.adjoint import is_product, sums_rows
 from rnn.ir.nodes import Node
 from rnn.ir.schedule import Block
 
@@ -352,7 +352,7 @@ def _concat(gen: Codegen, node: Node, out: str) -> list[str]:
 
 
 def _sum(gen: Codegen, node: Node, out: str) -> list[str]:
-    if isinstance(node.op, ops.Sum) and sums_vector(node.op):
+    if isinstance(node.op, ops.Sum) and sums_rows(node.op):
         return [f"{gen.ref(node.inputs[0])}.sum(-1, out={out})"]
     return _elementwise(gen, node, out)
 

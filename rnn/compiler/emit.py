@@ -232,6 +232,7 @@ def _definitions(operations: Iterable[Op]) -> list[str]:
                                                 inspect.getsource(x)) for x in objects)]
     constants = [line for line in inspect.getsource(ops).splitlines() if re.match(r"[A-Z_0-9]+ = ", line)
                  and any(line.split(" = ")[0] in source for source in sources)]
-    imports = "import copy\nimport math\nfrom collections.abc import Callable\nfrom typing import Any, ClassVar"
+    imports = ("import copy\nimport math\nimport sys\nfrom collections.abc import Callable, Sequence\n"
+               "from typing import Any, ClassVar")
     first = [imports, "Array = Axis = Needs = Op = Any", *constants] if sources else []
     return [*first, *(f"\n\n{source.rstrip()}\n" for source in sources)]

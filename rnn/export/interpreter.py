@@ -240,10 +240,7 @@ class Interpreter:
     def compute_statics(self, data: Mapping[str, Array]) -> dict[int, Array]:
         """Return the value of each expression of statics by its id, (batch, *shape), and set `once`."""
         found: dict[Node, Array] = {}
-        for node in self.schedule.statics.values():
-            for x in node.inputs:
-                if x not in found and not x.timed:
-                    found[x] = self.value(x, [], self.batch)
+        for node in ordered(self.schedule.statics.values()):
             found[node] = data[node.op.name] if isinstance(node.op, ir.Input) else \
                 self.value(node, [found[x] for x in node.inputs], self.batch)
         by_id = {id_: found[node] for id_, node in self.schedule.statics.items()}
@@ -271,6 +268,8 @@ class Interpreter:
                 return backend.constant(op.value, self.zero.dtype)
             case ir.Weight():
                 return self.weights[id(op.tensor)]
+            case ops.Identity():  # of truth values and integers, too, as numbers
+                return backend.cast_like(operands[0], self.zero)
             case ir.AddN():
                 return functools.reduce(operator.add, operands)
             case ir.GradientMask():

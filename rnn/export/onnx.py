@@ -115,7 +115,9 @@ class OnnxBackend(Backend):
         """Write a node whose operands broadcast."""
         operands = [self.constant(x, self.dtype) for x in inputs]
         if kind not in CONNECTIVES:
-            operands = [self.cast(x, self.dtype) if x.dtype == bool else x for x in operands]
+            mixed = len({np.dtype(x.dtype).kind for x in operands}) > 1  # labels beside numbers are numbers
+            operands = [self.cast(x, self.dtype) if x.dtype == bool or (mixed and x.dtype != self.dtype) else x
+                        for x in operands]
         elif kind != "Where":
             operands = [x if x.dtype == bool else self.cast(x, np.dtype(bool)) for x in operands]
         if kind == "Div" and np.array_equal(self.initializers.get(operands[0].name, np.empty(0)), 1.0):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad import Tensor, ops
+from minigrad import Op, Tensor, ops
 from minigrad.ops import Axis
 from minigrad.provenance import mark_library_file
 from rnn.language.dependencies import parameters
@@ -43,6 +43,13 @@ class TorchBackend(ModuleBackend):
 
     def __init__(self) -> None:
         self.device = torch.device("cpu")
+
+    def compute(self, op: Op, *inputs: Array) -> Array:
+        if op.elementwise and op.differentiable:  # many functions of PyTorch refuse truth values, NumPy's take them
+            dtypes = [x.dtype for x in inputs if isinstance(x, torch.Tensor)]
+            dtype = next((x for x in dtypes if x.is_floating_point), torch.int8)
+            inputs = tuple(x.to(dtype) if getattr(x, "dtype", None) == torch.bool else x for x in inputs)
+        return super().compute(op, *inputs)
 
     def constant(self, value: Any, dtype: Any) -> Array:
         if not isinstance(value, torch.Tensor):

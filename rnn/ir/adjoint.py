@@ -144,7 +144,7 @@ class Adjoint:
             grad = Node(ops.BroadcastTo(node.shape), terms, node.shape, True, compact.name)
         needs = tuple(x in self.active for x in node.inputs)
         rule = RULES.get(type(op), _elementwise)
-        upstream = compact if op.elementwise or sums_vector(op) else grad
+        upstream = compact if op.elementwise or sums_rows(op) else grad
         grads = rule(node, upstream, needs)
         spread = upstream is not grad and grads is not None
         for x, term in zip(node.inputs, _at_run_time(node, grad, needs) if grads is None else grads):
@@ -161,11 +161,12 @@ def _shift(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
 
 
 def _sum(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
-    """The sum or the mean of a vector: each element has the same gradient."""
-    if not sums_vector(node.op):
+    """The sum or the mean over the last axis: each element along it has the same gradient."""
+    if not sums_rows(node.op):
         return None
     x = node.inputs[0]
-    term = grad if isinstance(node.op, ops.Sum) or x.size == 1 else apply(DIV, grad, number(x.size))
+    count = x.shape[-1]
+    term = grad if isinstance(node.op, ops.Sum) or count == 1 else apply(DIV, grad, number(count))
     return [Node(ops.BroadcastTo(x.shape), (term,), x.shape, True) if grad.timed else term]
 
 
@@ -254,8 +255,8 @@ def _grad_shape(node: Node, index: int, needs: tuple[bool, ...], lead: tuple[int
     return np.shape(grads[index] if isinstance(grads, tuple) else grads)
 
 
-def sums_vector(op: Op) -> bool:
-    """Return whether an operation is the sum or the mean of a vector."""
+def sums_rows(op: Op) -> bool:
+    """Return whether an operation is the sum or the mean over the last axis, which it removes."""
     return isinstance(op, (ops.Sum, ops.Mean)) and op.axis == -1 and not op.keepdims
 
 

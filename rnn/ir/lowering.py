@@ -23,7 +23,7 @@ from rnn.language.dependencies import (
     static_expressions,
 )
 from rnn.language.equations import Definition, Equation, Signal
-from rnn.language.expressions import Apply, Expression, Read, Static, StepNumber, is_static
+from rnn.language.expressions import Apply, Expression, Read, Static, StepNumber, is_static, operands_without_type
 from rnn.language.graphs import postorder
 
 from . import nodes as ir
@@ -147,7 +147,7 @@ class Lowered:
             return number(part)
         if self.static_names and is_static(part):
             return self._static(part, equation)
-        operands = tuple(self.node_of[id(x)] for x in part.inputs)
+        operands = _typed(part, [self.node_of[id(x)] for x in part.inputs])
         if part.op.random:  # drawn outside, in the order of `unroll`
             if not isinstance(part.op, ops.DropoutMask):
                 raise DefinitionError(f"{part.op!r}, at {part.origin}, draws at random: of such operations compiled "
@@ -227,12 +227,21 @@ def static_nodes(cell: Definition, shapes: Mapping[str, Shape]) -> dict[int, Nod
         elif not isinstance(part, Expression):
             found[id(part)] = number(part)
         elif isinstance(part, Apply) and part.op is not None and all(id(x) in found for x in part.inputs):
-            operands = tuple(found[id(x)] for x in part.inputs)
+            operands = _typed(part, [found[id(x)] for x in part.inputs])
             if part.op.random:
                 raise DefinitionError(f"mg.dropout of a value without a time axis, at {part.origin}, can't be exported")
             shape = part.op.result_shape(*(x.shape for x in operands))
             found[id(part)] = Node(part.op, operands, shape, True, None, part.origin)
     return found
+
+
+def _typed(part: Apply, operands: list[Node]) -> tuple[Node, ...]:
+    """Return the operands of an expression, truth values and integers as numbers where NumPy would choose the type."""
+    for place in operands_without_type(part):
+        x = operands[place]
+        if isinstance(part.inputs[place], Expression):
+            operands[place] = Node(ops.Identity(), (x,), x.shape, x.timed, None, part.origin)
+    return tuple(operands)
 
 
 def split_products(nodes: list[Node]) -> None:

@@ -259,7 +259,8 @@ class Apply(Expression):
         self.op = op
         self.written = written
         self.origin = call_site()
-        self.inputs = tuple(operand(x, op, self.origin, i in op.integer_inputs) for i, x in enumerate(inputs))
+        self.inputs = tuple(operand(x, op, self.origin, op.aligned or i in op.integer_inputs)
+                            for i, x in enumerate(inputs))
         cells = {x.cell: x for x in self.inputs if isinstance(x, Expression) and x.cell is not None}
         if len(cells) > 1:
             names = ", ".join(f"{x!r} of {cell.name!r}" for cell, x in cells.items())
@@ -282,18 +283,18 @@ def _inserted(op: Op, inputs: tuple[Any, ...]) -> Apply:
     return Apply(op, inputs, None)
 
 
-def operand(x: Any, op: Op, origin: Origin, integer: bool = False) -> Any:
+def operand(x: Any, op: Op, origin: Origin, as_array: bool = False) -> Any:
     """Return an array as a Tensor; a number as one of Python's, so that it takes the other operand's dtype.
 
-    Where the operation takes an `integer`, such as a label, a number is an array too, and keeps its own dtype.
+    A label, and a number that is joined with others, is an array too.
     """
-    if isinstance(x, (Expression, Tensor)) or (type(x) in (bool, int, float) and not integer):
+    if isinstance(x, (Expression, Tensor)) or (type(x) in (bool, int, float) and not as_array):
         return x
     if hasattr(type(x), "missing_step"):
         raise x.missing_step()
     require_plain(x, type(op).__name__)
     array = np.array(x)
-    if array.ndim == 0 and type(array.item()) in (bool, int, float) and not integer:  # e.g. np.sqrt(3)
+    if array.ndim == 0 and type(array.item()) in (bool, int, float) and not as_array:  # e.g. np.sqrt(3)
         return array.item()
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{type(op).__name__} takes signals, tensors, arrays and real numbers, "
@@ -366,9 +367,28 @@ def _result_kind(op: Op, inputs: tuple[Any, ...]) -> str:
         with np.errstate(all="ignore"):
             return str(np.asarray(op.forward(*samples)).dtype.kind)
     except TypeError as error:
+        if op.ufunc is None:  # not NumPy's, so it takes truth values as numbers
+            return "f"
         raise operation_error(error, op, _labelled(inputs)) from None
     except (ValueError, IndexError):  # of shapes, which were checked
         return "f"
+
+
+def operands_without_type(node: Apply) -> tuple[int, ...]:
+    """Return the positions of the operands that are to be converted to the definition's type of floats.
+
+    NumPy would choose another one for the result: float16 for tanh(x[t] > 0), and float64 for argmax(x[t]) / 2 and
+    where(x[t] > 0, 0.1, 0.2). Products of truth values and floats exist in NumPy, but not in every target.
+    """
+    if node.kind != "f":
+        return ()
+    assert node.op is not None
+    choice = isinstance(node.op, ops.Where)
+    values = [(place, x, getattr(x, "kind", "f")) for place, x in enumerate(node.inputs)
+              if place not in node.op.integer_inputs and not (choice and place == 0)]
+    typed = node.op.elementwise and any(kind == "f" and isinstance(x, (Expression, Tensor)) for _, x, kind in values)
+    return tuple(place for place, x, kind in values
+                 if kind == "i" or (not typed and (kind == "b" or (choice and type(x) is float))))
 
 
 def _labelled(inputs: tuple[Any, ...]) -> list[Any]:

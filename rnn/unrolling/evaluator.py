@@ -19,7 +19,7 @@ from minigrad.settings import override
 from minigrad.tensor import apply, constant
 from rnn.language.dependencies import integer_tensors, nodes, roots
 from rnn.language.equations import Definition, Equation, Signal
-from rnn.language.expressions import Apply, Expression, Read, Static, StepNumber
+from rnn.language.expressions import Apply, Expression, Read, Static, StepNumber, operands_without_type
 
 from .inputs import Inputs
 
@@ -28,11 +28,12 @@ class RegisterProgram:
     """One equation as a list of operations on numbered registers.
 
     `replacements` maps the id of a Tensor or expression in it to the Tensor to use instead (see
-    recompute_from_parameters, compute_statics).
+    recompute_from_parameters, compute_statics); `inputs` gives the batch and the type of floats.
     """
 
-    def __init__(self, equation: Equation, replacements: Mapping[int, Tensor], batch: tuple[int, ...]) -> None:
+    def __init__(self, equation: Equation, replacements: Mapping[int, Tensor], inputs: Inputs) -> None:
         self.equation = equation
+        self.inputs = inputs
         self.start: list[Any] = []  # the registers before a step, with constants and parameters filled in
         self.reads: list[tuple[int, Signal, int]] = []  # (register, signal, offset)
         self.step_numbers: list[tuple[int, int]] = []  # (register, offset)
@@ -55,20 +56,32 @@ class RegisterProgram:
                 assert node.op is not None
                 operands = tuple(register[id(x)] for x in node.inputs)
                 if node.op.aligned:
-                    operands = tuple(self._repeat_for_batch(number, batch) for number in operands)
+                    operands = tuple(self._repeat_for_batch(number) if isinstance(x, Tensor) else number
+                                     for number, x in zip(operands, node.inputs))
+                if places := operands_without_type(node):
+                    operands = tuple(self._convert(number) if place in places else number
+                                     for place, number in enumerate(operands))
                 if node.op.regular is not None:
                     self.singular[register[id(node)]] = tuple(
                         place for place, x in enumerate(node.inputs) if isinstance(x, Expression))
                 self.operations.append((node.op, _getter(operands), register[id(node)], id(node)))
         self.result = register[id(equation.expression)]  # the register of the equation's value
 
-    def _repeat_for_batch(self, number: int, batch: tuple[int, ...]) -> int:
-        """Return a register with a constant repeated for each sequence; the same one for any other value."""
-        value = self.start[number]
-        if not isinstance(value, Tensor) or not batch:
+    def _repeat_for_batch(self, number: int) -> int:
+        """Return a register with a constant repeated for each sequence."""
+        if not self.inputs.batch:
             return number
         with override(origin=self.equation.origin):  # else it would be the line that calls unroll
-            self.start.append(_repeated(value, batch))
+            self.start.append(_repeated(self.start[number], self.inputs.batch))
+        return len(self.start) - 1
+
+    def _convert(self, number: int) -> int:
+        """Return a register with a value in the definition's type of floats."""
+        value, dtype = self.start[number], self.inputs.dtype
+        if isinstance(value, (Expression, Tensor)):
+            cast = ops.Cast(dtype)
+            self.operations.append((cast, _getter((number,)), len(self.start), id(cast)))
+        self.start.append(value if isinstance(value, (Expression, Tensor)) else constant(np.asarray(value, dtype)))
         return len(self.start) - 1
 
 
@@ -122,6 +135,9 @@ def compute_statics(cell: Definition, inputs: Inputs, replacements: Mapping[int,
                 if node.op.aligned:
                     operands = [_repeated(x, inputs.batch) if isinstance(x, Tensor) and id(y) not in found else x
                                 for x, y in zip(operands, node.inputs)]
+                for place in operands_without_type(node):
+                    x = operands[place]
+                    operands[place] = apply(ops.Cast(inputs.dtype), x if isinstance(x, Tensor) else np.asarray(x))
                 found[id(node)] = operands[0].detach() if node.op is STOP_GRADIENT else apply(node.op, *operands)
     return found
 

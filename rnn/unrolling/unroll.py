@@ -52,7 +52,7 @@ class Unroller:
         self.truncation = inputs.truncation if inputs.truncation.masks_gradients else Truncation(inputs.T)
         constants = convert_constants(cell, inputs.dtype, recompute_from_parameters(cell))
         constants |= compute_statics(cell, inputs, constants)
-        self.plans = {equation.signal: RegisterProgram(equation, constants, inputs.batch)
+        self.plans = {equation.signal: RegisterProgram(equation, constants, inputs)
                       for equation in cell.equations}
         uses = Counter(key for plan in self.plans.values() for *_, key in plan.operations)
         self.shared = {key for key, count in uses.items() if count > 1}  # expressions that several equations use

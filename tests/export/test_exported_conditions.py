@@ -42,7 +42,11 @@ def constants(x: Any, w: Any, p: Any, E: Any) -> Any:
     return p * mg.stop_gradient(p * x) + (p * x).detach() + mg.one_hot(np.argmax(p * x), 3)
 
 
-FORMULAS = numbers, conditions, truth_values, rows, constants
+def functions_of_truth_values(x: Any, w: Any, p: Any, E: Any) -> Any:
+    return p * np.tanh(x > 0) + mg.sigmoid(mg.one_hot(w, 3)) + np.sqrt(np.argmax(x)) / 3 + np.where(x > p, 0.1, 0.2)
+
+
+FORMULAS = numbers, conditions, truth_values, rows, constants, functions_of_truth_values
 
 
 def network(formula: Callable[..., Any]) -> Cell:

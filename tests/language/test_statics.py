@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -266,3 +267,31 @@ def test_one_hot_of_numbers_is_an_array() -> None:
     np.testing.assert_array_equal(mg.one_hot([2, 0], 3), [[0, 0, 1], [1, 0, 0]])
     with pytest.raises(IndexError, match=r"index 3 at .* is not one of the 3 rows"):
         mg.one_hot([3], 3)
+
+
+# ---- types
+OF_OTHER_TYPES: list[tuple[Callable[[Any], Any], Callable[[Any], Any]]] = [  # in an equation; by hand, in float64
+    (lambda x: np.tanh(x > 0), lambda x: np.tanh(1.0 * (x > 0))),
+    (lambda x: mg.sigmoid(mg.one_hot(np.argmax(x), 3)), lambda x: 1 / (1 + np.exp(-np.eye(3)[x.argmax()]))),
+    (lambda x: x * np.argmax(x), lambda x: x * float(x.argmax())),
+    (lambda x: np.where(x > 0, 0.1, 0.2), lambda x: np.where(x > 0, 0.1, 0.2)),
+    (lambda x: np.sqrt(np.argmax(x)) + x, lambda x: float(x.argmax()) ** 0.5 + x),
+    (lambda x: (x > 0).mean() + x, lambda x: (x > 0).sum() / 3 + x),
+    (lambda x: np.ones((3, 3)) @ (x > 0), lambda x: np.full(3, float((x > 0).sum()))),
+    (lambda x: (x > 0).sum() * 0.5 + x, lambda x: (x > 0).sum() * 0.5 + x),
+    (lambda x: np.stack([x[0], 0.1, np.argmax(x)]), lambda x: np.array([x[0], 0.1, x.argmax()])),
+    (lambda x: np.abs(x > 0) * 0.3, lambda x: 0.3 * (x > 0)),
+    (lambda x: x > 0, lambda x: 1.0 * (x > 0)),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("write", "by_hand"), OF_OTHER_TYPES)
+def test_functions_of_truth_values_and_integers_have_the_definitions_type(write: Any, by_hand: Any, dtype: Any) -> None:
+    cell, data = Cell(), X.astype(dtype)
+    x = cell.input("x", 3)
+    cell.signal("y", 3)[t] = write(x[t])
+    wanted = [[by_hand(np.asarray(one, float)) for one in row] for row in data]
+    for found in (cell.unroll(x=data)["y"].stack().data, cell.compile()(x=data)["y"]):
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, wanted, rtol=1e-6 if dtype == np.float32 else 1e-12)
