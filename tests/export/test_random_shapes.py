@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
+from shapes import failures, random_program
+
 pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("jax").config.update("jax_enable_x64", True)
-sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
-from shapes import failures, random_program
 
 
 @pytest.mark.parametrize(("engine", "seeds"), [
