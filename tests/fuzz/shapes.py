@@ -42,6 +42,7 @@ class Program:
         starts: name -> text of the value before the first step (after the last one, of those that run backward).
         arrays: name -> shape, for parameters, inputs, statics.
         lengths: steps of each sequence; None for the whole length.
+        differentiable: whether central differences show what the gradient is.
     """
 
     rng: np.random.Generator
@@ -53,6 +54,7 @@ class Program:
     T: int = 3
     B: int = 2
     lengths: list[int] | None = None
+    differentiable: bool = True
 
     def text(self) -> str:
         """Return the definition for a reader."""
@@ -304,7 +306,8 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
 
 PLAIN = types.SimpleNamespace(sigmoid=lambda x: 1 / (1 + np.exp(-x)), softplus=softplus, logsumexp=logsumexp,
-                              softmax=softmax, one_hot=lambda k, n: np.eye(n)[k])
+                              softmax=softmax, one_hot=lambda k, n: np.eye(n)[k], relu=lambda x: np.maximum(x, 0),
+                              stop_gradient=lambda x: x, log_softmax=lambda x: np.log(softmax(x)))
 
 
 class Steps:
@@ -330,10 +333,11 @@ def one_sequence(program: Program, parameters: dict[str, Array], inputs: dict[st
     def signal(name: str, shape: Shape) -> Callable[[int], Any]:
         def value(k: int) -> Any:
             if 1 <= k <= T:
-                return np.asarray(eval(code[name], {**names, "t": k}), float)
+                found = np.asarray(eval(code[name], {**names, "t": k}))
+                return found if found.dtype.kind == "i" else found.astype(float)
             start = program.starts.get(name)
             edge = T + 1 if program.signals[name][2] else 0
-            return np.asarray(eval(start, names), float) if start is not None and k == edge else np.zeros(shape)
+            return np.asarray(eval(start, names)) if start is not None and k == edge else np.zeros(shape)
         return value
 
     def given(x: Array) -> Callable[[int], Any]:
@@ -413,7 +417,8 @@ def _failures(program: Program, engines: tuple[str, ...]) -> Iterator[str]:
     if total.requires_grad:
         total.backward()
     gradients = {name: np.zeros(x.shape) if x.grad is None else np.array(x.grad) for name, x in leaves.items()}
-    yield from differences(program, upstream, gradients)
+    if program.differentiable:
+        yield from differences(program, upstream, gradients)
     for x in leaves.values():
         x.grad = None
     if "compile" in engines:
