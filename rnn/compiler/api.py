@@ -176,12 +176,15 @@ class Compiled:
             ValueError: as for `Cell.unroll`.
         """
         options, inputs = UnrollOptions.split(T, keywords)
-        key = self._key(inputs) if options is DEFAULTS else None
+        key: Any = None
+        values: list[Tensor | NDArray[Any]] = []
+        if options is DEFAULTS or options.only_initial():
+            key, values = self._key(inputs, options.initial)
         plan = self._plans.get(key) if key is not None else None
         if plan is not None and plan.trained != list(map(_requires_grad, plan.leaves)):  # one was frozen meanwhile
             plan = None
         if plan is not None:
-            call = plan.call(inputs)
+            call = (plan if options is DEFAULTS else plan.starting_from(values, options.initial)).call(inputs)
         else:
             prepared = prepare_inputs(self.cell, inputs, options)
             windows = bool(prepared.truncation.windows())
@@ -189,7 +192,7 @@ class Compiled:
                 self._check_windows(prepared)
             call = self._checked_call(prepared, records=not windows)
             if key is not None:
-                self._cache(key, call, inputs)
+                self._cache(key, call, inputs, options.initial)
         self._thread.call = None
         if self.loss is None and settings().recording:
             for tensors in (call.plan.leaves, call.plan.boundary.values()):
@@ -376,16 +379,35 @@ class Compiled:
             raise ValueError(f"window= chooses losses: compile with loss=... (at {call_site()}), "
                              "or use chunks= or last=")
 
-    def _key(self, inputs: Mapping[str, Any]) -> Any:
-        """Return all of the inputs that a plan depends on; None where they have to be checked again."""
+    def _key(self, inputs: Mapping[str, Any], initial: Any) -> tuple[Any, list[Tensor | NDArray[Any]]]:
+        """Return all of the inputs that a plan depends on, None where they have to be checked again; and `initial`.
+
+        Of the option `initial` the values are returned in a list, as their data may differ from call to call.
+        """
         key: list[Any] = [settings().recording, self.cell.version]
+        values: list[Tensor | NDArray[Any]] = []
         for name, array in inputs.items():
             if type(array) is not np.ndarray:
-                return None
+                return None, values
             key += name, array.shape, array.dtype
-        return tuple(key)
+        if initial is None:
+            return tuple(key), values
+        key.append(initial.steps.shape if type(initial) is State else None)
+        given = initial.values if type(initial) is State else initial
+        if type(given) is not dict:
+            return None, values
+        for name, steps in given.items():
+            for step, value in steps.items() if type(steps) is dict else [(None, steps)]:
+                if type(value) is Tensor and value.op is None:
+                    key += name, step, value._array.shape, value._array.dtype, value.requires_grad
+                elif type(value) is np.ndarray:
+                    key += name, step, value.shape, value.dtype, None
+                else:
+                    return None, values
+                values.append(value)
+        return tuple(key), values
 
-    def _cache(self, key: Any, call: Call, inputs: Mapping[str, Any]) -> None:
+    def _cache(self, key: Any, call: Call, inputs: Mapping[str, Any], initial: Any) -> None:
         """Keep the plan of a call, unless values are broadcast, drawn, or computed from parameters at each call."""
         if self.cell.statics:  # whose expressions are computed at each call
             return
@@ -393,7 +415,7 @@ class Compiled:
         if same_size and not call.plan.copies and not call.loaded.program.lowered.draws:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
-            self._plans[key] = call.plan.without_values()
+            self._plans[key] = call.plan.without_values(initial)
 
     def _upstream(self, call: Call, name: str, value: ArrayLike) -> NDArray[Any]:
         """Return the upstream gradient of a signal, checked, with one axis for the batch."""
