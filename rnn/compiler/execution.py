@@ -63,10 +63,31 @@ class Loaded:
         self.buffers = ThreadBuffers(self.new_buffers)
         self.forward = space["forward"]
         self.backward = space.get("backward")
+        self.prepare = space.get("prepare")  # of a program that is split
         passes = program.code.forward, program.code.backward
         self.data = [[node.op.name for node in part.inputs] for part in passes]
         self.weights = [[node.op.tensor for node in part.weights] for part in passes]
+        self.prepared_from = [] if self.prepare is None else [
+            node.op.tensor for node in program.code.prepare.weights]  # type: ignore[union-attr]
         self.labels = integer_tensors(program.lowered.cell)
+
+    def run(self, function: Any, arguments: Iterable[Any], options: Mapping[str, Any]) -> Any:
+        """Call a function of the program.
+
+        Raises:
+            ValueError, TypeError, IndexError: the error of an operation, with the line of the program.
+        """
+        try:
+            return function(*arguments, **options)
+        except Exception as error:
+            place = self.place_of(error)
+            if place is None:
+                raise
+            if isinstance(error, (ValueError, TypeError, IndexError)):
+                raise type(error)(f"{error}\n{place}") from None
+            if hasattr(error, "add_note"):  # since Python 3.11
+                error.add_note(place)
+            raise
 
     def place_of(self, error: Exception) -> str | None:
         """Return the operation, the signal and the lines at which an error was raised; None if not in the program."""
@@ -162,6 +183,14 @@ class CallPlan:
             array = array if array.shape == whole else np.broadcast_to(array, whole)
             array = array if len(self.inputs.batch) == 1 else array.reshape(self.B, *shape)
         return array
+
+    def static_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the values of expressions of statics as the program takes them, (T, B, *shape)."""
+        found = {}
+        for name, value in self.statics.items():
+            own = value._array.reshape(self.B, *value.shape[len(self.inputs.batch):])
+            found[name] = np.broadcast_to(own, (self.inputs.T, *own.shape))
+        return found
 
     @cached_property
     def weights(self) -> list[list[Tensor]]:
@@ -335,17 +364,7 @@ class Call:
         weights = [x._array for x in self.plan.weights[number]]
         for index in self.plan.converted[number]:
             weights[index] = weights[index].astype(self.loaded.dtype)
-        try:
-            return function(self.arrays, *arguments, *weights, **boundary)
-        except Exception as error:
-            place = self.loaded.place_of(error)
-            if place is None:
-                raise
-            if isinstance(error, (ValueError, TypeError, IndexError)):
-                raise type(error)(f"{error}\n{place}") from None
-            if hasattr(error, "add_note"):  # since Python 3.11
-                error.add_note(place)
-            raise
+        return self.loaded.run(function, [self.arrays, *arguments, *weights], boundary)
 
     def _boundary_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the values before and after the sequence, by their names in the program."""
