@@ -120,6 +120,8 @@ class Stream:
             raise RuntimeError(f"{self.cell.name!r} was changed after this stream had been made (at {call_site()}): "
                                "make a new one, cell.compile().stream(...)")
         steps = self._steps if self._begun and self._steps is not None else self._first(inputs)
+        if len(inputs) > len(steps.declared):
+            self._check_names(inputs)
         out = steps.step(inputs)
         self._steps, self._begun = steps, True
         return out
@@ -181,15 +183,12 @@ class Stream:
         own = {name: statics[name] for name in part.cell.statics}
         given = {name: x for name, x in examples.items() if name in part.cell.signals}
         names = tuple(part.cell.signals) if self._outputs is None else self._outputs
-        steps = Steps(part, given, own, self.batch, _own_values(self.cell, part.cell, initial), names)
-        steps.known = self._inputs
-        return steps
+        return Steps(part, given, own, self.batch, _own_values(self.cell, part.cell, initial), names)
 
     def _first(self, inputs: Mapping[str, Any]) -> Steps:
         """Return the program of a step for the inputs of the first one."""
         declared = self._inputs
-        for name in inputs:
-            _check_name(self.cell, name, declared, "input")
+        self._check_names(inputs)
         signals = self._signals(inputs)
         missing = [x for x in declared.values() if x.name not in inputs and (x in signals or not signals)]
         if missing:
@@ -201,6 +200,10 @@ class Stream:
                 == {name: x.dtype for name, x in data.items()}:
             return known
         return self._made(data, self._statics, self._initial)
+
+    def _check_names(self, inputs: Iterable[str]) -> None:
+        for name in inputs:
+            _check_name(self.cell, name, self._inputs, "input")
 
     def __repr__(self) -> str:
         return f"<Stream of {self.cell.name!r}: batch {self.batch}>"
@@ -218,7 +221,6 @@ class Steps:
         examples: data of a step.
         names: of the outputs.
         latest: the outputs of the last step.
-        known: the inputs of the whole definition.
     """
 
     def __init__(self, part: Compiled, examples: Mapping[str, NDArray[Any]], statics: Mapping[str, Any], batch: Shape,
@@ -227,7 +229,6 @@ class Steps:
         self.examples = {name: np.zeros_like(x) for name, x in examples.items()}
         self.names = names
         self.latest: StepOutputs | None = None
-        self.known: Mapping[str, Signal] = {}
         options = UnrollOptions(None if examples else 1, initial=initial)
         with override(recording=False):
             inputs = prepare_inputs(part.cell, {**{name: x[None] for name, x in self.examples.items()}, **statics},
@@ -270,9 +271,10 @@ class Steps:
                 self.shown[name] = getattr(self.arrays, array)[0]
 
     def _load(self, values: Mapping[tuple[str, int], Any], start: NDArray[np.int64]) -> None:
-        """Set the state; zeros where there is no value."""
-        for key, (every, row) in self.rows.items():
-            every[row - 1] = values.get(key, 0)
+        """Set the values that are given, and the number of steps before."""
+        for key, value in values.items():
+            every, row = self.rows[key]
+            every[row - 1] = value
         self.start = np.broadcast_to(start, self.plan.inputs.batch).copy()
         self.count = 0
         self.moved = True  # whether the rows have moved up since the last step
@@ -338,9 +340,6 @@ class Steps:
                 array = _data_of_step(signal, array, self.plan.inputs.batch,
                                       shape[len(self.plan.inputs.batch):]).astype(dtype, copy=False)
             found[signal.name] = array.reshape(1, self.plan.B, *shape[len(self.plan.inputs.batch):])
-        if len(inputs) > len(found):
-            for name in inputs:
-                _check_name(self.part.cell, name, self.known, "input")
         return found
 
     def _refresh(self) -> None:
