@@ -28,6 +28,7 @@ from rnn.ir.feeds import draw_masks
 from rnn.ir.nodes import STEP
 from rnn.language.dependencies import DefinitionError, boundaries, integer_inputs, links, parameters, random_tensors
 from rnn.language.equations import Definition, Signal
+from rnn.language.expressions import Time
 from rnn.language.selection import computable_from, computed_from, needed_for
 from rnn.unrolling.inputs import prepare_inputs
 from rnn.unrolling.options import UnrollOptions
@@ -134,9 +135,19 @@ class Stream:
         the outputs need.
         """
         if self._steps is None:
-            raise RuntimeError(f"the state isn't known before the first step, which brings the sizes of the inputs "
-                               f"(at {call_site()}): declare them, {self.cell.name}.input(name, size)")
+            raise self._unknown("the state")
         return self._steps.state()
+
+    @property
+    def source(self) -> str:
+        """The text of the program of one step, as soon as the sizes of the inputs are known."""
+        if self._steps is None:
+            raise self._unknown("the program")
+        return self._steps.loaded.text
+
+    def _unknown(self, subject: str) -> RuntimeError:
+        return RuntimeError(f"{subject} isn't known before the first step, which brings the sizes of the inputs "
+                            f"(at {call_site()}): declare them, {self.cell.name}.input(name, size)")
 
     def reset(self, initial: Any = None, **statics: Any) -> None:
         """Start anew: from the values that the definition sets, or from `initial`; an invalid one changes nothing.
@@ -146,6 +157,7 @@ class Stream:
             statics: new values of the statics, by name; those that aren't given stay.
         """
         if self._steps is not None and not statics and isinstance(initial, State) and self._steps.load(initial):
+            self._initial = initial
             return
         for name in statics:
             _check_name(self.cell, name, self.cell.statics, "static")
@@ -180,7 +192,8 @@ class Stream:
             if name not in statics:
                 raise ValueError(f"no value for the static {name!r}, declared at {static.origin}: stream({name}=...) "
                                  f"(at {call_site()})")
-        own = {name: statics[name] for name in part.cell.statics}
+        own = {name: x.numpy() if isinstance(x, Tensor) else x for name, x in statics.items()
+               if name in part.cell.statics}
         given = {name: x for name, x in examples.items() if name in part.cell.signals}
         names = tuple(part.cell.signals) if self._outputs is None else self._outputs
         return Steps(part, given, own, self.batch, _own_values(self.cell, part.cell, initial), names)
@@ -373,7 +386,7 @@ def refuse_reading_ahead(cell: Definition, signals: frozenset[Signal]) -> None:
     """Raise DefinitionError if one of these signals reads a step later than the one that is being computed."""
     ahead = [link for link in links(cell) if link.target in signals
              and link.equation.lead - link.delay > link.source.lead]
-    late = [x for x in signals if x.lead < 0]
+    late = [x for x in cell.equations if x.signal in signals and x.lead < 0]
     if ahead:
         link = ahead[0]
         others = sorted(x.name for x in set(cell.signals.values()) - computed_from(cell, [x.target for x in ahead])
@@ -382,9 +395,9 @@ def refuse_reading_ahead(cell: Definition, signals: frozenset[Signal]) -> None:
         raise DefinitionError(f"{link.target.name} reads {link}, at {link.equation.origin}, which a stream doesn't "
                               f"know yet when it computes step t (at {call_site()}): {hint}")
     if late:
-        raise DefinitionError(f"the equation at {late[0].equation.origin} computes {late[0].name} "  # type: ignore
-                              f"{-late[0].lead} steps late, so that a stream doesn't know it at step t "
-                              f"(at {call_site()}): define {late[0].name}[t] = ...")
+        name = late[0].signal.name
+        raise DefinitionError(f"the equation at {late[0].origin} defines {name}[{Time('t', late[0].lead)!r}], so that "
+                              f"{name}[t] isn't known at step t (at {call_site()}): define {name}[t] = ...")
 
 
 def _batch_shape(batch: Any) -> Shape:

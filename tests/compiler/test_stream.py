@@ -30,6 +30,7 @@ from definitions import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_definitions import STEPS, Spec, defined, specs
+from test_compiled_shapes import network, shapes, with_learned_tensors
 
 import minigrad as mg
 from rnn import Cell, DefinitionError, cells, t
@@ -217,6 +218,17 @@ def test_labels_and_lookups_are_integers() -> None:
     np.testing.assert_allclose(steps_of(stream, {"token": tokens})["y"], cell.compile()(token=tokens)["y"], rtol=1e-12)
 
 
+@pytest.mark.parametrize("number", range(len(shapes.FORMULAS)))
+def test_each_formula_of_states_of_any_shape(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_learned_tensors(monkeypatch)
+    cell = network(number)
+    whole = cell.compile()(**shapes.DATA)
+    batch = next(iter(shapes.DATA.values())).shape[1]
+    found = steps_of(cell.compile().stream(batch=batch), shapes.DATA, len(next(iter(shapes.DATA.values()))))
+    for name in found:
+        np.testing.assert_allclose(found[name], whole[name], rtol=1e-11, atol=1e-12, err_msg=name)
+
+
 @given(specs(), st.sampled_from([None, 2]))
 @settings(max_examples=60, deadline=None)
 def test_every_definition_that_runs_forward_in_time(spec: Spec, batch: Any) -> None:
@@ -241,6 +253,15 @@ def test_float32_stays_float32_and_later_data_are_converted() -> None:
         found = stream(x=x_t)["y"]
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_data_of_another_type_at_the_first_step_start_from_the_state_too() -> None:
+    cell = elman(np.float32)
+    x = data(cell, T=4, batch=(1,))["x"]
+    stream = cell.compile().stream()
+    stream.reset(initial=cell.unroll(x=x[:3].astype(np.float32)).state)
+    wanted = cell.compile()(x=x)["y"][3]
+    np.testing.assert_allclose(stream(x=x[3])["y"], wanted, rtol=1e-5)
 
 
 # ---- the state
@@ -506,7 +527,7 @@ def test_a_signal_that_is_defined_late_is_refused() -> None:
     x, h = cell.input("x", ()), cell.signal("h", ())
     h[t-1] = 2.0 * x[t]
     line = above()
-    with pytest.raises(DefinitionError, match=rf"the equation at {line} computes h 1 steps late"):
+    with pytest.raises(DefinitionError, match=rf"the equation at {line} defines h\[t-1\], so that h\[t\] isn't known"):
         cell.compile().stream()
 
 
@@ -578,6 +599,24 @@ def test_wrong_arguments_of_a_stream(arguments: dict[str, Any], error: type[Exce
     with pytest.raises(error, match=message) as raised:
         elman().compile().stream(**arguments)
     assert "test_stream.py:" in str(raised.value)
+
+
+def test_a_static_is_taken_as_it_was_given() -> None:
+    cell, x = translator(), np.random.default_rng(0).normal(size=(3, 1, 2))
+    enc = np.random.default_rng(1).normal(size=(5, 3))
+    wanted = cell.compile()(x=x, enc=enc)["y"]
+    for given_static in (enc.copy(), mg.Tensor(enc, requires_grad=True)):
+        stream = cell.compile().stream(enc=given_static)
+        for x_t, y in zip(x, wanted):
+            np.testing.assert_allclose(stream(x=x_t)["y"], y, rtol=1e-12)
+            (given_static if isinstance(given_static, np.ndarray) else given_static.data)[:] = 0
+            for p in cell.parameters.values():  # what depends on the static is computed again
+                p.data = p.data.copy()
+
+
+def test_the_text_of_a_step_can_be_read() -> None:
+    text = lstm().compile().stream().source
+    assert "def prepare(" in text and "def forward(" in text and "def backward(" not in text
 
 
 def test_a_missing_static_is_named() -> None:
