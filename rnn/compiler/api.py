@@ -253,7 +253,7 @@ class Compiled:
             outputs: the signals to compute; a step takes the inputs that they need. None: all that can be computed
                 from the inputs that the first step is given.
             initial: as for `Cell.unroll`: a state, or values by name.
-            statics: by name, as for `Cell.unroll`.
+            statics: by name, as for `Cell.unroll`; `inputs={...}` is a dict of them, for names such as "batch".
 
         Raises:
             DefinitionError: for a definition that reads ahead, such as x[t+1].

@@ -115,8 +115,7 @@ class Stream:
                 is then that of before.
             TypeError: for values that aren't real numbers, or labels that aren't integers.
         """
-        if "inputs" in inputs and isinstance(inputs["inputs"], Mapping):
-            inputs = {**inputs.pop("inputs"), **inputs}
+        inputs = _named(inputs)
         if self.cell.version != self._version:
             raise RuntimeError(f"{self.cell.name!r} was changed after this stream had been made (at {call_site()}): "
                                "make a new one, cell.compile().stream(...)")
@@ -154,11 +153,13 @@ class Stream:
 
         Args:
             initial: a state, e.g. `stream.state.select([0, 0, 1])`, or values by name; as for `Cell.unroll`.
-            statics: new values of the statics, by name; those that aren't given stay.
+            statics: new values of the statics, by name; those that aren't given stay. `inputs={...}` is a dict of them,
+                for names such as "initial".
         """
         if self._steps is not None and not statics and isinstance(initial, State) and self._steps.load(initial):
             self._initial = initial
             return
+        statics = _named(statics)
         for name in statics:
             _check_name(self.cell, name, self.cell.statics, "static")
         merged = {**self._statics, **statics}
@@ -180,8 +181,7 @@ class Stream:
         given = [x for x in self._signals(self.cell.signals) if x.given]
         if any(x.shape is None for x in given):
             return None
-        dtype = np.result_type(*(x.dtype for x in parameters(self.cell).values()), *([] if parameters(self.cell)
-                                                                                     else [float]))
+        dtype = np.result_type(*[x.dtype for x in parameters(self.cell).values()] or [np.dtype(float)])
         labels = integer_inputs(self.cell)
         return {x.name: np.zeros(self.batch + (x.shape or ()), int if x.name in labels else dtype) for x in given}
 
@@ -398,6 +398,13 @@ def refuse_reading_ahead(cell: Definition, signals: frozenset[Signal]) -> None:
         name = late[0].signal.name
         raise DefinitionError(f"the equation at {late[0].origin} defines {name}[{Time('t', late[0].lead)!r}], so that "
                               f"{name}[t] isn't known at step t (at {call_site()}): define {name}[t] = ...")
+
+
+def _named(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the keywords of a call, with those of the dict `inputs` among them."""
+    if "inputs" in values and isinstance(values["inputs"], Mapping):
+        return {**values["inputs"], **{name: x for name, x in values.items() if name != "inputs"}}
+    return values
 
 
 def _batch_shape(batch: Any) -> Shape:

@@ -389,7 +389,13 @@ def test_names_that_are_options_are_given_as_a_dict() -> None:
     cell = Cell("named")
     x, s = cell.input("inputs", ()), cell.signal("s", ())
     s[t] = s[t-1] + x[t]
-    assert float(cell.compile().stream(batch=None)(inputs={"inputs": 2.0})["s"]) == 2.0
+    b = cell.static("batch", ())
+    y = cell.signal("y", ())
+    y[t] = s[t] * b
+    stream = cell.compile().stream(batch=None, inputs={"batch": 3.0})
+    assert [float(stream(inputs={"inputs": 2.0})["y"]) for _ in range(2)] == [6.0, 12.0]
+    stream.reset(inputs={"batch": 5.0})
+    assert float(stream(inputs={"inputs": 2.0})["y"]) == 10.0
 
 
 def test_the_outputs_of_a_step_hold_until_the_next_one_and_are_copies() -> None:
@@ -594,6 +600,7 @@ def test_a_failed_reset_changes_nothing() -> None:
     ({"length": 3}, ValueError, "no static 'length': it has none"),
     ({"initial": 3}, TypeError, "initial is a run's state or a dict"),
     ({"initial": {"h": np.ones((2, 4))}}, ValueError, "the batches don't fit together"),
+    ({"initial": {"h": np.ones((2, 4))}, "batch": None}, ValueError, r"the initial values have batch axes \(2,\), but "),
 ])
 def test_wrong_arguments_of_a_stream(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message) as raised:
