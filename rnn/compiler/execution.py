@@ -232,10 +232,10 @@ class CallPlan:
         """
         _ = self.B, self.own, self.weights, self.converted  # computed here, once for all
         boundary = dict(zip(self.places, values))
-        for place, value in boundary.items():
+        for (name, step), value in boundary.items():
             if type(value) is not Tensor:
-                signal = self.loaded.program.lowered.cell.signals[place[0]]
-                boundary[place] = signal.boundary(str(place[1] + signal.lead), value, call_site())
+                signal = self.loaded.program.lowered.cell.signals[name]
+                boundary[name, step] = signal.boundary(str(step + signal.lead), value, call_site())
         inputs = self.inputs
         if type(initial) is State:
             inputs = object.__new__(Inputs)

@@ -46,7 +46,7 @@ class UnrollOptions:
                 raise TypeError(f"the input {twice[0]!r} is given twice, in inputs= and by its name (at {call_site()})")
             keywords = {**keywords, **named}
         refuse_packed(keywords)
-        if T is None and all(value is None for value in given.values()):
+        if T is None and not [value for value in given.values() if value is not None]:
             return DEFAULTS, keywords
         return UnrollOptions(T, **given), keywords
 
