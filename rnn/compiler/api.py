@@ -9,7 +9,7 @@ import itertools
 import operator
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from rnn.ir.nodes import AFTER, LOSS_SCALE, STATIC, after_name, upstream_name
 from rnn.language.cycles import check
 from rnn.language.dependencies import leaves, links, nodes, parameters, roots, static_expressions
 from rnn.language.equations import Definition, Signal
+from rnn.language.selection import part_of
 from rnn.unrolling.evaluator import compute_statics, convert_constants, recompute_from_parameters
 from rnn.unrolling.inputs import Inputs, prepare_inputs
 from rnn.unrolling.masks import OwnSteps
@@ -36,6 +37,7 @@ from rnn.unrolling.state import State
 from .emit import save_program
 from .execution import Call, CallPlan, Loaded
 from .pipeline import GradientRequest, Program
+from .stream import Stream
 
 MOST_PLANS = 500  # shapes of data whose checks are remembered
 _requires_grad, _changes = operator.attrgetter("requires_grad"), operator.attrgetter("changes")
@@ -150,6 +152,8 @@ class Compiled:
         self._thread = Latest()
         self._shown: Loaded | None = None  # whose text is `source`
         self._gradients: dict[Tensor, NDArray[Any]] | None = None
+        self._split = False  # whether what weights alone determine is computed by a function of its own
+        self._parts: dict[frozenset[Signal], Compiled] = {}  # definitions of some of the signals, for streams
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how a copy is made: the definition is compiled again, where it is used."""
@@ -176,12 +180,15 @@ class Compiled:
             ValueError: as for `Cell.unroll`.
         """
         options, inputs = UnrollOptions.split(T, keywords)
-        key = self._key(inputs) if options is DEFAULTS else None
+        key: Any = None
+        values: list[Tensor | NDArray[Any]] = []
+        if options is DEFAULTS or options.only_initial():
+            key, values = self._key(inputs, options.initial)
         plan = self._plans.get(key) if key is not None else None
         if plan is not None and plan.trained != list(map(_requires_grad, plan.leaves)):  # one was frozen meanwhile
             plan = None
         if plan is not None:
-            call = plan.call(inputs)
+            call = (plan if options is DEFAULTS else plan.starting_from(values, options.initial)).call(inputs)
         else:
             prepared = prepare_inputs(self.cell, inputs, options)
             windows = bool(prepared.truncation.windows())
@@ -189,7 +196,7 @@ class Compiled:
                 self._check_windows(prepared)
             call = self._checked_call(prepared, records=not windows)
             if key is not None:
-                self._cache(key, call, inputs)
+                self._cache(key, call, inputs, options.initial)
         self._thread.call = None
         if self.loss is None and settings().recording:
             for tensors in (call.plan.leaves, call.plan.boundary.values()):
@@ -233,6 +240,34 @@ class Compiled:
             call.forward()
             self._thread.call, self._shown = call, loaded
         self._assign(call.backward(given))
+
+    def stream(self, batch: int | tuple[int, ...] | None = 1, outputs: Iterable[str] | None = None,
+               initial: Any = None, **statics: Any) -> Stream:
+        """Return a function of one time step, which carries the state: `out = stream(x=x_t)`, then `out["y"]`.
+
+        A step computes what `unroll` and a call compute at t = 1, 2, …, without gradients.
+
+        Args:
+            batch: the number of sequences, side by side: data of a step have the shape (batch, *shape). None: of one
+                sequence without an axis for it, (*shape).
+            outputs: the signals to compute; a step takes the inputs that they need. None: all that can be computed
+                from the inputs that the first step is given.
+            initial: as for `Cell.unroll`: a state, or values by name.
+            statics: by name, as for `Cell.unroll`; `inputs={...}` is a dict of them, for names such as "batch".
+
+        Raises:
+            DefinitionError: for a definition that reads ahead, such as x[t+1].
+            ValueError: for names that the definition doesn't have, and values of a wrong shape.
+        """
+        return Stream(self, batch, outputs, initial, statics)
+
+    def part(self, signals: frozenset[Signal]) -> Compiled:
+        """Return the program of some signals alone, for single steps: without a loss, and with weights prepared."""
+        found = self._parts.get(signals)
+        if found is None or found.cell.version != self.cell.version:
+            found = self._parts[signals] = Compiled(part_of(self.cell, signals))
+            found._split = True
+        return found
 
     @property
     def gradients(self) -> dict[str, NDArray[Any]]:
@@ -299,7 +334,7 @@ class Compiled:
         key = options, wanted, dtype, self.cell.version, tuple(x.requires_grad for x in leaves(self.cell))
         found = self._programs.get(key)
         if found is None:
-            program = Program(self.cell, options, wanted)
+            program = Program(self.cell, options, wanted, split=self._split)
             if wanted.loss is not None and program.lowered.roots[wanted.loss].shape:
                 raise ValueError(_no_loss(self.cell.signals[wanted.loss], program.lowered.roots[wanted.loss].shape))
             found = Loaded(program, dtype, f"{self.cell.name} {id(self):x}.{next(self._numbers)}")
@@ -317,34 +352,35 @@ class Compiled:
             known: of a window, data and draws as the program takes them, (T, B, *shape), from the call over all steps.
             outer: the plan of that call.
         """
-        copies, computed, statics = self._computed_once(inputs, outer)
-        boundary = {key: computed.get(id(x), x) for key, x in boundary_values(self.cell, inputs).items()}
-        options = lowering_options(self.cell, inputs, boundary, inputs.own is not None)
-        loaded = self._program(options, inputs, boundary, statics, records=records)
-        lowered = loaded.program.lowered
-        for name, values in inputs.values.items():
-            if lowered.roots[name].op.dtype == "int" and values.dtype.kind not in "iu":
-                raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
-                                "integers: the index of the right class")
-        used = leaves(self.cell)
-        plan = CallPlan(loaded, inputs, boundary, copies, statics, used, [x.requires_grad for x in used],
-                        known is not None)
+        plan = self.plan_for(inputs, outer, records, known is not None)
+        lowered = plan.loaded.program.lowered
         arrays = {**input_arrays(inputs), **mask_arrays(inputs, lowered)}
         for name, node in lowered.givens.items():
             if name.startswith(AFTER):
-                arrays[name] = np.zeros((inputs.T, plan.B, *node.shape), loaded.dtype)
-        for name, value in statics.items() if known is None else ():
-            own = value._array.reshape(plan.B, *value.shape[len(inputs.batch):])
-            arrays[name] = np.broadcast_to(own, (inputs.T, *own.shape))
+                arrays[name] = np.zeros((inputs.T, plan.B, *node.shape), plan.loaded.dtype)
         if known is None:
-            known = draw_masks(lowered, inputs.T, (plan.B,))
+            known = {**plan.static_arrays(), **draw_masks(lowered, inputs.T, (plan.B,))}
             if plan.own is not None:
-                known = {name: plan.own.compact(x) for name, x in known.items()}
+                known.update((name, plan.own.compact(known[name])) for name in lowered.draws)
                 self._fill_after(plan, plan.own, arrays)
         return Call(plan, {**arrays, **known})
 
-    def _computed_once(self, inputs: Inputs, outer: CallPlan | None
-                       ) -> tuple[Mapping[int, Tensor], Mapping[int, Tensor], Mapping[str, Tensor]]:
+    def plan_for(self, inputs: Inputs, outer: CallPlan | None = None, records: bool = True, by_column: bool = False
+                 ) -> CallPlan:
+        """Return the plan of a call on inputs that were checked against the declarations; see `_checked_call`."""
+        copies, computed, statics = self.computed_once(inputs, outer)
+        boundary = {key: computed.get(id(x), x) for key, x in boundary_values(self.cell, inputs).items()}
+        options = lowering_options(self.cell, inputs, boundary, inputs.own is not None)
+        loaded = self._program(options, inputs, boundary, statics, records=records)
+        for name, values in inputs.values.items():
+            if loaded.program.lowered.roots[name].op.dtype == "int" and values.dtype.kind not in "iu":
+                raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
+                                "integers: the index of the right class")
+        used = leaves(self.cell)
+        return CallPlan(loaded, inputs, boundary, copies, statics, used, [x.requires_grad for x in used], by_column)
+
+    def computed_once(self, inputs: Inputs, outer: CallPlan | None = None
+                      ) -> tuple[Mapping[int, Tensor], Mapping[int, Tensor], Mapping[str, Tensor]]:
         """Return the tensors that are computed once for a call, by the recorded graph.
 
         Returns:
@@ -376,16 +412,35 @@ class Compiled:
             raise ValueError(f"window= chooses losses: compile with loss=... (at {call_site()}), "
                              "or use chunks= or last=")
 
-    def _key(self, inputs: Mapping[str, Any]) -> Any:
-        """Return all of the inputs that a plan depends on; None where they have to be checked again."""
+    def _key(self, inputs: Mapping[str, Any], initial: Any) -> tuple[Any, list[Tensor | NDArray[Any]]]:
+        """Return all of the inputs that a plan depends on, None where they have to be checked again; and `initial`.
+
+        Of the option `initial` the values are returned in a list, as their data may differ from call to call.
+        """
         key: list[Any] = [settings().recording, self.cell.version]
+        values: list[Tensor | NDArray[Any]] = []
         for name, array in inputs.items():
             if type(array) is not np.ndarray:
-                return None
+                return None, values
             key += name, array.shape, array.dtype
-        return tuple(key)
+        if initial is None:
+            return tuple(key), values
+        key.append(initial.steps.shape if type(initial) is State else None)
+        given = initial.values if type(initial) is State else initial
+        if type(given) is not dict:
+            return None, values
+        for name, steps in given.items():
+            for step, value in steps.items() if type(steps) is dict else [(None, steps)]:
+                if type(value) is Tensor and value.op is None:
+                    key += name, step, value._array.shape, value._array.dtype, value.requires_grad
+                elif type(value) is np.ndarray:
+                    key += name, step, value.shape, value.dtype, None
+                else:
+                    return None, values
+                values.append(value)
+        return tuple(key), values
 
-    def _cache(self, key: Any, call: Call, inputs: Mapping[str, Any]) -> None:
+    def _cache(self, key: Any, call: Call, inputs: Mapping[str, Any], initial: Any) -> None:
         """Keep the plan of a call, unless values are broadcast, drawn, or computed from parameters at each call."""
         if self.cell.statics:  # whose expressions are computed at each call
             return
@@ -393,7 +448,7 @@ class Compiled:
         if same_size and not call.plan.copies and not call.loaded.program.lowered.draws:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
-            self._plans[key] = call.plan.without_values()
+            self._plans[key] = call.plan.without_values(initial)
 
     def _upstream(self, call: Call, name: str, value: ArrayLike) -> NDArray[Any]:
         """Return the upstream gradient of a signal, checked, with one axis for the batch."""

@@ -38,10 +38,12 @@ class Boundary(NamedTuple):
 
 
 def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: Names, boundaries: list[Boundary],
-             weights: Collection[Node], outputs: Mapping[str, Node], gradients: Mapping[str, Node]) -> Code:
+             weights: Collection[Node], outputs: Mapping[str, Node], gradients: Mapping[str, Node],
+             split: bool = False) -> Code:
     """Return the text of a program.
 
     Args:
+        split: whether what the weights alone determine is computed by a function of its own.
         outputs: a signal at a step, such as h[t] -> its node. A comment in the program names the signal.
         gradients: name in the result of the backward pass -> node.
     """
@@ -51,7 +53,8 @@ def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: N
         read = {x for node in nodes for x in (node, *node.inputs)}
         functions.append(Function([node for node in nodes if isinstance(node.op, ir.Input)],
                                   [node for node in weights if node in read]))
-    code = Code(functions[0], functions[1], [boundary.name for boundary in boundaries])
+    code = Code(functions[0], functions[1], [boundary.name for boundary in boundaries],
+                Function([], functions[0].weights) if split else None)
     gen = Codegen(code, plan, names, outputs)
     gen.allocate()
     gen.copy_inputs(code.forward)
@@ -59,11 +62,22 @@ def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: N
         row = plan.lifetimes.margins[node][0] + step - 1
         code.forward.lines.append(f"arrays.{names.of[node]}_all[{row if step <= 0 else f'T + {row}'}] = {name}")
     gen.write_pass(passes[0], code.forward, "forward_tiles")
+    if code.prepare is not None:
+        _split_arguments(code, code.prepare, names)
     gen.copy_inputs(code.backward)
     gen.write_pass(passes[1], code.backward, "backward_tiles")
     code.views = {**gen.views, **gen.step_views}
     code.gradients = {name: gen.ref(node) for name, node in gradients.items()}
     return code
+
+
+def _split_arguments(code: Code, prepare: Function, names: Names) -> None:
+    """Determine what `prepare` returns, and which weights each of the functions takes."""
+    made, read = (set(re.findall(r"\w+", "\n".join(function.lines))) for function in (prepare, code.forward))
+    first = (re.match(r"(\w+) = ", line) for line in prepare.lines)
+    code.prepared = [name for name in dict.fromkeys(found[1] for found in first if found) if name in read]
+    prepare.weights, code.forward.weights = ([x for x in prepare.weights if names.of[x] in words]
+                                             for words in (made, read))
 
 
 class Codegen:
@@ -172,6 +186,9 @@ class Codegen:
         heading = ""
         for node in nodes:
             statements = self.statements(node)
+            if self.code.prepare is not None and not node.timed:
+                self.code.prepare.lines += statements
+                continue
             found = heading or "weights"
             if node.timed or isinstance(node.op, (ir.SumOfOuter, ir.SumOverSteps, ir.AtStep, ir.WeightGrad)):
                 found = "all steps at once" if node.timed else "summed over all steps"
@@ -227,8 +244,12 @@ class Codegen:
 
     def _copy_transposes(self) -> list[str]:
         """Return the lines that copy transposed matrices: a product with a mere view of one is slower."""
-        return [f"{transpose} = {self.call('ascontiguousarray', f'{name}.T')}"
-                for name, transpose in self.transposes.items()]
+        lines = [f"{transpose} = {self.call('ascontiguousarray', f'{name}.T')}"
+                 for name, transpose in self.transposes.items()]
+        if self.code.prepare is None:
+            return lines
+        self.code.prepare.lines += lines
+        return []
 
     def _write_tiles(self, name: str, lines: list[str]) -> None:
         """Record the views of one tile that the lines of a loop use."""

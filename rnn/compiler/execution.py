@@ -9,7 +9,7 @@ import linecache
 import math
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import SimpleNamespace
@@ -22,12 +22,13 @@ from minigrad import Op, Tensor
 from minigrad.backward import ancestors, array_of, cast_gradient
 from minigrad.conversion import result_array
 from minigrad.mutation import check_modified, creation_counter
+from minigrad.provenance import call_site
 from minigrad.tensor import constant
-from rnn.ir.feeds import values_after
+from rnn.ir.feeds import step_numbers, values_after
 from rnn.ir.nodes import AFTER, STEP, Backward, upstream_name
 from rnn.language.dependencies import boundaries, integer_tensors
 from rnn.language.own_operations import is_own
-from rnn.unrolling.inputs import Inputs
+from rnn.unrolling.inputs import Inputs, initial_by_step
 from rnn.unrolling.masks import Hold, OwnSteps, holds, reach_of_held
 from rnn.unrolling.state import State
 from rnn.unrolling.truncation import LossSteps, WindowSteps
@@ -58,13 +59,35 @@ class Loaded:
         space: dict[str, Any] = {name: PlainResults(op) if is_own(op) else op
                                  for name, (op, _) in program.code.operations.items()}
         exec(compile(self.text, self.file, "exec"), space)
-        self.buffers = ThreadBuffers(space["buffers"])
+        self.new_buffers: Callable[[int, int], SimpleNamespace] = space["buffers"]
+        self.buffers = ThreadBuffers(self.new_buffers)
         self.forward = space["forward"]
         self.backward = space.get("backward")
+        self.prepare = space.get("prepare")  # of a program that is split
         passes = program.code.forward, program.code.backward
         self.data = [[node.op.name for node in part.inputs] for part in passes]
         self.weights = [[node.op.tensor for node in part.weights] for part in passes]
+        self.prepared_from = [] if self.prepare is None else [
+            node.op.tensor for node in program.code.prepare.weights]  # type: ignore[union-attr]
         self.labels = integer_tensors(program.lowered.cell)
+
+    def run(self, function: Any, arguments: Iterable[Any], options: Mapping[str, Any]) -> Any:
+        """Call a function of the program.
+
+        Raises:
+            ValueError, TypeError, IndexError: the error of an operation, with the line of the program.
+        """
+        try:
+            return function(*arguments, **options)
+        except Exception as error:
+            place = self.place_of(error)
+            if place is None:
+                raise
+            if isinstance(error, (ValueError, TypeError, IndexError)):
+                raise type(error)(f"{error}\n{place}") from None
+            if hasattr(error, "add_note"):  # since Python 3.11
+                error.add_note(place)
+            raise
 
     def place_of(self, error: Exception) -> str | None:
         """Return the operation, the signal and the lines at which an error was raised; None if not in the program."""
@@ -123,6 +146,7 @@ class CallPlan:
         statics: name -> the value of an expression of statics, (*batch, *shape), which is the same at all steps.
         leaves, trained: the parameters and constants, and which of them required a gradient.
         by_column: whether values after the end are those of the columns T + 1, ..., and not of own steps: in a window.
+        places: of a cached plan, the keys in `boundary` of the values that `initial` gives, in their order.
     """
 
     loaded: Loaded
@@ -133,6 +157,7 @@ class CallPlan:
     leaves: list[Tensor]
     trained: list[bool]
     by_column: bool = False
+    places: Sequence[tuple[str, int]] = ()
 
     @cached_property
     def B(self) -> int:
@@ -154,8 +179,18 @@ class CallPlan:
         """Return a value before or after the sequence as the program takes it: (*shape), or (B, *shape)."""
         array = self.copies.get(id(value), value)._array
         if array.ndim > len(shape):
-            array = np.broadcast_to(array, (*self.inputs.batch, *shape)).reshape(self.B, *shape)
+            whole = *self.inputs.batch, *shape
+            array = array if array.shape == whole else np.broadcast_to(array, whole)
+            array = array if len(self.inputs.batch) == 1 else array.reshape(self.B, *shape)
         return array
+
+    def static_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the values of expressions of statics as the program takes them, (T, B, *shape)."""
+        found = {}
+        for name, value in self.statics.items():
+            own = value._array.reshape(self.B, *value.shape[len(self.inputs.batch):])
+            found[name] = np.broadcast_to(own, (self.inputs.T, *own.shape))
+        return found
 
     @cached_property
     def weights(self) -> list[list[Tensor]]:
@@ -168,14 +203,46 @@ class CallPlan:
         return [[place for place, x in enumerate(tensors)
                  if x.dtype != self.loaded.dtype and id(x) not in self.loaded.labels] for tensors in self.weights]
 
-    def without_values(self) -> CallPlan:
-        """Return the plan to be cached: it keeps no data alive."""
-        return replace(self, inputs=replace(self.inputs, values={}))
+    def without_values(self, initial: Any) -> CallPlan:
+        """Return the plan to be cached: it keeps no data alive.
+
+        Args:
+            initial: the option of that name, whose form the plan is for.
+        """
+        cell, T = self.loaded.program.lowered.cell, self.inputs.T
+        places = []
+        for name, steps in initial_by_step(cell, initial, self.inputs.origin).items():
+            lead = cell.signals[name].lead
+            places += [(name, step - lead if step <= lead else step - lead - T) for step in steps]
+        boundary = {key: value for key, value in self.boundary.items() if key not in places}
+        return replace(self, inputs=replace(self.inputs, values={}, boundary={}), boundary=boundary, places=places)
 
     def call(self, values: Mapping[str, Any]) -> Call:
         """Return a call of this plan on other arrays of the same shapes."""
-        shapes = self.inputs.shapes
-        return Call(self, {name: array.reshape(self.inputs.T, self.B, *shapes[name]) for name, array in values.items()})
+        shapes, T = self.inputs.shapes, self.inputs.T
+        given = {name: array.reshape(T, self.B, *shapes[name]) for name, array in values.items()}
+        if STEP in self.loaded.data[0]:
+            given[STEP] = step_numbers(T, self.inputs.batch, self.inputs.start).reshape(T, -1)
+        return Call(self, given)
+
+    def starting_from(self, values: Iterable[Tensor | NDArray[Any]], initial: Any) -> CallPlan:
+        """Return the plan for other data of the option `initial`, of the same form: `values` are its values in order.
+
+        As fast as possible: `replace` would cost as much as a step of a small network.
+        """
+        _ = self.B, self.own, self.weights, self.converted  # computed here, once for all
+        boundary = dict(zip(self.places, values))
+        for (name, step), value in boundary.items():
+            if type(value) is not Tensor:
+                signal = self.loaded.program.lowered.cell.signals[name]
+                boundary[name, step] = signal.boundary(str(step + signal.lead), value, call_site())
+        inputs = self.inputs
+        if type(initial) is State:
+            inputs = object.__new__(Inputs)
+            vars(inputs).update(vars(self.inputs), start=initial.steps)
+        plan = object.__new__(CallPlan)
+        vars(plan).update(vars(self), inputs=inputs, boundary={**self.boundary, **boundary})
+        return plan
 
 
 class Call:
@@ -297,25 +364,15 @@ class Call:
         weights = [x._array for x in self.plan.weights[number]]
         for index in self.plan.converted[number]:
             weights[index] = weights[index].astype(self.loaded.dtype)
-        try:
-            return function(self.arrays, *arguments, *weights, **boundary)
-        except Exception as error:
-            place = self.loaded.place_of(error)
-            if place is None:
-                raise
-            if isinstance(error, (ValueError, TypeError, IndexError)):
-                raise type(error)(f"{error}\n{place}") from None
-            if hasattr(error, "add_note"):  # since Python 3.11
-                error.add_note(place)
-            raise
+        return self.loaded.run(function, [self.arrays, *arguments, *weights], boundary)
 
     def _boundary_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the values before and after the sequence, by their names in the program."""
-        found = {}
-        for key, value in self.plan.boundary.items():
-            boundary = self.loaded.program.boundaries[key]
-            array = self.plan.boundary_array(value, boundary.node.shape)
-            after = self._after(*key)
+        found, plan, known = {}, self.plan, self.loaded.program.boundaries
+        for key, value in plan.boundary.items():
+            boundary = known[key]
+            array = plan.boundary_array(value, boundary.node.shape)
+            after = self._after(*key) if plan.own is not None else []
             if after:
                 array = np.zeros((self.plan.B, *boundary.node.shape), array.dtype)
                 for _, own_value, sequences in after:

@@ -56,6 +56,7 @@ class Program:
 
     Args:
         observe: called after each pass with its name and its result: nodes, blocks, or the plan of the arrays.
+        split: whether what the weights alone determine is computed by a function of its own, if there are no gradients.
 
     Attributes:
         lowered: the definition as nodes.
@@ -68,7 +69,7 @@ class Program:
     """
 
     def __init__(self, cell: Definition, options: LoweringOptions, request: GradientRequest,
-                 observe: Observer = unobserved) -> None:
+                 observe: Observer = unobserved, split: bool = False) -> None:
         self.lowered = lower(cell, options)
         roots = self.lowered.roots.values()
         nodes = ordered(roots)
@@ -104,7 +105,7 @@ class Program:
                    for name, node in self.lowered.roots.items()}
         self.code = generate(passes, self.plan, self.names, list(self.boundaries.values()),
                              self.lowered.weights.values(), signals,
-                             {self.gradients[key]: node for key, node in gradients.items()})
+                             {self.gradients[key]: node for key, node in gradients.items()}, split and not gradients)
         self.outputs = {name: self.names.of[node] for name, node in self.lowered.roots.items()}
 
     def _differentiate(self, request: GradientRequest, nodes: list[Node]) -> dict[object, Node]:

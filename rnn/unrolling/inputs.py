@@ -66,8 +66,12 @@ class Inputs:
         return None if self.mask is None or self.mask.all() else OwnSteps(self.mask)
 
 
-def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) -> Inputs:
+def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions, batch: Shape | None = None
+                   ) -> Inputs:
     """Return the inputs of an unroll, checked.
+
+    Args:
+        batch: the shape of the batch; None: that of the data.
 
     Raises:
         ValueError: for data that are missing, unknown, of unequal length or of a wrong size; for
@@ -83,7 +87,8 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
             raise ValueError(f"the data for {name!r} are a single number (at {origin}); their first axis must be time")
     T = _common_length({name: values[name] for name in declared}, options.T, origin)
     initial = _initial_values(cell, T, options.initial, origin)
-    batch, shapes = _batch_and_shapes(cell, T, declared, values, initial, origin)
+    batch, shapes = _batch_and_shapes(cell, T, declared, values, initial, {} if batch is None else {"batch": batch},
+                                      origin)
     check_open_shapes(cell, shapes)
     dtype = _float_type(cell, values)
     labels = integer_inputs(cell)
@@ -242,9 +247,14 @@ def _set_values(signal: Signal, T: int, initial: Mapping[int, Tensor]) -> dict[i
 
 
 def _batch_and_shapes(cell: Definition, T: int, declared: Mapping[str, Signal], values: Mapping[str, Values],
-                      initial: Mapping[str, Mapping[int, Tensor]], origin: Origin) -> tuple[Shape, dict[str, Shape]]:
-    """Return the common shape of the batch, and the shape of one value of each input."""
-    batches: dict[str, Shape] = {}
+                      initial: Mapping[str, Mapping[int, Tensor]], known: Mapping[str, Shape], origin: Origin
+                      ) -> tuple[Shape, dict[str, Shape]]:
+    """Return the common shape of the batch, and the shape of one value of each input.
+
+    Args:
+        known: that of the batch, where it was given.
+    """
+    batches: dict[str, Shape] = dict(known)
     shapes: dict[str, Shape] = {}
     for name, signal in declared.items():
         if signal.shape is not None:
