@@ -102,7 +102,9 @@ class Export:
                 value = self.backend.constant(x.numpy(), dtype)
                 found[id(x)] = value if id(x) in labels else self.backend.cast_like(value, zero)
             else:
+                self.backend.origin = x.origin
                 found[id(x)] = self.backend.compute(x.op, *(found[id(part)] for part in x.inputs))
+                self.backend.check_own(x.op, found[id(x)], x.shape)
         return found
 
     def _prepare(self, inputs: Mapping[str, Array], options: UnrollOptions) -> tuple[Inputs, Schedule]:

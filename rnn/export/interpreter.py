@@ -281,7 +281,9 @@ class Interpreter:
                 return backend.concatenate(*operands, axis=-1 if node.timed else 0)
             case ops.BroadcastTo() if node.timed:
                 return backend.broadcast(operands[0], lead, op.shape)
-        return backend.compute(op, *operands)
+        result = backend.compute(op, *operands)
+        backend.check_own(op, result, node.shape)
+        return result
 
 
 class Step:

@@ -83,6 +83,7 @@ class OnnxBackend(Backend):
     """
 
     target = "ONNX"
+    own_method = "onnx"
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
@@ -157,6 +158,9 @@ class OnnxBackend(Backend):
         return Value(self, name, shape, dtype)
 
     # ---- needed besides operations
+    def own_arguments(self) -> dict[str, Any]:
+        return {"builder": self}
+
     def function(self, ufunc: np.ufunc) -> Callable[..., Array] | None:
         return ufunc if ufunc in NODES else None
 
