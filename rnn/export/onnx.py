@@ -8,8 +8,9 @@ parameters; all by the definition's names. The doc_string of each node is the li
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,15 @@ from minigrad.ops import Axis, einsum_letters
 from minigrad.provenance import call_site
 from rnn.ir.feeds import boundary_values, lowering_options, weight_draws
 from rnn.ir.nodes import ADDED, AFTER, MASK, STATIC, STEP
-from rnn.language.dependencies import DefinitionError, parameters
+from rnn.language.dependencies import DefinitionError, nodes, parameters
 from rnn.language.equations import Definition
+from rnn.language.expressions import Static
 from rnn.unrolling.inputs import prepare_inputs
 from rnn.unrolling.options import UnrollOptions
 
 from .backend import Array, Arrays, Backend, StepFunction
-from .frontend import Export, import_extra, masked_data
+from .carried import STEPS_AFTER, STEPS_BEFORE, OnnxFile, StateInput, carried_steps, pairs, values_in_use
+from .frontend import import_extra, masked_data, weigh
 from .interpreter import Interpreter, Schedule
 from .masks import Columns
 
@@ -152,7 +155,8 @@ class OnnxBackend(Backend):
             DefinitionError: where the name is taken.
         """
         if name in self.taken:
-            raise DefinitionError(f"names in an ONNX file are unique, but {name!r} is a parameter and a signal, "
+            other = "a parameter" if name in self.initializers else "a part of the state"
+            raise DefinitionError(f"names in an ONNX file are unique, but {name!r} is {other} and a signal, "
                                   f"made at {origin}: rename one of them")
         self.taken.add(name)
         return Value(self, name, shape, dtype)
@@ -492,9 +496,14 @@ def _info(value: Value, axes: Sequence[str] = ()) -> Any:
 
 
 class Model:
-    """A definition as the parts of an ONNX file."""
+    """A definition as the parts of an ONNX file.
 
-    def __init__(self, cell: Definition, outputs: Sequence[str] | None, lengths: bool) -> None:
+    Attributes:
+        states: the inputs of the carried state.
+        counts_steps: whether the number of steps before the call is one more.
+    """
+
+    def __init__(self, cell: Definition, outputs: Sequence[str] | None, lengths: bool, state: bool) -> None:
         own = parameters(cell)
         self.cell = cell
         wide = [x for x in own.values() if x.dtype not in (np.float16, np.float32, np.float64)]
@@ -502,13 +511,14 @@ class Model:
             raise DefinitionError(f"ONNX has no {wide[0].dtype}: convert the parameter {wide[0].label or '(unnamed)'}, "
                                   f"made at {wide[0].origin}, to float64")
         self.backend = backend = OnnxBackend(np.result_type(*(x.dtype for x in own.values() or [np.zeros(1)])))
-        export = Export(cell, backend)
         shapes = tuple((name, x.shape) for name, x in cell.signals.items() if x.given)
         computed = [name for name, x in cell.signals.items() if not x.given]
         unknown = [name for name in outputs or () if name not in computed]
         if unknown:
             raise ValueError(f"{cell.name!r} computes no signal {unknown[0]!r} (at {call_site()}): it computes "
                              f"{', '.join(computed)}")
+        shown = computed if outputs is None else outputs
+        carried = carried_steps(cell, shown) if state else {}
         zeros = {name: np.zeros((STEPS, *(shape or ()))) for name, shape in shapes}
         for name, static in cell.statics.items():
             if static.shape is None:
@@ -516,16 +526,22 @@ class Model:
                                       f"at {static.origin}, has a length that each call binds: declare a number")
             zeros[name] = np.zeros(static.shape)
             shapes += (name, static.shape),
-        sample = prepare_inputs(cell, zeros, UnrollOptions(T=STEPS))
+        used = values_in_use(cell, carried)
+        start = {name: dict.fromkeys(steps, 0.0) for name, steps in carried.items()}
+        sample = prepare_inputs(cell, zeros, UnrollOptions(T=STEPS, initial=start))
         outside = boundary_values(cell, sample)
         options = lowering_options(cell, replace(sample, shapes=dict(shapes)), outside, lengths)  # type: ignore[arg-type]
-        self.schedule = schedule = Schedule(cell, options, backend, computed if outputs is None else outputs)
-        self.inputs: list[Any] = []
+        self.schedule = schedule = Schedule(cell, options, backend, shown, carried, used)
+        self.inputs: list[Any] = []  # of the definition
         values = {name: backend.initializer(name, x.numpy().astype(backend.dtype)) for name, x in own.items()}
-        statics = self._statics()
-        given, T, batch, columns = self._inputs(lengths, statics)
-        weights = export.weights(values, None, {name: self._drawn_weight(name, x)
-                                                for name, x in weight_draws(cell).items()})
+        statics = self._statics(used)
+        self.states = [StateInput(name, k, schedule.lowered.roots[name].shape, self._state_type(name))
+                       for name, steps in carried.items() for k in steps[::-1]]
+        self.counts_steps = state and STEP in schedule.givens
+        self.entering = entering = self._entering()
+        given, T, batch, columns = self._inputs(lengths, [*statics.values(), *entering.values()])
+        drawn = {name: self._drawn_weight(name, x) for name, x in weight_draws(cell).items()}
+        weights = weigh(cell, backend, values, None, drawn, used)
         for (name, step), tensor in outside.items():
             own_shape = schedule.lowered.roots[name].shape
             if not batch and tensor.ndim > len(own_shape):
@@ -535,15 +551,56 @@ class Model:
         zero = backend.constant(0.0, None)
         whole = Interpreter(backend, schedule, T, batch, given, weights, {}, zero, columns)
         weights = {**weights, **whole.compute_statics(statics)}
-        boundary = {key: weights[id(tensor)] for key, tensor in outside.items()}
+        boundary = {(name, step): weights[id(tensor)] for (name, step), tensor in outside.items()
+                    if step > 0 or name not in carried}
+        boundary.update(((x.signal, x.k - cell.signals[x.signal].lead), entering[x.before]) for x in self.states)
         if columns is not None:
             given = masked_data(schedule, given, boundary, columns, (T, *batch), zero)
-        found = replace(whole, given=given, boundary=boundary).run()
-        self.outputs = []
-        for name, value in found.items():
-            result = backend.named(name, value.shape, value.dtype, cell.signals[name].origin)
-            backend.emit("Identity", value, shape=value.shape, name=name)
-            self.outputs.append(_info(result, ("T", "batch")[:1 + len(batch)]))
+        whole = replace(whole, given=given, boundary=boundary)
+        self.outputs: list[Any] = []
+        for name, value in whole.run().items():
+            self._output(name, value, ("T", "batch")[:1 + len(batch)], cell.signals[name].origin)
+        for name, steps in carried.items():
+            self._carry(whole, name, steps)
+        if self.counts_steps:
+            count = backend.constant(T, None) if columns is None else columns.length
+            self._output(STEPS_AFTER, entering[STEPS_BEFORE] + count, ("batch",), "the output for the number of steps")
+
+    # ---- the state
+    def _state_type(self, name: str) -> np.dtype[Any]:
+        node = self.schedule.givens.get(name)
+        return np.dtype(np.int64) if node is not None and node.op.dtype == "int" else self.backend.dtype
+
+    def _entering(self) -> dict[str, Value]:
+        """Return the values before the first step, inputs of the file: (batch, *shape)."""
+        backend = self.backend
+        found = {x.before: backend.named(x.before, (None, *x.shape), x.dtype, self.cell.signals[x.signal].origin)
+                 for x in self.states}
+        if self.counts_steps:
+            found[STEPS_BEFORE] = backend.named(STEPS_BEFORE, (None,), np.int64, "the input for the number of steps")
+        return found
+
+    def _carry(self, whole: Interpreter, name: str, steps: range) -> None:
+        """Add the last values of a signal, those of each sequence's own steps, to the outputs."""
+        backend, root, depth = self.backend, self.schedule.lowered.roots[name], len(steps)
+        before = [whole.boundary_row(root, name, step) for step in range(1 - depth, 1)]
+        values = whole.read(root)
+        if whole.columns is None:
+            last = backend.slice_steps(values, -depth, None)
+            rows = backend.slice_steps(whole.extend(before, last, []), -depth, None)
+        else:
+            places = backend.append_axes(backend.numbers(range(depth)), 1) + whole.columns.length
+            rows = backend.take_steps(whole.extend(before, values, []), places)
+        signal = self.cell.signals[name]
+        for x in self.states:
+            if x.signal == name:
+                row = backend.emit("Gather", rows, backend.numbers(x.k - steps.start), shape=rows.shape[1:], axis=0)
+                self._output(x.after, row, ("batch",), signal.origin)
+
+    def _output(self, name: str, value: Value, axes: Sequence[str], origin: Any) -> None:
+        result = self.backend.named(name, value.shape, value.dtype, origin)
+        self.backend.emit("Identity", value, shape=value.shape, name=name)
+        self.outputs.append(_info(result, axes))
 
     def _drawn_weight(self, name: str, x: Tensor) -> Value:
         """Return the dropout mask of a parameter, an input of the file."""
@@ -551,18 +608,24 @@ class Model:
         self.inputs.append(_info(given))
         return given
 
-    def _statics(self) -> dict[str, Value]:
-        """Return the statics, inputs of the file without a time axis: (batch, *shape)."""
+    def _statics(self, used: Sequence[Any]) -> dict[str, Value]:
+        """Return the statics that some values need, inputs of the file without a time axis: (batch, *shape)."""
         found = {}
+        names = {x.name for x in nodes(used, into_tensors=False) if isinstance(x, Static)}
         for name, static in self.cell.statics.items():
-            assert static.shape is not None
-            found[name] = self.backend.named(name, (None, *static.shape), self.backend.dtype, static.origin)
-            self.inputs.append(_info(found[name], ("batch",)))
+            if name in names:
+                assert static.shape is not None
+                found[name] = self.backend.named(name, (None, *static.shape), self.backend.dtype, static.origin)
+                self.inputs.append(_info(found[name], ("batch",)))
         return found
 
-    def _inputs(self, lengths: bool, statics: Mapping[str, Value]
+    def _inputs(self, lengths: bool, others: Sequence[Value]
                 ) -> tuple[dict[str, Value], Value, tuple[Value, ...], Columns | None]:
-        """Return the data as inputs of the file, T and the batch as vectors of one number, and the lengths."""
+        """Return the data as inputs of the file, T and the batch as vectors of one number, and the lengths.
+
+        Args:
+            others: inputs that have the batch as their first axis.
+        """
         backend, given, batch = self.backend, dict[str, Value](), tuple[Value, ...]()
         data = {name: node for name, node in self.schedule.givens.items()
                 if not name.startswith((MASK, AFTER, STATIC, STEP))}
@@ -583,25 +646,27 @@ class Model:
         else:
             T = backend.named("T", (1,), np.int64, "the input for the number of steps")
             self.inputs.append(_info(T))
-        if statics and not batch:
-            shape = backend.emit("Shape", next(iter(statics.values())), shape=(None,), dtype=np.int64)
-            batch = (backend.slice(shape, 0, 1, 0, (1,)),)
-        if STEP in self.schedule.givens:
-            stop = backend.emit("Squeeze", T, shape=()) + np.int64(1)
-            steps = backend.emit("Range", backend.numbers(1), stop, backend.numbers(1), shape=(None,))
-            numbers = backend.append_axes(backend.cast(steps, backend.dtype), 1 if batch or lengths else 0)
-            given[STEP] = backend.broadcast(numbers, (T, *batch), ())
+        ends = None
         if lengths:
             ends = backend.named("lengths", (None,), np.int64, "the input for the lengths")
             self.inputs.append(_info(ends, ("batch",)))
-            batch = batch or (backend.emit("Shape", ends, shape=(1,), dtype=np.int64),)
-            scalar = backend.emit("Squeeze", T, shape=())
-            stop = scalar + np.int64(1)
-            steps = backend.append_axes(backend.emit("Range", backend.numbers(1), stop, backend.numbers(1),
-                                                     shape=(None,)), 1)
-            count = backend.compute(ops.Minimum(), steps, ends)
-            return given, T, batch, Columns(backend, T, steps, steps < ends + np.int64(1), count, ends, None)
-        return given, T, batch, None
+            others = [ends, *others]
+        if others and not batch:
+            shape = backend.emit("Shape", others[0], shape=(None,), dtype=np.int64)
+            batch = (backend.slice(shape, 0, 1, 0, (1,)),)
+        if ends is None and STEP not in self.schedule.givens:
+            return given, T, batch, None
+        stop = backend.emit("Squeeze", T, shape=()) + np.int64(1)
+        steps = backend.emit("Range", backend.numbers(1), stop, backend.numbers(1), shape=(None,))
+        steps = backend.append_axes(steps, len(batch))
+        if STEP in self.schedule.givens:
+            before = self.entering.get(STEPS_BEFORE)
+            numbers = backend.cast(steps if before is None else steps + before, backend.dtype)
+            given[STEP] = backend.broadcast(numbers, (T, *batch), ())
+        if ends is None:
+            return given, T, batch, None
+        count = backend.compute(ops.Minimum(), steps, ends)
+        return given, T, batch, Columns(backend, T, steps, steps < ends + np.int64(1), count, ends, None)
 
     def proto(self) -> Any:
         """Return the complete model.
@@ -609,26 +674,37 @@ class Model:
         Raises:
             onnx.checker.ValidationError: where it breaks a rule of ONNX.
         """
+        inputs = self.inputs + [_info(x, ("batch",)) for x in self.entering.values()]
         tensors = [numpy_helper.from_array(array, name) for name, array in self.backend.initializers.items()]
-        graph = helper.make_graph(self.backend.graphs[0], self.cell.name, self.inputs, self.outputs, tensors)
+        graph = helper.make_graph(self.backend.graphs[0], self.cell.name, inputs, self.outputs, tensors)
         equations = "\n".join(f"{equation!r}    {equation.origin}" for equation in self.cell.equations)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
                                   producer_name="minigrad-rnn", doc_string=equations)
+        state = pairs(self.states, self.counts_steps)
+        if state:
+            helper.set_model_props(model, {"state": json.dumps(state)})
         onnx.checker.check_model(model, full_check=True)
         return model
 
 
-def to_onnx(cell: Definition, path: str | os.PathLike[str], outputs: Sequence[str] | None = None, lengths: bool = False
-            ) -> Path:
+def to_onnx(cell: Definition, path: str | os.PathLike[str], outputs: Sequence[str] | None = None, lengths: bool = False,
+            state: bool = False) -> Path | OnnxFile:
     """Write a definition as an ONNX file.
 
     Its inputs are the definition's, with floats in the parameters' type, and labels as int64; `T` (one
     int64 in a vector) if it has none. A dropout mask is an input of its own, bools.
 
+    With `state` the values before the first step are inputs as well, and their values for the next call outputs,
+    named as in rnn.export.carried. What `Run.state` carries in `unroll`, a file carries; with lengths it is each
+    sequence's own. One value of a batch serves for all sequences.
+
     Args, Returns: as for `Cell.to_onnx`.
 
     Raises:
-        DefinitionError: where the definition can't be computed by ONNX. Then nothing is written.
+        DefinitionError: where the definition can't be computed by ONNX; with a state also where an equation reads
+            ahead. Then nothing is written.
         ValueError: for an output that it doesn't compute.
     """
-    return write_atomically(path, Model(cell, outputs, lengths).proto().SerializeToString())
+    model = Model(cell, outputs, lengths, state)
+    written = write_atomically(path, model.proto().SerializeToString())
+    return OnnxFile(written, cell, model.states, model.counts_steps) if state else written
