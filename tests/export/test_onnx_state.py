@@ -149,7 +149,8 @@ class TestNames:
         file = kinds().to_onnx(tmp_path / "m.onnx", state=True)
         assert file.state == {
             "x[0]": "x[T]", "x[-1]": "x[T-1]", "x[-2]": "x[T-2]", "word[0]": "word[T]",
-            "h[0]": "h[T]", "h[-1]": "h[T-1]", "S[0]": "S[T]", "n[0]": "n[T]", "n[-1]": "n[T-1]", "y[1]": "y[T+1]", "y[0]": "y[T]", "t[0]": "t[T]"}
+            "h[0]": "h[T]", "h[-1]": "h[T-1]", "S[0]": "S[T]",
+            "n[0]": "n[T]", "n[-1]": "n[T-1]", "y[1]": "y[T+1]", "y[0]": "y[T]", "t[0]": "t[T]"}
         model = onnx.load(str(file))
         onnx.checker.check_model(model, full_check=True)
         inputs = {x.name: [n.dim_param or n.dim_value for n in x.type.tensor_type.shape.dim] for x in model.graph.input}
