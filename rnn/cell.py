@@ -108,7 +108,7 @@ class Cell(Definition):
 
     def to_onnx(self, path: str | os.PathLike[str], outputs: Sequence[str] | None = None,
                 lengths: bool = False, state: bool = False) -> Path | OnnxFile:
-        """Write the definition as an ONNX file, its loops as Scan nodes; see rnn.export.onnx.
+        """Write the definition as an ONNX file, its loops as Scan nodes; see rnn.export.onnx_model.
 
         Args:
             path: the file; it is written whole, or not at all.
@@ -120,6 +120,6 @@ class Cell(Definition):
         Returns:
             The path; with `state` an `OnnxFile`, which has the names of these inputs and outputs, and the first ones.
         """
-        from .export.onnx import to_onnx
+        from .export.onnx_model import to_onnx
 
         return to_onnx(self, path, outputs, lengths, state)

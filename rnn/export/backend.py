@@ -94,7 +94,7 @@ class Backend(ABC):
             DefinitionError: names the method and the line of the equation.
         """
         found = getattr(result, "shape", None)
-        if is_own(op) and (found is None or tuple(found[len(found) - len(shape):]) != shape):
+        if is_own(op) and (found is None or not _agree(found, shape)):
             kind = type(result).__name__ if found is None else f"an array of shape {tuple(found)}"
             raise DefinitionError(f"{type(op).__name__}.{self.own_method} returned {kind} (at {self.origin}), but "
                                   f"forward returns {shape} for each sequence. It takes and returns arrays of "
@@ -255,7 +255,7 @@ class Backend(ABC):
         every = range(x.ndim)
         return tuple(every if axis is None or not every else (every[n] for n in np.atleast_1d(axis)))
 
-    def count_elements(self, x: Array, axis: Axis) -> int:
+    def count_elements(self, x: Array, axis: Axis) -> Any:
         """Return the number of elements that a reduction over axes combines."""
         return math.prod(x.shape[i] for i in self.axes(x, axis))
 
@@ -330,6 +330,12 @@ class Backend(ABC):
 
     @abstractmethod
     def stack(self, *parts: Array, axis: int) -> Array: ...
+
+
+def _agree(found: Sequence[int | None], shape: tuple[int, ...]) -> bool:
+    """Return whether a shape ends with another one; None is any length."""
+    own = found[len(found) - len(shape):]
+    return len(own) == len(shape) and all(n in (None, m) for n, m in zip(own, shape))
 
 
 COMPARISONS = {np.equal: operator.eq, np.not_equal: operator.ne, np.less: operator.lt, np.less_equal: operator.le,

@@ -7,7 +7,7 @@ delays also `h[-1]` and `h[T-1]`, and so on. The number of steps before the call
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad.provenance import call_site
-from rnn.language.dependencies import DefinitionError, boundaries, links, nodes
+from rnn.language.dependencies import DefinitionError, boundaries, expression_shapes, links, nodes
 from rnn.language.equations import Definition, Signal
 from rnn.language.expressions import Static
 from rnn.unrolling.evaluator import compute_statics, recompute_from_parameters
@@ -84,13 +84,13 @@ class StateInput:
 
     Attributes:
         signal, k: the value is signal[k], before the first step.
-        shape: for one sequence; its first axis in the file is the batch.
+        shape: for one sequence, None for a length that each call binds; its first axis in the file is the batch.
         dtype: of its array.
     """
 
     signal: str
     k: int
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
     dtype: np.dtype[Any]
 
     @property
@@ -152,6 +152,7 @@ class OnnxFile(os.PathLike[str]):
         data = {name: np.zeros((1, batch, *(x.shape or ()))) for name, x in cell.signals.items() if x.given}
         data.update((name, np.zeros([n or 1 for n in x.lengths])) for name, x in cell.statics.items())
         prepared = prepare_inputs(cell, {**data, **statics}, UnrollOptions(T=1, initial=initial))
+        shapes = self._shapes(prepared.shapes, statics)
         values = {x: prepared.boundary[x.signal].get(x.k) for x in self._inputs}
         set_values = [value for value in values.values() if value is not None]
         for node in nodes(set_values):
@@ -162,10 +163,28 @@ class OnnxFile(os.PathLike[str]):
         computed |= compute_statics(cell, prepared, computed, set_values)
         found = {}
         for x, value in values.items():
-            array = np.zeros(x.shape) if value is None else computed.get(id(value), value).numpy()
-            found[x.before] = np.broadcast_to(array, (batch, *x.shape)).astype(x.dtype)
+            array = np.zeros(()) if value is None else computed.get(id(value), value).numpy()
+            found[x.before] = np.broadcast_to(array, (batch, *shapes[x])).astype(x.dtype)
         if STEPS_BEFORE in self.state:
             found[STEPS_BEFORE] = np.broadcast_to(steps_before(initial, (batch,), origin), (batch,)).copy()
+        return found
+
+    def _shapes(self, bound: Mapping[str, tuple[int, ...]], statics: Mapping[str, Any]
+                ) -> dict[StateInput, tuple[int, ...]]:
+        """Return the shape of each value for one sequence, from the shapes of inputs and statics."""
+        cell = self._cell
+        unknown = [x for x in self._inputs if None in x.shape]
+        missing = [name for name, x in cell.statics.items() if x.shape is None and name not in statics]
+        if unknown and missing:
+            raise ValueError(f"{unknown[0].before} is as long as {missing[0]}, declared at "
+                             f"{cell.statics[missing[0]].origin}: give it, start(batch, {missing[0]}=...) "
+                             f"(at {call_site()})")
+        sizes = expression_shapes(cell, bound) if unknown else {}
+        found = {x: tuple(n for n in x.shape if n is not None) for x in self._inputs}
+        for x in unknown:
+            equation = cell.signals[x.signal].equation
+            assert equation is not None  # an input has the size that is declared
+            found[x] = sizes[id(equation.expression)]
         return found
 
 

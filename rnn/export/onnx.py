@@ -1,18 +1,13 @@
-"""cell.to_onnx(path): the definition as an ONNX file, for ONNX Runtime and others; needs the extra `onnx`.
+"""OnnxBackend: writes the nodes of an ONNX file; needs the extra `onnx`.
 
-A loop stays a loop: a Scan node whose body is one step. The file's inputs are those of the definition,
-(T, batch, size) with any T and batch; its outputs the signals at t = 1 … T; its initializers the
-parameters; all by the definition's names. The doc_string of each node is the line of its equation.
+A loop stays a loop: a Scan node whose body is one step. The doc_string of each node is the line of its equation.
 (ONNX, operators, opset 18: https://onnx.ai/onnx/operators/)
 """
 
 from __future__ import annotations
 
-import json
-import os
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,28 +15,17 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 from minigrad import Tensor, ops
-from minigrad.formats.files import write_atomically
 from minigrad.ops import Axis, einsum_letters
-from minigrad.provenance import call_site
-from rnn.ir.feeds import boundary_values, lowering_options, weight_draws
-from rnn.ir.nodes import ADDED, AFTER, MASK, STATIC, STEP
-from rnn.language.dependencies import DefinitionError, nodes, parameters
-from rnn.language.equations import Definition
-from rnn.language.expressions import Static
-from rnn.unrolling.inputs import prepare_inputs
-from rnn.unrolling.options import UnrollOptions
+from rnn.ir.nodes import ADDED
+from rnn.language.dependencies import DefinitionError
 
 from .backend import Array, Arrays, Backend, StepFunction
-from .carried import STEPS_AFTER, STEPS_BEFORE, OnnxFile, StateInput, carried_steps, pairs, values_in_use
-from .frontend import import_extra, masked_data, weigh
-from .interpreter import Interpreter, Schedule
-from .masks import Columns
+from .frontend import import_extra
 
 onnx = import_extra("onnx", "onnx")
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
 
 OPSET, IR_VERSION = 18, 8
-STEPS = 1000  # of the sequence for which boundaries are looked up; the file takes any number
 # The ONNX operator for each of NumPy's functions, into which Python's operators are translated, too.
 NODES: dict[np.ufunc, str] = {
     np.add: "Add", np.subtract: "Sub", np.multiply: "Mul", np.true_divide: "Div", np.power: "Pow", np.negative: "Neg",
@@ -95,6 +79,7 @@ class OnnxBackend(Backend):
         self.graphs: list[list[Any]] = [[]]  # nodes: those of the file, then those of a loop's body
         self.transposed: dict[str, Value] = {}
         self.known: dict[Any, Value] = {}  # constants by their type and bytes
+        self.open: dict[int, tuple[Value, int]] = {}  # a number that stands for a length -> where that is read
 
     # ---- writing
     def fresh(self, kind: str) -> str:
@@ -180,8 +165,8 @@ class OnnxBackend(Backend):
         after, results = step(tuple(states), tuple(row))
         # The outputs of a body must be computed in it.
         ends = [self.emit("Identity", x, shape=x.shape) for x in [*after, *results]]
-        body = helper.make_graph(self.graphs.pop(), self.fresh("step"), [_info(x) for x in [*states, *row]],
-                                 [_info(x) for x in ends])
+        body = helper.make_graph(self.graphs.pop(), self.fresh("step"), [info(x) for x in [*states, *row]],
+                                 [info(x) for x in ends])
         found = [Value(self, self.fresh("steps"), (None, *x.shape), x.dtype) for x in results]
         last = [self.fresh("last") for _ in states]
         self.graphs[-1].append(helper.make_node(
@@ -191,14 +176,37 @@ class OnnxBackend(Backend):
         return tuple(found)
 
     def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
-        own: Dimensions = tuple(int(n) for n in shape)
-        parts = [*lead, *([self.numbers(own)] if own else [])]
+        x, own = self.constant(x, self.dtype), [int(n) for n in shape]
+        has = ((0,) * len(own) + x.shape)[-len(own):] if own else ()
+        sizes = self.sizes([1 if n is None else wanted for n, wanted in zip(has, own)])  # 1 keeps an axis of x
+        parts = [*lead, *sizes]
         if not parts:
-            return self.constant(x, self.dtype)
+            return x
         key = "lengths", *(part.name for part in parts)
         if key not in self.known:
             self.known[key] = self.emit("Concat", *parts, shape=(len(lead) + len(own),), outside=True, axis=0)
-        return self.emit("Expand", x, self.known[key], shape=(*(None for _ in lead), *own))
+        dims = (None if n is None or wanted in self.open else wanted for n, wanted in zip(has, own))
+        return self.emit("Expand", x, self.known[key], shape=(*(None for _ in lead), *dims))
+
+    def sizes(self, lengths: Sequence[int]) -> list[Value]:
+        """Return lengths as vectors, to be concatenated: constants, and the open ones as the call binds them."""
+        found, known = list[Value](), list[int]()
+        for n in lengths:
+            if n in self.open:
+                found += [*([self.numbers(known)] if known else []), self.length(*self.open[n], outside=True)]
+                known = []
+            else:
+                known.append(n)
+        return [*found, self.numbers(known)] if known else found
+
+    def length(self, x: Value, axis: int, outside: bool = False) -> Value:
+        """Return the length of an axis in a call, as a vector of one number."""
+        key = "length", x.name, axis
+        if not outside:
+            return self.emit("Shape", x, shape=(1,), dtype=np.int64, start=axis, end=axis + 1)
+        if key not in self.known:
+            self.known[key] = self.emit("Shape", x, shape=(1,), dtype=np.int64, outside=True, start=axis, end=axis + 1)
+        return self.known[key]
 
     def append_axes(self, x: Array, count: int) -> Array:
         axes = range(-count, 0)
@@ -362,6 +370,14 @@ class OnnxBackend(Backend):
         shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
         return self.emit(kind, x, self.numbers(axes), shape=shape, keepdims=int(keepdims))
 
+    def count_elements(self, x: Array, axis: Axis) -> Any:
+        axes = self.axes(x, axis)
+        found: Any = math.prod(x.shape[n] or 1 for n in axes)
+        for n in axes:
+            if x.shape[n] is None:
+                found = found * self.cast(self.emit("Squeeze", self.length(x, n), shape=()), self.dtype)
+        return found
+
     def sum(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         return self._reduced("ReduceSum", x, axis, keepdims)
 
@@ -399,27 +415,36 @@ class OnnxBackend(Backend):
         # ONNX Runtime broadcasts neither `...` nor lengths of 1: both are written out.
         terms, result, _ = einsum_letters(subscripts, [x.ndim for x in operands])
         lengths: dict[str, int | None] = {}
+        open_at: dict[str, tuple[Value, int]] = {}  # letter of an open length -> where it is read
         for term, x in zip(terms, operands):
             lengths.update((letter, n) for letter, n in zip(term, x.shape) if lengths.get(letter, 1) == 1)
+            open_at.update((letter, (x, axis)) for axis, letter in enumerate(term) if x.shape[axis] is None)
         whole = []
         for term, x in zip(terms, operands):
             x = self.cast(x, self.dtype) if x.dtype == bool else x
             shape = tuple(lengths[letter] for letter in term)
-            whole.append(x if shape == x.shape else self.emit("Expand", x, self.numbers([n or 1 for n in shape]),
-                                                              shape=shape))
+            if shape != x.shape:
+                parts = [self.numbers([n]) if n is not None else self.numbers([1]) if own is None
+                         else self.length(*open_at[letter]) for letter, own, n in zip(term, x.shape, shape)]
+                x = self.emit("Expand", x, self.emit("Concat", *parts, shape=(len(parts),), axis=0), shape=shape)
+            whole.append(x)
         return self.emit("Einsum", *whole, shape=tuple(lengths[letter] for letter in result),
                          equation=f"{','.join(terms)}->{result}")
 
     # ---- shape
     def reshape(self, x: Array, shape: tuple[int, ...], ndim: int | None = None) -> Array:
         own = x.shape if ndim is None else x.shape[x.ndim - ndim:]
-        return self.reshape_last(x, len(own), np.empty(own, bool).reshape(shape).shape)
+        known = shape if None in own else np.empty(own, bool).reshape(shape).shape
+        return self.reshape_last(x, len(own), known)
 
-    def reshape_last(self, x: Array, ndim: int, shape: tuple[int, ...]) -> Array:
+    def reshape_last(self, x: Array, ndim: int, shape: Sequence[int | None]) -> Array:
+        """Return x with its last axes in another shape, of which one may be open: None, or -1."""
         lead = x.shape[:x.ndim - ndim]
+        numbers = [-1 if n is None else n for n in shape]
+        dims = tuple(None if n == -1 else n for n in numbers)
         if not lead:
-            return self.emit("Reshape", x, self.numbers(shape), shape=shape, allowzero=1)
-        return self.emit("Reshape", x, self.numbers([0] * len(lead) + list(shape)), shape=(*lead, *shape))
+            return self.emit("Reshape", x, self.numbers(numbers), shape=dims, allowzero=1)
+        return self.emit("Reshape", x, self.numbers([0] * len(lead) + numbers), shape=(*lead, *dims))
 
     def broadcast_to(self, x: Array, shape: tuple[int, ...], ndim: int | None = None) -> Array:
         lead = () if ndim is None else x.shape[:x.ndim - ndim]
@@ -438,12 +463,53 @@ class OnnxBackend(Backend):
         kept = x.ndim - len(widths)
         pairs = [(0, 0)] * kept + list(widths)
         margins = [before for before, _ in pairs] + [after for _, after in pairs]
-        shape = (*x.shape[:kept], *(sum(pair) + n for pair, n in zip(widths, x.shape[kept:])))
+        shape = (*x.shape[:kept], *(n if n is None else sum(pair) + n for pair, n in zip(widths, x.shape[kept:])))
         return self.emit("Pad", x, self.numbers(margins), self.constant(float(value), None), shape=shape)
 
     def take_last(self, x: Array, index: Any) -> Array:
+        if x.shape[-1] is None:
+            return self.pick(x, (index,))
         places = np.arange(x.shape[-1])[index]
         return self.emit("Gather", x, self.numbers(places), shape=x.shape[:-1] + places.shape, axis=-1)
+
+    def get_item(self, x: Array, index: Any) -> Array:
+        parts = index[1:] if isinstance(index, tuple) and index and index[0] is Ellipsis else None
+        used = 0 if parts is None else sum(part is not None for part in parts)
+        return super().get_item(x, index) if None not in x.shape[x.ndim - used:] else self.pick(x, parts or ())
+
+    def pick(self, x: Value, parts: tuple[Any, ...]) -> Value:
+        """Return x[..., *parts] where one of these axes is open, axis by axis.
+
+        Raises:
+            DefinitionError: for several arrays of indices, or bools.
+        """
+        single = (int, np.integer, slice, type(None))
+        arrays = [np.asarray(part) for part in parts if not isinstance(part, single)]
+        if len(arrays) > 1 or any(array.ndim != 1 or array.dtype.kind not in "iu" for array in arrays):
+            raise DefinitionError(f"ONNX picks from an axis whose length each call binds by numbers, slices and one "
+                                  f"list, not by the index at {self.origin}: declare its length")
+        axis = x.ndim - sum(part is not None for part in parts)
+        for part in parts:
+            if part is None:
+                x = self.emit("Unsqueeze", x, self.numbers([axis]), shape=(*x.shape[:axis], 1, *x.shape[axis:]))
+            elif isinstance(part, slice):
+                x = self._slice_open(x, part, axis)
+            else:
+                places = np.asarray(part)
+                x = self.emit("Gather", x, self.numbers(places), axis=axis,
+                              shape=(*x.shape[:axis], *places.shape, *x.shape[axis + 1:]))
+            axis += part is None or np.ndim(part) > 0 or isinstance(part, slice)
+        return x
+
+    def _slice_open(self, x: Value, part: Any, axis: int) -> Value:
+        """Return x with a slice of one axis, by Python's rules, which are ONNX's."""
+        n, step, most = x.shape[axis], part.step or 1, np.iinfo(np.int64).max
+        if part == slice(None):
+            return x
+        start = part.start if part.start is not None else 0 if step > 0 else most
+        stop = part.stop if part.stop is not None else most if step > 0 else -most
+        shape = (*x.shape[:axis], None if n is None else len(range(n)[part]), *x.shape[axis + 1:])
+        return self.emit("Slice", x, *(self.numbers([number]) for number in (start, stop, axis, step)), shape=shape)
 
     def stop_gradient(self, x: Array) -> Array:
         return x
@@ -489,222 +555,7 @@ def _broadcast(shapes: Sequence[Dimensions]) -> Dimensions:
     return tuple(result[::-1])
 
 
-def _info(value: Value, axes: Sequence[str] = ()) -> Any:
+def info(value: Value, axes: Sequence[Any] = ()) -> Any:
     """Return the type of an input or output, with the names of its first axes."""
     return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(value.dtype),
                                          [*axes, *value.shape[len(axes):]])
-
-
-class Model:
-    """A definition as the parts of an ONNX file.
-
-    Attributes:
-        states: the inputs of the carried state.
-        counts_steps: whether the number of steps before the call is one more.
-    """
-
-    def __init__(self, cell: Definition, outputs: Sequence[str] | None, lengths: bool, state: bool) -> None:
-        own = parameters(cell)
-        self.cell = cell
-        wide = [x for x in own.values() if x.dtype not in (np.float16, np.float32, np.float64)]
-        if wide:
-            raise DefinitionError(f"ONNX has no {wide[0].dtype}: convert the parameter {wide[0].label or '(unnamed)'}, "
-                                  f"made at {wide[0].origin}, to float64")
-        self.backend = backend = OnnxBackend(np.result_type(*(x.dtype for x in own.values() or [np.zeros(1)])))
-        shapes = tuple((name, x.shape) for name, x in cell.signals.items() if x.given)
-        computed = [name for name, x in cell.signals.items() if not x.given]
-        unknown = [name for name in outputs or () if name not in computed]
-        if unknown:
-            raise ValueError(f"{cell.name!r} computes no signal {unknown[0]!r} (at {call_site()}): it computes "
-                             f"{', '.join(computed)}")
-        shown = computed if outputs is None else outputs
-        carried = carried_steps(cell, shown) if state else {}
-        zeros = {name: np.zeros((STEPS, *(shape or ()))) for name, shape in shapes}
-        for name, static in cell.statics.items():
-            if static.shape is None:
-                raise DefinitionError(f"a file has one size for each value without a time axis, but {name}, declared "
-                                      f"at {static.origin}, has a length that each call binds: declare a number")
-            zeros[name] = np.zeros(static.shape)
-            shapes += (name, static.shape),
-        used = values_in_use(cell, carried)
-        start = {name: dict.fromkeys(steps, 0.0) for name, steps in carried.items()}
-        sample = prepare_inputs(cell, zeros, UnrollOptions(T=STEPS, initial=start))
-        outside = boundary_values(cell, sample)
-        options = lowering_options(cell, replace(sample, shapes=dict(shapes)), outside, lengths)  # type: ignore[arg-type]
-        self.schedule = schedule = Schedule(cell, options, backend, shown, carried, used)
-        self.inputs: list[Any] = []  # of the definition
-        values = {name: backend.initializer(name, x.numpy().astype(backend.dtype)) for name, x in own.items()}
-        statics = self._statics(used)
-        self.states = [StateInput(name, k, schedule.lowered.roots[name].shape, self._state_type(name))
-                       for name, steps in carried.items() for k in steps[::-1]]
-        self.counts_steps = state and STEP in schedule.givens
-        self.entering = entering = self._entering()
-        given, T, batch, columns = self._inputs(lengths, [*statics.values(), *entering.values()])
-        drawn = {name: self._drawn_weight(name, x) for name, x in weight_draws(cell).items()}
-        weights = weigh(cell, backend, values, None, drawn, used)
-        for (name, step), tensor in outside.items():
-            own_shape = schedule.lowered.roots[name].shape
-            if not batch and tensor.ndim > len(own_shape):
-                raise DefinitionError(f"a value of {name} {'after' if step > 0 else 'before'} the sequence, set at "
-                                      f"{tensor.origin}, has axes of a batch, {tensor.shape}, and {cell.name!r} has no "
-                                      f"input whose batch a file could take: set one value, {own_shape}")
-        zero = backend.constant(0.0, None)
-        whole = Interpreter(backend, schedule, T, batch, given, weights, {}, zero, columns)
-        weights = {**weights, **whole.compute_statics(statics)}
-        boundary = {(name, step): weights[id(tensor)] for (name, step), tensor in outside.items()
-                    if step > 0 or name not in carried}
-        boundary.update(((x.signal, x.k - cell.signals[x.signal].lead), entering[x.before]) for x in self.states)
-        if columns is not None:
-            given = masked_data(schedule, given, boundary, columns, (T, *batch), zero)
-        whole = replace(whole, given=given, boundary=boundary)
-        self.outputs: list[Any] = []
-        for name, value in whole.run().items():
-            self._output(name, value, ("T", "batch")[:1 + len(batch)], cell.signals[name].origin)
-        for name, steps in carried.items():
-            self._carry(whole, name, steps)
-        if self.counts_steps:
-            count = backend.constant(T, None) if columns is None else columns.length
-            self._output(STEPS_AFTER, entering[STEPS_BEFORE] + count, ("batch",), "the output for the number of steps")
-
-    # ---- the state
-    def _state_type(self, name: str) -> np.dtype[Any]:
-        node = self.schedule.givens.get(name)
-        return np.dtype(np.int64) if node is not None and node.op.dtype == "int" else self.backend.dtype
-
-    def _entering(self) -> dict[str, Value]:
-        """Return the values before the first step, inputs of the file: (batch, *shape)."""
-        backend = self.backend
-        found = {x.before: backend.named(x.before, (None, *x.shape), x.dtype, self.cell.signals[x.signal].origin)
-                 for x in self.states}
-        if self.counts_steps:
-            found[STEPS_BEFORE] = backend.named(STEPS_BEFORE, (None,), np.int64, "the input for the number of steps")
-        return found
-
-    def _carry(self, whole: Interpreter, name: str, steps: range) -> None:
-        """Add the last values of a signal, those of each sequence's own steps, to the outputs."""
-        backend, root, depth = self.backend, self.schedule.lowered.roots[name], len(steps)
-        before = [whole.boundary_row(root, name, step) for step in range(1 - depth, 1)]
-        values = whole.read(root)
-        if whole.columns is None:
-            last = backend.slice_steps(values, -depth, None)
-            rows = backend.slice_steps(whole.extend(before, last, []), -depth, None)
-        else:
-            places = backend.append_axes(backend.numbers(range(depth)), 1) + whole.columns.length
-            rows = backend.take_steps(whole.extend(before, values, []), places)
-        signal = self.cell.signals[name]
-        for x in self.states:
-            if x.signal == name:
-                row = backend.emit("Gather", rows, backend.numbers(x.k - steps.start), shape=rows.shape[1:], axis=0)
-                self._output(x.after, row, ("batch",), signal.origin)
-
-    def _output(self, name: str, value: Value, axes: Sequence[str], origin: Any) -> None:
-        result = self.backend.named(name, value.shape, value.dtype, origin)
-        self.backend.emit("Identity", value, shape=value.shape, name=name)
-        self.outputs.append(_info(result, axes))
-
-    def _drawn_weight(self, name: str, x: Tensor) -> Value:
-        """Return the dropout mask of a parameter, an input of the file."""
-        given = self.backend.named(name, x.shape, np.dtype(bool), x.origin)
-        self.inputs.append(_info(given))
-        return given
-
-    def _statics(self, used: Sequence[Any]) -> dict[str, Value]:
-        """Return the statics that some values need, inputs of the file without a time axis: (batch, *shape)."""
-        found = {}
-        names = {x.name for x in nodes(used, into_tensors=False) if isinstance(x, Static)}
-        for name, static in self.cell.statics.items():
-            if name in names:
-                assert static.shape is not None
-                found[name] = self.backend.named(name, (None, *static.shape), self.backend.dtype, static.origin)
-                self.inputs.append(_info(found[name], ("batch",)))
-        return found
-
-    def _inputs(self, lengths: bool, others: Sequence[Value]
-                ) -> tuple[dict[str, Value], Value, tuple[Value, ...], Columns | None]:
-        """Return the data as inputs of the file, T and the batch as vectors of one number, and the lengths.
-
-        Args:
-            others: inputs that have the batch as their first axis.
-        """
-        backend, given, batch = self.backend, dict[str, Value](), tuple[Value, ...]()
-        data = {name: node for name, node in self.schedule.givens.items()
-                if not name.startswith((MASK, AFTER, STATIC, STEP))}
-        if not data:  # the outputs depend on no input: T and the batch come from the definition's
-            roots = self.schedule.lowered.roots
-            data = {name: roots[name] for name, signal in self.cell.signals.items() if signal.given}
-        for name, node in data.items():
-            drawn = name in self.schedule.lowered.draws
-            dtype = np.dtype(bool if drawn else np.int64 if node.op.dtype == "int" else backend.dtype)
-            given[name] = backend.named(name, (None, None, *node.shape), dtype, node.origin)
-            self.inputs.append(_info(given[name], ("T", "batch")))
-            if drawn:
-                given[name] = backend.cast(given[name], backend.dtype)
-        if given:
-            shape = backend.emit("Shape", next(iter(given.values())), shape=(None,), dtype=np.int64)
-            T = backend.slice(shape, 0, 1, 0, (1,))
-            batch = (backend.slice(shape, 1, 2, 0, (1,)),)
-        else:
-            T = backend.named("T", (1,), np.int64, "the input for the number of steps")
-            self.inputs.append(_info(T))
-        ends = None
-        if lengths:
-            ends = backend.named("lengths", (None,), np.int64, "the input for the lengths")
-            self.inputs.append(_info(ends, ("batch",)))
-            others = [ends, *others]
-        if others and not batch:
-            shape = backend.emit("Shape", others[0], shape=(None,), dtype=np.int64)
-            batch = (backend.slice(shape, 0, 1, 0, (1,)),)
-        if ends is None and STEP not in self.schedule.givens:
-            return given, T, batch, None
-        stop = backend.emit("Squeeze", T, shape=()) + np.int64(1)
-        steps = backend.emit("Range", backend.numbers(1), stop, backend.numbers(1), shape=(None,))
-        steps = backend.append_axes(steps, len(batch))
-        if STEP in self.schedule.givens:
-            before = self.entering.get(STEPS_BEFORE)
-            numbers = backend.cast(steps if before is None else steps + before, backend.dtype)
-            given[STEP] = backend.broadcast(numbers, (T, *batch), ())
-        if ends is None:
-            return given, T, batch, None
-        count = backend.compute(ops.Minimum(), steps, ends)
-        return given, T, batch, Columns(backend, T, steps, steps < ends + np.int64(1), count, ends, None)
-
-    def proto(self) -> Any:
-        """Return the complete model.
-
-        Raises:
-            onnx.checker.ValidationError: where it breaks a rule of ONNX.
-        """
-        inputs = self.inputs + [_info(x, ("batch",)) for x in self.entering.values()]
-        tensors = [numpy_helper.from_array(array, name) for name, array in self.backend.initializers.items()]
-        graph = helper.make_graph(self.backend.graphs[0], self.cell.name, inputs, self.outputs, tensors)
-        equations = "\n".join(f"{equation!r}    {equation.origin}" for equation in self.cell.equations)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
-                                  producer_name="minigrad-rnn", doc_string=equations)
-        state = pairs(self.states, self.counts_steps)
-        if state:
-            helper.set_model_props(model, {"state": json.dumps(state)})
-        onnx.checker.check_model(model, full_check=True)
-        return model
-
-
-def to_onnx(cell: Definition, path: str | os.PathLike[str], outputs: Sequence[str] | None = None, lengths: bool = False,
-            state: bool = False) -> Path | OnnxFile:
-    """Write a definition as an ONNX file.
-
-    Its inputs are the definition's, with floats in the parameters' type, and labels as int64; `T` (one
-    int64 in a vector) if it has none. A dropout mask is an input of its own, bools.
-
-    With `state` the values before the first step are inputs as well, and their values for the next call outputs,
-    named as in rnn.export.carried. What `Run.state` carries in `unroll`, a file carries; with lengths it is each
-    sequence's own. One value of a batch serves for all sequences.
-
-    Args, Returns: as for `Cell.to_onnx`.
-
-    Raises:
-        DefinitionError: where the definition can't be computed by ONNX; with a state also where an equation reads
-            ahead. Then nothing is written.
-        ValueError: for an output that it doesn't compute.
-    """
-    model = Model(cell, outputs, lengths, state)
-    written = write_atomically(path, model.proto().SerializeToString())
-    return OnnxFile(written, cell, model.states, model.counts_steps) if state else written

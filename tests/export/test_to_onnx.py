@@ -20,7 +20,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 from onnx import helper, numpy_helper  # noqa: E402
 
-from rnn.export.onnx import IR_VERSION, OPSET, OnnxBackend, Value, _info  # noqa: E402
+from rnn.export.onnx import IR_VERSION, OPSET, OnnxBackend, Value, info  # noqa: E402
 
 
 def run(model: Path | bytes, **inputs: Any) -> dict[str, Any]:
@@ -58,8 +58,8 @@ def test_operations_are_ours_at_kinks_too(case: Any) -> None:
     assert out.shape == wanted.shape
     backend.emit("Identity", out, shape=out.shape, name="out")
     tensors = [numpy_helper.from_array(array, name) for name, array in backend.initializers.items()]
-    graph = helper.make_graph(backend.graphs[0], "operation", [_info(x) for x in values],
-                              [_info(Value(backend, "out", out.shape, out.dtype))], tensors)
+    graph = helper.make_graph(backend.graphs[0], "operation", [info(x) for x in values],
+                              [info(Value(backend, "out", out.shape, out.dtype))], tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model, full_check=True)
     found = run(model.SerializeToString(), **{f"x{number}": x for number, x in enumerate(arrays)})["out"]
