@@ -87,18 +87,24 @@ class Backend(ABC):
         assert translation is not None  # the operations of a definition were checked by `lacks`
         return translation(*self.own_arguments().values(), *inputs) if is_own(op) else translation(*inputs, **vars(op))
 
-    def check_own(self, op: Op, result: Any, shape: tuple[int, ...]) -> None:
-        """Raise where an operation of the user returned something else than an array of this shape, after the batch's.
+    def check_own(self, op: Op, result: Any, shape: tuple[int, ...], batch: int = 0) -> None:
+        """Raise where an operation of the user returned something else than an array.
+
+        Args:
+            shape: of the value for one sequence.
+            batch: the number of axes in front of it.
 
         Raises:
             DefinitionError: names the method and the line of the equation.
         """
         found = getattr(result, "shape", None)
-        if is_own(op) and (found is None or not _agree(found, shape)):
-            kind = type(result).__name__ if found is None else f"an array of shape {tuple(found)}"
-            raise DefinitionError(f"{type(op).__name__}.{self.own_method} returned {kind} (at {self.origin}), but "
-                                  f"forward returns {shape} for each sequence. It takes and returns arrays of "
-                                  f"{self.target}, with the axes of the batch in front")
+        if not is_own(op) or (found is not None and len(found) == batch + len(shape)
+                              and all(n in (None, m) for n, m in zip(found[batch:], shape))):
+            return
+        kind = type(result).__name__ if found is None else f"an array of shape {tuple(found)}"
+        raise DefinitionError(f"{type(op).__name__}.{self.own_method} returned {kind} (at {self.origin}), but forward "
+                              f"returns {shape} for each sequence. It takes and returns arrays of {self.target}, with "
+                              "the axes of the batch in front")
 
     # ---- needed besides operations
     @abstractmethod
@@ -330,12 +336,6 @@ class Backend(ABC):
 
     @abstractmethod
     def stack(self, *parts: Array, axis: int) -> Array: ...
-
-
-def _agree(found: Sequence[int | None], shape: tuple[int, ...]) -> bool:
-    """Return whether a shape ends with another one; None is any length."""
-    own = found[len(found) - len(shape):]
-    return len(own) == len(shape) and all(n in (None, m) for n, m in zip(own, shape))
 
 
 COMPARISONS = {np.equal: operator.eq, np.not_equal: operator.ne, np.less: operator.lt, np.less_equal: operator.le,

@@ -287,7 +287,7 @@ class Interpreter:
             case ops.BroadcastTo() if node.timed:
                 return backend.broadcast(operands[0], lead, op.shape)
         result = backend.compute(op, *operands)
-        backend.check_own(op, result, node.shape)
+        backend.check_own(op, result, node.shape, len(lead) if node.timed else 0)
         return result
 
 

@@ -7,7 +7,9 @@ A loop stays a loop: a Scan node whose body is one step. The doc_string of each 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -372,11 +374,12 @@ class OnnxBackend(Backend):
 
     def count_elements(self, x: Array, axis: Axis) -> Any:
         axes = self.axes(x, axis)
-        found: Any = math.prod(x.shape[n] or 1 for n in axes)
-        for n in axes:
-            if x.shape[n] is None:
-                found = found * self.cast(self.emit("Squeeze", self.length(x, n), shape=()), self.dtype)
-        return found
+        known = math.prod(n for n in (x.shape[axis] for axis in axes) if n is not None)
+        lengths = [self.length(x, axis) for axis in axes if x.shape[axis] is None]
+        if not lengths:
+            return known
+        count = reduce(operator.mul, lengths, np.int64(known))
+        return self.cast(self.emit("Squeeze", count, shape=()), self.dtype)
 
     def sum(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         return self._reduced("ReduceSum", x, axis, keepdims)

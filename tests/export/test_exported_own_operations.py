@@ -178,9 +178,13 @@ def test_without_the_method_it_is_refused_with_the_method_to_write(target: str, 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("alone", [False, True], ids=["at each step", "of a parameter"])
 @pytest.mark.parametrize("target", ["jax", "torch", "onnx"])
-def test_a_result_of_another_shape_is_refused_with_the_line(target: str, tmp_path: Path) -> None:
+def test_a_result_of_another_shape_is_refused_with_the_line(target: str, alone: bool, tmp_path: Path) -> None:
+    cell = Cell("summed")
+    x, h = cell.input("x", 3), cell.signal("h", 3)
+    h[t] = mg.apply(Summed(1.5), parameter("b", 3) if alone else x[t]) + x[t]
     with pytest.raises(DefinitionError, match=rf"Summed.{target} returned an array of shape \(.*\) "
                        r"\(at test_exported_own_operations.py:\d+\), but forward returns \(3,\) for each sequence"):
-        run(target, one(Summed(1.5)), tmp_path)
+        run(target, cell, tmp_path)
     assert not list(tmp_path.iterdir())

@@ -13,6 +13,7 @@ from definitions import parameter
 import minigrad as mg
 from rnn import Cell, DefinitionError, t
 from rnn.cells import memory
+from rnn.export.open_lengths import stand_ins
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -56,7 +57,9 @@ def functions() -> Cell:
     moved, parts, last = cell.signal("moved"), cell.signal("parts", 4), cell.signal("last")
     weights[t] = mg.softmax(enc @ h[t-1] + (square @ enc).sum(axis=-1))
     h[t] = np.tanh(x[t] + np.einsum("s,sd->d", weights[t], enc) + enc.std(axis=0) + enc[0] * enc[-1])
-    total[t] = (enc * h[t]).mean() + np.var(weights[t]) + mg.logsumexp(enc.T.reshape(-1) * h[t].sum(), axis=-1)
+    row = parameter("row", 1, 4)  # NumPy's einsum repeats its one row as often as enc is long
+    total[t] = np.einsum("sd,sd->", enc, row) + (enc * h[t]).mean() + np.var(weights[t]) + mg.logsumexp(
+        enc.T.reshape(-1) * h[t].sum(), axis=-1)
     moved[t] = np.concatenate([np.flip(weights[t], 0), h[t]])
     parts[t] = enc[:2].sum(axis=0) + enc[::-2].mean(axis=0) + enc[1:].sum(axis=0) + enc[[0, -1]].sum(axis=0)
     last[t] = mg.stack([weights[t] ** 2, np.cumsum(weights[t], axis=0)]) * np.argmax(weights[t], axis=-1)
@@ -185,6 +188,14 @@ def test_a_length_that_must_be_another(tmp_path: Path) -> None:
         run(path, **data(cell, 4))
 
 
+def test_the_numbers_that_stand_for_open_lengths_occur_nowhere_else_in_the_definition() -> None:
+    cell = Cell("eleven")
+    enc, x, y = cell.static("enc", (None, 11)), cell.input("x", 13), cell.signal("y", 17)
+    y[t] = parameter("W", 17, 19) @ parameter("V", 19, 13) @ x[t] + enc.sum()
+    one, other = next(stand_ins(cell, {"x": (13,)}))
+    assert (one.shapes, other.shapes) == ({"enc": (23, 11)}, {"enc": (29, 11)})
+
+
 class TestRefused:
     def test_a_size_that_is_computed_from_an_open_length(self, tmp_path: Path) -> None:
         cell = Cell("derived")
@@ -195,6 +206,8 @@ class TestRefused:
         with pytest.raises(DefinitionError, match=r"can't leave the lengths of enc, declared at test_onnx_open_lengths"
                            r".py:\d+ open: the \w+ at test_onnx_open_lengths.py:\d+ .* Declare a number"):
             cell.to_onnx(tmp_path / "m.onnx")
+        with pytest.raises(DefinitionError, match=r"open: the length of a\[0\] is computed from them\. Declare"):
+            cell.to_onnx(tmp_path / "m.onnx", state=True)
         assert not list(tmp_path.iterdir())
 
     def test_an_index_of_bools(self, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ import numpy as np
 import pytest
 from definitions import bidirectional, elman, lstm, parameter, three_delays
 from exports import EVERY, stacked
+from hypothesis import given as given_by
+from hypothesis import settings
+from hypothesis import strategies as st
+from random_definitions import Spec, defined, specs
 
 import minigrad as mg
 from rnn import Cell, DefinitionError, t
@@ -123,6 +128,31 @@ def test_chunks_are_those_of_unroll(make: Callable[[], Cell], lengths: bool, tmp
                 check(state[f"{name}[{k}]"], value, f"{name}[{k}]")
         if "t[0]" in state:
             np.testing.assert_array_equal(state["t[0]"], before.steps)
+
+
+@settings(max_examples=25, deadline=None)
+@given_by(spec=specs(), lengths=st.booleans())
+def test_random_definitions(spec: Spec, lengths: bool) -> None:
+    cell, _ = defined(spec)
+    ahead = spec.sign < 0 and any(term.delay for terms in spec.terms for term in terms)
+    ahead |= any(spec.leads[i] - term.delay > spec.leads[term.source]
+                 for i, terms in enumerate(spec.terms) for term in terms)
+    with tempfile.TemporaryDirectory() as folder:
+        if ahead:
+            with pytest.raises(DefinitionError, match="isn't known at the end of a call"):
+                cell.to_onnx(Path(folder) / "m.onnx", state=True)
+            return
+        file = cell.to_onnx(Path(folder) / "m.onnx", state=True, lengths=lengths)
+        run = Runtime(file)
+    given, state, before = data(cell), file.start(5), None
+    for (first, stop), own_steps in zip(CHUNKS, LENGTHS):
+        options = {"lengths": own_steps} if lengths else {}
+        part = {name: x[first:stop] for name, x in given.items()}
+        found, whole = run(**part, **state, **options), cell.unroll(**part, initial=before, **options)
+        state, before = {name: found[after] for name, after in file.state.items()}, whole.state.detach()
+        for name, signal in cell.signals.items():
+            if not signal.given:
+                check(found[name], whole[name].stack(), name)
 
 
 def check(found: Any, wanted: mg.Tensor, name: str) -> None:
