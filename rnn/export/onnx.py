@@ -78,6 +78,7 @@ class OnnxBackend(Backend):
         self.dtype = dtype
         self.taken: set[str] = set()
         self.initializers: dict[str, NDArray[Any]] = {}
+        self.read: set[str] = set()  # the names of values that nodes read
         self.graphs: list[list[Any]] = [[]]  # nodes: those of the file, then those of a loop's body
         self.transposed: dict[str, Value] = {}
         self.known: dict[Any, Value] = {}  # constants by their type and bytes
@@ -96,6 +97,7 @@ class OnnxBackend(Backend):
         operands = [self.constant(x, self.dtype) for x in inputs]
         if kind in OF_NUMBERS:  # of truth values NumPy takes them, too
             operands = [self.cast(x, self.dtype) if x.dtype == bool else x for x in operands]
+        self.read.update(x.name for x in operands)
         result = Value(self, name or self.fresh(kind), shape, dtype or operands[0].dtype)
         node = helper.make_node(kind, [x.name for x in operands], [result.name], result.name,
                                 str(self.origin or ""), **attributes)
@@ -161,6 +163,7 @@ class OnnxBackend(Backend):
     def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         if not rows:  # a Scan takes its number of steps from its inputs
             rows = (self.emit("Expand", self.constant(0.0, None), T, shape=(None,)),)
+        self.read.update(x.name for x in [*carry, *rows])
         states = [Value(self, self.fresh("state"), x.shape, x.dtype) for x in carry]
         row = [Value(self, self.fresh("row"), x.shape[1:], x.dtype) for x in rows]
         self.graphs.append([])

@@ -153,6 +153,21 @@ def test_sizes_of_the_definition_that_are_those_of_stand_ins(tmp_path: Path) -> 
         check(run(path, **given), cell.unroll(**given), cell)
 
 
+def test_the_draws_of_a_dropout_are_as_long_as_the_source(tmp_path: Path) -> None:
+    cell = Cell("dropped")
+    enc, x, a, y = cell.static("enc", (None,)), cell.input("x", ()), cell.signal("a"), cell.signal("y", ())
+    a[t] = mg.dropout(enc * x[t], 0.5, np.random.default_rng(0))
+    y[t] = a[t].sum()
+    path = cell.to_onnx(tmp_path / "m.onnx")
+    dims = {i.name: [n.dim_param for n in i.type.tensor_type.shape.dim] for i in onnx.load(str(path)).graph.input}
+    assert dims["~drawn 1"] == ["T", "batch", "enc.0"]
+    for length in (1, 4):
+        given = data(cell, length)
+        kept = np.random.default_rng(1).random((6, 3, length)) < 0.5
+        wanted = (2 * kept * given["enc"] * given["x"][..., None]).sum(-1)
+        np.testing.assert_allclose(run(path, **given, **{"~drawn 1": kept})["y"], wanted, rtol=1e-12)
+
+
 def test_parts_that_only_long_sources_have(tmp_path: Path) -> None:
     cell = Cell("long")
     enc, x, y = cell.static("enc", (None, 3)), cell.input("x", 3), cell.signal("y", 3)
@@ -206,7 +221,7 @@ class TestRefused:
         with pytest.raises(DefinitionError, match=r"can't leave the lengths of enc, declared at test_onnx_open_lengths"
                            r".py:\d+ open: the \w+ at test_onnx_open_lengths.py:\d+ .* Declare a number"):
             cell.to_onnx(tmp_path / "m.onnx")
-        with pytest.raises(DefinitionError, match=r"open: the length of a\[0\] is computed from them\. Declare"):
+        with pytest.raises(DefinitionError, match=r"open: the size of the input a\[0\] is computed from them"):
             cell.to_onnx(tmp_path / "m.onnx", state=True)
         assert not list(tmp_path.iterdir())
 

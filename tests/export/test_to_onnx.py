@@ -86,6 +86,12 @@ class TestFile:
         assert len(products) == 3
         assert all(node.doc_string.startswith("definitions.py:") for node in products)
 
+    def test_every_constant_is_read(self, tmp_path: Path) -> None:
+        graph = onnx.load(elman().to_onnx(tmp_path / "m.onnx", state=True)).graph
+        scan = next(node for node in graph.node if node.op_type == "Scan")
+        read = {name for node in [*graph.node, *scan.attribute[0].g.node] for name in node.input}
+        assert {x.name for x in graph.initializer} <= read
+
     def test_any_number_of_steps_and_sequences_fits(self, tmp_path: Path) -> None:
         cell = elman()
         path = cell.to_onnx(tmp_path / "m.onnx", outputs=["y"])
