@@ -82,6 +82,7 @@ class OnnxBackend(Backend):
         self.graphs: list[list[Any]] = [[]]  # nodes: those of the file, then those of a loop's body
         self.transposed: dict[str, Value] = {}
         self.known: dict[Any, Value] = {}  # constants by their type and bytes
+        self.fixed: frozenset[int] = frozenset()  # lengths that a definition with open ones declares
         self.open: dict[int, tuple[Value, int]] = {}  # a number that stands for a length -> where that is read
 
     # ---- writing
@@ -183,14 +184,16 @@ class OnnxBackend(Backend):
     def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
         x, own = self.constant(x, self.dtype), [int(n) for n in shape]
         has = ((0,) * len(own) + x.shape)[-len(own):] if own else ()
-        sizes = self.sizes([1 if n is None else wanted for n, wanted in zip(has, own)])  # 1 keeps an axis of x
+        # Where an open length, or one computed from it, is wanted, an open axis of x has it; 1 keeps that axis.
+        kept = [n is None and wanted not in self.fixed for n, wanted in zip(has, own)]
+        sizes = self.sizes([1 if keep else wanted for keep, wanted in zip(kept, own)])
         parts = [*lead, *sizes]
         if not parts:
             return x
         key = "lengths", *(part.name for part in parts)
         if key not in self.known:
             self.known[key] = self.emit("Concat", *parts, shape=(len(lead) + len(own),), outside=True, axis=0)
-        dims = (None if n is None or wanted in self.open else wanted for n, wanted in zip(has, own))
+        dims = (None if keep or wanted in self.open else wanted for keep, wanted in zip(kept, own))
         return self.emit("Expand", x, self.known[key], shape=(*(None for _ in lead), *dims))
 
     def sizes(self, lengths: Sequence[int]) -> list[Value]:

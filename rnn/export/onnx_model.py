@@ -195,6 +195,7 @@ class Model:
                 shape = self.open_lengths.shapes[name]
                 found[name] = backend.named(name, (None, *self._open(shape)), backend.dtype, static.origin)
                 self.inputs.append(self._info(found[name], ("batch",), shape))
+        backend.fixed = self.open_lengths.fixed
         axes = self.open_lengths.axes.items()
         backend.open = {n: (found[name], 1 + axis) for n, (name, axis) in axes if name in found}
         return found

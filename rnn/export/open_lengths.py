@@ -25,10 +25,12 @@ class StandIns(NamedTuple):
     Attributes:
         shapes: static -> its shape with these numbers.
         axes: number -> the static and axis whose length it stands for; the first of them, if it stands for several.
+        fixed: the lengths that the definition declares.
     """
 
     shapes: dict[str, Shape]
     axes: dict[int, tuple[str, int]]
+    fixed: frozenset[int]
 
     def name(self, length: int) -> str | None:
         """Return the name of an open axis in the file: enc.0 is the first axis of enc."""
@@ -45,18 +47,18 @@ def stand_ins(cell: Definition, inputs: Mapping[str, Shape]) -> Iterator[tuple[S
         DefinitionError: where no length fits, as that of a source that is added to a vector of three.
     """
     if all(x.shape is not None for x in cell.statics.values()):
-        none = _with_lengths(cell, [], [])
+        none = _with_lengths(cell, [], [], frozenset())
         yield none, none
         return
     axes = [(name, axis) for name, x in cell.statics.items() for axis, n in enumerate(x.lengths) if n is None]
-    known = [n for shape in inputs.values() for n in shape]
-    known += [n for x in parameters(cell).values() for n in x.shape]
-    known += [n for x in cell.statics.values() for n in x.lengths if n is not None]
+    shapes = [*inputs.values(), *(x.shape for x in parameters(cell).values()),
+              *(x.shape or () for x in cell.signals.values()), *(x.lengths for x in cell.statics.values())]
+    fixed = frozenset(n for shape in shapes for n in shape if n is not None)
     found, error = False, None
     for first in FIRST:
-        numbers = list(islice(_primes(first, known), 2 * len(axes)))
+        numbers = list(islice(_primes(first, fixed), 2 * len(axes)))
         for groups in _groupings(len(axes)):
-            one, other = (_with_lengths(cell, axes, [own[group] for group in groups])
+            one, other = (_with_lengths(cell, axes, [own[group] for group in groups], fixed)
                           for own in (numbers[::2], numbers[1::2]))
             error = _misfit(cell, inputs, one) or _misfit(cell, inputs, other)
             if error is None:
@@ -74,11 +76,12 @@ def open_error(cell: Definition, reason: str) -> DefinitionError:
                            "number, for a file that serves that length")
 
 
-def _with_lengths(cell: Definition, axes: Sequence[tuple[str, int]], lengths: Sequence[int]) -> StandIns:
+def _with_lengths(cell: Definition, axes: Sequence[tuple[str, int]], lengths: Sequence[int], fixed: frozenset[int]
+                  ) -> StandIns:
     found = dict(zip(axes, lengths))
     shapes = {name: tuple(found.get((name, axis), n or 0) for axis, n in enumerate(x.lengths))
               for name, x in cell.statics.items()}
-    return StandIns(shapes, {n: axis for axis, n in reversed(found.items())})
+    return StandIns(shapes, {n: axis for axis, n in reversed(found.items())}, fixed)
 
 
 def _misfit(cell: Definition, inputs: Mapping[str, Shape], lengths: StandIns) -> Exception | None:
@@ -102,7 +105,7 @@ def _groupings(size: int) -> list[list[int]]:
     return sorted(found, key=max, reverse=True)
 
 
-def _primes(first: int, taken: Sequence[int]) -> Iterator[int]:
+def _primes(first: int, taken: frozenset[int]) -> Iterator[int]:
     return (n for n in count(first) if n not in taken and all(n % k for k in range(2, int(n ** 0.5) + 1)))
 
 
