@@ -40,6 +40,17 @@ class Op:
     `mg.apply(YourOp(), x, y)` computes it and records it in the graph. The attributes are set in the body of
     the class, or in its first line: `class YourOp(Op, symbol="+", precedence=1):`.
 
+    Exports to other libraries look for a method of the class that computes the operation there. None is needed here.
+
+        jax(self, *operands)             from arrays of JAX
+        torch(self, *operands)           from tensors of PyTorch
+        onnx(self, builder, *operands)   as nodes of an ONNX file: operands take Python's operators and NumPy's ufuncs;
+                                         `builder.where(x > 0, x, 0.0)` and `builder.emit` write further nodes
+
+    Gradients are then those that the library finds for this method, not those of `backward`. A method has them of
+    another function f where it returns `value + (f(x) - stop_gradient(f(x)))`; also see jax.custom_vjp and
+    torch.autograd.Function.
+
     Attributes:
         selective: whether `backward` takes a last argument `needs_input_grad`, one bool per input, and may
             return None where it is False.

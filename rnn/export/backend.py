@@ -2,13 +2,15 @@
 
 A method translates each operation of minigrad.ops and minigrad.numpy_ops, and has its name in small letters:
 LeakyRelu(slope) of x is `leaky_relu(x, slope=...)`. Without a method it is the `function` of its ufunc; without
-both it is refused, with the line of its equation. A new target is one subclass of `Backend`: its abstract methods are
-what every target needs. Operations that follow from others are defined here. At a kink their derivative is
-the one that minigrad.ops documents. Doesn't know signals or time steps.
+both it is refused, with the line of its equation. An operation of the user is translated by a method of its own class,
+named by `own_method`. A new target is one subclass of `Backend`: its abstract methods are what every target needs.
+Operations that follow from others are defined here. At a kink their derivative is the one that minigrad.ops documents.
+Doesn't know signals or time steps.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 import operator
 import re
@@ -22,6 +24,8 @@ import numpy as np
 from minigrad import Op, numpy_ops, ops
 from minigrad.ops import GELU_END, ROOT_2_PI, Axis
 from minigrad.provenance import Origin
+from rnn.language.dependencies import DefinitionError
+from rnn.language.own_operations import is_own
 
 Array: TypeAlias = Any  # the array type of the target
 Arrays: TypeAlias = "tuple[Array, ...]"
@@ -39,22 +43,41 @@ class Backend(ABC):
 
     Attributes:
         target: its name in messages.
+        own_method: the name of the method by which an operation of the user computes itself here.
         origin: the line of the equation that is computed.
     """
 
     target: ClassVar[str]
+    own_method: ClassVar[str] = ""
     origin: Origin | None = None
 
     def lacks(self, op: Op) -> str | None:
         """Return why an operation can't be computed here and how to replace it; None if it can be."""
-        if type(op).__module__ not in (ops.__name__, numpy_ops.__name__):
-            return "only minigrad's own operations are known there: write the equation with those"
+        if is_own(op):
+            if self.translation(op) is not None:
+                return None
+            reason = "only minigrad's own operations are known there: write the equation with those"
+            write = f", or give the class a method {self.own_signature(op)}; see mg.Op"
+            return f"{reason}{write if self.own_method else ''}"
         if self.translation(op) is None:
             return "the export doesn't translate it: write the equation with other operations"
         return None
 
+    def own_signature(self, op: Op) -> str:
+        """Return how the method of an operation of the user is written, e.g. jax(self, x)."""
+        operands = inspect.signature(op.forward).parameters.values()
+        names = [f"*{x.name}" if x.kind is x.VAR_POSITIONAL else x.name for x in operands]
+        return f"{self.own_method}({', '.join(['self', *self.own_arguments(), *names])})"
+
+    def own_arguments(self) -> dict[str, Any]:
+        """Return what the method of an operation of the user is called with before its operands, by name."""
+        return {}
+
     def translation(self, op: Op) -> Callable[..., Array] | None:
         """Return the method or function that computes an operation; None if there is none."""
+        if is_own(op):
+            own: Callable[..., Array] | None = getattr(op, self.own_method, None)
+            return own
         method: Callable[..., Array] | None = getattr(self, snake_case(type(op).__name__), None)
         return self.function(op.ufunc) if method is None and op.ufunc is not None else method
 
@@ -62,7 +85,26 @@ class Backend(ABC):
         """Return the result of an operation."""
         translation = self.translation(op)
         assert translation is not None  # the operations of a definition were checked by `lacks`
-        return translation(*inputs, **vars(op))
+        return translation(*self.own_arguments().values(), *inputs) if is_own(op) else translation(*inputs, **vars(op))
+
+    def check_own(self, op: Op, result: Any, shape: tuple[int, ...], batch: int = 0) -> None:
+        """Raise where an operation of the user returned something else than an array.
+
+        Args:
+            shape: of the value for one sequence.
+            batch: the number of axes in front of it.
+
+        Raises:
+            DefinitionError: names the method and the line of the equation.
+        """
+        found = getattr(result, "shape", None)
+        if not is_own(op) or (found is not None and len(found) == batch + len(shape)
+                              and all(n in (None, m) for n, m in zip(found[batch:], shape))):
+            return
+        kind = type(result).__name__ if found is None else f"an array of shape {tuple(found)}"
+        raise DefinitionError(f"{type(op).__name__}.{self.own_method} returned {kind} (at {self.origin}), but forward "
+                              f"returns {shape} for each sequence. It takes and returns arrays of {self.target}, with "
+                              "the axes of the batch in front")
 
     # ---- needed besides operations
     @abstractmethod
@@ -219,7 +261,7 @@ class Backend(ABC):
         every = range(x.ndim)
         return tuple(every if axis is None or not every else (every[n] for n in np.atleast_1d(axis)))
 
-    def count_elements(self, x: Array, axis: Axis) -> int:
+    def count_elements(self, x: Array, axis: Axis) -> Any:
         """Return the number of elements that a reduction over axes combines."""
         return math.prod(x.shape[i] for i in self.axes(x, axis))
 

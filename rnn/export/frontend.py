@@ -7,7 +7,7 @@ and dtype is read. Anything specific to one library is in its Backend.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -74,37 +74,6 @@ class Export:
         complete = len(shapes) == len(declared) + len(statics)
         self.declared = Schedule(cell, LoweringOptions(shapes), backend) if complete else None
 
-    def weights(self, values: Mapping[str, Array], dtype: Any, drawn: Mapping[str, Array]) -> dict[int, Array]:
-        """Return every tensor of the definition by its id: parameters, constants, and what is computed from these.
-
-        Args:
-            drawn: the dropout masks of parameters, by the names of `weight_draws`.
-
-        Raises:
-            ValueError: where a parameter is missing, unknown, or of another shape.
-        """
-        own = parameters(self.cell)
-        _check_parameters(own, values, self.cell.name)
-        names = {id(tensor): name for name, tensor in own.items()}
-        found: dict[int, Array] = {}
-        labels, zero = integer_tensors(self.cell), self.backend.constant(0.0, dtype)
-        for name, x in weight_draws(self.cell).items():
-            if name not in drawn or tuple(drawn[name].shape) != x.shape:
-                raise ValueError(f"the dropout of a parameter (at {x.origin}) needs bools {x.shape} here, {name!r}: "
-                                 "draw them before the call, draws=f.draws(T, batch)")
-            found[id(x)] = self.backend.cast_like(self.backend.constant(drawn[name], None), zero)
-        for x in nodes(roots(self.cell)):
-            if not isinstance(x, Tensor) or id(x) in found:
-                continue
-            if id(x) in names:
-                found[id(x)] = self.backend.constant(values[names[id(x)]], dtype)
-            elif x.op is None or x.t is not None:
-                value = self.backend.constant(x.numpy(), dtype)
-                found[id(x)] = value if id(x) in labels else self.backend.cast_like(value, zero)
-            else:
-                found[id(x)] = self.backend.compute(x.op, *(found[id(part)] for part in x.inputs))
-        return found
-
     def _prepare(self, inputs: Mapping[str, Array], options: UnrollOptions) -> tuple[Inputs, Schedule]:
         """Return the inputs' shapes and options, checked, and the schedule for them; from the cache if it has them."""
         initial = initial_by_step(self.cell, options.initial, call_site())
@@ -134,7 +103,7 @@ class Export:
         if draws is None:
             draws = draw_weights(self.cell)
             draws.update(draw_masks(schedule.lowered, prepared.T, prepared.batch))
-        weights = self.weights(values, dtype, draws)
+        weights = weigh(self.cell, backend, values, dtype, draws)
         given = {name: self._input(name, value, prepared, dtype) for name, value in inputs.items()
                  if name not in self.cell.statics}
         given.update((name, self._drawn(name, draws, schedule, prepared, dtype)) for name in schedule.lowered.draws)
@@ -241,6 +210,43 @@ class Export:
             return value
         keep = self.backend.constant(flags.reshape(inputs.T, *(1,) * (value.ndim - 1)), None)
         return self.backend.mask_gradient(value, keep)
+
+
+def weigh(cell: Definition, backend: Backend, values: Mapping[str, Array], dtype: Any, drawn: Mapping[str, Array],
+          among: Iterable[Any] | None = None) -> dict[int, Array]:
+    """Return every tensor of the definition by its id: parameters, constants, and what is computed from these.
+
+    Args:
+        values: of the parameters, by name.
+        drawn: the dropout masks of parameters, by the names of `weight_draws`.
+        among: the values of the definition that are computed; None: all.
+
+    Raises:
+        ValueError: where a parameter is missing, unknown, or of another shape.
+    """
+    own = parameters(cell)
+    _check_parameters(own, values, cell.name)
+    names = {id(tensor): name for name, tensor in own.items()}
+    found: dict[int, Array] = {}
+    labels, zero = integer_tensors(cell), backend.constant(0.0, dtype)
+    for name, x in weight_draws(cell).items():
+        if name not in drawn or tuple(drawn[name].shape) != x.shape:
+            raise ValueError(f"the dropout of a parameter (at {x.origin}) needs bools {x.shape} here, {name!r}: "
+                             "draw them before the call, draws=f.draws(T, batch)")
+        found[id(x)] = backend.cast_like(backend.constant(drawn[name], None), zero)
+    for x in nodes(roots(cell) if among is None else among):
+        if not isinstance(x, Tensor) or id(x) in found:
+            continue
+        if id(x) in names:
+            found[id(x)] = backend.constant(values[names[id(x)]], dtype)
+        elif x.op is None or x.t is not None:
+            value = backend.constant(x.numpy(), dtype)
+            found[id(x)] = value if id(x) in labels else backend.cast_like(value, zero)
+        else:
+            backend.origin = x.origin
+            found[id(x)] = backend.compute(x.op, *(found[id(part)] for part in x.inputs))
+            backend.check_own(x.op, found[id(x)], x.shape)
+    return found
 
 
 def masked_data(schedule: Schedule, given: Mapping[str, Array], boundary: Mapping[tuple[str, int], Array],

@@ -35,6 +35,8 @@ class Schedule:
     Args:
         backend: used only to check that it has every operation.
         outputs: the signals to compute; None: all.
+        carried: more signals whose values are needed.
+        among: the values of the definition, of equations and boundaries, that are computed; None: all.
 
     Attributes:
         kept: the nodes whose values of all steps are needed outside of their block.
@@ -47,15 +49,18 @@ class Schedule:
     """
 
     def __init__(self, cell: Definition, options: LoweringOptions, backend: Backend,
-                 outputs: Iterable[str] | None = None) -> None:
+                 outputs: Iterable[str] | None = None, carried: Iterable[str] = (),
+                 among: Iterable[Any] | None = None) -> None:
         self.cell = cell
         self.lowered = lower(cell, options)
         split_products(ordered(self.lowered.roots.values()))
         self.outputs = list(self.lowered.roots if outputs is None else outputs)
-        statics = static_nodes(cell, dict(options.shapes))
+        self.needed = [self.lowered.roots[name] for name in dict.fromkeys([*self.outputs, *carried])]
+        written = roots(cell) if among is None else list(among)
+        statics = static_nodes(cell, dict(options.shapes), written)
         self.statics = {id_: node for id_, node in statics.items() if node.timed}
-        _check_operations([*self._nodes(), *self.statics.values()], cell, backend)
-        optimise(Graph((self.lowered.roots[name] for name in self.outputs), self._nodes),
+        _check_operations([*self._nodes(), *self.statics.values()], written, backend)
+        optimise(Graph(self.needed, self._nodes),
                  (hoist_terms, fuse_products, fuse_slices))
         every = self._nodes()
         for node in reversed(every):  # a node that joins others has the line of the first of them
@@ -63,14 +68,14 @@ class Schedule:
                 x.origin = x.origin or node.origin
         self.blocks = blocks(every)
         self.block = {node: block for block in self.blocks for node in block.nodes}
-        self.kept = {self.lowered.roots[name] for name in self.outputs}
+        self.kept = set(self.needed)
         for node in every:
             self.kept.update(_unshifted(x) for x in node.inputs if self.block[node] is not self.block[x])
         self.givens = {node.op.name: node for node in every if isinstance(node.op, ir.Input)}
 
     def _nodes(self) -> list[Node]:
         """Return the nodes that the outputs need, operands first."""
-        return ordered(self.lowered.roots[name] for name in self.outputs)
+        return ordered(self.needed)
 
 
 def _unshifted(node: Node) -> Node:
@@ -80,11 +85,11 @@ def _unshifted(node: Node) -> Node:
     return node
 
 
-def _check_operations(every: list[Node], cell: Definition, backend: Backend) -> None:
+def _check_operations(every: list[Node], written: list[Any], backend: Backend) -> None:
     """Raise where the backend lacks an operation, in an equation or in a value computed from parameters alone."""
     # The interpreter itself computes the operations of the IR.
     used: list[Node | Tensor] = [node for node in every if type(node.op).__module__ != ir.__name__]
-    used += [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.t is None
+    used += [x for x in nodes(written) if isinstance(x, Tensor) and x.op is not None and x.t is None
              and not isinstance(x.op, ops.DropoutMask)]  # which is given, as those of signals are
     for node in used:
         assert node.op is not None
@@ -280,7 +285,9 @@ class Interpreter:
                 return backend.concatenate(*operands, axis=-1 if node.timed else 0)
             case ops.BroadcastTo() if node.timed:
                 return backend.broadcast(operands[0], lead, op.shape)
-        return backend.compute(op, *operands)
+        result = backend.compute(op, *operands)
+        backend.check_own(op, result, node.shape, len(lead) if node.timed else 0)
+        return result
 
 
 class Step:

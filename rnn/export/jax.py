@@ -32,6 +32,7 @@ class JaxBackend(ModuleBackend):
     """jax.numpy and jax.lax."""
 
     target = "JAX"
+    own_method = "jax"
 
     def __init__(self) -> None:
         self.jax = import_extra("jax", "jax")

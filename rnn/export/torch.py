@@ -39,6 +39,7 @@ class TorchBackend(ModuleBackend):
     """torch, on one device."""
 
     target = "PyTorch"
+    own_method = "torch"
     module = torch
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ shapes are known here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -207,19 +207,20 @@ class Lowered:
         return Node(ir.GradientMask(), (shift, keep), shift.shape, True, f"{shift.name}_cut", shift.origin)
 
 
-def static_nodes(cell: Definition, shapes: Mapping[str, Shape]) -> dict[int, Node]:
+def static_nodes(cell: Definition, shapes: Mapping[str, Shape], among: Iterable[Any] | None = None) -> dict[int, Node]:
     """Return the nodes of all expressions of statics and Tensors alone, boundary values included, by id, in order.
 
     `Lowered` takes the values of the largest of them as data. Here "timed" means a value for each sequence.
 
     Args:
         shapes: static -> the shape of its value for one sequence.
+        among: the values of the definition whose expressions are listed; None: all.
 
     Raises:
         DefinitionError: where a static is multiplied by random numbers.
     """
     found: dict[int, Node] = {}
-    for part in nodes(roots(cell), into_tensors=False) if cell.statics else ():
+    for part in nodes(roots(cell) if among is None else among, into_tensors=False) if cell.statics else ():
         if isinstance(part, Static):
             found[id(part)] = Node(ir.Input(part.name), (), shapes[part.name], True, part.name, part.origin)
         elif isinstance(part, Tensor):

@@ -7,7 +7,7 @@ the signals that it reads, and executes the list. Independent of data and of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -96,14 +96,17 @@ def _getter(numbers: tuple[int, ...]) -> Callable[[list[Any]], Sequence[Any]]:
     return itemgetter(*numbers) if len(numbers) > 1 else itemgetter(slice(numbers[0], numbers[0] + 1))
 
 
-def recompute_from_parameters(cell: Definition) -> dict[int, Tensor]:
+def recompute_from_parameters(cell: Definition, among: Iterable[Any] | None = None) -> dict[int, Tensor]:
     """Recompute every Tensor that the definition computes from parameters alone, e.g. W.T, from their present values.
 
     The result maps the id of the Tensor in the definition to the new one. A value that comes from another run
     is kept, connected to that run.
+
+    Args:
+        among: the values of the definition whose Tensors are recomputed; None: all.
     """
     copies: dict[int, Tensor] = {}
-    for node in nodes(roots(cell)):
+    for node in nodes(roots(cell) if among is None else among):
         if not isinstance(node, Tensor) or node.op is None or node.t is not None:
             continue
         if all(x.t is None and (x.op is None or id(x) in copies) for x in node.inputs):
@@ -113,18 +116,20 @@ def recompute_from_parameters(cell: Definition) -> dict[int, Tensor]:
     return copies
 
 
-def compute_statics(cell: Definition, inputs: Inputs, replacements: Mapping[int, Tensor]) -> dict[int, Tensor]:
+def compute_statics(cell: Definition, inputs: Inputs, replacements: Mapping[int, Tensor],
+                    among: Iterable[Any] | None = None) -> dict[int, Tensor]:
     """Compute every expression of statics and Tensors alone, which is the same at all steps, once.
 
     Args:
         inputs: the data, which contain the values of the statics.
         replacements: as recompute_from_parameters returns them.
+        among: the values of the definition whose expressions are computed; None: all.
 
     Returns:
         id of the expression -> its value, (*batch, *shape).
     """
     found: dict[int, Tensor] = {}
-    for node in nodes(roots(cell), into_tensors=False) if cell.statics else ():
+    for node in nodes(roots(cell) if among is None else among, into_tensors=False) if cell.statics else ():
         if isinstance(node, Static):
             found[id(node)] = _static_value(node, inputs)
         elif isinstance(node, Apply) and node.op is not None and any(id(x) in found for x in node.inputs) and all(
