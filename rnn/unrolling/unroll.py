@@ -51,7 +51,9 @@ class Unroller:
         # Windows start from constants, so no edge is cut inside of one.
         self.truncation = inputs.truncation if inputs.truncation.masks_gradients else Truncation(inputs.T)
         constants = convert_constants(cell, inputs.dtype, recompute_from_parameters(cell))
-        constants |= compute_statics(cell, inputs, constants)
+        statics = compute_statics(cell, inputs, constants)
+        self.once = list(statics.values())
+        constants |= statics
         self.plans = {equation.signal: RegisterProgram(equation, constants, inputs.batch)
                       for equation in cell.equations}
         uses = Counter(key for plan in self.plans.values() for *_, key in plan.operations)
@@ -88,7 +90,7 @@ class Unroller:
                      if signal.lead or self.shift.get(signal)}
             self.copies.update(shown)
         self._cut_outputs()
-        return Run(self.cell, self.inputs, _by_name(self.copies), windows)
+        return Run(self.cell, self.inputs, _by_name(self.copies), windows, self.once)
 
     def _cut_outputs(self) -> None:
         """Make the boundary values that are outputs constants where the truncation does: x[1] of `x[t+1] = ...`."""
