@@ -7,7 +7,7 @@ a definition and that of recorded tensors have the same form.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -86,6 +86,11 @@ class StepGraph:
     def once(self) -> list[Part]:
         """The boxes beside the time steps, each after those that it is computed from."""
         return [part for part in self.parts if part.once]
+
+    def drop_unread(self, besides: Collection[Part] = ()) -> None:
+        """Remove the statics that no step reads, but for some: initial values alone are computed from them."""
+        read = {edge.source for edge in self.edges}.union(besides)
+        self.parts = [part for part in self.parts if part in read or not part.once]
 
     @property
     def undelayed(self) -> list[Edge]:

@@ -84,6 +84,8 @@ class DefinitionPair:
         check(a)
         check(b)
         self.sides = old, new = step_graph(a, level), step_graph(b, level)
+        for side in self.sides:
+            side.drop_unread()
         names = dict.fromkeys([*old.colors, *new.colors])
         self.parts = StepGraph(list(new.parts), colors={name: palette.parameter(i) for i, name in enumerate(names)})
         self.second = set(new.parts)
@@ -208,7 +210,8 @@ def draw_runs(pair: DefinitionPair, a: Run, b: Run, steps: Iterable[int] | None,
     shown = choose_steps(longer.T, True, steps)
     compared = RunComparison(pair, (a, b), shown, values)
     drawing = UnrolledDrawing(UnrolledSpec(longer.cell.name, longer.T, pair.parts, compared.copies, shown,
-                                           cuts=frozenset(longer.cuts()))).draw()
+                                           cuts=frozenset(longer.cuts()),
+                                           beside=dict.fromkeys(pair.parts.once))).draw()
     for part, box in drawing.beside.items():
         _paint_box(box, pair.state(part))
     for (part, k), box in drawing.boxes.items():

@@ -13,7 +13,7 @@ from operator import itemgetter
 from minigrad import Tensor
 from minigrad.steps import Step
 from rnn import Run
-from rnn.language.dependencies import once_expressions
+from rnn.language.dependencies import once_expressions, statics_read
 from rnn.unrolling.facts import At, Connection
 from rnn.unrolling.gradients import require_gradients
 from viz.annotations.current_step import mark_step
@@ -21,7 +21,7 @@ from viz.annotations.heat import edge_width, relative_contributions
 from viz.annotations.labels import BoxLabels, add_legend, nonfinite
 from viz.annotations.margin import add_loss, add_parameters, loss_inputs
 from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
-from viz.layout.step_graph import Edge, Part, StepGraph, step_graph
+from viz.layout.step_graph import Edge, Part, step_graph
 from viz.layout.step_layout import HEIGHT, LabelPoints, label_texts, part_box
 from viz.layout.unrolled_layout import UnrolledLayout, UnrolledSpec
 from viz.render import palette
@@ -63,7 +63,7 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
     drawing = UnrolledDrawing(spec).draw()
     drawing.add_title()
     if step is not None:
-        mark_step(drawing.scene, spec.tensors, drawing.boxes, step)
+        mark_step(drawing.scene, spec.tensors, drawing.boxes, step, _keys_of_once(run, drawing))
     return picture(drawing.scene, dark)
 
 
@@ -82,16 +82,11 @@ def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
         k = start.step if isinstance(start.step, int) else run.T + start.step.offset
         if (start.signal.name, k) in run.starts:  # else the call has replaced it
             starts += [(edge, k) for edge in edges if k in tensors[edge.target]]
-    _drop_unread(graph, starts, min(k for copies in tensors.values() for k in copies))
+    first = min(k for copies in tensors.values() for k in copies)
+    graph.drop_unread({edge.source for edge, k in starts if k != first})  # the others are beside the first column
     beside = {part: once.get(id(part.source)) for part in (*graph.once, *(edge.source for edge, _ in starts))}
     return UnrolledSpec(run.cell.name, run.T, graph, tensors, steps, level == "ops", frozenset(run.cuts()),
                         beside=beside, starts=starts)
-
-
-def _drop_unread(graph: StepGraph, starts: Sequence[tuple[Edge, int]], first: int) -> None:
-    """Remove from a step graph the statics that no step reads; they are beside the first column, or not drawn."""
-    read = {edge.source for edge in graph.edges} | {edge.source for edge, k in starts if k != first}
-    graph.parts = [part for part in graph.parts if part in read or not part.once]
 
 
 def _shapes(run: Run, once: Mapping[int, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -99,6 +94,17 @@ def _shapes(run: Run, once: Mapping[int, Tensor]) -> dict[str, tuple[int, ...]]:
     tensors = {name: run[name][1] for name in run.cell.signals if name in run}
     tensors |= {name: once[id(static)] for name, static in run.cell.statics.items() if id(static) in once}
     return {name: tensor.shape[len(run.batch):] for name, tensor in tensors.items()}
+
+
+def _keys_of_once(run: Run, drawing: UnrolledDrawing) -> dict[Tensor, str]:
+    """Return the box of each tensor computed from statics alone: its own, or that of the first static it is made of."""
+    boxes = {id(part.source): box.key for part, box in drawing.beside.items()}
+    found = {}
+    for expression, tensor in zip(once_expressions(run.cell), run.once):
+        key = boxes.get(id(expression)) or boxes.get(id(statics_read(expression)[0]))
+        if key is not None:
+            found[tensor] = key
+    return found
 
 
 class UnrolledDrawing:
