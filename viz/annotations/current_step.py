@@ -17,7 +17,7 @@ LOSS = "loss"
 
 
 def mark_step(scene: Scene, tensors: Tensors, boxes: Mapping[Where, Box], step: Step,
-              once: Mapping[Tensor, str]) -> None:
+              once: Mapping[Tensor, str] | None = None) -> None:
     """Outline the box of a step's tensor, and add an arrow for every gradient that was computed.
 
     Args:
@@ -26,7 +26,7 @@ def mark_step(scene: Scene, tensors: Tensors, boxes: Mapping[Where, Box], step: 
     Raises:
         ValueError: if the step's tensor is not in the picture.
     """
-    keys = _Keys(tensors, boxes, once)
+    keys = _Keys(tensors, boxes, once or {})
     key = keys.find(step.node, keys.computed)
     box = next((box for box in scene.boxes if box.key == key), None)
     if box is None:

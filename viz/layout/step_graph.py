@@ -147,8 +147,9 @@ def step_graph(cell: Definition, level: str, shapes: Mapping[str, tuple[int, ...
     return graph
 
 
-def add_initial_values(graph: StepGraph) -> None:
-    """Add a box for each value before or after the sequence that is computed from statics, as rolled pictures have."""
+def rolled_graph(cell: Definition, level: str) -> StepGraph:
+    """Return the step graph with a box for each value before or after the sequence that is computed from statics."""
+    graph = step_graph(cell, level)
     for start, edges in graph.starts:
         if edges:
             target, step = edges[0].target, str(start.step).replace("-", "−")
@@ -157,7 +158,9 @@ def add_initial_values(graph: StepGraph) -> None:
             graph.parts.insert(len(graph.once), part)
             graph.edges += [replace(edge, target=part) for edge in edges]
             graph.edges.append(Edge(part, target, 0, (), f"the value of {target.label} at {step}", starts=True))
+    graph.drop_unread()
     assign_layers(graph)
+    return graph
 
 
 def shape_label(samples: Samples | None) -> str:

@@ -54,7 +54,7 @@ def add_arrows(drawing: UnrolledDrawing, boxes: Mapping[Part, Box]) -> None:
             _add_branches(drawing, edge, boxes[edge.source])
     for number, (edge, k) in enumerate(drawing.spec.starts):
         target = drawing.boxes[edge.target, k]
-        points, labels = _to_initial_value(drawing, boxes[edge.source], target, k, number)
+        points, labels = _to_initial_value(drawing, edge, boxes[edge.source], target, k, number)
         arrow = _add_arrow(drawing, edge, k, boxes[edge.source], target, points)
         drawing.add_label(edge, arrow, labels)
 
@@ -84,19 +84,23 @@ def _between(source: Box, target: Box, adjacent: bool, left: float) -> list[Poin
     return round_corners([source.side(source.y, -1), (left, source.y), (left, target.y), target.side(target.y, -1)])
 
 
-def _to_initial_value(drawing: UnrolledDrawing, source: Box, target: Box, k: int, number: int
+def _to_initial_value(drawing: UnrolledDrawing, edge: Edge, source: Box, target: Box, k: int, number: int
                       ) -> tuple[list[Point], LabelPoints]:
     """Return the route to a value before or after the steps, which it reaches from outside; candidates for a label."""
-    column, before = drawing.layout.column(k), k < 1
-    out = TRACK * (number + 1)
+    steps, before = drawing.layout.steps, k < 1
+    column, row, out = drawing.layout.column(k), steps.places[edge.target].row, TRACK * (number + 1)
     x = column.left - out if before else column.right + out
-    end = target.side(target.y, -1 if before else 1)
-    if abs(source.y - target.y) < 0.1:
-        start = source.side(source.y, 1)
-        return straight_line(start, end), [((start[0] + 4, source.y + 9), True)]
+    start, end = source.side(source.y, 1), target.side(target.y, -1 if before else 1)
+    others = [drawing.boxes.get((part, k)) for part in steps.members[row] if part is not edge.target]
+    blocked = any(box and min(x, target.x) < box.x < max(x, target.x) for box in others)
     labels = [((x + (5 if right else -5), source.y + (target.y - source.y) * part), right)
               for part in (0.5, 0.3, 0.7) for right in (before, not before)]
-    return round_corners([source.side(source.y, 1), (x, source.y), (x, target.y), end]), labels
+    if blocked:  # it enters from below
+        under = steps.y[row] - steps.heights[row] / 2 - TURN
+        return round_corners([start, (x, source.y), (x, under), (target.x, under), (target.x, target.bottom)]), labels
+    if abs(source.y - target.y) < 0.1:
+        return straight_line(start, end), [((start[0] + 4, source.y + 9), True)]
+    return round_corners([start, (x, source.y), (x, target.y), end]), labels
 
 
 def _add_arrow(drawing: UnrolledDrawing, edge: Edge, k: int, source: Box, target: Box, points: list[Point]) -> Arrow:

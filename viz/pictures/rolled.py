@@ -14,7 +14,7 @@ from rnn import Cell
 from rnn.language.cycles import check
 from rnn.language.equations import Definition
 from viz.annotations.formulas import Line, formulas, lines
-from viz.layout.step_graph import Edge, Part, StepGraph, add_initial_values, step_graph
+from viz.layout.step_graph import Edge, Part, StepGraph, rolled_graph
 from viz.layout.step_layout import FIRST, HEIGHT, SMALL, TRACK, Group, StepLayout, label_texts, part_box, part_width
 from viz.render import palette
 from viz.render.digraph import Picture, picture
@@ -43,9 +43,7 @@ def rolled(cell: Cell, level: str = "signals", *, dark: bool = False) -> Picture
         ValueError: for an unknown level.
     """
     check(cell)
-    graph = step_graph(cell, level)
-    add_initial_values(graph)
-    drawing = RolledDrawing(graph, cell.name, dense=level == "ops").draw()
+    drawing = RolledDrawing(rolled_graph(cell, level), cell.name, dense=level == "ops").draw()
     drawing.add_captions(cell)
     return picture(drawing.scene, dark)
 

@@ -12,7 +12,7 @@ from rnn.language.cycles import check
 from rnn.language.dependencies import integer_inputs
 from viz.annotations.labels import nonfinite
 from viz.layout.folding import MANY
-from viz.layout.step_graph import add_initial_values, step_graph
+from viz.layout.step_graph import rolled_graph
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean
@@ -66,9 +66,7 @@ def unroll_zeros(cell: Cell, T: int) -> Run:
 def side_by_side(run: Run, level: str) -> Scene:
     """Return the scene of a run and its definition."""
     spec = unrolled_spec(run, range(1, run.T + 1), level, {})
-    graph = step_graph(run.cell, level)
-    add_initial_values(graph)
-    rolled, unrolled = RolledDrawing(graph, spec.name, spec.dense), UnrolledDrawing(spec)
+    rolled, unrolled = RolledDrawing(rolled_graph(run.cell, level), spec.name, spec.dense), UnrolledDrawing(spec)
     timed = len({place.row for part, place in rolled.steps.places.items() if not part.once}) - 1
     if timed:  # the gaps between the rows of the time steps, which are above those of the statics
         common = [max(pair) for pair in zip(rolled.gaps[-timed:], unrolled.layout.gaps[-timed:])]
