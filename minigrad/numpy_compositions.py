@@ -479,8 +479,8 @@ def diag(v: Any, k: int = 0) -> Any:
         return diagonal(v, k)
     if v.ndim != 1:
         raise ValueError(f"diag takes a vector or a matrix, not an array of {v.ndim} axes")
-    n = v.shape[0] + builtins.abs(k)
-    return apply(ops.ScatterAdd(_diagonal_places((n, n), k), (n, n)), v)
+    chosen = np.eye(v.shape[0] + builtins.abs(k), k=k, dtype=bool)
+    return f.where(chosen, f.pad(v, (builtins.max(k, 0), builtins.max(-k, 0))) if k else v, 0)  # column j has v[j - k]
 
 
 def diagflat(v: Any, k: int = 0) -> Any:

@@ -19,6 +19,7 @@ from minigrad.provenance import call_site
 
 from .equations import Definition, Equation, Signal
 from .expressions import Apply, Expression, Read, Shape, Static, T, Time, t
+from .formula import to_text
 from .graphs import longest_paths, postorder
 
 Result = TypeVar("Result")
@@ -41,6 +42,10 @@ def remembered(analysis: Callable[[Definition], Result]) -> Callable[[Definition
 
 class DefinitionError(ValueError):
     """Raised for a definition that can't be computed; the message names the equations and the reason."""
+
+
+class OpenShapeError(ValueError):
+    """Raised where shapes that a definition leaves open are known and don't fit."""
 
 
 def nodes(roots: Iterable[Any], into_tensors: bool = True) -> list[Any]:
@@ -204,14 +209,33 @@ def expression_shapes(cell: Definition, given: Mapping[str, Shape]) -> dict[int,
                     raise DefinitionError(f"{x.signal.name} is read at {equation.origin} before its size is known: "
                                           f"declare it, .signal({x.signal.name!r}, size) at {x.signal.origin}")
             elif isinstance(x, Apply) and x.shape is None:
-                shape = x.op.result_shape(*(found[id(part)] for part in x.inputs))  # type: ignore[union-attr]
+                shape = _result_shape(x, [found[id(part)] for part in x.inputs])
             else:
                 shape = given[x.name] if isinstance(x, Static) else np.shape(x) if isinstance(x, (bool, int, float)) \
                     else x.shape
             found[id(x)] = shape
-        if signals[equation.signal] is None:
-            signals[equation.signal] = found[id(equation.expression)]
+        shape, declared = found[id(equation.expression)], signals[equation.signal]
+        if declared is None:
+            signals[equation.signal] = shape
+        elif shape not in ((), declared) and getattr(equation.expression, "shape", ()) is None:
+            raise OpenShapeError(f"the equation {equation!r} has shape {shape} (at {equation.origin}), but "
+                                 f"{equation.signal.name} was declared at {equation.signal.origin} with "
+                                 f"{equation.signal.declared_size}")
     return found
+
+
+def _result_shape(x: Apply, shapes: list[Shape]) -> Shape:
+    """Return the shape of one value of an operation.
+
+    Raises:
+        OpenShapeError: if those of its operands don't fit.
+    """
+    assert x.op is not None
+    try:
+        return x.op.result_shape(*shapes)
+    except (ValueError, TypeError, IndexError) as error:
+        rows = [f"    {to_text(operand)}  {shape}" for operand, shape in zip(x.inputs, shapes)]
+        raise OpenShapeError("\n".join([f"{error}", f"  in {x.written or x.op!r} at {x.origin}, of", *rows])) from None
 
 
 def check_open_shapes(cell: Definition, given: Mapping[str, Shape]) -> None:

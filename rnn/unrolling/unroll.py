@@ -40,6 +40,21 @@ def unroll(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) 
         return Unroller(cell, prepared).run()
 
 
+def located(error: IndexError, cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) -> IndexError:
+    """Return the error of a program for an index out of range, with the signal and the step, as an unroll finds them.
+
+    A program that computes all steps at once knows neither.
+    """
+    try:
+        with override(recording=False):
+            unroll(cell, inputs, options)
+    except IndexError as found:
+        return IndexError("\n".join([str(error), *str(found).splitlines()[1:]]))
+    except Exception:  # of the data, which the program takes in another form
+        return error
+    return error
+
+
 class Unroller:
     """Computes copies on demand: one that reads another waits for it on a stack, without recursion."""
 

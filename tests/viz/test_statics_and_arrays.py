@@ -273,7 +273,8 @@ def test_modern_cells_and_memories_are_tidy(make: Any, options: dict[str, Any], 
 def test_both_pictures_have_the_same_heights_above_the_statics() -> None:
     for make in (attending, captioning, backward_in_time):
         scene = side_by_side(unroll_zeros(make(), 3), "signals")
-        left = {box.label.split("(t)")[0]: box.y for box in scene.boxes if box.key.startswith("r_") and "(t)" in box.label}
+        left = {box.label.split("(t)")[0]: box.y for box in scene.boxes
+                if box.key.startswith("r_") and "(t)" in box.label}
         right = {box.label.split("(2)")[0]: box.y for box in scene.boxes if "(2)" in box.label}
         assert left == pytest.approx(right)
 
