@@ -33,6 +33,10 @@ INDENT = 18.0  # of a line that continues an equation
 def rolled(cell: Cell, level: str = "signals", *, dark: bool = False) -> Picture:
     """Draw a definition: one box per signal, delayed edges as loops.
 
+    The box of a signal that is neither a number nor a vector shows its shape, "S(t) (8×8)". A static has sharp
+    corners and no step; an initial value that is computed from statics is dashed. The equations are beside it; parts
+    that long ones use several times are written once, as u₁, u₂, ....
+
     Args:
         cell: a definition.
         level: "signals", or "ops" to draw the operations of every equation too.
@@ -111,7 +115,7 @@ class RolledDrawing:
         self._add_loops()
         for side in (-1, 1):
             self._add_delayed(side)
-        self.scene.place_labels(self._labels)
+        self.scene.place_labels(self._labels, crowded=bool(self.graph.once))
         return self
 
     def _add_upward(self, edge: Edge) -> None:

@@ -38,6 +38,9 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
              dark: bool = False) -> Picture:
     """Draw a run: every signal at every time step, and the edges between them.
 
+    Statics are beside the steps, once, with a line to their readers at each step; at level "ops" so are operations
+    on statics alone, which are computed once.
+
     Args:
         run: an unrolled definition.
         loss: a tensor that was computed from the run; it is drawn above the steps.
@@ -139,7 +142,7 @@ class UnrolledDrawing:
             if not edge.source.once:
                 self._add_edge(edge)
         add_arrows(self, self.beside)
-        self.scene.place_labels(self._label_candidates)
+        self.scene.place_labels(self._label_candidates, crowded=bool(self.beside))
         if self.spec.loss is not None:
             add_loss(self.scene, self.spec.loss, self._loss_sources(), self.layout.top, self.spec.values,
                      self.labels.scale)
