@@ -344,8 +344,9 @@ def sort(a: Any, axis: int | None = -1, kind: str | None = None) -> Any:
 
 def roll(a: Any, shift: Any, axis: Axis = None) -> Any:
     """Shift elements along an axis or several; those that leave at one end come in at the other."""
-    if axis is None:
+    if axis is None and np.ndim(a) != 1:
         return f.reshape(roll(f.ravel(a), shift, 0), np.shape(a))
+    axis = 0 if axis is None else axis
     a = _operand(a)
     for by, one in np.broadcast(shift, axis):
         n = a.shape[_axis(one, a.ndim)]
@@ -478,8 +479,8 @@ def diag(v: Any, k: int = 0) -> Any:
         return diagonal(v, k)
     if v.ndim != 1:
         raise ValueError(f"diag takes a vector or a matrix, not an array of {v.ndim} axes")
-    n = v.size + builtins.abs(k)
-    return apply(ops.ScatterAdd(_diagonal_places((n, n), k), (n, n)), v)
+    chosen = np.eye(v.shape[0] + builtins.abs(k), k=k, dtype=bool)
+    return f.where(chosen, f.pad(v, (builtins.max(k, 0), builtins.max(-k, 0))) if k else v, 0)  # column j has v[j - k]
 
 
 def diagflat(v: Any, k: int = 0) -> Any:

@@ -33,6 +33,7 @@ from rnn.unrolling.inputs import Inputs, prepare_inputs
 from rnn.unrolling.masks import OwnSteps
 from rnn.unrolling.options import DEFAULTS, UnrollOptions, list_options
 from rnn.unrolling.state import State
+from rnn.unrolling.unroll import located
 
 from .emit import save_program
 from .execution import Call, CallPlan, Loaded
@@ -141,6 +142,11 @@ class Compiled:
         shape = None if loss is None else cell.signals[loss].shape
         if loss is not None and shape:
             raise ValueError(_no_loss(cell.signals[loss], shape))
+        equation = None if loss is None else cell.signals[loss].equation
+        if equation is not None and getattr(equation.expression, "kind", "f") != "f":
+            raise ValueError(f"the loss {loss} is a condition or an index, {equation!r}, written at {equation.origin}: "
+                             f"no gradient passes it (at {call_site()}). Write a loss of numbers, and count in another "
+                             "signal")
         if reduction not in ("sum", "mean"):
             raise ValueError(f"reduction is 'sum' or 'mean', not {reduction!r} (at {call_site()})")
         self.cell = cell
@@ -202,7 +208,10 @@ class Compiled:
             for tensors in (call.plan.leaves, call.plan.boundary.values()):
                 for tensor in filter(_changes, tensors):  # a change made before the call isn't one made after it
                     check_modified(tensor)
-        call.forward()
+        try:
+            call.forward()
+        except IndexError as error:
+            raise located(error, self.cell, inputs, options) from None
         self._thread.call, self._shown = call, call.loaded
         outputs = Outputs(self, call)
         if self.loss is None:
@@ -495,4 +504,5 @@ def _no_loss(signal: Signal, shape: tuple[int, ...]) -> str:
     """Return the message for a loss that isn't a number."""
     line = signal.equation.origin if signal.equation else signal.origin
     return (f"the loss is one number for each sequence and step, but {signal.name}, defined at {line}, has shape "
-            f"{shape} (at {call_site()}): sum over its elements, {signal.name}[t] = mg.sum(..., axis=-1)")
+            f"{shape} (at {call_site()}): sum over its elements, {signal.name}[t] = "
+            f"mg.sum(...{', axis=-1' * (len(shape) == 1)})")

@@ -24,6 +24,7 @@ from minigrad.provenance import mark_library_file
 from rnn.language.dependencies import parameters
 from rnn.language.equations import Definition
 from rnn.unrolling.options import UnrollOptions, list_options
+from rnn.unrolling.unroll import located
 
 from .backend import Array, Arrays, ModuleBackend, StepFunction
 from .frontend import Export, import_extra
@@ -200,7 +201,12 @@ class CellModule(torch.nn.Module):
         for x in [*parameters.values(), *values.values()]:
             dtype = torch.promote_types(dtype, x.dtype) if isinstance(x, torch.Tensor) and x.is_floating_point() \
                 else dtype
-        return self._export(parameters, values, options, dtype)
+        try:
+            return self._export(parameters, values, options, dtype)
+        except IndexError as error:
+            arrays = {name: x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
+                      for name, x in inputs.items()}
+            raise located(error, self._export.cell, arrays, options) from None
 
 
 def _register(module: torch.nn.Module, name: str, parameter: Any) -> None:

@@ -14,11 +14,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from minigrad import Tensor
+from minigrad import Tensor, ops
 from minigrad.provenance import call_site
 
 from .equations import Definition, Equation, Signal
-from .expressions import Apply, Expression, Read, Shape, Static, t
+from .expressions import Apply, Expression, Read, Shape, Static, T, Time, t
+from .formula import to_text
 from .graphs import longest_paths, postorder
 
 Result = TypeVar("Result")
@@ -41,6 +42,10 @@ def remembered(analysis: Callable[[Definition], Result]) -> Callable[[Definition
 
 class DefinitionError(ValueError):
     """Raised for a definition that can't be computed; the message names the equations and the reason."""
+
+
+class OpenShapeError(ValueError):
+    """Raised where shapes that a definition leaves open are known and don't fit."""
 
 
 def nodes(roots: Iterable[Any], into_tensors: bool = True) -> list[Any]:
@@ -164,6 +169,18 @@ def static_expressions(cell: Definition) -> list[Expression]:
 
 
 @remembered
+def once_expressions(cell: Definition) -> list[Expression]:
+    """Return the statics and every expression of statics and Tensors alone, which has one value; inputs first."""
+    found: dict[int, Expression] = {}
+    for node in nodes(roots(cell), into_tensors=False) if cell.statics else ():
+        inputs = node.inputs if isinstance(node, Apply) else ()
+        if isinstance(node, Static) or (any(id(x) in found for x in inputs) and all(
+                id(x) in found or not isinstance(x, Expression) for x in inputs)):
+            found[id(node)] = node
+    return list(found.values())
+
+
+@remembered
 def random_draws(cell: Definition) -> list[Apply]:
     """Return the expressions that are drawn at random at each step, in the order in which they are drawn.
 
@@ -192,14 +209,33 @@ def expression_shapes(cell: Definition, given: Mapping[str, Shape]) -> dict[int,
                     raise DefinitionError(f"{x.signal.name} is read at {equation.origin} before its size is known: "
                                           f"declare it, .signal({x.signal.name!r}, size) at {x.signal.origin}")
             elif isinstance(x, Apply) and x.shape is None:
-                shape = x.op.result_shape(*(found[id(part)] for part in x.inputs))  # type: ignore[union-attr]
+                shape = _result_shape(x, [found[id(part)] for part in x.inputs])
             else:
                 shape = given[x.name] if isinstance(x, Static) else np.shape(x) if isinstance(x, (bool, int, float)) \
                     else x.shape
             found[id(x)] = shape
-        if signals[equation.signal] is None:
-            signals[equation.signal] = found[id(equation.expression)]
+        shape, declared = found[id(equation.expression)], signals[equation.signal]
+        if declared is None:
+            signals[equation.signal] = shape
+        elif shape not in ((), declared) and getattr(equation.expression, "shape", ()) is None:
+            raise OpenShapeError(f"the equation {equation!r} has shape {shape} (at {equation.origin}), but "
+                                 f"{equation.signal.name} was declared at {equation.signal.origin} with "
+                                 f"{equation.signal.declared_size}")
     return found
+
+
+def _result_shape(x: Apply, shapes: list[Shape]) -> Shape:
+    """Return the shape of one value of an operation.
+
+    Raises:
+        OpenShapeError: if those of its operands don't fit.
+    """
+    assert x.op is not None
+    try:
+        return x.op.result_shape(*shapes)
+    except (ValueError, TypeError, IndexError) as error:
+        rows = [f"    {to_text(operand)}  {shape}" for operand, shape in zip(x.inputs, shapes)]
+        raise OpenShapeError("\n".join([f"{error}", f"  in {x.written or x.op!r} at {x.origin}, of", *rows])) from None
 
 
 def check_open_shapes(cell: Definition, given: Mapping[str, Shape]) -> None:
@@ -276,7 +312,10 @@ def links(cell: Definition) -> list[Link]:
 
 
 def edges(cell: Definition) -> list[Edge]:
-    """Return the edges as (source, target, delay), in the order of the equations."""
+    """Return the edges as (source, target, delay), in the order of the equations.
+
+    Statics and initial values are no edges: they have no time, so nothing delays them and they close no loop.
+    """
     return [Edge(link.source.name, link.target.name, link.delay) for link in links(cell)]
 
 
@@ -285,25 +324,53 @@ def layers(cell: Definition) -> dict[Signal, int]:
     return longest_paths(cell.signals.values(), [(link.source, link.target) for link in links(cell) if not link.delay])
 
 
-def edge_weights(equation: Equation) -> dict[tuple[Signal, int], list[Tensor]]:
-    """Return for each (signal, offset) that an equation reads the parameters of its first product."""
-    found: dict[tuple[Signal, int], dict[Tensor, None]] = {}
-    unweighted: dict[int, list[tuple[Signal, int]]] = {}  # id of a node -> the reads under it without a product yet
-    for node in nodes([equation.expression], into_tensors=False):
-        if isinstance(node, Read):
-            unweighted[id(node)] = [(node.signal, node.offset)]
-            found.setdefault((node.signal, node.offset), {})
+def statics_read(expression: Any) -> list[Static]:
+    """Return the statics that an expression reads, each once, left to right."""
+    return [node for node in nodes([expression], into_tensors=False) if isinstance(node, Static)]
+
+
+class Start(NamedTuple):
+    """A value before or after the sequence that is computed from statics: `signal[step] = value`."""
+
+    signal: Signal
+    step: int | Time  # 0, -1, ..., or T + k
+    value: Expression
+
+    def __repr__(self) -> str:
+        return f"{self.signal.name}[{self.step!r}] = {self.value!r}"
+
+
+def starts(cell: Definition) -> list[Start]:
+    """Return the values before and after the sequence that are computed from statics."""
+    return [Start(signal, step, value) for signal in cell.signals.values()
+            for step, value in [*signal.initial.items(), *((T + k, value) for k, value in signal.final.items())]
+            if isinstance(value, Expression)]
+
+
+def edge_weights(expression: Any) -> dict[tuple[Signal | Static, int], list[Tensor]]:
+    """Return for each (signal, offset) and (static, 0) that an expression reads the parameters of its first product.
+
+    A table whose rows it looks up is a parameter of a product: with the one-hot vector of the index.
+    """
+    found: dict[tuple[Signal | Static, int], dict[Tensor, None]] = {}
+    # id of a node -> the reads under it without a product yet
+    unweighted: dict[int, list[tuple[Signal | Static, int]]] = {}
+    for node in nodes([expression], into_tensors=False):
+        if isinstance(node, (Read, Static)):
+            read: tuple[Signal | Static, int] = (node, 0) if isinstance(node, Static) else (node.signal, node.offset)
+            unweighted[id(node)] = [read]
+            found.setdefault(read, {})
             continue
         inputs = getattr(node, "inputs", ())
         under = [read for x in inputs for read in unweighted.get(id(x), [])]
         factors = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
-        if factors and node.op.symbol in ("*", "@"):
+        if factors and (node.op.symbol in ("*", "@") or isinstance(node.op, ops.Lookup)):
             weights = dict.fromkeys(filter(_is_parameter, nodes(factors)))
-            for read in under:
-                found[read].update(weights)
+            for one in under:
+                found[one].update(weights)
             under = []
         unweighted[id(node)] = list(dict.fromkeys(under))
-    return {read: list(tensors) for read, tensors in found.items()}
+    return {one: list(tensors) for one, tensors in found.items()}
 
 
 class Boundary(NamedTuple):

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -140,7 +141,7 @@ class Expression(Operators):
 
     def _no_sequence(self, *arguments: Any) -> Any:
         raise TypeError(f"{self!r} can't be iterated over and has no len() (at {call_site()}): index it, "
-                        f"e.g. {self!r}[0]; its shape is {self.shape}")
+                        f"e.g. {self!r}[0]; its shape is {shape_text(self.samples)}")
 
     def _no_assignment(self, *arguments: Any) -> Any:
         raise TypeError(f"elements of {self!r} can't be set (at {call_site()}): an equation gives all elements of a "
@@ -240,6 +241,12 @@ class Static(Expression):
                             f"not {self.name}[{index!r}] (at {call_site()})")
         return super().__getitem__(index)
 
+    def _no_assignment(self, *arguments: Any) -> Any:
+        raise TypeError(f"{self.name} is a static, whose value is given with the data, once for each sequence, so it "
+                        f"can't be set (at {call_site()}). Declare it with .signal({self.name!r}, ...) to compute it")
+
+    __setitem__ = __delitem__ = _no_assignment
+
 
 # ---- operations ----------------------------------------------------------------------------
 
@@ -269,7 +276,8 @@ class Apply(Expression):
         if is_own(op):
             shapes = [x.shape if isinstance(x, (Expression, Tensor)) else () for x in self.inputs]
             refuse_mixing(op, self.inputs, shapes, [isinstance(x, Expression) for x in self.inputs], self.origin)
-        self.samples = _result_samples(op, self.inputs)
+        # Products are shown as what they are for these operands: MatVec.
+        self.samples = _result_samples(op, self.inputs, op if written is None or op.symbol == "@" else written)
         self.kind = _result_kind(op, self.inputs)
 
     @property
@@ -334,8 +342,20 @@ def known_shape(samples: Samples | None) -> Shape | None:
     return samples[0] if samples is not None and samples[0] == samples[1] else None
 
 
-def _result_samples(op: Op, inputs: tuple[Any, ...]) -> Samples | None:
-    """Return the shapes of the result for one sequence; None if nothing is known of that of an input."""
+def shape_text(samples: Samples | None) -> str:
+    """Return a shape in words, "(any, 3)" where a length isn't bound yet."""
+    if samples is None:
+        return "unknown"
+    words = [str(n) if n == other else "any" for n, other in zip(*samples)]
+    return f"({', '.join(words)}{',' * (len(words) == 1)})"
+
+
+def _result_samples(op: Op, inputs: tuple[Any, ...], written: Op) -> Samples | None:
+    """Return the shapes of the result for one sequence; None if nothing is known of that of an input.
+
+    Raises:
+        ValueError, TypeError, IndexError: if they don't fit; the error shows the operation as it was `written`.
+    """
     shapes = [x.samples if isinstance(x, Expression) else (getattr(x, "shape", ()),) * 2 for x in inputs]
     if None in shapes:
         return None
@@ -350,7 +370,9 @@ def _result_samples(op: Op, inputs: tuple[Any, ...]) -> Samples | None:
                     fitted = ([length if n == UNBOUND[0] else n for n in shape] for shape in first)
                     one = op.result_shape(*map(tuple, fitted))
                     return one, one
-        raise operation_error(error, op, _labelled(inputs)) from None
+            words = re.sub(rf"\b{UNBOUND[0]}\b", "any", str(error))
+            raise operation_error(type(error)(words), written, _labelled(inputs)) from None
+        raise operation_error(error, written, _labelled(inputs)) from None
 
 
 def _result_kind(op: Op, inputs: tuple[Any, ...]) -> str:
@@ -374,15 +396,14 @@ def _result_kind(op: Op, inputs: tuple[Any, ...]) -> str:
         return "f"
 
 
-def operands_without_type(node: Apply) -> tuple[int, ...]:
+def operands_without_type(node: Expression) -> tuple[int, ...]:
     """Return the positions of the operands that are to be converted to the definition's type of floats.
 
     NumPy would choose another one for the result: float16 for tanh(x[t] > 0), and float64 for argmax(x[t]) / 2 and
     where(x[t] > 0, 0.1, 0.2). Products of truth values and floats exist in NumPy, but not in every target.
     """
-    if node.kind != "f":
+    if node.kind != "f" or node.op is None:
         return ()
-    assert node.op is not None
     choice = isinstance(node.op, ops.Where)
     values = [(place, x, getattr(x, "kind", "f")) for place, x in enumerate(node.inputs)
               if place not in node.op.integer_inputs and not (choice and place == 0)]
@@ -391,9 +412,20 @@ def operands_without_type(node: Apply) -> tuple[int, ...]:
                  if kind == "i" or (not typed and (kind == "b" or (choice and type(x) is float))))
 
 
+class Operand(NamedTuple):
+    """An operand as an error names it."""
+
+    label: str
+    shape: str
+    origin: Origin
+
+
 def _labelled(inputs: tuple[Any, ...]) -> list[Any]:
-    """Return operands as an error names them: numbers and arrays as constants."""
-    return [x if isinstance(x, (Expression, Tensor)) else constant(np.asarray(x)) for x in inputs]
+    """Return operands as an error names them: shapes for one sequence, numbers and arrays as constants."""
+    while len(inputs) and any(isinstance(x, Apply) and x.written is None for x in inputs):  # inserted ones
+        inputs = tuple(x.inputs[0] if isinstance(x, Apply) and x.written is None else x for x in inputs)
+    return [Operand(x.label, shape_text(x.samples), x.origin) if isinstance(x, Expression) else
+            x if isinstance(x, Tensor) else constant(np.asarray(x)) for x in inputs]
 
 
 # ---- time ----------------------------------------------------------------------------------

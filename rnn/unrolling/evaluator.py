@@ -17,7 +17,7 @@ from minigrad import Op, Tensor, ops
 from minigrad.operators import IDENTITY, STOP_GRADIENT
 from minigrad.settings import override
 from minigrad.tensor import apply, constant
-from rnn.language.dependencies import integer_tensors, nodes, roots
+from rnn.language.dependencies import integer_tensors, nodes, once_expressions, roots
 from rnn.language.equations import Definition, Equation, Signal
 from rnn.language.expressions import Apply, Expression, Read, Static, StepNumber, operands_without_type
 
@@ -129,11 +129,13 @@ def compute_statics(cell: Definition, inputs: Inputs, replacements: Mapping[int,
         id of the expression -> its value, (*batch, *shape).
     """
     found: dict[int, Tensor] = {}
-    for node in nodes(roots(cell) if among is None else among, into_tensors=False) if cell.statics else ():
+    wanted = None if among is None else {id(node) for node in nodes(among, into_tensors=False)}
+    for node in once_expressions(cell):
+        if wanted is not None and id(node) not in wanted:
+            continue
         if isinstance(node, Static):
             found[id(node)] = _static_value(node, inputs)
-        elif isinstance(node, Apply) and node.op is not None and any(id(x) in found for x in node.inputs) and all(
-                id(x) in found or not isinstance(x, Expression) for x in node.inputs):
+        else:
             operands = [found.get(id(x), replacements.get(id(x), x)) for x in node.inputs]
             with override(origin=node.origin):
                 assert node.op is not None

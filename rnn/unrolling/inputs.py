@@ -18,8 +18,11 @@ from minigrad import Tensor, ops
 from minigrad.provenance import Origin, call_site
 from minigrad.tensor import apply
 from rnn.language.dependencies import (
+    DefinitionError,
+    OpenShapeError,
     boundaries,
     check_open_shapes,
+    expression_shapes,
     integer_inputs,
     integer_signals,
     nodes,
@@ -90,6 +93,7 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
     batch, shapes = _batch_and_shapes(cell, T, declared, values, initial, {} if batch is None else {"batch": batch},
                                       origin)
     check_open_shapes(cell, shapes)
+    _check_open_lengths(cell, shapes, origin)
     dtype = _float_type(cell, values)
     labels = integer_inputs(cell)
     values = {name: array if name in labels else _converted(array, dtype) for name, array in values.items()}
@@ -283,10 +287,33 @@ def _batch_and_shapes(cell: Definition, T: int, declared: Mapping[str, Signal], 
         own, shapes[name] = _split_static(static, values[name].shape, origin)
         batch = own if not batches and not batch else batch
         if own not in ((), batch):
+            wanted = f"a static has no time axis. Give data of shape {(*batch, *shapes[name])}" \
+                if len(own) > len(batch) else f"give data of shape {(*batch, *shapes[name])}"
             raise ValueError(f"the static {name} has data of shape {values[name].shape} (at {origin}), with batch axes "
-                             f"{own}, but the batch has shape {batch}: a static has no time axis. It was declared at "
-                             f"{static.origin}")
+                             f"{own}, but the batch has shape {batch}: {wanted}, or {shapes[name]} for all sequences. "
+                             f"It was declared at {static.origin}")
     return batch, shapes
+
+
+def _check_open_lengths(cell: Definition, shapes: Mapping[str, Shape], origin: Origin) -> None:
+    """Check the equations with the lengths that the data of statics have; beside arrays, those of inputs too.
+
+    Raises:
+        ValueError: where lengths that the definition leaves open don't fit.
+    """
+    found = {name: shapes[name] for name, static in cell.statics.items() if None in static.lengths}
+    if any(signal.samples and len(signal.samples[0]) > 1 for signal in cell.signals.values()):
+        found |= {name: shapes[name] for name, signal in cell.signals.items() if signal.given and signal.shape is None}
+    if not found:
+        return
+    given = ", ".join(f"{name} {shape}" for name, shape in found.items())
+    try:
+        expression_shapes(cell, shapes)
+    except OpenShapeError as error:
+        raise ValueError(f"{error}\n  Lengths that the data tell have to fit; for one sequence they are {given} "
+                         f"(at {origin})") from None
+    except DefinitionError:  # of a signal whose size isn't known, which unrolling finds out
+        return
 
 
 def _split_static(static: Static, shape: Shape, origin: Origin) -> tuple[Shape, Shape]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from minigrad import Tensor
 from rnn.language.cycles import held_signals
 from rnn.language.dependencies import Link, boundaries, links, parameters
 from rnn.language.equations import Definition
+from rnn.language.expressions import Expression
 
 from . import facts, gradients
 from .facts import At, Connection
@@ -98,10 +99,12 @@ class Run:
         mask: (T, *batch) bools, False where a sequence pauses or is over; None if all have T steps.
         truncation: where gradients stop.
         windows: those of sliding truncation; otherwise empty.
+        once: the value of each expression of statics alone, (*batch, *shape), as `once_expressions(cell)` lists them.
+        starts: (name, k) of the values before and after the sequence that the definition computes from statics.
     """
 
     def __init__(self, cell: Definition, inputs: Inputs, copies: Mapping[str, Mapping[int, Tensor]],
-                 windows: list[Window]) -> None:
+                 windows: list[Window], once: Sequence[Tensor]) -> None:
         self.cell = cell
         self.T = inputs.T
         self.batch = inputs.batch
@@ -111,6 +114,9 @@ class Run:
         self.truncation = inputs.truncation
         self.parameters = parameters(cell)
         self.windows = windows
+        self.once = once
+        self.starts = {(name, k) for name, values in inputs.boundary.items() for k, value in values.items()
+                       if isinstance(value, Expression)}
         self._copies = copies
 
     def __getitem__(self, name: str) -> Copies:

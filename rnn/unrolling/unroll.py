@@ -40,6 +40,21 @@ def unroll(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) 
         return Unroller(cell, prepared).run()
 
 
+def located(error: IndexError, cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) -> IndexError:
+    """Return the error of a program for an index out of range, with the signal and the step, as an unroll finds them.
+
+    A program that computes all steps at once knows neither.
+    """
+    try:
+        with override(recording=False):
+            unroll(cell, inputs, options)
+    except IndexError as found:
+        return IndexError("\n".join([str(error), *str(found).splitlines()[1:]]))
+    except Exception:  # of the data, which the program takes in another form
+        return error
+    return error
+
+
 class Unroller:
     """Computes copies on demand: one that reads another waits for it on a stack, without recursion."""
 
@@ -51,7 +66,9 @@ class Unroller:
         # Windows start from constants, so no edge is cut inside of one.
         self.truncation = inputs.truncation if inputs.truncation.masks_gradients else Truncation(inputs.T)
         constants = convert_constants(cell, inputs.dtype, recompute_from_parameters(cell))
-        constants |= compute_statics(cell, inputs, constants)
+        statics = compute_statics(cell, inputs, constants)
+        self.once = list(statics.values())
+        constants |= statics
         self.plans = {equation.signal: RegisterProgram(equation, constants, inputs)
                       for equation in cell.equations}
         uses = Counter(key for plan in self.plans.values() for *_, key in plan.operations)
@@ -88,7 +105,7 @@ class Unroller:
                      if signal.lead or self.shift.get(signal)}
             self.copies.update(shown)
         self._cut_outputs()
-        return Run(self.cell, self.inputs, _by_name(self.copies), windows)
+        return Run(self.cell, self.inputs, _by_name(self.copies), windows, self.once)
 
     def _cut_outputs(self) -> None:
         """Make the boundary values that are outputs constants where the truncation does: x[1] of `x[t+1] = ...`."""

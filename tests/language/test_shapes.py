@@ -130,3 +130,64 @@ def test_data_for_a_matrix_name_the_shape_that_is_needed() -> None:
     with pytest.raises(ValueError, match=r"\(T, 3, 4\) or \(T, batch, 3, 4\) is needed: m was declared at .* "
                                          r"with shape \(3, 4\)"):
         cell.unroll(s=S, m=M[..., :3], v=V, a=A)
+
+
+def unrolled(cell: Cell, **data: Any) -> Any:
+    return cell.unroll(**data)
+
+
+def compiled(cell: Cell, **data: Any) -> Any:
+    return cell.compile()(**data)
+
+
+# ---- errors
+@pytest.mark.parametrize("write, words", [
+    (lambda S, x: np.einsum("ij,jk->ik", S[t], S[t]), r"EinSum\(subscripts='ij,jk->ik'"),
+    (lambda S, x: np.concatenate([S[t], x[t]]), r"Concatenate\(axis=0\)"),
+    (lambda S, x: S[t][3], r"GetItem\(index=3\)"),
+    (lambda S, x: S[t].sum(axis=2), r"Sum\(axis=2"), (lambda S, x: S[t] + np.outer(x[t], x[t]), r"Add\(\)")])
+def test_an_operation_that_does_not_fit_is_shown_as_it_was_written(write: Any, words: str) -> None:
+    cell = Cell()
+    S, x = cell.input("S", (3, 2)), cell.input("x", 2)
+    with pytest.raises((ValueError, IndexError), match=rf"in {words}.* at test_shapes\S+, of\n +S\[t\] +\(3, 2\)"):
+        write(S, x)
+
+
+@pytest.mark.parametrize("call", [unrolled, compiled])
+def test_an_input_without_a_size_that_does_not_fit_is_named_for_one_sequence(call: Any) -> None:
+    cell = Cell()
+    x, S = cell.input("x"), cell.signal("S", (3, 3))
+    S[t] = np.outer(x[t], x[t])
+    with pytest.raises(ValueError, match=r"equation S\[t\] = .* has shape \(2, 2\) \(at test_shapes.*with shape "
+                                         r"\(3, 3\)\n.*for one sequence they are x \(2,\)"):
+        call(cell, x=np.ones((4, 5, 2)))
+
+
+@pytest.mark.parametrize("call", [unrolled, compiled])
+def test_an_index_out_of_range_names_signal_and_step(call: Any) -> None:
+    cell = Cell()
+    E, x, y = mg.Tensor(np.eye(5), name="E"), cell.input("x", ()), cell.signal("y", 5)
+    row = cell.signal("row", ())
+    row[t] = x[t] + 3
+    y[t] = E[row[t]] + y[t-1]
+    with pytest.raises(IndexError, match=r"index 5 at \[(2, )?1\] is not one of the 5 rows 0 … 4(.|\n)*\n +row\[3\]"):
+        call(cell, x=np.array([[0, 0], [1, 1], [0, 2]]))
+
+
+def test_a_condition_and_an_array_are_no_loss() -> None:
+    cell = Cell()
+    x, wrong, S = cell.input("x", ()), cell.signal("wrong", ()), cell.signal("S", (2, 2))
+    wrong[t] = x[t] > 0
+    S[t] = x[t] * np.eye(2)
+    with pytest.raises(ValueError, match=r"wrong is a condition or an index, wrong\[t\] = x\[t\] > 0, written at"):
+        cell.compile(loss="wrong")
+    with pytest.raises(ValueError, match=r"S, defined at .* has shape \(2, 2\) .*S\[t\] = mg\.sum\(\.\.\.\)$"):
+        cell.compile(loss="S")
+
+
+def test_diag_of_a_vector_is_a_matrix_at_each_step() -> None:
+    cell = Cell()
+    x, D = cell.input("x", 3), cell.signal("D", (3, 3))
+    D[t] = np.diag(x[t])
+    values = np.arange(12.0).reshape(2, 2, 3)
+    np.testing.assert_array_equal(cell.unroll(x=values)["D"].stack().data, values[..., None] * np.eye(3))

@@ -26,6 +26,14 @@ def assert_gradients(cell: Cell, name: str, extra: Any = (), **data: Any) -> Non
         np.testing.assert_allclose(gradient, mg.numeric_gradient(loss, tensor), rtol=1e-6, atol=1e-7)
 
 
+def unrolled(cell: Cell, **data: Any) -> Any:
+    return cell.unroll(**data)
+
+
+def compiled(cell: Cell, **data: Any) -> Any:
+    return cell.compile()(**data)
+
+
 # ---- statics
 def attention() -> Cell:
     cell = Cell("attention")
@@ -94,7 +102,8 @@ def test_without_inputs_the_batch_is_that_of_the_statics() -> None:
 
 @pytest.mark.parametrize("shape, words", [
     ((4, 2, 5, 3), r"batch axes \(4, 2\), but the batch has shape \(2,\): a static has no time axis"),
-    ((3, 5, 3), r"batch axes \(3,\), but the batch has shape \(2,\)"), ((1, 5, 3), r"batch axes \(1,\)"),
+    ((3, 5, 3), r"batch axes \(3,\), but the batch has shape \(2,\): give data of shape \(2, 5, 3\), or \(5, 3\) for"),
+    ((1, 5, 3), r"batch axes \(1,\)"),
     ((2, 5, 4), r"\(any, 3\) or \(batch, any, 3\) is needed: it was declared at test_statics"), ((3,), r"is needed")])
 def test_a_static_of_a_wrong_shape_is_named(shape: Any, words: str) -> None:
     with pytest.raises(ValueError, match=rf"the static enc has data of shape .*{words}"):
@@ -105,6 +114,43 @@ def test_a_static_has_no_step() -> None:
     enc = Cell().static("enc", 3)
     with pytest.raises(TypeError, match=r"the same at all steps: write enc, not enc\[t-1\] \(at test_statics"):
         enc[t-1]
+
+
+def test_a_static_can_not_be_set() -> None:
+    cell = Cell()
+    enc, x = cell.static("enc", 3), cell.input("x", 3)
+    for index in (t, 0):
+        with pytest.raises(TypeError, match=r"enc is a static, .*can't be set \(at test_statics.*\.signal\('enc',"):
+            enc[index] = x[t]
+    assert not cell.equations
+
+
+def test_a_shape_with_an_open_length_is_named_where_it_does_not_fit() -> None:
+    cell = Cell()
+    enc, y = cell.static("enc", (None, 2)), cell.signal("y", 3)
+    with pytest.raises(ValueError, match=r"shape \(any, 2\) can't multiply .*\n.*\n +enc +\(any, 2\)  made at test_s"):
+        y[t] = enc @ y[t-1]
+    with pytest.raises(TypeError, match=r"its shape is \(any, 2\)"):
+        list(enc)
+
+
+@pytest.mark.parametrize("call", [unrolled, compiled])
+def test_open_lengths_that_disagree_are_named_in_terms_of_one_sequence(call: Any) -> None:
+    with pytest.raises(ValueError, match=r"shapes \(6,\) \(5,\).*\n  in Where\(\) at test_statics\S+, of\n"
+                       r" +valid +\(6,\)\n +enc @ \(W @ s\[t-1\]\) +\(5,\)(.|\n)*have to fit; for one sequence they "
+                       r"are enc \(5, 3\), valid \(6,\) \(at test_statics"):
+        call(attention(), x=X, enc=np.ones((2, 5, 3)), valid=np.ones((2, 6), bool))
+
+
+@pytest.mark.parametrize("call", [unrolled, compiled])
+def test_an_open_length_that_is_not_the_declared_one_is_named_with_the_equation(call: Any) -> None:
+    cell = Cell()
+    enc, x, y = cell.static("enc", (None, 3)), cell.input("x", 3), cell.signal("y", 4)
+    y[t] = enc @ x[t]
+    with pytest.raises(ValueError, match=r"equation y\[t\] = enc @ x\[t\] has shape \(5,\) \(at test_statics.*size 4"
+                                         r"\n.*for one sequence they are enc \(5, 3\)"):
+        call(cell, x=X, enc=np.ones((2, 5, 3)))
+    call(cell, x=X, enc=np.ones((2, 4, 3)))
 
 
 def test_a_missing_static_is_named() -> None:
