@@ -90,7 +90,7 @@ class Lifetimes:
         found: list[Node] = []
         stack = list(self.users.get(node, []))
         for user in stack:  # grows
-            if isinstance(user.op, (ir.Slice, ir.GradientMask)) and user.timed:
+            if isinstance(user.op, ir.View) and not isinstance(user.op, ir.Shift) and user.timed:
                 stack.extend(self.users.get(user, []))
                 if user in self.outputs:
                     found.append(user)

@@ -18,7 +18,7 @@ import numpy as np
 
 from minigrad import Op, ops
 from rnn.ir import nodes as ir
-from rnn.ir.adjoint import is_product, sums_vector
+from rnn.ir.adjoint import is_product, product_kind
 from rnn.ir.nodes import Node
 from rnn.ir.schedule import Block
 
@@ -120,6 +120,10 @@ class Codegen:
             part = self.part(parent, start, start + node.shape[0])
         elif isinstance(op, ir.Slice):
             part = self.part(parent, op.start, op.stop)
+        elif isinstance(op, ir.Part):
+            part = index_text(op.index)
+        elif isinstance(op, ir.Transposed):
+            part = ".swapaxes(-1, -2)"
         return f"arrays.{self.name(parent)}{part}"
 
     def _new_array(self, node: Node, name: str) -> str:
@@ -272,8 +276,17 @@ class Codegen:
         if node.timed and not isinstance(node.op, ir.Backward) and (self.index or not self.in_loop):
             name = f"arrays.{name}{self.index}"
         if node.timed and node.ndim < ndim:
-            name += "[" + "..., " + ", ".join(["None"] * (ndim - node.ndim)) + "]"
+            return self.view(node, f"to_{ndim}_axes", index_text((None,) * (ndim - node.ndim)))
         return name
+
+    def view(self, node: Node, ending: str, index: str) -> str:
+        """Return the expression for a view of a value, which is made once: its index or method, under a name."""
+        array = self.name(node.inputs[0] if node in self.lifetimes.carried else node)
+        name = f"{array}_{ending}"
+        self.array_of[name] = node
+        views = self.views if self.plan.extent(node) else self.step_views
+        views[name] = f"arrays.{array}{index}"
+        return f"arrays.{name}{self.index}" if self.index or not self.in_loop else name
 
     def constant(self, value: float) -> str:
         """Return the name of a number, as an array of the program's type."""
@@ -295,6 +308,12 @@ class Codegen:
         name = self.name(node)
         self.views[f"flat.{name}"] = f"arrays.{name}.reshape({', '.join(['-1', *map(str, node.shape)])})"
         return f"flat.{name}"
+
+    def rows(self, node: Node, ndim: int) -> str:
+        """Return all steps, sequences and axes but the last `ndim` as one axis; a copy where they lie apart."""
+        if node.ndim == ndim:
+            return self.flat(node)
+        return f"{self.ref(node)}.reshape({', '.join(['-1', *map(str, node.shape[node.ndim - ndim:])])})"
 
     def lanes(self, node: Node, lanes: int) -> str:
         """Return a vector with its lanes apart, (lanes, batch, size)."""
@@ -352,15 +371,17 @@ def _concat(gen: Codegen, node: Node, out: str) -> list[str]:
 
 
 def _sum(gen: Codegen, node: Node, out: str) -> list[str]:
-    if isinstance(node.op, ops.Sum) and sums_vector(node.op):
-        return [f"{gen.ref(node.inputs[0])}.sum(-1, out={out})"]
-    return _elementwise(gen, node, out)
+    op = node.op
+    if not isinstance(op, ops.Sum) or op.axis is None:
+        return _elementwise(gen, node, out)
+    axis = op.axis[0] if isinstance(op.axis, tuple) and len(op.axis) == 1 else op.axis
+    return [f"{gen.ref(node.inputs[0])}.sum({axis}, {'keepdims=True, ' if op.keepdims else ''}out={out})"]
 
 
 def _product(gen: Codegen, node: Node, out: str) -> list[str]:
     """A product of each vector with a matrix: in a loop for the batch, else for all steps in one call."""
     if not is_product(node):
-        return _elementwise(gen, node, out)
+        return _batched_product(gen, node, out)
     transposed = isinstance(node.op, ops.MatVec)
     matrix, vector = node.inputs if transposed else node.inputs[::-1]
     W = gen.ref(matrix)
@@ -373,6 +394,22 @@ def _product(gen: Codegen, node: Node, out: str) -> list[str]:
     if array in gen.plan.slot_in or array in gen.plan.inplace_of:  # dot is faster, but can't write a part of an array
         return [gen.call("matmul", x, W, out)]
     return [f"{x}.dot({W}, {out})"]
+
+
+def _batched_product(gen: Codegen, node: Node, out: str) -> list[str]:
+    """A product of matrices and vectors of each sequence, or of one of them with a weight, by one call of matmul."""
+    kind = product_kind(node)
+    if kind is None:
+        return _elementwise(gen, node, out)
+    a, b = node.inputs
+    if kind == (1, 1):
+        return [gen.call("vecdot", gen.ref(a), gen.ref(b), out)]
+    left, right = gen.ref(a), gen.ref(b)
+    if kind == (2, 1) and b.timed:
+        right, out = gen.view(b, "column", "[..., None]"), gen.view(node, "column", "[..., None]")
+    elif kind == (1, 2) and a.timed:
+        left, out = gen.view(a, "row", "[..., None, :]"), gen.view(node, "row", "[..., None, :]")
+    return [gen.call("matmul", left, right, out)]
 
 
 def _backward(gen: Codegen, node: Node, out: str) -> list[str]:
@@ -467,7 +504,7 @@ def ufunc_of(op: Op) -> np.ufunc | None:
 
 TIMED: dict[type[Op], Callable[[Codegen, Node, str], list[str]]] = {
     ir.BroadcastMul: _broadcast_mul, ir.Concat: _concat, ops.Sum: _sum, ops.MatVec: _product, ops.MatMul: _product,
-    ir.Backward: _backward, ir.InputGrad: _input_grad}
+    ops.VecMat: _product, ops.VecDot: _product, ir.Backward: _backward, ir.InputGrad: _input_grad}
 
 
 # Operations of one operand x as calls of NumPy's functions, each of which writes into `out`.
@@ -497,7 +534,8 @@ def _constant(gen: Codegen, node: Node) -> list[str]:
 def _constant_value(gen: Codegen, node: Node) -> str:
     op = node.op
     if isinstance(op, ir.SumOfOuter):
-        return f"{gen.flat(node.inputs[0])}.T.dot({gen.flat(node.inputs[1])})"
+        a, b = (gen.rows(x, x.ndim - node.inputs[0].ndim + node.ndim - 1) for x in node.inputs)
+        return f"{a}.T.dot({b})" if node.ndim == 2 else f"{a}.dot({b})"
     if isinstance(op, ir.SumOverSteps):
         return _sum_over_steps(gen, node)
     if isinstance(op, ir.WeightGrad):
@@ -551,6 +589,16 @@ def _sum_over_steps(gen: Codegen, node: Node) -> str:
 
 
 # ---- text
+def index_text(index: Sequence[int | slice | None]) -> str:
+    """Return an index of the last axes as Python text."""
+    def text(x: int | slice | None) -> str:
+        if not isinstance(x, slice):
+            return repr(x)
+        ends = ["" if end is None else str(end) for end in (x.start, x.stop, x.step)]
+        return ":".join(ends[:3 if x.step is not None else 2])
+    return f"[..., {', '.join(map(text, index))}]" if index else ""
+
+
 def _indented(lines: list[str]) -> list[str]:
     return [f"    {line}" for line in lines]
 

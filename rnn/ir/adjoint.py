@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minigrad import Op, ops
-from minigrad.operators import DIV, MATMUL, MATVEC, Operators
+from minigrad.operators import DIV, EXP, MATMUL, MATVEC, MUL, SUB, VECMAT, Operators
 
 from . import nodes as ir
 from .nodes import Node, apply, number, ordered, users_of
@@ -161,12 +161,38 @@ def _shift(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
 
 
 def _sum(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
-    """The sum or the mean of a vector: each element has the same gradient."""
-    if not sums_vector(node.op):
+    """The sum or the mean over some axes: all elements that are added have the same gradient."""
+    op, x = node.op, node.inputs[0]
+    axes = op.axis if isinstance(op.axis, tuple) else (op.axis,)
+    if not x.timed or not all(isinstance(axis, int) and -x.ndim <= axis < 0 for axis in axes):
         return None
-    x = node.inputs[0]
-    term = grad if isinstance(node.op, ops.Sum) or x.size == 1 else apply(DIV, grad, number(x.size))
-    return [Node(ops.BroadcastTo(x.shape), (term,), x.shape, True) if grad.timed else term]
+    count = x.size // max(node.size, 1)
+    term = grad if isinstance(op, ops.Sum) or count == 1 else apply(DIV, grad, number(count))
+    if not grad.timed:
+        return [term]
+    if not op.keepdims and not sums_vector(op):
+        term = part(term, *(None if axis - x.ndim in axes else slice(None) for axis in range(x.ndim)))
+    return [Node(ops.BroadcastTo(x.shape), (term,), x.shape, True)]
+
+
+def _log_softmax(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
+    """y = log softmax(x): dx = dy - exp(y) Σ dy."""
+    if not node.timed or not node.op.axis < 0:
+        return None
+    total = apply(ops.Sum(node.op.axis, True), grad)
+    return [apply(SUB, grad, apply(MUL, apply(EXP, node), total))]
+
+
+def _getitem(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
+    """Take the new axes away where an index does nothing else than to insert some."""
+    index = basic_index(node)
+    if index is None or any(x is not None and x != slice(None) for x in index):
+        return None
+    return [part(grad, *(0 if x is None else x for x in index))]
+
+
+def _transpose(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
+    return [Node(ir.Transposed(), (grad,), node.inputs[0].shape, True)] if exchanges_axes(node) else None
 
 
 def _add_n(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
@@ -180,12 +206,37 @@ def _columns(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
 def _product(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
     """y = W x: dx = Wᵀ dy, dW = dy xᵀ. y = x W: dx = dy Wᵀ, dW = x dyᵀ."""
     if not is_product(node):
-        return None
+        return _batched_product(node, grad)
     if isinstance(node.op, ops.MatVec):
         W, x = node.inputs
         return [Node(ir.SumOfOuter(), (grad, x), W.shape, False), Node(MATMUL, (grad, W), x.shape, True)]
     x, W = node.inputs
     return [Node(MATVEC, (W, grad), x.shape, True), Node(ir.SumOfOuter(), (x, grad), W.shape, False)]
+
+
+def _batched_product(node: Node, grad: Node) -> Grads:
+    """A product of matrices and vectors of each sequence, or of one of them with a weight.
+
+    y = A x: dA = dy xᵀ, dx = dyᵀ A. y = xᵀ A: dx = A dy, dA = x dyᵀ. y = A B: dA = dy Bᵀ, dB = Aᵀ dy.
+    Of a weight it is summed over all steps and sequences.
+    """
+    a, b = node.inputs
+    kind = product_kind(node)
+    if kind == (2, 1):
+        return [outer(grad, b), apply(VECMAT, grad, a) if b.timed else Node(ir.SumOfOuter(), (grad, a), b.shape, False)]
+    if kind == (1, 2):
+        return [Node(MATVEC, (b, grad), a.shape, True), outer(a, grad) if b.timed else
+                Node(ir.SumOfOuter(), (a, grad), b.shape, False)]
+    if kind == (1, 1):
+        return [Node(MUL, (grad, y), y.shape, True) if x.timed else Node(ir.SumOfOuter(), (grad, y), x.shape, False)
+                for x, y in ((a, b), (b, a))]
+    if kind == (2, 2):
+        of_a = Node(MATMUL, (grad, transposed(b)), a.shape, True) if a.timed else \
+            Node(ir.SumOfOuter(), (transposed(grad), transposed(b)), a.shape, False)
+        of_b = Node(MATMUL, (transposed(a), grad), b.shape, True) if b.timed else \
+            Node(ir.SumOfOuter(), (a, grad), b.shape, False)
+        return [of_a, of_b]
+    return None
 
 
 def _elementwise(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
@@ -205,7 +256,8 @@ def _elementwise(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
 
 RULES: dict[type[Op], Callable[[Node, Node, tuple[bool, ...]], Grads]] = {
     ir.Shift: _shift, ops.Sum: _sum, ops.Mean: _sum, ir.AddN: _add_n, ir.ColumnSlice: _columns,
-    ops.MatVec: _product, ops.MatMul: _product}
+    ops.MatVec: _product, ops.MatMul: _product, ops.VecMat: _product, ops.VecDot: _product, ops.GetItem: _getitem,
+    ops.Transpose: _transpose, ops.LogSoftmax: _log_softmax}
 
 
 def _at_run_time(node: Node, grad: Node, needs: tuple[bool, ...]) -> list[Node | None]:
@@ -256,7 +308,7 @@ def _grad_shape(node: Node, index: int, needs: tuple[bool, ...], lead: tuple[int
 
 def sums_vector(op: Op) -> bool:
     """Return whether an operation is the sum or the mean of a vector."""
-    return isinstance(op, (ops.Sum, ops.Mean)) and op.axis == -1 and not op.keepdims
+    return isinstance(op, (ops.Sum, ops.Mean)) and op.axis in (-1, (-1,)) and not op.keepdims
 
 
 def is_product(node: Node) -> bool:
@@ -267,6 +319,49 @@ def is_product(node: Node) -> bool:
         return node.inputs[1].ndim == 2 and node.inputs[0].timed and node.inputs[0].ndim == 1 \
             and not node.inputs[1].timed
     return False
+
+
+def product_kind(node: Node) -> tuple[int, int] | None:
+    """Return whether the operands of a product are vectors (1) or matrices (2); None for all others."""
+    kinds = {ops.MatVec: [(2, 1)], ops.VecMat: [(1, 2)], ops.VecDot: [(1, 1)],
+             ops.MatMul: [(2, 1), (1, 2), (1, 1), (2, 2)]}
+    kind = tuple(x.ndim for x in node.inputs)
+    return kind if node.timed and kind in kinds.get(type(node.op), ()) else None
+
+
+def basic_index(node: Node) -> tuple[int | slice | None, ...] | None:
+    """Return the index of the last axes, if a value of each step is indexed by numbers, slices and new axes alone."""
+    index = node.op.index
+    if not node.timed or not isinstance(index, tuple) or index[:1] != (Ellipsis,):
+        return None
+    return index[1:] if all(x is None or type(x) in (int, slice) for x in index[1:]) else None
+
+
+def exchanges_axes(node: Node) -> bool:
+    """Return whether a transposition exchanges rows and columns of the matrices of each step."""
+    return node.timed and node.ndim == 2 and node.op.axes == (-1, -2)
+
+
+def part(node: Node, *index: int | slice | None) -> Node:
+    """Return places of the values of each step; of a part that inserted axes, if they are taken away, the whole."""
+    inverse = tuple(0 if x is None else slice(None) for x in node.op.index) if isinstance(node.op, ir.Part) else None
+    if index == inverse and all(x is None or x == slice(None) for x in node.op.index):
+        return node.inputs[0]
+    return Node(ir.Part(index), (node,), np.broadcast_to(0, node.shape)[(..., *index)].shape, True)
+
+
+def outer(a: Node, b: Node) -> Node:
+    """Return a bᵀ for vectors of each step, or one of each step and a weight."""
+    column = part(a, slice(None), None) if a.timed else apply(ops.GetItem((Ellipsis, None)), a)
+    row = part(b, None, slice(None)) if b.timed else b
+    return Node(MUL, (column, row), (*a.shape, *b.shape), True)
+
+
+def transposed(node: Node) -> Node:
+    """Return a matrix with rows and columns exchanged."""
+    if isinstance(node.op, ir.Transposed):
+        return node.inputs[0]
+    return Node(ir.Transposed(), (node,), node.shape[::-1], True) if node.timed else apply(ops.Transpose((-1, -2)), node)
 
 
 def _active(program: list[Node], wanted: set[Node]) -> set[Node]:

@@ -146,7 +146,10 @@ class SumOverSteps(Op):
 
 
 class SumOfOuter(Op):
-    """The outer products a bᵀ, summed over all steps and sequences: the gradient of a matrix."""
+    """The outer products a bᵀ, summed over all steps and sequences: the gradient of a matrix.
+
+    Of matrices a (k, m) and b (k, n) the sum is over their rows too; of a (k) and b (k, n) it is a vector (n).
+    """
 
 
 class AtStep(Op):
@@ -166,6 +169,17 @@ class Slice(View):
     def __init__(self, start: int, stop: int) -> None:
         self.start = start
         self.stop = stop
+
+
+class Part(View):
+    """x[..., *index]: single places, slices and new axes, of the last axes of each value."""
+
+    def __init__(self, index: tuple[int | slice | None, ...]) -> None:
+        self.index = index
+
+
+class Transposed(View):
+    """A matrix with rows and columns exchanged."""
 
 
 class BroadcastMul(Op):
