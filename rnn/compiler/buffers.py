@@ -17,7 +17,7 @@ from enum import IntEnum
 
 from minigrad import ops
 from rnn.ir import nodes as ir
-from rnn.ir.adjoint import is_product
+from rnn.ir.matrices import is_product
 from rnn.ir.nodes import Node, users_of
 from rnn.ir.schedule import Block
 

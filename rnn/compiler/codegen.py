@@ -18,7 +18,7 @@ import numpy as np
 
 from minigrad import Op, ops
 from rnn.ir import nodes as ir
-from rnn.ir.adjoint import is_product, product_kind
+from rnn.ir.matrices import is_product, product_kind
 from rnn.ir.nodes import Node
 from rnn.ir.schedule import Block
 
@@ -87,6 +87,7 @@ class Codegen:
         self.array_of: dict[str, Node] = {}
         self.views: dict[str, str] = {}
         self.step_views: dict[str, str] = {}
+        self.view_names: dict[tuple[str, str], str] = {}  # array, ending -> the name of a view of it
         self.transposes: dict[str, str] = {}
         self.comments: dict[Node, list[str]] = {}  # node -> the signals that are computed with it
         for signal, node in outputs.items():
@@ -276,13 +277,15 @@ class Codegen:
         if node.timed and not isinstance(node.op, ir.Backward) and (self.index or not self.in_loop):
             name = f"arrays.{name}{self.index}"
         if node.timed and node.ndim < ndim:
-            return self.view(node, f"to_{ndim}_axes", index_text((None,) * (ndim - node.ndim)))
+            return self.view(node, ("as_vector", "as_matrix")[ndim - 1] if ndim <= 2 else f"as_{ndim}d",
+                             index_text((None,) * (ndim - node.ndim)))
         return name
 
     def view(self, node: Node, ending: str, index: str) -> str:
         """Return the expression for a view of a value, which is made once: its index or method, under a name."""
         array = self.name(node.inputs[0] if node in self.lifetimes.carried else node)
-        name = f"{array}_{ending}"
+        name = self.view_names.setdefault((array, ending), "") or self.names.free(f"{array}_{ending}")
+        self.view_names[array, ending] = name
         self.array_of[name] = node
         views = self.views if self.plan.extent(node) else self.step_views
         views[name] = f"arrays.{array}{index}"

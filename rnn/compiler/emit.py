@@ -27,7 +27,7 @@ TAKEN = {"T", "B", "S", "arrays", "all_steps", "flat", "by_step", "tile", "start
          "slice", "SimpleNamespace",
          *(name for name, x in vars(np).items() if isinstance(x, np.ufunc))}
 LONGEST_NAME = 60  # characters
-DERIVED = "_all", "_lanes", "_T", "_axes", "_column", "_row"  # endings of the names of views of an array and of transposed matrices
+DERIVED = "_all", "_lanes", "_T"  # endings of the names of views of an array and of transposed matrices
 
 HEAD = '''"""{name}: forward and backward, written out in NumPy.
 

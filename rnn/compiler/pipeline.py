@@ -1,6 +1,6 @@
 """The compiler from a definition to the text of its program: the passes in their order.
 
-    equations -> lower -> split_products -> Adjoint -> optimise (forward, backward)
+    equations -> lower -> split_products -> Adjoint -> simplify -> optimise (forward, backward)
               -> blocks -> BufferPlan -> generate -> render
 
 Of the data only their shapes are known here.
@@ -19,6 +19,7 @@ from rnn.ir.fusion import Graph, optimise
 from rnn.ir.lowering import LoweringOptions, lower, split_products
 from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, View, Weight, number, ordered, upstream_name
 from rnn.ir.schedule import blocks
+from rnn.ir.simplify import SIMPLIFICATIONS
 from rnn.language.dependencies import boundaries
 from rnn.language.equations import Definition
 from rnn.language.expressions import Time
@@ -85,10 +86,14 @@ class Program:
             return _only_backward(gradients.values(), computed)
 
         observe("Adjoint", backward_nodes())
+        optimise(Graph([*roots, *gradients.values()], lambda: ordered([*roots, *gradients.values()])), SIMPLIFICATIONS,
+                 observe)
         forward = Graph([*roots, *gradients.values()], lambda: ordered(roots))
+        observe("forward", forward.nodes)
         optimise(forward, observe=observe)
         computed = set(forward.nodes)
         backward = Graph(forward.roots, backward_nodes)
+        observe("backward", backward.nodes)
         optimise(backward, observe=observe)
         for node in [*reversed(backward.nodes), *reversed(forward.nodes)]:  # made by a pass: the line of their reader
             for x in node.inputs:

@@ -17,6 +17,7 @@ from minigrad import Op, ops
 from minigrad.operators import DIV, EXP, MATMUL, MATVEC, MUL, SUB, VECMAT, Operators
 
 from . import nodes as ir
+from .matrices import basic_index, exchanges_axes, is_product, outer, part, product_kind, transposed
 from .nodes import Node, apply, number, ordered, users_of
 
 Grads: TypeAlias = "list[Node | None] | None"  # one per operand; None in the place of the list: no rule
@@ -123,10 +124,10 @@ class Adjoint:
         if term is None or node not in self.active:
             return
         unnamed = [term]
-        for part in unnamed:  # grows
-            if part.name is None and not isinstance(part.op, ir.Leaf):
-                part.name = f"d{node.name}_part" if part is term else f"{node.name}_slope"
-                unnamed.extend(part.inputs)
+        for x in unnamed:  # grows
+            if x.name is None and not isinstance(x.op, ir.Leaf):
+                x.name = f"d{node.name}_part" if x is term else f"{node.name}_slope"
+                unnamed.extend(x.inputs)
         self.gradients[node].inputs += (_unbroadcast(term, node),)
 
     def _propagate(self, node: Node, complete: bool) -> None:
@@ -309,59 +310,6 @@ def _grad_shape(node: Node, index: int, needs: tuple[bool, ...], lead: tuple[int
 def sums_vector(op: Op) -> bool:
     """Return whether an operation is the sum or the mean of a vector."""
     return isinstance(op, (ops.Sum, ops.Mean)) and op.axis in (-1, (-1,)) and not op.keepdims
-
-
-def is_product(node: Node) -> bool:
-    """Return whether a node is a vector at each step times a matrix that is the same at every step."""
-    if isinstance(node.op, ops.MatVec):
-        return node.inputs[0].ndim == 2 and not node.inputs[0].timed and node.inputs[1].timed
-    if isinstance(node.op, ops.MatMul):
-        return node.inputs[1].ndim == 2 and node.inputs[0].timed and node.inputs[0].ndim == 1 \
-            and not node.inputs[1].timed
-    return False
-
-
-def product_kind(node: Node) -> tuple[int, int] | None:
-    """Return whether the operands of a product are vectors (1) or matrices (2); None for all others."""
-    kinds = {ops.MatVec: [(2, 1)], ops.VecMat: [(1, 2)], ops.VecDot: [(1, 1)],
-             ops.MatMul: [(2, 1), (1, 2), (1, 1), (2, 2)]}
-    kind = tuple(x.ndim for x in node.inputs)
-    return kind if node.timed and kind in kinds.get(type(node.op), ()) else None
-
-
-def basic_index(node: Node) -> tuple[int | slice | None, ...] | None:
-    """Return the index of the last axes, if a value of each step is indexed by numbers, slices and new axes alone."""
-    index = node.op.index
-    if not node.timed or not isinstance(index, tuple) or index[:1] != (Ellipsis,):
-        return None
-    return index[1:] if all(x is None or type(x) in (int, slice) for x in index[1:]) else None
-
-
-def exchanges_axes(node: Node) -> bool:
-    """Return whether a transposition exchanges rows and columns of the matrices of each step."""
-    return node.timed and node.ndim == 2 and node.op.axes == (-1, -2)
-
-
-def part(node: Node, *index: int | slice | None) -> Node:
-    """Return places of the values of each step; of a part that inserted axes, if they are taken away, the whole."""
-    inverse = tuple(0 if x is None else slice(None) for x in node.op.index) if isinstance(node.op, ir.Part) else None
-    if index == inverse and all(x is None or x == slice(None) for x in node.op.index):
-        return node.inputs[0]
-    return Node(ir.Part(index), (node,), np.broadcast_to(0, node.shape)[(..., *index)].shape, True)
-
-
-def outer(a: Node, b: Node) -> Node:
-    """Return a bᵀ for vectors of each step, or one of each step and a weight."""
-    column = part(a, slice(None), None) if a.timed else apply(ops.GetItem((Ellipsis, None)), a)
-    row = part(b, None, slice(None)) if b.timed else b
-    return Node(MUL, (column, row), (*a.shape, *b.shape), True)
-
-
-def transposed(node: Node) -> Node:
-    """Return a matrix with rows and columns exchanged."""
-    if isinstance(node.op, ir.Transposed):
-        return node.inputs[0]
-    return Node(ir.Transposed(), (node,), node.shape[::-1], True) if node.timed else apply(ops.Transpose((-1, -2)), node)
 
 
 def _active(program: list[Node], wanted: set[Node]) -> set[Node]:
