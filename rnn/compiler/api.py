@@ -334,8 +334,7 @@ class Compiled:
             if name.startswith(AFTER):
                 arrays[name] = np.zeros((inputs.T, plan.B, *node.shape), loaded.dtype)
         for name, value in statics.items() if known is None else ():
-            own = value._array.reshape(plan.B, *value.shape[len(inputs.batch):])
-            arrays[name] = np.broadcast_to(own, (inputs.T, *own.shape))
+            arrays[name] = value._array.reshape(plan.B, *value.shape[len(inputs.batch):])
         if known is None:
             known = draw_masks(lowered, inputs.T, (plan.B,))
             if plan.own is not None:

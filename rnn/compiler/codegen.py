@@ -178,7 +178,9 @@ class Codegen:
         for node in nodes:
             statements = self.statements(node)
             found = heading or "weights"
-            if node.timed or isinstance(node.op, (ir.SumOfOuter, ir.SumOverSteps, ir.AtStep, ir.WeightGrad)):
+            if node in self.lifetimes.static:
+                found = "the same at all steps"
+            elif node.timed or isinstance(node.op, (*ir.SUMS, ir.AtStep)):
                 found = "all steps at once" if node.timed else "summed over all steps"
             if statements and found != heading:
                 lines.append(f"# {found}")
@@ -228,7 +230,16 @@ class Codegen:
             else:
                 lines.append(f"{name} = arrays.{name}")
         lines += [f"{self.name(node.inputs[0])}.fill(0)" for node in block.nodes if node in self.lifetimes.carried]
-        return lines + self._copy_transposes(), each
+        return lines + self._copy_transposes() + self._start_sums(block), each
+
+    def _start_sums(self, block: Block) -> list[str]:
+        """Return the lines that begin the sums to which each iteration of a loop adds a term."""
+        lines = []
+        for node in block.nodes:
+            if isinstance(node.op, ir.SumOverTime):
+                zeros = self.call("zeros", f"(B, {', '.join(map(str, node.shape))})" if node.shape else "B", "FLOAT")
+                lines.append(f"{self.names.give(node)} = {zeros}")
+        return lines
 
     def _copy_transposes(self) -> list[str]:
         """Return the lines that copy transposed matrices: a product with a mere view of one is slower."""
@@ -241,8 +252,8 @@ class Codegen:
         arrays = [x for x in used if x in self.array_of and x not in self.views]
         made = []
         for x in arrays:
-            index = "start:stop" if self.plan.extent(self.array_of[x]) == Extent.ALL else ":stop - start"
-            made.append(f"tile.{x} = arrays.{x}[{index}]")
+            index = ("", "[:stop - start]", "[start:stop]")[self.plan.extent(self.array_of[x])]
+            made.append(f"tile.{x} = arrays.{x}{index}")
         # views of arrays before the views in flat and by_step, which may be made of them
         for x, view in sorted(self.views.items(), key=lambda item: "." in item[0]):
             of_tile = re.sub(r"\barrays\.", "tile.", view)
@@ -260,7 +271,7 @@ class Codegen:
             body += ["    if 1 <= t <= T:", *(f"        {line}" for _, line in lines)]
         self.index = ""
         iterations = f"range(1, T + {1 + max(block.offset.values())})"
-        return [*self._copy_transposes(), f"for iteration in {iterations}:", *body]
+        return [*self._copy_transposes(), *self._start_sums(block), f"for iteration in {iterations}:", *body]
 
     # ---- references to values
     def name(self, node: Node) -> str:
@@ -275,7 +286,7 @@ class Codegen:
             return self.name(node.inputs[0])
         name = self.name(node)
         if node.timed and not isinstance(node.op, ir.Backward) and (self.index or not self.in_loop):
-            name = f"arrays.{name}{self.index}"
+            name = f"arrays.{name}{self._step(node)}"
         if node.timed and node.ndim < ndim:
             return self.view(node, ("as_vector", "as_matrix")[ndim - 1] if ndim <= 2 else f"as_{ndim}d",
                              index_text((None,) * (ndim - node.ndim)))
@@ -289,7 +300,11 @@ class Codegen:
         self.array_of[name] = node
         views = self.views if self.plan.extent(node) else self.step_views
         views[name] = f"arrays.{array}{index}"
-        return f"arrays.{name}{self.index}" if self.index or not self.in_loop else name
+        return f"arrays.{name}{self._step(node)}" if self.index or not self.in_loop else name
+
+    def _step(self, node: Node) -> str:
+        """Return the index of this step, in a loop over the arrays of all steps."""
+        return "" if node in self.lifetimes.static else self.index
 
     def constant(self, value: float) -> str:
         """Return the name of a number, as an array of the program's type."""
@@ -329,7 +344,7 @@ class Codegen:
             self.views[name] = f"arrays.{array}.reshape(-1, B, {lanes}, {size}).transpose(0, 2, 1, 3)"
         else:
             self.step_views[name] = f"arrays.{array}.reshape(B, {lanes}, {size}).transpose(1, 0, 2)"
-        return f"arrays.{name}{self.index}" if self.index or not self.in_loop else name
+        return f"arrays.{name}{self._step(node)}" if self.index or not self.in_loop else name
 
     def operation(self, op: Op, node: Node) -> str:
         """Return the name of an operation that is called as an object."""
@@ -419,8 +434,7 @@ def _backward(gen: Codegen, node: Node, out: str) -> list[str]:
     op = node.op.of
     ndim = node.inputs[1].ndim if broadcasts(op) else 0
     arguments = [gen.ref(x, ndim) for x in node.inputs]
-    if op.aligned:
-        arguments[2:] = _at_each_step(node.inputs[1], node.inputs[2:], arguments[2:], arguments[1])
+    arguments[2:] = _at_each_step(gen, op, node.inputs[1], node.inputs[2:], arguments[2:], arguments[1])
     arguments += [repr(node.op.needs)] if op.selective else []
     return [f"{out} = {gen.operation(op, node)}.backward({', '.join(arguments)})"]
 
@@ -429,8 +443,7 @@ def _weight_grad(gen: Codegen, node: Node) -> str:
     """Return the gradient of an operand that is the same at all steps, from the arrays of all steps."""
     op, of = node.op, node.op.of
     arguments = [gen.ref(x) for x in node.inputs]
-    if of.aligned:
-        arguments[2:] = _at_each_step(node.inputs[1], node.inputs[2:], arguments[2:], arguments[1])
+    arguments[2:] = _at_each_step(gen, of, node.inputs[1], node.inputs[2:], arguments[2:], arguments[1])
     arguments += [repr(op.needs)] if of.selective else []
     grads = f"{gen.operation(of, node)}.backward({', '.join(arguments)})"
     grad = f"{grads}[{op.index}]" if len(node.inputs) > 3 else grads
@@ -475,16 +488,25 @@ def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
         return [gen.call(ufunc.__name__, *arguments, f"out={out}" if ufunc.__name__ in KEYWORD else out)]
     if isinstance(op, (ops.Identity, ops.BroadcastTo, ops.StopGradient)):
         return [gen.call("copyto", out, arguments[0])]
-    if op.aligned:
-        arguments = _at_each_step(node, node.inputs, arguments, out)
+    if not op.elementwise:
+        arguments = _at_each_step(gen, op, node, node.inputs, arguments, out)
     return [gen.call("copyto", out, f"{gen.operation(op, node)}.forward({', '.join(arguments)})")]
 
 
-def _at_each_step(node: Node, operands: Sequence[Node], arguments: list[str], out: str) -> list[str]:
-    """Return operands of `node`, those that are the same at all steps repeated for each step and sequence of `out`."""
-    lead = f"{out}.shape[:-{node.ndim}]" if node.ndim else f"{out}.shape"
-    return [text if x.timed else f"np.broadcast_to({text}, {lead} + {text}.shape)"
-            for x, text in zip(operands, arguments)]
+def _at_each_step(gen: Codegen, op: Op, node: Node, operands: Sequence[Node], arguments: list[str], out: str
+                  ) -> list[str]:
+    """Return operands of `node`, repeated for each step of `out` (in a view) where they are the same at all steps.
+
+    Those of an operation that needs the same axes in front of all operands also for each sequence.
+    """
+    def repeated(x: Node, text: str) -> str:
+        if not x.timed and op.aligned:
+            lead = f"{out}.shape[:-{node.ndim}]" if node.ndim else f"{out}.shape"
+            return f"np.broadcast_to({text}, {lead} + {text}.shape)"
+        if x in gen.lifetimes.static and node not in gen.lifetimes.static and not gen.in_loop:
+            return f"np.broadcast_to({text}, {out}.shape[:1] + {text}.shape)"
+        return text
+    return [repeated(x, text) for x, text in zip(operands, arguments)]
 
 
 def broadcasts(op: Op) -> bool:
@@ -531,6 +553,8 @@ def _constant(gen: Codegen, node: Node) -> list[str]:
     columns = [x for x in terms if isinstance(x.op, ir.PadColumns)]
     if columns:
         return _assemble_columns(gen, node, columns)
+    if isinstance(node.op, ir.SumOverTime) and gen.in_loop:
+        return [gen.call("add", gen.names.give(node), gen.ref(node.inputs[0]), gen.names.give(node))]
     return [f"{gen.names.give(node)} = {_constant_value(gen, node)}"]
 
 
@@ -541,6 +565,11 @@ def _constant_value(gen: Codegen, node: Node) -> str:
         return f"{a}.T.dot({b})" if node.ndim == 2 else f"{a}.dot({b})"
     if isinstance(op, ir.SumOverSteps):
         return _sum_over_steps(gen, node)
+    if isinstance(op, ir.SumOverTime):
+        return f"{gen.ref(node.inputs[0])}.sum(0)"
+    if isinstance(op, ir.OuterOverTime):
+        a, b = map(gen.ref, node.inputs)
+        return gen.call("matmul", f"{a}.transpose(1, 2, 0)", f"{b}.transpose(1, 0, 2)")
     if isinstance(op, ir.WeightGrad):
         return _weight_grad(gen, node)
     if isinstance(op, ir.AtStep) and not node.inputs[0].timed:  # the same at all steps, such as the scale of a loss

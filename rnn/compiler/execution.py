@@ -345,7 +345,7 @@ class Call:
             gradient = gradient.reshape((*inputs.batch, *gradient.shape[1:]))
         elif key in plan.statics:
             tensor = plan.statics[str(key)]
-            gradient = gradient.sum(0).reshape(tensor.shape)
+            gradient = gradient.reshape(tensor.shape)
         else:
             tensor = inputs.values[str(key)]  # type: ignore[assignment]
             gradient = gradient if plan.own is None else plan.own.spread(gradient)
@@ -442,8 +442,9 @@ class Call:
         found = replace(inputs, T=length, values={name: x[part] for name, x in inputs.values.items()},
                         mask=None if inputs.own is None else inputs.own.mask[part], boundary=boundary,
                         truncation=LossSteps(length, losses))
-        names = {STEP, *inputs.values, *self.plan.statics, *self.loaded.program.lowered.draws}
-        return found, {name: x[part] for name, x in self.values.items() if name in names or name.startswith(AFTER)}
+        names = {STEP, *inputs.values, *self.loaded.program.lowered.draws}
+        of_steps = {name: x[part] for name, x in self.values.items() if name in names or name.startswith(AFTER)}
+        return found, of_steps | {name: self.values[name] for name in self.plan.statics}
 
 
 def _sum_over_batch(gradient: NDArray[Any], shape: tuple[int, ...], ndim: int) -> NDArray[Any]:

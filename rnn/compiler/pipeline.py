@@ -17,7 +17,20 @@ from minigrad.operators import WHERE
 from rnn.ir.adjoint import Adjoint
 from rnn.ir.fusion import Graph, optimise
 from rnn.ir.lowering import LoweringOptions, lower, split_products
-from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, View, Weight, number, ordered, upstream_name
+from rnn.ir.nodes import (
+    LOSS_SCALE,
+    LOSS_STEPS,
+    AddN,
+    Input,
+    Node,
+    Shift,
+    View,
+    Weight,
+    is_static,
+    number,
+    ordered,
+    upstream_name,
+)
 from rnn.ir.schedule import blocks
 from rnn.ir.simplify import SIMPLIFICATIONS
 from rnn.language.dependencies import boundaries
@@ -144,8 +157,8 @@ class Program:
         gradients = {key: node for key, node in found.items() if node is not None}
         for node in ordered(gradients.values()):  # replace sums of one term by that term
             node.inputs = tuple(_shiftable(x) if isinstance(node.op, Shift) else _only_term(x) for x in node.inputs)
-        return {key: _of_each_step(_only_term(node), inputs[key]) if key in inputs else _only_term(node)
-                for key, node in gradients.items()}
+        return {key: _of_each_step(_only_term(node), inputs[key]) if key in inputs and not is_static(inputs[key])
+                else _only_term(node) for key, node in gradients.items()}
 
     # ---- names
     def _name_nodes(self, nodes: list[Node]) -> None:

@@ -18,7 +18,7 @@ from minigrad.operators import DIV, EXP, MATMUL, MATVEC, MUL, SUB, VECMAT, Opera
 
 from . import nodes as ir
 from .matrices import basic_index, exchanges_axes, is_product, outer, part, product_kind, transposed
-from .nodes import Node, apply, number, ordered, users_of
+from .nodes import Node, apply, is_static, number, ordered, users_of
 
 Grads: TypeAlias = "list[Node | None] | None"  # one per operand; None in the place of the list: no rule
 
@@ -68,7 +68,7 @@ class Adjoint:
         program = ordered(seeds)
         self.program = set(program)
         self.active = _active(program, set(wanted))
-        self.gradients = {node: Node(ir.AddN(), (), node.shape, node.timed,
+        self.gradients = {node: Node(ir.AddN(), (), node.shape, node.timed and not is_static(node),
                                      node.name and f"d{node.name}", node.origin)
                           for node in program if node in self.active}
         for node, seed in seeds.items():
@@ -326,12 +326,21 @@ def _active(program: list[Node], wanted: set[Node]) -> set[Node]:
 
 
 def _unbroadcast(term: Node, node: Node) -> Node:
-    """Return a term in the shape of its node: over all steps for a weight, over what was broadcast for a number."""
+    """Return a term in the shape of its node: over what was broadcast, over all steps for a weight and a static."""
     if not node.timed:
         return term if not term.timed else Node(ir.SumOverSteps(), (term,), node.shape, False)
     axes = tuple(i - node.ndim for i, n in enumerate(node.shape) if term.ndim == node.ndim and n == 1 != term.shape[i])
     if axes:
         term = apply(ops.Sum(axes if len(axes) > 1 else axes[0], True), term)
-    if term.timed and term.shape != node.shape:
-        return Node(ops.BroadcastTo(node.shape), (term,), node.shape, True, term.name)
-    return term
+    if (term.timed or is_static(node)) and term.shape != node.shape:
+        term = Node(ops.BroadcastTo(node.shape), (term,), node.shape, True, term.name)
+    return _over_time(term) if is_static(node) else term
+
+
+def _over_time(term: Node) -> Node:
+    """Return the sum of a term over all steps for each sequence; of outer products as one product of matrices."""
+    if isinstance(term.op, ops.Mul) and all(isinstance(x.op, ir.Part) for x in term.inputs):
+        column, row = term.inputs
+        if column.op.index == (None,) and row.op.index == (None, slice(None)):
+            return Node(ir.OuterOverTime(), (*column.inputs, *row.inputs), term.shape, False, term.name)
+    return Node(ir.SumOverTime(), (term,), term.shape, False, term.name)
