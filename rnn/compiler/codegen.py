@@ -434,7 +434,7 @@ def _backward(gen: Codegen, node: Node, out: str) -> list[str]:
     op = node.op.of
     ndim = node.inputs[1].ndim if broadcasts(op) else 0
     arguments = [gen.ref(x, ndim) for x in node.inputs]
-    arguments[2:] = _at_each_step(gen, op, node.inputs[1], node.inputs[2:], arguments[2:], arguments[1])
+    arguments = _at_each_step(gen, op, node.inputs[1], node.inputs, arguments, arguments[1])
     arguments += [repr(node.op.needs)] if op.selective else []
     return [f"{out} = {gen.operation(op, node)}.backward({', '.join(arguments)})"]
 
@@ -443,7 +443,7 @@ def _weight_grad(gen: Codegen, node: Node) -> str:
     """Return the gradient of an operand that is the same at all steps, from the arrays of all steps."""
     op, of = node.op, node.op.of
     arguments = [gen.ref(x) for x in node.inputs]
-    arguments[2:] = _at_each_step(gen, of, node.inputs[1], node.inputs[2:], arguments[2:], arguments[1])
+    arguments = _at_each_step(gen, of, node.inputs[1], node.inputs, arguments, arguments[1])
     arguments += [repr(op.needs)] if of.selective else []
     grads = f"{gen.operation(of, node)}.backward({', '.join(arguments)})"
     grad = f"{grads}[{op.index}]" if len(node.inputs) > 3 else grads

@@ -32,7 +32,7 @@ from rnn.ir.nodes import (
     upstream_name,
 )
 from rnn.ir.schedule import blocks
-from rnn.ir.simplify import SIMPLIFICATIONS
+from rnn.ir.simplify import SIMPLIFICATIONS, repeat_statics
 from rnn.language.dependencies import boundaries
 from rnn.language.equations import Definition
 from rnn.language.expressions import Time
@@ -108,6 +108,9 @@ class Program:
         backward = Graph(forward.roots, backward_nodes)
         observe("backward", backward.nodes)
         optimise(backward, observe=observe)
+        every = [*forward.nodes, *backward.nodes]
+        repeat_statics(every, {*roots, *gradients.values(), *(x.inputs[0] for x in every if isinstance(x.op, Shift))})
+        backward.refresh()
         for node in [*reversed(backward.nodes), *reversed(forward.nodes)]:  # made by a pass: the line of their reader
             for x in node.inputs:
                 x.origin = x.origin or node.origin

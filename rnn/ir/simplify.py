@@ -20,6 +20,7 @@ from . import nodes as ir
 from .fusion import Graph, multiply_all
 from .matrices import basic_index, exchanges_axes, part
 from .nodes import Node, apply
+from .schedule import same_at_all_steps
 
 ALL = slice(None)
 
@@ -201,6 +202,22 @@ def _repeatable(node: Node) -> bool:
     plain = (ops.Sum, ops.MatVec, ops.VecMat, ops.VecDot, ops.BroadcastTo, ir.Part, ir.Transposed)
     elementwise = node.op.elementwise and type(node.op).__module__ == ops.__name__
     return node.timed and bool(node.inputs) and (elementwise or isinstance(node.op, plain))
+
+
+# ---- statics
+def repeat_statics(nodes: list[Node], rows: Iterable[Node]) -> None:
+    """Compute once what depends on statics alone, before it is repeated for the readers that need it at each step.
+
+    Elementwise operations repeat it themselves.
+    """
+    static = same_at_all_steps(nodes, set(rows))
+    for node in nodes:
+        inputs = [x for x in node.inputs if x.timed]
+        if not node.timed or node in static or not inputs or not static.issuperset(inputs) or node.op.elementwise \
+                or isinstance(node.op, (ir.View, ir.Leaf, ir.Backward, ir.InputGrad, ops.BroadcastTo)):
+            continue
+        once = Node(node.op, node.inputs, node.shape, True, node.name and f"{node.name}_once", node.origin)
+        node.op, node.inputs = ops.BroadcastTo(node.shape), (once,)
 
 
 SIMPLIFICATIONS = (view_parts, drop_broadcasts, contract_sums, order_factors, share_equal)

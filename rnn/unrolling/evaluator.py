@@ -55,7 +55,8 @@ class RegisterProgram:
                 assert node.op is not None
                 operands = tuple(register[id(x)] for x in node.inputs)
                 if node.op.aligned:
-                    operands = tuple(self._repeat_for_batch(number, batch) for number in operands)
+                    operands = tuple(number if isinstance(x, Expression) else self._repeat_for_batch(number, batch)
+                                     for x, number in zip(node.inputs, operands))
                 if node.op.regular is not None:
                     self.singular[register[id(node)]] = tuple(
                         place for place, x in enumerate(node.inputs) if isinstance(x, Expression))
