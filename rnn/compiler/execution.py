@@ -168,14 +168,22 @@ class CallPlan:
         return [[place for place, x in enumerate(tensors)
                  if x.dtype != self.loaded.dtype and id(x) not in self.loaded.labels] for tensors in self.weights]
 
+    @property
+    def static_arrays(self) -> dict[str, NDArray[Any]]:
+        """The values of the expressions of statics as the program takes them: (B, *shape)."""
+        ndim = len(self.inputs.batch)
+        return {name: x._array.reshape(self.B, *x.shape[ndim:]) for name, x in self.statics.items()}
+
     def without_values(self) -> CallPlan:
         """Return the plan to be cached: it keeps no data alive."""
-        return replace(self, inputs=replace(self.inputs, values={}))
+        plan = replace(self, inputs=replace(self.inputs, values={}, statics={}))
+        return replace(plan, statics={}, boundary={}, copies={}) if self.statics else plan
 
     def call(self, values: Mapping[str, Any]) -> Call:
         """Return a call of this plan on other arrays of the same shapes."""
         shapes = self.inputs.shapes
-        return Call(self, {name: array.reshape(self.inputs.T, self.B, *shapes[name]) for name, array in values.items()})
+        arrays = {name: array.reshape(self.inputs.T, self.B, *shapes[name]) for name, array in values.items()}
+        return Call(self, {**arrays, **self.static_arrays})
 
 
 class Call:

@@ -17,7 +17,7 @@ from minigrad import Op, Tensor, ops
 from minigrad.operators import IDENTITY, STOP_GRADIENT
 from minigrad.settings import override
 from minigrad.tensor import apply, constant
-from rnn.language.dependencies import integer_tensors, nodes, roots
+from rnn.language.dependencies import computed_tensors, integer_tensors, nodes, written, written_tensors
 from rnn.language.equations import Definition, Equation, Signal
 from rnn.language.expressions import Apply, Expression, Read, Static, StepNumber
 
@@ -91,9 +91,8 @@ def recompute_from_parameters(cell: Definition) -> dict[int, Tensor]:
     is kept, connected to that run.
     """
     copies: dict[int, Tensor] = {}
-    for node in nodes(roots(cell)):
-        if not isinstance(node, Tensor) or node.op is None or node.t is not None:
-            continue
+    for node in computed_tensors(cell):
+        assert node.op is not None
         if all(x.t is None and (x.op is None or id(x) in copies) for x in node.inputs):
             with override(origin=node.origin):  # the copy reports the line that wrote the original
                 copy = copies[id(node)] = apply(node.op, *[copies.get(id(x), x) for x in node.inputs])
@@ -112,7 +111,7 @@ def compute_statics(cell: Definition, inputs: Inputs, replacements: Mapping[int,
         id of the expression -> its value, (*batch, *shape).
     """
     found: dict[int, Tensor] = {}
-    for node in nodes(roots(cell), into_tensors=False) if cell.statics else ():
+    for node in written(cell) if cell.statics else ():
         if isinstance(node, Static):
             found[id(node)] = _static_value(node, inputs)
         elif isinstance(node, Apply) and node.op is not None and any(id(x) in found for x in node.inputs) and all(
@@ -143,8 +142,8 @@ def convert_constants(cell: Definition, dtype: np.dtype[Any], copies: Mapping[in
     Constants are converted, a Tensor that requires a gradient by a recorded Cast. Labels stay integers.
     """
     found, labels = dict(copies), integer_tensors(cell)
-    for node in nodes([equation.expression for equation in cell.equations], into_tensors=False):
-        if not isinstance(node, Tensor) or node.dtype == dtype or id(node) in labels:
+    for node in written_tensors(cell):
+        if node.dtype == dtype or id(node) in labels:
             continue
         x = found.get(id(node), node)
         if not x.requires_grad:
