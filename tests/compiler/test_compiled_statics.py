@@ -187,8 +187,9 @@ def random_definition(seed: int) -> tuple[Cell, dict[str, Any], list[mg.Tensor]]
 @pytest.mark.parametrize("seed", range(40))
 def test_random_definitions(seed: int) -> None:
     cell, data, learned = random_definition(seed)
-    options = [{}, {"lengths": [6, 3]}, {"mask": np.random.default_rng(seed).random((6, 2)) > 0.3}, {"chunks": 2}, {"window": (2, 3)},
-               {"last": 3}, {"lengths": [2, 5], "chunks": 3}][seed % 7]
+    mask = np.random.default_rng(seed).random((6, 2)) > 0.3
+    options = [{}, {"lengths": [6, 3]}, {"mask": mask}, {"chunks": 2}, {"window": (2, 3)}, {"last": 3},
+               {"lengths": [2, 5], "chunks": 3}][seed % 7]
     assert_same(cell, cell.compile(loss="L"), learned, **data, **options)
 
 
@@ -221,12 +222,24 @@ def test_no_array_of_the_program_has_a_copy_of_a_static_for_each_step() -> None:
 def test_the_gradient_of_a_static_is_summed_in_the_loop_where_its_terms_are_computed() -> None:
     cell = Cell("additive")
     enc, x, h, L = cell.static("enc", (6, 4)), cell.input("x", 4), cell.signal("h", 4), cell.signal("L", ())
-    h[t] = np.tanh(x[t] + np.tanh(enc + h[t-1]).sum(axis=0))
-    L[t] = h[t].sum()
+    h[t] = np.tanh(x[t] + mg.softmax(np.tanh(enc + h[t-1]) @ parameter("w", 4)) @ np.ones((6, 4)))
+    L[t] = (h[t] * h[t]).sum()
     fast, value = cell.compile(loss="L"), tensor((5, 6, 4), "enc")
     assert_same(cell, fast, [value], x=RNG.normal(size=(7, 5, 4)), enc=value)
     backward = fast.source[fast.source.index("def backward"):]
     assert ".sum(0)" not in backward and "zeros((B, 6, 4), FLOAT)" in backward
+
+
+def test_a_gradient_that_is_the_same_at_all_steps() -> None:
+    """The gradient of W x[t] + b is the static; it's read at other steps, summed, and returned for each step."""
+    cell = Cell("linear")
+    enc, x, y, L = cell.static("enc", 3), cell.input("x", 3), cell.signal("y", 3), cell.signal("L", ())
+    y[t] = parameter("W", 3, 3) @ (x[t] + parameter("b", 3))
+    L[t] = (parameter("U", 3, 3) @ y[t-2]) @ enc + (parameter("V", 3, 3) @ x[t]) @ enc
+    y[0], y[-1] = parameter("y0", 3), parameter("y1", 3)
+    learned = [tensor((2, 3), "enc"), tensor((5, 2, 3), "x")]
+    for options in ({}, {"lengths": [1, 5]}, {"last": 2}, {"chunks": 2}):
+        assert_same(cell, cell.compile(loss="L"), learned, x=learned[1], enc=learned[0], **options)
 
 
 def test_repeated_calls_compute_with_the_present_values() -> None:
