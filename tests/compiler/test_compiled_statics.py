@@ -235,7 +235,7 @@ def test_a_gradient_that_is_the_same_at_all_steps() -> None:
     cell = Cell("linear")
     enc, x, y, L = cell.static("enc", 3), cell.input("x", 3), cell.signal("y", 3), cell.signal("L", ())
     y[t] = parameter("W", 3, 3) @ (x[t] + parameter("b", 3))
-    L[t] = (mg.Tensor(RNG.normal(size=(3, 3))) @ y[t-2]) @ enc + (parameter("V", 3, 3) @ x[t]) @ enc
+    L[t] = (mg.Tensor(RNG.normal(size=(3, 3))) @ y[t-2]) @ enc + (mg.Tensor(RNG.normal(size=(3, 3))) @ x[t]) @ enc
     y[0], y[-1] = parameter("y0", 3), parameter("y1", 3)
     learned = [tensor((2, 3), "enc"), tensor((5, 2, 3), "x")]
     for options in ({}, {"lengths": [1, 5]}, {"last": 2}, {"chunks": 2}):
