@@ -17,6 +17,7 @@ from minigrad.operators import WHERE
 from rnn.ir.adjoint import Adjoint
 from rnn.ir.fusion import Graph, optimise
 from rnn.ir.lowering import LoweringOptions, lower, split_products
+from rnn.ir.matrices import products_of_einsum
 from rnn.ir.nodes import (
     LOSS_SCALE,
     LOSS_STEPS,
@@ -88,6 +89,7 @@ class Program:
         nodes = ordered(roots)
         observe("lower", nodes)
         split_products(nodes)
+        products_of_einsum(nodes)
         nodes = ordered(roots)
         observe("split_products", nodes)
         self.names = Names()

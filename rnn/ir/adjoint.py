@@ -193,7 +193,7 @@ def _getitem(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
 
 
 def _transpose(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
-    return [Node(ir.Transposed(), (grad,), node.inputs[0].shape, True)] if exchanges_axes(node) else None
+    return [transposed(grad)] if exchanges_axes(node) else None
 
 
 def _add_n(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
@@ -258,7 +258,7 @@ def _elementwise(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
 RULES: dict[type[Op], Callable[[Node, Node, tuple[bool, ...]], Grads]] = {
     ir.Shift: _shift, ops.Sum: _sum, ops.Mean: _sum, ir.AddN: _add_n, ir.ColumnSlice: _columns,
     ops.MatVec: _product, ops.MatMul: _product, ops.VecMat: _product, ops.VecDot: _product, ops.GetItem: _getitem,
-    ops.Transpose: _transpose, ops.LogSoftmax: _log_softmax}
+    ir.Part: _getitem, ops.Transpose: _transpose, ir.Transposed: _transpose, ops.LogSoftmax: _log_softmax}
 
 
 def _at_run_time(node: Node, grad: Node, needs: tuple[bool, ...]) -> list[Node | None]:

@@ -109,6 +109,46 @@ def test_each_update_of_a_matrix_in_a_loop(number: int, options: Any) -> None:
         np.testing.assert_allclose(found, expected[name], rtol=1e-8, atol=1e-12, err_msg=name)
 
 
+EINSUMS = ["ij,j->i", "ij,i->j", "i,ij->j", "j,ij->i", "ij,jk->ik", "ij,kj->ik", "ji,jk->ki", "ij,jk->ki", "ij,jk",
+           "i,i", "i,i->", "i,j->ij", "i,j->ji", "ij,ij->ij", "ij,ij->", "ij,j->ij", "ij,j->", "ii,i->i", "i,j->i",
+           "ij,kl->ijkl"]
+
+
+@pytest.mark.parametrize("weight", ["none", "left", "right"])
+@pytest.mark.parametrize("subscripts", EINSUMS)
+def test_each_einsum_of_two_operands(subscripts: str, weight: str) -> None:
+    """Square operands, so that letters in a wrong place give wrong numbers and no error."""
+    cell = Cell("einsum")
+    terms = subscripts.split("->")[0].split(",")
+    signals = [cell.signal(f"s{n}", (4,) * len(term)) for n, term in enumerate(terms)]
+    inputs = [cell.input(f"x{n}", (4,) * len(term)) for n, term in enumerate(terms)]
+    for s, x in zip(signals, inputs):
+        s[t] = np.tanh(x[t] + 0.3 * s[t-1])
+    left, right = (parameter(f"W{n}", *(4,) * len(term)) if weight == side else s[t]
+                   for n, (term, s, side) in enumerate(zip(terms, signals, ("left", "right"))))
+    y, L = cell.signal("y"), cell.signal("L", ())
+    formula = np.einsum(subscripts, left, right)
+    y[t] = formula
+    L[t] = (y[t] ** 2).sum() if np.ndim(formula) else y[t] ** 2
+    rng = np.random.default_rng(5)
+    data = {x.name: mg.Tensor(rng.normal(size=(3, 2, *x.shape)), requires_grad=True) for x in inputs}
+    own = {**cell.parameters, **data}
+    run = cell.unroll(**data)
+    expected = dict(zip(own, gradients(run, own)))
+    result = cell.compile(loss="L")(**data)
+    np.testing.assert_allclose(result.outputs["y"], run["y"].stack().data, atol=1e-12)
+    for name, p in own.items():
+        found = np.zeros(p.shape) if p.grad is None else p.grad
+        np.testing.assert_allclose(found, expected[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_einsum_of_matrices_is_a_product() -> None:
+    cell = Cell("memory")
+    M, k, y = cell.input("M", (3, 4)), cell.input("k", 4), cell.signal("y", 3)
+    y[t] = np.einsum("ij,j->i", M[t], k[t])
+    assert "matmul(arrays.M, arrays.k_column, arrays.y_column)" in cell.compile().source
+
+
 def test_the_delta_rule_is_computed_by_products_of_matrices_with_vectors() -> None:
     cell = Cell("delta")
     x, L = cell.input("x", 5), cell.signal("L", ())

@@ -1,4 +1,4 @@
-"""What benchmarks/training_step.py compares computes the same: NumPy by hand, plain and optimised, and minigrad."""
+"""What benchmarks compare computes the same: NumPy by hand and minigrad."""
 
 from __future__ import annotations
 
@@ -69,3 +69,26 @@ def test_a_wrong_gradient_is_named(benchmark: ModuleType) -> None:
 def test_a_peer_has_the_same_loss_and_gradients(benchmark: ModuleType, cell: str, name: str, module: str) -> None:
     pytest.importorskip(module)
     assert_equal(*(computed(benchmark, each, cell, 3) for each in (name, "unrolled")))
+
+
+@pytest.fixture(scope="module")
+def matrix_states() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+        import matrix_states
+
+        patch.setattr(matrix_states, "DTYPE", "float64")
+        patch.setattr(matrix_states, "TOLERANCE", 1e-9)
+        yield matrix_states
+
+
+@pytest.mark.parametrize("name", ["delta_net", "linear_attention", "mlstm", "additive", "dot"])
+def test_matrix_states_by_hand_have_the_gradients_of_the_compiled_definition(matrix_states: ModuleType, name: str
+                                                                             ) -> None:
+    task = matrix_states.Task(name, 4, 3, 6)  # which checks them
+    times = matrix_states.measure(task, 1)
+    assert {len(values) for values in times.values()} == {1} and all(x.grad is not None for x in task.tensors().values())
+    right = task.contenders["by hand"]()
+    task.contenders["by hand"] = lambda: (right[0], {key: x * (1 + 1e-8) for key, x in right[1].items()})
+    with pytest.raises(ValueError, match="the gradient of .* away from that by hand"):
+        task._check()
