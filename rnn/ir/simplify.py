@@ -190,7 +190,9 @@ def share_equal(graph: Graph) -> None:
 
 
 def _undone(node: Node) -> Node | None:
-    """Return the value of which a view inserted the axes that this node takes away."""
+    """Return the value to which a node is equal: x**1, or x of which a view inserted the axes that it takes away."""
+    if isinstance(node.op, ops.Power) and node.op.exponent == 1:
+        return node.inputs[0]
     if not isinstance(node.op, ir.Part) or not isinstance(node.inputs[0].op, ir.Part):
         return None
     whole = node.inputs[0].inputs[0]
