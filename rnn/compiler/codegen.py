@@ -388,12 +388,14 @@ def _concat(gen: Codegen, node: Node, out: str) -> list[str]:
     return lines
 
 
-def _sum(gen: Codegen, node: Node, out: str) -> list[str]:
+def _reduction(gen: Codegen, node: Node, out: str) -> list[str]:
+    """A sum or a maximum over axes."""
     op = node.op
-    if not isinstance(op, ops.Sum) or op.axis is None:
+    if op.axis is None:
         return _elementwise(gen, node, out)
     axis = op.axis[0] if isinstance(op.axis, tuple) and len(op.axis) == 1 else op.axis
-    return [f"{gen.ref(node.inputs[0])}.sum({axis}, {'keepdims=True, ' if op.keepdims else ''}out={out})"]
+    method = type(op).__name__.lower()
+    return [f"{gen.ref(node.inputs[0])}.{method}({axis}, {'keepdims=True, ' if op.keepdims else ''}out={out})"]
 
 
 def _product(gen: Codegen, node: Node, out: str) -> list[str]:
@@ -528,8 +530,9 @@ def ufunc_of(op: Op) -> np.ufunc | None:
 
 
 TIMED: dict[type[Op], Callable[[Codegen, Node, str], list[str]]] = {
-    ir.BroadcastMul: _broadcast_mul, ir.Concat: _concat, ops.Sum: _sum, ops.MatVec: _product, ops.MatMul: _product,
-    ops.VecMat: _product, ops.VecDot: _product, ir.Backward: _backward, ir.InputGrad: _input_grad}
+    ir.BroadcastMul: _broadcast_mul, ir.Concat: _concat, ops.Sum: _reduction, ops.Max: _reduction,
+    ops.MatVec: _product, ops.MatMul: _product, ops.VecMat: _product, ops.VecDot: _product, ir.Backward: _backward,
+    ir.InputGrad: _input_grad}
 
 
 # Operations of one operand x as calls of NumPy's functions, each of which writes into `out`.

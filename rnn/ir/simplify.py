@@ -7,6 +7,7 @@ Each pass is a function on a `Graph`, as those of fusion.py are, run in the orde
 3. `contract_sums` makes products of a matrix with vectors of sums over products: of the gradient of an outer product.
 4. `order_factors` multiplies the small factors of a matrix first.
 5. `share_equal` computes once what is written twice.
+6. `expand_softmax` writes a softmax as exponentials divided by their sum.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from minigrad import ops
-from minigrad.operators import MATVEC, MUL, VECDOT, VECMAT
+from minigrad.operators import DIV, EXP, MATVEC, MUL, SUB, VECDOT, VECMAT
 
 from . import nodes as ir
 from .fusion import Graph, multiply_all
@@ -206,6 +207,25 @@ def _repeatable(node: Node) -> bool:
     return node.timed and bool(node.inputs) and (elementwise or isinstance(node.op, plain))
 
 
+def expand_softmax(graph: Graph) -> None:
+    """Compute a softmax without the logarithm, where only its exponential is read.
+
+        a[t] = exp(log_softmax(e[t]))   ->   n[t] = exp(e[t] - max(e[t]));  a[t] = n[t] / n[t].sum()
+    """
+    for node in graph.nodes:
+        logarithm = node.inputs[0] if isinstance(node.op, ops.Exp) else node
+        if not isinstance(logarithm.op, ops.LogSoftmax) or not node.timed or logarithm.op.axis >= 0 \
+                or logarithm is node or not graph.used_only_by(logarithm, node):
+            continue
+        x, axis = logarithm.inputs[0], logarithm.op.axis
+        largest = apply(ops.Max(axis, True), x)
+        powers = apply(EXP, apply(SUB, x, largest))
+        total = apply(ops.Sum(axis, True), powers)
+        for value, ending in ((largest, "max"), (powers.inputs[0], "shifted"), (powers, "exp"), (total, "total")):
+            value.name, value.origin = node.name and f"{node.name}_{ending}", node.origin
+        graph.rewrite(node, DIV, powers, total)
+
+
 # ---- statics
 def repeat_statics(nodes: list[Node], rows: Iterable[Node]) -> None:
     """Compute once what depends on statics alone, before it is repeated for the readers that need it at each step.
@@ -222,4 +242,4 @@ def repeat_statics(nodes: list[Node], rows: Iterable[Node]) -> None:
         node.op, node.inputs = ops.BroadcastTo(node.shape), (once,)
 
 
-SIMPLIFICATIONS = (view_parts, drop_broadcasts, contract_sums, order_factors, share_equal)
+SIMPLIFICATIONS = (view_parts, drop_broadcasts, contract_sums, order_factors, share_equal, expand_softmax)
