@@ -10,6 +10,7 @@ import operator
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,11 +26,11 @@ from rnn.ir.feeds import boundary_values, draw_masks, fill_after, input_arrays, 
 from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import AFTER, LOSS_SCALE, STATIC, after_name, upstream_name
 from rnn.language.cycles import check
-from rnn.language.dependencies import leaves, links, nodes, parameters, roots, static_expressions
+from rnn.language.dependencies import computed_tensors, leaves, links, parameters, static_expressions
 from rnn.language.equations import Definition, Signal
 from rnn.language.selection import part_of
 from rnn.unrolling.evaluator import compute_statics, convert_constants, recompute_from_parameters
-from rnn.unrolling.inputs import Inputs, prepare_inputs
+from rnn.unrolling.inputs import Inputs, prepare_inputs, static_values
 from rnn.unrolling.masks import OwnSteps
 from rnn.unrolling.options import DEFAULTS, UnrollOptions, list_options
 from rnn.unrolling.state import State
@@ -194,7 +195,7 @@ class Compiled:
         if plan is not None and plan.trained != list(map(_requires_grad, plan.leaves)):  # one was frozen meanwhile
             plan = None
         if plan is not None:
-            call = (plan if options is DEFAULTS else plan.starting_from(values, options.initial)).call(inputs)
+            call = self._planned_call(plan, inputs, values, options)
         else:
             prepared = prepare_inputs(self.cell, inputs, options)
             windows = bool(prepared.truncation.windows())
@@ -368,7 +369,7 @@ class Compiled:
             if name.startswith(AFTER):
                 arrays[name] = np.zeros((inputs.T, plan.B, *node.shape), plan.loaded.dtype)
         if known is None:
-            known = {**plan.static_arrays(), **draw_masks(lowered, inputs.T, (plan.B,))}
+            known = {**plan.static_arrays, **draw_masks(lowered, inputs.T, (plan.B,))}
             if plan.own is not None:
                 known.update((name, plan.own.compact(known[name])) for name in lowered.draws)
                 self._fill_after(plan, plan.own, arrays)
@@ -377,8 +378,7 @@ class Compiled:
     def plan_for(self, inputs: Inputs, outer: CallPlan | None = None, records: bool = True, by_column: bool = False
                  ) -> CallPlan:
         """Return the plan of a call on inputs that were checked against the declarations; see `_checked_call`."""
-        copies, computed, statics = self.computed_once(inputs, outer)
-        boundary = {key: computed.get(id(x), x) for key, x in boundary_values(self.cell, inputs).items()}
+        copies, boundary, statics = self.computed_once(inputs, outer)
         options = lowering_options(self.cell, inputs, boundary, inputs.own is not None)
         loaded = self._program(options, inputs, boundary, statics, records=records)
         for name, values in inputs.values.items():
@@ -389,23 +389,22 @@ class Compiled:
         return CallPlan(loaded, inputs, boundary, copies, statics, used, [x.requires_grad for x in used], by_column)
 
     def computed_once(self, inputs: Inputs, outer: CallPlan | None = None
-                      ) -> tuple[Mapping[int, Tensor], Mapping[int, Tensor], Mapping[str, Tensor]]:
+                      ) -> tuple[Mapping[int, Tensor], dict[tuple[str, int], Tensor], Mapping[str, Tensor]]:
         """Return the tensors that are computed once for a call, by the recorded graph.
 
         Returns:
-            id of a Tensor that depends on parameters alone -> the same from their present values; id of an expression
-            of statics -> its value; name of such an expression in the program -> its value.
+            id of a Tensor that depends on parameters alone -> the same from their present values; the boundary values;
+            name of an expression of statics in the program -> its value.
         """
+        boundary = boundary_values(self.cell, inputs)
         if outer is not None:  # whose boundary values are computed already
-            return outer.copies, {}, outer.statics
-        computed = any(isinstance(x, Tensor) and x.op is not None and x.t is None
-                       for x in nodes([*roots(self.cell), *(value for values in inputs.boundary.values()
-                                                                for value in values.values())], into_tensors=False))
-        copies = recompute_from_parameters(self.cell) if computed else {}
+            return outer.copies, boundary, outer.statics
+        copies = recompute_from_parameters(self.cell) if computed_tensors(self.cell) else {}
         if not self.cell.statics:
-            return copies, {}, {}
+            return copies, boundary, {}
         found = compute_statics(self.cell, inputs, convert_constants(self.cell, inputs.dtype, copies))
-        return copies, found, {f"{STATIC}{n}": found[id(x)] for n, x in enumerate(static_expressions(self.cell), 1)}
+        statics = {f"{STATIC}{n}": found[id(x)] for n, x in enumerate(static_expressions(self.cell), 1)}
+        return copies, {key: found.get(id(x), x) for key, x in boundary.items()}, statics
 
     def _fill_after(self, plan: CallPlan, own: OwnSteps, arrays: dict[str, Any]) -> None:
         """Write the values after the sequence to the end of each sequence."""
@@ -429,11 +428,14 @@ class Compiled:
         key: list[Any] = [settings().recording, self.cell.version]
         values: list[Tensor | NDArray[Any]] = []
         for name, array in inputs.items():
-            if type(array) is not np.ndarray:
+            learned = type(array) is Tensor and name in self.cell.statics and array.requires_grad
+            if type(array) is not np.ndarray and not learned:
                 return None, values
-            key += name, array.shape, array.dtype
+            key += name, array.shape, array.dtype, learned
         if initial is None:
             return tuple(key), values
+        if self.cell.statics:  # from which initial values may be computed anew
+            return None, values
         key.append(initial.steps.shape if type(initial) is State else None)
         given = initial.values if type(initial) is State else initial
         if type(given) is not dict:
@@ -450,14 +452,24 @@ class Compiled:
         return tuple(key), values
 
     def _cache(self, key: Any, call: Call, inputs: Mapping[str, Any], initial: Any) -> None:
-        """Keep the plan of a call, unless values are broadcast, drawn, or computed from parameters at each call."""
-        if self.cell.statics:  # whose expressions are computed at each call
-            return
-        same_size = all(call.values[name].size == array.size for name, array in inputs.items())
-        if same_size and not call.plan.copies and not call.loaded.program.lowered.draws:
+        """Keep the plan of a call, unless data are broadcast, or values are drawn or computed from parameters."""
+        statics = call.plan.inputs.statics
+        same = all(call.values[name].size == x.size for name, x in inputs.items() if name not in statics)
+        if same and (statics or not call.plan.copies) and not call.loaded.program.lowered.draws:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
             self._plans[key] = call.plan.without_values(initial)
+
+    def _planned_call(self, plan: CallPlan, inputs: Mapping[str, Any], initial: Iterable[Tensor | NDArray[Any]],
+                      options: UnrollOptions) -> Call:
+        """Return a call of a cached plan on other data; expressions of statics are computed anew."""
+        if not self.cell.statics:
+            return (plan if options is DEFAULTS else plan.starting_from(initial, options.initial)).call(inputs)
+        values = {name: x for name, x in inputs.items() if name not in self.cell.statics}
+        statics = static_values(self.cell, inputs, plan.inputs.dtype)
+        prepared = replace(plan.inputs, values=values, statics=statics, origin=call_site())
+        copies, boundary, computed = self.computed_once(prepared)
+        return replace(plan, inputs=prepared, boundary=boundary, copies=copies, statics=computed).call(values)
 
     def _upstream(self, call: Call, name: str, value: ArrayLike) -> NDArray[Any]:
         """Return the upstream gradient of a signal, checked, with one axis for the batch."""

@@ -41,7 +41,8 @@ The last argument of add, multiply, tanh, ... is the array that the result is wr
 seen in three ways: `arrays.h` is h at all steps, (T, B, size); `flat.h` is the same as a matrix of rows,
 (T * B, size), for products; `by_step.h` is the list of its steps, (B, size) each, for loops. Some loops
 work through tiles of S steps, as many as fit into the cache: within them `arrays`, `flat` and `by_step`
-are views of a tile, and `all_steps` is the whole. B is the batch size.
+are views of a tile, and `all_steps` is the whole. B is the batch size. The value of a static has no axis
+of time, (B, size).
 """
 from types import SimpleNamespace
 

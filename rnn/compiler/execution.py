@@ -184,14 +184,6 @@ class CallPlan:
             array = array if len(self.inputs.batch) == 1 else array.reshape(self.B, *shape)
         return array
 
-    def static_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the values of expressions of statics as the program takes them, (T, B, *shape)."""
-        found = {}
-        for name, value in self.statics.items():
-            own = value._array.reshape(self.B, *value.shape[len(self.inputs.batch):])
-            found[name] = np.broadcast_to(own, (self.inputs.T, *own.shape))
-        return found
-
     @cached_property
     def weights(self) -> list[list[Tensor]]:
         """The tensors that the forward and the backward function take."""
@@ -202,6 +194,12 @@ class CallPlan:
         """The places of weights of another type than the program's; labels keep theirs."""
         return [[place for place, x in enumerate(tensors)
                  if x.dtype != self.loaded.dtype and id(x) not in self.loaded.labels] for tensors in self.weights]
+
+    @property
+    def static_arrays(self) -> dict[str, NDArray[Any]]:
+        """The values of the expressions of statics as the program takes them: (B, *shape)."""
+        ndim = len(self.inputs.batch)
+        return {name: x._array.reshape(self.B, *x.shape[ndim:]) for name, x in self.statics.items()}
 
     def without_values(self, initial: Any) -> CallPlan:
         """Return the plan to be cached: it keeps no data alive.
@@ -215,6 +213,8 @@ class CallPlan:
             lead = cell.signals[name].lead
             places += [(name, step - lead if step <= lead else step - lead - T) for step in steps]
         boundary = {key: value for key, value in self.boundary.items() if key not in places}
+        if self.statics:  # initial values may be computed from them: those that the definition sets are kept
+            return replace(self, inputs=replace(self.inputs, values={}, statics={}), statics={}, boundary={}, copies={})
         return replace(self, inputs=replace(self.inputs, values={}, boundary={}), boundary=boundary, places=places)
 
     def call(self, values: Mapping[str, Any]) -> Call:
@@ -223,7 +223,7 @@ class CallPlan:
         given = {name: array.reshape(T, self.B, *shapes[name]) for name, array in values.items()}
         if STEP in self.loaded.data[0]:
             given[STEP] = step_numbers(T, self.inputs.batch, self.inputs.start).reshape(T, -1)
-        return Call(self, given)
+        return Call(self, {**given, **self.static_arrays})
 
     def starting_from(self, values: Iterable[Tensor | NDArray[Any]], initial: Any) -> CallPlan:
         """Return the plan for other data of the option `initial`, of the same form: `values` are its values in order.
@@ -402,7 +402,7 @@ class Call:
             gradient = gradient.reshape((*inputs.batch, *gradient.shape[1:]))
         elif key in plan.statics:
             tensor = plan.statics[str(key)]
-            gradient = gradient.sum(0).reshape(tensor.shape)
+            gradient = gradient.reshape(tensor.shape)
         else:
             tensor = inputs.values[str(key)]  # type: ignore[assignment]
             gradient = gradient if plan.own is None else plan.own.spread(gradient)
@@ -499,8 +499,9 @@ class Call:
         found = replace(inputs, T=length, values={name: x[part] for name, x in inputs.values.items()},
                         mask=None if inputs.own is None else inputs.own.mask[part], boundary=boundary,
                         truncation=LossSteps(length, losses))
-        names = {STEP, *inputs.values, *self.plan.statics, *self.loaded.program.lowered.draws}
-        return found, {name: x[part] for name, x in self.values.items() if name in names or name.startswith(AFTER)}
+        names = {STEP, *inputs.values, *self.loaded.program.lowered.draws}
+        of_steps = {name: x[part] for name, x in self.values.items() if name in names or name.startswith(AFTER)}
+        return found, of_steps | {name: self.values[name] for name in self.plan.statics}
 
 
 def _sum_over_batch(gradient: NDArray[Any], shape: tuple[int, ...], ndim: int) -> NDArray[Any]:

@@ -1,6 +1,6 @@
 """The compiler from a definition to the text of its program: the passes in their order.
 
-    equations -> lower -> split_products -> Adjoint -> optimise (forward, backward)
+    equations -> lower -> split_products -> Adjoint -> simplify -> optimise (forward, backward)
               -> blocks -> BufferPlan -> generate -> render
 
 Of the data only their shapes are known here.
@@ -17,8 +17,23 @@ from minigrad.operators import WHERE
 from rnn.ir.adjoint import Adjoint
 from rnn.ir.fusion import Graph, optimise
 from rnn.ir.lowering import LoweringOptions, lower, split_products
-from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, View, Weight, number, ordered, upstream_name
+from rnn.ir.matrices import products_of_einsum
+from rnn.ir.nodes import (
+    LOSS_SCALE,
+    LOSS_STEPS,
+    AddN,
+    Input,
+    Node,
+    Shift,
+    View,
+    Weight,
+    is_static,
+    number,
+    ordered,
+    upstream_name,
+)
 from rnn.ir.schedule import blocks
+from rnn.ir.simplify import SIMPLIFICATIONS, repeat_statics
 from rnn.language.dependencies import boundaries
 from rnn.language.equations import Definition
 from rnn.language.expressions import Time
@@ -75,6 +90,7 @@ class Program:
         nodes = ordered(roots)
         observe("lower", nodes)
         split_products(nodes)
+        products_of_einsum(nodes)
         nodes = ordered(roots)
         observe("split_products", nodes)
         self.names = Names()
@@ -86,11 +102,18 @@ class Program:
             return _only_backward(gradients.values(), computed)
 
         observe("Adjoint", backward_nodes())
+        optimise(Graph([*roots, *gradients.values()], lambda: ordered([*roots, *gradients.values()])), SIMPLIFICATIONS,
+                 observe)
         forward = Graph([*roots, *gradients.values()], lambda: ordered(roots))
+        observe("forward", forward.nodes)
         optimise(forward, observe=observe)
         computed = set(forward.nodes)
         backward = Graph(forward.roots, backward_nodes)
+        observe("backward", backward.nodes)
         optimise(backward, observe=observe)
+        every = [*forward.nodes, *backward.nodes]
+        repeat_statics(every, {*roots, *gradients.values(), *(x.inputs[0] for x in every if isinstance(x.op, Shift))})
+        backward.refresh()
         for node in [*reversed(backward.nodes), *reversed(forward.nodes)]:  # made by a pass: the line of their reader
             for x in node.inputs:
                 x.origin = x.origin or node.origin
@@ -140,8 +163,8 @@ class Program:
         gradients = {key: node for key, node in found.items() if node is not None}
         for node in ordered(gradients.values()):  # replace sums of one term by that term
             node.inputs = tuple(_shiftable(x) if isinstance(node.op, Shift) else _only_term(x) for x in node.inputs)
-        return {key: _of_each_step(_only_term(node), inputs[key]) if key in inputs else _only_term(node)
-                for key, node in gradients.items()}
+        return {key: _of_each_step(_only_term(node), inputs[key]) if key in inputs and not is_static(inputs[key])
+                else _only_term(node) for key, node in gradients.items()}
 
     # ---- names
     def _name_nodes(self, nodes: list[Node]) -> None:

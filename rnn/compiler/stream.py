@@ -252,7 +252,7 @@ class Steps:
             self.plan = part.plan_for(inputs, records=False)
         self.loaded = self.plan.loaded
         self.arrays = self.loaded.new_buffers(1, self.plan.B)
-        self.values: dict[str, Any] = self.plan.static_arrays()
+        self.values: dict[str, Any] = self.plan.static_arrays
         self.declared = [(part.cell.signals[name], (*batch, *inputs.shapes[name]), x.dtype)
                          for name, x in inputs.values.items()]
         self._lay_out()
@@ -365,7 +365,7 @@ class Steps:
             with override(recording=False):
                 copies, _, statics = self.part.computed_once(plan.inputs)
             self.plan = replace(plan, copies=copies, statics=statics)
-            self.values.update(self.plan.static_arrays())
+            self.values.update(self.plan.static_arrays)
         if self.loaded.prepare is not None:
             weights = [self.plan.copies.get(id(x), x) for x in self.loaded.prepared_from]
             made = self.loaded.run(self.loaded.prepare, self._arrays_of(weights), {})

@@ -18,8 +18,9 @@ from minigrad import Tensor, ops
 from rnn.ir import nodes as ir
 from rnn.ir.fusion import Graph, fuse_products, fuse_slices, hoist_terms, optimise
 from rnn.ir.lowering import LoweringOptions, lower, split_products, static_nodes
+from rnn.ir.matrices import product_kind
 from rnn.ir.nodes import Node, Shift, ordered
-from rnn.ir.schedule import Block, blocks
+from rnn.ir.schedule import Block, blocks, same_at_all_steps
 from rnn.language.dependencies import DefinitionError, nodes, roots
 from rnn.language.equations import Definition
 from rnn.unrolling.masks import holds
@@ -39,6 +40,7 @@ class Schedule:
         among: the values of the definition, of equations and boundaries, that are computed; None: all.
 
     Attributes:
+        static: the nodes that have one value for all steps, without an axis of time.
         kept: the nodes whose values of all steps are needed outside of their block.
         statics: id of an expression of statics -> its node, operands first.
         givens: input, mask or draw by name -> its node.
@@ -68,6 +70,7 @@ class Schedule:
                 x.origin = x.origin or node.origin
         self.blocks = blocks(every)
         self.block = {node: block for block in self.blocks for node in block.nodes}
+        self.static = same_at_all_steps(every, {*self.lowered.roots.values()})
         self.kept = set(self.needed)
         for node in every:
             self.kept.update(_unshifted(x) for x in node.inputs if self.block[node] is not self.block[x])
@@ -187,14 +190,24 @@ class Interpreter:
     # ---- all steps at once
     def _all_steps(self, node: Node) -> Array:
         op = node.op
-        if isinstance(op, ir.Input) and op.name in self.once:
-            return self.backend.broadcast(self.once[op.name], (self.T, *self.batch), node.shape)
+        if ir.is_static(node):
+            return self.once[op.name]
         if isinstance(op, ir.Input):
             return self.given[op.name]
         if isinstance(op, Shift):
             assert op.signal is not None
             return self._shifted(node.inputs[0], op.signal, op.delay)
-        return self.value(node, [self.read(x) for x in node.inputs], (self.T, *self.batch))
+        if node in self.schedule.static:
+            return self.value(node, [self.read(x) for x in node.inputs], self.batch)
+        return self.value(node, self._operands(node), (self.T, *self.batch))
+
+    def _operands(self, node: Node) -> list[Array]:
+        """Return what a node of each step reads; what is the same at all steps is repeated where it needs to be."""
+        static = self.schedule.static
+        broadcasts = (node.op.elementwise or product_kind(node) is not None) and not node.op.aligned \
+            and any(x.timed and x not in static for x in node.inputs)
+        return [self.backend.broadcast(self.read(x), (self.T, *self.batch), x.shape)
+                if x in static and not broadcasts else self.read(x) for x in node.inputs]
 
     def read(self, x: Node) -> Array:
         if x not in self.values:  # a number, or a shift inside of another loop
@@ -305,10 +318,9 @@ class Step:
         inside = set(block.nodes)
         outer = [(x, node) for node in block.nodes for x in node.inputs if x not in inside]
         # What each round gets a row of, and the offset of its reader; what is the same in all rounds.
-        once = {x: interpreter.once[x.op.name] for x, _ in outer
-                if isinstance(x.op, ir.Input) and x.op.name in interpreter.once}
-        self.rows = list(dict.fromkeys((x, block.offset[node]) for x, node in outer if x.timed and x not in once))
-        self.outer = {**once, **{x: interpreter.read(x) for x, _ in outer if not x.timed}}
+        static = interpreter.schedule.static
+        self.rows = list(dict.fromkeys((x, block.offset[node]) for x, node in outer if x.timed and x not in static))
+        self.outer = {x: interpreter.read(x) for x, _ in outer if not x.timed or x in static}
         self.back: dict[tuple[Node, Node], int] = {}  # (reader, what it reads) -> how many rounds back
         self.memory: dict[Node, int] = {}  # a node that later rounds read -> for how many rounds
         self.signals: dict[Node, str] = {}  # a node of which other steps are read -> its signal

@@ -137,6 +137,11 @@ class TorchBackend(ModuleBackend):
     def log_softmax(self, x: Array, axis: int) -> Array:
         return torch.log_softmax(x, axis)
 
+    def mat_mul(self, a: Array, b: Array) -> Array:
+        if a.ndim != b.ndim and a.ndim > 2 < b.ndim:  # matmul would copy the one that is the same at all steps
+            return torch.einsum("...ij,...jk->...ik", a, b)
+        return super().mat_mul(a, b)
+
     def mat_vec(self, W: Array, x: Array) -> Array:
         return torch.nn.functional.linear(x, W) if W.ndim == 2 else super().mat_vec(W, x)
 

@@ -26,7 +26,7 @@ from minigrad import Op, ops
 from minigrad.operators import MUL
 
 from . import nodes as ir
-from .adjoint import is_product
+from .matrices import is_product
 from .nodes import Node, apply, number, ordered, users_of
 from .schedule import loops
 
@@ -311,7 +311,7 @@ def fuse_weight_gradients(graph: Graph) -> None:
     groups: dict[tuple[type[Op], Node, tuple[Node, ...]], list[tuple[int, Node]]] = {}
     for node in graph.nodes:
         bias = isinstance(node.op, ir.SumOverSteps) and node.shape == node.inputs[0].shape and node.ndim == 1
-        if isinstance(node.op, ir.SumOfOuter) or bias:
+        if (isinstance(node.op, ir.SumOfOuter) and all(x.ndim == 1 for x in node.inputs)) or bias:
             whole, start = _outermost(node.inputs[0], position)
             groups.setdefault((type(node.op), whole, node.inputs[1:]), []).append((start, node))
     for (kind, whole, others), found in groups.items():

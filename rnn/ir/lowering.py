@@ -174,7 +174,7 @@ class Lowered:
             shape = part.op.result_shape(*(self.node_of[id(x)].shape for x in part.inputs))
         wish = part.name if isinstance(part, Static) else f"{equation.signal.name}_static"
         name = self.static_names.get(id(part), "")
-        node = Node(ir.Input(name, KINDS[part.kind]), (), shape, True, wish, part.origin)
+        node = Node(ir.Input(name, KINDS[part.kind], static=True), (), shape, True, wish, part.origin)
         if name:
             self.statics[name] = node
         return node

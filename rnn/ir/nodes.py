@@ -72,13 +72,14 @@ class Number(Leaf):
 class Input(Leaf):
     """A value that is given with the data at each step: an input, a mask, or the gradient of a signal.
 
-    `shared` inputs have one value a step for all sequences.
+    `shared` inputs have one value a step for all sequences, `static` ones one value a sequence for all steps.
     """
 
-    def __init__(self, name: str, dtype: Dtype = "float", shared: bool = False) -> None:
+    def __init__(self, name: str, dtype: Dtype = "float", shared: bool = False, static: bool = False) -> None:
         self.name = name
         self.dtype = dtype
         self.shared = shared
+        self.static = static
 
 
 class View(Op):
@@ -146,7 +147,21 @@ class SumOverSteps(Op):
 
 
 class SumOfOuter(Op):
-    """The outer products a bᵀ, summed over all steps and sequences: the gradient of a matrix."""
+    """The outer products a bᵀ, summed over all steps and sequences: the gradient of a matrix.
+
+    Of matrices a (k, m) and b (k, n) the sum is over their rows too; of a (k) and b (k, n) it is a vector (n).
+    """
+
+
+class SumOverTime(Op):
+    """The sum over all steps, for each sequence: the gradient of a static."""
+
+
+class OuterOverTime(Op):
+    """The outer products a bᵀ, summed over all steps for each sequence: the gradient of a static matrix."""
+
+
+SUMS = SumOverSteps, SumOfOuter, WeightGrad, SumOverTime, OuterOverTime  # over all steps
 
 
 class AtStep(Op):
@@ -166,6 +181,17 @@ class Slice(View):
     def __init__(self, start: int, stop: int) -> None:
         self.start = start
         self.stop = stop
+
+
+class Part(View):
+    """x[..., *index]: single places, slices and new axes, of the last axes of each value."""
+
+    def __init__(self, index: tuple[int | slice | None, ...]) -> None:
+        self.index = index
+
+
+class Transposed(View):
+    """A matrix with rows and columns exchanged."""
 
 
 class BroadcastMul(Op):
@@ -214,6 +240,11 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.name or ''} {self.op!r} {self.shape}{' timed' if self.timed else ''}>"
+
+
+def is_static(node: Node) -> bool:
+    """Return whether a node is data that are the same at all steps."""
+    return isinstance(node.op, Input) and node.op.static
 
 
 def number(value: Any) -> Node:

@@ -70,6 +70,19 @@ def roots(cell: Definition) -> list[Any]:
               for value in [*signal.initial.values(), *signal.final.values()])]
 
 
+@remembered
+def written_tensors(cell: Definition) -> list[Tensor]:
+    """Return the Tensors in the equations, without what computed them."""
+    expressions = [equation.expression for equation in cell.equations]
+    return [x for x in nodes(expressions, into_tensors=False) if isinstance(x, Tensor)]
+
+
+@remembered
+def computed_tensors(cell: Definition) -> list[Tensor]:
+    """Return the Tensors of a definition that are computed from others, and belong to no run; inputs first."""
+    return [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.t is None]
+
+
 class ParameterDict(dict[str, Tensor]):
     """The parameters of a definition by name, read-only: an assignment wouldn't change any equation.
 
@@ -133,6 +146,7 @@ def integer_inputs(cell: Definition) -> set[str]:
     return {x.signal.name for x in _integer_operands(cell) if isinstance(x, Read) and x.signal.given}
 
 
+@remembered
 def integer_signals(cell: Definition) -> set[Signal]:
     """Return the signals, given or computed, that an operation takes as integers: labels and indices."""
     return {x.signal for x in _integer_operands(cell) if isinstance(x, Read)}

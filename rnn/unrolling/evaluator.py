@@ -17,7 +17,7 @@ from minigrad import Op, Tensor, ops
 from minigrad.operators import IDENTITY, STOP_GRADIENT
 from minigrad.settings import override
 from minigrad.tensor import apply, constant
-from rnn.language.dependencies import integer_tensors, nodes, once_expressions, roots
+from rnn.language.dependencies import computed_tensors, integer_tensors, nodes, once_expressions, written_tensors
 from rnn.language.equations import Definition, Equation, Signal
 from rnn.language.expressions import Apply, Expression, Read, Static, StepNumber, operands_without_type
 
@@ -106,9 +106,11 @@ def recompute_from_parameters(cell: Definition, among: Iterable[Any] | None = No
         among: the values of the definition whose Tensors are recomputed; None: all.
     """
     copies: dict[int, Tensor] = {}
-    for node in nodes(roots(cell) if among is None else among):
-        if not isinstance(node, Tensor) or node.op is None or node.t is not None:
+    wanted = None if among is None else {id(node) for node in nodes(among)}
+    for node in computed_tensors(cell):
+        if wanted is not None and id(node) not in wanted:
             continue
+        assert node.op is not None
         if all(x.t is None and (x.op is None or id(x) in copies) for x in node.inputs):
             with override(origin=node.origin):  # the copy reports the line that wrote the original
                 copy = copies[id(node)] = apply(node.op, *[copies.get(id(x), x) for x in node.inputs])
@@ -165,8 +167,8 @@ def convert_constants(cell: Definition, dtype: np.dtype[Any], copies: Mapping[in
     Constants are converted, a Tensor that requires a gradient by a recorded Cast. Labels stay integers.
     """
     found, labels = dict(copies), integer_tensors(cell)
-    for node in nodes([equation.expression for equation in cell.equations], into_tensors=False):
-        if not isinstance(node, Tensor) or node.dtype == dtype or id(node) in labels:
+    for node in written_tensors(cell):
+        if node.dtype == dtype or id(node) in labels:
             continue
         x = found.get(id(node), node)
         if not x.requires_grad:

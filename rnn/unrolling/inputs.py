@@ -95,8 +95,7 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
     check_open_shapes(cell, shapes)
     _check_open_lengths(cell, shapes, origin)
     dtype = _float_type(cell, values)
-    labels = integer_inputs(cell)
-    values = {name: array if name in labels else _converted(array, dtype) for name, array in values.items()}
+    values = _of_type(cell, values, dtype)
     mask = mask_of(T, batch, options.lengths, options.mask, origin)
     if mask is not None and not mask.all():
         _refuse_numbered_ends(cell, T, initial, origin)
@@ -129,6 +128,17 @@ def _float_type(cell: Definition, values: Mapping[str, Values]) -> np.dtype[Any]
     floats += [p.dtype for p in parameters(cell).values()]
     floats = floats or [x.dtype for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.dtype.kind == "f"]
     return np.result_type(*floats or [np.dtype(float)])
+
+
+def static_values(cell: Definition, inputs: Mapping[str, Any], dtype: np.dtype[Any]) -> dict[str, Values]:
+    """Return the values of the statics as `prepare_inputs` does, from inputs of the shapes that it checked."""
+    return _of_type(cell, {name: _as_values(name, inputs[name], call_site()) for name in cell.statics}, dtype)
+
+
+def _of_type(cell: Definition, values: Mapping[str, Values], dtype: np.dtype[Any]) -> dict[str, Values]:
+    """Return values in the type in which a definition computes; labels stay integers."""
+    labels = integer_inputs(cell)
+    return {name: array if name in labels else _converted(array, dtype) for name, array in values.items()}
 
 
 def _converted(values: Values, dtype: np.dtype[Any]) -> Values:

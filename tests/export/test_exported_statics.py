@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,48 @@ def test_statics_without_inputs(tmp_path: Path) -> None:
     np.testing.assert_allclose(f(f.parameters, {"img": X[0]}, T=3)["h"], value)
     session = onnxruntime.InferenceSession(str(cell.to_onnx(tmp_path / "m.onnx")))
     np.testing.assert_allclose(session.run(["h"], {"T": np.array([3]), "img": X[0]})[0], value)
+
+
+def read_twice() -> tuple[Cell, dict[str, Any]]:
+    """Return a definition that reads a matrix in its loop and for all steps at once, and data of unequal sizes."""
+    cell = Cell("read twice")
+    enc, x, h, y = cell.static("enc", (6, 4)), cell.input("x", 4), cell.signal("h", 4), cell.signal("y", 4)
+    h[t] = np.tanh(x[t] + mg.softmax(enc @ h[t-1]) @ enc)
+    y[t] = mg.softmax(enc @ h[t]) @ enc
+    rng = np.random.default_rng(2)
+    return cell, {"x": rng.normal(size=(7, 5, 4)), "enc": rng.normal(size=(5, 6, 4))}
+
+
+COPIES = 7 * 5 * 6 * 4  # elements of a copy of the matrix for each step and sequence
+
+
+def test_jax_makes_no_copy_of_a_static_for_each_step() -> None:
+    cell, given = read_twice()
+    f = cell.to_jax()
+
+    def total(enc: Any) -> Any:
+        return (f(f.parameters, {**given, "enc": enc})["y"] ** 2).sum()
+
+    text = str(jax.make_jaxpr(jax.grad(total))(given["enc"]))
+    shapes = re.findall(r"\bf64\[([\d,]+)\]", text)
+    assert "5,6,4" in shapes and max(np.prod([int(n) for n in x.split(",")]) for x in shapes) < COPIES
+
+
+def test_torch_makes_no_copy_of_a_static_for_each_step() -> None:
+    cell, given = read_twice()
+    sizes = []
+
+    class Sizes(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            found = function(*args, **(kwargs or {}))
+            sizes.extend(x.numel() for x in (found if isinstance(found, (tuple, list)) else [found])
+                         if isinstance(x, torch.Tensor))
+            return found
+
+    enc = torch.tensor(given["enc"], requires_grad=True)
+    with Sizes():
+        (cell.to_torch()(**{**given, "enc": enc})["y"] ** 2).sum().backward()
+    (gradient,) = mg.grad((cell.unroll(**{**given, "enc": (e := mg.Tensor(given["enc"], requires_grad=True))})
+                           ["y"].stack() ** 2).sum(), [e])
+    np.testing.assert_allclose(enc.grad, gradient, atol=1e-10)
+    assert max(sizes) < COPIES
