@@ -139,10 +139,15 @@ def gradient_shape_error(node: Any, tensor: Any, shape: tuple[int, ...]) -> Valu
 
 def _rows(operands: Iterable[Any], values: bool = False) -> list[str]:
     """Return one line per operand: name, shape, the line that made it, and on request the range of its values."""
-    rows = [[operand.label or "(unnamed)", str(operand.shape), *([_range(operand._array)] if values else []),
-             f"made at {operand.origin}"] for operand in operands]
+    rows = [[operand.label or _unnamed(operand.origin), str(operand.shape),
+             *([_range(operand._array)] if values else []), f"made at {operand.origin}"] for operand in operands]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return ["    " + "  ".join(f"{word:<{width}}" for word, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def _unnamed(origin: Any) -> str:
+    """Return the words for a value without a name: that of a signal's equation is part of the signal."""
+    return "(unnamed)" if getattr(origin, "signal", None) is None else f"(part of {origin.signal}[{origin.t}])"
 
 
 def _range(data: Any) -> str:

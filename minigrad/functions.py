@@ -513,10 +513,10 @@ def one_hot(i: Any, n: int) -> Any:
     """Return vectors of n elements, 1 at the index i and 0 elsewhere: i (...) of integers -> (..., n); no gradient.
 
     Raises:
-        IndexError: for an index that isn't one of 0 ... n-1, where the indices are known.
+        IndexError: for an index that isn't one of 0 ... n-1.
     """
-    if isinstance(i, operators.Operators) and not isinstance(i, Tensor):
-        return expand_dims(i, -1) == np.arange(n)
+    if isinstance(i, operators.Operators) and not isinstance(i, Tensor):  # an index of each step
+        return apply(operators.LOOKUP, Tensor(np.eye(n), name=f"eye({n})"), i)
     return np.eye(n)[ops.Lookup.rows(np.eye(n), np.asarray(plain(i)))]
 
 

@@ -1199,7 +1199,7 @@ class Gather(Op, integer_inputs=(1,), aligned=True, affine=(0,)):
         return np.where(one_hot, np.expand_dims(grad, -1), 0), None
 
 
-class Lookup(Op, integer_inputs=(1,), affine=(0,)):
+class Lookup(Op, integer_inputs=(1,), affine=(0,), regular=0.0):
     """Rows of a table by their indices: table (n, ...), indices (...) from 0 to n-1.
 
     The indices may be floats that hold whole numbers. A row that is read twice gets both gradients, added.

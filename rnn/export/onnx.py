@@ -367,6 +367,8 @@ class OnnxBackend(Backend):
         condition = self.constant(condition, None)
         if condition.dtype != bool:
             condition = self.cast(condition, np.dtype(bool))
+        if a.dtype != b.dtype:  # truth values and labels beside numbers are numbers
+            a, b = (x if x.dtype == self.dtype else self.cast(x, self.dtype) for x in (a, b))
         return self.elementwise("Where", condition, a, b, dtype=a.dtype)
 
     def cast(self, x: Array, dtype: np.dtype[Any]) -> Array:
@@ -537,6 +539,7 @@ class OnnxBackend(Backend):
     def arg_max(self, x: Array, axis: int, keepdims: bool) -> Array:
         axis = axis % x.ndim
         shape = tuple(1 if i == axis else n for i, n in enumerate(x.shape) if keepdims or i != axis)
+        x = self.cast(x, self.dtype) if x.dtype == bool else x
         index = self.emit("ArgMax", x, shape=shape, dtype=np.int64, axis=axis, keepdims=int(keepdims))
         return self.cast(index, self.dtype)
 

@@ -160,7 +160,7 @@ class TorchBackend(ModuleBackend):
         return table[rows]
 
     def arg_max(self, x: Array, axis: int, keepdims: bool) -> Array:
-        return torch.argmax(x, axis, keepdim=keepdims)
+        return torch.argmax(x.to(torch.int8) if x.dtype == torch.bool else x, axis, keepdim=keepdims)
 
     def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float, ndim: int | None = None) -> Array:
         return torch.nn.functional.pad(x, [n for pair in reversed(widths) for n in pair], value=value)

@@ -341,3 +341,17 @@ def test_functions_of_truth_values_and_integers_have_the_definitions_type(write:
     for found in (cell.unroll(x=data)["y"].stack().data, cell.compile()(x=data)["y"]):
         assert found.dtype == dtype
         np.testing.assert_allclose(found, wanted, rtol=1e-6 if dtype == np.float32 else 1e-12)
+
+
+def test_an_index_that_is_computed_is_named_with_its_step_and_not_read_where_it_is_masked() -> None:
+    cell = Cell()
+    w, y = cell.input("w", ()), cell.signal("y", 3)
+    y[t] = parameter("E", 4, 3)[w[t] - 1] + mg.one_hot(w[t] - 1, 4)[:3]
+    words, (E,) = np.array([[1, 2], [3, 4], [4, 1]]), cell.parameters.values()
+    wanted = (E.data + np.eye(4)[:, :3])[words - 1]
+    wanted[1:, 1] = 0
+    for found in (cell.unroll(w=words, lengths=[3, 1])["y"].stack().data, cell.compile()(w=words, lengths=[3, 1])["y"]):
+        np.testing.assert_allclose(found, wanted)
+    for call in (cell.unroll, cell.compile()):
+        with pytest.raises(IndexError, match=r"index 4 at \[(1, )?1\] is not one of the 4 rows(.|\n)*part of y\[2\]"):
+            call(w=words + 1 * (words == 4))
