@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import builtins
 import math
+import operator
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -358,16 +360,28 @@ def roll(a: Any, shift: Any, axis: Axis = None) -> Any:
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     """Return the convolution of two vectors; mode "full", "same" or "valid" as in NumPy."""
     a, v = atleast_1d(_vector(a), _vector(v))
-    a, v = (v, a) if v.size > a.size else (a, v)
-    return _central(apply(numpy_ops.Convolve(), a, v), a.size, v.size, mode)
+    a, v = (v, a) if v.shape[0] > a.shape[0] else (a, v)
+    return _central(_full_convolution(a, v), a.shape[0], v.shape[0], mode)
 
 
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     """Return the correlation sum(a[n + k] * v[n]) of two vectors; mode as for convolve."""
     a, v = _vector(a), _vector(v)
-    if v.size > a.size:
+    if v.shape[0] > a.shape[0]:
         return f.flip(correlate(v, a, mode))
-    return _central(apply(numpy_ops.Convolve(), a, f.flip(v)), a.size, v.size, mode)
+    return _central(_full_convolution(a, f.flip(v)), a.shape[0], v.shape[0], mode)
+
+
+def _full_convolution(a: Any, v: Any) -> Any:
+    """Return the convolution of n and m ≤ n elements where they overlap, n + m - 1 of them.
+
+    The operation works on two vectors. Where an operand stands for several arrays, it is a sum of shifted products,
+    which broadcast.
+    """
+    if all(isinstance(x, (np.ndarray, Tensor)) for x in (a, v)):
+        return apply(numpy_ops.Convolve(), a, v)
+    n = v.shape[0]
+    return reduce(operator.add, (f.pad(a, (k, n - 1 - k)) * v[k] for k in range(n)))
 
 
 def _vector(x: Any) -> Any:

@@ -170,8 +170,8 @@ def slstm(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.G
         forget_bias: the initial b_f.
 
     Returns:
-        `name.h`, beside `name.c`, `name.n`, `name.m`, `name.z`, `name.i`, `name.f`, `name.o`. Parameters, for each of
-        z, i, f, o: W_* (size, inputs), R_* (size, size), b_* (size).
+        `name.h`, beside `name.c`, `name.n`, `name.m`, `name.z`, `name.i`, `name.f`, `name.o`. Parameters, for each g of
+        z, i, f, o: W_g (size, inputs), R_g (size, size), b_g (size).
     """
     with Parameters(cell, x, name, rng, dtype, parameters) as p:
         before = previous(reversed)

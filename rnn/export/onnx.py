@@ -16,10 +16,12 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
-from minigrad import Tensor, ops
+from minigrad import Op, Tensor, ops
+from minigrad.operators import Operators
 from minigrad.ops import Axis, einsum_letters
 from rnn.ir.nodes import ADDED
 from rnn.language.dependencies import DefinitionError
+from rnn.language.expressions import CONNECTIVES as LOGICAL
 
 from .backend import Array, Arrays, Backend, StepFunction
 from .frontend import import_extra
@@ -44,8 +46,10 @@ CONNECTIVES = ("And", "Or", "Xor", "Not", "Where")  # which take truth values; o
 Dimensions = tuple[int | None, ...]
 
 
-class Value(NDArrayOperatorsMixin):
+class Value(NDArrayOperatorsMixin, Operators):
     """A value of the file, in the place of an array while the graph is written.
+
+    Python's operators and NumPy's functions on it write nodes.
 
     Attributes:
         shape: None for T and the batch, which the file leaves open.
@@ -58,8 +62,49 @@ class Value(NDArrayOperatorsMixin):
         self.ndim = len(shape)
         self.dtype = np.dtype(dtype)
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any) -> Value:
-        return self.backend.elementwise(NODES[ufunc], *inputs, dtype=bool if ufunc in TRUTH_VALUES else None)
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if ufunc in NODES and method == "__call__" and not options:
+            return self.backend.elementwise(NODES[ufunc], *inputs, dtype=bool if ufunc in TRUTH_VALUES else None)
+        return Operators.__array_ufunc__(self, LOGICAL.get(ufunc, ufunc), method, *inputs, **options)
+
+    @staticmethod
+    def apply(op: Op, *inputs: Any) -> Any:
+        """Write the nodes of an operation of minigrad."""
+        backend: OnnxBackend = next(x.backend for x in inputs if isinstance(x, Value))
+        reason = backend.lacks(op)
+        if reason is not None:
+            raise TypeError(f"ONNX has no {type(op).__name__} (at {backend.origin}): {reason}")
+        if op.elementwise:
+            inputs = tuple(backend.constant(x, backend.dtype) for x in inputs)
+        if isinstance(op, ops.GetItem):
+            op = op.for_batch(inputs[0].ndim)  # an index of the last axes: those of T and the batch are open
+            index = vars(op)["index"]
+            used = len(index) - 1 - sum(part is None for part in index)
+            if None in inputs[0].shape[inputs[0].ndim - used:]:
+                raise TypeError(f"{inputs[0]!r} can't be indexed along an axis whose length the file leaves open (at "
+                                f"{backend.origin}): count from the end, x[..., 0]")
+        return backend.compute(op, *inputs)
+
+    @staticmethod
+    def compare(ufunc: Any, *inputs: Any) -> Any:
+        """Write the nodes of a comparison, or of the position of the largest or smallest element."""
+        if ufunc in (np.argmax, np.argmin):
+            kind: Any = ops.ArgMax if ufunc is np.argmax else ops.ArgMin
+            return Value.apply(kind(inputs[1]), inputs[0])
+        return Value.apply(ops.Compare(ufunc), *inputs)
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} is neither true nor false while the file is written (at {self.backend.origin}): "
+                        "np.where chooses between two values")
+
+    def _no_number(self, *arguments: Any, **options: Any) -> Any:
+        raise TypeError(f"{self!r} has no numbers while the file is written (at {self.backend.origin}): compute with "
+                        "operators, NumPy's functions, and the methods of the builder")
+
+    __float__ = __int__ = __complex__ = __index__ = __array__ = __len__ = _no_number
+
+    def __repr__(self) -> str:
+        return f"<value {self.name!r} of an ONNX file, shape {self.shape}>"
 
 
 class OnnxBackend(Backend):
@@ -530,6 +575,10 @@ class OnnxBackend(Backend):
     def compare(self, *inputs: Array, ufunc: np.ufunc) -> Array:
         if ufunc is np.not_equal:
             return np.logical_not(np.equal(*inputs))
+        if ufunc is np.isfinite:
+            return np.logical_not(np.logical_or(np.isnan(inputs[0]), np.isinf(inputs[0])))
+        if ufunc is np.signbit:  # of -0.0, too
+            return np.logical_or(np.less(inputs[0], 0.0), np.less(np.reciprocal(inputs[0]), 0.0))
         return super().compare(*inputs, ufunc=ufunc)
 
     def lookup(self, table: Array, indices: Array) -> Array:

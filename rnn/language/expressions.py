@@ -129,6 +129,16 @@ class Expression(Operators):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         return super().__array_ufunc__(CONNECTIVES.get(ufunc, ufunc), method, *inputs, **options)
 
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        try:
+            return super().__array_function__(function, types, args, kwargs)
+        except TypeError as error:
+            if self.shape is not None or "NoneType" not in str(error):
+                raise
+            raise TypeError(f"np.{function.__name__} needs all lengths of its operands when the equation is written, "
+                            f"and {self!r} has shape {shape_text(self.samples)} (at {call_site()}): declare its "
+                            "lengths, or write it with operations that need none") from None
+
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r} is neither true nor false: it has a value at each step (at {call_site()}). "
                         "mg.where chooses between two values")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +189,69 @@ def test_a_result_of_another_shape_is_refused_with_the_line(target: str, alone: 
                        r"\(at test_exported_own_operations.py:\d+\), but forward returns \(3,\) for each sequence"):
         run(target, cell, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+FORMULAS: list[Callable[[Any], Any]] = [
+    lambda x: np.clip(x, -1, 1), lambda x: x % 0.7, lambda x: x // 0.3, lambda x: ~(x > 1) * 1.0, lambda x: x ** 2,
+    lambda x: (x[..., :, None] * x[..., None, :]).sum(-1), lambda x: x - x.mean(-1, keepdims=True),
+    lambda x: x[..., ::-1],
+    lambda x: np.where(x > 0, x, -x), np.square, np.cbrt, np.arctan, np.sinh, lambda x: np.log1p(abs(x)), np.exp2,
+    lambda x: np.logaddexp(x, 0.5), lambda x: np.hypot(x, 2.0), lambda x: np.arctan2(x, 2.0), lambda x: np.fmod(x, 0.7),
+    lambda x: np.heaviside(x, 0.5), lambda x: x @ np.ones((3, 3)), lambda x: x * np.argmax(x, -1)[..., None],
+    lambda x: np.cumsum(x, -1), lambda x: np.roll(x, 1, -1), lambda x: np.stack([x, x], -1)[..., 0],
+    lambda x: ((x > 0) & (x < 1)) * 1.0, lambda x: (x != 0.5) * x, lambda x: np.isfinite(x) * x,
+    lambda x: np.signbit(x) * 1.0]
+
+
+class Written(mg.Op):
+    """A formula of arrays, which is its own translation to ONNX."""
+
+    def __init__(self, formula: Callable[[Any], Any]) -> None:
+        self.formula = formula
+
+    def forward(self, x: Any) -> Any:
+        return self.formula(x)
+
+    def onnx(self, builder: Any, x: Any) -> Any:
+        return self.formula(x)
+
+
+def written(formula: Callable[[Any], Any]) -> Cell:
+    cell = Cell("written")
+    x = cell.input("x", 3)
+    cell.signal("y", 3)[t] = mg.apply(Written(formula), x[t])
+    return cell
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_operators_and_functions_of_numpy_write_nodes(formula: Any, tmp_path: Path) -> None:
+    session = onnxruntime.InferenceSession(str(written(formula).to_onnx(tmp_path / "m.onnx")))
+    np.testing.assert_allclose(session.run(None, {"x": X})[0], formula(X), atol=1e-12)
+
+
+def absolute(x: Any) -> Any:
+    return x if np.ndim(x) == 1 or x > 0 else -x
+
+
+@pytest.mark.parametrize(("formula", "message"), [
+    (absolute, r"neither true nor false while the file is written \(at test_exported_own_op\w+.py:\d+\): np.where"),
+    (lambda x: x if isinstance(x, np.ndarray) else x[0], "length the file leaves open .*: count"),
+    (lambda x: x if isinstance(x, np.ndarray) else np.sort(x, -1), "ONNX has no Sort .*doesn't translate it"),
+    (lambda x: x if isinstance(x, np.ndarray) else float(x), "has no numbers while the file is written")])
+def test_a_formula_that_no_file_can_hold_is_refused_with_the_line(formula: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=message):
+        written(formula).to_onnx(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("test", [np.isfinite, np.isinf, np.isnan, np.signbit])
+def test_comparisons_with_the_ends_of_floats(test: Any, tmp_path: Path) -> None:
+    cell = Cell("ends")
+    x = cell.input("x", 4)
+    cell.signal("y", 4)[t] = test(x[t])
+    data = np.array([[[np.inf, -0.0, 0.0, -2.0]], [[np.nan, -np.inf, 1.0, -0.0]]])
+    with jax.enable_x64():
+        f = cell.to_jax()
+        found = [cell.compile()(x=data)["y"], cell.to_torch()(x=data)["y"], f(f.parameters, {"x": data})["y"]]
+    session = onnxruntime.InferenceSession(str(cell.to_onnx(tmp_path / "m.onnx")))
+    for values in [*found, session.run(None, {"x": data})[0]]:
+        np.testing.assert_array_equal(values, test(data))

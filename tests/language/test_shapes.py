@@ -60,6 +60,8 @@ FORMULAS: list[Callable[[Any, Any, Any, Any], Any]] = [
     lambda s, m, v, a: np.vstack([m, v]), lambda s, m, v, a: np.hstack([v, m[0]]), lambda s, m, v, a: np.flip(m),
     lambda s, m, v, a: np.flip(a, axis=1), lambda s, m, v, a: np.pad(m, 1), lambda s, m, v, a: np.tile(v, 2),
     lambda s, m, v, a: np.repeat(m, 2, axis=0), lambda s, m, v, a: np.squeeze(m[:1]), lambda s, m, v, a: m[:, :, None],
+    lambda s, m, v, a: np.convolve(v, [0.5, 2.0, -1.0], "same"), lambda s, m, v, a: np.convolve(m[0, :2], v),
+    lambda s, m, v, a: np.correlate(v, m[1, :3]), lambda s, m, v, a: np.convolve(np.ones(3), v, "valid"),
     lambda s, m, v, a: np.expand_dims(m, 0), lambda s, m, v, a: np.split(m, 2, axis=1)[1],
 ]
 

@@ -315,6 +315,14 @@ def test_one_hot_of_numbers_is_an_array() -> None:
         mg.one_hot([3], 3)
 
 
+@pytest.mark.parametrize("write", [lambda s: np.roll(s, 1, axis=0), lambda s: np.split(s, 2, axis=1), np.diff,
+                                   lambda s: np.repeat(s, 2, axis=0), lambda s: np.trace(s @ s.T)])
+def test_a_function_that_needs_a_length_that_is_not_bound_yet_is_refused_by_name(write: Any) -> None:
+    s = Cell().static("s", (None, 2))
+    with pytest.raises(TypeError, match=r"needs all lengths .* s.* has shape \(any, \w+\) \(at test_statics.py:\d+\)"):
+        write(s)
+
+
 # ---- types
 OF_OTHER_TYPES: list[tuple[Callable[[Any], Any], Callable[[Any], Any]]] = [  # in an equation; by hand, in float64
     (lambda x: np.tanh(x > 0), lambda x: np.tanh(1.0 * (x > 0))),
