@@ -149,6 +149,8 @@ class OnnxFile(os.PathLike[str]):
             ValueError: where a static or a value is missing, or has the shape of another batch.
         """
         cell, origin = self._cell, call_site()
+        if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 1:
+            raise ValueError(f"batch is a number of sequences, 1 or more, not {batch!r} (at {origin})")
         data = {name: np.zeros((1, batch, *(x.shape or ()))) for name, x in cell.signals.items() if x.given}
         data.update((name, np.zeros([n or 1 for n in x.lengths])) for name, x in cell.statics.items())
         prepared = prepare_inputs(cell, {**data, **statics}, UnrollOptions(T=1, initial=initial))
