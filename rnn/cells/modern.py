@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike
 
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.provenance import call_site
 from rnn.language.complex import Complex, complex_signal
 from rnn.language.equations import Definition, Signal
 from rnn.language.expressions import Expression, Time, t
@@ -303,12 +304,15 @@ def lru(cell: Definition, x: Signal, size: int, *, states: int, name: str, rng: 
 
     Args:
         states: the number of complex states.
-        r_min, r_max: the bounds of |λ| at the start, 0 <= r_min < r_max < 1.
+        r_min, r_max: the bounds of |λ| at the start, 0 <= r_min < r_max < 1; others are a ValueError.
 
     Returns:
         `name.y`, beside `name.s.re` and `name.s.im`. Parameters: nu, theta, gamma (states), B_re, B_im (states,
         inputs), C_re, C_im (size, states), D (size, inputs).
     """
+    if not 0 <= r_min < r_max < 1:
+        raise ValueError(f"0 <= r_min < r_max < 1 bounds the modulus of the state's factors, not {r_min!r} and "
+                         f"{r_max!r} (at {call_site()})")
     with Parameters(cell, x, name, rng, dtype, parameters) as p:
         y, s = cell.signal(f"{name}.y", size), complex_signal(cell, f"{name}.s", states)
         square = rng.uniform(r_min ** 2, r_max ** 2, states)

@@ -332,7 +332,7 @@ def _unbroadcast(term: Node, node: Node) -> Node:
     axes = tuple(i - node.ndim for i, n in enumerate(node.shape) if term.ndim == node.ndim and n == 1 != term.shape[i])
     if axes:
         term = apply(ops.Sum(axes if len(axes) > 1 else axes[0], True), term)
-    if (term.timed or is_static(node)) and term.shape != node.shape:
+    if (term.timed and term.shape != node.shape) or (is_static(node) and (not term.timed or term.shape != node.shape)):
         term = Node(ops.BroadcastTo(node.shape), (term,), node.shape, True, term.name)
     return _over_time(term) if is_static(node) else term
 

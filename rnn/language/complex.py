@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.provenance import call_site
+
 from .equations import Definition, Signal, Size
 
 
@@ -100,6 +102,20 @@ class Complex:
     def __getitem__(self, index: Any) -> Complex:
         return Complex(self.real[index], self.imag[index])
 
+    def __eq__(self, other: Any) -> Any:
+        real, imag = _parts(other)
+        return np.logical_and(self.real == real, self.imag == (0.0 if imag is None else imag))
+
+    def __ne__(self, other: Any) -> Any:
+        return np.logical_not(self == other)
+
+    __hash__ = object.__hash__
+
+    def _unordered(self, other: Any) -> Any:
+        raise TypeError(f"complex numbers have no order (at {call_site()}): compare their parts, or abs(x)")
+
+    __lt__ = __le__ = __gt__ = __ge__ = _unordered
+
     def __repr__(self) -> str:
         return f"Complex({self.real!r}, {self.imag!r})"
 
@@ -116,8 +132,9 @@ class ComplexSignal:
 
     def __setitem__(self, time: Any, value: Any) -> None:
         real, imag = _parts(value)
-        self.re[time] = real
-        self.im[time] = 0.0 if imag is None else imag
+        with self.re.cell.all_or_nothing():
+            self.re[time] = real
+            self.im[time] = 0.0 if imag is None else imag
 
 
 def complex_signal(cell: Definition, name: str, size: Size = None) -> ComplexSignal:

@@ -34,6 +34,7 @@ from .expressions import (
     known_shape,
     operand,
     samples_of,
+    step_number,
 )
 from .formula import to_text
 
@@ -154,6 +155,7 @@ class Signal(Operators):
         if self.equation is not None:
             raise ValueError(f"{self.name} is defined twice: at {self.equation.origin} and at {origin}. "
                              "Give the second one a name of its own")
+        value = step_number(value)
         expression = value if isinstance(value, Expression) else operand(value, ops.Identity(), origin)
         if isinstance(expression, Expression) and expression.cell not in (self.cell, None):
             raise ValueError(f"{self.name} belongs to {self.cell.name!r}, but its equation reads signals of "
@@ -255,12 +257,16 @@ class Definition:
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
-        """Undo, if there is an error in this context, the signals and equations that it added."""
+        """Undo, if there is an error in this context, the signals, equations and boundary values that it added."""
         before = {name: getattr(self, name).copy() for name in ("signals", "statics", "equations", "tied")}
+        signals = {signal: {**vars(signal), "initial": signal.initial.copy(), "final": signal.final.copy()}
+                   for signal in self.signals.values()}
         try:
             yield
         except BaseException:
             vars(self).update(before)
+            for signal, own in signals.items():
+                vars(signal).update(own)
             self.version += 1
             raise
 

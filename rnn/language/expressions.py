@@ -21,7 +21,7 @@ from minigrad.conversion import require_plain
 from minigrad.errors import operation_error
 from minigrad.operators import ADD, LOOKUP, STOP_GRADIENT, Operators
 from minigrad.provenance import Origin, call_site
-from minigrad.tensor import constant
+from minigrad.tensor import constant, reflected
 
 from .batching import for_batch
 from .formula import ATOM, to_text
@@ -69,7 +69,10 @@ class Expression(Operators):
         for x in inputs:
             if hasattr(type(x), "missing_step"):
                 raise x.missing_step()
-        inputs = tuple(map(_step_number, inputs))
+        result = reflected(op, inputs)
+        if result is not NotImplemented:
+            return result
+        inputs = tuple(map(step_number, inputs))
         if op is ADD and all(getattr(x, "kind", None) == "b" for x in inputs):
             op = ops.Compare(np.logical_or)  # which NumPy's + of truth values is
         if op is LOOKUP and isinstance(inputs[0], Expression):
@@ -113,21 +116,23 @@ class Expression(Operators):
         return (self != 0).min(axis, keepdims=keepdims)
 
     def __and__(self, other: Any) -> Any:
-        return self.compare(np.logical_and, self, other)
+        return _connect(np.bitwise_and, "&", self, other)
 
     def __or__(self, other: Any) -> Any:
-        return self.compare(np.logical_or, self, other)
+        return _connect(np.bitwise_or, "|", self, other)
 
     def __xor__(self, other: Any) -> Any:
-        return self.compare(np.logical_xor, self, other)
+        return _connect(np.bitwise_xor, "^", self, other)
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __invert__(self) -> Any:
-        return self.compare(np.logical_not, self)
+        return _connect(np.invert, "~", self)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        return super().__array_ufunc__(CONNECTIVES.get(ufunc, ufunc), method, *inputs, **options)
+        if ufunc in CONNECTIVES and method == "__call__" and not options:
+            return _connect(ufunc, f"np.{ufunc.__name__}", *inputs)
+        return super().__array_ufunc__(ufunc, method, *inputs, **options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         try:
@@ -299,6 +304,20 @@ class Apply(Expression):
 def _inserted(op: Op, inputs: tuple[Any, ...]) -> Apply:
     """Return an operation that the equation doesn't show."""
     return Apply(op, inputs, None)
+
+
+def _connect(ufunc: np.ufunc, symbol: str, *operands: Any) -> Any:
+    """Return the connective of conditions. Signals and statics may hold truth values, other numbers don't.
+
+    Raises:
+        TypeError: for numbers.
+    """
+    for x in operands:
+        kind = getattr(x, "kind", "b") if isinstance(x, (Expression, Tensor)) else np.asarray(x).dtype.kind
+        if kind != "b" and not isinstance(x, (Read, Static)):
+            raise TypeError(f"{symbol} combines conditions, and {x!r:.60} is a number (at {call_site()}): compare it, "
+                            f"e.g. ({x!r:.60} > 0)")
+    return Expression.compare(CONNECTIVES[ufunc], *operands)
 
 
 def operand(x: Any, op: Op, origin: Origin, as_array: bool = False) -> Any:
@@ -514,7 +533,7 @@ def _whole(steps: Any) -> int | None:
         return None
 
 
-def _step_number(x: Any) -> Any:
+def step_number(x: Any) -> Any:
     """Return the expression for `t` with an offset; anything else unchanged."""
     if not isinstance(x, Time):
         return x

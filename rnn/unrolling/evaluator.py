@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import Op, Tensor, ops
-from minigrad.operators import IDENTITY, STOP_GRADIENT
+from minigrad.operators import IDENTITY
 from minigrad.settings import override
 from minigrad.tensor import apply, constant
 from rnn.language.dependencies import computed_tensors, integer_tensors, nodes, once_expressions, written_tensors
@@ -147,7 +147,8 @@ def compute_statics(cell: Definition, inputs: Inputs, replacements: Mapping[int,
                 for place in operands_without_type(node):
                     x = operands[place]
                     operands[place] = apply(ops.Cast(inputs.dtype), x if isinstance(x, Tensor) else np.asarray(x))
-                found[id(node)] = operands[0].detach() if node.op is STOP_GRADIENT else apply(node.op, *operands)
+                stop = isinstance(node.op, ops.StopGradient)
+                found[id(node)] = operands[0].detach() if stop else apply(node.op, *operands)
     return found
 
 

@@ -232,6 +232,12 @@ def steps_before(initial: Any, batch: Shape, origin: Origin) -> NDArray[np.int64
 def _initial_values(cell: Definition, T: int, initial: Any, origin: Origin) -> dict[str, dict[int, Tensor]]:
     """Return the option `initial` as {name: {step: value}}, its steps and shapes checked."""
     known = boundaries(cell)
+    missing = [name for name, outside in known.items() if len(outside.before) and name not in initial.values] \
+        if isinstance(initial, State) else []
+    if missing:
+        raise ValueError(f"the state has no value of {missing[0]}, which {cell.name!r} reads at the step before (at "
+                         f"{origin}): it is that of another definition, or of a stream of some outputs. Pass values by "
+                         "name, initial={...}, to start the others anew")
     values: dict[str, dict[int, Tensor]] = {}
     for name, steps in initial_by_step(cell, initial, origin).items():
         for k, v in steps.items():

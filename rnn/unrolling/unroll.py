@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import Op, Tensor, ops
-from minigrad.operators import IDENTITY, STOP_GRADIENT, WHERE
+from minigrad.operators import IDENTITY, WHERE
 from minigrad.provenance import Origin
 from minigrad.settings import override, settings
 from minigrad.tensor import apply, constant
@@ -241,7 +241,7 @@ class Unroller:
         rows = self._rows(step, shift) if self.own is not None and plan.singular else None
         rows = None if rows is None or rows.all() else rows
         for op, operands, register, key in plan.operations:
-            if op is STOP_GRADIENT:
+            if isinstance(op, ops.StopGradient):
                 registers[register] = operands(registers)[0].detach()
             elif rows is not None and register in plan.singular:
                 values = self._regular(op, operands(registers), plan.singular[register], rows)

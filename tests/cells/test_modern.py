@@ -317,3 +317,9 @@ def test_the_step_size_of_mamba_starts_between_a_thousandth_and_a_tenth() -> Non
     start = softplus(cell.parameters["a.b_delta"].data)
     assert 0.001 <= start.min() < 0.0015 and 0.08 < start.max() <= 0.1
     np.testing.assert_allclose(-np.exp(cell.parameters["a.log_A"].data), np.tile([-1.0, -2.0], (200, 1)))
+
+
+def test_the_lru_checks_its_ring() -> None:
+    with pytest.raises(ValueError, match=r"0 <= r_min < r_max < 1 .*not 0\.4 and 1\.5 \(at test_modern.py:\d+\)"):
+        cell = Cell()
+        cells.modern.lru(cell, cell.input("x", 2), 2, states=3, r_max=1.5, name="l", rng=np.random.default_rng(0))

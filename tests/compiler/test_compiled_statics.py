@@ -259,3 +259,30 @@ def test_repeated_calls_compute_with_the_present_values() -> None:
     enc.grad = None
     fast(x=X, enc=enc, valid=LENGTHS)
     assert enc.grad is None
+
+
+LOSSES: list[Callable[..., Any]] = [  # of a vector a at each step, a matrix V, a static e, a table E, a static token k
+    lambda a, V, e, E, k: (a ** 2).sum() + (V @ e).sum(), lambda a, V, e, E, k: (a ** 2).sum() - (V @ e).sum() / 3,
+    lambda a, V, e, E, k: (V @ e).sum(), lambda a, V, e, E, k: (a ** 2).sum() + (V @ e)[0],
+    lambda a, V, e, E, k: (a ** 2).sum() + E[k].sum(), lambda a, V, e, E, k: a[0] + (e * e).mean(),
+    lambda a, V, e, E, k: np.maximum((a ** 2).sum(), (V @ e).sum())]
+
+
+@pytest.mark.parametrize("options", [{}, {"lengths": [4, 2, 1]}, {"chunks": 2}], ids=str)
+@pytest.mark.parametrize("write", LOSSES)
+def test_a_static_that_adds_to_the_loss(write: Any, options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    data, steps = rng.normal(size=(4, 3, 2)), np.arange(4)[:, None] < np.array(options.get("lengths", [4, 4, 4]))
+    cell, V, E = Cell(), parameter("V", 3, 2), parameter("E", 4, 2)
+    x, e, k, L = cell.input("x", 2), cell.static("e", 2), cell.static("k", ()), cell.signal("L", ())
+    L[t] = write(V @ x[t], V, e, E, k)
+    given = {"x": data, "e": mg.Tensor(rng.normal(size=(3, 2)), requires_grad=True), "k": np.array([1, 0, 3])}
+    leaves = [*cell.parameters.values(), given["e"]]
+    (cell.unroll(**given, **options)["L"].stack() * steps).sum().backward()
+    wanted = [leaf.grad for leaf in leaves]
+    for leaf in leaves:
+        leaf.grad = None
+    cell.compile(loss="L")(**given, **options)
+    for leaf, gradient in zip(leaves, wanted):
+        np.testing.assert_allclose(np.zeros(leaf.shape) if leaf.grad is None else leaf.grad,
+                                   np.zeros(leaf.shape) if gradient is None else gradient, atol=1e-12)

@@ -677,3 +677,20 @@ def test_streams_of_one_program_run_in_threads() -> None:
         thread.join()
     for number in range(count):
         np.testing.assert_allclose(found[number], wanted[number], rtol=1e-12)
+
+
+def test_a_state_of_some_outputs_is_refused_where_more_is_needed() -> None:
+    cell = Cell("two loops")
+    x, h, S = cell.input("x", 2), cell.signal("h", 2), cell.signal("S", 2)
+    h[t] = h[t-1] + x[t]
+    S[t] = S[t-1] + x[t] * t
+    S[0] = np.array([7.0, 7.0])
+    stream = cell.compile().stream(outputs=["h"])
+    stream(x=np.ones((1, 2)))
+    for call in (cell.unroll, cell.compile()):
+        with pytest.raises(ValueError, match=r"the state has no value of S, which 'two loops' reads .*outputs"):
+            call(x=np.ones((2, 1, 2)), initial=stream.state)
+    run = cell.unroll(x=np.ones((2, 1, 2)), initial={"h": stream.state.values["h"][0]})
+    np.testing.assert_array_equal(run["h"].final().data, [[3.0, 3.0]])
+    stream.reset(initial=stream.state)
+    np.testing.assert_array_equal(stream(x=np.ones((1, 2)))["h"], [[2.0, 2.0]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -57,3 +58,28 @@ def test_a_linear_recurrence_with_complex_states_is_that_of_numpy() -> None:
         return (cell.unroll(u=x)["y"].stack() ** 2).sum()
 
     np.testing.assert_allclose(mg.grad(loss(), radius), mg.numeric_gradient(loss, radius), rtol=1e-6)
+
+
+def test_a_signal_on_the_left_leaves_the_operator_to_the_complex_number() -> None:
+    cell = Cell()
+    x, s, y = cell.input("x", 2), complex_signal(cell, "s", 2), cell.signal("y", 2)
+    s[t] = x[t] * s[t-1] + (1 - x[t] / Complex(3.0, 1.0)) + 0.1 * t * Complex(0.0, 1.0)
+    y[t] = np.where(s[t] == Complex(s.re[t], s.im[t] * 1), 1.0, 0.0) + 2.0 * (s[t] != s[t-1])
+    data, state = RNG.normal(size=(3, 2)), np.zeros(2, complex)
+    run = cell.unroll(x=data)
+    for k, row in enumerate(data):
+        state = row * state + (1 - row / (3 + 1j)) + 0.1j * (k + 1)
+        np.testing.assert_allclose(run["s.re"][k + 1].data + 1j * run["s.im"][k + 1].data, state)
+    np.testing.assert_array_equal(run["y"].stack().data, np.full((3, 2), 3.0))
+    with pytest.raises(TypeError, match=r"complex numbers have no order \(at test_complex"):
+        operator.lt(s[t], s[t-1])
+
+
+def test_an_assignment_that_fails_sets_neither_part() -> None:
+    cell = Cell()
+    s = complex_signal(cell, "s", 2)
+    with pytest.raises(ValueError, match=r"s\.im\[t\] = array\(3, 2\) has shape \(3, 2\)"):
+        s[t] = Complex(s.re[t-1], np.ones((3, 2)))
+    assert cell.equations == []
+    s[t] = Complex(s.re[t-1], np.ones(2))
+    assert len(cell.equations) == 2

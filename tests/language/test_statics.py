@@ -363,3 +363,16 @@ def test_an_index_that_is_computed_is_named_with_its_step_and_not_read_where_it_
     for call in (cell.unroll, cell.compile()):
         with pytest.raises(IndexError, match=r"index 4 at \[(1, )?1\] is not one of the 4 rows(.|\n)*part of y\[2\]"):
             call(w=words + 1 * (words == 4))
+
+
+def test_connectives_take_conditions_and_refuse_numbers() -> None:
+    cell = Cell()
+    x, on, y = cell.input("x", 3), cell.input("on", 3), cell.signal("y", 3)
+    y[t] = np.where((x[t] > 0) & ~on[t] | (np.arange(3) == 2), 1.0, 0.0)
+    given = RNG.random((4, 3)) > 0.5
+    np.testing.assert_array_equal(cell.unroll(x=X[:, 0], on=given)["y"].stack().data,
+                                  (X[:, 0] > 0) & ~given | (np.arange(3) == 2))
+    for write in (lambda: x[t] & 1, lambda: 8 | x[t], lambda: ~(2 * x[t]), lambda: np.bitwise_and(on[t], 3),
+                  lambda: (x[t] > 0) ^ x[t].sum(), lambda: np.arange(3) & x[t]):
+        with pytest.raises(TypeError, match=r"combines conditions, and .* is a number \(at test_statics.py:\d+\)"):
+            write()
