@@ -379,8 +379,8 @@ class Compiled:
                  ) -> CallPlan:
         """Return the plan of a call on inputs that were checked against the declarations; see `_checked_call`."""
         if 0 in inputs.batch:
-            raise ValueError(f"these data have no sequence, batch axes {inputs.batch} (at {call_site()}): a program needs "
-                             "one at least. unroll takes an empty batch")
+            raise ValueError(f"these data have no sequence, batch axes {inputs.batch} (at {call_site()}): a program "
+                             "needs one at least. unroll takes an empty batch")
         copies, boundary, statics = self.computed_once(inputs, outer)
         options = lowering_options(self.cell, inputs, boundary, inputs.own is not None)
         loaded = self._program(options, inputs, boundary, statics, records=records)
