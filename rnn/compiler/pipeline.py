@@ -162,7 +162,10 @@ class Program:
         found.update({key: adjoint.at_boundary(shifts.get(key[0], ()), key[1]) for key in request.boundaries})
         gradients = {key: node for key, node in found.items() if node is not None}
         for node in ordered(gradients.values()):  # replace sums of one term by that term
-            node.inputs = tuple(_shiftable(x) if isinstance(node.op, Shift) else _only_term(x) for x in node.inputs)
+            if isinstance(node.op, Shift):
+                node.inputs = tuple(map(_shiftable, node.inputs))
+            else:
+                node.inputs = tuple(map(_viewable if isinstance(node.op, View) else _only_term, node.inputs))
         return {key: _of_each_step(_only_term(node), inputs[key]) if key in inputs and not is_static(inputs[key])
                 else _only_term(node) for key, node in gradients.items()}
 
@@ -208,9 +211,19 @@ def _only_backward(gradients: Iterable[Node], forward: set[Node]) -> list[Node]:
 def _shiftable(node: Node) -> Node:
     """Return a value that a Shift can read: it needs boundary rows, so a sum of one term that is a view is a copy."""
     term = _only_term(node)
-    if term is node or (term.timed and not isinstance(term.op, View)):
-        return term
-    node.op, node.inputs = ops.BroadcastTo(node.shape), (term,)
+    return _copied(node, term) if term.timed and isinstance(term.op, View) else _viewable(node)
+
+
+def _viewable(node: Node) -> Node:
+    """Return a value of which a view can be made: an array, which a term that has no steps lacks."""
+    term = _only_term(node)
+    return term if term.timed or not node.timed else _copied(node, term)
+
+
+def _copied(node: Node, term: Node) -> Node:
+    """Return a sum as an array of its only term."""
+    if term is not node:
+        node.op, node.inputs = ops.BroadcastTo(node.shape), (term,)
     return node
 
 

@@ -43,7 +43,7 @@ def constants(x: Any, w: Any, p: Any, E: Any) -> Any:
 
 
 def functions_of_truth_values(x: Any, w: Any, p: Any, E: Any) -> Any:
-    return p * np.tanh(x > 0) + mg.sigmoid(mg.one_hot(w, 3)) + np.sqrt(np.argmax(x)) / 3 + np.where(x > p, 0.1, 0.2)
+    return p * np.tanh(x > 0) + mg.sigmoid(mg.one_hot(w, 5)[:3]) + np.sqrt(np.argmax(x)) / 3 + np.where(x > p, 0.1, 0.2)
 
 
 FORMULAS = numbers, conditions, truth_values, rows, constants, functions_of_truth_values

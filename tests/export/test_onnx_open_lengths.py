@@ -196,7 +196,7 @@ def test_a_length_that_must_be_another(tmp_path: Path) -> None:
     cell = Cell("three")
     enc, x, y, z = cell.static("enc", (None,)), cell.input("x", 3), cell.signal("y", 3), cell.signal("z", 3)
     y[t] = x[t] * enc
-    z[t] = enc + 1
+    z[t] = (enc + 1) * np.ones(3)
     path = cell.to_onnx(tmp_path / "m.onnx")
     for length in (1, 3):
         check(run(path, **data(cell, length)), cell.unroll(**data(cell, length)), cell)
