@@ -521,7 +521,15 @@ def one_hot(i: Any, n: int) -> Any:
 
 
 def pick(x: Any, labels: Any) -> Any:
-    """Return one element of each row: x (..., n), labels (...) of integers in 0 … n-1 -> (...)."""
+    """Return one element of each row: x (..., n), labels (...) of integers in 0 … n-1 -> (...).
+
+    Raises:
+        TypeError: for labels that aren't integers. IndexError: for one that isn't one of 0 … n-1.
+    """
+    if not isinstance(labels, operators.Operators) or isinstance(labels, Tensor):  # others have no values yet
+        kind = np.asarray(plain(labels)).dtype
+        if kind.kind not in "iu":
+            raise TypeError(f"labels are integers, not {kind}: the index of the right class (at {call_site()})")
     return apply(operators.PICK, x, labels)
 
 
