@@ -51,7 +51,15 @@ def labels(x: Any, w: Any, p: Any, E: Any) -> Any:
     return mg.pick(p * x, np.argmax(x)) + mg.losses.cross_entropy(p * x, w % 3, reduction="none") * p
 
 
-FORMULAS = numbers, conditions, truth_values, rows, constants, functions_of_truth_values, labels
+def functions_of_conditions(x: Any, w: Any, p: Any, E: Any) -> Any:
+    chosen = np.select([x > 0.5, (w > 2).astype(bool)], [p * x, (2 * x).astype(int)], np.full_like(x, p[0]))
+    near = np.isclose(x, p, rtol=0.8) | np.isposinf(x) | (np.argmax(x).astype(float) == 1)
+    counts = np.count_nonzero(x > 0) * np.any(x > 0.8) + np.all(x < 0.9) + np.argmin(x > 0)
+    return p * chosen * near + np.float_power(1 + x * x, 1.5) + counts
+
+
+FORMULAS = numbers, conditions, truth_values, rows, constants, functions_of_truth_values, labels, \
+    functions_of_conditions
 
 
 def network(formula: Callable[..., Any]) -> Cell:
@@ -118,7 +126,7 @@ def test_a_label_that_is_no_class(wrong: float) -> None:
     cell = Cell()
     x, k, L = cell.input("x", 3), cell.static("k", ()), cell.signal("L", ())
     L[t] = mg.losses.cross_entropy(parameter("p", 3) * x[t], k, reduction="none")
-    with pytest.raises(IndexError, match=rf"index {wrong:g} is not one of the 3 classes 0 … 2 \(at test_exported_condi"):
+    with pytest.raises(IndexError, match=rf"index {wrong:g} is not one of the 3 classes 0 … 2 \(at test_exported"):
         cell.to_torch()(x=X, k=np.array([0, wrong]))
     f = cell.to_jax()
     values = np.asarray(f(f.parameters, {"x": X, "k": np.array([0, wrong])})["L"])

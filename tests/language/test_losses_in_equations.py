@@ -31,8 +31,8 @@ def classifier() -> Cell:
 
 
 def gradients(cell: Cell, loss: Tensor) -> dict[str, Any]:
-    for parameter in cell.parameters.values():
-        parameter.grad = None
+    for p in cell.parameters.values():
+        p.grad = None
     loss.backward()
     return {name: parameter.grad for name, parameter in cell.parameters.items()}
 
