@@ -118,7 +118,7 @@ OF_VALUES: list[Callable[[Any, Any, Any, Any], Any]] = [
     lambda s, m, v, a: m.astype(bool) * 2.0, lambda s, m, v, a: np.argmax(m, axis=1).astype(float) / 2,
     lambda s, m, v, a: np.argmax(v).astype(np.int32) * 0.5, lambda s, m, v, a: np.full_like(m, v),
     lambda s, m, v, a: np.full_like(v > 0, 3.0) * v, lambda s, m, v, a: np.zeros_like(v > 0) | (v > 1),
-    lambda s, m, v, a: np.isclose(v, v > 0, rtol=0.4), lambda s, m, v, a: np.isclose(v / (v > 0), np.inf),
+    lambda s, m, v, a: np.isclose(v, v > 0, rtol=0.4), lambda s, m, v, a: np.isclose(abs(v) / (v > 0), np.inf),
     lambda s, m, v, a: np.isclose(np.sqrt(v), np.sqrt(v), equal_nan=True),
     lambda s, m, v, a: np.isclose(np.sqrt(v), np.sqrt(v)), lambda s, m, v, a: np.isclose([np.inf, 1, 0, np.nan], v),
     lambda s, m, v, a: np.select([np.argmax(v) == 0, np.argmax(v) == 1], [v, 2 * v], 1),
