@@ -17,8 +17,18 @@ def operation_error(error: Exception, op: Op, operands: Iterable[Any]) -> Except
 
     `operands` have `shape`, `label` and `origin`, as Tensors have.
     """
+    return _located(error, repr(op), operands)
+
+
+def function_error(error: Exception, name: str, operands: Iterable[Any], remedy: str) -> Exception:
+    """Return the error of a function that is made of several operations, with its name, its operands and a remedy."""
+    return _located(error, name, operands, f"  {remedy}")
+
+
+def _located(error: Exception, name: str, operands: Iterable[Any], *last: str) -> Exception:
     kind = next(kind for kind in (IndexError, TypeError, ValueError) if isinstance(error, kind))
-    return kind("\n".join([f"{error}", f"  in {op!r} at {settings().origin or call_site()}, of", *_rows(operands)]))
+    head = f"  in {name} at {settings().origin or call_site()}, of"
+    return kind("\n".join([f"{error}", head, *_rows(operands), *last]))
 
 
 def forward_nan_error(op: Op, operands: Iterable[Any]) -> FloatingPointError:

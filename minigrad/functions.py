@@ -513,15 +513,26 @@ def one_hot(i: Any, n: int) -> Any:
     """Return vectors of n elements, 1 at the index i and 0 elsewhere: i (...) of integers -> (..., n); no gradient.
 
     Raises:
-        IndexError: for an index that isn't one of 0 ... n-1.
+        TypeError: if n isn't a whole number of 1 or more. IndexError: for an index that isn't one of 0 ... n-1.
     """
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise TypeError(f"mg.one_hot(i, n) takes the number n of classes, 1 or more, not {n!r}, for i = {i!r:.60} of "
+                        f"shape {i.shape if hasattr(i, 'shape') else np.shape(i)} (at {call_site()})")
     if isinstance(i, operators.Operators) and not isinstance(i, Tensor):  # an index of each step
         return apply(operators.LOOKUP, Tensor(np.eye(n), name=f"eye({n})"), i)
     return np.eye(n)[ops.Lookup.rows(np.eye(n), np.asarray(plain(i)))]
 
 
 def pick(x: Any, labels: Any) -> Any:
-    """Return one element of each row: x (..., n), labels (...) of integers in 0 … n-1 -> (...)."""
+    """Return one element of each row: x (..., n), labels (...) of integers in 0 … n-1 -> (...).
+
+    Raises:
+        TypeError: for labels that aren't integers. IndexError: for one that isn't one of 0 … n-1.
+    """
+    if not isinstance(labels, operators.Operators) or isinstance(labels, Tensor):  # others have no values yet
+        kind = np.asarray(plain(labels)).dtype
+        if kind.kind not in "iu":
+            raise TypeError(f"labels are integers, not {kind}: the index of the right class (at {call_site()})")
     return apply(operators.PICK, x, labels)
 
 

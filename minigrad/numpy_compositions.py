@@ -434,7 +434,8 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
                          f"not {len(choicelist)} for {len(condlist)}")
     result = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist)):
-        if np.asarray(plain(condition)).dtype != bool:
+        known = isinstance(condition, Tensor) or not isinstance(condition, operators.Operators)
+        if known and np.asarray(plain(condition)).dtype != bool:  # an expression has no values yet
             raise TypeError(f"conditions are arrays of bools, not {np.asarray(plain(condition)).dtype}")
         result = f.where(condition, choice, result)
     return result

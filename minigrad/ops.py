@@ -60,7 +60,8 @@ class Op:
         symbol: the infix operator with which a formula writes it, e.g. "+".
         precedence: how tightly that operator binds; a larger number binds tighter.
         random: whether the result is drawn from a generator, so that computing it twice differs.
-        integer_inputs: positions of the inputs that hold integers, such as labels.
+        integer_inputs: positions of the inputs that hold integers, such as labels. Those that a recurrence computes
+            are floats that hold whole numbers.
         regular: a number at which the operation and its derivatives are finite, where they aren't for all numbers.
             Masked steps of a recurrence are computed from it.
         core_ndims: for operations on the last axes of operands, such as products of matrices, the number of those
@@ -1177,22 +1178,26 @@ def _picks_once(index: Any) -> bool:
     return True
 
 
-class Gather(Op, integer_inputs=(1,), aligned=True, affine=(0,)):
-    """One element of each row: x (..., n), labels (...) of integers -> (...)."""
+class Gather(Op, integer_inputs=(1,), aligned=True, affine=(0,), regular=0.0):
+    """One element of each row: x (..., n), labels (...) from 0 to n-1 -> (...).
+
+    The labels may be floats that hold whole numbers, as the signals of a recurrence do.
+    """
 
     def forward(self, x: Array, labels: Array) -> Array:
-        if labels.dtype.kind not in "iu":
-            raise TypeError(f"labels are integers, not {labels.dtype}: the index of the right class")
         if labels.shape != x.shape[:-1]:
             raise ValueError(f"labels have shape {labels.shape}, but {x.shape[:-1]} is needed: "
                              f"one class for each row of {x.shape}")
         classes = x.shape[-1]
+        if labels.dtype.kind not in "iu" and (labels != np.trunc(labels)).any():
+            raise TypeError(f"labels are integers, not {labels[labels != np.trunc(labels)][0]}: "
+                            "the index of the right class")
         wrong = (labels < 0) | (labels >= classes)
         if wrong.any():
             where = tuple(int(i) for i in np.argwhere(wrong)[0])
             raise IndexError(f"label {labels[where]} at {list(where)} is not one of the "
                              f"{classes} classes 0 … {classes - 1}")
-        return np.take_along_axis(x, np.expand_dims(labels, -1), -1)[..., 0]
+        return np.take_along_axis(x, np.expand_dims(labels.astype(np.int64, copy=False), -1), -1)[..., 0]
 
     def backward(self, grad: Array, out: Array, x: Array, labels: Array) -> tuple[Array, ...]:
         one_hot = np.expand_dims(labels, -1) == np.arange(x.shape[-1])

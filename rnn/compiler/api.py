@@ -384,10 +384,6 @@ class Compiled:
         copies, boundary, statics = self.computed_once(inputs, outer)
         options = lowering_options(self.cell, inputs, boundary, inputs.own is not None)
         loaded = self._program(options, inputs, boundary, statics, records=records)
-        for name, values in inputs.values.items():
-            if loaded.program.lowered.roots[name].op.dtype == "int" and values.dtype.kind not in "iu":
-                raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
-                                "integers: the index of the right class")
         used = leaves(self.cell)
         return CallPlan(loaded, inputs, boundary, copies, statics, used, [x.requires_grad for x in used], by_column)
 

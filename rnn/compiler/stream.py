@@ -30,7 +30,7 @@ from rnn.language.dependencies import DefinitionError, boundaries, integer_input
 from rnn.language.equations import Definition, Signal
 from rnn.language.expressions import Time
 from rnn.language.selection import computable_from, computed_from, needed_for
-from rnn.unrolling.inputs import prepare_inputs
+from rnn.unrolling.inputs import check_labels, prepare_inputs
 from rnn.unrolling.options import UnrollOptions
 from rnn.unrolling.state import State
 
@@ -456,9 +456,7 @@ def _data_of_step(signal: Signal, value: Any, batch: Shape, own: Shape | None) -
         raise ValueError(f"the data for {signal.name!r} are not an array (at {call_site()}): {error}") from None
     if array.dtype.kind not in "biuf":
         raise TypeError(f"the data for {signal.name!r} are {array.dtype}, not real numbers (at {call_site()})")
-    if signal.name in integer_inputs(signal.cell) and array.dtype.kind not in "iu":
-        raise TypeError(f"the data for {signal.name!r} are {array.dtype} (at {call_site()}), but labels are integers: "
-                        "the index of the right class")
+    check_labels(signal.cell, signal.name, array.dtype, call_site())
     rest = array.shape[len(batch):]
     if array.shape[:len(batch)] != batch or (len(rest) > 1 if own is None else rest != own):
         wanted = f"{batch + own}" if own is not None else f"({''.join(f'{n}, ' for n in batch)}size)"

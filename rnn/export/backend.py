@@ -213,7 +213,11 @@ class Backend(ABC):
     def arg_max(self, x: Array, axis: int, keepdims: bool) -> Array: ...
 
     def arg_min(self, x: Array, axis: int, keepdims: bool) -> Array:
-        return self.arg_max(-x, axis, keepdims)
+        return self.arg_max(self.opposite(x), axis, keepdims)
+
+    def opposite(self, x: Array) -> Array:
+        """Return -x, or the other truth values, which have no sign: the order is reversed."""
+        return self.compute(ops.Compare(np.logical_not), x) if str(x.dtype).endswith("bool") else -x
 
     def sigmoid(self, x: Array) -> Array:
         return 1 / (1 + self.compute(ops.Exp(), -x))  # where exp(-x) is infinite it is 0
@@ -283,7 +287,8 @@ class Backend(ABC):
         return self.where(x > 0, self.compute(ops.Sqrt(), self.where(x > 0, x, 1.0)), x)
 
     def min(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return -self.max(-x, axis, keepdims)
+        largest = self.max(self.opposite(x), axis, keepdims)
+        return self.compute(ops.Compare(np.logical_not), largest) if str(x.dtype).endswith("bool") else -largest
 
     def log_softmax(self, x: Array, axis: int) -> Array:
         return x - self.log_sum_exp(x, axis, True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad.provenance import call_site
-from rnn.language.dependencies import DefinitionError, boundaries, expression_shapes, links, nodes
+from rnn.language.dependencies import DefinitionError, boundaries, expression_shapes, integer_inputs, links, nodes
 from rnn.language.equations import Definition, Signal
 from rnn.language.expressions import Static
 from rnn.unrolling.evaluator import compute_statics, recompute_from_parameters
@@ -151,7 +151,9 @@ class OnnxFile(os.PathLike[str]):
         cell, origin = self._cell, call_site()
         if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 1:
             raise ValueError(f"batch is a number of sequences, 1 or more, not {batch!r} (at {origin})")
-        data = {name: np.zeros((1, batch, *(x.shape or ()))) for name, x in cell.signals.items() if x.given}
+        labels = integer_inputs(cell)
+        data = {name: np.zeros((1, batch, *(x.shape or ())), int if name in labels else float)
+                for name, x in cell.signals.items() if x.given}
         data.update((name, np.zeros([n or 1 for n in x.lengths])) for name, x in cell.statics.items())
         prepared = prepare_inputs(cell, {**data, **statics}, UnrollOptions(T=1, initial=initial))
         shapes = self._shapes(prepared.shapes, statics)

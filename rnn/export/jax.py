@@ -104,7 +104,10 @@ class JaxBackend(ModuleBackend):
         return x[..., np.array(index) if isinstance(index, list) else index]
 
     def gather(self, x: Array, labels: Array) -> Array:
-        return self.module.take_along_axis(x, labels[..., None], -1)[..., 0]
+        classes = labels.astype(int)  # NaN for a label that is no class, as in lookup
+        known = (classes == labels) & (classes >= 0) & (classes < x.shape[-1])
+        found = self.module.take_along_axis(x, self.module.where(known, classes, 0)[..., None], -1)[..., 0]
+        return self.module.where(known, found, self.module.nan)
 
 
 class JaxFunction:

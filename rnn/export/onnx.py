@@ -392,9 +392,16 @@ class OnnxBackend(Backend):
         return self.where(x < 0, 0.0, self.where(x > 0, 1.0, self.where(np.equal(x, 0.0), b, x)))
 
     def fmod(self, a: Array, b: Array) -> Array:
+        a, b = self._floats(a, b)
         return self.emit("Mod", a, b, shape=_broadcast([a.shape, b.shape]), fmod=1)
 
+    def _floats(self, *operands: Any) -> list[Value]:
+        """Return operands, truth values and integers too, as floats."""
+        return [x if x.dtype == self.dtype else self.cast(x, self.dtype)
+                for x in (self.constant(x, self.dtype) for x in operands)]
+
     def remainder(self, a: Array, b: Array) -> Array:
+        a, b = self._floats(a, b)
         rest = self.fmod(a, b)
         return self.where(rest * b < 0, rest + b, rest)
 
@@ -413,7 +420,7 @@ class OnnxBackend(Backend):
         if condition.dtype != bool:
             condition = self.cast(condition, np.dtype(bool))
         if a.dtype != b.dtype:  # truth values and labels beside numbers are numbers
-            a, b = (x if x.dtype == self.dtype else self.cast(x, self.dtype) for x in (a, b))
+            a, b = self._floats(a, b)
         return self.elementwise("Where", condition, a, b, dtype=a.dtype)
 
     def cast(self, x: Array, dtype: np.dtype[Any]) -> Array:
@@ -593,6 +600,7 @@ class OnnxBackend(Backend):
         return self.cast(index, self.dtype)
 
     def gather(self, x: Array, labels: Array) -> Array:
+        labels = self.cast(labels, np.dtype(np.int64))
         picked = self.emit("GatherElements", x, self.append_axes(labels, 1), shape=(*labels.shape, 1), axis=-1)
         return self.emit("Squeeze", picked, self.numbers([-1]), shape=labels.shape)
 

@@ -21,7 +21,7 @@ from minigrad.formats.files import write_atomically
 from minigrad.provenance import call_site
 from rnn.ir.feeds import boundary_values, lowering_options, weight_draws
 from rnn.ir.nodes import ADDED, AFTER, MASK, STATIC, STEP, Node
-from rnn.language.dependencies import DefinitionError, nodes, parameters
+from rnn.language.dependencies import DefinitionError, integer_inputs, nodes, parameters
 from rnn.language.equations import Definition
 from rnn.language.expressions import Static
 from rnn.unrolling.inputs import prepare_inputs
@@ -82,7 +82,9 @@ class Model:
         """Set the schedule; return the values before and after the sequence, as of `boundary_values`."""
         cell, statics = self.cell, self.open_lengths.shapes
         given = {name: x.shape for name, x in cell.signals.items() if x.given}
-        zeros = {**{name: np.zeros((STEPS, *(shape or ()))) for name, shape in given.items()},
+        labels = integer_inputs(cell)
+        zeros = {**{name: np.zeros((STEPS, *(shape or ())), int if name in labels else float)
+                    for name, shape in given.items()},
                  **{name: np.zeros(shape) for name, shape in statics.items()}}
         start = {name: dict.fromkeys(steps, 0.0) for name, steps in self.carried.items()}
         sample = prepare_inputs(cell, zeros, UnrollOptions(T=STEPS, initial=start))

@@ -152,12 +152,16 @@ class TorchBackend(ModuleBackend):
         return x.detach()
 
     def lookup(self, table: Array, indices: Array) -> Array:
-        rows = indices.long()
-        wrong = (rows != indices) | (rows < 0) | (rows >= table.shape[0])
+        return table[self._whole(indices, table.shape[0], "rows")]
+
+    def _whole(self, indices: Array, count: int, places: str) -> Array:
+        """Return indices as integers, checked."""
+        whole = indices.long()
+        wrong = (whole != indices) | (whole < 0) | (whole >= count)
         if wrong.any():
-            raise IndexError(f"index {indices[wrong][0].item():g} is not one of the {table.shape[0]} rows "
-                             f"0 … {table.shape[0] - 1} (at {self.origin})")
-        return table[rows]
+            raise IndexError(f"index {indices[wrong][0].item():g} is not one of the {count} {places} "
+                             f"0 … {count - 1} (at {self.origin})")
+        return whole
 
     def arg_max(self, x: Array, axis: int, keepdims: bool) -> Array:
         return torch.argmax(x.to(torch.int8) if x.dtype == torch.bool else x, axis, keepdim=keepdims)
@@ -170,7 +174,7 @@ class TorchBackend(ModuleBackend):
         return x[..., torch.tensor(places.copy(), device=self.device)]  # a copy: PyTorch takes no negative strides
 
     def gather(self, x: Array, labels: Array) -> Array:
-        return torch.gather(x, -1, labels.long()[..., None])[..., 0]
+        return torch.gather(x, -1, self._whole(labels, x.shape[-1], "classes")[..., None])[..., 0]
 
 
 class CellModule(torch.nn.Module):

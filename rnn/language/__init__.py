@@ -1,7 +1,7 @@
 """rnn.language: definitions of recurrences, without data and without a length.
 
-equations.py (signals, equations) with expressions.py (their values, t and T), formula.py (their text) and complex.py
-(pairs of real signals);
+equations.py (signals, equations) with expressions.py (their values, t and T), formula.py (their text), complex.py
+(pairs of real signals) and numpy_functions.py (NumPy's functions that Tensors have no derivative of);
 dependencies.py (edges and delays); cycles.py (loops, computability, order); graphs.py (the algorithms).
 It imports minigrad alone, and nothing else of rnn.
 

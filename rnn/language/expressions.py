@@ -12,13 +12,15 @@ from __future__ import annotations
 import contextlib
 import operator
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from minigrad import Op, Tensor, ops
 from minigrad.conversion import require_plain
-from minigrad.errors import operation_error
+from minigrad.errors import function_error, operation_error
+from minigrad.numpy_functions import called
 from minigrad.operators import ADD, LOOKUP, STOP_GRADIENT, Operators
 from minigrad.provenance import Origin, call_site
 from minigrad.tensor import constant, reflected
@@ -26,6 +28,7 @@ from minigrad.tensor import constant, reflected
 from .batching import for_batch
 from .formula import ATOM, to_text
 from .graphs import postorder
+from .numpy_functions import FUNCTIONS, cast, recipe_in_equations
 from .own_operations import is_own, refuse_mixing
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ KINDS = {"f": float, "i": np.int64, "b": bool}
 # & | ^ ~ of an array and an expression, which are connectives of truth values in an equation
 CONNECTIVES = {np.bitwise_and: np.logical_and, np.bitwise_or: np.logical_or, np.bitwise_xor: np.logical_xor,
                np.invert: np.logical_not}
+FOR_ONE = "Shapes and axes are those of one sequence at one step: the axes of time and batch don't count"
 UNBOUND = 101, 103  # two lengths in the place of one that isn't bound yet
 
 
@@ -134,15 +138,26 @@ class Expression(Operators):
             return _connect(ufunc, f"np.{ufunc.__name__}", *inputs)
         return super().__array_ufunc__(ufunc, method, *inputs, **options)
 
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    @staticmethod
+    def numpy_function(function: Any, args: Any, kwargs: Any) -> Any:
+        """Call what a NumPy function means for one sequence; its errors name the operands and the line."""
         try:
-            return super().__array_function__(function, types, args, kwargs)
+            if function is np.where and len(args) + len(kwargs) == 1:
+                raise NeedsValuesError
+            if function in FUNCTIONS:
+                return FUNCTIONS[function](*args, **kwargs)
+            return Operators.numpy_function(function, args, kwargs)
+        except (TypeError, ValueError, IndexError) as error:
+            raise _function_error(error, function, [*args, *kwargs.values()]) from None
+
+    def astype(self, dtype: Any) -> Any:
+        """Return the values as floats, as integers, cut towards 0, or as truth values."""
+        if self.kind == "f" and np.dtype(dtype).kind == "f":
+            return super().astype(dtype)
+        try:
+            return cast(self, dtype)
         except TypeError as error:
-            if self.shape is not None or "NoneType" not in str(error):
-                raise
-            raise TypeError(f"np.{function.__name__} needs all lengths of its operands when the equation is written, "
-                            f"and {self!r} has shape {shape_text(self.samples)} (at {call_site()}): declare its "
-                            "lengths, or write it with operations that need none") from None
+            raise function_error(error, "astype", _labelled((self,)), FOR_ONE) from None
 
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r} is neither true nor false: it has a value at each step (at {call_site()}). "
@@ -399,9 +414,22 @@ def _result_samples(op: Op, inputs: tuple[Any, ...], written: Op) -> Samples | N
                     fitted = ([length if n == UNBOUND[0] else n for n in shape] for shape in first)
                     one = op.result_shape(*map(tuple, fitted))
                     return one, one
-            words = re.sub(rf"\b{UNBOUND[0]}\b", "any", str(error))
+            words = re.sub(rf"\b{UNBOUND[0]}\b", "any", str(_as_for_one(error, written, inputs)))
             raise operation_error(type(error)(words), written, _labelled(inputs)) from None
-        raise operation_error(error, written, _labelled(inputs)) from None
+        raise operation_error(_as_for_one(error, written, inputs), written, _labelled(inputs)) from None
+
+
+def _as_for_one(error: Exception, written: Op, inputs: tuple[Any, ...]) -> Exception:
+    """Return the error of the operation on its operands as they were written, without axes that were inserted."""
+    operands = _without_inserted(inputs)
+    if all(x is y for x, y in zip(operands, inputs)):
+        return error
+    try:
+        written.result_shape(*(x.samples[0] if isinstance(x, Expression) and x.samples else np.shape(x)
+                               for x in operands))
+    except (ValueError, TypeError, IndexError) as found:
+        return found
+    return error
 
 
 def _result_kind(op: Op, inputs: tuple[Any, ...]) -> str:
@@ -441,6 +469,32 @@ def operands_without_type(node: Expression) -> tuple[int, ...]:
                  if kind == "i" or (not typed and (kind == "b" or (choice and type(x) is float))))
 
 
+class NeedsValuesError(TypeError):
+    """A function needs values, which an expression has only in a run."""
+
+
+def _function_error(error: Exception, function: Any, args: Sequence[Any]) -> Exception:
+    """Return the error of a NumPy function, with its name, its operands and the line unless it has the line."""
+    name = called(function)
+    operands = [x for arg in args for x in (arg if isinstance(arg, (list, tuple)) else [arg])
+                if isinstance(x, (Expression, Tensor))]
+    open_ones = [x for x in operands if isinstance(x, Expression) and x.shape is None]
+    if open_ones and isinstance(error, TypeError) and "NoneType" in str(error):
+        return TypeError(f"{name} needs all lengths of its operands when the equation is written, and "
+                         f"{open_ones[0]!r} has shape {shape_text(open_ones[0].samples)} (at {call_site()}): declare "
+                         "its lengths, or write it with operations that need none")
+    if isinstance(error, NeedsValuesError) or "has no values yet, and this function" in str(error):
+        what = _labelled(tuple(operands))
+        shown = f"{what[0].label}, of shape {what[0].shape}, has" if what else "an expression has"
+        return TypeError(f"{name} needs values, and {shown} none in an equation (at {call_site()}). "
+                         f"{recipe_in_equations(name)}")
+    if re.search(r"\bat \S+:\d+", str(error)):  # it has the line
+        words = str(error).replace("For a result without gradient call it on x.data; for one with a gradient write",
+                                   "Otherwise write")
+        return error if words == str(error) else type(error)(words)
+    return function_error(error, name, _labelled(tuple(operands)), FOR_ONE)
+
+
 class Operand(NamedTuple):
     """An operand as an error names it."""
 
@@ -451,10 +505,15 @@ class Operand(NamedTuple):
 
 def _labelled(inputs: tuple[Any, ...]) -> list[Any]:
     """Return operands as an error names them: shapes for one sequence, numbers and arrays as constants."""
-    while len(inputs) and any(isinstance(x, Apply) and x.written is None for x in inputs):  # inserted ones
-        inputs = tuple(x.inputs[0] if isinstance(x, Apply) and x.written is None else x for x in inputs)
     return [Operand(x.label, shape_text(x.samples), x.origin) if isinstance(x, Expression) else
-            x if isinstance(x, Tensor) else constant(np.asarray(x)) for x in inputs]
+            x if isinstance(x, Tensor) else constant(np.asarray(x)) for x in _without_inserted(inputs)]
+
+
+def _without_inserted(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the operands that the equation shows in the place of operations that were inserted."""
+    while any(isinstance(x, Apply) and x.written is None for x in inputs):
+        inputs = tuple(x.inputs[0] if isinstance(x, Apply) and x.written is None else x for x in inputs)
+    return inputs
 
 
 # ---- time ----------------------------------------------------------------------------------
@@ -499,6 +558,11 @@ class Time(Operators):
     def compare(ufunc: Any, *inputs: Any) -> Any:
         """Return a comparison of the number of the step."""
         return Expression.compare(ufunc, *inputs)
+
+    @staticmethod
+    def numpy_function(function: Any, args: Any, kwargs: Any) -> Any:
+        """Call a NumPy function on the number of the step."""
+        return Expression.numpy_function(function, tuple(map(_step_number, args)), kwargs)
 
     @property
     def shape(self) -> Shape:

@@ -79,13 +79,14 @@ def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollO
     Raises:
         ValueError: for data that are missing, unknown, of unequal length or of a wrong size; for
             boundary values that are set twice or in part; for options that the definition can't have.
-        TypeError: for data that aren't numbers.
+        TypeError: for data that aren't numbers, and labels that aren't integers.
     """
     origin = call_site()
     declared = {name: signal for name, signal in cell.signals.items() if signal.given}
     _check_names(cell, {**declared, **cell.statics}, inputs, origin)
     values = {name: _as_values(name, inputs[name], origin) for name in [*declared, *cell.statics]}
     for name in declared:
+        check_labels(cell, name, values[name].dtype, origin)
         if values[name].ndim == 0:
             raise ValueError(f"the data for {name!r} are a single number (at {origin}); their first axis must be time")
     T = _common_length({name: values[name] for name in declared}, options.T, origin)
@@ -177,6 +178,13 @@ def _as_values(name: str, value: Any, origin: Origin) -> Values:
     if values.dtype.kind not in "biuf":
         raise TypeError(f"the data for {name!r} are {values.dtype}, not real numbers (at {origin})")
     return values
+
+
+def check_labels(cell: Definition, name: str, dtype: np.dtype[Any], origin: Origin) -> None:
+    """Raise TypeError for data of an input that an operation takes as labels or indices, if they aren't integers."""
+    if dtype.kind not in "iu" and name in integer_inputs(cell):
+        raise TypeError(f"the data for {name!r} are {dtype} (at {origin}), but labels are integers: the index of the "
+                        "right class")
 
 
 def _common_length(values: Mapping[str, Values], T: int | None, origin: Origin) -> int:

@@ -43,10 +43,23 @@ def constants(x: Any, w: Any, p: Any, E: Any) -> Any:
 
 
 def functions_of_truth_values(x: Any, w: Any, p: Any, E: Any) -> Any:
-    return p * np.tanh(x > 0) + mg.sigmoid(mg.one_hot(w, 5)[:3]) + np.sqrt(np.argmax(x)) / 3 + np.where(x > p, 0.1, 0.2)
+    vector = mg.one_hot(w, 5)[:3]
+    return p * np.tanh(x > 0) + mg.sigmoid(vector) + np.sqrt(np.argmax(x)) / 3 + np.where(x > p, 0.1, 0.2)
 
 
-FORMULAS = numbers, conditions, truth_values, rows, constants, functions_of_truth_values
+def labels(x: Any, w: Any, p: Any, E: Any) -> Any:
+    return mg.pick(p * x, np.argmax(x)) + mg.losses.cross_entropy(p * x, w % 3, reduction="none") * p
+
+
+def functions_of_conditions(x: Any, w: Any, p: Any, E: Any) -> Any:
+    chosen = np.select([x > 0.5, (w > 2).astype(bool)], [p * x, (2 * x).astype(int)], np.full_like(x, p[0]))
+    near = np.isclose(x, p, rtol=0.8) | np.isposinf(x) | (np.argmax(x).astype(float) == 1)
+    counts = np.count_nonzero(x > 0) * np.any(x > 0.8) + np.all(x < 0.9) + np.argmin(x > 0)
+    return p * chosen * near + np.float_power(1 + x * x, 1.5) + counts
+
+
+FORMULAS = numbers, conditions, truth_values, rows, constants, functions_of_truth_values, labels, \
+    functions_of_conditions
 
 
 def network(formula: Callable[..., Any]) -> Cell:
@@ -106,3 +119,37 @@ def test_an_index_that_is_no_row() -> None:
     f = cell.to_jax()
     values = np.asarray(f(f.parameters, {"x": X, "w": words})["h"])
     assert np.isnan(values[1:, 0]).all() and np.isfinite(values[:, 1]).all() and np.isfinite(values[0]).all()
+
+
+@pytest.mark.parametrize("wrong", [5, 1.5, -1])
+def test_a_label_that_is_no_class(wrong: float) -> None:
+    cell = Cell()
+    x, k, L = cell.input("x", 3), cell.static("k", ()), cell.signal("L", ())
+    L[t] = mg.losses.cross_entropy(parameter("p", 3) * x[t], k, reduction="none")
+    with pytest.raises(IndexError, match=rf"index {wrong:g} is not one of the 3 classes 0 … 2 \(at test_exported"):
+        cell.to_torch()(x=X, k=np.array([0, wrong]))
+    f = cell.to_jax()
+    values = np.asarray(f(f.parameters, {"x": X, "k": np.array([0, wrong])})["L"])
+    assert np.isnan(values[:, 1]).all() and np.isfinite(values[:, 0]).all()
+
+
+def test_labels_that_are_static_or_of_the_step_before(tmp_path: Path) -> None:
+    cell, p = Cell(), parameter("p", 3)
+    x, k, a = cell.input("x", 3), cell.static("k", ()), cell.signal("a", ())
+    h, L = cell.signal("h", ()), cell.signal("L", ())
+    a[t] = np.argmax(x[t])
+    a[0] = 1
+    h[t] = mg.pick(p * x[t], k) + mg.pick(x[t], a[t-1]) * h[t-1]
+    L[t] = h[t] ** 2
+    given = {"x": X, "k": np.array([2, 0])}
+    run = cell.unroll(**given)
+    expected = mg.grad(run["L"].stack().sum(), list(cell.parameters.values()))[0]
+    for compute in (with_compile, with_torch, with_jax):
+        values, gradients = compute(cell, tmp_path, given)
+        np.testing.assert_allclose(values, run["h"].stack().data, atol=1e-12)
+        np.testing.assert_allclose(gradients["p"], expected, atol=1e-11)
+    values, _ = with_onnx(cell, tmp_path, {"x": X, "k": np.array([2.0, 0.0])})
+    np.testing.assert_allclose(values, run["h"].stack().data, atol=1e-12)
+    masked = cell.unroll(**given, lengths=[4, 2])["h"].stack().data
+    found = cell.to_torch()(**given, lengths=np.array([4, 2]))["h"].detach()
+    np.testing.assert_allclose(found, masked, atol=1e-12)

@@ -283,11 +283,25 @@ def test_the_start_of_a_computed_token_must_be_set() -> None:
 @pytest.mark.parametrize("index", [-1, 5, 1.5])
 def test_an_index_that_is_no_row_names_signal_and_step(index: float) -> None:
     cell, E = Cell(), parameter("E", 5, 3)
-    w, y = cell.input("w", ()), cell.signal("y", 3)
-    y[t] = E[w[t]]
-    words = np.array([[0, 1], [2, index]])
-    with pytest.raises(IndexError, match=r"index .* at \[1\] is not one of the 5 rows 0 … 4(.|\n)*w\[2\]"):
+    w, v, y = cell.input("w", ()), cell.signal("v", ()), cell.signal("y", 3)
+    v[t] = w[t] * 0.5
+    y[t] = E[v[t]]
+    words = np.array([[0, 2], [4, 2 * index]])
+    with pytest.raises(IndexError, match=r"index .* at \[1\] is not one of the 5 rows 0 … 4(.|\n)*v\[2\]"):
         cell.unroll(w=words)
+
+
+@pytest.mark.parametrize("words", [[1.0, 2.0], [True, False], [1.5, 0.0]])
+@pytest.mark.parametrize("call", [Cell.unroll, lambda cell, w: cell.compile()(w=w),
+                                  lambda cell, w: cell.compile().stream(batch=None)(w=w[0])])
+def test_the_data_of_an_index_are_integers(words: Any, call: Any) -> None:
+    cell = Cell()
+    w, y = cell.input("w", ()), cell.signal("y", 3)
+    y[t] = parameter("E", 5, 3)[w[t]]
+    data = np.array(words)
+    with pytest.raises(TypeError, match=rf"the data for 'w' are {data.dtype} \(at test_statics.py:\d+\), but labels "
+                                        "are integers: the index of the right class"):
+        call(cell, w=data)
 
 
 def test_a_value_of_each_step_is_not_indexed_by_a_signal() -> None:
