@@ -220,8 +220,8 @@ class Read(Expression):
 
     @property
     def samples(self) -> Samples | None:  # type: ignore[override]
-        """The signal's, which may become known after it is read."""
-        return self.signal.samples
+        """The signal's, which may become known after it is read; until then those of a vector of any length."""
+        return self.signal.samples or samples_of((None,))
 
     @property
     def text(self) -> tuple[str, int]:
@@ -562,7 +562,7 @@ class Time(Operators):
     @staticmethod
     def numpy_function(function: Any, args: Any, kwargs: Any) -> Any:
         """Call a NumPy function on the number of the step."""
-        return Expression.numpy_function(function, tuple(map(_step_number, args)), kwargs)
+        return Expression.numpy_function(function, tuple(map(step_number, args)), kwargs)
 
     @property
     def shape(self) -> Shape:
