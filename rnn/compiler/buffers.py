@@ -83,8 +83,9 @@ class Lifetimes:
         place = {node: index for index, node in enumerate(block.nodes)}
         read_before = all(reader in place and not isinstance(reader.op, ir.View) and place[reader] <= place[source]
                           and (reader is not source or not is_product(reader)) for reader in self.users.get(shift, []))
-        others = [user for user in self.users.get(source, []) if user is not shift]
-        inside = all(self.block.get(user) is block and not isinstance(user.op, ir.Shift) for user in others)
+        others = [user for user in self._readers(source) if user is not shift]  # through views, too
+        inside = all(self.block.get(user) is block and not isinstance(user.op, ir.Shift)
+                     and user not in self.output_views for user in others)
         return read_before and inside
 
     def _readers(self, node: Node) -> list[Node]:
