@@ -4,8 +4,8 @@ A training step is forward, an output and a loss at every step, and the gradient
 
     y[t] = V h[t] + c          L = Σ (y[t] - target[t])²      over steps, sequences and outputs
 
-Elman, LSTM and GRU are those of rnn/cells.py with its defaults. Parameters and gradients are dicts of arrays, with
-the names of rnn/cells.py. Arrays are (T, batch, size). This file imports neither minigrad nor rnn.
+Elman, LSTM and GRU are those of rnn/cells/classic.py with its defaults. Parameters and gradients are dicts of arrays,
+with the names of rnn/cells/classic.py. Arrays are (T, batch, size). This file imports neither minigrad nor rnn.
 
 `plain` is the textbook program: one step after another, every gradient accumulated at every step.
 `optimised` keeps only the recurrence in the loop over time.

@@ -47,6 +47,30 @@ def lstm(rng: np.random.Generator) -> Cell:
     return cell
 
 
+def delta_rule(rng: np.random.Generator) -> Cell:
+    """A matrix as state: Schlag, Irie and Schmidhuber, Linear transformers are fast weight programmers (2021)."""
+    W_k, W_v = (mg.init.glorot((3, 4), rng, name=name) for name in ("W_k", "W_v"))
+    cell = Cell("delta rule")
+    x, k, v = cell.input("x", 4), cell.signal("k", 3), cell.signal("v", 3)
+    S, y = cell.signal("S", (3, 3)), cell.signal("y", 3)
+    k[t] = mg.softmax(W_k @ x[t])
+    v[t] = W_v @ x[t]
+    S[t] = S[t-1] + np.outer(v[t] - S[t-1] @ k[t], k[t])
+    y[t] = S[t] @ k[t]
+    return cell
+
+
+def attention(rng: np.random.Generator) -> Cell:
+    """A decoder that attends to a static of any length, from which its first state is computed too."""
+    cell = Cell("attention")
+    enc, x, s = cell.static("enc", (None, 4)), cell.input("x", 4), cell.signal("s", 4)
+    context = cells.memory.attention(cell, enc, s, 8, name="att", rng=rng)
+    W_0, W_c = mg.init.glorot((4, 4), rng, name="W_0"), mg.init.glorot((4, 4), rng, name="W_c")
+    s[t] = np.tanh(x[t] + W_c @ context[t])
+    s[0] = np.tanh(W_0 @ enc.mean(axis=0))
+    return cell
+
+
 def differentiated(cell: Cell, T: int, rng: np.random.Generator, **options: Any) -> tuple[Run, mg.Tensor]:
     """Return a run over random data, and its loss after a backward pass."""
     size = next(signal.shape for signal in cell.signals.values() if signal.given) or ()
@@ -96,6 +120,11 @@ def pictures(rng: np.random.Generator) -> dict[str, viz.Picture]:
     drawn["LSTM, its operations"] = viz.rolled(gates, level="ops")
     drawn["truncated to chunks of three, edges as wide as their contributions"] = viz.unrolled(
         *differentiated(network, 7, rng, chunks=3), contributions=True)
+    drawn["a matrix as state"] = viz.both(delta_rule(rng), steps=3)
+    decoder = attention(rng)
+    drawn["a static, read at every step"] = viz.rolled(decoder)
+    drawn["the same, unrolled over a source of six states"] = viz.unrolled(
+        decoder.unroll(x=rng.normal(size=(4, 8, 4)), enc=rng.normal(size=(8, 6, 4))))
     drawn["any tensor's graph"] = viz.graph(mg.square(run["y"][1]).mean())
     drawn["on a dark background"] = viz.unrolled(run, loss=loss, dark=True)
     return drawn

@@ -17,8 +17,18 @@ def operation_error(error: Exception, op: Op, operands: Iterable[Any]) -> Except
 
     `operands` have `shape`, `label` and `origin`, as Tensors have.
     """
+    return _located(error, repr(op), operands)
+
+
+def function_error(error: Exception, name: str, operands: Iterable[Any], remedy: str) -> Exception:
+    """Return the error of a function that is made of several operations, with its name, its operands and a remedy."""
+    return _located(error, name, operands, f"  {remedy}")
+
+
+def _located(error: Exception, name: str, operands: Iterable[Any], *last: str) -> Exception:
     kind = next(kind for kind in (IndexError, TypeError, ValueError) if isinstance(error, kind))
-    return kind("\n".join([f"{error}", f"  in {op!r} at {settings().origin or call_site()}, of", *_rows(operands)]))
+    head = f"  in {name} at {settings().origin or call_site()}, of"
+    return kind("\n".join([f"{error}", head, *_rows(operands), *last]))
 
 
 def forward_nan_error(op: Op, operands: Iterable[Any]) -> FloatingPointError:
@@ -67,8 +77,8 @@ def require_same_form(tensor: Any, before: tuple[Any, ...], now: tuple[Any, ...]
 
 def no_index_error(index: Any) -> TypeError:
     """Return the error for an index without values: an expression of a recurrence."""
-    return TypeError(f"{index!r} can't be an index (at {call_site()}): it has no values yet. To look up rows of a "
-                     "table E, give one-hot data, x[t] @ E, or look them up outside, x=E[indices]")
+    return TypeError(f"{index!r} can't be an index (at {call_site()}): it has no values yet. E[w[t]] reads rows "
+                     "of a Tensor E by a signal; other indices are numbers, slices and lists")
 
 
 def no_gradient_error(out: Any) -> ValueError:
@@ -139,10 +149,15 @@ def gradient_shape_error(node: Any, tensor: Any, shape: tuple[int, ...]) -> Valu
 
 def _rows(operands: Iterable[Any], values: bool = False) -> list[str]:
     """Return one line per operand: name, shape, the line that made it, and on request the range of its values."""
-    rows = [[operand.label or "(unnamed)", str(operand.shape), *([_range(operand._array)] if values else []),
-             f"made at {operand.origin}"] for operand in operands]
+    rows = [[operand.label or _unnamed(operand.origin), str(operand.shape),
+             *([_range(operand._array)] if values else []), f"made at {operand.origin}"] for operand in operands]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return ["    " + "  ".join(f"{word:<{width}}" for word, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def _unnamed(origin: Any) -> str:
+    """Return the words for a value without a name: that of a signal's equation is part of the signal."""
+    return "(unnamed)" if getattr(origin, "signal", None) is None else f"(part of {origin.signal}[{origin.t}])"
 
 
 def _range(data: Any) -> str:

@@ -15,7 +15,6 @@ import numpy as np
 
 from . import operators, ops
 from .conversion import real_array
-from .errors import no_index_error
 from .ops import Axis
 from .provenance import call_site
 from .tensor import Tensor, apply
@@ -25,6 +24,7 @@ __all__ = [  # the names that minigrad exports; shape, ndim, size and plain are 
     "divide", "dot", "dropout", "einsum", "elu", "exp", "expand_dims", "expm1", "flip", "gelu", "hstack",
     "leaky_relu", "log", "log1p", "log2", "log_softmax", "logsumexp", "matmul", "matvec", "max", "maximum", "mean",
     "min", "minimum", "moveaxis", "multiply", "negative", "norm", "outer", "pad", "pick", "power", "prod", "ravel",
+    "one_hot", "stop_gradient",
     "relu", "repeat", "reshape", "sigmoid", "sign", "sin", "sinh", "softmax", "softplus", "split", "sqrt", "square",
     "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tile",
     "transpose", "var", "vecdot", "vstack", "where",
@@ -267,11 +267,15 @@ def min(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
 
 def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Return the index of the largest element: a plain array of integers, without derivative."""
+    if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
+        return apply(ops.ArgMax(axis, keepdims), x)
     return np.argmax(real_array(plain(x), "argmax"), axis=axis, keepdims=keepdims)
 
 
 def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Return the index of the smallest element: a plain array of integers, without derivative."""
+    if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
+        return apply(ops.ArgMin(axis, keepdims), x)
     return np.argmin(real_array(plain(x), "argmin"), axis=axis, keepdims=keepdims)
 
 
@@ -345,6 +349,8 @@ def vecdot(a: Any, b: Any) -> Any:
 
 def outer(a: Any, b: Any) -> Any:
     """Return a[i] * b[j], of operands taken as vectors: a product of a column and a row."""
+    if np.ndim(a) == np.ndim(b) == 1 and isinstance(a, operators.Operators):
+        return multiply(a[:, None], b)
     return multiply(reshape(a, (-1, 1)), reshape(b, (1, -1)))
 
 
@@ -470,8 +476,10 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """Return the elements at integer indices, along an axis or of all in a row: an index."""
-    if isinstance(indices, operators.Operators) and not isinstance(indices, Tensor):
-        raise no_index_error(indices)
+    if isinstance(indices, operators.Operators) and not isinstance(indices, Tensor):  # an index of each step
+        if axis != 0 and not (axis is None and np.ndim(x) == 1):
+            raise ValueError(f"take reads rows by {indices!r}: it needs axis=0, not axis={axis!r} (at {call_site()})")
+        return apply(operators.LOOKUP, x, indices)
     where = np.asarray(plain(indices))
     if where.dtype.kind not in "iu" and where.size:
         raise TypeError(f"take needs integers as indices, not {where.dtype}")
@@ -494,8 +502,37 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     return apply(ops.GetItem(tuple(index)), x)
 
 
+def stop_gradient(x: Any) -> Any:
+    """Return the same values as a constant: no gradient passes. Of a Tensor, its detach()."""
+    if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
+        return apply(operators.STOP_GRADIENT, x)
+    return (x if isinstance(x, Tensor) else Tensor(x)).detach()
+
+
+def one_hot(i: Any, n: int) -> Any:
+    """Return vectors of n elements, 1 at the index i and 0 elsewhere: i (...) of integers -> (..., n); no gradient.
+
+    Raises:
+        TypeError: if n isn't a whole number of 1 or more. IndexError: for an index that isn't one of 0 ... n-1.
+    """
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise TypeError(f"mg.one_hot(i, n) takes the number n of classes, 1 or more, not {n!r}, for i = {i!r:.60} of "
+                        f"shape {i.shape if hasattr(i, 'shape') else np.shape(i)} (at {call_site()})")
+    if isinstance(i, operators.Operators) and not isinstance(i, Tensor):  # an index of each step
+        return apply(operators.LOOKUP, Tensor(np.eye(n), name=f"eye({n})"), i)
+    return np.eye(n)[ops.Lookup.rows(np.eye(n), np.asarray(plain(i)))]
+
+
 def pick(x: Any, labels: Any) -> Any:
-    """Return one element of each row: x (..., n), labels (...) of integers in 0 … n-1 -> (...)."""
+    """Return one element of each row: x (..., n), labels (...) of integers in 0 … n-1 -> (...).
+
+    Raises:
+        TypeError: for labels that aren't integers. IndexError: for one that isn't one of 0 … n-1.
+    """
+    if not isinstance(labels, operators.Operators) or isinstance(labels, Tensor):  # others have no values yet
+        kind = np.asarray(plain(labels)).dtype
+        if kind.kind not in "iu":
+            raise TypeError(f"labels are integers, not {kind}: the index of the right class (at {call_site()})")
     return apply(operators.PICK, x, labels)
 
 

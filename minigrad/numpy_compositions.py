@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import builtins
 import math
+import operator
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -344,8 +346,9 @@ def sort(a: Any, axis: int | None = -1, kind: str | None = None) -> Any:
 
 def roll(a: Any, shift: Any, axis: Axis = None) -> Any:
     """Shift elements along an axis or several; those that leave at one end come in at the other."""
-    if axis is None:
+    if axis is None and np.ndim(a) != 1:
         return f.reshape(roll(f.ravel(a), shift, 0), np.shape(a))
+    axis = 0 if axis is None else axis
     a = _operand(a)
     for by, one in np.broadcast(shift, axis):
         n = a.shape[_axis(one, a.ndim)]
@@ -357,16 +360,28 @@ def roll(a: Any, shift: Any, axis: Axis = None) -> Any:
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     """Return the convolution of two vectors; mode "full", "same" or "valid" as in NumPy."""
     a, v = atleast_1d(_vector(a), _vector(v))
-    a, v = (v, a) if v.size > a.size else (a, v)
-    return _central(apply(numpy_ops.Convolve(), a, v), a.size, v.size, mode)
+    a, v = (v, a) if v.shape[0] > a.shape[0] else (a, v)
+    return _central(_full_convolution(a, v), a.shape[0], v.shape[0], mode)
 
 
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     """Return the correlation sum(a[n + k] * v[n]) of two vectors; mode as for convolve."""
     a, v = _vector(a), _vector(v)
-    if v.size > a.size:
+    if v.shape[0] > a.shape[0]:
         return f.flip(correlate(v, a, mode))
-    return _central(apply(numpy_ops.Convolve(), a, f.flip(v)), a.size, v.size, mode)
+    return _central(_full_convolution(a, f.flip(v)), a.shape[0], v.shape[0], mode)
+
+
+def _full_convolution(a: Any, v: Any) -> Any:
+    """Return the convolution of n and m ≤ n elements where they overlap, n + m - 1 of them.
+
+    The operation works on two vectors. Where an operand stands for several arrays, it is a sum of shifted products,
+    which broadcast.
+    """
+    if all(isinstance(x, (np.ndarray, Tensor)) for x in (a, v)):
+        return apply(numpy_ops.Convolve(), a, v)
+    n = v.shape[0]
+    return reduce(operator.add, (f.pad(a, (k, n - 1 - k)) * v[k] for k in range(n)))
 
 
 def _vector(x: Any) -> Any:
@@ -419,7 +434,8 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
                          f"not {len(choicelist)} for {len(condlist)}")
     result = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist)):
-        if np.asarray(plain(condition)).dtype != bool:
+        known = isinstance(condition, Tensor) or not isinstance(condition, operators.Operators)
+        if known and np.asarray(plain(condition)).dtype != bool:  # an expression has no values yet
             raise TypeError(f"conditions are arrays of bools, not {np.asarray(plain(condition)).dtype}")
         result = f.where(condition, choice, result)
     return result
@@ -478,8 +494,8 @@ def diag(v: Any, k: int = 0) -> Any:
         return diagonal(v, k)
     if v.ndim != 1:
         raise ValueError(f"diag takes a vector or a matrix, not an array of {v.ndim} axes")
-    n = v.size + builtins.abs(k)
-    return apply(ops.ScatterAdd(_diagonal_places((n, n), k), (n, n)), v)
+    chosen = np.eye(v.shape[0] + builtins.abs(k), k=k, dtype=bool)
+    return f.where(chosen, f.pad(v, (builtins.max(k, 0), builtins.max(-k, 0))) if k else v, 0)  # column j has v[j - k]
 
 
 def diagflat(v: Any, k: int = 0) -> Any:
@@ -561,16 +577,6 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
         raise ValueError(f"cross takes vectors of three elements, not {a.shape[-1]} and {b.shape[-1]}")
     after, before = [1, 2, 0], [2, 0, 1]
     return f.moveaxis(a[..., after] * b[..., before] - a[..., before] * b[..., after], -1, axisc)
-
-
-def vecmat(x1: Any, x2: Any) -> Any:
-    """Return x A for each vector: x (..., n), A (..., n, m) -> (..., m)."""
-    if np.ndim(x1) < 1 or np.ndim(x2) < 2:
-        raise ValueError(f"vecmat takes vectors and matrices, not arrays of {np.ndim(x1)} and {np.ndim(x2)} axes")
-    return f.matmul(f.expand_dims(x1, -2), x2)[..., 0, :]
-
-
-# ---- shape and joining ---------------------------------------------------------------------
 
 
 def copy(a: Any) -> Any:

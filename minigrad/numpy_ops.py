@@ -16,7 +16,7 @@ from .ops import Abs, Array, Elementwise, Needs, Op, Sigmoid, compute, product_o
 # ---- functions of each element -------------------------------------------------------------
 
 
-class Copy(Elementwise):
+class Copy(Elementwise, affine=(0,)):
     """The same values in memory of their own."""
 
     def forward(self, x: Array) -> Array:
@@ -268,7 +268,7 @@ class Round(Step):
         return np.round(x, self.decimals)
 
 
-class Heaviside(Elementwise, ufunc=np.heaviside):
+class Heaviside(Elementwise, ufunc=np.heaviside, affine=(1,)):
     """0 for negative x, 1 for positive x, and b where x is 0; the derivative for x is 0."""
 
     def forward(self, x: Array, b: Array) -> Array:
@@ -356,7 +356,7 @@ class Sort(Op):
         return np.take_along_axis(grad, place, axis=self.axis)
 
 
-class Convolve(Op, selective=True, batchable=False):
+class Convolve(Op, selective=True, batchable=False, affine=(0, 1)):
     """The convolution of two vectors (n,), (m,) -> (n + m - 1,)."""
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -404,7 +404,7 @@ class Inv(LinearAlgebra):
         return -(_T(out) @ grad @ _T(out))
 
 
-class Solve(LinearAlgebra, selective=True):
+class Solve(LinearAlgebra, selective=True, affine=(1,)):
     """The solution of A x = b: A (..., n, n) with the columns of b (..., n, m), or with vectors b (..., n)."""
 
     def __init__(self, vector: bool) -> None:

@@ -23,8 +23,9 @@ EXP, EXPM1, LOG, LOG1P, LOG2, SQRT, SQUARE, ABS, SIGN = (
 SIN, COS, TAN, SINH, COSH, TANH, ARCTAN = (
     ops.Sin(), ops.Cos(), ops.Tan(), ops.Sinh(), ops.Cosh(), ops.Tanh(), ops.Arctan())
 SIGMOID, SOFTPLUS, RELU, GELU = ops.Sigmoid(), ops.Softplus(), ops.Relu(), ops.Gelu()
-MAXIMUM, MINIMUM, WHERE, MATMUL, MATVEC, VECDOT, PICK = (
-    ops.Maximum(), ops.Minimum(), ops.Where(), ops.MatMul(), ops.MatVec(), ops.VecDot(), ops.Gather())
+MAXIMUM, MINIMUM, WHERE, MATMUL, MATVEC, VECMAT, VECDOT, PICK = (
+    ops.Maximum(), ops.Minimum(), ops.Where(), ops.MatMul(), ops.MatVec(), ops.VecMat(), ops.VecDot(), ops.Gather())
+LOOKUP, STOP_GRADIENT = ops.Lookup(), ops.StopGradient()
 
 REMAINDER, FLOOR_DIVIDE, FLOOR, CEIL, TRUNC = (
     numpy_ops.Remainder(), numpy_ops.FloorDivide(), numpy_ops.Floor(), numpy_ops.Ceil(), numpy_ops.Trunc())

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
@@ -30,6 +31,7 @@ import numpy as np
 Array: TypeAlias = Any  # np.ndarray, or a Tensor when derivatives are themselves recorded
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 Needs: TypeAlias = "tuple[bool, ...]"
+ALL_INPUTS = range(sys.maxsize)  # of an operation that takes any number of them
 
 
 class Op:
@@ -37,6 +39,17 @@ class Op:
 
     `mg.apply(YourOp(), x, y)` computes it and records it in the graph. The attributes are set in the body of
     the class, or in its first line: `class YourOp(Op, symbol="+", precedence=1):`.
+
+    Exports to other libraries look for a method of the class that computes the operation there. None is needed here.
+
+        jax(self, *operands)             from arrays of JAX
+        torch(self, *operands)           from tensors of PyTorch
+        onnx(self, builder, *operands)   as nodes of an ONNX file: operands take Python's operators and NumPy's ufuncs;
+                                         `builder.where(x > 0, x, 0.0)` and `builder.emit` write further nodes
+
+    Gradients are then those that the library finds for this method, not those of `backward`. A method has them of
+    another function f where it returns `value + (f(x) - stop_gradient(f(x)))`; also see jax.custom_vjp and
+    torch.autograd.Function.
 
     Attributes:
         selective: whether `backward` takes a last argument `needs_input_grad`, one bool per input, and may
@@ -47,11 +60,18 @@ class Op:
         symbol: the infix operator with which a formula writes it, e.g. "+".
         precedence: how tightly that operator binds; a larger number binds tighter.
         random: whether the result is drawn from a generator, so that computing it twice differs.
-        integer_inputs: positions of the inputs that hold integers, such as labels.
+        integer_inputs: positions of the inputs that hold integers, such as labels. Those that a recurrence computes
+            are floats that hold whole numbers.
         regular: a number at which the operation and its derivatives are finite, where they aren't for all numbers.
             Masked steps of a recurrence are computed from it.
-        batchable: whether it computes each sequence of a batch alone when batch axes precede those of its
-            inputs and its axis, if it has one, is -1. Not so for options that describe all axes.
+        core_ndims: for operations on the last axes of operands, such as products of matrices, the number of those
+            axes for each; the axes in front broadcast. As the signature of NumPy's generalized ufuncs.
+        aligned: whether all operands need the same axes in front of those it works on: they don't broadcast there.
+        differentiable: whether gradients pass; False for comparisons and positions.
+        flattens: whether axis=None means the elements of all axes in a row.
+        affine: positions of the inputs of which the result is an affine function, the other inputs being constant.
+        jointly_affine: whether it is one of those together, as a sum is; otherwise of each alone, as a product is.
+        batchable: whether `for_batch` has a result; not so for options that describe all axes of an operand.
     """
 
     selective: ClassVar[bool] = False
@@ -61,6 +81,12 @@ class Op:
     precedence: ClassVar[int] = 0
     random: ClassVar[bool] = False
     integer_inputs: ClassVar[tuple[int, ...]] = ()
+    core_ndims: ClassVar[tuple[int, ...] | None] = None
+    aligned: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = True
+    flattens: ClassVar[bool] = False
+    affine: ClassVar[Sequence[int]] = ()
+    jointly_affine: ClassVar[bool] = False
     regular: ClassVar[float | None] = None
     batchable: ClassVar[bool] = True
 
@@ -102,9 +128,43 @@ class Op:
         """
         return [np.zeros(shape, int) if i in self.integer_inputs else np.ones(shape) for i, shape in enumerate(shapes)]
 
+    def for_batch(self, *ndims: int) -> Op:
+        """Return the operation that computes this one for each item of a batch.
+
+        The batch's axes precede those of an item, so axes are counted from the end. An elementwise operation
+        stays the same; its operands must have as many axes as the result.
+
+        Args:
+            ndims: the number of axes of an item of each operand.
+
+        Raises:
+            ValueError: if the operation isn't `batchable`, or the item has no such axis.
+        """
+        if not self.batchable:
+            raise ValueError(f"{self!r} describes all axes of its operands, so it can't be computed for a batch")
+        axis = 0 if self.flattens and getattr(self, "axis", 0) is None else getattr(self, "axis", None)
+        return self if axis is None else self._changed(axis=axes_from_end(axis, ndims[0]))
+
+    def _changed(self, **options: Any) -> Op:
+        """Return a copy with other options."""
+        other = copy.copy(self)
+        vars(other).update(options)
+        return other
+
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__name__}({options})"
+
+
+def axes_from_end(axis: Any, ndim: int) -> Any:
+    """Return an axis, or several, counted from the end: -1 is the last.
+
+    Raises:
+        ValueError: if there is none (NumPy's AxisError).
+    """
+    if not isinstance(axis, tuple):
+        return np.lib.array_utils.normalize_axis_index(axis, ndim) - ndim
+    return tuple(np.lib.array_utils.normalize_axis_index(one, ndim) - ndim for one in axis)
 
 
 class Elementwise(Op, elementwise=True):
@@ -136,7 +196,7 @@ def zeros_as(grad: Array) -> Array:
 # ---- arithmetic ----------------------------------------------------------------------------
 
 
-class Identity(Elementwise, ufunc=np.positive):
+class Identity(Elementwise, ufunc=np.positive, affine=(0,)):
     """A second name for the same values."""
 
     def forward(self, x: Array) -> Array:
@@ -146,7 +206,7 @@ class Identity(Elementwise, ufunc=np.positive):
         return grad
 
 
-class Add(Elementwise, ufunc=np.add, symbol="+", precedence=1):
+class Add(Elementwise, ufunc=np.add, symbol="+", precedence=1, affine=(0, 1), jointly_affine=True):
     def forward(self, a: Array, b: Array) -> Array:
         return a + b
 
@@ -154,7 +214,7 @@ class Add(Elementwise, ufunc=np.add, symbol="+", precedence=1):
         return grad, grad
 
 
-class Sub(Elementwise, ufunc=np.subtract, symbol="-", precedence=1, selective=True):
+class Sub(Elementwise, ufunc=np.subtract, symbol="-", precedence=1, selective=True, affine=(0, 1), jointly_affine=True):
     def forward(self, a: Array, b: Array) -> Array:
         return a - b
 
@@ -162,7 +222,7 @@ class Sub(Elementwise, ufunc=np.subtract, symbol="-", precedence=1, selective=Tr
         return grad, -grad if needs_input_grad[1] else None
 
 
-class Mul(Elementwise, ufunc=np.multiply, symbol="*", precedence=2, selective=True):
+class Mul(Elementwise, ufunc=np.multiply, symbol="*", precedence=2, selective=True, affine=(0, 1)):
     def forward(self, a: Array, b: Array) -> Array:
         return a * b
 
@@ -171,7 +231,7 @@ class Mul(Elementwise, ufunc=np.multiply, symbol="*", precedence=2, selective=Tr
                 grad * a if needs_input_grad[1] else None)
 
 
-class Div(Elementwise, ufunc=np.divide, symbol="/", precedence=2, selective=True, regular=0.5):
+class Div(Elementwise, ufunc=np.divide, symbol="/", precedence=2, selective=True, regular=0.5, affine=(0,)):
     """a / b; the derivative for b is that for a times -a / b, without b², which overflows and underflows early."""
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -208,7 +268,7 @@ class Power(Elementwise, regular=0.5):
         return grad * (self.exponent * x ** (self.exponent - 1))
 
 
-class Neg(Elementwise, ufunc=np.negative):
+class Neg(Elementwise, ufunc=np.negative, affine=(0,)):
     def forward(self, x: Array) -> Array:
         return -x
 
@@ -216,7 +276,7 @@ class Neg(Elementwise, ufunc=np.negative):
         return -grad
 
 
-class Cast(Elementwise):
+class Cast(Elementwise, affine=(0,)):
     """The same values as another type of float."""
 
     def __init__(self, dtype: Any) -> None:
@@ -501,7 +561,7 @@ class Minimum(Elementwise, ufunc=np.minimum, selective=True):
                 np.where(b <= a, shared, 0) if needs_input_grad[1] else None)
 
 
-class Where(Elementwise, selective=True):
+class Where(Elementwise, selective=True, affine=(1, 2), jointly_affine=True):
     """a where the condition holds, b elsewhere. The condition has no derivative."""
 
     def forward(self, condition: Array, a: Array, b: Array) -> Array:
@@ -514,7 +574,27 @@ class Where(Elementwise, selective=True):
                 np.where(condition, 0, grad) if needs_input_grad[2] else None)
 
 
-class DropoutMask(Op, random=True):
+class Compare(Elementwise, differentiable=False):
+    """An elementwise comparison, or a connective of truth values, by one of NumPy's ufuncs; without derivative."""
+
+    ufunc: np.ufunc
+
+    def __init__(self, ufunc: np.ufunc) -> None:
+        self.ufunc = ufunc
+
+    def forward(self, *inputs: Array) -> Array:
+        return self.ufunc(*inputs)
+
+
+
+class StopGradient(Elementwise, differentiable=False, affine=(0,)):
+    """The same values, as a constant: no gradient passes."""
+
+    def forward(self, x: Array) -> Array:
+        return x
+
+
+class DropoutMask(Op, random=True, differentiable=False):
     """Which elements a dropout keeps: True with probability 1 - rate. It takes only the shape of x.
 
     Each call of `forward` draws anew from the generator. Bools have no derivative.
@@ -539,6 +619,10 @@ class Reduction(Op):
     def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
         self.axis, self.keepdims = axis, keepdims
 
+    def for_batch(self, *ndims: int) -> Op:
+        every = tuple(range(ndims[0])) if self.axis is None else self.axis
+        return self._changed(axis=axes_from_end(every, ndims[0]))
+
     def restore(self, reduced: Array, x: Array) -> Array:
         """Return a reduced array with its axes put back with length 1, so that it broadcasts against the input x."""
         if self.keepdims or self.axis is None or x.ndim == 0:
@@ -546,7 +630,7 @@ class Reduction(Op):
         return np.expand_dims(reduced, self.axis)
 
 
-class Sum(Reduction):
+class Sum(Reduction, affine=(0,)):
     def forward(self, x: Array) -> Array:
         return combined(np.sum, x, axis=self.axis, keepdims=self.keepdims)
 
@@ -554,7 +638,7 @@ class Sum(Reduction):
         return np.broadcast_to(self.restore(grad, x), x.shape)
 
 
-class Mean(Reduction):
+class Mean(Reduction, affine=(0,)):
     def forward(self, x: Array) -> Array:
         return np.mean(x, axis=self.axis, keepdims=self.keepdims)
 
@@ -613,7 +697,7 @@ class Norm(Reduction):
         return self.restore(grad, x) * compute(Direction(), x, self.restore(out, x))
 
 
-class Direction(Elementwise, selective=True):
+class Direction(Elementwise, selective=True, affine=(0,)):
     """x / length, and 0 where the length is 0: the derivative of a norm, which has a kink there.
 
     Its own derivative is infinite at the kink, or NaN as 0 / 0: a norm has no second derivative at 0.
@@ -689,7 +773,24 @@ class Min(Max):
         return np.min(x, axis=self.axis, keepdims=self.keepdims)
 
 
-class CumSum(Op):
+class ArgMax(Op, flattens=True, differentiable=False):
+    """The index of the largest element along an axis; axis=None: of all elements in a row. Without derivative."""
+
+    def __init__(self, axis: int | None = None, keepdims: bool = False) -> None:
+        self.axis, self.keepdims = axis, keepdims
+
+    def forward(self, x: Array) -> Array:
+        return np.argmax(x, axis=self.axis, keepdims=self.keepdims)
+
+
+class ArgMin(ArgMax):
+    """The index of the smallest element along an axis; axis=None: of all elements in a row. Without derivative."""
+
+    def forward(self, x: Array) -> Array:
+        return np.argmin(x, axis=self.axis, keepdims=self.keepdims)
+
+
+class CumSum(Op, flattens=True, affine=(0,)):
     """The running sum along an axis; axis=None runs through all elements, in a row."""
 
     def __init__(self, axis: int | None = None) -> None:
@@ -747,7 +848,7 @@ def log_of_sum(x: Array, shift: Array, axis: Axis, keepdims: bool) -> Array:
 # ---- products ------------------------------------------------------------------------------
 
 
-class MatMul(Op, ufunc=np.matmul, symbol="@", precedence=2, selective=True):
+class MatMul(Op, ufunc=np.matmul, symbol="@", precedence=2, selective=True, affine=(0, 1)):
     """a @ b with every shape that NumPy takes: vectors, matrices, broadcast stacks of matrices."""
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -775,7 +876,23 @@ class MatMul(Op, ufunc=np.matmul, symbol="@", precedence=2, selective=True):
         return grad_a, grad_b
 
 
-class MatVec(Op, ufunc=getattr(np, "matvec", None), symbol="@", precedence=2, selective=True):  # matvec: NumPy 2.2
+class VecMat(Op, ufunc=getattr(np, "vecmat", None), symbol="@", precedence=2, selective=True, core_ndims=(1, 2),
+             affine=(0, 1)):
+    """x W for one vector or a batch of them: x (..., n), W (..., n, m) -> (..., m)."""
+
+    def forward(self, x: Array, W: Array) -> Array:
+        if W.ndim < 2 or x.ndim < 1 or W.shape[-2] != x.shape[-1]:
+            raise ValueError(f"vectors of shape {x.shape} can't multiply a matrix of shape {W.shape}: "
+                             "it needs as many rows as they have elements")
+        return np.matmul(np.expand_dims(x, -2), W)[..., 0, :]
+
+    def backward(self, grad: Array, out: Array, x: Array, W: Array, needs_input_grad: Needs) -> tuple[Array, ...]:
+        return ((W @ np.expand_dims(grad, -1))[..., 0] if needs_input_grad[0] else None,
+                np.expand_dims(x, -1) * np.expand_dims(grad, -2) if needs_input_grad[1] else None)
+
+
+class MatVec(Op, ufunc=getattr(np, "matvec", None), symbol="@", precedence=2, selective=True, core_ndims=(2, 1),
+             affine=(0, 1)):
     """W x for one vector or a batch of them: W (m, n), x (..., n) -> (..., m).
 
     W may be a batch of matrices (..., m, n) too; the batches broadcast.
@@ -802,7 +919,7 @@ class MatVec(Op, ufunc=getattr(np, "matvec", None), symbol="@", precedence=2, se
         return grad_W, grad @ W if needs_input_grad[1] else None
 
 
-class VecDot(Op, ufunc=np.vecdot, symbol="@", precedence=2, selective=True):
+class VecDot(Op, ufunc=np.vecdot, symbol="@", precedence=2, selective=True, core_ndims=(1, 1), affine=(0, 1)):
     """The dot product of the last axes: a (..., n), b (..., n) -> (...)."""
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -814,7 +931,7 @@ class VecDot(Op, ufunc=np.vecdot, symbol="@", precedence=2, selective=True):
                 grad * a if needs_input_grad[1] else None)
 
 
-class EinSum(Op, selective=True, batchable=False):
+class EinSum(Op, selective=True, affine=ALL_INPUTS):
     """Einstein's sum over products, e.g. EinSum("bij,bj->bi").
 
     The gradient for an operand is another one: the result changes places with the operand.
@@ -822,6 +939,10 @@ class EinSum(Op, selective=True, batchable=False):
 
     def __init__(self, subscripts: str, optimize: Any = False) -> None:
         self.subscripts, self.optimize = subscripts, optimize
+
+    def for_batch(self, *ndims: int) -> Op:
+        terms, result, _ = einsum_letters(self.subscripts, ndims)
+        return self._changed(subscripts=f"{','.join('...' + term for term in terms)}->...{result}")
 
     def forward(self, *operands: Array) -> Array:
         return np.einsum(self.subscripts, *operands, optimize=self.optimize)
@@ -875,50 +996,86 @@ def einsum_letters(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], st
 # ---- shape ---------------------------------------------------------------------------------
 
 
-class Reshape(Op, batchable=False):
-    def __init__(self, shape: tuple[int, ...]) -> None:
+class Reshape(Op, affine=(0,)):
+    """The same elements in another shape. With `ndim` only the last `ndim` axes change; those in front stay."""
+
+    ndim: int | None = None
+
+    def __init__(self, shape: tuple[int, ...], ndim: int | None = None) -> None:
         self.shape = shape
+        if ndim is not None:
+            self.ndim = ndim
+
+    def for_batch(self, *ndims: int) -> Op:
+        return self._changed(ndim=ndims[0])
 
     def forward(self, x: Array) -> Array:
-        return np.reshape(x, self.shape)
+        return np.reshape(x, self.shape if self.ndim is None else (*x.shape[:x.ndim - self.ndim], *self.shape))
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         return np.reshape(grad, x.shape)
 
 
-class Transpose(Op, batchable=False):
-    """The axes in another order; `axes=None` reverses them."""
+class Transpose(Op, affine=(0,)):
+    """The axes in another order; `axes=None` reverses them. With `ndim` the axes in front of the last `ndim` stay."""
 
-    def __init__(self, axes: tuple[int, ...] | None = None) -> None:
+    ndim: int | None = None
+
+    def __init__(self, axes: tuple[int, ...] | None = None, ndim: int | None = None) -> None:
         self.axes = axes
+        if ndim is not None:
+            self.ndim = ndim
+
+    def for_batch(self, *ndims: int) -> Op:
+        every = tuple(range(ndims[0]))[::-1] if self.axes is None else self.axes
+        return self._changed(axes=axes_from_end(every, ndims[0]), ndim=ndims[0])
+
+    def order(self, ndim: int) -> tuple[int, ...]:
+        """Return all axes of an operand in the order of the result."""
+        if self.axes is None:
+            return tuple(range(ndim))[::-1]
+        kept = 0 if self.ndim is None else ndim - self.ndim
+        return (*range(kept), *(axis % ndim for axis in self.axes))
 
     def forward(self, x: Array) -> Array:
-        return np.transpose(x, self.axes)
+        return np.transpose(x, self.order(x.ndim))
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        if self.axes is None:
-            return np.transpose(grad)
-        return np.transpose(grad, tuple(int(i) for i in np.argsort(np.mod(self.axes, x.ndim))))
+        return np.transpose(grad, tuple(int(i) for i in np.argsort(self.order(x.ndim))))
 
 
-class BroadcastTo(Op, batchable=False):
-    """Repeated along new axes and axes of length 1; the engine sums the gradient down."""
+class BroadcastTo(Op, affine=(0,)):
+    """Repeated along new axes and axes of length 1; the engine sums the gradient down.
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    With `ndim` the axes in front of the last `ndim` stay.
+    """
+
+    ndim: int | None = None
+
+    def __init__(self, shape: tuple[int, ...], ndim: int | None = None) -> None:
         self.shape = shape
+        if ndim is not None:
+            self.ndim = ndim
+
+    def for_batch(self, *ndims: int) -> Op:
+        return self._changed(ndim=ndims[0])
 
     def forward(self, x: Array) -> Array:
-        return np.broadcast_to(x, self.shape)
+        return np.broadcast_to(x, self.shape if self.ndim is None else (*x.shape[:x.ndim - self.ndim], *self.shape))
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
         return grad
 
 
-class Flip(Op):
+class Flip(Op, affine=(0,)):
     """The elements in reverse order along an axis or several; axis=None: along all."""
 
     def __init__(self, axis: Axis = None) -> None:
         self.axis = axis
+
+    def for_batch(self, *ndims: int) -> Op:
+        every = tuple(range(ndims[0])) if self.axis is None else self.axis
+        return self._changed(axis=axes_from_end(every, ndims[0]))
 
     def forward(self, x: Array) -> Array:
         return np.flip(x, self.axis)
@@ -927,26 +1084,39 @@ class Flip(Op):
         return np.flip(grad, self.axis)
 
 
-class Pad(Op, batchable=False):
-    """x with a margin of one value: widths has (before, after) for each axis."""
+class Pad(Op, affine=(0,)):
+    """x with a margin of one value: widths has (before, after) for each axis, with `ndim` for the last `ndim` axes."""
 
-    def __init__(self, widths: tuple[tuple[int, int], ...], value: float = 0.0) -> None:
+    ndim: int | None = None
+
+    def __init__(self, widths: tuple[tuple[int, int], ...], value: float = 0.0, ndim: int | None = None) -> None:
         self.widths, self.value = widths, value
+        if ndim is not None:
+            self.ndim = ndim
+
+    def for_batch(self, *ndims: int) -> Op:
+        return self._changed(ndim=ndims[0])
 
     def forward(self, x: Array) -> Array:
-        if len(self.widths) != x.ndim:
+        if len(self.widths) != (x.ndim if self.ndim is None else self.ndim):
             raise ValueError(f"a margin for {len(self.widths)} axes doesn't fit an array of shape {x.shape}")
-        return np.pad(x, self.widths, constant_values=self.value)
+        kept = [(0, 0)] * (x.ndim - len(self.widths))
+        return np.pad(x, [*kept, *self.widths], constant_values=self.value)
 
     def backward(self, grad: Array, out: Array, x: Array) -> Array:
-        return grad[tuple(slice(before, before + n) for (before, _), n in zip(self.widths, x.shape))]
+        lengths = x.shape[x.ndim - len(self.widths):]
+        index = (Ellipsis, *(slice(before, before + n) for (before, _), n in zip(self.widths, lengths)))
+        return grad[index]
 
 
-class GetItem(Op):
+class GetItem(Op, affine=(0,)):
     """x[index]; an element that is picked twice gets both gradients, added."""
 
     def __init__(self, index: Any) -> None:
         self.index = _own(index)
+
+    def for_batch(self, *ndims: int) -> Op:
+        return GetItem(_index_of_items(self.index, ndims[0]))
 
     def forward(self, x: Array) -> Array:
         return x[self.index]
@@ -955,7 +1125,7 @@ class GetItem(Op):
         return compute(ScatterAdd(self.index, x.shape), grad)
 
 
-class ScatterAdd(Op):
+class ScatterAdd(Op, affine=(0,)):
     """Zeros of a shape, with x added at an index: the transpose of GetItem."""
 
     def __init__(self, index: Any, shape: tuple[int, ...]) -> None:
@@ -980,6 +1150,25 @@ def _own(index: Any) -> Any:
     return np.array(index) if isinstance(index, np.ndarray) or (isinstance(index, list) and index) else index
 
 
+def _index_of_items(index: Any, ndim: int) -> tuple[Any, ...]:
+    """Return the index that picks from each item of a batch, whose axes precede the item's `ndim` axes."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    lists = [position for position, part in enumerate(parts) if isinstance(part, (np.ndarray, list))]
+    picked = [position for position, part in enumerate(parts)
+              if lists and part is not None and part is not Ellipsis and not isinstance(part, slice)]
+    if picked and picked != list(range(picked[0], picked[-1] + 1)):
+        raise IndexError(f"lists and numbers of {index!r} are separated by slices: index in two steps")
+    used = sum(np.ndim(part) if isinstance(part, np.ndarray) and part.dtype == bool else 1
+               for part in parts if part is not None and part is not Ellipsis)
+    if used > ndim:
+        raise IndexError(f"too many indices: {index!r} has {used}, the value has {ndim} axes")
+    place = next((position for position, part in enumerate(parts) if part is Ellipsis), len(parts))
+    parts[place:place + 1] = [slice(None)] * (ndim - used)
+    while parts and isinstance(parts[0], slice) and parts[0] == slice(None):
+        del parts[0]  # `...` stands for them
+    return (Ellipsis, *parts)
+
+
 def _picks_once(index: Any) -> bool:
     """Return whether surely no element is picked twice: with slices, numbers and masks it is sure."""
     for part in index if isinstance(index, tuple) else (index,):
@@ -989,29 +1178,61 @@ def _picks_once(index: Any) -> bool:
     return True
 
 
-class Gather(Op, integer_inputs=(1,)):
-    """One element of each row: x (..., n), labels (...) of integers -> (...)."""
+class Gather(Op, integer_inputs=(1,), aligned=True, affine=(0,), regular=0.0):
+    """One element of each row: x (..., n), labels (...) from 0 to n-1 -> (...).
+
+    The labels may be floats that hold whole numbers, as the signals of a recurrence do.
+    """
 
     def forward(self, x: Array, labels: Array) -> Array:
-        if labels.dtype.kind not in "iu":
-            raise TypeError(f"labels are integers, not {labels.dtype}: the index of the right class")
         if labels.shape != x.shape[:-1]:
             raise ValueError(f"labels have shape {labels.shape}, but {x.shape[:-1]} is needed: "
                              f"one class for each row of {x.shape}")
         classes = x.shape[-1]
+        if labels.dtype.kind not in "iu" and (labels != np.trunc(labels)).any():
+            raise TypeError(f"labels are integers, not {labels[labels != np.trunc(labels)][0]}: "
+                            "the index of the right class")
         wrong = (labels < 0) | (labels >= classes)
         if wrong.any():
             where = tuple(int(i) for i in np.argwhere(wrong)[0])
             raise IndexError(f"label {labels[where]} at {list(where)} is not one of the "
                              f"{classes} classes 0 … {classes - 1}")
-        return np.take_along_axis(x, np.expand_dims(labels, -1), -1)[..., 0]
+        return np.take_along_axis(x, np.expand_dims(labels.astype(np.int64, copy=False), -1), -1)[..., 0]
 
     def backward(self, grad: Array, out: Array, x: Array, labels: Array) -> tuple[Array, ...]:
         one_hot = np.expand_dims(labels, -1) == np.arange(x.shape[-1])
         return np.where(one_hot, np.expand_dims(grad, -1), 0), None
 
 
-class Concatenate(Op):
+class Lookup(Op, integer_inputs=(1,), affine=(0,), regular=0.0):
+    """Rows of a table by their indices: table (n, ...), indices (...) from 0 to n-1.
+
+    The indices may be floats that hold whole numbers. A row that is read twice gets both gradients, added.
+    """
+
+    def forward(self, table: Array, indices: Array) -> Array:
+        return table[self.rows(table, indices)]
+
+    def backward(self, grad: Array, out: Array, table: Array, indices: Array) -> tuple[Array, ...]:
+        return compute(ScatterAdd(self.rows(table, getattr(indices, "data", indices)), table.shape), grad), None
+
+    @staticmethod
+    def rows(table: Array, indices: Array) -> Any:
+        """Return the indices as integers.
+
+        Raises:
+            IndexError: for an index that isn't one of 0 ... n-1.
+        """
+        rows = np.asarray(indices).astype(np.int64)
+        wrong = (rows != indices) | (rows < 0) | (rows >= table.shape[0])
+        if wrong.any():
+            where = tuple(int(i) for i in np.argwhere(wrong)[0])
+            raise IndexError(f"index {np.asarray(indices)[where]:g}{f' at {list(where)}' if where else ''} is not one "
+                             f"of the {table.shape[0]} rows 0 … {table.shape[0] - 1}")
+        return rows
+
+
+class Concatenate(Op, aligned=True, affine=ALL_INPUTS, jointly_affine=True):
     """Arrays joined end to end along an axis that they have."""
 
     def __init__(self, axis: int = 0) -> None:
@@ -1032,11 +1253,14 @@ class Concatenate(Op):
         return tuple(pieces)
 
 
-class Stack(Op, batchable=False):
+class Stack(Op, aligned=True, affine=ALL_INPUTS, jointly_affine=True):
     """Arrays of one shape laid side by side along a new axis."""
 
     def __init__(self, axis: int = 0) -> None:
         self.axis = axis
+
+    def for_batch(self, *ndims: int) -> Op:
+        return self._changed(axis=axes_from_end(self.axis, ndims[0] + 1))
 
     def forward(self, *parts: Array) -> Array:
         return np.stack(parts, axis=self.axis)

@@ -22,7 +22,7 @@ from .errors import forward_nan_error, no_index_error, operation_error
 from .formats.describe import short_value, tensor_label, tensor_summary
 from .in_place import InPlace
 from .mutation import MutationState, check_modified, creation_counter, expose, record_assignment
-from .operators import Operators
+from .operators import LOOKUP, Operators
 from .ops import GetItem, Op
 from .provenance import Origin, call_site
 from .settings import settings, thread
@@ -86,14 +86,23 @@ def _apply_to_others(op: Op, inputs: tuple[Any, ...]) -> Any:
     for x in inputs:
         if isinstance(x, Operators) and not isinstance(x, Tensor):
             return x.apply(op, *inputs)
-    if len(inputs) == 2 and getattr(inputs[1], "__array_ufunc__", inputs) is None:
-        reflected = getattr(type(inputs[1]), REFLECTED.get(op.symbol, ""), None)
-        result = NotImplemented if reflected is None else reflected(inputs[1], inputs[0])
-        if result is not NotImplemented:
-            return result  # NumPy's protocol: an operand that refuses ufuncs computes the operator itself
+    result = reflected(op, inputs)
+    if result is not NotImplemented:
+        return result
     dtypes = [x.dtype for x in inputs if isinstance(x, (Tensor, np.ndarray, np.generic))]
     return apply(op, *[x if isinstance(x, Tensor) else _operand(op, x, [] if i in op.integer_inputs else dtypes)
                        for i, x in enumerate(inputs)])
+
+
+def reflected(op: Op, inputs: tuple[Any, ...]) -> Any:
+    """Return the result of an operator whose right operand computes it itself; NotImplemented if it doesn't.
+
+    As in NumPy's protocol, it does so if its `__array_ufunc__` is None.
+    """
+    if len(inputs) != 2 or getattr(inputs[1], "__array_ufunc__", inputs) is not None:
+        return NotImplemented
+    method = getattr(type(inputs[1]), REFLECTED.get(op.symbol, ""), None)
+    return NotImplemented if method is None else method(inputs[1], inputs[0])
 
 
 REFLECTED: dict[str | None, str] = {"+": "__radd__", "-": "__rsub__", "*": "__rmul__", "/": "__rtruediv__",
@@ -384,6 +393,8 @@ class Tensor(InPlace, Operators):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, tuple):
             return apply(GetItem(tuple(map(_plain, index))), self)
+        if isinstance(index, Operators) and not isinstance(index, Tensor):  # an index of each step
+            return apply(LOOKUP, self, index)
         return apply(GetItem(_plain(index)), self)
 
     @staticmethod

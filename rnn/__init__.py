@@ -9,8 +9,8 @@
     run = cell.unroll(x=data)             # data (T, batch, 3) -> a graph of minigrad Tensors
     run["h"].stack().sum().backward()     # backpropagation through time: W.grad, U.grad, b.grad
 
-Imports minigrad and never viz. language (equations) <- unrolling (graphs) <- ir (one time step as nodes)
-<- compiler (NumPy programs), export (JAX, PyTorch, ONNX) <- cell.py <- tracing.py.
+Imports minigrad and never viz. language (equations) <- cells; language <- unrolling (graphs) <- ir (one time step as
+nodes) <- compiler (NumPy programs), export (JAX, PyTorch, ONNX) <- cell.py <- tracing.py.
 """
 
 from minigrad.provenance import mark_library_file
@@ -20,7 +20,7 @@ from .cell import Cell
 from .language.cycles import Loop, Stage
 from .language.dependencies import DefinitionError, Edge
 from .language.equations import Equation, Signal
-from .language.time import T, t
+from .language.expressions import T, t
 from .tracing import trace, traced
 from .unrolling.facts import Facts
 from .unrolling.run import Copies, Run

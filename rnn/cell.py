@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from minigrad import Tensor
 
@@ -21,6 +21,7 @@ from .unrolling.unroll import unroll
 
 if TYPE_CHECKING:
     from .compiler.api import Compiled
+    from .export.carried import OnnxFile
     from .export.jax import JaxFunction
     from .export.torch import CellModule
 
@@ -97,18 +98,28 @@ class Cell(Definition):
 
         return CellModule(self)
 
+    @overload
+    def to_onnx(self, path: str | os.PathLike[str], outputs: Sequence[str] | None = None, lengths: bool = False,
+                state: Literal[False] = False) -> Path: ...
+
+    @overload
+    def to_onnx(self, path: str | os.PathLike[str], outputs: Sequence[str] | None = None, lengths: bool = False, *,
+                state: Literal[True]) -> OnnxFile: ...
+
     def to_onnx(self, path: str | os.PathLike[str], outputs: Sequence[str] | None = None,
-                lengths: bool = False) -> Path:
-        """Write the definition as an ONNX file, its loops as Scan nodes; see rnn.export.onnx.
+                lengths: bool = False, state: bool = False) -> Path | OnnxFile:
+        """Write the definition as an ONNX file, its loops as Scan nodes; see rnn.export.onnx_model.
 
         Args:
             path: the file; it is written whole, or not at all.
             outputs: the signals that it computes; None: all.
             lengths: whether it takes the lengths of the sequences as an input.
+            state: whether the values before the first step are inputs, and those for the next call outputs, so that
+                the file runs step by step, or chunk by chunk; for definitions that don't read ahead.
 
         Returns:
-            The path.
+            The path; with `state` an `OnnxFile`, which has the names of these inputs and outputs, and the first ones.
         """
-        from .export.onnx import to_onnx
+        from .export.onnx_model import to_onnx
 
-        return to_onnx(self, path, outputs, lengths)
+        return to_onnx(self, path, outputs, lengths, state)

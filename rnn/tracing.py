@@ -18,8 +18,8 @@ from typing import Any
 
 from minigrad.provenance import Origin, call_site
 from rnn.language.dependencies import nodes
-from rnn.language.equations import Apply, Expression, Size
-from rnn.language.time import t
+from rnn.language.equations import Size
+from rnn.language.expressions import Apply, Expression, t
 
 from .cell import Cell
 
@@ -78,6 +78,6 @@ def _read_new_states(value: Any, new_states: Mapping[int, Expression]) -> Any:
             copies[id(node)] = new_states[id(node)]
         elif isinstance(node, Apply) and any(id(x) in copies for x in node.inputs):
             assert node.op is not None
-            copies[id(node)] = copy = Apply(node.op, tuple(copies.get(id(x), x) for x in node.inputs))
+            copies[id(node)] = copy = Apply(node.op, tuple(copies.get(id(x), x) for x in node.inputs), node.written)
             copy.origin = node.origin
     return copies.get(id(value), value)

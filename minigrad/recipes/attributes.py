@@ -69,7 +69,7 @@ MODULE: dict[str, str] = {
     "neg": "write mg.negative(x)", "mm": "write mg.matmul(a, b)", "clamp": "write mg.clip(x, low, high)",
     "permute": "write mg.transpose(x, axes)", "unsqueeze": "write mg.expand_dims(x, axis)",
     "gather": "write mg.take_along_axis(x, index, axis)", "chunk": "write mg.split(x, n)",
-    "topk": "write np.sort(x)[::-1][:k]", "one_hot": "write np.eye(n)[labels]",
+    "topk": "write np.sort(x)[::-1][:k]",
     "value_and_grad": "write loss = f(x), then mg.grad(loss, x)",
     "jacobian": "write y = f(x), then np.stack([mg.grad(y, x, row) for row in np.eye(y.size)]) for a vector y",
     "hessian": "write g = mg.grad(f(x), x, create_graph=True), then np.stack([mg.grad(g, x, row) for row in "

@@ -9,7 +9,8 @@ import itertools
 import operator
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,19 +24,22 @@ from minigrad.provenance import call_site
 from minigrad.settings import settings
 from rnn.ir.feeds import boundary_values, draw_masks, fill_after, input_arrays, lowering_options, mask_arrays
 from rnn.ir.lowering import LoweringOptions
-from rnn.ir.nodes import AFTER, LOSS_SCALE, after_name, upstream_name
+from rnn.ir.nodes import AFTER, LOSS_SCALE, STATIC, after_name, upstream_name
 from rnn.language.cycles import check
-from rnn.language.dependencies import leaves, links, parameters
+from rnn.language.dependencies import computed_tensors, leaves, links, parameters, static_expressions
 from rnn.language.equations import Definition, Signal
-from rnn.unrolling.evaluator import recompute_from_parameters
-from rnn.unrolling.inputs import Inputs, prepare_inputs
+from rnn.language.selection import part_of
+from rnn.unrolling.evaluator import compute_statics, convert_constants, recompute_from_parameters
+from rnn.unrolling.inputs import Inputs, prepare_inputs, static_values
 from rnn.unrolling.masks import OwnSteps
 from rnn.unrolling.options import DEFAULTS, UnrollOptions, list_options
 from rnn.unrolling.state import State
+from rnn.unrolling.unroll import located
 
 from .emit import save_program
 from .execution import Call, CallPlan, Loaded
 from .pipeline import GradientRequest, Program
+from .stream import Stream
 
 MOST_PLANS = 500  # shapes of data whose checks are remembered
 _requires_grad, _changes = operator.attrgetter("requires_grad"), operator.attrgetter("changes")
@@ -139,6 +143,11 @@ class Compiled:
         shape = None if loss is None else cell.signals[loss].shape
         if loss is not None and shape:
             raise ValueError(_no_loss(cell.signals[loss], shape))
+        equation = None if loss is None else cell.signals[loss].equation
+        if equation is not None and getattr(equation.expression, "kind", "f") != "f":
+            raise ValueError(f"the loss {loss} is a condition or an index, {equation!r}, written at {equation.origin}: "
+                             f"no gradient passes it (at {call_site()}). Write a loss of numbers, and count in another "
+                             "signal")
         if reduction not in ("sum", "mean"):
             raise ValueError(f"reduction is 'sum' or 'mean', not {reduction!r} (at {call_site()})")
         self.cell = cell
@@ -150,6 +159,8 @@ class Compiled:
         self._thread = Latest()
         self._shown: Loaded | None = None  # whose text is `source`
         self._gradients: dict[Tensor, NDArray[Any]] | None = None
+        self._split = False  # whether what weights alone determine is computed by a function of its own
+        self._parts: dict[frozenset[Signal], Compiled] = {}  # definitions of some of the signals, for streams
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how a copy is made: the definition is compiled again, where it is used."""
@@ -176,12 +187,15 @@ class Compiled:
             ValueError: as for `Cell.unroll`.
         """
         options, inputs = UnrollOptions.split(T, keywords)
-        key = self._key(inputs) if options is DEFAULTS else None
+        key: Any = None
+        values: list[Tensor | NDArray[Any]] = []
+        if options is DEFAULTS or options.only_initial():
+            key, values = self._key(inputs, options.initial)
         plan = self._plans.get(key) if key is not None else None
         if plan is not None and plan.trained != list(map(_requires_grad, plan.leaves)):  # one was frozen meanwhile
             plan = None
         if plan is not None:
-            call = plan.call(inputs)
+            call = self._planned_call(plan, inputs, values, options)
         else:
             prepared = prepare_inputs(self.cell, inputs, options)
             windows = bool(prepared.truncation.windows())
@@ -189,13 +203,16 @@ class Compiled:
                 self._check_windows(prepared)
             call = self._checked_call(prepared, records=not windows)
             if key is not None:
-                self._cache(key, call, inputs)
+                self._cache(key, call, inputs, options.initial)
         self._thread.call = None
         if self.loss is None and settings().recording:
             for tensors in (call.plan.leaves, call.plan.boundary.values()):
                 for tensor in filter(_changes, tensors):  # a change made before the call isn't one made after it
                     check_modified(tensor)
-        call.forward()
+        try:
+            call.forward()
+        except IndexError as error:
+            raise located(error, self.cell, inputs, options) from None
         self._thread.call, self._shown = call, call.loaded
         outputs = Outputs(self, call)
         if self.loss is None:
@@ -227,12 +244,40 @@ class Compiled:
         given = {upstream_name(name): self._upstream(call, name, value) for name, value in gradients.items()}
         call.check_unmodified()
         plan, options = call.plan, call.loaded.program.lowered.options
-        loaded = self._program(options, plan.inputs, plan.boundary, tuple(gradients))
+        loaded = self._program(options, plan.inputs, plan.boundary, plan.statics, tuple(gradients))
         if loaded is not call.loaded:  # these gradients need another program: compute the call's values there
             call = call.moved_to(loaded)
             call.forward()
             self._thread.call, self._shown = call, loaded
         self._assign(call.backward(given))
+
+    def stream(self, batch: int | tuple[int, ...] | None = 1, outputs: Iterable[str] | None = None,
+               initial: Any = None, **statics: Any) -> Stream:
+        """Return a function of one time step, which carries the state: `out = stream(x=x_t)`, then `out["y"]`.
+
+        A step computes what `unroll` and a call compute at t = 1, 2, …, without gradients.
+
+        Args:
+            batch: the number of sequences, side by side: data of a step have the shape (batch, *shape). None: of one
+                sequence without an axis for it, (*shape).
+            outputs: the signals to compute; a step takes the inputs that they need. None: all that can be computed
+                from the inputs that the first step is given.
+            initial: as for `Cell.unroll`: a state, or values by name.
+            statics: by name, as for `Cell.unroll`; `inputs={...}` is a dict of them, for names such as "batch".
+
+        Raises:
+            DefinitionError: for a definition that reads ahead, such as x[t+1].
+            ValueError: for names that the definition doesn't have, and values of a wrong shape.
+        """
+        return Stream(self, batch, outputs, initial, statics)
+
+    def part(self, signals: frozenset[Signal]) -> Compiled:
+        """Return the program of some signals alone, for single steps: without a loss, and with weights prepared."""
+        found = self._parts.get(signals)
+        if found is None or found.cell.version != self.cell.version:
+            found = self._parts[signals] = Compiled(part_of(self.cell, signals))
+            found._split = True
+        return found
 
     @property
     def gradients(self) -> dict[str, NDArray[Any]]:
@@ -279,12 +324,13 @@ class Compiled:
         return () if self.loss is not None else ends
 
     def _program(self, options: LoweringOptions, inputs: Inputs, boundary: Mapping[tuple[str, int], Tensor],
-                 seeds: tuple[str, ...] = (), records: bool = True) -> Loaded:
+                 statics: Mapping[str, Tensor], seeds: tuple[str, ...] = (), records: bool = True) -> Loaded:
         """Return the program for inputs of these shapes; with a backward pass if `records` or from `seeds`."""
         wanted = GradientRequest()
         if seeds or (records and settings().recording):
             learned = tuple(key for key, x in boundary.items() if x.requires_grad)
             data = [name for name, x in inputs.values.items() if isinstance(x, Tensor)]
+            data += [name for name, x in statics.items() if x.requires_grad]
             if options.masked:  # values after the end are data of sequences that end before T
                 after = {name for name, k in learned if k > 0}
                 data += [name if self.cell.signals[name].given else after_name(name) for name in sorted(after)]
@@ -298,7 +344,7 @@ class Compiled:
         key = options, wanted, dtype, self.cell.version, tuple(x.requires_grad for x in leaves(self.cell))
         found = self._programs.get(key)
         if found is None:
-            program = Program(self.cell, options, wanted)
+            program = Program(self.cell, options, wanted, split=self._split)
             if wanted.loss is not None and program.lowered.roots[wanted.loss].shape:
                 raise ValueError(_no_loss(self.cell.signals[wanted.loss], program.lowered.roots[wanted.loss].shape))
             found = Loaded(program, dtype, f"{self.cell.name} {id(self):x}.{next(self._numbers)}")
@@ -309,36 +355,55 @@ class Compiled:
 
     # ---- one call
     def _checked_call(self, inputs: Inputs, known: Mapping[str, Any] | None = None,
-                      copies: Mapping[int, Tensor] | None = None, records: bool = True) -> Call:
+                      outer: CallPlan | None = None, records: bool = True) -> Call:
         """Return a call on inputs that were checked against the declarations.
 
         Args:
             known: of a window, data and draws as the program takes them, (T, B, *shape), from the call over all steps.
-            copies: of that call's plan.
+            outer: the plan of that call.
         """
-        boundary = boundary_values(self.cell, inputs)
-        options = lowering_options(self.cell, inputs, boundary, inputs.own is not None)
-        loaded = self._program(options, inputs, boundary, records=records)
-        lowered = loaded.program.lowered
-        for name, values in inputs.values.items():
-            if lowered.roots[name].op.dtype == "int" and values.dtype.kind not in "iu":
-                raise TypeError(f"the data for {name!r} are {values.dtype} (at {call_site()}), but labels are "
-                                "integers: the index of the right class")
-        if copies is None:
-            computed = any(x.op is not None and x.t is None for x in [*lowered.weights, *boundary.values()])
-            copies = recompute_from_parameters(self.cell) if computed else {}
-        used = leaves(self.cell)
-        plan = CallPlan(loaded, inputs, boundary, copies, used, [x.requires_grad for x in used], known is not None)
+        plan = self.plan_for(inputs, outer, records, known is not None)
+        lowered = plan.loaded.program.lowered
         arrays = {**input_arrays(inputs), **mask_arrays(inputs, lowered)}
         for name, node in lowered.givens.items():
             if name.startswith(AFTER):
-                arrays[name] = np.zeros((inputs.T, plan.B, *node.shape), loaded.dtype)
+                arrays[name] = np.zeros((inputs.T, plan.B, *node.shape), plan.loaded.dtype)
         if known is None:
-            known = draw_masks(lowered, inputs.T, (plan.B,))
+            known = {**plan.static_arrays, **draw_masks(lowered, inputs.T, (plan.B,))}
             if plan.own is not None:
-                known = {name: plan.own.compact(x) for name, x in known.items()}
+                known.update((name, plan.own.compact(known[name])) for name in lowered.draws)
                 self._fill_after(plan, plan.own, arrays)
         return Call(plan, {**arrays, **known})
+
+    def plan_for(self, inputs: Inputs, outer: CallPlan | None = None, records: bool = True, by_column: bool = False
+                 ) -> CallPlan:
+        """Return the plan of a call on inputs that were checked against the declarations; see `_checked_call`."""
+        if 0 in inputs.batch:
+            raise ValueError(f"these data have no sequence, batch axes {inputs.batch} (at {call_site()}): a program "
+                             "needs one at least. unroll takes an empty batch")
+        copies, boundary, statics = self.computed_once(inputs, outer)
+        options = lowering_options(self.cell, inputs, boundary, inputs.own is not None)
+        loaded = self._program(options, inputs, boundary, statics, records=records)
+        used = leaves(self.cell)
+        return CallPlan(loaded, inputs, boundary, copies, statics, used, [x.requires_grad for x in used], by_column)
+
+    def computed_once(self, inputs: Inputs, outer: CallPlan | None = None
+                      ) -> tuple[Mapping[int, Tensor], dict[tuple[str, int], Tensor], Mapping[str, Tensor]]:
+        """Return the tensors that are computed once for a call, by the recorded graph.
+
+        Returns:
+            id of a Tensor that depends on parameters alone -> the same from their present values; the boundary values;
+            name of an expression of statics in the program -> its value.
+        """
+        boundary = boundary_values(self.cell, inputs)
+        if outer is not None:  # whose boundary values are computed already
+            return outer.copies, boundary, outer.statics
+        copies = recompute_from_parameters(self.cell) if computed_tensors(self.cell) else {}
+        if not self.cell.statics:
+            return copies, boundary, {}
+        found = compute_statics(self.cell, inputs, convert_constants(self.cell, inputs.dtype, copies))
+        statics = {f"{STATIC}{n}": found[id(x)] for n, x in enumerate(static_expressions(self.cell), 1)}
+        return copies, {key: found.get(id(x), x) for key, x in boundary.items()}, statics
 
     def _fill_after(self, plan: CallPlan, own: OwnSteps, arrays: dict[str, Any]) -> None:
         """Write the values after the sequence to the end of each sequence."""
@@ -354,22 +419,56 @@ class Compiled:
             raise ValueError(f"window= chooses losses: compile with loss=... (at {call_site()}), "
                              "or use chunks= or last=")
 
-    def _key(self, inputs: Mapping[str, Any]) -> Any:
-        """Return all of the inputs that a plan depends on; None where they have to be checked again."""
-        key: list[Any] = [settings().recording, self.cell.version]
-        for name, array in inputs.items():
-            if type(array) is not np.ndarray:
-                return None
-            key += name, array.shape, array.dtype
-        return tuple(key)
+    def _key(self, inputs: Mapping[str, Any], initial: Any) -> tuple[Any, list[Tensor | NDArray[Any]]]:
+        """Return all of the inputs that a plan depends on, None where they have to be checked again; and `initial`.
 
-    def _cache(self, key: Any, call: Call, inputs: Mapping[str, Any]) -> None:
-        """Keep the plan of a call, unless values are broadcast, drawn, or computed from parameters at each call."""
-        same_size = all(call.values[name].size == array.size for name, array in inputs.items())
-        if same_size and not call.plan.copies and not call.loaded.program.lowered.draws:
+        Of the option `initial` the values are returned in a list, as their data may differ from call to call.
+        """
+        key: list[Any] = [settings().recording, self.cell.version]
+        values: list[Tensor | NDArray[Any]] = []
+        for name, array in inputs.items():
+            learned = type(array) is Tensor and name in self.cell.statics and array.requires_grad
+            if type(array) is not np.ndarray and not learned:
+                return None, values
+            key += name, array.shape, array.dtype, learned
+        if initial is None:
+            return tuple(key), values
+        if self.cell.statics:  # from which initial values may be computed anew
+            return None, values
+        key.append(initial.steps.shape if type(initial) is State else None)
+        given = initial.values if type(initial) is State else initial
+        if type(given) is not dict:
+            return None, values
+        for name, steps in given.items():
+            for step, value in steps.items() if type(steps) is dict else [(None, steps)]:
+                if type(value) is Tensor and value.op is None:
+                    key += name, step, value._array.shape, value._array.dtype, value.requires_grad
+                elif type(value) is np.ndarray:
+                    key += name, step, value.shape, value.dtype, None
+                else:
+                    return None, values
+                values.append(value)
+        return tuple(key), values
+
+    def _cache(self, key: Any, call: Call, inputs: Mapping[str, Any], initial: Any) -> None:
+        """Keep the plan of a call, unless data are broadcast, or values are drawn or computed from parameters."""
+        statics = call.plan.inputs.statics
+        same = all(call.values[name].size == x.size for name, x in inputs.items() if name not in statics)
+        if same and (statics or not call.plan.copies) and not call.loaded.program.lowered.draws:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
-            self._plans[key] = call.plan.without_values()
+            self._plans[key] = call.plan.without_values(initial)
+
+    def _planned_call(self, plan: CallPlan, inputs: Mapping[str, Any], initial: Iterable[Tensor | NDArray[Any]],
+                      options: UnrollOptions) -> Call:
+        """Return a call of a cached plan on other data; expressions of statics are computed anew."""
+        if not self.cell.statics:
+            return (plan if options is DEFAULTS else plan.starting_from(initial, options.initial)).call(inputs)
+        values = {name: x for name, x in inputs.items() if name not in self.cell.statics}
+        statics = static_values(self.cell, inputs, plan.inputs.dtype)
+        prepared = replace(plan.inputs, values=values, statics=statics, origin=call_site())
+        copies, boundary, computed = self.computed_once(prepared)
+        return replace(plan, inputs=prepared, boundary=boundary, copies=copies, statics=computed).call(values)
 
     def _upstream(self, call: Call, name: str, value: ArrayLike) -> NDArray[Any]:
         """Return the upstream gradient of a signal, checked, with one axis for the batch."""
@@ -391,7 +490,7 @@ class Compiled:
         if not windows:
             yield from call.backward({LOSS_SCALE: scale})
         for window in windows:
-            part = self._checked_call(*call.window_inputs(window), copies=call.plan.copies)
+            part = self._checked_call(*call.window_inputs(window), outer=call.plan)
             part.forward()
             yield from part.backward({LOSS_SCALE: scale})
 
@@ -416,4 +515,5 @@ def _no_loss(signal: Signal, shape: tuple[int, ...]) -> str:
     """Return the message for a loss that isn't a number."""
     line = signal.equation.origin if signal.equation else signal.origin
     return (f"the loss is one number for each sequence and step, but {signal.name}, defined at {line}, has shape "
-            f"{shape} (at {call_site()}): sum over its elements, {signal.name}[t] = mg.sum(..., axis=-1)")
+            f"{shape} (at {call_site()}): sum over its elements, {signal.name}[t] = "
+            f"mg.sum(...{', axis=-1' * (len(shape) == 1)})")

@@ -17,9 +17,9 @@ from enum import IntEnum
 
 from minigrad import ops
 from rnn.ir import nodes as ir
-from rnn.ir.adjoint import is_product
+from rnn.ir.matrices import is_product
 from rnn.ir.nodes import Node, users_of
-from rnn.ir.schedule import Block
+from rnn.ir.schedule import Block, same_at_all_steps
 
 
 class Extent(IntEnum):
@@ -43,6 +43,7 @@ class Lifetimes:
         margins: node -> how many rows its array has before the first step and after the last, for boundary values.
         carried: Shift nodes that need no array: the value of the previous iteration is still in its buffer.
         tiled: loop (by id) -> the nodes that are computed for it tile by tile; tile_loop: node -> this loop.
+        static: the nodes that have one value for all steps.
         extents: node -> for how many steps its value is needed.
     """
 
@@ -61,6 +62,7 @@ class Lifetimes:
         for node, *needed in rows:
             before, after = self.margins.get(node, (0, 0))
             self.margins[node] = max(before, needed[0]), max(after, needed[1])
+        self.static = same_at_all_steps(self.nodes, {*self.outputs, *self.margins})
         every_loop = [(block, blocks) for blocks in passes for block in blocks if block.direction]
         self.tiled = {id(loop): self._inputs_of(loop, blocks) for loop, blocks in every_loop}
         self.tile_loop = {node: loop for loop, _ in every_loop for node in self.tiled[id(loop)]}
@@ -81,8 +83,9 @@ class Lifetimes:
         place = {node: index for index, node in enumerate(block.nodes)}
         read_before = all(reader in place and not isinstance(reader.op, ir.View) and place[reader] <= place[source]
                           and (reader is not source or not is_product(reader)) for reader in self.users.get(shift, []))
-        others = [user for user in self.users.get(source, []) if user is not shift]
-        inside = all(self.block.get(user) is block and not isinstance(user.op, ir.Shift) for user in others)
+        others = [user for user in self._readers(source) if user is not shift]  # through views, too
+        inside = all(self.block.get(user) is block and not isinstance(user.op, ir.Shift)
+                     and user not in self.output_views for user in others)
         return read_before and inside
 
     def _readers(self, node: Node) -> list[Node]:
@@ -90,7 +93,7 @@ class Lifetimes:
         found: list[Node] = []
         stack = list(self.users.get(node, []))
         for user in stack:  # grows
-            if isinstance(user.op, (ir.Slice, ir.GradientMask)) and user.timed:
+            if isinstance(user.op, ir.View) and not isinstance(user.op, ir.Shift) and user.timed:
                 stack.extend(self.users.get(user, []))
                 if user in self.outputs:
                     found.append(user)
@@ -105,7 +108,7 @@ class Lifetimes:
         inside, found = set(loop.nodes), set[Node]()
         earlier = [node for block in blocks[:blocks.index(loop)] if block.direction == 0 for node in block.nodes]
         for node in reversed(earlier):
-            if not node.timed or node in self.outputs or node in self.margins \
+            if not node.timed or node in self.outputs or node in self.margins or node in self.static \
                     or isinstance(node.op, (ir.Input, ir.Backward, ir.InputGrad, ir.Shift)):
                 continue
             readers = self._readers(node)
@@ -115,6 +118,8 @@ class Lifetimes:
 
     def _extent(self, node: Node) -> Extent:
         """Return for how many steps a value has to be kept."""
+        if node in self.static:
+            return Extent.ONE
         if node in self.outputs or node in self.margins or isinstance(node.op, ir.Input):
             return Extent.ALL
         block = self.block[node]
@@ -125,7 +130,7 @@ class Lifetimes:
 
     def computed_together(self, x: Node, node: Node) -> bool:
         """Return whether two values are computed in the same loop, or both for the same steps at once."""
-        if x not in self.block:
+        if x not in self.block or (x in self.static) != (node in self.static):
             return False
         one, other = self.block[x], self.block[node]
         if one.direction or other.direction:
@@ -287,9 +292,11 @@ class BufferPlan:
         """Return whether `node` may overwrite its operand x."""
         if not x.timed or x.shape != node.shape or self.lifetimes.users[x] != [node] or x not in self.lifetimes.block:
             return False
-        if x in self.fixed or isinstance(x.op, (ir.View, ir.Leaf, ir.Compare, ir.Concat, ir.Backward)):
+        if (x in self.lifetimes.static) != (node in self.lifetimes.static):
             return False
-        if isinstance(node.op, ir.Compare):  # its array holds bools
+        if x in self.fixed or isinstance(x.op, (ir.View, ir.Leaf, ops.Compare, ir.Concat, ir.Backward)):
+            return False
+        if isinstance(node.op, ops.Compare):  # its array holds bools
             return False
         if x in self.slot_in or self.lanes.get(x) != self.lanes.get(node):
             return False

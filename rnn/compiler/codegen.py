@@ -18,7 +18,7 @@ import numpy as np
 
 from minigrad import Op, ops
 from rnn.ir import nodes as ir
-from rnn.ir.adjoint import is_product, sums_vector
+from rnn.ir.matrices import is_product, product_kind
 from rnn.ir.nodes import Node
 from rnn.ir.schedule import Block
 
@@ -38,10 +38,12 @@ class Boundary(NamedTuple):
 
 
 def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: Names, boundaries: list[Boundary],
-             weights: Collection[Node], outputs: Mapping[str, Node], gradients: Mapping[str, Node]) -> Code:
+             weights: Collection[Node], outputs: Mapping[str, Node], gradients: Mapping[str, Node],
+             split: bool = False) -> Code:
     """Return the text of a program.
 
     Args:
+        split: whether what the weights alone determine is computed by a function of its own.
         outputs: a signal at a step, such as h[t] -> its node. A comment in the program names the signal.
         gradients: name in the result of the backward pass -> node.
     """
@@ -51,7 +53,8 @@ def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: N
         read = {x for node in nodes for x in (node, *node.inputs)}
         functions.append(Function([node for node in nodes if isinstance(node.op, ir.Input)],
                                   [node for node in weights if node in read]))
-    code = Code(functions[0], functions[1], [boundary.name for boundary in boundaries])
+    code = Code(functions[0], functions[1], [boundary.name for boundary in boundaries],
+                Function([], functions[0].weights) if split else None)
     gen = Codegen(code, plan, names, outputs)
     gen.allocate()
     gen.copy_inputs(code.forward)
@@ -59,11 +62,22 @@ def generate(passes: tuple[list[Block], list[Block]], plan: BufferPlan, names: N
         row = plan.lifetimes.margins[node][0] + step - 1
         code.forward.lines.append(f"arrays.{names.of[node]}_all[{row if step <= 0 else f'T + {row}'}] = {name}")
     gen.write_pass(passes[0], code.forward, "forward_tiles")
+    if code.prepare is not None:
+        _split_arguments(code, code.prepare, names)
     gen.copy_inputs(code.backward)
     gen.write_pass(passes[1], code.backward, "backward_tiles")
     code.views = {**gen.views, **gen.step_views}
     code.gradients = {name: gen.ref(node) for name, node in gradients.items()}
     return code
+
+
+def _split_arguments(code: Code, prepare: Function, names: Names) -> None:
+    """Determine what `prepare` returns, and which weights each of the functions takes."""
+    made, read = (set(re.findall(r"\w+", "\n".join(function.lines))) for function in (prepare, code.forward))
+    first = (re.match(r"(\w+) = ", line) for line in prepare.lines)
+    code.prepared = [name for name in dict.fromkeys(found[1] for found in first if found) if name in read]
+    prepare.weights, code.forward.weights = ([x for x in prepare.weights if names.of[x] in words]
+                                             for words in (made, read))
 
 
 class Codegen:
@@ -87,6 +101,7 @@ class Codegen:
         self.array_of: dict[str, Node] = {}
         self.views: dict[str, str] = {}
         self.step_views: dict[str, str] = {}
+        self.view_names: dict[tuple[str, str], str] = {}  # array, ending -> the name of a view of it
         self.transposes: dict[str, str] = {}
         self.comments: dict[Node, list[str]] = {}  # node -> the signals that are computed with it
         for signal, node in outputs.items():
@@ -120,13 +135,17 @@ class Codegen:
             part = self.part(parent, start, start + node.shape[0])
         elif isinstance(op, ir.Slice):
             part = self.part(parent, op.start, op.stop)
+        elif isinstance(op, ir.Part):
+            part = index_text(op.index)
+        elif isinstance(op, ir.Transposed):
+            part = ".swapaxes(-1, -2)"
         return f"arrays.{self.name(parent)}{part}"
 
     def _new_array(self, node: Node, name: str) -> str:
         op, plan = node.op, self.plan
         if isinstance(op, ir.Input) and op.shared:
             return "np.empty((T, 1), FLOAT)"
-        dtype = DTYPES["bool" if isinstance(op, ir.Compare) else op.dtype if isinstance(op, ir.Input) else "float"]
+        dtype = DTYPES["bool" if isinstance(op, ops.Compare) else op.dtype if isinstance(op, ir.Input) else "float"]
         lanes = plan.lanes.get(node)
         axes = ["B", *map(str, node.shape)] if lanes is None else [str(lanes), "B", str(node.shape[0] // lanes)]
         before, after = self.lifetimes.margins.get(node, (0, 0))
@@ -172,8 +191,13 @@ class Codegen:
         heading = ""
         for node in nodes:
             statements = self.statements(node)
+            if self.code.prepare is not None and not node.timed:
+                self.code.prepare.lines += statements
+                continue
             found = heading or "weights"
-            if node.timed or isinstance(node.op, (ir.SumOfOuter, ir.SumOverSteps, ir.AtStep)):
+            if node in self.lifetimes.static:
+                found = "the same at all steps"
+            elif node.timed or isinstance(node.op, (*ir.SUMS, ir.AtStep)):
                 found = "all steps at once" if node.timed else "summed over all steps"
             if statements and found != heading:
                 lines.append(f"# {found}")
@@ -223,12 +247,25 @@ class Codegen:
             else:
                 lines.append(f"{name} = arrays.{name}")
         lines += [f"{self.name(node.inputs[0])}.fill(0)" for node in block.nodes if node in self.lifetimes.carried]
-        return lines + self._copy_transposes(), each
+        return lines + self._copy_transposes() + self._start_sums(block), each
+
+    def _start_sums(self, block: Block) -> list[str]:
+        """Return the lines that begin the sums to which each iteration of a loop adds a term."""
+        lines = []
+        for node in block.nodes:
+            if isinstance(node.op, ir.SumOverTime):
+                zeros = self.call("zeros", f"(B, {', '.join(map(str, node.shape))})" if node.shape else "B", "FLOAT")
+                lines.append(f"{self.names.give(node)} = {zeros}")
+        return lines
 
     def _copy_transposes(self) -> list[str]:
         """Return the lines that copy transposed matrices: a product with a mere view of one is slower."""
-        return [f"{transpose} = {self.call('ascontiguousarray', f'{name}.T')}"
-                for name, transpose in self.transposes.items()]
+        lines = [f"{transpose} = {self.call('ascontiguousarray', f'{name}.T')}"
+                 for name, transpose in self.transposes.items()]
+        if self.code.prepare is None:
+            return lines
+        self.code.prepare.lines += lines
+        return []
 
     def _write_tiles(self, name: str, lines: list[str]) -> None:
         """Record the views of one tile that the lines of a loop use."""
@@ -236,8 +273,8 @@ class Codegen:
         arrays = [x for x in used if x in self.array_of and x not in self.views]
         made = []
         for x in arrays:
-            index = "start:stop" if self.plan.extent(self.array_of[x]) == Extent.ALL else ":stop - start"
-            made.append(f"tile.{x} = arrays.{x}[{index}]")
+            index = ("", "[:stop - start]", "[start:stop]")[self.plan.extent(self.array_of[x])]
+            made.append(f"tile.{x} = arrays.{x}{index}")
         # views of arrays before the views in flat and by_step, which may be made of them
         for x, view in sorted(self.views.items(), key=lambda item: "." in item[0]):
             of_tile = re.sub(r"\barrays\.", "tile.", view)
@@ -255,7 +292,7 @@ class Codegen:
             body += ["    if 1 <= t <= T:", *(f"        {line}" for _, line in lines)]
         self.index = ""
         iterations = f"range(1, T + {1 + max(block.offset.values())})"
-        return [*self._copy_transposes(), f"for iteration in {iterations}:", *body]
+        return [*self._copy_transposes(), *self._start_sums(block), f"for iteration in {iterations}:", *body]
 
     # ---- references to values
     def name(self, node: Node) -> str:
@@ -270,10 +307,25 @@ class Codegen:
             return self.name(node.inputs[0])
         name = self.name(node)
         if node.timed and not isinstance(node.op, ir.Backward) and (self.index or not self.in_loop):
-            name = f"arrays.{name}{self.index}"
+            name = f"arrays.{name}{self._step(node)}"
         if node.timed and node.ndim < ndim:
-            name += "[" + "..., " + ", ".join(["None"] * (ndim - node.ndim)) + "]"
+            return self.view(node, ("as_vector", "as_matrix")[ndim - 1] if ndim <= 2 else f"as_{ndim}d",
+                             index_text((None,) * (ndim - node.ndim)))
         return name
+
+    def view(self, node: Node, ending: str, index: str) -> str:
+        """Return the expression for a view of a value, which is made once: its index or method, under a name."""
+        array = self.name(node.inputs[0] if node in self.lifetimes.carried else node)
+        name = self.view_names.setdefault((array, ending), "") or self.names.free(f"{array}_{ending}")
+        self.view_names[array, ending] = name
+        self.array_of[name] = node
+        views = self.views if self.plan.extent(node) else self.step_views
+        views[name] = f"arrays.{array}{index}"
+        return f"arrays.{name}{self._step(node)}" if self.index or not self.in_loop else name
+
+    def _step(self, node: Node) -> str:
+        """Return the index of this step, in a loop over the arrays of all steps."""
+        return "" if node in self.lifetimes.static else self.index
 
     def constant(self, value: float) -> str:
         """Return the name of a number, as an array of the program's type."""
@@ -296,6 +348,12 @@ class Codegen:
         self.views[f"flat.{name}"] = f"arrays.{name}.reshape({', '.join(['-1', *map(str, node.shape)])})"
         return f"flat.{name}"
 
+    def rows(self, node: Node, ndim: int) -> str:
+        """Return all steps, sequences and axes but the last `ndim` as one axis; a copy where they lie apart."""
+        if node.ndim == ndim:
+            return self.flat(node)
+        return f"{self.ref(node)}.reshape({', '.join(['-1', *map(str, node.shape[node.ndim - ndim:])])})"
+
     def lanes(self, node: Node, lanes: int) -> str:
         """Return a vector with its lanes apart, (lanes, batch, size)."""
         if node in self.plan.lanes or isinstance(node.op, ir.Number):
@@ -307,7 +365,7 @@ class Codegen:
             self.views[name] = f"arrays.{array}.reshape(-1, B, {lanes}, {size}).transpose(0, 2, 1, 3)"
         else:
             self.step_views[name] = f"arrays.{array}.reshape(B, {lanes}, {size}).transpose(1, 0, 2)"
-        return f"arrays.{name}{self.index}" if self.index or not self.in_loop else name
+        return f"arrays.{name}{self._step(node)}" if self.index or not self.in_loop else name
 
     def operation(self, op: Op, node: Node) -> str:
         """Return the name of an operation that is called as an object."""
@@ -351,16 +409,20 @@ def _concat(gen: Codegen, node: Node, out: str) -> list[str]:
     return lines
 
 
-def _sum(gen: Codegen, node: Node, out: str) -> list[str]:
-    if isinstance(node.op, ops.Sum) and sums_vector(node.op):
-        return [f"{gen.ref(node.inputs[0])}.sum(-1, out={out})"]
-    return _elementwise(gen, node, out)
+def _reduction(gen: Codegen, node: Node, out: str) -> list[str]:
+    """A sum or a maximum over axes."""
+    op = node.op
+    if op.axis is None:
+        return _elementwise(gen, node, out)
+    axis = op.axis[0] if isinstance(op.axis, tuple) and len(op.axis) == 1 else op.axis
+    method = type(op).__name__.lower()
+    return [f"{gen.ref(node.inputs[0])}.{method}({axis}, {'keepdims=True, ' if op.keepdims else ''}out={out})"]
 
 
 def _product(gen: Codegen, node: Node, out: str) -> list[str]:
     """A product of each vector with a matrix: in a loop for the batch, else for all steps in one call."""
     if not is_product(node):
-        return _elementwise(gen, node, out)
+        return _batched_product(gen, node, out)
     transposed = isinstance(node.op, ops.MatVec)
     matrix, vector = node.inputs if transposed else node.inputs[::-1]
     W = gen.ref(matrix)
@@ -375,14 +437,40 @@ def _product(gen: Codegen, node: Node, out: str) -> list[str]:
     return [f"{x}.dot({W}, {out})"]
 
 
+def _batched_product(gen: Codegen, node: Node, out: str) -> list[str]:
+    """A product of matrices and vectors of each sequence, or of one of them with a weight, by one call of matmul."""
+    kind = product_kind(node)
+    if kind is None:
+        return _elementwise(gen, node, out)
+    a, b = node.inputs
+    if kind == (1, 1):
+        return [gen.call("vecdot", gen.ref(a), gen.ref(b), out)]
+    left, right = gen.ref(a), gen.ref(b)
+    if kind == (2, 1) and b.timed:
+        right, out = gen.view(b, "column", "[..., None]"), gen.view(node, "column", "[..., None]")
+    elif kind == (1, 2) and a.timed:
+        left, out = gen.view(a, "row", "[..., None, :]"), gen.view(node, "row", "[..., None, :]")
+    return [gen.call("matmul", left, right, out)]
+
+
 def _backward(gen: Codegen, node: Node, out: str) -> list[str]:
     op = node.op.of
     ndim = node.inputs[1].ndim if broadcasts(op) else 0
     arguments = [gen.ref(x, ndim) for x in node.inputs]
-    if op.integer_inputs:
-        arguments[2:] = _at_each_step(node.inputs[1], node.inputs[2:], arguments[2:], arguments[1])
+    arguments = _at_each_step(gen, op, node.inputs[1], node.inputs, arguments, arguments[1])
     arguments += [repr(node.op.needs)] if op.selective else []
     return [f"{out} = {gen.operation(op, node)}.backward({', '.join(arguments)})"]
+
+
+def _weight_grad(gen: Codegen, node: Node) -> str:
+    """Return the gradient of an operand that is the same at all steps, from the arrays of all steps."""
+    op, of = node.op, node.op.of
+    arguments = [gen.ref(x) for x in node.inputs]
+    arguments = _at_each_step(gen, of, node.inputs[1], node.inputs, arguments, arguments[1])
+    arguments += [repr(op.needs)] if of.selective else []
+    grads = f"{gen.operation(of, node)}.backward({', '.join(arguments)})"
+    grad = f"{grads}[{op.index}]" if len(node.inputs) > 3 else grads
+    return f"{grad}.sum({op.axes}).reshape({node.shape})" if op.axes else grad
 
 
 def _input_grad(gen: Codegen, node: Node, out: str) -> list[str]:
@@ -412,7 +500,7 @@ def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
         return [gen.call("add", *first[:2], out), *(gen.call("add", out, term, out) for term in first[2:])]
     if isinstance(op, ops.Power) and op.exponent != 2:
         return [gen.call("power", arguments[0], gen.constant(op.exponent), out)]
-    if isinstance(op, ops.Where) and isinstance(node.inputs[0].op, ir.Compare) \
+    if isinstance(op, ops.Where) and isinstance(node.inputs[0].op, ops.Compare) \
             and isinstance(node.inputs[1].op, ir.Number):  # as in the derivative of relu: where(x <= 0, 0, grad)
         first = [] if arguments[2] == out else [gen.call("copyto", out, arguments[2])]
         return [*first, gen.call("copyto", out, arguments[1], f"where={arguments[0]}")]
@@ -421,23 +509,32 @@ def _elementwise(gen: Codegen, node: Node, out: str) -> list[str]:
     ufunc = ufunc_of(op)
     if ufunc is not None:
         return [gen.call(ufunc.__name__, *arguments, f"out={out}" if ufunc.__name__ in KEYWORD else out)]
-    if isinstance(op, (ops.Identity, ops.BroadcastTo)):
+    if isinstance(op, (ops.Identity, ops.BroadcastTo, ops.StopGradient)):
         return [gen.call("copyto", out, arguments[0])]
-    if isinstance(op, ops.Concatenate) or op.integer_inputs:  # operands don't broadcast there
-        arguments = _at_each_step(node, node.inputs, arguments, out)
+    if not op.elementwise:
+        arguments = _at_each_step(gen, op, node, node.inputs, arguments, out)
     return [gen.call("copyto", out, f"{gen.operation(op, node)}.forward({', '.join(arguments)})")]
 
 
-def _at_each_step(node: Node, operands: Sequence[Node], arguments: list[str], out: str) -> list[str]:
-    """Return operands of `node`, those that are the same at all steps repeated for each step and sequence of `out`."""
-    lead = f"{out}.shape[:-{node.ndim}]" if node.ndim else f"{out}.shape"
-    return [text if x.timed else f"np.broadcast_to({text}, {lead} + {text}.shape)"
-            for x, text in zip(operands, arguments)]
+def _at_each_step(gen: Codegen, op: Op, node: Node, operands: Sequence[Node], arguments: list[str], out: str
+                  ) -> list[str]:
+    """Return operands of `node`, repeated for each step of `out` (in a view) where they are the same at all steps.
+
+    Those of an operation that needs the same axes in front of all operands also for each sequence.
+    """
+    def repeated(x: Node, text: str) -> str:
+        if not x.timed and op.aligned:
+            lead = f"{out}.shape[:-{node.ndim}]" if node.ndim else f"{out}.shape"
+            return f"np.broadcast_to({text}, {lead} + {text}.shape)"
+        if x in gen.lifetimes.static and node not in gen.lifetimes.static and not gen.in_loop:
+            return f"np.broadcast_to({text}, {out}.shape[:1] + {text}.shape)"
+        return text
+    return [repeated(x, text) for x, text in zip(operands, arguments)]
 
 
 def broadcasts(op: Op) -> bool:
     """Return whether an operation's operands broadcast, so that a number per sequence needs an axis beside vectors."""
-    return op.elementwise or isinstance(op, (ops.BroadcastTo, ir.Compare))
+    return op.elementwise or isinstance(op, (ops.BroadcastTo, ops.Compare))
 
 
 def ufunc_of(op: Op) -> np.ufunc | None:
@@ -446,7 +543,7 @@ def ufunc_of(op: Op) -> np.ufunc | None:
     It must be declared by the operation's own class (a subclass may compute something else), and NumPy's own,
     since the program imports it from there.
     """
-    if isinstance(op, ir.Compare):
+    if isinstance(op, ops.Compare):
         return op.ufunc
     ufunc: np.ufunc | None = vars(type(op)).get("ufunc") if op.elementwise else None
     own = ufunc is not None and getattr(np, ufunc.__name__, None) is ufunc
@@ -454,8 +551,9 @@ def ufunc_of(op: Op) -> np.ufunc | None:
 
 
 TIMED: dict[type[Op], Callable[[Codegen, Node, str], list[str]]] = {
-    ir.BroadcastMul: _broadcast_mul, ir.Concat: _concat, ops.Sum: _sum, ops.MatVec: _product, ops.MatMul: _product,
-    ir.Backward: _backward, ir.InputGrad: _input_grad}
+    ir.BroadcastMul: _broadcast_mul, ir.Concat: _concat, ops.Sum: _reduction, ops.Max: _reduction,
+    ops.MatVec: _product, ops.MatMul: _product, ops.VecMat: _product, ops.VecDot: _product, ir.Backward: _backward,
+    ir.InputGrad: _input_grad}
 
 
 # Operations of one operand x as calls of NumPy's functions, each of which writes into `out`.
@@ -479,15 +577,25 @@ def _constant(gen: Codegen, node: Node) -> list[str]:
     columns = [x for x in terms if isinstance(x.op, ir.PadColumns)]
     if columns:
         return _assemble_columns(gen, node, columns)
+    if isinstance(node.op, ir.SumOverTime) and gen.in_loop:
+        return [gen.call("add", gen.names.give(node), gen.ref(node.inputs[0]), gen.names.give(node))]
     return [f"{gen.names.give(node)} = {_constant_value(gen, node)}"]
 
 
 def _constant_value(gen: Codegen, node: Node) -> str:
     op = node.op
     if isinstance(op, ir.SumOfOuter):
-        return f"{gen.flat(node.inputs[0])}.T.dot({gen.flat(node.inputs[1])})"
+        a, b = (gen.rows(x, x.ndim - node.inputs[0].ndim + node.ndim - 1) for x in node.inputs)
+        return f"{a}.T.dot({b})" if node.ndim == 2 else f"{a}.dot({b})"
     if isinstance(op, ir.SumOverSteps):
         return _sum_over_steps(gen, node)
+    if isinstance(op, ir.SumOverTime):
+        return f"{gen.ref(node.inputs[0])}.sum(0)"
+    if isinstance(op, ir.OuterOverTime):
+        a, b = map(gen.ref, node.inputs)
+        return gen.call("matmul", f"{a}.transpose(1, 2, 0)", f"{b}.transpose(1, 0, 2)")
+    if isinstance(op, ir.WeightGrad):
+        return _weight_grad(gen, node)
     if isinstance(op, ir.AtStep) and not node.inputs[0].timed:  # the same at all steps, such as the scale of a loss
         lead = f"(arrays.B, {', '.join(map(str, node.shape))})"
         return f"np.broadcast_to({gen.ref(node.inputs[0])} if T >= {abs(op.step)} else 0.0, {lead})"
@@ -527,7 +635,9 @@ def _sum_over_steps(gen: Codegen, node: Node) -> str:
     x, shape = node.inputs[0], node.shape
     if x.shape == shape and len(shape) == 1:
         gen.views["ones"] = "np.ones(T * B, FLOAT)"  # a product with ones is faster than a sum over the first axis
-        return f"arrays.ones.dot({gen.flat(x)})"
+        if len(shape) == 1:
+            return f"arrays.ones.dot({gen.flat(x)})"
+        return f"arrays.ones.dot({gen.flat(x)}.reshape(-1, {node.size})).reshape({shape})"
     added = x.ndim - len(shape)
     axes = (0, *(1 + axis for axis in range(x.ndim)
                  if axis < added or shape[axis - added] == 1 != x.shape[axis]))
@@ -535,6 +645,16 @@ def _sum_over_steps(gen: Codegen, node: Node) -> str:
 
 
 # ---- text
+def index_text(index: Sequence[int | slice | None]) -> str:
+    """Return an index of the last axes as Python text."""
+    def text(x: int | slice | None) -> str:
+        if not isinstance(x, slice):
+            return repr(x)
+        ends = ["" if end is None else str(end) for end in (x.start, x.stop, x.step)]
+        return ":".join(ends[:3 if x.step is not None else 2])
+    return f"[..., {', '.join(map(text, index))}]" if index else ""
+
+
 def _indented(lines: list[str]) -> list[str]:
     return [f"    {line}" for line in lines]
 

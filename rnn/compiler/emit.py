@@ -23,8 +23,8 @@ from rnn.language.equations import Definition
 CACHE = 4_000_000  # bytes that a loop reads and writes in one tile
 TAKEN = {"T", "B", "S", "arrays", "all_steps", "flat", "by_step", "tile", "start", "stop", "t", "iteration", "np",
          "FLOAT", "LARGEST_EXPONENT", "dot", "copyto", "buffers", "forward", "backward", "concatenate", "zeros",
-         "empty", "ones", "ascontiguousarray", "range", "zip", "list", "reversed", "min", "max", "bool", "tuple", "map",
-         "slice", "SimpleNamespace",
+         "empty", "ones", "ascontiguousarray", "prepare", "prepared", "range", "zip", "list", "reversed", "min", "max",
+         "bool", "tuple", "map", "slice", "SimpleNamespace",
          *(name for name, x in vars(np).items() if isinstance(x, np.ufunc))}
 LONGEST_NAME = 60  # characters
 DERIVED = "_all", "_lanes", "_T"  # endings of the names of views of an array and of transposed matrices
@@ -41,7 +41,8 @@ The last argument of add, multiply, tanh, ... is the array that the result is wr
 seen in three ways: `arrays.h` is h at all steps, (T, B, size); `flat.h` is the same as a matrix of rows,
 (T * B, size), for products; `by_step.h` is the list of its steps, (B, size) each, for loops. Some loops
 work through tiles of S steps, as many as fit into the cache: within them `arrays`, `flat` and `by_step`
-are views of a tile, and `all_steps` is the whole. B is the batch size.
+are views of a tile, and `all_steps` is the whole. B is the batch size. The value of a static has no axis
+of time, (B, size).
 """
 from types import SimpleNamespace
 
@@ -106,6 +107,8 @@ class Code:
     forward: Function
     backward: Function
     boundaries: list[str]  # the names of the boundary values, arguments of forward
+    prepare: Function | None = None  # what weights alone determine, if that isn't a part of forward
+    prepared: list[str] = field(default_factory=list)  # the names that it returns
     buffers: list[str] = field(default_factory=list)  # lines that make the arrays
     views: dict[str, str] = field(default_factory=dict)  # name of a view of an array -> expression
     tiles: list[Tiles] = field(default_factory=list)
@@ -130,8 +133,13 @@ def render(code: Code, cell: Definition, names: Names, dtype: np.dtype[Any]) -> 
         parts.append("LARGEST_EXPONENT = np.log(np.finfo(FLOAT).max / 2)  # exp of it is finite")
     doc = "The arrays that both passes write into; of use for any data of this shape."
     parts.append(_function("buffers(T, B)", doc, _buffers(code, dtype.itemsize)))
+    boundaries = [f"{x}=0.0" for x in code.boundaries]
+    if code.prepare is not None and code.prepared:
+        parts.append(_prepare(code.prepare, code.prepared, names))
+        code.forward.lines.insert(0, f"{', '.join(code.prepared)}, = prepared")
+        boundaries.insert(0, "prepared")
     parts.append(_pass("forward", "Every signal at t = 1 … T, from the data and the weights.", code.forward, names,
-                       [f"{x}=0.0" for x in code.boundaries], []))
+                       boundaries, []))
     if code.gradients:
         result = ["return {", *(f'    "{name}": {value},' for name, value in code.gradients.items()), "}"]
         parts.append(_pass("backward", "The gradients, from t = T back to 1; after forward.", code.backward, names,
@@ -170,6 +178,14 @@ def _pass(name: str, doc: str, function: Function, names: Names, options: list[s
     first = ["arrays, flat, by_step = all_steps, all_steps.flat, all_steps.by_step"] if tiled else []
     first += [f"{name} = {arrays}.{name}" for name in used if not (tiled and name in ("flat", "by_step"))]
     return _function(signature, doc, [*first, *function.lines, *last])
+
+
+def _prepare(function: Function, results: list[str], names: Names) -> str:
+    """Return the text of the function that computes what the weights alone determine."""
+    arguments = ", ".join(names.of[x] for x in function.weights)
+    signature = textwrap.fill(f"prepare({arguments})", 110, subsequent_indent=" " * 12)
+    doc = "What forward computes from weights alone: once for all steps that have the same weights."
+    return _function(signature, doc, [*function.lines, f"return {', '.join(results)},"])
 
 
 def _function(signature: str, doc: str, lines: list[str]) -> str:
@@ -232,6 +248,7 @@ def _definitions(operations: Iterable[Op]) -> list[str]:
                                                 inspect.getsource(x)) for x in objects)]
     constants = [line for line in inspect.getsource(ops).splitlines() if re.match(r"[A-Z_0-9]+ = ", line)
                  and any(line.split(" = ")[0] in source for source in sources)]
-    imports = "import math\nfrom collections.abc import Callable\nfrom typing import Any, ClassVar"
-    first = [imports, "Array = Axis = Needs = Any", *constants] if sources else []
+    imports = ("import copy\nimport math\nimport sys\nfrom collections.abc import Callable, Sequence\n"
+               "from typing import Any, ClassVar")
+    first = [imports, "Array = Axis = Needs = Op = Any", *constants] if sources else []
     return [*first, *(f"\n\n{source.rstrip()}\n" for source in sources)]

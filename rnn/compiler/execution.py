@@ -9,7 +9,7 @@ import linecache
 import math
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import SimpleNamespace
@@ -22,12 +22,13 @@ from minigrad import Op, Tensor
 from minigrad.backward import ancestors, array_of, cast_gradient
 from minigrad.conversion import result_array
 from minigrad.mutation import check_modified, creation_counter
+from minigrad.provenance import call_site
 from minigrad.tensor import constant
-from rnn.ir.feeds import values_after
-from rnn.ir.nodes import AFTER, Backward, upstream_name
+from rnn.ir.feeds import step_numbers, values_after
+from rnn.ir.nodes import AFTER, STEP, Backward, upstream_name
 from rnn.language.dependencies import boundaries, integer_tensors
 from rnn.language.own_operations import is_own
-from rnn.unrolling.inputs import Inputs
+from rnn.unrolling.inputs import Inputs, initial_by_step
 from rnn.unrolling.masks import Hold, OwnSteps, holds, reach_of_held
 from rnn.unrolling.state import State
 from rnn.unrolling.truncation import LossSteps, WindowSteps
@@ -58,13 +59,35 @@ class Loaded:
         space: dict[str, Any] = {name: PlainResults(op) if is_own(op) else op
                                  for name, (op, _) in program.code.operations.items()}
         exec(compile(self.text, self.file, "exec"), space)
-        self.buffers = ThreadBuffers(space["buffers"])
+        self.new_buffers: Callable[[int, int], SimpleNamespace] = space["buffers"]
+        self.buffers = ThreadBuffers(self.new_buffers)
         self.forward = space["forward"]
         self.backward = space.get("backward")
+        self.prepare = space.get("prepare")  # of a program that is split
         passes = program.code.forward, program.code.backward
         self.data = [[node.op.name for node in part.inputs] for part in passes]
         self.weights = [[node.op.tensor for node in part.weights] for part in passes]
+        self.prepared_from = [] if self.prepare is None else [
+            node.op.tensor for node in program.code.prepare.weights]  # type: ignore[union-attr]
         self.labels = integer_tensors(program.lowered.cell)
+
+    def run(self, function: Any, arguments: Iterable[Any], options: Mapping[str, Any]) -> Any:
+        """Call a function of the program.
+
+        Raises:
+            ValueError, TypeError, IndexError: the error of an operation, with the line of the program.
+        """
+        try:
+            return function(*arguments, **options)
+        except Exception as error:
+            place = self.place_of(error)
+            if place is None:
+                raise
+            if isinstance(error, (ValueError, TypeError, IndexError)):
+                raise type(error)(f"{error}\n{place}") from None
+            if hasattr(error, "add_note"):  # since Python 3.11
+                error.add_note(place)
+            raise
 
     def place_of(self, error: Exception) -> str | None:
         """Return the operation, the signal and the lines at which an error was raised; None if not in the program."""
@@ -120,17 +143,21 @@ class CallPlan:
         inputs: the checked inputs; in a cached plan without their values.
         boundary: (signal, step) -> the value before or after the sequence that is set.
         copies: id of a tensor that depends on parameters alone -> the same, computed from their present values.
+        statics: name -> the value of an expression of statics, (*batch, *shape), which is the same at all steps.
         leaves, trained: the parameters and constants, and which of them required a gradient.
         by_column: whether values after the end are those of the columns T + 1, ..., and not of own steps: in a window.
+        places: of a cached plan, the keys in `boundary` of the values that `initial` gives, in their order.
     """
 
     loaded: Loaded
     inputs: Inputs
     boundary: Mapping[tuple[str, int], Tensor]
     copies: Mapping[int, Tensor]
+    statics: Mapping[str, Tensor]
     leaves: list[Tensor]
     trained: list[bool]
     by_column: bool = False
+    places: Sequence[tuple[str, int]] = ()
 
     @cached_property
     def B(self) -> int:
@@ -152,7 +179,9 @@ class CallPlan:
         """Return a value before or after the sequence as the program takes it: (*shape), or (B, *shape)."""
         array = self.copies.get(id(value), value)._array
         if array.ndim > len(shape):
-            array = np.broadcast_to(array, (*self.inputs.batch, *shape)).reshape(self.B, *shape)
+            whole = *self.inputs.batch, *shape
+            array = array if array.shape == whole else np.broadcast_to(array, whole)
+            array = array if len(self.inputs.batch) == 1 else array.reshape(self.B, *shape)
         return array
 
     @cached_property
@@ -166,14 +195,54 @@ class CallPlan:
         return [[place for place, x in enumerate(tensors)
                  if x.dtype != self.loaded.dtype and id(x) not in self.loaded.labels] for tensors in self.weights]
 
-    def without_values(self) -> CallPlan:
-        """Return the plan to be cached: it keeps no data alive."""
-        return replace(self, inputs=replace(self.inputs, values={}))
+    @property
+    def static_arrays(self) -> dict[str, NDArray[Any]]:
+        """The values of the expressions of statics as the program takes them: (B, *shape)."""
+        ndim = len(self.inputs.batch)
+        return {name: x._array.reshape(self.B, *x.shape[ndim:]) for name, x in self.statics.items()}
+
+    def without_values(self, initial: Any) -> CallPlan:
+        """Return the plan to be cached: it keeps no data alive.
+
+        Args:
+            initial: the option of that name, whose form the plan is for.
+        """
+        cell, T = self.loaded.program.lowered.cell, self.inputs.T
+        places = []
+        for name, steps in initial_by_step(cell, initial, self.inputs.origin).items():
+            lead = cell.signals[name].lead
+            places += [(name, step - lead if step <= lead else step - lead - T) for step in steps]
+        boundary = {key: value for key, value in self.boundary.items() if key not in places}
+        if self.statics:  # initial values may be computed from them: those that the definition sets are kept
+            return replace(self, inputs=replace(self.inputs, values={}, statics={}), statics={}, boundary={}, copies={})
+        return replace(self, inputs=replace(self.inputs, values={}, boundary={}), boundary=boundary, places=places)
 
     def call(self, values: Mapping[str, Any]) -> Call:
         """Return a call of this plan on other arrays of the same shapes."""
-        shapes = self.inputs.shapes
-        return Call(self, {name: array.reshape(self.inputs.T, self.B, *shapes[name]) for name, array in values.items()})
+        shapes, T = self.inputs.shapes, self.inputs.T
+        given = {name: array.reshape(T, self.B, *shapes[name]) for name, array in values.items()}
+        if STEP in self.loaded.data[0]:
+            given[STEP] = step_numbers(T, self.inputs.batch, self.inputs.start).reshape(T, -1)
+        return Call(self, {**given, **self.static_arrays})
+
+    def starting_from(self, values: Iterable[Tensor | NDArray[Any]], initial: Any) -> CallPlan:
+        """Return the plan for other data of the option `initial`, of the same form: `values` are its values in order.
+
+        As fast as possible: `replace` would cost as much as a step of a small network.
+        """
+        _ = self.B, self.own, self.weights, self.converted  # computed here, once for all
+        boundary = dict(zip(self.places, values))
+        for (name, step), value in boundary.items():
+            if type(value) is not Tensor:
+                signal = self.loaded.program.lowered.cell.signals[name]
+                boundary[name, step] = signal.boundary(str(step + signal.lead), value, call_site())
+        inputs = self.inputs
+        if type(initial) is State:
+            inputs = object.__new__(Inputs)
+            vars(inputs).update(vars(self.inputs), start=initial.steps)
+        plan = object.__new__(CallPlan)
+        vars(plan).update(vars(self), inputs=inputs, boundary={**self.boundary, **boundary})
+        return plan
 
 
 class Call:
@@ -228,7 +297,7 @@ class Call:
 
     def tensors(self) -> list[Tensor]:
         """Return the parameters and constants, and boundary values, that the program reads."""
-        read = {*self.loaded.program.lowered.weights, *self.plan.boundary.values()}
+        read = {*self.loaded.program.lowered.weights, *self.plan.boundary.values(), *self.plan.statics.values()}
         return [x for tensor in read for x in (ancestors(tensor) if tensor.op is not None else [tensor])]
 
     def backward(self, given: Mapping[str, Any]) -> Iterator[tuple[Tensor, NDArray[Any]]]:
@@ -260,7 +329,7 @@ class Call:
                     part[sequences] = gradient[sequences]
                     yield self._target_and_gradient((key[0], step), part)
             return
-        if isinstance(key, str):
+        if isinstance(key, str) and key not in self.plan.statics:
             yield from self._pairs_after(key.removeprefix(AFTER), gradient)
             if not isinstance(self.plan.inputs.values.get(key), Tensor):
                 return
@@ -295,25 +364,15 @@ class Call:
         weights = [x._array for x in self.plan.weights[number]]
         for index in self.plan.converted[number]:
             weights[index] = weights[index].astype(self.loaded.dtype)
-        try:
-            return function(self.arrays, *arguments, *weights, **boundary)
-        except Exception as error:
-            place = self.loaded.place_of(error)
-            if place is None:
-                raise
-            if isinstance(error, (ValueError, TypeError, IndexError)):
-                raise type(error)(f"{error}\n{place}") from None
-            if hasattr(error, "add_note"):  # since Python 3.11
-                error.add_note(place)
-            raise
+        return self.loaded.run(function, [self.arrays, *arguments, *weights], boundary)
 
     def _boundary_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the values before and after the sequence, by their names in the program."""
-        found = {}
-        for key, value in self.plan.boundary.items():
-            boundary = self.loaded.program.boundaries[key]
-            array = self.plan.boundary_array(value, boundary.node.shape)
-            after = self._after(*key)
+        found, plan, known = {}, self.plan, self.loaded.program.boundaries
+        for key, value in plan.boundary.items():
+            boundary = known[key]
+            array = plan.boundary_array(value, boundary.node.shape)
+            after = self._after(*key) if plan.own is not None else []
             if after:
                 array = np.zeros((self.plan.B, *boundary.node.shape), array.dtype)
                 for _, own_value, sequences in after:
@@ -341,6 +400,9 @@ class Call:
             value = plan.boundary[key]
             tensor = plan.copies.get(id(value), value)
             gradient = gradient.reshape((*inputs.batch, *gradient.shape[1:]))
+        elif key in plan.statics:
+            tensor = plan.statics[str(key)]
+            gradient = gradient.reshape(tensor.shape)
         else:
             tensor = inputs.values[str(key)]  # type: ignore[assignment]
             gradient = gradient if plan.own is None else plan.own.spread(gradient)
@@ -412,10 +474,12 @@ class Call:
 
     def state(self) -> State:
         """Return the last values of every signal that is read with a delay."""
-        own, T = self.plan.own, self.plan.inputs.T
+        own, inputs = self.plan.own, self.plan.inputs
+        T = inputs.T
         return State({name: {k: constant(self.steps(name, T + k, T + k)[0] if own is None
                                          else self._at(name, own.length + k), name) for k in boundary.before}
-                      for name, boundary in boundaries(self.loaded.program.lowered.cell).items() if boundary.before})
+                      for name, boundary in boundaries(self.loaded.program.lowered.cell).items() if boundary.before},
+                     inputs.steps_after)
 
     def window_inputs(self, window: WindowSteps) -> tuple[Inputs, dict[str, Any]]:
         """Return the inputs and the data of one window of a truncation, from the values of this call over all steps."""
@@ -435,8 +499,9 @@ class Call:
         found = replace(inputs, T=length, values={name: x[part] for name, x in inputs.values.items()},
                         mask=None if inputs.own is None else inputs.own.mask[part], boundary=boundary,
                         truncation=LossSteps(length, losses))
-        names = {*inputs.values, *self.loaded.program.lowered.draws}
-        return found, {name: x[part] for name, x in self.values.items() if name in names or name.startswith(AFTER)}
+        names = {STEP, *inputs.values, *self.loaded.program.lowered.draws}
+        of_steps = {name: x[part] for name, x in self.values.items() if name in names or name.startswith(AFTER)}
+        return found, of_steps | {name: self.values[name] for name in self.plan.statics}
 
 
 def _sum_over_batch(gradient: NDArray[Any], shape: tuple[int, ...], ndim: int) -> NDArray[Any]:

@@ -1,6 +1,6 @@
 """The compiler from a definition to the text of its program: the passes in their order.
 
-    equations -> lower -> split_products -> Adjoint -> optimise (forward, backward)
+    equations -> lower -> split_products -> Adjoint -> simplify -> optimise (forward, backward)
               -> blocks -> BufferPlan -> generate -> render
 
 Of the data only their shapes are known here.
@@ -17,11 +17,26 @@ from minigrad.operators import WHERE
 from rnn.ir.adjoint import Adjoint
 from rnn.ir.fusion import Graph, optimise
 from rnn.ir.lowering import LoweringOptions, lower, split_products
-from rnn.ir.nodes import LOSS_SCALE, LOSS_STEPS, AddN, Input, Node, Shift, View, Weight, number, ordered, upstream_name
+from rnn.ir.matrices import products_of_einsum
+from rnn.ir.nodes import (
+    LOSS_SCALE,
+    LOSS_STEPS,
+    AddN,
+    Input,
+    Node,
+    Shift,
+    View,
+    Weight,
+    is_static,
+    number,
+    ordered,
+    upstream_name,
+)
 from rnn.ir.schedule import blocks
+from rnn.ir.simplify import SIMPLIFICATIONS, repeat_statics
 from rnn.language.dependencies import boundaries
 from rnn.language.equations import Definition
-from rnn.language.time import Time
+from rnn.language.expressions import Time
 
 from .buffers import BufferPlan, Lifetimes
 from .codegen import Boundary, generate
@@ -41,7 +56,7 @@ class GradientRequest:
     Attributes:
         seeds: the signals whose upstream gradients are given.
         loss: the signal that is summed to the loss.
-        inputs: the data whose gradients are returned: inputs, and values after the end of each sequence.
+        inputs: the data whose gradients are returned: inputs, statics, and values after the end of each sequence.
         boundaries: the values before and after the sequence whose gradients are returned: (signal, step).
     """
 
@@ -56,6 +71,7 @@ class Program:
 
     Args:
         observe: called after each pass with its name and its result: nodes, blocks, or the plan of the arrays.
+        split: whether what the weights alone determine is computed by a function of its own, if there are no gradients.
 
     Attributes:
         lowered: the definition as nodes.
@@ -68,12 +84,13 @@ class Program:
     """
 
     def __init__(self, cell: Definition, options: LoweringOptions, request: GradientRequest,
-                 observe: Observer = unobserved) -> None:
+                 observe: Observer = unobserved, split: bool = False) -> None:
         self.lowered = lower(cell, options)
         roots = self.lowered.roots.values()
         nodes = ordered(roots)
         observe("lower", nodes)
         split_products(nodes)
+        products_of_einsum(nodes)
         nodes = ordered(roots)
         observe("split_products", nodes)
         self.names = Names()
@@ -85,11 +102,18 @@ class Program:
             return _only_backward(gradients.values(), computed)
 
         observe("Adjoint", backward_nodes())
+        optimise(Graph([*roots, *gradients.values()], lambda: ordered([*roots, *gradients.values()])), SIMPLIFICATIONS,
+                 observe)
         forward = Graph([*roots, *gradients.values()], lambda: ordered(roots))
+        observe("forward", forward.nodes)
         optimise(forward, observe=observe)
         computed = set(forward.nodes)
         backward = Graph(forward.roots, backward_nodes)
+        observe("backward", backward.nodes)
         optimise(backward, observe=observe)
+        every = [*forward.nodes, *backward.nodes]
+        repeat_statics(every, {*roots, *gradients.values(), *(x.inputs[0] for x in every if isinstance(x.op, Shift))})
+        backward.refresh()
         for node in [*reversed(backward.nodes), *reversed(forward.nodes)]:  # made by a pass: the line of their reader
             for x in node.inputs:
                 x.origin = x.origin or node.origin
@@ -104,7 +128,7 @@ class Program:
                    for name, node in self.lowered.roots.items()}
         self.code = generate(passes, self.plan, self.names, list(self.boundaries.values()),
                              self.lowered.weights.values(), signals,
-                             {self.gradients[key]: node for key, node in gradients.items()})
+                             {self.gradients[key]: node for key, node in gradients.items()}, split and not gradients)
         self.outputs = {name: self.names.of[node] for name, node in self.lowered.roots.items()}
 
     def _differentiate(self, request: GradientRequest, nodes: list[Node]) -> dict[object, Node]:
@@ -125,7 +149,8 @@ class Program:
             seeds = {node: Node(ops.Mul(), (seed, counts), seed.shape, True, f"d{node.name}_counted")
                      for node, seed in seeds.items()}
         weights = {tensor: node for tensor, node in self.lowered.weights.items() if tensor.requires_grad}
-        inputs = {name: self.lowered.givens[name] for name in request.inputs}
+        given = {**self.lowered.givens, **self.lowered.statics}
+        inputs = {name: given[name] for name in request.inputs}
         shifts: dict[str, list[Node]] = {}
         for node in nodes:
             if isinstance(node.op, Shift) and node.op.signal is not None:
@@ -137,9 +162,12 @@ class Program:
         found.update({key: adjoint.at_boundary(shifts.get(key[0], ()), key[1]) for key in request.boundaries})
         gradients = {key: node for key, node in found.items() if node is not None}
         for node in ordered(gradients.values()):  # replace sums of one term by that term
-            node.inputs = tuple(_shiftable(x) if isinstance(node.op, Shift) else _only_term(x) for x in node.inputs)
-        return {key: _of_each_step(_only_term(node), inputs[key]) if key in inputs else _only_term(node)
-                for key, node in gradients.items()}
+            if isinstance(node.op, Shift):
+                node.inputs = tuple(map(_shiftable, node.inputs))
+            else:
+                node.inputs = tuple(map(_viewable if isinstance(node.op, View) else _only_term, node.inputs))
+        return {key: _of_each_step(_only_term(node), inputs[key]) if key in inputs and not is_static(inputs[key])
+                else _only_term(node) for key, node in gradients.items()}
 
     # ---- names
     def _name_nodes(self, nodes: list[Node]) -> None:
@@ -164,7 +192,8 @@ class Program:
         """Return the name of a tensor, an input or a boundary value in the text."""
         if isinstance(key, Tensor):
             return self.names.give(self.lowered.weights[key])
-        return self.boundaries[key].name if isinstance(key, tuple) else self.names.of[self.lowered.givens[str(key)]]
+        given = {**self.lowered.givens, **self.lowered.statics}
+        return self.boundaries[key].name if isinstance(key, tuple) else self.names.of[given[str(key)]]
 
 
 def _only_backward(gradients: Iterable[Node], forward: set[Node]) -> list[Node]:
@@ -182,9 +211,19 @@ def _only_backward(gradients: Iterable[Node], forward: set[Node]) -> list[Node]:
 def _shiftable(node: Node) -> Node:
     """Return a value that a Shift can read: it needs boundary rows, so a sum of one term that is a view is a copy."""
     term = _only_term(node)
-    if term is node or (term.timed and not isinstance(term.op, View)):
-        return term
-    node.op, node.inputs = ops.BroadcastTo(node.shape), (term,)
+    return _copied(node, term) if term.timed and isinstance(term.op, View) else _viewable(node)
+
+
+def _viewable(node: Node) -> Node:
+    """Return a value of which a view can be made: an array, which a term that has no steps lacks."""
+    term = _only_term(node)
+    return term if term.timed or not node.timed else _copied(node, term)
+
+
+def _copied(node: Node, term: Node) -> Node:
+    """Return a sum as an array of its only term."""
+    if term is not node:
+        node.op, node.inputs = ops.BroadcastTo(node.shape), (term,)
     return node
 
 

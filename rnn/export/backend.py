@@ -2,14 +2,17 @@
 
 A method translates each operation of minigrad.ops and minigrad.numpy_ops, and has its name in small letters:
 LeakyRelu(slope) of x is `leaky_relu(x, slope=...)`. Without a method it is the `function` of its ufunc; without
-both it is refused, with the line of its equation. A new target is one subclass of `Backend`: its abstract methods are
-what every target needs. Operations that follow from others are defined here. At a kink their derivative is
-the one that minigrad.ops documents. Doesn't know signals or time steps.
+both it is refused, with the line of its equation. An operation of the user is translated by a method of its own class,
+named by `own_method`. A new target is one subclass of `Backend`: its abstract methods are what every target needs.
+Operations that follow from others are defined here. At a kink their derivative is the one that minigrad.ops documents.
+Doesn't know signals or time steps.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
+import operator
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -21,6 +24,8 @@ import numpy as np
 from minigrad import Op, numpy_ops, ops
 from minigrad.ops import GELU_END, ROOT_2_PI, Axis
 from minigrad.provenance import Origin
+from rnn.language.dependencies import DefinitionError
+from rnn.language.own_operations import is_own
 
 Array: TypeAlias = Any  # the array type of the target
 Arrays: TypeAlias = "tuple[Array, ...]"
@@ -38,22 +43,41 @@ class Backend(ABC):
 
     Attributes:
         target: its name in messages.
+        own_method: the name of the method by which an operation of the user computes itself here.
         origin: the line of the equation that is computed.
     """
 
     target: ClassVar[str]
+    own_method: ClassVar[str] = ""
     origin: Origin | None = None
 
     def lacks(self, op: Op) -> str | None:
         """Return why an operation can't be computed here and how to replace it; None if it can be."""
-        if type(op).__module__ not in (ops.__name__, numpy_ops.__name__):
-            return "only minigrad's own operations are known there: write the equation with those"
+        if is_own(op):
+            if self.translation(op) is not None:
+                return None
+            reason = "only minigrad's own operations are known there: write the equation with those"
+            write = f", or give the class a method {self.own_signature(op)}; see mg.Op"
+            return f"{reason}{write if self.own_method else ''}"
         if self.translation(op) is None:
             return "the export doesn't translate it: write the equation with other operations"
         return None
 
+    def own_signature(self, op: Op) -> str:
+        """Return how the method of an operation of the user is written, e.g. jax(self, x)."""
+        operands = inspect.signature(op.forward).parameters.values()
+        names = [f"*{x.name}" if x.kind is x.VAR_POSITIONAL else x.name for x in operands]
+        return f"{self.own_method}({', '.join(['self', *self.own_arguments(), *names])})"
+
+    def own_arguments(self) -> dict[str, Any]:
+        """Return what the method of an operation of the user is called with before its operands, by name."""
+        return {}
+
     def translation(self, op: Op) -> Callable[..., Array] | None:
         """Return the method or function that computes an operation; None if there is none."""
+        if is_own(op):
+            own: Callable[..., Array] | None = getattr(op, self.own_method, None)
+            return own
         method: Callable[..., Array] | None = getattr(self, snake_case(type(op).__name__), None)
         return self.function(op.ufunc) if method is None and op.ufunc is not None else method
 
@@ -61,7 +85,26 @@ class Backend(ABC):
         """Return the result of an operation."""
         translation = self.translation(op)
         assert translation is not None  # the operations of a definition were checked by `lacks`
-        return translation(*inputs, **vars(op))
+        return translation(*self.own_arguments().values(), *inputs) if is_own(op) else translation(*inputs, **vars(op))
+
+    def check_own(self, op: Op, result: Any, shape: tuple[int, ...], batch: int = 0) -> None:
+        """Raise where an operation of the user returned something else than an array.
+
+        Args:
+            shape: of the value for one sequence.
+            batch: the number of axes in front of it.
+
+        Raises:
+            DefinitionError: names the method and the line of the equation.
+        """
+        found = getattr(result, "shape", None)
+        if not is_own(op) or (found is not None and len(found) == batch + len(shape)
+                              and all(n in (None, m) for n, m in zip(found[batch:], shape))):
+            return
+        kind = type(result).__name__ if found is None else f"an array of shape {tuple(found)}"
+        raise DefinitionError(f"{type(op).__name__}.{self.own_method} returned {kind} (at {self.origin}), but forward "
+                              f"returns {shape} for each sequence. It takes and returns arrays of {self.target}, with "
+                              "the axes of the batch in front")
 
     # ---- needed besides operations
     @abstractmethod
@@ -152,6 +195,30 @@ class Backend(ABC):
     @abstractmethod
     def where(self, condition: Array, a: Array, b: Array) -> Array: ...
 
+    def compare(self, *inputs: Array, ufunc: np.ufunc) -> Array:
+        """Return a comparison or a connective of truth values."""
+        if ufunc in COMPARISONS:
+            return COMPARISONS[ufunc](*inputs)
+        function = self.function(ufunc)
+        assert function is not None  # see `lacks`
+        return function(*inputs)
+
+    @abstractmethod
+    def stop_gradient(self, x: Array) -> Array: ...
+
+    @abstractmethod
+    def lookup(self, table: Array, indices: Array) -> Array: ...
+
+    @abstractmethod
+    def arg_max(self, x: Array, axis: int, keepdims: bool) -> Array: ...
+
+    def arg_min(self, x: Array, axis: int, keepdims: bool) -> Array:
+        return self.arg_max(self.opposite(x), axis, keepdims)
+
+    def opposite(self, x: Array) -> Array:
+        """Return -x, or the other truth values, which have no sign: the order is reversed."""
+        return self.compute(ops.Compare(np.logical_not), x) if str(x.dtype).endswith("bool") else -x
+
     def sigmoid(self, x: Array) -> Array:
         return 1 / (1 + self.compute(ops.Exp(), -x))  # where exp(-x) is infinite it is 0
 
@@ -198,7 +265,7 @@ class Backend(ABC):
         every = range(x.ndim)
         return tuple(every if axis is None or not every else (every[n] for n in np.atleast_1d(axis)))
 
-    def count_elements(self, x: Array, axis: Axis) -> int:
+    def count_elements(self, x: Array, axis: Axis) -> Any:
         """Return the number of elements that a reduction over axes combines."""
         return math.prod(x.shape[i] for i in self.axes(x, axis))
 
@@ -220,7 +287,8 @@ class Backend(ABC):
         return self.where(x > 0, self.compute(ops.Sqrt(), self.where(x > 0, x, 1.0)), x)
 
     def min(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return -self.max(-x, axis, keepdims)
+        largest = self.max(self.opposite(x), axis, keepdims)
+        return self.compute(ops.Compare(np.logical_not), largest) if str(x.dtype).endswith("bool") else -largest
 
     def log_softmax(self, x: Array, axis: int) -> Array:
         return x - self.log_sum_exp(x, axis, True)
@@ -232,17 +300,34 @@ class Backend(ABC):
     def vec_dot(self, a: Array, b: Array) -> Array:
         return self.sum(a * b, -1, False)
 
-    @abstractmethod
-    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array: ...
+    def vec_mat(self, x: Array, W: Array) -> Array:
+        row = self.mat_mul(self.reshape_last(x, 1, (1, x.shape[-1])), W)
+        return self.reshape_last(row, 2, row.shape[-1:])
 
-    def broadcast_to(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return self.broadcast(x, (), shape)
+    @abstractmethod
+    def reshape(self, x: Array, shape: tuple[int, ...], ndim: int | None = None) -> Array: ...
+
+    @abstractmethod
+    def reshape_last(self, x: Array, ndim: int, shape: tuple[int, ...]) -> Array:
+        """Return x with its last `ndim` axes in another shape; those in front stay."""
+
+    def broadcast_to(self, x: Array, shape: tuple[int, ...], ndim: int | None = None) -> Array:
+        return self.broadcast(x, () if ndim is None else x.shape[:x.ndim - ndim], shape)
 
     def get_item(self, x: Array, index: Any) -> Array:
-        if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis:  # as in an equation
-            return self.append_axes(x, 1) if index[1] is None else self.take_last(x, index[1])
-        places = np.arange(math.prod(x.shape)).reshape(x.shape)[index]  # NumPy's rules, also where others hold there
-        return self.take_last(self.reshape(x, (-1,)), places)
+        if not (isinstance(index, tuple) and index and index[0] is Ellipsis):
+            places = np.arange(math.prod(x.shape)).reshape(x.shape)[index]  # by NumPy's rules
+            return self.take_last(self.reshape(x, (-1,)), places)
+        parts = index[1:]  # as in an equation: of the last axes
+        used = sum(np.ndim(part) if isinstance(part, np.ndarray) and part.dtype == bool else 1
+                   for part in parts if part is not None)
+        if len(parts) == used == 1:
+            return self.take_last(x, parts[0])
+        shape = tuple(x.shape[x.ndim - used:])
+        places = np.arange(math.prod(shape)).reshape(shape)[parts]
+        if places.size == math.prod(shape) and (places.ravel() == np.arange(places.size)).all():
+            return self.reshape_last(x, used, places.shape)  # new axes
+        return self.take_last(self.reshape_last(x, used, (math.prod(shape),)), places)
 
     @abstractmethod
     def take_last(self, x: Array, index: Any) -> Array:
@@ -256,6 +341,10 @@ class Backend(ABC):
 
     @abstractmethod
     def stack(self, *parts: Array, axis: int) -> Array: ...
+
+
+COMPARISONS = {np.equal: operator.eq, np.not_equal: operator.ne, np.less: operator.lt, np.less_equal: operator.le,
+               np.greater: operator.gt, np.greater_equal: operator.ge}
 
 
 class ModuleBackend(Backend):
@@ -284,6 +373,9 @@ class ModuleBackend(Backend):
 
     def where(self, condition: Array, a: Array, b: Array) -> Array:
         return self.module.where(condition, a, b)
+
+    def arg_max(self, x: Array, axis: int, keepdims: bool) -> Array:
+        return self.module.argmax(x, axis, keepdims=keepdims)
 
     # ---- over axes
     def sum(self, x: Array, axis: Axis, keepdims: bool) -> Array:
@@ -354,12 +446,14 @@ class ModuleBackend(Backend):
         return self.module.einsum(subscripts, *operands)
 
     # ---- shape
-    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return self.module.reshape(x, shape)
+    def reshape(self, x: Array, shape: tuple[int, ...], ndim: int | None = None) -> Array:
+        return self.module.reshape(x, shape if ndim is None else (*x.shape[:x.ndim - ndim], *shape))
 
-    def transpose(self, x: Array, axes: tuple[int, ...] | None) -> Array:
-        order = range(x.ndim)[::-1] if axes is None else [n % x.ndim for n in axes]
-        return self.module.permute_dims(x, tuple(order))
+    def reshape_last(self, x: Array, ndim: int, shape: tuple[int, ...]) -> Array:
+        return self.reshape(x, shape, ndim)
+
+    def transpose(self, x: Array, axes: tuple[int, ...] | None, ndim: int | None = None) -> Array:
+        return self.module.permute_dims(x, ops.Transpose(axes, ndim).order(x.ndim))
 
     def flip(self, x: Array, axis: Axis) -> Array:
         return self.module.flip(x, self.axes(x, axis))

@@ -7,7 +7,7 @@ and dtype is read. Anything specific to one library is in its Backend.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -21,15 +21,16 @@ from rnn.ir.feeds import (
     draw_masks,
     draw_weights,
     lowering_options,
+    step_numbers,
     uncut_steps,
     values_after,
     weight_draws,
 )
 from rnn.ir.lowering import LoweringOptions
-from rnn.ir.nodes import AFTER, KEEP, MASK, keep_name
+from rnn.ir.nodes import AFTER, KEEP, MASK, STEP, keep_name
 from rnn.language.dependencies import integer_inputs, integer_tensors, nodes, parameters, roots
 from rnn.language.equations import Definition
-from rnn.unrolling.inputs import Inputs, check_truncation, initial_by_step, mask_of, prepare_inputs
+from rnn.unrolling.inputs import Inputs, check_truncation, initial_by_step, mask_of, prepare_inputs, steps_before
 from rnn.unrolling.masks import OwnSteps
 from rnn.unrolling.options import UnrollOptions
 
@@ -68,39 +69,10 @@ class Export:
         self._cache: dict[Any, tuple[Inputs, Schedule]] = {}
         declared = [(name, x.shape) for name, x in cell.signals.items() if x.given]
         shapes = tuple((name, shape) for name, shape in declared if shape is not None)
-        complete = len(shapes) == len(declared)
+        statics = [(name, x.shape) for name, x in cell.statics.items()]
+        shapes += tuple((name, shape) for name, shape in statics if shape is not None)
+        complete = len(shapes) == len(declared) + len(statics)
         self.declared = Schedule(cell, LoweringOptions(shapes), backend) if complete else None
-
-    def weights(self, values: Mapping[str, Array], dtype: Any, drawn: Mapping[str, Array]) -> dict[int, Array]:
-        """Return every tensor of the definition by its id: parameters, constants, and what is computed from these.
-
-        Args:
-            drawn: the dropout masks of parameters, by the names of `weight_draws`.
-
-        Raises:
-            ValueError: where a parameter is missing, unknown, or of another shape.
-        """
-        own = parameters(self.cell)
-        _check_parameters(own, values, self.cell.name)
-        names = {id(tensor): name for name, tensor in own.items()}
-        found: dict[int, Array] = {}
-        labels, zero = integer_tensors(self.cell), self.backend.constant(0.0, dtype)
-        for name, x in weight_draws(self.cell).items():
-            if name not in drawn or tuple(drawn[name].shape) != x.shape:
-                raise ValueError(f"the dropout of a parameter (at {x.origin}) needs bools {x.shape} here, {name!r}: "
-                                 "draw them before the call, draws=f.draws(T, batch)")
-            found[id(x)] = self.backend.cast_like(self.backend.constant(drawn[name], None), zero)
-        for x in nodes(roots(self.cell)):
-            if not isinstance(x, Tensor) or id(x) in found:
-                continue
-            if id(x) in names:
-                found[id(x)] = self.backend.constant(values[names[id(x)]], dtype)
-            elif x.op is None or x.t is not None:
-                value = self.backend.constant(x.numpy(), dtype)
-                found[id(x)] = value if id(x) in labels else self.backend.cast_like(value, zero)
-            else:
-                found[id(x)] = self.backend.compute(x.op, *(found[id(part)] for part in x.inputs))
-        return found
 
     def _prepare(self, inputs: Mapping[str, Array], options: UnrollOptions) -> tuple[Inputs, Schedule]:
         """Return the inputs' shapes and options, checked, and the schedule for them; from the cache if it has them."""
@@ -131,20 +103,27 @@ class Export:
         if draws is None:
             draws = draw_weights(self.cell)
             draws.update(draw_masks(schedule.lowered, prepared.T, prepared.batch))
-        weights = self.weights(values, dtype, draws)
-        given = {name: self._input(name, value, prepared, dtype) for name, value in inputs.items()}
+        weights = weigh(self.cell, backend, values, dtype, draws)
+        given = {name: self._input(name, value, prepared, dtype) for name, value in inputs.items()
+                 if name not in self.cell.statics}
         given.update((name, self._drawn(name, draws, schedule, prepared, dtype)) for name in schedule.lowered.draws)
+        if STEP in schedule.givens:
+            start = steps_before(options.initial, prepared.batch, call_site())
+            given[STEP] = backend.constant(np.array(step_numbers(prepared.T, prepared.batch, start)), dtype)
+        zero, columns = backend.constant(0.0, dtype), self._columns(prepared, options)
+        given.update(self._keep_flags(schedule, prepared, columns))
+        whole = Interpreter(backend, schedule, prepared.T, prepared.batch, given, weights, {}, zero, columns)
+        weights = {**weights, **whole.compute_statics({name: self._static(name, inputs[name], prepared, dtype)
+                                                       for name in self.cell.statics})}
         initial = initial_by_step(self.cell, options.initial, call_site())
         boundary: dict[tuple[str, int], Array] = {}
         for (name, step), tensor in boundary_values(self.cell, prepared).items():
             k = step + self.cell.signals[name].lead + (prepared.T if step > 0 else 0)
             given_now = k in initial.get(name, {})
             boundary[name, step] = backend.constant(initial[name][k], dtype) if given_now else weights[id(tensor)]
-        zero, columns = backend.constant(0.0, dtype), self._columns(prepared, options)
-        given.update(self._keep_flags(schedule, prepared, columns))
         if columns is not None:
             given = masked_data(schedule, given, boundary, columns, (prepared.T, *prepared.batch), zero)
-        whole = Interpreter(backend, schedule, prepared.T, prepared.batch, given, weights, boundary, zero, columns)
+        whole = replace(whole, given=given, boundary=boundary)
         windows = prepared.truncation.windows()
         found = whole.run_windows(windows) if windows else whole.run()
         return {name: self._mask_loss_steps(value, name, prepared) for name, value in found.items()}
@@ -171,6 +150,13 @@ class Export:
         batch = array.shape[1:array.ndim - len(own)]
         array = self.backend.reshape(array, (inputs.T, *(1,) * (len(inputs.batch) - len(batch)), *batch, *own))
         return self.backend.broadcast(array, (inputs.T, *inputs.batch), own)
+
+    def _static(self, name: str, value: Array, inputs: Inputs, dtype: Any) -> Array:
+        """Return the value of a static as (*batch, *shape)."""
+        array, own = self.backend.constant(value, dtype), inputs.shapes[name]
+        if name not in integer_inputs(self.cell):
+            array = self.backend.cast_like(array, self.backend.constant(0.0, dtype))
+        return self.backend.broadcast(array, inputs.batch, own)
 
     def _columns(self, inputs: Inputs, options: UnrollOptions) -> Columns | None:
         """Return the own steps of the sequences, checked if their values are known; None without mask and lengths."""
@@ -226,6 +212,43 @@ class Export:
         return self.backend.mask_gradient(value, keep)
 
 
+def weigh(cell: Definition, backend: Backend, values: Mapping[str, Array], dtype: Any, drawn: Mapping[str, Array],
+          among: Iterable[Any] | None = None) -> dict[int, Array]:
+    """Return every tensor of the definition by its id: parameters, constants, and what is computed from these.
+
+    Args:
+        values: of the parameters, by name.
+        drawn: the dropout masks of parameters, by the names of `weight_draws`.
+        among: the values of the definition that are computed; None: all.
+
+    Raises:
+        ValueError: where a parameter is missing, unknown, or of another shape.
+    """
+    own = parameters(cell)
+    _check_parameters(own, values, cell.name)
+    names = {id(tensor): name for name, tensor in own.items()}
+    found: dict[int, Array] = {}
+    labels, zero = integer_tensors(cell), backend.constant(0.0, dtype)
+    for name, x in weight_draws(cell).items():
+        if name not in drawn or tuple(drawn[name].shape) != x.shape:
+            raise ValueError(f"the dropout of a parameter (at {x.origin}) needs bools {x.shape} here, {name!r}: "
+                             "draw them before the call, draws=f.draws(T, batch)")
+        found[id(x)] = backend.cast_like(backend.constant(drawn[name], None), zero)
+    for x in nodes(roots(cell) if among is None else among):
+        if not isinstance(x, Tensor) or id(x) in found:
+            continue
+        if id(x) in names:
+            found[id(x)] = backend.constant(values[names[id(x)]], dtype)
+        elif x.op is None or x.t is not None:
+            value = backend.constant(x.numpy(), dtype)
+            found[id(x)] = value if id(x) in labels else backend.cast_like(value, zero)
+        else:
+            backend.origin = x.origin
+            found[id(x)] = backend.compute(x.op, *(found[id(part)] for part in x.inputs))
+            backend.check_own(x.op, found[id(x)], x.shape)
+    return found
+
+
 def masked_data(schedule: Schedule, given: Mapping[str, Array], boundary: Mapping[tuple[str, int], Array],
                 columns: Columns, lead: tuple[Any, ...], zero: Array) -> dict[str, Array]:
     """Return the data with each sequence's own steps at the front, the mask, and the values after their ends.
@@ -234,7 +257,7 @@ def masked_data(schedule: Schedule, given: Mapping[str, Array], boundary: Mappin
         lead: T and the batch.
         zero: the number 0 in the type of all states.
     """
-    found = {name: value if name.startswith(KEEP) else columns.compact(value) for name, value in given.items()}
+    found = {name: value if name.startswith((KEEP, STEP)) else columns.compact(value) for name, value in given.items()}
     found[MASK] = columns.prefix
     every = values_after(boundary)
     for name, node in schedule.lowered.givens.items():

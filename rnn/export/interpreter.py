@@ -17,9 +17,10 @@ import numpy as np
 from minigrad import Tensor, ops
 from rnn.ir import nodes as ir
 from rnn.ir.fusion import Graph, fuse_products, fuse_slices, hoist_terms, optimise
-from rnn.ir.lowering import LoweringOptions, lower, split_products
+from rnn.ir.lowering import LoweringOptions, lower, split_products, static_nodes
+from rnn.ir.matrices import product_kind
 from rnn.ir.nodes import Node, Shift, ordered
-from rnn.ir.schedule import Block, blocks
+from rnn.ir.schedule import Block, blocks, same_at_all_steps
 from rnn.language.dependencies import DefinitionError, nodes, roots
 from rnn.language.equations import Definition
 from rnn.unrolling.masks import holds
@@ -35,9 +36,13 @@ class Schedule:
     Args:
         backend: used only to check that it has every operation.
         outputs: the signals to compute; None: all.
+        carried: more signals whose values are needed.
+        among: the values of the definition, of equations and boundaries, that are computed; None: all.
 
     Attributes:
+        static: the nodes that have one value for all steps, without an axis of time.
         kept: the nodes whose values of all steps are needed outside of their block.
+        statics: id of an expression of statics -> its node, operands first.
         givens: input, mask or draw by name -> its node.
 
     Raises:
@@ -46,13 +51,18 @@ class Schedule:
     """
 
     def __init__(self, cell: Definition, options: LoweringOptions, backend: Backend,
-                 outputs: Iterable[str] | None = None) -> None:
+                 outputs: Iterable[str] | None = None, carried: Iterable[str] = (),
+                 among: Iterable[Any] | None = None) -> None:
         self.cell = cell
         self.lowered = lower(cell, options)
         split_products(ordered(self.lowered.roots.values()))
         self.outputs = list(self.lowered.roots if outputs is None else outputs)
-        _check_operations(self._nodes(), cell, backend)
-        optimise(Graph((self.lowered.roots[name] for name in self.outputs), self._nodes),
+        self.needed = [self.lowered.roots[name] for name in dict.fromkeys([*self.outputs, *carried])]
+        written = roots(cell) if among is None else list(among)
+        statics = static_nodes(cell, dict(options.shapes), written)
+        self.statics = {id_: node for id_, node in statics.items() if node.timed}
+        _check_operations([*self._nodes(), *self.statics.values()], written, backend)
+        optimise(Graph(self.needed, self._nodes),
                  (hoist_terms, fuse_products, fuse_slices))
         every = self._nodes()
         for node in reversed(every):  # a node that joins others has the line of the first of them
@@ -60,14 +70,15 @@ class Schedule:
                 x.origin = x.origin or node.origin
         self.blocks = blocks(every)
         self.block = {node: block for block in self.blocks for node in block.nodes}
-        self.kept = {self.lowered.roots[name] for name in self.outputs}
+        self.static = same_at_all_steps(every, {*self.lowered.roots.values()})
+        self.kept = set(self.needed)
         for node in every:
             self.kept.update(_unshifted(x) for x in node.inputs if self.block[node] is not self.block[x])
         self.givens = {node.op.name: node for node in every if isinstance(node.op, ir.Input)}
 
     def _nodes(self) -> list[Node]:
         """Return the nodes that the outputs need, operands first."""
-        return ordered(self.lowered.roots[name] for name in self.outputs)
+        return ordered(self.needed)
 
 
 def _unshifted(node: Node) -> Node:
@@ -77,11 +88,11 @@ def _unshifted(node: Node) -> Node:
     return node
 
 
-def _check_operations(every: list[Node], cell: Definition, backend: Backend) -> None:
+def _check_operations(every: list[Node], written: list[Any], backend: Backend) -> None:
     """Raise where the backend lacks an operation, in an equation or in a value computed from parameters alone."""
     # The interpreter itself computes the operations of the IR.
     used: list[Node | Tensor] = [node for node in every if type(node.op).__module__ != ir.__name__]
-    used += [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.t is None
+    used += [x for x in nodes(written) if isinstance(x, Tensor) and x.op is not None and x.t is None
              and not isinstance(x.op, ops.DropoutMask)]  # which is given, as those of signals are
     for node in used:
         assert node.op is not None
@@ -104,6 +115,7 @@ class Interpreter:
     boundary: Mapping[tuple[str, int], Array]  # (signal, step): 0, -1, ... before the first, 1, 2, ... after the last
     zero: Array  # the number 0 in the type of all states
     columns: Columns | None = None  # where sequences may be masked; the values are then those of their own steps
+    once: Mapping[str, Array] = field(default_factory=dict)  # data that are the same at all steps, (batch, *shape)
     values: dict[Node, Array] = field(default_factory=dict)
 
     def run(self) -> dict[str, Array]:
@@ -178,12 +190,24 @@ class Interpreter:
     # ---- all steps at once
     def _all_steps(self, node: Node) -> Array:
         op = node.op
+        if ir.is_static(node):
+            return self.once[op.name]
         if isinstance(op, ir.Input):
             return self.given[op.name]
         if isinstance(op, Shift):
             assert op.signal is not None
             return self._shifted(node.inputs[0], op.signal, op.delay)
-        return self.value(node, [self.read(x) for x in node.inputs], (self.T, *self.batch))
+        if node in self.schedule.static:
+            return self.value(node, [self.read(x) for x in node.inputs], self.batch)
+        return self.value(node, self._operands(node), (self.T, *self.batch))
+
+    def _operands(self, node: Node) -> list[Array]:
+        """Return what a node of each step reads; what is the same at all steps is repeated where it needs to be."""
+        static = self.schedule.static
+        broadcasts = (node.op.elementwise or product_kind(node) is not None) and not node.op.aligned \
+            and any(x.timed and x not in static for x in node.inputs)
+        return [self.backend.broadcast(self.read(x), (self.T, *self.batch), x.shape)
+                if x in static and not broadcasts else self.read(x) for x in node.inputs]
 
     def read(self, x: Node) -> Array:
         if x not in self.values:  # a number, or a shift inside of another loop
@@ -231,6 +255,16 @@ class Interpreter:
             before, after = step.margins(block.offset[node])
             self.values[node] = backend.slice_steps(values, before, -after or None) if block.skewed else values
 
+    def compute_statics(self, data: Mapping[str, Array]) -> dict[int, Array]:
+        """Return the value of each expression of statics by its id, (batch, *shape), and set `once`."""
+        found: dict[Node, Array] = {}
+        for node in ordered(self.schedule.statics.values()):
+            found[node] = data[node.op.name] if isinstance(node.op, ir.Input) else \
+                self.value(node, [found[x] for x in node.inputs], self.batch)
+        by_id = {id_: found[node] for id_, node in self.schedule.statics.items()}
+        self.once = {name: by_id[id_] for id_, name in self.schedule.lowered.static_names.items()}
+        return by_id
+
     # ---- one operation
     def value(self, node: Node, operands: list[Array], lead: Any) -> Array:
         """Return the value of a node, of all steps or of one, from its operands.
@@ -244,7 +278,7 @@ class Interpreter:
             # NumPy's rules hold for the values of one sequence: new axes are inserted after those of the batch.
             operands = [backend.append_axes(value, node.ndim - x.ndim) if x.timed and x.ndim < node.ndim else value
                         for x, value in zip(node.inputs, operands)]
-        if (isinstance(op, (ops.Concatenate, ir.Concat)) or op.integer_inputs) and node.timed:  # no broadcasting
+        if (op.aligned or isinstance(op, ir.Concat)) and node.timed:  # which doesn't broadcast
             operands = [value if x.timed else backend.broadcast(value, lead, x.shape)
                         for x, value in zip(node.inputs, operands)]
         match op:
@@ -252,6 +286,8 @@ class Interpreter:
                 return backend.constant(op.value, self.zero.dtype)
             case ir.Weight():
                 return self.weights[id(op.tensor)]
+            case ops.Identity():  # of truth values and integers, too, as numbers
+                return backend.cast_like(operands[0], self.zero)
             case ir.AddN():
                 return functools.reduce(operator.add, operands)
             case ir.GradientMask():
@@ -262,7 +298,9 @@ class Interpreter:
                 return backend.concatenate(*operands, axis=-1 if node.timed else 0)
             case ops.BroadcastTo() if node.timed:
                 return backend.broadcast(operands[0], lead, op.shape)
-        return backend.compute(op, *operands)
+        result = backend.compute(op, *operands)
+        backend.check_own(op, result, node.shape, len(lead) if node.timed else 0)
+        return result
 
 
 class Step:
@@ -280,8 +318,9 @@ class Step:
         inside = set(block.nodes)
         outer = [(x, node) for node in block.nodes for x in node.inputs if x not in inside]
         # What each round gets a row of, and the offset of its reader; what is the same in all rounds.
-        self.rows = list(dict.fromkeys((x, block.offset[node]) for x, node in outer if x.timed))
-        self.outer = {x: interpreter.read(x) for x, _ in outer if not x.timed}
+        static = interpreter.schedule.static
+        self.rows = list(dict.fromkeys((x, block.offset[node]) for x, node in outer if x.timed and x not in static))
+        self.outer = {x: interpreter.read(x) for x, _ in outer if not x.timed or x in static}
         self.back: dict[tuple[Node, Node], int] = {}  # (reader, what it reads) -> how many rounds back
         self.memory: dict[Node, int] = {}  # a node that later rounds read -> for how many rounds
         self.signals: dict[Node, str] = {}  # a node of which other steps are read -> its signal

@@ -32,6 +32,7 @@ class JaxBackend(ModuleBackend):
     """jax.numpy and jax.lax."""
 
     target = "JAX"
+    own_method = "jax"
 
     def __init__(self) -> None:
         self.jax = import_extra("jax", "jax")
@@ -86,14 +87,27 @@ class JaxBackend(ModuleBackend):
     def log_softmax(self, x: Array, axis: int) -> Array:
         return self.jax.nn.log_softmax(x, axis)
 
-    def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
-        return self.module.pad(x, widths, constant_values=value)
+    def stop_gradient(self, x: Array) -> Array:
+        return self.jax.lax.stop_gradient(x)
+
+    def lookup(self, table: Array, indices: Array) -> Array:
+        rows = indices.astype(int)  # a function that JAX traces can't raise: NaN for an index that is no row
+        known = (rows == indices) & (rows >= 0) & (rows < table.shape[0])
+        found = table[self.module.where(known, rows, 0)]
+        return self.module.where(self.append_axes(known, table.ndim - 1), found, self.module.nan)
+
+    def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float, ndim: int | None = None) -> Array:
+        kept = [(0, 0)] * (x.ndim - len(widths))
+        return self.module.pad(x, [*kept, *widths], constant_values=value)
 
     def take_last(self, x: Array, index: Any) -> Array:
         return x[..., np.array(index) if isinstance(index, list) else index]
 
     def gather(self, x: Array, labels: Array) -> Array:
-        return self.module.take_along_axis(x, labels[..., None], -1)[..., 0]
+        classes = labels.astype(int)  # NaN for a label that is no class, as in lookup
+        known = (classes == labels) & (classes >= 0) & (classes < x.shape[-1])
+        found = self.module.take_along_axis(x, self.module.where(known, classes, 0)[..., None], -1)[..., 0]
+        return self.module.where(known, found, self.module.nan)
 
 
 class JaxFunction:

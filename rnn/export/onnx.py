@@ -1,57 +1,55 @@
-"""cell.to_onnx(path): the definition as an ONNX file, for ONNX Runtime and others; needs the extra `onnx`.
+"""OnnxBackend: writes the nodes of an ONNX file; needs the extra `onnx`.
 
-A loop stays a loop: a Scan node whose body is one step. The file's inputs are those of the definition,
-(T, batch, size) with any T and batch; its outputs the signals at t = 1 … T; its initializers the
-parameters; all by the definition's names. The doc_string of each node is the line of its equation.
+A loop stays a loop: a Scan node whose body is one step. The doc_string of each node is the line of its equation.
 (ONNX, operators, opset 18: https://onnx.ai/onnx/operators/)
 """
 
 from __future__ import annotations
 
-import os
+import math
+import operator
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
-from minigrad import Tensor, ops
-from minigrad.formats.files import write_atomically
+from minigrad import Op, Tensor, ops
+from minigrad.operators import Operators
 from minigrad.ops import Axis, einsum_letters
-from minigrad.provenance import call_site
-from rnn.ir.feeds import boundary_values, lowering_options, weight_draws
-from rnn.ir.nodes import ADDED, AFTER, MASK
-from rnn.language.dependencies import DefinitionError, parameters
-from rnn.language.equations import Definition
-from rnn.unrolling.inputs import prepare_inputs
-from rnn.unrolling.options import UnrollOptions
+from rnn.ir.nodes import ADDED
+from rnn.language.dependencies import DefinitionError
+from rnn.language.expressions import CONNECTIVES as LOGICAL
 
 from .backend import Array, Arrays, Backend, StepFunction
-from .frontend import Export, import_extra, masked_data
-from .interpreter import Interpreter, Schedule
-from .masks import Columns
+from .frontend import import_extra
 
 onnx = import_extra("onnx", "onnx")
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
 
 OPSET, IR_VERSION = 18, 8
-STEPS = 1000  # of the sequence for which boundaries are looked up; the file takes any number
 # The ONNX operator for each of NumPy's functions, into which Python's operators are translated, too.
 NODES: dict[np.ufunc, str] = {
     np.add: "Add", np.subtract: "Sub", np.multiply: "Mul", np.true_divide: "Div", np.power: "Pow", np.negative: "Neg",
     np.reciprocal: "Reciprocal", np.floor: "Floor", np.ceil: "Ceil", np.rint: "Round",
     np.less: "Less", np.greater: "Greater", np.equal: "Equal", np.absolute: "Abs", np.sign: "Sign", np.exp: "Exp",
+    np.less_equal: "LessOrEqual", np.greater_equal: "GreaterOrEqual", np.logical_and: "And", np.logical_or: "Or",
+    np.logical_xor: "Xor", np.logical_not: "Not", np.isnan: "IsNaN", np.isinf: "IsInf",
     np.log: "Log", np.sqrt: "Sqrt", np.sin: "Sin", np.cos: "Cos", np.tanh: "Tanh", np.maximum: "Max", np.minimum: "Min"}
-COMPARISONS = (np.less, np.greater, np.equal)
+TRUTH_VALUES = (np.less, np.greater, np.equal, np.less_equal, np.greater_equal, np.logical_and, np.logical_or,
+                np.logical_xor, np.logical_not, np.isnan, np.isinf)
+OF_NUMBERS = ("ReduceSum", "ReduceProd", "ReduceMax", "ReduceLogSumExp", "CumSum", "MatMul", "Einsum", "ArgMax", "TopK")
+CONNECTIVES = ("And", "Or", "Xor", "Not", "Where")  # which take truth values; other operators take numbers
 
 Dimensions = tuple[int | None, ...]
 
 
-class Value(NDArrayOperatorsMixin):
+class Value(NDArrayOperatorsMixin, Operators):
     """A value of the file, in the place of an array while the graph is written.
+
+    Python's operators and NumPy's functions on it write nodes.
 
     Attributes:
         shape: None for T and the batch, which the file leaves open.
@@ -64,8 +62,49 @@ class Value(NDArrayOperatorsMixin):
         self.ndim = len(shape)
         self.dtype = np.dtype(dtype)
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any) -> Value:
-        return self.backend.elementwise(NODES[ufunc], *inputs, dtype=bool if ufunc in COMPARISONS else None)
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if ufunc in NODES and method == "__call__" and not options:
+            return self.backend.elementwise(NODES[ufunc], *inputs, dtype=bool if ufunc in TRUTH_VALUES else None)
+        return Operators.__array_ufunc__(self, LOGICAL.get(ufunc, ufunc), method, *inputs, **options)
+
+    @staticmethod
+    def apply(op: Op, *inputs: Any) -> Any:
+        """Write the nodes of an operation of minigrad."""
+        backend: OnnxBackend = next(x.backend for x in inputs if isinstance(x, Value))
+        reason = backend.lacks(op)
+        if reason is not None:
+            raise TypeError(f"ONNX has no {type(op).__name__} (at {backend.origin}): {reason}")
+        if op.elementwise:
+            inputs = tuple(backend.constant(x, backend.dtype) for x in inputs)
+        if isinstance(op, ops.GetItem):
+            op = op.for_batch(inputs[0].ndim)  # an index of the last axes: those of T and the batch are open
+            index = vars(op)["index"]
+            used = len(index) - 1 - sum(part is None for part in index)
+            if None in inputs[0].shape[inputs[0].ndim - used:]:
+                raise TypeError(f"{inputs[0]!r} can't be indexed along an axis whose length the file leaves open (at "
+                                f"{backend.origin}): count from the end, x[..., 0]")
+        return backend.compute(op, *inputs)
+
+    @staticmethod
+    def compare(ufunc: Any, *inputs: Any) -> Any:
+        """Write the nodes of a comparison, or of the position of the largest or smallest element."""
+        if ufunc in (np.argmax, np.argmin):
+            kind: Any = ops.ArgMax if ufunc is np.argmax else ops.ArgMin
+            return Value.apply(kind(inputs[1]), inputs[0])
+        return Value.apply(ops.Compare(ufunc), *inputs)
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} is neither true nor false while the file is written (at {self.backend.origin}): "
+                        "np.where chooses between two values")
+
+    def _no_number(self, *arguments: Any, **options: Any) -> Any:
+        raise TypeError(f"{self!r} has no numbers while the file is written (at {self.backend.origin}): compute with "
+                        "operators, NumPy's functions, and the methods of the builder")
+
+    __float__ = __int__ = __complex__ = __index__ = __array__ = __len__ = _no_number
+
+    def __repr__(self) -> str:
+        return f"<value {self.name!r} of an ONNX file, shape {self.shape}>"
 
 
 class OnnxBackend(Backend):
@@ -78,14 +117,18 @@ class OnnxBackend(Backend):
     """
 
     target = "ONNX"
+    own_method = "onnx"
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
         self.taken: set[str] = set()
         self.initializers: dict[str, NDArray[Any]] = {}
+        self.read: set[str] = set()  # the names of values that nodes read
         self.graphs: list[list[Any]] = [[]]  # nodes: those of the file, then those of a loop's body
         self.transposed: dict[str, Value] = {}
         self.known: dict[Any, Value] = {}  # constants by their type and bytes
+        self.fixed: frozenset[int] = frozenset()  # lengths that a definition with open ones declares
+        self.open: dict[int, tuple[Value, int]] = {}  # a number that stands for a length -> where that is read
 
     # ---- writing
     def fresh(self, kind: str) -> str:
@@ -98,6 +141,9 @@ class OnnxBackend(Backend):
              name: str | None = None, **attributes: Any) -> Value:
         """Write a node and return its result; `outside` writes it before the current loop."""
         operands = [self.constant(x, self.dtype) for x in inputs]
+        if kind in OF_NUMBERS:  # of truth values NumPy takes them, too
+            operands = [self.cast(x, self.dtype) if x.dtype == bool else x for x in operands]
+        self.read.update(x.name for x in operands)
         result = Value(self, name or self.fresh(kind), shape, dtype or operands[0].dtype)
         node = helper.make_node(kind, [x.name for x in operands], [result.name], result.name,
                                 str(self.origin or ""), **attributes)
@@ -107,6 +153,12 @@ class OnnxBackend(Backend):
     def elementwise(self, kind: str, *inputs: Any, dtype: Any = None) -> Value:
         """Write a node whose operands broadcast."""
         operands = [self.constant(x, self.dtype) for x in inputs]
+        if kind not in CONNECTIVES:
+            mixed = len({np.dtype(x.dtype).kind for x in operands}) > 1  # labels beside numbers are numbers
+            operands = [self.cast(x, self.dtype) if x.dtype == bool or (mixed and x.dtype != self.dtype) else x
+                        for x in operands]
+        elif kind != "Where":
+            operands = [x if x.dtype == bool else self.cast(x, np.dtype(bool)) for x in operands]
         if kind == "Div" and np.array_equal(self.initializers.get(operands[0].name, np.empty(0)), 1.0):
             # ONNX Runtime 1.32 turns (1 / x) * y into y / x, and in a Scan it loses a y that is an output too.
             kind, operands = "Reciprocal", operands[1:]
@@ -140,12 +192,16 @@ class OnnxBackend(Backend):
             DefinitionError: where the name is taken.
         """
         if name in self.taken:
-            raise DefinitionError(f"names in an ONNX file are unique, but {name!r} is a parameter and a signal, "
+            other = "a parameter" if name in self.initializers else "a part of the state"
+            raise DefinitionError(f"names in an ONNX file are unique, but {name!r} is {other} and a signal, "
                                   f"made at {origin}: rename one of them")
         self.taken.add(name)
         return Value(self, name, shape, dtype)
 
     # ---- needed besides operations
+    def own_arguments(self) -> dict[str, Any]:
+        return {"builder": self}
+
     def function(self, ufunc: np.ufunc) -> Callable[..., Array] | None:
         return ufunc if ufunc in NODES else None
 
@@ -155,14 +211,15 @@ class OnnxBackend(Backend):
     def scan(self, step: StepFunction, carry: Arrays, rows: Arrays, T: Any, reverse: bool) -> Arrays:
         if not rows:  # a Scan takes its number of steps from its inputs
             rows = (self.emit("Expand", self.constant(0.0, None), T, shape=(None,)),)
+        self.read.update(x.name for x in [*carry, *rows])
         states = [Value(self, self.fresh("state"), x.shape, x.dtype) for x in carry]
         row = [Value(self, self.fresh("row"), x.shape[1:], x.dtype) for x in rows]
         self.graphs.append([])
         after, results = step(tuple(states), tuple(row))
         # The outputs of a body must be computed in it.
         ends = [self.emit("Identity", x, shape=x.shape) for x in [*after, *results]]
-        body = helper.make_graph(self.graphs.pop(), self.fresh("step"), [_info(x) for x in [*states, *row]],
-                                 [_info(x) for x in ends])
+        body = helper.make_graph(self.graphs.pop(), self.fresh("step"), [info(x) for x in [*states, *row]],
+                                 [info(x) for x in ends])
         found = [Value(self, self.fresh("steps"), (None, *x.shape), x.dtype) for x in results]
         last = [self.fresh("last") for _ in states]
         self.graphs[-1].append(helper.make_node(
@@ -172,14 +229,39 @@ class OnnxBackend(Backend):
         return tuple(found)
 
     def broadcast(self, x: Array, lead: Any, shape: Sequence[int]) -> Array:
-        own: Dimensions = tuple(int(n) for n in shape)
-        parts = [*lead, *([self.numbers(own)] if own else [])]
+        x, own = self.constant(x, self.dtype), [int(n) for n in shape]
+        has = ((0,) * len(own) + x.shape)[-len(own):] if own else ()
+        # Where an open length, or one computed from it, is wanted, an open axis of x has it; 1 keeps that axis.
+        kept = [n is None and wanted not in self.fixed for n, wanted in zip(has, own)]
+        sizes = self.sizes([1 if keep else wanted for keep, wanted in zip(kept, own)])
+        parts = [*lead, *sizes]
         if not parts:
-            return self.constant(x, self.dtype)
+            return x
         key = "lengths", *(part.name for part in parts)
         if key not in self.known:
             self.known[key] = self.emit("Concat", *parts, shape=(len(lead) + len(own),), outside=True, axis=0)
-        return self.emit("Expand", x, self.known[key], shape=(*(None for _ in lead), *own))
+        dims = (None if keep or wanted in self.open else wanted for keep, wanted in zip(kept, own))
+        return self.emit("Expand", x, self.known[key], shape=(*(None for _ in lead), *dims))
+
+    def sizes(self, lengths: Sequence[int]) -> list[Value]:
+        """Return lengths as vectors, to be concatenated: constants, and the open ones as the call binds them."""
+        found, known = list[Value](), list[int]()
+        for n in lengths:
+            if n in self.open:
+                found += [*([self.numbers(known)] if known else []), self.length(*self.open[n], outside=True)]
+                known = []
+            else:
+                known.append(n)
+        return [*found, self.numbers(known)] if known else found
+
+    def length(self, x: Value, axis: int, outside: bool = False) -> Value:
+        """Return the length of an axis in a call, as a vector of one number."""
+        key = "length", x.name, axis
+        if not outside:
+            return self.emit("Shape", x, shape=(1,), dtype=np.int64, start=axis, end=axis + 1)
+        if key not in self.known:
+            self.known[key] = self.emit("Shape", x, shape=(1,), dtype=np.int64, outside=True, start=axis, end=axis + 1)
+        return self.known[key]
 
     def append_axes(self, x: Array, count: int) -> Array:
         axes = range(-count, 0)
@@ -310,9 +392,16 @@ class OnnxBackend(Backend):
         return self.where(x < 0, 0.0, self.where(x > 0, 1.0, self.where(np.equal(x, 0.0), b, x)))
 
     def fmod(self, a: Array, b: Array) -> Array:
+        a, b = self._floats(a, b)
         return self.emit("Mod", a, b, shape=_broadcast([a.shape, b.shape]), fmod=1)
 
+    def _floats(self, *operands: Any) -> list[Value]:
+        """Return operands, truth values and integers too, as floats."""
+        return [x if x.dtype == self.dtype else self.cast(x, self.dtype)
+                for x in (self.constant(x, self.dtype) for x in operands)]
+
     def remainder(self, a: Array, b: Array) -> Array:
+        a, b = self._floats(a, b)
         rest = self.fmod(a, b)
         return self.where(rest * b < 0, rest + b, rest)
 
@@ -330,6 +419,8 @@ class OnnxBackend(Backend):
         condition = self.constant(condition, None)
         if condition.dtype != bool:
             condition = self.cast(condition, np.dtype(bool))
+        if a.dtype != b.dtype:  # truth values and labels beside numbers are numbers
+            a, b = self._floats(a, b)
         return self.elementwise("Where", condition, a, b, dtype=a.dtype)
 
     def cast(self, x: Array, dtype: np.dtype[Any]) -> Array:
@@ -338,8 +429,19 @@ class OnnxBackend(Backend):
     # ---- over axes
     def _reduced(self, kind: str, x: Value, axis: Axis, keepdims: bool) -> Value:
         axes = self.axes(x, axis)
+        if not axes:  # which would mean all
+            return x
         shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
         return self.emit(kind, x, self.numbers(axes), shape=shape, keepdims=int(keepdims))
+
+    def count_elements(self, x: Array, axis: Axis) -> Any:
+        axes = self.axes(x, axis)
+        known = math.prod(n for n in (x.shape[axis] for axis in axes) if n is not None)
+        lengths = [self.length(x, axis) for axis in axes if x.shape[axis] is None]
+        if not lengths:
+            return known
+        count = reduce(operator.mul, lengths, np.int64(known))
+        return self.cast(self.emit("Squeeze", count, shape=()), self.dtype)
 
     def sum(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         return self._reduced("ReduceSum", x, axis, keepdims)
@@ -375,42 +477,130 @@ class OnnxBackend(Backend):
         return self.mat_mul(x, self.transposed[W.name])
 
     def ein_sum(self, *operands: Array, subscripts: str, optimize: Any) -> Array:
-        shape = np.einsum(subscripts, *(np.zeros(x.shape) for x in operands)).shape
         # ONNX Runtime broadcasts neither `...` nor lengths of 1: both are written out.
         terms, result, _ = einsum_letters(subscripts, [x.ndim for x in operands])
-        lengths: dict[str, int] = {}
+        lengths: dict[str, int | None] = {}
+        open_at: dict[str, tuple[Value, int]] = {}  # letter of an open length -> where it is read
         for term, x in zip(terms, operands):
             lengths.update((letter, n) for letter, n in zip(term, x.shape) if lengths.get(letter, 1) == 1)
-        whole = [self.broadcast(x, (), [lengths[letter] for letter in term]) if term else x
-                 for term, x in zip(terms, operands)]
-        return self.emit("Einsum", *whole, shape=shape, equation=f"{','.join(terms)}->{result}")
+            open_at.update((letter, (x, axis)) for axis, letter in enumerate(term) if x.shape[axis] is None)
+        whole = []
+        for term, x in zip(terms, operands):
+            x = self.cast(x, self.dtype) if x.dtype == bool else x
+            shape = tuple(lengths[letter] for letter in term)
+            if shape != x.shape:
+                parts = [self.numbers([n]) if n is not None else self.numbers([1]) if own is None
+                         else self.length(*open_at[letter]) for letter, own, n in zip(term, x.shape, shape)]
+                x = self.emit("Expand", x, self.emit("Concat", *parts, shape=(len(parts),), axis=0), shape=shape)
+            whole.append(x)
+        return self.emit("Einsum", *whole, shape=tuple(lengths[letter] for letter in result),
+                         equation=f"{','.join(terms)}->{result}")
 
     # ---- shape
-    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
-        shape = np.empty(x.shape, bool).reshape(shape).shape
-        return self.emit("Reshape", x, self.numbers(shape), shape=shape, allowzero=1)
+    def reshape(self, x: Array, shape: tuple[int, ...], ndim: int | None = None) -> Array:
+        own = x.shape if ndim is None else x.shape[x.ndim - ndim:]
+        known = shape if None in own else np.empty(own, bool).reshape(shape).shape
+        return self.reshape_last(x, len(own), known)
 
-    def transpose(self, x: Array, axes: tuple[int, ...] | None) -> Array:
-        if x.ndim < 2:
-            return x
-        order = [n % x.ndim for n in axes] if axes is not None else [*range(x.ndim)][::-1]
-        return self.emit("Transpose", x, shape=tuple(x.shape[n] for n in order), perm=order)
+    def reshape_last(self, x: Array, ndim: int, shape: Sequence[int | None]) -> Array:
+        """Return x with its last axes in another shape, of which one may be open: None, or -1."""
+        lead = x.shape[:x.ndim - ndim]
+        numbers = [-1 if n is None else n for n in shape]
+        dims = tuple(None if n == -1 else n for n in numbers)
+        if not lead:
+            return self.emit("Reshape", x, self.numbers(numbers), shape=dims, allowzero=1)
+        return self.emit("Reshape", x, self.numbers([0] * len(lead) + numbers), shape=(*lead, *dims))
+
+    def broadcast_to(self, x: Array, shape: tuple[int, ...], ndim: int | None = None) -> Array:
+        lead = () if ndim is None else x.shape[:x.ndim - ndim]
+        return self.emit("Expand", x, self.numbers([1] * len(lead) + list(shape)), shape=(*lead, *shape))
+
+    def transpose(self, x: Array, axes: tuple[int, ...] | None, ndim: int | None = None) -> Array:
+        order = ops.Transpose(axes, ndim).order(x.ndim)
+        return self.emit("Transpose", x, shape=tuple(x.shape[n] for n in order), perm=order) if x.ndim > 1 else x
 
     def flip(self, x: Array, axis: Axis) -> Array:
         axes = self.axes(x, axis)
         ends = [[-1] * len(axes), [np.iinfo(np.int64).min] * len(axes), axes, [-1] * len(axes)]
         return self.emit("Slice", x, *(self.numbers(numbers) for numbers in ends), shape=x.shape)
 
-    def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
-        margins = [before for before, _ in widths] + [after for _, after in widths]
-        shape = tuple(sum(pair) + n for pair, n in zip(widths, x.shape))
+    def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float, ndim: int | None = None) -> Array:
+        kept = x.ndim - len(widths)
+        pairs = [(0, 0)] * kept + list(widths)
+        margins = [before for before, _ in pairs] + [after for _, after in pairs]
+        shape = (*x.shape[:kept], *(n if n is None else sum(pair) + n for pair, n in zip(widths, x.shape[kept:])))
         return self.emit("Pad", x, self.numbers(margins), self.constant(float(value), None), shape=shape)
 
     def take_last(self, x: Array, index: Any) -> Array:
+        if x.shape[-1] is None:
+            return self.pick(x, (index,))
         places = np.arange(x.shape[-1])[index]
         return self.emit("Gather", x, self.numbers(places), shape=x.shape[:-1] + places.shape, axis=-1)
 
+    def get_item(self, x: Array, index: Any) -> Array:
+        parts = index[1:] if isinstance(index, tuple) and index and index[0] is Ellipsis else None
+        used = 0 if parts is None else sum(part is not None for part in parts)
+        return super().get_item(x, index) if None not in x.shape[x.ndim - used:] else self.pick(x, parts or ())
+
+    def pick(self, x: Value, parts: tuple[Any, ...]) -> Value:
+        """Return x[..., *parts] where one of these axes is open, axis by axis.
+
+        Raises:
+            DefinitionError: for several arrays of indices, or bools.
+        """
+        single = (int, np.integer, slice, type(None))
+        arrays = [np.asarray(part) for part in parts if not isinstance(part, single)]
+        if len(arrays) > 1 or any(array.ndim != 1 or array.dtype.kind not in "iu" for array in arrays):
+            raise DefinitionError(f"ONNX picks from an axis whose length each call binds by numbers, slices and one "
+                                  f"list, not by the index at {self.origin}: declare its length")
+        axis = x.ndim - sum(part is not None for part in parts)
+        for part in parts:
+            if part is None:
+                x = self.emit("Unsqueeze", x, self.numbers([axis]), shape=(*x.shape[:axis], 1, *x.shape[axis:]))
+            elif isinstance(part, slice):
+                x = self._slice_open(x, part, axis)
+            else:
+                places = np.asarray(part)
+                x = self.emit("Gather", x, self.numbers(places), axis=axis,
+                              shape=(*x.shape[:axis], *places.shape, *x.shape[axis + 1:]))
+            axis += part is None or np.ndim(part) > 0 or isinstance(part, slice)
+        return x
+
+    def _slice_open(self, x: Value, part: Any, axis: int) -> Value:
+        """Return x with a slice of one axis, by Python's rules, which are ONNX's."""
+        n, step, most = x.shape[axis], part.step or 1, np.iinfo(np.int64).max
+        if part == slice(None):
+            return x
+        start = part.start if part.start is not None else 0 if step > 0 else most
+        stop = part.stop if part.stop is not None else most if step > 0 else -most
+        shape = (*x.shape[:axis], None if n is None else len(range(n)[part]), *x.shape[axis + 1:])
+        return self.emit("Slice", x, *(self.numbers([number]) for number in (start, stop, axis, step)), shape=shape)
+
+    def stop_gradient(self, x: Array) -> Array:
+        return x
+
+    def compare(self, *inputs: Array, ufunc: np.ufunc) -> Array:
+        if ufunc is np.not_equal:
+            return np.logical_not(np.equal(*inputs))
+        if ufunc is np.isfinite:
+            return np.logical_not(np.logical_or(np.isnan(inputs[0]), np.isinf(inputs[0])))
+        if ufunc is np.signbit:  # of -0.0, too
+            return np.logical_or(np.less(inputs[0], 0.0), np.less(np.reciprocal(inputs[0]), 0.0))
+        return super().compare(*inputs, ufunc=ufunc)
+
+    def lookup(self, table: Array, indices: Array) -> Array:
+        return self.emit("Gather", table, self.cast(indices, np.dtype(np.int64)),
+                         shape=indices.shape + table.shape[1:], axis=0)
+
+    def arg_max(self, x: Array, axis: int, keepdims: bool) -> Array:
+        axis = axis % x.ndim
+        shape = tuple(1 if i == axis else n for i, n in enumerate(x.shape) if keepdims or i != axis)
+        x = self.cast(x, self.dtype) if x.dtype == bool else x
+        index = self.emit("ArgMax", x, shape=shape, dtype=np.int64, axis=axis, keepdims=int(keepdims))
+        return self.cast(index, self.dtype)
+
     def gather(self, x: Array, labels: Array) -> Array:
+        labels = self.cast(labels, np.dtype(np.int64))
         picked = self.emit("GatherElements", x, self.append_axes(labels, 1), shape=(*labels.shape, 1), axis=-1)
         return self.emit("Squeeze", picked, self.numbers([-1]), shape=labels.shape)
 
@@ -436,122 +626,7 @@ def _broadcast(shapes: Sequence[Dimensions]) -> Dimensions:
     return tuple(result[::-1])
 
 
-def _info(value: Value, axes: Sequence[str] = ()) -> Any:
+def info(value: Value, axes: Sequence[Any] = ()) -> Any:
     """Return the type of an input or output, with the names of its first axes."""
     return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(value.dtype),
                                          [*axes, *value.shape[len(axes):]])
-
-
-class Model:
-    """A definition as the parts of an ONNX file."""
-
-    def __init__(self, cell: Definition, outputs: Sequence[str] | None, lengths: bool) -> None:
-        own = parameters(cell)
-        self.cell = cell
-        wide = [x for x in own.values() if x.dtype not in (np.float16, np.float32, np.float64)]
-        if wide:
-            raise DefinitionError(f"ONNX has no {wide[0].dtype}: convert the parameter {wide[0].label or '(unnamed)'}, "
-                                  f"made at {wide[0].origin}, to float64")
-        self.backend = backend = OnnxBackend(np.result_type(*(x.dtype for x in own.values() or [np.zeros(1)])))
-        export = Export(cell, backend)
-        shapes = tuple((name, x.shape) for name, x in cell.signals.items() if x.given)
-        computed = [name for name, x in cell.signals.items() if not x.given]
-        unknown = [name for name in outputs or () if name not in computed]
-        if unknown:
-            raise ValueError(f"{cell.name!r} computes no signal {unknown[0]!r} (at {call_site()}): it computes "
-                             f"{', '.join(computed)}")
-        zeros = {name: np.zeros((STEPS, *(shape or ()))) for name, shape in shapes}
-        sample = prepare_inputs(cell, zeros, UnrollOptions(T=STEPS))
-        outside = boundary_values(cell, sample)
-        options = lowering_options(cell, replace(sample, shapes=dict(shapes)), outside, lengths)  # type: ignore[arg-type]
-        self.schedule = schedule = Schedule(cell, options, backend, computed if outputs is None else outputs)
-        self.inputs: list[Any] = []
-        values = {name: backend.initializer(name, x.numpy().astype(backend.dtype)) for name, x in own.items()}
-        given, T, batch, columns = self._inputs(lengths)
-        weights = export.weights(values, None, {name: self._drawn_weight(name, x)
-                                                for name, x in weight_draws(cell).items()})
-        for (name, step), tensor in outside.items():
-            own_shape = schedule.lowered.roots[name].shape
-            if not batch and tensor.ndim > len(own_shape):
-                raise DefinitionError(f"a value of {name} {'after' if step > 0 else 'before'} the sequence, set at "
-                                      f"{tensor.origin}, has axes of a batch, {tensor.shape}, and {cell.name!r} has no "
-                                      f"input whose batch a file could take: set one value, {own_shape}")
-        boundary = {key: weights[id(tensor)] for key, tensor in outside.items()}
-        zero = backend.constant(0.0, None)
-        if columns is not None:
-            given = masked_data(schedule, given, boundary, columns, (T, *batch), zero)
-        found = Interpreter(backend, schedule, T, batch, given, weights, boundary, zero, columns).run()
-        self.outputs = []
-        for name, value in found.items():
-            result = backend.named(name, value.shape, value.dtype, cell.signals[name].origin)
-            backend.emit("Identity", value, shape=value.shape, name=name)
-            self.outputs.append(_info(result, ("T", "batch")[:1 + len(batch)]))
-
-    def _drawn_weight(self, name: str, x: Tensor) -> Value:
-        """Return the dropout mask of a parameter, an input of the file."""
-        given = self.backend.named(name, x.shape, np.dtype(bool), x.origin)
-        self.inputs.append(_info(given))
-        return given
-
-    def _inputs(self, lengths: bool) -> tuple[dict[str, Value], Value, tuple[Value, ...], Columns | None]:
-        """Return the data as inputs of the file, T and the batch as vectors of one number, and the lengths."""
-        backend, given, batch = self.backend, dict[str, Value](), tuple[Value, ...]()
-        data = {name: node for name, node in self.schedule.givens.items() if not name.startswith((MASK, AFTER))}
-        if not data:  # the outputs depend on no input: T and the batch come from the definition's
-            roots = self.schedule.lowered.roots
-            data = {name: roots[name] for name, signal in self.cell.signals.items() if signal.given}
-        for name, node in data.items():
-            drawn = name in self.schedule.lowered.draws
-            dtype = np.dtype(bool if drawn else np.int64 if node.op.dtype == "int" else backend.dtype)
-            given[name] = backend.named(name, (None, None, *node.shape), dtype, node.origin)
-            self.inputs.append(_info(given[name], ("T", "batch")))
-            if drawn:
-                given[name] = backend.cast(given[name], backend.dtype)
-        if given:
-            shape = backend.emit("Shape", next(iter(given.values())), shape=(None,), dtype=np.int64)
-            T = backend.slice(shape, 0, 1, 0, (1,))
-            batch = (backend.slice(shape, 1, 2, 0, (1,)),)
-        else:
-            T = backend.named("T", (1,), np.int64, "the input for the number of steps")
-            self.inputs.append(_info(T))
-        if lengths:
-            ends = backend.named("lengths", (None,), np.int64, "the input for the lengths")
-            self.inputs.append(_info(ends, ("batch",)))
-            batch = batch or (backend.emit("Shape", ends, shape=(1,), dtype=np.int64),)
-            scalar = backend.emit("Squeeze", T, shape=())
-            stop = scalar + np.int64(1)
-            steps = backend.append_axes(backend.emit("Range", backend.numbers(1), stop, backend.numbers(1),
-                                                     shape=(None,)), 1)
-            count = backend.compute(ops.Minimum(), steps, ends)
-            return given, T, batch, Columns(backend, T, steps, steps < ends + np.int64(1), count, ends, None)
-        return given, T, batch, None
-
-    def proto(self) -> Any:
-        """Return the complete model.
-
-        Raises:
-            onnx.checker.ValidationError: where it breaks a rule of ONNX.
-        """
-        tensors = [numpy_helper.from_array(array, name) for name, array in self.backend.initializers.items()]
-        graph = helper.make_graph(self.backend.graphs[0], self.cell.name, self.inputs, self.outputs, tensors)
-        equations = "\n".join(f"{equation!r}    {equation.origin}" for equation in self.cell.equations)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
-                                  producer_name="minigrad-rnn", doc_string=equations)
-        onnx.checker.check_model(model, full_check=True)
-        return model
-
-
-def to_onnx(cell: Definition, path: str | os.PathLike[str], outputs: Sequence[str] | None = None, lengths: bool = False
-            ) -> Path:
-    """Write a definition as an ONNX file.
-
-    Its inputs are the definition's, with floats in the parameters' type, and labels as int64; `T` (one
-    int64 in a vector) if it has none. A dropout mask is an input of its own, bools.
-
-    Args, Returns: as for `Cell.to_onnx`.
-
-    Raises:
-        DefinitionError: where the definition can't be computed by ONNX. Then nothing is written.
-        ValueError: for an output that it doesn't compute.
-    """
-    return write_atomically(path, Model(cell, outputs, lengths).proto().SerializeToString())

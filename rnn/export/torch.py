@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad import Tensor
+from minigrad import Op, Tensor, ops
 from minigrad.ops import Axis
 from minigrad.provenance import mark_library_file
 from rnn.language.dependencies import parameters
 from rnn.language.equations import Definition
 from rnn.unrolling.options import UnrollOptions, list_options
+from rnn.unrolling.unroll import located
 
 from .backend import Array, Arrays, ModuleBackend, StepFunction
 from .frontend import Export, import_extra
@@ -39,10 +40,18 @@ class TorchBackend(ModuleBackend):
     """torch, on one device."""
 
     target = "PyTorch"
+    own_method = "torch"
     module = torch
 
     def __init__(self) -> None:
         self.device = torch.device("cpu")
+
+    def compute(self, op: Op, *inputs: Array) -> Array:
+        if op.elementwise and op.differentiable:  # many functions of PyTorch refuse truth values, NumPy's take them
+            dtypes = [x.dtype for x in inputs if isinstance(x, torch.Tensor)]
+            dtype = next((x for x in dtypes if x.is_floating_point), torch.int8)
+            inputs = tuple(x.to(dtype) if getattr(x, "dtype", None) == torch.bool else x for x in inputs)
+        return super().compute(op, *inputs)
 
     def constant(self, value: Any, dtype: Any) -> Array:
         if not isinstance(value, torch.Tensor):
@@ -91,10 +100,12 @@ class TorchBackend(ModuleBackend):
         return x.to(getattr(torch, dtype.name))
 
     def sum(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return torch.sum(x, self.axes(x, axis), keepdim=keepdims)
+        axes = self.axes(x, axis)  # PyTorch takes no axes for all axes
+        return torch.sum(x, axes, keepdim=keepdims) if axes else x
 
     def max(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return torch.amax(x, self.axes(x, axis), keepdim=keepdims)
+        axes = self.axes(x, axis)
+        return torch.amax(x, axes, keepdim=keepdims) if axes else x
 
     def prod(self, x: Array, axis: Axis, keepdims: bool) -> Array:
         for one in self.axes(x, axis):
@@ -120,18 +131,42 @@ class TorchBackend(ModuleBackend):
         return torch.nn.functional.conv1d(a[None, None], b.flip(0)[None, None], padding=b.shape[0] - 1)[0, 0]
 
     def log_sum_exp(self, x: Array, axis: Axis, keepdims: bool) -> Array:
-        return torch.logsumexp(x, self.axes(x, axis), keepdim=keepdims)
+        axes = self.axes(x, axis)
+        return torch.logsumexp(x, axes, keepdim=keepdims) if axes else x
 
     def log_softmax(self, x: Array, axis: int) -> Array:
         return torch.log_softmax(x, axis)
 
+    def mat_mul(self, a: Array, b: Array) -> Array:
+        if a.ndim != b.ndim and a.ndim > 2 < b.ndim:  # matmul would copy the one that is the same at all steps
+            return torch.einsum("...ij,...jk->...ik", a, b)
+        return super().mat_mul(a, b)
+
     def mat_vec(self, W: Array, x: Array) -> Array:
         return torch.nn.functional.linear(x, W) if W.ndim == 2 else super().mat_vec(W, x)
 
-    def transpose(self, x: Array, axes: tuple[int, ...] | None) -> Array:
-        return x.permute(tuple(range(x.ndim))[::-1] if axes is None else axes)
+    def transpose(self, x: Array, axes: tuple[int, ...] | None, ndim: int | None = None) -> Array:
+        return x.permute(ops.Transpose(axes, ndim).order(x.ndim))
 
-    def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
+    def stop_gradient(self, x: Array) -> Array:
+        return x.detach()
+
+    def lookup(self, table: Array, indices: Array) -> Array:
+        return table[self._whole(indices, table.shape[0], "rows")]
+
+    def _whole(self, indices: Array, count: int, places: str) -> Array:
+        """Return indices as integers, checked."""
+        whole = indices.long()
+        wrong = (whole != indices) | (whole < 0) | (whole >= count)
+        if wrong.any():
+            raise IndexError(f"index {indices[wrong][0].item():g} is not one of the {count} {places} "
+                             f"0 … {count - 1} (at {self.origin})")
+        return whole
+
+    def arg_max(self, x: Array, axis: int, keepdims: bool) -> Array:
+        return torch.argmax(x.to(torch.int8) if x.dtype == torch.bool else x, axis, keepdim=keepdims)
+
+    def pad(self, x: Array, widths: tuple[tuple[int, int], ...], value: float, ndim: int | None = None) -> Array:
         return torch.nn.functional.pad(x, [n for pair in reversed(widths) for n in pair], value=value)
 
     def take_last(self, x: Array, index: Any) -> Array:
@@ -139,7 +174,7 @@ class TorchBackend(ModuleBackend):
         return x[..., torch.tensor(places.copy(), device=self.device)]  # a copy: PyTorch takes no negative strides
 
     def gather(self, x: Array, labels: Array) -> Array:
-        return torch.gather(x, -1, labels.long()[..., None])[..., 0]
+        return torch.gather(x, -1, self._whole(labels, x.shape[-1], "classes")[..., None])[..., 0]
 
 
 class CellModule(torch.nn.Module):
@@ -175,7 +210,12 @@ class CellModule(torch.nn.Module):
         for x in [*parameters.values(), *values.values()]:
             dtype = torch.promote_types(dtype, x.dtype) if isinstance(x, torch.Tensor) and x.is_floating_point() \
                 else dtype
-        return self._export(parameters, values, options, dtype)
+        try:
+            return self._export(parameters, values, options, dtype)
+        except IndexError as error:
+            arrays = {name: x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
+                      for name, x in inputs.items()}
+            raise located(error, self._export.cell, arrays, options) from None
 
 
 def _register(module: torch.nn.Module, name: str, parameter: Any) -> None:

@@ -14,10 +14,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minigrad import Op, ops
-from minigrad.operators import DIV, MATMUL, MATVEC, Operators
+from minigrad.operators import DIV, EXP, MATMUL, MATVEC, MUL, SUB, VECMAT, Operators
 
 from . import nodes as ir
-from .nodes import Node, apply, number, ordered, users_of
+from .matrices import basic_index, exchanges_axes, is_product, outer, part, product_kind, transposed
+from .nodes import Node, apply, is_static, number, ordered, users_of
 
 Grads: TypeAlias = "list[Node | None] | None"  # one per operand; None in the place of the list: no rule
 
@@ -49,7 +50,7 @@ class Symbol(Operators):
     @staticmethod
     def compare(ufunc: Any, *inputs: Any) -> Symbol:
         """Return the symbol of a comparison, which is computed when the program runs."""
-        return Symbol.apply(ir.Compare(ufunc), *inputs)
+        return Symbol.apply(ops.Compare(ufunc), *inputs)
 
     def __bool__(self) -> bool:
         raise TypeError("a value isn't known before the program runs")
@@ -67,7 +68,7 @@ class Adjoint:
         program = ordered(seeds)
         self.program = set(program)
         self.active = _active(program, set(wanted))
-        self.gradients = {node: Node(ir.AddN(), (), node.shape, node.timed,
+        self.gradients = {node: Node(ir.AddN(), (), node.shape, node.timed and not is_static(node),
                                      node.name and f"d{node.name}", node.origin)
                           for node in program if node in self.active}
         for node, seed in seeds.items():
@@ -123,10 +124,10 @@ class Adjoint:
         if term is None or node not in self.active:
             return
         unnamed = [term]
-        for part in unnamed:  # grows
-            if part.name is None and not isinstance(part.op, ir.Leaf):
-                part.name = f"d{node.name}_part" if part is term else f"{node.name}_slope"
-                unnamed.extend(part.inputs)
+        for x in unnamed:  # grows
+            if x.name is None and not isinstance(x.op, ir.Leaf):
+                x.name = f"d{node.name}_part" if x is term else f"{node.name}_slope"
+                unnamed.extend(x.inputs)
         self.gradients[node].inputs += (_unbroadcast(term, node),)
 
     def _propagate(self, node: Node, complete: bool) -> None:
@@ -136,13 +137,15 @@ class Adjoint:
         loss), it is passed on as it is where broadcasting gives the same result, and never stored as an array.
         """
         op, grad = node.op, self.gradients[node]
+        if not op.differentiable:
+            return
         compact, terms = grad, grad.inputs
         if complete and node.timed and len(terms) == 1 and not terms[0].timed and terms[0].ndim == 0:
             compact = terms[0]
             grad = Node(ops.BroadcastTo(node.shape), terms, node.shape, True, compact.name)
         needs = tuple(x in self.active for x in node.inputs)
         rule = RULES.get(type(op), _elementwise)
-        upstream = compact if op.elementwise or sums_vector(op) else grad
+        upstream = compact if op.elementwise or sums_rows(op) else grad
         grads = rule(node, upstream, needs)
         spread = upstream is not grad and grads is not None
         for x, term in zip(node.inputs, _at_run_time(node, grad, needs) if grads is None else grads):
@@ -159,12 +162,38 @@ def _shift(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
 
 
 def _sum(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
-    """The sum or the mean of a vector: each element has the same gradient."""
-    if not sums_vector(node.op):
+    """The sum or the mean over some axes: all elements that are added have the same gradient."""
+    op, x = node.op, node.inputs[0]
+    axes = op.axis if isinstance(op.axis, tuple) else (op.axis,)
+    if not x.timed or not all(isinstance(axis, int) and -x.ndim <= axis < 0 for axis in axes):
         return None
-    x = node.inputs[0]
-    term = grad if isinstance(node.op, ops.Sum) or x.size == 1 else apply(DIV, grad, number(x.size))
-    return [Node(ops.BroadcastTo(x.shape), (term,), x.shape, True) if grad.timed else term]
+    count = x.size // max(node.size, 1)
+    term = grad if isinstance(op, ops.Sum) or count == 1 else apply(DIV, grad, number(count))
+    if not grad.timed:
+        return [term]
+    if not op.keepdims and not sums_rows(op):
+        term = part(term, *(None if axis - x.ndim in axes else slice(None) for axis in range(x.ndim)))
+    return [Node(ops.BroadcastTo(x.shape), (term,), x.shape, True)]
+
+
+def _log_softmax(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
+    """y = log softmax(x): dx = dy - exp(y) Σ dy."""
+    if not node.timed or not node.op.axis < 0:
+        return None
+    total = apply(ops.Sum(node.op.axis, True), grad)
+    return [apply(SUB, grad, apply(MUL, apply(EXP, node), total))]
+
+
+def _getitem(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
+    """Take the new axes away where an index does nothing else than to insert some."""
+    index = basic_index(node)
+    if index is None or any(x is not None and x != slice(None) for x in index):
+        return None
+    return [part(grad, *(0 if x is None else x for x in index))]
+
+
+def _transpose(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
+    return [transposed(grad)] if exchanges_axes(node) else None
 
 
 def _add_n(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
@@ -178,12 +207,37 @@ def _columns(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
 def _product(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
     """y = W x: dx = Wᵀ dy, dW = dy xᵀ. y = x W: dx = dy Wᵀ, dW = x dyᵀ."""
     if not is_product(node):
-        return None
+        return _batched_product(node, grad)
     if isinstance(node.op, ops.MatVec):
         W, x = node.inputs
         return [Node(ir.SumOfOuter(), (grad, x), W.shape, False), Node(MATMUL, (grad, W), x.shape, True)]
     x, W = node.inputs
     return [Node(MATVEC, (W, grad), x.shape, True), Node(ir.SumOfOuter(), (x, grad), W.shape, False)]
+
+
+def _batched_product(node: Node, grad: Node) -> Grads:
+    """A product of matrices and vectors of each sequence, or of one of them with a weight.
+
+    y = A x: dA = dy xᵀ, dx = dyᵀ A. y = xᵀ A: dx = A dy, dA = x dyᵀ. y = A B: dA = dy Bᵀ, dB = Aᵀ dy.
+    Of a weight it is summed over all steps and sequences.
+    """
+    a, b = node.inputs
+    kind = product_kind(node)
+    if kind == (2, 1):
+        return [outer(grad, b), apply(VECMAT, grad, a) if b.timed else Node(ir.SumOfOuter(), (grad, a), b.shape, False)]
+    if kind == (1, 2):
+        return [Node(MATVEC, (b, grad), a.shape, True), outer(a, grad) if b.timed else
+                Node(ir.SumOfOuter(), (a, grad), b.shape, False)]
+    if kind == (1, 1):
+        return [Node(MUL, (grad, y), y.shape, True) if x.timed else Node(ir.SumOfOuter(), (grad, y), x.shape, False)
+                for x, y in ((a, b), (b, a))]
+    if kind == (2, 2):
+        of_a = Node(MATMUL, (grad, transposed(b)), a.shape, True) if a.timed else \
+            Node(ir.SumOfOuter(), (transposed(grad), transposed(b)), a.shape, False)
+        of_b = Node(MATMUL, (transposed(a), grad), b.shape, True) if b.timed else \
+            Node(ir.SumOfOuter(), (a, grad), b.shape, False)
+        return [of_a, of_b]
+    return None
 
 
 def _elementwise(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
@@ -203,41 +257,59 @@ def _elementwise(node: Node, grad: Node, needs: tuple[bool, ...]) -> Grads:
 
 RULES: dict[type[Op], Callable[[Node, Node, tuple[bool, ...]], Grads]] = {
     ir.Shift: _shift, ops.Sum: _sum, ops.Mean: _sum, ir.AddN: _add_n, ir.ColumnSlice: _columns,
-    ops.MatVec: _product, ops.MatMul: _product}
+    ops.MatVec: _product, ops.MatMul: _product, ops.VecMat: _product, ops.VecDot: _product, ops.GetItem: _getitem,
+    ir.Part: _getitem, ops.Transpose: _transpose, ir.Transposed: _transpose, ops.LogSoftmax: _log_softmax}
 
 
 def _at_run_time(node: Node, grad: Node, needs: tuple[bool, ...]) -> list[Node | None]:
-    """Call the operation's backward when the program runs."""
+    """Call the operation's backward when the program runs: once for operands of each step, once for each other one."""
     if not node.inputs:
         return []
-    every = Node(ir.Backward(node.op, needs), (grad, node, *node.inputs), (), True, None, node.origin)
-    return [Node(ir.InputGrad(index), (every,), _grad_shape(node, index, needs), True) if needed else None
-            for index, needed in enumerate(needs)]
+    of_steps = tuple(needed and x.timed for needed, x in zip(needs, node.inputs))
+    every = Node(ir.Backward(node.op, of_steps), (grad, node, *node.inputs), (), True, None, node.origin)
+    found: list[Node | None] = []
+    for index, (x, needed) in enumerate(zip(node.inputs, needs)):
+        if not needed:
+            found.append(None)
+        elif x.timed:
+            found.append(Node(ir.InputGrad(index), (every,), _grad_shape(node, index, of_steps, ()), True))
+        else:
+            found.append(_weight_grad(node, grad, index))
+    return found
 
 
-def _grad_shape(node: Node, index: int, needs: tuple[bool, ...]) -> tuple[int, ...]:
+def _weight_grad(node: Node, grad: Node, index: int) -> Node:
+    """Return the gradient of an operand that is the same at all steps.
+
+    Some derivatives sum over the axes along which the operand was broadcast themselves, others leave it to the engine.
+    """
+    shape = node.inputs[index].shape
+    only = tuple(i == index for i in range(len(node.inputs)))
+    whole = _grad_shape(node, index, only, LEAD)
+    added = len(whole) - len(shape)
+    axes = (*range(added), *(added + i for i, n in enumerate(shape) if n == 1 != whole[added + i]))
+    return Node(ir.WeightGrad(node.op, only, index, axes), (grad, node, *node.inputs), shape, False, None, node.origin)
+
+
+LEAD = 2, 3  # numbers of steps and sequences of samples
+
+
+def _grad_shape(node: Node, index: int, needs: tuple[bool, ...], lead: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape of a gradient that the operation's backward returns, by computing it on samples."""
     op = node.op
-    operands = op.samples(*(x.shape for x in node.inputs))
+    shapes = [(*lead, *x.shape) if x.timed else x.shape for x in node.inputs]
+    if op.aligned:
+        shapes = [(*lead, *x.shape) for x in node.inputs]
+    operands = op.samples(*shapes)
     with np.errstate(all="ignore"):
         out = np.asarray(op.forward(*operands))
         grads = op.backward(np.ones(out.shape), out, *operands, *([needs] if op.selective else []))
     return np.shape(grads[index] if isinstance(grads, tuple) else grads)
 
 
-def sums_vector(op: Op) -> bool:
-    """Return whether an operation is the sum or the mean of a vector."""
-    return isinstance(op, (ops.Sum, ops.Mean)) and op.axis == -1 and not op.keepdims
-
-
-def is_product(node: Node) -> bool:
-    """Return whether a node is a vector at each step times a matrix that is the same at every step."""
-    if isinstance(node.op, ops.MatVec):
-        return node.inputs[0].ndim == 2 and not node.inputs[0].timed and node.inputs[1].timed
-    if isinstance(node.op, ops.MatMul):
-        return node.inputs[1].ndim == 2 and node.inputs[0].timed and node.inputs[0].ndim == 1 \
-            and not node.inputs[1].timed
-    return False
+def sums_rows(op: Op) -> bool:
+    """Return whether an operation is the sum or the mean over the last axis, which it removes."""
+    return isinstance(op, (ops.Sum, ops.Mean)) and op.axis in (-1, (-1,)) and not op.keepdims
 
 
 def _active(program: list[Node], wanted: set[Node]) -> set[Node]:
@@ -249,16 +321,26 @@ def _active(program: list[Node], wanted: set[Node]) -> set[Node]:
         node = stack.pop()
         if node not in found:
             found.add(node)
-            stack.extend(users.get(node, ()))
+            stack.extend(user for user in users.get(node, ()) if user.op.differentiable)
     return found
 
 
 def _unbroadcast(term: Node, node: Node) -> Node:
-    """Return a term in the shape of its node: over all steps for a weight, over what was broadcast for a number."""
+    """Return a term in the shape of its node: over what was broadcast, over all steps for a weight and a static."""
     if not node.timed:
         return term if not term.timed else Node(ir.SumOverSteps(), (term,), node.shape, False)
-    if term.shape != node.shape and node.shape == (1,):
-        return apply(ops.Sum(-1, True), term)
-    if term.timed and (term.ndim < node.ndim or (term.shape != node.shape and term.shape[-1:] == (1,))):
-        return Node(ops.BroadcastTo(node.shape), (term,), node.shape, True, term.name)
-    return term
+    axes = tuple(i - node.ndim for i, n in enumerate(node.shape) if term.ndim == node.ndim and n == 1 != term.shape[i])
+    if axes:
+        term = apply(ops.Sum(axes if len(axes) > 1 else axes[0], True), term)
+    if (term.timed and term.shape != node.shape) or (is_static(node) and (not term.timed or term.shape != node.shape)):
+        term = Node(ops.BroadcastTo(node.shape), (term,), node.shape, True, term.name)
+    return _over_time(term) if is_static(node) else term
+
+
+def _over_time(term: Node) -> Node:
+    """Return the sum of a term over all steps for each sequence; of outer products as one product of matrices."""
+    if isinstance(term.op, ops.Mul) and all(isinstance(x.op, ir.Part) for x in term.inputs):
+        column, row = term.inputs
+        if column.op.index == (None,) and row.op.index == (None, slice(None)):
+            return Node(ir.OuterOverTime(), (*column.inputs, *row.inputs), term.shape, False, term.name)
+    return Node(ir.SumOverTime(), (term,), term.shape, False, term.name)

@@ -18,7 +18,7 @@ from rnn.unrolling.inputs import Inputs
 from rnn.unrolling.masks import OwnSteps, passes_after, reach_of_held
 
 from .lowering import Lowered, LoweringOptions
-from .nodes import ADDED, LOSS_STEPS, MASK, keep_name
+from .nodes import ADDED, LOSS_STEPS, MASK, STEP, Input, keep_name
 
 
 def lowering_options(cell: Definition, inputs: Inputs, boundary: Mapping[tuple[str, int], Any], masked: bool
@@ -67,6 +67,8 @@ def mask_arrays(inputs: Inputs, lowered: Lowered) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if inputs.own is not None:
         found[MASK] = inputs.own.prefix.reshape(inputs.T, -1)
+    if STEP in {x.op.name for x in lowered.node_of.values() if isinstance(x.op, Input)}:
+        found[STEP] = step_numbers(inputs.T, inputs.batch, inputs.start).reshape(inputs.T, -1)
     if inputs.truncation.masks_gradients:
         steps = range(1, inputs.T + 1)
         found[LOSS_STEPS] = np.array([[not inputs.truncation.constant(step)] for step in steps])
@@ -77,6 +79,12 @@ def mask_arrays(inputs: Inputs, lowered: Lowered) -> dict[str, Any]:
                 keep = keep | passes_after(step, length, delay, reach_of_held(inputs.truncation, 1))
             found[keep_name(delay)] = keep
     return found
+
+
+def step_numbers(T: int, batch: tuple[int, ...], start: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the number of each own step of each sequence, (T, *batch), after `start` steps in runs before."""
+    steps = np.arange(1.0, T + 1).reshape(T, *(1 for _ in batch)) + start
+    return np.broadcast_to(steps, (T, *batch))
 
 
 def uncut_steps(inputs: Inputs, delay: int) -> NDArray[np.bool_]:

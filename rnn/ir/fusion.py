@@ -26,7 +26,7 @@ from minigrad import Op, ops
 from minigrad.operators import MUL
 
 from . import nodes as ir
-from .adjoint import is_product
+from .matrices import is_product
 from .nodes import Node, apply, number, ordered, users_of
 from .schedule import loops
 
@@ -140,7 +140,7 @@ def hoist_factors(graph: Graph) -> None:
             vectors = {form[x][0] for x in node.inputs}
             if len(vectors) == 1 and all(form[x][1] for x in node.inputs):
                 one = number(1.0)  # as numbers: True + True is True, and not 2
-                slopes = [multiply_all([product[x], one] if isinstance(form[x][1][-1].op, ir.Compare) else [product[x]])
+                slopes = [multiply_all([product[x], one]) if isinstance(form[x][1][-1].op, ops.Compare) else product[x]
                           for x in node.inputs]
                 factor = add_all(slopes, f"{node.name}_slope")
                 form[node] = vectors.pop(), [factor]
@@ -287,7 +287,8 @@ def _fuse_multiples(graph: Graph, vectors: list[Node]) -> None:
     """Compute neighbouring multiples of the same vector, each with its own factor from outside, at once."""
     def multiplied(x: Node) -> Node | None:
         fits = isinstance(x.op, ops.Mul) and graph.same_loop(x.inputs[0], x) \
-            and not graph.same_loop(x.inputs[1], x) and x.inputs[1].shape == x.shape and not graph.read_by_shift(x)
+            and not graph.same_loop(x.inputs[1], x) and x.inputs[1].shape == x.inputs[0].shape == x.shape \
+            and x.ndim == 1 and not graph.read_by_shift(x)
         return x.inputs[0] if fits else None
 
     for vector, group in groupby(vectors, multiplied):
@@ -309,8 +310,8 @@ def fuse_weight_gradients(graph: Graph) -> None:
     position = _positions(graph)
     groups: dict[tuple[type[Op], Node, tuple[Node, ...]], list[tuple[int, Node]]] = {}
     for node in graph.nodes:
-        bias = isinstance(node.op, ir.SumOverSteps) and node.shape == node.inputs[0].shape != ()
-        if isinstance(node.op, ir.SumOfOuter) or bias:
+        bias = isinstance(node.op, ir.SumOverSteps) and node.shape == node.inputs[0].shape and node.ndim == 1
+        if (isinstance(node.op, ir.SumOfOuter) and all(x.ndim == 1 for x in node.inputs)) or bias:
             whole, start = _outermost(node.inputs[0], position)
             groups.setdefault((type(node.op), whole, node.inputs[1:]), []).append((start, node))
     for (kind, whole, others), found in groups.items():

@@ -6,19 +6,30 @@ shapes are known here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from minigrad import Op, Tensor, ops
-from minigrad.operators import WHERE
+from minigrad.operators import ADD, WHERE
 from rnn.language.cycles import check
-from rnn.language.dependencies import DefinitionError, integer_inputs, nodes, random_draws, same_step_reads
-from rnn.language.equations import Definition, Equation, Read, Signal
+from rnn.language.dependencies import (
+    DefinitionError,
+    integer_inputs,
+    nodes,
+    random_draws,
+    roots,
+    same_step_reads,
+    static_expressions,
+)
+from rnn.language.equations import Definition, Equation, Signal
+from rnn.language.expressions import Apply, Expression, Read, Static, StepNumber, is_static, operands_without_type
 from rnn.language.graphs import postorder
 
 from . import nodes as ir
-from .nodes import Node, Shape, keep_name, number
+from .nodes import STEP, Node, Shape, apply, keep_name, number
 
+KINDS: dict[str, ir.Dtype] = {"f": "float", "i": "int", "b": "bool"}
 SHORT = {"matvec": "product", "matmul": "product", "add": "sum", "concatenate": "joined"}
 
 
@@ -58,6 +69,7 @@ class Lowered:
         roots: signal name -> the node of its value at step t (of h[t+1] if the equation defines that).
         givens: name -> the node of data: an input, or the values of a signal after the end of each sequence.
         weights: every tensor that the equations use -> its node, in the order of use.
+        statics: name -> the node of an expression of statics alone: data that are the same at all steps.
         keeps: delay -> the input that masks the gradient of reads with this delay; 1 where it passes.
         draws: name of an input that is drawn at random at each step -> its operation and shape.
         node_of: id of an expression -> its node.
@@ -71,6 +83,8 @@ class Lowered:
         self.draws: dict[str, tuple[ops.DropoutMask, Shape]] = {}
         self.draw_names = {id(x): f"{ir.ADDED}drawn {n}" for n, x in enumerate(random_draws(cell), 1)}
         self.node_of: dict[int, Node] = {}
+        self.static_names = {id(x): f"{ir.STATIC}{n}" for n, x in enumerate(static_expressions(cell), 1)}
+        self.statics: dict[str, Node] = {}
         self.shifts: dict[tuple[Signal, int], Node] = {}
         self.signal_values: set[Node] = set()
         self.mask = Node(ir.Input(ir.MASK, "bool"), (), (), True, "mask") if options.masked else None
@@ -81,7 +95,7 @@ class Lowered:
         for (signal, _), shift in self.shifts.items():  # only now has every signal a node
             shift.inputs = (self.roots[signal.name],)
         self.roots = {name: self.roots[name] for name in cell.signals if name in self.roots}
-        self.draws = {name: self.draws[name] for name in self.draw_names.values()}
+        self.draws = {name: self.draws[name] for name in self.draw_names.values() if name in self.draws}
 
     def _input(self, signal: Signal) -> Node:
         shape = dict(self.options.shapes).get(signal.name, signal.shape)
@@ -102,7 +116,9 @@ class Lowered:
         shape = signal.shape if signal.shape is not None else value.shape
         if value.shape != shape or not value.timed:
             value = Node(ops.BroadcastTo(shape), (value,), shape, True, None, equation.origin)
-        elif not isinstance(getattr(equation.expression, "op", None), Op) or value in self.signal_values:
+        elif not isinstance(getattr(equation.expression, "op", None), Op) or isinstance(value.op, ir.Input) \
+                or value in self.signal_values \
+                or equation.expression.kind != "f":  # truth values become numbers
             value = Node(ops.Identity(), (value,), shape, True, None, equation.origin)  # a signal has its own node
         self.signal_values.add(value)
         if self.mask is not None:
@@ -121,12 +137,17 @@ class Lowered:
             if part.signal.given and part.offset == 0:
                 return self.roots[part.signal.name]
             return self._read(part.signal, part.signal.lead - part.offset, equation)
+        if isinstance(part, StepNumber):
+            step = self.node_of.setdefault(id(STEP), Node(ir.Input(STEP), (), (), True, "step"))
+            return apply(ADD, step, number(part.offset)) if part.offset else step
         if isinstance(part, Tensor):
             return self.weights.setdefault(
                 part, Node(ir.Weight(part), (), part.shape, False, part.label or None, part.origin))
         if not hasattr(part, "op"):
             return number(part)
-        operands = tuple(self.node_of[id(x)] for x in part.inputs)
+        if self.static_names and is_static(part):
+            return self._static(part, equation)
+        operands = _typed(part, [self.node_of[id(x)] for x in part.inputs])
         if part.op.random:  # drawn outside, in the order of `unroll`
             if not isinstance(part.op, ops.DropoutMask):
                 raise DefinitionError(f"{part.op!r}, at {part.origin}, draws at random: of such operations compiled "
@@ -142,6 +163,21 @@ class Lowered:
         kind = type(part.op).__name__.lower()
         name = f"{equation.signal.name}_{SHORT.get(kind, kind)}"
         return Node(part.op, operands, shape, True, name, part.origin)
+
+    def _static(self, part: Expression, equation: Equation) -> Node:
+        """Return the node of an expression of statics and Tensors: its values are computed before, once for a call."""
+        shape = part.shape
+        if shape is None and isinstance(part, Static):
+            shape = dict(self.options.shapes)[part.name]
+        elif shape is None:
+            assert part.op is not None
+            shape = part.op.result_shape(*(self.node_of[id(x)].shape for x in part.inputs))
+        wish = part.name if isinstance(part, Static) else f"{equation.signal.name}_static"
+        name = self.static_names.get(id(part), "")
+        node = Node(ir.Input(name, KINDS[part.kind], static=True), (), shape, True, wish, part.origin)
+        if name:
+            self.statics[name] = node
+        return node
 
     def _read(self, signal: Signal, delay: int, equation: Equation) -> Node:
         """Return the signal's value at this step or another one."""
@@ -169,6 +205,44 @@ class Lowered:
         shared = not self.options.masked or delay > 0  # a value after the end belongs to each sequence's own last step
         keep = self.keeps.setdefault(delay, Node(ir.Input(keep_name(delay), shared=shared), (), (), True, name))
         return Node(ir.GradientMask(), (shift, keep), shift.shape, True, f"{shift.name}_cut", shift.origin)
+
+
+def static_nodes(cell: Definition, shapes: Mapping[str, Shape], among: Iterable[Any] | None = None) -> dict[int, Node]:
+    """Return the nodes of all expressions of statics and Tensors alone, boundary values included, by id, in order.
+
+    `Lowered` takes the values of the largest of them as data. Here "timed" means a value for each sequence.
+
+    Args:
+        shapes: static -> the shape of its value for one sequence.
+        among: the values of the definition whose expressions are listed; None: all.
+
+    Raises:
+        DefinitionError: where a static is multiplied by random numbers.
+    """
+    found: dict[int, Node] = {}
+    for part in nodes(roots(cell) if among is None else among, into_tensors=False) if cell.statics else ():
+        if isinstance(part, Static):
+            found[id(part)] = Node(ir.Input(part.name), (), shapes[part.name], True, part.name, part.origin)
+        elif isinstance(part, Tensor):
+            found[id(part)] = Node(ir.Weight(part), (), part.shape, False, part.label or None, part.origin)
+        elif not isinstance(part, Expression):
+            found[id(part)] = number(part)
+        elif isinstance(part, Apply) and part.op is not None and all(id(x) in found for x in part.inputs):
+            operands = _typed(part, [found[id(x)] for x in part.inputs])
+            if part.op.random:
+                raise DefinitionError(f"mg.dropout of a value without a time axis, at {part.origin}, can't be exported")
+            shape = part.op.result_shape(*(x.shape for x in operands))
+            found[id(part)] = Node(part.op, operands, shape, True, None, part.origin)
+    return found
+
+
+def _typed(part: Apply, operands: list[Node]) -> tuple[Node, ...]:
+    """Return the operands of an expression, truth values and integers as numbers where NumPy would choose the type."""
+    for place in operands_without_type(part):
+        x = operands[place]
+        if isinstance(part.inputs[place], Expression):
+            operands[place] = Node(ops.Identity(), (x,), x.shape, x.timed, None, part.origin)
+    return tuple(operands)
 
 
 def split_products(nodes: list[Node]) -> None:

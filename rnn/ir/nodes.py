@@ -24,10 +24,12 @@ Dtype: TypeAlias = Literal["float", "int", "bool"]  # of an input; "float" is th
 # Names of the inputs that passes add to those of a definition; "~" keeps them apart from the names of signals.
 ADDED = "~"  # prefix of all such names
 MASK = "~mask"  # bool per step and sequence: False where the sequence has ended
+STEP = "~step"  # the number of the step, of each sequence
 LOSS_STEPS = "~loss steps"  # per step: 1 where its loss counts in a truncated backward pass
 LOSS_SCALE = "~loss scale"  # the gradient of the reported loss by the sum of all losses
 
 
+STATIC = "~static "  # prefix of the values that are the same at all steps
 KEEP = "~keep "
 
 
@@ -70,13 +72,14 @@ class Number(Leaf):
 class Input(Leaf):
     """A value that is given with the data at each step: an input, a mask, or the gradient of a signal.
 
-    `shared` inputs have one value a step for all sequences.
+    `shared` inputs have one value a step for all sequences, `static` ones one value a sequence for all steps.
     """
 
-    def __init__(self, name: str, dtype: Dtype = "float", shared: bool = False) -> None:
+    def __init__(self, name: str, dtype: Dtype = "float", shared: bool = False, static: bool = False) -> None:
         self.name = name
         self.dtype = dtype
         self.shared = shared
+        self.static = static
 
 
 class View(Op):
@@ -109,25 +112,27 @@ class AddN(Op):
     elementwise = True
 
 
-class Compare(Op):
-    """An elementwise comparison by one of NumPy's ufuncs; it has no derivative."""
-
-    elementwise = True
-    ufunc: np.ufunc
-
-    def __init__(self, ufunc: np.ufunc) -> None:
-        self.ufunc = ufunc
-
-    def forward(self, *inputs: Any) -> Any:
-        return self.ufunc(*inputs)
-
-
 class Backward(Op):
     """Call `of.backward(grad, out, *inputs)` at run time: all gradients that the operation returns."""
 
     def __init__(self, of: Op, needs: tuple[bool, ...]) -> None:
         self.of = of
         self.needs = needs
+
+
+class WeightGrad(Op):
+    """The gradient of an operand that is the same at all steps: `of.backward`, summed over steps and sequences.
+
+    Attributes:
+        index: of the operand.
+        axes: of that gradient over all steps, (T, batch, ...) or as the operand, to sum over.
+    """
+
+    def __init__(self, of: Op, needs: tuple[bool, ...], index: int, axes: tuple[int, ...]) -> None:
+        self.of = of
+        self.needs = needs
+        self.index = index
+        self.axes = axes
 
 
 class InputGrad(Op):
@@ -142,7 +147,21 @@ class SumOverSteps(Op):
 
 
 class SumOfOuter(Op):
-    """The outer products a bᵀ, summed over all steps and sequences: the gradient of a matrix."""
+    """The outer products a bᵀ, summed over all steps and sequences: the gradient of a matrix.
+
+    Of matrices a (k, m) and b (k, n) the sum is over their rows too; of a (k) and b (k, n) it is a vector (n).
+    """
+
+
+class SumOverTime(Op):
+    """The sum over all steps, for each sequence: the gradient of a static."""
+
+
+class OuterOverTime(Op):
+    """The outer products a bᵀ, summed over all steps for each sequence: the gradient of a static matrix."""
+
+
+SUMS = SumOverSteps, SumOfOuter, WeightGrad, SumOverTime, OuterOverTime  # over all steps
 
 
 class AtStep(Op):
@@ -162,6 +181,17 @@ class Slice(View):
     def __init__(self, start: int, stop: int) -> None:
         self.start = start
         self.stop = stop
+
+
+class Part(View):
+    """x[..., *index]: single places, slices and new axes, of the last axes of each value."""
+
+    def __init__(self, index: tuple[int | slice | None, ...]) -> None:
+        self.index = index
+
+
+class Transposed(View):
+    """A matrix with rows and columns exchanged."""
 
 
 class BroadcastMul(Op):
@@ -210,6 +240,11 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.name or ''} {self.op!r} {self.shape}{' timed' if self.timed else ''}>"
+
+
+def is_static(node: Node) -> bool:
+    """Return whether a node is data that are the same at all steps."""
+    return isinstance(node.op, Input) and node.op.static
 
 
 def number(value: Any) -> Node:

@@ -7,14 +7,14 @@ compilers for modern architectures, 2001, section 5.2.)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
 from rnn.language.graphs import components, postorder, smallest_offsets
 
-from .nodes import InputGrad, Node, Shift
+from .nodes import SUMS, AtStep, Backward, InputGrad, Leaf, Node, Shift, SumOverTime, View, is_static, users_of
 
 
 class Dependence(NamedTuple):
@@ -83,6 +83,26 @@ def blocks(nodes: list[Node]) -> list[Block]:
     return result
 
 
+def same_at_all_steps(nodes: Iterable[Node], rows: Collection[Node]) -> set[Node]:
+    """Return the statics, and the nodes that are computed from nothing else of each step: one value is enough.
+
+    Args:
+        nodes: operands first.
+        rows: nodes whose value at each step is needed.
+    """
+    found: set[Node] = set()
+    every = list(nodes)
+    users = users_of(every)
+    summed = *SUMS, AtStep
+    for node in every:
+        inputs = [x for x in node.inputs if x.timed]
+        derived = inputs and found.issuperset(inputs) and not isinstance(node.op, (Shift, Backward, InputGrad, Leaf))
+        if node.timed and (is_static(node) or (derived and node not in rows and not any(
+                isinstance(user.op, summed) for user in users.get(node, ())))):
+            found.add(node)
+    return found
+
+
 def _groups(nodes: list[Node]) -> tuple[dict[Node, list[Node]], set[Node]]:
     """Return for each node the nodes that are computed together with it, and all nodes of loops."""
     groups = {node: [node] for node in nodes}
@@ -92,13 +112,46 @@ def _groups(nodes: list[Node]) -> tuple[dict[Node, list[Node]], set[Node]]:
         looping.update(loop)
     place = {node: index for index, node in enumerate(nodes)}
     for node in nodes:
-        backward = node.inputs[0] if isinstance(node.op, InputGrad) else None
-        if backward in looping and node not in looping:  # the results of a Backward in a loop last for one step
+        # the results of a Backward in a loop last for one step; the terms of a sum over time need to last no longer
+        backward = node.inputs[0] if isinstance(node.op, (InputGrad, SumOverTime)) else None
+        if backward in looping and node not in looping:
             groups[node] = groups[backward]
             groups[node].append(node)
             groups[node].sort(key=place.__getitem__)
             looping.add(node)
+    for node in nodes:
+        if isinstance(node.op, SumOverTime) and node not in looping:
+            loop, terms = _terms_of_sum(node, nodes, groups, looping)
+            groups.update(dict.fromkeys(terms, loop))
+            looping.update(terms)
+            loop.extend(terms)
+            loop.sort(key=place.__getitem__)
     return groups, looping
+
+
+def _terms_of_sum(total: Node, nodes: list[Node], groups: Mapping[Node, list[Node]], looping: set[Node]
+                  ) -> tuple[list[Node], list[Node]]:
+    """Return a loop, and the nodes that can be computed in it so that the terms of a sum over time last for one step.
+
+    These are the sum, and what is computed for it alone, element by element, from values of the loop; none if there is
+    no such loop.
+    """
+    users, chain = users_of(nodes), [total]
+    for node in chain:  # grows
+        chain.extend(x for x in node.inputs if x in groups and x not in looping and x.timed and x not in chain
+                     and (x.op.elementwise or isinstance(x.op, View)) and not isinstance(x.op, (Leaf, Shift))
+                     and set(chain).issuperset(users[x]))
+    read = {id(groups[x]): groups[x] for node in chain for x in node.inputs if x in looping}
+    loop = next(iter(read.values()), [])
+    later, found = list(loop), set(loop)
+    for node in later:  # grows: all that is computed from the loop
+        new = [user for user in dict.fromkeys(users.get(node, ())) if user not in found]
+        later.extend(new)
+        found.update(new)
+    terms = [node for node in chain if node in found]
+    own = {*loop, *terms}
+    fits = len(read) == 1 and all(x in own or x not in found for node in terms for x in node.inputs)
+    return (loop, terms) if fits else ([], [])
 
 
 def _loop(members: list[Node]) -> Block:

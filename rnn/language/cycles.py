@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from minigrad import Tensor
+from minigrad import Tensor, ops
 from minigrad.provenance import Origin
 
 from .dependencies import DefinitionError, Link, layers, links, nodes
 from .equations import Definition, Signal
+from .expressions import Apply, Read, t
 from .graphs import components, nonpositive_cycle, shortest_cycle, simple_cycles, smallest_offsets, topological_order
-from .time import t
 
 MOST_LOOPS = 1000
 
@@ -30,11 +30,14 @@ class Loop(NamedTuple):
         signals: in the order of the data's flow; the last one is read by the first.
         origins: the line of the equation that reads each of them.
         delay: the total: how many steps later the loop closes.
+        affine: whether all signals that share loops with these are affine functions of their own values at other
+            steps, everything else being constant: A[t] h[t-1] + b[t], with A and b that don't depend on h.
     """
 
     signals: tuple[str, ...]
     origins: tuple[Origin, ...]
     delay: int
+    affine: bool
 
 
 class Stage(NamedTuple):
@@ -149,14 +152,36 @@ def loops(cell: Definition) -> list[Loop]:
         DefinitionError: for more than a thousand loops (their number can grow exponentially).
     """
     signals = list(cell.signals.values())
-    in_components = [link for component in components(signals, links(cell)) for link in component]
+    in_components: list[Link] = []
+    affine: dict[Signal, bool] = {}
+    for component in components(signals, links(cell)):
+        in_components += component
+        affine.update(dict.fromkeys((link.target for link in component), _is_affine(component)))
     found: list[Loop] = []
     for path in simple_cycles(signals, in_components):
         if len(found) == MOST_LOOPS:
             raise DefinitionError(f"{cell.name!r} has more than {MOST_LOOPS} loops: too many to list")
         found.append(Loop(tuple(link.source.name for link in path), tuple(link.equation.origin for link in path),
-                          sum(link.delay for link in path)))
+                          sum(link.delay for link in path), affine[path[0].target]))
     return sorted(found, key=lambda loop: len(loop.signals))
+
+
+def _is_affine(component: Sequence[Link]) -> bool:
+    """Return whether the signals of a strongly connected component are affine functions of their values elsewhere."""
+    state = {link.target for link in component}
+    varying: set[int] = set()  # ids of expressions that depend on the state, all of them affine
+    for node in nodes(dict.fromkeys(link.equation.expression for link in component)):
+        if isinstance(node, Read) and node.signal in state:
+            varying.add(id(node))
+        op = node.op if isinstance(node, Apply) else None
+        if op is None or isinstance(op, ops.DropoutMask):  # a mask depends on the shape alone
+            continue
+        positions = [position for position, x in enumerate(node.inputs) if id(x) in varying]
+        if any(position not in op.affine for position in positions) or (len(positions) > 1 and not op.jointly_affine):
+            return False
+        if positions:
+            varying.add(id(node))
+    return True
 
 
 def order(cell: Definition) -> list[Stage]:

@@ -7,19 +7,20 @@ computed. Independent of data and of the length of a sequence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from minigrad import Tensor
+from minigrad import Tensor, ops
 from minigrad.provenance import call_site
 
-from .equations import Apply, Definition, Equation, Expression, Read, Shape, Signal, refuse_matrix, refuse_numbers
+from .equations import Definition, Equation, Signal
+from .expressions import Apply, Expression, Read, Shape, Static, T, Time, t
+from .formula import to_text
 from .graphs import longest_paths, postorder
-from .time import t
 
 Result = TypeVar("Result")
 
@@ -43,6 +44,10 @@ class DefinitionError(ValueError):
     """Raised for a definition that can't be computed; the message names the equations and the reason."""
 
 
+class OpenShapeError(ValueError):
+    """Raised where shapes that a definition leaves open are known and don't fit."""
+
+
 def nodes(roots: Iterable[Any], into_tensors: bool = True) -> list[Any]:
     """Return every distinct node that the roots are computed from, inputs before outputs, left to right.
 
@@ -63,6 +68,19 @@ def roots(cell: Definition) -> list[Any]:
     return [*(equation.expression for equation in cell.equations),
             *(value for signal in cell.signals.values()
               for value in [*signal.initial.values(), *signal.final.values()])]
+
+
+@remembered
+def written_tensors(cell: Definition) -> list[Tensor]:
+    """Return the Tensors in the equations, without what computed them."""
+    expressions = [equation.expression for equation in cell.equations]
+    return [x for x in nodes(expressions, into_tensors=False) if isinstance(x, Tensor)]
+
+
+@remembered
+def computed_tensors(cell: Definition) -> list[Tensor]:
+    """Return the Tensors of a definition that are computed from others, and belong to no run; inputs first."""
+    return [x for x in nodes(roots(cell)) if isinstance(x, Tensor) and x.op is not None and x.t is None]
 
 
 class ParameterDict(dict[str, Tensor]):
@@ -129,6 +147,12 @@ def integer_inputs(cell: Definition) -> set[str]:
 
 
 @remembered
+def integer_signals(cell: Definition) -> set[Signal]:
+    """Return the signals, given or computed, that an operation takes as integers: labels and indices."""
+    return {x.signal for x in _integer_operands(cell) if isinstance(x, Read)}
+
+
+@remembered
 def integer_tensors(cell: Definition) -> set[int]:
     """Return the ids of the tensors whose values are integers. All others are converted to the definition's type."""
     return {id(x) for x in _integer_operands(cell) if isinstance(x, Tensor)}
@@ -137,6 +161,37 @@ def integer_tensors(cell: Definition) -> set[int]:
 def _integer_operands(cell: Definition) -> list[Any]:
     return [node.inputs[position] for node in nodes(roots(cell)) if getattr(node, "op", None) is not None
             for position in node.op.integer_inputs]
+
+
+@remembered
+def static_expressions(cell: Definition) -> list[Expression]:
+    """Return the largest expressions in equations that are computed from statics and Tensors alone, in order."""
+    constant: set[int] = set()
+    found: dict[int, Expression] = {}
+    for equation in cell.equations:
+        for node in nodes([equation.expression], into_tensors=False):
+            inputs = getattr(node, "inputs", ()) if isinstance(node, Apply) else ()
+            static = [x for x in inputs if id(x) in constant]
+            if isinstance(node, Static) or (static and all(
+                    id(x) in constant or not isinstance(x, Expression) for x in inputs)):
+                constant.add(id(node))
+            else:
+                found.update((id(x), x) for x in static)
+        if id(equation.expression) in constant:
+            found[id(equation.expression)] = equation.expression
+    return list(found.values())
+
+
+@remembered
+def once_expressions(cell: Definition) -> list[Expression]:
+    """Return the statics and every expression of statics and Tensors alone, which has one value; inputs first."""
+    found: dict[int, Expression] = {}
+    for node in nodes(roots(cell), into_tensors=False) if cell.statics else ():
+        inputs = node.inputs if isinstance(node, Apply) else ()
+        if isinstance(node, Static) or (any(id(x) in found for x in inputs) and all(
+                id(x) in found or not isinstance(x, Expression) for x in inputs)):
+            found[id(node)] = node
+    return list(found.values())
 
 
 @remembered
@@ -168,75 +223,70 @@ def expression_shapes(cell: Definition, given: Mapping[str, Shape]) -> dict[int,
                     raise DefinitionError(f"{x.signal.name} is read at {equation.origin} before its size is known: "
                                           f"declare it, .signal({x.signal.name!r}, size) at {x.signal.origin}")
             elif isinstance(x, Apply) and x.shape is None:
-                shape = x.op.result_shape(*(found[id(part)] for part in x.inputs))  # type: ignore[union-attr]
+                shape = _result_shape(x, [found[id(part)] for part in x.inputs])
             else:
-                shape = np.shape(x) if isinstance(x, (bool, int, float)) else x.shape
+                shape = given[x.name] if isinstance(x, Static) else np.shape(x) if isinstance(x, (bool, int, float)) \
+                    else x.shape
             found[id(x)] = shape
-        if signals[equation.signal] is None:
-            signals[equation.signal] = found[id(equation.expression)]
+        shape, declared = found[id(equation.expression)], signals[equation.signal]
+        if declared is None:
+            signals[equation.signal] = shape
+        elif shape not in ((), declared) and getattr(equation.expression, "shape", ()) is None:
+            raise OpenShapeError(f"the equation {equation!r} has shape {shape} (at {equation.origin}), but "
+                                 f"{equation.signal.name} was declared at {equation.signal.origin} with "
+                                 f"{equation.signal.declared_size}")
     return found
+
+
+def _result_shape(x: Apply, shapes: list[Shape]) -> Shape:
+    """Return the shape of one value of an operation.
+
+    Raises:
+        OpenShapeError: if those of its operands don't fit.
+    """
+    assert x.op is not None
+    try:
+        return x.op.result_shape(*shapes)
+    except (ValueError, TypeError, IndexError) as error:
+        rows = [f"    {to_text(operand)}  {shape}" for operand, shape in zip(x.inputs, shapes)]
+        raise OpenShapeError("\n".join([f"{error}", f"  in {x.written or x.op!r} at {x.origin}, of", *rows])) from None
+
+
+def check_open_shapes(cell: Definition, given: Mapping[str, Shape]) -> None:
+    """Check inputs of which no size was declared: an equation takes them for vectors, and counts axes accordingly.
+
+    Args:
+        given: name -> the shape of one value of one sequence.
+
+    Raises:
+        ValueError: for data that are numbers, where the equation would mean something else by them.
+    """
+    numbers = {x for name, x in cell.signals.items() if x.given and x.shape is None and given[name] == ()}
+    for equation in cell.equations if numbers else ():
+        first: dict[int, Read] = {}  # id of what is computed from such an input -> the read of it
+        for node in nodes([equation.expression], into_tensors=False):
+            if isinstance(node, Read) and node.signal in numbers:
+                first[id(node)] = node
+            elif isinstance(node, Apply) and any(id(x) in first for x in node.inputs):
+                read = first[id(node)] = next(first[id(x)] for x in node.inputs if id(x) in first)
+                if not _stays_number(node, [() if id(x) in first else getattr(x, "shape", ()) for x in node.inputs]):
+                    raise ValueError(f"{read!r} is a number at each step of these data, which the equation at "
+                                     f"{equation.origin} couldn't know: declare the size of the input "
+                                     f"{read.signal.name}, .input({read.signal.name!r}, ()) at {read.signal.origin}")
+
+
+def _stays_number(node: Apply, shapes: list[Shape | None]) -> bool:
+    """Return whether an operation on numbers gives a number, so that no axis is taken for another."""
+    try:
+        return node.op.elementwise and None not in shapes and node.op.result_shape(*shapes) == ()  # type: ignore
+    except (ValueError, TypeError, IndexError):
+        return False
 
 
 def same_step_reads(equation: Equation) -> list[Equation]:
     """Return the equations whose values of the same step an equation reads."""
     return [read.signal.equation for read in reads(equation) if read.signal.equation
             and read.offset == read.signal.equation.lead]
-
-
-def check_late_shapes(cell: Definition, inputs: Mapping[str, Shape]) -> None:
-    """Check the expressions whose shape only the data tell, which nothing checked when they were written.
-
-    Args:
-        inputs: name -> the shape of one value of one sequence.
-
-    Raises:
-        ValueError: for a value of several axes, and for a number where a vector could stand: what was written
-            would broadcast against the batch.
-    """
-    shapes: dict[int, Shape | None] = {}  # id of an expression -> its shape; None if it isn't known
-    computed: dict[Signal, Shape | None] = {}
-    waiting = list(cell.equations) if _has_late_shapes(cell) else []
-    while waiting:  # an equation may read a signal whose size a later one tells
-        for equation in waiting:
-            for node in nodes([equation.expression], into_tensors=False):
-                if isinstance(node, Read):
-                    own = inputs.get(node.signal.name, node.signal.shape)
-                    shapes[id(node)] = computed.get(node.signal) if own is None else own
-                elif isinstance(node, Apply) and shapes.get(id(node)) is None:
-                    operands = [shapes.get(id(x), getattr(x, "shape", ())) for x in node.inputs]
-                    shapes[id(node)] = node.shape if node.shape is not None else _late_shape(node, operands)
-            known = shapes.get(id(equation.expression), getattr(equation.expression, "shape", ()))
-            computed[equation.signal] = equation.signal.shape if known is None else known
-            if known is not None:
-                equation.signal.refuse_early_read(known)
-        unknown = [equation for equation in waiting if computed[equation.signal] is None]
-        waiting = unknown if len(unknown) < len(waiting) else []
-
-
-@remembered
-def _has_late_shapes(cell: Definition) -> bool:
-    """Return whether the shape of some expression was unknown when it was written."""
-    return any(isinstance(node, Expression) and node.shape is None
-               for node in nodes([equation.expression for equation in cell.equations], into_tensors=False))
-
-
-def _late_shape(node: Apply, operands: Sequence[Shape | None]) -> Shape | None:
-    """Return the shape of an expression; None where it isn't known, or evaluation will report that shapes don't fit."""
-    assert node.op is not None
-    if any(shape is None for shape in operands):
-        return None
-    refuse_numbers(node, operands)
-    known = [shape for shape in operands if shape is not None]
-    try:
-        shape = node.op.result_shape(*known)
-    except (ValueError, TypeError, IndexError):
-        shape = None
-    late = [x for x, own in zip(node.inputs, known) if own == () and isinstance(x, Expression) and x.shape is None]
-    if late and (shape is None or shape != ()):
-        raise ValueError(f"{late[0]!r} is a number at each step of these data, which the equation at {node.origin} "
-                         f"couldn't know: declare the size of the input or signal that it comes from, e.g. ()")
-    refuse_matrix(node, shape)
-    return shape
 
 
 class Edge(NamedTuple):
@@ -276,7 +326,10 @@ def links(cell: Definition) -> list[Link]:
 
 
 def edges(cell: Definition) -> list[Edge]:
-    """Return the edges as (source, target, delay), in the order of the equations."""
+    """Return the edges as (source, target, delay), in the order of the equations.
+
+    Statics and initial values are no edges: they have no time, so nothing delays them and they close no loop.
+    """
     return [Edge(link.source.name, link.target.name, link.delay) for link in links(cell)]
 
 
@@ -285,25 +338,53 @@ def layers(cell: Definition) -> dict[Signal, int]:
     return longest_paths(cell.signals.values(), [(link.source, link.target) for link in links(cell) if not link.delay])
 
 
-def edge_weights(equation: Equation) -> dict[tuple[Signal, int], list[Tensor]]:
-    """Return for each (signal, offset) that an equation reads the parameters of its first product."""
-    found: dict[tuple[Signal, int], dict[Tensor, None]] = {}
-    unweighted: dict[int, list[tuple[Signal, int]]] = {}  # id of a node -> the reads under it without a product yet
-    for node in nodes([equation.expression], into_tensors=False):
-        if isinstance(node, Read):
-            unweighted[id(node)] = [(node.signal, node.offset)]
-            found.setdefault((node.signal, node.offset), {})
+def statics_read(expression: Any) -> list[Static]:
+    """Return the statics that an expression reads, each once, left to right."""
+    return [node for node in nodes([expression], into_tensors=False) if isinstance(node, Static)]
+
+
+class Start(NamedTuple):
+    """A value before or after the sequence that is computed from statics: `signal[step] = value`."""
+
+    signal: Signal
+    step: int | Time  # 0, -1, ..., or T + k
+    value: Expression
+
+    def __repr__(self) -> str:
+        return f"{self.signal.name}[{self.step!r}] = {self.value!r}"
+
+
+def starts(cell: Definition) -> list[Start]:
+    """Return the values before and after the sequence that are computed from statics."""
+    return [Start(signal, step, value) for signal in cell.signals.values()
+            for step, value in [*signal.initial.items(), *((T + k, value) for k, value in signal.final.items())]
+            if isinstance(value, Expression)]
+
+
+def edge_weights(expression: Any) -> dict[tuple[Signal | Static, int], list[Tensor]]:
+    """Return for each (signal, offset) and (static, 0) that an expression reads the parameters of its first product.
+
+    A table whose rows it looks up is a parameter of a product: with the one-hot vector of the index.
+    """
+    found: dict[tuple[Signal | Static, int], dict[Tensor, None]] = {}
+    # id of a node -> the reads under it without a product yet
+    unweighted: dict[int, list[tuple[Signal | Static, int]]] = {}
+    for node in nodes([expression], into_tensors=False):
+        if isinstance(node, (Read, Static)):
+            read: tuple[Signal | Static, int] = (node, 0) if isinstance(node, Static) else (node.signal, node.offset)
+            unweighted[id(node)] = [read]
+            found.setdefault(read, {})
             continue
         inputs = getattr(node, "inputs", ())
         under = [read for x in inputs for read in unweighted.get(id(x), [])]
         factors = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
-        if factors and node.op.symbol in ("*", "@"):
+        if factors and (node.op.symbol in ("*", "@") or isinstance(node.op, ops.Lookup)):
             weights = dict.fromkeys(filter(_is_parameter, nodes(factors)))
-            for read in under:
-                found[read].update(weights)
+            for one in under:
+                found[one].update(weights)
             under = []
         unweighted[id(node)] = list(dict.fromkeys(under))
-    return {read: list(tensors) for read, tensors in found.items()}
+    return {one: list(tensors) for one, tensors in found.items()}
 
 
 class Boundary(NamedTuple):

@@ -17,8 +17,21 @@ from numpy.typing import NDArray
 from minigrad import Tensor, ops
 from minigrad.provenance import Origin, call_site
 from minigrad.tensor import apply
-from rnn.language.dependencies import boundaries, check_late_shapes, integer_inputs, nodes, parameters, reads, roots
+from rnn.language.dependencies import (
+    DefinitionError,
+    OpenShapeError,
+    boundaries,
+    check_open_shapes,
+    expression_shapes,
+    integer_inputs,
+    integer_signals,
+    nodes,
+    parameters,
+    reads,
+    roots,
+)
 from rnn.language.equations import Definition, Signal
+from rnn.language.expressions import Static
 
 from .masks import OwnSteps
 from .options import OPTION_NAMES, UnrollOptions
@@ -37,11 +50,18 @@ class Inputs:
     batch: Shape  # () for a single sequence
     dtype: np.dtype[Any]  # of all values but labels; see _float_type
     values: dict[str, Values]  # input -> all its values, (T, ...)
-    shapes: dict[str, Shape]  # input -> the shape of one value of one sequence
+    statics: dict[str, Values]  # static -> its value, (*batch, *shape) or (*shape)
+    shapes: dict[str, Shape]  # input or static -> the shape of one value of one sequence
     boundary: dict[str, dict[int, Tensor]]  # signal -> {k: the value set before the first or after the last step}
     mask: NDArray[np.bool_] | None  # (T, *batch), False where a sequence has ended; None where all have T steps
     truncation: Truncation  # where gradients stop
     origin: Origin  # the line of the call
+    start: NDArray[np.int64]  # the steps before this run, (*batch) or (): `t` continues them
+
+    @cached_property
+    def steps_after(self) -> NDArray[np.int64]:
+        """The number of steps that each sequence has had after this run, (*batch)."""
+        return self.start + (np.full(self.batch, self.T) if self.own is None else self.own.length)
 
     @cached_property
     def own(self) -> OwnSteps | None:
@@ -49,31 +69,42 @@ class Inputs:
         return None if self.mask is None or self.mask.all() else OwnSteps(self.mask)
 
 
-def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) -> Inputs:
+def prepare_inputs(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions, batch: Shape | None = None
+                   ) -> Inputs:
     """Return the inputs of an unroll, checked.
+
+    Args:
+        batch: the shape of the batch; None: that of the data.
 
     Raises:
         ValueError: for data that are missing, unknown, of unequal length or of a wrong size; for
             boundary values that are set twice or in part; for options that the definition can't have.
-        TypeError: for data that aren't numbers.
+        TypeError: for data that aren't numbers, and labels that aren't integers.
     """
     origin = call_site()
     declared = {name: signal for name, signal in cell.signals.items() if signal.given}
-    _check_names(cell, declared, inputs, origin)
-    values = {name: _as_values(name, inputs[name], origin) for name in declared}
-    T = _common_length(values, options.T, origin)
+    _check_names(cell, {**declared, **cell.statics}, inputs, origin)
+    values = {name: _as_values(name, inputs[name], origin) for name in [*declared, *cell.statics]}
+    for name in declared:
+        check_labels(cell, name, values[name].dtype, origin)
+        if values[name].ndim == 0:
+            raise ValueError(f"the data for {name!r} are a single number (at {origin}); their first axis must be time")
+    T = _common_length({name: values[name] for name in declared}, options.T, origin)
     initial = _initial_values(cell, T, options.initial, origin)
-    batch, shapes = _batch_and_shapes(cell, T, declared, values, initial, origin)
-    check_late_shapes(cell, shapes)
+    batch, shapes = _batch_and_shapes(cell, T, declared, values, initial, {} if batch is None else {"batch": batch},
+                                      origin)
+    check_open_shapes(cell, shapes)
+    _check_open_lengths(cell, shapes, origin)
     dtype = _float_type(cell, values)
-    labels = integer_inputs(cell)
-    values = {name: array if name in labels else _converted(array, dtype) for name, array in values.items()}
+    values = _of_type(cell, values, dtype)
     mask = mask_of(T, batch, options.lengths, options.mask, origin)
     if mask is not None and not mask.all():
         _refuse_numbered_ends(cell, T, initial, origin)
     truncation = make_truncation(T, options.truncation(), origin)
     truncation.check(cell, origin)
-    found = Inputs(T, batch, dtype, values, shapes, _boundary_values(cell, T, initial), mask, truncation, origin)
+    statics = {name: values.pop(name) for name in cell.statics}
+    found = Inputs(T, batch, dtype, values, statics, shapes, _boundary_values(cell, T, initial), mask, truncation,
+                   origin, steps_before(options.initial, batch, origin))
     check_truncation(cell, found, found.own)
     return found
 
@@ -100,13 +131,25 @@ def _float_type(cell: Definition, values: Mapping[str, Values]) -> np.dtype[Any]
     return np.result_type(*floats or [np.dtype(float)])
 
 
+def static_values(cell: Definition, inputs: Mapping[str, Any], dtype: np.dtype[Any]) -> dict[str, Values]:
+    """Return the values of the statics as `prepare_inputs` does, from inputs of the shapes that it checked."""
+    return _of_type(cell, {name: _as_values(name, inputs[name], call_site()) for name in cell.statics}, dtype)
+
+
+def _of_type(cell: Definition, values: Mapping[str, Values], dtype: np.dtype[Any]) -> dict[str, Values]:
+    """Return values in the type in which a definition computes; labels stay integers."""
+    labels = integer_inputs(cell)
+    return {name: array if name in labels else _converted(array, dtype) for name, array in values.items()}
+
+
 def _converted(values: Values, dtype: np.dtype[Any]) -> Values:
     if values.dtype == dtype:
         return values
     return apply(ops.Cast(dtype), values) if isinstance(values, Tensor) else values.astype(dtype)
 
 
-def _check_names(cell: Definition, declared: Mapping[str, Signal], inputs: Mapping[str, Any], origin: Origin) -> None:
+def _check_names(cell: Definition, declared: Mapping[str, Signal | Static], inputs: Mapping[str, Any],
+                 origin: Origin) -> None:
     for name in inputs:
         if name not in declared:
             near = difflib.get_close_matches(name, [*declared, *OPTION_NAMES], n=1)
@@ -134,9 +177,14 @@ def _as_values(name: str, value: Any, origin: Origin) -> Values:
             raise ValueError(f"the data for {name!r} are not an array (at {origin}): {error}") from None
     if values.dtype.kind not in "biuf":
         raise TypeError(f"the data for {name!r} are {values.dtype}, not real numbers (at {origin})")
-    if values.ndim == 0:
-        raise ValueError(f"the data for {name!r} are a single number (at {origin}); their first axis must be time")
     return values
+
+
+def check_labels(cell: Definition, name: str, dtype: np.dtype[Any], origin: Origin) -> None:
+    """Raise TypeError for data of an input that an operation takes as labels or indices, if they aren't integers."""
+    if dtype.kind not in "iu" and name in integer_inputs(cell):
+        raise TypeError(f"the data for {name!r} are {dtype} (at {origin}), but labels are integers: the index of the "
+                        "right class")
 
 
 def _common_length(values: Mapping[str, Values], T: int | None, origin: Origin) -> int:
@@ -176,9 +224,28 @@ def initial_by_step(cell: Definition, initial: Any, origin: Origin) -> dict[str,
             for name, value in given.items()}
 
 
+def steps_before(initial: Any, batch: Shape, origin: Origin) -> NDArray[np.int64]:
+    """Return how many steps each sequence had before this run, (*batch) or (): those of a carried state.
+
+    Raises:
+        ValueError: where the state is that of another batch.
+    """
+    steps = initial.steps if isinstance(initial, State) else np.zeros((), np.int64)
+    if steps.shape not in ((), batch):
+        raise ValueError(f"the state is that of a batch of shape {steps.shape}, but the batch has shape {batch} "
+                         f"(at {origin})")
+    return steps
+
+
 def _initial_values(cell: Definition, T: int, initial: Any, origin: Origin) -> dict[str, dict[int, Tensor]]:
     """Return the option `initial` as {name: {step: value}}, its steps and shapes checked."""
     known = boundaries(cell)
+    missing = [name for name, outside in known.items() if len(outside.before) and name not in initial.values] \
+        if isinstance(initial, State) else []
+    if missing:
+        raise ValueError(f"the state has no value of {missing[0]}, which {cell.name!r} reads at the step before (at "
+                         f"{origin}): it is that of another definition, or of a stream of some outputs. Pass values by "
+                         "name, initial={...}, to start the others anew")
     values: dict[str, dict[int, Tensor]] = {}
     for name, steps in initial_by_step(cell, initial, origin).items():
         for k, v in steps.items():
@@ -208,9 +275,14 @@ def _set_values(signal: Signal, T: int, initial: Mapping[int, Tensor]) -> dict[i
 
 
 def _batch_and_shapes(cell: Definition, T: int, declared: Mapping[str, Signal], values: Mapping[str, Values],
-                      initial: Mapping[str, Mapping[int, Tensor]], origin: Origin) -> tuple[Shape, dict[str, Shape]]:
-    """Return the common shape of the batch, and the shape of one value of each input."""
-    batches: dict[str, Shape] = {}
+                      initial: Mapping[str, Mapping[int, Tensor]], known: Mapping[str, Shape], origin: Origin
+                      ) -> tuple[Shape, dict[str, Shape]]:
+    """Return the common shape of the batch, and the shape of one value of each input.
+
+    Args:
+        known: that of the batch, where it was given.
+    """
+    batches: dict[str, Shape] = dict(known)
     shapes: dict[str, Shape] = {}
     for name, signal in declared.items():
         if signal.shape is not None:
@@ -235,7 +307,48 @@ def _batch_and_shapes(cell: Definition, T: int, declared: Mapping[str, Signal], 
     if other:
         raise ValueError(f"the batches don't fit together (at {origin}): {rows}. {other[0]} has the batch of the data, "
                          f"{of_data}, or no batch axis, which is one value for all sequences")
+    for name, static in cell.statics.items():
+        own, shapes[name] = _split_static(static, values[name].shape, origin)
+        batch = own if not batches and not batch else batch
+        if own not in ((), batch):
+            wanted = f"a static has no time axis. Give data of shape {(*batch, *shapes[name])}" \
+                if len(own) > len(batch) else f"give data of shape {(*batch, *shapes[name])}"
+            raise ValueError(f"the static {name} has data of shape {values[name].shape} (at {origin}), with batch axes "
+                             f"{own}, but the batch has shape {batch}: {wanted}, or {shapes[name]} for all sequences. "
+                             f"It was declared at {static.origin}")
     return batch, shapes
+
+
+def _check_open_lengths(cell: Definition, shapes: Mapping[str, Shape], origin: Origin) -> None:
+    """Check the equations with the lengths that the data of statics have; beside arrays, those of inputs too.
+
+    Raises:
+        ValueError: where lengths that the definition leaves open don't fit.
+    """
+    found = {name: shapes[name] for name, static in cell.statics.items() if None in static.lengths}
+    if any(signal.samples and len(signal.samples[0]) > 1 for signal in cell.signals.values()):
+        found |= {name: shapes[name] for name, signal in cell.signals.items() if signal.given and signal.shape is None}
+    if not found:
+        return
+    given = ", ".join(f"{name} {shape}" for name, shape in found.items())
+    try:
+        expression_shapes(cell, shapes)
+    except OpenShapeError as error:
+        raise ValueError(f"{error}\n  Lengths that the data tell have to fit; for one sequence they are {given} "
+                         f"(at {origin})") from None
+    except DefinitionError:  # of a signal whose size isn't known, which unrolling finds out
+        return
+
+
+def _split_static(static: Static, shape: Shape, origin: Origin) -> tuple[Shape, Shape]:
+    """Return the batch's axes of the data of a static, and the shape of its value for one sequence."""
+    ndim = len(static.lengths)
+    own = shape[max(len(shape) - ndim, 0):]
+    if len(own) < ndim or any(n not in (length, None) for length, n in zip(own, static.lengths)):
+        sizes = ", ".join("any" if n is None else str(n) for n in static.lengths)
+        raise ValueError(f"the static {static.name} has data of shape {shape} (at {origin}), but ({sizes}) or "
+                         f"(batch, {sizes}) is needed: it was declared at {static.origin}")
+    return shape[:len(shape) - ndim], own
 
 
 def _state_batches(cell: Definition, T: int, initial: Mapping[str, Mapping[int, Tensor]]) -> dict[str, Shape]:
@@ -254,9 +367,10 @@ def _batch_axes(signal: Signal, shape: Shape, origin: Origin) -> Shape:
     own = signal.shape or ()
     rest = shape[1:]
     if len(rest) < len(own) or rest[len(rest) - len(own):] != own:
-        wanted = f"(T, {own[0]}) or (T, batch, {own[0]})" if own else "(T,) or (T, batch)"
+        sizes = "".join(f", {n}" for n in own)
+        wanted = f"(T{sizes}) or (T, batch{sizes})" if own else "(T,) or (T, batch)"
         raise ValueError(f"the data for {signal.name!r} have shape {shape} (at {origin}), but {wanted} is "
-                         f"needed: {signal.name} was declared at {signal.origin} with size {own[0] if own else ()}")
+                         f"needed: {signal.name} was declared at {signal.origin} with {signal.declared_size}")
     return rest[:len(rest) - len(own)]
 
 
@@ -324,10 +438,12 @@ def _boundary_values(cell: Definition, T: int, initial: Mapping[str, dict[int, T
             if 1 <= k - signal.lead <= T:
                 raise ValueError(f"{name}[{k}] is set at {value.origin}, but its value comes from "
                                  f"{signal.equation.origin if signal.equation else 'the data'}")
+    indices = integer_signals(cell)  # of which a zero would mean something
     for name, boundary in boundaries(cell).items():
         for needed in ([*boundary.before], [T + k for k in boundary.after]):
             missing = [k for k in needed if k not in found[name]]
-            if missing and (cell.signals[name].given or len(missing) < len(needed)):
+            required = cell.signals[name].given or cell.signals[name] in indices
+            if missing and (required or len(missing) < len(needed)):
                 raise ValueError(_no_value(cell, cell.signals[name], missing[0], T))
     return found
 

@@ -39,16 +39,21 @@ class UnrollOptions:
             TypeError: for an input that is given twice, or a packed sequence of PyTorch.
         """
         given = {name: keywords.pop(name) for name in OPTION_NAMES if name in keywords}
-        if isinstance(keywords.get("inputs"), Mapping):
+        if "inputs" in keywords and isinstance(keywords["inputs"], Mapping):
             named = keywords.pop("inputs")
             twice = [name for name in named if name in keywords]
             if twice:
                 raise TypeError(f"the input {twice[0]!r} is given twice, in inputs= and by its name (at {call_site()})")
             keywords = {**keywords, **named}
         refuse_packed(keywords)
-        if T is None and all(value is None for value in given.values()):
+        if T is None and not [value for value in given.values() if value is not None]:
             return DEFAULTS, keywords
         return UnrollOptions(T, **given), keywords
+
+    def only_initial(self) -> bool:
+        """Return whether values before and after the sequence are the only option."""
+        return self.T is None and self.lengths is None and self.mask is None \
+            and self.chunks is None and self.window is None and self.last is None
 
     def truncation(self) -> dict[str, Any]:
         """Return the values of the options that select a truncation, by name."""

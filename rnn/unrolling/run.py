@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from minigrad import Tensor
 from rnn.language.cycles import held_signals
 from rnn.language.dependencies import Link, boundaries, links, parameters
 from rnn.language.equations import Definition
+from rnn.language.expressions import Expression
 
 from . import facts, gradients
 from .facts import At, Connection
@@ -98,18 +99,24 @@ class Run:
         mask: (T, *batch) bools, False where a sequence pauses or is over; None if all have T steps.
         truncation: where gradients stop.
         windows: those of sliding truncation; otherwise empty.
+        once: the value of each expression of statics alone, (*batch, *shape), as `once_expressions(cell)` lists them.
+        starts: (name, k) of the values before and after the sequence that the definition computes from statics.
     """
 
     def __init__(self, cell: Definition, inputs: Inputs, copies: Mapping[str, Mapping[int, Tensor]],
-                 windows: list[Window]) -> None:
+                 windows: list[Window], once: Sequence[Tensor]) -> None:
         self.cell = cell
         self.T = inputs.T
         self.batch = inputs.batch
         self.mask = inputs.mask
         self._own = inputs.own
+        self._steps = inputs.steps_after
         self.truncation = inputs.truncation
         self.parameters = parameters(cell)
         self.windows = windows
+        self.once = once
+        self.starts = {(name, k) for name, values in inputs.boundary.items() for k, value in values.items()
+                       if isinstance(value, Expression)}
         self._copies = copies
 
     def __getitem__(self, name: str) -> Copies:
@@ -147,7 +154,7 @@ class Run:
         """
         held = {} if self._own is None else held_signals(self.cell)
         return State({name: {k: self._last(name, k, held.get(self.cell.signals[name], 0)) for k in boundary.before}
-                      for name, boundary in boundaries(self.cell).items() if boundary.before})
+                      for name, boundary in boundaries(self.cell).items() if boundary.before}, self._steps)
 
     def _last(self, name: str, k: int, held: int) -> Tensor:
         """Return each sequence's value k steps after its last own one (0, -1, ...: before)."""

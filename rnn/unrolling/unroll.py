@@ -22,8 +22,9 @@ from minigrad.tensor import apply, constant
 from rnn.language.cycles import check, held_signals, retiming
 from rnn.language.dependencies import Boundary, boundaries, expression_shapes, integer_inputs, random_draws
 from rnn.language.equations import Definition, Signal
+from rnn.language.expressions import Expression
 
-from .evaluator import RegisterProgram, convert_constants, recompute_from_parameters
+from .evaluator import RegisterProgram, compute_statics, convert_constants, recompute_from_parameters
 from .inputs import Inputs, prepare_inputs
 from .masks import Flags, OwnSteps, Steps, holds, select
 from .options import UnrollOptions
@@ -39,6 +40,21 @@ def unroll(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) 
         return Unroller(cell, prepared).run()
 
 
+def located(error: IndexError, cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) -> IndexError:
+    """Return the error of a program for an index out of range, with the signal and the step, as an unroll finds them.
+
+    A program that computes all steps at once knows neither.
+    """
+    try:
+        with override(recording=False):
+            unroll(cell, inputs, options)
+    except IndexError as found:
+        return IndexError("\n".join([str(error), *str(found).splitlines()[1:]]))
+    except Exception:  # of the data, which the program takes in another form
+        return error
+    return error
+
+
 class Unroller:
     """Computes copies on demand: one that reads another waits for it on a stack, without recursion."""
 
@@ -50,7 +66,10 @@ class Unroller:
         # Windows start from constants, so no edge is cut inside of one.
         self.truncation = inputs.truncation if inputs.truncation.masks_gradients else Truncation(inputs.T)
         constants = convert_constants(cell, inputs.dtype, recompute_from_parameters(cell))
-        self.plans = {equation.signal: RegisterProgram(equation, constants, inputs.batch)
+        statics = compute_statics(cell, inputs, constants)
+        self.once = list(statics.values())
+        constants |= statics
+        self.plans = {equation.signal: RegisterProgram(equation, constants, inputs)
                       for equation in cell.equations}
         uses = Counter(key for plan in self.plans.values() for *_, key in plan.operations)
         self.shared = {key for key, count in uses.items() if count > 1}  # expressions that several equations use
@@ -86,7 +105,7 @@ class Unroller:
                      if signal.lead or self.shift.get(signal)}
             self.copies.update(shown)
         self._cut_outputs()
-        return Run(self.cell, self.inputs, _by_name(self.copies), windows)
+        return Run(self.cell, self.inputs, _by_name(self.copies), windows, self.once)
 
     def _cut_outputs(self) -> None:
         """Make the boundary values that are outputs constants where the truncation does: x[1] of `x[t+1] = ...`."""
@@ -121,7 +140,8 @@ class Unroller:
     def _add_boundary(self, signal: Signal, outside: Boundary, constants: Mapping[int, Tensor]) -> None:
         """Add the copies before and after the sequence: the values that are set, or zeros."""
         given = self.inputs.boundary[signal.name]
-        for k, value in given.items():
+        for k, own in given.items():
+            value = constants[id(own)] if isinstance(own, Expression) else own
             if not value.requires_grad:  # a state takes the definition's type, a label that of the labels
                 label = signal.given and signal.name in integer_inputs(self.cell)
                 dtype = self.inputs.values[signal.name].dtype if label else self.inputs.dtype
@@ -129,7 +149,7 @@ class Unroller:
             copy = constants.get(id(value), value)
             if copy.requires_grad and copy.dtype != self.inputs.dtype:
                 copy = apply(ops.Cast(self.inputs.dtype), copy)
-            self.copies[signal][self._key_outside(signal, k)] = self._copy(copy, signal, k, value.origin)
+            self.copies[signal][self._key_outside(signal, k)] = self._copy(copy, signal, k, own.origin)
         for k in (*outside.before, *(self.inputs.T + k for k in outside.after)):
             if k not in given:
                 zeros = constant(np.zeros(self._shape(signal, k), self.inputs.dtype))
@@ -214,10 +234,16 @@ class Unroller:
         for register, source, offset in plan.reads:
             registers[register] = self._read(source, offset, plan, step)
         shift = self.shift.get(signal, 0)
+        for register, offset in plan.step_numbers:
+            own_step = step if self.own is None else np.maximum(self.own.step(step) - shift, 1)
+            number = self.inputs.start + own_step + offset
+            registers[register] = constant(np.broadcast_to(number, self.inputs.batch).astype(self.inputs.dtype))
         rows = self._rows(step, shift) if self.own is not None and plan.singular else None
         rows = None if rows is None or rows.all() else rows
         for op, operands, register, key in plan.operations:
-            if rows is not None and register in plan.singular:
+            if isinstance(op, ops.StopGradient):
+                registers[register] = operands(registers)[0].detach()
+            elif rows is not None and register in plan.singular:
                 values = self._regular(op, operands(registers), plan.singular[register], rows)
                 registers[register] = apply(op, *values)
             elif key not in self.shared:
@@ -377,6 +403,8 @@ class Unroller:
             now.origin = origin.at(signal.name, k)
         if not isinstance(value, Tensor):
             value = constant(np.asarray(value, self.inputs.dtype))
+        if value.dtype.kind != "f" and not signal.given:  # truth values and indices
+            value = constant(value._array.astype(self.inputs.dtype))
         shape = self._shape(signal, k, value.shape)
         if value.shape != shape:
             value = apply(ops.BroadcastTo(shape), value)

@@ -749,3 +749,12 @@ def test_a_loss_that_is_no_name_of_a_signal_is_refused(loss: Any) -> None:
     message = r"loss= is the name of one signal, not .* \(at test_compile\.py:\d+\).*L1\[t\] \+"
     with pytest.raises(TypeError, match=message):
         lstm().compile(loss=loss)
+
+
+def test_a_batch_without_sequences_is_refused() -> None:
+    cell = Cell()
+    x, y = cell.input("x", 3), cell.signal("y", 3)
+    y[t] = x[t] + y[t-1]
+    assert cell.unroll(x=np.ones((4, 0, 3)))["y"].stack().shape[:2] == (4, 0)
+    with pytest.raises(ValueError, match=r"no sequence, batch axes \(0,\) \(at test_compile.py:\d+\).*unroll"):
+        cell.compile()(x=np.ones((4, 0, 3)))

@@ -19,6 +19,7 @@ from rnn.compiler.pipeline import GradientRequest, Program
 from rnn.ir.fusion import PASSES
 from rnn.ir.lowering import LoweringOptions
 from rnn.ir.nodes import Node
+from rnn.ir.simplify import SIMPLIFICATIONS
 
 RNN = Path(__file__).resolve().parents[2] / "rnn"
 # A heading, the text up to the listing, and the listing.
@@ -52,13 +53,14 @@ def stages() -> dict[str, str]:
     program = Program(cell, LoweringOptions((("x", (3,)),)), GradientRequest(loss="L"), observe)
     text = render(program.code, cell, program.names, np.dtype(float))
     found = dict(results) | {"render": text[text.index("def forward"):].strip()}
-    rewrites = results[3:3 + 2 * len(PASSES)]
-    for part, first, passes in (("forward", "split_products", rewrites[:len(PASSES)]),
-                                ("backward", "Adjoint", rewrites[len(PASSES):])):
-        before = found[first]
+    start, count = 3 + len(SIMPLIFICATIONS), len(PASSES)
+    found["both"] = f"{found['split_products']}\n{found['Adjoint']}"
+    for part, passes in (("both", results[3:start]), ("forward", results[start + 1:start + 1 + count]),
+                         ("backward", results[start + 2 + count:start + 2 + 2 * count])):
+        before = found.pop(part)
         for name, after in passes:
-            if after != before:
-                old, new = before.splitlines(), after.splitlines()
+            old, new = before.splitlines(), after.splitlines()
+            if set(old) != set(new):
                 found[f"{name}, {part}"] = "\n".join([*(f"- {line}" for line in old if line not in new),
                                                       *(f"+ {line}" for line in new if line not in old)])
             found.pop(name, None)

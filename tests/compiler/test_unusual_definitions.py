@@ -457,3 +457,40 @@ def test_a_signal_that_no_equation_defines_and_nothing_reads_is_no_output() -> N
         cell.compile(loss="L")
     with pytest.raises(KeyError, match=r"no signal 'L' in this run; there are x, y"):
         cell.unroll(x=np.ones((3, 2)))["L"]
+
+
+def test_a_gradient_that_is_the_same_at_all_steps_and_is_indexed() -> None:
+    """As that of a vector of length 1 made of a number, whose values after the first step are learned."""
+    def definition() -> Cell:
+        cell = Cell()
+        h, L = cell.signal("h", ()), cell.signal("L", ())
+        h[t-1] = 0.5
+        L[t] = np.sum(mg.Tensor([0.7], requires_grad=True, name="a") * h[t], axis=-1)
+        h[T] = mg.Tensor(0.3, requires_grad=True, name="end")
+        return cell
+
+    cell, other = definition(), definition()
+    cell.unroll(T=3)["L"].stack().sum().backward()
+    other.compile(loss="L")(T=3)
+    for name, x in cell.parameters.items():
+        np.testing.assert_allclose(other.parameters[name].grad, x.grad)
+
+
+def test_a_gradient_that_is_carried_from_step_to_step_and_of_which_a_part_is_read_after_the_loop() -> None:
+    def definition() -> Cell:
+        cell, rng = Cell(), np.random.default_rng(0)
+        V, c = (mg.Tensor(rng.normal(size=shape), requires_grad=True, name=name) for name, shape in
+                (("V", (3, 1)), ("c", (3,))))
+        y, h = cell.signal("y", 3), cell.signal("h", 1)
+        y[t] = np.concatenate([(V @ h[t])[:2], np.ones(1)])
+        h[t] = y[t-3] @ c + h[t-1]
+        y[0] = y[-1] = y[-2] = np.ones(3)
+        return cell
+
+    cell, other, upstream = definition(), definition(), np.random.default_rng(1).normal(size=(5, 3))
+    (cell.unroll(T=5)["y"].stack() * upstream).sum().backward()
+    fast = other.compile()
+    fast(T=5)
+    fast.backward(y=upstream)
+    for name, x in cell.parameters.items():
+        np.testing.assert_allclose(other.parameters[name].grad, x.grad)

@@ -294,3 +294,30 @@ def test_arrays_are_joined_along_the_first_axis_unless_another_one_is_given(op, 
     found = mg.apply(op, *parts)
     np.testing.assert_array_equal(found.numpy(), function(parts))
     mg.check_op(op, *parts)
+
+
+# ---- inputs of which an operation is an affine function
+def distance_from_affine(case, positions):
+    """Return how far f(3 a - 2 b) is from 3 f(a) - 2 f(b), where a and b differ in the inputs at some positions."""
+    op, *arrays = case
+    others = [0.02 * np.arange(x.size).reshape(x.shape) - 0.7 * x if i in positions else x
+              for i, x in enumerate(arrays)]
+    mixed = [3 * a - 2 * b if i in positions else a for i, (a, b) in enumerate(zip(arrays, others))]
+    try:
+        with np.errstate(all="ignore"):
+            first, second, both = (np.asarray(op.forward(*x)) for x in (arrays, others, mixed))
+    except np.linalg.LinAlgError:  # outside of its domain, which an affine function doesn't have
+        return np.inf
+    return float(np.nan_to_num(np.abs(both - (3 * first - 2 * second)), nan=1.0).max(initial=0.0))
+
+
+@pytest.mark.parametrize("kind", sorted(operations(), key=lambda kind: kind.__name__))
+def test_an_operation_says_of_which_inputs_it_is_an_affine_function(kind):
+    cases = [case for case in TABLE if type(case[0]) is kind]
+    floats = sorted({i for case in cases for i, x in enumerate(case[1:]) if x.dtype == float})
+    for position in floats:
+        apart = max(distance_from_affine(case, [position]) for case in cases if len(case) > position + 1)
+        assert (apart < 1e-9) == (position in kind.affine), position
+    together = [i for i in floats if i in kind.affine]
+    if len(together) > 1:
+        assert (max(distance_from_affine(case, together) for case in cases) < 1e-9) == kind.jointly_affine

@@ -1,4 +1,4 @@
-"""What benchmarks/training_step.py compares computes the same: NumPy by hand, plain and optimised, and minigrad."""
+"""What the benchmarks compare computes the same: NumPy by hand, minigrad, and what else is installed."""
 
 from __future__ import annotations
 
@@ -69,3 +69,54 @@ def test_a_wrong_gradient_is_named(benchmark: ModuleType) -> None:
 def test_a_peer_has_the_same_loss_and_gradients(benchmark: ModuleType, cell: str, name: str, module: str) -> None:
     pytest.importorskip(module)
     assert_equal(*(computed(benchmark, each, cell, 3) for each in (name, "unrolled")))
+
+
+@pytest.fixture(scope="module")
+def streaming() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+        import streaming
+
+        yield streaming
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_every_contender_of_streaming_computes_the_whole_sequence_step_by_step(streaming: ModuleType, batch: int
+                                                                               ) -> None:
+    cell = streaming.network(3, 4, "float64")
+    assert {"NumPy by hand", "stream"} <= set(streaming.contenders(cell, batch))
+    streaming.check(cell, batch, np.random.default_rng(0).normal(size=(6, batch, 3)))
+
+
+def test_a_contender_of_streaming_that_forgets_its_state_is_named(streaming: ModuleType,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(cell: Any, batch: int) -> Any:
+        return lambda x: cell.compile()(x=x[None])["y"][0]
+
+    monkeypatch.setitem(streaming.CONTENDERS, "stream", forgetful)
+    with pytest.raises(ValueError, match="stream computes other outputs"):
+        streaming.check(streaming.network(3, 4, "float64"), 2, np.random.default_rng(0).normal(size=(6, 2, 3)))
+
+
+@pytest.fixture(scope="module")
+def matrix_states() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+        import matrix_states
+
+        patch.setattr(matrix_states, "DTYPE", "float64")
+        patch.setattr(matrix_states, "TOLERANCE", 1e-9)
+        yield matrix_states
+
+
+@pytest.mark.parametrize("name", ["delta_net", "linear_attention", "mlstm", "additive", "dot"])
+def test_matrix_states_by_hand_have_the_gradients_of_the_compiled_definition(matrix_states: ModuleType, name: str
+                                                                             ) -> None:
+    task = matrix_states.Task(name, 4, 3, 6)  # which checks them
+    times = matrix_states.measure(task, 1)
+    assert [len(values) for values in times.values()] == [1, 1]
+    assert all(x.grad is not None for x in task.tensors().values())
+    right = task.contenders["by hand"]()
+    task.contenders["by hand"] = lambda: (right[0], {key: x * (1 + 1e-8) for key, x in right[1].items()})
+    with pytest.raises(ValueError, match=r"the gradient of .* away from that by hand"):
+        task._check()

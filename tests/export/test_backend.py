@@ -95,6 +95,31 @@ def test_an_operation_that_a_target_lacks_is_refused_by_name_and_all_others_are_
     assert refused == REFUSED[target]
 
 
+REFUSED_CASES = [pytest.param(target, next(case for case in OPERATIONS if type(case[0]) is kind),
+                              id=f"{target} {kind.__name__}")
+                 for target, kinds in REFUSED.items() for kind in sorted(kinds, key=lambda kind: kind.__name__)]
+
+
+@pytest.mark.parametrize(("target", "case"), REFUSED_CASES)
+def test_a_definition_with_an_operation_that_a_target_lacks_is_refused_by_name_and_line(
+        target: str, case: Any, tmp_path: Path) -> None:
+    """Once with the operation at each step, once with it in a value that is computed from a parameter alone."""
+    library, run = next((library, run) for library, name, _, run in TARGETS if name == target)
+    pytest.importorskip(library)
+    op, first, *others = case
+    for alone in (False, True) if op.batchable else (True,):
+        cell = Cell("lacking")
+        x, h = cell.input("x", 3), cell.signal("h", 3)
+        operand = mg.Tensor(first, requires_grad=True, name="W") if alone else mg.Tensor(first) * x[t][0]
+        result = mg.apply(op, operand, *others)
+        line = above()
+        h[t] = x[t] + result.sum()
+        message = f"{target} has no {type(op).__name__}, used at {line}: the export doesn't translate it"
+        with pytest.raises(DefinitionError, match=f"{message}: write the equation with other operations"):
+            run(cell, tmp_path)
+        assert not list(tmp_path.iterdir())
+
+
 def test_the_operations_that_targets_are_tested_with_are_all_of_equations() -> None:
     only_in_derivatives = {ops.ScatterAdd, ops.Direction, numpy_ops.Cofactors}
     assert {type(op) for op, *_ in OPERATIONS} == operations() - only_in_derivatives

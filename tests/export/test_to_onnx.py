@@ -20,7 +20,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 from onnx import helper, numpy_helper  # noqa: E402
 
-from rnn.export.onnx import IR_VERSION, OPSET, OnnxBackend, Value, _info  # noqa: E402
+from rnn.export.onnx import IR_VERSION, OPSET, OnnxBackend, Value, info  # noqa: E402
 
 
 def run(model: Path | bytes, **inputs: Any) -> dict[str, Any]:
@@ -58,8 +58,8 @@ def test_operations_are_ours_at_kinks_too(case: Any) -> None:
     assert out.shape == wanted.shape
     backend.emit("Identity", out, shape=out.shape, name="out")
     tensors = [numpy_helper.from_array(array, name) for name, array in backend.initializers.items()]
-    graph = helper.make_graph(backend.graphs[0], "operation", [_info(x) for x in values],
-                              [_info(Value(backend, "out", out.shape, out.dtype))], tensors)
+    graph = helper.make_graph(backend.graphs[0], "operation", [info(x) for x in values],
+                              [info(Value(backend, "out", out.shape, out.dtype))], tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model, full_check=True)
     found = run(model.SerializeToString(), **{f"x{number}": x for number, x in enumerate(arrays)})["out"]
@@ -85,6 +85,12 @@ class TestFile:
         products = [node for node in [*graph.node, *scan.attribute[0].g.node] if node.op_type == "MatMul"]
         assert len(products) == 3
         assert all(node.doc_string.startswith("definitions.py:") for node in products)
+
+    def test_every_constant_is_read(self, tmp_path: Path) -> None:
+        graph = onnx.load(elman().to_onnx(tmp_path / "m.onnx", state=True)).graph
+        scan = next(node for node in graph.node if node.op_type == "Scan")
+        read = {name for node in [*graph.node, *scan.attribute[0].g.node] for name in node.input}
+        assert {x.name for x in graph.initializer} <= read
 
     def test_any_number_of_steps_and_sequences_fits(self, tmp_path: Path) -> None:
         cell = elman()

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 Arrays = dict[str, NDArray[Any]]
 FILE = "case.py"
 TOLERANCES = {"float16": 0.05, "float32": 2e-3, "float64": 1e-8}
-LIMIT = {"unroll": 60, "compile": 60, "jax": 300, "torch": 120, "onnx": 120}  # seconds, on a busy machine too
+LIMIT = {"unroll": 60, "compile": 60, "stream": 60, "jax": 300, "torch": 120, "onnx": 120}  # seconds, if busy
 
 
 class Failure(NamedTuple):
@@ -191,6 +191,23 @@ def _loss(kind: str, case: Case, wanted: Result, program: Program, result: Any) 
     yield from _gradients(f"{kind} gradient", program, gradients, case)
 
 
+def check_stream(case: Case, wanted: Result) -> Iterator[Failure]:
+    """compile().stream(): values and state, step by step."""
+    program = Program(case)
+    stream = program.cell.compile().stream(batch=case.batch or None, initial=program.options.get("initial"))
+    data = {name: np.asarray(x.data if hasattr(x, "requires_grad") else x)
+            for name, x in program.data.items() if name != "T"}
+    for name, x in data.items():  # one sequence for all
+        own = case.inputs[name].own
+        full = x.reshape(case.T, *(1,) * len(case.batch), *own) if case.inputs[name].shared else x
+        data[name] = np.broadcast_to(full, (case.T, *case.batch, *own))
+    steps = [dict(stream(inputs={name: x[k] for name, x in data.items()})) for k in range(case.T)]
+    found = {e.signal: np.stack([step[e.signal] for step in steps]) for e in case.equations}
+    yield from _values("stream", found, case, wanted)
+    state = {f"state {name}[{k}]": x.data for name, rows in stream.state.values.items() for k, x in rows.items()}
+    yield from _compare("stream state", state, _state(wanted), case)
+
+
 def check_jax(case: Case, wanted: Result) -> Iterator[Failure]:
     """to_jax: values, and jax.grad of a weighted sum."""
     import jax
@@ -298,7 +315,19 @@ def fits(case: Case, engine: str, reason: str = "") -> bool:
         return False
     if engine == "compile" and "window" in case.options and not case.loss:
         return False
+    if engine == "stream" and not fits_stream(case, reason):
+        return False
     return reason != "a vector as a loss" or engine == "compile"
+
+
+def fits_stream(case: Case, reason: str) -> bool:
+    """Return whether a case can be computed one step at a time: forward in time, and without options but `initial`.
+
+    Dropout of a parameter is drawn anew at each step there, not once.
+    """
+    text = " ".join([*(e.text for e in case.equations), *(f"{b.signal}[T" for b in case.boundaries if b.after)])
+    return (not reason and not case.options and "t+" not in text and "[T" not in text
+            and not any(e.lead < 0 for e in case.equations) and "dropout" not in " ".join(case.formulas.values()))
 
 
 def fits_onnx(case: Case) -> bool:
@@ -343,7 +372,8 @@ def _compare(kind: str, found: Arrays, wanted: Arrays, case: Case) -> Iterator[F
 # ---- one case ------------------------------------------------------------------------------
 
 ENGINES: dict[str, Callable[[Case, Result], Iterator[Failure]]] = {
-    "unroll": check_unroll, "compile": check_compile, "jax": check_jax, "torch": check_torch, "onnx": check_onnx}
+    "unroll": check_unroll, "compile": check_compile, "stream": check_stream, "jax": check_jax, "torch": check_torch,
+    "onnx": check_onnx}
 
 
 class Outcome(NamedTuple):

@@ -2,8 +2,8 @@
 
     python tests/fuzz/recurrences.py --seconds 600 --seed 1 --engines unroll,compile
 
-Random definitions with random options run on the engines (unroll, compile, jax, torch, onnx), and every value,
-state, loss and gradient is compared with the naive interpreter's. Printed are, for each kind of failure, a
+Random definitions with random options run on the engines (unroll, compile, stream, jax, torch, onnx), and every
+value, state, loss and gradient is compared with the naive interpreter's. Printed are, for each kind of failure, a
 minimal program, and at the end failures per thousand cases by kind, and refusals by their sentence.
 
 - description.py: a case as data, and as the text of a program.

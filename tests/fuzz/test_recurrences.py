@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import naive
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from kept import BOTH, KEPT, OPEN
 from shrink import shrink
 
 SEEDS = range(60)
+STREAMED = range(250)
 MANY = range(1000, 4000)
 
 
@@ -27,7 +30,7 @@ def test_kept_cases(name: str, engine: str) -> None:
     assert problems(KEPT[name].case, engine) == []
 
 
-def failing(seeds: range, engines: tuple[str, ...] = BOTH) -> str:
+def failing(seeds: Iterable[int], engines: tuple[str, ...] = BOTH) -> str:
     """Return a minimal program for the first failure among random cases; "" without failures."""
     for seed in seeds:
         case = random_case(seed)
@@ -44,9 +47,16 @@ def test_random_cases() -> None:
     assert not message, message
 
 
+def test_random_cases_step_by_step() -> None:
+    seeds = [seed for seed in STREAMED if fits(random_case(seed), "stream")]
+    assert len(seeds) > 25
+    message = failing(seeds, ("stream",))
+    assert not message, message
+
+
 @pytest.mark.slow
 def test_many_random_cases() -> None:
-    message = failing(MANY)
+    message = failing(MANY, (*BOTH, "stream"))
     assert not message, message
 
 

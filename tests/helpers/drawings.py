@@ -11,7 +11,7 @@ import numpy as np
 from rnn import Cell, Run
 from viz.annotations.heat import relative_contributions
 from viz.layout.folding import choose_steps
-from viz.layout.step_graph import step_graph
+from viz.layout.step_graph import rolled_graph
 from viz.pictures.rolled import RolledDrawing
 from viz.pictures.unrolled import UnrolledDrawing, unrolled_spec
 from viz.render.scene import Arrow, Box, Scene, Text
@@ -20,7 +20,7 @@ Rectangle = tuple[float, float, float, float]
 
 
 def draw_rolled(cell: Cell, level: str = "signals") -> RolledDrawing:
-    return RolledDrawing(step_graph(cell, level), cell.name, level == "ops").draw()
+    return RolledDrawing(rolled_graph(cell, level), cell.name, level == "ops").draw()
 
 
 def draw_run(run: Run, loss: Any, steps: Sequence[int], level: str = "signals", contributions: bool = False,

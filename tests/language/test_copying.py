@@ -131,3 +131,18 @@ def test_an_int_label_in_an_equation_survives(duplicate: Any) -> None:
     data = np.random.default_rng(1).normal(size=(2, 4, 3))
     found = duplicate(cell).unroll(x=data)["L"].stack().data
     np.testing.assert_allclose(found, np.log(np.exp(data).sum(-1)) - data[..., 2])
+
+
+@pytest.mark.parametrize("duplicate", COPIES)
+def test_a_copy_stops_the_same_gradients(duplicate: Any) -> None:
+    cell = Cell()
+    x, h, e = cell.input("x", 2), cell.signal("h", 2), cell.static("e", 2)
+    W = Tensor([1.0, 2.0], requires_grad=True, name="W")
+    h[t] = W * x[t] + mg.stop_gradient(W * h[t-1]) + mg.stop_gradient(W * e) + (W * x[t]).detach()
+
+    def slopes(cell: Any) -> Any:
+        (gradient,) = mg.grad(cell.unroll(x=X, e=np.ones(2))["h"].stack().sum(), list(cell.parameters.values()))
+        return gradient
+
+    np.testing.assert_allclose(slopes(duplicate(cell)), X.sum((0, 1)))
+    np.testing.assert_allclose(slopes(cell), X.sum((0, 1)))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from definitions import above, bidirectional, elman, feedback, own_output, two_d
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import minigrad as mg
 from rnn import Cell, DefinitionError, T, t
 from rnn.language.cycles import check
 
@@ -48,6 +51,69 @@ def test_parallel_edges_make_loops_of_their_own() -> None:
 def test_a_loop_names_the_lines_that_read() -> None:
     loop = feedback(1).loops()[-1]
     assert [str(origin).split(":")[0] for origin in loop.origins] == ["definitions.py"] * 2
+
+
+def once(equation: Callable[[Any, Any, Any], Any], shape: Any = 3) -> Cell:
+    """A definition h[t] = equation(h[t-1], h[t-2], x[t]) + h[t-2] / 2."""
+    cell = Cell()
+    x, h = cell.input("x", shape), cell.signal("h", shape)
+    h[t] = equation(h[t-1], h[t-2], x[t]) + h[t-2] / 2
+    return cell
+
+
+MATRIX = mg.Tensor(np.random.default_rng(0).normal(size=(3, 3)), requires_grad=True, name="A")
+AFFINE: list[Callable[[Any, Any, Any], Any]] = [
+    lambda h, g, x: mg.sigmoid(x) * h + MATRIX @ g - x,
+    lambda h, g, x: h / (1 + x * x),
+    lambda h, g, x: np.where(x > 0, h, g + 1),
+    lambda h, g, x: np.concatenate([h[1:], x[:1]]),
+    lambda h, g, x: np.stack([h.sum(), g.mean(), x[0]]) + np.roll(h, 1),
+    lambda h, g, x: np.tanh(x) * mg.stop_gradient(h) + 0.1 * t,
+    lambda h, g, x: np.outer(x, x) @ h + np.linalg.solve(np.eye(3) * (2 + x * x), g),
+    lambda h, g, x: np.einsum("i,ij->j", h, MATRIX)[::-1],
+]
+NOT_AFFINE: list[Callable[[Any, Any, Any], Any]] = [
+    lambda h, g, x: np.tanh(h), lambda h, g, x: h * g, lambda h, g, x: mg.relu(h + x), lambda h, g, x: x / (2 + h),
+    lambda h, g, x: np.where(h > 0, 1.0, x), lambda h, g, x: h * np.floor(g), lambda h, g, x: np.maximum(h, x),
+    lambda h, g, x: mg.one_hot(np.argmax(h), 3) + x, lambda h, g, x: h / np.linalg.norm(h + 1),
+    lambda h, g, x: (h @ g) * x, lambda h, g, x: mg.stop_gradient(h) * h,
+]
+
+
+@pytest.mark.parametrize(("equation", "affine"), [*((f, True) for f in AFFINE), *((f, False) for f in NOT_AFFINE)])
+def test_a_loop_is_affine_if_its_step_is_an_affine_function_of_the_state(equation: Any, affine: bool) -> None:
+    cell = once(equation)
+    assert {loop.affine for loop in cell.loops()} == {affine}
+    rng = np.random.default_rng(1)
+    x, starts = rng.normal(size=(1, 3)), rng.normal(size=(2, 2, 3))
+
+    def step(start: Any) -> Any:
+        return cell.unroll(x=x, initial={"h": {0: start[0], -1: start[1]}})["h"][1].numpy()
+
+    difference = step(3 * starts[0] - 2 * starts[1]) - (3 * step(starts[0]) - 2 * step(starts[1]))
+    assert (np.abs(difference).max() < 1e-12) == affine
+
+
+def test_a_loop_is_affine_only_if_all_signals_in_loops_with_it_are() -> None:
+    cell = Cell()
+    x, m, f, c = cell.input("x", 2), *(cell.signal(name, 2) for name in "mfc")
+    m[t] = np.maximum(m[t-1], x[t])               # a loop of its own, which c reads
+    f[t] = mg.sigmoid(m[t])
+    c[t] = f[t] * c[t-1] + x[t]
+    assert [(loop.signals, loop.affine) for loop in cell.loops()] == [(("m",), False), (("c",), True)]
+    cell = Cell()
+    x, f, c = cell.input("x", 2), *(cell.signal(name, 2) for name in "fc")
+    f[t] = mg.sigmoid(x[t] + c[t-1])              # as an LSTM's: a factor of c depends on c
+    c[t] = f[t] * c[t-1] + x[t]
+    assert {loop.affine for loop in cell.loops()} == {False}
+
+
+def test_a_loop_that_runs_backward_and_one_of_matrices_are_affine_too() -> None:
+    cell = Cell()
+    x, h, S = cell.input("x", 2), cell.signal("h", 2), cell.signal("S", (2, 2))
+    h[t] = 0.5 * h[t+1] + x[t]
+    S[t] = S[t-1] - np.outer(S[t-1] @ x[t], x[t]) + mg.dropout(S[t-1], 0.5, np.random.default_rng(0)).T
+    assert [(loop.delay, loop.affine) for loop in cell.loops()] == [(-1, True), (1, True)]
 
 
 def test_a_definition_without_loops_has_none() -> None:

@@ -32,9 +32,10 @@ def test_steps_are_counted_from_t() -> None:
     assert (t - np.int64(2)).offset == -2
 
 
-def test_t_moves_by_whole_steps_only() -> None:
-    with pytest.raises(TypeError, match=r"t-1 can be moved by a whole number of steps, e\.g\. t-1, not by 0\.5"):
-        t - 1 + 0.5
+def test_a_signal_is_read_at_whole_steps_only() -> None:
+    x = Cell().input("x", 2)
+    with pytest.raises(TypeError, match=r"read x at a step relative to t, e\.g\. x\[t-1\], not x\[t-1 \+ 0\.5\]"):
+        x[t - 1 + 0.5]
 
 
 @pytest.mark.parametrize("time", [3, T, "t", slice(None)])
@@ -89,10 +90,9 @@ def test_an_index_takes_a_part_of_each_vector(index: Any) -> None:
     np.testing.assert_array_equal(value_of(lambda x: x[..., index]), X[..., index])
 
 
-@pytest.mark.parametrize("index", [(0, 1), None, ...])
-def test_a_vector_takes_one_index(index: Any) -> None:
+def test_a_vector_takes_one_index() -> None:
     with pytest.raises(IndexError, match=r"x\[t\] is a vector at each step: it takes one index"):
-        value_of(lambda x: x[index])
+        value_of(lambda x: x[0, 1])
 
 
 def test_concatenation_joins_vectors_along_the_last_axis() -> None:
@@ -130,17 +130,10 @@ def test_a_loss_is_a_signal_of_one_number_a_step() -> None:
 
 
 @pytest.mark.parametrize("write", [
-    lambda x: x.sum(), lambda x: x.sum(axis=0), lambda x: np.mean(x, axis=1), lambda x: np.concatenate([x, x]),
-    lambda x: mg.log_softmax(x, axis=0)])
-def test_every_axis_but_the_last_is_refused(write: Any) -> None:
-    with pytest.raises(ValueError, match=r"inside one, axis=-1 is the vector.*Write axis=-1"):
-        value_of(write)
-
-
-@pytest.mark.parametrize("write", [lambda x: x.reshape(5, 1), lambda x: x.T, lambda x: np.stack([x, x])])
-def test_operations_over_all_axes_are_refused(write: Any) -> None:
-    message = r"can't be used in an equation \(at test_equations.py:\d+\).*batch is implicit"
-    with pytest.raises(ValueError, match=message):
+    lambda x: x.sum(axis=1), lambda x: np.mean(x, axis=1), lambda x: np.concatenate([x, x], axis=1),
+    lambda x: mg.log_softmax(x, axis=-2), lambda x: np.flip(x, 1)])
+def test_an_axis_that_one_sequence_lacks_is_refused(write: Any) -> None:
+    with pytest.raises(IndexError, match=r"(?s)axis -?\d is out of bounds for array of dimension 1\n.* x\[t\]  \(5,\)"):
         value_of(write)
 
 
@@ -157,14 +150,8 @@ class Center(mg.Op):
 
 
 def test_an_operation_that_is_not_batchable_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Center\(\) can't be used in an equation .*batch is implicit"):
+    with pytest.raises(ValueError, match=r"Center\(\) describes all axes .* can't be computed for a batch"):
         value_of(lambda x: mg.apply(Center(), x))
-
-
-@pytest.mark.parametrize("write", [lambda x: x > 0, lambda x: x == x, np.isnan])
-def test_a_comparison_in_an_equation_is_refused(write: Any) -> None:
-    with pytest.raises(TypeError, match=r"of x\[t\] can't be used in an equation .*has no derivative"):
-        value_of(write)
 
 
 def test_a_numpy_function_without_derivative_is_named_with_its_line() -> None:
@@ -223,7 +210,7 @@ def test_an_input_without_size_takes_it_from_the_data() -> None:
     assert cell.unroll(x=np.ones((3, 2, 4)))["y"][1].shape == (2, 4)
 
 
-@pytest.mark.parametrize("size", [0, -1, 2.5, "3", True, (2,)])
+@pytest.mark.parametrize("size", [0, -1, 2.5, "3", True, [2]])
 def test_a_size_is_a_positive_whole_number(size: Any) -> None:
     with pytest.raises(ValueError, match=r"the size of h is a positive whole number, not .* \(at test_equations\.py"):
         Cell().signal("h", size)
@@ -402,17 +389,17 @@ MATRIX = np.arange(9.0).reshape(3, 3)
 
 @pytest.mark.parametrize("write", [
     lambda x: (MATRIX * x).sum(axis=-1), lambda x: mg.logsumexp(MATRIX + x, axis=-1), lambda x: x + MATRIX,
-    lambda x: mg.where(MATRIX > 1, x, 0), lambda x: np.ones((2, 3, 3)) @ x, lambda x: np.eye(2) * x[:1],
-    lambda x: x[np.array([[0, 1], [1, 2]])], lambda x: MATRIX])
+    lambda x: mg.where(MATRIX > 1, x, 0), lambda x: np.ones((2, 3, 3)) @ x, lambda x: np.eye(2) * x[:2],
+    lambda x: x[np.array([[0, 1], [1, 2]])]])
 @pytest.mark.parametrize("size", [3, None])
-def test_a_matrix_at_each_step_is_refused_because_the_batch_would_broadcast_against_it(write: Any, size: Any) -> None:
+def test_a_matrix_at_each_step_is_not_broadcast_against_the_batch(write: Any, size: Any) -> None:
     cell = Cell()
     x, y = cell.input("x", size), cell.signal("y")
-    with pytest.raises(ValueError, match=r"has shape \(.*\) at each step: in an equation a value is a vector") as error:
-        y[t] = write(x[t])
-        cell.compile()(x=np.ones((2, 3, 3)))
-    if "array(3, 3) * x[t]" in str(error.value):
-        assert "in Mul() at test_equations.py:" in str(error.value) and "x[t]" in str(error.value)
+    y[t] = write(x[t])
+    data = np.random.default_rng(0).normal(size=(2, 3, 3))
+    expected = np.array([[np.asarray(write(data[k, b])) for b in range(3)] for k in range(2)])
+    np.testing.assert_allclose(cell.unroll(x=data)["y"].stack().data, expected)
+    np.testing.assert_allclose(cell.compile()(x=data)["y"], expected)
 
 
 def test_a_matrix_of_parameters_alone_is_no_value_at_each_step() -> None:
@@ -428,7 +415,8 @@ def test_a_matrix_of_parameters_alone_is_no_value_at_each_step() -> None:
 def test_an_operation_along_the_vector_does_not_take_the_batch_of_numbers_for_one(write: Any, size: Any) -> None:
     cell = Cell()
     a, b, y = cell.input("a", size), cell.input("b", ()), cell.signal("y")
-    with pytest.raises(ValueError, match=r"takes vectors \(at test_equations.py:\d+\), and a\[t\] is a number"):
+    message = r"(?s)(array of dimension 0|not have enough dimensions).*a\[t\]|a\[t\] is a number at each step"
+    with pytest.raises((ValueError, IndexError), match=message):
         y[t] = write(a[t]) + b[t]
         cell.unroll(a=np.ones((3, 2)), b=np.ones((3, 2)))
 
@@ -454,16 +442,16 @@ def test_a_number_becomes_a_vector_of_one_element() -> None:
 @pytest.mark.parametrize("write", [
     len, list, float, int, complex, round, math.exp, reversed, iter, range, operator.index, np.array, np.asarray,
     lambda x: 1 in x, lambda x: [*x], lambda x: np.array([x[0], x[1]]), lambda x: np.eye(5)[x], lambda x: [1, 2][x],
-    lambda x: parameter("E", 4, 2)[x], lambda x: parameter("E", 4, 2)[0, x], lambda x: x and 1, lambda x: not x,
-    lambda x: mg.take(parameter("E", 4, 2), x, axis=0), lambda x: min(x, 2 * x), lambda x: sorted([x, 2 * x]),
+    lambda x: parameter("E", 4, 2)[0, x], lambda x: x and 1, lambda x: not x,
+    lambda x: min(x, 2 * x), lambda x: sorted([x, 2 * x]),
     lambda x: x in [2 * x], lambda x: any([x]), lambda x: np.median(x),
-    lambda x: x.__setitem__(0, 1.0), lambda x: x.__delitem__(0), lambda x: np.float64(3) == x, lambda x: x == "a"])
+    lambda x: x.__setitem__(0, 1.0), lambda x: x.__delitem__(0), lambda x: x == "a"])
 def test_a_use_that_needs_the_value_of_an_expression_is_an_error_with_its_line(write: Any) -> None:
     with pytest.raises(TypeError, match=r"\(at test_equations\.py:\d+\)"):
         value_of(write)
 
 
-@pytest.mark.parametrize("name", ["data", "grad", "requires_grad", "detach", "item", "numpy", "size", "dtype"])
+@pytest.mark.parametrize("name", ["data", "grad", "requires_grad", "backward", "item", "numpy", "size", "dtype"])
 def test_attributes_of_values_are_refused_with_the_line(name: str) -> None:
     x = Cell().input("x", 3)
     with pytest.raises(AttributeError, match=rf"x\[t\] has no \.{name}: it has a value only in a run"):
@@ -473,10 +461,9 @@ def test_attributes_of_values_are_refused_with_the_line(name: str) -> None:
     assert not hasattr(x[t], "unknown") and not hasattr(x, "unknown")
 
 
-@pytest.mark.parametrize("lookup", [lambda E, w: E.data[w], lambda E, w: E[w], lambda E, w: mg.take(E, w, axis=0)])
-def test_a_lookup_by_a_signal_says_how_it_is_done(lookup: Any) -> None:
-    with pytest.raises(TypeError, match=r"(?s)w\[t\].*one-hot data, x\[t\] @ E, or look them up outside"):
-        lookup(parameter("E", 4, 2), Cell().input("w", ())[t])
+def test_an_array_indexed_by_a_signal_says_how_it_is_done() -> None:
+    with pytest.raises(TypeError, match=r"w\[t\] has a value at each step.*it a Tensor: mg\.Tensor\(E\)\[w\[t\]\]"):
+        np.eye(4)[Cell().input("w", ())[t]]
 
 
 @pytest.mark.parametrize("use", [

@@ -1,7 +1,7 @@
 """Mutation campaign: change the packages in one place at a time, and see whether a test fails.
 
-    python tests/mutation/campaign.py --count 200          # half an hour on two cores
-    python tests/mutation/campaign.py --show rnn/cells.py  # list the changes of a file, change nothing
+    python tests/mutation/campaign.py --count 200                  # half an hour on two cores
+    python tests/mutation/campaign.py --show rnn/cells/classic.py  # list changes, change nothing
 
 The work happens in copies of the repository in --folder; the work tree is never changed. One run of the tests under
 coverage.py finds which tests execute each line; it is repeated when a file has changed. Then each mutant meets the

@@ -13,7 +13,7 @@ from drawings import draw_rolled, draw_run
 import minigrad as mg
 import viz
 from rnn import Cell, t
-from rnn.language.equations import Apply
+from rnn.language.expressions import Apply
 from viz.annotations.heat import BAD, TINY, UNKNOWN, ZERO, Norm, Scale, norm
 from viz.annotations.labels import numbers
 from viz.layout.folding import choose_steps, find_tensors, make_columns

@@ -16,13 +16,17 @@ BESIDE = 7.0  # from an arrow to the gradient's
 LOSS = "loss"
 
 
-def mark_step(scene: Scene, tensors: Tensors, boxes: Mapping[Where, Box], step: Step) -> None:
+def mark_step(scene: Scene, tensors: Tensors, boxes: Mapping[Where, Box], step: Step,
+              once: Mapping[Tensor, str] | None = None) -> None:
     """Outline the box of a step's tensor, and add an arrow for every gradient that was computed.
+
+    Args:
+        once: the box of each tensor that is computed once, beside the time steps.
 
     Raises:
         ValueError: if the step's tensor is not in the picture.
     """
-    keys = _Keys(tensors, boxes)
+    keys = _Keys(tensors, boxes, once or {})
     key = keys.find(step.node, keys.computed)
     box = next((box for box in scene.boxes if box.key == key), None)
     if box is None:
@@ -43,11 +47,11 @@ class _Keys:
     computed, and that of the signal, from which it is read.
     """
 
-    def __init__(self, tensors: Tensors, boxes: Mapping[Where, Box]) -> None:
+    def __init__(self, tensors: Tensors, boxes: Mapping[Where, Box], once: Mapping[Tensor, str]) -> None:
         drawn = [(tensor, part, boxes[part, k].key) for part, steps in tensors.items() for k, tensor in steps.items()
                  if tensor is not None and (part, k) in boxes]
         signals = {tensor: key for tensor, part, key in drawn if part.node is None}
-        self.computed = {**signals, **{tensor: key for tensor, part, key in drawn if part.node is not None}}
+        self.computed = {**once, **signals, **{tensor: key for tensor, part, key in drawn if part.node is not None}}
         self.read = {**self.computed, **signals}
         self.signals = {(part.signal, k): box.key for (part, k), box in boxes.items() if part.node is None}
 

@@ -30,19 +30,21 @@ class BoxLabels:
         self.spec = spec
         self.tensors: dict[Where, Tensor | None] = {
             (part, k): tensor for part, steps in spec.tensors.items() for k, tensor in steps.items() if k in drawn}
-        tensors = [*self.tensors.values(), spec.loss]
+        tensors = [*self.tensors.values(), spec.loss, *spec.beside.values()]
         self.scale = Scale([norm(tensor) for tensor in tensors]) if spec.heat else None
         unknown = set(spec.highlight) - {tensor for tensor in tensors if tensor is not None}
         if unknown:
             names = ", ".join(sorted(map(repr, unknown)))
             raise ValueError(f"highlight= takes tensors that are drawn, e.g. run['h'][2]; not in the picture: {names}")
         self.text = {(part, k): self._label(part, k) for part, k in self.tensors}
+        self.beside = {part: self._with_numbers(part.at(""), spec.beside.get(part) if part.node is None else None)
+                       for part in spec.beside}
 
     def _label(self, part: Part, k: int) -> str:
         """Return `h(3)`, or `h(0) = 0` for a value that was set or assumed; then the requested numbers."""
         if part.node is not None:
             return part.label
-        text, tensor = f"{part.label}({k})".replace("(-", "(−"), self.tensors[part, k]
+        text, tensor = part.at(k).replace("(-", "(−"), self.tensors[part, k]
         if tensor is None:
             return text
         if self.spec.is_boundary(part, k):
@@ -51,7 +53,13 @@ class BoxLabels:
                 text += f" = {clean(value.name, 14)}"
             elif not tensor.requires_grad and not tensor.numpy().any():
                 text += " = 0"
+        return self._with_numbers(text, tensor)
+
+    def _with_numbers(self, text: str, tensor: Tensor | None) -> str:
+        """Return a label with the requested numbers under it."""
         lines = [text]
+        if tensor is None:
+            return text
         if self.spec.values:
             lines.append(numbers(tensor))
         if (self.spec.values or self.spec.heat) and tensor.requires_grad:
@@ -60,12 +68,15 @@ class BoxLabels:
 
     def finish(self, box: Box, part: Part, k: int) -> None:
         """Add to the box of one copy its tooltip, heat, and the mark of a value that is not finite."""
-        tensor = self.tensors[part, k]
-        if "\n" in box.label:
-            box.size = 10
         box.dashed = part.node is None and self.spec.is_boundary(part, k)
         name = f"{clean(part.signal)}[{k}]"
-        box.tooltip = name if part.node is None else f"{part.label} in {name}"
+        self.annotate(box, name if part.node is None else f"{part.label} in {name}", self.tensors[part, k])
+
+    def annotate(self, box: Box, text: str, tensor: Tensor | None) -> None:
+        """Add to the box of a tensor a tooltip, heat, and the mark of a value that is not finite."""
+        if "\n" in box.label:
+            box.size = 10
+        box.tooltip = text
         if tensor is None:
             return
         box.tooltip += f" {describe(tensor)}"

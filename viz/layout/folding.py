@@ -72,6 +72,9 @@ def find_tensors(run: Run, parts: Sequence[Part], steps: Iterable[int]) -> Tenso
     tensors: Tensors = {}
     recorded: dict[tuple[str, int], dict[int, Tensor]] = {}
     for part in parts:
+        if part.once:
+            tensors[part] = {}
+            continue
         if part.node is None:
             tensors[part] = dict(run[part.signal].tensors)
             continue

@@ -1,29 +1,32 @@
 """The step graph: the boxes and edges of one time step, each box with its layer; no coordinates.
 
 A box represents a signal or, at the level of operations, an operation of its equation. An edge
-carries its delay. The graph of a definition and that of recorded tensors have the same form.
+carries its delay. Statics, and operations on statics alone, are boxes beside the time steps (`once`). The graph of
+a definition and that of recorded tensors have the same form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from minigrad import Op, Tensor, ops
 from rnn import Signal
-from rnn.language.dependencies import Link, edge_weights, links, nodes, parameters
-from rnn.language.equations import Apply, Definition, Equation, Expression, Read
-from rnn.language.formula import to_text
+from rnn.language.dependencies import Link, Start, edge_weights, links, nodes, parameters, starts, statics_read
+from rnn.language.equations import Definition, Equation
+from rnn.language.expressions import Apply, Expression, Read, Samples, Static, StepNumber, samples_of
+from rnn.language.formula import CALLED, SYMBOLS, format_index, to_text
 from rnn.language.graphs import postorder
 from viz.render import palette
 from viz.render.fonts import clean
 
 LEVELS = ("signals", "ops")
 # Typography only: the glyph of an operation's name or infix symbol. Anything else is printed unchanged.
-GLYPHS = {"-": "−", "*": "⊙", "/": "÷", "**": "^", "neg": "−", "vecdot": "·", "sigmoid": "σ", "concatenate": "[ ; ]"}
+GLYPHS = {"-": "−", "*": "⊙", "/": "÷", "**": "^", "neg": "−", "vecdot": "·", "sigmoid": "σ", "logical_not": "~",
+          "concatenate": "[ ; ]"}
 LABEL_LENGTH = 14  # characters of a name inside another box's label
 
 
@@ -39,11 +42,19 @@ class Part:
     names: Sequence[str] = ()  # the parameters among an operation's operands
     text: str = ""  # the formula in full, for a tooltip
     layer: int = 0  # from 0, the lowest
+    once: bool = False  # computed once, not at each time step: a static, an operation on statics, an initial value
+    source: Expression | None = None  # the expression of the value that is computed once
+    shape: str = ""  # of an array that is no vector, "(8×8)"
 
     @property
     def round(self) -> bool:
         """Whether it is drawn as a circle: operations with a glyph of one character are."""
         return self.node is not None and len(self.label) == 1
+
+    def at(self, step: object) -> str:
+        """Return the label of a signal at a step, `S(3) (8×8)`; of what has no steps, `enc (8×8)` and `tanh`."""
+        place = "" if self.once or self.node is not None else f"({step})"
+        return f"{self.label}{place} {self.shape}".rstrip() if self.shape else f"{self.label}{place}"
 
 
 @dataclass(eq=False)
@@ -55,15 +66,31 @@ class Edge:
     delay: int
     names: Sequence[str] = ()  # the parameters that multiply the source
     text: str = ""  # for a tooltip
+    starts: bool = False  # whether the source is an initial value of the target
 
 
 @dataclass
 class StepGraph:
-    """The boxes and edges of one time step, in the order of the equations, and the parameters' colours."""
+    """The boxes and edges of one time step, in the order of the equations, and the parameters' colours.
+
+    Attributes:
+        starts: values before or after the sequence that are computed from statics: each with the edges to it.
+    """
 
     parts: list[Part] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
     colors: dict[str, str] = field(default_factory=dict)
+    starts: list[tuple[Start, list[Edge]]] = field(default_factory=list)
+
+    @property
+    def once(self) -> list[Part]:
+        """The boxes beside the time steps, each after those that it is computed from."""
+        return [part for part in self.parts if part.once]
+
+    def drop_unread(self, besides: Collection[Part] = ()) -> None:
+        """Remove the statics that no step reads, but for some: initial values alone are computed from them."""
+        read = {edge.source for edge in self.edges}.union(besides)
+        self.parts = [part for part in self.parts if part in read or not part.once]
 
     @property
     def undelayed(self) -> list[Edge]:
@@ -82,8 +109,11 @@ class StepGraph:
         return ", ".join(names) + ", …" * (len(edge.names) > 3), self.colors[edge.names[0]]
 
 
-def step_graph(cell: Definition, level: str) -> StepGraph:
+def step_graph(cell: Definition, level: str, shapes: Mapping[str, tuple[int, ...]] | None = None) -> StepGraph:
     """Return the step graph of a definition: level "signals", or "ops" to include operations.
+
+    Args:
+        shapes: of signals and statics that data are known of, by name.
 
     Raises:
         ValueError: for another level.
@@ -93,20 +123,81 @@ def step_graph(cell: Definition, level: str) -> StepGraph:
     names = {tensor: name for name, tensor in parameters(cell).items()}
     graph = StepGraph(colors={name: palette.parameter(i) for i, name in enumerate(names.values())})
     reads = links(cell)
+    statics = _add_statics(graph, cell, shapes or {})
     signals = {}
     for signal in cell.signals.values():
         delays = [link.delay for link in reads if link.source is signal]
         if signal.equation or delays:
             signals[signal] = Part(signal.name, None, signal.lead,
                                    clean(signal.name), signal_paint(signal.given, delays, signal.shape == ()),
-                                   text=str(signal.equation or signal.name))
-    graph.parts += signals.values()
+                                   text=str(signal.equation or signal.name),
+                                   shape=shape_label(_samples(signal.name, signal.samples, shapes)))
     if level == "signals":
+        graph.parts += signals.values()
         _add_reads(graph, signals, reads, names)
+        _add_static_reads(graph, statics, signals, cell.equations, names)
     else:
-        _add_operations(graph, signals, cell.equations, names)
+        _add_operations(graph, signals, statics, cell.equations, names)
+    for start in starts(cell):
+        graph.starts.append((start, [
+            Edge(statics[static], signals[start.signal], 0, weights,
+                 f"{static.name} → {start.signal.name}[{start.step!r}]")
+            for static, weights in _static_weights(start.value, names) if start.signal in signals]))
     assign_layers(graph)
     return graph
+
+
+def rolled_graph(cell: Definition, level: str) -> StepGraph:
+    """Return the step graph with a box for each value before or after the sequence that is computed from statics."""
+    graph = step_graph(cell, level)
+    for start, edges in graph.starts:
+        if edges:
+            target, step = edges[0].target, str(start.step).replace("-", "−")
+            part = Part(target.signal, None, 0, f"{target.label}({step})", target.paint, text=repr(start), once=True,
+                        shape=target.shape)
+            graph.parts.insert(len(graph.once), part)
+            graph.edges += [replace(edge, target=part) for edge in edges]
+            graph.edges.append(Edge(part, target, 0, (), f"the value of {target.label} at {step}", starts=True))
+    graph.drop_unread()
+    assign_layers(graph)
+    return graph
+
+
+def shape_label(samples: Samples | None) -> str:
+    """Return the shape of an array, "(8×8)", with "?" for a length that isn't known; "" for a vector and a number."""
+    if samples is None or len(samples[0]) < 2:
+        return ""
+    return f"({'×'.join(str(n) if n == other else '?' for n, other in zip(*samples))})"
+
+
+def _samples(name: str, samples: Samples | None, shapes: Mapping[str, tuple[int, ...]] | None) -> Samples | None:
+    return samples_of(shapes[name]) if shapes is not None and name in shapes else samples
+
+
+def _add_statics(graph: StepGraph, cell: Definition, shapes: Mapping[str, tuple[int, ...]]) -> dict[Static, Part]:
+    """Add one box for each static that an equation or an initial value reads."""
+    read = {static for x in [*(equation.expression for equation in cell.equations),
+                             *(start.value for start in starts(cell))] for static in statics_read(x)}
+    found = {static: Part(name, None, 0, clean(name), palette.STATIC, text=f"{name}, the same at all steps", once=True,
+                          source=static, shape=shape_label(_samples(name, static.samples, shapes)))
+             for name, static in cell.statics.items() if static in read}
+    graph.parts += found.values()
+    return found
+
+
+def _static_weights(expression: Any, names: dict[Tensor, str]) -> list[tuple[Static, list[str]]]:
+    """Return the statics that an expression reads, each with the parameters that multiply it."""
+    weights = edge_weights(expression)
+    return [(static, [names[x] for x in weights[static, 0] if x in names]) for static in statics_read(expression)]
+
+
+def _add_static_reads(graph: StepGraph, statics: dict[Static, Part], signals: dict[Signal, Part],
+                      equations: Iterable[Equation], names: dict[Tensor, str]) -> None:
+    """Add one edge for each static that an equation reads."""
+    for equation in equations:
+        for static, found in _static_weights(equation.expression, names):
+            graph.edges.append(Edge(statics[static], signals[equation.signal], 0, found,
+                                    f"{static.name} → {equation.signal.name}[t]"))
 
 
 def signal_paint(given: bool, delays: Sequence[int], scalar: bool = False) -> palette.Paint:
@@ -120,37 +211,63 @@ def signal_paint(given: bool, delays: Sequence[int], scalar: bool = False) -> pa
 
 def _add_reads(graph: StepGraph, signals: dict[Signal, Part], reads: Sequence[Link], names: dict[Tensor, str]) -> None:
     """Add one edge for each read of a signal in an equation."""
-    factors = {equation: edge_weights(equation) for equation in dict.fromkeys(link.equation for link in reads)}
+    factors = {equation: edge_weights(equation.expression)
+               for equation in dict.fromkeys(link.equation for link in reads)}
     for link in reads:
         tensors = factors[link.equation].get((link.source, link.equation.lead - link.delay), [])
         graph.edges.append(Edge(signals[link.source], signals[link.target], link.delay,
                                 [names[x] for x in tensors if x in names], f"{link} → {link.target.name}[t]"))
 
 
-def _add_operations(graph: StepGraph, signals: dict[Signal, Part], equations: Iterable[Equation],
-                    names: dict[Tensor, str]) -> None:
-    """Add a box for every operation, once where equations share it, and edges between operands and results."""
+def _add_operations(graph: StepGraph, signals: dict[Signal, Part], statics: dict[Static, Part],
+                    equations: Iterable[Equation], names: dict[Tensor, str]) -> None:
+    """Add a box for every operation, once where equations share it, and edges between operands and results.
+
+    An operation on statics alone is computed once, so its box is beside the time steps.
+    """
+    once: dict[int, Part] = {id(static): part for static, part in statics.items()}
     made: dict[tuple[int, int], Part] = {}
+    parts: list[Part] = []
+
+    def edge(x: Any, target: Part) -> Edge:
+        x = written(x)
+        if isinstance(x, Read):
+            return Edge(signals[x.signal], target, target.lead - x.offset, (), f"{to_text(x)} → {target.label}")
+        source = once.get(id(x)) or made[id(x), target.lead]
+        return Edge(source, target, 0, (), f"{source.label} → {target.label}")
+
     for equation in equations:
         for node in nodes([equation.expression], into_tensors=False):
-            if isinstance(node, Apply) and (id(node), equation.lead) not in made:
-                part = made[id(node), equation.lead] = _operation_part(node, equation, names, graph.colors)
+            if not isinstance(node, Apply) or id(node) in once or (id(node), equation.lead) in made:
+                continue
+            computed = [written(x) for x in node.inputs if _is_computed(x)]
+            part = _operation_part(node, equation, names, graph.colors)
+            part.once = bool(computed) and all(id(x) in once for x in computed)
+            if node.written is None:  # it is inserted, and has no box
+                continue
+            if part.once:
+                part.signal, part.lead, part.source = "", 0, node
+                once[id(node)] = part
                 graph.parts.append(part)
-                graph.edges += [_operand_edge(x, part, signals, made) for x in node.inputs if _is_computed(x)]
+            else:
+                made[id(node), equation.lead] = part
+                parts.append(part)
+            graph.edges += [edge(x, part) for x in computed]
         if _is_computed(equation.expression):
-            graph.edges.append(_operand_edge(equation.expression, signals[equation.signal], signals, made))
+            graph.edges.append(edge(equation.expression, signals[equation.signal]))
+    graph.parts += [*signals.values(), *parts]
+
+
+def written(x: Any) -> Any:
+    """Return an operand in the notation of the equation, without operations that are inserted for its axes."""
+    while isinstance(x, Apply) and x.written is None:
+        x = x.inputs[0]
+    return x
 
 
 def _is_computed(x: Any) -> bool:
-    """Whether an operand has a box of its own: a read of a signal or an operation, no constant."""
-    return isinstance(x, (Read, Apply))
-
-
-def _operand_edge(x: Any, target: Part, signals: dict[Signal, Part], made: dict[tuple[int, int], Part]) -> Edge:
-    if isinstance(x, Read):
-        return Edge(signals[x.signal], target, target.lead - x.offset, (), f"{to_text(x)} → {target.label}")
-    source = made[id(x), target.lead]
-    return Edge(source, target, 0, (), f"{source.label} → {target.label}")
+    """Whether an operand has a box of its own: a signal, a static or an operation, no constant."""
+    return isinstance(written(x), (Read, Static, Apply))
 
 
 def _operation_part(node: Apply, equation: Equation, names: dict[Tensor, str], colors: dict[str, str]) -> Part:
@@ -167,11 +284,22 @@ def constants(node: Apply | Tensor) -> list[Tensor]:
 
 def _expression_label(node: Apply) -> str:
     assert node.op is not None
-    if isinstance(node.op, ops.GetItem):
-        return clean(to_text(node).removeprefix(to_text(node.inputs[0])), LABEL_LENGTH)
-    fixed = {i: x for i, x in enumerate(node.inputs) if not isinstance(x, Expression)}
-    return operation_label(node.op, len(node.inputs), {i: clean(to_text(x), LABEL_LENGTH) for i, x in fixed.items()},
+    if isinstance(node.written, ops.GetItem):
+        return clean(f"[{format_index(node.written.index)}]", LABEL_LENGTH)
+    fixed = {i: x for i, x in enumerate(node.inputs) if not isinstance(x, Expression) or isinstance(x, StepNumber)}
+    if len(fixed) == len(node.inputs) and any(isinstance(x, StepNumber) for x in fixed.values()):
+        return clean(to_text(node), LABEL_LENGTH)
+    return operation_label(node.op, len(node.inputs), {i: _constant_label(x) for i, x in fixed.items()},
                            any(np.ndim(x) == 0 for x in fixed.values()))
+
+
+def _constant_label(x: Any) -> str:
+    """Return the text of a constant operand; of one that a long formula computes from parameters, `f(nu, theta)`."""
+    text = to_text(x)
+    if len(text) > LABEL_LENGTH and isinstance(x, Tensor) and x.op is not None:
+        names = [leaf.name for leaf in nodes([x]) if isinstance(leaf, Tensor) and leaf.op is None and leaf.name]
+        text = f"f({', '.join(names)})" if names else text
+    return clean(text, LABEL_LENGTH)
 
 
 def operation_label(op: Op, count: int, constants: Mapping[int, str], scalar: bool) -> str:
@@ -182,14 +310,19 @@ def operation_label(op: Op, count: int, constants: Mapping[int, str], scalar: bo
         constants: position and text of the operands without a box of their own.
         scalar: whether the constant is a number; then a product is written ×, not ⊙.
     """
-    name = type(op).__name__.lower()
+    name = CALLED.get(type(op).__name__) or type(op).__name__.lower()
+    if isinstance(op, ops.Compare):
+        ufunc: Any = op.ufunc
+        name = SYMBOLS.get(ufunc, ufunc.__name__)
+    if isinstance(op, ops.Lookup) and 0 in constants:
+        return f"{constants[0]}[ ]"
     glyph = GLYPHS.get(name) or GLYPHS.get(op.symbol or "", op.symbol) or name
     if count != 2 or len(constants) != 1:
         return glyph
     (position, constant), = constants.items()
     if isinstance(op, ops.Mul) and scalar:
         glyph = "×"
-    function = op.symbol is None and name not in GLYPHS
+    function = op.symbol is None and name not in GLYPHS and not isinstance(op, ops.Compare)
     after = position == 1 or function or isinstance(op, (ops.Add, ops.Mul))
     return " ".join(filter(None, (glyph, constant) if after else (constant, glyph)))
 
@@ -203,17 +336,20 @@ def assign_layers(graph: StepGraph) -> None:
     inputs: dict[Part, list[Part]] = {part: [] for part in graph.parts}
     users: dict[Part, list[Part]] = {part: [] for part in graph.parts}
     for edge in graph.undelayed:
-        inputs[edge.target].append(edge.source)
-        users[edge.source].append(edge.target)
+        if edge.source.once == edge.target.once:  # boxes beside the time steps have layers of their own
+            inputs[edge.target].append(edge.source)
+            users[edge.source].append(edge.target)
     order = postorder(graph.parts, inputs.__getitem__)
     movable: set[Part] = set()
     for part in order:
         part.layer = 1 + max((source.layer for source in inputs[part]), default=-1)
-        if part.node is not None and movable.issuperset(inputs[part]):
+        if part.node is not None and not part.once and movable.issuperset(inputs[part]):
             movable.add(part)
     for part in reversed(order):
         if part in movable:
             part.layer = min(user.layer for user in users[part]) - 1
-    compact = {layer: number for number, layer in enumerate(sorted({part.layer for part in graph.parts}))}
-    for part in graph.parts:
-        part.layer = compact[part.layer]
+    for once in (True, False):
+        parts = [part for part in graph.parts if part.once is once]
+        compact = {layer: number for number, layer in enumerate(sorted({part.layer for part in parts}))}
+        for part in parts:
+            part.layer = compact[part.layer]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -54,6 +54,7 @@ class StepLayout:
 
     Args:
         sizes, extra: width and height of each box; width reserved to the right of it.
+        apart: whether each box of the graph's `once` has a row of its own.
 
     Attributes:
         places, bends: the position of each part; for every undelayed edge, its x in the rows that it passes.
@@ -64,8 +65,9 @@ class StepLayout:
     """
 
     def __init__(self, graph: StepGraph, sizes: Mapping[Part, tuple[float, float]],
-                 extra: Mapping[Part, float] | None = None) -> None:
+                 extra: Mapping[Part, float] | None = None, apart: bool = False) -> None:
         self.graph = graph
+        self.apart = apart
         self.places = self._place_rows(sizes)
         self.count = max(place.row for place in self.places.values()) + 1
         self.bends = self._place_in_rows(extra or {})
@@ -82,11 +84,11 @@ class StepLayout:
         self.entries: dict[Edge, Entry] = {}
 
     def _place_rows(self, sizes: Mapping[Part, tuple[float, float]]) -> dict[Part, Place]:
-        """Assign rows: the parts of a layer share one, but each state has its own."""
+        """Assign rows: the parts of a layer share one, but each state has its own. What has no time is lowest."""
         row_of: dict[Part, int] = {}
-        for layer in range(max(part.layer for part in self.graph.parts) + 1):
-            members = [part for part in self.graph.parts if part.layer == layer]
-            states = [part for part in members if self.graph.is_state(part)]
+        for once, layer in product((True, False), range(max(part.layer for part in self.graph.parts) + 1)):
+            members = [part for part in self.graph.parts if part.layer == layer and part.once is once]
+            states = [part for part in members if self.graph.is_state(part) or (once and self.apart)]
             for together in [[part for part in members if part not in states], *([state] for state in states)]:
                 if together:
                     row_of.update(dict.fromkeys(together, max(row_of.values(), default=-1) + 1))
@@ -209,6 +211,8 @@ class StepLayout:
         """Return the colour and the width of an edge; edges that share a route share them."""
         if edge in self.entries:
             edge = next(other for other, entry in self.entries.items() if entry.group == self.entries[edge].group)
+        if edge.source.once:
+            return palette.STATIC.line, 1.2
         if edge.delay == 0:
             return palette.ARROW, 1.2
         if edge.delay < 0:
@@ -239,9 +243,13 @@ def part_width(part: Part, labels: Sequence[str]) -> float:
 
 
 def part_box(key: str, part: Part, place: Place, x: float, y: float, label: str) -> Box:
-    """Return the box of a part; an operation's is small and outlined in its parameter's colour."""
+    """Return the box of a part; an operation's is small and outlined in its parameter's colour.
+
+    A static's has sharp corners, that of an initial value is dashed.
+    """
     if part.node is None:
-        return Box(key, x, y, place.width, place.height, label, part.paint)
+        is_static, is_initial = part.source is not None, part.once and part.source is None
+        return Box(key, x, y, place.width, place.height, label, part.paint, rounded=not is_static, dashed=is_initial)
     return Box(key, x, y, place.width, place.height, label, part.paint, pen=2.0 if part.names else 1.2, size=11,
                circle=part.round and place.width == place.height)
 

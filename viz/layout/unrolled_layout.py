@@ -21,6 +21,7 @@ from .step_layout import FIRST, HEIGHT, MARGIN, SMALL, TRACK, Group, LabelPoints
 BETWEEN, DENSE = 36.0, 26.0  # from row to row; the same between operations
 INSIDE = 20.0  # from a frame to the boxes in it
 GAP = 30.0  # from frame to frame
+BESIDE = 12.0  # from row to row of what is computed once
 FOOT = 46.0  # from the lowest row's centre line to the lower side of the frame
 VERTICAL = 7.0  # between vertical tracks
 ASIDE = 7.0  # from the middle of a box's side to an arrow that leaves there
@@ -43,6 +44,8 @@ class UnrolledSpec:
     heat: bool = False  # gradients as colours of the boxes
     highlight: Collection[Tensor] = ()
     contributions: Mapping[str, Sequence[float]] | None = None  # of each step to a parameter's gradient: edge widths
+    beside: Mapping[Part, Tensor | None] = field(default_factory=dict)  # the value of each part that is computed once
+    starts: Sequence[tuple[Edge, int]] = ()  # edges from such parts to values before and after the steps
 
     def is_boundary(self, part: Part, k: int) -> bool:
         """Whether a value was given from outside, before or after the computed ones."""
@@ -55,10 +58,11 @@ class UnrolledLayout:
     stack() derives all heights from the `gaps` between rows, also `foot` and `top` of the frames.
     """
 
-    def __init__(self, spec: UnrolledSpec, columns: list[Column], labels: Mapping[Where, str]) -> None:
-        self.spec, self.columns, self.labels = spec, columns, labels
+    def __init__(self, spec: UnrolledSpec, columns: list[Column], labels: Mapping[Where, str],
+                 beside: Mapping[Part, str]) -> None:
+        self.spec, self.columns, self.labels, self.beside = spec, columns, labels, beside
         self._number = {k: number for number, column in enumerate(columns) for k in column.steps}
-        self.steps = StepLayout(spec.graph, {part: self._size(part) for part in spec.graph.parts})
+        self.steps = StepLayout(spec.graph, {part: self._size(part) for part in spec.graph.parts}, apart=True)
         self.steps.set_sides({edge: -1 if edge.delay > 0 else 1 for edge in spec.graph.edges if edge.delay})
         self._tracks: dict[Group, tuple[int, int]] = {}  # group -> its channel, and its first track there
         self._vertical: dict[Group, int] = {}  # group -> its first vertical track
@@ -67,6 +71,8 @@ class UnrolledLayout:
         self._clear: dict[Edge, bool] = {}
         least = DENSE if spec.dense else BETWEEN
         self.gaps = [least + (FIRST + TRACK * n - 12 if n else 0) for n in self.steps.tracks[1:-1]]
+        beside_time = max(len(spec.graph.once) - 1, 0)
+        self.gaps[:beside_time] = [BESIDE] * beside_time
         self._place_columns()
 
     def stack(self) -> None:
@@ -76,6 +82,14 @@ class UnrolledLayout:
         self.foot = self.steps.y[0] - self.steps.heights[0] / 2 - (FOOT - HEIGHT / 2) - (
             FIRST + TRACK * lowest if lowest else 0)
         self.top = self.steps.top + INSIDE + (FIRST + TRACK * highest - 8 if highest else 0)
+
+    def beside_place(self, part: Part) -> Place:
+        """Return the place of a box beside the steps: its row, or that of the initial value that is computed of it."""
+        own = self.steps.places.get(part)
+        row = own.row if own else self.steps.places[next(
+            edge.target for edge, _ in self.spec.starts if edge.source is part)].row
+        text = self.beside[part]
+        return Place(row, 0.0, part_width(part, [text]), own.height if own else HEIGHT + 12 * text.count("\n"))
 
     # ---- columns
     def __contains__(self, k: int) -> bool:
@@ -91,11 +105,16 @@ class UnrolledLayout:
         return k in self and not self.column(k).folded
 
     def _size(self, part: Part) -> tuple[float, float]:
-        """Return the size of a part's boxes: that of the largest label, the same at all steps."""
+        """Return the size of a part's boxes: that of the largest label, the same at all steps.
+
+        Within the steps, one that is computed once is a line.
+        """
+        if part.once:
+            return 0.0, (HEIGHT if part.node is None else SMALL) + 12 * self.beside[part].count("\n")
         labels = [self.labels[part, k] for k in self.spec.tensors[part] if (part, k) in self.labels]
         height = (HEIGHT if part.node is None else SMALL) + 12 * max((text.count("\n") for text in labels), default=0)
         if part.node is None and not (self.spec.values or self.spec.heat):
-            labels = [f"{part.label}({k})" for k in self.spec.tensors[part]]
+            labels = [part.at(k) for k in self.spec.tensors[part]]
         return part_width(part, labels or [part.label]), height
 
     def place(self, part: Part, k: int) -> Place:

@@ -17,7 +17,10 @@ import numpy as np
 from minigrad import Tensor
 from rnn import Cell, Run
 from rnn.language.cycles import check
-from rnn.language.equations import Definition, Expression
+from rnn.language.equations import Definition
+from rnn.language.expressions import Expression
+from rnn.language.formula import to_text
+from viz.annotations.formulas import formulas, lines
 from viz.layout.folding import Tensors, choose_steps, find_tensors
 from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, constants, step_graph
 from viz.layout.unrolled_layout import UnrolledSpec
@@ -27,7 +30,7 @@ from viz.render.fonts import clean
 from viz.render.scene import Arrow, Box, Scene, Text, text_beside
 
 from .graph import MAX_NODES, add_node, drawable, empty, label
-from .rolled import LONGEST, RolledDrawing
+from .rolled import INDENT, RolledDrawing
 from .unrolled import UnrolledDrawing
 
 SAME, MISSING, EXTRA, CHANGED = "same", "missing", "extra", "changed"
@@ -81,6 +84,8 @@ class DefinitionPair:
         check(a)
         check(b)
         self.sides = old, new = step_graph(a, level), step_graph(b, level)
+        for side in self.sides:
+            side.drop_unread()
         names = dict.fromkeys([*old.colors, *new.colors])
         self.parts = StepGraph(list(new.parts), colors={name: palette.parameter(i) for i, name in enumerate(names)})
         self.second = set(new.parts)
@@ -149,6 +154,8 @@ def _signature(part: Part, level: str, cell: Definition) -> Any:
     """Return the properties in which a part must equal its counterpart to be unchanged."""
     if part.node is not None:
         return part.label, repr(part.node.op), [tensor.shape for tensor in constants(part.node)]
+    if part.once:
+        return cell.statics[part.signal].lengths
     signal = cell.signals[part.signal]
     return repr(signal.equation) if level == "signals" else None, signal.given, signal.shape, part.lead
 
@@ -187,13 +194,13 @@ def draw_definitions(pair: DefinitionPair) -> Scene:
 
 def _write_equations(scene: Scene, pair: DefinitionPair, x: float) -> None:
     """Write the equations that differ: those of the first definition, then those of the second."""
-    before, after = ([clean(repr(equation), LONGEST) for equation in cell.equations] for cell in (pair.a, pair.b))
-    lines = [(f"−  {line}", palette.MISSING) for line in before if line not in after]
-    lines += [(f"+  {line}", palette.EXTRA) for line in after if line not in before]
+    before, after = ({f"{left} = {to_text(x)}": (left, x) for left, x in formulas(cell)} for cell in (pair.a, pair.b))
+    written = [(line, "−  ", palette.MISSING) for line in lines([before[text] for text in before if text not in after])]
+    written += [(line, "+  ", palette.EXTRA) for line in lines([after[text] for text in after if text not in before])]
     _, bottom, _, top = scene.bounds(0)
-    for number, (line, paint) in enumerate(lines):
-        y = (bottom + top) / 2 + (len(lines) / 2 - number - 0.5) * 18
-        scene.texts.append(text_beside(x, y, line, 11, paint.line))
+    for number, ((indent, line), sign, paint) in enumerate(written):
+        y = (bottom + top) / 2 + (len(written) / 2 - number - 0.5) * 18
+        scene.texts.append(text_beside(x + INDENT * indent, y, f"{'' if indent else sign}{line}", 11, paint.line))
 
 
 # ---- runs
@@ -203,7 +210,10 @@ def draw_runs(pair: DefinitionPair, a: Run, b: Run, steps: Iterable[int] | None,
     shown = choose_steps(longer.T, True, steps)
     compared = RunComparison(pair, (a, b), shown, values)
     drawing = UnrolledDrawing(UnrolledSpec(longer.cell.name, longer.T, pair.parts, compared.copies, shown,
-                                           cuts=frozenset(longer.cuts()))).draw()
+                                           cuts=frozenset(longer.cuts()),
+                                           beside=dict.fromkeys(pair.parts.once))).draw()
+    for part, box in drawing.beside.items():
+        _paint_box(box, pair.state(part))
     for (part, k), box in drawing.boxes.items():
         column = drawing.layout.column(k)
         _paint_box(box, _merge_states(compared.states[part, step] for step in column.steps

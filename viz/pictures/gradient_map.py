@@ -41,7 +41,7 @@ def gradient_map(run: Run, *, dark: bool = False) -> Picture:
 def map_scene(run: Run) -> Scene:
     """Return the strips with axis, title and legend."""
     parts = [part for part in step_graph(run.cell, "signals").parts
-             if any(tensor.requires_grad for tensor in run[part.signal])]
+             if not part.once and any(tensor.requires_grad for tensor in run[part.signal])]
     if not parts:
         raise ValueError(f"no signal of {run!r} requires a gradient: there is nothing to map")
     require_gradients(run)

@@ -13,7 +13,8 @@ from operator import itemgetter
 from rnn import Cell
 from rnn.language.cycles import check
 from rnn.language.equations import Definition
-from viz.layout.step_graph import Edge, Part, StepGraph, step_graph
+from viz.annotations.formulas import Line, formulas, lines
+from viz.layout.step_graph import Edge, Part, StepGraph, rolled_graph
 from viz.layout.step_layout import FIRST, HEIGHT, SMALL, TRACK, Group, StepLayout, label_texts, part_box, part_width
 from viz.render import palette
 from viz.render.digraph import Picture, picture
@@ -26,11 +27,15 @@ BEND = 30.0  # radius of the corners of a delayed edge
 OUT = 40.0  # from a box to its loop's square
 SUPERSCRIPTS = str.maketrans("-+0123456789", "⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹")
 DELAY = palette.Paint("#000000", "#000000")
-LONGEST = 96  # characters of an equation
+INDENT = 18.0  # of a line that continues an equation
 
 
 def rolled(cell: Cell, level: str = "signals", *, dark: bool = False) -> Picture:
     """Draw a definition: one box per signal, delayed edges as loops.
+
+    The box of a signal that is neither a number nor a vector shows its shape, "S(t) (8×8)". A static has sharp
+    corners and no step; an initial value that is computed from statics is dashed. The equations are beside it; parts
+    that long ones use several times are written once, as u₁, u₂, ....
 
     Args:
         cell: a definition.
@@ -42,7 +47,7 @@ def rolled(cell: Cell, level: str = "signals", *, dark: bool = False) -> Picture
         ValueError: for an unknown level.
     """
     check(cell)
-    drawing = RolledDrawing(step_graph(cell, level), cell.name, dense=level == "ops").draw()
+    drawing = RolledDrawing(rolled_graph(cell, level), cell.name, dense=level == "ops").draw()
     drawing.add_captions(cell)
     return picture(drawing.scene, dark)
 
@@ -110,7 +115,7 @@ class RolledDrawing:
         self._add_loops()
         for side in (-1, 1):
             self._add_delayed(side)
-        self.scene.place_labels(self._labels)
+        self.scene.place_labels(self._labels, crowded=bool(self.graph.once))
         return self
 
     def _add_upward(self, edge: Edge) -> None:
@@ -227,26 +232,26 @@ class RolledDrawing:
 
     def _add_arrow(self, source: Box, target: Box, points: Sequence[Point], edge: Edge, head: bool = True) -> Arrow:
         color, pen = self.steps.style(edge)
-        arrow = Arrow(source.key, target.key, points, color, pen, head, tooltip=edge.text)
+        arrow = Arrow(source.key, target.key, points, color, pen, head, edge.starts, tooltip=edge.text)
         self.scene.arrows.append(arrow)
         self.arrows.append((arrow, edge))
         return arrow
 
     def add_captions(self, cell: Definition) -> None:
         """Add the equations on the right, and the title."""
-        lines = [clean(repr(equation), LONGEST) for equation in cell.equations]
+        written = lines(formulas(cell))
         if any(edge.delay for edge in self.graph.edges):
-            lines.append("■  a delay: z⁻ᵏ gives the value of k time steps before")
-        for number, line in enumerate(lines):
-            y = self.steps.middle + (len(lines) / 2 - number - 0.5) * 18
-            self.scene.texts.append(text_beside(self.right + 36, y, line, 11, palette.QUIET))
+            written.append(Line(0, "■  a delay: z⁻ᵏ gives the value of k time steps before"))
+        for number, (indent, line) in enumerate(written):
+            y = self.steps.middle + (len(written) / 2 - number - 0.5) * 18
+            self.scene.texts.append(text_beside(self.right + 36 + INDENT * indent, y, line, 11, palette.QUIET))
         left, _, right, top = self.scene.bounds(0)
         self.scene.texts.append(Text((left + right) / 2, top + 26, f"{self.name}, rolled", 14))
 
 
 def box_label(part: Part) -> str:
     """Return `h(t)`, or an operation's label."""
-    return part.label if part.node is not None else f"{part.label}(t)"
+    return part.at("t")
 
 
 def _free_height(start: float, end: float, heights: Sequence[float]) -> float:

@@ -5,14 +5,14 @@ Rows have the same heights and colours in both, so that equal signals are beside
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from rnn import Cell, Run
 from rnn.language.cycles import check
 from rnn.language.dependencies import integer_inputs
+from viz.annotations.labels import nonfinite
 from viz.layout.folding import MANY
+from viz.layout.step_graph import rolled_graph
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean
@@ -22,6 +22,7 @@ from .rolled import RolledDrawing
 from .unrolled import UnrolledDrawing, unrolled_spec
 
 APART = 64.0  # between the two pictures
+OPEN = 2  # the length of an axis of a static that data would tell
 
 
 def both(cell: Cell, steps: int = 4, level: str = "signals", *, dark: bool = False) -> Picture:
@@ -44,24 +45,37 @@ def both(cell: Cell, steps: int = 4, level: str = "signals", *, dark: bool = Fal
 
 
 def unroll_zeros(cell: Cell, T: int) -> Run:
-    """Return a definition unrolled over zeros."""
+    """Return a definition unrolled over zeros; statics are ones, as a mask of zeros would select nothing.
+
+    Where that gives NaN, as a vector divided by its norm, the inputs are ones.
+    """
     integers = integer_inputs(cell)
-    inputs: dict[str, Any] = {signal.name: np.zeros((T, *((1,) if signal.shape is None else signal.shape)),
-                                                    int if signal.name in integers else float)
-                              for signal in cell.signals.values() if signal.given}
-    return cell.unroll(**inputs or {"T": T})
+    shapes = {signal.name: (T, *((1,) if signal.shape is None else signal.shape))
+              for signal in cell.signals.values() if signal.given}
+    statics = {name: np.ones([OPEN if n is None else n for n in static.lengths]) for name, static in
+               cell.statics.items()}
+    for make in (np.zeros, np.ones):
+        inputs = {name: make(shape, int if name in integers else float) for name, shape in shapes.items()}
+        with np.errstate(all="ignore"):
+            run = cell.unroll(None if inputs else T, inputs={**inputs, **statics})
+        if not any(nonfinite(x) for name in cell.signals if name in run for x in run[name]):
+            break
+    return run
 
 
 def side_by_side(run: Run, level: str) -> Scene:
     """Return the scene of a run and its definition."""
-    spec = unrolled_spec(run, range(1, run.T + 1), level)
-    rolled, unrolled = RolledDrawing(spec.graph, spec.name, spec.dense), UnrolledDrawing(spec)
-    rolled.gaps = unrolled.layout.gaps = [max(pair) for pair in zip(rolled.gaps, unrolled.layout.gaps)]
+    spec = unrolled_spec(run, range(1, run.T + 1), level, {})
+    rolled, unrolled = RolledDrawing(rolled_graph(run.cell, level), spec.name, spec.dense), UnrolledDrawing(spec)
+    timed = len({place.row for part, place in rolled.steps.places.items() if not part.once}) - 1
+    if timed:  # the gaps between the rows of the time steps, which are above those of the statics
+        common = [max(pair) for pair in zip(rolled.gaps[-timed:], unrolled.layout.gaps[-timed:])]
+        rolled.gaps[-timed:], unrolled.layout.gaps[-timed:] = common, common
     left, right = rolled.draw().scene, unrolled.draw().scene
     shift = right.bounds(0)[0] - APART - left.bounds(0)[2]
     name = clean(spec.name, 60)
     scene = Scene(name)
-    scene.add(left, shift, prefix="r_")
+    scene.add(left, shift, unrolled.layout.steps.y[-1] - rolled.steps.y[-1], "r_")
     scene.add(right)
     x0, y0, x1, y1 = scene.bounds(0)
     start, _, end, _ = left.bounds(0)

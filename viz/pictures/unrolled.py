@@ -6,13 +6,14 @@ steps, the steps between as one frame, the last three; or the steps that are cho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
 
 from minigrad import Tensor
 from minigrad.steps import Step
 from rnn import Run
+from rnn.language.dependencies import once_expressions, statics_read
 from rnn.unrolling.facts import At, Connection
 from rnn.unrolling.gradients import require_gradients
 from viz.annotations.current_step import mark_step
@@ -21,12 +22,14 @@ from viz.annotations.labels import BoxLabels, add_legend, nonfinite
 from viz.annotations.margin import add_loss, add_parameters, loss_inputs
 from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
 from viz.layout.step_graph import Edge, Part, step_graph
-from viz.layout.step_layout import HEIGHT, label_texts, part_box
+from viz.layout.step_layout import HEIGHT, LabelPoints, label_texts, part_box
 from viz.layout.unrolled_layout import UnrolledLayout, UnrolledSpec
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
 from viz.render.scene import CORNER, Arrow, Box, Frame, Scene, Text, sample_curve
+
+from .beside import add_arrows, add_boxes
 
 
 def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold: bool = True,
@@ -34,6 +37,9 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
              contributions: bool = False, highlight: Iterable[Tensor] = (), step: Step | None = None,
              dark: bool = False) -> Picture:
     """Draw a run: every signal at every time step, and the edges between them.
+
+    Statics are beside the steps, once, with a line to their readers at each step; at level "ops" so are operations
+    on statics alone, which are computed once.
 
     Args:
         run: an unrolled definition.
@@ -60,15 +66,48 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
     drawing = UnrolledDrawing(spec).draw()
     drawing.add_title()
     if step is not None:
-        mark_step(drawing.scene, spec.tensors, drawing.boxes, step)
+        mark_step(drawing.scene, spec.tensors, drawing.boxes, step, _keys_of_once(run, drawing))
     return picture(drawing.scene, dark)
 
 
-def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals") -> UnrolledSpec:
-    """Return the description of a run's picture without annotations."""
-    graph = step_graph(run.cell, level)
-    return UnrolledSpec(run.cell.name, run.T, graph, find_tensors(run, graph.parts, steps), steps, level == "ops",
-                        frozenset(run.cuts()))
+def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
+                  shapes: Mapping[str, tuple[int, ...]] | None = None) -> UnrolledSpec:
+    """Return the description of a run's picture without annotations.
+
+    Args:
+        shapes: those to show; None: of all signals and statics in the run.
+    """
+    once = {id(expression): tensor for expression, tensor in zip(once_expressions(run.cell), run.once)}
+    graph = step_graph(run.cell, level, _shapes(run, once) if shapes is None else shapes)
+    tensors = find_tensors(run, graph.parts, steps)
+    starts = []
+    for start, edges in graph.starts:
+        k = start.step if isinstance(start.step, int) else run.T + start.step.offset
+        if (start.signal.name, k) in run.starts:  # else the call has replaced it
+            starts += [(edge, k) for edge in edges if k in tensors[edge.target]]
+    first = min(k for copies in tensors.values() for k in copies)
+    graph.drop_unread({edge.source for edge, k in starts if k != first})  # the others are beside the first column
+    beside = {part: once.get(id(part.source)) for part in (*graph.once, *(edge.source for edge, _ in starts))}
+    return UnrolledSpec(run.cell.name, run.T, graph, tensors, steps, level == "ops", frozenset(run.cuts()),
+                        beside=beside, starts=starts)
+
+
+def _shapes(run: Run, once: Mapping[int, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Return the shape for one sequence of each signal and static."""
+    tensors = {name: run[name][1] for name in run.cell.signals if name in run}
+    tensors |= {name: once[id(static)] for name, static in run.cell.statics.items() if id(static) in once}
+    return {name: tensor.shape[len(run.batch):] for name, tensor in tensors.items()}
+
+
+def _keys_of_once(run: Run, drawing: UnrolledDrawing) -> dict[Tensor, str]:
+    """Return the box of each tensor computed from statics alone: its own, or that of the first static it is made of."""
+    boxes = {id(part.source): box.key for part, box in drawing.beside.items()}
+    found = {}
+    for expression, tensor in zip(once_expressions(run.cell), run.once):
+        key = boxes.get(id(expression)) or boxes.get(id(statics_read(expression)[0]))
+        if key is not None:
+            found[tensor] = key
+    return found
 
 
 class UnrolledDrawing:
@@ -76,6 +115,7 @@ class UnrolledDrawing:
 
     Attributes:
         boxes: by part and step; the box of a fold is under the first of its steps.
+        beside: the boxes of what is computed once.
         arrows: every arrow with its edge and the step at which it ends.
     """
 
@@ -84,9 +124,10 @@ class UnrolledDrawing:
         self.loss_inputs = {} if spec.loss is None else loss_inputs(spec.tensors, spec.loss)
         columns = make_columns(spec.T, spec.steps, {k for steps in spec.tensors.values() for k in steps})
         self.labels = BoxLabels(spec, {column.k for column in columns if not column.folded})
-        self.layout = UnrolledLayout(spec, columns, self.labels.text)
+        self.layout = UnrolledLayout(spec, columns, self.labels.text, self.labels.beside)
         self.scene = Scene(clean(spec.name, 60))
         self.boxes: dict[Where, Box] = {}
+        self.beside: dict[Part, Box] = {}
         self.arrows: list[tuple[Arrow, Edge, int]] = []
         self._label_candidates: list[tuple[Arrow, list[Text]]] = []
         self._labelled: set[tuple[str, str]] = set()  # (text, box that the arrow leads to)
@@ -96,9 +137,12 @@ class UnrolledDrawing:
         self.layout.stack()
         for column in self.layout.columns:
             self._add_column(column)
+        self.beside = add_boxes(self)
         for edge in self.spec.graph.edges:
-            self._add_edge(edge)
-        self.scene.place_labels(self._label_candidates)
+            if not edge.source.once:
+                self._add_edge(edge)
+        add_arrows(self, self.beside)
+        self.scene.place_labels(self._label_candidates, crowded=bool(self.beside))
         if self.spec.loss is not None:
             add_loss(self.scene, self.spec.loss, self._loss_sources(), self.layout.top, self.spec.values,
                      self.labels.scale)
@@ -116,6 +160,8 @@ class UnrolledDrawing:
             self.scene.frames.append(Frame(column.left, self.layout.foot, column.right, self.layout.top, caption,
                                            palette.FOLD if column.folded else palette.STEP, column.folded))
         for number, part in enumerate(self.spec.graph.parts):
+            if part.once:
+                continue
             if column.folded and part.node is None:
                 self._add_fold(number, part, column)
             elif not column.folded and column.k in self.spec.tensors[part]:
@@ -145,7 +191,7 @@ class UnrolledDrawing:
         self.scene.boxes.append(box)
         self.boxes[part, column.k] = box
 
-    def _box(self, part: Part, k: int, source: Part | None = None) -> Box | None:
+    def box(self, part: Part, k: int, source: Part | None = None) -> Box | None:
         """Return the box of a copy; for a folded operation that of its signal, or of the state that it reads."""
         if k not in self.layout:
             return None
@@ -162,7 +208,7 @@ class UnrolledDrawing:
         labelled = not text
         drawn: set[tuple[str, str]] = set()
         for k in self.layout.ends(edge):
-            source, target = self._box(edge.source, k - edge.delay), self._box(edge.target, k, edge.source)
+            source, target = self.box(edge.source, k - edge.delay), self.box(edge.target, k, edge.source)
             if source is None or target is None or self._is_hidden(edge, k):
                 continue
             ends = source.key, target.key
@@ -170,7 +216,7 @@ class UnrolledDrawing:
                 continue
             drawn.add(ends)
             points, candidates = self.layout.route(edge, k, source, target, self.boxes)
-            arrow = self._add_arrow(edge, k, Arrow(
+            arrow = self.add_arrow(edge, k, Arrow(
                 *ends, points, *self.layout.steps.style(edge),
                 tooltip=f"{source.label} → {target.label}".replace("\n", " ")))
             if not labelled and not source.dashed and not target.dashed:
@@ -185,7 +231,13 @@ class UnrolledDrawing:
             return not self.layout.is_drawn(k)
         return self.layout.column(k) is self.layout.column(k - edge.delay)
 
-    def _add_arrow(self, edge: Edge, k: int, arrow: Arrow) -> Arrow:
+    def add_label(self, edge: Edge, arrow: Arrow, points: LabelPoints) -> None:
+        """Add the names of an edge's parameters to one of its arrows."""
+        text, color = self.spec.graph.label(edge)
+        if text:
+            self._label_candidates.append((arrow, label_texts(points, text, 10, color, arrow.pen / 2)))
+
+    def add_arrow(self, edge: Edge, k: int, arrow: Arrow) -> Arrow:
         """Add an arrow, as wide as its contribution; mark it if no gradient passes."""
         self.scene.arrows.append(arrow)
         self.arrows.append((arrow, edge, k))
@@ -200,12 +252,16 @@ class UnrolledDrawing:
                 self.scene.texts.append(cut)
         return arrow
 
+    def start_label(self, start: tuple[Edge, int]) -> str:
+        """Return the names of the parameters that multiply a static in an initial value."""
+        return self.spec.graph.label(start[0])[0]
+
     # ---- margin
     def _loss_sources(self) -> list[tuple[Box, float]]:
         """Return the boxes that the loss reads, each with an x at which an arrow passes all boxes above it."""
         found: dict[str, tuple[float, float, Box]] = {}
         for part, k in self.loss_inputs:
-            box = self._box(part, k)
+            box = self.box(part, k)
             if box is not None:
                 found[box.key] = box.x, self.layout.column(k).x + self.layout.steps.clear_x(part), box
         return [(box, x) for _, x, box in sorted(found.values(), key=itemgetter(0, 1))]

@@ -24,6 +24,7 @@ class Paint(NamedTuple):
 INPUT = Paint("#0072B2", "#E3F0FA")
 STATE = Paint("#D98200", "#FFF1D6")
 REVERSED = Paint("#7B4FBF", "#F1E9FB")  # a state that runs backward in time
+STATIC = Paint("#8C564B", "#F5EBE7")  # a value without time steps
 HIDDEN = Paint("#00838F", "#DDF2F4")  # a signal that is neither state nor output
 OUTPUT = Paint("#009E73", "#DFF3EB")
 LOSS = Paint("#B84A88", "#F9E3EE")

@@ -122,10 +122,11 @@ class Scene:
     frames: list[Frame] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
 
-    def place_labels(self, wanted: Sequence[tuple[Arrow, Sequence[Text]]]) -> None:
+    def place_labels(self, wanted: Sequence[tuple[Arrow, Sequence[Text]]], crowded: bool = False) -> None:
         """Place the label of each arrow at the candidate, or along the arrow, where it covers least.
 
-        The labels are placed one after another, each around those before it (greedily).
+        The labels are placed one after another, each around those before it (greedily). In a crowded scene more
+        places are tried, above and below the arrow.
         """
         curves = [_Curve(arrow.points) for arrow in self.arrows]
         taken = [(box.left, box.bottom, box.right, box.top) for box in self.boxes]
@@ -135,8 +136,11 @@ class Scene:
             best, least = first, math.inf
             along = [replace(first, x=x + side * (first.width / 2 + 5), y=y)
                      for x, y in sample_curve(arrow.points, 8)[1:-1] for side in (1, -1)]
+            if crowded:
+                along += [replace(first, x=x + across * (first.width / 2 + 2), y=y + side * (first.height / 2 + 2))
+                          for x, y in sample_curve(arrow.points, 16)[1:-1] for side in (1, -1) for across in (1, -1)]
             for text in (*candidates, *along):
-                cost = _cost(text.rectangle, taken, curves)
+                cost = _cost(text.rectangle, taken, curves, -1 if crowded else 2)
                 if cost < least:
                     best, least = text, cost
                 if not cost:
@@ -184,11 +188,14 @@ class _Curve:
         return any(left < x < right and bottom < y < top for x, y in self.samples)
 
 
-def _cost(text: Rectangle, taken: Sequence[Rectangle], curves: Sequence[_Curve]) -> int:
-    """Return the cost of a position for a text: 100 for each box or text that it covers, 1 for each arrow."""
+def _cost(text: Rectangle, taken: Sequence[Rectangle], curves: Sequence[_Curve], overlap: float) -> int:
+    """Return the cost of a position for a text: 100 for each box or text that it covers, 1 for each arrow.
+
+    An arrow may pass over the text's upper or lower edge by `overlap`.
+    """
     left, bottom, right, top = text
     cost = 100 * sum(left < r and x < right and bottom < t and b < top for x, b, r, t in taken)
-    return cost + sum(curve.crosses(left - 1, bottom + 2, right + 1, top - 2) for curve in curves)
+    return cost + sum(curve.crosses(left - 1, bottom + overlap, right + 1, top - overlap) for curve in curves)
 
 
 def text_beside(x: float, y: float, text: str, size: float, color: str, right: bool = True) -> Text:

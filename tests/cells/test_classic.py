@@ -665,7 +665,8 @@ def test_a_part_of_the_parameters_can_be_given_also_a_constant_or_a_formula() ->
 @pytest.mark.parametrize(("parameters", "error", "message"), [
     ({"W_f": mg.Tensor(np.ones((SIZE, 99)), name="wide")}, ValueError,
      r"b\.W_f has shape \(3, 5\), and parameters= gives it .*wide.*, of shape \(3, 99\), made at .*:\d+ \(at"),
-    ({"W_q": mg.Tensor(1.0)}, ValueError, r"b has no parameter 'W_q' \(at test_cells\.py:\d+\): it has W_f, b_f, W_i"),
+    ({"W_q": mg.Tensor(1.0)}, ValueError,
+     r"b has no parameter 'W_q' \(at test_classic\.py:\d+\): it has W_f, b_f, W_i"),
     ({"W_f": np.ones((3, 5))}, TypeError, r"(?s)gives 'W_f' array.* it takes Tensors"),
     ("a", TypeError, r"parameters= is a dict from labels, .*parameters_of\(cell, 'layer1'\)")])
 def test_parameters_that_do_not_fit_leave_the_definition_as_it_was(parameters: Any, error: Any, message: str) -> None:

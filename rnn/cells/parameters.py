@@ -1,7 +1,8 @@
-"""The parameters of the cells of cells.py: new ones, or those of another layer, and checks of a cell's arguments."""
+"""The parameters of the cells: new ones, or those of another layer, and checks of a cell's arguments."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -13,7 +14,8 @@ from minigrad import Tensor
 from minigrad.provenance import call_site
 from rnn.language.dependencies import layer_parameters
 from rnn.language.dependencies import parameters as parameters_by_name
-from rnn.language.equations import Definition, Expression, Signal
+from rnn.language.equations import Definition, Signal
+from rnn.language.expressions import Expression
 
 Biases = Literal[0, 1, 2]
 Given = Mapping[str, Tensor] | None
@@ -97,6 +99,21 @@ class Parameters:
         if given is not None:
             return given
         return mg.init.constant((size,), value, name=f"{self.name}.{label}", dtype=self.dtype)
+
+    def vector(self, label: str, size: int) -> Tensor:
+        """Return a vector whose product with another one is a number, drawn as a matrix of one row."""
+        given = self.take(label, (size,))
+        if given is not None:
+            return given
+        bound = math.sqrt(6 / (size + 1))
+        return mg.init.uniform((size,), self.rng, bound, name=f"{self.name}.{label}", dtype=self.dtype)
+
+    def tensor(self, label: str, start: Any) -> Tensor:
+        """Return a parameter of any shape; a new one starts at an array of that shape."""
+        given = self.take(label, np.shape(start))
+        if given is not None:
+            return given
+        return Tensor(start, requires_grad=True, name=f"{self.name}.{label}", dtype=self.dtype)
 
     def add_bias(self, total: Expression, gate: str = "", value: float = 0.0) -> Expression:
         """Return total + b; with two biases total + b_x + b_h (input's and state's); with none total."""

@@ -1,30 +1,7 @@
-"""Recurrent cells: functions that add a few equations to a definition.
+"""The cells from 1986 to 2017: simple recurrent networks, LSTM, GRU, and networks of several layers.
 
-    h1 = cells.lstm(cell, x, 64, name="layer1", rng=rng)
-    h2 = cells.gru(cell, h1, 32, name="layer2", rng=rng)
-
-Each function returns the signal that others read. Every gate is a signal of its own
-(`run["layer1.f"]`), every matrix and bias a parameter of its own (`cell.parameters["layer1.W_f"]`): none
-is a slice of another. A state starts at zero unless it is set, `cell.signals["layer1.c"][0] = c0`, or
-given, `unroll(initial={"layer1.c": c0})`.
-
-Arguments of all of them:
-
-    cell, x, size    the definition, the input signal, and the length of the state;
-    name             the prefix of the names of signals and parameters;
-    rng, dtype       the generator of the initial values, and their dtype. A matrix that multiplies a
-                     state is orthogonal, one that multiplies an input is drawn by Glorot's formula, a
-                     bias is zero (see minigrad.init);
-    reversed         True reads the state at t+1 in place of t-1: the cell runs from the end to the start;
-    parameters       Tensors by label, {"W_f": W, "b_f": b}, in the place of new ones. Two layers are tied that use
-                     the same: parameters=cells.parameters_of(cell, "layer1") are all of another layer's. Their names
-                     stay what they are. (`abstract` takes none: its functions bring them.)
-
-Errors of all of them: TypeError if x is no signal; ValueError if its size isn't known, if the name is
-taken, if an option isn't one of those listed, if a given parameter has another label or shape. The definition
-is then as it was.
-
-In the equations below ⊙ is the elementwise product and [a, b] the concatenation of two vectors.
+For the arguments and errors that all of them have in common see `rnn.cells`. In the equations below ⊙ is the
+elementwise product and [a, b] the concatenation of two vectors.
 """
 
 from __future__ import annotations
@@ -37,11 +14,11 @@ from numpy.typing import DTypeLike
 
 import minigrad as mg
 from minigrad.provenance import call_site
-from rnn.language.equations import Definition, Expression, Signal
-from rnn.language.time import Time, t
+from rnn.language.equations import Definition, Signal
+from rnn.language.expressions import Expression, t
 
-from .cell_parameters import Biases, Given, Parameters, check_given, check_option, parameters_of_part
-from .cell_parameters import parameters_of as parameters_of
+from .parameters import Biases, Given, Parameters, check_given, check_option, parameters_of_part
+from .parts import define, previous
 
 Function = Callable[[Any], Any]
 DIRECTIONS = ("forward", "backward")
@@ -69,9 +46,9 @@ def abstract(cell: Definition, x: Signal | None, size: int, R: Callable[..., Any
         `name.y`, or `name.s` without O.
     """
     s = cell.signal(f"{name}.s", size)
-    previous = s[_previous(reversed)]
-    s[t] = R(previous) if x is None else R(previous, x[t])
-    return s if O is None else _define(cell, f"{name}.y", O(s[t]))
+    before = s[previous(reversed)]
+    s[t] = R(before) if x is None else R(before, x[t])
+    return s if O is None else define(cell, f"{name}.y", O(s[t]))
 
 
 def elman(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Generator, dtype: DTypeLike = float,
@@ -93,7 +70,7 @@ def elman(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.G
     with Parameters(cell, x, name, rng, dtype, parameters, biases) as p:
         h = cell.signal(f"{name}.h", size)
         W, U = p.input_matrix("W", size, p.inputs), p.recurrent_matrix("U", size, size)
-        h[t] = activation(p.add_bias(W @ x[t] + U @ h[_previous(reversed)]))
+        h[t] = activation(p.add_bias(W @ x[t] + U @ h[previous(reversed)]))
     return h
 
 
@@ -115,7 +92,7 @@ def neurons(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random
     with Parameters(cell, x, name, rng, dtype, parameters) as p:
         y = cell.signal(f"{name}.y", size)
         W_x, W_y = p.input_matrix("W_x", p.inputs, size), p.recurrent_matrix("W_y", size, size)
-        y[t] = activation(p.add_bias(x[t] @ W_x + y[_previous(reversed)] @ W_y))
+        y[t] = activation(p.add_bias(x[t] @ W_x + y[previous(reversed)] @ W_y))
     return y
 
 
@@ -143,11 +120,11 @@ def vanilla(cell: Definition, x: Signal, size: int, *, form: Literal["i", "ii"],
     with Parameters(cell, x, name, rng, dtype, parameters) as p:
         h = cell.signal(f"{name}.h", size)
         W = p.joint_matrix("W", size, size, state_first=False)
-        previous = h[_previous(reversed)]
+        before = h[previous(reversed)]
         if form == "i":
-            h[t] = activation(p.add_bias(W @ mg.concatenate([x[t], previous], axis=-1)))
+            h[t] = activation(p.add_bias(W @ mg.concatenate([x[t], before], axis=-1)))
         else:
-            h[t] = p.add_bias(W @ mg.concatenate([x[t], activation(previous)], axis=-1))
+            h[t] = p.add_bias(W @ mg.concatenate([x[t], activation(before)], axis=-1))
     return h
 
 
@@ -174,7 +151,7 @@ def jordan(cell: Definition, x: Signal, size: int, outputs: int, *, name: str, r
         W_h, U_h = p.input_matrix("W_h", size, p.inputs), p.recurrent_matrix("U_h", size, outputs)
         b_h = p.bias("b_h", size)
         W_y, b_y = p.input_matrix("W_y", outputs, size), p.bias("b_y", outputs)
-        h[t] = activation(W_h @ x[t] + U_h @ y[_previous(reversed)] + b_h)
+        h[t] = activation(W_h @ x[t] + U_h @ y[previous(reversed)] + b_h)
         total = W_y @ h[t] + b_y
         y[t] = total if output_activation is None else output_activation(total)
     return y
@@ -228,7 +205,7 @@ def lstm(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Ge
         raise ValueError(f"{name}: coupled=True takes i from f, and forget_gate=False leaves f out (at {call_site()})")
     with Parameters(cell, x, name, rng, dtype, parameters, biases) as p:
         h, c = cell.signal(f"{name}.h", size if projection is None else projection), cell.signal(f"{name}.c", size)
-        h_before, c_before = h[_previous(reversed)], c[_previous(reversed)]
+        h_before, c_before = h[previous(reversed)], c[previous(reversed)]
         hx = mg.concatenate([h_before, x[t]], axis=-1)
 
         past = c_before
@@ -247,7 +224,7 @@ def lstm(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Ge
         if projection is None:
             h[t] = o[t] * np.tanh(c[t])
         else:
-            m = _define(cell, f"{name}.m", o[t] * np.tanh(c[t]))
+            m = define(cell, f"{name}.m", o[t] * np.tanh(c[t]))
             h[t] = p.recurrent_matrix("W_p", projection, size) @ m[t]
     return h
 
@@ -296,7 +273,7 @@ def gru(cell: Definition, x: Signal, size: int, *, name: str, rng: np.random.Gen
     with Parameters(cell, x, name, rng, dtype, parameters, biases) as p:
         gate = "z" if update == "keeps" else "u"
         h, r, z, n = (cell.signal(f"{name}.{label}", size) for label in ("h", "r", gate, "n"))
-        before = h[_previous(reversed)]
+        before = h[previous(reversed)]
         hx = mg.concatenate([before, x[t]], axis=-1)
 
         r[t] = mg.sigmoid(p.preactivation("r", hx, size))
@@ -391,18 +368,7 @@ def stacked(cell: Definition, make: Callable[..., Signal], x: Signal, sizes: Seq
             else:
                 layer = make(cell, below, size, name=prefix, rng=rng, **own)
             if residual and number != parts[0]:
-                layer = _define(cell, f"{prefix}.sum", layer[t] + below[t])
+                layer = define(cell, f"{prefix}.sum", layer[t] + below[t])
             if dropout and training and number != parts[-1]:
-                layer = _define(cell, f"{prefix}.dropped", mg.dropout(layer[t], dropout, rng))
+                layer = define(cell, f"{prefix}.dropped", mg.dropout(layer[t], dropout, rng))
     return layer
-
-
-def _define(cell: Definition, name: str, expression: Expression) -> Signal:
-    signal = cell.signal(name)
-    signal[t] = expression
-    return signal
-
-
-def _previous(reversed: bool) -> Time:
-    """Return the step at which a cell reads its state."""
-    return t + 1 if reversed else t - 1
