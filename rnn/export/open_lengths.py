@@ -8,7 +8,7 @@ stands for both. What is written may not depend on these numbers: it is written 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count, islice, zip_longest
+from itertools import count, islice, product, zip_longest
 from typing import Any, NamedTuple
 
 from rnn.ir.lowering import static_nodes
@@ -17,6 +17,7 @@ from rnn.language.equations import Definition
 
 Shape = tuple[int, ...]
 FIRST = (11, 101, 1009)  # the least stand-ins; larger ones, if a definition picks parts that short sources don't have
+MOST_AXES = 4  # for which lengths that the definition declares are tried, too
 
 
 class StandIns(NamedTuple):
@@ -65,6 +66,13 @@ def stand_ins(cell: Definition, inputs: Mapping[str, Shape]) -> Iterator[tuple[S
                 found = True
                 yield one, other
                 break
+    for closed in product((None, *sorted(fixed)), repeat=len(axes)) if not found and len(axes) <= MOST_AXES else ():
+        one, other = (_with_lengths(cell, axes, [n or own for n, own in zip(closed, primes)], fixed)
+                      for primes in (numbers[::2], numbers[1::2]))
+        if not (_misfit(cell, inputs, one) or _misfit(cell, inputs, other)):  # an axis that can have one length alone
+            found = True
+            yield one, other
+            break
     if not found:
         raise open_error(cell, f"no length fits: {error}")
 
@@ -81,7 +89,7 @@ def _with_lengths(cell: Definition, axes: Sequence[tuple[str, int]], lengths: Se
     found = dict(zip(axes, lengths))
     shapes = {name: tuple(found.get((name, axis), n or 0) for axis, n in enumerate(x.lengths))
               for name, x in cell.statics.items()}
-    return StandIns(shapes, {n: axis for axis, n in reversed(found.items())}, fixed)
+    return StandIns(shapes, {n: axis for axis, n in reversed(found.items()) if n not in fixed}, fixed)
 
 
 def _misfit(cell: Definition, inputs: Mapping[str, Shape], lengths: StandIns) -> Exception | None:

@@ -198,9 +198,8 @@ def test_a_length_that_must_be_another(tmp_path: Path) -> None:
     y[t] = x[t] * enc
     z[t] = (enc + 1) * np.ones(3)
     path = cell.to_onnx(tmp_path / "m.onnx")
-    for length in (1, 3):
-        check(run(path, **data(cell, length)), cell.unroll(**data(cell, length)), cell)
-    with pytest.raises((failures.Fail, failures.InvalidArgument), match=r"while running (Mul|Expand) node"):
+    check(run(path, **data(cell, 3)), cell.unroll(**data(cell, 3)), cell)
+    with pytest.raises(failures.InvalidArgument, match=r"invalid dimensions for input: enc(.|\n)*Expected: 3"):
         run(path, **data(cell, 4))
 
 
