@@ -17,7 +17,7 @@ from . import operators, ops
 from .conversion import real_array
 from .ops import Axis
 from .provenance import call_site
-from .tensor import Tensor, apply
+from .tensor import Tensor, apply, is_symbolic
 
 __all__ = [  # the names that minigrad exports; shape, ndim, size and plain are for NumPy's dispatch
     "abs", "add", "arctan", "argmax", "argmin", "broadcast_to", "clip", "concatenate", "cos", "cosh", "cumsum",
@@ -267,14 +267,14 @@ def min(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
 
 def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Return the index of the largest element: a plain array of integers, without derivative."""
-    if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
+    if is_symbolic(x):
         return apply(ops.ArgMax(axis, keepdims), x)
     return np.argmax(real_array(plain(x), "argmax"), axis=axis, keepdims=keepdims)
 
 
 def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Return the index of the smallest element: a plain array of integers, without derivative."""
-    if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
+    if is_symbolic(x):
         return apply(ops.ArgMin(axis, keepdims), x)
     return np.argmin(real_array(plain(x), "argmin"), axis=axis, keepdims=keepdims)
 
@@ -476,7 +476,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """Return the elements at integer indices, along an axis or of all in a row: an index."""
-    if isinstance(indices, operators.Operators) and not isinstance(indices, Tensor):  # an index of each step
+    if is_symbolic(indices):  # an index of each step
         if axis != 0 and not (axis is None and np.ndim(x) == 1):
             raise ValueError(f"take reads rows by {indices!r}: it needs axis=0, not axis={axis!r} (at {call_site()})")
         return apply(operators.LOOKUP, x, indices)
@@ -504,7 +504,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
 
 def stop_gradient(x: Any) -> Any:
     """Return the same values as a constant: no gradient passes. Of a Tensor, its detach()."""
-    if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
+    if is_symbolic(x):
         return apply(operators.STOP_GRADIENT, x)
     return (x if isinstance(x, Tensor) else Tensor(x)).detach()
 
@@ -518,9 +518,9 @@ def one_hot(i: Any, n: int) -> Any:
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise TypeError(f"mg.one_hot(i, n) takes the number n of classes, 1 or more, not {n!r}, for i = {i!r:.60} of "
                         f"shape {i.shape if hasattr(i, 'shape') else np.shape(i)} (at {call_site()})")
-    if isinstance(i, operators.Operators) and not isinstance(i, Tensor):  # an index of each step
+    if is_symbolic(i):  # an index of each step
         return apply(operators.LOOKUP, Tensor(np.eye(n), name=f"eye({n})"), i)
-    return np.eye(n)[ops.Lookup.rows(np.eye(n), np.asarray(plain(i)))]
+    return operators.LOOKUP.forward(np.eye(n), np.asarray(plain(i)))
 
 
 def pick(x: Any, labels: Any) -> Any:
@@ -561,6 +561,6 @@ def _outline(shape: Sequence[int]) -> Any:
 
 def plain(x: Any) -> Any:
     """Return the array of a Tensor, anything else as it is; raise TypeError for an operand without values."""
-    if isinstance(x, operators.Operators) and not isinstance(x, Tensor):
+    if is_symbolic(x):
         raise TypeError(f"{x!r} has no values yet, and this function needs them (at {call_site()})")
     return x._array if isinstance(x, Tensor) else x

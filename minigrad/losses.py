@@ -18,7 +18,7 @@ import numpy as np
 from . import functions as f
 from .conversion import require_plain
 from .operators import Operators
-from .tensor import Tensor
+from .tensor import Tensor, is_symbolic
 
 
 def mse(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = None) -> Any:
@@ -137,7 +137,7 @@ def _in_dtype(target: Any, prediction: Any) -> Any:
 
 def _fitted(mask: Any, losses: Any) -> Any:
     """Return the mask with axes of length 1 at its end, so that it broadcasts against the losses."""
-    if not isinstance(losses, Tensor) or (isinstance(mask, Operators) and not isinstance(mask, Tensor)):
+    if not isinstance(losses, Tensor) or is_symbolic(mask):
         return mask
     require_plain(mask, "mask=")
     values = np.asarray(f.plain(mask))

@@ -105,6 +105,11 @@ def reflected(op: Op, inputs: tuple[Any, ...]) -> Any:
     return NotImplemented if method is None else method(inputs[1], inputs[0])
 
 
+def is_symbolic(x: Any) -> bool:
+    """Return whether an operand stands for values that aren't known, as expressions and nodes of graphs do."""
+    return isinstance(x, Operators) and not isinstance(x, Tensor)
+
+
 REFLECTED: dict[str | None, str] = {"+": "__radd__", "-": "__rsub__", "*": "__rmul__", "/": "__rtruediv__",
                                     "**": "__rpow__", "@": "__rmatmul__"}
 
@@ -400,7 +405,7 @@ class Tensor(InPlace, Operators):
     @staticmethod
     def compare(ufunc: np.ufunc, *inputs: Any) -> Any:
         """Return the result of a comparison as a plain array of bools."""
-        if any(isinstance(x, Operators) and not isinstance(x, Tensor) for x in inputs):
+        if any(map(is_symbolic, inputs)):
             return NotImplemented
         arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
         if getattr(arrays[-1], "__array_ufunc__", arrays) is None and ufunc.__name__ in PYTHON_COMPARISONS:
@@ -498,6 +503,6 @@ def constant(data: NDArray[Any], name: str | None = None, origin: Origin | None 
 
 def _plain(part: Any) -> Any:
     """Return one part of an index without Tensors."""
-    if isinstance(part, Operators) and not isinstance(part, Tensor):
+    if is_symbolic(part):
         raise no_index_error(part)
     return part._array.copy() if isinstance(part, Tensor) else part

@@ -26,10 +26,10 @@ from minigrad.settings import override
 from minigrad.tensor import constant
 from rnn.ir.feeds import draw_masks
 from rnn.ir.nodes import STEP
-from rnn.language.dependencies import DefinitionError, boundaries, integer_inputs, links, parameters, random_tensors
+from rnn.language.dependencies import DefinitionError, boundaries, integer_inputs, parameters, random_tensors
 from rnn.language.equations import Definition, Signal
 from rnn.language.expressions import Time
-from rnn.language.selection import computable_from, computed_from, needed_for
+from rnn.language.selection import computable_from, computed_from, needed_for, reads_ahead
 from rnn.unrolling.inputs import check_labels, prepare_inputs
 from rnn.unrolling.options import UnrollOptions
 from rnn.unrolling.state import State
@@ -384,8 +384,7 @@ class Steps:
 
 def refuse_reading_ahead(cell: Definition, signals: frozenset[Signal]) -> None:
     """Raise DefinitionError if one of these signals reads a step later than the one that is being computed."""
-    ahead = [link for link in links(cell) if link.target in signals
-             and link.equation.lead - link.delay > link.source.lead]
+    ahead = reads_ahead(cell, signals)
     late = [x for x in cell.equations if x.signal in signals and x.lead < 0]
     if ahead:
         link = ahead[0]

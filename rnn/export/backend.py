@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import operator
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ import numpy as np
 from minigrad import Op, numpy_ops, ops
 from minigrad.ops import GELU_END, ROOT_2_PI, Axis
 from minigrad.provenance import Origin
+from minigrad.tensor import PYTHON_COMPARISONS
 from rnn.language.dependencies import DefinitionError
 from rnn.language.own_operations import is_own
 
@@ -197,8 +197,8 @@ class Backend(ABC):
 
     def compare(self, *inputs: Array, ufunc: np.ufunc) -> Array:
         """Return a comparison or a connective of truth values."""
-        if ufunc in COMPARISONS:
-            return COMPARISONS[ufunc](*inputs)
+        if ufunc.__name__ in PYTHON_COMPARISONS:
+            return PYTHON_COMPARISONS[ufunc.__name__](*inputs)
         function = self.function(ufunc)
         assert function is not None  # see `lacks`
         return function(*inputs)
@@ -341,10 +341,6 @@ class Backend(ABC):
 
     @abstractmethod
     def stack(self, *parts: Array, axis: int) -> Array: ...
-
-
-COMPARISONS = {np.equal: operator.eq, np.not_equal: operator.ne, np.less: operator.lt, np.less_equal: operator.le,
-               np.greater: operator.gt, np.greater_equal: operator.ge}
 
 
 class ModuleBackend(Backend):

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad.provenance import call_site
-from rnn.language.dependencies import DefinitionError, boundaries, expression_shapes, integer_inputs, links, nodes
+from rnn.language.dependencies import DefinitionError, boundaries, expression_shapes, integer_inputs, nodes
 from rnn.language.equations import Definition, Signal
 from rnn.language.expressions import Static
+from rnn.language.selection import needed_for, reads_ahead
 from rnn.unrolling.evaluator import compute_statics, recompute_from_parameters
 from rnn.unrolling.inputs import prepare_inputs, steps_before
 from rnn.unrolling.options import UnrollOptions
@@ -36,23 +37,11 @@ def carried_steps(cell: Definition, outputs: Iterable[str]) -> dict[str, range]:
     Raises:
         DefinitionError: where an equation reads a later step than is computed, which is known only in the next call.
     """
-    needed = _needed(cell, outputs)
+    needed = needed_for(cell, outputs)
     _refuse_reads_ahead(cell, needed)
     outside = boundaries(cell)
     return {name: outside[name].before for name, signal in cell.signals.items()
             if signal in needed and name in outside and outside[name].before}
-
-
-def _needed(cell: Definition, outputs: Iterable[str]) -> set[Signal]:
-    """Return the signals that some are computed from, at any step, and these."""
-    found: set[Signal] = set()
-    waiting = [cell.signals[name] for name in outputs]
-    while waiting:
-        signal = waiting.pop()
-        if signal not in found:
-            found.add(signal)
-            waiting += [x.source for x in links(cell) if x.target is signal]
-    return found
 
 
 def values_in_use(cell: Definition, carried: Iterable[str]) -> list[Any]:
@@ -65,11 +54,10 @@ def values_in_use(cell: Definition, carried: Iterable[str]) -> list[Any]:
 
 
 def _refuse_reads_ahead(cell: Definition, needed: set[Signal]) -> None:
-    for link in links(cell):
-        if link.target in needed and link.equation.lead - link.delay > link.source.lead:
-            raise DefinitionError(
-                f"{link.target.name} reads {link}, at {link.equation.origin}, which isn't known at the end of a call: "
-                f"a file with state=True can't compute it. {_ADVICE} without {link.target.name}, outputs=[...]")
+    for link in reads_ahead(cell, needed):
+        raise DefinitionError(
+            f"{link.target.name} reads {link}, at {link.equation.origin}, which isn't known at the end of a call: "
+            f"a file with state=True can't compute it. {_ADVICE} without {link.target.name}, outputs=[...]")
     for signal in cell.signals.values():
         if signal in needed and signal.lead < 0 and signal.equation is not None:
             raise DefinitionError(

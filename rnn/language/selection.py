@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Iterable
 
-from .dependencies import links, nodes, roots
+from .dependencies import Link, links, nodes, roots
 from .equations import Definition, Signal
 from .expressions import Static
 
@@ -28,6 +28,12 @@ def computable_from(cell: Definition, inputs: Collection[str]) -> set[Signal]:
 def computed_from(cell: Definition, signals: Iterable[Signal]) -> set[Signal]:
     """Return some signals, and all that is computed from them, at any step."""
     return _reached(signals, [(link.source, link.target) for link in links(cell)])
+
+
+def reads_ahead(cell: Definition, signals: Collection[Signal]) -> list[Link]:
+    """Return the reads, by the equations of some signals, of a step later than the one that is being computed."""
+    return [link for link in links(cell) if link.target in signals
+            and link.equation.lead - link.delay > link.source.lead]
 
 
 def _reached(start: Iterable[Signal], edges: Iterable[tuple[Signal, Signal]]) -> set[Signal]:

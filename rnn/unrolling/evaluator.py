@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from rnn.language.equations import Definition, Equation, Signal
 from rnn.language.expressions import Apply, Expression, Read, Static, StepNumber, operands_without_type
 
 from .inputs import Inputs
+
+N = TypeVar("N", Tensor, Expression)
 
 
 class RegisterProgram:
@@ -106,10 +108,7 @@ def recompute_from_parameters(cell: Definition, among: Iterable[Any] | None = No
         among: the values of the definition whose Tensors are recomputed; None: all.
     """
     copies: dict[int, Tensor] = {}
-    wanted = None if among is None else {id(node) for node in nodes(among)}
-    for node in computed_tensors(cell):
-        if wanted is not None and id(node) not in wanted:
-            continue
+    for node in _part_of(computed_tensors(cell), among):
         assert node.op is not None
         if all(x.t is None and (x.op is None or id(x) in copies) for x in node.inputs):
             with override(origin=node.origin):  # the copy reports the line that wrote the original
@@ -131,10 +130,7 @@ def compute_statics(cell: Definition, inputs: Inputs, replacements: Mapping[int,
         id of the expression -> its value, (*batch, *shape).
     """
     found: dict[int, Tensor] = {}
-    wanted = None if among is None else {id(node) for node in nodes(among, into_tensors=False)}
-    for node in once_expressions(cell):
-        if wanted is not None and id(node) not in wanted:
-            continue
+    for node in _part_of(once_expressions(cell), among):
         if isinstance(node, Static):
             found[id(node)] = _static_value(node, inputs)
         else:
@@ -150,6 +146,14 @@ def compute_statics(cell: Definition, inputs: Inputs, replacements: Mapping[int,
                 stop = isinstance(node.op, ops.StopGradient)
                 found[id(node)] = operands[0].detach() if stop else apply(node.op, *operands)
     return found
+
+
+def _part_of(every: list[N], values: Iterable[Any] | None) -> list[N]:
+    """Return those of some nodes that values are computed from, the values included; all for None."""
+    if values is None:
+        return every
+    wanted = {id(node) for node in nodes(values)}
+    return [node for node in every if id(node) in wanted]
 
 
 def _static_value(static: Static, inputs: Inputs) -> Tensor:

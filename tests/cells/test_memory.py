@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cell_loops import Loop, Parameters, by_hand, sigmoid, softplus, values
 
 import minigrad as mg
 from rnn import Cell, Signal, cells, t
@@ -20,16 +21,6 @@ X = np.random.default_rng(1).normal(size=(STEPS, BATCH, INPUTS))
 ENC = np.random.default_rng(2).normal(size=(BATCH, ROWS, WIDTH))
 VALID = np.array([[True, True, True, True], [True, False, True, False], [False, False, False, True]])
 LENGTHS = [5, 2, 4]
-Parameters = dict[str, Any]
-Loop = Callable[[Parameters, Any], Iterator[Any]]
-
-
-def sigmoid(a: Any) -> Any:
-    return 1 / (1 + np.exp(-a))
-
-
-def softplus(a: Any) -> Any:
-    return np.log(1 + np.exp(a))
 
 
 def softmax(a: Any) -> Any:
@@ -95,14 +86,6 @@ def made(make: Callable[..., Signal], **options: Any) -> Cell:
     loss = cell.signal("L", ())
     loss[t] = (y[t] * np.cos(np.arange(1.0, SIZE + 1))).sum() + (y[t] * y[t]).sum()
     return cell
-
-
-def values(cell: Cell) -> Parameters:
-    return {name.removeprefix("a."): p.data for name, p in cell.parameters.items()}
-
-
-def by_hand(loop: Loop, p: Parameters, x: Any) -> Any:
-    return np.stack([np.array(list(loop(p, x[:, n]))) for n in range(x.shape[1])], axis=1)
 
 
 @every_cell

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cell_loops import Loop, Parameters, by_hand, sigmoid, softplus, values
 
 import minigrad as mg
 from rnn import Cell, Signal, cells, t
@@ -15,16 +16,6 @@ from rnn.cells import modern
 INPUTS, SIZE, KEYS, STEPS, BATCH = 2, 4, 3, 5, 3
 X = np.random.default_rng(1).normal(size=(STEPS, BATCH, INPUTS))
 LENGTHS = [5, 2, 4]
-Parameters = dict[str, Any]
-Loop = Callable[[Parameters, Any], Iterator[Any]]
-
-
-def sigmoid(a: Any) -> Any:
-    return 1 / (1 + np.exp(-a))
-
-
-def softplus(a: Any) -> Any:
-    return np.log(1 + np.exp(a))
 
 
 def unit(a: Any) -> Any:
@@ -143,15 +134,6 @@ def made(make: Callable[..., Signal], **options: Any) -> tuple[Cell, str]:
     loss = cell.signal("L", ())
     loss[t] = (y[t] * np.cos(np.arange(1.0, SIZE + 1))).sum() + (y[t] * y[t]).sum()
     return cell, y.name
-
-
-def values(cell: Cell) -> Parameters:
-    return {name.removeprefix("a."): p.data for name, p in cell.parameters.items()}
-
-
-def by_hand(loop: Loop, p: Parameters, x: Any) -> Any:
-    """Return the outputs of every sequence of the batch, computed on its own."""
-    return np.stack([np.array(list(loop(p, x[:, n]))) for n in range(x.shape[1])], axis=1)
 
 
 @every_cell

@@ -30,7 +30,7 @@ from definitions import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_definitions import STEPS, Spec, defined, specs
-from test_compiled_shapes import network, shapes, with_learned_tensors
+from shape_formulas import DATA, FORMULAS, network, with_learned_tensors
 
 import minigrad as mg
 from rnn import Cell, DefinitionError, cells, t
@@ -218,13 +218,13 @@ def test_labels_and_lookups_are_integers() -> None:
     np.testing.assert_allclose(steps_of(stream, {"token": tokens})["y"], cell.compile()(token=tokens)["y"], rtol=1e-12)
 
 
-@pytest.mark.parametrize("number", range(len(shapes.FORMULAS)))
+@pytest.mark.parametrize("number", range(len(FORMULAS)))
 def test_each_formula_of_states_of_any_shape(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with_learned_tensors(monkeypatch)
     cell = network(number)
-    whole = cell.compile()(**shapes.DATA)
-    batch = next(iter(shapes.DATA.values())).shape[1]
-    found = steps_of(cell.compile().stream(batch=batch), shapes.DATA, len(next(iter(shapes.DATA.values()))))
+    whole = cell.compile()(**DATA)
+    batch = next(iter(DATA.values())).shape[1]
+    found = steps_of(cell.compile().stream(batch=batch), DATA, len(next(iter(DATA.values()))))
     for name in found:
         np.testing.assert_allclose(found[name], whole[name], rtol=1e-11, atol=1e-12, err_msg=name)
 

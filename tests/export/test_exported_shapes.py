@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from shape_formulas import DATA, FORMULAS, network
 
-import minigrad as mg
-from rnn import Cell, t
+from rnn import Cell
 
 torch = pytest.importorskip("torch")
 jax = pytest.importorskip("jax")
 onnxruntime = pytest.importorskip("onnxruntime")
 jax.config.update("jax_enable_x64", True)
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "language"))
-import test_shapes as shapes  # noqa: E402
-
-EVERY = range(len(shapes.FORMULAS))
+EVERY = range(len(FORMULAS))
 
 
-def network(number: int) -> tuple[Cell, Any, dict[str, Any]]:
+def computed(number: int) -> tuple[Cell, Any, dict[str, Any]]:
     """Return a definition with a formula of states of different shapes, its values and gradients."""
-    cell, states = Cell("formula"), []
-    for name, values in shapes.DATA.items():
-        x, h = cell.input(name, values.shape[2:]), cell.signal(f"h{name}", values.shape[2:])
-        p = mg.Tensor(np.random.default_rng(1).normal(size=values.shape[2:]), requires_grad=True, name=f"p{name}")
-        h[t] = np.tanh(x[t] * p + 0.5 * h[t-1])
-        states.append(h)
-    y, L = cell.signal("y"), cell.signal("L", ())
-    formula = shapes.FORMULAS[number](*(h[t] for h in states))
-    y[t] = formula
-    L[t] = (y[t] ** 2).sum() if np.ndim(formula) else y[t] ** 2
-    run = cell.unroll(**shapes.DATA)
+    cell = network(number)
+    run = cell.unroll(**DATA)
     run["L"].stack().sum().backward()
     gradients = {name: np.zeros(p.shape) if p.grad is None else p.grad for name, p in cell.parameters.items()}
     return cell, run["y"].stack().data, gradients
@@ -43,9 +30,9 @@ def network(number: int) -> tuple[Cell, Any, dict[str, Any]]:
 
 @pytest.mark.parametrize("number", EVERY)
 def test_torch(number: int) -> None:
-    cell, value, gradients = network(number)
+    cell, value, gradients = computed(number)
     module = cell.to_torch()
-    found = module(**shapes.DATA)
+    found = module(**DATA)
     found["L"].sum().backward()
     np.testing.assert_allclose(found["y"].detach(), value, atol=1e-10)
     for name, p in module.named_parameters():
@@ -55,11 +42,11 @@ def test_torch(number: int) -> None:
 
 @pytest.mark.parametrize("number", EVERY[::6])
 def test_jax(number: int) -> None:
-    cell, value, gradients = network(number)
+    cell, value, gradients = computed(number)
     f = cell.to_jax()
 
     def loss(parameters: Any) -> Any:
-        found = f(parameters, shapes.DATA)
+        found = f(parameters, DATA)
         return found["L"].sum(), found["y"]
 
     found, y = jax.grad(loss, has_aux=True)(f.parameters)
@@ -70,8 +57,8 @@ def test_jax(number: int) -> None:
 
 @pytest.mark.parametrize("number", EVERY)
 def test_onnx(number: int, tmp_path: Path) -> None:
-    cell, value, _ = network(number)
+    cell, value, _ = computed(number)
     path = cell.to_onnx(tmp_path / "m.onnx", outputs=["y"])
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    given = {x.name: shapes.DATA[x.name] for x in session.get_inputs()}
+    given = {x.name: DATA[x.name] for x in session.get_inputs()}
     np.testing.assert_allclose(session.run(["y"], given)[0], value, atol=1e-10)
