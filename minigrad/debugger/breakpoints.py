@@ -62,7 +62,7 @@ class Breakpoint:
         raise NotImplementedError
 
     def is_hit(self, step: Step, timeline: Timeline) -> str | None:
-        """Return the reason if the condition holds too, else None. It depends on the step alone, not on earlier hits."""
+        """Return the reason if the condition holds too, else None; earlier hits have no influence."""
         reason = self.reason(step, timeline)
         if reason is None or (self.condition is not None and not self.condition.holds(step)):
             return None
@@ -77,7 +77,8 @@ class Breakpoint:
         return self.hit_count is None or self.hit_count.includes(self.hits)
 
     def __str__(self) -> str:
-        return self.form.split()[0] + (f" {self.argument}" if self.argument else "")
+        words = self.form.split()[0] + (f" {self.argument}" if self.argument else "")
+        return f"{words}, {self.condition.text}" if self.condition else words
 
 
 class AtNode(Breakpoint):
@@ -329,7 +330,35 @@ class Condition(Breakpoint):
         self.condition = Expression(argument)
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        return self.argument
+        return self.condition.text if self.condition else "every step"
+
+    def __str__(self) -> str:
+        return f"python {self.condition.text if self.condition else True}"
+
+
+class Named(Breakpoint):
+    """Stop at a tensor, at contributions to a parameter, or at an operation: the first of these that has the name."""
+
+    form = "NAME"
+
+    def check(self, timeline: Timeline) -> None:
+        self._meaning(timeline).check(timeline)
+
+    def reason(self, step: Step, timeline: Timeline) -> str | None:
+        return self._meaning(timeline).reason(step, timeline)
+
+    def _meaning(self, timeline: Timeline) -> Breakpoint:
+        found = timeline.names.get(self.argument, [])
+        if not found:
+            known = {operation_name(step.node) for step in timeline.steps}
+            if self.argument.lower() not in known:
+                raise unknown_name(f"no tensor or operation is called {self.argument!r} in this pass", self.argument,
+                                   known | known_names(timeline))
+            return AtOperation(self.argument)
+        return AtParameter(self.argument) if all(x.op is None for x in found) else AtNode(self.argument)
+
+    def __str__(self) -> str:
+        return super().__str__().removeprefix("NAME ")
 
 
 KINDS: dict[str, type[Breakpoint]] = {kind.form.split()[0]: kind for kind in (
@@ -338,15 +367,31 @@ KINDS: dict[str, type[Breakpoint]] = {kind.form.split()[0]: kind for kind in (
 
 
 def parse(text: str) -> Breakpoint:
-    """Return the breakpoint for a text such as `node h[3]`, `norm > 1` or `nan`; raise CommandError if it is none."""
+    """Return the breakpoint for a text such as `node h[3]`, `norm > 1`, `model.py:12` or `nan, t == 3`.
+
+    Raises CommandError if it is none.
+    """
+    place, _, condition = (text, "", "") if text.split()[:1] == ["python"] else text.partition(",")
+    found = _parse_place(place.strip())
+    if condition.strip():
+        found.condition = Expression(condition)
+    return found
+
+
+def _parse_place(text: str) -> Breakpoint:
     word, argument = split_kind(text)
-    if word not in KINDS:
+    if word in KINDS:
+        kind = KINDS[word]
+        if "[" not in kind.form and bool(argument) != (" " in kind.form):
+            problem = f"{kind.form} takes no argument, not {argument!r}" if argument else f"write: {kind.form}"
+            raise CommandError(problem)
+        return kind(argument)
+    if text.rpartition(":")[2].isdigit():
+        return AtLine(text)
+    if argument or not text:
         forms = ", ".join(kind.form for kind in KINDS.values())
         raise CommandError(f"{word!r} is not a kind of breakpoint; the kinds are: {forms}")
-    kind = KINDS[word]
-    if "[" not in kind.form and bool(argument) != (" " in kind.form):
-        raise CommandError(f"{kind.form} takes no argument, not {argument!r}" if argument else f"write: {kind.form}")
-    return kind(argument)
+    return Named(text)
 
 
 def split_kind(text: str) -> tuple[str, str]:

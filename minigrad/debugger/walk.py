@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
-from .breakpoints import Breakpoint, CommandError
-from .evaluation import Evaluator
+from .breakpoints import Breakpoint
+from .evaluation import CommandError, Evaluator
 from .records import GradientRecord, StepRecord, gradient_record, largest_chain, parameter_records, step_record
 from .timeline import Timeline
 
