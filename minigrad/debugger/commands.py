@@ -168,7 +168,7 @@ class Debugger(BreakpointCommands):
         if not 0 <= level < len(chain):
             raise CommandError("this is the loss, where the pass starts" if level > 0 else "this is the current step")
         self.level = level
-        self._say(*chain_table(chain, level)[max(len(chain) - 1 - level, 0):][:1])
+        self._say(*chain_table([chain[level]], 0))
 
     def do_print(self, argument: str) -> None:
         """print [WHAT]: print the numbers of this step, of a tensor, or the value of an expression.

@@ -25,8 +25,7 @@ def test_a_parameter_of_a_recurrence_by_time_and_every_grad_stays() -> None:
     run = elman().unroll(x=np.random.default_rng(0).normal(size=(3, 2, 3)))
     loss = (run["y"].stack() ** 2).sum()
     text = explain(run.parameters["U"], loss)
-    assert re.match(r"U \(4, 4\), made at definitions.py:\d+: \|g\| \S+, by 6 paths from sum\(stack\(.*\) \*\* 2\) \(\)\n",
-                    text)
+    assert re.match(r"U \(4, 4\), made at definitions.py:\d+: \|g\| \S+, by 6 paths from sum\(stack\(.*\n", text)
     assert re.findall(r"t=(\d)  step", text) == ["3", "2", "1"]
     assert all(x.grad is None for x in (*run.parameters.values(), run["h"][3], loss))
 
