@@ -19,6 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -424,6 +425,22 @@ class TestVariables:
         frame = adapter.stopped()
         assert adapter.expand(adapter.scope(frame)["x"])["numerator"] == "1"
         assert adapter.evaluate("'minigrad' in sys.modules", frame) == "False"
+
+    def test_rows_are_also_answered_by_name_as_pycharm_asks_for_them(self, environment: dict[str, str]) -> None:
+        pytest.importorskip("debugpy")
+        program = ("from debugpy._vendored import force_pydevd\n"
+                   "from _pydevd_bundle.pydevd_xml import get_type, var_to_xml\n"
+                   "import minigrad as mg\n"
+                   "x = mg.Tensor([3.0, 4.0], name='x')\n"
+                   "resolver = get_type(x)[2]\n"
+                   "data = resolver.resolve(x, 'data')\n"
+                   "print(sorted(resolver.get_dictionary(x))[:3], get_type(data)[2].resolve(data, '[1]'))\n"
+                   "print(var_to_xml(x, 'x'))\n")
+        done = subprocess.run([sys.executable, "-Xfrozen_modules=off", "-c", program], env=environment, timeout=TIMEOUT,
+                              capture_output=True, encoding="utf-8", check=True)
+        first, second = done.stdout.splitlines()[:2]
+        assert first == "['changes', 'data', 'dtype'] 4.0"
+        assert "[3., 4.]  x (2,)  norm 5.0e+00" in unquote(second)
 
     def test_a_tensor_that_is_being_made_shows_what_it_has_so_far(self) -> None:
         unfinished = Tensor.__new__(Tensor)
