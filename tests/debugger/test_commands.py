@@ -14,7 +14,6 @@ import minigrad as mg
 from minigrad import Tensor
 from minigrad.debugger.commands import COMMANDS, Debugger, set_trace
 
-
 T = 4
 
 
