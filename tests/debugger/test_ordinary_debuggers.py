@@ -394,7 +394,7 @@ class TestVariables:
         assert re.fullmatch(r"<0\.\d+  mean\(.*\) \(\)  \|g\| 1\.0e\+00  variables\.py:18>", shown["loss"]["value"])
         assert re.fullmatch(r"<.*h\[3\] .*norm \d.*variables\.py:15>", shown["out"]["value"])
         assert shown["scaled"]["value"] == "scaled" and texts["scaled"]["data"] == "(2,)  norm 2.2e+00  [1. 2.]"
-        assert re.fullmatch(r"step 2 of \d+ \(done\): <.*square \(4, 2, 2\)  norm .*\|g\| 2\.5e-01.*>",
+        assert re.fullmatch(r"step 2 of \d+ \(done\): <.*square\(.*\) \(4, 2, 2\)  norm .*\|g\| 2\.5e-01.*>",
                             shown["step"]["value"])  # 16 equal numbers whose sum is 1: the norm is 1/4
         assert texts["step"]["grad"].startswith("(4, 2, 2)  norm 2.5e-01  [[[0.0625")
         assert sum(name.startswith(("input_grads[0] of", "totals[0] of")) for name in texts["step"]) == 2
