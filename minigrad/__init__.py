@@ -19,6 +19,7 @@ from .backward import grad
 from .errors import require_operation
 from .functions import *  # noqa: F403 (the names in functions.__all__)
 from .gradcheck import check_op, compare_gradients, gradcheck, numeric_gradient
+from .interactive.completion import public_names
 from .ops import Op
 from .recipes.attributes import MODULE, missing_attribute
 from .serialization import load, save
@@ -71,5 +72,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List the names that `__getattr__` imports too, for completion and for the documentation."""
-    return sorted({*globals(), *__all__})
+    """List the public names, for completion."""
+    return public_names(globals())

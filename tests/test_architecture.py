@@ -27,15 +27,17 @@ MOST_FILES = 22
 LAYERS: dict[str, tuple[str, ...]] = {
     "minigrad.recipes": (),
     "minigrad.formats": (),
-    "minigrad": ("minigrad.recipes", "minigrad.formats"),
-    "minigrad.debugger": ("minigrad", "minigrad.formats"),
+    "minigrad.interactive": (),
+    "minigrad": ("minigrad.recipes", "minigrad.formats", "minigrad.interactive"),
+    "minigrad.debugger": ("minigrad", "minigrad.formats", "minigrad.interactive"),
     "rnn.language": ("minigrad",),
-    "rnn.cells": ("minigrad", "rnn.language"),
-    "rnn.unrolling": ("minigrad", "rnn.language"),
+    "rnn.cells": ("minigrad", "minigrad.interactive", "rnn.language"),
+    "rnn.unrolling": ("minigrad", "minigrad.interactive", "rnn.language"),
     "rnn.ir": ("minigrad", "rnn.language", "rnn.unrolling"),
     "rnn.compiler": ("minigrad", "minigrad.formats", "rnn.language", "rnn.unrolling", "rnn.ir"),
     "rnn.export": ("minigrad", "minigrad.formats", "rnn.language", "rnn.unrolling", "rnn.ir"),
-    "rnn": ("minigrad", "rnn.language", "rnn.cells", "rnn.unrolling", "rnn.ir", "rnn.compiler", "rnn.export"),
+    "rnn": ("minigrad", "minigrad.interactive", "rnn.language", "rnn.cells", "rnn.unrolling", "rnn.ir", "rnn.compiler",
+            "rnn.export"),
     "viz.render": ("minigrad", "minigrad.formats"),
     "viz.layout": ("minigrad", "rnn", "rnn.language", "rnn.unrolling", "viz.render"),
     "viz.annotations": ("minigrad", "rnn", "rnn.language", "rnn.unrolling", "viz.render", "viz.layout"),
@@ -43,8 +45,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
                      "viz.annotations"),
     "viz.stepper_page": ("minigrad", "minigrad.formats", "minigrad.debugger", "rnn", "rnn.language", "rnn.unrolling",
                          "viz.render", "viz.layout", "viz.annotations", "viz.pictures"),
-    "viz": ("minigrad", "rnn", "rnn.language", "rnn.unrolling", "viz.render", "viz.layout", "viz.annotations",
-            "viz.pictures", "viz.stepper_page"),
+    "viz": ("minigrad", "minigrad.interactive", "rnn", "rnn.language", "rnn.unrolling", "viz.render", "viz.layout",
+            "viz.annotations", "viz.pictures", "viz.stepper_page"),
 }
 
 

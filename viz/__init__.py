@@ -10,6 +10,7 @@ stepper_page. A run goes through these stages once: step graph, labels, layout, 
 
 from typing import TYPE_CHECKING, Any
 
+from minigrad.interactive.completion import public_names
 from minigrad.provenance import mark_library_file
 
 from .pictures.diff import diff
@@ -39,5 +40,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List the names that `__getattr__` imports too, for completion and for the documentation."""
-    return sorted({*globals(), *__all__})
+    """List the public names, for completion."""
+    return public_names(globals())

@@ -95,6 +95,10 @@ class Outputs(Mapping[str, NDArray[Any]]):
     def __len__(self) -> int:
         return len(self._call.loaded.program.outputs)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        """List the names that `outputs["` completes."""
+        return list(self)
+
     @property
     def state(self) -> State:
         """The state after the last step, constant: `initial=outputs.state` starts the next call or unroll from it."""
@@ -161,6 +165,12 @@ class Compiled:
         self._gradients: dict[Tensor, NDArray[Any]] | None = None
         self._split = False  # whether what weights alone determine is computed by a function of its own
         self._parts: dict[frozenset[Signal], Compiled] = {}  # definitions of some of the signals, for streams
+
+    def __repr__(self) -> str:
+        loss = f", loss {self.loss} ({self.reduction})" if self.loss is not None else ""
+        latest = self._thread.call
+        sizes = f"called on T = {latest.plan.inputs.T}, batch {latest.plan.inputs.batch}" if latest else "not called yet"
+        return f"<Compiled {self.cell.name!r}{loss}: {sizes}; .source is its program>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how a copy is made: the definition is compiled again, where it is used."""

@@ -102,11 +102,11 @@ def _format_operation(op: Op, operands: list[tuple[str, int]], of_arrays: bool) 
     if joins:  # NumPy takes arrays to join along an axis as one list
         arguments = f"[{arguments}]"
     if of_arrays:  # for vectors there is nothing to choose
-        arguments += _format_options(op, 0 if joins else None)
+        arguments += format_options(op, 0 if joins else None)
     return f"{CALLED.get(type(op).__name__) or type(op).__name__.lower()}({arguments})", ATOM
 
 
-def _format_options(op: Op, default_axis: int | None) -> str:
+def format_options(op: Op, default_axis: int | None) -> str:
     """Return the axes and the shape that an operation has as options, ", axis=1"."""
     words = ["keepdims=True"] if getattr(op, "keepdims", False) else []
     for name in ("axis", "axes", "shape"):
