@@ -19,8 +19,10 @@ from .backward import grad
 from .errors import require_operation
 from .functions import *  # noqa: F403 (the names in functions.__all__)
 from .gradcheck import check_op, compare_gradients, gradcheck, numeric_gradient
+from .interactive import postmortem
 from .interactive.completion import public_names
 from .ops import Op
+from .provenance import in_library
 from .recipes.attributes import MODULE, missing_attribute
 from .serialization import load, save
 from .settings import detect_anomaly, no_grad
@@ -36,6 +38,8 @@ __all__ = [
     "Op", "Tensor", "apply", "check_op", "compare_gradients", "detect_anomaly", "explain", "grad", "gradcheck",
     "init", "load", "losses", "no_grad", "numeric_gradient", "ops", "optim", "save", "schedules", "set_trace",
 ]
+
+postmortem.install(in_library)
 
 
 def apply(op: Op, *inputs: Any) -> Any:

@@ -109,12 +109,13 @@ def call_site() -> Origin:
 
 def _first_call_site(frame: FrameType) -> Origin:
     """Return the Origin of a frame that isn't in the cache, or of its first caller outside of the library."""
-    while _in_library(frame.f_code.co_filename) and frame.f_back is not None:
+    while in_library(frame.f_code.co_filename) and frame.f_back is not None:
         _library_files.add(frame.f_code.co_filename)
         frame = frame.f_back
     return _call_sites.add(frame)
 
 
-def _in_library(file: str) -> bool:
+def in_library(file: str) -> bool:
+    """Return whether a source file belongs to this library."""
     path = os.path.abspath(file)
     return any(path.startswith(folder + os.sep) for folder in _library_folders)
