@@ -13,13 +13,13 @@ Imports NumPy only; neither rnn nor viz. The debugger, a subpackage, is imported
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import functions, init, losses, ops, optim, schedules, tensor
+from . import backward, functions, init, losses, ops, optim, schedules, tensor
 from . import numpy_functions as numpy_functions
 from .backward import grad
 from .errors import require_operation
 from .functions import *  # noqa: F403 (the names in functions.__all__)
 from .gradcheck import check_op, compare_gradients, gradcheck, numeric_gradient
-from .interactive import postmortem
+from .interactive import passes, postmortem, progress
 from .interactive.completion import public_names
 from .ops import Op
 from .provenance import in_library
@@ -40,6 +40,9 @@ __all__ = [
 ]
 
 postmortem.install(in_library)
+progress.watch(backward.backward, "backward", passes.of_backward)
+progress.watch(backward.compute_gradients, "backward", passes.of_gradients)
+progress.start()
 
 
 def apply(op: Op, *inputs: Any) -> Any:

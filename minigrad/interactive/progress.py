@@ -1,13 +1,13 @@
 """Progress bars for calls that take longer than two seconds, in a terminal or a notebook, where tqdm is installed.
 
-    watch(backward, "backward", gradients_so_far)
+    watch(backward, "backward", read)
 
 A thread looks twice a second at the stack of the main thread. Where a watched function has been running for two
 seconds, it shows a bar, and moves it by what it reads from the function's local variables. The function itself knows
 nothing of it: it has no branch for it and loses no time.
 
-The bar must be gone before the caller prints anything. So it is closed by the end of the call itself: the bar is kept
-in the frame's dictionary of local variables, and is closed when Python deletes that.
+The bar must be gone before the caller prints anything. So it is closed by the end of the call itself: it is one of the
+frame's local variables, which Python deletes then. That also tells a long call from many short ones.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -27,31 +28,79 @@ GUARD = "__progress__"  # a local variable that no source has
 
 
 class State(NamedTuple):
-    """How far a call is."""
+    """How far a call is; of a call that counts nothing, NaN."""
 
-    done: float
-    total: float  # NaN: unknown
+    done: float = math.nan
+    total: float = math.nan
 
 
-Reader = Callable[[dict[str, Any]], State]  # from the local variables of a call
+UNKNOWN = State()
+
+
+class Call:
+    """A call of a watched function: a local variable of its own frame, so that the end of the call deletes it.
+
+    Attributes:
+        since: the time of the first look.
+        frames: the frames from the call inwards, while a reader looks at them.
+        memory: whatever its reader computes once.
+    """
+
+    def __init__(self, watched: Watched) -> None:
+        self.watched = watched
+        self.since = time.monotonic()
+        self.frames: list[FrameType] = []
+        self.memory: dict[str, Any] = {}
+        self.last = State(0, 0)
+        self.bar: Any = None
+
+    def look(self, variables: dict[str, Any], inwards: list[FrameType]) -> None:
+        """Show or move the bar, if it is time."""
+        elapsed = time.monotonic() - self.since
+        if elapsed < PATIENCE:
+            return
+        self.frames = inwards
+        try:
+            state = self.watched.read(variables, self)
+        finally:
+            self.frames = []  # a frame that its own variable refers to wouldn't be deleted
+        moved, self.last = state is UNKNOWN or state != self.last, state
+        if self.bar is None and moved:
+            self.bar = _bar_class()(desc=self.watched.title, leave=False, dynamic_ncols=True, file=sys.stderr,
+                                    delay=math.inf)  # nothing is printed before it knows its total
+            self.bar.delay, self.bar.start_t = 0, self.bar.start_t - elapsed
+        if self.bar is not None and moved:
+            self._show(state)
+
+    def _show(self, state: State) -> None:
+        known = not math.isnan(state.total)
+        self.bar.total = int(state.total) if known else None
+        self.bar.bar_format = None if known else "{desc}: {elapsed}"
+        if known:
+            self.bar.n = max(self.bar.n, min(int(state.done), int(state.total)))
+        self.bar.refresh()
+
+    def __del__(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
 
 
 class Watched(NamedTuple):
-    """A function whose calls may be shown."""
+    """A function whose long calls are shown."""
 
     title: str
-    read: Reader
+    read: Callable[[dict[str, Any], Call], State]  # from the local variables of a call
 
 
-def unknown(variables: dict[str, Any]) -> State:
+def time_only(variables: dict[str, Any], call: Call) -> State:
     """Return the state of a call that counts nothing: the bar shows its time."""
-    return State(math.nan, math.nan)
+    return UNKNOWN
 
 
 _watched: dict[CodeType, Watched] = {}
 
 
-def watch(function: Any, title: str, read: Reader = unknown) -> None:
+def watch(function: Any, title: str, read: Callable[[dict[str, Any], Call], State] = time_only) -> None:
     """Show the calls of a function that take long.
 
     Args:
@@ -62,93 +111,63 @@ def watch(function: Any, title: str, read: Reader = unknown) -> None:
     _watched[function.__code__] = Watched(title, read)
 
 
-class Bar:
-    """The bar of one call; deleted, and thereby closed, with the call's local variables."""
-
-    def __init__(self, make: Callable[..., Any], title: str, state: State, elapsed: float) -> None:
-        known = not math.isnan(state.total)
-        self.bar = make(total=int(state.total) if known else None, desc=title, leave=False, dynamic_ncols=True,
-                        bar_format=None if known else "{desc}: {elapsed}", file=sys.stderr)
-        self.bar.start_t -= elapsed
-        self.show(state)
-
-    def show(self, state: State) -> None:
-        """Move the bar; never back."""
-        if state.done > self.bar.n:
-            self.bar.n = min(int(state.done), self.bar.total)
-        self.bar.refresh()
-
-    def close(self) -> None:
-        """Remove the bar."""
-        self.bar.close()
-
-    __del__ = close
-
-
 class Watcher:
     """Looks at the main thread's stack, and shows the bar of the outermost watched call."""
 
     def __init__(self) -> None:
-        self.thread = threading.main_thread().ident
-        self.seen: int | None = None  # id of the frame that was found
-        self.since = 0.0
-        self.last = State(0, 0)
-        self.shown = False
+        self.thread = threading.main_thread().ident or 0
 
     def run(self) -> None:
-        """Look again and again, until the program ends."""
+        """Look again and again, until the program ends or turns out to have no tqdm."""
+        shown = False
         while True:
-            time.sleep(SHOWN if self.shown else IDLE)
+            time.sleep(SHOWN if shown else IDLE)
             try:
-                self.look()
-            except Exception:  # a bar is no reason to disturb a program; this call gets none
-                self.since = math.inf
+                shown = self.look()
+            except ImportError:  # of tqdm
+                return
+            except Exception:  # what a reader looks at was just being changed
+                shown = False
 
-    def look(self) -> None:
-        """Look once."""
-        frame, watched = self._find()
-        if frame is None or watched is None:
-            self.seen, self.shown = None, False
-            return
-        now = time.monotonic()
-        if id(frame) != self.seen:
-            self.seen, self.since, self.shown, self.last = id(frame), now, False, State(0, 0)
-            return
-        elapsed = now - self.since
-        if elapsed < PATIENCE or frame.f_trace is not None:  # a debugger steps through it
-            return
-        variables = frame.f_locals
-        state = watched.read(variables)
-        moved, self.last = state != self.last, state
-        if self.shown:
-            variables[GUARD].show(state)
-        elif moved:
-            variables[GUARD] = Bar(_tqdm(), watched.title, state, elapsed)
-            self.shown = True
-
-    def _find(self) -> tuple[FrameType | None, Watched | None]:
-        """Return the outermost frame of a watched function."""
-        found: tuple[FrameType | None, Watched | None] = None, None
-        frame = sys._current_frames().get(self.thread or 0)
+    def look(self) -> bool:
+        """Look once; return whether a bar is shown."""
+        inwards: list[FrameType] = []  # from the outermost watched frame
+        frame = sys._current_frames().get(self.thread)
+        stack = []
         while frame is not None:
-            watched = _watched.get(frame.f_code)
-            if watched is not None:
-                found = frame, watched
+            stack.append(frame)
+            if frame.f_code in _watched:
+                inwards = stack[::-1]
             frame = frame.f_back
-        return found
+        if not inwards or inwards[0].f_trace is not None:  # a debugger steps through it
+            return False
+        variables = inwards[0].f_locals
+        call = variables.get(GUARD)
+        if call is None:
+            variables[GUARD] = Call(_watched[inwards[0].f_code])
+            return False
+        call.look(variables, inwards)
+        return call.bar is not None
 
 
-def _tqdm() -> Callable[..., Any]:
+def _bar_class() -> Callable[..., Any]:
     """Return the class of bars for this terminal or notebook; raise ImportError where tqdm isn't installed."""
-    from tqdm.auto import tqdm
-
-    make: Callable[..., Any] = tqdm
-    return make
+    if "ipykernel" in sys.modules and find_spec("ipywidgets") is not None:
+        from tqdm.auto import tqdm
+    else:  # tqdm.auto warns in a notebook without widgets
+        from tqdm import tqdm
+    bar: Callable[..., Any] = tqdm
+    return bar
 
 
 def start() -> None:
-    """Begin to watch where somebody looks: in a terminal, or in a notebook; otherwise do nothing."""
-    notebook = "ipykernel" in sys.modules
-    if notebook or (sys.stderr is not None and sys.stderr.isatty()):
+    """Begin to watch where there is somebody to see it: in a terminal, or in a notebook that isn't run by a program."""
+    kernel = getattr(sys.modules["IPython"].get_ipython(), "kernel", None) if "IPython" in sys.modules else None
+    seen = getattr(kernel, "_allow_stdin", True) if kernel else sys.stderr is not None and sys.stderr.isatty()
+    if seen and not _started:
+        _started.append(True)
         # Not threading.Thread: notebooks print what its threads write below the cell that started them.
         _thread.start_new_thread(Watcher().run, ())
+
+
+_started: list[bool] = []

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from minigrad import Tensor
 from minigrad.backward import ancestors, compute_gradients
+from minigrad.interactive import progress
 from minigrad.mutation import check_modified
 from minigrad.provenance import call_site
 from minigrad.settings import settings
@@ -527,3 +528,17 @@ def _no_loss(signal: Signal, shape: tuple[int, ...]) -> str:
     return (f"the loss is one number for each sequence and step, but {signal.name}, defined at {line}, has shape "
             f"{shape} (at {call_site()}): sum over its elements, {signal.name}[t] = "
             f"mg.sum(...{', axis=-1' * (len(shape) == 1)})")
+
+
+def _progress(variables: Mapping[str, Any], call: progress.Call) -> progress.State:
+    """Return how far a call is: by the step of the program's loop; UNKNOWN while the program is made."""
+    for frame in call.frames:
+        if frame.f_code.co_filename.startswith("<compiled ") and isinstance(frame.f_locals.get("t"), int):
+            t, T = frame.f_locals["t"], frame.f_locals["T"]
+            passes = 1 if variables["self"].loss is None else 2
+            return progress.State(t if frame.f_code.co_name == "forward" else passes * T - t, passes * T)
+    return progress.UNKNOWN
+
+
+progress.watch(Compiled.__call__, "compiled program", _progress)
+progress.watch(Compiled.backward, "compiled program", _progress)
