@@ -17,6 +17,7 @@ import math
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from importlib.util import find_spec
 from types import CodeType, FrameType
@@ -80,9 +81,13 @@ class Call:
             self.bar.n = max(self.bar.n, min(int(state.done), int(state.total)))
         self.bar.refresh()
 
-    def __del__(self) -> None:
+    def close(self) -> None:
+        """Remove the bar."""
         if self.bar is not None:
             self.bar.close()
+            self.bar = None
+
+    __del__ = close
 
 
 class Watched(NamedTuple):
@@ -116,6 +121,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self.thread = threading.main_thread().ident or 0
+        self.shown: weakref.ref[Call] | None = None  # keeps no call alive
 
     def run(self) -> None:
         """Look again and again, until the program ends or turns out to have no tqdm."""
@@ -139,15 +145,17 @@ class Watcher:
             if frame.f_code in _watched:
                 inwards = stack[::-1]
             frame = frame.f_back
-        if not inwards or inwards[0].f_trace is not None:  # a debugger steps through it
-            return False
-        variables = inwards[0].f_locals
-        call = variables.get(GUARD)
-        if call is None:
+        traced = bool(inwards) and inwards[0].f_trace is not None  # by a debugger
+        variables = inwards[0].f_locals if inwards and not traced else {}
+        call, shown = variables.get(GUARD), self.shown and self.shown()
+        if shown is not None and shown is not call:  # an error ended it, whose traceback keeps the frame
+            shown.close()
+        if call is not None:
+            call.look(variables, inwards)
+            self.shown = weakref.ref(call)
+        elif variables:
             variables[GUARD] = Call(_watched[inwards[0].f_code])
-            return False
-        call.look(variables, inwards)
-        return call.bar is not None
+        return call is not None and call.bar is not None
 
 
 def _bar_class() -> Callable[..., Any]:
