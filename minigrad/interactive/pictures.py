@@ -6,6 +6,7 @@ They are entry points of the group `minigrad.pictures`, by name: `rolled = "viz:
 from __future__ import annotations
 
 import base64
+import html
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
@@ -50,7 +51,7 @@ def view(text: str, svg: str | None = None, latex: str = "", rows: str = "") -> 
         latex: equations, without delimiters.
         rows: further Markdown, e.g. a table.
     """
-    parts = [_image(svg)] if svg else []
+    parts = [image(svg, text.split("\n")[0])] if svg else []
     parts += [f"$$\n{latex}\n$$"] if latex else []
     parts += [rows] if rows else []
     bundle = {"text/plain": text}
@@ -63,6 +64,10 @@ def view(text: str, svg: str | None = None, latex: str = "", rows: str = "") -> 
     return bundle
 
 
-def _image(svg: str) -> str:
-    """Return an image that contains its data."""
-    return f'<img src="data:{SVG};base64,{base64.b64encode(svg.encode()).decode()}" style="max-width: 100%">'
+def image(svg: str, description: str) -> str:
+    """Return an image for Markdown that contains its data, as wide as the picture, or as the page if that is narrower.
+
+    JupyterLab shows the form `image/svg+xml` in the picture's own width, and cuts it off at the edge of the page.
+    """
+    data = base64.b64encode(svg.encode()).decode()
+    return f'<img src="data:{SVG};base64,{data}" alt="{html.escape(description)}" style="max-width: 100%">'

@@ -147,7 +147,7 @@ class Watcher:
             frame = frame.f_back
         traced = bool(inwards) and inwards[0].f_trace is not None  # by a debugger
         variables = inwards[0].f_locals if inwards and not traced else {}
-        call, shown = variables.get(GUARD), self.shown and self.shown()
+        call, shown = variables.get(GUARD), None if self.shown is None else self.shown()
         if shown is not None and shown is not call:  # an error ended it, whose traceback keeps the frame
             shown.close()
         if call is not None:

@@ -170,8 +170,9 @@ class Compiled:
     def __repr__(self) -> str:
         loss = f", loss {self.loss} ({self.reduction})" if self.loss is not None else ""
         latest = self._thread.call
-        sizes = f"called on T = {latest.plan.inputs.T}, batch {latest.plan.inputs.batch}" if latest else "not called yet"
-        return f"<Compiled {self.cell.name!r}{loss}: {sizes}; .source is its program>"
+        inputs = latest.plan.inputs if latest else None
+        called = f"called on T = {inputs.T}, batch {inputs.batch}" if inputs else "not called yet"
+        return f"<Compiled {self.cell.name!r}{loss}: {called}; .source is its program>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how a copy is made: the definition is compiled again, where it is used."""

@@ -379,8 +379,8 @@ class Definition:
         """Return what to do where a line is written twice because its cell of a notebook was run again; else ""."""
         if not origin.in_notebook:
             return ""
-        return (f". If you ran this cell of the notebook again: {type(self).__name__}({self.name!r}) still has what the "
-                f"earlier run wrote. Run the line that makes it first, {self.origin}, and then the cells below it")
+        return (f". If you ran this cell of the notebook again: {type(self).__name__}({self.name!r}) still has what "
+                f"the earlier run wrote. Run the line that makes it first, {self.origin}, and then the cells below it")
 
     def __repr__(self) -> str:
         lines = [f"<{type(self).__name__} {self.name!r}: {len(self.equations)} equations>"]

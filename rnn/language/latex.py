@@ -33,8 +33,10 @@ COMPARISONS = {np.equal: "=", np.not_equal: r"\ne", np.less: "<", np.less_equal:
                np.greater_equal: r"\ge", np.logical_and: r"\wedge", np.logical_or: r"\vee", np.logical_xor: r"\oplus"}
 FUNCTIONS = {"relu": r"\operatorname{ReLU}", "sigmoid": r"\sigma", **{name: rf"\{name}" for name in (
     "tanh", "exp", "log", "sin", "cos", "tan", "sinh", "cosh", "max", "min", "det", "arctan")}}
-GREEK = frozenset(("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon "
-                   "phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega").split())
+GREEK = frozenset((
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
+    "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi",
+    "Pi", "Sigma", "Phi", "Psi", "Omega"))
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
            **{character: "\\" + character for character in "#$%&_{}"}}
 Part = tuple[str, int]  # a formula, and how tightly it binds

@@ -181,9 +181,10 @@ class Run:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         """Return what a notebook shows: the unrolled graph, folded if it is long, and a table of the signals."""
-        rows = [f"**{self.cell.name}**: T = {self.T}, batch {self.batch}", "", "| | each step | from |", "|---|---|---|"]
-        rows += [f"| `{name}[1]` … `{name}[{self.T}]` | {self[name][self.T].shape} | {_source(self.cell.signals[name])} |"
-                 for name in self._ipython_key_completions_()]
+        rows = [f"**{self.cell.name}**: T = {self.T}, batch {self.batch}", "", "| | each step | from |",
+                "|---|---|---|"]
+        rows += [f"| `{name}[1]` … `{name}[{self.T}]` | {self[name][self.T].shape} "
+                 f"| {_source(self.cell.signals[name])} |" for name in self._ipython_key_completions_()]
         svg = drawn("unrolled", self) if self.T * len(self.cell.signals) <= MOST_DRAWN else None
         return view(repr(self), svg, rows="\n".join(rows))
 
