@@ -52,7 +52,7 @@ class Call:
         self.since = time.monotonic()
         self.frames: list[FrameType] = []
         self.memory: dict[str, Any] = {}
-        self.last = State(0, 0)
+        self.last: State | None = None
         self.bar: Any = None
 
     def look(self, variables: dict[str, Any], inwards: list[FrameType]) -> None:
@@ -65,7 +65,8 @@ class Call:
             state = self.watched.read(variables, self)
         finally:
             self.frames = []  # a frame that its own variable refers to wouldn't be deleted
-        moved, self.last = state is UNKNOWN or state != self.last, state
+        moved = state is UNKNOWN or self.last not in (None, state)  # else it may have stopped in a debugger
+        self.last = state
         if self.bar is None and moved:
             self.bar = _bar_class()(desc=self.watched.title, leave=False, dynamic_ncols=True, file=sys.stderr,
                                     delay=math.inf)  # nothing is printed before it knows its total
