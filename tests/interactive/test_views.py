@@ -117,7 +117,7 @@ def test_a_picture_is_never_wider_than_the_column_of_a_notebook(tmp_path: Path) 
         assert set(shown) == forms
         root = ET.fromstring(shown[SVG].encode())
         assert root.get("style") == "max-width: 100%; height: auto"
-        left, top, width, height = map(float, root.get("viewBox", "").split())
+        _, _, width, height = map(float, root.get("viewBox", "").split())
         assert (root.get("width"), root.get("height")) == (f"{width:.0f}pt", f"{height:.0f}pt")
     assert ET.tostring(image(shown[MARKDOWN])) == ET.tostring(root)
     file = Path(wide.render(outfile=tmp_path / "wide.svg"))
