@@ -23,7 +23,7 @@ from .inputs import Inputs
 from .masks import OwnSteps, select
 from .state import State
 
-MOST_DRAWN = 200  # copies in a run whose picture a notebook shows
+MOST_DRAWN = 60  # signals of a run whose picture a notebook shows; of many steps it shows a few
 
 
 class Copies:
@@ -185,7 +185,7 @@ class Run:
                 "|---|---|---|"]
         rows += [f"| `{name}[1]` … `{name}[{self.T}]` | {self[name][self.T].shape} "
                  f"| {_source(self.cell.signals[name])} |" for name in self._ipython_key_completions_()]
-        svg = drawn("unrolled", self) if self.T * len(self.cell.signals) <= MOST_DRAWN else None
+        svg = drawn("unrolled", self) if len(self.cell.signals) <= MOST_DRAWN else None
         return view(repr(self), svg, rows="\n".join(rows))
 
 

@@ -96,9 +96,19 @@ def test_a_run_shows_its_graph_and_its_signals(registered: None) -> None:
         "| `y[1]` … `y[4]` | (2, 2) | `y[t] = V @ h[t]` |"]
 
 
-def test_a_long_run_is_shown_without_a_picture(registered: None) -> None:
+@painting
+def test_of_a_long_run_the_picture_shows_a_few_steps(registered: None) -> None:
     forms = run_of(1000)._repr_mimebundle_()
-    assert set(forms) == {TEXT, MARKDOWN} and "`h[1000]`" in forms[MARKDOWN] and "<img" not in forms[MARKDOWN]
+    assert "`h[1000]`" in forms[MARKDOWN] and len(forms[SVG]) < 3 * len(run_of(4)._repr_mimebundle_()[SVG])
+
+
+def test_a_run_of_very_many_signals_is_shown_without_a_picture(registered: None) -> None:
+    cell = Cell("many")
+    for number in range(61):
+        h = cell.signal(f"h{number}", 1)
+        h[t] = h[t-1] * 0.5
+    forms = cell.unroll(T=2)._repr_mimebundle_()
+    assert set(forms) == {TEXT, MARKDOWN} and "`h60[2]`" in forms[MARKDOWN] and "<img" not in forms[MARKDOWN]
 
 
 def test_a_bar_in_a_formula_does_not_end_the_cell_of_the_table(no_pictures: None) -> None:
