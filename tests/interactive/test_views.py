@@ -20,7 +20,6 @@ import minigrad as mg
 import minigrad.debugger
 import rnn
 import viz
-from minigrad.interactive import pictures
 from rnn import Cell, Run, t
 from rnn.language.latex import equations_latex
 
@@ -32,13 +31,13 @@ SVG, MARKDOWN, LATEX, TEXT = "image/svg+xml", "text/markdown", "text/latex", "te
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Register viz as pyproject.toml does, in whatever state the installation is."""
-    monkeypatch.setattr(pictures, "entry_points",
+    monkeypatch.setattr("importlib.metadata.entry_points",
                         lambda group, name: [EntryPoint(name, f"viz:{name}", group)] if hasattr(viz, name) else [])
 
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "entry_points", lambda **group: [])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **group: [])
 
 
 def image(markdown: str) -> ET.Element:
