@@ -214,7 +214,8 @@ class Tensor(InPlace, Operators):
 
     def _converted(self, value: Any, attribute: str) -> NDArray[Any]:
         """Return a value for `data` or `grad` as an array of this tensor's dtype; raise an error if it doesn't fit."""
-        require_plain(value, f".{attribute} of {self!r}")
+        if type(value) is not ndarray:  # a repr takes time
+            require_plain(value, f".{attribute} of {self!r}")
         array = np.asarray(value)
         if array.shape != self.shape:
             raise ValueError(f"{self!r} has shape {self.shape}; {attribute} of shape {array.shape} "

@@ -24,13 +24,14 @@ PACKAGES = ("minigrad", "rnn", "viz")
 MOST_FILES = 22
 
 # A layer is a folder (without its subfolders). It may import itself and the layers that are named here.
-ENGINE = ("minigrad", "minigrad.formats", "minigrad.interactive", "minigrad.recipes")
+BASE = ("minigrad.formats", "minigrad.interactive", "minigrad.recipes")
+ENGINE = ("minigrad", *BASE)
 LANGUAGE = ("rnn", "rnn.language", "rnn.unrolling")  # of rnn, all that pictures read
 LAYERS: dict[str, tuple[str, ...]] = {
     "minigrad.recipes": (),
     "minigrad.formats": (),
     "minigrad.interactive": (),
-    "minigrad": ENGINE,
+    "minigrad": BASE,
     "minigrad.debugger": ENGINE,
     "rnn.language": ENGINE,
     "rnn.cells": (*ENGINE, "rnn.language"),

@@ -240,15 +240,22 @@ def _definitions(operations: Iterable[Op]) -> list[str]:
     """Return the source of the operations' classes, and of everything in their modules that they use, in its order."""
     names = [type(op).__name__ for op in operations]
     for name in names:  # grows
-        source = inspect.getsource(OPERATIONS[name])
+        source = _source(OPERATIONS[name])
         names += [word for word in dict.fromkeys(re.findall(r"\w+", source))
                   if word not in names and word in OPERATIONS]
     objects = [OPERATIONS[name] for name in OPERATIONS if name in names]
-    sources = [source for *_, source in sorted((x.__module__ != ops.__name__, inspect.getsourcelines(x)[1],
-                                                inspect.getsource(x)) for x in objects)]
+    sources = [source for *_, source in sorted((x.__module__ != ops.__name__, inspect.getsourcelines(x)[1], _source(x))
+                                               for x in objects)]
     constants = [line for line in inspect.getsource(ops).splitlines() if re.match(r"[A-Z_0-9]+ = ", line)
                  and any(line.split(" = ")[0] in source for source in sources)]
     imports = ("import copy\nimport math\nimport sys\nfrom collections.abc import Callable, Sequence\n"
                "from typing import Any, ClassVar")
     first = [imports, "Array = Axis = Needs = Op = Any", *constants] if sources else []
     return [*first, *(f"\n\n{source.rstrip()}\n" for source in sources)]
+
+
+def _source(x: Any) -> str:
+    """Return the source of a function or class; of an operation, without how a formula writes it."""
+    source = inspect.getsource(x)
+    written = vars(x).get("formula") if isinstance(x, type) else None
+    return source.replace(inspect.getsource(written) + "\n", "") if written else source
