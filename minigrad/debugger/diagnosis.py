@@ -85,8 +85,9 @@ def infinity_at(step: Step) -> str | None:
         if grad is not None and np.isinf(grad).any():
             return (f"an infinity first appears in the contribution of {type(step.op).__name__}.backward to "
                     f"{tensor_name(x)}: the upstream gradient has none")
-        if grad is not None and np.isinf(total).any() and not np.isinf(total - grad).any():
-            return f"an infinity first appears in the sum of the contributions to {tensor_name(x)}: none of them has one"
+        if grad is not None and total is not None and np.isinf(total).any() and not np.isinf(total - grad).any():
+            return (f"an infinity first appears in the sum of the contributions to {tensor_name(x)}: none of them has "
+                    "one")
     return None
 
 

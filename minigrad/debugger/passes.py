@@ -1,4 +1,4 @@
-"""The backward passes of a program under a debugger: replaces `Tensor.backward`, and restores gradients after errors."""
+"""The backward passes of a program under a debugger, in place of `Tensor.backward`; errors restore every gradient."""
 
 from __future__ import annotations
 
