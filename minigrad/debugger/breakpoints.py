@@ -222,7 +222,7 @@ class AtInfinity(Breakpoint):
     form = "inf"
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        return infinity_at(step)
+        return infinity_at(step, timeline)
 
 
 class AtExplosion(Breakpoint):
