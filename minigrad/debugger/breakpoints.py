@@ -290,7 +290,8 @@ class AtLine(Breakpoint):
         if self.contains(step):
             return f"line {step.origin}"
         line = self.line_in_derivative(step)
-        return None if line is None else f"line {os.path.basename(self.file)}:{line} of {type(step.op).__name__}.backward"
+        file = os.path.basename(self.file)
+        return None if line is None else f"line {file}:{line} of {type(step.op).__name__}.backward"
 
     def is_hit(self, step: Step, timeline: Timeline) -> str | None:
         reason = super().is_hit(step, timeline)

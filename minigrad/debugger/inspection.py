@@ -100,12 +100,12 @@ def source(record: StepRecord) -> list[str]:
 
 def draw(timeline: Timeline, file: str) -> str:
     """Draw the graph with the current gradients to a file; return a line that says where."""
-    graph = _drawing_function("graph")
+    graph = drawing_function("graph")
     graph(timeline.steps.out, highlight=[timeline.current.node] if timeline.current else []).render(outfile=file)
     return f"written: {os.path.abspath(file)}"
 
 
-def _drawing_function(name: str) -> Callable[..., Any]:
+def drawing_function(name: str) -> Callable[..., Any]:
     """Return a drawing function that an installed distribution registers as an entry point of `minigrad.pictures`.
 
     The engine imports no package that draws. Raises CommandError if none is registered, or it can't be imported.

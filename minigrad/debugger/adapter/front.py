@@ -7,6 +7,7 @@ standard error, its end. Threads only wait for these and put them into a queue.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import queue
 import signal
@@ -253,10 +254,8 @@ class Program:
 
     def send(self, message: Message) -> None:
         """Send it a message; one that has ended gets none."""
-        try:
+        with contextlib.suppress(OSError):
             send(self.requests, message)
-        except OSError:
-            pass
 
     def end(self) -> None:
         """End it, and wait for its end."""

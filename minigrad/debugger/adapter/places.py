@@ -43,7 +43,7 @@ class Place:
 
     def bind(self, timeline: Timeline) -> bool:
         """Check it in a pass; return whether the editor is to be told. It stays verified in passes without its line."""
-        if self.breakpoint is None or self.verified:
+        if self.breakpoint is None or self.verified or "filterId" in self.wanted:
             return False
         before = self.message
         try:
@@ -56,6 +56,8 @@ class Place:
 
     def description(self) -> dict[str, Any]:
         """Return the protocol's Breakpoint object."""
+        if "filterId" in self.wanted:  # no row of the editor's
+            return {"verified": True} if self.breakpoint else {"verified": False, "message": self.message}
         found: dict[str, Any] = {"id": self.number, "verified": self.verified}
         if not self.verified:
             found["message"] = self.message

@@ -74,6 +74,10 @@ class Session(Passes):
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.uninstall)  # the editor's requests reach the parent process alone
 
+    def say(self, text: str) -> None:
+        """Show a line in the editor's console."""
+        self.writer.output(text + "\n")
+
     # ---- receiving
     def serve(self, reader: Reader) -> None:
         """Receive requests until the front has gone; then the program ends."""
@@ -217,7 +221,7 @@ class Session(Passes):
         stack.moved()
         self._error = None
         for message in stop.messages:
-            self.writer.output(message + "\n")
+            self.say(message)
         if self.quitting:
             raise bdb.BdbQuit
         if stop.cause is Cause.BREAKPOINT:
@@ -225,8 +229,8 @@ class Session(Passes):
         if stop.error is not None and stop.cause is Cause.ERROR:
             return self._error_event(stop.error)
         if stop.cause is Cause.INTERRUPT:
-            return {"reason": "pause", "description": _position(stop)}
-        return {"reason": "step", "description": _position(stop)}
+            return {"reason": "pause", "description": _position(self.walk)}
+        return {"reason": "step", "description": _position(self.walk)}
 
     def _error_event(self, error: Exception) -> Event | None:
         if not self.places.stops_at_errors:
@@ -237,11 +241,11 @@ class Session(Passes):
     def _hit_event(self, stop: Stop, stack: Stack) -> Event:
         """Return the event for breakpoints; a line of a derivative shows its frame."""
         numbers = [hit.breakpoint.number for hit in stop.hits]
-        wanted = {key for number in numbers if (place := self.places.by_number(number)) for key in place.wanted}
+        wanted = {key for number in numbers if (own := self.places.by_number(number)) for key in own.wanted}
         reason = ("exception" if "filterId" in wanted else "function breakpoint" if "name" in wanted else "breakpoint")
-        event = {"reason": reason, "description": _position(stop), "text": "; ".join(stop.reasons),
+        event = {"reason": reason, "description": _position(self.walk), "text": "; ".join(stop.reasons),
                  "hitBreakpointIds": numbers}
-        for place in [hit.breakpoint for hit in stop.hits]:
+        for place, _ in stop.hits:
             if isinstance(place, AtLine) and stop.step is not None and not place.contains(stop.step.step):
                 stack.enter(place.line_in_derivative(stop.step.step))  # the frame that the line belongs to
         return event
@@ -335,8 +339,7 @@ class Session(Passes):
         return self._line_event(stack)
 
     def _line_event(self, stack: Stack) -> Event:
-        name = stack.derivative.name if stack.derivative else "After the derivative"
-        return {"reason": "step", "description": name}
+        return {"reason": "step", "description": stack.derivative.name if stack.derivative else _position(self.walk)}
 
     # ---- requests at any time
     def _set_lines(self, arguments: Message) -> Message:
@@ -449,11 +452,13 @@ def _require_no_calls(text: str) -> None:
         raise CommandError("only names, their attributes and elements are evaluated under the mouse")
 
 
-def _position(stop: Stop) -> str:
-    if stop.step is None:
+def _position(walk: Walk) -> str:
+    """Return the position in a pass in words."""
+    record = walk.current
+    if record is None:
         return "Start of the backward pass"
-    end = ", the last" if stop.position == stop.step.count else ""
-    return f"Step {stop.position} of {stop.step.count}{end}: {frame_name(stop.step)}"
+    last = ", the last" if record.number == record.count else ""
+    return f"Step {record.number} of {record.count}{last}: {frame_name(record)}"
 
 
 ANY_TIME: dict[str, Callable[[Session, Message], Any]] = {

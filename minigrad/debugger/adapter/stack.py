@@ -48,7 +48,7 @@ class Stack:
         return self.derivative.lines[self.index] if self.derivative else None
 
     def enter(self, number: int | None = None) -> bool:
-        """Enter the derivative of the current step, at its first line or at a given one; return whether it has lines."""
+        """Enter the derivative of the current step, at its first line or a given one; return whether it has lines."""
         step = self.walk.timeline.current
         found = run_lines(step) if step is not None and not self.walk.timeline.failed else None
         if found is None or not found.lines:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minigrad.debugger.evaluation import CommandError
 from minigrad.debugger.records import norm
@@ -122,7 +123,7 @@ def items_of(item: Item) -> Sequence[Item]:
 
 
 def _tensor_items(item: Item) -> list[Item]:
-    """Return data and gradient of a tensor. No property is read that computes something: it would record an operation."""
+    """Return data and gradient of a tensor. Properties that compute are not read: they record operations."""
     tensor, expression = item.value, item.expression
     return [Item("data", tensor._array, expression and f"{expression}.data"),
             Item("grad", tensor.grad, expression and f"{expression}.grad", GRADIENT)]
@@ -130,12 +131,16 @@ def _tensor_items(item: Item) -> list[Item]:
 
 def value_text(value: Any, symbol: str = DATA) -> str:
     """Return a value in one line: of an array dtype, shape, norm, NaNs and infinities, and the first elements."""
+    if value is None and symbol == GRADIENT:
+        return "none"
     if isinstance(value, Tensor):
         return f"{tensor_summary(value)}  {value_text(value._array)}"
     if isinstance(value, np.ndarray) and value.ndim:
         return _array_text(value, symbol)
-    if isinstance(value, (np.ndarray, np.generic)):
+    if isinstance(value, np.ndarray):
         return str(value[()])
+    if isinstance(value, np.generic):
+        return str(value)
     try:
         text = " ".join(repr(value).split())
     except Exception as error:
@@ -143,7 +148,7 @@ def value_text(value: Any, symbol: str = DATA) -> str:
     return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS - 1] + "…"
 
 
-def _array_text(array: np.ndarray[Any, Any], symbol: str) -> str:
+def _array_text(array: NDArray[Any], symbol: str) -> str:
     words = [f"{array.shape} {array.dtype}"]
     if array.dtype.kind in "fciu":
         size = norm(array)
