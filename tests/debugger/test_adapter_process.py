@@ -59,9 +59,10 @@ def exists(process: int) -> bool:
 
 
 def wait_until_gone(process: int) -> None:
-    """Wait until a process has ended."""
+    """Wait until a process has ended. If its parent was killed, reaping it is the system's business."""
     limit = time.monotonic() + TIMEOUT
-    while exists(process):
+    state = ["ps", "-o", "stat=", "-p", str(process)]
+    while not subprocess.run(state, capture_output=True, text=True).stdout.startswith(("Z", "")[not exists(process):]):
         assert time.monotonic() < limit, "the program still runs"
         time.sleep(0.02)
 
@@ -72,7 +73,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="looks at processes by ps"
 # ---- several passes, output
 def test_passes_prints_and_the_standard_streams(tmp_path: Path) -> None:
     program = write(tmp_path, """
-        print("one", end="")
+        print("one", end="", flush=True)
         print("two", file=sys.stderr)
         sys.stdout.buffer.write("zwölf\\n".encode()[:3])
         sys.stdout.buffer.flush()
@@ -90,7 +91,7 @@ def test_passes_prints_and_the_standard_streams(tmp_path: Path) -> None:
     with Editor(TAKEN="1") as editor:
         editor.launch(program, cwd=str(folder), args=["a", "b c"], env={"GIVEN": "yes", "TAKEN": None})
         assert editor.wait("stopped")["description"] == "Start of backward pass 1"  # no breakpoint: it stops there
-        assert editor.output("stdout", "stderr") in ("onetwo\nzwölf\n", "two\nonezwölf\n")
+        assert editor.output("stdout", "stderr") == "onetwo\nzwölf\n"
         for _ in range(2):
             editor.move("next")
         assert editor.value("w.grad.tolist()") == [2.0, 4.0]
@@ -181,26 +182,28 @@ def test_pause_stops_at_a_step_of_a_pass(tmp_path: Path) -> None:
 # ---- exceptions
 def test_exception_filters_name_the_first_nan_infinity_zero_and_explosion(tmp_path: Path) -> None:
     program = write(tmp_path, """
-        def run(function, *values):
-            w = mg.Tensor(list(values), requires_grad=True, name="w")
-            with np.errstate(all="ignore"):
-                function(w).sum().backward()
-        run(lambda w: np.sqrt(w) * 0.0, 0.0)
-        run(lambda w: np.log(w), 0.0)
-        run(lambda w: mg.relu(w), -1.0)
-        run(lambda w: 1e5 * w, 1.0)
+        class Times(Broken):
+            def __init__(self, factor):
+                self.factor = factor
+            def act(self, grad):
+                return grad * self.factor
+        for factor in np.nan, np.inf, 0.0, 1e5:
+            w = mg.Tensor([3.0], requires_grad=True, name="w")
+            mg.apply(Times(factor), np.tanh(w)).sum().backward()
         """)
     with Editor() as editor:
-        editor.launch(program, filters=("nan", "inf", "zero", "exploding"), stopOnEntry=False)
-        for expected in ("nan", "inf", "zero", "exploding"):
+        editor.launch(program, filters=("nan",), stopOnEntry=False)
+        for expected, following in ("nan", "inf"), ("inf", "zero"), ("zero", "exploding"), ("exploding", "nan"):
             stop = editor.wait("stopped")
             info = editor.ask("exceptionInfo", threadId=1)
             assert (stop["reason"], info["exceptionId"], info["description"]) == ("exception", expected, stop["text"])
             rows = [row["value"] for row in editor.rows("Contributions").values()]
             if expected in ("nan", "inf"):
                 assert any({"nan": "1 NaN", "inf": "1 infinite"}[expected] in value for value in rows)
-            editor.ask("setExceptionBreakpoints", filters=[], filterOptions=[
-                {"filterId": name} for name in ("nan", "inf", "zero", "exploding")])
+            answer = editor.ask("setExceptionBreakpoints", filters=[], filterOptions=[
+                {"filterId": following}, {"filterId": "nan", "condition": "t =="}, {"filterId": "big"}])
+            assert [place["verified"] for place in answer["breakpoints"]] == [True, False, False]
+            assert "the filters are error, nan" in answer["breakpoints"][2]["message"]
             editor.ask("continue", threadId=1)
         assert editor.ends() == 0
 
@@ -215,9 +218,8 @@ def test_an_error_in_a_derivative_stops_before_the_program_sees_it(tmp_path: Pat
         assert editor.top()["name"] == "broken(w)"
         assert editor.value("grad.tolist()") == [3.0, 3.0]
         editor.move("stepBack")
-        assert editor.move("next")["reason"] == "step"
+        assert "wasn't stopped by an exception" in editor.refused("exceptionInfo", threadId=1)
         assert editor.move("next")["reason"] == "exception"
-        assert "wasn't stopped" not in editor.ask("exceptionInfo", threadId=1)["description"]
         editor.ask("next", threadId=1)
         assert editor.ends() == 1
         shown = editor.output("stderr")

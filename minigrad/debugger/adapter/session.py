@@ -226,15 +226,15 @@ class Session(Passes):
             raise bdb.BdbQuit
         if stop.cause is Cause.BREAKPOINT:
             return self._hit_event(stop, stack)
-        if stop.error is not None and stop.cause is Cause.ERROR:
+        if stop.error is not None and self.places.stops_at_errors:
             return self._error_event(stop.error)
+        if stop.cause is Cause.ERROR:
+            return None
         if stop.cause is Cause.INTERRUPT:
             return {"reason": "pause", "description": _position(self.walk)}
         return {"reason": "step", "description": _position(self.walk)}
 
-    def _error_event(self, error: Exception) -> Event | None:
-        if not self.places.stops_at_errors:
-            return None
+    def _error_event(self, error: Exception) -> Event:
         self._error = error
         return {"reason": "exception", "description": f"{type(error).__name__} in a derivative", "text": str(error)}
 
