@@ -7,10 +7,8 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from editor import ROOT, TIMEOUT, Editor, Gone
@@ -281,22 +279,21 @@ def test_a_forked_process_is_not_debugged(tmp_path: Path) -> None:
 
 
 # ---- wrong launches
-@pytest.mark.parametrize(("options", "reason"), [
+WRONG_LAUNCHES = [
     ({}, "names no 'program'"), ({"program": "/nowhere/at/all.py"}, "there is no script '/nowhere/at/all.py'"),
     ({"program": 3}, "names no 'program'"), ({"program": __file__, "args": "x"}, "'args'"),
     ({"program": __file__, "stopOnEntry": "yes"}, "'stopOnEntry'"), ({"cwd": "/nowhere"}, "there is no folder"),
     ({"env": {"A": 1}}, "'env'"), ({"python": 3}, "'python'"),
-    ({"python": "/nowhere/python"}, "can't be started"),
-    pytest.param({"python": "/bin/sh"}, "has ended with exit code", marks=posix),
-    ({"env": {"PYTHONPATH": "", "PYTHONSAFEPATH": "1", "PYTHONHOME": "/nowhere"}}, "install minigrad-rnn")])
-def test_a_launch_that_fails_says_what_to_do_and_may_be_repeated(tmp_path: Path, options: dict[str, Any],
-                                                                 reason: str) -> None:
+    ({"python": "/nowhere/python"}, "can't be started"), ({"cwd": 3}, "'cwd'"),
+    ({"env": {"PYTHONPATH": "", "PYTHONSAFEPATH": "1", "PYTHONHOME": "/nowhere"}}, "install minigrad-rnn")]
+
+
+def test_a_launch_that_fails_says_what_to_do_and_may_be_repeated(tmp_path: Path) -> None:
     with Editor() as editor:
         editor.ask("initialize")
-        assert reason in editor.refused("launch", **options)
-        assert "no program is running" in editor.refused("threads")
-        if "python" not in options:
-            return
+        for options, reason in WRONG_LAUNCHES:
+            assert reason in editor.refused("launch", **options)
+            assert "no program is running" in editor.refused("threads")
         editor.launch(write(tmp_path, "print('runs')"))
         assert editor.ends() == 0
 
@@ -367,7 +364,8 @@ def begin(editor: Editor, folder: Path, body: str) -> int:
 
 
 @posix
-@pytest.mark.parametrize("body", [STOPPING, BUSY, DEAF], ids=["stopped", "busy", "deaf"])
+@pytest.mark.parametrize("body", [STOPPING, pytest.param(BUSY, marks=pytest.mark.slow),
+                                  pytest.param(DEAF, marks=pytest.mark.slow)], ids=["stopped", "busy", "deaf"])
 @pytest.mark.parametrize("how", ["closes its output", "disconnects", "terminates", "kills the adapter"])
 def test_no_process_is_left_when_an_editor_goes(tmp_path: Path, body: str, how: str) -> None:
     with Editor() as editor:
@@ -443,6 +441,82 @@ def test_an_interrupted_adapter_ends_quietly(tmp_path: Path) -> None:
                 editor.receive()
 
 
-def test_the_helper_leaves_no_thread() -> None:
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("Thread-") and thread.is_alive()
-                and "_read" in thread.name]
+def test_a_pass_in_another_thread(tmp_path: Path) -> None:
+    program = write(tmp_path, """
+        import threading
+        thread = threading.Thread(target=loss(mg.ops.Tanh()).backward)
+        thread.start()
+        thread.join()
+        print("joined")
+        """)
+    with Editor() as editor:
+        editor.launch(program)
+        editor.wait("stopped")
+        editor.move("stepIn")
+        assert editor.top()["name"] == "Sum.backward"
+        editor.ask("continue", threadId=1)
+        assert editor.ends() == 0
+        assert editor.output("stdout") == "joined\n"
+
+
+# ---- the picture of the pass
+PICTURE = """
+class Backward:
+    made = 0
+    def __init__(self, timeline):
+        Backward.made += 1
+        self.timeline, self.svg, self.css = timeline, f"<svg>{Backward.made}</svg>", "a {}"
+    def state(self):
+        return {"position": self.timeline.position}
+"""
+
+
+def test_the_graph_is_drawn_once_in_each_pass(tmp_path: Path) -> None:
+    (tmp_path / "drawings.py").write_text(PICTURE)
+    installed = tmp_path / "drawings-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: drawings\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[minigrad.pictures]\nbackward = drawings:Backward\n")
+    program = write(tmp_path, "for _ in range(2):\n    loss(mg.ops.Tanh()).backward()")
+    with Editor(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}") as editor:
+        editor.launch(program, stopOnEntry=True)
+        editor.wait("stopped")
+        whole = {"pass": 1, "svg": "<svg>1</svg>", "css": "a {}", "state": {"position": 0}}
+        assert editor.ask("minigradGraph") == whole
+        editor.move("next")
+        assert editor.ask("minigradGraph", **{"pass": 1}) == {"pass": 1, "state": {"position": 1}}
+        assert editor.ask("minigradGraph", **{"pass": 0})["svg"] == "<svg>1</svg>"
+        editor.move("next")
+        editor.move("next")
+        assert editor.ask("minigradGraph", **{"pass": 1}) == {**whole, "pass": 2, "svg": "<svg>2</svg>"}
+
+
+def test_a_graph_that_can_not_be_drawn_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "drawings.py").write_text("def Backward(timeline):\n    raise ValueError('too large\\nto draw')\n")
+    installed = tmp_path / "drawings-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: drawings\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[minigrad.pictures]\nbackward = drawings:Backward\n")
+    with Editor(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}") as editor:
+        editor.launch(write(tmp_path, STOPPING))
+        editor.wait("stopped")
+        assert editor.refused("minigradGraph") == "minigradGraph: ValueError: too large to draw"
+
+
+# ---- long recurrences
+def test_the_chain_of_a_thousand_steps_is_read_in_parts(tmp_path: Path) -> None:
+    program = write(tmp_path, """
+        from rnn import Cell, t
+        cell = Cell("chain")
+        x, h = cell.input("x", ()), cell.signal("h", ())
+        U = mg.Tensor(0.999, requires_grad=True, name="U")
+        h[t] = np.tanh(U * h[t-1] + x[t])
+        cell.unroll(x=np.ones(1000) / 1000)["h"][1000].backward()
+        """)
+    with Editor() as editor:
+        editor.launch(program, names=("node h[1]",))
+        editor.wait("stopped")
+        part = editor.ask("stackTrace", threadId=1, startFrame=2990, levels=20)
+        assert part["totalFrames"] == 2999 and [frame["id"] for frame in part["stackFrames"]][-1] == 1
+        assert part["stackFrames"][-2]["name"] == "h[1000] tanh"
+        assert editor.value("t", part["stackFrames"][-2]["id"]) == 1000

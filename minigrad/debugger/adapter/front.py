@@ -123,7 +123,7 @@ class Front:
             self.done = True
         elif isinstance(message, MalformedMessage):
             self.writer.output(f"The debug adapter has received {message}\n", "stderr")
-        elif message.get("type") == "request" or "command" in message:
+        elif message.get("type", "request") == "request":
             self._request(message)
 
     def _request(self, request: Message) -> None:

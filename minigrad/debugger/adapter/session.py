@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import bdb
+import contextlib
 import os
 import queue
 import re
@@ -25,7 +26,7 @@ from minigrad.debugger.passes import Passes
 from minigrad.debugger.walk import Cause, Stop, Walk
 from minigrad.settings import no_grad
 
-from .messages import MalformedMessage, Message, Reader, Writer
+from .messages import Message, Reader, Writer
 from .places import Places
 from .stack import Stack, frame_name
 from .streams import flush_output
@@ -81,14 +82,9 @@ class Session(Passes):
     # ---- receiving
     def serve(self, reader: Reader) -> None:
         """Receive requests until the front has gone; then the program ends."""
-        while True:
-            try:
-                request = reader.read()
-            except MalformedMessage:
-                continue
-            if request is None:
-                break
-            self._receive(request)
+        with contextlib.suppress(OSError):  # answers can't be sent
+            while (request := reader.read()) is not None:
+                self._receive(request)
         self._quit()
         time.sleep(SECONDS_TO_QUIT)
         os._exit(1)
