@@ -15,13 +15,14 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from minigrad.formats.describe import operation_name
+from minigrad.formats.norms import norm
 from minigrad.ops import Op
 from minigrad.steps import Step
 
 from .derivative import run_lines, source_lines
 from .diagnosis import infinity_at, nan_at, zero_at
 from .evaluation import CommandError, Expression, HitCount, LogMessage
-from .records import largest_source, norm
+from .records import largest_source
 from .timeline import Timeline
 
 

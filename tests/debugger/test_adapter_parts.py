@@ -111,7 +111,7 @@ class Unprintable:
     (np.array([3.0, 4.0]), "(2,) float64  norm 5.0e+00  [3, 4]"),
     (np.zeros((2, 3), np.float32), "(2, 3) float32  norm 0  [0, 0, 0, 0, …]"),
     (np.array([np.nan, np.inf, -np.inf]), "(3,) float64  norm nan  1 NaN, 2 infinite  [nan, inf, -inf]"),
-    (np.full(5, 1e200), "(5,) float64  norm inf  [1e+200, 1e+200, 1e+200, 1e+200, …]"),
+    (np.full(5, 1e200), "(5,) float64  norm 2.2e+200  [1e+200, 1e+200, 1e+200, 1e+200, …]"),
     (np.array([1, 2]), "(2,) int64  norm 2.2e+00  [1, 2]"), (np.array([True]), "(1,) bool  [True]"),
     (np.array(["a"]), "(1,) <U1  [a]"), (np.zeros((0, 2)), "(0, 2) float64  norm 0  []"),
     (np.array(0.1), "0.1"), (np.float32(0.1), "0.1"), (3, "3"), (None, "None"), ("a\nb", r"'a\nb'"),
