@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from minigrad.formats.describe import operation_name
 from minigrad.formats.norms import norm
 from minigrad.ops import Op
+from minigrad.provenance import Origin
 from minigrad.steps import Step
 
 from .derivative import run_lines, source_lines
@@ -279,7 +280,11 @@ class AtLine(Breakpoint):
 
     def contains(self, step: Step) -> bool:
         """Return whether the operation of a step was computed at the line, or at another of the same statement."""
-        return step.origin.line in self._lines_of(step.origin.file)
+        return self.covers(step.origin)
+
+    def covers(self, origin: Origin) -> bool:
+        """Return whether a place in the program is at the line, or at another of the same statement."""
+        return origin.line in self._lines_of(origin.file)
 
     def line_in_derivative(self, step: Step) -> int | None:
         """Return the line of the step's derivative that is meant, as it first ran; None if none of it ran."""

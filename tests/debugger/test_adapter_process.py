@@ -125,10 +125,12 @@ def test_without_debugging_nothing_stops(tmp_path: Path) -> None:
 def test_breakpoints_are_checked_in_each_pass_and_pending_before(tmp_path: Path) -> None:
     program = write(tmp_path, """
         a = mg.Tensor([1.0], requires_grad=True, name="a")
-        np.exp(a).sum().backward()
-        np.tanh(a).sum().backward()
+        one = np.exp(a).sum()
+        one.backward()
+        two = np.tanh(a).sum()
+        two.backward()
         """)
-    first, second = (HEAD.count("\n") + n for n in (3, 4))
+    first, second = (HEAD.count("\n") + n for n in (3, 5))
     with Editor() as editor:
         editor.launch(program, {program: [{"line": first}, {"line": second}]}, names=("op tanh",))
         places = [message["body"]["breakpoints"] for message in editor.history if message.get("command")
@@ -520,3 +522,30 @@ def test_the_chain_of_a_thousand_steps_is_read_in_parts(tmp_path: Path) -> None:
         assert part["totalFrames"] == 2999 and [frame["id"] for frame in part["stackFrames"]][-1] == 1
         assert part["stackFrames"][-2]["name"] == "h[1000] tanh"
         assert editor.value("t", part["stackFrames"][-2]["id"]) == 1000
+
+
+# ---- the line that calls backward()
+def test_a_breakpoint_at_the_line_that_calls_backward_stops_at_the_start(tmp_path: Path) -> None:
+    program = write(tmp_path, """
+        for epoch in range(4):
+            loss(
+                mg.ops.Tanh()).backward()
+        """)
+    line = HEAD.count("\n") + 3
+    with Editor() as editor:
+        editor.launch(program, {program: [{"line": line, "condition": "epoch == 2"},
+                                          {"line": line, "logMessage": "epoch {epoch}", "hitCondition": "2"},
+                                          {"line": line, "condition": "epok == 2"}]})
+        stop = editor.wait("stopped")
+        assert (stop["reason"], stop["hitBreakpointIds"]) == ("breakpoint", [1])
+        assert stop["description"] == "Start of backward pass 3"
+        assert editor.wait("breakpoint")["breakpoint"]["verified"]
+        assert editor.value("epoch") == 2
+        assert "epoch 1\n" in editor.output() and "epoch 2\n" not in editor.output()
+        assert editor.output().count("raises an error: NameError: name 'epok' is not defined\n") == 1
+        [place] = editor.ask("setBreakpoints", source={"path": str(program)}, breakpoints=[{"line": line + 1}])[
+            "breakpoints"]
+        assert place["verified"]
+        editor.ask("setBreakpoints", source={"path": str(program)}, breakpoints=[])
+        editor.ask("continue", threadId=1)
+        assert editor.ends() == 0

@@ -27,7 +27,7 @@ from minigrad.debugger.walk import Cause, Stop, Walk
 from minigrad.settings import no_grad
 
 from .messages import Message, Reader, Writer
-from .places import Places
+from .places import Pass, Places
 from .stack import Stack, frame_name
 from .streams import flush_output
 from .variables import Item, Variables, full_text
@@ -153,7 +153,8 @@ class Session(Passes):
         try:
             with self._lock:
                 self._bind(walk)
-            move: Move = self._wait(self._entry_event()) if stop else self._continue
+            event: Event | None = self._start_event(walk, stop)
+            move: Move = self._wait(event) if event else self._continue
             while (event := move()) is not None:
                 move = self._wait(event)
         finally:
@@ -163,7 +164,7 @@ class Session(Passes):
     def _bind(self, walk: Walk) -> None:
         """Check every breakpoint in a pass that begins, and tell the editor of those that have changed."""
         for place in self.places.all():
-            if place.bind(walk.timeline):
+            if place.bind(walk, self.caller):
                 self.writer.event("breakpoint", reason="changed", breakpoint=place.description())
 
     def _interrupted(self) -> bool:
@@ -206,10 +207,16 @@ class Session(Passes):
                     self._answer_while_running(request)
 
     # ---- why a pass stops
-    def _entry_event(self) -> Event:
-        reason = "pause" if self._pausing else "step" if self._steps_on else "entry"
+    def _start_event(self, walk: Walk, stop: bool) -> Event | None:
+        """Return the event for the start of a pass; None if it doesn't stop there. Breakpoints at its line stop it."""
+        found = [(place.number, *place.starts(walk)) for place in self.places.all() if place.is_at(self.caller)]
+        for message in [message for _, _, message in found if message]:
+            self.say(message)
+        hits = [number for number, stops, _ in found if stops]
+        reason = ("breakpoint" if hits else "pause" if self._pausing else "step" if self._steps_on else "entry")
         self._steps_on = False
-        return {"reason": reason, "description": f"Start of backward pass {self.passes}"}
+        event = {"reason": reason, "description": f"Start of backward pass {self.passes}", "hitBreakpointIds": hits}
+        return event if stop or hits else None
 
     def _stopped_by(self, stop: Stop) -> Event | None:
         """Return the event for the end of a move; None if the pass may end."""
@@ -339,16 +346,16 @@ class Session(Passes):
 
     # ---- requests at any time
     def _set_lines(self, arguments: Message) -> Message:
-        return self.places.set_lines(arguments, self._timeline())
+        return self.places.set_lines(arguments, self._pass())
 
     def _set_names(self, arguments: Message) -> Message:
-        return self.places.set_names(arguments, self._timeline())
+        return self.places.set_names(arguments, self._pass())
 
     def _set_filters(self, arguments: Message) -> Message:
-        return self.places.set_filters(arguments, self._timeline())
+        return self.places.set_filters(arguments, self._pass())
 
-    def _timeline(self) -> Any:
-        return self._stack.walk.timeline if self._stack is not None else None
+    def _pass(self) -> Pass:
+        return (self._stack.walk, self.caller) if self._stack is not None else None
 
     def _configuration_done(self, arguments: Message) -> None:
         self.configured.set()
