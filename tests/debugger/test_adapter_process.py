@@ -117,8 +117,8 @@ def test_a_program_that_never_calls_backward(tmp_path: Path) -> None:
 
 def test_without_debugging_nothing_stops(tmp_path: Path) -> None:
     with Editor() as editor:
-        editor.launch(write(tmp_path, "(2 * loss(mg.ops.Tanh())).backward()"), names=("op tanh",), noDebug=True,
-                      stopOnEntry=True)
+        editor.launch(write(tmp_path, "loss(mg.ops.Tanh()).backward()\nmg.set_trace(loss(mg.ops.Tanh()))"),
+                      names=("op tanh",), noDebug=True, stopOnEntry=True)
         assert editor.ends() == 0
 
 
@@ -175,6 +175,20 @@ def test_pause_stops_at_a_step_of_a_pass(tmp_path: Path) -> None:
         (tmp_path / "paused").touch()
         assert editor.wait("stopped")["reason"] == "pause"
         assert editor.top()["name"].startswith("slow")
+        editor.ask("continue", threadId=1)
+        assert editor.ends() == 0
+
+
+def test_without_a_breakpoint_that_it_can_meet_the_first_pass_stops_at_its_start(tmp_path: Path) -> None:
+    program = write(tmp_path, "for _ in range(2):\n    loss(mg.ops.Tanh()).backward()")
+    with Editor() as editor:
+        editor.launch(program, {Path(__file__): [{"line": 1}]})
+        assert editor.wait("stopped")["reason"] == "entry"
+        editor.ask("continue", threadId=1)
+        assert editor.ends() == 0
+    with Editor() as editor:
+        editor.launch(program, names=("op tanh",))
+        assert [editor.wait("stopped")["reason"], editor.move("continue")["reason"]] == ["function breakpoint"] * 2
         editor.ask("continue", threadId=1)
         assert editor.ends() == 0
 

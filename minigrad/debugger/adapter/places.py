@@ -115,9 +115,9 @@ class Places:
         self.last_number = 0
 
     @property
-    def chosen(self) -> bool:
-        """Whether there are breakpoints, exception filters aside."""
-        return any(places for group, places in self.groups.items() if group != "filters")
+    def verified(self) -> bool:
+        """Whether the passes so far can meet a breakpoint, exception filters aside."""
+        return any(place.verified for place in self.all())
 
     def all(self) -> list[Place]:
         """Return every breakpoint of the editor."""

@@ -49,7 +49,7 @@ class Session(Passes):
 
     Attributes:
         configured: set when the editor has set its breakpoints and the program may begin.
-        stop_on_entry: whether the first pass stops at its start; None: if there is no breakpoint.
+        stop_on_entry: whether the first pass stops at its start; None: if it can meet no breakpoint.
         debugging: False for a program that is to run without stops.
         quitting: whether the program is to end.
     """
@@ -137,22 +137,28 @@ class Session(Passes):
         """Return whether the pass that begins stops at its start."""
         if not self.debugging or self.running:
             return False
-        if self._steps_on or self._pausing:
-            return True
-        return not self.passes and (not self.places.chosen if self.stop_on_entry is None else self.stop_on_entry)
+        return self._steps_on or self._pausing or (not self.passes and self.stop_on_entry is True)
 
     def watches(self) -> bool:
         """Return whether a pass that doesn't stop at its start may stop later."""
-        return self.debugging and (bool(self.breakpoints) or self.places.stops_at_errors)
+        return self.debugging and (bool(self.breakpoints) or self.places.stops_at_errors or self._is_default_entry())
+
+    def _is_default_entry(self) -> bool:
+        return self.stop_on_entry is None and self.passes == 1
 
     def debug(self, walk: Walk, stop: bool) -> None:
         """Run a pass to its end, with stops."""
+        if not self.debugging:  # set_trace() in a program that is to run without stops
+            for _ in walk.timeline.run():
+                pass
+            return
         walk.interrupted = self._interrupted
         self._stack = Stack(walk, self.caller)
         self._picture = None
         try:
             with self._lock:
                 self._bind(walk)
+            stop = stop or (self._is_default_entry() and not self.places.verified)
             event: Event | None = self._start_event(walk, stop)
             move: Move = self._wait(event) if event else self._continue
             while (event := move()) is not None:
