@@ -6,12 +6,10 @@ while the program runs it answers those that need no stop itself, and refuses th
 
 from __future__ import annotations
 
-import ast
 import bdb
 import contextlib
 import os
 import queue
-import re
 import threading
 import time
 import traceback
@@ -24,19 +22,17 @@ from minigrad.debugger.evaluation import CommandError
 from minigrad.debugger.inspection import drawing_function
 from minigrad.debugger.passes import Passes
 from minigrad.debugger.walk import Cause, Stop, Walk
-from minigrad.settings import no_grad
 
+from . import expressions
 from .messages import Message, Reader, Writer
 from .places import Pass, Places
 from .stack import Stack, frame_name
 from .streams import flush_output
-from .variables import Item, Variables, full_text
+from .variables import Variables
 
 THREAD = 1  # the only one
 MOST_TARGETS = 200  # that an editor offers to go to
 SECONDS_TO_QUIT = 1.0  # for a program whose editor has gone
-SAFE_TO_LOOK_AT = (ast.Expression, ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Slice, ast.Tuple,
-                   ast.UnaryOp, ast.USub, ast.BinOp, ast.Add, ast.Sub, ast.Load)
 NO_CHANGE = ("a recorded backward pass can't be changed: its steps have run, and stepping back restores what they saw; "
              "change the data in the program and run it again")
 
@@ -110,7 +106,7 @@ class Session(Passes):
         command = request["command"]
         if command in ANY_TIME:
             self._answer(request, ANY_TIME[command])
-        elif command in AT_A_STOP or command in MOVES:
+        elif command in AT_A_STOP or command in MOVES or command in JUMPS:
             self.writer.refuse(request, f"{command!r}: the program is running; this is answered where a backward pass "
                                         "is stopped")
         else:
@@ -164,8 +160,8 @@ class Session(Passes):
             while (event := move()) is not None:
                 move = self._wait(event)
         finally:
-            with self._lock:
-                self._stack = None
+            self._resume()  # also after an interrupt at a stop
+            self._stack = None
 
     def _bind(self, walk: Walk) -> None:
         """Check every breakpoint in a pass that begins, and tell the editor of those that have changed."""
@@ -194,7 +190,10 @@ class Session(Passes):
     def _answer_at_stop(self, request: Message) -> Move | None:
         command = request["command"]
         if command in MOVES:
-            move: Move | None = self._answer(request, MOVES[command])
+            self.writer.answer(request)
+            return partial(MOVES[command], self)
+        if command in JUMPS:
+            move: Move | None = self._answer(request, JUMPS[command])
             return move
         if command in ANY_TIME or command in AT_A_STOP:
             self._answer(request, ANY_TIME.get(command) or AT_A_STOP[command])
@@ -259,25 +258,7 @@ class Session(Passes):
                 stack.enter(place.line_in_derivative(stop.step.step))  # the frame that the line belongs to
         return event
 
-    # ---- requests that move
-    def _next(self, arguments: Message) -> Move:
-        return self._step_over
-
-    def _step_in(self, arguments: Message) -> Move:
-        return self._step_inside
-
-    def _step_out(self, arguments: Message) -> Move:
-        return self._to_end_of_time
-
-    def _step_back(self, arguments: Message) -> Move:
-        return self._step_backwards
-
-    def _continue_request(self, arguments: Message) -> Move:
-        return self._continue
-
-    def _reverse_continue(self, arguments: Message) -> Move:
-        return self._back
-
+    # ---- requests that go to a position
     def _goto(self, arguments: Message) -> Move:
         return self._going_to(arguments["targetId"], "goto")
 
@@ -392,36 +373,10 @@ class Session(Passes):
                                                  arguments.get("count") or 0, arguments.get("filter"))}
 
     def _evaluate(self, arguments: Message) -> Message:
-        text, context, frame = arguments["expression"], arguments.get("context"), arguments.get("frameId")
-        stack, evaluator = self._current_stack(), self.walk.evaluator
-        step, local = stack.step_of(frame), stack.locals_of(frame)
-        if context == "repl":
-            value = evaluator.execute(text, step, local)
-            flush_output()
-            if value is None:
-                return {"result": "", "variablesReference": 0}
-        elif context == "hover":
-            _require_no_calls(text)
-            with no_grad():
-                value = evaluator.evaluate(text, step, local)
-        else:
-            value = evaluator.evaluate(text, step, local)
-        if context == "clipboard":
-            return {"result": full_text(value), "variablesReference": 0}
-        found = self.variables.value(Item("", value, text if text.strip().isidentifier() else f"({text.strip()})"))
-        return {"result": found.pop("value"), **found}
+        return expressions.evaluate(arguments, self._current_stack(), self.variables)
 
     def _completions(self, arguments: Message) -> Message:
-        typed = arguments["text"][:max(arguments["column"] - 1, 0)]
-        match = re.search(r"((?:\w+\.)*)(\w*)$", typed)
-        assert match is not None  # it matches no characters too
-        before, word = match[1].rstrip("."), match[2]
-        stack, frame = self._current_stack(), arguments.get("frameId")
-        step, local = stack.step_of(frame), stack.locals_of(frame)
-        evaluator = self.walk.evaluator
-        names = dir(evaluator.evaluate(before, step, local)) if before else evaluator.names(step, local)
-        found = sorted(name for name in names if name.startswith(word) and (word or not name.startswith("_")))
-        return {"targets": [{"label": name, "start": len(typed) - len(word), "length": len(word)} for name in found]}
+        return expressions.completions(arguments, self._current_stack())
 
     def _exception_info(self, arguments: Message) -> Message:
         if self._event.get("reason") != "exception":
@@ -451,16 +406,6 @@ class Session(Passes):
         return {**state, "svg": self._picture.svg, "css": self._picture.css}
 
 
-def _require_no_calls(text: str) -> None:
-    """Raise CommandError for anything but names, their attributes and elements: a hover must not run the program."""
-    try:
-        tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError):
-        raise CommandError("not a Python expression") from None
-    if not all(isinstance(node, SAFE_TO_LOOK_AT) for node in ast.walk(tree)):
-        raise CommandError("only names, their attributes and elements are evaluated under the mouse")
-
-
 def _position(walk: Walk) -> str:
     """Return the position in a pass in words."""
     record = walk.current
@@ -479,7 +424,8 @@ AT_A_STOP: dict[str, Callable[[Session, Message], Any]] = {
     "stackTrace": Session._stack_trace, "scopes": Session._scopes, "variables": Session._variables,
     "evaluate": Session._evaluate, "completions": Session._completions, "exceptionInfo": Session._exception_info,
     "gotoTargets": Session._goto_targets, "minigradGraph": Session._graph}
-MOVES: dict[str, Callable[[Session, Message], Any]] = {
-    "next": Session._next, "stepIn": Session._step_in, "stepOut": Session._step_out, "stepBack": Session._step_back,
-    "continue": Session._continue_request, "reverseContinue": Session._reverse_continue, "goto": Session._goto,
-    "restartFrame": Session._restart_frame, "minigradGoto": Session._goto_step}
+JUMPS: dict[str, Callable[[Session, Message], Move]] = {
+    "goto": Session._goto, "restartFrame": Session._restart_frame, "minigradGoto": Session._goto_step}
+MOVES: dict[str, Callable[[Session], Event | None]] = {
+    "next": Session._step_over, "stepIn": Session._step_inside, "stepOut": Session._to_end_of_time,
+    "stepBack": Session._step_backwards, "continue": Session._continue, "reverseContinue": Session._back}
