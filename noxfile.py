@@ -79,11 +79,12 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation, warnings as errors, and test its notebook."""
+    """Build the documentation, warnings as errors, and test its notebook, and what a notebook shows."""
     install(session, "dev", "docs")
     with tempfile.TemporaryDirectory() as folder:
         session.run("sphinx-build", "-q", "-W", "docs", *(session.posargs or [folder]))
-    session.run("python", "-m", "pytest", "tests/examples/test_docs.py", "-m", "slow or not slow")
+    session.run("python", "-m", "pytest", "tests/examples/test_docs.py", "tests/interactive", "-m", "slow or not slow",
+                env={"CI": "1"})
 
 
 @nox.session

@@ -13,13 +13,16 @@ Imports NumPy only; neither rnn nor viz. The debugger, a subpackage, is imported
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import functions, init, losses, ops, optim, schedules, tensor
+from . import backward, functions, init, losses, ops, optim, schedules, tensor
 from . import numpy_functions as numpy_functions
 from .backward import grad
 from .errors import require_operation
 from .functions import *  # noqa: F403 (the names in functions.__all__)
 from .gradcheck import check_op, compare_gradients, gradcheck, numeric_gradient
+from .interactive import passes, postmortem, progress
+from .interactive.completion import public_names
 from .ops import Op
+from .provenance import in_library
 from .recipes.attributes import MODULE, missing_attribute
 from .serialization import load, save
 from .settings import detect_anomaly, no_grad
@@ -35,6 +38,11 @@ __all__ = [
     "Op", "Tensor", "apply", "check_op", "compare_gradients", "detect_anomaly", "explain", "grad", "gradcheck",
     "init", "load", "losses", "no_grad", "numeric_gradient", "ops", "optim", "save", "schedules", "set_trace",
 ]
+
+postmortem.install(in_library)
+progress.watch(backward.backward, "backward", passes.of_backward)
+progress.watch(backward.compute_gradients, "backward", passes.of_gradients)
+progress.start()
 
 
 def apply(op: Op, *inputs: Any) -> Any:
@@ -71,5 +79,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List the names that `__getattr__` imports too, for completion and for the documentation."""
-    return sorted({*globals(), *__all__})
+    """List the public names, for completion."""
+    return public_names(globals())

@@ -11,6 +11,7 @@ import math
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .interactive.completion import public_names
 from .tensor import Tensor
 
 Shape = tuple[int, ...]
@@ -99,3 +100,8 @@ def _matrix(shape: Shape) -> tuple[int, int]:
     if min(shape) < 1:
         raise ValueError(f"a matrix of shape {shape} has no elements to draw")
     return shape[0], shape[1]
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return public_names(globals())

@@ -17,6 +17,7 @@ import numpy as np
 
 from . import functions as f
 from .conversion import require_plain
+from .interactive.completion import public_names
 from .operators import Operators
 from .tensor import Tensor, is_symbolic
 
@@ -171,3 +172,8 @@ def _same_shape(loss: str, prediction: Any, target: Any) -> None:
     if ours is not None and theirs is not None and ours != theirs:
         raise ValueError(f"{loss}: the prediction {prediction!r} has shape {ours}, the target {theirs}; "
                          "they must be equal")
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return public_names(globals())

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .interactive.completion import public_names
 from .provenance import call_site
 from .tensor import Tensor
 
@@ -230,3 +231,8 @@ def clip_grad_value(parameters: Parameters, max_value: float) -> None:
 def _grad(tensor: Tensor) -> Array:
     assert tensor.grad is not None
     return tensor.grad
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return public_names(globals())

@@ -35,6 +35,11 @@ class Origin:
         """Return the same line for the copy of `signal` at step `t`."""
         return Origin(self.file, self.line, signal, t)
 
+    @property
+    def in_notebook(self) -> bool:
+        """Whether it is a line of a notebook's cell, or of IPython's prompt, which may be run again."""
+        return _cell(self.file) is not None
+
     def __str__(self) -> str:
         return f"{_cell(self.file) or os.path.basename(self.file)}:{self.line}"
 
@@ -42,8 +47,8 @@ class Origin:
 
 
 def _cell(file: str) -> str | None:
-    """Return "Cell In[4]", as IPython's tracebacks write it, for a temporary file of a notebook's cell."""
-    if "ipykernel" not in file or "IPython" not in sys.modules:
+    """Return "Cell In[4]", as IPython's tracebacks write it, for the file that stands for a cell or a prompt."""
+    if ("ipykernel" not in file and not file.startswith("<ipython-input")) or "IPython" not in sys.modules:
         return None
     shell = sys.modules["IPython"].get_ipython()
     number = getattr(getattr(shell, "compile", None), "_filename_map", {}).get(file)
@@ -104,12 +109,13 @@ def call_site() -> Origin:
 
 def _first_call_site(frame: FrameType) -> Origin:
     """Return the Origin of a frame that isn't in the cache, or of its first caller outside of the library."""
-    while _in_library(frame.f_code.co_filename) and frame.f_back is not None:
+    while in_library(frame.f_code.co_filename) and frame.f_back is not None:
         _library_files.add(frame.f_code.co_filename)
         frame = frame.f_back
     return _call_sites.add(frame)
 
 
-def _in_library(file: str) -> bool:
+def in_library(file: str) -> bool:
+    """Return whether a source file belongs to this library."""
     path = os.path.abspath(file)
     return any(path.startswith(folder + os.sep) for folder in _library_folders)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 
+from .interactive.completion import public_names
+
 
 def constant(step: int, rate: float) -> float:
     """Return the same rate always."""
@@ -52,3 +54,8 @@ def _done(step: int, steps: int) -> float:
     if step < 0 or not steps > 0:
         raise ValueError(f"updates are counted from 0, and a schedule has at least one: step {step}, steps {steps}")
     return min(step / steps, 1.0)
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return public_names(globals())

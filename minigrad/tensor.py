@@ -21,6 +21,7 @@ from .conversion import REAL, holds_operands, own_result, require_plain, result_
 from .errors import forward_nan_error, no_index_error, operation_error
 from .formats.describe import short_value, tensor_label, tensor_summary
 from .formats.norms import norm
+from .formats.values import long_value
 from .in_place import InPlace
 from .mutation import MutationState, check_modified, creation_counter, expose, record_assignment
 from .operators import LOOKUP, Operators
@@ -308,8 +309,8 @@ class Tensor(InPlace, Operators):
         return f"<{short_value(self._array)}{repr(self)[1:]}"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """Print as `print` does, where IPython and Jupyter display a value."""
-        printer.text(str(self))
+        """Print as `print` does, where IPython and Jupyter display a value; alone, a larger array with its values."""
+        printer.text(str(self) + (long_value(self._array) if len(printer.stack) == 1 else ""))
 
     # ---- copies
     def __getstate__(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ Imports minigrad and never viz. language (equations) <- cells; language <- unrol
 nodes) <- compiler (NumPy programs), export (JAX, PyTorch, ONNX) <- cell.py <- tracing.py.
 """
 
+from minigrad.interactive.completion import public_names
 from minigrad.provenance import mark_library_file
 
 from . import cells, interop, sequences
@@ -32,3 +33,8 @@ __all__ = [
 ]
 
 mark_library_file(__file__)
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return public_names(globals())

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from minigrad import Tensor
+from minigrad.interactive.pictures import Bundle, drawn, view
 
 from .language import cycles, dependencies
 from .language.equations import Definition
+from .language.latex import equations_latex
 from .unrolling.options import UnrollOptions, list_options
 from .unrolling.run import Run
 from .unrolling.unroll import unroll
@@ -41,6 +43,12 @@ class Cell(Definition):
     loops = cycles.loops
     order = cycles.order
     edges = dependencies.edges
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
+        """Return what a notebook shows: the cyclic graph, where it can be painted, above the equations."""
+        if not self.equations:
+            return view(repr(self))
+        return view(repr(self), drawn("rolled", self), equations_latex(self))
 
     @list_options
     def unroll(self, T: int | None = None, **keywords: Any) -> Run:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minigrad import Tensor
+from minigrad.interactive.completion import public_names
 from rnn.language.cycles import layer_direction
 from rnn.language.dependencies import layer_parameters, parameters
 from rnn.language.equations import Definition
@@ -565,3 +566,8 @@ def _check_reset(layer: Layer, linear_before_reset: int | None) -> None:
         own = "after" if layer.resets_after else "before"
         raise _refusal(f"{layer.name} resets {own} the matrix, and with linear_before_reset={linear_before_reset} "
                        "the operator doesn't")
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return public_names(globals())

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minigrad.interactive.completion import public_names
+
 
 def pad(sequences: Sequence[ArrayLike], value: float = 0.0) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Pad sequences of unequal length to one batch.
@@ -71,3 +73,8 @@ def chunks(data: ArrayLike, length: int) -> Iterator[NDArray[Any]]:
     array = np.asarray(data)
     for start in range(0, len(array), length):
         yield array[start:start + length]
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return public_names(globals())

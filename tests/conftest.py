@@ -26,6 +26,7 @@ MARKS = {  # a file or folder of tests -> its marker
     "examples/test_outgrown.py": "examples",
     "examples/test_tour.py": "examples",
     "examples/test_trained_networks.py": "examples",
+    "interactive/test_notebook.py": "notebook",
 }
 MOST_WORKERS = 4  # each collects all tests first
 

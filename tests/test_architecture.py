@@ -25,30 +25,30 @@ MOST_FILES = 22
 
 # A layer is a folder (without its subfolders), or a module that is named here. It may import itself and the layers
 # that stand behind it.
+ENGINE = ("minigrad", "minigrad.formats", "minigrad.interactive", "minigrad.recipes")
+LANGUAGE = ("rnn", "rnn.language", "rnn.unrolling")  # of rnn, all that pictures read
 LAYERS: dict[str, tuple[str, ...]] = {
     "minigrad.recipes": (),
     "minigrad.formats": (),
-    "minigrad": ("minigrad.recipes", "minigrad.formats"),
-    "minigrad.debugger": ("minigrad", "minigrad.formats"),
-    "minigrad.debugger.adapter": ("minigrad", "minigrad.formats", "minigrad.debugger"),
+    "minigrad.interactive": (),
+    "minigrad": ENGINE,
+    "minigrad.debugger": ENGINE,
+    "minigrad.debugger.adapter": (*ENGINE, "minigrad.debugger"),
     "minigrad.debugger.__main__": ("minigrad.debugger", "minigrad.debugger.adapter"),
-    "rnn.language": ("minigrad", "minigrad.formats"),
-    "rnn.cells": ("minigrad", "rnn.language"),
-    "rnn.unrolling": ("minigrad", "minigrad.formats", "rnn.language"),
-    "rnn.ir": ("minigrad", "rnn.language", "rnn.unrolling"),
-    "rnn.compiler": ("minigrad", "minigrad.formats", "rnn.language", "rnn.unrolling", "rnn.ir"),
-    "rnn.export": ("minigrad", "minigrad.formats", "rnn.language", "rnn.unrolling", "rnn.ir"),
-    "rnn": ("minigrad", "rnn.language", "rnn.cells", "rnn.unrolling", "rnn.ir", "rnn.compiler", "rnn.export"),
-    "viz.render": ("minigrad", "minigrad.formats"),
-    "viz.layout": ("minigrad", "minigrad.formats", "rnn", "rnn.language", "rnn.unrolling", "viz.render"),
-    "viz.annotations": ("minigrad", "minigrad.formats", "rnn", "rnn.language", "rnn.unrolling", "viz.render",
-                        "viz.layout"),
-    "viz.pictures": ("minigrad", "minigrad.formats", "rnn", "rnn.language", "rnn.unrolling", "viz.render", "viz.layout",
-                     "viz.annotations"),
-    "viz.stepper_page": ("minigrad", "minigrad.formats", "minigrad.debugger", "rnn", "rnn.language", "rnn.unrolling",
-                         "viz.render", "viz.layout", "viz.annotations", "viz.pictures"),
-    "viz": ("minigrad", "rnn", "rnn.language", "rnn.unrolling", "viz.render", "viz.layout", "viz.annotations",
-            "viz.pictures", "viz.stepper_page"),
+    "rnn.language": ENGINE,
+    "rnn.cells": (*ENGINE, "rnn.language"),
+    "rnn.unrolling": (*ENGINE, "rnn.language"),
+    "rnn.ir": (*ENGINE, "rnn.language", "rnn.unrolling"),
+    "rnn.compiler": (*ENGINE, "rnn.language", "rnn.unrolling", "rnn.ir"),
+    "rnn.export": (*ENGINE, "rnn.language", "rnn.unrolling", "rnn.ir"),
+    "rnn": (*ENGINE, "rnn.language", "rnn.cells", "rnn.unrolling", "rnn.ir", "rnn.compiler", "rnn.export"),
+    "viz.render": ENGINE,
+    "viz.layout": (*ENGINE, *LANGUAGE, "viz.render"),
+    "viz.annotations": (*ENGINE, *LANGUAGE, "viz.render", "viz.layout"),
+    "viz.pictures": (*ENGINE, *LANGUAGE, "viz.render", "viz.layout", "viz.annotations"),
+    "viz.stepper_page": (*ENGINE, "minigrad.debugger", *LANGUAGE, "viz.render", "viz.layout", "viz.annotations",
+                         "viz.pictures"),
+    "viz": (*ENGINE, *LANGUAGE, "viz.render", "viz.layout", "viz.annotations", "viz.pictures", "viz.stepper_page"),
 }
 
 

@@ -10,6 +10,8 @@ stepper_page. A run goes through these stages once: step graph, labels, layout, 
 
 from typing import TYPE_CHECKING, Any
 
+from minigrad.interactive import progress
+from minigrad.interactive.completion import public_names
 from minigrad.provenance import mark_library_file
 
 from .pictures.diff import diff
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["Page", "both", "gradient_map", "PaintError", "Picture", "diff", "graph", "rolled", "stepper", "unrolled"]
 
 mark_library_file(__file__)
+for drawing in (both, diff, gradient_map, graph, rolled, unrolled, Picture._painted):
+    progress.watch(drawing, "draw")
+del drawing
 
 
 def __getattr__(name: str) -> Any:
@@ -39,5 +44,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List the names that `__getattr__` imports too, for completion and for the documentation."""
-    return sorted({*globals(), *__all__})
+    """List the public names, for completion."""
+    return public_names(globals())

@@ -23,7 +23,14 @@ graph), `derivative` (the lines that ran) and `jacobian`; `formatting` turns rec
 The package imports the engine (`minigrad.*`) but neither `rnn` nor `viz`.
 """
 
+from minigrad.interactive.completion import public_names
+
 from .commands import Debugger, set_trace
 from .explanation import explain
 
 __all__ = ["Debugger", "explain", "set_trace"]
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return public_names(globals())

@@ -239,6 +239,7 @@ class Debugger(BreakpointCommands):
     # ---- ending, help, completion
     def do_quit(self, argument: str) -> None:
         """quit: end the program; every .grad is as it was before the pass."""
+        self.terminal.leave()
         raise bdb.BdbQuit
 
     def do_help(self, arg: str) -> None:
@@ -296,10 +297,11 @@ def set_trace(loss: Tensor, grad: ArrayLike | None = None, commands: Iterable[st
         loss: the tensor from which the backward pass starts.
         grad: its gradient, as for backward().
         commands: commands to run before any are read.
-        stdin: where commands are read from; by default the terminal.
-        stdout: where answers are printed; by default the terminal.
+        stdin: where commands are read from; by default the terminal, or a field below the cell of a notebook.
+        stdout: where answers are printed; by default the terminal, or below the cell.
 
     Raises:
-        BdbQuit: if the user quits, as in pdb.
+        BdbQuit: if the user quits, as in pdb. In a notebook it ends the cell.
+        RuntimeError: in a notebook that takes no input, as nbconvert runs it; every `.grad` is as it was before.
     """
     (Passes.installed or Debugger(commands, stdin, stdout)).backward(loss, grad, stop=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Any
 
+from minigrad.interactive.pictures import drawing_function
 from minigrad.tensor import Tensor
 
 from .breakpoints import known_names, unknown_name
@@ -100,21 +100,9 @@ def source(record: StepRecord) -> list[str]:
 
 def draw(timeline: Timeline, file: str) -> str:
     """Draw the graph with the current gradients to a file; return a line that says where."""
-    graph = drawing_function("graph")
+    try:
+        graph = drawing_function("graph")
+    except LookupError as error:
+        raise CommandError(str(error)) from None
     graph(timeline.steps.out, highlight=[timeline.current.node] if timeline.current else []).render(outfile=file)
     return f"written: {os.path.abspath(file)}"
-
-
-def drawing_function(name: str) -> Callable[..., Any]:
-    """Return a drawing function that an installed distribution registers as an entry point of `minigrad.pictures`.
-
-    The engine imports no package that draws. Raises CommandError if none is registered, or it can't be imported.
-    """
-    for entry_point in entry_points(group="minigrad.pictures", name=name):
-        try:
-            function: Callable[..., Any] = entry_point.load()
-            return function
-        except ImportError as error:
-            raise CommandError(f"no picture: {entry_point.value} can't be imported ({error})") from None
-    raise CommandError(f"no picture: no installed distribution registers {name!r} as an entry point of "
-                       "minigrad.pictures; run 'pip install minigrad-rnn', or 'pip install -e .' in a source checkout")

@@ -1,19 +1,23 @@
 """Terminal I/O of the debugger: reads commands, prints answers, completes words, defers Ctrl-C.
 
 Commands come from a given list, then from a terminal (with history and completion if Python has
-readline) or a pipe. Commands that were not typed on a terminal are echoed, so that the output reads
-as a session. The state of readline and of the signal handler is restored afterwards.
+readline), from a notebook, or from a pipe. Commands that were not typed at a prompt are echoed, so that the
+output reads as a session. The state of readline and of the signal handler is restored afterwards.
+
+Notebooks replace Python's `input` by a function that shows a field below the cell. Where a notebook is run without
+anyone to ask, as nbconvert and nbclient do, that function raises an error.
 """
 
 from __future__ import annotations
 
 import bdb
+import builtins
 import contextlib
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from types import FrameType, ModuleType
+from types import BuiltinFunctionType, FrameType, ModuleType
 from typing import Any, TextIO
 
 try:
@@ -29,14 +33,17 @@ class Terminal:
 
     Attributes:
         queue: commands that are read before any others.
-        interactive: whether commands are typed on a terminal.
+        notebook: whether commands are typed below the cell of a notebook.
+        interactive: whether commands are typed at a prompt, on a terminal or in a notebook.
     """
 
     def __init__(self, queue: Iterable[str] = (), stdin: TextIO | None = None, stdout: TextIO | None = None) -> None:
         self.queue = list(queue)
+        self.notebook = stdin is None and not isinstance(builtins.input, BuiltinFunctionType)
         self.stdin = stdin or sys.stdin
         self.stdout = stdout or sys.stdout
-        self.interactive = self.stdin is sys.stdin and self.stdin is not None and self.stdin.isatty()
+        self.interactive = self.notebook or (
+            self.stdin is sys.stdin and self.stdin is not None and self.stdin.isatty())
 
     def say(self, text: str) -> None:
         """Print a line. A closed pipe ends the session without a traceback."""
@@ -49,7 +56,11 @@ class Terminal:
             raise bdb.BdbQuit from None
 
     def ask(self, prompt: str) -> str | None:
-        """Return the next command; None at the end of the input."""
+        """Return the next command; None at the end of the input.
+
+        Raises:
+            RuntimeError: in a notebook that takes no input.
+        """
         if self.queue:
             line: str | None = self.queue.pop(0)
         elif self.interactive:
@@ -65,6 +76,17 @@ class Terminal:
         except EOFError:
             self.say("")
             return None
+        except NotImplementedError as error:  # ipykernel's StdinNotImplementedError
+            raise RuntimeError("the debugger asks for commands, and this notebook is run without a field to type them "
+                               "in, as nbconvert and nbclient run it. Every .grad is as it was before the pass. "
+                               "viz.stepper(loss) shows the same steps as a page below the cell; "
+                               "mg.set_trace(loss, commands=[\"continue\"]) asks nothing") from error
+
+    def leave(self) -> None:
+        """Say in a notebook what `quit` ends: IPython ends a cell at BdbQuit without a word, in pdb too."""
+        if self.notebook:
+            self.say("the backward pass was left, and the rest of this cell doesn't run; every .grad is as it was "
+                     "before the pass")
 
 
 def discard_output(stream: TextIO) -> None:

@@ -38,7 +38,7 @@ def call(name: str, op: Any, operands: Sequence[Formula], options: bool) -> Form
     if joins:
         arguments = f"[{arguments}]"
     if options:
-        arguments += _format_options(op, 0 if joins else None)
+        arguments += format_options(op, 0 if joins else None)
     return Formula(f"{name}({arguments})", ATOM)
 
 
@@ -50,7 +50,7 @@ def _first_and_last(words: list[str]) -> list[str]:
     return words if len(words) <= MOST_OPERANDS else [*words[:3], "…", *words[-2:]]
 
 
-def _format_options(op: Any, default_axis: int | None) -> str:
+def format_options(op: Any, default_axis: int | None) -> str:
     """Return the axes and the shape that an operation has as options, ", axis=1"."""
     words = ["keepdims=True"] if getattr(op, "keepdims", False) else []
     for name in ("axis", "axes", "shape"):

@@ -28,6 +28,8 @@ Recurrences with a matrix in their state, or a linear loop, are in `rnn.cells.mo
 Turing machine in `rnn.cells.memory`.
 """
 
+from minigrad.interactive.completion import public_names
+
 from . import memory, modern
 from .classic import abstract, bidirectional, elman, gru, jordan, lstm, neurons, stacked, vanilla
 from .parameters import parameters_of
@@ -36,3 +38,8 @@ __all__ = [
     "abstract", "bidirectional", "elman", "gru", "jordan", "lstm", "memory", "modern", "neurons", "parameters_of",
     "stacked", "vanilla",
 ]
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return public_names(globals())

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 import minigrad as mg
+from minigrad.interactive.completion import public_names
 from minigrad.provenance import call_site
 from rnn.language.equations import Definition, Signal
 from rnn.language.expressions import Expression, is_static, t
@@ -174,3 +175,8 @@ def _identity(a: Any) -> Any:
 
 def _above_one(a: Any) -> Any:
     return 1 + mg.softplus(a)
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return public_names(globals())

@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike
 
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.interactive.completion import public_names
 from minigrad.provenance import call_site
 from rnn.language.complex import Complex, complex_signal
 from rnn.language.equations import Definition, Signal
@@ -367,3 +368,8 @@ def _stabilised(cell: Definition, m: Signal, before: Time, i: Any, f: Any) -> tu
 def _mixed(mu: Tensor, x: Signal, before: Time) -> Any:
     """Return the input, mixed with that of the previous step."""
     return mu * x[t] + (1 - mu) * x[before]
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return public_names(globals())

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from minigrad import Tensor
 from minigrad.backward import ancestors, compute_gradients
+from minigrad.interactive import progress
 from minigrad.mutation import check_modified
 from minigrad.provenance import call_site
 from minigrad.settings import settings
@@ -95,6 +96,10 @@ class Outputs(Mapping[str, NDArray[Any]]):
     def __len__(self) -> int:
         return len(self._call.loaded.program.outputs)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        """List the names that `outputs["` completes."""
+        return list(self)
+
     @property
     def state(self) -> State:
         """The state after the last step, constant: `initial=outputs.state` starts the next call or unroll from it."""
@@ -161,6 +166,13 @@ class Compiled:
         self._gradients: dict[Tensor, NDArray[Any]] | None = None
         self._split = False  # whether what weights alone determine is computed by a function of its own
         self._parts: dict[frozenset[Signal], Compiled] = {}  # definitions of some of the signals, for streams
+
+    def __repr__(self) -> str:
+        loss = f", loss {self.loss} ({self.reduction})" if self.loss is not None else ""
+        latest = self._thread.call
+        inputs = latest.plan.inputs if latest else None
+        called = f"called on T = {inputs.T}, batch {inputs.batch}" if inputs else "not called yet"
+        return f"<Compiled {self.cell.name!r}{loss}: {called}; .source is its program>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how a copy is made: the definition is compiled again, where it is used."""
@@ -517,3 +529,17 @@ def _no_loss(signal: Signal, shape: tuple[int, ...]) -> str:
     return (f"the loss is one number for each sequence and step, but {signal.name}, defined at {line}, has shape "
             f"{shape} (at {call_site()}): sum over its elements, {signal.name}[t] = "
             f"mg.sum(...{', axis=-1' * (len(shape) == 1)})")
+
+
+def _progress(variables: Mapping[str, Any], call: progress.Call) -> progress.State:
+    """Return how far a call is: by the step of the program's loop; UNKNOWN while the program is made."""
+    for frame in call.frames:
+        if frame.f_code.co_filename.startswith("<compiled ") and isinstance(frame.f_locals.get("t"), int):
+            t, T = frame.f_locals["t"], frame.f_locals["T"]
+            passes = 1 if variables["self"].loss is None else 2
+            return progress.State(t if frame.f_code.co_name == "forward" else passes * T - t, passes * T)
+    return progress.UNKNOWN
+
+
+progress.watch(Compiled.__call__, "compiled program", _progress)
+progress.watch(Compiled.backward, "compiled program", _progress)

@@ -66,6 +66,10 @@ class StepOutputs(Mapping[str, NDArray[Any]]):
     def __len__(self) -> int:
         return len(self._names)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        """List the names that `out["` completes."""
+        return list(self)
+
     def __repr__(self) -> str:
         return f"<StepOutputs {', '.join(self)}>"
 

@@ -154,7 +154,7 @@ class Signal(Operators):
                              f"Declare it with {self.cell.name}.signal(...) to compute it")
         if self.equation is not None:
             raise ValueError(f"{self.name} is defined twice: at {self.equation.origin} and at {origin}. "
-                             "Give the second one a name of its own")
+                             f"Give the second one a name of its own{self.cell.advice_in_notebook(origin)}")
         value = step_number(value)
         expression = value if isinstance(value, Expression) else operand(value, ops.Identity(), origin)
         if isinstance(expression, Expression) and expression.cell not in (self.cell, None):
@@ -243,12 +243,14 @@ class Definition:
         signals: every signal by name, in the order of declaration.
         statics: every value without a time axis by name, in the order of declaration.
         equations: every equation, in the order of writing.
+        origin: the line that made it.
         version: the number of changes so far.
         tied: tensors that a layer has in common with another one, by the name that they have in this layer.
     """
 
     def __init__(self, name: str = "cell") -> None:
         self.name = str(name)
+        self.origin = call_site()
         self.signals: dict[str, Signal] = {}
         self.statics: dict[str, Static] = {}
         self.equations: list[Equation] = []
@@ -369,8 +371,16 @@ class Definition:
                              "null character or half of a surrogate pair")
         other = self.signals.get(name, self.statics.get(name))
         if other is not None:
-            raise ValueError(f"there are two signals named {name!r}: declared at {other.origin} and at {origin}")
+            raise ValueError(f"there are two signals named {name!r}: declared at {other.origin} and at {origin}"
+                             f"{self.advice_in_notebook(origin)}")
         return origin
+
+    def advice_in_notebook(self, origin: Origin) -> str:
+        """Return what to do where a line is written twice because its cell of a notebook was run again; else ""."""
+        if not origin.in_notebook:
+            return ""
+        return (f". If you ran this cell of the notebook again: {type(self).__name__}({self.name!r}) still has what "
+                f"the earlier run wrote. Run the line that makes it first, {self.origin}, and then the cells below it")
 
     def __repr__(self) -> str:
         lines = [f"<{type(self).__name__} {self.name!r}: {len(self.equations)} equations>"]

@@ -162,7 +162,7 @@ def _check_names(cell: Definition, declared: Mapping[str, Signal | Static], inpu
         if any(name in OPTION_NAMES for name in declared):  # as keywords they are options
             given = f"inputs={{{', '.join(f'{name!r}: ...' for name in declared)}}}"
         raise ValueError(f"no data for the input {missing[0]!r}, declared at {declared[missing[0]].origin}: "
-                         f"call unroll({given}) (at {origin})")
+                         f"pass {given} (at {origin})")
 
 
 def _as_values(name: str, value: Any, origin: Origin) -> Values:
@@ -195,7 +195,7 @@ def _common_length(values: Mapping[str, Values], T: int | None, origin: Origin) 
             raise ValueError(f"T is a number of steps, 1 or more, not {T!r} (at {origin})")
         lengths = {"the option T" if "T" in lengths else "T": int(T), **lengths}
     if not lengths:
-        raise ValueError(f"no input tells the number of steps: call unroll(T=...) (at {origin})")
+        raise ValueError(f"no input tells the number of steps: pass T=... (at {origin})")
     if len(set(lengths.values())) > 1:
         rows = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise ValueError(f"inputs of unequal length (at {origin}): {rows}. "

@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.interactive.pictures import Bundle, drawn, view
 from rnn.language.cycles import held_signals
 from rnn.language.dependencies import Link, boundaries, links, parameters
-from rnn.language.equations import Definition
+from rnn.language.equations import Definition, Signal
 from rnn.language.expressions import Expression
 
 from . import facts, gradients
@@ -20,6 +22,8 @@ from .facts import At, Connection
 from .inputs import Inputs
 from .masks import OwnSteps, select
 from .state import State
+
+MOST_DRAWN = 60  # signals of a run whose picture a notebook shows; of many steps it shows a few
 
 
 class Copies:
@@ -83,6 +87,10 @@ class Window:
     def __getitem__(self, name: str) -> Copies:
         return Copies(name, self.steps[-1], self._copies[name])
 
+    def _ipython_key_completions_(self) -> list[str]:
+        """List the names that `window["` completes."""
+        return [name for name, copies in self._copies.items() if copies]
+
     def __repr__(self) -> str:
         return (f"<Window of steps {self.steps[0]} … {self.steps[-1]}, "
                 f"for the losses of {self.loss_steps[0]} … {self.loss_steps[-1]}>")
@@ -121,12 +129,15 @@ class Run:
 
     def __getitem__(self, name: str) -> Copies:
         if not self._copies.get(name):
-            raise KeyError(f"no signal {name!r} in this run; there are "
-                           f"{', '.join(name for name, copies in self._copies.items() if copies)}")
+            raise KeyError(f"no signal {name!r} in this run; there are {', '.join(self._ipython_key_completions_())}")
         return Copies(name, self.T, self._copies[name], self._own)
 
     def __contains__(self, name: object) -> bool:
         return bool(self._copies.get(str(name)))
+
+    def _ipython_key_completions_(self) -> list[str]:
+        """List the names that `run["` completes."""
+        return [name for name, copies in self._copies.items() if copies]
 
     def edges(self) -> list[Connection]:
         """Return the edges between copies, step by step, within a step in the order of the equations."""
@@ -167,6 +178,21 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run of {self.cell.name!r}: T = {self.T}, batch {self.batch}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
+        """Return what a notebook shows: the unrolled graph, folded if it is long, and a table of the signals."""
+        rows = [f"**{self.cell.name}**: T = {self.T}, batch {self.batch}", "", "| | each step | from |",
+                "|---|---|---|"]
+        rows += [f"| `{name}[1]` … `{name}[{self.T}]` | {self[name][self.T].shape} "
+                 f"| {_source(self.cell.signals[name])} |" for name in self._ipython_key_completions_()]
+        svg = drawn("unrolled", self) if len(self.cell.signals) <= MOST_DRAWN else None
+        return view(repr(self), svg, rows="\n".join(rows))
+
+
+def _source(signal: Signal) -> str:
+    """Return where the values of a signal come from, for a table in Markdown."""
+    text = "the data" if signal.given else f"`{signal.equation!r}`"
+    return text.replace("|", "\\|")
 
 
 def _connection(link: Link, step: int) -> Connection:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import Op, Tensor, ops
+from minigrad.interactive import progress
 from minigrad.operators import IDENTITY, WHERE
 from minigrad.provenance import Origin
 from minigrad.settings import override, settings
@@ -427,3 +428,15 @@ class Unroller:
 def _by_name(copies: Mapping[Signal, Mapping[int, Tensor]]) -> dict[str, dict[int, Tensor]]:
     """Return copies by the signal's name, in the order of time."""
     return {signal.name: dict(sorted(tensors.items())) for signal, tensors in copies.items()}
+
+
+def _progress(variables: Mapping[str, Any], call: progress.Call) -> progress.State:
+    """Return how far `Unroller.run` is: by the copies that exist; of windows, by the step of the latest."""
+    unroller: Unroller = variables["self"]
+    T, origin = unroller.inputs.T, unroller.now.origin
+    if unroller.inputs.truncation.windows():
+        return progress.State((origin and origin.t) or 0, T)
+    return progress.State(sum(len(unroller.copies[signal]) for signal in unroller.plans), T * len(unroller.plans))
+
+
+progress.watch(Unroller.run, "unroll", _progress)

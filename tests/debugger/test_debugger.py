@@ -356,7 +356,7 @@ def test_only_tensors_of_a_graph_can_be_marked() -> None:
 def test_graph_without_viz_names_the_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "viz", None)
     assert "*** no picture: viz:graph can't be imported" in talk(recurrence(1)[1], "graph")
-    monkeypatch.setattr("minigrad.debugger.inspection.entry_points", lambda **group: ())
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **group: ())
     assert "*** no picture: no installed distribution registers 'graph'" in talk(recurrence(1)[1], "graph")
 
 

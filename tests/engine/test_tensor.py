@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 import subprocess
@@ -210,14 +211,35 @@ def test_print_shows_the_value_of_a_number_and_of_a_small_array() -> None:
         assert str(large) == repr(large)
 
 
-def test_a_notebook_displays_what_print_does() -> None:
-    class Printer:
-        def text(self, text: str) -> None:
-            self.shown = text
+class Printer:
+    """Collects text as IPython's pretty printer does; `stack` has the objects that are being printed."""
 
-    printer, x = Printer(), Tensor([1.0, 2.0])
+    def __init__(self, depth: int) -> None:
+        self.stack = [0] * depth
+
+    def text(self, text: str) -> None:
+        self.shown = text
+
+
+def displayed(x: Tensor, depth: int = 1) -> str:
+    printer = Printer(depth)
     x._repr_pretty_(printer, cycle=False)
-    assert printer.shown == str(x) and printer.shown.startswith("<[1., 2.]  (2,)")
+    return printer.shown
+
+
+def test_a_notebook_displays_what_print_does() -> None:
+    x = Tensor([1.0, 2.0])
+    assert displayed(x) == str(x) and str(x).startswith("<[1., 2.]  (2,)")
+    assert displayed(Tensor(np.zeros((0, 3)))).count("\n") == 0
+
+
+def test_a_notebook_displays_the_values_of_a_larger_array_below_it_unless_it_is_part_of_a_list() -> None:
+    x = Tensor(np.arange(12.0).reshape(3, 4) / 3, name="x")
+    first, *rows = displayed(x).splitlines()
+    assert first == str(x)
+    np.testing.assert_allclose(ast.literal_eval("".join(rows).strip()), x.data, atol=5e-5)
+    assert displayed(x, depth=2) == str(x)
+    assert len(displayed(Tensor(np.zeros((1000, 1000)))).splitlines()) < 12
 
 
 # ---- attributes that are checked

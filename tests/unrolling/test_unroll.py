@@ -495,7 +495,7 @@ def test_a_length_beside_the_data_must_agree_with_them() -> None:
 def test_missing_data_name_the_input_its_line_and_the_call() -> None:
     message, line = unrolling(two_inputs(), x=np.ones((4, 3)))
     assert message.startswith("no data for the input 'z', declared at test_unroll.py:")
-    assert message.endswith(f"call unroll(x=..., z=...) (at {line})")
+    assert message.endswith(f"pass x=..., z=... (at {line})")
 
 
 def test_unknown_data_name_similar_inputs() -> None:
@@ -531,7 +531,7 @@ def test_data_that_are_no_sequence_of_numbers_are_refused_by_name(value: Any, wo
 
 def test_the_number_of_steps_is_needed_where_no_input_tells_it() -> None:
     message, line = unrolling(counter())
-    assert message == f"no input tells the number of steps: call unroll(T=...) (at {line})"
+    assert message == f"no input tells the number of steps: pass T=... (at {line})"
 
 
 @pytest.mark.parametrize("steps", [0, -3, 2.5, "3", True])
@@ -728,7 +728,7 @@ def test_an_input_named_like_an_option_is_given_in_inputs(name: str) -> None:
         run = cell.unroll(lengths=[6, 4], **options)
         np.testing.assert_array_equal(run["h"].stack().data, expected)
     np.testing.assert_allclose(cell.compile()(inputs={name: X, "u": u}, lengths=[6, 4])["h"], expected, rtol=1e-12)
-    with pytest.raises(ValueError, match=f"no data for the input '{name}'.*call unroll"):
+    with pytest.raises(ValueError, match=f"no data for the input '{name}'.*pass "):
         cell.unroll(u=u)
 
 
@@ -742,7 +742,7 @@ def test_inputs_that_nothing_names_once_are_refused() -> None:
     h[t] = T_[t]
     with pytest.raises(ValueError, match=r"unequal length .*the option T 4, T 6"):
         cell.unroll(T=4, inputs={"T": X})
-    with pytest.raises(ValueError, match=r"call unroll\(inputs=\{'T': \.\.\.\}\)"):
+    with pytest.raises(ValueError, match=r"pass inputs=\{'T': \.\.\.\}"):
         cell.unroll(T=4)
 
 

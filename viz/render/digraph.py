@@ -16,6 +16,7 @@ from typing import Any
 import graphviz
 
 from minigrad.formats.files import write_atomically
+from minigrad.interactive.pictures import SVG, Bundle, image
 
 from . import palette
 from .fonts import FAMILY
@@ -24,6 +25,7 @@ from .scene import Arrow, Box, Frame, Scene, Text, move_toward
 
 DPI = 110  # default resolution of a PNG, for slides
 MAX_PIXELS = 30_000  # Graphviz scales a larger canvas down, and its text becomes unreadable
+NARROW = 450  # width in points of a picture that fits into any notebook's column
 HEAD = 7.0  # length of an arrowhead, in points
 
 
@@ -60,10 +62,30 @@ class Picture(graphviz.Digraph):
         write_atomically(path, self._painted(kind, dpi))
         return str(path)
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **options: Any) -> Bundle:
+        """Return what a notebook shows: never wider than its column."""
+        forms: Bundle = super()._repr_mimebundle_(include, exclude, **options)
+        left, _, right, _ = self._bounds()
+        if SVG in forms and include is None and right - left > NARROW:
+            forms["text/markdown"] = image(forms[SVG], f"picture of {self.name}")
+        return forms
+
+    def _repr_image_svg_xml(self) -> str:
+        return fit_column(self._painted("svg").decode())
+
+    def __repr__(self) -> str:
+        left, bottom, right, top = self._bounds()
+        size = f"{right - left:.0f} x {top - bottom:.0f} points"
+        return f"<Picture {self.name!r}, {size}: .render(outfile=...) writes it>"
+
+    def _bounds(self) -> tuple[float, ...]:
+        """Return the left, lower, right and upper bound, in points."""
+        return tuple(map(float, self.graph_attr.get("bb", "0,0,0,0").split(",")))
+
     def _painted(self, format: str, dpi: int = DPI) -> bytes:
         if format in ("dot", "gv"):
             return self.source.encode()
-        left, bottom, right, top = map(float, self.graph_attr.get("bb", "0,0,0,0").split(","))
+        left, bottom, right, top = self._bounds()
         pixels = max(right - left, top - bottom) * dpi / 72
         if pixels > MAX_PIXELS and format.lower() in RASTER:
             raise ValueError(f"the picture would be {pixels:,.0f} pixels long, more than the {MAX_PIXELS:,} that stay "
@@ -81,6 +103,12 @@ class Picture(graphviz.Digraph):
         path = Path(f"{filepath}.{format}")
         write_atomically(path, self._painted(format))
         return str(path)
+
+
+def fit_column(svg: str) -> str:
+    """Return an SVG that is shown in its own size, or smaller where the column of a page is narrower."""
+    return re.sub(r'<svg width="(\d+)pt" height="(\d+)pt"',
+                  r'<svg width="\1pt" height="\2pt" style="max-width: 100%; height: auto"', svg, count=1)
 
 
 def picture(scene: Scene, dark: bool = False) -> Picture:

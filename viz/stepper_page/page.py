@@ -19,6 +19,7 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.backward import ancestors
 from minigrad.formats.files import write_atomically
+from minigrad.interactive import progress
 from viz.annotations import heat
 from viz.render.fonts import clean
 
@@ -158,3 +159,6 @@ def _in_script(data: dict[str, Any]) -> str:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text.encode("utf-8", "replace").decode()
+
+
+progress.watch(stepper, "stepper page")

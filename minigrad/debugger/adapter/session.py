@@ -19,9 +19,9 @@ from typing import Any
 
 from minigrad.debugger.breakpoints import AtLine
 from minigrad.debugger.evaluation import CommandError
-from minigrad.debugger.inspection import drawing_function
 from minigrad.debugger.passes import Passes
 from minigrad.debugger.walk import Cause, Stop, Walk
+from minigrad.interactive.pictures import drawing_function
 
 from . import expressions
 from .messages import Message, Reader, Writer
@@ -399,7 +399,11 @@ class Session(Passes):
 
     def _graph(self, arguments: Message) -> Message:
         if self._picture is None:
-            self._picture = drawing_function("backward")(self.walk.timeline)
+            try:
+                function = drawing_function("backward")
+            except LookupError as error:
+                raise CommandError(str(error)) from None
+            self._picture = function(self.walk.timeline)
         state = {"pass": self.passes, "state": self._picture.state()}
         if arguments.get("pass") == self.passes:
             return state
