@@ -23,15 +23,15 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("minigrad", "rnn", "viz")
 MOST_FILES = 22
 
-# A layer is a folder (without its subfolders), or a module that is named here. It may import itself and the layers
-# that stand behind it.
-ENGINE = ("minigrad", "minigrad.formats", "minigrad.interactive", "minigrad.recipes")
+# A layer is a folder (without its subfolders). It may import itself and the layers that are named here.
+BASE = ("minigrad.formats", "minigrad.interactive", "minigrad.recipes")
+ENGINE = ("minigrad", *BASE)
 LANGUAGE = ("rnn", "rnn.language", "rnn.unrolling")  # of rnn, all that pictures read
 LAYERS: dict[str, tuple[str, ...]] = {
     "minigrad.recipes": (),
     "minigrad.formats": (),
     "minigrad.interactive": (),
-    "minigrad": ENGINE,
+    "minigrad": BASE,
     "minigrad.debugger": ENGINE,
     "minigrad.debugger.adapter": (*ENGINE, "minigrad.debugger"),
     "minigrad.debugger.__main__": ("minigrad.debugger", "minigrad.debugger.adapter"),
@@ -67,7 +67,7 @@ def folder(module: str) -> str:
 
 
 def layer(module: str) -> str:
-    """Return the dotted name of a module's layer."""
+    """Return the dotted name of a module's layer: its folder, or the module itself if the table names it."""
     return module if module in LAYERS else folder(module)
 
 
