@@ -16,8 +16,11 @@ from typing import Any, ClassVar
 
 from minigrad.formats.describe import operation_name
 from minigrad.formats.norms import norm
+from minigrad.ops import Op
+from minigrad.provenance import Origin
 from minigrad.steps import Step
 
+from .derivative import run_lines, source_lines
 from .diagnosis import infinity_at, nan_at, zero_at
 from .evaluation import CommandError, Expression, HitCount, LogMessage
 from .records import largest_source
@@ -251,7 +254,8 @@ class AtLine(Breakpoint):
     """Stop at the operations that a line of the program computed: `line model.py:12`, or `line 12` of the script.
 
     Several operations of a line at one time step are one visit of the line: the pass stops at the first of them at
-    which the condition holds.
+    which the condition holds. A line of the source of a derivative, `line ops.py:310`, stops at each step whose
+    derivative runs it.
     """
 
     form = "line FILE:NUMBER"
@@ -260,12 +264,13 @@ class AtLine(Breakpoint):
         super().__init__(argument)
         self.file, _, number = argument.rpartition(":")
         self.line = parse_int(number, "the number of a line")
-        self._lines: dict[str, range] = {}
+        self._lines: dict[str, range] = {}  # those that are meant, in each file of the program
+        self._code: dict[type[Op], frozenset[int]] = {}  # and in the derivative of each class of operations
 
     def check(self, timeline: Timeline) -> None:
-        if any(self.contains(step) for step in timeline.steps):
+        if any(self.contains(step) or self._derivative_lines(step.op) for step in timeline.steps):
             return
-        lines = sorted({step.origin.line for step in timeline.steps if self._is_file(step.origin.file)})
+        lines = sorted({step.origin.line for step in timeline.steps if self._lines_of(step.origin.file)})
         if lines:
             raise CommandError(f"no operation of this pass was computed at {self.argument}; lines with operations are "
                                f"{', '.join(map(str, lines[:12]))}{', ...' if len(lines) > 12 else ''}")
@@ -275,20 +280,29 @@ class AtLine(Breakpoint):
 
     def contains(self, step: Step) -> bool:
         """Return whether the operation of a step was computed at the line, or at another of the same statement."""
-        file = step.origin.file
-        if not self._is_file(file):
-            return False
-        if file not in self._lines:
-            self._lines[file] = statement_lines(file, self.line)
-        return step.origin.line in self._lines[file]
+        return self.covers(step.origin)
+
+    def covers(self, origin: Origin) -> bool:
+        """Return whether a place in the program is at the line, or at another of the same statement."""
+        return origin.line in self._lines_of(origin.file)
+
+    def line_in_derivative(self, step: Step) -> int | None:
+        """Return the line of the step's derivative that is meant, as it first ran; None if none of it ran."""
+        lines = self._derivative_lines(step.op)
+        derivative = run_lines(step) if lines else None
+        return next((line.number for line in derivative.lines if line.number in lines), None) if derivative else None
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        return f"line {step.origin}" if self.contains(step) else None
+        if self.contains(step):
+            return f"line {step.origin}"
+        line = self.line_in_derivative(step)
+        file = os.path.basename(self.file)
+        return None if line is None else f"line {file}:{line} of {type(step.op).__name__}.backward"
 
     def is_hit(self, step: Step, timeline: Timeline) -> str | None:
         reason = super().is_hit(step, timeline)
-        if reason is None:
-            return None
+        if reason is None or not self.contains(step):
+            return reason
         for earlier in reversed(timeline.steps[:step.number - 1]):
             if earlier.t != step.t or not self.contains(earlier):
                 break
@@ -296,13 +310,30 @@ class AtLine(Breakpoint):
                 return None
         return reason
 
+    def _lines_of(self, file: str) -> range:
+        """Return the lines that are meant, if the file is; else none."""
+        if file not in self._lines:
+            self._lines[file] = statement_lines(file, self.line) if self._is_file(file) else range(0)
+        return self._lines[file]
+
+    def _derivative_lines(self, op: Op) -> frozenset[int]:
+        """Return the lines that are meant and that are code of an operation's derivative."""
+        if type(op) not in self._code:
+            file, lines = source_lines(op)
+            self._code[type(op)] = lines & frozenset(self._lines_of(file) if lines else ())
+        return self._code[type(op)]
+
     def _is_file(self, file: str) -> bool:
         """Return whether a source file is meant: by its whole path, or by the last parts of it."""
         if os.path.isabs(self.file):
-            return os.path.realpath(file) == os.path.realpath(self.file)
+            return _canonical(file) == _canonical(self.file)
         if not self.file:
             return file == getattr(sys.modules.get("__main__"), "__file__", None)
         return ("/" + file.replace(os.sep, "/")).endswith("/" + self.file.replace(os.sep, "/"))
+
+
+def _canonical(file: str) -> str:
+    return os.path.normcase(os.path.realpath(file))
 
 
 def statement_lines(file: str, line: int) -> range:

@@ -87,6 +87,10 @@ class Passes:
         """Run a pass to its end, with stops; `stop`: at its start too. Errors of steps are raised by the caller."""
         raise NotImplementedError
 
+    def say(self, text: str) -> None:
+        """Show the user a line."""
+        raise NotImplementedError
+
 
 def _user_frame() -> FrameType | None:
     """Return the first frame on the call stack that belongs to the user's code."""

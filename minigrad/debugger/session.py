@@ -138,6 +138,10 @@ class Session(Passes, cmd.Cmd):
             except CommandError as problem:
                 self._say(f"{number}: {text}: {problem}")
 
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self.terminal.say(text)
+
     def _say(self, *lines: str) -> None:
         for line in lines:
             self.terminal.say(line)
