@@ -28,7 +28,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "minigrad.recipes": (),
     "minigrad.formats": (),
     "minigrad": ("minigrad.recipes", "minigrad.formats"),
-    "minigrad.debugger": ("minigrad", "minigrad.formats"),
+    "minigrad.debugger.vscode": ("minigrad", "minigrad.formats"),
+    "minigrad.debugger": ("minigrad", "minigrad.formats", "minigrad.debugger.vscode"),
     "rnn.language": ("minigrad",),
     "rnn.cells": ("minigrad", "rnn.language"),
     "rnn.unrolling": ("minigrad", "rnn.language"),
@@ -185,7 +186,7 @@ def test_every_path_that_a_page_names_exists(page: str) -> None:
 
 def test_the_architecture_page_shows_every_layer() -> None:
     tree = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("```")[1]
-    assert set(re.findall(r"\b(?:minigrad|rnn|viz)(?:/\w+)?(?= {2})", tree)) == {
+    assert set(re.findall(r"\b(?:minigrad|rnn|viz)(?:/\w+)*(?= {2})", tree)) == {
         name.replace(".", "/") for name in LAYERS}
 
 
