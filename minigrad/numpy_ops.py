@@ -466,7 +466,7 @@ class DetSign(LinearAlgebra):
         return zeros_as(_scaled(x, grad))
 
 
-class LogAbsDet(LinearAlgebra):
+class LogAbsDet(LinearAlgebra, called="log_abs_det"):
     """The logarithm of the absolute value of the determinant; a singular matrix has no derivative."""
 
     def forward(self, x: Array) -> Array:

@@ -28,6 +28,8 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from .formats.formula import ATOM, PREFIX, Formula, call, format_index, infix
+
 Array: TypeAlias = Any  # np.ndarray, or a Tensor when derivatives are themselves recorded
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 Needs: TypeAlias = "tuple[bool, ...]"
@@ -59,6 +61,7 @@ class Op:
         ufunc: the NumPy ufunc that computes the same, if there is one.
         symbol: the infix operator with which a formula writes it, e.g. "+".
         precedence: how tightly that operator binds; a larger number binds tighter.
+        called: the name with which a formula calls it; by default the name of the class, in lower case.
         random: whether the result is drawn from a generator, so that computing it twice differs.
         integer_inputs: positions of the inputs that hold integers, such as labels. Those that a recurrence computes
             are floats that hold whole numbers.
@@ -79,6 +82,7 @@ class Op:
     ufunc: np.ufunc | None = None
     symbol: ClassVar[str | None] = None
     precedence: ClassVar[int] = 0
+    called: ClassVar[str | None] = None
     random: ClassVar[bool] = False
     integer_inputs: ClassVar[tuple[int, ...]] = ()
     core_ndims: ClassVar[tuple[int, ...] | None] = None
@@ -151,6 +155,12 @@ class Op:
         vars(other).update(options)
         return other
 
+    def formula(self, operands: Sequence[Formula], options: bool = True) -> Formula:
+        """Return how the operation is written, e.g. `a + b` or `sum(x, axis=1)`; without `options`, no axes are."""
+        if self.symbol is not None:
+            return infix(self.symbol, self.precedence, operands)
+        return call(self.called or type(self).__name__.lower(), self, operands, options)
+
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__name__}({options})"
@@ -199,6 +209,9 @@ def zeros_as(grad: Array) -> Array:
 class Identity(Elementwise, ufunc=np.positive, affine=(0,)):
     """A second name for the same values."""
 
+    def formula(self, operands: Sequence[Formula], options: bool = True) -> Formula:
+        return operands[0]
+
     def forward(self, x: Array) -> Array:
         return x
 
@@ -245,6 +258,9 @@ class Div(Elementwise, ufunc=np.divide, symbol="/", precedence=2, selective=True
 class Pow(Elementwise, ufunc=np.power, symbol="**", precedence=4, selective=True, regular=0.5):
     """a ** b; at 0 ** 0 the derivative for a is 0, at a = 0 the one for b is 0."""
 
+    def formula(self, operands: Sequence[Formula], options: bool = True) -> Formula:
+        return infix("**", self.precedence, operands, from_right=True)
+
     def forward(self, a: Array, b: Array) -> Array:
         return a ** b
 
@@ -259,6 +275,9 @@ class Power(Elementwise, regular=0.5):
     def __init__(self, exponent: float) -> None:
         self.exponent = exponent
 
+    def formula(self, operands: Sequence[Formula], options: bool = True) -> Formula:
+        return Formula(f"{operands[0].bracketed(ATOM)} ** {self.exponent:g}", Pow.precedence)
+
     def forward(self, x: Array) -> Array:
         return x ** self.exponent
 
@@ -269,6 +288,9 @@ class Power(Elementwise, regular=0.5):
 
 
 class Neg(Elementwise, ufunc=np.negative, affine=(0,)):
+    def formula(self, operands: Sequence[Formula], options: bool = True) -> Formula:
+        return Formula("-" + operands[0].bracketed(PREFIX), PREFIX)
+
     def forward(self, x: Array) -> Array:
         return -x
 
@@ -578,16 +600,27 @@ class Compare(Elementwise, differentiable=False):
     """An elementwise comparison, or a connective of truth values, by one of NumPy's ufuncs; without derivative."""
 
     ufunc: np.ufunc
+    symbols: ClassVar[dict[np.ufunc, str]] = {
+        np.equal: "==", np.not_equal: "!=", np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=",
+        np.logical_and: "&", np.logical_or: "|", np.logical_xor: "^", np.logical_not: "~"}
 
     def __init__(self, ufunc: np.ufunc) -> None:
         self.ufunc = ufunc
+
+    def formula(self, operands: Sequence[Formula], options: bool = True) -> Formula:
+        symbol = self.symbols.get(self.ufunc)
+        if symbol == "~":
+            return Formula("~" + operands[0].bracketed(PREFIX), PREFIX)
+        if symbol is None:
+            return call(self.ufunc.__name__, self, operands, options)
+        return Formula(f" {symbol} ".join(operand.bracketed(1) for operand in operands), 0)
 
     def forward(self, *inputs: Array) -> Array:
         return self.ufunc(*inputs)
 
 
 
-class StopGradient(Elementwise, differentiable=False, affine=(0,)):
+class StopGradient(Elementwise, called="stop_gradient", differentiable=False, affine=(0,)):
     """The same values, as a constant: no gradient passes."""
 
     def forward(self, x: Array) -> Array:
@@ -940,6 +973,9 @@ class EinSum(Op, selective=True, affine=ALL_INPUTS):
     def __init__(self, subscripts: str, optimize: Any = False) -> None:
         self.subscripts, self.optimize = subscripts, optimize
 
+    def formula(self, operands: Sequence[Formula], options: bool = True) -> Formula:
+        return call("einsum", self, [Formula(repr(self.subscripts), ATOM), *operands], options=False)
+
     def for_batch(self, *ndims: int) -> Op:
         terms, result, _ = einsum_letters(self.subscripts, ndims)
         return self._changed(subscripts=f"{','.join('...' + term for term in terms)}->...{result}")
@@ -1026,6 +1062,11 @@ class Transpose(Op, affine=(0,)):
         if ndim is not None:
             self.ndim = ndim
 
+    def formula(self, operands: Sequence[Formula], options: bool = True) -> Formula:
+        if self.axes is None:
+            return Formula(operands[0].bracketed(ATOM) + ".T", ATOM)
+        return super().formula(operands, options)
+
     def for_batch(self, *ndims: int) -> Op:
         every = tuple(range(ndims[0]))[::-1] if self.axes is None else self.axes
         return self._changed(axes=axes_from_end(every, ndims[0]), ndim=ndims[0])
@@ -1044,7 +1085,7 @@ class Transpose(Op, affine=(0,)):
         return np.transpose(grad, tuple(int(i) for i in np.argsort(self.order(x.ndim))))
 
 
-class BroadcastTo(Op, affine=(0,)):
+class BroadcastTo(Op, called="broadcast_to", affine=(0,)):
     """Repeated along new axes and axes of length 1; the engine sums the gradient down.
 
     With `ndim` the axes in front of the last `ndim` stay.
@@ -1115,6 +1156,9 @@ class GetItem(Op, affine=(0,)):
     def __init__(self, index: Any) -> None:
         self.index = _own(index)
 
+    def formula(self, operands: Sequence[Formula], options: bool = True) -> Formula:
+        return Formula(f"{operands[0].bracketed(ATOM)}[{format_index(self.index)}]", ATOM)
+
     def for_batch(self, *ndims: int) -> Op:
         return GetItem(_index_of_items(self.index, ndims[0]))
 
@@ -1125,7 +1169,7 @@ class GetItem(Op, affine=(0,)):
         return compute(ScatterAdd(self.index, x.shape), grad)
 
 
-class ScatterAdd(Op, affine=(0,)):
+class ScatterAdd(Op, called="scatter_add", affine=(0,)):
     """Zeros of a shape, with x added at an index: the transpose of GetItem."""
 
     def __init__(self, index: Any, shape: tuple[int, ...]) -> None:
@@ -1209,6 +1253,9 @@ class Lookup(Op, integer_inputs=(1,), affine=(0,), regular=0.0):
 
     The indices may be floats that hold whole numbers. A row that is read twice gets both gradients, added.
     """
+
+    def formula(self, operands: Sequence[Formula], options: bool = True) -> Formula:
+        return Formula(f"{operands[0].bracketed(ATOM)}[{operands[1].text}]", ATOM)
 
     def forward(self, table: Array, indices: Array) -> Array:
         return table[self.rows(table, indices)]

@@ -1,28 +1,26 @@
 """Breakpoints of the debugger: one class for each kind, and the parser of the `break` command.
 
 A breakpoint examines the step that has just run and returns the reason to stop there, or None. Only
-the condition of `break python` is evaluated as code: the user's own, on the user's machine.
+conditions are evaluated as code: the user's own, on the user's machine.
 """
 
 from __future__ import annotations
 
+import ast
 import difflib
+import linecache
+import os
+import sys
 from collections.abc import Iterable
-from types import CodeType
-from typing import ClassVar
-
-import numpy as np
+from typing import Any, ClassVar
 
 from minigrad.formats.describe import operation_name
 from minigrad.steps import Step
 
-from .diagnosis import nan_at, zero_at
-from .formatting import norm
+from .diagnosis import infinity_at, nan_at, zero_at
+from .evaluation import CommandError, Expression, HitCount, LogMessage
+from .records import largest_source, norm
 from .timeline import Timeline
-
-
-class CommandError(ValueError):
-    """A command can't be run; the message is one line for the user."""
 
 
 class Breakpoint:
@@ -32,7 +30,14 @@ class Breakpoint:
         form: how the kind is written; its first word is the kind's name.
         argument: the rest of the command, e.g. "h[3]" of "node h[3]".
         number: its number in the session; 0 for the target of `until`.
-        hits: how often it stopped the pass.
+        hits: how often it was hit, ignored hits included.
+        enabled: whether it stops the pass at all.
+        temporary: whether it is removed when it first stops the pass.
+        condition: a further condition, or None.
+        ignored: how many of the next hits don't stop the pass.
+        hit_count: which hits stop it; None: all of them.
+        log: a message that is printed in place of a stop, or None.
+        commands: commands that the terminal runs when it stops the pass.
     """
 
     form: ClassVar[str]
@@ -41,6 +46,13 @@ class Breakpoint:
         self.argument = argument
         self.number = 0
         self.hits = 0
+        self.enabled = True
+        self.temporary = False
+        self.condition: Expression | None = None
+        self.ignored = 0
+        self.hit_count: HitCount | None = None
+        self.log: LogMessage | None = None
+        self.commands: list[str] = []
 
     def check(self, timeline: Timeline) -> None:
         """Raise CommandError if the argument names nothing in this pass."""
@@ -48,6 +60,21 @@ class Breakpoint:
     def reason(self, step: Step, timeline: Timeline) -> str | None:
         """Return why to stop after this step, or None."""
         raise NotImplementedError
+
+    def is_hit(self, step: Step, timeline: Timeline) -> str | None:
+        """Return the reason if the condition holds too, else None. It depends on the step alone, not on earlier hits."""
+        reason = self.reason(step, timeline)
+        if reason is None or (self.condition is not None and not self.condition.holds(step)):
+            return None
+        return reason
+
+    def counts(self) -> bool:
+        """Count a hit, and return whether it is one that stops the pass."""
+        self.hits += 1
+        if self.ignored:
+            self.ignored -= 1
+            return False
+        return self.hit_count is None or self.hit_count.includes(self.hits)
 
     def __str__(self) -> str:
         return self.form.split()[0] + (f" {self.argument}" if self.argument else "")
@@ -138,7 +165,10 @@ class AtTime(Breakpoint):
 
 
 class AtNorm(Breakpoint):
-    """Stop when the norm of the upstream gradient is above or below a number: `norm > 10`, `norm < 1e-6`."""
+    """Stop when the norm of the upstream gradient crosses a number: `norm > 10`, `norm < 1e-6`.
+
+    It crosses where the comparison holds, and doesn't for the gradient from which the largest contribution came.
+    """
 
     form = "norm > NUMBER"
 
@@ -153,11 +183,16 @@ class AtNorm(Breakpoint):
         super().__init__(f"{sign} {number}")
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        if step.grad is None:
+        if step.grad is None or not self._holds(step.grad):
             return None
-        size = norm(step.grad)
-        met = size > self.limit if self.argument[0] == ">" else size < self.limit
-        return f"|g| = {size:.1e} {self.argument}" if met else None
+        source = largest_source(timeline, step.node)
+        if source is not None and source.grad is not None and self._holds(source.grad):
+            return None
+        return f"|g| = {norm(step.grad):.1e} {self.argument}"
+
+    def _holds(self, grad: Any) -> bool:
+        size = norm(grad)
+        return size > self.limit if self.argument[0] == ">" else size < self.limit
 
 
 class AtZero(Breakpoint):
@@ -178,33 +213,128 @@ class AtNan(Breakpoint):
         return nan_at(step, timeline)
 
 
+class AtInfinity(Breakpoint):
+    """Stop when an infinity first appears in a gradient: in a contribution, or in a sum of finite contributions."""
+
+    form = "inf"
+
+    def reason(self, step: Step, timeline: Timeline) -> str | None:
+        return infinity_at(step)
+
+
+class AtExplosion(Breakpoint):
+    """Stop when the norm of the upstream gradient first exceeds FACTOR times that of the loss, 1000 by default."""
+
+    form = "exploding [FACTOR]"
+    FACTOR = 1000.0
+
+    def __init__(self, argument: str) -> None:
+        super().__init__(argument)
+        try:
+            self.factor = float(argument or self.FACTOR)
+        except ValueError:
+            raise CommandError(f"{argument!r} is not a number: 'exploding' or 'exploding 100'") from None
+
+    def reason(self, step: Step, timeline: Timeline) -> str | None:
+        limit = self.factor * norm(timeline.steps[0].grad)
+        if step.grad is None or not norm(step.grad) > limit:
+            return None
+        source = largest_source(timeline, step.node)
+        if source is not None and source.grad is not None and norm(source.grad) > limit:
+            return None
+        return f"the gradient explodes: |g| = {norm(step.grad):.1e}, more than {self.factor:g} times that of the loss"
+
+
+class AtLine(Breakpoint):
+    """Stop at the operations that a line of the program computed: `line model.py:12`, or `line 12` of the script.
+
+    Several operations of a line at one time step are one visit of the line: the pass stops at the first of them at
+    which the condition holds.
+    """
+
+    form = "line FILE:NUMBER"
+
+    def __init__(self, argument: str) -> None:
+        super().__init__(argument)
+        self.file, _, number = argument.rpartition(":")
+        self.line = parse_int(number, "the number of a line")
+        self._lines: dict[str, range] = {}
+
+    def check(self, timeline: Timeline) -> None:
+        if any(self.contains(step) for step in timeline.steps):
+            return
+        lines = sorted({step.origin.line for step in timeline.steps if self._is_file(step.origin.file)})
+        if lines:
+            raise CommandError(f"no operation of this pass was computed at {self.argument}; lines with operations are "
+                               f"{', '.join(map(str, lines[:12]))}{', ...' if len(lines) > 12 else ''}")
+        files = sorted({os.path.basename(step.origin.file) for step in timeline.steps})
+        raise CommandError(f"no operation of this pass was computed in {self.file or 'this file'}; the files are "
+                           f"{', '.join(files[:8])}")
+
+    def contains(self, step: Step) -> bool:
+        """Return whether the operation of a step was computed at the line, or at another of the same statement."""
+        file = step.origin.file
+        if not self._is_file(file):
+            return False
+        if file not in self._lines:
+            self._lines[file] = statement_lines(file, self.line)
+        return step.origin.line in self._lines[file]
+
+    def reason(self, step: Step, timeline: Timeline) -> str | None:
+        return f"line {step.origin}" if self.contains(step) else None
+
+    def is_hit(self, step: Step, timeline: Timeline) -> str | None:
+        reason = super().is_hit(step, timeline)
+        if reason is None:
+            return None
+        for earlier in reversed(timeline.steps[:step.number - 1]):
+            if earlier.t != step.t or not self.contains(earlier):
+                break
+            if super().is_hit(earlier, timeline) is not None:
+                return None
+        return reason
+
+    def _is_file(self, file: str) -> bool:
+        """Return whether a source file is meant: by its whole path, or by the last parts of it."""
+        if os.path.isabs(self.file):
+            return os.path.realpath(file) == os.path.realpath(self.file)
+        if not self.file:
+            return file == getattr(sys.modules.get("__main__"), "__file__", None)
+        return ("/" + file.replace(os.sep, "/")).endswith("/" + self.file.replace(os.sep, "/"))
+
+
+def statement_lines(file: str, line: int) -> range:
+    """Return the lines of the innermost statement of a file that contains a line; of a compound statement, its head."""
+    found = range(line, line + 1)
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except (SyntaxError, ValueError):
+        return found
+    for node in ast.walk(tree):  # outer statements come first
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            end = body[0].lineno if body else (node.end_lineno or node.lineno) + 1
+            if node.lineno <= line < end:
+                found = range(node.lineno, end)
+    return found
+
+
 class Condition(Breakpoint):
-    """Stop when a Python expression of node, step, grad, t, signal, op, norm and np is true."""
+    """Stop when a Python expression of node, step, grad, out, x, t, signal, op, norm and np is true."""
 
     form = "python CONDITION"
 
     def __init__(self, argument: str) -> None:
         super().__init__(argument)
-        try:
-            self.code: CodeType = compile(argument.strip(), "<condition>", "eval")
-        except (SyntaxError, ValueError) as error:
-            raise CommandError(f"not a Python expression: {error}") from None
-        self.error: str | None = None  # the first one that it raised
-        self.reported = False
+        self.condition = Expression(argument)
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        size = float("nan") if step.grad is None else norm(step.grad)
-        variables = {"node": step.node, "step": step, "grad": step.grad, "t": step.t, "signal": step.signal,
-                     "op": operation_name(step.node), "norm": size, "np": np}
-        try:
-            return self.argument if eval(self.code, variables) else None
-        except Exception as error:
-            self.error = self.error or f"step {step.number}: {type(error).__name__}: {error}"
-            return None
+        return self.argument
 
 
 KINDS: dict[str, type[Breakpoint]] = {kind.form.split()[0]: kind for kind in (
-    AtNode, AtSignal, AtParameter, AtOperation, AtTime, AtNorm, AtZero, AtNan, Condition)}
+    AtNode, AtSignal, AtParameter, AtOperation, AtLine, AtTime, AtNorm, AtExplosion, AtZero, AtInfinity, AtNan,
+    Condition)}
 
 
 def parse(text: str) -> Breakpoint:
@@ -214,7 +344,7 @@ def parse(text: str) -> Breakpoint:
         forms = ", ".join(kind.form for kind in KINDS.values())
         raise CommandError(f"{word!r} is not a kind of breakpoint; the kinds are: {forms}")
     kind = KINDS[word]
-    if bool(argument) != (" " in kind.form):
+    if "[" not in kind.form and bool(argument) != (" " in kind.form):
         raise CommandError(f"{kind.form} takes no argument, not {argument!r}" if argument else f"write: {kind.form}")
     return kind(argument)
 

@@ -76,6 +76,20 @@ def explain_nan(timeline: Timeline) -> str:
     return next((f"{message} (step {step.number}, {step.origin})" for step, message in found if message), "")
 
 
+# ---- infinity
+def infinity_at(step: Step) -> str | None:
+    """Return a message if an infinity first appears at a step, in a contribution or in a sum; else None."""
+    if step.grad is None or np.isinf(step.grad).any():
+        return None
+    for x, grad, total in zip(step.node.inputs, step.input_grads, step.totals):
+        if grad is not None and np.isinf(grad).any():
+            return (f"an infinity first appears in the contribution of {type(step.op).__name__}.backward to "
+                    f"{tensor_name(x)}: the upstream gradient has none")
+        if grad is not None and np.isinf(total).any() and not np.isinf(total - grad).any():
+            return f"an infinity first appears in the sum of the contributions to {tensor_name(x)}: none of them has one"
+    return None
+
+
 # ---- zero
 def zero_at(step: Step) -> str | None:
     """Return a message if a contribution of a step is exactly zero and its upstream gradient isn't, else None."""

@@ -11,15 +11,10 @@ from minigrad.formats.describe import operation_name, tensor_name, tensor_summar
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
+from .records import norm
 from .timeline import Timeline
 
 MAX_ROWS = 24  # of a table; the middle of a longer one is left out
-
-
-def norm(array: Any) -> float:
-    """Return the Euclidean norm of all elements of an array."""
-    with np.errstate(all="ignore"):
-        return float(np.linalg.norm(np.ravel(array)))
 
 
 def format_norm(array: Any) -> str:

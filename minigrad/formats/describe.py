@@ -1,6 +1,6 @@
-"""Names of tensors and of their operations, for messages, the debugger and pictures.
+"""Names and formulas of tensors, for messages, the debugger and pictures.
 
-Reads only these attributes of a tensor: name, op, shape, signal, t. Imports nothing of minigrad.
+Reads only these attributes of a tensor: name, op, inputs, shape, size, signal, t. Imports nothing of minigrad.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from .formula import ATOM, PREFIX, Formula
+
+DEEPEST = 4  # operations inside each other that a formula shows
+LONGEST = 56  # characters of a formula that shows more than one operation
 MOST_SHOWN = 8  # elements of an array that is printed with its values
 
 
@@ -31,13 +35,64 @@ def equation_label(tensor: Any) -> str:
 
 
 def tensor_name(tensor: Any) -> str:
-    """Return a tensor's label, or its operation and equation: "h[3]", "U", "add in h[3]", "unnamed"."""
-    return tensor_label(tensor) or _joined(operation_name(tensor) or "unnamed", equation_label(tensor))
+    """Return a tensor's label, or the formula of its operation: "h[3]", "U", "W @ x[3] + U @ h[2]", "unnamed"."""
+    return tensor_label(tensor) or (tensor_formula(tensor) if tensor.op else "unnamed")
 
 
 def tensor_summary(tensor: Any) -> str:
-    """Return label or equation, operation and shape: "h[3] tanh (4, 8)", "in h[3] add (4, 8)", "W (4, 3)"."""
-    return _joined(tensor_label(tensor) or equation_label(tensor), operation_name(tensor), str(tensor.shape))
+    """Return label and operation, or the formula, and the shape: "h[3] tanh (4, 8)", "U @ h[2] (4, 8)", "W (4, 3)"."""
+    label = tensor_label(tensor)
+    name = _joined(label, operation_name(tensor)) if label or tensor.op is None else tensor_formula(tensor)
+    return _joined(name, str(tensor.shape))
+
+
+def tensor_formula(tensor: Any) -> str:
+    """Return the formula of the operation that computed a tensor: "tanh(W @ x[3] + U @ h[2] + b)".
+
+    Operands are written by their labels; unnamed ones by their formulas, as deep as the text stays short, and
+    else as "…". A leaf has no formula, and its label is returned.
+    """
+    formula = ""
+    for depth in range(1, DEEPEST + 1):
+        longer = _formula_to_depth(tensor, depth)
+        if formula and len(longer) > LONGEST:
+            break
+        formula = longer
+    return formula
+
+
+def _formula_to_depth(tensor: Any, depth: int) -> str:
+    """Return the formula with `depth` operations inside each other, computed from the innermost outwards."""
+    levels = [[tensor]]
+    while len(levels) < depth:
+        levels.append([x for node in levels[-1] for x in _written_operands(node, node is tensor)])
+    below = [x for node in levels[-1] for x in _written_operands(node, node is tensor)]
+    formulas = [Formula("…", ATOM) if not tensor_label(x) and x.op else _format_leaf(x) for x in below]
+    for level in reversed(levels):
+        parts = iter(formulas)
+        formulas = [_format_operation(node, [next(parts) for _ in operands]) if operands else _format_leaf(node)
+                    for node in level for operands in [_written_operands(node, node is tensor)]]
+    return formulas[0].text
+
+
+def _written_operands(tensor: Any, outermost: bool) -> tuple[Any, ...]:
+    """Return the inputs of a tensor whose formula is written out; a named one is written by its label."""
+    return () if tensor_label(tensor) and not outermost else tuple(tensor.inputs)
+
+
+def _format_operation(tensor: Any, operands: list[Formula]) -> Formula:
+    formula: Formula = tensor.op.formula(operands)
+    return formula
+
+
+def _format_leaf(tensor: Any) -> Formula:
+    """Return a tensor's label; of an unnamed constant, its number or its shape."""
+    if tensor_label(tensor):
+        return Formula(tensor_label(tensor), ATOM)
+    if tensor.size != 1:
+        return Formula(f"array{tensor.shape}", ATOM)
+    number = tensor.item()
+    return Formula(f"{number:g}", ATOM if number >= 0 else PREFIX)
 
 
 def short_value(array: Any) -> str:

@@ -20,13 +20,14 @@ import numpy as np
 from minigrad import Op, Tensor, ops
 from minigrad.conversion import require_plain
 from minigrad.errors import function_error, operation_error
+from minigrad.formats.formula import ATOM
 from minigrad.numpy_functions import called
 from minigrad.operators import ADD, LOOKUP, STOP_GRADIENT, Operators
 from minigrad.provenance import Origin, call_site
 from minigrad.tensor import constant, reflected
 
 from .batching import for_batch
-from .formula import ATOM, to_text
+from .formula import to_text
 from .graphs import postorder
 from .numpy_functions import FUNCTIONS, cast, recipe_in_equations
 from .own_operations import is_own, refuse_mixing

@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 
 from minigrad import Op, Tensor, ops
+from minigrad.formats.formula import format_index
 from rnn import Signal
 from rnn.language.dependencies import Link, Start, edge_weights, links, nodes, parameters, starts, statics_read
 from rnn.language.equations import Definition, Equation
 from rnn.language.expressions import Apply, Expression, Read, Samples, Static, StepNumber, samples_of
-from rnn.language.formula import CALLED, SYMBOLS, format_index, to_text
+from rnn.language.formula import to_text
 from rnn.language.graphs import postorder
 from viz.render import palette
 from viz.render.fonts import clean
 
 LEVELS = ("signals", "ops")
 # Typography only: the glyph of an operation's name or infix symbol. Anything else is printed unchanged.
-GLYPHS = {"-": "−", "*": "⊙", "/": "÷", "**": "^", "neg": "−", "vecdot": "·", "sigmoid": "σ", "logical_not": "~",
+GLYPHS = {"-": "−", "*": "⊙", "/": "÷", "**": "^", "neg": "−", "vecdot": "·", "sigmoid": "σ",
           "concatenate": "[ ; ]"}
 LABEL_LENGTH = 14  # characters of a name inside another box's label
 
@@ -310,10 +311,10 @@ def operation_label(op: Op, count: int, constants: Mapping[int, str], scalar: bo
         constants: position and text of the operands without a box of their own.
         scalar: whether the constant is a number; then a product is written ×, not ⊙.
     """
-    name = CALLED.get(type(op).__name__) or type(op).__name__.lower()
+    name = op.called or type(op).__name__.lower()
     if isinstance(op, ops.Compare):
         ufunc: Any = op.ufunc
-        name = SYMBOLS.get(ufunc, ufunc.__name__)
+        name = op.symbols.get(ufunc, ufunc.__name__)
     if isinstance(op, ops.Lookup) and 0 in constants:
         return f"{constants[0]}[ ]"
     glyph = GLYPHS.get(name) or GLYPHS.get(op.symbol or "", op.symbol) or name

@@ -11,9 +11,9 @@ from typing import Any
 
 from minigrad import Tensor
 from minigrad.backward import ancestors
-from minigrad.debugger.formatting import norm
+from minigrad.debugger.records import norm, step_record
 from minigrad.debugger.timeline import Timeline
-from minigrad.formats.describe import tensor_name, tensor_summary
+from minigrad.formats.describe import tensor_summary
 from minigrad.steps import Step
 from viz.annotations import heat
 from viz.render.fonts import clean
@@ -59,7 +59,7 @@ class LivePicture:
 
         Returns:
             step, steps: the number of the step that has just run, 0 at the start, and the number of steps.
-            title: the tensor of this step.
+            title: its tensor and operation, or the formula of an unnamed tensor.
             current: the key of its box; None if it has none.
             boxes: for each box whose gradient is computed in this pass: `look` (waiting, known, tiny, zero or bad: the
                 class in `css`), `color` if known, `partly` if later steps add to it, `title` to show beside the
@@ -75,7 +75,7 @@ class LivePicture:
         arrows = {step: [f"{step.number}-{i}" for i, grad in enumerate(step.input_grads) if grad is not None]
                   for step in done if step.number <= timeline.position}
         return {
-            "step": timeline.position, "steps": len(timeline.steps), "title": _title(current),
+            "step": timeline.position, "steps": len(timeline.steps), "title": clean(step_record(timeline, current).title, 80) if current else "",
             "current": self.boxes.get(current.node) if current else None,
             "boxes": {key: self._gradient(x, scale) for x, key in self.boxes.items()},
             "shared": [self._gradient(x, scale) | {"name": clean(x.label or "unnamed", 40), "now": _adds(current, x)}
@@ -106,10 +106,6 @@ class LivePicture:
             return number
         uses = [step.number for step in self.timeline.steps if any(x is tensor for x in step.node.inputs)] or [0]
         return next((number for number in uses if number > self.timeline.position), uses[0])
-
-
-def _title(step: Step | None) -> str:
-    return "start" if step is None else clean(tensor_name(step.node), 60)
 
 
 def _adds(step: Step | None, tensor: Tensor) -> bool:
