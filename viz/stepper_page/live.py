@@ -6,7 +6,6 @@ picture tells at each stop which gradients are known. minigrad finds it as `back
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from minigrad import Tensor
@@ -46,6 +45,7 @@ class LivePicture:
         self.timeline = timeline
         self.scene = BackwardScene(nodes).draw()
         self.boxes = {x: self.scene.keys[x] for x in timeline.tensors if x in self.scene.keys}
+        self.titles = {x: f"{clean(tensor_summary(x), 80)}  {clean(str(x.origin), 60)}" for x in timeline.tensors}
         drawing = Drawing(self.scene.scene, self._links())
         self.svg, self.css = drawing.text, f"{read('picture.css')}\n{drawing.style}\n"
 
@@ -60,7 +60,7 @@ class LivePicture:
         Returns:
             step, steps: the number of the step that has just run, 0 at the start, and the number of steps.
             title: its tensor and operation, or the formula of an unnamed tensor.
-            current: the key of its box; None if it has none.
+            start, current: the keys of the boxes of the loss and of this tensor; None if it has none.
             boxes: for each box whose gradient is computed in this pass: `look` (waiting, known, tiny, zero or bad: the
                 class in `css`), `color` if known, `partly` if later steps add to it, `title` to show beside the
                 mouse, and `step`, the step that a click goes to.
@@ -75,7 +75,9 @@ class LivePicture:
         arrows = {step: [f"{step.number}-{i}" for i, grad in enumerate(step.input_grads) if grad is not None]
                   for step in done if step.number <= timeline.position}
         return {
-            "step": timeline.position, "steps": len(timeline.steps), "title": clean(step_record(timeline, current).title, 80) if current else "",
+            "step": timeline.position, "steps": len(timeline.steps),
+            "title": clean(step_record(timeline, current).title, 80) if current else "",
+            "start": self.boxes.get(timeline.steps.out),
             "current": self.boxes.get(current.node) if current else None,
             "boxes": {key: self._gradient(x, scale) for x, key in self.boxes.items()},
             "shared": [self._gradient(x, scale) | {"name": clean(x.label or "unnamed", 40), "now": _adds(current, x)}
@@ -89,9 +91,10 @@ class LivePicture:
         grad = self.timeline.gradient(tensor)
         complete = self.timeline.is_complete(tensor)
         size = None if grad is None else norm(grad)
-        text = "not yet" if size is None else f"{size:.3g}" + ("" if complete else " so far")
+        unknown = "none" if complete else "not yet"
+        text = unknown if size is None else f"{size:.3g}" + ("" if complete else " so far")
         entry = {"look": "waiting", "size": text, "step": self._step(tensor),
-                 "title": f"{clean(tensor_summary(tensor), 80)}  {clean(str(tensor.origin), 60)}\n|g| {text}"}
+                 "title": f"{self.titles[tensor]}\n|g| {text}"}
         if size is not None:
             fill = scale.fill(heat.Norm(size))
             entry |= {"look": LOOKS.get(fill, "known"), "partly": not complete}
@@ -100,7 +103,7 @@ class LivePicture:
         return entry
 
     def _step(self, tensor: Tensor) -> int:
-        """Return the step of a tensor; of a leaf, the next one that contributes to it, or else the first; 0 if none does."""
+        """Return the step of a tensor; of a leaf, that which next contributes to it, or the first; 0 for none."""
         number = self.timeline.numbers.get(tensor)
         if number is not None:
             return number

@@ -25,17 +25,18 @@ class Graph {
     return {
       onDidSendMessage: message => {
         if (message.type !== "event") return;
-        if (message.event === "stopped") this.stopped(session);
+        if (message.event === "stopped") this.stopped(session, message.body.reason);
         else if (message.event === "terminated") this.ended(session);
       },
     };
   }
 
-  stopped(session) {
+  async stopped(session, reason) {
     if (this.session !== session) this.forget(session);
-    const wanted = vscode.workspace.getConfiguration("minigrad").get("openGraph");
-    if (!this.panel && wanted && !this.opened.has(session)) this.open();
+    const first = !this.opened.has(session), wanted = vscode.workspace.getConfiguration("minigrad").get("openGraph");
     this.opened.add(session);
+    if (first && reason === "entry") await openVariables();
+    if (first && wanted && !this.panel) this.open();
     this.update();
   }
 
@@ -118,6 +119,13 @@ class Graph {
   dispose() {
     this.panel?.dispose();
   }
+}
+
+/** Opens the view with Variables, Watch and Call Stack, as VS Code itself does only where a breakpoint stops. */
+async function openVariables() {
+  if (vscode.workspace.getConfiguration("debug").get("openDebug") === "neverOpen") return;
+  await vscode.commands.executeCommand("workbench.view.debug");
+  await vscode.commands.executeCommand("workbench.action.focusActiveEditorGroup");
 }
 
 /** The panel's page. It loads the extension's own two files and nothing else. */

@@ -119,7 +119,7 @@
     scale(zoom * by);
   }
   function reveal() {
-    const box = boxes.get(state?.current ?? "");
+    const box = boxes.get(state?.current ?? state?.start ?? "");
     if (!box) return;
     const inner = box.getBoundingClientRect(), outer = picture.getBoundingClientRect();
     const near = Math.min(90, outer.width / 4), above = Math.min(40, outer.height / 4);

@@ -1,0 +1,229 @@
+"""The extension in a real VS Code: its buttons walk a backward pass in both directions.
+
+The program is the first one of README.md. The numbers on the screen are compared with those of a pass that the test
+process runs itself.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import venv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from workbench import FAINT, Workbench, opened_browser, server
+
+from minigrad.debugger.records import step_record
+from minigrad.debugger.timeline import Timeline
+
+__all__ = ["opened_browser", "server"]  # fixtures
+Open = Callable[[dict[str, str]], Workbench]
+ROOT = Path(__file__).parents[2]
+
+
+def readme_program() -> str:
+    """Return README's first program up to its backward pass, without the pictures."""
+    block = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    program = block.split("loss.backward()")[0] + 'loss.backward()\nprint("gradient of b:", b.grad.sum())\n'
+    return "\n".join(line for line in program.split("\n") if not line.startswith("viz."))
+
+
+PROGRAM = readme_program()
+LINES = PROGRAM.split("\n")
+EQUATION = next(number for number, line in enumerate(LINES, 1) if line.startswith("h[t] ="))
+BACKWARD = LINES.index("loss.backward()") + 1
+
+
+@pytest.fixture(scope="module")
+def timeline(tmp_path_factory: pytest.TempPathFactory) -> Timeline:
+    """The same pass in this process, at its end."""
+    file = tmp_path_factory.mktemp("reference") / "elman.py"
+    names: dict[str, Any] = {}
+    exec(compile(PROGRAM.split("loss.backward()")[0], str(file), "exec"), names)
+    timeline = Timeline(names["loss"])
+    for _ in timeline.run():
+        pass
+    return timeline
+
+
+@pytest.fixture
+def opened(opened_browser: Any, server: str, tmp_path: Path) -> Iterator[Callable[[dict[str, str]], Workbench]]:
+    """Opens VS Code in a folder with files. Its last picture stays beside them, for a test that fails."""
+    windows: list[Workbench] = []
+
+    def open_folder(files: dict[str, str]) -> Workbench:
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        windows.append(Workbench(opened_browser, server, tmp_path))
+        return windows[-1]
+
+    yield open_folder
+    for window in windows:
+        window.tab.screenshot(path=tmp_path / "last.png")
+        window.tab.close()
+        assert window.asked == []
+
+
+def norm_of(timeline: Timeline, number: int) -> float:
+    return float(np.linalg.norm(timeline.steps[number - 1].grad))
+
+
+def step_to(window: Workbench, number: int) -> None:
+    """Press Step Over from the start to a step; while a step runs, VS Code takes no keys."""
+    for n in range(1, number + 1):
+        window.press("F10")
+        window.wait_for_graph(f"^step {n} of ")
+
+
+def stops_at(timeline: Timeline, line: int) -> list[int]:
+    """Return the first step of each time step that was computed at a line."""
+    times: dict[int | None, int] = {}
+    for step in timeline.steps:
+        if step.origin.line == line:
+            times.setdefault(step.t, step.number)
+    return list(times.values())
+
+
+def check(window: Workbench, timeline: Timeline, number: int) -> None:
+    """Wait for a step, and compare everything on the screen with this process's pass."""
+    record = step_record(timeline, timeline.steps[number - 1])
+    window.wait_for_graph(f"^step {number} of {len(timeline.steps)}: {re.escape(record.title)}$")
+    window.wait_for_stop(record.title)
+    value = window.wait_for_value("watch", "norm(grad)", rf"^{re.escape(f'{norm_of(timeline, number):.6g}'[:6])}")
+    assert float(value) == pytest.approx(norm_of(timeline, number), rel=1e-6)
+    assert window.wait_for_value("watch", "step.number", f"^{number}$")
+    assert window.line == record.line
+
+
+def test_its_buttons_walk_a_pass_in_both_directions(opened: Open, timeline: Timeline) -> None:
+    window = opened({"elman.py": PROGRAM})
+    window.open("elman.py")
+    window.toggle_breakpoint(EQUATION)
+    window.press("F5")  # without a launch.json
+    window.wait_for_graph(f"^start: {len(timeline.steps)} steps$")
+    for expression in ("float(np.linalg.norm(grad))", "step.number"):
+        window.watch(expression)
+    stops = stops_at(timeline, EQUATION)
+    window.click("Continue")
+    check(window, timeline, stops[0])
+    window.click("Step Over")
+    check(window, timeline, stops[0] + 1)
+    window.click("Step Back")
+    check(window, timeline, stops[0])
+    window.click("Continue")
+    check(window, timeline, stops[1])
+    window.press("F10")
+    check(window, timeline, stops[1] + 1)
+    window.press("F10")
+    check(window, timeline, stops[1] + 2)
+    window.click("Reverse")
+    check(window, timeline, stops[1])
+    window.click("Reverse")
+    check(window, timeline, stops[0])
+    window.click("Reverse")
+    window.wait_for_graph("^start: ")
+
+
+def test_the_panel_shows_the_gradients_that_are_known_and_a_click_goes_to_a_step(
+        opened: Open, timeline: Timeline) -> None:
+    window = opened({"elman.py": PROGRAM})
+    window.open("elman.py")
+    window.press("F5")
+    window.wait_for_graph("^start: ")
+    looks = window.looks()
+    assert len(looks) == len(timeline.steps) and [key for key, look in looks.items() if look != "waiting"] == ["box-a3"]
+    step_to(window, 6)
+    known = {"loss", "square", "−", "stack", "y(4)", "h(4)", "y(3)", "y(2)", "y(1)", "+ b"}
+    assert set(window.graph.locator(".box.known > text:first-of-type").all_text_contents()) == known
+    assert window.current_box == "h(4)"
+    V = next(x for x in timeline.tensors if x.name == "V")
+    timeline_at = sum(1 for step in timeline.steps[:6] if V in step.node.inputs)
+    assert timeline_at == 1 and "so far" in window.parameter("V") and window.parameter("W") == "not yet"
+    window.box("h(2)").click()
+    number = next(step.number for step in timeline.steps if step.node.label == "h[2]")
+    window.wait_for_graph(f"^step {number} of ")
+    assert window.current_box == "h(2)"
+    norm = np.linalg.norm(timeline.uses(V)[2].step.totals[timeline.uses(V)[2].position])
+    assert window.parameter("V") == f"{norm:.3g} so far"
+    window.tab.locator('.tab [aria-label^="Close"], .tab .codicon-close').last.click()  # the panel
+    window.graph.locator("#title").wait_for(state="detached")
+    window.click("Step Back")
+    window.click("Show Graph")
+    window.wait_for_graph(f"^step {number - 1} of ")
+    assert window.complaints == []
+
+
+def test_a_second_pass_gets_a_picture_of_its_own(opened: Open) -> None:
+    program = PROGRAM + "\n(V * V).sum().backward()\n"
+    window = opened({"elman.py": program})
+    window.open("elman.py")
+    window.toggle_breakpoint(program.split("\n").index("(V * V).sum().backward()") + 1)
+    window.press("F5")
+    window.wait_for_graph("^start: ")
+    window.click("Continue")
+    window.wait_for_graph("^step 1 of 2: ")
+    assert len(window.looks()) == 3  # two operations and V
+
+
+def test_too_large_a_pass_is_said_in_the_panel(opened: Open) -> None:
+    program = PROGRAM.replace("size=(4, ", "size=(600, ")
+    window = opened({"elman.py": program})
+    window.open("elman.py")
+    window.press("F5")
+    window.graph.locator("#note", has_text="too many for a picture").wait_for()
+
+
+@pytest.mark.parametrize("theme", ["Default Dark Modern", "Default High Contrast", "Default High Contrast Light"])
+def test_every_text_of_the_panel_can_be_read_in_the_theme(opened: Open, theme: str) -> None:
+    window = opened({"elman.py": PROGRAM, ".vscode/settings.json": json.dumps({"workbench.colorTheme": theme})})
+    window.open("elman.py")
+    window.press("F5")
+    window.wait_for_graph("^start: ")
+    step_to(window, 9)
+    assert window.graph.locator("html").get_attribute("data-theme") == ("light" if "Light" in theme else "dark")
+    assert window.graph.locator("body").evaluate(FAINT) == []
+
+
+class TestLaunching:
+    """What stands in the way of a session is said in a sentence that tells what to do."""
+
+    def launch(self, opened: Open, files: dict[str, str], **configuration: Any) -> Workbench:
+        configuration = {"type": "minigrad", "request": "launch", "name": "one"} | configuration
+        launch = {"version": "0.2.0", "configurations": [configuration]}
+        window = opened({"elman.py": PROGRAM, ".vscode/launch.json": json.dumps(launch)} | files)
+        window.open("elman.py")
+        window.press("F5")
+        return window
+
+    def message(self, opened: Open, files: dict[str, str], **configuration: Any) -> str:
+        return self.launch(opened, files, **configuration).expect_message("^minigrad: ")
+
+    def test_no_interpreter(self, opened: Open) -> None:
+        message = self.message(opened, {}, python="/no/such/python")
+        assert "There is no Python interpreter /no/such/python. Write its path in the setting " in message
+
+    def test_no_minigrad(self, opened: Open, tmp_path: Path) -> None:
+        venv.create(tmp_path / "bare", with_pip=False)
+        python = str(tmp_path / "bare" / "bin" / "python")
+        message = self.message(opened, {}, python=python, env={"PYTHONPATH": ""})
+        assert f"{python} (Python {platform.python_version()}) has no minigrad. Run: {python} -m pip install" in message
+
+    def test_an_old_minigrad(self, opened: Open) -> None:
+        old = {"old/minigrad/__init__.py": "", "old/minigrad/debugger/__init__.py": ""}
+        message = self.message(opened, old, env={"PYTHONPATH": "${workspaceFolder}/old"})
+        assert "is too old for VS Code. Run: " in message and message.endswith("--upgrade")
+
+    def test_no_program(self, opened: Open) -> None:
+        assert "There is no program " in self.message(opened, {}, program="${workspaceFolder}/other.py")
+
+    def test_a_program_with_arguments_in_a_folder(self, opened: Open) -> None:
+        program = "import os, sys\nprint(sys.argv[1:], os.path.basename(os.getcwd()), os.environ['COLOUR'])\n"
+        window = self.launch(opened, {"models/show.py": program}, program="${workspaceFolder}/models/show.py",
+                             args=["--epochs", "3"], cwd="${workspaceFolder}/models", env={"COLOUR": "green"})
+        window.tab.locator(".repl", has_text="['--epochs', '3'] models green").wait_for()
