@@ -23,13 +23,16 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("minigrad", "rnn", "viz")
 MOST_FILES = 22
 
-# A layer is a folder (without its subfolders). It may import itself and the layers that are named here.
+# A layer is a folder (without its subfolders), or a module that is named here. It may import itself and the layers
+# that stand behind it.
 LAYERS: dict[str, tuple[str, ...]] = {
     "minigrad.recipes": (),
     "minigrad.formats": (),
     "minigrad": ("minigrad.recipes", "minigrad.formats"),
     "minigrad.debugger.vscode": ("minigrad", "minigrad.formats"),
     "minigrad.debugger": ("minigrad", "minigrad.formats", "minigrad.debugger.vscode"),
+    "minigrad.debugger.adapter": ("minigrad", "minigrad.formats", "minigrad.debugger"),
+    "minigrad.debugger.__main__": ("minigrad.debugger", "minigrad.debugger.adapter"),
     "rnn.language": ("minigrad", "minigrad.formats"),
     "rnn.cells": ("minigrad", "rnn.language"),
     "rnn.unrolling": ("minigrad", "rnn.language"),
@@ -58,9 +61,14 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def layer(module: str) -> str:
+def folder(module: str) -> str:
     """Return the dotted name of a module's folder."""
     return module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
+
+
+def layer(module: str) -> str:
+    """Return the dotted name of a module's layer."""
+    return module if module in LAYERS else folder(module)
 
 
 def exempt(node: ast.AST, is_package: bool) -> bool:
@@ -87,7 +95,7 @@ def imports(module: str) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            above = layer(module).split(".")[:-node.level + 1 or None] if node.level else []
+            above = folder(module).split(".")[:-node.level + 1 or None] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
             found |= {name if (name := f"{base}.{alias.name}") in MODULES else base for alias in node.names}
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
@@ -186,7 +194,7 @@ def test_every_path_that_a_page_names_exists(page: str) -> None:
 
 def test_the_architecture_page_shows_every_layer() -> None:
     tree = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("```")[1]
-    assert set(re.findall(r"\b(?:minigrad|rnn|viz)(?:/\w+)*(?= {2})", tree)) == {
+    assert set(re.findall(r"\b(?:minigrad|rnn|viz)(?:/\w+)*(?=(?:\.py)? {2})", tree)) == {
         name.replace(".", "/") for name in LAYERS}
 
 

@@ -8,13 +8,17 @@ pass of `loss` and stops at its start. `help` lists the commands:
     (grad) until h[4]
     the gradient of h[4]
     step 14 of 33  t=4  h[4] tanh (4, 5)  |g| in 3.7e-03  vanishing.py:24
-        + add in h[4]  (4, 5)  adds 5.1e-06  sum 5.1e-06
+        + W @ x[4] + U @ h[3] + b  (4, 5)  adds 5.1e-06  sum 5.1e-06
 
-How a session works: `runner` runs the script and replaces `Tensor.backward`; `session` reads commands
-through `terminal` and moves along the `timeline`, the steps of the pass with every `.grad` before and
-after each; `commands` holds one `do_*` method for each command. The methods call `breakpoints` (where to
-stop), `diagnosis` (NaN and zero gradients), `inspection` (print, list, graph) and `jacobian`, whose
-results `formatting` turns into lines of text. `explanation` implements `minigrad.explain` with the same modules.
+How it works: `passes` replaces `Tensor.backward` and makes a `walk` of each pass that may stop: moves along the
+`timeline`, the steps of the pass with every `.grad` before and after each. Moves stop at `breakpoints`, whose
+conditions `evaluation` computes with `diagnosis` (NaN, zero and infinite gradients), and return `records`, plain
+data. Nothing of that prints. Front ends are the terminal here, the debug adapter in `adapter`, and viz's page.
+
+The terminal: `runner` runs the script; `session` reads commands through `terminal` and shows stops;
+`commands` and `breakpoint_commands` hold one `do_*` method for each command, which call `inspection` (print, list,
+graph), `derivative` (the lines that ran) and `jacobian`; `formatting` turns records into lines of text.
+`explanation` implements `minigrad.explain` with the same modules.
 
 The package imports the engine (`minigrad.*`) but neither `rnn` nor `viz`.
 """

@@ -15,8 +15,10 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from minigrad.formats.describe import operation_name
+from minigrad.ops import Op
 from minigrad.steps import Step
 
+from .derivative import run_lines, source_lines
 from .diagnosis import infinity_at, nan_at, zero_at
 from .evaluation import CommandError, Expression, HitCount, LogMessage
 from .records import largest_source, norm
@@ -62,7 +64,7 @@ class Breakpoint:
         raise NotImplementedError
 
     def is_hit(self, step: Step, timeline: Timeline) -> str | None:
-        """Return the reason if the condition holds too, else None. It depends on the step alone, not on earlier hits."""
+        """Return the reason if the condition holds too, else None; earlier hits have no influence."""
         reason = self.reason(step, timeline)
         if reason is None or (self.condition is not None and not self.condition.holds(step)):
             return None
@@ -77,7 +79,8 @@ class Breakpoint:
         return self.hit_count is None or self.hit_count.includes(self.hits)
 
     def __str__(self) -> str:
-        return self.form.split()[0] + (f" {self.argument}" if self.argument else "")
+        words = self.form.split()[0] + (f" {self.argument}" if self.argument else "")
+        return f"{words}, {self.condition.text}" if self.condition else words
 
 
 class AtNode(Breakpoint):
@@ -219,7 +222,7 @@ class AtInfinity(Breakpoint):
     form = "inf"
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        return infinity_at(step)
+        return infinity_at(step, timeline)
 
 
 class AtExplosion(Breakpoint):
@@ -249,7 +252,8 @@ class AtLine(Breakpoint):
     """Stop at the operations that a line of the program computed: `line model.py:12`, or `line 12` of the script.
 
     Several operations of a line at one time step are one visit of the line: the pass stops at the first of them at
-    which the condition holds.
+    which the condition holds. A line of the source of a derivative, `line ops.py:310`, stops at each step whose
+    derivative runs it.
     """
 
     form = "line FILE:NUMBER"
@@ -258,12 +262,13 @@ class AtLine(Breakpoint):
         super().__init__(argument)
         self.file, _, number = argument.rpartition(":")
         self.line = parse_int(number, "the number of a line")
-        self._lines: dict[str, range] = {}
+        self._lines: dict[str, range] = {}  # those that are meant, in each file of the program
+        self._code: dict[type[Op], frozenset[int]] = {}  # and in the derivative of each class of operations
 
     def check(self, timeline: Timeline) -> None:
-        if any(self.contains(step) for step in timeline.steps):
+        if any(self.contains(step) or self._derivative_lines(step.op) for step in timeline.steps):
             return
-        lines = sorted({step.origin.line for step in timeline.steps if self._is_file(step.origin.file)})
+        lines = sorted({step.origin.line for step in timeline.steps if self._lines_of(step.origin.file)})
         if lines:
             raise CommandError(f"no operation of this pass was computed at {self.argument}; lines with operations are "
                                f"{', '.join(map(str, lines[:12]))}{', ...' if len(lines) > 12 else ''}")
@@ -273,20 +278,25 @@ class AtLine(Breakpoint):
 
     def contains(self, step: Step) -> bool:
         """Return whether the operation of a step was computed at the line, or at another of the same statement."""
-        file = step.origin.file
-        if not self._is_file(file):
-            return False
-        if file not in self._lines:
-            self._lines[file] = statement_lines(file, self.line)
-        return step.origin.line in self._lines[file]
+        return step.origin.line in self._lines_of(step.origin.file)
+
+    def line_in_derivative(self, step: Step) -> int | None:
+        """Return the line of the step's derivative that is meant, as it first ran; None if none of it ran."""
+        lines = self._derivative_lines(step.op)
+        derivative = run_lines(step) if lines else None
+        return next((line.number for line in derivative.lines if line.number in lines), None) if derivative else None
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        return f"line {step.origin}" if self.contains(step) else None
+        if self.contains(step):
+            return f"line {step.origin}"
+        line = self.line_in_derivative(step)
+        file = os.path.basename(self.file)
+        return None if line is None else f"line {file}:{line} of {type(step.op).__name__}.backward"
 
     def is_hit(self, step: Step, timeline: Timeline) -> str | None:
         reason = super().is_hit(step, timeline)
-        if reason is None:
-            return None
+        if reason is None or not self.contains(step):
+            return reason
         for earlier in reversed(timeline.steps[:step.number - 1]):
             if earlier.t != step.t or not self.contains(earlier):
                 break
@@ -294,13 +304,30 @@ class AtLine(Breakpoint):
                 return None
         return reason
 
+    def _lines_of(self, file: str) -> range:
+        """Return the lines that are meant, if the file is; else none."""
+        if file not in self._lines:
+            self._lines[file] = statement_lines(file, self.line) if self._is_file(file) else range(0)
+        return self._lines[file]
+
+    def _derivative_lines(self, op: Op) -> frozenset[int]:
+        """Return the lines that are meant and that are code of an operation's derivative."""
+        if type(op) not in self._code:
+            file, lines = source_lines(op)
+            self._code[type(op)] = lines & frozenset(self._lines_of(file) if lines else ())
+        return self._code[type(op)]
+
     def _is_file(self, file: str) -> bool:
         """Return whether a source file is meant: by its whole path, or by the last parts of it."""
         if os.path.isabs(self.file):
-            return os.path.realpath(file) == os.path.realpath(self.file)
+            return _canonical(file) == _canonical(self.file)
         if not self.file:
             return file == getattr(sys.modules.get("__main__"), "__file__", None)
         return ("/" + file.replace(os.sep, "/")).endswith("/" + self.file.replace(os.sep, "/"))
+
+
+def _canonical(file: str) -> str:
+    return os.path.normcase(os.path.realpath(file))
 
 
 def statement_lines(file: str, line: int) -> range:
@@ -329,7 +356,35 @@ class Condition(Breakpoint):
         self.condition = Expression(argument)
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        return self.argument
+        return self.condition.text if self.condition else "every step"
+
+    def __str__(self) -> str:
+        return f"python {self.condition.text if self.condition else True}"
+
+
+class Named(Breakpoint):
+    """Stop at a tensor, at contributions to a parameter, or at an operation: the first of these that has the name."""
+
+    form = "NAME"
+
+    def check(self, timeline: Timeline) -> None:
+        self._meaning(timeline).check(timeline)
+
+    def reason(self, step: Step, timeline: Timeline) -> str | None:
+        return self._meaning(timeline).reason(step, timeline)
+
+    def _meaning(self, timeline: Timeline) -> Breakpoint:
+        found = timeline.names.get(self.argument, [])
+        if not found:
+            known = {operation_name(step.node) for step in timeline.steps}
+            if self.argument.lower() not in known:
+                raise unknown_name(f"no tensor or operation is called {self.argument!r} in this pass", self.argument,
+                                   known | known_names(timeline))
+            return AtOperation(self.argument)
+        return AtParameter(self.argument) if all(x.op is None for x in found) else AtNode(self.argument)
+
+    def __str__(self) -> str:
+        return super().__str__().removeprefix("NAME ")
 
 
 KINDS: dict[str, type[Breakpoint]] = {kind.form.split()[0]: kind for kind in (
@@ -338,15 +393,31 @@ KINDS: dict[str, type[Breakpoint]] = {kind.form.split()[0]: kind for kind in (
 
 
 def parse(text: str) -> Breakpoint:
-    """Return the breakpoint for a text such as `node h[3]`, `norm > 1` or `nan`; raise CommandError if it is none."""
+    """Return the breakpoint for a text such as `node h[3]`, `norm > 1`, `model.py:12` or `nan, t == 3`.
+
+    Raises CommandError if it is none.
+    """
+    place, _, condition = (text, "", "") if text.split()[:1] == ["python"] else text.partition(",")
+    found = _parse_place(place.strip())
+    if condition.strip():
+        found.condition = Expression(condition)
+    return found
+
+
+def _parse_place(text: str) -> Breakpoint:
     word, argument = split_kind(text)
-    if word not in KINDS:
+    if word in KINDS:
+        kind = KINDS[word]
+        if "[" not in kind.form and bool(argument) != (" " in kind.form):
+            problem = f"{kind.form} takes no argument, not {argument!r}" if argument else f"write: {kind.form}"
+            raise CommandError(problem)
+        return kind(argument)
+    if text.rpartition(":")[2].isdigit():
+        return AtLine(text)
+    if argument or not text:
         forms = ", ".join(kind.form for kind in KINDS.values())
         raise CommandError(f"{word!r} is not a kind of breakpoint; the kinds are: {forms}")
-    kind = KINDS[word]
-    if "[" not in kind.form and bool(argument) != (" " in kind.form):
-        raise CommandError(f"{kind.form} takes no argument, not {argument!r}" if argument else f"write: {kind.form}")
-    return kind(argument)
+    return Named(text)
 
 
 def split_kind(text: str) -> tuple[str, str]:

@@ -1,36 +1,42 @@
-"""The commands of the debugger: one `do_*` method each; its docstring is what `help` prints."""
+"""The commands of the debugger: one `do_*` method each; its docstring is what `help` prints.
+
+Those that set and change breakpoints are in `breakpoint_commands`.
+"""
 
 from __future__ import annotations
 
 import bdb
+import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import Any, ClassVar, TextIO
+from typing import Any, TextIO
 
 from numpy.typing import ArrayLike
 
-from minigrad.backward import backward
 from minigrad.formats.describe import operation_name
 from minigrad.tensor import Tensor
 
 from . import inspection, jacobian
-from .breakpoints import KINDS, AtNan, AtNode, AtParameter, CommandError, known_names, parse, parse_int, split_kind
-from .diagnosis import first_forward_nan
-from .formatting import gradient_table, largest_path, table
-from .session import Session
+from .breakpoint_commands import BreakpointCommands
+from .breakpoints import KINDS, AtNode, AtParameter, known_names, parse, parse_int, split_kind
+from .evaluation import CommandError
+from .formatting import chain_table, gradient_table, table, value_lines
+from .passes import Passes
 
 COMMANDS = {  # name: abbreviations
-    "step": "s n next", "back": "bk", "continue": "c cont", "reverse-continue": "rc", "until": "unt", "goto": "j jump",
-    "break": "b", "clear": "cl", "where": "w bt", "print": "p pp", "jacobian": "", "grads": "", "list": "l ll",
-    "graph": "", "quit": "q exit", "help": "h"}
+    "step": "s n next", "back": "bk", "continue": "c cont", "reverse-continue": "rc", "until": "unt", "return": "r",
+    "goto": "j jump", "break": "b", "tbreak": "", "condition": "", "ignore": "", "enable": "", "disable": "",
+    "commands": "", "clear": "cl", "where": "w bt", "up": "u", "down": "d", "print": "p pp", "execute": "!",
+    "display": "", "undisplay": "", "args": "a", "jacobian": "", "grads": "", "list": "l ll", "graph": "",
+    "quit": "q exit", "help": "h ?"}
 ALIASES = {short: name for name, aliases in COMMANDS.items() for short in aliases.split()}
 
 
 def split_command(line: str) -> tuple[str, str]:
     """Split a line into the full name of its command and the argument."""
     text = line.strip()
-    if text.startswith("?"):
-        text = "help " + text[1:]
+    if text.startswith(("?", "!")):
+        text = f"{text[0]} {text[1:]}"
     word, _, rest = text.partition(" ")
     return ALIASES.get(word, word), rest.strip()
 
@@ -41,24 +47,11 @@ def find_command(name: str) -> str:
         return ALIASES.get(name, name)
     near = [command for command in COMMANDS if command.startswith(name[:2])]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise CommandError(f"no command {name!r}; {hint}'help' lists the commands")
+    raise CommandError(f"no command {name!r}; {hint}'help' lists the commands, and 'print' evaluates an expression")
 
 
-class Debugger(Session):
-    """A debugger of backward passes."""
-
-    installed: ClassVar[Debugger | None] = None  # the debugger that a script runs under; see `install`
-
-    def install(self) -> None:
-        """Let `Tensor.backward` and `set_trace` use this debugger, until `uninstall`."""
-        def run_backward(out: Tensor, grad: ArrayLike | None = None) -> None:
-            self.backward(out, grad)
-
-        Tensor.backward, Debugger.installed = run_backward, self
-
-    def uninstall(self) -> None:
-        """Restore the ordinary `Tensor.backward`."""
-        Tensor.backward, Debugger.installed = backward, None
+class Debugger(BreakpointCommands):
+    """A debugger of backward passes in a terminal."""
 
     def parseline(self, line: str) -> tuple[str | None, str | None, str]:
         """Return the name of the command as in `do_*`, its argument, and the line."""
@@ -76,12 +69,18 @@ class Debugger(Session):
     def do_step(self, argument: str) -> None:
         """step [N]: run the next step, or the next N steps; breakpoints stop it."""
         self._require_next_step()
-        self._move_and_show(+1, parse_int(argument or "1", "a number of steps"))
+        limit = _steps(argument)
+        with self._interruptible():
+            stop = self.walk.forward(limit)
+        self.show(stop)
 
     def do_back(self, argument: str) -> None:
-        """back [N]: undo the last step, or the last N steps; every .grad is restored."""
+        """back [N]: undo the last step, or the last N steps; every .grad is restored. Breakpoints stop it."""
         self._require_previous_step()
-        self._move_and_show(-1, parse_int(argument or "1", "a number of steps"))
+        limit = _steps(argument)
+        with self._interruptible():
+            stop = self.walk.back(limit)
+        self.show(stop)
 
     def do_continue(self, argument: str) -> bool:
         """continue: run to the next breakpoint; if there is none, finish the pass and let the program continue."""
@@ -90,19 +89,25 @@ class Debugger(Session):
     def do_reverse_continue(self, argument: str) -> None:
         """reverse-continue: go back to the previous breakpoint; if there is none, to the start."""
         self._require_previous_step()
-        self._move_and_show(-1)
+        with self._interruptible():
+            stop = self.walk.back()
+        self.show(stop)
 
     def do_until(self, argument: str) -> None:
         """until [WHERE]: run until WHERE, or to the end.
         WHERE is a tensor (h[3], or h at its next time step), 'param U' for the next step that contributes to U, or
         any breakpoint that 'break' takes. Enter continues to the next one."""
         self._require_next_step()
-        if not argument:
-            self._move_and_show(+1)
-            return
-        place = parse(argument) if split_kind(argument)[0] in KINDS else self._tensor_breakpoint(argument)
-        place.check(self.timeline)
-        self._move_and_show(+1, until=[place])
+        places = []
+        if argument:
+            known = split_kind(argument)[0] in KINDS
+            places = [parse(argument) if known else self._tensor_breakpoint(argument)]
+            places[0].check(self.timeline)
+        with self._interruptible():
+            stop = self.walk.forward(until=places)
+        if places and not stop.hits and self.timeline.finished:
+            self._say(f"no more {places[0]} in this pass")
+        self.show(stop)
 
     def _tensor_breakpoint(self, name: str) -> AtNode | AtParameter:
         """Return the breakpoint for a tensor: at its own step, or for a leaf at its next contribution."""
@@ -114,15 +119,23 @@ class Debugger(Session):
             raise CommandError(f"{name} was passed at step {numbers[-1]}; 'goto' goes back there")
         return AtNode(name)
 
+    def do_return(self, argument: str) -> None:
+        """return: run to the last step of this time step; there, to that of the next one. Breakpoints stop it."""
+        self._require_next_step()
+        with self._interruptible():
+            stop = self.walk.to_end_of_time()
+        self.show(stop)
+
     def do_goto(self, argument: str) -> None:
         """goto N: go to the position after step N, in either direction; 0 is the start. Breakpoints are ignored."""
+        if not argument:
+            raise CommandError(f"write: goto N, with the number of a step, 0 to {len(self.timeline.steps)}")
         number = parse_int(argument, "the number of a step")
         if not 0 <= number <= len(self.timeline.steps):
             raise CommandError(f"there is no step {number}: steps are 1 to {len(self.timeline.steps)}, 0 is the start")
-        distance = number - self.timeline.position
-        if distance:
-            self._move(distance, (), abs(distance))
-        self._show_position()
+        with self._interruptible():
+            stop = self.walk.goto(number)
+        self.show(stop)
 
     def _require_next_step(self) -> None:
         if self.timeline.finished:
@@ -135,57 +148,71 @@ class Debugger(Session):
         if not self.timeline.position:
             raise CommandError("this is the start of the backward pass")
 
-    # ---- breakpoints
-    def do_break(self, argument: str) -> None:
-        """break [KIND]: set a breakpoint; without KIND, list the breakpoints.
-        KIND is one of:
-        node NAME         the gradient of a tensor is complete: h[3], or h at every time step
-        signal NAME       the same, for a signal at every time step
-        param NAME        a step contributes to the gradient of a parameter
-        op NAME           the derivative of an operation, e.g. tanh
-        t N               the pass enters a time step
-        norm > X          the norm of the upstream gradient is above X; norm < X: below
-        zero              a gradient becomes exactly zero
-        nan               the first NaN appears, in the forward data or in a gradient
-        python CONDITION  a Python expression of node, step, grad, t, signal, op, norm and np is true"""
-        if not argument:
-            rows = [[str(place.number), str(place), f"hits: {place.hits}"] for place in self.breakpoints]
-            self._say(*table(rows) or ["no breakpoints"])
-            return
-        place = parse(argument)
-        place.check(self.timeline)
-        self.last_number += 1
-        place.number = self.last_number
-        self.breakpoints.append(place)
-        self._say(f"breakpoint {place.number}: {place}")
-        if isinstance(place, AtNan) and (message := first_forward_nan(self.timeline)):
-            self._say(message)
-
-    def do_clear(self, argument: str) -> None:
-        """clear [N]...: remove these breakpoints; without numbers, all of them."""
-        removed = {parse_int(word, "the number of a breakpoint") for word in argument.split()}
-        missing = removed - {place.number for place in self.breakpoints}
-        if missing:
-            raise CommandError(f"there is no breakpoint {min(missing)}")
-        self.breakpoints = [place for place in self.breakpoints if removed and place.number not in removed]
-        self._say(f"{len(self.breakpoints)} breakpoints left")
-
     # ---- inspection
     def do_where(self, argument: str) -> None:
         """where: show the chain of largest contributions from the loss to the current tensor."""
-        self._say(*largest_path(self.timeline))
+        self._say(*chain_table(self.walk.chain(), self.level))
+
+    def do_up(self, argument: str) -> None:
+        """up [N]: select the step from which the largest contribution came, towards the loss; N times."""
+        self._select(self.level + _steps(argument))
+
+    def do_down(self, argument: str) -> None:
+        """down [N]: select the next step towards the current one on the chain that 'where' shows; N times."""
+        self._select(self.level - _steps(argument))
+
+    def _select(self, level: int) -> None:
+        chain = self.walk.chain()
+        if not chain:
+            raise CommandError("no step has run yet: 'step' runs the first")
+        if not 0 <= level < len(chain):
+            raise CommandError("this is the loss, where the pass starts" if level > 0 else "this is the current step")
+        self.level = level
+        self._say(*chain_table([chain[level]], 0))
 
     def do_print(self, argument: str) -> None:
-        """print [WHAT]: print the numbers of this step, or of a tensor.
-        WHAT is grad (the upstream gradient), out, inputs, contributions (to the inputs' gradients), totals, or a
-        tensor: h[3] or U (data, and gradient so far), U.data, U.grad."""
-        self._say(*inspection.numbers(self.timeline, argument))
+        """print [WHAT]: print the numbers of this step, of a tensor, or the value of an expression.
+        WHAT is grad (the upstream gradient), out, inputs, contributions (to the inputs' gradients), totals; a
+        tensor: h[3] or U (data, and gradient so far), U.data, U.grad; or a Python expression of grad, out, x and the
+        other operands, inputs, contributions, totals, t, signal, op, norm, step, np, of tensors (U, h[3]), and of
+        the program's variables: np.abs(grad).max()."""
+        if (lines := inspection.numbers(self.walk, argument, self.selected)) is None:
+            lines = value_lines(argument, self._evaluate(argument))
+        self._say(*lines)
+
+    def do_execute(self, argument: str) -> None:
+        """execute STATEMENT: run a Python statement; !g = grad * 2 keeps g for later expressions. Short: !STATEMENT"""
+        if not argument:
+            raise CommandError("write a Python statement: !g = np.abs(grad)")
+        value = self.walk.evaluator.execute(argument, self._selected_step())
+        if value is not None:
+            self._say(*value_lines(argument, value))
+
+    def do_display(self, argument: str) -> None:
+        """display [EXPRESSION]: show the value of an expression at each stop; without one, list them."""
+        if not argument:
+            self._say(*[f"{number}: {text}" for number, text in self.displays.items()] or ["nothing is displayed"])
+            return
+        number = max(self.displays, default=0) + 1
+        self._say(*value_lines(f"{number}: {argument}", self._evaluate(argument)))
+        self.displays[number] = argument
+
+    def do_undisplay(self, argument: str) -> None:
+        """undisplay [N]: remove the expression with this number from those that are displayed; without N, all."""
+        if not argument:
+            self.displays.clear()
+        elif self.displays.pop(parse_int(argument, "the number of a display"), None) is None:
+            raise CommandError(f"there is no display {argument}")
+
+    def do_args(self, argument: str) -> None:
+        """args: print the arguments of this operation's derivative: grad, out and the operands."""
+        self._say(*inspection.arguments(self.selected()))
 
     def do_jacobian(self, argument: str) -> None:
         """jacobian: show the local Jacobian of this operation for each input, with its singular values.
         The singular values bound by how much a gradient shrinks or grows in this operation. If the operation treats
         the rows of a batch separately, one row is shown: that with the largest gradient."""
-        self._say(*jacobian.report(inspection.current_step(self.timeline)))
+        self._say(*jacobian.report(self.selected().step))
 
     def do_grads(self, argument: str) -> None:
         """grads [PATTERN]: show the current gradients of all named tensors, or of those that match h* or h[3]."""
@@ -193,15 +220,21 @@ class Debugger(Session):
                  if x.label and (not argument or x.label == argument or fnmatchcase(x.label, argument))]
         if not found:
             raise CommandError(f"no named tensor matches {argument!r}" if argument else "no tensor has a name")
-        self._say(*gradient_table(self.timeline, found))
+        self._say(*gradient_table(map(self.walk.gradient, found)))
 
     def do_list(self, argument: str) -> None:
-        """list: show the line that created this tensor, and the source of its operation's derivative."""
-        self._say(*inspection.source(self.timeline))
+        """list: show the line that created this tensor and the derivative's source; -> marks the lines that ran."""
+        self._say(*inspection.source(self.selected()))
 
     def do_graph(self, argument: str) -> None:
         """graph [FILE]: draw the graph with the current gradients to FILE (.png, .svg, .pdf; default graph.png)."""
         self._say(inspection.draw(self.timeline, argument or "graph.png"))
+
+    def _selected_step(self) -> Any:
+        return self.selected().step if self.timeline.current else None
+
+    def _evaluate(self, text: str) -> Any:
+        return self.walk.evaluator.evaluate(text, self._selected_step())
 
     # ---- ending, help, completion
     def do_quit(self, argument: str) -> None:
@@ -214,7 +247,8 @@ class Debugger(Session):
             name = find_command(arg)
             self._say(*_help_lines(name), *([f"short: {COMMANDS[name]}"] if COMMANDS[name] else []))
             return
-        self._say(*table([name, _help_lines(name)[0].partition(": ")[2]] for name in COMMANDS),
+        first = {name: re.split("[.;]", _help_lines(name)[0].partition(": ")[2])[0] for name in COMMANDS}
+        self._say(*table(([name, COMMANDS[name], first[name]] for name in COMMANDS), most=len(COMMANDS)),
                   "Enter repeats the last command. 'help COMMAND' says more.")
 
     def completenames(self, text: str, *ignored: Any) -> list[str]:
@@ -226,9 +260,9 @@ class Debugger(Session):
         command, words = split_command(line[:begidx])[0], line[:begidx].split()[1:]
         steps = self.timeline.steps
         found: set[str] = set()
-        if command in ("break", "until") and not words:
+        if command in ("break", "tbreak", "until") and not words:
             found.update(KINDS)
-        if (command in ("until", "print", "grads") and not words) or words in (["node"], ["param"]):
+        if (command in ("until", "print", "display", "grads") and not words) or words in (["node"], ["param"]):
             found |= known_names(self.timeline)
         if words == ["signal"]:
             found.update(step.signal for step in steps if step.signal)
@@ -239,6 +273,14 @@ class Debugger(Session):
         return sorted(word for word in found if word.startswith(text))
 
     complete_help = completedefault
+
+
+def _steps(argument: str) -> int:
+    """Return a number of steps from 1; 1 for an empty argument."""
+    number = parse_int(argument or "1", "a number of steps")
+    if number < 1:
+        raise CommandError("a number of steps is 1 or more")
+    return number
 
 
 def _help_lines(name: str) -> list[str]:
@@ -260,4 +302,4 @@ def set_trace(loss: Tensor, grad: ArrayLike | None = None, commands: Iterable[st
     Raises:
         BdbQuit: if the user quits, as in pdb.
     """
-    (Debugger.installed or Debugger(commands, stdin, stdout)).backward(loss, grad, stop=True)
+    (Passes.installed or Debugger(commands, stdin, stdout)).backward(loss, grad, stop=True)

@@ -57,6 +57,15 @@ def operand_names(op: Op) -> list[str]:
     return names[:-1] if op.selective and names else names
 
 
+def source_lines(op: Op) -> tuple[str, frozenset[int]]:
+    """Return the source file of an operation's derivative and the lines of its body; ("", none) if it has none."""
+    code = _code(op)
+    if code is None:
+        return "", frozenset()
+    lines = {line for _, _, line in code.co_lines() if line is not None}
+    return code.co_filename, frozenset(lines - {code.co_firstlineno})
+
+
 def run_lines(step: Step) -> Derivative | None:
     """Run the derivative of a step again and return the lines that ran; None if it isn't Python code, or fails."""
     code = _code(step.op)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backward import nodes_between
-from minigrad.formats.describe import operation_name, tensor_name
+from minigrad.formats.describe import operation_name, tensor_formula, tensor_name
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
@@ -22,15 +22,20 @@ def has_nan(array: Any) -> bool:
     return bool(np.isnan(array).any())
 
 
+def has_infinity(array: Any) -> bool:
+    """Return whether an array contains an infinity."""
+    return bool(np.isinf(array).any())
+
+
 # ---- NaN
 def forward_nan(node: Tensor) -> str | None:
     """Return a message if the data of a tensor are the first that contain a NaN, else None."""
     if not has_nan(node._array):
         return None
     sources = [x for x in node.inputs if has_nan(x._array)]
-    operation = f"{operation_name(node)} of {', '.join(map(tensor_name, node.inputs))} at {node.origin}"
+    operation = f"{tensor_formula(node)} at {node.origin}"
     if not sources:
-        return f"a NaN first appears in the forward data of {tensor_name(node)}: {operation}"
+        return f"a NaN first appears in the forward data of {f'{node.label} = ' if node.label else ''}{operation}"
     if all(x.op is None for x in sources):
         return f"{tensor_name(sources[0])} ({sources[0].origin}) contains a NaN from the beginning; used by {operation}"
     return None  # an earlier operation produced it
@@ -77,16 +82,19 @@ def explain_nan(timeline: Timeline) -> str:
 
 
 # ---- infinity
-def infinity_at(step: Step) -> str | None:
+def infinity_at(step: Step, timeline: Timeline) -> str | None:
     """Return a message if an infinity first appears at a step, in a contribution or in a sum; else None."""
-    if step.grad is None or np.isinf(step.grad).any():
+    if step.grad is None or has_infinity(step.grad):
         return None
     for x, grad, total in zip(step.node.inputs, step.input_grads, step.totals):
-        if grad is not None and np.isinf(grad).any():
+        if grad is not None and has_infinity(grad):
             return (f"an infinity first appears in the contribution of {type(step.op).__name__}.backward to "
                     f"{tensor_name(x)}: the upstream gradient has none")
-        if grad is not None and np.isinf(total).any() and not np.isinf(total - grad).any():
-            return f"an infinity first appears in the sum of the contributions to {tensor_name(x)}: none of them has one"
+        if grad is not None and has_infinity(total) and not any(
+                has_infinity(use.step.totals[use.position]) for use in timeline.uses(x)
+                if use.step.number < step.number):
+            return (f"an infinity first appears in the sum of the contributions to {tensor_name(x)}: none of them has "
+                    "one")
     return None
 
 

@@ -7,6 +7,7 @@ variables of the program where it called `backward()`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from types import CodeType, FrameType
 from typing import Any
 
@@ -115,39 +116,37 @@ class Evaluator:
         self.tensors = _tensors_by_name(timeline)
         self.variables: dict[str, Any] = {}
 
-    def names(self) -> dict[str, Any]:
-        """Return every name at the current position: variables of the program, tensors, the step, the user's own."""
-        step = self.timeline.current
+    def names(self, step: Step | None = None, local: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return every name at a step: variables of the program, tensors, the step's numbers, `local`, the user's."""
+        step = step or self.timeline.current
         numbers = step_names(step) if step else {"np": np, "grad": self.timeline.gradient(self.timeline.steps.out)}
-        return {**self.program, **self.tensors, **numbers, **self.variables}
+        return {**self.program, **self.tensors, **numbers, **(local or {}), **self.variables}
 
-    def evaluate(self, text: str) -> Any:
-        """Return the value of an expression; raise CommandError for anything else, and for an error in it."""
+    def evaluate(self, text: str, step: Step | None = None, local: Mapping[str, Any] | None = None) -> Any:
+        """Return the value of an expression at a step, by default the current one.
+
+        Raises CommandError for anything else, and for an error in it.
+        """
         code = compile_expression(text)
         try:
-            return eval(code, self.names())
+            return eval(code, self.names(step, local))
         except Exception as error:
             raise CommandError(f"{type(error).__name__}: {error}") from None
 
-    def execute(self, text: str) -> Any:
+    def execute(self, text: str, step: Step | None = None, local: Mapping[str, Any] | None = None) -> Any:
         """Run an expression or a statement; return the value of an expression, else None. Assigned names are kept."""
-        try:
-            return self.evaluate(text) if _is_expression(text) else self._run(text)
-        except SyntaxError as error:
-            raise CommandError(f"SyntaxError: {error.msg}") from None
-
-    def _run(self, text: str) -> None:
-        names = self.names()
+        if _is_expression(text):
+            return self.evaluate(text, step, local)
+        names = self.names(step, local)
         before = dict(names)
         try:
             exec(compile(text.strip(), "<statement>", "exec"), names)
-        except SyntaxError:
-            raise
         except Exception as error:
             raise CommandError(f"{type(error).__name__}: {error}") from None
         names.pop("__builtins__", None)
         self.variables.update({name: value for name, value in names.items()
                                if name not in before or before[name] is not value})
+        return None
 
 
 def _is_expression(text: str) -> bool:

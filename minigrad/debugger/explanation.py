@@ -10,6 +10,7 @@ from minigrad.tensor import Tensor
 
 from .diagnosis import explain_nan, explain_zero, has_nan
 from .formatting import contribution_table, format_norm, table
+from .records import gradient_record
 from .timeline import Timeline
 
 
@@ -91,7 +92,7 @@ def count_paths(tensor: Tensor, out: Tensor) -> int:
 def _contributions(timeline: Timeline, tensor: Tensor) -> list[str]:
     """Return a line for each contribution: by lag if the tensor has a time step, else by the time step of its use."""
     if tensor.t is None:
-        return [f"  {line}" for line in contribution_table(timeline, tensor)[1:]]
+        return [f"  {line}" for line in contribution_table(gradient_record(timeline, tensor))[1:]]
     rows = []
     for use in timeline.uses(tensor):
         node = use.step.node

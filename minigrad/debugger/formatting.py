@@ -1,18 +1,18 @@
-"""Text formatting for the debugger: tensors, steps, and the current position in the pass, as lines of text."""
+"""Text formatting for the debugger: records of a pass and the current position in it, as lines of text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import reprlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from minigrad.formats.describe import operation_name, tensor_name, tensor_summary
-from minigrad.steps import Step
+from minigrad.formats.describe import tensor_name, tensor_summary
 from minigrad.tensor import Tensor
 
-from .records import norm
-from .timeline import Timeline
+from .records import GradientRecord, StepRecord, norm
+from .walk import Walk
 
 MAX_ROWS = 24  # of a table; the middle of a longer one is left out
 
@@ -22,81 +22,90 @@ def format_norm(array: Any) -> str:
     return "none" if array is None else f"{norm(array):.1e}"
 
 
-def table(rows: Iterable[Iterable[str]], indent: str = "    ") -> list[str]:
-    """Return rows of words as aligned lines, at most MAX_ROWS of them."""
+def table(rows: Iterable[Iterable[str]], indent: str = "    ", most: int = MAX_ROWS) -> list[str]:
+    """Return rows of words as aligned lines, at most `most` of them: the middle is left out."""
     cells = [list(row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
     lines = [indent + "  ".join(f"{word:<{width}}" for word, width in zip(row, widths)).rstrip() for row in cells]
-    if len(lines) > MAX_ROWS:
-        half = MAX_ROWS // 2
+    if len(lines) > most:
+        half = most // 2
         lines[half:-half] = [f"{indent}... {len(lines) - 2 * half} more ..."]
     return lines
 
 
-def step_line(step: Step, total: int) -> str:
-    """Return a line on a step: its number, time step, tensor, operation, shape, upstream gradient and source line."""
-    words = [f"step {step.number} of {total}", "" if step.t is None else f"t={step.t}", tensor_summary(step.node),
-             "no gradient reaches it" if step.grad is None else f"|g| in {format_norm(step.grad)}", str(step.origin)]
+def step_line(record: StepRecord) -> str:
+    """Return a line on a step: its number, time step, tensor, shape, upstream gradient and source line."""
+    words = [f"step {record.number} of {record.count}", "" if record.t is None else f"t={record.t}",
+             f"{record.title} {record.output.shape}",
+             "no gradient reaches it" if record.gradient is None else f"|g| in {format_norm(record.gradient)}",
+             str(record.step.origin)]
     return "  ".join(filter(None, words))
 
 
-def input_lines(step: Step) -> list[str]:
+def input_lines(record: StepRecord) -> list[str]:
     """Return a line for each input: what the step adds to its gradient, and the sum so far."""
     rows = []
-    for x, grad, total in zip(step.node.inputs, step.input_grads, step.totals):
-        if grad is None:
-            rows.append(["  " + tensor_name(x), str(x.shape), "gets none" if x.requires_grad else "needs no gradient"])
+    for x in record.inputs:
+        if x.contribution is None:
+            status = "gets none" if x.tensor.requires_grad else "needs no gradient"
+            rows.append(["  " + x.name, str(x.value.shape), status])
         else:
-            rows.append(["+ " + tensor_name(x), str(x.shape), f"adds {format_norm(grad)}  sum {format_norm(total)}"])
+            rows.append(["+ " + x.name, str(x.value.shape),
+                         f"adds {format_norm(x.contribution)}  sum {format_norm(x.total)}"])
     return table(rows)
 
 
-def position_lines(timeline: Timeline) -> list[str]:
+def position_lines(walk: Walk) -> list[str]:
     """Return the current position: the step that has just run and its contributions, or the start."""
-    step = timeline.current
-    total = len(timeline.steps)
-    if step is None:
-        out = timeline.steps.out
-        return [f"start of the backward pass: {total} steps back from {tensor_summary(out)}  "
-                f"|g| {format_norm(timeline.gradient(out))}  {out.origin}"]
-    end = ["end of the backward pass: every gradient is complete"] if timeline.finished else []
-    return [step_line(step, total), *input_lines(step), *end]
+    record = walk.current
+    if record is None:
+        out = walk.timeline.steps.out
+        return [f"start of the backward pass: {walk.count} steps from {tensor_summary(out)}  "
+                f"|g| {format_norm(walk.timeline.gradient(out))}  {out.origin}"]
+    end = ["end of the backward pass: every gradient is complete"] if walk.timeline.finished else []
+    return [step_line(record), *input_lines(record), *end]
 
 
-def contribution_table(timeline: Timeline, tensor: Tensor) -> list[str]:
+def contribution_table(record: GradientRecord) -> list[str]:
     """Return what each step so far added to a tensor's gradient, and the running sum."""
-    uses = timeline.uses(tensor)
     rows = [["-" if use.step.t is None else f"t={use.step.t}", f"step {use.step.number}", tensor_name(use.step.node),
              f"adds {format_norm(use.contribution)}", f"sum {format_norm(use.step.totals[use.position])}"]
-            for use in uses]
-    return [f"{tensor_name(tensor)} {tensor.shape}, contributions so far: {len(uses)}", *table(rows)]
+            for use in record.uses]
+    return [f"{record.name} {record.tensor.shape}, contributions so far: {len(record.uses)}", *table(rows)]
 
 
-def largest_path(timeline: Timeline) -> list[str]:
-    """Return the chain of largest contributions from the loss to the current tensor."""
-    step = timeline.current
-    chain = [step.node if step else timeline.steps.out]
-    while uses := timeline.uses(chain[-1]):
-        largest = int(np.argmax([norm(use.contribution) for use in uses]))  # to argmax a NaN is the largest
-        chain.append(uses[largest].step.node)
-    rows = [["->" if node is chain[0] else "", f"step {timeline.numbers[node]}", tensor_name(node),
-             operation_name(node), str(node.shape), f"|g| {format_norm(timeline.gradient(node))}", str(node.origin)]
-            for node in reversed(chain)]
+def chain_table(chain: Sequence[StepRecord], selected: int) -> list[str]:
+    """Return a line for each step of the chain from the loss to the current one; an arrow at the selected one.
+
+    The chain begins at the current step, as `Walk.chain` returns it.
+    """
+    rows = [["->" if level == selected else "", f"step {record.number}", f"{record.title} {record.output.shape}",
+             f"|g| {format_norm(record.gradient)}", str(record.step.origin)]
+            for level, record in reversed(list(enumerate(chain)))]
     return table(rows, "  ")
 
 
-def gradient_table(timeline: Timeline, tensors: Iterable[Tensor]) -> list[str]:
+def gradient_table(records: Iterable[GradientRecord]) -> list[str]:
     """Return a line for each tensor: its gradient at the current position."""
     rows = []
-    for tensor in tensors:
-        grad, complete = timeline.gradient(tensor), timeline.is_complete(tensor)
-        row = [tensor_name(tensor), str(tensor.shape), f"|g| {format_norm(grad)}"]
+    for record in records:
+        grad = record.gradient
+        row = [record.name, str(record.tensor.shape), f"|g| {format_norm(grad)}"]
         if grad is None:
-            row += ["", "no gradient reaches it" if complete else "not yet"]
+            row += ["", "no gradient reaches it" if record.complete else "not yet"]
         else:
-            row += [value_range(grad), "" if complete else "so far"]
+            row += [value_range(grad), "" if record.complete else "so far"]
         rows.append(row)
     return table(rows)
+
+
+def value_lines(name: str, value: Any) -> list[str]:
+    """Return the value of an expression: arrays with shape and norm, anything else as Python prints it."""
+    if isinstance(value, Tensor):
+        return [*format_array(name, value._array), f"    {value!r}"]
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "fiub":
+        return format_array(name, value)
+    return [f"{name} = {reprlib.repr(value)}"]
 
 
 def value_range(array: Any) -> str:

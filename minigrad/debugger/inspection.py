@@ -3,102 +3,109 @@
 from __future__ import annotations
 
 import inspect
-import linecache
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
-from minigrad.formats.describe import tensor_name
-from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
-from .breakpoints import CommandError, known_names, unknown_name
+from .breakpoints import known_names, unknown_name
+from .derivative import operand_names, run_lines
+from .evaluation import CommandError
 from .formatting import format_array
+from .records import StepRecord
 from .timeline import Timeline
+from .walk import Walk
+
+MOST_NAMES = 8  # that an error lists
 
 PARTS = ("grad", "out", "inputs", "contributions", "totals")  # of a step
 FORMER_PARTS = {"shares": "contributions"}  # accepted until version 0.3
 
 
-def current_step(timeline: Timeline) -> Step:
-    """Return the step that has just run; raise CommandError at the start."""
-    if timeline.current is None:
-        raise CommandError("no step has run yet: 'step' runs the first")
-    return timeline.current
-
-
-def find_one(timeline: Timeline, name: str) -> Tensor:
-    """Return the tensor with a name; raise CommandError if there is none, or more than one."""
+def find_one(timeline: Timeline, name: str) -> Tensor | None:
+    """Return the tensor with a name, or None; raise CommandError if there is more than one."""
     found = timeline.find(name)
-    if not found:
-        raise unknown_name(f"nothing is called {name!r} in this pass", name, known_names(timeline) | set(PARTS))
-    if len({x.label for x in found}) > 1:
-        raise CommandError(f"{name} is several tensors: {', '.join(x.label for x in found[:8])}; choose one")
-    return found[0]
+    labels = list(dict.fromkeys(x.label for x in found))
+    if len(labels) > MOST_NAMES:
+        labels[MOST_NAMES:] = [f"... and {len(labels) - MOST_NAMES:,} more"]
+    if len(labels) > 1:
+        raise CommandError(f"{name} is several tensors: {', '.join(labels)}; choose one")
+    return found[0] if found else None
 
 
-def numbers(timeline: Timeline, what: str) -> list[str]:
-    """Return the answer to `print WHAT`."""
+def numbers(walk: Walk, what: str, selected: Callable[[], StepRecord]) -> list[str] | None:
+    """Return the answer to `print WHAT` for a part of the selected step or for a tensor; None for an expression."""
     what = FORMER_PARTS.get(what, what)
     if what in ("", *PARTS):
-        step = current_step(timeline)
-        if step.grad is None:
-            raise CommandError(f"no gradient reaches {tensor_name(step.node)}, so there is nothing to show")
-        return [line for part in ([what] if what else ["grad", "contributions"]) for line in _part(step, part)]
+        record = selected()
+        if record.gradient is None:
+            raise CommandError(f"no gradient reaches {record.name}, so there is nothing to show")
+        return [line for part in ([what] if what else ["grad", "contributions"]) for line in _part(record, part)]
     name, _, attribute = what.rpartition(".")
     if attribute not in ("data", "grad") or not name:
         name, attribute = what, ""
-    tensor = find_one(timeline, name)
+    tensor = find_one(walk.timeline, name)
+    if tensor is None:
+        if what.isidentifier() and what not in walk.evaluator.names():
+            raise unknown_name(f"nothing is called {what!r} in this pass or in the program", what,
+                               known_names(walk.timeline) | set(PARTS))
+        return None
     lines = [] if attribute == "grad" else format_array(f"{name}.data", tensor._array)
     if attribute != "data":
-        grad = timeline.gradient(tensor)
-        so_far = "" if timeline.is_complete(tensor) else " so far"
-        lines += [f"{name}.grad: none{so_far}"] if grad is None else format_array(f"{name}.grad{so_far}", grad)
+        found = walk.gradient(tensor)
+        so_far = "" if found.complete else " so far"
+        lines += ([f"{name}.grad: none{so_far}"] if found.gradient is None
+                  else format_array(f"{name}.grad{so_far}", found.gradient))
     return lines
 
 
-def _part(step: Step, part: str) -> list[str]:
+def _part(record: StepRecord, part: str) -> list[str]:
     """Return the numbers of one of PARTS."""
-    node, inputs = step.node, step.node.inputs
-    parts: dict[str, tuple[str, Sequence[Tensor], list[Any]]] = {
-        "grad": ("grad of ", [node], [step.grad]), "out": ("", [node], [node._array]),
-        "inputs": ("", inputs, [x._array for x in inputs]), "contributions": ("added to ", inputs, step.input_grads),
-        "totals": ("sum for ", inputs, step.totals)}
-    heading, tensors, arrays = parts[part]
-    lines = []
-    for x, array in zip(tensors, arrays):
-        name = heading + tensor_name(x)
-        lines += [f"{name}: nothing"] if array is None else format_array(name, array)
-    return lines
+    rows: dict[str, list[tuple[str, Any]]] = {
+        "grad": [(f"grad of {record.name}", record.gradient)], "out": [(record.name, record.output)],
+        "inputs": [(x.name, x.value) for x in record.inputs],
+        "contributions": [(f"added to {x.name}", x.contribution) for x in record.inputs],
+        "totals": [(f"sum for {x.name}", x.total) for x in record.inputs]}
+    return [line for name, array in rows[part]
+            for line in ([f"{name}: nothing"] if array is None else format_array(name, array))]
 
 
-def source(timeline: Timeline) -> list[str]:
-    """Return the user's line that created the tensor, and the source of the derivative, an arrow at its first line."""
-    step = current_step(timeline)
-    origin = step.origin
-    text = linecache.getline(origin.file, origin.line).strip()
-    lines = [f"{origin}: {text}" if text else str(origin)]
-    method = type(step.op).backward
+def arguments(record: StepRecord) -> list[str]:
+    """Return the answer to `args`: the arguments of the derivative by the names of its source."""
+    if record.gradient is None:
+        raise CommandError(f"no gradient reaches {record.name}, so its derivative isn't computed")
+    names = operand_names(record.step.op)
+    rows = [("grad", record.gradient), ("out", record.output)]
+    rows += [(f"{names[i]}: {x.name}" if i < len(names) else x.name, x.value) for i, x in enumerate(record.inputs)]
+    return [line for name, array in rows for line in format_array(name, array)]
+
+
+def source(record: StepRecord) -> list[str]:
+    """Return the user's line that created the tensor, and the source of the derivative; -> marks the lines that ran."""
+    lines = [f"{record.step.origin}: {record.code}" if record.code else str(record.step.origin)]
+    op = record.step.op
+    method = type(op).backward
     try:
         rows, first = inspect.getsourcelines(method)
     except (OSError, TypeError):
-        return [*lines, f"the source of {type(step.op).__name__}.backward can't be read"]
-    lines.append(f"{os.path.basename(inspect.getsourcefile(method) or '')}: {step.op!r}")
-    # the body begins after the line that ends the signature, which may take several lines
-    body = next((number + 1 for number, row in enumerate(rows) if row.split("#")[0].rstrip().endswith(":")), 0)
-    return lines + [f"{first + number:5} {'->' if number == body else '  '} {row.rstrip()}"
+        return [*lines, f"the source of {type(op).__name__}.backward can't be read"]
+    lines.append(f"{os.path.basename(inspect.getsourcefile(method) or '')}: {op!r}")
+    derivative = run_lines(record.step)
+    ran = {line.number for line in derivative.lines} if derivative else set()
+    return lines + [f"{first + number:5} {'->' if first + number in ran else '  '} {row.rstrip()}"
                     for number, row in enumerate(rows)]
 
 
 def draw(timeline: Timeline, file: str) -> str:
     """Draw the graph with the current gradients to a file; return a line that says where."""
-    graph = _drawing_function("graph")
+    graph = drawing_function("graph")
     graph(timeline.steps.out, highlight=[timeline.current.node] if timeline.current else []).render(outfile=file)
     return f"written: {os.path.abspath(file)}"
 
 
-def _drawing_function(name: str) -> Callable[..., Any]:
+def drawing_function(name: str) -> Callable[..., Any]:
     """Return a drawing function that an installed distribution registers as an entry point of `minigrad.pictures`.
 
     The engine imports no package that draws. Raises CommandError if none is registered, or it can't be imported.

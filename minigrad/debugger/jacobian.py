@@ -12,7 +12,8 @@ from minigrad.settings import override
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
-from .formatting import format_array, norm, table
+from .formatting import format_array, table
+from .records import norm
 
 MAX_SIZE = 1_000_000  # elements of a Jacobian
 SMALL_BATCH = 4096  # elements up to which the Jacobian of a whole batch is shown

@@ -1,4 +1,4 @@
-"""The backward passes of a program under a debugger: replaces `Tensor.backward`, and restores gradients after errors."""
+"""The backward passes of a program under a debugger, in place of `Tensor.backward`; errors restore every gradient."""
 
 from __future__ import annotations
 
@@ -85,6 +85,10 @@ class Passes:
 
     def debug(self, walk: Walk, stop: bool) -> None:
         """Run a pass to its end, with stops; `stop`: at its start too. Errors of steps are raised by the caller."""
+        raise NotImplementedError
+
+    def say(self, text: str) -> None:
+        """Show the user a line."""
         raise NotImplementedError
 
 

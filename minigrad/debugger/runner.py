@@ -14,6 +14,7 @@ from typing import Any
 
 from . import vscode
 from .commands import Debugger
+from .passes import Passes
 from .terminal import discard_output
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
@@ -40,7 +41,8 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m minigrad.debugger", description="A pdb for backward passes: run a script and stop at its "
-        "first backward(). Type 'help' there.")
+        "first backward(). Type 'help' there.",
+        epilog="--dap, alone, serves an editor instead, by the Debug Adapter Protocol on standard input and output.")
     parser.add_argument("-c", dest="commands", metavar="COMMAND", action="append", default=[],
                         help="a command to run first; may be given several times")
     parser.add_argument("--commands", dest="files", metavar="FILE", action="append", default=[],
@@ -66,7 +68,7 @@ class WriteExtension(argparse.Action):
         parser.exit()
 
 
-def run(script: str, arguments: Sequence[str], debugger: Debugger) -> int:
+def run(script: str, arguments: Sequence[str], debugger: Passes) -> int:
     """Run a script as __main__, its backward passes under a debugger; return its exit code."""
     argv, path = sys.argv, list(sys.path)
     sys.argv = [script, *arguments]
@@ -85,11 +87,11 @@ def run(script: str, arguments: Sequence[str], debugger: Debugger) -> int:
     return 0
 
 
-def report_end(script: str, debugger: Debugger) -> None:
+def report_end(script: str, debugger: Passes) -> None:
     """Flush the script's output; if it ran no backward pass, say so."""
     try:
         if not debugger.passes:
-            debugger.terminal.say(f"{os.path.basename(script)} has ended and never called backward()")
+            debugger.say(f"{os.path.basename(script)} has ended and never called backward()")
         sys.stdout.flush()
     except BrokenPipeError:
         discard_output(sys.stdout)
@@ -118,4 +120,4 @@ def format_traceback(error: BaseException) -> str:
 
 def _is_internal(file: str) -> bool:
     return (file.startswith("<frozen runpy") or file == runpy.__file__
-            or os.path.dirname(os.path.abspath(file)) == FOLDER)
+            or os.path.abspath(file).startswith(FOLDER + os.sep))

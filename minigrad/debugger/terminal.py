@@ -107,5 +107,9 @@ class DeferInterrupt:
         if self.installed:
             signal.signal(signal.SIGINT, self.before)
 
+    def is_pending(self) -> bool:
+        """Return whether Ctrl-C was pressed."""
+        return self.pending
+
     def _set_pending(self, number: int, frame: FrameType | None) -> None:
         self.pending = True

@@ -46,6 +46,10 @@ class Timeline:
         self.changes: list[list[tuple[Tensor, Array | None, Array | None]]] = []
         self.numbers = {step.node: step.number for step in steps}
         self.tensors = steps.tensors
+        self.names: dict[str, list[Tensor]] = {}  # tensors by label, `h[3]`, and by name, `h`
+        for x in self.tensors:
+            for name in {x.label, x.name or x.label} - {""}:
+                self.names.setdefault(name, []).append(x)
         self._uses: dict[Tensor, list[Use]] = {}
         for step in steps:
             for position, x in enumerate(step.node.inputs):
@@ -137,4 +141,4 @@ class Timeline:
 
     def find(self, name: str) -> list[Tensor]:
         """Return the tensors with a label such as `h[3]` or a name such as `h`, in the order of the pass."""
-        return [x for x in self.tensors if name in (x.label, x.name) and x.label]
+        return self.names.get(name, [])

@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
-from .breakpoints import Breakpoint, CommandError
-from .evaluation import Evaluator
+from .breakpoints import Breakpoint
+from .evaluation import CommandError, Evaluator
 from .records import GradientRecord, StepRecord, gradient_record, largest_chain, parameter_records, step_record
 from .timeline import Timeline
 
@@ -136,22 +136,22 @@ class Walk:
     # ---- moves
     def forward(self, limit: int | None = None, until: Sequence[Breakpoint] = ()) -> Stop:
         """Move forward to a breakpoint, at most `limit` steps; `until` are further breakpoints for this move."""
-        return self._move(self.timeline.forward, limit, [*until, *self.breakpoints])
+        return self._move(self.timeline.forward, limit, until)
 
     def back(self, limit: int | None = None) -> Stop:
         """Move back to a breakpoint, at most `limit` steps."""
-        return self._move(self.timeline.back, limit, self.breakpoints)
+        return self._move(self.timeline.back, limit)
 
     def goto(self, position: int) -> Stop:
         """Move to a position in either direction; breakpoints don't stop it."""
         distance = position - self.position
         if not distance:
             return self._stop(Cause.STEP)
-        return self._move(self.timeline.forward if distance > 0 else self.timeline.back, abs(distance), ())
+        return self._move(self.timeline.forward if distance > 0 else self.timeline.back, abs(distance), None)
 
     def to_end_of_time(self) -> Stop:
         """Move forward to the last step of this time step, or of the next one if this is it."""
-        return self._move(self.timeline.forward, None, self.breakpoints, self._ends_time)
+        return self._move(self.timeline.forward, None, (), self._ends_time)
 
     def run(self) -> Iterator[Stop]:
         """Move to the end and yield a stop after each step; raise the error of a step that can't run."""
@@ -161,12 +161,13 @@ class Walk:
                 raise stop.error
             yield stop
 
-    def _move(self, advance: Callable[[], bool], limit: int | None, breakpoints: Sequence[Breakpoint],
+    def _move(self, advance: Callable[[], bool], limit: int | None, until: Sequence[Breakpoint] | None = (),
               ends: Callable[[], bool] = never) -> Stop:
+        """Move until something stops it; no breakpoint does if `until` is None. Breakpoints may change meanwhile."""
         messages: list[str] = []
         while advance():
             limit = None if limit is None else limit - 1
-            hits = self._hits(breakpoints, messages)
+            hits = [] if until is None else self._hits([*until, *self.breakpoints], messages)
             if hits:
                 return self._stop(Cause.BREAKPOINT, hits, messages)
             if ends():

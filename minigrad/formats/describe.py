@@ -35,8 +35,10 @@ def equation_label(tensor: Any) -> str:
 
 
 def tensor_name(tensor: Any) -> str:
-    """Return a tensor's label, or the formula of its operation: "h[3]", "U", "W @ x[3] + U @ h[2]", "unnamed"."""
-    return tensor_label(tensor) or (tensor_formula(tensor) if tensor.op else "unnamed")
+    """Return a tensor's label, or its formula: "h[3]", "U", "W @ x[3] + U @ h[2]"; "2" or "unnamed" for a constant."""
+    if label := tensor_label(tensor):
+        return label
+    return tensor_formula(tensor) if tensor.op or tensor.size == 1 else "unnamed"
 
 
 def tensor_summary(tensor: Any) -> str:

@@ -12,6 +12,7 @@ from definitions import elman
 import minigrad as mg
 from minigrad.debugger.commands import Debugger, set_trace
 from minigrad.debugger.timeline import Timeline
+from minigrad.debugger.walk import Walk
 from rnn import Cell, t
 
 
@@ -112,10 +113,10 @@ def test_a_norm_that_equals_the_limit_is_not_above_it() -> None:
 @pytest.mark.parametrize(("line", "words"), [
     ("break n", ["nan", "node", "norm"]), ("until nod", ["node"]), ("break s", ["signal"]), ("step ", []),
     ("break signal ", ["h", "y"]), ("break op ", ["add", "matvec", "stack", "sum", "tanh"]),
-    ("help c", ["clear", "continue"]), ("help go", ["goto"]), ("print h[", ["h[1]", "h[2]"]),
+    ("help c", ["clear", "commands", "condition", "continue"]), ("help go", ["goto"]), ("print h[", ["h[1]", "h[2]"]),
     ("break node y[", ["y[1]", "y[2]"]), ("grads y[", ["y[1]", "y[2]"])])
 def test_completion_offers_in_order_the_words_that_may_follow(line: str, words: list[str]) -> None:
     debugger = Debugger([], StringIO(), StringIO())
-    debugger.timeline = Timeline(elman().unroll(x=np.ones((2, 1, 3)))["y"].stack().sum())
+    debugger.walk = Walk(elman().unroll(x=np.ones((2, 1, 3)))["y"].stack().sum())
     start = line.rindex(" ") + 1
     assert debugger.completedefault(line[start:], line, start, len(line)) == words

@@ -20,9 +20,9 @@ def unrolled_tensors():
 
 @pytest.mark.parametrize("kind, label, operation, equation, name, summary", [
     ("parameter", "U", "", "", "U", "U (2, 2)"),
-    ("unnamed", "", "", "", "unnamed", "()"),
+    ("unnamed", "", "", "", "1", "()"),
     ("state", "h[2]", "tanh", "in h[2]", "h[2]", "h[2] tanh (4, 2)"),
-    ("sum", "", "add", "in h[2]", "add in h[2]", "in h[2] add (4, 2)")])
+    ("sum", "", "add", "in h[2]", "U @ h[1] + x[2]", "U @ h[1] + x[2] (4, 2)")])
 def test_a_tensor_is_named_by_its_label_operation_equation_and_shape(kind, label, operation, equation, name, summary):
     tensor = unrolled_tensors()[kind]
     assert tensor_label(tensor) == tensor.label == label

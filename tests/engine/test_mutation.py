@@ -81,7 +81,7 @@ def test_changing_a_result_that_the_derivative_needs_is_found() -> None:
 def test_changing_the_result_that_a_pass_starts_from_is_found() -> None:
     y = mg.tanh(parameter())
     y.data[0] = 0.0
-    with pytest.raises(ValueError, match=r"<tanh \(2,\).*its data was changed .* after Tanh\(\)"):
+    with pytest.raises(ValueError, match=r"<tanh\(.*\) \(2,\).*its data was changed .* after Tanh\(\)"):
         y.backward(np.ones(2))
 
 

@@ -85,7 +85,8 @@ def test_a_step_fits_a_line_and_says_where_it_stands() -> None:
     steps = run["h"][3].backward_steps(np.ones((2, 4)))
     steps[0].run()
     assert re.fullmatch(r"step 1 of \d+ \(done\): <h\[3\] tanh \(2, 4\) \|g\|=\S+  definitions.py:\d+>", repr(steps[0]))
-    assert re.fullmatch(r"step 2 of \d+ \(next\): <in h\[3\] add \(2, 4\)  definitions.py:\d+>", repr(steps[1]))
+    assert re.fullmatch(r"step 2 of \d+ \(next\): <W @ x\[3\] \+ U @ h\[2\] \+ b \(2, 4\)  definitions.py:\d+>",
+                        repr(steps[1]))
     assert "(waiting)" in repr(steps[2])
     assert re.match(r"<\d+ steps back from <h\[3\] tanh.*>, 1 done>", repr(steps))
 

@@ -380,7 +380,7 @@
   // ---- search -------------------------------------------------------------------------------
   function words(number) {
     const i = steps[number - 1].node, node = nodes[i];
-    return [label(i), opName(i), node.signal || "", "t" in node ? `t=${node.t}` : "", node.line].join("\n").toLowerCase();
+    return [label(i), opName(i), node.signal ? `${node.signal}[${node.t}]` : "", "t" in node ? `t=${node.t}` : "", node.line].join("\n").toLowerCase();
   }
   let matches = [];
   function search() {

@@ -15,9 +15,9 @@ import numpy as np
 
 from minigrad import Op, Tensor, ops
 from minigrad.backward import ancestors, one_per_input
-from minigrad.debugger.diagnosis import nan_at, zero_at
-from minigrad.debugger.formatting import norm
-from minigrad.debugger.timeline import Timeline
+from minigrad.debugger.breakpoints import AtNan, AtZero
+from minigrad.debugger.records import norm
+from minigrad.debugger.walk import Stop, Walk
 from minigrad.formats.describe import tensor_name
 from minigrad.settings import override
 from minigrad.steps import Step
@@ -49,13 +49,13 @@ class Recording:
         self._array_numbers: dict[tuple[Any, ...], int] = {}
         self._op_numbers: dict[type[Op], int] = {}
         self.uses: dict[Tensor, list[tuple[int, Tensor, Any]]] = {}  # tensor -> (step, node, contribution)
-        self.timeline = timeline = Timeline(out)
-        self.seed = self.add_array(timeline.steps.gradients[out])
+        walk = Walk(out, breakpoints=[AtNan(""), AtZero("")])
+        self.seed = self.add_array(walk.gradient(out).gradient)
         try:
             with np.errstate(all="ignore"):  # the page shows NaN and infinities
-                self.steps = [self._step_data(step) for step in timeline.run()]
+                self.steps = [self._step_data(stop) for stop in walk.run()]
         finally:
-            timeline.rewind()
+            walk.timeline.rewind()
 
     def add_array(self, array: Any) -> int:
         """Record the summary of an array, unless an equal one is recorded, and return its number."""
@@ -85,28 +85,28 @@ class Recording:
         return [{"name": clean(kind.__name__.lower(), 40), "class": clean(kind.__name__, 40),
                  "backward": _source(kind), "operands": _operands(kind)} for kind in self._op_numbers]
 
-    def _step_data(self, step: Step) -> dict[str, Any]:
-        if step.grad is None:
-            return {"node": self.numbers[step.node]}
+    def _step_data(self, stop: Stop) -> dict[str, Any]:
+        record = stop.step
+        assert record is not None
+        if record.gradient is None:
+            return {"node": self.numbers[record.tensor]}
         passed = []
-        for position, (x, grad, total) in enumerate(zip(step.node.inputs, step.input_grads, step.totals)):
-            if grad is None:
+        for position, x in enumerate(record.inputs):
+            if x.contribution is None:
                 continue
-            row: dict[str, Any] = {"input": position, "contribution": self.add_array(grad),
-                                   "total": self.add_array(total)}
-            if (factors := local_derivative(step, position)) is not None:
+            row: dict[str, Any] = {"input": position, "contribution": self.add_array(x.contribution),
+                                   "total": self.add_array(x.total)}
+            if (factors := local_derivative(record.step, position)) is not None:
                 row["local"] = self.add_array(factors)
-                if x.shape != step.node.shape:
+                if x.value.shape != record.output.shape:
                     row["summed"] = True
-            elif type(step.op) in PRODUCTS:
-                row["product"] = PRODUCTS[type(step.op)][position]
+            elif type(record.step.op) in PRODUCTS:
+                row["product"] = PRODUCTS[type(record.step.op)][position]
             passed.append(row)
-            self.uses.setdefault(x, []).append((step.number, step.node, grad))
-        data: dict[str, Any] = {"node": self.numbers[step.node], "grad": self.add_array(step.grad), "passed": passed}
-        for word, message in (("nan", nan_at(step, self.timeline)), ("zero", zero_at(step))):
-            if message:
-                data[word] = message
-        return data
+            self.uses.setdefault(x.tensor, []).append((record.number, record.tensor, x.contribution))
+        data: dict[str, Any] = {"node": self.numbers[record.tensor], "grad": self.add_array(record.gradient),
+                                "passed": passed}
+        return data | {str(hit.breakpoint): hit.reason for hit in stop.hits}  # "nan", "zero"
 
     def contributions(self, tensor: Tensor, times: dict[Tensor, int]) -> list[tuple[int, int | None, str]]:
         """Return (step, t, norm): after each step that adds to a tensor's gradient, the sum of time step t so far."""
