@@ -183,6 +183,11 @@ class Workbench:
         self.tab.mouse.click(*self._margin(line))
         self.tab.locator(".codicon-debug-breakpoint:not(.codicon-debug-hint)").first.wait_for()
 
+    def close_tab(self, name: str) -> None:
+        tab = self.tab.locator(".tabs-container .tab", has_text=name)
+        tab.click(button="middle")
+        tab.wait_for(state="detached")
+
     def expect_message(self, pattern: str) -> str:
         """Wait for a notification and return its text."""
         found = self.tab.locator(".notification-list-item-message", has_text=re.compile(pattern))
@@ -190,9 +195,10 @@ class Workbench:
         return str(found.inner_text())
 
     # ---- where the program has stopped
-    def wait_for_stop(self, frame: str) -> None:
-        """Wait until a frame with this text is the top of the call stack, and its variables are there."""
-        self.tab.locator(".debug-call-stack .stack-frame .label").first.filter(has_text=frame).wait_for()
+    def wait_for_stop(self, title: str) -> None:
+        """Wait until the top of the call stack is the frame with this title, which may be followed by its time step."""
+        pattern = re.compile(rf"^{re.escape(title)}(\s+t = -?\d+)?$")
+        self.tab.locator(".debug-call-stack .stack-frame .label").first.filter(has_text=pattern).wait_for()
 
     @property
     def stack(self) -> list[str]:
@@ -241,21 +247,20 @@ class Workbench:
 
     @property
     def current_box(self) -> str:
-        """The text in the marked box, without the operation below it."""
-        return str(self.graph.locator(".box.current > text").first.text_content())
+        """The name of the tensor of the marked box, as its tooltip gives it: h[4] tanh (16, 8)."""
+        return str(self.graph.locator(".box.current > title").text_content()).split("  ")[0]
 
-    def box(self, label: str) -> Any:
-        """Return the box with this label."""
-        return self.graph.locator(f'.box:has(> text:text-is("{label}"))').first
+    def box(self, name: str) -> Any:
+        """Return the box whose tooltip begins with a name."""
+        return self.graph.locator(".box", has=self.graph.locator(":scope > title").filter(
+            has_text=re.compile(f"^{re.escape(name)}"))).first
 
     def parameter(self, name: str) -> str:
         """Return the norm that is shown for a parameter."""
         row = self.graph.locator("#shared .param", has=self.tab.locator(f'b:text-is("{name}")'))
         return str(row.locator("span").last.inner_text())
 
-    def looks(self) -> dict[str, str]:
-        """Return for each box whose gradient can be known: its key and its state, known, waiting, ..."""
-        found = self.graph.locator(".box.live").evaluate_all(
-            "boxes => boxes.map(box => [box.id, [...box.classList].find(name => "
-            "['waiting', 'known', 'tiny', 'zero', 'bad'].includes(name))])")
-        return dict(found)
+    def known(self) -> set[str]:
+        """Return the names of the tensors whose boxes show a gradient."""
+        titles = self.graph.locator(".box.known > title, .box.tiny > title").all_text_contents()
+        return {title.split("  ")[0] for title in titles}

@@ -3,36 +3,45 @@
 const { randomBytes } = require("node:crypto");
 const vscode = require("vscode");
 
+const WAITING = "The graph appears when the program stops in a backward pass.";
+const MOVES = new Set(["next", "stepIn", "stepOut", "stepBack", "continue", "reverseContinue", "goto", "restartFrame", "minigradGoto"]);
+
 /** One panel for all sessions: it shows the one that stopped last. */
 class Graph {
   constructor(extensionUri) {
     this.extensionUri = extensionUri;
     this.panel = null;
-    this.forget();
     this.opened = new WeakSet(); // sessions for which the panel has opened by itself
+    this.begin(null);
   }
 
-  forget(session = null) {
+  /** Starts anew with a session, or with a program that a session has started again. */
+  begin(session) {
     this.session = session;
-    this.pass = 0; // that the panel has a picture of
-    this.picture = null;
-    this.last = null; // the last message after the picture
-    this.asking = this.again = false;
+    this.asking = null; // the question that hasn't been answered
+    this.again = false; // whether to ask once more
+    this.moving = false;
+    this.clear(WAITING);
   }
 
-  /** Watches the messages of a session for its stops and its end. */
+  /** Watches the messages of a session. VS Code asks for a tracker at each start of the adapter, restarts included. */
   tracker(session) {
+    if (session === this.session) this.begin(session);
     return {
+      onWillReceiveMessage: message => {
+        if (session === this.session && MOVES.has(message.command)) this.moving = true;
+      },
       onDidSendMessage: message => {
         if (message.type !== "event") return;
         if (message.event === "stopped") this.stopped(session, message.body.reason);
-        else if (message.event === "terminated") this.ended(session);
+        else if (message.event === "terminated" && session === this.session) this.send({ kind: "note", text: "The program has ended." });
       },
     };
   }
 
   async stopped(session, reason) {
-    if (this.session !== session) this.forget(session);
+    if (this.session !== session) this.begin(session);
+    this.moving = false;
     const first = !this.opened.has(session), wanted = vscode.workspace.getConfiguration("minigrad").get("openGraph");
     this.opened.add(session);
     if (first && reason === "entry") await openVariables();
@@ -40,14 +49,10 @@ class Graph {
     this.update();
   }
 
-  ended(session) {
-    if (session === this.session) this.post({ kind: "note", text: "The program has ended." });
-  }
-
   show() {
     if (this.panel) return this.panel.reveal(undefined, true);
     const session = vscode.debug.activeDebugSession;
-    if (session?.type === "minigrad" && this.session !== session) this.forget(session);
+    if (session?.type === "minigrad" && this.session !== session) this.begin(session);
     this.open();
     return this.update();
   }
@@ -66,53 +71,55 @@ class Graph {
 
   received(message) {
     if (message.kind === "ready") { // also when a panel that was hidden is shown again: it has lost its picture
-      if (this.picture) this.panel?.webview.postMessage(this.picture);
-      if (this.last) this.panel?.webview.postMessage(this.last);
+      for (const shown of [this.picture, this.state, this.note]) if (shown) this.panel?.webview.postMessage(shown);
     } else if (message.kind === "goto" && Number.isInteger(message.step)) {
-      this.session?.customRequest("minigradGoto", { step: message.step }).then(undefined, error => this.post({ kind: "note", text: error.message }));
+      this.session?.customRequest("minigradGoto", { step: message.step }).then(undefined, error => this.send({ kind: "note", text: error.message }));
     }
   }
 
   /** Asks for the state, and for the picture if the pass has changed; one question at a time, the last stop wins. */
   async update() {
-    const session = this.session;
-    if (!this.panel || !session) return;
+    if (!this.panel || !this.session) return;
     if (this.asking) {
       this.again = true;
       return;
     }
-    this.asking = true;
+    const question = this.asking = this.session.customRequest("minigradGraph", { pass: this.pass });
     let answer = null, problem = "";
     try {
-      answer = await session.customRequest("minigradGraph", { pass: this.pass });
+      answer = await question;
     } catch (error) {
       problem = error.message;
     }
-    if (session !== this.session) return; // forget() has reset the rest
-    this.asking = false;
+    if (question !== this.asking) return; // another session has begun
+    this.asking = null;
+    if (answer) this.take(answer);
+    else if (!this.moving) this.clear(problem); // a program that has moved on meanwhile can't answer
     if (this.again) {
       this.again = false;
-      this.take(answer);
       this.update();
-    } else if (answer) {
-      this.take(answer);
-    } else {
-      this.post({ kind: "note", text: problem });
     }
   }
 
   take(answer) {
-    if (!answer) return;
     if (answer.svg) {
       this.pass = answer.pass;
-      this.picture = { kind: "picture", svg: answer.svg, css: answer.css };
-      this.panel?.webview.postMessage(this.picture);
+      this.send({ kind: "picture", svg: answer.svg, css: answer.css });
     }
-    this.post({ kind: "state", state: answer.state });
+    this.send({ kind: "state", state: answer.state });
   }
 
-  post(message) {
-    if (message.kind === "state") this.last = message;
+  /** Removes the picture, so that none is shown of another pass, and says why. */
+  clear(text) {
+    this.pass = 0; // the number of the pass whose picture is shown
+    this.picture = this.state = null;
+    this.send({ kind: "note", text, clear: true });
+  }
+
+  /** Sends a message to the page, and keeps the last of its kind for a page that is loaded again. */
+  send(message) {
+    this[message.kind] = message;
+    if (message.kind === "state") this.note = null;
     this.panel?.webview.postMessage(message);
   }
 
@@ -146,7 +153,7 @@ function page(webview, media) {
 <header><h1 id="title"></h1><div id="legend" aria-label="Colours"></div>
 <div id="zoom" role="group" aria-label="Zoom"><button id="smaller" type="button" aria-label="Smaller">−</button><button id="fit" type="button">fit</button><button id="larger" type="button" aria-label="Larger">+</button></div>
 </header>
-<p id="note" role="status">The graph appears when the program stops in a backward pass.</p>
+<p id="note" role="status"></p>
 <div id="picture" tabindex="0" role="region" aria-label="The graph"></div>
 <div id="shared" role="group" aria-label="Gradients of the parameters"></div>
 <p id="spoken" aria-live="polite"></p>

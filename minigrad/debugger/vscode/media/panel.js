@@ -9,12 +9,12 @@
   let svg = null, size = [1, 1], zoom = 1, zoomed = false, state = null;
   let boxes = new Map(), arrows = new Map(); // by key and by name
 
-  // VS Code tells the kind of its theme by classes of the body; light-dark() in the styles follows color-scheme
+  // VS Code tells the kind of its theme in an attribute; light-dark() in the styles follows color-scheme
   const follow = () => {
-    const dark = /vscode-(dark|high-contrast)\b(?!-light)/.test(document.body.className);
+    const dark = ["vscode-dark", "vscode-high-contrast"].includes(document.body.dataset.vscodeThemeKind);
     document.documentElement.dataset.theme = dark ? "dark" : "light";
   };
-  new MutationObserver(follow).observe(document.body, { attributeFilter: ["class"] });
+  new MutationObserver(follow).observe(document.body, { attributeFilter: ["data-vscode-theme-kind"] });
   follow();
 
   function element(tag, name, ...children) {
@@ -89,6 +89,14 @@
       ...Object.entries(words).flatMap(([look, text]) => [element("span", `key ${look}`), element("span", "", text)]));
   }
 
+  function clear() {
+    svg = state = null;
+    boxes = new Map();
+    arrows = new Map();
+    for (const id of ["picture", "shared", "legend", "title", "spoken"]) byId(id).replaceChildren();
+    byId("shared").hidden = true;
+  }
+
   function go(step) {
     if (step > 0) vscode.postMessage({ kind: "goto", step });
   }
@@ -136,6 +144,7 @@
     if (data.kind === "picture") draw(data.svg, data.css);
     else if (data.kind === "state") apply(data.state);
     else if (data.kind === "note") {
+      if (data.clear) clear();
       byId("note").textContent = data.text;
       byId("note").hidden = !data.text;
     }
