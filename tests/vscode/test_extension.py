@@ -76,6 +76,15 @@ def norm_of(timeline: Timeline, number: int) -> float:
     return float(np.linalg.norm(timeline.steps[number - 1].grad))
 
 
+def chain(timeline: Timeline, number: int) -> list[str]:
+    """Return the titles of the steps from one back to the loss, by the largest contribution each time."""
+    steps = [timeline.steps[number - 1]]
+    while steps[-1].number > 1:
+        uses = [use for use in timeline.uses(steps[-1].node) if use.step.number < number]
+        steps.append(max(uses, key=lambda use: float(np.linalg.norm(use.contribution))).step)
+    return [step_record(timeline, step).title for step in steps]
+
+
 def norm_after(timeline: Timeline, tensor: Tensor, number: int) -> float:
     """Return the norm of the sum of all contributions up to a step."""
     return float(np.linalg.norm(sum(use.contribution for use in timeline.uses(tensor) if use.step.number <= number)))
@@ -106,6 +115,10 @@ def check(window: Workbench, timeline: Timeline, number: int) -> None:
     value = window.wait_for_value("watch", "norm(grad)", rf"^{re.escape(f'{norm_of(timeline, number):.6g}'[:6])}")
     assert float(value) == pytest.approx(norm_of(timeline, number), rel=1e-6)
     assert window.wait_for_value("watch", "step.number", f"^{number}$")
+    grad = record.gradient
+    assert grad is not None
+    window.wait_for_value("variables", "grad", rf"^{re.escape(f'{grad.shape}')}.*\b{norm_of(timeline, number):.1e}\b")
+    assert [name.split("  t = ")[0] for name in window.stack] == [*chain(timeline, number), "backward()"]
     assert window.line == record.line
 
 
