@@ -34,10 +34,10 @@ def files(folder: Path) -> set[str]:
 
 def main(checkout: Path) -> None:
     """Compare the installed packages with the checkout's, then run their programs."""
-    for package in ("minigrad", "rnn", "viz"):
+    for package in ("minigrad", "rnn", "viz", "pydevd_plugins"):
         spec = importlib.util.find_spec(package)
-        assert spec is not None and spec.origin is not None, f"{package} is not installed"
-        installed = Path(spec.origin).parent
+        assert spec is not None and spec.submodule_search_locations, f"{package} is not installed"
+        installed = Path(next(iter(spec.submodule_search_locations)))
         assert checkout not in installed.parents or ".nox" in installed.parts, f"{package} is the checkout's"
         source = files(checkout / package)
         assert files(installed) == source, f"{package}: {sorted(files(installed) ^ source)}"

@@ -6,6 +6,9 @@
 
 After the last step every `.grad` is as after `loss.backward()`. The derivatives are computed by
 backward.py; this module keeps the order, and what each step adds.
+
+What the steps keep is never modified, so a gradient that several of them keep is one array. Every `.grad` is a copy,
+which the caller may modify between two steps.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .backward import ancestors, initial_gradient, input_gradients, run_hooks
+from .backward import ancestors, initial_gradient, input_gradients, is_fresh, run_hooks
 from .ops import Op
 
 if TYPE_CHECKING:
@@ -69,12 +72,12 @@ class Step:
         self.done = True
         node, gradients = self.node, steps.gradients
         if node in gradients:
-            self.grad = node.grad = gradients[node] = run_hooks(node, gradients[node])
+            self.grad = steps.complete(node)
             self.input_grads = input_gradients(node, self.grad)
             for x, input_grad in zip(node.inputs, self.input_grads):
                 if input_grad is not None:
-                    steps.add(x, input_grad)
-            self.totals = [gradients[x].copy() if x in gradients else None for x in node.inputs]
+                    steps.add(x, input_grad, is_fresh(input_grad, node, self.grad, self.input_grads))
+            self.totals = [gradients.get(x) for x in node.inputs]
         if steps.next is None:
             steps.finish()
 
@@ -120,22 +123,32 @@ class Steps(Sequence[Step]):
         """Return whether it is known that no gradient reaches a step."""
         return step.number <= self.finished + 1 and step.node not in self.gradients
 
-    def add(self, x: Tensor, input_grad: Array) -> None:
-        """Add a contribution to the gradient of a tensor."""
+    def add(self, x: Tensor, input_grad: Array, fresh: bool) -> None:
+        """Add a contribution to the gradient of a tensor; `fresh` if nothing but the step refers to its array."""
         if x in self.gradients:
-            np.add(self.gradients[x], input_grad, out=self.gradients[x])
+            self.gradients[x] = np.asarray(self.gradients[x] + input_grad)  # a new array: steps keep the former total
         else:
-            self.gradients[x] = input_grad.copy()  # a copy, because step.input_grads keeps the original
+            self.gradients[x] = input_grad if fresh else input_grad.copy()
         if x.op is None:
-            before = self.before[x]
-            x.grad = self.gradients[x].copy() if before is None else np.asarray(before + self.gradients[x])
+            self.publish(x)
+
+    def complete(self, x: Tensor) -> Array:
+        """Run the hooks of a tensor, whose gradient is complete now; return the gradient."""
+        if x.hooks:
+            self.gradients[x] = run_hooks(x, self.gradients[x].copy())  # a hook may modify its array
+        self.publish(x)
+        return self.gradients[x]
+
+    def publish(self, x: Tensor) -> None:
+        """Set `.grad` of a tensor to its gradient so far, added to the one that a leaf had before the pass."""
+        before = self.before.get(x)
+        x.grad = self.gradients[x].copy() if before is None else np.asarray(before + self.gradients[x])
 
     def finish(self) -> None:
         """Run the hooks of the leaves, whose gradients are complete now."""
-        for x, before in self.before.items():
+        for x in self.before:
             if x in self.gradients:
-                total = self.gradients[x] = run_hooks(x, self.gradients[x])
-                x.grad = total if before is None else np.asarray(before + total)
+                self.complete(x)
 
     def __repr__(self) -> str:
         return f"<{len(self)} steps back from {self.out!r}, {self.finished} done>"

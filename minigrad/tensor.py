@@ -20,6 +20,7 @@ from .backward import backward
 from .conversion import REAL, holds_operands, own_result, require_plain, result_array
 from .errors import forward_nan_error, no_index_error, operation_error
 from .formats.describe import short_value, tensor_label, tensor_summary
+from .formats.norms import norm
 from .in_place import InPlace
 from .mutation import MutationState, check_modified, creation_counter, expose, record_assignment
 from .operators import LOOKUP, Operators
@@ -300,7 +301,7 @@ class Tensor(InPlace, Operators):
         return tensor_label(self)
 
     def __repr__(self) -> str:
-        gradient = "" if self._grad is None else f" |g|={np.linalg.norm(self._grad):.1e}"
+        gradient = "" if self._grad is None else f" |g|={norm(self._grad):.1e}"
         return f"<{tensor_summary(self)}{gradient}  {self.origin}>"
 
     def __str__(self) -> str:

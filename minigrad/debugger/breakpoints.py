@@ -15,13 +15,15 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from minigrad.formats.describe import operation_name
+from minigrad.formats.norms import norm
 from minigrad.ops import Op
+from minigrad.provenance import Origin
 from minigrad.steps import Step
 
 from .derivative import run_lines, source_lines
 from .diagnosis import infinity_at, nan_at, zero_at
 from .evaluation import CommandError, Expression, HitCount, LogMessage
-from .records import largest_source, norm
+from .records import largest_source
 from .timeline import Timeline
 
 
@@ -278,7 +280,11 @@ class AtLine(Breakpoint):
 
     def contains(self, step: Step) -> bool:
         """Return whether the operation of a step was computed at the line, or at another of the same statement."""
-        return step.origin.line in self._lines_of(step.origin.file)
+        return self.covers(step.origin)
+
+    def covers(self, origin: Origin) -> bool:
+        """Return whether a place in the program is at the line, or at another of the same statement."""
+        return origin.line in self._lines_of(origin.file)
 
     def line_in_derivative(self, step: Step) -> int | None:
         """Return the line of the step's derivative that is meant, as it first ran; None if none of it ran."""

@@ -83,7 +83,7 @@ class Debugger(BreakpointCommands):
         self.show(stop)
 
     def do_continue(self, argument: str) -> bool:
-        """continue: run to the next breakpoint; if there is none, finish the pass and let the program continue."""
+        """continue: run to the next breakpoint; without one, to the end of the pass. The program then continues."""
         return self.run_to_breakpoint()
 
     def do_reverse_continue(self, argument: str) -> None:
@@ -158,7 +158,7 @@ class Debugger(BreakpointCommands):
         self._select(self.level + _steps(argument))
 
     def do_down(self, argument: str) -> None:
-        """down [N]: select the next step towards the current one on the chain that 'where' shows; N times."""
+        """down [N]: select the next step towards the current one on that chain; N times."""
         self._select(self.level - _steps(argument))
 
     def _select(self, level: int) -> None:
@@ -209,13 +209,13 @@ class Debugger(BreakpointCommands):
         self._say(*inspection.arguments(self.selected()))
 
     def do_jacobian(self, argument: str) -> None:
-        """jacobian: show the local Jacobian of this operation for each input, with its singular values.
-        The singular values bound by how much a gradient shrinks or grows in this operation. If the operation treats
+        """jacobian: show the local Jacobian of this operation for each input.
+        Its singular values bound by how much a gradient shrinks or grows in this operation. If the operation treats
         the rows of a batch separately, one row is shown: that with the largest gradient."""
         self._say(*jacobian.report(self.selected().step))
 
     def do_grads(self, argument: str) -> None:
-        """grads [PATTERN]: show the current gradients of all named tensors, or of those that match h* or h[3]."""
+        """grads [PATTERN]: show the current gradients of all named tensors, or of those like h* or h[3]."""
         found = [x for x in self.timeline.tensors
                  if x.label and (not argument or x.label == argument or fnmatchcase(x.label, argument))]
         if not found:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from minigrad.formats.describe import operation_name
+from minigrad.formats.norms import norm
 from minigrad.steps import Step
 
 from .derivative import operand_names
-from .records import norm
 from .timeline import Timeline
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from minigrad.formats.describe import tensor_name, tensor_summary
+from minigrad.formats.norms import norm
 from minigrad.tensor import Tensor
 
-from .records import GradientRecord, StepRecord, norm
+from .records import GradientRecord, StepRecord
 from .walk import Walk
 
 MAX_ROWS = 24  # of a table; the middle of a longer one is left out

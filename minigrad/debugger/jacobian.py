@@ -1,4 +1,8 @@
-"""The local Jacobian of one operation, its singular values, and the bounds they put on a gradient's norm."""
+"""The local Jacobian of one operation, its singular values, and the bounds they put on a gradient's norm.
+
+If the Jacobian is that of one row of a batch, so are the norms beside it: one number and its bounds always belong to
+the same matrix. A parameter that the rows share gets the sum over the rows, whose norm one row doesn't bound.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,12 @@ import numpy as np
 
 from minigrad.backward import input_gradients
 from minigrad.formats.describe import operation_name, tensor_name
+from minigrad.formats.norms import norm
 from minigrad.settings import override
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
 from .formatting import format_array, table
-from .records import norm
 
 MAX_SIZE = 1_000_000  # elements of a Jacobian
 SMALL_BATCH = 4096  # elements up to which the Jacobian of a whole batch is shown
@@ -38,13 +42,13 @@ def local_jacobian(step: Step, position: int) -> LocalJacobian | None:
     """Return the Jacobian of a step's operation with respect to one input; None if it would be too large.
 
     If the operation treats the rows of a batch separately, the Jacobian of one row is enough. If the rows
-    mix, it is that of the whole batch if that is small, else that of one row of the result.
+    mix or share the input, it is that of the whole batch if that is small, else that of one row of the result.
     """
     with override(anomaly=False), np.errstate(all="ignore"):
         node, x, row = step.node, step.node.inputs[position], _largest_row(step)
         separate = (row is not None and x.ndim >= 2 and x.shape[0] == node.shape[0]
                     and _rows_are_separate(node, position, row))
-        if not separate and node.size * x.size <= SMALL_BATCH and x.op is not None:
+        if not separate and node.size * x.size <= SMALL_BATCH:
             row = None
         outputs = node.size if row is None else node.size // node.shape[0]
         if outputs * x.size > MAX_SIZE:
@@ -111,7 +115,7 @@ def report(step: Step) -> list[str]:
             rows, columns = local.matrix.shape
             part = "" if local.row is None else f", row {local.row} of the result" + (
                 f", all of {tensor_name(x)}" if local.all_inputs else " (the rows don't mix)")
-            lines += [f"{heading}{rows} x {columns}{part}", *_summary(local.matrix, _norms(step, position))]
+            lines += [f"{heading}{rows} x {columns}{part}", *_summary(local.matrix, _norms(step, position, local.row))]
     return lines
 
 
@@ -129,32 +133,52 @@ def _summary(matrix: Any, norms: list[list[str]]) -> list[str]:
     singular = np.linalg.svd(matrix, compute_uv=False)
     rows = [["norm", f"{norm(matrix):.2e}"],
             ["singular values", f"largest {singular[0]:.2e}, smallest {singular[-1]:.2e}"],
-            *norms, ["effect", effect(singular)]]
+            *norms, ["effect", effect(*factors(singular, matrix.shape))]]
     small = int((np.abs(np.diag(matrix)) < 0.01).sum()) if diagonal else 0
     if small:
         rows.append(["", f"{small} of {len(matrix)} derivatives below 0.01"])
     return [*lines, *table(rows)]
 
 
-def _norms(step: Step, position: int) -> list[list[str]]:
-    """Return a row with the norms of the upstream gradient and of the contribution to one input."""
-    contribution = step.input_grads[position] if step.input_grads else None
-    if contribution is None or step.grad is None:
+def _norms(step: Step, position: int, row: int | None) -> list[list[str]]:
+    """Return a row with the norms of the upstream gradient and of its contribution to one input.
+
+    With the number of a row of the batch, they are those of the gradient of that row alone.
+    """
+    if step.grad is None:
         return []
-    before, after = norm(step.grad), norm(contribution)
+    grad = step.grad
+    if row is not None:
+        grad = np.zeros_like(step.grad)
+        grad[row] = step.grad[row]
+    with override(anomaly=False), np.errstate(all="ignore"):
+        contribution = input_gradients(step.node, grad)[position]
+    if contribution is None:
+        return []
+    before, after = norm(grad), norm(contribution)
     ratio = f", ratio {after / before:.2e}" if before else ""
-    return [["this gradient", f"norm {before:.2e} in, {after:.2e} out{ratio}"]]
+    return [["this gradient" if row is None else f"gradient of row {row}",
+             f"norm {before:.2e} in, {after:.2e} out{ratio}"]]
 
 
-def effect(singular: Any) -> str:
-    """Return how the norm of a gradient changes, given the singular values, largest first."""
-    largest, smallest = float(singular[0]), float(singular[-1])
+def factors(singular: Any, shape: tuple[int, ...]) -> tuple[float, float]:
+    """Return the least and the largest factor by which a Jacobian changes the norm of an upstream gradient.
+
+    They are singular values; but with more outputs than inputs some upstream gradients cancel, and the least is 0.
+    """
+    outputs, inputs = shape
+    return float(singular[-1]) if outputs <= inputs else 0.0, float(singular[0])
+
+
+def effect(least: float, largest: float) -> str:
+    """Return how the norm of a gradient changes, given the least and the largest factor."""
+    between = f"{least:.3g}" if f"{least:.3g}" == f"{largest:.3g}" else f"{least:.3g} to {largest:.3g}"
     if largest == 0:
         return "nothing passes: every derivative is exactly zero"
     if largest < 0.999:
-        return f"every gradient shrinks: its norm is multiplied by at most {largest:.2g}"
-    if smallest > 1.001:
-        return f"every gradient grows: its norm is multiplied by {smallest:.2g} to {largest:.2g}"
-    if smallest > 0.999 and largest <= 1.001:
+        return f"every gradient shrinks: its norm is multiplied by at most {largest:.3g}"
+    if least > 1.001:
+        return f"every gradient grows by a factor of {between}"
+    if least > 0.999 and largest <= 1.001:
         return "the norm is unchanged"
-    return f"the norm is multiplied by {smallest:.2g} to {max(largest, 1):.2g}, depending on the direction"
+    return f"the norm is multiplied by {between}, depending on the direction"

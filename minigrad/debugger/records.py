@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad.formats.describe import operation_name, tensor_formula, tensor_name
+from minigrad.formats.norms import norm
 from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
@@ -142,8 +143,3 @@ def largest_source(timeline: Timeline, tensor: Tensor) -> Step | None:
         return None
     return uses[int(np.argmax([norm(use.contribution) for use in uses]))].step  # to argmax a NaN is the largest
 
-
-def norm(array: Any) -> float:
-    """Return the Euclidean norm of all elements of an array."""
-    with np.errstate(all="ignore"):
-        return float(np.linalg.norm(np.ravel(array)))

@@ -1,14 +1,17 @@
 """Reversible execution of a backward pass: moves forward and back through its steps and restores every `.grad`.
 
-Each step runs once. Its changes to `.grad` are kept, so moving back and forward again restores the same
-arrays: nothing is recomputed, and hooks are called once.
+Each step runs once and keeps the gradients that it computed, from which moving back and forward again sets every
+`.grad`: no derivative is computed twice, and hooks are called once.
 """
 
 from __future__ import annotations
 
+import operator
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from minigrad.steps import Step, Steps
@@ -42,8 +45,8 @@ class Timeline:
         self.steps = steps = Steps(out, grad)
         self.position = 0
         self.error: Exception | None = None
-        # (tensor, its .grad before, its .grad after) for each change; one list for each step that has ever run
-        self.changes: list[list[tuple[Tensor, Array | None, Array | None]]] = []
+        self.computed = 0  # the number of steps that have ever run
+        self.before = {x: x.grad for x in steps.tensors}
         self.numbers = {step.node: step.number for step in steps}
         self.tensors = steps.tensors
         self.names: dict[str, list[Tensor]] = {}  # tensors by label, `h[3]`, and by name, `h`
@@ -68,17 +71,17 @@ class Timeline:
     @property
     def failed(self) -> bool:
         """Whether the next step can't run because it raised `error`."""
-        return self.error is not None and self.position == len(self.changes)
+        return self.error is not None and self.position == self.computed
 
     def forward(self) -> bool:
         """Move one step forward; return False at the end, or if the step raised (see `error`)."""
         if self.finished or self.failed:
             return False
-        if self.position == len(self.changes):
-            return self._run(self.steps[self.position])
-        for tensor, _, after in self.changes[self.position]:
-            tensor.grad = after
+        step = self.steps[self.position]
+        if self.position == self.computed:
+            return self._run(step)
         self.position += 1
+        self._restore(step)
         return True
 
     def back(self) -> bool:
@@ -86,8 +89,7 @@ class Timeline:
         if not self.position:
             return False
         self.position -= 1
-        for tensor, before, _ in self.changes[self.position]:
-            tensor.grad = before
+        self._restore(self.steps[self.position])
         return True
 
     def rewind(self) -> None:
@@ -103,20 +105,27 @@ class Timeline:
             raise self.error
 
     def _run(self, step: Step) -> bool:
-        before = {step.node: step.node.grad}
-        before.update((x, x.grad) for x in step.node.inputs if x.requires_grad and x.op is None)
-        if step.number == len(self.steps):  # the hooks of the leaves run after the last step
-            before.update((x, x.grad) for x in self.steps.before)
         try:
             step.run()
         except Exception as error:
             self.error = error
-            for tensor, grad in before.items():
-                tensor.grad = grad
+            self._restore(step)
             return False
-        self.changes.append([(tensor, grad, tensor.grad) for tensor, grad in before.items()])
+        self.computed += 1
         self.position += 1
         return True
+
+    def _restore(self, step: Step) -> None:
+        """Set each `.grad` that a step changes to its value at the current position."""
+        changed = {step.node, *(x for x in step.node.inputs if x.op is None and x.requires_grad)}
+        if step.number == len(self.steps):  # the hooks of the leaves run after the last step
+            changed.update(self.steps.before)
+        for tensor in changed:
+            grad, before = self.gradient(tensor), self.before[tensor]
+            if grad is None or self.numbers.get(tensor, 0) > self.position:
+                tensor.grad = before
+            else:  # an array of its own, which the user may modify
+                tensor.grad = grad.copy() if before is None or tensor.op else np.asarray(before + grad)
 
     # ---- the state at the current position
     def uses(self, tensor: Tensor) -> list[Use]:
@@ -129,10 +138,18 @@ class Timeline:
         number = self.numbers.get(tensor)
         if number is not None and number <= self.position:
             return self.steps[number - 1].grad
-        if tensor is self.steps.out:
-            return self.steps.gradients[tensor]
-        uses = self.uses(tensor)
-        return uses[-1].step.totals[uses[-1].position] if uses else None
+        if tensor is self.steps.out or (self.finished and tensor.op is None):
+            return self.steps.gradients.get(tensor)
+        use = self._last_use(tensor)
+        return use.step.totals[use.position] if use else None
+
+    def _last_use(self, tensor: Tensor) -> Use | None:
+        """Return the last contribution to a tensor's gradient so far."""
+        uses = self._uses.get(tensor, [])
+        for index in reversed(range(bisect_right(uses, self.position, key=operator.attrgetter("step.number")))):
+            if uses[index].contribution is not None:
+                return uses[index]
+        return None
 
     def is_complete(self, tensor: Tensor) -> bool:
         """Return whether no later step contributes to a tensor's gradient."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import minigrad as mg
 from minigrad import Tensor
 from minigrad.backward import ancestors, input_gradients
+from minigrad.formats.norms import norm
 from rnn.language.graphs import postorder
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def gradient_norms(run: Run, name: str) -> NDArray[np.float64]:
         ValueError: before a backward pass.
     """
     require_gradients(run)
-    return np.array([np.nan if copy.grad is None else np.linalg.norm(copy.grad) for copy in run[name]])
+    return np.array([np.nan if copy.grad is None else norm(copy.grad) for copy in run[name]])
 
 
 def contributions(run: Run, name: str) -> NDArray[Any]:
@@ -101,7 +102,7 @@ def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor] | Copies) -> N
         found = dict(zip(reached, mg.grad(loss, reached)))
         for lag in range(t + 1):
             gradient = found.get(copies[t - lag])
-            total[lag] += 0.0 if gradient is None else np.linalg.norm(gradient)
+            total[lag] += 0.0 if gradient is None else norm(gradient)
     return total / np.arange(run.T, 0, -1)  # T - lag losses have this lag
 
 

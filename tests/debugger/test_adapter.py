@@ -459,3 +459,30 @@ def test_unknown_requests_and_arguments_of_a_wrong_type_are_refused(editor: Edit
         editor.refused(command, **arguments)
     assert not editor.response(editor.send("scopes", [1, 2]))["success"]
     assert editor.top()["name"] == "backward()"
+
+
+REQUESTS = ["threads", "stackTrace", "scopes", "variables", "evaluate", "completions", "exceptionInfo", "gotoTargets",
+            "setBreakpoints", "setFunctionBreakpoints", "setExceptionBreakpoints", "setVariable", "setExpression",
+            "next", "stepIn", "stepOut", "stepBack", "reverseContinue", "goto", "restartFrame", "minigradGoto",
+            "minigradGraph", "source", "modules", "launch", "attach", "configurationDone"]
+MOVES = {"next", "stepIn", "stepOut", "stepBack", "reverseContinue", "goto", "restartFrame", "minigradGoto"}
+VALUES = [0, 1, 2, 5, 9, -1, 3.5, 10 ** 30, "", "x", "grad", "h[3]", "op tanh", "(", None, True, [], [1], [{}], {},
+          {"path": "model.py"}, [{"line": 10}], [{"line": "x", "condition": "1"}], [{"name": "U"}], ["nan"]]
+KEYS = ["threadId", "frameId", "variablesReference", "expression", "context", "source", "breakpoints", "filters",
+        "filterOptions", "line", "text", "column", "targetId", "step", "pass", "start", "count", "startFrame", "levels"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_is_asked_each_request_has_one_answer(editor: Editor, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for _ in range(150):
+        command = REQUESTS[rng.integers(len(REQUESTS))]
+        keys = rng.choice(KEYS, size=rng.integers(6), replace=False)
+        answer = editor.response(editor.send(command, {key: VALUES[rng.integers(len(VALUES))] for key in keys}))
+        assert answer["command"] == command
+        assert answer["success"] or answer["message"]
+        if command in MOVES and answer["success"]:
+            editor.wait("stopped")
+            editor.move("minigradGoto", step=int(rng.integers(10)))  # away from the end, which ends the pass
+    answers = [message["request_seq"] for message in editor.history if message["type"] == "response"]
+    assert answers == list(range(1, editor.sequence + 1))

@@ -15,9 +15,11 @@ import sysconfig
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from definitions import elman
 
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.debugger.variables import rows
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 120  # seconds that a debugger may take on a busy machine
@@ -241,11 +244,28 @@ class Adapter:
         self.request(command, threadId=self.thread)
         return self.stopped()
 
+    def variables(self, reference: int) -> dict[str, dict[str, Any]]:
+        """Return the rows below a variable or a scope, by name."""
+        found = self.request("variables", variablesReference=reference)["variables"]
+        assert len({variable["name"] for variable in found}) == len(found)  # VS Code shows no two of one name
+        return {variable["name"]: variable for variable in found}
+
+    def scope(self, frame: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """Return the rows of the local variables of a frame."""
+        return self.variables(self.request("scopes", frameId=frame["id"])["scopes"][0]["variablesReference"])
+
     def locals(self, frame: dict[str, Any]) -> dict[str, str]:
         """Return the local variables of a frame, as they are displayed."""
-        scope = self.request("scopes", frameId=frame["id"])["scopes"][0]
-        found = self.request("variables", variablesReference=scope["variablesReference"])["variables"]
-        return {variable["name"]: variable["value"] for variable in found}
+        return {name: variable["value"] for name, variable in self.scope(frame).items()}
+
+    def expand(self, variable: dict[str, Any]) -> dict[str, str]:
+        """Return the rows below a variable, as they are displayed."""
+        return {name: row["value"] for name, row in self.variables(variable["variablesReference"]).items()}
+
+    def evaluate(self, expression: str, frame: dict[str, Any]) -> str:
+        """Return the value of an expression in a frame, as the watch displays it."""
+        value: str = self.request("evaluate", expression=expression, frameId=frame["id"], context="watch")["result"]
+        return value
 
 
 def launch_json() -> dict[str, Any]:
@@ -277,7 +297,7 @@ class TestDebugpy:
                        {"line": LOOP, "condition": 'step.name == "h" and step.t == 3'})
         frame = adapter.stopped()
         assert (frame["line"], os.path.basename(frame["source"]["path"])) == (LOOP, "model.py")
-        assert re.fullmatch(r"step \d+ of \d+ \(next\): <h\[3\] tanh \(2,\) .*model.py:9>",
+        assert re.fullmatch(r"step \d+ of \d+ \(next\): <\[0\.9597, 0\.9597\]  h\[3\] tanh \(2,\) .*model.py:9>",
                             adapter.locals(frame)["step"])
 
     def test_passes_over_an_installed_minigrad_by_default(self, script: Path, adapter: Adapter) -> None:
@@ -304,6 +324,136 @@ class TestDebugpy:
         assert frame["line"] == DERIVATIVE
         assert shown["self"] == "Tanh()"
         assert all(shown[name].startswith("array([") for name in ("grad", "out", "x"))
+
+
+VARIABLES = textwrap.dedent("""\
+    import numpy as np
+    import minigrad as mg
+    from minigrad.mutation import creation_counter
+    from rnn import Cell, t
+
+    class Scaled(mg.Tensor):
+        def __repr__(self):
+            return "scaled"
+
+    W = mg.Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True, name="W")
+    scaled = Scaled([1.0, 2.0])
+    large = mg.Tensor(np.zeros((600, 2)), name="large")
+    cell = Cell("elman")
+    x, h = cell.input("x", 3), cell.signal("h", 2)
+    h[t] = np.tanh(W @ x[t] + 0.5 * h[t-1])
+    run = cell.unroll(x=np.ones((4, 2, 3)), lengths=[4, 2])
+    out = run["h"][3]
+    loss = mg.losses.mse(run["h"].stack(), np.zeros((4, 2, 2)))
+    steps = loss.backward_steps()
+    steps[0].run()
+    step = steps[1]
+    step.run()
+    pass
+    steps = step = None
+    W.grad = None
+    loss.backward()
+    """)
+
+
+class TestVariables:
+    """A variable that is expanded shows values that it stores; rows have a norm and, where it is short, the value."""
+
+    @pytest.fixture
+    def adapter(self, environment: dict[str, str]) -> Iterator[Adapter]:
+        pytest.importorskip("debugpy")
+        adapter = Adapter(environment)
+        yield adapter
+        adapter.close()
+
+    @pytest.fixture
+    def program(self, tmp_path: Path) -> Path:
+        path = tmp_path / "variables.py"
+        path.write_text(VARIABLES, encoding="utf-8")
+        return path
+
+    def test_expanding_computes_nothing_and_shows_stored_values(self, program: Path, adapter: Adapter) -> None:
+        adapter.launch(TestDebugpy().configuration(program, just_my_code=False), program,
+                       {"line": line_of(program, "pass")})
+        frame = adapter.stopped()
+        state = "creation_counter, W.changes, loss.changes, out.changes"
+        before = adapter.evaluate(state, frame)
+        shown = adapter.scope(frame)
+        below = {name: adapter.variables(shown[name]["variablesReference"]) for name in
+                 ("W", "loss", "out", "step", "steps", "run", "cell", "h", "scaled", "large")}
+        for variable in [row for found in below.values() for row in found.values()]:
+            if variable["variablesReference"]:
+                adapter.variables(variable["variablesReference"])
+        assert adapter.evaluate(state, frame) == before and re.match(r"\(count\(\d+\), None, None, None\)", before)
+
+        texts = {name: {key: row["value"] for key, row in found.items()} for name, found in below.items()}
+        assert texts["W"]["data"] == "(2, 3)  norm 7.4e+00  [[0. 1. 2.] [3. 4. 5.]]"  # 7.4 is the root of 55
+        assert not {"T", "_data", "_array", "mT"} & set(texts["W"]) and texts["W"]["grad"] == "None"
+        assert re.fullmatch(r"0\.\d+", texts["loss"]["data"]) and texts["loss"]["grad"] == "1."
+        assert shown["W"]["value"] == ("<[[0., 1., 2.], [3., 4., 5.]]  W (2, 3)  norm 7.4e+00  variables.py:10>")
+        assert re.fullmatch(r"<0\.\d+  mean\(.*\) \(\)  \|g\| 1\.0e\+00  variables\.py:18>", shown["loss"]["value"])
+        assert re.fullmatch(r"<.*h\[3\] .*norm \d.*variables\.py:15>", shown["out"]["value"])
+        assert shown["scaled"]["value"] == "scaled" and texts["scaled"]["data"] == "(2,)  norm 2.2e+00  [1. 2.]"
+        assert re.fullmatch(r"step 2 of \d+ \(done\): <.*square\(.*\) \(4, 2, 2\)  norm .*\|g\| 2\.5e-01.*>",
+                            shown["step"]["value"])  # 16 equal numbers whose sum is 1: the norm is 1/4
+        assert texts["step"]["grad"].startswith("(4, 2, 2)  norm 2.5e-01  [[[0.0625")
+        assert sum(name.startswith(("input_grads[0] of", "totals[0] of")) for name in texts["step"]) == 2
+        assert re.match(r"step 3 of \d+ \(next\)", texts["steps"]["next"])
+        assert texts["run"]["T"] == "4" and "state" not in texts["run"]
+
+        assert adapter.expand(below["W"]["data"]) == {
+            "ndarray": "array([[0., 1., 2.],\n       [3., 4., 5.]])", "[0]": "(3,)  norm 2.2e+00  [0. 1. 2.]",
+            "[1]": "(3,)  norm 7.1e+00  [3. 4. 5.]"}
+        assert adapter.variables(below["W"]["data"]["variablesReference"])["[1]"]["evaluateName"] == "W.data[1]"
+        many = adapter.expand(below["large"]["data"])
+        assert len(many) == 502 and many["..."] == "'100 more'"
+
+    def test_inside_of_a_pass_a_tensor_shows_its_gradient_in_this_pass(self, program: Path, adapter: Adapter) -> None:
+        adapter.launch(TestDebugpy().configuration(program, just_my_code=False), ROOT / "minigrad/backward.py",
+                       {"line": TURN, "condition": 'node.name == "h" and node.t == 2'})
+        frame = adapter.stopped()
+        norm = float(adapter.evaluate("float(np.linalg.norm(grads[node]))", frame))
+        node = adapter.scope(frame)["node"]
+        assert f"|g| {norm:.1e} in this pass" in node["value"] and norm > 0
+        shown = adapter.expand(node)
+        assert f"norm {norm:.1e}" in shown["grad (in this pass)"] and "grad" not in shown
+
+    def test_a_program_without_minigrad_does_not_import_it(self, tmp_path: Path, adapter: Adapter) -> None:
+        program = tmp_path / "other.py"
+        program.write_text("import sys, fractions\nx = fractions.Fraction(1, 3)\npass\n", encoding="utf-8")
+        adapter.launch(TestDebugpy().configuration(program, just_my_code=False), program, {"line": 3})
+        frame = adapter.stopped()
+        assert adapter.expand(adapter.scope(frame)["x"])["numerator"] == "1"
+        assert adapter.evaluate("'minigrad' in sys.modules", frame) == "False"
+
+    def test_rows_are_also_answered_by_name_as_pycharm_asks_for_them(self, environment: dict[str, str]) -> None:
+        pytest.importorskip("debugpy")
+        program = ("from debugpy._vendored import force_pydevd\n"
+                   "from _pydevd_bundle.pydevd_xml import get_type, var_to_xml\n"
+                   "import minigrad as mg\n"
+                   "x = mg.Tensor([3.0, 4.0], name='x')\n"
+                   "resolver = get_type(x)[2]\n"
+                   "data = resolver.resolve(x, 'data')\n"
+                   "print(sorted(resolver.get_dictionary(x))[:3], get_type(data)[2].resolve(data, '[1]'))\n"
+                   "print(var_to_xml(x, 'x'))\n")
+        done = subprocess.run([sys.executable, "-Xfrozen_modules=off", "-c", program], env=environment, timeout=TIMEOUT,
+                              capture_output=True, encoding="utf-8", check=True)
+        first, second = done.stdout.splitlines()[:2]
+        assert first == "['changes', 'data', 'dtype'] 4.0"
+        assert "[3., 4.]  x (2,)  norm 5.0e+00" in unquote(second)
+
+    def test_a_tensor_that_is_being_made_shows_what_it_has_so_far(self) -> None:
+        unfinished = Tensor.__new__(Tensor)
+        unfinished.name, unfinished.order = "W", 3
+        assert rows(unfinished) == [("name", "W", ".name"), ("order", 3, ".order")]
+
+    def test_the_plugin_is_packaged_where_pydevd_looks_for_it(self) -> None:
+        tomllib = pytest.importorskip("tomllib", reason="new in Python 3.11")
+        declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]["find"]
+        assert any(fnmatchcase("pydevd_plugins.extensions", pattern) for pattern in declared["include"])
+        assert declared.get("namespaces", True)  # a folder without __init__.py is a namespace package
+        [file] = (ROOT / "pydevd_plugins").rglob("*.py")  # an __init__.py would overwrite that of other distributions
+        assert file.name.startswith("pydevd_plugin")  # others are not loaded
 
 
 class TestCompiledPrograms:
@@ -339,8 +489,11 @@ class TestCompiledPrograms:
         adapter = Adapter(environment)
         try:
             adapter.launch(TestDebugpy().configuration(program, just_my_code=False), program, {"line": 10})
-            frame = adapter.stopped()
-            for _ in range(200):
+            adapter.stopped()
+            adapter.request("setFunctionBreakpoints", breakpoints=[{"name": "run"}])  # it calls the program
+            frame = adapter.go("continue")
+            assert os.path.basename(frame["source"]["path"]) == "execution.py"
+            for _ in range(10):
                 frame = adapter.go("stepIn")
                 if frame["name"] == "forward" and "compiled" in frame["source"].get("path", ""):
                     break

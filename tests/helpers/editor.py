@@ -128,6 +128,7 @@ class Editor:
                     del self.events[i]
                     body: Body = message.get("body", {})
                     return body
+            assert not any(message["event"] == "terminated" for message in self.events), self.output()
             self.receive()
 
     def output(self, *categories: str) -> str:

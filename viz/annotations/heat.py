@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minigrad import Tensor
+from minigrad.formats.norms import norm as norm_of
 from rnn import Run
 from rnn.unrolling.gradients import require_gradients
 
@@ -41,7 +42,7 @@ def norm(tensor: Tensor | None) -> Norm:
     if tensor is None or tensor.grad is None:
         return Norm(None)
     with np.errstate(over="ignore", invalid="ignore"):
-        return Norm(float(np.linalg.norm(tensor.grad)))
+        return Norm(norm_of(tensor.grad))
 
 
 class Scale:
@@ -89,7 +90,7 @@ def relative_contributions(run: Run) -> dict[str, list[float]]:
     require_gradients(run)
     found = {}
     for name in run.parameters:
-        norms = np.linalg.norm(run.contributions(name).reshape(run.T, -1), axis=1)
+        norms = np.array([norm_of(contribution) for contribution in run.contributions(name)])
         found[name] = (norms / (norms.max() or 1.0)).tolist()
     return found
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from minigrad import Tensor
+from minigrad.formats.norms import norm as norm_of
 from viz.layout.folding import Tensors, Where
 from viz.layout.step_layout import HEIGHT
 from viz.render import palette
@@ -86,7 +85,7 @@ def add_parameters(scene: Scene, parameters: Mapping[str, Tensor], colors: Mappi
     y = middle + len(parameters) / 2 * PITCH
     scene.texts.append(text_beside(left, y + 10, "parameters (shared by all steps)", 11, palette.QUIET))
     for number, (name, tensor) in enumerate(parameters.items()):
-        size = "|g| not computed" if tensor.grad is None else f"|g| {np.linalg.norm(tensor.grad):.1e}"
+        size = "|g| not computed" if tensor.grad is None else f"|g| {norm_of(tensor.grad):.1e}"
         text = f"{clean(name)}  {tensor.shape}   {size}"
         width = text_width(text, 11) * CORNER + 18
         scene.boxes.append(Box(f"p{number}", left + width / 2, y - 16 - PITCH * number, width, 23, text,

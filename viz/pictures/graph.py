@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import numpy as np
-
 from minigrad import Tensor
 from minigrad.backward import ancestors
+from minigrad.formats.norms import norm
 from viz.annotations.labels import nonfinite, numbers
 from viz.render import palette
 from viz.render.digraph import Picture, literal
@@ -107,7 +106,7 @@ def label(node: Tensor, show: Collection[str]) -> str:
     if node.size != 1 and nonfinite(node):
         lines.append(nonfinite(node))
     if "gradient" in show and node.grad is not None:
-        lines.append(f"|g| {np.linalg.norm(node.grad):.1e}")
+        lines.append(f"|g| {norm(node.grad):.1e}")
     if "line" in show:
         lines.append(clean(str(node.origin), 40))
     return "\n".join(lines) or "·"

@@ -16,9 +16,9 @@ import numpy as np
 from minigrad import Op, Tensor, ops
 from minigrad.backward import ancestors, one_per_input
 from minigrad.debugger.breakpoints import AtNan, AtZero
-from minigrad.debugger.records import norm
 from minigrad.debugger.walk import Stop, Walk
 from minigrad.formats.describe import tensor_name
+from minigrad.formats.norms import norm
 from minigrad.settings import override
 from minigrad.steps import Step
 from viz.render.fonts import clean

@@ -8,6 +8,6 @@ that the editor asks for. Each message is passed on between them as it is; the f
 process, and tells the editor how it ended, whatever way that was.
 
 `messages` reads and writes messages, at both ends. In the debuggee `session` answers requests in each backward pass,
-`places` holds the breakpoints, `stack` the frames, `variables` the arrays that are shown, and `streams` sends what the
-program prints. The modules of the folder above do the work.
+`places` holds the breakpoints, `stack` the frames, `variables` the arrays that are shown; `expressions` evaluates, and
+`streams` sends what the program prints. The modules of the folder above do the work.
 """

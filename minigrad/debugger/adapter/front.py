@@ -71,6 +71,7 @@ class Front:
         program: the process of the program; None before the launch, and after its end.
         begun: whether the program has accepted the launch.
         waiting: the requests that were passed on to the program and that it hasn't answered, by number.
+        refusal: the answer of a program that can't be launched.
         deadline: when a program that was asked to end is made to; None if it wasn't.
         done: whether the editor has gone, or has ended the session.
     """
@@ -82,6 +83,7 @@ class Front:
         self.program: Program | None = None
         self.begun = False
         self.waiting: dict[Any, Message] = {}
+        self.refusal: Message | None = None
         self.deadline: float | None = None
         self.done = False
 
@@ -121,7 +123,7 @@ class Front:
             self.done = True
         elif isinstance(message, MalformedMessage):
             self.writer.output(f"The debug adapter has received {message}\n", "stderr")
-        elif message.get("type") == "request" or "command" in message:
+        elif message.get("type", "request") == "request":
             self._request(message)
 
     def _request(self, request: Message) -> None:
@@ -187,7 +189,11 @@ class Front:
             request = self.waiting.pop(message.get("request_seq"), None)
             if request is None:  # the editor has its answer
                 return
-            self.begun = self.begun or (request["command"] == "launch" and message.get("success") is True)
+            if request["command"] == "launch":
+                self.begun = message.get("success") is True
+                if not self.begun:  # told when its process has ended: then the editor may launch again
+                    self.refusal = message
+                    return
         self.writer.write(message)
 
     def bytes_from_program(self, text: str) -> None:
@@ -204,6 +210,9 @@ class Front:
                        "'python' in the launch configuration")
         else:
             problem = "the program has ended"
+        if self.refusal is not None:
+            self.writer.write(self.refusal)
+            self.refusal = None
         for request in self.waiting.values():
             self.writer.refuse(request, problem)
         self.waiting.clear()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from minigrad.debugger.breakpoints import AtExplosion, AtInfinity, AtLine, AtNan, AtZero, Breakpoint, parse
 from minigrad.debugger.evaluation import CommandError, Expression, HitCount, LogMessage
-from minigrad.debugger.timeline import Timeline
+from minigrad.debugger.walk import Walk
+from minigrad.provenance import Origin
 
+Pass: TypeAlias = "tuple[Walk, Origin] | None"  # the pass in progress and the line that called backward()
 FILTERS: dict[str, type[Breakpoint]] = {"nan": AtNan, "inf": AtInfinity, "zero": AtZero, "exploding": AtExplosion}
 ERRORS = "error"  # the filter for errors that derivatives raise
 NOT_YET = "checked when a backward pass begins"
@@ -24,6 +26,7 @@ class Place:
         breakpoint: what stops the pass; None if it can't be made.
         verified: whether a pass so far can meet it.
         message: why it isn't verified.
+        failed: whether an error in its condition was shown.
     """
 
     def __init__(self, wanted: dict[str, Any], number: int, make: Callable[[dict[str, Any]], Breakpoint]) -> None:
@@ -32,6 +35,7 @@ class Place:
         self.breakpoint: Breakpoint | None = None
         self.verified = False
         self.message = NOT_YET
+        self.failed = False
         try:
             found = make(wanted)
             _add_conditions(found, wanted)
@@ -41,18 +45,38 @@ class Place:
             found.number = number
             self.breakpoint = found
 
-    def bind(self, timeline: Timeline) -> bool:
+    def bind(self, walk: Walk, caller: Origin) -> bool:
         """Check it in a pass; return whether the editor is to be told. It stays verified in passes without its line."""
         if self.breakpoint is None or self.verified or "filterId" in self.wanted:
             return False
         before = self.message
         try:
-            self.breakpoint.check(timeline)
+            if not self.is_at(caller):
+                self.breakpoint.check(walk.timeline)
         except CommandError as error:
             self.message = str(error)
         else:
             self.verified = True
         return self.verified or self.message != before
+
+    def is_at(self, caller: Origin) -> bool:
+        """Return whether it is set at the line that calls backward(): then it stops at the start of the pass."""
+        return isinstance(self.breakpoint, AtLine) and self.breakpoint.covers(caller)
+
+    def starts(self, walk: Walk) -> tuple[bool, str]:
+        """Return whether it stops a pass at its start, and a message to show.
+
+        Its condition sees the variables of the program where it calls backward().
+        """
+        place, evaluate = self.breakpoint, walk.evaluator.evaluate
+        assert place is not None
+        try:
+            if (place.condition is not None and not evaluate(place.condition.text)) or not place.counts():
+                return False, ""
+            return place.log is None, "" if place.log is None else str(evaluate("f" + repr(place.log.text)))
+        except CommandError as error:
+            known, self.failed = self.failed, True
+            return False, "" if known else f"*** breakpoint {self.number} is not met where it raises an error: {error}"
 
     def description(self) -> dict[str, Any]:
         """Return the protocol's Breakpoint object."""
@@ -91,9 +115,9 @@ class Places:
         self.last_number = 0
 
     @property
-    def chosen(self) -> bool:
-        """Whether there are breakpoints, exception filters aside."""
-        return any(places for group, places in self.groups.items() if group != "filters")
+    def verified(self) -> bool:
+        """Whether the passes so far can meet a breakpoint, exception filters aside."""
+        return any(place.verified for place in self.all())
 
     def all(self) -> list[Place]:
         """Return every breakpoint of the editor."""
@@ -103,7 +127,7 @@ class Places:
         """Return the breakpoint with a number."""
         return next((place for place in self.all() if place.number == number), None)
 
-    def set_lines(self, arguments: dict[str, Any], timeline: Timeline | None) -> dict[str, Any]:
+    def set_lines(self, arguments: dict[str, Any], current: Pass) -> dict[str, Any]:
         """Answer setBreakpoints: replace the breakpoints of a source file."""
         source = arguments.get("source") or {}
         path = source.get("path")
@@ -113,23 +137,23 @@ class Places:
         if wanted is None:
             wanted = [{"line": line} for line in arguments.get("lines") or []]
         wanted = [{**one, "source": source} for one in wanted]
-        return self._replace("file " + os.path.normcase(path), wanted, _at_line, timeline)
+        return self._replace("file " + os.path.normcase(path), wanted, _at_line, current)
 
-    def set_names(self, arguments: dict[str, Any], timeline: Timeline | None) -> dict[str, Any]:
+    def set_names(self, arguments: dict[str, Any], current: Pass) -> dict[str, Any]:
         """Answer setFunctionBreakpoints: replace the breakpoints on tensors, signals, operations, time steps."""
-        return self._replace("names", arguments["breakpoints"], _named, timeline)
+        return self._replace("names", arguments["breakpoints"], _named, current)
 
-    def set_filters(self, arguments: dict[str, Any], timeline: Timeline | None) -> dict[str, Any]:
+    def set_filters(self, arguments: dict[str, Any], current: Pass) -> dict[str, Any]:
         """Answer setExceptionBreakpoints: replace the exception filters."""
         wanted = [{"filterId": name} for name in arguments.get("filters") or []]
         wanted += arguments.get("filterOptions") or []
         self.stops_at_errors = any(one.get("filterId") == ERRORS for one in wanted)
-        answer = self._replace("filters", [one for one in wanted if one.get("filterId") != ERRORS], _filter, timeline)
+        answer = self._replace("filters", [one for one in wanted if one.get("filterId") != ERRORS], _filter, current)
         rest = iter(answer["breakpoints"])
         return {"breakpoints": [{"verified": True} if one.get("filterId") == ERRORS else next(rest) for one in wanted]}
 
     def _replace(self, group: str, wanted: list[dict[str, Any]], make: Callable[[dict[str, Any]], Breakpoint],
-                 timeline: Timeline | None) -> dict[str, Any]:
+                 current: Pass) -> dict[str, Any]:
         """Replace the breakpoints of a group; those that are as before keep their numbers and counts of hits."""
         before = list(self.groups.get(group, []))
         places = []
@@ -140,8 +164,8 @@ class Places:
                 same = Place(one, self.last_number, make)
             else:
                 before.remove(same)
-            if timeline is not None:
-                same.bind(timeline)
+            if current is not None:
+                same.bind(*current)
             places.append(same)
         self.groups[group] = places
         self.breakpoints[:] = [place.breakpoint for place in self.all() if place.breakpoint is not None]

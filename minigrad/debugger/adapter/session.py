@@ -6,11 +6,10 @@ while the program runs it answers those that need no stop itself, and refuses th
 
 from __future__ import annotations
 
-import ast
 import bdb
+import contextlib
 import os
 import queue
-import re
 import threading
 import time
 import traceback
@@ -23,19 +22,17 @@ from minigrad.debugger.evaluation import CommandError
 from minigrad.debugger.inspection import drawing_function
 from minigrad.debugger.passes import Passes
 from minigrad.debugger.walk import Cause, Stop, Walk
-from minigrad.settings import no_grad
 
-from .messages import MalformedMessage, Message, Reader, Writer
-from .places import Places
+from . import expressions
+from .messages import Message, Reader, Writer
+from .places import Pass, Places
 from .stack import Stack, frame_name
 from .streams import flush_output
-from .variables import Item, Variables, full_text
+from .variables import Variables
 
 THREAD = 1  # the only one
 MOST_TARGETS = 200  # that an editor offers to go to
 SECONDS_TO_QUIT = 1.0  # for a program whose editor has gone
-SAFE_TO_LOOK_AT = (ast.Expression, ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Slice, ast.Tuple,
-                   ast.UnaryOp, ast.USub, ast.BinOp, ast.Add, ast.Sub, ast.Load)
 NO_CHANGE = ("a recorded backward pass can't be changed: its steps have run, and stepping back restores what they saw; "
              "change the data in the program and run it again")
 
@@ -48,7 +45,7 @@ class Session(Passes):
 
     Attributes:
         configured: set when the editor has set its breakpoints and the program may begin.
-        stop_on_entry: whether the first pass stops at its start; None: if there is no breakpoint.
+        stop_on_entry: whether the first pass stops at its start; None: if it can meet no breakpoint.
         debugging: False for a program that is to run without stops.
         quitting: whether the program is to end.
     """
@@ -81,14 +78,9 @@ class Session(Passes):
     # ---- receiving
     def serve(self, reader: Reader) -> None:
         """Receive requests until the front has gone; then the program ends."""
-        while True:
-            try:
-                request = reader.read()
-            except MalformedMessage:
-                continue
-            if request is None:
-                break
-            self._receive(request)
+        with contextlib.suppress(OSError):  # answers can't be sent
+            while (request := reader.read()) is not None:
+                self._receive(request)
         self._quit()
         time.sleep(SECONDS_TO_QUIT)
         os._exit(1)
@@ -114,7 +106,7 @@ class Session(Passes):
         command = request["command"]
         if command in ANY_TIME:
             self._answer(request, ANY_TIME[command])
-        elif command in AT_A_STOP or command in MOVES:
+        elif command in AT_A_STOP or command in MOVES or command in JUMPS:
             self.writer.refuse(request, f"{command!r}: the program is running; this is answered where a backward pass "
                                         "is stopped")
         else:
@@ -141,33 +133,40 @@ class Session(Passes):
         """Return whether the pass that begins stops at its start."""
         if not self.debugging or self.running:
             return False
-        if self._steps_on or self._pausing:
-            return True
-        return not self.passes and (not self.places.chosen if self.stop_on_entry is None else self.stop_on_entry)
+        return self._steps_on or self._pausing or (not self.passes and self.stop_on_entry is True)
 
     def watches(self) -> bool:
         """Return whether a pass that doesn't stop at its start may stop later."""
-        return self.debugging and (bool(self.breakpoints) or self.places.stops_at_errors)
+        return self.debugging and (bool(self.breakpoints) or self.places.stops_at_errors or self._is_default_entry())
+
+    def _is_default_entry(self) -> bool:
+        return self.stop_on_entry is None and self.passes == 1
 
     def debug(self, walk: Walk, stop: bool) -> None:
         """Run a pass to its end, with stops."""
+        if not self.debugging:  # set_trace() in a program that is to run without stops
+            for _ in walk.timeline.run():
+                pass
+            return
         walk.interrupted = self._interrupted
         self._stack = Stack(walk, self.caller)
         self._picture = None
         try:
             with self._lock:
                 self._bind(walk)
-            move: Move = self._wait(self._entry_event()) if stop else self._continue
+            stop = stop or (self._is_default_entry() and not self.places.verified)
+            event: Event | None = self._start_event(walk, stop)
+            move: Move = self._wait(event) if event else self._continue
             while (event := move()) is not None:
                 move = self._wait(event)
         finally:
-            with self._lock:
-                self._stack = None
+            self._resume()  # also after an interrupt at a stop
+            self._stack = None
 
     def _bind(self, walk: Walk) -> None:
         """Check every breakpoint in a pass that begins, and tell the editor of those that have changed."""
         for place in self.places.all():
-            if place.bind(walk.timeline):
+            if place.bind(walk, self.caller):
                 self.writer.event("breakpoint", reason="changed", breakpoint=place.description())
 
     def _interrupted(self) -> bool:
@@ -191,7 +190,10 @@ class Session(Passes):
     def _answer_at_stop(self, request: Message) -> Move | None:
         command = request["command"]
         if command in MOVES:
-            move: Move | None = self._answer(request, MOVES[command])
+            self.writer.answer(request)
+            return partial(MOVES[command], self)
+        if command in JUMPS:
+            move: Move | None = self._answer(request, JUMPS[command])
             return move
         if command in ANY_TIME or command in AT_A_STOP:
             self._answer(request, ANY_TIME.get(command) or AT_A_STOP[command])
@@ -210,10 +212,16 @@ class Session(Passes):
                     self._answer_while_running(request)
 
     # ---- why a pass stops
-    def _entry_event(self) -> Event:
-        reason = "pause" if self._pausing else "step" if self._steps_on else "entry"
+    def _start_event(self, walk: Walk, stop: bool) -> Event | None:
+        """Return the event for the start of a pass; None if it doesn't stop there. Breakpoints at its line stop it."""
+        found = [(place.number, *place.starts(walk)) for place in self.places.all() if place.is_at(self.caller)]
+        for message in [message for _, _, message in found if message]:
+            self.say(message)
+        hits = [number for number, stops, _ in found if stops]
+        reason = ("breakpoint" if hits else "pause" if self._pausing else "step" if self._steps_on else "entry")
         self._steps_on = False
-        return {"reason": reason, "description": f"Start of backward pass {self.passes}"}
+        event = {"reason": reason, "description": f"Start of backward pass {self.passes}", "hitBreakpointIds": hits}
+        return event if stop or hits else None
 
     def _stopped_by(self, stop: Stop) -> Event | None:
         """Return the event for the end of a move; None if the pass may end."""
@@ -226,15 +234,15 @@ class Session(Passes):
             raise bdb.BdbQuit
         if stop.cause is Cause.BREAKPOINT:
             return self._hit_event(stop, stack)
-        if stop.error is not None and stop.cause is Cause.ERROR:
+        if stop.error is not None and self.places.stops_at_errors:
             return self._error_event(stop.error)
+        if stop.cause is Cause.ERROR:
+            return None
         if stop.cause is Cause.INTERRUPT:
             return {"reason": "pause", "description": _position(self.walk)}
         return {"reason": "step", "description": _position(self.walk)}
 
-    def _error_event(self, error: Exception) -> Event | None:
-        if not self.places.stops_at_errors:
-            return None
+    def _error_event(self, error: Exception) -> Event:
         self._error = error
         return {"reason": "exception", "description": f"{type(error).__name__} in a derivative", "text": str(error)}
 
@@ -250,25 +258,7 @@ class Session(Passes):
                 stack.enter(place.line_in_derivative(stop.step.step))  # the frame that the line belongs to
         return event
 
-    # ---- requests that move
-    def _next(self, arguments: Message) -> Move:
-        return self._step_over
-
-    def _step_in(self, arguments: Message) -> Move:
-        return self._step_inside
-
-    def _step_out(self, arguments: Message) -> Move:
-        return self._to_end_of_time
-
-    def _step_back(self, arguments: Message) -> Move:
-        return self._step_backwards
-
-    def _continue_request(self, arguments: Message) -> Move:
-        return self._continue
-
-    def _reverse_continue(self, arguments: Message) -> Move:
-        return self._back
-
+    # ---- requests that go to a position
     def _goto(self, arguments: Message) -> Move:
         return self._going_to(arguments["targetId"], "goto")
 
@@ -343,16 +333,16 @@ class Session(Passes):
 
     # ---- requests at any time
     def _set_lines(self, arguments: Message) -> Message:
-        return self.places.set_lines(arguments, self._timeline())
+        return self.places.set_lines(arguments, self._pass())
 
     def _set_names(self, arguments: Message) -> Message:
-        return self.places.set_names(arguments, self._timeline())
+        return self.places.set_names(arguments, self._pass())
 
     def _set_filters(self, arguments: Message) -> Message:
-        return self.places.set_filters(arguments, self._timeline())
+        return self.places.set_filters(arguments, self._pass())
 
-    def _timeline(self) -> Any:
-        return self._stack.walk.timeline if self._stack is not None else None
+    def _pass(self) -> Pass:
+        return (self._stack.walk, self.caller) if self._stack is not None else None
 
     def _configuration_done(self, arguments: Message) -> None:
         self.configured.set()
@@ -383,36 +373,10 @@ class Session(Passes):
                                                  arguments.get("count") or 0, arguments.get("filter"))}
 
     def _evaluate(self, arguments: Message) -> Message:
-        text, context, frame = arguments["expression"], arguments.get("context"), arguments.get("frameId")
-        stack, evaluator = self._current_stack(), self.walk.evaluator
-        step, local = stack.step_of(frame), stack.locals_of(frame)
-        if context == "repl":
-            value = evaluator.execute(text, step, local)
-            flush_output()
-            if value is None:
-                return {"result": "", "variablesReference": 0}
-        elif context == "hover":
-            _require_no_calls(text)
-            with no_grad():
-                value = evaluator.evaluate(text, step, local)
-        else:
-            value = evaluator.evaluate(text, step, local)
-        if context == "clipboard":
-            return {"result": full_text(value), "variablesReference": 0}
-        found = self.variables.value(Item("", value, text if text.strip().isidentifier() else f"({text.strip()})"))
-        return {"result": found.pop("value"), **found}
+        return expressions.evaluate(arguments, self._current_stack(), self.variables)
 
     def _completions(self, arguments: Message) -> Message:
-        typed = arguments["text"][:max(arguments["column"] - 1, 0)]
-        match = re.search(r"((?:\w+\.)*)(\w*)$", typed)
-        assert match is not None  # it matches no characters too
-        before, word = match[1].rstrip("."), match[2]
-        stack, frame = self._current_stack(), arguments.get("frameId")
-        step, local = stack.step_of(frame), stack.locals_of(frame)
-        evaluator = self.walk.evaluator
-        names = dir(evaluator.evaluate(before, step, local)) if before else evaluator.names(step, local)
-        found = sorted(name for name in names if name.startswith(word) and (word or not name.startswith("_")))
-        return {"targets": [{"label": name, "start": len(typed) - len(word), "length": len(word)} for name in found]}
+        return expressions.completions(arguments, self._current_stack())
 
     def _exception_info(self, arguments: Message) -> Message:
         if self._event.get("reason") != "exception":
@@ -442,16 +406,6 @@ class Session(Passes):
         return {**state, "svg": self._picture.svg, "css": self._picture.css}
 
 
-def _require_no_calls(text: str) -> None:
-    """Raise CommandError for anything but names, their attributes and elements: a hover must not run the program."""
-    try:
-        tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError):
-        raise CommandError("not a Python expression") from None
-    if not all(isinstance(node, SAFE_TO_LOOK_AT) for node in ast.walk(tree)):
-        raise CommandError("only names, their attributes and elements are evaluated under the mouse")
-
-
 def _position(walk: Walk) -> str:
     """Return the position in a pass in words."""
     record = walk.current
@@ -470,7 +424,8 @@ AT_A_STOP: dict[str, Callable[[Session, Message], Any]] = {
     "stackTrace": Session._stack_trace, "scopes": Session._scopes, "variables": Session._variables,
     "evaluate": Session._evaluate, "completions": Session._completions, "exceptionInfo": Session._exception_info,
     "gotoTargets": Session._goto_targets, "minigradGraph": Session._graph}
-MOVES: dict[str, Callable[[Session, Message], Any]] = {
-    "next": Session._next, "stepIn": Session._step_in, "stepOut": Session._step_out, "stepBack": Session._step_back,
-    "continue": Session._continue_request, "reverseContinue": Session._reverse_continue, "goto": Session._goto,
-    "restartFrame": Session._restart_frame, "minigradGoto": Session._goto_step}
+JUMPS: dict[str, Callable[[Session, Message], Move]] = {
+    "goto": Session._goto, "restartFrame": Session._restart_frame, "minigradGoto": Session._goto_step}
+MOVES: dict[str, Callable[[Session], Event | None]] = {
+    "next": Session._step_over, "stepIn": Session._step_inside, "stepOut": Session._to_end_of_time,
+    "stepBack": Session._step_backwards, "continue": Session._continue, "reverseContinue": Session._back}

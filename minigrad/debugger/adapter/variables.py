@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad.debugger.evaluation import CommandError
-from minigrad.debugger.records import norm
 from minigrad.formats.describe import tensor_summary
+from minigrad.formats.norms import norm
 from minigrad.tensor import Tensor
 
 FIRST = 4  # elements of an array that its row shows
