@@ -10,9 +10,10 @@ from typing import Any
 
 from minigrad import Tensor
 from minigrad.backward import ancestors
-from minigrad.debugger.records import norm, step_record
+from minigrad.debugger.records import step_record
 from minigrad.debugger.timeline import Timeline
 from minigrad.formats.describe import tensor_summary
+from minigrad.formats.norms import norm
 from minigrad.steps import Step
 from viz.annotations import heat
 from viz.render.fonts import clean
