@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -200,18 +200,26 @@ class Workbench:
         pattern = re.compile(rf"^{re.escape(title)}(\s+t = -?\d+)?$")
         self.tab.locator(".debug-call-stack .stack-frame .label").first.filter(has_text=pattern).wait_for()
 
-    @property
-    def stack(self) -> list[str]:
-        return list(self.tab.locator(".debug-call-stack .stack-frame .label").all_inner_texts())
+    def expect(self, read: Callable[[], Any], value: Any) -> None:
+        """Wait until what is read from the screen has a value; VS Code fills its views one after the other."""
+        for _ in range(PATIENCE // 200):
+            if read() == value:
+                return
+            self.tab.wait_for_timeout(200)
+        assert read() == value
 
-    @property
-    def line(self) -> int:
-        """The line of the editor that is marked as the current one."""
-        marked = self.tab.locator(".view-overlays .debug-top-stack-frame-line").first.evaluate(
-            "mark => mark.parentElement.style.top || getComputedStyle(mark.parentElement).top")
+    def stack(self) -> list[str]:
+        """Return the frames of the call stack, without their time steps."""
+        frames = self.tab.locator(".debug-call-stack .stack-frame .label").all_inner_texts()
+        return [frame.split("  t = ")[0] for frame in frames]
+
+    def line(self) -> int | None:
+        """Return the line of the editor that is marked as the current one."""
+        marks = self.tab.locator(".view-overlays .debug-top-stack-frame-line").evaluate_all(
+            "marks => marks.map(mark => getComputedStyle(mark.parentElement).top)")
         numbers = self.tab.locator(".margin-view-overlays > div").evaluate_all(
             "rows => rows.map(row => [getComputedStyle(row).top, row.innerText.trim()])")
-        return next(int(text) for top, text in numbers if top == marked and text)
+        return next((int(text) for top, text in numbers if [top] == marks[:1] and text), None)
 
     def variables(self, section: str = "variables") -> dict[str, str]:
         """Return the visible rows of a section, variables or watch, by name."""
