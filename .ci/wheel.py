@@ -7,6 +7,7 @@ import importlib.util
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 PROGRAM = """\
@@ -45,11 +46,14 @@ def main(checkout: Path) -> None:
         commands = {
             "debugger": ["-m", "minigrad.debugger", "-c", "step", "-c", "quit", "model.py"],
             "program": ["model.py"],
+            "extension": ["-m", "minigrad.debugger", "--vscode-extension", "extension.vsix"],
             "picture": ["-m", "viz", "model.py:cell", "-o", "unit.dot"],
         }
         printed = {name: subprocess.run([sys.executable, *command], cwd=folder, check=True, capture_output=True,
                                         encoding="utf-8").stdout for name, command in commands.items()}
         assert "step 1 of" in printed["debugger"], printed["debugger"]
+        with zipfile.ZipFile(Path(folder) / "extension.vsix") as extension:
+            assert "extension/extension.js" in extension.namelist()
         assert "<script" in (Path(folder) / "steps.html").read_text(encoding="utf-8")
         assert "h(t)" in (Path(folder) / "unit.dot").read_text(encoding="utf-8")
     print("the wheel is complete and runs")

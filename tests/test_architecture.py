@@ -32,7 +32,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "minigrad.formats": (),
     "minigrad.interactive": (),
     "minigrad": BASE,
-    "minigrad.debugger": ENGINE,
+    "minigrad.debugger.vscode": ENGINE,
+    "minigrad.debugger": (*ENGINE, "minigrad.debugger.vscode"),
     "minigrad.debugger.adapter": (*ENGINE, "minigrad.debugger"),
     "minigrad.debugger.__main__": ("minigrad.debugger", "minigrad.debugger.adapter"),
     "rnn.language": ENGINE,
@@ -212,4 +213,4 @@ def test_every_data_file_is_packaged() -> None:
     data = {file for package in PACKAGES for file in (ROOT / package).rglob("*.*")
             if file.is_file() and file.suffix not in (".py", ".pyc", ".md")}
     assert data == {ROOT / package.replace(".", "/") / name for package, names in declared["package-data"].items()
-                    for name in names}
+                    for name in names if not name.endswith(".md")}

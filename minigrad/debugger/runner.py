@@ -6,10 +6,13 @@ import argparse
 import bdb
 import os
 import runpy
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
+from . import vscode
 from .commands import Debugger
 from .passes import Passes
 from .terminal import discard_output
@@ -44,9 +47,25 @@ def parser() -> argparse.ArgumentParser:
                         help="a command to run first; may be given several times")
     parser.add_argument("--commands", dest="files", metavar="FILE", action="append", default=[],
                         help="a file of commands, one per line, run after those of -c; # begins a comment")
+    parser.add_argument("--vscode-extension", metavar="FILE.vsix", action=WriteExtension,
+                        help="write the extension for VS Code, to be installed by 'code --install-extension FILE.vsix'")
     parser.add_argument("script", help="the Python script")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the script's own arguments")
     return parser
+
+
+class WriteExtension(argparse.Action):
+    """Writes the extension for VS Code and exits, as `--version` does elsewhere: no script is needed."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+                 option_string: str | None = None) -> None:
+        try:
+            path = vscode.write(values)
+        except (ValueError, OSError) as error:
+            parser.error(str(error.args[-1]))
+        print(f"written: {os.path.abspath(path)}")
+        print(f"install it by: code --install-extension {shlex.quote(os.fspath(path))}")
+        parser.exit()
 
 
 def run(script: str, arguments: Sequence[str], debugger: Passes) -> int:

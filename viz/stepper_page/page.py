@@ -1,6 +1,6 @@
 """`viz.stepper`: a backward pass as a web page, one file without external resources.
 
-The page is page.html, page.css and page.js with the recorded pass inserted as JSON. Its
+The page is page.html, picture.css, page.css and page.js with the recorded pass inserted as JSON. Its
 Content-Security-Policy forbids all requests, and any script but its own, for any names of tensors.
 """
 
@@ -114,12 +114,12 @@ def _page(title: str, recording: Recording, tape: BackwardScene) -> str:
     links = {(tape.keys[x], tape.keys[node]): f"{i}-{recording.numbers[x]}" for i, node in enumerate(recording.nodes)
              for x in node.inputs if x.requires_grad and x in tape.keys and node in tape.keys}
     drawing = Drawing(tape.scene, links)
-    style = f"{_file('page.css')}\n{drawing.style}\n"
-    script = _file("page.js")
+    style = f"{read('picture.css')}\n{read('page.css')}\n{drawing.style}\n"
+    script = read("page.js")
     policy = POLICY.format(script=_hash(script), style=_hash(style))
     parts = {"POLICY": escape(policy), "TITLE": escape(title), "STYLE": style, "PICTURE": drawing.text,
              "DATA": _in_script(_data(title, recording, tape, drawing)), "SCRIPT": script}
-    pieces = _file("page.html").split("%%")
+    pieces = read("page.html").split("%%")
     return "".join(parts[piece] if number % 2 else piece for number, piece in enumerate(pieces))
 
 
@@ -144,7 +144,8 @@ def _data(title: str, recording: Recording, tape: BackwardScene, drawing: Drawin
                      "bad": heat.BAD}}
 
 
-def _file(name: str) -> str:
+def read(name: str) -> str:
+    """Return the text of a file of this folder."""
     return (files("viz.stepper_page") / name).read_text(encoding="utf-8")
 
 
