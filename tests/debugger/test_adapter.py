@@ -286,8 +286,10 @@ def test_goto_and_restart_frame(editor: Editor) -> None:
     [below] = [frame for frame in editor.frames() if frame["name"] == "h[4] tanh"]
     assert editor.move("restartFrame", frameId=below["id"])["reason"] == "restart"
     assert editor.top()["name"] == "h[4] tanh"
-    assert editor.move("minigradGoto", step=1)["reason"] == "goto"
-    assert editor.value("step.number") == 1
+    editor.ask("setFunctionBreakpoints", breakpoints=[{"name": "op tanh"}])
+    for step in (12, 1):  # breakpoints between them don't stop it
+        assert editor.move("minigradGoto", step=step)["reason"] == "goto"
+        assert editor.value("step.number") == step
     for wrong in (-1, 1000, "2", None, 1.5):
         assert "there is no step" in editor.refused("minigradGoto", step=wrong)
 
@@ -405,6 +407,29 @@ def test_numbers_of_breakpoints_are_unique_and_stay(editor: Editor, model: Path)
     third, = editor.ask("setFunctionBreakpoints", breakpoints=[{"name": "op tanh"}])["breakpoints"]
     assert len({first["id"], second["id"], third["id"]}) == 3
     assert set_lines(editor, model, {"line": LOSS})[0]["id"] == second["id"]
+
+
+def test_a_later_line_of_a_derivative_is_where_the_pass_stops(editor: Editor) -> None:
+    editor.ask("setFunctionBreakpoints", breakpoints=[{"name": "op matvec"}])
+    editor.move("continue")
+    editor.ask("setFunctionBreakpoints", breakpoints=[])
+    editor.move("stepIn")
+    first = editor.top()["line"]
+    editor.move("next")
+    second = editor.top()["line"]
+    assert second != first
+    editor.move("minigradGoto", step=0)
+    set_lines(editor, OPS, {"line": second})
+    editor.move("continue")
+    assert (editor.top()["name"], editor.top()["line"]) == ("MatVec.backward", second)
+
+
+def test_requests_that_come_while_the_pass_moves_are_answered(editor: Editor) -> None:
+    numbers = [editor.send(command, {"threadId": 1}) for command in ["next", *["stackTrace"] * 30, "threads"]]
+    assert [editor.response(number)["command"] for number in numbers[-1:]] == ["threads"]
+    answered = {message["request_seq"] for message in editor.history if message["type"] == "response"}
+    assert set(numbers) <= answered
+    editor.wait("stopped")
 
 
 # ---- expressions

@@ -77,8 +77,22 @@ def test_what_follows_a_malformed_message_is_read(pipe: Pipe, data: bytes) -> No
     assert pipe.reader.read() == {"seq": 1}
 
 
-def test_bytes_before_a_header_are_skipped(pipe: Pipe) -> None:
-    pipe.send(b"rubbish without an end" + framed({"seq": 1}))
+@pytest.mark.parametrize("rubbish", [b"rubbish without an end", b"Content-Length: 3\r\nbroken "])
+def test_bytes_before_a_header_are_skipped(pipe: Pipe, rubbish: bytes) -> None:
+    pipe.send(rubbish + framed({"seq": 1}))
+    assert pipe.reader.read() == {"seq": 1}
+
+
+def test_bytes_without_end_do_not_fill_the_memory(pipe: Pipe) -> None:
+    for _ in range(3):
+        for _ in range(2):
+            pipe.send(b"x" * 40000)
+            if len(pipe.reader.buffer) < 40000:
+                assert pipe.reader._receive()
+        with pytest.raises(MalformedMessage, match="no message"):
+            pipe.reader.read()
+        assert len(pipe.reader.buffer) < 40000
+    pipe.send(framed({"seq": 1}))
     assert pipe.reader.read() == {"seq": 1}
 
 

@@ -129,23 +129,31 @@ def test_breakpoints_are_checked_in_each_pass_and_pending_before(tmp_path: Path)
         one.backward()
         two = np.tanh(a).sum()
         two.backward()
+        two.backward()
         """)
     first, second = (HEAD.count("\n") + n for n in (3, 5))
     with Editor() as editor:
-        editor.launch(program, {program: [{"line": first}, {"line": second}]}, names=("op tanh",))
+        editor.launch(program, {program: [{"line": first}, {"line": second}]}, names=("op tanh", "op cosh"))
         places = [message["body"]["breakpoints"] for message in editor.history if message.get("command")
                   in ("setBreakpoints", "setFunctionBreakpoints")]
-        assert [place["verified"] for group in places for place in group] == [False] * 3
+        assert [place["verified"] for group in places for place in group] == [False] * 4
         assert {place["message"] for group in places for place in group} == {"checked when a backward pass begins"}
         numbers = [place["id"] for group in places for place in group]
         assert editor.wait("stopped")["hitBreakpointIds"] == numbers[:1]
-        changes = [editor.wait("breakpoint")["breakpoint"] for _ in range(3)]
+        changes = [editor.wait("breakpoint")["breakpoint"] for _ in range(4)]
         assert [(place["id"], place["verified"]) for place in changes] == [
-            (numbers[0], True), (numbers[1], False), (numbers[2], False)]
+            (numbers[0], True), (numbers[1], False), (numbers[2], False), (numbers[3], False)]
         assert "lines with operations are" in changes[1]["message"]
         assert sorted(editor.move("continue")["hitBreakpointIds"]) == numbers[1:2]
-        changes = [editor.wait("breakpoint")["breakpoint"] for _ in range(2)]
-        assert [(place["id"], place["verified"]) for place in changes] == [(numbers[1], True), (numbers[2], True)]
+        changes = [editor.wait("breakpoint")["breakpoint"] for _ in range(3)]
+        assert [(place["id"], place["verified"]) for place in changes] == [
+            (numbers[1], True), (numbers[2], True), (numbers[3], False)]
+        editor.ask("setFunctionBreakpoints", breakpoints=[{"name": "op tanh"}, {"name": "op cosh"}])
+        while editor.move("continue")["reason"] != "breakpoint" or "pass 3" not in str(editor.ask("threads")):
+            pass
+        assert "breakpoint" not in {message["event"] for message in editor.events}  # as in the pass before
+        editor.ask("setBreakpoints", source={"path": str(program)}, breakpoints=[])
+        editor.ask("setFunctionBreakpoints", breakpoints=[])
         editor.ask("continue", threadId=1)
 
 
@@ -280,18 +288,21 @@ def test_the_exit_code_is_told_however_it_ends(tmp_path: Path, body: str, code: 
 def test_a_forked_process_is_not_debugged(tmp_path: Path) -> None:
     program = write(tmp_path, """
         import time
+        if os.fork() == 0:
+            time.sleep(5)  # holds the pipes; its end isn't waited for
+            os._exit(0)
         child = os.fork()
         if child == 0:
             loss(mg.ops.Tanh()).backward()
             print("in the child")
-            sys.stdout.flush()
-            time.sleep(30)  # its end isn't waited for
+            os._exit(0)
+        os.waitpid(child, 0)
         print("in the parent")
         """)
     with Editor() as editor:
-        editor.launch(program, stopOnEntry=False)
+        editor.launch(program, names=("op tanh",), stopOnEntry=False)
         assert editor.ends() == 0
-        assert editor.output("stdout").startswith("in the parent\n")
+        assert (editor.output("stdout"), editor.output("stderr")) == ("in the parent\n", "in the child\n")
 
 
 # ---- wrong launches
