@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,7 +16,7 @@ import nox
 
 ROOT = Path(__file__).parent
 PACKAGES = ("minigrad", "rnn", "viz")
-CODE_SERVER = ("node@24.21.0", "code-server@4.139.1")  # from npm
+CODE_SERVER = ("node@24.21.0", "code-server@4.139.1", "@vscode/debugadapter-testsupport@1.68.0")  # from npm
 LEFT_OUT = "slow or examples or course"  # what `python -m pytest` leaves out, and needs no other library
 
 nox.options.default_venv_backend = "venv"
@@ -84,7 +85,7 @@ def vscode(session: nox.Session) -> None:
     folder = code_server(session)
     install(session, "dev", "browser")
     session.run("python", "-m", "pytest", "-m", "vscode", *session.posargs,
-                env={"CI": "1", "CODE_SERVER": str(folder)})
+                env={"CI": "1", "CODE_SERVER": str(folder), "TESTSUPPORT": str(folder)})
 
 
 def code_server(session: nox.Session) -> Path:
@@ -94,7 +95,7 @@ def code_server(session: nox.Session) -> Path:
     run but that of node, which chooses the binary for this machine: the server works without its native modules.
     """
     folder = Path(os.environ.get("CODE_SERVER") or session.cache_dir / "code-server").absolute()
-    done = folder / f"installed {' '.join(CODE_SERVER)}".replace("@", "-")
+    done = folder / re.sub(r"[@/]", "-", f"installed {' '.join(CODE_SERVER)}")
     if done.exists():
         return folder
     if shutil.which("npm") is None:
@@ -102,9 +103,9 @@ def code_server(session: nox.Session) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "package.json").write_text("{}", encoding="utf-8")
-    node, server = CODE_SERVER
+    node, *others = CODE_SERVER
     npm(session, folder, node, "--save-exact")
-    npm(session, folder, server, "--save-exact", "--ignore-scripts")
+    npm(session, folder, *others, "--save-exact", "--ignore-scripts")
     inner = folder / "node_modules" / "code-server" / "lib" / "vscode"
     for place in (inner, inner / "extensions"):
         npm(session, place, "--omit=dev", "--ignore-scripts")

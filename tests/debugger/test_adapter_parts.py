@@ -122,12 +122,12 @@ class Unprintable:
 
 
 @pytest.mark.parametrize(("value", "text"), [
-    (np.array([3.0, 4.0]), "(2,) float64  norm 5.0e+00  [3, 4]"),
-    (np.zeros((2, 3), np.float32), "(2, 3) float32  norm 0  [0, 0, 0, 0, …]"),
-    (np.array([np.nan, np.inf, -np.inf]), "(3,) float64  norm nan  1 NaN, 2 infinite  [nan, inf, -inf]"),
-    (np.full(5, 1e200), "(5,) float64  norm 2.2e+200  [1e+200, 1e+200, 1e+200, 1e+200, …]"),
-    (np.array([1, 2]), "(2,) int64  norm 2.2e+00  [1, 2]"), (np.array([True]), "(1,) bool  [True]"),
-    (np.array(["a"]), "(1,) <U1  [a]"), (np.zeros((0, 2)), "(0, 2) float64  norm 0  []"),
+    (np.array([3.0, 4.0]), "norm 5.0e+00  (2,)  [3, 4]"),
+    (np.zeros((2, 3), np.float32), "norm 0  (2, 3) float32  [0, 0, 0, 0, …]"),
+    (np.array([np.nan, np.inf, -np.inf]), "norm nan  (3,)  1 NaN, 2 infinite  [nan, inf, -inf]"),
+    (np.full(5, 1e200), "norm 2.2e+200  (5,)  [1e+200, 1e+200, 1e+200, 1e+200, …]"),
+    (np.array([1, 2]), "norm 2.2e+00  (2,) int64  [1, 2]"), (np.array([True]), "(1,) bool  [True]"),
+    (np.array(["a"]), "(1,) <U1  [a]"), (np.zeros((0, 2)), "norm 0  (0, 2)  []"),
     (np.array(0.1), "0.1"), (np.float32(0.1), "0.1"), (3, "3"), (None, "None"), ("a\nb", r"'a\nb'"),
     (Unprintable(), "<Unprintable; its repr raises RuntimeError>"), ("x" * 500, "'" + "x" * 198 + "…")])
 def test_values_are_one_short_line(value: Any, text: str) -> None:
@@ -139,10 +139,10 @@ def test_a_tensor_shows_data_and_gradient_and_nothing_is_recorded() -> None:
     before = mg.Tensor(0.0).order
     variables = Variables()
     row = variables.row(Item("w", w, "w"))
-    assert row["value"] == "w (2,)  (2,) float64  norm 2.2e+00  [1, 2]"
+    assert row["value"] == "w (2,)  norm 2.2e+00  (2,)  [1, 2]"
     rows = variables.rows(row["variablesReference"])
     assert [(one["name"], one["evaluateName"], one["value"]) for one in rows] == [
-        ("data", "w.data", "(2,) float64  norm 2.2e+00  [1, 2]"), ("grad", "w.grad", "none")]
+        ("data", "w.data", "norm 2.2e+00  (2,)  [1, 2]"), ("grad", "w.grad", "none")]
     assert mg.Tensor(0.0).order == before + 1
 
 

@@ -117,7 +117,7 @@ def check(window: Workbench, timeline: Timeline, number: int) -> None:
     assert window.wait_for_value("watch", "step.number", f"^{number}$")
     grad = record.gradient
     assert grad is not None
-    window.wait_for_value("variables", "grad", rf"^{re.escape(f'{grad.shape}')}.*\b{norm_of(timeline, number):.1e}\b")
+    window.wait_for_value("variables", "grad", rf"^\|g\| {re.escape(f'{norm_of(timeline, number):.1e}  {grad.shape}')}")
     window.expect(window.stack, [*chain(timeline, number), "backward()"])
     window.expect(window.line, record.line)
 

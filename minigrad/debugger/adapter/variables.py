@@ -130,7 +130,7 @@ def _tensor_items(item: Item) -> list[Item]:
 
 
 def value_text(value: Any, symbol: str = DATA) -> str:
-    """Return a value in one line: of an array dtype, shape, norm, NaNs and infinities, and the first elements."""
+    """Return a value in one line: of an array norm, shape, dtype, NaNs and infinities, and the first elements."""
     if value is None and symbol == GRADIENT:
         return "none"
     if isinstance(value, Tensor):
@@ -149,10 +149,10 @@ def value_text(value: Any, symbol: str = DATA) -> str:
 
 
 def _array_text(array: NDArray[Any], symbol: str) -> str:
-    words = [f"{array.shape} {array.dtype}"]
-    if array.dtype.kind in "fciu":
+    words = [str(array.shape) if array.dtype == float else f"{array.shape} {array.dtype}"]
+    if array.dtype.kind in "fciu":  # the norm comes first: the end of a long row is not seen
         size = norm(array)
-        words.append(f"{symbol} {size:.1e}" if size else f"{symbol} 0")
+        words.insert(0, f"{symbol} {size:.1e}" if size else f"{symbol} 0")
     if array.dtype.kind in "fc" and not math.isfinite(norm(array)):
         nans, infinities = int(np.isnan(array).sum()), int(np.isinf(array).sum())
         words.append(", ".join([f"{nans:,} NaN"] * bool(nans) + [f"{infinities:,} infinite"] * bool(infinities)))
