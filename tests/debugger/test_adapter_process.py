@@ -108,6 +108,7 @@ def test_passes_prints_and_the_standard_streams(tmp_path: Path) -> None:
         assert editor.process.wait(TIMEOUT) == 0
 
 
+@pytest.mark.slow
 def test_a_program_that_never_calls_backward(tmp_path: Path) -> None:
     with Editor() as editor:
         editor.launch(write(tmp_path, "print('nothing to do')"))
@@ -115,6 +116,7 @@ def test_a_program_that_never_calls_backward(tmp_path: Path) -> None:
         assert editor.output() == "nothing to do\nprogram.py has ended and never called backward()\n"
 
 
+@pytest.mark.slow
 def test_without_debugging_nothing_stops(tmp_path: Path) -> None:
     with Editor() as editor:
         editor.launch(write(tmp_path, "loss(mg.ops.Tanh()).backward()\nmg.set_trace(loss(mg.ops.Tanh()))"),
@@ -157,6 +159,7 @@ def test_breakpoints_are_checked_in_each_pass_and_pending_before(tmp_path: Path)
         editor.ask("continue", threadId=1)
 
 
+@pytest.mark.slow
 def test_pause_stops_at_a_step_of_a_pass(tmp_path: Path) -> None:
     program = write(tmp_path, """
         class Slow(mg.ops.Tanh):
@@ -187,6 +190,7 @@ def test_pause_stops_at_a_step_of_a_pass(tmp_path: Path) -> None:
         assert editor.ends() == 0
 
 
+@pytest.mark.slow
 def test_without_a_breakpoint_that_it_can_meet_the_first_pass_stops_at_its_start(tmp_path: Path) -> None:
     program = write(tmp_path, "for _ in range(2):\n    loss(mg.ops.Tanh()).backward()")
     with Editor() as editor:
@@ -201,6 +205,7 @@ def test_without_a_breakpoint_that_it_can_meet_the_first_pass_stops_at_its_start
         assert editor.ends() == 0
 
 
+@pytest.mark.slow
 # ---- exceptions
 def test_exception_filters_name_the_first_nan_infinity_zero_and_explosion(tmp_path: Path) -> None:
     program = write(tmp_path, """
@@ -249,6 +254,7 @@ def test_an_error_in_a_derivative_stops_before_the_program_sees_it(tmp_path: Pat
         assert "/adapter/" not in shown and "runpy" not in shown
 
 
+@pytest.mark.slow
 def test_without_the_filter_errors_reach_the_program(tmp_path: Path) -> None:
     program = write(tmp_path, """
         try:
@@ -267,13 +273,15 @@ def test_without_the_filter_errors_reach_the_program(tmp_path: Path) -> None:
 # ---- the ways in which a program ends
 @pytest.mark.parametrize(("body", "code", "words"), [
     ("Broken.act = lambda self, grad: sys.exit(3)\nloss().backward()", 3, ""),
-    ("print('unfinished', end=''); sys.exit(0)", 0, "unfinished"),
+    pytest.param("print('unfinished', end=''); sys.exit(0)", 0, "unfinished", marks=pytest.mark.slow),
     ("1 / 0", 1, "ZeroDivisionError: division by zero"),
-    ("def f(:", 1, "SyntaxError"),
+    pytest.param("def f(:", 1, "SyntaxError", marks=pytest.mark.slow),
     ("Broken.act = lambda self, grad: os._exit(5)\nloss().backward()", 5, ""),
     pytest.param("import signal\nBroken.act = lambda self, grad: os.kill(os.getpid(), signal.SIGKILL)\n"
-                 "loss().backward()", 137, "ended by signal 9 (SIGKILL)", marks=posix),
-    pytest.param("import ctypes\nprint('soon')\nctypes.string_at(0)", 139, "ended by signal 11 (SIGSEGV)", marks=posix),
+                 "loss().backward()", 137, "ended by signal 9 (SIGKILL)",
+                 marks=[posix, pytest.mark.slow]),
+    pytest.param("import ctypes\nprint('soon')\nctypes.string_at(0)", 139, "ended by signal 11 (SIGSEGV)",
+                 marks=[posix, pytest.mark.slow]),
 ])
 def test_the_exit_code_is_told_however_it_ends(tmp_path: Path, body: str, code: int, words: str) -> None:
     file = tmp_path / "program.py"
@@ -284,6 +292,7 @@ def test_the_exit_code_is_told_however_it_ends(tmp_path: Path, body: str, code: 
         assert words in editor.output()
 
 
+@pytest.mark.slow
 @posix
 def test_a_forked_process_is_not_debugged(tmp_path: Path) -> None:
     program = write(tmp_path, """
@@ -315,6 +324,7 @@ WRONG_LAUNCHES = [
     ({"env": {"PYTHONPATH": "", "PYTHONSAFEPATH": "1", "PYTHONHOME": "/nowhere"}}, "install minigrad-rnn")]
 
 
+@pytest.mark.slow
 def test_a_launch_that_fails_says_what_to_do_and_may_be_repeated(tmp_path: Path) -> None:
     with Editor() as editor:
         editor.ask("initialize")
@@ -390,9 +400,9 @@ def begin(editor: Editor, folder: Path, body: str) -> int:
     return process_of(editor)
 
 
+@pytest.mark.slow
 @posix
-@pytest.mark.parametrize("body", [STOPPING, pytest.param(BUSY, marks=pytest.mark.slow),
-                                  pytest.param(DEAF, marks=pytest.mark.slow)], ids=["stopped", "busy", "deaf"])
+@pytest.mark.parametrize("body", [STOPPING, BUSY, DEAF], ids=["stopped", "busy", "deaf"])
 @pytest.mark.parametrize("how", ["closes its output", "disconnects", "terminates", "kills the adapter"])
 def test_no_process_is_left_when_an_editor_goes(tmp_path: Path, body: str, how: str) -> None:
     with Editor() as editor:
@@ -415,6 +425,7 @@ def test_no_process_is_left_when_an_editor_goes(tmp_path: Path, body: str, how: 
         assert editor.process.stderr is not None and editor.process.stderr.read() == b""
 
 
+@pytest.mark.slow
 @posix
 def test_an_editor_that_reads_no_more(tmp_path: Path) -> None:
     program = write(tmp_path, "import time\nprint('busy')\nwhile True:\n    print('more'); time.sleep(0.01)")
@@ -436,6 +447,7 @@ def test_an_editor_that_reads_no_more(tmp_path: Path) -> None:
         assert process.stderr.read() == b""
 
 
+@pytest.mark.slow
 @posix
 def test_terminate_at_a_stop_runs_the_programs_cleanup(tmp_path: Path) -> None:
     with Editor() as editor:
@@ -445,6 +457,7 @@ def test_terminate_at_a_stop_runs_the_programs_cleanup(tmp_path: Path) -> None:
         assert editor.output().endswith("cleaned up\n")
 
 
+@pytest.mark.slow
 @posix
 def test_an_editor_that_goes_before_the_program_begins(tmp_path: Path) -> None:
     with Editor() as editor:
@@ -455,6 +468,7 @@ def test_an_editor_that_goes_before_the_program_begins(tmp_path: Path) -> None:
     assert editor.process.returncode == 0
 
 
+@pytest.mark.slow
 @posix
 def test_an_interrupted_adapter_ends_quietly(tmp_path: Path) -> None:
     with Editor() as editor:
@@ -468,6 +482,7 @@ def test_an_interrupted_adapter_ends_quietly(tmp_path: Path) -> None:
                 editor.receive()
 
 
+@pytest.mark.slow
 def test_a_pass_in_another_thread(tmp_path: Path) -> None:
     program = write(tmp_path, """
         import threading
@@ -498,6 +513,7 @@ class Backward:
 """
 
 
+@pytest.mark.slow
 def test_the_graph_is_drawn_once_in_each_pass(tmp_path: Path) -> None:
     (tmp_path / "drawings.py").write_text(PICTURE)
     installed = tmp_path / "drawings-1.0.dist-info"
@@ -518,6 +534,7 @@ def test_the_graph_is_drawn_once_in_each_pass(tmp_path: Path) -> None:
         assert editor.ask("minigradGraph", **{"pass": 1}) == {**whole, "pass": 2, "svg": "<svg>2</svg>"}
 
 
+@pytest.mark.slow
 def test_a_graph_that_can_not_be_drawn_is_refused(tmp_path: Path) -> None:
     (tmp_path / "drawings.py").write_text("def Backward(timeline):\n    raise ValueError('too large\\nto draw')\n")
     installed = tmp_path / "drawings-1.0.dist-info"
@@ -530,6 +547,7 @@ def test_a_graph_that_can_not_be_drawn_is_refused(tmp_path: Path) -> None:
         assert editor.refused("minigradGraph") == "minigradGraph: ValueError: too large to draw"
 
 
+@pytest.mark.slow
 # ---- long recurrences
 def test_the_chain_of_a_thousand_steps_is_read_in_parts(tmp_path: Path) -> None:
     program = write(tmp_path, """
@@ -549,6 +567,7 @@ def test_the_chain_of_a_thousand_steps_is_read_in_parts(tmp_path: Path) -> None:
         assert editor.value("t", part["stackFrames"][-2]["id"]) == 1000
 
 
+@pytest.mark.slow
 # ---- the line that calls backward()
 def test_a_breakpoint_at_the_line_that_calls_backward_stops_at_the_start(tmp_path: Path) -> None:
     program = write(tmp_path, """
