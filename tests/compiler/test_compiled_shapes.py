@@ -13,7 +13,6 @@ from shape_formulas import DATA, FORMULAS, network, with_learned_tensors
 import minigrad as mg
 from rnn import Cell, cells, t
 
-
 CASES = [(number, learned) for number, formula in enumerate(FORMULAS)
          for learned in ((False, True) if {"W", "W3"} & set(formula.__code__.co_names) else (False,))]
 
