@@ -156,7 +156,10 @@ class Op:
         return other
 
     def formula(self, operands: Sequence[Formula], options: bool = True) -> Formula:
-        """Return how the operation is written, e.g. `a + b` or `sum(x, axis=1)`; without `options`, no axes are."""
+        """Return how the operation is written, e.g. `a + b` or `sum(x, axis=1)`; without `options`, no axes are.
+
+        An operation of your own may return a plain text: `return f"relu({operands[0].text})"`.
+        """
         if self.symbol is not None:
             return infix(self.symbol, self.precedence, operands)
         return call(self.called or type(self).__name__.lower(), self, operands, options)
@@ -612,7 +615,7 @@ class Compare(Elementwise, differentiable=False):
         if symbol == "~":
             return Formula("~" + operands[0].bracketed(PREFIX), PREFIX)
         if symbol is None:
-            return call(self.ufunc.__name__, self, operands, options)
+            return call(self.ufunc.__name__, object(), operands, options)
         return Formula(f" {symbol} ".join(operand.bracketed(1) for operand in operands), 0)
 
     def forward(self, *inputs: Array) -> Array:
@@ -974,7 +977,7 @@ class EinSum(Op, selective=True, affine=ALL_INPUTS):
         self.subscripts, self.optimize = subscripts, optimize
 
     def formula(self, operands: Sequence[Formula], options: bool = True) -> Formula:
-        return call("einsum", self, [Formula(repr(self.subscripts), ATOM), *operands], options=False)
+        return call("einsum", object(), [Formula(repr(self.subscripts), ATOM), *operands], options=False)
 
     def for_batch(self, *ndims: int) -> Op:
         terms, result, _ = einsum_letters(self.subscripts, ndims)

@@ -40,8 +40,13 @@ class Origin:
         """Whether it is a line of a notebook's cell, or of IPython's prompt, which may be run again."""
         return _cell(self.file) is not None
 
+    @property
+    def place(self) -> str:
+        """The file as messages name it: "model.py", or "Cell In[4]" in a notebook."""
+        return _cell(self.file) or os.path.basename(self.file)
+
     def __str__(self) -> str:
-        return f"{_cell(self.file) or os.path.basename(self.file)}:{self.line}"
+        return f"{self.place}:{self.line}"
 
     __repr__ = __str__
 

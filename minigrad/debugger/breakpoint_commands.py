@@ -20,6 +20,7 @@ class BreakpointCommands(Session):
         param NAME        a step contributes to the gradient of a parameter
         op NAME           the derivative of an operation, e.g. tanh
         line FILE:N       the operations that a line of the program computed; N alone: a line of the script
+        pass [N]          the start of each pass, or of pass N
         t N               the pass enters a time step
         norm > X          the norm of the upstream gradient crosses X; norm < X: downwards
         exploding [K]     that norm exceeds K times the norm at the loss (1000)
@@ -108,6 +109,6 @@ def _row(place: Breakpoint) -> list[str]:
 def _remarks(place: Breakpoint) -> str:
     """Return what restricts a breakpoint, ", disabled, ignored 2 times more"."""
     words = ["" if place.enabled else "disabled", "temporary" if place.temporary else "",
-             f"ignored {place.ignored} times more" if place.ignored else "",
+             f"the next {place.ignored} hits are ignored" if place.ignored else "",
              f"{len(place.commands)} commands" if place.commands else ""]
     return "".join(f", {word}" for word in words if word)

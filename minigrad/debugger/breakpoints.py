@@ -22,7 +22,7 @@ from minigrad.steps import Step
 
 from .derivative import run_lines, source_lines
 from .diagnosis import infinity_at, nan_at, zero_at
-from .evaluation import CommandError, Expression, HitCount, LogMessage
+from .evaluation import CommandError, Evaluator, Expression, HitCount, LogMessage
 from .records import largest_source
 from .timeline import Timeline
 
@@ -34,7 +34,7 @@ class Breakpoint:
         form: how the kind is written; its first word is the kind's name.
         argument: the rest of the command, e.g. "h[3]" of "node h[3]".
         number: its number in the session; 0 for the target of `until`.
-        hits: how often it was hit, ignored hits included.
+        hits: how often it was hit, ignored hits included; a step that is met again counts once.
         enabled: whether it stops the pass at all.
         temporary: whether it is removed when it first stops the pass.
         condition: a further condition, or None.
@@ -65,10 +65,10 @@ class Breakpoint:
         """Return why to stop after this step, or None."""
         raise NotImplementedError
 
-    def is_hit(self, step: Step, timeline: Timeline) -> str | None:
+    def is_hit(self, step: Step, timeline: Timeline, evaluator: Evaluator | None = None) -> str | None:
         """Return the reason if the condition holds too, else None; earlier hits have no influence."""
         reason = self.reason(step, timeline)
-        if reason is None or (self.condition is not None and not self.condition.holds(step)):
+        if reason is None or (self.condition is not None and not self.condition.holds(step, evaluator)):
             return None
         return reason
 
@@ -78,7 +78,11 @@ class Breakpoint:
         if self.ignored:
             self.ignored -= 1
             return False
-        return self.hit_count is None or self.hit_count.includes(self.hits)
+        return self.includes(self.hits)
+
+    def includes(self, hit: int) -> bool:
+        """Return whether the hit with a number is one that stops the pass."""
+        return self.hit_count is None or self.hit_count.includes(hit)
 
     def __str__(self) -> str:
         words = self.form.split()[0] + (f" {self.argument}" if self.argument else "")
@@ -149,6 +153,23 @@ class AtOperation(Breakpoint):
         return f"operation {operation_name(step.node)}" if operation_name(step.node) == self.argument.lower() else None
 
 
+class AtPass(Breakpoint):
+    """Stop at the start of each backward pass, or of the one with a number: `pass`, `pass 3`."""
+
+    form = "pass [NUMBER]"
+
+    def __init__(self, argument: str) -> None:
+        super().__init__(argument)
+        self.wanted = parse_int(argument, "the number of a pass") if argument else None
+
+    def starts(self, number: int) -> bool:
+        """Return whether to stop at the start of a pass."""
+        return self.enabled and self.wanted in (None, number) and self.counts()
+
+    def reason(self, step: Step, timeline: Timeline) -> str | None:
+        return None
+
+
 class AtTime(Breakpoint):
     """Stop when the pass enters a time step."""
 
@@ -179,7 +200,7 @@ class AtNorm(Breakpoint):
 
     def __init__(self, argument: str) -> None:
         sign, number = argument[:1], argument[1:].strip()
-        if sign not in ("<", ">"):
+        if sign not in ("<", ">") or number.startswith("="):
             raise CommandError("norm needs a comparison: 'norm > 10' or 'norm < 1e-6'")
         try:
             self.limit = float(number)
@@ -239,6 +260,8 @@ class AtExplosion(Breakpoint):
             self.factor = float(argument or self.FACTOR)
         except ValueError:
             raise CommandError(f"{argument!r} is not a number: 'exploding' or 'exploding 100'") from None
+        if not self.factor > 0:
+            raise CommandError(f"the factor of 'exploding' is positive, not {argument}")
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
         limit = self.factor * norm(timeline.steps[0].grad)
@@ -254,8 +277,8 @@ class AtLine(Breakpoint):
     """Stop at the operations that a line of the program computed: `line model.py:12`, or `line 12` of the script.
 
     Several operations of a line at one time step are one visit of the line: the pass stops at the first of them at
-    which the condition holds. A line of the source of a derivative, `line ops.py:310`, stops at each step whose
-    derivative runs it.
+    which the condition holds. A loop visits it again where an instruction computes another result. A line of the source
+    of a derivative, `line ops.py:310`, stops at each step whose derivative runs it.
     """
 
     form = "line FILE:NUMBER"
@@ -266,6 +289,7 @@ class AtLine(Breakpoint):
         self.line = parse_int(number, "the number of a line")
         self._lines: dict[str, range] = {}  # those that are meant, in each file of the program
         self._code: dict[type[Op], frozenset[int]] = {}  # and in the derivative of each class of operations
+        self._visits: tuple[Timeline | None, dict[int, int]] = None, {}  # of a pass
 
     def check(self, timeline: Timeline) -> None:
         if any(self.contains(step) or self._derivative_lines(step.op) for step in timeline.steps):
@@ -274,7 +298,7 @@ class AtLine(Breakpoint):
         if lines:
             raise CommandError(f"no operation of this pass was computed at {self.argument}; lines with operations are "
                                f"{', '.join(map(str, lines[:12]))}{', ...' if len(lines) > 12 else ''}")
-        files = sorted({os.path.basename(step.origin.file) for step in timeline.steps})
+        files = sorted({step.origin.place for step in timeline.steps})
         raise CommandError(f"no operation of this pass was computed in {self.file or 'this file'}; the files are "
                            f"{', '.join(files[:8])}")
 
@@ -299,16 +323,31 @@ class AtLine(Breakpoint):
         file = os.path.basename(self.file)
         return None if line is None else f"line {file}:{line} of {type(step.op).__name__}.backward"
 
-    def is_hit(self, step: Step, timeline: Timeline) -> str | None:
-        reason = super().is_hit(step, timeline)
+    def is_hit(self, step: Step, timeline: Timeline, evaluator: Evaluator | None = None) -> str | None:
+        reason = super().is_hit(step, timeline, evaluator)
         if reason is None or not self.contains(step):
             return reason
-        for earlier in reversed(timeline.steps[:step.number - 1]):
-            if earlier.t != step.t or not self.contains(earlier):
-                break
-            if super().is_hit(earlier, timeline) is not None:
-                return None
-        return reason
+        start = self._visit_starts(timeline)[step.number]
+        earlier = timeline.steps[start - 1:step.number - 1]
+        return None if any(super(AtLine, self).is_hit(other, timeline, evaluator) for other in earlier) else reason
+
+    def _visit_starts(self, timeline: Timeline) -> dict[int, int]:
+        """Return for each step at the line the number of the first step of its visit."""
+        if self._visits[0] is not timeline:
+            starts: dict[int, int] = {}
+            seen: set[tuple[int, type[Op]]] = set()  # instructions of the current visit, and their operations
+            start = 0
+            for before, step in zip([None, *timeline.steps], timeline.steps):
+                if not self.contains(step):
+                    continue
+                key = id(step.origin), type(step.op)
+                if before is None or before.number not in starts or before.t != step.t or (
+                        step.t is None and key in seen):
+                    start, seen = step.number, set()
+                seen.add(key)
+                starts[step.number] = start
+            self._visits = timeline, starts
+        return self._visits[1]
 
     def _lines_of(self, file: str) -> range:
         """Return the lines that are meant, if the file is; else none."""
@@ -329,6 +368,8 @@ class AtLine(Breakpoint):
             return _canonical(file) == _canonical(self.file)
         if not self.file:
             return file == getattr(sys.modules.get("__main__"), "__file__", None)
+        if Origin(file, 1).place in (self.file, f"Cell {self.file}"):
+            return True
         return ("/" + file.replace(os.sep, "/")).endswith("/" + self.file.replace(os.sep, "/"))
 
 
@@ -374,18 +415,18 @@ class Named(Breakpoint):
     form = "NAME"
 
     def check(self, timeline: Timeline) -> None:
-        self._meaning(timeline).check(timeline)
+        known = {operation_name(step.node) for step in timeline.steps}
+        if not timeline.find(self.argument) and self.argument.lower() not in known:
+            raise unknown_name(f"no tensor or operation is called {self.argument!r} in this pass", self.argument,
+                               known | known_names(timeline))
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
         return self._meaning(timeline).reason(step, timeline)
 
     def _meaning(self, timeline: Timeline) -> Breakpoint:
-        found = timeline.names.get(self.argument, [])
+        """Return the breakpoint that the name means in a pass; one that no step meets if it means nothing there."""
+        found = timeline.find(self.argument)
         if not found:
-            known = {operation_name(step.node) for step in timeline.steps}
-            if self.argument.lower() not in known:
-                raise unknown_name(f"no tensor or operation is called {self.argument!r} in this pass", self.argument,
-                                   known | known_names(timeline))
             return AtOperation(self.argument)
         return AtParameter(self.argument) if all(x.op is None for x in found) else AtNode(self.argument)
 
@@ -394,7 +435,7 @@ class Named(Breakpoint):
 
 
 KINDS: dict[str, type[Breakpoint]] = {kind.form.split()[0]: kind for kind in (
-    AtNode, AtSignal, AtParameter, AtOperation, AtLine, AtTime, AtNorm, AtExplosion, AtZero, AtInfinity, AtNan,
+    AtNode, AtSignal, AtParameter, AtOperation, AtLine, AtPass, AtTime, AtNorm, AtExplosion, AtZero, AtInfinity, AtNan,
     Condition)}
 
 

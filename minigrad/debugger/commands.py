@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from numpy.typing import ArrayLike
 
+from minigrad.errors import require_tensors
 from minigrad.formats.describe import operation_name
 from minigrad.tensor import Tensor
 
@@ -177,7 +178,7 @@ class Debugger(BreakpointCommands):
         other operands, inputs, contributions, totals, t, signal, op, norm, step, np, of tensors (U, h[3]), and of
         the program's variables: np.abs(grad).max()."""
         if (lines := inspection.numbers(self.walk, argument, self.selected)) is None:
-            lines = value_lines(argument, self._evaluate(argument))
+            lines = self._value_lines(argument)
         self._say(*lines)
 
     def do_execute(self, argument: str) -> None:
@@ -236,6 +237,10 @@ class Debugger(BreakpointCommands):
     def _evaluate(self, text: str) -> Any:
         return self.walk.evaluator.evaluate(text, self._selected_step())
 
+    def _value_lines(self, text: str) -> list[str]:
+        note = self.walk.evaluator.note(text, self._selected_step())
+        return [*value_lines(text, self._evaluate(text)), *([f"    {note}"] if note else [])]
+
     # ---- ending, help, completion
     def do_quit(self, argument: str) -> None:
         """quit: end the program; every .grad is as it was before the pass."""
@@ -248,7 +253,7 @@ class Debugger(BreakpointCommands):
             name = find_command(arg)
             self._say(*_help_lines(name), *([f"short: {COMMANDS[name]}"] if COMMANDS[name] else []))
             return
-        first = {name: re.split("[.;]", _help_lines(name)[0].partition(": ")[2])[0] for name in COMMANDS}
+        first = {name: re.split(r"[.;](?:\s|$)", _help_lines(name)[0].partition(": ")[2])[0] for name in COMMANDS}
         self._say(*table(([name, COMMANDS[name], first[name]] for name in COMMANDS), most=len(COMMANDS)),
                   "Enter repeats the last command. 'help COMMAND' says more.")
 
@@ -304,4 +309,5 @@ def set_trace(loss: Tensor, grad: ArrayLike | None = None, commands: Iterable[st
         BdbQuit: if the user quits, as in pdb. In a notebook it ends the cell.
         RuntimeError: in a notebook that takes no input, as nbconvert runs it; every `.grad` is as it was before.
     """
+    require_tensors("set_trace", {"loss": loss})
     (Passes.installed or Debugger(commands, stdin, stdout)).backward(loss, grad, stop=True)

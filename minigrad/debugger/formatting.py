@@ -16,6 +16,8 @@ from .records import GradientRecord, StepRecord
 from .walk import Walk
 
 MAX_ROWS = 24  # of a table; the middle of a longer one is left out
+_repr = reprlib.Repr()
+_repr.maxother = _repr.maxstring = 200  # characters
 
 
 def format_norm(array: Any) -> str:
@@ -106,7 +108,7 @@ def value_lines(name: str, value: Any) -> list[str]:
         return [*format_array(name, value._array), f"    {value!r}"]
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "fiub":
         return format_array(name, value)
-    return [f"{name} = {reprlib.repr(value)}"]
+    return [f"{name} = {_repr.repr(value)}"]
 
 
 def value_range(array: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 import os
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ from minigrad.tensor import Tensor
 
 from .breakpoints import known_names, unknown_name
 from .derivative import operand_names, run_lines
-from .evaluation import CommandError
+from .evaluation import CommandError, start_names
 from .formatting import format_array
 from .records import StepRecord
 from .timeline import Timeline
@@ -38,6 +39,8 @@ def find_one(timeline: Timeline, name: str) -> Tensor | None:
 def numbers(walk: Walk, what: str, selected: Callable[[], StepRecord]) -> list[str] | None:
     """Return the answer to `print WHAT` for a part of the selected step or for a tensor; None for an expression."""
     what = FORMER_PARTS.get(what, what)
+    if what not in PARTS and (what in start_names(walk.timeline) or keyword.iskeyword(what)):
+        return None
     if what in ("", *PARTS):
         record = selected()
         if record.gradient is None:
@@ -55,9 +58,11 @@ def numbers(walk: Walk, what: str, selected: Callable[[], StepRecord]) -> list[s
     lines = [] if attribute == "grad" else format_array(f"{name}.data", tensor._array)
     if attribute != "data":
         found = walk.gradient(tensor)
-        so_far = "" if found.complete else " so far"
-        lines += ([f"{name}.grad: none{so_far}"] if found.gradient is None
-                  else format_array(f"{name}.grad{so_far}", found.gradient))
+        before = walk.timeline.before[tensor] if tensor.op is None else None
+        words = ("" if before is None else " of this pass") + ("" if found.complete else " so far")
+        lines += ([f"{name}.grad{words}: none"] if found.gradient is None
+                  else format_array(f"{name}.grad{words}", found.gradient))
+        lines += [] if before is None else format_array(f"{name}.grad with that of earlier passes", tensor.grad)
     return lines
 
 

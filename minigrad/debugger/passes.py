@@ -12,7 +12,7 @@ from minigrad.backward import backward
 from minigrad.provenance import Origin, call_site
 from minigrad.tensor import Tensor
 
-from .breakpoints import Breakpoint
+from .breakpoints import AtPass, Breakpoint
 from .walk import Walk
 
 
@@ -76,8 +76,12 @@ class Passes:
             self.running = False
 
     def stops_at_start(self) -> bool:
-        """Return whether the pass that begins stops at its start."""
-        return not self.passes
+        """Return whether the pass that begins stops at its start: the first one, and where a breakpoint wants it."""
+        return not self.passes or self.starts_by_breakpoint()
+
+    def starts_by_breakpoint(self) -> bool:
+        """Return whether a breakpoint stops the pass that begins at its start."""
+        return any(place.starts(self.passes + 1) for place in self.breakpoints if isinstance(place, AtPass))
 
     def watches(self) -> bool:
         """Return whether a pass that doesn't stop at its start may stop later."""

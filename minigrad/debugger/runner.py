@@ -50,7 +50,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--vscode-extension", metavar="FILE.vsix", action=WriteExtension,
                         help="write the extension for VS Code, to be installed by 'code --install-extension FILE.vsix'")
     parser.add_argument("script", help="the Python script")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the script's own arguments")
+    rest = parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the script's own arguments")
+    rest.required = False
     return parser
 
 

@@ -21,7 +21,7 @@ from minigrad.steps import Step
 from minigrad.tensor import Tensor
 
 from .breakpoints import Breakpoint
-from .evaluation import CommandError, Evaluator
+from .evaluation import Evaluator
 from .records import GradientRecord, StepRecord, gradient_record, largest_chain, parameter_records, step_record
 from .timeline import Timeline
 
@@ -94,6 +94,7 @@ class Walk:
         self.timeline = Timeline(out, grad)
         self.breakpoints: list[Breakpoint] = [] if breakpoints is None else breakpoints
         self.interrupted: Callable[[], bool] = never
+        self._met: dict[tuple[Breakpoint, int], int] = {}  # the number of the hit at each step that a breakpoint met
         self.evaluator = Evaluator(self.timeline, frame)
 
     # ---- the current position
@@ -167,7 +168,7 @@ class Walk:
         messages: list[str] = []
         while advance():
             limit = None if limit is None else limit - 1
-            hits = [] if until is None else self._hits([*until, *self.breakpoints], messages)
+            hits = [] if until is None else self._hits([*until, *self.breakpoints], messages, advance)
             if hits:
                 return self._stop(Cause.BREAKPOINT, hits, messages)
             if ends():
@@ -189,37 +190,37 @@ class Walk:
         step = self.timeline.current
         return step is not None and not self.timeline.finished and self.timeline.steps[self.position].t != step.t
 
-    def _hits(self, breakpoints: Sequence[Breakpoint], messages: list[str]) -> list[Hit]:
-        """Return the breakpoints that stop the pass at the current step; collect the messages of the others."""
+    def _hits(self, breakpoints: Sequence[Breakpoint], messages: list[str], advance: Callable[[], bool]) -> list[Hit]:
+        """Return the breakpoints that stop the pass at the current step; collect the messages of the others.
+
+        Messages are logged on the way forward.
+        """
         step = self.timeline.current
         if step is None:
             return []
         hits = []
         for place in breakpoints:
-            reason = place.is_hit(step, self.timeline) if place.enabled else None
+            reason = place.is_hit(step, self.timeline, self.evaluator) if place.enabled else None
             condition = place.condition
             if condition is not None and condition.error and not condition.reported:
                 condition.reported = True
-                messages.append(f"*** breakpoint {place.number} is not met where its condition raises an error:\n"
+                messages.append(f"*** the condition of breakpoint {place.number} raises an error:\n"
                                 f"    {condition.error}")
-            if reason is None or not place.counts():
+            if reason is None or not self._counts(place, step):
                 continue
-            if place.log is not None:
-                messages.append(place.log.format(step))
-            else:
+            if place.log is None:
                 hits.append(Hit(place, reason))
+            elif advance == self.timeline.forward:
+                messages.append(place.log.format(self.evaluator.names(step)))
         for place in (hit.breakpoint for hit in hits if hit.breakpoint.temporary):
             self.breakpoints[:] = [other for other in self.breakpoints if other is not place]
         return hits
 
-    def bind(self) -> list[tuple[Breakpoint, str | None]]:
-        """Return every breakpoint with the reason why this pass can't meet it, or None if it can."""
-        return [(place, _problem(place, self.timeline)) for place in self.breakpoints]
-
-
-def _problem(place: Breakpoint, timeline: Timeline) -> str | None:
-    try:
-        place.check(timeline)
-    except CommandError as error:
-        return str(error)
-    return None
+    def _counts(self, place: Breakpoint, step: Step) -> bool:
+        """Return whether a hit stops the pass. A step that was met before keeps the number of its hit."""
+        key = place, step.number
+        if key in self._met:
+            return place.includes(self._met[key])
+        stops = place.counts()
+        self._met[key] = place.hits
+        return stops

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .formula import ATOM, PREFIX, Formula
+from .formula import ATOM, PREFIX, Formula, written
 
 DEEPEST = 4  # operations inside each other that a formula shows
 LONGEST = 56  # characters of a formula that shows more than one operation
@@ -83,8 +83,7 @@ def _written_operands(tensor: Any, outermost: bool) -> tuple[Any, ...]:
 
 
 def _format_operation(tensor: Any, operands: list[Formula]) -> Formula:
-    formula: Formula = tensor.op.formula(operands)
-    return formula
+    return written(tensor.op, operands, any(len(x.shape) > 1 for x in (tensor, *tensor.inputs)))
 
 
 def _format_leaf(tensor: Any) -> Formula:

@@ -5,6 +5,7 @@ An operation says in `Op.formula` how it is written. Imports nothing of minigrad
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -32,17 +33,28 @@ def infix(symbol: str, precedence: int, operands: Sequence[Formula], from_right:
 
 
 def call(name: str, op: Any, operands: Sequence[Formula], options: bool) -> Formula:
-    """Return `sum(x, axis=1)`; NumPy takes arrays to join along an axis as one list."""
+    """Return `sum(x, axis=1)`; `options`: with axes. NumPy takes arrays to join along an axis as one list."""
     arguments = ", ".join(_first_and_last([operand.text for operand in operands]))
-    joins = hasattr(op, "axis") and len(operands) > 1
-    if joins:
+    if hasattr(op, "axis") and len(operands) > 1:
         arguments = f"[{arguments}]"
-    if options:
-        arguments += format_options(op, 0 if joins else None)
-    return Formula(f"{name}({arguments})", ATOM)
+    return Formula(f"{name}({arguments}{format_options(op, options)})", ATOM)
+
+
+def written(op: Any, operands: Sequence[Formula], options: bool = True) -> Formula:
+    """Return how an operation is written, by its method `formula`.
+
+    That of a user's operation may return a plain text. Where it raises, the operation is written as a call: a message
+    must not end a program that runs without it.
+    """
+    try:
+        found = op.formula(operands, options)
+        return found if isinstance(found, Formula) else Formula(" ".join(str(found).split()), 0)
+    except Exception:
+        return call(type(op).__name__.lower(), object(), operands, False)
 
 
 MOST_OPERANDS = 24  # that a call shows
+MOST_INDICES = 6  # of a list, that an index shows
 
 
 def _first_and_last(words: list[str]) -> list[str]:
@@ -50,14 +62,30 @@ def _first_and_last(words: list[str]) -> list[str]:
     return words if len(words) <= MOST_OPERANDS else [*words[:3], "…", *words[-2:]]
 
 
-def format_options(op: Any, default_axis: int | None) -> str:
-    """Return the axes and the shape that an operation has as options, ", axis=1"."""
-    words = ["keepdims=True"] if getattr(op, "keepdims", False) else []
-    for name in ("axis", "axes", "shape"):
-        value = getattr(op, name, None)
-        if value is not None and not (name == "axis" and value == default_axis):
-            words.append(f"{name}={tuple(map(int, value)) if isinstance(value, tuple) else value}")
-    return "".join(f", {word}" for word in words)
+AXES = ("axis", "axes", "keepdims", "shape")  # options that operations on vectors don't need
+HIDDEN = ("ndim", "optimize", "rng")  # options that say nothing about the result of one sequence
+
+
+def format_options(op: Any, axes: bool) -> str:
+    """Return the options of an operation that differ from their defaults, ", axis=1, ddof=1"; `axes`: axes too."""
+    given = getattr(op, "__dict__", {})
+    parameters = inspect.signature(type(op)).parameters if given else {}
+    defaults = {name: parameter.default for name, parameter in parameters.items()}
+    return "".join(f", {name}={_format_option(value)}" for name, value in given.items()
+                   if name not in HIDDEN and (axes or name not in AXES) and not _is(value, defaults.get(name, op)))
+
+
+def _is(value: Any, default: Any) -> bool:
+    return value is default or (np.ndim(value) == 0 and type(value) is type(default) and bool(value == default))
+
+
+def _format_option(value: Any) -> str:
+    """Return the value of an option: a number, a tuple of them, or the shape of an array."""
+    if isinstance(value, np.ndarray):
+        return f"array{value.shape}" if value.ndim else repr(value.item())
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_format_option, value))}{',' * (len(value) == 1)})"
+    return str(value) if isinstance(value, np.dtype) else repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def format_index(index: Any) -> str:
@@ -71,5 +99,7 @@ def format_index(index: Any) -> str:
         elif part is Ellipsis:
             words.append("...")
         else:
-            words.append(str(part) if np.ndim(part) == 0 else "array")
+            array = np.asarray(part)
+            listed = str(array.tolist()) if array.size <= MOST_INDICES else "array"
+            words.append(listed if array.ndim else str(part))
     return ", ".join(words)

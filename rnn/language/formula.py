@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import Op, Tensor
-from minigrad.formats.formula import ATOM, PREFIX, Formula
+from minigrad.formats.formula import ATOM, PREFIX, Formula, written
 
 from .graphs import postorder
 
@@ -62,4 +62,4 @@ def _format_node(node: Any, parts: list[Formula]) -> Formula:
         return Formula(repr(number), ATOM if number >= 0 else PREFIX)
     of_arrays = any(np.ndim(x) > 1 for x in (node, *node.inputs))  # for vectors there are no axes to choose
     op: Op = getattr(node, "written", None) or node.op
-    return op.formula(parts, of_arrays)
+    return written(op, parts, of_arrays)

@@ -38,8 +38,8 @@ GREEK = frozenset((
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
     "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi",
     "Pi", "Sigma", "Phi", "Psi", "Omega"))
-SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-           **{character: "\\" + character for character in "#$%&_{}"}}
+SIGNS = {"\\": r"{\backslash}", "~": r"{\sim}", "^": r"{\wedge}"}
+SPECIAL = {character: "\\" + character for character in "#$%&_{}"}
 Part = tuple[str, int]  # a formula, and how tightly it binds
 
 
@@ -100,7 +100,7 @@ def name_latex(name: str, *indices: str) -> str:
     found = re.fullmatch(r"(.*?[^\W\d_])_?(\d+)|([^_]+)_(.+)", own)
     base, index = (found[1] or found[3], found[2] or found[4]) if found else (own, "")
     above = f"^{{({_word(layers)})}}" if layers else ""
-    below = ",".join([*([_word(index)] if index else []), *indices])
+    below = ",".join([*([index if re.fullmatch("[A-Za-z]{2}", index) else _word(index)] if index else []), *indices])
     return _word(base) + above + (f"_{{{below}}}" if below else "")
 
 
@@ -108,13 +108,16 @@ def _word(word: str) -> str:
     """Return one part of a name: a letter or a number as a variable, a Greek letter, or upright text."""
     if word in GREEK:
         return "\\" + word
-    if re.fullmatch(r"[A-Za-z]{1,2}|\d+", word):
+    if re.fullmatch(r"[A-Za-z]|\d+", word):
         return word
-    return rf"\text{{{_escaped(word)}}}"
+    if re.fullmatch(r"[A-Za-z]{2}", word):  # one name, not a product of two
+        return rf"\mathit{{{word}}}"
+    parts = re.split(r"([~^\\])", word)  # which MathJax takes in formulas only
+    return "".join(SIGNS.get(part) or rf"\text{{{_escaped(part)}}}" for part in parts if part)
 
 
 def _escaped(text: str) -> str:
-    return "".join(SPECIAL.get(character, character) for character in text)
+    return "".join(SPECIAL.get(character, character) for character in text if character not in SIGNS)
 
 
 def _node(node: Any, parts: list[Part]) -> Part:
@@ -144,6 +147,8 @@ def _number(value: Any) -> Part:
     value = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
     if isinstance(value, bool) or not math.isfinite(value):
         return rf"\text{{{value}}}", ATOM
+    if value == int(value) and abs(value) < 10 ** DIGITS:
+        return str(int(value)), PREFIX if value < 0 else ATOM
     digits, _, exponent = (repr(value) if len(repr(value)) <= DIGITS else f"{value:.6g}").partition("e")
     if exponent:
         power = f"10^{{{int(exponent)}}}"
@@ -193,24 +198,29 @@ def _infix(op: Op, parts: list[Part], operands: tuple[Any, ...]) -> Part:
     if isinstance(op, (ops.Add, ops.Sub)):
         return f"{_bracket(left, SUM)} {op.symbol} {_right(right, SUM + 1)}", SUM
     if op.symbol == "@":
-        turned = all(np.ndim(x) == 1 for x in operands)  # a product of two vectors
-        first = rf"{{{_bracket(left, ATOM)}}}^{{\top}}" if turned else _bracket(left, MATRIX_PRODUCT)
-        return rf"{first}\, {_right(right, MATRIX_PRODUCT)}", MATRIX_PRODUCT
+        return _product(left, right, [np.ndim(x) for x in operands])
     sign = rf"\operatorname{{{'mod' if op.symbol == '%' else 'div'}}}"
     if isinstance(op, ops.Mul):
         sign = r"\cdot" if any(np.ndim(x) == 0 for x in operands) else r"\odot"
     return f"{_bracket(left, PRODUCT)} {sign} {_right(right, PRODUCT + 1)}", PRODUCT
 
 
+def _product(left: Part, right: Part, ndims: list[int]) -> Part:
+    """Return a product of matrices and vectors, which are columns: `h @ U` is the column Uᵀh, `h @ y` is hᵀy."""
+    if ndims == [1, 2]:
+        left, right = right, left
+    turned = rf"{{{_bracket(left, ATOM)}}}^{{\top}}" if ndims[:1] == [1] else _bracket(left, MATRIX_PRODUCT)
+    return rf"{turned}\, {_right(right, MATRIX_PRODUCT)}", MATRIX_PRODUCT
+
+
 def _call(op: Op, parts: list[Part], of_arrays: bool) -> Part:
     """Return a call of a function with its name, as to_text writes it; a known one with its sign."""
     name = op.ufunc.__name__ if isinstance(op, ops.Compare) else op.called or type(op).__name__.lower()
     arguments = r",\, ".join(formula for formula, _ in parts)
-    joins = hasattr(op, "axis") and len(parts) > 1
     if isinstance(op, ops.EinSum):
         arguments = rf"\text{{{_escaped(op.subscripts)}}},\, {arguments}"
-    elif of_arrays:
-        options = format_options(op, 0 if joins else None)
+    else:
+        options = format_options(op, of_arrays)
         arguments += rf"\text{{{_escaped(options)}}}" if options else ""
     function = FUNCTIONS.get(name) or rf"\operatorname{{{_escaped(name)}}}"
     return rf"{function}\left({arguments}\right)", ATOM

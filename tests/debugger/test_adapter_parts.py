@@ -210,7 +210,7 @@ def some_loss() -> mg.Tensor:
 def test_a_line_of_a_derivative_stops_at_each_step_that_runs_it() -> None:
     place = parse(f"ops.py:{TANH}")
     walk = Walk(some_loss(), breakpoints=[place])
-    assert walk.bind() == [(place, None)]
+    place.check(walk.timeline)
     stops = [walk.forward() for _ in range(2)]
     assert [stop.step.operation for stop in stops if stop.step] == ["tanh", "tanh"]
     assert stops[0].reasons == (f"line ops.py:{TANH} of Tanh.backward",)

@@ -24,9 +24,10 @@ def network() -> tuple[Any, Tensor]:
 
 def answers(*commands: str, loss: Tensor | None = None) -> list[str]:
     """Return the answer to each command of a session."""
-    out = StringIO()
-    set_trace(loss or network()[1], commands=[*commands, "clear", "continue", "continue"], stdin=StringIO(), stdout=out)
-    parts = re.split(r"^\((?:grad|com)\) ?.*\n", out.getvalue(), flags=re.MULTILINE)
+    said = StringIO()
+    set_trace(loss or network()[1], commands=[*commands, "clear", "continue", "continue"], stdin=StringIO(),
+              stdout=said)
+    parts = re.split(r"^\((?:grad|com)\) ?.*\n", said.getvalue(), flags=re.MULTILINE)
     return parts[1:len(commands) + 1]
 
 
@@ -112,7 +113,7 @@ class TestBreakpoints:
 
     def test_ignored_and_disabled_ones_do_not_stop(self) -> None:
         found = answers("b h", "ignore 1 2", "c", "disable 1", "break", "until h[1]", "enable", "goto 0", "c")
-        assert found[1] == "breakpoint 1: h, ignored 2 times more\n" and "h[2] tanh" in found[2]
+        assert found[1] == "breakpoint 1: h, the next 2 hits are ignored\n" and "h[2] tanh" in found[2]
         assert found[4] == "    1  h  hits: 3, disabled\n" and "breakpoint 1" not in found[5]
         assert found[6] == "breakpoint 1: h\n" and "h[4] tanh" in found[8]
 

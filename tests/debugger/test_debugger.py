@@ -261,9 +261,15 @@ def test_until_a_parameter_shows_its_contributions_by_time_and_the_running_sum()
 
 
 def test_a_condition_that_raises_is_reported_once_and_not_met() -> None:
-    text = talk(recurrence()[1], "break python t > 1", "break python nonsense", "until t 3")
-    assert text.count("nonsense' is not defined") == 1
-    assert "breakpoint 1 is not met where its condition raises an error:\n    step 1: TypeError" in text
+    text = talk(recurrence()[1], "break python t > 1", "until t 3")
+    assert text.count("the condition of breakpoint 1 raises an error:\n    step 1: TypeError") == 1
+    assert "time step 3 begins" in text and "breakpoint 1: t > 1" in text
+
+
+def test_an_unknown_name_in_a_condition_stops_the_pass() -> None:
+    text = talk(recurrence()[1], "break tanh, nonsense > 1", "continue")
+    assert "*** the condition of breakpoint 1 raises an error:\n    step 5: NameError: name 'nonsense'" in text
+    assert re.search(r"^breakpoint 1: operation tanh\nstep 5 of", text, re.MULTILINE)
 
 
 def test_breakpoints_apply_to_later_passes_which_stop_only_there() -> None:

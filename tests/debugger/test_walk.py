@@ -197,7 +197,7 @@ class TestBreakpoints:
         place.log = LogMessage("{t}: {grad.shape} {op!r} {unknown}")
         stop = walk(place).forward()
         assert stop.cause is Cause.END and len(stop.messages) == T
-        assert "name 'unknown' is not defined" in stop.messages[0]
+        assert stop.messages[0] == "4: (2, 4) 'tanh' <NameError: name 'unknown' is not defined>"
         place.log = LogMessage("{t}: {grad.shape} {op!r}")
         assert walk(place).forward().messages == tuple(f"{k}: (2, 4) 'tanh'" for k in range(T, 0, -1))
 
@@ -237,7 +237,89 @@ class TestBreakpoints:
         assert stops(walk("V")) == [f"y[{k}] matvec" for k in range(T, 0, -1)]
 
 
+    def test_at_a_line_stop_at_each_turn_of_a_loop_of_plain_tensors(self) -> None:
+        W, h = Tensor(np.eye(3) / 2, requires_grad=True, name="W"), Tensor(np.ones(3))
+        for _ in range(5):
+            h = np.tanh(W @ h + 1)
+        line = h.origin.line
+        walker = Walk(mg.losses.mse(h, np.zeros(3)), breakpoints=[parse(f"test_walk.py:{line}")])
+        numbers = []
+        while (stop := walker.forward()).cause is Cause.BREAKPOINT:
+            assert stop.step is not None and stop.step.operation == "tanh"
+            numbers.append(stop.step.number)
+        assert len(numbers) == 5 and len(set(np.diff(numbers))) == 1
+        line = walker.timeline.steps.out.origin.line  # the loss is three operations of one call
+        walker = Walk(walker.timeline.steps.out, breakpoints=[parse(f"test_walk.py:{line}")])
+        assert len(stops(walker)) == 1
+
+    def test_a_name_that_a_later_pass_lacks_stops_nothing_there(self) -> None:
+        w, z = (Tensor([1.0], requires_grad=True, name=name) for name in "wz")
+        places = [parse("z"), parse("nobody"), parse("node z"), parse("op sqrt")]
+        assert Walk((w * z).sum(), breakpoints=places).forward().hits[0].breakpoint is places[0]
+        assert Walk((w * 2.0).sum(), breakpoints=places).forward().cause is Cause.END
+
+    def test_hits_count_once_for_each_step_however_often_it_is_met(self) -> None:
+        place = parse("node h")
+        place.hit_count = HitCount("3")
+        walker = walk(place)
+        for _ in range(2):
+            stop = walker.forward()
+            assert stop.step is not None and stop.step.title == "h[2] tanh" and place.hits == 3
+            assert walker.back().cause is Cause.START
+        place.log, place.hit_count = LogMessage("{t}"), None
+        assert len(walker.forward().messages) == T and walker.back().messages == ()
+
+    def test_conditions_and_messages_see_the_program_and_the_tensors(self) -> None:
+        import sys
+
+        limit, loss = 3, network()[1]
+        place = parse("node h, t < limit and U.shape == (4, 4)")
+        walker = Walk(loss, breakpoints=[place], frame=sys._getframe())
+        assert stops(walker) == ["h[2] tanh", "h[1] tanh"] and limit == 3
+        place.log = LogMessage("{t} of {limit}")
+        walker = Walk(loss, breakpoints=[place], frame=sys._getframe())
+        assert walker.forward().messages == ("2 of 3", "1 of 3")
+
+
 class TestExpressions:
+    def test_a_name_has_one_meaning(self) -> None:
+        """At `W @ x` the derivative calls its operands W and x; the tensor named x comes before, the step's x too."""
+        U, W = (Tensor(np.full((2, 2), value), requires_grad=True, name=name)
+                for name, value in (("U", 1.0), ("W", 2.0)))
+        walker = Walk((W * (U @ np.ones(2))).sum(), breakpoints=[parse("op matvec")])
+        walker.forward()
+        look = walker.evaluator.evaluate
+        assert look("W") is W and look("W.data.max()") == 2 and look("x").max() == 1
+        assert walker.evaluator.note("x.max()") is None and walker.evaluator.note("norm > W") is None
+        x = Tensor(np.ones(2), requires_grad=True, name="x")
+        walker = Walk((U @ x).sum(), breakpoints=[parse("op matvec")])
+        walker.forward()
+        assert walker.evaluator.evaluate("x.shape") == (2, 2)
+        assert walker.evaluator.note("x.shape") == "(x is the first input of this operation, not the tensor x)"
+
+    @pytest.mark.parametrize("statement", [
+        "grad *= 0", "contributions[0].sort()", "totals[0][...] = 7", "inputs[0].fill(0)", "out[0] = 1",
+        "np.clip(grad, 0, 1, out=grad)", "grad = 5", "raise SystemExit(3)", "x[:] = 0"])
+    def test_cannot_change_the_pass_or_end_the_program(self, statement: str) -> None:
+        run, loss = network()
+        expected, twin = network()
+        twin.backward()
+        walker = Walk(loss, breakpoints=[parse("node h[3]")])
+        walker.forward()
+        with pytest.raises(CommandError, match=r"read-only|name of the step|SystemExit|writeable"):
+            walker.evaluator.execute(statement)
+        assert walker.forward().cause is Cause.END
+        for name in run.parameters:
+            np.testing.assert_array_equal(run.parameters[name].grad, expected.parameters[name].grad)
+
+    def test_at_the_start_see_the_loss(self) -> None:
+        walker = walk()
+        assert walker.evaluator.evaluate("norm == 1 and t is None and op == '' and out == node.data")
+
+    def test_name_the_steps_that_there_are(self) -> None:
+        with pytest.raises(CommandError, match=r"h has no step 9 in this pass; it has 1 to 4"):
+            walk().evaluator.evaluate("h[9]")
+
     def test_see_the_step_the_tensors_and_the_program(self) -> None:
         import sys
 
@@ -251,7 +333,7 @@ class TestExpressions:
         assert look("[float(np.abs(row).max()) for row in grad]") == [float(np.abs(row).max()) for row in look("grad")]
         assert look("(np.tanh(x) == out).all() and t == 3 and signal == 'h' and op == 'tanh'")
         up = walker.chain()[1].step
-        assert look("grad", up) is up.grad
+        np.testing.assert_array_equal(look("grad", up), up.grad)
 
     def test_keep_what_statements_assign(self) -> None:
         walker = walk("node h[3]")

@@ -34,10 +34,10 @@ def test_the_step_stands_after_the_own_subscript() -> None:
 
 
 @pytest.mark.parametrize(("expression", "latex"), [
-    (np.tanh(W @ x[t] + x[t-1] * 2.0), r"\tanh\left(W\, x_{t} + x_{t-1} \cdot 2.0\right)"),
+    (np.tanh(W @ x[t] + x[t-1] * 2.0), r"\tanh\left(W\, x_{t} + x_{t-1} \cdot 2\right)"),
     (x[t] * h[t], r"x_{t} \odot h_{t}"),
     (a[t] * h[t], r"a_{t} \cdot h_{t}"),
-    ((x[t] * h[t]) @ W, r"\left(x_{t} \odot h_{t}\right)\, W"),
+    ((x[t] * h[t]) @ W, r"{W}^{\top}\, \left(x_{t} \odot h_{t}\right)"),
     (x[t] * (W @ h[t]), r"x_{t} \odot W\, h_{t}"),
     (x[t] @ h[t], r"{x_{t}}^{\top}\, h_{t}"),
     (S[t].T @ h[t], r"{S_{t}}^{\top}\, h_{t}"),
@@ -62,7 +62,7 @@ def test_the_step_stands_after_the_own_subscript() -> None:
     (0.1 * t + x[t], r"0.1 \cdot t + x_{t}"),
     (x[t] * 2.5e-7 + 1 / 3, r"x_{t} \cdot \left(2.5 \cdot 10^{-7}\right) + 0.333333"),
     (np.einsum("i,j->ij", x[t], h[t]), r"\operatorname{einsum}\left(\text{i,j->ij},\, x_{t},\, h_{t}\right)"),
-    (np.float64(2.0) * x[t], r"2.0 \cdot x_{t}"),
+    (np.float64(2.0) * x[t], r"2 \cdot x_{t}"),
     (np.ones((3, 3)) @ x[t], r"\text{array}(3, 3)\, x_{t}"),
 ])
 def test_an_expression_is_written_as_in_a_book(expression: Any, latex: str) -> None:
@@ -81,7 +81,7 @@ def test_all_equations_are_aligned_leads_and_computed_initial_values_included() 
     y[t+1] = s[t]
     assert equations_latex(own).splitlines() == [
         r"\begin{aligned}", r"s_{t} &= \tanh\left(s_{t-1} + u_{t}\right) \\", r"r_{t} &= r_{t+1} \cdot 0.5 + s_{t} \\",
-        r"y_{t+1} &= s_{t} \\", r"s_{0} &= 2.0 \cdot \text{enc} \\", r"r_{T+1} &= \text{enc}", r"\end{aligned}"]
+        r"y_{t+1} &= s_{t} \\", r"s_{0} &= 2 \cdot \text{enc} \\", r"r_{T+1} &= \text{enc}", r"\end{aligned}"]
 
 
 def library_cells() -> dict[str, Cell]:

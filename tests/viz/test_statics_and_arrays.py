@@ -311,7 +311,7 @@ def test_reductions_of_arrays_show_their_axes_and_those_of_vectors_do_not() -> N
     assert [str(x) for x in (X.sum(axis=1), X.sum(), X.reshape(6), np.concatenate([X, X], axis=1), np.stack([v, v]),
                              X.max(axis=0, keepdims=True), v.sum(axis=-1), X.T)] == [
         "sum(X[t], axis=1)", "sum(X[t])", "reshape(X[t], shape=(6,))", "concatenate([X[t], X[t]], axis=1)",
-        "stack([v[t], v[t]])", "max(X[t], keepdims=True, axis=0)", "sum(v[t])", "X[t].T"]
+        "stack([v[t], v[t]])", "max(X[t], axis=0, keepdims=True)", "sum(v[t])", "X[t].T"]
 
 
 def test_a_long_equation_is_divided_and_loses_nothing() -> None:

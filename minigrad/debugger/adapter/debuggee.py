@@ -61,7 +61,7 @@ def options(given: Message, session: Session) -> tuple[str, list[str]]:
         raise CommandError("'stopOnEntry' of the launch configuration is true or false")
     session.stop_on_entry = stop
     session.debugging = not given.get("noDebug")
-    return program, arguments
+    return os.path.abspath(program), arguments
 
 
 if __name__ == "__main__":

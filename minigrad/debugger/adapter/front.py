@@ -203,6 +203,8 @@ class Front:
     def ended(self, code: int) -> None:
         """Tell the editor how the program has ended."""
         assert self.program is not None
+        if self.deadline is not None:  # the editor has asked for its end
+            self.program.signal("SIGKILL")
         python, self.program, self.deadline = self.program.python, None, None
         if not self.begun and code >= 0:
             problem = (f"{python} has ended with exit code {code} before the program began. It must be Python with "
@@ -252,7 +254,8 @@ class Program:
         try:
             self.process = subprocess.Popen(
                 [self.python, "-m", "minigrad.debugger.adapter.debuggee"], bufsize=0, cwd=folder, env=environment,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                start_new_session=True)  # it leads a process group, so that its child processes end with it
         except (OSError, ValueError) as error:
             raise Refusal(f"{self.python!r} can't be started ({error}): name a Python interpreter in which minigrad "
                           "is installed as 'python' in the launch configuration") from None
@@ -267,13 +270,20 @@ class Program:
             send(self.requests, message)
 
     def end(self) -> None:
-        """End it, and wait for its end."""
-        self.process.terminate()
-        try:
+        """End it and its child processes, and wait for its end."""
+        self.signal("SIGTERM")
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.signal("SIGKILL")
+        self.process.wait()
+
+    def signal(self, name: str) -> None:
+        """Send a signal to its process group; on Windows, which has none, end the process itself."""
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(OSError):  # all have ended
+                os.killpg(self.process.pid, getattr(signal, name))
+        else:
+            self.process.terminate()
 
     def _read_messages(self) -> None:
         assert self.process.stdout is not None

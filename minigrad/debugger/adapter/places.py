@@ -73,7 +73,7 @@ class Place:
         try:
             if (place.condition is not None and not evaluate(place.condition.text)) or not place.counts():
                 return False, ""
-            return place.log is None, "" if place.log is None else str(evaluate("f" + repr(place.log.text)))
+            return place.log is None, "" if place.log is None else place.log.format(walk.evaluator.names())
         except CommandError as error:
             known, self.failed = self.failed, True
             return False, "" if known else f"*** breakpoint {self.number} is not met where it raises an error: {error}"

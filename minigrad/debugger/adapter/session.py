@@ -10,6 +10,7 @@ import bdb
 import contextlib
 import os
 import queue
+import signal
 import threading
 import time
 import traceback
@@ -83,6 +84,8 @@ class Session(Passes):
                 self._receive(request)
         self._quit()
         time.sleep(SECONDS_TO_QUIT)
+        if hasattr(os, "killpg") and os.getpgrp() == os.getpid():  # with its child processes
+            os.killpg(os.getpgrp(), signal.SIGKILL)
         os._exit(1)
 
     def _receive(self, request: Message) -> None:
@@ -133,7 +136,8 @@ class Session(Passes):
         """Return whether the pass that begins stops at its start."""
         if not self.debugging or self.running:
             return False
-        return self._steps_on or self._pausing or (not self.passes and self.stop_on_entry is True)
+        return (self._steps_on or self._pausing or (not self.passes and self.stop_on_entry is True)
+                or self.starts_by_breakpoint())
 
     def watches(self) -> bool:
         """Return whether a pass that doesn't stop at its start may stop later."""
@@ -353,6 +357,8 @@ class Session(Passes):
 
     def _pause(self, arguments: Message) -> None:
         self._pausing = not self._stopped
+        if self._stack is None:
+            self.say("the program is in no backward pass now: it stops at the start of the next one")
 
     def _set_variable(self, arguments: Message) -> None:
         raise CommandError(NO_CHANGE)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minigrad.debugger.derivative import Derivative, Line, run_lines
-from minigrad.debugger.evaluation import CommandError
+from minigrad.debugger.evaluation import CommandError, start_names
 from minigrad.debugger.records import StepRecord, largest_chain
 from minigrad.debugger.walk import Walk
 from minigrad.provenance import Origin
@@ -120,6 +120,8 @@ class Stack:
 
     def locals_of(self, frame: int | None) -> Mapping[str, Any]:
         """Return the further names that an expression in a frame sees."""
+        if frame == CALLER:
+            return start_names(self.walk.timeline)
         return self.line.names if self.line is not None and frame in (None, INSIDE) else {}
 
     # ---- scopes

@@ -16,6 +16,7 @@ from minigrad.tensor import Tensor
 
 FIRST = 4  # elements of an array that its row shows
 MOST_CHARACTERS = 200  # of a value
+MOST_COPIED = 200_000  # elements of an array that are copied as text
 MOST_ROWS = 1000  # that one answer holds, if the editor doesn't ask for fewer
 GRADIENT, DATA = "|g|", "norm"  # what the norm of an array is called
 
@@ -79,6 +80,7 @@ class Variables:
         if reference not in self.containers:
             raise CommandError(f"there is nothing to expand with the number {reference}: the pass has moved on since")
         items = self.containers[reference]()
+        start = max(start, 0)
         if kind is not None and (kind == "indexed") != isinstance(items, Elements):
             return []
         end = min(len(items), start + count if count else len(items))
@@ -114,12 +116,12 @@ def items_of(item: Item) -> Sequence[Item]:
         return _tensor_items(item)
     if isinstance(value, Mapping):
         return [Item(repr(key), element, f"{item.expression}[{key!r}]" if item.expression else "", item.symbol)
-                for key, element in list(value.items())[:MOST_ROWS]]
+                for key, element in list(value.items())]
     attributes = getattr(value, "__dict__", None)
     if not isinstance(attributes, dict) or isinstance(value, type) or callable(value):
         return []
     return [Item(name, element, f"{item.expression}.{name}" if item.expression else "")
-            for name, element in list(attributes.items())[:MOST_ROWS]]
+            for name, element in list(attributes.items())]
 
 
 def _tensor_items(item: Item) -> list[Item]:
@@ -143,7 +145,7 @@ def value_text(value: Any, symbol: str = DATA) -> str:
         return str(value)
     try:
         text = " ".join(repr(value).split())
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return f"<{type(value).__name__}; its repr raises {type(error).__name__}>"
     return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS - 1] + "…"
 
@@ -166,10 +168,13 @@ def _element_text(element: Any) -> str:
 
 
 def full_text(value: Any) -> str:
-    """Return a value as it is copied: all elements of an array, with all digits."""
+    """Return a value as it is copied: all elements of an array, with all digits. Raise CommandError for too many."""
     if isinstance(value, Tensor):
         return full_text(value._array)
     if isinstance(value, np.ndarray):
+        if value.size > MOST_COPIED:
+            raise CommandError(f"{value.size:,} numbers are too many to copy as text; np.save('file.npy', ...) in the "
+                               "debug console writes them to a file")
         with np.printoptions(threshold=max(value.size + 1, 1000), floatmode="unique"):
             return repr(value)
     return repr(value)
