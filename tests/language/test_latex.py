@@ -23,8 +23,7 @@ E = parameter("E", 7, 3)
 @pytest.mark.parametrize(("name", "latex"), [
     ("h", "h"), ("W_hh", "W_{hh}"), ("h1", "h_{1}"), ("m.W_f", "W^{(m)}_{f}"), ("layer1.h", r"h^{(\text{layer1})}"),
     ("alpha", r"\alpha"), ("w_beta", r"w_{\beta}"), ("enc", r"\text{enc}"), ("a.b.c", r"c^{(\text{a.b})}"),
-    ("x_", r"\text{x\_}"), ("50%", r"\text{50\%}"), ("a\\b{c}^~", r"\text{a\textbackslash{}b\{c\}"
-                                                     r"\textasciicircum{}\textasciitilde{}}")])
+    ("x_", r"\text{x\_}"), ("50%", r"\text{50\%}"), ("a\\b{c}^~", r"\text{a}{\backslash}\text{b\{c\}}{\wedge}{\sim}")])
 def test_a_name_has_its_own_subscript_and_its_layer_above(name: str, latex: str) -> None:
     assert name_latex(name) == latex
 
