@@ -75,8 +75,9 @@ def split(layers: Sequence[int], inputs: Sequence[Sequence[int]], count: int) ->
     total = max(layers) + 1
     leaving = [0] * (total + 1)  # boxes below a layer that are read in it or above
     for box, layer in highest.items():
-        leaving[layers[box] + 1] += 1
-        leaving[layer + 1] -= 1
+        weight = 1 if inputs[box] else 2  # a leaf stays with its user
+        leaving[layers[box] + 1] += weight
+        leaving[layer + 1] -= weight
     joined = list(accumulate(leaving))
     cuts = [0]
     for piece in range(1, count):

@@ -9,7 +9,7 @@ from math import ceil
 from minigrad import Tensor, ops
 from minigrad.backward import ancestors
 from minigrad.formats.describe import tensor_formula, tensor_name
-from minigrad.formats.formula import ATOM, Formula, format_index
+from minigrad.formats.formula import ATOM, Formula
 from minigrad.formats.norms import norm
 from viz.annotations.labels import nonfinite, numbers
 from viz.layout.blocks import STEP, Key, block_keys
@@ -73,6 +73,7 @@ class GraphDrawing:
     def __init__(self, nodes: Sequence[Tensor], show: Collection[str], marked: Collection[Tensor] = ()) -> None:
         self.result, self.show, self.marked = nodes[-1], show, marked
         self.keys = block_keys(nodes)
+        self.computed = {node.name for node in nodes if node.op is not None and node.t is not None}
         self.shared: dict[Tensor, str] = {}
         self.written: dict[Tensor, str] = {}
         self._write_leaves(nodes)
@@ -103,7 +104,7 @@ class GraphDrawing:
                                     [(box.width, box.height) for box in scene.boxes], self.edges)
         for number, box in enumerate(scene.boxes):
             box.x, box.y, box.width = routes.x[number], routes.y[number], routes.page.widths[number]
-        scene.arrows = self._arrows(nodes, routes, [box.tooltip.partition(" ")[0] for box in scene.boxes])
+        scene.arrows = self._arrows(nodes, routes, [clean(tensor_name(node), LONGEST) for node in nodes])
         for block, key in zip(routes.page.blocks, keys):
             if key.kind == STEP:
                 self._add_frame(scene, routes.frame(block), key.t, [(scene.boxes[box], nodes[box]) for box in block.boxes])
@@ -129,7 +130,7 @@ class GraphDrawing:
 
     def _paint(self, node: Tensor) -> tuple[palette.Paint, float, bool]:
         """Return colours and width of the outline, and whether a box has round corners."""
-        paint, pen = _paint(node, self.result), 1.4
+        paint, pen = _paint(node, self.result, self.computed), 1.4
         used = [self.shared[x] for x in node.inputs if x in self.shared]
         if used and paint is palette.OUTPUT:
             paint, pen = palette.Paint(used[0], paint.fill), 2.0
@@ -211,26 +212,26 @@ def caption(node: Tensor, written: Mapping[Tensor, str]) -> str:
     """Return an operation with its operands that have no box: `tanh`, `W @`, `× 0.999`, `where(array(3, 1), ·, 0)`."""
     assert node.op is not None
     inside = {position: written[x] for position, x in enumerate(node.inputs) if x in written}
-    if isinstance(node.op, ops.GetItem) and not inside:
-        return f"[{format_index(node.op.index)}]"
+    formula = node.op.formula([Formula(written.get(x, OPERAND), ATOM) for x in node.inputs]).text
     if inside and (len(node.inputs) != 2 or len(inside) != 1):
-        return node.op.formula([Formula(written.get(x, OPERAND), ATOM) for x in node.inputs]).text
+        return formula
     if isinstance(node.op, ops.Identity):
         return f"= {clean(tensor_name(node.inputs[0]), SHORT)}"
+    if not inside and isinstance(node.op, (ops.Power, ops.Transpose, ops.GetItem, ops.EinSum)):
+        return formula.removeprefix(OPERAND).lstrip()  # `** 2`, `.T`, `[1:]`
     scalar = any(node.inputs[position].ndim == 0 for position in inside)
     return " ".join([operation_label(node.op, len(node.inputs), inside, scalar), *_options(node.op)])
 
 
 def _options(op: ops.Op) -> list[str]:
     """Return the options of an operation that say something: `axis=1`, but not `keepdims=False`."""
-    if isinstance(op, ops.GetItem):
-        return []
+    joins = isinstance(op, (ops.Stack, ops.Concatenate))
     return [f"{name}={value}" for name, value in vars(op).items()
             if value is not None and value is not False and isinstance(value, (bool, int, float, str, tuple))
-            and not (isinstance(op, (ops.Stack, ops.Concatenate)) and value == 0)]
+            and not (joins and value == 0) and not isinstance(op, ops.GetItem)]
 
 
-def _paint(node: Tensor, tensor: Tensor) -> palette.Paint:
+def _paint(node: Tensor, tensor: Tensor, computed: Collection[str | None]) -> palette.Paint:
     if nonfinite(node):
         return palette.BAD
     if node is tensor:
@@ -238,7 +239,7 @@ def _paint(node: Tensor, tensor: Tensor) -> palette.Paint:
     if node.op is None and node.requires_grad:
         return palette.Paint(palette.PARAMETERS[0], palette.SHELF)
     if node.op is None:
-        return palette.CONSTANT if node.t is None else palette.INPUT
+        return palette.CONSTANT if node.t is None else palette.STATE if node.name in computed else palette.INPUT
     return palette.STATE if node.label else palette.OUTPUT
 
 
