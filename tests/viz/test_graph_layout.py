@@ -101,7 +101,7 @@ def delays() -> Tensor:
     cell = Cell("delays")
     x, h = cell.input("x", 2), cell.signal("h", 2)
     x[0] = x[-1] = 0
-    h[t] = np.tanh(x[t] + x[t-2] + h[t-1] + h[t-3])
+    h[t] = np.tanh(parameter("W", 2) * x[t] + x[t-2] + h[t-1] + h[t-3])
     return cell.unroll(x=np.ones((9, 1, 2)))["h"].stack().sum()
 
 

@@ -19,6 +19,7 @@ LAYER = 28.0  # between two layers
 GAP = 32.0  # between two blocks, about
 SPANS = (6, 1)  # layers that an edge crosses between the boxes: in a small block, in a large one
 LARGE = 100  # boxes
+FEW = 2  # edges to one box that don't share their lines
 ASPECT = 1.6  # width of a page by its height
 PORT = 9.0  # between two edges at a box
 
@@ -82,10 +83,11 @@ class Page:
         return self.block[target] == block and 1 <= self.layer[target] - self.layer[source] <= span
 
     def _nets(self) -> list[Net]:
-        """Return the net of each edge: by its target if more far edges end there than begin at its source."""
+        """Return the net of each edge: by its target if many far edges end there, and more than begin at its source."""
         far = [ends for ends, near in zip(self.edges, self.near) if not near]
         begin, end = Counter(source for source, _ in far), Counter(target for _, target in far)
-        return [(True, target) if end[target] > begin[source] else (False, source) for source, target in self.edges]
+        return [(True, target) if end[target] > max(begin[source], FEW) else (False, source)
+                for source, target in self.edges]
 
     def _widened(self, widths: list[float]) -> list[float]:
         """Return widths that have room for all edges on the upper and the lower side."""

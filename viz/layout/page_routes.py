@@ -26,6 +26,7 @@ PORT = 18.0  # between two edges at a box, at most
 LEFT, RIGHT = -1, 1
 FORWARD, BACKWARD = 8.0, 3.0  # from the middle of a box's side up to where an edge leaves, and down to where one ends
 Port = tuple[Net, int, int]  # a net, a box, the side to which it goes; edges of equal ports share the line
+Track = tuple[Net, int, int, bool]  # a net, a block, the side, whether it leaves the block
 
 
 class End(NamedTuple):
@@ -66,7 +67,7 @@ class PageRoutes:
         self.x, self.y = list(page.x), [0.0] * len(page.x)
         self._sides: dict[tuple[int, int, bool], Net] = {}  # box, side, whether it leaves -> the net that uses the side
         self._gaps: dict[tuple[int, int], Channel[Net]] = defaultdict(Channel)
-        self._channels: dict[tuple[int, int], Channel[Port]] = defaultdict(Channel)
+        self._channels: dict[tuple[int, int], Channel[Track]] = defaultdict(Channel)
         self._lanes: dict[int, Channel[Net]] = defaultdict(Channel)
         self._gutters: dict[int, Channel[Net]] = {LEFT: Channel(), RIGHT: Channel()}
         self._survey_nets()
@@ -192,7 +193,10 @@ class PageRoutes:
         edge = 2.0 * block.place if end.side == LEFT else 2.0 * block.place + 3
         assert end.channel is not None
         self._channels[block.row, end.channel].add(
-            end.port, [] if leaves else [stub], [stub] if leaves else [], [edge])
+            self._track(end, leaves), [] if leaves else [stub], [stub] if leaves else [], [edge])
+
+    def _track(self, end: End, leaves: bool) -> Track:
+        return end.port[0], self.page.block[end.box], end.side, leaves
 
     def _use_lanes(self) -> None:
         """Assign tracks between the rows, and those in the margins that join them."""
@@ -276,12 +280,12 @@ class PageRoutes:
         tracks = self._channels[row, channel].count if (row, channel) in self._channels else 0
         return max(LAYER, 2 * NEAR + TRACK * (tracks - 1))
 
-    def _channel_y(self, end: End) -> float:
+    def _channel_y(self, end: End, leaves: bool) -> float:
         """Return the height of an edge's track in a channel; they are numbered from the layer above it."""
         row, channel = end.gap[0], end.channel
         assert channel is not None
         layers = self._layer_y[row]
-        track = self._channels[row, channel].track[end.port]
+        track = self._channels[row, channel].track[self._track(end, leaves)]
         if channel < len(layers):
             return layers[channel][0] - NEAR - TRACK * track
         return layers[-1][1] + NEAR + TRACK * (self._channels[row, channel].count - 1 - track)
@@ -325,4 +329,4 @@ class PageRoutes:
             return [(x + end.side * self.page.widths[end.box] / 2, y + end.away)]
         x = self._block(end.box).x + self._port_x[end.port, leaves]
         half = self.page.heights[end.box] / 2
-        return [(x, y + half if leaves else y - half), (x, self._channel_y(end))]
+        return [(x, y + half if leaves else y - half), (x, self._channel_y(end, leaves))]

@@ -14,6 +14,7 @@ from minigrad.formats.norms import norm
 from viz.annotations.labels import nonfinite, numbers
 from viz.layout.blocks import STEP, Key, block_keys
 from viz.layout.graph_layout import layout_graph
+from viz.layout.page import Net
 from viz.layout.page_routes import PageRoutes
 from viz.layout.step_graph import operation_label
 from viz.render import palette
@@ -27,6 +28,7 @@ FIELDS = ("name", "operation", "shape", "data", "gradient", "line")
 FEW_USES = 3  # of a leaf that is drawn as a box; with more, it is listed at the side
 LONGEST = 40  # characters of a line in a box
 SHORT = 14  # characters of a name in the line of an operation
+PITCH = 31.0  # from one to the next of the leaves at the side
 OPERAND = "·"  # in a formula, one that has a box of its own
 
 
@@ -73,7 +75,7 @@ class GraphDrawing:
     def __init__(self, nodes: Sequence[Tensor], show: Collection[str], marked: Collection[Tensor] = ()) -> None:
         self.result, self.show, self.marked = nodes[-1], show, marked
         self.keys = block_keys(nodes)
-        self.computed = {node.name for node in nodes if node.op is not None and node.t is not None}
+        self.computed = {node.name for node in nodes if node.op and node.name and node.t is not None}
         self.shared: dict[Tensor, str] = {}
         self.written: dict[Tensor, str] = {}
         self._write_leaves(nodes)
@@ -141,14 +143,15 @@ class GraphDrawing:
     def _arrows(self, nodes: Sequence[Tensor], routes: PageRoutes, names: Sequence[str]) -> list[Arrow]:
         """Return all arrows; those between time steps are in the colour of states."""
         page = routes.page
-        recurrent: dict[object, int] = {}
+        ways: dict[Net, set[int]] = {}
         for (source, target), net, near in zip(self.edges, page.net, page.near):
             a, b = (self.keys[nodes[box]] for box in (source, target))
-            if not near and not net[0] and a.kind == b.kind == STEP and a != b:
-                recurrent[net] = 1 if a < b else -1
+            if not near:
+                between = a.kind == b.kind == STEP and a != b
+                ways.setdefault(net, set()).add((1 if a < b else -1) if between else 0)
         arrows = []
         for (source, target), net, near, curve in zip(self.edges, page.net, page.near, routes.curves):
-            way = 0 if near else recurrent.get(net, 0)
+            way = 0 if near else _way(net, ways[net])
             color = {0: palette.ARROW, 1: palette.STATE.line, -1: palette.REVERSED.line}[way]
             arrows.append(Arrow(f"n{source}", f"n{target}", curve, color, 1.8 if way else 1.2,
                                 tooltip=f"{names[source]} → {names[target]}"))
@@ -173,7 +176,10 @@ class GraphDrawing:
             scene.texts.append(text_beside(right + 44, top - 2, "used in several places", FONT_SIZE, palette.QUIET))
 
 
-PITCH = 31.0  # from one to the next of the leaves at the side
+def _way(net: Net, ways: set[int]) -> int:
+    """Return whether the edges of a net lead from step to step, 1, back, -1, or otherwise."""
+    found = ways - {0}
+    return found.pop() if len(found) == 1 and (len(ways) == 1 or not net[0]) else 0
 
 
 def drawable(tensor: Tensor, most: int) -> list[Tensor]:
@@ -216,8 +222,8 @@ def caption(node: Tensor, written: Mapping[Tensor, str]) -> str:
     if inside and (len(node.inputs) != 2 or len(inside) != 1):
         return formula
     if isinstance(node.op, ops.Identity):
-        return f"= {clean(tensor_name(node.inputs[0]), SHORT)}"
-    if not inside and isinstance(node.op, (ops.Power, ops.Transpose, ops.GetItem, ops.EinSum)):
+        return f"= {clean(node.inputs[0].label, SHORT)}".rstrip()
+    if not inside and isinstance(node.op, (ops.Power, ops.Transpose, ops.GetItem)) and formula.startswith(OPERAND):
         return formula.removeprefix(OPERAND).lstrip()  # `** 2`, `.T`, `[1:]`
     scalar = any(node.inputs[position].ndim == 0 for position in inside)
     return " ".join([operation_label(node.op, len(node.inputs), inside, scalar), *_options(node.op)])
@@ -231,7 +237,7 @@ def _options(op: ops.Op) -> list[str]:
             and not (joins and value == 0) and not isinstance(op, ops.GetItem)]
 
 
-def _paint(node: Tensor, tensor: Tensor, computed: Collection[str | None]) -> palette.Paint:
+def _paint(node: Tensor, tensor: Tensor, computed: Collection[str]) -> palette.Paint:
     if nonfinite(node):
         return palette.BAD
     if node is tensor:
