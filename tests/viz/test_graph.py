@@ -17,8 +17,8 @@ def test_a_graph_shows_what_is_asked_for() -> None:
     y.backward()
     assert r'label="x\n(2,)\n|g| 4.5e+00"' in viz.graph(y).source
     assert r'label="x\n1, 2"' in viz.graph(y, ["data", "name"]).source
-    assert re.search(r'label="Mul\\ntest_graph\.py:\d+"', viz.graph(y, ["operation", "line"]).source)
-    assert "label=5 " in viz.graph(y, ["data"]).source and "·" in viz.graph(y, []).source
+    assert re.search(r'label="⊙\\ntest_graph\.py:\d+"', viz.graph(y, ["operation", "line"]).source)
+    assert 'label="5"' in viz.graph(y, ["data"]).source and "·" in viz.graph(y, []).source
 
 
 @pytest.mark.parametrize("show", ["name", ["colour"]])

@@ -65,7 +65,7 @@ def _move_after(tensors: Sequence[Tensor], keys: dict[Tensor, Key], own: set[Ten
 
 
 def _place_by_users(tensors: Sequence[Tensor], keys: dict[Tensor, Key]) -> None:
-    """Add the blocks of tensors that no time step computes: with their users, or before all time steps that use them."""
+    """Add the blocks of tensors that no step computes: with their users, or before all time steps that use them."""
     users: dict[Tensor, set[Key]] = {}
     for node in reversed(tensors):
         if node not in keys:

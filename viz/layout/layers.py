@@ -16,7 +16,7 @@ SPACE = 16.0  # between two boxes of a layer, as layered.py has it
 
 
 def layers_of_steps(inputs: Sequence[Sequence[int]], names: Mapping[int, object]) -> list[int]:
-    """Return the layer of every box: the longest path to it. What has the same name has the same layer, as far as can be.
+    """Return the layer of every box: the longest path to it; the same for equal names, as far as that can be.
 
     Args:
         inputs: for each box the boxes in its block that it's computed from.

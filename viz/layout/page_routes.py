@@ -175,7 +175,9 @@ class PageRoutes:
             for end in (route.start, route.end):
                 if end.channel is not None:
                     self._use_channel(end, end is route.start)
-        for channel in (*self._gaps.values(), *self._channels.values()):
+        for gap in self._gaps.values():
+            gap.assign()
+        for channel in self._channels.values():
             channel.assign()
 
     def _use_gap(self, net: Net, gap: tuple[int, int], ends: Sequence[End], lanes: Sequence[float]) -> None:
@@ -274,7 +276,7 @@ class PageRoutes:
     def _pass_lanes(self, lane: int, y: float) -> float:
         count = self._lanes[lane].count if lane in self._lanes else 0
         self._lane_top.append(y - LANES)
-        return y - (2 * LANES + TRACK * (count - 1) if count else LANES * (0 < lane))
+        return y - (2 * LANES + TRACK * (count - 1) if count else LANES * (lane > 0))
 
     def _channel_height(self, row: int, channel: int) -> float:
         tracks = self._channels[row, channel].count if (row, channel) in self._channels else 0
@@ -301,7 +303,8 @@ class PageRoutes:
         stops = [(start, self.y[source] + self.page.heights[source] / 2), (start, layers[layer][1])]
         for x, (bottom, top) in zip(xs[1:-1], layers[layer + 1:]):
             stops += [(x, bottom), (x, top)]
-        stops += [(end, layers[self.page.layer[target]][0] - HEAD), (end, self.y[target] - self.page.heights[target] / 2)]
+        stops += [(end, layers[self.page.layer[target]][0] - HEAD),
+                  (end, self.y[target] - self.page.heights[target] / 2)]
         if max(xs) - min(xs) < 0.1:
             return straight_line(stops[0], stops[-1])
         return join_curves(*(vertical_curve(a, b) if place % 2 else straight_line(a, b)

@@ -53,7 +53,7 @@ class Channel(Generic[K]):
                 self.count += 1
             self.track[name] = heappop(free)
             heappush(busy, (piece.high, self.track[name]))
-        if 1 < self.count and len(self.pieces) <= MOST_SORTED:
+        if self.count > 1 and len(self.pieces) <= MOST_SORTED:
             self._sort()
 
     def _sort(self) -> None:

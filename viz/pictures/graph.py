@@ -109,7 +109,8 @@ class GraphDrawing:
         scene.arrows = self._arrows(nodes, routes, [clean(tensor_name(node), LONGEST) for node in nodes])
         for block, key in zip(routes.page.blocks, keys):
             if key.kind == STEP:
-                self._add_frame(scene, routes.frame(block), key.t, [(scene.boxes[box], nodes[box]) for box in block.boxes])
+                members = [(scene.boxes[box], nodes[box]) for box in block.boxes]
+                self._add_frame(scene, routes.frame(block), key.t, members)
         self._add_shared(scene)
         return scene
 
@@ -165,8 +166,9 @@ class GraphDrawing:
         for number, (node, color) in enumerate(self.shared.items()):
             if number % rows == 0:
                 left, widest = left + widest + 12, 0.0
-            text = "  ".join(filter(None, [self.written[node], str(node.shape) if node.size != 1 else f"{node.item():.4g}",
-                                           nonfinite(node), _gradient(node, self.show)]))
+            size = str(node.shape) if node.size != 1 else f"{node.item():.4g}"
+            gradient = _gradient(node, self.show)
+            text = "  ".join(filter(None, [self.written[node], size, nonfinite(node), gradient]))
             width = text_width(text, FONT_SIZE) * CORNER + 18
             widest = max(widest, width)
             scene.boxes.append(Box(f"p{number}", left + width / 2, top - 24 - PITCH * (number % rows), width, 23, text,
