@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .layered import layered_layout
+from .layered import Coordinates, layered_layout
 from .layers import best_shape
+from .straight import straighten
 
 PADDING = 10.0  # from a block's boxes to its frame
 FOOT = 20.0  # the caption of a frame
@@ -103,7 +104,7 @@ class Page:
     # ---- blocks
     def _place_in_blocks(self) -> None:
         """Set x of every box relative to its block. Blocks of one form are laid out once."""
-        known: dict[object, tuple[list[float], list[list[float]]]] = {}
+        known: dict[object, Coordinates] = {}
         sides = self._sides()
         inner: list[list[int]] = [[] for _ in self.blocks]
         for number, (source, _) in enumerate(self.edges):
@@ -114,9 +115,7 @@ class Page:
             form = (tuple((self.layer[box], self.widths[box], sides[box]) for box in block.boxes),
                     tuple((local[self.edges[number][0]], local[self.edges[number][1]]) for number in numbers))
             if form not in known:
-                halves = [width / 2 for _, width, _ in form[0]]
-                known[form] = layered_layout([layer for layer, _, _ in form[0]], halves, halves, form[1],
-                                             [side for _, _, side in form[0]])
+                known[form] = _coordinates(form[0], form[1], block.framed)
             found, bends = known[form]
             for box, x in zip(block.boxes, found):
                 self.x[box] = x
@@ -171,3 +170,10 @@ class Page:
 
     def _estimated_height(self, block: Block) -> float:
         return 2 * FOOT + sum(max((self.heights[box] for box in layer), default=0) + LAYER for layer in block.layers)
+
+
+def _coordinates(boxes: Sequence[tuple[int, float, int]], edges: Sequence[tuple[int, int]], step: bool) -> Coordinates:
+    """Return the x of boxes, given by layer, width and side; those of a time step are as in the unrolled picture."""
+    layers, halves = [layer for layer, _, _ in boxes], [width / 2 for _, width, _ in boxes]
+    found = layered_layout(layers, halves, halves, edges, [side for _, _, side in boxes])
+    return found if step else straighten(layers, halves, edges, found)
