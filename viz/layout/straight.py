@@ -1,9 +1,9 @@
 """Coordinates for a layered graph that keep long chains of boxes straight.
 
-Brandes and Köpf, Fast and simple horizontal coordinate assignment (Graph Drawing 2001): every box is aligned with a neighbour
-in the next layer, where that crosses no other alignment, and what is in line is pushed together. That is done four
-times, towards each corner, and each box gets the median of its four places. The neighbour is not the median of all, as
-in the paper, but of those on the longest path: a long chain with branches on one side would lean otherwise.
+Brandes and Köpf, Fast and simple horizontal coordinate assignment (Graph Drawing 2001): every box is aligned with
+a neighbour in the next layer, where that crosses no other alignment, and what is in line is pushed together. That is
+done four times, towards each corner, and each box gets the median of its four places. The neighbour is not the median
+of all, as in the paper, but of those on the longest path: a long chain with branches on one side would lean otherwise.
 """
 
 from __future__ import annotations
@@ -14,20 +14,17 @@ from itertools import pairwise
 
 from .layered import DISTANCES, Coordinates
 
+WIDE = 2.0  # a layout by the width of its widest layer
+
 
 def straighten(layers: Sequence[int], halves: Sequence[float], edges: Sequence[tuple[int, int]],
                found: Coordinates) -> Coordinates:
     """Return other coordinates for boxes in the same order as in `found`; `halves` are half the widths of boxes."""
     graph = _Order(layers, halves, edges, found)
-    places = [graph.place(below, mirrored) for below in (True, False) for mirrored in (False, True)]
-    widths = [max(place) - min(place) for place in places]
-    narrow = places[widths.index(min(widths))]
-    for number, place in enumerate(places):
-        shift = max(narrow) - max(place) if number % 2 else min(narrow) - min(place)
-        places[number] = [x + shift for x in place]
-    x = [sum(sorted(four)[1:3]) / 2 for four in zip(*places)]
-    middle = (min(x) + max(x)) / 2
-    x = [value - middle for value in x]
+    x = graph.places()
+    if max(x) - min(x) > WIDE * max(map(graph.width, graph.rows)):  # branches that are pushed aside by the next ones
+        graph.keep_longest_path()
+        x = graph.places()
     return Coordinates(x[:graph.boxes], [[x[node] for node in chain[1:-1]] for chain in graph.chains])
 
 
@@ -72,6 +69,33 @@ class _Order:
                     length[node] = best[0] + 1
                     neighbours[node] = sorted((other for other in near if (length[other], other < self.boxes) == best),
                                               key=self.position.__getitem__)
+
+    def keep_longest_path(self) -> None:
+        """Keep in line only the boxes of a path from top to bottom."""
+        node, path = self.rows[-1][0], set[int]()
+        while node not in path:
+            path.add(node)
+            node = next(iter(self.below.get(node, ())), node)
+        for neighbours in (self.below, self.above):
+            for node in list(neighbours):
+                neighbours[node] = [other for other in neighbours[node] if node in path and other in path]
+
+    def width(self, row: Sequence[int]) -> float:
+        """Return the least width of a layer."""
+        return sum(self._distance(first, second) for first, second in pairwise(row)) + self.halves[row[0]] + \
+            self.halves[row[-1]]
+
+    def places(self) -> list[float]:
+        """Return the x of every node; 0 is the middle."""
+        places = [self.place(below, mirrored) for below in (True, False) for mirrored in (False, True)]
+        widths = [max(place) - min(place) for place in places]
+        narrow = places[widths.index(min(widths))]
+        for number, place in enumerate(places):
+            shift = max(narrow) - max(place) if number % 2 else min(narrow) - min(place)
+            places[number] = [x + shift for x in place]
+        x = [sum(sorted(four)[1:3]) / 2 for four in zip(*places)]
+        middle = (min(x) + max(x)) / 2
+        return [value - middle for value in x]
 
     def place(self, below: bool, mirrored: bool) -> list[float]:
         """Return places of all nodes that are aligned with their neighbours below or above, from one side."""
@@ -122,7 +146,7 @@ class _Order:
         return self.halves[first] + self.halves[second] + DISTANCES[bends]
 
     def _crossing_bends(self) -> set[tuple[int, int]]:
-        """Return the pieces of edges, from below, that cross the middle piece of a long edge, which is kept straight."""
+        """Return the pieces of edges, from below, that cross the middle of a long edge, which is kept straight."""
         pieces: dict[int, list[tuple[int, int]]] = defaultdict(list)
         for chain in self.chains:
             for low, high in pairwise(chain):
