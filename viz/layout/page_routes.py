@@ -22,6 +22,7 @@ TRACK = 7.0  # from track to track
 LANES = 14.0  # between a row and its first lane
 BUS = 3  # edges at least of a net whose lanes are all above, or all below their rows
 HEAD = 8.0  # of an edge's end that is straight
+CORNER = 10.0  # of a box, where no edge is
 PORT = 18.0  # between two edges at a box, at most
 LEFT, RIGHT = -1, 1
 FORWARD, BACKWARD = 8.0, 3.0  # from the middle of a box's side up to where an edge leaves, and down to where one ends
@@ -160,6 +161,17 @@ class PageRoutes:
                 apart = min(PORT, (page.widths[box] - 14) / max(len(ports) - 1, 1))
                 for place, port in enumerate(sorted(ports, key=ports.__getitem__)):
                     self._port_x[port, leaves] = page.x[box] + (place - (len(ports) - 1) / 2) * apart
+        for number, (source, target) in enumerate(page.edges):
+            if page.near[number] and not page.bends[number]:
+                self._straighten(number, source, len(upper[source]), target, len(lower[target]))
+
+    def _straighten(self, number: int, source: int, leaving: int, target: int, arriving: int) -> None:
+        """Move an edge's only port on a side of a box to where it is vertical, if it then still meets the box."""
+        for box, ports, leaves in ((source, leaving, True), (target, arriving, False)):
+            x = self._port_x[number, not leaves]
+            if ports == 1 and abs(x - self.page.x[box]) < self.page.widths[box] / 2 - CORNER:
+                self._port_x[number, leaves] = x
+                return
 
     # ---- tracks
     def _use_gaps_and_channels(self) -> None:
