@@ -98,6 +98,16 @@ def delays() -> Tensor:
     return cell.unroll(x=np.ones((9, 1, 2)))["h"].stack().sum()
 
 
+def ahead() -> Tensor:
+    """A tensor that is computed from the step before its own, and read in that step."""
+    cell = Cell("ahead")
+    x, q, p, r = cell.input("x", 2), cell.signal("q", 2), cell.signal("p", 2), cell.signal("r", 2)
+    q[t] = parameter("W", 2) * x[t]
+    p[t] = np.tanh(q[t-1])
+    r[t] = p[t+1] + q[t]
+    return cell.unroll(x=np.ones((5, 1, 2)))["r"].stack().sum()
+
+
 def running_loss() -> Tensor:
     run = elman().unroll(x=np.ones((6, 2, 3)))
     total: Any = 0.0
@@ -140,7 +150,7 @@ GRAPHS: dict[str, Callable[[], Tensor]] = {
     "one tensor": lambda: Tensor(1.0, name="x"), "layers": lambda: layers(6), "residual": lambda: layers(9, skip=True),
     "chain": lambda: chain(400), "newton": lambda: newton(30), "diamond": diamond,
     "many leaves": lambda: many_leaves(150), "several outputs": several_outputs, "encoder": encoder_decoder,
-    "long encoder": lambda: encoder_decoder(20, 15), "attention": attention, "delays": delays,
+    "long encoder": lambda: encoder_decoder(20, 15), "attention": attention, "delays": delays, "ahead": ahead,
     "running loss": running_loss, "last step": last_step, "steps alone": steps_alone, "deep lstm": deep_lstm,
     "bidirectional": lambda: recurrence(bidirectional, 7), "lstm": lambda: recurrence(lstm, 5),
     **{f"{make.__name__} {T}": lambda make=make, T=T: recurrence(make, T) for make in DEFINITIONS for T in (1, 3, 30)}}
