@@ -205,6 +205,7 @@ def test_a_loss_of_each_step_stands_in_its_step() -> None:
     loss = running_loss()
     for step in range(1, 7):
         assert {"square", "sum", "add"} <= names_at(loss, Key(0, STEP, step))
+    assert names_at(loss, Key(0, AFTER)) == set()
 
 
 def test_a_loss_of_the_last_step_stands_after_it() -> None:
@@ -236,6 +237,23 @@ def test_a_long_chain_stands_in_straight_columns() -> None:
     assert len(columns) < 15
     ordered = sorted(scene.boxes, key=lambda box: int(box.key[1:]))
     assert all(a.y < b.y if a.x == b.x else a.right < b.left for a, b in pairwise(ordered))
+
+
+def test_parameters_stand_by_their_operations_where_a_network_is_divided() -> None:
+    scene = drawing(layers(12)).draw()
+    boxes = {box.key: box for box in scene.boxes}
+    for arrow in scene.arrows:
+        if boxes[arrow.source].label[0] in "Wb":
+            assert boxes[arrow.target].bottom - boxes[arrow.source].top < 30
+
+
+def test_a_sum_of_many_terms_is_no_staircase() -> None:
+    total: Any = 0.0
+    for number in range(200):
+        x = parameter(f"x{number}", 2)
+        total = total + x * x
+    left, bottom, right, top = map(float, viz.graph(total.sum()).graph_attr["bb"].split(","))
+    assert (right - left) / (top - bottom) < 3.2
 
 
 def test_small_graphs_are_not_divided() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 from drawings import inside, overlap, rectangle, sampled
@@ -131,3 +131,5 @@ def test_arrowheads_stand_apart(make: Callable[[], Tensor]) -> None:
         assert len({arrow.target for arrow in arrows}) == 1
         tips = {arrow.points[-2] for arrow in arrows}
         assert len(tips) == 1
+    below = sorted((y, x) for x, y in ends)
+    assert all(b[0] - a[0] > 0.1 or b[1] - a[1] > 6 for a, b in pairwise(below))
