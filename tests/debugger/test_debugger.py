@@ -351,7 +351,7 @@ def test_graph_marks_the_step_that_has_just_run(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("viz.render.digraph.Picture.render", lambda self, **options: drawn.append(self.source))
     loss = mg.tanh(Tensor([1.0, 2.0], requires_grad=True)).sum()
     talk(loss, "step 2", "graph")
-    assert re.findall(r'label="(\w+)[^]]*penwidth=4 ', "".join(drawn)) == ["Tanh"]
+    assert re.findall(r'label="(\w+)[^]]*penwidth="4"', "".join(drawn)) == ["tanh"]
 
 
 def test_only_tensors_of_a_graph_can_be_marked() -> None:

@@ -175,7 +175,7 @@ def test_tensors_are_matched_by_name_and_by_place() -> None:
     source = viz.diff(loss(False), loss(True)).source
     assert r"missing (red, dashed): 0 nodes, 1 edge\n" in source
     assert r"extra (green, bold): 2 nodes, 3 edges\n" in source
-    assert ": 1 node, 0 edges" in source and r'label="Tanh\n(3,)\n→\nSigmoid\n(3,)"' in source
+    assert ": 1 node, 0 edges" in source and r'label="tanh\n(3,)\n→\nσ\n(3,)"' in source
     assert "no difference: 11 nodes, 10 edges" in viz.diff(loss(True), loss(True)).source
 
 

@@ -1,26 +1,44 @@
-"""`viz.graph`: the graph of a tensor, laid out by Graphviz."""
+"""`viz.graph`: the graph of any tensor; time steps side by side, constants written in the operations that use them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from math import ceil
 
-from minigrad import Tensor
+from minigrad import Tensor, ops
 from minigrad.backward import ancestors
+from minigrad.formats.describe import tensor_formula, tensor_name
+from minigrad.formats.formula import ATOM, Formula
 from minigrad.formats.norms import norm
 from viz.annotations.labels import nonfinite, numbers
+from viz.layout.blocks import STEP, Key, block_keys
+from viz.layout.graph_layout import layout_graph
+from viz.layout.page import Net
+from viz.layout.page_routes import PageRoutes
+from viz.layout.step_graph import operation_label
 from viz.render import palette
-from viz.render.digraph import Picture, literal
+from viz.render.digraph import Picture, literal, picture
 from viz.render.fonts import FAMILY, LINE, clean, text_width
-from viz.render.scene import CORNER
+from viz.render.scene import CORNER, Arrow, Box, Frame, Rectangle, Scene, text_beside
 
 FONT_SIZE = 11
-MAX_NODES = 2000  # Graphviz needs minutes for more, and the picture is unreadable
+MAX_NODES = 2000  # more are unreadable
 FIELDS = ("name", "operation", "shape", "data", "gradient", "line")
+FEW_USES = 3  # of a leaf that is drawn as a box; with more, it is listed at the side
+LONGEST = 40  # characters of a line in a box
+SHORT = 14  # characters of a name in the line of an operation
+PITCH = 31.0  # from one to the next of the leaves at the side
+OPERAND = "·"  # in a formula, one that has a box of its own
 
 
 def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape", "gradient"), *,
           most: int = MAX_NODES, dark: bool = False, highlight: Collection[Tensor] = ()) -> Picture:
-    """Draw the graph of a tensor: leaves at the bottom, the tensor at the top.
+    """Draw the graph of a tensor: inputs at the bottom, results above them; time steps from left to right.
+
+    What has no time step stands before or after those that it belongs to. A long graph continues in the next column
+    or, if it has time steps, in the next row. A number or an array without a name is written in the operation that
+    uses it; a parameter that many operations use, or several time steps, is written there too, and listed at the side.
 
     Args:
         tensor: any tensor.
@@ -40,21 +58,200 @@ def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape",
         raise ValueError(f"show={show!r}: {', '.join(map(repr, unknown))} can't be shown. Choose some of "
                          f"{', '.join(map(repr, FIELDS))} in a list")
     nodes = drawable(tensor, most)
-    keys = {node: f"n{number}" for number, node in enumerate(nodes)}
     if missing := marked - set(nodes):
         raise ValueError(f"highlight= takes tensors of this graph; not in it: {', '.join(map(repr, missing))}")
-    drawn = empty(dark)
-    for node in nodes:
-        paint, pen = _paint(node, tensor), 1.4
-        if node in marked:
+    return picture(GraphDrawing(nodes, show, marked).draw(), dark)
+
+
+class GraphDrawing:
+    """The scene of a graph.
+
+    Attributes:
+        boxes, written: the tensors that have a box, with its number; the text of the others in operations.
+        shared: the leaves that are listed at the side, with their colours.
+        edges: pairs of numbers of boxes.
+    """
+
+    def __init__(self, nodes: Sequence[Tensor], show: Collection[str], marked: Collection[Tensor] = ()) -> None:
+        self.result, self.show, self.marked = nodes[-1], show, marked
+        self.keys = block_keys(nodes)
+        self.computed = {node.name for node in nodes if node.op and node.name and node.t is not None}
+        self.shared: dict[Tensor, str] = {}
+        self.written: dict[Tensor, str] = {}
+        self._write_leaves(nodes)
+        self.boxes = {node: number for number, node in enumerate(x for x in nodes if x not in self.written)}
+        self.edges = [(self.boxes[x], self.boxes[node]) for node in self.boxes for x in node.inputs if x in self.boxes]
+
+    def _write_leaves(self, nodes: Sequence[Tensor]) -> None:
+        """Choose the leaves that are written in the operations that use them."""
+        uses = Counter(x for node in nodes for x in node.inputs)
+        blocks: dict[Tensor, set[Key]] = {}
+        for node in nodes:
+            for x in node.inputs:
+                blocks.setdefault(x, set()).add(self.keys[node])
+        for node in nodes:
+            if node.op is not None or node is self.result or node in self.marked:
+                continue
+            if not node.label and not node.requires_grad and (node.size == 1 or uses[node] == 1):
+                self.written[node] = tensor_name(node) if node.size == 1 else tensor_formula(node)
+            elif node.t is None and (uses[node] > FEW_USES or len(blocks[node]) > 1):
+                self.shared[node] = palette.parameter(len(self.shared))
+                self.written[node] = clean(node.label, SHORT) or f"p{len(self.shared)}"
+
+    def draw(self) -> Scene:
+        """Return the scene."""
+        scene = Scene("graph", [self._box(node) for node in self.boxes])
+        nodes = list(self.boxes)
+        routes, keys = layout_graph(nodes, [self.keys[node] for node in nodes],
+                                    [(box.width, box.height) for box in scene.boxes], self.edges)
+        for number, box in enumerate(scene.boxes):
+            box.x, box.y, box.width = routes.x[number], routes.y[number], routes.page.widths[number]
+        scene.arrows = self._arrows(nodes, routes, [clean(tensor_name(node), LONGEST) for node in nodes])
+        for block, key in zip(routes.page.blocks, keys):
+            if key.kind == STEP:
+                members = [(scene.boxes[box], nodes[box]) for box in block.boxes]
+                self._add_frame(scene, routes.frame(block), key.t, members)
+        self._add_shared(scene)
+        return scene
+
+    @staticmethod
+    def _add_frame(scene: Scene, frame: Rectangle, step: int, members: Sequence[tuple[Box, Tensor]]) -> None:
+        """Add the frame of a time step; a step of which nothing is computed has none, and its boxes are dashed."""
+        if all(node.op is None or isinstance(node.op, ops.Identity) for _, node in members):
+            for box, _ in members:
+                box.dashed = True
+        else:
+            scene.frames.append(Frame(*frame, f"t = {step}"))
+
+    def _box(self, node: Tensor) -> Box:
+        text = label(node, self.show, self.written)
+        lines = text.count("\n") + 1
+        paint, pen, rounded = self._paint(node)
+        return Box(f"n{self.boxes[node]}", 0, 0, 2 * ceil(max(text_width(text, FONT_SIZE) * CORNER + 18, 46) / 4) * 2,
+                   2 * ceil((lines * FONT_SIZE * LINE + 10) / 2), text, paint, rounded=rounded, pen=pen,
+                   size=FONT_SIZE, tooltip=f"{node!r} {numbers(node)}")
+
+    def _paint(self, node: Tensor) -> tuple[palette.Paint, float, bool]:
+        """Return colours and width of the outline, and whether a box has round corners."""
+        paint, pen = _paint(node, self.result, self.computed), 1.4
+        used = [self.shared[x] for x in node.inputs if x in self.shared]
+        if used and paint is palette.OUTPUT:
+            paint, pen = palette.Paint(used[0], paint.fill), 2.0
+        if node in self.marked:
             paint, pen = palette.Paint(palette.BACKWARD, paint.fill), 4.0
-        add_node(drawn, keys[node], node, label(node, show), paint, dark, pen)
-    for node in nodes:
-        for x in node.inputs:
-            drawn.edge(keys[x], keys[node])
-    return drawn
+        return paint, pen, not (node.op is None and node.requires_grad)
+
+    def _arrows(self, nodes: Sequence[Tensor], routes: PageRoutes, names: Sequence[str]) -> list[Arrow]:
+        """Return all arrows; those between time steps are in the colour of states."""
+        page = routes.page
+        ways: dict[Net, set[int]] = {}
+        for (source, target), net, near in zip(self.edges, page.net, page.near):
+            a, b = (self.keys[nodes[box]] for box in (source, target))
+            if not near:
+                between = a.kind == b.kind == STEP and a != b
+                ways.setdefault(net, set()).add((1 if a < b else -1) if between else 0)
+        arrows = []
+        for (source, target), net, near, curve in zip(self.edges, page.net, page.near, routes.curves):
+            way = 0 if near else _way(net, ways[net])
+            color = {0: palette.ARROW, 1: palette.STATE.line, -1: palette.REVERSED.line}[way]
+            arrows.append(Arrow(f"n{source}", f"n{target}", curve, color, 1.8 if way else 1.2,
+                                tooltip=f"{names[source]} → {names[target]}"))
+        return arrows
+
+    def _add_shared(self, scene: Scene) -> None:
+        """List the leaves that are written in several operations to the right, in as many columns as they need."""
+        _, bottom, right, top = scene.bounds(0)
+        rows = max(int((top - bottom) / PITCH), 4)
+        widest, left = 0.0, right + 32
+        for number, (node, color) in enumerate(self.shared.items()):
+            if number % rows == 0:
+                left, widest = left + widest + 12, 0.0
+            size = str(node.shape) if node.size != 1 else f"{node.item():.4g}"
+            gradient = _gradient(node, self.show)
+            text = "  ".join(filter(None, [self.written[node], size, nonfinite(node), gradient]))
+            width = text_width(text, FONT_SIZE) * CORNER + 18
+            widest = max(widest, width)
+            scene.boxes.append(Box(f"p{number}", left + width / 2, top - 24 - PITCH * (number % rows), width, 23, text,
+                                   palette.Paint(color, palette.SHELF), rounded=False, pen=1.8, size=FONT_SIZE,
+                                   tooltip=f"{node!r} {numbers(node)}"))
+        if self.shared:
+            scene.texts.append(text_beside(right + 44, top - 2, "used in several places", FONT_SIZE, palette.QUIET))
 
 
+def _way(net: Net, ways: set[int]) -> int:
+    """Return whether the edges of a net lead from step to step, 1, back, -1, or otherwise."""
+    found = ways - {0}
+    return found.pop() if len(found) == 1 and (len(ways) == 1 or not net[0]) else 0
+
+
+def drawable(tensor: Tensor, most: int) -> list[Tensor]:
+    """Return a tensor and all tensors it was computed from, oldest first; ValueError if they are more than `most`."""
+    nodes = ancestors(tensor, most)
+    if len(nodes) > most:
+        raise ValueError(f"{tensor!r} was computed from more than {most:,} tensors: too many for a picture. "
+                         "Draw an earlier one, or the run with viz.unrolled")
+    return nodes
+
+
+def label(node: Tensor, show: Collection[str], written: Mapping[Tensor, str] | None = None) -> str:
+    """Return the lines of a box, in the order of FIELDS; `written` holds the text of operands without a box."""
+    lines = []
+    if "name" in show and node.label:
+        lines.append(clean(node.label))
+    if "operation" in show and node.op is not None:
+        lines.append(clean(caption(node, written or {}), LONGEST))
+    if "shape" in show:
+        lines.append(str(node.shape) if node.size != 1 else f"{node.item():.4g}")
+    if "data" in show and (node.size != 1 or "shape" not in show):
+        lines.append(numbers(node))
+    if node.size != 1 and nonfinite(node):
+        lines.append(nonfinite(node))
+    lines += filter(None, [_gradient(node, show)])
+    if "line" in show:
+        lines.append(clean(str(node.origin), LONGEST))
+    return "\n".join(lines) or OPERAND
+
+
+def _gradient(node: Tensor, show: Collection[str]) -> str:
+    return f"|g| {norm(node.grad):.1e}" if "gradient" in show and node.grad is not None else ""
+
+
+def caption(node: Tensor, written: Mapping[Tensor, str]) -> str:
+    """Return an operation with its operands that have no box: `tanh`, `W @`, `× 0.999`, `where(array(3, 1), ·, 0)`."""
+    assert node.op is not None
+    inside = {position: written[x] for position, x in enumerate(node.inputs) if x in written}
+    formula = node.op.formula([Formula(written.get(x, OPERAND), ATOM) for x in node.inputs]).text
+    if inside and (len(node.inputs) != 2 or len(inside) != 1):
+        return formula
+    if isinstance(node.op, ops.Identity):
+        return f"= {clean(node.inputs[0].label, SHORT)}".rstrip()
+    if not inside and isinstance(node.op, (ops.Power, ops.Transpose, ops.GetItem)) and formula.startswith(OPERAND):
+        return formula.removeprefix(OPERAND).lstrip()  # `** 2`, `.T`, `[1:]`
+    scalar = any(node.inputs[position].ndim == 0 for position in inside)
+    return " ".join([operation_label(node.op, len(node.inputs), inside, scalar), *_options(node.op)])
+
+
+def _options(op: ops.Op) -> list[str]:
+    """Return the options of an operation that say something: `axis=1`, but not `keepdims=False`."""
+    joins = isinstance(op, (ops.Stack, ops.Concatenate))
+    return [f"{name}={value}" for name, value in vars(op).items()
+            if value is not None and value is not False and isinstance(value, (bool, int, float, str, tuple))
+            and not (joins and value == 0) and not isinstance(op, ops.GetItem)]
+
+
+def _paint(node: Tensor, tensor: Tensor, computed: Collection[str]) -> palette.Paint:
+    if nonfinite(node):
+        return palette.BAD
+    if node is tensor:
+        return palette.LOSS
+    if node.op is None and node.requires_grad:
+        return palette.Paint(palette.PARAMETERS[0], palette.SHELF)
+    if node.op is None:
+        return palette.CONSTANT if node.t is None else palette.STATE if node.name in computed else palette.INPUT
+    return palette.STATE if node.label else palette.OUTPUT
+
+
+# ---- for graphs that Graphviz lays out
 def empty(dark: bool) -> Picture:
     """Return a picture without nodes, which Graphviz will lay out."""
     background, text, arrow = "#FFFFFF", palette.TEXT, palette.ARROW
@@ -81,42 +278,3 @@ def add_node(drawn: Picture, key: str, node: Tensor, text: str, paint: palette.P
     drawn.node(key, label=literal(text), tooltip=literal(f"{node!r} {numbers(node)}"), fillcolor=paint.fill,
                color=paint.line, penwidth=f"{pen:g}", style=style, width=f"{width / 72:.6f}",
                height=f"{height / 72:.6f}")
-
-
-def drawable(tensor: Tensor, most: int) -> list[Tensor]:
-    """Return a tensor and all tensors it was computed from, oldest first; ValueError if they are more than `most`."""
-    nodes = ancestors(tensor, most)
-    if len(nodes) > most:
-        raise ValueError(f"{tensor!r} was computed from more than {most:,} tensors: too many for a picture. "
-                         "Draw an earlier one, or the run with viz.unrolled")
-    return nodes
-
-
-def label(node: Tensor, show: Collection[str]) -> str:
-    """Return the lines of a box, in the order of FIELDS."""
-    lines = []
-    if "name" in show and node.label:
-        lines.append(clean(node.label))
-    if "operation" in show and node.op is not None:
-        lines.append(clean(repr(node.op).removesuffix("()"), 40))
-    if "shape" in show:
-        lines.append(str(node.shape) if node.size != 1 else f"{node.item():.4g}")
-    if "data" in show and (node.size != 1 or "shape" not in show):
-        lines.append(numbers(node))
-    if node.size != 1 and nonfinite(node):
-        lines.append(nonfinite(node))
-    if "gradient" in show and node.grad is not None:
-        lines.append(f"|g| {norm(node.grad):.1e}")
-    if "line" in show:
-        lines.append(clean(str(node.origin), 40))
-    return "\n".join(lines) or "·"
-
-
-def _paint(node: Tensor, tensor: Tensor) -> palette.Paint:
-    if nonfinite(node):
-        return palette.BAD
-    if node is tensor:
-        return palette.LOSS
-    if node.op is None:
-        return palette.Paint(palette.PARAMETERS[0], palette.SHELF) if node.requires_grad else palette.CONSTANT
-    return palette.STATE if node.label else palette.OUTPUT

@@ -20,11 +20,15 @@ from minigrad.interactive.pictures import SVG, Bundle, image
 
 from . import palette
 from .fonts import FAMILY
-from .rasterize import RASTER, paint
+from .rasterize import VECTOR, paint
 from .scene import Arrow, Box, Frame, Scene, Text, move_toward
 
 DPI = 110  # default resolution of a PNG, for slides
-MAX_PIXELS = 30_000  # Graphviz scales a larger canvas down, and its text becomes unreadable
+LEAST_DPI = 50  # of a large picture
+MAX_PIXELS = 30_000  # in length: Graphviz scales a larger canvas down, and its text becomes unreadable
+LARGE = 25_000_000  # pixels of a picture that is painted at a lower resolution, unless one is given
+MAX_AREA = 150_000_000  # pixels: 4 bytes each, twice
+MAX_PAGE = 14_400  # points, of a PDF page (PDF Reference, implementation limits)
 NARROW = 450  # width in points of a picture that fits into any notebook's column
 HEAD = 7.0  # length of an arrowhead, in points
 
@@ -36,13 +40,13 @@ class Picture(graphviz.Digraph):
     """
 
     def render(self, filename: Any = None, directory: Any = None, *, outfile: Any = None,
-               format: str | None = None, dpi: int = DPI, **options: Any) -> str:
+               format: str | None = None, dpi: int | None = None, **options: Any) -> str:
         """Write the picture to a file, in the format of its suffix (outfile="h.svg").
 
         Args:
             outfile: the file to write, atomically.
             format: "png", "svg", "pdf", ...; by default the suffix of outfile.
-            dpi: dots per inch of a PNG.
+            dpi: dots per inch of a PNG; by default 110, and fewer for a large picture.
             filename, directory, options: as in graphviz.Digraph.render, which also writes the DOT text to
                 `filename` and the picture next to it.
 
@@ -51,6 +55,7 @@ class Picture(graphviz.Digraph):
 
         Raises:
             OSError: if the file can't be written.
+            ValueError: if the picture is too large for the format.
             PaintError: if the picture can't be painted.
         """
         if outfile is None:
@@ -82,14 +87,14 @@ class Picture(graphviz.Digraph):
         """Return the left, lower, right and upper bound, in points."""
         return tuple(map(float, self.graph_attr.get("bb", "0,0,0,0").split(",")))
 
-    def _painted(self, format: str, dpi: int = DPI) -> bytes:
+    def _painted(self, format: str, dpi: int | None = None) -> bytes:
         if format in ("dot", "gv"):
             return self.source.encode()
         left, bottom, right, top = self._bounds()
-        pixels = max(right - left, top - bottom) * dpi / 72
-        if pixels > MAX_PIXELS and format.lower() in RASTER:
-            raise ValueError(f"the picture would be {pixels:,.0f} pixels long, more than the {MAX_PIXELS:,} that stay "
-                             "readable: draw fewer steps (fold=True), or render it as SVG")
+        size = right - left, top - bottom
+        if dpi is None:
+            dpi = default_dpi(*size)
+        check_size(*size, format, dpi)
         return paint(self.source, format, dpi)
 
     # The three methods through which the graphviz package runs `dot`; overridden to call paint().
@@ -109,6 +114,35 @@ def fit_column(svg: str) -> str:
     """Return an SVG that is shown in its own size, or smaller where the column of a page is narrower."""
     return re.sub(r'<svg width="(\d+)pt" height="(\d+)pt"',
                   r'<svg width="\1pt" height="\2pt" style="max-width: 100%; height: auto"', svg, count=1)
+
+
+def default_dpi(width: float, height: float) -> int:
+    """Return the resolution of a picture of a size in points: lower for a large one."""
+    area = max(width * height, 1.0) / 72 ** 2
+    return min(DPI, max(LEAST_DPI, int(math.sqrt(LARGE / area))))
+
+
+def check_size(width: float, height: float, format: str, dpi: int) -> None:
+    """Check that a picture of a size in points isn't too large for a format.
+
+    Raises:
+        ValueError: if it would be unreadable, or need too much memory.
+    """
+    kind = format.lower().partition(":")[0]
+    if kind in VECTOR:
+        return
+    pixels = [side * dpi / 72 for side in (width, height)]
+    if kind == "pdf":
+        problem = f"{max(width, height):,.0f} points long, more than the {MAX_PAGE:,} of a page" \
+            if max(width, height) > MAX_PAGE else ""
+    elif max(pixels) > MAX_PIXELS:
+        problem = f"{max(pixels):,.0f} pixels long, more than the {MAX_PIXELS:,} that stay readable"
+    else:
+        problem = f"{pixels[0]:,.0f} x {pixels[1]:,.0f} pixels, and need {8e-9 * math.prod(pixels):.1f} GB of memory" \
+            if math.prod(pixels) > MAX_AREA else ""
+    if problem:
+        raise ValueError(f"the picture would be {problem}: draw less of it (fewer steps, fold=True), or render it "
+                         "as SVG")
 
 
 def picture(scene: Scene, dark: bool = False) -> Picture:

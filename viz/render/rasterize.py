@@ -19,7 +19,9 @@ from typing import Any
 
 from . import fonts
 
-RASTER = {"png", "jpg", "jpeg", "gif"}
+RASTER = {"png", "jpg", "jpeg", "gif"}  # formats that have a resolution
+VECTOR = {"svg", "svgz", "svg_inline", "ps", "ps2", "eps", "dot", "gv", "xdot", "xdot_json", "canon", "json", "json0",
+          "dot_json", "plain", "plain-ext", "fig", "pic", "pov", "tk", "cmapx", "imap", "cmap"}  # of any size
 _lock = threading.Lock()  # Graphviz keeps global state
 
 
