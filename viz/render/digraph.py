@@ -60,6 +60,10 @@ class Picture(graphviz.Digraph):
         write_atomically(path, self._painted(kind, dpi))
         return str(path)
 
+    def pipe_at(self, format: str, dpi: int) -> bytes:
+        """Return the bytes of the picture in a format; a PNG has `dpi` dots per inch."""
+        return self._painted(format, dpi)
+
     def _painted(self, format: str, dpi: int = DPI) -> bytes:
         if format in ("dot", "gv"):
             return self.source.encode()
