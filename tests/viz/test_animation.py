@@ -19,6 +19,7 @@ import viz
 from minigrad import Op
 from minigrad.backward import ancestors
 from rnn import Cell, Run, t
+from viz.annotations.heat import Norm
 from viz.render import gif
 from viz.render.fonts import text_width
 
@@ -162,14 +163,36 @@ def test_no_box_text_or_title_moves_from_frame_to_frame(make: Any, options: Any)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("make", [elman, tiny_and_huge])
-def test_every_label_of_every_frame_fits_into_its_box(make: Any) -> None:
+@pytest.mark.parametrize("make, unknown", [(elman, "not computed"), (tiny_and_huge, "not computed"), (elman, "?"),
+                                           (bidirectional, "?")])
+def test_every_label_of_every_frame_fits_into_its_box(make: Any, unknown: str,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Norm, "__str__", lambda norm: unknown if norm.value is None else f"{norm.value:.12e}")
     _, loss = network(make)
     for frame in viz.animate(loss, values=True).frames:
         for key, label, _, width in BOX.findall(frame.source):
             if re.match(r"s\d|p\d|loss", key):
                 size = 11 if key[0] == "p" else 10 if "\\n" in label else 12
                 assert text_width(label.replace("\\n", "\n"), size) < float(width) * 72, (key, label)
+
+
+def test_the_colour_of_a_gradient_that_is_known_stays() -> None:
+    _, loss = network(fading)
+    known: dict[str, str] = {}
+    for frame in viz.animate(loss).frames:
+        for fill, label in re.findall(r'fillcolor="([^"]*)"[^\]]*label="(h[^"]*\|g\| \d[^"]*)"', frame.source):
+            assert known.setdefault(label, fill) == fill
+    assert len(known) == len(set(known.values())) == 3
+
+
+def fading() -> Cell:
+    """Gradients that are smaller by a factor of 100 at each step."""
+    U = mg.Tensor(np.eye(3) / 100, requires_grad=True, name="U")
+    cell = Cell("fading")
+    x, h, y = cell.input("x", 3), cell.signal("h", 3), cell.signal("y", 3)
+    h[t] = U @ h[t-1] + x[t]
+    y[t] = t / 3 // 1 * h[t]
+    return cell
 
 
 def test_the_colours_of_the_gradient_have_one_scale_in_all_frames() -> None:
@@ -203,7 +226,14 @@ def test_values_after_the_end_come_with_the_last_step_and_folds_are_one_frame() 
     assert any(re.match(r"h.2.\n\S+ … \S+", label) for label in labels(shown_values).values())
 
 
-@pytest.mark.parametrize("make", [elman, bidirectional])
+def without_parameters() -> Cell:
+    cell = Cell("sum")
+    x, h = cell.input("x", 3), cell.signal("h", 3)
+    h[t] = h[t-1] + x[t]
+    return cell
+
+
+@pytest.mark.parametrize("make", [elman, bidirectional, without_parameters])
 def test_no_box_moves_while_a_definition_is_unrolled(make: Any) -> None:
     animation = viz.animate(make(), level="ops")
     frames = animation.frames
@@ -212,6 +242,9 @@ def test_no_box_moves_while_a_definition_is_unrolled(make: Any) -> None:
     for frame, caption in zip(frames, animation.captions):
         for key, label, *place in BOX.findall(frame.source):
             assert label == caption or (label, *place) in texts or (label, *place) == last[key]
+        arrows = re.findall(r"(\w+) -> (\w+)", frame.source)
+        assert {key for ends in arrows for key in ends} <= set(labels(frame))
+    assert len({frame.graph_attr["bb"] for frame in frames}) == 1
 
 
 def test_a_long_run_is_folded_and_the_steps_of_the_fold_have_no_frame() -> None:

@@ -131,7 +131,7 @@ def _draw_states(run: Run, spec: UnrolledSpec, steps: Sequence[Step], stops: Seq
     drawings = [drawing.draw() for drawing in _at_each(spec, states, room)]
     for drawing in drawings:
         drawing.add_title()
-    widest = max(drawings, key=lambda drawing: drawing.scene.bounds(0)[2])
+    widest = max(drawings, key=_width)
     marks = _Marks(run, widest)
     frames = [Frame(0, "before the backward pass", _with_looks(widest.scene, drawings[0].scene))]
     for start, stop, drawing in zip([0, *stops], stops, drawings[1:]):
@@ -143,6 +143,12 @@ def _draw_states(run: Run, spec: UnrolledSpec, steps: Sequence[Step], stops: Seq
         marks.mark(last, steps[stops[-1] - 1], outline=False)
     frames.append(Frame(len(steps), f"after the backward pass: {len(steps)} steps", last))
     return _finished(frames, widest.scene)
+
+
+def _width(drawing: UnrolledDrawing) -> tuple[float, float]:
+    """Return the width of a picture, then that of its boxes: those of the parameters aren't as wide in all frames."""
+    left, _, right, _ = drawing.scene.bounds(0)
+    return right - left, sum(box.width for box in drawing.scene.boxes)
 
 
 def _at_each(spec: UnrolledSpec, states: Sequence[Gradients], room: _Room | None) -> Iterator[UnrolledDrawing]:
