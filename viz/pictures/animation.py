@@ -163,13 +163,13 @@ def _backward_frames(loss: Tensor, run: Run | None, level: str, steps: Iterable[
     if loss.size != 1:
         raise ValueError(f"a backward pass starts from a single number, and {loss!r} has shape {loss.shape}: animate "
                          "its sum or its mean, e.g. viz.animate(y.sum())")
-    run = _run_of(loss, run)
+    run = run_of(loss, run)
     spec = replace(unrolled_spec(run, choose_steps(run.T, True, steps), level), parameters=run.parameters, loss=loss,
                    values=values, heat=heat is not False)
     return backward_pass(run, loss, spec, every, most), f"backward pass of {clean(loss.label) or 'the loss'}"
 
 
-def _run_of(loss: Tensor, run: Run | None) -> Run:
+def run_of(loss: Tensor, run: Run | None = None) -> Run:
     """Return the run that a loss was computed from; `run`, if it is given."""
     runs = runs_behind(loss)
     if run is not None:
