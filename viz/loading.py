@@ -82,7 +82,7 @@ class Loader:
         """Remove the modules that the files imported from their folders from those that Python has loaded."""
         for name, _ in list(self._modules()):
             del sys.modules[name]
-        importlib.invalidate_caches()
+        importlib.invalidate_caches()  # a file that is new may be of the same moment as the last listing of its folder
 
     def _is_own(self, place: Path) -> bool:
         return "site-packages" not in place.parts and any(place.is_relative_to(folder) for folder in self.folders)
@@ -109,8 +109,8 @@ def watch(loader: Loader, draw: Callable[[], object]) -> NoReturn:
 
 
 def _place(module: ModuleType) -> Path | None:
-    """Return the file of a module; of a package without one, its folder."""
-    file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)
+    """Return the file of a module; None for one without, such as a package that is a folder alone."""
+    file = getattr(module, "__file__", None)
     return Path(file).resolve() if isinstance(file, str) else None
 
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from painters import painting
@@ -78,7 +79,7 @@ def test_a_file_does_not_see_the_arguments_of_viz(tmp_path: Path, monkeypatch: p
     ("bots model.py:net", "", "'bots' is not of the form FILE.py:NAME, nor one of the kinds rolled, unrolled, both"),
     ("model.py:net model.py:run", "", "a picture is of one FILE.py:NAME, not of 2; the kind stands first, e.g. diff"),
     ("both", "", "both is of one FILE.py:NAME, not of 0"), ("diff model.py:net", "", "diff is of two FILE.py:NAME"),
-    ("diff model.py:net model.py:run", "", "diff compares two Cells, two runs or two Tensors, not a Cell with a Run"),
+    ("diff model.py:net model.py:run", "", "viz: diff compares two Cells, two runs or two Tensors, not a Cell with a Run"),
     ("both model.py:run", "", "both draws a Cell, not a Run"),
     ("gradient_map model.py:net", "", "gradient_map draws a Run, not a Cell"),
     ("stepper model.py:net", "", "stepper draws a Tensor, not a Cell"),
@@ -144,6 +145,20 @@ def test_a_page_is_written_for_a_loss(kind: list[str], file: Path, capsys: pytes
     assert "--dark does nothing for stepper: it is for rolled, unrolled" in capsys.readouterr().err
 
 
+def size_of(picture: Path) -> Any:
+    with pytest.importorskip("PIL.Image").open(picture) as image:
+        return image.size
+
+
+@painting
+def test_the_resolution_of_a_png(file: Path) -> None:
+    sizes = []
+    for dpi in (40, 80):
+        assert main([f"{file}:net", "--dpi", str(dpi), "-o", str(file.with_name("net.png"))]) == 0
+        sizes.append(size_of(file.with_name("net.png")))
+    assert sizes[1][0] == pytest.approx(2 * sizes[0][0], abs=2)
+
+
 @painting
 def test_an_animation_is_a_gif_or_numbered_files(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("PIL")
@@ -151,6 +166,13 @@ def test_an_animation_is_a_gif_or_numbered_files(file: Path, capsys: pytest.Capt
     assert main([f"{file}:loss", "--steps", "1,60", "--every", "100", "--dpi", "40", "--no-heat", "--seconds", "0.1",
                  "-o", str(out)]) == 0
     assert out.read_bytes().startswith(b"GIF89a") and capsys.readouterr() == (f"{out}\n", "")
+    small = size_of(out)
+    assert main([f"{file}:loss", "--steps", "1,60", "--every", "150", "--dpi", "80", "-o", str(out)]) == 0
+    assert size_of(out)[1] == pytest.approx(2 * small[1], abs=2) and capsys.readouterr().err == ""
+    for rest, heat in ([], True), (["--no-heat"], False):
+        assert main(["animate", f"{file}:loss", *rest, "--steps", "1", "-o", str(file.with_name("b.dot"))]) == 0
+        assert ("|gradient|" in file.with_name("b-1.dot").read_text(encoding="utf-8")) == heat
+    capsys.readouterr()
     assert main(["animate", f"{file}:net", "--unroll", "2", "--level", "ops", "-o", str(file.with_name("a.dot"))]) == 0
     assert capsys.readouterr().out == "".join(f"{file.with_name(f'a-{number}.dot')}\n" for number in (1, 2, 3))
     assert "tanh" in file.with_name("a-3.dot").read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import linecache
 import os
 import re
 import signal
@@ -162,7 +163,11 @@ def test_a_module_that_was_broken_or_missing_is_waited_for(before: dict[str, str
 
 
 def test_only_files_of_the_folder_are_watched_and_viz_is_never_forgotten(tmp_path: Path) -> None:
-    (tmp_path / "part_of_it.py").write_text("import json, numpy\n")
+    installed = tmp_path / "venv" / "site-packages"
+    installed.mkdir(parents=True)
+    (installed / "installed_there.py").write_text("")
+    (tmp_path / "part_of_it.py").write_text("import json, numpy, sys\nsys.path.append(folder := "
+                                            f"{str(installed)!r})\nimport installed_there\nsys.path.remove(folder)\n")
     file = tmp_path / "model.py"
     file.write_text("import part_of_it, rnn, viz.cli\n")
     loader = Loader([str(file)])
@@ -175,6 +180,15 @@ def test_only_files_of_the_folder_are_watched_and_viz_is_never_forgotten(tmp_pat
     assert sys.modules["viz.cli"].main is main and "part_of_it" in sys.modules
     loader.forget()
     assert "part_of_it" not in sys.modules
+
+
+def test_the_code_that_messages_quote_is_that_of_the_last_run(tmp_path: Path) -> None:
+    file = tmp_path / "model.py"
+    loader = Loader([str(file)])
+    for text in ("a = 1\n", "b = 20\n"):
+        file.write_text(text)
+        loader.load([str(file)])
+        assert linecache.getline(str(file), 1) == text
 
 
 class Terminal(io.StringIO):
