@@ -79,7 +79,7 @@ def test_a_file_does_not_see_the_arguments_of_viz(tmp_path: Path, monkeypatch: p
     ("bots model.py:net", "", "'bots' is not of the form FILE.py:NAME, nor one of the kinds rolled, unrolled, both"),
     ("model.py:net model.py:run", "", "a picture is of one FILE.py:NAME, not of 2; the kind stands first, e.g. diff"),
     ("both", "", "both is of one FILE.py:NAME, not of 0"), ("diff model.py:net", "", "diff is of two FILE.py:NAME"),
-    ("diff model.py:net model.py:run", "", "viz: diff compares two Cells, two runs or two Tensors, not a Cell with a Run"),
+    ("diff model.py:net model.py:run", "", "viz: diff compares two Cells, two runs or two Tensors, not a Cell with a"),
     ("both model.py:run", "", "both draws a Cell, not a Run"),
     ("gradient_map model.py:net", "", "gradient_map draws a Run, not a Cell"),
     ("stepper model.py:net", "", "stepper draws a Tensor, not a Cell"),
@@ -167,7 +167,8 @@ def test_an_animation_is_a_gif_or_numbered_files(file: Path, capsys: pytest.Capt
                  "-o", str(out)]) == 0
     assert out.read_bytes().startswith(b"GIF89a") and capsys.readouterr() == (f"{out}\n", "")
     small = size_of(out)
-    assert main([f"{file}:loss", "--steps", "1,60", "--every", "150", "--dpi", "80", "-o", str(out)]) == 0
+    assert main([f"{file}:loss", "--steps", "1,60", "--every", "150", "--dpi", "80", "--no-heat",
+                 "-o", str(out)]) == 0
     assert size_of(out)[1] == pytest.approx(2 * small[1], abs=2) and capsys.readouterr().err == ""
     for rest, heat in ([], True), (["--no-heat"], False):
         assert main(["animate", f"{file}:loss", *rest, "--steps", "1", "-o", str(file.with_name("b.dot"))]) == 0
