@@ -240,7 +240,7 @@ def _checked_options(kind: str, objects: Sequence[Any], options: argparse.Namesp
 
 def _draw(kind: str, objects: Sequence[Any], given: dict[str, Any]) -> Picture | Animation | Page:
     """Return the picture, animation or page; `dpi` belongs to an animation, and is given to a picture later."""
-    found, dpi, T = objects[0], given.pop("dpi", DPI), given.pop("unroll", None)
+    found, dpi, T = objects[0], given.pop("dpi", None), given.pop("unroll", None)
     if kind == "unrolled":
         if isinstance(found, Tensor):
             return unrolled(run_of(found), loss=found, **given)

@@ -273,6 +273,15 @@ def test_a_gif_has_the_frames_in_one_size_and_nearly_their_colours(tmp_path: Pat
 
 
 @painting
+def test_a_frame_is_as_wide_as_a_slide_at_most(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    for T, steps, wide in (2, None, False), (12, range(1, 13), True):
+        png = viz.animate(elman(), T=T, steps=steps, level="ops")._repr_png_()
+        width = image.open(io.BytesIO(png)).size[0]
+        assert 1840 < width <= 1920 if wide else width < 1500
+
+
+@painting
 def test_equal_animations_are_equal_bytes() -> None:
     pytest.importorskip("PIL")
     gifs = []

@@ -25,6 +25,7 @@ from .unrolled import unrolled_spec
 
 MOST = 200  # frames
 SECONDS = 0.8  # for which a frame is shown
+WIDEST = 1920  # pixels of a frame, by default
 LAST = 3  # the last frame is shown longer, by this factor
 
 
@@ -41,13 +42,14 @@ class Animation:
         files: the files that were written last.
     """
 
-    def __init__(self, title: str, frames: Sequence[Frame], seconds: float, dark: bool, dpi: int) -> None:
+    def __init__(self, title: str, frames: Sequence[Frame], seconds: float, dark: bool, dpi: int | None) -> None:
         self.title = title
         self.frames = [picture(frame.scene, dark) for frame in frames]
         self.numbers = [frame.number for frame in frames]
         self.captions = [frame.caption for frame in frames]
         self.seconds = [seconds] * (len(frames) - 1) + [seconds * LAST]
-        self.dpi = dpi
+        left, _, right, _ = frames[0].scene.bounds()
+        self.dpi = dpi or min(DPI, int(WIDEST * 72 / (right - left)))
         self.files: list[Path] = []
 
     @cached_property
@@ -101,7 +103,7 @@ class Animation:
 def animate(what: Tensor | Cell | Run, outfile: str | os.PathLike[str] | None = None, *, run: Run | None = None,
             T: int = 4, level: str = "signals", steps: Iterable[int] | None = None, values: bool = False,
             heat: bool | None = None, every: int | None = None, seconds: float = SECONDS, most: int = MOST,
-            dark: bool = False, dpi: int = DPI) -> Animation:
+            dark: bool = False, dpi: int | None = None) -> Animation:
     """Animate the backward pass of a loss, or the unroll of a definition; write it to a file.
 
     Of a loss, the first frame shows the unrolled graph without gradients. Each further frame shows the box of the next
@@ -127,7 +129,7 @@ def animate(what: Tensor | Cell | Run, outfile: str | os.PathLike[str] | None = 
         seconds: how long a frame is shown; the last one three times as long.
         most: the largest number of frames.
         dark: light lines on a dark background.
-        dpi: dots per inch of a GIF or PNG.
+        dpi: dots per inch of a GIF or PNG; by default 110, or as many as make a frame 1920 pixels wide.
 
     Raises:
         TypeError: for anything else than a Tensor, a Cell or a run.
