@@ -210,10 +210,21 @@ def test_each_frame_of_an_unroll_adds_a_time_step() -> None:
         found = {tuple(map(int, key[1:].split("_"))) for key in labels(frame) if re.match(r"s\d+_\d+$", key)}
         assert {step for _, step in found} == set(range(k + 1))
         assert len(found) == 3 * k + 1  # x, h and y at each step; h[0]
-        arrows = re.findall(r"(\w+) -> (\w+)", frame.source)
+        arrows = re.findall(r"\t(s\w+) -> (\w+)", frame.source)
         assert len(arrows) == 3 * k and {key for ends in arrows for key in ends} <= set(labels(frame))
         assert frame.source.count("subgraph cluster") == k
     assert animation.captions == ["before the first step", *(f"unrolled to t = {k} of 3" for k in (1, 2, 3))]
+
+
+def test_a_cell_is_unrolled_beside_its_rolled_picture_and_a_run_alone() -> None:
+    rolled = {"r_s0": "x(t)", "r_s1": "h(t)", "r_s2": "y(t)"}
+    for frame in viz.animate(elman(), T=2).frames:
+        found = labels(frame)
+        assert {key: found[key].replace("[", "(").replace("]", ")") for key in rolled} == rolled
+        heights = {key: pos.split(",")[1] for key, _, pos, _ in BOX.findall(frame.source)}
+        assert all(heights.get(f"s{i}_1", heights[f"r_s{i}"]) == heights[f"r_s{i}"] for i in range(3))
+    run, _ = network()
+    assert not any(key.startswith("r_") for frame in viz.animate(run).frames for key in labels(frame))
 
 
 def test_values_after_the_end_come_with_the_last_step_and_folds_are_one_frame() -> None:

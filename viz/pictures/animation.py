@@ -20,8 +20,8 @@ from viz.render.fonts import clean
 from viz.render.gif import write_gif
 
 from .frames import Frame, backward_pass, unrolling
-from .side_by_side import unroll_zeros
-from .unrolled import unrolled_spec
+from .side_by_side import beside_rolled, unroll_zeros
+from .unrolled import UnrolledDrawing, unrolled_spec
 
 MOST = 200  # frames
 SECONDS = 0.8  # for which a frame is shown
@@ -108,7 +108,7 @@ def animate(what: Tensor | Cell | Run, outfile: str | os.PathLike[str] | None = 
 
     Of a loss, the first frame shows the unrolled graph without gradients. Each further frame shows the box of the next
     operation, and all gradients that are known then; the last all of them. Of a Cell or a run, each frame adds a time
-    step. All frames have the same size, and every box is in the same place.
+    step; a Cell's rolled picture is on the left. All frames have the same size, and every box is in the same place.
 
     The pass is that of `loss.backward_steps()`; every `.grad` is restored afterwards. Hooks are called, once each.
 
@@ -150,7 +150,12 @@ def animate(what: Tensor | Cell | Run, outfile: str | os.PathLike[str] | None = 
         whole = what if isinstance(what, Run) else unroll_zeros(what, _checked_length(T))
         spec = replace(unrolled_spec(whole, choose_steps(whole.T, True, steps), level), parameters=whole.parameters,
                        values=values)
-        frames, title = unrolling(spec, every or 1, most), f"{clean(whole.cell.name)}, unrolled step by step"
+        if isinstance(what, Cell):
+            rolled, drawing = beside_rolled(what, spec, level)
+            drawing.scene.add(rolled)
+        else:
+            drawing = UnrolledDrawing(spec).draw()
+        frames, title = unrolling(drawing, every or 1, most), f"{clean(whole.cell.name)}, unrolled step by step"
     else:
         raise TypeError(f"viz.animate() takes a loss, a Cell or a run, not {type(what).__name__}: {what!r:.60}")
     animation = Animation(title, frames, seconds, dark, dpi)

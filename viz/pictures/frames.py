@@ -40,13 +40,13 @@ class Frame(NamedTuple):
 
 
 # ---- an unroll
-def unrolling(spec: UnrolledSpec, every: int, most: int) -> list[Frame]:
+def unrolling(drawing: UnrolledDrawing, every: int, most: int) -> list[Frame]:
     """Return the values before the first step, then `every` more time steps in each frame.
 
     Raises:
         ValueError: for more than `most` frames.
     """
-    drawing = UnrolledDrawing(spec).draw()
+    spec = drawing.spec
     drawing.add_title()
     columns = drawing.layout.columns
     outside = sum(column.k < 1 for column in columns)
