@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from minigrad import Tensor
-from minigrad.formats.files import write_atomically
 from rnn import Cell, Run, Signal
 from viz.layout.folding import MANY
 from viz.layout.step_graph import LEVELS
@@ -147,7 +146,7 @@ def _draw_file(kind: str | None, targets: Sequence[tuple[str, str]], loader: Loa
             objects = [_find(loader.variables[file], file, name) for file, name in targets]
             progress.begin("layout")
             kind = kind or _usual_kind(objects[0], options)
-            drawn = _draw(kind, objects, _checked_options(kind, objects, options))
+            drawn = _draw(kind, objects, _checked_options(kind, objects, options), options.o)
             progress.begin("painting")
             paths = _write(drawn, options)
     except Exception as error:
@@ -238,8 +237,8 @@ def _checked_options(kind: str, objects: Sequence[Any], options: argparse.Namesp
     return given
 
 
-def _draw(kind: str, objects: Sequence[Any], given: dict[str, Any]) -> Picture | Animation | Page:
-    """Return the picture, animation or page; `dpi` belongs to an animation, and is given to a picture later."""
+def _draw(kind: str, objects: Sequence[Any], given: dict[str, Any], outfile: str) -> Picture | Animation | Page:
+    """Return the picture, the animation or the page, which is written; a picture gets its `dpi` later."""
     found, dpi, T = objects[0], given.pop("dpi", None), given.pop("unroll", None)
     if kind == "unrolled":
         if isinstance(found, Tensor):
@@ -254,7 +253,7 @@ def _draw(kind: str, objects: Sequence[Any], given: dict[str, Any]) -> Picture |
             given["heat"] = False
         return animate(found, dpi=dpi, **({} if T is None else {"T": T}), **given)
     if kind == "stepper":
-        return stepper(found)
+        return stepper(found, outfile)
     simple: dict[str, Any] = {"rolled": rolled, "graph": graph, "gradient_map": gradient_map, "diff": diff}
     return simple[kind](*objects, **given)
 
@@ -264,7 +263,7 @@ def _write(drawn: Picture | Animation | Page, options: argparse.Namespace) -> Se
     if isinstance(drawn, Animation):
         return drawn.render(options.o)
     if isinstance(drawn, Page):
-        return [write_atomically(options.o, drawn.html.encode())]
+        return [drawn.path or options.o]
     return [drawn.render(outfile=options.o, dpi=options.dpi or DPI)]
 
 
