@@ -18,7 +18,8 @@ from .rasterize import PaintError
 
 COLORS = 255  # of a GIF's 256; Pillow marks unchanged points with the last
 EACH = 3  # every third point, in both directions, is counted for the palette
-MAX_BYTES = 500_000_000  # memory for the points of all frames, one byte each
+BYTES = 3  # of memory for a point of a frame, measured; Pillow keeps all frames
+MAX_BYTES = 500_000_000
 
 
 def write_gif(pngs: Iterable[bytes], seconds: Sequence[float]) -> bytes:
@@ -47,7 +48,7 @@ def write_gif(pngs: Iterable[bytes], seconds: Sequence[float]) -> bytes:
 
 def _check_memory(size: tuple[int, int], frames: int) -> None:
     width, height = size
-    needed = width * height * frames
+    needed = BYTES * width * height * frames
     if needed > MAX_BYTES:
         raise ValueError(f"{frames} frames of {width} × {height} pixels need {needed / 1e6:,.0f} MB, more than "
                          f"{MAX_BYTES / 1e6:,.0f}: make fewer frames, every=..., or smaller ones, dpi=...")
