@@ -2,7 +2,7 @@
 
     python -m examples.gallery [FOLDER]
 
-Writes the pictures as SVG and index.html, which shows them, into FOLDER, by default gallery/. Time: 1 s.
+Writes the pictures as SVG and GIF and index.html, which shows them, into FOLDER, by default gallery/. Time: 5 s.
 """
 
 import html
@@ -130,11 +130,21 @@ def pictures(rng: np.random.Generator) -> dict[str, viz.Picture]:
     return drawn
 
 
+def animations(rng: np.random.Generator) -> dict[str, viz.Animation]:
+    """Return every animation by its caption."""
+    network = elman(rng)
+    run, loss = differentiated(network, 4, rng)
+    return {"unrolled step by step": viz.animate(network),
+            "a backward pass": viz.animate(loss, run=run, values=True)}
+
+
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
-    for number, (caption, picture) in enumerate(pictures(np.random.default_rng(0)).items(), 1):
-        name = f"{number:02}.svg"
+    rng = np.random.default_rng(0)
+    drawn: dict[str, viz.Picture | viz.Animation] = {**pictures(rng), **animations(rng)}
+    for number, (caption, picture) in enumerate(drawn.items(), 1):
+        name = f"{number:02}.{'gif' if isinstance(picture, viz.Animation) else 'svg'}"
         picture.render(outfile=folder / name)
         rows.append(f'<figure><img src="{name}" alt="{html.escape(caption)}">'
                     f"<figcaption>{html.escape(caption)}</figcaption></figure>")

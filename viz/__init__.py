@@ -3,6 +3,7 @@
     viz.rolled(cell).render(outfile="loop.png")
     viz.unrolled(run, loss=loss).render(outfile="graph.svg")
     viz.stepper(loss, "steps.html")
+    viz.animate(loss, "bptt.gif")
 
 May import minigrad and rnn. Its folders import in one direction: render <- layout <- annotations <- pictures <-
 stepper_page. A run goes through these stages once: step graph, labels, layout, annotations, scene, DOT.
@@ -14,6 +15,7 @@ from minigrad.interactive import progress
 from minigrad.interactive.completion import public_names
 from minigrad.provenance import mark_library_file
 
+from .pictures.animation import Animation, animate
 from .pictures.diff import diff
 from .pictures.gradient_map import gradient_map
 from .pictures.graph import graph
@@ -26,7 +28,10 @@ from .render.rasterize import PaintError
 if TYPE_CHECKING:
     from .stepper_page.page import Page, stepper
 
-__all__ = ["Page", "both", "gradient_map", "PaintError", "Picture", "diff", "graph", "rolled", "stepper", "unrolled"]
+__all__ = [
+    "Animation", "Page", "PaintError", "Picture", "animate", "both", "diff", "gradient_map", "graph", "rolled",
+    "stepper", "unrolled",
+]
 
 mark_library_file(__file__)
 for drawing in (both, diff, gradient_map, graph, rolled, unrolled, Picture._painted):

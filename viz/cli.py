@@ -1,30 +1,76 @@
-"""python -m viz FILE.py:NAME -o picture.png: draw a definition, a run or a tensor of a user's file."""
+"""python -m viz [KIND] FILE.py:NAME -o picture.png: draw a definition, a run or a tensor of a user's file."""
 
 from __future__ import annotations
 
 import argparse
-import runpy
+import re
 import sys
-import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple
 
 from minigrad import Tensor
-from rnn import Cell, Run
+from rnn import Cell, Run, Signal
+from viz.layout.folding import MANY
 from viz.layout.step_graph import LEVELS
+from viz.pictures.animation import Animation, animate, run_of
+from viz.pictures.diff import diff
+from viz.pictures.gradient_map import gradient_map
 from viz.pictures.graph import graph
 from viz.pictures.rolled import rolled
-from viz.pictures.side_by_side import unroll_zeros
+from viz.pictures.side_by_side import both, unroll_zeros
 from viz.pictures.unrolled import unrolled
 from viz.render.digraph import DPI, Picture
-from viz.render.rasterize import PaintError
+from viz.render.rasterize import RASTER, PaintError
+from viz.stepper_page.page import Page, stepper
 
-POLL = 0.3  # seconds between two checks of a watched file
+from .loading import Loader, LoadError, watch
+
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended
+PAGES = (".html", ".htm")
+
+
+class Kind(NamedTuple):
+    """A kind of picture: what it draws, and the options that it has."""
+
+    draws: tuple[type, ...]
+    options: tuple[str, ...]
+
+
+KINDS = {
+    "rolled": Kind((Cell,), ("level", "dark", "dpi")),
+    "unrolled": Kind((Run, Cell, Tensor), ("unroll", "level", "steps", "values", "heat", "dark", "dpi")),
+    "both": Kind((Cell,), ("unroll", "level", "dark", "dpi")),
+    "graph": Kind((Tensor,), ("dark", "dpi")),
+    "gradient_map": Kind((Run,), ("dark", "dpi")),
+    "diff": Kind((Cell, Run, Tensor), ("level", "steps", "values", "dark", "dpi")),
+    "stepper": Kind((Tensor,), ()),
+    "animate": Kind((Tensor, Cell, Run), ("unroll", "level", "steps", "values", "no_heat", "every", "seconds", "dark",
+                                          "dpi")),
+}
+OPTIONS = tuple(dict.fromkeys(option for kind in KINDS.values() for option in kind.options))
+# The options that do nothing for some of the objects that a kind draws.
+WITHOUT: dict[tuple[str, type], tuple[str, ...]] = {
+    ("unrolled", Run): ("unroll",), ("unrolled", Tensor): ("unroll",), ("animate", Run): ("unroll", "no_heat"),
+    ("animate", Tensor): ("unroll",), ("animate", Cell): ("no_heat",), ("diff", Cell): ("steps", "values"),
+    ("diff", Tensor): ("steps", "level"),
+}
+EXPLAINED = {"unroll": "it is for a Cell", "no_heat": "it is for the backward pass of a loss",
+             "steps": "it is for runs", "values": "it is for runs and Tensors", "level": "it is for Cells and runs"}
+DESCRIPTION = """Draw a definition, a run or a tensor of a file.
+
+kinds of pictures; without one, that of what is named and of the file's ending:
+  rolled         a Cell
+  unrolled       a run; a Cell with --unroll T; a loss with its run
+  both           a Cell, rolled and unrolled side by side
+  graph          a Tensor
+  gradient_map   a run after its backward pass
+  diff           two Cells, runs or Tensors
+  stepper        the backward pass of a loss as a page, -o steps.html
+  animate        a loss, Cell or run, -o bptt.gif; bptt.png gives the frames, bptt-01.png, ..."""
 
 
 class UsageError(Exception):
@@ -34,121 +80,211 @@ class UsageError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, 2 after printing one line on an error, or 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
-    draw = partial(_draw_file, options)
+    try:
+        kind, targets = _split_words(options.words)
+    except UsageError as error:
+        return _report(error, options)
+    loader = Loader([file for file, _ in targets])
+    draw = partial(_draw_file, kind, targets, loader, options)
     try:
         if options.watch:
-            watch(Path(options.target.rpartition(":")[0]), draw)
+            watch(loader, draw)
         return draw()
     except KeyboardInterrupt:
         return INTERRUPTED
+    finally:
+        loader.forget()
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m viz", description=__doc__)
-    parser.add_argument("target", metavar="FILE.py:NAME", help="a Cell, an unrolled run or a Tensor in a file")
-    parser.add_argument("-o", metavar="PICTURE", required=True, help="e.g. picture.png, .svg, .pdf or .dot")
+    parser = argparse.ArgumentParser(prog="python -m viz", description=DESCRIPTION,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", metavar="[KIND] FILE.py:NAME", nargs="+",
+                        help="a Cell, an unrolled run or a Tensor in a file; of diff, two of them")
+    parser.add_argument("-o", metavar="PICTURE", required=True,
+                        help="e.g. picture.png, .svg, .pdf or .dot; .html is a page, .gif an animation")
     parser.add_argument("--unroll", type=int, metavar="T", help="unroll a Cell over T steps of zeros")
-    parser.add_argument("--level", choices=LEVELS, default="signals", help="ops: operations too")
-    parser.add_argument("--steps", metavar="1,2,50", help="the steps to draw; all others are folded")
-    parser.add_argument("--values", action="store_true", help="values and gradients in the boxes")
-    parser.add_argument("--heat", action="store_true", help="boxes coloured by the gradient's norm")
-    parser.add_argument("--dark", action="store_true", help="light lines on a dark background")
-    parser.add_argument("--watch", action="store_true", help="draw again whenever the file changes, until Ctrl-C")
-    parser.add_argument("--dpi", type=int, default=DPI, help=f"dots per inch of a PNG (default {DPI})")
+    parser.add_argument("--level", choices=LEVELS, help="ops: operations too")
+    parser.add_argument("--steps", metavar="1-5,9", help="the time steps to draw; all others are folded")
+    parser.add_argument("--values", action="store_true", default=None, help="values and gradients in the boxes")
+    parser.add_argument("--heat", action="store_true", default=None, help="boxes coloured by the gradient's norm")
+    parser.add_argument("--no-heat", action="store_true", default=None, help="an animation of a loss without it")
+    parser.add_argument("--every", type=int, metavar="N", help="steps from frame to frame")
+    parser.add_argument("--seconds", type=float, help="how long a frame is shown")
+    parser.add_argument("--dark", action="store_true", default=None, help="light lines on a dark background")
+    parser.add_argument("--dpi", type=int, help=f"dots per inch of a PNG, JPEG or GIF (default {DPI})")
+    parser.add_argument("--watch", action="store_true",
+                        help="draw again whenever the file or a module of its folder changes, until Ctrl-C")
+    parser.add_argument("--traceback", action="store_true", help="show the calls that led to an error")
     return parser
 
 
-def _draw_file(options: argparse.Namespace) -> int:
-    """Read the file, draw the object and write the picture; return the exit code."""
+def _split_words(words: Sequence[str]) -> tuple[str | None, list[tuple[str, str]]]:
+    """Return the kind of picture, if it is given, and (file, name) of each target."""
+    kind, names = (words[0], words[1:]) if words[0] in KINDS else (None, words)
+    targets = []
+    for target in names:
+        file, _, name = target.rpartition(":")
+        if not file or not name:
+            kinds = "" if target.endswith(".py") else f", nor one of the kinds {', '.join(KINDS)}"
+            raise UsageError(f"{target!r} is not of the form FILE.py:NAME{kinds}")
+        targets.append((file, name))
+    wanted = 2 if kind == "diff" else 1
+    if len(targets) != wanted:
+        raise UsageError(f"{kind or 'a picture'} is of {'two' if wanted == 2 else 'one'} FILE.py:NAME, not of "
+                         f"{len(targets)}" + ("" if kind else "; the kind stands first, e.g. diff a.py:net b.py:net"))
+    return kind, targets
+
+
+def _draw_file(kind: str | None, targets: Sequence[tuple[str, str]], loader: Loader, options: argparse.Namespace
+               ) -> int:
+    """Run the files, draw the objects and write the picture; return the exit code."""
     try:
         with Progress(3) as progress:
             progress.begin("reading")
-            target = _load(options.target)
+            loader.load([file for file, _ in targets])
+            objects = [_find(loader.variables[file], file, name) for file, name in targets]
             progress.begin("layout")
-            picture = _draw(target, options)
+            kind = kind or _usual_kind(objects[0], options)
+            drawn = _draw(kind, objects, _checked_options(kind, objects, options), options.o)
             progress.begin("painting")
-            path = picture.render(outfile=options.o, dpi=options.dpi)
-    except (UsageError, ValueError, OSError, PaintError) as error:
-        print("viz: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
-        return 2
-    print(path, flush=True)
+            paths = _write(drawn, options)
+    except Exception as error:
+        return _report(error, options)
+    for path in paths:
+        print(path, flush=True)
     return 0
 
 
-def _load(target: str) -> Any:
-    """Return the object NAME of a file, which is run as a module and not as a script."""
-    file, _, name = target.rpartition(":")
-    if not file or not name:
-        raise UsageError(f"{target!r} is not of the form FILE.py:NAME")
-    if not Path(file).is_file():
-        raise UsageError(f"there is no file {file!r}")
-    sys.path.insert(0, str(Path(file).resolve().parent))
-    argv, sys.argv = sys.argv, [file]  # the file gets no arguments
-    try:
-        variables = runpy.run_path(file, run_name=Path(file).stem)
-    except (Exception, SystemExit) as error:
-        line = next((frame.lineno for frame in reversed(traceback.extract_tb(error.__traceback__))
-                     if Path(frame.filename).name == Path(file).name), None)
-        place = f"{file}:{line}" if line else file
-        raise UsageError(f"{place}: {type(error).__name__}: {error}") from None
-    finally:
-        sys.path.pop(0)
-        sys.argv = argv
+def _report(error: Exception, options: argparse.Namespace) -> int:
+    """Print an error in one line, after its traceback if that is wanted."""
+    cause = error.__cause__ if isinstance(error, LoadError) else error
+    hint = ""
+    if cause is not None and not isinstance(cause, UsageError):
+        if options.traceback:
+            traceback.print_exception(type(cause), cause, cause.__traceback__)
+        elif isinstance(error, LoadError):
+            hint = " (--traceback shows the calls)"
+    expected = isinstance(error, (UsageError, LoadError, ValueError, OSError, PaintError))
+    text = str(error) if expected else f"{type(error).__name__}: {error}"
+    print("viz: " + " ".join(text.split()) + hint, file=sys.stderr, flush=True)
+    return 2
+
+
+def _find(variables: dict[str, Any], file: str, name: str) -> Any:
+    """Return the object of a name in a file."""
     if name not in variables:
         known = [key for key, value in variables.items() if isinstance(value, (Cell, Run, Tensor))]
         raise UsageError(f"{file} has no {name!r}; it has {', '.join(known) or 'nothing'} that can be drawn")
-    return variables[name]
+    found = variables[name]
+    if isinstance(found, Signal):
+        own = [f", which is {file}:{key}" for key, value in variables.items() if value is found.cell]
+        raise UsageError(f"{name} is a signal: draw its cell, {found.cell.name!r}{own[0] if own else ''}")
+    if not isinstance(found, (Cell, Run, Tensor)):
+        raise UsageError(f"{_with_article(found)} can't be drawn: name a Cell, an unrolled run or a Tensor")
+    return found
 
 
-def _draw(target: Any, options: argparse.Namespace) -> Picture:
-    """Draw a Cell, a run or a Tensor."""
-    steps = _parse_steps(options.steps)
-    if isinstance(target, Cell) and options.unroll is not None:
-        if options.unroll < 1:
-            raise UsageError(f"--unroll {options.unroll}: unroll 1 step or more")
-        target = unroll_zeros(target, options.unroll)
-    elif options.unroll is not None:
-        raise UsageError(f"--unroll is for a Cell, not for a {type(target).__name__}")
-    if isinstance(target, Run):
-        return unrolled(target, level=options.level, steps=steps, values=options.values, heat=options.heat,
-                        dark=options.dark)
-    if steps is not None:
-        raise UsageError("--steps is for a run: give --unroll T too, or the name of a run")
-    if isinstance(target, Cell):
-        return rolled(target, options.level, dark=options.dark)
-    if isinstance(target, Tensor):
-        return graph(target, dark=options.dark)
-    raise UsageError(f"a {type(target).__name__} can't be drawn: name a Cell, an unrolled run or a Tensor")
+def _with_article(found: Any) -> str:
+    name = type(found).__name__
+    return f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}"
 
 
-def _parse_steps(text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise UsageError(f"--steps {text}: write whole numbers between commas, e.g. 1,2,50") from None
+def _usual_kind(found: Any, options: argparse.Namespace) -> str:
+    """Return the kind of picture for the ending of the file, or for an object."""
+    suffix = Path(options.o).suffix.lower()
+    if suffix in PAGES:
+        return "stepper"
+    if suffix == ".gif":
+        return "animate"
+    if isinstance(found, Tensor):
+        return "graph"
+    return "unrolled" if isinstance(found, Run) or options.unroll is not None else "rolled"
 
 
-def watch(file: Path, draw: Callable[[], object]) -> NoReturn:
-    """Draw now and after every change of a file, until Ctrl-C; a file that is missing for a moment is waited for."""
-    seen = _file_state(file)
-    draw()
-    while True:
-        time.sleep(POLL)
-        state = _file_state(file)
-        if state is not None and state != seen:
-            seen = state
-            draw()
+def _checked_options(kind: str, objects: Sequence[Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that are given; refuse objects, options and endings that a kind of picture doesn't have."""
+    draws, allowed = KINDS[kind]
+    for found in objects:
+        if not isinstance(found, draws):
+            raise UsageError(f"{kind} draws {' or '.join(f'a {each.__name__}' for each in draws)}, not "
+                             f"{_with_article(found)}")
+    if len({next(each for each in draws if isinstance(found, each)) for found in objects}) > 1:
+        raise UsageError("diff compares two Cells, two runs or two Tensors, not "
+                         + " with ".join(map(_with_article, objects)))
+    suffix = Path(options.o).suffix.lower()
+    if (suffix in PAGES) != (kind == "stepper"):
+        ending = "an .html file" if suffix in PAGES else repr(suffix or options.o)
+        remedy = "-o steps.html" if kind == "stepper" else "e.g. .png, .svg or .pdf; stepper makes a page"
+        raise UsageError(f"{kind} can't be {ending}: {remedy}")
+    given = {option: getattr(options, option) for option in OPTIONS if getattr(options, option) is not None}
+    missing = WITHOUT.get((kind, next(each for each in (Cell, Run, Tensor) if isinstance(objects[0], each))), ())
+    for option in given:
+        if option not in allowed:
+            others = [other for other in KINDS if option in KINDS[other].options]
+            raise UsageError(f"{_written(option)} does nothing for {kind}: it is for {', '.join(others)}"
+                             + (" (a Cell is unrolled by --unroll T)" if option == "steps" else ""))
+        if option in missing:
+            raise UsageError(f"{_written(option)} does nothing for {kind} of {_with_article(objects[0])}: "
+                             f"{EXPLAINED[option]}")
+    if "dpi" in given and suffix.removeprefix(".") not in RASTER:
+        formats = ", ".join(f".{each}" for each in sorted(RASTER))
+        raise UsageError(f"--dpi does nothing for {suffix or options.o}: it is for {formats}")
+    if "steps" in given:
+        given["steps"] = _parse_steps(given["steps"])
+    if given.get("unroll", 1) < 1:
+        raise UsageError(f"--unroll {given['unroll']}: unroll 1 step or more")
+    return given
 
 
-def _file_state(file: Path) -> tuple[int, int, int] | None:
-    """Return values that change when a file is written or replaced; None if there is no file."""
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+def _draw(kind: str, objects: Sequence[Any], given: dict[str, Any], outfile: str) -> Picture | Animation | Page:
+    """Return the picture, the animation or the page, which is written; a picture gets its `dpi` later."""
+    found, dpi, T = objects[0], given.pop("dpi", None), given.pop("unroll", None)
+    if kind == "unrolled":
+        if isinstance(found, Tensor):
+            return unrolled(run_of(found), loss=found, **given)
+        if isinstance(found, Cell) and T is None:
+            raise UsageError("unrolled of a Cell: give the number of steps, --unroll T")
+        return unrolled(unroll_zeros(found, T) if isinstance(found, Cell) else found, **given)
+    if kind == "both":
+        return both(found, **({} if T is None else {"steps": T}), **given)
+    if kind == "animate":
+        if given.pop("no_heat", False):
+            given["heat"] = False
+        return animate(found, dpi=dpi, **({} if T is None else {"T": T}), **given)
+    if kind == "stepper":
+        return stepper(found, outfile)
+    simple: dict[str, Any] = {"rolled": rolled, "graph": graph, "gradient_map": gradient_map, "diff": diff}
+    return simple[kind](*objects, **given)
+
+
+def _write(drawn: Picture | Animation | Page, options: argparse.Namespace) -> Sequence[str | Path]:
+    """Write the file, or a file for each frame, and return their names."""
+    if isinstance(drawn, Animation):
+        return drawn.render(options.o)
+    if isinstance(drawn, Page):
+        return [drawn.path or options.o]
+    return [drawn.render(outfile=options.o, dpi=options.dpi or DPI)]
+
+
+def _written(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
+
+
+def _parse_steps(text: str) -> list[int]:
+    """Return the numbers of "1-5,9"."""
+    steps: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        if found is None:
+            raise UsageError(f"--steps {text}: write whole numbers and ranges between commas, e.g. 1-5,9")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise UsageError(f"--steps {text}: the range {part.strip()} ends before it begins")
+        if last - first >= MANY:
+            raise UsageError(f"--steps {text}: a picture of more than {MANY} steps can't be read")
+        steps += range(first, last + 1)
+    return steps
 
 
 class Progress:

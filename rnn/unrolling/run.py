@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import warnings
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.backward import ancestors
 from minigrad.interactive.pictures import Bundle, drawn, view
 from rnn.language.cycles import held_signals
 from rnn.language.dependencies import Link, boundaries, links, parameters
@@ -96,6 +99,9 @@ class Window:
                 f"for the losses of {self.loss_steps[0]} … {self.loss_steps[-1]}>")
 
 
+_runs: weakref.WeakSet[Run] = weakref.WeakSet()  # those that exist; a tensor doesn't refer to its run
+
+
 class Run:
     """An unrolled definition: `run["h"][3]` is h at t=3, `run["h"].stack()` all its steps in one Tensor.
 
@@ -126,6 +132,7 @@ class Run:
         self.starts = {(name, k) for name, values in inputs.boundary.items() for k, value in values.items()
                        if isinstance(value, Expression)}
         self._copies = copies
+        _runs.add(self)
 
     def __getitem__(self, name: str) -> Copies:
         if not self._copies.get(name):
@@ -199,3 +206,14 @@ def _connection(link: Link, step: int) -> Connection:
     """Return the copy of an edge that its equation makes at a step."""
     lead = link.equation.lead
     return Connection(At(link.source.name, step + lead - link.delay), At(link.target.name, step + lead))
+
+
+def runs_behind(tensor: Tensor) -> list[Run]:
+    """Return the runs that a tensor was computed from, the oldest first; one that no variable refers to is gone."""
+    used = set(ancestors(tensor))
+    found = []
+    for run in list(_runs):
+        own = [copy for name in run.cell.signals if name in run for copy in run[name] if copy in used and copy.op]
+        if own:
+            found.append((min(map(operator.attrgetter("order"), own)), run))
+    return [run for _, run in sorted(found, key=operator.itemgetter(0))]

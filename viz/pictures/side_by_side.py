@@ -10,9 +10,11 @@ import numpy as np
 from rnn import Cell, Run
 from rnn.language.cycles import check
 from rnn.language.dependencies import integer_inputs
+from rnn.language.equations import Definition
 from viz.annotations.labels import nonfinite
 from viz.layout.folding import MANY
 from viz.layout.step_graph import rolled_graph
+from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean
@@ -66,16 +68,11 @@ def unroll_zeros(cell: Cell, T: int) -> Run:
 def side_by_side(run: Run, level: str) -> Scene:
     """Return the scene of a run and its definition."""
     spec = unrolled_spec(run, range(1, run.T + 1), level, {})
-    rolled, unrolled = RolledDrawing(rolled_graph(run.cell, level), spec.name, spec.dense), UnrolledDrawing(spec)
-    timed = len({place.row for part, place in rolled.steps.places.items() if not part.once}) - 1
-    if timed:  # the gaps between the rows of the time steps, which are above those of the statics
-        common = [max(pair) for pair in zip(rolled.gaps[-timed:], unrolled.layout.gaps[-timed:])]
-        rolled.gaps[-timed:], unrolled.layout.gaps[-timed:] = common, common
-    left, right = rolled.draw().scene, unrolled.draw().scene
-    shift = right.bounds(0)[0] - APART - left.bounds(0)[2]
+    left, unrolled = beside_rolled(run.cell, spec, level)
+    right = unrolled.scene
     name = clean(spec.name, 60)
     scene = Scene(name)
-    scene.add(left, shift, unrolled.layout.steps.y[-1] - rolled.steps.y[-1], "r_")
+    scene.add(left)
     scene.add(right)
     x0, y0, x1, y1 = scene.bounds(0)
     start, _, end, _ = left.bounds(0)
@@ -84,3 +81,17 @@ def side_by_side(run: Run, level: str) -> Scene:
                     Text(middle, y0 - 16, f"unrolled, T = {run.T}", 12, palette.QUIET),
                     Text((x0 + x1) / 2, y1 + 26, name, 14)]
     return scene
+
+
+def beside_rolled(cell: Definition, spec: UnrolledSpec, level: str) -> tuple[Scene, UnrolledDrawing]:
+    """Return a definition's rolled picture, placed on the left of its unrolled one, and that; rows have one height."""
+    rolled, unrolled = RolledDrawing(rolled_graph(cell, level), spec.name, spec.dense), UnrolledDrawing(spec)
+    timed = len({place.row for part, place in rolled.steps.places.items() if not part.once}) - 1
+    if timed:  # the gaps between the rows of the time steps, which are above those of the statics
+        common = [max(pair) for pair in zip(rolled.gaps[-timed:], unrolled.layout.gaps[-timed:])]
+        rolled.gaps[-timed:], unrolled.layout.gaps[-timed:] = common, common
+    left, right = rolled.draw().scene, unrolled.draw().scene
+    placed = Scene(left.name)
+    placed.add(left, right.bounds(0)[0] - APART - left.bounds(0)[2],
+               unrolled.layout.steps.y[-1] - rolled.steps.y[-1], "r_")
+    return placed, unrolled

@@ -66,7 +66,7 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
     drawing = UnrolledDrawing(spec).draw()
     drawing.add_title()
     if step is not None:
-        mark_step(drawing.scene, spec.tensors, drawing.boxes, step, _keys_of_once(run, drawing))
+        mark_step(drawing.scene, spec.tensors, drawing.boxes, step, keys_of_once(run, drawing))
     return picture(drawing.scene, dark)
 
 
@@ -99,7 +99,7 @@ def _shapes(run: Run, once: Mapping[int, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tensor.shape[len(run.batch):] for name, tensor in tensors.items()}
 
 
-def _keys_of_once(run: Run, drawing: UnrolledDrawing) -> dict[Tensor, str]:
+def keys_of_once(run: Run, drawing: UnrolledDrawing) -> dict[Tensor, str]:
     """Return the box of each tensor computed from statics alone: its own, or that of the first static it is made of."""
     boxes = {id(part.source): box.key for part, box in drawing.beside.items()}
     found = {}

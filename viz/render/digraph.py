@@ -87,6 +87,10 @@ class Picture(graphviz.Digraph):
         """Return the left, lower, right and upper bound, in points."""
         return tuple(map(float, self.graph_attr.get("bb", "0,0,0,0").split(",")))
 
+    def pipe_at(self, format: str, dpi: int) -> bytes:
+        """Return the bytes of the picture in a format; a PNG has `dpi` dots per inch."""
+        return self._painted(format, dpi)
+
     def _painted(self, format: str, dpi: int | None = None) -> bytes:
         if format in ("dot", "gv"):
             return self.source.encode()

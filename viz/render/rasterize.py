@@ -22,6 +22,7 @@ from . import fonts
 RASTER = {"png", "jpg", "jpeg", "gif"}  # formats that have a resolution
 VECTOR = {"svg", "svgz", "svg_inline", "ps", "ps2", "eps", "dot", "gv", "xdot", "xdot_json", "canon", "json", "json0",
           "dot_json", "plain", "plain-ext", "fig", "pic", "pov", "tk", "cmapx", "imap", "cmap"}  # of any size
+FORMATS = "Use one of:"  # Graphviz lists about forty formats after these words
 _lock = threading.Lock()  # Graphviz keeps global state
 
 
@@ -43,7 +44,7 @@ def paint(source: str, format: str, dpi: int | None = None) -> bytes:
         return _paint_with_dot(source, format, dpi)
     with _lock, _captured_stderr() as messages:
         problem, picture = _paint_with_library(library, source, format.lower(), dpi)
-    errors = [line for line in messages if line.startswith("Error:")]
+    errors = [line for line in messages if line.startswith("Error:") and FORMATS not in line]
     if problem or errors:
         raise PaintError("; ".join([*filter(None, [problem]), *errors]))
     return picture
@@ -57,6 +58,8 @@ def _paint_with_dot(source: str, format: str, dpi: int | None) -> bytes:
     resolution = [f"-Gdpi={dpi}"] if dpi and format.lower() in RASTER else []
     with _lock, fonts.bundled_fonts_available():
         done = subprocess.run([program, f"-T{format}", *resolution], input=source.encode(), capture_output=True)
+    if FORMATS.encode() in done.stderr:
+        raise PaintError(_unknown(format))
     if done.returncode or not done.stdout:
         raise PaintError(f"dot can't paint this as {format!r}: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout
@@ -90,8 +93,12 @@ def _paint_with_library(library: Any, source: str, format: str, dpi: int | None)
         cleanup.callback(library.gvFreeLayout, context, graph)
         result = library.gvRenderData(context, graph, format.encode())  # (error code, bytes) or an error
     if not isinstance(result, (list, tuple)) or result[0] or not result[1]:
-        return f"{format!r} is not a format that can be painted: try png, svg or pdf", b""
+        return _unknown(format), b""
     return "", result[1]
+
+
+def _unknown(format: str) -> str:
+    return f"{format!r} is not a format that can be painted: try png, svg or pdf"
 
 
 @cache

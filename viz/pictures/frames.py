@@ -1,0 +1,257 @@
+"""The frames of an animation as scenes that differ in colours, numbers and arrows alone.
+
+All boxes, texts and frames are where they are in one picture, in which each box is as wide as the widest label that it
+gets. Corners at the same two points give all frames one size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby, zip_longest
+from typing import Any, NamedTuple
+
+from minigrad import Tensor
+from minigrad.backward import ancestors
+from minigrad.formats.describe import tensor_name
+from minigrad.steps import Step
+from rnn import Run
+from viz.annotations.current_step import mark_step
+from viz.annotations.heat import Scale
+from viz.layout.folding import Where
+from viz.layout.step_graph import Part
+from viz.layout.unrolled_layout import UnrolledLayout, UnrolledSpec
+from viz.render import palette
+from viz.render.fonts import clean, text_width
+from viz.render.scene import Scene, Text
+
+from .unrolled import UnrolledDrawing, keys_of_once
+
+CAPTION = 30.0  # from a picture to the caption under it
+Gradients = dict[Tensor, Any]  # a tensor's `.grad`
+
+
+class Frame(NamedTuple):
+    """A frame: after `number` steps of a backward pass, or of an unroll."""
+
+    number: int
+    caption: str
+    scene: Scene
+
+
+# ---- an unroll
+def unrolling(drawing: UnrolledDrawing, every: int, most: int) -> list[Frame]:
+    """Return the values before the first step, then `every` more time steps in each frame.
+
+    Raises:
+        ValueError: for more than `most` frames.
+    """
+    spec = drawing.spec
+    drawing.add_title()
+    columns = drawing.layout.columns
+    outside = sum(column.k < 1 for column in columns)
+    inside = sum(1 <= column.k <= spec.T for column in columns)
+    stops = [*range(every, inside, every), inside]
+    _check_number(len(stops) + 1, most, -(-inside // max(most - 1, 1)))
+    frames = [Frame(0, "before the first step", _first_columns(drawing, outside))]
+    for stop in stops:
+        k = columns[outside + stop - 1].steps[-1]
+        scene = _first_columns(drawing, outside + stop if stop < inside else len(columns))
+        frames.append(Frame(k, f"unrolled to t = {k} of {spec.T}", scene))
+    return _finished(frames, drawing.scene)
+
+
+def _first_columns(drawing: UnrolledDrawing, count: int) -> Scene:
+    """Return the part of a picture that belongs to its first columns, or to none."""
+    scene, layout = drawing.scene, drawing.layout
+    first = {column.k for column in layout.columns[:count]}
+    limit = layout.columns[count - 1].right if count else layout.columns[0].left
+    end = layout.columns[-1].right
+    later = {box.key for (_, k), box in drawing.boxes.items() if layout.column(k).k not in first}
+    return Scene(scene.name, [box for box in scene.boxes if box.key not in later],
+                 [arrow for arrow in scene.arrows if later.isdisjoint((arrow.source, arrow.target))],
+                 [frame for frame in scene.frames if frame.left < limit],
+                 [text for text in scene.texts
+                  if not (limit < text.x < end and layout.foot < text.y < layout.top)])
+
+
+def _check_number(frames: int, most: int, every: int) -> None:
+    if frames > most:
+        raise ValueError(f"the animation would have {frames} frames, more than most={most}: take several steps for "
+                         f"each, e.g. every={every}, or draw fewer time steps, steps=[...]")
+
+
+# ---- a backward pass
+def backward_pass(run: Run, loss: Tensor, spec: UnrolledSpec, every: int | None, most: int) -> list[Frame]:
+    """Return the picture before a backward pass, after some of its steps, and after all; every `.grad` is restored.
+
+    Args:
+        every: the steps from one frame to the next; None: those of one box.
+        most: the largest number of frames.
+
+    Raises:
+        ValueError: for too many frames; and any error of `loss.backward()`.
+    """
+    drawn = [x for copies in spec.tensors.values() for x in copies.values() if x is not None]
+    tensors = dict.fromkeys([*ancestors(loss), *drawn, *run.once, *run.parameters.values()])
+    before = _gradients(tensors)
+    try:
+        _set_gradients(dict.fromkeys(tensors))
+        steps = list(loss.backward_steps())
+        stops = _Marks(run, UnrolledDrawing(spec).draw()).stops(steps, every)
+        _check_number(len(stops) + 2, most, -(-len(steps) // max(most - 2, 1)))
+        states = [_gradients(tensors)]
+        for start, stop in zip([0, *stops], stops):
+            for step in steps[start:stop]:
+                step.run()
+            states.append(_gradients(tensors))
+        for step in steps[stops[-1] if stops else 0:]:
+            step.run()
+        states.append(_gradients(tensors))
+        return _draw_states(run, spec, steps, stops, states)
+    finally:
+        _set_gradients(before)
+
+
+def _gradients(tensors: Iterable[Tensor]) -> Gradients:
+    return {x: x.grad for x in tensors}
+
+
+def _set_gradients(gradients: Gradients) -> None:
+    for x, grad in gradients.items():
+        x.grad = grad
+
+
+def _draw_states(run: Run, spec: UnrolledSpec, steps: Sequence[Step], stops: Sequence[int],
+                 states: Sequence[Gradients]) -> list[Frame]:
+    """Return a frame for each state of the gradients: at the start, after each stop, at the end."""
+    plain = list(_at_each(spec, states, None))
+    room = _Room([drawing.labels.text for drawing in plain], [drawing.labels.beside for drawing in plain],
+                 plain[-1].labels.scale)
+    drawings = [drawing.draw() for drawing in _at_each(spec, states, room)]
+    for drawing in drawings:
+        drawing.add_title()
+    widest = max(drawings, key=_width)
+    marks = _Marks(run, widest)
+    frames = [Frame(0, "before the backward pass", _with_looks(widest.scene, drawings[0].scene))]
+    for start, stop, drawing in zip([0, *stops], stops, drawings[1:]):
+        scene = _with_looks(widest.scene, drawing.scene)
+        marks.mark(scene, steps[stop - 1])
+        frames.append(Frame(stop, marks.caption(steps, start, stop), scene))
+    last = _with_looks(widest.scene, drawings[-1].scene)
+    if stops:
+        marks.mark(last, steps[stops[-1] - 1], outline=False)
+    frames.append(Frame(len(steps), f"after the backward pass: {len(steps)} steps", last))
+    return _finished(frames, widest.scene)
+
+
+def _width(drawing: UnrolledDrawing) -> tuple[float, float]:
+    """Return the width of a picture, then that of its boxes: those of the parameters aren't as wide in all frames."""
+    left, _, right, _ = drawing.scene.bounds(0)
+    return right - left, sum(box.width for box in drawing.scene.boxes)
+
+
+def _at_each(spec: UnrolledSpec, states: Sequence[Gradients], room: _Room | None) -> Iterator[UnrolledDrawing]:
+    """Yield a drawing, not drawn yet, at each state of the gradients."""
+    for state in states:
+        _set_gradients(state)
+        yield UnrolledDrawing(spec) if room is None else _RoomyDrawing(spec, room)
+
+
+class _Room:
+    """The room for the widest label of each box, and one scale of colours for all frames."""
+
+    def __init__(self, texts: Sequence[Mapping[Where, str]], beside: Sequence[Mapping[Part, str]],
+                 scale: Scale | None) -> None:
+        self.texts = {where: _widest(text[where] for text in texts) for where in texts[0]}
+        self.beside = {part: _widest(text[part] for text in beside) for part in beside[0]}
+        self.scale = scale
+
+
+def _widest(labels: Iterable[str]) -> str:
+    """Return a label with the most lines of some labels, each as long as the longest of them."""
+    lines = zip_longest(*(label.split("\n") for label in labels), fillvalue="")
+    return "\n".join(max(texts, key=lambda text: text_width(text, 10)) for texts in lines)
+
+
+class _RoomyDrawing(UnrolledDrawing):
+    """A picture whose boxes have room for the labels of all frames."""
+
+    def __init__(self, spec: UnrolledSpec, room: _Room) -> None:
+        super().__init__(spec)
+        self.labels.scale = room.scale
+        self.layout = UnrolledLayout(spec, self.layout.columns, room.texts, room.beside)
+
+
+def _with_looks(scene: Scene, other: Scene) -> Scene:
+    """Return a scene whose boxes are labelled and coloured as those of the other."""
+    looks = {box.key: box for box in other.boxes}
+    boxes = []
+    for box in scene.boxes:
+        look = looks.get(box.key, box)
+        boxes.append(replace(look, x=box.x, y=box.y, width=box.width, height=box.height))
+    return Scene(scene.name, boxes, list(scene.arrows), list(scene.frames), list(scene.texts))
+
+
+class _Marks:
+    """The steps of a backward pass in a picture."""
+
+    def __init__(self, run: Run, drawing: UnrolledDrawing) -> None:
+        self.drawing = drawing
+        self.once = keys_of_once(run, drawing)
+
+    def mark(self, scene: Scene, step: Step, outline: bool = True) -> None:
+        """Add the arrows of the gradients up to a step, and outline its box."""
+        boxes, texts = {box.key: replace(box) for box in scene.boxes}, len(scene.texts)
+        mark_step(scene, self.drawing.spec.tensors, self.drawing.boxes, step, self.once)
+        del scene.texts[texts:]  # a caption, which is elsewhere in a frame
+        if not outline:
+            scene.boxes = [boxes[box.key] for box in scene.boxes]
+
+    def box(self, step: Step) -> str | None:
+        """Return the box of a step; None if it isn't drawn."""
+        scene = Scene("", [replace(box) for box in self.drawing.scene.boxes])
+        try:
+            mark_step(scene, self.drawing.spec.tensors, self.drawing.boxes, step, self.once)
+        except ValueError:
+            return None
+        return next(box.key for box, former in zip(scene.boxes, self.drawing.scene.boxes) if box != former)
+
+    def stops(self, steps: Sequence[Step], every: int | None) -> list[int]:
+        """Return the numbers of the steps after which there is a frame: the last of each box, or of `every` steps."""
+        keys = [self.box(step) for step in steps]
+        drawn = [number for number, key in enumerate(keys, 1) if key is not None]
+        if every is not None:
+            groups = [list(group) for _, group in groupby(drawn, lambda number: (number - 1) // every)]
+        else:
+            groups = [list(group) for _, group in groupby(drawn, lambda number: keys[number - 1])]
+        return [group[-1] for group in groups]
+
+
+    def caption(self, steps: Sequence[Step], start: int, stop: int) -> str:
+        """Return the text under the frame of some steps: their numbers, and the box of the last one."""
+        node, layout = steps[stop - 1].node, self.drawing.layout
+        if self.drawing.spec.dense:
+            name = tensor_name(node)
+        elif node.signal is None or node.t is None:
+            name = steps[0].name or "loss"
+        else:
+            column = layout.column(node.t) if node.t in layout else None
+            last = f" … {column.steps[-1]}" if column and column.folded else ""
+            name = f"{node.signal}[{node.t}{last}]"
+        number = f"step {stop}" if stop - start == 1 else f"steps {start + 1} … {stop}"
+        return f"backward: {number} of {len(steps)}, {clean(name, 40)}"
+
+
+# ---- all frames
+def _finished(frames: Sequence[Frame], scene: Scene) -> list[Frame]:
+    """Return the frames with their captions, and of one size."""
+    columns = [x for frame in scene.frames for x in (frame.left, frame.right)]
+    x, y = (min(columns) + max(columns)) / 2, scene.bounds(0)[1] - CAPTION
+    for frame in frames:
+        frame.scene.texts.append(Text(x, y, frame.caption, 13, palette.BACKWARD))
+    left, bottom, right, top = zip(*(frame.scene.bounds() for frame in frames))
+    corners = [Text(min(left), min(bottom), ""), Text(max(right), max(top), "")]
+    for frame in frames:
+        frame.scene.texts += corners
+    return list(frames)
