@@ -34,8 +34,8 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("options, wanted", [
-    ("net", ["h(t)", "net, rolled"]), ("net --level ops", ["tanh", "W @"]), ("net --unroll 3", ["h(3)", "T = 3"]),
-    ("net --unroll 60 --steps 1,2,50", ["h(50)", "× 47 steps"]), ("run --level ops", ["h(60)", "tanh"]),
+    ("net", ["h[t]", "net, rolled"]), ("net --level ops", ["tanh", "W @"]), ("net --unroll 3", ["h[3]", "T = 3"]),
+    ("net --unroll 60 --steps 1,2,50", ["h[50]", "× 47 steps"]), ("run --level ops", ["h[60]", "tanh"]),
     ("run --values --heat --dark", ["|gradient|", "#1A1A1A"]), ("W", ["(2, 2)"])])
 def test_the_command_line_draws_what_is_named(options: str, wanted: list[str], file: Path,
                                               capsys: pytest.CaptureFixture[str]) -> None:

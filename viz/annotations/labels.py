@@ -41,10 +41,10 @@ class BoxLabels:
                        for part in spec.beside}
 
     def _label(self, part: Part, k: int) -> str:
-        """Return `h(3)`, or `h(0) = 0` for a value that was set or assumed; then the requested numbers."""
+        """Return `h[3]`, or `h[0] = 0` for a value that was set or assumed; then the requested numbers."""
         if part.node is not None:
             return part.label
-        text, tensor = part.at(k).replace("(-", "(−"), self.tensors[part, k]
+        text, tensor = part.at(k), self.tensors[part, k]
         if tensor is None:
             return text
         if self.spec.is_boundary(part, k):

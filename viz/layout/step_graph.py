@@ -53,8 +53,8 @@ class Part:
         return self.node is not None and len(self.label) == 1
 
     def at(self, step: object) -> str:
-        """Return the label of a signal at a step, `S(3) (8×8)`; of what has no steps, `enc (8×8)` and `tanh`."""
-        place = "" if self.once or self.node is not None else f"({step})"
+        """Return the label of a signal at a step, `S[3] (8×8)`; of what has no steps, `enc (8×8)` and `tanh`."""
+        place = "" if self.once or self.node is not None else f"[{step}]"
         return f"{self.label}{place} {self.shape}".rstrip() if self.shape else f"{self.label}{place}"
 
 
@@ -153,8 +153,8 @@ def rolled_graph(cell: Definition, level: str) -> StepGraph:
     graph = step_graph(cell, level)
     for start, edges in graph.starts:
         if edges:
-            target, step = edges[0].target, str(start.step).replace("-", "−")
-            part = Part(target.signal, None, 0, f"{target.label}({step})", target.paint, text=repr(start), once=True,
+            target, step = edges[0].target, start.step
+            part = Part(target.signal, None, 0, f"{target.label}[{step}]", target.paint, text=repr(start), once=True,
                         shape=target.shape)
             graph.parts.insert(len(graph.once), part)
             graph.edges += [replace(edge, target=part) for edge in edges]

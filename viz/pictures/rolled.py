@@ -33,7 +33,7 @@ INDENT = 18.0  # of a line that continues an equation
 def rolled(cell: Cell, level: str = "signals", *, dark: bool = False) -> Picture:
     """Draw a definition: one box per signal, delayed edges as loops.
 
-    The box of a signal that is neither a number nor a vector shows its shape, "S(t) (8×8)". A static has sharp
+    The box of a signal that is neither a number nor a vector shows its shape, "S[t] (8×8)". A static has sharp
     corners and no step; an initial value that is computed from statics is dashed. The equations are beside it; parts
     that long ones use several times are written once, as u₁, u₂, ....
 
@@ -250,7 +250,7 @@ class RolledDrawing:
 
 
 def box_label(part: Part) -> str:
-    """Return `h(t)`, or an operation's label."""
+    """Return `h[t]`, or an operation's label."""
     return part.at("t")
 
 

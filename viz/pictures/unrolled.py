@@ -275,7 +275,7 @@ class UnrolledDrawing:
         if folded:
             title += f": {folded} steps folded"
         self.scene.texts.append(Text((left + right) / 2, top + 26, title, 14))
-        bad = [(tensor.order, f"{clean(part.signal)}({k})", nonfinite(tensor)) for part, steps in spec.tensors.items()
+        bad = [(tensor.order, f"{clean(part.signal)}[{k}]", nonfinite(tensor)) for part, steps in spec.tensors.items()
                for k, tensor in steps.items() if part.node is None and tensor is not None and nonfinite(tensor)]
         if bad:
             _, name, kind = min(bad)
