@@ -108,7 +108,7 @@ def test_what_the_scene_holds_is_painted_at_its_place(make: Callable[[], Cell]) 
     run, loss = unrolled(make, 3)
     for picture in (viz.rolled(make()), viz.unrolled(run, loss=loss)):
         placed = boxes(svg(picture))
-        source = dict(re.findall(r'label="?([\w\[\]]+)"? [^\n]*?pos="([-\d.,]+)"', picture.source))
+        source = dict(re.findall(r'label="([\w\[\]]+)" [^\n]*?pos="([-\d.,]+)"', picture.source))
         where = {name: tuple(map(float, at.split(","))) for name, at in source.items() if name in placed}
         assert len(where) >= 2
         first = next(iter(where))
