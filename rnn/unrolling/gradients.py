@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import minigrad as mg
 from minigrad import Tensor
 from minigrad.backward import ancestors, input_gradients
+from minigrad.errors import ModifiedError
 from minigrad.formats.norms import norm
 from rnn.language.graphs import postorder
 
@@ -64,19 +65,47 @@ def contributions(run: Run, name: str) -> NDArray[Any]:
     require_gradients(run)
     parameter = run.parameters[name]
     rows = np.zeros((run.T, *parameter.shape), parameter.dtype)
+    for row, x, gradient in _uses(run):
+        if x is parameter:
+            rows[row] += gradient
+        elif parameter in set(ancestors(x)):  # computed from the parameter before the run, e.g. W.T
+            rows[row] += mg.grad(x, parameter, gradient)
+    return rows
+
+
+def gradient_sums(run: Run) -> dict[str, NDArray[Any]] | None:
+    """Return the sum of each parameter's `contributions`, by name; None before a backward pass.
+
+    It is None too if data that the derivatives need were modified since the pass, as by an optimiser.
+    """
+    if all(copy.grad is None for copy in _copies(run)):
+        return None
+    try:
+        uses: dict[Tensor, Any] = {}
+        for _, x, gradient in _uses(run):
+            uses[x] = uses[x] + gradient if x in uses else gradient
+        sums = {name: np.zeros(tensor.shape, tensor.dtype) for name, tensor in run.parameters.items()}
+        for x, gradient in uses.items():
+            made_of = set(ancestors(x))
+            wanted = {name: tensor for name, tensor in run.parameters.items() if tensor in made_of}
+            for name, part in mg.grad(x, wanted, gradient).items():
+                sums[name] += part
+        return sums
+    except ModifiedError:
+        return None
+
+
+def _uses(run: Run) -> Iterator[tuple[int, Tensor, Any]]:
+    """Yield (row, tensor, contribution) for each use of a tensor that was made before the run; row t - 1 for step t."""
     for node in _computed(run):
         if node.grad is None or node.op is None or node.t is None or node.signal is None:
             continue
+        if not any(x.requires_grad and x.t is None for x in node.inputs):  # others have a step of their own
+            continue
         step = node.t - run.cell.signals[node.signal].lead  # h[t+1] = ... computes h[3] at step 2
-        row = min(max(step, 1), run.T) - 1
         for x, gradient in zip(node.inputs, input_gradients(node, node.grad)):
-            if gradient is None or x.t is not None:  # a tensor of the run has a step of its own
-                continue
-            if x is parameter:
-                rows[row] += gradient
-            elif parameter in set(ancestors(x)):  # computed from the parameter before the run, e.g. W.T
-                rows[row] += mg.grad(x, parameter, gradient)
-    return rows
+            if gradient is not None and x.t is None:
+                yield min(max(step, 1), run.T) - 1, x, gradient
 
 
 def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor] | Copies) -> NDArray[np.float64]:

@@ -29,8 +29,9 @@ def run_to(name: str, k: int) -> tuple[Run, mg.Tensor, Step]:
 
 def marked(level: str, name: str, k: int) -> Scene:
     run, loss, step = run_to(name, k)
-    drawing = draw_run(run, loss, range(1, 5), level)
+    drawing = draw_run(run, loss, range(1, 5), level, step=step)
     mark_step(drawing.scene, drawing.spec.tensors, drawing.boxes, step)
+    drawing.add_title()
     return drawing.scene
 
 

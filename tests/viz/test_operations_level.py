@@ -14,7 +14,7 @@ import minigrad as mg
 import viz
 from rnn import Cell, t
 from rnn.language.expressions import Apply
-from viz.annotations.heat import BAD, TINY, UNKNOWN, ZERO, Norm, Scale, norm
+from viz.annotations.heat import BAD, TINY, UNKNOWN, ZERO, Norm, Scale
 from viz.annotations.labels import numbers
 from viz.layout.folding import choose_steps, find_tensors, make_columns
 from viz.layout.layered import layered_layout
@@ -236,7 +236,8 @@ def test_heat_fills_the_boxes_and_says_what_colours_mean(level: str) -> None:
     for (part, k), box in drawing.boxes.items():
         tensor = drawing.spec.tensors[part][k]
         if tensor is not None and tensor.requires_grad:
-            assert box.paint.fill == scale.fill(norm(tensor))
+            assert tensor.grad is not None
+            assert box.paint.fill == scale.fill(Norm(float(np.linalg.norm(tensor.grad))))
     meanings = [text.text for text in drawing.scene.texts]
     assert {"|gradient|", "exactly 0", "not computed", "NaN or Inf", "smaller"} <= set(meanings)
 

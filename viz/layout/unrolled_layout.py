@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from minigrad import Tensor
+from minigrad.steps import Step
 from rnn.unrolling.facts import Connection
 from viz.render.fonts import text_width
 from viz.render.scene import CORNER, Box, Point, horizontal_curve, misses_boxes, round_corners, straight_line
@@ -39,9 +41,11 @@ class UnrolledSpec:
     dense: bool = False  # whether rows are closer, for operations
     cuts: Collection[Connection] = ()  # edges through which no gradient passes
     parameters: Mapping[str, Tensor] = field(default_factory=dict)  # listed at the side
+    sums: Mapping[str, Any] | None = None  # what the run contributed to their gradients, after a backward pass
     loss: Tensor | None = None  # drawn above the steps
     values: bool = False  # written into the boxes
     heat: bool = False  # gradients as colours of the boxes
+    step: Step | None = None  # of a backward pass: gradients are those after it
     highlight: Collection[Tensor] = ()
     contributions: Mapping[str, Sequence[float]] | None = None  # of each step to a parameter's gradient: edge widths
     beside: Mapping[Part, Tensor | None] = field(default_factory=dict)  # the value of each part that is computed once

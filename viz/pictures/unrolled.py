@@ -15,11 +15,12 @@ from minigrad.steps import Step
 from rnn import Run
 from rnn.language.dependencies import once_expressions, statics_read
 from rnn.unrolling.facts import At, Connection
-from rnn.unrolling.gradients import require_gradients
-from viz.annotations.current_step import mark_step
+from rnn.unrolling.gradients import gradient_sums, require_gradients
+from viz.annotations.current_step import mark_step, step_caption
 from viz.annotations.heat import edge_width, relative_contributions
 from viz.annotations.labels import BoxLabels, add_legend, nonfinite
-from viz.annotations.margin import add_loss, add_parameters, loss_inputs
+from viz.annotations.margin import LossInputs, add_loss, loss_inputs
+from viz.annotations.shelf import add_loss_terms, add_parameters
 from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
 from viz.layout.step_graph import Edge, Part, step_graph
 from viz.layout.step_layout import HEIGHT, LabelPoints, label_texts, part_box
@@ -60,13 +61,13 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
     """
     if heat and step is None:  # a step has gradients of its own
         require_gradients(run)
-    spec = replace(unrolled_spec(run, choose_steps(run.T, fold, steps), level), parameters=run.parameters, loss=loss,
-                   values=values, heat=heat, highlight=tuple(highlight),
+    spec = replace(unrolled_spec(run, choose_steps(run.T, fold, steps), level), parameters=run.parameters,
+                   sums=gradient_sums(run), loss=loss, values=values, heat=heat, step=step, highlight=tuple(highlight),
                    contributions=relative_contributions(run) if contributions else None)
     drawing = UnrolledDrawing(spec).draw()
-    drawing.add_title()
     if step is not None:
         mark_step(drawing.scene, spec.tensors, drawing.boxes, step, _keys_of_once(run, drawing))
+    drawing.add_title()
     return picture(drawing.scene, dark)
 
 
@@ -121,7 +122,9 @@ class UnrolledDrawing:
 
     def __init__(self, spec: UnrolledSpec) -> None:
         self.spec = spec
-        self.loss_inputs = {} if spec.loss is None else loss_inputs(spec.tensors, spec.loss)
+        self.loss_inputs = LossInputs({}, [])
+        if spec.loss is not None:
+            self.loss_inputs = loss_inputs(spec.tensors, spec.loss, spec.parameters)
         columns = make_columns(spec.T, spec.steps, {k for steps in spec.tensors.values() for k in steps})
         self.labels = BoxLabels(spec, {column.k for column in columns if not column.folded})
         self.layout = UnrolledLayout(spec, columns, self.labels.text, self.labels.beside)
@@ -144,10 +147,13 @@ class UnrolledDrawing:
         add_arrows(self, self.beside)
         self.scene.place_labels(self._label_candidates, crowded=bool(self.beside))
         if self.spec.loss is not None:
-            add_loss(self.scene, self.spec.loss, self._loss_sources(), self.layout.top, self.spec.values,
-                     self.labels.scale)
+            add_loss(self.scene, self.spec.loss, self._loss_sources(), self.layout.top, self.labels)
         self.labels.mark_highlight(self.scene, self.boxes)
-        add_parameters(self.scene, self.spec.parameters, self.spec.graph.colors, self.layout.steps.middle)
+        spec, direct = self.spec, self.loss_inputs.parameters
+        sizes = self.labels.gradients.of_parameters(spec.parameters, spec.sums, direct)
+        add_parameters(self.scene, spec.parameters, spec.graph.colors, sizes, self.layout.steps.middle)
+        if direct:
+            add_loss_terms(self.scene, direct, list(spec.parameters))
         if self.labels.scale is not None:
             _, bottom, right, _ = self.scene.bounds(0)
             add_legend(self.scene, self.labels.scale, right + 36, bottom)
@@ -180,7 +186,7 @@ class UnrolledDrawing:
         place = self.layout.steps.places[part]
         x, y = column.x + place.x, self.layout.steps.y[place.row]
         through_time = any(edge.delay and part in (edge.source, edge.target) for edge in self.spec.graph.edges)
-        if not through_time and not any((part, k) in self.loss_inputs for k in column.steps):
+        if not through_time and not any((part, k) in self.loss_inputs.signals for k in column.steps):
             self.scene.texts.append(Text(x, y, "⋯", 14, palette.QUIET))
             return
         steps = f"× {len(column.steps)} steps"
@@ -260,27 +266,29 @@ class UnrolledDrawing:
     def _loss_sources(self) -> list[tuple[Box, float]]:
         """Return the boxes that the loss reads, each with an x at which an arrow passes all boxes above it."""
         found: dict[str, tuple[float, float, Box]] = {}
-        for part, k in self.loss_inputs:
+        for part, k in self.loss_inputs.signals:
             box = self.box(part, k)
             if box is not None:
                 found[box.key] = box.x, self.layout.column(k).x + self.layout.steps.clear_x(part), box
         return [(box, x) for _, x, box in sorted(found.values(), key=itemgetter(0, 1))]
 
     def add_title(self) -> None:
-        """Add the title, and the signal and step of the first value that is not finite."""
+        """Add the title; under it the step of a backward pass, and the first value that is not finite."""
         spec = self.spec
         left, _, right, top = self.scene.bounds(0)
         title = f"{self.scene.name}, unrolled, T = {spec.T}"
         folded = sum(len(column.steps) for column in self.layout.columns if column.folded)
         if folded:
             title += f": {folded} steps folded"
-        self.scene.texts.append(Text((left + right) / 2, top + 26, title, 14))
+        below = [] if spec.step is None else [(step_caption(spec.step), palette.BACKWARD)]
         bad = [(tensor.order, f"{clean(part.signal)}[{k}]", nonfinite(tensor)) for part, steps in spec.tensors.items()
                for k, tensor in steps.items() if part.node is None and tensor is not None and nonfinite(tensor)]
         if bad:
             _, name, kind = min(bad)
-            text = f"{kind} in {len(bad)} boxes; the first is {name}"
-            self.scene.texts.append(Text((left + right) / 2, top + 48, text, 12, palette.ALARM))
+            below.append((f"{kind} in {len(bad)} boxes; the first is {name}", palette.ALARM))
+        for number, (text, color) in enumerate(below[::-1]):
+            self.scene.texts.append(Text((left + right) / 2, top + 18 + 20 * number, text, 12, color))
+        self.scene.texts.append(Text((left + right) / 2, top + 26 + 16 * len(below), title, 14))
 
 
 def mark_cut(arrow: Arrow, fraction: float = 0.5, samples: int = 48) -> Text:
