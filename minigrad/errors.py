@@ -52,15 +52,11 @@ def backward_nan_error(node: Any, position: int, grad: Any) -> FloatingPointErro
         f"gradient for {tensor!r}; the upstream gradient is {finite}; operands:", *_rows(node.inputs, values=True)]))
 
 
-class ModifiedError(ValueError):
-    """Raised for a derivative that needs data which were modified after an operation had used them."""
-
-
-def modified_error(tensor: Any, node: Any) -> ModifiedError:
+def modified_error(tensor: Any, node: Any) -> ValueError:
     """Return the error for data that were modified after `node` had used them."""
-    return ModifiedError(f"{tensor!r}: its data was changed (at {tensor.changes.where}) after {node.op!r} at "
-                         f"{node.origin} had used it, so the derivative can't be computed any more. Call backward() "
-                         "before changing it, or change a copy")
+    return ValueError(f"{tensor!r}: its data was changed (at {tensor.changes.where}) after {node.op!r} at "
+                      f"{node.origin} had used it, so the derivative can't be computed any more. Call backward() "
+                      "before changing it, or change a copy")
 
 
 def in_place_error(tensor: Any, symbol: str, site: Any) -> TypeError:

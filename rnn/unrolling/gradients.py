@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.backward import ancestors, input_gradients
-from minigrad.errors import ModifiedError
+from minigrad.backward import ancestors, input_gradients, modified_after
 from minigrad.formats.norms import norm
 from rnn.language.graphs import postorder
 
@@ -80,28 +79,26 @@ def gradient_sums(run: Run) -> dict[str, NDArray[Any]] | None:
     """
     if all(copy.grad is None for copy in _copies(run)):
         return None
-    try:
-        uses: dict[Tensor, Any] = {}
-        for _, x, gradient in _uses(run):
-            uses[x] = uses[x] + gradient if x in uses else gradient
-        sums = {name: np.zeros(tensor.shape, tensor.dtype) for name, tensor in run.parameters.items()}
-        for x, gradient in uses.items():
-            made_of = set(ancestors(x))
-            wanted = {name: tensor for name, tensor in run.parameters.items() if tensor in made_of}
-            for name, part in mg.grad(x, wanted, gradient).items():
-                sums[name] += part
-        return sums
-    except ModifiedError:
+    if any(modified_after(node) is not None for node in _users(run)):
         return None
+    uses: dict[Tensor, Any] = {}
+    for _, x, gradient in _uses(run):
+        uses[x] = uses[x] + gradient if x in uses else gradient
+    sums = {name: np.zeros(tensor.shape, tensor.dtype) for name, tensor in run.parameters.items()}
+    for x, gradient in uses.items():
+        made_of = set(ancestors(x))
+        if any(node.op is not None and modified_after(node) is not None for node in made_of):
+            return None
+        wanted = {name: tensor for name, tensor in run.parameters.items() if tensor in made_of}
+        for name, part in mg.grad(x, wanted, gradient).items():
+            sums[name] += part
+    return sums
 
 
 def _uses(run: Run) -> Iterator[tuple[int, Tensor, Any]]:
     """Yield (row, tensor, contribution) for each use of a tensor that was made before the run; row t - 1 for step t."""
-    for node in _computed(run):
-        if node.grad is None or node.op is None or node.t is None or node.signal is None:
-            continue
-        if not any(x.requires_grad and x.t is None for x in node.inputs):  # others have a step of their own
-            continue
+    for node in _users(run):
+        assert node.t is not None and node.signal is not None and node.grad is not None
         step = node.t - run.cell.signals[node.signal].lead  # h[t+1] = ... computes h[3] at step 2
         for x, gradient in zip(node.inputs, input_gradients(node, node.grad)):
             if gradient is not None and x.t is None:
@@ -135,9 +132,12 @@ def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor] | Copies) -> N
     return total / np.arange(run.T, 0, -1)  # T - lag losses have this lag
 
 
-def _computed(run: Run) -> list[Tensor]:
-    """Return every tensor that the run's equations computed."""
-    return postorder(_copies(run), lambda node: [x for x in node.inputs if x.t is not None])
+def _users(run: Run) -> list[Tensor]:
+    """Return the tensors with a gradient that the run's equations computed from tensors made before the run."""
+    computed = postorder(_copies(run), lambda node: [x for x in node.inputs if x.t is not None])
+    return [node for node in computed if node.grad is not None and node.op is not None
+            and node.t is not None and node.signal is not None
+            and any(x.requires_grad and x.t is None for x in node.inputs)]
 
 
 def _copies(run: Run) -> Iterator[Tensor]:

@@ -15,6 +15,7 @@ import viz
 from rnn import Cell, T, cells, t
 from rnn.complex import Complex, complex_signal
 from viz.annotations.formulas import LONGEST, Line, formulas, lines
+from viz.layout.names import Names
 from viz.layout.step_graph import step_graph
 from viz.pictures.side_by_side import side_by_side, unroll_zeros
 from viz.render import palette
@@ -34,6 +35,12 @@ def attending() -> Cell:
     s[t] = np.tanh(x[t] + parameter("U", 3, 3) @ (a[t] @ enc))
     s[0] = np.tanh(parameter("W0", 3, 3) @ enc.mean(axis=0))
     return cell
+
+
+def equations(cell: Cell, full: bool = False) -> list[Line]:
+    """Return the lines of a definition's equations."""
+    names = Names(cell, full)
+    return lines(formulas(cell, names), names)
 
 
 def captioning() -> Cell:
@@ -193,7 +200,7 @@ def test_an_initial_value_from_a_static_has_an_arrow_from_it_and_no_loop() -> No
     start, = (arrow for arrow in scene.arrows if arrow.dashed)
     assert {box.key: box.label for box in scene.boxes}[start.target] == "h[t]"
     assert [(loop.signals, loop.delay) for loop in cell.loops()] == [(("h",), 1)]
-    assert Line(0, "h[0] = tanh(W_img @ img)") in lines(formulas(cell))
+    assert Line(0, "h[0] = tanh(W_img @ img)") in equations(cell)
     drawn = unrolled_drawing(cell.unroll(**given(cell))).scene
     assert [ends for ends in arrows(drawn) if "img" in ends] == [("img", "h[0]")]
     assert by_label(drawn, "img").y == by_label(drawn, "h[0]").y
@@ -266,7 +273,7 @@ def test_modern_cells_and_memories_are_tidy(make: Any, options: dict[str, Any], 
     make(cell, cell.input("x", 4), 3, name="a", rng=np.random.default_rng(0), **options)
     assert_tidy(rolled_drawing(cell, level).scene)
     assert_tidy(side_by_side(unroll_zeros(cell, 2), level))
-    shown = lines(formulas(cell))
+    shown = equations(cell)
     assert all(len(text) <= LONGEST and "…" not in text for _, text in shown)
 
 
@@ -318,7 +325,7 @@ def test_a_long_equation_is_divided_and_loses_nothing() -> None:
     cell = Cell()
     signals = [cell.input(f"a long name {number}", 2) for number in range(12)]
     cell.signal("y", 2)[t] = sum((np.tanh(signal[t] * (signal[t] + 1)) for signal in signals[1:]), signals[0][t])
-    shown = lines(formulas(cell))
+    shown = equations(cell)
     assert len(shown) > 3 and all(len(text) <= LONGEST for _, text in shown)
     assert " ".join(text for _, text in shown) == repr(cell.equations[0])
     assert all(text.startswith("+ ") for _, text in shown[1:])  # at the loosest operator
@@ -330,7 +337,7 @@ def test_a_part_that_long_equations_repeat_is_written_once() -> None:
     part = np.tanh(parameter("a weight with a name", 2, 2) @ x[t] + parameter("a bias with a name", 2))
     y[t] = part * part + y[t-1] * part
     z[t] = part / (part * part + z[t-1])
-    assert lines(formulas(cell)) == [
+    assert equations(cell) == [
         (0, "y[t] = u₁ * u₁ + y[t-1] * u₁"), (1, "u₁ = tanh(a weight with a name @ x[t] + a bias with a name)"),
         (0, "z[t] = u₁ / (u₁ * u₁ + z[t-1])")]
 
@@ -339,7 +346,7 @@ def test_a_pair_of_complex_numbers_and_its_weights_are_readable() -> None:
     cell = Cell()
     x, s = cell.input("x", 2), complex_signal(cell, "s", 2)
     s[t] = Complex.polar(np.exp(-np.exp(parameter("nu", 2))), np.exp(parameter("theta", 2))) * s[t-1] + x[t]
-    assert [text for _, text in lines(formulas(cell))][1:3] == [
+    assert [text for _, text in equations(cell, full=True)][1:3] == [
         "u₁ = exp(-exp(nu)) * cos(exp(theta))", "u₂ = exp(-exp(nu)) * sin(exp(theta))"]
     assert [part.label for part in step_graph(cell, "ops").parts].count("⊙ f(nu, theta)") == 4
 

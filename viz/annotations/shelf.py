@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from minigrad import Tensor
+from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
 from viz.render.fonts import clean, text_width
 from viz.render.scene import CORNER, Arrow, Box, Scene, round_corners, text_beside
@@ -17,19 +17,18 @@ AISLE = 44.0  # from the steps to the list
 TRACK = 8.0  # between arrows that run upward there
 
 
-def add_parameters(scene: Scene, parameters: Mapping[str, Tensor], colors: Mapping[str, str],
-                   sizes: Mapping[str, Norm], middle: float) -> None:
+def add_parameters(scene: Scene, spec: UnrolledSpec, sizes: Mapping[str, Norm], middle: float) -> None:
     """Add the list of parameters on the right: name, shape and the norm of the gradient, in their colours."""
-    if not parameters:
+    if not spec.parameters:
         return
     left = scene.bounds(0)[2] + AISLE
-    y = middle + len(parameters) / 2 * PITCH
+    y = middle + len(spec.parameters) / 2 * PITCH
     scene.texts.append(text_beside(left, y + 10, "parameters (shared by all steps)", 11, palette.QUIET))
-    for number, (name, tensor) in enumerate(parameters.items()):
-        text = f"{clean(name)}  {tensor.shape}   {_on_shelf(sizes.get(name))}".rstrip()
+    for number, (name, tensor) in enumerate(spec.parameters.items()):
+        text = f"{clean(name.removeprefix(spec.graph.prefix))}  {tensor.shape}   {_on_shelf(sizes.get(name))}".rstrip()
         width = text_width(text, 11) * CORNER + 18
         scene.boxes.append(Box(f"p{number}", left + width / 2, y - 16 - PITCH * number, width, 23, text,
-                               palette.Paint(colors[name], palette.SHELF), rounded=False, pen=1.8, size=11,
+                               palette.Paint(spec.graph.colors[name], palette.SHELF), rounded=False, pen=1.8, size=11,
                                tooltip=f"{clean(name)} {describe(tensor, sizes.get(name, Norm(None)))}"))
 
 

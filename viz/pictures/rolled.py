@@ -14,6 +14,7 @@ from rnn import Cell
 from rnn.language.cycles import check
 from rnn.language.equations import Definition
 from viz.annotations.formulas import Line, formulas, lines
+from viz.layout.names import Names
 from viz.layout.step_graph import Edge, Part, StepGraph, rolled_graph
 from viz.layout.step_layout import FIRST, HEIGHT, SMALL, TRACK, Group, StepLayout, label_texts, part_box, part_width
 from viz.render import palette
@@ -239,14 +240,20 @@ class RolledDrawing:
 
     def add_captions(self, cell: Definition) -> None:
         """Add the equations on the right, and the title."""
-        written = lines(formulas(cell))
+        names = Names(cell)
+        written = lines(formulas(cell, names), names)
         if any(edge.delay for edge in self.graph.edges):
             written.append(Line(0, "■  a delay: z⁻ᵏ gives the value of k time steps before"))
         for number, (indent, line) in enumerate(written):
+            if not line:
+                continue
             y = self.steps.middle + (len(written) / 2 - number - 0.5) * 18
             self.scene.texts.append(text_beside(self.right + 36 + INDENT * indent, y, line, 11, palette.QUIET))
         left, _, right, top = self.scene.bounds(0)
-        self.scene.texts.append(Text((left + right) / 2, top + 26, f"{self.name}, rolled", 14))
+        middle, heading = (left + right) / 2, self.graph.heading
+        if heading:
+            self.scene.texts.append(Text(middle, top + 18, heading, 10, palette.QUIET))
+        self.scene.texts.append(Text(middle, top + (40 if heading else 26), f"{self.name}, rolled", 14))
 
 
 def box_label(part: Part) -> str:

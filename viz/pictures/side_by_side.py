@@ -82,5 +82,7 @@ def side_by_side(run: Run, level: str) -> Scene:
     middle = (right.bounds(0)[0] + right.bounds(0)[2]) / 2
     scene.texts += [Text(x0 + (end - start) / 2, y0 - 16, "rolled", 12, palette.QUIET),
                     Text(middle, y0 - 16, f"unrolled, T = {run.T}", 12, palette.QUIET),
-                    Text((x0 + x1) / 2, y1 + 26, name, 14)]
+                    Text((x0 + x1) / 2, y1 + (40 if spec.graph.heading else 26), name, 14)]
+    if spec.graph.heading:
+        scene.texts.append(Text((x0 + x1) / 2, y1 + 18, spec.graph.heading, 10, palette.QUIET))
     return scene

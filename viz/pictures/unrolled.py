@@ -6,6 +6,7 @@ steps, the steps between as one frame, the last three; or the steps that are cho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
@@ -90,7 +91,13 @@ def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
     graph.drop_unread({edge.source for edge, k in starts if k != first})  # the others are beside the first column
     beside = {part: once.get(id(part.source)) for part in (*graph.once, *(edge.source for edge, _ in starts))}
     return UnrolledSpec(run.cell.name, run.T, graph, tensors, steps, level == "ops", frozenset(run.cuts()),
-                        beside=beside, starts=starts)
+                        beside=beside, starts=starts, valid=valid_sequences(run),
+                        sequences=math.prod(run.batch))
+
+
+def valid_sequences(run: Run) -> list[int]:
+    """Return of how many sequences of the batch each step is an own step; nothing if all have all steps."""
+    return [] if run.mask is None else [int(row.sum()) for row in run.mask]
 
 
 def _shapes(run: Run, once: Mapping[int, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -133,7 +140,6 @@ class UnrolledDrawing:
         self.beside: dict[Part, Box] = {}
         self.arrows: list[tuple[Arrow, Edge, int]] = []
         self._label_candidates: list[tuple[Arrow, list[Text]]] = []
-        self._labelled: set[tuple[str, str]] = set()  # (text, box that the arrow leads to)
 
     def draw(self) -> UnrolledDrawing:
         """Add boxes, arrows, the loss and the list of parameters to the scene."""
@@ -151,7 +157,7 @@ class UnrolledDrawing:
         self.labels.mark_highlight(self.scene, self.boxes)
         spec, direct = self.spec, self.loss_inputs.parameters
         sizes = self.labels.gradients.of_parameters(spec.parameters, spec.sums, direct)
-        add_parameters(self.scene, spec.parameters, spec.graph.colors, sizes, self.layout.steps.middle)
+        add_parameters(self.scene, spec, sizes, self.layout.steps.middle)
         if direct:
             add_loss_terms(self.scene, direct, list(spec.parameters))
         if self.labels.scale is not None:
@@ -162,9 +168,9 @@ class UnrolledDrawing:
     # ---- boxes
     def _add_column(self, column: Column) -> None:
         if 1 <= column.k <= self.spec.T:
-            caption = f"t = {column.k}" if not column.folded else f"t = {column.k} … {column.steps[-1]}"
-            self.scene.frames.append(Frame(column.left, self.layout.foot, column.right, self.layout.top, caption,
-                                           palette.FOLD if column.folded else palette.STEP, column.folded))
+            self.scene.frames.append(Frame(
+                column.left, self.layout.foot, column.right, self.layout.top, self.spec.caption(column),
+                palette.FOLD if column.folded else palette.STEP, column.folded))
         for number, part in enumerate(self.spec.graph.parts):
             if part.once:
                 continue
@@ -227,9 +233,7 @@ class UnrolledDrawing:
                 tooltip=f"{source.label} → {target.label}".replace("\n", " ")))
             if not labelled and not source.dashed and not target.dashed:
                 labelled = True
-                if (text, target.key) not in self._labelled:
-                    self._label_candidates.append((arrow, label_texts(candidates, text, 10, color, arrow.pen / 2)))
-            self._labelled.add((text, target.key))
+                self._label_candidates.append((arrow, label_texts(candidates, text, 10, color, arrow.pen / 2)))
 
     def _is_hidden(self, edge: Edge, k: int) -> bool:
         """Whether the copy of an edge that ends at step k lies inside a fold."""
@@ -280,7 +284,9 @@ class UnrolledDrawing:
         folded = sum(len(column.steps) for column in self.layout.columns if column.folded)
         if folded:
             title += f": {folded} steps folded"
-        below = [] if spec.step is None else [(step_caption(spec.step), palette.BACKWARD)]
+        below = [(spec.graph.heading, palette.QUIET)] if spec.graph.heading else []
+        if spec.step is not None:
+            below.append((step_caption(spec.step), palette.BACKWARD))
         bad = [(tensor.order, f"{clean(part.signal)}[{k}]", nonfinite(tensor)) for part, steps in spec.tensors.items()
                for k, tensor in steps.items() if part.node is None and tensor is not None and nonfinite(tensor)]
         if bad:
