@@ -306,14 +306,6 @@ def run_hooks(tensor: Tensor, grad: Gradient) -> Gradient:
     return grad
 
 
-def modified_after(node: Tensor, used: Sequence[Tensor] = ()) -> Tensor | None:
-    """Return a tensor whose data were modified after `node` had used them: itself, an input or one of `used`."""
-    for tensor in (node, *node.inputs, *used):
-        if tensor.changes is not None and check_modified(tensor) > node.order:
-            return tensor
-    return None
-
-
 def check_derivative(node: Tensor, grad: Gradient, input_grads: Sequence[Any], used: Sequence[Tensor] = ()) -> None:
     """Raise an error for a derivative that can't be trusted; `used` are further tensors whose data it needs.
 
@@ -322,9 +314,9 @@ def check_derivative(node: Tensor, grad: Gradient, input_grads: Sequence[Any], u
         FloatingPointError: under detect_anomaly(), if an input gradient holds a NaN. It is the first of
             the pass, because the nodes before were checked.
     """
-    modified = modified_after(node, used)
-    if modified is not None:
-        raise errors.modified_error(modified, node)
+    for tensor in (node, *node.inputs, *used):
+        if tensor.changes is not None and check_modified(tensor) > node.order:
+            raise errors.modified_error(tensor, node)
     if thread.settings.anomaly:
         for position, (x, input_grad) in enumerate(zip(node.inputs, input_grads)):
             if input_grad is not None and x._requires_grad and np.isnan(array_of(input_grad)).any():

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.backward import ancestors, input_gradients, modified_after
+from minigrad.backward import ancestors, input_gradients
 from minigrad.formats.norms import norm
+from minigrad.mutation import check_modified
 from rnn.language.graphs import postorder
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def gradient_sums(run: Run) -> dict[str, NDArray[Any]] | None:
     """
     if all(copy.grad is None for copy in _copies(run)):
         return None
-    if any(modified_after(node) is not None for node in _users(run)):
+    if any(map(_is_modified, _users(run))):
         return None
     uses: dict[Tensor, Any] = {}
     for _, x, gradient in _uses(run):
@@ -87,7 +88,7 @@ def gradient_sums(run: Run) -> dict[str, NDArray[Any]] | None:
     sums = {name: np.zeros(tensor.shape, tensor.dtype) for name, tensor in run.parameters.items()}
     for x, gradient in uses.items():
         made_of = set(ancestors(x))
-        if any(node.op is not None and modified_after(node) is not None for node in made_of):
+        if any(node.op is not None and _is_modified(node) for node in made_of):
             return None
         wanted = {name: tensor for name, tensor in run.parameters.items() if tensor in made_of}
         for name, part in mg.grad(x, wanted, gradient).items():
@@ -130,6 +131,11 @@ def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor] | Copies) -> N
             gradient = found.get(copies[t - lag])
             total[lag] += 0.0 if gradient is None else norm(gradient)
     return total / np.arange(run.T, 0, -1)  # T - lag losses have this lag
+
+
+def _is_modified(node: Tensor) -> bool:
+    """Whether data that the derivative of a node may need were modified since."""
+    return any(x.changes is not None and check_modified(x) > node.order for x in (node, *node.inputs))
 
 
 def _users(run: Run) -> list[Tensor]:

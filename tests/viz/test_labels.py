@@ -14,6 +14,7 @@ import minigrad as mg
 import viz
 from rnn import Cell, cells, t
 from viz.layout.step_graph import step_graph
+from viz.render import palette
 from viz.render.scene import Scene
 
 RNG = np.random.default_rng(0)
@@ -154,3 +155,53 @@ def test_each_label_is_that_of_an_arrow_to_what_reads_it(make: Any) -> None:
         signal = next(signal for name, signal in of_box if name == target.split("[")[0])
         equation = str(cell.signals[signal].equation).replace(signal[:signal.rfind(".") + 1] or "-", "")
         assert all(f"{factor} @" in equation for factor in label.split(", ") if factor != "…")
+
+
+# ---- colours that tell a kind
+def paints(cell: Cell) -> dict[str, Any]:
+    return {part.label: part.paint for part in step_graph(cell, "signals").parts}
+
+
+def test_a_target_is_no_input() -> None:
+    cell = Cell()
+    x, d, w, y, L = (*(cell.input(name, 3) for name in "xd"), cell.input("w", ()), cell.signal("y", 3),
+                     cell.signal("L", ()))
+    y[t] = np.tanh(parameter("W", 3, 3) @ x[t] + y[t-1])
+    L[t] = mg.losses.mse(y[t], d[t]) + mg.losses.cross_entropy(y[t], w[t])
+    found = paints(cell)
+    assert (found["x"], found["d"], found["w"]) == (palette.INPUT, palette.TARGET, palette.TARGET)
+
+
+def test_what_is_also_an_input_of_the_network_is_no_target() -> None:
+    cell = Cell()
+    x, y, L = cell.input("x", 3), cell.signal("y", 3), cell.signal("L", ())
+    y[t] = np.tanh(parameter("W", 3, 3) @ x[t-1] + y[t-1])  # predicts x[t] from x[t-1]
+    L[t] = mg.losses.mse(y[t], x[t])
+    assert paints(cell)["x"] == palette.INPUT
+
+
+def test_in_a_regression_without_states_what_is_multiplied_is_the_input() -> None:
+    cell = Cell()
+    x, d, L = cell.input("x", 3), cell.input("d", 3), cell.signal("L", ())
+    L[t] = mg.losses.mse(parameter("W", 3, 3) @ x[t], d[t])
+    assert (paints(cell)["x"], paints(cell)["d"]) == (palette.INPUT, palette.TARGET)
+
+
+def test_inputs_that_are_only_compared_with_each_other_are_inputs() -> None:
+    cell = Cell()
+    a, b, L, total = cell.input("a", 3), cell.input("b", 3), cell.signal("L", ()), cell.signal("total", ())
+    L[t] = mg.losses.mse(a[t], b[t])
+    assert set(paints(cell).values()) == {palette.INPUT, palette.LOSS}
+    total[t] = total[t-1] + mg.losses.mse(a[t], b[t])
+    assert paints(cell)["a"] == palette.INPUT
+
+
+def test_an_arrow_from_an_earlier_input_is_no_loop() -> None:
+    cell = Cell()
+    x, h = cell.input("x", 3), cell.signal("h", 3)
+    x[0] = 0
+    h[t] = np.tanh(parameter("A", 3, 3) @ x[t] + parameter("B", 3, 3) @ x[t-1] + parameter("U", 3, 3) @ h[t-1])
+    for scene in (rolled_drawing(cell).scene, unrolled_drawing(cell.unroll(x=np.ones((4, 3)))).scene):
+        names = {box.key: box.label[:1] for box in scene.boxes}
+        colors = {(names[arrow.source], arrow.color) for arrow in scene.arrows if names[arrow.source] in ("x", "h")}
+        assert colors == {("x", palette.ARROW), ("x", palette.INPUT.line), ("h", palette.STATE.line)}

@@ -154,6 +154,9 @@ def step_graph(cell: Definition, level: str, shapes: Mapping[str, tuple[int, ...
         _add_static_reads(graph, statics, signals, cell.equations, names)
     else:
         _add_operations(graph, signals, statics, cell.equations, names)
+    for signal, part in signals.items():
+        if _is_target(signal, reads):
+            part.paint = palette.TARGET
     for start in starts(cell):
         graph.starts.append((start, [
             Edge(statics[static], signals[start.signal], 0, _parameters_of(products, names),
@@ -161,6 +164,25 @@ def step_graph(cell: Definition, level: str, shapes: Mapping[str, tuple[int, ...
             for static, products in _static_products(start.value) if start.signal in signals]))
     assign_layers(graph)
     return graph
+
+
+def _is_target(signal: Signal, reads: Sequence[Link]) -> bool:
+    """Whether an input is what a loss compares with: only numbers that no equation reads are computed from it.
+
+    They are computed from other signals too, and multiply it with no parameter, as a prediction from it would.
+    """
+    readers = [link for link in reads if link.source is signal]
+    losses = {link.target for link in readers}
+    if not signal.given or not readers or any(link.source in losses for link in reads):
+        return False
+    compared = {link.target for link in reads if link.target in losses and not link.source.given}
+    return all(link.target.shape == () and (link.target in compared or _has_weights(link)) and not link.delay
+               and not first_products(link.equation.expression)[signal, link.equation.lead] for link in readers)
+
+
+def _has_weights(link: Link) -> bool:
+    """Whether the equation of an edge multiplies anything with parameters."""
+    return any(first_products(link.equation.expression).values())
 
 
 def _equation_text(signal: Signal, names: Names) -> str:
