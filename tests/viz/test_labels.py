@@ -112,9 +112,9 @@ def test_the_prefix_of_the_only_layer_is_told_once() -> None:
     for level in ("signals", "ops"):
         for scene in (rolled_drawing(cell, level).scene, unrolled_drawing(run, level=level).scene):
             told = [text for text in texts(scene) if "layer" in text and text != "layer:"]
-            assert told == ["the names are without their prefix layer."]
+            assert told == ["the names are without their prefix “layer.”"]
             assert not [box.label for box in scene.boxes if "layer." in box.label]
-    assert "without their prefix layer." in viz.both(cell).source
+    assert "without their prefix “layer.”" in viz.both(cell).source
     assert "layer.f[t] = sigmoid(layer.W_f @" in viz.rolled(cell).source  # in the tooltip
 
 

@@ -92,7 +92,7 @@ class StepGraph:
     @property
     def heading(self) -> str:
         """The words under a title that tell the prefix; "" without one."""
-        return f"the names are without their prefix {clean(self.prefix)}" if self.prefix else ""
+        return f"the names are without their prefix “{clean(self.prefix)}”" if self.prefix else ""
 
     @property
     def once(self) -> list[Part]:

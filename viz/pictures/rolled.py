@@ -31,7 +31,7 @@ DELAY = palette.Paint("#000000", "#000000")
 INDENT = 18.0  # of a line that continues an equation
 
 
-def rolled(cell: Cell, level: str = "signals", *, dark: bool = False) -> Picture:
+def rolled(cell: Cell, level: str = "signals", *, notation: str = "code", dark: bool = False) -> Picture:
     """Draw a definition: one box per signal, delayed edges as loops.
 
     The box of a signal that is neither a number nor a vector shows its shape, "S[t] (8×8)". A static has sharp
@@ -41,6 +41,7 @@ def rolled(cell: Cell, level: str = "signals", *, dark: bool = False) -> Picture
     Args:
         cell: a definition.
         level: "signals", or "ops" to draw the operations of every equation too.
+        notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.
         dark: light lines on a dark background.
 
     Raises:
@@ -50,7 +51,7 @@ def rolled(cell: Cell, level: str = "signals", *, dark: bool = False) -> Picture
     check(cell)
     drawing = RolledDrawing(rolled_graph(cell, level), cell.name, dense=level == "ops").draw()
     drawing.add_captions(cell)
-    return picture(drawing.scene, dark)
+    return picture(drawing.scene, dark, notation)
 
 
 class RolledDrawing:

@@ -37,7 +37,7 @@ from .beside import add_arrows, add_boxes
 def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold: bool = True,
              steps: Iterable[int] | None = None, values: bool = False, heat: bool = False, *,
              contributions: bool = False, highlight: Iterable[Tensor] = (), step: Step | None = None,
-             dark: bool = False) -> Picture:
+             notation: str = "code", dark: bool = False) -> Picture:
     """Draw a run: every signal at every time step, and the edges between them.
 
     Statics are beside the steps, once, with a line to their readers at each step; at level "ops" so are operations
@@ -54,6 +54,7 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
         contributions: draw edges wider, the more their time step adds to their parameters' gradients.
         highlight: tensors of the run to mark, with the arrows between them.
         step: a step of `loss.backward_steps()` to mark, with the gradients computed so far.
+        notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.
         dark: light lines on a dark background.
 
     Raises:
@@ -69,7 +70,7 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
     if step is not None:
         mark_step(drawing.scene, spec.tensors, drawing.boxes, step, _keys_of_once(run, drawing))
     drawing.add_title()
-    return picture(drawing.scene, dark)
+    return picture(drawing.scene, dark, notation)
 
 
 def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
