@@ -118,6 +118,16 @@ def test_the_prefix_of_the_only_layer_is_told_once() -> None:
     assert "layer.f[t] = sigmoid(layer.W_f @" in viz.rolled(cell).source  # in the tooltip
 
 
+def test_what_reads_the_only_layer_writes_its_names_as_the_boxes_do() -> None:
+    cell = Cell()
+    h = cells.elman(cell, cell.input("x", 4), 4, name="net", rng=RNG)
+    y = cell.signal("y", 2)
+    y[t] = parameter("V", 2, 4) @ h[t]
+    scene = rolled_drawing(cell).scene
+    assert "y[t] = V @ h[t]" in texts(scene) and "h[t]" in {box.label for box in scene.boxes}
+    assert "net." not in "".join(texts(scene)).replace("“net.”", "")
+
+
 def test_each_of_several_layers_has_its_heading() -> None:
     scene = rolled_drawing(two_layers()).scene
     written = texts(scene)

@@ -32,7 +32,8 @@ class Formula(NamedTuple):
 
     left: str
     expression: Any
-    layer: str
+    layer: str  # whose prefix is left out
+    heading: str  # the layer that it belongs to
     text: str
 
 
@@ -50,7 +51,8 @@ def formulas(cell: Definition, names: Names) -> list[Formula]:
     for signal, step, expression in [*equations, *starts(cell)]:
         layer = names.layer(signal.name)
         left = f"{names.short(signal.name, layer)}[{step!r}]"
-        found.append(Formula(left, expression, layer, f"{left} = {names.text(expression, layer)}"))
+        text = f"{left} = {names.text(expression, layer)}"
+        found.append(Formula(left, expression, layer, names.heading(signal.name), text))
     return found
 
 
@@ -59,16 +61,16 @@ def lines(written: Sequence[Formula], names: Names) -> list[Line]:
     parts = _named_parts([formula.expression for formula in written if len(formula.text) > LONGEST])
     explained: set[int] = set()
     found: list[Line] = []
-    layer = ""
+    heading = ""
     for formula in written:
-        if formula.layer != layer:
-            layer = formula.layer
-            found.append(Line(0, f"{clean(layer[:-1])}:" if layer else ""))
-        indent = 1 if layer else 0
+        if formula.heading != heading:
+            heading = formula.heading
+            found.append(Line(0, f"{clean(heading[:-1])}:" if heading else ""))
+        indent = 1 if heading else 0
         if len(formula.text) <= LONGEST:
             found.append(Line(indent, clean(formula.text, LONGEST)))
             continue
-        short = names.within(layer) | parts
+        short = names.within(formula.layer) | parts
         found += _wrapped(f"{formula.left} = {to_text(formula.expression, short)}", indent)
         for node in postorder([formula.expression], written_operands):
             if id(node) in parts and id(node) not in explained:

@@ -36,10 +36,14 @@ class Names:
         self._within: dict[str, dict[int, str]] = {}
         self._expressions = [node for node in nodes(roots(cell)) if isinstance(node, (Read, Static))]
 
-    def layer(self, signal: str) -> str:
+    def heading(self, signal: str) -> str:
         """Return the prefix of a signal, "enc."; "" if it is in no layer, or if its prefix can't be left out."""
         found = prefix(signal)
         return found if found in self.layers else ""
+
+    def layer(self, signal: str) -> str:
+        """Return the prefix that a signal's equation is written without: that of its layer, or of the only one."""
+        return self.heading(signal) or self.only
 
     def short(self, name: str, layer: str) -> str:
         """Return a name without the prefix of a layer."""

@@ -43,6 +43,11 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
     Statics are beside the steps, once, with a line to their readers at each step; at level "ops" so are operations
     on statics alone, which are computed once.
 
+    The gradient beside a parameter is what this run contributes to it (the sum of `run.contributions`); there is none
+    before a backward pass, or once an optimiser has moved the parameters. A signal "does not reach the loss" if the
+    loss wasn't computed from it; without `loss` it is "not reached". With lengths or a mask the heading of a step tells
+    how many sequences have it, "t = 4  (1 of 3)".
+
     Args:
         run: an unrolled definition.
         loss: a tensor that was computed from the run; it is drawn above the steps.
@@ -53,7 +58,8 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
         heat: colour the boxes by the logarithm of the gradient's norm, after a backward pass.
         contributions: draw edges wider, the more their time step adds to their parameters' gradients.
         highlight: tensors of the run to mark, with the arrows between them.
-        step: a step of `loss.backward_steps()` to mark, with the gradients computed so far.
+        step: a step of `loss.backward_steps()` to mark, with the gradients after it: "arrived" where the step of the
+            tensor itself was still to come, "so far" where more is added.
         notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.
         dark: light lines on a dark background.
 
