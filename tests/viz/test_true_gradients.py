@@ -221,6 +221,21 @@ def test_a_term_of_the_loss_on_a_parameter_has_an_arrow(names: str) -> None:
             assert not overlap(rectangle(text), rectangle(box))
 
 
+def test_its_gradient_goes_back_along_the_arrow() -> None:
+    cell = elman()
+    run = cell.unroll(**data(cell))
+    loss = mg.square(run["y"].stack()).mean() + 0.01 * mg.square(run.parameters["U"]).sum()
+    steps = loss.backward_steps()
+    seen = []
+    for step in steps:
+        step.run()
+        source = viz.unrolled(run, loss=loss, step=step).source
+        seen.append('tooltip="gradient: U → loss"' in source)
+        assert seen[-1] == any(run.parameters["U"] in before.node.inputs for before in steps[:step.number]
+                               if before.t is None)
+    assert seen[-1] and not seen[0]
+
+
 def test_its_gradient_is_that_through_the_steps() -> None:
     run, loss = regularised("U")
     words = shelf(unrolled_drawing(run, loss).scene)

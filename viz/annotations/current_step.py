@@ -21,7 +21,7 @@ def mark_step(scene: Scene, tensors: Tensors, boxes: Mapping[Where, Box], step: 
     """Outline the box of a step's tensor, and add an arrow for every gradient that was computed.
 
     Args:
-        once: the box of each tensor that is computed once, beside the time steps.
+        once: the box of each tensor beside the time steps: computed once, or a parameter that the loss reads.
 
     Raises:
         ValueError: if the step's tensor is not in the picture.

@@ -74,7 +74,9 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
                    contributions=relative_contributions(run) if contributions else None)
     drawing = UnrolledDrawing(spec).draw()
     if step is not None:
-        mark_step(drawing.scene, spec.tensors, drawing.boxes, step, _keys_of_once(run, drawing))
+        listed = {tensor: f"p{number}" for number, (name, tensor) in enumerate(run.parameters.items())
+                  if name in drawing.loss_inputs.parameters}
+        mark_step(drawing.scene, spec.tensors, drawing.boxes, step, _keys_of_once(run, drawing) | listed)
     drawing.add_title()
     return picture(drawing.scene, dark, notation)
 
