@@ -106,7 +106,7 @@ def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
 
 def valid_sequences(run: Run) -> list[int]:
     """Return of how many sequences of the batch each step is an own step; nothing if all have all steps."""
-    return [] if run.mask is None else [int(row.sum()) for row in run.mask]
+    return [] if run.mask is None or run.mask.all() else [int(row.sum()) for row in run.mask]
 
 
 def _shapes(run: Run, once: Mapping[int, Tensor]) -> dict[str, tuple[int, ...]]:
