@@ -76,7 +76,7 @@ def example(options: common.Options) -> None:
         print(f"{cell.name}: before training |dL/dc[1]| is {arrives:.0e} |dL/dc[T]| (along c alone "
               f"{(1 + np.exp(-bias)) ** (1.0 - T):.0e}); after it {wrong(cell, problems(TESTED, rng)):.1%} are wrong")
     print("threshold: with b_f = 3 at most 1% wrong, with b_f = 0 at least 40%; guessing gives 50%")
-    with common.axes(options.out / "gradients.png", xlabel="time step t", ylabel="|dL/dc(t)|", yscale="log",
+    with common.axes(options.out / "gradients.png", xlabel="time step t", ylabel="|dL/dc[t]|", yscale="log",
                      title=f"Before training: what arrives of the gradient of the loss at T = {T}") as axes:
         for (label, values), color in zip(norms.items(), common.COLORS):
             axes.plot(np.arange(1, T + 1), values, color=color, label=label)

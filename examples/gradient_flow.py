@@ -59,7 +59,7 @@ def factor(norms: NDArray[np.float64]) -> float:
 
 def flow(options: common.Options) -> None:
     """Return gradient norms by step, for each radius."""
-    with common.axes(options.out / "flow.png", xlabel="time step t", ylabel="|dL/dh(t)|", yscale="log",
+    with common.axes(options.out / "flow.png", xlabel="time step t", ylabel="|dL/dh[t]|", yscale="log",
                      title="The gradient of the last state, by spectral radius ρ; dashed: with tanh") as axes:
         for radius, color in zip(RADII, common.COLORS):
             factors = {}

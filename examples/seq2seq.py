@@ -151,7 +151,7 @@ def draw_dependence(file: Path, shares: NDArray[np.float64]) -> None:
                      xlabel="letter s that was read", ylabel="letter t that is written") as drawing:
         shades = drawing.imshow(shares, cmap="viridis", origin="lower", vmin=0, zorder=2,
                                 extent=(0.5, inputs + 0.5, 0.5, outputs + 0.5))
-        drawing.figure.colorbar(shades, label="|dy(t)/dx(s)|")
+        drawing.figure.colorbar(shades, label="|dy[t]/dx[s]|")
 
 
 def draw_lengths(file: Path, shares: dict[int, float]) -> None:

@@ -115,7 +115,7 @@ def draw_dependence(file: Path, seen: dict[str, NDArray[np.float64]]) -> None:
                              extent=(0.5, STEPS + 0.5) * 2, norm=LogNorm(largest * 1e-3, largest))
         steps = range(1, STEPS + 1)
         axes.set(title=reader, xlabel="letter s", ylabel="tag t", xticks=steps, yticks=steps)
-    figure.colorbar(shades, ax=figure.axes, label="|dL(t)/dx(s)|", extend="min")
+    figure.colorbar(shades, ax=figure.axes, label="|dL[t]/dx[s]|", extend="min")
     figure.savefig(file, dpi=110)
 
 

@@ -111,7 +111,7 @@ def gradient_flow(cell: Cell, codes: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def draw_flow(flows: dict[str, NDArray[np.float64]], file: Path) -> None:
     """Draw gradient norms by time step, on a logarithmic scale."""
-    with common.axes(file, xlabel="time step t", ylabel="|dL(T)/dh(t)|", yscale="log",
+    with common.axes(file, xlabel="time step t", ylabel="|dL[T]/dh[t]|", yscale="log",
                      title=f"How much the loss at T = {LAGS} depends on the state at t") as axes:
         for (label, norms), (color, marker) in zip(flows.items(), [("#8A8A8A", "o"), ("#D98200", "s")]):
             steps = np.arange(1, len(norms) + 1)

@@ -28,7 +28,8 @@ def mse(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = No
     Raises:
         ValueError: if the shapes differ (broadcasting would hide it), or for an unknown reduction.
     """
-    return reduced(f.square(_error("mse", prediction, target, mask)), reduction, mask)
+    loss = reduced(f.square(_error("mse", prediction, target, mask)), reduction, mask)
+    return loss.written_as("mse", prediction, target, **_options(reduction, mask))
 
 
 def mae(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = None) -> Any:
@@ -37,7 +38,8 @@ def mae(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = No
     Raises:
         ValueError: if the shapes differ, or for an unknown reduction.
     """
-    return reduced(f.abs(_error("mae", prediction, target, mask)), reduction, mask)
+    loss = reduced(f.abs(_error("mae", prediction, target, mask)), reduction, mask)
+    return loss.written_as("mae", prediction, target, **_options(reduction, mask))
 
 
 def huber(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = None, delta: float = 1.0) -> Any:
@@ -53,7 +55,8 @@ def huber(prediction: Any, target: Any, reduction: str = "mean", *, mask: Any = 
         raise ValueError(f"huber's delta is a positive number, not {delta!r}")
     error = _error("huber", prediction, target, mask)
     clipped = f.clip(error, -delta, delta)
-    return reduced(clipped * (error - 0.5 * clipped), reduction, mask)
+    loss = reduced(clipped * (error - 0.5 * clipped), reduction, mask)
+    return loss.written_as("huber", prediction, target, **_options(reduction, mask), **_unless(1.0, delta=delta))
 
 
 def cross_entropy(logits: Any, labels: Any, reduction: str = "mean", *, mask: Any = None) -> Any:
@@ -69,9 +72,9 @@ def cross_entropy(logits: Any, labels: Any, reduction: str = "mean", *, mask: An
         IndexError: for a label that is no class. TypeError: for labels that aren't integers.
         ValueError: if the shapes don't fit.
     """
-    if mask is not None:
-        labels = _masked(mask, labels)
-    return reduced(-f.pick(f.log_softmax(logits), labels), reduction, mask)
+    counted = labels if mask is None else _masked(mask, labels)
+    loss = reduced(-f.pick(f.log_softmax(logits), counted), reduction, mask)
+    return loss.written_as("cross_entropy", logits, labels, **_options(reduction, mask))
 
 
 def binary_cross_entropy(logits: Any, targets: Any, reduction: str = "mean", *, mask: Any = None) -> Any:
@@ -89,6 +92,7 @@ def binary_cross_entropy(logits: Any, targets: Any, reduction: str = "mean", *, 
         ValueError: if the shapes differ, for a target outside of 0 … 1, or an unknown reduction.
     """
     _same_shape("binary_cross_entropy", logits, targets)
+    written = logits, targets
     if mask is not None:
         targets = _masked(mask, targets)
     if not isinstance(targets, Operators) or isinstance(targets, Tensor):
@@ -97,7 +101,8 @@ def binary_cross_entropy(logits: Any, targets: Any, reduction: str = "mean", *, 
             raise ValueError(f"binary_cross_entropy: targets are probabilities from 0 to 1; these go from "
                              f"{values.min():g} to {values.max():g}")
     targets = _in_dtype(targets, logits)
-    return reduced((1 - targets) * f.softplus(logits) + targets * f.softplus(-logits), reduction, mask)
+    loss = reduced((1 - targets) * f.softplus(logits) + targets * f.softplus(-logits), reduction, mask)
+    return loss.written_as("binary_cross_entropy", *written, **_options(reduction, mask))
 
 
 def reduced(losses: Any, reduction: str, mask: Any = None) -> Any:
@@ -117,6 +122,17 @@ def reduced(losses: Any, reduction: str, mask: Any = None) -> Any:
     if losses.dtype == np.float16:  # which has no sum and no count above 65504
         return (losses.astype(np.float32).sum() / counted).astype(np.float16)
     return losses.sum() / counted
+
+
+def _options(reduction: str, mask: Any) -> dict[str, Any]:
+    """Return the options that a call of a loss shows."""
+    return _unless("mean", reduction=reduction) | _unless(None, mask=mask)
+
+
+def _unless(default: Any, **options: Any) -> dict[str, Any]:
+    """Return options that aren't at their default."""
+    return {name: value for name, value in options.items() if value is not default and (
+        type(value) is not type(default) or value != default)}
 
 
 def _error(loss: str, prediction: Any, target: Any, mask: Any) -> Any:

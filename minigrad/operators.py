@@ -49,6 +49,15 @@ class Operators:
         """Return the result of `op` on inputs of which at least one is of this class."""
         raise NotImplementedError
 
+    def written_as(self, name: str, *operands: Any, **options: Any) -> Any:
+        """Return itself, as the result of a function that composes operations: a formula shows the call instead.
+
+        Args:
+            name, operands: of the function.
+            options: those of its options that aren't at their defaults.
+        """
+        return self
+
     def __dir__(self) -> list[str]:
         """List the attributes, without the names of other libraries; see MissingMethod."""
         return [name for name in super().__dir__() if name not in METHODS]

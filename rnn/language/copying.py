@@ -22,7 +22,7 @@ class Row(NamedTuple):
     Attributes:
         kind: the class of an expression; Tensor for a recorded one; None for any other value, kept as it is.
         content: the attributes of an expression, or of a recorded tensor; or the value.
-        inputs: numbers of rows.
+        inputs: numbers of rows; of an expression that a call composed, with those of the call's operands after them.
     """
 
     kind: type | None
@@ -32,9 +32,18 @@ class Row(NamedTuple):
 
 def flatten(roots: Iterable[Any], inputs_of: Callable[[Any], Sequence[Any]]) -> tuple[list[Row], dict[int, int]]:
     """Return the nodes that the roots are computed from, inputs first, and the row number of each by its id."""
-    nodes = postorder(roots, inputs_of)
+    def used(node: Any) -> tuple[Any, ...]:
+        return (*inputs_of(node), *_operands_of_call(node))
+
+    nodes = postorder(roots, used)
     numbers = {id(node): number for number, node in enumerate(nodes)}
-    return [_row(node, tuple(numbers[id(x)] for x in inputs_of(node))) for node in nodes], numbers
+    return [_row(node, tuple(numbers[id(x)] for x in used(node))) for node in nodes], numbers
+
+
+def _operands_of_call(node: Any) -> tuple[Any, ...]:
+    """Return the operands of the call that composed an expression."""
+    call = getattr(node, "call", None)
+    return () if call is None else tuple(call.operands)
 
 
 def _row(node: Any, inputs: tuple[int, ...]) -> Row:
@@ -43,7 +52,10 @@ def _row(node: Any, inputs: tuple[int, ...]) -> Row:
         return Row(Tensor, content, inputs)
     if isinstance(node, Tensor) or not hasattr(node, "inputs"):
         return Row(None, node, ())
-    return Row(type(node), {name: x for name, x in vars(node).items() if name != "inputs"}, inputs)
+    content = {name: x for name, x in vars(node).items() if name != "inputs"}
+    if content.get("call") is not None:
+        content["call"] = node.call._replace(operands=(None,) * len(node.call.operands))
+    return Row(type(node), content, inputs)
 
 
 def rebuild(rows: Iterable[Row]) -> list[Any]:
@@ -58,6 +70,9 @@ def rebuild(rows: Iterable[Row]) -> list[Any]:
         else:
             node: Any = object.__new__(kind)
             vars(node).update(content)
+            if node.call is not None:  # its operands are the last of the inputs
+                first = len(inputs) - len(node.call.operands)
+                node.call, inputs = node.call._replace(operands=inputs[first:]), inputs[:first]
             if inputs:
                 node.inputs = inputs
             nodes.append(node)

@@ -361,30 +361,42 @@ def starts(cell: Definition) -> list[Start]:
             if isinstance(value, Expression)]
 
 
-def edge_weights(expression: Any) -> dict[tuple[Signal | Static, int], list[Tensor]]:
-    """Return for each (signal, offset) and (static, 0) that an expression reads the parameters of its first product.
+class Product(NamedTuple):
+    """A product of what an expression reads with Tensors that are made of parameters."""
 
-    A table whose rows it looks up is a parameter of a product: with the one-hot vector of the index.
+    node: Apply
+    factors: list[Tensor]  # as they are written, E or E.T
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """The parameters that the factors are made of."""
+        return list(filter(_is_parameter, nodes(self.factors)))
+
+
+def first_products(expression: Any) -> dict[tuple[Signal | Static, int], list[Product]]:
+    """Return for each (signal, offset) and (static, 0) that an expression reads its first products with parameters.
+
+    A table whose rows it looks up is the factor of a product: with the one-hot vector of the index. What is
+    concatenated has one product.
     """
-    found: dict[tuple[Signal | Static, int], dict[Tensor, None]] = {}
+    found: dict[tuple[Signal | Static, int], list[Product]] = {}
     # id of a node -> the reads under it without a product yet
     unweighted: dict[int, list[tuple[Signal | Static, int]]] = {}
     for node in nodes([expression], into_tensors=False):
         if isinstance(node, (Read, Static)):
             read: tuple[Signal | Static, int] = (node, 0) if isinstance(node, Static) else (node.signal, node.offset)
             unweighted[id(node)] = [read]
-            found.setdefault(read, {})
+            found.setdefault(read, [])
             continue
         inputs = getattr(node, "inputs", ())
         under = [read for x in inputs for read in unweighted.get(id(x), [])]
         factors = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
         if factors and (node.op.symbol in ("*", "@") or isinstance(node.op, ops.Lookup)):
-            weights = dict.fromkeys(filter(_is_parameter, nodes(factors)))
-            for one in under:
-                found[one].update(weights)
+            for one in dict.fromkeys(under):
+                found[one].append(Product(node, factors))
             under = []
         unweighted[id(node)] = list(dict.fromkeys(under))
-    return {one: list(tensors) for one, tensors in found.items()}
+    return found
 
 
 class Boundary(NamedTuple):

@@ -20,7 +20,7 @@ import numpy as np
 from minigrad import Op, Tensor, ops
 from minigrad.conversion import require_plain
 from minigrad.errors import function_error, operation_error
-from minigrad.formats.formula import ATOM
+from minigrad.formats.formula import ATOM, Formula
 from minigrad.numpy_functions import called
 from minigrad.operators import ADD, LOOKUP, STOP_GRADIENT, Operators
 from minigrad.provenance import Origin, call_site
@@ -48,6 +48,21 @@ FOR_ONE = "Shapes and axes are those of one sequence at one step: the axes of ti
 UNBOUND = 101, 103  # two lengths in the place of one that isn't bound yet
 
 
+class Call(NamedTuple):
+    """The call of a function that composed an expression of several operations; only formulas read it."""
+
+    name: str
+    operands: tuple[Any, ...]  # the last ones are the values of options
+    options: tuple[str, ...] = ()
+
+    def formula(self, parts: Sequence[Formula]) -> Formula:
+        """Return `cross_entropy(y[t], label[t])` from the formulas of the operands."""
+        first = len(parts) - len(self.options)
+        words = [part.text for part in parts[:first]]
+        words += [f"{name}={part.text}" for name, part in zip(self.options, parts[first:])]
+        return Formula(f"{self.name}({', '.join(words)})", ATOM)
+
+
 class Expression(Operators):
     """A value at each time step, e.g. `W @ x[t] + b`.
 
@@ -67,6 +82,13 @@ class Expression(Operators):
     samples: Samples | None
     kind: str = "f"
     origin: Origin
+    call: Call | None = None
+
+    def written_as(self, name: str, *operands: Any, **options: Any) -> Any:
+        """Return itself, after noting which call composed it; an operand that is returned as it is stays what it is."""
+        if self.op is not None and not any(self is x for x in operands):
+            self.call = Call(name, (*operands, *options.values()), tuple(options))
+        return self
 
     @staticmethod
     def apply(op: Op, *inputs: Any) -> Any:

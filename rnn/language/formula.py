@@ -42,9 +42,12 @@ def to_text(x: Any, names: Mapping[int, str] | None = None) -> str:
 
 
 def written_operands(node: Any) -> tuple[Any, ...]:
-    """Return the operands to write out; a named tensor is written by its name."""
+    """Return the operands to write out; a named tensor is written by its name, what a function composed as its call."""
     if isinstance(node, Tensor) and node.name is not None:
         return ()
+    call = getattr(node, "call", None)
+    if call is not None:
+        return tuple(call.operands)
     found: tuple[Any, ...] = getattr(node, "operands", ()) or getattr(node, "inputs", ())
     return found
 
@@ -55,11 +58,17 @@ def _format_node(node: Any, parts: list[Formula]) -> Formula:
     if isinstance(node, Tensor):
         if node.name is not None or node.op is None:
             return Formula(node.name or (f"{node.item():g}" if node.size == 1 else f"array{node.shape}"), ATOM)
+    elif isinstance(node, str):
+        return Formula(repr(node), ATOM)
     elif not hasattr(node, "op"):
         if np.ndim(node):
             return Formula(f"array{np.shape(node)}", ATOM)
         number = node.item() if isinstance(node, (np.generic, np.ndarray)) else node
         return Formula(repr(number), ATOM if number >= 0 else PREFIX)
+    call = getattr(node, "call", None)
+    if call is not None:
+        as_call: Formula = call.formula(parts)
+        return as_call
     of_arrays = any(np.ndim(x) > 1 for x in (node, *node.inputs))  # for vectors there are no axes to choose
     op: Op = getattr(node, "written", None) or node.op
     return written(op, parts, of_arrays)

@@ -16,6 +16,7 @@ import minigrad as mg
 from minigrad import Tensor
 from minigrad.backward import ancestors, input_gradients
 from minigrad.formats.norms import norm
+from minigrad.mutation import check_modified
 from rnn.language.graphs import postorder
 
 if TYPE_CHECKING:
@@ -64,19 +65,45 @@ def contributions(run: Run, name: str) -> NDArray[Any]:
     require_gradients(run)
     parameter = run.parameters[name]
     rows = np.zeros((run.T, *parameter.shape), parameter.dtype)
-    for node in _computed(run):
-        if node.grad is None or node.op is None or node.t is None or node.signal is None:
-            continue
-        step = node.t - run.cell.signals[node.signal].lead  # h[t+1] = ... computes h[3] at step 2
-        row = min(max(step, 1), run.T) - 1
-        for x, gradient in zip(node.inputs, input_gradients(node, node.grad)):
-            if gradient is None or x.t is not None:  # a tensor of the run has a step of its own
-                continue
-            if x is parameter:
-                rows[row] += gradient
-            elif parameter in set(ancestors(x)):  # computed from the parameter before the run, e.g. W.T
-                rows[row] += mg.grad(x, parameter, gradient)
+    for row, x, gradient in _uses(run):
+        if x is parameter:
+            rows[row] += gradient
+        elif parameter in set(ancestors(x)):  # computed from the parameter before the run, e.g. W.T
+            rows[row] += mg.grad(x, parameter, gradient)
     return rows
+
+
+def gradient_sums(run: Run) -> dict[str, NDArray[Any]] | None:
+    """Return the sum of each parameter's `contributions`, by name; None before a backward pass.
+
+    It is None too if data that the derivatives need were modified since the pass, as by an optimiser.
+    """
+    if all(copy.grad is None for copy in _copies(run)):
+        return None
+    if any(map(_is_modified, _users(run))):
+        return None
+    uses: dict[Tensor, Any] = {}
+    for _, x, gradient in _uses(run):
+        uses[x] = uses[x] + gradient if x in uses else gradient
+    sums = {name: np.zeros(tensor.shape, tensor.dtype) for name, tensor in run.parameters.items()}
+    for x, gradient in uses.items():
+        made_of = set(ancestors(x))
+        if any(node.op is not None and _is_modified(node) for node in made_of):
+            return None
+        wanted = {name: tensor for name, tensor in run.parameters.items() if tensor in made_of}
+        for name, part in mg.grad(x, wanted, gradient).items():
+            sums[name] += part
+    return sums
+
+
+def _uses(run: Run) -> Iterator[tuple[int, Tensor, Any]]:
+    """Yield (row, tensor, contribution) for each use of a tensor that was made before the run; row t - 1 for step t."""
+    for node in _users(run):
+        assert node.t is not None and node.signal is not None and node.grad is not None
+        step = node.t - run.cell.signals[node.signal].lead  # h[t+1] = ... computes h[3] at step 2
+        for x, gradient in zip(node.inputs, input_gradients(node, node.grad)):
+            if gradient is not None and x.t is None:
+                yield min(max(step, 1), run.T) - 1, x, gradient
 
 
 def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor] | Copies) -> NDArray[np.float64]:
@@ -106,9 +133,17 @@ def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor] | Copies) -> N
     return total / np.arange(run.T, 0, -1)  # T - lag losses have this lag
 
 
-def _computed(run: Run) -> list[Tensor]:
-    """Return every tensor that the run's equations computed."""
-    return postorder(_copies(run), lambda node: [x for x in node.inputs if x.t is not None])
+def _is_modified(node: Tensor) -> bool:
+    """Whether data that the derivative of a node may need were modified since."""
+    return any(x.changes is not None and check_modified(x) > node.order for x in (node, *node.inputs))
+
+
+def _users(run: Run) -> list[Tensor]:
+    """Return the tensors with a gradient that the run's equations computed from tensors made before the run."""
+    computed = postorder(_copies(run), lambda node: [x for x in node.inputs if x.t is not None])
+    return [node for node in computed if node.grad is not None and node.op is not None
+            and node.t is not None and node.signal is not None
+            and any(x.requires_grad and x.t is None for x in node.inputs)]
 
 
 def _copies(run: Run) -> Iterator[Tensor]:

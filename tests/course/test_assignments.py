@@ -230,7 +230,7 @@ def test_the_wrong_edge_is_red_and_the_command_stops_there(tmp_path: Path, capsy
     pictures = draw([result], tmp_path, "wrong", "dot")
     [path] = pictures.values()
     red = [line for line in path.read_text().splitlines() if "#C0392B" in line and "->" in line]
-    assert len(red) == 1 and "h(4) → z(5)" in red[0]
+    assert len(red) == 1 and "h[4] → z[5]" in red[0]
     outcome = next(outcome for outcome in result.outcomes if id(outcome) in pictures)
     command = debugger(result, outcome)
     assert command == 'python -m minigrad.debugger -c "until h[4]" examples/assignments/graphs/a3.py rnn 0'
@@ -261,8 +261,8 @@ def test_every_graph_opens_in_the_debugger(name: str, arguments: list[str], unti
 
 @pytest.mark.parametrize("name, mutant, edge", [
     ("a1", "sigmoid_half_derivative", "n0 -> n1"), ("a2", "last_user_alone", "n1 -> n5"),
-    ("a4", "delay_always_one", "h(−1)"),
-    ("a5", "not_detached", "h(3) → h(4)")])
+    ("a4", "delay_always_one", "h[-1]"),
+    ("a5", "not_detached", "h[3] → h[4]")])
 def test_pictures_of_other_assignments(tmp_path: Path, name: str, mutant: str, edge: str) -> None:
     [one] = [one for one in mutants(name) if one.name == mutant]
     result = checked(parts(name)[0], {"wrong.py": one.of(source(name))}, 0)["wrong.py"]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnn import Cell, Run
+from rnn.unrolling.gradients import gradient_sums
 from viz.annotations.heat import relative_contributions
 from viz.layout.folding import choose_steps
 from viz.layout.step_graph import rolled_graph
@@ -26,8 +27,8 @@ def draw_rolled(cell: Cell, level: str = "signals") -> RolledDrawing:
 def draw_run(run: Run, loss: Any, steps: Sequence[int], level: str = "signals", contributions: bool = False,
              **options: Any) -> UnrolledDrawing:
     widths = relative_contributions(run) if contributions else None
-    return UnrolledDrawing(replace(unrolled_spec(run, steps, level), parameters=run.parameters, loss=loss,
-                                   contributions=widths, **options)).draw()
+    return UnrolledDrawing(replace(unrolled_spec(run, steps, level), parameters=run.parameters,
+                                   sums=gradient_sums(run), loss=loss, contributions=widths, **options)).draw()
 
 
 def rolled_drawing(cell: Cell, level: str = "signals") -> RolledDrawing:

@@ -25,9 +25,10 @@ def test_a_cell_is_drawn_with_every_signal_at_every_step(make: Any, options: dic
     cell = Cell("cell")
     make(cell, cell.input("x", 2), 3, name="a", rng=RNG, **options)
     rolled, unrolled = viz.rolled(cell).source, viz.unrolled(cell.unroll(x=np.zeros((3, 2)))).source
-    for name in cell.signals:
-        assert f'label="{name}(t)"' in rolled
-        assert all(f'label="{name}({k})"' in unrolled for k in (1, 2, 3))
+    assert "without their prefix “a.”" in rolled and "without their prefix “a.”" in unrolled
+    for name in (name.removeprefix("a.") for name in cell.signals):
+        assert f'label="{name}[t]"' in rolled
+        assert all(f'label="{name}[{k}]"' in unrolled for k in (1, 2, 3))
 
 
 @painting

@@ -39,13 +39,13 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("options, wanted", [
-    ("net", ["h(t)", "net, rolled"]), ("net --level ops", ["tanh", "W @"]), ("net --unroll 3", ["h(3)", "T = 3"]),
-    ("net --unroll 60 --steps 1,2,50", ["h(50)", "× 47 steps"]), ("run --level ops", ["h(60)", "tanh"]),
+    ("net", ["h[t]", "net, rolled"]), ("net --level ops", ["tanh", "W @"]), ("net --unroll 3", ["h[3]", "T = 3"]),
+    ("net --unroll 60 --steps 1,2,50", ["h[50]", "× 47 steps"]), ("run --level ops", ["h[60]", "tanh"]),
     ("run --values --heat --dark", ["|gradient|", "#1A1A1A"]), ("W", ["(2, 2)"]),
     ("rolled net", ["net, rolled"]), ("unrolled net --unroll 2", ["T = 2"]), ("both net", ["rolled", "T = 4"]),
     ("both net --unroll 3 --level ops", ["unrolled, T = 3", "W @"]), ("gradient_map run", ["each time step, T = 60"]),
-    ("unrolled loss --steps 1-2,58-60", ["loss", "h(58)", "× 55 steps"]), ("graph loss", ["stack", "sum"]),
-    ("run --steps 1-3,59", ["h(3)", "h(59)", "× 55 steps"])])
+    ("unrolled loss --steps 1-2,58-60", ["loss", "h[58]", "× 55 steps"]), ("graph loss", ["stack", "sum"]),
+    ("run --steps 1-3,59", ["h[3]", "h[59]", "× 55 steps"])])
 def test_the_command_line_draws_what_is_named(options: str, wanted: list[str], file: Path,
                                               capsys: pytest.CaptureFixture[str]) -> None:
     kind, name, rest = re.fullmatch(r"((?:rolled|unrolled|both|gradient_map|graph) )?(\w+)(.*)", options).groups()

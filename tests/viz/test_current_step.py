@@ -29,8 +29,9 @@ def run_to(name: str, k: int) -> tuple[Run, mg.Tensor, Step]:
 
 def marked(level: str, name: str, k: int) -> Scene:
     run, loss, step = run_to(name, k)
-    drawing = draw_run(run, loss, range(1, 5), level)
+    drawing = draw_run(run, loss, range(1, 5), level, step=step)
     mark_step(drawing.scene, drawing.spec.tensors, drawing.boxes, step)
+    drawing.add_title()
     return drawing.scene
 
 
@@ -40,16 +41,16 @@ def back(scene: Scene) -> set[str]:
 
 
 def test_gradients_go_back_as_far_as_they_are_computed() -> None:
-    from_loss = {f"loss → y({k})" for k in range(1, 5)}
+    from_loss = {f"loss → y[{k}]" for k in range(1, 5)}
     assert back(marked("signals", "h", 3)) == {
-        *from_loss, "y(4) → h(4)", "y(3) → h(3)", "h(4) → h(3)"}
+        *from_loss, "y[4] → h[4]", "y[3] → h[3]", "h[4] → h[3]"}
     found = back(marked("ops", "h", 3))
-    assert {*from_loss, "V @ → h(3)", "h(3) → tanh", "U @ → h(3)", "tanh → + b", "+ → U @"} <= found
-    assert "U @ → h(2)" not in found and "V @ → h(2)" not in found
+    assert {*from_loss, "V @ → h[3]", "h[3] → tanh", "U @ → h[3]", "tanh → + b", "+ → U @"} <= found
+    assert "U @ → h[2]" not in found and "V @ → h[2]" not in found
 
 
 def test_the_step_s_box_is_outlined_and_the_step_named() -> None:
-    for level, label in (("signals", "h(3)"), ("ops", "tanh")):
+    for level, label in (("signals", "h[3]"), ("ops", "tanh")):
         scene = marked(level, "h", 3)
         assert [(box.label, box.pen) for box in scene.boxes if box.paint.line == palette.BACKWARD] == [(label, 4.0)]
         assert any("backward: step" in text.text and "tanh in h[3]" in text.text for text in scene.texts)

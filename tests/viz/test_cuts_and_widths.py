@@ -41,7 +41,7 @@ def test_every_cut_edge_is_grey_and_dashed_and_no_other(make: Callable[[], Cell]
 def test_cuts_are_drawn_among_operations_too() -> None:
     _, scene = truncated(elman, "ops", chunks=3)
     boxes = {box.key: box.label for box in scene.boxes}
-    assert [(boxes[a.source], boxes[a.target]) for a in scene.arrows if a.dashed] == [("h(3)", "U @")]
+    assert [(boxes[a.source], boxes[a.target]) for a in scene.arrows if a.dashed] == [("h[3]", "U @")]
 
 
 def test_contributions_are_widths() -> None:
@@ -57,9 +57,9 @@ def test_contributions_are_widths() -> None:
     boxes = {box.key: box.label for box in scene.boxes}
     pens = {boxes[a.target]: a.pen for a in scene.arrows if boxes[a.source].startswith("x")}
     norms = np.linalg.norm(run.contributions("W").reshape(5, -1), axis=1)
-    assert [pens[f"h({k})"] for k in range(1, 6)] == pytest.approx(THIN + (WIDE - THIN) * norms / norms.max())
+    assert [pens[f"h[{k}]"] for k in range(1, 6)] == pytest.approx(THIN + (WIDE - THIN) * norms / norms.max())
     pens = {boxes[a.target]: a.pen for a in scene.arrows if boxes[a.target].startswith("y")}
-    assert pens == {**{f"y({k})": THIN for k in range(1, 5)}, "y(5)": WIDE}
+    assert pens == {**{f"y[{k}]": THIN for k in range(1, 5)}, "y[5]": WIDE}
 
 
 def test_contributions_before_backward_say_what_to_do() -> None:

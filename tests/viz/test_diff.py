@@ -33,7 +33,7 @@ def deeper() -> Cell:
 
 def states(scene: Scene) -> dict[str, set[str]]:
     """The labels of boxes and `source → target` of arrows, by what they are."""
-    names = {box.key: box.label.split("(t)")[0] or "z" for box in scene.boxes}
+    names = {box.key: box.label.split("[t]")[0] or "z" for box in scene.boxes}
     found: dict[str, set[str]] = {}
     for box in scene.boxes:
         if box.label:
@@ -135,9 +135,9 @@ def test_an_edge_that_neither_run_has_is_not_drawn() -> None:
     runs = old.unroll(x=np.ones((4, 3))), new.unroll(x=np.ones((5, 3)))
     scene = draw_runs(DefinitionPair(old, new, "signals"), *runs, None, False)
     names = {box.key: box.label for box in scene.boxes}
-    assert {names[arrow.source] for arrow in scene.arrows if names[arrow.target] in ("h(5)", "y(5)")} == {
-        "x(5)", "h(3)", "s(4)", "s(5)"}
-    assert [box.paint for box in scene.boxes if box.label == "h(0) = 0"] == [palette.SAME]  # nothing computes it
+    assert {names[arrow.source] for arrow in scene.arrows if names[arrow.target] in ("h[5]", "y[5]")} == {
+        "x[5]", "h[3]", "s[4]", "s[5]"}
+    assert [box.paint for box in scene.boxes if box.label == "h[0] = 0"] == [palette.SAME]  # nothing computes it
 
 
 def test_values_are_compared_if_asked_and_earlier_steps_stay_unchanged() -> None:
@@ -149,7 +149,7 @@ def test_values_are_compared_if_asked_and_earlier_steps_stay_unchanged() -> None
     both = DefinitionPair(cell, cell, "signals")
     assert captions(draw_runs(both, a, b, None, False))[0].startswith("no difference")
     changed = {box.label for box in draw_runs(both, a, b, None, True).boxes if box.paint == palette.CHANGED}
-    assert changed == {"x(7)", *(f"{name}({k})" for name in "hy" for k in range(7, 11))}
+    assert changed == {"x[7]", *(f"{name}[{k}]" for name in "hy" for k in range(7, 11))}
 
 
 def test_a_fold_shows_the_differences_inside() -> None:

@@ -14,7 +14,7 @@ import minigrad as mg
 import viz
 from rnn import Cell, t
 from rnn.language.expressions import Apply
-from viz.annotations.heat import BAD, TINY, UNKNOWN, ZERO, Norm, Scale, norm
+from viz.annotations.heat import BAD, TINY, UNKNOWN, ZERO, Norm, Scale
 from viz.annotations.labels import numbers
 from viz.layout.folding import choose_steps, find_tensors, make_columns
 from viz.layout.layered import layered_layout
@@ -120,7 +120,7 @@ def test_one_arrow_s_delay_is_divided_among_the_gates() -> None:
     assert len(squares) == 2  # h's, for four gates, and c's own
     targets = sorted(boxes[arrow.target].label for square in squares for arrow in scene.arrows
                      if arrow.source == square.key)
-    assert targets == ["c(t)", "f(t)", "g(t)", "i(t)", "o(t)"]
+    assert targets == ["c[t]", "f[t]", "g[t]", "i[t]", "o[t]"]
 
 
 def test_the_main_line_of_a_step_is_straight() -> None:
@@ -166,7 +166,7 @@ def test_chosen_steps_are_drawn_and_all_others_folded() -> None:
     captions = [frame.caption for frame in sorted(scene.frames, key=lambda frame: frame.left)]
     assert captions == ["t = 1", "t = 2", "t = 3 … 49", "t = 50", "t = 51 … 99", "t = 100"]
     labels = {box.label for box in scene.boxes}
-    assert {"h(2)", "⋯\n× 47 steps", "h(50)", "⋯\n× 49 steps", "h(100)"} <= labels
+    assert {"h[2]", "⋯\n× 47 steps", "h[50]", "⋯\n× 49 steps", "h[100]"} <= labels
 
 
 @pytest.mark.parametrize("level", ["signals", "ops"])
@@ -202,7 +202,7 @@ def test_values_and_gradients_stand_in_the_boxes() -> None:
         h = next(steps[k] for part, steps in drawing.spec.tensors.items() if part.label == "h")
         lines = next(box.label for (part, step), box in drawing.boxes.items() if part.label == "h" and step == k)
         assert h is not None and h.grad is not None
-        assert lines.split("\n") == [f"h({k})", f"{h.numpy().min():.2g} … {h.numpy().max():.2g}",
+        assert lines.split("\n") == [f"h[{k}]", f"{h.numpy().min():.2g} … {h.numpy().max():.2g}",
                                      f"|g| {np.linalg.norm(h.grad):.0e}"]
 
 
@@ -236,7 +236,8 @@ def test_heat_fills_the_boxes_and_says_what_colours_mean(level: str) -> None:
     for (part, k), box in drawing.boxes.items():
         tensor = drawing.spec.tensors[part][k]
         if tensor is not None and tensor.requires_grad:
-            assert box.paint.fill == scale.fill(norm(tensor))
+            assert tensor.grad is not None
+            assert box.paint.fill == scale.fill(Norm(float(np.linalg.norm(tensor.grad))))
     meanings = [text.text for text in drawing.scene.texts]
     assert {"|gradient|", "exactly 0", "not computed", "NaN or Inf", "smaller"} <= set(meanings)
 
@@ -245,7 +246,7 @@ def test_heat_before_backward_says_not_computed() -> None:
     cell = feedback_2()
     drawing = draw_run(cell.unroll(**data(cell)), None, [1, 2, 3, 4], heat=True)
     labels = {box.label: box.paint.fill for box in drawing.scene.boxes}
-    assert labels["h1(1)\n|g| not computed"] == UNKNOWN
+    assert labels["h1[1]\n|g| not computed"] == UNKNOWN
 
 
 def test_a_zero_gradient_says_zero() -> None:
@@ -255,7 +256,7 @@ def test_a_zero_gradient_says_zero() -> None:
     loss.backward()
     labels = {box.label: box.paint.fill for box in
               draw_run(run, loss, [1, 2, 3, 4], heat=True).scene.boxes}
-    assert labels["h(2)\n|g| 0"] == ZERO
+    assert labels["h[2]\n|g| 0"] == ZERO
 
 
 # ---- marks
@@ -264,9 +265,9 @@ def test_highlighted_tensors_and_the_arrows_between_them_are_marked() -> None:
     path = [run["h"][2], run["h"][3], run["y"][3], loss]
     scene = draw_run(run, loss, [1, 2, 3, 4], highlight=path).scene
     boxes = {box.key: box.label for box in scene.boxes}
-    assert {box.label for box in scene.boxes if box.paint.line == palette.MARK} == {"h(2)", "h(3)", "y(3)", "loss"}
+    assert {box.label for box in scene.boxes if box.paint.line == palette.MARK} == {"h[2]", "h[3]", "y[3]", "loss"}
     marked = {(boxes[arrow.source], boxes[arrow.target]) for arrow in scene.arrows if arrow.color == palette.MARK}
-    assert marked == {("h(2)", "h(3)"), ("h(3)", "y(3)"), ("y(3)", "loss")}
+    assert marked == {("h[2]", "h[3]"), ("h[3]", "y[3]"), ("y[3]", "loss")}
 
 
 @pytest.mark.parametrize("name", ["graph", "node", "edge", "strict", "digraph", "subgraph"])

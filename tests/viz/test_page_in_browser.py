@@ -61,7 +61,7 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
 
 
 def nan_loss() -> mg.Tensor:
-    """h(3) is exactly zero; the derivative of its root is infinite, and 0 · ∞ is NaN."""
+    """h[3] is exactly zero; the derivative of its root is infinite, and 0 · ∞ is NaN."""
     U = mg.Tensor(np.eye(3)[[1, 2, 0]], requires_grad=True, name="U")
     cell = Cell("nan")
     x, h, L = cell.input("x", 3), cell.signal("h", 3), cell.signal("L", 3)
@@ -113,7 +113,7 @@ class TestMoving:
 
     def test_by_a_click_on_a_box(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))
-        page.box("h(2)").click()
+        page.box("h[2]").click()
         assert page.text("#panel h2").startswith("h[2]")
         page.tab.click("#shared .param[data-node]:first-of-type")
         assert "W" in page.texts("#panel h4 .link")
@@ -157,7 +157,7 @@ class TestNumbers:
         loss = loss_of(run)
         page = opened(loss)
         loss.backward()
-        page.box("h(3)").click()
+        page.box("h[3]").click()
         h = run["h"][3]
         wanted = {".upstream": h.grad, ".local": 1 - h.data ** 2, ".contribution": h.grad * (1 - h.data ** 2),
                   ".result": h.data}
@@ -192,7 +192,7 @@ class TestNumbers:
         assert page.run(script) == [None] * 4
         page.press("End")
         loss.backward()
-        norms = np.linalg.norm(run.contributions("U").reshape(4, -1), axis=1)[1:]  # at t = 1 nothing: h(0) is zero
+        norms = np.linalg.norm(run.contributions("U").reshape(4, -1), axis=1)[1:]  # at t = 1 nothing: h[0] is zero
         heights = np.array(page.run(script)[1:])
         np.testing.assert_allclose(heights / heights.max(), norms / norms.max(), atol=0.02)
 
@@ -200,14 +200,14 @@ class TestNumbers:
 class TestLooks:
     def test_a_gradient_is_waiting_until_it_is_computed(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))
-        assert (page.look("loss"), page.look("h(4)"), page.look("h(1)")) == ("known", "waiting", "waiting")
-        page.box("h(3)").click()
-        assert (page.look("h(4)"), page.look("h(3)"), page.look("h(1)")) == ("known", "known", "waiting")
-        assert "current" in page.box("h(3)").get_attribute("class")
+        assert (page.look("loss"), page.look("h[4]"), page.look("h[1]")) == ("known", "waiting", "waiting")
+        page.box("h[3]").click()
+        assert (page.look("h[4]"), page.look("h[3]"), page.look("h[1]")) == ("known", "known", "waiting")
+        assert "current" in page.box("h[3]").get_attribute("class")
         page.press("End")
-        assert page.look("h(1)") == "known"
+        assert page.look("h[1]") == "known"
         page.press("Home")
-        assert page.look("h(4)") == "waiting"
+        assert page.look("h[4]") == "waiting"
 
     def test_nan_zero_and_tiny_look_different(self, opened: Callable[..., Opened]) -> None:
         nan, zero, tiny, usual, out = (mg.Tensor([value], requires_grad=True, name=name) for value, name in
@@ -236,7 +236,7 @@ class TestLooks:
         for _ in range(6):
             found.append(page.run(count))
             page.press("ArrowRight")
-        assert found == [0, 1, 2, 3, 7, 8]  # loss, square, minus, stack of four, y(4)
+        assert found == [0, 1, 2, 3, 7, 8]  # loss, square, minus, stack of four, y[4]
         assert page.run("document.querySelectorAll('.back.now').length") >= 1
 
     def test_light_and_dark(self, opened: Callable[..., Opened]) -> None:
@@ -292,7 +292,7 @@ class TestSearch:
         assert seen == ["h[4]", "h[3]", "h[2]", "h[1]", "h[4]"]
         page.press("Shift+Enter")
         assert page.text("#found") == "4 of 4"
-        for wanted, count in (("h(2)", "8 found"), ("t = 3", "6 found"), ("nothing", "none")):
+        for wanted, count in (("h[2]", "8 found"), ("t = 3", "6 found"), ("nothing", "none")):
             page.tab.fill("#search", wanted)
             page.go(0)
             assert page.text("#found") == count
@@ -314,7 +314,7 @@ class TestBreakpoints:
         page = opened(loss_of(run_of()))
         for words, first, count in (
                 ("op tanh", "stopped: operation tanh", 4), ("signal h", "stopped: the gradient of h[4]", 4),
-                ("node h(2)", "stopped: the gradient of h[2]", 1), ("param b", "stopped: a contribution to b", 4),
+                ("node h[2]", "stopped: the gradient of h[2]", 1), ("param b", "stopped: a contribution to b", 4),
                 ("t 3", "stopped: time step 3 begins", 1), ("t=3", "stopped: time step 3 begins", 1),
                 ("norm > 0.5", "stopped: |g| = 1.00 > 0.5", 1)):
             page.tab.locator("#picture").focus()
@@ -336,7 +336,7 @@ class TestBreakpoints:
         assert page.text("#panel h2").startswith("h[3] * h[3]")
         assert "a NaN first appears in the contribution of Mul.backward to h[3]" in page.text("#reason")
         assert page.text("#panel .alarm") in page.text("#reason")
-        assert page.look("h(3)") == "bad" and page.look("h(4)") == "known"
+        assert page.look("h[3]") == "bad" and page.look("h[4]") == "known"
         page.tab.click("#run-on")
         assert page.text("#reason").startswith("no breakpoint was hit")
 

@@ -108,7 +108,7 @@ def test_what_the_scene_holds_is_painted_at_its_place(make: Callable[[], Cell]) 
     run, loss = unrolled(make, 3)
     for picture in (viz.rolled(make()), viz.unrolled(run, loss=loss)):
         placed = boxes(svg(picture))
-        source = dict(re.findall(r'label="?([\w()]+)"? [^\n]*?pos="([-\d.,]+)"', picture.source))
+        source = dict(re.findall(r'label="([\w\[\]]+)" [^\n]*?pos="([-\d.,]+)"', picture.source))
         where = {name: tuple(map(float, at.split(","))) for name, at in source.items() if name in placed}
         assert len(where) >= 2
         first = next(iter(where))
@@ -121,12 +121,12 @@ def test_what_the_scene_holds_is_painted_at_its_place(make: Callable[[], Cell]) 
 def test_an_svg_has_every_text() -> None:
     run, loss = unrolled(elman, 3)
     written = texts(svg(viz.unrolled(run, loss=loss)))
-    expected = {f"{name}({k})" for name in "xhy" for k in (1, 2, 3)} | {"h(0) = 0", "loss", "t = 1", "t = 2", "t = 3"}
+    expected = {f"{name}[{k}]" for name in "xhy" for k in (1, 2, 3)} | {"h[0] = 0", "loss", "t = 1", "t = 2", "t = 3"}
     assert expected <= set(written) and "elman, unrolled, T = 3" in written
     for name, p in run.parameters.items():
         assert f"{name}  {p.shape}   |g| {np.linalg.norm(p.grad):.1e}" in written
     written = texts(svg(viz.rolled(elman())))
-    assert {"x(t)", "h(t)", "y(t)", "z⁻¹", "W", "U", "V", "h[t] = tanh(W @ x[t] + U @ h[t-1] + b)"} <= set(written)
+    assert {"x[t]", "h[t]", "y[t]", "z⁻¹", "W", "U", "V", "h[t] = tanh(W @ x[t] + U @ h[t-1] + b)"} <= set(written)
 
 
 @painting
@@ -137,7 +137,7 @@ def test_dashes_and_arrowheads_are_painted() -> None:
     assert len(edges) == 6 and all(group.find(f".//{SVG}polygon") is not None for group in edges)
     nodes = {"".join(group.itertext()).strip(): group for group in root.iter(f"{SVG}g") if group.get("class") == "node"}
     dashed = [name for name, group in nodes.items() if any(part.get("stroke-dasharray") for part in group.iter())]
-    assert len(dashed) == 1 and "h(0)" in dashed[0].replace("\xa0", " ")
+    assert len(dashed) == 1 and "h[0]" in dashed[0].replace("\xa0", " ")
 
 
 # ---- names
@@ -154,8 +154,8 @@ def assert_text_and_no_markup(name: str, cell_name: str) -> None:
     run = cell.unroll(x=np.ones((2, 2)))
     loss = run[name].stack().sum()
     loss.name = name
-    for picture, wanted in ((viz.rolled(cell), [f"{name}(t)", f"{cell_name}, rolled", f"W{name}"[:14]]),
-                            (viz.unrolled(run, loss=loss), [f"{name}(1)", f"{name}(2)", name]),
+    for picture, wanted in ((viz.rolled(cell), [f"{name}[t]", f"{cell_name}, rolled", f"W{name}"[:14]]),
+                            (viz.unrolled(run, loss=loss), [f"{name}[1]", f"{name}[2]", name]),
                             (viz.graph(run[name][1]), [f"{name}[1]", f"W{name}"[:14]])):
         root = svg(picture)
         assert set(wanted) <= set(texts(root))
@@ -189,7 +189,7 @@ def test_a_newline_in_a_name_becomes_visible() -> None:
     h = cell.signal("a\nb\tc", 2)
     h[t] = 2 * h[t-1]
     written = texts(svg(viz.rolled(cell)))
-    assert "a⏎b c(t)" in written and "two⏎lines, rolled" in written
+    assert "a⏎b c[t]" in written and "two⏎lines, rolled" in written
 
 
 @painting
@@ -199,7 +199,7 @@ def test_a_name_with_control_characters_gives_a_valid_svg(name: str) -> None:
     cell, W = Cell(name), mg.Tensor(np.ones(2), requires_grad=True, name=name)
     h = cell.signal("h" if name in ("nul\0", "\ud800") else name, 2)
     h[t] = W * h[t-1]
-    assert any("(t)" in text for text in texts(svg(viz.rolled(h.cell))))
+    assert any("[t]" in text for text in texts(svg(viz.rolled(h.cell))))
 
 
 # ---- errors
@@ -296,7 +296,7 @@ def test_a_picture_too_large_to_be_read_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"pixels long, more than the 30,000 .*fold=True\), or render it as SVG"):
         picture.render(outfile=tmp_path / "n.png")
     assert os.listdir(tmp_path) == []
-    assert "n(400)" in texts(svg(picture))
+    assert "n[400]" in texts(svg(picture))
 
 
 @painting
@@ -304,7 +304,7 @@ def test_nan_is_drawn_and_said() -> None:
     cell = elman()
     inputs = data(cell)
     inputs["x"][1] = np.nan
-    assert "NaN in 7 boxes; the first is x(2)" in [
+    assert "NaN in 7 boxes; the first is x[2]" in [
         text for text in texts(svg(viz.unrolled(cell.unroll(**inputs)))) if text.startswith("NaN")]
 
 
@@ -422,8 +422,8 @@ def painted_labels(tmp_path: Path, labels: list[str], no_fonts: bool) -> Any:
 @painting
 def test_a_machine_without_fonts_paints_readable_labels(tmp_path: Path) -> None:
     blank = painted_labels(tmp_path, ["", ""], no_fonts=True)
-    bare = painted_labels(tmp_path, ["h(3)", "Wθ z⁻¹"], no_fonts=True)
-    usual = painted_labels(tmp_path, ["h(3)", "Wθ z⁻¹"], no_fonts=False)
+    bare = painted_labels(tmp_path, ["h[3]", "Wθ z⁻¹"], no_fonts=True)
+    usual = painted_labels(tmp_path, ["h[3]", "Wθ z⁻¹"], no_fonts=False)
     assert blank.sum() < 1 and bare.shape == usual.shape
     for half in (slice(None, bare.shape[0] // 2), slice(bare.shape[0] // 2, None)):  # each label
         assert bare[half].sum() > 50
@@ -436,7 +436,7 @@ def test_a_machine_without_fonts_paints_readable_labels(tmp_path: Path) -> None:
 def test_labels_are_no_wider_than_computed(tmp_path: Path) -> None:
     from viz.render.fonts import text_width
 
-    for text in ("hidden_layer_1(t)", "W (4, 3)   |g| 1.2e-03", "mmmmWWWW@@", "αβγδεζηθ"):
+    for text in ("hidden_layer_1[t]", "W (4, 3)   |g| 1.2e-03", "mmmmWWWW@@", "αβγδεζηθ"):
         dark = np.flatnonzero(painted_labels(tmp_path, [text], no_fonts=True).max(0) > 0.2)
         assert dark[-1] - dark[0] == pytest.approx(text_width(text, 20), rel=0.06)
 

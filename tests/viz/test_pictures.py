@@ -118,7 +118,7 @@ def test_hundreds_of_frames_are_refused_with_what_to_do() -> None:
     run = n.cell.unroll(T=1001)
     with pytest.raises(ValueError, match=r"a picture of 1001 steps can't be read: draw it with fold=True"):
         viz.unrolled(run, fold=False)
-    assert "n(1001)" in viz.unrolled(run).source
+    assert "n[1001]" in viz.unrolled(run).source
 
 
 def test_a_folded_picture_does_not_grow_with_the_sequence() -> None:

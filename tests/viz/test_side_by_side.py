@@ -43,7 +43,7 @@ def test_both_pictures_have_the_same_heights_and_colours(make: Callable[[], Cell
 def test_both_takes_a_definition_and_a_number_of_steps() -> None:
     source = viz.both(elman(), steps=3).source
     assert source.count("subgraph cluster_") == 3 and '"unrolled, T = 3"' in source and 'label="rolled"' in source
-    assert 'label="h(t)"' in source and 'label="h(3)"' in source
+    assert 'label="h[t]"' in source and 'label="h[3]"' in source
     with pytest.raises(ValueError, match="steps=0: unroll 1 … 1000 steps"):
         viz.both(elman(), steps=0)
 
@@ -64,9 +64,9 @@ def test_an_unrolled_picture_is_drawn_from_plain_data() -> None:
     assert not drawing.scene.boxes and not drawing.scene.arrows
     scene = drawing.draw().scene
     labels = {box.key: box.label.split("\n")[0] for box in scene.boxes}
-    assert sorted(labels.values()) == ["h(0)", "h(1)", "h(3)", "x(1)", "x(3)", "⋯"]
+    assert sorted(labels.values()) == ["h[0]", "h[1]", "h[3]", "x[1]", "x[3]", "⋯"]
     assert sorted((labels[arrow.source], labels[arrow.target]) for arrow in scene.arrows) == [
-        ("h(0)", "h(1)"), ("h(1)", "⋯"), ("x(1)", "h(1)"), ("x(3)", "h(3)"), ("⋯", "h(3)")]
+        ("h[0]", "h[1]"), ("h[1]", "⋯"), ("x[1]", "h[1]"), ("x[3]", "h[3]"), ("⋯", "h[3]")]
 
 
 

@@ -15,6 +15,7 @@ import viz
 from rnn import Cell, T, cells, t
 from rnn.complex import Complex, complex_signal
 from viz.annotations.formulas import LONGEST, Line, formulas, lines
+from viz.layout.names import Names
 from viz.layout.step_graph import step_graph
 from viz.pictures.side_by_side import side_by_side, unroll_zeros
 from viz.render import palette
@@ -34,6 +35,12 @@ def attending() -> Cell:
     s[t] = np.tanh(x[t] + parameter("U", 3, 3) @ (a[t] @ enc))
     s[0] = np.tanh(parameter("W0", 3, 3) @ enc.mean(axis=0))
     return cell
+
+
+def equations(cell: Cell, full: bool = False) -> list[Line]:
+    """Return the lines of a definition's equations."""
+    names = Names(cell, full)
+    return lines(formulas(cell, names), names)
 
 
 def captioning() -> Cell:
@@ -109,9 +116,9 @@ def test_the_box_of_an_array_shows_its_shape_and_that_of_a_vector_or_a_number_no
     cell.signal("n", ())[t] = cell.signals["y"][t].sum()
     cell.signal("A", (2, 3, 4))[t] = np.zeros((2, 3, 4))
     labels = {box.label for box in rolled_drawing(cell).scene.boxes}
-    assert {"x(t)", "S(t) (3×2)", "y(t)", "n(t)", "A(t) (2×3×4)"} <= labels
+    assert {"x[t]", "S[t] (3×2)", "y[t]", "n[t]", "A[t] (2×3×4)"} <= labels
     drawn = {box.label for box in unrolled_drawing(cell.unroll(**given(cell))).scene.boxes}
-    assert {"S(0) (3×2) = 0", "S(1) (3×2)", "S(3) (3×2)", "y(2)"} <= drawn
+    assert {"S[0] (3×2) = 0", "S[1] (3×2)", "S[3] (3×2)", "y[2]"} <= drawn
 
 
 def test_an_open_length_is_a_question_mark_until_data_tell_it() -> None:
@@ -140,24 +147,24 @@ def test_a_static_is_drawn_once_beside_the_steps_with_an_arrow_to_each_reader_at
         box, = (box for box in scene.boxes if box.label == label)
         assert all(box.right < frame.left for frame in scene.frames) and box.paint == palette.STATIC
     ends = arrows(scene)
-    assert sorted(target for source, target in ends if source == "valid") == ["a(1)", "a(2)", "a(3)"]
+    assert sorted(target for source, target in ends if source == "valid") == ["a[1]", "a[2]", "a[3]"]
     assert sorted(target for source, target in ends if source == "enc (4×3)") == [
-        "a(1)", "a(2)", "a(3)", "s(0)", "s(1)", "s(2)", "s(3)"]
+        "a[1]", "a[2]", "a[3]", "s[0]", "s[1]", "s[2]", "s[3]"]
 
 
 def test_a_rolled_static_has_no_loop_and_looks_unlike_an_input_and_a_parameter() -> None:
     drawing = rolled_drawing(attending())
-    static, x = by_label(drawing.scene, "enc (?×3)"), by_label(drawing.scene, "x(t)")
+    static, x = by_label(drawing.scene, "enc (?×3)"), by_label(drawing.scene, "x[t]")
     assert not static.rounded and x.rounded and static.paint not in (x.paint, palette.CONSTANT)
     assert not any(edge.delay for edge in drawing.graph.edges if "enc" in (edge.source.signal, edge.target.signal))
-    assert all(box.bottom > static.top for box in drawing.scene.boxes if box.label.endswith("(t)"))
+    assert all(box.bottom > static.top for box in drawing.scene.boxes if box.label.endswith("[t]"))
 
 
 def test_parameters_beside_a_static_are_named_at_its_arrow() -> None:
     scene = unrolled_drawing(attending().unroll(**given(attending()))).scene
     labels = {box.key: box.label for box in scene.boxes}
     named = {(labels[arrow.source], labels[arrow.target]): arrow.label.text for arrow in scene.arrows if arrow.label}
-    assert named["enc (4×3)", "a(1)"] == "K" and named["enc (4×3)", "s(0)"] == "W0"
+    assert named["enc (4×3)", "a[1]"] == "K" and named["enc (4×3)", "s[0]"] == "W0"
 
 
 def test_an_operation_on_statics_alone_is_drawn_once() -> None:
@@ -189,22 +196,22 @@ def test_a_fold_has_one_arrow_from_each_static() -> None:
 def test_an_initial_value_from_a_static_has_an_arrow_from_it_and_no_loop() -> None:
     cell = captioning()
     scene = rolled_drawing(cell).scene
-    assert ("img", "h(0)") in arrows(scene) and by_label(scene, "h(0)").dashed
+    assert ("img", "h[0]") in arrows(scene) and by_label(scene, "h[0]").dashed
     start, = (arrow for arrow in scene.arrows if arrow.dashed)
-    assert {box.key: box.label for box in scene.boxes}[start.target] == "h(t)"
+    assert {box.key: box.label for box in scene.boxes}[start.target] == "h[t]"
     assert [(loop.signals, loop.delay) for loop in cell.loops()] == [(("h",), 1)]
-    assert Line(0, "h[0] = tanh(W_img @ img)") in lines(formulas(cell))
+    assert Line(0, "h[0] = tanh(W_img @ img)") in equations(cell)
     drawn = unrolled_drawing(cell.unroll(**given(cell))).scene
-    assert [ends for ends in arrows(drawn) if "img" in ends] == [("img", "h(0)")]
-    assert by_label(drawn, "img").y == by_label(drawn, "h(0)").y
+    assert [ends for ends in arrows(drawn) if "img" in ends] == [("img", "h[0]")]
+    assert by_label(drawn, "img").y == by_label(drawn, "h[0]").y
 
 
 def test_a_value_after_the_last_step_is_reached_from_the_right() -> None:
     scene = unrolled_drawing(backward_in_time().unroll(**given(backward_in_time()))).scene
-    box = by_label(scene, "h(4)")
+    box = by_label(scene, "h[4]")
     arrow, = (arrow for arrow in scene.arrows if arrow.target == box.key)
-    assert arrow.points[-1] == pytest.approx((box.right, box.y)) and ("img", "h(4)") in arrows(scene)
-    assert ("img", "h(T+1)") in arrows(rolled_drawing(backward_in_time()).scene)
+    assert arrow.points[-1] == pytest.approx((box.right, box.y)) and ("img", "h[4]") in arrows(scene)
+    assert ("img", "h[T+1]") in arrows(rolled_drawing(backward_in_time()).scene)
 
 
 # ---- a backward pass, a difference
@@ -219,7 +226,7 @@ def test_a_step_of_the_backward_pass_is_marked_beside_the_steps() -> None:
     source = viz.unrolled(run, loss=loss, step=step).source
     line = next(line for line in source.splitlines() if 'label="img' in line)
     assert palette.BACKWARD in line and "penwidth=4" in line.replace('"', "")
-    assert "gradient: img → h(0)" in source
+    assert "gradient: img → h[0]" in source
 
 
 @pytest.mark.parametrize("level", ["signals", "ops"])
@@ -266,16 +273,16 @@ def test_modern_cells_and_memories_are_tidy(make: Any, options: dict[str, Any], 
     make(cell, cell.input("x", 4), 3, name="a", rng=np.random.default_rng(0), **options)
     assert_tidy(rolled_drawing(cell, level).scene)
     assert_tidy(side_by_side(unroll_zeros(cell, 2), level))
-    shown = lines(formulas(cell))
+    shown = equations(cell)
     assert all(len(text) <= LONGEST and "…" not in text for _, text in shown)
 
 
 def test_both_pictures_have_the_same_heights_above_the_statics() -> None:
     for make in (attending, captioning, backward_in_time):
         scene = side_by_side(unroll_zeros(make(), 3), "signals")
-        left = {box.label.split("(t)")[0]: box.y for box in scene.boxes
-                if box.key.startswith("r_") and "(t)" in box.label}
-        right = {box.label.split("(2)")[0]: box.y for box in scene.boxes if "(2)" in box.label}
+        left = {box.label.split("[t]")[0]: box.y for box in scene.boxes
+                if box.key.startswith("r_") and "[t]" in box.label}
+        right = {box.label.split("[2]")[0]: box.y for box in scene.boxes if "[2]" in box.label}
         assert left == pytest.approx(right)
 
 
@@ -318,7 +325,7 @@ def test_a_long_equation_is_divided_and_loses_nothing() -> None:
     cell = Cell()
     signals = [cell.input(f"a long name {number}", 2) for number in range(12)]
     cell.signal("y", 2)[t] = sum((np.tanh(signal[t] * (signal[t] + 1)) for signal in signals[1:]), signals[0][t])
-    shown = lines(formulas(cell))
+    shown = equations(cell)
     assert len(shown) > 3 and all(len(text) <= LONGEST for _, text in shown)
     assert " ".join(text for _, text in shown) == repr(cell.equations[0])
     assert all(text.startswith("+ ") for _, text in shown[1:])  # at the loosest operator
@@ -330,7 +337,7 @@ def test_a_part_that_long_equations_repeat_is_written_once() -> None:
     part = np.tanh(parameter("a weight with a name", 2, 2) @ x[t] + parameter("a bias with a name", 2))
     y[t] = part * part + y[t-1] * part
     z[t] = part / (part * part + z[t-1])
-    assert lines(formulas(cell)) == [
+    assert equations(cell) == [
         (0, "y[t] = u₁ * u₁ + y[t-1] * u₁"), (1, "u₁ = tanh(a weight with a name @ x[t] + a bias with a name)"),
         (0, "z[t] = u₁ / (u₁ * u₁ + z[t-1])")]
 
@@ -339,7 +346,7 @@ def test_a_pair_of_complex_numbers_and_its_weights_are_readable() -> None:
     cell = Cell()
     x, s = cell.input("x", 2), complex_signal(cell, "s", 2)
     s[t] = Complex.polar(np.exp(-np.exp(parameter("nu", 2))), np.exp(parameter("theta", 2))) * s[t-1] + x[t]
-    assert [text for _, text in lines(formulas(cell))][1:3] == [
+    assert [text for _, text in equations(cell, full=True)][1:3] == [
         "u₁ = exp(-exp(nu)) * cos(exp(theta))", "u₂ = exp(-exp(nu)) * sin(exp(theta))"]
     assert [part.label for part in step_graph(cell, "ops").parts].count("⊙ f(nu, theta)") == 4
 

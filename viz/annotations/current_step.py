@@ -10,7 +10,7 @@ from minigrad.steps import Step
 from viz.layout.folding import Tensors, Where
 from viz.render import palette
 from viz.render.fonts import clean
-from viz.render.scene import Arrow, Box, Point, Scene, Text
+from viz.render.scene import Arrow, Box, Point, Scene, Text, sample_curve
 
 BESIDE = 7.0  # from an arrow to the gradient's
 LOSS = "loss"
@@ -21,7 +21,7 @@ def mark_step(scene: Scene, tensors: Tensors, boxes: Mapping[Where, Box], step: 
     """Outline the box of a step's tensor, and add an arrow for every gradient that was computed.
 
     Args:
-        once: the box of each tensor that is computed once, beside the time steps.
+        once: the box of each tensor beside the time steps: computed once, or a parameter that the loss reads.
 
     Raises:
         ValueError: if the step's tensor is not in the picture.
@@ -33,11 +33,25 @@ def mark_step(scene: Scene, tensors: Tensors, boxes: Mapping[Where, Box], step: 
         raise ValueError(f"step={step!r} has no box in this picture: give the loss too, and draw its time step")
     box.paint, box.pen = palette.Paint(palette.BACKWARD, box.paint.fill), 4.0
     passed = keys.passed(step)
-    scene.arrows += [gradient_arrow(arrow) for arrow in scene.arrows if (arrow.source, arrow.target) in passed]
-    left, _, right, top = scene.bounds(0)
-    name = clean(f"{type(step.op).__name__.lower()} in {step.node.label or step.signal or LOSS}")
-    text = f"backward: step {step.number} of {len(step.steps)}, {name}"
-    scene.texts.append(Text((left + right) / 2, top + 16, text, 12, palette.BACKWARD))
+    for arrow in [arrow for arrow in scene.arrows if (arrow.source, arrow.target) in passed]:
+        back = gradient_arrow(arrow)
+        scene.arrows.append(back)
+        if arrow.label is not None and _covers(back, arrow.label):
+            arrow.label = replace(arrow.label, x=arrow.label.x + BESIDE + 2)
+
+
+def _covers(arrow: Arrow, label: Text) -> bool:
+    """Whether an arrow passes over a label, or touches it on its left."""
+    left, bottom, right, top = label.rectangle
+    return any(left - 2 < x < right and bottom < y < top for x, y in sample_curve(arrow.points))
+
+
+def step_caption(step: Step) -> str:
+    """Return `backward: step 9 of 21, matvec in h[3]`."""
+    place = step.node.label or LOSS
+    if step.signal is not None and step.t is not None:
+        place = f"{step.signal}[{step.t}]"
+    return clean(f"backward: step {step.number} of {len(step.steps)}, {type(step.op).__name__.lower()} in {place}", 90)
 
 
 class _Keys:

@@ -1,7 +1,7 @@
 """Equations as lines of text that fit beside a picture.
 
-A long equation is divided at operators and commas. A part that long equations use several times is written once, as
-u₁, under the first of them.
+Those of a layer are under its heading, without its prefix. A long equation is divided at operators and commas. A part
+that long equations use several times is written once, as u₁, under the first of them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from rnn.language.equations import Definition
 from rnn.language.expressions import Apply, Time
 from rnn.language.formula import to_text, written_operands
 from rnn.language.graphs import postorder
+from viz.layout.names import Names
 from viz.render.fonts import clean
 
 LONGEST = 96  # characters of a line
@@ -24,7 +25,16 @@ MOST = 60  # lines of a definition
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 # How loosely operators bind: a line is divided before the first kind rather than before the second.
 OPERATORS = ("== ", "!= ", "< ", "<= ", "> ", ">= ", "& ", "| ", "+ ", "- "), ("* ", "/ ", "@ ", "% ", "** ")
-Formula = tuple[str, Any]  # the left side, `h[t]`, and an expression
+
+
+class Formula(NamedTuple):
+    """An equation: `left = text of the expression`, as it is written under the heading of a layer."""
+
+    left: str
+    expression: Any
+    layer: str  # whose prefix is left out
+    heading: str  # the layer that it belongs to
+    text: str
 
 
 class Line(NamedTuple):
@@ -34,41 +44,51 @@ class Line(NamedTuple):
     text: str
 
 
-def formulas(cell: Definition) -> list[Formula]:
+def formulas(cell: Definition, names: Names) -> list[Formula]:
     """Return the equations of a definition, and its initial values that are computed from statics."""
-    found: list[Formula] = [(f"{equation.signal.name}[{Time('t', equation.lead)!r}]", equation.expression)
-                            for equation in cell.equations]
-    return found + [(f"{start.signal.name}[{start.step!r}]", start.value) for start in starts(cell)]
+    equations = [(x.signal, Time("t", x.lead), x.expression) for x in cell.equations]
+    found = []
+    for signal, step, expression in [*equations, *starts(cell)]:
+        layer = names.layer(signal.name)
+        left = f"{names.short(signal.name, layer)}[{step!r}]"
+        text = f"{left} = {names.text(expression, layer)}"
+        found.append(Formula(left, expression, layer, names.heading(signal.name), text))
+    return found
 
 
-def lines(written: Sequence[Formula]) -> list[Line]:
+def lines(written: Sequence[Formula], names: Names) -> list[Line]:
     """Return the lines of some formulas of one definition."""
-    whole = [f"{left} = {to_text(expression)}" for left, expression in written]
-    names = _names([expression for text, (_, expression) in zip(whole, written) if len(text) > LONGEST])
+    parts = _named_parts([formula.expression for formula in written if len(formula.text) > LONGEST])
     explained: set[int] = set()
     found: list[Line] = []
-    for text, (left, expression) in zip(whole, written):
-        if len(text) <= LONGEST:
-            found.append(Line(0, clean(text, LONGEST)))
+    heading = ""
+    for formula in written:
+        if formula.heading != heading:
+            heading = formula.heading
+            found.append(Line(0, f"{clean(heading[:-1])}:" if heading else ""))
+        indent = 1 if heading else 0
+        if len(formula.text) <= LONGEST:
+            found.append(Line(indent, clean(formula.text, LONGEST)))
             continue
-        found += _wrapped(f"{left} = {to_text(expression, names)}", 0)
-        for node in postorder([expression], written_operands):
-            if id(node) in names and id(node) not in explained:
+        short = names.within(formula.layer) | parts
+        found += _wrapped(f"{formula.left} = {to_text(formula.expression, short)}", indent)
+        for node in postorder([formula.expression], written_operands):
+            if id(node) in parts and id(node) not in explained:
                 explained.add(id(node))
-                found += _wrapped(f"{names[id(node)]} = {to_text(node, names)}", 1)
+                found += _wrapped(f"{parts[id(node)]} = {to_text(node, short)}", indent + 1)
     return found if len(found) <= MOST else [*found[:MOST - 1], Line(0, f"… {len(found) - MOST + 1} lines more")]
 
 
-def _names(expressions: Sequence[Any]) -> dict[int, str]:
+def _named_parts(expressions: Sequence[Any]) -> dict[int, str]:
     """Return by id the names of the long parts that these expressions use several times."""
     nodes = postorder(expressions, written_operands)
     uses = Counter(id(x) for node in nodes for x in written_operands(node))
     uses.update(map(id, expressions))
-    names: dict[int, str] = {}
+    found: dict[int, str] = {}
     for node in nodes:
-        if isinstance(node, (Apply, Tensor)) and uses[id(node)] > 1 and len(to_text(node, names)) > SHORT:
-            names[id(node)] = f"u{len(names) + 1}".translate(SUBSCRIPTS)
-    return names
+        if isinstance(node, (Apply, Tensor)) and uses[id(node)] > 1 and len(to_text(node, found)) > SHORT:
+            found[id(node)] = f"u{len(found) + 1}".translate(SUBSCRIPTS)
+    return found
 
 
 def _wrapped(text: str, indent: int) -> Iterator[Line]:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigrad import Tensor
 from minigrad.formats.norms import norm as norm_of
 from rnn import Run
 from rnn.unrolling.gradients import require_gradients
@@ -26,23 +25,35 @@ BAD = "#FF8A80"
 THIN, WIDE = 0.4, 6.0  # the widths of edges that contribute nothing, and most
 
 
+# Words for a gradient that isn't the complete one of a backward pass.
+ARRIVED = "arrived"  # of a tensor whose own step is still to come
+SO_FAR = "so far"  # of a leaf, to which further steps add
+THROUGH_STEPS = "through the steps"  # without a term of the loss that reads the parameter directly
+UNREACHED = "does not reach the loss"  # nothing that the loss was computed from: its gradient is zero
+NOT_REACHED = "not reached"  # by the last backward pass, of which only the gradients are known
+
+
 class Norm(NamedTuple):
     """The norm of a gradient; None if it was not computed."""
 
     value: float | None
+    word: str = ""
 
     def __str__(self) -> str:
         if self.value is None:
-            return "not computed"
+            return self.word or "not computed"
         return "0" if self.value == 0 else f"{self.value:.0e}" if math.isfinite(self.value) else f"{self.value}"
 
+    @property
+    def line(self) -> str:
+        """The line of a box, `|g| 2e-01`."""
+        if self.word == UNREACHED:
+            return UNREACHED
+        return f"{ARRIVED}: {self}" if self.word == ARRIVED else self.with_number(str(self))
 
-def norm(tensor: Tensor | None) -> Norm:
-    """Return the norm of a tensor's gradient."""
-    if tensor is None or tensor.grad is None:
-        return Norm(None)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return Norm(norm_of(tensor.grad))
+    def with_number(self, number: str) -> str:
+        """Return `|g| 2.1e-01 so far`, with the norm as it is given."""
+        return f"|g| {number} {self.word}" if self.word in (SO_FAR, THROUGH_STEPS) else f"|g| {number}"
 
 
 class Scale:

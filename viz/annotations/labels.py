@@ -14,7 +14,8 @@ from viz.render import palette
 from viz.render.fonts import clean
 from viz.render.scene import Box, Scene, text_beside
 
-from .heat import Scale, norm
+from .gradients import Gradients
+from .heat import UNREACHED, Norm, Scale
 
 FEW = 3  # numbers at most that are written out
 
@@ -31,7 +32,9 @@ class BoxLabels:
         self.tensors: dict[Where, Tensor | None] = {
             (part, k): tensor for part, steps in spec.tensors.items() for k, tensor in steps.items() if k in drawn}
         tensors = [*self.tensors.values(), spec.loss, *spec.beside.values()]
-        self.scale = Scale([norm(tensor) for tensor in tensors]) if spec.heat else None
+        recorded = [tensor for steps in spec.tensors.values() for tensor in steps.values() if tensor is not None]
+        self.gradients = Gradients(recorded, spec.loss, spec.step)
+        self.scale = Scale(map(self.gradients.norm, tensors)) if spec.heat else None
         unknown = set(spec.highlight) - {tensor for tensor in tensors if tensor is not None}
         if unknown:
             names = ", ".join(sorted(map(repr, unknown)))
@@ -41,10 +44,10 @@ class BoxLabels:
                        for part in spec.beside}
 
     def _label(self, part: Part, k: int) -> str:
-        """Return `h(3)`, or `h(0) = 0` for a value that was set or assumed; then the requested numbers."""
+        """Return `h[3]`, or `h[0] = 0` for a value that was set or assumed; then the requested numbers."""
         if part.node is not None:
             return part.label
-        text, tensor = part.at(k).replace("(-", "(−"), self.tensors[part, k]
+        text, tensor = part.at(k), self.tensors[part, k]
         if tensor is None:
             return text
         if self.spec.is_boundary(part, k):
@@ -63,7 +66,7 @@ class BoxLabels:
         if self.spec.values:
             lines.append(numbers(tensor))
         if (self.spec.values or self.spec.heat) and tensor.requires_grad:
-            lines.append(f"|g| {norm(tensor)}")
+            lines.append(self.gradients.norm(tensor).line)
         return "\n".join(lines)
 
     def finish(self, box: Box, part: Part, k: int) -> None:
@@ -79,9 +82,9 @@ class BoxLabels:
         box.tooltip = text
         if tensor is None:
             return
-        box.tooltip += f" {describe(tensor)}"
+        box.tooltip += f" {describe(tensor, self.gradients.norm(tensor))}"
         if self.scale is not None and tensor.requires_grad:
-            box.paint = palette.Paint(box.paint.line, self.scale.fill(norm(tensor)))
+            box.paint = palette.Paint(box.paint.line, self.scale.fill(self.gradients.norm(tensor)))
         if nonfinite(tensor):
             box.paint, box.pen = palette.BAD, 2.4
 
@@ -126,7 +129,8 @@ def nonfinite(tensor: Tensor) -> str:
     return "" if np.isfinite(array).all() else "NaN" if np.isnan(array).any() else "Inf"
 
 
-def describe(tensor: Tensor) -> str:
+def describe(tensor: Tensor, size: Norm) -> str:
     """Return a tensor's shape, value, gradient and line."""
-    gradient = f"gradient |g| {norm(tensor)}" if tensor.requires_grad else "needs no gradient"
+    known = f"|g| 0, {UNREACHED}" if size.word == UNREACHED else size.line
+    gradient = f"gradient {known}" if tensor.requires_grad else "needs no gradient"
     return f"{tensor.shape}: {numbers(tensor)}; {gradient}; {tensor.origin}"

@@ -1,32 +1,36 @@
-"""The margin of an unrolled picture: the loss above the steps, the list of parameters on the right."""
+"""The loss above the steps of an unrolled picture, and what it was computed from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from minigrad import Tensor
-from minigrad.formats.norms import norm as norm_of
 from viz.layout.folding import Tensors, Where
 from viz.layout.step_layout import HEIGHT
 from viz.render import palette
 from viz.render.fonts import clean, text_width
-from viz.render.scene import CORNER, Arrow, Box, Point, Scene, join_curves, straight_line, text_beside, vertical_curve
+from viz.render.scene import CORNER, Arrow, Box, Point, Scene, join_curves, straight_line, vertical_curve
 
-from .heat import Scale, norm
-from .labels import describe, nonfinite
-
-PITCH = 31.0  # from parameter to parameter
+from .labels import BoxLabels, describe, nonfinite
 
 
-def loss_inputs(tensors: Tensors, loss: Tensor) -> dict[Where, None]:
-    """Return the signals at their steps that a loss was computed from directly.
+class LossInputs(NamedTuple):
+    """What a loss was computed from directly."""
+
+    signals: dict[Where, None]  # an ordered set
+    parameters: list[str]
+
+
+def loss_inputs(tensors: Tensors, loss: Tensor, parameters: Mapping[str, Tensor]) -> LossInputs:
+    """Return the signals at their steps, and the parameters, that a loss was computed from directly.
 
     Raises:
         ValueError: if there are none, or nothing was recorded.
     """
     where = {tensor: (part, k) for part, steps in tensors.items() if part.node is None
              for k, tensor in steps.items() if tensor is not None}
-    found: dict[Where, None] = {}  # an ordered set
+    found: dict[Where, None] = {}
     seen = {loss}
     stack = [loss]
     while stack:  # a walk that ends at the first signal on each path
@@ -38,7 +42,7 @@ def loss_inputs(tensors: Tensors, loss: Tensor) -> dict[Where, None]:
         seen.update(new)
         stack.extend(new)
     if found:
-        return found
+        return LossInputs(found, [name for name, tensor in parameters.items() if tensor in seen])
     if loss.op is None and not loss.requires_grad:
         raise ValueError(f"{loss!r} doesn't remember what it was computed from (under no_grad, or from values that "
                          "require no gradient), so it can't be drawn above the run: compute it outside no_grad")
@@ -47,18 +51,17 @@ def loss_inputs(tensors: Tensors, loss: Tensor) -> dict[Where, None]:
                      f"run[...], e.g. run[{name!r}].stack()")
 
 
-def add_loss(scene: Scene, loss: Tensor, sources: Sequence[tuple[Box, float]], top: float, value: bool,
-             scale: Scale | None) -> None:
+def add_loss(scene: Scene, loss: Tensor, sources: Sequence[tuple[Box, float]], top: float, labels: BoxLabels) -> None:
     """Add the loss above the frames; `sources` are the boxes that it reads, each with an x free of boxes above."""
     text = clean(loss.name or "loss")
-    label = f"{text} = {loss.item():.3g}" if value and loss.size == 1 else text
-    finite = not nonfinite(loss)
+    label = f"{text} = {loss.item():.3g}" if labels.spec.values and loss.size == 1 else text
+    finite, size = not nonfinite(loss), labels.gradients.norm(loss)
     width = max(text_width(label, 12) * CORNER + 34, 16.0 * (len(sources) + 1))
     paint = palette.LOSS if finite else palette.BAD
-    if scale is not None and finite:
-        paint = palette.Paint(paint.line, scale.fill(norm(loss)))
+    if labels.scale is not None and finite:
+        paint = palette.Paint(paint.line, labels.scale.fill(size))
     box = Box("loss", sum(source.x for source, _ in sources) / len(sources), top + 72, width, HEIGHT, label, paint,
-              pen=1.4 if finite else 2.4, tooltip=f"{text} {describe(loss)}")
+              pen=1.4 if finite else 2.4, tooltip=f"{text} {describe(loss, size)}")
     scene.boxes.append(box)
     apart = (width - 24) / max(len(sources) - 1, 1)
     for number, (source, x) in enumerate(sources):
@@ -75,19 +78,3 @@ def _route_to_loss(source: Box, x: float, top: float, end: Point) -> list[Point]
         aside = (x, source.top + 18)
         return join_curves(vertical_curve(start, aside), straight_line(aside, (x, top)), last)
     return join_curves(straight_line(start, (x, top)), last) if source.top < top - 1 else vertical_curve(start, end)
-
-
-def add_parameters(scene: Scene, parameters: Mapping[str, Tensor], colors: Mapping[str, str], middle: float) -> None:
-    """Add the list of parameters on the right: name, shape and the norm of the gradient, in their colours."""
-    if not parameters:
-        return
-    left = scene.bounds(0)[2] + 44
-    y = middle + len(parameters) / 2 * PITCH
-    scene.texts.append(text_beside(left, y + 10, "parameters (shared by all steps)", 11, palette.QUIET))
-    for number, (name, tensor) in enumerate(parameters.items()):
-        size = "|g| not computed" if tensor.grad is None else f"|g| {norm_of(tensor.grad):.1e}"
-        text = f"{clean(name)}  {tensor.shape}   {size}"
-        width = text_width(text, 11) * CORNER + 18
-        scene.boxes.append(Box(f"p{number}", left + width / 2, y - 16 - PITCH * number, width, 23, text,
-                               palette.Paint(colors[name], palette.SHELF), rounded=False, pen=1.8, size=11,
-                               tooltip=f"{clean(name)} {describe(tensor)}"))

@@ -16,13 +16,15 @@ import numpy as np
 from minigrad import Op, Tensor, ops
 from minigrad.formats.formula import format_index
 from rnn import Signal
-from rnn.language.dependencies import Link, Start, edge_weights, links, nodes, parameters, starts, statics_read
+from rnn.language.dependencies import Link, Product, Start, first_products, links, nodes, starts, statics_read
 from rnn.language.equations import Definition, Equation
-from rnn.language.expressions import Apply, Expression, Read, Samples, Static, StepNumber, samples_of
+from rnn.language.expressions import Apply, Expression, Read, Samples, Static, StepNumber, Time, samples_of
 from rnn.language.formula import to_text
 from rnn.language.graphs import postorder
 from viz.render import palette
 from viz.render.fonts import clean
+
+from .names import Names
 
 LEVELS = ("signals", "ops")
 # Typography only: the glyph of an operation's name or infix symbol. Anything else is printed unchanged.
@@ -46,6 +48,7 @@ class Part:
     once: bool = False  # computed once, not at each time step: a static, an operation on statics, an initial value
     source: Expression | None = None  # the expression of the value that is computed once
     shape: str = ""  # of an array that is no vector, "(8×8)"
+    given: bool = False  # whether it is an input
 
     @property
     def round(self) -> bool:
@@ -53,8 +56,8 @@ class Part:
         return self.node is not None and len(self.label) == 1
 
     def at(self, step: object) -> str:
-        """Return the label of a signal at a step, `S(3) (8×8)`; of what has no steps, `enc (8×8)` and `tanh`."""
-        place = "" if self.once or self.node is not None else f"({step})"
+        """Return the label of a signal at a step, `S[3] (8×8)`; of what has no steps, `enc (8×8)` and `tanh`."""
+        place = "" if self.once or self.node is not None else f"[{step}]"
         return f"{self.label}{place} {self.shape}".rstrip() if self.shape else f"{self.label}{place}"
 
 
@@ -67,6 +70,7 @@ class Edge:
     delay: int
     names: Sequence[str] = ()  # the parameters that multiply the source
     text: str = ""  # for a tooltip
+    factors: Sequence[tuple[str, str]] = ()  # to write at the arrow: the text, `E.T`, and the name of its parameter
     starts: bool = False  # whether the source is an initial value of the target
 
 
@@ -76,12 +80,19 @@ class StepGraph:
 
     Attributes:
         starts: values before or after the sequence that are computed from statics: each with the edges to it.
+        prefix: of all names in the picture's one layer, which are written without it.
     """
 
     parts: list[Part] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
     colors: dict[str, str] = field(default_factory=dict)
     starts: list[tuple[Start, list[Edge]]] = field(default_factory=list)
+    prefix: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The words under a title that tell the prefix; "" without one."""
+        return f"the names are without their prefix “{clean(self.prefix)}”" if self.prefix else ""
 
     @property
     def once(self) -> list[Part]:
@@ -104,48 +115,81 @@ class StepGraph:
 
     def label(self, edge: Edge) -> tuple[str, str]:
         """Return the names of an edge's parameters, and the colour of the first."""
-        if not edge.names:
+        if not edge.factors:
             return "", palette.TEXT
-        names = [clean(name, LABEL_LENGTH) for name in edge.names[:3]]
-        return ", ".join(names) + ", …" * (len(edge.names) > 3), self.colors[edge.names[0]]
+        texts = [clean(text, LABEL_LENGTH) for text, _ in edge.factors[:3]]
+        return ", ".join(texts) + ", …" * (len(edge.factors) > 3), self.colors[edge.factors[0][1]]
 
 
-def step_graph(cell: Definition, level: str, shapes: Mapping[str, tuple[int, ...]] | None = None) -> StepGraph:
+def step_graph(cell: Definition, level: str, shapes: Mapping[str, tuple[int, ...]] | None = None,
+               names: Names | None = None) -> StepGraph:
     """Return the step graph of a definition: level "signals", or "ops" to include operations.
 
     Args:
         shapes: of signals and statics that data are known of, by name.
+        names: the names to write.
 
     Raises:
         ValueError: for another level.
     """
     if level not in LEVELS:
         raise ValueError(f"there is no level {level!r}: level='signals' draws signals, level='ops' operations too")
-    names = {tensor: name for name, tensor in parameters(cell).items()}
-    graph = StepGraph(colors={name: palette.parameter(i) for i, name in enumerate(names.values())})
+    names = names or Names(cell)
+    graph = StepGraph(colors={name: palette.parameter(i) for i, name in enumerate(names.parameters.values())},
+                      prefix=names.only)
     reads = links(cell)
     statics = _add_statics(graph, cell, shapes or {})
     signals = {}
     for signal in cell.signals.values():
         delays = [link.delay for link in reads if link.source is signal]
         if signal.equation or delays:
-            signals[signal] = Part(signal.name, None, signal.lead,
-                                   clean(signal.name), signal_paint(signal.given, delays, signal.shape == ()),
-                                   text=str(signal.equation or signal.name),
-                                   shape=shape_label(_samples(signal.name, signal.samples, shapes)))
+            signals[signal] = Part(signal.name, None, signal.lead, clean(names.short(signal.name, names.only)),
+                                   signal_paint(signal.given, delays, signal.shape == ()),
+                                   text=_equation_text(signal, names),
+                                   shape=shape_label(_samples(signal.name, signal.samples, shapes)),
+                                   given=signal.given)
     if level == "signals":
         graph.parts += signals.values()
         _add_reads(graph, signals, reads, names)
         _add_static_reads(graph, statics, signals, cell.equations, names)
     else:
         _add_operations(graph, signals, statics, cell.equations, names)
+    for signal, part in signals.items():
+        if _is_target(signal, reads):
+            part.paint = palette.TARGET
     for start in starts(cell):
         graph.starts.append((start, [
-            Edge(statics[static], signals[start.signal], 0, weights,
-                 f"{static.name} → {start.signal.name}[{start.step!r}]")
-            for static, weights in _static_weights(start.value, names) if start.signal in signals]))
+            Edge(statics[static], signals[start.signal], 0, _parameters_of(products, names),
+                 f"{static.name} → {start.signal.name}[{start.step!r}]", _factors(products, start.signal, names))
+            for static, products in _static_products(start.value) if start.signal in signals]))
     assign_layers(graph)
     return graph
+
+
+def _is_target(signal: Signal, reads: Sequence[Link]) -> bool:
+    """Whether an input is what a loss compares with: only numbers that no equation reads are computed from it.
+
+    They are computed from other signals too, and multiply it with no parameter, as a prediction from it would.
+    """
+    readers = [link for link in reads if link.source is signal]
+    losses = {link.target for link in readers}
+    if not signal.given or not readers or any(link.source in losses for link in reads):
+        return False
+    compared = {link.target for link in reads if link.target in losses and not link.source.given}
+    return all(link.target.shape == () and (link.target in compared or _has_weights(link)) and not link.delay
+               and not first_products(link.equation.expression)[signal, link.equation.lead] for link in readers)
+
+
+def _has_weights(link: Link) -> bool:
+    """Whether the equation of an edge multiplies anything with parameters."""
+    return any(first_products(link.equation.expression).values())
+
+
+def _equation_text(signal: Signal, names: Names) -> str:
+    """Return a signal's equation with full names; the name of an input."""
+    if signal.equation is None:
+        return signal.name
+    return f"{signal.name}[{Time('t', signal.lead)!r}] = {names.text(signal.equation.expression, '')}"
 
 
 def rolled_graph(cell: Definition, level: str) -> StepGraph:
@@ -153,8 +197,8 @@ def rolled_graph(cell: Definition, level: str) -> StepGraph:
     graph = step_graph(cell, level)
     for start, edges in graph.starts:
         if edges:
-            target, step = edges[0].target, str(start.step).replace("-", "−")
-            part = Part(target.signal, None, 0, f"{target.label}({step})", target.paint, text=repr(start), once=True,
+            target, step = edges[0].target, start.step
+            part = Part(target.signal, None, 0, f"{target.label}[{step}]", target.paint, text=repr(start), once=True,
                         shape=target.shape)
             graph.parts.insert(len(graph.once), part)
             graph.edges += [replace(edge, target=part) for edge in edges]
@@ -186,19 +230,40 @@ def _add_statics(graph: StepGraph, cell: Definition, shapes: Mapping[str, tuple[
     return found
 
 
-def _static_weights(expression: Any, names: dict[Tensor, str]) -> list[tuple[Static, list[str]]]:
-    """Return the statics that an expression reads, each with the parameters that multiply it."""
-    weights = edge_weights(expression)
-    return [(static, [names[x] for x in weights[static, 0] if x in names]) for static in statics_read(expression)]
+def _static_products(expression: Any) -> list[tuple[Static, list[Product]]]:
+    """Return the statics that an expression reads, each with its products with parameters."""
+    products = first_products(expression)
+    return [(static, products[static, 0]) for static in statics_read(expression)]
+
+
+def _parameters_of(products: Iterable[Product], names: Names) -> list[str]:
+    """Return the names of the parameters of some products."""
+    return list(dict.fromkeys(names.parameters[x] for product in products for x in product.parameters
+                              if x in names.parameters))
+
+
+def _factors(products: Iterable[Product], target: Signal, names: Names) -> list[tuple[str, str]]:
+    """Return the factors of products in a signal's equation: text, and name of the first parameter."""
+    found: dict[str, str] = {}
+    for product in products:
+        for factor in product.factors:
+            own = [names.parameters[x] for x in nodes([factor]) if x in names.parameters]
+            text = names.text(factor, names.layer(target.name))
+            if len(text) > LABEL_LENGTH and factor.op is not None:
+                found.update((names.short(name, names.layer(target.name)), name) for name in own)
+            elif own:
+                found[text] = own[0]
+    return list(found.items())
 
 
 def _add_static_reads(graph: StepGraph, statics: dict[Static, Part], signals: dict[Signal, Part],
-                      equations: Iterable[Equation], names: dict[Tensor, str]) -> None:
+                      equations: Iterable[Equation], names: Names) -> None:
     """Add one edge for each static that an equation reads."""
     for equation in equations:
-        for static, found in _static_weights(equation.expression, names):
-            graph.edges.append(Edge(statics[static], signals[equation.signal], 0, found,
-                                    f"{static.name} → {equation.signal.name}[t]"))
+        for static, products in _static_products(equation.expression):
+            graph.edges.append(Edge(statics[static], signals[equation.signal], 0, _parameters_of(products, names),
+                                    f"{static.name} → {equation.signal.name}[t]",
+                                    _factors(products, equation.signal, names)))
 
 
 def signal_paint(given: bool, delays: Sequence[int], scalar: bool = False) -> palette.Paint:
@@ -210,18 +275,28 @@ def signal_paint(given: bool, delays: Sequence[int], scalar: bool = False) -> pa
     return palette.LOSS if scalar else palette.HIDDEN if delays else palette.OUTPUT
 
 
-def _add_reads(graph: StepGraph, signals: dict[Signal, Part], reads: Sequence[Link], names: dict[Tensor, str]) -> None:
-    """Add one edge for each read of a signal in an equation."""
-    factors = {equation: edge_weights(equation.expression)
-               for equation in dict.fromkeys(link.equation for link in reads)}
+def _add_reads(graph: StepGraph, signals: dict[Signal, Part], reads: Sequence[Link], names: Names) -> None:
+    """Add one edge for each read of a signal in an equation.
+
+    One product of several reads, as of [x[t], h[t-1]], is written at one of their edges: within the step, if possible.
+    """
+    products = {equation: first_products(equation.expression)
+                for equation in dict.fromkeys(link.equation for link in reads)}
+    multiplied = {link: products[link.equation].get((link.source, link.equation.lead - link.delay), [])
+                  for link in reads}
+    written_at: dict[int, Link] = {}
+    for link in sorted(reads, key=lambda link: link.delay != 0):
+        for product in multiplied[link]:
+            written_at.setdefault(id(product.node), link)
     for link in reads:
-        tensors = factors[link.equation].get((link.source, link.equation.lead - link.delay), [])
+        own = [product for product in multiplied[link] if written_at[id(product.node)] is link]
         graph.edges.append(Edge(signals[link.source], signals[link.target], link.delay,
-                                [names[x] for x in tensors if x in names], f"{link} → {link.target.name}[t]"))
+                                _parameters_of(multiplied[link], names), f"{link} → {link.target.name}[t]",
+                                _factors(own, link.target, names)))
 
 
 def _add_operations(graph: StepGraph, signals: dict[Signal, Part], statics: dict[Static, Part],
-                    equations: Iterable[Equation], names: dict[Tensor, str]) -> None:
+                    equations: Iterable[Equation], names: Names) -> None:
     """Add a box for every operation, once where equations share it, and edges between operands and results.
 
     An operation on statics alone is computed once, so its box is beside the time steps.
@@ -271,11 +346,12 @@ def _is_computed(x: Any) -> bool:
     return isinstance(written(x), (Read, Static, Apply))
 
 
-def _operation_part(node: Apply, equation: Equation, names: dict[Tensor, str], colors: dict[str, str]) -> Part:
+def _operation_part(node: Apply, equation: Equation, names: Names, colors: dict[str, str]) -> Part:
     """Return an operation's box, outlined in the colour of its first parameter."""
-    used = list(dict.fromkeys(names[tensor] for tensor in constants(node) if tensor in names))
+    used = list(dict.fromkeys(names.parameters[tensor] for tensor in constants(node) if tensor in names.parameters))
     paint = palette.Paint(colors[used[0]], palette.OPERATION.fill) if used else palette.OPERATION
-    return Part(equation.signal.name, node, equation.lead, _expression_label(node), paint, used, repr(node))
+    label = _expression_label(node, names, names.layer(equation.signal.name))
+    return Part(equation.signal.name, node, equation.lead, label, paint, used, to_text(node, names.within("")))
 
 
 def constants(node: Apply | Tensor) -> list[Tensor]:
@@ -283,23 +359,24 @@ def constants(node: Apply | Tensor) -> list[Tensor]:
     return nodes([x for x in node.inputs if isinstance(x, Tensor)])
 
 
-def _expression_label(node: Apply) -> str:
+def _expression_label(node: Apply, names: Names, layer: str) -> str:
     assert node.op is not None
     if isinstance(node.written, ops.GetItem):
         return clean(f"[{format_index(node.written.index)}]", LABEL_LENGTH)
     fixed = {i: x for i, x in enumerate(node.inputs) if not isinstance(x, Expression) or isinstance(x, StepNumber)}
     if len(fixed) == len(node.inputs) and any(isinstance(x, StepNumber) for x in fixed.values()):
-        return clean(to_text(node), LABEL_LENGTH)
-    return operation_label(node.op, len(node.inputs), {i: _constant_label(x) for i, x in fixed.items()},
+        return clean(names.text(node, layer), LABEL_LENGTH)
+    return operation_label(node.op, len(node.inputs), {i: _constant_label(x, names, layer) for i, x in fixed.items()},
                            any(np.ndim(x) == 0 for x in fixed.values()))
 
 
-def _constant_label(x: Any) -> str:
+def _constant_label(x: Any, names: Names, layer: str) -> str:
     """Return the text of a constant operand; of one that a long formula computes from parameters, `f(nu, theta)`."""
-    text = to_text(x)
+    text = names.text(x, layer)
     if len(text) > LABEL_LENGTH and isinstance(x, Tensor) and x.op is not None:
-        names = [leaf.name for leaf in nodes([x]) if isinstance(leaf, Tensor) and leaf.op is None and leaf.name]
-        text = f"f({', '.join(names)})" if names else text
+        leaves = [leaf for leaf in nodes([x]) if isinstance(leaf, Tensor) and leaf.op is None]
+        known = [names.short(names.parameters.get(leaf) or leaf.name or "", layer) for leaf in leaves]
+        text = f"f({', '.join(filter(None, known))})" if any(known) else text
     return clean(text, LABEL_LENGTH)
 
 

@@ -215,6 +215,8 @@ class StepLayout:
             return palette.STATIC.line, 1.2
         if edge.delay == 0:
             return palette.ARROW, 1.2
+        if edge.source.given:
+            return palette.INPUT.line, 1.8
         if edge.delay < 0:
             return palette.REVERSED.line, 1.8
         if edge.source.signal != edge.target.signal and self.places[edge.source].row >= self.places[edge.target].row:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from minigrad import Tensor
+from minigrad.steps import Step
 from rnn.unrolling.facts import Connection
 from viz.render.fonts import text_width
 from viz.render.scene import CORNER, Box, Point, horizontal_curve, misses_boxes, round_corners, straight_line
@@ -39,10 +41,14 @@ class UnrolledSpec:
     dense: bool = False  # whether rows are closer, for operations
     cuts: Collection[Connection] = ()  # edges through which no gradient passes
     parameters: Mapping[str, Tensor] = field(default_factory=dict)  # listed at the side
+    sums: Mapping[str, Any] | None = None  # what the run contributed to their gradients, after a backward pass
     loss: Tensor | None = None  # drawn above the steps
     values: bool = False  # written into the boxes
     heat: bool = False  # gradients as colours of the boxes
+    step: Step | None = None  # of a backward pass: gradients are those after it
     highlight: Collection[Tensor] = ()
+    valid: Sequence[int] = ()  # at steps 1 … T, of how many sequences they are own steps; empty if of all
+    sequences: int = 1
     contributions: Mapping[str, Sequence[float]] | None = None  # of each step to a parameter's gradient: edge widths
     beside: Mapping[Part, Tensor | None] = field(default_factory=dict)  # the value of each part that is computed once
     starts: Sequence[tuple[Edge, int]] = ()  # edges from such parts to values before and after the steps
@@ -50,6 +56,16 @@ class UnrolledSpec:
     def is_boundary(self, part: Part, k: int) -> bool:
         """Whether a value was given from outside, before or after the computed ones."""
         return not 1 <= k - part.lead <= self.T
+
+    def caption(self, column: Column) -> str:
+        """Return the heading of a column, `t = 4`; with sequences of unequal lengths `t = 4  (1 of 3)`."""
+        first, last = column.steps[0], column.steps[-1]
+        text = f"t = {first}" if first == last else f"t = {first} … {last}"
+        counts = self.valid[first - 1:last]
+        if not counts:
+            return text
+        least, most = min(counts), max(counts)
+        return f"{text}  ({least if least == most else f'{least} … {most}'} of {self.sequences})"
 
 
 class UnrolledLayout:
@@ -133,6 +149,8 @@ class UnrolledLayout:
         half = max(self.steps.left, self.steps.right) + INSIDE
         half = max(half, *(self._reach(part, k) for part, k in self.labels if 1 <= k <= self.spec.T))
         half = max(half, widest[False] + 14, 38.0 if any(column.folded for column in self.columns) else 0.0)
+        captions = [self.spec.caption(column) for column in self.columns if 1 <= column.k <= self.spec.T]
+        half = max(half, *(text_width(caption, 11) * CORNER / 2 + 8 for caption in captions))
         self.gap = max(GAP, widest[True] + 12 - 2 * INSIDE, VERTICAL * (self._vertical_tracks + 1))
         right = 0.0
         for column in self.columns:

@@ -6,6 +6,7 @@ amber, boxes with sharp corners, arrows dotted. Everything else is grey.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -19,9 +20,9 @@ from rnn import Cell, Run
 from rnn.language.cycles import check
 from rnn.language.equations import Definition
 from rnn.language.expressions import Expression
-from rnn.language.formula import to_text
-from viz.annotations.formulas import formulas, lines
+from viz.annotations.formulas import Line, formulas, lines
 from viz.layout.folding import Tensors, choose_steps, find_tensors
+from viz.layout.names import Names
 from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, constants, step_graph
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
@@ -31,7 +32,7 @@ from viz.render.scene import Arrow, Box, Scene, Text, text_beside
 
 from .graph import MAX_NODES, add_node, drawable, empty, label
 from .rolled import INDENT, RolledDrawing
-from .unrolled import UnrolledDrawing
+from .unrolled import UnrolledDrawing, valid_sequences
 
 SAME, MISSING, EXTRA, CHANGED = "same", "missing", "extra", "changed"
 APPEARANCE: dict[str, tuple[palette.Paint, float]] = {  # colours and line width
@@ -83,7 +84,8 @@ class DefinitionPair:
         self.a, self.b = a, b
         check(a)
         check(b)
-        self.sides = old, new = step_graph(a, level), step_graph(b, level)
+        self.names = Names(a, full=True), Names(b, full=True)  # the two may have different layers
+        self.sides = old, new = step_graph(a, level, names=self.names[0]), step_graph(b, level, names=self.names[1])
         for side in self.sides:
             side.drop_unread()
         names = dict.fromkeys([*old.colors, *new.colors])
@@ -194,9 +196,12 @@ def draw_definitions(pair: DefinitionPair) -> Scene:
 
 def _write_equations(scene: Scene, pair: DefinitionPair, x: float) -> None:
     """Write the equations that differ: those of the first definition, then those of the second."""
-    before, after = ({f"{left} = {to_text(x)}": (left, x) for left, x in formulas(cell)} for cell in (pair.a, pair.b))
-    written = [(line, "−  ", palette.MISSING) for line in lines([before[text] for text in before if text not in after])]
-    written += [(line, "+  ", palette.EXTRA) for line in lines([after[text] for text in after if text not in before])]
+    before, after = ({formula.text: formula for formula in formulas(side, names)}
+                     for side, names in zip((pair.a, pair.b), pair.names))
+    written: list[tuple[Line, str, palette.Paint]] = []
+    for own, other, names, sign, paint in ((before, after, pair.names[0], "−  ", palette.MISSING),
+                                           (after, before, pair.names[1], "+  ", palette.EXTRA)):
+        written += [(line, sign, paint) for line in lines([own[text] for text in own if text not in other], names)]
     _, bottom, _, top = scene.bounds(0)
     for number, ((indent, line), sign, paint) in enumerate(written):
         y = (bottom + top) / 2 + (len(written) / 2 - number - 0.5) * 18
@@ -211,7 +216,8 @@ def draw_runs(pair: DefinitionPair, a: Run, b: Run, steps: Iterable[int] | None,
     compared = RunComparison(pair, (a, b), shown, values)
     drawing = UnrolledDrawing(UnrolledSpec(longer.cell.name, longer.T, pair.parts, compared.copies, shown,
                                            cuts=frozenset(longer.cuts()),
-                                           beside=dict.fromkeys(pair.parts.once))).draw()
+                                           beside=dict.fromkeys(pair.parts.once), valid=valid_sequences(longer),
+                                           sequences=math.prod(longer.batch))).draw()
     for part, box in drawing.beside.items():
         _paint_box(box, pair.state(part))
     for (part, k), box in drawing.boxes.items():

@@ -7,7 +7,8 @@ from operator import attrgetter
 
 from rnn import Run
 from rnn.unrolling.gradients import require_gradients
-from viz.annotations.heat import Norm, Scale, norm
+from viz.annotations.gradients import Gradients
+from viz.annotations.heat import Norm, Scale
 from viz.annotations.labels import add_legend
 from viz.layout.step_graph import step_graph
 from viz.render import palette
@@ -48,6 +49,7 @@ def map_scene(run: Run) -> Scene:
     parts.sort(key=attrgetter("layer"))
     each = -(-run.T // MOST)
     groups = [range(k, min(k + each, run.T + 1)) for k in range(1, run.T + 1, each)]
+    norm = Gradients(tensor for part in parts for tensor in run[part.signal]).norm
     sizes = {part: [[norm(run[part.signal][k]) for k in group] for group in groups] for part in parts}
     scale = Scale([size for rows in sizes.values() for group in rows for size in group])
     scene = Scene(clean(run.cell.name, 60))
@@ -72,7 +74,7 @@ def _add_strip(scene: Scene, scale: Scale, row: int, name: str, groups: Sequence
         where = f"{steps[0]}" if len(steps) == 1 else f"{steps[0]} … {steps[-1]}"
         scene.boxes.append(Box(f"g{row}_{number}", width * (number + 0.5), row * PITCH, width, HEIGHT, "",
                                palette.Paint(fill if width < 4 else "#FFFFFF", fill), rounded=False,
-                               pen=0.0 if width < 4 else 0.5, tooltip=f"{name}[{where}] |g| {size}"))
+                               pen=0.0 if width < 4 else 0.5, tooltip=f"{name}[{where}] {size.line}"))
 
 
 def _weight(size: Norm) -> float:

@@ -14,6 +14,7 @@ from rnn import Cell
 from rnn.language.cycles import check
 from rnn.language.equations import Definition
 from viz.annotations.formulas import Line, formulas, lines
+from viz.layout.names import Names
 from viz.layout.step_graph import Edge, Part, StepGraph, rolled_graph
 from viz.layout.step_layout import FIRST, HEIGHT, SMALL, TRACK, Group, StepLayout, label_texts, part_box, part_width
 from viz.render import palette
@@ -30,16 +31,17 @@ DELAY = palette.Paint("#000000", "#000000")
 INDENT = 18.0  # of a line that continues an equation
 
 
-def rolled(cell: Cell, level: str = "signals", *, dark: bool = False) -> Picture:
+def rolled(cell: Cell, level: str = "signals", *, notation: str = "code", dark: bool = False) -> Picture:
     """Draw a definition: one box per signal, delayed edges as loops.
 
-    The box of a signal that is neither a number nor a vector shows its shape, "S(t) (8×8)". A static has sharp
+    The box of a signal that is neither a number nor a vector shows its shape, "S[t] (8×8)". A static has sharp
     corners and no step; an initial value that is computed from statics is dashed. The equations are beside it; parts
     that long ones use several times are written once, as u₁, u₂, ....
 
     Args:
         cell: a definition.
         level: "signals", or "ops" to draw the operations of every equation too.
+        notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.
         dark: light lines on a dark background.
 
     Raises:
@@ -49,7 +51,7 @@ def rolled(cell: Cell, level: str = "signals", *, dark: bool = False) -> Picture
     check(cell)
     drawing = RolledDrawing(rolled_graph(cell, level), cell.name, dense=level == "ops").draw()
     drawing.add_captions(cell)
-    return picture(drawing.scene, dark)
+    return picture(drawing.scene, dark, notation)
 
 
 class RolledDrawing:
@@ -239,18 +241,24 @@ class RolledDrawing:
 
     def add_captions(self, cell: Definition) -> None:
         """Add the equations on the right, and the title."""
-        written = lines(formulas(cell))
+        names = Names(cell)
+        written = lines(formulas(cell, names), names)
         if any(edge.delay for edge in self.graph.edges):
             written.append(Line(0, "■  a delay: z⁻ᵏ gives the value of k time steps before"))
         for number, (indent, line) in enumerate(written):
+            if not line:
+                continue
             y = self.steps.middle + (len(written) / 2 - number - 0.5) * 18
             self.scene.texts.append(text_beside(self.right + 36 + INDENT * indent, y, line, 11, palette.QUIET))
         left, _, right, top = self.scene.bounds(0)
-        self.scene.texts.append(Text((left + right) / 2, top + 26, f"{self.name}, rolled", 14))
+        middle, heading = (left + right) / 2, self.graph.heading
+        if heading:
+            self.scene.texts.append(Text(middle, top + 18, heading, 10, palette.QUIET))
+        self.scene.texts.append(Text(middle, top + (40 if heading else 26), f"{self.name}, rolled", 14))
 
 
 def box_label(part: Part) -> str:
-    """Return `h(t)`, or an operation's label."""
+    """Return `h[t]`, or an operation's label."""
     return part.at("t")
 
 

@@ -27,13 +27,15 @@ APART = 64.0  # between the two pictures
 OPEN = 2  # the length of an axis of a static that data would tell
 
 
-def both(cell: Cell, steps: int = 4, level: str = "signals", *, dark: bool = False) -> Picture:
+def both(cell: Cell, steps: int = 4, level: str = "signals", *, notation: str = "code",
+         dark: bool = False) -> Picture:
     """Draw a definition rolled and, beside it, unrolled over some steps.
 
     Args:
         cell: a definition; its inputs are taken as zeros, as only the structure is drawn.
         steps: how many steps to unroll.
         level: "signals", or "ops" to draw the operations of every equation too.
+        notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.
         dark: light lines on a dark background.
 
     Raises:
@@ -43,7 +45,7 @@ def both(cell: Cell, steps: int = 4, level: str = "signals", *, dark: bool = Fal
     if not 1 <= steps <= MANY:
         raise ValueError(f"steps={steps!r}: unroll 1 … {MANY} steps")
     check(cell)
-    return picture(side_by_side(unroll_zeros(cell, steps), level), dark)
+    return picture(side_by_side(unroll_zeros(cell, steps), level), dark, notation)
 
 
 def unroll_zeros(cell: Cell, T: int) -> Run:
@@ -79,7 +81,9 @@ def side_by_side(run: Run, level: str) -> Scene:
     middle = (right.bounds(0)[0] + right.bounds(0)[2]) / 2
     scene.texts += [Text(x0 + (end - start) / 2, y0 - 16, "rolled", 12, palette.QUIET),
                     Text(middle, y0 - 16, f"unrolled, T = {run.T}", 12, palette.QUIET),
-                    Text((x0 + x1) / 2, y1 + 26, name, 14)]
+                    Text((x0 + x1) / 2, y1 + (40 if spec.graph.heading else 26), name, 14)]
+    if spec.graph.heading:
+        scene.texts.append(Text((x0 + x1) / 2, y1 + 18, spec.graph.heading, 10, palette.QUIET))
     return scene
 
 

@@ -6,6 +6,7 @@ steps, the steps between as one frame, the last three; or the steps that are cho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
@@ -15,11 +16,12 @@ from minigrad.steps import Step
 from rnn import Run
 from rnn.language.dependencies import once_expressions, statics_read
 from rnn.unrolling.facts import At, Connection
-from rnn.unrolling.gradients import require_gradients
-from viz.annotations.current_step import mark_step
+from rnn.unrolling.gradients import gradient_sums, require_gradients
+from viz.annotations.current_step import mark_step, step_caption
 from viz.annotations.heat import edge_width, relative_contributions
 from viz.annotations.labels import BoxLabels, add_legend, nonfinite
-from viz.annotations.margin import add_loss, add_parameters, loss_inputs
+from viz.annotations.margin import LossInputs, add_loss, loss_inputs
+from viz.annotations.shelf import add_loss_terms, add_parameters
 from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
 from viz.layout.step_graph import Edge, Part, step_graph
 from viz.layout.step_layout import HEIGHT, LabelPoints, label_texts, part_box
@@ -35,11 +37,16 @@ from .beside import add_arrows, add_boxes
 def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold: bool = True,
              steps: Iterable[int] | None = None, values: bool = False, heat: bool = False, *,
              contributions: bool = False, highlight: Iterable[Tensor] = (), step: Step | None = None,
-             dark: bool = False) -> Picture:
+             notation: str = "code", dark: bool = False) -> Picture:
     """Draw a run: every signal at every time step, and the edges between them.
 
     Statics are beside the steps, once, with a line to their readers at each step; at level "ops" so are operations
     on statics alone, which are computed once.
+
+    The gradient beside a parameter is what this run contributes to it (the sum of `run.contributions`); there is none
+    before a backward pass, or once an optimiser has moved the parameters. A signal "does not reach the loss" if the
+    loss wasn't computed from it; without `loss` it is "not reached". With lengths or a mask the heading of a step tells
+    how many sequences have it, "t = 4  (1 of 3)".
 
     Args:
         run: an unrolled definition.
@@ -51,7 +58,9 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
         heat: colour the boxes by the logarithm of the gradient's norm, after a backward pass.
         contributions: draw edges wider, the more their time step adds to their parameters' gradients.
         highlight: tensors of the run to mark, with the arrows between them.
-        step: a step of `loss.backward_steps()` to mark, with the gradients computed so far.
+        step: a step of `loss.backward_steps()` to mark, with the gradients after it: "arrived" where the step of the
+            tensor itself was still to come, "so far" where more is added.
+        notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.
         dark: light lines on a dark background.
 
     Raises:
@@ -60,14 +69,16 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
     """
     if heat and step is None:  # a step has gradients of its own
         require_gradients(run)
-    spec = replace(unrolled_spec(run, choose_steps(run.T, fold, steps), level), parameters=run.parameters, loss=loss,
-                   values=values, heat=heat, highlight=tuple(highlight),
+    spec = replace(unrolled_spec(run, choose_steps(run.T, fold, steps), level), parameters=run.parameters,
+                   sums=gradient_sums(run), loss=loss, values=values, heat=heat, step=step, highlight=tuple(highlight),
                    contributions=relative_contributions(run) if contributions else None)
     drawing = UnrolledDrawing(spec).draw()
-    drawing.add_title()
     if step is not None:
-        mark_step(drawing.scene, spec.tensors, drawing.boxes, step, keys_of_once(run, drawing))
-    return picture(drawing.scene, dark)
+        listed = {tensor: f"p{number}" for number, (name, tensor) in enumerate(run.parameters.items())
+                  if name in drawing.loss_inputs.parameters}
+        mark_step(drawing.scene, spec.tensors, drawing.boxes, step, keys_of_once(run, drawing) | listed)
+    drawing.add_title()
+    return picture(drawing.scene, dark, notation)
 
 
 def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
@@ -89,7 +100,13 @@ def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
     graph.drop_unread({edge.source for edge, k in starts if k != first})  # the others are beside the first column
     beside = {part: once.get(id(part.source)) for part in (*graph.once, *(edge.source for edge, _ in starts))}
     return UnrolledSpec(run.cell.name, run.T, graph, tensors, steps, level == "ops", frozenset(run.cuts()),
-                        beside=beside, starts=starts)
+                        beside=beside, starts=starts, valid=valid_sequences(run),
+                        sequences=math.prod(run.batch))
+
+
+def valid_sequences(run: Run) -> list[int]:
+    """Return of how many sequences of the batch each step is an own step; nothing if all have all steps."""
+    return [] if run.mask is None or run.mask.all() else [int(row.sum()) for row in run.mask]
 
 
 def _shapes(run: Run, once: Mapping[int, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -121,7 +138,9 @@ class UnrolledDrawing:
 
     def __init__(self, spec: UnrolledSpec) -> None:
         self.spec = spec
-        self.loss_inputs = {} if spec.loss is None else loss_inputs(spec.tensors, spec.loss)
+        self.loss_inputs = LossInputs({}, [])
+        if spec.loss is not None:
+            self.loss_inputs = loss_inputs(spec.tensors, spec.loss, spec.parameters)
         columns = make_columns(spec.T, spec.steps, {k for steps in spec.tensors.values() for k in steps})
         self.labels = BoxLabels(spec, {column.k for column in columns if not column.folded})
         self.layout = UnrolledLayout(spec, columns, self.labels.text, self.labels.beside)
@@ -130,7 +149,6 @@ class UnrolledDrawing:
         self.beside: dict[Part, Box] = {}
         self.arrows: list[tuple[Arrow, Edge, int]] = []
         self._label_candidates: list[tuple[Arrow, list[Text]]] = []
-        self._labelled: set[tuple[str, str]] = set()  # (text, box that the arrow leads to)
 
     def draw(self) -> UnrolledDrawing:
         """Add boxes, arrows, the loss and the list of parameters to the scene."""
@@ -144,10 +162,13 @@ class UnrolledDrawing:
         add_arrows(self, self.beside)
         self.scene.place_labels(self._label_candidates, crowded=bool(self.beside))
         if self.spec.loss is not None:
-            add_loss(self.scene, self.spec.loss, self._loss_sources(), self.layout.top, self.spec.values,
-                     self.labels.scale)
+            add_loss(self.scene, self.spec.loss, self._loss_sources(), self.layout.top, self.labels)
         self.labels.mark_highlight(self.scene, self.boxes)
-        add_parameters(self.scene, self.spec.parameters, self.spec.graph.colors, self.layout.steps.middle)
+        spec, direct = self.spec, self.loss_inputs.parameters
+        sizes = self.labels.gradients.of_parameters(spec.parameters, spec.sums, direct)
+        add_parameters(self.scene, spec, sizes, self.layout.steps.middle)
+        if direct:
+            add_loss_terms(self.scene, direct, list(spec.parameters))
         if self.labels.scale is not None:
             _, bottom, right, _ = self.scene.bounds(0)
             add_legend(self.scene, self.labels.scale, right + 36, bottom)
@@ -156,9 +177,9 @@ class UnrolledDrawing:
     # ---- boxes
     def _add_column(self, column: Column) -> None:
         if 1 <= column.k <= self.spec.T:
-            caption = f"t = {column.k}" if not column.folded else f"t = {column.k} … {column.steps[-1]}"
-            self.scene.frames.append(Frame(column.left, self.layout.foot, column.right, self.layout.top, caption,
-                                           palette.FOLD if column.folded else palette.STEP, column.folded))
+            self.scene.frames.append(Frame(
+                column.left, self.layout.foot, column.right, self.layout.top, self.spec.caption(column),
+                palette.FOLD if column.folded else palette.STEP, column.folded))
         for number, part in enumerate(self.spec.graph.parts):
             if part.once:
                 continue
@@ -180,7 +201,7 @@ class UnrolledDrawing:
         place = self.layout.steps.places[part]
         x, y = column.x + place.x, self.layout.steps.y[place.row]
         through_time = any(edge.delay and part in (edge.source, edge.target) for edge in self.spec.graph.edges)
-        if not through_time and not any((part, k) in self.loss_inputs for k in column.steps):
+        if not through_time and not any((part, k) in self.loss_inputs.signals for k in column.steps):
             self.scene.texts.append(Text(x, y, "⋯", 14, palette.QUIET))
             return
         steps = f"× {len(column.steps)} steps"
@@ -221,9 +242,7 @@ class UnrolledDrawing:
                 tooltip=f"{source.label} → {target.label}".replace("\n", " ")))
             if not labelled and not source.dashed and not target.dashed:
                 labelled = True
-                if (text, target.key) not in self._labelled:
-                    self._label_candidates.append((arrow, label_texts(candidates, text, 10, color, arrow.pen / 2)))
-            self._labelled.add((text, target.key))
+                self._label_candidates.append((arrow, label_texts(candidates, text, 10, color, arrow.pen / 2)))
 
     def _is_hidden(self, edge: Edge, k: int) -> bool:
         """Whether the copy of an edge that ends at step k lies inside a fold."""
@@ -260,27 +279,31 @@ class UnrolledDrawing:
     def _loss_sources(self) -> list[tuple[Box, float]]:
         """Return the boxes that the loss reads, each with an x at which an arrow passes all boxes above it."""
         found: dict[str, tuple[float, float, Box]] = {}
-        for part, k in self.loss_inputs:
+        for part, k in self.loss_inputs.signals:
             box = self.box(part, k)
             if box is not None:
                 found[box.key] = box.x, self.layout.column(k).x + self.layout.steps.clear_x(part), box
         return [(box, x) for _, x, box in sorted(found.values(), key=itemgetter(0, 1))]
 
     def add_title(self) -> None:
-        """Add the title, and the signal and step of the first value that is not finite."""
+        """Add the title; under it the step of a backward pass, and the first value that is not finite."""
         spec = self.spec
         left, _, right, top = self.scene.bounds(0)
         title = f"{self.scene.name}, unrolled, T = {spec.T}"
         folded = sum(len(column.steps) for column in self.layout.columns if column.folded)
         if folded:
             title += f": {folded} steps folded"
-        self.scene.texts.append(Text((left + right) / 2, top + 26, title, 14))
-        bad = [(tensor.order, f"{clean(part.signal)}({k})", nonfinite(tensor)) for part, steps in spec.tensors.items()
+        below = [(spec.graph.heading, palette.QUIET)] if spec.graph.heading else []
+        if spec.step is not None:
+            below.append((step_caption(spec.step), palette.BACKWARD))
+        bad = [(tensor.order, f"{clean(part.signal)}[{k}]", nonfinite(tensor)) for part, steps in spec.tensors.items()
                for k, tensor in steps.items() if part.node is None and tensor is not None and nonfinite(tensor)]
         if bad:
             _, name, kind = min(bad)
-            text = f"{kind} in {len(bad)} boxes; the first is {name}"
-            self.scene.texts.append(Text((left + right) / 2, top + 48, text, 12, palette.ALARM))
+            below.append((f"{kind} in {len(bad)} boxes; the first is {name}", palette.ALARM))
+        for number, (text, color) in enumerate(below[::-1]):
+            self.scene.texts.append(Text((left + right) / 2, top + 18 + 20 * number, text, 12, color))
+        self.scene.texts.append(Text((left + right) / 2, top + 26 + 16 * len(below), title, 14))
 
 
 def mark_cut(arrow: Arrow, fraction: float = 0.5, samples: int = 48) -> Text:

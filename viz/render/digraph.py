@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from . import palette
 from .fonts import FAMILY
 from .rasterize import VECTOR, paint
 from .scene import Arrow, Box, Frame, Scene, Text, move_toward
+from .typography import aligned, check_notation, in_order, printable, quoted, room, with_subscripts
 
 DPI = 110  # default resolution of a PNG, for slides
 LEAST_DPI = 50  # of a large picture
@@ -149,8 +149,13 @@ def check_size(width: float, height: float, format: str, dpi: int) -> None:
                          "as SVG")
 
 
-def picture(scene: Scene, dark: bool = False) -> Picture:
-    """Return the DOT graph of a scene, with every part at its position."""
+def picture(scene: Scene, dark: bool = False, notation: str = "code") -> Picture:
+    """Return the DOT graph of a scene, with every part at its position.
+
+    Args:
+        notation: "code" writes h[4], "math" draws subscripts.
+    """
+    subscripts = check_notation(notation)
     bounds = ",".join(format_number(value) for value in scene.bounds())
     if dark:
         scene = darken_scene(scene)
@@ -164,11 +169,11 @@ def picture(scene: Scene, dark: bool = False) -> Picture:
     for number, frame in enumerate(scene.frames):
         _draw_frame(drawn, number, frame)
     for box in scene.boxes:
-        _draw_box(drawn, box)
+        _draw_box(drawn, box, subscripts)
     for arrow in scene.arrows:
-        _draw_arrow(drawn, arrow)
+        _draw_arrow(drawn, arrow, subscripts)
     for number, text in enumerate(scene.texts):
-        _draw_text(drawn, number, text)
+        _draw_text(drawn, number, text, subscripts)
     return drawn
 
 
@@ -194,10 +199,11 @@ def _draw_frame(drawn: Picture, number: int, frame: Frame) -> None:
                      lwidth="1", lheight="0.2")
 
 
-def _draw_box(drawn: Picture, box: Box) -> None:
+def _draw_box(drawn: Picture, box: Box, subscripts: bool) -> None:
     style = ",".join(["filled"] + ["rounded"] * (box.rounded and not box.circle) + ["dashed"] * box.dashed)
     attributes = {"color": box.paint.line, "fillcolor": box.paint.fill, "fontsize": format_number(box.size),
-                  "height": f"{box.height / 72:.4f}", "label": box.label, "penwidth": format_number(box.pen),
+                  "height": f"{box.height / 72:.4f}", "label": _label(box.label, box.size, subscripts),
+                  "penwidth": format_number(box.pen),
                   "pos": _point((box.x, box.y)), "style": style, "tooltip": box.tooltip or box.label,
                   "width": f"{box.width / 72:.4f}"}
     if box.circle:
@@ -207,7 +213,7 @@ def _draw_box(drawn: Picture, box: Box) -> None:
     _write(drawn, box.key, attributes)
 
 
-def _draw_arrow(drawn: Picture, arrow: Arrow) -> None:
+def _draw_arrow(drawn: Picture, arrow: Arrow, subscripts: bool) -> None:
     points = list(arrow.points)
     pos = ""
     if arrow.head:
@@ -219,7 +225,8 @@ def _draw_arrow(drawn: Picture, arrow: Arrow) -> None:
                   "style": "dashed" if arrow.dashed else "dotted" if arrow.dotted else "solid",
                   "tooltip": arrow.tooltip}
     if arrow.label is not None:
-        attributes |= {"label": arrow.label.text, "lp": _point((arrow.label.x, arrow.label.y)),
+        attributes |= {"label": _label(arrow.label.text, arrow.label.size, subscripts),
+                       "lp": _point((arrow.label.x, arrow.label.y)),
                        "fontsize": format_number(arrow.label.size), "fontcolor": arrow.label.color}
     if not arrow.head:
         attributes["dir"] = "none"
@@ -228,33 +235,26 @@ def _draw_arrow(drawn: Picture, arrow: Arrow) -> None:
 
 def _write(drawn: Picture, what: str, attributes: Mapping[str, str]) -> None:
     """Append one line of DOT. graphviz's own node() and edge() take longer than painting the picture."""
-    inside = " ".join(f"{name}={_quoted(value)}" for name, value in attributes.items())
+    inside = " ".join(f"{name}={quoted(value)}" for name, value in attributes.items())
     drawn.body.append(f"\t{what} [{inside}]\n")
 
 
-def _quoted(text: str) -> str:
-    """Return text as a quoted DOT string that Graphviz and XML read as plain text."""
-    text = _printable(text).replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"').replace("\n", r"\n")
-    return f'"{text}"'
+def _label(text: str, size: float, subscripts: bool) -> str:
+    return with_subscripts(text, size) if subscripts else text
 
 
-def _draw_text(drawn: Picture, number: int, text: Text) -> None:
+def _draw_text(drawn: Picture, number: int, text: Text, subscripts: bool) -> None:
+    width = text.width if text.anchor == 0 else room(text.text, text.width, text.size)
+    label = with_subscripts(text.text, text.size, text.anchor, width) if subscripts else aligned(text.text, text.anchor)
     _write(drawn, f"text{number}", {
         "fontcolor": text.color, "fontsize": format_number(text.size), "height": f"{text.height / 72:.4f}",
-        "label": text.text, "pos": _point((text.x, text.y)), "shape": "plaintext", "style": "", "tooltip": " ",
-        "width": f"{text.width / 72:.4f}"})
+        "label": label, "pos": _point((text.x - text.anchor * (width - text.width) / 2, text.y)),
+        "shape": "plaintext", "style": "", "tooltip": " ", "width": f"{width / 72:.4f}"})
 
 
 def literal(text: str) -> str:
     """Return text for graphviz's node() and edge(), escaped so that it has no escapes, entities or markup."""
-    return graphviz.nohtml(graphviz.escape(_printable(text).replace("&", "&amp;")).replace("\n", r"\n"))
-
-
-def _printable(text: str) -> str:
-    """Replace control characters, surrogates and unassigned characters, which are invalid in XML."""
-    if text.isprintable():
-        return text
-    return "".join(c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs", "Cn") else "�" for c in text)
+    return graphviz.nohtml(graphviz.escape(in_order(printable(text)).replace("&", "&amp;")).replace("\n", r"\n"))
 
 
 def format_number(value: float) -> str:

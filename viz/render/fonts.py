@@ -52,6 +52,11 @@ def _advance(character: str) -> int:
     return EM + EM // 8 if unicodedata.east_asian_width(character) in "WF" else AVERAGE
 
 
+def is_measured(character: str) -> bool:
+    """Whether the width of a character is that of the font, no average."""
+    return character in ADVANCE or unicodedata.combining(character) > 0
+
+
 def clean(name: str, longest: int = 28) -> str:
     """Return a name as one short line: without control characters, the middle of a long name left out."""
     text = "".join("⏎" if c == "\n" else " " if unicodedata.category(c)[0] in "CZ" else c for c in name)

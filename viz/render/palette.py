@@ -22,6 +22,7 @@ class Paint(NamedTuple):
 
 
 INPUT = Paint("#0072B2", "#E3F0FA")
+TARGET = Paint("#6B7A00", "#F4F6DC")  # an input that only a loss reads
 STATE = Paint("#D98200", "#FFF1D6")
 REVERSED = Paint("#7B4FBF", "#F1E9FB")  # a state that runs backward in time
 STATIC = Paint("#8C564B", "#F5EBE7")  # a value without time steps

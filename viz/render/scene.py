@@ -66,6 +66,7 @@ class Text:
     text: str
     size: float = 11
     color: str = palette.TEXT
+    anchor: int = 0  # -1: its left end is certain, as the renderer may draw it wider or narrower; 1: its right end
 
     @property
     def width(self) -> float:
@@ -200,8 +201,8 @@ def _cost(text: Rectangle, taken: Sequence[Rectangle], curves: Sequence[_Curve],
 
 def text_beside(x: float, y: float, text: str, size: float, color: str, right: bool = True) -> Text:
     """Return text that begins at (x, y), or ends there if not `right`."""
-    placed = Text(x, y, text, size, color)
-    half = text_width(text, size) / 2
+    placed = Text(x, y, text, size, color, -1 if right else 1)
+    half = placed.width / 2
     placed.x += half if right else -half
     return placed
 

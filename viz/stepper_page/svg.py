@@ -13,6 +13,7 @@ from viz.annotations.current_step import gradient_arrow
 from viz.render import palette
 from viz.render.digraph import format_number
 from viz.render.scene import Arrow, Box, Frame, Point, Scene, move_toward
+from viz.render.typography import in_order
 
 HEAD, HALF_WIDTH = 7.0, 2.6  # length and half the width of an arrowhead
 
@@ -111,7 +112,7 @@ class Drawing:
     def _text(self, text: str, x: float, y: float, size: float, color: str) -> str:
         at = self._at((x, y - size * 0.36))
         return (f'<text class="{self._class("t", color)}" x="{at[0]}" y="{at[1]}" '
-                f'font-size="{format_number(size)}">{escape(text)}</text>')
+                f'font-size="{format_number(size)}">{escape(in_order(text))}</text>')
 
     def _at(self, point: Point) -> tuple[str, str]:
         return format_number(point[0] - self.left), format_number(self.top - point[1])
