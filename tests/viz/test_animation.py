@@ -6,6 +6,7 @@ import gc
 import io
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,13 @@ import minigrad as mg
 import viz
 from minigrad import Op
 from minigrad.backward import ancestors
+from minigrad.steps import Step
 from rnn import Cell, Run, t
 from viz.annotations.heat import Norm
 from viz.render import gif
 from viz.render.fonts import text_width
 
 BOX = re.compile(r'^\t(\w+) \[.*?label="([^"]*)".*?pos="([^"]*)".*?width="([^"]*)"', re.MULTILINE)
-NUMBER = r"\|g\| (?:not computed|[-+.\w]+)"
 
 
 def network(make: Any = elman, T: int = 3) -> tuple[Run, mg.Tensor]:
@@ -38,40 +39,52 @@ def network(make: Any = elman, T: int = 3) -> tuple[Run, mg.Tensor]:
 
 def labels(picture: viz.Picture) -> dict[str, str]:
     """Return the label of each box by its key."""
-    return {key: label.replace("\\n", "\n") for key, label, *_ in BOX.findall(picture.source)}
+    return {key: label.replace("\\n", "\n").removesuffix("\\l") for key, label, *_ in BOX.findall(picture.source)}
 
 
 def shown(picture: viz.Picture, name: str) -> str:
-    """Return the gradient that is written into the box of a tensor, `h[3]`, or beside a parameter, `W`."""
-    starts = f"{name} ", f"{name}\n", name.replace("[", "(").replace("]", ")")
-    label, = (text for text in labels(picture).values() if text.startswith(starts) and "|g|" in text)
-    found = re.search(NUMBER, label)
-    assert found is not None
-    return found[0].removeprefix("|g| ")
+    """Return the words on the gradient in the box of a tensor, `h[3]`, or beside a parameter, `W`."""
+    found = [re.search(r"(\|g\| |arrived: ).*$", text) for text in labels(picture).values()
+             if text.startswith((f"{name}\n", f"{name} "))]
+    words, = (match[0] for match in found if match)
+    return words
 
 
-def written(grad: Any, digits: int) -> str:
-    return "not computed" if grad is None else f"{np.linalg.norm(grad):.{digits}e}"
+def of_signal(x: mg.Tensor, steps: Sequence[Step], done: int) -> str:
+    """Return the words for a signal's gradient after some steps; a sum of parts until its own step has run."""
+    if any(step.node is x for step in steps[:done]):
+        return f"|g| {np.linalg.norm(x.grad):.0e}"
+    parts = [part for step in steps[:done] for y, part in zip(step.node.inputs, step.input_grads) if y is x]
+    return f"arrived: {np.linalg.norm(sum(parts)):.0e}" if parts else "|g| not computed"
+
+
+def of_parameter(x: mg.Tensor, steps: Sequence[Step], done: int) -> str:
+    if x.grad is None:
+        return "|g| not computed"
+    more = any(y is x for step in steps[done:] for y in step.node.inputs)
+    return f"|g| {np.linalg.norm(x.grad):.1e}{' so far' if more else ''}"
 
 
 # ---- a backward pass
-@pytest.mark.parametrize("level, every", [("signals", None), ("ops", None), ("signals", 4)])
+@pytest.mark.parametrize("level, every", [("signals", None), ("ops", None), ("signals", 4), ("ops", 1)])
 def test_a_frame_shows_the_gradients_that_are_known_after_its_steps(level: str, every: int | None) -> None:
     _run, loss = network()
     animation = viz.animate(loss, level=level, every=every)
     other, other_loss = network()  # a pass of its own, step by step
     steps = list(other_loss.backward_steps())
     assert animation.numbers[0] == 0 and animation.numbers[-1] == len(steps) == animation.numbers[-2]
-    done = 0
+    done, words = 0, set()
     for number, frame in zip(animation.numbers, animation.frames):
         for step in steps[done:number]:
             step.run()
         done = max(done, number)
         for name, k in [(name, k) for name in "hy" for k in (1, 2, 3)]:
-            assert shown(frame, f"{name}[{k}]") == written(other[name][k].grad, 0)
+            assert shown(frame, f"{name}[{k}]") == of_signal(other[name][k], steps, done)
+            words.add(shown(frame, f"{name}[{k}]").split(" ")[0])
         for name, tensor in other.parameters.items():
-            assert shown(frame, name) == written(tensor.grad, 1)
-    assert done == len(steps)
+            assert shown(frame, name) == of_parameter(tensor, steps, done)
+            words.add(shown(frame, name).split(" ")[-1])
+    assert done == len(steps) and {"arrived:", "far", "computed"} < words
 
 
 def test_a_frame_is_for_the_steps_of_one_box_or_for_some_number_of_steps() -> None:
@@ -97,6 +110,14 @@ def test_the_arrows_of_gradients_grow_from_none_to_one_for_each_edge_with_a_grad
     assert counts[-1] == 3 + 3 + 2  # loss → y, y → h, h → h
 
 
+def test_the_tooltip_of_an_arrow_has_the_gradients_of_its_frame() -> None:
+    _, loss = network()
+    for frame in viz.animate(loss).frames:
+        boxes = {label.replace("\n", " ") for label in labels(frame).values()}
+        tips = re.findall(r'\ts\d_\d -> .*? tooltip="(?:gradient: )?([^"]*)"', frame.source)
+        assert len(tips) > 8 and {end for tip in tips for end in tip.split(" → ")} <= boxes
+
+
 def test_the_box_of_a_frame_is_outlined_except_in_the_first_and_the_last() -> None:
     _, loss = network()
     outlined = [re.findall(r'color="#C2185B" [^\]]*label="([^"]*)"[^\]]*penwidth="4"', frame.source)
@@ -113,7 +134,7 @@ def test_every_gradient_is_restored() -> None:
     first = viz.animate(loss, values=True)
     for x, grad, copy in before:
         assert x.grad is grad and (grad is None or np.array_equal(grad, copy))
-    assert shown(first.frames[0], "W") == "not computed"  # and not the other loss's
+    assert shown(first.frames[0], "W") == "|g| not computed"  # and not the other loss's
     assert [frame.source for frame in viz.animate(loss, values=True).frames] == [
         frame.source for frame in first.frames]
 
@@ -158,7 +179,12 @@ def test_no_box_text_or_title_moves_from_frame_to_frame(make: Any, options: Any)
     changing = {key for place in places for key, at in place.items() if at != places[0].get(key)}
     captions = {key for key, label in labels(frames[0]).items() if label == "before the backward pass"}
     assert changing == captions  # a caption is centred
+    names = [re.findall(r'\t(\w+ -> \w+) .* label="(.*?)" lp="(.*?)"', frame.source) for frame in frames]
+    assert all(name == names[0] for name in names)
+    beside = [label for frame in frames for key, label, *_ in BOX.findall(frame.source) if re.match(r"p\d", key)]
+    assert all(label.endswith("\\l") for label in beside)  # at the left side, where the name stays
     assert all("unrolled, T = 3" in frame.source for frame in frames)
+    assert [frame.source.count('"backward: step') for frame in frames] == [0, *[1] * (len(frames) - 2), 0]
     assert len({frame.graph_attr["bb"] for frame in frames}) == 1
 
 
@@ -173,7 +199,8 @@ def test_every_label_of_every_frame_fits_into_its_box(make: Any, unknown: str,
         for key, label, _, width in BOX.findall(frame.source):
             if re.match(r"s\d|p\d|loss", key):
                 size = 11 if key[0] == "p" else 10 if "\\n" in label else 12
-                assert text_width(label.replace("\\n", "\n"), size) < float(width) * 72, (key, label)
+                text = label.replace("\\n", "\n").removesuffix("\\l")
+                assert text_width(text, size) < float(width) * 72, (key, label)
 
 
 def test_the_colour_of_a_gradient_that_is_known_stays() -> None:
@@ -229,7 +256,7 @@ def test_a_cell_is_unrolled_beside_its_rolled_picture_and_a_run_alone() -> None:
 
 def test_values_after_the_end_come_with_the_last_step_and_folds_are_one_frame() -> None:
     last, before = (labels(frame).values() for frame in viz.animate(bidirectional(), T=3).frames[:-3:-1])
-    assert any("hb(4)" in label for label in last) and not any("hb(4)" in label for label in before)
+    assert any("hb[4]" in label for label in last) and not any("hb[4]" in label for label in before)
     run, _ = network(T=30)
     assert viz.animate(run, steps=[1, 2, 30]).numbers == [0, 1, 2, 29, 30]
     assert viz.animate(run, steps=[1, 2, 30], every=3).numbers == [0, 29, 30]

@@ -21,7 +21,7 @@ FEW = 3  # numbers at most that are written out
 
 
 class BoxLabels:
-    """The labels (`text`), colours (`scale`) and tooltips of the boxes of the steps that are `drawn` one by one.
+    """The labels (`text`), colours (`scale` of the `norms`) and tooltips of the boxes of the steps that are `drawn`.
 
     Raises:
         ValueError: if a tensor to highlight is not in the picture.
@@ -34,7 +34,8 @@ class BoxLabels:
         tensors = [*self.tensors.values(), spec.loss, *spec.beside.values()]
         recorded = [tensor for steps in spec.tensors.values() for tensor in steps.values() if tensor is not None]
         self.gradients = Gradients(recorded, spec.loss, spec.step)
-        self.scale = Scale(map(self.gradients.norm, tensors)) if spec.heat else None
+        self.norms = [self.gradients.norm(tensor) for tensor in tensors]
+        self.scale = Scale(self.norms) if spec.heat else None
         unknown = set(spec.highlight) - {tensor for tensor in tensors if tensor is not None}
         if unknown:
             names = ", ".join(sorted(map(repr, unknown)))

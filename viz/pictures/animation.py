@@ -107,8 +107,9 @@ def animate(what: Tensor | Cell | Run, outfile: str | os.PathLike[str] | None = 
     """Animate the backward pass of a loss, or the unroll of a definition; write it to a file.
 
     Of a loss, the first frame shows the unrolled graph without gradients. Each further frame shows the box of the next
-    operation, and all gradients that are known then; the last all of them. Of a Cell or a run, each frame adds a time
-    step; a Cell's rolled picture is on the left. All frames have the same size, and every box is in the same place.
+    operation, and all gradients that are known then, "arrived: ..." or "so far" where later steps add to them; the last
+    has all of them. Of a Cell or a run, each frame adds a time step; a Cell's rolled picture is on the left. All frames
+    have the same size, and every box is in the same place.
 
     The pass is that of `loss.backward_steps()`; every `.grad` is restored afterwards. Hooks are called, once each.
 

@@ -6,20 +6,19 @@ gets. Corners at the same two points give all frames one size.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby, zip_longest
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from minigrad import Tensor
 from minigrad.backward import ancestors
 from minigrad.formats.describe import tensor_name
-from minigrad.steps import Step
+from minigrad.steps import Step, Steps
 from rnn import Run
 from viz.annotations.current_step import mark_step
 from viz.annotations.heat import Scale
-from viz.layout.folding import Where
-from viz.layout.step_graph import Part
+from viz.annotations.labels import BoxLabels
 from viz.layout.unrolled_layout import UnrolledLayout, UnrolledSpec
 from viz.render import palette
 from viz.render.fonts import clean, text_width
@@ -28,7 +27,6 @@ from viz.render.scene import Scene, Text
 from .unrolled import UnrolledDrawing, keys_of_once
 
 CAPTION = 30.0  # from a picture to the caption under it
-Gradients = dict[Tensor, Any]  # a tensor's `.grad`
 
 
 class Frame(NamedTuple):
@@ -92,80 +90,62 @@ def backward_pass(run: Run, loss: Tensor, spec: UnrolledSpec, every: int | None,
     Raises:
         ValueError: for too many frames; and any error of `loss.backward()`.
     """
-    drawn = [x for copies in spec.tensors.values() for x in copies.values() if x is not None]
-    tensors = dict.fromkeys([*ancestors(loss), *drawn, *run.once, *run.parameters.values()])
-    before = _gradients(tensors)
+    before = {x: x.grad for x in ancestors(loss)}
     try:
-        _set_gradients(dict.fromkeys(tensors))
-        steps = list(loss.backward_steps())
+        steps = loss.backward_steps()
         stops = _Marks(run, UnrolledDrawing(spec).draw()).stops(steps, every)
         _check_number(len(stops) + 2, most, -(-len(steps) // max(most - 2, 1)))
-        states = [_gradients(tensors)]
-        for start, stop in zip([0, *stops], stops):
-            for step in steps[start:stop]:
-                step.run()
-            states.append(_gradients(tensors))
-        for step in steps[stops[-1] if stops else 0:]:
+        for step in steps:
             step.run()
-        states.append(_gradients(tensors))
-        return _draw_states(run, spec, steps, stops, states)
     finally:
-        _set_gradients(before)
+        for x, grad in before.items():
+            x.grad = grad
+    first = loss.backward_steps()[0]  # which hasn't run: no gradient is known
+    shown = [first, *(steps[stop - 1] for stop in stops), steps[-1]]
+    return _draw_pass(run, [replace(spec, step=step) for step in shown], steps, stops)
 
 
-def _gradients(tensors: Iterable[Tensor]) -> Gradients:
-    return {x: x.grad for x in tensors}
-
-
-def _set_gradients(gradients: Gradients) -> None:
-    for x, grad in gradients.items():
-        x.grad = grad
-
-
-def _draw_states(run: Run, spec: UnrolledSpec, steps: Sequence[Step], stops: Sequence[int],
-                 states: Sequence[Gradients]) -> list[Frame]:
-    """Return a frame for each state of the gradients: at the start, after each stop, at the end."""
-    plain = list(_at_each(spec, states, None))
-    room = _Room([drawing.labels.text for drawing in plain], [drawing.labels.beside for drawing in plain],
-                 plain[-1].labels.scale)
-    drawings = [drawing.draw() for drawing in _at_each(spec, states, room)]
-    for drawing in drawings:
-        drawing.add_title()
-    widest = max(drawings, key=_width)
+def _draw_pass(run: Run, specs: Sequence[UnrolledSpec], steps: Steps, stops: Sequence[int]) -> list[Frame]:
+    """Return a frame for each description: before the pass, after each stop, after all steps."""
+    room = _Room([UnrolledDrawing(spec).labels for spec in specs])
+    drawings = [_RoomyDrawing(spec, room).draw() for spec in specs]
+    widest = _with_widest_boxes(drawings)
+    widest.spec = replace(widest.spec, step=None)  # each frame has a caption of its own
+    widest.add_title()
     marks = _Marks(run, widest)
-    frames = [Frame(0, "before the backward pass", _with_looks(widest.scene, drawings[0].scene))]
-    for start, stop, drawing in zip([0, *stops], stops, drawings[1:]):
-        scene = _with_looks(widest.scene, drawing.scene)
+    if stops:
+        marks.move_names(steps[stops[-1] - 1])
+    scenes = [_with_looks(widest.scene, drawing.scene) for drawing in drawings]
+    frames = [Frame(0, "before the backward pass", scenes[0])]
+    for start, stop, scene in zip([0, *stops], stops, scenes[1:]):
         marks.mark(scene, steps[stop - 1])
         frames.append(Frame(stop, marks.caption(steps, start, stop), scene))
-    last = _with_looks(widest.scene, drawings[-1].scene)
     if stops:
-        marks.mark(last, steps[stops[-1] - 1], outline=False)
-    frames.append(Frame(len(steps), f"after the backward pass: {len(steps)} steps", last))
+        marks.mark(scenes[-1], steps[stops[-1] - 1], outline=False)
+    frames.append(Frame(len(steps), f"after the backward pass: {len(steps)} steps", scenes[-1]))
     return _finished(frames, widest.scene)
 
 
-def _width(drawing: UnrolledDrawing) -> tuple[float, float]:
-    """Return the width of a picture, then that of its boxes: those of the parameters aren't as wide in all frames."""
-    left, _, right, _ = drawing.scene.bounds(0)
-    return right - left, sum(box.width for box in drawing.scene.boxes)
+def _with_widest_boxes(drawings: Sequence[UnrolledDrawing]) -> UnrolledDrawing:
+    """Return the widest drawing, each of its boxes as wide as in any.
 
-
-def _at_each(spec: UnrolledSpec, states: Sequence[Gradients], room: _Room | None) -> Iterator[UnrolledDrawing]:
-    """Yield a drawing, not drawn yet, at each state of the gradients."""
-    for state in states:
-        _set_gradients(state)
-        yield UnrolledDrawing(spec) if room is None else _RoomyDrawing(spec, room)
+    Those of parameters differ in width; their names stay in place, since they begin at the left side.
+    """
+    widest = max(drawings, key=lambda drawing: drawing.scene.bounds(0)[2])
+    same = zip(*(drawing.scene.boxes for drawing in drawings))
+    widest.scene.boxes = [replace(max(boxes, key=lambda box: box.width)) for boxes in same]
+    for box in widest.scene.boxes:
+        box.anchor = -1 if box.key.startswith("p") else 0
+    return widest
 
 
 class _Room:
     """The room for the widest label of each box, and one scale of colours for all frames."""
 
-    def __init__(self, texts: Sequence[Mapping[Where, str]], beside: Sequence[Mapping[Part, str]],
-                 scale: Scale | None) -> None:
-        self.texts = {where: _widest(text[where] for text in texts) for where in texts[0]}
-        self.beside = {part: _widest(text[part] for text in beside) for part in beside[0]}
-        self.scale = scale
+    def __init__(self, labels: Sequence[BoxLabels]) -> None:
+        self.texts = {where: _widest(each.text[where] for each in labels) for where in labels[0].text}
+        self.beside = {part: _widest(each.beside[part] for each in labels) for part in labels[0].beside}
+        self.scale = Scale(size for each in labels for size in each.norms) if labels[0].scale else None
 
 
 def _widest(labels: Iterable[str]) -> str:
@@ -184,13 +164,14 @@ class _RoomyDrawing(UnrolledDrawing):
 
 
 def _with_looks(scene: Scene, other: Scene) -> Scene:
-    """Return a scene whose boxes are labelled and coloured as those of the other."""
+    """Return a scene whose boxes and arrows are where they are in one, and tell the gradients of the other."""
     looks = {box.key: box for box in other.boxes}
     boxes = []
     for box in scene.boxes:
         look = looks.get(box.key, box)
-        boxes.append(replace(look, x=box.x, y=box.y, width=box.width, height=box.height))
-    return Scene(scene.name, boxes, list(scene.arrows), list(scene.frames), list(scene.texts))
+        boxes.append(replace(look, x=box.x, y=box.y, width=box.width, height=box.height, anchor=box.anchor))
+    arrows = [replace(arrow, tooltip=look.tooltip) for arrow, look in zip(scene.arrows, other.arrows)]
+    return Scene(scene.name, boxes, arrows, list(scene.frames), list(scene.texts))
 
 
 class _Marks:
@@ -207,6 +188,11 @@ class _Marks:
         del scene.texts[texts:]  # a caption, which is elsewhere in a frame
         if not outline:
             scene.boxes = [boxes[box.key] for box in scene.boxes]
+
+    def move_names(self, step: Step) -> None:
+        """Move the names aside that the gradients up to a step would cover, so that all frames have them there."""
+        boxes, arrows = [replace(box) for box in self.drawing.scene.boxes], list(self.drawing.scene.arrows)
+        mark_step(Scene("", boxes, arrows), self.drawing.spec.tensors, self.drawing.boxes, step, self.once)
 
     def box(self, step: Step) -> str | None:
         """Return the box of a step; None if it isn't drawn."""
@@ -226,7 +212,6 @@ class _Marks:
         else:
             groups = [list(group) for _, group in groupby(drawn, lambda number: keys[number - 1])]
         return [group[-1] for group in groups]
-
 
     def caption(self, steps: Sequence[Step], start: int, stop: int) -> str:
         """Return the text under the frame of some steps: their numbers, and the box of the last one."""

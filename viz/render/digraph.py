@@ -202,10 +202,13 @@ def _draw_frame(drawn: Picture, number: int, frame: Frame) -> None:
 def _draw_box(drawn: Picture, box: Box, subscripts: bool) -> None:
     style = ",".join(["filled"] + ["rounded"] * (box.rounded and not box.circle) + ["dashed"] * box.dashed)
     attributes = {"color": box.paint.line, "fillcolor": box.paint.fill, "fontsize": format_number(box.size),
-                  "height": f"{box.height / 72:.4f}", "label": _label(box.label, box.size, subscripts),
+                  "height": f"{box.height / 72:.4f}",
+                  "label": _label(box.label, box.size, subscripts, box.anchor, box.width),
                   "penwidth": format_number(box.pen),
                   "pos": _point((box.x, box.y)), "style": style, "tooltip": box.tooltip or box.label,
                   "width": f"{box.width / 72:.4f}"}
+    if box.anchor:
+        attributes["margin"] = "0.11,0"  # inches, from the side to the label
     if box.circle:
         attributes["shape"] = "ellipse"
     if box.color != palette.TEXT:
@@ -239,8 +242,10 @@ def _write(drawn: Picture, what: str, attributes: Mapping[str, str]) -> None:
     drawn.body.append(f"\t{what} [{inside}]\n")
 
 
-def _label(text: str, size: float, subscripts: bool) -> str:
-    return with_subscripts(text, size) if subscripts else text
+def _label(text: str, size: float, subscripts: bool, anchor: int = 0, width: float = 0) -> str:
+    if subscripts:
+        return with_subscripts(text, size, anchor, width)
+    return aligned(text, anchor) if anchor else text
 
 
 def _draw_text(drawn: Picture, number: int, text: Text, subscripts: bool) -> None:

@@ -32,6 +32,7 @@ class Box:
     tooltip: str = ""
     circle: bool = False
     color: str = palette.TEXT
+    anchor: int = 0  # -1: the label begins at the left side
 
     @property
     def left(self) -> float:
