@@ -387,6 +387,7 @@ def process_of(editor: Editor) -> int:
 BUSY = "print('busy')\nwhile True:\n    pass"
 DEAF = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + BUSY
 STOPPING = "loss(mg.ops.Tanh()).backward()"
+PARENT = "import subprocess\nsubprocess.Popen(['sleep', '600'])\n" + STOPPING
 
 
 def begin(editor: Editor, folder: Path, body: str) -> int:
@@ -402,11 +403,13 @@ def begin(editor: Editor, folder: Path, body: str) -> int:
 
 @pytest.mark.slow
 @posix
-@pytest.mark.parametrize("body", [STOPPING, BUSY, DEAF], ids=["stopped", "busy", "deaf"])
+@pytest.mark.parametrize("body", [STOPPING, BUSY, DEAF, PARENT], ids=["stopped", "busy", "deaf", "parent"])
 @pytest.mark.parametrize("how", ["closes its output", "disconnects", "terminates", "kills the adapter"])
 def test_no_process_is_left_when_an_editor_goes(tmp_path: Path, body: str, how: str) -> None:
     with Editor() as editor:
         program = begin(editor, tmp_path, body)
+        children = children_of(program)
+        assert len(children) == (body is PARENT)
         assert editor.process.stdin is not None
         if how == "closes its output":
             editor.process.stdin.close()
@@ -421,7 +424,8 @@ def test_no_process_is_left_when_an_editor_goes(tmp_path: Path, body: str, how: 
         else:
             editor.process.kill()
         editor.process.wait(TIMEOUT)
-        wait_until_gone(program)
+        for process in (program, *children):
+            wait_until_gone(process)
         assert editor.process.stderr is not None and editor.process.stderr.read() == b""
 
 

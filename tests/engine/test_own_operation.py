@@ -51,7 +51,7 @@ def test_it_stands_in_equations_with_its_name_line_and_gradient() -> None:
     U = mg.Tensor(np.eye(2) * 0.5, requires_grad=True, name="U")
     cell = Cell("own")
     x, h = cell.input("x", 2), cell.signal("h", 2)
-    h[t] = swish(U @ h[t-1] + x[t], slope=1.5)
+    h[t] = swish(U @ h[t-1] + x[t])
     assert repr(cell.equations[0]) == "h[t] = swish(U @ h[t-1] + x[t], slope=1.5)"
     data = np.random.default_rng(0).normal(size=(4, 3, 2))
     mg.gradcheck(lambda: cell.unroll(x=data)["h"][4].sum(), cell.parameters)
