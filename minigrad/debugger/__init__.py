@@ -11,9 +11,9 @@ pass of `loss` and stops at its start. `help` lists the commands:
         + W @ x[4] + U @ h[3] + b  (4, 5)  adds 5.1e-06  sum 5.1e-06
 
 How it works: `passes` replaces `Tensor.backward` and makes a `walk` of each pass that may stop: moves along the
-`timeline`, the steps of the pass with every `.grad` before and after each. Moves stop at `breakpoints`, whose
-conditions `evaluation` computes with `diagnosis` (NaN, zero and infinite gradients), and return `records`, plain
-data. Nothing of that prints. Front ends are the terminal here, the debug adapter in `adapter`, and viz's page.
+`timeline`, which restores every `.grad`. Moves stop at `breakpoints`, which use `diagnosis` (NaN, zero and infinite
+gradients) and conditions that `evaluation` computes, and return `records`, plain data. Nothing
+of that prints. Front ends are the terminal here, the debug adapter in `adapter`, and viz's page.
 
 The terminal: `runner` runs the script; `session` reads commands through `terminal` and shows stops;
 `commands` and `breakpoint_commands` hold one `do_*` method for each command, which call `inspection` (print, list,

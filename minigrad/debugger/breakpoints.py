@@ -190,11 +190,26 @@ class AtTime(Breakpoint):
         return f"time step {self.t} begins" if step.t == self.t != before else None
 
 
-class AtNorm(Breakpoint):
-    """Stop when the norm of the upstream gradient crosses a number: `norm > 10`, `norm < 1e-6`.
+class Crossing(Breakpoint):
+    """Base class of those that stop where the upstream gradient crosses a limit.
 
-    It crosses where the comparison holds, and doesn't for the gradient from which the largest contribution came.
+    It crosses where `holds` is true, and isn't for the gradient from which the largest contribution came.
     """
+
+    def crosses(self, step: Step, timeline: Timeline) -> bool:
+        """Return whether the gradient of a step crosses the limit there."""
+        if step.grad is None or not self.holds(step.grad, timeline):
+            return False
+        source = largest_source(timeline, step.node)
+        return source is None or source.grad is None or not self.holds(source.grad, timeline)
+
+    def holds(self, grad: Any, timeline: Timeline) -> bool:
+        """Return whether a gradient is beyond the limit."""
+        raise NotImplementedError
+
+
+class AtNorm(Crossing):
+    """Stop when the norm of the upstream gradient crosses a number: `norm > 10`, `norm < 1e-6`."""
 
     form = "norm > NUMBER"
 
@@ -209,14 +224,9 @@ class AtNorm(Breakpoint):
         super().__init__(f"{sign} {number}")
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        if step.grad is None or not self._holds(step.grad):
-            return None
-        source = largest_source(timeline, step.node)
-        if source is not None and source.grad is not None and self._holds(source.grad):
-            return None
-        return f"|g| = {norm(step.grad):.1e} {self.argument}"
+        return f"|g| = {norm(step.grad):.1e} {self.argument}" if self.crosses(step, timeline) else None
 
-    def _holds(self, grad: Any) -> bool:
+    def holds(self, grad: Any, timeline: Timeline) -> bool:
         size = norm(grad)
         return size > self.limit if self.argument[0] == ">" else size < self.limit
 
@@ -248,7 +258,7 @@ class AtInfinity(Breakpoint):
         return infinity_at(step, timeline)
 
 
-class AtExplosion(Breakpoint):
+class AtExplosion(Crossing):
     """Stop when the norm of the upstream gradient first exceeds FACTOR times that of the loss, 1000 by default."""
 
     form = "exploding [FACTOR]"
@@ -264,13 +274,12 @@ class AtExplosion(Breakpoint):
             raise CommandError(f"the factor of 'exploding' is positive, not {argument}")
 
     def reason(self, step: Step, timeline: Timeline) -> str | None:
-        limit = self.factor * norm(timeline.steps[0].grad)
-        if step.grad is None or not norm(step.grad) > limit:
-            return None
-        source = largest_source(timeline, step.node)
-        if source is not None and source.grad is not None and norm(source.grad) > limit:
+        if not self.crosses(step, timeline):
             return None
         return f"the gradient explodes: |g| = {norm(step.grad):.1e}, more than {self.factor:g} times that of the loss"
+
+    def holds(self, grad: Any, timeline: Timeline) -> bool:
+        return norm(grad) > self.factor * norm(timeline.steps[0].grad)
 
 
 class AtLine(Breakpoint):
@@ -485,7 +494,7 @@ def parse_int(text: str, meaning: str) -> int:
 
 def known_names(timeline: Timeline) -> set[str]:
     """Return the names and labels of all tensors of a pass: h[3], h, U."""
-    return {name for x in timeline.tensors for name in (x.label, x.name) if name}
+    return set(timeline.names)
 
 
 def unknown_name(problem: str, name: str, known: Iterable[str]) -> CommandError:

@@ -70,18 +70,12 @@ class Debugger(BreakpointCommands):
     def do_step(self, argument: str) -> None:
         """step [N]: run the next step, or the next N steps; breakpoints stop it."""
         self._require_next_step()
-        limit = _steps(argument)
-        with self._interruptible():
-            stop = self.walk.forward(limit)
-        self.show(stop)
+        self.show(self._run(self.walk.forward, _steps(argument)))
 
     def do_back(self, argument: str) -> None:
         """back [N]: undo the last step, or the last N steps; every .grad is restored. Breakpoints stop it."""
         self._require_previous_step()
-        limit = _steps(argument)
-        with self._interruptible():
-            stop = self.walk.back(limit)
-        self.show(stop)
+        self.show(self._run(self.walk.back, _steps(argument)))
 
     def do_continue(self, argument: str) -> bool:
         """continue: run to the next breakpoint; without one, to the end of the pass. The program then continues."""
@@ -90,9 +84,7 @@ class Debugger(BreakpointCommands):
     def do_reverse_continue(self, argument: str) -> None:
         """reverse-continue: go back to the previous breakpoint; if there is none, to the start."""
         self._require_previous_step()
-        with self._interruptible():
-            stop = self.walk.back()
-        self.show(stop)
+        self.show(self._run(self.walk.back))
 
     def do_until(self, argument: str) -> None:
         """until [WHERE]: run until WHERE, or to the end.
@@ -104,8 +96,7 @@ class Debugger(BreakpointCommands):
             known = split_kind(argument)[0] in KINDS
             places = [parse(argument) if known else self._tensor_breakpoint(argument)]
             places[0].check(self.timeline)
-        with self._interruptible():
-            stop = self.walk.forward(until=places)
+        stop = self._run(self.walk.forward, until=places)
         if places and not stop.hits and self.timeline.finished:
             self._say(f"no more {places[0]} in this pass")
         self.show(stop)
@@ -123,9 +114,7 @@ class Debugger(BreakpointCommands):
     def do_return(self, argument: str) -> None:
         """return: run to the last step of this time step; there, to that of the next one. Breakpoints stop it."""
         self._require_next_step()
-        with self._interruptible():
-            stop = self.walk.to_end_of_time()
-        self.show(stop)
+        self.show(self._run(self.walk.to_end_of_time))
 
     def do_goto(self, argument: str) -> None:
         """goto N: go to the position after step N, in either direction; 0 is the start. Breakpoints are ignored."""
@@ -134,9 +123,7 @@ class Debugger(BreakpointCommands):
         number = parse_int(argument, "the number of a step")
         if not 0 <= number <= len(self.timeline.steps):
             raise CommandError(f"there is no step {number}: steps are 1 to {len(self.timeline.steps)}, 0 is the start")
-        with self._interruptible():
-            stop = self.walk.goto(number)
-        self.show(stop)
+        self.show(self._run(self.walk.goto, number))
 
     def _require_next_step(self) -> None:
         if self.timeline.finished:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import bdb
 import cmd
-from collections.abc import Iterable
-from typing import TextIO
+from collections.abc import Callable, Iterable
+from typing import Any, TextIO
 
 from .breakpoints import AtParameter
 from .evaluation import CommandError
@@ -79,20 +79,18 @@ class Session(Passes, cmd.Cmd):
         """Run to the next breakpoint or to the end; return True if the program may continue."""
         if self.timeline.failed or self.timeline.finished:
             return True
-        with self._interruptible():
-            stop = self.walk.forward()
+        stop = self._run(self.walk.forward)
         if stop.cause is Cause.END:
             self._say(*stop.messages)
             return True
         self.show(stop)
         return False
 
-    def _interruptible(self) -> DeferInterrupt:
-        """Return a context in which Ctrl-C ends a move after a step."""
-        interrupt = DeferInterrupt()
-        interrupt.pending = False
-        self.walk.interrupted = interrupt.is_pending
-        return interrupt
+    def _run(self, move: Callable[..., Stop], *arguments: Any, **options: Any) -> Stop:
+        """Return the end of a move of the walk; Ctrl-C ends it after a step."""
+        with DeferInterrupt() as interrupt:
+            self.walk.interrupted = interrupt.is_pending
+            return move(*arguments, **options)
 
     # ---- the selected step
     def selected(self) -> StepRecord:

@@ -283,17 +283,18 @@ class TestBreakpoints:
 
 class TestExpressions:
     def test_a_name_has_one_meaning(self) -> None:
-        """At `W @ x` the derivative calls its operands W and x; the tensor named x comes before, the step's x too."""
-        U, W = (Tensor(np.full((2, 2), value), requires_grad=True, name=name)
-                for name, value in (("U", 1.0), ("W", 2.0)))
-        walker = Walk((W * (U @ np.ones(2))).sum(), breakpoints=[parse("op matvec")])
-        walker.forward()
+        """At `U @ 1` the derivative calls its operands a and b; a tensor named a comes before, the step's x too."""
+        U, a = (Tensor(np.full((2, 2), value), requires_grad=True, name=name)
+                for name, value in (("U", 1.0), ("a", 2.0)))
+        walker = Walk((a * (U @ np.ones(2))).sum(), breakpoints=[parse("op matmul")])
+        step = walker.forward().step
+        assert step is not None and operand_names(step.step.op) == ["a", "b"]
         look = walker.evaluator.evaluate
-        assert look("W") is W and look("W.data.max()") == 2 and look("x").max() == 1
-        assert walker.evaluator.note("x.max()") is None and walker.evaluator.note("norm > W") is None
+        assert look("a") is a and look("a.data.max()") == 2 and look("x").max() == 1 and look("b.shape") == (2,)
+        assert walker.evaluator.note("x.max()") is None and walker.evaluator.note("norm > a") is None
         x = Tensor(np.ones(2), requires_grad=True, name="x")
-        walker = Walk((U @ x).sum(), breakpoints=[parse("op matvec")])
-        walker.forward()
+        walker = Walk((U @ x).sum(), breakpoints=[parse("op matmul")])
+        assert walker.forward().cause is Cause.BREAKPOINT
         assert walker.evaluator.evaluate("x.shape") == (2, 2)
         assert walker.evaluator.note("x.shape") == "(x is the first input of this operation, not the tensor x)"
 

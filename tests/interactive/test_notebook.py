@@ -95,8 +95,8 @@ run = elman.unroll(x=np.ones((4, 2, 3)))
 def test_the_debugger_asks_below_the_cell_and_the_cell_goes_on(notebook: Notebook) -> None:
     assert notebook.run("mg.set_trace(loss)\nprint('the rest', w.grad)", ["step", "print grad", "continue"]) == "ok"
     assert notebook.asked == ["(grad) "] * 3
-    assert re.search(r"called at Cell In\[\d+\]:1\n.*step 1 of 2  sum.*grad of sum\(w \* w\) = 1\..*the rest \[2\. 4\.\]",
-                     notebook.texts["stdout"], re.DOTALL)
+    assert re.search(r"called at Cell In\[\d+\]:1\n.*step 1 of 2  sum.*grad of sum\(w \* w\) = 1\."
+                     r".*the rest \[2\. 4\.\]", notebook.texts["stdout"], re.DOTALL)
 
 
 def test_quitting_says_what_it_ends_and_leaves_every_grad(notebook: Notebook) -> None:
