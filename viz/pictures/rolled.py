@@ -15,7 +15,19 @@ from rnn.language.cycles import check
 from rnn.language.equations import Definition
 from viz.annotations.formulas import Line, formulas, lines
 from viz.layout.step_graph import Edge, Part, StepGraph, rolled_graph
-from viz.layout.step_layout import FIRST, HEIGHT, SMALL, TRACK, Group, StepLayout, label_texts, part_box, part_width
+from viz.layout.step_layout import (
+    FIRST,
+    HEIGHT,
+    LANE_CORNER,
+    SMALL,
+    TRACK,
+    Group,
+    StepLayout,
+    label_texts,
+    part_box,
+    part_width,
+    power,
+)
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
@@ -24,8 +36,9 @@ from viz.render.scene import CORNER, Arrow, Box, Point, Scene, Text, round_corne
 BETWEEN, DENSE = 58.0, 30.0  # from row to row; the same between operations
 SQUARE = 11.0
 BEND = 30.0  # radius of the corners of a delayed edge
-OUT = 40.0  # from a box to its loop's square
-SUPERSCRIPTS = str.maketrans("-+0123456789", "⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹")
+LOOP = 14.0  # height of a loop above its box, without 8 for each loop
+OUT, NEAR = 40.0, 28.0  # from a box to its loop's square; the same beside other loops
+LANE = 26.0  # from lane to lane: a square with its text fits between
 DELAY = palette.Paint("#000000", "#000000")
 INDENT = 18.0  # of a line that continues an equation
 
@@ -70,8 +83,11 @@ class RolledDrawing:
         self.loops = [edge for edge in graph.edges if edge.delay and edge.source is edge.target]
         sizes = {part: (part_width(part, [box_label(part)]), HEIGHT if part.node is None else SMALL)
                  for part in graph.parts}
-        self.steps = StepLayout(graph, sizes, {part: self._loops_width(part) for part in graph.parts})
-        self.steps.set_sides({edge: self._side(edge) for edge in graph.edges if edge.delay and edge not in self.loops})
+        self.steps = RolledSteps(graph, sizes, {part: self._loops_width(part) for part in graph.parts},
+                                 loops={loop.source: self._loops_height(loop.source) for loop in self.loops})
+        self.steps.set_sides({edge: self._side(edge) for edge in graph.edges
+                              if edge.delay and edge not in self.loops and edge not in self.steps.lanes})
+        self.steps.add_departures()
         self.left, self.right = self.steps.left, self.steps.right
         self._tracks: dict[Group, int] = {}  # on which a group of edges enters from below
         for edge, entry in self.steps.entries.items():
@@ -83,7 +99,15 @@ class RolledDrawing:
 
     def _loops_width(self, part: Part) -> float:
         texts = [self.graph.label(edge)[0] for edge in self.loops if edge.source is part]
-        return sum(OUT + 12 + max(20.0, text_width(text, 10) * CORNER) for text in texts)
+        return sum(self._out(part) + 12 + max(20.0, text_width(text, 10) * CORNER) for text in texts)
+
+    def _out(self, part: Part) -> float:
+        """Return the distance of a loop's square, which is smaller if other loops are beside it."""
+        layer = [loop.source for loop in self.loops if loop.source.layer == part.layer]
+        return OUT if all(other is part for other in layer) else NEAR
+
+    def _loops_height(self, part: Part) -> float:
+        return LOOP + 8 * sum(edge.source is part for edge in self.loops)
 
     def _rises(self, edge: Edge) -> bool:
         return self.steps.places[edge.source].row < self.steps.places[edge.target].row
@@ -99,7 +123,8 @@ class RolledDrawing:
         for row, tracks in enumerate(self.steps.tracks[1:-1], 1):
             near = (*self.steps.members[row - 1], *self.steps.members[row])
             looped = any(edge.source in near for edge in self.loops)
-            gaps.append(max(least + (FIRST + TRACK * tracks - 10 if tracks else 0), BETWEEN if looped else 0))
+            gaps.append(max(self.steps.gap(row, least) + (FIRST + TRACK * tracks - 10 if tracks else 0),
+                            BETWEEN if looped else 0))
         return gaps
 
     def draw(self) -> RolledDrawing:
@@ -113,6 +138,8 @@ class RolledDrawing:
         for edge in self.graph.undelayed:
             self._add_upward(edge)
         self._add_loops()
+        for edge in self.steps.lanes:
+            self._add_lane(edge)
         for side in (-1, 1):
             self._add_delayed(side)
         self.scene.place_labels(self._labels, crowded=bool(self.graph.once))
@@ -138,7 +165,8 @@ class RolledDrawing:
             out = box.right
             loops = sorted((loop for loop in self.loops if loop.source is part), key=_span)
             for number, edge in enumerate(loops):
-                x, attach, bend = out + OUT, box.width * (0.28 - 0.12 * number), 22.0 + 8 * number
+                attach = self.steps.loop_port(part, box, number, len(loops))
+                x, bend = out + self._out(part), 22.0 + 8 * number
                 near = min(attach + 4, x - box.x)
                 square, out = self._add_square(edge, x, box.y, self.graph.label(edge), 1)
                 self._add_arrow(box, square, [(box.x + attach, box.top), (box.x + near, box.top + bend),
@@ -147,6 +175,44 @@ class RolledDrawing:
                                               (box.x + near, box.bottom - bend), (box.x + attach, box.bottom)], edge)
             reach = max(reach, out)
         self.right = reach
+
+    def _add_lane(self, edge: Edge) -> None:
+        """Add an edge between neighbours in a row: up to its lane, along it through its square, and down."""
+        source, target = self.boxes[edge.source], self.boxes[edge.target]
+        group = self.steps.lanes[edge].group
+        start, end = self.steps.lane_ports(edge, source, target)
+        side, y = self.steps.direction(edge), self.steps.lane_y(self.steps.lanes[edge].channel, self.steps.numbers[group])
+        x = _free_place(start[0], end[0], self._upright(self.steps.lanes[edge].channel))
+        square, _ = self._add_square(edge, x, y, ("", ""), 1, 11)
+        self._add_arrow(source, square, round_corners([start, (start[0], y), (x - side * SQUARE / 2, y)], LANE_CORNER),
+                        edge, head=False)
+        arrow = self._add_arrow(square, target, round_corners([(x + side * SQUARE / 2, y), (end[0], y), end],
+                                                              LANE_CORNER), edge)
+        text, color = self.graph.label(edge)
+        if text:
+            half = text_width(text, 10) / 2
+            points = [((x + away, y + up), True) for away, up in ((-half, -14), (6, -14), (-6 - 2 * half, -14), (24, 11))]
+            self._labels.append((arrow, label_texts(points, text, 10, color)))
+
+    def _upright(self, channel: int) -> list[float]:
+        """Return the x of all edges that go up or down through the lanes of a channel."""
+        steps, row = self.steps, channel - 1
+        xs = [x for edge, lane in steps.lanes.items() if lane.channel == channel
+              for x, _ in steps.lane_ports(edge, self.boxes[edge.source], self.boxes[edge.target])]
+        for edge in self.graph.undelayed:
+            low, high = steps.places[edge.source].row, steps.places[edge.target].row
+            if low == row:
+                xs.append(steps.top_port(edge, self.boxes[edge.source])[0])
+            elif low < row < high:
+                xs.append(steps.bends[edge][row - low - 1])
+        return xs + [self._departure(edge)[0][0] for edge in steps.entries
+                     if steps.leaves_above(edge) and steps.places[edge.source].row == row]
+
+    def _departure(self, edge: Edge) -> tuple[Point, float]:
+        """Return where an edge leaves upward, and the height of its lane."""
+        entry, row = self.steps.entries[edge], self.steps.places[edge.source].row
+        start = self.steps.outer_port(edge.source, 1, entry.side, entry.group, self.boxes[edge.source])
+        return start, self.steps.lane_y(row + 1, self.steps.numbers[entry.group])
 
     def _add_delayed(self, side: int) -> None:
         """Add delayed edges between rows: out sideways, up or down outside, and in again; long ones outermost."""
@@ -158,6 +224,7 @@ class RolledDrawing:
         ports = self._port_heights(in_order)
         heights = [*ports.values(), *(self._track_y(group[0]) for group in groups.values()
                                       if self.steps.entries[group[0]].from_below)]
+        heights += [self._departure(edge)[1] for edge in self.steps.entries if self.steps.leaves_above(edge)]
         reach = self.left if side < 0 else self.right
         for edges in in_order:
             reach = self._add_group(edges, side, side * (reach + 36), ports, heights)
@@ -197,6 +264,9 @@ class RolledDrawing:
         toward = SQUARE / 2 if start[1] > y else -SQUARE / 2
         square, reach = self._add_square(edge, x, middle, ("", "") if shared else self.graph.label(edge), side)
         corners: list[Point] = [start, (x, start[1]), (x, middle + toward)]
+        if self.steps.leaves_above(edge):
+            start, over = self._departure(edge)
+            corners = [start, (start[0], over), (x, over), (x, middle + (SQUARE / 2 if over > middle else -SQUARE / 2))]
         leaving = (x, middle - toward)
         if shared:
             self._add_arrow(source, square, round_corners(corners), edge, head=False)
@@ -217,22 +287,24 @@ class RolledDrawing:
                 points = [((end[0] + 4 * s, end[1] - 9), s > 0) for s in (side, -side)]
                 self._labels.append((arrow, label_texts(points, text, 10, color)))
 
-    def _add_square(self, edge: Edge, x: float, y: float, label: tuple[str, str], side: int) -> tuple[Box, float]:
+    def _add_square(self, edge: Edge, x: float, y: float, label: tuple[str, str], side: int,
+                    raised: float = 0.0) -> tuple[Box, float]:
         """Add the square of a delay with its texts; return it, and how far out the texts extend."""
         steps = "1 time step" if abs(edge.delay) == 1 else f"{abs(edge.delay)} time steps"
         meaning = f"delay of {steps}" if edge.delay > 0 else f"{steps} ahead"
         square = Box(f"z{len(self.scene.boxes)}", x, y, SQUARE, SQUARE, "", DELAY, rounded=False, tooltip=meaning)
         self.scene.boxes.append(square)
-        power = "z" + f"{-edge.delay:+d}".translate(SUPERSCRIPTS)
-        texts = [text_beside(x + side * 11, y, power, 11, palette.TEXT, side > 0)]
+        away = side * (3 if raised else 11)
+        texts = [text_beside(x + away, y + raised, power(edge.delay), 11, palette.TEXT, side > 0)]
         if label[0]:
             texts.append(text_beside(x + side * 11, y - 16, label[0], 10, label[1], side > 0))
         self.scene.texts += texts
         return square, max(abs(x) + 11 + text.width for text in texts)
 
     def _add_arrow(self, source: Box, target: Box, points: Sequence[Point], edge: Edge, head: bool = True) -> Arrow:
-        color, pen = self.steps.style(edge)
-        arrow = Arrow(source.key, target.key, points, color, pen, head, edge.starts, tooltip=edge.text)
+        style = self.steps.style(edge)
+        arrow = Arrow(source.key, target.key, points, style.color, style.pen, head, edge.starts or style.dashed,
+                      style.dotted, tooltip=edge.text)
         self.scene.arrows.append(arrow)
         self.arrows.append((arrow, edge))
         return arrow
@@ -249,6 +321,12 @@ class RolledDrawing:
         self.scene.texts.append(Text((left + right) / 2, top + 26, f"{self.name}, rolled", 14))
 
 
+class RolledSteps(StepLayout):
+    """Positions of the boxes of a definition: squares are on its lanes."""
+
+    lane_distance = LANE
+
+
 def box_label(part: Part) -> str:
     """Return `h(t)`, or an operation's label."""
     return part.at("t")
@@ -259,6 +337,18 @@ def _free_height(start: float, end: float, heights: Sequence[float]) -> float:
     middle = (start + end) / 2
     candidates = (middle + sign * distance for distance in range(0, 60, 4) for sign in (1, -1))
     return next((y for y in candidates if all(abs(y - other) > SQUARE for other in heights)), middle)
+
+
+def _free_place(start: float, end: float, taken: Sequence[float]) -> float:
+    """Return an x for a square on a lane: near the middle, where no edge goes up through it or, better, its text."""
+    left, right = min(start, end) + SQUARE + 2, max(start, end) - SQUARE - 2
+    middle = (left + right) / 2
+    candidates = [middle + sign * 2 * number for number in range(int((right - left) / 4) + 1) for sign in (1, -1)]
+    for room in (28, SQUARE - 3):
+        for x in candidates:
+            if not any(x - SQUARE + 3 < other < x + room for other in taken):
+                return x
+    return middle
 
 
 def _span(edge: Edge) -> int:

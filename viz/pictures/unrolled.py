@@ -22,7 +22,7 @@ from viz.annotations.labels import BoxLabels, add_legend, nonfinite
 from viz.annotations.margin import add_loss, add_parameters, loss_inputs
 from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
 from viz.layout.step_graph import Edge, Part, step_graph
-from viz.layout.step_layout import HEIGHT, LabelPoints, label_texts, part_box
+from viz.layout.step_layout import HEIGHT, LabelPoints, label_texts, part_box, power
 from viz.layout.unrolled_layout import UnrolledLayout, UnrolledSpec
 from viz.render import palette
 from viz.render.digraph import Picture, picture
@@ -168,9 +168,8 @@ class UnrolledDrawing:
                 self._add_box(number, part, column)
 
     def _add_box(self, number: int, part: Part, column: Column) -> None:
-        place = self.layout.place(part, column.k)
-        box = part_box(f"s{number}_{column.k}".replace("-", "m"), part, place, column.x + place.x,
-                       self.layout.steps.y[place.row], self.labels.text[part, column.k])
+        box = part_box(f"s{number}_{column.k}".replace("-", "m"), part, self.layout.place(part, column.k),
+                       *self.layout.position(part, column.k), self.labels.text[part, column.k])
         self.labels.finish(box, part, column.k)
         self.boxes[part, column.k] = box
         self.scene.boxes.append(box)
@@ -205,6 +204,9 @@ class UnrolledDrawing:
     def _add_edge(self, edge: Edge) -> None:
         """Add all copies of an edge; one of them shows the names of its parameters."""
         text, color = self.spec.graph.label(edge)
+        style = self.layout.steps.style(edge)
+        if abs(edge.delay) > 1:
+            text, color = f"{text} {power(edge.delay)}".strip(), color if text else style.color
         labelled = not text
         drawn: set[tuple[str, str]] = set()
         for k in self.layout.ends(edge):
@@ -217,7 +219,7 @@ class UnrolledDrawing:
             drawn.add(ends)
             points, candidates = self.layout.route(edge, k, source, target, self.boxes)
             arrow = self.add_arrow(edge, k, Arrow(
-                *ends, points, *self.layout.steps.style(edge),
+                *ends, points, style.color, style.pen, dashed=style.dashed, dotted=style.dotted,
                 tooltip=f"{source.label} → {target.label}".replace("\n", " ")))
             if not labelled and not source.dashed and not target.dashed:
                 labelled = True
@@ -247,7 +249,7 @@ class UnrolledDrawing:
         drawn = self.layout.is_drawn(k) or self.layout.is_drawn(k - edge.delay)
         if edge.delay and drawn and ends in self.spec.cuts:
             arrow.tooltip += " (cut: no gradient goes back)"
-            cut = mark_cut(arrow, 0.25 if self.layout.steps.entries[edge].from_below else 0.5)
+            cut = mark_cut(arrow, 0.25 if self.layout.enters_from_below(edge) else 0.5)
             if all(abs(text.x - cut.x) > 8 or abs(text.y - cut.y) > 8 for text in self.scene.texts):
                 self.scene.texts.append(cut)
         return arrow
@@ -285,7 +287,7 @@ class UnrolledDrawing:
 
 def mark_cut(arrow: Arrow, fraction: float = 0.5, samples: int = 48) -> Text:
     """Draw an arrow as one through which no gradient passes; return the scissors."""
-    arrow.color, arrow.pen, arrow.dashed = palette.CUT, 1.4, True
+    arrow.color, arrow.pen, arrow.dashed, arrow.dotted = palette.CUT, 1.4, True, False
     points = sample_curve(arrow.points, samples)
     x, y = points[int(len(points) * fraction)]
     return Text(x, y + 9, "✂", 13, palette.QUIET)
