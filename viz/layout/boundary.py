@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ABOVE = 6.0  # between boxes that stand above each other
 TURN = 9.0  # between two arrows that turn up or down
 EDGE = 5.0  # from a corner of a box to an arrow at its side
-CLEAR = 5.0  # from an arrow to a lane of another edge, or to another arrow
+CLEAR = 6.0  # from an arrow to a lane of another edge, or to another arrow
 Leaving = tuple[Part, int, object]  # a part, its step, and the group of the edges that leave there
 
 

@@ -86,11 +86,11 @@ class StepLayout:
         lanes: the lane of each delayed edge that has one.
         numbers: of a group's first lane in its channel.
         lane_counts: the number of lanes in the channel under each row, and above the last.
-        lane_distance: from lane to lane.
+        lane_first, lane_distance: from a row up to the first lane, and from lane to lane.
         entries: how each other delayed edge reaches its target, after set_sides().
     """
 
-    lane_distance = LANE
+    lane_first, lane_distance = LANE_FIRST, LANE
 
     def __init__(self, graph: StepGraph, sizes: Mapping[Part, tuple[float, float]],
                  extra: Mapping[Part, float] | None = None, unrolled: bool = False,
@@ -180,11 +180,12 @@ class StepLayout:
     def _assign_lanes(self) -> None:
         """Number the lanes of each channel: a delay of d needs d of them; the shortest delays are lowest.
 
-        In a rolled picture, edges side by side share a lane.
+        Those within a row are below those that lead to or from the row above. In a rolled picture, edges side by side share a lane.
         """
         groups = {lane.group: lane.channel for lane in self.lanes.values()}
         used: dict[tuple[int, int], list[tuple[float, float]]] = {}
-        for group in sorted(groups, key=lambda group: abs(group[1])):
+        within = {group: group[2] == self.places[group[0]].row or not self.unrolled for group in groups}
+        for group in sorted(groups, key=lambda group: (not within[group], abs(group[1]))):
             channel = groups[group]
             if self.unrolled:
                 self.numbers[group] = self._add_lanes(channel, abs(group[1]))
@@ -221,7 +222,7 @@ class StepLayout:
                 inner[edge.target, -1] += 1
                 inner[edge.source, 1] += not edge.delay
         return {part: 0.0 if part.round else max(
-            14 + 9.0 * (inner[part, face] - 1) + 2 * PORT * max(outer[part, face, side] for side in (-1, 0, 1))
+            14 + 9.0 * (inner[part, face] - 1) + 2 * PORT * (count := max(outer[part, face, side] for side in (-1, 0, 1))) + (PORT if count and face < 0 else 0)
             for face in (-1, 1)) for part in self.graph.parts}
 
     def _place_in_rows(self, extra: Mapping[Part, float]) -> dict[Edge, list[float]]:
@@ -272,12 +273,12 @@ class StepLayout:
 
     def lane_y(self, channel: int, number: int) -> float:
         """Return the height of a lane in the channel under a row, or above the last row."""
-        return self._upper_side(channel - 1) + self._loops[channel - 1] + LANE_FIRST + self.lane_distance * number
+        return self._upper_side(channel - 1) + self._loops[channel - 1] + self.lane_first + self.lane_distance * number
 
     def lanes_height(self, channel: int) -> float:
         """Return the height at the foot of a channel that its lanes and the loops of the row below take."""
         count = self.lane_counts[channel]
-        lanes = LANE_FIRST + self.lane_distance * (count - 1) + 8 if count else 0.0
+        lanes = self.lane_first + self.lane_distance * (count - 1) + 8 if count else 0.0
         return lanes + self._loops[channel - 1] if channel else 0.0
 
     def gap(self, channel: int, least: float) -> float:
@@ -362,7 +363,8 @@ class StepLayout:
     def outer_port(self, part: Part, face: int, side: int, key: object, box: Box) -> Point:
         """Return a port outside those of other arrows, on the upper (1) or lower (-1) face, right (1) or left."""
         position = self._outer[part, face, side].index(key)
-        return _on_face(box, side * (self._half(part, face, box.width) + PORT * (position + 1)), face)
+        lower = 0.0 if face > 0 else PORT / 2  # not below the port of a box above
+        return _on_face(box, side * (self._half(part, face, box.width) + PORT * (position + 1) + lower), face)
 
     def loop_port(self, part: Part, box: Box, number: int, count: int) -> float:
         """Return the distance from the centre of a box to the ends of a loop, 0 the innermost of some, on the right."""

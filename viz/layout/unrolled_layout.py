@@ -42,7 +42,7 @@ FOOT = 46.0  # from the lowest row's centre line to the lower side of the frame
 VERTICAL = 7.0  # between vertical tracks
 ASIDE = 7.0  # from the middle of a box's side to an arrow there, and between two such arrows
 INNER = 4.0  # the same to the first of several arrows
-CORNER_RADIUS, WIDE_CORNER = 5.0, 11.0  # where edges of several groups could meet, and where there is one group
+TIGHT_CORNER, CORNER_RADIUS, WIDE_CORNER = 4.0, 5.0, 11.0  # less than the distance of lines that pass; with one group none does
 
 
 @dataclass(frozen=True)
@@ -276,8 +276,9 @@ class UnrolledLayout:
         number = self._vertical[self.steps.entries[edge].group] + arriving
         inward = VERTICAL + number * min(VERTICAL, (self.gap - 2 * VERTICAL) / max(self._vertical_tracks - 1, 1))
         column = self.column(k) if arriving else self.home(edge.source, k - edge.delay)
-        outside = self.gap - inward if arriving else inward
-        return column.right + outside if (edge.delay > 0) != arriving else column.left - outside
+        if (edge.delay > 0) != arriving:
+            return column.right + inward
+        return column.left - (self.gap - inward)
 
     def _turn(self, edge: Edge, k: int) -> tuple[float, float] | None:
         """Return x and y at which an edge that ends at step k turns, if it comes from values above each other."""
@@ -348,7 +349,7 @@ class UnrolledLayout:
             corners += [(end[0], y), end]
         labels = [((corners[-3][0] * (1 - part) + end[0] * part, y + side * 6), True)
                   for part in (0.3, 0.2, 0.4, 0.5, 0.6, 0.7, 0.1) for side in (1, -1)]
-        return round_corners(corners, LANE_CORNER), labels
+        return round_corners(corners, LANE_CORNER if turn is None else TIGHT_CORNER), labels
 
     def _column_side(self, k: int, forward: int) -> float:
         return self.column(k).left if forward > 0 else self.column(k).right

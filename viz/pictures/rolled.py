@@ -35,6 +35,7 @@ from viz.render.scene import CORNER, Arrow, Box, Point, Scene, Text, round_corne
 
 BETWEEN, DENSE = 58.0, 30.0  # from row to row; the same between operations
 SQUARE = 11.0
+ASIDE = 24.0  # more between boxes with an edge from one to the other
 BEND = 30.0  # radius of the corners of a delayed edge
 LOOP = 14.0  # height of a loop above its box, without 8 for each loop
 OUT, NEAR = 40.0, 28.0  # from a box to its loop's square; the same beside other loops
@@ -99,7 +100,9 @@ class RolledDrawing:
 
     def _loops_width(self, part: Part) -> float:
         texts = [self.graph.label(edge)[0] for edge in self.loops if edge.source is part]
-        return sum(self._out(part) + 12 + max(20.0, text_width(text, 10) * CORNER) for text in texts)
+        neighbours = any(edge.delay and edge.source is part and edge.target is not part
+                         and edge.target.layer == part.layer for edge in self.graph.edges)
+        return ASIDE * neighbours + sum(self._out(part) + 12 + max(20.0, text_width(text, 10) * CORNER) for text in texts)
 
     def _out(self, part: Part) -> float:
         """Return the distance of a loop's square, which is smaller if other loops are beside it."""
@@ -322,9 +325,9 @@ class RolledDrawing:
 
 
 class RolledSteps(StepLayout):
-    """Positions of the boxes of a definition: squares are on its lanes."""
+    """Positions of the boxes of a definition: squares are on its lanes, and names under them."""
 
-    lane_distance = LANE
+    lane_first, lane_distance = LANE, LANE
 
 
 def box_label(part: Part) -> str:

@@ -221,11 +221,14 @@ class UnrolledDrawing:
             arrow = self.add_arrow(edge, k, Arrow(
                 *ends, points, style.color, style.pen, dashed=style.dashed, dotted=style.dotted,
                 tooltip=f"{source.label} → {target.label}".replace("\n", " ")))
+            place = arrow, label_texts(candidates, text, 10, color, arrow.pen / 2)
             if not labelled and not source.dashed and not target.dashed:
                 labelled = True
                 if (text, target.key) not in self._labelled:
-                    self._label_candidates.append((arrow, label_texts(candidates, text, 10, color, arrow.pen / 2)))
+                    self._label_candidates.append(place)
             self._labelled.add((text, target.key))
+        if not labelled and drawn and edge in self.layout.steps.lanes:  # all copies come from values before the steps
+            self._label_candidates.append(place)
 
     def _is_hidden(self, edge: Edge, k: int) -> bool:
         """Whether the copy of an edge that ends at step k lies inside a fold."""
