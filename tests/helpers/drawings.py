@@ -101,7 +101,8 @@ def confusions(drawing: RolledDrawing | UnrolledDrawing) -> list[str]:
     owners = np.repeat(np.arange(len(trace)), [len(each) for each, _ in trace])
     delayed = np.array([bool(edge.delay) for _, edge in arrows])
     found = {f"{arrows[a][0].tooltip} and {arrows[b][0].tooltip} {how}"
-             for a, b, how in _meetings(points, directions, owners, delayed) if not one_trunk(arrows[a][1], arrows[b][1])}
+             for a, b, how in _meetings(points, directions, owners, delayed)
+             if not one_trunk(arrows[a][1], arrows[b][1])}
     heads = [(arrow, edge) for arrow, edge in arrows if arrow.head]
     tips = np.array([arrow.points[-1] for arrow, _ in heads])
     for i, j in np.argwhere(np.triu(np.hypot(*(tips[:, None] - tips[None]).T) < 6.5, 1)):

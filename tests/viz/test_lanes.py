@@ -25,7 +25,6 @@ from definitions import (
     skips,
     three_delays,
     two_ahead,
-    two_delays,
     unrolled,
 )
 from drawings import confusions, labels_on_lines, overlap, rectangle, rolled_drawing, unrolled_drawing

@@ -1,8 +1,8 @@
 """Values before and after the steps of an unrolled picture: their positions, and how arrows leave them.
 
-The values of a row stand above each other, in the order of their lanes. Those of a signal that is alone in its row begin
-in line with it. Their arrows leave sideways, and turn up or down (`turns`) in the space before the first step, each at
-an x of its own.
+The values of a row stand above each other, in the order of their lanes. Those of a signal that is alone in its row
+begin in line with it. Their arrows leave sideways, and turn up or down (`turns`) in the space before the first step,
+each at an x of its own.
 """
 
 from __future__ import annotations

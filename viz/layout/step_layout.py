@@ -167,7 +167,8 @@ class StepLayout:
         delayed = [edge for edges in self._delayed.values() for edge in edges]
         if not self.unrolled:
             return {edge: Lane(rows[edge.source] + 1, (edge.source, edge.delay, number))
-                    for number, edge in enumerate(delayed) if rows[edge.source] == rows[edge.target] and edge.source is not edge.target}
+                    for number, edge in enumerate(delayed)
+                    if rows[edge.source] == rows[edge.target] and edge.source is not edge.target}
         crowd = Counter(rows.values())
         near = [edge for edge in delayed if abs(rows[edge.target] - rows[edge.source]) <= 1]
         found = {edge: _lane(edge, rows) for edge in near if abs(edge.delay) > 1
@@ -180,7 +181,8 @@ class StepLayout:
     def _assign_lanes(self) -> None:
         """Number the lanes of each channel: a delay of d needs d of them; the shortest delays are lowest.
 
-        Those within a row are below those that lead to or from the row above. In a rolled picture, edges side by side share a lane.
+        Those within a row are below those that lead to or from the row above. In a rolled picture, edges side by side
+        share a lane.
         """
         groups = {lane.group: lane.channel for lane in self.lanes.values()}
         used: dict[tuple[int, int], list[tuple[float, float]]] = {}
@@ -211,8 +213,8 @@ class StepLayout:
         """Return the width that each box needs for the arrows on its lower and upper side."""
         inner, outer = Counter[tuple[Part, int]](), Counter[tuple[Part, int, int]]()
         leaving = dict.fromkeys((edge.source, lane) for edge, lane in self.lanes.items())
-        ends = [(part, lane.channel, side) for part, lane, side in (
-            *((source, lane, 1) for source, lane in leaving), *((e.target, lane, -1) for e, lane in self.lanes.items()))]
+        ends = [*((source, lane.channel, 1) for source, lane in leaving),
+                *((edge.target, lane.channel, -1) for edge, lane in self.lanes.items())]
         for part, channel, side in ends:
             outer[part, 1 if channel > rows[part] else -1, side if self.unrolled else 0] += 1
         for edge in self.graph.edges:
@@ -221,8 +223,10 @@ class StepLayout:
             elif edge not in self.lanes:
                 inner[edge.target, -1] += 1
                 inner[edge.source, 1] += not edge.delay
+        most = {(part, face): max(outer[part, face, side] for side in (-1, 0, 1))
+                for part in self.graph.parts for face in (-1, 1)}
         return {part: 0.0 if part.round else max(
-            14 + 9.0 * (inner[part, face] - 1) + 2 * PORT * (count := max(outer[part, face, side] for side in (-1, 0, 1))) + (PORT if count and face < 0 else 0)
+            14 + 9.0 * (inner[part, face] - 1) + 2 * PORT * most[part, face] + PORT * (face < 0 < most[part, face])
             for face in (-1, 1)) for part in self.graph.parts}
 
     def _place_in_rows(self, extra: Mapping[Part, float]) -> dict[Edge, list[float]]:
@@ -251,7 +255,8 @@ class StepLayout:
             if source is not None:
                 passing.append(math.copysign(2 + 1 / (self.places[edge.source].row + 1), source) + source / 1000)
             else:
-                passing.append((math.copysign(1 / (self.places[edge.target].row + 1), target) + target / 1000) * CENTRAL)
+                near = math.copysign(1 / (self.places[edge.target].row + 1), target)
+                passing.append((near + target / 1000) * CENTRAL)
         return [self._halves.get(part, 0.0) for part in self.places], passing
 
     def _side(self, part: Part) -> int:
@@ -350,7 +355,8 @@ class StepLayout:
                 ends.setdefault((part, face, side), {})[key] = -face * number
         for edge, entry in self.entries.items():
             if self.leaves_above(edge) and entry.group in self.numbers:
-                ends.setdefault((edge.source, 1, self._leaving_side(edge)), {})[entry.group] = -self.numbers[entry.group]
+                where = edge.source, 1, self._leaving_side(edge)
+                ends.setdefault(where, {})[entry.group] = -self.numbers[entry.group]
         self._outer = {where: sorted(keys, key=keys.__getitem__) for where, keys in ends.items()}
 
     def add_departures(self) -> None:

@@ -17,7 +17,6 @@ from viz.render.fonts import text_width
 from viz.render.scene import CORNER, Box, Point, horizontal_curve, misses_boxes, round_corners, straight_line
 
 from .boundary import Boundary
-
 from .folding import Column, Tensors, Where
 from .step_graph import Edge, Part, StepGraph
 from .step_layout import (
@@ -42,7 +41,8 @@ FOOT = 46.0  # from the lowest row's centre line to the lower side of the frame
 VERTICAL = 7.0  # between vertical tracks
 ASIDE = 7.0  # from the middle of a box's side to an arrow there, and between two such arrows
 INNER = 4.0  # the same to the first of several arrows
-TIGHT_CORNER, CORNER_RADIUS, WIDE_CORNER = 4.0, 5.0, 11.0  # less than the distance of lines that pass; with one group none does
+TIGHT_CORNER, CORNER_RADIUS = 4.0, 5.0  # less than the distance of lines that pass
+WIDE_CORNER = 11.0  # with one group of edges, none passes
 
 
 @dataclass(frozen=True)
@@ -326,7 +326,8 @@ class UnrolledLayout:
         """Return the corners from the start of an edge to a vertical track: sideways, or up and along a lane."""
         if not self.steps.leaves_above(edge) or self._turn(edge, k) is not None:
             return [(x, start[1])]
-        y = self.steps.lane_y(self.steps.places[edge.source].row + 1, self.steps.numbers[self.steps.entries[edge].group])
+        channel = self.steps.places[edge.source].row + 1
+        y = self.steps.lane_y(channel, self.steps.numbers[self.steps.entries[edge].group])
         return [(start[0], y), (x, y)]
 
     def _route_on_lane(self, edge: Edge, k: int, source: Box, target: Box,
@@ -355,10 +356,10 @@ class UnrolledLayout:
         return self.column(k).left if forward > 0 else self.column(k).right
 
     def lane_height(self, edge: Edge, k: int) -> float:
-        """Return the height of the lane of an edge that ends at step k. Copies that pass each other have different ones.
+        """Return the height of the lane of an edge that ends at step k.
 
-        Those from values before the steps are lower, the later the value: the order in which these stand above each
-        other.
+        Copies that pass each other have different ones. Those from values before the steps are lower, the later the
+        value: the order in which these stand above each other.
         """
         lane, reach = self.steps.lanes[edge], abs(edge.delay)
         order = -k if edge.delay > 0 else k - self.spec.T - 1

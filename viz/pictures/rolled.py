@@ -102,7 +102,8 @@ class RolledDrawing:
         texts = [self.graph.label(edge)[0] for edge in self.loops if edge.source is part]
         neighbours = any(edge.delay and edge.source is part and edge.target is not part
                          and edge.target.layer == part.layer for edge in self.graph.edges)
-        return ASIDE * neighbours + sum(self._out(part) + 12 + max(20.0, text_width(text, 10) * CORNER) for text in texts)
+        return ASIDE * neighbours + sum(self._out(part) + 12 + max(20.0, text_width(text, 10) * CORNER)
+                                        for text in texts)
 
     def _out(self, part: Part) -> float:
         """Return the distance of a loop's square, which is smaller if other loops are beside it."""
@@ -182,10 +183,10 @@ class RolledDrawing:
     def _add_lane(self, edge: Edge) -> None:
         """Add an edge between neighbours in a row: up to its lane, along it through its square, and down."""
         source, target = self.boxes[edge.source], self.boxes[edge.target]
-        group = self.steps.lanes[edge].group
+        channel, group = self.steps.lanes[edge]
         start, end = self.steps.lane_ports(edge, source, target)
-        side, y = self.steps.direction(edge), self.steps.lane_y(self.steps.lanes[edge].channel, self.steps.numbers[group])
-        x = _free_place(start[0], end[0], self._upright(self.steps.lanes[edge].channel))
+        side, y = self.steps.direction(edge), self.steps.lane_y(channel, self.steps.numbers[group])
+        x = _free_place(start[0], end[0], self._upright(channel))
         square, _ = self._add_square(edge, x, y, ("", ""), 1, 11)
         self._add_arrow(source, square, round_corners([start, (start[0], y), (x - side * SQUARE / 2, y)], LANE_CORNER),
                         edge, head=False)
@@ -194,7 +195,8 @@ class RolledDrawing:
         text, color = self.graph.label(edge)
         if text:
             half = text_width(text, 10) / 2
-            points = [((x + away, y + up), True) for away, up in ((-half, -14), (6, -14), (-6 - 2 * half, -14), (24, 11))]
+            points = [((x + away, y + up), True)
+                      for away, up in ((-half, -14), (6, -14), (-6 - 2 * half, -14), (24, 11))]
             self._labels.append((arrow, label_texts(points, text, 10, color)))
 
     def _upright(self, channel: int) -> list[float]:

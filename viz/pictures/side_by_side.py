@@ -71,8 +71,8 @@ def side_by_side(run: Run, level: str) -> Scene:
     if timed:  # the gaps between the rows of the time steps, which are above those of the statics
         common = [max(pair) for pair in zip(rolled.gaps[-timed:], unrolled.layout.gaps[-timed:])]
         rolled.gaps[-timed:], unrolled.layout.gaps[-timed:] = common, common
-        heights = [max(pair) for pair in zip(rolled.steps.heights[-timed - 1:], unrolled.layout.steps.heights[-timed - 1:])]
-        rolled.steps.heights[-timed - 1:], unrolled.layout.steps.heights[-timed - 1:] = heights, heights
+        one, other = rolled.steps.heights, unrolled.layout.steps.heights
+        one[-timed - 1:] = other[-timed - 1:] = [max(pair) for pair in zip(one[-timed - 1:], other[-timed - 1:])]
     left, right = rolled.draw().scene, unrolled.draw().scene
     shift = right.bounds(0)[0] - APART - left.bounds(0)[2]
     name = clean(spec.name, 60)
