@@ -263,6 +263,7 @@ def definitions(draw: st.DrawFn, most: int = 14) -> Cell:
     return cell
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(definitions())
 def test_random_definitions_are_not_confused(cell: Cell) -> None:

@@ -58,11 +58,11 @@ class Boundary:
         nearest = min(copies[0] for copies in parts.values()) if after else max(copies[0] for copies in parts.values())
         pitch = max(steps.places[part].height for part in parts) + ABOVE
         first = 0.0
-        if len(parts) > 1 and alone:
+        if not alone:
+            self.heights[row] = pitch * len(order)
+        elif len(parts) > 1:
             lanes = steps.lanes_height(row + 1) - steps.loops(row)
             first = max((steps.heights[row] + lanes - pitch * (len(order) - 1)) / 2, first - pitch * len(order) / 2)
-        else:
-            self.heights[row] = pitch * len(order)
         for number, where in enumerate(order):
             self.homes[where], self.rises[where] = nearest, first + pitch * number
         self._count[after] += sum(len(self._groups(part, k)) for part, k in order)

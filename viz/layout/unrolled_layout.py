@@ -241,7 +241,7 @@ class UnrolledLayout:
         In the space between two frames, edges leave boxes of a row on one side and arrive at boxes on the other: all
         have heights of their own, so that no two run on one line.
         """
-        ends: dict[tuple[int, bool, int], dict[tuple[object, Part], int]] = {}
+        ends: dict[tuple[int, int], dict[tuple[object, Part], int]] = {}
         for edge, entry in self.steps.entries.items():
             if self.is_straight(edge):
                 continue
@@ -249,12 +249,12 @@ class UnrolledLayout:
             rises = high > low or (high == low and not entry.from_below)
             if not self.steps.leaves_above(edge):
                 half = 1 if rises else -1
-                ends.setdefault((low, edge.delay > 0, half), {})[entry.group, edge.source] = 0
+                ends.setdefault((low, half), {})[entry.group, edge.source] = 0
             if not entry.from_below:
                 half = -1 if high > low else 1
-                ends.setdefault((high, edge.delay > 0, half), {})[edge, edge.target] = 1
+                ends.setdefault((high, half), {})[edge, edge.target] = 1
         slots = {}
-        for (row, _, half), found in ends.items():
+        for (row, half), found in ends.items():
             first, last = (ASIDE, ASIDE) if len(found) == 1 else (INNER, INNER + ASIDE * (len(found) - 1))
             self.steps.heights[row] = max(self.steps.heights[row], 2 * last + 8)
             for number, key in enumerate(sorted(found, key=found.__getitem__)):
@@ -381,7 +381,8 @@ class UnrolledLayout:
         start = self._start(edge, k, source)
         if self._has_one_group(edge) and self._turn(edge, k) is None:
             start = source.side(source.y, forward)
-        labels = [((end[0] + 4 * side, end[1] - 9), side > 0) for side in (-forward, forward)]
+        labels = [((end[0] + 4 * side, height), side > 0)
+                  for height in (end[1] - 9, y - 9) for side in (-forward, forward)]
         return round_corners([start, *self._leave(edge, k, start, x), (x, y), (end[0], y), end], self._radius), labels
 
     def _has_one_group(self, edge: Edge) -> bool:

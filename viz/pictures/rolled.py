@@ -187,7 +187,7 @@ class RolledDrawing:
         start, end = self.steps.lane_ports(edge, source, target)
         side, y = self.steps.direction(edge), self.steps.lane_y(channel, self.steps.numbers[group])
         x = _free_place(start[0], end[0], self._upright(channel))
-        square, _ = self._add_square(edge, x, y, ("", ""), 1, 11)
+        square, _ = self._add_square(edge, x, y, ("", ""), 1, 13)
         self._add_arrow(source, square, round_corners([start, (start[0], y), (x - side * SQUARE / 2, y)], LANE_CORNER),
                         edge, head=False)
         arrow = self._add_arrow(square, target, round_corners([(x + side * SQUARE / 2, y), (end[0], y), end],
@@ -287,9 +287,10 @@ class RolledDrawing:
             target = self.boxes[edge.target]
             end = self.steps.bottom_port(edge, target)
             arrow = self._add_arrow(square, target, round_corners([start, (start[0], y), (end[0], y), end]), edge)
+            arrow.branch = len(edges) > 1
             text, color = self.graph.label(edge)
             if text:
-                points = [((end[0] + 4 * s, end[1] - 9), s > 0) for s in (side, -side)]
+                points = [((end[0] + 4 * s, height), s > 0) for height in (end[1] - 9, y - 9) for s in (side, -side)]
                 self._labels.append((arrow, label_texts(points, text, 10, color)))
 
     def _add_square(self, edge: Edge, x: float, y: float, label: tuple[str, str], side: int,

@@ -100,6 +100,7 @@ class Arrow:
     dotted: bool = False
     label: Text | None = None
     tooltip: str = ""
+    branch: bool = False  # whether other arrows share its line but for the end, where its label belongs
 
 
 @dataclass
@@ -170,10 +171,11 @@ class Scene:
 
 def _places_along(arrow: Arrow, text: Text, crowded: bool) -> Iterator[Text]:
     """Yield places for a label on both sides of its arrow; in a crowded scene above and below it too."""
-    for x, y in sample_curve(arrow.points, 8)[1:-1]:
+    own = arrow.points[-7:] if arrow.branch else arrow.points
+    for x, y in sample_curve(own, 8)[1:-1]:
         for side in (1, -1):
             yield replace(text, x=x + side * (text.width / 2 + 5), y=y)
-    for x, y in sample_curve(arrow.points, 16)[1:-1] if crowded else ():
+    for x, y in sample_curve(own, 16)[1:-1] if crowded else ():
         for side, across in product((1, -1), (1, -1)):
             yield replace(text, x=x + across * (text.width / 2 + 2), y=y + side * (text.height / 2 + 2))
 
