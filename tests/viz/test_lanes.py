@@ -257,8 +257,9 @@ def definitions(draw: st.DrawFn, most: int = 14) -> Cell:
     for signal, number in zip(signals[1:], layer):
         readable = [other for n in range(number + 1) for other in below[n]] or signals[:1]
         total: Any = draw(st.sampled_from(readable))[t]
-        for other, delay in draw(st.lists(st.tuples(st.sampled_from(signals[1:]), st.integers(1, 4)), max_size=2)):
-            total = total + parameter(f"U{signal.name}{delay}", 2, 2) @ other[t-delay]
+        reads = st.tuples(st.sampled_from(signals[1:]), st.integers(1, 4))
+        for other, delay in draw(st.lists(reads, max_size=2, unique_by=lambda read: (read[0].name, read[1]))):
+            total = total + parameter(f"U{signal.name}{other.name}{delay}", 2, 2) @ other[t-delay]
         signal[t] = np.tanh(total)
     return cell
 
