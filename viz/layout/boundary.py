@@ -7,7 +7,9 @@ each at an x of its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from .folding import Where
 from .step_graph import Edge, Part
@@ -22,12 +24,21 @@ CLEAR = 6.0  # from an arrow to a lane of another edge, or to another arrow
 Leaving = tuple[Part, int, object]  # a part, its step, and the group of the edges that leave there
 
 
+class Turn(NamedTuple):
+    """Where a group of edges that leaves a value turns: the heights before and after it."""
+
+    start: float
+    end: float
+    leaving: Leaving
+
+
 class Boundary:
     """Positions outside the steps.
 
     Attributes:
         homes: the step in whose column a value stands, if not its own.
         rises: its height above its row.
+        tall: its own height: its arrows leave there side by side.
         heights: the height that values above a row need.
         turns: where the edges of a group turn: x, and the height at which they leave their box.
     """
@@ -36,6 +47,7 @@ class Boundary:
         self.layout = layout
         self.homes: dict[Where, int] = {}
         self.rises: dict[Where, float] = {}
+        self.tall: dict[Where, float] = {}
         self.heights: dict[int, float] = {}
         self.turns: dict[Leaving, tuple[float, float]] = {}
         self._count = {False: 0, True: 0}  # of turns
@@ -56,7 +68,10 @@ class Boundary:
         steps = self.layout.steps
         order = sorted(((part, k) for part, copies in parts.items() for k in copies), key=self._lowest_lane)
         nearest = min(copies[0] for copies in parts.values()) if after else max(copies[0] for copies in parts.values())
-        pitch = max(steps.places[part].height for part in parts) + ABOVE
+        for part, k in order:
+            ports = len(self._groups(part, k))
+            self.tall[part, k] = max(steps.places[part].height, 2 * EDGE + CLEAR * (ports - 1))
+        pitch = max(self.tall[where] for where in order) + ABOVE
         first = 0.0
         if not alone:
             self.heights[row] = pitch * len(order)
@@ -82,72 +97,81 @@ class Boundary:
                                   if edge.source is part), default=0)
 
     def room(self, after: bool) -> float:
-        """Return the width that the turns need before the steps, or after them."""
-        return max(TURN * (self._count[after] + 1) - self.layout.gap + self._first, 0.0)
-
-    @property
-    def _first(self) -> float:
-        """The distance of the first turn from a box: beyond the vertical tracks."""
-        return self.layout.gap if self.layout.has_vertical_tracks else 0.0
+        """Return the width that the turns need before the steps, or after them, beside the vertical tracks."""
+        return TURN * (self._count[after] + 1) - (0.0 if self.layout.has_vertical_tracks else self.layout.gap)
 
     def connect(self) -> None:
         """Find where the arrows of values above each other leave, and where they turn; all heights are known."""
         for after in (False, True):
-            turning: list[tuple[float, float, Leaving]] = []
-            for (part, k), _ in sorted(self.rises.items(), key=_height):
-                if (k > 1) is after:
-                    turning += self._leave(part, k)
-            up = sorted((turn for turn in turning if turn[1] > turn[0] + 0.1), key=_start, reverse=True)
-            down = sorted((turn for turn in turning if turn[1] < turn[0] - 0.1), key=_start)
-            straight = [turn for turn in turning if abs(turn[1] - turn[0]) <= 0.1]
-            for number, (y, _, leaving) in enumerate([*up, *down, *straight], 1):
-                column, out = self.layout.home(leaving[0], leaving[1]), self._first + TURN * number
-                self.turns[leaving] = column.left - out if after else column.right + out, y
+            outside = [where for where in self.rises if (where[1] > 1) is after]
+            goals = {where: self._goals(*where) for where in outside}
+            taken = [y for found in goals.values() for y, _ in found]
+            turning = [turn for where in sorted(outside, key=self.rises.__getitem__)
+                       for turn in self._leave(where, goals[where], taken)]
+            up = sorted((turn for turn in turning if turn.end > turn.start + 0.1), key=_start, reverse=True)
+            down = sorted((turn for turn in turning if turn.end < turn.start - 0.1), key=_start)
+            straight = [turn for turn in turning if abs(turn.end - turn.start) <= 0.1]
+            for number, turn in enumerate(_uncrossed([*up, *down]) + straight, 1):
+                column = self.layout.home(*turn.leaving[:2])
+                x = column.left - TURN * number if after else column.right + TURN * number
+                self.turns[turn.leaving] = x, turn.start
 
-    def _leave(self, part: Part, k: int) -> list[tuple[float, float, Leaving]]:
-        """Return for each group of edges that leaves a value: its height there, where it leads to, and its key."""
-        layout, steps = self.layout, self.layout.steps
-        middle, height = layout.position(part, k)[1], steps.places[part].height
-        straight = [edge for edge in layout.spec.graph.edges if edge.source is part and layout.is_straight(edge)]
-        taken = [middle] if straight and not self.rises[part, k] else []
-        goals: list[tuple[float, int, object]] = []
-        for number, (group, edge) in enumerate(self._groups(part, k).items()):
-            y = layout.lane_height(edge, k + edge.delay) if edge in steps.lanes else layout.turn_height(edge, k)
-            goals.append((y, number, group))
-        lanes = [steps.lane_y(channel, number) for channel in (steps.places[part].row, steps.places[part].row + 1)
-                 for number in range(steps.lane_counts[channel])]
-        found: list[tuple[float, float, Leaving]] = []
-        for y, _, group in sorted(goals, key=_first_two):
-            port = _free_port(y, middle, height, taken, [other for other in lanes if abs(other - y) > 0.1])
-            taken.append(port)
-            found.append((port, y, (part, k, group)))
-        return found
+    def _goals(self, part: Part, k: int) -> list[tuple[float, object]]:
+        """Return the height that each group of edges that leaves a value leads to, from the lowest, and its key."""
+        layout, lanes = self.layout, self.layout.steps.lanes
+        found = [(layout.lane_height(edge, k + edge.delay) if edge in lanes else layout.turn_height(edge, k), group)
+                 for group, edge in self._groups(part, k).items()]
+        return sorted(found, key=_first)
+
+    def _leave(self, where: Where, goals: list[tuple[float, object]], taken: list[float]) -> Iterator[Turn]:
+        """Yield for each group of edges that leaves a value its turn: from a port that is clear of others and of lines.
+
+        The higher an edge leads, the higher is its port.
+        """
+        part, k = where
+        middle = self.layout.position(part, k)[1]
+        reach = self.layout.place(part, k).height / 2 - EDGE
+        straight = any(edge.source is part and self.layout.is_straight(edge) for edge in self.layout.spec.graph.edges)
+        lines = [middle] if straight and not self.rises[where] else []
+        low = middle - reach
+        for above, (y, group) in zip(reversed(range(len(goals))), goals):
+            high = middle + reach - CLEAR * above
+            candidates = [low + (high - low) * number / 16 for number in range(17)] + [y] * (low <= y <= high)
+            others = [*lines, *(other for other in taken if other != y)]
+            port = min(candidates, key=partial(_port_cost, y=y, others=others))
+            low = port + CLEAR
+            yield Turn(port, y, (part, k, group))
 
 
-def _free_port(y: float, middle: float, height: float, taken: list[float], lanes: list[float]) -> float:
-    """Return the height nearest to y on the side of a box that is clear of other arrows and of their lanes."""
-    reach = height / 2 - EDGE
-    if abs(y - middle) <= reach and all(abs(y - other) >= CLEAR for other in taken):
-        return y
-    candidates = sorted((middle + reach * number / 8 for number in range(-8, 9)), key=lambda port: abs(port - y))
-    for clear in (CLEAR, CLEAR / 2):
-        for port in candidates:
-            if all(abs(port - other) >= clear for other in (*taken, *lanes)):
-                return port
-    return candidates[0]
+def _port_cost(port: float, y: float, others: Sequence[float]) -> tuple[float, float]:
+    """Return a cost of an edge's port on the side of a box: low if it is clear of other lines and near to y."""
+    return -min((abs(port - other) for other in others if abs(port - other) < CLEAR), default=CLEAR), abs(port - y)
+
+
+def _uncrossed(turns: Sequence[Turn]) -> list[Turn]:
+    """Order turns from the values: one that begins at the height where another one ends is before it.
+
+    Else they would share a line (channel routing's vertical constraints). Otherwise the order is kept.
+    """
+    before = {turn.leaving: {other.leaving for other in turns if abs(other.start - turn.end) < CLEAR
+                             and other is not turn} for turn in turns}
+    order: list[Turn] = []
+    left = list(turns)
+    while left:
+        rest = {turn.leaving for turn in left}
+        chosen = next((turn for turn in left if not before[turn.leaving] & rest), left[0])
+        left.remove(chosen)
+        order.append(chosen)
+    return order
+
+
+def _start(turn: Turn) -> float:
+    return turn.start
+
+
+def _first(goal: tuple[float, object]) -> float:
+    return goal[0]
 
 
 def _reversed(k: int) -> int:
     return -k
-
-
-def _height(item: tuple[Where, float]) -> float:
-    return item[1]
-
-
-def _start(turn: tuple[float, float, Leaving]) -> float:
-    return turn[0]
-
-
-def _first_two(goal: tuple[float, int, object]) -> tuple[float, int]:
-    return goal[:2]

@@ -149,7 +149,8 @@ class UnrolledLayout:
     def place(self, part: Part, k: int) -> Place:
         """Return a box's place in its step."""
         place = self.steps.places[part]
-        return Place(place.row, 0.0 if (part, k) in self.boundary.homes else place.x, self.width(part, k), place.height)
+        return Place(place.row, 0.0 if (part, k) in self.boundary.homes else place.x, self.width(part, k),
+                     self.boundary.tall.get((part, k), place.height))
 
     def width(self, part: Part, k: int) -> float:
         """Return the width of a box; a boundary value is as wide as its own label needs."""
@@ -185,8 +186,7 @@ class UnrolledLayout:
                     column.left = column.x = column.right = right
                     continue
                 reach = max(self._reach(part, k) for part, k in inhabitants)
-            room = self.boundary.room(after=False) if column.k == 1 else (
-                self.boundary.room(after=True) if column.k == T + 1 else 0.0)
+            room = max(self.boundary.room(column.k > 1), 0.0) if column.k in (1, T + 1) else 0.0
             column.left = right + self.gap + room
             column.x = column.left + reach
             column.right = right = column.x + reach
