@@ -34,11 +34,13 @@ LabelPoints = list[tuple[Point, bool]]  # candidates for a label: where it begin
 WIDEST = 12  # boxes of one layer in a row
 LANE = 12.0  # from lane to lane: a label fits between
 LANE_FIRST = 16.0  # from a row up to the first lane of the channel above it
-LANE_CORNER = 3.5  # radius, smaller than the distance to the next lane, so that no other one passes a corner
+LANE_CORNER = 3.5  # radius: less than PASSING, so that no line crosses another one in a corner
 CENTRAL = 0.01  # less than half of the distance of boxes in a row of WIDEST, which has the width 1
 DOTTED = 2.4  # width of a dotted line, which looks thinner than others
 BESIDE_HEAD = 9.0  # from the end of an arrow down to a label beside its head
 PORT = 10.0  # between arrowheads that are side by side
+SHIFT = 2.0  # by multiples of which ports are moved where lines would share a segment
+PASSING = 5.0  # least distance of lines that pass each other in a channel
 FLAT = 0.16  # least ratio of height and width of a curve between two rows
 TALLEST = 150.0  # height of a gap that is enlarged for that
 SUPERSCRIPTS = str.maketrans("-+0123456789", "⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -358,6 +360,33 @@ class StepLayout:
                 where = edge.source, 1, self._leaving_side(edge)
                 ends.setdefault(where, {})[entry.group] = -self.numbers[entry.group]
         self._outer = {where: sorted(keys, key=keys.__getitem__) for where, keys in ends.items()}
+        self._shifts = self._shift_ports()
+
+    def _shift_ports(self) -> dict[tuple[Part, int, int], float]:
+        """Return how far to move ports outward, so that lines from above and below a channel's lanes pass each other.
+
+        A line from a lower box and one from an upper box share heights if the former leads to a higher lane.
+        """
+        highest = {lane.group: self.numbers[lane.group] + (abs(edge.delay) - 1) * self.unrolled
+                   for edge, lane in self.lanes.items()}
+        shifts: dict[tuple[Part, int, int], float] = {}
+        placed: dict[tuple[int, int], list[tuple[float, float]]] = {}  # x, and the lane that a line leads to
+        for where in sorted(self._outer, key=itemgetter(1), reverse=True):
+            part, face, side = where
+            groups = [self.lanes[key].group if isinstance(key, Edge) else key for key in self._outer[where]]
+            ends = [highest.get(group, self.numbers[group]) if face > 0 else self.numbers[group] for group in groups]
+            channel = self.places[part].row + (face > 0)
+            width = self.places[part].width
+            xs = [self.places[part].x + side * self._outer_distance(where, number, width)
+                  for number in range(len(groups))]
+            room = max(width / 2 - 4 - abs(xs[-1] - self.places[part].x), 0.0)
+            met = [(x - low_x, low_x) for x, end in zip(xs, ends) for low_x, low_end in placed.get((channel, 1), ())
+                   if face < 0 and low_end >= end]
+            shift = min((number * SHIFT for number in (0, 1, -1, 2, -2, 3, -3, 4) if number * SHIFT <= room),
+                        key=lambda shift: sum(abs(apart + side * shift) < PASSING for apart, _ in met))
+            shifts[where] = shift
+            placed.setdefault((channel, face), []).extend((x + side * shift, end) for x, end in zip(xs, ends))
+        return shifts
 
     def add_departures(self) -> None:
         """Give the groups of edges that leave upward a lane."""
@@ -368,9 +397,14 @@ class StepLayout:
 
     def outer_port(self, part: Part, face: int, side: int, key: object, box: Box) -> Point:
         """Return a port outside those of other arrows, on the upper (1) or lower (-1) face, right (1) or left."""
-        position = self._outer[part, face, side].index(key)
+        where = part, face, side
+        distance = self._outer_distance(where, self._outer[where].index(key), box.width)
+        return _on_face(box, side * (distance + self._shifts[where]), face)
+
+    def _outer_distance(self, where: tuple[Part, int, int], position: int, width: float) -> float:
+        part, face, _ = where
         lower = 0.0 if face > 0 else PORT / 2  # not below the port of a box above
-        return _on_face(box, side * (self._half(part, face, box.width) + PORT * (position + 1) + lower), face)
+        return self._half(part, face, width) + PORT * (position + 1) + lower
 
     def loop_port(self, part: Part, box: Box, number: int, count: int) -> float:
         """Return the distance from the centre of a box to the ends of a loop, 0 the innermost of some, on the right."""

@@ -41,7 +41,6 @@ FOOT = 46.0  # from the lowest row's centre line to the lower side of the frame
 VERTICAL = 7.0  # between vertical tracks
 ASIDE = 7.0  # from the middle of a box's side to an arrow there, and between two such arrows
 INNER = 4.0  # the same to the first of several arrows
-TIGHT_CORNER, CORNER_RADIUS = 4.0, 5.0  # less than the distance of lines that pass
 WIDE_CORNER = 11.0  # with one group of edges, none passes
 
 
@@ -315,12 +314,12 @@ class UnrolledLayout:
         if stacked or not self._alone or not self._is_clear(edge, points, source, target, columns, boxes):
             x = self._vertical_x(edge, k)
             points = round_corners([start, *self._leave(edge, k, start, x), (x, end[1]), end],
-                                   CORNER_RADIUS if stacked else self._radius)
+                                   LANE_CORNER if stacked else self._radius)
         return points, [((x + 6, y), True), ((x - 6, y), False)]
 
     @property
     def _radius(self) -> float:
-        return WIDE_CORNER if self._alone else CORNER_RADIUS
+        return WIDE_CORNER if self._alone else LANE_CORNER
 
     def _leave(self, edge: Edge, k: int, start: Point, x: float) -> list[Point]:
         """Return the corners from the start of an edge to a vertical track: sideways, or up and along a lane."""
@@ -350,7 +349,7 @@ class UnrolledLayout:
             corners += [(end[0], y), end]
         labels = [((corners[-3][0] * (1 - part) + end[0] * part, y + side * 6), True)
                   for part in (0.3, 0.2, 0.4, 0.5, 0.6, 0.7, 0.1) for side in (1, -1)]
-        return round_corners(corners, LANE_CORNER if turn is None else TIGHT_CORNER), labels
+        return round_corners(corners, LANE_CORNER), labels
 
     def _column_side(self, k: int, forward: int) -> float:
         return self.column(k).left if forward > 0 else self.column(k).right
@@ -371,7 +370,7 @@ class UnrolledLayout:
         forward = 1 if edge.delay > 0 else -1
         labels = [((out + forward * (26 + 24 * n), y + side), True) for n in range(4) for side in (8, -8)]
         return round_corners([start, *self._leave(edge, k, start, out), (out, y), (back, y), (back, end[1]), end],
-                             CORNER_RADIUS), labels
+                             LANE_CORNER), labels
 
     def _route_from_below(self, edge: Edge, k: int, source: Box, target: Box) -> tuple[list[Point], LabelPoints]:
         """Go out, along a track under the target's row, and up."""
