@@ -215,7 +215,11 @@ class StepLayout:
         """Return the width that each box needs for the arrows on its lower and upper side."""
         inner, outer = Counter[tuple[Part, int]](), Counter[tuple[Part, int, int]]()
         leaving = dict.fromkeys((edge.source, lane) for edge, lane in self.lanes.items())
+        crowd = Counter(rows.values())
+        departing = {(edge.source, edge.delay, rows[edge.target]) for edges in self._delayed.values() for edge in edges
+                     if edge not in self.lanes and not self._is_loop(edge) and crowd[rows[edge.source]] > 1}
         ends = [*((source, lane.channel, 1) for source, lane in leaving),
+                *((source, rows[source] + 1, 1) for source, _, _ in departing),  # if not outermost in their row
                 *((edge.target, lane.channel, -1) for edge, lane in self.lanes.items())]
         for part, channel, side in ends:
             outer[part, 1 if channel > rows[part] else -1, side if self.unrolled else 0] += 1

@@ -7,7 +7,7 @@ right, or on the left if a loop is there. Edges that share a delay divide behind
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
 from rnn import Cell
@@ -36,7 +36,7 @@ from viz.render.scene import CORNER, Arrow, Box, Point, Scene, Text, round_corne
 BETWEEN, DENSE = 58.0, 30.0  # from row to row; the same between operations
 SQUARE = 11.0
 ASIDE = 24.0  # more between boxes with an edge from one to the other
-BEND = 30.0  # radius of the corners of a delayed edge
+BEND, SHARED_BEND = 30.0, 11.0  # radius of the corners of a delayed edge; of edges that share a delay
 LOOP = 14.0  # height of a loop above its box, without 8 for each loop
 OUT, NEAR = 40.0, 28.0  # from a box to its loop's square; the same beside other loops
 LANE = 26.0  # from lane to lane: a square with its text fits between
@@ -231,9 +231,16 @@ class RolledDrawing:
                                       if self.steps.entries[group[0]].from_below)]
         heights += [self._departure(edge)[1] for edge in self.steps.entries if self.steps.leaves_above(edge)]
         reach = self.left if side < 0 else self.right
-        for edges in in_order:
-            reach = self._add_group(edges, side, side * (reach + 36), ports, heights)
+        levels = [self._levels(edges[0], ports) for edges in in_order]
+        for number, edges in enumerate(in_order):
+            bend = _clear_radius(*levels[number], [y for ends in levels[number + 1:] for y in ends])
+            reach = self._add_group(edges, side, side * (reach + 36), ports, heights, bend)
         self.left, self.right = (reach, self.right) if side < 0 else (self.left, reach)
+
+    def _levels(self, edge: Edge, ports: Mapping[tuple[Part, Edge], float]) -> tuple[float, float]:
+        """Return the heights between which an edge goes up or down beside the boxes."""
+        start = self._departure(edge)[1] if self.steps.leaves_above(edge) else ports[edge.source, edge]
+        return start, self._track_y(edge) if self.steps.entries[edge].from_below else ports[edge.target, edge]
 
     def _track_y(self, edge: Edge) -> float:
         """Return the height of the track on which an edge enters from below."""
@@ -257,36 +264,39 @@ class RolledDrawing:
                 found[part, edge] = self.boxes[part].y + (number - (len(edges) - 1) / 2) * apart
         return found
 
-    def _add_group(self, edges: Sequence[Edge], side: int, x: float, ports: dict[tuple[Part, Edge], float],
-                   heights: Sequence[float]) -> float:
+    def _add_group(self, edges: Sequence[Edge], side: int, x: float, ports: Mapping[tuple[Part, Edge], float],
+                   heights: Sequence[float], bend: float) -> float:
         """Add edges that share a delay, with the square at x; return how far out they extend."""
         edge = edges[0]
         source, target = self.boxes[edge.source], self.boxes[edge.target]
-        start = source.side(ports[edge.source, edge], side)
         shared = self.steps.entries[edge].from_below
-        y = self._track_y(edge) if shared else ports[edge.target, edge]
-        middle = _free_height(start[1], y, heights)
-        toward = SQUARE / 2 if start[1] > y else -SQUARE / 2
-        square, reach = self._add_square(edge, x, middle, ("", "") if shared else self.graph.label(edge), side)
-        corners: list[Point] = [start, (x, start[1]), (x, middle + toward)]
+        first, y = self._levels(edge, ports)
+        start, corners = source.side(first, side), list[Point]()
         if self.steps.leaves_above(edge):
-            start, over = self._departure(edge)
-            corners = [start, (start[0], over), (x, over), (x, middle + (SQUARE / 2 if over > middle else -SQUARE / 2))]
+            start = self._departure(edge)[0]
+            corners = [(start[0], first)]
+        middle = _free_height(first, y, heights)
+        square, reach = self._add_square(edge, x, middle, ("", "") if shared else self.graph.label(edge), side)
+        toward = SQUARE / 2 if first > middle else -SQUARE / 2
+        corners = [start, *corners, (x, first), (x, middle + toward)]
+        bend = min(bend, SHARED_BEND) if shared else bend
+        radii = [LANE_CORNER] * (len(corners) - 3) + [bend]
+        self._add_arrow(source, square, round_corners(corners, radii), edge, head=False)
         leaving = (x, middle - toward)
         if shared:
-            self._add_arrow(source, square, round_corners(corners), edge, head=False)
-            self._add_branches(edges, side, square, leaving, y)
+            self._add_branches(edges, side, square, leaving, y, bend)
         else:
-            self._add_arrow(source, square, round_corners(corners, BEND), edge, head=False)
-            self._add_arrow(square, target, round_corners([leaving, (x, y), target.side(y, side)], BEND), edge)
+            self._add_arrow(square, target, round_corners([leaving, (x, y), target.side(y, side)], bend), edge)
         return reach
 
-    def _add_branches(self, edges: Sequence[Edge], side: int, square: Box, start: Point, y: float) -> None:
+    def _add_branches(self, edges: Sequence[Edge], side: int, square: Box, start: Point, y: float,
+                      bend: float) -> None:
         """Add the arrows from a shared square along a track to the targets."""
         for edge in edges:
             target = self.boxes[edge.target]
             end = self.steps.bottom_port(edge, target)
-            arrow = self._add_arrow(square, target, round_corners([start, (start[0], y), (end[0], y), end]), edge)
+            arrow = self._add_arrow(square, target, round_corners([start, (start[0], y), (end[0], y), end],
+                                                                  [bend, LANE_CORNER]), edge)
             arrow.branch = len(edges) > 1
             text, color = self.graph.label(edge)
             if text:
@@ -305,7 +315,7 @@ class RolledDrawing:
         if label[0]:
             texts.append(text_beside(x + side * 11, y - 16, label[0], 10, label[1], side > 0))
         self.scene.texts += texts
-        return square, max(abs(x) + 11 + text.width for text in texts)
+        return square, max(side * x + 11 + text.width for text in texts)
 
     def _add_arrow(self, source: Box, target: Box, points: Sequence[Point], edge: Edge, head: bool = True) -> Arrow:
         style = self.steps.style(edge)
@@ -336,6 +346,13 @@ class RolledSteps(StepLayout):
 def box_label(part: Part) -> str:
     """Return `h(t)`, or an operation's label."""
     return part.at("t")
+
+
+def _clear_radius(start: float, end: float, crossing: Sequence[float]) -> float:
+    """Return a radius for the corners of a line from one height to another that others cross in its straight part."""
+    low, high = min(start, end), max(start, end)
+    near = [min(y - low, high - y) for y in crossing if low < y < high]
+    return max(LANE_CORNER, min([BEND, *(distance - 2 for distance in near)]))
 
 
 def _free_height(start: float, end: float, heights: Sequence[float]) -> float:

@@ -263,15 +263,16 @@ def join_curves(*curves: Sequence[Point]) -> list[Point]:
     return [*curves[0], *(point for curve in curves[1:] for point in curve[1:])]
 
 
-def round_corners(corners: Sequence[Point], radius: float = 11) -> list[Point]:
-    """Return straight lines through some corners, which are rounded."""
+def round_corners(corners: Sequence[Point], radius: float | Sequence[float] = 11) -> list[Point]:
+    """Return straight lines through some corners, which are rounded with one radius, or each with its own."""
     curves = []
     last = corners[0]
-    for before, corner, after in zip(corners, corners[1:], corners[2:]):
+    radii = [radius] * len(corners) if isinstance(radius, (int, float)) else radius
+    for before, corner, after, own in zip(corners, corners[1:], corners[2:], radii):
         first, second = math.dist(before, corner), math.dist(corner, after)
         if first < 0.1 or second < 0.1:
             continue
-        r = min(radius, first / 2, second / 2)
+        r = min(own, first / 2, second / 2)
         enter, leave = _between(corner, before, r / first), _between(corner, after, r / second)
         curves += [straight_line(last, enter),
                    [enter, _between(enter, corner, 0.6), _between(leave, corner, 0.6), leave]]
