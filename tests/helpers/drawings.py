@@ -52,13 +52,19 @@ def overlap(a: Rectangle, b: Rectangle) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def sampled(arrow: Arrow, samples: int = 40) -> Any:
-    """Points on the arrow's Bézier curves."""
-    s = np.linspace(0, 1, samples)[:, None]
+def sampled(arrow: Arrow, samples: int = 40, apart: float = 0.0) -> Any:
+    """Points on the arrow's Bézier curves: at most `apart` from each other, if given, on curves longer than a corner."""
     points = np.array(arrow.points)
     assert len(points) % 3 == 1
-    return np.concatenate([(1 - s)**3 * p0 + 3 * (1 - s)**2 * s * p1 + 3 * (1 - s) * s**2 * p2 + s**3 * p3
-                           for p0, p1, p2, p3 in (points[i:i + 4] for i in range(0, len(points) - 1, 3))])
+    return np.concatenate([_on_curve(points[i:i + 4], samples, apart) for i in range(0, len(points) - 1, 3)])
+
+
+def _on_curve(controls: Any, samples: int, apart: float) -> Any:
+    if apart:
+        samples = max(int(np.abs(np.diff(controls, axis=0)).sum() / apart) + 2, samples)
+    s = np.linspace(0, 1, samples)[:, None]
+    p0, p1, p2, p3 = controls
+    return (1 - s)**3 * p0 + 3 * (1 - s)**2 * s * p1 + 3 * (1 - s) * s**2 * p2 + s**3 * p3
 
 
 def inside(points: Any, part: Box, margin: float = 1) -> bool:
@@ -71,7 +77,7 @@ def inside(points: Any, part: Box, margin: float = 1) -> bool:
 
 def assert_arrows_pass_no_box(scene: Scene) -> None:
     for arrow in scene.arrows:
-        points = sampled(arrow)
+        points = sampled(arrow, apart=5)
         (left, bottom), (right, top) = points.min(0), points.max(0)
         for box in scene.boxes:
             if overlap((left, bottom, right, top), rectangle(box)):
@@ -80,9 +86,7 @@ def assert_arrows_pass_no_box(scene: Scene) -> None:
 
 def traced(arrow: Arrow, apart: float = 2.0) -> Any:
     """Points on an arrow at most `apart` from each other, and the directions there, as two arrays."""
-    controls = np.array(arrow.points)
-    longest = max(np.abs(np.diff(controls[i:i + 4], axis=0)).sum() for i in range(0, len(controls) - 1, 3))
-    points = sampled(arrow, max(int(longest / apart), 12) + 1)
+    points = sampled(arrow, 12, apart)
     steps = np.diff(points, axis=0)
     lengths = np.hypot(*steps.T)
     moved = lengths > 1e-6
@@ -157,13 +161,14 @@ def _near(points: Any, distance: float = 2.0) -> tuple[Any, Any]:
 def labels_on_lines(drawing: RolledDrawing | UnrolledDrawing) -> list[str]:
     """Return the labels that lie on the line of another edge."""
     arrows = drawing_arrows(drawing)
+    trace = [traced(arrow)[0] for arrow, _ in arrows]
     found = []
     for arrow, edge in arrows:
         if arrow.label is None:
             continue
         left, bottom, right, top = rectangle(arrow.label, 2)
-        for other, second in arrows:
-            x, y = traced(other)[0].T
+        for (other, second), points in zip(arrows, trace):
+            x, y = points.T
             if second is not edge and ((left < x) & (x < right) & (bottom < y) & (y < top)).any():
                 found.append(f"{arrow.label.text} on {other.tooltip}")
     return found

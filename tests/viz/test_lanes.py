@@ -264,15 +264,14 @@ def definitions(draw: st.DrawFn, most: int = 14) -> Cell:
     return cell
 
 
-@pytest.mark.slow
-@settings(max_examples=10, deadline=None, derandomize=True)
-@given(definitions())
-def test_random_definitions_are_not_confused(cell: Cell) -> None:
-    check_geometry(cell, 3)
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(definitions(), st.integers(1, 5))
+def test_random_definitions_are_not_confused(cell: Cell, T: int) -> None:
+    check_geometry(cell, T)
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(definitions(most=60), st.integers(1, 7))
 def test_large_random_definitions_are_not_confused(cell: Cell, T: int) -> None:
     check_geometry(cell, T)
@@ -281,10 +280,10 @@ def test_large_random_definitions_are_not_confused(cell: Cell, T: int) -> None:
 def check_geometry(cell: Cell, T: int) -> None:
     for drawn in (rolled_drawing(cell), unrolled_drawing(unroll_zeros(cell, T))):
         assert_tidy(drawn.scene)
-        if isinstance(drawn, UnrolledDrawing):
-            assert confusions(drawn) == []
-        for text in (arrow.label for arrow in drawn.scene.arrows if arrow.label):
-            assert not any(overlap(rectangle(text, 1), rectangle(box)) for box in drawn.scene.boxes)
+        assert confusions(drawn) == []
+        texts = [*drawn.scene.texts, *(arrow.label for arrow in drawn.scene.arrows if arrow.label)]
+        assert not any(overlap(rectangle(text, 1), rectangle(box)) for text in texts for box in drawn.scene.boxes)
+        assert labels_on_lines(drawn) == []
 
 
 def test_rows_have_one_distance_from_step_to_step() -> None:

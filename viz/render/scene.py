@@ -15,6 +15,7 @@ from .fonts import LINE, text_width
 Point = tuple[float, float]
 Rectangle = tuple[float, float, float, float]  # left, bottom, right, top
 CORNER = 1.1  # factor on the width of text, which renderers draw slightly wider than the sum of its letters
+NEXT_PLACE = 8.0  # distance of places that are tried for a label
 DENSITY = 3.0  # distance of the points at which curves are compared with texts
 
 
@@ -135,10 +136,11 @@ class Scene:
         """
         taken = _Taken([(box.left, box.bottom, box.right, box.top) for box in self.boxes]
                        + [text.rectangle for text in self.texts], [arrow.points for arrow in self.arrows])
+        numbers = {id(arrow): number for number, arrow in enumerate(self.arrows)}
         for arrow, candidates in wanted:
             best, least = candidates[0], math.inf
             for text in chain(candidates, _places_along(arrow, candidates[0], crowded)):
-                cost = taken.cost(text.rectangle, -1 if crowded else 2)
+                cost = taken.cost(text.rectangle, -1 if crowded else 2, numbers[id(arrow)])
                 if cost < least:
                     best, least = text, cost
                 if not cost:
@@ -170,14 +172,16 @@ class Scene:
 
 
 def _places_along(arrow: Arrow, text: Text, crowded: bool) -> Iterator[Text]:
-    """Yield places for a label on both sides of its arrow; in a crowded scene above and below it too."""
+    """Yield places for a label on both sides of its arrow, then above and below it; in a crowded scene near to it."""
     own = arrow.points[-7:] if arrow.branch else arrow.points
     for x, y in sample_curve(own, 8)[1:-1]:
         for side in (1, -1):
             yield replace(text, x=x + side * (text.width / 2 + 5), y=y)
-    for x, y in sample_curve(own, 16)[1:-1] if crowded else ():
+    for x, y in sample_curve(own, 16)[1:-1] if crowded else _dense_samples(own, NEXT_PLACE).tolist():
         for side, across in product((1, -1), (1, -1)):
             yield replace(text, x=x + across * (text.width / 2 + 2), y=y + side * (text.height / 2 + 2))
+        if not crowded:
+            yield from (replace(text, x=x + side * (text.width / 2 + 5), y=y) for side in (1, -1))
 
 
 class _Taken:
@@ -204,8 +208,8 @@ class _Taken:
         self.rectangles[self.count] = rectangle
         self.count += 1
 
-    def cost(self, text: Rectangle, overlap: float) -> int:
-        """Return the cost of a position: 100 for each box or text that the text covers, 1 for each arrow.
+    def cost(self, text: Rectangle, overlap: float, own: int) -> float:
+        """Return the cost of a position: 100 for each box or text that the text covers, 1 for each arrow, 0.5 for its own.
 
         An arrow may pass over the text's upper or lower edge by `overlap`.
         """
@@ -215,16 +219,16 @@ class _Taken:
                                    & (bottom < others[:, 3]) & (others[:, 1] < top))
         start, end = np.searchsorted(self.x, left - 1, "right"), np.searchsorted(self.x, right + 1, "left")
         y = self.y[start:end]
-        crossing = self.owners[start:end][(bottom + overlap < y) & (y < top - overlap)]
-        return int(100 * covered + len(set(crossing.tolist())))
+        crossed = set(self.owners[start:end][(bottom + overlap < y) & (y < top - overlap)].tolist())
+        return 100 * covered + len(crossed) - 0.5 * (own in crossed)
 
 
-def _dense_samples(points: Sequence[Point]) -> np.ndarray:
-    """Return points on Bézier curves, at most DENSITY apart."""
+def _dense_samples(points: Sequence[Point], apart: float = DENSITY) -> np.ndarray:
+    """Return points on Bézier curves, at most a distance apart on the longest of them."""
     controls = np.array(points)
     steps = np.abs(np.diff(controls, axis=0)).sum(axis=1)  # the control polygon is at least as long as the curve
     longest = max((steps[i:i + 3].sum() for i in range(0, len(steps), 3)), default=0.0)
-    s = np.linspace(0.0, 1.0, max(int(longest / DENSITY), 24) + 1)
+    s = np.linspace(0.0, 1.0, max(int(longest / apart), 24) + 1)
     weights = np.stack([(1 - s) ** 3, 3 * (1 - s) ** 2 * s, 3 * (1 - s) * s * s, s ** 3], axis=1)
     each = np.stack([controls[i:len(controls) - 3 + i:3] for i in range(4)], axis=1)
     return np.concatenate(list(weights @ each))
