@@ -258,8 +258,9 @@ def definitions(draw: st.DrawFn, most: int = 14) -> Cell:
         readable = [other for n in range(number + 1) for other in below[n]] or signals[:1]
         total: Any = draw(st.sampled_from(readable))[t]
         reads = st.tuples(st.sampled_from(signals[1:]), st.integers(1, 4))
-        for other, delay in draw(st.lists(reads, max_size=2, unique_by=lambda read: (read[0].name, read[1]))):
-            total = total + parameter(f"U{signal.name}{other.name}{delay}", 2, 2) @ other[t-delay]
+        found = draw(st.lists(reads, max_size=2, unique_by=lambda read: (read[0].name, read[1])))
+        for letter, (other, delay) in zip("UV", found):
+            total = total + parameter(f"{letter}{signal.name[1:]}", 2, 2) @ other[t-delay]
         signal[t] = np.tanh(total)
     return cell
 

@@ -39,7 +39,7 @@ CENTRAL = 0.01  # less than half of the distance of boxes in a row of WIDEST, wh
 DOTTED = 2.4  # width of a dotted line, which looks thinner than others
 BESIDE_HEAD = 9.0  # from the end of an arrow down to a label beside its head
 PORT = 10.0  # between arrowheads that are side by side
-SHIFT = 2.0  # by multiples of which ports are moved where lines would share a segment
+SHIFTS = (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, 6, 7, 8)  # of ports where lines would share a segment
 PASSING = 5.0  # least distance of lines that pass each other in a channel
 FLAT = 0.16  # least ratio of height and width of a curve between two rows
 TALLEST = 150.0  # height of a gap that is enlarged for that
@@ -386,7 +386,7 @@ class StepLayout:
             room = max(width / 2 - 4 - abs(xs[-1] - self.places[part].x), 0.0)
             met = [(x - low_x, low_x) for x, end in zip(xs, ends) for low_x, low_end in placed.get((channel, 1), ())
                    if face < 0 and low_end >= end]
-            shift = min((number * SHIFT for number in (0, 1, -1, 2, -2, 3, -3, 4) if number * SHIFT <= room),
+            shift = min((shift for shift in SHIFTS if shift <= room),
                         key=lambda shift: sum(abs(apart + side * shift) < PASSING for apart, _ in met))
             shifts[where] = shift
             placed.setdefault((channel, face), []).extend((x + side * shift, end) for x, end in zip(xs, ends))
