@@ -53,7 +53,7 @@ def overlap(a: Rectangle, b: Rectangle) -> bool:
 
 
 def sampled(arrow: Arrow, samples: int = 40, apart: float = 0.0) -> Any:
-    """Points on the arrow's Bézier curves: at most `apart` from each other, if given, on curves longer than a corner."""
+    """Points on the arrow's Bézier curves: at most `apart` from each other, if given, but for corners."""
     points = np.array(arrow.points)
     assert len(points) % 3 == 1
     return np.concatenate([_on_curve(points[i:i + 4], samples, apart) for i in range(0, len(points) - 1, 3)])

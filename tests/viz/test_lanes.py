@@ -28,7 +28,7 @@ from definitions import (
     unrolled,
 )
 from drawings import confusions, labels_on_lines, overlap, rectangle, rolled_drawing, unrolled_drawing
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from test_random_layouts import assert_tidy
 
@@ -272,19 +272,20 @@ def test_random_definitions_are_not_confused(cell: Cell, T: int) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(definitions(most=60), st.integers(1, 7))
 def test_large_random_definitions_are_not_confused(cell: Cell, T: int) -> None:
-    check_geometry(cell, T)
+    check_geometry(cell, T, labels=False)
 
 
-def check_geometry(cell: Cell, T: int) -> None:
+def check_geometry(cell: Cell, T: int, labels: bool = True) -> None:
+    """Check all that could be confused; `labels` on lines too, for which a picture of 60 signals has no room."""
     for drawn in (rolled_drawing(cell), unrolled_drawing(unroll_zeros(cell, T))):
         assert_tidy(drawn.scene)
         assert confusions(drawn) == []
         texts = [*drawn.scene.texts, *(arrow.label for arrow in drawn.scene.arrows if arrow.label)]
         assert not any(overlap(rectangle(text, 1), rectangle(box)) for text in texts for box in drawn.scene.boxes)
-        assert labels_on_lines(drawn) == []
+        assert not labels or labels_on_lines(drawn) == []
 
 
 def test_rows_have_one_distance_from_step_to_step() -> None:

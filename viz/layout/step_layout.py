@@ -34,13 +34,13 @@ LabelPoints = list[tuple[Point, bool]]  # candidates for a label: where it begin
 WIDEST = 12  # boxes of one layer in a row
 LANE = 12.0  # from lane to lane: a label fits between
 LANE_FIRST = 16.0  # from a row up to the first lane of the channel above it
-LANE_CORNER = 3.5  # radius: less than PASSING, so that no line crosses another one in a corner
+LANE_CORNER = 3.0  # radius: less than PASSING, so that no line crosses another one in a corner
 CENTRAL = 0.01  # less than half of the distance of boxes in a row of WIDEST, which has the width 1
 DOTTED = 2.4  # width of a dotted line, which looks thinner than others
 BESIDE_HEAD = 9.0  # from the end of an arrow down to a label beside its head
 PORT = 10.0  # between arrowheads that are side by side
 SHIFTS = (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, 6, 7, 8)  # of ports where lines would share a segment
-PASSING = 5.0  # least distance of lines that pass each other in a channel
+PASSING = 4.5  # least distance of lines that pass each other in a channel
 FLAT = 0.16  # least ratio of height and width of a curve between two rows
 TALLEST = 150.0  # height of a gap that is enlarged for that
 SUPERSCRIPTS = str.maketrans("-+0123456789", "⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -371,7 +371,7 @@ class StepLayout:
 
         A line from a lower box and one from an upper box share heights if the former leads to a higher lane.
         """
-        highest = {lane.group: self.numbers[lane.group] + (abs(edge.delay) - 1) * self.unrolled
+        highest: dict[object, int] = {lane.group: self.numbers[lane.group] + (abs(edge.delay) - 1) * self.unrolled
                    for edge, lane in self.lanes.items()}
         shifts: dict[tuple[Part, int, int], float] = {}
         placed: dict[tuple[int, int], list[tuple[float, float]]] = {}  # x, and the lane that a line leads to

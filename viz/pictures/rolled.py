@@ -196,7 +196,8 @@ class RolledDrawing:
         if text:
             half = text_width(text, 10) / 2
             points = [((x + away, y + up), True)
-                      for away, up in ((-half, -14), (6, -14), (-6 - 2 * half, -14), (24, 11), (-8 - 2 * half, 11), (-8 - 2 * half, -9))]
+                      for away, up in ((-half, -14), (6, -14), (-6 - 2 * half, -14), (24, 11),
+                                       (-8 - 2 * half, 11), (-8 - 2 * half, -9))]
             self._labels.append((arrow, label_texts(points, text, 10, color)))
 
     def _upright(self, channel: int) -> list[float]:

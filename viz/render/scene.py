@@ -209,7 +209,7 @@ class _Taken:
         self.count += 1
 
     def cost(self, text: Rectangle, overlap: float, own: int) -> float:
-        """Return the cost of a position: 100 for each box or text that the text covers, 1 for each arrow, 0.5 for its own.
+        """Return the cost of a position: 100 for each box or text under the text, 1 for each arrow, 0.5 for its own.
 
         An arrow may pass over the text's upper or lower edge by `overlap`.
         """
