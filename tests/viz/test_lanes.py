@@ -288,6 +288,60 @@ def check_geometry(cell: Cell, T: int, labels: bool = True) -> None:
         assert not labels or labels_on_lines(drawn) == []
 
 
+FOUND = {  # by random tests: the signals that each one reads, and the delays
+    "two loops beside a loop":
+        "s0=s2 s0-1 s0-4; s1=x s1-3 s1-4; s2=x s2-1; s3=s2 s2-2 s2-3",
+    "three ports at one side":
+        "s0=x s7-4; s1=x s0-3 s8-1; s2=x s1-4; s3=s5; s4=x s9-1; s5=x s4-2 s9-3; s6=x s9-4; s7=s1 s1-4 s4-1; "
+        "s8=x s7-1 s7-2; s9=x s1-2 s1-4",
+    "turns":
+        "s0=x s2-3 s6-3; s1=s0 s0-1; s2=x; s3=s6 s4-2 s1-3; s4=x s4-1 s6-2; s5=s6 s0-2 s0-3; s6=s4",
+    "turns at one height":
+        "s0=s1 s2-4 s1-1; s1=x; s2=s1 s1-2",
+    "ports above each other":
+        "s0=s6; s1=s6; s2=x s9-4 s11-2; s3=x s1-4 s12-3; s4=x; s5=s9 s4-1 s5-2; s6=x s3-2; s7=s6 s9-1 s10-3; "
+        "s8=s9; s9=x s4-3; s10=x s6-3 s11-1; s11=x s0-2 s1-4; s12=x s4-1; s13=x s10-2",
+    "corners":
+        "s0=s5 s5-3 s5-4; s1=s5 s2-3 s2-4; s2=s3; s3=x; s4=x s2-4 s5-2; s5=s3",
+    "label at a lane":
+        "s0=s4 s1-2; s1=s4; s2=x s4-2; s3=s4; s4=x s2-1 s2-4; s5=s4; s6=s4",
+}
+
+
+def written(equations: str) -> Cell:
+    """Return a definition: in `a=b c-2`, a reads b of the same step and, by a parameter, c of two steps before."""
+    cell = Cell("found")
+    pairs = [equation.split("=") for equation in equations.split("; ")]
+    signals = {"x": cell.input("x", 2), **{name: cell.signal(name, 2) for name, _ in pairs}}
+    for name, reads in pairs:
+        first, *past = reads.split()
+        total: Any = signals[first][t]
+        for letter, (other, delay) in zip("UV", (read.split("-") for read in past)):
+            total = total + parameter(letter + name[1:], 2, 2) @ signals[other][t - int(delay)]
+        signals[name][t] = np.tanh(total)
+    return cell
+
+
+@pytest.mark.parametrize("equations", FOUND.values(), ids=FOUND)
+def test_definitions_that_were_confused_are_not(equations: str) -> None:
+    check_geometry(written(equations), 3)
+
+
+def test_a_track_is_as_far_below_its_row_as_an_arrowhead_and_a_label_need() -> None:
+    drawn = drawing("gru", 4)
+    assert isinstance(drawn, UnrolledDrawing)
+    heights = {arrow.points[-1][1] - arrow.points[-7][1] for arrow, edge, _ in drawn.arrows
+               if drawn.layout.enters_from_below(edge)}
+    assert min(heights) == pytest.approx(24)
+
+
+@pytest.mark.parametrize("name", ["elman", "one_two_four", "gru"])
+def test_the_caption_of_a_step_is_below_its_boxes(name: str) -> None:
+    scene = drawing(name, 4).scene
+    for frame in scene.frames:
+        assert min(box.bottom for box in scene.boxes if frame.left < box.x < frame.right) >= frame.bottom + 24
+
+
 def test_rows_have_one_distance_from_step_to_step() -> None:
     frames = sorted(drawing("twelve", 4).scene.frames, key=lambda frame: frame.left)
     assert len({round(b.left - a.right, 6) for a, b in pairwise(frames)}) == 1
