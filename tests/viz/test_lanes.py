@@ -303,6 +303,8 @@ FOUND = {  # by random tests: the signals that each one reads, and the delays
         "s8=s9; s9=x s4-3; s10=x s6-3 s11-1; s11=x s0-2 s1-4; s12=x s4-1; s13=x s10-2",
     "corners":
         "s0=s5 s5-3 s5-4; s1=s5 s2-3 s2-4; s2=s3; s3=x; s4=x s2-4 s5-2; s5=s3",
+    "six edges from one value":
+        "s0=x; s1=s0 s0-1 s0-2; s2=s1 s0-1 s0-2; s3=s2 s0-1 s0-2",
     "label at a lane":
         "s0=s4 s1-2; s1=s4; s2=x s4-2; s3=s4; s4=x s2-1 s2-4; s5=s4; s6=s4",
 }
