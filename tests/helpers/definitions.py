@@ -128,6 +128,38 @@ def lagged_input() -> Cell:
     return cell
 
 
+def lagged_twice() -> Cell:
+    """Return a network with the inputs of two steps before (Waibel et al. 1989)."""
+    A, B, C, V = parameter("A", 4, 3), parameter("B", 4, 3), parameter("C", 4, 3), parameter("V", 2, 4)
+    cell = Cell("time delays")
+    x, h, y = cell.input("x", 3), cell.signal("h", 4), cell.signal("y", 2)
+    h[t] = np.tanh(A @ x[t] + B @ x[t-1] + C @ x[t-2])
+    y[t] = V @ h[t]
+    x[0], x[-1] = 0, 0
+    return cell
+
+
+def two_ahead() -> Cell:
+    A, B, C, V = parameter("A", 4, 3), parameter("B", 4, 4), parameter("C", 4, 4), parameter("V", 2, 4)
+    cell = Cell("two ahead")
+    x, b, y = cell.input("x", 3), cell.signal("b", 4), cell.signal("y", 2)
+    b[t] = np.tanh(A @ x[t] + B @ b[t+1] + C @ b[t+2])
+    y[t] = V @ b[t]
+    return cell
+
+
+def side_by_side(count: int, neighbour: int = 0) -> Cell:
+    """Return states that read no other one of their step, but their own past or that of a neighbour in a ring."""
+    cell = Cell(f"{count} states")
+    x, y = cell.input("x", 3), cell.signal("y", 3 * count)
+    states = [cell.signal(f"s{number}", 3) for number in range(count)]
+    for number, state in enumerate(states):
+        past = states[(number + neighbour) % count][t-1]
+        state[t] = np.tanh(parameter(f"W{number}", 3, 3) @ x[t] + parameter(f"U{number}", 3, 3) @ past)
+    y[t] = np.concatenate([state[t] for state in states], axis=-1)
+    return cell
+
+
 def three_delays() -> Cell:
     W, U1, U2, U3 = parameter("W", 4, 3), parameter("U1", 4, 4), parameter("U2", 4, 4), parameter("U3", 4, 4)
     cell = Cell("three delays")

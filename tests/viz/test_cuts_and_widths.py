@@ -31,9 +31,9 @@ def truncated(make: Callable[[], Cell], level: str = "signals", **how: Any) -> t
 def test_every_cut_edge_is_grey_and_dashed_and_no_other(make: Callable[[], Cell], how: dict[str, Any]) -> None:
     run, scene = truncated(make, **how)
     boxes = {box.key: box.tooltip.split(" ")[0] for box in scene.boxes}
-    dashed = sorted((boxes[a.source], boxes[a.target]) for a in scene.arrows if a.dashed)
+    dashed = sorted((boxes[a.source], boxes[a.target]) for a in scene.arrows if a.dashed and a.color == palette.CUT)
     assert dashed == sorted((repr(source), repr(target)) for source, target in run.cuts())
-    assert all(a.color == palette.CUT for a in scene.arrows if a.dashed)
+    assert all(a.dashed and not a.dotted for a in scene.arrows if a.color == palette.CUT)
     marks = [text for text in scene.texts if text.text == "✂"]
     assert bool(marks) == bool(dashed) and len(marks) <= len(dashed)
 

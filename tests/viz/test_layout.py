@@ -19,12 +19,14 @@ from definitions import (
     gates,
     gru,
     lagged_input,
+    lagged_twice,
     lstm,
     own_output,
     parameter,
     skips,
     three_delays,
     twenty,
+    two_ahead,
     two_delays,
     unrolled,
 )
@@ -35,7 +37,7 @@ from viz.render import palette
 from viz.render.fonts import clean, text_width
 from viz.render.scene import Box, Scene, Text
 
-ALL = [*DEFINITIONS, lstm, gru, lagged_input, three_delays, skips, gates, twenty]
+ALL = [*DEFINITIONS, lstm, gru, lagged_input, lagged_twice, three_delays, two_ahead, skips, gates, twenty]
 
 
 def rolled_scene(make: Callable[[], Cell], level: str = "signals") -> Scene:
@@ -137,15 +139,28 @@ def test_time_runs_to_the_right(make: Callable[[], Cell]) -> None:
     run, loss = unrolled(make, T=5)
     drawing = unrolled_drawing(run, loss)
     for part, copies in drawing.spec.tensors.items():
-        xs = [drawing.boxes[part, k].x for k in sorted(copies)]
-        assert xs == sorted(set(xs)) and len(xs) >= 5
-        assert len({drawing.boxes[part, k].y for k in copies}) == 1
+        xs = [drawing.boxes[part, k].x for k in range(1, 6)]
+        assert xs == sorted(set(xs))
+        assert len({drawing.boxes[part, k].y for k in range(1, 6)}) == 1
+        assert all(drawing.boxes[part, k].right < drawing.boxes[part, 1].left for k in copies if k < 1)
+        assert all(drawing.boxes[part, k].left > drawing.boxes[part, 5].right for k in copies if k > 5)
     assert [frame.caption for frame in sorted(drawing.scene.frames, key=lambda f: f.left)] == [
         f"t = {k}" for k in range(1, 6)]
 
 
+@pytest.mark.parametrize("make, part, steps", [
+    (feedback_2, "h3", [0, -1]), (three_delays, "h", [0, -1, -2]), (two_ahead, "b", [5, 6])])
+def test_values_before_and_after_the_steps_stand_above_each_other(
+        make: Callable[[], Cell], part: str, steps: list[int]) -> None:
+    run, _ = unrolled(make)
+    boxes = {k: box for (p, k), box in unrolled_drawing(run).boxes.items() if p.signal == part}
+    assert len({boxes[k].x for k in steps}) == 1
+    assert boxes[steps[0]].y == boxes[1].y
+    assert [boxes[b].bottom - boxes[a].top for a, b in pairwise(steps)] == [6.0] * (len(steps) - 1)
+
+
 @pytest.mark.parametrize("T", [4, 30])
-@pytest.mark.parametrize("make", [feedback, feedback_2, own_output, two_delays, lstm])
+@pytest.mark.parametrize("make", [feedback, own_output, lstm])
 def test_an_arrow_through_time_leaves_on_the_right_and_arrives_on_the_left(make: Callable[[], Cell], T: int) -> None:
     scene = unrolled_scene(make, T, loss=False)
     boxes = {box.key: box for box in scene.boxes}
@@ -227,6 +242,21 @@ def test_a_layer_s_own_loop_is_on_the_right_and_feedback_from_above_on_the_left(
             sides[source, target] = ("right" if boxes[arrow.target].x > 0 else "left", arrow.color)
     own = {(f"{name}[t]", f"{name}[t]"): ("right", palette.STATE.line) for name in ("h1", "h2", "h3")}
     assert sides == {**own, ("h3[t]", "h2[t]"): ("left", palette.FEEDBACK)}
+
+
+@pytest.mark.parametrize("T", [4, 30])
+@pytest.mark.parametrize("make, faces", [
+    (three_delays, ("top", "top")), (lagged_twice, ("top", "bottom")), (feedback_2, ("bottom", "top"))])
+def test_an_arrow_through_several_steps_leaves_right_of_the_others_and_arrives_left_of_them(
+        make: Callable[[], Cell], faces: tuple[str, str], T: int) -> None:
+    drawing = unrolled_drawing(unrolled(make, T)[0], fold=True)
+    boxes = {box.key: box for box in drawing.scene.boxes}
+    far = [arrow for arrow, edge, k in drawing.arrows if edge.delay > 1 and k - edge.delay >= 1]
+    assert len(far) >= 2
+    for arrow in far:
+        source, target = boxes[arrow.source], boxes[arrow.target]
+        assert arrow.points[0][1] == pytest.approx(getattr(source, faces[0])) and arrow.points[0][0] >= source.x + 10
+        assert arrow.points[-1][1] == pytest.approx(getattr(target, faces[1])) and arrow.points[-1][0] <= target.x - 10
 
 
 @pytest.mark.parametrize("delay", [1, 2])

@@ -7,6 +7,7 @@ assigns them by longest paths). Boxes are known by number only.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -25,15 +26,20 @@ class Coordinates(NamedTuple):
 
 
 def layered_layout(layers: Sequence[int], lefts: Sequence[float], rights: Sequence[float],
-                   edges: Sequence[tuple[int, int]], sides: Sequence[int]) -> Coordinates:
+                   edges: Sequence[tuple[int, int]], sides: Sequence[int],
+                   first: tuple[Sequence[float], Sequence[float]] | None = None) -> Coordinates:
     """Return x coordinates with few crossings and short, straight edges.
 
     Args:
         layers, lefts, rights: the layer of each box, from 0; how far it extends from its centre.
         edges: pairs of boxes, the first in a lower layer than the second.
         sides: for each box -1, 0 or 1: prefer the left, no side, the right where the order is free.
+        first: for each box, and for each edge in the layers that it passes, its position in an order that is kept
+            unless another one has fewer crossings.
     """
     graph = _ProperGraph(layers, lefts, rights, edges, sides)
+    if first is not None:
+        graph.first = [*first[0], *(position for chain, position in zip(graph.chains, first[1]) for _ in chain[1:-1])]
     x = graph.assign_coordinates(graph.reduce_crossings())
     return Coordinates(x[:graph.boxes], [[x[node] for node in chain[1:-1]] for chain in graph.chains])
 
@@ -45,6 +51,7 @@ class _ProperGraph:
                  edges: Sequence[tuple[int, int]], sides: Sequence[int]) -> None:
         self.layers, self.lefts, self.rights, self.sides = list(layers), list(lefts), list(rights), list(sides)
         self.boxes = len(layers)
+        self.first: list[float] = []
         self.chains = [self._divide(source, target) for source, target in edges]
         self.below: list[list[int]] = [[] for _ in self.layers]
         self.above: list[list[int]] = [[] for _ in self.layers]
@@ -72,7 +79,8 @@ class _ProperGraph:
         its neighbours. A sweep can make the order worse, so the best one is kept.
         """
         order: list[list[int]] = [[] for _ in range(max(self.layers, default=-1) + 1)]
-        for node in sorted(range(len(self.layers)), key=self.sides.__getitem__):
+        first = self.first or [0.0] * len(self.layers)
+        for _, _, node in sorted(zip(self.sides, first, range(len(self.layers)))):
             order[self.layers[node]].append(node)
         best = self._crossings(order), [list(layer) for layer in order]
         for sweep in range(SWEEPS):
@@ -99,7 +107,11 @@ class _ProperGraph:
         count = 0
         for nodes in order:
             ends = [high for low in nodes for high in sorted(place[node] for node in self.above[low])]
-            count += sum(right < left for number, left in enumerate(ends) for right in ends[number + 1:])
+            passed: list[int] = []
+            for end in ends:
+                position = bisect_right(passed, end)
+                count += len(passed) - position
+                passed.insert(position, end)
         return count
 
     # ---- coordinate assignment

@@ -1,14 +1,17 @@
 """Positions inside one time step, the same for the rolled and the unrolled picture.
 
-Rows go up in the order of the layers; a state, whose arrows run sideways through the steps, has a row of
-its own. Between the rows are channels, in which arrows run sideways on numbered tracks (channel
-routing: Hashimoto and Stevens, Wire routing by optimizing channel assignment, DAC 1971).
+Rows go up in the order of the layers. States have a row of their own, whose arrows run sideways through the steps;
+those that run in one direction and don't read each other within a step share it. More than WIDEST boxes of one layer
+are divided into several rows. Between the rows are channels, in which arrows run sideways on numbered tracks (channel
+routing: Hashimoto and Stevens, Wire routing by optimizing channel assignment, DAC 1971): the lower tracks of a channel
+are the lanes, on which delayed edges run from box to box; the upper ones lead to the row above.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 from operator import itemgetter
@@ -28,6 +31,19 @@ FIRST = 24.0  # from a row down to the first track of the channel under it
 TRACK = 8.0  # from track to track
 CLEARANCE = 4.0  # between a box and an arrow that passes it
 LabelPoints = list[tuple[Point, bool]]  # candidates for a label: where it begins or, if False, ends
+WIDEST = 12  # boxes of one layer in a row
+LANE = 12.0  # from lane to lane: a label fits between
+LANE_FIRST = 16.0  # from a row up to the first lane of the channel above it
+LANE_CORNER = 3.0  # radius: less than PASSING, so that no line crosses another one in a corner
+CENTRAL = 0.01  # less than half of the distance of boxes in a row of WIDEST, which has the width 1
+DOTTED = 2.4  # width of a dotted line, which looks thinner than others
+BESIDE_HEAD = 9.0  # from the end of an arrow down to a label beside its head
+PORT = 10.0  # between arrowheads that are side by side
+SHIFTS = (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, 6, 7, 8)  # of ports where lines would share a segment
+PASSING = 4.5  # least distance of lines that pass each other in a channel
+FLAT = 0.16  # least ratio of height and width of a curve between two rows
+TALLEST = 150.0  # height of a gap that is enlarged for that
+SUPERSCRIPTS = str.maketrans("-+0123456789", "⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹")
 Group = tuple[Part, int, int, bool]  # of delayed edges: source, delay, target's row (or the edge itself), left
 
 
@@ -49,27 +65,51 @@ class Entry(NamedTuple):
     group: Group  # edges of one group share their route except for its last piece
 
 
+class Lane(NamedTuple):
+    """The lane on which a delayed edge runs from box to box, in the channel between them or above their row."""
+
+    channel: int
+    group: tuple[Part, int, int]  # source, delay, target's row: such edges share their lanes; not in a rolled picture
+
+
 class StepLayout:
     """Positions of the boxes of a step, and the routes of its undelayed edges.
 
     Args:
         sizes, extra: width and height of each box; width reserved to the right of it.
-        apart: whether each box of the graph's `once` has a row of its own.
+        unrolled: whether steps stand side by side; then each box of the graph's `once` has a row of its own.
+        loops: height that loops need above and below a box.
 
     Attributes:
         places, bends: the position of each part; for every undelayed edge, its x in the rows that it passes.
         members, y: the parts of each row, from the left; the height of its centre line, after set_gaps().
         left, right: how far the step extends from its centre line.
         tracks: the number of tracks in the channel under each row, and above the last.
-        entries: how each delayed edge reaches its target, after set_sides().
+        lanes: the lane of each delayed edge that has one.
+        numbers: of a group's first lane in its channel.
+        lane_counts: the number of lanes in the channel under each row, and above the last.
+        lane_first, lane_distance: from a row up to the first lane, and from lane to lane.
+        entries: how each other delayed edge reaches its target, after set_sides().
     """
 
+    lane_first, lane_distance = LANE_FIRST, LANE
+
     def __init__(self, graph: StepGraph, sizes: Mapping[Part, tuple[float, float]],
-                 extra: Mapping[Part, float] | None = None, apart: bool = False) -> None:
+                 extra: Mapping[Part, float] | None = None, unrolled: bool = False,
+                 loops: Mapping[Part, float] | None = None) -> None:
         self.graph = graph
-        self.apart = apart
-        self.places = self._place_rows(sizes)
-        self.count = max(place.row for place in self.places.values()) + 1
+        self.unrolled = unrolled
+        self._delayed: dict[Part, list[Edge]] = {}  # by source
+        self._halves: dict[Part, float] = {}  # position in one of several rows of a layer, negative in its left half
+        for edge in graph.edges:
+            if edge.delay:
+                self._delayed.setdefault(edge.source, []).append(edge)
+        rows = self._assign_rows()
+        self.count = max(rows.values()) + 1
+        self.lanes = self._find_lanes(rows)
+        widths = self._port_widths(rows)
+        self.places = {part: Place(rows[part], 0.0, max(sizes[part][0], widths[part]), sizes[part][1])
+                       for part in graph.parts}
         self.bends = self._place_in_rows(extra or {})
         self.members: list[list[Part]] = [[] for _ in range(self.count)]
         x = {part: place.x for part, place in self.places.items()}
@@ -81,25 +121,119 @@ class StepLayout:
         self.heights = [max(self.places[part].height for part in row) for row in self.members]
         self.y = [0.0] * self.count
         self.tracks = [0] * (self.count + 1)
+        self.numbers: dict[object, int] = {}
+        self.lane_counts = [0] * (self.count + 1)
+        self._loops = [max((loops or {}).get(part, 0.0) for part in row) if len(row) > 1 else 0.0
+                       for row in self.members]
+        self._assign_lanes()
         self.entries: dict[Edge, Entry] = {}
 
-    def _place_rows(self, sizes: Mapping[Part, tuple[float, float]]) -> dict[Part, Place]:
-        """Assign rows: the parts of a layer share one, but each state has its own. What has no time is lowest."""
+    def _assign_rows(self) -> dict[Part, int]:
+        """Return the row of each part. What has no time is lowest."""
         row_of: dict[Part, int] = {}
+        row = 0
         for once, layer in product((True, False), range(max(part.layer for part in self.graph.parts) + 1)):
             members = [part for part in self.graph.parts if part.layer == layer and part.once is once]
-            states = [part for part in members if self.graph.is_state(part) or (once and self.apart)]
-            for together in [[part for part in members if part not in states], *([state] for state in states)]:
-                if together:
-                    row_of.update(dict.fromkeys(together, max(row_of.values(), default=-1) + 1))
-        return {part: Place(row_of[part], 0.0, max(sizes[part][0], self._ports_width(part)), sizes[part][1])
-                for part in self.graph.parts}
+            for together in self._divide_layer(members, once):
+                row_of.update(dict.fromkeys(together, row))
+                row += 1
+        return row_of
 
-    def _ports_width(self, part: Part) -> float:
-        """Return the width that a box needs for the arrows on its lower and upper side."""
-        arriving = sum(edge.target is part for edge in self.graph.edges)
-        leaving = sum(edge.source is part and not edge.delay for edge in self.graph.edges)
-        return 0.0 if part.round else 14 + 9.0 * (max(arriving, leaving) - 1)
+    def _divide_layer(self, members: Sequence[Part], once: bool) -> Iterator[Sequence[Part]]:
+        """Yield the rows of a layer: other boxes, states, states that run backward in time."""
+        if once and self.unrolled:
+            yield from ([part] for part in members)
+            return
+        kinds: dict[int, list[Part]] = {0: [], 1: [], -1: []}
+        for part in members:
+            delays = [edge.delay for edge in self._delayed.get(part, ())] if part.node is None else []
+            kinds[0 if not delays else 1 if max(delays) > 0 else -1].append(part)
+        for parts in (kinds[0], *sorted((kinds[1], kinds[-1]), key=lambda kind: [members.index(x) for x in kind[:1]])):
+            rows = math.ceil(len(parts) / WIDEST)
+            for number in range(rows):
+                row = parts[number * len(parts) // rows:(number + 1) * len(parts) // rows]
+                if rows > 1:
+                    self._halves |= {part: (i + 0.5) / len(row) - 0.5 or -CENTRAL for i, part in enumerate(row)}
+                yield row
+
+    def _is_loop(self, edge: Edge) -> bool:
+        """Whether an edge is drawn round its box, which steps side by side leave no place for."""
+        return bool(edge.delay) and edge.source is edge.target and not self.unrolled
+
+    # ---- lanes
+    def _find_lanes(self, rows: Mapping[Part, int]) -> dict[Edge, Lane]:
+        """Find the delayed edges that run on lanes: between neighbours in a row, and through more than one step.
+
+        If such an edge passes between two rows, so do all that lead from one of them to the other.
+        """
+        delayed = [edge for edges in self._delayed.values() for edge in edges]
+        if not self.unrolled:
+            return {edge: Lane(rows[edge.source] + 1, (edge.source, edge.delay, number))
+                    for number, edge in enumerate(delayed)
+                    if rows[edge.source] == rows[edge.target] and edge.source is not edge.target}
+        crowd = Counter(rows.values())
+        near = [edge for edge in delayed if abs(rows[edge.target] - rows[edge.source]) <= 1]
+        found = {edge: _lane(edge, rows) for edge in near if abs(edge.delay) > 1
+                 or (rows[edge.source] == rows[edge.target] and crowd[rows[edge.source]] > 1)}
+        channels = {lane.channel for lane in found.values()}
+        found |= {edge: _lane(edge, rows) for edge in near
+                  if rows[edge.source] != rows[edge.target] and _lane(edge, rows).channel in channels}
+        return found
+
+    def _assign_lanes(self) -> None:
+        """Number the lanes of each channel: a delay of d needs d of them; the shortest delays are lowest.
+
+        Those within a row are below those that lead to or from the row above. In a rolled picture, edges side by side
+        share a lane.
+        """
+        groups = {lane.group: lane.channel for lane in self.lanes.values()}
+        used: dict[tuple[int, int], list[tuple[float, float]]] = {}
+        within = {group: group[2] == self.places[group[0]].row or not self.unrolled for group in groups}
+        for group in sorted(groups, key=lambda group: (not within[group], abs(group[1]))):
+            channel = groups[group]
+            if self.unrolled:
+                self.numbers[group] = self._add_lanes(channel, abs(group[1]))
+                continue
+            xs = [self.places[part].x for part in (group[0], *self._targets(group))]
+            span, number = (min(xs) - LANE, max(xs) + LANE), 0
+            while any(span[0] < right and left < span[1] for left, right in used.get((channel, number), ())):
+                number += 1
+            used.setdefault((channel, number), []).append(span)
+            self.numbers[group] = number
+            self.lane_counts[channel] = max(self.lane_counts[channel], number + 1)
+
+    def _add_lanes(self, channel: int, count: int) -> int:
+        """Add lanes to a channel; return the number of the first."""
+        first = self.lane_counts[channel]
+        self.lane_counts[channel] += count
+        return first
+
+    def _targets(self, group: tuple[Part, int, int]) -> list[Part]:
+        return [edge.target for edge, lane in self.lanes.items() if lane.group == group]
+
+    def _port_widths(self, rows: Mapping[Part, int]) -> dict[Part, float]:
+        """Return the width that each box needs for the arrows on its lower and upper side."""
+        inner, outer = Counter[tuple[Part, int]](), Counter[tuple[Part, int, int]]()
+        leaving = dict.fromkeys((edge.source, lane) for edge, lane in self.lanes.items())
+        crowd = Counter(rows.values())
+        departing = {(edge.source, edge.delay, rows[edge.target]) for edges in self._delayed.values() for edge in edges
+                     if edge not in self.lanes and not self._is_loop(edge) and crowd[rows[edge.source]] > 1}
+        ends = [*((source, lane.channel, 1) for source, lane in leaving),
+                *((source, rows[source] + 1, 1) for source, _, _ in departing),  # if not outermost in their row
+                *((edge.target, lane.channel, -1) for edge, lane in self.lanes.items())]
+        for part, channel, side in ends:
+            outer[part, 1 if channel > rows[part] else -1, side if self.unrolled else 0] += 1
+        for edge in self.graph.edges:
+            if self._is_loop(edge):
+                outer[edge.source, 1, 0] += 1
+            elif edge not in self.lanes:
+                inner[edge.target, -1] += 1
+                inner[edge.source, 1] += not edge.delay
+        most = {(part, face): max(outer[part, face, side] for side in (-1, 0, 1))
+                for part in self.graph.parts for face in (-1, 1)}
+        return {part: 0.0 if part.round else max(
+            14 + 9.0 * (inner[part, face] - 1) + 2 * PORT * most[part, face] + PORT * (face < 0 < most[part, face])
+            for face in (-1, 1)) for part in self.graph.parts}
 
     def _place_in_rows(self, extra: Mapping[Part, float]) -> dict[Edge, list[float]]:
         """Set the x of every part; return where each undelayed edge passes rows."""
@@ -109,10 +243,27 @@ class StepLayout:
         found = layered_layout(
             [place.row for place in self.places.values()], halves,
             [half + extra.get(part, 0) for part, half in zip(self.places, halves)],
-            [(number[edge.source], number[edge.target]) for edge in edges], [self._side(part) for part in self.places])
+            [(number[edge.source], number[edge.target]) for edge in edges], [self._side(part) for part in self.places],
+            self._nested_order(edges) if self._halves else None)
         for place, x in zip(self.places.values(), found.x):
             place.x = x
         return dict(zip(edges, found.bends))
+
+    def _nested_order(self, edges: Sequence[Edge]) -> tuple[list[float], list[float]]:
+        """Return an order without crossings for a layer of several rows, as in an onion.
+
+        Edges from below to the upper ones of these rows pass the lower ones in the middle; edges that go up from the
+        lower ones pass the upper ones on both sides.
+        """
+        passing = []
+        for edge in edges:
+            source, target = self._halves.get(edge.source), self._halves.get(edge.target, 0.0)
+            if source is not None:
+                passing.append(math.copysign(2 + 1 / (self.places[edge.source].row + 1), source) + source / 1000)
+            else:
+                near = math.copysign(1 / (self.places[edge.target].row + 1), target)
+                passing.append((near + target / 1000) * CENTRAL)
+        return [self._halves.get(part, 0.0) for part in self.places], passing
 
     def _side(self, part: Part) -> int:
         """Put an operation that reads the past to the left, one that reads the future to the right."""
@@ -131,10 +282,35 @@ class StepLayout:
             return self.top + FIRST + TRACK * track
         return self.y[channel] - self.heights[channel] / 2 - FIRST - TRACK * track
 
+    def lane_y(self, channel: int, number: int) -> float:
+        """Return the height of a lane in the channel under a row, or above the last row."""
+        return self._upper_side(channel - 1) + self._loops[channel - 1] + self.lane_first + self.lane_distance * number
+
+    def lanes_height(self, channel: int) -> float:
+        """Return the height at the foot of a channel that its lanes and the loops of the row below take."""
+        count = self.lane_counts[channel]
+        lanes = self.lane_first + self.lane_distance * (count - 1) + 8 if count else 0.0
+        return lanes + self._loops[channel - 1] if channel else 0.0
+
+    def gap(self, channel: int, least: float) -> float:
+        """Return the height of a channel: `least` for the curves in it, more where they are wide; the loops, lanes."""
+        spans = [abs(a - b) for edge in self.graph.undelayed for row, (a, b) in enumerate(
+            pairwise([self.places[edge.source].x, *self.bends[edge], self.places[edge.target].x]),
+            self.places[edge.source].row + 1) if row == channel]
+        return max(least, min(FLAT * max(spans, default=0.0), TALLEST)) + self.lanes_height(channel) + (
+            self._loops[channel])
+
+    def loops(self, row: int) -> float:
+        """Return the height that loops need above the boxes of a row."""
+        return self._loops[row]
+
+    def _upper_side(self, row: int) -> float:
+        return self.y[row] + self.heights[row] / 2
+
     @property
     def top(self) -> float:
         """The upper edge of the highest row."""
-        return self.y[-1] + self.heights[-1] / 2
+        return self._upper_side(-1)
 
     @property
     def middle(self) -> float:
@@ -155,6 +331,100 @@ class StepLayout:
                         else Entry(side, False, (edge.source, edge.delay, id(edge), False))
                         for edge, side in sides.items()}
         self._order_ports()
+        self._order_outer_ports()
+
+    def leaves_above(self, edge: Edge) -> bool:
+        """Whether an edge leaves upward to a lane, because other boxes are beside its source."""
+        row = self.members[self.places[edge.source].row]
+        return edge in self.entries and row[0 if self._leaving_side(edge) < 0 else -1] is not edge.source
+
+    def _leaving_side(self, edge: Edge) -> int:
+        """Return the side on which an edge leaves its source: in a rolled picture that on which it comes back."""
+        return -self.entries[edge].side if self.unrolled else self.entries[edge].side
+
+    def direction(self, edge: Edge) -> int:
+        """Return whether an edge on a lane runs to the right (1) or to the left (-1)."""
+        if self.unrolled:
+            return 1 if edge.delay > 0 else -1
+        return 1 if self.places[edge.source].x <= self.places[edge.target].x else -1
+
+    def _order_outer_ports(self) -> None:
+        """Order the ports of lanes, outside those of other arrows: the nearer its lane, the further out is a port.
+
+        So the lanes of one box do not cross there. Edges of one group leave at one port, and arrive at several.
+        """
+        ends: dict[tuple[Part, int, int], dict[object, int]] = {}
+        for edge, lane in self.lanes.items():
+            right, number = self.direction(edge), self.numbers[lane.group]
+            for part, key, side in ((edge.source, lane.group, right), (edge.target, edge, -right)):
+                face = 1 if lane.channel > self.places[part].row else -1
+                ends.setdefault((part, face, side), {})[key] = -face * number
+        for edge, entry in self.entries.items():
+            if self.leaves_above(edge) and entry.group in self.numbers:
+                where = edge.source, 1, self._leaving_side(edge)
+                ends.setdefault(where, {})[entry.group] = -self.numbers[entry.group]
+        self._outer = {where: sorted(keys, key=keys.__getitem__) for where, keys in ends.items()}
+        self._shifts = self._shift_ports()
+
+    def _shift_ports(self) -> dict[tuple[Part, int, int], float]:
+        """Return how far to move ports outward, so that lines from above and below a channel's lanes pass each other.
+
+        A line from a lower box and one from an upper box share heights if the former leads to a higher lane.
+        """
+        highest: dict[object, int] = {lane.group: self.numbers[lane.group] + (abs(edge.delay) - 1) * self.unrolled
+                   for edge, lane in self.lanes.items()}
+        shifts: dict[tuple[Part, int, int], float] = {}
+        placed: dict[tuple[int, int], list[tuple[float, float]]] = {}  # x, and the lane that a line leads to
+        for where in sorted(self._outer, key=itemgetter(1), reverse=True):
+            part, face, side = where
+            groups = [self.lanes[key].group if isinstance(key, Edge) else key for key in self._outer[where]]
+            ends = [highest.get(group, self.numbers[group]) if face > 0 else self.numbers[group] for group in groups]
+            channel = self.places[part].row + (face > 0)
+            width = self.places[part].width
+            xs = [self.places[part].x + side * self._outer_distance(where, number, width)
+                  for number in range(len(groups))]
+            room = max(width / 2 - 4 - abs(xs[-1] - self.places[part].x), 0.0)
+            met = [(x - low_x, low_x) for x, end in zip(xs, ends) for low_x, low_end in placed.get((channel, 1), ())
+                   if face < 0 and low_end >= end]
+            shift = min((shift for shift in SHIFTS if shift <= room),
+                        key=lambda shift: sum(abs(apart + side * shift) < PASSING for apart, _ in met))
+            shifts[where] = shift
+            placed.setdefault((channel, face), []).extend((x + side * shift, end) for x, end in zip(xs, ends))
+        return shifts
+
+    def add_departures(self) -> None:
+        """Give the groups of edges that leave upward a lane."""
+        for edge, entry in self.entries.items():
+            if self.leaves_above(edge) and entry.group not in self.numbers:
+                self.numbers[entry.group] = self._add_lanes(self.places[edge.source].row + 1, 1)
+        self._order_outer_ports()
+
+    def outer_port(self, part: Part, face: int, side: int, key: object, box: Box) -> Point:
+        """Return a port outside those of other arrows, on the upper (1) or lower (-1) face, right (1) or left."""
+        where = part, face, side
+        distance = self._outer_distance(where, self._outer[where].index(key), box.width)
+        return _on_face(box, side * (distance + self._shifts[where]), face)
+
+    def _outer_distance(self, where: tuple[Part, int, int], position: int, width: float) -> float:
+        part, face, _ = where
+        lower = 0.0 if face > 0 else PORT / 2  # not below the port of a box above
+        return self._half(part, face, width) + PORT * (position + 1) + lower
+
+    def loop_port(self, part: Part, box: Box, number: int, count: int) -> float:
+        """Return the distance from the centre of a box to the ends of a loop, 0 the innermost of some, on the right."""
+        least = max(self._half(part, face, box.width) + PORT * len(self._outer.get((part, face, 1), ()))
+                    for face in (-1, 1))
+        return max(least + PORT * (count - number), 0.28 * box.width if count == 1 else 0.0)
+
+    def _count_outer(self, part: Part, face: int) -> int:
+        loops = sum(map(self._is_loop, self._delayed.get(part, ())))
+        return max(len(self._outer.get((part, face, -1), ())), loops + len(self._outer.get((part, face, 1), ())))
+
+    def _half(self, part: Part, face: int, width: float) -> float:
+        """Return how far the arrows on a face that come from no lane extend from its centre."""
+        edges = (self._top_edges if face > 0 else self._bottom_edges)[part]
+        outer = self._count_outer(part, face)
+        return (len(edges) - 1) / 2 * _apart(width, len(edges), outer) if edges else 0.0
 
     def _order_ports(self) -> None:
         """Sort the arrows on the lower and on the upper side of each box from left to right, without crossings."""
@@ -173,31 +443,58 @@ class StepLayout:
 
     def bottom_port(self, edge: Edge, box: Box) -> Point:
         """Return where an edge ends on the lower side of its target."""
-        return _port(box, self._bottom_edges[edge.target], edge, -1)
+        return self._port(box, edge.target, edge, -1)
 
     def top_port(self, edge: Edge, box: Box) -> Point:
         """Return where an edge begins on the upper side of its source."""
-        return _port(box, self._top_edges[edge.source], edge, 1)
+        return self._port(box, edge.source, edge, 1)
+
+    def _port(self, box: Box, part: Part, edge: Edge, face: int) -> Point:
+        edges = (self._top_edges if face > 0 else self._bottom_edges)[part]
+        outer = self._count_outer(part, face)
+        return _on_face(box, (edges.index(edge) - (len(edges) - 1) / 2) * _apart(box.width, len(edges), outer), face)
+
+    def lane_ports(self, edge: Edge, source: Box, target: Box) -> tuple[Point, Point]:
+        """Return where an edge on a lane leaves and arrives."""
+        lane, right = self.lanes[edge], self.direction(edge)
+        faces = [1 if lane.channel > self.places[part].row else -1 for part in (edge.source, edge.target)]
+        return (self.outer_port(edge.source, faces[0], right, lane.group, source),
+                self.outer_port(edge.target, faces[1], -right, edge, target))
 
     # ---- routes
     def route_upward(self, edge: Edge, source: Box, target: Box, middle: float) -> tuple[list[Point], LabelPoints]:
         """Return the curve of an undelayed edge in the step around `middle`, and candidates for its label."""
         start, end = self.top_port(edge, source), self.bottom_port(edge, target)
-        stops = [start]
-        for row, bend in enumerate(self.bends[edge], self.places[edge.source].row + 1):
+        low, high = self.places[edge.source].row, self.places[edge.target].row
+        lines = [(start[0], start[1], self._above_lanes(low, start[1]))]  # upright: x, lower and upper end
+        for row, bend in enumerate(self.bends[edge], low + 1):
             half = self.heights[row] / 2 + CLEARANCE
-            stops += [(middle + bend, self.y[row] - half), (middle + bend, self.y[row] + half)]
-        stops.append(end)
-        if all(abs(x - start[0]) < 0.1 for x, _ in stops):
+            lines.append((middle + bend, self.y[row] - half - self._loops[row],
+                          self._above_lanes(row, self.y[row] + half)))
+        lines.append((end[0], end[1] - self._loops[high], end[1]))
+        if all(abs(x - start[0]) < 0.1 for x, _, _ in lines):
             points = straight_line(start, end)
-        else:  # curves between the rows, straight lines past them
-            points = join_curves(*(straight_line(a, b) if number % 2 else vertical_curve(a, b)
-                              for number, (a, b) in enumerate(pairwise(stops))))
-        last = stops[-2]
+        else:
+            points = join_curves(*self._through(lines))
+        (x0, _, y0), (x1, y1, _) = lines[:2]
+        last = lines[-2]
         right = last[0] <= end[0]
-        middles = [((last[0] + end[0]) / 2, (last[1] + end[1]) / 2),
-                   ((start[0] + stops[1][0]) / 2, (start[1] + stops[1][1]) / 2)]
+        middles = [((last[0] + end[0]) / 2, (last[2] + lines[-1][1]) / 2), ((x0 + x1) / 2, (y0 + y1) / 2)]
+        middles.append((end[0], end[1] - BESIDE_HEAD))
         return points, [((x + (5 if side else -5), y), side) for x, y in middles for side in (right, not right)]
+
+    def _above_lanes(self, row: int, y: float) -> float:
+        """Return the height up to which an edge goes straight up from a row: past its lanes and loops."""
+        lanes = self.lanes_height(row + 1)
+        return max(y, self._upper_side(row) + lanes) if lanes else y
+
+    def _through(self, lines: Sequence[tuple[float, float, float]]) -> Iterator[list[Point]]:
+        """Yield upright lines, and curves between them."""
+        for number, (x, low, high) in enumerate(lines):
+            if number:
+                yield vertical_curve((lines[number - 1][0], lines[number - 1][2]), (x, low))
+            if high - low > 0.01:
+                yield straight_line((x, low), (x, high))
 
     def clear_x(self, part: Part) -> float:
         """Return the x nearest to a part at which an arrow can go up from it past all higher boxes."""
@@ -207,10 +504,43 @@ class StepLayout:
         free = [x for x in candidates if all(abs(place.x - x) > place.width / 2 + 6 for place in higher)]
         return min((abs(x - start.x), x) for x in free)[1]
 
-    def style(self, edge: Edge) -> tuple[str, float]:
-        """Return the colour and the width of an edge; edges that share a route share them."""
+    def style(self, edge: Edge) -> Style:
+        """Return the look of an edge; edges that share a route share it.
+
+        One that could be confused with others has the colour of its parameter: if there are others on lanes of its
+        channel, or with its ends and another delay; then the order of the delays gives the pattern.
+        """
+        edge = self._first_of_group(edge)
+        color, pen = self._kind(edge)
+        delays = sorted({abs(other.delay) for other in self._parallel(edge)})
+        if not edge.delay or not edge.names or not (len(delays) > 1 or self._has_company(edge)):
+            return Style(color, pen)
+        position = list(self.graph.colors).index(edge.names[0])
+        pattern = (delays.index(abs(edge.delay)) + position // len(palette.PARAMETERS)) % 3
+        return Style(self.graph.colors[edge.names[0]], DOTTED if pattern == 2 else pen, pattern == 1, pattern == 2)
+
+    def _first_of_group(self, edge: Edge) -> Edge:
         if edge in self.entries:
-            edge = next(other for other, entry in self.entries.items() if entry.group == self.entries[edge].group)
+            return next(other for other, entry in self.entries.items() if entry.group == self.entries[edge].group)
+        return edge
+
+    def _parallel(self, edge: Edge) -> list[Edge]:
+        return [other for other in self._delayed.get(edge.source, ()) if other.target is edge.target]
+
+    def _has_company(self, edge: Edge) -> bool:
+        """Whether an edge runs on a lane, alone in its group, and others on lanes of the same channel.
+
+        A loop would be on such a lane in the unrolled picture if it is in a row with others.
+        """
+        if self._is_loop(edge):
+            return any(other is not edge.source and other in self._delayed
+                       for other in self.members[self.places[edge.source].row])
+        lane = self.lanes.get(edge)
+        return lane is not None and len(self._targets(lane.group)) == 1 and any(
+            other.channel == lane.channel and other.group != lane.group for other in self.lanes.values())
+
+    def _kind(self, edge: Edge) -> tuple[str, float]:
+        """Return the colour and the width of an edge by its kind."""
         if edge.source.once:
             return palette.STATIC.line, 1.2
         if edge.delay == 0:
@@ -224,12 +554,36 @@ class StepLayout:
         return palette.STATE.line, 1.8
 
 
-def _port(box: Box, edges: Sequence[Edge], edge: Edge, side: int) -> Point:
-    """Return the point of an edge among all on the upper (1) or lower (-1) side of a box."""
-    apart = min(18.0, (box.width - 14) / max(len(edges) - 1, 1))
-    out = (edges.index(edge) - (len(edges) - 1) / 2) * apart
+class Style(NamedTuple):
+    """The look of an edge."""
+
+    color: str
+    pen: float
+    dashed: bool = False
+    dotted: bool = False
+
+
+def power(delay: int) -> str:
+    """Return a delay as a power of z: `z⁻²` is the value of two steps before."""
+    return "z" + f"{-delay:+d}".translate(SUPERSCRIPTS)
+
+
+def _lane(edge: Edge, rows: Mapping[Part, int]) -> Lane:
+    """Return the lane of an edge between neighbouring rows, or within one: in the channel between, or above it."""
+    source, target = rows[edge.source], rows[edge.target]
+    return Lane(max(source, target) + (source == target), (edge.source, edge.delay, target))
+
+
+def _apart(width: float, count: int, outer: int) -> float:
+    """Return the distance of some ports of a box that has others outside."""
+    return min(18.0, (width - 14 - 2 * PORT * outer) / max(count - 1, 1))
+
+
+def _on_face(box: Box, out: float, face: int) -> Point:
+    """Return the point on the upper (1) or lower (-1) side of a box, `out` to the right of its centre."""
+    out = max(4 - box.width / 2, min(out, box.width / 2 - 4))
     half = math.sqrt(max((box.width / 2) ** 2 - out ** 2, 0.0)) if box.circle else box.height / 2
-    return box.x + out, box.y + side * half
+    return box.x + out, box.y + face * half
 
 
 def box_width(labels: Sequence[str], size: float, least: float = 46.0, margin: float = MARGIN) -> float:

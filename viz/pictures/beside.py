@@ -88,7 +88,7 @@ def _to_initial_value(drawing: UnrolledDrawing, edge: Edge, source: Box, target:
                       ) -> tuple[list[Point], LabelPoints]:
     """Return the route to a value before or after the steps, which it reaches from outside; candidates for a label."""
     steps, before = drawing.layout.steps, k < 1
-    column, row, out = drawing.layout.column(k), steps.places[edge.target].row, TRACK * (number + 1)
+    column, row, out = drawing.layout.home(edge.target, k), steps.places[edge.target].row, TRACK * (number + 1)
     x = column.left - out if before else column.right + out
     start, end = source.side(source.y, 1), target.side(target.y, -1 if before else 1)
     others = [drawing.boxes.get((part, k)) for part in steps.members[row] if part is not edge.target]
@@ -105,5 +105,5 @@ def _to_initial_value(drawing: UnrolledDrawing, edge: Edge, source: Box, target:
 
 def _add_arrow(drawing: UnrolledDrawing, edge: Edge, k: int, source: Box, target: Box, points: list[Point]) -> Arrow:
     tooltip = f"{source.label} → {target.label}".replace("\n", " ")
-    return drawing.add_arrow(edge, k, Arrow(source.key, target.key, points, *drawing.layout.steps.style(edge),
+    return drawing.add_arrow(edge, k, Arrow(source.key, target.key, points, *drawing.layout.steps.style(edge)[:2],
                                             tooltip=tooltip))

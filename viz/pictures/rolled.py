@@ -7,7 +7,7 @@ right, or on the left if a loop is there. Edges that share a delay divide behind
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
 from rnn import Cell
@@ -16,7 +16,19 @@ from rnn.language.equations import Definition
 from viz.annotations.formulas import Line, formulas, lines
 from viz.layout.names import Names
 from viz.layout.step_graph import Edge, Part, StepGraph, rolled_graph
-from viz.layout.step_layout import FIRST, HEIGHT, SMALL, TRACK, Group, StepLayout, label_texts, part_box, part_width
+from viz.layout.step_layout import (
+    FIRST,
+    HEIGHT,
+    LANE_CORNER,
+    SMALL,
+    TRACK,
+    Group,
+    StepLayout,
+    label_texts,
+    part_box,
+    part_width,
+    power,
+)
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
@@ -24,9 +36,11 @@ from viz.render.scene import CORNER, Arrow, Box, Point, Scene, Text, round_corne
 
 BETWEEN, DENSE = 58.0, 30.0  # from row to row; the same between operations
 SQUARE = 11.0
-BEND = 30.0  # radius of the corners of a delayed edge
-OUT = 40.0  # from a box to its loop's square
-SUPERSCRIPTS = str.maketrans("-+0123456789", "⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹")
+ASIDE = 24.0  # more between boxes with an edge from one to the other
+BEND, SHARED_BEND = 30.0, 11.0  # radius of the corners of a delayed edge; of edges that share a delay
+LOOP = 14.0  # height of a loop above its box, without 8 for each loop
+OUT, NEAR = 40.0, 28.0  # from a box to its loop's square; the same beside other loops
+LANE = 26.0  # from lane to lane: a square with its text fits between
 DELAY = palette.Paint("#000000", "#000000")
 INDENT = 18.0  # of a line that continues an equation
 
@@ -72,8 +86,11 @@ class RolledDrawing:
         self.loops = [edge for edge in graph.edges if edge.delay and edge.source is edge.target]
         sizes = {part: (part_width(part, [box_label(part)]), HEIGHT if part.node is None else SMALL)
                  for part in graph.parts}
-        self.steps = StepLayout(graph, sizes, {part: self._loops_width(part) for part in graph.parts})
-        self.steps.set_sides({edge: self._side(edge) for edge in graph.edges if edge.delay and edge not in self.loops})
+        self.steps = RolledSteps(graph, sizes, {part: self._loops_width(part) for part in graph.parts},
+                                 loops={loop.source: self._loops_height(loop.source) for loop in self.loops})
+        self.steps.set_sides({edge: self._side(edge) for edge in graph.edges
+                              if edge.delay and edge not in self.loops and edge not in self.steps.lanes})
+        self.steps.add_departures()
         self.left, self.right = self.steps.left, self.steps.right
         self._tracks: dict[Group, int] = {}  # on which a group of edges enters from below
         for edge, entry in self.steps.entries.items():
@@ -85,7 +102,18 @@ class RolledDrawing:
 
     def _loops_width(self, part: Part) -> float:
         texts = [self.graph.label(edge)[0] for edge in self.loops if edge.source is part]
-        return sum(OUT + 12 + max(20.0, text_width(text, 10) * CORNER) for text in texts)
+        neighbours = any(edge.delay and edge.source is part and edge.target is not part
+                         and edge.target.layer == part.layer for edge in self.graph.edges)
+        return ASIDE * neighbours + sum(self._out(part) + 12 + max(20.0, text_width(text, 10) * CORNER)
+                                        for text in texts)
+
+    def _out(self, part: Part) -> float:
+        """Return the distance of a loop's square, which is smaller if other loops are beside it."""
+        layer = [loop.source for loop in self.loops if loop.source.layer == part.layer]
+        return OUT if all(other is part for other in layer) else NEAR
+
+    def _loops_height(self, part: Part) -> float:
+        return LOOP + 8 * sum(edge.source is part for edge in self.loops)
 
     def _rises(self, edge: Edge) -> bool:
         return self.steps.places[edge.source].row < self.steps.places[edge.target].row
@@ -101,7 +129,8 @@ class RolledDrawing:
         for row, tracks in enumerate(self.steps.tracks[1:-1], 1):
             near = (*self.steps.members[row - 1], *self.steps.members[row])
             looped = any(edge.source in near for edge in self.loops)
-            gaps.append(max(least + (FIRST + TRACK * tracks - 10 if tracks else 0), BETWEEN if looped else 0))
+            gaps.append(max(self.steps.gap(row, least) + (FIRST + TRACK * tracks - 10 if tracks else 0),
+                            BETWEEN if looped else 0))
         return gaps
 
     def draw(self) -> RolledDrawing:
@@ -115,6 +144,8 @@ class RolledDrawing:
         for edge in self.graph.undelayed:
             self._add_upward(edge)
         self._add_loops()
+        for edge in self.steps.lanes:
+            self._add_lane(edge)
         for side in (-1, 1):
             self._add_delayed(side)
         self.scene.place_labels(self._labels, crowded=bool(self.graph.once))
@@ -140,7 +171,8 @@ class RolledDrawing:
             out = box.right
             loops = sorted((loop for loop in self.loops if loop.source is part), key=_span)
             for number, edge in enumerate(loops):
-                x, attach, bend = out + OUT, box.width * (0.28 - 0.12 * number), 22.0 + 8 * number
+                attach = self.steps.loop_port(part, box, number, len(loops))
+                x, bend = out + self._out(part), 22.0 + 8 * number
                 near = min(attach + 4, x - box.x)
                 square, out = self._add_square(edge, x, box.y, self.graph.label(edge), 1)
                 self._add_arrow(box, square, [(box.x + attach, box.top), (box.x + near, box.top + bend),
@@ -149,6 +181,46 @@ class RolledDrawing:
                                               (box.x + near, box.bottom - bend), (box.x + attach, box.bottom)], edge)
             reach = max(reach, out)
         self.right = reach
+
+    def _add_lane(self, edge: Edge) -> None:
+        """Add an edge between neighbours in a row: up to its lane, along it through its square, and down."""
+        source, target = self.boxes[edge.source], self.boxes[edge.target]
+        channel, group = self.steps.lanes[edge]
+        start, end = self.steps.lane_ports(edge, source, target)
+        side, y = self.steps.direction(edge), self.steps.lane_y(channel, self.steps.numbers[group])
+        x = _free_place(start[0], end[0], self._upright(channel))
+        square, _ = self._add_square(edge, x, y, ("", ""), 1, 13)
+        self._add_arrow(source, square, round_corners([start, (start[0], y), (x - side * SQUARE / 2, y)], LANE_CORNER),
+                        edge, head=False)
+        arrow = self._add_arrow(square, target, round_corners([(x + side * SQUARE / 2, y), (end[0], y), end],
+                                                              LANE_CORNER), edge)
+        text, color = self.graph.label(edge)
+        if text:
+            half = text_width(text, 10) / 2
+            points = [((x + away, y + up), True)
+                      for away, up in ((-half, -14), (6, -14), (-6 - 2 * half, -14), (24, 11),
+                                       (-8 - 2 * half, 11), (-8 - 2 * half, -9))]
+            self._labels.append((arrow, label_texts(points, text, 10, color)))
+
+    def _upright(self, channel: int) -> list[float]:
+        """Return the x of all edges that go up or down through the lanes of a channel."""
+        steps, row = self.steps, channel - 1
+        xs = [x for edge, lane in steps.lanes.items() if lane.channel == channel
+              for x, _ in steps.lane_ports(edge, self.boxes[edge.source], self.boxes[edge.target])]
+        for edge in self.graph.undelayed:
+            low, high = steps.places[edge.source].row, steps.places[edge.target].row
+            if low == row:
+                xs.append(steps.top_port(edge, self.boxes[edge.source])[0])
+            elif low < row < high:
+                xs.append(steps.bends[edge][row - low - 1])
+        return xs + [self._departure(edge)[0][0] for edge in steps.entries
+                     if steps.leaves_above(edge) and steps.places[edge.source].row == row]
+
+    def _departure(self, edge: Edge) -> tuple[Point, float]:
+        """Return where an edge leaves upward, and the height of its lane."""
+        entry, row = self.steps.entries[edge], self.steps.places[edge.source].row
+        start = self.steps.outer_port(edge.source, 1, entry.side, entry.group, self.boxes[edge.source])
+        return start, self.steps.lane_y(row + 1, self.steps.numbers[entry.group])
 
     def _add_delayed(self, side: int) -> None:
         """Add delayed edges between rows: out sideways, up or down outside, and in again; long ones outermost."""
@@ -160,10 +232,18 @@ class RolledDrawing:
         ports = self._port_heights(in_order)
         heights = [*ports.values(), *(self._track_y(group[0]) for group in groups.values()
                                       if self.steps.entries[group[0]].from_below)]
+        heights += [self._departure(edge)[1] for edge in self.steps.entries if self.steps.leaves_above(edge)]
         reach = self.left if side < 0 else self.right
-        for edges in in_order:
-            reach = self._add_group(edges, side, side * (reach + 36), ports, heights)
+        levels = [self._levels(edges[0], ports) for edges in in_order]
+        for number, edges in enumerate(in_order):
+            bend = _clear_radius(*levels[number], [y for ends in levels[number + 1:] for y in ends])
+            reach = self._add_group(edges, side, side * (reach + 36), ports, heights, bend)
         self.left, self.right = (reach, self.right) if side < 0 else (self.left, reach)
+
+    def _levels(self, edge: Edge, ports: Mapping[tuple[Part, Edge], float]) -> tuple[float, float]:
+        """Return the heights between which an edge goes up or down beside the boxes."""
+        start = self._departure(edge)[1] if self.steps.leaves_above(edge) else ports[edge.source, edge]
+        return start, self._track_y(edge) if self.steps.entries[edge].from_below else ports[edge.target, edge]
 
     def _track_y(self, edge: Edge) -> float:
         """Return the height of the track on which an edge enters from below."""
@@ -187,54 +267,63 @@ class RolledDrawing:
                 found[part, edge] = self.boxes[part].y + (number - (len(edges) - 1) / 2) * apart
         return found
 
-    def _add_group(self, edges: Sequence[Edge], side: int, x: float, ports: dict[tuple[Part, Edge], float],
-                   heights: Sequence[float]) -> float:
+    def _add_group(self, edges: Sequence[Edge], side: int, x: float, ports: Mapping[tuple[Part, Edge], float],
+                   heights: Sequence[float], bend: float) -> float:
         """Add edges that share a delay, with the square at x; return how far out they extend."""
         edge = edges[0]
         source, target = self.boxes[edge.source], self.boxes[edge.target]
-        start = source.side(ports[edge.source, edge], side)
         shared = self.steps.entries[edge].from_below
-        y = self._track_y(edge) if shared else ports[edge.target, edge]
-        middle = _free_height(start[1], y, heights)
-        toward = SQUARE / 2 if start[1] > y else -SQUARE / 2
+        first, y = self._levels(edge, ports)
+        start, corners = source.side(first, side), list[Point]()
+        if self.steps.leaves_above(edge):
+            start = self._departure(edge)[0]
+            corners = [(start[0], first)]
+        middle = _free_height(first, y, heights)
         square, reach = self._add_square(edge, x, middle, ("", "") if shared else self.graph.label(edge), side)
-        corners: list[Point] = [start, (x, start[1]), (x, middle + toward)]
+        toward = SQUARE / 2 if first > middle else -SQUARE / 2
+        corners = [start, *corners, (x, first), (x, middle + toward)]
+        bend = min(bend, SHARED_BEND) if shared else bend
+        radii = [LANE_CORNER] * (len(corners) - 3) + [bend]
+        self._add_arrow(source, square, round_corners(corners, radii), edge, head=False)
         leaving = (x, middle - toward)
         if shared:
-            self._add_arrow(source, square, round_corners(corners), edge, head=False)
-            self._add_branches(edges, side, square, leaving, y)
+            self._add_branches(edges, side, square, leaving, y, bend)
         else:
-            self._add_arrow(source, square, round_corners(corners, BEND), edge, head=False)
-            self._add_arrow(square, target, round_corners([leaving, (x, y), target.side(y, side)], BEND), edge)
+            self._add_arrow(square, target, round_corners([leaving, (x, y), target.side(y, side)], bend), edge)
         return reach
 
-    def _add_branches(self, edges: Sequence[Edge], side: int, square: Box, start: Point, y: float) -> None:
+    def _add_branches(self, edges: Sequence[Edge], side: int, square: Box, start: Point, y: float,
+                      bend: float) -> None:
         """Add the arrows from a shared square along a track to the targets."""
         for edge in edges:
             target = self.boxes[edge.target]
             end = self.steps.bottom_port(edge, target)
-            arrow = self._add_arrow(square, target, round_corners([start, (start[0], y), (end[0], y), end]), edge)
+            arrow = self._add_arrow(square, target, round_corners([start, (start[0], y), (end[0], y), end],
+                                                                  [bend, LANE_CORNER]), edge)
+            arrow.branch = len(edges) > 1
             text, color = self.graph.label(edge)
             if text:
-                points = [((end[0] + 4 * s, end[1] - 9), s > 0) for s in (side, -side)]
+                points = [((end[0] + 4 * s, height), s > 0) for height in (end[1] - 9, y - 9) for s in (side, -side)]
                 self._labels.append((arrow, label_texts(points, text, 10, color)))
 
-    def _add_square(self, edge: Edge, x: float, y: float, label: tuple[str, str], side: int) -> tuple[Box, float]:
+    def _add_square(self, edge: Edge, x: float, y: float, label: tuple[str, str], side: int,
+                    raised: float = 0.0) -> tuple[Box, float]:
         """Add the square of a delay with its texts; return it, and how far out the texts extend."""
         steps = "1 time step" if abs(edge.delay) == 1 else f"{abs(edge.delay)} time steps"
         meaning = f"delay of {steps}" if edge.delay > 0 else f"{steps} ahead"
         square = Box(f"z{len(self.scene.boxes)}", x, y, SQUARE, SQUARE, "", DELAY, rounded=False, tooltip=meaning)
         self.scene.boxes.append(square)
-        power = "z" + f"{-edge.delay:+d}".translate(SUPERSCRIPTS)
-        texts = [text_beside(x + side * 11, y, power, 11, palette.TEXT, side > 0)]
+        away = side * (3 if raised else 11)
+        texts = [text_beside(x + away, y + raised, power(edge.delay), 11, palette.TEXT, side > 0)]
         if label[0]:
             texts.append(text_beside(x + side * 11, y - 16, label[0], 10, label[1], side > 0))
         self.scene.texts += texts
-        return square, max(abs(x) + 11 + text.width for text in texts)
+        return square, max(side * x + 11 + text.width for text in texts)
 
     def _add_arrow(self, source: Box, target: Box, points: Sequence[Point], edge: Edge, head: bool = True) -> Arrow:
-        color, pen = self.steps.style(edge)
-        arrow = Arrow(source.key, target.key, points, color, pen, head, edge.starts, tooltip=edge.text)
+        style = self.steps.style(edge)
+        arrow = Arrow(source.key, target.key, points, style.color, style.pen, head, edge.starts or style.dashed,
+                      style.dotted, tooltip=edge.text)
         self.scene.arrows.append(arrow)
         self.arrows.append((arrow, edge))
         return arrow
@@ -257,9 +346,22 @@ class RolledDrawing:
         self.scene.texts.append(Text(middle, top + (40 if heading else 26), f"{self.name}, rolled", 14))
 
 
+class RolledSteps(StepLayout):
+    """Positions of the boxes of a definition: squares are on its lanes, and names under them."""
+
+    lane_first, lane_distance = LANE, LANE
+
+
 def box_label(part: Part) -> str:
     """Return `h[t]`, or an operation's label."""
     return part.at("t")
+
+
+def _clear_radius(start: float, end: float, crossing: Sequence[float]) -> float:
+    """Return a radius for the corners of a line from one height to another that others cross in its straight part."""
+    low, high = min(start, end), max(start, end)
+    near = [min(y - low, high - y) for y in crossing if low < y < high]
+    return max(LANE_CORNER, min([BEND, *(distance - 2 for distance in near)]))
 
 
 def _free_height(start: float, end: float, heights: Sequence[float]) -> float:
@@ -267,6 +369,18 @@ def _free_height(start: float, end: float, heights: Sequence[float]) -> float:
     middle = (start + end) / 2
     candidates = (middle + sign * distance for distance in range(0, 60, 4) for sign in (1, -1))
     return next((y for y in candidates if all(abs(y - other) > SQUARE for other in heights)), middle)
+
+
+def _free_place(start: float, end: float, taken: Sequence[float]) -> float:
+    """Return an x for a square on a lane: near the middle, where no edge goes up through it or, better, its text."""
+    left, right = min(start, end) + SQUARE + 2, max(start, end) - SQUARE - 2
+    middle = (left + right) / 2
+    candidates = [middle + sign * 2 * number for number in range(int((right - left) / 4) + 1) for sign in (1, -1)]
+    for room in (28, SQUARE - 3):
+        for x in candidates:
+            if not any(x - SQUARE + 3 < other < x + room for other in taken):
+                return x
+    return middle
 
 
 def _span(edge: Edge) -> int:

@@ -94,6 +94,8 @@ def beside_rolled(cell: Definition, spec: UnrolledSpec, level: str) -> tuple[Sce
     if timed:  # the gaps between the rows of the time steps, which are above those of the statics
         common = [max(pair) for pair in zip(rolled.gaps[-timed:], unrolled.layout.gaps[-timed:])]
         rolled.gaps[-timed:], unrolled.layout.gaps[-timed:] = common, common
+        one, other = rolled.steps.heights, unrolled.layout.steps.heights
+        one[-timed - 1:] = other[-timed - 1:] = [max(pair) for pair in zip(one[-timed - 1:], other[-timed - 1:])]
     left, right = rolled.draw().scene, unrolled.draw().scene
     placed = Scene(left.name)
     placed.add(left, right.bounds(0)[0] - APART - left.bounds(0)[2],

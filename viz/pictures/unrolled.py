@@ -24,7 +24,7 @@ from viz.annotations.margin import LossInputs, add_loss, loss_inputs
 from viz.annotations.shelf import add_loss_terms, add_parameters
 from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
 from viz.layout.step_graph import Edge, Part, step_graph
-from viz.layout.step_layout import HEIGHT, LabelPoints, label_texts, part_box
+from viz.layout.step_layout import HEIGHT, LabelPoints, label_texts, part_box, power
 from viz.layout.unrolled_layout import UnrolledLayout, UnrolledSpec
 from viz.render import palette
 from viz.render.digraph import Picture, picture
@@ -189,9 +189,8 @@ class UnrolledDrawing:
                 self._add_box(number, part, column)
 
     def _add_box(self, number: int, part: Part, column: Column) -> None:
-        place = self.layout.place(part, column.k)
-        box = part_box(f"s{number}_{column.k}".replace("-", "m"), part, place, column.x + place.x,
-                       self.layout.steps.y[place.row], self.labels.text[part, column.k])
+        box = part_box(f"s{number}_{column.k}".replace("-", "m"), part, self.layout.place(part, column.k),
+                       *self.layout.position(part, column.k), self.labels.text[part, column.k])
         self.labels.finish(box, part, column.k)
         self.boxes[part, column.k] = box
         self.scene.boxes.append(box)
@@ -226,6 +225,9 @@ class UnrolledDrawing:
     def _add_edge(self, edge: Edge) -> None:
         """Add all copies of an edge; one of them shows the names of its parameters."""
         text, color = self.spec.graph.label(edge)
+        style = self.layout.steps.style(edge)
+        if abs(edge.delay) > 1:
+            text, color = f"{text} {power(edge.delay)}".strip(), color if text else style.color
         labelled = not text
         drawn: set[tuple[str, str]] = set()
         for k in self.layout.ends(edge):
@@ -238,11 +240,14 @@ class UnrolledDrawing:
             drawn.add(ends)
             points, candidates = self.layout.route(edge, k, source, target, self.boxes)
             arrow = self.add_arrow(edge, k, Arrow(
-                *ends, points, *self.layout.steps.style(edge),
+                *ends, points, style.color, style.pen, dashed=style.dashed, dotted=style.dotted,
                 tooltip=f"{source.label} → {target.label}".replace("\n", " ")))
+            place = arrow, label_texts(candidates, text, 10, color, arrow.pen / 2)
             if not labelled and not source.dashed and not target.dashed:
                 labelled = True
-                self._label_candidates.append((arrow, label_texts(candidates, text, 10, color, arrow.pen / 2)))
+                self._label_candidates.append(place)
+        if not labelled and drawn and edge in self.layout.steps.lanes:  # all copies come from values before the steps
+            self._label_candidates.append(place)
 
     def _is_hidden(self, edge: Edge, k: int) -> bool:
         """Whether the copy of an edge that ends at step k lies inside a fold."""
@@ -266,7 +271,7 @@ class UnrolledDrawing:
         drawn = self.layout.is_drawn(k) or self.layout.is_drawn(k - edge.delay)
         if edge.delay and drawn and ends in self.spec.cuts:
             arrow.tooltip += " (cut: no gradient goes back)"
-            cut = mark_cut(arrow, 0.25 if self.layout.steps.entries[edge].from_below else 0.5)
+            cut = mark_cut(arrow, 0.25 if self.layout.enters_from_below(edge) else 0.5)
             if all(abs(text.x - cut.x) > 8 or abs(text.y - cut.y) > 8 for text in self.scene.texts):
                 self.scene.texts.append(cut)
         return arrow
@@ -308,7 +313,7 @@ class UnrolledDrawing:
 
 def mark_cut(arrow: Arrow, fraction: float = 0.5, samples: int = 48) -> Text:
     """Draw an arrow as one through which no gradient passes; return the scissors."""
-    arrow.color, arrow.pen, arrow.dashed = palette.CUT, 1.4, True
+    arrow.color, arrow.pen, arrow.dashed, arrow.dotted = palette.CUT, 1.4, True, False
     points = sample_curve(arrow.points, samples)
     x, y = points[int(len(points) * fraction)]
     return Text(x, y + 9, "✂", 13, palette.QUIET)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, product
+
+import numpy as np
 
 from . import palette
 from .fonts import LINE, text_width
@@ -12,6 +15,8 @@ from .fonts import LINE, text_width
 Point = tuple[float, float]
 Rectangle = tuple[float, float, float, float]  # left, bottom, right, top
 CORNER = 1.1  # factor on the width of text, which renderers draw slightly wider than the sum of its letters
+NEXT_PLACE = 8.0  # distance of places that are tried for a label
+DENSITY = 3.0  # distance of the points at which curves are compared with texts
 
 
 @dataclass
@@ -98,6 +103,7 @@ class Arrow:
     dotted: bool = False
     label: Text | None = None
     tooltip: str = ""
+    branch: bool = False  # whether other arrows share its line but for the end, where its label belongs
 
 
 @dataclass
@@ -130,25 +136,19 @@ class Scene:
         The labels are placed one after another, each around those before it (greedily). In a crowded scene more
         places are tried, above and below the arrow.
         """
-        curves = [_Curve(arrow.points) for arrow in self.arrows]
-        taken = [(box.left, box.bottom, box.right, box.top) for box in self.boxes]
-        taken += [text.rectangle for text in self.texts]
+        taken = _Taken([(box.left, box.bottom, box.right, box.top) for box in self.boxes]
+                       + [text.rectangle for text in self.texts], [arrow.points for arrow in self.arrows])
+        numbers = {id(arrow): number for number, arrow in enumerate(self.arrows)}
         for arrow, candidates in wanted:
-            first = candidates[0]
-            best, least = first, math.inf
-            along = [replace(first, x=x + side * (first.width / 2 + 5), y=y)
-                     for x, y in sample_curve(arrow.points, 8)[1:-1] for side in (1, -1)]
-            if crowded:
-                along += [replace(first, x=x + across * (first.width / 2 + 2), y=y + side * (first.height / 2 + 2))
-                          for x, y in sample_curve(arrow.points, 16)[1:-1] for side in (1, -1) for across in (1, -1)]
-            for text in (*candidates, *along):
-                cost = _cost(text.rectangle, taken, curves, -1 if crowded else 2)
+            best, least = candidates[0], math.inf
+            for text in chain(candidates, _places_along(arrow, candidates[0], crowded)):
+                cost = taken.cost(text.rectangle, -1 if crowded else 2, numbers[id(arrow)])
                 if cost < least:
                     best, least = text, cost
                 if not cost:
                     break
             arrow.label = best
-            taken.append(best.rectangle)
+            taken.add(best.rectangle)
 
     def add(self, other: Scene, dx: float = 0.0, dy: float = 0.0, prefix: str = "") -> None:
         """Add the parts of another scene, moved by (dx, dy), with a prefix on the keys of its boxes."""
@@ -173,31 +173,67 @@ class Scene:
         return min(left) - margin, min(bottom) - margin, max(right) + margin, max(top) + margin
 
 
-class _Curve:
-    """An arrow's curve, sampled on demand, with its bounding box."""
-
-    def __init__(self, points: Sequence[Point]) -> None:
-        self.control_points = points
-        self.samples: list[Point] = []
-        xs, ys = [x for x, _ in points], [y for _, y in points]
-        self.left, self.bottom, self.right, self.top = min(xs), min(ys), max(xs), max(ys)
-
-    def crosses(self, left: float, bottom: float, right: float, top: float) -> bool:
-        """Return whether the curve passes through a rectangle."""
-        if self.left > right or left > self.right or self.bottom > top or bottom > self.top:
-            return False
-        self.samples = self.samples or sample_curve(self.control_points)
-        return any(left < x < right and bottom < y < top for x, y in self.samples)
+def _places_along(arrow: Arrow, text: Text, crowded: bool) -> Iterator[Text]:
+    """Yield places for a label on both sides of its arrow, then above and below it; in a crowded scene near to it."""
+    own = arrow.points[-7:] if arrow.branch else arrow.points
+    for x, y in sample_curve(own, 8)[1:-1]:
+        for side in (1, -1):
+            yield replace(text, x=x + side * (text.width / 2 + 5), y=y)
+    for x, y in sample_curve(own, 16)[1:-1] if crowded else _dense_samples(own, NEXT_PLACE).tolist():
+        for side, across in product((1, -1), (1, -1)):
+            yield replace(text, x=x + across * (text.width / 2 + 2), y=y + side * (text.height / 2 + 2))
+        if not crowded:
+            yield from (replace(text, x=x + side * (text.width / 2 + 5), y=y) for side in (1, -1))
 
 
-def _cost(text: Rectangle, taken: Sequence[Rectangle], curves: Sequence[_Curve], overlap: float) -> int:
-    """Return the cost of a position for a text: 100 for each box or text that it covers, 1 for each arrow.
+class _Taken:
+    """The rectangles and curves of a scene; a position for a text has a cost.
 
-    An arrow may pass over the text's upper or lower edge by `overlap`.
+    The curves are sampled at most DENSITY apart. The samples are sorted by x, so that a text is compared only with
+    those above and below it.
     """
-    left, bottom, right, top = text
-    cost = 100 * sum(left < r and x < right and bottom < t and b < top for x, b, r, t in taken)
-    return cost + sum(curve.crosses(left - 1, bottom + overlap, right + 1, top - overlap) for curve in curves)
+
+    def __init__(self, rectangles: Sequence[Rectangle], curves: Sequence[Sequence[Point]]) -> None:
+        self.count = len(rectangles)
+        self.rectangles = np.empty((max(2 * self.count, 16), 4))
+        self.rectangles[:self.count] = np.reshape(rectangles, (-1, 4))
+        samples = [_dense_samples(points) for points in curves]
+        points = np.concatenate([np.empty((0, 2)), *samples])
+        owners = np.repeat(np.arange(len(samples)), [len(each) for each in samples])
+        order = np.argsort(points[:, 0], kind="stable")
+        self.x, self.y, self.owners = points[order, 0], points[order, 1], owners[order]
+
+    def add(self, rectangle: Rectangle) -> None:
+        """Add the rectangle of a text."""
+        if self.count == len(self.rectangles):
+            self.rectangles = np.concatenate([self.rectangles, np.empty_like(self.rectangles)])
+        self.rectangles[self.count] = rectangle
+        self.count += 1
+
+    def cost(self, text: Rectangle, overlap: float, own: int) -> float:
+        """Return the cost of a position: 100 for each box or text under the text, 1 for each arrow, 0.5 for its own.
+
+        An arrow may pass over the text's upper or lower edge by `overlap`.
+        """
+        left, bottom, right, top = text
+        others = self.rectangles[:self.count]
+        covered = np.count_nonzero((left < others[:, 2]) & (others[:, 0] < right)
+                                   & (bottom < others[:, 3]) & (others[:, 1] < top))
+        start, end = np.searchsorted(self.x, left - 1, "right"), np.searchsorted(self.x, right + 1, "left")
+        y = self.y[start:end]
+        crossed = set(self.owners[start:end][(bottom + overlap < y) & (y < top - overlap)].tolist())
+        return 100 * covered + len(crossed) - 0.5 * (own in crossed)
+
+
+def _dense_samples(points: Sequence[Point], apart: float = DENSITY) -> np.ndarray:
+    """Return points on Bézier curves, at most a distance apart on the longest of them."""
+    controls = np.array(points)
+    steps = np.abs(np.diff(controls, axis=0)).sum(axis=1)  # the control polygon is at least as long as the curve
+    longest = max((steps[i:i + 3].sum() for i in range(0, len(steps), 3)), default=0.0)
+    s = np.linspace(0.0, 1.0, max(int(longest / apart), 24) + 1)
+    weights = np.stack([(1 - s) ** 3, 3 * (1 - s) ** 2 * s, 3 * (1 - s) * s * s, s ** 3], axis=1)
+    each = np.stack([controls[i:len(controls) - 3 + i:3] for i in range(4)], axis=1)
+    return np.concatenate(list(weights @ each))
 
 
 def text_beside(x: float, y: float, text: str, size: float, color: str, right: bool = True) -> Text:
@@ -233,15 +269,16 @@ def join_curves(*curves: Sequence[Point]) -> list[Point]:
     return [*curves[0], *(point for curve in curves[1:] for point in curve[1:])]
 
 
-def round_corners(corners: Sequence[Point], radius: float = 11) -> list[Point]:
-    """Return straight lines through some corners, which are rounded."""
+def round_corners(corners: Sequence[Point], radius: float | Sequence[float] = 11) -> list[Point]:
+    """Return straight lines through some corners, which are rounded with one radius, or each with its own."""
     curves = []
     last = corners[0]
-    for before, corner, after in zip(corners, corners[1:], corners[2:]):
+    radii = [radius] * len(corners) if isinstance(radius, (int, float)) else radius
+    for before, corner, after, own in zip(corners, corners[1:], corners[2:], radii):
         first, second = math.dist(before, corner), math.dist(corner, after)
         if first < 0.1 or second < 0.1:
             continue
-        r = min(radius, first / 2, second / 2)
+        r = min(own, first / 2, second / 2)
         enter, leave = _between(corner, before, r / first), _between(corner, after, r / second)
         curves += [straight_line(last, enter),
                    [enter, _between(enter, corner, 0.6), _between(leave, corner, 0.6), leave]]
