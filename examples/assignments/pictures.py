@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from rnn import Run
 from viz import Picture
 from viz.layout.step_graph import Part
-from viz.pictures.graph import empty
 from viz.pictures.unrolled import UnrolledDrawing, unrolled_spec
 from viz.render import palette
 from viz.render.digraph import literal, picture
-from viz.render.fonts import text_width
+from viz.render.fonts import FAMILY, text_width
 from viz.render.scene import CORNER, Arrow, Text, horizontal_curve
 
 from .grading import Finding
@@ -52,7 +51,11 @@ def label(part: Part, k: int) -> str:
 
 def of_edges(edges: Iterable[Edge], finding: Finding) -> Picture:
     """Draw any small graph, laid out by Graphviz, from the labels of boxes and the arrows between them."""
-    drawn = empty(dark=False)
+    drawn = Picture("graph", graph_attr={"rankdir": "BT", "bgcolor": "#FFFFFF", "fontname": FAMILY,
+                                         "ranksep": "0.333333"},
+                    node_attr={"fontname": FAMILY, "fontsize": "11", "fontcolor": palette.TEXT, "shape": "box",
+                               "fixedsize": "true"},
+                    edge_attr={"fontname": FAMILY, "arrowsize": "0.7", "color": palette.ARROW})
     drawn.attr(label=literal("\n".join(wrapped(finding.cause))), labelloc="t", fontsize="12", fontcolor=palette.ALARM)
     every = list(edges)
     names = list(dict.fromkeys(name for edge in [*every, *finding.extra] for name in edge))

@@ -141,7 +141,7 @@ def test_tooltips_tell_formulas_and_lines() -> None:
 # ---- time
 def names_at(tensor: Tensor, key: Key) -> set[str]:
     """The names, or operations, in a block."""
-    keys = block_keys(ancestors(tensor))
+    keys = block_keys({node: node.inputs for node in ancestors(tensor)})
     return {node.label or type(node.op).__name__.lower() for node, other in keys.items() if other == key}
 
 

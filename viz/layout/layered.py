@@ -83,23 +83,24 @@ class _ProperGraph:
         for _, _, node in sorted(zip(self.sides, first, range(len(self.layers)))):
             order[self.layers[node]].append(node)
         best = self._crossings(order), [list(layer) for layer in order]
+        place = {node: share for layer in order for node, share in _shares(layer)}
         for sweep in range(SWEEPS):
             upward = sweep % 2 == 0
             for layer in (order if upward else order[::-1]):
-                self._sort_by_barycenter(layer, order, self.below if upward else self.above)
+                self._sort_by_barycenter(layer, place, self.below if upward else self.above)
             crossings = self._crossings(order)
             if crossings < best[0]:
                 best = crossings, [list(layer) for layer in order]
         return best[1]
 
-    def _sort_by_barycenter(self, layer: list[int], order: list[list[int]], neighbours: list[list[int]]) -> None:
-        """Sort a layer; a node without neighbours on that side keeps its position."""
-        place = {node: (number + 0.5) / len(nodes) for nodes in order for number, node in enumerate(nodes)}
+    def _sort_by_barycenter(self, layer: list[int], place: dict[int, float], neighbours: list[list[int]]) -> None:
+        """Sort a layer, and set its places; a node without neighbours on that side keeps its position."""
         weight = {}
         for node in layer:
             near = [place[other] for other in neighbours[node]] or [place[node]]
             weight[node] = (round(sum(near) / len(near), 9), self.sides[node], place[node])
         layer.sort(key=weight.__getitem__)
+        place.update(_shares(layer))
 
     def _crossings(self, order: list[list[int]]) -> int:
         """Return the number of pairs of edges that cross: the inversions of their upper ends."""
@@ -161,3 +162,8 @@ class _ProperGraph:
         means = [total / weights for total, weights, count in blocks for _ in range(count)]
         for node, mean, offset in zip(nodes, means, offsets):
             x[node] = mean + offset
+
+
+def _shares(layer: Sequence[int]) -> list[tuple[int, float]]:
+    """Return the position of each node of a layer as a share of its length."""
+    return [(node, (number + 0.5) / len(layer)) for number, node in enumerate(layer)]

@@ -13,8 +13,6 @@ from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import Any
 
-import numpy as np
-
 from minigrad import Tensor
 from rnn import Cell, Run
 from rnn.language.cycles import check
@@ -26,19 +24,14 @@ from viz.layout.names import Names
 from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, constants, step_graph
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
-from viz.render.digraph import Picture, literal, picture
+from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean
-from viz.render.scene import Arrow, Box, Scene, Text, text_beside
+from viz.render.scene import Scene, text_beside
 
-from .graph import MAX_NODES, add_node, drawable, empty, label
+from .diff_tensors import draw_tensors
+from .difference import CHANGED, SAME, differ, paint_arrow, paint_box, state_of, write_caption
 from .rolled import INDENT, RolledDrawing
 from .unrolled import UnrolledDrawing, valid_sequences
-
-SAME, MISSING, EXTRA, CHANGED = "same", "missing", "extra", "changed"
-APPEARANCE: dict[str, tuple[palette.Paint, float]] = {  # colours and line width
-    SAME: (palette.SAME, 1.2), MISSING: (palette.MISSING, 1.6), EXTRA: (palette.EXTRA, 3.2),
-    CHANGED: (palette.CHANGED, 2.2)}
-STYLES = {MISSING: "red, dashed", EXTRA: "green, bold", CHANGED: "amber, sharp corners, dotted"}
 
 
 def diff(a: Any, b: Any, level: str = "signals", *, values: bool = False, steps: Iterable[int] | None = None,
@@ -60,7 +53,7 @@ def diff(a: Any, b: Any, level: str = "signals", *, values: bool = False, steps:
         ValueError: for an unknown level; if the two can't be drawn in one picture.
     """
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return _draw_tensors(a, b, values, dark)
+        return picture(draw_tensors(a, b, values), dark)
     if isinstance(a, Cell) and isinstance(b, Cell):
         return picture(draw_definitions(DefinitionPair(a, b, level)), dark)
     if isinstance(a, Run) and isinstance(b, Run):
@@ -123,13 +116,7 @@ class DefinitionPair:
     def state(self, element: Part | Edge) -> str:
         """Return the state of a part or an edge, for all time steps."""
         owners = self.owners[element] if isinstance(element, Edge) else (element in self.first, element in self.second)
-        return _state(*owners, element in self.changed)
-
-
-def _state(in_first: bool, in_second: bool, changed: bool = False) -> str:
-    if not in_first or not in_second:
-        return MISSING if in_first else EXTRA
-    return CHANGED if changed else SAME
+        return state_of(*owners, element in self.changed)
 
 
 def _match_parts(old: Sequence[Part], new: Sequence[Part]) -> list[tuple[Part, Part]]:
@@ -179,17 +166,17 @@ def draw_definitions(pair: DefinitionPair) -> Scene:
     """Return the rolled graph of both definitions."""
     drawing = RolledDrawing(pair.parts, pair.b.name).draw()
     for part, box in drawing.boxes.items():
-        _paint_box(box, pair.state(part))
+        paint_box(box, pair.state(part))
     entries = drawing.steps.entries
     for arrow, edge in drawing.arrows:
         states = {pair.state(edge)}
         if not arrow.head and edge in entries:  # the line to a delay, shared by several edges
             states = {pair.state(other) for other, entry in entries.items() if entry.group == entries[edge].group}
-        _paint_arrow(arrow, states.pop() if len(states) == 1 else SAME)
+        paint_arrow(arrow, states.pop() if len(states) == 1 else SAME)
     for text in drawing.scene.texts:
         text.color = palette.QUIET
     _write_equations(drawing.scene, pair, drawing.right + 36)
-    _write_caption(drawing.scene, f"{clean(pair.a.name)} → {clean(pair.b.name)}",
+    write_caption(drawing.scene, f"{clean(pair.a.name)} → {clean(pair.b.name)}",
                    map(pair.state, pair.parts.parts), map(pair.state, pair.parts.edges))
     return drawing.scene
 
@@ -219,20 +206,20 @@ def draw_runs(pair: DefinitionPair, a: Run, b: Run, steps: Iterable[int] | None,
                                            beside=dict.fromkeys(pair.parts.once), valid=valid_sequences(longer),
                                            sequences=math.prod(longer.batch))).draw()
     for part, box in drawing.beside.items():
-        _paint_box(box, pair.state(part))
+        paint_box(box, pair.state(part))
     for (part, k), box in drawing.boxes.items():
         column = drawing.layout.column(k)
-        _paint_box(box, _merge_states(compared.states[part, step] for step in column.steps
+        paint_box(box, _merge_states(compared.states[part, step] for step in column.steps
                                   if (part, step) in compared.states))
     arrows = [(arrow, edge, k) for arrow, edge, k in drawing.arrows if k in compared.steps(edge)]
     drawing.scene.arrows = [arrow for arrow, _, _ in arrows]
     for arrow, edge, k in arrows:
-        _paint_arrow(arrow, compared.edge_state(edge, k))
+        paint_arrow(arrow, compared.edge_state(edge, k))
     for frame in drawing.scene.frames:
         frame.paint = palette.STEP
     T = f"T = {b.T}" if a.T == b.T else f"T = {a.T} → {b.T}"
     edges = [compared.edge_state(edge, k) for edge in pair.parts.edges for k in compared.steps(edge)]
-    _write_caption(drawing.scene, f"{clean(a.cell.name)} → {clean(b.cell.name)}, unrolled, {T}",
+    write_caption(drawing.scene, f"{clean(a.cell.name)} → {clean(b.cell.name)}, unrolled, {T}",
                    compared.states.values(), edges)
     return drawing.scene
 
@@ -262,14 +249,14 @@ class RunComparison:
                                        for run, owned in zip(runs, (part in pair.first, part in pair.second)))
             for k in sorted(in_first | in_second):
                 computed = k - part.lead >= 1 and part in pair.changed
-                changed = computed or _differ(before.get(k), after.get(k), values)
-                self.states[part, k] = _state(k in in_first, k in in_second, changed)
+                changed = computed or differ(before.get(k), after.get(k), values)
+                self.states[part, k] = state_of(k in in_first, k in in_second, changed)
 
     def edge_state(self, edge: Edge, k: int) -> str:
         """Return the state of the copy of an edge that ends at step k."""
         in_first, in_second = (owned and 1 <= k - edge.target.lead <= run.T
                                for run, owned in zip(self.runs, self.pair.owners[edge]))
-        return _state(in_first, in_second, edge in self.pair.changed)
+        return state_of(in_first, in_second, edge in self.pair.changed)
 
     def steps(self, edge: Edge) -> range:
         """Return the steps at which the copies of an edge end."""
@@ -277,150 +264,7 @@ class RunComparison:
         return range(1 + edge.target.lead, T + 1 + edge.target.lead)
 
 
-def _differ(a: Tensor | None, b: Tensor | None, values: bool) -> bool:
-    """Return whether the shapes differ, or with `values` the elements by more than rounding."""
-    if a is None or b is None:
-        return False
-    return a.shape != b.shape or (values and not np.allclose(a.numpy(), b.numpy(), equal_nan=True))
-
-
 def _merge_states(states: Iterable[str]) -> str:
     """Return one state for several copies that are drawn as one."""
     found = set(states) - {SAME}
     return found.pop() if len(found) == 1 else CHANGED if found else SAME
-
-
-# ---- tensors
-def _draw_tensors(a: Tensor, b: Tensor, values: bool, dark: bool) -> Picture:
-    """Return the union of two tensors' graphs, laid out by Graphviz."""
-    old, new = drawable(a, MAX_NODES), drawable(b, MAX_NODES)
-    first = _match_tensors(old, new)
-    states = {node: _state(node in first, True, node in first and _changed(first[node], node, values)) for node in new}
-    joined = {before: node for node, before in first.items()}
-    states.update((node, MISSING) for node in old if node not in joined)
-    keys = {node: f"n{number}" for number, node in enumerate(states)}
-    drawn = empty(dark)
-    for node, state in states.items():
-        _add_tensor(drawn, keys[node], node, first.get(node), state, dark)
-    arrows = dict.fromkeys(_edges(new, {}), EXTRA)
-    for ends in _edges(old, joined):
-        arrows[ends] = SAME if ends in arrows else MISSING
-    for (source, target, _), state in arrows.items():
-        paint, pen = APPEARANCE[state]
-        drawn.edge(keys[source], keys[target], color=palette.dark(paint.line) if dark else paint.line,
-                   penwidth=f"{pen:g}", style="dashed" if state == MISSING else "solid")
-    text = "\n".join(line for line, _ in caption(list(states.values()), list(arrows.values())))
-    drawn.attr(label=literal(text), labelloc="t", fontsize="11",
-               fontcolor=palette.dark(palette.QUIET) if dark else palette.QUIET)
-    return drawn
-
-
-def _match_tensors(old: Sequence[Tensor], new: Sequence[Tensor]) -> dict[Tensor, Tensor]:
-    """Match tensors of the second graph with tensors of the first, in three passes, and return {new: old}.
-
-    Tensors match if they have the same unique name; else if they are the same operations on the same leaves;
-    else if they are the same input of two tensors that match.
-    """
-    ids: dict[Any, int] = {}
-    first: dict[Tensor, Tensor] = {}
-    _match_by_key(first, _unique_names(old), _unique_names(new))
-    _match_by_key(first, _structure_ids(old, ids), _structure_ids(new, ids))
-    matched = set(first.values())
-    if new[-1] not in first and old[-1] not in matched:
-        first[new[-1]] = old[-1]
-        matched.add(old[-1])
-    for node in reversed(new):  # users before their inputs
-        before = first.get(node)
-        if before is None or len(node.inputs) != len(before.inputs):
-            continue
-        for x, y in zip(node.inputs, before.inputs):
-            if x not in first and y not in matched and len(x.inputs) == len(y.inputs):
-                first[x] = y
-                matched.add(y)
-    return first
-
-
-def _match_by_key(first: dict[Tensor, Tensor], old: Mapping[Tensor, Any], new: Mapping[Tensor, Any]) -> None:
-    """Add to `first` the tensors that have equal keys and no match yet, in the order of the graphs."""
-    matched = set(first.values())
-    unmatched: dict[Any, list[Tensor]] = {}
-    for node, key in old.items():
-        if node not in matched:
-            unmatched.setdefault(key, []).append(node)
-    for node, key in new.items():
-        if node not in first and unmatched.get(key):
-            first[node] = unmatched[key].pop(0)
-
-
-def _unique_names(graph: Sequence[Tensor]) -> dict[Tensor, str]:
-    """Return the tensors whose name is unique in a graph, and that name."""
-    counts = Counter(node.label for node in graph)
-    return {node: node.label for node in graph if node.label and counts[node.label] == 1}
-
-
-def _structure_ids(graph: Sequence[Tensor], ids: dict[Any, int]) -> dict[Tensor, int]:
-    """Return a number for each tensor, equal for the same operations on the same leaves."""
-    found: dict[Tensor, int] = {}
-    for node in graph:
-        key = node.label, node.shape, repr(node.op), tuple(found[x] for x in node.inputs)
-        found[node] = ids.setdefault(key, len(ids))
-    return found
-
-
-def _changed(a: Tensor, b: Tensor, values: bool) -> bool:
-    return (a.label, repr(a.op)) != (b.label, repr(b.op)) or _differ(a, b, values)
-
-
-def _edges(graph: Iterable[Tensor], joined: Mapping[Tensor, Tensor]) -> list[tuple[Tensor, Tensor, int]]:
-    """Return (source, target, position among the target's inputs) of every edge."""
-    return [(joined.get(x, x), joined.get(node, node), i) for node in graph for i, x in enumerate(node.inputs)]
-
-
-def _add_tensor(drawn: Picture, key: str, node: Tensor, before: Tensor | None, state: str, dark: bool) -> None:
-    show = ("name", "operation", "shape")
-    text = label(node, show)
-    if state == CHANGED and before is not None and label(before, show) != text:
-        text = f"{label(before, show)}\n→\n{text}"
-    paint, pen = APPEARANCE[state]
-    style = {MISSING: "filled,rounded,dashed", CHANGED: "filled"}.get(state, "filled,rounded")
-    add_node(drawn, key, node, text, paint, dark, pen, style)
-
-
-# ---- appearance
-def _paint_box(box: Box, state: str) -> None:
-    box.paint, box.pen = APPEARANCE[state]
-    box.dashed = state == MISSING or (box.dashed and state == SAME)
-    if state == CHANGED:
-        box.rounded = box.circle = False
-    box.tooltip = box.tooltip if state == SAME else f"{state}: {box.tooltip}"
-
-
-def _paint_arrow(arrow: Arrow, state: str) -> None:
-    paint, arrow.pen = APPEARANCE[state]
-    arrow.color = paint.line
-    arrow.dashed, arrow.dotted = state == MISSING, state == CHANGED
-    arrow.tooltip = arrow.tooltip if state == SAME else f"{state}: {arrow.tooltip}"
-    if arrow.label is not None:
-        arrow.label.color = paint.line if state != SAME else palette.QUIET
-
-
-def _write_caption(scene: Scene, title: str, boxes: Iterable[str], arrows: Iterable[str]) -> None:
-    """Write the title, and how much is missing, extra and changed."""
-    left, _, right, top = scene.bounds(0)
-    middle = (left + right) / 2
-    lines = caption(list(boxes), list(arrows))
-    for number, (text, color) in enumerate(reversed(lines)):
-        scene.texts.append(Text(middle, top + 20 + 17 * number, text, 11, color))
-    scene.texts.append(Text(middle, top + 28 + 17 * len(lines), title, 14))
-
-
-def caption(boxes: Sequence[str], arrows: Sequence[str]) -> list[tuple[str, str]]:
-    """Return lines that count the differences, with their colours."""
-    lines = [(f"{state} ({STYLES[state]}): {_count(boxes.count(state), 'node')}, {_count(arrows.count(state), 'edge')}",
-              APPEARANCE[state][0].line) for state in STYLES if state in boxes or state in arrows]
-    same = f"{_count(len(boxes), 'node')}, {_count(len(arrows), 'edge')}"
-    return lines or [(f"no difference: {same}", palette.QUIET)]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -18,8 +18,8 @@ from viz.layout.page import Net
 from viz.layout.page_routes import PageRoutes
 from viz.layout.step_graph import operation_label
 from viz.render import palette
-from viz.render.digraph import Picture, literal, picture
-from viz.render.fonts import FAMILY, LINE, clean, text_width
+from viz.render.digraph import Picture, picture
+from viz.render.fonts import LINE, clean, text_width
 from viz.render.scene import CORNER, Arrow, Box, Frame, Rectangle, Scene, text_beside
 
 FONT_SIZE = 11
@@ -74,7 +74,7 @@ class GraphDrawing:
 
     def __init__(self, nodes: Sequence[Tensor], show: Collection[str], marked: Collection[Tensor] = ()) -> None:
         self.result, self.show, self.marked = nodes[-1], show, marked
-        self.keys = block_keys(nodes)
+        self.keys = block_keys({node: node.inputs for node in nodes})
         self.computed = {node.name for node in nodes if node.op and node.name and node.t is not None}
         self.shared: dict[Tensor, str] = {}
         self.written: dict[Tensor, str] = {}
@@ -124,12 +124,15 @@ class GraphDrawing:
             scene.frames.append(Frame(*frame, f"t = {step}"))
 
     def _box(self, node: Tensor) -> Box:
-        text = label(node, self.show, self.written)
+        text = self._label(node)
         lines = text.count("\n") + 1
         paint, pen, rounded = self._paint(node)
         return Box(f"n{self.boxes[node]}", 0, 0, 2 * ceil(max(text_width(text, FONT_SIZE) * CORNER + 18, 46) / 4) * 2,
                    2 * ceil((lines * FONT_SIZE * LINE + 10) / 2), text, paint, rounded=rounded, pen=pen,
                    size=FONT_SIZE, tooltip=f"{node!r} {numbers(node)}")
+
+    def _label(self, node: Tensor) -> str:
+        return label(node, self.show, self.written)
 
     def _paint(self, node: Tensor) -> tuple[palette.Paint, float, bool]:
         """Return colours and width of the outline, and whether a box has round corners."""
@@ -249,32 +252,3 @@ def _paint(node: Tensor, tensor: Tensor, computed: Collection[str]) -> palette.P
     if node.op is None:
         return palette.CONSTANT if node.t is None else palette.STATE if node.name in computed else palette.INPUT
     return palette.STATE if node.label else palette.OUTPUT
-
-
-# ---- for graphs that Graphviz lays out
-def empty(dark: bool) -> Picture:
-    """Return a picture without nodes, which Graphviz will lay out."""
-    background, text, arrow = "#FFFFFF", palette.TEXT, palette.ARROW
-    if dark:
-        background, text, arrow = map(palette.dark, (background, text, arrow))
-    return Picture("graph", graph_attr={"rankdir": "BT", "bgcolor": background, "fontname": FAMILY,
-                                         "ranksep": "0.333333"},
-                   node_attr={"fontname": FAMILY, "fontsize": f"{FONT_SIZE}", "fontcolor": text, "shape": "box",
-                              "fixedsize": "true"},
-                   edge_attr={"fontname": FAMILY, "arrowsize": "0.7", "color": arrow})
-
-
-def add_node(drawn: Picture, key: str, node: Tensor, text: str, paint: palette.Paint, dark: bool, pen: float = 1.4,
-             style: str = "") -> None:
-    """Add the box of a tensor; a parameter has sharp corners, unless a style is given.
-
-    The size is computed here and rounded to whole points, because versions of Graphviz differ in both.
-    """
-    width = 2 * round(max(text_width(text, FONT_SIZE) * CORNER + 18, 46) / 2)
-    height = 2 * round(((text.count("\n") + 1) * FONT_SIZE * LINE + 10) / 2)
-    if dark:
-        paint = paint.dark()
-    style = style or ("filled" if node.op is None and node.requires_grad else "filled,rounded")
-    drawn.node(key, label=literal(text), tooltip=literal(f"{node!r} {numbers(node)}"), fillcolor=paint.fill,
-               color=paint.line, penwidth=f"{pen:g}", style=style, width=f"{width / 72:.6f}",
-               height=f"{height / 72:.6f}")
