@@ -168,8 +168,8 @@ def test_completion(notebook: Notebook) -> None:
     assert notebook.complete('run["') == ["h", "x"]
     assert {"Tensor", "tanh", "set_trace"} <= set(notebook.complete("mg."))
     assert not {"errors", "numpy_ops", "in_place", "call_site", "sys"} & set(notebook.complete("mg."))
-    assert notebook.complete("viz.") == ["both", "diff", "gradient_map", "graph", "Page", "PaintError", "Picture",
-                                         "rolled", "stepper", "unrolled"]
+    assert notebook.complete("viz.") == ["animate", "Animation", "both", "diff", "gradient_map", "graph", "Page",
+                                         "PaintError", "Picture", "rolled", "stepper", "unrolled"]
     assert {"signals", "equations", "unroll", "parameters"} <= set(notebook.complete("elman."))
 
 
