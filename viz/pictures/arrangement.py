@@ -1,0 +1,118 @@
+"""How an unrolled picture is arranged: its time steps in rows, and the panels around them."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from viz.annotations.labels import add_legend
+from viz.annotations.legend import add_entries, box_entries, line_entries
+from viz.annotations.panels import Panel, add_panels, best_places, extent, magnification, text_panel
+from viz.annotations.shelf import AISLE, PITCH, add_parameters
+from viz.layout.wrapping import Link, Rows
+from viz.render.scene import Rectangle, Scene, Text
+
+if TYPE_CHECKING:
+    from .unrolled import UnrolledDrawing
+
+MOST_ROWS = 12
+LOSS = 90.0  # height that a loss takes above the steps
+HEAT_PITCH = 15.0  # of the legend of gradients
+NEAR = 6.0  # from a title to what is beside it
+
+
+def panels_of(drawing: UnrolledDrawing) -> list[Panel]:
+    """Return the panels of a picture: parameters, legends, equations."""
+    spec, panels = drawing.spec, list[Panel]()
+    if spec.parameters and spec.options.parameters:
+        direct = drawing.loss_inputs.parameters
+        sizes, scene = drawing.labels.gradients.of_parameters(spec.parameters, spec.sums, direct), Scene("parameters")
+        add_parameters(scene, spec, sizes, 0.0)
+        panels.append(Panel(scene, PITCH, AISLE, bool(direct)))
+    if drawing.labels.scale is not None and spec.options.legend is not False:
+        scene = Scene("gradients")
+        add_legend(scene, drawing.labels.scale, 0.0, 0.0)
+        panels.append(Panel(scene, HEAT_PITCH))
+    if spec.options.legend:
+        panels.append(_colors(drawing))
+    if spec.options.equations:
+        panels.append(text_panel(spec.equations))
+    return panels
+
+
+def _colors(drawing: UnrolledDrawing) -> Panel:
+    """Return the legend of the colours of boxes and arrows."""
+    spec, steps, scene = drawing.spec, drawing.layout.steps, Scene("colours")
+    drawn = [edge for edge in spec.graph.edges if not edge.target.once]
+    outside = any(spec.is_boundary(part, k) for part, k in drawing.labels.text)
+    loss = spec.loss is not None
+    add_entries(scene, [*box_entries(spec.graph.parts, loss=loss, outside=outside),
+                        *line_entries(map(steps.kind_color, drawn), loss=loss, cut=bool(spec.cuts))])
+    return Panel(scene, 18.0)
+
+
+def wrap(drawing: UnrolledDrawing) -> Rows | None:
+    """Put the columns of a drawn picture into rows, if that is wanted or, on a page, makes it larger."""
+    per_row = _steps_in_a_row(drawing)
+    count = _count(drawing)
+    if per_row is None or per_row >= count:
+        return None
+    rows = Rows(drawing.layout.columns, drawing.spec.T, per_row)
+    links = [Link(*item) for item in drawing.arrows]
+    drawing.arrows[:] = rows.apply(drawing.scene, links)
+    return rows
+
+
+def _count(drawing: UnrolledDrawing) -> int:
+    return sum(1 <= column.k <= drawing.spec.T for column in drawing.layout.columns)
+
+
+def _steps_in_a_row(drawing: UnrolledDrawing) -> int | None:
+    """Return the number of columns in a row with which the picture is largest on its page."""
+    options, count = drawing.spec.options, _count(drawing)
+    ratio = options.ratio
+    if options.per_row is not None or ratio is None:
+        return options.per_row
+    panels, names = panels_of(drawing), [f"{part.label}[{drawing.spec.T}]" for part in drawing.spec.graph.parts
+                                         if drawing.spec.graph.is_state(part)]
+    best: dict[float, int] = {}
+    for number in range(1, min(count, MOST_ROWS) + 1):
+        per_row = -(-count // number)
+        width, height = Rows(drawing.layout.columns, drawing.spec.T, per_row).size(drawing.scene, names)
+        height += LOSS if drawing.spec.loss is not None else 0.0
+        content = 0.0, 0.0, width + drawing.room[0], max(height, drawing.room[1])
+        places = best_places(panels, content, height / 2, ratio)
+        best.setdefault(magnification(extent(places, content), ratio), per_row)
+    return best[max(best)]
+
+
+def add_around(drawing: UnrolledDrawing) -> None:
+    """Add the panels around the picture."""
+    scene, middle = drawing.scene, drawing.layout.steps.middle
+    drawing.extent = scene.bounds(0)
+    if drawing.rows is not None:
+        _, bottom, _, top = drawing.steps_extent
+        middle = (top + bottom) / 2
+    add_panels(scene, panels_of(drawing), middle, drawing.spec.options.ratio)
+
+
+def place_title(scene: Scene, title: str, below: list[tuple[str, str]], over: Rectangle) -> None:
+    """Add a title over a part of a scene, and lines under it with their colours, from the upper to the lower one."""
+    middle = (over[0] + over[2]) / 2
+    texts = [Text(middle, 18 + 20 * number, text, 12, color) for number, (text, color) in enumerate(below[::-1])]
+    if title:
+        texts.append(Text(middle, 26 + 16 * len(below), title, 14))
+    half = max((text.width / 2 for text in texts), default=0.0) + NEAR
+    top = max(clear_height(scene, middle - half, middle + half), over[3])
+    for text in texts:
+        text.y += top
+    scene.texts += texts
+
+
+def clear_height(scene: Scene, left: float, right: float) -> float:
+    """Return the height above all of a scene between two upright lines."""
+    texts = [*scene.texts, *(arrow.label for arrow in scene.arrows if arrow.label)]
+    rectangles = chain(((part.left, part.right, part.top) for part in (*scene.boxes, *scene.frames)),
+                       ((text.rectangle[0], *text.rectangle[2:]) for text in texts),
+                       ((x, x, y) for arrow in scene.arrows for x, y in arrow.points))
+    return max((top for start, end, top in rectangles if start < right and left < end), default=-1e9)
