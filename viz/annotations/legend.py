@@ -23,14 +23,18 @@ LINES = {
 PARAMETER = "through time, in its parameter's colour"
 OUTSIDE = "given before or after the steps"
 OPERATION = "operation; with a parameter in its colour"
+DELAY = "delay: z⁻ᵏ gives the value of k time steps before"
+SQUARE = palette.Paint("#000000", "#010101")  # outline and fill are one for lines alone
 Entry = tuple[palette.Paint, str, bool]  # of a box, or of a line if fill and outline are one; meaning; dashed
 
 
-def box_entries(parts: Iterable[Part], *, loss: bool = False, outside: bool = False) -> Iterator[Entry]:
+def box_entries(parts: Iterable[Part], *, loss: bool = False, outside: bool = False,
+                delay: bool = False) -> Iterator[Entry]:
     """Yield the entries of the boxes that occur.
 
     Args:
         loss: whether there is a box for a loss.
+        delay: whether there are the black squares of delays.
         outside: whether there are values before or after the steps, which are dashed.
     """
     parts = list(parts)
@@ -40,6 +44,8 @@ def box_entries(parts: Iterable[Part], *, loss: bool = False, outside: bool = Fa
         yield palette.Paint(palette.STATE.line, "#FFFFFF"), OUTSIDE, True
     if any(part.node is not None for part in parts):
         yield palette.OPERATION, OPERATION, False
+    if delay:
+        yield SQUARE, DELAY, False
 
 
 def line_entries(colors: Iterable[str | None], *, loss: bool = False, cut: bool = False) -> Iterator[Entry]:
@@ -63,7 +69,8 @@ def add_entries(scene: Scene, entries: Sequence[Entry]) -> None:
     for number, (paint, meaning, dashed) in enumerate(entries):
         y = -PITCH * number
         height = 2.0 if paint.line == paint.fill else 14.0
-        scene.boxes.append(Box(f"color{number}", SAMPLE / 2, y, SAMPLE, height, "", paint, dashed=dashed,
-                               rounded=height > 2 and paint != palette.STATIC, pen=1.4 if height > 2 else 0.0,
-                               tooltip=meaning))
+        width = 11.0 if paint is SQUARE else SAMPLE
+        scene.boxes.append(Box(f"color{number}", SAMPLE / 2, y, width, min(height, width), "", paint, dashed=dashed,
+                               rounded=height > 2 and paint not in (palette.STATIC, SQUARE),
+                               pen=1.4 if height > 2 else 0.0, tooltip=meaning))
         scene.texts.append(text_beside(SAMPLE + 8, y, meaning, 10, palette.QUIET))

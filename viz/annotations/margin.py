@@ -16,6 +16,7 @@ from .labels import BoxLabels, describe, nonfinite
 
 TRACK = 13.0  # from a row of frames up to the arrows that go round to the loss; from the picture to these
 CORNER_RADIUS = 6.0
+ENTRY = 8.0  # from a loss's lower side up to where they end
 
 
 class LossInputs(NamedTuple):
@@ -79,7 +80,7 @@ def add_loss(scene: Scene, loss: Tensor, sources: Sequence[tuple[Box, float]], t
         scene.arrows.append(Arrow(source.key, box.key, _route_to_loss(source, x, top, end), palette.LOSS.line, 1.2,
                                   tooltip=f"{source.label} → {text}".replace("\n", " ")))
     for source, x, over in lower:
-        track, entry = over + TRACK, box.side(box.bottom + 5, 1)
+        track, entry = over + TRACK, box.side(box.bottom + ENTRY, 1)
         out = max(right, box.right) + TRACK
         points = [*_upward(source, x, over), *round_corners([(x, over), (x, track), (out, track), (out, entry[1]),
                                                              entry], CORNER_RADIUS)[1:]]

@@ -8,16 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from viz.render import palette
-from viz.render.scene import Box, Rectangle, Scene, Text, text_beside
+from viz.render.scene import Box, Frame, Rectangle, Scene, Text, text_beside
 
 UNDER = 26.0  # from a panel, or the picture, to the panel under it
 APART = 36.0  # from panel to panel; from column to column of one
 LINE = 18.0  # from line to line of text
 INDENT = 18.0  # of a line that continues an equation
 MARGIN = 12.0  # of a whole picture, on each side
+NEAR = 6.0  # from a title to what is beside it
 
 
 @dataclass
@@ -207,3 +209,27 @@ def _divided(panels: Sequence[Panel], width: float) -> list[Scene]:
         wider = [panel.in_columns(count) for panel, count in zip(panels, counts)]
         if sum(size_of(scene)[0] + APART for scene in wider) - APART > width:
             return scenes
+
+
+# ---- titles
+def place_title(scene: Scene, title: str, below: list[tuple[str, str]], over: Rectangle) -> None:
+    """Add a title over a part of a scene, and lines under it with their colours, from the upper to the lower one."""
+    middle = (over[0] + over[2]) / 2
+    texts = [Text(middle, 18 + 20 * number, text, 12, color) for number, (text, color) in enumerate(below[::-1])]
+    if title:
+        texts.append(Text(middle, 26 + 16 * len(below), title, 14))
+    half = max((text.width / 2 for text in texts), default=0.0) + NEAR
+    top = max(clear_height(scene, middle - half, middle + half), over[3])
+    for text in texts:
+        text.y += top
+    scene.texts += texts
+
+
+def clear_height(scene: Scene, left: float, right: float) -> float:
+    """Return the height above all of a scene between two upright lines."""
+    parts: list[Box | Frame] = [*scene.boxes, *scene.frames]
+    texts = [*scene.texts, *(arrow.label for arrow in scene.arrows if arrow.label)]
+    extents = chain(((part.left, part.right, part.top) for part in parts),
+                    ((text.rectangle[0], *text.rectangle[2:]) for text in texts),
+                    ((x, x, y) for arrow in scene.arrows for x, y in arrow.points))
+    return max((top for start, end, top in extents if start < right and left < end), default=-math.inf)

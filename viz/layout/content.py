@@ -36,7 +36,8 @@ def add_content(graph: StepGraph, cell: Definition, level: str, options: Options
 
 
 def _set_shapes(graph: StepGraph, cell: Definition, shapes: Mapping[str, tuple[int, ...]], shown: bool) -> None:
-    known = {name: each.samples for name, each in (*cell.signals.items(), *cell.statics.items())}
+    known = {name: signal.samples for name, signal in cell.signals.items()}
+    known |= {name: static.samples for name, static in cell.statics.items()}
     known |= {name: samples_of(shape) for name, shape in shapes.items()}
     for part in graph.parts:
         if part.node is None:

@@ -26,12 +26,13 @@ from viz.render.scene import (
 from .folding import Column
 from .step_graph import Edge
 
-NEAR = 3.5  # from a frame to the line on which a row is divided from the next: arrows are level there
-STUB = 9.0  # from there to the name of a continued arrow
+INSIDE = 5.0  # from the line on which a row is divided from the next to its last frame's side: arrows are level there
+STUBS = {True: 18.0, False: 6.0}  # from that line to the name of a continued arrow, on the right or left of a row
 BETWEEN = 26.0  # from row to row
 SIZE = 10.0  # of the names
 PITCH = 12.0  # from name to name above each other
-TOGETHER = 16.0  # of one name: pieces that are nearer to each other share it
+TOGETHER = 11.0  # pieces of one source and colour that are nearer to each other share a name
+LEVEL = 0.05  # height by which an arrow may rise before the end of a row
 HALVINGS = 50  # of an interval, to find a point of a curve
 
 Curve = Sequence[Point]
@@ -86,7 +87,7 @@ class Rows:
                 self.rows.append([])
             self.rows[-1].append(column)
         self.left = inside[0].left
-        self.cuts = [row[-1].right + NEAR for row in self.rows[:-1]]
+        self.cuts = [row[-1].right - INSIDE for row in self.rows[:-1]]
         self.shift: list[Point] = [(0.0, 0.0)] * len(self.rows)
         self.marks: list[Mark] = []
 
@@ -101,12 +102,12 @@ class Rows:
     def size(self, scene: Scene, names: Sequence[str] = ()) -> tuple[float, float]:
         """Return about the width and height that a scene will have."""
         left, bottom, right, top = scene.bounds(0)
-        stub = STUB + max((text_width(name, SIZE) * CORNER for name in names), default=0.0)
+        widest = 3 + max((text_width(name, SIZE) * CORNER for name in names), default=0.0)
         edges = [left, *self.cuts, right]
         first = [self.left, *(row[0].left for row in self.rows[1:])]
         ends = [(a - start, b - start) for (a, b), start in zip(pairwise(edges), first)]
-        last = len(ends) - 1
-        reach = [(a - stub * (number > 0), b + stub * (number < last)) for number, (a, b) in enumerate(ends)]
+        reach = [(a - (STUBS[False] + widest if number else 0.0),
+                  b + (STUBS[True] + widest if number < len(self.cuts) else 0.0)) for number, (a, b) in enumerate(ends)]
         height = (top - bottom + BETWEEN) * len(self.rows) - BETWEEN
         return max(b for _, b in reach) - min(a for a, _ in reach), height
 
@@ -119,7 +120,7 @@ class Rows:
         for box in scene.boxes:
             box.x, box.y = self._moved(box.x, box.y)
         for frame in scene.frames:
-            dx, dy = self.shift[self.row(frame.left)]
+            dx, dy = self.shift[self.row((frame.left + frame.right) / 2)]
             frame.left, frame.right = frame.left + dx, frame.right + dx
             frame.bottom, frame.top = frame.bottom + dy, frame.top + dy
         for text in scene.texts:
@@ -141,7 +142,7 @@ class Rows:
         arrow, edge, k = link
         divided = list(_divide(arrow.points, self.cuts))
         rows = [self.row((curve[0][0] + curve[-1][0]) / 2) for curve in divided]
-        name = edge.source.label if edge.source.once or edge.source.node else (
+        name = edge.source.label if edge.source.once or edge.source.node is not None else (
             f"{edge.source.label}[{k - edge.delay}]")
         label = arrow.label
         labelled = rows.index(self.row(label.x)) if label and self.row(label.x) in rows else 0
@@ -163,7 +164,7 @@ class Rows:
             groups = _grouped([end for end in ends if (end.row, end.right) == (row, right)])
             heights = _spread([sum(end.y for end in group) / len(group) for group in groups])
             for group, y in zip(groups, heights):
-                x = cut + STUB if right else cut - STUB
+                x = cut + STUBS[right] if right else cut - STUBS[right]
                 for end in group:
                     _lead(end, (x, y))
                 text = text_beside(x + (3 if right else -3), y, group[0].name, SIZE, group[0].piece.color, right)
@@ -186,7 +187,8 @@ def _grouped(ends: Sequence[_End]) -> list[list[_End]]:
     """Return the ends that share a name, from below: those of one name that are near to each other."""
     groups: list[list[_End]] = []
     for end in sorted(ends, key=_height):
-        same = [group for group in groups if group[0].name == end.name and end.y - group[0].y < TOGETHER]
+        same = [group for group in groups if (group[0].name, group[0].piece.color) == (end.name, end.piece.color)
+                and end.y - group[0].y < TOGETHER]
         if same:
             same[-1].append(end)
         else:
@@ -219,7 +221,7 @@ def _highest(group: Sequence[float]) -> float:
 
 # ---- curves
 def _divide(points: Curve, cuts: Sequence[float]) -> Iterator[list[Point]]:
-    """Yield the pieces of Bézier curves between some upright lines."""
+    """Yield the pieces of Bézier curves between some upright lines, at which they are level."""
     piece: list[Point] = [points[0]]
     for place in range(0, len(points) - 1, 3):
         curve = list(points[place:place + 4])
@@ -227,6 +229,9 @@ def _divide(points: Curve, cuts: Sequence[float]) -> Iterator[list[Point]]:
             low, high = sorted((curve[0][0], curve[-1][0]))
             if low < cut < high:
                 first, curve = _split(curve, cut)
+                if abs(first[-1][1] - first[0][1]) > LEVEL:  # it would end in the middle of its way up or down
+                    border = cut, first[0][1]
+                    first, curve = straight_line(first[0], border), horizontal_curve(border, curve[-1])
                 yield piece + first[1:]
                 piece = [curve[0]]
         piece += curve[1:]

@@ -152,8 +152,7 @@ def animate(what: Tensor | Cell | Run, outfile: str | os.PathLike[str] | None = 
         spec = replace(unrolled_spec(whole, choose_steps(whole.T, True, steps), level), parameters=whole.parameters,
                        values=values)
         if isinstance(what, Cell):
-            rolled, drawing = beside_rolled(what, spec, level)
-            drawing.scene.add(rolled)
+            drawing = beside_rolled(what, spec, level)
         else:
             drawing = UnrolledDrawing(spec).draw()
         frames, title = unrolling(drawing, every or 1, most), f"{clean(whole.cell.name)}, unrolled step by step"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from viz.annotations.labels import add_legend
+from viz.annotations.legend import PITCH as LEGEND_PITCH
 from viz.annotations.legend import add_entries, box_entries, line_entries
 from viz.annotations.panels import Panel, add_panels, best_places, extent, magnification, text_panel
 from viz.annotations.shelf import AISLE, PITCH, add_parameters
 from viz.layout.wrapping import Link, Rows
-from viz.render.scene import Rectangle, Scene, Text
+from viz.render.scene import Scene
 
 if TYPE_CHECKING:
     from .unrolled import UnrolledDrawing
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 MOST_ROWS = 12
 LOSS = 90.0  # height that a loss takes above the steps
 HEAT_PITCH = 15.0  # of the legend of gradients
-NEAR = 6.0  # from a title to what is beside it
 
 
 def panels_of(drawing: UnrolledDrawing) -> list[Panel]:
@@ -48,7 +47,7 @@ def _colors(drawing: UnrolledDrawing) -> Panel:
     loss = spec.loss is not None
     add_entries(scene, [*box_entries(spec.graph.parts, loss=loss, outside=outside),
                         *line_entries(map(steps.kind_color, drawn), loss=loss, cut=bool(spec.cuts))])
-    return Panel(scene, 18.0)
+    return Panel(scene, LEGEND_PITCH)
 
 
 def wrap(drawing: UnrolledDrawing) -> Rows | None:
@@ -94,25 +93,3 @@ def add_around(drawing: UnrolledDrawing) -> None:
         _, bottom, _, top = drawing.steps_extent
         middle = (top + bottom) / 2
     add_panels(scene, panels_of(drawing), middle, drawing.spec.options.ratio)
-
-
-def place_title(scene: Scene, title: str, below: list[tuple[str, str]], over: Rectangle) -> None:
-    """Add a title over a part of a scene, and lines under it with their colours, from the upper to the lower one."""
-    middle = (over[0] + over[2]) / 2
-    texts = [Text(middle, 18 + 20 * number, text, 12, color) for number, (text, color) in enumerate(below[::-1])]
-    if title:
-        texts.append(Text(middle, 26 + 16 * len(below), title, 14))
-    half = max((text.width / 2 for text in texts), default=0.0) + NEAR
-    top = max(clear_height(scene, middle - half, middle + half), over[3])
-    for text in texts:
-        text.y += top
-    scene.texts += texts
-
-
-def clear_height(scene: Scene, left: float, right: float) -> float:
-    """Return the height above all of a scene between two upright lines."""
-    texts = [*scene.texts, *(arrow.label for arrow in scene.arrows if arrow.label)]
-    rectangles = chain(((part.left, part.right, part.top) for part in (*scene.boxes, *scene.frames)),
-                       ((text.rectangle[0], *text.rectangle[2:]) for text in texts),
-                       ((x, x, y) for arrow in scene.arrows for x, y in arrow.points))
-    return max((top for start, end, top in rectangles if start < right and left < end), default=-1e9)

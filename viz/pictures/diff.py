@@ -21,6 +21,7 @@ from rnn.language.cycles import check
 from rnn.language.equations import Definition
 from rnn.language.expressions import Expression
 from viz.annotations.formulas import Line, formulas, lines
+from viz.annotations.panels import INDENT
 from viz.layout.folding import Tensors, choose_steps, find_tensors
 from viz.layout.names import Names
 from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, constants, step_graph
@@ -31,7 +32,7 @@ from viz.render.fonts import clean
 from viz.render.scene import Arrow, Box, Scene, Text, text_beside
 
 from .graph import MAX_NODES, add_node, drawable, empty, label
-from .rolled import INDENT, RolledDrawing
+from .rolled import RolledDrawing
 from .unrolled import UnrolledDrawing, valid_sequences
 
 SAME, MISSING, EXTRA, CHANGED = "same", "missing", "extra", "changed"

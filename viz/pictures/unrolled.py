@@ -22,6 +22,7 @@ from viz.annotations.formulas import equation_lines
 from viz.annotations.heat import edge_width, relative_contributions
 from viz.annotations.labels import BoxLabels, nonfinite
 from viz.annotations.margin import LossInputs, add_loss, loss_inputs
+from viz.annotations.panels import place_title
 from viz.annotations.shelf import add_loss_terms
 from viz.layout.content import add_content
 from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
@@ -35,7 +36,7 @@ from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
 from viz.render.scene import CORNER, Arrow, Box, Frame, Rectangle, Scene, Text, sample_curve
 
-from .arrangement import add_around, place_title, wrap
+from .arrangement import add_around, wrap
 from .beside import add_arrows, add_boxes
 
 
