@@ -24,6 +24,7 @@ from viz.annotations.formulas import Line, formulas, lines
 from viz.annotations.panels import INDENT
 from viz.layout.folding import Tensors, choose_steps, find_tensors
 from viz.layout.names import Names
+from viz.layout.options import Options
 from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, constants, step_graph
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
@@ -35,6 +36,7 @@ from .graph import MAX_NODES, add_node, drawable, empty, label
 from .rolled import RolledDrawing
 from .unrolled import UnrolledDrawing, valid_sequences
 
+SHOWN = Options(equations=True, legend=True)
 SAME, MISSING, EXTRA, CHANGED = "same", "missing", "extra", "changed"
 APPEARANCE: dict[str, tuple[palette.Paint, float]] = {  # colours and line width
     SAME: (palette.SAME, 1.2), MISSING: (palette.MISSING, 1.6), EXTRA: (palette.EXTRA, 3.2),
@@ -43,6 +45,7 @@ STYLES = {MISSING: "red, dashed", EXTRA: "green, bold", CHANGED: "amber, sharp c
 
 
 def diff(a: Any, b: Any, level: str = "signals", *, values: bool = False, steps: Iterable[int] | None = None,
+         title: bool | str = True, equations: bool | None = None, legend: bool = True, notation: str = "code",
          dark: bool = False) -> Picture:
     """Draw the difference of two graphs: parts of `b` that are missing, extra or changed compared with `a`.
 
@@ -54,18 +57,26 @@ def diff(a: Any, b: Any, level: str = "signals", *, values: bool = False, steps:
         level: for Cells and runs: "signals", or "ops" to compare operations too.
         values: for runs and Tensors: compare values too.
         steps: for runs: the steps to draw; all others are folded. All steps are compared.
+        title: another title, or False for none; the graph of two Tensors has none unless one is given.
+        equations: for Cells: write those that differ; by default they are.
+        legend: tell the colours of what is missing, extra and changed, with their numbers.
+        notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.
         dark: light lines on a dark background.
 
     Raises:
         TypeError: if the two are of different kinds.
-        ValueError: for an unknown level; if the two can't be drawn in one picture.
+        ValueError: for an unknown level; if the two can't be drawn in one picture; for equations of runs or Tensors.
     """
+    options = Options(title, equations=equations is not False, legend=legend, notation=notation, dark=dark)
+    if equations is not None and not isinstance(a, Cell):
+        raise ValueError("equations= is for Cells: compare the definitions")
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return _draw_tensors(a, b, values, dark)
+        return _draw_tensors(a, b, values, options)
     if isinstance(a, Cell) and isinstance(b, Cell):
-        return picture(draw_definitions(DefinitionPair(a, b, level)), dark)
+        return picture(draw_definitions(DefinitionPair(a, b, level), options), dark, notation)
     if isinstance(a, Run) and isinstance(b, Run):
-        return picture(draw_runs(DefinitionPair(a.cell, b.cell, level), a, b, steps, values), dark)
+        pair = DefinitionPair(a.cell, b.cell, level)
+        return picture(draw_runs(pair, a, b, steps, values, options), dark, notation)
     raise TypeError(f"viz.diff compares two Cells, two runs or two Tensors, not a {type(a).__name__} with a "
                     f"{type(b).__name__}")
 
@@ -176,7 +187,7 @@ def _by_ends(edges: Iterable[Edge], joined: Mapping[Part, Part]) -> dict[tuple[P
 
 
 # ---- definitions
-def draw_definitions(pair: DefinitionPair) -> Scene:
+def draw_definitions(pair: DefinitionPair, options: Options = SHOWN) -> Scene:
     """Return the rolled graph of both definitions."""
     drawing = RolledDrawing(pair.parts, pair.b.name).draw()
     for part, box in drawing.boxes.items():
@@ -189,9 +200,10 @@ def draw_definitions(pair: DefinitionPair) -> Scene:
         _paint_arrow(arrow, states.pop() if len(states) == 1 else SAME)
     for text in drawing.scene.texts:
         text.color = palette.QUIET
-    _write_equations(drawing.scene, pair, drawing.right + 36)
+    if options.equations:
+        _write_equations(drawing.scene, pair, drawing.right + 36)
     _write_caption(drawing.scene, f"{clean(pair.a.name)} → {clean(pair.b.name)}",
-                   map(pair.state, pair.parts.parts), map(pair.state, pair.parts.edges))
+                   map(pair.state, pair.parts.parts), map(pair.state, pair.parts.edges), options)
     return drawing.scene
 
 
@@ -210,7 +222,8 @@ def _write_equations(scene: Scene, pair: DefinitionPair, x: float) -> None:
 
 
 # ---- runs
-def draw_runs(pair: DefinitionPair, a: Run, b: Run, steps: Iterable[int] | None, values: bool) -> Scene:
+def draw_runs(pair: DefinitionPair, a: Run, b: Run, steps: Iterable[int] | None, values: bool,
+              options: Options = SHOWN) -> Scene:
     """Return the unrolled graph of both runs."""
     longer = a if a.T > b.T else b
     shown = choose_steps(longer.T, True, steps)
@@ -234,7 +247,7 @@ def draw_runs(pair: DefinitionPair, a: Run, b: Run, steps: Iterable[int] | None,
     T = f"T = {b.T}" if a.T == b.T else f"T = {a.T} → {b.T}"
     edges = [compared.edge_state(edge, k) for edge in pair.parts.edges for k in compared.steps(edge)]
     _write_caption(drawing.scene, f"{clean(a.cell.name)} → {clean(b.cell.name)}, unrolled, {T}",
-                   compared.states.values(), edges)
+                   compared.states.values(), edges, options)
     return drawing.scene
 
 
@@ -292,7 +305,7 @@ def _merge_states(states: Iterable[str]) -> str:
 
 
 # ---- tensors
-def _draw_tensors(a: Tensor, b: Tensor, values: bool, dark: bool) -> Picture:
+def _draw_tensors(a: Tensor, b: Tensor, values: bool, options: Options) -> Picture:
     """Return the union of two tensors' graphs, laid out by Graphviz."""
     old, new = drawable(a, MAX_NODES), drawable(b, MAX_NODES)
     first = _match_tensors(old, new)
@@ -300,9 +313,9 @@ def _draw_tensors(a: Tensor, b: Tensor, values: bool, dark: bool) -> Picture:
     joined = {before: node for node, before in first.items()}
     states.update((node, MISSING) for node in old if node not in joined)
     keys = {node: f"n{number}" for number, node in enumerate(states)}
-    drawn = empty(dark)
+    drawn, dark = empty(options.dark), options.dark
     for node, state in states.items():
-        _add_tensor(drawn, keys[node], node, first.get(node), state, dark)
+        _add_tensor(drawn, keys[node], node, first.get(node), state, options)
     arrows = dict.fromkeys(_edges(new, {}), EXTRA)
     for ends in _edges(old, joined):
         arrows[ends] = SAME if ends in arrows else MISSING
@@ -310,7 +323,8 @@ def _draw_tensors(a: Tensor, b: Tensor, values: bool, dark: bool) -> Picture:
         paint, pen = APPEARANCE[state]
         drawn.edge(keys[source], keys[target], color=palette.dark(paint.line) if dark else paint.line,
                    penwidth=f"{pen:g}", style="dashed" if state == MISSING else "solid")
-    text = "\n".join(line for line, _ in caption(list(states.values()), list(arrows.values())))
+    lines = [line for line, _ in caption(list(states.values()), list(arrows.values()))] if options.legend else []
+    text = "\n".join([*filter(None, [options.heading("")]), *lines])
     drawn.attr(label=literal(text), labelloc="t", fontsize="11",
                fontcolor=palette.dark(palette.QUIET) if dark else palette.QUIET)
     return drawn
@@ -377,14 +391,15 @@ def _edges(graph: Iterable[Tensor], joined: Mapping[Tensor, Tensor]) -> list[tup
     return [(joined.get(x, x), joined.get(node, node), i) for node in graph for i, x in enumerate(node.inputs)]
 
 
-def _add_tensor(drawn: Picture, key: str, node: Tensor, before: Tensor | None, state: str, dark: bool) -> None:
+def _add_tensor(drawn: Picture, key: str, node: Tensor, before: Tensor | None, state: str,
+                options: Options) -> None:
     show = ("name", "operation", "shape")
     text = label(node, show)
     if state == CHANGED and before is not None and label(before, show) != text:
         text = f"{label(before, show)}\n→\n{text}"
     paint, pen = APPEARANCE[state]
     style = {MISSING: "filled,rounded,dashed", CHANGED: "filled"}.get(state, "filled,rounded")
-    add_node(drawn, key, node, text, paint, dark, pen, style)
+    add_node(drawn, key, node, text, paint, options.dark, pen, style, options.notation)
 
 
 # ---- appearance
@@ -405,14 +420,15 @@ def _paint_arrow(arrow: Arrow, state: str) -> None:
         arrow.label.color = paint.line if state != SAME else palette.QUIET
 
 
-def _write_caption(scene: Scene, title: str, boxes: Iterable[str], arrows: Iterable[str]) -> None:
+def _write_caption(scene: Scene, title: str, boxes: Iterable[str], arrows: Iterable[str], options: Options) -> None:
     """Write the title, and how much is missing, extra and changed."""
     left, _, right, top = scene.bounds(0)
     middle = (left + right) / 2
-    lines = caption(list(boxes), list(arrows))
+    lines = caption(list(boxes), list(arrows)) if options.legend else []
     for number, (text, color) in enumerate(reversed(lines)):
         scene.texts.append(Text(middle, top + 20 + 17 * number, text, 11, color))
-    scene.texts.append(Text(middle, top + 28 + 17 * len(lines), title, 14))
+    if options.title:
+        scene.texts.append(Text(middle, top + 28 + 17 * len(lines), options.heading(title), 14))
 
 
 def caption(boxes: Sequence[str], arrows: Sequence[str]) -> list[tuple[str, str]]:
