@@ -9,7 +9,9 @@ from viz.render import palette
 from viz.render.scene import Box, Scene, text_beside
 
 PITCH = 18.0
-SAMPLE = 26.0  # width of a coloured box or line
+SAMPLE, HEIGHT = 26.0, 14.0  # of a coloured box
+SMALL = 11.0  # side of a black square
+THIN = 0.5  # height of a box that is painted as a line: by its outline
 BOXES = {
     palette.INPUT: "input", palette.TARGET: "target: only a loss reads it",
     palette.STATIC: "static: the same at all steps", palette.STATE: "state: read by later steps",
@@ -63,14 +65,14 @@ def line_entries(colors: Iterable[str | None], *, loss: bool = False, cut: bool 
         yield palette.Paint(palette.TEXT, palette.TEXT), PARAMETER, False
 
 
-def add_entries(scene: Scene, entries: Sequence[Entry]) -> None:
+def add_entries(scene: Scene, entries: Sequence[Entry], heading: str = "boxes and arrows") -> None:
     """Add a row for each entry under a heading."""
-    scene.texts.append(text_beside(0, PITCH, "boxes and arrows", 11, palette.QUIET))
+    scene.texts.append(text_beside(0, PITCH, heading, 11, palette.QUIET))
     for number, (paint, meaning, dashed) in enumerate(entries):
         y = -PITCH * number
-        height = 2.0 if paint.line == paint.fill else 14.0
-        width = 11.0 if paint is SQUARE else SAMPLE
-        scene.boxes.append(Box(f"color{number}", SAMPLE / 2, y, width, min(height, width), "", paint, dashed=dashed,
-                               rounded=height > 2 and paint not in (palette.STATIC, SQUARE),
-                               pen=1.4 if height > 2 else 0.0, tooltip=meaning))
+        is_line = paint.line == paint.fill
+        width, height = (SMALL, SMALL) if paint is SQUARE else (SAMPLE, THIN if is_line else HEIGHT)
+        scene.boxes.append(Box(f"color{number}", SAMPLE / 2, y, width, height, "", paint, dashed=dashed,
+                               rounded=not is_line and paint not in (palette.STATIC, SQUARE),
+                               pen=1.2 if is_line else 1.4, tooltip=meaning))
         scene.texts.append(text_beside(SAMPLE + 8, y, meaning, 10, palette.QUIET))

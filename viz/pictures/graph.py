@@ -135,7 +135,8 @@ class GraphDrawing:
         if self.options.legend:
             panel = Panel(Scene("colours"), PITCH_OF_COLORS)
             paints = {_paint(node, self.result, self.computed) for node in nodes}
-            add_entries(panel.scene, [(paint, meaning, False) for paint, meaning in COLORS.items() if paint in paints])
+            add_entries(panel.scene, [(paint, meaning, False) for paint, meaning in COLORS.items() if paint in paints],
+                        "boxes")
             add_panels(scene, [panel], (over[1] + over[3]) / 2, self.options.ratio)
         place_title(scene, self.options.heading(clean(self.result.label, LONGEST) or "graph"), [], over)
         return scene

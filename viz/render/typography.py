@@ -16,6 +16,7 @@ SUBSCRIPT = 0.75  # of the size of the text
 NAME = re.compile(r"(?<![\w}])(?P<name>[^\W_][\w′]*?)(?:_(?P<own>\w{1,4}|\{[^{}]{1,8}\}))?(?![\w{])"
                   r"(?:\[(?P<step>[tT](?:[+-]\d+)?|-?\d+)\])?")
 NEWLINE = "\n"
+LOWER = 1.4  # size of spaces that lower a line
 SMALL = 10.0  # size of a coloured line
 SHORT = 2  # letters of a name with a subscript
 
@@ -58,7 +59,7 @@ def with_subscripts(text: str, size: float, anchor: int = 0, width: float = 0) -
     if "<SUB>" not in marked:
         return aligned(text, anchor)
     if not anchor:
-        return Raw(f"<{marked.replace(NEWLINE, '<BR/>')}>")
+        return Raw(f"<{_joined(marked.split(NEWLINE), size)}>")
     side = "LEFT" if anchor < 0 else "RIGHT"  # a cell as wide as the node: labels are centred in nodes
     return Raw(f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>'
                f'<TD ALIGN="{side}" WIDTH="{width:.0f}">{marked}</TD></TR></TABLE>>')
@@ -70,7 +71,14 @@ def with_colors(text: str, size: float, last: Sequence[tuple[str, str]], subscri
     marked = [_marked(line, size) if subscripts else _escaped(line) for line in lines]
     pieces = [f'<FONT COLOR="{color}" POINT-SIZE="{SMALL:g}">{_marked(piece, SMALL) if subscripts else _escaped(piece)}'
               "</FONT>" for piece, color in last]
-    return Raw(f"<{'<BR/>'.join([*marked, ''.join(pieces)])}>")
+    return Raw(f"<{_joined([*marked, ''.join(pieces)], size)}>")
+
+
+def _joined(lines: Sequence[str], size: float) -> str:
+    """Return lines one under the other; one under subscripts is lower, by the height of larger spaces in it."""
+    space = f'<FONT POINT-SIZE="{LOWER * size:g}"> </FONT>'
+    return "<BR/>".join(f"{space}{line}{space}" if before and "<SUB>" in before else line
+                        for before, line in zip(["", *lines], lines))
 
 
 def _marked(text: str, size: float) -> str:
