@@ -20,6 +20,7 @@ LINE = 18.0  # from line to line of text
 INDENT = 18.0  # of a line that continues an equation
 MARGIN = 12.0  # of a whole picture, on each side
 NEAR = 6.0  # from a title to what is beside it
+TITLE = 35.0  # height of a title with its distance
 
 
 @dataclass
@@ -96,24 +97,28 @@ def text_panel(lines: Sequence[tuple[int, str]]) -> Panel:
     return Panel(scene)
 
 
-def add_panels(scene: Scene, panels: Sequence[Panel], middle: float, ratio: float | None = None) -> None:
+def add_panels(scene: Scene, panels: Sequence[Panel], middle: float, ratio: float | None = None,
+               above: float = TITLE) -> None:
     """Add panels to a scene, beside or below what is in it.
 
     Args:
         middle: the height of the middle of panels on the right.
         ratio: the width of the page by its height; None: they are on the right.
+        above: the height of a title that will be added.
     """
     if panels:
-        for panel, left, bottom in best_places(panels, scene.bounds(0), middle, ratio):
+        for panel, left, bottom in best_places(panels, scene.bounds(0), middle, ratio, above):
             x, y, _, _ = panel.bounds(0)
             scene.add(panel, left - x, bottom - y)
 
 
-def best_places(panels: Sequence[Panel], content: Rectangle, middle: float, ratio: float | None) -> list[Placed]:
+def best_places(panels: Sequence[Panel], content: Rectangle, middle: float, ratio: float | None,
+                above: float = TITLE) -> list[Placed]:
     """Return the places of panels with which a picture is drawn largest on a page."""
     if ratio is None:
         return _on_the_right(panels, content, middle)
-    return max(_all_places(panels, content, middle), key=lambda places: magnification(extent(places, content), ratio))
+    return max(_all_places(panels, content, middle),
+               key=lambda places: magnification(extent(places, content), ratio, above))
 
 
 def extent(places: Sequence[Placed], content: Rectangle) -> tuple[float, float]:
@@ -125,9 +130,9 @@ def extent(places: Sequence[Placed], content: Rectangle) -> tuple[float, float]:
     return right - left, top - bottom
 
 
-def magnification(size: tuple[float, float], ratio: float) -> float:
-    """Return how large a picture is on a page of the height 1: the smaller factor of the two sides."""
-    return min(ratio / (size[0] + 2 * MARGIN), 1 / (size[1] + 2 * MARGIN))
+def magnification(size: tuple[float, float], ratio: float, above: float = TITLE) -> float:
+    """Return how large a picture under a title is on a page of the height 1: the smaller factor of the two sides."""
+    return min(ratio / (size[0] + 2 * MARGIN), 1 / (size[1] + above + 2 * MARGIN))
 
 
 def _all_places(panels: Sequence[Panel], content: Rectangle, middle: float) -> Iterator[list[Placed]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from viz.annotations.labels import add_legend
 from viz.annotations.legend import PITCH as LEGEND_PITCH
 from viz.annotations.legend import add_entries, box_entries, line_entries
-from viz.annotations.panels import Panel, add_panels, best_places, extent, magnification, text_panel
+from viz.annotations.panels import TITLE, Panel, add_panels, best_places, extent, magnification, text_panel
 from viz.annotations.shelf import AISLE, PITCH, add_parameters
 from viz.layout.wrapping import Link, Rows
 from viz.render.scene import Scene
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .unrolled import UnrolledDrawing
 
 MOST_ROWS = 12
+STEP = 20.0  # height of the line that tells a step of a backward pass
 LOSS = 90.0  # height that a loss takes above the steps
 HEAT_PITCH = 15.0  # of the legend of gradients
 
@@ -75,13 +76,14 @@ def _steps_in_a_row(drawing: UnrolledDrawing) -> int | None:
     panels, names = panels_of(drawing), [f"{part.label}[{drawing.spec.T}]" for part in drawing.spec.graph.parts
                                          if drawing.spec.graph.is_state(part)]
     best: dict[float, int] = {}
+    above = _title_height(drawing)
     for number in range(1, min(count, MOST_ROWS) + 1):
         per_row = -(-count // number)
         width, height = Rows(drawing.layout.columns, drawing.spec.T, per_row).size(drawing.scene, names)
         height += LOSS if drawing.spec.loss is not None else 0.0
         content = 0.0, 0.0, width + drawing.room[0], max(height, drawing.room[1])
-        places = best_places(panels, content, height / 2, ratio)
-        best.setdefault(magnification(extent(places, content), ratio), per_row)
+        places = best_places(panels, content, height / 2, ratio, above)
+        best.setdefault(magnification(extent(places, content), ratio, above), per_row)
     return best[max(best)]
 
 
@@ -92,4 +94,9 @@ def add_around(drawing: UnrolledDrawing) -> None:
     if drawing.rows is not None:
         _, bottom, _, top = drawing.steps_extent
         middle = (top + bottom) / 2
-    add_panels(scene, panels_of(drawing), middle, drawing.spec.options.ratio)
+    add_panels(scene, panels_of(drawing), middle, drawing.spec.options.ratio, _title_height(drawing))
+
+
+def _title_height(drawing: UnrolledDrawing) -> float:
+    """Return the height of the title and of the line of a backward step under it."""
+    return TITLE * bool(drawing.spec.options.title) + STEP * (drawing.spec.step is not None)
