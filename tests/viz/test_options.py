@@ -293,6 +293,16 @@ def test_rows_that_are_given_are_kept_on_a_page() -> None:
     assert drawing.rows is not None and [len(row) for row in drawing.rows.rows] == [3, 2, 2]  # h[0] in the first
 
 
+def test_panels_stand_in_the_corner_that_a_short_last_row_leaves() -> None:
+    drawing = unrolled_drawing(RUN, LOSS, shown=Options(per_row=5, aspect=1, legend=True))
+    frames = drawing.scene.frames
+    last, found = min(frames, key=lambda frame: frame.top), panels(drawing.scene)
+    assert len(found) == 2
+    for left, bottom, right, top in found:
+        assert last.right < left and right <= max(frame.right for frame in frames) + 60
+        assert last.bottom <= bottom and top <= last.top
+
+
 def test_a_list_with_arrows_to_the_loss_stays_on_the_right() -> None:
     loss = mg.square(RUN["y"].stack()).mean() + 0.1 * mg.square(RUN.parameters["U"]).sum()
     for aspect in (0.3, 1, "slide"):

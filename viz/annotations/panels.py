@@ -98,26 +98,27 @@ def text_panel(lines: Sequence[tuple[int, str]]) -> Panel:
 
 
 def add_panels(scene: Scene, panels: Sequence[Panel], middle: float, ratio: float | None = None,
-               above: float = TITLE) -> None:
+               above: float = TITLE, corner: Rectangle | None = None) -> None:
     """Add panels to a scene, beside or below what is in it.
 
     Args:
         middle: the height of the middle of panels on the right.
         ratio: the width of the page by its height; None: they are on the right.
         above: the height of a title that will be added.
+        corner: a place in the scene where nothing is, on its lower right.
     """
     if panels:
-        for panel, left, bottom in best_places(panels, scene.bounds(0), middle, ratio, above):
+        for panel, left, bottom in best_places(panels, scene.bounds(0), middle, ratio, above, corner):
             x, y, _, _ = panel.bounds(0)
             scene.add(panel, left - x, bottom - y)
 
 
 def best_places(panels: Sequence[Panel], content: Rectangle, middle: float, ratio: float | None,
-                above: float = TITLE) -> list[Placed]:
+                above: float = TITLE, corner: Rectangle | None = None) -> list[Placed]:
     """Return the places of panels with which a picture is drawn largest on a page."""
     if ratio is None:
         return _on_the_right(panels, content, middle)
-    return max(_all_places(panels, content, middle),
+    return max(_all_places(panels, content, middle, corner),
                key=lambda places: magnification(extent(places, content), ratio, above))
 
 
@@ -135,12 +136,38 @@ def magnification(size: tuple[float, float], ratio: float, above: float = TITLE)
     return min(ratio / (size[0] + 2 * MARGIN), 1 / (size[1] + above + 2 * MARGIN))
 
 
-def _all_places(panels: Sequence[Panel], content: Rectangle, middle: float) -> Iterator[list[Placed]]:
-    """Yield the ways to place panels: the first ones on the right, all others below."""
+def _all_places(panels: Sequence[Panel], content: Rectangle, middle: float, corner: Rectangle | None
+                ) -> Iterator[list[Placed]]:
+    """Yield the ways to place panels: the first ones on the right, the next ones below, the last ones in the corner."""
     bound = max((number for number, panel in enumerate(panels, 1) if panel.bound), default=0)
-    for count in range(len(panels), bound - 1, -1):
-        right = _on_the_right(panels[:count], content, middle)
-        yield [*right, *_below(panels[count:], right, content)]
+    for last in range(len(panels), bound - 1, -1):
+        inside = _in_corner(panels[last:], corner)
+        if last == len(panels) or inside:
+            for first in range(last, bound - 1, -1):
+                right = _on_the_right(panels[:first], content, middle)
+                yield [*right, *_below(panels[first:last], right, content), *inside]
+
+
+def _in_corner(panels: Sequence[Panel], corner: Rectangle | None) -> list[Placed]:
+    """Place panels in a corner, beside each other or else under each other; nothing if they don't fit in."""
+    if not panels or corner is None:
+        return []
+    left, bottom, right, top = corner
+    columns = [[scene] for scene in _divided(panels, right - left)]
+    if sum(size_of(scene)[0] + APART for scene, in columns) - APART > right - left:
+        columns = [[panel.scene for panel in panels]]
+    heights = [sum(size_of(scene)[1] + UNDER for scene in column) - UNDER for column in columns]
+    if max(heights) > top - bottom or max(size_of(scene)[0] for column in columns for scene in column) > right - left:
+        return []
+    placed, upper = [], (bottom + top + max(heights)) / 2
+    for column in columns:
+        y = upper
+        for scene in column:
+            y -= size_of(scene)[1]
+            placed.append(Placed(scene, left, y))
+            y -= UNDER
+        left += max(size_of(scene)[0] for scene in column) + APART
+    return placed
 
 
 def _on_the_right(panels: Sequence[Panel], content: Rectangle, middle: float) -> list[Placed]:

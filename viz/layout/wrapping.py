@@ -76,6 +76,7 @@ class Rows:
         rows: the columns of each row.
         shift: of each row.
         marks: the names at the ends of rows.
+        end: the right side of the last row.
     """
 
     def __init__(self, columns: Sequence[Column], T: int, per_row: int) -> None:
@@ -90,6 +91,7 @@ class Rows:
         self.cuts = [row[-1].right - INSIDE for row in self.rows[:-1]]
         self.shift: list[Point] = [(0.0, 0.0)] * len(self.rows)
         self.marks: list[Mark] = []
+        self.end = 0.0
 
     def row(self, x: float) -> int:
         """Return the row of what is at x in a picture of one row."""
@@ -99,8 +101,8 @@ class Rows:
         """Return the row of a step."""
         return next(number for number, row in enumerate(self.rows) for column in row if k in column.steps)
 
-    def size(self, scene: Scene, names: Sequence[str] = ()) -> tuple[float, float]:
-        """Return about the width and height that a scene will have."""
+    def size(self, scene: Scene, names: Sequence[str] = ()) -> tuple[float, float, float]:
+        """Return about the width and height that a scene will have, and how much shorter its last row will be."""
         left, bottom, right, top = scene.bounds(0)
         widest = 3 + max((text_width(name, SIZE) * CORNER for name in names), default=0.0)
         edges = [left, *self.cuts, right]
@@ -109,13 +111,15 @@ class Rows:
         reach = [(a - (STUBS[False] + widest if number else 0.0),
                   b + (STUBS[True] + widest if number < len(self.cuts) else 0.0)) for number, (a, b) in enumerate(ends)]
         height = (top - bottom + BETWEEN) * len(self.rows) - BETWEEN
-        return max(b for _, b in reach) - min(a for a, _ in reach), height
+        end = max(b for _, b in reach)
+        return end - min(a for a, _ in reach), height, end - reach[-1][1]
 
     def apply(self, scene: Scene, links: Sequence[Link]) -> list[Link]:
         """Move all parts of a scene to their rows; return the pieces of its arrows, and add the names between them."""
-        _, bottom, _, top = scene.bounds(0)
+        _, bottom, right, top = scene.bounds(0)
         self.shift = [(self.left - row[0].left if number else 0.0, -number * (top - bottom + BETWEEN))
                       for number, row in enumerate(self.rows)]
+        self.end = right + self.shift[-1][0]
         pieces = [piece for link in links for piece in self._pieces(link)]
         for box in scene.boxes:
             box.x, box.y = self._moved(box.x, box.y)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from viz.annotations.labels import add_legend
 from viz.annotations.legend import PITCH as LEGEND_PITCH
 from viz.annotations.legend import add_entries, box_entries, line_entries
-from viz.annotations.panels import TITLE, Panel, add_panels, best_places, extent, magnification, text_panel
+from viz.annotations.panels import APART, TITLE, Panel, add_panels, best_places, extent, magnification, text_panel
 from viz.annotations.shelf import AISLE, PITCH, add_parameters
 from viz.layout.wrapping import Link, Rows
 from viz.render.scene import Scene
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 12
 STEP = 20.0  # height of the line that tells a step of a backward pass
+LONGER = (0, 1, 2)  # steps that a row may have more than the last one, which then has a corner
 LOSS = 90.0  # height that a loss takes above the steps
+ROUND = 13.0  # width that its arrows take beside several rows
 HEAT_PITCH = 15.0  # of the legend of gradients
 
 
@@ -77,12 +79,14 @@ def _steps_in_a_row(drawing: UnrolledDrawing) -> int | None:
                                          if drawing.spec.graph.is_state(part)]
     best: dict[float, int] = {}
     above = _title_height(drawing)
-    for number in range(1, min(count, MOST_ROWS) + 1):
-        per_row = -(-count // number)
-        width, height = Rows(drawing.layout.columns, drawing.spec.T, per_row).size(drawing.scene, names)
-        height += LOSS if drawing.spec.loss is not None else 0.0
-        content = 0.0, 0.0, width + drawing.room[0], max(height, drawing.room[1])
-        places = best_places(panels, content, height / 2, ratio, above)
+    rows = range(1, min(count, MOST_ROWS) + 1)
+    for per_row in dict.fromkeys(min(-(-count // number) + more, count) for more in LONGER for number in rows):
+        width, height, free = Rows(drawing.layout.columns, drawing.spec.T, per_row).size(drawing.scene, names)
+        width += drawing.room[0] + (ROUND if drawing.spec.loss is not None and per_row < count else 0.0)
+        row = drawing.layout.top - drawing.layout.foot
+        content = 0.0, 0.0, width, max(height + (LOSS if drawing.spec.loss is not None else 0.0), drawing.room[1])
+        corner = width - free + APART, 0.0, width, row
+        places = best_places(panels, content, height / 2, ratio, above, corner)
         best.setdefault(magnification(extent(places, content), ratio, above), per_row)
     return best[max(best)]
 
@@ -91,10 +95,12 @@ def add_around(drawing: UnrolledDrawing) -> None:
     """Add the panels around the picture."""
     scene, middle = drawing.scene, drawing.layout.steps.middle
     drawing.extent = scene.bounds(0)
+    corner = None
     if drawing.rows is not None:
         _, bottom, _, top = drawing.steps_extent
         middle = (top + bottom) / 2
-    add_panels(scene, panels_of(drawing), middle, drawing.spec.options.ratio, _title_height(drawing))
+        corner = drawing.rows.end + APART, bottom, drawing.extent[2], min(frame.top for frame in scene.frames)
+    add_panels(scene, panels_of(drawing), middle, drawing.spec.options.ratio, _title_height(drawing), corner)
 
 
 def _title_height(drawing: UnrolledDrawing) -> float:
