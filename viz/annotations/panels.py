@@ -119,7 +119,7 @@ def best_places(panels: Sequence[Panel], content: Rectangle, middle: float, rati
     if ratio is None:
         return _on_the_right(panels, content, middle)
     return max(_all_places(panels, content, middle, corner),
-               key=lambda places: magnification(extent(places, content), ratio, above))
+               key=lambda places: worth(extent(places, content), ratio, above))
 
 
 def extent(places: Sequence[Placed], content: Rectangle) -> tuple[float, float]:
@@ -129,6 +129,11 @@ def extent(places: Sequence[Placed], content: Rectangle) -> tuple[float, float]:
         width, height = size_of(scene)
         left, bottom, right, top = min(left, x), min(bottom, y), max(right, x + width), max(top, y + height)
     return right - left, top - bottom
+
+
+def worth(size: tuple[float, float], ratio: float, above: float = TITLE) -> tuple[float, float]:
+    """Return how good a size is for a page: by the magnification, then by its area, which should be small."""
+    return magnification(size, ratio, above), -size[0] * size[1]
 
 
 def magnification(size: tuple[float, float], ratio: float, above: float = TITLE) -> float:

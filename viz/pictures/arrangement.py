@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from viz.annotations.labels import add_legend
 from viz.annotations.legend import PITCH as LEGEND_PITCH
 from viz.annotations.legend import add_entries, box_entries, line_entries
-from viz.annotations.panels import APART, TITLE, Panel, add_panels, best_places, extent, magnification, text_panel
+from viz.annotations.panels import APART, TITLE, Panel, add_panels, best_places, extent, text_panel, worth
 from viz.annotations.shelf import AISLE, PITCH, add_parameters
 from viz.layout.wrapping import Link, Rows
 from viz.render.scene import Scene
@@ -77,7 +77,7 @@ def _steps_in_a_row(drawing: UnrolledDrawing) -> int | None:
         return options.per_row
     panels, names = panels_of(drawing), [f"{part.label}[{drawing.spec.T}]" for part in drawing.spec.graph.parts
                                          if drawing.spec.graph.is_state(part)]
-    best: dict[float, int] = {}
+    best: dict[tuple[float, float], int] = {}
     above = _title_height(drawing)
     rows = range(1, min(count, MOST_ROWS) + 1)
     for per_row in dict.fromkeys(min(-(-count // number) + more, count) for more in LONGER for number in rows):
@@ -87,7 +87,7 @@ def _steps_in_a_row(drawing: UnrolledDrawing) -> int | None:
         content = 0.0, 0.0, width, max(height + (LOSS if drawing.spec.loss is not None else 0.0), drawing.room[1])
         corner = width - free + APART, 0.0, width, row
         places = best_places(panels, content, height / 2, ratio, above, corner)
-        best.setdefault(magnification(extent(places, content), ratio, above), per_row)
+        best.setdefault(worth(extent(places, content), ratio, above), per_row)
     return best[max(best)]
 
 
