@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +17,7 @@ from typing import Any, NamedTuple
 from minigrad import Tensor
 from rnn import Cell, Run, Signal
 from viz.layout.folding import MANY
+from viz.layout.options import Options
 from viz.layout.step_graph import LEVELS
 from viz.pictures.animation import Animation, animate, run_of
 from viz.pictures.diff import diff
@@ -25,6 +28,7 @@ from viz.pictures.side_by_side import both, unroll_zeros
 from viz.pictures.unrolled import unrolled
 from viz.render.digraph import DPI, Picture
 from viz.render.rasterize import RASTER, PaintError
+from viz.render.typography import NOTATIONS
 from viz.stepper_page.page import Page, stepper
 
 from .loading import Loader, LoadError, watch
@@ -40,26 +44,36 @@ class Kind(NamedTuple):
     options: tuple[str, ...]
 
 
+def _common(draw: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the options of all pictures that a function has."""
+    names = inspect.signature(draw).parameters
+    return tuple(field.name for field in fields(Options) if field.name in names)
+
+
 KINDS = {
-    "rolled": Kind((Cell,), ("level", "dark", "dpi")),
-    "unrolled": Kind((Run, Cell, Tensor), ("unroll", "level", "steps", "values", "heat", "dark", "dpi")),
-    "both": Kind((Cell,), ("unroll", "level", "dark", "dpi")),
-    "graph": Kind((Tensor,), ("dark", "dpi")),
-    "gradient_map": Kind((Run,), ("dark", "dpi")),
-    "diff": Kind((Cell, Run, Tensor), ("level", "steps", "values", "dark", "dpi")),
+    "rolled": Kind((Cell,), ("level", "dpi", *_common(rolled))),
+    "unrolled": Kind((Run, Cell, Tensor), ("unroll", "level", "steps", "values", "heat", "dpi", *_common(unrolled))),
+    "both": Kind((Cell,), ("unroll", "level", "dpi", *_common(both))),
+    "graph": Kind((Tensor,), ("dpi", *_common(graph))),
+    "gradient_map": Kind((Run,), ("dpi", *_common(gradient_map))),
+    "diff": Kind((Cell, Run, Tensor), ("level", "steps", "values", "dpi", *_common(diff))),
     "stepper": Kind((Tensor,), ()),
-    "animate": Kind((Tensor, Cell, Run), ("unroll", "level", "steps", "values", "no_heat", "every", "seconds", "dark",
-                                          "dpi")),
+    "animate": Kind((Tensor, Cell, Run), ("unroll", "level", "steps", "values", "no_heat", "every", "seconds", "dpi",
+                                          *_common(animate))),
 }
 OPTIONS = tuple(dict.fromkeys(option for kind in KINDS.values() for option in kind.options))
 # The options that do nothing for some of the objects that a kind draws.
 WITHOUT: dict[tuple[str, type], tuple[str, ...]] = {
     ("unrolled", Run): ("unroll",), ("unrolled", Tensor): ("unroll",), ("animate", Run): ("unroll", "no_heat"),
     ("animate", Tensor): ("unroll",), ("animate", Cell): ("no_heat",), ("diff", Cell): ("steps", "values"),
-    ("diff", Tensor): ("steps", "level"),
+    ("diff", Run): ("equations",), ("diff", Tensor): ("steps", "level", "equations"),
 }
 EXPLAINED = {"unroll": "it is for a Cell", "no_heat": "it is for the backward pass of a loss",
-             "steps": "it is for runs", "values": "it is for runs and Tensors", "level": "it is for Cells and runs"}
+             "steps": "it is for runs", "values": "it is for runs and Tensors", "level": "it is for Cells and runs",
+             "equations": "it is for Cells"}
+SWITCHES = {"parameters": "the list of parameters", "equations": "the equations",
+            "legend": "what the colours mean", "shapes": "the shape of every signal, h[3] (8)",
+            "biases": "in a box the parameters that are added, + b"}
 DESCRIPTION = """Draw a definition, a run or a tensor of a file.
 
 kinds of pictures; without one, that of what is named and of the file's ending:
@@ -111,6 +125,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-heat", action="store_true", default=None, help="an animation of a loss without it")
     parser.add_argument("--every", type=int, metavar="N", help="steps from frame to frame")
     parser.add_argument("--seconds", type=float, help="how long a frame is shown")
+    parser.add_argument("--title", metavar="TEXT", help="another title")
+    parser.add_argument("--no-title", dest="title", action="store_const", const=False, help="none")
+    for name, meaning in SWITCHES.items():
+        parser.add_argument(_written(name), action=argparse.BooleanOptionalAction, help=meaning)
+    parser.add_argument("--per-row", type=int, metavar="N", help="time steps in a row of the picture")
+    parser.add_argument("--aspect", type=_aspect, metavar="slide|page|W/H",
+                        help="the page for which letters are made large: slide is 16:9, page A4")
+    parser.add_argument("--notation", choices=NOTATIONS, help="math: time steps as subscripts")
     parser.add_argument("--dark", action="store_true", default=None, help="light lines on a dark background")
     parser.add_argument("--dpi", type=int, help=f"dots per inch of a PNG, JPEG or GIF (default {DPI})")
     parser.add_argument("--watch", action="store_true",
@@ -269,6 +291,13 @@ def _write(drawn: Picture | Animation | Page, options: argparse.Namespace) -> Se
 
 def _written(option: str) -> str:
     return f"--{option.replace('_', '-')}"
+
+
+def _aspect(text: str) -> str | float:
+    """Return a number, or the word that it isn't."""
+    with suppress(ValueError):
+        return float(text)
+    return text
 
 
 def _parse_steps(text: str) -> list[int]:

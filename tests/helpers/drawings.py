@@ -12,6 +12,7 @@ from rnn import Cell, Run
 from rnn.unrolling.gradients import gradient_sums
 from viz.annotations.heat import relative_contributions
 from viz.layout.folding import choose_steps
+from viz.layout.options import USUAL, Options
 from viz.layout.step_graph import Edge, rolled_graph
 from viz.pictures.rolled import RolledDrawing
 from viz.pictures.unrolled import UnrolledDrawing, unrolled_spec
@@ -25,9 +26,9 @@ def draw_rolled(cell: Cell, level: str = "signals") -> RolledDrawing:
 
 
 def draw_run(run: Run, loss: Any, steps: Sequence[int], level: str = "signals", contributions: bool = False,
-             **options: Any) -> UnrolledDrawing:
+             shown: Options = USUAL, **options: Any) -> UnrolledDrawing:
     widths = relative_contributions(run) if contributions else None
-    return UnrolledDrawing(replace(unrolled_spec(run, steps, level), parameters=run.parameters,
+    return UnrolledDrawing(replace(unrolled_spec(run, steps, level, options=shown), parameters=run.parameters,
                                    sums=gradient_sums(run), loss=loss, contributions=widths, **options)).draw()
 
 

@@ -13,7 +13,7 @@ import minigrad as mg
 import viz
 from minigrad.backward import ancestors
 from rnn import Cell, t
-from viz.pictures.diff import DefinitionPair, draw_definitions, draw_runs
+from viz.pictures.diff import SHOWN, DefinitionPair, draw_definitions, draw_runs
 from viz.pictures.diff_tensors import draw_tensors
 from viz.pictures.difference import CHANGED, EXTRA, MISSING, SAME, STYLES
 from viz.render import palette
@@ -175,19 +175,19 @@ def test_tensors_are_matched_by_name_and_by_place() -> None:
         total = W @ x + U @ h
         out: mg.Tensor = mg.sigmoid(total + leaf("b", 3)).sum() if bias else np.tanh(total).sum()
         return out
-    scene = draw_tensors(loss(False), loss(True), False)
+    scene = draw_tensors(loss(False), loss(True), False, SHOWN)
     assert captions(scene)[::-1] == [f"missing ({STYLES[MISSING]}): 0 nodes, 1 edge",
                                      f"extra ({STYLES[EXTRA]}): 2 nodes, 3 edges",
                                      f"changed ({STYLES[CHANGED]}): 1 node, 0 edges"]
     changed = [box for box in scene.boxes if COLORS[box.paint.line] == CHANGED]
     assert [box.label for box in changed] == ["tanh\n(3,)\n→\nσ\n(3,)"] and not changed[0].rounded
-    assert captions(draw_tensors(loss(True), loss(True), False)) == ["no difference: 11 nodes, 10 edges"]
+    assert captions(draw_tensors(loss(True), loss(True), False, SHOWN)) == ["no difference: 11 nodes, 10 edges"]
 
 
 def test_tensors_are_compared_by_their_numbers_where_asked() -> None:
     a, b = mg.Tensor([1.0, 2.0], requires_grad=True, name="a"), mg.Tensor([1.0, 3.0], requires_grad=True, name="a")
-    assert captions(draw_tensors(a * a, b * b, False)) == ["no difference: 2 nodes, 2 edges"]
-    assert captions(draw_tensors(a * a, b * b, True)) == [f"changed ({STYLES[CHANGED]}): 2 nodes, 0 edges"]
+    assert captions(draw_tensors(a * a, b * b, False, SHOWN)) == ["no difference: 2 nodes, 2 edges"]
+    assert captions(draw_tensors(a * a, b * b, True, SHOWN)) == [f"changed ({STYLES[CHANGED]}): 2 nodes, 0 edges"]
 
 
 def test_tensors_that_are_computed_in_opposite_order_are_different() -> None:
@@ -197,7 +197,7 @@ def test_tensors_that_are_computed_in_opposite_order_are_different() -> None:
             node = np.tanh(node)
             node.name = name
         return node
-    scene = draw_tensors(chain("abcd"), chain("acbd"), False)
+    scene = draw_tensors(chain("abcd"), chain("acbd"), False, SHOWN)
     found = states(scene)
     names = {what: sorted(x.split("\n")[0] for x in found.get(what, ()) if "→" not in x) for what in (MISSING, EXTRA)}
     assert names[MISSING] and names[MISSING] == names[EXTRA]  # b, or c, or both
@@ -208,7 +208,7 @@ def test_tensors_that_are_computed_in_opposite_order_are_different() -> None:
 def test_graphs_of_tensors_with_nothing_in_common_are_drawn_together() -> None:
     run = elman().unroll(x=np.ones((3, 3)))
     for a, b in ((run["h"].stack().sum(), leaf("q", 2)), (leaf("q", 2), run["h"].stack().sum())):
-        scene = draw_tensors(a, b, False)
+        scene = draw_tensors(a, b, False, SHOWN)
         assert len(scene.boxes) == len(ancestors(a)) + len(ancestors(b)) - 1  # the two results are matched
         assert {frame.caption for frame in scene.frames} == {"t = 1", "t = 2", "t = 3"}
 

@@ -56,6 +56,12 @@ def formulas(cell: Definition, names: Names) -> list[Formula]:
     return found
 
 
+def equation_lines(cell: Definition) -> list[Line]:
+    """Return the lines of all equations of a definition."""
+    names = Names(cell)
+    return lines(formulas(cell, names), names)
+
+
 def lines(written: Sequence[Formula], names: Names) -> list[Line]:
     """Return the lines of some formulas of one definition."""
     parts = _named_parts([formula.expression for formula in written if len(formula.text) > LONGEST])

@@ -57,7 +57,8 @@ class BoxLabels:
                 text += f" = {clean(value.name, 14)}"
             elif not tensor.requires_grad and not tensor.numpy().any():
                 text += " = 0"
-        return self._with_numbers(text, tensor)
+            return self._with_numbers(text, tensor)
+        return self._with_numbers(text, tensor) + f"\n{part.added_line}" * bool(part.added)
 
     def _with_numbers(self, text: str, tensor: Tensor | None) -> str:
         """Return a label with the requested numbers under it."""
@@ -73,12 +74,13 @@ class BoxLabels:
     def finish(self, box: Box, part: Part, k: int) -> None:
         """Add to the box of one copy its tooltip, heat, and the mark of a value that is not finite."""
         box.dashed = part.node is None and self.spec.is_boundary(part, k)
+        box.colored = () if box.dashed else part.added
         name = f"{clean(part.signal)}[{k}]"
         self.annotate(box, name if part.node is None else f"{part.label} in {name}", self.tensors[part, k])
 
     def annotate(self, box: Box, text: str, tensor: Tensor | None) -> None:
         """Add to the box of a tensor a tooltip, heat, and the mark of a value that is not finite."""
-        if "\n" in box.label:
+        if box.label.count("\n") > bool(box.colored):
             box.size = 10
         box.tooltip = text
         if tensor is None:

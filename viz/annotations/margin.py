@@ -10,9 +10,13 @@ from viz.layout.folding import Tensors, Where
 from viz.layout.step_layout import HEIGHT
 from viz.render import palette
 from viz.render.fonts import clean, text_width
-from viz.render.scene import CORNER, Arrow, Box, Point, Scene, join_curves, straight_line, vertical_curve
+from viz.render.scene import CORNER, Arrow, Box, Point, Scene, join_curves, round_corners, straight_line, vertical_curve
 
 from .labels import BoxLabels, describe, nonfinite
+
+TRACK = 13.0  # from a row of frames up to the arrows that go round to the loss; from the picture to these
+CORNER_RADIUS = 6.0
+ENTRY = 8.0  # from a loss's lower side up to where they end
 
 
 class LossInputs(NamedTuple):
@@ -51,8 +55,13 @@ def loss_inputs(tensors: Tensors, loss: Tensor, parameters: Mapping[str, Tensor]
                      f"run[...], e.g. run[{name!r}].stack()")
 
 
-def add_loss(scene: Scene, loss: Tensor, sources: Sequence[tuple[Box, float]], top: float, labels: BoxLabels) -> None:
-    """Add the loss above the frames; `sources` are the boxes that it reads, each with an x free of boxes above."""
+def add_loss(scene: Scene, loss: Tensor, sources: Sequence[tuple[Box, float]], top: float, labels: BoxLabels,
+             lower: Sequence[tuple[Box, float, float]] = ()) -> None:
+    """Add the loss above the frames; `sources` are the boxes that it reads, each with an x free of boxes above.
+
+    Args:
+        lower: the same in lower rows of frames, each with the top of its row.
+    """
     text = clean(loss.name or "loss")
     label = f"{text} = {loss.item():.3g}" if labels.spec.values and loss.size == 1 else text
     finite, size = not nonfinite(loss), labels.gradients.norm(loss)
@@ -60,21 +69,36 @@ def add_loss(scene: Scene, loss: Tensor, sources: Sequence[tuple[Box, float]], t
     paint = palette.LOSS if finite else palette.BAD
     if labels.scale is not None and finite:
         paint = palette.Paint(paint.line, labels.scale.fill(size))
-    box = Box("loss", sum(source.x for source, _ in sources) / len(sources), top + 72, width, HEIGHT, label, paint,
-              pen=1.4 if finite else 2.4, tooltip=f"{text} {describe(loss, size)}")
+    xs = [source.x for source, *_ in sources or lower]
+    box = Box("loss", sum(xs) / len(xs), top + 72, width, HEIGHT, label, paint, pen=1.4 if finite else 2.4,
+              tooltip=f"{text} {describe(loss, size)}")
+    _, _, right, _ = scene.bounds(0)
     scene.boxes.append(box)
     apart = (width - 24) / max(len(sources) - 1, 1)
     for number, (source, x) in enumerate(sources):
         end = (box.x + (number - (len(sources) - 1) / 2) * apart, box.bottom)
         scene.arrows.append(Arrow(source.key, box.key, _route_to_loss(source, x, top, end), palette.LOSS.line, 1.2,
                                   tooltip=f"{source.label} → {text}".replace("\n", " ")))
+    for source, x, over in lower:
+        track, entry = over + TRACK, box.side(box.bottom + ENTRY, 1)
+        out = max(right, box.right) + TRACK
+        points = [*_upward(source, x, over), *round_corners([(x, over), (x, track), (out, track), (out, entry[1]),
+                                                             entry], CORNER_RADIUS)[1:]]
+        scene.arrows.append(Arrow(source.key, box.key, points, palette.LOSS.line, 1.2,
+                                  tooltip=f"{source.label} → {text}".replace("\n", " ")))
 
 
 def _route_to_loss(source: Box, x: float, top: float, end: Point) -> list[Point]:
     """Return a curve from a box up at x, past the boxes above it, and on to the loss."""
+    if abs(x - source.x) < 0.1 and source.top >= top - 1:
+        return vertical_curve((source.x, source.top), end)
+    return join_curves(_upward(source, x, top), vertical_curve((x, top), end))
+
+
+def _upward(source: Box, x: float, top: float) -> list[Point]:
+    """Return a curve from a box up at x, past the boxes above it."""
     start = (source.x, source.top)
-    last = vertical_curve((x, top), end)
     if abs(x - source.x) >= 0.1:
         aside = (x, source.top + 18)
-        return join_curves(vertical_curve(start, aside), straight_line(aside, (x, top)), last)
-    return join_curves(straight_line(start, (x, top)), last) if source.top < top - 1 else vertical_curve(start, end)
+        return join_curves(vertical_curve(start, aside), straight_line(aside, (x, top)))
+    return straight_line(start, (x, top))

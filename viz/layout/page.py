@@ -54,6 +54,7 @@ class Page:
         layers: the layer of every box in its block.
         edges: pairs of boxes.
         framed, high: for each block whether it has a frame, and whether it is moved up to the top of its row.
+        aspect: the width of the page by its height.
 
     Attributes:
         blocks, rows, depth: all blocks; those of each row, from the left; the number of layers of each row.
@@ -63,7 +64,9 @@ class Page:
     """
 
     def __init__(self, sizes: Sequence[tuple[float, float]], blocks: Sequence[int], layers: Sequence[int],
-                 edges: Sequence[tuple[int, int]], framed: Sequence[bool], high: Sequence[bool]) -> None:
+                 edges: Sequence[tuple[int, int]], framed: Sequence[bool], high: Sequence[bool],
+                 aspect: float = ASPECT) -> None:
+        self.aspect = aspect
         self.block, self.layer, self.edges = blocks, list(layers), edges
         self.heights = [height for _, height in sizes]
         self.blocks = [Block(frame, top) for frame, top in zip(framed, high)]
@@ -142,11 +145,11 @@ class Page:
 
     # ---- rows of the page
     def _place_in_rows(self) -> None:
-        """Divide the blocks into rows of about equal width, so that the page has a width to height of ASPECT."""
+        """Divide the blocks into rows of about equal width, so that the page has nearly the wanted width to height."""
         total = sum(block.width + GAP for block in self.blocks)
         height = max(self._estimated_height(block) for block in self.blocks)
         most = len(self.blocks) if any(block.framed for block in self.blocks) else 1
-        rows = 1 + best_shape([(total / rows, rows * height) for rows in range(1, most + 1)], ASPECT)
+        rows = 1 + best_shape([(total / rows, rows * height) for rows in range(1, most + 1)], self.aspect)
         right, row, place = 0.0, 0, 0
         for block in self.blocks:
             if place and right + block.width / 2 > (row + 1) * total / rows:

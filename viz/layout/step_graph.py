@@ -49,6 +49,12 @@ class Part:
     source: Expression | None = None  # the expression of the value that is computed once
     shape: str = ""  # of an array that is no vector, "(8×8)"
     given: bool = False  # whether it is an input
+    added: Sequence[tuple[str, str]] = ()  # `+ b`: the parameters that its equation adds, with their colours
+
+    @property
+    def added_line(self) -> str:
+        """The line under its label that tells the parameters that are added."""
+        return "".join(text for text, _ in self.added)
 
     @property
     def round(self) -> bool:
@@ -208,9 +214,9 @@ def rolled_graph(cell: Definition, level: str) -> StepGraph:
     return graph
 
 
-def shape_label(samples: Samples | None) -> str:
-    """Return the shape of an array, "(8×8)", with "?" for a length that isn't known; "" for a vector and a number."""
-    if samples is None or len(samples[0]) < 2:
+def shape_label(samples: Samples | None, least: int = 2) -> str:
+    """Return the shape of an array, "(8×8)", with "?" for an unknown length; "" with fewer axes than `least`."""
+    if samples is None or len(samples[0]) < least:
         return ""
     return f"({'×'.join(str(n) if n == other else '?' for n, other in zip(*samples))})"
 

@@ -519,6 +519,11 @@ class StepLayout:
         pattern = (delays.index(abs(edge.delay)) + position // len(palette.PARAMETERS)) % 3
         return Style(self.graph.colors[edge.names[0]], DOTTED if pattern == 2 else pen, pattern == 1, pattern == 2)
 
+    def kind_color(self, edge: Edge) -> str | None:
+        """Return the colour of an edge's kind; None if it has that of its parameter instead."""
+        color, _ = self._kind(self._first_of_group(edge))
+        return color if self.style(edge).color == color else None
+
     def _first_of_group(self, edge: Edge) -> Edge:
         if edge in self.entries:
             return next(other for other, entry in self.entries.items() if entry.group == self.entries[edge].group)

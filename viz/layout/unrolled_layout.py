@@ -20,6 +20,7 @@ from viz.render.scene import CORNER, Box, Point, horizontal_curve, misses_boxes,
 
 from .boundary import Boundary
 from .folding import Column, Tensors, Where
+from .options import USUAL, Options
 from .step_graph import Edge, Part, StepGraph
 from .step_layout import (
     FIRST,
@@ -69,6 +70,8 @@ class UnrolledSpec:
     contributions: Mapping[str, Sequence[float]] | None = None  # of each step to a parameter's gradient: edge widths
     beside: Mapping[Part, Tensor | None] = field(default_factory=dict)  # the value of each part that is computed once
     starts: Sequence[tuple[Edge, int]] = ()  # edges from such parts to values before and after the steps
+    options: Options = USUAL
+    equations: Sequence[tuple[int, str]] = ()  # lines with their indents
 
     def is_boundary(self, part: Part, k: int) -> bool:
         """Whether a value was given from outside, before or after the computed ones."""

@@ -15,6 +15,7 @@ from minigrad.formats.files import write_atomically
 from rnn import Cell, Run
 from rnn.unrolling.run import runs_behind
 from viz.layout.folding import choose_steps
+from viz.layout.options import Options
 from viz.render.digraph import DPI, picture
 from viz.render.fonts import clean
 from viz.render.gif import write_gif
@@ -42,9 +43,10 @@ class Animation:
         files: the files that were written last.
     """
 
-    def __init__(self, title: str, frames: Sequence[Frame], seconds: float, dark: bool, dpi: int | None) -> None:
+    def __init__(self, title: str, frames: Sequence[Frame], seconds: float, dark: bool, dpi: int | None,
+                 notation: str = "code") -> None:
         self.title = title
-        self.frames = [picture(frame.scene, dark) for frame in frames]
+        self.frames = [picture(frame.scene, dark, notation) for frame in frames]
         self.numbers = [frame.number for frame in frames]
         self.captions = [frame.caption for frame in frames]
         self.seconds = [seconds] * (len(frames) - 1) + [seconds * LAST]
@@ -103,6 +105,8 @@ class Animation:
 def animate(what: Tensor | Cell | Run, outfile: str | os.PathLike[str] | None = None, *, run: Run | None = None,
             T: int = 4, level: str = "signals", steps: Iterable[int] | None = None, values: bool = False,
             heat: bool | None = None, every: int | None = None, seconds: float = SECONDS, most: int = MOST,
+            title: bool | str = True, parameters: bool = True, equations: bool = False, legend: bool | None = None,
+            shapes: bool | None = None, biases: bool = False, per_row: int | None = None, notation: str = "code",
             dark: bool = False, dpi: int | None = None) -> Animation:
     """Animate the backward pass of a loss, or the unroll of a definition; write it to a file.
 
@@ -129,6 +133,8 @@ def animate(what: Tensor | Cell | Run, outfile: str | os.PathLike[str] | None = 
             run, how many time steps, by default one.
         seconds: how long a frame is shown; the last one three times as long.
         most: the largest number of frames.
+        title, parameters, equations, legend, shapes, biases, per_row: of the picture, as in `viz.unrolled`.
+        notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.
         dark: light lines on a dark background.
         dpi: dots per inch of a GIF or PNG; by default 110, or as many as make a frame 1920 pixels wide.
 
@@ -143,37 +149,34 @@ def animate(what: Tensor | Cell | Run, outfile: str | os.PathLike[str] | None = 
         raise ValueError(f"every={every}: one step or more from frame to frame")
     if not seconds >= 0.02:
         raise ValueError(f"seconds={seconds}: a frame of a GIF is shown for 0.02 s or longer")
+    options = Options(title, parameters, equations, legend, shapes, biases, per_row, None, notation, dark)
     if isinstance(what, Tensor):
-        frames, title = _backward_frames(what, run, level, steps, values, heat, every, most)
+        frames, words = _backward_frames(what, run, level, steps, values, heat, every, most, options)
     elif isinstance(what, (Cell, Run)):
         if heat or run is not None:
             raise ValueError(f"{'heat=' if heat else 'run='} is for a backward pass: animate the loss")
         whole = what if isinstance(what, Run) else unroll_zeros(what, _checked_length(T))
-        spec = replace(unrolled_spec(whole, choose_steps(whole.T, True, steps), level), parameters=whole.parameters,
-                       values=values)
-        if isinstance(what, Cell):
-            rolled, drawing = beside_rolled(what, spec, level)
-            drawing.scene.add(rolled)
-        else:
-            drawing = UnrolledDrawing(spec).draw()
-        frames, title = unrolling(drawing, every or 1, most), f"{clean(whole.cell.name)}, unrolled step by step"
+        spec = replace(unrolled_spec(whole, choose_steps(whole.T, True, steps), level, options=options),
+                       parameters=whole.parameters, values=values)
+        drawing = beside_rolled(what, spec, level) if isinstance(what, Cell) else UnrolledDrawing(spec).draw()
+        frames, words = unrolling(drawing, every or 1, most), f"{clean(whole.cell.name)}, unrolled step by step"
     else:
         raise TypeError(f"viz.animate() takes a loss, a Cell or a run, not {type(what).__name__}: {what!r:.60}")
-    animation = Animation(title, frames, seconds, dark, dpi)
+    animation = Animation(words, frames, seconds, dark, dpi, notation)
     if outfile is not None:
         animation.render(outfile)
     return animation
 
 
 def _backward_frames(loss: Tensor, run: Run | None, level: str, steps: Iterable[int] | None, values: bool,
-                     heat: bool | None, every: int | None, most: int) -> tuple[list[Frame], str]:
+                     heat: bool | None, every: int | None, most: int, options: Options) -> tuple[list[Frame], str]:
     """Return the frames and the title of a backward pass."""
     if loss.size != 1:
         raise ValueError(f"a backward pass starts from a single number, and {loss!r} has shape {loss.shape}: animate "
                          "its sum or its mean, e.g. viz.animate(y.sum())")
     run = run_of(loss, run)
-    spec = replace(unrolled_spec(run, choose_steps(run.T, True, steps), level), parameters=run.parameters, loss=loss,
-                   values=values, heat=heat is not False)
+    spec = replace(unrolled_spec(run, choose_steps(run.T, True, steps), level, options=options),
+                   parameters=run.parameters, loss=loss, values=values, heat=heat is not False)
     return backward_pass(run, loss, spec, every, most), f"backward pass of {clean(loss.label) or 'the loss'}"
 
 

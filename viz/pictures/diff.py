@@ -19,8 +19,10 @@ from rnn.language.cycles import check
 from rnn.language.equations import Definition
 from rnn.language.expressions import Expression
 from viz.annotations.formulas import Line, formulas, lines
+from viz.annotations.panels import INDENT
 from viz.layout.folding import Tensors, choose_steps, find_tensors
 from viz.layout.names import Names
+from viz.layout.options import Options
 from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers, constants, step_graph
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
@@ -30,11 +32,14 @@ from viz.render.scene import Scene, text_beside
 
 from .diff_tensors import draw_tensors
 from .difference import CHANGED, SAME, differ, paint_arrow, paint_box, state_of, write_caption
-from .rolled import INDENT, RolledDrawing
+from .rolled import RolledDrawing
 from .unrolled import UnrolledDrawing, valid_sequences
+
+SHOWN = Options(equations=True, legend=True)
 
 
 def diff(a: Any, b: Any, level: str = "signals", *, values: bool = False, steps: Iterable[int] | None = None,
+         title: bool | str = True, equations: bool | None = None, legend: bool = True, notation: str = "code",
          dark: bool = False) -> Picture:
     """Draw the difference of two graphs: parts of `b` that are missing, extra or changed compared with `a`.
 
@@ -46,18 +51,26 @@ def diff(a: Any, b: Any, level: str = "signals", *, values: bool = False, steps:
         level: for Cells and runs: "signals", or "ops" to compare operations too.
         values: for runs and Tensors: compare values too.
         steps: for runs: the steps to draw; all others are folded. All steps are compared.
+        title: another title, or False for none; the graph of two Tensors has none unless one is given.
+        equations: for Cells: write those that differ; by default they are.
+        legend: tell the colours of what is missing, extra and changed, with their numbers.
+        notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.
         dark: light lines on a dark background.
 
     Raises:
         TypeError: if the two are of different kinds.
-        ValueError: for an unknown level; if the two can't be drawn in one picture.
+        ValueError: for an unknown level; if the two can't be drawn in one picture; for equations of runs or Tensors.
     """
+    options = Options(title, equations=equations is not False, legend=legend, notation=notation, dark=dark)
+    if equations is not None and not isinstance(a, Cell):
+        raise ValueError("equations= is for Cells: compare the definitions")
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return picture(draw_tensors(a, b, values), dark)
+        return picture(draw_tensors(a, b, values, options), dark, notation)
     if isinstance(a, Cell) and isinstance(b, Cell):
-        return picture(draw_definitions(DefinitionPair(a, b, level)), dark)
+        return picture(draw_definitions(DefinitionPair(a, b, level), options), dark, notation)
     if isinstance(a, Run) and isinstance(b, Run):
-        return picture(draw_runs(DefinitionPair(a.cell, b.cell, level), a, b, steps, values), dark)
+        pair = DefinitionPair(a.cell, b.cell, level)
+        return picture(draw_runs(pair, a, b, steps, values, options), dark, notation)
     raise TypeError(f"viz.diff compares two Cells, two runs or two Tensors, not a {type(a).__name__} with a "
                     f"{type(b).__name__}")
 
@@ -162,7 +175,7 @@ def _by_ends(edges: Iterable[Edge], joined: Mapping[Part, Part]) -> dict[tuple[P
 
 
 # ---- definitions
-def draw_definitions(pair: DefinitionPair) -> Scene:
+def draw_definitions(pair: DefinitionPair, options: Options = SHOWN) -> Scene:
     """Return the rolled graph of both definitions."""
     drawing = RolledDrawing(pair.parts, pair.b.name).draw()
     for part, box in drawing.boxes.items():
@@ -175,9 +188,10 @@ def draw_definitions(pair: DefinitionPair) -> Scene:
         paint_arrow(arrow, states.pop() if len(states) == 1 else SAME)
     for text in drawing.scene.texts:
         text.color = palette.QUIET
-    _write_equations(drawing.scene, pair, drawing.right + 36)
+    if options.equations:
+        _write_equations(drawing.scene, pair, drawing.right + 36)
     write_caption(drawing.scene, f"{clean(pair.a.name)} → {clean(pair.b.name)}",
-                   map(pair.state, pair.parts.parts), map(pair.state, pair.parts.edges))
+                   map(pair.state, pair.parts.parts), map(pair.state, pair.parts.edges), options)
     return drawing.scene
 
 
@@ -196,7 +210,8 @@ def _write_equations(scene: Scene, pair: DefinitionPair, x: float) -> None:
 
 
 # ---- runs
-def draw_runs(pair: DefinitionPair, a: Run, b: Run, steps: Iterable[int] | None, values: bool) -> Scene:
+def draw_runs(pair: DefinitionPair, a: Run, b: Run, steps: Iterable[int] | None, values: bool,
+              options: Options = SHOWN) -> Scene:
     """Return the unrolled graph of both runs."""
     longer = a if a.T > b.T else b
     shown = choose_steps(longer.T, True, steps)
@@ -220,7 +235,7 @@ def draw_runs(pair: DefinitionPair, a: Run, b: Run, steps: Iterable[int] | None,
     T = f"T = {b.T}" if a.T == b.T else f"T = {a.T} → {b.T}"
     edges = [compared.edge_state(edge, k) for edge in pair.parts.edges for k in compared.steps(edge)]
     write_caption(drawing.scene, f"{clean(a.cell.name)} → {clean(b.cell.name)}, unrolled, {T}",
-                   compared.states.values(), edges)
+                   compared.states.values(), edges, options)
     return drawing.scene
 
 

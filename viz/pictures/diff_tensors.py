@@ -10,6 +10,7 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.formats.describe import tensor_name
 from viz.layout.blocks import block_keys
+from viz.layout.options import Options
 from viz.render import palette
 from viz.render.fonts import clean
 from viz.render.scene import Scene
@@ -32,16 +33,16 @@ SHOWN = "name", "operation", "shape"
 Connection = tuple[Tensor, Tensor, int]  # source, target, position among the target's inputs
 
 
-def draw_tensors(a: Tensor, b: Tensor, values: bool) -> Scene:
+def draw_tensors(a: Tensor, b: Tensor, values: bool, options: Options) -> Scene:
     """Return the union of two tensors' graphs."""
     drawing = _UnionDrawing(_Union(drawable(a, MAX_NODES), drawable(b, MAX_NODES), values))
-    scene, union = drawing.draw(), drawing.union
+    scene, union = drawing.draw_tensors(), drawing.union
     for box, state in zip(scene.boxes, union.states.values()):
         paint_box(box, state)
     for arrow, state in zip(scene.arrows, union.edges.values()):
         paint_arrow(arrow, state)
     title = " → ".join(clean(tensor_name(tensor), 40) for tensor in (a, b))
-    write_caption(scene, title, union.states.values(), union.edges.values())
+    write_caption(scene, title, union.states.values(), union.edges.values(), options)
     return scene
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from minigrad import Tensor
+from viz.layout.options import Options
 from viz.render import palette
 from viz.render.scene import Arrow, Box, Scene, Text
 
@@ -50,14 +51,15 @@ def paint_arrow(arrow: Arrow, state: str) -> None:
         arrow.label.color = paint.line if state != SAME else palette.QUIET
 
 
-def write_caption(scene: Scene, title: str, boxes: Iterable[str], arrows: Iterable[str]) -> None:
+def write_caption(scene: Scene, title: str, boxes: Iterable[str], arrows: Iterable[str], options: Options) -> None:
     """Write the title, and how much is missing, extra and changed."""
     left, _, right, top = scene.bounds(0)
     middle = (left + right) / 2
-    lines = caption(list(boxes), list(arrows))
+    lines = caption(list(boxes), list(arrows)) if options.legend else []
     for number, (text, color) in enumerate(reversed(lines)):
         scene.texts.append(Text(middle, top + 20 + 17 * number, text, 11, color))
-    scene.texts.append(Text(middle, top + 28 + 17 * len(lines), title, 14))
+    if options.title:
+        scene.texts.append(Text(middle, top + 28 + 17 * len(lines), options.heading(title), 14))
 
 
 def caption(boxes: Sequence[str], arrows: Sequence[str]) -> list[tuple[str, str]]:

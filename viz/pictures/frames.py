@@ -6,7 +6,7 @@ gets. Corners at the same two points give all frames one size.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, zip_longest
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from viz.annotations.labels import BoxLabels
 from viz.layout.unrolled_layout import UnrolledLayout, UnrolledSpec
 from viz.render import palette
 from viz.render.fonts import clean, text_width
-from viz.render.scene import Scene, Text
+from viz.render.scene import Rectangle, Scene, Text
 
 from .unrolled import UnrolledDrawing, keys_of_once
 
@@ -63,14 +63,24 @@ def _first_columns(drawing: UnrolledDrawing, count: int) -> Scene:
     """Return the part of a picture that belongs to its first columns, or to none."""
     scene, layout = drawing.scene, drawing.layout
     first = {column.k for column in layout.columns[:count]}
-    limit = layout.columns[count - 1].right if count else layout.columns[0].left
-    end = layout.columns[-1].right
+    inside = [column for column in layout.columns if 1 <= column.k <= drawing.spec.T]
     later = {box.key for (_, k), box in drawing.boxes.items() if layout.column(k).k not in first}
+    hidden = [text for text in scene.texts if any(
+        left < text.x < right and foot < text.y < top for left, foot, right, top in _later_places(drawing, first))]
+    hidden += [mark.text for mark in drawing.rows.marks if mark.k not in first] if drawing.rows else []
     return Scene(scene.name, [box for box in scene.boxes if box.key not in later],
                  [arrow for arrow in scene.arrows if later.isdisjoint((arrow.source, arrow.target))],
-                 [frame for frame in scene.frames if frame.left < limit],
-                 [text for text in scene.texts
-                  if not (limit < text.x < end and layout.foot < text.y < layout.top)])
+                 [frame for frame, column in zip(scene.frames, inside) if column.k in first],
+                 [text for text in scene.texts if not any(text is other for other in hidden)])
+
+
+def _later_places(drawing: UnrolledDrawing, first: Collection[int]) -> Iterator[Rectangle]:
+    """Yield for each row the place of the columns that are not among the first ones."""
+    layout, rows = drawing.layout, drawing.rows
+    for number, columns in enumerate(rows.rows if rows else [layout.columns]):
+        dy = rows.shift[number][1] if rows else 0.0
+        shown = [column.right for column in columns if column.k in first]
+        yield shown[-1] if shown else columns[0].left, layout.foot + dy, columns[-1].right, layout.top + dy
 
 
 def _check_number(frames: int, most: int, every: int) -> None:
@@ -133,9 +143,11 @@ def _with_widest_boxes(drawings: Sequence[UnrolledDrawing]) -> UnrolledDrawing:
     """
     widest = max(drawings, key=lambda drawing: drawing.scene.bounds(0)[2])
     same = zip(*(drawing.scene.boxes for drawing in drawings))
-    widest.scene.boxes = [replace(max(boxes, key=lambda box: box.width)) for boxes in same]
-    for box in widest.scene.boxes:
-        box.anchor = -1 if box.key.startswith("p") else 0
+    for box, boxes in zip(widest.scene.boxes, list(same)):
+        left, width = box.left, max(other.width for other in boxes)
+        if box.key.startswith("p"):
+            box.x, box.anchor = left + width / 2, -1
+        box.width = width
     return widest
 
 

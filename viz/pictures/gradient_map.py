@@ -10,6 +10,8 @@ from rnn.unrolling.gradients import require_gradients
 from viz.annotations.gradients import Gradients
 from viz.annotations.heat import Norm, Scale
 from viz.annotations.labels import add_legend
+from viz.annotations.panels import place_title
+from viz.layout.options import USUAL, Options
 from viz.layout.step_graph import step_graph
 from viz.render import palette
 from viz.render.digraph import Picture, picture
@@ -23,7 +25,8 @@ MOST = 1000  # colours in a strip; with more steps, one colour represents severa
 WIDEST = 30.0  # width of one colour
 
 
-def gradient_map(run: Run, *, dark: bool = False) -> Picture:
+def gradient_map(run: Run, *, title: bool | str = True, legend: bool = True, notation: str = "code",
+                 dark: bool = False) -> Picture:
     """Draw the norm of every signal's gradient at every time step, after a backward pass.
 
     Layers go from bottom to top. In a run of more than 1000 steps, a colour shows the largest of several
@@ -31,15 +34,19 @@ def gradient_map(run: Run, *, dark: bool = False) -> Picture:
 
     Args:
         run: an unrolled definition.
+        title: another title, or False for none.
+        legend: explain the colours.
+        notation: "code" writes names as the code does, "math" draws the f of W_f as a subscript.
         dark: light lines on a dark background.
 
     Raises:
         ValueError: if no signal requires a gradient; before a backward pass.
     """
-    return picture(map_scene(run), dark)
+    options = Options(title, legend=legend, notation=notation, dark=dark)
+    return picture(map_scene(run, options), dark, notation)
 
 
-def map_scene(run: Run) -> Scene:
+def map_scene(run: Run, options: Options = USUAL) -> Scene:
     """Return the strips with axis, title and legend."""
     parts = [part for part in step_graph(run.cell, "signals").parts
              if not part.once and any(tensor.requires_grad for tensor in run[part.signal])]
@@ -59,8 +66,9 @@ def map_scene(run: Run) -> Scene:
     _add_axis(scene, run.T, each, width)
     right = width * len(groups)
     title = f"|gradient| of each signal at each time step, T = {run.T}   (backward runs right → left)"
-    add_legend(scene, scale, right + 40, -HEIGHT / 2 - 10)
-    scene.texts.append(Text(right / 2, scene.bounds(0)[3] + 22, title, 14))
+    if options.legend is not False:
+        add_legend(scene, scale, right + 40, -HEIGHT / 2 - 10)
+    place_title(scene, options.heading(title), [], (0.0, 0.0, right, 0.0))
     return scene
 
 

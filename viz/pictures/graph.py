@@ -12,9 +12,13 @@ from minigrad.formats.describe import tensor_formula, tensor_name
 from minigrad.formats.formula import ATOM, Formula
 from minigrad.formats.norms import norm
 from viz.annotations.labels import nonfinite, numbers
+from viz.annotations.legend import PITCH as PITCH_OF_COLORS
+from viz.annotations.legend import add_entries
+from viz.annotations.panels import Panel, add_panels, place_title
 from viz.layout.blocks import STEP, Key, block_keys
 from viz.layout.graph_layout import layout_graph
-from viz.layout.page import Net
+from viz.layout.options import Options
+from viz.layout.page import ASPECT, Net
 from viz.layout.page_routes import PageRoutes
 from viz.layout.step_graph import operation_label
 from viz.render import palette
@@ -30,10 +34,15 @@ LONGEST = 40  # characters of a line in a box
 SHORT = 14  # characters of a name in the line of an operation
 PITCH = 31.0  # from one to the next of the leaves at the side
 OPERAND = "·"  # in a formula, one that has a box of its own
+PLAIN = Options(title=False)
+COLORS = {palette.INPUT: "input", palette.STATE: "result with a name", palette.OUTPUT: "result of an operation",
+          palette.LOSS: "the last result", palette.Paint(palette.PARAMETERS[0], palette.SHELF): "parameter",
+          palette.CONSTANT: "constant", palette.BAD: "NaN or Inf"}
 
 
 def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape", "gradient"), *,
-          most: int = MAX_NODES, dark: bool = False, highlight: Collection[Tensor] = ()) -> Picture:
+          most: int = MAX_NODES, highlight: Collection[Tensor] = (), title: bool | str = False, parameters: bool = True,
+          legend: bool = False, aspect: str | float = ASPECT, notation: str = "code", dark: bool = False) -> Picture:
     """Draw the graph of a tensor: inputs at the bottom, results above them; time steps from left to right.
 
     What has no time step stands before or after those that it belongs to. A long graph continues in the next column
@@ -45,13 +54,19 @@ def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape",
         show: the lines in each box: some of "name", "operation", "shape", "data", "gradient" and "line". A
             scalar is shown as its value.
         most: the largest number of tensors to draw.
-        dark: light lines on a dark background.
         highlight: tensors to mark with a thick outline.
+        title: a title, or True for the tensor's name.
+        parameters: list those that are written in several operations at the side.
+        legend: explain the colours of boxes.
+        aspect: of the page that the picture is for, about: "slide" (16:9), "page" (A4, upright), or width by height.
+        notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.
+        dark: light lines on a dark background.
 
     Raises:
         ValueError: if there are more tensors than `most`; for an unknown word in `show`, or a tensor in
             `highlight` that isn't in the graph.
     """
+    options = Options(title, parameters, False, legend, None, False, None, aspect, notation, dark)
     marked = {highlight} if isinstance(highlight, Tensor) else set(highlight)
     unknown = [word for word in show if word not in FIELDS] if not isinstance(show, str) else [show]
     if unknown:
@@ -60,7 +75,7 @@ def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape",
     nodes = drawable(tensor, most)
     if missing := marked - set(nodes):
         raise ValueError(f"highlight= takes tensors of this graph; not in it: {', '.join(map(repr, missing))}")
-    return picture(GraphDrawing(nodes, show, marked).draw(), dark)
+    return picture(GraphDrawing(nodes, show, marked, options).draw(), dark, notation)
 
 
 class GraphDrawing:
@@ -72,8 +87,9 @@ class GraphDrawing:
         edges: pairs of numbers of boxes.
     """
 
-    def __init__(self, nodes: Sequence[Tensor], show: Collection[str], marked: Collection[Tensor] = ()) -> None:
-        self.result, self.show, self.marked = nodes[-1], show, marked
+    def __init__(self, nodes: Sequence[Tensor], show: Collection[str], marked: Collection[Tensor] = (),
+                 options: Options = PLAIN) -> None:
+        self.result, self.show, self.marked, self.options = nodes[-1], show, marked, options
         self.keys = block_keys({node: node.inputs for node in nodes})
         self.computed = {node.name for node in nodes if node.op and node.name and node.t is not None}
         self.shared: dict[Tensor, str] = {}
@@ -99,11 +115,27 @@ class GraphDrawing:
                 self.written[node] = clean(node.label, SHORT) or f"p{len(self.shared)}"
 
     def draw(self) -> Scene:
-        """Return the scene."""
+        """Return the scene with the leaves at the side, the legend and the title."""
+        scene = self.draw_tensors()
+        over = scene.bounds(0)
+        if self.options.parameters:
+            self._add_shared(scene)
+        if self.options.legend:
+            panel = Panel(Scene("colours"), PITCH_OF_COLORS)
+            paints = {_paint(node, self.result, self.computed) for node in self.boxes}
+            add_entries(panel.scene, [(paint, meaning, False) for paint, meaning in COLORS.items() if paint in paints],
+                        "boxes")
+            add_panels(scene, [panel], (over[1] + over[3]) / 2, self.options.ratio)
+        place_title(scene, self.options.heading(clean(self.result.label, LONGEST) or "graph"), [], over)
+        return scene
+
+    def draw_tensors(self) -> Scene:
+        """Return the boxes, arrows and frames."""
         scene = Scene("graph", [self._box(node) for node in self.boxes])
         nodes = list(self.boxes)
         routes, keys = layout_graph(nodes, [self.keys[node] for node in nodes],
-                                    [(box.width, box.height) for box in scene.boxes], self.edges)
+                                    [(box.width, box.height) for box in scene.boxes], self.edges,
+                                    self.options.ratio or ASPECT)
         for number, box in enumerate(scene.boxes):
             box.x, box.y, box.width = routes.x[number], routes.y[number], routes.page.widths[number]
         scene.arrows = self._arrows(nodes, routes, [clean(tensor_name(node), LONGEST) for node in nodes])
@@ -111,7 +143,6 @@ class GraphDrawing:
             if key.kind == STEP:
                 members = [(scene.boxes[box], nodes[box]) for box in block.boxes]
                 self._add_frame(scene, routes.frame(block), key.t, members)
-        self._add_shared(scene)
         return scene
 
     @staticmethod

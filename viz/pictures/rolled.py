@@ -12,9 +12,15 @@ from operator import itemgetter
 
 from rnn import Cell
 from rnn.language.cycles import check
+from rnn.language.dependencies import parameters as parameters_of
 from rnn.language.equations import Definition
-from viz.annotations.formulas import Line, formulas, lines
-from viz.layout.names import Names
+from viz.annotations.formulas import Line, equation_lines
+from viz.annotations.legend import PITCH as LEGEND_PITCH
+from viz.annotations.legend import add_entries, box_entries, line_entries
+from viz.annotations.panels import Panel, add_panels, place_title, text_panel
+from viz.annotations.shelf import PITCH, add_parameters
+from viz.layout.content import add_content
+from viz.layout.options import Options
 from viz.layout.step_graph import Edge, Part, StepGraph, rolled_graph
 from viz.layout.step_layout import (
     FIRST,
@@ -29,6 +35,7 @@ from viz.layout.step_layout import (
     part_width,
     power,
 )
+from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
@@ -42,10 +49,12 @@ LOOP = 14.0  # height of a loop above its box, without 8 for each loop
 OUT, NEAR = 40.0, 28.0  # from a box to its loop's square; the same beside other loops
 LANE = 26.0  # from lane to lane: a square with its text fits between
 DELAY = palette.Paint("#000000", "#000000")
-INDENT = 18.0  # of a line that continues an equation
+CAPTIONS = Options(parameters=False, equations=True)
 
 
-def rolled(cell: Cell, level: str = "signals", *, notation: str = "code", dark: bool = False) -> Picture:
+def rolled(cell: Cell, level: str = "signals", *, title: bool | str = True, parameters: bool = False,
+           equations: bool = True, legend: bool = False, shapes: bool | None = None, biases: bool = False,
+           aspect: str | float | None = None, notation: str = "code", dark: bool = False) -> Picture:
     """Draw a definition: one box per signal, delayed edges as loops.
 
     The box of a signal that is neither a number nor a vector shows its shape, "S[t] (8×8)". A static has sharp
@@ -55,16 +64,28 @@ def rolled(cell: Cell, level: str = "signals", *, notation: str = "code", dark: 
     Args:
         cell: a definition.
         level: "signals", or "ops" to draw the operations of every equation too.
+        title: another title, or False for none.
+        parameters: list them, with their shapes.
+        equations: write them on the right.
+        legend: explain the colours of boxes and arrows.
+        shapes: show the shape of every signal, `h[t] (8)`, or of none; by default of arrays that are neither vectors
+            nor numbers.
+        biases: show in a box the parameters that its equation adds, `+ b`, at level "signals".
+        aspect: of the page that the picture is for: "slide" (16:9), "page" (A4, upright), or width by height. The place
+            of list, legend and equations is chosen so that the letters are as large as possible there.
         notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.
         dark: light lines on a dark background.
 
     Raises:
         DefinitionError: if the definition cannot be computed; the message gives the reason.
-        ValueError: for an unknown level.
+        ValueError: for an unknown level; for biases at level "ops", where each has a box.
     """
+    options = Options(title, parameters, equations, legend, shapes, biases, None, aspect, notation, dark)
     check(cell)
-    drawing = RolledDrawing(rolled_graph(cell, level), cell.name, dense=level == "ops").draw()
-    drawing.add_captions(cell)
+    graph = rolled_graph(cell, level)
+    add_content(graph, cell, level, options)
+    drawing = RolledDrawing(graph, cell.name, dense=level == "ops").draw()
+    drawing.add_captions(cell, options)
     return picture(drawing.scene, dark, notation)
 
 
@@ -84,7 +105,8 @@ class RolledDrawing:
         self.arrows: list[tuple[Arrow, Edge]] = []
         self._labels: list[tuple[Arrow, list[Text]]] = []  # of arrows, with candidate positions
         self.loops = [edge for edge in graph.edges if edge.delay and edge.source is edge.target]
-        sizes = {part: (part_width(part, [box_label(part)]), HEIGHT if part.node is None else SMALL)
+        sizes = {part: (part_width(part, [box_label(part)]), (HEIGHT if part.node is None else SMALL)
+                        + 12 * bool(part.added))
                  for part in graph.parts}
         self.steps = RolledSteps(graph, sizes, {part: self._loops_width(part) for part in graph.parts},
                                  loops={loop.source: self._loops_height(loop.source) for loop in self.loops})
@@ -139,7 +161,7 @@ class RolledDrawing:
         for number, part in enumerate(self.graph.parts):
             place = self.steps.places[part]
             self.boxes[part] = part_box(f"s{number}", part, place, place.x, self.steps.y[place.row], box_label(part))
-            self.boxes[part].tooltip = clean(part.text, 400)
+            self.boxes[part].tooltip, self.boxes[part].colored = clean(part.text, 400), part.added
         self.scene.boxes += self.boxes.values()
         for edge in self.graph.undelayed:
             self._add_upward(edge)
@@ -328,22 +350,26 @@ class RolledDrawing:
         self.arrows.append((arrow, edge))
         return arrow
 
-    def add_captions(self, cell: Definition) -> None:
-        """Add the equations on the right, and the title."""
-        names = Names(cell)
-        written = lines(formulas(cell, names), names)
-        if any(edge.delay for edge in self.graph.edges):
+    def add_captions(self, cell: Definition, options: Options = CAPTIONS) -> None:
+        """Add the equations, the list of parameters and the legend, on the right or on a page below, and the title."""
+        over, panels = self.scene.bounds(0), list[Panel]()
+        delayed = any(edge.delay for edge in self.graph.edges)
+        written = [*equation_lines(cell)] if options.equations else []
+        if options.parameters and self.graph.colors:
+            list_of = UnrolledSpec(self.name, 1, self.graph, {}, (), parameters=parameters_of(cell))
+            panels.append(Panel(Scene("parameters"), PITCH))
+            add_parameters(panels[-1].scene, list_of, {}, 0.0)
+        if options.legend:
+            panels.append(Panel(Scene("colours"), LEGEND_PITCH))
+            add_entries(panels[-1].scene, [*box_entries(self.graph.parts, delay=delayed),
+                                           *line_entries(map(self.steps.kind_color, self.graph.edges))])
+        elif delayed and written:
             written.append(Line(0, "■  a delay: z⁻ᵏ gives the value of k time steps before"))
-        for number, (indent, line) in enumerate(written):
-            if not line:
-                continue
-            y = self.steps.middle + (len(written) / 2 - number - 0.5) * 18
-            self.scene.texts.append(text_beside(self.right + 36 + INDENT * indent, y, line, 11, palette.QUIET))
-        left, _, right, top = self.scene.bounds(0)
-        middle, heading = (left + right) / 2, self.graph.heading
-        if heading:
-            self.scene.texts.append(Text(middle, top + 18, heading, 10, palette.QUIET))
-        self.scene.texts.append(Text(middle, top + (40 if heading else 26), f"{self.name}, rolled", 14))
+        if written:
+            panels.append(text_panel(written))
+        add_panels(self.scene, panels, self.steps.middle, options.ratio)
+        heading = [(self.graph.heading, palette.QUIET)] if self.graph.heading else []
+        place_title(self.scene, options.heading(f"{self.name}, rolled"), heading, over)
 
 
 class RolledSteps(StepLayout):
@@ -353,8 +379,8 @@ class RolledSteps(StepLayout):
 
 
 def box_label(part: Part) -> str:
-    """Return `h[t]`, or an operation's label."""
-    return part.at("t")
+    """Return `h[t]`, or an operation's label; below it the parameters that are added."""
+    return part.at("t") + f"\n{part.added_line}" * bool(part.added)
 
 
 def _clear_radius(start: float, end: float, crossing: Sequence[float]) -> float:

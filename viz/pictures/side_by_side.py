@@ -5,6 +5,8 @@ Rows have the same heights and colours in both, so that equal signals are beside
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from rnn import Cell, Run
@@ -12,7 +14,10 @@ from rnn.language.cycles import check
 from rnn.language.dependencies import integer_inputs
 from rnn.language.equations import Definition
 from viz.annotations.labels import nonfinite
+from viz.annotations.panels import place_title
+from viz.layout.content import add_content
 from viz.layout.folding import MANY
+from viz.layout.options import USUAL, Options
 from viz.layout.step_graph import rolled_graph
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
@@ -24,10 +29,14 @@ from .rolled import RolledDrawing
 from .unrolled import UnrolledDrawing, unrolled_spec
 
 APART = 64.0  # between the two pictures
+UNDER = 16.0  # from the pictures to the words under them
+KINDS = ("boxes", "arrows", "frames", "texts")
 OPEN = 2  # the length of an axis of a static that data would tell
 
 
-def both(cell: Cell, steps: int = 4, level: str = "signals", *, notation: str = "code",
+def both(cell: Cell, steps: int = 4, level: str = "signals", *, title: bool | str = True, parameters: bool = False,
+         equations: bool = False, legend: bool = False, shapes: bool | None = None, biases: bool = False,
+         per_row: int | None = None, aspect: str | float | None = None, notation: str = "code",
          dark: bool = False) -> Picture:
     """Draw a definition rolled and, beside it, unrolled over some steps.
 
@@ -35,6 +44,8 @@ def both(cell: Cell, steps: int = 4, level: str = "signals", *, notation: str = 
         cell: a definition; its inputs are taken as zeros, as only the structure is drawn.
         steps: how many steps to unroll.
         level: "signals", or "ops" to draw the operations of every equation too.
+        title, parameters, equations, legend, shapes, biases, per_row, aspect: as in `viz.unrolled`; by default nothing
+            is listed, written or explained.
         notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.
         dark: light lines on a dark background.
 
@@ -42,10 +53,11 @@ def both(cell: Cell, steps: int = 4, level: str = "signals", *, notation: str = 
         DefinitionError: if the definition cannot be computed; the message gives the reason.
         ValueError: for a number of steps that cannot be drawn, or an unknown level.
     """
+    options = Options(title, parameters, equations, legend, shapes, biases, per_row, aspect, notation, dark)
     if not 1 <= steps <= MANY:
         raise ValueError(f"steps={steps!r}: unroll 1 … {MANY} steps")
     check(cell)
-    return picture(side_by_side(unroll_zeros(cell, steps), level), dark, notation)
+    return picture(side_by_side(unroll_zeros(cell, steps), level, options), dark, notation)
 
 
 def unroll_zeros(cell: Cell, T: int) -> Run:
@@ -67,37 +79,53 @@ def unroll_zeros(cell: Cell, T: int) -> Run:
     return run
 
 
-def side_by_side(run: Run, level: str) -> Scene:
+def side_by_side(run: Run, level: str, options: Options = USUAL) -> Scene:
     """Return the scene of a run and its definition."""
-    spec = unrolled_spec(run, range(1, run.T + 1), level, {})
-    left, unrolled = beside_rolled(run.cell, spec, level)
-    right = unrolled.scene
-    name = clean(spec.name, 60)
-    scene = Scene(name)
-    scene.add(left)
-    scene.add(right)
-    x0, y0, x1, y1 = scene.bounds(0)
-    start, _, end, _ = left.bounds(0)
-    middle = (right.bounds(0)[0] + right.bounds(0)[2]) / 2
-    scene.texts += [Text(x0 + (end - start) / 2, y0 - 16, "rolled", 12, palette.QUIET),
-                    Text(middle, y0 - 16, f"unrolled, T = {run.T}", 12, palette.QUIET),
-                    Text((x0 + x1) / 2, y1 + (40 if spec.graph.heading else 26), name, 14)]
-    if spec.graph.heading:
-        scene.texts.append(Text((x0 + x1) / 2, y1 + 18, spec.graph.heading, 10, palette.QUIET))
+    spec = replace(unrolled_spec(run, range(1, run.T + 1), level, {}, options),
+                   parameters=run.parameters if options.parameters else {})
+    unrolled = beside_rolled(run.cell, spec, level, words=True)
+    scene = unrolled.scene
+    heading = [(spec.graph.heading, palette.QUIET)] if spec.graph.heading else []
+    place_title(scene, options.heading(clean(spec.name, 60)), heading, unrolled.extent)
+    scene.name = clean(spec.name, 60)
     return scene
 
 
-def beside_rolled(cell: Definition, spec: UnrolledSpec, level: str) -> tuple[Scene, UnrolledDrawing]:
-    """Return a definition's rolled picture, placed on the left of its unrolled one, and that; rows have one height."""
-    rolled, unrolled = RolledDrawing(rolled_graph(cell, level), spec.name, spec.dense), UnrolledDrawing(spec)
+def beside_rolled(cell: Definition, spec: UnrolledSpec, level: str, words: bool = False) -> UnrolledDrawing:
+    """Return a definition's unrolled picture with the rolled one on the left of it; rows have one height.
+
+    Args:
+        words: whether it is written under them which of the two they are.
+    """
+    graph = rolled_graph(cell, level)
+    add_content(graph, cell, level, spec.options)
+    rolled, unrolled = RolledDrawing(graph, spec.name, spec.dense), UnrolledDrawing(spec)
     timed = len({place.row for part, place in rolled.steps.places.items() if not part.once}) - 1
     if timed:  # the gaps between the rows of the time steps, which are above those of the statics
         common = [max(pair) for pair in zip(rolled.gaps[-timed:], unrolled.layout.gaps[-timed:])]
         rolled.gaps[-timed:], unrolled.layout.gaps[-timed:] = common, common
         one, other = rolled.steps.heights, unrolled.layout.steps.heights
         one[-timed - 1:] = other[-timed - 1:] = [max(pair) for pair in zip(one[-timed - 1:], other[-timed - 1:])]
-    left, right = rolled.draw().scene, unrolled.draw().scene
+    left, scene = rolled.draw().scene, unrolled.scene
+    start, bottom, end, top = left.bounds(0)
+    unrolled.room = end - start + APART, top - bottom
+    unrolled.draw_steps()
     placed = Scene(left.name)
-    placed.add(left, right.bounds(0)[0] - APART - left.bounds(0)[2],
-               unrolled.layout.steps.y[-1] - rolled.steps.y[-1], "r_")
-    return placed, unrolled
+    placed.add(left, scene.bounds(0)[0] - APART - end, unrolled.layout.steps.y[-1] - rolled.steps.y[-1], "r_")
+    if words:
+        _add_words(placed, unrolled)
+    for kind in KINDS:
+        getattr(scene, kind)[:0] = getattr(placed, kind)
+    unrolled.draw_panels()
+    return unrolled
+
+
+def _add_words(rolled: Scene, unrolled: UnrolledDrawing) -> None:
+    """Write under the two pictures, in one line if there is one row of steps, which they are."""
+    left, foot, right, _ = rolled.bounds(0)
+    _, bottom, _, _ = unrolled.scene.bounds(0)
+    start, _, end, _ = unrolled.steps_extent
+    y = foot if unrolled.rows else min(foot, bottom)
+    unrolled.scene.texts += [
+        Text((left + right) / 2, y - UNDER, "rolled", 12, palette.QUIET),
+        Text((start + end) / 2, min(foot, bottom) - UNDER, f"unrolled, T = {unrolled.spec.T}", 12, palette.QUIET)]

@@ -18,26 +18,34 @@ from rnn.language.dependencies import once_expressions, statics_read
 from rnn.unrolling.facts import At, Connection
 from rnn.unrolling.gradients import gradient_sums, require_gradients
 from viz.annotations.current_step import mark_step, step_caption
+from viz.annotations.formulas import equation_lines
 from viz.annotations.heat import edge_width, relative_contributions
-from viz.annotations.labels import BoxLabels, add_legend, nonfinite
+from viz.annotations.labels import BoxLabels, nonfinite
 from viz.annotations.margin import LossInputs, add_loss, loss_inputs
-from viz.annotations.shelf import add_loss_terms, add_parameters
+from viz.annotations.panels import place_title
+from viz.annotations.shelf import add_loss_terms
+from viz.layout.content import add_content
 from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
+from viz.layout.options import USUAL, Options
 from viz.layout.step_graph import Edge, Part, step_graph
 from viz.layout.step_layout import HEIGHT, LabelPoints, label_texts, part_box, power
 from viz.layout.unrolled_layout import UnrolledLayout, UnrolledSpec
+from viz.layout.wrapping import Rows
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
-from viz.render.scene import CORNER, Arrow, Box, Frame, Scene, Text, sample_curve
+from viz.render.scene import CORNER, Arrow, Box, Frame, Rectangle, Scene, Text, sample_curve
 
+from .arrangement import add_around, wrap
 from .beside import add_arrows, add_boxes
 
 
 def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold: bool = True,
              steps: Iterable[int] | None = None, values: bool = False, heat: bool = False, *,
              contributions: bool = False, highlight: Iterable[Tensor] = (), step: Step | None = None,
-             notation: str = "code", dark: bool = False) -> Picture:
+             title: bool | str = True, parameters: bool = True, equations: bool = False, legend: bool | None = None,
+             shapes: bool | None = None, biases: bool = False, per_row: int | None = None,
+             aspect: str | float | None = None, notation: str = "code", dark: bool = False) -> Picture:
     """Draw a run: every signal at every time step, and the edges between them.
 
     Statics are beside the steps, once, with a line to their readers at each step; at level "ops" so are operations
@@ -60,17 +68,31 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
         highlight: tensors of the run to mark, with the arrows between them.
         step: a step of `loss.backward_steps()` to mark, with the gradients after it: "arrived" where the step of the
             tensor itself was still to come, "so far" where more is added.
+        title: another title, or False for none.
+        parameters: list them, with their shapes and gradients, on the right.
+        equations: write them too.
+        legend: explain the colours of boxes and arrows; False: not even those of gradients.
+        shapes: show the shape of every signal, `h[3] (8)`, or of none; by default of arrays that are neither vectors
+            nor numbers.
+        biases: show in a box the parameters that its equation adds, `+ b`, at level "signals".
+        per_row: the number of time steps, or folds, in a row. Arrows from row to row end and begin at the name of
+            their source, "h[4]". By default all are in one row.
+        aspect: of the page that the picture is for: "slide" (16:9), "page" (A4, upright), or width by height. Rows,
+            unless `per_row` is given, and the place of lists, legends and equations are chosen so that the letters are
+            as large as possible there.
         notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.
         dark: light lines on a dark background.
 
     Raises:
         ValueError: if the loss or the step was not computed from this run; if there are too many steps; for heat
-            or contributions before a backward pass.
+            or contributions before a backward pass; for biases at level "ops", where each has a box.
     """
+    options = Options(title, parameters, equations, legend, shapes, biases, per_row, aspect, notation, dark)
     if heat and step is None:  # a step has gradients of its own
         require_gradients(run)
-    spec = replace(unrolled_spec(run, choose_steps(run.T, fold, steps), level), parameters=run.parameters,
-                   sums=gradient_sums(run), loss=loss, values=values, heat=heat, step=step, highlight=tuple(highlight),
+    spec = replace(unrolled_spec(run, choose_steps(run.T, fold, steps), level, options=options),
+                   parameters=run.parameters, sums=gradient_sums(run), loss=loss, values=values, heat=heat, step=step,
+                   highlight=tuple(highlight),
                    contributions=relative_contributions(run) if contributions else None)
     drawing = UnrolledDrawing(spec).draw()
     if step is not None:
@@ -82,14 +104,16 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
 
 
 def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
-                  shapes: Mapping[str, tuple[int, ...]] | None = None) -> UnrolledSpec:
+                  shapes: Mapping[str, tuple[int, ...]] | None = None, options: Options = USUAL) -> UnrolledSpec:
     """Return the description of a run's picture without annotations.
 
     Args:
-        shapes: those to show; None: of all signals and statics in the run.
+        shapes: those that are known; None: of all signals and statics in the run.
     """
     once = {id(expression): tensor for expression, tensor in zip(once_expressions(run.cell), run.once)}
-    graph = step_graph(run.cell, level, _shapes(run, once) if shapes is None else shapes)
+    known = _shapes(run, once) if shapes is None else shapes
+    graph = step_graph(run.cell, level, known)
+    add_content(graph, run.cell, level, options, known)
     tensors = find_tensors(run, graph.parts, steps)
     starts = []
     for start, edges in graph.starts:
@@ -101,7 +125,8 @@ def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
     beside = {part: once.get(id(part.source)) for part in (*graph.once, *(edge.source for edge, _ in starts))}
     return UnrolledSpec(run.cell.name, run.T, graph, tensors, steps, level == "ops", frozenset(run.cuts()),
                         beside=beside, starts=starts, valid=valid_sequences(run),
-                        sequences=math.prod(run.batch))
+                        sequences=math.prod(run.batch), options=options,
+                        equations=equation_lines(run.cell) if options.equations else ())
 
 
 def valid_sequences(run: Run) -> list[int]:
@@ -133,11 +158,16 @@ class UnrolledDrawing:
     Attributes:
         boxes: by part and step; the box of a fold is under the first of its steps.
         beside: the boxes of what is computed once.
-        arrows: every arrow with its edge and the step at which it ends.
+        arrows: every arrow with its edge and the step at which it ends; or the pieces of one, in several rows.
+        rows: the rows of the time steps, if there are several.
+        extent: left, bottom, right and top without the panels around.
+        room: width that is taken beside the picture on its page; height that is.
     """
 
-    def __init__(self, spec: UnrolledSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: UnrolledSpec, room: tuple[float, float] = (0.0, 0.0)) -> None:
+        self.spec, self.room = spec, room
+        self.rows: Rows | None = None
+        self.extent: Rectangle = (0.0, 0.0, 0.0, 0.0)
         self.loss_inputs = LossInputs({}, [])
         if spec.loss is not None:
             self.loss_inputs = loss_inputs(spec.tensors, spec.loss, spec.parameters)
@@ -151,7 +181,13 @@ class UnrolledDrawing:
         self._label_candidates: list[tuple[Arrow, list[Text]]] = []
 
     def draw(self) -> UnrolledDrawing:
-        """Add boxes, arrows, the loss and the list of parameters to the scene."""
+        """Add boxes, arrows, the loss, and the panels around them to the scene."""
+        self.draw_steps()
+        self.draw_panels()
+        return self
+
+    def draw_steps(self) -> None:
+        """Add boxes, arrows and the loss to the scene."""
         self.layout.stack()
         for column in self.layout.columns:
             self._add_column(column)
@@ -161,18 +197,18 @@ class UnrolledDrawing:
                 self._add_edge(edge)
         add_arrows(self, self.beside)
         self.scene.place_labels(self._label_candidates, crowded=bool(self.beside))
+        self.rows = wrap(self)
         if self.spec.loss is not None:
-            add_loss(self.scene, self.spec.loss, self._loss_sources(), self.layout.top, self.labels)
+            sources, lower = self._loss_sources()
+            add_loss(self.scene, self.spec.loss, sources, self.layout.top, self.labels, lower)
         self.labels.mark_highlight(self.scene, self.boxes)
-        spec, direct = self.spec, self.loss_inputs.parameters
-        sizes = self.labels.gradients.of_parameters(spec.parameters, spec.sums, direct)
-        add_parameters(self.scene, spec, sizes, self.layout.steps.middle)
-        if direct:
-            add_loss_terms(self.scene, direct, list(spec.parameters))
-        if self.labels.scale is not None:
-            _, bottom, right, _ = self.scene.bounds(0)
-            add_legend(self.scene, self.labels.scale, right + 36, bottom)
-        return self
+
+    def draw_panels(self) -> None:
+        """Add lists, legends and equations, and arrows to the loss from the parameters that it reads."""
+        add_around(self)
+        direct = self.loss_inputs.parameters
+        if direct and self.spec.options.parameters:
+            add_loss_terms(self.scene, direct, list(self.spec.parameters))
 
     # ---- boxes
     def _add_column(self, column: Column) -> None:
@@ -281,19 +317,24 @@ class UnrolledDrawing:
         return self.spec.graph.label(start[0])[0]
 
     # ---- margin
-    def _loss_sources(self) -> list[tuple[Box, float]]:
-        """Return the boxes that the loss reads, each with an x at which an arrow passes all boxes above it."""
-        found: dict[str, tuple[float, float, Box]] = {}
+    def _loss_sources(self) -> tuple[list[tuple[Box, float]], list[tuple[Box, float, float]]]:
+        """Return the boxes that the loss reads, each with an x at which an arrow passes all boxes above it.
+
+        Those in lower rows are apart, with the top of their row.
+        """
+        found: dict[str, tuple[int, float, float, Box]] = {}
         for part, k in self.loss_inputs.signals:
             box = self.box(part, k)
             if box is not None:
-                found[box.key] = box.x, self.layout.column(k).x + self.layout.steps.clear_x(part), box
-        return [(box, x) for _, x, box in sorted(found.values(), key=itemgetter(0, 1))]
+                row = self.rows.row_of(k) if self.rows else 0
+                found[box.key] = row, box.x, self.layout.column(k).x + self.layout.steps.clear_x(part), box
+        sources = sorted(found.values(), key=itemgetter(0, 1, 2))
+        return [(box, x) for row, _, x, box in sources if not row], [
+            (box, x, self.layout.top + self.rows.shift[row][1]) for row, _, x, box in sources if row and self.rows]
 
     def add_title(self) -> None:
         """Add the title; under it the step of a backward pass, and the first value that is not finite."""
         spec = self.spec
-        left, _, right, top = self.scene.bounds(0)
         title = f"{self.scene.name}, unrolled, T = {spec.T}"
         folded = sum(len(column.steps) for column in self.layout.columns if column.folded)
         if folded:
@@ -306,9 +347,14 @@ class UnrolledDrawing:
         if bad:
             _, name, kind = min(bad)
             below.append((f"{kind} in {len(bad)} boxes; the first is {name}", palette.ALARM))
-        for number, (text, color) in enumerate(below[::-1]):
-            self.scene.texts.append(Text((left + right) / 2, top + 18 + 20 * number, text, 12, color))
-        self.scene.texts.append(Text((left + right) / 2, top + 26 + 16 * len(below), title, 14))
+        place_title(self.scene, spec.options.heading(title), below, self.steps_extent)
+
+    @property
+    def steps_extent(self) -> Rectangle:
+        """The left side of the first frame, its foot, the right side of the last, and its top."""
+        frames = self.scene.frames
+        return (min(frame.left for frame in frames), min(frame.bottom for frame in frames),
+                max(frame.right for frame in frames), max(frame.top for frame in frames))
 
 
 def mark_cut(arrow: Arrow, fraction: float = 0.5, samples: int = 48) -> Text:

@@ -21,7 +21,7 @@ from . import palette
 from .fonts import FAMILY
 from .rasterize import VECTOR, paint
 from .scene import Arrow, Box, Frame, Scene, Text, move_toward
-from .typography import aligned, check_notation, in_order, printable, quoted, room, with_subscripts
+from .typography import aligned, check_notation, in_order, printable, quoted, room, with_colors, with_subscripts
 
 DPI = 110  # default resolution of a PNG, for slides
 LEAST_DPI = 50  # of a large picture
@@ -183,7 +183,8 @@ def darken_scene(scene: Scene) -> Scene:
     labels = [arrow.label and replace(arrow.label, color=dark(arrow.label.color)) for arrow in scene.arrows]
     return Scene(
         scene.name,
-        [replace(box, paint=box.paint.dark(), color=dark(box.color)) for box in scene.boxes],
+        [replace(box, paint=box.paint.dark(), color=dark(box.color),
+                 colored=[(text, dark(color)) for text, color in box.colored]) for box in scene.boxes],
         [replace(arrow, color=dark(arrow.color), label=label) for arrow, label in zip(scene.arrows, labels)],
         [replace(frame, paint=frame.paint.dark(), color=dark(frame.color)) for frame in scene.frames],
         [replace(text, color=dark(text.color)) for text in scene.texts])
@@ -201,9 +202,10 @@ def _draw_frame(drawn: Picture, number: int, frame: Frame) -> None:
 
 def _draw_box(drawn: Picture, box: Box, subscripts: bool) -> None:
     style = ",".join(["filled"] + ["rounded"] * (box.rounded and not box.circle) + ["dashed"] * box.dashed)
+    label = with_colors(box.label, box.size, box.colored, subscripts) if box.colored else _label(
+        box.label, box.size, subscripts, box.anchor, box.width)
     attributes = {"color": box.paint.line, "fillcolor": box.paint.fill, "fontsize": format_number(box.size),
-                  "height": f"{box.height / 72:.4f}",
-                  "label": _label(box.label, box.size, subscripts, box.anchor, box.width),
+                  "height": f"{box.height / 72:.4f}", "label": label,
                   "penwidth": format_number(box.pen),
                   "pos": _point((box.x, box.y)), "style": style, "tooltip": box.tooltip or box.label,
                   "width": f"{box.width / 72:.4f}"}

@@ -38,6 +38,7 @@ class Box:
     circle: bool = False
     color: str = palette.TEXT
     anchor: int = 0  # -1: the label begins at the left side
+    colored: Sequence[tuple[str, str]] = ()  # the last line of the label, in pieces with their colours
 
     @property
     def left(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from html import escape
 
 from .fonts import is_measured
@@ -15,6 +16,8 @@ SUBSCRIPT = 0.75  # of the size of the text
 NAME = re.compile(r"(?<![\w}])(?P<name>[^\W_][\w′]*?)(?:_(?P<own>\w{1,4}|\{[^{}]{1,8}\}))?(?![\w{])"
                   r"(?:\[(?P<step>[tT](?:[+-]\d+)?|-?\d+)\])?")
 NEWLINE = "\n"
+LOWER = 1.4  # size of spaces that lower a line
+SMALL = 10.0  # size of a coloured line
 SHORT = 2  # letters of a name with a subscript
 
 
@@ -52,14 +55,39 @@ def with_subscripts(text: str, size: float, anchor: int = 0, width: float = 0) -
     Args:
         anchor: -1 to begin at the left side of a node of this width in points, 1 to end at its right side.
     """
-    marked = NAME.sub(lambda found: _subscripts(found, size), escape(in_order(printable(text)), quote=False))
+    marked = _marked(text, size)
     if "<SUB>" not in marked:
         return aligned(text, anchor)
     if not anchor:
-        return Raw(f"<{marked.replace(NEWLINE, '<BR/>')}>")
+        return Raw(f"<{_joined(marked.split(NEWLINE), size)}>")
     side = "LEFT" if anchor < 0 else "RIGHT"  # a cell as wide as the node: labels are centred in nodes
     return Raw(f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>'
                f'<TD ALIGN="{side}" WIDTH="{width:.0f}">{marked}</TD></TR></TABLE>>')
+
+
+def with_colors(text: str, size: float, last: Sequence[tuple[str, str]], subscripts: bool) -> Raw:
+    """Return text as an HTML-like label whose last line has colours: pieces, each with its own."""
+    lines = text.split(NEWLINE)[:-1]
+    marked = [_marked(line, size) if subscripts else _escaped(line) for line in lines]
+    pieces = [f'<FONT COLOR="{color}" POINT-SIZE="{SMALL:g}">{_marked(piece, SMALL) if subscripts else _escaped(piece)}'
+              "</FONT>" for piece, color in last]
+    return Raw(f"<{_joined([*marked, ''.join(pieces)], size)}>")
+
+
+def _joined(lines: Sequence[str], size: float) -> str:
+    """Return lines one under the other; one under subscripts is lower, by the height of larger spaces in it."""
+    space = f'<FONT POINT-SIZE="{LOWER * size:g}"> </FONT>'
+    return "<BR/>".join(f"{space}{line}{space}" if before and "<SUB>" in before else line
+                        for before, line in zip(["", *lines], lines))
+
+
+def _marked(text: str, size: float) -> str:
+    """Return text with its subscripts in the markup of HTML-like labels."""
+    return NAME.sub(lambda found: _subscripts(found, size), _escaped(text))
+
+
+def _escaped(text: str) -> str:
+    return escape(in_order(printable(text)), quote=False)
 
 
 def _subscripts(found: re.Match[str], size: float) -> str:
