@@ -35,6 +35,7 @@ class Formula(NamedTuple):
     layer: str  # whose prefix is left out
     heading: str  # the layer that it belongs to
     text: str
+    signal: str
 
 
 class Line(NamedTuple):
@@ -52,7 +53,7 @@ def formulas(cell: Definition, names: Names) -> list[Formula]:
         layer = names.layer(signal.name)
         left = f"{names.short(signal.name, layer)}[{step!r}]"
         text = f"{left} = {names.text(expression, layer)}"
-        found.append(Formula(left, expression, layer, names.heading(signal.name), text))
+        found.append(Formula(left, expression, layer, names.heading(signal.name), text, signal.name))
     return found
 
 

@@ -8,7 +8,7 @@ a definition and that of recorded tensors have the same form.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,9 +35,9 @@ LABEL_LENGTH = 14  # characters of a name inside another box's label
 
 @dataclass(eq=False)
 class Part:
-    """A box of the step graph: a signal, or an operation of a signal's equation."""
+    """A box of the step graph: a signal, an operation of a signal's equation, or a layer."""
 
-    signal: str  # the signal's name; of an operation, that of the signal whose equation contains it
+    signal: str  # its name; of an operation, that of the signal whose equation contains it; of a layer, its prefix
     node: Apply | Tensor | None  # the operation, an expression or a recorded tensor; None for the signal itself
     lead: int  # k of the equation `signal[t+k] = ...`
     label: str  # without the time step
@@ -49,6 +49,9 @@ class Part:
     source: Expression | None = None  # the expression of the value that is computed once
     shape: str = ""  # of an array that is no vector, "(8×8)"
     given: bool = False  # whether it is an input
+    members: Sequence[Part] = ()  # of a layer drawn as one box: its signals
+    outputs: Sequence[Part] = ()  # those that are read outside it or at other steps, or that none reads
+    block: str = ""  # the layer in whose frame it is drawn; its label is without that prefix
 
     @property
     def round(self) -> bool:
@@ -57,7 +60,7 @@ class Part:
 
     def at(self, step: object) -> str:
         """Return the label of a signal at a step, `S[3] (8×8)`; of what has no steps, `enc (8×8)` and `tanh`."""
-        place = "" if self.once or self.node is not None else f"[{step}]"
+        place = "" if self.once or self.node is not None or self.members else f"[{step}]"
         return f"{self.label}{place} {self.shape}".rstrip() if self.shape else f"{self.label}{place}"
 
 
@@ -72,6 +75,13 @@ class Edge:
     text: str = ""  # for a tooltip
     factors: Sequence[tuple[str, str]] = ()  # to write at the arrow: the text, `E.T`, and the name of its parameter
     starts: bool = False  # whether the source is an initial value of the target
+    carried: Sequence[str] = ()  # from a layer drawn as one box: the signals that are read, without its prefix
+    merged: Sequence[Edge] = ()  # to or from such a box: the edges between signals that it stands for
+
+    @property
+    def ends(self) -> list[tuple[str, str]]:
+        """The names of the signals at both ends of each edge that it stands for."""
+        return [(edge.source.signal, edge.target.signal) for edge in self.merged or (self,)]
 
 
 @dataclass
@@ -81,6 +91,8 @@ class StepGraph:
     Attributes:
         starts: values before or after the sequence that are computed from statics: each with the edges to it.
         prefix: of all names in the picture's one layer, which are written without it.
+        shelf: by a layer's label, the parameters that it alone uses, which are listed together.
+        split: layers whose signals have boxes of their own at level "layers", each with the reason.
     """
 
     parts: list[Part] = field(default_factory=list)
@@ -88,10 +100,14 @@ class StepGraph:
     colors: dict[str, str] = field(default_factory=dict)
     starts: list[tuple[Start, list[Edge]]] = field(default_factory=list)
     prefix: str = ""
+    shelf: dict[str, list[str]] = field(default_factory=dict)
+    split: dict[str, str] = field(default_factory=dict)
 
     @property
     def heading(self) -> str:
-        """The words under a title that tell the prefix; "" without one."""
+        """The words under a title that tell the prefix, or layers that aren't one box; "" without any."""
+        if self.split:
+            return "; ".join(f"{clean(name[:-1])} isn't one box: {clean(why, 90)}" for name, why in self.split.items())
         return f"the names are without their prefix “{clean(self.prefix)}”" if self.prefix else ""
 
     @property
@@ -114,11 +130,17 @@ class StepGraph:
         return part.node is None and any(edge.source is part and edge.delay for edge in self.edges)
 
     def label(self, edge: Edge) -> tuple[str, str]:
-        """Return the names of an edge's parameters, and the colour of the first."""
+        """Return the names of an edge's parameters, and the colour of the first; from a layer, of the signals read."""
+        carried = _listed(edge.carried)
         if not edge.factors:
-            return "", palette.TEXT
-        texts = [clean(text, LABEL_LENGTH) for text, _ in edge.factors[:3]]
-        return ", ".join(texts) + ", …" * (len(edge.factors) > 3), self.colors[edge.factors[0][1]]
+            return carried, palette.TEXT
+        texts = _listed([text for text, _ in edge.factors])
+        return f"{texts} · {carried}" if carried else texts, self.colors[edge.factors[0][1]]
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Return the first three of some texts."""
+    return ", ".join(clean(text, LABEL_LENGTH) for text in texts[:3]) + ", …" * (len(texts) > 3)
 
 
 def step_graph(cell: Definition, level: str, shapes: Mapping[str, tuple[int, ...]] | None = None,
@@ -190,22 +212,6 @@ def _equation_text(signal: Signal, names: Names) -> str:
     if signal.equation is None:
         return signal.name
     return f"{signal.name}[{Time('t', signal.lead)!r}] = {names.text(signal.equation.expression, '')}"
-
-
-def rolled_graph(cell: Definition, level: str) -> StepGraph:
-    """Return the step graph with a box for each value before or after the sequence that is computed from statics."""
-    graph = step_graph(cell, level)
-    for start, edges in graph.starts:
-        if edges:
-            target, step = edges[0].target, start.step
-            part = Part(target.signal, None, 0, f"{target.label}[{step}]", target.paint, text=repr(start), once=True,
-                        shape=target.shape)
-            graph.parts.insert(len(graph.once), part)
-            graph.edges += [replace(edge, target=part) for edge in edges]
-            graph.edges.append(Edge(part, target, 0, (), f"the value of {target.label} at {step}", starts=True))
-    graph.drop_unread()
-    assign_layers(graph)
-    return graph
 
 
 def shape_label(samples: Samples | None) -> str:

@@ -69,6 +69,17 @@ class UnrolledSpec:
     contributions: Mapping[str, Sequence[float]] | None = None  # of each step to a parameter's gradient: edge widths
     beside: Mapping[Part, Tensor | None] = field(default_factory=dict)  # the value of each part that is computed once
     starts: Sequence[tuple[Edge, int]] = ()  # edges from such parts to values before and after the steps
+    inside: Tensors = field(default_factory=dict)  # those of signals in layers that are drawn as one box
+
+    @property
+    def recorded(self) -> Tensors:
+        """The tensors of all parts, of signals inside of boxes too."""
+        return {**self.tensors, **self.inside}
+
+    @property
+    def homes(self) -> dict[Part, Part]:
+        """The layer whose box a signal is in."""
+        return {member: part for part in self.tensors for member in part.members}
 
     def is_boundary(self, part: Part, k: int) -> bool:
         """Whether a value was given from outside, before or after the computed ones."""

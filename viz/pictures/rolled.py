@@ -14,8 +14,9 @@ from rnn import Cell
 from rnn.language.cycles import check
 from rnn.language.equations import Definition
 from viz.annotations.formulas import Line, formulas, lines
+from viz.layout.levels import rolled_graph
 from viz.layout.names import Names
-from viz.layout.step_graph import Edge, Part, StepGraph, rolled_graph
+from viz.layout.step_graph import Edge, Part, StepGraph
 from viz.layout.step_layout import (
     FIRST,
     HEIGHT,
@@ -52,15 +53,21 @@ def rolled(cell: Cell, level: str = "signals", *, notation: str = "code", dark: 
     corners and no step; an initial value that is computed from statics is dashed. The equations are beside it; parts
     that long ones use several times are written once, as u₁, u₂, ....
 
+    A layer is the signals with a common prefix, as enc.h and enc.c; of nested prefixes the innermost, g.1.forward. At
+    level "layers" each is one box, and its equations aren't written. Signals in no layer, and inputs, keep their
+    boxes. So do the signals of a layer if, within one step, something else is computed from the layer and read by it,
+    or if its equations define different steps; that is told under the title.
+
     Args:
         cell: a definition.
-        level: "signals", or "ops" to draw the operations of every equation too.
+        level: "signals"; "ops" to draw the operations of every equation too; "layers" to draw each layer as one box,
+            and one arrow for all reads between two boxes with the same delay, "h, c".
         notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.
         dark: light lines on a dark background.
 
     Raises:
         DefinitionError: if the definition cannot be computed; the message gives the reason.
-        ValueError: for an unknown level.
+        ValueError: for an unknown level; for "layers" if there are none.
     """
     check(cell)
     drawing = RolledDrawing(rolled_graph(cell, level), cell.name, dense=level == "ops").draw()
@@ -331,7 +338,8 @@ class RolledDrawing:
     def add_captions(self, cell: Definition) -> None:
         """Add the equations on the right, and the title."""
         names = Names(cell)
-        written = lines(formulas(cell, names), names)
+        inside = {own.signal for part in self.graph.parts for own in part.members}
+        written = lines([x for x in formulas(cell, names) if x.signal not in inside], names)
         if any(edge.delay for edge in self.graph.edges):
             written.append(Line(0, "■  a delay: z⁻ᵏ gives the value of k time steps before"))
         for number, (indent, line) in enumerate(written):

@@ -13,7 +13,7 @@ from rnn.language.dependencies import integer_inputs
 from rnn.language.equations import Definition
 from viz.annotations.labels import nonfinite
 from viz.layout.folding import MANY
-from viz.layout.step_graph import rolled_graph
+from viz.layout.levels import rolled_graph
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
 from viz.render.digraph import Picture, picture
@@ -34,7 +34,7 @@ def both(cell: Cell, steps: int = 4, level: str = "signals", *, notation: str = 
     Args:
         cell: a definition; its inputs are taken as zeros, as only the structure is drawn.
         steps: how many steps to unroll.
-        level: "signals", or "ops" to draw the operations of every equation too.
+        level: "signals"; "ops" to draw the operations of every equation too; "layers" to draw each layer as one box.
         notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.
         dark: light lines on a dark background.
 
