@@ -7,12 +7,13 @@ read by them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from rnn import Signal
 from rnn.language.dependencies import links
 from rnn.language.equations import Definition
-from rnn.language.graphs import components
+from rnn.language.graphs import components, longest_paths
 
 from .names import prefix
 
@@ -50,6 +51,14 @@ def groups(cell: Definition) -> Groups:
         found.split[layer] = f"within a step it reads {' and '.join(others)}, computed from it"
         del found.together[layer]
     return found
+
+
+def layers_above(cell: Definition, blocks: Mapping[Signal, str]) -> dict[Signal, int]:
+    """Return the height of each signal within a step, where those of a block have one height: its longest path."""
+    home = {signal.name: blocks.get(signal, signal.name) for signal in cell.signals.values()}
+    ends = [(home[link.source.name], home[link.target.name]) for link in links(cell) if not link.delay]
+    height = longest_paths(dict.fromkeys(home.values()), [(a, b) for a, b in ends if a != b])
+    return {signal: height[home[signal.name]] for signal in cell.signals.values()}
 
 
 def _first_cycle(together: dict[str, list[Signal]], within: list[tuple[str, str]]) -> list[_Dependency]:

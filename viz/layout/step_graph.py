@@ -24,6 +24,7 @@ from rnn.language.graphs import postorder
 from viz.render import palette
 from viz.render.fonts import clean
 
+from .grouping import groups, layers_above
 from .names import Names
 
 LEVELS = ("signals", "ops")
@@ -108,7 +109,8 @@ class StepGraph:
         """The words under a title that tell the prefix, or layers that aren't one box; "" without any."""
         if self.split:
             return "; ".join(f"{clean(name[:-1])} isn't one box: {clean(why, 90)}" for name, why in self.split.items())
-        return f"the names are without their prefix “{clean(self.prefix)}”" if self.prefix else ""
+        told = any(part.block for part in self.parts)  # by a frame
+        return f"the names are without their prefix “{clean(self.prefix)}”" if self.prefix and not told else ""
 
     @property
     def once(self) -> list[Part]:
@@ -160,16 +162,18 @@ def step_graph(cell: Definition, level: str, shapes: Mapping[str, tuple[int, ...
     graph = StepGraph(colors={name: palette.parameter(i) for i, name in enumerate(names.parameters.values())},
                       prefix=names.only)
     reads = links(cell)
+    blocks = _blocks(cell, level, names)
     statics = _add_statics(graph, cell, shapes or {})
     signals = {}
     for signal in cell.signals.values():
         delays = [link.delay for link in reads if link.source is signal]
         if signal.equation or delays:
-            signals[signal] = Part(signal.name, None, signal.lead, clean(names.short(signal.name, names.only)),
+            block = blocks.get(signal, "")
+            signals[signal] = Part(signal.name, None, signal.lead, clean(names.short(signal.name, block or names.only)),
                                    signal_paint(signal.given, delays, signal.shape == ()),
                                    text=_equation_text(signal, names),
                                    shape=shape_label(_samples(signal.name, signal.samples, shapes)),
-                                   given=signal.given)
+                                   given=signal.given, block=block)
     if level == "signals":
         graph.parts += signals.values()
         _add_reads(graph, signals, reads, names)
@@ -184,8 +188,30 @@ def step_graph(cell: Definition, level: str, shapes: Mapping[str, tuple[int, ...
             Edge(statics[static], signals[start.signal], 0, _parameters_of(products, names),
                  f"{static.name} → {start.signal.name}[{start.step!r}]", _factors(products, start.signal, names))
             for static, products in _static_products(start.value) if start.signal in signals]))
+    _add_operations_to_blocks(graph, cell, blocks)
     assign_layers(graph)
     return graph
+
+
+def _add_operations_to_blocks(graph: StepGraph, cell: Definition, blocks: Mapping[Signal, str]) -> None:
+    """Put every operation into the block of its equation; of those that share it, the one computed first."""
+    made = {(id(part.node), part.lead): part for part in graph.parts if part.node is not None and not part.once}
+    order = layers_above(cell, blocks) if made else {}
+    users: dict[Part, dict[Signal, None]] = {}
+    for equation in cell.equations if made else ():
+        for node in nodes([equation.expression], into_tensors=False):
+            if (id(node), equation.lead) in made:
+                users.setdefault(made[id(node), equation.lead], {})[equation.signal] = None
+    for part, signals in users.items():
+        part.block = blocks.get(min(signals, key=order.__getitem__), "")
+
+
+def _blocks(cell: Definition, level: str, names: Names) -> dict[Signal, str]:
+    """Return the layer of each signal that is drawn in a frame with others, or with its operations."""
+    if names.full:
+        return {}
+    return {signal: layer for layer, members in groups(cell).together.items() for signal in members
+            if len(members) > 1 or level == "ops"}
 
 
 def _is_target(signal: Signal, reads: Sequence[Link]) -> bool:
@@ -415,8 +441,41 @@ def assign_layers(graph: StepGraph) -> None:
     """Set every part's layer: the length of the longest path to it along undelayed edges, which form no cycle.
 
     An operation that reads nothing at its own step moves up to just below its first user, to shorten its
-    edges. Layers that this leaves empty are removed.
+    edges. Layers that this leaves empty are removed. The parts of a block have layers of their own.
     """
+    blocks: dict[str, list[Part]] = {}
+    for part in graph.parts:
+        if part.block:
+            blocks.setdefault(part.block, []).append(part)
+    if not blocks:
+        _assign_longest_paths(graph)
+        return
+    units = {name: Part(name, None, 0, name, palette.OPERATION) for name in blocks}  # stand for the blocks
+    whole = {part: units.get(part.block, part) for part in graph.parts}
+    edges = [Edge(whole[edge.source], whole[edge.target], 0) for edge in graph.undelayed]
+    _assign_longest_paths(StepGraph(list(dict.fromkeys(whole.values())),
+                                    [edge for edge in edges if edge.source is not edge.target]))
+    free = 0
+    layers: dict[int, list[Part]] = {}
+    for part in dict.fromkeys(whole.values()):
+        if not part.once:
+            layers.setdefault(part.layer, []).append(part)
+    for _, parts in sorted(layers.items()):
+        alone = [part for part in parts if part.signal not in blocks or part is not units[part.signal]]
+        for part in alone:
+            part.layer = free
+        free += bool(alone)
+        for name in [part.signal for part in parts if part not in alone]:
+            own = set(blocks[name])
+            _assign_longest_paths(StepGraph(blocks[name], [edge for edge in graph.undelayed if edge.source in own
+                                                           and edge.target in own]))
+            for part in blocks[name]:
+                part.layer += free
+            free = max(part.layer for part in blocks[name]) + 1
+
+
+def _assign_longest_paths(graph: StepGraph) -> None:
+    """Set every part's layer, as of a graph without blocks."""
     inputs: dict[Part, list[Part]] = {part: [] for part in graph.parts}
     users: dict[Part, list[Part]] = {part: [] for part in graph.parts}
     for edge in graph.undelayed:

@@ -133,9 +133,9 @@ class UnrolledLayout:
         self.steps.set_gaps(self.gaps)
         lowest, highest = self.steps.tracks[0], self.steps.tracks[self.steps.count]
         self.foot = self.steps.y[0] - self.steps.heights[0] / 2 - (FOOT - HEIGHT / 2) - (
-            FIRST + TRACK * lowest if lowest else 0)
+            FIRST + TRACK * lowest if lowest else 0) - self.steps.frame_room(0)
         self.top = self.steps.top + INSIDE + self.steps.lanes_height(self.steps.count) + (
-            FIRST + TRACK * highest - 8 if highest else 0)
+            FIRST + TRACK * highest - 8 if highest else 0) + self.steps.frame_room(self.steps.count)
         self.boundary.connect()
 
     def beside_place(self, part: Part) -> Place:

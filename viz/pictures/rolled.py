@@ -14,6 +14,7 @@ from rnn import Cell
 from rnn.language.cycles import check
 from rnn.language.equations import Definition
 from viz.annotations.formulas import Line, formulas, lines
+from viz.annotations.layer_frames import add_layer_frames
 from viz.layout.levels import rolled_graph
 from viz.layout.names import Names
 from viz.layout.step_graph import Edge, Part, StepGraph
@@ -156,6 +157,7 @@ class RolledDrawing:
         for side in (-1, 1):
             self._add_delayed(side)
         self.scene.place_labels(self._labels, crowded=bool(self.graph.once))
+        add_layer_frames(self.scene, self.steps, [0.0])
         return self
 
     def _add_upward(self, edge: Edge) -> None:

@@ -1,0 +1,50 @@
+"""Frames around the boxes of each layer, with its name where no line passes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from viz.layout.step_layout import STRIP, StepLayout
+from viz.render import palette
+from viz.render.fonts import clean
+from viz.render.scene import Frame, Scene, Text, dense_samples, text_beside
+
+SIZE = 11.0  # of a name
+INSIDE = 8.0  # from the side of a frame to its name
+CLEAR = 9.0  # from a name to a line, if possible: the arrow of a gradient fits between
+
+
+def add_layer_frames(scene: Scene, steps: StepLayout, middles: Sequence[float]) -> None:
+    """Add the frames of all layers in the steps around some centre lines, and their names.
+
+    A name is at one place in all of them: the leftmost under the upper side of its frame that is clear of lines.
+    """
+    if not steps.blocks:
+        return
+    taken = np.concatenate([_points(scene), [[np.inf, np.inf]]])
+    for block in steps.blocks:
+        left, bottom, right, top = steps.frame(block)
+        name = text_beside(left + INSIDE, top - STRIP / 2, clean(block[:-1]), SIZE, palette.QUIET)
+        near = taken[np.abs(taken[:, 1] - name.y) < name.height / 2 + 1, 0]
+        last = max(right - INSIDE - name.width / 2, name.x)
+        x = min(np.arange(name.x, last + 1, 4.0).tolist(), key=lambda x: _cost(near, x, name.width / 2, middles))
+        for middle in middles:
+            scene.frames.append(Frame(middle + left, bottom, middle + right, top, "", palette.LAYER))
+            scene.texts.append(Text(middle + x, name.y, name.text, SIZE, palette.QUIET))
+
+
+def _points(scene: Scene) -> np.ndarray:
+    """Return points on all lines, and on the labels of arrows."""
+    labels = [arrow.label.rectangle for arrow in scene.arrows if arrow.label]
+    corners = [np.array([(x, y) for x in np.linspace(left, right, 6) for y in (bottom, (bottom + top) / 2, top)])
+               for left, bottom, right, top in labels]
+    return np.concatenate([np.empty((0, 2)), *(dense_samples(arrow.points, 6.0) for arrow in scene.arrows), *corners])
+
+
+def _cost(points: np.ndarray, x: float, half: float, middles: Sequence[float]) -> tuple[int, int]:
+    """Return how many points are on a name, and how many near to it, in all steps together."""
+    distances = [np.abs(points - middle - x) for middle in middles]
+    return (sum(int(np.count_nonzero(each < half + 2)) for each in distances),
+            sum(int(np.count_nonzero(each < half + CLEAR)) for each in distances))

@@ -1,0 +1,118 @@
+"""Coordinates for a layered graph in which some boxes stand together in frames, each with rows of its own.
+
+Each frame's boxes are laid out by themselves; then the frames, as wide boxes, with all others. So edges between others
+pass a frame on one side of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from .layered import BEND, Coordinates, layered_layout
+
+MARGIN = 12.0  # between a frame and what is in it
+Span = tuple[float, float]
+
+
+@dataclass
+class Boxes:
+    """Boxes by number: rows from 0, extents to both sides, preferred sides, and the frame of each, or "".
+
+    The rows from the first to the last one of a frame have no other boxes.
+    """
+
+    rows: Sequence[int]
+    lefts: Sequence[float]
+    rights: Sequence[float]
+    sides: Sequence[int]
+    frames: Sequence[str]
+    edges: Sequence[tuple[int, int]]
+
+
+@dataclass
+class _Inside:
+    """The layout of one frame's boxes around the place where edges from below or above would be straight."""
+
+    numbers: list[int]  # of its boxes
+    x: dict[int, float] = field(default_factory=dict)
+    bends: dict[int, list[float]] = field(default_factory=dict)  # of an edge, in the rows of this frame
+    left: float = 0.0
+    right: float = 0.0
+
+
+def nested_layout(boxes: Boxes) -> tuple[Coordinates, dict[str, Span]]:
+    """Return the coordinates of all boxes and bends, and the left and right side of each frame."""
+    found = {name: _inside(boxes, name) for name in dict.fromkeys(filter(None, boxes.frames))}
+    names: list[int | str] = list(dict.fromkeys(name or number for number, name in enumerate(boxes.frames)))
+    place = {name: number for number, name in enumerate(names)}
+    unit_of = [place[name or number] for number, name in enumerate(boxes.frames)]
+    first = [boxes.rows[number] if isinstance(number, int) else min(boxes.rows[i] for i in found[number].numbers)
+             for number in names]
+    level = {row: number for number, row in enumerate(sorted(set(first)))}
+    between = [number for number, (a, b) in enumerate(boxes.edges) if unit_of[a] != unit_of[b]]
+    outer = layered_layout(
+        [level[row] for row in first],
+        [boxes.lefts[n] if isinstance(n, int) else MARGIN - found[n].left for n in names],
+        [boxes.rights[n] if isinstance(n, int) else MARGIN + found[n].right for n in names],
+        [(unit_of[boxes.edges[n][0]], unit_of[boxes.edges[n][1]]) for n in between],
+        [boxes.sides[n] if isinstance(n, int) else 0 for n in names])
+    middle = {name: x for name, x in zip(names, outer.x)}
+    x = [middle[name or number] + (found[name].x[number] if name else 0.0) for number, name in enumerate(boxes.frames)]
+    passed = dict(zip(between, outer.bends))
+    bends = [_bends(boxes, number, found, middle, passed.get(number, []), level) for number in range(len(boxes.edges))]
+    spans = {name: (middle[name] + own.left - MARGIN, middle[name] + own.right + MARGIN) for name, own in found.items()}
+    return Coordinates(x, bends), spans
+
+
+def _inside(boxes: Boxes, name: str) -> _Inside:
+    """Lay out the boxes of a frame, with a place below and above for each box elsewhere that an edge leads to."""
+    own = [number for number, frame in enumerate(boxes.frames) if frame == name]
+    first = min(boxes.rows[number] for number in own)
+    last = max(boxes.rows[number] for number in own)
+    local = {number: place for place, number in enumerate(own)}
+    below: dict[int, int] = {}
+    above: dict[int, int] = {}
+    edges: dict[int, tuple[int, int]] = {}
+    touching = {number: ends for number, ends in enumerate(boxes.edges) if not local.keys().isdisjoint(ends)}
+    for ports, end in ((below, 0), (above, 1)):
+        for ends in touching.values():
+            if ends[end] not in local:
+                ports.setdefault(ends[end], len(own) + len(below) + len(above))
+    for number, (a, b) in touching.items():
+        edges[number] = local.get(a, below.get(a, 0)), local.get(b, above.get(b, 0))
+    ports = len(below) + len(above)
+    found = layered_layout(
+        [*(boxes.rows[number] - first + 1 for number in own), *[0] * len(below), *[last - first + 2] * len(above)],
+        [*(boxes.lefts[number] for number in own), *[BEND / 2] * ports],
+        [*(boxes.rights[number] for number in own), *[BEND / 2] * ports],
+        list(edges.values()), [*(boxes.sides[number] for number in own), *[0] * ports])
+    outer = found.x[len(own):]
+    sides = [outer[len(below):], outer[:len(below)]]
+    middle = next((side[0] for side in sides if len(side) == 1), 0.0)
+    bent = [bend - middle for bend in chain.from_iterable(found.bends)]
+    x = {number: found.x[place] - middle for number, place in local.items()}
+    return _Inside(own, x, {number: [bend - middle for bend in each] for number, each in zip(edges, found.bends)},
+                   min([x[number] - boxes.lefts[number] for number in own] + bent),
+                   max([x[number] + boxes.rights[number] for number in own] + bent))
+
+
+def _bends(boxes: Boxes, edge: int, found: Mapping[str, _Inside], middle: Mapping[int | str, float],
+           passed: Sequence[float], level: Mapping[int, int]) -> list[float]:
+    """Return the x of an edge in each row that it passes: in its source's frame, past others, in its target's frame."""
+    source, target = boxes.edges[edge]
+    ends = boxes.frames[source], boxes.frames[target]
+    of_row = {row: name for name, own in found.items() for row in {boxes.rows[number] for number in own.numbers}}
+    own = {name: iter(found[name].bends[edge]) for name in filter(None, ends)}
+    bends = []
+    rows = sorted(level)
+    start = max(number for number, row in enumerate(rows) if row <= boxes.rows[source])
+    for row in range(boxes.rows[source] + 1, boxes.rows[target]):
+        name = of_row.get(row, "")
+        if name and name in ends:
+            bends.append(middle[name] + next(own[name]))
+        else:
+            place = max(number for number, other in enumerate(rows) if other <= row)
+            bends.append(passed[place - start - 1])
+    return bends
