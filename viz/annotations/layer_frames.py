@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from viz.layout.step_layout import STRIP, StepLayout
+from viz.layout.step_layout import NAME, STRIP, StepLayout
 from viz.render import palette
 from viz.render.fonts import clean
-from viz.render.scene import Frame, Scene, Text, dense_samples, text_beside
+from viz.render.scene import Frame, Point, Scene, Text, dense_samples, round_corners, text_beside
 
-SIZE = 11.0  # of a name
 INSIDE = 8.0  # from the side of a frame to its name
 CLEAR = 9.0  # from a name to a line, if possible: the arrow of a gradient fits between
 
@@ -26,13 +25,22 @@ def add_layer_frames(scene: Scene, steps: StepLayout, middles: Sequence[float]) 
     taken = np.concatenate([_points(scene), [[np.inf, np.inf]]])
     for block in steps.blocks:
         left, bottom, right, top = steps.frame(block)
-        name = text_beside(left + INSIDE, top - STRIP / 2, clean(block[:-1]), SIZE, palette.QUIET)
+        name = text_beside(left + INSIDE, top - STRIP / 2, clean(block[:-1]), NAME, palette.QUIET)
         near = taken[np.abs(taken[:, 1] - name.y) < name.height / 2 + 1, 0]
         last = max(right - INSIDE - name.width / 2, name.x)
         x = min(np.arange(name.x, last + 1, 4.0).tolist(), key=lambda x: _cost(near, x, name.width / 2, middles))
         for middle in middles:
             scene.frames.append(Frame(middle + left, bottom, middle + right, top, "", palette.LAYER))
-            scene.texts.append(Text(middle + x, name.y, name.text, SIZE, palette.QUIET))
+            scene.texts.append(Text(middle + x, name.y, name.text, NAME, palette.QUIET))
+
+
+def borders(steps: StepLayout, middles: Sequence[float]) -> list[list[Point]]:
+    """Return the outlines of these frames as curves, so that labels can be placed beside them."""
+    found = []
+    for left, bottom, right, top in map(steps.frame, steps.blocks):
+        corners = [(left, bottom), (left, top), (right, top), (right, bottom), (left, bottom)]
+        found += [round_corners([(middle + x, y) for x, y in corners]) for middle in middles]
+    return found
 
 
 def _points(scene: Scene) -> np.ndarray:

@@ -12,7 +12,9 @@ from itertools import chain
 
 from .layered import BEND, Coordinates, layered_layout
 
-MARGIN = 12.0  # between a frame and what is in it
+MARGIN = 16.0  # between a frame and what is in it: part of a label fits
+NAME = 12.0  # more than the width of its name from a line to the side of a frame
+PORT = 9.0  # from the middle of a box to a line that leaves it, for each line
 Span = tuple[float, float]
 
 
@@ -29,6 +31,7 @@ class Boxes:
     sides: Sequence[int]
     frames: Sequence[str]
     edges: Sequence[tuple[int, int]]
+    names: Mapping[str, float]  # the width of each frame's name
 
 
 @dataclass
@@ -57,8 +60,9 @@ def nested_layout(boxes: Boxes) -> tuple[Coordinates, dict[str, Span]]:
         [boxes.lefts[n] if isinstance(n, int) else MARGIN - found[n].left for n in names],
         [boxes.rights[n] if isinstance(n, int) else MARGIN + found[n].right for n in names],
         [(unit_of[boxes.edges[n][0]], unit_of[boxes.edges[n][1]]) for n in between],
-        [boxes.sides[n] if isinstance(n, int) else 0 for n in names])
-    middle = {name: x for name, x in zip(names, outer.x)}
+        [boxes.sides[n] if isinstance(n, int) else 0 for n in names],
+        ([0.0] * len(names), [_inner_x(boxes.edges[n], found, boxes.frames) for n in between]))
+    middle: dict[int | str, float] = dict(zip(names, outer.x))
     x = [middle[name or number] + (found[name].x[number] if name else 0.0) for number, name in enumerate(boxes.frames)]
     passed = dict(zip(between, outer.bends))
     bends = [_bends(boxes, number, found, middle, passed.get(number, []), level) for number in range(len(boxes.edges))]
@@ -82,20 +86,34 @@ def _inside(boxes: Boxes, name: str) -> _Inside:
                 ports.setdefault(ends[end], len(own) + len(below) + len(above))
     for number, (a, b) in touching.items():
         edges[number] = local.get(a, below.get(a, 0)), local.get(b, above.get(b, 0))
-    ports = len(below) + len(above)
+    count = len(below) + len(above)
     found = layered_layout(
         [*(boxes.rows[number] - first + 1 for number in own), *[0] * len(below), *[last - first + 2] * len(above)],
-        [*(boxes.lefts[number] for number in own), *[BEND / 2] * ports],
-        [*(boxes.rights[number] for number in own), *[BEND / 2] * ports],
-        list(edges.values()), [*(boxes.sides[number] for number in own), *[0] * ports])
+        [*(boxes.lefts[number] for number in own), *[BEND / 2] * count],
+        [*(boxes.rights[number] for number in own), *[BEND / 2] * count],
+        list(edges.values()), [*(boxes.sides[number] for number in own), *[0] * count])
     outer = found.x[len(own):]
     sides = [outer[len(below):], outer[:len(below)]]
     middle = next((side[0] for side in sides if len(side) == 1), 0.0)
     bent = [bend - middle for bend in chain.from_iterable(found.bends)]
+    leaving = [found.bends[place][-1] if found.bends[place] else found.x[a]
+               for place, (a, b) in enumerate(edges.values()) if b >= len(own) + len(below)]
     x = {number: found.x[place] - middle for number, place in local.items()}
+    left = min([x[number] - boxes.lefts[number] for number in own] + bent)
+    right = max([x[number] + boxes.rights[number] for number in own] + bent)
+    first_line, last_line = (near([bend - middle for bend in leaving], default=0.0) for near in (min, max))
+    room = PORT * (len(leaving) - 1) + boxes.names[name] + NAME - MARGIN  # for the name, beside lines that go up
+    missing = room - (first_line - left), room - (right - last_line)
+    if min(missing) > 0:
+        left, right = (left - missing[0], right) if missing[0] <= missing[1] else (left, right + missing[1])
     return _Inside(own, x, {number: [bend - middle for bend in each] for number, each in zip(edges, found.bends)},
-                   min([x[number] - boxes.lefts[number] for number in own] + bent),
-                   max([x[number] + boxes.rights[number] for number in own] + bent))
+                   left, right)
+
+
+def _inner_x(edge: tuple[int, int], found: Mapping[str, _Inside], frames: Sequence[str]) -> float:
+    """Return a place to the right, in the order in which edges side by side leave or enter frames without crossings."""
+    ends = [found[name].x[number] for number, name in zip(edge, (frames[number] for number in edge)) if name]
+    return 1.0 + sum(ends) / 1e6
 
 
 def _bends(boxes: Boxes, edge: int, found: Mapping[str, _Inside], middle: Mapping[int | str, float],

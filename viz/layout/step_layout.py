@@ -18,7 +18,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from viz.render import palette
-from viz.render.fonts import text_width
+from viz.render.fonts import clean, text_width
 from viz.render.scene import CORNER, Box, Point, Text, join_curves, straight_line, text_beside, vertical_curve
 
 from .layered import layered_layout
@@ -32,6 +32,7 @@ FIRST = 24.0  # from a row down to the first track of the channel under it
 TRACK = 8.0  # from track to track
 CLEARANCE = 4.0  # between a box and an arrow that passes it
 FRAME = 8.0  # from a box down to the frame of its layer
+NAME = 11.0  # size of its name
 STRIP = 20.0  # from a box up to it: its name is between
 LabelPoints = list[tuple[Point, bool]]  # candidates for a label: where it begins or, if False, ends
 WIDEST = 12  # boxes of one layer in a row
@@ -254,7 +255,8 @@ class StepLayout:
         boxes = Boxes([place.row for place in self.places.values()], halves,
                       [half + extra.get(part, 0) for part, half in zip(self.places, halves)],
                       [self._side(part) for part in self.places], [part.block for part in self.places],
-                      [(number[edge.source], number[edge.target]) for edge in edges])
+                      [(number[edge.source], number[edge.target]) for edge in edges],
+                      {name: text_width(clean(name[:-1]), NAME) * CORNER for name in self.blocks})
         if self.blocks:
             found, self.spans = nested_layout(boxes)
         else:

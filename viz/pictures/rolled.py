@@ -14,7 +14,7 @@ from rnn import Cell
 from rnn.language.cycles import check
 from rnn.language.equations import Definition
 from viz.annotations.formulas import Line, formulas, lines
-from viz.annotations.layer_frames import add_layer_frames
+from viz.annotations.layer_frames import add_layer_frames, borders
 from viz.layout.levels import rolled_graph
 from viz.layout.names import Names
 from viz.layout.step_graph import Edge, Part, StepGraph
@@ -42,6 +42,7 @@ ASIDE = 24.0  # more between boxes with an edge from one to the other
 BEND, SHARED_BEND = 30.0, 11.0  # radius of the corners of a delayed edge; of edges that share a delay
 LOOP = 14.0  # height of a loop above its box, without 8 for each loop
 OUT, NEAR = 40.0, 28.0  # from a box to its loop's square; the same beside other loops
+BESIDE = 12.0  # half the least distance of two such edges above each other
 LANE = 26.0  # from lane to lane: a square with its text fits between
 DELAY = palette.Paint("#000000", "#000000")
 INDENT = 18.0  # of a line that continues an equation
@@ -156,7 +157,7 @@ class RolledDrawing:
             self._add_lane(edge)
         for side in (-1, 1):
             self._add_delayed(side)
-        self.scene.place_labels(self._labels, crowded=bool(self.graph.once))
+        self.scene.place_labels(self._labels, crowded=bool(self.graph.once), lines=borders(self.steps, [0.0]))
         add_layer_frames(self.scene, self.steps, [0.0])
         return self
 
@@ -232,7 +233,10 @@ class RolledDrawing:
         return start, self.steps.lane_y(row + 1, self.steps.numbers[entry.group])
 
     def _add_delayed(self, side: int) -> None:
-        """Add delayed edges between rows: out sideways, up or down outside, and in again; long ones outermost."""
+        """Add delayed edges between rows: out sideways, up or down outside, and in again; long ones outermost.
+
+        Those above each other are equally far out.
+        """
         groups: dict[Group, list[Edge]] = {}
         for edge, entry in self.steps.entries.items():
             if entry.side == side:
@@ -243,10 +247,14 @@ class RolledDrawing:
                                       if self.steps.entries[group[0]].from_below)]
         heights += [self._departure(edge)[1] for edge in self.steps.entries if self.steps.leaves_above(edge)]
         reach = self.left if side < 0 else self.right
+        placed: list[tuple[float, float, float]] = []  # heights between which a group is, and how far out it extends
         levels = [self._levels(edges[0], ports) for edges in in_order]
         for number, edges in enumerate(in_order):
             bend = _clear_radius(*levels[number], [y for ends in levels[number + 1:] for y in ends])
-            reach = self._add_group(edges, side, side * (reach + 36), ports, heights, bend)
+            low, high = min(levels[number]) - BESIDE, max(levels[number]) + BESIDE
+            start = max([reach, *(out for bottom, top, out in placed if bottom < high and low < top)])
+            placed.append((low, high, self._add_group(edges, side, side * (start + 36), ports, heights, bend)))
+        reach = max([reach, *(out for _, _, out in placed)])
         self.left, self.right = (reach, self.right) if side < 0 else (self.left, reach)
 
     def _levels(self, edge: Edge, ports: Mapping[tuple[Part, Edge], float]) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from rnn.unrolling.gradients import gradient_sums, require_gradients
 from viz.annotations.current_step import mark_step, step_caption
 from viz.annotations.heat import edge_width, relative_contributions
 from viz.annotations.labels import BoxLabels, add_legend, nonfinite
-from viz.annotations.layer_frames import add_layer_frames
+from viz.annotations.layer_frames import add_layer_frames, borders
 from viz.annotations.margin import LossInputs, add_loss, loss_inputs
 from viz.annotations.shelf import add_loss_terms, add_parameters, parameter_keys
 from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
@@ -173,11 +173,12 @@ class UnrolledDrawing:
             if not edge.source.once:
                 self._add_edge(edge)
         add_arrows(self, self.beside)
-        self.scene.place_labels(self._label_candidates, crowded=bool(self.beside))
+        middles = [column.x for column in self.layout.columns if 1 <= column.k <= self.spec.T]
+        self.scene.place_labels(self._label_candidates, crowded=bool(self.beside),
+                                lines=borders(self.layout.steps, middles))
         if self.spec.loss is not None:
             add_loss(self.scene, self.spec.loss, self._loss_sources(), self.layout.top, self.labels)
-        add_layer_frames(self.scene, self.layout.steps,
-                         [column.x for column in self.layout.columns if 1 <= column.k <= self.spec.T])
+        add_layer_frames(self.scene, self.layout.steps, middles)
         self.labels.mark_highlight(self.scene, self.boxes)
         spec, direct = self.spec, self.loss_inputs.parameters
         sizes = self.labels.gradients.of_parameters(spec.parameters, spec.sums, direct)

@@ -130,14 +130,15 @@ class Scene:
     frames: list[Frame] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
 
-    def place_labels(self, wanted: Sequence[tuple[Arrow, Sequence[Text]]], crowded: bool = False) -> None:
+    def place_labels(self, wanted: Sequence[tuple[Arrow, Sequence[Text]]], crowded: bool = False,
+                     lines: Sequence[Sequence[Point]] = ()) -> None:
         """Place the label of each arrow at the candidate, or along the arrow, where it covers least.
 
         The labels are placed one after another, each around those before it (greedily). In a crowded scene more
-        places are tried, above and below the arrow.
+        places are tried, above and below the arrow. `lines` are more curves that labels are kept off.
         """
         taken = _Taken([(box.left, box.bottom, box.right, box.top) for box in self.boxes]
-                       + [text.rectangle for text in self.texts], [arrow.points for arrow in self.arrows])
+                       + [text.rectangle for text in self.texts], [*(arrow.points for arrow in self.arrows), *lines])
         numbers = {id(arrow): number for number, arrow in enumerate(self.arrows)}
         for arrow, candidates in wanted:
             best, least = candidates[0], math.inf
