@@ -22,7 +22,7 @@ def add_layer_frames(scene: Scene, steps: StepLayout, middles: Sequence[float]) 
     """
     if not steps.blocks:
         return
-    taken = np.concatenate([_points(scene), [[np.inf, np.inf]]])
+    taken = np.concatenate([np.empty((0, 2)), *(dense_samples(arrow.points, 6.0) for arrow in scene.arrows)])
     for block in steps.blocks:
         left, bottom, right, top = steps.frame(block)
         name = text_beside(left + INSIDE, top - STRIP / 2, clean(block[:-1]), NAME, palette.QUIET)
@@ -41,14 +41,6 @@ def borders(steps: StepLayout, middles: Sequence[float]) -> list[list[Point]]:
         corners = [(left, bottom), (left, top), (right, top), (right, bottom), (left, bottom)]
         found += [round_corners([(middle + x, y) for x, y in corners]) for middle in middles]
     return found
-
-
-def _points(scene: Scene) -> np.ndarray:
-    """Return points on all lines, and on the labels of arrows."""
-    labels = [arrow.label.rectangle for arrow in scene.arrows if arrow.label]
-    corners = [np.array([(x, y) for x in np.linspace(left, right, 6) for y in (bottom, (bottom + top) / 2, top)])
-               for left, bottom, right, top in labels]
-    return np.concatenate([np.empty((0, 2)), *(dense_samples(arrow.points, 6.0) for arrow in scene.arrows), *corners])
 
 
 def _cost(points: np.ndarray, x: float, half: float, middles: Sequence[float]) -> tuple[int, int]:

@@ -157,8 +157,8 @@ class RolledDrawing:
             self._add_lane(edge)
         for side in (-1, 1):
             self._add_delayed(side)
-        self.scene.place_labels(self._labels, crowded=bool(self.graph.once), lines=borders(self.steps, [0.0]))
         add_layer_frames(self.scene, self.steps, [0.0])
+        self.scene.place_labels(self._labels, crowded=bool(self.graph.once), lines=borders(self.steps, [0.0]))
         return self
 
     def _add_upward(self, edge: Edge) -> None:

@@ -35,8 +35,6 @@ from viz.render.scene import CORNER, Arrow, Box, Frame, Scene, Text, sample_curv
 
 from .beside import add_arrows, add_boxes
 
-SMALL, LARGE = 10, 11  # labels of arrows; the same in pictures of layers, which have few
-
 
 def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold: bool = True,
              steps: Iterable[int] | None = None, values: bool = False, heat: bool = False, *,
@@ -156,7 +154,6 @@ class UnrolledDrawing:
         columns = make_columns(spec.T, spec.steps, {k for steps in spec.tensors.values() for k in steps})
         self.labels = BoxLabels(spec, {column.k for column in columns if not column.folded})
         self.layout = UnrolledLayout(spec, columns, self.labels.text, self.labels.beside)
-        self._size = LARGE if spec.inside else SMALL  # of labels
         self.scene = Scene(clean(spec.name, 60))
         self.boxes: dict[Where, Box] = {}
         self.beside: dict[Part, Box] = {}
@@ -173,12 +170,12 @@ class UnrolledDrawing:
             if not edge.source.once:
                 self._add_edge(edge)
         add_arrows(self, self.beside)
-        middles = [column.x for column in self.layout.columns if 1 <= column.k <= self.spec.T]
-        self.scene.place_labels(self._label_candidates, crowded=bool(self.beside),
-                                lines=borders(self.layout.steps, middles))
         if self.spec.loss is not None:
             add_loss(self.scene, self.spec.loss, self._loss_sources(), self.layout.top, self.labels)
+        middles = [column.x for column in self.layout.columns if 1 <= column.k <= self.spec.T]
         add_layer_frames(self.scene, self.layout.steps, middles)
+        self.scene.place_labels(self._label_candidates, crowded=bool(self.beside),
+                                lines=borders(self.layout.steps, middles))
         self.labels.mark_highlight(self.scene, self.boxes)
         spec, direct = self.spec, self.loss_inputs.parameters
         sizes = self.labels.gradients.of_parameters(spec.parameters, spec.sums, direct)
@@ -259,7 +256,7 @@ class UnrolledDrawing:
             arrow = self.add_arrow(edge, k, Arrow(
                 *ends, points, style.color, style.pen, dashed=style.dashed, dotted=style.dotted,
                 tooltip=f"{source.label} → {target.label}".replace("\n", " ")))
-            place = arrow, label_texts(candidates, text, self._size, color, arrow.pen / 2)
+            place = arrow, label_texts(candidates, text, self.spec.label_size, color, arrow.pen / 2)
             if not labelled and not source.dashed and not target.dashed:
                 labelled = True
                 self._label_candidates.append(place)
@@ -276,7 +273,8 @@ class UnrolledDrawing:
         """Add the names of an edge's parameters to one of its arrows."""
         text, color = self.spec.graph.label(edge)
         if text:
-            self._label_candidates.append((arrow, label_texts(points, text, self._size, color, arrow.pen / 2)))
+            texts = label_texts(points, text, self.spec.label_size, color, arrow.pen / 2)
+            self._label_candidates.append((arrow, texts))
 
     def add_arrow(self, edge: Edge, k: int, arrow: Arrow) -> Arrow:
         """Add an arrow, as wide as its contribution; mark it if no gradient passes."""
