@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from viz.render.fonts import clean
 from viz.render.scene import Frame, Point, Scene, Text, dense_samples, round_corners, text_beside
 
 INSIDE = 8.0  # from the side of a frame to its name
+NEXT = 4.0  # from one place that is tried to the next
 CLEAR = 9.0  # from a name to a line, if possible: the arrow of a gradient fits between
 
 
@@ -28,7 +30,8 @@ def add_layer_frames(scene: Scene, steps: StepLayout, middles: Sequence[float]) 
         name = text_beside(left + INSIDE, top - STRIP / 2, clean(block[:-1]), NAME, palette.QUIET)
         near = taken[np.abs(taken[:, 1] - name.y) < name.height / 2 + 1, 0]
         last = max(right - INSIDE - name.width / 2, name.x)
-        x = min(np.arange(name.x, last + 1, 4.0).tolist(), key=lambda x: _cost(near, x, name.width / 2, middles))
+        places = [*np.arange(name.x, last, NEXT).tolist(), last]
+        x = min(places, key=partial(_cost, near, half=name.width / 2, middles=middles))
         for middle in middles:
             scene.frames.append(Frame(middle + left, bottom, middle + right, top, "", palette.LAYER))
             scene.texts.append(Text(middle + x, name.y, name.text, NAME, palette.QUIET))

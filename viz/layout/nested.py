@@ -6,6 +6,7 @@ pass a frame on one side of it.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -65,8 +66,18 @@ def nested_layout(boxes: Boxes) -> tuple[Coordinates, dict[str, Span]]:
     middle: dict[int | str, float] = dict(zip(names, outer.x))
     x = [middle[name or number] + (found[name].x[number] if name else 0.0) for number, name in enumerate(boxes.frames)]
     passed = dict(zip(between, outer.bends))
-    bends = [_bends(boxes, number, found, middle, passed.get(number, []), level) for number in range(len(boxes.edges))]
-    spans = {name: (middle[name] + own.left - MARGIN, middle[name] + own.right + MARGIN) for name, own in found.items()}
+    frame_of = {boxes.rows[number]: name for number, name in enumerate(boxes.frames) if name}
+    starts = sorted(level)
+    bends = []
+    for number, (source, target) in enumerate(boxes.edges):
+        own = {name: iter(found[name].bends[number]) for name in (boxes.frames[source], boxes.frames[target]) if name}
+        start = bisect_right(starts, boxes.rows[source])
+        bends.append([
+            middle[name] + next(own[name]) if (name := frame_of.get(row, "")) in own
+            else passed[number][bisect_right(starts, row) - start - 1]
+            for row in range(boxes.rows[source] + 1, boxes.rows[target])])
+    spans = {name: (middle[name] + each.left - MARGIN, middle[name] + each.right + MARGIN)
+             for name, each in found.items()}
     return Coordinates(x, bends), spans
 
 
@@ -114,23 +125,3 @@ def _inner_x(edge: tuple[int, int], found: Mapping[str, _Inside], frames: Sequen
     """Return a place to the right, in the order in which edges side by side leave or enter frames without crossings."""
     ends = [found[name].x[number] for number, name in zip(edge, (frames[number] for number in edge)) if name]
     return 1.0 + sum(ends) / 1e6
-
-
-def _bends(boxes: Boxes, edge: int, found: Mapping[str, _Inside], middle: Mapping[int | str, float],
-           passed: Sequence[float], level: Mapping[int, int]) -> list[float]:
-    """Return the x of an edge in each row that it passes: in its source's frame, past others, in its target's frame."""
-    source, target = boxes.edges[edge]
-    ends = boxes.frames[source], boxes.frames[target]
-    of_row = {row: name for name, own in found.items() for row in {boxes.rows[number] for number in own.numbers}}
-    own = {name: iter(found[name].bends[edge]) for name in filter(None, ends)}
-    bends = []
-    rows = sorted(level)
-    start = max(number for number, row in enumerate(rows) if row <= boxes.rows[source])
-    for row in range(boxes.rows[source] + 1, boxes.rows[target]):
-        name = of_row.get(row, "")
-        if name and name in ends:
-            bends.append(middle[name] + next(own[name]))
-        else:
-            place = max(number for number, other in enumerate(rows) if other <= row)
-            bends.append(passed[place - start - 1])
-    return bends
