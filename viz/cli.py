@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from minigrad import Tensor
 from rnn import Cell, Run, Signal
 from viz.layout.folding import MANY
+from viz.layout.levels import LEVELS
 from viz.layout.options import Options
-from viz.layout.step_graph import LEVELS
 from viz.pictures.animation import Animation, animate, run_of
 from viz.pictures.diff import diff
 from viz.pictures.gradient_map import gradient_map
@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", metavar="PICTURE", required=True,
                         help="e.g. picture.png, .svg, .pdf or .dot; .html is a page, .gif an animation")
     parser.add_argument("--unroll", type=int, metavar="T", help="unroll a Cell over T steps of zeros")
-    parser.add_argument("--level", choices=LEVELS, help="ops: operations too")
+    parser.add_argument("--level", choices=LEVELS, help="ops: operations too; layers: one box for each layer")
     parser.add_argument("--steps", metavar="1-5,9", help="the time steps to draw; all others are folded")
     parser.add_argument("--values", action="store_true", default=None, help="values and gradients in the boxes")
     parser.add_argument("--heat", action="store_true", default=None, help="boxes coloured by the gradient's norm")

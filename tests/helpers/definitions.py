@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from rnn import Cell, Run, t
+from rnn import Cell, Run, cells, t
 
 CASES = Path(__file__).parents[1] / "cases"
 
@@ -214,6 +214,89 @@ def twenty() -> Cell:
         head[t] = parameter(f"Q{number}", 4, 4) @ (a, b, c)[number % 3][t]
     y = cell.signal("y", 4)
     y[t] = mg.softmax(sum((head[t] for head in heads[1:]), heads[0][t]))
+    return cell
+
+
+def deep_lstm(layers: int = 4) -> Cell:
+    """Return LSTM layers above each other, layer1.f, layer1.i, ..., and an output."""
+    cell, rng = Cell("deep LSTM"), np.random.default_rng(0)
+    top = cell.input("x", 3)
+    for number in range(1, layers + 1):
+        top = cells.lstm(cell, top, 4, name=f"layer{number}", rng=rng)
+    y = cell.signal("y", 2)
+    y[t] = parameter("V", 2, 4) @ top[t]
+    return cell
+
+
+def deep_bidirectional(layers: int = 2) -> Cell:
+    """Return bidirectional GRU layers above each other, g.1.forward.h, g.1.backward.h, g.1.h, ..., and an output."""
+    cell, rng = Cell("deep bidirectional GRU"), np.random.default_rng(0)
+    top = cell.input("x", 3)
+    for number in range(1, layers + 1):
+        top = cells.bidirectional(cell, cells.gru, top, 4, name=f"g.{number}", rng=rng)
+    y = cell.signal("y", 2)
+    y[t] = parameter("V", 2, 8) @ top[t]
+    return cell
+
+
+def feedback_between_layers() -> Cell:
+    """Return three layers of two signals; the third feeds back to the second."""
+    cell = Cell("feedback between layers")
+    below, signals = cell.input("x", 4), {}
+    for layer in ("one", "two", "three"):
+        signals |= {f"{layer}.{name}": cell.signal(f"{layer}.{name}", 4) for name in ("a", "h")}
+    for layer in ("one", "two", "three"):
+        a, h = signals[f"{layer}.a"], signals[f"{layer}.h"]
+        a[t] = parameter(f"{layer}.W", 4, 4) @ below[t]
+        past = parameter(f"{layer}.U", 4, 4) @ h[t-1]
+        h[t] = np.tanh(a[t] + past + signals["three.h"][t-1] if layer == "two" else a[t] + past)
+        below = h
+    y = cell.signal("y", 2)
+    y[t] = parameter("V", 2, 4) @ below[t]
+    return cell
+
+
+def interleaved() -> Cell:
+    """Return a layer whose h is computed from y, which is computed from its a; and a layer above."""
+    cell = Cell("interleaved")
+    x, a, h, y = cell.input("x", 2), cell.signal("in.a", 2), cell.signal("in.h", 2), cell.signal("y", 2)
+    b, top = cell.signal("up.b", 2), cell.signal("up.h", 2)
+    a[t] = np.tanh(x[t] + h[t-1])
+    y[t] = 2 * a[t]
+    h[t] = np.tanh(y[t])
+    b[t] = h[t] + top[t-1]
+    top[t] = np.tanh(b[t])
+    return cell
+
+
+def random_layers(seed: int) -> Cell:
+    """Return up to five layers of one to four signals, others in none, and two inputs; some layers run backward.
+
+    A signal reads those before it at the same step, and any one of its own layer, or of layers above, at others.
+    """
+    rng = np.random.default_rng(seed)
+    cell = Cell(f"random layers {seed}")
+    before = [cell.input("x", 2), cell.input("z", 2)]
+    forward: list[Any] = []
+    for number in range(int(rng.integers(1, 6))):
+        prefix = str(rng.choice([f"l{number}.", f"net.{number}.", f"net.{number}.forward.", ""]))
+        backward = prefix and rng.random() < 0.25
+        own = [cell.signal(f"{prefix}{name}{number}", 2) for name in "abcd"[:int(rng.integers(1, 5))]]
+        for place, signal in enumerate(own):
+            near = [*before[-4:], *own[:place]]
+            total = parameter(f"{prefix}W{number}{place}", 2, 2) @ near[int(rng.integers(len(near)))][t]
+            for other in near:
+                if rng.random() < 0.4:
+                    total = total + other[t]
+            for other in own:
+                if rng.random() < 0.35:
+                    delay = int(rng.integers(1, 3))
+                    total = total + np.tanh(other[t + delay] if backward else other[t - delay])
+            if not backward and forward and rng.random() < 0.2:
+                total = total + forward[int(rng.integers(len(forward)))][t - 1]
+            signal[t] = total
+        before += own
+        forward += [] if backward else own
     return cell
 
 

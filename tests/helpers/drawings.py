@@ -12,8 +12,9 @@ from rnn import Cell, Run
 from rnn.unrolling.gradients import gradient_sums
 from viz.annotations.heat import relative_contributions
 from viz.layout.folding import choose_steps
+from viz.layout.levels import rolled_graph
 from viz.layout.options import USUAL, Options
-from viz.layout.step_graph import Edge, rolled_graph
+from viz.layout.step_graph import Edge
 from viz.pictures.rolled import RolledDrawing
 from viz.pictures.unrolled import UnrolledDrawing, unrolled_spec
 from viz.render.scene import Arrow, Box, Scene, Text

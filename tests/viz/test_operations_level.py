@@ -109,8 +109,8 @@ def test_without_recording_operations_are_drawn_all_the_same() -> None:
 
 
 def test_an_unknown_level_says_which_there_are() -> None:
-    with pytest.raises(ValueError, match="no level 'layers': level='signals' draws signals, level='ops' operations"):
-        viz.rolled(elman(), "layers")
+    with pytest.raises(ValueError, match="no level 'all': level='signals' draws signals, level='ops' operations"):
+        viz.rolled(elman(), "all")
 
 
 def test_one_arrow_s_delay_is_divided_among_the_gates() -> None:

@@ -7,7 +7,7 @@ that long equations use several times is written once, as u₁, under the first 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from minigrad import Tensor
@@ -35,6 +35,7 @@ class Formula(NamedTuple):
     layer: str  # whose prefix is left out
     heading: str  # the layer that it belongs to
     text: str
+    signal: str
 
 
 class Line(NamedTuple):
@@ -52,14 +53,14 @@ def formulas(cell: Definition, names: Names) -> list[Formula]:
         layer = names.layer(signal.name)
         left = f"{names.short(signal.name, layer)}[{step!r}]"
         text = f"{left} = {names.text(expression, layer)}"
-        found.append(Formula(left, expression, layer, names.heading(signal.name), text))
+        found.append(Formula(left, expression, layer, names.heading(signal.name), text, signal.name))
     return found
 
 
-def equation_lines(cell: Definition) -> list[Line]:
-    """Return the lines of all equations of a definition."""
+def equation_lines(cell: Definition, without: Collection[str] = ()) -> list[Line]:
+    """Return the lines of all equations of a definition but those of some signals."""
     names = Names(cell)
-    return lines(formulas(cell, names), names)
+    return lines([formula for formula in formulas(cell, names) if formula.signal not in without], names)
 
 
 def lines(written: Sequence[Formula], names: Names) -> list[Line]:

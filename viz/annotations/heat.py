@@ -56,6 +56,21 @@ class Norm(NamedTuple):
         return f"|g| {number} {self.word}" if self.word in (SO_FAR, THROUGH_STEPS) else f"|g| {number}"
 
 
+def joint(norms: Sequence[Norm]) -> Norm:
+    """Return the norm of several gradients as one vector: "arrived" if some of them aren't complete yet."""
+    if len(norms) == 1:
+        return norms[0]
+    read = [each for each in norms if each.word != UNREACHED]
+    if not read:
+        return norms[0] if norms else Norm(None)
+    known = [each.value for each in read if each.value is not None]
+    if not known:
+        return read[0]
+    words = [each.word for each in read if each.word]
+    word = words[0] if words else ARRIVED if len(known) < len(read) else ""
+    return Norm(math.hypot(*known), word)
+
+
 class Scale:
     """A colour scale for the norms of one picture, which range from 10**low to 10**high."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from viz.layout.levels import parameter_rows
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
 from viz.render.fonts import clean, text_width
 from viz.render.scene import CORNER, Arrow, Box, Scene, round_corners, text_beside
 
-from .heat import Norm
+from .heat import Norm, joint
 from .labels import describe
 
 PITCH = 31.0  # from parameter to parameter
@@ -22,14 +23,28 @@ def add_parameters(scene: Scene, spec: UnrolledSpec, sizes: Mapping[str, Norm], 
     if not spec.parameters:
         return
     left = scene.bounds(0)[2] + AISLE
-    y = middle + len(spec.parameters) / 2 * PITCH
+    rows = parameter_rows(spec.graph.shelf, spec.parameters)
+    y = middle + len(rows) / 2 * PITCH
     scene.texts.append(text_beside(left, y + 10, "parameters (shared by all steps)", 11, palette.QUIET))
-    for number, (name, tensor) in enumerate(spec.parameters.items()):
-        text = f"{clean(name.removeprefix(spec.graph.prefix))}  {tensor.shape}   {_on_shelf(sizes.get(name))}".rstrip()
+    for number, (layer, names) in enumerate(rows):
+        tensors = [spec.parameters[name] for name in names]
+        size = joint([sizes[name] for name in names if name in sizes]) if sizes else None
+        text = f"{clean(names[0].removeprefix(spec.graph.prefix))}  {tensors[0].shape}"
+        color = spec.graph.colors[names[0]]
+        if layer:
+            text, color = f"{layer}  {sum(x.size for x in tensors):,} numbers", palette.QUIET
+        text = f"{text}   {_on_shelf(size)}".rstrip()
         width = text_width(text, 11) * CORNER + 18
+        about = [f"{clean(name)} {describe(x, sizes.get(name, Norm(None)))}" for name, x in zip(names, tensors)]
         scene.boxes.append(Box(f"p{number}", left + width / 2, y - 16 - PITCH * number, width, 23, text,
-                               palette.Paint(spec.graph.colors[name], palette.SHELF), rounded=False, pen=1.8, size=11,
-                               tooltip=f"{clean(name)} {describe(tensor, sizes.get(name, Norm(None)))}"))
+                               palette.Paint(color, palette.SHELF), rounded=False, pen=1.8, size=11,
+                               tooltip="; ".join(about)))
+
+
+def parameter_keys(spec: UnrolledSpec) -> dict[str, str]:
+    """Return the key of the box in which each parameter is listed."""
+    rows = parameter_rows(spec.graph.shelf, spec.parameters)
+    return {name: f"p{number}" for number, (_, names) in enumerate(rows) for name in names}
 
 
 def _on_shelf(size: Norm | None) -> str:
@@ -39,15 +54,22 @@ def _on_shelf(size: Norm | None) -> str:
     return size.with_number(f"{size.value:.1e}") if size.value else size.line
 
 
-def add_loss_terms(scene: Scene, names: Sequence[str], parameters: Sequence[str]) -> None:
-    """Add an arrow to the loss from each of some parameters that it reads directly, up beside their list."""
+def add_loss_terms(scene: Scene, names: Sequence[str], keys: Mapping[str, str]) -> None:
+    """Add an arrow to the loss from each of some parameters that it reads directly, up beside their list.
+
+    Args:
+        keys: of the box in which each parameter is listed.
+    """
     boxes = {box.key: box for box in scene.boxes}
     loss = boxes["loss"]
-    apart = min(TRACK, (loss.height - 8) / max(len(names) - 1, 1))
-    for number, name in enumerate(names):
-        source = boxes[f"p{parameters.index(name)}"]
-        x = source.left - 10 - min(TRACK, (AISLE - 20) / len(names)) * number
-        end = loss.side(loss.y + ((len(names) - 1) / 2 - number) * apart, 1)
+    read: dict[str, list[str]] = {}
+    for name in names:
+        read.setdefault(keys[name], []).append(name)
+    apart = min(TRACK, (loss.height - 8) / max(len(read) - 1, 1))
+    for number, (key, own) in enumerate(read.items()):
+        source = boxes[key]
+        x = source.left - 10 - min(TRACK, (AISLE - 20) / len(read)) * number
+        end = loss.side(loss.y + ((len(read) - 1) / 2 - number) * apart, 1)
         points = round_corners([source.side(source.y, -1), (x, source.y), (x, end[1]), end], 6)
         scene.arrows.append(Arrow(source.key, loss.key, points, palette.LOSS.line, 1.2,
-                                  tooltip=f"{clean(name)} → {loss.label}"))
+                                  tooltip=f"{', '.join(map(clean, own))} → {loss.label}"))

@@ -67,13 +67,19 @@ def make_columns(T: int, steps: Sequence[int], occupied: Iterable[int]) -> list[
 
 
 def find_tensors(run: Run, parts: Sequence[Part], steps: Iterable[int]) -> Tensors:
-    """Return for each signal its tensor at every step, for each operation those at the given steps."""
+    """Return for each signal its tensor at every step, for each operation those at the given steps.
+
+    A layer that is drawn as one box has several at a step: they are under its signals.
+    """
     chosen = set(steps)
     tensors: Tensors = {}
     recorded: dict[tuple[str, int], dict[int, Tensor]] = {}
     for part in parts:
         if part.once:
             tensors[part] = {}
+            continue
+        if part.members:
+            tensors[part] = dict.fromkeys(sorted({k for own in part.members for k in run[own.signal].tensors}))
             continue
         if part.node is None:
             tensors[part] = dict(run[part.signal].tensors)

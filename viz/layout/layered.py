@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 SWEEPS = 12
@@ -42,6 +42,10 @@ def layered_layout(layers: Sequence[int], lefts: Sequence[float], rights: Sequen
         graph.first = [*first[0], *(position for chain, position in zip(graph.chains, first[1]) for _ in chain[1:-1])]
     x = graph.assign_coordinates(graph.reduce_crossings())
     return Coordinates(x[:graph.boxes], [[x[node] for node in chain[1:-1]] for chain in graph.chains])
+
+
+def _has_one(layer: Sequence[int]) -> bool:
+    return len(layer) == 1
 
 
 class _ProperGraph:
@@ -128,11 +132,29 @@ class _ProperGraph:
             downward = sweep % 2 == 0
             for nodes in (order[::-1] if downward else order):
                 self._place(nodes, {node: self._barycenter(node, downward, x) for node in nodes}, x)
+        self._centre(order, x)
         ends = [x[node] - self.lefts[node] for node in range(self.boxes)]
         ends += [x[node] + self.rights[node] for node in range(self.boxes)]
         middle = (min(ends) + max(ends)) / 2 if ends else 0.0
         straight = all(abs(value - x[0]) < 0.5 for value in x)
         return [value - (x[0] if straight else middle) for value in x]
+
+    def _centre(self, order: Sequence[Sequence[int]], x: list[float]) -> None:
+        """Move the layers with one node to the middle, and those between them as a whole, so that nothing leans.
+
+        The middle of what is between them is that of its edges to them.
+        """
+        alone = {nodes[0] for nodes in order if len(nodes) == 1}
+        x[:] = [0.0 if node in alone else place for node, place in enumerate(x)]
+        for one, run in groupby(filter(None, order), key=_has_one):
+            if one:
+                continue
+            nodes = [node for layer in run for node in layer]
+            ends = [(x[node], MINOR if self.sides[node] and not self.below[node] else 1.0) for node in nodes
+                    for other in (*self.below[node], *self.above[node]) if other in alone]
+            middle = sum(place * weight for place, weight in ends) / (sum(weight for _, weight in ends) or 1.0)
+            for node in nodes:
+                x[node] -= middle
 
     def _barycenter(self, node: int, downward: bool, x: Sequence[float]) -> float:
         near = self.above[node] if downward else self.below[node]

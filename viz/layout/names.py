@@ -23,11 +23,13 @@ class Names:
         full: whether to write all prefixes.
 
     Attributes:
+        full: whether all prefixes are written.
         parameters: the full name of each parameter; p1, p2, ... for one without a name.
         only: the prefix, "enc.", if the picture has one layer and writes its names without; otherwise "".
     """
 
     def __init__(self, cell: Definition, full: bool = False) -> None:
+        self.full = full
         self.parameters: dict[Tensor, str] = {tensor: name for name, tensor in parameters(cell).items()}
         known = [*cell.signals, *cell.statics, *self.parameters.values()]
         prefixes = {} if full else dict.fromkeys(prefix(name) for name in cell.signals if prefix(name))

@@ -87,5 +87,5 @@ def parse_aspect(aspect: str | float) -> float:
 def check_biases(biases: bool, level: str) -> None:
     """Raise ValueError if parameters that are added have boxes of their own."""
     if biases and level != "signals":
-        raise ValueError(f"biases=True is for level='signals', not for level={level!r}: level='ops' draws an addition "
-                         "as a box of its own")
+        why = "draws an addition as a box of its own" if level == "ops" else "draws no equation by itself"
+        raise ValueError(f"biases=True is for level='signals': level={level!r} {why}")

@@ -8,7 +8,7 @@ a definition and that of recorded tensors have the same form.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from rnn.language.graphs import postorder
 from viz.render import palette
 from viz.render.fonts import clean
 
+from .grouping import groups, layers_above
 from .names import Names
 
 LEVELS = ("signals", "ops")
@@ -35,9 +36,9 @@ LABEL_LENGTH = 14  # characters of a name inside another box's label
 
 @dataclass(eq=False)
 class Part:
-    """A box of the step graph: a signal, or an operation of a signal's equation."""
+    """A box of the step graph: a signal, an operation of a signal's equation, or a layer."""
 
-    signal: str  # the signal's name; of an operation, that of the signal whose equation contains it
+    signal: str  # its name; of an operation, that of the signal whose equation contains it; of a layer, its prefix
     node: Apply | Tensor | None  # the operation, an expression or a recorded tensor; None for the signal itself
     lead: int  # k of the equation `signal[t+k] = ...`
     label: str  # without the time step
@@ -51,6 +52,10 @@ class Part:
     given: bool = False  # whether it is an input
     added: Sequence[tuple[str, str]] = ()  # `+ b`: the parameters that its equation adds, with their colours
 
+    members: Sequence[Part] = ()  # of a layer drawn as one box: its signals
+    outputs: Sequence[Part] = ()  # those that are read outside it or at other steps, or that none reads
+    block: str = ""  # the layer in whose frame it is drawn; its label is without that prefix
+
     @property
     def added_line(self) -> str:
         """The line under its label that tells the parameters that are added."""
@@ -63,7 +68,7 @@ class Part:
 
     def at(self, step: object) -> str:
         """Return the label of a signal at a step, `S[3] (8×8)`; of what has no steps, `enc (8×8)` and `tanh`."""
-        place = "" if self.once or self.node is not None else f"[{step}]"
+        place = "" if self.once or self.node is not None or self.members else f"[{step}]"
         return f"{self.label}{place} {self.shape}".rstrip() if self.shape else f"{self.label}{place}"
 
 
@@ -78,6 +83,13 @@ class Edge:
     text: str = ""  # for a tooltip
     factors: Sequence[tuple[str, str]] = ()  # to write at the arrow: the text, `E.T`, and the name of its parameter
     starts: bool = False  # whether the source is an initial value of the target
+    carried: Sequence[str] = ()  # from a layer drawn as one box: the signals that are read, without its prefix
+    merged: Sequence[Edge] = ()  # to or from such a box: the edges between signals that it stands for
+
+    @property
+    def ends(self) -> list[tuple[str, str]]:
+        """The names of the signals at both ends of each edge that it stands for."""
+        return [(edge.source.signal, edge.target.signal) for edge in self.merged or (self,)]
 
 
 @dataclass
@@ -87,6 +99,8 @@ class StepGraph:
     Attributes:
         starts: values before or after the sequence that are computed from statics: each with the edges to it.
         prefix: of all names in the picture's one layer, which are written without it.
+        shelf: by a layer's label, the parameters that it alone uses, which are listed together.
+        split: layers whose signals have boxes of their own at level "layers", each with the reason.
     """
 
     parts: list[Part] = field(default_factory=list)
@@ -94,11 +108,16 @@ class StepGraph:
     colors: dict[str, str] = field(default_factory=dict)
     starts: list[tuple[Start, list[Edge]]] = field(default_factory=list)
     prefix: str = ""
+    shelf: dict[str, list[str]] = field(default_factory=dict)
+    split: dict[str, str] = field(default_factory=dict)
 
     @property
     def heading(self) -> str:
-        """The words under a title that tell the prefix; "" without one."""
-        return f"the names are without their prefix “{clean(self.prefix)}”" if self.prefix else ""
+        """The words under a title that tell the prefix, or layers that aren't one box; "" without any."""
+        if self.split:
+            return "; ".join(f"{clean(name[:-1])} isn't one box: {clean(why, 90)}" for name, why in self.split.items())
+        told = any(part.block for part in self.parts)  # by a frame
+        return f"the names are without their prefix “{clean(self.prefix)}”" if self.prefix and not told else ""
 
     @property
     def once(self) -> list[Part]:
@@ -120,11 +139,17 @@ class StepGraph:
         return part.node is None and any(edge.source is part and edge.delay for edge in self.edges)
 
     def label(self, edge: Edge) -> tuple[str, str]:
-        """Return the names of an edge's parameters, and the colour of the first."""
+        """Return the names of an edge's parameters, and the colour of the first; from a layer, of the signals read."""
+        carried = _listed(edge.carried)
         if not edge.factors:
-            return "", palette.TEXT
-        texts = [clean(text, LABEL_LENGTH) for text, _ in edge.factors[:3]]
-        return ", ".join(texts) + ", …" * (len(edge.factors) > 3), self.colors[edge.factors[0][1]]
+            return carried, palette.TEXT
+        texts = _listed([text for text, _ in edge.factors])
+        return f"{texts} · {carried}" if carried else texts, self.colors[edge.factors[0][1]]
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Return the first three of some texts."""
+    return ", ".join(clean(text, LABEL_LENGTH) for text in texts[:3]) + ", …" * (len(texts) > 3)
 
 
 def step_graph(cell: Definition, level: str, shapes: Mapping[str, tuple[int, ...]] | None = None,
@@ -144,16 +169,18 @@ def step_graph(cell: Definition, level: str, shapes: Mapping[str, tuple[int, ...
     graph = StepGraph(colors={name: palette.parameter(i) for i, name in enumerate(names.parameters.values())},
                       prefix=names.only)
     reads = links(cell)
+    blocks = _blocks(cell, level, names)
     statics = _add_statics(graph, cell, shapes or {})
     signals = {}
     for signal in cell.signals.values():
         delays = [link.delay for link in reads if link.source is signal]
         if signal.equation or delays:
-            signals[signal] = Part(signal.name, None, signal.lead, clean(names.short(signal.name, names.only)),
+            block = blocks.get(signal, "")
+            signals[signal] = Part(signal.name, None, signal.lead, clean(names.short(signal.name, block or names.only)),
                                    signal_paint(signal.given, delays, signal.shape == ()),
                                    text=_equation_text(signal, names),
                                    shape=shape_label(_samples(signal.name, signal.samples, shapes)),
-                                   given=signal.given)
+                                   given=signal.given, block=block)
     if level == "signals":
         graph.parts += signals.values()
         _add_reads(graph, signals, reads, names)
@@ -168,8 +195,30 @@ def step_graph(cell: Definition, level: str, shapes: Mapping[str, tuple[int, ...
             Edge(statics[static], signals[start.signal], 0, _parameters_of(products, names),
                  f"{static.name} → {start.signal.name}[{start.step!r}]", _factors(products, start.signal, names))
             for static, products in _static_products(start.value) if start.signal in signals]))
+    _add_operations_to_blocks(graph, cell, blocks)
     assign_layers(graph)
     return graph
+
+
+def _add_operations_to_blocks(graph: StepGraph, cell: Definition, blocks: Mapping[Signal, str]) -> None:
+    """Put every operation into the block of its equation; of those that share it, the one computed first."""
+    made = {(id(part.node), part.lead): part for part in graph.parts if part.node is not None and not part.once}
+    order = layers_above(cell, blocks) if made else {}
+    users: dict[Part, dict[Signal, None]] = {}
+    for equation in cell.equations if made else ():
+        for node in nodes([equation.expression], into_tensors=False):
+            if (id(node), equation.lead) in made:
+                users.setdefault(made[id(node), equation.lead], {})[equation.signal] = None
+    for part, signals in users.items():
+        part.block = blocks.get(min(signals, key=order.__getitem__), "")
+
+
+def _blocks(cell: Definition, level: str, names: Names) -> dict[Signal, str]:
+    """Return the layer of each signal that is drawn in a frame with others, or with its operations."""
+    if names.full:
+        return {}
+    return {signal: layer for layer, members in groups(cell).together.items() for signal in members
+            if len(members) > 1 or level == "ops"}
 
 
 def _is_target(signal: Signal, reads: Sequence[Link]) -> bool:
@@ -196,22 +245,6 @@ def _equation_text(signal: Signal, names: Names) -> str:
     if signal.equation is None:
         return signal.name
     return f"{signal.name}[{Time('t', signal.lead)!r}] = {names.text(signal.equation.expression, '')}"
-
-
-def rolled_graph(cell: Definition, level: str) -> StepGraph:
-    """Return the step graph with a box for each value before or after the sequence that is computed from statics."""
-    graph = step_graph(cell, level)
-    for start, edges in graph.starts:
-        if edges:
-            target, step = edges[0].target, start.step
-            part = Part(target.signal, None, 0, f"{target.label}[{step}]", target.paint, text=repr(start), once=True,
-                        shape=target.shape)
-            graph.parts.insert(len(graph.once), part)
-            graph.edges += [replace(edge, target=part) for edge in edges]
-            graph.edges.append(Edge(part, target, 0, (), f"the value of {target.label} at {step}", starts=True))
-    graph.drop_unread()
-    assign_layers(graph)
-    return graph
 
 
 def shape_label(samples: Samples | None, least: int = 2) -> str:
@@ -415,8 +448,41 @@ def assign_layers(graph: StepGraph) -> None:
     """Set every part's layer: the length of the longest path to it along undelayed edges, which form no cycle.
 
     An operation that reads nothing at its own step moves up to just below its first user, to shorten its
-    edges. Layers that this leaves empty are removed.
+    edges. Layers that this leaves empty are removed. The parts of a block have layers of their own.
     """
+    blocks: dict[str, list[Part]] = {}
+    for part in graph.parts:
+        if part.block:
+            blocks.setdefault(part.block, []).append(part)
+    if not blocks:
+        _assign_longest_paths(graph)
+        return
+    units = {name: Part(name, None, 0, name, palette.OPERATION) for name in blocks}  # stand for the blocks
+    whole = {part: units.get(part.block, part) for part in graph.parts}
+    edges = [Edge(whole[edge.source], whole[edge.target], 0) for edge in graph.undelayed]
+    _assign_longest_paths(StepGraph(list(dict.fromkeys(whole.values())),
+                                    [edge for edge in edges if edge.source is not edge.target]))
+    free = 0
+    layers: dict[int, list[Part]] = {}
+    for part in dict.fromkeys(whole.values()):
+        if not part.once:
+            layers.setdefault(part.layer, []).append(part)
+    for _, parts in sorted(layers.items()):
+        alone = [part for part in parts if part.signal not in blocks or part is not units[part.signal]]
+        for part in alone:
+            part.layer = free
+        free += bool(alone)
+        for name in [part.signal for part in parts if part not in alone]:
+            own = set(blocks[name])
+            _assign_longest_paths(StepGraph(blocks[name], [edge for edge in graph.undelayed if edge.source in own
+                                                           and edge.target in own]))
+            for part in blocks[name]:
+                part.layer += free
+            free = max(part.layer for part in blocks[name]) + 1
+
+
+def _assign_longest_paths(graph: StepGraph) -> None:
+    """Set every part's layer, as of a graph without blocks."""
     inputs: dict[Part, list[Part]] = {part: [] for part in graph.parts}
     users: dict[Part, list[Part]] = {part: [] for part in graph.parts}
     for edge in graph.undelayed:

@@ -18,10 +18,11 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from viz.render import palette
-from viz.render.fonts import text_width
+from viz.render.fonts import clean, text_width
 from viz.render.scene import CORNER, Box, Point, Text, join_curves, straight_line, text_beside, vertical_curve
 
 from .layered import layered_layout
+from .nested import Boxes, Span, nested_layout
 from .step_graph import Edge, Part, StepGraph
 
 HEIGHT = 30.0  # of a signal's box
@@ -30,6 +31,9 @@ MARGIN = 24.0  # added to a label's width
 FIRST = 24.0  # from a row down to the first track of the channel under it
 TRACK = 8.0  # from track to track
 CLEARANCE = 4.0  # between a box and an arrow that passes it
+FRAME = 8.0  # from a box down to the frame of its layer
+NAME = 11.0  # size of its name
+STRIP = 20.0  # from a box up to it: its name is between
 LabelPoints = list[tuple[Point, bool]]  # candidates for a label: where it begins or, if False, ends
 WIDEST = 12  # boxes of one layer in a row
 LANE = 12.0  # from lane to lane: a label fits between
@@ -90,6 +94,7 @@ class StepLayout:
         lane_counts: the number of lanes in the channel under each row, and above the last.
         lane_first, lane_distance: from a row up to the first lane, and from lane to lane.
         entries: how each other delayed edge reaches its target, after set_sides().
+        spans, blocks: the left and right side of each frame; its first and last row.
     """
 
     lane_first, lane_distance = LANE_FIRST, LANE
@@ -108,6 +113,11 @@ class StepLayout:
         self.count = max(rows.values()) + 1
         self.lanes = self._find_lanes(rows)
         widths = self._port_widths(rows)
+        self.spans: dict[str, Span] = {}
+        self.blocks: dict[str, tuple[int, int]] = {}
+        for name in dict.fromkeys(part.block for part in graph.parts if part.block):
+            own = [rows[part] for part in graph.parts if part.block == name]
+            self.blocks[name] = min(own), max(own)
         self.places = {part: Place(rows[part], 0.0, max(sizes[part][0], widths[part]), sizes[part][1])
                        for part in graph.parts}
         self.bends = self._place_in_rows(extra or {})
@@ -116,6 +126,7 @@ class StepLayout:
         for part in sorted(x, key=x.__getitem__):
             self.members[self.places[part].row].append(part)
         bends = [x for passed in self.bends.values() for x in passed]
+        bends += [x for span in self.spans.values() for x in span]
         self.left = max(-min(bends, default=0.0), *(place.width / 2 - place.x for place in self.places.values()))
         self.right = max(max(bends, default=0.0), *(place.width / 2 + place.x for place in self.places.values()))
         self.heights = [max(self.places[part].height for part in row) for row in self.members]
@@ -125,6 +136,7 @@ class StepLayout:
         self.lane_counts = [0] * (self.count + 1)
         self._loops = [max((loops or {}).get(part, 0.0) for part in row) if len(row) > 1 else 0.0
                        for row in self.members]
+        self._reach = [max((loops or {}).get(part, 0.0) for part in row) for row in self.members]
         self._assign_lanes()
         self.entries: dict[Edge, Entry] = {}
 
@@ -240,11 +252,16 @@ class StepLayout:
         number = {part: i for i, part in enumerate(self.places)}
         halves = [place.width / 2 for place in self.places.values()]
         edges = self.graph.undelayed
-        found = layered_layout(
-            [place.row for place in self.places.values()], halves,
-            [half + extra.get(part, 0) for part, half in zip(self.places, halves)],
-            [(number[edge.source], number[edge.target]) for edge in edges], [self._side(part) for part in self.places],
-            self._nested_order(edges) if self._halves else None)
+        boxes = Boxes([place.row for place in self.places.values()], halves,
+                      [half + extra.get(part, 0) for part, half in zip(self.places, halves)],
+                      [self._side(part) for part in self.places], [part.block for part in self.places],
+                      [(number[edge.source], number[edge.target]) for edge in edges],
+                      {name: text_width(clean(name[:-1]), NAME) * CORNER for name in self.blocks})
+        if self.blocks:
+            found, self.spans = nested_layout(boxes)
+        else:
+            found = layered_layout(boxes.rows, boxes.lefts, boxes.rights, boxes.edges, boxes.sides,
+                                   self._nested_order(edges) if self._halves else None)
         for place, x in zip(self.places.values(), found.x):
             place.x = x
         return dict(zip(edges, found.bends))
@@ -298,7 +315,27 @@ class StepLayout:
             pairwise([self.places[edge.source].x, *self.bends[edge], self.places[edge.target].x]),
             self.places[edge.source].row + 1) if row == channel]
         return max(least, min(FLAT * max(spans, default=0.0), TALLEST)) + self.lanes_height(channel) + (
-            self._loops[channel])
+            self._loops[channel]) + self.frame_room(channel)
+
+    # ---- frames of layers
+    def frame_room(self, channel: int) -> float:
+        """Return the height that frames which begin or end in a channel need there."""
+        ends = [rows for rows in self.blocks.values() if channel in (rows[0], rows[1] + 1)]
+        return sum(FRAME + self._reach[channel] if channel == first else STRIP + self._reach[channel - 1]
+                   for first, _ in ends)
+
+    def frame(self, block: str) -> tuple[float, float, float, float]:
+        """Return the left, lower, right and upper side of a layer's frame; its name fits under the upper one."""
+        first, last = self.blocks[block]
+        left, right = self.spans[block]
+        return left, self._frame_foot(first), right, self._frame_top(last)
+
+    def _frame_foot(self, row: int) -> float:
+        tracks = FIRST + TRACK * (self.tracks[row] - 1) if self.tracks[row] else 0.0
+        return self.y[row] - self.heights[row] / 2 - max(tracks, self._reach[row]) - FRAME
+
+    def _frame_top(self, row: int) -> float:
+        return self._upper_side(row) + max(self.lanes_height(row + 1), self._reach[row]) + STRIP
 
     def loops(self, row: int) -> float:
         """Return the height that loops need above the boxes of a row."""
@@ -469,9 +506,9 @@ class StepLayout:
         lines = [(start[0], start[1], self._above_lanes(low, start[1]))]  # upright: x, lower and upper end
         for row, bend in enumerate(self.bends[edge], low + 1):
             half = self.heights[row] / 2 + CLEARANCE
-            lines.append((middle + bend, self.y[row] - half - self._loops[row],
+            lines.append((middle + bend, self._below_frame(row, self.y[row] - half - self._loops[row]),
                           self._above_lanes(row, self.y[row] + half)))
-        lines.append((end[0], end[1] - self._loops[high], end[1]))
+        lines.append((end[0], self._below_frame(high, end[1] - self._loops[high]), end[1]))
         if all(abs(x - start[0]) < 0.1 for x, _, _ in lines):
             points = straight_line(start, end)
         else:
@@ -483,8 +520,14 @@ class StepLayout:
         middles.append((end[0], end[1] - BESIDE_HEAD))
         return points, [((x + (5 if side else -5), y), side) for x, y in middles for side in (right, not right)]
 
+    def _below_frame(self, row: int, y: float) -> float:
+        """Return the height from which an edge goes straight up to a row: from the lower side of a frame."""
+        return self._frame_foot(row) if any(first == row for first, _ in self.blocks.values()) else y
+
     def _above_lanes(self, row: int, y: float) -> float:
-        """Return the height up to which an edge goes straight up from a row: past its lanes and loops."""
+        """Return the height up to which an edge goes straight up from a row: past its lanes and loops, its frame."""
+        if any(last == row for _, last in self.blocks.values()):
+            return self._frame_top(row)
         lanes = self.lanes_height(row + 1)
         return max(y, self._upper_side(row) + lanes) if lanes else y
 

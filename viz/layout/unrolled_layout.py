@@ -37,10 +37,11 @@ from .step_layout import (
 )
 
 BETWEEN, DENSE = 36.0, 26.0  # from row to row; the same between operations
-INSIDE = 20.0  # from a frame to the boxes in it
+INSIDE, FRAMED = 20.0, 10.0  # from a step's frame to the boxes in it, or to the frames of layers
 GAP = 30.0  # from frame to frame
 BESIDE = 12.0  # from row to row of what is computed once
 FOOT = 46.0  # from the lowest row's centre line to the lower side of the frame
+LABEL, LARGE = 10.0, 11.0  # size of labels; the same in a picture of layers, which is larger
 VERTICAL = 7.0  # between vertical tracks
 ASIDE = 7.0  # from the middle of a box's side to an arrow there, and between two such arrows
 INNER = 4.0  # the same to the first of several arrows
@@ -70,8 +71,24 @@ class UnrolledSpec:
     contributions: Mapping[str, Sequence[float]] | None = None  # of each step to a parameter's gradient: edge widths
     beside: Mapping[Part, Tensor | None] = field(default_factory=dict)  # the value of each part that is computed once
     starts: Sequence[tuple[Edge, int]] = ()  # edges from such parts to values before and after the steps
+    inside: Tensors = field(default_factory=dict)  # those of signals in layers that are drawn as one box
     options: Options = USUAL
     equations: Sequence[tuple[int, str]] = ()  # lines with their indents
+
+    @property
+    def recorded(self) -> Tensors:
+        """The tensors of all parts, of signals inside of boxes too."""
+        return {**self.tensors, **self.inside}
+
+    @property
+    def label_size(self) -> float:
+        """The size of the labels of arrows."""
+        return LARGE if any(part.members or part.block for part in self.graph.parts) else LABEL
+
+    @property
+    def homes(self) -> dict[Part, Part]:
+        """The layer whose box a signal is in."""
+        return {member: part for part in self.tensors for member in part.members}
 
     def is_boundary(self, part: Part, k: int) -> bool:
         """Whether a value was given from outside, before or after the computed ones."""
@@ -125,9 +142,9 @@ class UnrolledLayout:
         self.steps.set_gaps(self.gaps)
         lowest, highest = self.steps.tracks[0], self.steps.tracks[self.steps.count]
         self.foot = self.steps.y[0] - self.steps.heights[0] / 2 - (FOOT - HEIGHT / 2) - (
-            FIRST + TRACK * lowest if lowest else 0)
+            FIRST + TRACK * lowest if lowest else 0) - self.steps.frame_room(0)
         self.top = self.steps.top + INSIDE + self.steps.lanes_height(self.steps.count) + (
-            FIRST + TRACK * highest - 8 if highest else 0)
+            FIRST + TRACK * highest - 8 if highest else 0) + self.steps.frame_room(self.steps.count)
         self.boundary.connect()
 
     def beside_place(self, part: Part) -> Place:
@@ -189,14 +206,15 @@ class UnrolledLayout:
     def _place_columns(self) -> None:
         """Set the sides of all columns: one width for the steps of the sequence, as narrow as possible outside it."""
         graph, T = self.spec.graph, self.spec.T
-        widest = {bool(delayed): max((text_width(graph.label(edge)[0], 10) * CORNER for edge in graph.edges
+        widest = {bool(delayed): max((self._label_width(edge) for edge in graph.edges
                                       if bool(edge.delay) is delayed), default=0.0) for delayed in (False, True)}
-        half = max(self.steps.left, self.steps.right) + INSIDE
+        inside = FRAMED if self.steps.blocks else INSIDE
+        half = max(self.steps.left, self.steps.right) + inside
         half = max(half, *(self._reach(part, k) for part, k in self.labels if 1 <= k <= T))
         half = max(half, widest[False] + 14, 38.0 if any(column.folded for column in self.columns) else 0.0)
         captions = [self.spec.caption(column) for column in self.columns if 1 <= column.k <= self.spec.T]
         half = max(half, *(text_width(caption, 11) * CORNER / 2 + 8 for caption in captions))
-        self.gap = max(GAP, widest[True] + 12 - 2 * INSIDE, VERTICAL * (self._vertical_tracks + 1))
+        self.gap = max(GAP, widest[True] + 12 - 2 * inside, VERTICAL * (self._vertical_tracks + 1))
         right = 0.0
         for column in self.columns:
             reach = half
@@ -210,6 +228,9 @@ class UnrolledLayout:
             column.left = right + self.gap + room
             column.x = column.left + reach
             column.right = right = column.x + reach
+
+    def _label_width(self, edge: Edge) -> float:
+        return text_width(self.spec.graph.label(edge)[0], self.spec.label_size) * CORNER
 
     def _reach(self, part: Part, k: int) -> float:
         """Return how far a box extends from the centre line of its step, with a margin."""
@@ -328,7 +349,8 @@ class UnrolledLayout:
         if not adjacent:
             return self._route_along_track(edge, k, start, end)
         if abs(start[1] - end[1]) < 0.1 and source.y == target.y:
-            return straight_line(start, end), [(((start[0] + end[0]) / 2 - 8, start[1] + 9), True)]
+            return straight_line(start, end), [
+                (((start[0] + end[0]) / 2 - max(8.0, self._label_width(edge) / 2), start[1] + 9), True)]
         x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + (6 if target.y <= source.y else -6)
         points = horizontal_curve(start, end)
         stacked = self._turn(edge, k) is not None

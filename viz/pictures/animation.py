@@ -123,7 +123,7 @@ def animate(what: Tensor | Cell | Run, outfile: str | os.PathLike[str] | None = 
             .svg or .pdf. By default no file is written.
         run: the run of a loss that was computed from several.
         T: the number of steps of a Cell, which is unrolled over zeros.
-        level: "signals", or "ops" to draw the operations of every equation too.
+        level: "signals"; "ops" to draw the operations of every equation too; "layers" to draw each layer as one box.
         steps: the time steps to draw, e.g. [1, 2, 50, 100]; all others are folded. By default all of a short run, both
             ends of one of more than twelve steps.
         values: write values and gradients into the boxes.

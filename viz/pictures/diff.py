@@ -87,6 +87,9 @@ class DefinitionPair:
     """
 
     def __init__(self, a: Definition, b: Definition, level: str) -> None:
+        if level == "layers":
+            raise ValueError("viz.diff compares signals, level='signals', or operations too, level='ops': a layer as "
+                             "one box has no equation to compare")
         self.a, self.b = a, b
         check(a)
         check(b)

@@ -27,7 +27,7 @@ from .difference import (
     state_of,
     write_caption,
 )
-from .graph import MAX_NODES, GraphDrawing, drawable, label
+from .graph import MAX_NODES, PLAIN, GraphDrawing, drawable, label
 
 SHOWN = "name", "operation", "shape"
 Connection = tuple[Tensor, Tensor, int]  # source, target, position among the target's inputs
@@ -87,7 +87,7 @@ class _UnionDrawing(GraphDrawing):
     """The scene of a union: every tensor has a box, since each may differ."""
 
     def __init__(self, union: _Union) -> None:
-        self.union, self.show, self.marked = union, SHOWN, set[Tensor]()
+        self.union, self.show, self.marked, self.options = union, SHOWN, set[Tensor](), PLAIN
         self.keys = block_keys({node: union.inputs[node] for node in union.states})
         self.shared, self.written = dict[Tensor, str](), dict[Tensor, str]()
         self.boxes = {node: number for number, node in enumerate(union.states)}

@@ -196,7 +196,7 @@ class _Marks:
     def mark(self, scene: Scene, step: Step, outline: bool = True) -> None:
         """Add the arrows of the gradients up to a step, and outline its box."""
         boxes, texts = {box.key: replace(box) for box in scene.boxes}, len(scene.texts)
-        mark_step(scene, self.drawing.spec.tensors, self.drawing.boxes, step, self.once)
+        mark_step(scene, self.drawing.spec.recorded, self.drawing.boxes, step, self.once)
         del scene.texts[texts:]  # a caption, which is elsewhere in a frame
         if not outline:
             scene.boxes = [boxes[box.key] for box in scene.boxes]
@@ -204,13 +204,13 @@ class _Marks:
     def move_names(self, step: Step) -> None:
         """Move the names aside that the gradients up to a step would cover, so that all frames have them there."""
         boxes, arrows = [replace(box) for box in self.drawing.scene.boxes], list(self.drawing.scene.arrows)
-        mark_step(Scene("", boxes, arrows), self.drawing.spec.tensors, self.drawing.boxes, step, self.once)
+        mark_step(Scene("", boxes, arrows), self.drawing.spec.recorded, self.drawing.boxes, step, self.once)
 
     def box(self, step: Step) -> str | None:
         """Return the box of a step; None if it isn't drawn."""
         scene = Scene("", [replace(box) for box in self.drawing.scene.boxes])
         try:
-            mark_step(scene, self.drawing.spec.tensors, self.drawing.boxes, step, self.once)
+            mark_step(scene, self.drawing.spec.recorded, self.drawing.boxes, step, self.once)
         except ValueError:
             return None
         return next(box.key for box, former in zip(scene.boxes, self.drawing.scene.boxes) if box != former)

@@ -15,13 +15,15 @@ from rnn.language.cycles import check
 from rnn.language.dependencies import parameters as parameters_of
 from rnn.language.equations import Definition
 from viz.annotations.formulas import Line, equation_lines
+from viz.annotations.layer_frames import add_layer_frames, borders
 from viz.annotations.legend import PITCH as LEGEND_PITCH
 from viz.annotations.legend import add_entries, box_entries, line_entries
 from viz.annotations.panels import Panel, add_panels, place_title, text_panel
 from viz.annotations.shelf import PITCH, add_parameters
 from viz.layout.content import add_content
+from viz.layout.levels import rolled_graph
 from viz.layout.options import Options
-from viz.layout.step_graph import Edge, Part, StepGraph, rolled_graph
+from viz.layout.step_graph import Edge, Part, StepGraph
 from viz.layout.step_layout import (
     FIRST,
     HEIGHT,
@@ -47,6 +49,7 @@ ASIDE = 24.0  # more between boxes with an edge from one to the other
 BEND, SHARED_BEND = 30.0, 11.0  # radius of the corners of a delayed edge; of edges that share a delay
 LOOP = 14.0  # height of a loop above its box, without 8 for each loop
 OUT, NEAR = 40.0, 28.0  # from a box to its loop's square; the same beside other loops
+BESIDE = 12.0  # half the least distance of two such edges above each other
 LANE = 26.0  # from lane to lane: a square with its text fits between
 DELAY = palette.Paint("#000000", "#000000")
 CAPTIONS = Options(parameters=False, equations=True)
@@ -61,12 +64,18 @@ def rolled(cell: Cell, level: str = "signals", *, title: bool | str = True, para
     corners and no step; an initial value that is computed from statics is dashed. The equations are beside it; parts
     that long ones use several times are written once, as u₁, u₂, ....
 
+    A layer is the signals with a common prefix, as enc.h and enc.c; of nested prefixes the innermost, g.1.forward. At
+    level "layers" each is one box, and its equations aren't written. Signals in no layer, and inputs, keep their
+    boxes. So do the signals of a layer if, within one step, something else is computed from the layer and read by it,
+    or if its equations define different steps; that is told under the title.
+
     Args:
         cell: a definition.
-        level: "signals", or "ops" to draw the operations of every equation too.
+        level: "signals"; "ops" to draw the operations of every equation too; "layers" to draw each layer as one box,
+            and one arrow for all reads between two boxes with the same delay, "h, c".
         title: another title, or False for none.
         parameters: list them, with their shapes.
-        equations: write them on the right.
+        equations: write them on the right; those of layers that are one box aren't.
         legend: explain the colours of boxes and arrows.
         shapes: show the shape of every signal, `h[t] (8)`, or of none; by default of arrays that are neither vectors
             nor numbers.
@@ -78,7 +87,7 @@ def rolled(cell: Cell, level: str = "signals", *, title: bool | str = True, para
 
     Raises:
         DefinitionError: if the definition cannot be computed; the message gives the reason.
-        ValueError: for an unknown level; for biases at level "ops", where each has a box.
+        ValueError: for an unknown level; for "layers" if there are none; for biases at another level than "signals".
     """
     options = Options(title, parameters, equations, legend, shapes, biases, None, aspect, notation, dark)
     check(cell)
@@ -170,7 +179,8 @@ class RolledDrawing:
             self._add_lane(edge)
         for side in (-1, 1):
             self._add_delayed(side)
-        self.scene.place_labels(self._labels, crowded=bool(self.graph.once))
+        add_layer_frames(self.scene, self.steps, [0.0])
+        self.scene.place_labels(self._labels, crowded=bool(self.graph.once), lines=borders(self.steps, [0.0]))
         return self
 
     def _add_upward(self, edge: Edge) -> None:
@@ -245,7 +255,10 @@ class RolledDrawing:
         return start, self.steps.lane_y(row + 1, self.steps.numbers[entry.group])
 
     def _add_delayed(self, side: int) -> None:
-        """Add delayed edges between rows: out sideways, up or down outside, and in again; long ones outermost."""
+        """Add delayed edges between rows: out sideways, up or down outside, and in again; long ones outermost.
+
+        Those above each other are equally far out.
+        """
         groups: dict[Group, list[Edge]] = {}
         for edge, entry in self.steps.entries.items():
             if entry.side == side:
@@ -256,10 +269,14 @@ class RolledDrawing:
                                       if self.steps.entries[group[0]].from_below)]
         heights += [self._departure(edge)[1] for edge in self.steps.entries if self.steps.leaves_above(edge)]
         reach = self.left if side < 0 else self.right
+        placed: list[tuple[float, float, float]] = []  # heights between which a group is, and how far out it extends
         levels = [self._levels(edges[0], ports) for edges in in_order]
         for number, edges in enumerate(in_order):
             bend = _clear_radius(*levels[number], [y for ends in levels[number + 1:] for y in ends])
-            reach = self._add_group(edges, side, side * (reach + 36), ports, heights, bend)
+            low, high = min(levels[number]) - BESIDE, max(levels[number]) + BESIDE
+            start = max([reach, *(out for bottom, top, out in placed if bottom < high and low < top)])
+            placed.append((low, high, self._add_group(edges, side, side * (start + 36), ports, heights, bend)))
+        reach = max([reach, *(out for _, _, out in placed)])
         self.left, self.right = (reach, self.right) if side < 0 else (self.left, reach)
 
     def _levels(self, edge: Edge, ports: Mapping[tuple[Part, Edge], float]) -> tuple[float, float]:
@@ -354,7 +371,8 @@ class RolledDrawing:
         """Add the equations, the list of parameters and the legend, on the right or on a page below, and the title."""
         over, panels = self.scene.bounds(0), list[Panel]()
         delayed = any(edge.delay for edge in self.graph.edges)
-        written = [*equation_lines(cell)] if options.equations else []
+        inside = {own.signal for part in self.graph.parts for own in part.members}
+        written = equation_lines(cell, inside) if options.equations else []
         if options.parameters and self.graph.colors:
             list_of = UnrolledSpec(self.name, 1, self.graph, {}, (), parameters=parameters_of(cell))
             panels.append(Panel(Scene("parameters"), PITCH))

@@ -17,8 +17,8 @@ from viz.annotations.labels import nonfinite
 from viz.annotations.panels import place_title
 from viz.layout.content import add_content
 from viz.layout.folding import MANY
+from viz.layout.levels import rolled_graph
 from viz.layout.options import USUAL, Options
-from viz.layout.step_graph import rolled_graph
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
 from viz.render.digraph import Picture, picture
@@ -43,7 +43,7 @@ def both(cell: Cell, steps: int = 4, level: str = "signals", *, title: bool | st
     Args:
         cell: a definition; its inputs are taken as zeros, as only the structure is drawn.
         steps: how many steps to unroll.
-        level: "signals", or "ops" to draw the operations of every equation too.
+        level: "signals"; "ops" to draw the operations of every equation too; "layers" to draw each layer as one box.
         title, parameters, equations, legend, shapes, biases, per_row, aspect: as in `viz.unrolled`; by default nothing
             is listed, written or explained.
         notation: "code" writes h[4] as an equation does, "math" draws the step, and the f of W_f, as subscripts.

@@ -21,20 +21,22 @@ from viz.annotations.current_step import mark_step, step_caption
 from viz.annotations.formulas import equation_lines
 from viz.annotations.heat import edge_width, relative_contributions
 from viz.annotations.labels import BoxLabels, nonfinite
+from viz.annotations.layer_frames import add_layer_frames, borders
 from viz.annotations.margin import LossInputs, add_loss, loss_inputs
 from viz.annotations.panels import place_title
-from viz.annotations.shelf import add_loss_terms
+from viz.annotations.shelf import add_loss_terms, parameter_keys
 from viz.layout.content import add_content
 from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
+from viz.layout.levels import level_graph
 from viz.layout.options import USUAL, Options
-from viz.layout.step_graph import Edge, Part, step_graph
+from viz.layout.step_graph import Edge, Part
 from viz.layout.step_layout import HEIGHT, LabelPoints, label_texts, part_box, power
 from viz.layout.unrolled_layout import UnrolledLayout, UnrolledSpec
 from viz.layout.wrapping import Rows
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
-from viz.render.scene import CORNER, Arrow, Box, Frame, Rectangle, Scene, Text, sample_curve
+from viz.render.scene import CORNER, Arrow, Box, Frame, Rectangle, Scene, Text, sample_curve, straight_line
 
 from .arrangement import add_around, wrap
 from .beside import add_arrows, add_boxes
@@ -56,10 +58,15 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
     loss wasn't computed from it; without `loss` it is "not reached". With lengths or a mask the heading of a step tells
     how many sequences have it, "t = 4  (1 of 3)".
 
+    At level "layers" one arrow stands for all reads between two boxes with the same delay, and names the signals that
+    are read, "h, c". The values of a layer's box are those of the signals that leave it, its gradient is that of these
+    as one vector; its parameters are listed together. See `viz.rolled` about layers that have no box.
+
     Args:
         run: an unrolled definition.
         loss: a tensor that was computed from the run; it is drawn above the steps.
-        level: "signals", or "ops" to draw the operations of every equation too.
+        level: "signals"; "ops" to draw the operations of every equation too; "layers" to draw each layer, the signals
+            with a common prefix, enc.h and enc.c, as one box.
         fold: draw only the first and the last three of more than twelve steps.
         steps: the steps to draw instead, e.g. [1, 2, 50, 100]; all others are folded.
         values: write values and gradients into the boxes.
@@ -96,9 +103,9 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
                    contributions=relative_contributions(run) if contributions else None)
     drawing = UnrolledDrawing(spec).draw()
     if step is not None:
-        listed = {tensor: f"p{number}" for number, (name, tensor) in enumerate(run.parameters.items())
-                  if name in drawing.loss_inputs.parameters}
-        mark_step(drawing.scene, spec.tensors, drawing.boxes, step, keys_of_once(run, drawing) | listed)
+        keys = parameter_keys(spec)
+        listed = {run.parameters[name]: keys[name] for name in drawing.loss_inputs.parameters}
+        mark_step(drawing.scene, spec.recorded, drawing.boxes, step, keys_of_once(run, drawing) | listed)
     drawing.add_title()
     return picture(drawing.scene, dark, notation)
 
@@ -112,7 +119,7 @@ def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
     """
     once = {id(expression): tensor for expression, tensor in zip(once_expressions(run.cell), run.once)}
     known = _shapes(run, once) if shapes is None else shapes
-    graph = step_graph(run.cell, level, known)
+    graph = level_graph(run.cell, level, known)
     add_content(graph, run.cell, level, options, known)
     tensors = find_tensors(run, graph.parts, steps)
     starts = []
@@ -120,13 +127,14 @@ def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
         k = start.step if isinstance(start.step, int) else run.T + start.step.offset
         if (start.signal.name, k) in run.starts:  # else the call has replaced it
             starts += [(edge, k) for edge in edges if k in tensors[edge.target]]
+    starts = list({(edge.source, edge.target, k): (edge, k) for edge, k in starts}.values())  # one for a layer's box
     first = min(k for copies in tensors.values() for k in copies)
     graph.drop_unread({edge.source for edge, k in starts if k != first})  # the others are beside the first column
     beside = {part: once.get(id(part.source)) for part in (*graph.once, *(edge.source for edge, _ in starts))}
     return UnrolledSpec(run.cell.name, run.T, graph, tensors, steps, level == "ops", frozenset(run.cuts()),
-                        beside=beside, starts=starts, valid=valid_sequences(run),
-                        sequences=math.prod(run.batch), options=options,
-                        equations=equation_lines(run.cell) if options.equations else ())
+                        beside=beside, starts=starts, valid=valid_sequences(run), sequences=math.prod(run.batch),
+                        inside=find_tensors(run, [own for part in graph.parts for own in part.members], steps),
+                        options=options, equations=equation_lines(run.cell) if options.equations else ())
 
 
 def valid_sequences(run: Run) -> list[int]:
@@ -170,7 +178,9 @@ class UnrolledDrawing:
         self.extent: Rectangle = (0.0, 0.0, 0.0, 0.0)
         self.loss_inputs = LossInputs({}, [])
         if spec.loss is not None:
-            self.loss_inputs = loss_inputs(spec.tensors, spec.loss, spec.parameters)
+            found, homes = loss_inputs(spec.recorded, spec.loss, spec.parameters), spec.homes
+            signals = dict.fromkeys((homes.get(part, part), k) for part, k in found.signals)
+            self.loss_inputs = found._replace(signals=signals)
         columns = make_columns(spec.T, spec.steps, {k for steps in spec.tensors.values() for k in steps})
         self.labels = BoxLabels(spec, {column.k for column in columns if not column.folded})
         self.layout = UnrolledLayout(spec, columns, self.labels.text, self.labels.beside)
@@ -196,7 +206,11 @@ class UnrolledDrawing:
             if not edge.source.once:
                 self._add_edge(edge)
         add_arrows(self, self.beside)
-        self.scene.place_labels(self._label_candidates, crowded=bool(self.beside))
+        ways = [straight_line((x, box.top), (x, self.layout.top)) for box, x in self._loss_sources()[0]]
+        middles = [column.x for column in self.layout.columns if 1 <= column.k <= self.spec.T]
+        add_layer_frames(self.scene, self.layout.steps, middles, ways)
+        self.scene.place_labels(self._label_candidates, crowded=bool(self.beside),
+                                lines=[*borders(self.layout.steps, middles), *ways])
         self.rows = wrap(self)
         if self.spec.loss is not None:
             sources, lower = self._loss_sources()
@@ -208,7 +222,7 @@ class UnrolledDrawing:
         add_around(self)
         direct = self.loss_inputs.parameters
         if direct and self.spec.options.parameters:
-            add_loss_terms(self.scene, direct, list(self.spec.parameters))
+            add_loss_terms(self.scene, direct, parameter_keys(self.spec))
 
     # ---- boxes
     def _add_column(self, column: Column) -> None:
@@ -229,6 +243,7 @@ class UnrolledDrawing:
                        *self.layout.position(part, column.k), self.labels.text[part, column.k])
         self.labels.finish(box, part, column.k)
         self.boxes[part, column.k] = box
+        self.boxes.update(((own, column.k), box) for own in part.members if column.k in self.spec.inside[own])
         self.scene.boxes.append(box)
 
     def _add_fold(self, number: int, part: Part, column: Column) -> None:
@@ -278,7 +293,7 @@ class UnrolledDrawing:
             arrow = self.add_arrow(edge, k, Arrow(
                 *ends, points, style.color, style.pen, dashed=style.dashed, dotted=style.dotted,
                 tooltip=f"{source.label} → {target.label}".replace("\n", " ")))
-            place = arrow, label_texts(candidates, text, 10, color, arrow.pen / 2)
+            place = arrow, label_texts(candidates, text, self.spec.label_size, color, arrow.pen / 2)
             if not labelled and not source.dashed and not target.dashed:
                 labelled = True
                 self._label_candidates.append(place)
@@ -295,7 +310,8 @@ class UnrolledDrawing:
         """Add the names of an edge's parameters to one of its arrows."""
         text, color = self.spec.graph.label(edge)
         if text:
-            self._label_candidates.append((arrow, label_texts(points, text, 10, color, arrow.pen / 2)))
+            texts = label_texts(points, text, self.spec.label_size, color, arrow.pen / 2)
+            self._label_candidates.append((arrow, texts))
 
     def add_arrow(self, edge: Edge, k: int, arrow: Arrow) -> Arrow:
         """Add an arrow, as wide as its contribution; mark it if no gradient passes."""
@@ -303,9 +319,9 @@ class UnrolledDrawing:
         self.arrows.append((arrow, edge, k))
         if self.spec.contributions is not None and edge.names and self.layout.is_drawn(k):
             arrow.pen = edge_width(self.spec.contributions, edge.names, k - edge.target.lead)
-        ends = Connection(At(edge.source.signal, k - edge.delay), At(edge.target.signal, k))
+        copies = {Connection(At(source, k - edge.delay), At(target, k)) for source, target in edge.ends}
         drawn = self.layout.is_drawn(k) or self.layout.is_drawn(k - edge.delay)
-        if edge.delay and drawn and ends in self.spec.cuts:
+        if edge.delay and drawn and copies.issubset(self.spec.cuts):
             arrow.tooltip += " (cut: no gradient goes back)"
             cut = mark_cut(arrow, 0.25 if self.layout.enters_from_below(edge) else 0.5)
             if all(abs(text.x - cut.x) > 8 or abs(text.y - cut.y) > 8 for text in self.scene.texts):
@@ -342,11 +358,13 @@ class UnrolledDrawing:
         below = [(spec.graph.heading, palette.QUIET)] if spec.graph.heading else []
         if spec.step is not None:
             below.append((step_caption(spec.step), palette.BACKWARD))
-        bad = [(tensor.order, f"{clean(part.signal)}[{k}]", nonfinite(tensor)) for part, steps in spec.tensors.items()
-               for k, tensor in steps.items() if part.node is None and tensor is not None and nonfinite(tensor)]
+        homes = spec.homes
+        bad = {(tensor.order, f"{clean(part.signal)}[{k}]", nonfinite(tensor)): (homes.get(part, part), k)
+               for part, steps in spec.recorded.items() for k, tensor in steps.items()
+               if part.node is None and tensor is not None and nonfinite(tensor)}
         if bad:
             _, name, kind = min(bad)
-            below.append((f"{kind} in {len(bad)} boxes; the first is {name}", palette.ALARM))
+            below.append((f"{kind} in {len(set(bad.values()))} boxes; the first is {name}", palette.ALARM))
         place_title(self.scene, spec.options.heading(title), below, self.steps_extent)
 
     @property

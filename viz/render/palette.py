@@ -41,6 +41,7 @@ ALARM = "#C0392B"
 MARK = "#C2185B"  # highlighted tensors
 BAD = Paint(ALARM, "#FBE4E1")  # contains NaN or Inf
 STEP = Paint("#D8D8D8", "#FAFAFA")  # one time step
+LAYER = Paint("#BDBDBD", "#FFFFFF")  # a layer within a time step
 FOLD = Paint("#D98200", "#FFFDF5")  # time steps left out
 SHELF = "#EFEFEF"
 MISSING = Paint("#C0392B", "#FBE4E1")  # in viz.diff: only in the first

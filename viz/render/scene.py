@@ -131,14 +131,15 @@ class Scene:
     frames: list[Frame] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
 
-    def place_labels(self, wanted: Sequence[tuple[Arrow, Sequence[Text]]], crowded: bool = False) -> None:
+    def place_labels(self, wanted: Sequence[tuple[Arrow, Sequence[Text]]], crowded: bool = False,
+                     lines: Sequence[Sequence[Point]] = ()) -> None:
         """Place the label of each arrow at the candidate, or along the arrow, where it covers least.
 
         The labels are placed one after another, each around those before it (greedily). In a crowded scene more
-        places are tried, above and below the arrow.
+        places are tried, above and below the arrow. `lines` are more curves that labels are kept off.
         """
         taken = _Taken([(box.left, box.bottom, box.right, box.top) for box in self.boxes]
-                       + [text.rectangle for text in self.texts], [arrow.points for arrow in self.arrows])
+                       + [text.rectangle for text in self.texts], [*(arrow.points for arrow in self.arrows), *lines])
         numbers = {id(arrow): number for number, arrow in enumerate(self.arrows)}
         for arrow, candidates in wanted:
             best, least = candidates[0], math.inf
@@ -180,7 +181,7 @@ def _places_along(arrow: Arrow, text: Text, crowded: bool) -> Iterator[Text]:
     for x, y in sample_curve(own, 8)[1:-1]:
         for side in (1, -1):
             yield replace(text, x=x + side * (text.width / 2 + 5), y=y)
-    for x, y in sample_curve(own, 16)[1:-1] if crowded else _dense_samples(own, NEXT_PLACE).tolist():
+    for x, y in sample_curve(own, 16)[1:-1] if crowded else dense_samples(own, NEXT_PLACE).tolist():
         for side, across in product((1, -1), (1, -1)):
             yield replace(text, x=x + across * (text.width / 2 + 2), y=y + side * (text.height / 2 + 2))
         if not crowded:
@@ -198,7 +199,7 @@ class _Taken:
         self.count = len(rectangles)
         self.rectangles = np.empty((max(2 * self.count, 16), 4))
         self.rectangles[:self.count] = np.reshape(rectangles, (-1, 4))
-        samples = [_dense_samples(points) for points in curves]
+        samples = [dense_samples(points) for points in curves]
         points = np.concatenate([np.empty((0, 2)), *samples])
         owners = np.repeat(np.arange(len(samples)), [len(each) for each in samples])
         order = np.argsort(points[:, 0], kind="stable")
@@ -226,7 +227,7 @@ class _Taken:
         return 100 * covered + len(crossed) - 0.5 * (own in crossed)
 
 
-def _dense_samples(points: Sequence[Point], apart: float = DENSITY) -> np.ndarray:
+def dense_samples(points: Sequence[Point], apart: float = DENSITY) -> np.ndarray:
     """Return points on Bézier curves, at most a distance apart on the longest of them."""
     controls = np.array(points)
     steps = np.abs(np.diff(controls, axis=0)).sum(axis=1)  # the control polygon is at least as long as the curve
