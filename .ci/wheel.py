@@ -55,7 +55,7 @@ def main(checkout: Path) -> None:
         with zipfile.ZipFile(Path(folder) / "extension.vsix") as extension:
             assert "extension/extension.js" in extension.namelist()
         assert "<script" in (Path(folder) / "steps.html").read_text(encoding="utf-8")
-        assert "h(t)" in (Path(folder) / "unit.dot").read_text(encoding="utf-8")
+        assert "h[t]" in (Path(folder) / "unit.dot").read_text(encoding="utf-8")
     print("the wheel is complete and runs")
 
 
