@@ -133,9 +133,9 @@ def test_arrows_of_a_run_are_those_of_its_signals_merged() -> None:
 def test_two_layers_that_read_each_other_within_a_step_are_not_both_boxes() -> None:
     graph = rolled_graph(interleaved(), "layers")
     assert {part.signal for part in graph.parts} == {"x", "in.a", "in.h", "y", "up."}
-    assert graph.split == {"in.": "within a step it reads y, computed from it"}
+    assert graph.split == {"in.": "it reads y, computed from it in the same step"}
     texts = [text.text for text in rolled_drawing(interleaved(), "layers").scene.texts]
-    assert "in isn't one box: within a step it reads y, computed from it" in texts
+    assert "in is not one box: it reads y, computed from it in the same step" in texts
 
 
 def test_a_layer_whose_equations_define_different_steps_is_split() -> None:
@@ -167,6 +167,8 @@ def test_arrows_name_the_signals_that_are_read() -> None:
     assert arrow_labels(unrolled_drawing(run, loss, level="layers").scene) == {
         ("layer1", "layer2"): "h", ("layer2", "y[1]"): "V · h"} | {
         (name, name): "h, c" for name in ("layer1", "layer2")}
+    tooltips = {arrow.tooltip for arrow in unrolled_drawing(run, loss, level="layers").scene.arrows}
+    assert {"layer1.h[1], layer1.c[1] → layer1", "layer1.h[2] → layer2", "x[1] → layer1"} <= tooltips
     rolled = rolled_drawing(deep_lstm(2), "layers").scene
     assert [text.text for text in rolled.texts].count("h, c") == 2
     assert arrow_labels(rolled) == {("layer1", "layer2"): "h", ("layer2", "y[t]"): "V · h"}
@@ -416,6 +418,7 @@ def test_names_inside_a_frame_are_short() -> None:
                      and boxes[arrow.target].label != "y[1]")
     assert labels == dict.fromkeys(["W_f", "W_i", "W_g", "W_o"], 2)
     assert any(box.tooltip.startswith("layer2.f[1] ") for box in drawing.scene.boxes)
+    assert {"layer1.h[1] → layer2.f[1]", "layer1.h[1] → layer1.f[2]"} <= {x.tooltip for x in drawing.scene.arrows}
     assert not labels_on_lines(drawing)
 
 

@@ -26,6 +26,8 @@ WIDEST = 30.0  # width of one colour
 def gradient_map(run: Run, *, dark: bool = False) -> Picture:
     """Draw the norm of every signal's gradient at every time step, after a backward pass.
 
+    It has no level: there is a strip for every signal, with its full name.
+
     Layers go from bottom to top. In a run of more than 1000 steps, a colour shows the largest of several
     gradients.
 
