@@ -468,6 +468,13 @@ def test_a_stack_of_layers_does_not_lean() -> None:
     assert len(column) == 4 and max(column) - min(column) < 1
 
 
+def test_delays_of_layers_above_each_other_are_equally_far_out() -> None:
+    scene = rolled_drawing(deep_lstm()).scene
+    squares = [box.x for box in scene.boxes if box.paint.fill == "#000000"]
+    assert len(squares) == 8 and len({round(x, 3) for x in squares}) == 2  # those of h, and the loops of c
+    assert min(squares) > min(frame.left for frame in scene.frames) - 60
+
+
 def test_both_pictures_have_frames_at_the_same_heights() -> None:
     scene = side_by_side(unroll_zeros(deep_lstm(2), 3), "signals")
     heights = {(round(frame.bottom, 3), round(frame.top, 3)) for frame in scene.frames if frame.paint == palette.LAYER}
