@@ -307,7 +307,10 @@ def test_a_static_is_read_by_the_layer() -> None:
 def test_nan_is_counted_by_boxes() -> None:
     cell = deep_lstm(1)
     run = cell.unroll(x=np.where(np.arange(3)[:, None] == 1, np.nan, np.ones((3, 3))))
-    texts = [text.text for text in unrolled_drawing(run, level="layers").scene.texts]
+    drawing = unrolled_drawing(run, level="layers")
+    texts = [text.text for text in drawing.scene.texts]
+    assert {(part.label, k) for (part, k), box in drawing.boxes.items() if box.paint == palette.BAD and (
+        part.members or part.label in "xy")} == {("x", 2), ("layer1", 2), ("layer1", 3), ("y", 2), ("y", 3)}
     assert "NaN in 5 boxes; the first is x[2]" in texts  # x[2], and layer and output at 2 and 3
 
 
@@ -363,6 +366,10 @@ def assert_framed(drawing: Drawing, repeated: int, level: str) -> None:
                 left, bottom, right, top = rectangle(box)
                 assert frame.left < left and right < frame.right and frame.bottom < bottom and top < frame.top
         assert sides(frame)[0] < rectangle(name)[0] and rectangle(name)[2] < frame.right
+    steps = [frame for frame in drawing.scene.frames if frame.paint == palette.STEP]
+    for left, bottom, right, top in [sides(frame) for frame, _ in found] * bool(steps):
+        assert any(step.left < left and right < step.right and step.bottom + 20 < bottom and top < step.top
+                   for step in steps)
     assert_names_clear(drawing)
 
 
@@ -422,17 +429,22 @@ def test_names_inside_a_frame_are_short() -> None:
     assert not labels_on_lines(drawing)
 
 
-def test_labels_of_arrows_are_off_the_frames() -> None:
-    run, loss = unrolled(deep_lstm, 3)
-    for drawing in (rolled_drawing(deep_lstm()), unrolled_drawing(run, loss)):
-        for arrow in drawing.scene.arrows:
-            for frame, _ in frames_of(drawing):
-                if arrow.label is None:
-                    continue
-                left, bottom, right, top = rectangle(arrow.label)
-                across = (left < frame.left < right or left < frame.right < right) and frame.bottom < top < frame.top
-                along = (bottom < frame.bottom < top or bottom < frame.top < top) and frame.left < left < frame.right
-                assert not across and not along, arrow.label.text
+def on_frames(drawing: Drawing) -> list[str]:
+    """The labels of arrows that lie on the outline of a frame."""
+    found = []
+    for label in (arrow.label for arrow in drawing.scene.arrows if arrow.label):
+        left, bottom, right, top = rectangle(label, 2)  # without the space above and below its letters
+        for frame, _ in frames_of(drawing):
+            across = (left < frame.left < right or left < frame.right < right) and frame.bottom < top < frame.top
+            along = (bottom < frame.bottom < top or bottom < frame.top < top) and frame.left < left < frame.right
+            found += [label.text] * (across or along)
+    return found
+
+
+@pytest.mark.parametrize("cell", [deep_lstm(), deep_bidirectional(), *(random_layers(seed) for seed in (0, 12, 28))])
+def test_labels_of_arrows_are_off_the_frames(cell: Cell) -> None:
+    assert not on_frames(rolled_drawing(cell))
+    assert not on_frames(unrolled_drawing(unroll_zeros(cell, 3)))
 
 
 def test_layers_that_cannot_stand_together_keep_their_full_names() -> None:
