@@ -47,6 +47,16 @@ def lstm(rng: np.random.Generator) -> Cell:
     return cell
 
 
+def four_layers(rng: np.random.Generator) -> Cell:
+    cell = Cell("four LSTM layers")
+    top = cell.input("x", 4)
+    for number in range(1, 5):
+        top = cells.lstm(cell, top, 4, name=f"layer{number}", rng=rng)
+    y, V = cell.signal("y", 2), mg.init.glorot((2, 4), rng, name="V")
+    y[t] = V @ top[t]
+    return cell
+
+
 def delta_rule(rng: np.random.Generator) -> Cell:
     """A matrix as state: Schlag, Irie and Schmidhuber, Linear transformers are fast weight programmers (2021)."""
     W_k, W_v = (mg.init.glorot((3, 4), rng, name=name) for name in ("W_k", "W_v"))
@@ -118,6 +128,10 @@ def pictures(rng: np.random.Generator) -> dict[str, viz.Picture]:
     drawn["bidirectional"] = viz.unrolled(*differentiated(bidirectional(rng), 4, rng))
     drawn["LSTM, rolled"] = viz.rolled(gates)
     drawn["LSTM, its operations"] = viz.rolled(gates, level="ops")
+    deep = four_layers(rng)
+    drawn["four LSTM layers, each one box"] = viz.rolled(deep, level="layers")
+    drawn["the same, unrolled"] = viz.unrolled(*differentiated(deep, 4, rng), level="layers", values=True, heat=True)
+    drawn["the same, with the signals of each layer in a frame"] = viz.unrolled(*differentiated(deep, 3, rng))
     drawn["truncated to chunks of three, edges as wide as their contributions"] = viz.unrolled(
         *differentiated(network, 7, rng, chunks=3), contributions=True)
     drawn["a matrix as state"] = viz.both(delta_rule(rng), steps=3)

@@ -88,6 +88,8 @@ def test_a_file_does_not_see_the_arguments_of_viz(tmp_path: Path, monkeypatch: p
     ("unrolled model.py:W", "", "wasn't computed from a run"),
     ("model.py:net", "--values", "--values does nothing for rolled: it is for unrolled, diff, animate"),
     ("model.py:loss", "--level ops", "--level does nothing for graph: it is for rolled, unrolled, both, diff, animate"),
+    ("model.py:net", "--level layers", "'net' has no layers: level='layers' draws signals with a common prefix"),
+    ("diff model.py:net model.py:net", "--level layers", "compares signals, level='signals', or operations too"),
     ("model.py:net", "--heat", "--heat does nothing for rolled: it is for unrolled"),
     ("animate model.py:net", "--no-heat", "--no-heat does nothing for animate of a Cell: it is for the backward pass"),
     ("animate model.py:run", "--heat", "--heat does nothing for animate: it is for unrolled"),
@@ -225,3 +227,14 @@ def test_help_names_every_kind() -> None:
     done = subprocess.run([sys.executable, "-m", "viz", "--help"], cwd=Path(__file__).parents[2], text=True,
                           capture_output=True, check=True)
     assert all(re.search(rf"^  {kind}  ", done.stdout, re.MULTILINE) for kind in KINDS)
+
+
+def test_layers_are_drawn_by_the_command_line(tmp_path: Path) -> None:
+    path, out = tmp_path / "deep.py", tmp_path / "deep.dot"
+    path.write_text("import numpy as np\nfrom rnn import Cell, cells\nnet = Cell('net')\n"
+                    "cells.gru(net, net.input('x', 2), 2, name='enc', rng=np.random.default_rng(0))\n")
+    for kind in ("rolled", "both", "animate"):
+        target = out if kind != "animate" else tmp_path / "a.dot"
+        assert main([kind, f"{path}:net", "--level", "layers", "-o", str(target)]) == 0
+        written = out if kind != "animate" else next(tmp_path.glob("a-*.dot"))
+        assert 'label="enc"' in written.read_text(encoding="utf-8")

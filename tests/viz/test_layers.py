@@ -133,9 +133,9 @@ def test_arrows_of_a_run_are_those_of_its_signals_merged() -> None:
 def test_two_layers_that_read_each_other_within_a_step_are_not_both_boxes() -> None:
     graph = rolled_graph(interleaved(), "layers")
     assert {part.signal for part in graph.parts} == {"x", "in.a", "in.h", "y", "up."}
-    assert graph.split == {"in.": "within a step it reads y, computed from it"}
+    assert graph.split == {"in.": "it reads y, computed from it in the same step"}
     texts = [text.text for text in rolled_drawing(interleaved(), "layers").scene.texts]
-    assert "in isn't one box: within a step it reads y, computed from it" in texts
+    assert "in is not one box: it reads y, computed from it in the same step" in texts
 
 
 def test_a_layer_whose_equations_define_different_steps_is_split() -> None:
@@ -167,6 +167,8 @@ def test_arrows_name_the_signals_that_are_read() -> None:
     assert arrow_labels(unrolled_drawing(run, loss, level="layers").scene) == {
         ("layer1", "layer2"): "h", ("layer2", "y[1]"): "V · h"} | {
         (name, name): "h, c" for name in ("layer1", "layer2")}
+    tooltips = {arrow.tooltip for arrow in unrolled_drawing(run, loss, level="layers").scene.arrows}
+    assert {"layer1.h[1], layer1.c[1] → layer1", "layer1.h[2] → layer2", "x[1] → layer1"} <= tooltips
     rolled = rolled_drawing(deep_lstm(2), "layers").scene
     assert [text.text for text in rolled.texts].count("h, c") == 2
     assert arrow_labels(rolled) == {("layer1", "layer2"): "h", ("layer2", "y[t]"): "V · h"}
@@ -305,7 +307,10 @@ def test_a_static_is_read_by_the_layer() -> None:
 def test_nan_is_counted_by_boxes() -> None:
     cell = deep_lstm(1)
     run = cell.unroll(x=np.where(np.arange(3)[:, None] == 1, np.nan, np.ones((3, 3))))
-    texts = [text.text for text in unrolled_drawing(run, level="layers").scene.texts]
+    drawing = unrolled_drawing(run, level="layers")
+    texts = [text.text for text in drawing.scene.texts]
+    assert {(part.label, k) for (part, k), box in drawing.boxes.items() if box.paint == palette.BAD and (
+        part.members or part.label in "xy")} == {("x", 2), ("layer1", 2), ("layer1", 3), ("y", 2), ("y", 3)}
     assert "NaN in 5 boxes; the first is x[2]" in texts  # x[2], and layer and output at 2 and 3
 
 
@@ -361,6 +366,10 @@ def assert_framed(drawing: Drawing, repeated: int, level: str) -> None:
                 left, bottom, right, top = rectangle(box)
                 assert frame.left < left and right < frame.right and frame.bottom < bottom and top < frame.top
         assert sides(frame)[0] < rectangle(name)[0] and rectangle(name)[2] < frame.right
+    steps = [frame for frame in drawing.scene.frames if frame.paint == palette.STEP]
+    for left, bottom, right, top in [sides(frame) for frame, _ in found] * bool(steps):
+        assert any(step.left < left and right < step.right and step.bottom + 20 < bottom and top < step.top
+                   for step in steps)
     assert_names_clear(drawing)
 
 
@@ -416,20 +425,26 @@ def test_names_inside_a_frame_are_short() -> None:
                      and boxes[arrow.target].label != "y[1]")
     assert labels == dict.fromkeys(["W_f", "W_i", "W_g", "W_o"], 2)
     assert any(box.tooltip.startswith("layer2.f[1] ") for box in drawing.scene.boxes)
+    assert {"layer1.h[1] → layer2.f[1]", "layer1.h[1] → layer1.f[2]"} <= {x.tooltip for x in drawing.scene.arrows}
     assert not labels_on_lines(drawing)
 
 
-def test_labels_of_arrows_are_off_the_frames() -> None:
-    run, loss = unrolled(deep_lstm, 3)
-    for drawing in (rolled_drawing(deep_lstm()), unrolled_drawing(run, loss)):
-        for arrow in drawing.scene.arrows:
-            for frame, _ in frames_of(drawing):
-                if arrow.label is None:
-                    continue
-                left, bottom, right, top = rectangle(arrow.label)
-                across = (left < frame.left < right or left < frame.right < right) and frame.bottom < top < frame.top
-                along = (bottom < frame.bottom < top or bottom < frame.top < top) and frame.left < left < frame.right
-                assert not across and not along, arrow.label.text
+def on_frames(drawing: Drawing) -> list[str]:
+    """The labels of arrows that lie on the outline of a frame."""
+    found = []
+    for label in (arrow.label for arrow in drawing.scene.arrows if arrow.label):
+        left, bottom, right, top = rectangle(label, 2)  # without the space above and below its letters
+        for frame, _ in frames_of(drawing):
+            across = (left < frame.left < right or left < frame.right < right) and frame.bottom < top < frame.top
+            along = (bottom < frame.bottom < top or bottom < frame.top < top) and frame.left < left < frame.right
+            found += [label.text] * (across or along)
+    return found
+
+
+@pytest.mark.parametrize("cell", [deep_lstm(), deep_bidirectional(), *(random_layers(seed) for seed in (0, 12, 28))])
+def test_labels_of_arrows_are_off_the_frames(cell: Cell) -> None:
+    assert not on_frames(rolled_drawing(cell))
+    assert not on_frames(unrolled_drawing(unroll_zeros(cell, 3)))
 
 
 def test_layers_that_cannot_stand_together_keep_their_full_names() -> None:
@@ -463,6 +478,13 @@ def test_a_stack_of_layers_does_not_lean() -> None:
     boxes = unrolled_drawing(run, loss, level="layers").boxes
     column = [box.x for (part, k), box in boxes.items() if k == 2 and part.label in ("x", "g.1.h", "g.2.h", "y")]
     assert len(column) == 4 and max(column) - min(column) < 1
+
+
+def test_delays_of_layers_above_each_other_are_equally_far_out() -> None:
+    scene = rolled_drawing(deep_lstm()).scene
+    squares = [box.x for box in scene.boxes if box.paint.fill == "#000000"]
+    assert len(squares) == 8 and len({round(x, 3) for x in squares}) == 2  # those of h, and the loops of c
+    assert min(squares) > min(frame.left for frame in scene.frames) - 60
 
 
 def test_both_pictures_have_frames_at_the_same_heights() -> None:

@@ -48,7 +48,7 @@ def groups(cell: Definition) -> Groups:
     while cycle := _first_cycle(found.together, within):
         layer = next(name for name in found.together if any(name == edge.target for edge in cycle))
         others = dict.fromkeys(edge.source.removesuffix(".") for edge in cycle if edge.target == layer)
-        found.split[layer] = f"within a step it reads {' and '.join(others)}, computed from it"
+        found.split[layer] = f"it reads {' and '.join(others)}, computed from it in the same step"
         del found.together[layer]
     return found
 

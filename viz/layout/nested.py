@@ -13,7 +13,7 @@ from itertools import chain
 
 from .layered import BEND, Coordinates, layered_layout
 
-MARGIN = 16.0  # between a frame and what is in it: part of a label fits
+LEFT, RIGHT = 13.0, 19.0  # from a frame to what is in it: on the right, most of a label fits
 NAME = 12.0  # more than the width of its name from a line to the side of a frame
 PORT = 9.0  # from the middle of a box to a line that leaves it, for each line
 Span = tuple[float, float]
@@ -58,8 +58,8 @@ def nested_layout(boxes: Boxes) -> tuple[Coordinates, dict[str, Span]]:
     between = [number for number, (a, b) in enumerate(boxes.edges) if unit_of[a] != unit_of[b]]
     outer = layered_layout(
         [level[row] for row in first],
-        [boxes.lefts[n] if isinstance(n, int) else MARGIN - found[n].left for n in names],
-        [boxes.rights[n] if isinstance(n, int) else MARGIN + found[n].right for n in names],
+        [boxes.lefts[n] if isinstance(n, int) else LEFT - found[n].left for n in names],
+        [boxes.rights[n] if isinstance(n, int) else RIGHT + found[n].right for n in names],
         [(unit_of[boxes.edges[n][0]], unit_of[boxes.edges[n][1]]) for n in between],
         [boxes.sides[n] if isinstance(n, int) else 0 for n in names],
         ([0.0] * len(names), [_inner_x(boxes.edges[n], found, boxes.frames) for n in between]))
@@ -76,7 +76,7 @@ def nested_layout(boxes: Boxes) -> tuple[Coordinates, dict[str, Span]]:
             middle[name] + next(own[name]) if (name := frame_of.get(row, "")) in own
             else passed[number][bisect_right(starts, row) - start - 1]
             for row in range(boxes.rows[source] + 1, boxes.rows[target])])
-    spans = {name: (middle[name] + each.left - MARGIN, middle[name] + each.right + MARGIN)
+    spans = {name: (middle[name] + each.left - LEFT, middle[name] + each.right + RIGHT)
              for name, each in found.items()}
     return Coordinates(x, bends), spans
 
@@ -113,8 +113,8 @@ def _inside(boxes: Boxes, name: str) -> _Inside:
     left = min([x[number] - boxes.lefts[number] for number in own] + bent)
     right = max([x[number] + boxes.rights[number] for number in own] + bent)
     first_line, last_line = (near([bend - middle for bend in leaving], default=0.0) for near in (min, max))
-    room = PORT * (len(leaving) - 1) + boxes.names[name] + NAME - MARGIN  # for the name, beside lines that go up
-    missing = room - (first_line - left), room - (right - last_line)
+    room = PORT * (len(leaving) - 1) + boxes.names[name] + NAME  # for the name, beside lines that go up
+    missing = room - (first_line - left + LEFT), room - (right + RIGHT - last_line)
     if min(missing) > 0:
         left, right = (left - missing[0], right) if missing[0] <= missing[1] else (left, right + missing[1])
     return _Inside(own, x, {number: [bend - middle for bend in each] for number, each in zip(edges, found.bends)},

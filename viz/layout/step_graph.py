@@ -115,7 +115,7 @@ class StepGraph:
     def heading(self) -> str:
         """The words under a title that tell the prefix, or layers that aren't one box; "" without any."""
         if self.split:
-            return "; ".join(f"{clean(name[:-1])} isn't one box: {clean(why, 90)}" for name, why in self.split.items())
+            return "; ".join(f"{clean(name[:-1])} is not one box: {clean(why, 90)}" for name, why in self.split.items())
         told = any(part.block for part in self.parts)  # by a frame
         return f"the names are without their prefix “{clean(self.prefix)}”" if self.prefix and not told else ""
 

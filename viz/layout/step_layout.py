@@ -517,7 +517,7 @@ class StepLayout:
         last = lines[-2]
         right = last[0] <= end[0]
         middles = [((last[0] + end[0]) / 2, (last[2] + lines[-1][1]) / 2), ((x0 + x1) / 2, (y0 + y1) / 2)]
-        middles.append((end[0], end[1] - BESIDE_HEAD))
+        middles.insert(0 if edge.target.block else 2, (end[0], end[1] - BESIDE_HEAD))  # in its frame, if possible
         return points, [((x + (5 if side else -5), y), side) for x, y in middles for side in (right, not right)]
 
     def _below_frame(self, row: int, y: float) -> float:

@@ -48,7 +48,8 @@ def diff(a: Any, b: Any, level: str = "signals", *, values: bool = False, steps:
 
     Args:
         a, b: two Cells, two runs or two Tensors.
-        level: for Cells and runs: "signals", or "ops" to compare operations too.
+        level: for Cells and runs: "signals", or "ops" to compare operations too; a layer as one box ("layers") is
+            refused.
         values: for runs and Tensors: compare values too.
         steps: for runs: the steps to draw; all others are folded. All steps are compared.
         title: another title, or False for none; the graph of two Tensors has none unless one is given.

@@ -29,6 +29,8 @@ def gradient_map(run: Run, *, title: bool | str = True, legend: bool = True, not
                  dark: bool = False) -> Picture:
     """Draw the norm of every signal's gradient at every time step, after a backward pass.
 
+    It has no level: there is a strip for every signal, with its full name.
+
     Layers go from bottom to top. In a run of more than 1000 steps, a colour shows the largest of several
     gradients.
 

@@ -45,6 +45,7 @@ def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape",
           legend: bool = False, aspect: str | float = ASPECT, notation: str = "code", dark: bool = False) -> Picture:
     """Draw the graph of a tensor: inputs at the bottom, results above them; time steps from left to right.
 
+    It has no level, as every tensor of an operation is drawn: `viz.unrolled` draws signals or layers instead.
     What has no time step stands before or after those that it belongs to. A long graph continues in the next column
     or, if it has time steps, in the next row. A number or an array without a name is written in the operation that
     uses it; a parameter that many operations use, or several time steps, is written there too, and listed at the side.

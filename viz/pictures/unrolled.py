@@ -292,13 +292,19 @@ class UnrolledDrawing:
             points, candidates = self.layout.route(edge, k, source, target, self.boxes)
             arrow = self.add_arrow(edge, k, Arrow(
                 *ends, points, style.color, style.pen, dashed=style.dashed, dotted=style.dotted,
-                tooltip=f"{source.label} → {target.label}".replace("\n", " ")))
+                tooltip=f"{self._sources(edge, k - edge.delay, source)} → {_full_name(edge.target, k, target)}"))
             place = arrow, label_texts(candidates, text, self.spec.label_size, color, arrow.pen / 2)
             if not labelled and not source.dashed and not target.dashed:
                 labelled = True
                 self._label_candidates.append(place)
         if not labelled and drawn and edge in self.layout.steps.lanes:  # all copies come from values before the steps
             self._label_candidates.append(place)
+
+    def _sources(self, edge: Edge, k: int, source: Box) -> str:
+        """Return the names of what an edge carries from a step, for a tooltip."""
+        if not edge.carried or self.layout.column(k).folded:
+            return _full_name(edge.source, k, source)
+        return ", ".join(f"{clean(edge.source.signal + name)}[{k}]" for name in edge.carried)
 
     def _is_hidden(self, edge: Edge, k: int) -> bool:
         """Whether the copy of an edge that ends at step k lies inside a fold."""
@@ -373,6 +379,12 @@ class UnrolledDrawing:
         frames = self.scene.frames
         return (min(frame.left for frame in frames), min(frame.bottom for frame in frames),
                 max(frame.right for frame in frames), max(frame.top for frame in frames))
+
+
+def _full_name(part: Part, k: int, box: Box) -> str:
+    """Return the label of a box in one line, with the prefix that it has in no frame of its layer."""
+    in_frame = part.block and part.node is None and "⋯" not in box.label
+    return f"{clean(part.signal)}[{k}]" if in_frame else box.label.replace("\n", " ")
 
 
 def mark_cut(arrow: Arrow, fraction: float = 0.5, samples: int = 48) -> Text:

@@ -66,7 +66,7 @@ class Page:
 
 
 def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most: int = MAX_TENSORS) -> Page:
-    """Record the backward pass of a loss, and make a page that steps through it.
+    """Record the backward pass of a loss, and make a page that steps through it: always of operations.
 
     Runs the pass by `loss.backward_steps()` and restores every `.grad` afterwards. Hooks are called, once
     each.
