@@ -18,6 +18,11 @@ NEWLINE = "\n"
 SHORT = 2  # letters of a name with a subscript
 
 
+def true_minus(number: str) -> str:
+    """Return a number with a minus sign in the place of each hyphen."""
+    return number.replace("-", "−")
+
+
 class Raw(str):
     """A value that is DOT text already."""
 
