@@ -11,13 +11,17 @@ from viz.layout.folding import Where
 from viz.layout.step_graph import Part
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
-from viz.render.fonts import clean
-from viz.render.scene import Box, Scene, text_beside
+from viz.render.fonts import clean, text_width
+from viz.render.patterns import Pattern
+from viz.render.scene import CORNER, Box, Scene, text_beside
+from viz.render.typography import true_minus
 
 from .gradients import Gradients
-from .heat import UNREACHED, Norm, Scale
+from .heat import BAD, BLANK, UNREACHED, Norm, Scale
 
 FEW = 3  # numbers at most that are written out
+KEY = 26.0, 14.0  # width and height of a box in a legend
+KEY_PITCH = 17.0
 
 
 class BoxLabels:
@@ -34,7 +38,7 @@ class BoxLabels:
         tensors = [*self.tensors.values(), spec.loss, *spec.beside.values()]
         recorded = [tensor for steps in spec.tensors.values() for tensor in steps.values() if tensor is not None]
         self.gradients = Gradients(recorded, spec.loss, spec.step)
-        self.norms = [self.gradients.norm(tensor) for tensor in tensors]
+        self.norms = [self.gradients.norm(x) for x in tensors if x is not None and x.requires_grad]
         self.scale = Scale(self.norms) if spec.heat else None
         unknown = set(spec.highlight) - {tensor for tensor in tensors if tensor is not None}
         if unknown:
@@ -56,7 +60,7 @@ class BoxLabels:
             if value.name and value.t is None:
                 text += f" = {clean(value.name, 14)}"
             elif not tensor.requires_grad and not tensor.numpy().any():
-                text += " = 0"
+                return f"{text} = 0"
         return self._with_numbers(text, tensor)
 
     def _with_numbers(self, text: str, tensor: Tensor | None) -> str:
@@ -85,9 +89,11 @@ class BoxLabels:
             return
         box.tooltip += f" {describe(tensor, self.gradients.norm(tensor))}"
         if self.scale is not None and tensor.requires_grad:
-            box.paint = palette.Paint(box.paint.line, self.scale.fill(self.gradients.norm(tensor)))
+            self.scale.paint_box(box, self.gradients.norm(tensor))
+        elif self.scale is not None:
+            box.paint = box.paint._replace(fill=BLANK)
         if nonfinite(tensor):
-            box.paint, box.pen = palette.BAD, 2.4
+            mark_nonfinite(box)
 
     def mark_highlight(self, scene: Scene, boxes: Mapping[Where, Box]) -> None:
         """Draw the boxes of highlighted tensors, and arrows between two of them, with thick lines."""
@@ -102,15 +108,41 @@ class BoxLabels:
                 arrow.color, arrow.pen = palette.MARK, 3.0
 
 
+def mark_nonfinite(box: Box) -> None:
+    """Mark a box whose value contains NaN or Inf: by colour, line and pattern."""
+    box.paint, box.pen, box.pattern = palette.BAD, 2.4, BAD
+
+
 def add_legend(scene: Scene, scale: Scale, left: float, bottom: float) -> None:
     """Add a column of colours with their meanings."""
     rows = scale.legend()
-    for number, (fill, meaning) in enumerate(rows):
-        y = bottom + 15.0 * (len(rows) - number) - 7
-        scene.boxes.append(Box(f"legend{number}", left + 10, y, 20, 14, "", palette.Paint(palette.QUIET, fill),
-                               rounded=False, pen=0.6, tooltip=f"|g| {meaning}"))
-        scene.texts.append(text_beside(left + 26, y, meaning, 10, palette.QUIET))
-    scene.texts.append(text_beside(left, bottom + 15.0 * len(rows) + 10, "|gradient|", 11, palette.QUIET))
+    for number, row in enumerate(rows):
+        _add_key(scene, number, row, left, bottom + KEY_PITCH * (len(rows) - number - 0.5))
+    scene.texts.append(text_beside(left, bottom + KEY_PITCH * len(rows) + 10, "|gradient|", 11, palette.QUIET))
+
+
+def add_legend_below(scene: Scene, scale: Scale, left: float, right: float, top: float) -> None:
+    """Add the colours with their meanings from left to right, in as many rows as they need."""
+    heading = text_beside(left, top - KEY_PITCH / 2, "|gradient|", 11, palette.QUIET)
+    scene.texts.append(heading)
+    start = x = heading.rectangle[2] + 14
+    y = heading.y
+    for number, row in enumerate(scale.legend()):
+        width = KEY[0] + 6 + text_width(row[2], 10) * CORNER
+        if x > start and x + width > right:
+            x, y = start, y - KEY_PITCH - 2
+        _add_key(scene, number, row, x, y)
+        x += width + 14
+
+
+def _add_key(scene: Scene, number: int, row: tuple[str, Pattern | None, str], left: float, y: float) -> None:
+    """Add a row of a legend: a small box, and its meaning on the right."""
+    fill, pattern, meaning = row
+    width, height = KEY
+    paint = palette.Paint(palette.QUIET, fill)
+    scene.boxes.append(Box(f"legend{number}", left + width / 2, y, width, height, "", paint, rounded=False, pen=0.6,
+                           tooltip=f"|g| {meaning}", pattern=pattern))
+    scene.texts.append(text_beside(left + width + 6, y, meaning, 10, palette.QUIET))
 
 
 def numbers(tensor: Tensor) -> str:
@@ -119,9 +151,12 @@ def numbers(tensor: Tensor) -> str:
     if array.size == 0:
         return "empty"
     if array.size <= FEW:
-        return ", ".join(f"{value:.2g}" for value in array.ravel().tolist())
+        return true_minus(", ".join(f"{value:.2g}" for value in array.ravel().tolist()))
     with np.errstate(invalid="ignore"):
-        return f"{np.min(array):.2g} … {np.max(array):.2g}"
+        low, high = np.min(array), np.max(array)
+    if low == high:
+        return true_minus(f"all {low:.2g}")
+    return true_minus(f"{low:.2g} … {high:.2g}" if f"{low:.2g}" != f"{high:.2g}" else f"{low:.4g} … {high:.4g}")
 
 
 def nonfinite(tensor: Tensor) -> str:

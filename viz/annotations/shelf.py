@@ -24,19 +24,14 @@ def add_parameters(scene: Scene, spec: UnrolledSpec, sizes: Mapping[str, Norm], 
     left = scene.bounds(0)[2] + AISLE
     y = middle + len(spec.parameters) / 2 * PITCH
     scene.texts.append(text_beside(left, y + 10, "parameters (shared by all steps)", 11, palette.QUIET))
+    positions = {name: position for position, name in enumerate(spec.graph.colors)}
     for number, (name, tensor) in enumerate(spec.parameters.items()):
-        text = f"{clean(name.removeprefix(spec.graph.prefix))}  {tensor.shape}   {_on_shelf(sizes.get(name))}".rstrip()
+        known = f"   {sizes[name].line}" if name in sizes else ""
+        text = f"{clean(name.removeprefix(spec.graph.prefix))}  {tensor.shape}{known}"
         width = text_width(text, 11) * CORNER + 18
         scene.boxes.append(Box(f"p{number}", left + width / 2, y - 16 - PITCH * number, width, 23, text,
-                               palette.Paint(spec.graph.colors[name], palette.SHELF), rounded=False, pen=1.8, size=11,
+                               palette.parameter_paint(positions[name], palette.SHELF), rounded=False, pen=1.8, size=11,
                                tooltip=f"{clean(name)} {describe(tensor, sizes.get(name, Norm(None)))}"))
-
-
-def _on_shelf(size: Norm | None) -> str:
-    """Return the norm of a parameter's gradient, with two digits; nothing if it isn't known."""
-    if size is None:
-        return ""
-    return size.with_number(f"{size.value:.1e}") if size.value else size.line
 
 
 def add_loss_terms(scene: Scene, names: Sequence[str], parameters: Sequence[str]) -> None:

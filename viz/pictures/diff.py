@@ -1,7 +1,7 @@
 """`viz.diff`: the difference of two definitions, two runs or two tensors in one picture.
 
 Missing (only in the first): red and dashed. Extra (only in the second): green and bold. Changed:
-amber, boxes with sharp corners, arrows dotted. Everything else is grey.
+brown, boxes with sharp corners, arrows dotted. Everything else is grey.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor
+from minigrad.formats.describe import tensor_name
 from rnn import Cell, Run
 from rnn.language.cycles import check
 from rnn.language.equations import Definition
@@ -38,7 +39,7 @@ SAME, MISSING, EXTRA, CHANGED = "same", "missing", "extra", "changed"
 APPEARANCE: dict[str, tuple[palette.Paint, float]] = {  # colours and line width
     SAME: (palette.SAME, 1.2), MISSING: (palette.MISSING, 1.6), EXTRA: (palette.EXTRA, 3.2),
     CHANGED: (palette.CHANGED, 2.2)}
-STYLES = {MISSING: "red, dashed", EXTRA: "green, bold", CHANGED: "amber, sharp corners, dotted"}
+STYLES = {MISSING: "red, dashed", EXTRA: "green, bold", CHANGED: "brown, sharp corners, dotted"}
 
 
 def diff(a: Any, b: Any, level: str = "signals", *, values: bool = False, steps: Iterable[int] | None = None,
@@ -310,6 +311,8 @@ def _draw_tensors(a: Tensor, b: Tensor, values: bool, dark: bool) -> Picture:
         drawn.edge(keys[source], keys[target], color=palette.dark(paint.line) if dark else paint.line,
                    penwidth=f"{pen:g}", style="dashed" if state == MISSING else "solid")
     text = "\n".join(line for line, _ in caption(list(states.values()), list(arrows.values())))
+    drawn.title = f"{clean(tensor_name(a))} → {clean(tensor_name(b))}"
+    drawn.alt = "Differences: " + text.replace("\n", "; ") + "."
     drawn.attr(label=literal(text), labelloc="t", fontsize="11",
                fontcolor=palette.dark(palette.QUIET) if dark else palette.QUIET)
     return drawn
@@ -409,6 +412,7 @@ def _write_caption(scene: Scene, title: str, boxes: Iterable[str], arrows: Itera
     left, _, right, top = scene.bounds(0)
     middle = (left + right) / 2
     lines = caption(list(boxes), list(arrows))
+    scene.title, scene.alt = title, f"Differences: {'; '.join(text for text, _ in lines)}."
     for number, (text, color) in enumerate(reversed(lines)):
         scene.texts.append(Text(middle, top + 20 + 17 * number, text, 11, color))
     scene.texts.append(Text(middle, top + 28 + 17 * len(lines), title, 14))

@@ -109,13 +109,14 @@ def _draw_pass(run: Run, specs: Sequence[UnrolledSpec], steps: Steps, stops: Seq
     """Return a frame for each description: before the pass, after each stop, after all steps."""
     room = _Room([UnrolledDrawing(spec).labels for spec in specs])
     drawings = [_RoomyDrawing(spec, room).draw() for spec in specs]
+    looks = [drawing.scene for drawing in drawings]
     widest = _with_widest_boxes(drawings)
     widest.spec = replace(widest.spec, step=None)  # each frame has a caption of its own
     widest.add_title()
     marks = _Marks(run, widest)
     if stops:
         marks.move_names(steps[stops[-1] - 1])
-    scenes = [_with_looks(widest.scene, drawing.scene) for drawing in drawings]
+    scenes = [_with_looks(widest.scene, look) for look in looks]
     frames = [Frame(0, "before the backward pass", scenes[0])]
     for start, stop, scene in zip([0, *stops], stops, scenes[1:]):
         marks.mark(scene, steps[stop - 1])
@@ -133,8 +134,9 @@ def _with_widest_boxes(drawings: Sequence[UnrolledDrawing]) -> UnrolledDrawing:
     """
     widest = max(drawings, key=lambda drawing: drawing.scene.bounds(0)[2])
     same = zip(*(drawing.scene.boxes for drawing in drawings))
-    widest.scene.boxes = [replace(max(boxes, key=lambda box: box.width)) for boxes in same]
-    for box in widest.scene.boxes:
+    boxes = [replace(max(boxes, key=lambda box: box.width)) for boxes in same]
+    widest.scene = replace(widest.scene, boxes=boxes)
+    for box in boxes:
         box.anchor = -1 if box.key.startswith("p") else 0
     return widest
 

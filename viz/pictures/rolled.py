@@ -13,6 +13,7 @@ from operator import itemgetter
 from rnn import Cell
 from rnn.language.cycles import check
 from rnn.language.equations import Definition
+from viz.annotations.alt import definition_text, titled
 from viz.annotations.formulas import Line, formulas, lines
 from viz.layout.names import Names
 from viz.layout.step_graph import Edge, Part, StepGraph, rolled_graph
@@ -339,11 +340,12 @@ class RolledDrawing:
                 continue
             y = self.steps.middle + (len(written) / 2 - number - 0.5) * 18
             self.scene.texts.append(text_beside(self.right + 36 + INDENT * indent, y, line, 11, palette.QUIET))
+        self.scene.title, self.scene.alt = titled(self.name, "rolled"), definition_text(self.graph)
         left, _, right, top = self.scene.bounds(0)
         middle, heading = (left + right) / 2, self.graph.heading
         if heading:
             self.scene.texts.append(Text(middle, top + 18, heading, 10, palette.QUIET))
-        self.scene.texts.append(Text(middle, top + (40 if heading else 26), f"{self.name}, rolled", 14))
+        self.scene.texts.append(Text(middle, top + (40 if heading else 26), self.scene.title, 14))
 
 
 class RolledSteps(StepLayout):

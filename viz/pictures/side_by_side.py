@@ -11,6 +11,7 @@ from rnn import Cell, Run
 from rnn.language.cycles import check
 from rnn.language.dependencies import integer_inputs
 from rnn.language.equations import Definition
+from viz.annotations.alt import definition_text, titled
 from viz.annotations.labels import nonfinite
 from viz.layout.folding import MANY
 from viz.layout.step_graph import rolled_graph
@@ -84,6 +85,8 @@ def side_by_side(run: Run, level: str) -> Scene:
                     Text((x0 + x1) / 2, y1 + (40 if spec.graph.heading else 26), name, 14)]
     if spec.graph.heading:
         scene.texts.append(Text((x0 + x1) / 2, y1 + 18, spec.graph.heading, 10, palette.QUIET))
+    scene.title = titled(name, "rolled and unrolled")
+    scene.alt = f"{definition_text(spec.graph)} Beside it the same, unrolled over T = {run.T}."
     return scene
 
 
