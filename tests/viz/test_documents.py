@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
+import runpy
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -172,6 +176,17 @@ def test_a_notebook_shows_a_wide_picture_with_its_text() -> None:
     assert f"<desc>{picture.alt}</desc>" in bundle["image/svg+xml"]
 
 
+@painting
+def test_the_background_may_be_left_out() -> None:
+    images = pytest.importorskip("matplotlib.image")
+    picture = viz.rolled(elman())
+    opaque = images.imread(io.BytesIO(picture.pipe(format="png")))
+    picture.attr(bgcolor="transparent")
+    clear = images.imread(io.BytesIO(picture.pipe(format="png")))
+    assert clear.shape[-1] == 4 and clear[0, 0, 3] == 0 and clear[..., 3].max() == 1
+    assert opaque.shape[-1] == 3 or opaque[..., 3].min() == 1
+
+
 # ---- PDF and PostScript
 PAINT = """
 import sys, viz
@@ -233,3 +248,44 @@ def test_a_pdf_has_its_title() -> None:
 
 def test_a_pdf_with_compressed_references_stays_as_it_is() -> None:
     assert finish(b"%PDF-1.7\n1 0 obj<<>>endobj\nstartxref\n9\n%%EOF", "pdf", "title", "").count(b"Title") == 0
+
+
+# ---- the built documentation
+class Node:
+    """A node of a document tree, as much of it as docs/conf.py uses."""
+
+    def __init__(self, tagname: str, *children: Node, text: str = "", **entries: str) -> None:
+        self.tagname, self.children, self.text, self.entries = tagname, children, text, entries
+        self.parent: Node | None = None
+        for child in children:
+            child.parent = self
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.children[key] if isinstance(key, int) else self.entries[key]
+
+    def __setitem__(self, key: str, value: str) -> None:
+        self.entries[key] = value
+
+    def get(self, key: str) -> str | None:
+        return self.entries.get(key)
+
+    def astext(self) -> str:
+        return self.text
+
+    def findall(self, wanted: Callable[[Node], bool]) -> list[Node]:
+        return [node for child in self.children for node in (child, *child.findall(wanted)) if wanted(node)]
+
+
+@painting
+def test_a_page_of_the_documentation_describes_its_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))  # conf.py adds to both
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    describe = runpy.run_path(str(ROOT / "docs" / "conf.py"))["describe_images"]
+    cell = elman()
+    cell.name = "a < b"
+    picture = viz.rolled(cell)
+    picture.render(outfile=tmp_path / "1f.svg")
+    drawn, plot, own = (Node("image", uri="1f.svg"), Node("image", uri="2e.png"), Node("image", uri="3.svg", alt="own"))
+    page = Node("document", Node("section", Node("title", text="Losses"), Node("cell", drawn, plot), own))
+    describe(SimpleNamespace(srcdir=str(tmp_path)), page, "page")
+    assert [image["alt"] for image in (drawn, plot, own)] == [f"a < b, rolled. {picture.alt}", "plot: Losses", "own"]

@@ -51,7 +51,8 @@ def test_a_gradient_map_shows_a_gradient_that_vanishes() -> None:
     greens = [int(box.paint.fill[3:5], 16) for box in row]
     assert np.mean(greens[:10]) > np.mean(greens[-10:]) + 60
     unknown, = (box for box in scene.boxes if box.key.startswith("pattern") and box.y == strips(scene)["y"][0].y)
-    assert unknown.pattern == UNKNOWN and unknown.label == "" and unknown.tooltip == "not computed"
+    assert unknown.pattern == UNKNOWN and unknown.label == "" and unknown.tooltip == "not reached"
+    assert "not reached" in [text.text for text in scene.texts]
     assert (unknown.left, unknown.right) == pytest.approx((row[0].left, row[-1].right))
     assert not any(box.filled for box in strips(scene)["y"]) and all(box.filled for box in row)
 

@@ -14,7 +14,19 @@ import minigrad as mg
 import viz
 from rnn import Cell, t
 from rnn.language.expressions import Apply
-from viz.annotations.heat import BAD, BLANK, MEANINGS, TINY, UNKNOWN, UNREACHABLE, UNREACHED, ZERO, Norm, Scale
+from viz.annotations.heat import (
+    BAD,
+    BLANK,
+    MEANINGS,
+    NOT_REACHED,
+    TINY,
+    UNKNOWN,
+    UNREACHABLE,
+    UNREACHED,
+    ZERO,
+    Norm,
+    Scale,
+)
 from viz.annotations.labels import numbers
 from viz.layout.folding import choose_steps, find_tensors, make_columns
 from viz.layout.layered import layered_layout
@@ -259,6 +271,12 @@ def test_a_legend_lists_the_patterns_that_occur() -> None:
                             "NaN or Inf"]), ((4, 5), [])):
         texts = [text.text for text in draw_run(run, loss, shown, heat=True).scene.texts]
         assert [text for text in texts if text in legend] == expected
+
+
+def test_a_legend_says_why_a_gradient_is_unknown() -> None:
+    for norms, word in (([Norm(None)], "not computed"), ([Norm(None, NOT_REACHED), Norm(1.0)], "not reached"),
+                        ([Norm(None), Norm(None, NOT_REACHED)], "not computed, not reached")):
+        assert [meaning for _, pattern, meaning in Scale(norms).legend() if pattern == UNKNOWN] == [word]
 
 
 def test_heat_before_backward_says_not_computed() -> None:

@@ -66,7 +66,7 @@ class Scale:
     """A colour scale for the norms of one picture, which range from 10**low to 10**high.
 
     Attributes:
-        patterns: those that the picture needs, in the order of the legend.
+        patterns: those that the picture needs, in the order of the legend, with their meanings.
     """
 
     def __init__(self, norms: Iterable[Norm]) -> None:
@@ -76,7 +76,9 @@ class Scale:
         self.low = max(math.floor(math.log10(min(sizes, default=0.1))), self.high - DECADES)
         self.low = min(self.low, self.high - 1)
         found = {self.pattern(size) for size in norms}
-        self.patterns = [pattern for pattern in MEANINGS if pattern in found]
+        self.patterns = {pattern: meaning for pattern, meaning in MEANINGS.items() if pattern in found}
+        if UNKNOWN in found:
+            self.patterns[UNKNOWN] = ", ".join(sorted({str(size) for size in norms if self.pattern(size) == UNKNOWN}))
 
     def pattern(self, size: Norm) -> Pattern | None:
         """Return the pattern of a norm that isn't on the scale."""
@@ -113,7 +115,7 @@ class Scale:
         step = max(1, math.ceil((self.high - self.low) / 6))
         exponents = [*range(self.high, self.low, -step), self.low]
         return [*((self._interpolate((e - self.low) / (self.high - self.low)), None, true_minus(f"1e{e:+d}"))
-                  for e in exponents), *((BLANK, pattern, MEANINGS[pattern]) for pattern in self.patterns)]
+                  for e in exponents), *((BLANK, pattern, meaning) for pattern, meaning in self.patterns.items())]
 
 
 def relative_contributions(run: Run) -> dict[str, list[float]]:

@@ -10,7 +10,7 @@ from rnn import Run
 from rnn.unrolling.gradients import require_gradients
 from viz.annotations.alt import listed, scale_text, titled
 from viz.annotations.gradients import Gradients
-from viz.annotations.heat import BLANK, MEANINGS, Norm, Scale
+from viz.annotations.heat import BLANK, Norm, Scale
 from viz.annotations.labels import add_legend_below
 from viz.layout.step_graph import step_graph
 from viz.render import palette
@@ -100,15 +100,14 @@ def _add_strip(scene: Scene, scale: Scale, row: int, name: str, groups: Sequence
                                pen=0.5 if known and width >= 4 else 0.0, tooltip=f"{name}[{where}] {size.line}"))
     for pattern, same in groupby(range(len(groups)), lambda number: scale.pattern(largest[number])):
         if pattern is not None:
-            _add_pattern(scene, row, pattern, list(same), width)
+            _add_pattern(scene, row, pattern, list(same), width, scale.patterns[pattern])
 
 
-def _add_pattern(scene: Scene, row: int, pattern: Pattern, numbers: Sequence[int], width: float) -> None:
+def _add_pattern(scene: Scene, row: int, pattern: Pattern, numbers: Sequence[int], width: float, tip: str) -> None:
     """Add a pattern over the neighbours with these numbers in a strip."""
     first, count = numbers[0], len(numbers)
     scene.boxes.append(Box(f"pattern{row}_{first}", width * (first + count / 2), row * PITCH, width * count, HEIGHT, "",
-                           palette.Paint(pattern.color, BLANK), rounded=False, pen=0.6, pattern=pattern,
-                           tooltip=MEANINGS[pattern]))
+                           palette.Paint(pattern.color, BLANK), rounded=False, pen=0.6, pattern=pattern, tooltip=tip))
 
 
 def _weight(size: Norm) -> float:
