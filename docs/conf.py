@@ -5,6 +5,7 @@ The pages are MyST Markdown whose code cells run at every build; API pages come 
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import sys
@@ -67,7 +68,24 @@ def short_signature(app: Any, what: str, name: str, obj: Any, options: Any, sign
     return signature and re.sub(alias, r"\1", signature), returns and re.sub(alias, r"\1", returns)
 
 
+def describe_images(app: Any, doctree: Any, docname: str) -> None:
+    """Give each picture of a code cell an alternative text: its own, or the title of its section."""
+    for image in doctree.findall(lambda node: node.tagname == "image" and not node.get("alt")):
+        path = Path(app.srcdir, image["uri"])
+        text = path.read_text(encoding="utf-8") if path.suffix == ".svg" else ""
+        parts = [html.unescape(part) for part in re.findall(r"<(?:title|desc)>(.*?)</(?:title|desc)>", text)[:2]]
+        image["alt"] = ". ".join(parts) if "<desc>" in text else f"plot: {section_title(image)}"
+
+
+def section_title(node: Any) -> str:
+    """Return the title of the section that a node is in."""
+    while node.parent is not None and node.tagname != "section":
+        node = node.parent
+    return node[0].astext() if node.tagname == "section" else ""
+
+
 def setup(app: Any) -> None:
+    app.connect("doctree-resolved", describe_images)
     app.connect("autodoc-skip-member", is_plain_field)
     app.connect("autodoc-process-signature", short_signature)
     app.connect("autodoc-process-docstring", as_rst, priority=100)  # before napoleon reads Args: and Returns:

@@ -46,6 +46,16 @@ def unrolled_drawing(run: Run, loss: Any = None, fold: bool = False, level: str 
     return drawing
 
 
+def as_written(text: str) -> str:
+    """Return text as pictures write it: with a minus sign in each number."""
+    return text.replace("-", "−")
+
+
+def norm_text(gradient: Any) -> str:
+    """Return what a picture says of a gradient."""
+    return as_written(f"|g| {np.linalg.norm(gradient):.1e}")
+
+
 def rectangle(part: Box | Text, margin: float = 0) -> Rectangle:
     return (part.x - part.width / 2 + margin, part.y - part.height / 2 + margin,
             part.x + part.width / 2 - margin, part.y + part.height / 2 - margin)

@@ -9,5 +9,6 @@ import shutil
 import pytest
 
 CAN_PAINT = importlib.util.find_spec("pygraphviz") is not None or shutil.which("dot") is not None
+BOTH = importlib.util.find_spec("pygraphviz") is not None and shutil.which("dot") is not None
 painting = pytest.mark.skipif(not CAN_PAINT and not os.environ.get("CI"),
                               reason="neither pygraphviz nor Graphviz is installed")

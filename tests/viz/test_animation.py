@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from definitions import bidirectional, elman, lstm, parameter
+from drawings import norm_text
 from painters import painting
 
 import minigrad as mg
@@ -22,7 +23,7 @@ from minigrad.backward import ancestors
 from minigrad.steps import Step
 from rnn import Cell, Run, t
 from viz.annotations.heat import Norm
-from viz.render import gif
+from viz.render import gif, palette
 from viz.render.fonts import text_width
 
 BOX = re.compile(r'^\t(\w+) \[.*?label="([^"]*)".*?pos="([^"]*)".*?width="([^"]*)"', re.MULTILINE)
@@ -53,16 +54,16 @@ def shown(picture: viz.Picture, name: str) -> str:
 def of_signal(x: mg.Tensor, steps: Sequence[Step], done: int) -> str:
     """Return the words for a signal's gradient after some steps; a sum of parts until its own step has run."""
     if any(step.node is x for step in steps[:done]):
-        return f"|g| {np.linalg.norm(x.grad):.0e}"
+        return norm_text(x.grad)
     parts = [part for step in steps[:done] for y, part in zip(step.node.inputs, step.input_grads) if y is x]
-    return f"arrived: {np.linalg.norm(sum(parts)):.0e}" if parts else "|g| not computed"
+    return norm_text(sum(parts)).replace("|g|", "arrived:") if parts else "|g| not computed"
 
 
 def of_parameter(x: mg.Tensor, steps: Sequence[Step], done: int) -> str:
     if x.grad is None:
         return "|g| not computed"
     more = any(y is x for step in steps[done:] for y in step.node.inputs)
-    return f"|g| {np.linalg.norm(x.grad):.1e}{' so far' if more else ''}"
+    return norm_text(x.grad) + " so far" * more
 
 
 # ---- a backward pass
@@ -114,13 +115,13 @@ def test_the_tooltip_of_an_arrow_has_the_gradients_of_its_frame() -> None:
     _, loss = network()
     for frame in viz.animate(loss).frames:
         boxes = {label.replace("\n", " ") for label in labels(frame).values()}
-        tips = re.findall(r'\ts\d_\d -> .*? tooltip="(?:gradient: )?([^"]*)"', frame.source)
+        tips = re.findall(r'\ts\d_\d -> .*? tooltip="(?:gradient: )?([^"]+→[^"]*)"', frame.source)
         assert len(tips) > 8 and {end for tip in tips for end in tip.split(" → ")} <= boxes
 
 
 def test_the_box_of_a_frame_is_outlined_except_in_the_first_and_the_last() -> None:
     _, loss = network()
-    outlined = [re.findall(r'color="#C2185B" [^\]]*label="([^"]*)"[^\]]*penwidth="4"', frame.source)
+    outlined = [re.findall(rf'color="{palette.BACKWARD}" [^\]]*label="([^"]*)"[^\]]*penwidth="4"', frame.source)
                 for frame in viz.animate(loss, heat=False).frames]
     assert [[label[:1] for label in found] for found in outlined] == [
         [], *([letter] for letter in "lyhyhyh"), []]
@@ -224,7 +225,7 @@ def fading() -> Cell:
 
 def test_the_colours_of_the_gradient_have_one_scale_in_all_frames() -> None:
     _, loss = network()
-    legends = [re.findall(r'\[fontcolor="#707070" fontsize="10"[^\]]*label="(1e[^"]*)"', frame.source)
+    legends = [re.findall(rf'\[fontcolor="{palette.QUIET}" fontsize="10"[^\]]*label="(1e[^"]*)"', frame.source)
                for frame in viz.animate(loss).frames]
     assert legends[0] and all(legend == legends[0] for legend in legends)
 

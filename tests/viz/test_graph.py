@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from definitions import bidirectional, elman, unrolled
+from drawings import norm_text
 from painters import painting
 from tensor_graphs import (
     attention,
@@ -106,7 +107,7 @@ def test_a_parameter_of_several_time_steps_is_written_in_them_in_its_colour() ->
     assert {node.name for node in drawn.shared} == {"W", "U", "b", "V"} == set(run.parameters)
     side = {box.label.split()[0]: box for box in scene.boxes if box.key.startswith("p")}
     for name, box in side.items():
-        assert box.label.endswith(f"|g| {np.linalg.norm(run.parameters[name].grad):.1e}")
+        assert box.label.endswith(norm_text(run.parameters[name].grad))
         assert all(box.left > frame.right for frame in scene.frames)
     for box in scene.boxes:
         first = box.label.split("\n")[0]

@@ -30,7 +30,7 @@ from definitions import (
     two_delays,
     unrolled,
 )
-from drawings import assert_arrows_pass_no_box, overlap, rectangle, rolled_drawing, unrolled_drawing
+from drawings import assert_arrows_pass_no_box, norm_text, overlap, rectangle, rolled_drawing, unrolled_drawing
 
 from rnn import Cell, t
 from viz.render import palette
@@ -346,7 +346,7 @@ def test_a_parameter_stands_once_on_the_shelf(make: Callable[[], Cell]) -> None:
     run, loss = unrolled(make, T=8)
     scene = unrolled_drawing(run, loss).scene
     boxes = shelf(scene)
-    expected = [f"{name}  {p.shape}   |g| {np.linalg.norm(p.grad):.1e}" for name, p in run.parameters.items()]
+    expected = [f"{name}  {p.shape}   {norm_text(p.grad)}" for name, p in run.parameters.items()]
     assert [box.label for box in boxes] == expected
     assert all(box.left > frame.right for box in boxes for frame in scene.frames)
     assert len({box.paint.line for box in boxes}) == min(len(boxes), 10)

@@ -8,13 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 from definitions import DEFINITIONS, data, elman, feedback_2, gates, gru, lstm, own_output, skips, unrolled
-from drawings import draw_rolled, draw_run
+from drawings import as_written, draw_rolled, draw_run, norm_text
 
 import minigrad as mg
 import viz
 from rnn import Cell, t
 from rnn.language.expressions import Apply
-from viz.annotations.heat import BAD, TINY, UNKNOWN, ZERO, Norm, Scale
+from viz.annotations.heat import (
+    BAD,
+    BLANK,
+    MEANINGS,
+    NOT_REACHED,
+    TINY,
+    UNKNOWN,
+    UNREACHABLE,
+    UNREACHED,
+    ZERO,
+    Norm,
+    Scale,
+)
 from viz.annotations.labels import numbers
 from viz.layout.folding import choose_steps, find_tensors, make_columns
 from viz.layout.layered import layered_layout
@@ -202,12 +214,13 @@ def test_values_and_gradients_stand_in_the_boxes() -> None:
         h = next(steps[k] for part, steps in drawing.spec.tensors.items() if part.label == "h")
         lines = next(box.label for (part, step), box in drawing.boxes.items() if part.label == "h" and step == k)
         assert h is not None and h.grad is not None
-        assert lines.split("\n") == [f"h[{k}]", f"{h.numpy().min():.2g} … {h.numpy().max():.2g}",
-                                     f"|g| {np.linalg.norm(h.grad):.0e}"]
+        assert lines.split("\n") == [f"h[{k}]", as_written(f"{h.numpy().min():.2g} … {h.numpy().max():.2g}"),
+                                     norm_text(h.grad)]
 
 
 @pytest.mark.parametrize("value, text", [
-    (3.14159, "3.1"), ([1.0, -0.5], "1, -0.5"), ([1.0, 2.0, 3.0, 4.0], "1 … 4"), ([], "empty"),
+    (3.14159, "3.1"), ([1.0, -0.5], "1, −0.5"), ([1.0, 2.0, 3.0, 4.0], "1 … 4"), ([], "empty"),
+    ([-1e-9, 2.0, 3.0, 4.0], "−1e−09 … 4"), ([0.0] * 4, "all 0"), ([0.5, 0.5001, 0.5, 0.5], "0.5 … 0.5001"),
     ([np.nan, 1.0, 2.0, 3.0], "nan … nan")])
 def test_values_are_short(value: object, text: str) -> None:
     assert numbers(mg.Tensor(value)) == text
@@ -216,8 +229,12 @@ def test_values_are_short(value: object, text: str) -> None:
 def test_no_gradient_a_zero_a_tiny_and_a_bad_one_look_different() -> None:
     scale = Scale([Norm(1.0), Norm(1e-30), Norm(None), Norm(0.0), Norm(np.nan)])
     assert (scale.low, scale.high) == (-8, 0)
-    fills = [scale.fill(Norm(value)) for value in (None, 0.0, 1e-30, np.nan, np.inf, 1e-8, 1e-4, 1.0)]
-    assert fills[:5] == [UNKNOWN, ZERO, TINY, BAD, BAD] and len(set(fills)) == 7
+    patterns = [scale.pattern(Norm(value)) for value in (None, 0.0, 1e-30, np.nan, np.inf)]
+    assert patterns == [UNKNOWN, ZERO, TINY, BAD, BAD] and scale.pattern(Norm(0.0, UNREACHED)) == UNREACHABLE
+    assert {scale.fill(Norm(value)) for value in (None, 0.0, 1e-30, np.nan)} == {BLANK}
+    assert len({scale.fill(Norm(value)) for value in (1e-8, 1e-4, 1.0)} - {BLANK}) == 3
+    assert [scale.pattern(Norm(value)) for value in (1e-8, 1e-4, 1.0)] == [None] * 3
+    assert len({pattern.kind for pattern in MEANINGS}) == len(MEANINGS) == 5
 
 
 def test_the_range_of_heat_is_that_of_the_picture() -> None:
@@ -239,13 +256,33 @@ def test_heat_fills_the_boxes_and_says_what_colours_mean(level: str) -> None:
             assert tensor.grad is not None
             assert box.paint.fill == scale.fill(Norm(float(np.linalg.norm(tensor.grad))))
     meanings = [text.text for text in drawing.scene.texts]
-    assert {"|gradient|", "exactly 0", "not computed", "NaN or Inf", "smaller"} <= set(meanings)
+    assert "|gradient|" in meanings and not set(MEANINGS.values()) & set(meanings)
+
+
+def test_a_legend_lists_the_patterns_that_occur() -> None:
+    """A signal that needs no gradient is not one that wasn't computed."""
+    run, loss = unrolled(elman, 6)
+    for k, value in ((1, 0.0), (2, 1e-40), (3, np.nan)):
+        grad = run["h"][k].grad
+        assert grad is not None
+        grad[...] = value
+    legend = list(MEANINGS.values())
+    for shown, expected in (((1,), ["exactly 0"]), ((2, 5), ["smaller"]), ((1, 2, 3), ["smaller", "exactly 0",
+                            "NaN or Inf"]), ((4, 5), [])):
+        texts = [text.text for text in draw_run(run, loss, shown, heat=True).scene.texts]
+        assert [text for text in texts if text in legend] == expected
+
+
+def test_a_legend_says_why_a_gradient_is_unknown() -> None:
+    for norms, word in (([Norm(None)], "not computed"), ([Norm(None, NOT_REACHED), Norm(1.0)], "not reached"),
+                        ([Norm(None), Norm(None, NOT_REACHED)], "not computed, not reached")):
+        assert [meaning for _, pattern, meaning in Scale(norms).legend() if pattern == UNKNOWN] == [word]
 
 
 def test_heat_before_backward_says_not_computed() -> None:
     cell = feedback_2()
     drawing = draw_run(cell.unroll(**data(cell)), None, [1, 2, 3, 4], heat=True)
-    labels = {box.label: box.paint.fill for box in drawing.scene.boxes}
+    labels = {box.label: box.pattern for box in drawing.scene.boxes}
     assert labels["h1[1]\n|g| not computed"] == UNKNOWN
 
 
@@ -254,7 +291,7 @@ def test_a_zero_gradient_says_zero() -> None:
     (run["y"][2] ** 2).sum().backward()
     loss = (run["h"][2] * 0).sum()
     loss.backward()
-    labels = {box.label: box.paint.fill for box in
+    labels = {box.label: box.pattern for box in
               draw_run(run, loss, [1, 2, 3, 4], heat=True).scene.boxes}
     assert labels["h[2]\n|g| 0"] == ZERO
 

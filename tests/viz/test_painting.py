@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from definitions import DEFINITIONS, data, elman, feedback, lstm, unrolled
+from drawings import norm_text
 from painters import painting
 
 import minigrad as mg
@@ -124,7 +125,7 @@ def test_an_svg_has_every_text() -> None:
     expected = {f"{name}[{k}]" for name in "xhy" for k in (1, 2, 3)} | {"h[0] = 0", "loss", "t = 1", "t = 2", "t = 3"}
     assert expected <= set(written) and "elman, unrolled, T = 3" in written
     for name, p in run.parameters.items():
-        assert f"{name}  {p.shape}   |g| {np.linalg.norm(p.grad):.1e}" in written
+        assert f"{name}  {p.shape}   {norm_text(p.grad)}" in written
     written = texts(svg(viz.rolled(elman())))
     assert {"x[t]", "h[t]", "y[t]", "z⁻¹", "W", "U", "V", "h[t] = tanh(W @ x[t] + U @ h[t-1] + b)"} <= set(written)
 
@@ -160,7 +161,7 @@ def assert_text_and_no_markup(name: str, cell_name: str) -> None:
         root = svg(picture)
         assert set(wanted) <= set(texts(root))
         tags = {element.tag.removeprefix(SVG) for element in root.iter() if isinstance(element.tag, str)}
-        assert tags <= {"svg", "g", "title", "polygon", "path", "text", "a", "ellipse", "polyline", "defs"}
+        assert tags <= {"svg", "g", "title", "polygon", "path", "text", "a", "ellipse", "polyline", "defs", "desc"}
         keys = {key.split("}")[-1] for element in root.iter() for key in element.attrib}
         assert not any(key.startswith("on") or key == "href" for key in keys)
 

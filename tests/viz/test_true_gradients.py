@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from definitions import bidirectional, data, elman, feedback, lstm, unrolled
-from drawings import assert_arrows_pass_no_box, draw_run, overlap, rectangle, sampled, unrolled_drawing
+from drawings import assert_arrows_pass_no_box, draw_run, norm_text, overlap, rectangle, sampled, unrolled_drawing
 
 import minigrad as mg
 import viz
@@ -16,7 +16,8 @@ from minigrad.steps import Step
 from rnn import Cell, Run, t
 from rnn.unrolling.gradients import gradient_sums
 from viz.annotations.current_step import mark_step
-from viz.annotations.heat import UNKNOWN, ZERO
+from viz.annotations.heat import UNKNOWN, UNREACHABLE
+from viz.render.patterns import Pattern
 from viz.render.scene import Scene
 
 
@@ -57,8 +58,7 @@ def test_the_gradient_beside_a_parameter_is_of_the_run_that_is_drawn() -> None:
     other = cell.unroll(**data(cell, T=9, seed=1))
     mg.square(other["y"].stack()).sum().backward()  # adds to the same .grad
     assert shelf(unrolled_drawing(run, loss).scene) == before == {
-        name: f"|g| {np.linalg.norm(gradient):.1e}" for name, gradient in
-        mg.grad(loss, dict(run.parameters)).items()}
+        name: norm_text(gradient) for name, gradient in mg.grad(loss, dict(run.parameters)).items()}
 
 
 def test_a_run_without_a_backward_pass_has_no_number() -> None:
@@ -84,7 +84,7 @@ def test_half_way_through_a_pass_a_sum_is_so_far() -> None:
         if (step.name, step.t) == ("h", 2):
             break
     rows = run.contributions("U")
-    assert shelf(unrolled_drawing(run, loss).scene)["U"] == f"|g| {np.linalg.norm(rows.sum(0)):.1e} so far"
+    assert shelf(unrolled_drawing(run, loss).scene)["U"] == f"{norm_text(rows.sum(0))} so far"
 
 
 # ---- signals
@@ -97,13 +97,13 @@ def test_what_the_loss_does_not_read_says_so_after_a_whole_pass() -> None:
     found = labels(run, loss)
     assert {f"y[{k}]\ndoes not reach the loss" for k in (1, 2, 3)} <= set(found)
     assert all(np.any(run["h"][k].grad) for k in range(1, 5)) and "not computed" not in " ".join(found)
-    assert [found[f"y[{k}]\ndoes not reach the loss"] for k in (1, 2, 3)] == [ZERO] * 3
+    assert [found[f"y[{k}]\ndoes not reach the loss"] for k in (1, 2, 3)] == [UNREACHABLE] * 3
 
 
-def labels(run: Run, loss: Any, **options: Any) -> dict[str, str]:
-    """Return the fill of each box, by its label."""
+def labels(run: Run, loss: Any, **options: Any) -> dict[str, Pattern | None]:
+    """Return the pattern of each box, by its label."""
     scene = draw_run(run, loss, range(1, run.T + 1), heat=True, **options).scene
-    return {box.label: box.paint.fill for box in scene.boxes}
+    return {box.label: box.pattern for box in scene.boxes}
 
 
 def test_the_gradient_of_another_loss_is_not_drawn_for_what_this_one_does_not_read() -> None:
@@ -148,15 +148,15 @@ def test_a_step_shows_what_had_arrived_then(number: int, go_on: bool) -> None:
     for name in "hy":
         for k in range(1, 5):
             x = run[name][k]
-            size = f"{np.linalg.norm(arrived[x]):.0e}" if x in arrived else ""
-            expected.add(f"{name}[{k}]\n" + (f"|g| {size}" if x in done else f"arrived: {size}" if size else
+            size = norm_text(arrived[x]) if x in arrived else ""
+            expected.add(f"{name}[{k}]\n" + (size if x in done else size.replace("|g|", "arrived:") if size else
                                             "|g| not computed"))
     found = draw_run(run, loss, range(1, 5), heat=True, step=last)
     assert {box.label for box in found.scene.boxes if box.label[:1] in ("h", "y") and not box.dashed} == expected
     waiting = {x for step in last.steps[number:] for x in step.node.inputs}
     for name, words in shelf(found.scene).items():
         x = run.parameters[name]
-        size = f"|g| {np.linalg.norm(arrived[x]):.1e}" if x in arrived else "|g| not computed"
+        size = norm_text(arrived[x]) if x in arrived else "|g| not computed"
         assert words == (f"{size} so far" if x in waiting and x in arrived else size)
 
 
@@ -239,8 +239,8 @@ def test_its_gradient_goes_back_along_the_arrow() -> None:
 def test_its_gradient_is_that_through_the_steps() -> None:
     run, loss = regularised("U")
     words = shelf(unrolled_drawing(run, loss).scene)
-    assert words["U"] == f"|g| {np.linalg.norm(run.contributions('U').sum(0)):.1e} through the steps"
-    assert words["W"] == f"|g| {np.linalg.norm(mg.grad(loss, run.parameters['W'])):.1e}"
+    assert words["U"] == f"{norm_text(run.contributions('U').sum(0))} through the steps"
+    assert words["W"] == norm_text(mg.grad(loss, run.parameters["W"]))
 
 
 def test_a_loss_of_the_run_alone_has_no_arrow_from_parameters() -> None:

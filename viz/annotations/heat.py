@@ -1,7 +1,7 @@
 """Gradients as colours and line widths.
 
-The colour is the logarithm of the norm, over the range of one picture. "Not computed", exactly zero,
-tiny, and NaN or Inf are not on the scale: each has a colour of its own.
+The colour is the logarithm of the norm, over the range of one picture; the larger, the darker. What is not on the
+scale, such as "not computed" and exactly zero, has a pattern of lines, which grey print doesn't change.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ import numpy as np
 from minigrad.formats.norms import norm as norm_of
 from rnn import Run
 from rnn.unrolling.gradients import require_gradients
+from viz.render import palette
+from viz.render.patterns import Pattern
+from viz.render.scene import Box
+from viz.render.typography import true_minus
 
 DECADES = 8  # the longest range of the scale; smaller norms are "tiny"
-STOPS = ((255, 244, 214), (253, 190, 110), (238, 112, 28))  # from small to large
-TINY = "#FFFDF4"
-ZERO = "#BDBDBD"
-UNKNOWN = "#E4ECF7"
-BAD = "#FF8A80"
+STOPS = [(int(color[1:3], 16), int(color[3:5], 16), int(color[5:], 16)) for color in palette.HEAT]
+BLANK = palette.OPERATION.fill  # of boxes that aren't coloured by a gradient
+TINY, ZERO, UNREACHABLE, UNKNOWN = map(Pattern, ("dots", "rising", "upright", "dashes"))
+BAD = Pattern("grid", palette.ALARM)
 THIN, WIDE = 0.4, 6.0  # the widths of edges that contribute nothing, and most
-
 
 # Words for a gradient that isn't the complete one of a backward pass.
 ARRIVED = "arrived"  # of a tensor whose own step is still to come
@@ -42,18 +44,22 @@ class Norm(NamedTuple):
     def __str__(self) -> str:
         if self.value is None:
             return self.word or "not computed"
-        return "0" if self.value == 0 else f"{self.value:.0e}" if math.isfinite(self.value) else f"{self.value}"
+        if self.value == 0:
+            return "0"
+        return true_minus(f"{self.value:.1e}") if math.isfinite(self.value) else f"{self.value}"
 
     @property
     def line(self) -> str:
-        """The line of a box, `|g| 2e-01`."""
+        """The line of a box, `|g| 2.1e−01`."""
         if self.word == UNREACHED:
             return UNREACHED
-        return f"{ARRIVED}: {self}" if self.word == ARRIVED else self.with_number(str(self))
+        if self.word == ARRIVED:
+            return f"{ARRIVED}: {self}"
+        return f"|g| {self} {self.word}" if self.word in (SO_FAR, THROUGH_STEPS) else f"|g| {self}"
 
-    def with_number(self, number: str) -> str:
-        """Return `|g| 2.1e-01 so far`, with the norm as it is given."""
-        return f"|g| {number} {self.word}" if self.word in (SO_FAR, THROUGH_STEPS) else f"|g| {number}"
+
+# Why a gradient isn't on the scale, in the order of the legend.
+MEANINGS = {TINY: "smaller", ZERO: "exactly 0", UNREACHABLE: UNREACHED, UNKNOWN: "not computed", BAD: "NaN or Inf"}
 
 
 def joint(norms: Sequence[Norm]) -> Norm:
@@ -72,24 +78,44 @@ def joint(norms: Sequence[Norm]) -> Norm:
 
 
 class Scale:
-    """A colour scale for the norms of one picture, which range from 10**low to 10**high."""
+    """A colour scale for the norms of one picture, which range from 10**low to 10**high.
+
+    Attributes:
+        patterns: those that the picture needs, in the order of the legend, with their meanings.
+    """
 
     def __init__(self, norms: Iterable[Norm]) -> None:
+        norms = list(norms)
         sizes = [size.value for size in norms if size.value and math.isfinite(size.value)]
         self.high = math.ceil(round(math.log10(max(sizes, default=1.0)), 6))
         self.low = max(math.floor(math.log10(min(sizes, default=0.1))), self.high - DECADES)
         self.low = min(self.low, self.high - 1)
+        found = {self.pattern(size) for size in norms}
+        self.patterns = {pattern: meaning for pattern, meaning in MEANINGS.items() if pattern in found}
+        if UNKNOWN in found:
+            self.patterns[UNKNOWN] = ", ".join(sorted({str(size) for size in norms if self.pattern(size) == UNKNOWN}))
 
-    def fill(self, size: Norm) -> str:
-        """Return the colour of a norm."""
+    def pattern(self, size: Norm) -> Pattern | None:
+        """Return the pattern of a norm that isn't on the scale."""
+        if size.word == UNREACHED:
+            return UNREACHABLE
         if size.value is None:
             return UNKNOWN
         if not math.isfinite(size.value):
             return BAD
         if size.value == 0:
             return ZERO
-        exponent = math.log10(size.value)
-        return TINY if exponent < self.low else self._interpolate((exponent - self.low) / (self.high - self.low))
+        return TINY if math.log10(size.value) < self.low else None
+
+    def fill(self, size: Norm) -> str:
+        """Return the colour of a norm."""
+        if not size.value or self.pattern(size):
+            return BLANK
+        return self._interpolate((math.log10(size.value) - self.low) / (self.high - self.low))
+
+    def paint_box(self, box: Box, size: Norm) -> None:
+        """Fill a box with the colour or the pattern of a norm."""
+        box.paint, box.pattern = box.paint._replace(fill=self.fill(size)), self.pattern(size)
 
     def _interpolate(self, fraction: float) -> str:
         """Return the colour at a fraction of the range, 0 … 1."""
@@ -99,12 +125,12 @@ class Scale:
         mixed = (round(a + (b - a) * rest) for a, b in zip(STOPS[number], STOPS[number + 1]))
         return "#" + "".join(f"{channel:02X}" for channel in mixed)
 
-    def legend(self) -> list[tuple[str, str]]:
-        """Return (colour, meaning) for a legend, from the largest norm down to what is not on the scale."""
+    def legend(self) -> list[tuple[str, Pattern | None, str]]:
+        """Return (colour, pattern, meaning) for a legend, from the largest norm down to what is not on the scale."""
         step = max(1, math.ceil((self.high - self.low) / 6))
         exponents = [*range(self.high, self.low, -step), self.low]
-        rows = [(self._interpolate((e - self.low) / (self.high - self.low)), f"1e{e:+d}") for e in exponents]
-        return [*rows, (TINY, "smaller"), (ZERO, "exactly 0"), (UNKNOWN, "not computed"), (BAD, "NaN or Inf")]
+        return [*((self._interpolate((e - self.low) / (self.high - self.low)), None, true_minus(f"1e{e:+d}"))
+                  for e in exponents), *((BLANK, pattern, meaning) for pattern, meaning in self.patterns.items())]
 
 
 def relative_contributions(run: Run) -> dict[str, list[float]]:

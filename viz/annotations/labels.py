@@ -11,13 +11,18 @@ from viz.layout.folding import Where
 from viz.layout.step_graph import Part
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
-from viz.render.fonts import clean
-from viz.render.scene import Box, Scene, text_beside
+from viz.render.fonts import clean, text_width
+from viz.render.patterns import Pattern
+from viz.render.scene import CORNER, Box, Scene, text_beside
+from viz.render.typography import true_minus
 
 from .gradients import Gradients
-from .heat import UNREACHED, Norm, Scale, joint
+from .heat import BAD, BLANK, UNREACHED, Norm, Scale, joint
 
 FEW = 3  # numbers at most that are written out
+KEY = 26.0, 14.0  # width and height of a box in a legend
+KEY_PITCH = 17.0
+ZERO = " = 0"
 
 
 class BoxLabels:
@@ -35,8 +40,9 @@ class BoxLabels:
         recorded = [tensor for steps in spec.recorded.values() for tensor in steps.values() if tensor is not None]
         self.gradients = Gradients(recorded, spec.loss, spec.step)
         boxes = [where for where in self.tensors if where[0] in spec.tensors]
-        self.norms = [self._norm(part, k) for part, k in boxes]
-        self.norms += [self.gradients.norm(tensor) for tensor in (spec.loss, *spec.beside.values())]
+        self.norms = [self._norm(part, k) for part, k in boxes if self._needs_gradient(part, k)]
+        self.norms += [self.gradients.norm(x) for x in (spec.loss, *spec.beside.values())
+                       if x is not None and x.requires_grad]
         self.scale = Scale(self.norms) if spec.heat else None
         unknown = set(spec.highlight) - {tensor for tensor in tensors if tensor is not None}
         if unknown:
@@ -52,9 +58,12 @@ class BoxLabels:
             return part.label
         if part.members:
             return self._label_of_layer(part, k)
-        tensor, boundary = self.tensors[part, k], self.spec.is_boundary(part, k)
-        text = self._with_numbers(part.at(k) + (known_value(tensor) if boundary else ""), tensor)
-        return f"{text}\n{part.added_line}" if part.added and tensor is not None and not boundary else text
+        tensor, text = self.tensors[part, k], part.at(k)
+        if self.spec.is_boundary(part, k):
+            known = known_value(tensor)
+            return f"{text}{known}" if known == ZERO else self._with_numbers(f"{text}{known}", tensor)
+        text = self._with_numbers(text, tensor)
+        return f"{text}\n{part.added_line}" if part.added and tensor is not None else text
 
     def _label_of_layer(self, layer: Part, k: int) -> str:
         """Return the name of a layer; before and after the steps `h[0], c[0] = 0`; then the requested numbers."""
@@ -70,7 +79,7 @@ class BoxLabels:
             lines = [", ".join(names) + value for value, names in known.items()]
         if self.spec.values:
             lines += [f"{clean(part.signal.removeprefix(layer.signal))}  {numbers(x)}" for part, x in outputs]
-        if (self.spec.values or self.spec.heat) and any(x.requires_grad for _, x in outputs):
+        if (self.spec.values or self.spec.heat) and self._needs_gradient(layer, k):
             lines.append(self._norm(layer, k).line)
         return "\n".join(lines)
 
@@ -84,6 +93,13 @@ class BoxLabels:
         if not part.members:
             return self.gradients.norm(self.tensors[part, k])
         return joint([self.gradients.norm(tensor) for _, tensor in self._outputs(part, k) if tensor.requires_grad])
+
+    def _needs_gradient(self, part: Part, k: int) -> bool:
+        """Whether anything that a box shows needs a gradient."""
+        if part.members:
+            return any(tensor.requires_grad for _, tensor in self._outputs(part, k))
+        tensor = self.tensors[part, k]
+        return tensor is not None and tensor.requires_grad
 
     def _with_numbers(self, text: str, tensor: Tensor | None) -> str:
         """Return a label with the requested numbers under it."""
@@ -112,10 +128,9 @@ class BoxLabels:
         box.size = 10 if "\n" in box.label else box.size
         box.tooltip = "; ".join(f"{clean(part.signal)}[{k}] {describe(tensor, self.gradients.norm(tensor))}"
                                 for part, tensor in own)
-        if self.scale is not None and any(tensor.requires_grad for _, tensor in self._outputs(layer, k)):
-            box.paint = palette.Paint(box.paint.line, self.scale.fill(self._norm(layer, k)))
+        self._paint(box, self._norm(layer, k) if self._needs_gradient(layer, k) else None)
         if any(nonfinite(tensor) for _, tensor in own):
-            box.paint, box.pen = palette.BAD, 2.4
+            mark_nonfinite(box)
 
     def annotate(self, box: Box, text: str, tensor: Tensor | None) -> None:
         """Add to the box of a tensor a tooltip, heat, and the mark of a value that is not finite."""
@@ -125,10 +140,16 @@ class BoxLabels:
         if tensor is None:
             return
         box.tooltip += f" {describe(tensor, self.gradients.norm(tensor))}"
-        if self.scale is not None and tensor.requires_grad:
-            box.paint = palette.Paint(box.paint.line, self.scale.fill(self.gradients.norm(tensor)))
+        self._paint(box, self.gradients.norm(tensor) if tensor.requires_grad else None)
         if nonfinite(tensor):
-            box.paint, box.pen = palette.BAD, 2.4
+            mark_nonfinite(box)
+
+    def _paint(self, box: Box, size: Norm | None) -> None:
+        """Colour a box by its gradient's norm, if that is wanted; leave one without a gradient blank."""
+        if self.scale is not None and size is not None:
+            self.scale.paint_box(box, size)
+        elif self.scale is not None:
+            box.paint = box.paint._replace(fill=BLANK)
 
     def mark_highlight(self, scene: Scene, boxes: Mapping[Where, Box]) -> None:
         """Draw the boxes of highlighted tensors, and arrows between two of them, with thick lines."""
@@ -150,18 +171,44 @@ def known_value(tensor: Tensor | None) -> str:
     value = tensor.inputs[0] if tensor.inputs else tensor
     if value.name and value.t is None:
         return f" = {clean(value.name, 14)}"
-    return " = 0" if not tensor.requires_grad and not tensor.numpy().any() else ""
+    return ZERO if not tensor.requires_grad and not tensor.numpy().any() else ""
+
+
+def mark_nonfinite(box: Box) -> None:
+    """Mark a box whose value contains NaN or Inf: by colour, line and pattern."""
+    box.paint, box.pen, box.pattern = palette.BAD, 2.4, BAD
 
 
 def add_legend(scene: Scene, scale: Scale, left: float, bottom: float) -> None:
     """Add a column of colours with their meanings."""
     rows = scale.legend()
-    for number, (fill, meaning) in enumerate(rows):
-        y = bottom + 15.0 * (len(rows) - number) - 7
-        scene.boxes.append(Box(f"legend{number}", left + 10, y, 20, 14, "", palette.Paint(palette.QUIET, fill),
-                               rounded=False, pen=0.6, tooltip=f"|g| {meaning}"))
-        scene.texts.append(text_beside(left + 26, y, meaning, 10, palette.QUIET))
-    scene.texts.append(text_beside(left, bottom + 15.0 * len(rows) + 10, "|gradient|", 11, palette.QUIET))
+    for number, row in enumerate(rows):
+        _add_key(scene, number, row, left, bottom + KEY_PITCH * (len(rows) - number - 0.5))
+    scene.texts.append(text_beside(left, bottom + KEY_PITCH * len(rows) + 10, "|gradient|", 11, palette.QUIET))
+
+
+def add_legend_below(scene: Scene, scale: Scale, left: float, right: float, top: float) -> None:
+    """Add the colours with their meanings from left to right, in as many rows as they need."""
+    heading = text_beside(left, top - KEY_PITCH / 2, "|gradient|", 11, palette.QUIET)
+    scene.texts.append(heading)
+    start = x = heading.rectangle[2] + 14
+    y = heading.y
+    for number, row in enumerate(scale.legend()):
+        width = KEY[0] + 6 + text_width(row[2], 10) * CORNER
+        if x > start and x + width > right:
+            x, y = start, y - KEY_PITCH - 2
+        _add_key(scene, number, row, x, y)
+        x += width + 14
+
+
+def _add_key(scene: Scene, number: int, row: tuple[str, Pattern | None, str], left: float, y: float) -> None:
+    """Add a row of a legend: a small box, and its meaning on the right."""
+    fill, pattern, meaning = row
+    width, height = KEY
+    paint = palette.Paint(palette.QUIET, fill)
+    scene.boxes.append(Box(f"legend{number}", left + width / 2, y, width, height, "", paint, rounded=False, pen=0.6,
+                           tooltip=f"|g| {meaning}", pattern=pattern))
+    scene.texts.append(text_beside(left + width + 6, y, meaning, 10, palette.QUIET))
 
 
 def numbers(tensor: Tensor) -> str:
@@ -170,9 +217,12 @@ def numbers(tensor: Tensor) -> str:
     if array.size == 0:
         return "empty"
     if array.size <= FEW:
-        return ", ".join(f"{value:.2g}" for value in array.ravel().tolist())
+        return true_minus(", ".join(f"{value:.2g}" for value in array.ravel().tolist()))
     with np.errstate(invalid="ignore"):
-        return f"{np.min(array):.2g} … {np.max(array):.2g}"
+        low, high = np.min(array), np.max(array)
+    if low == high:
+        return true_minus(f"all {low:.2g}")
+    return true_minus(f"{low:.2g} … {high:.2g}" if f"{low:.2g}" != f"{high:.2g}" else f"{low:.4g} … {high:.4g}")
 
 
 def nonfinite(tensor: Tensor) -> str:

@@ -11,8 +11,9 @@ from viz.layout.step_layout import HEIGHT
 from viz.render import palette
 from viz.render.fonts import clean, text_width
 from viz.render.scene import CORNER, Arrow, Box, Point, Scene, join_curves, round_corners, straight_line, vertical_curve
+from viz.render.typography import true_minus
 
-from .labels import BoxLabels, describe, nonfinite
+from .labels import BoxLabels, describe, mark_nonfinite, nonfinite
 
 TRACK = 13.0  # from a row of frames up to the arrows that go round to the loss; from the picture to these
 CORNER_RADIUS = 6.0
@@ -63,15 +64,16 @@ def add_loss(scene: Scene, loss: Tensor, sources: Sequence[tuple[Box, float]], t
         lower: the same in lower rows of frames, each with the top of its row.
     """
     text = clean(loss.name or "loss")
-    label = f"{text} = {loss.item():.3g}" if labels.spec.values and loss.size == 1 else text
+    label = f"{text} = {true_minus(f'{loss.item():.3g}')}" if labels.spec.values and loss.size == 1 else text
     finite, size = not nonfinite(loss), labels.gradients.norm(loss)
     width = max(text_width(label, 12) * CORNER + 34, 16.0 * (len(sources) + 1))
-    paint = palette.LOSS if finite else palette.BAD
-    if labels.scale is not None and finite:
-        paint = palette.Paint(paint.line, labels.scale.fill(size))
     xs = [source.x for source, *_ in sources or lower]
-    box = Box("loss", sum(xs) / len(xs), top + 72, width, HEIGHT, label, paint, pen=1.4 if finite else 2.4,
+    box = Box("loss", sum(xs) / len(xs), top + 72, width, HEIGHT, label, palette.LOSS,
               tooltip=f"{text} {describe(loss, size)}")
+    if not finite:
+        mark_nonfinite(box)
+    elif labels.scale is not None:
+        labels.scale.paint_box(box, size)
     _, _, right, _ = scene.bounds(0)
     scene.boxes.append(box)
     apart = (width - 24) / max(len(sources) - 1, 1)

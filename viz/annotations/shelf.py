@@ -26,32 +26,27 @@ def add_parameters(scene: Scene, spec: UnrolledSpec, sizes: Mapping[str, Norm], 
     rows = parameter_rows(spec.graph.shelf, spec.parameters)
     y = middle + len(rows) / 2 * PITCH
     scene.texts.append(text_beside(left, y + 10, "parameters (shared by all steps)", 11, palette.QUIET))
+    positions = {name: position for position, name in enumerate(spec.graph.colors)}
     for number, (layer, names) in enumerate(rows):
         tensors = [spec.parameters[name] for name in names]
         size = joint([sizes[name] for name in names if name in sizes]) if sizes else None
         text = f"{clean(names[0].removeprefix(spec.graph.prefix))}  {tensors[0].shape}"
-        color = spec.graph.colors[names[0]]
+        paint = palette.parameter_paint(positions[names[0]], palette.SHELF)
         if layer:
-            text, color = f"{layer}  {sum(x.size for x in tensors):,} numbers", palette.QUIET
-        text = f"{text}   {_on_shelf(size)}".rstrip()
+            text = f"{layer}  {sum(x.size for x in tensors):,} numbers"
+            paint = palette.Paint(palette.QUIET, palette.SHELF)
+        if size is not None:
+            text = f"{text}   {size.line}"
         width = text_width(text, 11) * CORNER + 18
         about = [f"{clean(name)} {describe(x, sizes.get(name, Norm(None)))}" for name, x in zip(names, tensors)]
         scene.boxes.append(Box(f"p{number}", left + width / 2, y - 16 - PITCH * number, width, 23, text,
-                               palette.Paint(color, palette.SHELF), rounded=False, pen=1.8, size=11,
-                               tooltip="; ".join(about)))
+                               paint, rounded=False, pen=1.8, size=11, tooltip="; ".join(about)))
 
 
 def parameter_keys(spec: UnrolledSpec) -> dict[str, str]:
     """Return the key of the box in which each parameter is listed."""
     rows = parameter_rows(spec.graph.shelf, spec.parameters)
     return {name: f"p{number}" for number, (_, names) in enumerate(rows) for name in names}
-
-
-def _on_shelf(size: Norm | None) -> str:
-    """Return the norm of a parameter's gradient, with two digits; nothing if it isn't known."""
-    if size is None:
-        return ""
-    return size.with_number(f"{size.value:.1e}") if size.value else size.line
 
 
 def add_loss_terms(scene: Scene, names: Sequence[str], keys: Mapping[str, str]) -> None:

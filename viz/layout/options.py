@@ -65,6 +65,10 @@ class Options:
         """Return the title of a picture: the usual one, another one, or "" for none."""
         return self.title if isinstance(self.title, str) else usual if self.title else ""
 
+    def name(self, usual: str) -> str:
+        """Return the title of the file, which has one even if none is drawn."""
+        return self.heading(usual) or usual
+
 
 USUAL = Options()
 

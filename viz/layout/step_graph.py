@@ -388,7 +388,9 @@ def _is_computed(x: Any) -> bool:
 def _operation_part(node: Apply, equation: Equation, names: Names, colors: dict[str, str]) -> Part:
     """Return an operation's box, outlined in the colour of its first parameter."""
     used = list(dict.fromkeys(names.parameters[tensor] for tensor in constants(node) if tensor in names.parameters))
-    paint = palette.Paint(colors[used[0]], palette.OPERATION.fill) if used else palette.OPERATION
+    paint = palette.OPERATION
+    if used:
+        paint = palette.parameter_paint(list(colors).index(used[0]), paint.fill)
     label = _expression_label(node, names, names.layer(equation.signal.name))
     return Part(equation.signal.name, node, equation.lead, label, paint, used, to_text(node, names.within("")))
 

@@ -1,7 +1,7 @@
 """`viz.diff`: the difference of two definitions, two runs or two tensors in one picture.
 
 Missing (only in the first): red and dashed. Extra (only in the second): green and bold. Changed:
-amber, boxes with sharp corners, arrows dotted. Everything else is grey.
+brown, boxes with sharp corners, arrows dotted. Everything else is grey.
 """
 
 from __future__ import annotations

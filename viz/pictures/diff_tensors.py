@@ -89,7 +89,7 @@ class _UnionDrawing(GraphDrawing):
     def __init__(self, union: _Union) -> None:
         self.union, self.show, self.marked, self.options = union, SHOWN, set[Tensor](), PLAIN
         self.keys = block_keys({node: union.inputs[node] for node in union.states})
-        self.shared, self.written = dict[Tensor, str](), dict[Tensor, str]()
+        self.shared, self.written = dict[Tensor, palette.Paint](), dict[Tensor, str]()
         self.boxes = {node: number for number, node in enumerate(union.states)}
         self.edges = [(self.boxes[source], self.boxes[target]) for source, target, _ in union.edges]
 

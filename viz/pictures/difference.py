@@ -15,7 +15,7 @@ SAME, MISSING, EXTRA, CHANGED = "same", "missing", "extra", "changed"
 APPEARANCE: dict[str, tuple[palette.Paint, float]] = {  # colours and line width
     SAME: (palette.SAME, 1.2), MISSING: (palette.MISSING, 1.6), EXTRA: (palette.EXTRA, 3.2),
     CHANGED: (palette.CHANGED, 2.2)}
-STYLES = {MISSING: "red, dashed", EXTRA: "green, bold", CHANGED: "amber, sharp corners, dotted"}
+STYLES = {MISSING: "red, dashed", EXTRA: "green, bold", CHANGED: "brown, sharp corners, dotted"}
 
 
 def state_of(in_first: bool, in_second: bool, changed: bool = False) -> str:
@@ -55,7 +55,9 @@ def write_caption(scene: Scene, title: str, boxes: Iterable[str], arrows: Iterab
     """Write the title, and how much is missing, extra and changed."""
     left, _, right, top = scene.bounds(0)
     middle = (left + right) / 2
-    lines = caption(list(boxes), list(arrows)) if options.legend else []
+    counted = caption(list(boxes), list(arrows))
+    scene.title, scene.alt = options.name(title), f"Differences: {'; '.join(text for text, _ in counted)}."
+    lines = counted if options.legend else []
     for number, (text, color) in enumerate(reversed(lines)):
         scene.texts.append(Text(middle, top + 20 + 17 * number, text, 11, color))
     if options.title:

@@ -11,7 +11,9 @@ from minigrad.backward import ancestors
 from minigrad.formats.describe import tensor_formula, tensor_name
 from minigrad.formats.formula import ATOM, Formula
 from minigrad.formats.norms import norm
-from viz.annotations.labels import nonfinite, numbers
+from viz.annotations.alt import graph_text
+from viz.annotations.heat import Norm
+from viz.annotations.labels import mark_nonfinite, nonfinite, numbers
 from viz.annotations.legend import PITCH as PITCH_OF_COLORS
 from viz.annotations.legend import add_entries
 from viz.annotations.panels import Panel, add_panels, place_title
@@ -25,6 +27,7 @@ from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import LINE, clean, text_width
 from viz.render.scene import CORNER, Arrow, Box, Frame, Rectangle, Scene, text_beside
+from viz.render.typography import true_minus
 
 FONT_SIZE = 11
 MAX_NODES = 2000  # more are unreadable
@@ -84,16 +87,16 @@ class GraphDrawing:
 
     Attributes:
         boxes, written: the tensors that have a box, with its number; the text of the others in operations.
-        shared: the leaves that are listed at the side, with their colours.
+        shared: the leaves that are listed at the side, with the look of their boxes.
         edges: pairs of numbers of boxes.
     """
 
     def __init__(self, nodes: Sequence[Tensor], show: Collection[str], marked: Collection[Tensor] = (),
                  options: Options = PLAIN) -> None:
-        self.result, self.show, self.marked, self.options = nodes[-1], show, marked, options
+        self.nodes, self.result, self.show, self.marked, self.options = nodes, nodes[-1], show, marked, options
         self.keys = block_keys({node: node.inputs for node in nodes})
         self.computed = {node.name for node in nodes if node.op and node.name and node.t is not None}
-        self.shared: dict[Tensor, str] = {}
+        self.shared: dict[Tensor, palette.Paint] = {}
         self.written: dict[Tensor, str] = {}
         self._write_leaves(nodes)
         self.boxes = {node: number for number, node in enumerate(x for x in nodes if x not in self.written)}
@@ -112,7 +115,7 @@ class GraphDrawing:
             if not node.label and not node.requires_grad and (node.size == 1 or uses[node] == 1):
                 self.written[node] = tensor_name(node) if node.size == 1 else tensor_formula(node)
             elif node.t is None and (uses[node] > FEW_USES or len(blocks[node]) > 1):
-                self.shared[node] = palette.parameter(len(self.shared))
+                self.shared[node] = palette.parameter_paint(len(self.shared), palette.SHELF)
                 self.written[node] = clean(node.label, SHORT) or f"p{len(self.shared)}"
 
     def draw(self) -> Scene:
@@ -127,7 +130,9 @@ class GraphDrawing:
             add_entries(panel.scene, [(paint, meaning, False) for paint, meaning in COLORS.items() if paint in paints],
                         "boxes")
             add_panels(scene, [panel], (over[1] + over[3]) / 2, self.options.ratio)
-        place_title(scene, self.options.heading(clean(self.result.label, LONGEST) or "graph"), [], over)
+        title = f"the graph of {clean(tensor_name(self.result))}"
+        scene.title, scene.alt = self.options.name(title), graph_text(self.nodes)
+        place_title(scene, self.options.heading(title), [], over)
         return scene
 
     def draw_tensors(self) -> Scene:
@@ -159,9 +164,14 @@ class GraphDrawing:
         text = self._label(node)
         lines = text.count("\n") + 1
         paint, pen, rounded = self._paint(node)
-        return Box(f"n{self.boxes[node]}", 0, 0, 2 * ceil(max(text_width(text, FONT_SIZE) * CORNER + 18, 46) / 4) * 2,
-                   2 * ceil((lines * FONT_SIZE * LINE + 10) / 2), text, paint, rounded=rounded, pen=pen,
-                   size=FONT_SIZE, tooltip=f"{node!r} {numbers(node)}")
+        box = Box(f"n{self.boxes[node]}", 0, 0, 2 * ceil(max(text_width(text, FONT_SIZE) * CORNER + 18, 46) / 4) * 2,
+                  2 * ceil((lines * FONT_SIZE * LINE + 10) / 2), text, paint, rounded=rounded, pen=pen,
+                  size=FONT_SIZE, tooltip=f"{node!r} {numbers(node)}")
+        if nonfinite(node):
+            mark_nonfinite(box)
+        if node in self.marked:
+            box.paint, box.pen = box.paint._replace(line=palette.BACKWARD), 4.0
+        return box
 
     def _label(self, node: Tensor) -> str:
         return label(node, self.show, self.written)
@@ -171,9 +181,7 @@ class GraphDrawing:
         paint, pen = _paint(node, self.result, self.computed), 1.4
         used = [self.shared[x] for x in node.inputs if x in self.shared]
         if used and paint is palette.OUTPUT:
-            paint, pen = palette.Paint(used[0], paint.fill), 2.0
-        if node in self.marked:
-            paint, pen = palette.Paint(palette.BACKWARD, paint.fill), 4.0
+            paint, pen = used[0]._replace(fill=paint.fill), 2.0
         return paint, pen, not (node.op is None and node.requires_grad)
 
     def _arrows(self, nodes: Sequence[Tensor], routes: PageRoutes, names: Sequence[str]) -> list[Arrow]:
@@ -198,17 +206,16 @@ class GraphDrawing:
         _, bottom, right, top = scene.bounds(0)
         rows = max(int((top - bottom) / PITCH), 4)
         widest, left = 0.0, right + 32
-        for number, (node, color) in enumerate(self.shared.items()):
+        for number, (node, paint) in enumerate(self.shared.items()):
             if number % rows == 0:
                 left, widest = left + widest + 12, 0.0
-            size = str(node.shape) if node.size != 1 else f"{node.item():.4g}"
+            size = str(node.shape) if node.size != 1 else true_minus(f"{node.item():.4g}")
             gradient = _gradient(node, self.show)
             text = "  ".join(filter(None, [self.written[node], size, nonfinite(node), gradient]))
             width = text_width(text, FONT_SIZE) * CORNER + 18
             widest = max(widest, width)
             scene.boxes.append(Box(f"p{number}", left + width / 2, top - 24 - PITCH * (number % rows), width, 23, text,
-                                   palette.Paint(color, palette.SHELF), rounded=False, pen=1.8, size=FONT_SIZE,
-                                   tooltip=f"{node!r} {numbers(node)}"))
+                                   paint, rounded=False, pen=1.8, size=FONT_SIZE, tooltip=f"{node!r} {numbers(node)}"))
         if self.shared:
             scene.texts.append(text_beside(right + 44, top - 2, "used in several places", FONT_SIZE, palette.QUIET))
 
@@ -236,7 +243,7 @@ def label(node: Tensor, show: Collection[str], written: Mapping[Tensor, str] | N
     if "operation" in show and node.op is not None:
         lines.append(clean(caption(node, written or {}), LONGEST))
     if "shape" in show:
-        lines.append(str(node.shape) if node.size != 1 else f"{node.item():.4g}")
+        lines.append(str(node.shape) if node.size != 1 else true_minus(f"{node.item():.4g}"))
     if "data" in show and (node.size != 1 or "shape" not in show):
         lines.append(numbers(node))
     if node.size != 1 and nonfinite(node):
@@ -248,7 +255,7 @@ def label(node: Tensor, show: Collection[str], written: Mapping[Tensor, str] | N
 
 
 def _gradient(node: Tensor, show: Collection[str]) -> str:
-    return f"|g| {norm(node.grad):.1e}" if "gradient" in show and node.grad is not None else ""
+    return Norm(norm(node.grad)).line if "gradient" in show and node.grad is not None else ""
 
 
 def caption(node: Tensor, written: Mapping[Tensor, str]) -> str:
@@ -275,8 +282,6 @@ def _options(op: ops.Op) -> list[str]:
 
 
 def _paint(node: Tensor, tensor: Tensor, computed: Collection[str]) -> palette.Paint:
-    if nonfinite(node):
-        return palette.BAD
     if node is tensor:
         return palette.LOSS
     if node.op is None and node.requires_grad:

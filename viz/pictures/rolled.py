@@ -14,6 +14,7 @@ from rnn import Cell
 from rnn.language.cycles import check
 from rnn.language.dependencies import parameters as parameters_of
 from rnn.language.equations import Definition
+from viz.annotations.alt import definition_text, titled
 from viz.annotations.formulas import Line, equation_lines
 from viz.annotations.layer_frames import add_layer_frames, borders
 from viz.annotations.legend import PITCH as LEGEND_PITCH
@@ -386,8 +387,10 @@ class RolledDrawing:
         if written:
             panels.append(text_panel(written))
         add_panels(self.scene, panels, self.steps.middle, options.ratio)
+        title = titled(self.name, "rolled")
+        self.scene.title, self.scene.alt = options.name(title), definition_text(self.graph)
         heading = [(self.graph.heading, palette.QUIET)] if self.graph.heading else []
-        place_title(self.scene, options.heading(f"{self.name}, rolled"), heading, over)
+        place_title(self.scene, options.heading(title), heading, over)
 
 
 class RolledSteps(StepLayout):

@@ -13,6 +13,7 @@ from rnn import Cell, Run
 from rnn.language.cycles import check
 from rnn.language.dependencies import integer_inputs
 from rnn.language.equations import Definition
+from viz.annotations.alt import definition_text, titled
 from viz.annotations.labels import nonfinite
 from viz.annotations.panels import place_title
 from viz.layout.content import add_content
@@ -84,10 +85,12 @@ def side_by_side(run: Run, level: str, options: Options = USUAL) -> Scene:
     spec = replace(unrolled_spec(run, range(1, run.T + 1), level, {}, options),
                    parameters=run.parameters if options.parameters else {})
     unrolled = beside_rolled(run.cell, spec, level, words=True)
-    scene = unrolled.scene
+    scene, name = unrolled.scene, clean(spec.name, 60)
     heading = [(spec.graph.heading, palette.QUIET)] if spec.graph.heading else []
-    place_title(scene, options.heading(clean(spec.name, 60)), heading, unrolled.extent)
-    scene.name = clean(spec.name, 60)
+    place_title(scene, options.heading(name), heading, unrolled.extent)
+    scene.name = name
+    scene.title = options.name(titled(name, "rolled and unrolled"))
+    scene.alt = f"{definition_text(spec.graph)} Beside it the same, unrolled over T = {run.T}."
     return scene
 
 

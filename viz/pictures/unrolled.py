@@ -17,6 +17,7 @@ from rnn import Run
 from rnn.language.dependencies import once_expressions, statics_read
 from rnn.unrolling.facts import At, Connection
 from rnn.unrolling.gradients import gradient_sums, require_gradients
+from viz.annotations.alt import run_text, run_title
 from viz.annotations.current_step import mark_step, step_caption
 from viz.annotations.formulas import equation_lines
 from viz.annotations.heat import edge_width, relative_contributions
@@ -70,7 +71,8 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
         fold: draw only the first and the last three of more than twelve steps.
         steps: the steps to draw instead, e.g. [1, 2, 50, 100]; all others are folded.
         values: write values and gradients into the boxes.
-        heat: colour the boxes by the logarithm of the gradient's norm, after a backward pass.
+        heat: colour the boxes by the logarithm of the gradient's norm, after a backward pass; the larger, the darker.
+            What is not on the scale has a pattern, which the legend explains.
         contributions: draw edges wider, the more their time step adds to their parameters' gradients.
         highlight: tensors of the run to mark, with the arrows between them.
         step: a step of `loss.backward_steps()` to mark, with the gradients after it: "arrived" where the step of the
@@ -278,7 +280,7 @@ class UnrolledDrawing:
         text, color = self.spec.graph.label(edge)
         style = self.layout.steps.style(edge)
         if abs(edge.delay) > 1:
-            text, color = f"{text} {power(edge.delay)}".strip(), color if text else style.color
+            text = f"{text} {power(edge.delay)}".strip()
         labelled = not text
         drawn: set[tuple[str, str]] = set()
         for k in self.layout.ends(edge):
@@ -357,10 +359,9 @@ class UnrolledDrawing:
     def add_title(self) -> None:
         """Add the title; under it the step of a backward pass, and the first value that is not finite."""
         spec = self.spec
-        title = f"{self.scene.name}, unrolled, T = {spec.T}"
-        folded = sum(len(column.steps) for column in self.layout.columns if column.folded)
-        if folded:
-            title += f": {folded} steps folded"
+        title = run_title(spec, sum(len(column.steps) for column in self.layout.columns if column.folded))
+        self.scene.title = spec.options.name(title)
+        self.scene.alt = run_text(spec, self.loss_inputs.signals, self.labels.scale)
         below = [(spec.graph.heading, palette.QUIET)] if spec.graph.heading else []
         if spec.step is not None:
             below.append((step_caption(spec.step), palette.BACKWARD))

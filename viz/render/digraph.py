@@ -18,9 +18,11 @@ from minigrad.formats.files import write_atomically
 from minigrad.interactive.pictures import SVG, Bundle, image
 
 from . import palette
-from .fonts import FAMILY
+from .document import finish
+from .fonts import FAMILY, LINE, text_width
+from .patterns import Pattern, pattern_lines
 from .rasterize import VECTOR, paint
-from .scene import Arrow, Box, Frame, Scene, Text, move_toward
+from .scene import CORNER, Arrow, Box, Frame, Scene, Text, move_toward, straight_line
 from .typography import aligned, check_notation, in_order, printable, quoted, room, with_colors, with_subscripts
 
 DPI = 110  # default resolution of a PNG, for slides
@@ -31,13 +33,29 @@ MAX_AREA = 150_000_000  # pixels: 4 bytes each, twice
 MAX_PAGE = 14_400  # points, of a PDF page (PDF Reference, implementation limits)
 NARROW = 450  # width in points of a picture that fits into any notebook's column
 HEAD = 7.0  # length of an arrowhead, in points
+THICKER = 2.0  # a thick outline than another
 
 
 class Picture(graphviz.Digraph):
     """A drawing with the interface of graphviz.Digraph: `.source`, `.render(outfile=...)`, `.pipe()`, notebooks.
 
-    Painting needs pygraphviz or the program `dot`; `.source` needs neither.
+    Painting needs pygraphviz or the program `dot`; `.source` needs neither. An attribute of the graph is set as in
+    graphviz: `picture.attr(bgcolor="transparent")`.
+
+    Attributes:
+        title: the picture's title, which an SVG and a PDF have.
+        alt: the picture in words, for those who can't see it: the description in an SVG, and the alternative text of
+            the image in a notebook. It may be replaced.
     """
+
+    title = ""
+    alt = ""
+
+    def copy(self) -> Picture:
+        """Return a copy with the same title and text."""
+        copied: Picture = super().copy()
+        copied.title, copied.alt = self.title, self.alt
+        return copied
 
     def render(self, filename: Any = None, directory: Any = None, *, outfile: Any = None,
                format: str | None = None, dpi: int | None = None, **options: Any) -> str:
@@ -72,11 +90,15 @@ class Picture(graphviz.Digraph):
         forms: Bundle = super()._repr_mimebundle_(include, exclude, **options)
         left, _, right, _ = self._bounds()
         if SVG in forms and include is None and right - left > NARROW:
-            forms["text/markdown"] = image(forms[SVG], f"picture of {self.name}")
+            forms["text/markdown"] = image(forms[SVG], self._text())
         return forms
 
     def _repr_image_svg_xml(self) -> str:
         return fit_column(self._painted("svg").decode())
+
+    def _text(self) -> str:
+        """Return title and text in one."""
+        return ". ".join(filter(None, [self.title, self.alt])) or f"picture of {self.name}"
 
     def __repr__(self) -> str:
         left, bottom, right, top = self._bounds()
@@ -99,7 +121,7 @@ class Picture(graphviz.Digraph):
         if dpi is None:
             dpi = default_dpi(*size)
         check_size(*size, format, dpi)
-        return paint(self.source, format, dpi)
+        return finish(paint(self.source, format, dpi), format, self.title or str(self.name), self.alt)
 
     # The three methods through which the graphviz package runs `dot`; overridden to call paint().
     def _pipe_lines(self, engine: str, format: str, input_lines: Any, **options: Any) -> bytes:
@@ -155,16 +177,16 @@ def picture(scene: Scene, dark: bool = False, notation: str = "code") -> Picture
     Args:
         notation: "code" writes h[4], "math" draws subscripts.
     """
-    subscripts = check_notation(notation)
+    subscripts, title, alt = check_notation(notation), scene.title, scene.alt
     bounds = ",".join(format_number(value) for value in scene.bounds())
+    background, ink = "white", palette.TEXT
     if dark:
-        scene = darken_scene(scene)
+        scene, background, ink = darken_scene(scene), palette.dark("#FFFFFF", ground=True), palette.dark(ink)
     drawn = Picture(
         re.sub(r"\W+", "_", scene.name),
-        graph_attr={"layout": "nop2", "bb": bounds, "bgcolor": palette.dark("#FFFFFF") if dark else "white",
+        graph_attr={"layout": "nop2", "bb": bounds, "bgcolor": background,
                     "outputorder": "edgesfirst", "splines": "true", "fontname": FAMILY, "pad": "0.1"},
-        node_attr={"fontname": FAMILY, "fontcolor": palette.dark(palette.TEXT) if dark else palette.TEXT,
-                   "fixedsize": "true", "margin": "0", "shape": "box"},
+        node_attr={"fontname": FAMILY, "fontcolor": ink, "fixedsize": "true", "margin": "0", "shape": "box"},
         edge_attr={"fontname": FAMILY, "arrowsize": "0.7"})
     for number, frame in enumerate(scene.frames):
         _draw_frame(drawn, number, frame)
@@ -174,6 +196,7 @@ def picture(scene: Scene, dark: bool = False, notation: str = "code") -> Picture
         _draw_arrow(drawn, arrow, subscripts)
     for number, text in enumerate(scene.texts):
         _draw_text(drawn, number, text, subscripts)
+    drawn.title, drawn.alt = title or scene.name, alt
     return drawn
 
 
@@ -184,7 +207,8 @@ def darken_scene(scene: Scene) -> Scene:
     return Scene(
         scene.name,
         [replace(box, paint=box.paint.dark(), color=dark(box.color),
-                 colored=[(text, dark(color)) for text, color in box.colored]) for box in scene.boxes],
+                 colored=[(text, dark(color)) for text, color in box.colored],
+                 pattern=box.pattern and box.pattern._replace(color=dark(box.pattern.color))) for box in scene.boxes],
         [replace(arrow, color=dark(arrow.color), label=label) for arrow, label in zip(scene.arrows, labels)],
         [replace(frame, paint=frame.paint.dark(), color=dark(frame.color)) for frame in scene.frames],
         [replace(text, color=dark(text.color)) for text in scene.texts])
@@ -201,12 +225,14 @@ def _draw_frame(drawn: Picture, number: int, frame: Frame) -> None:
 
 
 def _draw_box(drawn: Picture, box: Box, subscripts: bool) -> None:
-    style = ",".join(["filled"] + ["rounded"] * (box.rounded and not box.circle) + ["dashed"] * box.dashed)
+    style = ",".join(["filled"] * (box.filled and box.pattern is None) + ["rounded"] * (box.rounded and not box.circle)
+                     + ["dashed"] * (box.dashed or box.paint.style == "dashed")
+                     + ["dotted"] * (box.paint.style == "dotted"))
     label = with_colors(box.label, box.size, box.colored, subscripts) if box.colored else _label(
         box.label, box.size, subscripts, box.anchor, box.width)
     attributes = {"color": box.paint.line, "fillcolor": box.paint.fill, "fontsize": format_number(box.size),
                   "height": f"{box.height / 72:.4f}", "label": label,
-                  "penwidth": format_number(box.pen),
+                  "penwidth": format_number(box.pen + THICKER * (box.paint.style == "thick")),
                   "pos": _point((box.x, box.y)), "style": style, "tooltip": box.tooltip or box.label,
                   "width": f"{box.width / 72:.4f}"}
     if box.anchor:
@@ -216,6 +242,19 @@ def _draw_box(drawn: Picture, box: Box, subscripts: bool) -> None:
     if box.color != palette.TEXT:
         attributes["fontcolor"] = box.color
     _write(drawn, box.key, attributes)
+    if box.pattern is not None:
+        _draw_pattern(drawn, box, box.pattern)
+
+
+def _draw_pattern(drawn: Picture, box: Box, pattern: Pattern) -> None:
+    """Draw the lines of a pattern as one edge: edges are painted before boxes, over the frames."""
+    label = text_width(box.label, box.size) * CORNER + 3, (box.label.count("\n") * LINE + 1) * box.size
+    corner = "ellipse" if box.circle else "round" if box.rounded else ""
+    lines = pattern_lines(pattern, (box.left, box.bottom, box.right, box.top), label if box.label else (0, 0), corner)
+    if lines:
+        pos = ";".join(" ".join(map(_point, straight_line(start, end))) for start, end in lines)
+        _write(drawn, f"{box.key} -> {box.key}", {
+            "color": pattern.color, "penwidth": format_number(pattern.pen), "pos": pos, "dir": "none", "tooltip": " "})
 
 
 def _draw_arrow(drawn: Picture, arrow: Arrow, subscripts: bool) -> None:

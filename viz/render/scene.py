@@ -11,9 +11,10 @@ import numpy as np
 
 from . import palette
 from .fonts import LINE, text_width
+from .patterns import Pattern
+from .patterns import Point as Point
+from .patterns import Rectangle as Rectangle
 
-Point = tuple[float, float]
-Rectangle = tuple[float, float, float, float]  # left, bottom, right, top
 CORNER = 1.1  # factor on the width of text, which renderers draw slightly wider than the sum of its letters
 NEXT_PLACE = 8.0  # distance of places that are tried for a label
 DENSITY = 3.0  # distance of the points at which curves are compared with texts
@@ -39,6 +40,8 @@ class Box:
     color: str = palette.TEXT
     anchor: int = 0  # -1: the label begins at the left side
     colored: Sequence[tuple[str, str]] = ()  # the last line of the label, in pieces with their colours
+    pattern: Pattern | None = None  # in the place of a fill
+    filled: bool = True
 
     @property
     def left(self) -> float:
@@ -130,6 +133,8 @@ class Scene:
     arrows: list[Arrow] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
+    title: str = ""  # of the picture, without its steps or values
+    alt: str = ""  # the picture in one or two sentences
 
     def place_labels(self, wanted: Sequence[tuple[Arrow, Sequence[Text]]], crowded: bool = False,
                      lines: Sequence[Sequence[Point]] = ()) -> None:

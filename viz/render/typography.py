@@ -21,6 +21,11 @@ SMALL = 10.0  # size of a coloured line
 SHORT = 2  # letters of a name with a subscript
 
 
+def true_minus(number: str) -> str:
+    """Return a number with a minus sign in the place of each hyphen."""
+    return number.replace("-", "−")
+
+
 class Raw(str):
     """A value that is DOT text already."""
 

@@ -23,7 +23,7 @@ from .scene import BackwardScene
 from .svg import Drawing
 
 MAX_BOXES = 3000  # a panel that follows each step gets slow with more
-LOOKS = {heat.BAD: "bad", heat.ZERO: "zero", heat.TINY: "tiny"}  # of picture.css; every other colour is "known"
+LOOKS = {heat.BAD: "bad", heat.ZERO: "zero", heat.TINY: "tiny"}  # of picture.css; a colour of the scale is "known"
 
 
 class LivePicture:
@@ -97,10 +97,10 @@ class LivePicture:
         entry = {"look": "waiting", "size": text, "step": self._step(tensor),
                  "title": f"{self.titles[tensor]}\n|g| {text}"}
         if size is not None:
-            fill = scale.fill(heat.Norm(size))
-            entry |= {"look": LOOKS.get(fill, "known"), "partly": not complete}
-            if entry["look"] == "known":
-                entry["color"] = fill
+            pattern = scale.pattern(heat.Norm(size))
+            entry |= {"look": LOOKS[pattern] if pattern else "known", "partly": not complete}
+            if pattern is None:
+                entry["color"] = scale.fill(heat.Norm(size))
         return entry
 
     def _step(self, tensor: Tensor) -> int:

@@ -140,8 +140,7 @@ def _data(title: str, recording: Recording, tape: BackwardScene, drawing: Drawin
     return {"title": title, "nodes": nodes, "steps": recording.steps, "arrays": recording.arrays, "ops": recording.ops,
             "seed": recording.seed, "shared": shared, "copies": copies, "times": sorted(set(tape.times.values())),
             "size": [round(drawing.width, 1), round(drawing.height, 1)],
-            "heat": {"low": scale.low, "high": scale.high, "stops": heat.STOPS, "tiny": heat.TINY, "zero": heat.ZERO,
-                     "bad": heat.BAD}}
+            "heat": {"low": scale.low, "high": scale.high, "stops": heat.STOPS}}
 
 
 def read(name: str) -> str:
