@@ -115,7 +115,11 @@ def pictures(rng: np.random.Generator) -> dict[str, viz.Picture]:
         feedback = three_layers(delay, rng)
         drawn[f"layer 3 feeds layer 2, delay {delay}"] = viz.rolled(feedback)
         drawn[f"the same, unrolled (delay {delay})"] = viz.unrolled(*differentiated(feedback, 4, rng))
+    steps, steps_loss = differentiated(network, 12, rng)
+    drawn["twelve steps on a slide"] = viz.unrolled(steps, loss=steps_loss, aspect="slide", biases=True)
+    drawn["everything explained"] = viz.rolled(network, parameters=True, legend=True, shapes=True, biases=True)
     drawn["bidirectional"] = viz.unrolled(*differentiated(bidirectional(rng), 4, rng))
+    drawn["bidirectional, three steps in a row"] = viz.unrolled(*differentiated(bidirectional(rng), 6, rng), per_row=3)
     drawn["LSTM, rolled"] = viz.rolled(gates)
     drawn["LSTM, its operations"] = viz.rolled(gates, level="ops")
     drawn["truncated to chunks of three, edges as wide as their contributions"] = viz.unrolled(
