@@ -17,7 +17,8 @@ import minigrad as mg
 import viz
 from examples.gallery import attention, delta_rule
 from rnn import Cell, t
-from viz.annotations.panels import Panel, best_places, extent, magnification, size_of, text_panel
+from viz.annotations.panels import Panel, text_panel
+from viz.annotations.places import best_places, extent, magnification
 from viz.layout.options import ASPECTS, Options
 from viz.pictures.rolled import rolled_graph
 from viz.pictures.side_by_side import side_by_side, unroll_zeros
@@ -256,6 +257,23 @@ def test_panels_stand_apart_from_the_steps_and_from_each_other(options: dict[str
                        for left, bottom, right, top in found)
 
 
+@pytest.mark.parametrize("options", [{}, {"legend": True}, {"per_row": 3, "legend": True}])
+def test_panels_on_the_right_stand_between_top_and_foot_of_the_picture(options: dict[str, Any]) -> None:
+    drawing = unrolled_drawing(RUN, LOSS, shown=Options(**options))
+    _, bottom, _, top = drawing.extent
+    found = [panel for panel in panels(drawing.scene) if panel[0] > max(frame.right for frame in drawing.scene.frames)]
+    assert found and all(bottom <= panel[1] and panel[3] <= top for panel in found)
+
+
+def test_a_long_title_is_above_the_panels() -> None:
+    run, loss = unrolled(elman, 1)
+    drawing = unrolled_drawing(run, loss, shown=Options(title="A title as long as a line " * 3, legend=True,
+                                                        equations=True))
+    title, = [text for text in drawing.scene.texts if text.text.startswith("A title")]
+    assert max(panel[3] for panel in panels(drawing.scene)) > max(box.top for box in drawing.boxes.values())
+    assert not any(overlap(rectangle(title), place) for place in panels(drawing.scene))
+
+
 def test_the_legend_of_gradients_is_under_the_list_of_parameters() -> None:
     listed, legend = panels(unrolled_drawing(RUN, LOSS, heat=True).scene)
     assert legend[0] == pytest.approx(listed[0]) and legend[3] < listed[1]
@@ -336,10 +354,17 @@ def test_a_panel_is_divided_into_columns_under_its_heading() -> None:
         scene.boxes.append(Box(f"b{number}", 5, -20.0 * number, 10, 10, "", palette.INPUT))
         scene.texts.append(text_beside(15, -20.0 * number, str(number), 10, palette.TEXT))
     panel = Panel(scene, 20.0)
-    assert panel.rows == 5 and panel.in_columns(1) is scene
-    assert rows_of(panel.in_columns(2)) == [["heading"], ["0", "3"], ["1", "4"], ["2"]]
-    assert rows_of(panel.in_columns(5)) == [["heading"], ["0", "1", "2", "3", "4"]]
-    assert not any(overlap(rectangle(a), rectangle(b)) for a, b in combinations(panel.in_columns(3).boxes, 2))
+    assert panel.rows == 5 and panel.form.scene is scene
+    assert rows_of(panel.in_columns(2).scene) == [["heading"], ["0", "3"], ["1", "4"], ["2"]]
+    assert rows_of(panel.in_columns(5).scene) == [["heading"], ["0", "1", "2", "3", "4"]]
+    assert not any(overlap(rectangle(a), rectangle(b)) for a, b in combinations(panel.in_columns(3).scene.boxes, 2))
+
+
+def test_a_panel_below_has_as_many_columns_as_fit() -> None:
+    scene = Scene("list", [Box(f"b{number}", 50, -20.0 * number, 100, 10, "", palette.INPUT) for number in range(8)])
+    for width, columns in ((100.0, 1), (240.0, 2), (380.0, 3), (2000.0, 8)):
+        (form, left, bottom), = best_places([Panel(scene, 20.0)], (0.0, 0.0, width, 1.0), 0.0, 0.3)
+        assert (left, form.width) == (0.0, 136.0 * columns - 36.0) and bottom + form.height < 0
 
 
 def test_the_places_of_panels_are_the_best_of_all_for_every_page() -> None:
@@ -348,7 +373,7 @@ def test_the_places_of_panels_are_the_best_of_all_for_every_page() -> None:
         height = content[3]
         for ratio in (0.5, 1.0, 2.0):
             chosen = magnification(extent(best_places(some, content, height / 2, ratio), content), ratio)
-            widths = [size_of(panel.scene) for panel in some]
+            widths = [panel.form[1:] for panel in some]
             below = max(content[2], *(w for w, _ in widths)), height + sum(h + 26 for _, h in widths)
             right = content[2] + max(w for w, _ in widths) + 36, max(height, sum(h + 26 for _, h in widths) - 26)
             assert chosen >= magnification(below, ratio) and chosen >= magnification(right, ratio) - 1e-9

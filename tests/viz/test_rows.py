@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -36,7 +37,9 @@ ROWS = [(make, per_row, level) for make in ALL for per_row in (1, 2, 3) for leve
 T = 5
 
 
+@cache
 def drawn(make: Callable[[], Cell], per_row: int | None, level: str = "signals", steps: int = T) -> UnrolledDrawing:
+    """Return a drawing, for reading only."""
     run, loss = unrolled(make, steps)
     return draw_run(run, loss, range(1, steps + 1), level, shown=Options(per_row=per_row))
 
@@ -93,7 +96,7 @@ def test_nothing_overlaps(make: Callable[[], Cell], per_row: int, level: str) ->
     assert not any(overlap(a, b) for a in places for b in solid)
     marks = [rectangle(text, 1) for text in names]
     assert not any(overlap(a, b) for a, b in combinations(marks, 2))
-    assert not any(overlap(mark, (frame.left, frame.bottom, frame.right, frame.top))
+    assert not any(overlap(mark, (frame.left - 4, frame.bottom, frame.right + 4, frame.top))
                    for mark in marks for frame in scene.frames)
 
 
@@ -150,6 +153,14 @@ def _end_at_their_name(one: str, other: str) -> bool:
     return other.endswith(" end at one point") and one.split(" → ")[0] == other.split(" → ")[0]
 
 
+def test_an_arrow_does_not_bend_between_its_box_and_the_end_of_a_row() -> None:
+    one, = [arrow for arrow, edge, k in drawn(elman, None, "ops").arrows if edge.delay and k == 3]
+    assert len({y for _, y in one.points}) > 1  # it goes down to another row of boxes
+    before, after = [arrow for arrow, edge, k in drawn(elman, 2, "ops").arrows if edge.delay and k == 3]
+    assert len({y for _, y in before.points}) == 1
+    assert after.points[0][1] - after.points[-1][1] == pytest.approx(one.points[0][1] - one.points[-1][1])
+
+
 def test_a_name_is_shared_by_the_arrows_of_one_source_that_run_together() -> None:
     run = gates_of_lstm(np.random.default_rng(0)).unroll(x=np.zeros((5, 1, 4)))
     drawing = draw_run(run, None, range(1, 6), shown=Options(per_row=3))
@@ -172,6 +183,12 @@ def test_names_of_parameters_are_at_the_same_arrows(make: Callable[[], Cell]) ->
     one, several = ({(arrow.label.text, arrow.source, arrow.target) for arrow in drawn(make, per_row).scene.arrows
                      if arrow.label} for per_row in (None, 2))
     assert one == several
+    for per_row in (1, 2):
+        for arrow in drawn(make, per_row).scene.arrows:
+            if arrow.label:
+                x, y = np.transpose(sampled(arrow))
+                left, bottom, right, top = rectangle(arrow.label, -8)
+                assert ((left < x) & (x < right) & (bottom < y) & (y < top)).any(), arrow.tooltip
 
 
 def test_scissors_contributions_and_marks_are_those_of_one_row() -> None:

@@ -5,6 +5,7 @@ An arrow from row to row is divided too. Each piece ends, and the next one begin
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -15,6 +16,7 @@ from viz.render.scene import (
     CORNER,
     Arrow,
     Point,
+    Rectangle,
     Scene,
     Text,
     horizontal_curve,
@@ -95,15 +97,20 @@ class Rows:
 
     def row(self, x: float) -> int:
         """Return the row of what is at x in a picture of one row."""
-        return sum(x >= cut for cut in self.cuts)
+        return bisect_right(self.cuts, x)
 
     def row_of(self, k: int) -> int:
         """Return the row of a step."""
         return next(number for number, row in enumerate(self.rows) for column in row if k in column.steps)
 
-    def size(self, scene: Scene, names: Sequence[str] = ()) -> tuple[float, float, float]:
-        """Return about the width and height that a scene will have, and how much shorter its last row will be."""
-        left, bottom, right, top = scene.bounds(0)
+    def size(self, bounds: Rectangle, names: Sequence[str] = ()) -> tuple[float, float, float]:
+        """Return about the width and height that a picture will have, and how much shorter its last row will be.
+
+        Args:
+            bounds: those of one row.
+            names: of the signals whose arrows go on in other rows.
+        """
+        left, bottom, right, top = bounds
         widest = 3 + max((text_width(name, SIZE) * CORNER for name in names), default=0.0)
         edges = [left, *self.cuts, right]
         first = [self.left, *(row[0].left for row in self.rows[1:])]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from viz.annotations.labels import add_legend
 from viz.annotations.legend import PITCH as LEGEND_PITCH
 from viz.annotations.legend import add_entries, box_entries, line_entries
-from viz.annotations.panels import APART, TITLE, Panel, add_panels, best_places, extent, text_panel, worth
+from viz.annotations.panels import APART, Panel, text_panel
+from viz.annotations.places import TITLE, add_panels, best_places, extent, worth
 from viz.annotations.shelf import AISLE, PITCH, add_parameters
 from viz.layout.wrapping import Link, Rows
 from viz.render.scene import Scene
@@ -15,7 +16,7 @@ from viz.render.scene import Scene
 if TYPE_CHECKING:
     from .unrolled import UnrolledDrawing
 
-MOST_ROWS = 12
+ROWS = (*range(1, 13), *(int(12 * 1.25 ** power) for power in range(1, 10)))  # that are tried on a page
 STEP = 20.0  # height of the line that tells a step of a backward pass
 LONGER = (0, 1, 2)  # steps that a row may have more than the last one, which then has a corner
 LOSS = 90.0  # height that a loss takes above the steps
@@ -78,10 +79,9 @@ def _steps_in_a_row(drawing: UnrolledDrawing) -> int | None:
     panels, names = panels_of(drawing), [f"{part.label}[{drawing.spec.T}]" for part in drawing.spec.graph.parts
                                          if drawing.spec.graph.is_state(part)]
     best: dict[tuple[float, float], int] = {}
-    above = _title_height(drawing)
-    rows = range(1, min(count, MOST_ROWS) + 1)
-    for per_row in dict.fromkeys(min(-(-count // number) + more, count) for more in LONGER for number in rows):
-        width, height, free = Rows(drawing.layout.columns, drawing.spec.T, per_row).size(drawing.scene, names)
+    above, bounds = _title_height(drawing), drawing.scene.bounds(0)
+    for per_row in dict.fromkeys(min(-(-count // rows) + more, count) for more in LONGER for rows in ROWS):
+        width, height, free = Rows(drawing.layout.columns, drawing.spec.T, per_row).size(bounds, names)
         width += drawing.room[0] + (ROUND if drawing.spec.loss is not None and per_row < count else 0.0)
         row = drawing.layout.top - drawing.layout.foot
         content = 0.0, 0.0, width, max(height + (LOSS if drawing.spec.loss is not None else 0.0), drawing.room[1])

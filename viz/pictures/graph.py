@@ -16,7 +16,8 @@ from viz.annotations.heat import Norm
 from viz.annotations.labels import mark_nonfinite, nonfinite, numbers
 from viz.annotations.legend import PITCH as PITCH_OF_COLORS
 from viz.annotations.legend import add_entries
-from viz.annotations.panels import Panel, add_panels, place_title
+from viz.annotations.panels import Panel, place_title
+from viz.annotations.places import add_panels
 from viz.layout.blocks import STEP, Key, block_keys
 from viz.layout.graph_layout import layout_graph
 from viz.layout.options import Options

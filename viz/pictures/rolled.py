@@ -19,7 +19,8 @@ from viz.annotations.formulas import Line, equation_lines
 from viz.annotations.layer_frames import add_layer_frames, borders
 from viz.annotations.legend import PITCH as LEGEND_PITCH
 from viz.annotations.legend import add_entries, box_entries, line_entries
-from viz.annotations.panels import Panel, add_panels, place_title, text_panel
+from viz.annotations.panels import Panel, place_title, text_panel
+from viz.annotations.places import add_panels
 from viz.annotations.shelf import PITCH, add_parameters
 from viz.layout.content import add_content
 from viz.layout.levels import rolled_graph
