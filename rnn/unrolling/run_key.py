@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from minigrad import Tensor
 from minigrad.provenance import Origin
 
@@ -17,7 +19,9 @@ class RunKey:
         self.name = name
 
     def origin(self, line: Origin, signal: str, k: int) -> Origin:
-        """Return a line as the origin of this run's copy of `signal` at step k."""
+        """Return a line as the origin of this run's copy of `signal` at step k; it may be that of another run's value."""
+        if isinstance(line, _OriginInRun) and line.run is not self:
+            return _OriginOfCopy(line, signal, k, self)
         return _OriginInRun(line.file, line.line, signal, k, None, self)
 
     def __repr__(self) -> str:
@@ -36,6 +40,33 @@ class _OriginInRun(Origin):
 
     def detach(self, line: Origin, detached: str) -> Origin:
         return _OriginInRun(line.file, line.line, self.signal, self.t, detached, self.run)
+
+
+class _OriginOfCopy(_OriginInRun):
+    """The origin of a value that is that of another run, whose copy may be a constant."""
+
+    __slots__ = ("original",)
+
+    def __init__(self, original: _OriginInRun, signal: str | None, t: int | None, run: RunKey) -> None:
+        super().__init__(original.file, original.line, signal, t, None, run)
+        self.original = original
+
+
+class Copied(NamedTuple):
+    """A value of a run, which another run copied."""
+
+    run: RunKey
+    signal: str
+    t: int
+
+
+def copied_from(tensor: Tensor) -> Copied | None:
+    """Return which value of another run an initial value is, connected to it or not; None if it is of none."""
+    origin = tensor.origin
+    if not isinstance(origin, _OriginOfCopy):
+        return None
+    signal, t = origin.original.signal, origin.original.t
+    return None if signal is None or t is None else Copied(origin.original.run, signal, t)
 
 
 def run_key(tensor: Tensor) -> RunKey | None:

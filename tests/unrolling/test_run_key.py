@@ -11,7 +11,7 @@ import pytest
 
 import minigrad as mg
 from rnn import Cell, Run, t
-from rnn.unrolling.run_key import run_key
+from rnn.unrolling.run_key import copied_from, run_key
 
 
 def recurrence(rng: np.random.Generator, name: str = "cell") -> Cell:
@@ -44,7 +44,8 @@ def test_a_detached_copy_tells_the_run_of_the_original() -> None:
     detached = first["h"][3].detach()
     assert run_key(detached) is first.key and (detached.signal, detached.t) == ("h", 3)
     second = recurrence(np.random.default_rng(1)).unroll(x=np.ones((2, 5, 3)), initial=first.state.detach())
-    assert run_key(second["h"][0]) is second.key and run_key(second["h"][0].inputs[0]) is first.key
+    assert run_key(second["h"][0]) is second.key and copied_from(second["h"][0]) == (first.key, "h", 4)
+    assert copied_from(first["h"][0]) is None
 
 
 def test_a_tensor_does_not_keep_its_run() -> None:
