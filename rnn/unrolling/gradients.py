@@ -25,15 +25,19 @@ if TYPE_CHECKING:
     from .run import Copies, Run
 
 
-def require_gradients(run: Run) -> None:
-    """Raise ValueError unless a backward pass has reached a run.
+def has_gradients(run: Run) -> bool:
+    """Whether a backward pass has reached a run.
 
     After one, a tensor of the run without a gradient is one that the pass didn't reach.
     """
-    copies = list(_copies(run))
-    if any(copy.grad is not None for copy in copies):
+    return any(copy.grad is not None for copy in _copies(run))
+
+
+def require_gradients(run: Run) -> None:
+    """Raise ValueError unless a backward pass has reached a run."""
+    if has_gradients(run):
         return
-    if any(copy.requires_grad for copy in copies):
+    if any(copy.requires_grad for copy in _copies(run)):
         raise ValueError(f"{run!r} has no gradients yet: call loss.backward() first")
     raise ValueError(f"{run!r} has no gradients: it has no parameters that require any, or was unrolled under "
                      "no_grad()")
@@ -80,7 +84,7 @@ def gradient_sums(run: Run) -> dict[str, NDArray[Any]] | None:
 
     It is None too if data that the derivatives need were modified since the pass, as by an optimiser.
     """
-    if all(copy.grad is None for copy in _copies(run)):
+    if not has_gradients(run):
         return None
     if any(map(_is_modified, _users(run))):
         return None

@@ -8,6 +8,7 @@ import numpy as np
 
 from minigrad import Tensor
 from viz.layout.folding import Where
+from viz.layout.links import elsewhere
 from viz.layout.step_graph import Part
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
@@ -53,7 +54,9 @@ class BoxLabels:
             return text
         if self.spec.is_boundary(part, k):
             value = tensor.inputs[0] if tensor.inputs else tensor
-            if value.name and value.t is None:
+            if other := elsewhere(tensor, self.spec.key, self.spec.runs):
+                text += f" = {other}"
+            elif value.name and value.t is None:
                 text += f" = {clean(value.name, 14)}"
             elif not tensor.requires_grad and not tensor.numpy().any():
                 text += " = 0"
@@ -89,17 +92,21 @@ class BoxLabels:
         if nonfinite(tensor):
             box.paint, box.pen = palette.BAD, 2.4
 
-    def mark_highlight(self, scene: Scene, boxes: Mapping[Where, Box]) -> None:
-        """Draw the boxes of highlighted tensors, and arrows between two of them, with thick lines."""
+    def highlighted(self, boxes: Mapping[Where, Box]) -> set[str]:
+        """Return the keys of the boxes of highlighted tensors."""
         wanted = set(self.spec.highlight)
         marked = {box.key for where, box in boxes.items() if self.tensors.get(where) in wanted}
-        marked |= {"loss"} if self.spec.loss in wanted else set()
-        for box in scene.boxes:
-            if box.key in marked:
-                box.paint, box.pen = palette.Paint(palette.MARK, box.paint.fill), 3.6
-        for arrow in scene.arrows:
-            if arrow.source in marked and arrow.target in marked:
-                arrow.color, arrow.pen = palette.MARK, 3.0
+        return marked | ({"loss"} if self.spec.loss in wanted else set())
+
+
+def mark_highlight(scene: Scene, marked: Collection[str]) -> None:
+    """Draw some boxes, and the arrows between two of them, with thick lines."""
+    for box in scene.boxes:
+        if box.key in marked:
+            box.paint, box.pen = palette.Paint(palette.MARK, box.paint.fill), 3.6
+    for arrow in scene.arrows:
+        if arrow.source in marked and arrow.target in marked:
+            arrow.color, arrow.pen = palette.MARK, 3.0
 
 
 def add_legend(scene: Scene, scale: Scale, left: float, bottom: float) -> None:

@@ -94,6 +94,13 @@ class StepGraph:
         """The words under a title that tell the prefix; "" without one."""
         return f"the names are without their prefix “{clean(self.prefix)}”" if self.prefix else ""
 
+    def recolor(self, colors: Mapping[str, str]) -> None:
+        """Give the parameters other colours, and so the operations that use them."""
+        self.colors = dict(colors)
+        for part in self.parts:
+            if part.node is not None and part.names:
+                part.paint = palette.Paint(colors[part.names[0]], part.paint.fill)
+
     @property
     def once(self) -> list[Part]:
         """The boxes beside the time steps, each after those that it is computed from."""

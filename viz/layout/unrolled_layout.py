@@ -15,6 +15,7 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.steps import Step
 from rnn.unrolling.facts import Connection
+from rnn.unrolling.run_key import RunKey
 from viz.render.fonts import text_width
 from viz.render.scene import CORNER, Box, Point, horizontal_curve, misses_boxes, round_corners, straight_line
 
@@ -69,6 +70,8 @@ class UnrolledSpec:
     contributions: Mapping[str, Sequence[float]] | None = None  # of each step to a parameter's gradient: edge widths
     beside: Mapping[Part, Tensor | None] = field(default_factory=dict)  # the value of each part that is computed once
     starts: Sequence[tuple[Edge, int]] = ()  # edges from such parts to values before and after the steps
+    key: RunKey | None = None  # of the run
+    runs: Collection[RunKey] = ()  # that are drawn with it
 
     def is_boundary(self, part: Part, k: int) -> bool:
         """Whether a value was given from outside, before or after the computed ones."""

@@ -10,28 +10,43 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
+from typing import Any
 
 from minigrad import Tensor
 from minigrad.steps import Step
 from rnn import Run
 from rnn.language.dependencies import once_expressions, statics_read
 from rnn.unrolling.facts import At, Connection
-from rnn.unrolling.gradients import gradient_sums, require_gradients
-from viz.annotations.current_step import mark_step, step_caption
-from viz.annotations.heat import edge_width, relative_contributions
-from viz.annotations.labels import BoxLabels, add_legend, nonfinite
+from rnn.unrolling.gradients import gradient_sums, has_gradients, require_gradients
+from viz.annotations.current_step import mark_step
+from viz.annotations.cuts import mark_cut
+from viz.annotations.headings import add_headings
+from viz.annotations.heat import Scale, edge_width, relative_contributions
+from viz.annotations.labels import BoxLabels, add_legend, mark_highlight
 from viz.annotations.margin import LossInputs, add_loss, loss_inputs
 from viz.annotations.shelf import add_loss_terms, add_parameters
 from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
+from viz.layout.links import RunTensors, find_links
 from viz.layout.step_graph import Edge, Part, step_graph
 from viz.layout.step_layout import HEIGHT, LabelPoints, label_texts, part_box, power
 from viz.layout.unrolled_layout import UnrolledLayout, UnrolledSpec
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
-from viz.render.scene import CORNER, Arrow, Box, Frame, Scene, Text, sample_curve
+from viz.render.scene import CORNER, Arrow, Box, Frame, Scene, Text
 
 from .beside import add_arrows, add_boxes
+from .run_list import (
+    all_parameters,
+    check_order,
+    checked_runs,
+    divide_highlight,
+    run_names,
+    runs_title,
+    steps_of_runs,
+    sum_of_sums,
+)
+from .runs import RunsDrawing
 
 
 def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold: bool = True,
@@ -67,6 +82,9 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
         ValueError: if the loss or the step was not computed from this run; if there are too many steps; for heat
             or contributions before a backward pass.
     """
+    if not isinstance(run, Run):
+        whole = _several(checked_runs(run), loss, level, fold, steps, values, heat, contributions, highlight, step)
+        return picture(whole.scene, dark, notation)
     if heat and step is None:  # a step has gradients of its own
         require_gradients(run)
     spec = replace(unrolled_spec(run, choose_steps(run.T, fold, steps), level), parameters=run.parameters,
@@ -74,11 +92,56 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
                    contributions=relative_contributions(run) if contributions else None)
     drawing = UnrolledDrawing(spec).draw()
     if step is not None:
-        listed = {tensor: f"p{number}" for number, (name, tensor) in enumerate(run.parameters.items())
-                  if name in drawing.loss_inputs.parameters}
+        listed = _keys_of_listed(run.parameters, drawing.loss_inputs)
         mark_step(drawing.scene, spec.tensors, drawing.boxes, step, keys_of_once(run, drawing) | listed)
     drawing.add_title()
     return picture(drawing.scene, dark, notation)
+
+
+def _keys_of_listed(parameters: Mapping[str, Tensor], read: LossInputs) -> dict[Tensor, str]:
+    """Return the box of each parameter that a loss reads directly."""
+    return {tensor: f"p{number}" for number, (name, tensor) in enumerate(parameters.items()) if name in read.parameters}
+
+
+def _several(runs: Sequence[Run], loss: Tensor | None, level: str, fold: bool, steps: Any, values: bool, heat: bool,
+             contributions: bool, highlight: Iterable[Tensor], step: Step | None) -> RunsDrawing:
+    """Draw several runs in one scene."""
+    reached = [has_gradients(run) for run in runs]
+    if ((heat and step is None) or contributions) and not any(reached):
+        require_gradients(runs[-1])
+    parameters = all_parameters(runs)
+    colors = {tensor: palette.parameter(number) for number, tensor in enumerate(parameters.values())}
+    specs = []
+    for run, own, has in zip(runs, steps_of_runs(runs, fold, steps), reached):
+        spec = unrolled_spec(run, own, level)
+        spec.graph.recolor({name: colors[tensor] for name, tensor in run.parameters.items()})
+        widths = relative_contributions(run, runs) if contributions and has else None
+        specs.append(replace(spec, runs=[other.key for other in runs], loss=loss, values=values, heat=heat, step=step,
+                             contributions=widths))
+    links = find_links([RunTensors(spec.key, spec.tensors, spec.beside) for spec in specs])
+    check_order(runs, specs, links)
+    read = LossInputs({}, [])
+    if loss is not None:
+        read = loss_inputs({part: copies for spec in specs for part, copies in spec.tensors.items()}, loss, parameters)
+    drawings = [UnrolledDrawing(replace(spec, highlight=own), LossInputs(
+        {(part, k): None for part, k in read.signals if part in spec.tensors}, []))
+        for spec, own in zip(specs, divide_highlight(tuple(highlight), specs))]
+    if heat:
+        scale = Scale(size for drawing in drawings for size in drawing.labels.norms)
+        for drawing in drawings:
+            drawing.labels.scale = scale
+    whole = RunsDrawing(drawings, links)
+    whole.add_links()
+    whole.add_names(run_names(runs))
+    whole.add_margin(parameters, sum_of_sums(runs, parameters), read.parameters)
+    if step is not None:
+        once = _keys_of_listed(parameters, read)
+        for run, drawing in zip(runs, drawings):
+            once |= keys_of_once(run, drawing)
+        whole.mark_step(step, once)
+    notes = [f"{name}: {spec.graph.heading}" for name, spec in zip(run_names(runs), specs) if spec.graph.heading]
+    add_headings(whole.scene, runs_title(runs, sum(drawing.folded for drawing in drawings)), specs, notes)
+    return whole
 
 
 def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
@@ -101,7 +164,7 @@ def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
     beside = {part: once.get(id(part.source)) for part in (*graph.once, *(edge.source for edge, _ in starts))}
     return UnrolledSpec(run.cell.name, run.T, graph, tensors, steps, level == "ops", frozenset(run.cuts()),
                         beside=beside, starts=starts, valid=valid_sequences(run),
-                        sequences=math.prod(run.batch))
+                        sequences=math.prod(run.batch), key=run.key)
 
 
 def valid_sequences(run: Run) -> list[int]:
@@ -136,10 +199,10 @@ class UnrolledDrawing:
         arrows: every arrow with its edge and the step at which it ends.
     """
 
-    def __init__(self, spec: UnrolledSpec) -> None:
+    def __init__(self, spec: UnrolledSpec, read: LossInputs | None = None) -> None:
         self.spec = spec
-        self.loss_inputs = LossInputs({}, [])
-        if spec.loss is not None:
+        self.loss_inputs = read or LossInputs({}, [])
+        if spec.loss is not None and read is None:
             self.loss_inputs = loss_inputs(spec.tensors, spec.loss, spec.parameters)
         columns = make_columns(spec.T, spec.steps, {k for steps in spec.tensors.values() for k in steps})
         self.labels = BoxLabels(spec, {column.k for column in columns if not column.folded})
@@ -148,22 +211,15 @@ class UnrolledDrawing:
         self.boxes: dict[Where, Box] = {}
         self.beside: dict[Part, Box] = {}
         self.arrows: list[tuple[Arrow, Edge, int]] = []
-        self._label_candidates: list[tuple[Arrow, list[Text]]] = []
+        self.label_candidates: list[tuple[Arrow, list[Text]]] = []
 
     def draw(self) -> UnrolledDrawing:
         """Add boxes, arrows, the loss and the list of parameters to the scene."""
-        self.layout.stack()
-        for column in self.layout.columns:
-            self._add_column(column)
-        self.beside = add_boxes(self)
-        for edge in self.spec.graph.edges:
-            if not edge.source.once:
-                self._add_edge(edge)
-        add_arrows(self, self.beside)
-        self.scene.place_labels(self._label_candidates, crowded=bool(self.beside))
+        self.draw_steps()
+        self.scene.place_labels(self.label_candidates, crowded=bool(self.beside))
         if self.spec.loss is not None:
-            add_loss(self.scene, self.spec.loss, self._loss_sources(), self.layout.top, self.labels)
-        self.labels.mark_highlight(self.scene, self.boxes)
+            add_loss(self.scene, self.spec.loss, self.loss_sources(), self.layout.top, self.labels)
+        mark_highlight(self.scene, self.labels.highlighted(self.boxes))
         spec, direct = self.spec, self.loss_inputs.parameters
         sizes = self.labels.gradients.of_parameters(spec.parameters, spec.sums, direct)
         add_parameters(self.scene, spec, sizes, self.layout.steps.middle)
@@ -173,6 +229,17 @@ class UnrolledDrawing:
             _, bottom, right, _ = self.scene.bounds(0)
             add_legend(self.scene, self.labels.scale, right + 36, bottom)
         return self
+
+    def draw_steps(self) -> None:
+        """Add the boxes and arrows of the steps, without labels at the arrows."""
+        self.layout.stack()
+        for column in self.layout.columns:
+            self._add_column(column)
+        self.beside = add_boxes(self)
+        for edge in self.spec.graph.edges:
+            if not edge.source.once:
+                self._add_edge(edge)
+        add_arrows(self, self.beside)
 
     # ---- boxes
     def _add_column(self, column: Column) -> None:
@@ -245,9 +312,9 @@ class UnrolledDrawing:
             place = arrow, label_texts(candidates, text, 10, color, arrow.pen / 2)
             if not labelled and not source.dashed and not target.dashed:
                 labelled = True
-                self._label_candidates.append(place)
+                self.label_candidates.append(place)
         if not labelled and drawn and edge in self.layout.steps.lanes:  # all copies come from values before the steps
-            self._label_candidates.append(place)
+            self.label_candidates.append(place)
 
     def _is_hidden(self, edge: Edge, k: int) -> bool:
         """Whether the copy of an edge that ends at step k lies inside a fold."""
@@ -259,7 +326,7 @@ class UnrolledDrawing:
         """Add the names of an edge's parameters to one of its arrows."""
         text, color = self.spec.graph.label(edge)
         if text:
-            self._label_candidates.append((arrow, label_texts(points, text, 10, color, arrow.pen / 2)))
+            self.label_candidates.append((arrow, label_texts(points, text, 10, color, arrow.pen / 2)))
 
     def add_arrow(self, edge: Edge, k: int, arrow: Arrow) -> Arrow:
         """Add an arrow, as wide as its contribution; mark it if no gradient passes."""
@@ -281,7 +348,12 @@ class UnrolledDrawing:
         return self.spec.graph.label(start[0])[0]
 
     # ---- margin
-    def _loss_sources(self) -> list[tuple[Box, float]]:
+    @property
+    def folded(self) -> int:
+        """The number of steps inside of folds."""
+        return sum(len(column.steps) for column in self.layout.columns if column.folded)
+
+    def loss_sources(self) -> list[tuple[Box, float]]:
         """Return the boxes that the loss reads, each with an x at which an arrow passes all boxes above it."""
         found: dict[str, tuple[float, float, Box]] = {}
         for part, k in self.loss_inputs.signals:
@@ -292,28 +364,8 @@ class UnrolledDrawing:
 
     def add_title(self) -> None:
         """Add the title; under it the step of a backward pass, and the first value that is not finite."""
-        spec = self.spec
-        left, _, right, top = self.scene.bounds(0)
-        title = f"{self.scene.name}, unrolled, T = {spec.T}"
-        folded = sum(len(column.steps) for column in self.layout.columns if column.folded)
-        if folded:
-            title += f": {folded} steps folded"
-        below = [(spec.graph.heading, palette.QUIET)] if spec.graph.heading else []
-        if spec.step is not None:
-            below.append((step_caption(spec.step), palette.BACKWARD))
-        bad = [(tensor.order, f"{clean(part.signal)}[{k}]", nonfinite(tensor)) for part, steps in spec.tensors.items()
-               for k, tensor in steps.items() if part.node is None and tensor is not None and nonfinite(tensor)]
-        if bad:
-            _, name, kind = min(bad)
-            below.append((f"{kind} in {len(bad)} boxes; the first is {name}", palette.ALARM))
-        for number, (text, color) in enumerate(below[::-1]):
-            self.scene.texts.append(Text((left + right) / 2, top + 18 + 20 * number, text, 12, color))
-        self.scene.texts.append(Text((left + right) / 2, top + 26 + 16 * len(below), title, 14))
-
-
-def mark_cut(arrow: Arrow, fraction: float = 0.5, samples: int = 48) -> Text:
-    """Draw an arrow as one through which no gradient passes; return the scissors."""
-    arrow.color, arrow.pen, arrow.dashed, arrow.dotted = palette.CUT, 1.4, True, False
-    points = sample_curve(arrow.points, samples)
-    x, y = points[int(len(points) * fraction)]
-    return Text(x, y + 9, "✂", 13, palette.QUIET)
+        title = f"{self.scene.name}, unrolled, T = {self.spec.T}"
+        if self.folded:
+            title += f": {self.folded} steps folded"
+        heading = self.spec.graph.heading
+        add_headings(self.scene, title, [self.spec], [heading] if heading else [])

@@ -15,12 +15,13 @@ from typing import Any
 
 from minigrad import Tensor
 from minigrad.formats.describe import operation_name
+from viz.annotations.cuts import mark_cut
 from viz.layout.folding import Tensors, Where
 from viz.layout.layered import DISTANCES, Coordinates, layered_layout
 from viz.layout.step_graph import LABEL_LENGTH, Edge, Part, StepGraph, assign_layers, operation_label, signal_paint
 from viz.layout.step_layout import HEIGHT, SMALL, box_width
 from viz.layout.unrolled_layout import UnrolledSpec
-from viz.pictures.unrolled import UnrolledDrawing, mark_cut
+from viz.pictures.unrolled import UnrolledDrawing
 from viz.render import palette
 from viz.render.fonts import clean, text_width
 from viz.render.scene import Arrow, Box, Scene, horizontal_curve, join_curves, round_corners, straight_line, text_beside
