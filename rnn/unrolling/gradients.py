@@ -74,7 +74,7 @@ def contributions(run: Run, name: str) -> NDArray[Any]:
     for row, x, gradient in _uses(run):
         if x is parameter:
             rows[row] += gradient
-        elif parameter in (found := _gradients_outside(x, gradient)):  # computed from it before the run, e.g. W.T
+        elif parameter in (found := gradients_outside(x, gradient)):  # computed from it before the run, e.g. W.T
             rows[row] += found[parameter]
     return rows
 
@@ -95,7 +95,7 @@ def gradient_sums(run: Run) -> dict[str, NDArray[Any]] | None:
     for x, gradient in uses.items():
         if any(node.op is not None and _is_modified(node) for node in _made_outside(x)):
             return None
-        found = _gradients_outside(x, gradient)
+        found = gradients_outside(x, gradient)
         for name, tensor in run.parameters.items():
             if tensor in found:
                 sums[name] += found[tensor]
@@ -117,7 +117,7 @@ def _made_outside(x: Tensor) -> list[Tensor]:
     return postorder([x], lambda node: [y for y in node.inputs if run_key(y) is None])
 
 
-def _gradients_outside(x: Tensor, gradient: Any) -> dict[Tensor, Any]:
+def gradients_outside(x: Tensor, gradient: Any) -> dict[Tensor, Any]:
     """Return the gradients of the tensors that `x` was computed from outside of runs, for one of `x`.
 
     What goes on through another run, as from a decoder to its encoder, is a contribution of that run.

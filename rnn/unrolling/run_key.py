@@ -19,7 +19,11 @@ class RunKey:
         self.name = name
 
     def origin(self, line: Origin, signal: str, k: int) -> Origin:
-        """Return a line as the origin of this run's copy of `signal` at step k; it may be that of another run's value."""
+        """Return a line as the origin of this run's copy of `signal` at step k.
+
+        Args:
+            line: that of an equation, of an unroll, or the origin of a value of another run that is copied.
+        """
         if isinstance(line, _OriginInRun) and line.run is not self:
             return _OriginOfCopy(line, signal, k, self)
         return _OriginInRun(line.file, line.line, signal, k, None, self)

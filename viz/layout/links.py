@@ -7,18 +7,19 @@ stacked and read step by step, each step has its own link.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from minigrad import Tensor, ops
+from minigrad import Op, Tensor, ops
 from minigrad.formats.describe import tensor_formula
 from rnn.unrolling.run_key import Copied, RunKey, copied_from, run_key
 from viz.render.fonts import clean
 
 from .folding import Tensors, Where
 from .step_graph import Part
+from .unrolled_layout import UnrolledSpec
 
 LONGEST = 26  # characters of what is computed in between
 # Operations that only arrange values aren't told.
@@ -33,6 +34,8 @@ class Link:
     source: Where
     target: Where
     value: Tensor  # of the source
+    result: Tensor  # of the target
+    key: RunKey | None  # of the run that reads
     readers: frozenset[Tensor]  # what is computed directly from it, on the way to the target
     between: tuple[Tensor, ...] = ()  # all that is computed on the way, outside of both runs, oldest first
     cut: bool = False  # whether no gradient passes, though the source has one
@@ -44,9 +47,10 @@ class Link:
         if not told:
             return ""
         formula = tensor_formula(self.between[-1])
-        if len(formula) <= LONGEST:
+        if len(formula) <= LONGEST and "…" not in formula:
             return clean(formula)
-        names = [type(node.op).__name__.lower() for node in told]
+        names = ["dropout" if isinstance(node.op, ops.DropoutMask) else type(node.op).__name__.lower()
+                 for node in told if not isinstance(node.op, (ops.Mul, ops.Div))]
         names += [x.label for node in self.between for x in node.inputs if x.op is None and x.label]
         return clean(", ".join(dict.fromkeys(names)), LONGEST)
 
@@ -84,15 +88,42 @@ def find_links(runs: Sequence[RunTensors]) -> list[Link]:
     return [link for run in runs for tensor in sorted(run.boxes, key=_order) for link in finder.links_to(tensor, run)]
 
 
-def elsewhere(tensor: Tensor, key: RunKey | None, drawn: Collection[RunKey | None] = ()) -> str:
+def elsewhere(tensor: Tensor, key: RunKey | None, drawn: Mapping[RunKey, str]) -> str:
     """Return the text of an initial value that is another run's: `h[3]`, with the words for a run that isn't drawn."""
     found = copied_from(tensor)
     if found is None:
         return ""
-    text = f"{clean(found.signal, 14)}[{found.t}]"
+    text = f"{clean(found.signal.removeprefix(drawn.get(found.run, '')), 14)}[{found.t}]"
     if found.run in drawn:
         return text
     return f"{text} of " + ("another run" if key is None or found.run.name == key.name else clean(found.run.name, 20))
+
+
+def arrange(specs: Sequence[UnrolledSpec], links: Sequence[Link]) -> list[list[int]]:
+    """Return the runs that stand above each other, lowest first, for each place from left to right.
+
+    A run is above another one of which it reads each step as its own input at that step, as a layer does; what else it
+    reads must be of runs further left. Any other run is to the right of those before it.
+    """
+    number = {part: i for i, spec in enumerate(specs) for part in (*spec.graph.parts, *spec.beside)}
+    groups: list[list[int]] = []
+    for i, spec in enumerate(specs):
+        own = [link for link in links if number[link.target[0]] == i]
+        below = groups[-1][-1] if groups else -1
+        inputs = [link for link in own if number[link.source[0]] == below]
+        others = {number[link.source[0]] for link in own} - {below}
+        if inputs and _is_layer(inputs, spec, specs[below]) and others.isdisjoint(groups[-1]):
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups
+
+
+def _is_layer(links: Sequence[Link], spec: UnrolledSpec, below: UnrolledSpec) -> bool:
+    """Whether a run reads another one of the same length as inputs alone, and each step at the same step."""
+    same = all(link.target[0].given and link.source[1] == link.target[1] for link in links)
+    return same and spec.T == below.T and spec.steps == below.steps and (
+        {link.target[1] for link in links} == set(range(1, spec.T + 1)))
 
 
 class _Finder:
@@ -124,9 +155,9 @@ class _Finder:
                     stack.append((x, part))
         between = tuple(sorted((node for node in passed if run_key(node) is None and node.op is not None), key=_order))
         for x in sorted(readers, key=_order):
-            yield Link(self.signals[x], run.boxes[tensor], x, frozenset(readers[x]), between)
+            yield Link(self.signals[x], run.boxes[tensor], x, tensor, run.key, frozenset(readers[x]), between)
         for x, where in constants.items():
-            yield Link(where, run.boxes[tensor], x, frozenset(), between, cut=x.requires_grad)
+            yield Link(where, run.boxes[tensor], x, tensor, run.key, frozenset(), between, cut=x.requires_grad)
 
     def _original(self, leaf: Tensor, run: RunTensors) -> tuple[Tensor, Where] | None:
         """Return the value of another run that a constant is a copy of."""
@@ -140,6 +171,8 @@ class _Finder:
 def _operands(node: Tensor, item: int | None) -> Iterator[tuple[Tensor, int | None]]:
     """Yield the inputs of a tensor, or those that one item of its first axis is computed from, with their item."""
     op, inputs = node.op, node.inputs
+    if isinstance(op, ops.DropoutMask):  # it takes the shape alone
+        return
     if item is None:
         index = op.index if isinstance(op, ops.GetItem) else None
         one = index if isinstance(index, (int, np.integer)) and not isinstance(index, bool) else None
@@ -150,9 +183,18 @@ def _operands(node: Tensor, item: int | None) -> Iterator[tuple[Tensor, int | No
     elif isinstance(op, ops.GetItem) and isinstance(op.index, slice):
         yield inputs[0], range(len(inputs[0]._array))[op.index][item]
     else:
-        for x in inputs:
+        for position, x in enumerate(inputs):
             alike = x.ndim == node.ndim and x.shape[0] == node.shape[0]
-            yield x, item if op is not None and op.elementwise and alike else None
+            yield x, item if alike and _keeps_first_axis(op, node.ndim, position) else None
+
+
+def _keeps_first_axis(op: Op | None, ndim: int, position: int) -> bool:
+    """Whether each item of an operation's first axis is computed from that item of an operand."""
+    if isinstance(op, ops.Concatenate):
+        return op.axis % ndim > 0
+    if isinstance(op, ops.MatMul):
+        return ndim > 2 or position == 0
+    return op is not None and op.elementwise
 
 
 def _order(tensor: Tensor) -> int:

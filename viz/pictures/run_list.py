@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from minigrad import Tensor
 from rnn import Run
-from rnn.unrolling.gradients import gradient_sums
+from rnn.unrolling.gradients import gradient_sums, gradients_outside
 from viz.layout.folding import choose_steps
 from viz.layout.links import Link
 from viz.layout.unrolled_layout import UnrolledSpec
@@ -55,8 +55,12 @@ def numbered(names: Sequence[str]) -> list[str]:
 def runs_title(runs: Sequence[Run], folded: int) -> str:
     """Return the title: the names of the definitions, and the numbers of steps."""
     names = " → ".join(clean(name, 30) for name in dict.fromkeys(run.cell.name for run in runs))
-    title = f"{names}, unrolled, T = {', '.join(str(run.T) for run in runs)}"
+    title = f"{names}, unrolled, T = {_listed([str(run.T) for run in runs])}"
     return f"{title}: {folded} steps folded" if folded else title
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def steps_of_runs(runs: Sequence[Run], fold: bool, steps: Any) -> list[list[int]]:
@@ -98,22 +102,42 @@ def divide_highlight(wanted: Collection[Tensor], specs: Sequence[UnrolledSpec]) 
     return own
 
 
-def all_parameters(runs: Sequence[Run]) -> dict[str, Tensor]:
-    """Return the parameters of all runs, each once; with the definition's name where two have one name."""
-    owners: dict[Tensor, tuple[str, Run]] = {}
+def all_parameters(runs: Sequence[Run], links: Iterable[Link]) -> dict[str, Tensor]:
+    """Return the parameters of all runs and of what is computed between them, each once.
+
+    Where two have one name, it is with that of the definition.
+    """
+    owners: dict[Tensor, tuple[str, str]] = {}
     for run in runs:
         for name, tensor in run.parameters.items():
-            owners.setdefault(tensor, (name, run))
+            owners.setdefault(tensor, (name, f"{name} of {run.cell.name}"))
+    for tensor in _leaves_between(links):
+        name = tensor.label or f"p{len(owners) + 1}"
+        owners.setdefault(tensor, (name, f"{name} between the runs"))
     counts = Counter(name for name, _ in owners.values())
-    return {f"{name} of {run.cell.name}" if counts[name] > 1 else name: tensor
-            for tensor, (name, run) in owners.items()}
+    names = [longer if counts[name] > 1 else name for name, longer in owners.values()]
+    return dict(zip(numbered(names), owners))
 
 
-def sum_of_sums(runs: Sequence[Run], parameters: dict[str, Tensor]) -> dict[str, Any] | None:
-    """Return what all runs contributed to the gradient of each parameter; None before a backward pass."""
+def _leaves_between(links: Iterable[Link]) -> list[Tensor]:
+    return [x for link in links for node in link.between for x in node.inputs if x.op is None and x.requires_grad]
+
+
+def sum_of_sums(runs: Sequence[Run], parameters: Mapping[str, Tensor], links: Iterable[Link]) -> dict[str, Any] | None:
+    """Return what all runs, and what is between them, contributed to the gradient of each parameter.
+
+    It is None before a backward pass.
+    """
     found: dict[Tensor, Any] = {}
     for run in runs:
         for name, total in (gradient_sums(run) or {}).items():
             tensor = run.parameters[name]
             found[tensor] = found[tensor] + total if tensor in found else total
-    return {name: found[tensor] for name, tensor in parameters.items() if tensor in found} or None
+    if not found:
+        return None
+    own = {run.key: set(run.parameters.values()) for run in runs}
+    for result, key in {link.result: link.key for link in links if link.result.grad is not None}.items():
+        for x, part in gradients_outside(result, result.grad).items():
+            if x.op is None and (key is None or x not in own[key]):
+                found[x] = found[x] + part if x in found else part
+    return {name: found[tensor] for name, tensor in parameters.items() if tensor in found}

@@ -1,14 +1,15 @@
 """Several runs in one scene: one after another from left to right, with the links between them.
 
-The frames of all runs stand on one line. A link runs sideways where nothing is between its two boxes, otherwise on a
-track above all frames. The links that lead to one box, as from all states of an encoder to the static that holds them,
-share their way: they are a bracket.
+The frames of all runs stand on one line; a run that reads each step of another one as its input stands above it. A link
+runs sideways where nothing is between its two boxes, otherwise on a track above all frames. The links that lead to one
+box, as from all states of an encoder to the static that holds them, share their way: they are a bracket.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minigrad import Tensor
@@ -19,11 +20,23 @@ from viz.annotations.labels import add_legend, mark_highlight
 from viz.annotations.margin import add_loss
 from viz.annotations.shelf import add_loss_terms, add_parameters
 from viz.layout.folding import Where
-from viz.layout.links import Link
+from viz.layout.links import Link, arrange
 from viz.layout.step_graph import StepGraph
 from viz.render import palette
 from viz.render.fonts import clean, text_width
-from viz.render.scene import CORNER, Arrow, Box, Point, Scene, Text, round_corners, text_beside
+from viz.render.scene import (
+    CORNER,
+    Arrow,
+    Box,
+    Point,
+    Scene,
+    Text,
+    join_curves,
+    round_corners,
+    straight_line,
+    text_beside,
+    vertical_curve,
+)
 
 if TYPE_CHECKING:
     from .unrolled import UnrolledDrawing
@@ -36,13 +49,17 @@ NAME = 24.0  # height of the names of the runs
 SIZE = 13.0  # of their letters
 LABEL = 10.0  # of those that tell what is computed on the way
 ASIDE = 10.0  # from a box up to where a link goes aside
+ABOVE = 44.0  # from run to run above each other
+BESIDE_LOSS = 7.0  # from an arrow to the loss to a link beside it
+PORT = 7.0  # between links that leave a box side by side
+CORNERS = 8.0  # radius
 FREE = 5.0  # least distance of a link and a box that it passes
 
 
 class Way(NamedTuple):
     """What the links of one bracket share: their track above the frames, and the x of their way down."""
 
-    track: int
+    track: int | None
     x: float
 
 
@@ -50,10 +67,11 @@ class RunsDrawing:
     """The scene of several runs. The constructor draws the runs, add_links() and add_names() what is between and above.
 
     Attributes:
-        drawings: that of each run, from the left; their boxes and arrows are in the scene too.
+        drawings: that of each run; their boxes and arrows are in the scene too.
         links: those between the runs.
         arrows: each arrow of a link that is drawn, with the link; several links of a fold have one.
-        tops: the height above all frames, and above the tracks and names over them.
+        groups: the runs, by number, that stand above each other, for each place from left to right.
+        top: the height above all frames; after add_names() also above tracks and names.
     """
 
     def __init__(self, drawings: Sequence[UnrolledDrawing], links: Sequence[Link]) -> None:
@@ -62,23 +80,37 @@ class RunsDrawing:
                        for part in (*drawing.spec.graph.parts, *drawing.spec.beside)}
         self.scene = Scene("runs")
         self.arrows: list[tuple[Arrow, Link]] = []
+        self.groups = arrange([drawing.spec for drawing in drawings], links)
+        self.group = {i: number for number, group in enumerate(self.groups) for i in group}
         self._ways: dict[object, Way] = {}
         self._labels: list[tuple[Arrow, list[Text]]] = []
-        self.lefts: list[float] = []
         self._brackets = self._find_brackets()
+        self._bounds: list[tuple[float, float]] = []  # left and right of each group
         right = 0.0
-        for number, drawing in enumerate(drawings):
+        for number, group in enumerate(self.groups):
+            self._add_group(group, right + (self._gap(number) if number else 0.0))
+            right = max(self.drawings[i].scene.bounds(0)[2] for i in group)
+            self._bounds.append((min(self.drawings[i].scene.bounds(0)[0] for i in group), right))
+        self.top = max(drawing.layout.top for drawing in drawings)
+
+    def _add_group(self, group: Sequence[int], left: float) -> None:
+        """Add runs that stand above each other, with their steps in line."""
+        drawings = [self.drawings[i] for i in group]
+        for drawing in drawings:
+            drawing.layout.widen(max(each.layout.half for each in drawings), max(each.layout.gap for each in drawings))
             drawing.draw_steps()
-            left = drawing.scene.bounds(0)[0]
-            self.lefts.append(right + (self._gap(number) if number else 0.0))
-            move(drawing, self.lefts[-1] - left, -drawing.layout.foot, f"r{number}")
-            right = drawing.scene.bounds(0)[2]
+        first = left + max(each.layout.column(1).x - each.scene.bounds(0)[0] for each in drawings)
+        foot = 0.0
+        for i, drawing in zip(group, drawings):
+            move(drawing, first - drawing.layout.column(1).x, foot - drawing.layout.foot, f"r{i}")
+            foot = drawing.layout.top + ABOVE
+            if drawing is not drawings[0]:
+                _drop_captions(drawing.scene, drawings[0].scene)
             self.scene.boxes += drawing.scene.boxes
             self.scene.arrows += drawing.scene.arrows
             self.scene.frames += drawing.scene.frames
             self.scene.texts += drawing.scene.texts
             self._labels += drawing.label_candidates
-        self.top = max(drawing.layout.top for drawing in drawings)
 
     # ---- links
     def _box(self, where: Where) -> Box | None:
@@ -86,33 +118,36 @@ class RunsDrawing:
         drawing = self.drawings[self.number[part]]
         return drawing.beside.get(part) if part.once else drawing.box(part, k)
 
+    def _group_of(self, where: Where) -> int:
+        return self.group[self.number[where[0]]]
+
     def _find_brackets(self) -> dict[Link, object]:
         """Return the bracket of each link: one for a target with several sources, else one for a source."""
         sources: dict[Where, set[Where]] = {}
         for link in self.links:
             sources.setdefault(link.target, set()).add(link.source)
         return {link: ("to", link.target) if len(sources[link.target]) > 1 else
-                ("from", link.source, self.number[link.target[0]]) for link in self.links}
+                ("from", link.source, self._group_of(link.target)) for link in self.links}
 
-    def _into(self, number: int) -> list[Link]:
-        return [link for link in self.links if self.number[link.target[0]] == number]
+    def _into(self, group: int) -> list[Link]:
+        """Return the links that lead to a group from others."""
+        return [link for link in self.links if self._group_of(link.target) == group != self._group_of(link.source)]
 
-    def _gap(self, number: int) -> float:
-        """Return the width between a run and the one before it."""
-        links = self._into(number)
+    def _gap(self, group: int) -> float:
+        """Return the width between a group and the one before it."""
+        links = self._into(group)
         widest = max((text_width(link.text, LABEL) * CORNER + 12 for link in links), default=0.0)
         return APART + TRACK * max(len({self._brackets[link] for link in links}) - 1, 0) + widest
 
     def add_links(self) -> None:
         """Add an arrow for each link, and place all labels."""
         drawn: set[tuple[str, str]] = set()
-        for number in range(len(self.drawings)):
-            for link in self._into(number):
-                source, target = self._box(link.source), self._box(link.target)
-                if source is None or target is None or (source.key, target.key) in drawn:
-                    continue
-                drawn.add((source.key, target.key))
-                self._add_link(link, source, target)
+        for link in self.links:
+            source, target = self._box(link.source), self._box(link.target)
+            if source is None or target is None or (source.key, target.key) in drawn:
+                continue
+            drawn.add((source.key, target.key))
+            self._add_link(link, source, target)
         self.scene.place_labels(self._labels, crowded=any(drawing.beside for drawing in self.drawings))
 
     def _add_link(self, link: Link, source: Box, target: Box) -> None:
@@ -127,41 +162,86 @@ class RunsDrawing:
         if link.cut:
             arrow.tooltip += " (cut: no gradient goes back)"
             self.scene.texts.append(mark_cut(arrow))
-        if link.text and not any(other.target == link.target for _, other in self.arrows[:-1]):
-            (x0, y), (x1, _) = points[-4], points[-1]
-            middle = (x0 + x1) / 2
-            self._labels.append((arrow, [Text(middle, y + side * 9, link.text, LABEL, color) for side in (1, -1)]))
+        ends = link.source[0], link.target[0], link.text
+        former = {(other.source[0], other.target[0], other.text) for _, other in self.arrows[:-1]}
+        if link.text and ends not in former:
+            self._labels.append((arrow, self._label_places(link, points, color)))
 
-    def _way(self, link: Link) -> Way:
-        """Return the way of a link's bracket, a new one for the first of its links."""
-        bracket, number = self._brackets[link], self.number[link.target[0]]
-        if bracket not in self._ways:
-            beside = sum(self._brackets[other] in self._ways for other in
-                         {self._brackets[other]: other for other in self._into(number)}.values())
-            before = self.drawings[number - 1].scene.bounds(0)[2]
-            self._ways[bracket] = Way(-1, before + TURN + TRACK * beside)
-        return self._ways[bracket]
+    def _label_places(self, link: Link, points: Sequence[Point], color: str) -> list[Text]:
+        """Return where to write what a link computes: beside it between two runs, or at its last, level piece."""
+        if self._group_of(link.source) == self._group_of(link.target):
+            y = self.drawings[self.number[link.target[0]]].layout.foot - ABOVE / 2
+            return [text_beside(points[-1][0] + side * 6, y, link.text, LABEL, color, side > 0) for side in (1, -1)]
+        (x0, y), (x1, _) = points[-4], points[-1]
+        return [Text((x0 + x1) / 2, y + side * 9, link.text, LABEL, color) for side in (1, -1)]
 
     def _route(self, link: Link, source: Box, target: Box) -> list[Point]:
-        """Return the way of a link: sideways, or above the frames; it arrives on the left or, past others, above."""
-        way, numbers = self._way(link), [self.number[part] for part, _ in (link.source, link.target)]
-        start, end = source.side(source.y, 1), target.side(target.y, -1)
-        boxes = [self.drawings[number].scene.boxes for number in numbers]
-        enters = not any(box.right <= target.left and abs(box.y - end[1]) < box.height / 2 + FREE for box in boxes[1])
-        leaves = not any(box.left >= source.right and abs(box.y - start[1]) < box.height / 2 + FREE for box in boxes[0])
-        if numbers[1] == numbers[0] + 1 and enters and leaves:
-            return round_corners([start, (way.x, start[1]), (way.x, end[1]), end], 8)
-        if way.track < 0:
-            tracks = sum(other.track >= 0 for other in self._ways.values())
-            way = self._ways[self._brackets[link]] = Way(tracks, way.x)
-        y = self.top + FIRST + TRACK * way.track
-        up = self._clear(link.source)
-        corners = [(source.x, source.top), *_aside(source.x, up, source.top + ASIDE), (up, y)]
+        """Return the way of a link: up to a run above; sideways; or above all frames, and to the left or upper side."""
+        first, last = self._group_of(link.source), self._group_of(link.target)
+        if first == last:
+            return self._route_upward(link, source, target)
+        way = self._way(link, last)
+        start, end = source.side(self._port(link, source), 1), target.side(target.y, -1)
+        enters = not any(box.right <= target.left and abs(box.y - end[1]) < box.height / 2 + FREE
+                         for box in self._boxes(last))
+        leaves = not any(box.left >= source.right and abs(box.y - start[1]) < box.height / 2 + FREE
+                         for box in self._boxes(first))
+        if last == first + 1 and enters and leaves:
+            return round_corners([start, (way.x, start[1]), (way.x, end[1]), end], CORNERS)
+        if way.track is None:
+            way = self._ways[self._brackets[link]] = Way(self._tracks, way.x)
+        y = self.top + FIRST + TRACK * (way.track or 0)
+        corners, up = self._leave(link.source, source)
+        corners.append((up, y))
         if enters:
-            return round_corners([*corners, (way.x, y), (way.x, end[1]), end], 8)
+            return round_corners([*corners, (way.x, y), (way.x, end[1]), end], CORNERS)
         down = self._clear(link.target)
         port = target.x + (0.3 if down > target.x else -0.3) * target.width
-        return round_corners([*corners, (down, y), *_aside(down, port, target.top + ASIDE), (port, target.top)], 8)
+        down = port if abs(down - target.x) < 1 else down
+        corners += [(down, y), *_aside(down, port, target.top + ASIDE)]
+        return round_corners([*corners, (port, target.top)], CORNERS)
+
+    def _port(self, link: Link, source: Box) -> float:
+        """Return the height at which a link leaves its source sideways: one for each bracket."""
+        heights: dict[object, float] = {}
+        for other in self.links:
+            box = self._box(other.target) if other.source == link.source else None
+            if box is not None and self._group_of(other.target) > self._group_of(link.source):
+                heights.setdefault(self._brackets[other], box.y)
+        order = sorted(heights, key=heights.__getitem__)
+        return source.y + PORT * (order.index(self._brackets[link]) - (len(order) - 1) / 2)
+
+    def _way(self, link: Link, group: int) -> Way:
+        """Return the way of a link's bracket, a new one for the first of its links."""
+        bracket = self._brackets[link]
+        if bracket not in self._ways:
+            beside = {self._brackets[other] for other in self._into(group)} & set(self._ways)
+            self._ways[bracket] = Way(None, self._bounds[group - 1][1] + TURN + TRACK * len(beside))
+        return self._ways[bracket]
+
+    @property
+    def _tracks(self) -> int:
+        """The number of tracks above the frames that are taken."""
+        return sum(way.track is not None for way in self._ways.values())
+
+    def _boxes(self, group: int) -> list[Box]:
+        return [box for i in self.groups[group] for box in self.drawings[i].scene.boxes]
+
+    def _route_upward(self, link: Link, source: Box, target: Box) -> list[Point]:
+        """Return the way of a link to the same step of the run above."""
+        top = self.drawings[self.number[link.source[0]]].layout.top
+        foot = self.drawings[self.number[link.target[0]]].layout.foot
+        corners, up = self._leave(link.source, source)
+        return join_curves(round_corners([*corners, (up, top)], CORNERS), vertical_curve((up, top), (target.x, foot)),
+                           straight_line((target.x, foot), (target.x, target.bottom)))
+
+    def _leave(self, where: Where, source: Box) -> tuple[list[Point], float]:
+        """Return the first corners of a link that goes up, and its x: past all boxes, beside an arrow to the loss."""
+        up, start = self._clear(where), source.x
+        if where in self.drawings[self.number[where[0]]].loss_inputs.signals:
+            aside = BESIDE_LOSS if up >= start else -BESIDE_LOSS
+            up, start = up + aside, start + aside
+        return [(start, source.top), *_aside(start, up, source.top + ASIDE)], up
 
     def _clear(self, where: Where) -> float:
         """Return the x at which a line passes all boxes above a box of a step."""
@@ -174,23 +254,32 @@ class RunsDrawing:
         return layout.home(part, k).x + layout.steps.clear_x(part)
 
     # ---- names
-    def add_names(self, names: Iterable[str]) -> None:
-        """Add the name of each run above its frames, at their left end, and the room for it."""
-        tracks = max((way.track + 1 for way in self._ways.values()), default=0)
-        self.top += FIRST + TRACK * (tracks - 1) if tracks else 0.0
-        for name, left in zip(names, self.lefts):
-            self.scene.texts.append(text_beside(left, self.top + NAME / 2, clean(name, 40), SIZE, palette.TEXT))
-        self.top += NAME
-
+    def add_names(self, names: Sequence[str]) -> None:
+        """Add the name of each run above its frames, at their left end; above the links, if no run is above it."""
+        over = self.top + (FIRST + TRACK * (self._tracks - 1) if self._tracks else 0.0)
+        for group in self.groups:
+            for i in group:
+                y = over if i == group[-1] else self.drawings[i].layout.top
+                left = self.drawings[i].scene.bounds(0)[0]
+                self.scene.texts.append(text_beside(left, y + NAME / 2, clean(names[i], 40), SIZE, palette.TEXT))
+        self.top = over + NAME
 
     # ---- margin
+    def _loss_sources(self) -> list[tuple[Box, float]]:
+        """Return the boxes that the loss reads, each with an x at which an arrow passes all boxes above it."""
+        found = []
+        for group in self.groups:
+            for i in group:
+                above = [box for j in group if j > i for box in self.drawings[j].scene.boxes]
+                found += [(box, _clear_of(above, x)) for box, x in self.drawings[i].loss_sources()]
+        return sorted(found, key=itemgetter(1))
+
     def add_margin(self, parameters: Mapping[str, Tensor], sums: Mapping[str, Any] | None,
                    direct: Sequence[str]) -> None:
         """Add the loss above all runs, the marks of highlighted tensors, the list of parameters, and the legend."""
         labels = self.drawings[-1].labels
         if labels.spec.loss is not None:
-            sources = [source for drawing in self.drawings for source in drawing.loss_sources()]
-            add_loss(self.scene, labels.spec.loss, sources, self.top, labels)
+            add_loss(self.scene, labels.spec.loss, self._loss_sources(), self.top, labels)
         mark_highlight(self.scene, {key for each in self.drawings for key in each.labels.highlighted(each.boxes)})
         graph = StepGraph(colors={name: palette.parameter(i) for i, name in enumerate(parameters)})
         spec = replace(labels.spec, graph=graph, parameters=parameters)
@@ -220,6 +309,14 @@ class RunsDrawing:
         mark_step(self.scene, tensors, boxes, step, between | dict(once), passes)
 
 
+def _clear_of(boxes: Sequence[Box], x: float) -> float:
+    """Return the x nearest to another at which an upright line passes some boxes: on their right, as links pass others on their left."""
+    near = [box for box in boxes if box.left - 40 < x < box.right + 40]
+    candidates = [x, *(box.x + side * (box.width / 2 + 8) for box in near for side in (-1, 1))]
+    free = [each for each in candidates if all(abs(box.x - each) > box.width / 2 + 6 for box in near)]
+    return min(free, key=lambda each: (round(abs(each - x), 3), -each))
+
+
 def move(drawing: UnrolledDrawing, dx: float, dy: float, prefix: str) -> None:
     """Move a drawing of steps, and put a prefix on the keys of its boxes."""
     scene, layout = drawing.scene, drawing.layout
@@ -237,6 +334,13 @@ def move(drawing: UnrolledDrawing, dx: float, dy: float, prefix: str) -> None:
         column.left, column.x, column.right = column.left + dx, column.x + dx, column.right + dx
     layout.steps.y = [y + dy for y in layout.steps.y]
     layout.foot, layout.top = layout.foot + dy, layout.top + dy
+
+
+def _drop_captions(scene: Scene, lower: Scene) -> None:
+    """Remove the headings of steps that are below, too."""
+    if [frame.caption for frame in scene.frames] == [frame.caption for frame in lower.frames]:
+        for frame in scene.frames:
+            frame.caption = ""
 
 
 def _aside(x: float, other: float, y: float) -> list[Point]:

@@ -109,21 +109,22 @@ def _several(runs: Sequence[Run], loss: Tensor | None, level: str, fold: bool, s
     reached = [has_gradients(run) for run in runs]
     if ((heat and step is None) or contributions) and not any(reached):
         require_gradients(runs[-1])
-    parameters = all_parameters(runs)
-    colors = {tensor: palette.parameter(number) for number, tensor in enumerate(parameters.values())}
     specs = []
     for run, own, has in zip(runs, steps_of_runs(runs, fold, steps), reached):
-        spec = unrolled_spec(run, own, level)
-        spec.graph.recolor({name: colors[tensor] for name, tensor in run.parameters.items()})
         widths = relative_contributions(run, runs) if contributions and has else None
-        specs.append(replace(spec, runs=[other.key for other in runs], loss=loss, values=values, heat=heat, step=step,
+        specs.append(replace(unrolled_spec(run, own, level), loss=loss, values=values, heat=heat, step=step,
                              contributions=widths))
     links = find_links([RunTensors(spec.key, spec.tensors, spec.beside) for spec in specs])
     check_order(runs, specs, links)
+    parameters = all_parameters(runs, links)
+    colors = {tensor: palette.parameter(number) for number, tensor in enumerate(parameters.values())}
+    for run, spec in zip(runs, specs):
+        spec.graph.recolor({name: colors[tensor] for name, tensor in run.parameters.items()})
     read = LossInputs({}, [])
     if loss is not None:
         read = loss_inputs({part: copies for spec in specs for part, copies in spec.tensors.items()}, loss, parameters)
-    drawings = [UnrolledDrawing(replace(spec, highlight=own), LossInputs(
+    prefixes = {run.key: spec.graph.prefix for run, spec in zip(runs, specs)}
+    drawings = [UnrolledDrawing(replace(spec, highlight=own, runs=prefixes), LossInputs(
         {(part, k): None for part, k in read.signals if part in spec.tensors}, []))
         for spec, own in zip(specs, divide_highlight(tuple(highlight), specs))]
     if heat:
@@ -133,7 +134,7 @@ def _several(runs: Sequence[Run], loss: Tensor | None, level: str, fold: bool, s
     whole = RunsDrawing(drawings, links)
     whole.add_links()
     whole.add_names(run_names(runs))
-    whole.add_margin(parameters, sum_of_sums(runs, parameters), read.parameters)
+    whole.add_margin(parameters, sum_of_sums(runs, parameters, links), read.parameters)
     if step is not None:
         once = _keys_of_listed(parameters, read)
         for run, drawing in zip(runs, drawings):
