@@ -20,8 +20,8 @@ from viz.annotations.labels import add_legend, mark_highlight
 from viz.annotations.margin import add_loss
 from viz.annotations.shelf import add_loss_terms, add_parameters
 from viz.layout.folding import Where
-from viz.layout.links import Link, arrange
-from viz.layout.step_graph import StepGraph
+from viz.layout.links import Link
+from viz.layout.step_graph import Part, StepGraph
 from viz.render import palette
 from viz.render.fonts import clean, text_width
 from viz.render.scene import (
@@ -49,6 +49,7 @@ NAME = 24.0  # height of the names of the runs
 SIZE = 13.0  # of their letters
 LABEL = 10.0  # of those that tell what is computed on the way
 ASIDE = 10.0  # from a box up to where a link goes aside
+BESIDE = 17.0  # from a box of a row to a link that goes up or down beside it
 ABOVE = 44.0  # from run to run above each other
 BESIDE_LOSS = 7.0  # from an arrow to the loss to a link beside it
 PORT = 7.0  # between links that leave a box side by side
@@ -63,60 +64,99 @@ class Way(NamedTuple):
     x: float
 
 
+class Row:
+    """Boxes between two runs, as RunsDrawing takes them.
+
+    Attributes:
+        scene: the boxes, and the arrows between them.
+        beside: the box of each part.
+    """
+
+    def __init__(self, scene: Scene, beside: Mapping[Part, Box]) -> None:
+        self.scene, self.beside = scene, beside
+
+    @property
+    def parts(self) -> list[Part]:
+        """The part of each box."""
+        return list(self.beside)
+
+    @property
+    def top(self) -> float:
+        """The height of its upper edge."""
+        return self.scene.bounds(0)[3]
+
+
 class RunsDrawing:
     """The scene of several runs. The constructor draws the runs, add_links() and add_names() what is between and above.
 
     Attributes:
-        drawings: that of each run; their boxes and arrows are in the scene too.
+        blocks: the drawing of each run, and rows of boxes between runs; all of it is in the scene too.
+        drawings: those of the runs.
         links: those between the runs.
         arrows: each arrow of a link that is drawn, with the link; several links of a fold have one.
-        groups: the runs, by number, that stand above each other, for each place from left to right.
+        groups: the blocks, by number, that stand above each other, for each place from left to right.
         top: the height above all frames; after add_names() also above tracks and names.
     """
 
-    def __init__(self, drawings: Sequence[UnrolledDrawing], links: Sequence[Link]) -> None:
-        self.drawings, self.links = drawings, links
-        self.number = {part: i for i, drawing in enumerate(drawings)
-                       for part in (*drawing.spec.graph.parts, *drawing.spec.beside)}
+    def __init__(self, blocks: Sequence[UnrolledDrawing | Row], links: Sequence[Link],
+                 groups: Sequence[Sequence[int]]) -> None:
+        self.blocks, self.links, self.groups = blocks, links, groups
+        self.drawings = [block for block in blocks if not isinstance(block, Row)]
+        self.number = {part: i for i, block in enumerate(blocks) for part in block.parts}
         self.scene = Scene("runs")
         self.arrows: list[tuple[Arrow, Link]] = []
-        self.groups = arrange([drawing.spec for drawing in drawings], links)
         self.group = {i: number for number, group in enumerate(self.groups) for i in group}
         self._ways: dict[object, Way] = {}
         self._labels: list[tuple[Arrow, list[Text]]] = []
         self._brackets = self._find_brackets()
-        self._bounds: list[tuple[float, float]] = []  # left and right of each group
+        self._rights: list[float] = []  # of the groups
         right = 0.0
         for number, group in enumerate(self.groups):
             self._add_group(group, right + (self._gap(number) if number else 0.0))
-            right = max(self.drawings[i].scene.bounds(0)[2] for i in group)
-            self._bounds.append((min(self.drawings[i].scene.bounds(0)[0] for i in group), right))
-        self.top = max(drawing.layout.top for drawing in drawings)
+            right = max(blocks[i].scene.bounds(0)[2] for i in group)
+            self._rights.append(right)
+        self.top = max(block.top for block in blocks)
 
     def _add_group(self, group: Sequence[int], left: float) -> None:
         """Add runs that stand above each other, with their steps in line."""
-        drawings = [self.drawings[i] for i in group]
+        row = self.blocks[group[0]]
+        if isinstance(row, Row):
+            move(row.scene, left - row.scene.bounds(0)[0], self._height(row), f"r{group[0]}")
+            self._add_scene(row.scene)
+            return
+        drawings = [block for block in (self.blocks[i] for i in group) if not isinstance(block, Row)]
         for drawing in drawings:
             drawing.layout.widen(max(each.layout.half for each in drawings), max(each.layout.gap for each in drawings))
             drawing.draw_steps()
         first = left + max(each.layout.column(1).x - each.scene.bounds(0)[0] for each in drawings)
         foot = 0.0
         for i, drawing in zip(group, drawings):
-            move(drawing, first - drawing.layout.column(1).x, foot - drawing.layout.foot, f"r{i}")
+            move_steps(drawing, first - drawing.layout.column(1).x, foot - drawing.layout.foot,
+                       f"r{i}" if len(self.blocks) > 1 else "")
             foot = drawing.layout.top + ABOVE
             if drawing is not drawings[0]:
                 _drop_captions(drawing.scene, drawings[0].scene)
-            self.scene.boxes += drawing.scene.boxes
-            self.scene.arrows += drawing.scene.arrows
-            self.scene.frames += drawing.scene.frames
-            self.scene.texts += drawing.scene.texts
+            self._add_scene(drawing.scene)
             self._labels += drawing.label_candidates
+
+    def _add_scene(self, scene: Scene) -> None:
+        self.scene.boxes += scene.boxes
+        self.scene.arrows += scene.arrows
+        self.scene.frames += scene.frames
+        self.scene.texts += scene.texts
+
+    def _height(self, row: Row) -> float:
+        """Return the height of a row: its middle is at that of the boxes on its left that it reads."""
+        heights = [box.y for link in self.links if link.target[0] in row.beside and link.source[0] not in row.beside
+                   for box in [self._box(link.source)] if box is not None]
+        _, bottom, _, top = row.scene.bounds(0)
+        return max(sum(heights) / len(heights) - (bottom + top) / 2, -bottom) if heights else -bottom
 
     # ---- links
     def _box(self, where: Where) -> Box | None:
         part, k = where
-        drawing = self.drawings[self.number[part]]
-        return drawing.beside.get(part) if part.once else drawing.box(part, k)
+        block = self.blocks[self.number[part]]
+        return block.beside.get(part) if part.once or isinstance(block, Row) else block.box(part, k)
 
     def _group_of(self, where: Where) -> int:
         return self.group[self.number[where[0]]]
@@ -170,7 +210,7 @@ class RunsDrawing:
     def _label_places(self, link: Link, points: Sequence[Point], color: str) -> list[Text]:
         """Return where to write what a link computes: beside it between two runs, or at its last, level piece."""
         if self._group_of(link.source) == self._group_of(link.target):
-            y = self.drawings[self.number[link.target[0]]].layout.foot - ABOVE / 2
+            y = self._foot(link.target) - ABOVE / 2
             return [text_beside(points[-1][0] + side * 6, y, link.text, LABEL, color, side > 0) for side in (1, -1)]
         (x0, y), (x1, _) = points[-4], points[-1]
         return [Text((x0 + x1) / 2, y + side * 9, link.text, LABEL, color) for side in (1, -1)]
@@ -191,10 +231,12 @@ class RunsDrawing:
         if way.track is None:
             way = self._ways[self._brackets[link]] = Way(self._tracks, way.x)
         y = self.top + FIRST + TRACK * (way.track or 0)
-        corners, up = self._leave(link.source, source)
+        corners, up = self.leave(link.source, source)
         corners.append((up, y))
         if enters:
             return round_corners([*corners, (way.x, y), (way.x, end[1]), end], CORNERS)
+        if isinstance(self.blocks[self.number[link.target[0]]], Row):
+            return round_corners([*corners, (end[0] - BESIDE, y), (end[0] - BESIDE, end[1]), end], CORNERS)
         down = self._clear(link.target)
         port = target.x + (0.3 if down > target.x else -0.3) * target.width
         down = port if abs(down - target.x) < 1 else down
@@ -216,7 +258,7 @@ class RunsDrawing:
         bracket = self._brackets[link]
         if bracket not in self._ways:
             beside = {self._brackets[other] for other in self._into(group)} & set(self._ways)
-            self._ways[bracket] = Way(None, self._bounds[group - 1][1] + TURN + TRACK * len(beside))
+            self._ways[bracket] = Way(None, self._rights[group - 1] + TURN + TRACK * len(beside))
         return self._ways[bracket]
 
     @property
@@ -225,20 +267,26 @@ class RunsDrawing:
         return sum(way.track is not None for way in self._ways.values())
 
     def _boxes(self, group: int) -> list[Box]:
-        return [box for i in self.groups[group] for box in self.drawings[i].scene.boxes]
+        return [box for i in self.groups[group] for box in self.blocks[i].scene.boxes]
 
     def _route_upward(self, link: Link, source: Box, target: Box) -> list[Point]:
         """Return the way of a link to the same step of the run above."""
-        top = self.drawings[self.number[link.source[0]]].layout.top
-        foot = self.drawings[self.number[link.target[0]]].layout.foot
-        corners, up = self._leave(link.source, source)
+        top, foot = self.blocks[self.number[link.source[0]]].top, self._foot(link.target)
+        corners, up = self.leave(link.source, source)
         return join_curves(round_corners([*corners, (up, top)], CORNERS), vertical_curve((up, top), (target.x, foot)),
                            straight_line((target.x, foot), (target.x, target.bottom)))
 
-    def _leave(self, where: Where, source: Box) -> tuple[list[Point], float]:
+    def _foot(self, where: Where) -> float:
+        block = self.blocks[self.number[where[0]]]
+        return 0.0 if isinstance(block, Row) else block.layout.foot
+
+    def leave(self, where: Where, source: Box) -> tuple[list[Point], float]:
         """Return the first corners of a link that goes up, and its x: past all boxes, beside an arrow to the loss."""
+        block = self.blocks[self.number[where[0]]]
+        if isinstance(block, Row):
+            return [source.side(source.y, 1), (source.right + BESIDE, source.y)], source.right + BESIDE
         up, start = self._clear(where), source.x
-        if where in self.drawings[self.number[where[0]]].loss_inputs.signals:
+        if where in block.loss_inputs.signals:
             aside = BESIDE_LOSS if up >= start else -BESIDE_LOSS
             up, start = up + aside, start + aside
         return [(start, source.top), *_aside(start, up, source.top + ASIDE)], up
@@ -246,21 +294,20 @@ class RunsDrawing:
     def _clear(self, where: Where) -> float:
         """Return the x at which a line passes all boxes above a box of a step."""
         part, k = where
-        box = self._box(where)
+        box, block = self._box(where), self.blocks[self.number[part]]
         assert box is not None
-        if part.once:
+        if part.once or isinstance(block, Row):
             return box.x
-        layout = self.drawings[self.number[part]].layout
-        return layout.home(part, k).x + layout.steps.clear_x(part)
+        return block.layout.home(part, k).x + block.layout.steps.clear_x(part)
 
     # ---- names
     def add_names(self, names: Sequence[str]) -> None:
-        """Add the name of each run above its frames, at their left end; above the links, if no run is above it."""
+        """Add the names of the blocks that have one, at their left end; above the links, if nothing is above them."""
         over = self.top + (FIRST + TRACK * (self._tracks - 1) if self._tracks else 0.0)
         for group in self.groups:
-            for i in group:
-                y = over if i == group[-1] else self.drawings[i].layout.top
-                left = self.drawings[i].scene.bounds(0)[0]
+            for i in filter(names.__getitem__, group):
+                y = over if i == group[-1] else self.blocks[i].top
+                left = self.blocks[i].scene.bounds(0)[0]
                 self.scene.texts.append(text_beside(left, y + NAME / 2, clean(names[i], 40), SIZE, palette.TEXT))
         self.top = over + NAME
 
@@ -270,8 +317,10 @@ class RunsDrawing:
         found = []
         for group in self.groups:
             for i in group:
-                above = [box for j in group if j > i for box in self.drawings[j].scene.boxes]
-                found += [(box, _clear_of(above, x)) for box, x in self.drawings[i].loss_sources()]
+                above = [box for j in group if j > i for box in self.blocks[j].scene.boxes]
+                block = self.blocks[i]
+                if not isinstance(block, Row):
+                    found += [(box, _clear_of(above, x)) for box, x in block.loss_sources()]
         return sorted(found, key=itemgetter(1))
 
     def add_margin(self, parameters: Mapping[str, Tensor], sums: Mapping[str, Any] | None,
@@ -310,26 +359,33 @@ class RunsDrawing:
 
 
 def _clear_of(boxes: Sequence[Box], x: float) -> float:
-    """Return the x nearest to another at which an upright line passes some boxes: on their right, as links pass others on their left."""
+    """Return the x nearest to another at which an upright line passes some boxes."""
     near = [box for box in boxes if box.left - 40 < x < box.right + 40]
     candidates = [x, *(box.x + side * (box.width / 2 + 8) for box in near for side in (-1, 1))]
     free = [each for each in candidates if all(abs(box.x - each) > box.width / 2 + 6 for box in near)]
     return min(free, key=lambda each: (round(abs(each - x), 3), -each))
 
 
-def move(drawing: UnrolledDrawing, dx: float, dy: float, prefix: str) -> None:
-    """Move a drawing of steps, and put a prefix on the keys of its boxes."""
-    scene, layout = drawing.scene, drawing.layout
+def move(scene: Scene, dx: float, dy: float, prefix: str) -> None:
+    """Move all parts of a scene, and put a prefix on the keys of its boxes."""
     for box in scene.boxes:
         box.key, box.x, box.y = prefix + box.key, box.x + dx, box.y + dy
     for arrow in scene.arrows:
         arrow.source, arrow.target = prefix + arrow.source, prefix + arrow.target
         arrow.points = [(x + dx, y + dy) for x, y in arrow.points]
-    for text in [*scene.texts, *(text for _, candidates in drawing.label_candidates for text in candidates)]:
+    for text in scene.texts:
         text.x, text.y = text.x + dx, text.y + dy
     for frame in scene.frames:
         frame.left, frame.right = frame.left + dx, frame.right + dx
         frame.bottom, frame.top = frame.bottom + dy, frame.top + dy
+
+
+def move_steps(drawing: UnrolledDrawing, dx: float, dy: float, prefix: str) -> None:
+    """Move the drawing of a run, and put a prefix on the keys of its boxes."""
+    layout = drawing.layout
+    move(drawing.scene, dx, dy, prefix)
+    for text in (text for _, candidates in drawing.label_candidates for text in candidates):
+        text.x, text.y = text.x + dx, text.y + dy
     for column in layout.columns:
         column.left, column.x, column.right = column.left + dx, column.x + dx, column.right + dx
     layout.steps.y = [y + dy for y in layout.steps.y]

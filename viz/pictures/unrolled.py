@@ -26,7 +26,7 @@ from viz.annotations.labels import BoxLabels, add_legend, mark_highlight
 from viz.annotations.margin import LossInputs, add_loss, loss_inputs
 from viz.annotations.shelf import add_loss_terms, add_parameters
 from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
-from viz.layout.links import RunTensors, find_links
+from viz.layout.links import RunTensors, arrange, find_links
 from viz.layout.step_graph import Edge, Part, step_graph
 from viz.layout.step_layout import HEIGHT, LabelPoints, label_texts, part_box, power
 from viz.layout.unrolled_layout import UnrolledLayout, UnrolledSpec
@@ -131,7 +131,7 @@ def _several(runs: Sequence[Run], loss: Tensor | None, level: str, fold: bool, s
         scale = Scale(size for drawing in drawings for size in drawing.labels.norms)
         for drawing in drawings:
             drawing.labels.scale = scale
-    whole = RunsDrawing(drawings, links)
+    whole = RunsDrawing(drawings, links, arrange(specs, links))
     whole.add_links()
     whole.add_names(run_names(runs))
     whole.add_margin(parameters, sum_of_sums(runs, parameters, links), read.parameters)
@@ -241,6 +241,16 @@ class UnrolledDrawing:
             if not edge.source.once:
                 self._add_edge(edge)
         add_arrows(self, self.beside)
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts of its boxes."""
+        return [*self.spec.graph.parts, *self.spec.beside]
+
+    @property
+    def top(self) -> float:
+        """The height of the upper side of its frames."""
+        return self.layout.top
 
     # ---- boxes
     def _add_column(self, column: Column) -> None:

@@ -132,13 +132,14 @@ def _data(title: str, recording: Recording, tape: BackwardScene, drawing: Drawin
         if node in tape.keys:
             entry["box"] = tape.keys[node]
         nodes.append(entry)
+    names = tape.step_names()
     shared = [{"node": recording.numbers[x], "color": tape.colors[x],
-               "contributions": recording.contributions(x, tape.times)} for x in tape.shared]
+               "contributions": recording.contributions(x, names)} for x in tape.shared]
     copies = [recording.numbers[x] for x in recording.nodes if is_copy(x) and x.requires_grad]
     scale = heat.Scale(heat.Norm(float(recording.arrays[step["grad"]]["norm"])) for step in recording.steps
                        if "grad" in step)
     return {"title": title, "nodes": nodes, "steps": recording.steps, "arrays": recording.arrays, "ops": recording.ops,
-            "seed": recording.seed, "shared": shared, "copies": copies, "times": sorted(set(tape.times.values())),
+            "seed": recording.seed, "shared": shared, "copies": copies, "times": tape.step_order(),
             "size": [round(drawing.width, 1), round(drawing.height, 1)],
             "heat": {"low": scale.low, "high": scale.high, "stops": heat.STOPS, "tiny": heat.TINY, "zero": heat.ZERO,
                      "bad": heat.BAD}}
