@@ -193,7 +193,8 @@ class RunsDrawing:
     def _add_link(self, link: Link, source: Box, target: Box) -> None:
         points = self._route(link, source, target)
         part = link.target[0]
-        color = palette.STATIC.line if part.once else part.paint.line if part.given else palette.STATE.line
+        once = part.once or (link.source[0].once and part.node is not None)
+        color = palette.STATIC.line if once else part.paint.line if part.given else palette.STATE.line
         what = f" by {link.text}" if link.text else ""
         arrow = Arrow(source.key, target.key, points, color, 1.8,
                       tooltip=f"{source.label} → {target.label}{what}".replace("\n", " "))
@@ -220,18 +221,16 @@ class RunsDrawing:
         first, last = self._group_of(link.source), self._group_of(link.target)
         if first == last:
             return self._route_upward(link, source, target)
-        way = self._way(link, last)
+        way, enters, leaves = self._way(link, last), self._is_free(link.target, -1), self._is_free(link.source, 1)
         start, end = source.side(self._port(link, source), 1), target.side(target.y, -1)
-        enters = not any(box.right <= target.left and abs(box.y - end[1]) < box.height / 2 + FREE
-                         for box in self._boxes(last))
-        leaves = not any(box.left >= source.right and abs(box.y - start[1]) < box.height / 2 + FREE
-                         for box in self._boxes(first))
         if last == first + 1 and enters and leaves:
             return round_corners([start, (way.x, start[1]), (way.x, end[1]), end], CORNERS)
         if way.track is None:
             way = self._ways[self._brackets[link]] = Way(self._tracks, way.x)
         y = self.top + FIRST + TRACK * (way.track or 0)
         corners, up = self.leave(link.source, source)
+        if leaves and isinstance(self.blocks[self.number[link.source[0]]], Row):
+            corners, up = [start, (way.x, start[1])], way.x
         corners.append((up, y))
         if enters:
             return round_corners([*corners, (way.x, y), (way.x, end[1]), end], CORNERS)
@@ -248,10 +247,20 @@ class RunsDrawing:
         heights: dict[object, float] = {}
         for other in self.links:
             box = self._box(other.target) if other.source == link.source else None
-            if box is not None and self._group_of(other.target) > self._group_of(link.source):
+            if box is not None and self._group_of(other.target) == self._group_of(link.source) + 1 and (
+                    self._is_free(other.target, -1)):
                 heights.setdefault(self._brackets[other], box.y)
         order = sorted(heights, key=heights.__getitem__)
+        if self._brackets[link] not in heights:
+            return source.y
         return source.y + PORT * (order.index(self._brackets[link]) - (len(order) - 1) / 2)
+
+    def _is_free(self, where: Where, side: int) -> bool:
+        """Whether nothing is beside a box in its group: on the left (-1) or on the right."""
+        own = self._box(where)
+        return own is not None and not any(
+            side * (box.x - own.x) > (box.width + own.width) / 2 - 0.1 and abs(box.y - own.y) < box.height / 2 + FREE
+            for box in self._boxes(self._group_of(where)))
 
     def _way(self, link: Link, group: int) -> Way:
         """Return the way of a link's bracket, a new one for the first of its links."""

@@ -45,6 +45,7 @@ from viz.render.scene import (
 APART = 34.0  # from column to column of a row of boxes
 UNDER = 14.0  # from a box to the one under it in such a column
 TRACK = 9.0  # between arrows that run side by side above the frames
+ASIDE = 6.0  # between arrows that go up side by side to the row above the frames
 FEW = 4  # a leaf with more users than this has no box; their boxes show its name
 MANY = 400  # boxes in a row, above which crossings are not reduced: it would take too long
 MINOR = 8.5  # size of an operation's name under a signal's
@@ -81,7 +82,7 @@ class BackwardScene:
         self.after.difference_update(self.between)
         used = {x for node in (*self.steps, *self.between) for x in node.inputs}
         self.shared = [x for x in nodes if x.requires_grad and x not in self.times and x not in self.after
-                       and (x.op is None or x in used)]
+                       and x not in self.between and (x.op is None or x in used)]
         self.colors = {x: palette.parameter(i) for i, x in enumerate(self.shared)}
 
     def draw(self) -> BackwardScene:
@@ -102,18 +103,32 @@ class BackwardScene:
             return dict(self.times)
         return {node: f"{k} of {clean(self.names[self.runs[node]])}" for node, k in self.times.items()}
 
-    def step_order(self) -> list[int | str]:
-        """Return the names of all time steps in order; of several runs those that an equation computes."""
+    def step_order(self, among: Collection[int | str | None] | None = None) -> list[int | str]:
+        """Return the names of all time steps in order; of several runs those that an equation computes.
+
+        Args:
+            among: names of time steps; only the runs that they belong to count.
+        """
         names = self.step_names()
+        runs = {self.runs[node] for node, name in names.items() if among is None or name in among}
         order = {(self.runs[node], k): names[node] for node, k in self.times.items()
-                 if len(self.names) < 2 or node in self.steps}
+                 if self.runs[node] in runs and (len(self.names) < 2 or node in self.steps)}
         return [order[place] for place in sorted(order)]
+
+    def repeated_signals(self) -> set[str]:
+        """Return the names of signals that several runs have."""
+        owners: dict[str, set[int]] = {}
+        for node, run in self.runs.items():
+            if node.signal is not None:
+                owners.setdefault(node.signal, set()).add(run)
+        return {name for name, runs in owners.items() if len(runs) > 1}
 
     # ---- labels
     def label(self, node: Tensor) -> str:
         """Return the text in the box of an operation's result: `W @`, `+ b`, `1 −`, `tanh`."""
         assert node.op is not None
-        fixed = {i: x for i, x in enumerate(node.inputs) if x not in self.times and x not in self.keys}
+        fixed = {i: x for i, x in enumerate(node.inputs)
+                 if x not in self.times and x not in self.between and x not in self.keys}
         return operation_label(node.op, len(node.inputs), {i: _constant(x) for i, x in fixed.items()},
                                any(x.size == 1 for x in fixed.values()))
 
@@ -183,6 +198,7 @@ class BackwardScene:
         reads = [(node, x) for node in nodes for x in dict.fromkeys(node.inputs) if x in drawn.where and x in self.keys]
         row = self.row("a", nodes)
         tracks = {node: i for i, node in enumerate(dict.fromkeys(node for node, _ in reads))}
+        first = [box.key for box in row.boxes if box.left < min(box.right for box in row.boxes)]
         top = drawn.runs.top + 16
         right = max(frame.right for frame in self.scene.frames)
         self.scene.add(row, right - max(box.right for box in row.boxes),
@@ -191,7 +207,8 @@ class BackwardScene:
         for node, x in reads:
             source, target = of_key[self.keys[x]], of_key[self.keys[node]]
             corners, up = drawn.runs.leave(drawn.where[x], source)
-            self.scene.arrows.append(_upward_arrow(source, target, corners, up, top + TRACK * tracks[node]))
+            near = target.left - 15 - (ASIDE * tracks[node] if target.key in first else 0.0)
+            self.scene.arrows.append(_upward_arrow(source, target, corners, up, top + TRACK * tracks[node], near))
 
 
 class RecordedRuns:
@@ -503,8 +520,7 @@ def _rightward_arrow(source: Box, target: Box, xs: Sequence[float], ys: Sequence
     return Arrow(source.key, target.key, join_curves(*curves))
 
 
-def _upward_arrow(source: Box, target: Box, first: Sequence[Point], x: float, y: float) -> Arrow:
-    """Return an arrow that goes up at x, along the track at height y, and enters its target from the left."""
-    near = target.left - 15
+def _upward_arrow(source: Box, target: Box, first: Sequence[Point], x: float, y: float, near: float) -> Arrow:
+    """Return an arrow that goes up at x, along the track at height y, up at `near`, and into its target's left side."""
     corners = [*first, (x, y), (near, y), (near, target.y), (target.left, target.y)]
     return Arrow(source.key, target.key, round_corners(corners, 8))
