@@ -52,9 +52,9 @@ def numbered(names: Sequence[str]) -> list[str]:
     return found
 
 
-def runs_title(runs: Sequence[Run], folded: int) -> str:
+def runs_title(runs: Sequence[Run], folded: int, linked: bool) -> str:
     """Return the title: the names of the definitions, and the numbers of steps."""
-    names = " → ".join(clean(name, 30) for name in dict.fromkeys(run.cell.name for run in runs))
+    names = (" → " if linked else ", ").join(clean(name, 30) for name in dict.fromkeys(run.cell.name for run in runs))
     title = f"{names}, unrolled, T = {_listed([str(run.T) for run in runs])}"
     return f"{title}: {folded} steps folded" if folded else title
 

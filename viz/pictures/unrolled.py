@@ -49,7 +49,7 @@ from .run_list import (
 from .runs import RunsDrawing
 
 
-def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold: bool = True,
+def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = "signals", fold: bool = True,
              steps: Iterable[int] | None = None, values: bool = False, heat: bool = False, *,
              contributions: bool = False, highlight: Iterable[Tensor] = (), step: Step | None = None,
              notation: str = "code", dark: bool = False) -> Picture:
@@ -63,12 +63,18 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
     loss wasn't computed from it; without `loss` it is "not reached". With lengths or a mask the heading of a step tells
     how many sequences have it, "t = 4  (1 of 3)".
 
+    Several runs stand side by side, each with its name and its own t = 1, 2, ...: an encoder and its decoder, or
+    chunks. An arrow leads from the value of one run to the box of another that is computed from it, an initial value
+    `s[0] = h[3]`, a static or an input, with what is computed in between; no gradient passes one with scissors. A run
+    that reads each step of another one at the same step, as a second layer does, stands above it.
+
     Args:
-        run: an unrolled definition.
+        run: an unrolled definition; or several, in the order in which they were computed.
         loss: a tensor that was computed from the run; it is drawn above the steps.
         level: "signals", or "ops" to draw the operations of every equation too.
         fold: draw only the first and the last three of more than twelve steps.
-        steps: the steps to draw instead, e.g. [1, 2, 50, 100]; all others are folded.
+        steps: the steps to draw instead, e.g. [1, 2, 50, 100]; all others are folded. Of several runs those of all, or
+            a list for each.
         values: write values and gradients into the boxes.
         heat: colour the boxes by the logarithm of the gradient's norm, after a backward pass.
         contributions: draw edges wider, the more their time step adds to their parameters' gradients.
@@ -79,12 +85,15 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
         dark: light lines on a dark background.
 
     Raises:
+        TypeError: for anything else than runs.
         ValueError: if the loss or the step was not computed from this run; if there are too many steps; for heat
-            or contributions before a backward pass.
+            or contributions before a backward pass; for runs in another order, or a run that is given twice.
     """
-    if not isinstance(run, Run):
-        whole = _several(checked_runs(run), loss, level, fold, steps, values, heat, contributions, highlight, step)
+    runs = [run] if isinstance(run, Run) else checked_runs(run)
+    if len(runs) > 1:
+        whole = draw_runs(runs, loss, level, fold, steps, values, heat, contributions, highlight, step)
         return picture(whole.scene, dark, notation)
+    run, = runs
     if heat and step is None:  # a step has gradients of its own
         require_gradients(run)
     spec = replace(unrolled_spec(run, choose_steps(run.T, fold, steps), level), parameters=run.parameters,
@@ -103,9 +112,10 @@ def _keys_of_listed(parameters: Mapping[str, Tensor], read: LossInputs) -> dict[
     return {tensor: f"p{number}" for number, (name, tensor) in enumerate(parameters.items()) if name in read.parameters}
 
 
-def _several(runs: Sequence[Run], loss: Tensor | None, level: str, fold: bool, steps: Any, values: bool, heat: bool,
-             contributions: bool, highlight: Iterable[Tensor], step: Step | None) -> RunsDrawing:
-    """Draw several runs in one scene."""
+def draw_runs(runs: Sequence[Run], loss: Tensor | None = None, level: str = "signals", fold: bool = True,
+              steps: Any = None, values: bool = False, heat: bool = False, contributions: bool = False,
+              highlight: Iterable[Tensor] = (), step: Step | None = None) -> RunsDrawing:
+    """Draw several runs in one scene; the options are those of unrolled()."""
     reached = [has_gradients(run) for run in runs]
     if ((heat and step is None) or contributions) and not any(reached):
         require_gradients(runs[-1])
@@ -141,7 +151,8 @@ def _several(runs: Sequence[Run], loss: Tensor | None, level: str, fold: bool, s
             once |= keys_of_once(run, drawing)
         whole.mark_step(step, once)
     notes = [f"{name}: {spec.graph.heading}" for name, spec in zip(run_names(runs), specs) if spec.graph.heading]
-    add_headings(whole.scene, runs_title(runs, sum(drawing.folded for drawing in drawings)), specs, notes)
+    title = runs_title(runs, sum(drawing.folded for drawing in drawings), bool(links))
+    add_headings(whole.scene, title, specs, notes)
     return whole
 
 

@@ -136,8 +136,9 @@ def _data(title: str, recording: Recording, tape: BackwardScene, drawing: Drawin
             entry["signal"] += f" of {clean(tape.names[tape.runs[node]])}"
         nodes.append(entry)
     names = tape.step_names()
-    shared: list[dict[str, Any]] = [{"node": recording.numbers[x], "color": tape.colors[x],
-               "contributions": recording.contributions(x, names)} for x in tape.shared]
+    shared: list[dict[str, Any]] = [
+        {"node": recording.numbers[x], "color": tape.colors[x], "contributions": recording.contributions(x, names)}
+        for x in tape.shared]
     if len(tape.names) > 1:  # each has the time steps of the runs that use it
         for entry in shared:
             entry["times"] = tape.step_order({row[1] for row in entry["contributions"]})
