@@ -20,6 +20,7 @@ from several_runs import (
     detached_chunks,
     encoder_decoder,
     layer,
+    skipping,
     two_layers,
 )
 
@@ -325,3 +326,16 @@ def test_gradients_that_nobody_computed() -> None:
     runs, loss = encoder_decoder()
     with pytest.raises(ValueError, match=r"call loss\.backward"):
         viz.unrolled(runs, loss=loss, heat=True)
+
+
+def test_the_loss_of_a_run_that_is_not_drawn_is_told() -> None:
+    runs, loss = encoder_decoder()
+    assert "from here to the loss: by decoder, not drawn" in viz.unrolled(runs[0], loss=loss).source
+    assert "not drawn" not in viz.unrolled(runs, loss=loss).source
+    other = loss + chunks(1, lambda state: state)[1]  # a term that has nothing to do with the runs
+    assert "not drawn" not in viz.unrolled(runs, loss=other).source
+
+
+def test_what_is_computed_from_two_runs_is_told_once() -> None:
+    drawing = draw_runs(*skipping())
+    assert [arrow.label.text for arrow, _ in drawing.arrows if arrow.label] == ["add"]

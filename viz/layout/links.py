@@ -39,6 +39,7 @@ class Link:
     readers: frozenset[Tensor]  # what is computed directly from it, on the way to the target
     between: tuple[Tensor, ...] = ()  # all that is computed on the way, outside of both runs, oldest first
     cut: bool = False  # whether no gradient passes, though the source has one
+    alone: bool = True  # whether no third run is read on the way: a formula would not tell the runs apart
 
     @property
     def text(self) -> str:
@@ -47,10 +48,11 @@ class Link:
         if not told:
             return ""
         formula = tensor_formula(self.between[-1])
-        if len(formula) <= LONGEST and "…" not in formula:
+        if self.alone and len(formula) <= LONGEST and "…" not in formula:
             return clean(formula)
         names = ["dropout" if isinstance(node.op, ops.DropoutMask) else type(node.op).__name__.lower()
                  for node in told if not isinstance(node.op, (ops.Mul, ops.Div))]
+        names = names or [type(node.op).__name__.lower() for node in told]
         names += [x.label for node in self.between for x in node.inputs if x.op is None and x.label]
         return clean(", ".join(dict.fromkeys(names)), LONGEST)
 
@@ -153,11 +155,13 @@ class _Finder:
                     seen.add((x, part))
                     passed.add(x)
                     stack.append((x, part))
+        alone = len({run_key(x) for x in (*readers, *constants)}) < 2
         between = tuple(sorted((node for node in passed if run_key(node) is None and node.op is not None), key=_order))
         for x in sorted(readers, key=_order):
-            yield Link(self.signals[x], run.boxes[tensor], x, tensor, run.key, frozenset(readers[x]), between)
+            yield Link(self.signals[x], run.boxes[tensor], x, tensor, run.key, frozenset(readers[x]), between,
+                       alone=alone)
         for x, where in constants.items():
-            yield Link(where, run.boxes[tensor], x, tensor, run.key, frozenset(), between, cut=x.requires_grad)
+            yield Link(where, run.boxes[tensor], x, tensor, run.key, frozenset(), between, x.requires_grad, alone)
 
     def _original(self, leaf: Tensor, run: RunTensors) -> tuple[Tensor, Where] | None:
         """Return the value of another run that a constant is a copy of."""

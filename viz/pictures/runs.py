@@ -54,6 +54,7 @@ ABOVE = 44.0  # from run to run above each other
 BESIDE_LOSS = 7.0  # from an arrow to the loss to a link beside it
 PORT = 7.0  # between links that leave a box side by side
 CORNERS = 8.0  # radius
+CLEAR = 14.0  # the same of an upright link, which passes arrowheads too
 FREE = 5.0  # least distance of a link and a box that it passes
 
 
@@ -203,9 +204,9 @@ class RunsDrawing:
         if link.cut:
             arrow.tooltip += " (cut: no gradient goes back)"
             self.scene.texts.append(mark_cut(arrow))
-        ends = link.source[0], link.target[0], link.text
-        former = {(other.source[0], other.target[0], other.text) for _, other in self.arrows[:-1]}
-        if link.text and ends not in former:
+        told = any(other.target == link.target or (other.source[0], other.target[0], other.text) ==
+                   (link.source[0], link.target[0], link.text) for _, other in self.arrows[:-1])
+        if link.text and not told:
             self._labels.append((arrow, self._label_places(link, points, color)))
 
     def _label_places(self, link: Link, points: Sequence[Point], color: str) -> list[Text]:
@@ -307,7 +308,7 @@ class RunsDrawing:
         assert box is not None
         if part.once or isinstance(block, Row):
             return box.x
-        return block.layout.home(part, k).x + block.layout.steps.clear_x(part)
+        return block.layout.home(part, k).x + block.layout.steps.clear_x(part, CLEAR)
 
     # ---- names
     def add_names(self, names: Sequence[str]) -> None:

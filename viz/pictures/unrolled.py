@@ -23,7 +23,7 @@ from viz.annotations.cuts import mark_cut
 from viz.annotations.headings import add_headings
 from viz.annotations.heat import Scale, edge_width, relative_contributions
 from viz.annotations.labels import BoxLabels, add_legend, mark_highlight
-from viz.annotations.margin import LossInputs, add_loss, loss_inputs
+from viz.annotations.margin import LossInputs, add_loss, loss_inputs, note_on_way
 from viz.annotations.shelf import add_loss_terms, add_parameters
 from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
 from viz.layout.links import RunTensors, arrange, find_links
@@ -152,7 +152,7 @@ def draw_runs(runs: Sequence[Run], loss: Tensor | None = None, level: str = "sig
         whole.mark_step(step, once)
     notes = [f"{name}: {spec.graph.heading}" for name, spec in zip(run_names(runs), specs) if spec.graph.heading]
     title = runs_title(runs, sum(drawing.folded for drawing in drawings), bool(links))
-    add_headings(whole.scene, title, specs, notes)
+    add_headings(whole.scene, title, specs, notes + note_on_way(read))
     return whole
 
 
@@ -390,4 +390,5 @@ class UnrolledDrawing:
         if self.folded:
             title += f": {self.folded} steps folded"
         heading = self.spec.graph.heading
-        add_headings(self.scene, title, [self.spec], [heading] if heading else [])
+        add_headings(self.scene, title, [self.spec],
+                     [*([heading] if heading else []), *note_on_way(self.loss_inputs)])
