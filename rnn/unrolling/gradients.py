@@ -93,7 +93,7 @@ def gradient_sums(run: Run) -> dict[str, NDArray[Any]] | None:
         uses[x] = uses[x] + gradient if x in uses else gradient
     sums = {name: np.zeros(tensor.shape, tensor.dtype) for name, tensor in run.parameters.items()}
     for x, gradient in uses.items():
-        if any(node.op is not None and _is_modified(node) for node in _made_outside(x)):
+        if any(node.op is not None and _is_modified(node) for node in made_outside(x)):
             return None
         found = gradients_outside(x, gradient)
         for name, tensor in run.parameters.items():
@@ -112,7 +112,7 @@ def _uses(run: Run) -> Iterator[tuple[int, Tensor, Any]]:
                 yield min(max(step, 1), run.T) - 1, x, gradient
 
 
-def _made_outside(x: Tensor) -> list[Tensor]:
+def made_outside(x: Tensor) -> list[Tensor]:
     """Return a tensor and those that it was computed from, inputs first, back to the tensors of runs."""
     return postorder([x], lambda node: [y for y in node.inputs if run_key(y) is None])
 
@@ -123,7 +123,7 @@ def gradients_outside(x: Tensor, gradient: Any) -> dict[Tensor, Any]:
     What goes on through another run, as from a decoder to its encoder, is a contribution of that run.
     """
     found = {x: gradient}
-    nodes = _made_outside(x)
+    nodes = made_outside(x)
     made = set(nodes)
     for node in reversed(nodes):
         if node.op is not None and node in found:

@@ -17,7 +17,7 @@ from minigrad.steps import Step
 from rnn import Run
 from rnn.language.dependencies import once_expressions, statics_read
 from rnn.unrolling.facts import At, Connection
-from rnn.unrolling.gradients import gradient_sums, has_gradients, require_gradients
+from rnn.unrolling.gradients import gradient_sums, has_gradients, made_outside, require_gradients
 from viz.annotations.current_step import mark_step
 from viz.annotations.cuts import mark_cut
 from viz.annotations.headings import add_headings
@@ -192,13 +192,22 @@ def _shapes(run: Run, once: Mapping[int, Tensor]) -> dict[str, tuple[int, ...]]:
 
 
 def keys_of_once(run: Run, drawing: UnrolledDrawing) -> dict[Tensor, str]:
-    """Return the box of each tensor computed from statics alone: its own, or that of the first static it is made of."""
+    """Return the box of each tensor beside the steps: its own, or that of what is computed from it.
+
+    Those that are computed from statics alone have their own, or that of the first static they are made of. What is
+    computed between another run and an initial value or an input belongs to the first box of these.
+    """
     boxes = {id(part.source): box.key for part, box in drawing.beside.items()}
     found = {}
     for expression, tensor in zip(once_expressions(run.cell), run.once):
         key = boxes.get(id(expression)) or boxes.get(id(statics_read(expression)[0]))
         if key is not None:
             found[tensor] = key
+    for (part, k), box in drawing.boxes.items():
+        copy = drawing.spec.tensors[part].get(k)
+        if part.node is None and copy is not None and (part.given or drawing.spec.is_boundary(part, k)):
+            found.update((x, box.key) for x in made_outside(copy) if x.op is not None and x is not copy
+                         and x not in found)
     return found
 
 
