@@ -144,6 +144,39 @@ def skipping() -> Runs:
     return runs, square_mean(runs[2], "h")
 
 
+def delay_of_two() -> Runs:
+    """The decoder starts from two values of the encoder."""
+    first = encoded(np.random.default_rng(0))
+    cell = Cell("decoder")
+    s = cell.signal("s", 3)
+    s[t] = np.tanh(s[t-1] + 0.5 * s[t-2])
+    second = cell.unroll(T=3, initial={"s": {0: first["h"][3], -1: first["h"][2]}})
+    return [first, second], square_mean(second, "s")
+
+
+def values_at_both_ends() -> Runs:
+    """The second run reads values of the first before and after its steps, and as its own first output."""
+    rng = np.random.default_rng(0)
+    first = encoded(rng)
+    cell = Cell("second")
+    y, f, b = (cell.signal(name, 3) for name in "yfb")
+    f[t] = np.tanh(y[t] + f[t-1])
+    b[t] = np.tanh(f[t] + b[t+1])
+    y[t+1] = mg.init.glorot((3, 3), rng, name="R") @ f[t]
+    h = first["h"]
+    second = cell.unroll(T=3, initial={"f": h[3], "b": {4: h[1]}, "y": {1: h[2]}})
+    return [first, second], square_mean(second, "b")
+
+
+def residual() -> Runs:
+    """The third run reads each step of both others; the loss reads all three."""
+    rng = np.random.default_rng(0)
+    runs = [encoded(rng)]
+    runs.append(layer(rng, "middle", output=2).unroll(x=runs[0]["h"].stack()))
+    runs.append(layer(rng, "upper").unroll(x=runs[0]["h"].stack() + runs[1]["h"].stack()))
+    return runs, square_mean(runs[2], "h") + square_mean(runs[0], "h") + square_mean(runs[1], "y")
+
+
 SEVERAL: list[Callable[[], Runs]] = [
     encoder_decoder, bridge, attention, chain, detached_chunks, bidirectional, unequal_lengths, two_layers,
-    deep_encoder_decoder, reversed_input, context, skipping]
+    deep_encoder_decoder, reversed_input, context, skipping, delay_of_two, values_at_both_ends, residual]

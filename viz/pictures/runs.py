@@ -232,7 +232,8 @@ class RunsDrawing:
         corners, up = self.leave(link.source, source)
         if leaves and isinstance(self.blocks[self.number[link.source[0]]], Row):
             corners, up = [start, (way.x, start[1])], way.x
-        corners.append((up, y))
+        past = self._past(link.source, up)
+        corners += [*_aside(up, past, self.blocks[self.number[link.source[0]]].top + ASIDE), (past, y)]
         if enters:
             return round_corners([*corners, (way.x, y), (way.x, end[1]), end], CORNERS)
         if isinstance(self.blocks[self.number[link.target[0]]], Row):
@@ -240,7 +241,9 @@ class RunsDrawing:
         down = self._clear(link.target)
         port = target.x + (0.3 if down > target.x else -0.3) * target.width
         down = port if abs(down - target.x) < 1 else down
-        corners += [(down, y), *_aside(down, port, target.top + ASIDE)]
+        past = self._past(link.target, down)
+        corners += [(past, y), *_aside(past, down, self.blocks[self.number[link.target[0]]].top + ASIDE),
+                    *_aside(down, port, target.top + ASIDE)]
         return round_corners([*corners, (port, target.top)], CORNERS)
 
     def _port(self, link: Link, source: Box) -> float:
@@ -286,6 +289,14 @@ class RunsDrawing:
         return join_curves(round_corners([*corners, (up, top)], CORNERS), vertical_curve((up, top), (target.x, foot)),
                            straight_line((target.x, foot), (target.x, target.bottom)))
 
+    def _past(self, where: Where, x: float) -> float:
+        """Return the x nearest to another at which an upright line passes the runs above a box's own."""
+        return _clear_of(self._above(self.number[where[0]]), x, CLEAR)
+
+    def _above(self, block: int) -> list[Box]:
+        """Return the boxes of the runs above one."""
+        return [box for i in self.groups[self.group[block]] if i > block for box in self.blocks[i].scene.boxes]
+
     def _foot(self, where: Where) -> float:
         block = self.blocks[self.number[where[0]]]
         return 0.0 if isinstance(block, Row) else block.layout.foot
@@ -325,12 +336,9 @@ class RunsDrawing:
     def _loss_sources(self) -> list[tuple[Box, float]]:
         """Return the boxes that the loss reads, each with an x at which an arrow passes all boxes above it."""
         found = []
-        for group in self.groups:
-            for i in group:
-                above = [box for j in group if j > i for box in self.blocks[j].scene.boxes]
-                block = self.blocks[i]
-                if not isinstance(block, Row):
-                    found += [(box, _clear_of(above, x)) for box, x in block.loss_sources()]
+        for i, block in enumerate(self.blocks):
+            if not isinstance(block, Row):
+                found += [(box, _clear_of(self._above(i), x)) for box, x in block.loss_sources()]
         return sorted(found, key=itemgetter(1))
 
     def add_margin(self, parameters: Mapping[str, Tensor], sums: Mapping[str, Any] | None,
@@ -368,10 +376,10 @@ class RunsDrawing:
         mark_step(self.scene, tensors, boxes, step, between | dict(once), passes)
 
 
-def _clear_of(boxes: Sequence[Box], x: float) -> float:
+def _clear_of(boxes: Sequence[Box], x: float, apart: float = 8.0) -> float:
     """Return the x nearest to another at which an upright line passes some boxes."""
     near = [box for box in boxes if box.left - 40 < x < box.right + 40]
-    candidates = [x, *(box.x + side * (box.width / 2 + 8) for box in near for side in (-1, 1))]
+    candidates = [x, *(box.x + side * (box.width / 2 + apart) for box in near for side in (-1, 1))]
     free = [each for each in candidates if all(abs(box.x - each) > box.width / 2 + 6 for box in near)]
     return min(free, key=lambda each: (round(abs(each - x), 3), -each))
 
