@@ -7,6 +7,7 @@ box, as from all states of an encoder to the static that holds them, share their
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
@@ -55,6 +56,7 @@ BESIDE_LOSS = 7.0  # from an arrow to the loss to a link beside it
 PORT = 7.0  # between links that leave a box side by side
 CORNERS = 8.0  # radius
 CLEAR = 14.0  # the same of an upright link, which passes arrowheads too
+SIDE = 0.3  # from the middle of a box to a link above or below it, as a part of its width
 FREE = 5.0  # least distance of a link and a box that it passes
 
 
@@ -239,7 +241,7 @@ class RunsDrawing:
         if isinstance(self.blocks[self.number[link.target[0]]], Row):
             return round_corners([*corners, (end[0] - BESIDE, y), (end[0] - BESIDE, end[1]), end], CORNERS)
         down = self._clear(link.target)
-        port = target.x + (0.3 if down > target.x else -0.3) * target.width
+        port = target.x + (SIDE if down > target.x else -SIDE) * target.width
         down = port if abs(down - target.x) < 1 else down
         past = self._past(link.target, down)
         corners += [(past, y), *_aside(past, down, self.blocks[self.number[link.target[0]]].top + ASIDE),
@@ -310,6 +312,8 @@ class RunsDrawing:
         if where in block.loss_inputs.signals:
             aside = BESIDE_LOSS if up >= start else -BESIDE_LOSS
             up, start = up + aside, start + aside
+        elif abs(up - start) > 1:  # beside the arrows to the boxes above
+            start += math.copysign(SIDE * source.width, up - start)
         return [(start, source.top), *_aside(start, up, source.top + ASIDE)], up
 
     def _clear(self, where: Where) -> float:
