@@ -81,6 +81,18 @@ def attention(rng: np.random.Generator) -> Cell:
     return cell
 
 
+def translation(decoder: Cell, rng: np.random.Generator) -> tuple[Run, Run, mg.Tensor]:
+    """Return the runs of an encoder and of a decoder that attends to its states, and a loss."""
+    encoder = Cell("encoder")
+    w, h = encoder.input("w", 4), encoder.signal("h", 4)
+    h[t] = np.tanh(mg.init.glorot((4, 4), rng, name="W") @ w[t] + mg.init.orthogonal((4, 4), rng, name="U") @ h[t-1])
+    source = encoder.unroll(w=rng.normal(size=(4, 8, 4)))
+    translated = decoder.unroll(x=rng.normal(size=(3, 8, 4)), enc=np.swapaxes(source["h"].stack(), 0, 1))
+    loss: mg.Tensor = mg.square(translated["s"].stack()).mean()
+    loss.name = "loss"
+    return source, translated, loss
+
+
 def differentiated(cell: Cell, T: int, rng: np.random.Generator, **options: Any) -> tuple[Run, mg.Tensor]:
     """Return a run over random data, and its loss after a backward pass."""
     size = next(signal.shape for signal in cell.signals.values() if signal.given) or ()
@@ -143,6 +155,11 @@ def pictures(rng: np.random.Generator) -> dict[str, viz.Picture]:
     drawn["a static, read at every step"] = viz.rolled(decoder)
     drawn["the same, unrolled over a source of six states"] = viz.unrolled(
         decoder.unroll(x=rng.normal(size=(4, 8, 4)), enc=rng.normal(size=(8, 6, 4))))
+    source, translated, distance = translation(decoder, rng)
+    drawn["an encoder, and a decoder that attends to its states"] = viz.unrolled([source, translated], loss=distance)
+    first = network.unroll(x=rng.normal(size=(3, 8, 4)))
+    second = network.unroll(x=rng.normal(size=(3, 8, 4)), initial=first.state.detach())
+    drawn["truncated backpropagation, chunk by chunk"] = viz.unrolled([first, second])
     drawn["any tensor's graph"] = viz.graph(mg.square(run["y"][1]).mean())
     drawn["on a dark background"] = viz.unrolled(run, loss=loss, dark=True)
     return drawn

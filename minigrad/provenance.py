@@ -35,6 +35,10 @@ class Origin:
         """Return the same line for the copy of `signal` at step `t`."""
         return Origin(self.file, self.line, signal, t)
 
+    def detach(self, line: Origin, detached: str) -> Origin:
+        """Return a line as the origin of a detached copy of a tensor that was made here."""
+        return Origin(line.file, line.line, self.signal, self.t, detached)
+
     @property
     def in_notebook(self) -> bool:
         """Whether it is a line of a notebook's cell, or of IPython's prompt, which may be run again."""

@@ -364,7 +364,7 @@ class Tensor(InPlace, Operators):
     def detach(self) -> Tensor:
         """Return the same values as a new constant: no gradient flows through it."""
         own, line = self.origin, settings().origin or call_site()
-        origin = Origin(line.file, line.line, own.signal, own.t, detached=f"{self.label or 'a tensor'} made at {own}")
+        origin = own.detach(line, f"{self.label or 'a tensor'} made at {own}")
         return constant(self._array.copy(), self.name, origin)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:

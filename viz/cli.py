@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from minigrad import Tensor
 from rnn import Cell, Run, Signal
+from rnn.unrolling.run import runs_behind
 from viz.layout.folding import MANY
 from viz.layout.levels import LEVELS
 from viz.layout.options import Options
@@ -264,7 +265,7 @@ def _draw(kind: str, objects: Sequence[Any], given: dict[str, Any], outfile: str
     found, dpi, T = objects[0], given.pop("dpi", None), given.pop("unroll", None)
     if kind == "unrolled":
         if isinstance(found, Tensor):
-            return unrolled(run_of(found), loss=found, **given)
+            return unrolled(runs_behind(found) or run_of(found), loss=found, **given)
         if isinstance(found, Cell) and T is None:
             raise UsageError("unrolled of a Cell: give the number of steps, --unroll T")
         return unrolled(unroll_zeros(found, T) if isinstance(found, Cell) else found, **given)

@@ -19,19 +19,25 @@ from minigrad.formats.norms import norm
 from minigrad.mutation import check_modified
 from rnn.language.graphs import postorder
 
+from .run_key import run_key
+
 if TYPE_CHECKING:
     from .run import Copies, Run
 
 
-def require_gradients(run: Run) -> None:
-    """Raise ValueError unless a backward pass has reached a run.
+def has_gradients(run: Run) -> bool:
+    """Whether a backward pass has reached a run.
 
     After one, a tensor of the run without a gradient is one that the pass didn't reach.
     """
-    copies = list(_copies(run))
-    if any(copy.grad is not None for copy in copies):
+    return any(copy.grad is not None for copy in _copies(run))
+
+
+def require_gradients(run: Run) -> None:
+    """Raise ValueError unless a backward pass has reached a run."""
+    if has_gradients(run):
         return
-    if any(copy.requires_grad for copy in copies):
+    if any(copy.requires_grad for copy in _copies(run)):
         raise ValueError(f"{run!r} has no gradients yet: call loss.backward() first")
     raise ValueError(f"{run!r} has no gradients: it has no parameters that require any, or was unrolled under "
                      "no_grad()")
@@ -68,8 +74,8 @@ def contributions(run: Run, name: str) -> NDArray[Any]:
     for row, x, gradient in _uses(run):
         if x is parameter:
             rows[row] += gradient
-        elif parameter in set(ancestors(x)):  # computed from the parameter before the run, e.g. W.T
-            rows[row] += mg.grad(x, parameter, gradient)
+        elif parameter in (found := gradients_outside(x, gradient)):  # computed from it before the run, e.g. W.T
+            rows[row] += found[parameter]
     return rows
 
 
@@ -78,7 +84,7 @@ def gradient_sums(run: Run) -> dict[str, NDArray[Any]] | None:
 
     It is None too if data that the derivatives need were modified since the pass, as by an optimiser.
     """
-    if all(copy.grad is None for copy in _copies(run)):
+    if not has_gradients(run):
         return None
     if any(map(_is_modified, _users(run))):
         return None
@@ -87,12 +93,12 @@ def gradient_sums(run: Run) -> dict[str, NDArray[Any]] | None:
         uses[x] = uses[x] + gradient if x in uses else gradient
     sums = {name: np.zeros(tensor.shape, tensor.dtype) for name, tensor in run.parameters.items()}
     for x, gradient in uses.items():
-        made_of = set(ancestors(x))
-        if any(node.op is not None and _is_modified(node) for node in made_of):
+        if any(node.op is not None and _is_modified(node) for node in made_outside(x)):
             return None
-        wanted = {name: tensor for name, tensor in run.parameters.items() if tensor in made_of}
-        for name, part in mg.grad(x, wanted, gradient).items():
-            sums[name] += part
+        found = gradients_outside(x, gradient)
+        for name, tensor in run.parameters.items():
+            if tensor in found:
+                sums[name] += found[tensor]
     return sums
 
 
@@ -104,6 +110,27 @@ def _uses(run: Run) -> Iterator[tuple[int, Tensor, Any]]:
         for x, gradient in zip(node.inputs, input_gradients(node, node.grad)):
             if gradient is not None and x.t is None:
                 yield min(max(step, 1), run.T) - 1, x, gradient
+
+
+def made_outside(x: Tensor) -> list[Tensor]:
+    """Return a tensor and those that it was computed from, inputs first, back to the tensors of runs."""
+    return postorder([x], lambda node: [y for y in node.inputs if run_key(y) is None])
+
+
+def gradients_outside(x: Tensor, gradient: Any) -> dict[Tensor, Any]:
+    """Return the gradients of the tensors that `x` was computed from outside of runs, for one of `x`.
+
+    What goes on through another run, as from a decoder to its encoder, is a contribution of that run.
+    """
+    found = {x: gradient}
+    nodes = made_outside(x)
+    made = set(nodes)
+    for node in reversed(nodes):
+        if node.op is not None and node in found:
+            for y, part in zip(node.inputs, input_gradients(node, found[node])):
+                if part is not None and y in made:
+                    found[y] = found[y] + part if y in found else part
+    return found
 
 
 def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor] | Copies) -> NDArray[np.float64]:
@@ -140,7 +167,7 @@ def _is_modified(node: Tensor) -> bool:
 
 def _users(run: Run) -> list[Tensor]:
     """Return the tensors with a gradient that the run's equations computed from tensors made before the run."""
-    computed = postorder(_copies(run), lambda node: [x for x in node.inputs if x.t is not None])
+    computed = postorder(_copies(run), lambda node: [x for x in node.inputs if run_key(x) is run.key])
     return [node for node in computed if node.grad is not None and node.op is not None
             and node.t is not None and node.signal is not None
             and any(x.requires_grad and x.t is None for x in node.inputs)]

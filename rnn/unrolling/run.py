@@ -24,6 +24,7 @@ from . import facts, gradients
 from .facts import At, Connection
 from .inputs import Inputs
 from .masks import OwnSteps, select
+from .run_key import RunKey
 from .state import State
 
 MOST_DRAWN = 60  # signals of a run whose picture a notebook shows; of many steps it shows a few
@@ -115,10 +116,11 @@ class Run:
         windows: those of sliding truncation; otherwise empty.
         once: the value of each expression of statics alone, (*batch, *shape), as `once_expressions(cell)` lists them.
         starts: (name, k) of the values before and after the sequence that the definition computes from statics.
+        key: what its tensors know of it; see run_key().
     """
 
     def __init__(self, cell: Definition, inputs: Inputs, copies: Mapping[str, Mapping[int, Tensor]],
-                 windows: list[Window], once: Sequence[Tensor]) -> None:
+                 windows: list[Window], once: Sequence[Tensor], key: RunKey) -> None:
         self.cell = cell
         self.T = inputs.T
         self.batch = inputs.batch
@@ -129,6 +131,7 @@ class Run:
         self.parameters = parameters(cell)
         self.windows = windows
         self.once = once
+        self.key = key
         self.starts = {(name, k) for name, values in inputs.boundary.items() for k, value in values.items()
                        if isinstance(value, Expression)}
         self._copies = copies

@@ -30,6 +30,7 @@ from .inputs import Inputs, prepare_inputs
 from .masks import Flags, OwnSteps, Steps, holds, select
 from .options import UnrollOptions
 from .run import Run, Window
+from .run_key import RunKey
 from .truncation import Truncation, WindowSteps
 
 
@@ -62,6 +63,7 @@ class Unroller:
     def __init__(self, cell: Definition, inputs: Inputs) -> None:
         self.cell = cell
         self.inputs = inputs
+        self.key = RunKey(cell.name)
         self.now = settings()
         self.recording = self.now.recording
         # Windows start from constants, so no edge is cut inside of one.
@@ -106,7 +108,7 @@ class Unroller:
                      if signal.lead or self.shift.get(signal)}
             self.copies.update(shown)
         self._cut_outputs()
-        return Run(self.cell, self.inputs, _by_name(self.copies), windows, self.once)
+        return Run(self.cell, self.inputs, _by_name(self.copies), windows, self.once, self.key)
 
     def _cut_outputs(self) -> None:
         """Make the boundary values that are outputs constants where the truncation does: x[1] of `x[t+1] = ...`."""
@@ -129,7 +131,7 @@ class Unroller:
         """Add one copy a step from the data; masked steps are zero."""
         values = self.inputs.values[signal.name]
         for k in range(1, self.inputs.T + 1):
-            self.now.origin = self.inputs.origin.at(signal.name, k)
+            self.now.origin = self.key.origin(self.inputs.origin, signal.name, k)
             copy = values[k - 1] if isinstance(values, Tensor) else constant(values[k - 1, ...])
             shape = self._shape(signal, k)
             copy = copy if copy.shape == shape else apply(ops.BroadcastTo(shape), copy)
@@ -229,7 +231,7 @@ class Unroller:
     def _evaluate(self, plan: RegisterProgram, step: int) -> Tensor:
         """Return the value of the equation at one step; all copies that it reads exist."""
         signal, k = plan.equation.signal, step + plan.equation.lead
-        origin = self.now.origin = plan.equation.origin.at(signal.name, k)
+        origin = self.now.origin = self.key.origin(plan.equation.origin, signal.name, k)
         self.now.recording = self.recording and not self.truncation.constant(step)
         registers = plan.start.copy()
         for register, source, offset in plan.reads:
@@ -385,7 +387,7 @@ class Unroller:
             return select(stored, self._places(signal, step - signal.lead, 0, own), rows, ndim)
 
         for k in columns if hold.direction >= 0 else reversed(columns):
-            self.now.origin = signal.equation.origin.at(signal.name, k)
+            self.now.origin = self.key.origin(signal.equation.origin, signal.name, k)
             rows = own.is_step(k)
             copy = value(own.step(k), rows) if rows.any() else constant(np.zeros(self._shape(signal, k)))
             if not rows.all():
@@ -401,7 +403,7 @@ class Unroller:
         """Return a value as the copy of `signal` at step k: broadcast to the batch, a tensor of its own."""
         now = self.now
         if now.origin is None or now.origin.signal != signal.name or now.origin.t != k:
-            now.origin = origin.at(signal.name, k)
+            now.origin = self.key.origin(origin, signal.name, k)
         if not isinstance(value, Tensor):
             value = constant(np.asarray(value, self.inputs.dtype))
         if value.dtype.kind != "f" and not signal.given:  # truth values and indices

@@ -56,6 +56,14 @@ def test_the_command_line_draws_what_is_named(options: str, wanted: list[str], f
     assert capsys.readouterr() == (f"{picture}\n", "")
 
 
+def test_all_runs_of_a_loss_are_drawn(file: Path) -> None:
+    with file.open("a") as stream:
+        stream.write('second = net.unroll(x=np.ones((2, 2)), initial=run.state)\nboth = second["h"].stack().sum()\n')
+    picture = file.parent / "picture.dot"
+    assert main(["unrolled", f"{file}:both", "-o", str(picture)]) == 0
+    assert all(word in picture.read_text(encoding="utf-8") for word in ("net, run 1", "net, run 2", "h[0] = h[60]"))
+
+
 def test_a_file_does_not_see_the_arguments_of_viz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "model.py"
     path.write_text("import sys\nassert len(sys.argv) == 1\n" + FILE)

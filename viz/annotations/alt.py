@@ -54,7 +54,8 @@ def run_text(spec: UnrolledSpec, read: Iterable[Where], scale: Scale | None) -> 
     sentences = [f"{spec.T} time steps from left to right." if spec.T > 1 else "One time step."]
     if len(spec.steps) < spec.T:
         sentences.append(f"Drawn are {listed(map(str, spec.steps))}; the others are folded.")
-    if spec.loss is not None:
+    read = list(read)
+    if spec.loss is not None and read:
         steps: dict[Part, list[int]] = {}
         for part, k in read:
             steps.setdefault(part, []).append(k)
@@ -63,6 +64,13 @@ def run_text(spec: UnrolledSpec, read: Iterable[Where], scale: Scale | None) -> 
     if scale is not None:
         sentences.append(scale_text(scale))
     return " ".join([*sentences, definition_text(spec.graph)])
+
+
+def runs_text(names: Sequence[str], specs: Sequence[UnrolledSpec], read: Sequence[Iterable[Where]],
+              scale: Scale | None) -> str:
+    """Return what a picture of several runs shows, one after the other."""
+    found = [f"{clean(name)}: {run_text(spec, own, None)}" for name, spec, own in zip(names, specs, read)]
+    return " ".join([*found, scale_text(scale)] if scale else found)
 
 
 def scale_text(scale: Scale) -> str:

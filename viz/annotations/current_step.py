@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from minigrad import Tensor
 from minigrad.steps import Step
+from rnn.unrolling.run_key import RunKey, run_key
 from viz.layout.folding import Tensors, Where
 from viz.render import palette
 from viz.render.fonts import clean
@@ -17,16 +18,18 @@ LOSS = "loss"
 
 
 def mark_step(scene: Scene, tensors: Tensors, boxes: Mapping[Where, Box], step: Step,
-              once: Mapping[Tensor, str] | None = None) -> None:
+              once: Mapping[Tensor, str] | None = None,
+              links: Mapping[tuple[Tensor, Tensor], Collection[tuple[str, str]]] | None = None) -> None:
     """Outline the box of a step's tensor, and add an arrow for every gradient that was computed.
 
     Args:
         once: the box of each tensor beside the time steps: computed once, or a parameter that the loss reads.
+        links: of an input and a result, the arrows between runs that it is part of, by the keys of their boxes.
 
     Raises:
         ValueError: if the step's tensor is not in the picture.
     """
-    keys = _Keys(tensors, boxes, once or {})
+    keys = _Keys(tensors, boxes, once or {}, links or {})
     key = keys.find(step.node, keys.computed)
     box = next((box for box in scene.boxes if box.key == key), None)
     if box is None:
@@ -61,19 +64,22 @@ class _Keys:
     computed, and that of the signal, from which it is read.
     """
 
-    def __init__(self, tensors: Tensors, boxes: Mapping[Where, Box], once: Mapping[Tensor, str]) -> None:
+    def __init__(self, tensors: Tensors, boxes: Mapping[Where, Box], once: Mapping[Tensor, str],
+                 links: Mapping[tuple[Tensor, Tensor], Collection[tuple[str, str]]]) -> None:
         drawn = [(tensor, part, boxes[part, k].key) for part, steps in tensors.items() for k, tensor in steps.items()
                  if tensor is not None and (part, k) in boxes]
         signals = {tensor: key for tensor, part, key in drawn if part.node is None}
         self.computed = {**once, **signals, **{tensor: key for tensor, part, key in drawn if part.node is not None}}
         self.read = {**self.computed, **signals}
-        self.signals = {(part.signal, k): box.key for (part, k), box in boxes.items() if part.node is None}
+        self.signals = {(_run_of(tensors[part].get(k)), part.signal, k): box.key
+                        for (part, k), box in boxes.items() if part.node is None}
+        self.links = links
 
     def find(self, node: Tensor, keys: Mapping[Tensor, str]) -> str:
         """Return a tensor's box; without one, that of the signal whose equation contains it, or of the loss."""
         if node in keys:
             return keys[node]
-        return LOSS if node.signal is None else self.signals.get((node.signal, node.t or 0), "")
+        return LOSS if node.signal is None else self.signals.get((_run_of(node), node.signal, node.t or 0), "")
 
     def passed(self, step: Step) -> set[tuple[str, str]]:
         """Return the arrows, by the keys of their boxes, along which a gradient has passed."""
@@ -82,9 +88,14 @@ class _Keys:
             for x, grad in zip(done.node.inputs, done.input_grads):
                 if grad is not None:
                     found.add((self.find(x, self.read), self.find(done.node, self.computed)))
+                    found.update(self.links.get((x, done.node), ()))
             if done.grad is not None and done.node in self.computed:
                 found.add((self.computed[done.node], self.read[done.node]))  # from a signal to its last operation
         return found
+
+
+def _run_of(tensor: Tensor | None) -> RunKey | None:
+    return None if tensor is None else run_key(tensor)
 
 
 def gradient_arrow(arrow: Arrow) -> Arrow:

@@ -8,6 +8,7 @@ import numpy as np
 
 from minigrad import Tensor
 from viz.layout.folding import Where
+from viz.layout.links import elsewhere
 from viz.layout.step_graph import Part
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
@@ -60,7 +61,7 @@ class BoxLabels:
             return self._label_of_layer(part, k)
         tensor, text = self.tensors[part, k], part.at(k)
         if self.spec.is_boundary(part, k):
-            known = known_value(tensor)
+            known = self._known(tensor)
             return f"{text}{known}" if known == ZERO else self._with_numbers(f"{text}{known}", tensor)
         text = self._with_numbers(text, tensor)
         return f"{text}\n{part.added_line}" if part.added and tensor is not None else text
@@ -75,13 +76,24 @@ class BoxLabels:
             known: dict[str, list[str]] = {}
             for part, tensor in outputs:
                 name = clean(part.signal if parallel else part.signal.removeprefix(layer.signal))
-                known.setdefault(known_value(tensor), []).append(f"{name}[{k}]")
+                known.setdefault(self._known(tensor), []).append(f"{name}[{k}]")
             lines = [", ".join(names) + value for value, names in known.items()]
         if self.spec.values:
             lines += [f"{clean(part.signal.removeprefix(layer.signal))}  {numbers(x)}" for part, x in outputs]
         if (self.spec.values or self.spec.heat) and self._needs_gradient(layer, k):
             lines.append(self._norm(layer, k).line)
         return "\n".join(lines)
+
+    def _known(self, tensor: Tensor | None) -> str:
+        """Return ` = 0`, ` = h0` or ` = s[3]` for a value before or after the steps that was given; "" for another."""
+        if tensor is None:
+            return ""
+        if other := elsewhere(tensor, self.spec.key, self.spec.runs):
+            return f" = {other}"
+        value = tensor.inputs[0] if tensor.inputs else tensor
+        if value.name and value.t is None:
+            return f" = {clean(value.name, 14)}"
+        return ZERO if not tensor.requires_grad and not tensor.numpy().any() else ""
 
     def _outputs(self, layer: Part, k: int) -> list[tuple[Part, Tensor]]:
         """Return the recorded signals that leave the box of a layer at a step."""
@@ -151,27 +163,21 @@ class BoxLabels:
         elif self.scale is not None:
             box.paint = box.paint._replace(fill=BLANK)
 
-    def mark_highlight(self, scene: Scene, boxes: Mapping[Where, Box]) -> None:
-        """Draw the boxes of highlighted tensors, and arrows between two of them, with thick lines."""
+    def highlighted(self, boxes: Mapping[Where, Box]) -> set[str]:
+        """Return the keys of the boxes of highlighted tensors."""
         wanted = set(self.spec.highlight)
         marked = {box.key for where, box in boxes.items() if self.tensors.get(where) in wanted}
-        marked |= {"loss"} if self.spec.loss in wanted else set()
-        for box in scene.boxes:
-            if box.key in marked:
-                box.paint, box.pen = palette.Paint(palette.MARK, box.paint.fill), 3.6
-        for arrow in scene.arrows:
-            if arrow.source in marked and arrow.target in marked:
-                arrow.color, arrow.pen = palette.MARK, 3.0
+        return marked | ({"loss"} if self.spec.loss in wanted else set())
 
 
-def known_value(tensor: Tensor | None) -> str:
-    """Return ` = 0` or ` = h0` for a value before or after the steps that was assumed or set; "" for another one."""
-    if tensor is None:
-        return ""
-    value = tensor.inputs[0] if tensor.inputs else tensor
-    if value.name and value.t is None:
-        return f" = {clean(value.name, 14)}"
-    return ZERO if not tensor.requires_grad and not tensor.numpy().any() else ""
+def mark_highlight(scene: Scene, marked: Collection[str]) -> None:
+    """Draw some boxes, and the arrows between two of them, with thick lines."""
+    for box in scene.boxes:
+        if box.key in marked:
+            box.paint, box.pen = palette.Paint(palette.MARK, box.paint.fill), 3.6
+    for arrow in scene.arrows:
+        if arrow.source in marked and arrow.target in marked:
+            arrow.color, arrow.pen = palette.MARK, 3.0
 
 
 def mark_nonfinite(box: Box) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from minigrad import Tensor
+from rnn.unrolling.run_key import run_key
 from viz.layout.folding import Tensors, Where
 from viz.layout.step_layout import HEIGHT
 from viz.render import palette
@@ -25,6 +27,7 @@ class LossInputs(NamedTuple):
 
     signals: dict[Where, None]  # an ordered set
     parameters: list[str]
+    through: Collection[str] = ()  # the names of runs that are not drawn, on the way to the loss
 
 
 def loss_inputs(tensors: Tensors, loss: Tensor, parameters: Mapping[str, Tensor]) -> LossInputs:
@@ -47,13 +50,33 @@ def loss_inputs(tensors: Tensors, loss: Tensor, parameters: Mapping[str, Tensor]
         seen.update(new)
         stack.extend(new)
     if found:
-        return LossInputs(found, [name for name, tensor in parameters.items() if tensor in seen])
+        return LossInputs(found, [name for name, tensor in parameters.items() if tensor in seen],
+                          _runs_between(where, seen))
     if loss.op is None and not loss.requires_grad:
         raise ValueError(f"{loss!r} doesn't remember what it was computed from (under no_grad, or from values that "
                          "require no gradient), so it can't be drawn above the run: compute it outside no_grad")
     name = next(part.signal for part in reversed(tensors) if part.node is None)
     raise ValueError(f"{loss!r} wasn't computed from this run, so it can't be drawn above it: form it from "
                      f"run[...], e.g. run[{name!r}].stack()")
+
+
+def _runs_between(drawn: Collection[Tensor], walked: Iterable[Tensor]) -> list[str]:
+    """Return the names of other runs among tensors that were computed from some that are drawn."""
+    keys = {run_key(tensor) for tensor in drawn}
+    reached, names = set(drawn), dict[str, None]()
+    for node in sorted(walked, key=attrgetter("order")):
+        if node not in reached and not reached.isdisjoint(node.inputs):
+            reached.add(node)
+            key = run_key(node)
+            if key is not None and key not in keys:
+                names[key.name] = None
+    return list(names)
+
+
+def note_on_way(read: LossInputs) -> list[str]:
+    """Return the note that the loss was computed by runs that are not drawn, if it was."""
+    names = " and ".join(clean(name, 30) for name in read.through)
+    return [f"from here to the loss: by {names}, not drawn"] if names else []
 
 
 def add_loss(scene: Scene, loss: Tensor, sources: Sequence[tuple[Box, float]], top: float, labels: BoxLabels,

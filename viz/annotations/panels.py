@@ -96,6 +96,13 @@ def text_panel(lines: Sequence[tuple[int, str]]) -> Panel:
 
 
 # ---- titles
+def frames_extent(scene: Scene) -> Rectangle:
+    """Return the left side, the foot, the right side and the top of all frames."""
+    frames = scene.frames
+    return (min(frame.left for frame in frames), min(frame.bottom for frame in frames),
+            max(frame.right for frame in frames), max(frame.top for frame in frames))
+
+
 def place_title(scene: Scene, title: str, below: list[tuple[str, str]], over: Rectangle) -> None:
     """Add a title over a part of a scene, and lines under it with their colours, from the upper to the lower one."""
     middle = (over[0] + over[2]) / 2

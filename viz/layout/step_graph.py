@@ -119,6 +119,13 @@ class StepGraph:
         told = any(part.block for part in self.parts)  # by a frame
         return f"the names are without their prefix “{clean(self.prefix)}”" if self.prefix and not told else ""
 
+    def recolor(self, numbers: Mapping[str, int]) -> None:
+        """Give the parameters the looks with these numbers, and so the operations that use them."""
+        self.colors = {name: palette.parameter(number) for name, number in numbers.items()}
+        for part in self.parts:
+            if part.node is not None and part.names:
+                part.paint = palette.parameter_paint(numbers[part.names[0]], part.paint.fill)
+
     @property
     def once(self) -> list[Part]:
         """The boxes beside the time steps, each after those that it is computed from."""

@@ -539,11 +539,11 @@ class StepLayout:
             if high - low > 0.01:
                 yield straight_line((x, low), (x, high))
 
-    def clear_x(self, part: Part) -> float:
-        """Return the x nearest to a part at which an arrow can go up from it past all higher boxes."""
+    def clear_x(self, part: Part, apart: float = 8.0) -> float:
+        """Return the x nearest to a part at which an arrow can go up past all higher boxes, `apart` from one."""
         start = self.places[part]
         higher = [place for place in self.places.values() if place.row > start.row]
-        candidates = [start.x, *(place.x + side * (place.width / 2 + 8) for place in higher for side in (-1, 1))]
+        candidates = [start.x, *(place.x + side * (place.width / 2 + apart) for place in higher for side in (-1, 1))]
         free = [x for x in candidates if all(abs(place.x - x) > place.width / 2 + 6 for place in higher)]
         return min((abs(x - start.x), x) for x in free)[1]
 

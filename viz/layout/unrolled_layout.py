@@ -15,6 +15,7 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.steps import Step
 from rnn.unrolling.facts import Connection
+from rnn.unrolling.run_key import RunKey
 from viz.render.fonts import text_width
 from viz.render.scene import CORNER, Box, Point, horizontal_curve, misses_boxes, round_corners, straight_line
 
@@ -72,6 +73,8 @@ class UnrolledSpec:
     beside: Mapping[Part, Tensor | None] = field(default_factory=dict)  # the value of each part that is computed once
     starts: Sequence[tuple[Edge, int]] = ()  # edges from such parts to values before and after the steps
     inside: Tensors = field(default_factory=dict)  # those of signals in layers that are drawn as one box
+    key: RunKey | None = None  # of the run
+    runs: Mapping[RunKey, str] = field(default_factory=dict)  # that are drawn with it, and the prefix of their names
     options: Options = USUAL
     equations: Sequence[tuple[int, str]] = ()  # lines with their indents
 
@@ -135,6 +138,7 @@ class UnrolledLayout:
         for row, height in self.boundary.heights.items():
             if row < len(self.gaps):
                 self.gaps[row] = max(self.gaps[row], height)
+        self._set_widths()
         self._place_columns()
 
     def stack(self) -> None:
@@ -203,8 +207,8 @@ class UnrolledLayout:
         """Return the column that a box stands in: that of its step, but for values that are above each other."""
         return self.column(self.boundary.homes.get((part, k), k))
 
-    def _place_columns(self) -> None:
-        """Set the sides of all columns: one width for the steps of the sequence, as narrow as possible outside it."""
+    def _set_widths(self) -> None:
+        """Set half of the width of a step's frame, and the gap between two of them."""
         graph, T = self.spec.graph, self.spec.T
         widest = {bool(delayed): max((self._label_width(edge) for edge in graph.edges
                                       if bool(edge.delay) is delayed), default=0.0) for delayed in (False, True)}
@@ -213,11 +217,20 @@ class UnrolledLayout:
         half = max(half, *(self._reach(part, k) for part, k in self.labels if 1 <= k <= T))
         half = max(half, widest[False] + 14, 38.0 if any(column.folded for column in self.columns) else 0.0)
         captions = [self.spec.caption(column) for column in self.columns if 1 <= column.k <= self.spec.T]
-        half = max(half, *(text_width(caption, 11) * CORNER / 2 + 8 for caption in captions))
+        self.half = max(half, *(text_width(caption, 11) * CORNER / 2 + 8 for caption in captions))
         self.gap = max(GAP, widest[True] + 12 - 2 * inside, VERTICAL * (self._vertical_tracks + 1))
+
+    def widen(self, half: float, gap: float) -> None:
+        """Make the frames of the steps, and the gaps between them, at least as wide."""
+        self.half, self.gap = max(self.half, half), max(self.gap, gap)
+        self._place_columns()
+
+    def _place_columns(self) -> None:
+        """Set the sides of all columns: one width for the steps of the sequence, as narrow as possible outside it."""
+        T = self.spec.T
         right = 0.0
         for column in self.columns:
-            reach = half
+            reach = self.half
             if not 1 <= column.k <= T:
                 inhabitants = [(part, k) for part, k in self.labels if not 1 <= k <= T and self.home(part, k) is column]
                 if not inhabitants:

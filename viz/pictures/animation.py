@@ -182,26 +182,17 @@ def _backward_frames(loss: Tensor, run: Run | None, level: str, steps: Iterable[
 
 def run_of(loss: Tensor, run: Run | None = None) -> Run:
     """Return the run that a loss was computed from; `run`, if it is given."""
-    runs = runs_behind(loss)
     if run is not None:
-        for other in runs:
-            names = _computed(run) & _computed(other)
-            if other is not run and names:
-                raise ValueError(f"{loss!r} was computed from both {run!r} and {other!r}, which have signals of one "
-                                 f"name: {', '.join(map(repr, sorted(names)))}. Give them names of their own, so that "
-                                 "the steps of the backward pass can be told apart")
         return run
+    runs = runs_behind(loss)
     if not runs:
         raise ValueError(f"{loss!r} wasn't computed from a run that still exists: keep the run in a variable, or give "
                          "it, run=...; viz.stepper steps through the backward pass of any tensor")
     if len(runs) > 1:
-        raise ValueError(f"{loss!r} was computed from {len(runs)} runs, {', '.join(map(repr, runs))}: say which "
-                         "of them to draw, run=...")
+        raise ValueError(f"{loss!r} was computed from {len(runs)} runs, {', '.join(map(repr, runs))}, and an "
+                         "animation draws one: say which, run=...; viz.stepper steps through all of them, and "
+                         "viz.unrolled draws them in one picture")
     return runs[0]
-
-
-def _computed(run: Run) -> set[str]:
-    return {name for name, signal in run.cell.signals.items() if not signal.given}
 
 
 def _checked_length(T: int) -> int:

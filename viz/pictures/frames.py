@@ -231,7 +231,8 @@ class _Marks:
         if self.drawing.spec.dense:
             name = tensor_name(node)
         elif node.signal is None or node.t is None:
-            name = steps[0].name or "loss"
+            places = {box.key: f"{part.signal}[{k}]" for (part, k), box in self.drawing.boxes.items()}
+            name = places.get(self.once.get(node, ""), steps[0].name or "loss")
         else:
             column = layout.column(node.t) if node.t in layout else None
             last = f" … {column.steps[-1]}" if column and column.folded else ""

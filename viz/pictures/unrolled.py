@@ -10,25 +10,29 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
+from typing import Any
 
 from minigrad import Tensor
 from minigrad.steps import Step
 from rnn import Run
 from rnn.language.dependencies import once_expressions, statics_read
 from rnn.unrolling.facts import At, Connection
-from rnn.unrolling.gradients import gradient_sums, require_gradients
-from viz.annotations.alt import run_text, run_title
-from viz.annotations.current_step import mark_step, step_caption
+from rnn.unrolling.gradients import gradient_sums, has_gradients, made_outside, require_gradients
+from viz.annotations.alt import run_text, run_title, runs_text
+from viz.annotations.current_step import mark_step
+from viz.annotations.cuts import mark_cut
 from viz.annotations.formulas import equation_lines
-from viz.annotations.heat import edge_width, relative_contributions
-from viz.annotations.labels import BoxLabels, nonfinite
+from viz.annotations.headings import add_headings
+from viz.annotations.heat import Scale, edge_width, relative_contributions
+from viz.annotations.labels import BoxLabels, mark_highlight
 from viz.annotations.layer_frames import add_layer_frames, borders
-from viz.annotations.margin import LossInputs, add_loss, loss_inputs
-from viz.annotations.panels import place_title
+from viz.annotations.margin import LossInputs, add_loss, loss_inputs, note_on_way
+from viz.annotations.panels import frames_extent
 from viz.annotations.shelf import add_loss_terms, parameter_keys
 from viz.layout.content import add_content
 from viz.layout.folding import Column, Where, choose_steps, find_tensors, make_columns
 from viz.layout.levels import level_graph
+from viz.layout.links import RunTensors, arrange, find_links
 from viz.layout.options import USUAL, Options
 from viz.layout.step_graph import Edge, Part
 from viz.layout.step_layout import HEIGHT, LabelPoints, label_texts, part_box, power
@@ -37,13 +41,24 @@ from viz.layout.wrapping import Rows
 from viz.render import palette
 from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
-from viz.render.scene import CORNER, Arrow, Box, Frame, Rectangle, Scene, Text, sample_curve, straight_line
+from viz.render.scene import CORNER, Arrow, Box, Frame, Point, Rectangle, Scene, Text, straight_line
 
 from .arrangement import add_around, wrap
 from .beside import add_arrows, add_boxes
+from .run_list import (
+    all_parameters,
+    check_order,
+    checked_runs,
+    divide_highlight,
+    run_names,
+    runs_title,
+    steps_of_runs,
+    sum_of_sums,
+)
+from .runs import RunsDrawing
 
 
-def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold: bool = True,
+def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = "signals", fold: bool = True,
              steps: Iterable[int] | None = None, values: bool = False, heat: bool = False, *,
              contributions: bool = False, highlight: Iterable[Tensor] = (), step: Step | None = None,
              title: bool | str = True, parameters: bool = True, equations: bool = False, legend: bool | None = None,
@@ -63,13 +78,19 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
     are read, "h, c". The values of a layer's box are those of the signals that leave it, its gradient is that of these
     as one vector; its parameters are listed together. See `viz.rolled` about layers that have no box.
 
+    Several runs stand side by side, each with its name and its own t = 1, 2, ...: an encoder and its decoder, or
+    chunks. An arrow leads from the value of one run to the box of another that is computed from it, an initial value
+    `s[0] = h[3]`, a static or an input, with what is computed in between; no gradient passes one with scissors. A run
+    that reads each step of another one at the same step, as a second layer does, stands above it.
+
     Args:
-        run: an unrolled definition.
+        run: an unrolled definition; or several, in the order in which they were computed.
         loss: a tensor that was computed from the run; it is drawn above the steps.
         level: "signals"; "ops" to draw the operations of every equation too; "layers" to draw each layer, the signals
             with a common prefix, enc.h and enc.c, as one box.
         fold: draw only the first and the last three of more than twelve steps.
-        steps: the steps to draw instead, e.g. [1, 2, 50, 100]; all others are folded.
+        steps: the steps to draw instead, e.g. [1, 2, 50, 100]; all others are folded. Of several runs those of all, or
+            a list for each.
         values: write values and gradients into the boxes.
         heat: colour the boxes by the logarithm of the gradient's norm, after a backward pass; the larger, the darker.
             What is not on the scale has a pattern, which the legend explains.
@@ -93,10 +114,17 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
         dark: light lines on a dark background.
 
     Raises:
+        TypeError: for anything else than runs.
         ValueError: if the loss or the step was not computed from this run; if there are too many steps; for heat
-            or contributions before a backward pass; for biases at level "ops", where each has a box.
+            or contributions before a backward pass; for biases at level "ops", where each has a box; for runs in
+            another order, or a run that is given twice; for several runs in rows.
     """
     options = Options(title, parameters, equations, legend, shapes, biases, per_row, aspect, notation, dark)
+    runs = [run] if isinstance(run, Run) else checked_runs(run)
+    if len(runs) > 1:
+        whole = draw_runs(runs, loss, level, fold, steps, values, heat, contributions, highlight, step, options)
+        return picture(whole.scene, dark, notation)
+    run, = runs
     if heat and step is None:  # a step has gradients of its own
         require_gradients(run)
     spec = replace(unrolled_spec(run, choose_steps(run.T, fold, steps), level, options=options),
@@ -112,16 +140,68 @@ def unrolled(run: Run, loss: Tensor | None = None, level: str = "signals", fold:
     return picture(drawing.scene, dark, notation)
 
 
+def draw_runs(runs: Sequence[Run], loss: Tensor | None = None, level: str = "signals", fold: bool = True,
+              steps: Any = None, values: bool = False, heat: bool = False, contributions: bool = False,
+              highlight: Iterable[Tensor] = (), step: Step | None = None, options: Options = USUAL) -> RunsDrawing:
+    """Draw several runs in one scene; the options are those of unrolled()."""
+    if options.per_row is not None:
+        raise ValueError("per_row= is for one run: draw each by itself, or fewer steps of all, steps=[...]")
+    reached = [has_gradients(run) for run in runs]
+    if ((heat and step is None) or contributions) and not any(reached):
+        require_gradients(runs[-1])
+    numbers = {tensor: number for number, tensor in enumerate(all_parameters(runs, ()).values())}
+    specs = []
+    for run, own, has in zip(runs, steps_of_runs(runs, fold, steps), reached):
+        widths = relative_contributions(run, runs) if contributions and has else None
+        specs.append(replace(unrolled_spec(run, own, level, None, options, numbers), loss=loss, values=values,
+                             heat=heat, step=step, contributions=widths))
+    homes = {part: home for spec in specs for part, home in spec.homes.items()}
+    links = [link.moved(homes) for link in find_links([RunTensors(x.key, x.recorded, x.beside) for x in specs])]
+    check_order(runs, specs, links)
+    parameters = all_parameters(runs, links)
+    read = LossInputs({}, [])
+    if loss is not None:
+        recorded = {part: copies for spec in specs for part, copies in spec.recorded.items()}
+        read = at_home(loss_inputs(recorded, loss, parameters), homes)
+    prefixes = {run.key: spec.graph.prefix for run, spec in zip(runs, specs)}
+    drawings = [UnrolledDrawing(replace(spec, highlight=own, runs=prefixes), read=LossInputs(
+        {(part, k): None for part, k in read.signals if part in spec.tensors}, []))
+        for spec, own in zip(specs, divide_highlight(tuple(highlight), specs))]
+    if heat:
+        scale = Scale(size for drawing in drawings for size in drawing.labels.norms)
+        for drawing in drawings:
+            drawing.labels.scale = scale
+    whole, names = RunsDrawing(drawings, links, arrange(specs, links)), run_names(runs)
+    whole.add_links()
+    whole.add_names(names)
+    listed = whole.add_margin(parameters, sum_of_sums(runs, parameters, links), read.parameters)
+    if step is not None:
+        once = {parameters[name]: listed[name] for name in read.parameters}
+        for run, drawing in zip(runs, drawings):
+            once |= keys_of_once(run, drawing)
+        whole.mark_step(step, once)
+    notes = [f"{name}: {spec.graph.heading}" for name, spec in zip(names, specs) if spec.graph.heading]
+    title = runs_title(runs, sum(drawing.folded for drawing in drawings), bool(links))
+    whole.scene.title, whole.scene.alt = options.name(title), runs_text(
+        names, specs, [drawing.loss_inputs.signals for drawing in drawings], drawings[0].labels.scale)
+    add_headings(whole.scene, title, specs, notes + note_on_way(read), frames_extent(whole.scene))
+    return whole
+
+
 def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
-                  shapes: Mapping[str, tuple[int, ...]] | None = None, options: Options = USUAL) -> UnrolledSpec:
+                  shapes: Mapping[str, tuple[int, ...]] | None = None, options: Options = USUAL,
+                  numbers: Mapping[Tensor, int] | None = None) -> UnrolledSpec:
     """Return the description of a run's picture without annotations.
 
     Args:
         shapes: those that are known; None: of all signals and statics in the run.
+        numbers: of the parameters, among those of several runs, which tell their colours.
     """
     once = {id(expression): tensor for expression, tensor in zip(once_expressions(run.cell), run.once)}
     known = _shapes(run, once) if shapes is None else shapes
     graph = level_graph(run.cell, level, known)
+    if numbers is not None:
+        graph.recolor({name: numbers[tensor] for name, tensor in run.parameters.items()})
     add_content(graph, run.cell, level, options, known)
     tensors = find_tensors(run, graph.parts, steps)
     starts = []
@@ -136,7 +216,8 @@ def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
     return UnrolledSpec(run.cell.name, run.T, graph, tensors, steps, level == "ops", frozenset(run.cuts()),
                         beside=beside, starts=starts, valid=valid_sequences(run), sequences=math.prod(run.batch),
                         inside=find_tensors(run, [own for part in graph.parts for own in part.members], steps),
-                        options=options, equations=equation_lines(run.cell) if options.equations else ())
+                        key=run.key, options=options,
+                        equations=equation_lines(run.cell) if options.equations else ())
 
 
 def valid_sequences(run: Run) -> list[int]:
@@ -152,13 +233,22 @@ def _shapes(run: Run, once: Mapping[int, Tensor]) -> dict[str, tuple[int, ...]]:
 
 
 def keys_of_once(run: Run, drawing: UnrolledDrawing) -> dict[Tensor, str]:
-    """Return the box of each tensor computed from statics alone: its own, or that of the first static it is made of."""
+    """Return the box of each tensor beside the steps: its own, or that of what is computed from it.
+
+    Those that are computed from statics alone have their own, or that of the first static they are made of. What is
+    computed between another run and an initial value or an input belongs to the first box of these.
+    """
     boxes = {id(part.source): box.key for part, box in drawing.beside.items()}
     found = {}
     for expression, tensor in zip(once_expressions(run.cell), run.once):
         key = boxes.get(id(expression)) or boxes.get(id(statics_read(expression)[0]))
         if key is not None:
             found[tensor] = key
+    for (part, k), box in drawing.boxes.items():
+        copy = drawing.spec.tensors[part].get(k)
+        if part.node is None and copy is not None and (part.given or drawing.spec.is_boundary(part, k)):
+            found.update((x, box.key) for x in made_outside(copy) if x.op is not None and x is not copy
+                         and x not in found)
     return found
 
 
@@ -174,15 +264,14 @@ class UnrolledDrawing:
         room: width that is taken beside the picture on its page; height that is.
     """
 
-    def __init__(self, spec: UnrolledSpec, room: tuple[float, float] = (0.0, 0.0)) -> None:
+    def __init__(self, spec: UnrolledSpec, room: tuple[float, float] = (0.0, 0.0),
+                 read: LossInputs | None = None) -> None:
         self.spec, self.room = spec, room
         self.rows: Rows | None = None
         self.extent: Rectangle = (0.0, 0.0, 0.0, 0.0)
-        self.loss_inputs = LossInputs({}, [])
-        if spec.loss is not None:
-            found, homes = loss_inputs(spec.recorded, spec.loss, spec.parameters), spec.homes
-            signals = dict.fromkeys((homes.get(part, part), k) for part, k in found.signals)
-            self.loss_inputs = found._replace(signals=signals)
+        self.loss_inputs = read or LossInputs({}, [])
+        if spec.loss is not None and read is None:
+            self.loss_inputs = at_home(loss_inputs(spec.recorded, spec.loss, spec.parameters), spec.homes)
         columns = make_columns(spec.T, spec.steps, {k for steps in spec.tensors.values() for k in steps})
         self.labels = BoxLabels(spec, {column.k for column in columns if not column.folded})
         self.layout = UnrolledLayout(spec, columns, self.labels.text, self.labels.beside)
@@ -190,7 +279,7 @@ class UnrolledDrawing:
         self.boxes: dict[Where, Box] = {}
         self.beside: dict[Part, Box] = {}
         self.arrows: list[tuple[Arrow, Edge, int]] = []
-        self._label_candidates: list[tuple[Arrow, list[Text]]] = []
+        self.label_candidates: list[tuple[Arrow, list[Text]]] = []
 
     def draw(self) -> UnrolledDrawing:
         """Add boxes, arrows, the loss, and the panels around them to the scene."""
@@ -200,6 +289,23 @@ class UnrolledDrawing:
 
     def draw_steps(self) -> None:
         """Add boxes, arrows and the loss to the scene."""
+        self.add_steps()
+        self.scene.place_labels(self.label_candidates, crowded=bool(self.beside), lines=self.kept_off())
+        self.rows = wrap(self)
+        if self.spec.loss is not None:
+            sources, lower = self.loss_sources()
+            add_loss(self.scene, self.spec.loss, sources, self.layout.top, self.labels, lower)
+        mark_highlight(self.scene, self.labels.highlighted(self.boxes))
+
+    def draw_panels(self) -> None:
+        """Add lists, legends and equations, and arrows to the loss from the parameters that it reads."""
+        add_around(self)
+        direct = self.loss_inputs.parameters
+        if direct and self.spec.options.parameters:
+            add_loss_terms(self.scene, direct, parameter_keys(self.spec))
+
+    def add_steps(self) -> None:
+        """Add the boxes and arrows of the steps, and the frames of layers, without labels at the arrows."""
         self.layout.stack()
         for column in self.layout.columns:
             self._add_column(column)
@@ -208,23 +314,29 @@ class UnrolledDrawing:
             if not edge.source.once:
                 self._add_edge(edge)
         add_arrows(self, self.beside)
-        ways = [straight_line((x, box.top), (x, self.layout.top)) for box, x in self._loss_sources()[0]]
-        middles = [column.x for column in self.layout.columns if 1 <= column.k <= self.spec.T]
-        add_layer_frames(self.scene, self.layout.steps, middles, ways)
-        self.scene.place_labels(self._label_candidates, crowded=bool(self.beside),
-                                lines=[*borders(self.layout.steps, middles), *ways])
-        self.rows = wrap(self)
-        if self.spec.loss is not None:
-            sources, lower = self._loss_sources()
-            add_loss(self.scene, self.spec.loss, sources, self.layout.top, self.labels, lower)
-        self.labels.mark_highlight(self.scene, self.boxes)
+        add_layer_frames(self.scene, self.layout.steps, self._middles, self._ways())
 
-    def draw_panels(self) -> None:
-        """Add lists, legends and equations, and arrows to the loss from the parameters that it reads."""
-        add_around(self)
-        direct = self.loss_inputs.parameters
-        if direct and self.spec.options.parameters:
-            add_loss_terms(self.scene, direct, parameter_keys(self.spec))
+    @property
+    def _middles(self) -> list[float]:
+        return [column.x for column in self.layout.columns if 1 <= column.k <= self.spec.T]
+
+    def _ways(self) -> list[list[Point]]:
+        """Return the upright pieces of the arrows to the loss, which are drawn later."""
+        return [straight_line((x, box.top), (x, self.layout.top)) for box, x in self.loss_sources()[0]]
+
+    def kept_off(self) -> list[list[Point]]:
+        """Return curves that aren't arrows but on which no label should be."""
+        return [*borders(self.layout.steps, self._middles), *self._ways()]
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts of its boxes."""
+        return [*self.spec.graph.parts, *self.spec.beside]
+
+    @property
+    def top(self) -> float:
+        """The height of the upper side of its frames."""
+        return self.layout.top
 
     # ---- boxes
     def _add_column(self, column: Column) -> None:
@@ -298,9 +410,9 @@ class UnrolledDrawing:
             place = arrow, label_texts(candidates, text, self.spec.label_size, color, arrow.pen / 2)
             if not labelled and not source.dashed and not target.dashed:
                 labelled = True
-                self._label_candidates.append(place)
+                self.label_candidates.append(place)
         if not labelled and drawn and edge in self.layout.steps.lanes:  # all copies come from values before the steps
-            self._label_candidates.append(place)
+            self.label_candidates.append(place)
 
     def _sources(self, edge: Edge, k: int, source: Box) -> str:
         """Return the names of what an edge carries from a step, for a tooltip."""
@@ -319,7 +431,7 @@ class UnrolledDrawing:
         text, color = self.spec.graph.label(edge)
         if text:
             texts = label_texts(points, text, self.spec.label_size, color, arrow.pen / 2)
-            self._label_candidates.append((arrow, texts))
+            self.label_candidates.append((arrow, texts))
 
     def add_arrow(self, edge: Edge, k: int, arrow: Arrow) -> Arrow:
         """Add an arrow, as wide as its contribution; mark it if no gradient passes."""
@@ -341,7 +453,12 @@ class UnrolledDrawing:
         return self.spec.graph.label(start[0])[0]
 
     # ---- margin
-    def _loss_sources(self) -> tuple[list[tuple[Box, float]], list[tuple[Box, float, float]]]:
+    @property
+    def folded(self) -> int:
+        """The number of steps inside of folds."""
+        return sum(len(column.steps) for column in self.layout.columns if column.folded)
+
+    def loss_sources(self) -> tuple[list[tuple[Box, float]], list[tuple[Box, float, float]]]:
         """Return the boxes that the loss reads, each with an x at which an arrow passes all boxes above it.
 
         Those in lower rows are apart, with the top of their row.
@@ -358,39 +475,24 @@ class UnrolledDrawing:
 
     def add_title(self) -> None:
         """Add the title; under it the step of a backward pass, and the first value that is not finite."""
-        spec = self.spec
-        title = run_title(spec, sum(len(column.steps) for column in self.layout.columns if column.folded))
-        self.scene.title = spec.options.name(title)
-        self.scene.alt = run_text(spec, self.loss_inputs.signals, self.labels.scale)
-        below = [(spec.graph.heading, palette.QUIET)] if spec.graph.heading else []
-        if spec.step is not None:
-            below.append((step_caption(spec.step), palette.BACKWARD))
-        homes = spec.homes
-        bad = {(tensor.order, f"{clean(part.signal)}[{k}]", nonfinite(tensor)): (homes.get(part, part), k)
-               for part, steps in spec.recorded.items() for k, tensor in steps.items()
-               if part.node is None and tensor is not None and nonfinite(tensor)}
-        if bad:
-            _, name, kind = min(bad)
-            below.append((f"{kind} in {len(set(bad.values()))} boxes; the first is {name}", palette.ALARM))
-        place_title(self.scene, spec.options.heading(title), below, self.steps_extent)
+        title, heading = run_title(self.spec, self.folded), self.spec.graph.heading
+        self.scene.title = self.spec.options.name(title)
+        self.scene.alt = run_text(self.spec, self.loss_inputs.signals, self.labels.scale)
+        add_headings(self.scene, title, [self.spec], [*([heading] if heading else []), *note_on_way(self.loss_inputs)],
+                     self.steps_extent)
 
     @property
     def steps_extent(self) -> Rectangle:
         """The left side of the first frame, its foot, the right side of the last, and its top."""
-        frames = self.scene.frames
-        return (min(frame.left for frame in frames), min(frame.bottom for frame in frames),
-                max(frame.right for frame in frames), max(frame.top for frame in frames))
+        return frames_extent(self.scene)
+
+
+def at_home(read: LossInputs, homes: Mapping[Part, Part]) -> LossInputs:
+    """Return what a loss reads, with the boxes of layers in the place of signals that are in them."""
+    return read._replace(signals=dict.fromkeys((homes.get(part, part), k) for part, k in read.signals))
 
 
 def _full_name(part: Part, k: int, box: Box) -> str:
     """Return the label of a box in one line, with the prefix that it has in no frame of its layer."""
     in_frame = part.block and part.node is None and "⋯" not in box.label
     return f"{clean(part.signal)}[{k}]" if in_frame else box.label.replace("\n", " ")
-
-
-def mark_cut(arrow: Arrow, fraction: float = 0.5, samples: int = 48) -> Text:
-    """Draw an arrow as one through which no gradient passes; return the scissors."""
-    arrow.color, arrow.pen, arrow.dashed, arrow.dotted = palette.CUT, 1.4, True, False
-    points = sample_curve(arrow.points, samples)
-    x, y = points[int(len(points) * fraction)]
-    return Text(x, y + 9, "✂", 13, palette.QUIET)

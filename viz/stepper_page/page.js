@@ -176,7 +176,7 @@
     const chart = element("svg:svg", { class: "bars", viewBox: `0 0 ${width} ${height}`, role: "img", preserveAspectRatio: "none" });
     const sums = new Map(), most = Math.max(...shared.contributions.map(row => Number(row[2])).filter(Number.isFinite), 0);
     for (const [step, t, size] of shared.contributions) if (step <= at) sums.set(t, Number(size.replace("inf", "Infinity")));
-    const columns = [...data.times.filter(t => t > 0 || sums.has(t)), ...(shared.contributions.some(row => row[1] === null) ? [null] : [])];
+    const columns = [...(shared.times || data.times).filter(t => !(t <= 0) || sums.has(t)), ...(shared.contributions.some(row => row[1] === null) ? [null] : [])];
     const apart = width / Math.max(columns.length, 1);
     const said = [];
     columns.forEach((t, i) => {

@@ -125,20 +125,28 @@ def _page(title: str, recording: Recording, tape: BackwardScene) -> str:
 
 def _data(title: str, recording: Recording, tape: BackwardScene, drawing: Drawing) -> dict[str, Any]:
     """Return the data that the script works on."""
+    repeated = tape.repeated_signals()
     nodes = []
     for node in recording.nodes:
         entry = recording.node_data(node)
         entry["inputs"] = [recording.numbers[x] for x in node.inputs]
         if node in tape.keys:
             entry["box"] = tape.keys[node]
+        if node.signal in repeated and node in tape.runs:
+            entry["signal"] += f" of {clean(tape.names[tape.runs[node]])}"
         nodes.append(entry)
-    shared = [{"node": recording.numbers[x], "color": tape.colors[x],
-               "contributions": recording.contributions(x, tape.times)} for x in tape.shared]
+    names = tape.step_names()
+    shared: list[dict[str, Any]] = [
+        {"node": recording.numbers[x], "color": tape.colors[x], "contributions": recording.contributions(x, names)}
+        for x in tape.shared]
+    if len(tape.names) > 1:  # each has the time steps of the runs that use it
+        for entry in shared:
+            entry["times"] = tape.step_order({row[1] for row in entry["contributions"]})
     copies = [recording.numbers[x] for x in recording.nodes if is_copy(x) and x.requires_grad]
     scale = heat.Scale(heat.Norm(float(recording.arrays[step["grad"]]["norm"])) for step in recording.steps
                        if "grad" in step)
     return {"title": title, "nodes": nodes, "steps": recording.steps, "arrays": recording.arrays, "ops": recording.ops,
-            "seed": recording.seed, "shared": shared, "copies": copies, "times": sorted(set(tape.times.values())),
+            "seed": recording.seed, "shared": shared, "copies": copies, "times": tape.step_order(),
             "size": [round(drawing.width, 1), round(drawing.height, 1)],
             "heat": {"low": scale.low, "high": scale.high, "stops": heat.STOPS}}
 

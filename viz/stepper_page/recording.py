@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import linecache
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -108,9 +108,10 @@ class Recording:
                                 "passed": passed}
         return data | {str(hit.breakpoint): hit.reason for hit in stop.hits}  # "nan", "zero"
 
-    def contributions(self, tensor: Tensor, times: dict[Tensor, int]) -> list[tuple[int, int | None, str]]:
+    def contributions(self, tensor: Tensor, times: Mapping[Tensor, int | str]
+                      ) -> list[tuple[int, int | str | None, str]]:
         """Return (step, t, norm): after each step that adds to a tensor's gradient, the sum of time step t so far."""
-        sums: dict[int | None, Any] = {}
+        sums: dict[int | str | None, Any] = {}
         rows = []
         for step, node, grad in self.uses.get(tensor, []):
             t = times.get(node)

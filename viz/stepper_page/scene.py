@@ -1,33 +1,51 @@
 """A backward pass as a scene: every tensor that it passes is one box.
 
-Tensors that an unroller made are in the frame of their time step, laid out as by viz.unrolled.
-Tensors computed from them outside of the recurrence, such as the loss, form a row above; tensors computed
-from parameters alone form a row below. A graph without time steps is one row, its inputs on the left. All
-of this is found from the recorded tensors: no definition and no run is needed.
+Tensors that an unroller made are in the frame of their time step, laid out as by viz.unrolled, the frames of several
+runs one after another. Tensors computed from them outside of the recurrence, such as the loss, form a row above, or
+between the runs if a later run reads them; tensors computed from parameters alone form a row below. A graph without
+time steps is one row, its inputs on the left. All of this is found from the recorded tensors, which know the key of
+their run: no definition and no run is needed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 from minigrad import Tensor
 from minigrad.formats.describe import operation_name
+from rnn.unrolling.run_key import RunKey, copied_from, run_key
+from viz.annotations.cuts import mark_cut
 from viz.layout.folding import Tensors, Where
 from viz.layout.layered import DISTANCES, Coordinates, layered_layout
+from viz.layout.links import Link
 from viz.layout.step_graph import LABEL_LENGTH, Edge, Part, StepGraph, assign_layers, operation_label, signal_paint
 from viz.layout.step_layout import HEIGHT, SMALL, box_width
 from viz.layout.unrolled_layout import UnrolledSpec
-from viz.pictures.unrolled import UnrolledDrawing, mark_cut
+from viz.pictures.run_list import numbered
+from viz.pictures.runs import Row, RunsDrawing
+from viz.pictures.unrolled import UnrolledDrawing
 from viz.render import palette
 from viz.render.fonts import clean, text_width
-from viz.render.scene import Arrow, Box, Scene, horizontal_curve, join_curves, round_corners, straight_line, text_beside
+from viz.render.scene import (
+    Arrow,
+    Box,
+    Point,
+    Scene,
+    horizontal_curve,
+    join_curves,
+    round_corners,
+    straight_line,
+    text_beside,
+)
 
 APART = 34.0  # from column to column of a row of boxes
 UNDER = 14.0  # from a box to the one under it in such a column
 TRACK = 9.0  # between arrows that run side by side above the frames
+ASIDE = 6.0  # between arrows that go up side by side to the row above the frames
 FEW = 4  # a leaf with more users than this has no box; their boxes show its name
 MANY = 400  # boxes in a row, above which crossings are not reduced: it would take too long
 MINOR = 8.5  # size of an operation's name under a signal's
@@ -40,6 +58,8 @@ class BackwardScene:
         scene: boxes, arrows and frames, after draw().
         keys: the box of each drawn tensor; of a detached copy, that of the original.
         times: the time step in whose frame a tensor is drawn.
+        runs: the number of the run that it belongs to.
+        names: of the runs.
         shared, colors: parameters, and tensors computed from them alone, that all time steps use; their colours.
     """
 
@@ -47,36 +67,68 @@ class BackwardScene:
         self.nodes = nodes
         self.scene = Scene("backward pass")
         self.keys: dict[Tensor, str] = {}
-        self.times, self.roles = _align(nodes)
-        self.steps = [node for node in nodes if node in self.times and any(x in self.times for x in node.inputs)]
+        run_keys = _number_runs(nodes)
+        self.names = numbered([key.name if key else "" for key in run_keys])
+        self.times, self.roles, self.runs = _align(nodes, run_keys)
+        self.steps = dict.fromkeys(node for node in nodes if node in self.times
+                                   and any(self.runs.get(x) == self.runs[node] for x in node.inputs))
         if not self.steps:
             self.times = {}
         self.after: set[Tensor] = set()
         for node in nodes:
             if node not in self.times and any(x in self.times or x in self.after for x in node.inputs):
                 self.after.add(node)
-        used = {x for step in self.steps for x in step.inputs}
+        self.between = _read_by_runs(nodes, self.times, self.runs, self.after)
+        self.after.difference_update(self.between)
+        used = {x for node in (*self.steps, *self.between) for x in node.inputs}
         self.shared = [x for x in nodes if x.requires_grad and x not in self.times and x not in self.after
-                       and (x.op is None or x in used)]
+                       and x not in self.between and (x.op is None or x in used)]
         self.colors = {x: palette.parameter(i) for i, x in enumerate(self.shared)}
 
     def draw(self) -> BackwardScene:
         """Add the frames of the time steps and the rows above and below, or one row."""
         if not self.steps:
             uses = Counter(x for node in self.nodes for x in node.inputs)
-            self.scene = self._row("n", [x for x in self.nodes if x.op is not None or uses[x] <= FEW])
+            self.scene = self.row("n", [x for x in self.nodes if x.op is not None or uses[x] <= FEW])
             return self
-        recorded = RecordedSteps(self)
-        self.scene, self.keys = recorded.drawing.scene, recorded.draw()
-        self._add_after([x for x in self.nodes if x in self.after], recorded)
-        self._add_before([x for x in self.nodes if x.op is not None and x not in self.times and x not in self.after])
+        drawn = RecordedRuns(self)
+        self.scene = drawn.draw()
+        self._add_after([x for x in self.nodes if x in self.after], drawn)
+        self._add_before([x for x in self.nodes if x.op is not None and x not in self.keys])
         return self
+
+    def step_names(self) -> dict[Tensor, int | str]:
+        """Return the time step of each tensor that has one; of several runs with the run's name, "2 of decoder"."""
+        if len(self.names) < 2:
+            return dict(self.times)
+        return {node: f"{k} of {clean(self.names[self.runs[node]])}" for node, k in self.times.items()}
+
+    def step_order(self, among: Collection[int | str | None] | None = None) -> list[int | str]:
+        """Return the names of all time steps in order; of several runs those that an equation computes.
+
+        Args:
+            among: names of time steps; only the runs that they belong to count.
+        """
+        names = self.step_names()
+        runs = {self.runs[node] for node, name in names.items() if among is None or name in among}
+        order = {(self.runs[node], k): names[node] for node, k in self.times.items()
+                 if self.runs[node] in runs and (len(self.names) < 2 or node in self.steps)}
+        return [order[place] for place in sorted(order)]
+
+    def repeated_signals(self) -> set[str]:
+        """Return the names of signals that several runs have."""
+        owners: dict[str, set[int]] = {}
+        for node, run in self.runs.items():
+            if node.signal is not None:
+                owners.setdefault(node.signal, set()).add(run)
+        return {name for name, runs in owners.items() if len(runs) > 1}
 
     # ---- labels
     def label(self, node: Tensor) -> str:
         """Return the text in the box of an operation's result: `W @`, `+ b`, `1 −`, `tanh`."""
         assert node.op is not None
-        fixed = {i: x for i, x in enumerate(node.inputs) if x not in self.times and x not in self.keys}
+        fixed = {i: x for i, x in enumerate(node.inputs)
+                 if x not in self.times and x not in self.between and x not in self.keys}
         return operation_label(node.op, len(node.inputs), {i: _constant(x) for i, x in fixed.items()},
                                any(x.size == 1 for x in fixed.values()))
 
@@ -105,7 +157,7 @@ class BackwardScene:
         return box
 
     # ---- rows of boxes outside of the frames
-    def _row(self, prefix: str, nodes: Sequence[Tensor], left: float = 0.0) -> Scene:
+    def row(self, prefix: str, nodes: Sequence[Tensor], left: float = 0.0) -> Scene:
         """Return boxes in columns, each to the right of all that it was computed from, the lowest at height 0."""
         number = {node: i for i, node in enumerate(nodes)}
         row = Scene("row")
@@ -135,38 +187,140 @@ class BackwardScene:
         """Add the row below the frames."""
         if nodes:
             left, bottom, _, _ = self.scene.bounds(0)
-            row = self._row("b", nodes, left)
+            row = self.row("b", nodes, left)
             self.scene.add(row, dy=bottom - 36 - max(box.top for box in row.boxes))
             self.scene.texts.append(text_beside(left, bottom - 22, "computed once, for all steps", 11, palette.QUIET))
 
-    def _add_after(self, nodes: Sequence[Tensor], recorded: RecordedSteps) -> None:
+    def _add_after(self, nodes: Sequence[Tensor], drawn: RecordedRuns) -> None:
         """Add the row above the frames, at their right end, and arrows to it on tracks under it."""
         if not nodes:
             return
-        reads = [(node, x) for node in nodes for x in dict.fromkeys(node.inputs) if x in self.times and x in self.keys]
-        row = self._row("a", nodes)
+        reads = [(node, x) for node in nodes for x in dict.fromkeys(node.inputs) if x in drawn.where and x in self.keys]
+        row = self.row("a", nodes)
         tracks = {node: i for i, node in enumerate(dict.fromkeys(node for node, _ in reads))}
-        layout = recorded.drawing.layout
-        top = layout.top + 16
+        first = [box.key for box in row.boxes if box.left < min(box.right for box in row.boxes)]
+        top = drawn.runs.top + 16
         right = max(frame.right for frame in self.scene.frames)
         self.scene.add(row, right - max(box.right for box in row.boxes),
                        top + TRACK * len(tracks) + 12 - min(box.bottom for box in row.boxes))
         of_key = {box.key: box for box in self.scene.boxes}
         for node, x in reads:
             source, target = of_key[self.keys[x]], of_key[self.keys[node]]
-            part, k = recorded.where[recorded.origin[x]]
-            up = layout.column(k).x + layout.steps.clear_x(part)
-            self.scene.arrows.append(_upward_arrow(source, target, up, top + TRACK * tracks[node]))
+            corners, up = drawn.runs.leave(drawn.where[x], source)
+            near = target.left - 15 - (ASIDE * tracks[node] if target.key in first else 0.0)
+            self.scene.arrows.append(_upward_arrow(source, target, corners, up, top + TRACK * tracks[node], near))
 
 
-class RecordedSteps:
-    """The frames, drawn from a step graph in which tensors that differ only in their time step are one part."""
+class RecordedRuns:
+    """The frames of all runs, and the rows of what is computed between them.
+
+    Attributes:
+        where: of each tensor that is drawn in a run or between two.
+        runs: the drawing, after draw().
+    """
 
     def __init__(self, scene: BackwardScene) -> None:
         self.picture = scene
-        self.where: dict[Tensor, Where] = {}  # the part and the time step of a tensor
+        self.recorded = [RecordedSteps(scene, number) for number in range(len(scene.names))]
+        rows = [_Between(scene, number) for number in range(len(scene.names))]
+        self.rows = [row for row in rows if row.nodes]
+        self.where = {x: steps.where[steps.origin[x]] for steps in self.recorded for x in steps.origin
+                      if steps.origin[x] in steps.where}
+        self.where |= {x: where for row in self.rows for x, where in row.where.items()}
+        blocks = [(row.run, 0, row.row) for row in self.rows]
+        blocks += [(number, 1, steps.drawing) for number, steps in enumerate(self.recorded)]  # type: ignore[misc]
+        order = sorted(blocks, key=itemgetter(0, 1))
+        self._names = [scene.names[number] if kind else "" for number, kind, _ in order]
+        self.runs = RunsDrawing([block for *_, block in order], self._links(), [[i] for i in range(len(order))])
+
+    def _links(self) -> list[Link]:
+        """Return all reads from one run to another, and from and to what is between them."""
+        parts = [*(steps.parts for steps in self.recorded), *(row.parts for row in self.rows)]
+        block = {part: i for i, own in enumerate(parts) for part in own}
+        found = []
+        for node in self.picture.nodes:
+            if node not in self.where:
+                continue
+            reads = [(x, False) for x in dict.fromkeys(node.inputs) if x in self.where]
+            if node.op is None and (original := self._original(node)) is not None:
+                reads.append((original, original.requires_grad))
+            for x, cut in reads:
+                source, target = self.where[x], self.where[node]
+                if block[source[0]] != block[target[0]]:
+                    cut = cut or any(steps.origin.get(x, x) is not x for steps in self.recorded)
+                    found.append(Link(source, target, x, node, None, frozenset([node]), (), cut))
+        return found
+
+    def _original(self, node: Tensor) -> Tensor | None:
+        """Return the value of another run that an initial value is a constant copy of."""
+        copied = copied_from(node)
+        return next((x for x in self.picture.nodes if copied and is_copy(x) and x.op is not None
+                     and (run_key(x), x.signal, x.t) == copied), None)
+
+    def draw(self) -> Scene:
+        """Draw all runs and links, and note the box of each tensor.
+
+        Arrows are drawn alike for all steps of a run: those that were not recorded are removed, cuts are marked.
+        """
+        runs, scene = self.runs, self.runs.scene
+        runs.add_links()
+        if len(self.recorded) > 1:
+            runs.add_names(self._names)
+        links: dict[tuple[str, str], bool] = {(arrow.source, arrow.target): True for arrow, _ in runs.arrows}
+        for row in self.rows:
+            links.update(dict.fromkeys(((arrow.source, arrow.target) for arrow in row.row.scene.arrows), True))
+            self.picture.keys.update((node, row.row.beside[part].key) for node, (part, _) in row.where.items())
+        for steps in self.recorded:
+            self.picture.keys.update(steps.keys())
+            links |= steps.passes()
+        linked = {id(arrow) for arrow, _ in runs.arrows}
+        scene.arrows = [arrow for arrow in scene.arrows if (arrow.source, arrow.target) in links]
+        cuts = {}  # by position: copies of an arrow may coincide
+        for arrow in scene.arrows:
+            if arrow.color == palette.FEEDBACK:  # the page uses this colour for gradients
+                arrow.color = palette.HIDDEN.line
+            if id(arrow) not in linked and not links[arrow.source, arrow.target]:
+                cut = mark_cut(arrow, samples=8)
+                cuts[cut.x, cut.y] = cut
+        scene.texts += [cuts[position] for position in sorted(cuts)]
+        for steps in self.recorded:
+            steps.add_operations()
+        return scene
+
+
+class _Between:
+    """What is computed outside of all runs, and read by a run first of all.
+
+    Attributes:
+        run: its number.
+        nodes, where: the tensors, and the place of each.
+        row: their boxes.
+    """
+
+    def __init__(self, scene: BackwardScene, run: int) -> None:
+        self.run = run
+        self.nodes = [node for node in scene.nodes if scene.between.get(node) == run]
+        self.where: dict[Tensor, Where] = {
+            node: (Part("", None, 0, node.label, palette.OPERATION, once=True), 0) for node in self.nodes}
+        self.parts = [part for part, _ in self.where.values()]
+        if self.nodes:
+            drawn = scene.row(f"m{run}n", self.nodes)
+            self.row = Row(drawn, dict(zip(self.parts, drawn.boxes)))
+
+
+class RecordedSteps:
+    """The frames of a run, drawn from a step graph in which tensors that differ only in their time step are one part.
+
+    Attributes:
+        where: the part and the time step of a tensor.
+        origin: of a detached copy, what it was copied from; of others, themselves.
+    """
+
+    def __init__(self, scene: BackwardScene, run: int) -> None:
+        self.picture, self.run = scene, run
+        self.where: dict[Tensor, Where] = {}
         self.tensors: Tensors = {}
-        self.origin = {node: node for node in scene.nodes}  # of a detached copy, what it was copied from
+        self.origin = {node: node for node in scene.nodes if node in scene.times and scene.runs[node] == run}
         self._find_parts()
         self.links: dict[tuple[Tensor, Tensor], bool] = {}  # (input, result) -> whether a gradient passes
         graph = StepGraph(list(self.tensors), self._find_edges())
@@ -175,16 +329,20 @@ class RecordedSteps:
             delays = [edge.delay for edge in graph.edges if edge.source is part]
             given = all(x is None or x.op is None for x in self.tensors[part].values())
             part.paint = signal_paint(given and not any(delays), delays)
-        steps = sorted({scene.times[step] for step in scene.steps})
-        self.drawing = UnrolledDrawing(UnrolledSpec("recorded", steps[-1], graph, self.tensors, steps, dense=True))
+        self.parts = graph.parts
+        steps = sorted({scene.times[step] for step in scene.steps if scene.runs[step] == run})
+        keys = {key: "" for key in map(run_key, scene.nodes) if key is not None}
+        own = next((run_key(node) for node in self.where if is_copy(node)), None)
+        self.drawing = UnrolledDrawing(UnrolledSpec("recorded", steps[-1], graph, self.tensors, steps, dense=True,
+                                                    key=own, runs=keys))
 
     def _find_parts(self) -> None:
         """Assign every tensor of a time step to a part, by its role and its number among those of that role."""
         parts: dict[tuple[int, int], Part] = {}
         seen: Counter[tuple[int, int]] = Counter()
         newest: dict[tuple[str, int], Tensor] = {}
-        for node in self.picture.nodes:
-            if node not in self.picture.times or (node.op is None and not is_copy(node)):
+        for node in self.origin:
+            if node.op is None and not is_copy(node):
                 continue
             k, role, name = self.picture.times[node], self.picture.roles[node], node.signal or ""
             if is_copy(node):
@@ -213,36 +371,30 @@ class RecordedSteps:
         edges: dict[tuple[Part, Part, int], Edge] = {}
         for node in self.where:
             for x in node.inputs:
-                source = self.origin[x]
+                source = self.origin.get(x)
                 if source in self.where:
                     (a, k), (b, m) = self.where[source], self.where[node]
                     edges.setdefault((a, b, m - k), Edge(a, b, m - k, (), f"{a.label} → {b.label}"))
                     self.links[source, node] = self.links.get((source, node), False) or source is x
         return list(edges.values())
 
-    def draw(self) -> dict[Tensor, str]:
-        """Draw the frames; return the box of each tensor.
-
-        Arrows are drawn alike for all steps: those that were not recorded are removed, cuts are marked.
-        """
-        boxes, scene = self.drawing.draw().boxes, self.drawing.scene
-        keys = {node: boxes[self.where[source]].key for node, source in self.origin.items()
+    def keys(self) -> dict[Tensor, str]:
+        """Return the box of each tensor."""
+        boxes = self.drawing.boxes
+        return {node: boxes[self.where[source]].key for node, source in self.origin.items()
                 if self.where.get(source) in boxes}
-        links = {(keys[x], keys[node]): passes for (x, node), passes in self.links.items() if x in keys}
-        scene.arrows = [arrow for arrow in scene.arrows if (arrow.source, arrow.target) in links]
-        cuts = {}  # by position: copies of an arrow may coincide
-        for arrow in scene.arrows:
-            if arrow.color == palette.FEEDBACK:  # the page uses this colour for gradients
-                arrow.color = palette.HIDDEN.line
-            if not links[arrow.source, arrow.target]:
-                cut = mark_cut(arrow, samples=8)
-                cuts[cut.x, cut.y] = cut
-        scene.texts += [cuts[position] for position in sorted(cuts)]
-        for (part, k), box in boxes.items():
+
+    def passes(self) -> dict[tuple[str, str], bool]:
+        """Return for each arrow that was recorded, by the keys of its boxes, whether a gradient passes."""
+        keys = self.keys()
+        return {(keys[x], keys[node]): passes for (x, node), passes in self.links.items() if x in keys}
+
+    def add_operations(self) -> None:
+        """Write the operations that made signals under their names."""
+        for (part, k), box in self.drawing.boxes.items():
             made = self.tensors[part].get(k)
             if part.node is None and made is not None:
                 _add_operation(box, made)
-        return keys
 
 
 def is_copy(node: Tensor) -> bool:
@@ -264,42 +416,68 @@ def _add_operation(box: Box, node: Tensor) -> None:
 
 
 # ---- the time step of each tensor
-def _align(nodes: Sequence[Tensor]) -> tuple[dict[Tensor, int], dict[Tensor, int]]:
-    """Return the time step of each tensor that has one, and its role: a number, the same at every step.
+def _number_runs(nodes: Sequence[Tensor]) -> dict[RunKey | None, int]:
+    """Return the number of each run of which something is computed from its own tensors, in the order of creation."""
+    found: dict[RunKey | None, int] = {}
+    for node in nodes:
+        key = run_key(node)
+        if node.t is not None and key not in found and any(x.t is not None and run_key(x) is key for x in node.inputs):
+            found[key] = len(found)
+    return found
+
+
+def _read_by_runs(nodes: Sequence[Tensor], times: Mapping[Tensor, int], runs: Mapping[Tensor, int],
+                  after: Collection[Tensor]) -> dict[Tensor, int]:
+    """Return the tensors outside of the runs that a run reads, each with the number of the first of these runs."""
+    found: dict[Tensor, int] = {}
+    for node in reversed(nodes):
+        reader = runs[node] if node in times else found.get(node)
+        if reader is not None:
+            for x in node.inputs:
+                if x in after:
+                    found[x] = min(reader, found.get(x, reader))
+    return found
+
+
+def _align(nodes: Sequence[Tensor], run_keys: Mapping[RunKey | None, int]
+           ) -> tuple[dict[Tensor, int], dict[Tensor, int], dict[Tensor, int]]:
+    """Return the time step of each tensor that has one; its role: a number, the same at every step; and its run.
 
     A tensor computed outside of a recurrence but equally for every step, such as a loss at each and their
     running total, belongs to the step that it is computed from.
     """
     times: dict[Tensor, int] = {}
     roles: dict[Tensor, int] = {}
+    runs: dict[Tensor, int] = {}
     numbers: dict[Any, int] = {}
     for node in nodes:
-        if node.t is not None:
-            times[node] = node.t
-        elif node.op is not None:
-            came = {times[x] for x in node.inputs if x in times}
+        if node.t is not None and run_key(node) in run_keys:
+            times[node], runs[node] = node.t, run_keys[run_key(node)]
+        elif node.t is None and node.op is not None:
+            came = {(runs[x], times[x]) for x in node.inputs if x in times}
             if len(came) == 1 or (came and len(node.inputs) == 2):
-                times[node] = max(came)
-        roles[node] = numbers.setdefault(_role(node, times, roles), len(numbers))
-    found: dict[int, set[int]] = {}
+                runs[node], times[node] = max(came)
+        roles[node] = numbers.setdefault(_role(node, times, roles, runs), len(numbers))
+    found: dict[tuple[int, int], set[int]] = {}
     for node, k in times.items():
-        found.setdefault(roles[node], set()).add(k)
+        found.setdefault((runs[node], roles[node]), set()).add(k)
     needed: set[Tensor] = set()
     for node in reversed(nodes):  # a role that occurs at one step only is outside, unless a later step needs it
-        if node in times and node.t is None and len(found[roles[node]]) == 1 and node not in needed:
-            del times[node]
+        if node in times and node.t is None and len(found[runs[node], roles[node]]) == 1 and node not in needed:
+            del times[node], runs[node]
         elif node in times:
-            needed.update(node.inputs)
-    return times, roles
+            needed.update(x for x in node.inputs if runs.get(x) == runs[node])
+    return times, roles, runs
 
 
-def _role(node: Tensor, times: Mapping[Tensor, int], roles: Mapping[Tensor, int]) -> tuple[Any, ...]:
+def _role(node: Tensor, times: Mapping[Tensor, int], roles: Mapping[Tensor, int], runs: Mapping[Tensor, int]
+          ) -> tuple[Any, ...]:
     """Return a tensor's operation with the roles of its inputs, without any time step."""
     if is_copy(node):
         return "copy", node.name
     inputs: list[Any] = []
     for x in node.inputs:
-        if node not in times or x not in times:
+        if node not in times or x not in times or runs[node] != runs[x]:
             inputs.append(x.requires_grad and x.order)
         elif times[x] < times[node] and x.t is None:
             inputs.append("before")  # a running total
@@ -342,9 +520,7 @@ def _rightward_arrow(source: Box, target: Box, xs: Sequence[float], ys: Sequence
     return Arrow(source.key, target.key, join_curves(*curves))
 
 
-def _upward_arrow(source: Box, target: Box, x: float, y: float) -> Arrow:
-    """Return an arrow that goes up at x, along the track at height y, and enters its target from the left."""
-    near, start = target.left - 15, (source.x, source.top)
-    aside = [(source.x, source.top + 10), (x, source.top + 10)] if abs(x - source.x) > 1 else []
-    corners = [start, *aside, (x, y), (near, y), (near, target.y), (target.left, target.y)]
+def _upward_arrow(source: Box, target: Box, first: Sequence[Point], x: float, y: float, near: float) -> Arrow:
+    """Return an arrow that goes up at x, along the track at height y, up at `near`, and into its target's left side."""
+    corners = [*first, (x, y), (near, y), (near, target.y), (target.left, target.y)]
     return Arrow(source.key, target.key, round_corners(corners, 8))
