@@ -292,7 +292,7 @@ class TestSearch:
         assert seen == ["h[4]", "h[3]", "h[2]", "h[1]", "h[4]"]
         page.press("Shift+Enter")
         assert page.text("#found") == "4 of 4"
-        for wanted, count in (("h[2]", "8 found"), ("t = 3", "6 found"), ("nothing", "none")):
+        for wanted, count in (("h[2]", "10 found"), ("t = 3", "6 found"), ("V @ h[2]", "1 found"), ("nothing", "none")):
             page.tab.fill("#search", wanted)
             page.go(0)
             assert page.text("#found") == count
@@ -383,9 +383,15 @@ class TestBreakpoints:
     def test_with_invalid_text_are_refused(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))
         for words, answer in (
-                ("tanh", "There is no breakpoint 'tanh'"), ("op", "Write what to stop at"),
-                ("op nothing", "nothing in this pass"), ("t soon", "Write a whole number"), ("norm big", "norm > 10"),
-                ("nan now", "nan takes no argument"), ("constructor x", "There is no breakpoint")):
+                ("op", "write what to stop at, as in: op tanh"), ("op nothing", "no operation 'nothing' in this pass"),
+                ("t soon", "write a whole number"), ("t 9", "there are t = 1 to 4"), ("norm big", "norm > 10"),
+                ("norm > much", "'much' is not a number"), ("exploding -1", "is positive"),
+                ("nan now", "nan takes no argument"), ("constructor x", "'constructor' is not a kind of breakpoint"),
+                ("node U", "'param U' stops at each contribution"), ("signal U", "there is no signal 'U'"),
+                ("H", "no tensor or operation is called 'H' in this pass; there is h, h[0]"),
+                ("line model.py:3", "is a breakpoint of the terminal"), ("model.py:3", "is a breakpoint of the terminal"),
+                ("python norm > 1", "doesn't run in a browser"), ("h, grad.max() > 1", "doesn't run in a browser"),
+                ("h, norm > ", "doesn't run in a browser"), ("", "write where to stop"), (", t == 3", "write where")):
             page.tab.fill("#break", words)
             page.press("Enter")
             assert answer in page.run("document.getElementById('break').validationMessage")
