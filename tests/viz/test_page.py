@@ -33,7 +33,7 @@ from viz.stepper_page import page as stepper_page
 from viz.stepper_page.arrays import BUDGET, Arrays, summarize
 from viz.stepper_page.recording import Recording, local_derivative
 from viz.stepper_page.scene import BackwardScene
-from viz.stepper_page.source import source_of
+from viz.stepper_page.source import Source
 
 ROOT = Path(__file__).parents[2]
 
@@ -296,7 +296,7 @@ class TestTheSource:
                 written = textwrap.dedent(inspect.getsource(kind.backward)).rstrip()
             except TypeError:
                 continue
-            shown = source_of(kind)
+            shown = Source(kind)
             head, tail = (ast.parse(text).body[0] for text in (written, shown.text))
             assert isinstance(head, ast.FunctionDef) and isinstance(tail, ast.FunctionDef)
             assert list(map(ast.dump, head.body)) == list(map(ast.dump, tail.body))
@@ -342,7 +342,7 @@ class TestTheSource:
         for stop, found in zip(walk.run(), recording.steps):
             assert stop.step is not None
             marked = [line.split("-> ", 1)[1].strip() for line in source(stop.step)[2:] if " -> " in line[:9]]
-            lines = source_of(type(stop.step.step.op)).lines
+            lines = Source(type(stop.step.step.op)).lines
             assert marked == [lines[i].strip() for i in found["ran"]]
         walk.timeline.rewind()
 

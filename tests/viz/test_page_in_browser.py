@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browser import Opened, browser
+from browser import Opened, browser, opened
 from elman_losses import long_loss, loss_of, run_of
 
 import minigrad as mg
 import viz
 from rnn import Cell, t
 
-__all__ = ["browser"]  # a fixture
+__all__ = ["browser", "opened"]  # fixtures
 
 
 # The elements whose text has a contrast under 4.5 to 1 to what is behind it.
@@ -43,21 +43,6 @@ FAINT = """(() => {
     }
     return found;
 })()"""
-
-
-@pytest.fixture
-def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
-    """Opens the page of a loss; at the end no page may have asked for anything or complained."""
-    pages: list[Opened] = []
-
-    def open_page(loss: mg.Tensor, **options: Any) -> Opened:
-        pages.append(Opened(browser, viz.stepper(loss, tmp_path / f"{len(pages)}.html"), **options))
-        return pages[-1]
-
-    yield open_page
-    for page in pages:
-        page.check()
-        page.tab.close()
 
 
 def nan_loss() -> mg.Tensor:
@@ -388,8 +373,8 @@ class TestBreakpoints:
                 ("norm > much", "'much' is not a number"), ("exploding -1", "is positive"),
                 ("nan now", "nan takes no argument"), ("constructor x", "'constructor' is not a kind of breakpoint"),
                 ("node U", "'param U' stops at each contribution"), ("signal U", "there is no signal 'U'"),
-                ("H", "no tensor or operation is called 'H' in this pass; there is h, h[0]"),
-                ("line model.py:3", "is a breakpoint of the terminal"), ("model.py:3", "is a breakpoint of the terminal"),
+                ("H", "no tensor or operation is called 'H' in this pass; there is h, h[1], h[2]"),
+                ("line model.py:3", "is a breakpoint of the terminal"), ("model.py:3", "is a breakpoint of the term"),
                 ("python norm > 1", "doesn't run in a browser"), ("h, grad.max() > 1", "doesn't run in a browser"),
                 ("h, norm > ", "doesn't run in a browser"), ("", "write where to stop"), (", t == 3", "write where")):
             page.tab.fill("#break", words)

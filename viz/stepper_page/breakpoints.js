@@ -14,16 +14,18 @@ function breakpointParser(pass) {
   const label = i => nodes[i].unnamed ? "" : nodes[i].name;
   const plain = i => "t" in nodes[i] ? label(i).replace(/\[-?\d+\]$/, "") : label(i);  // without the time step
   const named = (i, name) => label(i) !== "" && (label(i) === name || plain(i) === name);
-  const own = number => steps[number - 1].node;
   const size = number => "grad" in steps[number - 1] ? norm(steps[number - 1].grad) : NaN;
-  const names = [...new Set(steps.flatMap(step => [step.node, ...nodes[step.node].inputs]).flatMap(i => [plain(i), label(i)]))].filter(Boolean).sort();
+  const own = number => steps[number - 1].node;
+  const ownNodes = new Set(steps.map(step => step.node));
+  const reached = [...nodes.keys()].filter(i => ownNodes.has(i) || uses[i].length);  // those of the pass
+  const names = [...new Set(reached.flatMap(i => [plain(i), label(i)]))].filter(Boolean).sort();
   const operations = new Set(steps.map(step => opName(step.node)));
 
   function unknown(problem, name, known) {
     const near = known.filter(other => other.toLowerCase().includes(name.toLowerCase()) || name.toLowerCase().startsWith(other.toLowerCase()));
     return new Refusal(`${problem}; there is ${(near.length ? near : known).slice(0, 8).join(", ")}`);
   }
-  const find = name => nodes.flatMap((_, i) => named(i, name) ? [i] : []);
+  const find = name => reached.filter(i => named(i, name));
   const isLeaf = i => !("op" in nodes[i]);
 
   function atNode(name) {

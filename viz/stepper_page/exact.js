@@ -15,7 +15,7 @@ function exactText(value, dtype) {                         // as Python's repr, 
   if (!dtype.startsWith("float") && dtype !== "longdouble") return String(value);
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "np.nan" : value > 0 ? "np.inf" : "-np.inf";
   let text = Object.is(value, -0) ? "-0" : String(value);
-  for (let digits = 1; digits <= 9 && /^float(32|16)$/.test(dtype); digits++) {
+  for (let digits = 1; value && digits <= 9 && /^float(32|16)$/.test(dtype); digits++) {
     if (Math.fround(Number(value.toPrecision(digits))) === value) { text = String(Number(value.toPrecision(digits))); break; }
   }
   return /^-?\d+$/.test(text) ? `${text}.0` : text;

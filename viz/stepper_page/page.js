@@ -7,7 +7,7 @@
   const last = steps.length;
   const byId = id => document.getElementById(id);
   const root = nodes.length - 1;
-  let at = 0, shown = -1, playing = null, breakpoints = [], watched = [], zoom = 1, zoomed = false, reason = "";
+  let at = 0, shown = -1, playing = null, breakpoints = [], watched = [], zoom = 1, zoomed = false, printing = false, reason = "";
 
   // ---- gradients at each step ---------------------------------------------------------------
   const stepOf = new Map();                                // node -> its step, from 1
@@ -285,7 +285,7 @@
       return;
     }
     const step = steps[at - 1], node = nodes[step.node], op = ops[node.op];
-    panel.append(element("h2", {}, label(step.node), element("span", { class: "chip" }, node.call.replace(/\(\)$/, "")), watchButton(step.node)));
+    panel.append(element("h2", {}, label(step.node), element("span", { class: "beside" }, element("span", { class: "chip" }, node.call.replace(/\(\)$/, "")), watchButton(step.node))));
     if (node.formula) panel.append(element("p", { class: "formula" }, `= ${node.formula}`));
     const facts = [["step", `${at} of ${last}`]];
     if ("signal" in node) facts.push(["signal", node.signal], ["t", String(node.t)]);
@@ -594,7 +594,7 @@
     event.preventDefault();
     keys[event.key]();
   });
-  new ResizeObserver(() => zoomed || fit()).observe(picture);
+  new ResizeObserver(() => zoomed || printing || fit()).observe(picture);
   // ---- the address, and printing ------------------------------------------------------------
   function notify(text) {
     byId("notice").hidden = !text;
@@ -625,9 +625,17 @@
     const node = at ? steps[at - 1].node : root, box = "box" in nodes[node] ? byId(`box-${nodes[node].box}`) : null;
     const width = Math.min(data.size[0], 900), middle = box ? box.getBBox().x + box.getBBox().width / 2 : 0;
     const left = Math.min(Math.max(middle - width / 2, 0), data.size[0] - width);
+    printing = true;
     svg.setAttribute("viewBox", `${left} 0 ${width} ${data.size[1]}`);
+    svg.setAttribute("width", width);
+    svg.setAttribute("height", data.size[1]);
   });
-  addEventListener("afterprint", () => svg.setAttribute("viewBox", whole));
+  addEventListener("afterprint", () => {
+    printing = false;
+    svg.setAttribute("viewBox", whole);
+    scale(zoom);
+    reveal(false);
+  });
 
   const list = stepsList({ place: byId("list"), last, go, element, row: number => {
     const i = steps[number - 1].node, text = written(i), t = nodes[i].t;
@@ -635,7 +643,6 @@
   } });
   buildMap();
   buildShared();
-  byId("lower").classList.toggle("single", byId("map").hidden !== byId("shared").hidden);
   buildLegend();
   suggest();
   search();

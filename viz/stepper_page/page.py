@@ -138,8 +138,9 @@ def _data(title: str, recording: Recording, tape: BackwardScene, drawing: Drawin
     copies = [recording.numbers[x] for x in recording.nodes if is_copy(x) and x.requires_grad]
     scale = heat.Scale(heat.Norm(float(recording.arrays.entries[step["grad"]]["norm"])) for step in recording.steps
                        if "grad" in step)
-    return {"title": title, "nodes": nodes, "steps": recording.steps, "arrays": recording.arrays.data(), "ops": recording.ops,
-            "seed": recording.seed, "shared": shared, "copies": copies, "times": sorted(set(tape.times.values())),
+    return {"title": title, "nodes": nodes, "steps": recording.steps, "arrays": recording.arrays.data(),
+            "ops": recording.ops, "seed": recording.seed, "shared": shared, "copies": copies,
+            "times": sorted(set(tape.times.values())),
             "size": [round(drawing.width, 1), round(drawing.height, 1)],
             "heat": {"low": scale.low, "high": scale.high, "stops": heat.STOPS, "tiny": heat.TINY, "zero": heat.ZERO,
                      "bad": heat.BAD}}

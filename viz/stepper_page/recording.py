@@ -19,7 +19,7 @@ from minigrad.steps import Step
 from viz.render.fonts import clean
 
 from .arrays import Arrays
-from .source import source_of
+from .source import Source
 
 MAX_LINE = 160  # characters of a line of the user's program
 MAX_FORMULA = 60  # characters of a formula
@@ -45,6 +45,7 @@ class Recording:
         self.numbers = {node: i for i, node in enumerate(self.nodes)}
         self.arrays = Arrays()
         self._op_numbers: dict[type[Op], int] = {}
+        self._sources: dict[type[Op], Source] = {}
         self.uses: dict[Tensor, list[tuple[int, Tensor, Any]]] = {}  # tensor -> (step, node, contribution)
         walk = Walk(out, breakpoints=[AtNan(""), AtZero(""), AtInfinity("")])
         self.seed = self.arrays.add(walk.gradient(out).gradient)
@@ -75,7 +76,12 @@ class Recording:
     def ops(self) -> list[dict[str, Any]]:
         """The data of the operations that node_data() refers to by number."""
         return [{"name": clean(kind.__name__.lower(), 40), "class": clean(kind.__name__, 40),
-                 "backward": source_of(kind).text, "operands": _operands(kind)} for kind in self._op_numbers]
+                 "backward": self._source(kind).text, "operands": _operands(kind)} for kind in self._op_numbers]
+
+    def _source(self, kind: type[Op]) -> Source:
+        if kind not in self._sources:
+            self._sources[kind] = Source(kind)
+        return self._sources[kind]
 
     def _step_data(self, stop: Stop) -> dict[str, Any]:
         record = stop.step
@@ -97,7 +103,7 @@ class Recording:
             passed.append(row)
             self.uses.setdefault(x.tensor, []).append((record.number, record.tensor, x.contribution))
         data: dict[str, Any] = {"node": self.numbers[record.tensor], "grad": self.arrays.add(record.gradient),
-                                "passed": passed, "ran": source_of(type(record.step.op)).ran(record.step)}
+                                "passed": passed, "ran": self._source(type(record.step.op)).ran(record.step)}
         return data | {str(hit.breakpoint): hit.reason for hit in stop.hits}  # "nan", "zero", "inf"
 
     def contributions(self, tensor: Tensor, times: dict[Tensor, int]) -> list[tuple[int, int | None, str]]:

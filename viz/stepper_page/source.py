@@ -7,7 +7,6 @@ import inspect
 import io
 import textwrap
 import tokenize
-from functools import cache
 
 from minigrad import Op
 from minigrad.debugger.breakpoints import innermost_statement
@@ -73,12 +72,6 @@ class Source:
         self._shown = {i + 1: i for i in range(before)}
         self._shown |= {line: line - end_line + before for line in range(end_line, len(lines) + 1)}
         return [*lines[:before], head, *lines[end_line:]]
-
-
-@cache
-def source_of(kind: type[Op]) -> Source:
-    """Return the source of the derivative of a class of operations."""
-    return Source(kind)
 
 
 def _end_of_signature(lines: list[str], first: int) -> tuple[int, int]:
