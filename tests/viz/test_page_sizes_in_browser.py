@@ -6,27 +6,14 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pytest
 from browser import Opened, browser, opened
-from elman_losses import long_loss, loss_of, run_of
+from elman_losses import long_loss, loss_of, lstm_loss, run_of
 from page_geometry import CUT, OVERLAPS, SMALL, WIDER
-
-import minigrad as mg
-from rnn import Cell, cells
 
 __all__ = ["browser", "opened"]  # fixtures
 
 SIZES = [(400, 800), (700, 900), (1024, 768), (1440, 900), (1920, 1080)]
-
-
-def lstm_loss(T: int = 4) -> mg.Tensor:
-    """Return a loss with eight parameters and six signals, whose names have a prefix."""
-    rng = np.random.default_rng(0)
-    cell = Cell("lstm")
-    cells.lstm(cell, cell.input("x", 3), 5, name="memory", rng=rng)
-    loss: mg.Tensor = (cell.unroll(x=rng.normal(size=(T, 4, 3)))["memory.h"].stack() ** 2).mean()
-    return loss
 
 
 def problems(page: Opened) -> list[str]:

@@ -24,14 +24,14 @@ function addressOf(state) {
 }
 
 // Returns a function that writes the address of a state, replacing the entry in the history: "back" leaves the page.
-// Browsers allow about three changes a second; the last one always arrives. A frame in a notebook has no address.
+// Browsers allow about three changes a second; the last one always arrives. In a notebook's frame it is refused.
 function addressWriter() {
   const WAIT = 400;
   let timer = null, wanted = null;
   const write = () => {
     clearTimeout(timer);
     timer = null;
-    if (wanted === null || wanted === location.hash || location.protocol === "about:") return;
+    if (wanted === null || wanted === location.hash) return;
     try { history.replaceState(null, "", wanted || location.pathname + location.search); } catch { /* an address that can't be changed */ }
     wanted = null;
   };

@@ -424,7 +424,7 @@
   // ---- everything at the current step -------------------------------------------------------
   function changed() {                                     // the nodes whose gradients differ from what is shown
     if (shown < 0) return null;
-    const found = new Set(shown ? [steps[shown - 1].node] : []);
+    const found = new Set([shown, at].filter(Boolean).map(step => steps[step - 1].node));  // current before, and now
     for (let i = Math.min(shown, at); i < Math.max(shown, at); i++) {
       found.add(steps[i].node);
       for (const x of nodes[steps[i].node].inputs) found.add(x);
