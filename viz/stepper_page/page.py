@@ -69,6 +69,8 @@ class Page:
 def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most: int = MAX_TENSORS) -> Page:
     """Record the backward pass of a loss, and make a page that steps through it.
 
+    The end of the page's address chooses what it shows: `steps.html#step=14&break=tanh&watch=U`.
+
     Runs the pass by `loss.backward_steps()` and restores every `.grad` afterwards. Hooks are called, once
     each.
 
