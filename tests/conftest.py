@@ -21,6 +21,8 @@ MARKS = {  # a file or folder of tests -> its marker
     "course": "course",
     "export": "exports",
     "viz/test_page_in_browser.py": "browser",
+    "viz/test_page_sizes_in_browser.py": "browser",
+    "viz/test_page_state_in_browser.py": "browser",
     "vscode": "vscode",
     "examples/test_examples.py": "examples",
     "examples/test_known_results.py": "examples",

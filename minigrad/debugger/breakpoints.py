@@ -388,11 +388,15 @@ def _canonical(file: str) -> str:
 
 def statement_lines(file: str, line: int) -> range:
     """Return the lines of the innermost statement of a file that contains a line; of a compound statement, its head."""
-    found = range(line, line + 1)
     try:
-        tree = ast.parse("".join(linecache.getlines(file)))
+        return innermost_statement(ast.parse("".join(linecache.getlines(file))), line)
     except (SyntaxError, ValueError):
-        return found
+        return range(line, line + 1)
+
+
+def innermost_statement(tree: ast.AST, line: int) -> range:
+    """Return the lines of the innermost statement that contains a line; of a compound statement, its head."""
+    found = range(line, line + 1)
     for node in ast.walk(tree):  # outer statements come first
         if isinstance(node, ast.stmt):
             body = getattr(node, "body", None)

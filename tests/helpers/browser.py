@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import minigrad as mg
 import viz
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -47,6 +48,10 @@ def browser() -> Iterator[Any]:
 class Opened:
     """A page in the browser, with short names for what tests do and read.
 
+    Args:
+        fragment: the end of the address, such as "#step=3".
+        before: a script that runs before those of the page.
+
     Attributes:
         tab: Playwright's own page.
         asked: the addresses that it requested.
@@ -54,18 +59,20 @@ class Opened:
     """
 
     def __init__(self, browser: Any, page: viz.Page, width: int = 1280, height: int = 800,
-                 scheme: str = "light") -> None:
+                 scheme: str = "light", fragment: str = "", before: str = "") -> None:
         self.tab = browser.new_page()
         self.tab.set_viewport_size({"width": width, "height": height})
         self.tab.emulate_media(color_scheme=scheme)
         self.tab.set_default_timeout(5000)
+        if before:
+            self.tab.add_init_script(before)
         self.asked: list[str] = []
         self.complaints: list[str] = []
         self.tab.on("request", self._ask)
         self.tab.on("console", self._complain)
         self.tab.on("pageerror", self._complain)
         self.address = Path(page).absolute().as_uri()
-        self.tab.goto(self.address)
+        self.tab.goto(self.address + fragment)
 
     def _ask(self, request: Any) -> None:
         self.asked.append(request.url)
@@ -75,7 +82,7 @@ class Opened:
 
     def check(self) -> None:
         """Assert that the page requested only itself and logged no complaint."""
-        assert self.asked == [self.address]
+        assert {address.partition("#")[0] for address in self.asked} == {self.address}
         assert self.complaints == []
 
     def press(self, *keys: str) -> None:
@@ -95,6 +102,14 @@ class Opened:
         """Wait for a text."""
         self.tab.locator(selector, has_text=re.compile(pattern)).wait_for()
 
+    def until(self, script: str) -> None:
+        """Wait until a script returns a true value."""
+        for _ in range(100):
+            if self.run(script):
+                return
+            self.tab.wait_for_timeout(50)
+        raise AssertionError(f"it never became true: {script}")
+
     @property
     def at(self) -> int:
         """Return the number of steps that have run."""
@@ -111,3 +126,18 @@ class Opened:
     def look(self, label: str) -> str:
         """Return the state of a box's gradient: waiting, known, tiny, zero or bad."""
         return str(self.box(label).get_attribute("data-look"))
+
+
+@pytest.fixture
+def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
+    """Opens the page of a loss; at the end no page may have asked for anything or complained."""
+    pages: list[Opened] = []
+
+    def open_page(loss: mg.Tensor, **options: Any) -> Opened:
+        pages.append(Opened(browser, viz.stepper(loss, tmp_path / f"{len(pages)}.html"), **options))
+        return pages[-1]
+
+    yield open_page
+    for page in pages:
+        page.check()
+        page.tab.close()

@@ -1,4 +1,4 @@
-"""Runs of an Elman network and their losses, short and long, for the tests of the stepper page."""
+"""Losses of Elman networks, short and long, and of an LSTM, for the tests of the stepper page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from definitions import elman
 
 import minigrad as mg
-from rnn import Cell, Run, t
+from rnn import Cell, Run, cells, t
 
 
 def run_of(T: int = 4, batch: int = 4, **options: Any) -> Run:
@@ -30,4 +30,13 @@ def long_loss(T: int) -> mg.Tensor:
     h[t] = np.tanh(W @ x[t] + U @ h[t-1] + b)
     y[t] = V @ h[t]
     loss: mg.Tensor = mg.losses.mse(cell.unroll(x=rng.normal(size=(T, 4, 3)))["y"].stack(), np.zeros((T, 4, 2)))
+    return loss
+
+
+def lstm_loss(T: int = 4) -> mg.Tensor:
+    """Return a loss with eight parameters and six signals, whose names have a prefix."""
+    rng = np.random.default_rng(0)
+    cell = Cell("lstm")
+    cells.lstm(cell, cell.input("x", 3), 5, name="memory", rng=rng)
+    loss: mg.Tensor = (cell.unroll(x=rng.normal(size=(T, 4, 3)))["memory.h"].stack() ** 2).mean()
     return loss

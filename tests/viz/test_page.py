@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import hashlib
+import inspect
 import json
 import os
 import re
 import subprocess
 import sys
+import textwrap
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -20,11 +24,16 @@ from elman_losses import long_loss, loss_of, run_of
 
 import minigrad as mg
 import viz
+from minigrad import numpy_ops, ops
 from minigrad.backward import ancestors
+from minigrad.debugger.inspection import source
+from minigrad.debugger.walk import Walk
 from rnn import Cell, t
 from viz.stepper_page import page as stepper_page
-from viz.stepper_page.recording import Recording, local_derivative, summarize
+from viz.stepper_page.arrays import BUDGET, Arrays, summarize
+from viz.stepper_page.recording import Recording, local_derivative
 from viz.stepper_page.scene import BackwardScene
+from viz.stepper_page.source import Source
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,6 +53,14 @@ class Cube(mg.Op):
 
     def backward(self, grad: Any, out: Any, x: Any) -> Any:
         return grad * 3 * x ** 2  # the user's own words
+
+
+def operations_of(*modules: Any) -> Iterator[type[mg.Op]]:
+    """Yield the operations that modules define, with a derivative of their own."""
+    for module in modules:
+        for kind in vars(module).values():
+            if inspect.isclass(kind) and issubclass(kind, mg.Op) and "backward" in vars(kind) and kind is not mg.Op:
+                yield kind
 
 
 class TestTheFile:
@@ -126,7 +143,7 @@ class TestTheRecording:
             assert [row["input"] for row in found["passed"]] == list(added)
             for row in found["passed"]:
                 for word, array in zip(("contribution", "total"), added[row["input"]]):
-                    assert recording.arrays[row[word]] == summarize(array)
+                    assert summarize(array).items() <= recording.arrays.entries[row[word]].items()
 
     def test_leaves_every_gradient_as_it_was(self) -> None:
         run = run_of()
@@ -184,7 +201,7 @@ class TestTheRecording:
             assert last == pytest.approx({k: np.linalg.norm(rows[k - 1]) for k in last}, rel=1e-6)
             totals = [row["total"] for step in recording.steps for row in step.get("passed", ())
                       if recording.nodes[step["node"]].inputs[row["input"]] is x]
-            assert float(recording.arrays[totals[-1]]["norm"]) == pytest.approx(np.linalg.norm(x.grad))
+            assert float(recording.arrays.entries[totals[-1]]["norm"]) == pytest.approx(np.linalg.norm(x.grad))
 
     @pytest.mark.parametrize("op", [np.tanh, lambda x: x * 3.0, lambda x: mg.apply(Cube(), x)])
     def test_an_elementwise_step_is_upstream_times_local(self, op: Any) -> None:
@@ -227,6 +244,43 @@ class TestTheRecording:
         assert summarize(np.arange(8.0).reshape(2, 2, 2))["numbers"] == "0 1\n2 3"
 
 
+class TestExactElements:
+    @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int64", "uint8", "bool"])
+    def test_are_those_of_a_small_array(self, dtype: str) -> None:
+        array = (np.random.default_rng(0).normal(size=(3, 4)) * 3).astype(dtype)
+        arrays = Arrays()
+        arrays.add(array)
+        entry = arrays.data()[0]
+        kind = "float32" if dtype == "float16" else dtype
+        assert entry["whole"] and entry["dtype"] == dtype
+        np.testing.assert_array_equal(np.frombuffer(base64.b64decode(entry["exact"]), kind).reshape(3, 4), array)
+
+    def test_are_those_of_the_corners_of_a_large_one(self) -> None:
+        array = np.random.default_rng(0).normal(size=(3, 200, 300))
+        arrays = Arrays()
+        arrays.add(array)
+        entry = arrays.data()[0]
+        found = np.frombuffer(base64.b64decode(entry["exact"])).reshape(3, 4)
+        assert "whole" not in entry
+        np.testing.assert_array_equal(found, array[0][[0, 1, 199]][:, [0, 1, 298, 299]])
+
+    def test_of_whole_arrays_are_kept_while_there_is_room_the_smallest_first(self) -> None:
+        arrays = Arrays()
+        rng = np.random.default_rng(0)
+        sizes = [10, 1000] * (BUDGET // 8000 - 5) + [10] * 700
+        for size in sizes:
+            arrays.add(rng.normal(size=size))
+        whole = [bool(entry.get("whole")) for entry in arrays.data()]
+        assert whole == [size == 10 for size in sizes]
+        assert len(arrays.data()) == len(sizes)
+
+    def test_equal_arrays_are_recorded_once_and_others_are_not(self) -> None:
+        arrays = Arrays()
+        a = np.array([1.0, 2.0])
+        numbers = [arrays.add(x) for x in (a, a.copy(), a + 1e-13, a[None], a.astype("f4"), -0.0 * a, 0.0 * a)]
+        assert numbers == [0, 0, 1, 2, 3, 4, 5]
+
+
 class TestTheSource:
     def test_of_a_derivative_is_its_own_the_user_s_too(self) -> None:
         x = mg.Tensor([1.0], requires_grad=True)
@@ -234,6 +288,63 @@ class TestTheSource:
         assert "# the user's own words" in shown["Cube"]["backward"]
         assert "return grad * (1 - out * out)" in shown["Tanh"]["backward"]
         assert shown["Tanh"]["operands"] == ["grad", "out", "x"]
+        assert shown["Cube"]["backward"].startswith("def backward(self, grad, out, x):\n    return")  # no annotations
+
+    def test_has_a_short_signature_and_is_else_as_it_is_written(self) -> None:
+        for kind in operations_of(ops, numpy_ops):
+            try:
+                written = textwrap.dedent(inspect.getsource(kind.backward)).rstrip()
+            except TypeError:
+                continue
+            shown = Source(kind)
+            head, tail = (ast.parse(text).body[0] for text in (written, shown.text))
+            assert isinstance(head, ast.FunctionDef) and isinstance(tail, ast.FunctionDef)
+            assert list(map(ast.dump, head.body)) == list(map(ast.dump, tail.body))
+            assert [x.arg for x in head.args.args] == [x.arg for x in tail.args.args]
+            assert shown.lines[0].endswith(":") and "->" not in shown.lines[0] and "Array" not in shown.lines[0]
+            assert written.endswith("\n".join(shown.lines[1:]))
+
+    def test_of_a_signature_that_is_unusual_is_shortened_too(self) -> None:
+        class Strange(Cube):
+            def backward(
+                self, grad: Any, out: dict[str, Any] | Any, x: Any = {1: 2}[1],  # a comment: with a colon
+            ) -> tuple[
+                Any
+            ]: return (grad * 3
+                       * x ** 2,)
+
+        x = mg.Tensor([1.0], requires_grad=True)
+        found = data_of(viz.stepper(mg.apply(Strange(), x).sum()))
+        source = next(op["backward"] for op in found["ops"] if op["class"] == "Strange")
+        assert source.split("\n")[0] == "def backward(self, grad, out, x={1: 2}[1]): return (grad * 3"
+        assert [step["ran"] for step in found["steps"]][1] == [0, 1]
+
+    def test_marks_the_lines_that_ran(self) -> None:
+        class Branches(Cube):
+            def backward(self, grad: Any, out: Any, x: Any) -> Any:
+                if x.ndim > 1:
+                    factor = 3.0
+                else:
+                    factor = 2.0
+                    factor += 1.0
+                return (grad * factor
+                        * x ** 2)
+
+        for shape, ran in (((2, 2), [1, 2, 6, 7]), ((2,), [1, 4, 5, 6, 7])):
+            x = mg.Tensor(np.ones(shape), requires_grad=True)
+            steps = data_of(viz.stepper(mg.apply(Branches(), x).sum()))["steps"]
+            assert steps[1]["ran"] == ran
+
+    def test_marks_the_same_lines_as_the_terminal(self) -> None:
+        loss = loss_of(run_of())
+        recording = Recording(loss)
+        walk = Walk(loss)
+        for stop, found in zip(walk.run(), recording.steps):
+            assert stop.step is not None
+            marked = [line.split("-> ", 1)[1].strip() for line in source(stop.step)[2:] if " -> " in line[:9]]
+            lines = Source(type(stop.step.step.op)).lines
+            assert marked == [lines[i].strip() for i in found["ran"]]
+        walk.timeline.rewind()
 
     def test_that_cannot_be_read_is_said_to_be_so(self) -> None:
         namespace: dict[str, Any] = {"mg": mg}
@@ -242,6 +353,7 @@ class TestTheSource:
         x = mg.Tensor([1.0], requires_grad=True)
         shown = data_of(viz.stepper(mg.apply(namespace["Typed"](), x).sum()))["ops"]
         assert any("the source of Typed.backward can't be read" in op["backward"] for op in shown)
+        assert [step["ran"] for step in data_of(viz.stepper(mg.apply(namespace["Typed"](), x).sum()))["steps"]][1] == []
 
     def test_the_user_s_line_is_recorded_too(self) -> None:
         nodes = data_of(viz.stepper(loss_of(run_of())))["nodes"]

@@ -2,62 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browser import Opened, browser
+from browser import Opened, browser, opened
 from elman_losses import long_loss, loss_of, run_of
 
 import minigrad as mg
 import viz
 from rnn import Cell, t
 
-__all__ = ["browser"]  # a fixture
+__all__ = ["browser", "opened"]  # fixtures
 
 
 # The elements whose text has a contrast under 4.5 to 1 to what is behind it.
 FAINT = """(() => {
-    const numbers = color => color.match(/[\\d.]+/g).map(Number);
+    const pen = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+    const over = (colors) => {  // paints them on each other, the first at the bottom
+        for (const color of colors) { pen.fillStyle = color; pen.fillRect(0, 0, 1, 1); }
+        return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    };
     const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
     const light = color => [0.2126, 0.7152, 0.0722].reduce((sum, part, i) => sum + part * linear(color[i] / 255), 0);
-    const ground = element => {
-        for (; element; element = element.parentElement) {
-            const color = getComputedStyle(element).backgroundColor;
-            if (color.startsWith('rgb(')) return numbers(color);
-        }
-        return [255, 255, 255];
+    const grounds = element => {
+        const colors = [];
+        for (; element; element = element.parentElement) colors.unshift(getComputedStyle(element).backgroundColor);
+        return ['white', ...colors];
     };
     const found = [];
     const check = (element, text, behind) => {
-        const [high, low] = [light(numbers(text)), light(behind)].sort((a, b) => b - a);
+        const [high, low] = [light(over([...behind, text])), light(over(behind))].sort((a, b) => b - a);
         if ((high + 0.05) / (low + 0.05) < 4.5) found.push(element.outerHTML.slice(0, 80));
     };
-    const words = 'h1, h2, h3, h4, dt, dd, b, .quiet, .source span, .time, .norm, summary, #count';
-    for (const e of document.querySelectorAll(words)) if (e.innerText) check(e, getComputedStyle(e).color, ground(e));
+    const words = 'h1, h2, h3, h4, dt, dd, b, p, .quiet, .source span, .time, .norm, summary, #count, .entry, li, '
+        + '#list span, .numbers td, button, .formula';
+    for (const e of document.querySelectorAll(words)) if (e.innerText) check(e, getComputedStyle(e).color, grounds(e));
     for (const box of document.querySelectorAll('.box:not(.partly)')) {
-        const fill = numbers(getComputedStyle(box.querySelector('rect')).fill);
+        const fill = [getComputedStyle(box.querySelector('rect')).fill];
         for (const e of box.querySelectorAll('text')) check(e, getComputedStyle(e).fill, fill);
     }
     return found;
 })()"""
-
-
-@pytest.fixture
-def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
-    """Opens the page of a loss; at the end no page may have asked for anything or complained."""
-    pages: list[Opened] = []
-
-    def open_page(loss: mg.Tensor, **options: Any) -> Opened:
-        pages.append(Opened(browser, viz.stepper(loss, tmp_path / f"{len(pages)}.html"), **options))
-        return pages[-1]
-
-    yield open_page
-    for page in pages:
-        page.check()
-        page.tab.close()
 
 
 def nan_loss() -> mg.Tensor:
@@ -251,9 +239,11 @@ class TestLooks:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_text_stands_out(self, opened: Callable[..., Opened], scheme: str) -> None:
         """Contrast of at least 4.5 to 1 (WCAG 2.2, criterion 1.4.3)."""
-        page = opened(loss_of(run_of()), scheme=scheme)
-        page.go(12)
-        assert page.run(FAINT) == []
+        page = opened(loss_of(run_of()), scheme=scheme, width=1440, fragment="#break=tanh&watch=U&watch=nothing")
+        page.press("?")
+        for step in (0, 5, 12, 17):
+            page.go(step)
+            assert page.run(FAINT) == []
 
     @pytest.mark.parametrize("width, height", [(1280, 720), (1920, 1080)])
     def test_nothing_is_cut_off(self, opened: Callable[..., Opened], width: int, height: int) -> None:
@@ -292,7 +282,7 @@ class TestSearch:
         assert seen == ["h[4]", "h[3]", "h[2]", "h[1]", "h[4]"]
         page.press("Shift+Enter")
         assert page.text("#found") == "4 of 4"
-        for wanted, count in (("h[2]", "8 found"), ("t = 3", "6 found"), ("nothing", "none")):
+        for wanted, count in (("h[2]", "10 found"), ("t = 3", "6 found"), ("V @ h[2]", "1 found"), ("nothing", "none")):
             page.tab.fill("#search", wanted)
             page.go(0)
             assert page.text("#found") == count
@@ -383,9 +373,15 @@ class TestBreakpoints:
     def test_with_invalid_text_are_refused(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))
         for words, answer in (
-                ("tanh", "There is no breakpoint 'tanh'"), ("op", "Write what to stop at"),
-                ("op nothing", "nothing in this pass"), ("t soon", "Write a whole number"), ("norm big", "norm > 10"),
-                ("nan now", "nan takes no argument"), ("constructor x", "There is no breakpoint")):
+                ("op", "write what to stop at, as in: op tanh"), ("op nothing", "no operation 'nothing' in this pass"),
+                ("t soon", "write a whole number"), ("t 9", "there are t = 1 to 4"), ("norm big", "norm > 10"),
+                ("norm > much", "'much' is not a number"), ("exploding -1", "is positive"),
+                ("nan now", "nan takes no argument"), ("constructor x", "'constructor' is not a kind of breakpoint"),
+                ("node U", "'param U' stops at each contribution"), ("signal U", "there is no signal 'U'"),
+                ("H", "no tensor or operation is called 'H' in this pass; there is h, h[1], h[2]"),
+                ("line model.py:3", "is a breakpoint of the terminal"), ("model.py:3", "is a breakpoint of the term"),
+                ("python norm > 1", "doesn't run in a browser"), ("h, grad.max() > 1", "doesn't run in a browser"),
+                ("h, norm > ", "doesn't run in a browser"), ("", "write where to stop"), (", t == 3", "write where")):
             page.tab.fill("#break", words)
             page.press("Enter")
             assert answer in page.run("document.getElementById('break').validationMessage")

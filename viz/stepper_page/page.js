@@ -1,4 +1,5 @@
 // Steps through a recorded backward pass. The state is `at`, the number of steps that have run; show() draws it.
+// Its parts are in exact.js, breakpoints.js, address.js and list.js, which stand before it in the page.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -6,7 +7,7 @@
   const last = steps.length;
   const byId = id => document.getElementById(id);
   const root = nodes.length - 1;
-  let at = 0, playing = null, breakpoints = [], zoom = 1, zoomed = false, reason = "";
+  let at = 0, shown = -1, playing = null, breakpoints = [], watched = [], zoom = 1, zoomed = false, printing = false, reason = "";
 
   // ---- gradients at each step ---------------------------------------------------------------
   const stepOf = new Map();                                // node -> its step, from 1
@@ -16,15 +17,20 @@
     for (const row of step.passed || []) uses[nodes[step.node].inputs[row.input]].push({ step: i + 1, ...row });
   });
   const norm = array => Number(array.norm.replace("inf", "Infinity"));
-  const usesSoFar = node => uses[node].filter(use => use.step <= at);
+  const lastUse = node => {                                // the newest contribution so far
+    const all = uses[node];
+    let i = all.length - 1;
+    while (i >= 0 && all[i].step > at) i--;
+    return all[i];
+  };
   const complete = node => !uses[node].length || uses[node][uses[node].length - 1].step <= at;
 
   function gradient(node) {                                // the array so far, or null
     const own = stepOf.get(node);
     if (own !== undefined && own <= at) return "grad" in steps[own - 1] ? arrays[steps[own - 1].grad] : null;
     if (node === root) return arrays[data.seed];
-    const past = usesSoFar(node);
-    return past.length ? arrays[past[past.length - 1].total] : null;
+    const use = lastUse(node);
+    return use ? arrays[use.total] : null;
   }
 
   // ---- small helpers ------------------------------------------------------------------------
@@ -45,6 +51,9 @@
   };
   const opName = node => "op" in nodes[node] ? ops[nodes[node].op].name : "";
   const label = node => nodes[node].name;
+  const written = node => nodes[node].formula ? `${label(node)} = ${nodes[node].formula}` : label(node);
+  const sized = array => array ? element("span", { title: `|g| = ${norm(array)}` }, `|g| ${short(norm(array))}`) : element("span", {}, "|g| not yet");
+  const copy = copier(text => { byId("spoken").textContent = text; });
 
   // ---- colours ------------------------------------------------------------------------------
   const heat = data.heat;
@@ -112,7 +121,7 @@
     picture.scrollTop = middle[1] * zoom - picture.clientHeight / 2;
   }
   function fit() {                                         // the whole graph, or its height if it would be unreadable
-    const space = [picture.clientWidth - 24, picture.clientHeight - 50];
+    const space = [picture.clientWidth - 24, picture.clientHeight - 24];
     zoomed = false;
     const whole = Math.min(space[0] / data.size[0], space[1] / data.size[1]);
     scale(whole > 0.6 ? Math.min(whole, 1.7) : Math.min(Math.max(space[1] / data.size[1], 0.6), 1.5));
@@ -138,17 +147,20 @@
 
   // ---- the panel: one step ------------------------------------------------------------------
   function matrix(array, title, kind) {
-    const table = element("table", { class: "numbers" });
+    const table = element("table", { class: "numbers", "data-dtype": array.dtype });
     const rows = array.numbers.split("\n").map(row => row.split(" "));
+    const exact = shownElements(array).texts.flat();
     const sizes = rows.flat().map(Number).filter(Number.isFinite).map(Math.abs);
     const most = Math.max(...sizes, 0);
+    let next = 0;
     for (const row of rows) {
       const line = table.insertRow();
       for (const text of row) {
         const cell = line.insertCell(), value = Number(text.replace("inf", "Infinity"));
         cell.textContent = text;
-        if (/[…⋮]/.test(text)) { cell.className = "dots"; if (text === "⋮") cell.colSpan = 7; }
-        else if (!Number.isFinite(value)) cell.className = "odd";
+        if (/[…⋮]/.test(text)) { cell.className = "dots"; if (text === "⋮") cell.colSpan = 7; continue; }
+        if (text) cell.title = exact[next++];
+        if (!Number.isFinite(value)) cell.className = "odd";
         else if (value && most) {
           cell.className = value < 0 ? "minus" : "plus";
           cell.style.setProperty("--part", `${Math.round(8 + 40 * Math.abs(value) / most)}%`);
@@ -156,54 +168,92 @@
       }
     }
     const first = array.shape.split("×").length > 2 ? ", its first matrix" : "";
+    const what = `${title} as NumPy text${array.whole ? "" : ", the elements that are shown"}`;
+    const button = element("button", { type: "button", class: "copy", title: `copy ${what}`, "aria-label": `Copy ${what}`,
+      onclick: async () => { if (await copy(numpyText(array), title)) { button.classList.add("done"); setTimeout(() => button.classList.remove("done"), 1500); } } }, icon("M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z", "M3 8.5 6.5 12 13 4.5"));
     return element("figure", { class: `array ${kind || ""}` },
       element("figcaption", {}, element("b", {}, title), element("span", {}, `${array.shape}${first}`),
-        element("span", { class: "norm" }, `norm ${short(norm(array))}`)), table);
+        element("span", { class: "norm", title: `norm ${norm(array)}` }, `norm ${short(norm(array))}`), button), table);
+  }
+  function icon(...paths) {
+    return element("svg:svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, ...paths.map(d => element("svg:path", { d })));
+  }
+  function watchButton(node) {
+    const on = watched.includes(node);
+    return element("button", { type: "button", class: "watch", "aria-pressed": String(on), title: on ? "watch it no longer" : "keep its gradient in sight",
+      "aria-label": `Watch the gradient of ${label(node)}`, onclick: () => watch(node) }, icon("M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8zM8 6.2a1.8 1.8 0 1 0 0 3.6 1.8 1.8 0 1 0 0-3.6z"));
   }
 
-  function source(op, names) {
-    const pre = element("pre", { class: "source", tabindex: "0", "aria-label": `source of ${op.class}.backward` });
+  function source(op, names, ran) {                        // with the lines that ran marked
+    const lines = ran.map(i => i + 1), mark = lines.length ? `; ran: ${lines.length > 1 ? "lines" : "line"} ${lines.join(", ")}` : "";
+    const pre = element("pre", { class: "source", tabindex: "0", role: "group", "aria-label": `source of ${op.class}.backward${mark}` });
     const words = new Map([[names[0], "grad"], [names[1], "out"], ...names.slice(2).map(name => [name.replace("*", ""), "operand"])]);
-    for (const part of op.backward.split(/(#.*|->|\b[A-Za-z_]\w*\b)/)) {
-      const kind = part.startsWith("#") ? "comment" : words.get(part) || (/^(->|def|return|if|else|for|in|not|and|or|is|None|lambda)$/.test(part) ? "word" : "");
-      pre.append(kind ? element("span", { class: kind }, part) : part);
-    }
+    op.backward.split("\n").forEach((text, number) => {
+      const line = element("span", { class: ran.includes(number) ? "statement ran" : "statement" });
+      for (const part of text.split(/(#.*|->|\b[A-Za-z_]\w*\b)/)) {
+        const kind = part.startsWith("#") ? "comment" : words.get(part) || (/^(->|def|return|if|elif|else|for|while|in|not|and|or|is|None|lambda)$/.test(part) ? "word" : "");
+        line.append(kind ? element("span", { class: kind }, part) : part);
+      }
+      pre.append(line, "\n");
+    });
     return pre;
   }
 
-  function bars(shared, height, now) {                     // the contribution of each time step so far
-    const width = 150;
-    const chart = element("svg:svg", { class: "bars", viewBox: `0 0 ${width} ${height}`, role: "img", preserveAspectRatio: "none" });
-    const sums = new Map(), most = Math.max(...shared.contributions.map(row => Number(row[2])).filter(Number.isFinite), 0);
-    for (const [step, t, size] of shared.contributions) if (step <= at) sums.set(t, Number(size.replace("inf", "Infinity")));
-    const columns = [...(shared.times || data.times).filter(t => !(t <= 0) || sums.has(t)), ...(shared.contributions.some(row => row[1] === null) ? [null] : [])];
+  function bars(shared, height) {                          // the contribution of each time step; show() changes few bars
+    const width = 150, steps = new Map();                  // t -> its rows [step, t, norm of the sum so far], in order
+    for (const row of shared.contributions) steps.set(row[1], [...(steps.get(row[1]) || []), row]);
+    const most = Math.max(...shared.contributions.map(row => Number(row[2])).filter(Number.isFinite), 0);
+    const columns = [...(shared.times || data.times).filter(t => !(t <= 0) || steps.has(t)), ...(steps.has(null) ? [null] : [])];
     const apart = width / Math.max(columns.length, 1);
-    const said = [];
-    columns.forEach((t, i) => {
-      const size = sums.get(t), known = size !== undefined;
-      const tall = !known ? 1 : Number.isFinite(size) ? Math.max(most ? size / most * (height - 2) : 0, 1.5) : height;
-      const bar = element("svg:rect", { x: i * apart + Math.min(apart * 0.12, 1), y: height - tall, height: tall, width: Math.max(apart - Math.min(apart * 0.24, 2), 0.6),
-        class: `${known ? "" : "open"} ${Number.isFinite(size) || !known ? "" : "odd"} ${t === now ? "now" : ""}` });
-      bar.append(element("svg:title", {}, `${t === null ? "outside of the steps" : `t = ${t}`}: ${known ? short(size) : "nothing yet"}`));
-      chart.append(bar);
-      if (known) said.push(`t=${t}: ${short(size)}`);
-    });
-    chart.setAttribute("aria-label", `norm of what each time step has added: ${said.slice(-8).join(", ") || "nothing yet"}`);
+    const chart = element("svg:svg", { class: "bars", viewBox: `0 0 ${width} ${height}`, role: "img", preserveAspectRatio: "none" });
     chart.style.setProperty("--own", shared.color);
-    return chart;
+    const parts = new Map(columns.map((t, i) => {
+      const title = element("svg:title");
+      return [t, element("svg:rect", { x: i * apart + Math.min(apart * 0.12, 1), width: Math.max(apart - Math.min(apart * 0.24, 2), 0.6) }, title)];
+    }));
+    chart.append(...parts.values());
+    const sizeOf = t => {
+      const rows = steps.get(t) || [];
+      let i = rows.length - 1;
+      while (i >= 0 && rows[i][0] > at) i--;
+      return i < 0 ? undefined : Number(rows[i][2].replace("inf", "Infinity"));
+    };
+    let drawn = null, marked;
+    function draw(t, now) {
+      const size = sizeOf(t), known = size !== undefined, bar = parts.get(t);
+      const tall = !known ? 1 : Number.isFinite(size) ? Math.max(most ? size / most * (height - 2) : 0, 1.5) : height;
+      bar.setAttribute("y", height - tall);
+      bar.setAttribute("height", tall);
+      bar.setAttribute("class", `${known ? "" : "open"} ${Number.isFinite(size) || !known ? "" : "odd"} ${t === now ? "now" : ""}`);
+      bar.firstChild.textContent = `${t === null ? "outside of the steps" : `t = ${t}`}: ${known ? size : "nothing yet"}`;
+    }
+    return { chart, show(now) {
+      const low = Math.min(drawn, at), high = Math.max(drawn, at);
+      const stale = drawn === null ? columns : new Set([marked, now, ...shared.contributions.filter(row => row[0] > low && row[0] <= high).map(row => row[1])]);
+      for (const t of stale) if (parts.has(t)) draw(t, now);
+      [drawn, marked] = [at, now];
+      const said = [];
+      for (let i = columns.length - 1; i >= 0 && said.length < 8; i--) {
+        const size = sizeOf(columns[i]);
+        if (size !== undefined) said.unshift(`t=${columns[i]}: ${short(size)}`);
+      }
+      chart.setAttribute("aria-label", `norm of what each time step has added: ${said.join(", ") || "nothing yet"}`);
+      return chart;
+    } };
   }
+  const cardBars = new Map();                              // shared node -> its bars in the panel
   const times = new Map(data.shared.flatMap(shared => shared.contributions.map(row => [row[0], row[1]])));
   const timeOf = step => times.has(step) ? times.get(step) : nodes[steps[step - 1].node].t;  // of its contribution
 
   function card(step, row, number) {
     const node = nodes[step.node], x = node.inputs[row.input], names = ops[node.op].operands.slice(2);
-    const written = names.length === 1 && names[0].startsWith("*") ? `input ${row.input + 1}` : names[row.input] || `input ${row.input + 1}`;
+    const operand = names.length === 1 && names[0].startsWith("*") ? `input ${row.input + 1}` : names[row.input] || `input ${row.input + 1}`;
     const shared = data.shared.find(item => item.node === x);
     const all = uses[x], place = all.findIndex(use => use.step === number && use.input === row.input) + 1;
     const before = place > 1 ? arrays[all[place - 2].total] : null, total = arrays[row.total], contribution = arrays[row.contribution];
     const box = element("section", { class: "card" });
-    box.append(element("h4", {}, element("span", { class: "operand" }, written), " → ", element("button", { type: "button", class: "link", onclick: () => focusOn(x) }, label(x)),
-      element("span", { class: "quiet" }, arrays[nodes[x].value].shape)));
+    box.append(element("h4", {}, element("span", { class: "operand" }, operand), " → ", element("button", { type: "button", class: "link", onclick: () => focusOn(x) }, label(x)),
+      element("span", { class: "quiet" }, arrays[nodes[x].value].shape), watchButton(x)));
     if ("local" in row) {
       box.append(element("p", { class: "rule" }, element("span", { class: "grad" }, "upstream"), " × local derivative = contribution",
         row.summed ? element("span", { class: "quiet" }, ", summed where it was broadcast") : null));
@@ -214,10 +264,11 @@
     }
     const many = all.length > 1;
     box.append(element("p", { class: "sum" }, many ? `+= contribution ${place} of ${all.length}` : "the only contribution",
-      element("span", { class: "norms" }, `|g| ${before ? short(norm(before)) : "0"} → `, element("b", { class: "total", "data-node": x }, short(norm(total))))));
+      element("span", { class: "norms" }, `|g| ${before ? short(norm(before)) : "0"} → `, element("b", { class: "total", "data-node": x, title: String(norm(total)) }, short(norm(total))))));
     if (many && before) box.append(matrix(total, place === all.length ? "total, complete" : "total so far", "total"));
     if (shared) {
-      box.append(element("p", { class: "quiet" }, "added by each time step:"), bars(shared, 44, timeOf(number)));
+      if (!cardBars.has(x)) cardBars.set(x, bars(shared, 44));
+      box.append(element("p", { class: "quiet" }, "added by each time step:"), cardBars.get(x).show(timeOf(number)));
     }
     return box;
   }
@@ -225,32 +276,32 @@
   function showPanel() {
     const panel = byId("panel");
     panel.replaceChildren();
-    panel.scrollTop = 0;
     if (!at) {
       const value = arrays[nodes[root].value];
       panel.append(element("h2", {}, "Start"), element("p", {}, `${last} steps lead back from `, element("b", {}, label(root)), ` = ${value.numbers}.`),
         element("p", {}, "Its own gradient is 1. Each step takes the gradient of one box, multiplies it by the derivative of the operation that made the box, and adds the products to the gradients of its inputs."),
-        element("p", { class: "quiet" }, "→ runs a step, Space plays, a click on a box goes to its step."),
+        element("p", { class: "quiet" }, "→ runs a step, Space plays, a click on a box goes to its step, ? lists the keys."),
         matrix(arrays[data.seed], `gradient of ${label(root)}`, "upstream"));
       return;
     }
     const step = steps[at - 1], node = nodes[step.node], op = ops[node.op];
-    panel.append(element("h2", {}, label(step.node), element("span", { class: "chip" }, node.call.replace(/\(\)$/, ""))));
+    panel.append(element("h2", {}, label(step.node), element("span", { class: "beside" }, element("span", { class: "chip" }, node.call.replace(/\(\)$/, "")), watchButton(step.node))));
+    if (node.formula) panel.append(element("p", { class: "formula" }, `= ${node.formula}`));
     const facts = [["step", `${at} of ${last}`]];
     if ("signal" in node) facts.push(["signal", node.signal], ["t", String(node.t)]);
     facts.push(["line", node.line]);
     panel.append(element("dl", {}, ...facts.map(([name, text]) => element("div", {}, element("dt", {}, name), element("dd", {}, text)))));
     if (node.code) panel.append(element("pre", { class: "code" }, node.code));
-    for (const kind of ["nan", "zero"]) if (kind in step) panel.append(element("p", { class: "alarm" }, step[kind]));
+    for (const kind of ["nan", "inf", "zero"]) if (kind in step) panel.append(element("p", { class: "alarm" }, step[kind]));
     if (!("grad" in step)) {
       panel.append(element("p", {}, "No gradient reaches it, so there is nothing to compute."));
       return;
     }
     const names = op.operands;
     panel.append(matrix(arrays[step.grad], `${names[0] || "grad"}: upstream gradient`, "upstream"));
-    panel.append(element("h3", {}, `${op.class}.backward`), source(op, names));
+    panel.append(element("h3", {}, `${op.class}.backward`), source(op, names, step.ran));
     const rest = names.slice(2), open = rest.length === 1 && rest[0].startsWith("*");
-    const values = element("details", { class: "values" }, element("summary", {}, `values of ${[names[1], ...rest].filter(name => name && name !== "needs").join(", ")}`));
+    const values = element("details", { class: "values" }, element("summary", {}, `values of ${[names[1], ...rest].filter(Boolean).join(", ")}`));
     values.append(matrix(arrays[node.value], `${names[1] || "out"}: ${label(step.node)}`, "result"));
     node.inputs.slice(0, 6).forEach((x, i) => values.append(matrix(arrays[nodes[x].value], `${open ? `${rest[0].slice(1)}[${i}]` : rest[i] || `input ${i + 1}`}: ${label(x)}`, "value")));
     if (node.inputs.length > 6) values.append(element("p", { class: "quiet" }, `and ${node.inputs.length - 6} more`));
@@ -280,7 +331,7 @@
     if (!rows.size) { place.hidden = true; return; }
     const times = [...new Set(data.copies.map(i => nodes[i].t))].sort((a, b) => a - b);
     place.append(element("h3", {}, "gradient by time"));
-    const grid = element("div", { class: "grid" });
+    const grid = element("div", { class: times.length > 50 ? "grid dense" : "grid" });
     grid.style.setProperty("--columns", times.length);
     for (const [signal, copies] of [...rows].reverse()) {
       grid.append(element("span", { class: "row" }, signal));
@@ -291,72 +342,131 @@
         grid.append(cell);
       }
     }
-    grid.append(element("span", { class: "row" }, "t"));
-    const every = Math.ceil(times.length / 20), end = times.length - 1;
-    times.forEach((t, i) => {
-      const written = i === end || (i % every === 0 && end - i >= every);
-      grid.append(element("span", { class: "time" }, written ? String(t) : ""));
-    });
+    const axis = element("div", { class: "axis" });
+    grid.append(element("span", { class: "row" }, "t"), axis);
     place.append(grid);
+    new ResizeObserver(() => writeTimes(axis, times)).observe(axis);
+  }
+  function writeTimes(axis, times) {                       // as many as have room
+    const room = Math.max(...times.map(t => String(t).length)) * 8 + 10, needed = room * times.length / axis.clientWidth;
+    const every = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find(each => each >= needed) || times.length;
+    const chosen = times.filter((t, i) => every === 1 || i === 0 || t % every === 0), apart = axis.clientWidth / times.length;
+    const end = times.length - 1, place = t => (times.indexOf(t) + 0.5) * apart;
+    const far = (t, other) => Math.abs(place(t) - place(other)) >= room;
+    const kept = chosen.filter((t, i) => i === 0 || far(t, chosen[0]));
+    if (kept.every(t => far(t, times[end]))) kept.push(times[end]);
+    axis.replaceChildren(...kept.map(t => {
+      const word = element("span", { class: "time" }, String(t));
+      word.style.left = `${place(t)}px`;
+      return word;
+    }));
   }
   function buildShared() {
-    const place = byId("shared");
+    const place = byId("shared"), rows = element("div", { class: "params" });
     if (!data.shared.length) { place.hidden = true; return; }
-    place.append(element("h3", {}, "shared by all steps: what each time step adds"));
+    place.append(element("h3", {}, "shared by all steps: what each time step adds"), rows);
     for (const item of data.shared) {
-      const line = element("button", { type: "button", class: "param", "data-node": item.node, onclick: () => focusOn(item.node) });
+      const line = element("div", { class: "param", "data-node": item.node });
       line.style.setProperty("--own", item.color);
-      paramBoxes.set(item.node, [line, item]);
-      place.append(line);
+      const chart = bars(item, 22), name = label(item.node);
+      line.append(element("button", { type: "button", class: "gradient", onclick: () => focusOn(item.node) }, element("b", { title: name }, name),
+        element("span", { class: "quiet" }, arrays[nodes[item.node].value].shape), chart.show(), element("span", { class: "norm" })), watchButton(item.node));
+      paramBoxes.set(item.node, [line, chart]);
+      rows.append(line);
     }
   }
-  function showLower() {
+  function showLower(changed) {
     for (const [i, cell] of cells) {
+      if (changed && !changed.has(i)) continue;
       paint(cell, gradient(i));
       cell.classList.toggle("current", at > 0 && steps[at - 1].node === i);
     }
     const now = at ? timeOf(at) : null;
-    for (const [node, [line, item]] of paramBoxes) {
+    for (const [node, [line, chart]] of paramBoxes) {
       const array = gradient(node), said = array ? short(norm(array)) : "not yet";
       const adding = at > 0 && uses[node].some(use => use.step === at);
-      line.replaceChildren(element("b", {}, label(node)), element("span", { class: "quiet" }, arrays[nodes[node].value].shape), bars(item, 22, adding ? now : undefined),
-        element("span", { class: "norm" }, element("span", { class: "swatch" }), `|g| ${said}`, array && !complete(node) ? element("span", { class: "quiet" }, " so far") : null));
+      const button = line.firstElementChild;
+      chart.show(adding ? now : undefined);
+      button.querySelector(".norm").replaceChildren(element("span", { class: "swatch" }), sized(array), array && !complete(node) ? element("span", { class: "quiet" }, "so far") : "");
       paint(line.querySelector(".swatch"), array);
       line.classList.toggle("adding", adding);
-      line.setAttribute("aria-label", `${label(node)}, gradient ${said}${array && !complete(node) ? " so far" : ""}`);
+      button.setAttribute("aria-label", `${label(node)}, gradient ${said}${array && !complete(node) ? " so far" : ""}`);
     }
   }
   function buildLegend() {
     const place = byId("legend"), ramp = element("span", { class: "ramp" });
     ramp.style.backgroundImage = `linear-gradient(90deg, ${[0, 0.5, 1].map(colour).join(",")})`;
-    place.append(element("b", {}, "|gradient|"), element("span", {}, `1e${heat.low}`), ramp, element("span", {}, `1e${heat.high}`));
+    place.append(element("b", {}, "|gradient|"), element("span", { class: "entry" }, `1e${heat.low}`, ramp, `1e${heat.high}`));
     for (const [word, text] of [["tiny", "tiny"], ["zero", "exactly 0"], ["bad", "NaN, Inf"], ["waiting", "not yet"]])
-      place.append(element("span", { class: `key ${word}` }), element("span", {}, text));
+      place.append(element("span", { class: "entry" }, element("span", { class: `key ${word}` }), text));
   }
 
+  // ---- watched gradients --------------------------------------------------------------------
+  function watch(node) {
+    watched = watched.includes(node) ? watched.filter(other => other !== node) : [...watched, node];
+    for (const [other, [line]] of paramBoxes) line.lastElementChild.replaceWith(watchButton(other));
+    show();
+  }
+  function showWatched() {
+    byId("watch-row").hidden = !watched.length;
+    byId("watched").replaceChildren(...watched.map(node => {
+      const array = gradient(node), swatch = element("span", { class: "swatch" });
+      paint(swatch, array);
+      return element("li", {}, swatch, element("button", { type: "button", class: "link", onclick: () => focusOn(node) }, label(node)), sized(array),
+        array && !complete(node) ? element("span", { class: "quiet" }, "so far") : null,
+        element("button", { type: "button", "aria-label": `Watch ${label(node)} no longer`, onclick: () => { watch(node); byId("picture").focus(); } }, "✕"));
+    }));
+  }
+  const alone = node => nodes.filter(other => other.name === label(node)).length === 1;
+  const nameInAddress = node => alone(node) ? label(node) : `#${node}`;
+  const fromAddress = name => /^#\d+$/.test(name) && Number(name.slice(1)) < nodes.length ? Number(name.slice(1)) : nodes.findIndex(node => node.name === name);
+
   // ---- everything at the current step -------------------------------------------------------
-  function show() {
-    const current = at ? steps[at - 1] : null;
+  function changed() {                                     // the nodes whose gradients differ from what is shown
+    if (shown < 0) return null;
+    const found = new Set([shown, at].filter(Boolean).map(step => steps[step - 1].node));  // current before, and now
+    for (let i = Math.min(shown, at); i < Math.max(shown, at); i++) {
+      found.add(steps[i].node);
+      for (const x of nodes[steps[i].node].inputs) found.add(x);
+    }
+    return found;
+  }
+  function showPicture(current, changed) {
+    const low = Math.min(shown, at), high = Math.max(shown, at);
     for (const [node, box] of boxes) {
-      if (!box.classList.contains("live")) continue;
+      if ((changed && !changed.has(node)) || !box.classList.contains("live")) continue;
       paint(box, gradient(node));
       box.classList.toggle("partly", box.dataset.look !== "waiting" && !complete(node));
       box.classList.toggle("current", current !== null && current.node === node);
     }
     for (const [step, arrow] of gradientArrows) {
+      if (shown >= 0 && (step < low || step > high)) continue;
       arrow.classList.toggle("done", step <= at);
       arrow.classList.toggle("now", step === at);
     }
+  }
+  const writeAddress = addressWriter();
+  function show() {
+    const current = at ? steps[at - 1] : null, nodes = changed();
+    showPicture(current, nodes);
+    showLower(nodes);
+    shown = at;
     byId("slider").value = at;
     byId("slider").setAttribute("aria-valuetext", at ? `step ${at}, ${opName(current.node)}, ${label(current.node)}` : "start");
     byId("count").textContent = `${at} / ${last}`;
+    showReason();
+    showPanel();
+    showWatched();
+    showFound();
+    list.show(at);
+    byId("panel").scrollTop = 0;                           // from here on, after all changes, the layout is read
+    reveal(true);
+    writeAddress({ step: at, breaks: breakpoints.map(stop => stop.text), watched: watched.map(nameInAddress) });
+    if (!playing) byId("spoken").textContent = at ? `step ${at} of ${last}: ${opName(current.node)}, ${label(current.node)}. ${reason}` : "start";
+  }
+  function showReason() {
     byId("reason").textContent = reason;
     byId("stops-row").hidden = !breakpoints.length && !reason;
-    showPanel();
-    showLower();
-    showFound();
-    reveal(true);
-    if (!playing) byId("spoken").textContent = at ? `step ${at} of ${last}: ${opName(current.node)}, ${label(current.node)}. ${reason}` : "start";
   }
   function go(to, why = "") {
     at = Math.min(Math.max(to, 0), last);
@@ -380,7 +490,7 @@
   // ---- search -------------------------------------------------------------------------------
   function words(number) {
     const i = steps[number - 1].node, node = nodes[i];
-    return [label(i), opName(i), node.signal ? `${node.signal}[${node.t}]` : "", "t" in node ? `t=${node.t}` : "", node.line].join("\n").toLowerCase();
+    return [label(i), opName(i), node.formula || "", node.signal ? `${node.signal}[${node.t}]` : "", "t" in node ? `t=${node.t}` : "", node.line].join("\n").toLowerCase();
   }
   let matches = [];
   function search() {
@@ -390,6 +500,8 @@
     const found = new Set(matches.map(number => steps[number - 1].node));
     for (const [node, box] of boxes) box.classList.toggle("found", found.has(node));
     svg.classList.toggle("searching", found.size > 0);
+    list.filter(wanted ? matches : null);
+    byId("steps-count").textContent = wanted ? `${matches.length} of ${last} steps match the search` : `${last} steps`;
     showFound();
   }
   function showFound() {
@@ -402,37 +514,12 @@
     go(direction > 0 ? on || matches[0] : before || matches[matches.length - 1]);
   }
 
-  // ---- breakpoints, written as in the terminal debugger --------------------------------------
-  const sizeOf = number => "grad" in steps[number - 1] ? norm(arrays[steps[number - 1].grad]) : null;
-  const contributesTo = (number, name) => (steps[number - 1].passed || []).find(row => {
-    const x = label(nodes[steps[number - 1].node].inputs[row.input]);
-    return x === name || x.replace(/\[-?\d+\]$/, "") === name;
-  });
-  const KINDS = {
-    op: name => number => opName(steps[number - 1].node) === name.toLowerCase() && `operation ${name.toLowerCase()}`,
-    signal: name => number => { const node = nodes[steps[number - 1].node]; return node.copy && node.signal === name && `the gradient of ${node.name}`; },
-    node: name => number => { const text = label(steps[number - 1].node); return (text === name || text.replace(/\[-?\d+\]$/, "") === name) && `the gradient of ${text}`; },
-    param: name => number => contributesTo(number, name) && `a contribution to ${name}`,
-    t: word => number => { const t = Number(word); return nodes[steps[number - 1].node].t === t && (number < 2 || nodes[steps[number - 2].node].t !== t) && `time step ${t} begins`; },
-    norm: word => number => { const [, sign, limit] = word.match(/^([<>])\s*(.+)$/), size = sizeOf(number); return size !== null && (sign === ">" ? size > Number(limit) : size < Number(limit)) && `|g| = ${short(size)} ${sign} ${limit}`; },
-    nan: () => number => steps[number - 1].nan,
-    zero: () => number => steps[number - 1].zero,
-  };
+  // ---- breakpoints --------------------------------------------------------------------------
   function refuse(text) {
     byId("break").setCustomValidity(text);
     byId("break").reportValidity();
-    return null;
   }
-  function parse(text) {
-    const [, kind, rest] = text.trim().replace(/^t\s*=\s*/, "t ").replace(/\((-?\d+)\)$/, "[$1]").replace(/^norm\s*([<>])/, "norm $1").match(/^(\S*)\s*(.*)$/);
-    const bare = kind === "nan" || kind === "zero";
-    const name = kind.toLowerCase();
-    if (!Object.hasOwn(KINDS, name)) return refuse(`There is no breakpoint '${kind}'. Write: op tanh, signal h, node h[3], param U, t 3, norm > 10, zero, or nan`);
-    if (Boolean(rest) === bare) return refuse(bare ? `${name} takes no argument` : `Write what to stop at, as in: ${{ t: "t 3", norm: "norm < 1e-6", op: "op tanh" }[name] || `${name} h`}`);
-    if (name === "norm" && !/^[<>]\s*[\d.]+(e[-+]?\d+)?$/i.test(rest)) return refuse("Write it as: norm > 10, or norm < 1e-6");
-    if (name === "t" && !/^-?\d+$/.test(rest)) return refuse("Write a whole number: t 3");
-    return { text: bare ? name : `${name} ${rest}`, test: KINDS[name](rest) };
-  }
+  const parse = breakpointParser({ nodes, steps, uses, opName, short, norm: number => norm(arrays[number]) });
   const hit = number => { for (const stop of breakpoints) { const why = stop.test(number); if (why) return `stopped: ${why}`; } return ""; };
   function run(direction) {
     play(false);
@@ -443,25 +530,29 @@
     }
     go(direction > 0 ? last : 0, `no breakpoint was hit: this is the ${direction > 0 ? "end" : "start"}`);
   }
-  function addBreak() {
-    const stop = parse(byId("break").value);
-    if (!stop) return;
-    const hits = steps.filter((_, i) => stop.test(i + 1)).length;
-    if (!hits && !["nan", "zero", "norm"].includes(stop.text.split(" ")[0])) { refuse(`${stop.text}: nothing in this pass has this name`); return; }
+  function setBreak(text) {                                // throws a Refusal
+    const stop = parse(text), hits = steps.filter((_, i) => stop.test(i + 1)).length;
     if (!breakpoints.some(other => other.text === stop.text)) breakpoints.push({ ...stop, hits });
+  }
+  function addBreak() {
+    try { setBreak(byId("break").value); } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      refuse(error.message);
+      return;
+    }
     byId("break").value = "";
     showStops();
+    show();
   }
   function showStops() {
     byId("stops").replaceChildren(...breakpoints.map(stop => element("li", {}, stop.text, element("span", { class: "quiet" }, ` ${stop.hits}×`),
-      element("button", { type: "button", "aria-label": `Remove the breakpoint ${stop.text}`, onclick: () => { breakpoints = breakpoints.filter(other => other !== stop); reason = ""; showStops(); byId("break").focus(); } }, "✕"))));
-    byId("reason").textContent = reason;
-    byId("stops-row").hidden = !breakpoints.length && !reason;
+      element("button", { type: "button", "aria-label": `Remove the breakpoint ${stop.text}`, onclick: () => { breakpoints = breakpoints.filter(other => other !== stop); reason = ""; showStops(); show(); byId("break").focus(); } }, "✕"))));
+    showReason();
   }
   function suggest() {
     const own = steps.map(step => nodes[step.node]);
     const all = [...new Set([...own.map(node => `op ${ops[node.op].name}`), ...own.filter(node => node.copy).map(node => `signal ${node.signal}`),
-      ...data.shared.map(item => `param ${label(item.node)}`), "nan", "zero", "norm < 1e-6", "norm > 10",
+      ...data.shared.map(item => label(item.node)), "nan", "inf", "zero", "exploding", "norm < 1e-6", "norm > 10",
       ...own.filter(node => "t" in node).map(node => `t ${node.t}`).slice(0, 400)])];
     byId("breaks").append(...all.map(text => element("option", { value: text })));
   }
@@ -472,9 +563,16 @@
     document.documentElement.dataset.theme = dark ? "light" : "dark";
   };
   const help = () => { byId("keys").hidden = !byId("keys").hidden; byId("help").setAttribute("aria-expanded", String(!byId("keys").hidden)); };
+  const showList = on => {
+    byId("steps").hidden = !on;
+    document.querySelector("main").classList.toggle("listing", on);
+    byId("listing").setAttribute("aria-expanded", String(on));
+    list.show(at);
+  };
+  const toggleList = () => { showList(byId("steps").hidden); if (!byId("steps").hidden) byId("list").focus(); };
   const move = by => { play(false); go(at + by); };
   const onClick = { first: () => move(-last), back: () => move(-1), on: () => move(1), last: () => move(last), play: () => play(!playing),
-    theme, help, smaller: () => resize(1 / 1.25), larger: () => resize(1.25), fit,
+    theme, help, listing: toggleList, smaller: () => resize(1 / 1.25), larger: () => resize(1.25), fit,
     "run-on": () => run(1), "run-back": () => run(-1), "break-add": addBreak, "search-on": () => match(1), "search-back": () => match(-1) };
   for (const [id, does] of Object.entries(onClick)) byId(id).addEventListener("click", does);
   byId("slider").max = last;
@@ -491,20 +589,64 @@
     const pressed = event.target.matches("button, summary") && (event.key === " " || event.key === "Enter");
     const keys = { ArrowRight: () => event.shiftKey ? run(1) : move(1), ArrowLeft: () => event.shiftKey ? run(-1) : move(-1),
       Home: () => move(-last), End: () => move(last), " ": () => play(!playing), "/": () => byId("search").focus(), b: () => byId("break").focus(),
-      "+": onClick.larger, "-": onClick.smaller, 0: fit, d: theme, "?": help };
+      "+": onClick.larger, "-": onClick.smaller, 0: fit, d: theme, l: toggleList, w: () => at && watch(steps[at - 1].node), "?": help };
     if (pressed || !Object.hasOwn(keys, event.key)) return;
     event.preventDefault();
     keys[event.key]();
   });
-  new ResizeObserver(() => zoomed || fit()).observe(picture);
-  const goToHash = () => /^#\d+$/.test(location.hash) && go(Number(location.hash.slice(1)));
-  addEventListener("hashchange", goToHash);
+  new ResizeObserver(() => zoomed || printing || fit()).observe(picture);
+  // ---- the address, and printing ------------------------------------------------------------
+  function notify(text) {
+    byId("notice").hidden = !text;
+    byId("notice").firstElementChild.textContent = text;
+  }
+  byId("notice").lastElementChild.addEventListener("click", () => notify(""));
+  function openAddress() {                                 // what it can't mean is left out, and said
+    const wanted = readAddress(location.hash, last);
+    breakpoints = [];
+    for (const text of wanted.breaks) {
+      try { setBreak(text); } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        wanted.problems.push(`the breakpoint '${text}' is left out: ${error.message}`);
+      }
+    }
+    const found = wanted.watched.map(name => [name, fromAddress(name)]);
+    wanted.problems.push(...found.filter(([, node]) => node < 0).map(([name]) => `there is no '${name}' to watch`));
+    watched = [...new Set(found.map(([, node]) => node).filter(node => node >= 0))];
+    for (const [other, [line]] of paramBoxes) line.lastElementChild.replaceWith(watchButton(other));
+    notify(wanted.problems.length ? `In the address of this page: ${wanted.problems.join("; ")}` : "");
+    play(false);
+    showStops();
+    go(wanted.step);
+  }
+  addEventListener("hashchange", openAddress);
+  const whole = svg.getAttribute("viewBox");
+  addEventListener("beforeprint", () => {                  // of a wide graph the part around the current box
+    const node = at ? steps[at - 1].node : root, box = "box" in nodes[node] ? byId(`box-${nodes[node].box}`) : null;
+    const width = Math.min(data.size[0], 900), middle = box ? box.getBBox().x + box.getBBox().width / 2 : 0;
+    const left = Math.min(Math.max(middle - width / 2, 0), data.size[0] - width);
+    printing = true;
+    svg.setAttribute("viewBox", `${left} 0 ${width} ${data.size[1]}`);
+    svg.setAttribute("width", width);
+    svg.setAttribute("height", data.size[1]);
+  });
+  addEventListener("afterprint", () => {
+    printing = false;
+    svg.setAttribute("viewBox", whole);
+    scale(zoom);
+    reveal(false);
+  });
 
+  const list = stepsList({ place: byId("list"), last, go, element, row: number => {
+    const i = steps[number - 1].node, text = written(i), t = nodes[i].t;
+    return { text, parts: [element("span", { class: "number" }, String(number)), element("span", { class: "what" }, text), element("span", { class: "when" }, t === undefined ? "" : `t ${t}`)] };
+  } });
   buildMap();
   buildShared();
   buildLegend();
   suggest();
+  search();
+  showList(innerWidth >= 1200);
+  openAddress();
   fit();
-  show();
-  goToHash();
 })();

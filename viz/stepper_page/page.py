@@ -1,6 +1,6 @@
 """`viz.stepper`: a backward pass as a web page, one file without external resources.
 
-The page is page.html, picture.css, page.css and page.js with the recorded pass inserted as JSON. Its
+The page is page.html, picture.css, page.css and the scripts, with the recorded pass inserted as JSON. Its
 Content-Security-Policy forbids all requests, and any script but its own, for any names of tensors.
 """
 
@@ -29,6 +29,7 @@ from .svg import Drawing
 
 MAX_TENSORS = 10_000  # browsers get slow with more, and the file gets large
 MAX_BYTES = 2 * 2 ** 30  # memory that a recording may need
+SCRIPTS = ("exact.js", "breakpoints.js", "address.js", "list.js", "page.js")
 POLICY = "default-src 'none'; script-src {script}; style-src {style}; base-uri 'none'; form-action 'none'"
 
 
@@ -67,6 +68,8 @@ class Page:
 
 def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most: int = MAX_TENSORS) -> Page:
     """Record the backward pass of a loss, and make a page that steps through it: always of operations.
+
+    The end of the page's address chooses what it shows: `steps.html#step=14&break=tanh&watch=U`.
 
     Runs the pass by `loss.backward_steps()` and restores every `.grad` afterwards. Hooks are called, once
     each.
@@ -115,7 +118,7 @@ def _page(title: str, recording: Recording, tape: BackwardScene) -> str:
              for x in node.inputs if x.requires_grad and x in tape.keys and node in tape.keys}
     drawing = Drawing(tape.scene, links)
     style = f"{read('picture.css')}\n{read('page.css')}\n{drawing.style}\n"
-    script = read("page.js")
+    script = "\n".join(map(read, SCRIPTS))
     policy = POLICY.format(script=_hash(script), style=_hash(style))
     parts = {"POLICY": escape(policy), "TITLE": escape(title), "STYLE": style, "PICTURE": drawing.text,
              "DATA": _in_script(_data(title, recording, tape, drawing)), "SCRIPT": script}
@@ -143,10 +146,11 @@ def _data(title: str, recording: Recording, tape: BackwardScene, drawing: Drawin
         for entry in shared:
             entry["times"] = tape.step_order({row[1] for row in entry["contributions"]})
     copies = [recording.numbers[x] for x in recording.nodes if is_copy(x) and x.requires_grad]
-    scale = heat.Scale(heat.Norm(float(recording.arrays[step["grad"]]["norm"])) for step in recording.steps
+    scale = heat.Scale(heat.Norm(float(recording.arrays.entries[step["grad"]]["norm"])) for step in recording.steps
                        if "grad" in step)
-    return {"title": title, "nodes": nodes, "steps": recording.steps, "arrays": recording.arrays, "ops": recording.ops,
-            "seed": recording.seed, "shared": shared, "copies": copies, "times": tape.step_order(),
+    return {"title": title, "nodes": nodes, "steps": recording.steps, "arrays": recording.arrays.data(),
+            "ops": recording.ops, "seed": recording.seed, "shared": shared, "copies": copies,
+            "times": tape.step_order(),
             "size": [round(drawing.width, 1), round(drawing.height, 1)],
             "heat": {"low": scale.low, "high": scale.high, "stops": heat.STOPS}}
 

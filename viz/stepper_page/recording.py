@@ -1,30 +1,29 @@
-"""Recording of a whole backward pass as plain data, from which the page shows any step.
-
-Arrays are recorded as NumPy prints large ones: shape, norm, and the elements at the corners.
-"""
+"""Recording of a whole backward pass as plain data, from which the page shows any step."""
 
 from __future__ import annotations
 
 import inspect
 import linecache
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from minigrad import Op, Tensor, ops
 from minigrad.backward import ancestors, one_per_input
-from minigrad.debugger.breakpoints import AtNan, AtZero
+from minigrad.debugger.breakpoints import AtInfinity, AtNan, AtZero
 from minigrad.debugger.walk import Stop, Walk
-from minigrad.formats.describe import tensor_name
+from minigrad.formats.describe import tensor_formula, tensor_name
 from minigrad.formats.norms import norm
 from minigrad.settings import override
 from minigrad.steps import Step
 from viz.render.fonts import clean
 
-ROWS, COLUMNS = 4, 5  # of an array that are recorded
+from .arrays import Arrays
+from .source import Source
+
 MAX_LINE = 160  # characters of a line of the user's program
+MAX_FORMULA = 60  # characters of a formula
 # Derivatives of products as text. Only the page shows them, so this is a table and not an attribute of `Op`.
 PRODUCTS: dict[type[Op], tuple[str, str]] = {
     ops.MatMul: ("grad @ bᵀ", "aᵀ @ grad"),
@@ -39,42 +38,37 @@ class Recording:
         nodes: `out` and all tensors that it was computed from, oldest first; the data refer to them by number.
         numbers: the number of each node.
         steps: the data of each step.
-        arrays: the data of arrays, to which steps and nodes refer by number.
+        arrays: the arrays to which steps and nodes refer by number.
     """
 
     def __init__(self, out: Tensor) -> None:
         self.nodes = ancestors(out)
         self.numbers = {node: i for i, node in enumerate(self.nodes)}
-        self.arrays: list[dict[str, Any]] = []
-        self._array_numbers: dict[tuple[Any, ...], int] = {}
+        self.arrays = Arrays()
         self._op_numbers: dict[type[Op], int] = {}
+        self._sources: dict[type[Op], Source] = {}
         self.uses: dict[Tensor, list[tuple[int, Tensor, Any]]] = {}  # tensor -> (step, node, contribution)
-        walk = Walk(out, breakpoints=[AtNan(""), AtZero("")])
-        self.seed = self.add_array(walk.gradient(out).gradient)
+        walk = Walk(out, breakpoints=[AtNan(""), AtZero(""), AtInfinity("")])
+        self.seed = self.arrays.add(walk.gradient(out).gradient)
         try:
             with np.errstate(all="ignore"):  # the page shows NaN and infinities
                 self.steps = [self._step_data(stop) for stop in walk.run()]
         finally:
             walk.timeline.rewind()
 
-    def add_array(self, array: Any) -> int:
-        """Record the summary of an array, unless an equal one is recorded, and return its number."""
-        summary = summarize(np.asarray(array))
-        key = tuple(summary.values())
-        if key not in self._array_numbers:
-            self._array_numbers[key] = len(self.arrays)
-            self.arrays.append(summary)
-        return self._array_numbers[key]
-
     def node_data(self, tensor: Tensor) -> dict[str, Any]:
         """Return the data of a tensor: its name, value, operation and the line that created it."""
         name = "loss" if tensor is self.nodes[-1] and not tensor.label else tensor_name(tensor)
-        data: dict[str, Any] = {"name": clean(name, 40), "value": self.add_array(tensor._array),
+        data: dict[str, Any] = {"name": clean(name, MAX_FORMULA), "value": self.arrays.add(tensor._array),
                                 "line": clean(str(tensor.origin), 60)}
         if tensor.op is not None:
             code = linecache.getline(tensor.origin.file, tensor.origin.line).strip()
             number = self._op_numbers.setdefault(type(tensor.op), len(self._op_numbers))
             data |= {"op": number, "call": clean(repr(tensor.op), 80), "code": clean(code, MAX_LINE)}
+            if data["name"] != (formula := clean(tensor_formula(tensor), MAX_FORMULA)):
+                data["formula"] = formula
+        if not tensor.label and tensor is not self.nodes[-1]:
+            data["unnamed"] = True
         if tensor.signal is not None:
             data |= {"signal": clean(tensor.signal), "t": tensor.t, "copy": tensor.name == tensor.signal}
         return data
@@ -83,7 +77,12 @@ class Recording:
     def ops(self) -> list[dict[str, Any]]:
         """The data of the operations that node_data() refers to by number."""
         return [{"name": clean(kind.__name__.lower(), 40), "class": clean(kind.__name__, 40),
-                 "backward": _source(kind), "operands": _operands(kind)} for kind in self._op_numbers]
+                 "backward": self._source(kind).text, "operands": _operands(kind)} for kind in self._op_numbers]
+
+    def _source(self, kind: type[Op]) -> Source:
+        if kind not in self._sources:
+            self._sources[kind] = Source(kind)
+        return self._sources[kind]
 
     def _step_data(self, stop: Stop) -> dict[str, Any]:
         record = stop.step
@@ -94,19 +93,19 @@ class Recording:
         for position, x in enumerate(record.inputs):
             if x.contribution is None:
                 continue
-            row: dict[str, Any] = {"input": position, "contribution": self.add_array(x.contribution),
-                                   "total": self.add_array(x.total)}
+            row: dict[str, Any] = {"input": position, "contribution": self.arrays.add(x.contribution),
+                                   "total": self.arrays.add(x.total)}
             if (factors := local_derivative(record.step, position)) is not None:
-                row["local"] = self.add_array(factors)
+                row["local"] = self.arrays.add(factors)
                 if x.value.shape != record.output.shape:
                     row["summed"] = True
             elif type(record.step.op) in PRODUCTS:
                 row["product"] = PRODUCTS[type(record.step.op)][position]
             passed.append(row)
             self.uses.setdefault(x.tensor, []).append((record.number, record.tensor, x.contribution))
-        data: dict[str, Any] = {"node": self.numbers[record.tensor], "grad": self.add_array(record.gradient),
-                                "passed": passed}
-        return data | {str(hit.breakpoint): hit.reason for hit in stop.hits}  # "nan", "zero"
+        data: dict[str, Any] = {"node": self.numbers[record.tensor], "grad": self.arrays.add(record.gradient),
+                                "passed": passed, "ran": self._source(type(record.step.op)).ran(record.step)}
+        return data | {str(hit.breakpoint): hit.reason for hit in stop.hits}  # "nan", "zero", "inf"
 
     def contributions(self, tensor: Tensor, times: Mapping[Tensor, int | str]
                       ) -> list[tuple[int, int | str | None, str]]:
@@ -148,45 +147,11 @@ def _input_grad(node: Tensor, grad: Any, position: int) -> Any:
     return one_per_input(op.backward(grad, node._array, *(x._array for x in node.inputs), *needs), node)[position]
 
 
-def summarize(array: Any) -> dict[str, Any]:
-    """Return shape, norm and corners of an array; with more than two axes, the corners of the first matrix."""
-    matrix = array
-    while matrix.ndim > 2 and len(matrix):
-        matrix = matrix[0]
-    rows = np.atleast_2d(matrix) if matrix.ndim <= 2 else np.zeros((0, 0))
-    down, across = _visible(rows.shape[0], ROWS), _visible(rows.shape[1], COLUMNS)
-    text = "\n".join("⋮" if i is None else " ".join("…" if j is None else _short(rows[i, j]) for j in across)
-                     for i in down)
-    shape = " × ".join(map(str, array.shape)) or "number"
-    return {"shape": shape, "norm": f"{norm(array):.7g}", "numbers": text}
-
-
-def _visible(length: int, limit: int) -> Sequence[int | None]:
-    """Return the indices of at most `limit` rows or columns; None represents those left out."""
-    if length <= limit:
-        return range(length)
-    after = (limit - 1) // 2
-    return [*range(limit - 1 - after), None, *range(length - after, length)]
-
-
-def _short(number: Any) -> str:
-    value = float(number)
-    text = f"{value:.3g}" if not value or not 1e-7 < abs(value) < 1e-3 else f"{value:.2e}"
-    return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
-
-
-def _source(kind: type[Op]) -> str:
-    """Return the source of an operation's derivative, or a comment if it can't be read."""
-    try:
-        return textwrap.dedent(inspect.getsource(kind.backward)).rstrip()
-    except (OSError, TypeError):
-        return f"# the source of {kind.__name__}.backward can't be read"
-
-
 def _operands(kind: type[Op]) -> list[str]:
     """Return the names that a derivative's source gives to the upstream gradient, the result and the inputs."""
     try:
         parameters = list(inspect.signature(kind.backward).parameters.values())[1:]
     except (TypeError, ValueError):
         return ["grad", "out"]
-    return [f"*{x.name}" if x.kind is x.VAR_POSITIONAL else x.name for x in parameters if x.kind <= x.VAR_POSITIONAL]
+    names = [f"*{x.name}" if x.kind is x.VAR_POSITIONAL else x.name for x in parameters if x.kind <= x.VAR_POSITIONAL]
+    return names[:-1] if kind.selective else names  # the last says which inputs need a gradient
