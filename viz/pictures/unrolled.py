@@ -245,7 +245,7 @@ def keys_of_once(run: Run, drawing: UnrolledDrawing) -> dict[Tensor, str]:
         if key is not None:
             found[tensor] = key
     for (part, k), box in drawing.boxes.items():
-        copy = drawing.spec.tensors[part].get(k)
+        copy = drawing.spec.recorded[part].get(k)
         if part.node is None and copy is not None and (part.given or drawing.spec.is_boundary(part, k)):
             found.update((x, box.key) for x in made_outside(copy) if x.op is not None and x is not copy
                          and x not in found)
