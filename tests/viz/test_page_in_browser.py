@@ -116,7 +116,7 @@ class TestMoving:
             assert found[0] == "BODY" or found[2] != "none", f"{found[0]} shows no focus"
             seen[found[0]] = found[1]
         wanted = {"search", "theme", "help", "first", "back", "play", "on", "last", "speed", "slider", "run-on",
-                  "run-back", "break", "break-add", "picture", "panel", "smaller", "fit", "larger"}
+                  "run-back", "break", "break-add", "listing", "list", "picture", "panel", "smaller", "fit", "larger"}
         assert wanted <= set(seen)
         assert all(seen[name] for name in wanted)
 

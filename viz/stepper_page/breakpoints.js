@@ -97,7 +97,7 @@ function breakpointParser(pass) {
     const [, word, rest] = written.match(/^(\S*)\s*(.*)$/);
     if (["line", "pass"].includes(word) || /:\d+$/.test(written)) throw new Refusal(`'${written}' ${ONLY_IN_TERMINAL}. Here there are ${FORMS}`);
     if (!Object.hasOwn(KINDS, word)) {
-      if (rest || !word) throw new Refusal(`${word ? `'${word}' is not a kind of breakpoint` : "write where to stop"}. There are ${FORMS}`);
+      if (rest || !word) throw new Refusal(`${word ? `'${word}' is not a kind of breakpoint` : "write where to stop"}. There are ${FORMS}; Python needs the terminal`);
       return { text: word, test: atName(word) };
     }
     const [kind, argument, example] = KINDS[word];

@@ -285,7 +285,7 @@
       return;
     }
     const step = steps[at - 1], node = nodes[step.node], op = ops[node.op];
-    panel.append(element("h2", {}, label(step.node), element("span", { class: "beside" }, element("span", { class: "chip" }, node.call.replace(/\(\)$/, "")), watchButton(step.node))));
+    panel.append(element("h2", { class: node.unnamed ? "unnamed" : "" }, label(step.node), element("span", { class: "beside" }, element("span", { class: "chip" }, node.call.replace(/\(\)$/, "")), watchButton(step.node))));
     if (node.formula) panel.append(element("p", { class: "formula" }, `= ${node.formula}`));
     const facts = [["step", `${at} of ${last}`]];
     if ("signal" in node) facts.push(["signal", node.signal], ["t", String(node.t)]);
