@@ -243,9 +243,10 @@ class StepLayout:
                 inner[edge.source, 1] += not edge.delay
         most = {(part, face): max(outer[part, face, side] for side in (-1, 0, 1))
                 for part in self.graph.parts for face in (-1, 1)}
+        loops = Counter(edge.source for edges in self._delayed.values() for edge in edges if self._is_loop(edge))
         return {part: 0.0 if part.round else max(
-            14 + 9.0 * (inner[part, face] - 1) + 2 * PORT * most[part, face] + PORT * (face < 0 < most[part, face])
-            for face in (-1, 1)) for part in self.graph.parts}
+            14 + 9.0 * (inner[part, face] - 1) + 2 * PORT * max(most[part, face], loops[part])
+            + PORT * (face < 0 < most[part, face]) for face in (-1, 1)) for part in self.graph.parts}
 
     def _place_in_rows(self, extra: Mapping[Part, float]) -> dict[Edge, list[float]]:
         """Set the x of every part; return where each undelayed edge passes rows."""

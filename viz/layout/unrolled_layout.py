@@ -37,7 +37,7 @@ from .step_layout import (
     part_width,
 )
 
-BETWEEN, DENSE = 36.0, 26.0  # from row to row; the same between operations
+BETWEEN, DENSE, WIDE = 36.0, 26.0, 48.0  # from row to row; between operations; between layers, with longer labels
 INSIDE, FRAMED = 20.0, 10.0  # from a step's frame to the boxes in it, or to the frames of layers
 GAP = 30.0  # from frame to frame
 BESIDE = 12.0  # from row to row of what is computed once
@@ -129,7 +129,7 @@ class UnrolledLayout:
         self._alone = self._vertical_tracks == 1 and not any(self.steps.lane_counts)
         self._slots = self._assign_slots()
         self._clear: dict[Edge, bool] = {}
-        least = DENSE if spec.dense else BETWEEN
+        least = DENSE if spec.dense else WIDE if spec.inside else BETWEEN
         self.gaps = [self.steps.gap(channel, least) + (FIRST + TRACK * n - 12 if n else 0)
                      for channel, n in enumerate(self.steps.tracks[1:-1], 1)]
         beside_time = max(len(spec.graph.once) - 1, 0)
