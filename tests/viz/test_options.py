@@ -211,7 +211,7 @@ def gated() -> Cell:
     cell = Cell("gated")
     x, h, y = cell.input("x", 3), cell.signal("h", 4), cell.signal("y", 4)
     h[t] = np.tanh(W @ x[t] + 0.5 * h[t-1] - b)
-    y[t] = s * h[t] + c + 2 * b
+    y[t] = c - s * h[t] + 2 * b
     return cell
 
 
