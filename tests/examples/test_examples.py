@@ -30,7 +30,7 @@ def test_the_examples_run_and_draw(name: str, pictures: list[str], tmp_path: Pat
 def test_the_gallery_shows_every_picture_that_it_draws(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "examples.gallery", str(tmp_path)], cwd=ROOT, capture_output=True, check=True)
     shown = re.findall(r'<img src="([^"]+)" alt="([^"]+)">', (tmp_path / "index.html").read_text(encoding="utf-8"))
-    assert len(shown) == 26
+    assert len(shown) > 25
     assert sorted(name for name, _ in shown) == sorted(path.name for path in tmp_path.glob("*.[sg][vi][gf]"))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from definitions import bidirectional, elman, feedback, lstm, parameter, unrolled
+from definitions import bidirectional, elman, feedback, lstm, parameter, three_delays, unrolled
 from drawings import draw_run, overlap, rectangle, unrolled_drawing
 
 import minigrad as mg
@@ -37,6 +37,7 @@ HAVE = {
     "shapes": {viz.rolled, viz.unrolled, viz.both, viz.animate},
     "biases": {viz.rolled, viz.unrolled, viz.both, viz.animate}, "per_row": {viz.unrolled, viz.both, viz.animate},
     "aspect": {viz.rolled, viz.unrolled, viz.both, viz.graph}, "notation": set(PICTURES), "dark": set(PICTURES)}
+LEGEND = Options(legend=True)
 EQUATIONS = ["h[t] = tanh(W @ x[t] + U @ h[t-1] + b)", "y[t] = V @ h[t]"]
 
 
@@ -170,6 +171,13 @@ def test_a_legend_explains_the_colours_that_occur(make: Callable[[], Cell], mean
         arrow.color for arrow in scene.arrows}
 
 
+def test_arrows_in_the_colours_of_their_parameters_are_explained_as_such() -> None:
+    run, _ = unrolled(three_delays, 4)
+    assert "arrow of a state to a later step" not in legend_of(draw_run(run, None, [1, 2], shown=LEGEND).scene)
+    assert "through time, in its parameter's colour" in legend_of(draw_run(run, None, [1, 2], shown=LEGEND).scene)
+    assert "through time, in its parameter's colour" not in legend_of(draw_run(RUN, None, [1], shown=LEGEND).scene)
+
+
 def test_a_legend_has_the_loss_cuts_statics_and_the_delay() -> None:
     run = elman().unroll(x=np.zeros((4, 1, 3)), chunks=2)
     scene = draw_run(run, run["y"].stack().sum(), [1, 2, 3, 4], shown=Options(legend=True)).scene
@@ -211,7 +219,7 @@ def gated() -> Cell:
     cell = Cell("gated")
     x, h, y = cell.input("x", 3), cell.signal("h", 4), cell.signal("y", 4)
     h[t] = np.tanh(W @ x[t] + 0.5 * h[t-1] - b)
-    y[t] = s * h[t] + c + 2 * b
+    y[t] = c - s * h[t] + 2 * b
     return cell
 
 

@@ -556,8 +556,8 @@ class StepLayout:
         """
         edge = self._first_of_group(edge)
         color, pen = self._kind(edge)
-        delays = sorted({abs(other.delay) for other in self._parallel(edge)})
-        if not edge.delay or not edge.names or not (len(delays) > 1 or self._has_company(edge)):
+        delays = self._parallel_delays(edge)
+        if not self._has_own_color(edge):
             return Style(color, pen)
         position = list(self.graph.colors).index(edge.names[0])
         pattern = (delays.index(abs(edge.delay)) + position // len(palette.PARAMETERS)) % 3
@@ -565,8 +565,15 @@ class StepLayout:
 
     def kind_color(self, edge: Edge) -> str | None:
         """Return the colour of an edge's kind; None if it has that of its parameter instead."""
-        color, _ = self._kind(self._first_of_group(edge))
-        return color if self.style(edge).color == color else None
+        first = self._first_of_group(edge)
+        return None if self._has_own_color(first) else self._kind(first)[0]
+
+    def _has_own_color(self, edge: Edge) -> bool:
+        """Whether an edge has the colour of its parameter."""
+        return bool(edge.delay and edge.names) and (len(self._parallel_delays(edge)) > 1 or self._has_company(edge))
+
+    def _parallel_delays(self, edge: Edge) -> list[int]:
+        return sorted({abs(other.delay) for other in self._parallel(edge)})
 
     def _first_of_group(self, edge: Edge) -> Edge:
         if edge in self.entries:

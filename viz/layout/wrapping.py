@@ -29,7 +29,7 @@ from .folding import Column
 from .step_graph import Edge
 
 INSIDE = 5.0  # from the line on which a row is divided from the next to its last frame's side: arrows are level there
-STUBS = {True: 18.0, False: 6.0}  # from that line to the name of a continued arrow, on the right or left of a row
+STUBS = {True: 20.0, False: 14.0}  # from that line to the name of a continued arrow, on the right or left of a row
 BETWEEN = 26.0  # from row to row
 SIZE = 10.0  # of the names
 PITCH = 12.0  # from name to name above each other
