@@ -20,6 +20,7 @@ import minigrad as mg
 from rnn import Run
 from viz.annotations import heat
 from viz.pictures.gradient_map import map_scene
+from viz.pictures.graph import GraphDrawing, drawable
 from viz.render import palette, rasterize
 from viz.render.digraph import DPI, picture
 from viz.render.fonts import text_width
@@ -188,6 +189,27 @@ def test_in_a_run_inputs_states_and_what_was_not_computed_differ_in_grey() -> No
                                                        heat.BAD]
     assert_told_apart({name: painted.beside_label(box) for name, box in named.items()})
     assert boxes["x[1]"].paint.fill == heat.BLANK and boxes["x[1]"].pattern is None
+
+
+def test_a_value_that_is_not_finite_has_a_pattern_in_every_picture() -> None:
+    cell = elman()
+    x = np.ones((3, 2, 3))
+    x[2] = np.nan
+    run = cell.unroll(x=x)
+    loss = run["y"].stack().sum()
+    loss.name = "loss"
+    for scene in (draw_run(run, loss, [1, 2, 3]).scene, GraphDrawing(drawable(loss, 100), ("name",)).draw()):
+        found = {box.label.split("\n")[0]: box for box in scene.boxes}
+        bad = {"x[3]", "y[3]", "h[3]", "loss"}
+        assert bad <= set(found) and found["h[1]"].pattern is None
+        assert {(found[name].pattern, found[name].paint) for name in bad} == {(heat.BAD, palette.BAD)}
+
+
+def test_a_highlighted_tensor_that_is_not_finite_keeps_both_marks() -> None:
+    bad = mg.Tensor(np.array([1.0, np.nan]), requires_grad=True, name="bad")
+    drawn = GraphDrawing(drawable(bad.sum(), 9), ("name",), {bad}).draw()
+    box, = (box for box in drawn.boxes if box.label.startswith("bad"))
+    assert (box.pattern, box.paint.line, box.pen) == (heat.BAD, palette.BACKWARD, 4.0)
 
 
 def strokes(scene: Scene, format: str) -> int:
