@@ -29,7 +29,7 @@ from several_runs import (
 import minigrad as mg
 import viz
 from minigrad.formats.norms import norm
-from rnn import Run
+from rnn import Cell, Run, t
 from viz.pictures.runs import RunsDrawing
 from viz.pictures.unrolled import draw_runs
 from viz.render import palette
@@ -239,6 +239,21 @@ def test_links_side_by_side_do_not_touch() -> None:
             right = max(box.right for i in drawing.groups[group - 1] for box in boxes_of(drawing, i))
             between = [x for xs in ways.values() for x in xs if right < x < left]
             assert all(right + 10 < x < left - 10 for x in between), make.__name__
+
+
+def test_there_is_room_for_many_links() -> None:
+    cell = Cell("six states")
+    x = cell.input("x", 3)
+    for number in range(6):
+        s = cell.signal(f"s{number}", 3)
+        s[t] = np.tanh(mg.init.glorot((3, 3), np.random.default_rng(number), name=f"W{number}") @ x[t] + s[t-1])
+    first = cell.unroll(x=np.ones((2, 4, 3)))
+    drawing = draw_runs([first, cell.unroll(x=np.ones((2, 4, 3)), initial=first.state)])
+    assert len(drawing.arrows) == 6
+    assert_arrows_pass_no_box(drawing.scene)
+    right, left = max(box.right for box in boxes_of(drawing, 0)), min(box.left for box in boxes_of(drawing, 1))
+    for arrow, _ in drawing.arrows:
+        assert arrow.points[-1][0] - 10 > max(x for x, _ in arrow.points[:-4]) > right, (right, left)
 
 
 def test_parameters_of_one_name_tell_their_definition() -> None:
