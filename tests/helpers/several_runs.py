@@ -177,6 +177,16 @@ def residual() -> Runs:
     return runs, square_mean(runs[2], "h") + square_mean(runs[0], "h") + square_mean(runs[1], "y")
 
 
+def joined() -> Runs:
+    """The third run reads the steps of the first, then those of the second, backward."""
+    rng = np.random.default_rng(0)
+    runs = [layer(rng, name).unroll(x=rng.normal(size=(2, 2, 3))) for name in ("first", "second")]
+    steps = np.concatenate([runs[0]["h"].stack(), runs[1]["h"].stack()[::-1]], axis=0)
+    runs.append(layer(rng, "reader").unroll(x=steps * 2.0))
+    return runs, square_mean(runs[2], "h")
+
+
 SEVERAL: list[Callable[[], Runs]] = [
     encoder_decoder, bridge, attention, chain, detached_chunks, bidirectional, unequal_lengths, two_layers,
-    deep_encoder_decoder, reversed_input, context, skipping, delay_of_two, values_at_both_ends, residual]
+    deep_encoder_decoder, reversed_input, context, skipping, delay_of_two, values_at_both_ends, residual,
+    joined]

@@ -121,6 +121,19 @@ def test_detached_chunks_have_a_cut_link() -> None:
     assert box_of(alone, runs[1]["h"][0]).label == "h[0] = h[2] of another run"
 
 
+def test_arrows_to_several_terms_of_the_loss_go_up_side_by_side() -> None:
+    runs, loss = chain()
+    scene = drawn(loss)
+    ups: dict[str, set[float]] = {}
+    for run in runs:
+        for k in (1, 2):
+            arrow, = (arrow for arrow in scene.scene.arrows if arrow.source == scene.keys[run["y"][k]])
+            last = [x for (x, y), (x1, y1) in itertools.pairwise(arrow.points) if abs(x - x1) < 0.1 and y1 - y > 1][-1]
+            ups.setdefault(arrow.target, set()).add(round(last, 3))
+    assert len(ups) == 3 and all(len(xs) == 1 for xs in ups.values())
+    assert len(set.union(*ups.values())) == 3
+
+
 def test_runs_need_not_exist_any_more() -> None:
     before = drawn(encoder_decoder()[1]).scene
     loss = encoder_decoder()[1]

@@ -18,8 +18,10 @@ from several_runs import (
     chunks,
     deep_encoder_decoder,
     detached_chunks,
+    encoded,
     encoder_decoder,
     layer,
+    reversed_input,
     skipping,
     two_layers,
 )
@@ -27,7 +29,7 @@ from several_runs import (
 import minigrad as mg
 import viz
 from minigrad.formats.norms import norm
-from rnn import Run
+from rnn import Cell, Run, t
 from viz.pictures.runs import RunsDrawing
 from viz.pictures.unrolled import draw_runs
 from viz.render import palette
@@ -192,6 +194,7 @@ def test_a_run_that_reads_each_step_stands_above() -> None:
     for lower, upper in zip(low["h"], high["x"]):
         assert lower.x == pytest.approx(upper.x) and lower.top < upper.bottom
     assert draw_runs(*deep_encoder_decoder()).groups == [[0, 1], [2, 3]]
+    assert draw_runs(*reversed_input()).groups == [[0], [1]]
 
 
 # ---- parameters and gradients
@@ -201,6 +204,56 @@ def test_shared_parameters_are_listed_once_with_what_all_runs_add() -> None:
     boxes = {box.key: box.label for box in draw_runs(runs, loss).scene.boxes}
     shelf = {label.split()[0]: label.split()[-1] for key, label in boxes.items() if key[0] == "p"}
     assert shelf == {name: f"{norm(x.grad):.1e}" for name, x in runs[0].parameters.items()}
+
+
+def test_a_parameter_of_the_decoder_that_is_used_between_counts_once() -> None:
+    rng = np.random.default_rng(0)
+    encoder, cell = encoded(rng), layer(rng, "decoder", inputs=False)
+    U = next(x for name, x in encoder.parameters.items() if name == "U")
+    own = encoder.cell.unroll(x=np.ones((2, 2, 3)), initial={"h": np.tanh(encoder["h"][3] @ U)})
+    last = cell.unroll(T=2, initial={"h": np.tanh(own["h"][2] @ U)})
+    loss = np.square(last["h"].stack()).mean()
+    loss.backward()
+    shelf = [box.label for box in draw_runs([encoder, own, last], loss).scene.boxes if box.key[0] == "p"]
+    assert any(label.startswith("U of encoder") and label.endswith(f"|g| {norm(U.grad):.1e}") for label in shelf)
+
+
+def test_links_side_by_side_do_not_touch() -> None:
+    drawing = draw_runs(*attention())
+    places = box_places(drawing)
+    starts = {places[arrow.target][1]: arrow.points[0][1] for arrow, _ in drawing.arrows
+              if places[arrow.source] == (0, "h", 3)}
+    assert abs(starts["s"] - starts["enc"]) >= 6
+    for make in SEVERAL:
+        drawing = draw_runs(*make())
+        ways: dict[Any, set[float]] = {}
+        for arrow, link in drawing.arrows:
+            upright = {round(x0, 3) for (x0, y0), (x1, y1) in itertools.pairwise(arrow.points)
+                       if abs(x0 - x1) < 0.1 and abs(y1 - y0) > 12}
+            key = link.target if sum(other.target == link.target for _, other in drawing.arrows) > 1 else link.source
+            ways.setdefault((key[0].signal, id(key[0]), key[1]), set()).update(upright)
+        for one, other in itertools.combinations(ways.values(), 2):
+            assert all(abs(x - y) > 4 for x, y in itertools.product(one, other)), make.__name__
+        for group in range(1, len(drawing.groups)):
+            left = min(box.left for i in drawing.groups[group] for box in boxes_of(drawing, i))
+            right = max(box.right for i in drawing.groups[group - 1] for box in boxes_of(drawing, i))
+            between = [x for xs in ways.values() for x in xs if right < x < left]
+            assert all(right + 10 < x < left - 10 for x in between), make.__name__
+
+
+def test_there_is_room_for_many_links() -> None:
+    cell = Cell("six states")
+    x = cell.input("x", 3)
+    for number in range(6):
+        s = cell.signal(f"s{number}", 3)
+        s[t] = np.tanh(mg.init.glorot((3, 3), np.random.default_rng(number), name=f"W{number}") @ x[t] + s[t-1])
+    first = cell.unroll(x=np.ones((2, 4, 3)))
+    drawing = draw_runs([first, cell.unroll(x=np.ones((2, 4, 3)), initial=first.state)])
+    assert len(drawing.arrows) == 6
+    assert_arrows_pass_no_box(drawing.scene)
+    right, left = max(box.right for box in boxes_of(drawing, 0)), min(box.left for box in boxes_of(drawing, 1))
+    for arrow, _ in drawing.arrows:
+        assert arrow.points[-1][0] - 10 > max(x for x, _ in arrow.points[:-4]) > right, (right, left)
 
 
 def test_parameters_of_one_name_tell_their_definition() -> None:

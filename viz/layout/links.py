@@ -189,6 +189,11 @@ def _operands(node: Tensor, item: int | None) -> Iterator[tuple[Tensor, int | No
             yield x, None if one is None else int(one) % len(x._array)
     elif isinstance(op, ops.Stack) and op.axis == 0:
         yield inputs[item], None
+    elif isinstance(op, ops.Concatenate) and op.axis % node.ndim == 0:
+        for x in inputs:
+            if 0 <= item < len(x._array):
+                yield x, item
+            item -= len(x._array)
     elif isinstance(op, ops.GetItem) and isinstance(op.index, slice):
         yield inputs[0], range(len(inputs[0]._array))[op.index][item]
     else:
@@ -199,8 +204,8 @@ def _operands(node: Tensor, item: int | None) -> Iterator[tuple[Tensor, int | No
 
 def _keeps_first_axis(op: Op | None, ndim: int, position: int) -> bool:
     """Whether each item of an operation's first axis is computed from that item of an operand."""
-    if isinstance(op, ops.Concatenate):
-        return op.axis % ndim > 0
+    if isinstance(op, ops.Concatenate):  # along another axis
+        return True
     if isinstance(op, ops.MatMul):
         return ndim > 2 or position == 0
     return op is not None and op.elementwise

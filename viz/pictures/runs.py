@@ -139,7 +139,7 @@ class RunsDrawing:
         for i, drawing in zip(group, drawings):
             move_steps(drawing, first - drawing.layout.column(1).x, foot - drawing.layout.foot,
                        f"r{i}" if len(self.blocks) > 1 else "")
-            foot = drawing.layout.top + ABOVE
+            foot = drawing.top + ABOVE
             if drawing is not drawings[0]:
                 _drop_captions(drawing.scene, drawings[0].scene)
             self._add_scene(drawing.scene)
@@ -230,7 +230,7 @@ class RunsDrawing:
             return self._route_upward(link, source, target)
         way, enters, leaves = self._way(link, last), self._is_free(link.target, -1), self._is_free(link.source, 1)
         start, end = source.side(self._port(link, source), 1), target.side(target.y, -1)
-        if last == first + 1 and enters and leaves:
+        if self._is_sideways(link):
             return round_corners([start, (way.x, start[1]), (way.x, end[1]), end], CORNERS)
         if way.track is None:
             way = self._ways[self._brackets[link]] = Way(self._tracks, way.x)
@@ -257,8 +257,7 @@ class RunsDrawing:
         heights: dict[object, float] = {}
         for other in self.links:
             box = self._box(other.target) if other.source == link.source else None
-            if box is not None and self._group_of(other.target) == self._group_of(link.source) + 1 and (
-                    self._is_free(other.target, -1)):
+            if box is not None and self._is_sideways(other):
                 heights.setdefault(self._brackets[other], box.y)
         order = sorted(heights, key=heights.__getitem__)
         if self._brackets[link] not in heights:
@@ -276,9 +275,15 @@ class RunsDrawing:
         """Return the way of a link's bracket, a new one for the first of its links."""
         bracket = self._brackets[link]
         if bracket not in self._ways:
-            beside = {self._brackets[other] for other in self._into(group)} & set(self._ways)
-            self._ways[bracket] = Way(None, self._rights[group - 1] + TURN + TRACK * len(beside))
+            into = sorted(self._into(group), key=self._is_sideways, reverse=True)  # these turn first
+            for number, each in enumerate(dict.fromkeys(self._brackets[other] for other in into)):
+                self._ways[each] = Way(None, self._rights[group - 1] + TURN + TRACK * number)
         return self._ways[bracket]
+
+    def _is_sideways(self, link: Link) -> bool:
+        """Whether nothing is between the two boxes of a link that are side by side."""
+        first, last = self._group_of(link.source), self._group_of(link.target)
+        return last == first + 1 and self._is_free(link.source, 1) and self._is_free(link.target, -1)
 
     @property
     def _tracks(self) -> int:

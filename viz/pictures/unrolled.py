@@ -335,8 +335,8 @@ class UnrolledDrawing:
 
     @property
     def top(self) -> float:
-        """The height of the upper side of its frames."""
-        return self.layout.top
+        """The height of the upper side of its frames, and of values above each other beside them."""
+        return max([self.layout.top, *(box.top for box in self.scene.boxes)])
 
     # ---- boxes
     def _add_column(self, column: Column) -> None:
