@@ -40,6 +40,7 @@ from viz.pictures.side_by_side import side_by_side, unroll_zeros
 from viz.pictures.unrolled import UnrolledDrawing
 from viz.render import palette
 from viz.render.scene import Box, Frame, Scene, Text
+from viz.render.typography import true_minus
 
 Drawing = RolledDrawing | UnrolledDrawing
 SEEDS = range(40)
@@ -212,8 +213,9 @@ def test_the_gradient_of_a_layer_is_that_of_what_leaves_it_as_one_vector() -> No
     h, c = (run[f"layer1.{name}"][2] for name in "hc")
     norm = np.sqrt(np.square(h.grad).sum() + np.square(c.grad).sum())
     low, high = h.numpy().min(), h.numpy().max()
-    assert box.label.split("\n") == ["layer1", f"h  {low:.2g} … {high:.2g}",
-                                     f"c  {c.numpy().min():.2g} … {c.numpy().max():.2g}", f"|g| {norm:.0e}"]
+    assert box.label.split("\n") == ["layer1", true_minus(f"h  {low:.2g} … {high:.2g}"),
+                                     true_minus(f"c  {c.numpy().min():.2g} … {c.numpy().max():.2g}"),
+                                     true_minus(f"|g| {norm:.1e}")]
     assert drawing.labels.scale is not None
     assert box.paint.fill == drawing.labels.scale.fill(drawing.labels._norm(*next(
         where for where, other in drawing.boxes.items() if other is box and where[0].members)))
@@ -226,7 +228,7 @@ def test_the_parameters_of_a_layer_are_listed_together() -> None:
     for row, layer in zip(rows, ("layer1", "layer2")):
         own = [tensor for name, tensor in run.parameters.items() if name.startswith(layer)]
         norm = np.sqrt(sum(np.square(x.grad).sum() for x in own))
-        assert row.label == f"{layer}  {sum(x.size for x in own)} numbers   |g| {norm:.1e}"
+        assert row.label == f"{layer}  {sum(x.size for x in own)} numbers   |g| {true_minus(f'{norm:.1e}')}"
     assert rows[2].label.startswith("V  (2, 4)") and len(rows) == 3
 
 

@@ -14,7 +14,7 @@ from drawings import draw_run, rolled_drawing, unrolled_drawing
 import minigrad as mg
 from rnn import Cell, cells, t
 from viz.annotations.heat import Norm, Scale
-from viz.pictures.diff import APPEARANCE
+from viz.pictures.difference import APPEARANCE
 from viz.pictures.gradient_map import map_scene
 from viz.render import palette
 from viz.render.digraph import darken_scene

@@ -34,6 +34,7 @@ from viz.pictures.runs import RunsDrawing
 from viz.pictures.unrolled import draw_runs
 from viz.render import palette
 from viz.render.scene import Box
+from viz.render.typography import true_minus
 
 LEVELS = ("signals", "ops")
 Place = tuple[int, str, int]  # run, signal, step
@@ -127,7 +128,7 @@ def test_what_is_computed_between_two_runs_is_at_their_link() -> None:
     assert arrow.label is not None and arrow.label.text == "tanh(h[3] @ P)"
     shelf = [box.label for box in drawing.scene.boxes if box.key.startswith("p")]
     P = next(x for x in mg.backward.ancestors(loss) if x.name == "P")
-    assert f"P  (3, 3)   |g| {norm(P.grad):.1e}" in shelf
+    assert f"P  (3, 3)   |g| {true_minus(f'{norm(P.grad):.1e}')}" in shelf
 
 
 def test_all_states_lead_to_the_static_that_holds_them() -> None:
@@ -203,7 +204,7 @@ def test_shared_parameters_are_listed_once_with_what_all_runs_add() -> None:
     loss.backward()
     boxes = {box.key: box.label for box in draw_runs(runs, loss).scene.boxes}
     shelf = {label.split()[0]: label.split()[-1] for key, label in boxes.items() if key[0] == "p"}
-    assert shelf == {name: f"{norm(x.grad):.1e}" for name, x in runs[0].parameters.items()}
+    assert shelf == {name: true_minus(f"{norm(x.grad):.1e}") for name, x in runs[0].parameters.items()}
 
 
 def test_a_parameter_of_the_decoder_that_is_used_between_counts_once() -> None:
@@ -215,7 +216,7 @@ def test_a_parameter_of_the_decoder_that_is_used_between_counts_once() -> None:
     loss = np.square(last["h"].stack()).mean()
     loss.backward()
     shelf = [box.label for box in draw_runs([encoder, own, last], loss).scene.boxes if box.key[0] == "p"]
-    assert any(label.startswith("U of encoder") and label.endswith(f"|g| {norm(U.grad):.1e}") for label in shelf)
+    assert any(label.startswith("U of encoder") and label.endswith(true_minus(f"|g| {norm(U.grad):.1e}")) for label in shelf)
 
 
 def test_links_side_by_side_do_not_touch() -> None:
