@@ -45,7 +45,11 @@ def file(tmp_path: Path) -> Path:
     ("rolled net", ["net, rolled"]), ("unrolled net --unroll 2", ["T = 2"]), ("both net", ["rolled", "T = 4"]),
     ("both net --unroll 3 --level ops", ["unrolled, T = 3", "W @"]), ("gradient_map run", ["each time step, T = 60"]),
     ("unrolled loss --steps 1-2,58-60", ["loss", "h[58]", "× 55 steps"]), ("graph loss", ["stack", "sum"]),
-    ("run --steps 1-3,59", ["h[3]", "h[59]", "× 55 steps"])])
+    ("run --steps 1-3,59", ["h[3]", "h[59]", "× 55 steps"]),
+    ("net --title Mine --legend --shapes --parameters", ["Mine", "boxes and arrows", "h[t] (2)", "W  (2, 2)"]),
+    ("both net --equations --notation math --no-title", ["tanh(W @ x<SUB>", "rolled"]),
+    ("unrolled loss --steps 1-4 --per-row 2", ["h[2]\\l", "h[2]\\r"]), ("run --aspect 1.5", ["h[60]"]),
+    ("graph loss --aspect page --legend", ["the last result"])])
 def test_the_command_line_draws_what_is_named(options: str, wanted: list[str], file: Path,
                                               capsys: pytest.CaptureFixture[str]) -> None:
     kind, name, rest = re.fullmatch(r"((?:rolled|unrolled|both|gradient_map|graph) )?(\w+)(.*)", options).groups()
@@ -110,6 +114,13 @@ def test_a_file_does_not_see_the_arguments_of_viz(tmp_path: Path, monkeypatch: p
     ("model.py:run", "--steps 5-1", "--steps 5-1: the range 5-1 ends before it begins"),
     ("model.py:run", "--steps 1-999999999", "--steps 1-999999999: a picture of more than 1000 steps can't be read"),
     ("model.py:run", "--steps 1--3", "--steps 1--3: write whole numbers and ranges between commas"),
+    ("model.py:net", "--per-row 2", "--per-row does nothing for rolled: it is for unrolled, both, animate"),
+    ("gradient_map model.py:run", "--shapes", "--shapes does nothing for gradient_map: it is for rolled, unrolled"),
+    ("graph model.py:loss", "--no-equations", "--equations does nothing for graph: it is for rolled, unrolled, both"),
+    ("diff model.py:run model.py:run", "--equations", "--equations does nothing for diff of a Run: it is for Cells"),
+    ("model.py:run", "--aspect wide", "aspect='wide': 'slide' (16:9), 'page' (A4, upright), or width by height"),
+    ("model.py:run", "--per-row 0", "per_row=0: 1 step or more in a row"),
+    ("model.py:net", "--level ops --biases", "biases=True is for level='signals', not for level='ops'"),
     ("undefined.py:net", "", "a signal is used but never defined")])
 def test_the_command_line_says_in_one_line_what_is_wrong(
         what: str, options: str, message: str, file: Path, monkeypatch: pytest.MonkeyPatch,
