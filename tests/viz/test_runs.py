@@ -216,7 +216,8 @@ def test_a_parameter_of_the_decoder_that_is_used_between_counts_once() -> None:
     loss = np.square(last["h"].stack()).mean()
     loss.backward()
     shelf = [box.label for box in draw_runs([encoder, own, last], loss).scene.boxes if box.key[0] == "p"]
-    assert any(label.startswith("U of encoder") and label.endswith(true_minus(f"|g| {norm(U.grad):.1e}")) for label in shelf)
+    end = true_minus(f"|g| {norm(U.grad):.1e}")
+    assert any(label.startswith("U of encoder") and label.endswith(end) for label in shelf)
 
 
 def test_links_side_by_side_do_not_touch() -> None:

@@ -113,6 +113,7 @@ class RunsDrawing:
         self.arrows: list[tuple[Arrow, Link]] = []
         self.group = {i: number for number, group in enumerate(self.groups) for i in group}
         self._ways: dict[object, Way] = {}
+        self._free: dict[tuple[Where, int], bool] = {}
         self._labels: list[tuple[Arrow, list[Text]]] = []
         self._brackets = self._find_brackets()
         self._rights: list[float] = []  # of the groups
@@ -194,8 +195,9 @@ class RunsDrawing:
                 continue
             drawn.add((source.key, target.key))
             self._add_link(link, source, target)
-        self.scene.place_labels(self._labels, crowded=any(drawing.beside for drawing in self.drawings),
-                                lines=[line for drawing in self.drawings for line in drawing.kept_off()])
+        if self._labels:
+            self.scene.place_labels(self._labels, crowded=any(drawing.beside for drawing in self.drawings),
+                                    lines=[line for drawing in self.drawings for line in drawing.kept_off()])
 
     def _add_link(self, link: Link, source: Box, target: Box) -> None:
         points = self._route(link, source, target)
@@ -266,10 +268,12 @@ class RunsDrawing:
 
     def _is_free(self, where: Where, side: int) -> bool:
         """Whether nothing is beside a box in its group: on the left (-1) or on the right."""
-        own = self._box(where)
-        return own is not None and not any(
-            side * (box.x - own.x) > (box.width + own.width) / 2 - 0.1 and abs(box.y - own.y) < box.height / 2 + FREE
-            for box in self._boxes(self._group_of(where)))
+        if (where, side) not in self._free:
+            own = self._box(where)
+            self._free[where, side] = own is not None and not any(
+                side * (box.x - own.x) > (box.width + own.width) / 2 - 0.1
+                and abs(box.y - own.y) < box.height / 2 + FREE for box in self._boxes(self._group_of(where)))
+        return self._free[where, side]
 
     def _way(self, link: Link, group: int) -> Way:
         """Return the way of a link's bracket, a new one for the first of its links."""

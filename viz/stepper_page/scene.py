@@ -254,7 +254,9 @@ class RecordedRuns:
     def _original(self, node: Tensor) -> Tensor | None:
         """Return the value of another run that an initial value is a constant copy of."""
         copied = copied_from(node)
-        return next((x for x in self.picture.nodes if copied and is_copy(x) and x.op is not None
+        if copied is None:
+            return None
+        return next((x for x in self.picture.nodes if is_copy(x) and x.op is not None
                      and (run_key(x), x.signal, x.t) == copied), None)
 
     def draw(self) -> Scene:
