@@ -292,6 +292,8 @@ def _label(text: str, size: float, subscripts: bool, anchor: int = 0, width: flo
 def _draw_text(drawn: Picture, number: int, text: Text, subscripts: bool) -> None:
     width = text.width if text.anchor == 0 else room(text.text, text.width, text.size)
     label = with_subscripts(text.text, text.size, text.anchor, width) if subscripts else aligned(text.text, text.anchor)
+    if not text.text:  # a place that counts in the size; Graphviz's library can crash on a text without a width
+        label, width = " ", 1.0
     _write(drawn, f"text{number}", {
         "fontcolor": text.color, "fontsize": format_number(text.size), "height": f"{text.height / 72:.4f}",
         "label": label, "pos": _point((text.x - text.anchor * (width - text.width) / 2, text.y)),
