@@ -216,6 +216,8 @@ class TestLooks:
         page.press("End")
         assert looks() == {"nan": "bad", "zero": "zero", "tiny": "tiny", "usual": "known"}
         assert len(colours()) == 4
+        assert [fill for fill in colours() if "url(" in fill] == ['url("#zero")'], "zero is told by a pattern"
+        assert page.run("document.querySelectorAll('pattern#zero').length") == 1
 
     def test_gradient_arrows_are_marked_when_their_step_has_run(self, opened: Callable[..., Opened]) -> None:
         page = opened(loss_of(run_of()))

@@ -11,11 +11,15 @@ from html import escape
 
 from viz.annotations.current_step import gradient_arrow
 from viz.render import palette
-from viz.render.digraph import format_number
+from viz.render.digraph import THICKER, format_number
 from viz.render.scene import Arrow, Box, Frame, Point, Scene, move_toward
 from viz.render.typography import in_order
 
 HEAD, HALF_WIDTH = 7.0, 2.6  # length and half the width of an arrowhead
+DASHES = {"dashed": "4 3", "dotted": "1.5 2.5"}
+# Strokes over a box whose gradient is exactly zero: a grey would be that of a value when it is printed.
+HATCH = ('<defs><pattern id="zero" class="hatch" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="6" '
+         'height="6"/><path d="M-1,1L1,-1M0,6L6,0M5,7L7,5"/></pattern></defs>')
 
 
 class Drawing:
@@ -44,7 +48,7 @@ class Drawing:
         parts += [self._box(box) for box in scene.boxes]
         parts += [self._text(text.text, text.x, text.y, text.size, text.color) for text in scene.texts]
         size = f"{format_number(self.width)} {format_number(self.height)}"
-        self.text = "\n".join([f'<svg viewBox="0 0 {size}" role="img" aria-label="the graph">', *parts, "</svg>"])
+        self.text = "\n".join([f'<svg viewBox="0 0 {size}" role="img" aria-label="the graph">', HATCH, *parts, "</svg>"])
         self.style = "\n".join(self._rules())
 
     def _class(self, kind: str, color: str) -> str:
@@ -70,12 +74,14 @@ class Drawing:
 
     def _box(self, box: Box) -> str:
         classes = f'{self._class("l", box.paint.line)} {self._class("g", box.paint.fill)}'
-        dashes = ' stroke-dasharray="4 3"' if box.dashed else ""
+        style = "dashed" if box.dashed else box.paint.style
+        dashes = f' stroke-dasharray="{DASHES[style]}"' if style in DASHES else ""
+        pen = box.pen + THICKER * (style == "thick")
         x, y = self._at((box.left, box.top))
         size = f'width="{format_number(box.width)}" height="{format_number(box.height)}"'
         corner = box.width / 2 if box.circle else 8 if box.rounded else 1
         shape = (f'<rect class="{classes}" x="{x}" y="{y}" {size} rx="{format_number(corner)}" '
-                 f'stroke-width="{format_number(box.pen)}"{dashes}/>')
+                 f'stroke-width="{format_number(pen)}"{dashes}/>')
         return f'<g class="box" id="box-{box.key}">{shape}{self._label(box)}</g>'
 
     def _label(self, box: Box) -> str:
