@@ -29,7 +29,8 @@ from several_runs import (
 import minigrad as mg
 import viz
 from minigrad.formats.norms import norm
-from rnn import Cell, Run, t
+from rnn import Cell, Run, cells, t
+from viz.layout.options import Options
 from viz.pictures.runs import RunsDrawing
 from viz.pictures.unrolled import draw_runs
 from viz.render import palette
@@ -394,3 +395,79 @@ def test_the_loss_of_a_run_that_is_not_drawn_is_told() -> None:
 def test_what_is_computed_from_two_runs_is_told_once() -> None:
     drawing = draw_runs(*skipping())
     assert [arrow.label.text for arrow, _ in drawing.arrows if arrow.label] == ["add"]
+
+
+# ---- levels and options
+def lstm_pair() -> Runs:
+    """An encoder and a decoder with one LSTM layer each."""
+    rng = np.random.default_rng(0)
+    found = []
+    for name in ("e", "d"):
+        cell = Cell("encoder" if name == "e" else "decoder")
+        cells.lstm(cell, cell.input("x", 3), 4, name=name, rng=rng)
+        start = {f"d.{state}": found[0][f"e.{state}"][3] for state in "hc"} if found else {}
+        found.append(cell.unroll(x=rng.normal(size=(3, 2, 3)), initial=start))
+    return found, np.square(found[1]["d.h"].stack()).mean()
+
+
+def test_layers_of_several_runs_are_boxes_with_one_arrow_from_run_to_run() -> None:
+    runs, loss = lstm_pair()
+    loss.backward()
+    drawing = draw_runs(runs, loss, "layers")
+    (arrow, _), = drawing.arrows  # of h and c together
+    boxes = {box.key: box.label for box in drawing.scene.boxes}
+    assert (boxes[arrow.source], boxes[arrow.target]) == ("e", "h[0] = e.h[3]\nc[0] = e.c[3]")
+    assert sorted(label for label in boxes.values() if label in "ed") == ["d"] * 3 + ["e"] * 3
+    norms = {run: np.sqrt(sum(norm(x.grad) ** 2 for x in runs[i].parameters.values())) for i, run in enumerate("ed")}
+    listed = [label for key, label in boxes.items() if key[0] == "p"]
+    assert listed == [f"{run}  128 numbers   {true_minus(f'|g| {size:.1e}')}" for run, size in norms.items()]
+
+
+def test_each_step_of_a_pass_is_marked_at_the_layers_of_several_runs() -> None:
+    runs, loss = lstm_pair()
+    steps = loss.backward_steps()
+    marked = set()
+    for step in steps:
+        step.run()
+        scene = draw_runs(runs, loss, "layers", step=step).scene
+        marked |= {box.label.split("\n")[0] for box in scene.boxes if box.paint.line == palette.BACKWARD}
+    assert marked == {"loss", "d", "e", "h[0] = e.h[3]"}
+
+
+def test_options_apply_to_the_picture_of_all_runs() -> None:
+    runs, loss = encoder_decoder()
+    loss.backward()
+
+    def texts(**options: Any) -> list[str]:
+        return [text.text for text in draw_runs(runs, loss, options=Options(**options)).scene.texts]
+    assert not any("unrolled, T" in text for text in texts(title=False)) and "mine" in texts(title="mine")
+    assert not any("parameters" in text for text in texts(parameters=False))
+    assert {"boxes and arrows", "arrow to the loss"} <= set(texts(legend=True))
+    equations = texts(equations=True)
+    for run in runs:
+        assert f"{run.cell.name}:" in equations
+        assert sum(text.startswith(tuple(f"{name}[t" for name in run.cell.signals)) for text in equations)
+    shaped = draw_runs(runs, loss, options=Options(shapes=True, biases=True)).scene
+    assert all("(" in box.label for box in shaped.boxes if box.label[:2] in ("h[", "s["))
+
+
+def test_the_letters_are_larger_on_a_slide() -> None:
+    runs, loss = deep_encoder_decoder()
+
+    def letters(**options: Any) -> float:
+        left, bottom, right, top = draw_runs(runs, loss, options=Options(**options)).scene.bounds()
+        return min(1920 / (right - left), 1080 / (top - bottom))
+    assert letters(aspect="slide") > letters()
+
+
+def test_rows_of_several_runs_are_refused() -> None:
+    runs, loss = encoder_decoder()
+    with pytest.raises(ValueError, match="per_row= is for one run"):
+        viz.unrolled(runs, loss=loss, per_row=2)
+
+
+def test_the_text_for_a_picture_names_all_runs() -> None:
+    runs, loss = encoder_decoder()
+    drawn = viz.unrolled(runs, loss=loss, title=False)
+    assert all(f"{run.cell.name}: {run.T} time steps" in drawn.alt for run in runs)
+    assert "unrolled, T = " in drawn.title

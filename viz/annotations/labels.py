@@ -78,6 +78,8 @@ class BoxLabels:
                 name = clean(part.signal if parallel else part.signal.removeprefix(layer.signal))
                 known.setdefault(self._known(tensor), []).append(f"{name}[{k}]")
             lines = [", ".join(names) + value for value, names in known.items()]
+            if set(known) == {ZERO}:
+                return lines[0]
         if self.spec.values:
             lines += [f"{clean(part.signal.removeprefix(layer.signal))}  {numbers(x)}" for part, x in outputs]
         if (self.spec.values or self.spec.heat) and self._needs_gradient(layer, k):

@@ -119,6 +119,19 @@ def all_parameters(runs: Sequence[Run], links: Iterable[Link]) -> dict[str, Tens
     return dict(zip(numbered(names), owners))
 
 
+def layers_of_parameters(runs: Sequence[Run], specs: Sequence[UnrolledSpec],
+                         parameters: Mapping[str, Tensor]) -> dict[str, list[str]]:
+    """Return, by a layer's label, the names of the parameters that are listed together: those of no other layer."""
+    names = {tensor: name for name, tensor in parameters.items()}
+    found: dict[str, list[str]] = {}
+    for title, run, spec in zip(run_names(runs), runs, specs):
+        for label, own in spec.graph.shelf.items():
+            listed = [names[run.parameters[name]] for name in own]
+            if listed not in found.values():  # chunks have the same
+                found[f"{label} of {title}" if label in found else label] = listed
+    return found
+
+
 def _leaves_between(links: Iterable[Link]) -> list[Tensor]:
     return [x for link in links for node in link.between for x in node.inputs if x.op is None and x.requires_grad]
 

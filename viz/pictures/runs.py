@@ -359,8 +359,11 @@ class RunsDrawing:
         return sorted(found, key=itemgetter(1))
 
     def add_margin(self, parameters: Mapping[str, Tensor], sums: Mapping[str, Any] | None,
-                   direct: Sequence[str]) -> dict[str, str]:
+                   direct: Sequence[str], layers: Mapping[str, list[str]]) -> dict[str, str]:
         """Add the loss above all runs, the marks of highlighted tensors, and the panels around.
+
+        Args:
+            layers: the names of the parameters that are listed together.
 
         Returns:
             The key of the box in which each parameter is listed.
@@ -369,7 +372,7 @@ class RunsDrawing:
         if labels.spec.loss is not None:
             add_loss(self.scene, labels.spec.loss, self._loss_sources(), self.top, labels)
         mark_highlight(self.scene, {key for each in self.drawings for key in each.labels.highlighted(each.boxes)})
-        graph = StepGraph(colors={name: palette.parameter(i) for i, name in enumerate(parameters)})
+        graph = StepGraph(colors={name: palette.parameter(i) for i, name in enumerate(parameters)}, shelf=dict(layers))
         spec = replace(labels.spec, graph=graph, parameters=parameters)
         middle = (min(each.layout.steps.middle for each in self.drawings)
                   + max(each.layout.steps.middle for each in self.drawings)) / 2

@@ -50,6 +50,7 @@ from .run_list import (
     check_order,
     checked_runs,
     divide_highlight,
+    layers_of_parameters,
     run_names,
     runs_title,
     steps_of_runs,
@@ -174,7 +175,8 @@ def draw_runs(runs: Sequence[Run], loss: Tensor | None = None, level: str = "sig
     whole, names = RunsDrawing(drawings, links, arrange(specs, links)), run_names(runs)
     whole.add_links()
     whole.add_names(names)
-    listed = whole.add_margin(parameters, sum_of_sums(runs, parameters, links), read.parameters)
+    listed = whole.add_margin(parameters, sum_of_sums(runs, parameters, links), read.parameters,
+                              layers_of_parameters(runs, specs, parameters))
     if step is not None:
         once = {parameters[name]: listed[name] for name in read.parameters}
         for run, drawing in zip(runs, drawings):
@@ -184,7 +186,8 @@ def draw_runs(runs: Sequence[Run], loss: Tensor | None = None, level: str = "sig
     title = runs_title(runs, sum(drawing.folded for drawing in drawings), bool(links))
     whole.scene.title, whole.scene.alt = options.name(title), runs_text(
         names, specs, [drawing.loss_inputs.signals for drawing in drawings], drawings[0].labels.scale)
-    add_headings(whole.scene, title, specs, notes + note_on_way(read), frames_extent(whole.scene))
+    left, bottom, right, _ = frames_extent(whole.scene)
+    add_headings(whole.scene, title, specs, notes + note_on_way(read), (left, bottom, right, whole.scene.bounds(0)[3]))
     return whole
 
 
