@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from rnn import Run
 from viz import Picture
 from viz.layout.step_graph import Part
-from viz.pictures.unrolled import UnrolledDrawing, unrolled_spec
+from viz.pictures.unrolled_drawing import UnrolledDrawing, unrolled_spec
 from viz.render import palette
 from viz.render.digraph import literal, picture
 from viz.render.fonts import FAMILY, text_width

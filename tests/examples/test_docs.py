@@ -46,8 +46,9 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
     monkeypatch.syspath_prepend(str(ROOT))
-    if "matplotlib" in page.read_text(encoding="utf-8"):
-        pytest.importorskip("matplotlib")
+    for library in ("matplotlib", "IPython"):
+        if library in page.read_text(encoding="utf-8"):
+            pytest.importorskip(library)
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks(page):
         shown = run(block, page, names)

@@ -16,7 +16,7 @@ from viz.layout.levels import rolled_graph
 from viz.layout.options import USUAL, Options
 from viz.layout.step_graph import Edge
 from viz.pictures.rolled import RolledDrawing
-from viz.pictures.unrolled import UnrolledDrawing, unrolled_spec
+from viz.pictures.unrolled_drawing import UnrolledDrawing, unrolled_spec
 from viz.render.scene import Arrow, Box, Scene, Text
 
 Rectangle = tuple[float, float, float, float]

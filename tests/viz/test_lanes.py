@@ -36,7 +36,7 @@ from rnn import Cell, t
 from viz.layout.step_layout import WIDEST, power
 from viz.pictures.rolled import RolledDrawing
 from viz.pictures.side_by_side import unroll_zeros
-from viz.pictures.unrolled import UnrolledDrawing
+from viz.pictures.unrolled_drawing import UnrolledDrawing
 from viz.render import palette
 from viz.render.scene import Arrow, Box
 

@@ -37,7 +37,7 @@ from viz.layout.levels import rolled_graph
 from viz.layout.step_graph import StepGraph, step_graph
 from viz.pictures.rolled import RolledDrawing
 from viz.pictures.side_by_side import side_by_side, unroll_zeros
-from viz.pictures.unrolled import UnrolledDrawing
+from viz.pictures.unrolled_drawing import UnrolledDrawing
 from viz.render import palette
 from viz.render.scene import Box, Frame, Scene, Text
 from viz.render.typography import true_minus

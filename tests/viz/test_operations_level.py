@@ -31,7 +31,7 @@ from viz.annotations.labels import numbers
 from viz.layout.folding import choose_steps, find_tensors, make_columns
 from viz.layout.layered import layered_layout
 from viz.layout.step_graph import step_graph
-from viz.pictures.unrolled import UnrolledDrawing
+from viz.pictures.unrolled_drawing import UnrolledDrawing
 from viz.render import palette
 
 ALL = [*DEFINITIONS, lstm, gru, gates, skips]

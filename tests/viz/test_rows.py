@@ -17,7 +17,7 @@ from examples.gallery import lstm as gates_of_lstm
 from rnn import Cell
 from viz.annotations.current_step import gradient_arrow
 from viz.layout.options import Options
-from viz.pictures.unrolled import UnrolledDrawing
+from viz.pictures.unrolled_drawing import UnrolledDrawing
 from viz.render import palette
 from viz.render.digraph import format_number
 from viz.render.scene import Arrow, Frame, Text

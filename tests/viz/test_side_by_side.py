@@ -18,7 +18,7 @@ from viz.layout.folding import Tensors
 from viz.layout.step_graph import Edge, Part, StepGraph, assign_layers
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.pictures.side_by_side import side_by_side, unroll_zeros
-from viz.pictures.unrolled import UnrolledDrawing
+from viz.pictures.unrolled_drawing import UnrolledDrawing
 from viz.render import palette
 
 ALL = [*DEFINITIONS, lstm, gru, gates, skips, three_delays]

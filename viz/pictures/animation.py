@@ -22,7 +22,7 @@ from viz.render.gif import write_gif
 
 from .frames import Frame, backward_pass, unrolling
 from .side_by_side import beside_rolled, unroll_zeros
-from .unrolled import UnrolledDrawing, unrolled_spec
+from .unrolled_drawing import UnrolledDrawing, unrolled_spec
 
 MOST = 200  # frames
 SECONDS = 0.8  # for which a frame is shown

@@ -16,7 +16,7 @@ from viz.layout.wrapping import Link, Rows
 from viz.render.scene import Scene
 
 if TYPE_CHECKING:
-    from .unrolled import UnrolledDrawing
+    from .unrolled_drawing import UnrolledDrawing
 
 ROWS = (*range(1, 13), *(int(12 * 1.25 ** power) for power in range(1, 10)))  # that are tried on a page
 STEP = 20.0  # height of the line that tells a step of a backward pass

@@ -15,7 +15,7 @@ from viz.render.fonts import text_width
 from viz.render.scene import CORNER, Arrow, Box, Point, join_curves, round_corners, straight_line
 
 if TYPE_CHECKING:
-    from .unrolled import UnrolledDrawing
+    from .unrolled_drawing import UnrolledDrawing
 
 APART = 30.0  # from these boxes to the first column
 TRACK = 7.0  # between lines that run upward side by side

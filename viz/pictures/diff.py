@@ -33,7 +33,7 @@ from viz.render.scene import Scene, text_beside
 from .diff_tensors import draw_tensors
 from .difference import CHANGED, SAME, differ, paint_arrow, paint_box, state_of, write_caption
 from .rolled import RolledDrawing
-from .unrolled import UnrolledDrawing, valid_sequences
+from .unrolled_drawing import UnrolledDrawing, valid_sequences
 
 SHOWN = Options(equations=True, legend=True)
 

@@ -24,7 +24,7 @@ from viz.render import palette
 from viz.render.fonts import clean, text_width
 from viz.render.scene import Rectangle, Scene, Text
 
-from .unrolled import UnrolledDrawing, keys_of_once
+from .unrolled_drawing import UnrolledDrawing, keys_of_once
 
 CAPTION = 30.0  # from a picture to the caption under it
 

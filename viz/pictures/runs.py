@@ -43,7 +43,7 @@ from viz.render.scene import (
 from .arrangement import make_panels, title_height
 
 if TYPE_CHECKING:
-    from .unrolled import UnrolledDrawing
+    from .unrolled_drawing import UnrolledDrawing
 
 APART = 46.0  # from run to run, without the links between
 TRACK = 9.0  # between links side by side

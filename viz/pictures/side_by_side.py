@@ -27,7 +27,7 @@ from viz.render.fonts import clean
 from viz.render.scene import Scene, Text
 
 from .rolled import RolledDrawing
-from .unrolled import UnrolledDrawing, unrolled_spec
+from .unrolled_drawing import UnrolledDrawing, unrolled_spec
 
 APART = 64.0  # between the two pictures
 UNDER = 16.0  # from the pictures to the words under them

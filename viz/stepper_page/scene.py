@@ -27,7 +27,7 @@ from viz.layout.step_layout import HEIGHT, SMALL, box_width
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.pictures.run_list import numbered
 from viz.pictures.runs import Row, RunsDrawing
-from viz.pictures.unrolled import UnrolledDrawing
+from viz.pictures.unrolled_drawing import UnrolledDrawing
 from viz.render import palette
 from viz.render.fonts import clean, text_width
 from viz.render.scene import (
