@@ -120,7 +120,7 @@ def test_a_file_does_not_see_the_arguments_of_viz(tmp_path: Path, monkeypatch: p
     ("diff model.py:run model.py:run", "--equations", "--equations does nothing for diff of a Run: it is for Cells"),
     ("model.py:run", "--aspect wide", "aspect='wide': 'slide' (16:9), 'page' (A4, upright), or width by height"),
     ("model.py:run", "--per-row 0", "per_row=0: 1 step or more in a row"),
-    ("model.py:net", "--level ops --biases", "biases=True is for level='signals': level='ops' draws an addition as a box of its own"),
+    ("model.py:net", "--level ops --biases", "biases=True is for level='signals': level='ops' draws an"),
     ("undefined.py:net", "", "a signal is used but never defined")])
 def test_the_command_line_says_in_one_line_what_is_wrong(
         what: str, options: str, message: str, file: Path, monkeypatch: pytest.MonkeyPatch,
