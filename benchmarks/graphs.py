@@ -21,8 +21,7 @@ import minigrad as mg
 import viz
 from minigrad.backward import ancestors
 from rnn import Cell, cells, t
-from viz.pictures.graph import add_node, empty
-from viz.render import palette
+from viz.render.digraph import literal
 
 SIZE = 8
 
@@ -102,9 +101,9 @@ def by_dot(make: Callable[[int], mg.Tensor], count: int) -> None:
     """Lay out all tensors as boxes of the program dot, and paint them as SVG."""
     nodes = ancestors(make(count))
     keys = {node: f"n{number}" for number, node in enumerate(nodes)}
-    drawn = empty(dark=False)
+    drawn = viz.Picture("graph", graph_attr={"rankdir": "BT"}, node_attr={"shape": "box"})
     for node, key in keys.items():
-        add_node(drawn, key, node, f"{node.label}\n{node.shape}", palette.OUTPUT, dark=False)
+        drawn.node(key, label=literal(f"{node.label}\n{node.shape}"))
         for x in node.inputs:
             drawn.edge(keys[x], key)
     started = time.process_time()
