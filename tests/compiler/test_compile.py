@@ -173,7 +173,7 @@ def gated(draw: st.DrawFn) -> Cell:
 
 
 @given(gated(), st.sampled_from([{}, {}, {"chunks": 2}, {"last": 2}, {"lengths": [4, 1, 3]}]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_gates_of_any_kind_and_size(cell: Cell, options: dict[str, Any]) -> None:
     assert_equal(cell, data(cell, 4, (3,)), rtol=1e-10, **options)
 

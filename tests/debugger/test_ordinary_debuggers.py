@@ -292,6 +292,7 @@ class TestDebugpy:
         return {**configuration, "program": str(script), "justMyCode": just_my_code, "console": "internalConsole",
                 "cwd": str(script.parent), "python": [sys.executable], "env": {"LIBRARY_ROOTS": installed}}
 
+    @pytest.mark.slow
     def test_breaks_by_a_condition_in_the_users_own_loop(self, script: Path, adapter: Adapter) -> None:
         adapter.launch(self.configuration(script, just_my_code=True), script,
                        {"line": LOOP, "condition": 'step.name == "h" and step.t == 3'})
@@ -372,6 +373,7 @@ class TestVariables:
         path.write_text(VARIABLES, encoding="utf-8")
         return path
 
+    @pytest.mark.slow
     def test_expanding_computes_nothing_and_shows_stored_values(self, program: Path, adapter: Adapter) -> None:
         adapter.launch(TestDebugpy().configuration(program, just_my_code=False), program,
                        {"line": line_of(program, "pass")})
@@ -408,6 +410,7 @@ class TestVariables:
         many = adapter.expand(below["large"]["data"])
         assert len(many) == 502 and many["..."] == "'100 more'"
 
+    @pytest.mark.slow
     def test_inside_of_a_pass_a_tensor_shows_its_gradient_in_this_pass(self, program: Path, adapter: Adapter) -> None:
         adapter.launch(TestDebugpy().configuration(program, just_my_code=False), ROOT / "minigrad/backward.py",
                        {"line": TURN, "condition": 'node.name == "h" and node.t == 2'})
@@ -484,6 +487,7 @@ class TestCompiledPrograms:
         assert "<compiled net" in ran.stdout and "def forward(" in ran.stdout, ran.stdout + ran.stderr
         assert "copyto(arrays.x, x)" in ran.stdout
 
+    @pytest.mark.slow
     def test_debugpy_shows_its_lines(self, program: Path, environment: dict[str, str]) -> None:
         pytest.importorskip("debugpy")
         adapter = Adapter(environment)

@@ -16,7 +16,8 @@ from viz.render.fonts import LINE, text_width
 from viz.render.scene import Arrow, Box
 
 EVERY = [pytest.param(make, id=name) for name, make in GRAPHS.items()]
-EVERY += [pytest.param(lambda seed=seed: random_tensor(seed), id=f"random {seed}") for seed in range(30)]
+EVERY += [pytest.param(lambda seed=seed: random_tensor(seed), id=f"random {seed}",
+                       marks=[pytest.mark.slow] if seed > 7 else []) for seed in range(30)]
 every_graph = pytest.mark.parametrize("make", EVERY)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import mostly_slow
 from definitions import bidirectional, elman, feedback, lstm, parameter, three_delays, unrolled
 from drawings import draw_run, overlap, rectangle, unrolled_drawing
 
@@ -292,7 +293,7 @@ def size(**options: Any) -> tuple[float, float]:
     return right - left, top - bottom
 
 
-@pytest.mark.parametrize("aspect", ["slide", "page", 0.6, 1, 4 / 3, 3])
+@pytest.mark.parametrize("aspect", mostly_slow(["slide", 1, "page", 0.6, 4 / 3, 3], 2))
 @pytest.mark.parametrize("options", [{}, {"values": True, "heat": True}, {"legend": True, "equations": True},
                                      {"parameters": False, "level": "ops"}])
 def test_letters_on_a_page_are_as_large_as_in_any_number_of_rows(aspect: Any, options: dict[str, Any]) -> None:
