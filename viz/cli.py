@@ -250,6 +250,8 @@ def _checked_options(kind: str, objects: Sequence[Any], options: argparse.Namesp
         if option in missing:
             raise UsageError(f"{_written(option)} does nothing for {kind} of {_with_article(objects[0])}: "
                              f"{EXPLAINED[option]}")
+    if options.dpi is not None and options.dpi < 1:
+        raise UsageError(f"--dpi {options.dpi}: 1 dot per inch or more")
     if "dpi" in given and suffix.removeprefix(".") not in RASTER:
         formats = ", ".join(f".{each}" for each in sorted(RASTER))
         raise UsageError(f"--dpi does nothing for {suffix or options.o}: it is for {formats}")
@@ -295,9 +297,10 @@ def _written(option: str) -> str:
 
 
 def _aspect(text: str) -> str | float:
-    """Return a number, or the word that it isn't."""
-    with suppress(ValueError):
-        return float(text)
+    """Return a number, also that of "16/9"; or the word that it isn't."""
+    with suppress(ValueError, ZeroDivisionError):
+        width, _, height = text.partition("/")
+        return float(width) / float(height or 1)
     return text
 
 

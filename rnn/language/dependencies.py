@@ -344,7 +344,7 @@ def statics_read(expression: Any) -> list[Static]:
 
 
 class Start(NamedTuple):
-    """A value before or after the sequence that is computed from statics: `signal[step] = value`."""
+    """A value before or after the sequence that is computed from statics or parameters: `signal[step] = value`."""
 
     signal: Signal
     step: int | Time  # 0, -1, ..., or T + k
@@ -356,9 +356,14 @@ class Start(NamedTuple):
 
 def starts(cell: Definition) -> list[Start]:
     """Return the values before and after the sequence that are computed from statics."""
+    return [start for start in written_starts(cell) if isinstance(start.value, Expression)]
+
+
+def written_starts(cell: Definition) -> list[Start]:
+    """Return the values before and after the sequence that are computed from statics or parameters."""
     return [Start(signal, step, value) for signal in cell.signals.values()
             for step, value in [*signal.initial.items(), *((T + k, value) for k, value in signal.final.items())]
-            if isinstance(value, Expression)]
+            if isinstance(value, Expression) or value.requires_grad]
 
 
 class Product(NamedTuple):

@@ -18,7 +18,7 @@ import numpy as np
 from minigrad import Op, Tensor, ops
 from minigrad.formats.formula import format_index, format_options
 
-from .dependencies import starts
+from .dependencies import written_starts
 from .equations import Definition
 from .expressions import Read, Static, StepNumber, Time
 from .formula import written_operands
@@ -44,13 +44,13 @@ Part = tuple[str, int]  # a formula, and how tightly it binds
 
 
 def equations_latex(cell: Definition) -> str:
-    """Return all equations of a definition, and its initial values that are computed from statics, one a line.
+    """Return all equations of a definition, one a line, and its initial values that are computed.
 
     A part that long equations use several times is written once, as `u_{1}`, below the first of them.
     """
     written = [(name_latex(equation.signal.name, repr(Time("t", equation.lead))), equation.expression)
                for equation in cell.equations]
-    written += [(name_latex(start.signal.name, repr(start.step)), start.value) for start in starts(cell)]
+    written += [(name_latex(start.signal.name, repr(start.step)), start.value) for start in written_starts(cell)]
     names = _names([expression for _, expression in written if len(to_latex(expression)) > WIDE])
     rows, explained = [], set()
     for left, expression in written:

@@ -136,6 +136,15 @@ def test_the_command_line_says_in_one_line_what_is_wrong(
     assert sorted(path.name for path in file.parent.iterdir()) == before
 
 
+def test_an_aspect_is_a_ratio_too(file: Path) -> None:
+    texts = []
+    for number, aspect in enumerate(("16/9", str(16 / 9), "slide")):
+        out = file.with_name(f"aspect{number}.dot")
+        assert main([f"{file}:run", "--aspect", aspect, "-o", str(out)]) == 0
+        texts.append(out.read_text(encoding="utf-8"))
+    assert texts[0] == texts[1] == texts[2]
+
+
 def test_two_files_are_compared(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = file.with_name("other.py")
     other.write_text(FILE.replace("h[t-1])", "h[t-1] + 1.0)"))

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from definitions import data, elman, feedback, gates, gru, three_delays, unrolled
-from drawings import draw_run
+from drawings import draw_run, unrolled_drawing
 
 import viz
 from rnn import Cell, Run
-from viz.annotations.heat import THIN, WIDE
+from viz.annotations.heat import THIN, WIDE, relative_contributions
 from viz.render import palette
 from viz.render.scene import Scene
 
@@ -66,3 +66,15 @@ def test_contributions_before_backward_say_what_to_do() -> None:
     cell = elman()
     with pytest.raises(ValueError, match=r"call loss\.backward\(\) first"):
         viz.unrolled(cell.unroll(**data(cell)), contributions=True)
+
+
+def test_a_cut_edge_has_the_width_of_its_contribution() -> None:
+    cell = elman()
+    run = cell.unroll(**data(cell, 6), chunks=2)
+    (run["y"].stack() ** 2).mean().backward()
+    drawing = unrolled_drawing(run, contributions=True)
+    parts = relative_contributions(run)["U"]
+    widths = {k: arrow.pen for arrow, edge, k in drawing.arrows if edge.names == ["U"]}
+    assert all(abs(widths[k] - (THIN + (WIDE - THIN) * parts[k - 1])) < 1e-9 for k in range(1, 7)) and parts[2] > 0
+    with pytest.raises(ValueError, match="contributions=True is for the levels 'signals' and 'layers'"):
+        viz.unrolled(run, level="ops", contributions=True)

@@ -12,7 +12,7 @@ from drawings import overlap, rectangle, rolled_drawing, unrolled_drawing
 import minigrad as mg
 import viz
 from rnn import Cell, t
-from viz.annotations.heat import BAD, UNKNOWN, ZERO
+from viz.annotations.heat import BAD, UNREACHABLE, ZERO
 from viz.pictures.gradient_map import map_scene
 from viz.render.scene import Scene
 
@@ -51,7 +51,7 @@ def test_a_gradient_map_shows_a_gradient_that_vanishes() -> None:
     greens = [int(box.paint.fill[3:5], 16) for box in row]
     assert np.mean(greens[:10]) > np.mean(greens[-10:]) + 60
     unknown, = (box for box in scene.boxes if box.key.startswith("pattern") and box.y == strips(scene)["y"][0].y)
-    assert unknown.pattern == UNKNOWN and unknown.label == "" and unknown.tooltip == "not reached"
+    assert unknown.pattern == UNREACHABLE and unknown.label == "" and unknown.tooltip == "not reached"
     assert "not reached" in [text.text for text in scene.texts]
     assert (unknown.left, unknown.right) == pytest.approx((row[0].left, row[-1].right))
     assert not any(box.filled for box in strips(scene)["y"]) and all(box.filled for box in row)

@@ -13,6 +13,8 @@ from drawings import draw_run, rolled_drawing, unrolled_drawing
 import minigrad as mg
 import viz
 from rnn import Cell, cells, t
+from rnn.language.latex import equations_latex
+from viz.annotations.formulas import equation_lines
 from viz.layout.step_graph import step_graph
 from viz.render import palette
 from viz.render.scene import Scene
@@ -222,3 +224,17 @@ def test_an_arrow_from_an_earlier_input_is_no_loop() -> None:
         names = {box.key: box.label[:1] for box in scene.boxes}
         colors = {(names[arrow.source], arrow.color) for arrow in scene.arrows if names[arrow.source] in ("x", "h")}
         assert colors == {("x", palette.ARROW), ("x", palette.INPUT.line), ("h", palette.STATE.line)}
+
+
+def test_initial_values_of_parameters_are_written_with_the_equations() -> None:
+    cell = Cell("starts")
+    x, h, q = cell.input("x", 3), cell.signal("h", 3), cell.signal("q", 3)
+    h0, W = parameter("h0", 3), parameter("W", 3, 3)
+    h[t] = np.tanh(x[t] + h[t-1])
+    q[t] = np.tanh(h[t] + q[t-2])
+    h[0] = h0
+    q[0] = 2 * h0
+    q[-1] = W @ h0
+    lines = [line.text for line in equation_lines(cell)]
+    assert lines[2:] == ["h[0] = h0", "q[0] = 2 * h0", "q[-1] = W @ h0"]
+    assert equations_latex(cell).count(r"\\") == len(lines) - 1

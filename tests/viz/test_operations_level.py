@@ -274,9 +274,12 @@ def test_a_legend_lists_the_patterns_that_occur() -> None:
 
 
 def test_a_legend_says_why_a_gradient_is_unknown() -> None:
-    for norms, word in (([Norm(None)], "not computed"), ([Norm(None, NOT_REACHED), Norm(1.0)], "not reached"),
-                        ([Norm(None), Norm(None, NOT_REACHED)], "not computed, not reached")):
-        assert [meaning for _, pattern, meaning in Scale(norms).legend() if pattern == UNKNOWN] == [word]
+    for norms, known in (([Norm(None)], {UNKNOWN: "not computed"}),
+                         ([Norm(None, NOT_REACHED), Norm(1.0)], {UNREACHABLE: "not reached"}),
+                         ([Norm(0.0, UNREACHED), Norm(None, NOT_REACHED)], {UNREACHABLE: f"{UNREACHED}, not reached"}),
+                         ([Norm(None), Norm(None, NOT_REACHED)],
+                          {UNREACHABLE: "not reached", UNKNOWN: "not computed"})):
+        assert {pattern: meaning for _, pattern, meaning in Scale(norms).legend() if pattern} == known
 
 
 def test_heat_before_backward_says_not_computed() -> None:

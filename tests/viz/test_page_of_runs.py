@@ -88,7 +88,7 @@ def test_the_gradient_of_the_encoder_comes_along_the_link() -> None:
     runs, loss = encoder_decoder()
     scene = drawn(loss)
     last, start = box_of(scene, runs[0]["h"][3]), box_of(scene, runs[1]["h"][0])
-    assert start.label == "h[0] = h[3]" and start.dashed
+    assert start.label == "h[0] = h[3] of encoder" and start.dashed
     assert [arrow.source for arrow in scene.scene.arrows if arrow.target == start.key] == [last.key]
     assert sum(box.label.startswith("h[0]") for box in scene.scene.boxes) == 2  # one of each run
     names = [text.text for text in scene.scene.texts]

@@ -118,7 +118,7 @@ def test_values_without_a_gradient_have_a_cut_link() -> None:
 def test_an_initial_value_tells_which_value_it_is() -> None:
     runs, loss = encoder_decoder()
     labels = [box.label for box in draw_runs(runs, loss).scene.boxes if box.dashed]
-    assert labels == ["h[0] = 0", "h[0] = h[3]"]
+    assert labels == ["h[0] = 0", "h[0] = h[3] of encoder"]  # the decoder has an h[3] too
 
 
 def test_what_is_computed_between_two_runs_is_at_their_link() -> None:

@@ -16,7 +16,7 @@ from minigrad.steps import Step
 from rnn import Cell, Run, t
 from rnn.unrolling.gradients import gradient_sums
 from viz.annotations.current_step import mark_step
-from viz.annotations.heat import UNKNOWN, UNREACHABLE
+from viz.annotations.heat import UNREACHABLE
 from viz.render.patterns import Pattern
 from viz.render.scene import Scene
 
@@ -118,7 +118,7 @@ def test_without_a_loss_a_box_says_that_no_gradient_came() -> None:
     run = cell.unroll(**data(cell))
     mg.square(run["y"][4]).mean().backward()
     found = labels(run, None)
-    assert found["y[1]\n|g| not reached"] == UNKNOWN and "not computed" not in " ".join(found)
+    assert found["y[1]\n|g| not reached"] == UNREACHABLE and "not computed" not in " ".join(found)
 
 
 # ---- a step of a pass

@@ -11,6 +11,7 @@ from drawings import draw_run, rectangle, unrolled_drawing
 
 import viz
 from viz.render.scene import Text
+from viz.render.typography import true_minus
 
 
 def captions(steps: Any = None, **options: Any) -> list[str]:
@@ -45,3 +46,14 @@ def test_a_difference_tells_it_too() -> None:
     cell = elman()
     runs = [cell.unroll(x=np.ones((5, 3, 3)), lengths=lengths) for lengths in ([5, 4, 4], [5, 3, 1])]
     assert "t = 4  (1 of 3)" in viz.diff(*runs).source
+
+
+def test_ranges_are_those_of_the_sequences_that_have_the_step() -> None:
+    cell = elman()
+    data = np.random.default_rng(0).normal(size=(5, 3, 3))
+    run = cell.unroll(x=data, lengths=[5, 3, 1])
+    labels = [box.label.split("\n") for box in unrolled_drawing(run, values=True).scene.boxes]
+    boxes = {name: lines[0] for name, *lines in labels if lines}
+    for k in range(1, 6):
+        own = run["h"][k].numpy()[[length >= k for length in (5, 3, 1)]]
+        assert boxes[f"h[{k}]"] == true_minus(f"{own.min():.2g} … {own.max():.2g}")

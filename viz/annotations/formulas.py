@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from minigrad import Tensor
-from rnn.language.dependencies import starts
+from rnn.language.dependencies import written_starts
 from rnn.language.equations import Definition
 from rnn.language.expressions import Apply, Time
 from rnn.language.formula import to_text, written_operands
@@ -46,10 +46,10 @@ class Line(NamedTuple):
 
 
 def formulas(cell: Definition, names: Names) -> list[Formula]:
-    """Return the equations of a definition, and its initial values that are computed from statics."""
+    """Return the equations of a definition, and its initial values that are computed from statics or parameters."""
     equations = [(x.signal, Time("t", x.lead), x.expression) for x in cell.equations]
     found = []
-    for signal, step, expression in [*equations, *starts(cell)]:
+    for signal, step, expression in [*equations, *written_starts(cell)]:
         layer = names.layer(signal.name)
         left = f"{names.short(signal.name, layer)}[{step!r}]"
         text = f"{left} = {names.text(expression, layer)}"

@@ -92,12 +92,14 @@ class Scale:
         self.low = min(self.low, self.high - 1)
         found = {self.pattern(size) for size in norms}
         self.patterns = {pattern: meaning for pattern, meaning in MEANINGS.items() if pattern in found}
-        if UNKNOWN in found:
-            self.patterns[UNKNOWN] = ", ".join(sorted({str(size) for size in norms if self.pattern(size) == UNKNOWN}))
+        for pattern in (UNREACHABLE, UNKNOWN):
+            if pattern in found:
+                words = {size.word or str(size) for size in norms if self.pattern(size) == pattern}
+                self.patterns[pattern] = ", ".join(sorted(words))
 
     def pattern(self, size: Norm) -> Pattern | None:
         """Return the pattern of a norm that isn't on the scale."""
-        if size.word == UNREACHED:
+        if size.word in (UNREACHED, NOT_REACHED):
             return UNREACHABLE
         if size.value is None:
             return UNKNOWN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,7 @@ class BoxLabels:
         if self.spec.is_boundary(part, k):
             known = self._known(tensor)
             return f"{text}{known}" if known == ZERO else self._with_numbers(f"{text}{known}", tensor)
-        text = self._with_numbers(text, tensor)
+        text = self._with_numbers(text, tensor, self.spec.own(k))
         return f"{text}\n{part.added_line}" if part.added and tensor is not None else text
 
     def _label_of_layer(self, layer: Part, k: int) -> str:
@@ -81,7 +82,8 @@ class BoxLabels:
             if set(known) == {ZERO}:
                 return lines[0]
         if self.spec.values:
-            lines += [f"{clean(part.signal.removeprefix(layer.signal))}  {numbers(x)}" for part, x in outputs]
+            own = self.spec.own(k)
+            lines += [f"{clean(part.signal.removeprefix(layer.signal))}  {numbers(x, own)}" for part, x in outputs]
         if (self.spec.values or self.spec.heat) and self._needs_gradient(layer, k):
             lines.append(self._norm(layer, k).line)
         return "\n".join(lines)
@@ -90,7 +92,8 @@ class BoxLabels:
         """Return ` = 0`, ` = h0` or ` = s[3]` for a value before or after the steps that was given; "" for another."""
         if tensor is None:
             return ""
-        if other := elsewhere(tensor, self.spec.key, self.spec.runs):
+        own = {part.signal.removeprefix(self.spec.graph.prefix) for part in self.spec.recorded}
+        if other := elsewhere(tensor, self.spec.key, self.spec.runs, own):
             return f" = {other}"
         value = tensor.inputs[0] if tensor.inputs else tensor
         if value.name and value.t is None:
@@ -115,13 +118,13 @@ class BoxLabels:
         tensor = self.tensors[part, k]
         return tensor is not None and tensor.requires_grad
 
-    def _with_numbers(self, text: str, tensor: Tensor | None) -> str:
-        """Return a label with the requested numbers under it."""
+    def _with_numbers(self, text: str, tensor: Tensor | None, own: Any = None) -> str:
+        """Return a label with the requested numbers under it: those of a batch's sequences that have the step."""
         lines = [text]
         if tensor is None:
             return text
         if self.spec.values:
-            lines.append(numbers(tensor))
+            lines.append(numbers(tensor, own))
         if (self.spec.values or self.spec.heat) and tensor.requires_grad:
             lines.append(self.gradients.norm(tensor).line)
         return "\n".join(lines)
@@ -219,9 +222,15 @@ def _add_key(scene: Scene, number: int, row: tuple[str, Pattern | None, str], le
     scene.texts.append(text_beside(left + width + 6, y, meaning, 10, palette.QUIET))
 
 
-def numbers(tensor: Tensor) -> str:
-    """Return a few numbers as they are, and the range of many."""
+def numbers(tensor: Tensor, own: Any = None) -> str:
+    """Return a few numbers as they are, and the range of many.
+
+    Args:
+        own: of each sequence of a batch, whether its numbers count; by default those of all.
+    """
     array = tensor.numpy()
+    if own is not None and array.shape[:own.ndim] == own.shape:
+        array = array[own]
     if array.size == 0:
         return "empty"
     if array.size <= FEW:

@@ -7,7 +7,7 @@ stacked and read step by step, each step has its own link.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -95,14 +95,21 @@ def find_links(runs: Sequence[RunTensors]) -> list[Link]:
     return [link for run in runs for tensor in sorted(run.boxes, key=_order) for link in finder.links_to(tensor, run)]
 
 
-def elsewhere(tensor: Tensor, key: RunKey | None, drawn: Mapping[RunKey, str]) -> str:
-    """Return the text of an initial value that is another run's: `h[3]`, with the words for a run that isn't drawn."""
+def elsewhere(tensor: Tensor, key: RunKey | None, drawn: Mapping[RunKey, tuple[str, str]],
+              own: Collection[str] = ()) -> str:
+    """Return the text of an initial value that is another run's: `h[3]`, or `h[3] of encoder` where it isn't clear.
+
+    Args:
+        drawn: the prefix and the name of each run in the picture.
+        own: the names of the signals of the run that has the initial value.
+    """
     found = copied_from(tensor)
     if found is None:
         return ""
-    text = f"{clean(found.signal.removeprefix(drawn.get(found.run, '')), 14)}[{found.t}]"
+    prefix, name = drawn.get(found.run, ("", ""))
+    text = f"{clean(found.signal.removeprefix(prefix), 14)}[{found.t}]"
     if found.run in drawn:
-        return text
+        return f"{text} of {clean(name, 20)}" if found.signal.removeprefix(prefix) in own else text
     return f"{text} of " + ("another run" if key is None or found.run.name == key.name else clean(found.run.name, 20))
 
 

@@ -69,12 +69,13 @@ class UnrolledSpec:
     highlight: Collection[Tensor] = ()
     valid: Sequence[int] = ()  # at steps 1 … T, of how many sequences they are own steps; empty if of all
     sequences: int = 1
+    mask: Any = None  # (T, *batch), whether a step is a sequence's own; None if all are
     contributions: Mapping[str, Sequence[float]] | None = None  # of each step to a parameter's gradient: edge widths
     beside: Mapping[Part, Tensor | None] = field(default_factory=dict)  # the value of each part that is computed once
     starts: Sequence[tuple[Edge, int]] = ()  # edges from such parts to values before and after the steps
     inside: Tensors = field(default_factory=dict)  # those of signals in layers that are drawn as one box
     key: RunKey | None = None  # of the run
-    runs: Mapping[RunKey, str] = field(default_factory=dict)  # that are drawn with it, and the prefix of their names
+    runs: Mapping[RunKey, tuple[str, str]] = field(default_factory=dict)  # drawn with it: prefix and name of each
     options: Options = USUAL
     equations: Sequence[tuple[int, str]] = ()  # lines with their indents
 
@@ -92,6 +93,10 @@ class UnrolledSpec:
     def homes(self) -> dict[Part, Part]:
         """The layer whose box a signal is in."""
         return {member: part for part in self.tensors for member in part.members}
+
+    def own(self, k: int) -> Any:
+        """Return of each sequence whether a step is its own; None if there is no mask, and outside of the steps."""
+        return None if self.mask is None or not 1 <= k <= self.T else self.mask[k - 1]
 
     def is_boundary(self, part: Part, k: int) -> bool:
         """Whether a value was given from outside, before or after the computed ones."""

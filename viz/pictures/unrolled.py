@@ -100,10 +100,13 @@ def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = 
     Raises:
         TypeError: for anything else than runs.
         ValueError: if the loss or the step was not computed from this run; if there are too many steps; for heat
-            or contributions before a backward pass; for biases at level "ops", where each has a box; for runs in
-            another order, or a run that is given twice; for several runs in rows.
+            or contributions before a backward pass; for biases or contributions at level "ops", where each parameter
+            has a box; for runs in another order, or a run that is given twice; for several runs in rows.
     """
     options = Options(title, parameters, equations, legend, shapes, biases, per_row, aspect, notation, dark)
+    if contributions and level == "ops":
+        raise ValueError("contributions=True is for the levels 'signals' and 'layers', whose arrows stand for "
+                         "parameters: at level='ops' a parameter has a box")
     runs = [run] if isinstance(run, Run) else checked_runs(run)
     if len(runs) > 1:
         whole = draw_runs(runs, loss, level, fold, steps, values, heat, contributions, highlight, step, options)
@@ -170,8 +173,8 @@ def _specs(runs: Sequence[Run], steps: Sequence[Sequence[int]], level: str, cont
 
 def _drawings(runs: Sequence[Run], specs: Sequence[UnrolledSpec], read: LossInputs) -> list[UnrolledDrawing]:
     """Return the drawings of the runs, with one scale of the colours of gradients."""
-    prefixes = {run.key: spec.graph.prefix for run, spec in zip(runs, specs)}
-    drawings = [UnrolledDrawing(replace(spec, runs=prefixes), read=LossInputs(
+    drawn = {run.key: (spec.graph.prefix, name) for run, spec, name in zip(runs, specs, run_names(runs))}
+    drawings = [UnrolledDrawing(replace(spec, runs=drawn), read=LossInputs(
         {(part, k): None for part, k in read.signals if part in spec.tensors}, [])) for spec in specs]
     if specs[0].heat:
         scale = Scale(size for drawing in drawings for size in drawing.labels.norms)

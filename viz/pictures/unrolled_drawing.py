@@ -64,6 +64,7 @@ def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
     beside = {part: once.get(id(part.source)) for part in (*graph.once, *(edge.source for edge, _ in starts))}
     return UnrolledSpec(run.cell.name, run.T, graph, tensors, steps, level == "ops", frozenset(run.cuts()),
                         beside=beside, starts=starts, valid=valid_sequences(run), sequences=math.prod(run.batch),
+                        mask=run.mask,
                         inside=find_tensors(run, [own for part in graph.parts for own in part.members], steps),
                         key=run.key, options=options,
                         equations=equation_lines(run.cell) if options.equations else ())
@@ -286,13 +287,14 @@ class UnrolledDrawing:
         """Add an arrow, as wide as its contribution; mark it if no gradient passes."""
         self.scene.arrows.append(arrow)
         self.arrows.append((arrow, edge, k))
+        cut_pen = 1.4
         if self.spec.contributions is not None and edge.names and self.layout.is_drawn(k):
-            arrow.pen = edge_width(self.spec.contributions, edge.names, k - edge.target.lead)
+            cut_pen = arrow.pen = edge_width(self.spec.contributions, edge.names, k - edge.target.lead)
         copies = {Connection(At(source, k - edge.delay), At(target, k)) for source, target in edge.ends}
         drawn = self.layout.is_drawn(k) or self.layout.is_drawn(k - edge.delay)
         if edge.delay and drawn and copies.issubset(self.spec.cuts):
             arrow.tooltip += " (cut: no gradient goes back)"
-            cut = mark_cut(arrow, 0.25 if self.layout.enters_from_below(edge) else 0.5)
+            cut = mark_cut(arrow, 0.25 if self.layout.enters_from_below(edge) else 0.5, pen=cut_pen)
             if all(abs(text.x - cut.x) > 8 or abs(text.y - cut.y) > 8 for text in self.scene.texts):
                 self.scene.texts.append(cut)
         return arrow
@@ -328,7 +330,13 @@ class UnrolledDrawing:
         self.scene.title = self.spec.options.name(title)
         self.scene.alt = run_text(self.spec, self.loss_inputs.signals, self.labels.scale)
         add_headings(self.scene, title, [self.spec], [*([heading] if heading else []), *note_on_way(self.loss_inputs)],
-                     self.steps_extent)
+                     self._under_title)
+
+    @property
+    def _under_title(self) -> Rectangle:
+        """The frames; a loss that stands further to the side counts in their height."""
+        left, bottom, right, top = self.steps_extent
+        return left, bottom, right, max([top, *(box.top for box in self.scene.boxes if box.key == "loss")])
 
     @property
     def steps_extent(self) -> Rectangle:

@@ -333,7 +333,7 @@ class RecordedSteps:
             part.paint = signal_paint(given and not any(delays), delays)
         self.parts = graph.parts
         steps = sorted({scene.times[step] for step in scene.steps if scene.runs[step] == run})
-        keys = {key: "" for key in map(run_key, scene.nodes) if key is not None}
+        keys = {key: ("", key.name) for key in map(run_key, scene.nodes) if key is not None}
         own = next((run_key(node) for node in self.where if is_copy(node)), None)
         self.drawing = UnrolledDrawing(UnrolledSpec("recorded", steps[-1], graph, self.tensors, steps, dense=True,
                                                     key=own, runs=keys))
