@@ -54,13 +54,10 @@ class LossGradients:
         """Why gradients are missing; "" if there is no reason."""
         name = self.loss.label or "the loss"
         if self.loss.grad is None:
-            return f"{name} has no gradients yet, those of the run are of another loss: call {self._name}.backward() first"
+            call = f"{self.loss.label if self.loss.label.isidentifier() else 'loss'}.backward()"
+            return f"{name} has no gradients yet, those of the run are of another loss: call {call} first"
         return (f"{name} lacks gradients: those of the run are of several losses, and data were modified since. Call "
                 "this before the optimiser's step") if self.mixed else ""
-
-    @property
-    def _name(self) -> str:
-        return self.loss.label if self.loss.label.isidentifier() else "loss"
 
     def require(self) -> None:
         """Raise ValueError if gradients are missing that another pass has overwritten, or if there are none."""
@@ -95,8 +92,13 @@ class LossGradients:
         return any(node.grad is not None and not np.allclose(grad, node.grad, equal_nan=True)
                    for node, grad in self.found.items() if node.op is not None and node not in self._unknown)
 
-    @staticmethod
-    def _left_over(nodes: Iterable[Tensor], near: Iterable[Tensor]) -> bool:
-        """Whether another pass has reached a tensor that this one doesn't."""
+    def _left_over(self, nodes: Iterable[Tensor], near: Iterable[Tensor]) -> bool:
+        """Whether another pass has reached a tensor that this one doesn't, and from there perhaps an unknown one."""
         own = set(nodes)
-        return any(x.op is not None and x.grad is not None and x not in own for x in near)
+        seen = {x for x in near if x.op is not None and x.grad is not None and x not in own}
+        stack = list(seen)
+        while stack:
+            new = [x for x in stack.pop().inputs if x not in seen]
+            seen.update(new)
+            stack.extend(new)
+        return any(node.op is not None and node in seen for node in self._unknown)

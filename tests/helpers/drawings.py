@@ -32,8 +32,9 @@ def draw_run(run: Run, loss: Any, steps: Sequence[int], level: str = "signals", 
     found = chosen_gradients([run], loss, options.get("step"))
     of = stored if found is None else found.of
     widths = relative_contributions(run, of=of) if contributions else None
-    return UnrolledDrawing(replace(unrolled_spec(run, steps, level, options=shown), parameters=run.parameters,
-                                   sums=gradient_sums(run, of), loss=loss, found=found, contributions=widths, **options)).draw()
+    spec = unrolled_spec(run, steps, level, options=shown)
+    return UnrolledDrawing(replace(spec, parameters=run.parameters, sums=gradient_sums(run, of), loss=loss, found=found,
+                                   contributions=widths, **options)).draw()
 
 
 def rolled_drawing(cell: Cell, level: str = "signals") -> RolledDrawing:

@@ -71,7 +71,8 @@ def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = 
 
     Args:
         run: an unrolled definition; or several, in the order in which they were computed.
-        loss: a tensor that was computed from the run; it is drawn above the steps.
+        loss: a tensor that was computed from the run; it is drawn above the steps. Without it the gradient of a tensor
+            is that of the last backward pass that reached it, so give it after passes of several losses.
         level: "signals"; "ops" to draw the operations of every equation too; "layers" to draw each layer, the signals
             with a common prefix, enc.h and enc.c, as one box.
         fold: draw only the first and the last three of more than twelve steps.
