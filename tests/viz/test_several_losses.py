@@ -152,6 +152,19 @@ def test_overwritten_gradients_are_not_drawn_after_the_optimiser(shown: str, las
         run.contributions("W", mixed[shown])
 
 
+def test_nothing_that_follows_from_an_overwritten_gradient_is_drawn() -> None:
+    run = elman().unroll(x=np.ones((4, 3)))
+    first, last = mg.square(run["y"][3]).mean(), np.abs(run["y"][3]).sum()
+    for loss in (first, last):
+        loss.backward()
+    expected = norm_text(mg.grad(first, run["y"][3]))
+    run.parameters["V"].data = 2 * run.parameters["V"].data  # which y alone reads
+    labels = [box.label for box in draw_run(run, first, range(1, 5), values=True).scene.boxes]
+    gradients = {label.split("\n")[0]: label.split("\n")[-1] for label in labels}
+    assert [gradients[f"h[{k}]"] for k in (1, 2, 3)] == ["|g| not computed"] * 3
+    assert gradients["y[3]"] == expected
+
+
 def test_chunks_that_are_detached_do_not_disturb_each_other() -> None:
     cell = elman()
     first, mixed = losses(cell)
@@ -282,6 +295,15 @@ def test_the_leaves_of_a_graph_have_none_once_they_were_modified() -> None:
     mg.optim.SGD(run.parameters, lr=0.1).step()
     found = leaves(mixed["B"])
     assert not found.keys() & set("WUbV") and found["h[3]"] == norm_text(run["h"][3].grad)
+
+
+def test_a_leaf_of_which_a_part_is_unknown_has_none() -> None:
+    run, mixed = losses(elman())
+    mixed["B"].backward()
+    expected = norm_text(run.parameters["V"].grad)
+    run.parameters["U"].data = 2 * run.parameters["U"].data  # so the terms of W at steps 1 and 2 are unknown
+    found = leaves(mixed["B"])
+    assert found["V"] == expected and not found.keys() & set("WUb")
 
 
 def test_a_pass_that_is_half_way_shows_what_it_has_reached() -> None:
