@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from rnn import Cell, Run
-from rnn.unrolling.gradients import gradient_sums
+from rnn.unrolling.gradients import gradient_sums, stored
+from viz.annotations.gradients import chosen_gradients
 from viz.annotations.heat import relative_contributions
 from viz.layout.folding import choose_steps
 from viz.layout.levels import rolled_graph
@@ -28,9 +29,12 @@ def draw_rolled(cell: Cell, level: str = "signals") -> RolledDrawing:
 
 def draw_run(run: Run, loss: Any, steps: Sequence[int], level: str = "signals", contributions: bool = False,
              shown: Options = USUAL, **options: Any) -> UnrolledDrawing:
-    widths = relative_contributions(run) if contributions else None
-    return UnrolledDrawing(replace(unrolled_spec(run, steps, level, options=shown), parameters=run.parameters,
-                                   sums=gradient_sums(run), loss=loss, contributions=widths, **options)).draw()
+    found = chosen_gradients([run], loss, options.get("step"))
+    of = stored if found is None else found.of
+    widths = relative_contributions(run, of=of) if contributions else None
+    spec = unrolled_spec(run, steps, level, options=shown)
+    return UnrolledDrawing(replace(spec, parameters=run.parameters, sums=gradient_sums(run, of), loss=loss, found=found,
+                                   contributions=widths, **options)).draw()
 
 
 def rolled_drawing(cell: Cell, level: str = "signals") -> RolledDrawing:

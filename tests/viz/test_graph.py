@@ -101,7 +101,6 @@ def test_a_parameter_of_few_operations_has_a_box_and_one_of_many_is_listed() -> 
 
 def test_a_parameter_of_several_time_steps_is_written_in_them_in_its_colour() -> None:
     run, loss = unrolled(elman, 2)
-    loss.backward()
     drawn = drawing(loss)
     scene = drawn.draw()
     assert {node.name for node in drawn.shared} == {"W", "U", "b", "V"} == set(run.parameters)

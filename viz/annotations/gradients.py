@@ -5,7 +5,7 @@ They are those of a run after a backward pass, or those that had arrived after o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,10 @@ from minigrad import Tensor
 from minigrad.backward import ancestors
 from minigrad.formats.norms import norm as norm_of
 from minigrad.steps import Step
+from rnn import Run
+from rnn.unrolling.gradients import Find, has_gradients, loss_gradients, require_gradients, stored
+from rnn.unrolling.loss_gradients import LossGradients
+from viz.layout.unrolled_layout import UnrolledSpec
 
 from .heat import ARRIVED, NOT_REACHED, SO_FAR, THROUGH_STEPS, UNREACHED, Norm
 
@@ -25,12 +29,16 @@ class Gradients:
         drawn: the tensors of the run.
         loss: the tensor that is differentiated; None if it isn't known.
         step: a step of a backward pass: gradients are those after it.
+        found: the gradients of the loss, if they are known already.
     """
 
-    def __init__(self, drawn: Iterable[Tensor], loss: Tensor | None = None, step: Step | None = None) -> None:
+    def __init__(self, drawn: Iterable[Tensor], loss: Tensor | None = None, step: Step | None = None,
+                 found: LossGradients | None = None) -> None:
+        drawn = list(drawn)
         self.step = step
         self.loss = loss if step is None else step.steps.out
         self.read = None if self.loss is None else {x for x in ancestors(self.loss) if x.requires_grad}
+        self.found = LossGradients(loss, drawn) if found is None and loss is not None and step is None else found
         self.begun = any(tensor.grad is not None for tensor in drawn)
         self.complete: dict[Tensor, Any] = {}
         self.totals: dict[Tensor, Any] = {}
@@ -64,9 +72,10 @@ class Gradients:
             return Norm(0.0, UNREACHED)  # a gradient that it holds is of another loss
         if self.step is not None:
             return self._norm_after_step(tensor)
-        if tensor.grad is None:
+        grad = tensor.grad if self.found is None else self.found.of(tensor)
+        if grad is None:
             return Norm(None, NOT_REACHED if self.begun and self.read is None else "")
-        return Norm(_finite_norm(tensor.grad))
+        return Norm(_finite_norm(grad))
 
     def _norm_after_step(self, tensor: Tensor) -> Norm:
         if tensor in self.complete:
@@ -91,6 +100,38 @@ class Gradients:
             return {name: self.norm(tensor) for name, tensor in parameters.items()}
         words = {name: SO_FAR if self.half_way else THROUGH_STEPS if name in direct else "" for name in parameters}
         return {name: Norm(_finite_norm(total), words[name]) for name, total in (sums or {}).items()}
+
+
+def require_step_of(step: Step | None, loss: Tensor | None) -> None:
+    """Raise ValueError for a step of the backward pass of another loss."""
+    if step is not None and loss is not None and step.steps.out is not loss:
+        raise ValueError(f"step= is {step!r} of the backward pass of {step.steps.out!r}, and loss= is {loss!r}: give a "
+                         "step of loss.backward_steps(), or the loss that is differentiated")
+
+
+def chosen_gradients(runs: Sequence[Run], loss: Tensor | None, step: Step | None) -> LossGradients | None:
+    """Return the gradients of the loss of a picture, or of a step's pass; None if neither is given."""
+    out = loss if step is None else step.steps.out
+    return None if out is None else loss_gradients(runs, out)
+
+
+def require_chosen(runs: Sequence[Run], found: LossGradients | None, heat: bool, contributions: bool) -> Find:
+    """Return the function that finds the gradients; ValueError if colours or widths need some and there are none."""
+    of = stored if found is None else found.of
+    if heat or contributions:
+        if found is not None and any(map(has_gradients, runs)):
+            found.require()
+        if not any(has_gradients(run, of) for run in runs):
+            require_gradients(runs[-1], of)
+    return of
+
+
+def note_on_loss(spec: UnrolledSpec) -> list[str]:
+    """Return a note for a picture with values that lacks gradients because another loss was differentiated."""
+    if spec.found is None or spec.step is not None or not spec.values:
+        return []
+    begun = any(x is not None and x.grad is not None for steps in spec.recorded.values() for x in steps.values())
+    return [spec.found.fault] if begun and spec.found.fault else []
 
 
 def _finite_norm(grad: Any) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad.formats.norms import norm as norm_of
 from rnn import Run
-from rnn.unrolling.gradients import has_gradients, require_gradients
+from rnn.unrolling.gradients import Find, contributions_to, has_gradients, require_gradients, stored
 from viz.render import palette
 from viz.render.patterns import Pattern
 from viz.render.scene import Box
@@ -135,27 +135,28 @@ class Scale:
                   for e in exponents), *((BLANK, pattern, meaning) for pattern, meaning in self.patterns.items())]
 
 
-def relative_contributions(run: Run, others: Sequence[Run] = ()) -> dict[str, list[float]]:
+def relative_contributions(run: Run, others: Sequence[Run] = (), of: Find = stored) -> dict[str, list[float]]:
     """Return for each parameter the norm of each step's contribution to its gradient, divided by the largest.
 
     Args:
         others: runs with which a parameter is shared, for the largest.
+        of: finds the gradient of a tensor.
 
     Raises:
         ValueError: before a backward pass.
     """
-    require_gradients(run)
-    norms = {name: _contribution_norms(run, name) for name in run.parameters}
+    require_gradients(run, of)
+    norms = {name: _contribution_norms(run, name, of) for name in run.parameters}
     largest = {tensor: norms[name].max() for name, tensor in run.parameters.items()}
     for other in others:
         for name, tensor in other.parameters.items():
-            if tensor in largest and has_gradients(other):
-                largest[tensor] = max(largest[tensor], _contribution_norms(other, name).max())
+            if tensor in largest and has_gradients(other, of):
+                largest[tensor] = max(largest[tensor], _contribution_norms(other, name, of).max())
     return {name: (norms[name] / (largest[tensor] or 1.0)).tolist() for name, tensor in run.parameters.items()}
 
 
-def _contribution_norms(run: Run, name: str) -> np.ndarray:
-    return np.array([norm_of(contribution) for contribution in run.contributions(name)])
+def _contribution_norms(run: Run, name: str, of: Find) -> np.ndarray:
+    return np.array([norm_of(contribution) for contribution in contributions_to(run, name, of)])
 
 
 def edge_width(contributions: Mapping[str, Sequence[float]], names: Sequence[str], step: int) -> float:

@@ -40,7 +40,7 @@ class BoxLabels:
             (part, k): tensor for part, steps in spec.recorded.items() for k, tensor in steps.items() if k in drawn}
         tensors = [*self.tensors.values(), spec.loss, *spec.beside.values()]
         recorded = [tensor for steps in spec.recorded.values() for tensor in steps.values() if tensor is not None]
-        self.gradients = Gradients(recorded, spec.loss, spec.step)
+        self.gradients = Gradients(recorded, spec.loss, spec.step, spec.found)
         boxes = [where for where in self.tensors if where[0] in spec.tensors]
         self.norms = [self._norm(part, k) for part, k in boxes if self._needs_gradient(part, k)]
         self.norms += [self.gradients.norm(x) for x in (spec.loss, *spec.beside.values())

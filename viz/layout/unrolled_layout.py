@@ -15,6 +15,7 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.steps import Step
 from rnn.unrolling.facts import Connection
+from rnn.unrolling.loss_gradients import LossGradients
 from rnn.unrolling.run_key import RunKey
 from viz.render.fonts import text_width
 from viz.render.scene import CORNER, Box, Point, horizontal_curve, misses_boxes, round_corners, straight_line
@@ -63,6 +64,7 @@ class UnrolledSpec:
     parameters: Mapping[str, Tensor] = field(default_factory=dict)  # listed at the side
     sums: Mapping[str, Any] | None = None  # what the run contributed to their gradients, after a backward pass
     loss: Tensor | None = None  # drawn above the steps
+    found: LossGradients | None = None  # the gradients of the loss, if they are known already
     values: bool = False  # written into the boxes
     heat: bool = False  # gradients as colours of the boxes
     step: Step | None = None  # of a backward pass: gradients are those after it

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
 
+from minigrad import Tensor
 from rnn import Run
-from rnn.unrolling.gradients import require_gradients
 from viz.annotations.alt import listed, scale_text, titled
-from viz.annotations.gradients import Gradients
+from viz.annotations.gradients import Gradients, chosen_gradients, require_chosen
 from viz.annotations.heat import BLANK, Norm, Scale
 from viz.annotations.labels import add_legend_below
 from viz.layout.options import USUAL, Options
@@ -28,8 +28,8 @@ WIDEST = 30.0  # width of one colour
 LEGEND = 420.0  # width of a legend under narrower strips
 
 
-def gradient_map(run: Run, *, title: bool | str = True, legend: bool = True, notation: str = "code",
-                 dark: bool = False) -> Picture:
+def gradient_map(run: Run, *, loss: Tensor | None = None, title: bool | str = True, legend: bool = True,
+                 notation: str = "code", dark: bool = False) -> Picture:
     """Draw the norm of every signal's gradient at every time step, after a backward pass.
 
     It has no level: there is a strip for every signal, with its full name.
@@ -39,29 +39,32 @@ def gradient_map(run: Run, *, title: bool | str = True, legend: bool = True, not
 
     Args:
         run: an unrolled definition.
+        loss: the loss whose gradients are shown, if several were differentiated. Without it each gradient is that of
+            the last pass that reached its signal.
         title: another title, or False for none.
         legend: explain the colours.
         notation: "code" writes names as the code does, "math" draws the f of W_f as a subscript.
         dark: light lines on a dark background.
 
     Raises:
-        ValueError: if no signal requires a gradient; before a backward pass.
+        ValueError: if no signal requires a gradient; before a backward pass of the loss.
     """
     options = Options(title, legend=legend, notation=notation, dark=dark)
-    return picture(map_scene(run, options), dark, notation)
+    return picture(map_scene(run, options, loss), dark, notation)
 
 
-def map_scene(run: Run, options: Options = USUAL) -> Scene:
+def map_scene(run: Run, options: Options = USUAL, loss: Tensor | None = None) -> Scene:
     """Return the strips with axis, title and legend."""
     parts = [part for part in step_graph(run.cell, "signals").parts
              if not part.once and any(tensor.requires_grad for tensor in run[part.signal])]
     if not parts:
         raise ValueError(f"no signal of {run!r} requires a gradient: there is nothing to map")
-    require_gradients(run)
+    found = chosen_gradients([run], loss, None)
+    require_chosen([run], found, True, False)
     parts.sort(key=attrgetter("layer"))
     each = -(-run.T // MOST)
     groups = [range(k, min(k + each, run.T + 1)) for k in range(1, run.T + 1, each)]
-    norm = Gradients(tensor for part in parts for tensor in run[part.signal]).norm
+    norm = Gradients((tensor for part in parts for tensor in run[part.signal]), loss, found=found).norm
     sizes = {part: [[norm(run[part.signal][k]) for k in group] for group in groups] for part in parts}
     scale = Scale([size for rows in sizes.values() for group in rows for size in group])
     scene = Scene(clean(run.cell.name, 60))

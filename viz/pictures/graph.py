@@ -11,6 +11,7 @@ from minigrad.backward import ancestors
 from minigrad.formats.describe import tensor_formula, tensor_name
 from minigrad.formats.formula import ATOM, Formula
 from minigrad.formats.norms import norm
+from rnn.unrolling.loss_gradients import LossGradients
 from viz.annotations.alt import graph_text
 from viz.annotations.heat import Norm
 from viz.annotations.labels import mark_nonfinite, nonfinite, numbers
@@ -54,6 +55,9 @@ def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape",
     or, if it has time steps, in the next row. A number or an array without a name is written in the operation that
     uses it; a parameter that many operations use, or several time steps, is written there too, and listed at the side.
 
+    Gradients are those that went back from `tensor` through this graph, beginning with its own `.grad`: there are none
+    if it wasn't differentiated, and those of other losses are not added. A leaf has none once data were modified.
+
     Args:
         tensor: any tensor.
         show: the lines in each box: some of "name", "operation", "shape", "data", "gradient" and "line". A
@@ -89,6 +93,7 @@ class GraphDrawing:
     Attributes:
         boxes, written: the tensors that have a box, with its number; the text of the others in operations.
         shared: the leaves that are listed at the side, with the look of their boxes.
+        gradients: those that went back from the result.
         edges: pairs of numbers of boxes.
     """
 
@@ -96,6 +101,7 @@ class GraphDrawing:
                  options: Options = PLAIN) -> None:
         self.nodes, self.result, self.show, self.marked, self.options = nodes, nodes[-1], show, marked, options
         self.keys = block_keys({node: node.inputs for node in nodes})
+        self.gradients = LossGradients(self.result) if "gradient" in show else None
         self.computed = {node.name for node in nodes if node.op and node.name and node.t is not None}
         self.shared: dict[Tensor, palette.Paint] = {}
         self.written: dict[Tensor, str] = {}
@@ -175,7 +181,11 @@ class GraphDrawing:
         return box
 
     def _label(self, node: Tensor) -> str:
-        return label(node, self.show, self.written)
+        return label(node, self.show, self.written, self._gradient(node))
+
+    def _gradient(self, node: Tensor) -> str:
+        gradient = None if self.gradients is None else self.gradients.of(node)
+        return "" if gradient is None else Norm(norm(gradient)).line
 
     def _paint(self, node: Tensor) -> tuple[palette.Paint, float, bool]:
         """Return colours and width of the outline, and whether a box has round corners."""
@@ -211,8 +221,7 @@ class GraphDrawing:
             if number % rows == 0:
                 left, widest = left + widest + 12, 0.0
             size = str(node.shape) if node.size != 1 else true_minus(f"{node.item():.4g}")
-            gradient = _gradient(node, self.show)
-            text = "  ".join(filter(None, [self.written[node], size, nonfinite(node), gradient]))
+            text = "  ".join(filter(None, [self.written[node], size, nonfinite(node), self._gradient(node)]))
             width = text_width(text, FONT_SIZE) * CORNER + 18
             widest = max(widest, width)
             scene.boxes.append(Box(f"p{number}", left + width / 2, top - 24 - PITCH * (number % rows), width, 23, text,
@@ -236,7 +245,8 @@ def drawable(tensor: Tensor, most: int) -> list[Tensor]:
     return nodes
 
 
-def label(node: Tensor, show: Collection[str], written: Mapping[Tensor, str] | None = None) -> str:
+def label(node: Tensor, show: Collection[str], written: Mapping[Tensor, str] | None = None,
+          gradient: str = "") -> str:
     """Return the lines of a box, in the order of FIELDS; `written` holds the text of operands without a box."""
     lines = []
     if "name" in show and node.label:
@@ -249,14 +259,10 @@ def label(node: Tensor, show: Collection[str], written: Mapping[Tensor, str] | N
         lines.append(numbers(node))
     if node.size != 1 and nonfinite(node):
         lines.append(nonfinite(node))
-    lines += filter(None, [_gradient(node, show)])
+    lines += filter(None, [gradient])
     if "line" in show:
         lines.append(clean(str(node.origin), LONGEST))
     return "\n".join(lines) or OPERAND
-
-
-def _gradient(node: Tensor, show: Collection[str]) -> str:
-    return Norm(norm(node.grad)).line if "gradient" in show and node.grad is not None else ""
 
 
 def caption(node: Tensor, written: Mapping[Tensor, str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from minigrad import Tensor
 from rnn import Run
-from rnn.unrolling.gradients import gradient_sums, gradients_outside
+from rnn.unrolling.gradients import Find, gradient_sums, gradients_outside, stored
 from viz.layout.folding import choose_steps
 from viz.layout.links import Link
 from viz.layout.unrolled_layout import UnrolledSpec
@@ -136,21 +136,22 @@ def _leaves_between(links: Iterable[Link]) -> list[Tensor]:
     return [x for link in links for node in link.between for x in node.inputs if x.op is None and x.requires_grad]
 
 
-def sum_of_sums(runs: Sequence[Run], parameters: Mapping[str, Tensor], links: Iterable[Link]) -> dict[str, Any] | None:
+def sum_of_sums(runs: Sequence[Run], parameters: Mapping[str, Tensor], links: Iterable[Link],
+                of: Find = stored) -> dict[str, Any] | None:
     """Return what all runs, and what is between them, contributed to the gradient of each parameter.
 
-    It is None before a backward pass.
+    It is None before a backward pass; `of` finds the gradient of a tensor.
     """
     found: dict[Tensor, Any] = {}
     for run in runs:
-        for name, total in (gradient_sums(run) or {}).items():
+        for name, total in (gradient_sums(run, of) or {}).items():
             tensor = run.parameters[name]
             found[tensor] = found[tensor] + total if tensor in found else total
     if not found:
         return None
     own = {run.key: set(run.parameters.values()) for run in runs}
-    for result, key in {link.result: link.key for link in links if link.result.grad is not None}.items():
-        for x, part in gradients_outside(result, result.grad).items():
+    for result, key in {link.result: link.key for link in links if of(link.result) is not None}.items():
+        for x, part in gradients_outside(result, of(result)).items():
             if x.op is None and (key is None or x not in own[key]):
                 found[x] = found[x] + part if x in found else part
     return {name: found[tensor] for name, tensor in parameters.items() if tensor in found}

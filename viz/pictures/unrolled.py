@@ -13,9 +13,10 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.steps import Step
 from rnn import Run
-from rnn.unrolling.gradients import gradient_sums, has_gradients, require_gradients
+from rnn.unrolling.gradients import Find, gradient_sums, has_gradients
 from viz.annotations.alt import runs_text
 from viz.annotations.current_step import mark_step
+from viz.annotations.gradients import chosen_gradients, note_on_loss, require_chosen, require_step_of
 from viz.annotations.headings import add_headings
 from viz.annotations.heat import Scale, relative_contributions
 from viz.annotations.margin import LossInputs, loss_inputs, note_on_way
@@ -54,7 +55,8 @@ def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = 
     on statics alone, which are computed once.
 
     The gradient beside a parameter is what this run contributes to it (the sum of `run.contributions`); there is none
-    before a backward pass, or once an optimiser has moved the parameters. A signal "does not reach the loss" if the
+    before a backward pass, or once an optimiser has moved the parameters. With `loss` all gradients are those of the
+    loss, also where another one was differentiated before or after it. A signal "does not reach the loss" if the
     loss wasn't computed from it; without `loss` it is "not reached". With lengths or a mask the heading of a step tells
     how many sequences have it, "t = 4  (1 of 3)".
 
@@ -69,7 +71,8 @@ def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = 
 
     Args:
         run: an unrolled definition; or several, in the order in which they were computed.
-        loss: a tensor that was computed from the run; it is drawn above the steps.
+        loss: a tensor that was computed from the run; it is drawn above the steps. Without it the gradient of a tensor
+            is that of the last backward pass that reached it, so give it after passes of several losses.
         level: "signals"; "ops" to draw the operations of every equation too; "layers" to draw each layer, the signals
             with a common prefix, enc.h and enc.c, as one box.
         fold: draw only the first and the last three of more than twelve steps.
@@ -99,9 +102,10 @@ def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = 
 
     Raises:
         TypeError: for anything else than runs.
-        ValueError: if the loss or the step was not computed from this run; if there are too many steps; for heat
-            or contributions before a backward pass; for biases or contributions at level "ops", where each parameter
-            has a box; for runs in another order, or a run that is given twice; for several runs in rows.
+        ValueError: if the loss or the step was not computed from this run; for a step of another loss; if there are too
+            many steps; for heat or contributions before a backward pass of the loss, or after those of several and an
+            optimiser's step; for biases or contributions at level "ops", where each parameter has a box; for runs in
+            another order, or a run that is given twice; for several runs in rows.
     """
     options = Options(title, parameters, equations, legend, shapes, biases, per_row, aspect, notation, dark)
     if contributions and level == "ops":
@@ -112,12 +116,13 @@ def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = 
         whole = draw_runs(runs, loss, level, fold, steps, values, heat, contributions, highlight, step, options)
         return picture(whole.scene, dark, notation)
     run, = runs
-    if heat and step is None:  # a step has gradients of its own
-        require_gradients(run)
+    require_step_of(step, loss)
+    found = chosen_gradients(runs, loss, step)
+    of = require_chosen(runs, found, heat and step is None, contributions)  # a step has gradients of its own
     spec = replace(unrolled_spec(run, choose_steps(run.T, fold, steps), level, options=options),
-                   parameters=run.parameters, sums=gradient_sums(run), loss=loss, values=values, heat=heat, step=step,
-                   highlight=tuple(highlight),
-                   contributions=relative_contributions(run) if contributions else None)
+                   parameters=run.parameters, sums=gradient_sums(run, of), loss=loss, found=found, values=values,
+                   heat=heat, step=step, highlight=tuple(highlight),
+                   contributions=relative_contributions(run, of=of) if contributions else None)
     drawing = UnrolledDrawing(spec).draw()
     if step is not None:
         keys = parameter_keys(spec)
@@ -133,11 +138,11 @@ def draw_runs(runs: Sequence[Run], loss: Tensor | None = None, level: str = "sig
     """Draw several runs in one scene; the options are those of unrolled()."""
     if options.per_row is not None:
         raise ValueError("per_row= is for one run: draw each by itself, or fewer steps of all, steps=[...]")
-    reached = any(map(has_gradients, runs))
-    if ((heat and step is None) or contributions) and not reached:
-        require_gradients(runs[-1])
-    specs = [replace(spec, loss=loss, values=values, heat=heat, step=step)
-             for spec in _specs(runs, steps_of_runs(runs, fold, steps), level, contributions, options)]
+    require_step_of(step, loss)
+    found = chosen_gradients(runs, loss, step)
+    of = require_chosen(runs, found, heat and step is None, contributions)
+    specs = [replace(spec, loss=loss, found=found, values=values, heat=heat, step=step)
+             for spec in _specs(runs, steps_of_runs(runs, fold, steps), level, contributions, options, of)]
     homes = {part: home for spec in specs for part, home in spec.homes.items()}
     links = [link.moved(homes) for link in find_links([RunTensors(x.key, x.recorded, x.beside) for x in specs])]
     check_order(runs, specs, links)
@@ -151,7 +156,7 @@ def draw_runs(runs: Sequence[Run], loss: Tensor | None = None, level: str = "sig
     whole, names = RunsDrawing(drawings, links, arrange(specs, links)), run_names(runs)
     whole.add_links()
     whole.add_names(names)
-    listed = whole.add_margin(parameters, sum_of_sums(runs, parameters, links), read.parameters,
+    listed = whole.add_margin(parameters, sum_of_sums(runs, parameters, links, of), read.parameters,
                               layers_of_parameters(runs, specs, parameters))
     if step is not None:
         once = {parameters[name]: listed[name] for name in read.parameters}
@@ -163,11 +168,12 @@ def draw_runs(runs: Sequence[Run], loss: Tensor | None = None, level: str = "sig
 
 
 def _specs(runs: Sequence[Run], steps: Sequence[Sequence[int]], level: str, contributions: bool,
-           options: Options) -> list[UnrolledSpec]:
+           options: Options, of: Find) -> list[UnrolledSpec]:
     """Return the descriptions of the runs, in which a parameter has one colour."""
     numbers = {tensor: number for number, tensor in enumerate(all_parameters(runs, ()).values())}
     return [replace(unrolled_spec(run, own, level, None, options, numbers),
-                    contributions=relative_contributions(run, runs) if contributions and has_gradients(run) else None)
+                    contributions=relative_contributions(run, runs, of)
+                    if contributions and has_gradients(run, of) else None)
             for run, own in zip(runs, steps)]
 
 
@@ -191,4 +197,5 @@ def _add_words(whole: RunsDrawing, runs: Sequence[Run], specs: Sequence[Unrolled
     scene.title, scene.alt = options.name(title), runs_text(
         names, specs, [drawing.loss_inputs.signals for drawing in whole.drawings], whole.drawings[0].labels.scale)
     left, bottom, right, _ = frames_extent(scene)
-    add_headings(scene, title, specs, notes + note_on_way(read), (left, bottom, right, scene.bounds(0)[3]))
+    notes += note_on_way(read) + note_on_loss(specs[0])
+    add_headings(scene, title, specs, notes, (left, bottom, right, scene.bounds(0)[3]))

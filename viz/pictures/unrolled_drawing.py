@@ -14,6 +14,7 @@ from rnn.unrolling.gradients import made_outside
 from viz.annotations.alt import run_text, run_title
 from viz.annotations.cuts import mark_cut
 from viz.annotations.formulas import equation_lines
+from viz.annotations.gradients import note_on_loss
 from viz.annotations.headings import add_headings
 from viz.annotations.heat import edge_width
 from viz.annotations.labels import BoxLabels, mark_highlight
@@ -329,8 +330,8 @@ class UnrolledDrawing:
         title, heading = run_title(self.spec, self.folded), self.spec.graph.heading
         self.scene.title = self.spec.options.name(title)
         self.scene.alt = run_text(self.spec, self.loss_inputs.signals, self.labels.scale)
-        add_headings(self.scene, title, [self.spec], [*([heading] if heading else []), *note_on_way(self.loss_inputs)],
-                     self._under_title)
+        notes = [*([heading] if heading else []), *note_on_way(self.loss_inputs), *note_on_loss(self.spec)]
+        add_headings(self.scene, title, [self.spec], notes, self._under_title)
 
     @property
     def _under_title(self) -> Rectangle:
