@@ -119,7 +119,7 @@ def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = 
     if step is not None:
         keys = parameter_keys(spec)
         listed = {run.parameters[name]: keys[name] for name in drawing.loss_inputs.parameters}
-        mark_step(drawing.scene, spec.recorded, drawing.boxes, step, keys_of_once(run, drawing) | listed)
+        mark_step(drawing.scene, *drawing.places(), step, keys_of_once(run, drawing) | listed)
     drawing.add_title()
     return picture(drawing.scene, dark, notation)
 
