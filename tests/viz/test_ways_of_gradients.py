@@ -6,12 +6,25 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from definitions import bidirectional, data, elman, feedback_2
+from definitions import (
+    DEFINITIONS,
+    bidirectional,
+    data,
+    deep_lstm,
+    elman,
+    feedback_2,
+    feedback_between_layers,
+    gru,
+    lstm,
+)
+from drawings import draw_run
 from several_runs import attention, bridge
 
 import minigrad as mg
 from minigrad.steps import Step
 from rnn import Cell, Run, cells, t
+from viz.annotations.current_step import gradient_arrow
+from viz.layout.options import Options
 from viz.pictures.runs import RunsDrawing
 from viz.pictures.unrolled import draw_runs
 
@@ -132,3 +145,17 @@ def test_every_gate_sends_a_gradient_to_the_state_that_all_of_them_read() -> Non
     tooltips = [arrow.tooltip for arrow in draw_runs(runs, loss, step=step).scene.arrows]
     for k in (1, 2, 3):
         assert {f"gradient: m.h[{k}] → m.{gate}[{k + 1}]" for gate in "figo"} <= set(tooltips)
+
+
+@pytest.mark.parametrize("level", ["signals", "ops"])
+@pytest.mark.parametrize("per_row", [None, 1, 2, 3])
+@pytest.mark.parametrize("make", [*DEFINITIONS, lstm, gru, deep_lstm, feedback_between_layers, library_lstm, stacked],
+                         ids=lambda make: make.__name__)
+def test_a_gradient_points_against_the_way_from_its_source(make: Callable[[], Cell], per_row: int | None, level: str
+                                                           ) -> None:
+    cell = make()
+    drawing = draw_run(cell.unroll(**data(cell)), None, range(1, 5), level, shown=Options(per_row=per_row))
+    for arrow in drawing.scene.arrows:
+        back = gradient_arrow(arrow)
+        way, head = (np.subtract(end, start) for start, end in (arrow.points[:2], back.points[-2:]))
+        assert way @ head < -0.9 * np.hypot(*way) * np.hypot(*head), arrow.tooltip

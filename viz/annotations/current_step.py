@@ -123,7 +123,8 @@ def gradient_arrow(arrow: Arrow) -> Arrow:
     for end, near in ((0, 1), (-1, -2)):
         (x, y), (x1, y1) = arrow.points[end], arrow.points[near]
         x_shift, y_shift = (0.0, dy) if abs(y1 - y) < abs(x1 - x) else (dx, 0.0)
-        points[end], points[near] = (x + x_shift, y + y_shift), (x1 + (x_shift or aside), y1 + y_shift)
+        x_near = x_shift or (aside if (x1 + aside - x) * (x1 - x) > 0 else 0.0)  # a short piece keeps its direction
+        points[end], points[near] = (x + x_shift, y + y_shift), (x1 + x_near, y1 + y_shift)
     flat = all(abs(y - y0) < 0.1 for _, y in arrow.points)
     upright = all(abs(x - x0) < 0.1 for x, _ in arrow.points)
     if flat or upright:
