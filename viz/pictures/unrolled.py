@@ -155,7 +155,8 @@ def draw_runs(runs: Sequence[Run], loss: Tensor | None = None, level: str = "sig
         for run, drawing in zip(runs, drawings):
             once |= keys_of_once(run, drawing)
         whole.mark_step(step, once)
-    _add_words(whole, runs, specs, read, runs_title(runs, sum(each.folded for each in drawings), bool(links)))
+    linked = {(whole.number[link.source[0]], whole.number[link.target[0]]) for link in links}
+    _add_words(whole, runs, specs, read, runs_title(runs, sum(each.folded for each in drawings), linked))
     return whole
 
 
