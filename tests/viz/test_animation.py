@@ -21,7 +21,7 @@ import viz
 from minigrad import Op
 from minigrad.backward import ancestors
 from minigrad.steps import Step
-from rnn import Cell, Run, t
+from rnn import Cell, Run, cells, t
 from viz.annotations.heat import Norm
 from viz.render import gif, palette
 from viz.render.fonts import text_width
@@ -187,6 +187,18 @@ def test_no_box_text_or_title_moves_from_frame_to_frame(make: Any, options: Any)
     assert all("unrolled, T = 3" in frame.source for frame in frames)
     assert [frame.source.count('"backward: step') for frame in frames] == [0, *[1] * (len(frames) - 2), 0]
     assert len({frame.graph_attr["bb"] for frame in frames}) == 1
+
+
+def test_subscripted_names_of_parameters_begin_inside_their_boxes() -> None:
+    cell = Cell("gates")
+    cells.lstm(cell, cell.input("x", 3), 3, name="m", rng=np.random.default_rng(0))
+    run = cell.unroll(x=np.ones((2, 3)))
+    loss = np.square(run["m.h"].stack()).mean()
+    boxes = re.findall(r'\tp\d+ \[.*WIDTH="(\d+)".* width="(.*?)" margin="(.*?),0"', viz.animate(
+        loss, run=run, notation="math", every=50).frames[1].source)
+    assert len(boxes) > 3
+    for cell_width, width, margin in boxes:  # the cell of a label's table is centred in its box
+        assert 72 * float(width) - float(cell_width) == pytest.approx(2 * 72 * float(margin), abs=1.0)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -17,14 +17,15 @@ from drawings import draw_run, overlap, rectangle, unrolled_drawing
 import minigrad as mg
 import viz
 from examples.gallery import attention, delta_rule
-from rnn import Cell, t
+from rnn import Cell, cells, t
 from viz.annotations.panels import Panel, text_panel
 from viz.annotations.places import best_places, extent, magnification
 from viz.layout.options import ASPECTS, Options
 from viz.pictures.rolled import rolled_graph
 from viz.pictures.side_by_side import side_by_side, unroll_zeros
 from viz.render import palette
-from viz.render.scene import Box, Scene, text_beside
+from viz.render.fonts import text_width
+from viz.render.scene import CORNER, Box, Scene, text_beside
 
 RUN, LOSS = unrolled(elman, 6)
 LOSS.backward()
@@ -246,6 +247,18 @@ def test_a_box_has_room_for_its_biases(options: dict[str, Any]) -> None:
         if box.colored:
             assert box.label == before[box.key].label + "\n+ b" and box.height == before[box.key].height + 12
             assert box.size == before[box.key].size
+
+
+@pytest.mark.parametrize("options", [{}, {"values": True}])
+def test_a_box_is_as_wide_as_several_biases(options: dict[str, Any]) -> None:
+    cell = Cell("gru")
+    cells.gru(cell, cell.input("x", 4), 4, name="m", rng=np.random.default_rng(0), update="keeps", reset="after")
+    drawing = draw_run(cell.unroll(x=np.ones((2, 4))), None, [1, 2], shown=Options(biases=True), **options)
+    wide = [box for box in drawing.scene.boxes if box.label.endswith("+ b_xn + b_hn")]
+    assert len(wide) == 2
+    for box in drawing.scene.boxes:
+        added = "".join(text for text, _ in box.colored)
+        assert text_width(added, 10) * CORNER + 12 <= box.width
 
 
 # ---- the arrangement

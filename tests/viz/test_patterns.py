@@ -66,6 +66,21 @@ def test_a_label_removes_the_lines_under_it_and_no_other(kind: str) -> None:
     assert rest / whole == pytest.approx(0.75, abs=0.12)  # the label covers a quarter
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("lines", [1, 2, 3, 4, 5])
+def test_no_line_touches_a_line_of_the_label(lines: int, kind: str) -> None:
+    height = 30.0 + 12 * (lines - 1)
+    box = Box("b", 0, 0, 140, height, "\n".join(["|g| not computed"] * lines), palette.STATE, size=10,
+              pattern=Pattern(kind))
+    pos, = re.findall(r'b -> b .*pos="(.*?)"', picture(Scene("", [box])).source)
+    curves = [np.array([point.split(",") for point in curve.split()], float) for curve in pos.split(";")]
+    half_width, half_height = text_width(box.label, 10) / 2, 1.2 * 10 * lines / 2  # Graphviz: 1.2 sizes for a line
+    assert curves
+    for (x, y), *_, (x1, y1) in curves:
+        for fraction in np.linspace(0, 1, 30):
+            assert abs(x + fraction * (x1 - x)) > half_width or abs(y + fraction * (y1 - y)) > half_height
+
+
 def test_lines_are_symmetrical() -> None:
     """The same when the box is turned by 180 degrees, so that neighbours of other widths look alike."""
     for kind in KINDS:

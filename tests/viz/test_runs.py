@@ -471,3 +471,13 @@ def test_the_text_for_a_picture_names_all_runs() -> None:
     drawn = viz.unrolled(runs, loss=loss, title=False)
     assert all(f"{run.cell.name}: {run.T} time steps" in drawn.alt for run in runs)
     assert "unrolled, T = " in drawn.title
+
+
+@pytest.mark.parametrize(("reads", "title"), [((0, 1), "net, right → dec"), ((1,), "net, right → dec"),
+                                              ((0,), "net, right, dec"), ((), "net, right, dec")])
+def test_the_title_joins_the_names_of_runs_of_which_one_reads_the_other(reads: tuple[int, ...], title: str) -> None:
+    rng = np.random.default_rng(0)
+    runs = [layer(rng, name).unroll(x=rng.normal(size=(2, 3))) for name in ("net", "right")]
+    start = sum((runs[i]["h"][2] for i in reads), mg.Tensor(np.zeros(3)))
+    runs.append(layer(rng, "dec", inputs=False).unroll(T=2, initial={"h": start}))
+    assert viz.unrolled(runs).title.startswith(f"{title}, unrolled, T = ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from minigrad import Tensor
@@ -18,19 +18,18 @@ LOSS = "loss"
 
 
 def mark_step(scene: Scene, tensors: Tensors, boxes: Mapping[Where, Box], step: Step,
-              once: Mapping[Tensor, str] | None = None,
-              links: Mapping[tuple[Tensor, Tensor], Collection[tuple[str, str]]] | None = None) -> None:
+              once: Mapping[Tensor, str] | None = None) -> None:
     """Outline the box of a step's tensor, and add an arrow for every gradient that was computed.
 
     Args:
-        once: the box of each tensor beside the time steps: computed once, or a parameter that the loss reads.
-        links: of an input and a result, the arrows between runs that it is part of, by the keys of their boxes.
+        tensors, boxes: those of the time steps, and of what is computed once.
+        once: the box in which the step of any other tensor is marked; that of each parameter that the loss reads.
 
     Raises:
         ValueError: if the step's tensor is not in the picture.
     """
-    keys = _Keys(tensors, boxes, once or {}, links or {})
-    key = keys.find(step.node, keys.computed)
+    keys = _Keys(tensors, boxes, once or {})
+    key = keys.find(step.node)
     box = next((box for box in scene.boxes if box.key == key), None)
     if box is None:
         raise ValueError(f"step={step!r} has no box in this picture: give the loss too, and draw its time step")
@@ -64,34 +63,51 @@ class _Keys:
     computed, and that of the signal, from which it is read.
     """
 
-    def __init__(self, tensors: Tensors, boxes: Mapping[Where, Box], once: Mapping[Tensor, str],
-                 links: Mapping[tuple[Tensor, Tensor], Collection[tuple[str, str]]]) -> None:
+    def __init__(self, tensors: Tensors, boxes: Mapping[Where, Box], once: Mapping[Tensor, str]) -> None:
         drawn = [(tensor, part, boxes[part, k].key) for part, steps in tensors.items() for k, tensor in steps.items()
                  if tensor is not None and (part, k) in boxes]
         signals = {tensor: key for tensor, part, key in drawn if part.node is None}
-        self.computed = {**once, **signals, **{tensor: key for tensor, part, key in drawn if part.node is not None}}
+        leaves = {tensor: key for tensor, key in once.items() if tensor.op is None}
+        self.computed = {**leaves, **signals, **{tensor: key for tensor, part, key in drawn if part.node is not None}}
         self.read = {**self.computed, **signals}
+        self.places = {**once, **self.computed}
         self.signals = {(_run_of(tensors[part].get(k)), part.signal, k): box.key
                         for (part, k), box in boxes.items() if part.node is None}
-        self.links = links
 
-    def find(self, node: Tensor, keys: Mapping[Tensor, str]) -> str:
+    def find(self, node: Tensor) -> str:
         """Return a tensor's box; without one, that of the signal whose equation contains it, or of the loss."""
-        if node in keys:
-            return keys[node]
+        if node in self.places:
+            return self.places[node]
         return LOSS if node.signal is None else self.signals.get((_run_of(node), node.signal, node.t or 0), "")
 
     def passed(self, step: Step) -> set[tuple[str, str]]:
-        """Return the arrows, by the keys of their boxes, along which a gradient has passed."""
-        found = set()
+        """Return the arrows, by the keys of their boxes, along which a gradient has passed.
+
+        What has no box, as an operation at the level of signals or a signal in a fold, belongs to all boxes that are
+        computed from it.
+        """
+        found: set[tuple[str, str]] = set()
+        users: dict[Tensor, set[str]] = {step.steps.out: {self.find(step.steps.out)}}
         for done in step.steps[:step.number]:
+            if done.grad is None:
+                continue
+            own = self._own(done.node, self.computed)
+            ends = users.pop(done.node, set()) if own is None else {own}
             for x, grad in zip(done.node.inputs, done.input_grads):
-                if grad is not None:
-                    found.add((self.find(x, self.read), self.find(done.node, self.computed)))
-                    found.update(self.links.get((x, done.node), ()))
-            if done.grad is not None and done.node in self.computed:
+                source = self._own(x, self.read)
+                if grad is not None and source is None:
+                    users.setdefault(x, set()).update(ends)
+                elif grad is not None and source is not None:
+                    found.update((source, end) for end in ends)
+            if done.node in self.computed:
                 found.add((self.computed[done.node], self.read[done.node]))  # from a signal to its last operation
         return found
+
+    def _own(self, x: Tensor, keys: Mapping[Tensor, str]) -> str | None:
+        """Return the box of a tensor or, of a window's copy of a signal, that of the signal; None without one."""
+        if x not in keys and x.signal is not None and x.name == x.signal:
+            return self.signals.get((_run_of(x), x.signal, x.t or 0))
+        return keys.get(x)
 
 
 def _run_of(tensor: Tensor | None) -> RunKey | None:
@@ -107,7 +123,8 @@ def gradient_arrow(arrow: Arrow) -> Arrow:
     for end, near in ((0, 1), (-1, -2)):
         (x, y), (x1, y1) = arrow.points[end], arrow.points[near]
         x_shift, y_shift = (0.0, dy) if abs(y1 - y) < abs(x1 - x) else (dx, 0.0)
-        points[end], points[near] = (x + x_shift, y + y_shift), (x1 + (x_shift or aside), y1 + y_shift)
+        x_near = x_shift or (aside if (x1 + aside - x) * (x1 - x) > 0 else 0.0)  # a short piece keeps its direction
+        points[end], points[near] = (x + x_shift, y + y_shift), (x1 + x_near, y1 + y_shift)
     flat = all(abs(y - y0) < 0.1 for _, y in arrow.points)
     upright = all(abs(x - x0) < 0.1 for x, _ in arrow.points)
     if flat or upright:

@@ -19,6 +19,7 @@ from rnn.unrolling.loss_gradients import LossGradients
 from rnn.unrolling.run_key import RunKey
 from viz.render.fonts import text_width
 from viz.render.scene import CORNER, Box, Point, horizontal_curve, misses_boxes, round_corners, straight_line
+from viz.render.typography import SMALL as SMALL_LETTERS
 
 from .boundary import Boundary
 from .folding import Column, Tensors, Where
@@ -35,6 +36,7 @@ from .step_layout import (
     LabelPoints,
     Place,
     StepLayout,
+    box_width,
     part_width,
 )
 
@@ -190,7 +192,8 @@ class UnrolledLayout:
         height = (HEIGHT if part.node is None else SMALL) + 12 * max((text.count("\n") for text in labels), default=0)
         if part.node is None and not (self.spec.values or self.spec.heat):
             labels = [part.at(k) for k in self.spec.tensors[part]]
-        return part_width(part, labels or [part.label]), height
+        added = box_width([part.added_line], SMALL_LETTERS) if part.added else 0.0
+        return max(part_width(part, labels or [part.label]), added), height
 
     def place(self, part: Part, k: int) -> Place:
         """Return a box's place in its step."""

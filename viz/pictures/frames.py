@@ -192,11 +192,12 @@ class _Marks:
     def __init__(self, run: Run, drawing: UnrolledDrawing) -> None:
         self.drawing = drawing
         self.once = keys_of_once(run, drawing)
+        self.places = drawing.places()
 
     def mark(self, scene: Scene, step: Step, outline: bool = True) -> None:
         """Add the arrows of the gradients up to a step, and outline its box."""
         boxes, texts = {box.key: replace(box) for box in scene.boxes}, len(scene.texts)
-        mark_step(scene, self.drawing.spec.recorded, self.drawing.boxes, step, self.once)
+        mark_step(scene, *self.places, step, self.once)
         del scene.texts[texts:]  # a caption, which is elsewhere in a frame
         if not outline:
             scene.boxes = [boxes[box.key] for box in scene.boxes]
@@ -204,10 +205,10 @@ class _Marks:
     def move_names(self, step: Step) -> None:
         """Move the names aside that the gradients up to a step would cover, so that all frames have them there."""
         boxes, arrows = [replace(box) for box in self.drawing.scene.boxes], list(self.drawing.scene.arrows)
-        mark_step(Scene("", boxes, arrows), self.drawing.spec.recorded, self.drawing.boxes, step, self.once)
+        mark_step(Scene("", boxes, arrows), *self.places, step, self.once)
 
     def box(self, step: Step) -> str | None:
-        """Return the box of a step; None if it isn't drawn."""
+        """Return the box of a step; None if it isn't drawn, or after the first of those in a fold."""
         scene = Scene("", [replace(box) for box in self.drawing.scene.boxes])
         try:
             mark_step(scene, self.drawing.spec.recorded, self.drawing.boxes, step, self.once)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from minigrad import Tensor
@@ -52,10 +53,17 @@ def numbered(names: Sequence[str]) -> list[str]:
     return found
 
 
-def runs_title(runs: Sequence[Run], folded: int, linked: bool) -> str:
-    """Return the title: the names of the definitions, and the numbers of steps."""
-    names = (" → " if linked else ", ").join(clean(name, 30) for name in dict.fromkeys(run.cell.name for run in runs))
-    title = f"{names}, unrolled, T = {_listed([str(run.T) for run in runs])}"
+def runs_title(runs: Sequence[Run], folded: int, linked: Collection[tuple[int, int]]) -> str:
+    """Return the title: the names of the definitions, and the numbers of steps.
+
+    Args:
+        linked: the numbers of two runs of which the second reads the first.
+    """
+    together = {(runs[i].cell.name, runs[j].cell.name) for i, j in linked}
+    names = list(dict.fromkeys(run.cell.name for run in runs))
+    ways = [" → " if pair in together else ", " for pair in pairwise(names)]
+    title = "".join(clean(name, 30) + way for name, way in zip(names, [*ways, ""]))
+    title += f", unrolled, T = {_listed([str(run.T) for run in runs])}"
     return f"{title}: {folded} steps folded" if folded else title
 
 

@@ -21,7 +21,7 @@ from viz.annotations.labels import mark_highlight
 from viz.annotations.margin import add_loss
 from viz.annotations.places import add_panels
 from viz.annotations.shelf import add_loss_terms, parameter_keys
-from viz.layout.folding import Where
+from viz.layout.folding import Tensors, Where
 from viz.layout.links import Link
 from viz.layout.step_graph import Part, StepGraph
 from viz.render import palette
@@ -389,15 +389,14 @@ class RunsDrawing:
         Args:
             once: the box of each tensor beside the time steps, and of each parameter that the loss reads.
         """
-        boxes = {where: box for drawing in self.drawings for where, box in drawing.boxes.items()}
-        tensors = {part: steps for drawing in self.drawings for part, steps in drawing.spec.recorded.items()}
-        between: dict[Tensor, str] = {}
-        passes: dict[tuple[Tensor, Tensor], set[tuple[str, str]]] = {}
-        for arrow, link in self.arrows:
-            between.update(dict.fromkeys(link.between, arrow.target))
-            for reader in link.readers:
-                passes.setdefault((link.value, reader), set()).add((arrow.source, arrow.target))
-        mark_step(self.scene, tensors, boxes, step, between | dict(once), passes)
+        tensors: Tensors = {}
+        boxes: dict[Where, Box] = {}
+        for drawing in self.drawings:
+            own, places = drawing.places()
+            tensors.update(own)
+            boxes.update(places)
+        between = {x: arrow.target for arrow, link in self.arrows for x in link.between}
+        mark_step(self.scene, tensors, boxes, step, between | dict(once))
 
 
 def _clear_of(boxes: Sequence[Box], x: float, apart: float = 8.0) -> float:

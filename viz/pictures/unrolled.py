@@ -127,7 +127,7 @@ def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = 
     if step is not None:
         keys = parameter_keys(spec)
         listed = {run.parameters[name]: keys[name] for name in drawing.loss_inputs.parameters}
-        mark_step(drawing.scene, spec.recorded, drawing.boxes, step, keys_of_once(run, drawing) | listed)
+        mark_step(drawing.scene, *drawing.places(), step, keys_of_once(run, drawing) | listed)
     drawing.add_title()
     return picture(drawing.scene, dark, notation)
 
@@ -163,7 +163,8 @@ def draw_runs(runs: Sequence[Run], loss: Tensor | None = None, level: str = "sig
         for run, drawing in zip(runs, drawings):
             once |= keys_of_once(run, drawing)
         whole.mark_step(step, once)
-    _add_words(whole, runs, specs, read, runs_title(runs, sum(each.folded for each in drawings), bool(links)))
+    linked = {(whole.number[link.source[0]], whole.number[link.target[0]]) for link in links}
+    _add_words(whole, runs, specs, read, runs_title(runs, sum(each.folded for each in drawings), linked))
     return whole
 
 

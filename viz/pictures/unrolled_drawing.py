@@ -23,7 +23,7 @@ from viz.annotations.margin import LossInputs, add_loss, loss_inputs, note_on_wa
 from viz.annotations.panels import frames_extent
 from viz.annotations.shelf import add_loss_terms, parameter_keys
 from viz.layout.content import add_content
-from viz.layout.folding import Column, Where, find_tensors, make_columns
+from viz.layout.folding import Column, Tensors, Where, find_tensors, make_columns
 from viz.layout.levels import level_graph
 from viz.layout.options import USUAL, Options
 from viz.layout.step_graph import Edge, Part
@@ -236,6 +236,17 @@ class UnrolledDrawing:
             own = next(other for other in self.spec.graph.parts if other.node is None and other.signal == part.signal)
             part = own if self.spec.graph.is_state(own) or source is None else source
         return self.boxes.get((part, column.k))
+
+    def places(self) -> tuple[Tensors, dict[Where, Box]]:
+        """Return all tensors that have a box, and the boxes: also those of folded steps, and beside the steps."""
+        boxes = {**self.boxes, **{(part, 0): box for part, box in self.beside.items()}}
+        for column in self.layout.columns:
+            for part in self.spec.graph.parts if column.folded else ():
+                if (part, column.k) in boxes:
+                    boxes.update(((own, k), boxes[part, column.k]) for own in (part, *part.members)
+                                 for k in column.steps)
+        beside: Tensors = {part: {0: self.spec.beside.get(part)} for part in self.beside}
+        return self.spec.recorded | beside, boxes
 
     # ---- edges
     def _add_edge(self, edge: Edge) -> None:

@@ -33,6 +33,7 @@ MAX_AREA = 150_000_000  # pixels: 4 bytes each, twice
 MAX_PAGE = 14_400  # points, of a PDF page (PDF Reference, implementation limits)
 NARROW = 450  # width in points of a picture that fits into any notebook's column
 HEAD = 7.0  # length of an arrowhead, in points
+INDENT = 7.92  # from the side of a box to a label that begins there
 THICKER = 2.0  # a thick outline than another
 
 
@@ -229,14 +230,14 @@ def _draw_box(drawn: Picture, box: Box, subscripts: bool) -> None:
                      + ["dashed"] * (box.dashed or box.paint.style == "dashed")
                      + ["dotted"] * (box.paint.style == "dotted"))
     label = with_colors(box.label, box.size, box.colored, subscripts) if box.colored else _label(
-        box.label, box.size, subscripts, box.anchor, box.width)
+        box.label, box.size, subscripts, box.anchor, box.width - 2 * INDENT)
     attributes = {"color": box.paint.line, "fillcolor": box.paint.fill, "fontsize": format_number(box.size),
                   "height": f"{box.height / 72:.4f}", "label": label,
                   "penwidth": format_number(box.pen + THICKER * (box.paint.style == "thick")),
                   "pos": _point((box.x, box.y)), "style": style, "tooltip": box.tooltip or box.label,
                   "width": f"{box.width / 72:.4f}"}
     if box.anchor:
-        attributes["margin"] = "0.11,0"  # inches, from the side to the label
+        attributes["margin"] = f"{INDENT / 72:.2f},0"
     if box.circle:
         attributes["shape"] = "ellipse"
     if box.color != palette.TEXT:
@@ -248,7 +249,7 @@ def _draw_box(drawn: Picture, box: Box, subscripts: bool) -> None:
 
 def _draw_pattern(drawn: Picture, box: Box, pattern: Pattern) -> None:
     """Draw the lines of a pattern as one edge: edges are painted before boxes, over the frames."""
-    label = text_width(box.label, box.size) * CORNER + 3, (box.label.count("\n") * LINE + 1) * box.size
+    label = text_width(box.label, box.size) * CORNER + 3, (box.label.count("\n") + 1) * LINE * box.size + pattern.pen
     corner = "ellipse" if box.circle else "round" if box.rounded else ""
     lines = pattern_lines(pattern, (box.left, box.bottom, box.right, box.top), label if box.label else (0, 0), corner)
     if lines:
