@@ -320,7 +320,8 @@
   }
 
   // ---- below the picture: gradients by signal and time step, and shared parameters -----------
-  const cells = [];
+  const cells = [];                                        // [its nodes, cell]
+  const MOST_COLUMNS = 200;                                // of the map; with more time steps, a cell stands for several
   function buildMap() {
     const rows = new Map();
     for (const i of data.copies) {
@@ -330,28 +331,39 @@
     const place = byId("map");
     if (!rows.size) { place.hidden = true; return; }
     const times = [...new Set(data.copies.map(i => nodes[i].t))].sort((a, b) => a - b);
-    place.append(element("h3", {}, "gradient by time"));
-    const grid = element("div", { class: times.length > 50 ? "grid dense" : "grid" });
-    grid.style.setProperty("--columns", times.length);
+    const each = Math.ceil(times.length / MOST_COLUMNS), columns = Math.ceil(times.length / each);
+    place.append(element("h3", {}, "gradient by time", each > 1 ? `: the largest of ${each} steps in each cell` : ""));
+    const grid = element("div", { class: columns > 50 ? "grid dense" : "grid" });
+    grid.style.setProperty("--columns", columns);
     for (const [signal, copies] of [...rows].reverse()) {
       grid.append(element("span", { class: "row" }, signal));
       const byTime = new Map(copies.map(i => [nodes[i].t, i]));
-      for (const t of times) {
-        const i = byTime.get(t), cell = element("span", { class: i === undefined ? "none" : "cell" });
-        if (i !== undefined) { cell.title = label(i); cell.addEventListener("click", () => focusOn(i)); cells.push([i, cell]); }
+      for (let first = 0; first < times.length; first += each) {
+        const own = times.slice(first, first + each).map(t => byTime.get(t)).filter(i => i !== undefined);
+        const cell = element("span", { class: own.length ? "cell" : "none" });
+        if (own.length) {
+          cell.title = own.length > 1 ? `${label(own[0])} … ${label(own[own.length - 1])}` : label(own[0]);
+          cell.addEventListener("click", () => focusOn(largest(own)));
+          cells.push([own, cell]);
+        }
         grid.append(cell);
       }
     }
     const axis = element("div", { class: "axis" });
     grid.append(element("span", { class: "row" }, "t"), axis);
     place.append(grid);
-    new ResizeObserver(() => writeTimes(axis, times)).observe(axis);
+    new ResizeObserver(() => writeTimes(axis, times, each)).observe(axis);
   }
-  function writeTimes(axis, times) {                       // as many as have room
+  function largest(own) {                                  // the node with the largest gradient so far; else the last one
+    const size = i => { const array = gradient(i), value = array ? norm(array) : -1; return Number.isNaN(value) ? Infinity : value; };
+    return own.reduce((best, i) => size(i) >= size(best) ? i : best);
+  }
+  function writeTimes(axis, times, each) {                 // as many as have room
     const room = Math.max(...times.map(t => String(t).length)) * 8 + 10, needed = room * times.length / axis.clientWidth;
-    const every = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find(each => each >= needed) || times.length;
-    const chosen = times.filter((t, i) => every === 1 || i === 0 || t % every === 0), apart = axis.clientWidth / times.length;
-    const end = times.length - 1, place = t => (times.indexOf(t) + 0.5) * apart;
+    const every = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find(step => step >= needed) || times.length;
+    const chosen = times.filter((t, i) => every === 1 || i === 0 || t % every === 0);
+    const apart = axis.clientWidth / Math.ceil(times.length / each), end = times.length - 1;
+    const place = t => (Math.floor(times.indexOf(t) / each) + 0.5) * apart;
     const far = (t, other) => Math.abs(place(t) - place(other)) >= room;
     const kept = chosen.filter((t, i) => i === 0 || far(t, chosen[0]));
     if (kept.every(t => far(t, times[end]))) kept.push(times[end]);
@@ -376,10 +388,10 @@
     }
   }
   function showLower(changed) {
-    for (const [i, cell] of cells) {
-      if (changed && !changed.has(i)) continue;
-      paint(cell, gradient(i));
-      cell.classList.toggle("current", at > 0 && steps[at - 1].node === i);
+    for (const [own, cell] of cells) {
+      if (changed && !own.some(i => changed.has(i))) continue;
+      paint(cell, gradient(largest(own)));
+      cell.classList.toggle("current", at > 0 && own.includes(steps[at - 1].node));
     }
     const now = at ? timeOf(at) : null;
     for (const [node, [line, chart]] of paramBoxes) {
