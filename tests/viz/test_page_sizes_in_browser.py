@@ -70,6 +70,15 @@ def test_step_buttons_and_watched_gradients_stay_in_sight_on_a_phone(opened: Cal
     assert page.at == 10
 
 
+def test_many_watched_gradients_leave_room_on_a_phone(opened: Callable[..., Opened]) -> None:
+    names = [f"{signal}[{k}]" for signal in "hy" for k in range(1, 13)]
+    page = opened(loss_of(run_of(12)), width=400, height=800, fragment="#" + "&".join(f"watch={x}" for x in names))
+    row = page.tab.locator("#watch-row")
+    assert len(page.texts("#watched li")) == 24 and row.bounding_box()["height"] <= 104
+    page.tab.locator("#watched li").last.scroll_into_view_if_needed()
+    assert page.tab.locator("#watched li").last.is_visible()
+
+
 @pytest.mark.parametrize("width, fewest", [(400, 3), (1440, 4), (1920, 5)])
 def test_the_time_axis_of_a_long_run_can_be_read(opened: Callable[..., Opened], width: int, fewest: int) -> None:
     page = opened(long_loss(200), width=width, height=900)

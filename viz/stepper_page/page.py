@@ -128,15 +128,14 @@ def _page(title: str, recording: Recording, tape: BackwardScene) -> str:
 
 def _data(title: str, recording: Recording, tape: BackwardScene, drawing: Drawing) -> dict[str, Any]:
     """Return the data that the script works on."""
-    repeated = tape.repeated_signals()
     nodes = []
     for node in recording.nodes:
         entry = recording.node_data(node)
         entry["inputs"] = [recording.numbers[x] for x in node.inputs]
         if node in tape.keys:
             entry["box"] = tape.keys[node]
-        if node.signal in repeated and node in tape.runs:
-            entry["signal"] += f" of {clean(tape.names[tape.runs[node]])}"
+        if len(tape.names) > 1 and node in tape.times:
+            entry["run"] = clean(tape.names[tape.runs[node]])
         nodes.append(entry)
     names = tape.step_names()
     shared: list[dict[str, Any]] = [
@@ -150,7 +149,7 @@ def _data(title: str, recording: Recording, tape: BackwardScene, drawing: Drawin
                        if "grad" in step)
     return {"title": title, "nodes": nodes, "steps": recording.steps, "arrays": recording.arrays.data(),
             "ops": recording.ops, "seed": recording.seed, "shared": shared, "copies": copies,
-            "times": tape.step_order(),
+            "times": tape.step_order(), "repeated": sorted(map(clean, tape.repeated_signals())),
             "size": [round(drawing.width, 1), round(drawing.height, 1)],
             "heat": {"low": scale.low, "high": scale.high, "stops": heat.STOPS}}
 
