@@ -13,7 +13,7 @@ from page_geometry import CUT, OVERLAPS, SMALL, WIDER
 
 __all__ = ["browser", "opened"]  # fixtures
 
-SIZES = [(400, 800), (700, 900), (1024, 768), (1440, 900), (1920, 1080)]
+SIZES = [(400, 800), (700, 900), (905, 800), (1024, 768), (1440, 900), (1920, 1080)]
 
 
 def problems(page: Opened) -> list[str]:

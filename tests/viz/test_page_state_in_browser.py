@@ -378,7 +378,7 @@ class TestSeveralRunsOfOneCell:
         page.tab.fill("#search", "elman, run 3")
         page.press("Enter")
         assert "elman, run 3" in page.text("#panel dl")
-        assert [text for text in page.texts("#map .row")][:1] == ["y of elman, run 3"]
+        assert page.texts("#map .row")[0] == "y of elman, run 3"
 
     def test_a_watched_name_of_an_address_is_that_of_every_run(self, opened: Callable[..., Opened]) -> None:
         page = opened(chain()[1], fragment="#watch=h[2]")
@@ -391,6 +391,32 @@ class TestGradientsThatNeverCome:
         page.press("Home")
         assert [text.split("|g| ")[1].split("✕")[0].strip() for text in page.texts("#watched li")] == [
             "none", "none", "not yet"]
+
+
+class TestTheFocus:
+    def where(self, page: Opened) -> str:
+        return str(page.run("document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"))
+
+    @pytest.mark.parametrize("region", ["#panel .card", "#shared"])
+    def test_stays_on_the_button_that_watches(self, opened: Callable[..., Opened], region: str) -> None:
+        page = opened(loss_of(run_of()), fragment="#step=9")
+        page.tab.locator(f"{region} .watch").first.focus()
+        name = self.where(page)
+        page.press("Enter")
+        assert len(page.texts("#watched li")) == 1
+        assert self.where(page) == name and name.startswith("Watch the gradient of")
+
+    def test_stays_in_the_panel_after_a_link_of_a_card(self, opened: Callable[..., Opened]) -> None:
+        page = opened(loss_of(run_of()), fragment="#step=1")
+        page.tab.locator("#panel .card .link").first.focus()
+        page.press("Enter")
+        assert page.at == 2 and page.run("document.activeElement.closest('#panel') !== null")
+
+    def test_stays_on_a_watched_name(self, opened: Callable[..., Opened]) -> None:
+        page = opened(loss_of(run_of()), fragment="#watch=h[2]")
+        page.tab.locator("#watched .link").focus()
+        page.press("Enter")
+        assert page.text("#panel h2").startswith("h[2]") and self.where(page) == "h[2]"
 
 
 def test_a_loss_without_time_has_no_time_steps(opened: Callable[..., Opened]) -> None:

@@ -422,8 +422,10 @@
   // ---- watched gradients --------------------------------------------------------------------
   function watch(node) {
     watched = watched.includes(node) ? watched.filter(other => other !== node) : [...watched, node];
-    for (const [other, [line]] of paramBoxes) line.lastElementChild.replaceWith(watchButton(other));
-    show();
+    keepFocus(() => {
+      for (const [other, [line]] of paramBoxes) line.lastElementChild.replaceWith(watchButton(other));
+      showAll();
+    });
   }
   function showWatched() {
     byId("watch-row").hidden = !watched.length;
@@ -464,7 +466,17 @@
     }
   }
   const writeAddress = addressWriter();
-  function show() {
+  function keepFocus(change) {                             // on the control in the place of one that is made anew
+    const old = document.activeElement, region = old && old.closest("#panel, #watched, #shared, #map");
+    const said = control => control.getAttribute("aria-label") || control.textContent;
+    const before = region && said(old);
+    change();
+    if (!region || old.isConnected) return;
+    const same = [...region.querySelectorAll("button, summary, pre")].find(control => said(control) === before);
+    (same || (region.id === "panel" ? region : byId("picture"))).focus({ preventScroll: true });
+  }
+  const show = () => keepFocus(showAll);
+  function showAll() {
     const current = at ? steps[at - 1] : null, nodes = changed();
     showPicture(current, nodes);
     showLower(nodes);

@@ -81,15 +81,18 @@ def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most
 
     Raises:
         ValueError: if the loss isn't a scalar or requires no gradient, or there are too many tensors or too
-            much data to record; and any error of `loss.backward()`.
+            much data to record; if `outfile` ends in another format than ".html"; and any error of
+            `loss.backward()`.
         OSError: if the file can't be written.
     """
     _check(loss, most)
+    path = None if outfile is None else Path(outfile)
+    if path is not None and path.suffix.lower() not in ("", ".html", ".htm", ".xhtml"):
+        raise ValueError(f"the page is HTML, and {str(path)!r} ends in another format: name it {path.stem}.html")
     recording = Recording(loss)
     tape = BackwardScene(recording.nodes).draw()
     title = f"Backward pass of {clean(loss.label) or 'the loss'} = {loss.item():.4g}"
     html = _page(title, recording, tape)
-    path = None if outfile is None else Path(outfile)
     if path is not None:
         write_atomically(path, html.encode())
     return Page(html, path, title, len(recording.steps))

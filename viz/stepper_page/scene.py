@@ -22,6 +22,7 @@ from minigrad import Tensor, ops
 from minigrad.formats.describe import operation_name
 from rnn.language.graphs import postorder
 from rnn.unrolling.run_key import RunKey, copied_from, run_key
+from viz.annotations.alt import graph_text, listed
 from viz.annotations.cuts import mark_cut
 from viz.layout.folding import Tensors, Where
 from viz.layout.layered import DISTANCES, Coordinates, layered_layout
@@ -97,14 +98,30 @@ class BackwardScene:
 
     def draw(self) -> BackwardScene:
         """Add the frames of the time steps and the rows above and below, or one row."""
+        self._draw()
+        self.scene.alt = self._text()
+        return self
+
+    def _draw(self) -> None:
         if not self.steps:
             uses = Counter(x for node in self.nodes for x in node.inputs)
             self.scene = self.row("n", [x for x in self.nodes if x.op is not None or uses[x] <= FEW])
-            return self
+            return
         drawn = RecordedRuns(self)
         self.scene = drawn.draw()
         self._add_after([x for x in self.nodes if x in self.after], drawn)
-        return self
+
+    def _text(self) -> str:
+        """Return the picture in words."""
+        loss = clean(self.nodes[-1].label or "the loss")
+        steps = []
+        for run, name in enumerate(self.names if self.steps else []):
+            times = sorted({self.times[x] for x in self.steps if self.runs[x] == run})
+            signals = dict.fromkeys(clean(x.signal or "") for x in self.nodes
+                                    if is_copy(x) and x in self.times and self.runs[x] == run)
+            own = f"{clean(name)}: t" if len(self.names) > 1 else "From left to right the time steps t"
+            steps.append(f"{own} = {times[0]} … {times[-1]} of {listed(signals)}.")
+        return " ".join([f"The graph from which {loss} is computed: {graph_text(self.nodes)}", *steps])
 
     def step_names(self) -> dict[Tensor, int | str]:
         """Return the time step of each tensor that has one; of several runs with the run's name, "2 of decoder"."""
