@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from definitions import bidirectional, feedback
 from elman_losses import long_loss, loss_of, run_of
+from several_runs import chain
 
 import minigrad as mg
 import viz
@@ -417,14 +418,31 @@ class TestThePicture:
         x, h = cell.input("x", 3), cell.signal("h", 4)
         h[t] = np.tanh(W.T @ x[t] + h[t-1])
         tape = BackwardScene(ancestors(cell.unroll(x=np.ones((3, 3)))["h"][3].sum())).draw()
-        assert "computed once, for all steps" in [text.text for text in tape.scene.texts]
+        assert "computed once" in [text.text for text in tape.scene.texts]
         assert [x.name or repr(x.op) for x in tape.shared] == ["W", "Transpose(axes=None)"]
+
+
+    @pytest.mark.parametrize("make, words", [
+        (lambda: loss_of(run_of()), ["computed from W, U, b, V", "time steps t = 1 … 4 of x, h, y."]),
+        (lambda: chain()[1], ["elman, run 1: t = 1 … 2 of h, x, y.", "elman, run 3: t = 1 … 2 of"]),
+        (lambda: (mg.Tensor([1.0], requires_grad=True, name="w<") ** 2).sum(), ["3 tensors, computed from w&lt;."])])
+    def test_is_told_in_words(self, make: Any, words: list[str]) -> None:
+        found = re.search(r'role="img" aria-label="([^"]*)"', viz.stepper(make()).html)
+        assert found is not None and found[1].startswith("The graph from which the loss is computed: ")
+        for text in words:
+            assert text in found[1]
 
 
 class TestRefusals:
     def test_an_argument_that_is_no_tensor(self) -> None:
         with pytest.raises(TypeError, match="takes the loss, a Tensor, not float"):
             viz.stepper(1.0)  # type: ignore[arg-type]
+
+    def test_a_file_that_is_no_page(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"the page is HTML, and .*steps\.png' ends in another format"):
+            viz.stepper(loss_of(run_of()), tmp_path / "steps.png")
+        assert list(tmp_path.iterdir()) == []
+        assert viz.stepper(loss_of(run_of()), tmp_path / "steps").path == tmp_path / "steps"
 
     def test_a_loss_that_is_no_single_number(self) -> None:
         with pytest.raises(ValueError, match=r"has shape \(2,\): step through its sum or its mean"):

@@ -147,8 +147,8 @@ def test_the_steps_of_several_runs_are_told_apart() -> None:
     assert data["times"] == steps
     for shared in data["shared"]:
         assert {row[1] for row in shared["contributions"]} == set(steps) == set(shared["times"])
-    signals = {node["signal"] for node in data["nodes"] if "signal" in node}
-    assert {f"h of elman, run {run}" for run in (1, 2, 3)} < signals
+    runs = {(node["signal"], node["run"]) for node in data["nodes"] if "signal" in node and "op" in node}
+    assert {("h", f"elman, run {run}") for run in (1, 2, 3)} < runs and "h" in data["repeated"]
 
 
 def test_parameters_have_the_steps_of_the_runs_that_use_them() -> None:

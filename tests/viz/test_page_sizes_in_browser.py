@@ -13,7 +13,7 @@ from page_geometry import CUT, OVERLAPS, SMALL, WIDER
 
 __all__ = ["browser", "opened"]  # fixtures
 
-SIZES = [(400, 800), (700, 900), (1024, 768), (1440, 900), (1920, 1080)]
+SIZES = [(400, 800), (700, 900), (905, 800), (1024, 768), (1440, 900), (1920, 1080)]
 
 
 def problems(page: Opened) -> list[str]:
@@ -70,6 +70,15 @@ def test_step_buttons_and_watched_gradients_stay_in_sight_on_a_phone(opened: Cal
     assert page.at == 10
 
 
+def test_many_watched_gradients_leave_room_on_a_phone(opened: Callable[..., Opened]) -> None:
+    names = [f"{signal}[{k}]" for signal in "hy" for k in range(1, 13)]
+    page = opened(loss_of(run_of(12)), width=400, height=800, fragment="#" + "&".join(f"watch={x}" for x in names))
+    row = page.tab.locator("#watch-row")
+    assert len(page.texts("#watched li")) == 24 and row.bounding_box()["height"] <= 104
+    page.tab.locator("#watched li").last.scroll_into_view_if_needed()
+    assert page.tab.locator("#watched li").last.is_visible()
+
+
 @pytest.mark.parametrize("width, fewest", [(400, 3), (1440, 4), (1920, 5)])
 def test_the_time_axis_of_a_long_run_can_be_read(opened: Callable[..., Opened], width: int, fewest: int) -> None:
     page = opened(long_loss(200), width=width, height=900)
@@ -82,6 +91,34 @@ def test_the_time_axis_of_a_long_run_can_be_read(opened: Callable[..., Opened], 
         .map(e => (r => (r.left + r.right) / 2)(e.getBoundingClientRect()))""")
     for label, box in zip(labels, boxes):
         assert (box["left"] + box["right"]) / 2 == pytest.approx(cells[int(label) - 1], abs=2)
+
+
+@pytest.mark.parametrize("width", [400, 1440])
+@pytest.mark.parametrize("T, each", [(300, 2), (450, 3)])
+def test_a_cell_of_a_very_long_run_stands_for_several_steps(opened: Callable[..., Opened], width: int, T: int,
+                                                            each: int) -> None:
+    page = opened(long_loss(T), width=width, height=900)
+    cells = page.run("[...document.querySelectorAll('#map .cell')].map(e => e.getBoundingClientRect().toJSON())")
+    assert len(cells) == 2 * T // each
+    assert all(cell["width"] > 1 for cell in cells)
+    grid = page.tab.locator("#map .grid").bounding_box()
+    assert max(cell["right"] for cell in cells) <= grid["x"] + grid["width"] <= width
+    assert f"the largest of {each} steps" in page.text("#map h3")
+    for label in page.texts("#map .time")[1:-1]:
+        assert int(label) % 10 == 0
+    assert problems(page) == []
+
+
+def test_such_a_cell_has_the_largest_gradient_of_its_steps(opened: Callable[..., Opened]) -> None:
+    page = opened(long_loss(300))
+    page.press("End")
+    cell = page.tab.locator("#map .cell").nth(150 + 70)  # of h, steps 141 and 142
+    assert cell.get_attribute("title") == "h[141] … h[142]"
+    cell.click()
+    size = float(page.tab.locator("#panel .upstream .norm").first.get_attribute("title").split()[1])
+    page.go(page.at + (6 if page.text("#panel h2").startswith("h[142]") else -6))
+    other = float(page.tab.locator("#panel .upstream .norm").first.get_attribute("title").split()[1])
+    assert page.text("#panel h2")[:6] in ("h[141]", "h[142]") and other < size
 
 
 class TestPrinted:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from browser import Opened, browser, opened
 from elman_losses import long_loss, loss_of, lstm_loss, run_of
+from several_runs import chain
 
 import minigrad as mg
 import viz
@@ -369,6 +370,63 @@ class TestHeadings:
         assert page.text("#panel .formula") == "= tanh(W @ x[3] + U @ h[2] + b)"
 
 
+class TestSeveralRunsOfOneCell:
+    def test_are_told_apart_in_the_list_and_the_panel(self, opened: Callable[..., Opened]) -> None:
+        page = opened(chain()[1], width=1440)
+        steps = [text for text in page.texts("#list .when") if text]
+        assert {"t 1, run 3", "t 2, run 3"} <= set(steps)
+        page.tab.fill("#search", "elman, run 3")
+        page.press("Enter")
+        assert "elman, run 3" in page.text("#panel dl")
+        assert page.texts("#map .row")[0] == "y of elman, run 3"
+
+    def test_a_watched_name_of_an_address_is_that_of_every_run(self, opened: Callable[..., Opened]) -> None:
+        page = opened(chain()[1], fragment="#watch=h[2]")
+        assert page.texts("#watched .link") == [f"h[2] of elman, run {run}" for run in (1, 2, 3)]
+
+
+class TestGradientsThatNeverCome:
+    def test_are_none_from_the_start(self, opened: Callable[..., Opened]) -> None:
+        page = opened(loss_of(run_of()), fragment="#watch=x[3]&watch=h[0]&watch=h[1]")
+        page.press("Home")
+        assert [text.split("|g| ")[1].split("✕")[0].strip() for text in page.texts("#watched li")] == [
+            "none", "none", "not yet"]
+
+
+class TestTheFocus:
+    def where(self, page: Opened) -> str:
+        return str(page.run("document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"))
+
+    @pytest.mark.parametrize("region", ["#panel .card", "#shared"])
+    def test_stays_on_the_button_that_watches(self, opened: Callable[..., Opened], region: str) -> None:
+        page = opened(loss_of(run_of()), fragment="#step=9")
+        page.tab.locator(f"{region} .watch").first.focus()
+        name = self.where(page)
+        page.press("Enter")
+        assert len(page.texts("#watched li")) == 1
+        assert self.where(page) == name and name.startswith("Watch the gradient of")
+
+    def test_stays_in_the_panel_after_a_link_of_a_card(self, opened: Callable[..., Opened]) -> None:
+        page = opened(loss_of(run_of()), fragment="#step=1")
+        page.tab.locator("#panel .card .link").first.focus()
+        page.press("Enter")
+        assert page.at == 2 and page.run("document.activeElement.closest('#panel') !== null")
+
+    def test_stays_on_a_watched_name(self, opened: Callable[..., Opened]) -> None:
+        page = opened(loss_of(run_of()), fragment="#watch=h[2]")
+        page.tab.locator("#watched .link").focus()
+        page.press("Enter")
+        assert page.text("#panel h2").startswith("h[2]") and self.where(page) == "h[2]"
+
+
+def test_a_loss_without_time_has_no_time_steps(opened: Callable[..., Opened]) -> None:
+    x, w = (mg.Tensor([1.0, 2.0], requires_grad=True, name=name) for name in "xw")
+    page = opened((np.tanh(x * w) * x).sum())
+    assert page.text("#shared h3") == "parameters" and page.tab.locator(".bars").count() == 0
+    page.press("End")
+    assert page.tab.locator("#panel .card").count() == 2 and page.tab.locator(".bars").count() == 0
+
+
 class TestBreakpointsAreThoseOfTheTerminal:
     TEXTS = (
         "h", "h[3]", "U", "b", "W", "x", "tanh", "TANH", "matvec", "y", "y[4]", "op add", "signal h", "signal U",
@@ -376,7 +434,7 @@ class TestBreakpointsAreThoseOfTheTerminal:
         "norm > 0.05", "norm < 0.05", "norm>0.1", "norm < 1e-12", "norm >= 1", "norm > 100", "exploding",
         "exploding 0.1", "exploding 0", "zero", "nan", "inf", "nan now", "h, norm > 0.1", "h, t == 3",
         "tanh, t >= 2 and norm < 0.2", "U, signal == 'h'", "U, op == 'matvec' and t != 4", "nothing", "op", "a",
-        "zero, t == 1", "a, t < 3")
+        "zero, t == 1", "a, t < 3", "tanh, signal == 'h'", "mean, t != 3", "mean, t == 3", "signal y, t != 3")
 
     def stops(self, page: Opened) -> list[int]:
         page.press("Home")
@@ -388,7 +446,8 @@ class TestBreakpointsAreThoseOfTheTerminal:
             found.append(page.at)
         raise AssertionError(f"it never comes to an end: {found}")
 
-    @pytest.mark.parametrize("make", [lambda: loss_of(run_of()), exploding_loss, infinite_loss])
+    @pytest.mark.parametrize("make", [lambda: loss_of(run_of()), exploding_loss, infinite_loss,
+                                      lambda: chain()[1]])
     def test_they_stop_at_the_same_steps_or_are_refused_alike(self, opened: Callable[..., Opened], make: Any) -> None:
         loss = make()
         page = opened(loss)

@@ -87,6 +87,24 @@ def test_render_works_as_graphviz_has_it(tmp_path: Path) -> None:
 
 
 @painting
+@pytest.mark.parametrize("directory", [None, "pictures"])
+def test_a_filename_that_ends_in_a_format_is_that_of_the_picture(tmp_path: Path, directory: str | None,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pictures").mkdir()
+    path = viz.rolled(elman()).render("net.png", directory)
+    assert path == str(Path(directory or "", "net.png")) and Path(path).read_bytes().startswith(b"\x89PNG")
+    assert [file.name for file in tmp_path.rglob("net*")] == ["net.png"]
+
+
+@pytest.mark.parametrize("option", [{"format": "svg"}, {"view": True}])
+def test_such_a_filename_has_no_other_options(tmp_path: Path, option: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=rf"names a picture, which {next(iter(option))} can't change"):
+        viz.rolled(elman()).render(tmp_path / "net.png", **option)
+    assert list(tmp_path.iterdir()) == []
+
+
+@painting
 def test_a_png_is_as_large_as_its_picture_and_its_resolution_say() -> None:
     picture = viz.rolled(elman())
     left, bottom, right, top = map(float, picture.graph_attr["bb"].split(","))

@@ -34,6 +34,7 @@ MAX_PAGE = 14_400  # points, of a PDF page (PDF Reference, implementation limits
 NARROW = 450  # width in points of a picture that fits into any notebook's column
 HEAD = 7.0  # length of an arrowhead, in points
 INDENT = 7.92  # from the side of a box to a label that begins there
+PAINTED = ("png", "svg", "pdf", "jpg", "jpeg", "gif", "webp", "eps", "ps")  # suffixes of pictures, not of DOT text
 THICKER = 2.0  # a thick outline than another
 
 
@@ -67,7 +68,8 @@ class Picture(graphviz.Digraph):
             format: "png", "svg", "pdf", ...; by default the suffix of outfile.
             dpi: dots per inch of a PNG; by default 110, and fewer for a large picture.
             filename, directory, options: as in graphviz.Digraph.render, which also writes the DOT text to
-                `filename` and the picture next to it.
+                `filename` and the picture next to it. A name that ends in a format, "h.png", is that of the picture,
+                as `outfile` is.
 
         Returns:
             The path of the picture.
@@ -77,6 +79,12 @@ class Picture(graphviz.Digraph):
             ValueError: if the picture is too large for the format.
             PaintError: if the picture can't be painted.
         """
+        if outfile is None and filename is not None and _suffix(filename) in PAINTED:
+            other = [*options, *(["format"] if format not in (None, _suffix(filename)) else [])]
+            if other:
+                raise ValueError(f"{str(filename)!r} names a picture, which {' and '.join(other)} can't change: "
+                                 f"write render(outfile={str(filename)!r}), or a filename that ends in no format")
+            outfile = Path(directory or "", filename)
         if outfile is None:
             return super().render(filename, directory=directory, format=format, **options)
         path = Path(outfile)
@@ -135,6 +143,10 @@ class Picture(graphviz.Digraph):
         path = Path(f"{filepath}.{format}")
         write_atomically(path, self._painted(format))
         return str(path)
+
+
+def _suffix(filename: Any) -> str:
+    return Path(filename).suffix.lstrip(".").lower()
 
 
 def fit_column(svg: str) -> str:

@@ -111,7 +111,10 @@ function breakpointParser(pass) {
     const [, name, sign, word] = text.match(/^(norm|t)\s*(<=|>=|==|!=|<|>)\s*([-+.\de]+)$/i) || [];
     if (name) {
       const limit = toNumber(word, "norm > 1");
-      return number => { const value = name === "t" ? nodes[own(number)].t : size(number); return value !== undefined && SIGNS[sign](value, limit); };
+      return number => {                                   // without a time step, t is None: it differs from all numbers
+        const value = name === "t" ? nodes[own(number)].t : size(number);
+        return value === undefined ? sign === "!=" : SIGNS[sign](value, limit);
+      };
     }
     const [, what, equal, , text_] = text.match(/^(op|signal)\s*(==|!=)\s*(["'])(.*)\3$/) || [];
     if (!what) throw new Refusal(`'${text}' is Python, which doesn't run in a browser; it ${ONLY_IN_TERMINAL}. ${CONDITIONS}`);

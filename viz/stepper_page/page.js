@@ -51,8 +51,12 @@
   };
   const opName = node => "op" in nodes[node] ? ops[nodes[node].op].name : "";
   const label = node => nodes[node].name;
+  const repeated = new Set(data.repeated);                 // names of signals that several runs have
+  const ofRun = node => repeated.has(nodes[node].signal) && "run" in nodes[node] ? ` of ${nodes[node].run}` : "";
+  const full = node => nodes[node].unnamed ? label(node) : `${label(node)}${ofRun(node)}`;
   const written = node => nodes[node].formula ? `${label(node)} = ${nodes[node].formula}` : label(node);
-  const sized = array => array ? element("span", { title: `|g| = ${norm(array)}` }, `|g| ${short(norm(array))}`) : element("span", {}, "|g| not yet");
+  const unknown = node => complete(node) ? "none" : "not yet";  // of a gradient: none comes, as no derivative is asked for
+  const sized = (node, array) => array ? element("span", { title: `|g| = ${norm(array)}` }, `|g| ${short(norm(array))}`) : element("span", {}, `|g| ${unknown(node)}`);
   const copy = copier(text => { byId("spoken").textContent = text; });
 
   // ---- colours ------------------------------------------------------------------------------
@@ -94,7 +98,7 @@
     if (!box || nodeOf.has(node.box)) return;
     nodeOf.set(node.box, i);
     boxes.push([i, box]);
-    box.append(element("svg:title", {}, `${label(i)}  ${arrays[node.value].shape}  ${node.line}`));
+    box.append(element("svg:title", {}, `${full(i)}  ${arrays[node.value].shape}  ${node.line}`));
     if (stepOf.has(i) || uses[i].length) box.classList.add("live");
   });
   const gradientArrows = [];                               // [step, arrow]
@@ -181,7 +185,7 @@
   function watchButton(node) {
     const on = watched.includes(node);
     return element("button", { type: "button", class: "watch", "aria-pressed": String(on), title: on ? "watch it no longer" : "keep its gradient in sight",
-      "aria-label": `Watch the gradient of ${label(node)}`, onclick: () => watch(node) }, icon("M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8zM8 6.2a1.8 1.8 0 1 0 0 3.6 1.8 1.8 0 1 0 0-3.6z"));
+      "aria-label": `Watch the gradient of ${full(node)}`, onclick: () => watch(node) }, icon("M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8zM8 6.2a1.8 1.8 0 1 0 0 3.6 1.8 1.8 0 1 0 0-3.6z"));
   }
 
   function source(op, names, ran) {                        // with the lines that ran marked
@@ -235,7 +239,7 @@
       const said = [];
       for (let i = columns.length - 1; i >= 0 && said.length < 8; i--) {
         const size = sizeOf(columns[i]);
-        if (size !== undefined) said.unshift(`t=${columns[i]}: ${short(size)}`);
+        if (size !== undefined) said.unshift(`${columns[i] === null ? "outside of the steps" : `t=${columns[i]}`}: ${short(size)}`);
       }
       chart.setAttribute("aria-label", `norm of what each time step has added: ${said.join(", ") || "nothing yet"}`);
       return chart;
@@ -266,7 +270,7 @@
     box.append(element("p", { class: "sum" }, many ? `+= contribution ${place} of ${all.length}` : "the only contribution",
       element("span", { class: "norms" }, `|g| ${before ? short(norm(before)) : "0"} → `, element("b", { class: "total", "data-node": x, title: String(norm(total)) }, short(norm(total))))));
     if (many && before) box.append(matrix(total, place === all.length ? "total, complete" : "total so far", "total"));
-    if (shared) {
+    if (shared && data.times.length) {
       if (!cardBars.has(x)) cardBars.set(x, bars(shared, 44));
       box.append(element("p", { class: "quiet" }, "added by each time step:"), cardBars.get(x).show(timeOf(number)));
     }
@@ -289,6 +293,7 @@
     if (node.formula) panel.append(element("p", { class: "formula" }, `= ${node.formula}`));
     const facts = [["step", `${at} of ${last}`]];
     if ("signal" in node) facts.push(["signal", node.signal], ["t", String(node.t)]);
+    if ("run" in node) facts.push(["run", node.run]);
     facts.push(["line", node.line]);
     panel.append(element("dl", {}, ...facts.map(([name, text]) => element("div", {}, element("dt", {}, name), element("dd", {}, text)))));
     if (node.code) panel.append(element("pre", { class: "code" }, node.code));
@@ -320,38 +325,51 @@
   }
 
   // ---- below the picture: gradients by signal and time step, and shared parameters -----------
-  const cells = [];
+  const cells = [];                                        // [its nodes, cell]
+  const MOST_COLUMNS = 200;                                // of the map; with more time steps, a cell stands for several
   function buildMap() {
     const rows = new Map();
     for (const i of data.copies) {
-      if (!rows.has(nodes[i].signal)) rows.set(nodes[i].signal, []);
-      rows.get(nodes[i].signal).push(i);
+      const row = `${nodes[i].signal}${ofRun(i)}`;
+      if (!rows.has(row)) rows.set(row, []);
+      rows.get(row).push(i);
     }
     const place = byId("map");
     if (!rows.size) { place.hidden = true; return; }
     const times = [...new Set(data.copies.map(i => nodes[i].t))].sort((a, b) => a - b);
-    place.append(element("h3", {}, "gradient by time"));
-    const grid = element("div", { class: times.length > 50 ? "grid dense" : "grid" });
-    grid.style.setProperty("--columns", times.length);
+    const each = Math.ceil(times.length / MOST_COLUMNS), columns = Math.ceil(times.length / each);
+    place.append(element("h3", {}, "gradient by time", each > 1 ? `: the largest of ${each} steps in each cell` : ""));
+    const grid = element("div", { class: columns > 50 ? "grid dense" : "grid" });
+    grid.style.setProperty("--columns", columns);
     for (const [signal, copies] of [...rows].reverse()) {
       grid.append(element("span", { class: "row" }, signal));
       const byTime = new Map(copies.map(i => [nodes[i].t, i]));
-      for (const t of times) {
-        const i = byTime.get(t), cell = element("span", { class: i === undefined ? "none" : "cell" });
-        if (i !== undefined) { cell.title = label(i); cell.addEventListener("click", () => focusOn(i)); cells.push([i, cell]); }
+      for (let first = 0; first < times.length; first += each) {
+        const own = times.slice(first, first + each).map(t => byTime.get(t)).filter(i => i !== undefined);
+        const cell = element("span", { class: own.length ? "cell" : "none" });
+        if (own.length) {
+          cell.title = own.length > 1 ? `${label(own[0])} … ${full(own[own.length - 1])}` : full(own[0]);
+          cell.addEventListener("click", () => focusOn(largest(own)));
+          cells.push([own, cell]);
+        }
         grid.append(cell);
       }
     }
     const axis = element("div", { class: "axis" });
     grid.append(element("span", { class: "row" }, "t"), axis);
     place.append(grid);
-    new ResizeObserver(() => writeTimes(axis, times)).observe(axis);
+    new ResizeObserver(() => writeTimes(axis, times, each)).observe(axis);
   }
-  function writeTimes(axis, times) {                       // as many as have room
+  function largest(own) {                                  // the node with the largest gradient so far; else the last one
+    const size = i => { const array = gradient(i), value = array ? norm(array) : -1; return Number.isNaN(value) ? Infinity : value; };
+    return own.reduce((best, i) => size(i) >= size(best) ? i : best);
+  }
+  function writeTimes(axis, times, each) {                 // as many as have room
     const room = Math.max(...times.map(t => String(t).length)) * 8 + 10, needed = room * times.length / axis.clientWidth;
-    const every = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find(each => each >= needed) || times.length;
-    const chosen = times.filter((t, i) => every === 1 || i === 0 || t % every === 0), apart = axis.clientWidth / times.length;
-    const end = times.length - 1, place = t => (times.indexOf(t) + 0.5) * apart;
+    const every = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find(step => step >= needed) || times.length;
+    const chosen = times.filter((t, i) => every === 1 || i === 0 || t % every === 0);
+    const apart = axis.clientWidth / Math.ceil(times.length / each), end = times.length - 1;
+    const place = t => (Math.floor(times.indexOf(t) / each) + 0.5) * apart;
     const far = (t, other) => Math.abs(place(t) - place(other)) >= room;
     const kept = chosen.filter((t, i) => i === 0 || far(t, chosen[0]));
     if (kept.every(t => far(t, times[end]))) kept.push(times[end]);
@@ -364,30 +382,30 @@
   function buildShared() {
     const place = byId("shared"), rows = element("div", { class: "params" });
     if (!data.shared.length) { place.hidden = true; return; }
-    place.append(element("h3", {}, "shared by all steps: what each time step adds"), rows);
+    place.append(element("h3", {}, data.times.length ? "parameters: what each time step adds" : "parameters"), rows);
     for (const item of data.shared) {
       const line = element("div", { class: "param", "data-node": item.node });
       line.style.setProperty("--own", item.color);
       const chart = bars(item, 22), name = label(item.node);
       line.append(element("button", { type: "button", class: "gradient", onclick: () => focusOn(item.node) }, element("b", { title: name }, name),
-        element("span", { class: "quiet" }, arrays[nodes[item.node].value].shape), chart.show(), element("span", { class: "norm" })), watchButton(item.node));
+        element("span", { class: "quiet" }, arrays[nodes[item.node].value].shape), data.times.length ? chart.show() : element("span"), element("span", { class: "norm" })), watchButton(item.node));
       paramBoxes.set(item.node, [line, chart]);
       rows.append(line);
     }
   }
   function showLower(changed) {
-    for (const [i, cell] of cells) {
-      if (changed && !changed.has(i)) continue;
-      paint(cell, gradient(i));
-      cell.classList.toggle("current", at > 0 && steps[at - 1].node === i);
+    for (const [own, cell] of cells) {
+      if (changed && !own.some(i => changed.has(i))) continue;
+      paint(cell, gradient(largest(own)));
+      cell.classList.toggle("current", at > 0 && own.includes(steps[at - 1].node));
     }
     const now = at ? timeOf(at) : null;
     for (const [node, [line, chart]] of paramBoxes) {
-      const array = gradient(node), said = array ? short(norm(array)) : "not yet";
+      const array = gradient(node), said = array ? short(norm(array)) : unknown(node);
       const adding = at > 0 && uses[node].some(use => use.step === at);
       const button = line.firstElementChild;
       chart.show(adding ? now : undefined);
-      button.querySelector(".norm").replaceChildren(element("span", { class: "swatch" }), sized(array), array && !complete(node) ? element("span", { class: "quiet" }, "so far") : "");
+      button.querySelector(".norm").replaceChildren(element("span", { class: "swatch" }), sized(node, array), array && !complete(node) ? element("span", { class: "quiet" }, "so far") : "");
       paint(line.querySelector(".swatch"), array);
       line.classList.toggle("adding", adding);
       button.setAttribute("aria-label", `${label(node)}, gradient ${said}${array && !complete(node) ? " so far" : ""}`);
@@ -404,22 +422,24 @@
   // ---- watched gradients --------------------------------------------------------------------
   function watch(node) {
     watched = watched.includes(node) ? watched.filter(other => other !== node) : [...watched, node];
-    for (const [other, [line]] of paramBoxes) line.lastElementChild.replaceWith(watchButton(other));
-    show();
+    keepFocus(() => {
+      for (const [other, [line]] of paramBoxes) line.lastElementChild.replaceWith(watchButton(other));
+      showAll();
+    });
   }
   function showWatched() {
     byId("watch-row").hidden = !watched.length;
     byId("watched").replaceChildren(...watched.map(node => {
       const array = gradient(node), swatch = element("span", { class: "swatch" });
       paint(swatch, array);
-      return element("li", {}, swatch, element("button", { type: "button", class: "link", onclick: () => focusOn(node) }, label(node)), sized(array),
+      return element("li", {}, swatch, element("button", { type: "button", class: "link", onclick: () => focusOn(node) }, full(node)), sized(node, array),
         array && !complete(node) ? element("span", { class: "quiet" }, "so far") : null,
-        element("button", { type: "button", "aria-label": `Watch ${label(node)} no longer`, onclick: () => { watch(node); byId("picture").focus(); } }, "✕"));
+        element("button", { type: "button", "aria-label": `Watch ${full(node)} no longer`, onclick: () => { watch(node); byId("picture").focus(); } }, "✕"));
     }));
   }
   const alone = node => nodes.filter(other => other.name === label(node)).length === 1;
   const nameInAddress = node => alone(node) ? label(node) : `#${node}`;
-  const fromAddress = name => /^#\d+$/.test(name) && Number(name.slice(1)) < nodes.length ? Number(name.slice(1)) : nodes.findIndex(node => node.name === name);
+  const fromAddress = name => /^#\d+$/.test(name) && Number(name.slice(1)) < nodes.length ? [Number(name.slice(1))] : [...nodes.keys()].filter(i => label(i) === name);
 
   // ---- everything at the current step -------------------------------------------------------
   function changed() {                                     // the nodes whose gradients differ from what is shown
@@ -446,7 +466,17 @@
     }
   }
   const writeAddress = addressWriter();
-  function show() {
+  function keepFocus(change) {                             // on the control in the place of one that is made anew
+    const old = document.activeElement, region = old && old.closest("#panel, #watched, #shared, #map");
+    const said = control => control.getAttribute("aria-label") || control.textContent;
+    const before = region && said(old);
+    change();
+    if (!region || old.isConnected) return;
+    const same = [...region.querySelectorAll("button, summary, pre")].find(control => said(control) === before);
+    (same || (region.id === "panel" ? region : byId("picture"))).focus({ preventScroll: true });
+  }
+  const show = () => keepFocus(showAll);
+  function showAll() {
     const current = at ? steps[at - 1] : null, nodes = changed();
     showPicture(current, nodes);
     showLower(nodes);
@@ -490,7 +520,7 @@
   // ---- search -------------------------------------------------------------------------------
   function words(number) {
     const i = steps[number - 1].node, node = nodes[i];
-    return [label(i), opName(i), node.formula || "", node.signal ? `${node.signal}[${node.t}]` : "", "t" in node ? `t=${node.t}` : "", node.line].join("\n").toLowerCase();
+    return [label(i), opName(i), node.formula || "", node.signal ? `${node.signal}[${node.t}]` : "", "t" in node ? `t=${node.t}` : "", node.run || "", node.line].join("\n").toLowerCase();
   }
   let matches = [];
   function search() {
@@ -611,8 +641,8 @@
       }
     }
     const found = wanted.watched.map(name => [name, fromAddress(name)]);
-    wanted.problems.push(...found.filter(([, node]) => node < 0).map(([name]) => `there is no '${name}' to watch`));
-    watched = [...new Set(found.map(([, node]) => node).filter(node => node >= 0))];
+    wanted.problems.push(...found.filter(([, those]) => !those.length).map(([name]) => `there is no '${name}' to watch`));
+    watched = [...new Set(found.flatMap(([, those]) => those))];  // of a name that several runs have: all
     for (const [other, [line]] of paramBoxes) line.lastElementChild.replaceWith(watchButton(other));
     notify(wanted.problems.length ? `In the address of this page: ${wanted.problems.join("; ")}` : "");
     play(false);
@@ -638,8 +668,8 @@
   });
 
   const list = stepsList({ place: byId("list"), last, go, element, row: number => {
-    const i = steps[number - 1].node, text = written(i), t = nodes[i].t;
-    return { text, parts: [element("span", { class: "number" }, String(number)), element("span", { class: "what" }, text), element("span", { class: "when" }, t === undefined ? "" : `t ${t}`)] };
+    const i = steps[number - 1].node, text = written(i), t = nodes[i].t, run = nodes[i].run;
+    return { text, parts: [element("span", { class: "number" }, String(number)), element("span", { class: "what" }, text), element("span", { class: "when", ...run && { title: run } }, t === undefined ? "" : `t ${t}${run ? `, ${run.split(", ").pop()}` : ""}`)] };
   } });
   buildMap();
   buildShared();

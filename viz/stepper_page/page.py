@@ -81,15 +81,18 @@ def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most
 
     Raises:
         ValueError: if the loss isn't a scalar or requires no gradient, or there are too many tensors or too
-            much data to record; and any error of `loss.backward()`.
+            much data to record; if `outfile` ends in another format than ".html"; and any error of
+            `loss.backward()`.
         OSError: if the file can't be written.
     """
     _check(loss, most)
+    path = None if outfile is None else Path(outfile)
+    if path is not None and path.suffix.lower() not in ("", ".html", ".htm", ".xhtml"):
+        raise ValueError(f"the page is HTML, and {str(path)!r} ends in another format: name it {path.stem}.html")
     recording = Recording(loss)
     tape = BackwardScene(recording.nodes).draw()
     title = f"Backward pass of {clean(loss.label) or 'the loss'} = {loss.item():.4g}"
     html = _page(title, recording, tape)
-    path = None if outfile is None else Path(outfile)
     if path is not None:
         write_atomically(path, html.encode())
     return Page(html, path, title, len(recording.steps))
@@ -128,15 +131,14 @@ def _page(title: str, recording: Recording, tape: BackwardScene) -> str:
 
 def _data(title: str, recording: Recording, tape: BackwardScene, drawing: Drawing) -> dict[str, Any]:
     """Return the data that the script works on."""
-    repeated = tape.repeated_signals()
     nodes = []
     for node in recording.nodes:
         entry = recording.node_data(node)
         entry["inputs"] = [recording.numbers[x] for x in node.inputs]
         if node in tape.keys:
             entry["box"] = tape.keys[node]
-        if node.signal in repeated and node in tape.runs:
-            entry["signal"] += f" of {clean(tape.names[tape.runs[node]])}"
+        if len(tape.names) > 1 and node in tape.times:
+            entry["run"] = clean(tape.names[tape.runs[node]])
         nodes.append(entry)
     names = tape.step_names()
     shared: list[dict[str, Any]] = [
@@ -150,7 +152,7 @@ def _data(title: str, recording: Recording, tape: BackwardScene, drawing: Drawin
                        if "grad" in step)
     return {"title": title, "nodes": nodes, "steps": recording.steps, "arrays": recording.arrays.data(),
             "ops": recording.ops, "seed": recording.seed, "shared": shared, "copies": copies,
-            "times": tape.step_order(),
+            "times": tape.step_order(), "repeated": sorted(map(clean, tape.repeated_signals())),
             "size": [round(drawing.width, 1), round(drawing.height, 1)],
             "heat": {"low": scale.low, "high": scale.high, "stops": heat.STOPS}}
 

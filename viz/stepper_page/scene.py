@@ -1,10 +1,11 @@
 """A backward pass as a scene: every tensor that it passes is one box.
 
 Tensors that an unroller made are in the frame of their time step, laid out as by viz.unrolled, the frames of several
-runs one after another. Tensors computed from them outside of the recurrence, such as the loss, form a row above, or
-between the runs if a later run reads them; tensors computed from parameters alone form a row below. A graph without
-time steps is one row, its inputs on the left. All of this is found from the recorded tensors, which know the key of
-their run: no definition and no run is needed.
+runs one after another. Tensors computed from them outside of the recurrence, such as the loss, form a row above, with
+the terms that are computed from parameters alone; or, if a run reads them, a row before it. A graph without time steps
+is one row, its inputs on the left. All of this is found from the recorded tensors, which know the key of their run: no
+definition and no run is needed. What a constant in an equation is computed from isn't recorded; it is drawn as at
+another step, whose operations are.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
-from minigrad import Tensor
+import numpy as np
+
+from minigrad import Tensor, ops
 from minigrad.formats.describe import operation_name
+from rnn.language.graphs import postorder
 from rnn.unrolling.run_key import RunKey, copied_from, run_key
+from viz.annotations.alt import graph_text, listed
 from viz.annotations.cuts import mark_cut
 from viz.layout.folding import Tensors, Where
 from viz.layout.layered import DISTANCES, Coordinates, layered_layout
@@ -60,6 +65,8 @@ class BackwardScene:
         times: the time step in whose frame a tensor is drawn.
         runs: the number of the run that it belongs to.
         names: of the runs.
+        models: of a constant in an equation, the result in its place at another step.
+        once: tensors computed from parameters alone, outside of the recurrence.
         shared, colors: parameters, and tensors computed from them alone, that all time steps use; their colours.
     """
 
@@ -69,7 +76,7 @@ class BackwardScene:
         self.keys: dict[Tensor, str] = {}
         run_keys = _number_runs(nodes)
         self.names = numbered([key.name if key else "" for key in run_keys])
-        self.times, self.roles, self.runs = _align(nodes, run_keys)
+        self.times, self.roles, self.runs, self.models = _align(nodes, run_keys)
         self.steps = dict.fromkeys(node for node in nodes if node in self.times
                                    and any(self.runs.get(x) == self.runs[node] for x in node.inputs))
         if not self.steps:
@@ -78,24 +85,43 @@ class BackwardScene:
         for node in nodes:
             if node not in self.times and any(x in self.times or x in self.after for x in node.inputs):
                 self.after.add(node)
-        self.between = _read_by_runs(nodes, self.times, self.runs, self.after)
+        self.once = {node for node in nodes if self.steps and node.op is not None and node not in self.times
+                     and node not in self.after}
+        self.between = _read_by_runs(nodes, self.times, self.runs, self.after | self.once)
+        self.after.update(self.once)  # the terms of a loss that are computed from parameters alone
         self.after.difference_update(self.between)
-        used = {x for node in (*self.steps, *self.between) for x in node.inputs}
+        own = self.once.intersection(self.between)
+        used = {x for node in (*self.steps, *self.between) if node not in own for x in node.inputs}
         self.shared = [x for x in nodes if x.requires_grad and x not in self.times and x not in self.after
-                       and x not in self.between and (x.op is None or x in used)]
+                       and (x not in self.between or x in own) and (x.op is None or x in used)]
         self.colors = {x: palette.parameter(i) for i, x in enumerate(self.shared)}
 
     def draw(self) -> BackwardScene:
         """Add the frames of the time steps and the rows above and below, or one row."""
+        self._draw()
+        self.scene.alt = self._text()
+        return self
+
+    def _draw(self) -> None:
         if not self.steps:
             uses = Counter(x for node in self.nodes for x in node.inputs)
             self.scene = self.row("n", [x for x in self.nodes if x.op is not None or uses[x] <= FEW])
-            return self
+            return
         drawn = RecordedRuns(self)
         self.scene = drawn.draw()
         self._add_after([x for x in self.nodes if x in self.after], drawn)
-        self._add_before([x for x in self.nodes if x.op is not None and x not in self.keys])
-        return self
+
+    def _text(self) -> str:
+        """Return the picture in words."""
+        loss = clean(self.nodes[-1].label or "the loss")
+        steps = []
+        for run, name in enumerate(self.names if self.steps else []):
+            times = sorted({self.times[x] for x in self.steps if self.runs[x] == run})
+            signals = dict.fromkeys(clean(x.signal or "") for x in self.nodes
+                                    if is_copy(x) and x in self.times and self.runs[x] == run)
+            own = f"{clean(name)}: t" if len(self.names) > 1 else "From left to right the time steps t"
+            steps.append(f"{own} = {times[0]} … {times[-1]} of {listed(signals)}.")
+        return " ".join([f"The graph from which {loss} is computed: {graph_text(self.nodes)}", *steps])
 
     def step_names(self) -> dict[Tensor, int | str]:
         """Return the time step of each tensor that has one; of several runs with the run's name, "2 of decoder"."""
@@ -127,10 +153,28 @@ class BackwardScene:
     def label(self, node: Tensor) -> str:
         """Return the text in the box of an operation's result: `W @`, `+ b`, `1 −`, `tanh`."""
         assert node.op is not None
-        fixed = {i: x for i, x in enumerate(node.inputs)
-                 if x not in self.times and x not in self.between and x not in self.keys}
-        return operation_label(node.op, len(node.inputs), {i: _constant(x) for i, x in fixed.items()},
-                               any(x.size == 1 for x in fixed.values()))
+        fixed = {i: x for i, x in enumerate(node.inputs) if not self.has_box(x)}
+        texts = {i: _constant(x) for i, x in fixed.items()}
+        label = operation_label(node.op, len(node.inputs), texts, any(x.size == 1 for x in fixed.values()))
+        if len(node.inputs) == 2 and len(fixed) == 1:
+            return label
+        named = list(dict.fromkeys(texts[i] for i, x in fixed.items() if x.label))
+        if len(node.inputs) == len(fixed) == 2 and all(texts.values()) and node.op.symbol:
+            glyph = "×" if isinstance(node.op, ops.Mul) and any(x.size == 1 for x in fixed.values()) else label
+            return f"{texts[0]} {glyph} {texts[1]}"
+        return " ".join([label, ", ".join(named[:3]) + ", …" * (len(named) > 3)]) if named else label
+
+    def has_box(self, x: Tensor) -> bool:
+        """Whether a tensor has a box, now or when its row is drawn: a constant in an equation has none."""
+        return x in self.keys or x in self.between or (
+            x in self.times and (x.op is not None or is_copy(x) or x in self.models))
+
+    def operation(self, node: Tensor) -> str:
+        """Return the text under the name of a tensor: its operation, with the operands that have no box."""
+        name = operation_name(node)
+        if name in ("", "identity", "broadcastto"):
+            return ""
+        return self.label(node) if any(x.label and not self.has_box(x) for x in node.inputs) else name
 
     def shared_inputs(self, node: Tensor) -> list[Tensor]:
         """Return the shared tensors among an operation's inputs; the first gives its box the colour."""
@@ -152,8 +196,10 @@ class BackwardScene:
             paint = palette.Paint(self.colors[shared[0]] if shared else palette.OPERATION.line, "#FFFFFF")
             return Box(key, 0.0, 0.0, SMALL if circle else box_width([label], 11, 30, 14), SMALL, label, paint,
                        size=11, circle=circle, pen=2.0 if shared else 1.4)
-        box = Box(key, 0.0, 0.0, box_width([label], 12), HEIGHT, label, paint, rounded=node.op is not None)
-        _add_operation(box, node)
+        made = self.operation(node)
+        box = Box(key, 0.0, 0.0, max(box_width([label], 12), text_width(made, MINOR) + 12), HEIGHT, label, paint,
+                  rounded=node.op is not None)
+        _add_operation(box, made)
         return box
 
     # ---- rows of boxes outside of the frames
@@ -182,14 +228,6 @@ class BackwardScene:
             heights = [bend - lowest for bend in bends]
             row.arrows.append(_rightward_arrow(boxes[source], boxes[target], middles[columns[source] + 1:], heights))
         return row
-
-    def _add_before(self, nodes: Sequence[Tensor]) -> None:
-        """Add the row below the frames."""
-        if nodes:
-            left, bottom, _, _ = self.scene.bounds(0)
-            row = self.row("b", nodes, left)
-            self.scene.add(row, dy=bottom - 36 - max(box.top for box in row.boxes))
-            self.scene.texts.append(text_beside(left, bottom - 22, "computed once, for all steps", 11, palette.QUIET))
 
     def _add_after(self, nodes: Sequence[Tensor], drawn: RecordedRuns) -> None:
         """Add the row above the frames, at their right end, and arrows to it on tracks under it."""
@@ -307,6 +345,8 @@ class _Between:
         self.parts = [part for part, _ in self.where.values()]
         if self.nodes:
             drawn = scene.row(f"m{run}n", self.nodes)
+            if scene.once.issuperset(self.nodes):
+                drawn.texts.append(text_beside(0.0, -14.0, "computed once", 11, palette.QUIET))
             self.row = Row(drawn, dict(zip(self.parts, drawn.boxes)))
 
 
@@ -324,7 +364,8 @@ class RecordedSteps:
         self.tensors: Tensors = {}
         self.origin = {node: node for node in scene.nodes if node in scene.times and scene.runs[node] == run}
         self._find_parts()
-        self.links: dict[tuple[Tensor, Tensor], bool] = {}  # (input, result) -> whether a gradient passes
+        self._find_rearranged()
+        self.links: dict[tuple[Where, Where], bool] = {}  # from, to: whether a gradient passes, if there is one
         graph = StepGraph(list(self.tensors), self._find_edges())
         assign_layers(graph)
         for part in (part for part in graph.parts if part.node is None):
@@ -344,7 +385,7 @@ class RecordedSteps:
         seen: Counter[tuple[int, int]] = Counter()
         newest: dict[tuple[str, int], Tensor] = {}
         for node in self.origin:
-            if node.op is None and not is_copy(node):
+            if node.op is None and not is_copy(node) and node not in self.picture.models:
                 continue
             k, role, name = self.picture.times[node], self.picture.roles[node], node.signal or ""
             if is_copy(node):
@@ -355,10 +396,28 @@ class RecordedSteps:
             key = role, seen[role, k]
             seen[role, k] += 1
             if key not in parts:
-                parts[key] = self._part(node, name)
+                parts[key] = self._part(self.picture.models.get(node, node), name)
                 self.tensors[parts[key]] = {}
             self.tensors[parts[key]][k] = node
             self.where[node] = parts[key], k
+
+    def _find_rearranged(self) -> None:
+        """Find the origin of constants that have, at every step, the values of the same signal in another shape."""
+        copies: dict[int, dict[str, Tensor]] = {}
+        constants: dict[int, list[Tensor]] = {}
+        for node in self.origin:
+            if is_copy(node):
+                copies.setdefault(self.picture.times[node], {})[node.signal or ""] = node
+            elif node.op is None and node.size > 1 and node not in self.where:
+                constants.setdefault(self.picture.roles[node], []).append(node)
+        for nodes in constants.values():
+            own = [copies.get(self.picture.times[node], {}) for node in nodes]
+            same = [{name for name, copy in found.items() if copy.size == node.size
+                     and np.array_equal(copy._array.ravel(), node._array.ravel())} for node, found in zip(nodes, own)]
+            names = set.intersection(*same)
+            if len(names) == 1:
+                name, = names
+                self.origin.update((node, found[name]) for node, found in zip(nodes, own))
 
     def _part(self, node: Tensor, signal: str) -> Part:
         if is_copy(node):
@@ -371,14 +430,38 @@ class RecordedSteps:
     def _find_edges(self) -> list[Edge]:
         """Return one edge for all reads that differ only in their time step; note which pass a gradient."""
         edges: dict[tuple[Part, Part, int], Edge] = {}
-        for node in self.where:
+        for node in list(self.where):
             for x in node.inputs:
                 source = self.origin.get(x)
                 if source in self.where:
-                    (a, k), (b, m) = self.where[source], self.where[node]
-                    edges.setdefault((a, b, m - k), Edge(a, b, m - k, (), f"{a.label} → {b.label}"))
-                    self.links[source, node] = self.links.get((source, node), False) or source is x
+                    self._add_edge(edges, self.where[source], self.where[node], source is x or not source.requires_grad)
+        for node, model in self.picture.models.items():
+            if node in self.where:
+                self._add_unrecorded(edges, model, self.where[node][1])
         return list(edges.values())
+
+    def _add_edge(self, edges: dict[tuple[Part, Part, int], Edge], source: Where, target: Where, passes: bool) -> None:
+        (a, k), (b, m) = source, target
+        edges.setdefault((a, b, m - k), Edge(a, b, m - k, (), f"{a.label} → {b.label}"))
+        self.links[source, target] = self.links.get((source, target), False) or passes
+
+    def _add_unrecorded(self, edges: dict[tuple[Part, Part, int], Edge], model: Tensor, k: int) -> None:
+        """Add what a constant at step k is computed from, which isn't recorded: the same as its model's operands."""
+        waiting = [(model, k)]
+        while waiting:
+            node, k = waiting.pop()
+            part, own = self.where[node]
+            for x in node.inputs:
+                if (source := self.origin.get(x)) not in self.where:
+                    continue
+                other, read = self.where[source]
+                place = other, read - own + k
+                known = self.tensors[other].get(place[1])
+                if known is None and (place, (part, k)) not in self.links:
+                    self.tensors[other][place[1]] = None
+                    if source.op is not None and not is_copy(source):
+                        waiting.append((source, place[1]))
+                self._add_edge(edges, place, (part, k), known is None or not known.requires_grad)
 
     def keys(self) -> dict[Tensor, str]:
         """Return the box of each tensor."""
@@ -388,15 +471,16 @@ class RecordedSteps:
 
     def passes(self) -> dict[tuple[str, str], bool]:
         """Return for each arrow that was recorded, by the keys of its boxes, whether a gradient passes."""
-        keys = self.keys()
-        return {(keys[x], keys[node]): passes for (x, node), passes in self.links.items() if x in keys}
+        boxes = self.drawing.boxes
+        return {(boxes[source].key, boxes[target].key): passes for (source, target), passes in self.links.items()
+                if source in boxes and target in boxes}
 
     def add_operations(self) -> None:
         """Write the operations that made signals under their names."""
         for (part, k), box in self.drawing.boxes.items():
             made = self.tensors[part].get(k)
-            if part.node is None and made is not None:
-                _add_operation(box, made)
+            if part.node is None and made is not None and made.op is not None:
+                _add_operation(box, self.picture.operation(made))
 
 
 def is_copy(node: Tensor) -> bool:
@@ -409,12 +493,17 @@ def _constant(x: Tensor) -> str:
     return clean(x.label, LABEL_LENGTH) or (f"{x.item():.3g}" if x.size == 1 and x.op is None else "")
 
 
-def _add_operation(box: Box, node: Tensor) -> None:
-    """Write under a label the operation that made the tensor, if it fits."""
-    name = operation_name(node)
-    if name not in ("", "identity", "broadcastto") and "\n" not in box.label and (
-            text_width(name, MINOR) <= box.width - 8):
-        box.label += f"\n{name}"
+def _add_operation(box: Box, made: str) -> None:
+    """Write under a label the operation that made the tensor, shortened if it has to be; nothing if it can't."""
+    if "\n" in box.label:
+        return
+    room = box.width - 8
+    shown = made if text_width(made, MINOR) <= room else ""
+    if made and not shown and " " in made:  # with operands
+        shown = next((text for n in range(len(made) - 1, 3, -1)
+                      if text_width(text := f"{made[:n].rstrip()}…", MINOR) <= room), "")
+    if shown:
+        box.label += f"\n{shown}"
 
 
 # ---- the time step of each tensor
@@ -442,8 +531,10 @@ def _read_by_runs(nodes: Sequence[Tensor], times: Mapping[Tensor, int], runs: Ma
 
 
 def _align(nodes: Sequence[Tensor], run_keys: Mapping[RunKey | None, int]
-           ) -> tuple[dict[Tensor, int], dict[Tensor, int], dict[Tensor, int]]:
+           ) -> tuple[dict[Tensor, int], dict[Tensor, int], dict[Tensor, int], dict[Tensor, Tensor]]:
     """Return the time step of each tensor that has one; its role: a number, the same at every step; and its run.
+
+    Last, the model of each constant that is an operation's result: the same at a step that needs a gradient there.
 
     A tensor computed outside of a recurrence but equally for every step, such as a loss at each and their
     running total, belongs to the step that it is computed from.
@@ -459,7 +550,14 @@ def _align(nodes: Sequence[Tensor], run_keys: Mapping[RunKey | None, int]
             came = {(runs[x], times[x]) for x in node.inputs if x in times}
             if len(came) == 1 or (came and len(node.inputs) == 2):
                 runs[node], times[node] = max(came)
-        roles[node] = numbers.setdefault(_role(node, times, roles, runs), len(numbers))
+    models = _find_models(nodes, times, runs)
+    for node in nodes:
+        if node in roles:
+            continue
+        model = models.get(node, node)
+        for x in postorder([model], lambda x: [] if is_copy(x) else [y for y in x.inputs if y not in roles]):
+            roles[x] = numbers.setdefault(_role(x, times, roles, runs), len(numbers))
+        roles[node] = roles[model]
     found: dict[tuple[int, int], set[int]] = {}
     for node, k in times.items():
         found.setdefault((runs[node], roles[node]), set()).add(k)
@@ -469,7 +567,40 @@ def _align(nodes: Sequence[Tensor], run_keys: Mapping[RunKey | None, int]
             del times[node], runs[node]
         elif node in times:
             needed.update(x for x in node.inputs if runs.get(x) == runs[node])
-    return times, roles, runs
+    return times, roles, runs, models
+
+
+def _find_models(nodes: Sequence[Tensor], times: Mapping[Tensor, int], runs: Mapping[Tensor, int]
+                 ) -> dict[Tensor, Tensor]:
+    """Return for each constant in an equation the operation's result in its place at another step.
+
+    The operands of what needs no gradient aren't recorded, as of [h[t-1], x[t]] at t = 1. All copies of a signal are
+    computed by one equation, so they are compared with the one of which most operations are recorded.
+    """
+    copies: dict[tuple[int, str | None], list[Tensor]] = {}
+    for node in nodes:
+        if is_copy(node) and node.op is not None and node in times:
+            copies.setdefault((runs[node], node.signal), []).append(node)
+    found: dict[Tensor, Tensor] = {}
+    for own in copies.values():
+        model = max(own, key=lambda copy: len(postorder([copy], _operands_within)))
+        for copy in own:
+            pairs, seen = [(model, copy)] * (type(model.op) is type(copy.op)), {copy}
+            while pairs:
+                for there, here in zip(*(x.inputs for x in pairs.pop())):
+                    if here in seen or is_copy(here) or is_copy(there) or here.t is None or there.op is None:
+                        continue
+                    seen.add(here)
+                    if here.op is None:
+                        found.setdefault(here, there)
+                    elif type(here.op) is type(there.op):
+                        pairs.append((there, here))
+    return found
+
+
+def _operands_within(x: Tensor) -> list[Tensor]:
+    """Return the operands of an operation that are operations of the same equation."""
+    return [y for y in x.inputs if y.op is not None and y.t is not None and not is_copy(y)]
 
 
 def _role(node: Tensor, times: Mapping[Tensor, int], roles: Mapping[Tensor, int], runs: Mapping[Tensor, int]

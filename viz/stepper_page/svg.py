@@ -48,7 +48,7 @@ class Drawing:
         parts += [self._box(box) for box in scene.boxes]
         parts += [self._text(text.text, text.x, text.y, text.size, text.color) for text in scene.texts]
         size = f"{format_number(self.width)} {format_number(self.height)}"
-        head = f'<svg viewBox="0 0 {size}" role="img" aria-label="the graph">'
+        head = f'<svg viewBox="0 0 {size}" role="img" aria-label="{escape(scene.alt or "the graph")}">'
         self.text = "\n".join([head, HATCH, *parts, "</svg>"])
         self.style = "\n".join(self._rules())
 
