@@ -61,6 +61,7 @@ def test_colours_and_patterns_in_words() -> None:
         grad = run["h"][k].grad
         assert grad is not None
         grad[...] = 0
+    mg.optim.SGD(run.parameters, 0.1).step()  # from now on the gradients that are stored are shown
     words = viz.unrolled(run, loss, heat=True).alt
     assert re.search(r"Colours show norms of gradients from 1e−\d to 1e\+\d, patterns: exactly 0\. From bottom", words)
     assert viz.gradient_map(run).alt == (f"|gradient| of each signal at each time step, T = 4. Signals from top to "
@@ -130,6 +131,7 @@ def test_frames_have_their_captions_as_titles_and_nothing_has_a_key() -> None:
 def test_boxes_keep_the_text_beside_the_mouse_also_with_a_pattern() -> None:
     run, _ = unrolled(elman, 3)
     loss = mg.square(run["y"][2]).sum()
+    loss.backward()
     root = parsed(viz.unrolled(run, loss, heat=True))
     tips = {link.get("{http://www.w3.org/1999/xlink}title"): link for link in root.iter(f"{SVG}a")}
     unread, = (link for tip, link in tips.items() if tip.startswith("y[3] "))

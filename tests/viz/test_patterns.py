@@ -101,6 +101,7 @@ def special(values: bool = False) -> tuple[Run, mg.Tensor]:
         grad = run[name][k].grad
         assert grad is not None
         grad[...] = value
+    mg.optim.SGD(run.parameters, 0.1).step()  # from now on the gradients that are stored are shown
     return run, loss
 
 
@@ -195,14 +196,20 @@ def test_in_grey_boxes_tell_every_meaning(paint: Painter, dark: bool) -> None:
 @painting
 def test_in_a_run_inputs_states_and_what_was_not_computed_differ_in_grey() -> None:
     run, loss = special()
-    run["h"][4].grad = None
     drawing = draw_run(run, loss, range(1, 6), heat=True)
     painted = Painted(drawing.scene, by_default)
     boxes = {box.label.split("\n")[0]: box for box in drawing.scene.boxes}
-    named = {name: boxes[name] for name in ("h[1]", "h[2]", "h[3]", "h[4]", "y[1]", "y[3]")}
-    assert [box.pattern for box in named.values()] == [heat.ZERO, heat.TINY, None, heat.UNKNOWN, heat.UNREACHABLE,
-                                                       heat.BAD]
-    assert_told_apart({name: painted.beside_label(box) for name, box in named.items()})
+    named = {name: boxes[name] for name in ("h[1]", "h[2]", "h[3]", "y[1]", "y[3]")}
+    assert [box.pattern for box in named.values()] == [heat.ZERO, heat.TINY, None, heat.UNREACHABLE, heat.BAD]
+    looks = {name: painted.beside_label(box) for name, box in named.items()}
+    begun = elman().unroll(x=np.ones((5, 2, 3)))
+    step = mg.square(begun["y"][4]).mean().backward_steps()[0]
+    step.run()
+    half = draw_run(begun, step.steps.out, range(1, 6), heat=True, step=step).scene
+    waiting, = (box for box in half.boxes if box.label.startswith("h[3]"))
+    assert waiting.pattern == heat.UNKNOWN
+    looks["waiting"] = Painted(half, by_default).beside_label(waiting)
+    assert_told_apart(looks)
     assert boxes["x[1]"].paint.fill == heat.BLANK and boxes["x[1]"].pattern is None
 
 

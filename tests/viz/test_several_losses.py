@@ -55,7 +55,7 @@ def test_a_picture_with_a_loss_is_that_of_a_run_on_which_it_alone_was_differenti
         mixed[name].backward()
     fresh, alone = losses(cell, together=together)
     alone[shown].backward()
-    options: dict[str, Any] = {"heat": True, "values": True, "contributions": True, "level": level}
+    options: dict[str, Any] = {"heat": True, "values": True, "contributions": level == "signals", "level": level}
     assert looks(draw_run(run, mixed[shown], range(1, 5), **options).scene) == looks(
         draw_run(fresh, alone[shown], range(1, 5), **options).scene)
     assert viz.unrolled(run, mixed[shown], **options).source == viz.unrolled(fresh, alone[shown], **options).source
