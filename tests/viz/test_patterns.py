@@ -195,8 +195,8 @@ def test_in_grey_boxes_tell_every_meaning(paint: Painter, dark: bool) -> None:
 
 @painting
 def test_in_a_run_inputs_states_and_what_was_not_computed_differ_in_grey() -> None:
-    run, loss = special()
-    drawing = draw_run(run, loss, range(1, 6), heat=True)
+    run, _ = special()
+    drawing = draw_run(run, None, range(1, 6), heat=True)
     painted = Painted(drawing.scene, by_default)
     boxes = {box.label.split("\n")[0]: box for box in drawing.scene.boxes}
     named = {name: boxes[name] for name in ("h[1]", "h[2]", "h[3]", "y[1]", "y[3]")}
