@@ -16,4 +16,5 @@ def check_type(given: Any, kinds: type | tuple[type, ...], wanted: str) -> None:
         wanted: the beginning of the message: "viz.rolled() takes a definition, a Cell".
     """
     if not isinstance(given, kinds):
-        raise TypeError(f"{wanted}, not {type(given).__name__}: {given!r:.60}")
+        shown = " ".join(repr(given).split())
+        raise TypeError(f"{wanted}, not {type(given).__name__}: {shown:.60}")
