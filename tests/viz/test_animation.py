@@ -443,9 +443,12 @@ def test_a_wrong_option_is_named(options: Any, message: str) -> None:
 
 
 def test_what_cannot_be_animated_is_named() -> None:
-    run, _ = network()
+    run, loss = network()
     with pytest.raises(ValueError, match=r"starts from a single number, and .*: animate its sum or its mean"):
         viz.animate(run["y"].stack())
+    for given in (run, loss):
+        with pytest.raises(ValueError, match="T=9 is for a Cell"):
+            viz.animate(given, T=9)
     with pytest.raises(TypeError, match="takes a loss, a Cell or a run, not list"):
         viz.animate([run])
     with pytest.raises(ValueError, match=r"end in a format: bptt.gif is an animation, bptt.png gives bptt-1.png"):

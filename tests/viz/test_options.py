@@ -197,6 +197,21 @@ def test_the_legend_of_gradients_is_there_with_heat_alone() -> None:
     assert "|gradient|" in both and "boxes and arrows" in both
 
 
+# ---- what is drawn
+@pytest.mark.parametrize("draw, message", [
+    (lambda: viz.unrolled(RUN, loss=[LOSS]), r"loss= takes a Tensor that was computed from the run, not list: \["),
+    (lambda: viz.unrolled(RUN, loss=3), "loss= takes a Tensor .*, not int: 3"),
+    (lambda: viz.unrolled(RUN, LOSS, step=3), r"step= takes a step of loss.backward_steps\(\), not int: 3"),
+    (lambda: viz.gradient_map([RUN, RUN]), r"viz.gradient_map\(\) takes one run, cell.unroll\(...\), not list"),
+    (lambda: viz.rolled([NETWORK]), r"viz.rolled\(\) takes a definition, a Cell, not list"),
+    (lambda: viz.both(RUN), r"viz.both\(\) takes a definition, a Cell, not Run"),
+    (lambda: viz.graph([LOSS]), r"viz.graph\(\) takes a Tensor, not list"),
+    (lambda: viz.animate(LOSS, run=[RUN]), r"run= takes a run, cell.unroll\(...\), not list")])
+def test_anything_else_than_the_picture_takes_is_refused(draw: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        draw()
+
+
 # ---- shapes and biases
 def test_shapes_of_all_signals_or_of_none() -> None:
     labels = {shown: {box.label for (_, k), box in draw_run(RUN, None, [1], shown=Options(shapes=shown)).boxes.items()

@@ -481,3 +481,19 @@ def test_the_title_joins_the_names_of_runs_of_which_one_reads_the_other(reads: t
     start = sum((runs[i]["h"][2] for i in reads), mg.Tensor(np.zeros(3)))
     runs.append(layer(rng, "dec", inputs=False).unroll(T=2, initial={"h": start}))
     assert viz.unrolled(runs).title.startswith(f"{title}, unrolled, T = ")
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_run_without_layers_has_its_signals_beside_the_layers_of_another(first: bool) -> None:
+    rng = np.random.default_rng(0)
+    cell = Cell("stack")
+    cells.lstm(cell, cell.input("x", 3), 3, name="read", rng=rng)
+    plain = layer(rng, "plain").unroll(x=rng.normal(size=(2, 3)))
+    start = {"read.h": plain["h"][2]} if first else {}
+    layered = cell.unroll(x=rng.normal(size=(2, 3)), initial=start)
+    runs = [plain, layered] if first else [layered, plain]
+    labels = [{box.label for box in drawing.scene.boxes if not box.dashed}
+              for drawing in draw_runs(runs, level="layers").drawings]
+    assert labels[not first] == {"x[1]", "x[2]", "h[1]", "h[2]"} and labels[first] == {"x[1]", "x[2]", "read"}
+    with pytest.raises(ValueError, match="'plain' has no layers"):
+        draw_runs([plain, layer(rng, "other").unroll(x=np.ones((2, 3)))], level="layers")

@@ -34,7 +34,7 @@ def mark_step(scene: Scene, tensors: Tensors, boxes: Mapping[Where, Box], step: 
     if box is None:
         raise ValueError(f"step={step!r} has no box in this picture: give the loss too, and draw its time step")
     box.paint, box.pen = palette.Paint(palette.BACKWARD, box.paint.fill), 4.0
-    passed = keys.passed(step)
+    passed = keys.passed(step) if scene.arrows else set()
     for arrow in [arrow for arrow in scene.arrows if (arrow.source, arrow.target) in passed]:
         back = gradient_arrow(arrow)
         scene.arrows.append(back)

@@ -38,10 +38,16 @@ def level_graph(cell: Definition, level: str, shapes: Mapping[str, tuple[int, ..
     if level != "layers":
         return step_graph(cell, level, shapes)
     found = groups(cell)
-    if not found.together and not found.split:
+    if not has_layers(cell):
         raise ValueError(f"{cell.name!r} has no layers: level='layers' draws signals with a common prefix, as enc.h "
                          "and enc.c, as one box; level='signals' draws these")
     return _collapse(step_graph(cell, "signals", shapes), cell, found)
+
+
+def has_layers(cell: Definition) -> bool:
+    """Whether signals of a definition have a common prefix, so that it can be drawn at level "layers"."""
+    found = groups(cell)
+    return bool(found.together or found.split)
 
 
 def rolled_graph(cell: Definition, level: str) -> StepGraph:

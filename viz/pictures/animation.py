@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from types import NoneType
 
 from minigrad import Tensor
 from minigrad.formats.files import write_atomically
@@ -20,6 +21,7 @@ from viz.render.digraph import DPI, picture
 from viz.render.fonts import clean
 from viz.render.gif import write_gif
 
+from .arguments import check_type
 from .frames import Frame, backward_pass, unrolling
 from .side_by_side import beside_rolled, unroll_zeros
 from .unrolled_drawing import UnrolledDrawing, unrolled_spec
@@ -27,6 +29,7 @@ from .unrolled_drawing import UnrolledDrawing, unrolled_spec
 MOST = 200  # frames
 SECONDS = 0.8  # for which a frame is shown
 WIDEST = 1920  # pixels of a frame, by default
+DEFAULT_T = 4
 LAST = 3  # the last frame is shown longer, by this factor
 
 
@@ -103,7 +106,7 @@ class Animation:
 
 
 def animate(what: Tensor | Cell | Run, outfile: str | os.PathLike[str] | None = None, *, run: Run | None = None,
-            T: int = 4, level: str = "signals", steps: Iterable[int] | None = None, values: bool = False,
+            T: int | None = None, level: str = "signals", steps: Iterable[int] | None = None, values: bool = False,
             heat: bool | None = None, every: int | None = None, seconds: float = SECONDS, most: int = MOST,
             title: bool | str = True, parameters: bool = True, equations: bool = False, legend: bool | None = None,
             shapes: bool | None = None, biases: bool = False, per_row: int | None = None, notation: str = "code",
@@ -122,7 +125,7 @@ def animate(what: Tensor | Cell | Run, outfile: str | os.PathLike[str] | None = 
         outfile: "bptt.gif"; or "frames/bptt.png" for the frames as frames/bptt-01.png, frames/bptt-02.png, ..., also as
             .svg or .pdf. By default no file is written.
         run: the run of a loss that was computed from several.
-        T: the number of steps of a Cell, which is unrolled over zeros.
+        T: the number of steps of a Cell, which is unrolled over zeros; by default four.
         level: "signals"; "ops" to draw the operations of every equation too; "layers" to draw each layer as one box.
         steps: the time steps to draw, e.g. [1, 2, 50, 100]; all others are folded. By default all of a short run, both
             ends of one of more than twelve steps.
@@ -150,18 +153,21 @@ def animate(what: Tensor | Cell | Run, outfile: str | os.PathLike[str] | None = 
     if not seconds >= 0.02:
         raise ValueError(f"seconds={seconds}: a frame of a GIF is shown for 0.02 s or longer")
     options = Options(title, parameters, equations, legend, shapes, biases, per_row, None, notation, dark)
+    check_type(what, (Tensor, Cell, Run), "viz.animate() takes a loss, a Cell or a run")
+    check_type(run, (Run, NoneType), "run= takes a run, cell.unroll(...)")
+    if T is not None and not isinstance(what, Cell):
+        raise ValueError(f"T={T} is for a Cell, which is unrolled for the picture: a run, or that of a loss, has its "
+                         "own number of steps; steps=[...] chooses those that are drawn")
     if isinstance(what, Tensor):
         frames, words = _backward_frames(what, run, level, steps, values, heat, every, most, options)
-    elif isinstance(what, (Cell, Run)):
+    else:
         if heat or run is not None:
             raise ValueError(f"{'heat=' if heat else 'run='} is for a backward pass: animate the loss")
-        whole = what if isinstance(what, Run) else unroll_zeros(what, _checked_length(T))
+        whole = what if isinstance(what, Run) else unroll_zeros(what, _checked_length(DEFAULT_T if T is None else T))
         spec = replace(unrolled_spec(whole, choose_steps(whole.T, True, steps), level, options=options),
                        parameters=whole.parameters, values=values)
         drawing = beside_rolled(what, spec, level) if isinstance(what, Cell) else UnrolledDrawing(spec).draw()
         frames, words = unrolling(drawing, every or 1, most), f"{clean(whole.cell.name)}, unrolled step by step"
-    else:
-        raise TypeError(f"viz.animate() takes a loss, a Cell or a run, not {type(what).__name__}: {what!r:.60}")
     animation = Animation(words, frames, seconds, dark, dpi, notation)
     if outfile is not None:
         animation.render(outfile)

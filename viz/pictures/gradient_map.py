@@ -20,6 +20,8 @@ from viz.render.fonts import clean
 from viz.render.patterns import Pattern
 from viz.render.scene import Box, Scene, Text, text_beside
 
+from .arguments import check_type
+
 WIDTH = 900.0  # of the strips
 HEIGHT = 24.0
 PITCH = 30.0
@@ -47,9 +49,11 @@ def gradient_map(run: Run, *, loss: Tensor | None = None, title: bool | str = Tr
         dark: light lines on a dark background.
 
     Raises:
+        TypeError: for anything else than a run.
         ValueError: if no signal requires a gradient; before a backward pass of the loss.
     """
     options = Options(title, legend=legend, notation=notation, dark=dark)
+    check_type(run, Run, "viz.gradient_map() takes one run, cell.unroll(...)")
     return picture(map_scene(run, options, loss), dark, notation)
 
 

@@ -31,6 +31,8 @@ from viz.render.fonts import LINE, clean, text_width
 from viz.render.scene import CORNER, Arrow, Box, Frame, Rectangle, Scene, text_beside
 from viz.render.typography import true_minus
 
+from .arguments import check_type
+
 FONT_SIZE = 11
 MAX_NODES = 2000  # more are unreadable
 FIELDS = ("name", "operation", "shape", "data", "gradient", "line")
@@ -72,10 +74,12 @@ def graph(tensor: Tensor, show: Collection[str] = ("name", "operation", "shape",
         dark: light lines on a dark background.
 
     Raises:
+        TypeError: for anything else than a Tensor.
         ValueError: if there are more tensors than `most`; for an unknown word in `show`, or a tensor in
             `highlight` that isn't in the graph.
     """
     options = Options(title, parameters, False, legend, None, False, None, aspect, notation, dark)
+    check_type(tensor, Tensor, "viz.graph() takes a Tensor")
     marked = {highlight} if isinstance(highlight, Tensor) else set(highlight)
     unknown = [word for word in show if word not in FIELDS] if not isinstance(show, str) else [show]
     if unknown:

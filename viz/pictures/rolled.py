@@ -45,6 +45,8 @@ from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean, text_width
 from viz.render.scene import CORNER, Arrow, Box, Point, Scene, Text, round_corners, text_beside
 
+from .arguments import CELL, check_type
+
 BETWEEN, DENSE = 58.0, 30.0  # from row to row; the same between operations
 SQUARE = 11.0
 ASIDE = 24.0  # more between boxes with an edge from one to the other
@@ -88,10 +90,12 @@ def rolled(cell: Cell, level: str = "signals", *, title: bool | str = True, para
         dark: light lines on a dark background.
 
     Raises:
+        TypeError: for anything else than a Cell.
         DefinitionError: if the definition cannot be computed; the message gives the reason.
         ValueError: for an unknown level; for "layers" if there are none; for biases at another level than "signals".
     """
     options = Options(title, parameters, equations, legend, shapes, biases, None, aspect, notation, dark)
+    check_type(cell, Cell, f"viz.rolled() {CELL}")
     check(cell)
     graph = rolled_graph(cell, level)
     add_content(graph, cell, level, options)

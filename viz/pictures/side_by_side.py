@@ -26,6 +26,7 @@ from viz.render.digraph import Picture, picture
 from viz.render.fonts import clean
 from viz.render.scene import Scene, Text
 
+from .arguments import CELL, check_type
 from .rolled import RolledDrawing
 from .unrolled_drawing import UnrolledDrawing, unrolled_spec
 
@@ -51,10 +52,12 @@ def both(cell: Cell, steps: int = 4, level: str = "signals", *, title: bool | st
         dark: light lines on a dark background.
 
     Raises:
+        TypeError: for anything else than a Cell.
         DefinitionError: if the definition cannot be computed; the message gives the reason.
         ValueError: for a number of steps that cannot be drawn, or an unknown level.
     """
     options = Options(title, parameters, equations, legend, shapes, biases, per_row, aspect, notation, dark)
+    check_type(cell, Cell, f"viz.both() {CELL}")
     if not 1 <= steps <= MANY:
         raise ValueError(f"steps={steps!r}: unroll 1 … {MANY} steps")
     check(cell)

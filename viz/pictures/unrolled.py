@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from types import NoneType
 from typing import Any
 
 from minigrad import Tensor
@@ -23,11 +24,13 @@ from viz.annotations.margin import LossInputs, loss_inputs, note_on_way
 from viz.annotations.panels import frames_extent
 from viz.annotations.shelf import parameter_keys
 from viz.layout.folding import choose_steps
+from viz.layout.levels import has_layers
 from viz.layout.links import RunTensors, arrange, find_links
 from viz.layout.options import USUAL, Options
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render.digraph import Picture, picture
 
+from .arguments import LOSS, STEP, check_type
 from .run_list import (
     all_parameters,
     check_order,
@@ -67,7 +70,8 @@ def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = 
     Several runs stand side by side, each with its name and its own t = 1, 2, ...: an encoder and its decoder, or
     chunks. An arrow leads from the value of one run to the box of another that is computed from it, an initial value
     `s[0] = h[3]`, a static or an input, with what is computed in between; no gradient passes one with scissors. A run
-    that reads each step of another one at the same step, as a second layer does, stands above it.
+    that reads each step of another one at the same step, as a second layer does, stands above it. At level "layers" the
+    signals of a run that has no layers keep their boxes.
 
     Args:
         run: an unrolled definition; or several, in the order in which they were computed.
@@ -101,7 +105,7 @@ def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = 
         dark: light lines on a dark background.
 
     Raises:
-        TypeError: for anything else than runs.
+        TypeError: for anything else than runs, and a Tensor as the loss.
         ValueError: if the loss or the step was not computed from this run; for a step of another loss; if there are too
             many steps; for heat or contributions before a backward pass of the loss, or after those of several and an
             optimiser's step; for biases or contributions at level "ops", where each parameter has a box; for runs in
@@ -112,6 +116,8 @@ def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = 
         raise ValueError("contributions=True is for the levels 'signals' and 'layers', whose arrows stand for "
                          "parameters: at level='ops' a parameter has a box")
     runs = [run] if isinstance(run, Run) else checked_runs(run)
+    check_type(loss, (Tensor, NoneType), LOSS)
+    check_type(step, (Step, NoneType), STEP)
     if len(runs) > 1:
         whole = draw_runs(runs, loss, level, fold, steps, values, heat, contributions, highlight, step, options)
         return picture(whole.scene, dark, notation)
@@ -170,12 +176,17 @@ def draw_runs(runs: Sequence[Run], loss: Tensor | None = None, level: str = "sig
 
 def _specs(runs: Sequence[Run], steps: Sequence[Sequence[int]], level: str, contributions: bool,
            options: Options, of: Find) -> list[UnrolledSpec]:
-    """Return the descriptions of the runs, in which a parameter has one colour."""
+    """Return the descriptions of the runs, in which a parameter has one colour.
+
+    At level "layers" a run without any has its signals, if another one has layers.
+    """
+    layers = [has_layers(run.cell) for run in runs]
+    levels = ["signals" if level == "layers" and any(layers) and not own else level for own in layers]
     numbers = {tensor: number for number, tensor in enumerate(all_parameters(runs, ()).values())}
-    return [replace(unrolled_spec(run, own, level, None, options, numbers),
+    return [replace(unrolled_spec(run, own, each, None, options, numbers),
                     contributions=relative_contributions(run, runs, of)
                     if contributions and has_gradients(run, of) else None)
-            for run, own in zip(runs, steps)]
+            for run, own, each in zip(runs, steps, levels)]
 
 
 def _drawings(runs: Sequence[Run], specs: Sequence[UnrolledSpec], read: LossInputs) -> list[UnrolledDrawing]:
