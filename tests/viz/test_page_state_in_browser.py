@@ -324,6 +324,49 @@ class TestExactNumbers:
             page.press("Control+C")
             np.testing.assert_array_equal(eval(self.paste(page), {"np": np}), wanted)
 
+    def selected(self, page: Opened, cells: str, first: int, last: int) -> str:
+        """Select from one cell to another, and return the text that is copied."""
+        return str(page.tab.evaluate("""([place, first, last]) => {
+            const cells = [...document.querySelectorAll(place)], [a, b] = [cells.at(first), cells.at(last)];
+            getSelection().setBaseAndExtent(a, 0, b, b.childNodes.length);
+            const copied = new ClipboardEvent('copy', {clipboardData: new DataTransfer(), cancelable: true});
+            document.dispatchEvent(copied);
+            return copied.clipboardData.getData('text/plain'); }""", [cells, first, last]))
+
+    def test_of_a_selection_over_dots_are_those_under_them_too(self, opened: Callable[..., Opened]) -> None:
+        data = np.random.default_rng(0).normal(size=(10, 12))
+        page = opened((mg.Tensor(data, requires_grad=True, name="x") * 2.0).sum(), fragment="#step=1")
+        for last, wanted in ((11, 2.0 * data), (3, 2.0 * data[0])):
+            found = eval(self.selected(page, "#panel .value td[title]", 0, last), {"np": np})
+            np.testing.assert_array_equal(found, wanted)
+        text = self.selected(page, "#panel .value td[title]", 0, 5)
+        assert text.startswith("# without the elements under the dots\n")
+
+    def test_of_a_selection_over_dots_of_a_large_array_say_which_they_are(self, opened: Callable[..., Opened]) -> None:
+        data = np.random.default_rng(0).normal(size=(300, 400))
+        page = opened((mg.Tensor(data, requires_grad=True, name="x") * 2.0).sum(), fragment="#step=1")
+        comment, array = self.selected(page, "#panel .value td[title]", 0, 7).split("\n", 1)
+        assert comment.startswith("# of an array (300, 400): rows 0, 1 and columns 0, 1, 398, 399")
+        np.testing.assert_array_equal(eval(array, {"np": np}), 2.0 * data[[0, 1]][:, [0, 1, 398, 399]])
+
+    def test_of_a_selection_over_tables_are_those_of_each(self, opened: Callable[..., Opened]) -> None:
+        loss = loss_of(run_of())
+        page = opened(loss, fragment="#step=9")
+        text = self.selected(page, "#panel td[title]", 0, -1)
+        parts = [part.split("\n", 1) for part in text.split("\n\n")]
+        assert [caption for caption, _ in parts] == [f"# {text}" for text in page.texts("#panel figure b")]
+        step = list(loss.backward_steps())[8]
+        np.testing.assert_array_equal(eval(parts[1][1], {"np": np}), step.node.data)
+
+    def test_of_extended_precision_have_all_digits(self, opened: Callable[..., Opened]) -> None:
+        data = np.longdouble(1) / np.array([3, 7, -11], np.longdouble)
+        data[2] *= np.inf
+        page = opened((mg.Tensor(data, requires_grad=True, name="x") * 1).sum(), fragment="#step=2")
+        page.tab.locator("#panel .value .copy").first.click()
+        found = eval(self.paste(page), {"np": np})
+        assert found.dtype == data.dtype
+        np.testing.assert_array_equal(found, data)
+
     def test_beside_the_mouse_are_those_of_the_corners_too(self, opened: Callable[..., Opened]) -> None:
         for shape in ((10, 12), (400, 300)):
             data = np.random.default_rng(0).normal(size=shape)

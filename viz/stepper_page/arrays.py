@@ -17,6 +17,7 @@ from minigrad.formats.norms import norm
 
 ROWS, COLUMNS = 4, 5  # of an array that are shown
 BUDGET = 400_000  # bytes of all arrays that are recorded whole
+EXTENDED = ("longdouble", "float128", "float96")  # names of one type, on different machines
 
 
 class Arrays:
@@ -83,12 +84,14 @@ def encoded(array: Any) -> str:
 
 
 def exact_bytes(array: Any) -> bytes:
-    """Return the elements of an array as little-endian bytes; those of float16 as float32, of longdouble as float64.
+    """Return the elements of an array as little-endian bytes; those of float16 as float32, of longdouble as text.
 
     Browsers have no arrays of these two.
     """
-    kinds = {"float16": "<f4", "longdouble": "<f8", "float128": "<f8"}
-    return bytes(array.astype(kinds.get(array.dtype.name, array.dtype.newbyteorder("<"))).tobytes())
+    if array.dtype.name in EXTENDED:
+        return " ".join(str(number) for number in array.ravel()).encode()
+    kind = "<f4" if array.dtype.name == "float16" else array.dtype.newbyteorder("<")
+    return bytes(array.astype(kind).tobytes())
 
 
 def _corners(array: Any) -> tuple[Any, Sequence[int | None], Sequence[int | None]]:

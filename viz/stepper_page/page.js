@@ -151,9 +151,10 @@
 
   // ---- the panel: one step ------------------------------------------------------------------
   function matrix(array, title, kind) {
-    const table = element("table", { class: "numbers", "data-dtype": array.dtype });
+    const table = element("table", { class: "numbers" });
+    TABLES.set(table, array);
     const rows = array.numbers.split("\n").map(row => row.split(" "));
-    const exact = shownElements(array).texts.flat();
+    const { down, across, texts } = shownElements(array), exact = texts.flat();
     const sizes = rows.flat().map(Number).filter(Number.isFinite).map(Math.abs);
     const most = Math.max(...sizes, 0);
     let next = 0;
@@ -163,7 +164,11 @@
         const cell = line.insertCell(), value = Number(text.replace("inf", "Infinity"));
         cell.textContent = text;
         if (/[…⋮]/.test(text)) { cell.className = "dots"; if (text === "⋮") cell.colSpan = 7; continue; }
-        if (text) cell.title = exact[next++];
+        if (text) {
+          cell.dataset.row = down[Math.floor(next / across.length)];
+          cell.dataset.column = across[next % across.length];
+          cell.title = exact[next++];
+        }
         if (!Number.isFinite(value)) cell.className = "odd";
         else if (value && most) {
           cell.className = value < 0 ? "minus" : "plus";
