@@ -301,6 +301,7 @@ class TestDebugpy:
         assert re.fullmatch(r"step \d+ of \d+ \(next\): <\[0\.9597, 0\.9597\]  h\[3\] tanh \(2,\) .*model.py:9>",
                             adapter.locals(frame)["step"])
 
+    @pytest.mark.slow
     def test_passes_over_an_installed_minigrad_by_default(self, script: Path, adapter: Adapter) -> None:
         adapter.launch(self.configuration(script, just_my_code=True), script, {"line": PASS})
         adapter.stopped()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import thinned
 from definitions import (
     DEFINITIONS,
     bidirectional,
@@ -90,13 +91,13 @@ def by_signal(drawn: RolledDrawing) -> dict[str, Box]:
 
 
 # ---- lines that are not confused
-@pytest.mark.parametrize("draw", DRAWINGS)
+@pytest.mark.parametrize("draw", thinned(DRAWINGS, 3))
 def test_different_edges_share_no_line_and_no_arrowhead_and_cross_at_right_angles(
         draw: Callable[[], RolledDrawing | UnrolledDrawing]) -> None:
     assert confusions(draw()) == []
 
 
-@pytest.mark.parametrize("draw", DRAWINGS)
+@pytest.mark.parametrize("draw", thinned(DRAWINGS, 3))
 def test_boxes_stand_apart_and_arrows_pass_none(draw: Callable[[], RolledDrawing | UnrolledDrawing]) -> None:
     assert_tidy(draw().scene)
 

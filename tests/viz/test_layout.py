@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import thinned
 from definitions import (
     DEFINITIONS,
     bidirectional,
@@ -70,13 +71,13 @@ def named(scene: Scene) -> dict[str, Box]:
 
 
 # ---- what holds for every picture
-@pytest.mark.parametrize("scene_of", SCENES)
+@pytest.mark.parametrize("scene_of", thinned(SCENES, 3))
 def test_boxes_stand_apart(scene_of: Callable[[], Scene]) -> None:
     for a, b in combinations(scene_of().boxes, 2):
         assert not overlap(rectangle(a), rectangle(b)), f"{a.label!r} and {b.label!r}"
 
 
-@pytest.mark.parametrize("scene_of", SCENES)
+@pytest.mark.parametrize("scene_of", thinned(SCENES, 3))
 def test_labels_cover_no_box_and_no_other_label(scene_of: Callable[[], Scene]) -> None:
     scene = scene_of()
     for text in labels(scene):
@@ -86,12 +87,12 @@ def test_labels_cover_no_box_and_no_other_label(scene_of: Callable[[], Scene]) -
         assert not overlap(rectangle(a, 1), rectangle(b, 1)), f"{a.text!r} on {b.text!r}"
 
 
-@pytest.mark.parametrize("scene_of", SCENES)
+@pytest.mark.parametrize("scene_of", thinned(SCENES, 3))
 def test_no_arrow_passes_through_a_box(scene_of: Callable[[], Scene]) -> None:
     assert_arrows_pass_no_box(scene_of())
 
 
-@pytest.mark.parametrize("scene_of", SCENES)
+@pytest.mark.parametrize("scene_of", thinned(SCENES, 3))
 def test_arrows_begin_and_end_on_the_edge_of_their_boxes(scene_of: Callable[[], Scene]) -> None:
     scene = scene_of()
     boxes = {box.key: box for box in scene.boxes}
@@ -106,13 +107,13 @@ def test_arrows_begin_and_end_on_the_edge_of_their_boxes(scene_of: Callable[[], 
             assert abs(out) < 0.6, f"{arrow.tooltip!r} is {out} away from {boxes[key].label!r}"
 
 
-@pytest.mark.parametrize("scene_of", SCENES)
+@pytest.mark.parametrize("scene_of", thinned(SCENES, 3))
 def test_every_label_fits_into_its_box(scene_of: Callable[[], Scene]) -> None:
     for box in scene_of().boxes:
         assert text_width(box.label, box.size) <= box.width - 4 or not box.label
 
 
-@pytest.mark.parametrize("scene_of", SCENES)
+@pytest.mark.parametrize("scene_of", thinned(SCENES, 3))
 def test_a_step_s_frame_holds_its_boxes_and_frames_stand_apart(scene_of: Callable[[], Scene]) -> None:
     scene = scene_of()
     frames = [(frame.left, frame.bottom, frame.right, frame.top) for frame in scene.frames]
@@ -124,7 +125,7 @@ def test_a_step_s_frame_holds_its_boxes_and_frames_stand_apart(scene_of: Callabl
             assert contained or not overlap(rectangle(box), frame), box.label
 
 
-@pytest.mark.parametrize("scene_of", SCENES)
+@pytest.mark.parametrize("scene_of", thinned(SCENES, 3))
 def test_everything_is_within_the_bounds(scene_of: Callable[[], Scene]) -> None:
     scene = scene_of()
     left, bottom, right, top = scene.bounds(0)

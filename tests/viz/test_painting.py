@@ -474,6 +474,7 @@ def outlines(content: bytes, *kinds: str) -> list[float]:
     return [float(number) for shape in shapes for number in re.findall(r"-?[\d.]+", shape)]
 
 
+@pytest.mark.slow
 @by_both
 @pytest.mark.parametrize("make", [elman, feedback, lstm])
 def test_both_routes_paint_the_same_picture(make: Callable[[], Cell]) -> None:
@@ -492,6 +493,7 @@ def test_both_routes_paint_the_same_picture(make: Callable[[], Cell]) -> None:
         assert np.abs(np.subtract(png_size(program), png_size(library))).max() <= 1
 
 
+@pytest.mark.slow
 @by_both
 @pytest.mark.parametrize("make", [elman, feedback, lstm])
 def test_both_routes_paint_the_same_dots(make: Callable[[], Cell]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import mostly_slow
 from drawings import assert_arrows_pass_no_box, overlap, rectangle, rolled_drawing, sampled, unrolled_drawing
 
 from rnn import Cell, cells, t
@@ -53,7 +54,7 @@ def assert_tidy(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("level", ["signals", "ops"])
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", mostly_slow(range(25), 8))
 def test_random_definitions_are_tidy(seed: int, level: str) -> None:
     cell = random_definition(seed)
     assert_tidy(rolled_drawing(cell, level).scene)

@@ -8,6 +8,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+from cases import thinned
 from definitions import DEFINITIONS, elman, gru, lagged_twice, lstm, side_by_side, three_delays, two_ahead, unrolled
 from drawings import assert_arrows_pass_no_box, confusions, draw_run, overlap, rectangle, sampled, unrolled_drawing
 
@@ -58,7 +59,7 @@ def names_at(drawing: UnrolledDrawing, arrow: Arrow, end: int) -> list[Text]:
 
 
 # ---- steps
-@pytest.mark.parametrize("make, per_row, level", ROWS)
+@pytest.mark.parametrize("make, per_row, level", thinned(ROWS, 2))
 def test_steps_are_read_from_left_to_right_and_row_by_row(make: Callable[[], Cell], per_row: int, level: str) -> None:
     frames = frames_of(drawn(make, per_row, level))
     assert [frame.caption for frame in frames] == [f"t = {k}" for k in range(1, T + 1)]
@@ -70,7 +71,7 @@ def test_steps_are_read_from_left_to_right_and_row_by_row(make: Callable[[], Cel
         assert upper[0].bottom - lower[0].top >= 26
 
 
-@pytest.mark.parametrize("make, per_row, level", ROWS)
+@pytest.mark.parametrize("make, per_row, level", thinned(ROWS, 2))
 def test_every_step_looks_as_in_one_row(make: Callable[[], Cell], per_row: int, level: str) -> None:
     one, several = drawn(make, None, level), drawn(make, per_row, level)
     moved_boxes = {box.key: box for box in several.scene.boxes}
@@ -84,7 +85,7 @@ def test_every_step_looks_as_in_one_row(make: Callable[[], Cell], per_row: int, 
                 assert (moved.width, moved.height, moved.label) == (box.width, box.height, box.label)
 
 
-@pytest.mark.parametrize("make, per_row, level", ROWS)
+@pytest.mark.parametrize("make, per_row, level", thinned(ROWS, 2))
 def test_nothing_overlaps(make: Callable[[], Cell], per_row: int, level: str) -> None:
     drawing = drawn(make, per_row, level)
     assert drawing.rows is not None
@@ -101,7 +102,7 @@ def test_nothing_overlaps(make: Callable[[], Cell], per_row: int, level: str) ->
 
 
 # ---- arrows through time
-@pytest.mark.parametrize("make, per_row, level", ROWS)
+@pytest.mark.parametrize("make, per_row, level", thinned(ROWS, 2))
 def test_an_arrow_ends_in_its_row_and_begins_in_the_next_at_one_name(
         make: Callable[[], Cell], per_row: int, level: str) -> None:
     drawing = drawn(make, per_row, level)
@@ -129,7 +130,7 @@ def test_an_arrow_ends_in_its_row_and_begins_in_the_next_at_one_name(
     assert count or all(not edge.delay for _, edge, _ in drawing.arrows)
 
 
-@pytest.mark.parametrize("make, per_row, level", ROWS)
+@pytest.mark.parametrize("make, per_row, level", thinned(ROWS, 2))
 def test_an_arrow_stays_in_its_row(make: Callable[[], Cell], per_row: int, level: str) -> None:
     drawing = drawn(make, per_row, level)
     frames = frames_of(drawing)

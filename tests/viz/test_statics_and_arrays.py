@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import mostly_slow
+from cases import mostly_slow, thinned
 from definitions import data, parameter, unrolled
 from drawings import assert_arrows_pass_no_box, draw_run, overlap, rectangle, rolled_drawing, unrolled_drawing
 
@@ -268,7 +268,7 @@ CELLS: list[tuple[Any, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("level", ["signals", "ops"])
-@pytest.mark.parametrize(("make", "options"), CELLS)
+@pytest.mark.parametrize(("make", "options"), thinned(CELLS, 2))
 def test_modern_cells_and_memories_are_tidy(make: Any, options: dict[str, Any], level: str) -> None:
     cell = Cell("cell")
     make(cell, cell.input("x", 4), 3, name="a", rng=np.random.default_rng(0), **options)

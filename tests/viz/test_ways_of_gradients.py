@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from cases import mostly_slow, thinned
 from definitions import (
     DEFINITIONS,
     bidirectional,
@@ -108,7 +109,7 @@ MADE = [one(library_lstm, "m.h"), one(stacked, "layer2.h", 2), one(elman, "y"), 
 
 
 @pytest.mark.parametrize("level", ["signals", "ops", "layers"])
-@pytest.mark.parametrize("make", MADE, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", thinned(MADE, 3), ids=lambda make: make.__name__)
 def test_an_arrow_has_a_gradient_if_one_has_passed_between_its_boxes(make: Callable[[], Runs], level: str) -> None:
     runs, loss = make()
     if level == "layers" and not any("." in name for run in runs for name in run.cell.signals):
@@ -148,7 +149,7 @@ def test_every_gate_sends_a_gradient_to_the_state_that_all_of_them_read() -> Non
 
 
 @pytest.mark.parametrize("level", ["signals", "ops"])
-@pytest.mark.parametrize("per_row", [None, 1, 2, 3])
+@pytest.mark.parametrize("per_row", mostly_slow([2, None, 1, 3], 1))
 @pytest.mark.parametrize("make", [*DEFINITIONS, lstm, gru, deep_lstm, feedback_between_layers, library_lstm, stacked],
                          ids=lambda make: make.__name__)
 def test_a_gradient_points_against_the_way_from_its_source(make: Callable[[], Cell], per_row: int | None, level: str
