@@ -274,3 +274,14 @@ def test_an_unroll_in_rows_shows_a_name_with_the_arrow_that_it_continues() -> No
     frames = viz.animate(elman(), T=4, per_row=2).frames
     names = [frame.source.count('label="h[2]') for frame in frames]
     assert names == [0, 0, 1, 3, 3]  # the box of h[2] alone, and with the two names
+
+
+@pytest.mark.parametrize("make", ALL[:3])
+def test_an_arrow_and_the_name_at_its_end_do_not_touch(make: Callable[[], Cell]) -> None:
+    drawing = drawn(make, 2)
+    ends = [point for arrow in drawing.scene.arrows for point in (arrow.points[0], arrow.points[-1])]
+    assert drawing.rows is not None and drawing.rows.marks
+    for mark in drawing.rows.marks:
+        left, _, right, _ = rectangle(mark.text)
+        near = [x for x, y in ends if abs(y - mark.text.y) < 0.1 and left - 9 < x < right + 9]
+        assert near and all(x < left - 1 or x > right + 1 for x in near), mark.text.text

@@ -497,3 +497,10 @@ def test_a_run_without_layers_has_its_signals_beside_the_layers_of_another(first
     assert labels[not first] == {"x[1]", "x[2]", "h[1]", "h[2]"} and labels[first] == {"x[1]", "x[2]", "read"}
     with pytest.raises(ValueError, match="'plain' has no layers"):
         draw_runs([plain, layer(rng, "other").unroll(x=np.ones((2, 3)))], level="layers")
+
+
+def test_links_have_the_colour_of_what_they_lead_to() -> None:
+    colors = {make: {arrow.color for arrow, _ in draw_runs(make()[0]).arrows} for make in (encoder_decoder, two_layers,
+                                                                                         attention)}
+    assert colors[encoder_decoder] == {palette.STATE.line} and colors[two_layers] == {palette.INPUT.line}
+    assert palette.STATIC.line in colors[attention]
