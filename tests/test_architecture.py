@@ -50,6 +50,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "viz.stepper_page": (*ENGINE, "minigrad.debugger", *LANGUAGE, "viz.render", "viz.layout", "viz.annotations",
                          "viz.pictures"),
     "viz": (*ENGINE, *LANGUAGE, "viz.render", "viz.layout", "viz.annotations", "viz.pictures", "viz.stepper_page"),
+    "viz.playground.examples": ("minigrad", "rnn"),
+    "viz.playground": (*ENGINE, *LANGUAGE, "viz.layout", "viz.pictures", "viz", "viz.playground.examples"),
 }
 
 

@@ -175,7 +175,7 @@ class RolledDrawing:
         self.steps.set_gaps(self.gaps)
         for number, part in enumerate(self.graph.parts):
             place = self.steps.places[part]
-            self.boxes[part] = part_box(f"s{number}", part, place, place.x, self.steps.y[place.row], box_label(part))
+            self.boxes[part] = part_box(part_key(number), part, place, place.x, self.steps.y[place.row], box_label(part))
             self.boxes[part].tooltip, self.boxes[part].colored = clean(part.text, 400), part.added
         self.scene.boxes += self.boxes.values()
         for edge in self.graph.undelayed:
@@ -402,6 +402,11 @@ class RolledSteps(StepLayout):
     """Positions of the boxes of a definition: squares are on its lanes, and names under them."""
 
     lane_first, lane_distance = LANE, LANE
+
+
+def part_key(number: int) -> str:
+    """Return the key of the box of a part, by its number in the step graph."""
+    return f"s{number}"
 
 
 def box_label(part: Part) -> str:

@@ -204,7 +204,7 @@ class UnrolledDrawing:
                 self._add_box(number, part, column)
 
     def _add_box(self, number: int, part: Part, column: Column) -> None:
-        box = part_box(f"s{number}_{column.k}".replace("-", "m"), part, self.layout.place(part, column.k),
+        box = part_box(copy_key(number, column.k), part, self.layout.place(part, column.k),
                        *self.layout.position(part, column.k), self.labels.text[part, column.k])
         self.labels.finish(box, part, column.k)
         self.boxes[part, column.k] = box
@@ -354,6 +354,11 @@ class UnrolledDrawing:
     def steps_extent(self) -> Rectangle:
         """The left side of the first frame, its foot, the right side of the last, and its top."""
         return frames_extent(self.scene)
+
+
+def copy_key(number: int, k: int) -> str:
+    """Return the key of the box of a part, by its number in the step graph, at step k."""
+    return f"s{number}_{k}".replace("-", "m")
 
 
 def at_home(read: LossInputs, homes: Mapping[Part, Part]) -> LossInputs:

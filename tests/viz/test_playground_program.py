@@ -1,0 +1,180 @@
+"""Programs of the playground without a browser: what is drawn, what a box stands for, where an error is."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from viz.playground.build import EXAMPLES
+from viz.playground.deadline import parts
+from viz.playground.examples import TITLES
+from viz.playground.program import MOST_PRINTED, Session
+
+DEFINITION = """\
+import numpy as np
+import minigrad as mg
+from rnn import Cell, t
+
+net = Cell("net")
+x, h = net.input("x", 2), net.signal("h", 2)
+U = mg.Tensor(np.eye(2) * 0.5, requires_grad=True, name="U")
+h[t] = np.tanh(x[t] + U @ h[t-1])
+"""
+LOSS = """\
+run = net.unroll(x=np.ones((3, 1, 2)))
+loss = (run["h"][3] ** 2).sum()
+loss.backward()
+"""
+
+
+def ask(session: Session, source: str, **choice: Any) -> Any:
+    question = {"ask": "draw", "source": source, "steps": 4, "level": "signals", "heat": False, "dark": False} | choice
+    return json.loads(session.answer(json.dumps(question)))
+
+
+def drawn(source: str, **choice: Any) -> Any:
+    return ask(Session(), source, **choice)
+
+
+def labels(picture: Any) -> list[str]:
+    return re.findall(r'label="([^"]+)"', picture["dot"])
+
+
+def box_of(picture: Any, label: str) -> str:
+    """Return the key of the box with a label."""
+    [key] = re.findall(rf'^\s*(\w+) \[[^\n]*label="{re.escape(label)}"', picture["dot"], re.MULTILINE)
+    return str(key)
+
+
+class TestExamples:
+    def test_the_menu_has_all_of_them(self) -> None:
+        assert {file.stem for file in EXAMPLES.glob("[!_]*.py")} == set(TITLES)
+
+    @pytest.mark.parametrize("level", ["signals", "ops", "layers"])
+    @pytest.mark.parametrize("name", [name for name in TITLES if name != "no_delay"])
+    def test_are_drawn_rolled_and_unrolled(self, name: str, level: str) -> None:
+        answer = drawn((EXAMPLES / f"{name}.py").read_text(encoding="utf-8"), level=level, heat=True)
+        assert answer["problems"] == []
+        assert len(answer["rolled"]) == 1 + (name == "encoder_decoder")
+        for picture in (*answer["rolled"], answer["unrolled"]):
+            assert "layout=nop2" in picture["dot"] and picture["title"] and picture["alt"]
+
+    def test_the_loop_without_a_delay_is_an_error_that_names_both_lines(self) -> None:
+        source = (EXAMPLES / "no_delay.py").read_text(encoding="utf-8")
+        lines = [number for number, line in enumerate(source.splitlines(), 1) if line.startswith(("h[t]", "y[t]"))]
+        for level in ("signals", "ops", "layers"):
+            answer = drawn(source, level=level)
+            [problem] = answer["problems"]
+            assert (problem["kind"], problem["lines"], problem["line"]) == ("DefinitionError", lines, lines[0])
+            assert answer["rolled"] == [] and answer["unrolled"] is None
+
+    def test_a_gradient_vanishes_and_a_value_is_not_a_number(self) -> None:
+        printed = drawn((EXAMPLES / "vanishing.py").read_text(encoding="utf-8"))["printed"]
+        norms = [float(text) for text in re.findall(r"= (\S+)", printed)]
+        assert len(norms) == 10 and norms == sorted(norms) and norms[0] < 1e-4 * norms[-1]
+        assert "nan" in drawn((EXAMPLES / "not_a_number.py").read_text(encoding="utf-8"))["printed"]
+
+
+class TestPictures:
+    def test_a_definition_alone_is_unrolled_over_as_many_steps_as_are_chosen(self) -> None:
+        for steps in (1, 3):
+            answer = drawn(DEFINITION, steps=steps)
+            assert {"h[t]", "x[t]"} <= set(labels(answer["rolled"][0]))
+            found = labels(answer["unrolled"])
+            assert f"h[{steps}]" in found and f"h[{steps + 1}]" not in found
+
+    def test_a_run_of_the_program_is_drawn_with_its_own_steps_and_loss(self) -> None:
+        found = labels(drawn(DEFINITION + LOSS, steps=9)["unrolled"])
+        assert "h[3]" in found and "h[4]" not in found and any(text.startswith("loss") for text in found)
+
+    def test_other_choices_do_not_run_the_program_again(self) -> None:
+        session, source = Session(), DEFINITION + LOSS + "print('ran')"
+        ask(session, source)
+        first = session.program
+        assert ask(session, source, level="ops", heat=True, dark=True)["printed"] == "ran\n"
+        assert session.program is first
+        ask(session, source + " ")
+        assert session.program is not first
+
+    def test_each_run_of_a_program_begins_anew(self) -> None:
+        session = Session()
+        ask(session, "a = 1")
+        assert ask(session, "print(a)")["problems"][0]["kind"] == "NameError"
+
+    def test_heat_needs_a_backward_pass(self) -> None:
+        answer = drawn(DEFINITION + LOSS.replace("loss.backward()\n", ""), heat=True)
+        assert "backward" in answer["problems"][0]["text"] and answer["unrolled"] is None
+        assert len(answer["rolled"]) == 1
+
+    def test_an_unfinished_program_has_no_picture_and_no_problem(self) -> None:
+        for source in ("", "x = 1", DEFINITION.rpartition("h[t]")[0]):
+            assert drawn(source) == {"printed": "", "rolled": [], "unrolled": None, "problems": []}
+
+    def test_markup_in_names_stays_text(self) -> None:
+        name = "<img src=x onerror=alert(1)>"
+        answer = drawn(DEFINITION.replace('"net"', repr(name)))
+        assert "<img" not in answer["rolled"][0]["dot"].replace('"<img', "").replace("\\<", "")
+
+
+class TestBoxes:
+    def test_have_the_value_the_gradient_and_the_line_of_their_tensor(self) -> None:
+        session = Session()
+        answer = ask(session, DEFINITION + LOSS)
+        h = np.zeros(2)
+        values = [h := np.tanh(1 + 0.5 * h) for _ in range(3)]
+        for k, value in enumerate(values, 1):
+            box = session.box("unrolled", box_of(answer["unrolled"], f"h[{k}]"))
+            assert (box["title"], box["shape"], box["line"]) == (f"h[{k}]", [1, 2], 8)
+            assert np.allclose([float(text) for text in re.findall(r"\d\.\d+", box["value"])], value, atol=1e-4)
+        gradient = re.findall(r"\d\.\d+", session.box("unrolled", box_of(answer["unrolled"], "h[3]"))["gradient"])
+        assert np.allclose(np.array(gradient, float), 2 * values[2], atol=1e-4)
+
+    def test_of_the_rolled_picture_have_the_line_of_their_equation(self) -> None:
+        session = Session()
+        answer = ask(session, DEFINITION)
+        assert session.box("rolled0", box_of(answer["rolled"][0], "h[t]")) == {"line": 8}
+        assert session.box("rolled0", box_of(answer["rolled"][0], "x[t]")) == {"line": 6}
+
+    def test_that_do_not_exist_have_nothing(self) -> None:
+        session = Session()
+        ask(session, DEFINITION)
+        assert session.box("unrolled", "nothing") == session.box("rolled7", "s0") == {}
+
+
+class TestErrors:
+    @pytest.mark.parametrize("source, kind, line", [
+        ("a = 1\nb = (", "SyntaxError", 2), ("a = 1\n\n1 / 0", "ZeroDivisionError", 3),
+        ("def f():\n    return g\n\nf()", "NameError", 2), ("import nothing_of_this_name", "ModuleNotFoundError", 1),
+        ("\nimport sys\nsys.exit(3)", "SystemExit", 3), ("raise KeyboardInterrupt", "KeyboardInterrupt", 1),
+        (DEFINITION + "net.unroll(x=np.ones((3, 1, 5)))", "ValueError", 9),
+        (DEFINITION.replace("U @ h", "U @ np.ones(3) @ h"), "ValueError", 8)])
+    def test_are_told_with_their_line(self, source: str, kind: str, line: int) -> None:
+        [problem] = drawn(source)["problems"]
+        assert (problem["kind"], problem["line"]) == (kind, line) and problem["line"] in problem["lines"]
+
+    def test_keep_what_was_printed_and_defined_before(self) -> None:
+        answer = drawn("print('before')\n" + DEFINITION + "1 / 0")
+        assert answer["printed"] == "before\n" and len(answer["rolled"]) == 1 and answer["unrolled"] is None
+
+    def test_a_very_long_output_is_cut(self) -> None:
+        printed = drawn("for i in range(100_000):\n    print('line', i)")["printed"]
+        assert MOST_PRINTED <= len(printed) < MOST_PRINTED + 100 and printed.endswith("(more was printed)\n")
+
+
+class TestTimeLimit:
+    def test_covers_functions_inside_of_functions(self) -> None:
+        code = compile("def f():\n    def g(): return [x for x in y]\nclass A:\n    def h(self): pass", "p", "exec")
+        assert {"<module>", "f", "g", "A", "h"} <= {part.co_name for part in parts(code)}
+
+    @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in Python 3.12")
+    @pytest.mark.parametrize("loop", ["while True: pass", "def f():\n    while True:\n        1\nf()",
+                                      "while True:\n    try:\n        1\n    except Exception:\n        2"])
+    def test_stops_loops_that_do_not_end(self, loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("viz.playground.program.SECONDS", 0.05)
+        [problem] = drawn(loop)["problems"]
+        assert problem["kind"] == "Stopped" and problem["line"] is not None

@@ -1,0 +1,2 @@
+// Graphviz as WebAssembly, inside of the module.
+export {instance} from "@viz-js/viz";
