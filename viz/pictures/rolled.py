@@ -175,7 +175,8 @@ class RolledDrawing:
         self.steps.set_gaps(self.gaps)
         for number, part in enumerate(self.graph.parts):
             place = self.steps.places[part]
-            self.boxes[part] = part_box(part_key(number), part, place, place.x, self.steps.y[place.row], box_label(part))
+            self.boxes[part] = part_box(part_key(number), part, place, place.x, self.steps.y[place.row],
+                                        box_label(part))
             self.boxes[part].tooltip, self.boxes[part].colored = clean(part.text, 400), part.added
         self.scene.boxes += self.boxes.values()
         for edge in self.graph.undelayed:

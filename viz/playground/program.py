@@ -95,10 +95,13 @@ class Program:
 class Output(io.StringIO):
     """Text that a program prints; of a very long one only the beginning is kept."""
 
+    cut = False
+
     def write(self, text: str) -> int:
         room = MOST_PRINTED - self.tell()
-        if room > 0:
-            super().write(text if len(text) <= room else text[:room] + "\n... (more was printed)\n")
+        if not self.cut:
+            self.cut = len(text) > room
+            super().write(text[:room] + "\n... (more was printed)\n" if self.cut else text)
         return len(text)
 
 

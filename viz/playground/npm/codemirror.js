@@ -1,7 +1,5 @@
 // Of CodeMirror all that the page uses; esbuild makes one module of it.
 export {basicSetup, EditorView} from "codemirror";
 export {python} from "@codemirror/lang-python";
-export {indentUnit, syntaxHighlighting, HighlightStyle} from "@codemirror/language";
+export {indentUnit} from "@codemirror/language";
 export {setDiagnostics} from "@codemirror/lint";
-export {Compartment, EditorState} from "@codemirror/state";
-export {keymap} from "@codemirror/view";

@@ -1,0 +1,62 @@
+// The editor: CodeMirror in a shadow root, where its styles need no exception from the Content-Security-Policy.
+
+import {
+    basicSetup, EditorView, indentUnit, python, setDiagnostics,
+} from "./codemirror.js";
+
+const LOOK = EditorView.theme({
+    "&": {height: "100%", color: "var(--text)", backgroundColor: "var(--ground)", fontSize: "14px"},
+    ".cm-scroller": {fontFamily: "ui-monospace, monospace", overflow: "auto"},
+    ".cm-content": {caretColor: "var(--text)"},
+    ".cm-cursor": {borderLeftColor: "var(--text)"},
+    ".cm-gutters": {color: "var(--quiet)", backgroundColor: "var(--panel)", borderRight: "1px solid var(--line)"},
+    ".cm-activeLine, .cm-activeLineGutter": {backgroundColor: "color-mix(in srgb, var(--accent) 9%, transparent)"},
+    "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": {
+        backgroundColor: "color-mix(in srgb, var(--accent) 28%, transparent)"},
+    ".cm-tooltip, .cm-panels": {color: "var(--text)", backgroundColor: "var(--panel)", borderColor: "var(--line)"},
+    ".cm-tooltip pre, .cm-diagnosticText": {whiteSpace: "pre-wrap"},
+});
+
+export class Editor {
+    // `changed()` is called after every change that a person makes, and after `text = ...`.
+    constructor(parent, changed) {
+        this.changed = changed;
+        this.view = new EditorView({
+            root: parent.attachShadow({mode: "open", delegatesFocus: true}), parent: parent.shadowRoot,
+            extensions: [
+                basicSetup, python(), indentUnit.of("    "), LOOK,
+                EditorView.contentAttributes.of({"aria-label": "Program in Python"}),
+                EditorView.updateListener.of(update => { if (update.docChanged) this.changed(); }),
+            ],
+        });
+        this.view.dom.style.height = "100%";
+    }
+
+    get text() {
+        return this.view.state.doc.toString();
+    }
+
+    set text(text) {
+        this.view.dispatch({changes: {from: 0, to: this.view.state.doc.length, insert: text}, selection: {anchor: 0}});
+    }
+
+    replace(from, to, insert) {
+        this.view.dispatch({changes: {from, to, insert}});
+    }
+
+    // Underlines lines, each with its message.
+    mark(problems) {
+        const {doc} = this.view.state;
+        const found = problems.flatMap(({kind, text, lines}) => lines.filter(line => line >= 1 && line <= doc.lines)
+            .map(line => ({from: doc.line(line).from, to: doc.line(line).to, severity: "error", message: `${kind}: ${text}`})));
+        found.sort((a, b) => a.from - b.from);
+        this.view.dispatch(setDiagnostics(this.view.state, found));
+    }
+
+    go(line) {
+        const {doc} = this.view.state;
+        const {from, to} = doc.line(Math.min(Math.max(line, 1), doc.lines));
+        this.view.dispatch({selection: {anchor: from, head: to}, effects: EditorView.scrollIntoView(from, {y: "center"})});
+        this.view.focus();
+    }
+}

@@ -1,0 +1,202 @@
+// The page: what is typed or chosen is asked of Python, and the last answer is shown.
+
+import {Editor} from "./editor.js";
+import {pack, unpack} from "./link.js";
+import {paint} from "./pictures.js";
+import {Python, TimeOver} from "./python.js";
+
+const PAUSE = 120;  // milliseconds without a keystroke, after which the program runs
+const STEPS = /^(T *= *)(\d+)/m;  // the line of a program that the slider changes
+const LINKED = "#program=";
+const find = id => document.getElementById(id);
+const data = JSON.parse(find("data").textContent);
+const absolute = address => new URL(address, document.baseURI).href;
+
+let editor, python, clock, asked = 0, held = false;
+
+function start() {
+    find("version").textContent = data.version;
+    find("examples").append(...data.examples.map(({name, title}) => new Option(title, name)));
+    theme(matchMedia("(prefers-color-scheme: dark)").matches);
+    python = new Python({pyodide: absolute(data.pyodide), packages: absolute(data.packages)}, loading);
+    python.ready.catch(error => notice(`Python could not be loaded: ${error.message}`));
+    editor = new Editor(find("editor"), edited);
+    find("examples").addEventListener("change", () => open(find("examples").value));
+    find("steps").addEventListener("input", slide);
+    for (const id of ["level", "heat"]) find(id).addEventListener("change", draw);
+    find("theme").addEventListener("click", () => { theme(document.documentElement.dataset.theme !== "dark"); draw(); });
+    find("link").addEventListener("click", copyLink);
+    find("run").addEventListener("click", () => { hold(false); draw(); });
+    addEventListener("hashchange", fromLink);
+    fromLink();
+}
+
+// ---- the program
+async function fromLink() {
+    if (!location.hash.startsWith(LINKED)) {
+        if (!editor.text) open(data.examples[0].name);
+        return;
+    }
+    try {
+        const program = await unpack(location.hash.slice(LINKED.length));
+        hold(true);
+        editor.text = program;
+        find("examples").value = "";
+    } catch {
+        if (!editor.text) open(data.examples[0].name);
+        notice("The program in the link can't be read: the link was cut off or changed.");
+    }
+}
+
+function open(name) {
+    const example = data.examples.find(one => one.name === name);
+    if (!example) return;
+    find("examples").value = name;
+    hold(false);
+    editor.text = example.source;
+}
+
+function edited() {
+    showSteps();
+    clearTimeout(clock);
+    clock = setTimeout(draw, PAUSE);
+}
+
+function hold(on) {
+    held = on;
+    find("asked").hidden = !on;
+    if (on) for (const id of ["rolled", "unrolled", "problems"]) find(id).replaceChildren();
+}
+
+// ---- choices
+function showSteps() {
+    const found = STEPS.exec(editor.text);
+    if (found) find("steps").value = found[2];
+    find("steps-shown").value = found ? found[2] : find("steps").value;
+}
+
+function slide() {
+    const T = find("steps").value, found = STEPS.exec(editor.text);
+    find("steps-shown").value = T;
+    if (!found) { clearTimeout(clock); clock = setTimeout(draw, PAUSE); return; }
+    const from = found.index + found[1].length;
+    editor.replace(from, from + found[2].length, T);
+}
+
+function theme(dark) {
+    document.documentElement.dataset.theme = dark ? "dark" : "light";
+}
+
+async function copyLink() {
+    const address = new URL(location.href);
+    address.hash = LINKED.slice(1) + await pack(editor.text);
+    history.replaceState(null, "", address);
+    let told = "the link is in the address bar";
+    try {
+        await navigator.clipboard.writeText(address.href);
+        told = "copied";
+    } catch { /* a page that isn't served securely may not write to the clipboard */ }
+    find("link").textContent = told;
+    setTimeout(() => { find("link").textContent = "copy link"; }, 2000);
+}
+
+// ---- what is shown
+// Only the answer to the last question is shown. While one is computed, later ones wait, and all but the last are dropped.
+let busy = false, again = false;
+
+async function draw() {
+    if (held) return;
+    if (busy) { again = true; return; }
+    busy = true;
+    do {
+        again = false;
+        await drawOnce(++asked);
+    } while (again);
+    busy = false;
+}
+
+async function drawOnce(number) {
+    const question = {
+        ask: "draw", source: editor.text, steps: Number(find("steps").value), level: find("level").value,
+        heat: find("heat").checked, dark: document.documentElement.dataset.theme === "dark",
+    };
+    try {
+        const answer = await python.ask(question);
+        if (again || number !== asked || held) return;
+        await show(answer);
+    } catch (error) {
+        stale(true);
+        notice(error instanceof TimeOver
+            ? "Stopped: no answer in 20 seconds. Is there an endless loop, or a very large T? Python starts anew."
+            : `The program ended Python: ${error.message}`);
+    }
+    document.documentElement.dataset.drawn = number;
+}
+
+async function show({printed, rolled, unrolled, problems}) {
+    find("printed").textContent = printed;
+    find("printed").hidden = !printed;
+    editor.mark(problems);
+    find("problems").replaceChildren(...problems.map(problem));
+    find("box").hidden = true;
+    stale(problems.length > 0);
+    const painted = await Promise.all([
+        ...rolled.map((picture, i) => paint(picture, (key, label) => box(`rolled${i}`, key, label))),
+        ...(unrolled ? [paint(unrolled, (key, label) => box("unrolled", key, label))] : [])]);
+    if (rolled.length || !problems.length) put("rolled", painted.slice(0, rolled.length));
+    if (unrolled || !problems.length) put("unrolled", painted.slice(rolled.length));
+}
+
+function put(id, pictures) {
+    find(id).replaceChildren(...pictures);
+    find(id).classList.remove("stale");
+}
+
+// Pictures of an earlier program stay, pale, while the present one has an error.
+function stale(on) {
+    for (const id of ["rolled", "unrolled"]) find(id).classList.toggle("stale", on);
+}
+
+function problem({kind, text, line}) {
+    const part = document.createElement("div"), words = document.createElement("pre");
+    words.textContent = `${kind}: ${text}`;
+    part.append(words);
+    if (line !== null) part.append(button(`line ${line}`, () => editor.go(line)));
+    return part;
+}
+
+async function box(picture, key, label) {
+    const {title, shape, value, gradient, line} = await python.ask({ask: "box", picture, key});
+    const parts = [element("h2", title ? `${title}, shape (${shape.join(", ")})` : label)];
+    if (value) parts.push(element("pre", value));
+    if (gradient) parts.push(element("h2", "gradient"), element("pre", gradient));
+    if (line) parts.push(button(`line ${line}`, () => editor.go(line)));
+    find("box").replaceChildren(...parts);
+    find("box").hidden = false;
+}
+
+function element(tag, text) {
+    const made = document.createElement(tag);
+    made.textContent = text;
+    return made;
+}
+
+function button(text, press) {
+    const made = element("button", text);
+    made.type = "button";
+    made.addEventListener("click", press);
+    return made;
+}
+
+function loading(what, part) {
+    find("loading").hidden = part === 1;
+    find("loading-what").textContent = `loading ${what}`;
+    find("progress").value = part;
+}
+
+function notice(text) {
+    find("problems").replaceChildren(element("pre", text));
+}
+
+if (typeof Worker === "function" && typeof WebAssembly === "object" && typeof DecompressionStream === "function") start();
+else notice("This browser is too old for the page: it needs WebAssembly, workers and DecompressionStream.");

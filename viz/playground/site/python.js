@@ -1,0 +1,64 @@
+// The page's side of the worker: questions and answers. A worker that doesn't answer in time is replaced by a new one.
+
+const PATIENCE = 20000;  // milliseconds for an answer; the time limit in Python is shorter
+
+export class TimeOver extends Error {}
+
+export class Python {
+    // `addresses` are those of Pyodide and of our packages; `told(what, part)` is called while they are loaded.
+    constructor(addresses, told) {
+        this.addresses = addresses;
+        this.told = told;
+        this.times = {};
+        this.start();
+    }
+
+    start() {
+        const script = new URL("worker.js", import.meta.url).href;
+        const blob = new Blob([`importScripts(${JSON.stringify(script)});`], {type: "text/javascript"});
+        const url = URL.createObjectURL(blob);
+        this.waiting = new Map();
+        this.next = 0;
+        this.ready = new Promise((resolve, reject) => {
+            this.worker = new Worker(url);
+            this.worker.onmessage = ({data}) => this.receive(data, resolve, reject);
+            this.worker.onerror = event => reject(new Error(event.message || "the worker couldn't be started"));
+        });
+        this.ready.catch(() => {}).finally(() => URL.revokeObjectURL(url));
+        this.worker.postMessage({load: this.addresses});
+    }
+
+    receive(data, resolve, reject) {
+        if (data.loading !== undefined) {
+            this.told(data.loading, data.part);
+            this.times[data.loading || "ready"] = data.ms;
+            if (data.part === 1) resolve();
+        } else if (data.id === undefined) {
+            reject(new Error(data.failed));
+        } else {
+            const [answered, failed] = this.waiting.get(data.id);
+            this.waiting.delete(data.id);
+            if (data.failed === undefined) answered(data.answer); else failed(new Error(data.failed));
+        }
+    }
+
+    async ask(question) {
+        await this.ready;
+        const id = this.next++;
+        const answer = new Promise((...ends) => this.waiting.set(id, ends));
+        this.worker.postMessage({id, question});
+        let clock;
+        const late = new Promise((_, failed) => { clock = setTimeout(failed, PATIENCE, new TimeOver()); });
+        try {
+            return await Promise.race([answer, late]);
+        } catch (error) {
+            if (error instanceof TimeOver) {
+                this.worker.terminate();
+                this.start();
+            }
+            throw error;
+        } finally {
+            clearTimeout(clock);
+        }
+    }
+}
