@@ -145,7 +145,7 @@ class Session:
             return None  # the program isn't finished
         check(cell)
         level = possible_level(cell, choice.level)
-        answer = as_answer(viz.rolled(cell, level=level, dark=choice.dark), level)
+        answer = as_answer(viz.rolled(cell, level=level, equations=False, dark=choice.dark), level)
         for place, part in enumerate(rolled_graph(cell, level).parts):
             signal = cell.signals.get(part.signal)
             if signal is not None:

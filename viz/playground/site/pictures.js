@@ -2,6 +2,7 @@
 
 import {instance} from "./graphviz.js";
 
+const SCALE = 1.25;  // of the pictures, whose letters are made for paper
 const painter = instance();
 
 // Returns an SVG element. Its text is parsed as XML, and nothing in it runs: the page's policy allows no inline script.
@@ -9,7 +10,7 @@ export async function paint({dot, title, alt}, choose) {
     const text = (await painter).renderString(dot, {engine: "nop2", format: "svg"});
     const svg = document.adoptNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement);
     const width = parseFloat(svg.getAttribute("width"));
-    svg.setAttribute("width", `${width}pt`);
+    svg.setAttribute("width", `${SCALE * width}pt`);
     svg.removeAttribute("height");
     svg.setAttribute("role", "group");
     svg.setAttribute("aria-label", `${title}. ${alt}`);
