@@ -66,6 +66,20 @@ class TestPage:
                 assert (build.SITE / name).is_file() or name in build.MODULES
 
 
+class TestOffline:
+    def test_all_files_of_the_site_are_kept_under_a_name_that_changes_with_them(self, tmp_path: Path) -> None:
+        for file in build.SITE.iterdir():
+            shutil.copyfile(file, tmp_path / file.name)
+        for name in (*build.MODULES, "packages.zip", "licences.txt"):
+            (tmp_path / name).write_text(name, encoding="utf-8")
+        texts = [build.service(tmp_path, "pyodide/")]
+        (tmp_path / "page.js").write_text("another", encoding="utf-8")
+        texts.append(build.service(tmp_path, "pyodide/"))
+        one, other = (json.loads(re.findall(r"= (\{.*\});", text)[0]) for text in texts)
+        assert one["version"] != other["version"] and one["files"] == other["files"]
+        assert set(one["files"]) == {"./"} | {file.name for file in tmp_path.iterdir()} - {"service.js"}
+
+
 class TestArchive:
     def test_is_enough_to_run_a_program(self, tmp_path: Path) -> None:
         zipfile.ZipFile(io.BytesIO(build.archive())).extractall(tmp_path)

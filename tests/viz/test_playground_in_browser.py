@@ -18,7 +18,7 @@ import pytest
 from browser import OPTIONS, chromium
 
 from viz.playground.__main__ import Handler
-from viz.playground.build import EXAMPLES, build
+from viz.playground.build import EXAMPLES, MODULES, build
 from viz.playground.examples import TITLES
 
 DEFINITION = """\
@@ -72,7 +72,9 @@ class Playground:
         self.asked: list[str] = []
         self.complaints: list[str] = []
         self.context.on("request", lambda request: self.asked.append(request.url))
-        self.context.on("console", lambda message: self.complaints.append(message.text))
+        self.refused: dict[str, str] = {}
+        self.context.on("requestfailed", lambda request: self.refused.update({request.url: request.failure}))
+        self.context.on("console", lambda message: self.complaints.append(f"{message.location}: {message.text}"))
         self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.address = address
 
@@ -121,7 +123,7 @@ class Playground:
 
     @property
     def program(self) -> str:
-        return "\n".join(self.tab.locator("#editor .cm-line").all_inner_texts())
+        return "\n".join(line.strip("\n") for line in self.tab.locator("#editor .cm-line").all_inner_texts())
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +192,7 @@ class TestTyping:
 
     def test_output_is_shown_as_text(self, page: Playground) -> None:
         page.run("print('<b>bold</b>')")
-        assert page.text("#printed") == "<b>bold</b>\n".strip() and page.tab.locator("#printed b").count() == 0
+        assert page.text("#printed").strip() == "<b>bold</b>" and page.tab.locator("#printed b").count() == 0
 
     def test_a_loop_that_does_not_end_is_stopped_and_the_page_survives(self, page: Playground) -> None:
         page.run("a = 1\nwhile True: a = 2\n")
@@ -288,6 +290,25 @@ class TestSafety:
         other.wait()
         other.run("from pyodide.http import open_url\nopen_url('https://example.org/secret')")
         assert "NetworkError" in other.text("#problems") or "JsException" in other.text("#problems")
-        assert not [url for url in other.asked if "example.org" in url]
-        assert any("Content Security Policy" in text for text in other.complaints)
+        assert other.refused == {"https://example.org/secret": "csp"}
+        other.context.close()
+
+
+class TestOffline:
+    def test_works_without_the_network_once_it_is_loaded(self, browser: Any, address: str) -> None:
+        other = Playground(browser, address)
+        other.open()
+        other.wait()
+        kept = "caches.keys().then(async names => (await (await caches.open(names[0])).keys()).map(e => e.url))"
+        wanted = {*MODULES, "packages.zip", "page.js", "worker.js", "pyodide.asm.wasm", "python_stdlib.zip"}
+        for _ in range(100):
+            if wanted <= {url.rpartition("/")[2] for url in other.tab.evaluate(kept)}:
+                break
+            other.tab.wait_for_timeout(100)
+        other.context.set_offline(True)
+        other.open()
+        other.wait()
+        assert "loss" in other.labels("#unrolled") and other.text("#problems") == ""
+        other.run(DEFINITION)
+        assert "h[t]" in other.labels("#rolled") and other.complaints == []
         other.context.close()

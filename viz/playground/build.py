@@ -28,7 +28,8 @@ from .examples import TITLES
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE / "examples"
-SITE = HERE / "site"  # files that the site has as they are; index.html is completed
+SITE = HERE / "site"  # files that the site has as they are, but for two
+COMPLETED = ("index.html", "service.js")
 NPM = HERE / "npm"
 MODULES = ("codemirror.js", "graphviz.js")  # that npm builds
 PYODIDE = "https://cdn.jsdelivr.net/pyodide/v0.27.7/full/"  # the address that Pyodide's documentation gives
@@ -36,8 +37,9 @@ CORE = ("pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip",
 PACKAGES = (minigrad, rnn, viz, graphviz)
 UNUSED = ("minigrad/debugger/vscode", "viz/playground/site", "viz/playground/npm", "viz/playground/build.py")
 DATE = (2020, 1, 1, 0, 0, 0)  # of files in the archive, which depends on their contents alone
+# Style attributes are allowed, style elements aren't: Chromium itself writes attributes while it edits text.
 POLICY = ("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{host}; worker-src 'self' blob:; "
-          "connect-src 'self'{host}; style-src 'self'; img-src 'self' blob: data:; manifest-src 'self'; "
+          "connect-src 'self'{host}; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' blob: data:; "
           "base-uri 'none'; form-action 'none'")
 INSIDE = """\
 @viz-js/viz contains Graphviz, under the Eclipse Public License (https://graphviz.org/license/), and Expat, under the
@@ -68,11 +70,12 @@ def build(out: Path, pyodide: str = PYODIDE) -> None:
         (out / "pyodide").mkdir(exist_ok=True)
         shutil.copyfile(file, out / "pyodide" / file.name)
     (out / "packages.zip").write_bytes(archive())
-    for file in sorted(SITE.iterdir()):
-        if file.name != "index.html":
-            shutil.copyfile(file, out / file.name)
     address = pyodide.rstrip("/") + "/" if remote else "pyodide/"
+    for file in SITE.iterdir():
+        if file.name not in COMPLETED:
+            shutil.copyfile(file, out / file.name)
     (out / "index.html").write_text(page(address), encoding="utf-8", newline="\n")
+    (out / "service.js").write_text(service(out, address), encoding="utf-8", newline="\n")
 
 
 def page(pyodide: str) -> str:
@@ -85,6 +88,14 @@ def page(pyodide: str) -> str:
                        "examples": examples}).replace("<", "\\u003c")
     text = (SITE / "index.html").read_text(encoding="utf-8")
     return text.replace("%%POLICY%%", html.escape(policy)).replace("%%DATA%%", data)
+
+
+def service(out: Path, pyodide: str) -> str:
+    """Return the script that keeps the files of a site; it is another one when one of them has changed."""
+    names = sorted({file.name for file in SITE.iterdir()} - {"service.js"} | {*MODULES, "packages.zip", "licences.txt"})
+    digest = hashlib.sha256(b"".join((out / name).read_bytes() for name in names)).hexdigest()
+    kept = json.dumps({"version": digest[:16], "files": ["./", *names], "pyodide": pyodide})
+    return (SITE / "service.js").read_text(encoding="utf-8").replace("%%KEPT%%", kept)
 
 
 def archive() -> bytes:

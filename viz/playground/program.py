@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 import viz
 from minigrad import Tensor
 from minigrad.formats.describe import tensor_label
-from minigrad.formats.values import long_value
 from rnn import Cell, Run
 from rnn.language.cycles import check
 from rnn.unrolling.run import runs_behind
@@ -33,6 +34,7 @@ from .deadline import Stopped, deadline
 FILE = "program.py"  # the name of the program in messages
 SECONDS = 10.0  # that a program may run
 MOST_PRINTED = 20_000  # characters that are shown
+MOST_VALUES = 300  # of an array that is shown whole
 MOST_CELLS = 4  # definitions that are drawn
 Answer = dict[str, Any]
 
@@ -210,7 +212,7 @@ def as_answer(picture: viz.Picture, level: str) -> Answer:
 
 def as_text(array: Any) -> str:
     """Return the values of an array, shortened in the middle if there are many."""
-    return "\n".join(line.strip() for line in long_value(array).splitlines() if line) or str(array)
+    return np.array2string(np.asarray(array), precision=4, threshold=MOST_VALUES, max_line_width=80)
 
 
 def describe(error: BaseException) -> Answer:

@@ -14,12 +14,10 @@ const absolute = address => new URL(address, document.baseURI).href;
 
 let editor, python, clock, asked = 0, held = false;
 
-function start() {
+async function start() {
     find("version").textContent = data.version;
     find("examples").append(...data.examples.map(({name, title}) => new Option(title, name)));
     theme(matchMedia("(prefers-color-scheme: dark)").matches);
-    python = new Python({pyodide: absolute(data.pyodide), packages: absolute(data.packages)}, loading);
-    python.ready.catch(error => notice(`Python could not be loaded: ${error.message}`));
     editor = new Editor(find("editor"), edited);
     find("examples").addEventListener("change", () => open(find("examples").value));
     find("steps").addEventListener("input", slide);
@@ -29,6 +27,27 @@ function start() {
     find("run").addEventListener("click", () => { hold(false); draw(); });
     addEventListener("hashchange", fromLink);
     fromLink();
+    await keeper();
+    python = new Python({pyodide: absolute(data.pyodide), packages: absolute(data.packages)}, loading);
+    try {
+        await python.ready;
+        navigator.serviceWorker?.controller?.postMessage("keep");
+        draw();
+    } catch (error) {
+        notice(`Python could not be loaded: ${error.message}`);
+    }
+}
+
+// Starts the service worker that keeps the files: before Python is loaded, so that it sees these files.
+async function keeper() {
+    const service = navigator.serviceWorker;  // undefined if the page isn't served securely
+    if (!service || service.controller) return;
+    const found = new Promise(resolve => service.addEventListener("controllerchange", resolve, {once: true}));
+    const late = new Promise(resolve => setTimeout(resolve, 2000));
+    try {
+        await service.register("service.js");
+        await Promise.race([found, late]);
+    } catch { /* private windows may refuse it: the page works, but not offline */ }
 }
 
 // ---- the program
@@ -105,7 +124,7 @@ async function copyLink() {
 let busy = false, again = false;
 
 async function draw() {
-    if (held) return;
+    if (held || !python) return;
     if (busy) { again = true; return; }
     busy = true;
     do {
@@ -166,6 +185,7 @@ function problem({kind, text, line}) {
 }
 
 async function box(picture, key, label) {
+    if (busy) return;  // the pictures are about to change
     const {title, shape, value, gradient, line} = await python.ask({ask: "box", picture, key});
     const parts = [element("h2", title ? `${title}, shape (${shape.join(", ")})` : label)];
     if (value) parts.push(element("pre", value));
