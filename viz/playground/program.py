@@ -22,6 +22,7 @@ from minigrad import Tensor
 from minigrad.formats.describe import tensor_label
 from rnn import Cell, Run
 from rnn.language.cycles import check
+from rnn.language.equations import Definition
 from rnn.unrolling.run import runs_behind
 from viz.layout.folding import MANY, choose_steps
 from viz.layout.levels import has_layers, rolled_graph
@@ -73,7 +74,7 @@ class Program:
         self.printed = output.getvalue()
 
     def found(self, kind: type) -> list[Any]:
-        """Return the variables' values of a type, each once, in the order of their names' first assignment."""
+        """Return the variables' values of a type, each once, in the order in which the names were defined."""
         return list({id(value): value for value in self.variables.values() if isinstance(value, kind)}.values())
 
     @property
@@ -84,9 +85,10 @@ class Program:
         return loss if known else None
 
     def cells(self) -> list[Cell]:
-        """Return the definitions to draw: those that the program unrolls stand where they are defined."""
+        """Return the definitions to draw: those of variables, and those of the runs."""
         cells: list[Cell] = self.found(Cell)
-        return [*cells, *(run.cell for run in self.runs() if run.cell not in cells)][:MOST_CELLS]
+        others = {id(run.cell): run.cell for run in self.runs() if isinstance(run.cell, Cell)}  # of no variable
+        return list(({id(cell): cell for cell in cells} | others).values())[:MOST_CELLS]
 
     def runs(self) -> list[Run]:
         """Return the runs to draw: those behind the loss, or the last one."""
@@ -191,7 +193,7 @@ class Session:
                 "gradient": None if tensor.grad is None else as_text(tensor.grad), "line": line}
 
 
-def possible_level(cell: Cell, level: str) -> str:
+def possible_level(cell: Definition, level: str) -> str:
     """Return the level, or "signals" for a definition without layers."""
     return level if level != "layers" or has_layers(cell) else "signals"
 

@@ -18,5 +18,5 @@ h[t] = np.tanh(W @ x[t] + U @ h[t-1])
 run = net.unroll(x=rng.normal(size=(T, 1, 3)))
 loss = mg.losses.mse(run["h"][T], rng.normal(size=(1, 4)))
 loss.backward()
-for k in range(1, T + 1):
-    print(f"|dL/dh[{k}]| = {np.linalg.norm(run['h'][k].grad):.1e}")
+for k, norm in enumerate(run.gradient_norms("h"), 1):
+    print(f"|dL/dh[{k}]| = {norm:.1e}")

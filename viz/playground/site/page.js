@@ -31,6 +31,7 @@ async function start() {
     python = new Python({pyodide: absolute(data.pyodide), packages: absolute(data.packages)}, loading);
     try {
         await python.ready;
+        document.documentElement.dataset.times = JSON.stringify(python.times);
         navigator.serviceWorker?.controller?.postMessage("keep");
         draw();
     } catch (error) {

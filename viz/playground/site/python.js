@@ -9,7 +9,6 @@ export class Python {
     constructor(addresses, told) {
         this.addresses = addresses;
         this.told = told;
-        this.times = {};
         this.start();
     }
 
@@ -17,6 +16,7 @@ export class Python {
         const script = new URL("worker.js", import.meta.url).href;
         const blob = new Blob([`importScripts(${JSON.stringify(script)});`], {type: "text/javascript"});
         const url = URL.createObjectURL(blob);
+        this.times = [];  // milliseconds at which each part of the loading began
         this.waiting = new Map();
         this.next = 0;
         this.ready = new Promise((resolve, reject) => {
@@ -31,7 +31,7 @@ export class Python {
     receive(data, resolve, reject) {
         if (data.loading !== undefined) {
             this.told(data.loading, data.part);
-            this.times[data.loading || "ready"] = data.ms;
+            this.times.push([data.part, Math.round(data.ms)]);
             if (data.part === 1) resolve();
         } else if (data.id === undefined) {
             reject(new Error(data.failed));

@@ -11,16 +11,15 @@ async function load({pyodide: address, packages}) {
         if (!answer.ok) throw new Error(`${packages}: ${answer.status}`);
         return answer.arrayBuffer();
     });
-    tell("Python", 0.05);
+    tell("Python and NumPy", 0.05);
     importScripts(address + "pyodide.js");
-    const python = await loadPyodide({indexURL: address});
-    tell("NumPy", 0.5);
-    await python.loadPackage("numpy", {messageCallback: () => {}});
-    tell("minigrad, rnn and viz", 0.8);
+    const python = await loadPyodide({indexURL: address, packages: ["numpy"]});  // both at once
+    tell("minigrad, rnn and viz", 0.7);
     const folder = "/home/pyodide/packages";
     python.FS.mkdirTree(folder);
     python.unpackArchive(await archive, "zip", {extractDir: folder});
     python.runPython(`import sys; sys.path.insert(0, "${folder}")`);
+    tell("minigrad, rnn and viz", 0.75);
     session = python.runPython("from viz.playground.program import Session; Session()");
     tell("", 1);
 }
