@@ -62,7 +62,7 @@ class TestPage:
 
     def test_every_module_that_a_script_imports_exists(self) -> None:
         for file in build.SITE.glob("*.js"):
-            for name in re.findall(r'from "\./([\w.]+)"', file.read_text(encoding="utf-8")):
+            for name in re.findall(r'(?:from |import\()"\./([\w.]+)"', file.read_text(encoding="utf-8")):
                 assert (build.SITE / name).is_file() or name in build.MODULES
 
 

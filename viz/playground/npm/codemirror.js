@@ -1,5 +1,6 @@
 // Of CodeMirror all that the page uses; esbuild makes one module of it.
 export {basicSetup, EditorView} from "codemirror";
 export {python} from "@codemirror/lang-python";
-export {indentUnit} from "@codemirror/language";
+export {HighlightStyle, indentUnit, syntaxHighlighting} from "@codemirror/language";
 export {setDiagnostics} from "@codemirror/lint";
+export {tags} from "@lezer/highlight";

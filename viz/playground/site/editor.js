@@ -1,7 +1,7 @@
 // The editor: CodeMirror in a shadow root, where its styles need no exception from the Content-Security-Policy.
 
 import {
-    basicSetup, EditorView, indentUnit, python, setDiagnostics,
+    basicSetup, EditorView, HighlightStyle, indentUnit, python, setDiagnostics, syntaxHighlighting, tags,
 } from "./codemirror.js";
 
 const LOOK = EditorView.theme({
@@ -17,6 +17,16 @@ const LOOK = EditorView.theme({
     ".cm-tooltip pre, .cm-diagnosticText": {whiteSpace: "pre-wrap"},
 });
 
+// In colours of style.css, which has them for both themes.
+const COLOURS = HighlightStyle.define([
+    {tag: [tags.keyword, tags.operatorKeyword, tags.controlKeyword, tags.definitionKeyword, tags.moduleKeyword],
+        color: "var(--word)"},
+    {tag: [tags.string, tags.special(tags.string)], color: "var(--string)"},
+    {tag: [tags.number, tags.bool, tags.null], color: "var(--number)"},
+    {tag: [tags.function(tags.definition(tags.variableName)), tags.className], color: "var(--name)"},
+    {tag: tags.comment, color: "var(--quiet)", fontStyle: "italic"},
+]);
+
 export class Editor {
     // `changed()` is called after every change that a person makes, and after `text = ...`.
     constructor(parent, changed) {
@@ -24,7 +34,7 @@ export class Editor {
         this.view = new EditorView({
             root: parent.attachShadow({mode: "open", delegatesFocus: true}), parent: parent.shadowRoot,
             extensions: [
-                basicSetup, python(), indentUnit.of("    "), LOOK,
+                basicSetup, python(), indentUnit.of("    "), LOOK, syntaxHighlighting(COLOURS),
                 EditorView.contentAttributes.of({"aria-label": "Program in Python"}),
                 EditorView.updateListener.of(update => { if (update.docChanged) this.changed(); }),
             ],

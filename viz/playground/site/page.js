@@ -1,6 +1,5 @@
 // The page: what is typed or chosen is asked of Python, and the last answer is shown.
 
-import {Editor} from "./editor.js";
 import {pack, unpack} from "./link.js";
 import {paint} from "./pictures.js";
 import {Python, TimeOver} from "./python.js";
@@ -18,6 +17,9 @@ async function start() {
     find("version").textContent = data.version;
     find("examples").append(...data.examples.map(({name, title}) => new Option(title, name)));
     theme(matchMedia("(prefers-color-scheme: dark)").matches);
+    await keeper();
+    const worker = new Python({pyodide: absolute(data.pyodide), packages: absolute(data.packages)}, loading);
+    const {Editor} = await import("./editor.js");  // meanwhile Python is loaded
     editor = new Editor(find("editor"), edited);
     find("examples").addEventListener("change", () => open(find("examples").value));
     find("steps").addEventListener("input", slide);
@@ -27,10 +29,9 @@ async function start() {
     find("run").addEventListener("click", () => { hold(false); draw(); });
     addEventListener("hashchange", fromLink);
     fromLink();
-    await keeper();
-    python = new Python({pyodide: absolute(data.pyodide), packages: absolute(data.packages)}, loading);
     try {
-        await python.ready;
+        await worker.ready;
+        python = worker;
         document.documentElement.dataset.times = JSON.stringify(python.times);
         navigator.serviceWorker?.controller?.postMessage("keep");
         draw();
@@ -73,6 +74,7 @@ function open(name) {
     if (!example) return;
     find("examples").value = name;
     hold(false);
+    clear();
     editor.text = example.source;
 }
 
@@ -85,7 +87,11 @@ function edited() {
 function hold(on) {
     held = on;
     find("asked").hidden = !on;
-    if (on) for (const id of ["rolled", "unrolled", "problems"]) find(id).replaceChildren();
+    if (on) clear();
+}
+
+function clear() {
+    for (const id of ["rolled", "unrolled", "problems"]) find(id).replaceChildren();
 }
 
 // ---- choices

@@ -1,9 +1,7 @@
 // Pictures: Graphviz paints DOT with positions as SVG; boxes that stand for something are buttons.
 
-import {instance} from "./graphviz.js";
-
-const SCALE = 1.25;  // of the pictures, whose letters are made for paper
-const painter = instance();
+const SCALE = 1.25, LEAST = 0.7;  // of the pictures, whose letters are made for paper; where they are wider, one scrolls
+const painter = import("./graphviz.js").then(({instance}) => instance());  // meanwhile Python is loaded
 
 // Returns an SVG element. Its text is parsed as XML, and nothing in it runs: the page's policy allows no inline script.
 export async function paint({dot, title, alt}, choose) {
@@ -12,6 +10,7 @@ export async function paint({dot, title, alt}, choose) {
     const width = parseFloat(svg.getAttribute("width"));
     svg.setAttribute("width", `${SCALE * width}pt`);
     svg.removeAttribute("height");
+    svg.style.minWidth = `${LEAST * width}pt`;
     svg.setAttribute("role", "group");
     svg.setAttribute("aria-label", `${title}. ${alt}`);
     for (const node of svg.querySelectorAll(".node")) name(node, choose);
