@@ -234,6 +234,16 @@ class TestChoices:
         assert page.tab.evaluate(fill) == plain
 
 
+class TestSizes:
+    @pytest.mark.parametrize("width", [400, 800, 1440, 1920])
+    def test_the_page_is_never_wider_than_the_window(self, page: Playground, width: int) -> None:
+        page.tab.set_viewport_size({"width": width, "height": 900})
+        for name in ("lstm", "no_delay"):
+            page.after(page.tab.select_option, "#examples", name)
+            assert page.tab.evaluate("document.documentElement.scrollWidth") <= width
+        page.tab.set_viewport_size({"width": 1440, "height": 900})
+
+
 class TestBoxes:
     def test_show_value_gradient_and_line(self, page: Playground) -> None:
         page.run(DEFINITION + "run = net.unroll(x=np.ones((3, 1, 2)))\nloss = (run['h'][3] ** 2).sum()\n"

@@ -115,6 +115,11 @@ class TestPictures:
         for source in ("", "x = 1", DEFINITION.rpartition("h[t]")[0]):
             assert drawn(source) == {"printed": "", "rolled": [], "unrolled": None, "problems": []}
 
+    def test_a_definition_that_only_its_run_knows_is_drawn(self) -> None:
+        source = DEFINITION.replace("net", "cell") + LOSS.replace("net", "cell") + "del cell, x, h\n"
+        answer = drawn(source)
+        assert len(answer["rolled"]) == 1 and "h[t]" in labels(answer["rolled"][0])
+
     def test_markup_in_names_stays_text(self) -> None:
         name = "<img src=x onerror=alert(1)>"
         answer = drawn(DEFINITION.replace('"net"', repr(name)))
@@ -139,6 +144,12 @@ class TestBoxes:
         answer = ask(session, DEFINITION)
         assert session.box("rolled0", box_of(answer["rolled"][0], "h[t]")) == {"line": 8}
         assert session.box("rolled0", box_of(answer["rolled"][0], "x[t]")) == {"line": 6}
+
+    def test_with_many_values_are_shortened(self) -> None:
+        session = Session()
+        answer = ask(session, DEFINITION.replace("2", "2000").replace("np.eye(2000) * 0.5", "0.5").replace("@", "*"))
+        value = session.box("unrolled", box_of(answer["unrolled"], "h[1]"))["value"]
+        assert "..." in value and len(value) < 300
 
     def test_that_do_not_exist_have_nothing(self) -> None:
         session = Session()

@@ -148,7 +148,7 @@ async function drawOnce(number) {
     };
     try {
         const answer = await python.ask(question);
-        if (again || number !== asked || held) return;
+        if (again || held || question.source !== editor.text) return;  // another question follows
         await show(answer);
     } catch (error) {
         stale(true);
@@ -193,7 +193,13 @@ function problem({kind, text, line}) {
 
 async function box(picture, key, label) {
     if (busy) return;  // the pictures are about to change
-    const {title, shape, value, gradient, line} = await python.ask({ask: "box", picture, key});
+    let found = {};
+    try {
+        found = await python.ask({ask: "box", picture, key});
+    } catch (error) {
+        notice(`Python doesn't answer: ${error.message}`);
+    }
+    const {title, shape, value, gradient, line} = found;
     const parts = [element("h2", title ? `${title}, shape (${shape.join(", ")})` : label)];
     if (value) parts.push(element("pre", value));
     if (gradient) parts.push(element("h2", "gradient"), element("pre", gradient));
