@@ -53,7 +53,12 @@ class TestPage:
         [text] = re.findall(r'id="data">(.*)</script>', build.page("pyodide/"))
         data = json.loads(text)
         assert [example["name"] for example in data["examples"]] == list(TITLES)
-        assert "<" not in text and data["pyodide"] == "pyodide/"
+        assert data["pyodide"] == "pyodide/"
+
+    def test_its_data_cannot_end_the_script_element(self) -> None:
+        text = build.page("https://example.org/</script>/")
+        [data] = re.findall(r'id="data">(.*)</script>', text)
+        assert text.count("</script>") == 2 and json.loads(data)["pyodide"] == "https://example.org/</script>/"
 
     def test_every_element_that_the_script_looks_for_exists(self) -> None:
         names = set(re.findall(r'find\("([\w-]+)"\)', (build.SITE / "page.js").read_text(encoding="utf-8")))
