@@ -73,7 +73,8 @@ def types(session: nox.Session) -> None:
 def painters(session: nox.Session) -> None:
     """Test the pictures by both painters, where the program dot is installed."""
     install(session, "dev")
-    session.run("python", "-m", "pytest", "tests/viz/test_painting.py", "tests/viz/test_pictures.py")
+    session.run("python", "-m", "pytest", "tests/viz/test_painting.py", "tests/viz/test_pictures.py", "-m",
+                "slow or not slow")
 
 
 @nox.session

@@ -51,7 +51,7 @@ class LossGradients:
 
     @property
     def fault(self) -> str:
-        """Why gradients are missing; "" if there is no reason."""
+        """The reason for which gradients are missing; "" without one."""
         name = self.loss.label or "the loss"
         if self.loss.grad is None:
             call = f"{self.loss.label if self.loss.label.isidentifier() else 'loss'}.backward()"

@@ -29,6 +29,7 @@ from examples.assignments.probes import a1 as operations
 from examples.assignments.probes import a5 as probes
 from minigrad.backward import ancestors
 from minigrad.debugger.runner import main as run_debugger
+from viz.render import palette
 
 HIDDEN_SEED = 1234
 
@@ -229,7 +230,7 @@ def test_the_wrong_edge_is_red_and_the_command_stops_there(tmp_path: Path, capsy
     result = checked(parts("a3")[0], {"wrong.py": wrong}, 0)["wrong.py"]
     pictures = draw([result], tmp_path, "wrong", "dot")
     [path] = pictures.values()
-    red = [line for line in path.read_text().splitlines() if "#C0392B" in line and "->" in line]
+    red = [line for line in path.read_text().splitlines() if palette.ALARM in line and "->" in line]
     assert len(red) == 1 and "h[4] → z[5]" in red[0]
     outcome = next(outcome for outcome in result.outcomes if id(outcome) in pictures)
     command = debugger(result, outcome)
@@ -267,7 +268,7 @@ def test_pictures_of_other_assignments(tmp_path: Path, name: str, mutant: str, e
     [one] = [one for one in mutants(name) if one.name == mutant]
     result = checked(parts(name)[0], {"wrong.py": one.of(source(name))}, 0)["wrong.py"]
     [path] = draw([result], tmp_path, "wrong", "dot").values()
-    assert any("#C0392B" in line and "->" in line and edge in line for line
+    assert any(palette.ALARM in line and "->" in line and edge in line for line
                in path.read_text(encoding="utf-8").splitlines())
 
 

@@ -31,7 +31,7 @@ def draw_run(run: Run, loss: Any, steps: Sequence[int], level: str = "signals", 
              shown: Options = USUAL, **options: Any) -> UnrolledDrawing:
     found = chosen_gradients([run], loss, options.get("step"))
     of = stored if found is None else found.of
-    widths = relative_contributions(run, of=of) if contributions else None
+    widths = relative_contributions([run], of)[0] if contributions else None
     spec = unrolled_spec(run, steps, level, options=shown)
     return UnrolledDrawing(replace(spec, parameters=run.parameters, sums=gradient_sums(run, of), loss=loss, found=found,
                                    contributions=widths, **options)).draw()

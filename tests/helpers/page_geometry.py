@@ -1,4 +1,4 @@
-"""What is visible of a page, measured in the browser: texts and controls that overlap, are cut off, or are small.
+"""The visible parts of a page, measured in the browser: texts and controls that overlap, are cut off, or are small.
 
 Each script returns a list of sentences; it is empty where all is well.
 """

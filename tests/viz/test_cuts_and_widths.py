@@ -73,7 +73,9 @@ def test_a_cut_edge_has_the_width_of_its_contribution() -> None:
     run = cell.unroll(**data(cell, 6), chunks=2)
     (run["y"].stack() ** 2).mean().backward()
     drawing = unrolled_drawing(run, contributions=True)
-    parts = relative_contributions(run)["U"]
+    found = relative_contributions([run])[0]
+    assert found is not None
+    parts = found["U"]
     widths = {k: arrow.pen for arrow, edge, k in drawing.arrows if edge.names == ["U"]}
     assert all(abs(widths[k] - (THIN + (WIDE - THIN) * parts[k - 1])) < 1e-9 for k in range(1, 7)) and parts[2] > 0
     with pytest.raises(ValueError, match="contributions=True is for the levels 'signals' and 'layers'"):

@@ -1,4 +1,4 @@
-"""What painted files say about themselves: titles, descriptions, alternative texts; and no time of painting."""
+"""The metadata of painted files: titles, descriptions, alternative texts; and no time of painting."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def test_a_parameter_without_a_name_is_listed_by_a_number() -> None:
     assert "⊙ p1" in {box.label.split("\n")[0] for box in boxes}
 
 
-def test_highlighted_leaves_have_a_box_whoever_uses_them() -> None:
+def test_highlighted_leaves_have_a_box() -> None:
     source = viz.graph(chain(10)).source
     assert "penwidth=\"4\"" not in source and source.count("× 0.999") == 10
     x = chain(10)

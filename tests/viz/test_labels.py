@@ -1,4 +1,4 @@
-"""What is written in pictures: names of parameters at arrows, in equations and in lists; prefixes of layers."""
+"""The words in pictures: names of parameters at arrows, in equations and in lists; prefixes of layers."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def stacked() -> Cell:
 
 
 def static_for_two() -> Cell:
-    """What is computed once from a static, and is read by two signals."""
+    """A product of a static that is read by two signals."""
     rng = np.random.default_rng(0)
     cell = Cell("statics")
     s, a, b = cell.static("s", 3), cell.signal("a", 3), cell.signal("b", 3)

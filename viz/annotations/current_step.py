@@ -28,7 +28,7 @@ def mark_step(scene: Scene, tensors: Tensors, boxes: Mapping[Where, Box], step: 
     Raises:
         ValueError: if the step's tensor is not in the picture.
     """
-    keys = _Keys(tensors, boxes, once or {})
+    keys = BoxKeys(tensors, boxes, once or {})
     key = keys.find(step.node)
     box = next((box for box in scene.boxes if box.key == key), None)
     if box is None:
@@ -56,7 +56,7 @@ def step_caption(step: Step) -> str:
     return clean(f"backward: step {step.number} of {len(step.steps)}, {type(step.op).__name__.lower()} in {place}", 90)
 
 
-class _Keys:
+class BoxKeys:
     """The keys of the boxes of tensors.
 
     At the level of operations a signal's tensor has two boxes: that of its last operation, in which it is

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minigrad import Tensor
 from minigrad.formats.norms import norm as norm_of
 from rnn import Run
-from rnn.unrolling.gradients import Find, contributions_to, has_gradients, require_gradients, stored
+from rnn.unrolling.gradients import Find, contributions_to, has_gradients, stored
 from viz.render import palette
 from viz.render.patterns import Pattern
 from viz.render.scene import Box
@@ -135,28 +136,27 @@ class Scale:
                   for e in exponents), *((BLANK, pattern, meaning) for pattern, meaning in self.patterns.items())]
 
 
-def relative_contributions(run: Run, others: Sequence[Run] = (), of: Find = stored) -> dict[str, list[float]]:
-    """Return for each parameter the norm of each step's contribution to its gradient, divided by the largest.
+def relative_contributions(runs: Sequence[Run], of: Find = stored) -> list[dict[str, list[float]] | None]:
+    """Return for each parameter the norms of the contributions of the steps, divided by the largest of all runs.
 
     Args:
-        others: runs with which a parameter is shared, for the largest.
         of: finds the gradient of a tensor.
 
-    Raises:
-        ValueError: before a backward pass.
+    Returns:
+        Them for each run; None for one without gradients.
     """
-    require_gradients(run, of)
-    norms = {name: _contribution_norms(run, name, of) for name in run.parameters}
-    largest = {tensor: norms[name].max() for name, tensor in run.parameters.items()}
-    for other in others:
-        for name, tensor in other.parameters.items():
-            if tensor in largest and has_gradients(other, of):
-                largest[tensor] = max(largest[tensor], _contribution_norms(other, name, of).max())
-    return {name: (norms[name] / (largest[tensor] or 1.0)).tolist() for name, tensor in run.parameters.items()}
-
-
-def _contribution_norms(run: Run, name: str, of: Find) -> np.ndarray:
-    return np.array([norm_of(contribution) for contribution in contributions_to(run, name, of)])
+    norms = [{name: np.array([norm_of(part) for part in contributions_to(run, name, of)]) for name in run.parameters}
+             if has_gradients(run, of) else None for run in runs]
+    largest: dict[Tensor, list[float]] = {}
+    for run, own in zip(runs, norms):
+        for name, sizes in (own or {}).items():
+            largest.setdefault(run.parameters[name], []).append(sizes.max())
+    found: list[dict[str, list[float]] | None] = []
+    for run, own in zip(runs, norms):
+        found.append(None if own is None else {
+            name: (sizes / (max(sizes.max(), *largest[run.parameters[name]]) or 1.0)).tolist()
+            for name, sizes in own.items()})
+    return found
 
 
 def edge_width(contributions: Mapping[str, Sequence[float]], names: Sequence[str], step: int) -> float:

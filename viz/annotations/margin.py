@@ -23,7 +23,7 @@ ENTRY = 8.0  # from a loss's lower side up to where they end
 
 
 class LossInputs(NamedTuple):
-    """What a loss was computed from directly."""
+    """The signals and parameters that a loss was computed from directly."""
 
     signals: dict[Where, None]  # an ordered set
     parameters: list[str]

@@ -48,7 +48,7 @@ class Link:
 
     @property
     def text(self) -> str:
-        """What is computed in between: its formula, or the names of its operations and parameters; "" for nothing."""
+        """The formula of the operations in between, or the names of these and of parameters; "" for none."""
         told = [node for node in self.between if not isinstance(node.op, ARRANGING)]
         if not told:
             return ""

@@ -13,7 +13,7 @@ SWITCHES = ("parameters", "equations", "legend", "shapes", "biases", "dark")
 
 @dataclass(frozen=True)
 class Options:
-    """What a picture shows beside its boxes and arrows, and how it is arranged.
+    """The parts of a picture beside its boxes and arrows, and its arrangement.
 
     Attributes:
         title: whether there is one, or the text of another one.

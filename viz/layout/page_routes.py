@@ -31,7 +31,7 @@ Track = tuple[Net, int, int, bool]  # a net, a block, the side, whether it leave
 
 
 class End(NamedTuple):
-    """How an edge leaves or reaches a box: into a gap, from the side of the box or through a channel."""
+    """The way in which an edge leaves or reaches a box: into a gap, from the side of the box or through a channel."""
 
     box: int
     gap: tuple[int, int]  # the row, and the number of the gap in it

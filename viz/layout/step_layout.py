@@ -62,7 +62,7 @@ class Place:
 
 
 class Entry(NamedTuple):
-    """How a delayed edge reaches its target."""
+    """The way in which a delayed edge reaches its target."""
 
     side: int  # -1 from the left, 1 from the right
     from_below: bool  # on a track under the row and up, because other boxes are beside the target

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from minigrad import Tensor
@@ -71,8 +72,6 @@ class UnrolledSpec:
     heat: bool = False  # gradients as colours of the boxes
     step: Step | None = None  # of a backward pass: gradients are those after it
     highlight: Collection[Tensor] = ()
-    valid: Sequence[int] = ()  # at steps 1 … T, of how many sequences they are own steps; empty if of all
-    sequences: int = 1
     mask: Any = None  # (T, *batch), whether a step is a sequence's own; None if all are
     contributions: Mapping[str, Sequence[float]] | None = None  # of each step to a parameter's gradient: edge widths
     beside: Mapping[Part, Tensor | None] = field(default_factory=dict)  # the value of each part that is computed once
@@ -83,17 +82,17 @@ class UnrolledSpec:
     options: Options = USUAL
     equations: Sequence[tuple[int, str]] = ()  # lines with their indents
 
-    @property
+    @cached_property
     def recorded(self) -> Tensors:
         """The tensors of all parts, of signals inside of boxes too."""
         return {**self.tensors, **self.inside}
 
-    @property
+    @cached_property
     def label_size(self) -> float:
         """The size of the labels of arrows."""
         return LARGE if any(part.members or part.block for part in self.graph.parts) else LABEL
 
-    @property
+    @cached_property
     def homes(self) -> dict[Part, Part]:
         """The layer whose box a signal is in."""
         return {member: part for part in self.tensors for member in part.members}
@@ -110,11 +109,11 @@ class UnrolledSpec:
         """Return the heading of a column, `t = 4`; with sequences of unequal lengths `t = 4  (1 of 3)`."""
         first, last = column.steps[0], column.steps[-1]
         text = f"t = {first}" if first == last else f"t = {first} … {last}"
-        counts = self.valid[first - 1:last]
-        if not counts:
+        if self.mask is None:
             return text
+        counts = [int(row.sum()) for row in self.mask[first - 1:last]]
         least, most = min(counts), max(counts)
-        return f"{text}  ({least if least == most else f'{least} … {most}'} of {self.sequences})"
+        return f"{text}  ({least if least == most else f'{least} … {most}'} of {self.mask[0].size})"
 
 
 class UnrolledLayout:

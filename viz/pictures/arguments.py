@@ -16,5 +16,10 @@ def check_type(given: Any, kinds: type | tuple[type, ...], wanted: str) -> None:
         wanted: the beginning of the message: "viz.rolled() takes a definition, a Cell".
     """
     if not isinstance(given, kinds):
-        shown = " ".join(repr(given).split())
-        raise TypeError(f"{wanted}, not {type(given).__name__}: {shown:.60}")
+        raise wrong_type(given, wanted)
+
+
+def wrong_type(given: Any, wanted: str) -> TypeError:
+    """Return the error for an argument of another type."""
+    shown = " ".join(repr(given).split())
+    return TypeError(f"{wanted}, not {type(given).__name__}: {shown:.60}")

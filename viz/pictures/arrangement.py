@@ -1,4 +1,4 @@
-"""How an unrolled picture is arranged: its time steps in rows, and the panels around them."""
+"""The arrangement of an unrolled picture: its time steps in rows, and the panels around them."""
 
 from __future__ import annotations
 

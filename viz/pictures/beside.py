@@ -1,4 +1,4 @@
-"""What an unrolled picture has beside the time steps: statics, operations on statics, and initial values from them.
+"""The boxes beside the time steps of an unrolled picture: statics, operations on statics, and initial values from them.
 
 Each is one box on the left, in a row of its own below the steps. A line runs from it through all steps, and up to its
 readers in each of them. A static of which only initial values are computed is beside these.

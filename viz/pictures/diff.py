@@ -6,7 +6,6 @@ brown, boxes with sharp corners, arrows dotted. Everything else is grey.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -33,7 +32,7 @@ from viz.render.scene import Scene, text_beside
 from .diff_tensors import draw_tensors
 from .difference import CHANGED, SAME, differ, paint_arrow, paint_box, state_of, write_caption
 from .rolled import RolledDrawing
-from .unrolled_drawing import UnrolledDrawing, valid_sequences
+from .unrolled_drawing import UnrolledDrawing, unequal_mask
 
 SHOWN = Options(equations=True, legend=True)
 
@@ -222,8 +221,8 @@ def draw_runs(pair: DefinitionPair, a: Run, b: Run, steps: Iterable[int] | None,
     compared = RunComparison(pair, (a, b), shown, values)
     drawing = UnrolledDrawing(UnrolledSpec(longer.cell.name, longer.T, pair.parts, compared.copies, shown,
                                            cuts=frozenset(longer.cuts()),
-                                           beside=dict.fromkeys(pair.parts.once), valid=valid_sequences(longer),
-                                           sequences=math.prod(longer.batch))).draw()
+                                           beside=dict.fromkeys(pair.parts.once),
+                                           mask=unequal_mask(longer))).draw()
     for part, box in drawing.beside.items():
         paint_box(box, pair.state(part))
     for (part, k), box in drawing.boxes.items():

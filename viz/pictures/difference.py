@@ -1,4 +1,4 @@
-"""How `viz.diff` tells the four states apart: by colours, patterns and widths, and a caption that counts them."""
+"""The looks of the four states of `viz.diff`: colours, patterns and widths; and a caption that counts them."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from minigrad.backward import ancestors
 from minigrad.formats.describe import tensor_name
 from minigrad.steps import Step, Steps
 from rnn import Run
-from viz.annotations.current_step import mark_step
+from viz.annotations.current_step import BoxKeys, mark_step
 from viz.annotations.heat import Scale
 from viz.annotations.labels import BoxLabels
 from viz.layout.unrolled_layout import UnrolledLayout, UnrolledSpec
@@ -196,9 +196,8 @@ class _Marks:
 
     def mark(self, scene: Scene, step: Step, outline: bool = True) -> None:
         """Add the arrows of the gradients up to a step, and outline its box."""
-        boxes, texts = {box.key: replace(box) for box in scene.boxes}, len(scene.texts)
+        boxes = {box.key: replace(box) for box in scene.boxes}
         mark_step(scene, *self.places, step, self.once)
-        del scene.texts[texts:]  # a caption, which is elsewhere in a frame
         if not outline:
             scene.boxes = [boxes[box.key] for box in scene.boxes]
 
@@ -207,19 +206,12 @@ class _Marks:
         boxes, arrows = [replace(box) for box in self.drawing.scene.boxes], list(self.drawing.scene.arrows)
         mark_step(Scene("", boxes, arrows), *self.places, step, self.once)
 
-    def box(self, step: Step) -> str | None:
-        """Return the box of a step; None if it isn't drawn, or after the first of those in a fold."""
-        scene = Scene("", [replace(box) for box in self.drawing.scene.boxes])
-        try:
-            mark_step(scene, self.drawing.spec.recorded, self.drawing.boxes, step, self.once)
-        except ValueError:
-            return None
-        return next(box.key for box, former in zip(scene.boxes, self.drawing.scene.boxes) if box != former)
-
     def stops(self, steps: Sequence[Step], every: int | None) -> list[int]:
         """Return the numbers of the steps after which there is a frame: the last of each box, or of `every` steps."""
-        keys = [self.box(step) for step in steps]
-        drawn = [number for number, key in enumerate(keys, 1) if key is not None]
+        found = BoxKeys(self.drawing.spec.recorded, self.drawing.boxes, self.once)  # the first step of a fold alone
+        keys = [found.find(step.node) for step in steps]
+        known = {box.key for box in self.drawing.scene.boxes}
+        drawn = [number for number, key in enumerate(keys, 1) if key in known]
         if every is not None:
             groups = [list(group) for _, group in groupby(drawn, lambda number: (number - 1) // every)]
         else:

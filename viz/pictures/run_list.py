@@ -15,6 +15,8 @@ from viz.layout.links import Link
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render.fonts import clean
 
+from .arguments import wrong_type
+
 
 def checked_runs(given: Any) -> list[Run]:
     """Return some runs as a list.
@@ -25,7 +27,7 @@ def checked_runs(given: Any) -> list[Run]:
     """
     wanted = "takes a run, cell.unroll(...), or a list of runs"
     if isinstance(given, (str, Tensor)) or not isinstance(given, Iterable):
-        raise TypeError(f"viz.unrolled() {wanted}, not {type(given).__name__}: {given!r:.60}")
+        raise wrong_type(given, f"viz.unrolled() {wanted}")
     runs = list(given)
     for run in runs:
         if not isinstance(run, Run):

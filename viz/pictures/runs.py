@@ -64,7 +64,7 @@ FREE = 5.0  # least distance of a link and a box that it passes
 
 
 class Way(NamedTuple):
-    """What the links of one bracket share: their track above the frames, and the x of their way down."""
+    """The shared parts of the links of one bracket: their track above the frames, and the x of their way down."""
 
     track: int | None
     x: float

@@ -14,7 +14,7 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.steps import Step
 from rnn import Run
-from rnn.unrolling.gradients import Find, gradient_sums, has_gradients
+from rnn.unrolling.gradients import Find, gradient_sums
 from viz.annotations.alt import runs_text
 from viz.annotations.current_step import mark_step
 from viz.annotations.gradients import chosen_gradients, note_on_loss, require_chosen, require_step_of
@@ -128,7 +128,7 @@ def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = 
     spec = replace(unrolled_spec(run, choose_steps(run.T, fold, steps), level, options=options),
                    parameters=run.parameters, sums=gradient_sums(run, of), loss=loss, found=found, values=values,
                    heat=heat, step=step, highlight=tuple(highlight),
-                   contributions=relative_contributions(run, of=of) if contributions else None)
+                   contributions=relative_contributions([run], of)[0] if contributions else None)
     drawing = UnrolledDrawing(spec).draw()
     if step is not None:
         keys = parameter_keys(spec)
@@ -183,10 +183,9 @@ def _specs(runs: Sequence[Run], steps: Sequence[Sequence[int]], level: str, cont
     layers = [has_layers(run.cell) for run in runs]
     levels = ["signals" if level == "layers" and any(layers) and not own else level for own in layers]
     numbers = {tensor: number for number, tensor in enumerate(all_parameters(runs, ()).values())}
-    return [replace(unrolled_spec(run, own, each, None, options, numbers),
-                    contributions=relative_contributions(run, runs, of)
-                    if contributions and has_gradients(run, of) else None)
-            for run, own, each in zip(runs, steps, levels)]
+    widths = relative_contributions(runs, of) if contributions else [None] * len(runs)
+    return [replace(unrolled_spec(run, own, each, None, options, numbers), contributions=own_widths)
+            for run, own, each, own_widths in zip(runs, steps, levels, widths)]
 
 
 def _drawings(runs: Sequence[Run], specs: Sequence[UnrolledSpec], read: LossInputs) -> list[UnrolledDrawing]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
+from typing import Any
 
 from minigrad import Tensor
 from rnn import Run
@@ -64,16 +64,15 @@ def unrolled_spec(run: Run, steps: Sequence[int], level: str = "signals",
     graph.drop_unread({edge.source for edge, k in starts if k != first})  # the others are beside the first column
     beside = {part: once.get(id(part.source)) for part in (*graph.once, *(edge.source for edge, _ in starts))}
     return UnrolledSpec(run.cell.name, run.T, graph, tensors, steps, level == "ops", frozenset(run.cuts()),
-                        beside=beside, starts=starts, valid=valid_sequences(run), sequences=math.prod(run.batch),
-                        mask=run.mask,
+                        beside=beside, starts=starts, mask=unequal_mask(run),
                         inside=find_tensors(run, [own for part in graph.parts for own in part.members], steps),
                         key=run.key, options=options,
                         equations=equation_lines(run.cell) if options.equations else ())
 
 
-def valid_sequences(run: Run) -> list[int]:
-    """Return of how many sequences of the batch each step is an own step; nothing if all have all steps."""
-    return [] if run.mask is None or run.mask.all() else [int(row.sum()) for row in run.mask]
+def unequal_mask(run: Run) -> Any:
+    """Return the mask of a run; None if all sequences have all steps."""
+    return None if run.mask is None or run.mask.all() else run.mask
 
 
 def _shapes(run: Run, once: Mapping[int, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""What a painted file says about itself: title and description of an SVG, title and date of a PDF.
+"""The metadata of a painted file: title and description of an SVG, title and date of a PDF.
 
 Graphviz writes the keys of boxes as titles into an SVG, and the time of painting into a PDF.
 """

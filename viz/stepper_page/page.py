@@ -21,6 +21,7 @@ from minigrad.backward import ancestors
 from minigrad.formats.files import write_atomically
 from minigrad.interactive import progress
 from viz.annotations import heat
+from viz.pictures.arguments import check_type
 from viz.render.fonts import clean
 
 from .recording import Recording
@@ -100,8 +101,7 @@ def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most
 
 def _check(loss: Tensor, most: int) -> None:
     """Validate the arguments before running the pass."""
-    if not isinstance(loss, Tensor):
-        raise TypeError(f"viz.stepper() takes the loss, a Tensor, not {type(loss).__name__}: {loss!r:.60}")
+    check_type(loss, Tensor, "viz.stepper() takes the loss, a Tensor")
     if loss.size != 1:
         raise ValueError(f"a backward pass starts from a single number, and {loss!r} has shape {loss.shape}: "
                          "step through its sum or its mean, e.g. viz.stepper(y.sum())")

@@ -329,7 +329,7 @@ class RecordedRuns:
 
 
 class _Between:
-    """What is computed outside of all runs, and read by a run first of all.
+    """The tensors that are computed outside of all runs, and read by a run first of all.
 
     Attributes:
         run: its number.
