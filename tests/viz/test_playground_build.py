@@ -73,8 +73,7 @@ class TestPage:
 
 class TestOffline:
     def test_all_files_of_the_site_are_kept_under_a_name_that_changes_with_them(self, tmp_path: Path) -> None:
-        for file in build.SITE.iterdir():
-            shutil.copyfile(file, tmp_path / file.name)
+        shutil.copytree(build.SITE, tmp_path, dirs_exist_ok=True)
         for name in (*build.MODULES, "packages.zip", "licences.txt"):
             (tmp_path / name).write_text(name, encoding="utf-8")
         texts = [build.service(tmp_path, "pyodide/")]
@@ -82,7 +81,8 @@ class TestOffline:
         texts.append(build.service(tmp_path, "pyodide/"))
         one, other = (json.loads(re.findall(r"= (\{.*\});", text)[0]) for text in texts)
         assert one["version"] != other["version"] and one["files"] == other["files"]
-        assert set(one["files"]) == {"./"} | {file.name for file in tmp_path.iterdir()} - {"service.js"}
+        assert set(one["files"]) == {"./"} | {
+            file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.*")} - {"service.js"}
 
 
 class TestArchive:
@@ -90,9 +90,10 @@ class TestArchive:
         zipfile.ZipFile(io.BytesIO(build.archive())).extractall(tmp_path)
         numpy = Path(str(__import__("numpy").__file__)).parents[1]
         program = (f"import sys; sys.path[:] = [{str(tmp_path)!r}, *(p for p in sys.path if 'site-packages' not in p), "
-                   f"{str(numpy)!r}]\nfrom viz.playground.program import Session\nimport graphviz, json, viz\n"
-                   "question = dict(ask='draw', source='print(6 * 7)', steps=4, level='signals', heat=False, "
-                   "dark=False)\nprint(json.loads(Session().answer(json.dumps(question)))['printed'], viz.__file__)")
+                   f"{str(numpy)!r}]\nfrom viz.playground.session import Session\nimport graphviz, json, viz\n"
+                   "question = dict(view='pictures', ask='show', source='print(6 * 7)', steps=4, level='signals', "
+                   "heat=False, dark=False)\nprint(json.loads(Session().answer(json.dumps(question)))['printed'], "
+                   "viz.__file__)")
         done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
         assert done.stdout.split() == ["42", str(tmp_path / "viz" / "__init__.py")]
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from viz.playground.build import EXAMPLES
-from viz.playground.deadline import parts
 from viz.playground.examples import TITLES
-from viz.playground.program import MOST_PRINTED, Session
+from viz.playground.running.deadline import parts
+from viz.playground.running.program import MOST_PRINTED
+from viz.playground.session import Session
 
 DEFINITION = """\
 import numpy as np
@@ -33,8 +34,13 @@ loss.backward()
 
 
 def ask(session: Session, source: str, **choice: Any) -> Any:
-    question = {"ask": "draw", "source": source, "steps": 4, "level": "signals", "heat": False, "dark": False} | choice
+    question = {"view": "pictures", "ask": "show", "source": source, "steps": 4, "level": "signals", "heat": False,
+                "dark": False} | choice
     return json.loads(session.answer(json.dumps(question)))
+
+
+def box(session: Session, picture: str, key: str) -> Any:
+    return json.loads(session.answer(json.dumps({"view": "pictures", "ask": "box", "picture": picture, "key": key})))
 
 
 def drawn(source: str, **choice: Any) -> Any:
@@ -133,28 +139,28 @@ class TestBoxes:
         h = np.zeros(2)
         values = [h := np.tanh(1 + 0.5 * h) for _ in range(3)]
         for k, value in enumerate(values, 1):
-            box = session.box("unrolled", box_of(answer["unrolled"], f"h[{k}]"))
-            assert (box["title"], box["shape"], box["line"]) == (f"h[{k}]", [1, 2], 8)
-            assert np.allclose([float(text) for text in re.findall(r"\d\.\d+", box["value"])], value, atol=1e-4)
-        gradient = re.findall(r"\d\.\d+", session.box("unrolled", box_of(answer["unrolled"], "h[3]"))["gradient"])
+            shown = box(session, "unrolled", box_of(answer["unrolled"], f"h[{k}]"))
+            assert (shown["title"], shown["shape"], shown["line"]) == (f"h[{k}]", [1, 2], 8)
+            assert np.allclose([float(text) for text in re.findall(r"\d\.\d+", shown["value"])], value, atol=1e-4)
+        gradient = re.findall(r"\d\.\d+", box(session, "unrolled", box_of(answer["unrolled"], "h[3]"))["gradient"])
         assert np.allclose(np.array(gradient, float), 2 * values[2], atol=1e-4)
 
     def test_of_the_rolled_picture_have_the_line_of_their_equation(self) -> None:
         session = Session()
         answer = ask(session, DEFINITION)
-        assert session.box("rolled0", box_of(answer["rolled"][0], "h[t]")) == {"line": 8}
-        assert session.box("rolled0", box_of(answer["rolled"][0], "x[t]")) == {"line": 6}
+        assert box(session, "rolled0", box_of(answer["rolled"][0], "h[t]")) == {"line": 8}
+        assert box(session, "rolled0", box_of(answer["rolled"][0], "x[t]")) == {"line": 6}
 
     def test_with_many_values_are_shortened(self) -> None:
         session = Session()
         answer = ask(session, DEFINITION.replace("2", "2000").replace("np.eye(2000) * 0.5", "0.5").replace("@", "*"))
-        value = session.box("unrolled", box_of(answer["unrolled"], "h[1]"))["value"]
+        value = box(session, "unrolled", box_of(answer["unrolled"], "h[1]"))["value"]
         assert "..." in value and len(value) < 300
 
     def test_that_do_not_exist_have_nothing(self) -> None:
         session = Session()
         ask(session, DEFINITION)
-        assert session.box("unrolled", "nothing") == session.box("rolled7", "s0") == {}
+        assert box(session, "unrolled", "nothing") == box(session, "rolled7", "s0") == {}
 
 
 class TestErrors:
@@ -186,6 +192,6 @@ class TestTimeLimit:
     @pytest.mark.parametrize("loop", ["while True: pass", "def f():\n    while True:\n        1\nf()",
                                       "while True:\n    try:\n        1\n    except Exception:\n        2"])
     def test_stops_loops_that_do_not_end(self, loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("viz.playground.program.SECONDS", 0.05)
+        monkeypatch.setattr("viz.playground.session.SECONDS", 0.05)
         [problem] = drawn(loop)["problems"]
         assert problem["kind"] == "Stopped" and problem["line"] is not None

@@ -71,9 +71,10 @@ def build(out: Path, pyodide: str = PYODIDE) -> None:
         shutil.copyfile(file, out / "pyodide" / file.name)
     (out / "packages.zip").write_bytes(archive())
     address = pyodide.rstrip("/") + "/" if remote else "pyodide/"
-    for file in SITE.iterdir():
-        if file.name not in COMPLETED:
-            shutil.copyfile(file, out / file.name)
+    for name in site_files():
+        if name not in COMPLETED:
+            (out / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(SITE / name, out / name)
     (out / "index.html").write_text(page(address), encoding="utf-8", newline="\n")
     (out / "service.js").write_text(service(out, address), encoding="utf-8", newline="\n")
 
@@ -90,9 +91,14 @@ def page(pyodide: str) -> str:
     return text.replace("%%POLICY%%", html.escape(policy)).replace("%%DATA%%", data)
 
 
+def site_files() -> list[str]:
+    """Return the names of the files that the site has of this folder, such as "views/pictures.js"."""
+    return sorted(file.relative_to(SITE).as_posix() for file in SITE.rglob("*") if file.is_file())
+
+
 def service(out: Path, pyodide: str) -> str:
     """Return the script that keeps the files of a site; it is another one when one of them has changed."""
-    names = sorted({file.name for file in SITE.iterdir()} - {"service.js"} | {*MODULES, "packages.zip", "licences.txt"})
+    names = sorted({*site_files()} - {"service.js"} | {*MODULES, "packages.zip", "licences.txt"})
     digest = hashlib.sha256(b"".join((out / name).read_bytes() for name in names)).hexdigest()
     kept = json.dumps({"version": digest[:16], "files": ["./", *names], "pyodide": pyodide})
     return (SITE / "service.js").read_text(encoding="utf-8").replace("%%KEPT%%", kept)

@@ -1,8 +1,9 @@
 // The page: what is typed or chosen is asked of Python, and the last answer is shown.
 
+import {button, element} from "./elements.js";
 import {pack, unpack} from "./link.js";
-import {paint} from "./pictures.js";
 import {Python, TimeOver} from "./python.js";
+import {Views} from "./views.js";
 
 const PAUSE = 120;  // milliseconds without a keystroke, after which the program runs
 const STEPS = /^(T *= *)(\d+)/m;  // the line of a program that the slider changes
@@ -11,7 +12,7 @@ const find = id => document.getElementById(id);
 const data = JSON.parse(find("data").textContent);
 const absolute = address => new URL(address, document.baseURI).href;
 
-let editor, python, clock, asked = 0, held = false;
+let editor, python, views, clock, asked = 0, held = false;
 
 async function start() {
     find("version").textContent = data.version;
@@ -19,6 +20,8 @@ async function start() {
     theme(matchMedia("(prefers-color-scheme: dark)").matches);
     await keeper();
     const worker = new Python({pyodide: absolute(data.pyodide), packages: absolute(data.packages)}, loading);
+    const tools = {ask: askMore, notice, go: line => editor.go(line)};
+    views = new Views(find("tabs"), find("views"), tools, draw);
     const {Editor} = await import("./editor.js");  // meanwhile Python is loaded
     editor = new Editor(find("editor"), edited);
     find("examples").addEventListener("change", () => open(find("examples").value));
@@ -91,7 +94,8 @@ function hold(on) {
 }
 
 function clear() {
-    for (const id of ["rolled", "unrolled", "problems"]) find(id).replaceChildren();
+    find("problems").replaceChildren();
+    views.clear();
 }
 
 // ---- choices
@@ -143,15 +147,15 @@ async function draw() {
 
 async function drawOnce(number) {
     const question = {
-        ask: "draw", source: editor.text, steps: Number(find("steps").value), level: find("level").value,
+        view: views.name, ask: "show", source: editor.text, steps: Number(find("steps").value), level: find("level").value,
         heat: find("heat").checked, dark: document.documentElement.dataset.theme === "dark",
     };
     try {
         const answer = await python.ask(question);
         if (again || held || question.source !== editor.text) return;  // another question follows
-        await show(answer);
+        await show(views.views[question.view], answer);
     } catch (error) {
-        stale(true);
+        views.current.stale(true);
         notice(error instanceof TimeOver
             ? "Stopped: no answer in 20 seconds. Is there an endless loop, or a very large T? Python starts anew."
             : `The program ended Python: ${error.message}`);
@@ -159,28 +163,19 @@ async function drawOnce(number) {
     document.documentElement.dataset.drawn = number;
 }
 
-async function show({printed, rolled, unrolled, problems}) {
+async function show(view, answer) {
+    const {printed, problems} = answer;
     find("printed").textContent = printed;
     find("printed").hidden = !printed;
     editor.mark(problems);
     find("problems").replaceChildren(...problems.map(problem));
-    find("box").hidden = true;
-    stale(problems.length > 0);
-    const painted = await Promise.all([
-        ...rolled.map((picture, i) => paint(picture, (key, label) => box(`rolled${i}`, key, label))),
-        ...(unrolled ? [paint(unrolled, (key, label) => box("unrolled", key, label))] : [])]);
-    if (rolled.length || !problems.length) put("rolled", painted.slice(0, rolled.length));
-    if (unrolled || !problems.length) put("unrolled", painted.slice(rolled.length));
+    view.stale(problems.length > 0);
+    await view.show(answer);
 }
 
-function put(id, pictures) {
-    find(id).replaceChildren(...pictures);
-    find(id).classList.remove("stale");
-}
-
-// Pictures of an earlier program stay, pale, while the present one has an error.
-function stale(on) {
-    for (const id of ["rolled", "unrolled"]) find(id).classList.toggle("stale", on);
+// A question of a view about what it shows; undefined if that is about to change.
+async function askMore(question) {
+    return busy ? undefined : python.ask(question);
 }
 
 function problem({kind, text, line}) {
@@ -189,36 +184,6 @@ function problem({kind, text, line}) {
     part.append(words);
     if (line !== null) part.append(button(`line ${line}`, () => editor.go(line)));
     return part;
-}
-
-async function box(picture, key, label) {
-    if (busy) return;  // the pictures are about to change
-    let found = {};
-    try {
-        found = await python.ask({ask: "box", picture, key});
-    } catch (error) {
-        notice(`Python doesn't answer: ${error.message}`);
-    }
-    const {title, shape, value, gradient, line} = found;
-    const parts = [element("h2", title ? `${title}, shape (${shape.join(", ")})` : label)];
-    if (value) parts.push(element("pre", value));
-    if (gradient) parts.push(element("h2", "gradient"), element("pre", gradient));
-    if (line) parts.push(button(`line ${line}`, () => editor.go(line)));
-    find("box").replaceChildren(...parts);
-    find("box").hidden = false;
-}
-
-function element(tag, text) {
-    const made = document.createElement(tag);
-    made.textContent = text;
-    return made;
-}
-
-function button(text, press) {
-    const made = element("button", text);
-    made.type = "button";
-    made.addEventListener("click", press);
-    return made;
 }
 
 function loading(what, part) {

@@ -20,7 +20,7 @@ async function load({pyodide: address, packages}) {
     python.unpackArchive(await archive, "zip", {extractDir: folder});
     python.runPython(`import sys; sys.path.insert(0, "${folder}")`);
     tell("minigrad, rnn and viz", 0.75);
-    session = python.runPython("from viz.playground.program import Session; Session()");
+    session = python.runPython("from viz.playground.session import Session; Session()");
     tell("", 1);
 }
 

@@ -1,0 +1,1 @@
+"""A program of the page, run with a time limit."""

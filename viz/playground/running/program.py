@@ -1,0 +1,102 @@
+"""A program of the playground: its text is run, with a time limit; its definitions, runs and loss are found.
+
+Nothing here needs a browser.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import linecache
+import re
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+from minigrad import Tensor
+from rnn import Cell, Run
+from rnn.unrolling.run import runs_behind
+
+from .deadline import Stopped, deadline
+
+FILE = "program.py"  # the name of the program in messages
+SECONDS = 10.0  # that a program may run
+MOST_PRINTED = 20_000  # characters that are shown
+MOST_CELLS = 4  # definitions that are drawn
+Answer = dict[str, Any]
+
+
+class Program:
+    """A program that has run.
+
+    Attributes:
+        variables: those that it has defined.
+        printed: its output.
+        problem: the exception that ended it; None if it came to its end.
+    """
+
+    def __init__(self, source: str, seconds: float) -> None:
+        self.variables: dict[str, Any] = {"__name__": "__main__", "__file__": FILE}
+        self.problem: BaseException | None = None
+        linecache.cache[FILE] = len(source), None, source.splitlines(keepends=True), FILE
+        output = Output()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+            try:
+                code = compile(source, FILE, "exec")
+                with deadline(code, seconds):
+                    exec(code, self.variables)
+            except (Exception, SystemExit, KeyboardInterrupt, Stopped) as error:
+                self.problem = error
+        self.printed = output.getvalue()
+
+    def found(self, kind: type) -> list[Any]:
+        """Return the variables' values of a type, each once, in the order in which the names were defined."""
+        return list({id(value): value for value in self.variables.values() if isinstance(value, kind)}.values())
+
+    @property
+    def loss(self) -> Tensor | None:
+        """The variable `loss`, if it is a Tensor of one number that was computed from a run."""
+        loss = self.variables.get("loss")
+        known = isinstance(loss, Tensor) and loss.size == 1 and runs_behind(loss)
+        return loss if known else None
+
+    def cells(self) -> list[Cell]:
+        """Return the definitions to draw: those of variables, and those of the runs."""
+        cells: list[Cell] = self.found(Cell)
+        others = {id(run.cell): run.cell for run in self.runs() if isinstance(run.cell, Cell)}  # of no variable
+        return list(({id(cell): cell for cell in cells} | others).values())[:MOST_CELLS]
+
+    def runs(self) -> list[Run]:
+        """Return the runs to draw: those behind the loss, or the last one."""
+        loss = self.loss
+        return self.found(Run)[-1:] if loss is None else runs_behind(loss)
+
+
+class Output(io.StringIO):
+    """Text that a program prints; of a very long one only the beginning is kept."""
+
+    cut = False
+
+    def write(self, text: str) -> int:
+        room = MOST_PRINTED - self.tell()
+        if not self.cut:
+            self.cut = len(text) > room
+            super().write(text[:room] + "\n... (more was printed)\n" if self.cut else text)
+        return len(text)
+
+
+def describe(error: BaseException) -> Answer:
+    """Return the kind, the text and the lines of an error: those where the program was, then those that it names."""
+    text = str(error.msg if isinstance(error, SyntaxError) else error)
+    lines = [*_program_lines(error), *(int(line) for line in re.findall(rf"\b{re.escape(FILE)}:(\d+)", text))]
+    return {"kind": type(error).__name__, "text": text, "line": lines[0] if lines else None,
+            "lines": sorted(set(lines))}
+
+
+def _program_lines(error: BaseException) -> Iterator[int]:
+    """Yield the line at which the program was last."""
+    if isinstance(error, SyntaxError) and error.filename == FILE and error.lineno is not None:
+        yield error.lineno
+        return
+    calls = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE]
+    yield from (line for line in calls[-1:] if line is not None)

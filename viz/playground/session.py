@@ -1,0 +1,38 @@
+"""The worker's side of the page: questions and answers in JSON."""
+
+from __future__ import annotations
+
+import json
+
+from .running.program import SECONDS, Answer, Program, describe
+from .views import VIEWS
+from .views.view import Choice, View
+
+
+class Session:
+    """The last program, which other choices and other views don't run again, and the views of it."""
+
+    def __init__(self) -> None:
+        self.source: str | None = None
+        self.program: Program | None = None
+        self.views = {name: view() for name, view in VIEWS.items()}
+
+    def answer(self, request: str) -> str:
+        """Answer a question of the page, both as JSON: `{"view": "pictures", "ask": "show" | ..., ...}`."""
+        question = json.loads(request)
+        view = self.views[question["view"]]
+        return json.dumps(self.show(view, question) if question["ask"] == "show" else view.reply(question))
+
+    def show(self, view: View, question: Answer) -> Answer:
+        """Run a program, unless it is that of the last question, and show it.
+
+        Returns:
+            `printed`; `problems`, each with the text, the kind of error and the line if it is known; and the view's
+            own answer.
+        """
+        if self.program is None or question["source"] != self.source:
+            self.source, self.program = question["source"], Program(question["source"], SECONDS)
+        problems = [] if self.program.problem is None else [describe(self.program.problem)]
+        choice = Choice(*(question[name] for name in ("steps", "level", "heat", "dark")))
+        shown = view.show(self.program, choice, problems)
+        return {"printed": self.program.printed, "problems": problems} | shown

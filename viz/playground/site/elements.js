@@ -1,0 +1,14 @@
+// Elements that several parts of the page make.
+
+export function element(tag, text) {
+    const made = document.createElement(tag);
+    made.textContent = text;
+    return made;
+}
+
+export function button(text, press) {
+    const made = element("button", text);
+    made.type = "button";
+    made.addEventListener("click", press);
+    return made;
+}

@@ -1,0 +1,8 @@
+"""The views of the page: each in a module of its own here, and one of the same name in site/views."""
+
+from __future__ import annotations
+
+from .pictures import Pictures
+from .view import View
+
+VIEWS: dict[str, type[View]] = {"pictures": Pictures}

@@ -1,0 +1,70 @@
+"""A view of the page: the side of Python that answers it, in values that JSON has."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import viz
+from rnn.language.equations import Definition
+from viz.layout.levels import has_layers
+from viz.playground.running.program import Answer, Program, describe
+
+MOST_VALUES = 300  # of an array that is shown whole
+
+
+@dataclass
+class Choice:
+    """The reader's choices of pictures."""
+
+    steps: int = 4  # of a definition that the program doesn't unroll
+    level: str = "signals"
+    heat: bool = False
+    dark: bool = False
+
+
+class View(ABC):
+    """Answers one view of the page.
+
+    Each view is made once, and keeps what its replies need of the program that it showed last.
+    """
+
+    @abstractmethod
+    def show(self, program: Program, choice: Choice, problems: list[Answer]) -> Answer:
+        """Return what the view shows of a program that has run; add errors to the problems."""
+
+    def reply(self, question: Answer) -> Answer:
+        """Answer a question about what is shown, such as which value a box has; `question["ask"]` tells which one.
+
+        Raises:
+            ValueError: for a question that the view doesn't know.
+        """
+        raise ValueError(f"{type(self).__name__} doesn't answer {question['ask']!r}")
+
+
+def possible_level(cell: Definition, level: str) -> str:
+    """Return the level, or "signals" for a definition without layers."""
+    return level if level != "layers" or has_layers(cell) else "signals"
+
+
+def attempt(problems: list[Answer], draw: Callable[..., Answer | None], *arguments: Any) -> Answer | None:
+    """Draw a picture; if that fails, add the error to the problems."""
+    try:
+        return draw(*arguments)
+    except Exception as error:
+        problems.append(describe(error))
+        return None
+
+
+def as_answer(picture: viz.Picture, level: str) -> Answer:
+    """Return a picture for the page: DOT with positions, title, and text for those who can't see it."""
+    return {"dot": picture.source, "title": picture.title, "alt": picture.alt, "level": level}
+
+
+def as_text(array: Any) -> str:
+    """Return the values of an array, shortened in the middle if there are many."""
+    return np.array2string(np.asarray(array), precision=4, threshold=MOST_VALUES, max_line_width=80)
