@@ -115,6 +115,7 @@ class Run:
         truncation: where gradients stop.
         windows: those of sliding truncation; otherwise empty.
         once: the value of each expression of statics alone, (*batch, *shape), as `once_expressions(cell)` lists them.
+        inputs: the data and options, as they were checked.
         starts: (name, k) of the values before and after the sequence that the definition computes from statics.
         key: what its tensors know of it; see run_key().
     """
@@ -122,6 +123,7 @@ class Run:
     def __init__(self, cell: Definition, inputs: Inputs, copies: Mapping[str, Mapping[int, Tensor]],
                  windows: list[Window], once: Sequence[Tensor], key: RunKey) -> None:
         self.cell = cell
+        self.inputs = inputs
         self.T = inputs.T
         self.batch = inputs.batch
         self.mask = inputs.mask

@@ -37,9 +37,13 @@ from .truncation import Truncation, WindowSteps
 def unroll(cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) -> Run:
     """Return the unrolled graph of a definition; see Cell.unroll."""
     check(cell)
-    prepared = prepare_inputs(cell, inputs, options)
+    return unroll_prepared(cell, prepare_inputs(cell, inputs, options))
+
+
+def unroll_prepared(cell: Definition, inputs: Inputs) -> Run:
+    """Return the unrolled graph of a definition over inputs that are checked."""
     with override(origin=None, recording=settings().recording):  # an Unroller sets both, copy by copy
-        return Unroller(cell, prepared).run()
+        return Unroller(cell, inputs).run()
 
 
 def located(error: IndexError, cell: Definition, inputs: Mapping[str, Any], options: UnrollOptions) -> IndexError:

@@ -10,10 +10,11 @@ import io
 import linecache
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from minigrad import Tensor
+from minigrad.backward import ancestors
 from rnn import Cell, Run
 from rnn.unrolling.run import runs_behind
 
@@ -55,10 +56,26 @@ class Program:
 
     @property
     def loss(self) -> Tensor | None:
-        """The variable `loss`, if it is a Tensor of one number that was computed from a run."""
-        loss = self.variables.get("loss")
-        known = isinstance(loss, Tensor) and loss.size == 1 and runs_behind(loss)
-        return loss if known else None
+        """The variable `loss`, if it is a Tensor of one number that was computed from a run; else the only such one.
+
+        Under another name it is one that `backward()` was called on, and that no other such one was computed from.
+        """
+        named = self.variables.get("loss")
+        if isinstance(named, Tensor) and _is_loss(named):
+            return named
+        found = [one for one in self.found(Tensor) if one.grad is not None and _is_loss(one)]
+        inner = {x for one in found for x in ancestors(one) if x is not one}
+        last = [one for one in found if one not in inner]
+        return last[0] if len(last) == 1 else None
+
+    def name_of(self, value: Any) -> str:
+        """Return the name of the variable that has a value."""
+        return next(name for name, own in self.variables.items() if own is value)
+
+    def replace(self, replaced: Mapping[Any, Any]) -> None:
+        """Replace the values of variables, such as a run by a later one."""
+        by_id = {id(old): new for old, new in replaced.items()}
+        self.variables = {name: by_id.get(id(value), value) for name, value in self.variables.items()}
 
     def cells(self) -> list[Cell]:
         """Return the definitions to draw: those of variables, and those of the runs."""
@@ -70,6 +87,10 @@ class Program:
         """Return the runs to draw: those behind the loss, or the last one."""
         loss = self.loss
         return self.found(Run)[-1:] if loss is None else runs_behind(loss)
+
+
+def _is_loss(tensor: Tensor) -> bool:
+    return tensor.size == 1 and tensor.op is not None and bool(runs_behind(tensor))
 
 
 class Output(io.StringIO):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from .gradients import Gradients
 from .pictures import Pictures
+from .training import Training
 from .view import View
 
-VIEWS: dict[str, type[View]] = {"pictures": Pictures}
+VIEWS: dict[str, type[View]] = {"pictures": Pictures, "gradients": Gradients, "training": Training}

@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 
 import viz
+from rnn.language.cycles import check
 from rnn.language.equations import Definition
 from viz.layout.levels import has_layers
 from viz.playground.running.program import Answer, Program, describe
 
 MOST_VALUES = 300  # of an array that is shown whole
+NO_RUN = "There is no run yet: unroll a definition, as in run = cell.unroll(x=data)."
+NO_LOSS = ("There is no loss yet: compute one number from the run, as in "
+           'loss = mg.losses.mse(run["h"].stack(), target), and call loss.backward().')
 
 
 @dataclass
@@ -46,12 +50,23 @@ class View(ABC):
         raise ValueError(f"{type(self).__name__} doesn't answer {question['ask']!r}")
 
 
+def missing_loss(program: Program, problems: list[Answer]) -> str | None:
+    """Return the sentence that says what a program without a loss has to do; add errors in its definitions."""
+    if not problems:
+        for cell in program.cells():
+            if any(signal.equation for signal in cell.signals.values()):
+                attempt(problems, check, cell)
+    if problems or program.loss is not None:
+        return None
+    return NO_LOSS if program.runs() else NO_RUN
+
+
 def possible_level(cell: Definition, level: str) -> str:
     """Return the level, or "signals" for a definition without layers."""
     return level if level != "layers" or has_layers(cell) else "signals"
 
 
-def attempt(problems: list[Answer], draw: Callable[..., Answer | None], *arguments: Any) -> Answer | None:
+def attempt(problems: list[Answer], draw: Callable[..., Any], *arguments: Any) -> Any:
     """Draw a picture; if that fails, add the error to the problems."""
     try:
         return draw(*arguments)
