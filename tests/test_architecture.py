@@ -52,7 +52,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "viz": (*ENGINE, *LANGUAGE, "viz.render", "viz.layout", "viz.annotations", "viz.pictures", "viz.stepper_page"),
     "viz.playground.examples": ("minigrad", "rnn"),
     "viz.playground.running": (*ENGINE, *LANGUAGE),
-    "viz.playground.views": (*ENGINE, *LANGUAGE, "viz.layout", "viz.pictures", "viz", "viz.playground.running"),
+    "viz.playground.views": (*ENGINE, *LANGUAGE, "viz.render", "viz.layout", "viz.pictures", "viz",
+                             "viz.playground.running"),
     "viz.playground": (*ENGINE, *LANGUAGE, "viz", "viz.playground.examples", "viz.playground.running",
                        "viz.playground.views"),
 }

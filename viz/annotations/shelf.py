@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from minigrad import Tensor
 from viz.layout.levels import parameter_rows
 from viz.layout.unrolled_layout import UnrolledSpec
 from viz.render import palette
@@ -47,6 +48,14 @@ def parameter_keys(spec: UnrolledSpec) -> dict[str, str]:
     """Return the key of the box in which each parameter is listed."""
     rows = parameter_rows(spec.graph.shelf, spec.parameters)
     return {name: f"p{number}" for number, (_, names) in enumerate(rows) for name in names}
+
+
+def listed_parameters(spec: UnrolledSpec) -> dict[str, list[Tensor]]:
+    """Return the parameters of each box of the list, by its key."""
+    found: dict[str, list[Tensor]] = {}
+    for name, key in parameter_keys(spec).items():
+        found.setdefault(key, []).append(spec.parameters[name])
+    return found
 
 
 def add_loss_terms(scene: Scene, names: Sequence[str], keys: Mapping[str, str]) -> None:

@@ -20,7 +20,7 @@ from viz.annotations.cuts import mark_cut
 from viz.annotations.labels import mark_highlight
 from viz.annotations.margin import add_loss
 from viz.annotations.places import add_panels
-from viz.annotations.shelf import add_loss_terms, parameter_keys
+from viz.annotations.shelf import add_loss_terms, listed_parameters, parameter_keys
 from viz.layout.folding import Tensors, Where
 from viz.layout.links import Link
 from viz.layout.step_graph import Part, StepGraph
@@ -123,6 +123,7 @@ class RunsDrawing:
             right = max(blocks[i].scene.bounds(0)[2] for i in group)
             self._rights.append(right)
         self.top = max(block.top for block in blocks)
+        self._parameters: dict[str, list[Tensor]] = {}  # by the keys of the boxes in which they are listed
 
     def _add_group(self, group: Sequence[int], left: float) -> None:
         """Add runs that stand above each other, with their steps in line."""
@@ -378,10 +379,17 @@ class RunsDrawing:
                   + max(each.layout.steps.middle for each in self.drawings)) / 2
         add_panels(self.scene, make_panels(self.drawings, spec, direct, sums), middle, spec.options.ratio,
                    title_height(spec))
-        keys = parameter_keys(spec)
+        keys, self._parameters = parameter_keys(spec), listed_parameters(spec)
         if direct and spec.options.parameters:
             add_loss_terms(self.scene, direct, keys)
         return keys
+
+    def contents(self) -> dict[str, list[Tensor]]:
+        """Return the tensors that each box stands for, by its key: of a fold or a layer, several."""
+        found: dict[str, list[Tensor]] = {}
+        for drawing in self.drawings:
+            found |= drawing.contents()
+        return found | self._parameters
 
     def mark_step(self, step: Step, once: Mapping[Tensor, str]) -> None:
         """Mark a step of a backward pass, and the arrows along which a gradient has passed.

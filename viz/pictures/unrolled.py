@@ -118,9 +118,16 @@ def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = 
     runs = [run] if isinstance(run, Run) else checked_runs(run)
     check_type(loss, (Tensor, NoneType), LOSS)
     check_type(step, (Step, NoneType), STEP)
+    drawing = draw(runs, loss, level, fold, steps, values, heat, contributions, highlight, step, options)
+    return picture(drawing.scene, dark, notation)
+
+
+def draw(runs: Sequence[Run], loss: Tensor | None = None, level: str = "signals", fold: bool = True, steps: Any = None,
+         values: bool = False, heat: bool = False, contributions: bool = False, highlight: Iterable[Tensor] = (),
+         step: Step | None = None, options: Options = USUAL) -> UnrolledDrawing | RunsDrawing:
+    """Draw one run or several; the options are those of unrolled()."""
     if len(runs) > 1:
-        whole = draw_runs(runs, loss, level, fold, steps, values, heat, contributions, highlight, step, options)
-        return picture(whole.scene, dark, notation)
+        return draw_runs(runs, loss, level, fold, steps, values, heat, contributions, highlight, step, options)
     run, = runs
     require_step_of(step, loss)
     found = chosen_gradients(runs, loss, step)
@@ -135,7 +142,7 @@ def unrolled(run: Run | Sequence[Run], loss: Tensor | None = None, level: str = 
         listed = {run.parameters[name]: keys[name] for name in drawing.loss_inputs.parameters}
         mark_step(drawing.scene, *drawing.places(), step, keys_of_once(run, drawing) | listed)
     drawing.add_title()
-    return picture(drawing.scene, dark, notation)
+    return drawing
 
 
 def draw_runs(runs: Sequence[Run], loss: Tensor | None = None, level: str = "signals", fold: bool = True,

@@ -21,7 +21,7 @@ from viz.annotations.labels import BoxLabels, mark_highlight
 from viz.annotations.layer_frames import add_layer_frames, borders
 from viz.annotations.margin import LossInputs, add_loss, loss_inputs, note_on_way
 from viz.annotations.panels import frames_extent
-from viz.annotations.shelf import add_loss_terms, parameter_keys
+from viz.annotations.shelf import add_loss_terms, listed_parameters, parameter_keys
 from viz.layout.content import add_content
 from viz.layout.folding import Column, Tensors, Where, find_tensors, make_columns
 from viz.layout.levels import level_graph
@@ -246,6 +246,16 @@ class UnrolledDrawing:
                                  for k in column.steps)
         beside: Tensors = {part: {0: self.spec.beside.get(part)} for part in self.beside}
         return self.spec.recorded | beside, boxes
+
+    def contents(self) -> dict[str, list[Tensor]]:
+        """Return the tensors that each box stands for, by its key: of a fold or a layer, several."""
+        found: dict[str, dict[Tensor, None]] = {}
+        tensors, boxes = self.places()
+        for (part, k), box in boxes.items():
+            tensor = tensors.get(part, {}).get(k)
+            if tensor is not None:
+                found.setdefault(box.key, {})[tensor] = None
+        return {key: list(own) for key, own in found.items()} | listed_parameters(self.spec)
 
     # ---- edges
     def _add_edge(self, edge: Edge) -> None:

@@ -31,12 +31,14 @@ class Program:
     """A program that has run.
 
     Attributes:
+        source: its text.
         variables: those that it has defined.
         printed: its output.
         problem: the exception that ended it; None if it came to its end.
     """
 
     def __init__(self, source: str, seconds: float) -> None:
+        self.source = source
         self.variables: dict[str, Any] = {"__name__": "__main__", "__file__": FILE}
         self.problem: BaseException | None = None
         linecache.cache[FILE] = len(source), None, source.splitlines(keepends=True), FILE
@@ -69,8 +71,8 @@ class Program:
         return last[0] if len(last) == 1 else None
 
     def name_of(self, value: Any) -> str:
-        """Return the name of the variable that has a value."""
-        return next(name for name, own in self.variables.items() if own is value)
+        """Return the name of the variable that has a value; "" if there is none."""
+        return next((name for name, own in self.variables.items() if own is value), "")
 
     def replace(self, replaced: Mapping[Any, Any]) -> None:
         """Replace the values of variables, such as a run by a later one."""

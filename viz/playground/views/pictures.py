@@ -7,26 +7,33 @@ from minigrad import Tensor
 from minigrad.formats.describe import tensor_label
 from rnn import Cell
 from rnn.language.cycles import check
-from viz.layout.folding import MANY, choose_steps
+from rnn.language.equations import Signal
+from viz.layout.folding import MANY
 from viz.layout.levels import rolled_graph
+from viz.layout.options import Options
 from viz.pictures.rolled import part_key
 from viz.pictures.side_by_side import unroll_zeros
-from viz.pictures.unrolled_drawing import copy_key, unrolled_spec
+from viz.pictures.unrolled import draw
 from viz.playground.running.program import FILE, Answer, Program
+from viz.render.digraph import picture
 
+from .notebook import notebook
 from .view import Choice, View, as_answer, as_text, attempt, possible_level
+
+MOST_TENSORS = 12  # of a box that stands for several
 
 
 class Pictures(View):
     """The pictures of the definitions, and of the runs behind the loss."""
 
     def __init__(self) -> None:
-        self.tensors: dict[str, Tensor] = {}  # of the boxes of the unrolled picture
+        self.tensors: dict[str, list[Tensor]] = {}  # of the boxes of the unrolled picture
         self.lines: dict[str, int] = {}  # of the equations of the boxes of rolled pictures
+        self.program: Program | None = None
 
     def show(self, program: Program, choice: Choice, problems: list[Answer]) -> Answer:
         """Return `rolled`, a list of pictures, and `unrolled`, one or None."""
-        self.tensors, self.lines = {}, {}
+        self.tensors, self.lines, self.program = {}, {}, program
         rolled = [picture for number, cell in enumerate(program.cells())
                   if (picture := attempt(problems, self._rolled, number, cell, choice)) is not None]
         unrolled = None if problems else attempt(problems, self._unrolled, program, choice)
@@ -39,10 +46,10 @@ class Pictures(View):
         level = possible_level(cell, choice.level)
         answer = as_answer(viz.rolled(cell, level=level, equations=False, dark=choice.dark), level)
         for place, part in enumerate(rolled_graph(cell, level).parts):
-            signal = cell.signals.get(part.signal)
-            if signal is not None:
-                origin = signal.equation.origin if signal.equation else signal.origin
-                self.lines[f"rolled{number} {part_key(place)}"] = origin.line
+            names = [own.signal for own in part.members] or [part.signal]
+            lines = [_line(cell.signals[name]) for name in names if name in cell.signals]
+            if lines:
+                self.lines[f"rolled{number} {part_key(place)}"] = lines[0]
         return answer
 
     def _unrolled(self, program: Program, choice: Choice) -> Answer | None:
@@ -56,28 +63,30 @@ class Pictures(View):
             check(cells[-1])
             runs = [unroll_zeros(cells[-1], choice.steps)]
         level = min((possible_level(run.cell, choice.level) for run in runs), key=("signals", "ops", "layers").index)
-        shown = viz.unrolled(runs if len(runs) > 1 else runs[0], loss=loss, level=level, heat=choice.heat,
-                             dark=choice.dark)
-        if len(runs) == 1:
-            spec = unrolled_spec(runs[0], choose_steps(runs[0].T, True, None), level)
-            self.tensors = {copy_key(number, k): tensor for number, part in enumerate(spec.graph.parts)
-                            for k, tensor in spec.tensors[part].items() if tensor is not None}
+        drawing = draw(runs, loss, level, heat=choice.heat, options=Options(dark=choice.dark))
+        self.tensors = drawing.contents()
         if loss is not None:
-            self.tensors["loss"] = loss
-        return as_answer(shown, level)
+            self.tensors["loss"] = [loss]
+        return as_answer(picture(drawing.scene, choice.dark, "code"), level)
 
     def reply(self, question: Answer) -> Answer:
-        """Return the title, the value, the gradient and the line of a box; nothing of a box without a tensor."""
+        """Return the tensors and the line of a box ("box"); or the program as a notebook, its `text` ("notebook")."""
+        if question["ask"] == "notebook":
+            return {"text": notebook(question["source"], self.program)}
         if question["ask"] != "box":
             return super().reply(question)
-        picture, key = question["picture"], question["key"]
-        if picture != "unrolled":
-            line = self.lines.get(f"{picture} {key}")
+        place, key = question["picture"], question["key"]
+        if place != "unrolled":
+            line = self.lines.get(f"{place} {key}")
             return {} if line is None else {"line": line}
-        tensor = self.tensors.get(key)
-        if tensor is None:
-            return {}
-        origin = tensor.origin
-        line = origin.line if origin is not None and origin.file == FILE else None
-        return {"title": tensor_label(tensor) or key, "shape": list(tensor.shape), "value": as_text(tensor.data),
-                "gradient": None if tensor.grad is None else as_text(tensor.grad), "line": line}
+        tensors = self.tensors.get(key, [])
+        lines = [tensor.origin.line for tensor in tensors if tensor.origin.file == FILE]
+        shown = [{"title": tensor_label(tensor) or key, "shape": list(tensor.shape), "value": as_text(tensor.data),
+                  "gradient": None if tensor.grad is None else as_text(tensor.grad)}
+                 for tensor in tensors[:MOST_TENSORS]]
+        return {"tensors": shown, "more": len(tensors) - len(shown), "line": lines[0] if lines else None}
+
+
+def _line(signal: Signal) -> int:
+    """Return the line of a signal's equation, or of its declaration."""
+    return (signal.equation.origin if signal.equation else signal.origin).line
