@@ -15,6 +15,7 @@ from viz.playground.examples import TITLES
 from viz.playground.running.deadline import parts
 from viz.playground.running.program import MOST_PRINTED
 from viz.playground.session import Session
+from viz.playground.views.pictures import MOST_TENSORS
 
 DEFINITION = """\
 import numpy as np
@@ -119,7 +120,7 @@ class TestPictures:
 
     def test_an_unfinished_program_has_no_picture_and_no_problem(self) -> None:
         for source in ("", "x = 1", DEFINITION.rpartition("h[t]")[0]):
-            assert drawn(source) == {"printed": "", "rolled": [], "unrolled": None, "problems": []}
+            assert drawn(source) == {"printed": "", "rolled": [], "unrolled": None, "problems": [], "trained": 0}
 
     def test_a_definition_that_only_its_run_knows_is_drawn(self) -> None:
         source = DEFINITION.replace("net", "cell") + LOSS.replace("net", "cell") + "del cell, x, h\n"
@@ -139,10 +140,12 @@ class TestBoxes:
         h = np.zeros(2)
         values = [h := np.tanh(1 + 0.5 * h) for _ in range(3)]
         for k, value in enumerate(values, 1):
-            shown = box(session, "unrolled", box_of(answer["unrolled"], f"h[{k}]"))
-            assert (shown["title"], shown["shape"], shown["line"]) == (f"h[{k}]", [1, 2], 8)
+            found = box(session, "unrolled", box_of(answer["unrolled"], f"h[{k}]"))
+            [shown] = found["tensors"]
+            assert (shown["title"], shown["shape"], found["line"]) == (f"h[{k}]", [1, 2], 8)
             assert np.allclose([float(text) for text in re.findall(r"\d\.\d+", shown["value"])], value, atol=1e-4)
-        gradient = re.findall(r"\d\.\d+", box(session, "unrolled", box_of(answer["unrolled"], "h[3]"))["gradient"])
+        [last] = box(session, "unrolled", box_of(answer["unrolled"], "h[3]"))["tensors"]
+        gradient = re.findall(r"\d\.\d+", last["gradient"])
         assert np.allclose(np.array(gradient, float), 2 * values[2], atol=1e-4)
 
     def test_of_the_rolled_picture_have_the_line_of_their_equation(self) -> None:
@@ -154,13 +157,45 @@ class TestBoxes:
     def test_with_many_values_are_shortened(self) -> None:
         session = Session()
         answer = ask(session, DEFINITION.replace("2", "2000").replace("np.eye(2000) * 0.5", "0.5").replace("@", "*"))
-        value = box(session, "unrolled", box_of(answer["unrolled"], "h[1]"))["value"]
+        value = box(session, "unrolled", box_of(answer["unrolled"], "h[1]"))["tensors"][0]["value"]
         assert "..." in value and len(value) < 300
 
     def test_that_do_not_exist_have_nothing(self) -> None:
         session = Session()
         ask(session, DEFINITION)
-        assert box(session, "unrolled", "nothing") == box(session, "rolled7", "s0") == {}
+        assert box(session, "unrolled", "nothing")["tensors"] == [] and box(session, "rolled7", "s0") == {}
+
+    def test_of_parameters_have_their_value_and_line(self) -> None:
+        session = Session()
+        picture = ask(session, DEFINITION + LOSS)["unrolled"]
+        [label] = [text for text in labels(picture) if text.startswith("U  ")]
+        found = box(session, "unrolled", box_of(picture, label))
+        assert found["tensors"][0]["title"] == "U" and found["line"] == 7
+
+    def test_of_folded_steps_have_the_values_of_the_first_of_them(self) -> None:
+        session = Session()
+        answer = ask(session, DEFINITION + LOSS.replace("(3, 1, 2)", "(40, 1, 2)"))
+        [label] = [text for text in labels(answer["unrolled"]) if text.endswith("× 34 steps") and "⋯" in text]
+        found = box(session, "unrolled", box_of(answer["unrolled"], label))
+        assert [tensor["title"] for tensor in found["tensors"]] == [f"h[{k}]" for k in range(4, 4 + MOST_TENSORS)]
+        assert found["more"] == 34 - MOST_TENSORS
+
+    def test_of_several_runs_have_values(self) -> None:
+        session = Session()
+        answer = ask(session, (EXAMPLES / "encoder_decoder.py").read_text(encoding="utf-8"))
+        for label, name in (("h[2]", "h[2]"), ("s[0] = h[3]", "s[0]"), ("loss", "loss")):
+            [shown] = box(session, "unrolled", box_of(answer["unrolled"], label))["tensors"]
+            assert shown["title"].startswith(name) and shown["value"]
+
+    @pytest.mark.parametrize("level", ["signals", "ops", "layers"])
+    @pytest.mark.parametrize("name", [name for name in TITLES if name not in ("no_delay", "not_a_number")])
+    def test_every_box_of_an_example_has_a_value(self, name: str, level: str) -> None:
+        session = Session()
+        picture = ask(session, (EXAMPLES / f"{name}.py").read_text(encoding="utf-8"), level=level)["unrolled"]
+        keys = [key for key in re.findall(r"^\t(\w+) \[", picture["dot"], re.MULTILINE)
+                if not key.startswith(("text", "node", "edge", "graph"))]
+        assert len(keys) > 8
+        assert [key for key in keys if not box(session, "unrolled", key)["tensors"]] == []
 
 
 class TestErrors:

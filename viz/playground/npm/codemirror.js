@@ -3,4 +3,7 @@ export {basicSetup, EditorView} from "codemirror";
 export {python} from "@codemirror/lang-python";
 export {HighlightStyle, indentUnit, syntaxHighlighting} from "@codemirror/language";
 export {setDiagnostics} from "@codemirror/lint";
+export {isolateHistory} from "@codemirror/commands";
+export {StateEffect, StateField} from "@codemirror/state";
+export {Decoration} from "@codemirror/view";
 export {tags} from "@lezer/highlight";

@@ -34,11 +34,12 @@ class Program:
         source: its text.
         variables: those that it has defined.
         printed: its output.
+        trained: the number of training steps that have moved its parameters since.
         problem: the exception that ended it; None if it came to its end.
     """
 
     def __init__(self, source: str, seconds: float) -> None:
-        self.source = source
+        self.source, self.trained = source, 0
         self.variables: dict[str, Any] = {"__name__": "__main__", "__file__": FILE}
         self.problem: BaseException | None = None
         linecache.cache[FILE] = len(source), None, source.splitlines(keepends=True), FILE

@@ -1,7 +1,8 @@
 // The editor: CodeMirror in a shadow root, where its styles need no exception from the Content-Security-Policy.
 
 import {
-    basicSetup, EditorView, HighlightStyle, indentUnit, python, setDiagnostics, syntaxHighlighting, tags,
+    basicSetup, Decoration, EditorView, HighlightStyle, indentUnit, isolateHistory, python, setDiagnostics, StateEffect,
+    StateField, syntaxHighlighting, tags,
 } from "./codemirror.js";
 
 const LOOK = EditorView.theme({
@@ -13,6 +14,7 @@ const LOOK = EditorView.theme({
     ".cm-activeLine, .cm-activeLineGutter": {backgroundColor: "color-mix(in srgb, var(--accent) 9%, transparent)"},
     "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": {
         backgroundColor: "color-mix(in srgb, var(--accent) 28%, transparent)"},
+    ".cm-shown-line": {backgroundColor: "color-mix(in srgb, var(--accent) 24%, transparent)"},
     ".cm-tooltip, .cm-panels": {color: "var(--text)", backgroundColor: "var(--panel)", borderColor: "var(--line)"},
     ".cm-tooltip pre, .cm-diagnosticText": {whiteSpace: "pre-wrap"},
 });
@@ -27,16 +29,29 @@ const COLOURS = HighlightStyle.define([
     {tag: tags.comment, color: "var(--quiet)", fontStyle: "italic"},
 ]);
 
+// The line that a picture's box stands for: marked, while the cursor and the focus stay where they are.
+const shown = StateEffect.define();
+const SHOWN = StateField.define({
+    create: () => Decoration.none,
+    update(marks, transaction) {
+        const found = transaction.effects.find(effect => effect.is(shown));
+        if (!found) return marks.map(transaction.changes);
+        return found.value === null ? Decoration.none
+            : Decoration.set([Decoration.line({class: "cm-shown-line"}).range(found.value)]);
+    },
+    provide: field => EditorView.decorations.from(field),
+});
+
 export class Editor {
-    // `changed()` is called after every change that a person makes, and after `text = ...`.
+    // `changed(typed)` is called after every change: `typed` is false after `text = ...`, which `undo` takes back, too.
     constructor(parent, changed) {
         this.changed = changed;
         this.view = new EditorView({
             root: parent.attachShadow({mode: "open", delegatesFocus: true}), parent: parent.shadowRoot,
             extensions: [
-                basicSetup, python(), indentUnit.of("    "), LOOK, syntaxHighlighting(COLOURS),
+                basicSetup, python(), indentUnit.of("    "), LOOK, SHOWN, syntaxHighlighting(COLOURS),
                 EditorView.contentAttributes.of({"aria-label": "Program in Python"}),
-                EditorView.updateListener.of(update => { if (update.docChanged) this.changed(); }),
+                EditorView.updateListener.of(update => { if (update.docChanged) this.changed(!this.setting); }),
             ],
         });
         this.view.dom.style.height = "100%";
@@ -47,7 +62,10 @@ export class Editor {
     }
 
     set text(text) {
-        this.view.dispatch({changes: {from: 0, to: this.view.state.doc.length, insert: text}, selection: {anchor: 0}});
+        this.setting = true;
+        this.view.dispatch({changes: {from: 0, to: this.view.state.doc.length, insert: text}, selection: {anchor: 0},
+            effects: shown.of(null), annotations: isolateHistory.of("full")});
+        this.setting = false;
     }
 
     replace(from, to, insert) {
@@ -61,6 +79,16 @@ export class Editor {
             .map(line => ({from: doc.line(line).from, to: doc.line(line).to, severity: "error", message: `${kind}: ${text}`})));
         found.sort((a, b) => a.from - b.from);
         this.view.dispatch(setDiagnostics(this.view.state, found));
+    }
+
+    // Marks a line, or none for null. Only the editor scrolls to it: the page stays where the reader is.
+    highlight(line) {
+        const {doc} = this.view.state, {scrollDOM} = this.view;
+        const from = line === null ? null : doc.line(Math.min(Math.max(line, 1), doc.lines)).from;
+        this.view.dispatch({effects: shown.of(from)});
+        if (from === null) return;
+        const {top, bottom} = this.view.lineBlockAt(from), {scrollTop, clientHeight} = scrollDOM;
+        if (top < scrollTop || bottom > scrollTop + clientHeight) scrollDOM.scrollTop = top - clientHeight / 2;
     }
 
     go(line) {

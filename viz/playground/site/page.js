@@ -1,6 +1,8 @@
 // The page: what is typed or chosen is asked of Python, and the last answer is shown.
 
+import {fileName, save} from "./download.js";
 import {button, element} from "./elements.js";
+import {keep, kept} from "./keep.js";
 import {pack, unpack} from "./link.js";
 import {Python, TimeOver} from "./python.js";
 import {Views} from "./views.js";
@@ -8,11 +10,13 @@ import {Views} from "./views.js";
 const PAUSE = 120;  // milliseconds without a keystroke, after which the program runs
 const STEPS = /^(T *= *)(\d+)/m;  // the line of a program that the slider changes
 const LINKED = "#program=";
+const OWN = {last: "your last program", before: "the one before"};  // that the browser has kept
 const find = id => document.getElementById(id);
 const data = JSON.parse(find("data").textContent);
 const absolute = address => new URL(address, document.baseURI).href;
 
 let editor, python, views, clock, asked = 0, held = false;
+let typed = false, begun = true;  // whether there are changes to keep; whether the program is still another's
 
 async function start() {
     find("version").textContent = data.version;
@@ -20,7 +24,7 @@ async function start() {
     theme(matchMedia("(prefers-color-scheme: dark)").matches);
     await keeper();
     const worker = new Python({pyodide: absolute(data.pyodide), packages: absolute(data.packages)}, loading);
-    const tools = {ask: askMore, notice, go: line => editor.go(line)};
+    const tools = {ask: askMore, notice, go: line => editor.go(line), highlight: line => editor.highlight(line)};
     views = new Views(find("tabs"), find("views"), tools, draw);
     const {Editor} = await import("./editor.js");  // meanwhile Python is loaded
     editor = new Editor(find("editor"), edited);
@@ -29,12 +33,18 @@ async function start() {
     for (const id of ["level", "heat"]) find(id).addEventListener("change", draw);
     find("theme").addEventListener("click", () => { theme(document.documentElement.dataset.theme !== "dark"); draw(); });
     find("link").addEventListener("click", copyLink);
+    find("save-program").addEventListener("click", saveProgram);
+    find("save-notebook").addEventListener("click", saveNotebook);
+    find("download").addEventListener("keydown", event => { if (event.key === "Escape") closeMenu(); });
+    addEventListener("click", event => { if (!find("download").contains(event.target)) find("download").open = false; });
+    showOwn();
     find("run").addEventListener("click", () => { hold(false); draw(); });
     addEventListener("hashchange", fromLink);
     fromLink();
     try {
         await worker.ready;
         python = worker;
+        find("save-notebook").disabled = false;
         document.documentElement.dataset.times = JSON.stringify(python.times);
         navigator.serviceWorker?.controller?.postMessage("keep");
         draw();
@@ -57,31 +67,57 @@ async function keeper() {
 
 // ---- the program
 async function fromLink() {
-    if (!location.hash.startsWith(LINKED)) {
-        if (!editor.text) open(data.examples[0].name);
-        return;
+    if (!editor.text) {
+        if (kept("last")) openOwn("last"); else open(data.examples[0].name);
     }
+    if (!location.hash.startsWith(LINKED)) return;
     try {
         const program = await unpack(location.hash.slice(LINKED.length));
+        if (program === editor.text) return;  // the reader's own link
         hold(true);
+        begun = true;
         editor.text = program;
-        find("examples").value = "";
     } catch {
-        if (!editor.text) open(data.examples[0].name);
         notice("The program in the link can't be read: the link was cut off or changed.");
     }
 }
 
 function open(name) {
+    if (name in OWN) { openOwn(name); return; }
     const example = data.examples.find(one => one.name === name);
     if (!example) return;
-    find("examples").value = name;
     hold(false);
     clear();
+    begun = true;
     editor.text = example.source;
 }
 
-function edited() {
+function openOwn(which) {
+    hold(false);
+    clear();
+    begun = which !== "last";
+    editor.text = kept(which);
+}
+
+function showOwn() {
+    find("own").replaceChildren(...Object.keys(OWN).filter(kept).map(which => new Option(OWN[which], which)));
+    find("own").hidden = !find("own").childElementCount;
+}
+
+// A program that came by a link and that hasn't run isn't kept.
+function keepTyped() {
+    if (!typed) return;
+    typed = false;
+    if (location.hash.startsWith(LINKED)) history.replaceState(null, "", location.pathname + location.search);
+    if (data.examples.some(one => one.source === editor.text)) return;
+    keep(editor.text, begun);
+    begun = false;
+    showOwn();
+}
+
+function edited(byHand) {
+    typed ||= byHand;
+    find("examples").value = data.examples.find(one => one.source === editor.text)?.name ?? "";
     showSteps();
     clearTimeout(clock);
     clock = setTimeout(draw, PAUSE);
@@ -130,12 +166,39 @@ async function copyLink() {
     setTimeout(() => { find("link").textContent = "copy link"; }, 2000);
 }
 
+function closeMenu() {
+    find("download").open = false;
+    find("download").querySelector("summary").focus();
+}
+
+function title() {
+    const example = data.examples.find(one => one.source === editor.text);
+    return example?.title ?? /^\s*[rR]?"""\s*([^\n"]*)/.exec(editor.text)?.[1] ?? "";
+}
+
+function saveProgram() {
+    save(fileName(title(), "py"), new Blob([editor.text.trimEnd() + "\n"], {type: "text/x-python"}));
+    closeMenu();
+}
+
+async function saveNotebook() {
+    const name = fileName(title(), "ipynb");
+    try {
+        const {text} = await python.ask({view: "pictures", ask: "notebook", source: editor.text});
+        save(name, new Blob([text], {type: "application/x-ipynb+json"}));
+    } catch (error) {
+        notice(`The notebook couldn't be made: ${error.message}`);
+    }
+    closeMenu();
+}
+
 // ---- what is shown
 // Only the answer to the last question is shown. While one is computed, later ones wait, and all but the last are dropped.
 let busy = false, again = false;
 
 async function draw() {
     if (held || !python) return;
+    keepTyped();
     if (busy) { again = true; return; }
     busy = true;
     do {
@@ -164,7 +227,9 @@ async function drawOnce(number) {
 }
 
 async function show(view, answer) {
-    const {printed, problems} = answer;
+    const {printed, problems, trained} = answer;
+    find("trained").textContent = `after ${trained} training ${trained > 1 ? "steps" : "step"}`;
+    find("trained").hidden = !trained || views.name === "training";
     find("printed").textContent = printed;
     find("printed").hidden = !printed;
     editor.mark(problems);

@@ -2,9 +2,15 @@
 // A view is a class in views/, and a class of the same name in Python, in viz/playground/views, which answers it.
 
 import {button} from "./elements.js";
+import {Gradients} from "./views/gradients.js";
 import {Pictures} from "./views/pictures.js";
+import {Training} from "./views/training.js";
 
-const VIEWS = {pictures: ["pictures", Pictures]};  // by the name that Python knows
+const VIEWS = {  // by the name that Python knows
+    pictures: ["pictures", Pictures],
+    gradients: ["gradients", Gradients],
+    training: ["training", Training],
+};
 
 export class Views {
     // `chosen()` is called when another view is to be shown; `ask` in `tools` is given the view's name.

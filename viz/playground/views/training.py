@@ -39,8 +39,6 @@ class Training(View):
     def show(self, program: Program, choice: Choice, problems: list[Answer]) -> Answer:
         """Return `missing`, a sentence, if there is nothing to train; otherwise `about`, and the `losses` so far."""
         missing = missing_loss(program, problems)
-        if program.loss is not None and not parameters(program.loss):
-            missing = "The loss was computed from no tensor with requires_grad=True: there is nothing to train."
         if problems or missing:
             self.program = None
             return {"missing": missing, "about": "", "losses": [], "ended": None}
@@ -82,6 +80,7 @@ class Training(View):
 
     def _train(self, steps: int, rate: float, name: str) -> None:
         """Take some steps, as many as there is time for."""
+        assert self.program is not None
         if type(self.optimizer) is not OPTIMIZERS[name]:
             self.optimizer = OPTIMIZERS[name](self.parameters, rate)
         if not 0 < rate < math.inf:
@@ -89,17 +88,21 @@ class Training(View):
         self.optimizer.lr = rate
         end = time.monotonic() + SLICE
         for _ in range(steps):
-            if not math.isfinite(self.losses[-1]) or time.monotonic() > end:
+            if not math.isfinite(self.losses[-1]):
                 break
             self._differentiate()
             self.optimizer.step()
             self.losses.append(self._repeat())
+            self.program.trained += 1
+            if time.monotonic() > end:
+                break
         self._differentiate()  # for the views of gradients
 
     def _reset(self) -> None:
+        assert self.program is not None
         for parameter, values in zip(self.parameters, self.start):
             parameter.data = values.copy()
-        self.optimizer = None
+        self.optimizer, self.program.trained = None, 0
         self.losses = [self._repeat()]
         self._differentiate()
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import viz
+from minigrad import Tensor
 from rnn.language.cycles import check
 from rnn.language.equations import Definition
 from viz.layout.levels import has_layers
@@ -17,6 +18,8 @@ from viz.playground.running.program import Answer, Program, describe
 
 MOST_VALUES = 300  # of an array that is shown whole
 NO_RUN = "There is no run yet: unroll a definition, as in run = cell.unroll(x=data)."
+NO_PARAMETER = ("The loss was computed from nothing that requires a gradient: make a parameter, as in "
+                'W = mg.init.glorot((8, 3), rng, name="W").')
 NO_LOSS = ("There is no loss yet: compute one number from the run, as in "
            'loss = mg.losses.mse(run["h"].stack(), target), and call loss.backward().')
 
@@ -58,6 +61,9 @@ def missing_loss(program: Program, problems: list[Answer]) -> str | None:
                 attempt(problems, check, cell)
     if problems or program.loss is not None:
         return None
+    loss = program.variables.get("loss")
+    if isinstance(loss, Tensor) and not loss.requires_grad:
+        return NO_PARAMETER
     return NO_LOSS if program.runs() else NO_RUN
 
 

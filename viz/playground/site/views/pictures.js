@@ -1,11 +1,15 @@
 // The rolled and the unrolled picture, and the values of a box.
 
 import {button, element} from "../elements.js";
-import {paint} from "../paint.js";
+import {figure} from "../figure.js";
+import {LEAST} from "../paint.js";
+
+const GAP = 36;  // pixels beside and between them
 
 export class Pictures {
-    // `panel` is the element of the view; `tools` has `ask(question)`, `go(line)` and `notice(text)`.
+    // `panel` is the element of the view; `tools` has `ask(question)`, `go(line)`, `highlight(line)` and `notice(text)`.
     constructor(panel, tools) {
+        this.panel = panel;
         this.tools = tools;
         this.rolled = region("rolled", "Rolled");
         this.unrolled = region("unrolled", "Unrolled");
@@ -14,15 +18,25 @@ export class Pictures {
         this.values.setAttribute("aria-live", "polite");
         this.values.hidden = true;
         panel.append(this.rolled, this.unrolled, this.values);
+        new ResizeObserver(() => this.arrange()).observe(panel);
     }
 
     async show({rolled, unrolled, problems}) {
-        this.values.hidden = true;
+        this.close();
+        const made = (place, picture) => figure(place, picture, (key, label, node) => this.box(place, key, label, node));
         const painted = await Promise.all([
-            ...rolled.map((picture, i) => paint(picture, (key, label) => this.box(`rolled${i}`, key, label))),
-            ...(unrolled ? [paint(unrolled, (key, label) => this.box("unrolled", key, label))] : [])]);
+            ...rolled.map((picture, i) => made(`rolled${i}`, picture)), ...(unrolled ? [made("unrolled", unrolled)] : [])]);
         if (rolled.length || !problems.length) put(this.rolled, painted.slice(0, rolled.length));
         if (unrolled || !problems.length) put(this.unrolled, painted.slice(rolled.length));
+        this.arrange();
+    }
+
+    // Puts wide pictures under each other; pictures side by side have the same scale.
+    arrange() {
+        const [left, right] = [this.rolled, this.unrolled].map(part => Math.max(0, ...[...part.children].map(one => one.dataset.width)));
+        const column = LEAST * (left + right) * 96 / 72 > this.panel.clientWidth - GAP;
+        this.panel.style.gridTemplateColumns = column || !left || !right ? "minmax(0, 1fr)"
+            : `minmax(0, ${left}fr) minmax(0, ${right}fr)`;
     }
 
     clear() {
@@ -35,7 +49,7 @@ export class Pictures {
         for (const part of [this.rolled, this.unrolled]) part.classList.toggle("stale", on);
     }
 
-    async box(picture, key, label) {
+    async box(picture, key, label, node) {
         let found;
         try {
             found = await this.tools.ask({ask: "box", picture, key});
@@ -43,14 +57,29 @@ export class Pictures {
             this.tools.notice(`Python doesn't answer: ${error.message}`);
         }
         if (!found) return;
-        const {title, shape, value, gradient, line} = found;
-        const parts = [element("h2", title ? `${title}, shape (${shape.join(", ")})` : label)];
-        if (value) parts.push(element("pre", value));
-        if (gradient) parts.push(element("h2", "gradient"), element("pre", gradient));
+        const {tensors = [], more = 0, line} = found;
+        const parts = tensors.flatMap(tensor => values(tensor));
+        if (!tensors.length) parts.push(element("h2", label));
+        if (found.tensors && !tensors.length) parts.push(element("p", "No value is recorded here: nothing in it requires a gradient."));
+        if (more) parts.push(element("p", `and ${more} more`));
         if (line) parts.push(button(`line ${line}`, () => this.tools.go(line)));
+        parts.push(button("close", () => { this.close(); node.focus(); }));
+        this.tools.highlight(line ?? null);
         this.values.replaceChildren(...parts);
         this.values.hidden = false;
+        const hidden = node.getBoundingClientRect().bottom - this.values.getBoundingClientRect().top + GAP;
+        if (hidden > 0) this.panel.scrollTop += hidden;
     }
+
+    close() {
+        this.values.hidden = true;
+        this.tools.highlight(null);
+    }
+}
+
+function values({title, shape, value, gradient}) {
+    const parts = [element("h2", `${title}, shape (${shape.join(", ")}${shape.length === 1 ? "," : ""})`), element("pre", value)];
+    return gradient ? [...parts, element("h3", `gradient of ${title}`), element("pre", gradient)] : parts;
 }
 
 function region(id, name) {
@@ -58,7 +87,6 @@ function region(id, name) {
     made.id = id;
     made.setAttribute("role", "region");
     made.setAttribute("aria-label", name);
-    made.tabIndex = 0;
     return made;
 }
 

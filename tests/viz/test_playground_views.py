@@ -1,0 +1,246 @@
+"""The playground's views of gradients and training, and its notebook, without a browser."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from viz.playground.build import EXAMPLES
+from viz.playground.examples import TITLES
+from viz.playground.running.program import Program
+from viz.playground.session import Session
+from viz.playground.views import training
+
+DEFINITION = """\
+import numpy as np
+import minigrad as mg
+from rnn import Cell, t
+
+net = Cell("net")
+x, h = net.input("x", 2), net.signal("h", 2)
+U = mg.Tensor(np.eye(2) * 0.5, requires_grad=True, name="U")
+h[t] = np.tanh(x[t] + U @ h[t-1])
+"""
+RUN = "run = net.unroll(x=np.ones((3, 1, 2)))\n"
+LOSS = 'loss = (run["h"][3] ** 2).sum()\n'
+PROGRAM = DEFINITION + RUN + LOSS + "loss.backward()\n"
+TRAINABLE = [name for name in TITLES if name not in ("no_delay", "not_a_number")]
+
+
+def example(name: str) -> str:
+    return (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
+
+
+def show(session: Session, view: str, source: str, **choice: Any) -> Any:
+    return ask(session, {"view": view, "ask": "show", "source": source, "steps": 4, "level": "signals", "heat": False,
+                         "dark": False} | choice)
+
+
+def ask(session: Session, question: dict[str, Any]) -> Any:
+    return json.loads(session.answer(json.dumps(question)), parse_constant=pytest.fail)  # NaN is no JSON
+
+
+def train(session: Session, steps: int, rate: float = 0.05, optimizer: str = "sgd") -> Any:
+    return ask(session, {"view": "training", "ask": "train", "steps": steps, "rate": rate, "optimizer": optimizer})
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "SLICE", 60.0)
+
+
+class TestLoss:
+    @pytest.mark.parametrize("end, name", [
+        ("loss = (run['h'][3] ** 2).sum()", "loss"), ("L = (run['h'][3] ** 2).sum()\nL.backward()", "L"),
+        ("a = run['h'][3].sum()\nerr = a * a\nerr.backward()", "err")])
+    def test_is_the_variable_loss_or_the_only_number_that_was_differentiated(self, end: str, name: str) -> None:
+        program = Program(DEFINITION + RUN + end, 10)
+        assert program.loss is program.variables[name]
+
+    @pytest.mark.parametrize("end", ["L = run['h'][3].sum()", "U.sum().backward()", "loss = 3.0",
+                                     "a = run['h'][1].sum()\nb = run['h'][2].sum()\na.backward()\nb.backward()"])
+    def test_is_none_of_several_and_nothing_else(self, end: str) -> None:
+        assert Program(DEFINITION + RUN + end, 10).loss is None
+
+
+class TestGradients:
+    def test_tables_have_the_norms_of_the_run(self) -> None:
+        session = Session()
+        [shown] = show(session, "gradients", PROGRAM)["maps"]
+        assert session.program is not None
+        run = session.program.variables["run"]
+        signals, parameters = shown["tables"]
+        [row] = [row for row in signals["rows"] if row["name"] == "h"]
+        assert row["cells"] == [f"{size:.1e}" for size in run.gradient_norms("h")]
+        assert row["largest"] == 1 + int(run.gradient_norms("h").argmax())
+        [row] = parameters["rows"]
+        norms = [float(np.linalg.norm(part)) for part in run.contributions("U")]
+        assert row["name"] == "U" and row["cells"] == ["0" if not size else f"{size:.1e}" for size in norms]
+        assert norms[0] == 0 and row["largest"] == 1 + int(np.argmax(norms))
+        assert signals["heads"] == ["signal", "largest at", "t = 1", "t = 2", "t = 3"]
+
+    def test_a_step_that_the_pass_did_not_reach_is_no_zero(self) -> None:
+        [shown] = show(Session(), "gradients", PROGRAM.replace('["h"][3]', '["h"][2]'))["maps"]
+        assert shown["tables"][0]["rows"][0]["cells"][2] == "–"
+
+    def test_of_a_long_run_the_first_and_the_last_steps_are_in_the_tables(self) -> None:
+        [shown] = show(Session(), "gradients", PROGRAM.replace("(3, 1, 2)", "(40, 1, 2)"))["maps"]
+        assert shown["tables"][0]["heads"][2:] == ["t = 1", "t = 2", "t = 3", "⋯", "t = 38", "t = 39", "t = 40"]
+        assert all(len(row["cells"]) == 7 for table in shown["tables"] for row in table["rows"])
+
+    @pytest.mark.parametrize("name", [name for name in TITLES if name != "no_delay"])
+    def test_every_example_has_a_map_of_each_run(self, name: str) -> None:
+        answer = show(Session(), "gradients", example(name), dark=True)
+        assert answer["problems"] == [] and len(answer["maps"]) == 1 + (name == "encoder_decoder")
+        for shown in answer["maps"]:
+            assert "layout=nop2" in shown["picture"]["dot"] and shown["picture"]["alt"]
+
+    @pytest.mark.parametrize("source, words", [
+        (DEFINITION, "run = cell.unroll"), (DEFINITION + RUN, "loss = mg.losses.mse"),
+        (DEFINITION + RUN + LOSS, "call loss.backward()"), ("", "run = cell.unroll")])
+    def test_a_program_without_gradients_is_told_its_next_line(self, source: str, words: str) -> None:
+        answer = show(Session(), "gradients", source)
+        assert words in answer["missing"] and answer["maps"] == [] and answer["problems"] == []
+
+    def test_an_error_of_the_program_or_of_a_definition_keeps_the_last_maps(self) -> None:
+        for source, kind in (("1 / 0", "ZeroDivisionError"), (example("no_delay"), "DefinitionError")):
+            answer = show(Session(), "gradients", source)
+            assert answer["maps"] is None and answer["problems"][0]["kind"] == kind
+
+
+class TestTraining:
+    def test_the_losses_are_those_of_a_loop_with_minigrads_optimiser(self) -> None:
+        for name in ("sgd", "adam"):
+            session = Session()
+            show(session, "training", PROGRAM)
+            found = train(session, 5, 0.1, name)["losses"]
+            variables: dict[str, Any] = {}
+            exec(DEFINITION, variables)
+            U, expected = variables["U"], []
+            optimizer = (mg.optim.SGD if name == "sgd" else mg.optim.Adam)([U], lr=0.1)
+            for _ in range(6):
+                loss = (variables["net"].unroll(x=np.ones((3, 1, 2)))["h"][3] ** 2).sum()
+                expected.append(loss.item())
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            assert found == expected
+
+    @pytest.mark.parametrize("name", TRAINABLE)
+    def test_lowers_the_loss_of_every_example(self, name: str) -> None:
+        session = Session()
+        first = show(session, "training", example(name))
+        assert first["missing"] is None and "moves" in first["about"]
+        answer = train(session, 60, 0.01, "adam")
+        assert len(answer["losses"]) == 61 and answer["ended"] is None
+        assert answer["losses"][-1] < 0.9 * answer["losses"][0] == 0.9 * first["losses"][0]
+
+    def test_steps_go_on_where_the_last_ones_ended(self) -> None:
+        sessions = Session(), Session()
+        for session in sessions:
+            show(session, "training", PROGRAM)
+        train(sessions[0], 7, 0.1, "adam")
+        for steps in (3, 4):
+            answer = train(sessions[1], steps, 0.1, "adam")
+        assert answer == train(sessions[0], 0, 0.1, "adam")
+
+    def test_an_answer_takes_one_step_and_more_while_there_is_time(self, monkeypatch: pytest.MonkeyPatch
+                                                                           ) -> None:
+        session = Session()
+        show(session, "training", PROGRAM)
+        monkeypatch.setattr(training, "SLICE", 0.0)
+        assert len(train(session, 100000)["losses"]) == 2
+
+    def test_the_other_views_show_the_trained_values_with_their_gradients(self) -> None:
+        session = Session()
+        before = show(session, "pictures", PROGRAM)
+        show(session, "training", PROGRAM)
+        losses = train(session, 10)["losses"]
+        after = show(session, "pictures", PROGRAM, heat=True)
+        assert (before["trained"], after["trained"], after["problems"]) == (0, 10, [])
+        assert session.program is not None and session.program.loss is not None
+        assert session.program.loss.item() == losses[-1] and session.program.loss.grad is not None
+        assert session.program.runs() == [session.program.variables["run"]]
+        assert show(session, "gradients", PROGRAM)["maps"]
+        assert show(session, "training", PROGRAM)["losses"] == losses
+
+    def test_reset_returns_to_the_values_of_the_program(self) -> None:
+        session = Session()
+        first = show(session, "pictures", PROGRAM)
+        losses = show(session, "training", PROGRAM)["losses"]
+        train(session, 10)
+        assert ask(session, {"view": "training", "ask": "reset"}) == {"losses": losses, "ended": None}
+        assert show(session, "pictures", PROGRAM) == first
+        assert session.program is not None
+        np.testing.assert_array_equal(session.program.variables["U"].data, np.eye(2) * 0.5)
+
+    def test_another_program_begins_anew(self) -> None:
+        session = Session()
+        losses = show(session, "training", PROGRAM)["losses"]
+        train(session, 3)
+        assert show(session, "training", PROGRAM + "\n")["losses"] == losses
+
+    def test_a_loss_that_grows_beyond_all_numbers_ends_it_and_the_step_is_named(self) -> None:
+        session = Session()
+        source = PROGRAM.replace("np.tanh(x[t] + U @ h[t-1])", "x[t] + U @ h[t-1]")
+        show(session, "training", source)
+        answer = train(session, 100, 1e6)
+        last = len(answer["losses"]) - 1
+        assert f"Step {last + 1} made the loss" in answer["ended"] and all(map(math.isfinite, answer["losses"]))
+        assert len(train(session, 100, 0.1)["losses"]) == last + 1, "it goes on after a reset alone"
+        assert ask(session, {"view": "training", "ask": "reset"})["ended"] is None
+
+    def test_a_loss_that_is_no_number_from_the_beginning_is_told(self) -> None:
+        session = Session()
+        assert "nan before the first step" in show(session, "training", example("not_a_number"))["ended"]
+
+    @pytest.mark.parametrize("rate", [0, -1, math.inf])
+    def test_a_learning_rate_that_is_not_positive_is_refused(self, rate: float) -> None:
+        session = Session()
+        show(session, "training", PROGRAM)
+        assert "learning rate" in train(session, 1, rate)["ended"]
+
+    @pytest.mark.parametrize("source, words", [
+        (DEFINITION, "run = cell.unroll"), (DEFINITION + RUN, "loss = mg.losses.mse"),
+        (PROGRAM.replace("requires_grad=True, ", "").replace("loss.backward()", ""), "nothing that requires a gradient")])
+    def test_a_program_that_cannot_be_trained_is_told_its_next_line(self, source: str, words: str) -> None:
+        session = Session()
+        answer = show(session, "training", source)
+        assert words in answer["missing"] and answer["losses"] == []
+        assert train(session, 1)["ended"] == "There is nothing to train."
+
+
+class TestNotebook:
+    @staticmethod
+    def cells(session: Session, source: str) -> list[tuple[str, str]]:
+        text = ask(session, {"view": "pictures", "ask": "notebook", "source": source})["text"]
+        made = json.loads(text)
+        assert (made["nbformat"], made["nbformat_minor"]) == (4, 5)
+        assert len({cell["id"] for cell in made["cells"]}) == len(made["cells"])
+        return [(cell["cell_type"], "".join(cell["source"])) for cell in made["cells"]]
+
+    @pytest.mark.parametrize("name", TRAINABLE)
+    def test_runs_the_program_and_draws_it(self, name: str) -> None:
+        session, source = Session(), example(name)
+        show(session, "pictures", source)
+        cells = self.cells(session, source)
+        assert cells[0][0] == "markdown" and "%pip install" in cells[0][1]
+        assert cells[1] == ("code", source.strip())
+        variables: dict[str, Any] = {}
+        for kind, text in cells[1:]:
+            assert kind == "code"
+            exec(text, variables)
+        drawn = "\n".join(text for _, text in cells[2:])
+        assert drawn.count("viz.rolled(") == drawn.count("viz.gradient_map(") == 1 + (name == "encoder_decoder")
+        assert drawn.count("viz.unrolled(") == 1
+
+    def test_of_a_program_that_has_not_run_has_no_calls(self) -> None:
+        session = Session()
+        show(session, "pictures", PROGRAM)
+        for source in (PROGRAM + "# changed", ""):
+            assert [text for _, text in self.cells(session, source)[1:]] == [source.strip()]
