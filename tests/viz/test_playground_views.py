@@ -149,8 +149,7 @@ class TestTraining:
             answer = train(sessions[1], steps, 0.1, "adam")
         assert answer == train(sessions[0], 0, 0.1, "adam")
 
-    def test_an_answer_takes_one_step_and_more_while_there_is_time(self, monkeypatch: pytest.MonkeyPatch
-                                                                           ) -> None:
+    def test_an_answer_takes_one_step_and_more_while_there_is_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         session = Session()
         show(session, "training", PROGRAM)
         monkeypatch.setattr(training, "SLICE", 0.0)
@@ -207,7 +206,7 @@ class TestTraining:
 
     @pytest.mark.parametrize("source, words", [
         (DEFINITION, "run = cell.unroll"), (DEFINITION + RUN, "loss = mg.losses.mse"),
-        (PROGRAM.replace("requires_grad=True, ", "").replace("loss.backward()", ""), "nothing that requires a gradient")])
+        (PROGRAM.replace("requires_grad=True, ", "").replace("loss.backward()", ""), "nothing that requires a grad")])
     def test_a_program_that_cannot_be_trained_is_told_its_next_line(self, source: str, words: str) -> None:
         session = Session()
         answer = show(session, "training", source)

@@ -13,7 +13,7 @@ export class Training {
         this.panel = panel;
         this.tools = tools;
         this.losses = [];
-        this.turn = 0;  // counts what ends a training: another program, a press
+        this.turn = 0;  // counts programs and trainings: an answer to an earlier one isn't shown
         this.steps = number("steps", 100, 1, MOST, 1);
         this.rate = number("learning rate", RATES.adam, 0, 1000, "any");
         this.rate.input.addEventListener("input", () => { this.typed = true; });
@@ -25,7 +25,7 @@ export class Training {
         this.logarithmic = labelled("logarithmic", document.createElement("input"));
         this.logarithmic.input.type = "checkbox";
         this.logarithmic.input.addEventListener("change", () => this.draw());
-        this.train = button("train", () => (this.training ? this.stop() : this.run()));
+        this.train = button("train", () => { if (this.training) this.stopping = true; else this.run(); });
         this.train.id = "train";
         this.reset = button("reset", () => this.back());
         this.form = document.createElement("div");
@@ -70,8 +70,9 @@ export class Training {
         }
         const last = this.losses.length - 1 + Math.round(wanted);
         this.busy(true);
+        this.stopping = false;
         let ended = null;
-        while (turn === this.turn && !ended && this.losses.length - 1 < last) {
+        while (!this.stopping && !ended && this.losses.length - 1 < last) {
             const steps = last - this.losses.length + 1;
             const answer = await this.ask({ask: "train", steps, rate, optimizer: this.optimizer.input.value});
             if (!answer || turn !== this.turn) break;
@@ -79,11 +80,6 @@ export class Training {
             this.draw();
         }
         if (turn === this.turn) this.end(ended);
-    }
-
-    stop() {
-        this.turn++;
-        this.end(null);
     }
 
     async back() {
