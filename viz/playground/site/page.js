@@ -74,7 +74,7 @@ async function fromLink() {
     try {
         const program = await unpack(location.hash.slice(LINKED.length));
         if (program === editor.text) return;  // the reader's own link
-        hold(true);
+        hold(!data.examples.some(one => one.source === program));  // the page's own programs may run
         begun = true;
         editor.text = program;
     } catch {

@@ -19,6 +19,7 @@ from viz.playground.running.program import FILE, Answer, Program
 from .view import Choice, View, missing_loss
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam}
+MOST_NAMES = 12  # of parameters in a sentence
 SLICE = 0.1  # seconds of training for one answer, after which the page may stop it
 
 
@@ -131,7 +132,8 @@ class Training(View):
     def _about(self, program: Program) -> str:
         """Return the text that says what a step repeats, and which tensors it moves."""
         names = " and ".join(f"{name} (T = {run.T})" for name, run in zip(run_names(program.runs()), program.runs()))
-        moved = ", ".join(map(_name, self.parameters))
+        moved, more = ", ".join(map(_name, self.parameters[:MOST_NAMES])), len(self.parameters) - MOST_NAMES
+        moved += f" and {more} more" if more > 0 else ""
         return (f"Each step unrolls {names} again with the same data, computes the loss and its gradient, and moves "
                 f"{moved}. The other views show the trained values until the program changes.")
 

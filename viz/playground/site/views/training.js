@@ -36,13 +36,15 @@ export class Training {
         this.told.setAttribute("role", "status");
         this.curve = document.createElement("figure");
         this.about = element("p", "");
+        this.form.addEventListener("keydown", event => {
+            if (event.key === "Enter" && event.target.type === "number" && !this.training) this.run();
+        });
         panel.append(this.form, this.told, this.curve, this.about);
     }
 
     async show({missing, about, losses, ended, problems}) {
         this.turn++;
         this.losses = losses;
-        this.ready = !missing && !problems.length;
         if (problems.length) return;
         this.form.hidden = Boolean(missing);
         this.about.textContent = about;
@@ -101,7 +103,8 @@ export class Training {
     end(sentence) {
         this.busy(false);
         this.draw();
-        this.told.textContent = [sentence, this.summary()].filter(Boolean).join(" ");
+        const text = [sentence, this.summary()].filter(Boolean).join(" ");
+        if (text !== this.told.textContent) this.told.textContent = text;  // else a screen reader would read it again
     }
 
     busy(on) {
