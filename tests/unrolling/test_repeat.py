@@ -42,6 +42,22 @@ def windows(W: Tensor, U: Tensor) -> Tensor:
     return (run["h"].stack() ** 2).mean()
 
 
+def inside_a_window(W: Tensor, U: Tensor) -> Tensor:
+    run = network(W, U).unroll(x=DATA, window=(2, 3))
+    keep.append(run)
+    return (run.windows[-1]["h"][4] ** 2).sum() + run["h"][6].sum()
+
+
+def static(W: Tensor, U: Tensor) -> Tensor:
+    reader = network(W, U).unroll(x=DATA)
+    writer = Cell("writer")
+    states, s = writer.static("states", (6, 3)), writer.signal("s", 3)
+    s[t] = np.tanh(U @ s[t-1] + states.sum(axis=0))
+    run = writer.unroll(T=2, states=np.swapaxes(reader["h"].stack(), 0, 1))
+    keep.extend([reader, run])
+    return (run["s"].stack() ** 2).mean()
+
+
 def lengths(W: Tensor, U: Tensor) -> Tensor:
     run = network(W, U).unroll(x=DATA, lengths=[4, 6])
     keep.append(run)
@@ -76,7 +92,8 @@ def parameters(scale: float) -> tuple[Tensor, Tensor]:
     return Tensor(values[0], requires_grad=True, name="W"), Tensor(values[1], requires_grad=True, name="U")
 
 
-@pytest.mark.parametrize("build", [plain, truncated, windows, lengths, condition, transposed, run_without_a_variable])
+@pytest.mark.parametrize("build", [plain, truncated, windows, inside_a_window, static, lengths, condition,
+                                   transposed, run_without_a_variable])
 def test_loss_and_gradients_are_those_of_the_new_values(build: Build) -> None:
     keep.clear()
     old, new = parameters(0.4), parameters(0.9)

@@ -149,6 +149,14 @@ class TestTraining:
             answer = train(sessions[1], steps, 0.1, "adam")
         assert answer == train(sessions[0], 0, 0.1, "adam")
 
+    def test_the_learning_rate_may_change_between(self) -> None:
+        sessions = Session(), Session()
+        for session in sessions:
+            show(session, "training", PROGRAM)
+            train(session, 2, 0.1, "adam")
+        slow, fast = (train(session, 1, rate, "adam")["losses"] for session, rate in zip(sessions, (0.001, 0.2)))
+        assert slow[:3] == fast[:3] and slow[3] > fast[3]
+
     def test_an_answer_takes_one_step_and_more_while_there_is_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         session = Session()
         show(session, "training", PROGRAM)
