@@ -52,9 +52,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "viz": (*ENGINE, *LANGUAGE, "viz.render", "viz.layout", "viz.annotations", "viz.pictures", "viz.stepper_page"),
     "viz.playground.examples": ("minigrad", "rnn"),
     "viz.playground.running": (*ENGINE, *LANGUAGE),
-    "viz.playground.views": (*ENGINE, *LANGUAGE, "viz.layout", "viz.pictures", "viz", "viz.playground.running"),
-    "viz.playground": (*ENGINE, *LANGUAGE, "viz", "viz.playground.examples", "viz.playground.running",
-                       "viz.playground.views"),
+    "viz.playground.views": (*ENGINE, *LANGUAGE, "viz.layout", "viz.pictures", "viz.stepper_page", "viz",
+                             "viz.playground.running"),
+    "viz.playground": (*ENGINE, *LANGUAGE, "viz.stepper_page", "viz", "viz.playground.examples",
+                       "viz.playground.running", "viz.playground.views"),
 }
 
 

@@ -3,8 +3,9 @@
 
 import {button} from "./elements.js";
 import {Pictures} from "./views/pictures.js";
+import {Steps} from "./views/steps.js";
 
-const VIEWS = {pictures: ["pictures", Pictures]};  // by the name that Python knows
+const VIEWS = {pictures: ["pictures", Pictures], steps: ["steps", Steps]};  // by the name that Python knows
 
 export class Views {
     // `chosen()` is called when another view is to be shown; `ask` in `tools` is given the view's name.

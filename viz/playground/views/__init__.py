@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .pictures import Pictures
+from .steps import Steps
 from .view import View
 
-VIEWS: dict[str, type[View]] = {"pictures": Pictures}
+VIEWS: dict[str, type[View]] = {"pictures": Pictures, "steps": Steps}

@@ -1,0 +1,46 @@
+"""The backward pass of the program's loss, to step through: the contents of viz.stepper's page."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import asdict
+
+from minigrad import Tensor
+from viz.playground.running.program import Answer, Output, Program
+
+from .view import Choice, View, attempt
+
+MOST = 4000  # tensors; a browser records about 500 a second
+NO_LOSS = "The steps lead back from the variable loss, a Tensor of one number, which this program doesn't define."
+
+
+class Steps(View):
+    """The steps of the pass, recorded anew for each program; the pass leaves the program's gradients as they are."""
+
+    def __init__(self) -> None:
+        self.number = 0  # of the recording
+        self.recorded: tuple[Program, Answer] | None = None
+
+    def show(self, program: Program, choice: Choice, problems: list[Answer]) -> Answer:
+        """Return `steps`, the contents of the page with the number of the recording, and `note`; or None for each.
+
+        The output of hooks, which a pass calls, follows that of the program.
+        """
+        if self.recorded is None or self.recorded[0] is not program:
+            answer = None if problems else attempt(problems, self._record, program)
+            if answer is None:
+                return {"steps": None, "note": None}
+            self.recorded = program, answer
+        return self.recorded[1]
+
+    def _record(self, program: Program) -> Answer:
+        from viz.stepper_page.page import record  # with the debugger, which few programs need
+
+        loss = program.variables.get("loss")
+        if not isinstance(loss, Tensor):
+            return {"steps": None, "note": NO_LOSS}
+        with contextlib.redirect_stdout(Output()) as output, contextlib.redirect_stderr(output):
+            contents = record(loss, MOST)
+        self.number += 1
+        return {"steps": asdict(contents) | {"number": self.number}, "note": None,
+                "printed": program.printed + output.getvalue()}
