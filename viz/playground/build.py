@@ -23,7 +23,6 @@ import graphviz
 import minigrad
 import rnn
 import viz
-
 from viz.stepper_page import page as stepper_page
 
 from .examples import TITLES

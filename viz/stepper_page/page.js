@@ -189,7 +189,7 @@
   }
   function place(line) {                                   // a button, if a page around this one can show the line
     const open = window.lineOpener && window.lineOpener(line);
-    return open ? element("button", { type: "button", class: "link", onclick: open }, line) : line;
+    return open ? element("button", { type: "button", class: "link", title: "show this line in the program", onclick: open }, line) : line;
   }
   function watchButton(node) {
     const on = watched.includes(node);

@@ -110,16 +110,22 @@ def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most
     path = None if outfile is None else Path(outfile)
     if path is not None and path.suffix.lower() not in ("", ".html", ".htm", ".xhtml"):
         raise ValueError(f"the page is HTML, and {str(path)!r} ends in another format: name it {path.stem}.html")
-    contents = record(loss, most)
+    contents = record(loss, most, MAX_BYTES)
     html = _page(contents)
     if path is not None:
         write_atomically(path, html.encode())
     return Page(html, path, contents.title, len(contents.names))
 
 
-def record(loss: Tensor, most: int = MAX_TENSORS) -> Contents:
-    """Record the backward pass of a loss for a page: see stepper() for its arguments, its errors and its effects."""
-    _check(loss, most)
+def record(loss: Tensor, most: int, most_bytes: int) -> Contents:
+    """Record the backward pass of a loss for a page: as stepper() does, with its effects and errors.
+
+    Args:
+        loss: the loss.
+        most: the largest number of tensors to record.
+        most_bytes: of memory that this may need.
+    """
+    _check(loss, most, most_bytes)
     recording = Recording(loss)
     tape = BackwardScene(recording.nodes).draw()
     links = {(tape.keys[x], tape.keys[node]): f"{i}-{recording.numbers[x]}" for i, node in enumerate(recording.nodes)
@@ -132,7 +138,7 @@ def record(loss: Tensor, most: int = MAX_TENSORS) -> Contents:
                     names)
 
 
-def _check(loss: Tensor, most: int) -> None:
+def _check(loss: Tensor, most: int, most_bytes: int) -> None:
     """Validate the arguments before running the pass."""
     check_type(loss, Tensor, "viz.stepper() takes the loss, a Tensor")
     if loss.size != 1:
@@ -144,7 +150,7 @@ def _check(loss: Tensor, most: int) -> None:
     if len(nodes) > most:
         raise ValueError(f"{loss!r} was computed from more than {most:,} tensors, too many for a page. {advice}")
     needed = sum(3 * x._array.nbytes for node in nodes for x in node.inputs if x.requires_grad)
-    if needed > MAX_BYTES:
+    if needed > most_bytes:
         raise ValueError(f"recording this pass takes about {needed / 2 ** 30:.1f} GB of memory. "
                          f"Make the batch or the layers smaller. {advice}")
 

@@ -10,8 +10,11 @@ from viz.playground.running.program import Answer, Output, Program
 
 from .view import Choice, View, attempt
 
-MOST = 4000  # tensors; a browser records about 500 a second
+MOST = 2500  # tensors; a browser records about 500 a second
+MOST_BYTES = 2 ** 28  # of memory, of which a browser gives Python 2 GB
 NO_LOSS = "The steps lead back from the variable loss, a Tensor of one number, which this program doesn't define."
+NO_PASS = ("There are no steps: the message under the program says why. The pass is recorded when the program has "
+           "ended, so a program that updates weights has to compute loss once more after the last update.")
 
 
 class Steps(View):
@@ -26,10 +29,12 @@ class Steps(View):
 
         The output of hooks, which a pass calls, follows that of the program.
         """
+        if problems:
+            return {"steps": None, "note": None}
         if self.recorded is None or self.recorded[0] is not program:
-            answer = None if problems else attempt(problems, self._record, program)
+            answer = attempt(problems, self._record, program)
             if answer is None:
-                return {"steps": None, "note": None}
+                return {"steps": None, "note": NO_PASS}
             self.recorded = program, answer
         return self.recorded[1]
 
@@ -40,7 +45,7 @@ class Steps(View):
         if not isinstance(loss, Tensor):
             return {"steps": None, "note": NO_LOSS}
         with contextlib.redirect_stdout(Output()) as output, contextlib.redirect_stderr(output):
-            contents = record(loss, MOST)
+            contents = record(loss, MOST, MOST_BYTES)
         self.number += 1
         return {"steps": asdict(contents) | {"number": self.number}, "note": None,
                 "printed": program.printed + output.getvalue()}

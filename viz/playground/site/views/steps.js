@@ -45,7 +45,7 @@ export class Steps {
     }
 
     stale(on) {
-        this.panel.classList.toggle("stale", on);
+        this.shown?.frame.classList.toggle("stale", on);
     }
 
     // The theme of the page and of its frame is one.
