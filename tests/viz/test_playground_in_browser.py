@@ -464,6 +464,16 @@ class TestSteps:
         page.tab.wait_for_timeout(600)
         assert page.tab.locator("#view-steps > iframe").count() == 1 and steps.box("h5[4]").count() == 1
 
+    def test_examples_that_are_opened_in_a_hurry_end_with_the_last_one(self, page: Playground, steps: Steps) -> None:
+        for pause in range(0, 400, 40):
+            for name in ("vanishing", "matrix_state"):
+                page.tab.select_option("#examples", name)
+                page.tab.wait_for_timeout(pause)
+        page.after(page.tab.select_option, "#examples", "lstm")
+        page.until("document.querySelector('#view-steps > iframe:not(.coming)')?.title.includes('loss')")
+        page.tab.wait_for_timeout(600)
+        assert page.tab.locator("#view-steps > iframe").count() == 1 and steps.text("#count") == "0 / 67"
+
     def test_markup_in_names_is_only_text(self, page: Playground, steps: Steps) -> None:
         name = "<img src=x onerror=top.document.title='bad'>"
         page.run(page.program.replace('signal("h"', f'signal("{name}"').replace('name="W"', f'name="{name}"'))

@@ -3,6 +3,7 @@
 import {element} from "../elements.js";
 
 const OURS = /^program\.py:(\d+)$/;
+const EMPTY = "The steps stand here as soon as the backward pass is recorded.";
 const root = document.documentElement;
 
 export class Steps {
@@ -11,37 +12,49 @@ export class Steps {
         this.panel = panel;
         this.tools = tools;
         this.shown = null;  // the pass that is shown: its number, its frame and the names of its steps
+        this.note = element("p", EMPTY);
+        this.note.setAttribute("role", "status");
+        panel.append(this.note);
         new MutationObserver(() => this.dress()).observe(root, {attributeFilter: ["data-theme"]});
     }
 
     async show({steps, note}) {
-        if (note !== null) {
-            this.clear();
-            this.panel.append(element("p", note));
-        }
+        if (note !== null) this.clear(note);
         if (steps === null || steps.number === this.shown?.number) return;
         const frame = document.createElement("iframe");
         frame.title = steps.title;
         frame.src = `stepper.html${this.address(steps.names)}`;
-        frame.className = "coming";  // over the frame before, which stays until this one is drawn
+        frame.className = "coming";  // the frame before stays until this one is drawn
+        const dropped = new Promise(resolve => { this.drop = resolve; });
+        try {
+            await Promise.race([this.start(frame, steps), dropped]);
+        } catch (error) {
+            this.clear(`The steps can't be shown: ${error.message}`);
+        }
+        if (!frame.isConnected) return;  // meanwhile another program was opened
+        frame.className = "";
+        this.note.textContent = "";
+        this.shown?.frame.remove();
+        this.shown = {number: steps.number, frame, names: steps.names};
+    }
+
+    async start(frame, steps) {
         const loaded = new Promise(resolve => frame.addEventListener("load", resolve, {once: true}));
         this.panel.append(frame);
         await loaded;
-        if (!frame.isConnected) return;  // the reader has opened another program
         frame.contentDocument.documentElement.dataset.theme = root.dataset.theme;
         await frame.contentWindow.start(steps, {
             theme: name => { if (root.dataset.theme !== name) root.dataset.theme = name; },
             opener: line => OURS.test(line) ? () => this.tools.go(Number(OURS.exec(line)[1])) : null,
             leave: () => document.getElementById(this.panel.getAttribute("aria-labelledby")).focus(),
         });
-        frame.className = "";
-        for (const other of [...this.panel.children]) if (other !== frame) other.remove();
-        this.shown = {number: steps.number, frame, names: steps.names};
     }
 
-    clear() {
-        this.panel.replaceChildren();
+    clear(note = EMPTY) {
+        this.note.textContent = note;
+        for (const frame of this.panel.querySelectorAll("iframe")) frame.remove();
         this.shown = null;
+        this.drop?.();  // a frame that is removed before it is loaded tells nobody
     }
 
     stale(on) {
