@@ -52,10 +52,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "viz": (*ENGINE, *LANGUAGE, "viz.render", "viz.layout", "viz.annotations", "viz.pictures", "viz.stepper_page"),
     "viz.playground.examples": ("minigrad", "rnn"),
     "viz.playground.running": (*ENGINE, *LANGUAGE),
-    "viz.playground.views": (*ENGINE, *LANGUAGE, "viz.render", "viz.layout", "viz.pictures", "viz",
+    "viz.playground.views": (*ENGINE, *LANGUAGE, "viz.render", "viz.layout", "viz.pictures", "viz.stepper_page", "viz",
                              "viz.playground.running"),
-    "viz.playground": (*ENGINE, *LANGUAGE, "viz", "viz.playground.examples", "viz.playground.running",
-                       "viz.playground.views"),
+    "viz.playground": (*ENGINE, *LANGUAGE, "viz.stepper_page", "viz", "viz.playground.examples",
+                       "viz.playground.running", "viz.playground.views"),
 }
 
 
@@ -214,9 +214,9 @@ def test_names_that_are_imported_on_first_use_are_listed() -> None:
 def test_every_data_file_is_packaged() -> None:
     tomllib = pytest.importorskip("tomllib", reason="new in Python 3.11")
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    for package, names in declared["package-data"].items():
-        assert all((ROOT / package.replace(".", "/") / name).is_file() for name in names), package
+    found = {f"{package} {pattern}": {*(ROOT / package.replace(".", "/")).glob(pattern)}
+             for package, patterns in declared["package-data"].items() for pattern in patterns}
+    assert [pattern for pattern, files in found.items() if not files] == []
     data = {file for package in PACKAGES for file in (ROOT / package).rglob("*.*")
             if file.is_file() and file.suffix not in (".py", ".pyc", ".md")}
-    assert data == {ROOT / package.replace(".", "/") / name for package, names in declared["package-data"].items()
-                    for name in names if not name.endswith(".md")}
+    assert data == {file for files in found.values() for file in files if file.suffix != ".md"}

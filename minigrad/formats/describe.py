@@ -57,7 +57,7 @@ def tensor_formula(tensor: Any) -> str:
     formula = ""
     for depth in range(1, DEEPEST + 1):
         longer = _formula_to_depth(tensor, depth)
-        if formula and len(longer) > LONGEST:
+        if formula and (len(longer) > LONGEST or longer == formula):  # equal: nothing is left to write out
             break
         formula = longer
     return formula

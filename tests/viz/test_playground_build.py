@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+import minigrad as mg
+import viz
 from viz.playground import build
 from viz.playground.__main__ import main
 from viz.playground.examples import TITLES
@@ -42,6 +44,7 @@ class TestPage:
             assert rules["default-src"] == "'none'"
             assert rules["script-src"] == f"'self' 'wasm-unsafe-eval'{host}"
             assert rules["connect-src"] == f"'self'{host}" and rules["style-src"] == "'self'"
+            assert rules["frame-src"] == "'self'"
 
     def test_has_no_inline_script_or_style(self) -> None:
         text = build.page("pyodide/")
@@ -71,10 +74,26 @@ class TestPage:
                 assert (build.SITE / name).is_file() or name in build.MODULES
 
 
+class TestStepper:
+    def test_is_the_page_of_viz_stepper_in_files(self) -> None:
+        files, html = build.stepper(), viz.stepper((mg.Tensor([1.0], requires_grad=True) ** 2).sum()).html
+        assert files["stepper.css"] in html and files["stepper.js"] in html
+
+    def test_runs_only_files_of_the_site(self) -> None:
+        text = build.stepper()["stepper.html"]
+        [policy] = re.findall(r'Content-Security-Policy" content="([^"]+)"', text)
+        assert policy.replace("&#x27;", "'").split("; ") == [
+            "default-src 'none'", "script-src 'self'", "style-src 'self'", "base-uri 'none'", "form-action 'none'"]
+        assert "<style" not in text and not re.search(r"<[^>]*\s(style|on\w+)=", text)
+        assert re.findall(r"<script([^>]*)>", text) == [' type="application/json" id="data"', ' src="frame.js"']
+        named = re.findall(r'(?:href|src)="([^"]+)"', text)
+        assert {*named} - {"stepper.css"} <= {*build.site_files()} and len(named) == 3
+
+
 class TestOffline:
     def test_all_files_of_the_site_are_kept_under_a_name_that_changes_with_them(self, tmp_path: Path) -> None:
         shutil.copytree(build.SITE, tmp_path, dirs_exist_ok=True)
-        for name in (*build.MODULES, "packages.zip", "licences.txt"):
+        for name in (*build.MODULES, *build.stepper(), "packages.zip", "licences.txt"):
             (tmp_path / name).write_text(name, encoding="utf-8")
         texts = [build.service(tmp_path, "pyodide/")]
         (tmp_path / "page.js").write_text("another", encoding="utf-8")

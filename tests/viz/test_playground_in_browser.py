@@ -5,6 +5,7 @@ The environment variable PYODIDE names the folder of the release; `nox -s playgr
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -18,8 +19,10 @@ import pytest
 from browser import OPTIONS, chromium
 
 from viz.playground.__main__ import Handler
-from viz.playground.build import EXAMPLES, MODULES, build
+from viz.playground.build import EXAMPLES, MODULES, build, stepper
 from viz.playground.examples import TITLES
+from viz.playground.running.program import Program
+from viz.stepper_page.page import record
 
 DEFINITION = """\
 import numpy as np
@@ -304,13 +307,205 @@ class TestSafety:
         other.context.close()
 
 
+class Steps:
+    """The view of the steps, and the frame in it."""
+
+    def __init__(self, page: Playground) -> None:
+        self.page = page
+        if page.tab.locator("#tab-steps[aria-selected=true]").count() == 0:
+            page.after(page.tab.click, "#tab-steps")
+
+    @property
+    def frame(self) -> Any:
+        return self.page.tab.frame_locator("#view-steps > iframe")
+
+    @property
+    def at(self) -> int:
+        return int(self.text("#count").partition("/")[0])
+
+    def text(self, selector: str) -> str:
+        return str(self.frame.locator(selector).inner_text())
+
+    def norm(self, selector: str) -> float:
+        """Return the norm in the tooltip of an element, which has all of its digits."""
+        return float(self.frame.locator(selector).get_attribute("title").removeprefix("norm "))
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.frame.locator("#picture").press(key)
+
+    def go(self, step: int) -> None:
+        self.frame.locator("#slider").fill(str(step))
+
+    def box(self, label: str) -> Any:
+        return self.frame.locator(f'.box:has(> text:text-is("{label}"))').first
+
+    def wait_for_address(self, text: str) -> None:
+        """Wait until the frame's address, which is written from time to time, contains a text."""
+        address = "document.querySelector('#view-steps > iframe').contentWindow.location.hash"
+        self.page.until(f"{address}.includes('{text}')")
+
+
+class TestSteps:
+    @pytest.fixture
+    def steps(self, page: Playground) -> Iterator[Steps]:
+        """The view, at the start of the steps of the Elman network; afterwards the pictures are shown again."""
+        page.after(page.tab.select_option, "#examples", "delays")
+        page.after(page.tab.select_option, "#examples", "elman")
+        yield Steps(page)
+        page.after(page.tab.click, "#tab-pictures")
+
+    @pytest.mark.parametrize("name", [name for name in TITLES if name != "no_delay"])
+    def test_an_example_has_the_numbers_of_its_pass_in_python(self, page: Playground, steps: Steps, name: str) -> None:
+        if name != "elman":
+            page.after(page.tab.select_option, "#examples", name)
+        program = Program((EXAMPLES / f"{name}.py").read_text(encoding="utf-8"), 60)
+        data = json.loads(record(program.variables["loss"], 10_000, 2 ** 30).data)
+        last = len(data["steps"])
+        assert steps.text("#count") == f"0 / {last}"
+        steps.press("ArrowRight", "ArrowRight", "ArrowLeft")
+        for number in (1, last // 2, last):
+            steps.go(number)
+            assert steps.at == number
+            step = data["steps"][number - 1]
+            wanted = float(data["arrays"][step["grad"]]["norm"])
+            assert steps.norm("#panel .upstream .norm") == pytest.approx(wanted, rel=1e-9, nan_ok=True)
+            for row, total in enumerate(steps.frame.locator("#panel b.total").all()):
+                wanted = float(data["arrays"][step["passed"][row]["total"]]["norm"])
+                assert float(total.get_attribute("title")) == pytest.approx(wanted, rel=1e-9, nan_ok=True)
+
+    def test_breakpoints_lead_to_the_operation_that_makes_a_nan(self, page: Playground, steps: Steps) -> None:
+        page.after(page.tab.select_option, "#examples", "not_a_number")
+        steps.frame.locator("#break").fill("nan")
+        steps.frame.locator("#break").press("Enter")
+        steps.press("Shift+ArrowRight")
+        assert "a NaN first appears in the contribution of Power.backward" in steps.text("#reason")
+        assert steps.at == 2 and steps.text("#panel dl").split()[-1] == "program.py:20"
+
+    def test_a_line_is_shown_in_the_editor(self, page: Playground, steps: Steps) -> None:
+        steps.box("h[2]").click()
+        steps.frame.locator("#panel dd button").click()
+        assert page.tab.evaluate("document.activeElement.id") == "editor"
+        assert page.text("#editor .cm-activeLine").startswith("h[t] = np.tanh(")
+
+    def test_another_length_keeps_step_and_breakpoints_and_another_example_none(
+            self, page: Playground, steps: Steps) -> None:
+        steps.frame.locator("#break").fill("op tanh")
+        steps.frame.locator("#break-add").click()
+        steps.box("h[2]").click()
+        before = steps.at
+        steps.wait_for_address(f"step={before}")
+        page.after(page.tab.fill, "#steps", "6")
+        assert steps.at > before and steps.text("#panel h2").startswith("h[2]")
+        assert steps.text("#stops li").split()[:2] == ["op", "tanh"] and "6×" in steps.text("#stops li")
+        page.after(page.tab.select_option, "#examples", "vanishing")
+        assert steps.at == 0 and steps.frame.locator("#stops li").count() == 0
+
+    def test_a_shorter_pass_ends_earlier_and_a_breakpoint_without_a_tensor_is_left_out(
+            self, page: Playground, steps: Steps) -> None:
+        steps.frame.locator("#break").fill("U")
+        steps.frame.locator("#break-add").click()
+        steps.press("End")
+        steps.wait_for_address("step=24")
+        page.run("import minigrad as mg\nloss = (mg.Tensor([2.0], requires_grad=True, name='w') ** 2).sum()\n")
+        assert steps.text("#count") == "2 / 2" and steps.frame.locator("#stops li").count() == 0
+        assert steps.text("#notice p").startswith("In this program: the breakpoint 'U' is left out")
+
+    def test_the_keyboard_gets_in_and_out(self, page: Playground, steps: Steps) -> None:
+        focused = "document.activeElement.id || document.activeElement.tagName"
+        page.tab.focus("#tab-steps")
+        page.tab.keyboard.press("Tab")
+        assert page.tab.evaluate(focused) == "IFRAME"
+        page.tab.keyboard.press("Escape")  # leaves the field
+        assert page.tab.evaluate(focused) == "IFRAME"
+        page.tab.keyboard.press("ArrowRight")
+        assert steps.at == 1
+        page.tab.keyboard.press("Escape")
+        assert page.tab.evaluate(focused) == "tab-steps"
+        page.tab.keyboard.press("Tab")
+        for _ in range(60):
+            if page.tab.evaluate(focused) != "IFRAME":
+                break
+            page.tab.keyboard.press("Tab")
+        assert page.tab.evaluate("document.activeElement.closest('footer') !== null")
+
+    def test_the_theme_is_that_of_the_page(self, page: Playground, steps: Steps) -> None:
+        themes = ("[document, document.querySelector('#view-steps > iframe').contentDocument]"
+                  ".map(each => each.documentElement.dataset.theme).join()")
+        assert page.tab.evaluate(themes) == "light,light"
+        page.after(page.tab.click, "#theme")
+        assert page.tab.evaluate(themes) == "dark,dark"
+        page.after(page.tab.select_option, "#examples", "lstm")
+        assert page.tab.evaluate(themes) == "dark,dark"
+        steps.press("d")
+        page.until(f"{themes} === 'light,light'")
+
+    def test_choices_of_pictures_keep_the_steps_as_they_are(self, page: Playground, steps: Steps) -> None:
+        steps.press("ArrowRight")
+        page.after(page.tab.check, "#heat")
+        page.after(page.tab.uncheck, "#heat")
+        assert steps.at == 1
+
+    def test_an_error_leaves_the_steps_pale_and_a_program_without_a_loss_has_none(
+            self, page: Playground, steps: Steps) -> None:
+        page.run(page.program + "\n1 / 0\n")
+        assert "ZeroDivisionError" in page.text("#problems")
+        assert page.tab.locator("#view-steps > iframe.stale").count() == 1
+        page.run(DEFINITION)
+        assert page.text("#problems") == "" and "the variable loss" in page.text("#view-steps p")
+        assert page.tab.locator("#view-steps > iframe").count() == 0
+
+    def test_typing_leaves_one_frame_with_the_last_program(self, page: Playground, steps: Steps) -> None:
+        program = page.program
+        for number in range(6):
+            page.write(program.replace('signal("h"', f'signal("h{number}"'))
+            page.tab.wait_for_timeout(150)
+        page.until("document.querySelector('#view-steps > iframe')?.contentDocument.body.textContent.includes('h5[4]')")
+        page.tab.wait_for_timeout(600)
+        assert page.tab.locator("#view-steps > iframe").count() == 1 and steps.box("h5[4]").count() == 1
+
+    def test_examples_that_are_opened_in_a_hurry_end_with_the_last_one(self, page: Playground, steps: Steps) -> None:
+        for pause in range(0, 400, 40):
+            for name in ("vanishing", "matrix_state"):
+                page.tab.select_option("#examples", name)
+                page.tab.wait_for_timeout(pause)
+        page.after(page.tab.select_option, "#examples", "lstm")
+        page.until("document.querySelector('#view-steps > iframe:not(.coming)')?.title.includes('loss')")
+        page.tab.wait_for_timeout(600)
+        assert page.tab.locator("#view-steps > iframe").count() == 1 and steps.text("#count") == "0 / 67"
+
+    def test_markup_in_names_is_only_text(self, page: Playground, steps: Steps) -> None:
+        name = "<img src=x onerror=top.document.title='bad'>"
+        page.run(page.program.replace('signal("h"', f'signal("{name}"').replace('name="W"', f'name="{name}"'))
+        steps.press("End")
+        assert steps.frame.locator("img").count() == 0 and steps.frame.locator(f'text="{name}"').count() > 0
+        assert page.tab.title() == "Recurrences: a playground"
+
+    @pytest.mark.parametrize("width", [400, 800, 1440])
+    def test_is_never_wider_than_the_window(self, page: Playground, steps: Steps, width: int) -> None:
+        page.tab.set_viewport_size({"width": width, "height": 900})
+        page.after(page.tab.select_option, "#examples", "lstm")
+        steps.press("ArrowRight")
+        inside = "(frame => frame.contentDocument.documentElement.scrollWidth <= frame.clientWidth)"
+        assert page.tab.evaluate(f"{inside}(document.querySelector('#view-steps > iframe'))")
+        assert page.tab.evaluate("document.documentElement.scrollWidth") <= width
+        page.tab.set_viewport_size({"width": 1440, "height": 900})
+
+    def test_its_page_alone_leads_to_the_playground(self, browser: Any, address: str) -> None:
+        other = Playground(browser, address + "stepper.html")
+        other.open()
+        other.until(f"location.href === '{address}'")
+        assert other.complaints == []
+        other.context.close()
+
+
 class TestOffline:
     def test_works_without_the_network_once_it_is_loaded(self, browser: Any, address: str) -> None:
         other = Playground(browser, address)
         other.open()
         other.wait()
         kept = "caches.keys().then(async names => (await (await caches.open(names[0])).keys()).map(e => e.url))"
-        wanted = {*MODULES, "packages.zip", "page.js", "worker.js", "pyodide.asm.wasm", "python_stdlib.zip"}
+        wanted = {*MODULES, *stepper(), "packages.zip", "page.js", "worker.js", "pyodide.asm.wasm", "python_stdlib.zip"}
         for _ in range(100):
             if wanted <= {url.rpartition("/")[2] for url in other.tab.evaluate(kept)}:
                 break
@@ -319,6 +514,10 @@ class TestOffline:
         other.open()
         other.wait()
         assert "loss" in other.labels("#unrolled") and other.text("#problems") == ""
+        steps = Steps(other)
+        steps.press("ArrowRight")
+        assert steps.at == 1 and steps.text("#panel h2").startswith("loss")
+        other.after(other.tab.click, "#tab-pictures")
         other.run(DEFINITION)
         assert "h[t]" in other.labels("#rolled") and other.complaints == []
         other.context.close()

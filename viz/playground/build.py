@@ -23,6 +23,7 @@ import graphviz
 import minigrad
 import rnn
 import viz
+from viz.stepper_page import page as stepper_page
 
 from .examples import TITLES
 
@@ -40,7 +41,7 @@ DATE = (2020, 1, 1, 0, 0, 0)  # of files in the archive, which depends on their 
 # Style attributes are allowed, style elements aren't: Chromium itself writes attributes while it edits text.
 POLICY = ("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{host}; worker-src 'self' blob:; "
           "connect-src 'self'{host}; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' blob: data:; "
-          "base-uri 'none'; form-action 'none'")
+          "frame-src 'self'; base-uri 'none'; form-action 'none'")
 INSIDE = """\
 @viz-js/viz contains Graphviz, under the Eclipse Public License (https://graphviz.org/license/), and Expat, under the
 MIT licence (https://github.com/libexpat/libexpat). Pyodide is under the Mozilla Public License 2.0
@@ -70,6 +71,8 @@ def build(out: Path, pyodide: str = PYODIDE) -> None:
         (out / "pyodide").mkdir(exist_ok=True)
         shutil.copyfile(file, out / "pyodide" / file.name)
     (out / "packages.zip").write_bytes(archive())
+    for name, text in stepper().items():
+        (out / name).write_text(text, encoding="utf-8", newline="\n")
     address = pyodide.rstrip("/") + "/" if remote else "pyodide/"
     for name in site_files():
         if name not in COMPLETED:
@@ -91,6 +94,14 @@ def page(pyodide: str) -> str:
     return text.replace("%%POLICY%%", html.escape(policy)).replace("%%DATA%%", data)
 
 
+def stepper() -> dict[str, str]:
+    """Return the files of viz.stepper's page for a frame, by name: without a pass, and with nothing inline."""
+    policy = stepper_page.POLICY.format(script="'self'", style="'self'")
+    style = "".join(f'<link rel="stylesheet" href="{name}">' for name in ("stepper.css", "frame.css"))
+    text = stepper_page.assemble("Backward pass", policy, style, '<script src="frame.js"></script>')
+    return {"stepper.html": text, "stepper.css": stepper_page.style(), "stepper.js": stepper_page.script()}
+
+
 def site_files() -> list[str]:
     """Return the names of the files that the site has of this folder, such as "views/pictures.js"."""
     return sorted(file.relative_to(SITE).as_posix() for file in SITE.rglob("*") if file.is_file())
@@ -98,7 +109,7 @@ def site_files() -> list[str]:
 
 def service(out: Path, pyodide: str) -> str:
     """Return the script that keeps the files of a site; it is another one when one of them has changed."""
-    names = sorted({*site_files()} - {"service.js"} | {*MODULES, "packages.zip", "licences.txt"})
+    names = sorted({*site_files()} - {"service.js"} | {*MODULES, *stepper(), "packages.zip", "licences.txt"})
     digest = hashlib.sha256(b"".join((out / name).read_bytes() for name in names)).hexdigest()
     kept = json.dumps({"version": digest[:16], "files": ["./", *names], "pyodide": pyodide})
     return (SITE / "service.js").read_text(encoding="utf-8").replace("%%KEPT%%", kept)

@@ -187,6 +187,10 @@
   function icon(...paths) {
     return element("svg:svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, ...paths.map(d => element("svg:path", { d })));
   }
+  function place(line) {                                   // a button, if a page around this one can show the line
+    const open = window.lineOpener && window.lineOpener(line);
+    return open ? element("button", { type: "button", class: "link", title: "show this line in the program", onclick: open }, line) : line;
+  }
   function watchButton(node) {
     const on = watched.includes(node);
     return element("button", { type: "button", class: "watch", "aria-pressed": String(on), title: on ? "watch it no longer" : "keep its gradient in sight",
@@ -300,7 +304,7 @@
     if ("signal" in node) facts.push(["signal", node.signal], ["t", String(node.t)]);
     if ("run" in node) facts.push(["run", node.run]);
     facts.push(["line", node.line]);
-    panel.append(element("dl", {}, ...facts.map(([name, text]) => element("div", {}, element("dt", {}, name), element("dd", {}, text)))));
+    panel.append(element("dl", {}, ...facts.map(([name, text]) => element("div", {}, element("dt", {}, name), element("dd", {}, name === "line" ? place(text) : text)))));
     if (node.code) panel.append(element("pre", { class: "code" }, node.code));
     for (const kind of ["nan", "inf", "zero"]) if (kind in step) panel.append(element("p", { class: "alarm" }, step[kind]));
     if (!("grad" in step)) {
@@ -649,7 +653,7 @@
     wanted.problems.push(...found.filter(([, those]) => !those.length).map(([name]) => `there is no '${name}' to watch`));
     watched = [...new Set(found.flatMap(([, those]) => those))];  // of a name that several runs have: all
     for (const [other, [line]] of paramBoxes) line.lastElementChild.replaceWith(watchButton(other));
-    notify(wanted.problems.length ? `In the address of this page: ${wanted.problems.join("; ")}` : "");
+    notify(wanted.problems.length ? `${byId("notice").dataset.about}: ${wanted.problems.join("; ")}` : "");
     play(false);
     showStops();
     go(wanted.step);

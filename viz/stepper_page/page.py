@@ -1,7 +1,8 @@
 """`viz.stepper`: a backward pass as a web page, one file without external resources.
 
 The page is page.html, picture.css, page.css and the scripts, with the recorded pass inserted as JSON. Its
-Content-Security-Policy forbids all requests, and any script but its own, for any names of tensors.
+Content-Security-Policy forbids all requests, and any script but its own, for any names of tensors. The playground puts
+the same page together from files, and inserts what record() returns each time that a program has run.
 """
 
 from __future__ import annotations
@@ -30,8 +31,28 @@ from .svg import Drawing
 
 MAX_TENSORS = 10_000  # browsers get slow with more, and the file gets large
 MAX_BYTES = 2 * 2 ** 30  # memory that a recording may need
+STYLES = ("picture.css", "page.css")
 SCRIPTS = ("exact.js", "breakpoints.js", "address.js", "list.js", "page.js")
 POLICY = "default-src 'none'; script-src {script}; style-src {style}; base-uri 'none'; form-action 'none'"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Contents:
+    """What a page shows of a pass.
+
+    Attributes:
+        title: the name and the value of the loss.
+        picture: an SVG element.
+        style: CSS rules for the colours of the picture.
+        data: the JSON that the script works on.
+        names: of the steps: the name of the tensor, and its operation.
+    """
+
+    title: str
+    picture: str
+    style: str
+    data: str
+    names: list[str]
 
 
 @dataclass(repr=False, eq=False)
@@ -86,20 +107,38 @@ def stepper(loss: Tensor, outfile: str | os.PathLike[str] | None = None, *, most
             `loss.backward()`.
         OSError: if the file can't be written.
     """
-    _check(loss, most)
     path = None if outfile is None else Path(outfile)
     if path is not None and path.suffix.lower() not in ("", ".html", ".htm", ".xhtml"):
         raise ValueError(f"the page is HTML, and {str(path)!r} ends in another format: name it {path.stem}.html")
-    recording = Recording(loss)
-    tape = BackwardScene(recording.nodes).draw()
-    title = f"Backward pass of {clean(loss.label) or 'the loss'} = {loss.item():.4g}"
-    html = _page(title, recording, tape)
+    contents = record(loss, most, MAX_BYTES)
+    html = _page(contents)
     if path is not None:
         write_atomically(path, html.encode())
-    return Page(html, path, title, len(recording.steps))
+    return Page(html, path, contents.title, len(contents.names))
 
 
-def _check(loss: Tensor, most: int) -> None:
+def record(loss: Tensor, most: int, most_bytes: int) -> Contents:
+    """Record the backward pass of a loss for a page: as stepper() does, with its effects and errors.
+
+    Args:
+        loss: the loss.
+        most: the largest number of tensors to record.
+        most_bytes: of memory that this may need.
+    """
+    _check(loss, most, most_bytes)
+    recording = Recording(loss)
+    tape = BackwardScene(recording.nodes).draw()
+    links = {(tape.keys[x], tape.keys[node]): f"{i}-{recording.numbers[x]}" for i, node in enumerate(recording.nodes)
+             for x in node.inputs if x.requires_grad and x in tape.keys and node in tape.keys}
+    drawing = Drawing(tape.scene, links)
+    title = f"Backward pass of {clean(loss.label) or 'the loss'} = {loss.item():.4g}"
+    data = _data(title, recording, tape, drawing)
+    names = [f"{node['name']} {node['call']}" for node in (data["nodes"][step["node"]] for step in data["steps"])]
+    return Contents(title, drawing.text, drawing.style, json.dumps(data, ensure_ascii=False, separators=(",", ":")),
+                    names)
+
+
+def _check(loss: Tensor, most: int, most_bytes: int) -> None:
     """Validate the arguments before running the pass."""
     check_type(loss, Tensor, "viz.stepper() takes the loss, a Tensor")
     if loss.size != 1:
@@ -111,20 +150,31 @@ def _check(loss: Tensor, most: int) -> None:
     if len(nodes) > most:
         raise ValueError(f"{loss!r} was computed from more than {most:,} tensors, too many for a page. {advice}")
     needed = sum(3 * x._array.nbytes for node in nodes for x in node.inputs if x.requires_grad)
-    if needed > MAX_BYTES:
+    if needed > most_bytes:
         raise ValueError(f"recording this pass takes about {needed / 2 ** 30:.1f} GB of memory. "
                          f"Make the batch or the layers smaller. {advice}")
 
 
-def _page(title: str, recording: Recording, tape: BackwardScene) -> str:
-    links = {(tape.keys[x], tape.keys[node]): f"{i}-{recording.numbers[x]}" for i, node in enumerate(recording.nodes)
-             for x in node.inputs if x.requires_grad and x in tape.keys and node in tape.keys}
-    drawing = Drawing(tape.scene, links)
-    style = f"{read('picture.css')}\n{read('page.css')}\n{drawing.style}\n"
-    script = "\n".join(map(read, SCRIPTS))
-    policy = POLICY.format(script=_hash(script), style=_hash(style))
-    parts = {"POLICY": escape(policy), "TITLE": escape(title), "STYLE": style, "PICTURE": drawing.text,
-             "DATA": _in_script(_data(title, recording, tape, drawing)), "SCRIPT": script}
+def _page(contents: Contents) -> str:
+    """Return a page that contains all of its parts."""
+    own_style, own_script = f"{style()}\n{contents.style}\n", script()
+    policy = POLICY.format(script=_hash(own_script), style=_hash(own_style))
+    return assemble(contents.title, policy, f"<style>{own_style}</style>", f"<script>{own_script}</script>",
+                    contents.picture, _in_script(contents.data))
+
+
+def assemble(title: str, policy: str, style: str, script: str, picture: str = "", data: str = "") -> str:
+    """Return the page's HTML.
+
+    Args:
+        title: its title, as text.
+        policy: its Content-Security-Policy.
+        style, script: the elements that contain or name them.
+        picture: an SVG element.
+        data: JSON for the script, without characters that could end an element.
+    """
+    parts = {"POLICY": escape(policy), "TITLE": escape(title), "STYLE": style, "PICTURE": picture, "DATA": data,
+             "SCRIPT": script}
     pieces = read("page.html").split("%%")
     return "".join(parts[piece] if number % 2 else piece for number, piece in enumerate(pieces))
 
@@ -162,17 +212,26 @@ def read(name: str) -> str:
     return (files("viz.stepper_page") / name).read_text(encoding="utf-8")
 
 
+def script() -> str:
+    """Return the page's script."""
+    return "\n".join(map(read, SCRIPTS))
+
+
+def style() -> str:
+    """Return the style sheet of all pages, without the colours of a picture."""
+    return "\n".join(map(read, STYLES))
+
+
 def _hash(text: str) -> str:
     """Return the hash by which a policy allows a script or a style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _in_script(data: dict[str, Any]) -> str:
+def _in_script(data: str) -> str:
     """Return JSON that can't end the script element that contains it."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text.encode("utf-8", "replace").decode()
+        data = data.replace(character, f"\\u{ord(character):04x}")
+    return data.encode("utf-8", "replace").decode()
 
 
 progress.watch(stepper, "stepper page")

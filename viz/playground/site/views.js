@@ -4,11 +4,13 @@
 import {button} from "./elements.js";
 import {Gradients} from "./views/gradients.js";
 import {Pictures} from "./views/pictures.js";
+import {Steps} from "./views/steps.js";
 import {Training} from "./views/training.js";
 
 const VIEWS = {  // by the name that Python knows
     pictures: ["pictures", Pictures],
     gradients: ["gradients", Gradients],
+    steps: ["steps", Steps],
     training: ["training", Training],
 };
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .gradients import Gradients
 from .pictures import Pictures
+from .steps import Steps
 from .training import Training
 from .view import View
 
-VIEWS: dict[str, type[View]] = {"pictures": Pictures, "gradients": Gradients, "training": Training}
+VIEWS: dict[str, type[View]] = {"pictures": Pictures, "gradients": Gradients, "steps": Steps, "training": Training}
