@@ -49,5 +49,6 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_type_aliases = {name: name for name in ("ArrayLike", "DTypeLike")}
 napoleon_use_ivar = True  # an attribute is described once
-toc_object_entries = False  # the contents of an API page are its sections
+python_maximum_signature_line_length = 120
+toc_object_entries_show_parents = "hide"
 default_role = "literal"  # docstrings write code in single backticks

@@ -513,7 +513,8 @@ def one_hot(i: Any, n: int) -> Any:
     """Return vectors of n elements, 1 at the index i and 0 elsewhere: i (...) of integers -> (..., n); no gradient.
 
     Raises:
-        TypeError: if n isn't a whole number of 1 or more. IndexError: for an index that isn't one of 0 ... n-1.
+        TypeError: if n isn't a whole number of 1 or more.
+        IndexError: for an index that isn't one of 0 ... n-1.
     """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise TypeError(f"mg.one_hot(i, n) takes the number n of classes, 1 or more, not {n!r}, for i = {i!r:.60} of "
@@ -527,7 +528,8 @@ def pick(x: Any, labels: Any) -> Any:
     """Return one element of each row: x (..., n), labels (...) of integers in 0 … n-1 -> (...).
 
     Raises:
-        TypeError: for labels that aren't integers. IndexError: for one that isn't one of 0 … n-1.
+        TypeError: for labels that aren't integers.
+        IndexError: for one that isn't one of 0 … n-1.
     """
     if not isinstance(labels, operators.Operators) or isinstance(labels, Tensor):  # others have no values yet
         kind = np.asarray(plain(labels)).dtype

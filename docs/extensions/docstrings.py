@@ -1,14 +1,28 @@
-"""The project's docstrings, plain text with Google's sections, as reStructuredText for autodoc."""
+"""The project's docstrings, plain text with Google's sections, as reStructuredText for autodoc; links to the source."""
 
 from __future__ import annotations
 
+import inspect
+import operator
 import re
+import sys
 from typing import Any
+
+from sphinx import addnodes
+from sphinx.domains.python import PyObject
+
+from minigrad.recipes.attributes import MissingMethod
+
+SEVERAL = re.compile(r"^    (\w+(?:, \w+)+):( .*(?:\n {8,}.*)*)", re.MULTILINE)
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Connect to autodoc."""
-    app.connect("autodoc-skip-member", is_plain_field)
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"
+    app.connect("doctree-read", name_sources, priority=400)  # before viewcode reads them
+    app.connect("autodoc-skip-member", is_left_out)
     app.connect("autodoc-process-signature", short_signature)
     app.connect("autodoc-process-docstring", as_rst, priority=100)  # before napoleon reads Args: and Raises:
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -17,9 +31,10 @@ def setup(app: Any) -> dict[str, bool]:
 def as_rst(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Convert a docstring: text indented by four columns after a blank line is a formula or code.
 
-    "Returns:" becomes a field here, since napoleon takes the text before a colon in it for a type.
+    "Returns:" becomes a field here, since napoleon takes the text before a colon in it for a type, and "a, b: text" two
+    entries, since it takes "a," for a type in Attributes. For the same reason a property's text begins with a blank line.
     """
-    found: list[str] = []
+    found = [""] if what == "property" else []
     indented = False
     for line in obj.__doc__.splitlines() if what == "module" else lines:  # a module's text is never indented as a whole
         inside = bool(found) and line.startswith("    ") and (indented or found[-1] == "")
@@ -28,12 +43,18 @@ def as_rst(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[s
         indented = inside or (indented and not line)
         text = line if inside else re.sub(r"(?<![`\\])[|*]", r"\\\g<0>", line)
         found.append(re.sub(r"^(Returns|Yields):$", lambda section: f":{section[1].lower()}:", text))
-    lines[:] = found
+    lines[:] = SEVERAL.sub(one_by_one, "\n".join(found)).split("\n")
 
 
-def is_plain_field(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
-    """Return whether a member is a field of a named tuple, described under Attributes."""
-    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field") else None
+def one_by_one(entry: re.Match[str]) -> str:
+    """Return the entry of a section about several names as one entry for each."""
+    return "\n".join(f"    {name}:{entry[2]}" for name in entry[1].split(", "))
+
+
+def is_left_out(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Return whether a member is described elsewhere, or exists for its error message alone."""
+    field = str(getattr(obj, "__doc__", "")).startswith("Alias for field")  # of a named tuple: see Attributes
+    return True if field or isinstance(obj, MissingMethod) else None
 
 
 def short_signature(app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None,
@@ -41,3 +62,15 @@ def short_signature(app: Any, what: str, name: str, obj: Any, options: Any, sign
     """Shorten the signature: NumPy's type aliases by name, not expanded."""
     alias = r"TypeAliasForwardRef\('(\w+)'\)"
     return signature and re.sub(alias, r"\1", signature), returns and re.sub(alias, r"\1", returns)
+
+
+def name_sources(app: Any, doctree: Any) -> None:
+    """Give a method that a class inherits the name under which viewcode finds its source."""
+    for signature in doctree.findall(addnodes.desc_signature):
+        module = sys.modules.get(signature.get("module") or "")
+        if module is not None and "." in signature["fullname"]:
+            owner, _, name = signature["fullname"].rpartition(".")
+            found = inspect.getattr_static(operator.attrgetter(owner)(module), name, None)
+            found = inspect.unwrap(getattr(found, "fget", None) or getattr(found, "__func__", None) or found)
+            if hasattr(found, "__qualname__"):
+                signature["module"], signature["fullname"] = found.__module__, found.__qualname__

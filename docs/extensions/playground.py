@@ -85,7 +85,7 @@ def add_links(app: Any, doctree: Any, docname: str) -> None:
 def programs(doctree: Any) -> Iterator[tuple[Any, str]]:
     """Yield the cells of a page that get a link, each with the program that ends with it."""
     program = ""
-    for cell in doctree.findall(lambda node: node.get("nb_element") == "cell_code" if node.tagname == "container" else 0):
+    for cell in [node for node in doctree.findall(nodes.container) if node.get("nb_element") == "cell_code"]:
         source = "".join(part.astext() for part in cell.findall(nodes.literal_block)
                          if part.parent.get("nb_element") == "cell_code_source")
         if not source:
