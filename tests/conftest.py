@@ -25,6 +25,7 @@ MARKS = {  # a file or folder of tests -> its marker
     "viz/test_page_state_in_browser.py": "browser",
     "viz/test_playground_in_browser.py": "playground",
     "vscode": "vscode",
+    "examples/test_docs_site.py": "docs",
     "examples/test_examples.py": "examples",
     "examples/test_known_results.py": "examples",
     "examples/test_outgrown.py": "examples",

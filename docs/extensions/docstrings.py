@@ -13,6 +13,7 @@ from sphinx.domains.python import PyObject
 
 from minigrad.recipes.attributes import MissingMethod
 
+COLON = "\ue000"  # a character for private use
 SEVERAL = re.compile(r"^    (\w+(?:, \w+)+):( .*(?:\n {8,}.*)*)", re.MULTILINE)
 
 
@@ -25,6 +26,7 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("autodoc-skip-member", is_left_out)
     app.connect("autodoc-process-signature", short_signature)
     app.connect("autodoc-process-docstring", as_rst, priority=100)  # before napoleon reads Args: and Raises:
+    app.connect("autodoc-process-docstring", with_colons, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -32,9 +34,9 @@ def as_rst(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[s
     """Convert a docstring: text indented by four columns after a blank line is a formula or code.
 
     "Returns:" becomes a field here, since napoleon takes the text before a colon in it for a type, and "a, b: text" two
-    entries, since it takes "a," for a type in Attributes. For the same reason a property's text begins with a blank line.
+    entries, since it takes "a," for a type in Attributes. For the same reason a property's colons are hidden from it.
     """
-    found = [""] if what == "property" else []
+    found: list[str] = []
     indented = False
     for line in obj.__doc__.splitlines() if what == "module" else lines:  # a module's text is never indented as a whole
         inside = bool(found) and line.startswith("    ") and (indented or found[-1] == "")
@@ -43,7 +45,13 @@ def as_rst(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[s
         indented = inside or (indented and not line)
         text = line if inside else re.sub(r"(?<![`\\])[|*]", r"\\\g<0>", line)
         found.append(re.sub(r"^(Returns|Yields):$", lambda section: f":{section[1].lower()}:", text))
-    lines[:] = SEVERAL.sub(one_by_one, "\n".join(found)).split("\n")
+    text = SEVERAL.sub(one_by_one, "\n".join(found))
+    lines[:] = (text.replace(": ", COLON) if what == "property" else text).split("\n")
+
+
+def with_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Put back the colons of a property, after napoleon."""
+    lines[:] = [line.replace(COLON, ": ") for line in lines]
 
 
 def one_by_one(entry: re.Match[str]) -> str:

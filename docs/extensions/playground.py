@@ -1,8 +1,8 @@
 """The playground as a part of the documentation: its site is built beside the pages, whose programs open in it.
 
 The cells of a page are one program. A cell that ends with a picture, `viz.unrolled(run)`, gets a link that opens the
-program up to it, if all it imports is there; the tag `try` adds one below another cell, `no-try` leaves one out.
-`-D playground=0` builds the pages alone.
+program up to it, if all it imports is there. The tag `try` adds one below another cell; a cell with the tag `no-try`
+is left out of all these programs. `-D playground=0` builds the pages alone.
 """
 
 from __future__ import annotations
@@ -86,13 +86,15 @@ def programs(doctree: Any) -> Iterator[tuple[Any, str]]:
     """Yield the cells of a page that get a link, each with the program that ends with it."""
     program = ""
     for cell in [node for node in doctree.findall(nodes.container) if node.get("nb_element") == "cell_code"]:
+        tags = cell["cell_metadata"].get("tags", [])
+        if "no-try" in tags:
+            continue
         source = "".join(part.astext() for part in cell.findall(nodes.literal_block)
                          if part.parent.get("nb_element") == "cell_code_source")
         if not source:
             return  # hidden: what follows would lack it
         program = f"{program}\n\n{source.strip()}".strip()
-        tags = cell["cell_metadata"].get("tags", [])
-        if "no-try" not in tags and ("try" in tags or ends_with_picture(source)) and imported(program) <= PACKAGES:
+        if ("try" in tags or ends_with_picture(source)) and imported(program) <= PACKAGES:
             yield cell, program + "\n"
 
 
