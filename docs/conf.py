@@ -17,7 +17,7 @@ os.environ["PYTHONPATH"] = str(ROOT)  # for the kernels that run the pages
 project = "minigrad"
 author = "the minigrad maintainers"
 extensions = [
-    "myst_nb", "sphinx_copybutton", "sphinx_design", "sphinxcontrib.bibtex", "sphinx-mathjax-offline",
+    "myst_nb", "sphinx_copybutton", "sphinx_design", "sphinx-mathjax-offline",
     "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode",
     "docstrings", "pictures", "playground",
 ]
@@ -42,8 +42,6 @@ nb_execution_timeout = 120
 nb_merge_streams = True
 nb_mime_priority_overrides = [("html", "image/svg+xml", 0)]
 copybutton_selector = "div.highlight pre:not(.output pre)"
-math_number_all = False
-bibtex_bibfiles = ["references.bib"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

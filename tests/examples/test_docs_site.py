@@ -7,8 +7,11 @@ import inspect
 import json
 import os
 import re
+import threading
 import zlib
 from collections.abc import Iterator
+from functools import partial
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -20,6 +23,7 @@ import minigrad as mg
 import rnn
 import viz
 from minigrad import numpy_ops, ops
+from viz.playground.__main__ import Handler
 from viz.playground.build import EXAMPLES
 from viz.playground.links import LINKED
 from viz.playground.session import Session
@@ -136,6 +140,45 @@ def test_a_program_to_try_draws_in_the_playground(name: str) -> None:
     problems = [problem["kind"] for problem in answer["problems"]]
     assert problems == ["DefinitionError"] * (PROGRAMS[name] == SHOWS_AN_ERROR), "give the cell the tag no-try"
     assert answer["rolled"] or answer["unrolled"] or problems
+
+
+@pytest.fixture
+def served() -> Iterator[str]:
+    """Serve the site from a sub-path, and return its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SubPath, directory=str(SITE)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/course/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class SubPath(Handler):
+    """Serves the folder as /course/."""
+
+    def translate_path(self, path: str) -> str:
+        inside = path.partition("/course/")[2] if path.startswith("/course/") else "missing"
+        return super().translate_path("/" + inside)
+
+
+@pytest.mark.parametrize("page", ["bptt.html", "playground.html"])
+def test_a_link_opens_the_playground_with_its_program(page: str, served: str, browser: Any) -> None:  # noqa: F811
+    if not (SITE / "playground").exists():
+        pytest.skip("the site was built without the playground")
+    context = browser.browser.new_context()
+    context.route(lambda address: not address.startswith(served), lambda route: route.abort())  # Pyodide's host
+    tab = context.new_page()
+    tab.goto(served + page)
+    link = tab.locator("a.playground[href*='#program=']").first
+    program = PROGRAMS[f"{page} {0 if page == 'bptt.html' else 1}"]
+    link.click()
+    tab.locator("#asked").wait_for()
+    tab.locator(".cm-line").first.wait_for()
+    assert tab.url.startswith(f"{served}playground/index.html#program=")
+    assert tab.locator(".cm-line").first.inner_text() == program.splitlines()[0]
+    assert "It hasn't run" in tab.inner_text("#asked")
+    context.close()
 
 
 # ---- in a browser

@@ -12,8 +12,7 @@ LINKED = "#program="
 def program_link(source: str, base: str = "") -> str:
     """Return an address at which the playground shows a program; it runs when its reader presses "Run".
 
-        Path("homework.py").write_text(source)
-        print(program_link(source, "https://example.org/course/playground/"))
+        program_link(Path("homework.py").read_text(), "https://example.org/course/playground/")
 
     The program is a part of the address that browsers don't send to the server: deflated (RFC 1951), as base64 with the
     characters of RFC 4648, section 5, and without padding.
