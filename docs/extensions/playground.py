@@ -2,7 +2,8 @@
 
 The cells of a page are one program. A cell that ends with a picture, `viz.unrolled(run)`, gets a link that opens the
 program up to it, if all it imports is there. The tag `try` adds one below another cell; a cell with the tag `no-try`
-is left out of all these programs. `-D playground=0` builds the pages alone.
+is left out of all these programs. `no-try: true` at the head of a page leaves out the page. `-D playground=0` builds
+the pages alone.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def link(docname: str, text: str, program: str | None = None) -> nodes.reference
 
 def add_links(app: Any, doctree: Any, docname: str) -> None:
     """Put a link below each code cell whose program draws in the playground."""
-    if app.config.playground and app.builder.format == "html":
+    if app.config.playground and app.builder.format == "html" and "no-try" not in app.env.metadata[docname]:
         for cell, program in programs(doctree):
             title = nodes.paragraph("", "", link(docname, "Try it in the playground", program), classes=["try-it"])
             cell.insert(1, title)
