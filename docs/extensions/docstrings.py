@@ -13,6 +13,8 @@ from sphinx.domains.python import PyObject
 
 from minigrad.recipes.attributes import MissingMethod
 
+NDARRAY = re.compile(r"~?(?:numpy\.)?ndarray\[tuple\[~?(?:typing\.)?Any, \.\.\.\], "
+                     r"~?(?:numpy\.)?dtype\[([~\w.]+(?:\[[~\w.]+\])?)\]\]")
 COLON = "\ue000"  # a character for private use
 SEVERAL = re.compile(r"^    (\w+(?:, \w+)+):( .*(?:\n {8,}.*)*)", re.MULTILINE)
 
@@ -68,8 +70,12 @@ def is_left_out(app: Any, what: str, name: str, obj: Any, skip: bool, options: A
 def short_signature(app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None,
                     returns: str | None) -> tuple[str | None, str | None]:
     """Shorten the signature: NumPy's type aliases by name, not expanded."""
-    alias = r"TypeAliasForwardRef\('(\w+)'\)"
-    return signature and re.sub(alias, r"\1", signature), returns and re.sub(alias, r"\1", returns)
+    return signature and with_aliases(signature), returns and with_aliases(returns)
+
+
+def with_aliases(types: str) -> str:
+    """Return a signature in which ArrayLike, DTypeLike and NDArray stand by their names."""
+    return NDARRAY.sub(r"NDArray[\1]", re.sub(r"TypeAliasForwardRef\('(\w+)'\)|<class '(\w+)'>", r"\1\2", types))
 
 
 def name_sources(app: Any, doctree: Any) -> None:
