@@ -153,12 +153,18 @@ def npm(session: nox.Session, folder: Path, *arguments: str) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation, warnings as errors, and test its notebook, and what a notebook shows."""
-    install(session, "dev", "docs")
+    """Build the documentation, warnings as errors, and test its pages, its notebook, and what a notebook shows.
+
+    After --, options of sphinx-build and the folder of the pages: `nox -s docs -- build/docs`. With npm the pages have
+    the playground; the environment variable PYODIDE names a folder with a release, which is copied.
+    """
+    install(session, "dev", "docs", "browser")
     with tempfile.TemporaryDirectory() as folder:
-        session.run("sphinx-build", "-q", "-W", "docs", *(session.posargs or [folder]))
-    session.run("python", "-m", "pytest", "tests/examples/test_docs.py", "tests/interactive", "-m", "slow or not slow",
-                env={"CI": "1"})
+        *options, out = session.posargs or [folder]
+        session.run("sphinx-build", "-q", "-W", *options, "docs", out)
+        session.run("python", "-m", "pytest", "-n", "auto", "tests/examples/test_docs.py", "tests/interactive",
+                    "tests/examples/test_docs_site.py", "-m", "slow or not slow",
+                    env={"CI": "1", "DOCS": str(Path(out).absolute())})
 
 
 @nox.session

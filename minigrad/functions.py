@@ -34,32 +34,32 @@ __all__ = [  # the names that minigrad exports; shape, ndim, size and plain are 
 
 
 def add(a: Any, b: Any) -> Any:
-    """Return a + b."""
+    """Return a + b, element by element; shapes broadcast as in NumPy."""
     return apply(operators.ADD, a, b)
 
 
 def subtract(a: Any, b: Any) -> Any:
-    """Return a - b."""
+    """Return a - b, element by element; shapes broadcast as in NumPy."""
     return apply(operators.SUB, a, b)
 
 
 def multiply(a: Any, b: Any) -> Any:
-    """Return a * b, element by element."""
+    """Return a * b, element by element; shapes broadcast as in NumPy."""
     return apply(operators.MUL, a, b)
 
 
 def divide(a: Any, b: Any) -> Any:
-    """Return a / b."""
+    """Return a / b, element by element; shapes broadcast as in NumPy."""
     return apply(operators.DIV, a, b)
 
 
 def power(a: Any, b: Any) -> Any:
-    """Return a ** b."""
+    """Return a ** b, element by element; shapes broadcast as in NumPy."""
     return apply(operators.POW, a, b)
 
 
 def negative(x: Any) -> Any:
-    """Return -x."""
+    """Return -x, element by element."""
     return apply(operators.NEG, x)
 
 
@@ -72,107 +72,107 @@ def exp(x: Any) -> Any:
 
 
 def expm1(x: Any) -> Any:
-    """Return exp(x) - 1, exact for small x."""
+    """Return exp(x) - 1 of each element, exact for small x."""
     return apply(operators.EXPM1, x)
 
 
 def log(x: Any) -> Any:
-    """Return the natural logarithm."""
+    """Return the natural logarithm of each element."""
     return apply(operators.LOG, x)
 
 
 def log1p(x: Any) -> Any:
-    """Return log(1 + x), exact for small x."""
+    """Return log(1 + x) of each element, exact for small x."""
     return apply(operators.LOG1P, x)
 
 
 def log2(x: Any) -> Any:
-    """Return the logarithm to base 2."""
+    """Return the logarithm of each element to base 2."""
     return apply(operators.LOG2, x)
 
 
 def sqrt(x: Any) -> Any:
-    """Return the square root; its derivative at 0 is infinite."""
+    """Return the square root of each element; its derivative at 0 is infinite."""
     return apply(operators.SQRT, x)
 
 
 def square(x: Any) -> Any:
-    """Return x * x."""
+    """Return x * x, element by element."""
     return apply(operators.SQUARE, x)
 
 
 def abs(x: Any) -> Any:
-    """Return |x|; the derivative at 0 is 0."""
+    """Return |x| of each element; the derivative at 0 is 0."""
     return apply(operators.ABS, x)
 
 
 def sign(x: Any) -> Any:
-    """Return -1, 0 or 1; the derivative is 0."""
+    """Return -1, 0 or 1, the sign of each element; the derivative is 0."""
     return apply(operators.SIGN, x)
 
 
 def sin(x: Any) -> Any:
-    """Return the sine."""
+    """Return the sine of each element, in radians."""
     return apply(operators.SIN, x)
 
 
 def cos(x: Any) -> Any:
-    """Return the cosine."""
+    """Return the cosine of each element, in radians."""
     return apply(operators.COS, x)
 
 
 def tan(x: Any) -> Any:
-    """Return the tangent."""
+    """Return the tangent of each element, in radians."""
     return apply(operators.TAN, x)
 
 
 def sinh(x: Any) -> Any:
-    """Return the hyperbolic sine."""
+    """Return the hyperbolic sine of each element."""
     return apply(operators.SINH, x)
 
 
 def cosh(x: Any) -> Any:
-    """Return the hyperbolic cosine."""
+    """Return the hyperbolic cosine of each element."""
     return apply(operators.COSH, x)
 
 
 def tanh(x: Any) -> Any:
-    """Return the hyperbolic tangent."""
+    """Return the hyperbolic tangent of each element."""
     return apply(operators.TANH, x)
 
 
 def arctan(x: Any) -> Any:
-    """Return the inverse of the tangent, between -pi/2 and pi/2."""
+    """Return the inverse of the tangent of each element, in radians between -pi/2 and pi/2."""
     return apply(operators.ARCTAN, x)
 
 
 def sigmoid(x: Any) -> Any:
-    """Return the logistic function 1 / (1 + exp(-x)), without overflow."""
+    """Return the logistic function 1 / (1 + exp(-x)) of each element, without overflow."""
     return apply(operators.SIGMOID, x)
 
 
 def relu(x: Any) -> Any:
-    """Return max(x, 0); the derivative at 0 is 0."""
+    """Return max(x, 0) of each element; the derivative at 0 is 0."""
     return apply(operators.RELU, x)
 
 
 def leaky_relu(x: Any, slope: float = 0.01) -> Any:
-    """Return x where it is positive, slope * x elsewhere."""
+    """Return the elements of x that are positive, slope * x elsewhere."""
     return apply(ops.LeakyRelu(slope), x)
 
 
 def elu(x: Any, alpha: float = 1.0) -> Any:
-    """Return x where it is positive, alpha * (exp(x) - 1) elsewhere."""
+    """Return the elements of x that are positive, alpha * (exp(x) - 1) elsewhere."""
     return apply(ops.Elu(alpha), x)
 
 
 def gelu(x: Any) -> Any:
-    """Return x times the normal distribution function of x, in its approximation by tanh; see ops.Gelu."""
+    """Return each element times the normal distribution function of it, in its approximation by tanh; see ops.Gelu."""
     return apply(operators.GELU, x)
 
 
 def softplus(x: Any) -> Any:
-    """Return log(1 + exp(x)), without overflow."""
+    """Return log(1 + exp(x)) of each element, without overflow."""
     return apply(operators.SOFTPLUS, x)
 
 
@@ -187,10 +187,17 @@ def minimum(a: Any, b: Any) -> Any:
 
 
 def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
-    """Limit x to at least the first bound and at most the second; None is no bound.
+    """Limit each element to at least the first bound and at most the second; None is no bound.
 
     Numbers make one operation, and the derivative at a bound is 1. Arrays and Tensors as bounds
     make a maximum and a minimum, which share the gradient at a bound.
+
+    Args:
+        x: an array of any shape.
+        a_min, a_max, min, max: the bounds, by either name; arrays broadcast against x.
+
+    Raises:
+        ValueError: without any bound.
     """
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     if low is None and high is None:
@@ -202,7 +209,7 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
 
 
 def where(condition: Any, a: Any, b: Any) -> Any:
-    """Return a where the condition holds, and b elsewhere."""
+    """Return the elements of a where the condition holds, and those of b elsewhere; shapes broadcast as in NumPy."""
     return apply(operators.WHERE, condition, a, b)
 
 
@@ -231,37 +238,81 @@ def dropout(x: Any, rate: float, rng: np.random.Generator, training: bool = True
 
 
 def sum(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
-    """Return the sum over all elements, or over an axis or several."""
+    """Return the sum over all elements, or over an axis or several.
+
+    Args:
+        x: an array of any shape.
+        axis: the axis, or a tuple of several; None: all of them.
+        keepdims: leave the axes in the result, with length 1.
+
+    Returns:
+        A Tensor of x's shape without these axes; a single number has the shape ().
+
+    Raises:
+        IndexError: for an axis that x doesn't have.
+    """
     return apply(ops.Sum(axis, keepdims), x)
 
 
 def mean(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
-    """Return the mean over all elements, or over an axis or several."""
+    """Return the mean over all elements, or over an axis or several.
+
+    Args:
+        x: an array of any shape.
+        axis, keepdims: as in `sum`, and so is the shape of the result.
+    """
     return apply(ops.Mean(axis, keepdims), x)
 
 
 def var(x: Any, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-    """Return the mean squared distance from the mean; the sum is divided by n - ddof."""
+    """Return the mean squared distance from the mean; the sum is divided by n - ddof.
+
+    Args:
+        x: an array of any shape.
+        axis, keepdims: as in `sum`, and so is the shape of the result.
+        ddof: what is subtracted from the number n of elements; 1 estimates the variance of a population.
+    """
     return apply(ops.Var(axis, keepdims, ddof), x)
 
 
 def std(x: Any, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-    """Return the square root of var; the derivative is 0 where all elements are equal."""
+    """Return the square root of var; the derivative is 0 where all elements are equal.
+
+    Args:
+        x: an array of any shape.
+        axis, keepdims: as in `sum`, and so is the shape of the result.
+        ddof: what is subtracted from the number n of elements; 1 estimates the variance of a population.
+    """
     return apply(ops.Std(axis, keepdims, ddof), x)
 
 
 def prod(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
-    """Return the product of all elements, or over an axis or several; zeros are allowed."""
+    """Return the product of all elements, or over an axis or several; zeros are allowed.
+
+    Args:
+        x: an array of any shape.
+        axis, keepdims: as in `sum`, and so is the shape of the result.
+    """
     return apply(ops.Prod(axis, keepdims), x)
 
 
 def max(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
-    """Return the largest element, of all or along axes; ties share the gradient equally."""
+    """Return the largest element, of all or along axes; ties share the gradient equally.
+
+    Args:
+        x: an array of any shape.
+        axis, keepdims: as in `sum`, and so is the shape of the result.
+    """
     return apply(ops.Max(axis, keepdims), x)
 
 
 def min(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
-    """Return the smallest element, of all or along axes; ties share the gradient equally."""
+    """Return the smallest element, of all or along axes; ties share the gradient equally.
+
+    Args:
+        x: an array of any shape.
+        axis, keepdims: as in `sum`, and so is the shape of the result.
+    """
     return apply(ops.Min(axis, keepdims), x)
 
 
@@ -288,6 +339,14 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     """Return the 2-norm (of a matrix: Frobenius'); the derivative at 0 is 0.
 
     With `ord` 1 or inf, of vectors, the sum or the largest of the absolute values: two operations.
+
+    Args:
+        x: an array of any shape; with one axis the norms of vectors, with two or none Frobenius'.
+        ord: None, 1, 2, inf, or "fro".
+        axis, keepdims: as in `sum`, and so is the shape of the result.
+
+    Raises:
+        ValueError: for another order, whose derivative np.linalg.norm has.
     """
     vectors = isinstance(axis, int) or (axis is None and np.ndim(x) == 1)
     if ord is None or (ord == 2 and vectors) or (ord == "fro" and not vectors):
@@ -301,17 +360,38 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
 
 
 def logsumexp(x: Any, axis: Axis = -1, *, keepdims: bool = False) -> Any:
-    """Return log(sum(exp(x))) along an axis or several, stable for large x."""
+    """Return log(sum(exp(x))) along an axis or several, stable for large x.
+
+    Args:
+        x: an array of any shape.
+        axis, keepdims: as in `sum`, and so is the shape of the result.
+    """
     return apply(ops.LogSumExp(axis, keepdims), x)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
-    """Return log(exp(x) / sum(exp(x))) along an axis, stable for large x."""
+    """Return log(exp(x) / sum(exp(x))) along an axis, stable for large x.
+
+    Args:
+        x: an array of any shape, of numbers that may be large.
+        axis: the axis along which the exponentials are divided by their sum.
+
+    Returns:
+        A Tensor of x's shape.
+    """
     return apply(ops.LogSoftmax(axis), x)
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
-    """Return exp(x) / sum(exp(x)) along an axis, stable for large x: exp of log_softmax."""
+    """Return exp(x) / sum(exp(x)) along an axis, stable for large x: exp of log_softmax.
+
+    Args:
+        x: an array of any shape, of numbers that may be large.
+        axis: the axis along which the exponentials are divided by their sum.
+
+    Returns:
+        A Tensor of x's shape.
+    """
     return exp(log_softmax(x, axis))
 
 
@@ -319,7 +399,15 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
 
 def matmul(a: Any, b: Any) -> Any:
-    """Return the matrix product, for all shapes that NumPy takes."""
+    """Return the matrix product, for all shapes that NumPy takes.
+
+    Args:
+        a, b: (..., k, m) and (..., m, n) -> (..., k, n), where the leading axes broadcast; a vector (m,) on the left is
+            a row, on the right a column, and its axis is left out of the result.
+
+    Raises:
+        ValueError: for numbers without axes, and for lengths that don't fit.
+    """
     return apply(operators.MATMUL, a, b)
 
 
@@ -348,14 +436,24 @@ def vecdot(a: Any, b: Any) -> Any:
 
 
 def outer(a: Any, b: Any) -> Any:
-    """Return a[i] * b[j], of operands taken as vectors: a product of a column and a row."""
+    """Return a[i] * b[j], of operands taken as vectors: m and n elements -> (m, n), a column times a row."""
     if np.ndim(a) == np.ndim(b) == 1 and isinstance(a, operators.Operators):
         return multiply(a[:, None], b)
     return multiply(reshape(a, (-1, 1)), reshape(b, (1, -1)))
 
 
 def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
-    """Return Einstein's sum, e.g. einsum("bij,bj->bi", W, x), for every string that NumPy takes."""
+    """Return Einstein's sum, e.g. einsum("bij,bj->bi", W, x), for every string that NumPy takes.
+
+    Args:
+        subscripts: a letter for each axis of each operand, and after "->" those of the result.
+        operands: arrays with as many axes as they have letters; "..." stands for further ones.
+        optimize: as in np.einsum: in which order to multiply.
+
+    Raises:
+        TypeError: if the first argument is no string.
+        ValueError: for lengths that don't fit.
+    """
     if not isinstance(subscripts, str):
         raise TypeError(f'einsum begins with a string, e.g. einsum("ij,j->i", W, x), not {subscripts!r:.60}')
     return apply(ops.EinSum(subscripts, optimize), *operands)
@@ -365,7 +463,11 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
 
 
 def reshape(x: Any, shape: int | Sequence[int]) -> Any:
-    """Return the same elements in another shape; one length may be -1."""
+    """Return the same elements in another shape; one length may be -1.
+
+    Raises:
+        ValueError: if the shape has another number of elements.
+    """
     return apply(ops.Reshape((shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)), x)
 
 
@@ -443,14 +545,22 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 
 
 def concatenate(parts: Sequence[Any], axis: int | None = 0) -> Any:
-    """Join arrays end to end along an axis that they have; axis=None: all elements in a row."""
+    """Join arrays end to end along an axis that they have; axis=None: all elements in a row.
+
+    Args:
+        parts: arrays whose shapes differ in this axis only, where the result is as long as all of them.
+        axis: the axis.
+
+    Raises:
+        ValueError: for other shapes.
+    """
     if axis is None:
         return concatenate([ravel(part) for part in parts])
     return apply(ops.Concatenate(axis), *parts)
 
 
 def stack(parts: Sequence[Any], axis: int = 0) -> Any:
-    """Join arrays of one shape along a new axis."""
+    """Join n arrays of one shape along a new axis, of length n."""
     return apply(ops.Stack(axis), *parts)
 
 
@@ -475,7 +585,17 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """Return the elements at integer indices, along an axis or of all in a row: an index."""
+    """Return the elements at integer indices, along an axis or of all in a row: an index.
+
+    Args:
+        x: an array of any shape.
+        indices: integers of any shape, from -n to n - 1.
+        axis: the axis, whose place the shape of the indices takes; None: of x flattened.
+
+    Raises:
+        TypeError: for indices that aren't integers.
+        IndexError: for one that is out of range.
+    """
     if is_symbolic(indices):  # an index of each step
         if axis != 0 and not (axis is None and np.ndim(x) == 1):
             raise ValueError(f"take reads rows by {indices!r}: it needs axis=0, not axis={axis!r} (at {call_site()})")
@@ -503,7 +623,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
 
 
 def stop_gradient(x: Any) -> Any:
-    """Return the same values as a constant: no gradient passes. Of a Tensor, its detach()."""
+    """Return the same values, of any shape, as a constant: no gradient passes. Of a Tensor, its detach()."""
     if is_symbolic(x):
         return apply(operators.STOP_GRADIENT, x)
     return (x if isinstance(x, Tensor) else Tensor(x)).detach()
@@ -513,7 +633,8 @@ def one_hot(i: Any, n: int) -> Any:
     """Return vectors of n elements, 1 at the index i and 0 elsewhere: i (...) of integers -> (..., n); no gradient.
 
     Raises:
-        TypeError: if n isn't a whole number of 1 or more. IndexError: for an index that isn't one of 0 ... n-1.
+        TypeError: if n isn't a whole number of 1 or more.
+        IndexError: for an index that isn't one of 0 ... n-1.
     """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise TypeError(f"mg.one_hot(i, n) takes the number n of classes, 1 or more, not {n!r}, for i = {i!r:.60} of "
@@ -527,7 +648,8 @@ def pick(x: Any, labels: Any) -> Any:
     """Return one element of each row: x (..., n), labels (...) of integers in 0 … n-1 -> (...).
 
     Raises:
-        TypeError: for labels that aren't integers. IndexError: for one that isn't one of 0 … n-1.
+        TypeError: for labels that aren't integers.
+        IndexError: for one that isn't one of 0 … n-1.
     """
     if not isinstance(labels, operators.Operators) or isinstance(labels, Tensor):  # others have no values yet
         kind = np.asarray(plain(labels)).dtype

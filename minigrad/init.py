@@ -1,5 +1,13 @@
 """Initial values of parameters. Every one takes an explicit numpy.random.Generator.
 
+Arguments of all of them:
+
+    shape            of the parameter; (out, in) of a matrix that multiplies vectors from the left, W @ x;
+    rng              draws the values: numpy.random.default_rng(0);
+    name, dtype      of the Tensor that is returned, which requires a gradient.
+
+Errors of all of them: TypeError if rng is no generator; ValueError, of those that need a matrix, for another shape.
+
 In a weight matrix of shape (out, in), as in W @ x, fan_in is the last axis and fan_out the first.
 Glorot's formula is symmetric, so it also serves x @ W.
 """

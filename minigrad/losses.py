@@ -69,7 +69,8 @@ def cross_entropy(logits: Any, labels: Any, reduction: str = "mean", *, mask: An
         mask: (...), which rows count.
 
     Raises:
-        IndexError: for a label that is no class. TypeError: for labels that aren't integers.
+        IndexError: for a label that is no class.
+        TypeError: for labels that aren't integers.
         ValueError: if the shapes don't fit.
     """
     counted = labels if mask is None else _masked(mask, labels)

@@ -156,7 +156,7 @@ class Operators:
         return self.apply(ops.Mean(axis, keepdims), self)
 
     def var(self, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-        """Return the mean squared distance from the mean; the sum is divided by n - ddof."""
+        """Return the mean squared distance from the mean, of all or along axes; the sum is divided by n - ddof."""
         return self.apply(ops.Var(axis, keepdims, ddof), self)
 
     def std(self, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
@@ -212,7 +212,7 @@ class Operators:
         return self.apply(numpy_ops.CumProd(axis), self)
 
     def round(self, decimals: int = 0) -> Any:
-        """Round to so many decimals; the derivative is 0."""
+        """Round each element to so many decimals; the derivative is 0."""
         return self.apply(numpy_ops.Round(decimals), self)
 
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -228,7 +228,7 @@ class Operators:
         return self.apply(numpy_ops.Copy(), self)
 
     def clip(self, min: Any = None, max: Any = None) -> Any:
-        """Limit to at least `min` and at most `max`; None is no bound."""
+        """Limit each element to at least `min` and at most `max`; None is no bound."""
         return self.numpy_function(np.clip, (self, min, max), {})
 
     def dot(self, other: Any) -> Any:
@@ -236,7 +236,7 @@ class Operators:
         return self.numpy_function(np.dot, (self, other), {})
 
     def astype(self, dtype: Any) -> Any:
-        """Return the same values as another type of float."""
+        """Return the same values, in the same shape, as another type of float."""
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"as {np.dtype(dtype)}, {self!r} would have no gradient. For such a result "
                             "take x.data.astype(...)")

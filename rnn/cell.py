@@ -87,7 +87,8 @@ class Cell(Definition):
             reduction: "sum", or "mean".
 
         Raises:
-            DefinitionError: where the definition can't be computed. ValueError: for an unknown loss, or one that
+            DefinitionError: where the definition can't be computed.
+            ValueError: for an unknown loss, or one that
                 is a vector.
         """
         from .compiler.api import Compiled

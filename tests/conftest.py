@@ -26,6 +26,7 @@ MARKS = {  # a file or folder of tests -> its marker
     "viz/test_playground_in_browser.py": "playground",
     "viz/test_playground_views_in_browser.py": "playground",
     "vscode": "vscode",
+    "examples/test_docs_site.py": "docs",
     "examples/test_examples.py": "examples",
     "examples/test_known_results.py": "examples",
     "examples/test_outgrown.py": "examples",

@@ -48,7 +48,8 @@ def attention(cell: Definition, memory: Expression, query: Signal, size: int, *,
         "dot" W (D, queries).
 
     Raises:
-        TypeError: if the memory is no static. ValueError: if it is no matrix, or D isn't known.
+        TypeError: if the memory is no static.
+        ValueError: if it is no matrix, or D isn't known.
     """
     check_option("score", score, ("additive", "dot"))
     D = _width(memory)

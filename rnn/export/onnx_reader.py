@@ -106,7 +106,8 @@ def _load(path: Path) -> Any:
     """Return the model in a file, without data that it keeps in other files.
 
     Raises:
-        ValueError: if it is a folder, or no ONNX file. OSError: if it can't be read.
+        ValueError: if it is a folder, or no ONNX file.
+        OSError: if it can't be read.
     """
     if os.path.isdir(path):
         raise ValueError(f"{os.fspath(path)} is a folder, not an ONNX file")

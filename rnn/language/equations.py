@@ -184,7 +184,8 @@ class Signal(Operators):
         An expression of statics and Tensors is returned as it is.
 
         Raises:
-            TypeError: for any other type. ValueError: if its shape isn't the signal's, after batch axes.
+            TypeError: for any other type.
+            ValueError: if its shape isn't the signal's, after batch axes.
         """
         if isinstance(value, Expression) and is_static(value):
             if value.cell is not self.cell:

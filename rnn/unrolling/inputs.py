@@ -210,7 +210,8 @@ def initial_by_step(cell: Definition, initial: Any, origin: Origin) -> dict[str,
     """Return the option `initial`, a State, {"h": h0} or {"h": {0: v, -1: w}}, as {name: {step: value}}.
 
     Raises:
-        TypeError: for any other type. ValueError: for an unknown signal.
+        TypeError: for any other type.
+        ValueError: for an unknown signal.
     """
     given: Mapping[str, Any] = initial.values if isinstance(initial, State) else initial or {}
     if not isinstance(given, Mapping):

@@ -1,0 +1,112 @@
+"""The playground as a part of the documentation: its site is built beside the pages, whose programs open in it.
+
+The cells of a page are one program. A cell that ends with a picture, `viz.unrolled(run)`, gets a link that opens the
+program up to it, if all it imports is there. The tag `try` adds one below another cell; a cell with the tag `no-try`
+is left out of all these programs. `no-try: true` at the head of a page leaves out the page. `-D playground=0` builds
+the pages alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxRole
+
+from viz.playground.build import EXAMPLES, PYODIDE, BuildError, build
+from viz.playground.links import program_link
+
+FOLDER = "playground"
+PACKAGES = {"numpy", "minigrad", "rnn", "viz", *sys.stdlib_module_names}
+MISSING = ('docs: the playground is left out, and links to it: it is built by npm, which isn\'t installed')
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Connect to the build."""
+    app.add_config_value("playground", True, "env", [bool])
+    app.add_role("playground", PlaygroundRole())
+    app.connect("config-inited", check_npm)
+    app.connect("doctree-resolved", add_links)
+    app.connect("build-finished", build_site)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def check_npm(app: Any, config: Any) -> None:
+    """Leave the playground out where npm is missing, and say so."""
+    if config.playground and shutil.which("npm") is None:
+        print(MISSING, file=sys.stderr)
+        config.playground = False
+
+
+def build_site(app: Any, exception: Exception | None) -> None:
+    """Build the playground's site; the environment variable PYODIDE names a release, by its address or folder."""
+    if exception is not None or not app.config.playground or app.builder.format != "html":
+        return
+    try:
+        build(Path(app.outdir, FOLDER), os.environ.get("PYODIDE") or PYODIDE)
+    except BuildError as error:
+        raise ExtensionError(f"the playground: {error}. Without it: sphinx-build -D playground=0") from None
+
+
+# ---- links to it
+class PlaygroundRole(SphinxRole):
+    """A link to the playground: {playground}`Open it`, or with an example of its menu, {playground}`LSTM <lstm>`."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        text, _, name = self.text.rstrip(">").partition(" <")
+        if not self.config.playground:
+            return [nodes.Text(text)], []
+        program = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8") if name else None
+        return [link(self.env.docname, text, program)], []
+
+
+def link(docname: str, text: str, program: str | None = None) -> nodes.reference:
+    """Return a link from a page to the playground, with a program."""
+    address = "../" * docname.count("/") + FOLDER + "/index.html"
+    target = address if program is None else program_link(program, address)
+    return nodes.reference("", text, refuri=target, internal=True, classes=["playground"])
+
+
+def add_links(app: Any, doctree: Any, docname: str) -> None:
+    """Put a link below each code cell whose program draws in the playground."""
+    if app.config.playground and app.builder.format == "html" and "no-try" not in app.env.metadata[docname]:
+        for cell, program in programs(doctree):
+            title = nodes.paragraph("", "", link(docname, "Try it in the playground", program), classes=["try-it"])
+            cell.insert(1, title)
+
+
+def programs(doctree: Any) -> Iterator[tuple[Any, str]]:
+    """Yield the cells of a page that get a link, each with the program that ends with it."""
+    program = ""
+    for cell in [node for node in doctree.findall(nodes.container) if node.get("nb_element") == "cell_code"]:
+        tags = cell["cell_metadata"].get("tags", [])
+        if "no-try" in tags:
+            continue
+        source = "".join(part.astext() for part in cell.findall(nodes.literal_block)
+                         if part.parent.get("nb_element") == "cell_code_source")
+        if not source:
+            return  # hidden: what follows would lack it
+        program = f"{program}\n\n{source.strip()}".strip()
+        if ("try" in tags or ends_with_picture(source)) and imported(program) <= PACKAGES:
+            yield cell, program + "\n"
+
+
+def ends_with_picture(source: str) -> bool:
+    """Return whether the last statement of a cell is a picture."""
+    return re.match(r"viz\.\w+\(", ast.unparse(ast.parse(source).body[-1])) is not None
+
+
+def imported(program: str) -> set[str]:
+    """Return the packages that a program imports."""
+    found = list(ast.walk(ast.parse(program)))
+    names = [alias.name for node in found if isinstance(node, ast.Import) for alias in node.names]
+    names += [str(node.module) for node in found if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in names}
