@@ -26,4 +26,4 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytes
         code = "\n" * text.count("\n", 0, found.start(1)) + found[1]
         exec(compile(code, str(page), "exec"), names)
     printed = capsys.readouterr().out.splitlines()
-    assert printed == re.findall(r"^print\(.*?\)\s+# (.*)$", text, re.MULTILINE)
+    assert printed == re.findall(r"^ *print\(.*?\)\s+# (.*)$", text, re.MULTILINE)
