@@ -29,9 +29,13 @@ class Block(NamedTuple):
 
 def blocks(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
-    return [Block(found[2], text.count("\n", 0, found.start(2)),
-                  re.findall(r"^#+ (.*)$", text[:found.start()], re.MULTILINE)[-1] if "raises-exception" in found[1] else None)
+    return [Block(found[2], text.count("\n", 0, found.start(2)), error(text[:found.start()], found[1]))
             for found in CELL.finditer(text)]
+
+
+def error(before: str, options: str) -> str | None:
+    """Return the heading above a block that raises an error."""
+    return re.findall(r"^#+ (.*)$", before, re.MULTILINE)[-1] if "raises-exception" in options else None
 
 
 def run(block: Block, page: Path, names: dict[str, Any]) -> Any:
