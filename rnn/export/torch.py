@@ -7,7 +7,7 @@ Its parameters have the definition's names: `layer1.W_f` is the parameter W_f of
 that the keys of `state_dict()` are the names of `cell.parameters`, and a state_dict goes into the
 definition by `interop.assign`. The loop over time is Python's; autograd, devices and
 DistributedDataParallel are PyTorch's own. (Paszke et al., PyTorch: an imperative style,
-high-performance deep learning module, NeurIPS 2019.)
+high-performance deep learning library, NeurIPS 2019.)
 """
 
 from __future__ import annotations

@@ -14,21 +14,28 @@ from painters import CAN_PAINT
 from sessions import assert_session
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(path for path in (ROOT / "docs").glob("*.md") if "{code-cell}" in path.read_text(encoding="utf-8"))
-CELL = re.compile(r"^```\{code-cell\} python\n(?::[^\n]*\n)*(.*?)^```$", re.DOTALL | re.MULTILINE)
+PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "{code-cell}" in path.read_text(encoding="utf-8"))
+CELL = re.compile(r"^```\{code-cell\} python\n((?::[^\n]*\n)*)(.*?)^```$", re.DOTALL | re.MULTILINE)
 NOTEBOOK = ROOT / "examples" / "tour.ipynb"
 
 
 class Block(NamedTuple):
-    """A block of code of a page, and where it begins."""
+    """A block of code of a page, where it begins, and the heading of an error that it raises."""
 
     code: str
     line: int
+    error: str | None
 
 
 def blocks(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
-    return [Block(found[1], text.count("\n", 0, found.start(1))) for found in CELL.finditer(text)]
+    return [Block(found[2], text.count("\n", 0, found.start(2)), error(text[:found.start()], found[1]))
+            for found in CELL.finditer(text)]
+
+
+def error(before: str, options: str) -> str | None:
+    """Return the heading above a block that raises an error."""
+    return re.findall(r"^#+ (.*)$", before, re.MULTILINE)[-1] if "raises-exception" in options else None
 
 
 def run(block: Block, page: Path, names: dict[str, Any]) -> Any:
@@ -41,6 +48,11 @@ def run(block: Block, page: Path, names: dict[str, Any]) -> Any:
     return eval(compile(ast.Expression(last.value), str(page), "eval"), names) if last else None  # type: ignore[attr-defined]
 
 
+def pattern(heading: str) -> str:
+    """Return a pattern for messages from a heading, such as "… has no input … / no data for …"."""
+    return "|".join(re.escape(part).replace("…", ".*") for part in heading.split(" / "))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -51,6 +63,10 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytes
             pytest.importorskip(library)
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks(page):
+        if block.error is not None:
+            with pytest.raises(Exception, match=pattern(block.error)):
+                run(block, page, names)
+            continue
         shown = run(block, page, names)
         if CAN_PAINT and hasattr(shown, "_repr_mimebundle_"):
             assert "<svg" in shown._repr_mimebundle_()["image/svg+xml"]
