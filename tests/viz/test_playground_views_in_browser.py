@@ -124,9 +124,13 @@ class TestTraining:
         train(page, "100", "1e6")
         assert "made the loss inf" in ended(page) or "made the loss nan" in ended(page)
 
-    def test_numbers_that_cannot_be_are_told(self, page: Playground, view: Any) -> None:  # noqa: F811
+    def test_begins_at_enter_and_numbers_that_cannot_be_are_told(self, page: Playground, view: Any) -> None:  # noqa: F811
         page.run(PROGRAM)
         view("training")
+        train(page, "3")
+        ended(page)
+        page.tab.get_by_label("steps", exact=True).press("Enter")
+        page.until("document.getElementById('told').textContent.includes('after 6 steps')")
         for steps, rate in (("0", "0.1"), ("", "0.1"), ("10", "-1")):
             train(page, steps, rate)
             assert "learning rate is positive" in page.text("#told")
@@ -289,3 +293,14 @@ class TestKept:
         assert other.text("#printed").strip() == "1"
         other.after(other.tab.select_option, "#examples", "last")
         assert other.program.strip() == DEFINITION.strip()
+
+    def test_a_link_to_an_example_runs_at_once(self, other: Playground) -> None:
+        other.open()
+        other.wait()
+        link = other.tab.evaluate(
+            "import('./link.js').then(({pack}) => pack(JSON.parse(document.getElementById('data').textContent)"
+            ".examples.find(one => one.name === 'delays').source)).then(text => `#program=${text}`)")
+        other.open(link)
+        other.wait()
+        other.until("document.querySelector('#unrolled').textContent.includes('h[6]')")
+        assert other.tab.input_value("#examples") == "delays" and not other.tab.is_visible("#asked")
