@@ -8,6 +8,7 @@ import {Views} from "./views.js";
 const PAUSE = 120;  // milliseconds without a keystroke, after which the program runs
 const STEPS = /^(T *= *)(\d+)/m;  // the line of a program that the slider changes
 const LINKED = "#program=";
+const KEPT = "program";  // the reader's own, while the page is replaced by its newer version
 const find = id => document.getElementById(id);
 const data = JSON.parse(find("data").textContent);
 const absolute = address => new URL(address, document.baseURI).href;
@@ -19,7 +20,7 @@ async function start() {
     find("examples").append(...data.examples.map(({name, title}) => new Option(title, name)));
     theme(matchMedia("(prefers-color-scheme: dark)").matches);
     await keeper();
-    const worker = new Python({pyodide: absolute(data.pyodide), packages: absolute(data.packages)}, loading);
+    const worker = new Python(addresses(), loading, notLoaded);
     const tools = {ask: askMore, notice, go: line => editor.go(line)};
     views = new Views(find("tabs"), find("views"), tools, draw);
     const {Editor} = await import("./editor.js");  // meanwhile Python is loaded
@@ -30,33 +31,68 @@ async function start() {
     find("theme").addEventListener("click", () => { theme(document.documentElement.dataset.theme !== "dark"); draw(); });
     find("link").addEventListener("click", copyLink);
     find("run").addEventListener("click", () => { hold(false); draw(); });
+    find("again").addEventListener("click", () => { worker.start(); begin(worker); });
+    find("update").addEventListener("click", update);
     addEventListener("hashchange", fromLink);
     fromLink();
+    await begin(worker);
+}
+
+function addresses() {
+    const {pyodide, packages, compiled, needs} = data;
+    return {
+        pyodide: absolute(pyodide), packages: absolute(packages), needs,
+        compiled: compiled && {...compiled, library: absolute(compiled.library), packages: absolute(compiled.packages)},
+    };
+}
+
+async function begin(worker) {
     try {
         await worker.ready;
-        python = worker;
-        document.documentElement.dataset.times = JSON.stringify(python.times);
-        navigator.serviceWorker?.controller?.postMessage("keep");
-        draw();
-    } catch (error) {
-        notice(`Python could not be loaded: ${error.message}`);
+    } catch {
+        return;  // notLoaded() has told
     }
+    python = worker;
+    document.documentElement.dataset.times = JSON.stringify(python.times);
+    navigator.serviceWorker?.controller?.postMessage("keep");
+    draw();
 }
 
 // Starts the service worker that keeps the files: before Python is loaded, so that it sees these files.
 async function keeper() {
     const service = navigator.serviceWorker;  // undefined if the page isn't served securely
-    if (!service || service.controller) return;
+    if (!service) return;
     const found = new Promise(resolve => service.addEventListener("controllerchange", resolve, {once: true}));
     const late = new Promise(resolve => setTimeout(resolve, 2000));
     try {
-        await service.register("service.js");
-        await Promise.race([found, late]);
+        const registration = await service.register("service.js");
+        watchUpdates(registration);
+        if (!service.controller) await Promise.race([found, late]);
     } catch { /* private windows may refuse it: the page works, but not offline */ }
+}
+
+// A page stays with the files of its own version; those of a newer one wait until the reader wants them.
+function watchUpdates(registration) {
+    const offer = () => { find("newer").hidden = !(registration.waiting && navigator.serviceWorker.controller); };
+    registration.addEventListener("updatefound", () => registration.installing?.addEventListener("statechange", offer));
+    offer();
+}
+
+async function update() {
+    const registration = await navigator.serviceWorker.getRegistration();
+    navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), {once: true});
+    if (!held) sessionStorage.setItem(KEPT, editor.text);
+    registration.waiting.postMessage("take over");
 }
 
 // ---- the program
 async function fromLink() {
+    const kept = sessionStorage.getItem(KEPT);
+    sessionStorage.removeItem(KEPT);
+    if (kept !== null) {
+        editor.text = kept;
+        return;
+    }
     if (!location.hash.startsWith(LINKED)) {
         if (!editor.text) open(data.examples[0].name);
         return;
@@ -188,8 +224,17 @@ function problem({kind, text, line}) {
 
 function loading(what, part) {
     find("loading").hidden = part === 1;
-    find("loading-what").textContent = `loading ${what}`;
+    find("progress").hidden = false;
+    find("again").hidden = true;
+    if (find("loading-what").textContent !== `loading ${what}`) find("loading-what").textContent = `loading ${what}`;
     find("progress").value = part;
+}
+
+function notLoaded(error) {
+    find("loading").hidden = false;
+    find("progress").hidden = true;
+    find("again").hidden = false;
+    find("loading-what").textContent = `Python could not be loaded. ${error.message}`;
 }
 
 function notice(text) {
