@@ -27,7 +27,7 @@ export class Python {
             this.worker.onmessage = ({data}) => this.receive(data, resolve, reject);
             this.worker.onerror = event => reject(new Error(event.message || "the worker couldn't be started"));
         });
-        this.ready.catch(this.failed).finally(() => URL.revokeObjectURL(url));
+        this.ready.catch(error => { this.worker.terminate(); this.failed(error); }).finally(() => URL.revokeObjectURL(url));
         this.worker.postMessage({load: this.addresses});
     }
 
