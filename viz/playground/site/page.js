@@ -31,7 +31,11 @@ async function start() {
     find("theme").addEventListener("click", () => { theme(document.documentElement.dataset.theme !== "dark"); draw(); });
     find("link").addEventListener("click", copyLink);
     find("run").addEventListener("click", () => { hold(false); draw(); });
-    find("again").addEventListener("click", () => { worker.start(); begin(worker); });
+    find("again").addEventListener("click", () => {
+        navigator.serviceWorker?.controller?.postMessage("forget");  // a file with an error may have been kept
+        worker.start();
+        begin(worker);
+    });
     find("update").addEventListener("click", update);
     addEventListener("hashchange", fromLink);
     fromLink();

@@ -21,6 +21,7 @@ self.addEventListener("activate", event => event.waitUntil((async () => {
 
 self.addEventListener("message", event => {
     if (event.data === "take over") self.skipWaiting();
+    else if (event.data === "forget") event.waitUntil(caches.delete(CACHE));
     else event.waitUntil(keepRest());  // the page has loaded Python: what it asked before this worker was there is missing
 });
 
