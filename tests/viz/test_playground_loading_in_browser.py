@@ -182,7 +182,7 @@ class TestNewerVersion:
             page.open()
             page.wait()
             page.until("!document.getElementById('newer').hidden")
-            style = "fetch('style.css').then(answer => answer.text()).then(text => text.includes('new'))"
+            style = "fetch('style.css').then(answer => answer.text()).then(text => text.includes('/* new */'))"
             assert page.text("h1") == "Recurrences" and not page.tab.evaluate(style)
             page.run("print('mine')")
             page.tab.click("#update")

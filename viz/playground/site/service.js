@@ -48,11 +48,16 @@ self.addEventListener("fetch", event => {
     if (method === "GET" && [scope, release].some(start => url.startsWith(start))) event.respondWith(answer(event));
 });
 
+// Scripts of other hosts are asked for in a way that makes their text unreadable here, and then not kept.
+function readable({url, integrity}) {
+    return new Request(url, {mode: "cors", credentials: "omit", integrity});
+}
+
 async function answer(event) {
     const cache = await caches.open(CACHE);
     const found = await cache.match(event.request, {ignoreSearch: true});
     if (found) return found;
-    const fetched = await fetch(event.request);
+    const fetched = await fetch(event.request.url.startsWith(scope) ? event.request : readable(event.request));
     if (fetched.ok) event.waitUntil(cache.put(event.request, fetched.clone()).catch(() => {}));  // a download cut off
     return fetched;
 }
