@@ -176,7 +176,7 @@ def exports(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Build a wheel and install it without the checkout: every file is in it, and its programs run."""
+    """Build a wheel and install it without the checkout: every file is in it, and its programs run. It is in dist/."""
     for stale in (ROOT / "build").glob("[!d]*"):  # a wheel would keep modules that are gone; build/docs stays
         shutil.rmtree(stale)
     with tempfile.TemporaryDirectory() as folder:
@@ -185,6 +185,9 @@ def wheel(session: nox.Session) -> None:
         session.install("-q", "--force-reinstall", str(built))
         with session.chdir(folder):
             session.run("python", str(ROOT / ".ci" / "wheel.py"), str(ROOT))
+        shutil.rmtree(ROOT / "dist", ignore_errors=True)
+        (ROOT / "dist").mkdir()
+        shutil.copyfile(built, ROOT / "dist" / built.name)  # for a release: only a wheel that has passed
 
 
 @nox.session

@@ -4,6 +4,8 @@ Its files are those of the checkout, neither fewer nor more, and its programs ru
 """
 
 import importlib.util
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,6 +34,23 @@ def files(folder: Path) -> set[str]:
             if file.is_file() and file.suffix not in (".pyc", ".md")}
 
 
+def build_playground(folder: Path) -> None:
+    """Build the playground's site, as far as this machine can; PYODIDE names a folder with a release."""
+    pyodide = os.environ.get("PYODIDE", "http://127.0.0.1:9/")  # no host: the site is built without it
+    done = subprocess.run([sys.executable, "-m", "viz.playground", "--out", "site", "--pyodide", pyodide], cwd=folder,
+                          capture_output=True, encoding="utf-8")
+    if shutil.which("npm") is None:
+        assert done.returncode == 2 and "npm, which isn't installed" in done.stderr, done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    made = {file.relative_to(folder / "site").as_posix() for file in (folder / "site").rglob("*.*")}
+    wanted = {"index.html", "page.js", "views/pictures.js", "stepper.html", "service.js", "codemirror.js", "graphviz.js",
+              "packages.zip"}
+    if "PYODIDE" in os.environ:
+        wanted |= {"library.zip", "compiled.zip", "pyodide/pyodide.asm.wasm"}
+    assert wanted <= made, sorted(wanted - made)
+
+
 def main(checkout: Path) -> None:
     """Compare the installed packages with the checkout's, then run their programs."""
     for package in ("minigrad", "rnn", "viz", "pydevd_plugins"):
@@ -56,6 +75,7 @@ def main(checkout: Path) -> None:
             assert "extension/extension.js" in extension.namelist()
         assert "<script" in (Path(folder) / "steps.html").read_text(encoding="utf-8")
         assert "h[t]" in (Path(folder) / "unit.dot").read_text(encoding="utf-8")
+        build_playground(Path(folder))
     print("the wheel is complete and runs")
 
 

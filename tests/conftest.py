@@ -6,6 +6,7 @@ on the command line run whole, but for slow tests; `-m` chooses among all. .ci/r
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ MARKS = {  # a file or folder of tests -> its marker
     "viz/test_page_sizes_in_browser.py": "browser",
     "viz/test_page_state_in_browser.py": "browser",
     "viz/test_playground_in_browser.py": "playground",
+    "viz/test_playground_loading_in_browser.py": "playground",
     "viz/test_playground_views_in_browser.py": "playground",
     "vscode": "vscode",
     "examples/test_docs_site.py": "docs",
@@ -37,21 +39,35 @@ MARKS = {  # a file or folder of tests -> its marker
 MOST_WORKERS = 4  # each collects all tests first
 
 
+@functools.cache  # there are a hundred tests to a file
+def marks_of(path: Path) -> list[str]:
+    """Return the markers of a file or folder of tests."""
+    return [mark for place, mark in MARKS.items() if path.is_relative_to(TESTS / place)]
+
+
+@functools.cache
+def by_default(config: pytest.Config) -> bool:
+    """Return True if the command line chooses no tests."""
+    return not config.option.markexpr and all(Path(argument).resolve() == TESTS for argument in config.args)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files that don't run by default: reading them takes seconds, in each process."""
+    return True if by_default(config) and marks_of(collection_path) else None
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m is applied
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests by their file, and deselect those that don't run by default."""
+    """Mark tests by their file, and deselect slow ones unless -m chooses."""
     for item in items:
-        for place, mark in MARKS.items():
-            if item.path.is_relative_to(TESTS / place):
-                item.add_marker(mark)
+        for mark in marks_of(item.path):
+            item.add_marker(mark)
     if config.option.markexpr:
         return
-    everything = all(Path(argument).resolve() == TESTS for argument in config.args)
-    left_out = {"slow", *MARKS.values()} if everything else {"slow"}
-    chosen = [item for item in items if not left_out & {mark.name for mark in item.iter_markers()}]
-    if len(chosen) < len(items):
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
-        items[:] = chosen
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist

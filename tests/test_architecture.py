@@ -110,18 +110,20 @@ def imports(module: str) -> set[str]:
     return (found & set(MODULES)) - {module}
 
 
-IMPORTS = {module: imports(module) for module in MODULES}
+@pytest.fixture(scope="module")
+def all_imports() -> dict[str, set[str]]:
+    return {module: imports(module) for module in MODULES}
 
 
-def test_there_is_no_import_cycle() -> None:
+def test_there_is_no_import_cycle(all_imports: dict[str, set[str]]) -> None:
     try:
-        TopologicalSorter(IMPORTS).prepare()
+        TopologicalSorter(all_imports).prepare()
     except CycleError as error:
         pytest.fail("modules that import each other: " + " -> ".join(reversed(error.args[1])))
 
 
-def test_imports_between_folders_go_one_way() -> None:
-    wrong = [f"{module} imports {imported}" for module, others in IMPORTS.items() for imported in sorted(others)
+def test_imports_between_folders_go_one_way(all_imports: dict[str, set[str]]) -> None:
+    wrong = [f"{module} imports {imported}" for module, others in all_imports.items() for imported in sorted(others)
              if layer(imported) not in (layer(module), *LAYERS[layer(module)])]
     assert not wrong, "\n".join(wrong)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import thinned
 from definitions import parameter
 from shape_formulas import DATA, FORMULAS, network, with_learned_tensors
 
@@ -17,7 +18,7 @@ CASES = [(number, learned) for number, formula in enumerate(FORMULAS)
          for learned in ((False, True) if {"W", "W3"} & set(formula.__code__.co_names) else (False,))]
 
 
-@pytest.mark.parametrize(("number", "learned"), CASES)
+@pytest.mark.parametrize(("number", "learned"), thinned(CASES, 3))
 def test_each_formula(number: int, learned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if learned:
         with_learned_tensors(monkeypatch)
@@ -60,7 +61,7 @@ UPDATES: list[Callable[[Any, Any, Any, Any], Any]] = [  # of a matrix M[t-1] by 
 
 
 @pytest.mark.parametrize("options", [{}, {"lengths": [5, 2, 4]}, {"chunks": 2}], ids=str)
-@pytest.mark.parametrize("number", range(len(UPDATES)))
+@pytest.mark.parametrize("number", thinned(range(len(UPDATES)), 3))
 def test_each_update_of_a_matrix_in_a_loop(number: int, options: Any) -> None:
     rng = np.random.default_rng(number)
     cell = Cell("update")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import thinned
 
 from rnn import Cell
 
@@ -85,7 +86,7 @@ def best_by_hand(cell: Cell, width: int) -> list[tuple[int, ...]]:
     return sorted(complete, key=lambda word: -by_hand(cell, word))[:width]
 
 
-@pytest.mark.parametrize(("seed", "width"), [(seed, width) for seed in range(12) for width in (2, 3, 5)])
+@pytest.mark.parametrize(("seed", "width"), thinned([(seed, width) for seed in range(12) for width in (2, 3, 5)], 4))
 def test_a_narrow_beam_keeps_the_best_beginnings(seed: int, width: int) -> None:
     cell = small(seed)
     found = generate.beam_search(cell, width, LONGEST)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import mostly_slow
 from definitions import elman
 from masked import Results, alone, clear, draw_definition, draw_mask, gradients_of
 
@@ -80,7 +81,7 @@ def test_unroll_computes_many_sequences_as_if_they_were_alone() -> None:
         check_unroll(seed)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", mostly_slow(range(60), 25))
 def test_the_program_computes_each_sequence_as_if_it_were_alone(seed: int) -> None:
     check_compile(seed)
 
@@ -91,7 +92,7 @@ def test_the_program_computes_many_sequences_as_if_they_were_alone() -> None:
         check_compile(seed)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", mostly_slow(range(40), 15))
 def test_the_upstream_gradients_of_all_signals_reach_what_they_reach_in_the_graph(seed: int) -> None:
     """Held values at masked steps included."""
     cell, x, mask = drawn(seed)
@@ -114,7 +115,7 @@ def test_the_upstream_gradients_of_all_signals_reach_what_they_reach_in_the_grap
         assert_close(gradient, expected[name], name)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", mostly_slow(range(60), 25))
 def test_chunks_and_windows_of_sequences_of_unequal_length(seed: int) -> None:
     """The values are those of each sequence alone; the program has the gradients of the graph."""
     cell, x, mask = drawn(seed, holes=False)

@@ -19,7 +19,7 @@ from viz.render.scene import Arrow, Box
 EVERY = [pytest.param(make, id=name) for name, make in GRAPHS.items()]
 EVERY += [pytest.param(lambda seed=seed: random_tensor(seed), id=f"random {seed}",
                        marks=[pytest.mark.slow] if seed > 2 else []) for seed in range(30)]
-every_graph = pytest.mark.parametrize("make", thinned(EVERY, 2))
+every_graph = pytest.mark.parametrize("make", thinned(EVERY, 4))
 
 
 # ---- boxes

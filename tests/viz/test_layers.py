@@ -44,7 +44,7 @@ from viz.render.scene import Box, Frame, Scene, Text
 from viz.render.typography import true_minus
 
 Drawing = RolledDrawing | UnrolledDrawing
-SEEDS = mostly_slow(range(40), 3)
+SEEDS = mostly_slow(range(40), 2)
 
 
 def box_of(scene: Scene, label: str) -> Box:

@@ -9,7 +9,12 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import ThreadingHTTPServer
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +22,8 @@ import pytest
 
 import minigrad as mg
 import viz
-from viz.playground import build
-from viz.playground.__main__ import main
+from viz.playground import build, compiling, release
+from viz.playground.__main__ import Handler, main
 from viz.playground.examples import TITLES
 
 
@@ -29,10 +34,12 @@ def pyodide(folder: Path, **packages: list[str]) -> Path:
     for name, depends in packages.items():
         content = f"the wheel of {name}".encode()
         (folder / f"{name}.whl").write_bytes(content)
-        locked[name] = {"file_name": f"{name}.whl", "sha256": hashlib.sha256(content).hexdigest(), "depends": depends}
-    for name in build.CORE:
+        locked[name] = {"file_name": f"{name}.whl", "sha256": hashlib.sha256(content).hexdigest(), "depends": depends,
+                        "version": "2.1.0"}
+    for name in release.CORE:
         (folder / name).write_text("core", encoding="utf-8")
-    (folder / "pyodide-lock.json").write_text(json.dumps({"packages": locked}), encoding="utf-8")
+    (folder / "pyodide-lock.json").write_text(json.dumps(
+        {"info": {"python": "3.12.7", "version": "0.27.7"}, "packages": locked}), encoding="utf-8")
     return folder
 
 
@@ -103,6 +110,19 @@ class TestOffline:
         assert set(one["files"]) == {"./"} | {
             file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.*")} - {"service.js"}
 
+    def test_a_release_in_the_site_is_kept_and_one_elsewhere_is_not(self, tmp_path: Path) -> None:
+        shutil.copytree(build.SITE, tmp_path, dirs_exist_ok=True)
+        for name in (*build.MODULES, *build.stepper(), "packages.zip", "licences.txt"):
+            (tmp_path / name).write_text(name, encoding="utf-8")
+        pyodide(tmp_path / "pyodide", numpy=[])
+        texts = [build.service(tmp_path, "pyodide/"), build.service(tmp_path, "https://example.org/v1/")]
+        (tmp_path / "pyodide" / "pyodide.js").write_text("another release", encoding="utf-8")
+        texts.append(build.service(tmp_path, "pyodide/"))
+        here, elsewhere, other = (json.loads(re.findall(r"= (\{.*\});", text)[0]) for text in texts)
+        assert {f"pyodide/{name}" for name in (*release.CORE, "numpy.whl")} <= set(here["files"])
+        assert not [name for name in elsewhere["files"] if name.startswith("pyodide/")]
+        assert here["version"] != other["version"]
+
 
 class TestArchive:
     def test_is_enough_to_run_a_program(self, tmp_path: Path) -> None:
@@ -129,21 +149,125 @@ class TestArchive:
 class TestPyodide:
     def test_only_numpy_and_what_it_needs_is_taken(self, tmp_path: Path) -> None:
         folder = pyodide(tmp_path / "release", numpy=["blas"], blas=["libc"], libc=[], pandas=["numpy"])
-        found = [file.name for file in build.pyodide_files(folder)]
-        assert found == [*build.CORE, "numpy.whl", "blas.whl", "libc.whl"]
+        found = [file.name for file in release.pyodide_files(folder)]
+        assert found == [*release.CORE, "numpy.whl", "blas.whl", "libc.whl"]
 
     def test_a_changed_file_a_missing_file_and_a_core_alone_are_refused(self, tmp_path: Path) -> None:
         folder = pyodide(tmp_path / "release", numpy=[])
         (folder / "numpy.whl").write_bytes(b"another")
-        with pytest.raises(build.BuildError, match="SHA-256"):
-            build.pyodide_files(folder)
+        with pytest.raises(release.BuildError, match="SHA-256"):
+            release.pyodide_files(folder)
         (folder / "numpy.whl").unlink()
-        with pytest.raises(build.BuildError, match=r"numpy\.whl is missing"):
-            build.pyodide_files(folder)
-        with pytest.raises(build.BuildError, match="without the package numpy"):
-            build.pyodide_files(pyodide(tmp_path / "core"))
-        with pytest.raises(build.BuildError, match=r"pyodide\.js, .* missing"):
-            build.pyodide_files(tmp_path)
+        with pytest.raises(release.BuildError, match=r"numpy\.whl is missing"):
+            release.pyodide_files(folder)
+        with pytest.raises(release.BuildError, match="without the package numpy"):
+            release.pyodide_files(pyodide(tmp_path / "core"))
+        with pytest.raises(release.BuildError, match=r"pyodide\.js, .* missing"):
+            release.pyodide_files(tmp_path)
+
+
+    @pytest.mark.parametrize("python, numpy", [("3.11.9", "2.0.2"), ("3.12.7", "1.26.4"), ("2.99.0", "3.0.0")])
+    def test_too_old_a_release_is_named_with_its_versions(self, tmp_path: Path, python: str, numpy: str) -> None:
+        folder = pyodide(tmp_path / "release", numpy=[])
+        lock = folder / "pyodide-lock.json"
+        facts = json.loads(lock.read_text(encoding="utf-8"))
+        facts["info"] = {"python": python, "version": "0.26.0"}
+        facts["packages"]["numpy"]["version"] = numpy
+        lock.write_text(json.dumps(facts), encoding="utf-8")
+        with pytest.raises(release.BuildError, match=rf"holds Pyodide 0\.26\.0 with Python {python} and NumPy {numpy}; "
+                                                     r"needed are Python 3\.12 and NumPy 2\.0, or newer"):
+            release.pyodide_files(folder)
+
+    def test_a_copy_takes_the_place_of_an_older_one(self, tmp_path: Path) -> None:
+        files = release.pyodide_files(pyodide(tmp_path / "release", numpy=[]))
+        (tmp_path / "site").mkdir()
+        (tmp_path / "site" / "old").write_text("of another release", encoding="utf-8")
+        build.copy_release(tmp_path / "site", files)
+        copied = {file.name for file in (tmp_path / "site").iterdir()}
+        assert copied == {file.name for file in files} - {release.LIBRARY}
+        build.copy_release(tmp_path / "site", [])
+        assert not (tmp_path / "site").exists()
+
+
+class TestDownload:
+    @pytest.fixture
+    def address(self, tmp_path: Path) -> Iterator[str]:
+        """Serve the folder `release`, and return its address."""
+        pyodide(tmp_path / "release", numpy=["blas"], blas=[])
+        with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path))) as server:
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+            thread.start()
+            yield f"http://127.0.0.1:{server.server_port}/release"
+            server.shutdown()
+            thread.join()
+
+    @pytest.mark.parametrize("end", ["", "/"])
+    def test_takes_the_same_files_as_from_a_folder(self, tmp_path: Path, address: str, end: str) -> None:
+        (tmp_path / "here").mkdir()
+        found = release.download(address + end, tmp_path / "here")
+        wanted = release.pyodide_files(tmp_path / "release")
+        assert [file.name for file in found] == [file.name for file in wanted]
+        assert [file.read_bytes() for file in found] == [file.read_bytes() for file in wanted]
+
+    def test_a_wrong_address_and_a_changed_file_are_refused(self, tmp_path: Path, address: str) -> None:
+        with pytest.raises(release.BuildError, match=r"/elsewhere/pyodide\.js: the server answers 404 .*such as https://"):
+            release.download(address.replace("release", "elsewhere"), tmp_path)
+        (tmp_path / "release" / "blas.whl").write_bytes(b"another")
+        with pytest.raises(release.BuildError, match="SHA-256"):
+            release.download(address, tmp_path)
+
+    def test_a_host_that_does_not_answer_is_another_error(self, tmp_path: Path, address: str) -> None:
+        with pytest.raises(release.Unreachable, match="can't be reached now"):
+            release.download("http://127.0.0.1:9/v1/", tmp_path)
+
+
+class TestCompiledModules:
+    """By this Python, as by that of Pyodide."""
+
+    def imported(self, path: Path) -> str:
+        """Return from which file Python takes the code of the module `small`."""
+        done = subprocess.run([sys.executable, "-B", "-v", "-c", "import small"], cwd=path.parent, capture_output=True,
+                              text=True, check=True, env={"PYTHONPATH": str(path), "PYTHONPYCACHEPREFIX": ""})
+        return re.findall(r"import 'small'.*|code object from '?([^'\n]*small[^'\n]*)'?", done.stderr)[0]
+
+    def compiled(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.syspath_prepend(str(place))
+        monkeypatch.delitem(sys.modules, "small", raising=False)
+        monkeypatch.setitem(sys.modules, "small", __import__("small"))
+
+    def test_of_the_library_are_beside_their_source(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        archive = tmp_path / "library.zip"
+        with zipfile.ZipFile(archive, "w") as zipped:
+            zipped.writestr("small.py", "value = 6 * 7")
+            zipped.writestr("other.py", "value = 1")
+        self.compiled(archive, monkeypatch)
+        content = compiling.library(str(archive))
+        assert zipfile.ZipFile(io.BytesIO(content)).namelist() == ["small.py", "other.py", "small.pyc"]
+        (tmp_path / "new.zip").write_bytes(content)
+        done = subprocess.run([sys.executable, "-c", "import small; print(small.value, small.__file__)"],
+                              env={"PYTHONPATH": str(tmp_path / "new.zip")}, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["42", str(tmp_path / "new.zip" / "small.pyc")]
+
+    def test_of_packages_are_used_until_their_source_changes(self, tmp_path: Path,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+        source = tmp_path / "modules" / "small.py"
+        source.parent.mkdir()
+        source.write_text("value = 6 * 7", encoding="utf-8")
+        self.compiled(source.parent, monkeypatch)
+        cached = Path(cache_from_source(str(source)))
+        content = zipfile.ZipFile(io.BytesIO(compiling.packages())).read(cached.as_posix().lstrip("/"))
+        shutil.rmtree(cached.parent, ignore_errors=True)
+        cached.parent.mkdir()
+        cached.write_bytes(content)
+        assert self.imported(source.parent) == str(cached)
+        source.write_text("value = 42", encoding="utf-8")
+        assert self.imported(source.parent) == str(source)
+
+    def test_draw_the_first_picture(self, tmp_path: Path) -> None:
+        compiling.draw_first_picture(build.EXAMPLES)
+        (tmp_path / f"{next(iter(TITLES))}.py").write_text("1 / 0", encoding="utf-8")
+        with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+            compiling.draw_first_picture(tmp_path)
 
 
 class TestLockFile:

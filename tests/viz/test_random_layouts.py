@@ -54,7 +54,7 @@ def assert_tidy(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("level", ["signals", "ops"])
-@pytest.mark.parametrize("seed", mostly_slow(range(25), 8))
+@pytest.mark.parametrize("seed", mostly_slow(range(25), 4))
 def test_random_definitions_are_tidy(seed: int, level: str) -> None:
     cell = random_definition(seed)
     assert_tidy(rolled_drawing(cell, level).scene)

@@ -10,7 +10,8 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from .build import PYODIDE, BuildError, build
+from .build import build
+from .release import PYODIDE, BuildError
 
 TYPES = {".js": "text/javascript", ".wasm": "application/wasm", ".zip": "application/zip", ".whl": "application/zip"}
 
@@ -24,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--serve", type=int, metavar="PORT", help="show the site on this machine until Ctrl-C")
     options = parser.parse_args(arguments)
     try:
-        build(options.out, options.pyodide)
+        note = build(options.out, options.pyodide)
+        if note is not None:
+            print(f"viz.playground: {note}", file=sys.stderr, flush=True)
         print(options.out / "index.html", flush=True)
         if options.serve is not None:
             serve(options.out, options.serve)

@@ -1,6 +1,7 @@
 """The site of the playground, built from this folder: the page, our packages, the editor, Graphviz and Pyodide.
 
 npm installs CodeMirror, Graphviz as WebAssembly and esbuild, which makes one module of each; the lock file pins them.
+Node.js runs the release of Pyodide, which compiles the Python modules that a page needs at its start.
 """
 
 from __future__ import annotations
@@ -12,10 +13,8 @@ import json
 import shutil
 import subprocess
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import graphviz
@@ -25,7 +24,9 @@ import rnn
 import viz
 from viz.stepper_page import page as stepper_page
 
+from .compiling import zipped
 from .examples import TITLES
+from .release import LIBRARY, NEEDS, PYODIDE, BuildError, Unreachable, download, pyodide_files, version_of
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE / "examples"
@@ -33,11 +34,11 @@ SITE = HERE / "site"  # files that the site has as they are, but for two
 COMPLETED = ("index.html", "service.js")
 NPM = HERE / "npm"
 MODULES = ("codemirror.js", "graphviz.js")  # that npm builds
-PYODIDE = "https://cdn.jsdelivr.net/pyodide/v0.27.7/full/"  # the address that Pyodide's documentation gives
-CORE = ("pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
+COMPILER = "compile.cjs"
+COMPILED = {"library": "library.zip", "packages": "compiled.zip"}
 PACKAGES = (minigrad, rnn, viz, graphviz)
-UNUSED = ("minigrad/debugger/vscode", "viz/playground/site", "viz/playground/npm", "viz/playground/build.py")
-DATE = (2020, 1, 1, 0, 0, 0)  # of files in the archive, which depends on their contents alone
+UNUSED = ("minigrad/debugger/vscode", "viz/playground/site", "viz/playground/npm", "viz/playground/build.py",
+          "viz/playground/release.py")
 # Style attributes are allowed, style elements aren't: Chromium itself writes attributes while it edits text.
 POLICY = ("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{host}; worker-src 'self' blob:; "
           "connect-src 'self'{host}; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' blob: data:; "
@@ -49,47 +50,71 @@ MIT licence (https://github.com/libexpat/libexpat). Pyodide is under the Mozilla
 NumPy is under the BSD licence (https://numpy.org/doc/stable/license.html)."""
 
 
-class BuildError(Exception):
-    """The site can't be built; the message is one line."""
-
-
-def build(out: Path, pyodide: str = PYODIDE) -> None:
+def build(out: Path, pyodide: str = PYODIDE) -> str | None:
     """Write the site into a folder, which is made; files of an older site are replaced.
 
     Args:
         out: the folder.
         pyodide: the address of a Pyodide release, or a folder that holds one, which is copied.
 
+    Returns:
+        a note, if the address couldn't be reached: without the release the site loads more slowly.
+
     Raises:
-        BuildError: without npm, or if it fails; for a folder that holds no Pyodide with NumPy.
+        BuildError: without npm, or if it fails; for a folder or an address that holds no Pyodide with NumPy, or too
+            old a one.
     """
-    remote = "://" in pyodide
-    files = [] if remote else pyodide_files(Path(pyodide))
-    out.mkdir(parents=True, exist_ok=True)
-    build_modules(out)
+    remote, note = "://" in pyodide, None
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            release = download(pyodide, Path(folder)) if remote else pyodide_files(Path(pyodide))
+        except Unreachable as error:
+            release = []
+            note = f"{error}: the site is complete, but loads more slowly, as its Python isn't compiled in advance"
+        out.mkdir(parents=True, exist_ok=True)
+        build_modules(out)
+        (out / "packages.zip").write_bytes(archive())
+        compiled = compile_python(out, release)
+        copy_release(out / "pyodide", [] if remote else release)
+    write_site(out, pyodide.rstrip("/") + "/" if remote else "pyodide/", compiled)
+    return note
+
+
+def copy_release(folder: Path, files: list[Path]) -> None:
+    """Copy the files of a release into a new folder, which isn't made without files."""
+    shutil.rmtree(folder, ignore_errors=True)
     for file in files:
-        (out / "pyodide").mkdir(exist_ok=True)
-        shutil.copyfile(file, out / "pyodide" / file.name)
-    (out / "packages.zip").write_bytes(archive())
-    for name, text in stepper().items():
-        (out / name).write_text(text, encoding="utf-8", newline="\n")
-    address = pyodide.rstrip("/") + "/" if remote else "pyodide/"
+        if file.name != LIBRARY:  # the compiled one serves
+            folder.mkdir(exist_ok=True)
+            shutil.copyfile(file, folder / file.name)
+
+
+def write_site(out: Path, pyodide: str, compiled: str | None) -> None:
+    """Write the page and the scripts; for the arguments see `page()`."""
     for name in site_files():
         if name not in COMPLETED:
             (out / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(SITE / name, out / name)
-    (out / "index.html").write_text(page(address), encoding="utf-8", newline="\n")
-    (out / "service.js").write_text(service(out, address), encoding="utf-8", newline="\n")
+    for name, text in stepper().items():
+        (out / name).write_text(text, encoding="utf-8", newline="\n")
+    (out / "index.html").write_text(page(pyodide, compiled), encoding="utf-8", newline="\n")
+    (out / "service.js").write_text(service(out, pyodide), encoding="utf-8", newline="\n")
 
 
-def page(pyodide: str) -> str:
-    """Return the page, with the programs of its menu and the address of Pyodide."""
+def page(pyodide: str, compiled: str | None = None) -> str:
+    """Return the page, with the programs of its menu and the address of Pyodide.
+
+    Args:
+        pyodide: the address of Pyodide.
+        compiled: the version of Pyodide that compiled modules are for, if there are any.
+    """
     host = urlsplit(pyodide).netloc
     policy = POLICY.format(host=f" {urlsplit(pyodide).scheme}://{host}" if host else "")
     examples = [{"name": name, "title": title, "source": (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")}
                 for name, title in TITLES.items()]
-    data = json.dumps({"pyodide": pyodide, "packages": "packages.zip", "version": minigrad.__version__,
-                       "examples": examples}).replace("<", "\\u003c")
+    facts = {"pyodide": pyodide, "packages": "packages.zip", "compiled": compiled and COMPILED | {"version": compiled},
+             "needs": NEEDS, "version": minigrad.__version__, "examples": examples}
+    data = json.dumps(facts).replace("<", "\\u003c")
     text = (SITE / "index.html").read_text(encoding="utf-8")
     return text.replace("%%POLICY%%", html.escape(policy)).replace("%%DATA%%", data)
 
@@ -109,7 +134,11 @@ def site_files() -> list[str]:
 
 def service(out: Path, pyodide: str) -> str:
     """Return the script that keeps the files of a site; it is another one when one of them has changed."""
-    names = sorted({*site_files()} - {"service.js"} | {*MODULES, *stepper(), "packages.zip", "licences.txt"})
+    made = {*MODULES, *stepper(), "packages.zip", "licences.txt", *(
+        name for name in COMPILED.values() if (out / name).exists())}
+    names = sorted({*site_files()} - {"service.js"} | made)
+    if "://" not in pyodide:
+        names += sorted(file.relative_to(out).as_posix() for file in (out / pyodide).glob("*"))
     digest = hashlib.sha256(b"".join((out / name).read_bytes() for name in names)).hexdigest()
     kept = json.dumps({"version": digest[:16], "files": ["./", *names], "pyodide": pyodide})
     return (SITE / "service.js").read_text(encoding="utf-8").replace("%%KEPT%%", kept)
@@ -117,14 +146,7 @@ def service(out: Path, pyodide: str) -> str:
 
 def archive() -> bytes:
     """Return our packages and graphviz as a zip archive, as they are where this program runs."""
-    with tempfile.TemporaryFile() as file:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
-            for path, name in package_files():
-                info = zipfile.ZipInfo(name, DATE)
-                info.compress_type = zipfile.ZIP_DEFLATED
-                zipped.writestr(info, path.read_bytes())
-        file.seek(0)
-        return file.read()
+    return zipped((name, path.read_bytes()) for path, name in package_files())
 
 
 def package_files() -> Iterator[tuple[Path, str]]:
@@ -135,36 +157,6 @@ def package_files() -> Iterator[tuple[Path, str]]:
             name = path.relative_to(folder.parent).as_posix()
             if path.is_file() and path.suffix != ".pyc" and not name.startswith(UNUSED):
                 yield path, name
-
-
-# ---- Pyodide
-def pyodide_files(folder: Path) -> list[Path]:
-    """Return the files of a Pyodide release that the page needs: the core, and NumPy with what it depends on.
-
-    Raises:
-        BuildError: if one is missing, or a package isn't that of the release.
-    """
-    missing = [name for name in CORE if not (folder / name).is_file()]
-    if missing:
-        raise BuildError(f"{folder} holds no Pyodide: {', '.join(missing)} missing. Unpack a release of Pyodide there, "
-                         "or give its address")
-    packages: dict[str, Any] = json.loads((folder / "pyodide-lock.json").read_text(encoding="utf-8"))["packages"]
-    wanted = ["numpy"]
-    for name in wanted:  # which grows
-        if name not in packages:
-            raise BuildError(f"{folder} holds a Pyodide without the package {name}: take a full release, not the core")
-        wanted += [other for other in packages[name]["depends"] if other not in wanted]
-    return [folder / name for name in CORE] + [checked(folder / packages[name]["file_name"], packages[name]["sha256"])
-                                               for name in wanted]
-
-
-def checked(file: Path, digest: str) -> Path:
-    """Return a file that has a SHA-256 sum."""
-    if not file.is_file():
-        raise BuildError(f"{file} is missing: take a full release of Pyodide, not the core")
-    if hashlib.sha256(file.read_bytes()).hexdigest() != digest:
-        raise BuildError(f"{file} is not the file that pyodide-lock.json names: its SHA-256 sum differs")
-    return file
 
 
 # ---- npm
@@ -181,15 +173,33 @@ def build_modules(out: Path) -> None:
         (out / "licences.txt").write_text("\n\n".join(licences(folder)), encoding="utf-8", newline="\n")
 
 
+def compile_python(out: Path, release: list[Path]) -> str | None:
+    """Write archives of compiled modules, made by a release; return its version, or None without a release."""
+    if not release:
+        for name in COMPILED.values():
+            (out / name).unlink(missing_ok=True)  # of an older site
+        return None
+    folder = release[0].parent
+    run("node", str(NPM / COMPILER), str(folder), str(out / "packages.zip"),
+        *(str(out / name) for name in COMPILED.values()), cwd=NPM)
+    return version_of(folder)
+
+
 def npm(folder: Path, *arguments: str) -> None:
     """Run npm in a folder."""
-    program = shutil.which("npm")
+    run("npm", *arguments, cwd=folder)
+
+
+def run(name: str, *arguments: str, cwd: Path) -> None:
+    """Run npm, or Node.js, in a folder."""
+    program = shutil.which(name)
     if program is None:
-        raise BuildError("the site is built by npm, which isn't installed: it comes with Node.js, version 18 or newer")
-    done = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, encoding="utf-8")
+        raise BuildError(f"the site is built by {name}, which isn't installed: it comes with Node.js, version 18 or "
+                         "newer")
+    done = subprocess.run([program, *arguments], cwd=cwd, capture_output=True, text=True, encoding="utf-8")
     if done.returncode:
         words = " ".join((done.stderr or done.stdout).split())
-        raise BuildError(f"npm {arguments[0]} failed: {words[:500] or f'exit code {done.returncode}'}")
+        raise BuildError(f"{name} {Path(arguments[0]).name} failed: {words[-500:] or f'exit code {done.returncode}'}")
 
 
 def licences(folder: Path) -> Iterator[str]:

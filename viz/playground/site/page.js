@@ -23,7 +23,7 @@ async function start() {
     find("examples").append(...data.examples.map(({name, title}) => new Option(title, name)));
     theme(matchMedia("(prefers-color-scheme: dark)").matches);
     await keeper();
-    const worker = new Python({pyodide: absolute(data.pyodide), packages: absolute(data.packages)}, loading);
+    const worker = new Python(addresses(), loading, notLoaded);
     const tools = {ask: askMore, notice, go: line => editor.go(line), highlight: line => editor.highlight(line)};
     views = new Views(find("tabs"), find("views"), tools, draw);
     const {Editor} = await import("./editor.js");  // meanwhile Python is loaded
@@ -39,30 +39,63 @@ async function start() {
     addEventListener("click", event => { if (!find("download").contains(event.target)) find("download").open = false; });
     showOwn();
     find("run").addEventListener("click", () => { hold(false); draw(); });
+    find("again").addEventListener("click", () => {
+        navigator.serviceWorker?.controller?.postMessage("forget");  // a file with an error may have been kept
+        worker.start();
+        begin(worker);
+    });
+    find("update").addEventListener("click", update);
     addEventListener("hashchange", fromLink);
     fromLink();
+    await begin(worker);
+}
+
+function addresses() {
+    const {pyodide, packages, compiled, needs} = data;
+    return {
+        pyodide: absolute(pyodide), packages: absolute(packages), needs,
+        compiled: compiled && {...compiled, library: absolute(compiled.library), packages: absolute(compiled.packages)},
+    };
+}
+
+async function begin(worker) {
     try {
         await worker.ready;
-        python = worker;
-        find("save-notebook").disabled = false;
-        document.documentElement.dataset.times = JSON.stringify(python.times);
-        navigator.serviceWorker?.controller?.postMessage("keep");
-        draw();
-    } catch (error) {
-        notice(`Python could not be loaded: ${error.message}`);
+    } catch {
+        return;  // notLoaded() has told
     }
+    python = worker;
+    find("save-notebook").disabled = false;
+    document.documentElement.dataset.times = JSON.stringify(python.times);
+    navigator.serviceWorker?.controller?.postMessage("keep");
+    draw();
 }
 
 // Starts the service worker that keeps the files: before Python is loaded, so that it sees these files.
 async function keeper() {
     const service = navigator.serviceWorker;  // undefined if the page isn't served securely
-    if (!service || service.controller) return;
+    if (!service) return;
     const found = new Promise(resolve => service.addEventListener("controllerchange", resolve, {once: true}));
     const late = new Promise(resolve => setTimeout(resolve, 2000));
     try {
-        await service.register("service.js");
-        await Promise.race([found, late]);
+        const registration = await service.register("service.js");
+        watchUpdates(registration);
+        if (!service.controller) await Promise.race([found, late]);
     } catch { /* private windows may refuse it: the page works, but not offline */ }
+}
+
+// A page stays with the files of its own version; those of a newer one wait until the reader wants them.
+function watchUpdates(registration) {
+    const offer = () => { find("newer").hidden = !(registration.waiting && navigator.serviceWorker.controller); };
+    registration.addEventListener("updatefound", () => registration.installing?.addEventListener("statechange", offer));
+    offer();
+}
+
+async function update() {
+    const registration = await navigator.serviceWorker.getRegistration();
+    navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), {once: true});
+    keepTyped();
+    registration.waiting.postMessage("take over");
 }
 
 // ---- the program
@@ -253,8 +286,17 @@ function problem({kind, text, line}) {
 
 function loading(what, part) {
     find("loading").hidden = part === 1;
-    find("loading-what").textContent = `loading ${what}`;
+    find("progress").hidden = false;
+    find("again").hidden = true;
+    if (find("loading-what").textContent !== `loading ${what}`) find("loading-what").textContent = `loading ${what}`;
     find("progress").value = part;
+}
+
+function notLoaded(error) {
+    find("loading").hidden = false;
+    find("progress").hidden = true;
+    find("again").hidden = false;
+    find("loading-what").textContent = `Python could not be loaded. ${error.message}`;
 }
 
 function notice(text) {

@@ -5,10 +5,12 @@ const PATIENCE = 20000;  // milliseconds for an answer; the time limit in Python
 export class TimeOver extends Error {}
 
 export class Python {
-    // `addresses` are those of Pyodide and of our packages; `told(what, part)` is called while they are loaded.
-    constructor(addresses, told) {
+    // `addresses` are those of Pyodide and of our packages; `told(what, part)` is called while they are loaded, and
+    // `failed(error)` if they can't be. After that `start()` tries again.
+    constructor(addresses, told, failed) {
         this.addresses = addresses;
         this.told = told;
+        this.failed = failed;
         this.start();
     }
 
@@ -16,6 +18,7 @@ export class Python {
         const script = new URL("worker.js", import.meta.url).href;
         const blob = new Blob([`importScripts(${JSON.stringify(script)});`], {type: "text/javascript"});
         const url = URL.createObjectURL(blob);
+        this.worker?.terminate();
         this.times = [];  // milliseconds at which each part of the loading began
         this.waiting = new Map();
         this.next = 0;
@@ -24,7 +27,7 @@ export class Python {
             this.worker.onmessage = ({data}) => this.receive(data, resolve, reject);
             this.worker.onerror = event => reject(new Error(event.message || "the worker couldn't be started"));
         });
-        this.ready.catch(() => {}).finally(() => URL.revokeObjectURL(url));
+        this.ready.catch(error => { this.worker.terminate(); this.failed(error); }).finally(() => URL.revokeObjectURL(url));
         this.worker.postMessage({load: this.addresses});
     }
 
@@ -53,7 +56,6 @@ export class Python {
             return await Promise.race([answer, late]);
         } catch (error) {
             if (error instanceof TimeOver) {
-                this.worker.terminate();
                 this.start();
             }
             throw error;
