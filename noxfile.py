@@ -162,8 +162,8 @@ def docs(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as folder:
         *options, out = session.posargs or [folder]
         session.run("sphinx-build", "-q", "-W", *options, "docs", out)
-        session.run("python", "-m", "pytest", "-n", "auto", "tests/examples/test_docs.py", "tests/interactive",
-                    "tests/examples/test_docs_site.py", "-m", "slow or not slow",
+        session.run("python", "-m", "pytest", "-n", "auto", "-m", "slow or not slow", "tests/interactive",
+                    *(f"tests/examples/test_docs{part}.py" for part in ("", "_extensions", "_site")),
                     env={"CI": "1", "DOCS": str(Path(out).absolute())})
 
 
