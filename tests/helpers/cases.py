@@ -19,7 +19,7 @@ def thinned(values: Iterable[Any], n: int) -> list[Any]:
 
 
 def slow(value: Any) -> Any:
-    """Return a case that is slow; a tuple has the values of several arguments."""
+    """Return a case that is slow; a tuple, not a named one, has the values of several arguments."""
     if isinstance(value, type(pytest.param())):
         return pytest.param(*value.values, id=value.id, marks=[*value.marks, pytest.mark.slow])
-    return pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.slow)
+    return pytest.param(*(value if type(value) is tuple else (value,)), marks=pytest.mark.slow)
