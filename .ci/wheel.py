@@ -44,7 +44,7 @@ def build_playground(folder: Path) -> None:
         return
     assert done.returncode == 0, done.stderr
     made = {file.relative_to(folder / "site").as_posix() for file in (folder / "site").rglob("*.*")}
-    wanted = {"index.html", "page.js", "views/pictures.js", "service.js", "codemirror.js", "graphviz.js", "packages.zip"}
+    wanted = {"index.html", "page.js", "views/pictures.js", "service.js", "codemirror.js", "packages.zip"}
     if "PYODIDE" in os.environ:
         wanted |= {"library.zip", "compiled.zip", "pyodide/pyodide.asm.wasm"}
     assert wanted <= made, sorted(wanted - made)
