@@ -2,8 +2,8 @@
 
 The cells of a page are one program. A cell that ends with a picture, `viz.unrolled(run)`, gets a link that opens the
 program up to it, if all it imports is there. The tag `try` adds one below another cell; a cell with the tag `no-try`
-is left out of all these programs. `no-try: true` at the head of a page leaves out the page. `-D playground=0` builds
-the pages alone.
+is left out of all these programs. At the head of a page, `no-try: true` leaves out the page, and `complete-cells: true`
+says that each cell is a program of its own, which gets a link. `-D playground=0` builds the pages alone.
 """
 
 from __future__ import annotations
@@ -77,14 +77,15 @@ def link(docname: str, text: str, program: str | None = None) -> nodes.reference
 
 def add_links(app: Any, doctree: Any, docname: str) -> None:
     """Put a link below each code cell whose program draws in the playground."""
-    if app.config.playground and app.builder.format == "html" and "no-try" not in app.env.metadata[docname]:
-        for cell, program in programs(doctree):
+    metadata = app.env.metadata[docname]
+    if app.config.playground and app.builder.format == "html" and "no-try" not in metadata:
+        for cell, program in programs(doctree, "complete-cells" in metadata):
             title = nodes.paragraph("", "", link(docname, "Try it in the playground", program), classes=["try-it"])
             cell.insert(1, title)
 
 
-def programs(doctree: Any) -> Iterator[tuple[Any, str]]:
-    """Yield the cells of a page that get a link, each with the program that ends with it."""
+def programs(doctree: Any, complete: bool) -> Iterator[tuple[Any, str]]:
+    """Yield the cells of a page that get a link, each with the program that ends with it, or that it is."""
     program = ""
     for cell in [node for node in doctree.findall(nodes.container) if node.get("nb_element") == "cell_code"]:
         tags = cell["cell_metadata"].get("tags", [])
@@ -92,10 +93,11 @@ def programs(doctree: Any) -> Iterator[tuple[Any, str]]:
             continue
         source = "".join(part.astext() for part in cell.findall(nodes.literal_block)
                          if part.parent.get("nb_element") == "cell_code_source")
-        if not source:
+        if not source and not complete:
             return  # hidden: what follows would lack it
-        program = f"{program}\n\n{source.strip()}".strip()
-        if ("try" in tags or ends_with_picture(source)) and imported(program) <= PACKAGES:
+        program = source.strip() if complete else f"{program}\n\n{source.strip()}".strip()
+        wanted = bool(source) if complete else "try" in tags or ends_with_picture(source)
+        if wanted and imported(program) <= PACKAGES:
             yield cell, program + "\n"
 
 

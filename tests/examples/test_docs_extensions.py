@@ -37,10 +37,10 @@ def page(*cells: tuple[str, list[str]]) -> Any:
     return made
 
 
-def linked(*cells: tuple[str, list[str]]) -> list[str]:
+def linked(*cells: tuple[str, list[str]], complete: bool = False) -> list[str]:
     import playground
 
-    return [program for _, program in playground.programs(page(*cells))]
+    return [program for _, program in playground.programs(page(*cells), complete)]
 
 
 IMPORTS = ("import numpy as np\nimport viz\nfrom rnn import Cell, t", [])
@@ -60,6 +60,11 @@ def test_other_packages_are_not_in_the_playground() -> None:
 def test_a_tag_adds_a_link_and_another_leaves_a_cell_out_of_all_programs() -> None:
     assert linked(IMPORTS, ("run = cell.unroll(T=4)", ["try"])) == [f"{IMPORTS[0]}\n\nrun = cell.unroll(T=4)\n"]
     assert linked(IMPORTS, ("viz.rolled(slow)", ["no-try"]), PICTURE) == [f"{IMPORTS[0]}\n\nviz.rolled(cell)\n"]
+
+
+def test_each_cell_of_a_page_of_complete_programs_is_one() -> None:
+    cells = ("import os", ["remove-input"]), ("print(1)", []), ("print(2)", ["no-try"]), ("import torch", []), PICTURE
+    assert linked(*cells, complete=True) == ["print(1)\n", "viz.rolled(cell)\n"]
 
 
 def test_a_program_never_lacks_a_hidden_cell() -> None:
