@@ -133,7 +133,8 @@ def test_the_course_has_programs_to_try() -> None:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_a_program_to_try_draws_in_the_playground(name: str) -> None:
+def test_a_program_to_try_draws_in_the_playground(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # some write files
     question = {"view": "pictures", "ask": "show", "source": PROGRAMS[name], "steps": 4, "level": "signals",
                 "heat": False, "dark": False}
     answer = json.loads(Session().answer(json.dumps(question)))
