@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ import minigrad
 import rnn
 import viz
 
+from . import kits
 from .examples import TITLES
 
 HERE = Path(__file__).parent
@@ -35,7 +36,8 @@ MODULES = ("codemirror.js", "graphviz.js")  # that npm builds
 PYODIDE = "https://cdn.jsdelivr.net/pyodide/v0.27.7/full/"  # the address that Pyodide's documentation gives
 CORE = ("pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
 PACKAGES = (minigrad, rnn, viz, graphviz)
-UNUSED = ("minigrad/debugger/vscode", "viz/playground/site", "viz/playground/npm", "viz/playground/build.py")
+UNUSED = ("minigrad/debugger/vscode", "viz/playground/site", "viz/playground/npm", "viz/playground/build.py",
+          "viz/playground/kits.py")
 DATE = (2020, 1, 1, 0, 0, 0)  # of files in the archive, which depends on their contents alone
 # Style attributes are allowed, style elements aren't: Chromium itself writes attributes while it edits text.
 POLICY = ("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{host}; worker-src 'self' blob:; "
@@ -52,20 +54,24 @@ class BuildError(Exception):
     """The site can't be built; the message is one line."""
 
 
-def build(out: Path, pyodide: str = PYODIDE) -> None:
+def build(out: Path, pyodide: str = PYODIDE, courses: Sequence[Path] = ()) -> None:
     """Write the site into a folder, which is made; files of an older site are replaced.
 
     Args:
         out: the folder.
         pyodide: the address of a Pyodide release, or a folder that holds one, which is copied.
+        courses: students' kits, or folders of them, whose assignments the site offers.
 
     Raises:
         BuildError: without npm, or if it fails; for a folder that holds no Pyodide with NumPy.
+        KitError: for an archive that is no students' kit.
     """
+    assignments = kits.read_kits(courses, {name: path for path, name in package_files()})
     remote = "://" in pyodide
     files = [] if remote else pyodide_files(Path(pyodide))
     out.mkdir(parents=True, exist_ok=True)
-    build_modules(out)
+    kept = kits.write_kits(assignments, out)
+    kept += build_modules(out, {kit.name: kit.task for kit in assignments})
     for file in files:
         (out / "pyodide").mkdir(exist_ok=True)
         shutil.copyfile(file, out / "pyodide" / file.name)
@@ -75,18 +81,19 @@ def build(out: Path, pyodide: str = PYODIDE) -> None:
         if name not in COMPLETED:
             (out / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(SITE / name, out / name)
-    (out / "index.html").write_text(page(address), encoding="utf-8", newline="\n")
-    (out / "service.js").write_text(service(out, address), encoding="utf-8", newline="\n")
+    (out / "index.html").write_text(page(address, assignments), encoding="utf-8", newline="\n")
+    (out / "service.js").write_text(service(out, address, kept), encoding="utf-8", newline="\n")
 
 
-def page(pyodide: str) -> str:
-    """Return the page, with the programs of its menu and the address of Pyodide."""
+def page(pyodide: str, assignments: Sequence[kits.Kit] = ()) -> str:
+    """Return the page, with the programs of its menu, its assignments and the address of Pyodide."""
     host = urlsplit(pyodide).netloc
     policy = POLICY.format(host=f" {urlsplit(pyodide).scheme}://{host}" if host else "")
     examples = [{"name": name, "title": title, "source": (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")}
                 for name, title in TITLES.items()]
     data = json.dumps({"pyodide": pyodide, "packages": "packages.zip", "version": minigrad.__version__,
-                       "examples": examples}).replace("<", "\\u003c")
+                       "examples": examples, "assignments": [kit.described() for kit in assignments]})
+    data = data.replace("<", "\\u003c")
     text = (SITE / "index.html").read_text(encoding="utf-8")
     return text.replace("%%POLICY%%", html.escape(policy)).replace("%%DATA%%", data)
 
@@ -96,9 +103,9 @@ def site_files() -> list[str]:
     return sorted(file.relative_to(SITE).as_posix() for file in SITE.rglob("*") if file.is_file())
 
 
-def service(out: Path, pyodide: str) -> str:
+def service(out: Path, pyodide: str, others: Sequence[str] = ()) -> str:
     """Return the script that keeps the files of a site; it is another one when one of them has changed."""
-    names = sorted({*site_files()} - {"service.js"} | {*MODULES, "packages.zip", "licences.txt"})
+    names = sorted({*site_files()} - {"service.js"} | {*MODULES, "packages.zip", "licences.txt", *others})
     digest = hashlib.sha256(b"".join((out / name).read_bytes() for name in names)).hexdigest()
     kept = json.dumps({"version": digest[:16], "files": ["./", *names], "pyodide": pyodide})
     return (SITE / "service.js").read_text(encoding="utf-8").replace("%%KEPT%%", kept)
@@ -157,8 +164,12 @@ def checked(file: Path, digest: str) -> Path:
 
 
 # ---- npm
-def build_modules(out: Path) -> None:
-    """Install the editor and Graphviz by npm in a folder that is removed again; write one module of each."""
+def build_modules(out: Path, tasks: Mapping[str, str]) -> list[str]:
+    """Install the editor and Graphviz by npm in a folder that is removed again; write one module of each.
+
+    Returns:
+        The names of the pages that were made of tasks, by name in Markdown.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file in NPM.iterdir():
@@ -168,6 +179,14 @@ def build_modules(out: Path) -> None:
         for module in MODULES:
             shutil.copyfile(folder / "built" / module, out / module)
         (out / "licences.txt").write_text("\n\n".join(licences(folder)), encoding="utf-8", newline="\n")
+        for name, text in tasks.items():
+            (folder / f"{name}.md").write_text(text, encoding="utf-8")
+        if tasks:
+            npm(folder, "run", "tasks", "--silent")
+        pages = [f"{kits.FOLDER}/{name}.html" for name in tasks]
+        for page in pages:
+            shutil.copyfile(folder / Path(page).name, out / page)
+    return pages
 
 
 def npm(folder: Path, *arguments: str) -> None:

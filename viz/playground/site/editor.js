@@ -1,7 +1,7 @@
 // The editor: CodeMirror in a shadow root, where its styles need no exception from the Content-Security-Policy.
 
 import {
-    basicSetup, EditorView, HighlightStyle, indentUnit, python, setDiagnostics, syntaxHighlighting, tags,
+    basicSetup, EditorState, EditorView, HighlightStyle, indentUnit, python, setDiagnostics, syntaxHighlighting, tags,
 } from "./codemirror.js";
 
 const LOOK = EditorView.theme({
@@ -31,13 +31,14 @@ export class Editor {
     // `changed()` is called after every change that a person makes, and after `text = ...`.
     constructor(parent, changed) {
         this.changed = changed;
+        this.extensions = [
+            basicSetup, python(), indentUnit.of("    "), LOOK, syntaxHighlighting(COLOURS),
+            EditorView.contentAttributes.of({"aria-label": "Program in Python"}),
+            EditorView.updateListener.of(update => { if (update.docChanged) this.changed(); }),
+        ];
         this.view = new EditorView({
             root: parent.attachShadow({mode: "open", delegatesFocus: true}), parent: parent.shadowRoot,
-            extensions: [
-                basicSetup, python(), indentUnit.of("    "), LOOK, syntaxHighlighting(COLOURS),
-                EditorView.contentAttributes.of({"aria-label": "Program in Python"}),
-                EditorView.updateListener.of(update => { if (update.docChanged) this.changed(); }),
-            ],
+            extensions: this.extensions,
         });
         this.view.dom.style.height = "100%";
     }
@@ -48,6 +49,11 @@ export class Editor {
 
     set text(text) {
         this.view.dispatch({changes: {from: 0, to: this.view.state.doc.length, insert: text}, selection: {anchor: 0}});
+    }
+
+    // Shows another text, whose history begins here: undoing leads back to no other one.
+    open(text) {
+        this.view.setState(EditorState.create({doc: text, extensions: this.extensions}));
     }
 
     replace(from, to, insert) {

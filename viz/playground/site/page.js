@@ -1,5 +1,6 @@
 // The page: what is typed or chosen is asked of Python, and the last answer is shown.
 
+import {Assignments} from "./assignments.js";
 import {button, element} from "./elements.js";
 import {pack, unpack} from "./link.js";
 import {Python, TimeOver} from "./python.js";
@@ -12,7 +13,7 @@ const find = id => document.getElementById(id);
 const data = JSON.parse(find("data").textContent);
 const absolute = address => new URL(address, document.baseURI).href;
 
-let editor, python, views, clock, asked = 0, held = false;
+let editor, python, views, assignments, clock, asked = 0, held = false;
 
 async function start() {
     find("version").textContent = data.version;
@@ -24,6 +25,7 @@ async function start() {
     views = new Views(find("tabs"), find("views"), tools, draw);
     const {Editor} = await import("./editor.js");  // meanwhile Python is loaded
     editor = new Editor(find("editor"), edited);
+    assignments = new Assignments(data.assignments, {editor, python: worker, menu: find("examples")});
     find("examples").addEventListener("change", () => open(find("examples").value));
     find("steps").addEventListener("input", slide);
     for (const id of ["level", "heat"]) find(id).addEventListener("change", draw);
@@ -57,12 +59,17 @@ async function keeper() {
 
 // ---- the program
 async function fromLink() {
+    if (location.hash.startsWith("#assignment=")) {
+        if (open(location.hash)) return;
+        notice("The assignment in the link isn't in this site: the link is wrong, or for another course.");
+    }
     if (!location.hash.startsWith(LINKED)) {
         if (!editor.text) open(data.examples[0].name);
         return;
     }
     try {
         const program = await unpack(location.hash.slice(LINKED.length));
+        assignments.close();
         hold(true);
         editor.text = program;
         find("examples").value = "";
@@ -72,16 +79,28 @@ async function fromLink() {
     }
 }
 
+// Opens an example or an assignment, by its value in the menu; false if there is none.
 function open(name) {
+    if (assignments.open(name)) {
+        hold(false);
+        clear();
+        return true;
+    }
     const example = data.examples.find(one => one.name === name);
-    if (!example) return;
+    if (!example) return false;
+    assignments.close();
     find("examples").value = name;
     hold(false);
     clear();
     editor.text = example.source;
+    return true;
 }
 
 function edited() {
+    if (assignments.current) {
+        assignments.edited();
+        return;
+    }
     showSteps();
     clearTimeout(clock);
     clock = setTimeout(draw, PAUSE);
@@ -119,7 +138,7 @@ function theme(dark) {
 
 async function copyLink() {
     const address = new URL(location.href);
-    address.hash = LINKED.slice(1) + await pack(editor.text);
+    address.hash = assignments.link ?? LINKED + await pack(editor.text);
     history.replaceState(null, "", address);
     let told = "the link is in the address bar";
     try {
@@ -135,7 +154,7 @@ async function copyLink() {
 let busy = false, again = false;
 
 async function draw() {
-    if (held || !python) return;
+    if (held || !python || assignments.current) return;  // an assignment runs when it is checked
     if (busy) { again = true; return; }
     busy = true;
     do {

@@ -3,15 +3,15 @@
 const SCALE = 1.25, LEAST = 0.7;  // of the pictures, whose letters are made for paper; where they are wider, one scrolls
 const painter = import("./graphviz.js").then(({instance}) => instance());  // meanwhile Python is loaded
 
-// Returns an SVG element. Its text is parsed as XML, and nothing in it runs: the page's policy allows no inline script.
-export async function paint({dot, title, alt}, choose) {
-    const text = (await painter).renderString(dot, {engine: "nop2", format: "svg"});
+// Returns an SVG element; without `choose`, boxes are no buttons. Its text is parsed as XML, and nothing in it runs: the page's policy allows no inline script.
+export async function paint({dot, title, alt, engine = "nop2"}, choose) {
+    const text = (await painter).renderString(dot, {engine, format: "svg"});
     const svg = document.adoptNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement);
     const width = parseFloat(svg.getAttribute("width"));
     svg.setAttribute("width", `${SCALE * width}pt`);
     svg.removeAttribute("height");
     svg.style.minWidth = `${LEAST * width}pt`;
-    svg.setAttribute("role", "group");
+    svg.setAttribute("role", choose ? "group" : "img");
     svg.setAttribute("aria-label", `${title}. ${alt}`);
     for (const node of svg.querySelectorAll(".node")) name(node, choose);
     for (const title of svg.querySelectorAll(":scope > g > title, .edge > title, .cluster > title")) title.remove();
@@ -22,7 +22,7 @@ export async function paint({dot, title, alt}, choose) {
 function name(node, choose) {
     const key = node.querySelector(":scope > title")?.textContent ?? "";
     node.querySelector(":scope > title")?.remove();
-    if (key.startsWith("text")) return;
+    if (key.startsWith("text") || !choose) return;
     const label = [...node.querySelectorAll("text")].map(text => text.textContent).join(" ");
     node.dataset.key = key;
     node.setAttribute("role", "button");

@@ -30,9 +30,11 @@ export class Python {
 
     receive(data, resolve, reject) {
         if (data.loading !== undefined) {
-            this.told(data.loading, data.part);
+            if (!this.quiet) this.told(data.loading, data.part);
             this.times.push([data.part, Math.round(data.ms)]);
-            if (data.part === 1) resolve();
+            if (data.part !== 1) return;
+            this.quiet = false;
+            resolve();
         } else if (data.id === undefined) {
             reject(new Error(data.failed));
         } else {
@@ -42,13 +44,22 @@ export class Python {
         }
     }
 
-    async ask(question) {
+    // Ends what runs, with all that it has changed, and starts Python anew, which isn't told.
+    renew() {
+        const waiting = [...this.waiting.values()];
+        this.worker.terminate();
+        this.quiet = true;
+        this.start();
+        for (const [, failed] of waiting) failed(new Error("Python was ended"));
+    }
+
+    async ask(question, patience = PATIENCE) {
         await this.ready;
         const id = this.next++;
         const answer = new Promise((...ends) => this.waiting.set(id, ends));
         this.worker.postMessage({id, question});
         let clock;
-        const late = new Promise((_, failed) => { clock = setTimeout(failed, PATIENCE, new TimeOver()); });
+        const late = new Promise((_, failed) => { clock = setTimeout(failed, patience, new TimeOver()); });
         try {
             return await Promise.race([answer, late]);
         } catch (error) {
