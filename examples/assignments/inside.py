@@ -64,8 +64,9 @@ class Forbidden(importlib.abc.MetaPathFinder):
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
         """Raise ModuleNotFoundError for a forbidden module; leave every other one to the next finder."""
-        if fullname.partition(".")[0] in self.names:
-            raise ModuleNotFoundError(f"no module {fullname!r} here (this assignment is to be done without it)",
+        package = fullname.partition(".")[0]
+        if package in self.names:
+            raise ModuleNotFoundError(f"no module {package!r} here (this assignment is to be done without it)",
                                       name=fullname)
 
 
@@ -83,8 +84,9 @@ def forbid(names: Sequence[str]) -> None:
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
         """Depends on nothing that a name leads to: all that it uses is its own."""
-        if event == "import" and arguments[0].partition(".")[0] in refused:
-            raise ModuleNotFoundError(f"no module {arguments[0]!r} here (this assignment is to be done without it)")
+        package = arguments[0].partition(".")[0] if event == "import" else ""
+        if package in refused:
+            raise ModuleNotFoundError(f"no module {package!r} here (this assignment is to be done without it)")
         if event == "open" and is_a(arguments[0], (str, bytes)):
             path = realpath(fsdecode(arguments[0]))
             if path.startswith(folders):

@@ -160,10 +160,11 @@ export class Assignments {
         const {name, file, check} = this.current, source = this.page.editor.text, {python} = this.page;
         const run = this.running = {stopped: false};
         this.press.textContent = "stop";
-        this.say("checking …");
+        this.say("Python starts …");
         let answer, failed;
         try {
-            const kit = await archive(`kits/${name}.zip`);
+            const [kit] = await Promise.all([archive(`kits/${name}.zip`), python.ready]);
+            if (!run.stopped) this.say("checking …");
             if (!run.stopped) answer = await python.ask({ask: "check", kit, check, name, file, source}, PATIENCE);
         } catch (error) {
             failed = error;

@@ -174,6 +174,7 @@ async function drawOnce(number) {
         if (again || held || question.source !== editor.text) return;  // another question follows
         await show(views.views[question.view], answer);
     } catch (error) {
+        if (assignments.current) return;  // it has ended Python
         views.current.stale(true);
         notice(error instanceof TimeOver
             ? "Stopped: no answer in 20 seconds. Is there an endless loop, or a very large T? Python starts anew."

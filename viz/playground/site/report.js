@@ -64,6 +64,7 @@ export class Report {
         }
         if (picture) {
             const shown = document.createElement("figure");
+            shown.tabIndex = 0;  // where it is wider than the page, one scrolls
             shown.append(await paint(picture));
             made.append(shown);
         }
