@@ -33,6 +33,13 @@ session = Session()
 for question in json.load(sys.stdin):
     print(session.answer(json.dumps({"ask": "check", **question})))
 """
+UNUSUAL = [  # at the end of a right solution
+    "import rnn", "import minigrad.ops", "from examples.assignments import check", "x = (1,", "raise SystemExit(3)",
+    "input()", "import utils", "def rnn_forward(x):\n    pass", "del lstm_backward", "import sys\nsys.path.clear()",
+    "print('αβ\\a', end='')\nimport sys, warnings\nprint('to stderr', file=sys.stderr)", "np.seterr(all='raise')",
+    "np.float64(1e308) * 10", "while True:\n    print('x' * 100_000)",
+    "def rnn_forward(x, h0, W, U, b):\n    return [1]",
+    "def rnn_step_forward(x, h_prev, W, U, b):\n    x += 1\n    return np.tanh(x @ W + h_prev @ U + b)"]
 WRONG = {"a1": "softmax_wrong_axis", "a2": "once_per_input", "a3": "truncated", "a4": "delay_always_one",
          "a5": "not_detached"}
 
@@ -97,6 +104,12 @@ def at_home(name: str, text: str, folder: Path) -> str:
     return done.stdout.replace(" (not isolated: the file has run with your rights)", "", 1)
 
 
+@pytest.fixture(scope="module")
+def unusual(folder: Path) -> list[dict[str, Any]]:
+    """The reports of one process: nothing that a file has changed may reach the next."""
+    return in_the_page(kit_of("a3", folder), [f"{source('a3')}\n{added}\n" for added in UNUSUAL], folder)
+
+
 class TestReport:
     @pytest.mark.parametrize("name", NAMES)
     def test_is_word_for_word_that_of_the_command(self, name: str, folder: Path) -> None:
@@ -106,27 +119,19 @@ class TestReport:
             assert as_text(report) == at_home(name, text, folder)
         assert [all(check["passed"] for check in report["checks"]) for report in reports] == [False, False, True]
 
-    @pytest.mark.parametrize("added", [
-        "import rnn", "import minigrad.ops", "from examples.assignments import check", "x = (1,", "raise SystemExit(3)",
-        "input()", "import utils", "def rnn_forward(x):\n    pass", "del lstm_backward",
-        "print('αβ\\a', end='')\nimport sys, warnings\nprint('to stderr', file=sys.stderr)",
-        "import numpy as np\nnp.float64(1e308) * 10", "while True:\n    print('x' * 100_000)",
-        "def rnn_forward(x, h0, W, U, b):\n    return [1]", "np.seterr(all='raise')", "import sys\nsys.path.clear()",
-        "def rnn_step_forward(x, h_prev, W, U, b):\n    x += 1\n    return np.tanh(x @ W + h_prev @ U + b)"])
-    def test_of_a_file_with_something_unusual_is_that_of_the_command(self, added: str, folder: Path) -> None:
-        text = f"{source('a3')}\n{added}\n"
-        [report] = in_the_page(kit_of("a3", folder), [text], folder)
-        assert as_text(report) == at_home("a3", text, folder)
+    @pytest.mark.parametrize("number", range(len(UNUSUAL)), ids=[repr(added) for added in UNUSUAL])
+    def test_of_a_file_with_something_unusual_is_that_of_the_command(
+            self, number: int, unusual: list[dict[str, Any]], folder: Path) -> None:
+        assert as_text(unusual[number]) == at_home("a3", f"{source('a3')}\n{UNUSUAL[number]}\n", folder)
 
     def test_names_the_lines_of_the_file(self) -> None:
-        text = source("a3").replace("    h = h0\n", "    h = h0\n    h.missing()\n", 1)
-        assert text != source("a3")
+        text = source("a3") + "\n\ndef rnn_forward(x, h0, W, U, b):\n    return h0.missing()\n"
         report = in_page.check("a3", "a3.py", text)
-        [check] = [one for one in report["checks"] if "rnn: forward by step" in one["head"]]
+        [check] = [one for one in report["checks"] if "AttributeError" in " ".join(one["said"])]
         lines = text.splitlines()
         named, function = check["lines"]
         assert named["wrong"] and named["text"] == f"line {named['line']}"
-        assert lines[named["line"] - 1].strip() == "h.missing()"
+        assert lines[named["line"] - 1].strip() == "return h0.missing()"
         assert not function["wrong"] and lines[function["line"] - 1].startswith(f"def {function['text']}(")
 
     def test_names_a_method_of_a_class(self) -> None:
@@ -145,10 +150,11 @@ class TestReport:
         assert [check["picture"]["engine"] for check in report["checks"] if check["picture"]] == ["dot"]
 
     def test_leaves_modules_and_imports_as_they_were(self) -> None:
-        before = dict(sys.modules), list(sys.meta_path), sys.stdin, sys.stdout
+        before = {name: sys.modules[name] for name in sys.modules if name != "student"}
+        others = list(sys.meta_path), sys.stdin, sys.stdout
         in_page.check("a3", "a3.py", source("a3") + "\nimport sys\nsys.meta_path.clear()\n")
-        assert {name: sys.modules[name] for name in before[0]} == before[0]
-        assert (sys.meta_path, sys.stdin, sys.stdout) == before[1:]
+        assert {name: sys.modules[name] for name in before} == before
+        assert (sys.meta_path, sys.stdin, sys.stdout) == others
 
     @pytest.mark.skipif(sys.version_info < (3, 12), reason="a line can't be stopped before Python 3.12")
     def test_a_loop_that_does_not_end_is_stopped_in_its_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +192,7 @@ class TestKits:
             bundle.write_students(name, tmp_path / f"kit_{name[::-1]}.zip")
         kits = read_kits([tmp_path], PACKAGES)
         assert [kit.name for kit in kits] == ["a2", "a4"]
-        write_kits(kits, tmp_path / "kits" / "..")
+        write_kits(kits, tmp_path)
         write_kits(kits[1:], tmp_path)
         assert [file.name for file in (tmp_path / "kits").iterdir()] == ["a4.zip"]
 

@@ -42,6 +42,7 @@ export class Assignments {
         this.bar.setAttribute("aria-label", "Assignment");
         this.press = button("check", () => (this.running ? this.stop() : this.check()));
         this.press.id = "check";
+        this.press.title = "Ctrl+Enter";
         this.press.setAttribute("aria-keyshortcuts", "Control+Enter Meta+Enter");
         this.save = button("download", () => download(this.current.file, this.page.editor.text));
         this.save.id = "download-file";

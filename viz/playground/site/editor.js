@@ -54,6 +54,7 @@ export class Editor {
     // Shows another text, whose history begins here: undoing leads back to no other one.
     open(text) {
         this.view.setState(EditorState.create({doc: text, extensions: this.extensions}));
+        this.view.scrollDOM.scrollTo(0, 0);
     }
 
     replace(from, to, insert) {

@@ -19,12 +19,13 @@ export class Python {
         this.times = [];  // milliseconds at which each part of the loading began
         this.waiting = new Map();
         this.next = 0;
+        this.starts = true;
         this.ready = new Promise((resolve, reject) => {
             this.worker = new Worker(url);
             this.worker.onmessage = ({data}) => this.receive(data, resolve, reject);
             this.worker.onerror = event => reject(new Error(event.message || "the worker couldn't be started"));
         });
-        this.ready.catch(() => {}).finally(() => URL.revokeObjectURL(url));
+        this.ready.catch(() => {}).finally(() => { this.starts = false; URL.revokeObjectURL(url); });
         this.worker.postMessage({load: this.addresses});
     }
 
@@ -44,8 +45,9 @@ export class Python {
         }
     }
 
-    // Ends what runs, with all that it has changed, and starts Python anew, which isn't told.
+    // Ends what runs, with all that it has changed, and starts Python anew, which isn't told; while it starts, it is new.
     renew() {
+        if (this.starts) return;
         const waiting = [...this.waiting.values()];
         this.worker.terminate();
         this.quiet = true;

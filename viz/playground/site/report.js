@@ -38,13 +38,14 @@ export class Report {
     }
 
     clear() {
-        this.old = undefined;
+        this.old = this.shown = undefined;
         this.panel.replaceChildren(element("p", "Press “check”, or Ctrl+Enter, as often as you like. The file is checked on this machine, and nothing is sent."));
     }
 
-    async show({head, checks, foot}) {
-        const list = document.createElement("ol");
+    async show(report) {
+        const {head, checks, foot} = this.shown = report, list = document.createElement("ol");
         list.append(...await Promise.all(checks.map(check => this.entry(check))));
+        if (this.shown !== report) return;  // meanwhile another assignment was opened
         this.old = element("p", "The file has changed since this check.");
         this.old.className = "old";
         const last = element("p", foot.at(-1)), below = foot.slice(0, -1).map(line => element("pre", line));
