@@ -53,8 +53,8 @@ export class Editor {
 
     // Shows another text, whose history begins here: undoing leads back to no other one.
     open(text) {
-        this.view.setState(EditorState.create({doc: text, extensions: this.extensions}));
         this.view.scrollDOM.scrollTo(0, 0);
+        this.view.setState(EditorState.create({doc: text, extensions: this.extensions}));
     }
 
     replace(from, to, insert) {

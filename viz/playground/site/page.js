@@ -61,7 +61,9 @@ async function keeper() {
 async function fromLink() {
     if (location.hash.startsWith("#assignment=")) {
         if (open(location.hash)) return;
+        if (!editor.text) open(data.examples[0].name);
         notice("The assignment in the link isn't in this site: the link is wrong, or for another course.");
+        return;
     }
     if (!location.hash.startsWith(LINKED)) {
         if (!editor.text) open(data.examples[0].name);
