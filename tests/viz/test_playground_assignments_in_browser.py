@@ -142,10 +142,9 @@ class TestCheck:
 
     def test_a_loop_that_does_not_end_is_stopped_in_its_line(self, page: Assignment) -> None:
         page.choose("a2")
-        page.check(source("a2") + "\ndef topological_order(out):\n    while True:\n        pass\n")
+        page.check(source("a2") + "\ndef topological_order(out):\n    while True: pass\n")
         line = len(source("a2").splitlines()) + 3
-        assert f"topological_order did not end in time at line {line}" in page.text("#view-check") or \
-            f"topological_order did not end in time at line {line + 1}" in page.text("#view-check")
+        assert f"topological_order did not end in time at line {line}: `while True: pass`" in page.text("#view-check")
         page.check(source("a2"))
         assert page.tab.locator("#view-check li.failed").count() == 0
 
@@ -158,7 +157,7 @@ class TestCheck:
         page.tab.click("#check")
         assert page.told == "Stopped. Python starts anew."
         page.check(source("a2"))
-        assert page.told.startswith("11 of 11") or page.tab.locator("#view-check li.failed").count() == 0
+        assert page.tab.locator("#view-check li.failed").count() == 0
 
     def test_what_a_file_changes_in_numpy_and_python_reaches_no_other_check(self, page: Assignment) -> None:
         page.choose("a3")
