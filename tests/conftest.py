@@ -24,6 +24,7 @@ MARKS = {  # a file or folder of tests -> its marker
     "viz/test_page_in_browser.py": "browser",
     "viz/test_page_sizes_in_browser.py": "browser",
     "viz/test_page_state_in_browser.py": "browser",
+    "viz/test_playground_assignments_in_browser.py": "playground",
     "viz/test_playground_in_browser.py": "playground",
     "viz/test_playground_loading_in_browser.py": "playground",
     "viz/test_playground_views_in_browser.py": "playground",

@@ -73,9 +73,12 @@ def write(name: str, out: Path, seed: int, unsafe: bool = False) -> None:
 
 def write_students(name: str, out: Path) -> None:
     """Write the kit for students: the handout, and the project with the checks as data instead of the solution."""
-    stub = make.stub(make.source(name))
+    stub, checks = make.stub(make.source(name)), parts(name)
     texts = {f"{name}.py": stub, f"{name}.ipynb": json.dumps(make.notebook(stub), indent=1) + "\n",
-             f"examples/assignments/kit_data/{name}.json": kit.text(name, parts(name)),
+             f"examples/assignments/kit_data/{name}.json": kit.text(name, checks),
+             "assignment.json": json.dumps({  # for viz.playground
+                 "name": name, "title": f"{name}: {checks[0].title}", "task": make.task(stub), "file": f"{name}.py",
+                 "check": "examples.assignments.in_page:check"}, indent=1, ensure_ascii=False) + "\n",
              "README.md": (HERE / "students.md").read_text(encoding="utf-8").replace("NAME", name)}
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for inside, said in texts.items():

@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from viz import PaintError
+from viz import PaintError, Picture
 
 from . import kit, reports
 from .grading import Answers, Assignment, Outcome, Settings, Unreadable, done, hidden, read
-from .sandbox import Ran, Refused, Unisolated, run
+from .sandbox import Job, Ran, Refused, Unisolated, run
 
 HERE = Path(__file__).parent
 # A students' kit has neither the solutions nor the options of graders.
@@ -32,6 +32,7 @@ SEED = 0
 # What a command that is shown may hold. Nothing of it is special to a shell inside of double quotes, the only
 # quotes that Windows' has too (shlex.quote's are single).
 PLAIN = re.compile(r"[A-Za-z0-9_.\[\] -]+")
+Run = Callable[[Job, Mapping[str, str], "Unisolated | None"], dict[str, Ran]]
 
 
 @dataclass
@@ -56,8 +57,8 @@ def parts(name: str, seed: int = SEED, others: bool = False) -> list[Assignment]
     return list(make(seed, others))
 
 
-def checked(part: Assignment, sources: Mapping[str, str], seed: int, isolation: Unisolated | None = None
-            ) -> dict[str, Result]:
+def checked(part: Assignment, sources: Mapping[str, str], seed: int, isolation: Unisolated | None = None,
+            run: Run = run) -> dict[str, Result]:
     """Check one part, for one file, or for several of the teacher's own that run in the same processes."""
     found: dict[str, Ran] = {}
     for job in part.jobs:
@@ -93,20 +94,27 @@ def debugger(result: Result, outcome: Outcome) -> str:
 def draw(results: Sequence[Result], folder: Path, stem: str, ending: str) -> dict[int, Path]:
     """Draw the first finding of each part that has an edge; return the pictures by the outcome's id."""
     drawn: dict[int, Path] = {}
-    for result in results:
-        for outcome in result.outcomes:
-            finding = outcome.finding
-            if finding is None or result.part.draw is None or not (finding.edge or finding.extra):
-                continue
-            path = _no_link(folder / f"{stem}_{len(drawn) + 1}.{ending}")
-            try:
-                result.part.draw(finding).render(outfile=path)
-            except PaintError:  # nothing here can paint; DOT text needs nothing
-                path = _no_link(path.with_suffix(".dot"))
-                result.part.draw(finding).render(outfile=path)
-            drawn[id(outcome)] = path
-            break
+    for key, picture in pictures(results).items():
+        path = _no_link(folder / f"{stem}_{len(drawn) + 1}.{ending}")
+        try:
+            picture.render(outfile=path)
+        except PaintError:  # nothing here can paint; DOT text needs nothing
+            path = _no_link(path.with_suffix(".dot"))
+            picture.render(outfile=path)
+        drawn[key] = path
     return drawn
+
+
+def pictures(results: Sequence[Result]) -> dict[int, Picture]:
+    """Return the picture of the first finding of each part that has an edge, by the outcome's id."""
+    found: dict[int, Picture] = {}
+    for result in results:
+        drawable = ((outcome, outcome.finding) for outcome in result.outcomes
+                    if outcome.finding is not None and (outcome.finding.edge or outcome.finding.extra))
+        first = next(drawable, None)
+        if first is not None and result.part.draw is not None:
+            found[id(first[0])] = result.part.draw(first[1])
+    return found
 
 
 def _no_link(path: Path) -> Path:
@@ -176,19 +184,28 @@ def main(arguments: Sequence[str]) -> int:
         print(reports.clean(str(error)), file=sys.stderr)
         return 2
     folder = given.out or file.parent
-    pictures: dict[int, Path] = {}
+    painted: dict[int, Path] = {}
     if not given.no_pictures:
         folder.mkdir(parents=True, exist_ok=True)
         shown = [result for result in results if not settings.withheld or not result.outcomes[0].check.hidden]
-        pictures = draw(shown, folder, file.stem, given.format)
+        painted = draw(shown, folder, file.stem, given.format)
     write = reports.FORMATS[settings.format] if settings.format else reports.text
-    lines = [(outcome, debugger(result, outcome), pictures.get(id(outcome)))
-             for result in results for outcome in result.outcomes]
+    lines = report_lines(results, settings, painted)
+    print(write(lines, about(results, settings)))
+    return 0 if all(line.outcome.finding is None for line in lines) else 1
+
+
+def report_lines(results: Sequence[Result], settings: Settings, painted: Mapping[int, Path]) -> list[reports.Line]:
+    """Return the checks of a report; pictures by the outcome's id."""
+    return [reports.Line(outcome, debugger(result, outcome), painted.get(id(outcome)), settings.withheld)
+            for result in results for outcome in result.outcomes]
+
+
+def about(results: Sequence[Result], settings: Settings) -> reports.About:
+    """Return the information of a report that isn't about a single check."""
     notes = list(dict.fromkeys(result.ran.note for result in results if result.ran.note))
-    printed = printed_text(results, settings)
-    print(write([reports.Line(outcome, command, picture, settings.withheld) for outcome, command, picture in lines],
-                reports.About(results[0].part.name, results[0].part.title, printed, notes, settings.isolation.said)))
-    return 0 if all(outcome.finding is None for outcome, _, _ in lines) else 1
+    return reports.About(results[0].part.name, results[0].part.title, printed_text(results, settings), notes,
+                         settings.isolation.said)
 
 
 if __name__ == "__main__":

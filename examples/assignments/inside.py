@@ -13,6 +13,7 @@ it can forge the answers that its functions could have given, and nothing else.
 from __future__ import annotations
 
 import base64
+import contextlib
 import importlib.abc
 import importlib.util
 import inspect
@@ -22,7 +23,7 @@ import os
 import signal
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,9 @@ class Forbidden(importlib.abc.MetaPathFinder):
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
         """Raise ModuleNotFoundError for a forbidden module; leave every other one to the next finder."""
-        if fullname.partition(".")[0] in self.names:
-            raise ModuleNotFoundError(f"no module {fullname!r} here (this assignment is to be done without it)",
+        package = fullname.partition(".")[0]
+        if package in self.names:
+            raise ModuleNotFoundError(f"no module {package!r} here (this assignment is to be done without it)",
                                       name=fullname)
 
 
@@ -82,8 +84,9 @@ def forbid(names: Sequence[str]) -> None:
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
         """Depends on nothing that a name leads to: all that it uses is its own."""
-        if event == "import" and arguments[0].partition(".")[0] in refused:
-            raise ModuleNotFoundError(f"no module {arguments[0]!r} here (this assignment is to be done without it)")
+        package = arguments[0].partition(".")[0] if event == "import" else ""
+        if package in refused:
+            raise ModuleNotFoundError(f"no module {package!r} here (this assignment is to be done without it)")
         if event == "open" and is_a(arguments[0], (str, bytes)):
             path = realpath(fsdecode(arguments[0]))
             if path.startswith(folders):
@@ -245,55 +248,79 @@ def main(arguments: Sequence[str]) -> None:
     sys.path[:1] = []  # this script's own folder
     sys.path += job["paths"]
     send(note=limit(job["limits"]))
-    probes = types.ModuleType("probes")
-    exec(compile(job["probes"], "probes.py", "exec"), probes.__dict__)
-    data = decoded(job["data"])
+    questions = Questions(job)
     forbid(job["blocked"])
-    broken = set()  # files that can't be run
     for number, (name, question) in enumerate(job["asked"]):
         send(begin=number)
-        answer = {} if name in broken else answered(name, question, probes, data, job)
+        send(end=number, answer=questions.answer(name, question))
+
+
+class Questions:
+    """The questions of a job: students' files are asked them one by one.
+
+    Attributes:
+        limited: makes a context that limits the time of a file's code, from its code object and seconds.
+    """
+
+    def __init__(self, job: dict[str, Any], limited: Callable[[types.CodeType, float], Any] | None = None) -> None:
+        self.job = job
+        self.limited = limited or alarm
+        self.probes = types.ModuleType("probes")
+        exec(compile(job["probes"], "probes.py", "exec"), self.probes.__dict__)
+        self.data = decoded(job["data"])
+        self.broken: set[str] = set()  # files that can't be run
+
+    def answer(self, name: str, question: str) -> dict[str, Any]:
+        """Ask one student one question; return two results or the error, and the inputs that were modified."""
+        answer: dict[str, Any] = {}
+        if name in self.broken:
+            return answer
+        source = self.job["students"][name]
+        try:
+            student = Student(name, source)
+            with self.limited(student.code, self.job["seconds"]):
+                self._ask(student, question, answer)
+        except BaseException as error:  # whatever it is, it is the student's, and the next question goes on
+            answer["error"] = told(error, source)
         if question == "import" and "error" in answer:
-            broken.add(name)
+            self.broken.add(name)
         if len(json.dumps(answer)) > LONGEST:
             answer = {"error": {"type": "", "message": "returns more than an answer can hold"}}
-        send(end=number, answer=answer)
+        return answer
 
-
-def answered(name: str, question: str, probes: types.ModuleType, data: dict[str, Any],
-             job: dict[str, Any]) -> dict[str, Any]:
-    """Ask one student one question; return two results or the error, and the inputs that were modified."""
-    source = job["students"][name]
-    answer: dict[str, Any] = {}
-    try:
-        timer(job["seconds"])
-        student = Student(name, source)
+    def _ask(self, student: Student, question: str, answer: dict[str, Any]) -> None:
+        """Ask a question; put into the answer what is known, step by step, as any of them may fail."""
         if question == "import":
-            answer["values"] = {"signatures": {"plain": signatures(student.module(), job["signatures"])}}
-            return answer
-        call = probes.CALLS.get(question) or numeric(*probes.NUMERIC[question])
-        given = fresh(data, frozen=True)
+            answer["values"] = {"signatures": {"plain": signatures(student.module(), self.job["signatures"])}}
+            return
+        call = self.probes.CALLS.get(question) or numeric(*self.probes.NUMERIC[question])
+        given = fresh(self.data, frozen=True)
         module = student.module()
         try:
             found = call(module, given)
         except ValueError as error:
             if "read-only" not in str(error):
                 raise
-            answer["wrote"] = told(error, source)
-            given = fresh(data, frozen=False)
+            answer["wrote"] = told(error, self.job["students"][student.name])
+            given = fresh(self.data, frozen=False)
             module = student.module()
             found = call(module, given)
             answer["changed"] = [name for name, x in given.items() if isinstance(x, np.ndarray)
-                                 and not np.array_equal(x, data[name], equal_nan=True)]
+                                 and not np.array_equal(x, self.data[name], equal_nan=True)]
         answer["values"] = encoded(found)
         answer["shares"] = shared(found, given)
         if ":" not in question:  # what is asked of a whole function is asked twice
-            answer["again"] = encoded(call(module, fresh(data, frozen=not answer.get("wrote"))))
-    except BaseException as error:  # whatever it is, it is the student's, and the next question goes on
-        answer["error"] = told(error, source)
+            answer["again"] = encoded(call(module, fresh(self.data, frozen=not answer.get("wrote"))))
+
+
+@contextlib.contextmanager
+def alarm(code: types.CodeType, seconds: float) -> Iterator[None]:
+    """Limit the time of code by the system's timer."""
+    timer(seconds)
+    try:
+        yield
     finally:
         timer(0)
-    return answer
 
 
 def timer(seconds: float) -> None:

@@ -72,6 +72,11 @@ def notebook(text: str) -> dict[str, Any]:
                                          "language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 5}
 
 
+def task(text: str) -> str:
+    """Return the text cells of a source, in Markdown."""
+    return "\n\n".join("".join(cell["source"]) for cell in notebook(text)["cells"] if cell["cell_type"] == "markdown")
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m examples.assignments.make",

@@ -87,7 +87,24 @@ def key_of(value: Any, grid: float) -> bytes:
 @lru_cache(maxsize=1 << 14)
 def _derived(digest: bytes, rounds: int) -> bytes:
     """Return the key of some numbers. Many mistakes are compared with the same ones: these cost once."""
-    return hashlib.pbkdf2_hmac("sha256", digest, b"minigrad course kit", rounds)
+    return (getattr(hashlib, "pbkdf2_hmac", None) or pbkdf2)("sha256", digest, b"minigrad course kit", rounds)
+
+
+def pbkdf2(name: str, secret: bytes, salt: bytes, rounds: int) -> bytes:
+    """Return the first block of PBKDF2 with HMAC (RFC 8018, section 5.2; RFC 2104), for a secret of 64 bytes at most.
+
+    hashlib.pbkdf2_hmac does the same, but Python has it only with OpenSSL, and in a browser there is none.
+    """
+    padded = secret.ljust(64, b"\0")
+    inner, outer = (hashlib.new(name, bytes(byte ^ pad for byte in padded)) for pad in (0x36, 0x5C))
+    block, total = salt + b"\0\0\0\1", 0
+    for _ in range(rounds):
+        first, second = inner.copy(), outer.copy()
+        first.update(block)
+        second.update(first.digest())
+        block = second.digest()
+        total ^= int.from_bytes(block, "big")
+    return total.to_bytes(len(block), "big")
 
 
 def closed(text: str, key: bytes) -> str:

@@ -11,7 +11,7 @@ results.json. That it wasn't is a line of its own for the teacher there, `not is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,21 +83,32 @@ def clean(text: str, most: int = 1000) -> str:
 def text(lines: Sequence[Line], about: About) -> str:
     """Return the report as text: one line for each check, and the explanation of a failure below it."""
     shown = [about.head]
+    for head, said in entries(lines):
+        shown += [head, *(f"             {one}" for one in said)]
+    return "\n".join([*shown, *foot(lines, about)])
+
+
+def entries(lines: Sequence[Line]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the line of each check, and the lines of its explanation, which is given once."""
     causes: set[str] = set()
     for line in lines:
         outcome, said = line.outcome, line.said()
         points = f"{outcome.score:g}/{outcome.check.points:g}" if outcome.check.points else ""
         head = f"{'ok  ' if outcome.finding is None else 'FAIL'} {points:>5}  {line.name}"
         if said and said[0] in causes:
-            shown.append(f"{head}: as above")
-            continue
-        shown += [head, *(f"             {one}" for one in said)]
+            yield f"{head}: as above", []
+        else:
+            yield head, said
         causes.update(said[:1])
+
+
+def foot(lines: Sequence[Line], about: About) -> list[str]:
+    """Return the lines below the checks: notes, the text that the file has printed, and the points."""
     score, possible = total(lines)
-    shown += [f"note: {note}" for note in about.notes]
+    shown = [f"note: {note}" for note in about.notes]
     if about.printed:
         shown += ["printed by the file:", *(f"  | {clean(line)}" for line in about.printed.splitlines()[:20])]
-    return "\n".join([*shown, f"{score:g} of {possible:g} points"])
+    return [*shown, f"{score:g} of {possible:g} points"]
 
 
 def total(lines: Sequence[Line]) -> tuple[float, float]:

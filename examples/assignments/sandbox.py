@@ -332,7 +332,7 @@ class Conversation:
         elif type(message.get("begin")) is int and message["begin"] == at and self.begun < at:
             self.begun, self.since = at, time.monotonic()
         elif type(message.get("end")) is int and message["end"] == at:
-            self.answers.append(_answer(message.get("answer")))
+            self.answers.append(as_answer(message.get("answer")))
             self.since = time.monotonic()
 
 
@@ -383,7 +383,7 @@ def _message(line: bytes) -> dict[str, Any]:
     return message if isinstance(message, dict) else {}
 
 
-def _answer(raw: Any) -> Answer:
+def as_answer(raw: Any) -> Answer:
     """Parse one answer; an invalid answer is dropped, and no other."""
     try:
         return Answer(_values(raw.get("values", {})), _values(raw.get("again", {})), _error(raw.get("error")),

@@ -156,7 +156,7 @@ def array(dtype: str, shape: list[Any], data: bytes) -> dict[str, Any]:
     {"dtype": "float64", "shape": [1], "data": "no base 64!"}, {"dtype": ["float64"], "shape": [1], "data": ""},
     {"dtype": "float64", "shape": 3, "data": ""}, {"dtype": "float64", "shape": [1]}, {"other": 1}, [1], 3, None])
 def test_a_malformed_array_is_no_answer(raw: Any) -> None:
-    answer = sandbox._answer({"values": {"out": raw}})
+    answer = sandbox.as_answer({"values": {"out": raw}})
     assert answer.values == {} and answer.error is not None and "no readable answer" in answer.error["message"]
 
 
@@ -164,7 +164,7 @@ def test_a_malformed_array_is_no_answer(raw: Any) -> None:
                                  {"error": {"type": 3}}, {"changed": [3]}, {"shares": [["a"]]}, {"changed": 7},
                                  {"values": {"x": {"type": {}}}}])
 def test_a_malformed_answer_is_a_finding(raw: Any) -> None:
-    assert sandbox._answer(raw).error is not None
+    assert sandbox.as_answer(raw).error is not None
 
 
 def test_integers_are_short() -> None:
@@ -179,7 +179,7 @@ def test_a_long_integer_is_a_wrong_answer_and_no_dead_process() -> None:
 
 
 def test_truth_values_are_zero_or_one() -> None:
-    values = sandbox._answer({"values": {"out": array("bool", [3], b"\x00\x01\xff")}}).values["out"]
+    values = sandbox.as_answer({"values": {"out": array("bool", [3], b"\x00\x01\xff")}}).values["out"]
     assert values.view(np.uint8).tolist() == [0, 1, 1]
 
 
@@ -188,13 +188,13 @@ def test_truth_values_are_zero_or_one() -> None:
     np.arange(3, dtype=">i4"), np.float32(2), np.arange(6.0)[::-2], np.asfortranarray(np.arange(6.0).reshape(2, 3))])
 def test_arrays_arrive_as_they_are(value: Any) -> None:
     raw = json.loads(json.dumps({"values": {"out": inside.encoded_one(value)}}))
-    back = sandbox._answer(raw).values["out"]
+    back = sandbox.as_answer(raw).values["out"]
     np.testing.assert_array_equal(back, value)
     assert back.shape == np.shape(value) and back.dtype.name == value.dtype.name and back.flags.writeable
 
 
 def test_what_is_neither_is_told_by_its_type() -> None:
-    back = sandbox._answer({"values": {"a": inside.encoded_one(object()), "b": inside.encoded_one(np.zeros(60_000))}})
+    back = sandbox.as_answer({"values": {"a": inside.encoded_one(object()), "b": inside.encoded_one(np.zeros(60_000))}})
     assert back.values == {"a": Strange("object"), "b": Strange("ndarray")}
 
 

@@ -6,20 +6,14 @@ The environment variable PYODIDE names the folder of the release; `nox -s playgr
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from browser import OPTIONS, chromium
+from playground import Playground, launched, served
 
-from viz.playground.__main__ import Handler
-from viz.playground.build import EXAMPLES, MODULES, build, stepper
+from viz.playground.build import EXAMPLES, MODULES, stepper
 from viz.playground.examples import TITLES
 from viz.playground.running.program import Program
 from viz.stepper_page.page import record
@@ -38,95 +32,14 @@ h[t] = np.tanh(x[t] + U @ h[t-1])
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve the site from a sub-path, and return its address."""
-    release = os.environ.get("PYODIDE")
-    if not release or shutil.which("npm") is None:
-        missing = "npm isn't installed" if release else "PYODIDE names no folder with a release"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    root = tmp_path_factory.mktemp("served")
-    build(root / "course" / "playground", release)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/course/playground/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(tmp_path_factory.mktemp("served")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    driver = pytest.importorskip("playwright.sync_api", reason='no driver: pip install -e ".[browser]"')
-    with driver.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS, headless=True)
+    with launched() as opened:
         yield opened
-        opened.close()
-
-
-class Playground:
-    """The page in a tab, and what it asked of the network and complained of."""
-
-    def __init__(self, browser: Any, address: str) -> None:
-        self.context = browser.new_context(viewport={"width": 1440, "height": 900})
-        self.tab = self.context.new_page()
-        self.tab.set_default_timeout(60_000)
-        self.asked: list[str] = []
-        self.complaints: list[str] = []
-        self.context.on("request", lambda request: self.asked.append(request.url))
-        self.refused: dict[str, str] = {}
-        self.context.on("requestfailed", lambda request: self.refused.update({request.url: request.failure}))
-        self.context.on("console", lambda message: self.complaints.append(f"{message.location}: {message.text}"))
-        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.address = address
-
-    def open(self, fragment: str = "") -> None:
-        self.tab.goto("about:blank")
-        self.tab.goto(self.address + fragment)
-
-    @property
-    def drawn(self) -> int:
-        """The number of the last question that was answered."""
-        return int(self.tab.evaluate("document.documentElement.dataset.drawn || 0"))
-
-    def after(self, act: Any, *arguments: Any) -> None:
-        """Do something, and wait until it is drawn."""
-        before = self.drawn
-        act(*arguments)
-        self.wait(before)
-
-    def wait(self, before: int = 0) -> None:
-        self.until(f"(document.documentElement.dataset.drawn || 0) > {before}")
-
-    def until(self, script: str) -> None:
-        """Wait until a script returns a true value; Playwright's own way needs eval(), which the page forbids."""
-        for _ in range(600):
-            if self.tab.evaluate(script):
-                return
-            self.tab.wait_for_timeout(100)
-        raise AssertionError(f"it never became true: {script}")
-
-    def write(self, program: str) -> None:
-        self.tab.locator("#editor .cm-content").click()
-        self.tab.keyboard.press("Control+a")
-        self.tab.keyboard.insert_text(program)
-
-    def run(self, program: str) -> None:
-        self.after(self.write, program)
-
-    def text(self, selector: str) -> str:
-        return str(self.tab.inner_text(selector))
-
-    def labels(self, where: str) -> list[str]:
-        return list(self.tab.locator(f"{where} .node text").all_text_contents())
-
-    def boxes(self, where: str, label: str) -> Any:
-        return self.tab.locator(f'{where} .node[aria-label="{label}"]')
-
-    @property
-    def program(self) -> str:
-        return "\n".join(line.strip("\n") for line in self.tab.locator("#editor .cm-line").all_inner_texts())
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from .build import build
+from .kits import KitError
 from .release import PYODIDE, BuildError
 
 TYPES = {".js": "text/javascript", ".wasm": "application/wasm", ".zip": "application/zip", ".whl": "application/zip"}
@@ -22,16 +23,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="the folder that is written")
     parser.add_argument("--pyodide", metavar="URL|DIR", default=PYODIDE,
                         help="a release of Pyodide: its address, or a folder that is copied (default %(default)s)")
+    parser.add_argument("--kits", metavar="ZIP|DIR", type=Path, nargs="+", default=[],
+                        help="students' kits of a course, and folders of them: their assignments are in the menu")
     parser.add_argument("--serve", type=int, metavar="PORT", help="show the site on this machine until Ctrl-C")
     options = parser.parse_args(arguments)
     try:
-        note = build(options.out, options.pyodide)
+        note = build(options.out, options.pyodide, options.kits)
         if note is not None:
             print(f"viz.playground: {note}", file=sys.stderr, flush=True)
         print(options.out / "index.html", flush=True)
         if options.serve is not None:
             serve(options.out, options.serve)
-    except (BuildError, OSError, OverflowError) as error:
+    except (BuildError, KitError, OSError, OverflowError) as error:
         print("viz.playground: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
         return 2
     return 0

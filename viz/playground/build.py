@@ -13,7 +13,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,6 +24,7 @@ import rnn
 import viz
 from viz.stepper_page import page as stepper_page
 
+from . import kits
 from .compiling import zipped
 from .examples import TITLES
 from .release import LIBRARY, NEEDS, PYODIDE, BuildError, Unreachable, download, pyodide_files, version_of
@@ -38,7 +39,7 @@ COMPILER = "compile.cjs"
 COMPILED = {"library": "library.zip", "packages": "compiled.zip"}
 PACKAGES = (minigrad, rnn, viz, graphviz)
 UNUSED = ("minigrad/debugger/vscode", "viz/playground/site", "viz/playground/npm", "viz/playground/build.py",
-          "viz/playground/release.py")
+          "viz/playground/release.py", "viz/playground/kits.py")
 # Style attributes are allowed, style elements aren't: Chromium itself writes attributes while it edits text.
 POLICY = ("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{host}; worker-src 'self' blob:; "
           "connect-src 'self'{host}; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' blob: data:; "
@@ -50,12 +51,13 @@ MIT licence (https://github.com/libexpat/libexpat). Pyodide is under the Mozilla
 NumPy is under the BSD licence (https://numpy.org/doc/stable/license.html)."""
 
 
-def build(out: Path, pyodide: str = PYODIDE) -> str | None:
+def build(out: Path, pyodide: str = PYODIDE, courses: Sequence[Path] = ()) -> str | None:
     """Write the site into a folder, which is made; files of an older site are replaced.
 
     Args:
         out: the folder.
         pyodide: the address of a Pyodide release, or a folder that holds one, which is copied.
+        courses: students' kits, or folders of them, whose assignments the site offers.
 
     Returns:
         a note, if the address couldn't be reached: without the release the site loads more slowly.
@@ -63,7 +65,9 @@ def build(out: Path, pyodide: str = PYODIDE) -> str | None:
     Raises:
         BuildError: without npm, or if it fails; for a folder or an address that holds no Pyodide with NumPy, or too
             old a one.
+        KitError: for an archive that is no students' kit.
     """
+    assignments = kits.read_kits(courses, {name: path for path, name in package_files()})
     remote, note = "://" in pyodide, None
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -72,11 +76,12 @@ def build(out: Path, pyodide: str = PYODIDE) -> str | None:
             release = []
             note = f"{error}: the site is complete, but loads more slowly, as its Python isn't compiled in advance"
         out.mkdir(parents=True, exist_ok=True)
-        build_modules(out)
+        kept = kits.write_kits(assignments, out)
+        kept += build_modules(out, {kit.name: kit.task for kit in assignments})
         (out / "packages.zip").write_bytes(archive())
         compiled = compile_python(out, release)
         copy_release(out / "pyodide", [] if remote else release)
-    write_site(out, pyodide.rstrip("/") + "/" if remote else "pyodide/", compiled)
+    write_site(out, pyodide.rstrip("/") + "/" if remote else "pyodide/", compiled, assignments, kept)
     return note
 
 
@@ -89,31 +94,33 @@ def copy_release(folder: Path, files: list[Path]) -> None:
             shutil.copyfile(file, folder / file.name)
 
 
-def write_site(out: Path, pyodide: str, compiled: str | None) -> None:
-    """Write the page and the scripts; for the arguments see `page()`."""
+def write_site(out: Path, pyodide: str, compiled: str | None, assignments: Sequence[kits.Kit], kept: list[str]) -> None:
+    """Write the page and the scripts; for the arguments see `page()` and `service()`."""
     for name in site_files():
         if name not in COMPLETED:
             (out / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(SITE / name, out / name)
     for name, text in stepper().items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
-    (out / "index.html").write_text(page(pyodide, compiled), encoding="utf-8", newline="\n")
-    (out / "service.js").write_text(service(out, pyodide), encoding="utf-8", newline="\n")
+    (out / "index.html").write_text(page(pyodide, compiled, assignments), encoding="utf-8", newline="\n")
+    (out / "service.js").write_text(service(out, pyodide, kept), encoding="utf-8", newline="\n")
 
 
-def page(pyodide: str, compiled: str | None = None) -> str:
-    """Return the page, with the programs of its menu and the address of Pyodide.
+def page(pyodide: str, compiled: str | None = None, assignments: Sequence[kits.Kit] = ()) -> str:
+    """Return the page, with the programs of its menu, its assignments and the address of Pyodide.
 
     Args:
         pyodide: the address of Pyodide.
         compiled: the version of Pyodide that compiled modules are for, if there are any.
+        assignments: those of the menu.
     """
     host = urlsplit(pyodide).netloc
     policy = POLICY.format(host=f" {urlsplit(pyodide).scheme}://{host}" if host else "")
     examples = [{"name": name, "title": title, "source": (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")}
                 for name, title in TITLES.items()]
     facts = {"pyodide": pyodide, "packages": "packages.zip", "compiled": compiled and COMPILED | {"version": compiled},
-             "needs": NEEDS, "version": minigrad.__version__, "examples": examples}
+             "needs": NEEDS, "version": minigrad.__version__, "examples": examples,
+             "assignments": [kit.described() for kit in assignments]}
     data = json.dumps(facts).replace("<", "\\u003c")
     text = (SITE / "index.html").read_text(encoding="utf-8")
     return text.replace("%%POLICY%%", html.escape(policy)).replace("%%DATA%%", data)
@@ -132,9 +139,9 @@ def site_files() -> list[str]:
     return sorted(file.relative_to(SITE).as_posix() for file in SITE.rglob("*") if file.is_file())
 
 
-def service(out: Path, pyodide: str) -> str:
+def service(out: Path, pyodide: str, others: Sequence[str] = ()) -> str:
     """Return the script that keeps the files of a site; it is another one when one of them has changed."""
-    made = {*MODULES, *stepper(), "packages.zip", "licences.txt", *(
+    made = {*MODULES, *stepper(), "packages.zip", "licences.txt", *others, *(
         name for name in COMPILED.values() if (out / name).exists())}
     names = sorted({*site_files()} - {"service.js"} | made)
     if "://" not in pyodide:
@@ -160,8 +167,12 @@ def package_files() -> Iterator[tuple[Path, str]]:
 
 
 # ---- npm
-def build_modules(out: Path) -> None:
-    """Install the editor and Graphviz by npm in a folder that is removed again; write one module of each."""
+def build_modules(out: Path, tasks: Mapping[str, str]) -> list[str]:
+    """Install the editor and Graphviz by npm in a folder that is removed again; write one module of each.
+
+    Returns:
+        The names of the pages that were made of tasks, by name in Markdown.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file in NPM.iterdir():
@@ -171,6 +182,14 @@ def build_modules(out: Path) -> None:
         for module in MODULES:
             shutil.copyfile(folder / "built" / module, out / module)
         (out / "licences.txt").write_text("\n\n".join(licences(folder)), encoding="utf-8", newline="\n")
+        for name, text in tasks.items():
+            (folder / f"{name}.md").write_text(text, encoding="utf-8")
+        if tasks:
+            npm(folder, "run", "tasks", "--silent")
+        pages = [f"{kits.FOLDER}/{name}.html" for name in tasks]
+        for page in pages:
+            shutil.copyfile(folder / Path(page).name, out / page)
+    return pages
 
 
 def compile_python(out: Path, release: list[Path]) -> str | None:

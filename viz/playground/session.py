@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from .running import kit
 from .running.program import SECONDS, Answer, Program, describe
 from .views import VIEWS
 from .views.view import Choice, View
@@ -18,8 +19,13 @@ class Session:
         self.views = {name: view() for name, view in VIEWS.items()}
 
     def answer(self, request: str) -> str:
-        """Answer a question of the page, both as JSON: `{"view": "pictures", "ask": "show" | ..., ...}`."""
+        """Answer a question of the page, both as JSON: `{"view": "pictures", "ask": "show" | ..., ...}`.
+
+        `{"ask": "check", ...}` checks an assignment, and is about no view.
+        """
         question = json.loads(request)
+        if question["ask"] == "check":
+            return json.dumps(kit.check(question))
         view = self.views[question["view"]]
         return json.dumps(self.show(view, question) if question["ask"] == "show" else view.reply(question))
 

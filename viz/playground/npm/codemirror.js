@@ -1,5 +1,6 @@
 // Of CodeMirror all that the page uses; esbuild makes one module of it.
 export {basicSetup, EditorView} from "codemirror";
+export {EditorState} from "@codemirror/state";
 export {python} from "@codemirror/lang-python";
 export {HighlightStyle, indentUnit, syntaxHighlighting} from "@codemirror/language";
 export {setDiagnostics} from "@codemirror/lint";

@@ -1,8 +1,8 @@
 // The editor: CodeMirror in a shadow root, where its styles need no exception from the Content-Security-Policy.
 
 import {
-    basicSetup, Decoration, EditorView, HighlightStyle, indentUnit, isolateHistory, python, setDiagnostics, StateEffect,
-    StateField, syntaxHighlighting, tags,
+    basicSetup, Decoration, EditorState, EditorView, HighlightStyle, indentUnit, isolateHistory, python, setDiagnostics,
+    StateEffect, StateField, syntaxHighlighting, tags,
 } from "./codemirror.js";
 
 const LOOK = EditorView.theme({
@@ -46,13 +46,14 @@ export class Editor {
     // `changed(typed)` is called after every change: `typed` is false after `text = ...`, which `undo` takes back, too.
     constructor(parent, changed) {
         this.changed = changed;
+        this.extensions = [
+            basicSetup, python(), indentUnit.of("    "), LOOK, SHOWN, syntaxHighlighting(COLOURS),
+            EditorView.contentAttributes.of({"aria-label": "Program in Python"}),
+            EditorView.updateListener.of(update => { if (update.docChanged) this.changed(!this.setting); }),
+        ];
         this.view = new EditorView({
             root: parent.attachShadow({mode: "open", delegatesFocus: true}), parent: parent.shadowRoot,
-            extensions: [
-                basicSetup, python(), indentUnit.of("    "), LOOK, SHOWN, syntaxHighlighting(COLOURS),
-                EditorView.contentAttributes.of({"aria-label": "Program in Python"}),
-                EditorView.updateListener.of(update => { if (update.docChanged) this.changed(!this.setting); }),
-            ],
+            extensions: this.extensions,
         });
         this.view.dom.style.height = "100%";
     }
@@ -66,6 +67,12 @@ export class Editor {
         this.view.dispatch({changes: {from: 0, to: this.view.state.doc.length, insert: text}, selection: {anchor: 0},
             effects: shown.of(null), annotations: isolateHistory.of("full")});
         this.setting = false;
+    }
+
+    // Shows another text, whose history begins here: undoing leads back to no other one.
+    open(text) {
+        this.view.scrollDOM.scrollTo(0, 0);
+        this.view.setState(EditorState.create({doc: text, extensions: this.extensions}));
     }
 
     replace(from, to, insert) {

@@ -1,5 +1,6 @@
 // The page: what is typed or chosen is asked of Python, and the last answer is shown.
 
+import {Assignments} from "./assignments.js";
 import {fileName, save} from "./download.js";
 import {button, element} from "./elements.js";
 import {keep, kept} from "./keep.js";
@@ -15,7 +16,7 @@ const find = id => document.getElementById(id);
 const data = JSON.parse(find("data").textContent);
 const absolute = address => new URL(address, document.baseURI).href;
 
-let editor, python, views, clock, asked = 0, held = false;
+let editor, python, views, assignments, clock, asked = 0, held = false;
 let typed = false, begun = true;  // whether there are changes to keep; whether the program is still another's
 
 async function start() {
@@ -28,6 +29,7 @@ async function start() {
     views = new Views(find("tabs"), find("views"), tools, draw);
     const {Editor} = await import("./editor.js");  // meanwhile Python is loaded
     editor = new Editor(find("editor"), edited);
+    assignments = new Assignments(data.assignments, {editor, python: worker, menu: find("examples")});
     find("examples").addEventListener("change", () => open(find("examples").value));
     find("steps").addEventListener("input", slide);
     for (const id of ["level", "heat"]) find(id).addEventListener("change", draw);
@@ -42,12 +44,12 @@ async function start() {
     find("again").addEventListener("click", () => {
         navigator.serviceWorker?.controller?.postMessage("forget");  // a file with an error may have been kept
         worker.start();
-        begin(worker);
+        loaded(worker);
     });
     find("update").addEventListener("click", update);
     addEventListener("hashchange", fromLink);
     fromLink();
-    await begin(worker);
+    await loaded(worker);
 }
 
 function addresses() {
@@ -58,7 +60,7 @@ function addresses() {
     };
 }
 
-async function begin(worker) {
+async function loaded(worker) {
     try {
         await worker.ready;
     } catch {
@@ -94,42 +96,47 @@ function watchUpdates(registration) {
 async function update() {
     const registration = await navigator.serviceWorker.getRegistration();
     navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), {once: true});
-    keepTyped();
+    if (!held) keepTyped();
     registration.waiting.postMessage("take over");
 }
 
 // ---- the program
 async function fromLink() {
-    if (!editor.text) {
-        if (kept("last")) openOwn("last"); else open(data.examples[0].name);
-    }
+    const assigned = location.hash.startsWith("#assignment=");
+    if (assigned && open(location.hash)) return;
+    if (!editor.text) open(kept("last") ? "last" : data.examples[0].name);
+    if (assigned) notice("The assignment in the link isn't in this site: the link is wrong, or for another course.");
     if (!location.hash.startsWith(LINKED)) return;
     try {
         const program = await unpack(location.hash.slice(LINKED.length));
-        if (program === editor.text) return;  // the reader's own link
-        hold(!data.examples.some(one => one.source === program));  // the page's own programs may run
-        begun = true;
-        editor.text = program;
+        if (program !== editor.text) begin(program, !data.examples.some(one => one.source === program));  // ours may run
     } catch {
         notice("The program in the link can't be read: the link was cut off or changed.");
     }
 }
 
+// Opens an example, a program of the reader's or an assignment, by its value in the menu; false if there is none.
 function open(name) {
-    if (name in OWN) { openOwn(name); return; }
-    const example = data.examples.find(one => one.name === name);
-    if (!example) return;
-    hold(false);
-    clear();
-    begun = true;
-    editor.text = example.source;
+    if (!held) keepTyped();
+    if (assignments.open(name)) {
+        hold(false);
+        clear();
+        return true;
+    }
+    const program = name in OWN ? kept(name) : data.examples.find(one => one.name === name)?.source;
+    if (program === undefined) return false;
+    begin(program, false);
+    begun = name !== "last";
+    return true;
 }
 
-function openOwn(which) {
-    hold(false);
+// Puts another program in the place of the one at hand; one that waits doesn't run before a press.
+function begin(program, waits) {
+    assignments.close();
+    hold(waits);
     clear();
-    begun = which !== "last";
-    editor.text = kept(which);
+    begun = true;
+    editor.text = program;
 }
 
 function showOwn() {
@@ -149,6 +156,10 @@ function keepTyped() {
 }
 
 function edited(byHand) {
+    if (assignments.current) {
+        assignments.edited();
+        return;
+    }
     typed ||= byHand;
     find("examples").value = data.examples.find(one => one.source === editor.text)?.name ?? "";
     showSteps();
@@ -188,7 +199,7 @@ function theme(dark) {
 
 async function copyLink() {
     const address = new URL(location.href);
-    address.hash = LINKED.slice(1) + await pack(editor.text);
+    address.hash = assignments.link ?? LINKED + await pack(editor.text);
     history.replaceState(null, "", address);
     let told = "the link is in the address bar";
     try {
@@ -230,7 +241,7 @@ async function saveNotebook() {
 let busy = false, again = false;
 
 async function draw() {
-    if (held || !python) return;
+    if (held || !python || assignments.current) return;  // an assignment runs when it is checked
     keepTyped();
     if (busy) { again = true; return; }
     busy = true;
@@ -251,6 +262,7 @@ async function drawOnce(number) {
         if (again || held || question.source !== editor.text) return;  // another question follows
         await show(views.views[question.view], answer);
     } catch (error) {
+        if (assignments.current) return;  // it has ended Python
         views.current.stale(true);
         notice(error instanceof TimeOver
             ? "Stopped: no answer in 20 seconds. Is there an endless loop, or a very large T? Python starts anew."

@@ -5,8 +5,8 @@ const painter = import("./graphviz.js").then(({instance}) => instance());  // me
 
 // Returns an SVG element, and its text for a file. The text is parsed as XML, and nothing in it runs: the page's policy
 // allows no inline script. `choose(key, label, node)` is called for a box; without it boxes are only drawn.
-export async function painted({dot, title, alt}, choose) {
-    const text = (await painter).renderString(dot, {engine: "nop2", format: "svg"});
+export async function painted({dot, title, alt, engine = "nop2"}, choose) {
+    const text = (await painter).renderString(dot, {engine, format: "svg"});
     const svg = document.adoptNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement);
     const width = parseFloat(svg.getAttribute("width"));
     svg.dataset.width = width;

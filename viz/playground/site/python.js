@@ -22,20 +22,24 @@ export class Python {
         this.times = [];  // milliseconds at which each part of the loading began
         this.waiting = new Map();
         this.next = 0;
+        this.starts = true;
         this.ready = new Promise((resolve, reject) => {
             this.worker = new Worker(url);
             this.worker.onmessage = ({data}) => this.receive(data, resolve, reject);
             this.worker.onerror = event => reject(new Error(event.message || "the worker couldn't be started"));
         });
-        this.ready.catch(error => { this.worker.terminate(); this.failed(error); }).finally(() => URL.revokeObjectURL(url));
+        this.ready.catch(error => { this.quiet = false; this.worker.terminate(); this.failed(error); })
+            .finally(() => { this.starts = false; URL.revokeObjectURL(url); });
         this.worker.postMessage({load: this.addresses});
     }
 
     receive(data, resolve, reject) {
         if (data.loading !== undefined) {
-            this.told(data.loading, data.part);
+            if (!this.quiet) this.told(data.loading, data.part);
             this.times.push([data.part, Math.round(data.ms)]);
-            if (data.part === 1) resolve();
+            if (data.part !== 1) return;
+            this.quiet = false;
+            resolve();
         } else if (data.id === undefined) {
             reject(new Error(data.failed));
         } else {
@@ -45,13 +49,22 @@ export class Python {
         }
     }
 
-    async ask(question) {
+    // Ends what runs, with all that it has changed, and starts Python anew, which isn't told; while it starts, it is new.
+    renew() {
+        if (this.starts) return;
+        const waiting = [...this.waiting.values()];
+        this.quiet = true;
+        this.start();
+        for (const [, failed] of waiting) failed(new Error("Python was ended"));
+    }
+
+    async ask(question, patience = PATIENCE) {
         await this.ready;
         const id = this.next++;
         const answer = new Promise((...ends) => this.waiting.set(id, ends));
         this.worker.postMessage({id, question});
         let clock;
-        const late = new Promise((_, failed) => { clock = setTimeout(failed, PATIENCE, new TimeOver()); });
+        const late = new Promise((_, failed) => { clock = setTimeout(failed, patience, new TimeOver()); });
         try {
             return await Promise.race([answer, late]);
         } catch (error) {

@@ -16,11 +16,11 @@ const VIEWS = {  // by the name that Python knows
 
 export class Views {
     // `chosen()` is called when another view is to be shown; `ask` in `tools` is given the view's name.
-    constructor(tabs, panels, tools, chosen) {
+    constructor(tabs, panels, tools, chosen, all = VIEWS) {
         this.tabs = tabs;
         this.panels = panels;
         this.views = {};
-        for (const [name, [title, View]] of Object.entries(VIEWS)) {
+        for (const [name, [title, View]] of Object.entries(all)) {
             const tab = button(title, () => this.choose(name, chosen)), panel = document.createElement("div");
             tab.id = `tab-${name}`;
             panel.id = `view-${name}`;
@@ -34,7 +34,7 @@ export class Views {
             this.views[name] = new View(panel, {...tools, ask: question => tools.ask({view: name, ...question})});
         }
         tabs.addEventListener("keydown", event => this.move(event));
-        this.choose(Object.keys(VIEWS)[0], () => {});
+        this.choose(Object.keys(all)[0], () => {});
     }
 
     get current() {
