@@ -43,7 +43,7 @@ def open_example(page: Playground, name: str) -> None:  # noqa: F811
 
 def train(page: Playground, steps: str, rate: str = "0.05", optimizer: str = "sgd") -> None:  # noqa: F811
     page.tab.select_option("#view-training select", optimizer)
-    page.tab.get_by_label("steps", exact=True).fill(steps)
+    page.tab.get_by_role("spinbutton", name="steps").fill(steps)
     page.tab.get_by_label("learning rate").fill(rate)
     page.tab.click("#train")
 
@@ -129,7 +129,7 @@ class TestTraining:
         view("training")
         train(page, "3")
         ended(page)
-        page.tab.get_by_label("steps", exact=True).press("Enter")
+        page.tab.get_by_role("spinbutton", name="steps").press("Enter")
         page.until("document.getElementById('told').textContent.includes('after 6 steps')")
         for steps, rate in (("0", "0.1"), ("", "0.1"), ("10", "-1")):
             train(page, steps, rate)

@@ -94,7 +94,8 @@ def copy_release(folder: Path, files: list[Path]) -> None:
             shutil.copyfile(file, folder / file.name)
 
 
-def write_site(out: Path, pyodide: str, compiled: str | None, assignments: Sequence[kits.Kit], kept: list[str]) -> None:
+def write_site(out: Path, pyodide: str, compiled: str | None, assignments: Sequence[kits.Kit] = (),
+               kept: Sequence[str] = ()) -> None:
     """Write the page and the scripts; for the arguments see `page()` and `service()`."""
     for name in site_files():
         if name not in COMPLETED:
