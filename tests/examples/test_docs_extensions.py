@@ -40,7 +40,7 @@ def page(*cells: tuple[str, list[str]]) -> Any:
 def linked(*cells: tuple[str, list[str]], complete: bool = False) -> list[str]:
     import playground
 
-    return [program for _, program in playground.programs(page(*cells), complete)]
+    return [program for _, program, _ in playground.programs(page(*cells), complete)]
 
 
 IMPORTS = ("import numpy as np\nimport viz\nfrom rnn import Cell, t", [])
@@ -49,6 +49,19 @@ PICTURE = ("viz.rolled(cell)", [])
 
 def test_a_cell_that_ends_with_a_picture_opens_with_the_cells_before_it() -> None:
     assert linked(IMPORTS, ("print(1)", []), PICTURE) == [f"{IMPORTS[0]}\n\nprint(1)\n\nviz.rolled(cell)\n"]
+
+
+def test_a_link_has_the_view_and_the_choices_of_the_picture() -> None:
+    import playground
+
+    wanted = {
+        "viz.unrolled(run, loss=loss, heat=True)": {"view": "pictures", "heat": True, "level": "signals"},
+        "run = 1\nviz.rolled(cell, level='ops')": {"view": "pictures", "heat": False, "level": "ops"},
+        "viz.gradient_map(run)": {"view": "gradients", "heat": False, "level": "signals"},
+        "viz.unrolled(run, step=step)": {"view": "steps", "heat": False, "level": "signals"},
+        "viz.animate(loss)": None, "print(viz.rolled(cell))": None, "": None,
+    }
+    assert {source: playground.choices_of_picture(source) for source in wanted} == wanted
 
 
 def test_other_packages_are_not_in_the_playground() -> None:

@@ -55,7 +55,7 @@ class Assignment(Playground):
 
     def checked(self) -> None:
         self.until("document.querySelector('#check').textContent === 'check'")
-        self.until("document.querySelector('#assignment-told').textContent !== 'checking …'")
+        self.until("document.querySelector('#assignment-told').textContent !== 'checking … (for two minutes at most)'")
 
     @property
     def told(self) -> str:
@@ -152,7 +152,7 @@ class TestCheck:
         page.choose("a2")
         page.write("import re\nre.match('(a+)+$', 'a' * 64 + 'b')\n")
         page.tab.click("#check")
-        page.until("document.querySelector('#assignment-told').textContent === 'checking …'")
+        page.until("document.querySelector('#assignment-told').textContent === 'checking … (for two minutes at most)'")
         page.tab.wait_for_timeout(500)
         page.tab.click("#check")
         assert page.told == "Stopped. Python starts anew."

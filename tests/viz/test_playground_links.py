@@ -10,7 +10,9 @@ import subprocess
 import pytest
 
 from viz.playground.build import SITE
-from viz.playground.links import MOST, program_link
+from viz.playground.links import LEVELS, MOST, program_link
+from viz.playground.links import VIEWS as VIEWS_OF_LINKS
+from viz.playground.views import VIEWS
 
 PROGRAMS = {
     "short": "h[t] = np.tanh(W @ x[t])\n",
@@ -36,6 +38,22 @@ def test_the_page_unpacks_the_program_of_a_link(program: str) -> None:
 def test_a_link_is_the_address_of_the_playground_and_characters_that_addresses_have() -> None:
     link = program_link(PROGRAMS["beyond ASCII"], "https://example.org/course/playground/")
     assert re.fullmatch(r"https://example\.org/course/playground/#program=[\w-]+", link, re.ASCII)
+
+
+def test_a_link_holds_the_choices_that_are_not_the_usual_ones() -> None:
+    plain = program_link("x = 1")
+    assert program_link("x = 1", view="pictures", level="signals", heat=False) == plain
+    assert program_link("x = 1", view="steps", level="ops", heat=True) == f"{plain}&view=steps&level=ops&heat=on"
+    with pytest.raises(ValueError, match="view='graph': the playground has pictures, gradients, steps, training"):
+        program_link("x = 1", view="graph")
+    with pytest.raises(ValueError, match="level='all'"):
+        program_link("x = 1", level="all")
+
+
+def test_the_page_has_these_views_and_levels() -> None:
+    assert set(VIEWS_OF_LINKS) == set(VIEWS)
+    levels = re.findall(r'<option value="(\w+)">', (SITE / "index.html").read_text(encoding="utf-8"))
+    assert set(LEVELS) <= set(levels)
 
 
 def test_a_program_that_the_page_would_refuse_is_refused() -> None:

@@ -68,10 +68,11 @@ def build(out: Path, pyodide: str = PYODIDE, courses: Sequence[Path] = ()) -> st
         KitError: for an archive that is no students' kit.
     """
     assignments = kits.read_kits(courses, {name: path for path, name in package_files()})
+    out = out.resolve()  # Node.js runs in another folder
     remote, note = "://" in pyodide, None
     with tempfile.TemporaryDirectory() as folder:
         try:
-            release = download(pyodide, Path(folder)) if remote else pyodide_files(Path(pyodide))
+            release = download(pyodide, Path(folder)) if remote else pyodide_files(Path(pyodide).resolve())
         except Unreachable as error:
             release = []
             note = f"{error}: the site is complete, but loads more slowly, as its Python isn't compiled in advance"

@@ -33,12 +33,15 @@ class Session:
         """Run a program, unless it is that of the last question, and show it.
 
         Returns:
-            `printed`; `problems`, each with the text, the kind of error and the line if it is known; `trained`, the
-            number of training steps since; and the view's own answer.
+            `printed`; `problems`, each with the text, the kind of error and the line if it is known; `steps`, the
+            number of time steps of the program's first run, or None without one; `trained`, the number of training
+            steps since; and the view's own answer.
         """
         if self.program is None or question["source"] != self.source:
             self.source, self.program = question["source"], Program(question["source"], SECONDS)
         problems = [] if self.program.problem is None else [describe(self.program.problem)]
         choice = Choice(*(question[name] for name in ("steps", "level", "heat", "dark")))
         shown = view.show(self.program, choice, problems)
-        return {"printed": self.program.printed, "problems": problems, "trained": self.program.trained} | shown
+        steps = next((run.T for run in self.program.runs()), None)
+        return {"printed": self.program.printed, "problems": problems, "steps": steps,
+                "trained": self.program.trained} | shown

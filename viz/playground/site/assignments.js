@@ -166,7 +166,7 @@ export class Assignments {
         let answer, failed;
         try {
             const [kit] = await Promise.all([archive(`kits/${name}.zip`), python.ready]);
-            if (!run.stopped) this.say("checking …");
+            if (!run.stopped) this.say("checking … (for two minutes at most)");
             if (!run.stopped) answer = await python.ask({ask: "check", kit, check, name, file, source}, PATIENCE);
         } catch (error) {
             failed = error;

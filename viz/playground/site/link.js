@@ -13,6 +13,11 @@ export async function pack(program) {
     return btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
+// Returns the parts of an address that stand behind its "#", by name: the packed program, and choices of the page.
+export function parts(address) {
+    return Object.fromEntries(new URLSearchParams(new URL(address).hash.slice(1)));
+}
+
 export async function unpack(text) {
     const bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), c => c.charCodeAt(0));
     const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"))

@@ -4,7 +4,7 @@ import {Assignments} from "./assignments.js";
 import {fileName, save} from "./download.js";
 import {button, element} from "./elements.js";
 import {keep, kept} from "./keep.js";
-import {pack, unpack} from "./link.js";
+import {pack, parts, unpack} from "./link.js";
 import {Python, TimeOver} from "./python.js";
 import {Views} from "./views.js";
 
@@ -107,9 +107,11 @@ async function fromLink() {
     if (!editor.text) open(kept("last") ? "last" : data.examples[0].name);
     if (assigned) notice("The assignment in the link isn't in this site: the link is wrong, or for another course.");
     if (!location.hash.startsWith(LINKED)) return;
+    const {program: packed, ...choices} = parts(location.href);
     try {
-        const program = await unpack(location.hash.slice(LINKED.length));
+        const program = await unpack(packed);
         if (program !== editor.text) begin(program, !data.examples.some(one => one.source === program));  // ours may run
+        choose(choices);
     } catch {
         notice("The program in the link can't be read: the link was cut off or changed.");
     }
@@ -179,10 +181,25 @@ function clear() {
 }
 
 // ---- choices
+// Takes those of a link; a choice that the page doesn't have stays as it is.
+function choose({view, level, heat}) {
+    if ([...find("level").options].some(option => option.value === level)) find("level").value = level;
+    if (heat) find("heat").checked = heat === "on";
+    views.choose(view in views.views ? view : views.name, draw);
+}
+
 function showSteps() {
     const found = STEPS.exec(editor.text);
     if (found) find("steps").value = found[2];
     find("steps-shown").value = found ? found[2] : find("steps").value;
+}
+
+// A program that unrolls its definition itself, without a line `T = ...`, has its own number of steps.
+function showUnrolled(steps) {
+    const own = steps !== null && !STEPS.test(editor.text);
+    find("steps").disabled = own;
+    find("steps").title = own ? `The program unrolls ${steps} steps. A line T = ${steps} in it could be changed here.` : "";
+    if (own) find("steps-shown").value = steps;
 }
 
 function slide() {
@@ -197,9 +214,16 @@ function theme(dark) {
     document.documentElement.dataset.theme = dark ? "dark" : "light";
 }
 
+// Returns the choices for a link, without those that a page has from the beginning.
+function chosen() {
+    const all = [["view", views.name, "pictures"], ["level", find("level").value, "signals"],
+        ["heat", find("heat").checked ? "on" : "off", "off"]];
+    return all.map(([name, value, usual]) => (value === usual ? "" : `&${name}=${value}`)).join("");
+}
+
 async function copyLink() {
     const address = new URL(location.href);
-    address.hash = assignments.link ?? LINKED + await pack(editor.text);
+    address.hash = assignments.link ?? LINKED + await pack(editor.text) + chosen();
     history.replaceState(null, "", address);
     let told = "the link is in the address bar";
     try {
@@ -272,7 +296,8 @@ async function drawOnce(number) {
 }
 
 async function show(view, answer) {
-    const {printed, problems, trained} = answer;
+    const {printed, problems, trained, steps} = answer;
+    showUnrolled(steps);
     find("trained").textContent = `after ${trained} training ${trained > 1 ? "steps" : "step"}`;
     find("trained").hidden = !trained || views.name === "training";
     find("printed").textContent = printed;
