@@ -123,7 +123,6 @@ class Run:
     def __init__(self, cell: Definition, inputs: Inputs, copies: Mapping[str, Mapping[int, Tensor]],
                  windows: list[Window], once: Sequence[Tensor], key: RunKey) -> None:
         self.cell = cell
-        self.inputs = inputs
         self.T = inputs.T
         self.batch = inputs.batch
         self.mask = inputs.mask
@@ -137,6 +136,7 @@ class Run:
         self.starts = {(name, k) for name, values in inputs.boundary.items() for k, value in values.items()
                        if isinstance(value, Expression)}
         self._copies = copies
+        self.inputs = inputs
         _runs.add(self)
 
     def __getitem__(self, name: str) -> Copies:

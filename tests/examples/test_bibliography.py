@@ -57,7 +57,7 @@ def test_what_uses_a_reference_names_it(entry: Entry) -> None:
         assert text is None or entry.author in text, f"{use or page} doesn't cite {entry.author} {entry.year}"
 
 
-YEAR = re.compile(r"(?<!from )(?<!to )(?<!since )(?<!or )\b(?:19[5-9]|20[0-2])\d\b")  # none of a span of years
+YEAR = re.compile(r"(?<!from )(?<!to )(?<!since )(?<!or )(?<!RFC )\b(?:19[5-9]|20[0-2])\d\b")  # no span, no RFC
 MODULE_FILES = sorted(path for package in ("minigrad", "rnn", "viz") for path in (ROOT / package).rglob("*.py"))
 
 

@@ -43,6 +43,6 @@ def program_link(source: str, base: str = "", *, view: str = "pictures", level: 
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     packed = packer.compress(source.encode()) + packer.flush()
     program = base64.urlsafe_b64encode(packed).decode("ascii").rstrip("=")
-    chosen = {"view": view, "level": level, "heat": "on" if heat else "off"}
-    others = [f"&{name}={value}" for name, value in chosen.items() if value != USUAL[name]]
+    choices = {"view": view, "level": level, "heat": "on" if heat else "off"}
+    others = [f"&{name}={value}" for name, value in choices.items() if value != USUAL[name]]
     return f"{base}{LINKED}{program}{''.join(others)}"
