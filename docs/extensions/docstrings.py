@@ -22,8 +22,8 @@ NDARRAY = re.compile(r"~?(?:numpy\.)?ndarray\[tuple\[~?(?:typing\.)?Any, \.\.\.\
                      r"~?(?:numpy\.)?dtype\[([~\w.]+(?:\[[~\w.]+\])?)\]\]")
 COLON = "\ue000"  # a character for private use
 # Classes of results, which programs don't call: their arguments are internal.
-RESULTS = {"Animation", "Compiled", "Copies", "Equation", "OnnxFile", "Outputs", "Page", "Picture", "Run", "Signal", "Step",
-           "StepOutputs", "Stream"}
+RESULTS = {"Animation", "Compiled", "Copies", "Equation", "OnnxFile", "Outputs", "Page", "Picture", "Run", "Signal",
+           "Step", "StepOutputs", "Stream"}
 SEVERAL = re.compile(r"^    (\w+(?:, \w+)+):( .*(?:\n {8,}.*)*)", re.MULTILINE)
 
 

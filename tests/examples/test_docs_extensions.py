@@ -16,6 +16,7 @@ from painters import CAN_PAINT
 import viz
 from minigrad import numpy_ops, ops
 from rnn import Cell, Run, Signal, sequences, t
+from viz.playground.examples import TITLES
 
 pytest.importorskip("sphinx", reason='no Sphinx: pip install -e ".[docs]"')
 nodes = pytest.importorskip("docutils.nodes")
@@ -82,6 +83,12 @@ def test_without_npm_one_line_says_that_the_playground_is_left_out(monkeypatch: 
     playground.check_npm(None, config)
     assert config.playground is False
     assert re.fullmatch(r"docs: the playground is left out.* npm, which isn't installed\n", capsys.readouterr().err)
+
+
+def test_the_programs_of_the_playground_have_the_names_of_its_menu() -> None:
+    text = (EXTENSIONS.parent / "playground.md").read_text(encoding="utf-8")
+    links = re.findall(r"^- {playground}`(.*) <(\w+)>`$", text, re.MULTILINE)
+    assert links == [(title, name) for name, title in TITLES.items()]
 
 
 # ---- pictures
@@ -177,9 +184,12 @@ def test_a_former_name_of_a_function_is_left_out() -> None:
     assert not docstrings.is_left_out(None, "module", "pad", sequences.pad, False, None)
 
 
-@pytest.mark.parametrize("method", [x for owner in (Cell, Run) for name, x in inspect.getmembers(owner, inspect.isfunction)
-                                    if not name.startswith("_")], ids=lambda x: x.__qualname__)
+METHODS = [x for owner in (Cell, Run) for name, x in inspect.getmembers(owner, inspect.isfunction) if name[0] != "_"]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda x: x.__qualname__)
 def test_a_method_describes_no_argument_that_a_call_does_not_have(method: Any) -> None:
     section = re.search(r"Args:\n((?: {4,}.*\n?)+)", inspect.getdoc(method) or "")
     described = re.findall(r"^    (\w+(?:, \w+)*):", section[1] if section else "", re.MULTILINE)
-    assert {name for names in described for name in names.split(", ")} <= set([*inspect.signature(method).parameters][1:])
+    taken = [*inspect.signature(method).parameters][1:]
+    assert {name for names in described for name in names.split(", ")} <= set(taken)
