@@ -35,7 +35,7 @@ class Cell(Definition):
         name: of the definition, in messages and pictures.
 
     Attributes:
-        name: the same.
+        name: its name.
         signals: every signal by name, in the order of declaration.
         statics: every value without a time axis by name, in the order of declaration.
         equations: every equation, in the order of writing.
