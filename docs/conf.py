@@ -41,7 +41,10 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
 nb_mime_priority_overrides = [("html", "image/svg+xml", 0)]
+nb_render_error_lexer = "text"  # a message is no program
 copybutton_selector = "div.highlight pre:not(.output pre)"
+copybutton_prompt_text = r"\$ |\(grad\) |\(Pdb\) |>>> "  # of a session the commands are copied, not what they print
+copybutton_prompt_is_regexp = True
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

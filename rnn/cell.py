@@ -33,6 +33,12 @@ class Cell(Definition):
 
     Args:
         name: of the definition, in messages and pictures.
+
+    Attributes:
+        name: its name.
+        signals: every signal by name, in the order of declaration.
+        statics: every value without a time axis by name, in the order of declaration.
+        equations: every equation, in the order of writing.
     """
 
     @property
@@ -61,15 +67,23 @@ class Cell(Definition):
 
         Args:
             T: the number of steps; needed only without inputs, whose first axis determines it.
-            initial: another run's `state` (or `state.detach()`), {"h": h0} or {"h": {0: v, -1: w}};
+            initial: another run's `state` (or `state.detach()`), `{"h": h0}` or `{"h": {0: v, -1: w}}`;
                 replaces the values that the definition sets.
             lengths: of the sequences of the batch, if they differ: (batch,) numbers in 0 … T. Each is computed
                 as if the other steps were deleted. There a signal on a cycle holds its value; others are zero,
                 and so are their gradients.
             mask: the same step by step: (T, batch) bools or numbers, False or 0 where a sequence pauses.
-            chunks, window, last: truncated backpropagation through time; see rnn.unrolling.truncation.
+            chunks: truncated backpropagation through time in pieces of this many steps: the state is carried on, and no
+                gradient passes from a piece to the one before.
+            window: (k1, k2), truncated too: after every k1 steps a backward pass through the last k2 steps, for the
+                losses of the last k1.
+            last: truncated too: gradients pass through this many steps at the end; all before is constant.
             inputs: by name, arrays or Tensors (T, batch, size), or (T, size) without a batch. `inputs={...}` is a
                 dict of them, for names that are options, such as "last".
+
+        Returns:
+            A `Run`: `run["h"][3]` is the Tensor h at t = 3, `run["h"].stack()` all steps in one, `run.state` the values
+            that another run continues from.
 
         Raises:
             DefinitionError: where the definition can't be computed.
@@ -86,10 +100,13 @@ class Cell(Definition):
                 computes all gradients too. None: call `fast.backward(y=...)` for gradients.
             reduction: "sum", or "mean".
 
+        Returns:
+            A `Compiled`, here called fast: `fast(x=data)` takes the inputs and options of `unroll`, and returns
+            `Result(loss, outputs)`; without a loss the outputs alone, arrays by name. `fast.source` is the program.
+
         Raises:
             DefinitionError: where the definition can't be computed.
-            ValueError: for an unknown loss, or one that
-                is a vector.
+            ValueError: for an unknown loss, or one that is a vector.
         """
         from .compiler.api import Compiled
 

@@ -94,7 +94,8 @@ def test_a_session_reads_as_the_program_prints_it(block: Block, tmp_path: Path) 
 @painting
 def test_the_shell_blocks_run(tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(PYTHON[0].text, encoding="utf-8")
-    commands = [block.text.strip() for block in SHELL if not block.text.startswith("python3 -m venv")]
+    blocks = [block.text for block in SHELL if not block.text.startswith("python3 -m venv")]
+    commands = [line for text in blocks for line in text.splitlines()]
     assert commands
     for command in commands:
         done = subprocess.run([sys.executable, *shlex.split(command)[1:]], cwd=tmp_path, env=ENVIRONMENT,

@@ -61,7 +61,6 @@ def gradient_norms(run: Run, name: str, loss: Tensor | None = None) -> NDArray[n
     A step that the backward pass didn't reach is NaN, not zero.
 
     Args:
-        run: an unrolled definition.
         name: of the signal.
         loss: as in `contributions`.
 
@@ -95,7 +94,6 @@ def contributions(run: Run, name: str, loss: Tensor | None = None) -> NDArray[An
     counts for the first step, one in a value after the end for the last.
 
     Args:
-        run: an unrolled definition.
         name: of the parameter.
         loss: the loss whose gradients are meant, if several were differentiated. Without it the `.grad` of the run's
             tensors are taken, each of the last pass that reached it.
@@ -182,7 +180,6 @@ def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor] | Copies) -> N
     One backward pass for every loss; no `.grad` is changed.
 
     Args:
-        run: an unrolled definition.
         name: of the signal.
         losses: a single number for each step, L[1] … L[T].
 

@@ -114,10 +114,6 @@ class Run:
         mask: (T, *batch) bools, False where a sequence pauses or is over; None if all have T steps.
         truncation: where gradients stop.
         windows: those of sliding truncation; otherwise empty.
-        once: the value of each expression of statics alone, (*batch, *shape), as `once_expressions(cell)` lists them.
-        inputs: the data and options, as they were checked.
-        starts: (name, k) of the values before and after the sequence that the definition computes from statics.
-        key: what its tensors know of it; see run_key().
     """
 
     def __init__(self, cell: Definition, inputs: Inputs, copies: Mapping[str, Mapping[int, Tensor]],
@@ -131,12 +127,13 @@ class Run:
         self.truncation = inputs.truncation
         self.parameters = parameters(cell)
         self.windows = windows
-        self.once = once
-        self.key = key
+        self.once = once  # of each of once_expressions(cell), (*batch, *shape)
+        self.key = key  # the part of a run that its tensors refer to: see run_key()
+        # (name, k) of the values before and after the sequence that the definition computes from statics
         self.starts = {(name, k) for name, values in inputs.boundary.items() for k, value in values.items()
                        if isinstance(value, Expression)}
         self._copies = copies
-        self.inputs = inputs
+        self.inputs = inputs  # the data and options, as they were checked
         _runs.add(self)
 
     def __getitem__(self, name: str) -> Copies:

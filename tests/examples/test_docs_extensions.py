@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from painters import CAN_PAINT
 
 import viz
-from rnn import Cell, t
+from minigrad import numpy_ops, ops
+from rnn import Cell, Run, Signal, sequences, t
+from viz.playground.examples import TITLES
 
 pytest.importorskip("sphinx", reason='no Sphinx: pip install -e ".[docs]"')
 nodes = pytest.importorskip("docutils.nodes")
@@ -95,6 +98,12 @@ def test_without_npm_one_line_says_that_the_playground_is_left_out(monkeypatch: 
     assert re.fullmatch(r"docs: the playground is left out.* npm, which isn't installed\n", capsys.readouterr().err)
 
 
+def test_the_programs_of_the_playground_have_the_names_of_its_menu() -> None:
+    text = (EXTENSIONS.parent / "playground.md").read_text(encoding="utf-8")
+    links = re.findall(r"^- {playground}`(.*) <(\w+)>`$", text, re.MULTILINE)
+    assert links == [(title, name) for name, title in TITLES.items()]
+
+
 # ---- pictures
 @pytest.mark.skipif(not CAN_PAINT, reason="nothing paints")
 @pytest.mark.parametrize("heat", [False, True])
@@ -138,3 +147,62 @@ def test_an_entry_for_several_names_is_one_for_each() -> None:
 
 def test_a_formula_stays_as_it_is_written() -> None:
     assert rst("Return |x|:\n\n    y = |x| * 2") == ["Return \\|x\\|:", "", "::", "", "    y = |x| * 2"]
+
+
+def code(operation: Any) -> str:
+    import docstrings
+
+    lines: list[str] = []
+    docstrings.with_formulas(None, "class", "name", operation, None, lines)
+    return "\n".join(line[4:] for line in lines[3:])
+
+
+def test_an_operation_is_shown_as_its_formula_and_its_derivative_under_each_other() -> None:
+    assert code(ops.Tanh) == """class Tanh(Elementwise, ufunc=np.tanh):
+    def forward(self, x: Array) -> Array:
+        return np.tanh(x)
+
+    def backward(self, grad: Array, out: Array, x: Array) -> Array:
+        return grad * (1 - out * out)
+"""
+
+
+def test_the_first_line_of_an_operation_says_from_which_class_it_has_the_rest() -> None:
+    assert re.match(r"class Floor\(Step.*\):\n    def forward", code(numpy_ops.Floor))
+    assert "backward" not in code(numpy_ops.Floor)
+    assert re.match(r"class MatVec\(Op(?:.|\n)*\):\n    def forward", code(ops.MatVec))  # on several lines
+
+
+def test_other_classes_have_no_code_in_the_reference() -> None:
+    assert code(Run) == code(ops.Op) == ""
+
+
+def test_a_default_value_that_is_a_function_of_numpys_is_written_as_one_writes_it() -> None:
+    import docstrings
+
+    assert docstrings.with_aliases("(activation=<ufunc 'tanh'>, size: int)") == "(activation=np.tanh, size: int)"
+
+
+def test_the_arguments_of_a_class_that_programs_do_not_call_are_left_out() -> None:
+    import docstrings
+
+    assert docstrings.short_signature(None, "class", "rnn.Signal", Signal, None, "(cell, origin)", None) == ("", None)
+    assert docstrings.short_signature(None, "class", "rnn.Cell", Cell, None, "(name)", None) == ("(name)", None)
+
+
+def test_a_former_name_of_a_function_is_left_out() -> None:
+    import docstrings
+
+    assert docstrings.is_left_out(None, "module", "padded", sequences.padded, False, None)
+    assert not docstrings.is_left_out(None, "module", "pad", sequences.pad, False, None)
+
+
+METHODS = [x for owner in (Cell, Run) for name, x in inspect.getmembers(owner, inspect.isfunction) if name[0] != "_"]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda x: x.__qualname__)
+def test_a_method_describes_no_argument_that_a_call_does_not_have(method: Any) -> None:
+    section = re.search(r"Args:\n((?: {4,}.*\n?)+)", inspect.getdoc(method) or "")
+    described = re.findall(r"^    (\w+(?:, \w+)*):", section[1] if section else "", re.MULTILINE)
+    taken = [*inspect.signature(method).parameters][1:]
+    assert {name for names in described for name in names.split(", ")} <= set(taken)

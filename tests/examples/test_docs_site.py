@@ -116,7 +116,7 @@ def linked() -> Iterator[tuple[str, str]]:
     """Yield the programs of links into the playground, with a name for each."""
     for page in WRITTEN:
         for number, link in enumerate(soup(page).select("a.playground")):
-            _, _, packed = link["href"].partition(LINKED)
+            packed = link["href"].partition(LINKED)[2].partition("&")[0]  # choices of the page may follow
             if packed:
                 program = zlib.decompress(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)), -zlib.MAX_WBITS)
                 yield f"{page} {number}", program.decode()
