@@ -31,10 +31,11 @@ export class Pictures {
         this.arrange();
     }
 
-    // Puts wide pictures under each other; pictures side by side have the same scale.
+    // Puts wide pictures under each other, the rolled ones low; pictures side by side have the same scale.
     arrange() {
         const [left, right] = [this.rolled, this.unrolled].map(part => Math.max(0, ...[...part.children].map(one => one.dataset.width)));
         const column = LEAST * (left + right) * 96 / 72 > this.panel.clientWidth - GAP;
+        this.panel.classList.toggle("column", column && left > 0 && right > 0);
         this.panel.style.gridTemplateColumns = column || !left || !right ? "minmax(0, 1fr)"
             : `minmax(0, ${left}fr) minmax(0, ${right}fr)`;
     }
