@@ -149,6 +149,26 @@ class TestBoxes:
         gradient = re.findall(r"\d\.\d+", last["gradient"])
         assert np.allclose(np.array(gradient, float), 2 * values[2], atol=1e-4)
 
+    def test_have_the_gradient_of_the_loss_that_is_drawn_and_the_sum_of_all_passes_if_it_differs(self) -> None:
+        def gradients(source: str) -> tuple[Any, Any]:
+            session = Session()
+            picture = ask(session, source)["unrolled"]
+            [label] = [text for text in labels(picture) if text.startswith("U  ")]
+            [shown] = box(session, "unrolled", box_of(picture, label))["tensors"]
+            return tuple(text and np.array(re.findall(r"-?\d\.\d*", text), float)
+                         for text in (shown["gradient"], shown["accumulated"]))  # type: ignore[return-value]
+
+        once, accumulated = gradients(DEFINITION + LOSS)
+        assert accumulated is None
+        other = '\nother = (run["h"][3] ** 2).sum()\nother.backward()\n'
+        for source in (DEFINITION + LOSS + other, DEFINITION + LOSS.replace("loss =", other + "loss =")):
+            gradient, accumulated = gradients(source)
+            np.testing.assert_array_equal(gradient, once)
+            np.testing.assert_allclose(accumulated, 2 * once, atol=2e-4)
+        gradient, accumulated = gradients(DEFINITION + LOSS.replace("loss.backward()", "") + other)
+        assert gradient is None, "the drawn loss was not differentiated"
+        np.testing.assert_array_equal(accumulated, once)
+
     def test_of_the_rolled_picture_have_the_line_of_their_equation(self) -> None:
         session = Session()
         answer = ask(session, DEFINITION)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 import viz
 from minigrad import Tensor
 from minigrad.formats.describe import tensor_label
 from rnn import Cell
 from rnn.language.cycles import check
 from rnn.language.equations import Signal
+from rnn.unrolling.gradients import Find, loss_gradients, stored
 from viz.layout.folding import MANY
 from viz.layout.levels import rolled_graph
 from viz.layout.options import Options
@@ -30,10 +35,11 @@ class Pictures(View):
         self.tensors: dict[str, list[Tensor]] = {}  # of the boxes of the unrolled picture
         self.lines: dict[str, int] = {}  # of the equations of the boxes of rolled pictures
         self.program: Program | None = None
+        self.gradient: Find | None = None  # that of the loss, found when the first box is opened
 
     def show(self, program: Program, choice: Choice, problems: list[Answer]) -> Answer:
         """Return `rolled`, a list of pictures, and `unrolled`, one or None."""
-        self.tensors, self.lines, self.program = {}, {}, program
+        self.tensors, self.lines, self.program, self.gradient = {}, {}, program, None
         rolled = [picture for number, cell in enumerate(program.cells())
                   if (picture := attempt(problems, self._rolled, number, cell, choice)) is not None]
         unrolled = None if problems else attempt(problems, self._unrolled, program, choice)
@@ -81,10 +87,26 @@ class Pictures(View):
             return {} if line is None else {"line": line}
         tensors = self.tensors.get(key, [])
         lines = [tensor.origin.line for tensor in tensors if tensor.origin.file == FILE]
-        shown = [{"title": tensor_label(tensor) or key, "shape": list(tensor.shape), "value": as_text(tensor.data),
-                  "gradient": None if tensor.grad is None else as_text(tensor.grad)}
-                 for tensor in tensors[:MOST_TENSORS]]
+        shown = [{"title": tensor_label(tensor) or key, "shape": list(tensor.shape), "value": as_text(tensor.data)}
+                 | self._gradients(tensor) for tensor in tensors[:MOST_TENSORS]]
         return {"tensors": shown, "more": len(tensors) - len(shown), "line": lines[0] if lines else None}
+
+    def _gradients(self, tensor: Tensor) -> Answer:
+        """Return `gradient`, that of the loss as the picture has it, and `accumulated`, a `.grad` that differs."""
+        if self.gradient is None:
+            loss = self.program.loss if self.program else None
+            self.gradient = stored if self.program is None or loss is None else loss_gradients(
+                self.program.runs(), loss).of
+        own, accumulated = self.gradient(tensor), tensor.grad
+        return {"gradient": _text(own), "accumulated": None if _same(own, accumulated) else _text(accumulated)}
+
+
+def _same(a: Any, b: Any) -> bool:
+    return b is None or (a is not None and np.allclose(a, b, equal_nan=True))
+
+
+def _text(array: Any) -> str | None:
+    return None if array is None else as_text(array)
 
 
 def _line(signal: Signal) -> int:

@@ -77,9 +77,11 @@ export class Pictures {
     }
 }
 
-function values({title, shape, value, gradient}) {
+function values({title, shape, value, gradient, accumulated}) {
     const parts = [element("h2", `${title}, shape (${shape.join(", ")}${shape.length === 1 ? "," : ""})`), element("pre", value)];
-    return gradient ? [...parts, element("h3", `gradient of ${title}`), element("pre", gradient)] : parts;
+    if (gradient) parts.push(element("h3", `gradient of ${title}`), element("pre", gradient));
+    if (accumulated) parts.push(element("h3", `.grad of ${title}, of all backward passes`), element("pre", accumulated));
+    return parts;
 }
 
 function region(id, name) {
