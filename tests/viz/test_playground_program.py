@@ -219,6 +219,32 @@ class TestBoxes:
         assert [key for key in keys if not box(session, "unrolled", key)["tensors"]] == []
 
 
+class TestNextProgram:
+    @pytest.mark.parametrize("change, look", [
+        ("np.tanh = np.sin", "np.tanh(1)"), ("np.own = 1", "hasattr(np, 'own')"),
+        ("del np.tanh", "np.tanh(1)"), ("np.linalg.norm = max", "np.linalg.norm([3, 4])"),
+        ("np.seterr(all='raise')", "np.geterr()"), ("np.set_printoptions(precision=1)", "np.array([0.123])"),
+        ("np.random.seed(7)", "np.random.normal()"), ("mg.Tensor.sum = mg.Tensor.mean", "mg.Tensor([1, 2]).sum()"),
+        ("mg.Tensor.own = 1", "hasattr(mg.Tensor, 'own')"), ("mg.losses.mse = max", "mg.losses.mse.__name__"),
+        ("mg.no_grad().__enter__()", "(2 * mg.Tensor([1.0], requires_grad=True)).op"),
+        ("builtins.len = builtins.isinstance = lambda *x: 0", "len([3, 4])"),
+        ("sys.modules['numpy'] = mg", "__import__('numpy').__name__"), ("del sys.modules['minigrad.ops']", "mg.ops")])
+    def test_finds_the_libraries_as_they_are(self, change: str, look: str) -> None:
+        session, start = Session(), "import builtins, sys\nimport numpy as np\nimport minigrad as mg\n"
+        look = f"{start}print({look})\n"
+        before = np.random.get_state()
+        expected = ask(session, look)
+        assert expected["problems"] == []
+        np.random.set_state(before)
+        assert ask(session, f"{start}{change}\nprint('changed')\n")["printed"] == "changed\n"
+        assert ask(session, look) == expected
+
+    def test_may_import_a_module_that_the_first_one_imported(self) -> None:
+        source = "import numpy.f2py\nimport numpy\nprint(numpy.f2py.__name__)\n"
+        session = Session()
+        assert ask(session, source) == ask(session, source + " ") and ask(session, source)["printed"] == "numpy.f2py\n"
+
+
 class TestErrors:
     @pytest.mark.parametrize("source, kind, line", [
         ("a = 1\nb = (", "SyntaxError", 2), ("a = 1\n\n1 / 0", "ZeroDivisionError", 3),

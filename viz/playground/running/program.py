@@ -19,6 +19,7 @@ from rnn import Cell, Run
 from rnn.unrolling.run import runs_behind
 
 from .deadline import Stopped, deadline
+from .restoring import restored
 
 FILE = "program.py"  # the name of the program in messages
 SECONDS = 10.0  # that a program may run
@@ -44,7 +45,7 @@ class Program:
         self.problem: BaseException | None = None
         linecache.cache[FILE] = len(source), None, source.splitlines(keepends=True), FILE
         output = Output()
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), restored():
             try:
                 code = compile(source, FILE, "exec")
                 with deadline(code, seconds):
