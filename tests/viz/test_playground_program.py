@@ -277,3 +277,13 @@ class TestTimeLimit:
         monkeypatch.setattr("viz.playground.session.SECONDS", 0.05)
         [problem] = drawn(loop)["problems"]
         assert problem["kind"] == "Stopped" and problem["line"] is not None
+
+    @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in Python 3.12")
+    @pytest.mark.parametrize("source, line", [
+        ("import time\ntime.sleep(0.3)\na = 1\n", 2), ("import time\ndef f():\n    time.sleep(0.3)\n\nf()\na = 1\n", 3),
+        ("import time\nfor i in range(3):\n    i\n    time.sleep(0.3)\n", 4)])
+    def test_names_the_line_whose_call_took_it(self, source: str, line: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("viz.playground.session.SECONDS", 0.2)
+        [problem] = drawn(source)["problems"]
+        assert (problem["kind"], problem["line"], problem["lines"]) == ("Stopped", line, [line])
+        assert re.match(rf"line {line} took 0\.\d+ s, .*very large", problem["text"])

@@ -13,7 +13,15 @@ TOOL = 4  # a number that no debugger or profiler uses (PEP 669)
 
 
 class Stopped(BaseException):
-    """Raised in a program whose time is over; no `except Exception` catches it."""
+    """Raised in a program whose time is over; no `except Exception` catches it.
+
+    Attributes:
+        line: the line that the time was spent in; None if it is the line that was interrupted.
+    """
+
+    def __init__(self, text: str, line: int | None = None) -> None:
+        super().__init__(text)
+        self.line = line
 
 
 class Watch:
@@ -21,12 +29,29 @@ class Watch:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.end = time.monotonic() + seconds
+        self.began = time.monotonic()
+        self.end = self.began + seconds
+        self.line: int | None = None  # that runs, since `began`
 
-    def look(self, code: CodeType, *place: int) -> None:
-        """Raise Stopped if the time is over."""
-        if time.monotonic() > self.end:
+    def at_line(self, code: CodeType, line: int) -> None:
+        """Look at the beginning of a line."""
+        self._look()
+        self.line = line
+
+    def at_jump(self, code: CodeType, *offsets: int) -> None:
+        """Look at a jump, also to the same line."""
+        self._look()
+
+    def _look(self) -> None:
+        """Raise Stopped if the time is over; of a line whose calls took most of it, when they have returned."""
+        now = time.monotonic()
+        spent = now - self.began
+        if now > self.end and self.line is not None and spent > self.seconds / 2:
+            raise Stopped(f"line {self.line} took {spent:.2g} s, and a program may run {self.seconds:g} s: is T, or an "
+                          "array, very large?", self.line)
+        if now > self.end:
             raise Stopped(f"stopped after {self.seconds:g} seconds in this line: is there a loop that doesn't end?")
+        self.began = now
 
 
 @contextlib.contextmanager
@@ -39,8 +64,8 @@ def deadline(code: CodeType, seconds: float) -> Iterator[None]:
     monitoring.use_tool_id(TOOL, "playground")
     try:
         watch = Watch(seconds)
-        for event in (monitoring.events.LINE, monitoring.events.JUMP):  # `while True: pass` is one line
-            monitoring.register_callback(TOOL, event, watch.look)
+        monitoring.register_callback(TOOL, monitoring.events.LINE, watch.at_line)
+        monitoring.register_callback(TOOL, monitoring.events.JUMP, watch.at_jump)  # `while True: pass` is one line
         for each in parts(code):
             monitoring.set_local_events(TOOL, each, monitoring.events.LINE | monitoring.events.JUMP)
         yield

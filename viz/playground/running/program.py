@@ -123,5 +123,8 @@ def _program_lines(error: BaseException) -> Iterator[int]:
     if isinstance(error, SyntaxError) and error.filename == FILE and error.lineno is not None:
         yield error.lineno
         return
+    if isinstance(error, Stopped) and error.line is not None:
+        yield error.line
+        return
     calls = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE]
     yield from (line for line in calls[-1:] if line is not None)
