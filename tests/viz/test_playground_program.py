@@ -120,8 +120,8 @@ class TestPictures:
 
     def test_an_unfinished_program_has_no_picture_and_no_problem(self) -> None:
         for source in ("", "x = 1", DEFINITION.rpartition("h[t]")[0]):
-            assert drawn(source) == {"printed": "", "rolled": [], "unrolled": None, "problems": [], "steps": None,
-                                     "trained": 0}
+            assert drawn(source) == {"printed": "", "rolled": [], "unrolled": None, "notes": [], "problems": [],
+                                     "steps": None, "trained": 0}
 
     def test_a_definition_that_only_its_run_knows_is_drawn(self) -> None:
         source = DEFINITION.replace("net", "cell") + LOSS.replace("net", "cell") + "del cell, x, h\n"

@@ -222,6 +222,54 @@ class TestTraining:
         assert train(session, 1)["ended"] == "There is nothing to train."
 
 
+class TestOwnTraining:
+    """Programs that train in a loop of their own, whose last step follows the last loss."""
+
+    LOOP = (DEFINITION + "opt = mg.optim.SGD([U], lr=0.1)\nfor i in range(4):\n"
+            "    run = net.unroll(x=np.ones((3, 1, 2)))\n"
+            '    loss = (run["h"][3] ** 2).sum()\n    opt.zero_grad()\n    loss.backward()\n    opt.step()\n')
+
+    def test_every_view_shows_the_loss_of_the_trained_values(self) -> None:
+        session = Session()
+        map_ = show(session, "gradients", self.LOOP)
+        assert "after it had computed loss" in map_["changed"] and map_["problems"] == [] and len(map_["maps"]) == 1
+        assert session.program is not None and session.program.loss is not None
+        U = session.program.variables["U"].data
+        h = np.zeros(2)
+        for _ in range(3):
+            h = np.tanh(1 + U @ h)
+        assert session.program.loss.item() == pytest.approx((h ** 2).sum())
+        assert show(session, "steps", self.LOOP)["problems"] == []
+        assert map_["changed"] in show(session, "pictures", self.LOOP, heat=True)["notes"]
+        training = show(session, "training", self.LOOP)
+        assert training["losses"] == [session.program.loss.item()] and map_["changed"] in training["about"]
+        losses = train(session, 3, 0.1)["losses"]
+        assert len(losses) == 4 and losses == sorted(losses, reverse=True)
+
+    def test_the_gradients_are_those_of_a_pass_through_it(self) -> None:
+        sessions = Session(), Session()
+        again = self.LOOP + "run = net.unroll(x=np.ones((3, 1, 2)))\n" + LOSS + "opt.zero_grad()\nloss.backward()\n"
+        maps = [show(session, "gradients", source)["maps"] for session, source in zip(sessions, (self.LOOP, again))]
+        assert maps[0] == maps[1]
+        U, expected = (session.program.variables["U"].grad for session in sessions if session.program is not None)
+        np.testing.assert_array_equal(U, expected)
+
+    def test_a_loss_that_cannot_be_repeated_stays(self) -> None:
+        source = (self.LOOP.replace("U @ h[t-1]", "U @ h[t-1] * c").replace('net = Cell("net")', "c = mg.Tensor(2.0)\n"
+                  'class Once(mg.Op):\n    ran = False\n    def forward(self, x):\n        if Once.ran: raise OSError\n'
+                  "        Once.ran = True\n        return x\n    def backward(self, grad, out, x): return (grad,)\n"
+                  'net = Cell("net")').replace("range(4)", "range(1)")
+                  .replace(".sum()", ".sum()\n    loss = mg.apply(Once(), loss)"))
+        session = Session()
+        assert show(session, "pictures", source)["notes"] == []
+        assert session.program is not None and session.program.variables["U"].grad is not None
+
+    def test_a_program_whose_data_stay_has_no_note(self) -> None:
+        session = Session()
+        assert show(session, "pictures", PROGRAM + "print(U.data)\n")["notes"] == []
+        assert show(session, "gradients", PROGRAM)["changed"] is None
+
+
 class TestNotebook:
     @staticmethod
     def cells(session: Session, source: str) -> list[tuple[str, str]]:

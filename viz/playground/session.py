@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from .running import kit
+from .running.present import bring_up_to_date
 from .running.program import SECONDS, Answer, Program, describe
 from .views import VIEWS
 from .views.view import Choice, View
@@ -39,6 +40,7 @@ class Session:
         """
         if self.program is None or question["source"] != self.source:
             self.source, self.program = question["source"], Program(question["source"], SECONDS)
+            bring_up_to_date(self.program)
         problems = [] if self.program.problem is None else [describe(self.program.problem)]
         choice = Choice(*(question[name] for name in ("steps", "level", "heat", "dark")))
         shown = view.show(self.program, choice, problems)

@@ -37,12 +37,14 @@ class Program:
         printed: its output.
         trained: the number of training steps that have moved its parameters since.
         problem: the exception that ended it; None if it came to its end.
+        changed: the sentence that says that its loss was computed again; None if it is that of the program.
     """
 
     def __init__(self, source: str, seconds: float) -> None:
         self.source, self.trained = source, 0
         self.variables: dict[str, Any] = {"__name__": "__main__", "__file__": FILE}
         self.problem: BaseException | None = None
+        self.changed: str | None = None
         linecache.cache[FILE] = len(source), None, source.splitlines(keepends=True), FILE
         output = Output()
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), restored():

@@ -23,15 +23,18 @@ class Gradients(View):
     """The gradient map of the runs behind the loss, with tables by time step."""
 
     def show(self, program: Program, choice: Choice, problems: list[Answer]) -> Answer:
-        """Return `maps`, each a picture and its tables, or None after an error; `missing`, a sentence, without any."""
+        """Return `maps`, each a picture and its tables, or None after an error; `missing`, a sentence, without any.
+
+        `changed` is a sentence if the loss was computed again.
+        """
         missing = missing_loss(program, problems)
         loss = program.loss
         if missing is None and loss is not None and loss.grad is None:
             missing = NO_PASS.format(program.name_of(loss))
         if problems or missing or loss is None:
-            return {"maps": None if problems else [], "missing": missing}
+            return {"maps": None if problems else [], "missing": missing, "changed": None}
         found = attempt(problems, _maps, program.runs(), loss, choice)
-        return {"maps": found["maps"] if found else None, "missing": None}
+        return {"maps": found["maps"] if found else None, "missing": None, "changed": program.changed}
 
 
 def _maps(runs: Sequence[Run], loss: Tensor, choice: Choice) -> Answer:

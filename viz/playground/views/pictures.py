@@ -38,12 +38,13 @@ class Pictures(View):
         self.gradient: Find | None = None  # that of the loss, found when the first box is opened
 
     def show(self, program: Program, choice: Choice, problems: list[Answer]) -> Answer:
-        """Return `rolled`, a list of pictures, and `unrolled`, one or None."""
+        """Return `rolled`, a list of pictures, `unrolled`, one or None, and `notes`, sentences about them."""
         self.tensors, self.lines, self.program, self.gradient = {}, {}, program, None
         rolled = [picture for number, cell in enumerate(program.cells())
                   if (picture := attempt(problems, self._rolled, number, cell, choice)) is not None]
         unrolled = None if problems else attempt(problems, self._unrolled, program, choice)
-        return {"rolled": rolled, "unrolled": unrolled}
+        notes = [program.changed] if program.changed and unrolled else []
+        return {"rolled": rolled, "unrolled": unrolled, "notes": notes}
 
     def _rolled(self, number: int, cell: Cell, choice: Choice) -> Answer | None:
         if not any(signal.equation for signal in cell.signals.values()):

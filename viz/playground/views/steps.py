@@ -13,8 +13,7 @@ from .view import Choice, View, attempt
 MOST = 2500  # tensors; a browser records about 500 a second
 MOST_BYTES = 2 ** 28  # of memory, of which a browser gives Python 2 GB
 NO_LOSS = "The steps lead back from the variable loss, a Tensor of one number, which this program doesn't define."
-NO_PASS = ("There are no steps: the message under the program says why. The pass is recorded when the program has "
-           "ended, so a program that updates weights has to compute loss once more after the last update.")
+NO_PASS = "There are no steps: the message under the program says why."
 
 
 class Steps(View):
@@ -26,6 +25,8 @@ class Steps(View):
 
     def show(self, program: Program, choice: Choice, problems: list[Answer]) -> Answer:
         """Return `steps`, the contents of the page with the number of the recording, and `note`; or None for each.
+
+        `changed` is a sentence if the loss was computed again.
 
         The output of hooks, which a pass calls, follows that of the program.
         """
@@ -47,5 +48,5 @@ class Steps(View):
         with contextlib.redirect_stdout(Output()) as output, contextlib.redirect_stderr(output):
             contents = record(loss, MOST, MOST_BYTES)
         self.number += 1
-        return {"steps": asdict(contents) | {"number": self.number}, "note": None,
+        return {"steps": asdict(contents) | {"number": self.number}, "note": None, "changed": program.changed,
                 "printed": program.printed + output.getvalue()}

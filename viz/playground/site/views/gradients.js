@@ -8,10 +8,11 @@ export class Gradients {
         this.panel = panel;
     }
 
-    async show({maps, missing}) {
+    async show({maps, missing, changed}) {
         if (maps === null) return;  // an error is shown; the last maps stay, pale
         const figures = await Promise.all(maps.map(({picture}, i) => figure(`gradients${i}`, picture)));
         const parts = maps.flatMap(({tables}, i) => [figures[i], ...tables.filter(one => one.rows.length).flatMap(table)]);
+        if (changed) parts.unshift(element("p", changed));
         if (missing) parts.push(element("p", missing));
         if (maps.length) parts.push(element("p", "The largest number of each row is bold. – : the backward pass didn't get there."));
         this.panel.replaceChildren(...parts);

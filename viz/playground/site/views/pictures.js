@@ -13,16 +13,20 @@ export class Pictures {
         this.tools = tools;
         this.rolled = region("rolled", "Rolled");
         this.unrolled = region("unrolled", "Unrolled");
+        this.notes = document.createElement("div");
+        this.notes.setAttribute("role", "status");
+        this.notes.className = "notes";
         this.values = document.createElement("aside");
         this.values.id = "box";
         this.values.setAttribute("aria-live", "polite");
         this.values.hidden = true;
-        panel.append(this.rolled, this.unrolled, this.values);
+        panel.append(this.notes, this.rolled, this.unrolled, this.values);
         new ResizeObserver(() => this.arrange()).observe(panel);
     }
 
-    async show({rolled, unrolled, problems}) {
+    async show({rolled, unrolled, notes, problems}) {
         this.close();
+        this.notes.replaceChildren(...notes.map(text => element("p", text)));
         const made = (place, picture) => figure(place, picture, (key, label, node) => this.box(place, key, label, node));
         const painted = await Promise.all([
             ...rolled.map((picture, i) => made(`rolled${i}`, picture)), ...(unrolled ? [made("unrolled", unrolled)] : [])]);
@@ -40,6 +44,7 @@ export class Pictures {
     }
 
     clear() {
+        this.notes.replaceChildren();
         this.rolled.replaceChildren();
         this.unrolled.replaceChildren();
     }

@@ -18,7 +18,7 @@ export class Steps {
         new MutationObserver(() => this.dress()).observe(root, {attributeFilter: ["data-theme"]});
     }
 
-    async show({steps, note}) {
+    async show({steps, note, changed}) {
         if (note !== null) this.clear(note);
         if (steps === null || steps.number === this.shown?.number) return;
         const frame = document.createElement("iframe");
@@ -33,7 +33,7 @@ export class Steps {
         }
         if (!frame.isConnected) return;  // meanwhile another program was opened
         frame.className = "";
-        this.note.textContent = "";
+        this.note.textContent = changed ?? "";
         this.shown?.frame.remove();
         this.shown = {number: steps.number, frame, names: steps.names};
     }
