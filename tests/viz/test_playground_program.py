@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import viz
 from viz.playground.build import EXAMPLES
 from viz.playground.examples import TITLES
 from viz.playground.running.deadline import parts
@@ -243,6 +244,52 @@ class TestNextProgram:
         source = "import numpy.f2py\nimport numpy\nprint(numpy.f2py.__name__)\n"
         session = Session()
         assert ask(session, source) == ask(session, source + " ") and ask(session, source)["printed"] == "numpy.f2py\n"
+
+
+class TestFilesAndTerminals:
+    """Calls of a program for a computer of its own, for which the page has views."""
+
+    @pytest.mark.parametrize("call", [
+        "viz.rolled(net).render(outfile='loop.png')", "viz.unrolled(run).render('loop.svg')",
+        "viz.animate(loss, 'bptt.gif')", "viz.gradient_map(run).render('h', format='pdf')"])
+    def test_a_picture_is_not_painted_but_shown(self, call: str) -> None:
+        answer = drawn(f"{DEFINITION}{LOSS}import viz\n{call}\n{call}\nprint('end')\n")
+        assert answer["problems"] == [] and answer["unrolled"]
+        [sentence, end] = answer["printed"].splitlines()
+        assert "shows them beside the program" in sentence and end == "end"
+
+    def test_the_steps_are_in_their_view(self) -> None:
+        for name in ("viz.stepper", "stepper"):
+            end = f"import viz\nfrom viz import stepper\nprint({name}(loss, 's.html').steps)\n"
+            [sentence, steps] = drawn(DEFINITION + LOSS + end)["printed"].splitlines()
+            assert 'its tab "steps" shows them' in sentence and int(steps) > 3
+
+    def test_the_bytes_of_a_picture_cannot_be_had(self) -> None:
+        [problem] = drawn(DEFINITION + "import viz\nviz.rolled(net).pipe('png')\n")["problems"]
+        assert problem["kind"] == "PaintError" and "buttons to save" in problem["text"]
+        assert drawn(DEFINITION + "import viz\nprint('digraph' in viz.rolled(net).source)\n")["printed"] == "True\n"
+
+    @pytest.mark.parametrize("call", ["input('? ')", "breakpoint()", "mg.set_trace(loss)"])
+    def test_there_is_no_terminal(self, call: str) -> None:
+        [problem] = drawn(f"{DEFINITION}{LOSS}{call}\n")["problems"]
+        assert 'in the tab "steps"' in problem["text"] and problem["line"] == 12
+
+    def test_a_debugger_with_commands_asks_nothing(self) -> None:
+        answer = drawn(f"{DEFINITION}{LOSS}mg.set_trace(loss, commands=['continue'])\n")
+        assert answer["problems"] == [] and "continue" in answer["printed"]
+
+    def test_a_package_that_the_page_does_not_have_is_told(self) -> None:
+        [problem] = drawn("import nothing_of_this_name.inside")["problems"]
+        assert "The page has NumPy, minigrad, rnn and viz" in problem["text"]
+        [problem] = drawn("import minigrad.nothing")["problems"]
+        assert problem["text"] == "No module named 'minigrad.nothing'"
+
+    def test_are_those_of_the_computer_afterwards(self) -> None:
+        session = Session()
+        ask(session, DEFINITION)
+        assert session.program is not None
+        picture = viz.rolled(session.program.variables["net"])
+        assert picture.pipe(format="svg").startswith(b"<?xml") and type(input).__name__ == "builtin_function_or_method"
 
 
 class TestErrors:

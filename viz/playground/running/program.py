@@ -19,6 +19,7 @@ from rnn import Cell, Run
 from rnn.unrolling.run import runs_behind
 
 from .deadline import Stopped, deadline
+from .in_page import about_module, replace_terminal_and_files
 from .restoring import restored
 
 FILE = "program.py"  # the name of the program in messages
@@ -48,6 +49,7 @@ class Program:
         linecache.cache[FILE] = len(source), None, source.splitlines(keepends=True), FILE
         output = Output()
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), restored():
+            replace_terminal_and_files()
             try:
                 code = compile(source, FILE, "exec")
                 with deadline(code, seconds):
@@ -114,7 +116,8 @@ class Output(io.StringIO):
 
 def describe(error: BaseException) -> Answer:
     """Return the kind, the text and the lines of an error: those where the program was, then those that it names."""
-    text = str(error.msg if isinstance(error, SyntaxError) else error)
+    text = (about_module(error) if isinstance(error, ModuleNotFoundError)
+            else str(error.msg if isinstance(error, SyntaxError) else error))
     lines = [*_program_lines(error), *(int(line) for line in re.findall(rf"\b{re.escape(FILE)}:(\d+)", text))]
     return {"kind": type(error).__name__, "text": text, "line": lines[0] if lines else None,
             "lines": sorted(set(lines))}
