@@ -67,6 +67,12 @@ class TestLoss:
     def test_is_none_of_several_and_nothing_else(self, end: str) -> None:
         assert Program(DEFINITION + RUN + end, 10).loss is None
 
+    def test_of_several_one_has_to_be_named_for_every_view(self) -> None:
+        source = DEFINITION + RUN + "a = run['h'][1].sum()\nb = run['h'][2].sum()\na.backward()\nb.backward()\n"
+        for view in ("gradients", "training"):
+            assert show(Session(), view, source)["missing"].startswith("There are 2 losses, a and b")
+        assert show(Session(), "gradients", source + "loss = a\n")["maps"]
+
 
 class TestGradients:
     def test_tables_have_the_norms_of_the_run(self) -> None:

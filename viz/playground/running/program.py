@@ -64,17 +64,24 @@ class Program:
 
     @property
     def loss(self) -> Tensor | None:
-        """The variable `loss`, if it is a Tensor of one number that was computed from a run; else the only such one.
+        """The loss that all views show, a number that was computed from a run; None without one, and with several."""
+        found = self.losses()
+        return found[0] if len(found) == 1 else None
 
-        Under another name it is one that `backward()` was called on, and that no other such one was computed from.
+    def losses(self, recurrent: bool = True) -> list[Tensor]:
+        """Return the losses: the variable `loss`, if it is a Tensor of one number that was computed from a run.
+
+        Otherwise those that `backward()` was called on, and that no other such one was computed from.
+
+        Args:
+            recurrent: whether they are computed from a run.
         """
         named = self.variables.get("loss")
-        if isinstance(named, Tensor) and _is_loss(named):
-            return named
-        found = [one for one in self.found(Tensor) if one.grad is not None and _is_loss(one)]
+        if isinstance(named, Tensor) and _is_loss(named, recurrent):
+            return [named]
+        found = [one for one in self.found(Tensor) if one.grad is not None and _is_loss(one, recurrent)]
         inner = {x for one in found for x in ancestors(one) if x is not one}
-        last = [one for one in found if one not in inner]
-        return last[0] if len(last) == 1 else None
+        return [one for one in found if one not in inner]
 
     def name_of(self, value: Any) -> str:
         """Return the name of the variable that has a value; "" if there is none."""
@@ -97,8 +104,8 @@ class Program:
         return self.found(Run)[-1:] if loss is None else runs_behind(loss)
 
 
-def _is_loss(tensor: Tensor) -> bool:
-    return tensor.size == 1 and tensor.op is not None and bool(runs_behind(tensor))
+def _is_loss(tensor: Tensor, recurrent: bool) -> bool:
+    return tensor.size == 1 and tensor.op is not None and (not recurrent or bool(runs_behind(tensor)))
 
 
 class Output(io.StringIO):
