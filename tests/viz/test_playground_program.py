@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import viz
+from rnn.language.dependencies import DefinitionError
 from viz.playground.build import EXAMPLES
 from viz.playground.examples import TITLES
 from viz.playground.running.deadline import parts
@@ -78,8 +79,13 @@ class TestExamples:
         for level in ("signals", "ops", "layers"):
             answer = drawn(source, level=level)
             [problem] = answer["problems"]
-            assert (problem["kind"], problem["lines"], problem["line"]) == ("DefinitionError", lines, lines[0])
+            assert (problem["kind"], problem["line"]) == ("DefinitionError", lines[0])
+            assert problem["lines"] == [*lines, len(source.splitlines())], "the last one unrolls it"
             assert answer["rolled"] == [] and answer["unrolled"] is None
+
+    def test_the_loop_without_a_delay_is_an_error_without_the_page_too(self) -> None:
+        with pytest.raises(DefinitionError, match="loop without delay"):
+            exec((EXAMPLES / "no_delay.py").read_text(encoding="utf-8"), {})
 
     def test_a_gradient_vanishes_and_a_value_is_not_a_number(self) -> None:
         printed = drawn((EXAMPLES / "vanishing.py").read_text(encoding="utf-8"))["printed"]

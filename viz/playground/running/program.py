@@ -16,6 +16,7 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.backward import ancestors
 from rnn import Cell, Run
+from rnn.language.dependencies import DefinitionError
 from rnn.unrolling.run import runs_behind
 
 from .deadline import Stopped, deadline
@@ -122,10 +123,14 @@ class Output(io.StringIO):
 
 
 def describe(error: BaseException) -> Answer:
-    """Return the kind, the text and the lines of an error: those where the program was, then those that it names."""
+    """Return the kind, the text and the lines of an error: that where the program was, and those that it names.
+
+    Of an error in a definition `line` is one that it names: there the equation is, and not where it was to be unrolled.
+    """
     text = (about_module(error) if isinstance(error, ModuleNotFoundError)
             else str(error.msg if isinstance(error, SyntaxError) else error))
-    lines = [*_program_lines(error), *(int(line) for line in re.findall(rf"\b{re.escape(FILE)}:(\d+)", text))]
+    lines, named = [*_program_lines(error)], [int(line) for line in re.findall(rf"\b{re.escape(FILE)}:(\d+)", text)]
+    lines = named + lines if isinstance(error, DefinitionError) else lines + named
     return {"kind": type(error).__name__, "text": text, "line": lines[0] if lines else None,
             "lines": sorted(set(lines))}
 

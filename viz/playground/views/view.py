@@ -88,11 +88,13 @@ def possible_level(cell: Definition, level: str) -> str:
 
 
 def attempt(problems: list[Answer], draw: Callable[..., Any], *arguments: Any) -> Any:
-    """Draw a picture; if that fails, add the error to the problems."""
+    """Draw a picture; if that fails, add the error to the problems, unless it is among them."""
     try:
         return draw(*arguments)
     except Exception as error:
-        problems.append(describe(error))
+        told = describe(error)
+        if all(told["text"] != other["text"] for other in problems):
+            problems.append(told)
         return None
 
 

@@ -1,6 +1,6 @@
 // The gradient map of each run, with its numbers as tables.
 
-import {element} from "../elements.js";
+import {element, sentence} from "../elements.js";
 import {figure} from "../figure.js";
 
 export class Gradients {
@@ -8,8 +8,11 @@ export class Gradients {
         this.panel = panel;
     }
 
-    async show({maps, missing, changed}) {
-        if (maps === null) return;  // an error is shown; the last maps stay, pale
+    async show({maps, missing, changed, problems}) {
+        if (maps === null) {  // the last maps stay, pale
+            if (!this.panel.querySelector("figure")) this.panel.replaceChildren(element("p", sentence(problems)));
+            return;
+        }
         const figures = await Promise.all(maps.map(({picture}, i) => figure(`gradients${i}`, picture)));
         const parts = maps.flatMap(({tables}, i) => [figures[i], ...tables.filter(one => one.rows.length).flatMap(table)]);
         if (changed) parts.unshift(element("p", changed));
