@@ -300,6 +300,14 @@ class TestNotebook:
         assert drawn.count("viz.rolled(") == drawn.count("viz.gradient_map(") == 1 + (name == "encoder_decoder")
         assert drawn.count("viz.unrolled(") == 1
 
+    @pytest.mark.parametrize("view", ["gradients", "steps", "training"])
+    def test_is_the_same_whichever_view_was_shown(self, view: str) -> None:
+        sessions = Session(), Session()
+        for session, shown in zip(sessions, ("pictures", view)):
+            show(session, shown, PROGRAM)
+        cells = self.cells(sessions[0], PROGRAM)
+        assert len(cells) == 5 and cells == self.cells(sessions[1], PROGRAM)
+
     def test_of_a_program_that_has_not_run_has_no_calls(self) -> None:
         session = Session()
         show(session, "pictures", PROGRAM)

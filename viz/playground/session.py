@@ -8,6 +8,7 @@ from .running import kit
 from .running.present import bring_up_to_date
 from .running.program import SECONDS, Answer, Program, describe
 from .views import VIEWS
+from .views.notebook import notebook
 from .views.view import Choice, View
 
 
@@ -22,11 +23,14 @@ class Session:
     def answer(self, request: str) -> str:
         """Answer a question of the page, both as JSON: `{"view": "pictures", "ask": "show" | ..., ...}`.
 
-        `{"ask": "check", ...}` checks an assignment, and is about no view.
+        About no view are `{"ask": "check", ...}`, which checks an assignment, and `{"ask": "notebook", ...}`, which
+        returns the `text` of a program as a notebook, with its pictures if it has run.
         """
         question = json.loads(request)
         if question["ask"] == "check":
             return json.dumps(kit.check(question))
+        if question["ask"] == "notebook":
+            return json.dumps({"text": notebook(question["source"], self.program)})
         view = self.views[question["view"]]
         return json.dumps(self.show(view, question) if question["ask"] == "show" else view.reply(question))
 

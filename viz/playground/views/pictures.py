@@ -22,7 +22,6 @@ from viz.pictures.unrolled import draw
 from viz.playground.running.program import FILE, Answer, Program
 from viz.render.digraph import picture
 
-from .notebook import notebook
 from .view import Choice, View, as_answer, as_text, attempt, possible_level
 
 MOST_TENSORS = 12  # of a box that stands for several
@@ -77,9 +76,7 @@ class Pictures(View):
         return as_answer(picture(drawing.scene, choice.dark, "code"), level)
 
     def reply(self, question: Answer) -> Answer:
-        """Return the tensors and the line of a box ("box"); or the program as a notebook, its `text` ("notebook")."""
-        if question["ask"] == "notebook":
-            return {"text": notebook(question["source"], self.program)}
+        """Return the tensors and the line of a box ("box")."""
         if question["ask"] != "box":
             return super().reply(question)
         place, key = question["picture"], question["key"]
