@@ -135,6 +135,23 @@ class TestPictures:
         answer = drawn(source)
         assert len(answer["rolled"]) == 1 and "h[t]" in labels(answer["rolled"][0])
 
+    def test_definitions_that_are_not_drawn_are_told(self) -> None:
+        many = "".join(DEFINITION.replace("net", f"net{k}") for k in range(6))
+        answer = drawn(many)
+        assert len(answer["rolled"]) == 4
+        assert answer["notes"] == ["The first 4 definitions are drawn, and 2 more are not: net4, net5."]
+        assert drawn(DEFINITION)["notes"] == []
+
+    def test_a_level_that_a_definition_does_not_have_is_told(self) -> None:
+        answer = drawn(DEFINITION + LOSS, level="layers")
+        assert answer["rolled"][0]["level"] == answer["unrolled"]["level"] == "signals"
+        [note] = answer["notes"]
+        assert note.startswith("Drawn as signals, because there are no layers") and note.endswith(": net.")
+        assert drawn(DEFINITION + LOSS, level="ops")["notes"] == []
+        layer = DEFINITION.replace('"h", 2)', '"enc.h", 2)') + 'c = net.signal("enc.c", 2)\nc[t] = c[t-1] + h[t]\n'
+        answer = drawn(layer, level="layers")
+        assert answer["notes"] == [] and answer["rolled"][0]["level"] == "layers"
+
     def test_markup_in_names_stays_text(self) -> None:
         name = "<img src=x onerror=alert(1)>"
         answer = drawn(DEFINITION.replace('"net"', repr(name)))

@@ -94,6 +94,22 @@ class TestGradients:
         [shown] = show(Session(), "gradients", PROGRAM.replace('["h"][3]', '["h"][2]'))["maps"]
         assert shown["tables"][0]["rows"][0]["cells"][2] == "–"
 
+    def test_a_nan_is_called_so(self) -> None:
+        rows = [row for table in show(Session(), "gradients", example("not_a_number"))["maps"][0]["tables"]
+                for row in table["rows"]]
+        nan = [row for row in rows if "NaN" in row["cells"]]
+        assert nan and all((row["at"], row["largest"]) == ("NaN", None) for row in nan)
+        assert not any("nan" in row["cells"] for row in rows)
+
+    def test_infinity_and_zero_are_called_so(self) -> None:
+        source = PROGRAM.replace("np.tanh(x[t] + U @ h[t-1])", "x[t] + U * h[t-1]").replace("eye(2) * 0.5", "ones(2)")
+        for end, at, cells in (("loss = run['h'][3].sum() * np.inf", "t = 1", ["Inf"] * 3),
+                               ("loss = (run['h'][3] * 0).sum()", "all are 0", ["0"] * 3)):
+            with np.errstate(all="ignore"):
+                [shown] = show(Session(), "gradients", source.replace(LOSS, end + "\n"))["maps"]
+            [row] = [row for row in shown["tables"][0]["rows"] if row["name"] == "h"]
+            assert (row["at"], row["cells"]) == (at, cells)
+
     def test_of_a_long_run_the_first_and_the_last_steps_are_in_the_tables(self) -> None:
         [shown] = show(Session(), "gradients", PROGRAM.replace("(3, 1, 2)", "(40, 1, 2)"))["maps"]
         assert shown["tables"][0]["heads"][2:] == ["t = 1", "t = 2", "t = 3", "⋯", "t = 38", "t = 39", "t = 40"]

@@ -93,11 +93,11 @@ class Program:
         by_id = {id(old): new for old, new in replaced.items()}
         self.variables = {name: by_id.get(id(value), value) for name, value in self.variables.items()}
 
-    def cells(self) -> list[Cell]:
-        """Return the definitions to draw: those of variables, and those of the runs."""
+    def cells(self, most: int | None = MOST_CELLS) -> list[Cell]:
+        """Return the definitions to draw, not more than `most`: those of variables, and those of the runs."""
         cells: list[Cell] = self.found(Cell)
         others = {id(run.cell): run.cell for run in self.runs() if isinstance(run.cell, Cell)}  # of no variable
-        return list(({id(cell): cell for cell in cells} | others).values())[:MOST_CELLS]
+        return list(({id(cell): cell for cell in cells} | others).values())[:most]
 
     def runs(self) -> list[Run]:
         """Return the runs to draw: those behind the loss, or the last one."""

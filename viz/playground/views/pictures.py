@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from viz.render.digraph import picture
 
 from .view import Choice, View, as_answer, as_text, attempt, possible_level
 
+NO_LAYERS = "Drawn as signals, because there are no layers, signals with a common prefix as enc.h and enc.c: {}."
 MOST_TENSORS = 12  # of a box that stands for several
 
 
@@ -34,15 +36,16 @@ class Pictures(View):
         self.tensors: dict[str, list[Tensor]] = {}  # of the boxes of the unrolled picture
         self.lines: dict[str, int] = {}  # of the equations of the boxes of rolled pictures
         self.program: Program | None = None
+        self.flat: list[str] = []  # the definitions that are drawn as signals for want of layers
         self.gradient: Find | None = None  # that of the loss, found when the first box is opened
 
     def show(self, program: Program, choice: Choice, problems: list[Answer]) -> Answer:
         """Return `rolled`, a list of pictures, `unrolled`, one or None, and `notes`, sentences about them."""
-        self.tensors, self.lines, self.program, self.gradient = {}, {}, program, None
+        self.tensors, self.lines, self.program, self.gradient, self.flat = {}, {}, program, None, []
         rolled = [picture for number, cell in enumerate(program.cells())
                   if (picture := attempt(problems, self._rolled, number, cell, choice)) is not None]
         unrolled = None if problems else attempt(problems, self._unrolled, program, choice)
-        notes = [program.changed] if program.changed and unrolled else []
+        notes = list(_notes(program, self.flat)) if rolled or unrolled else []
         return {"rolled": rolled, "unrolled": unrolled, "notes": notes}
 
     def _rolled(self, number: int, cell: Cell, choice: Choice) -> Answer | None:
@@ -50,6 +53,8 @@ class Pictures(View):
             return None  # the program isn't finished
         check(cell)
         level = possible_level(cell, choice.level)
+        if level != choice.level:
+            self.flat.append(cell.name)
         answer = as_answer(viz.rolled(cell, level=level, equations=False, dark=choice.dark), level)
         for place, part in enumerate(rolled_graph(cell, level).parts):
             names = [own.signal for own in part.members] or [part.signal]
@@ -97,6 +102,18 @@ class Pictures(View):
                 self.program.runs(), loss).of
         own, accumulated = self.gradient(tensor), tensor.grad
         return {"gradient": _text(own), "accumulated": None if _same(own, accumulated) else _text(accumulated)}
+
+
+def _notes(program: Program, flat: list[str]) -> Iterator[str]:
+    """Yield the sentences about what the pictures show, where it isn't all that was asked for."""
+    if program.changed:
+        yield program.changed
+    drawn = program.cells()
+    more = [cell.name for cell in program.cells(None)[len(drawn):]]
+    if more:
+        yield f"The first {len(drawn)} definitions are drawn, and {len(more)} more are not: {', '.join(more)}."
+    if flat:
+        yield NO_LAYERS.format(", ".join(flat))
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -35,11 +35,11 @@ function table({title, heads, rows}) {
     made.append(head);
     made.setAttribute("aria-label", title);
     for (const text of heads) head.append(cell("th", text, "col"));
-    for (const {name, largest, cells} of rows) {
+    for (const {name, largest, at, cells} of rows) {
         const row = document.createElement("tr");
-        row.append(cell("th", name, "row"), element("td", largest === null ? "–" : `t = ${largest}`));
+        row.append(cell("th", name, "row"), element("td", at));
         row.append(...cells.map(text => element("td", text)));
-        row.children[heads.indexOf(`t = ${largest}`)]?.classList.add("largest");
+        if (largest !== null) row.children[heads.indexOf(at)]?.classList.add("largest");
         made.append(row);
     }
     around.className = "scroll";
