@@ -146,7 +146,7 @@ class TestPictures:
         answer = drawn(DEFINITION + LOSS, level="layers")
         assert answer["rolled"][0]["level"] == answer["unrolled"]["level"] == "signals"
         [note] = answer["notes"]
-        assert note.startswith("Drawn as signals, because there are no layers") and note.endswith(": net.")
+        assert note.startswith("Drawn as signals, because none of them") and note.endswith(": net.")
         assert drawn(DEFINITION + LOSS, level="ops")["notes"] == []
         layer = DEFINITION.replace('"h", 2)', '"enc.h", 2)') + 'c = net.signal("enc.c", 2)\nc[t] = c[t-1] + h[t]\n'
         answer = drawn(layer, level="layers")

@@ -25,7 +25,7 @@ from viz.render.digraph import picture
 
 from .view import Choice, View, as_answer, as_text, attempt, possible_level
 
-NO_LAYERS = "Drawn as signals, because there are no layers, signals with a common prefix as enc.h and enc.c: {}."
+NO_LAYERS = "Drawn as signals, because none of them have a common prefix, as enc.h and enc.c, to be a layer: {}."
 MOST_TENSORS = 12  # of a box that stands for several
 
 
