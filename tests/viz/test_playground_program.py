@@ -14,7 +14,7 @@ import viz
 from rnn.language.dependencies import DefinitionError
 from viz.playground.build import EXAMPLES
 from viz.playground.examples import TITLES
-from viz.playground.running.deadline import parts
+from viz.playground.running.deadline import LONG, TOOL, parts
 from viz.playground.running.program import MOST_PRINTED
 from viz.playground.session import Session
 from viz.playground.views.pictures import MOST_TENSORS
@@ -338,7 +338,7 @@ class TestErrors:
 class TestTimeLimit:
     def test_covers_functions_inside_of_functions(self) -> None:
         code = compile("def f():\n    def g(): return [x for x in y]\nclass A:\n    def h(self): pass", "p", "exec")
-        assert {"<module>", "f", "g", "A", "h"} <= {part.co_name for part in parts(code)}
+        assert {"<module>", "f", "g", "A", "h"} <= {part.co_name for part in parts([code])}
 
     @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in Python 3.12")
     @pytest.mark.parametrize("loop", ["while True: pass", "def f():\n    while True:\n        1\nf()",
@@ -357,3 +357,25 @@ class TestTimeLimit:
         [problem] = drawn(source)["problems"]
         assert (problem["kind"], problem["line"], problem["lines"]) == ("Stopped", line, [line])
         assert re.match(rf"line {line} took 0\.\d+ s, .*very large", problem["text"])
+
+    @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in Python 3.12")
+    def test_ends_an_unroll_over_too_many_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("viz.playground.session.SECONDS", 0.2)
+        session = Session()
+        [problem] = ask(session, DEFINITION + "run = net.unroll(x=np.ones((100_000, 1, 2)))\n")["problems"]
+        assert (problem["kind"], problem["line"], problem["lines"]) == ("Stopped", 9, [9])
+        assert session.program is not None and "run" not in session.program.variables
+
+    @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in Python 3.12")
+    def test_holds_for_the_program_alone_and_not_for_what_calls_its_functions_later(self) -> None:
+        session = Session()
+        ask(session, "def f(): pass\n" + DEFINITION + LOSS)
+        assert session.program is not None
+        monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
+        monitoring.use_tool_id(TOOL, "test")
+        try:
+            codes = parts([*LONG, session.program.variables["f"].__code__])
+            assert [monitoring.get_local_events(TOOL, code) for code in codes] == [0] * len(codes)
+            assert monitoring.register_callback(TOOL, monitoring.events.LINE, None) is None
+        finally:
+            monitoring.free_tool_id(TOOL)
