@@ -51,7 +51,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
                          "viz.pictures"),
     "viz": (*ENGINE, *LANGUAGE, "viz.render", "viz.layout", "viz.annotations", "viz.pictures", "viz.stepper_page"),
     "viz.playground.examples": ("minigrad", "rnn"),
-    "viz.playground.running": (*ENGINE, *LANGUAGE),
+    "viz.playground.running": (*ENGINE, *LANGUAGE, "viz.stepper_page", "viz"),
     "viz.playground.views": (*ENGINE, *LANGUAGE, "viz.render", "viz.layout", "viz.pictures", "viz.stepper_page", "viz",
                              "viz.playground.running"),
     "viz.playground": (*ENGINE, *LANGUAGE, "viz.stepper_page", "viz", "viz.playground.examples",

@@ -127,14 +127,14 @@ def gradient_sums(run: Run, of: Find = stored) -> dict[str, NDArray[Any]] | None
     """
     if not has_gradients(run, of):
         return None
-    if any(map(_is_modified, _users(run, of))):
+    if any(map(is_modified, _users(run, of))):
         return None
     uses: dict[Tensor, Any] = {}
     for _, x, gradient in _uses(run, of):
         uses[x] = uses[x] + gradient if x in uses else gradient
     sums = {name: np.zeros(tensor.shape, tensor.dtype) for name, tensor in run.parameters.items()}
     for x, gradient in uses.items():
-        if any(node.op is not None and _is_modified(node) for node in made_outside(x)):
+        if any(node.op is not None and is_modified(node) for node in made_outside(x)):
             return None
         found = gradients_outside(x, gradient)
         for name, tensor in run.parameters.items():
@@ -200,7 +200,7 @@ def gradient_by_lag(run: Run, name: str, losses: Sequence[Tensor] | Copies) -> N
     return total / np.arange(run.T, 0, -1)  # T - lag losses have this lag
 
 
-def _is_modified(node: Tensor) -> bool:
+def is_modified(node: Tensor) -> bool:
     """Whether data that the derivative of a node may need were modified since."""
     return any(x.changes is not None and check_modified(x) > node.order for x in (node, *node.inputs))
 

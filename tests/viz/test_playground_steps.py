@@ -114,9 +114,24 @@ class TestPass:
             assert show(session, source)["printed"].splitlines() == ["ran", "hook 1.0"]
 
 
+class TestLossOfAnotherName:
+    @pytest.mark.parametrize("source", [PROGRAM, PLAIN])
+    def test_is_the_only_one_that_was_differentiated(self, source: str) -> None:
+        answer = shown(source.replace("loss =", "err =") + "err.backward()\n")
+        assert answer["problems"] == [] and answer["steps"]["names"] == shown(source)["steps"]["names"]
+
+
+class TestChangedData:
+    def test_the_pass_is_that_of_the_present_values(self) -> None:
+        answer = shown(PROGRAM + "loss.backward()\nU.data[:] = 0\n")
+        assert "changed data after it had computed loss" in answer["changed"]
+        assert answer["steps"]["title"] == f"Backward pass of the loss = {2 * np.tanh(1) ** 2:.4g}"
+        assert shown(PROGRAM + "loss.backward()\n")["changed"] is None
+
+
 class TestNoPass:
     def test_a_program_without_a_loss_is_told_to_define_one(self) -> None:
-        for source in ("a = 1", "loss = 0.5", example("no_delay")):
+        for source in ("a = 1", "loss = 0.5"):
             answer = shown(source)
             assert answer["steps"] is None and answer["problems"] == []
             assert "the variable loss, a Tensor of one number" in answer["note"]
@@ -127,11 +142,27 @@ class TestNoPass:
         assert [problem["kind"] for problem in answer["problems"]] == ["ZeroDivisionError"]
 
     @pytest.mark.parametrize(("change", "words"), [
-        ('loss = run["h"][3]\n', "single number"),
-        ("U.data[:] = 1\n", r"its data was changed \(at program.py:11\)"),
-        ("loss = loss.detach()\n", "no tensor that requires a gradient"),
         ("run = net.unroll(x=np.ones((2000, 1, 2)))\nloss = run['h'].stack().sum()\n", "more than 2,500 tensors"),
         ("big = mg.Tensor(np.ones((4000, 4000)), requires_grad=True)\nloss = (big * 2).sum()\n", "GB of memory"),
+    ])
+    def test_a_loss_that_is_too_large_has_a_note(self, change: str, words: str) -> None:
+        answer = shown(PROGRAM + change)
+        assert answer["steps"] is None and answer["problems"] == [] and words in answer["note"]
+        assert "terminal" not in answer["note"] and "Unroll fewer steps" in answer["note"]
+
+    def test_a_definition_that_cannot_be_unrolled_is_a_problem(self) -> None:
+        answer = shown(example("no_delay"))
+        assert answer["steps"] is None and [problem["kind"] for problem in answer["problems"]] == ["DefinitionError"]
+
+    def test_of_several_losses_one_has_to_be_named(self) -> None:
+        for source in (PROGRAM.replace("loss =", "a =") + 'a.backward()\nb = run["h"][1].sum()\nb.backward()\n',
+                       PLAIN.replace("loss =", "a =") + "a.backward()\nb = w.sum()\nb.backward()\n"):
+            answer = shown(source)
+            assert answer["note"] == "There are 2 losses, a and b: give the one to show the name loss."
+
+    @pytest.mark.parametrize(("change", "words"), [
+        ('loss = run["h"][3]\n', "single number"),
+        ("loss = loss.detach()\n", "no tensor that requires a gradient"),
     ])
     def test_a_loss_that_cannot_be_stepped_through_is_a_problem(self, change: str, words: str) -> None:
         session = Session()
@@ -139,5 +170,5 @@ class TestNoPass:
             answer = show(session, PROGRAM + change)
             [problem] = answer["problems"]
             assert re.search(words, problem["text"]) and answer["steps"] is None
-            assert "compute loss once more" in answer["note"]
+            assert "the message under the program says why" in answer["note"]
         assert show(session, PROGRAM)["steps"] is not None

@@ -67,6 +67,12 @@ class TestLoss:
     def test_is_none_of_several_and_nothing_else(self, end: str) -> None:
         assert Program(DEFINITION + RUN + end, 10).loss is None
 
+    def test_of_several_one_has_to_be_named_for_every_view(self) -> None:
+        source = DEFINITION + RUN + "a = run['h'][1].sum()\nb = run['h'][2].sum()\na.backward()\nb.backward()\n"
+        for view in ("gradients", "training"):
+            assert show(Session(), view, source)["missing"].startswith("There are 2 losses, a and b")
+        assert show(Session(), "gradients", source + "loss = a\n")["maps"]
+
 
 class TestGradients:
     def test_tables_have_the_norms_of_the_run(self) -> None:
@@ -87,6 +93,22 @@ class TestGradients:
     def test_a_step_that_the_pass_did_not_reach_is_no_zero(self) -> None:
         [shown] = show(Session(), "gradients", PROGRAM.replace('["h"][3]', '["h"][2]'))["maps"]
         assert shown["tables"][0]["rows"][0]["cells"][2] == "–"
+
+    def test_a_nan_is_called_so(self) -> None:
+        rows = [row for table in show(Session(), "gradients", example("not_a_number"))["maps"][0]["tables"]
+                for row in table["rows"]]
+        nan = [row for row in rows if "NaN" in row["cells"]]
+        assert nan and all((row["at"], row["largest"]) == ("NaN", None) for row in nan)
+        assert not any("nan" in row["cells"] for row in rows)
+
+    def test_infinity_and_zero_are_called_so(self) -> None:
+        source = PROGRAM.replace("np.tanh(x[t] + U @ h[t-1])", "x[t] + U * h[t-1]").replace("eye(2) * 0.5", "ones(2)")
+        for end, at, cells in (("loss = run['h'][3].sum() * np.inf", "t = 1", ["Inf"] * 3),
+                               ("loss = (run['h'][3] * 0).sum()", "all are 0", ["0"] * 3)):
+            with np.errstate(all="ignore"):
+                [shown] = show(Session(), "gradients", source.replace(LOSS, end + "\n"))["maps"]
+            [row] = [row for row in shown["tables"][0]["rows"] if row["name"] == "h"]
+            assert (row["at"], row["cells"]) == (at, cells)
 
     def test_of_a_long_run_the_first_and_the_last_steps_are_in_the_tables(self) -> None:
         [shown] = show(Session(), "gradients", PROGRAM.replace("(3, 1, 2)", "(40, 1, 2)"))["maps"]
@@ -110,7 +132,7 @@ class TestGradients:
     def test_an_error_of_the_program_or_of_a_definition_keeps_the_last_maps(self) -> None:
         for source, kind in (("1 / 0", "ZeroDivisionError"), (example("no_delay"), "DefinitionError")):
             answer = show(Session(), "gradients", source)
-            assert answer["maps"] is None and answer["problems"][0]["kind"] == kind
+            assert answer["maps"] is None and [problem["kind"] for problem in answer["problems"]] == [kind]
 
 
 class TestTraining:
@@ -222,6 +244,54 @@ class TestTraining:
         assert train(session, 1)["ended"] == "There is nothing to train."
 
 
+class TestOwnTraining:
+    """Programs that train in a loop of their own, whose last step follows the last loss."""
+
+    LOOP = (DEFINITION + "opt = mg.optim.SGD([U], lr=0.1)\nfor i in range(4):\n"
+            "    run = net.unroll(x=np.ones((3, 1, 2)))\n"
+            '    loss = (run["h"][3] ** 2).sum()\n    opt.zero_grad()\n    loss.backward()\n    opt.step()\n')
+
+    def test_every_view_shows_the_loss_of_the_trained_values(self) -> None:
+        session = Session()
+        map_ = show(session, "gradients", self.LOOP)
+        assert "after it had computed loss" in map_["changed"] and map_["problems"] == [] and len(map_["maps"]) == 1
+        assert session.program is not None and session.program.loss is not None
+        U = session.program.variables["U"].data
+        h = np.zeros(2)
+        for _ in range(3):
+            h = np.tanh(1 + U @ h)
+        assert session.program.loss.item() == pytest.approx((h ** 2).sum())
+        assert show(session, "steps", self.LOOP)["problems"] == []
+        assert map_["changed"] in show(session, "pictures", self.LOOP, heat=True)["notes"]
+        training = show(session, "training", self.LOOP)
+        assert training["losses"] == [session.program.loss.item()] and map_["changed"] in training["about"]
+        losses = train(session, 3, 0.1)["losses"]
+        assert len(losses) == 4 and losses == sorted(losses, reverse=True)
+
+    def test_the_gradients_are_those_of_a_pass_through_it(self) -> None:
+        sessions = Session(), Session()
+        again = self.LOOP + "run = net.unroll(x=np.ones((3, 1, 2)))\n" + LOSS + "opt.zero_grad()\nloss.backward()\n"
+        maps = [show(session, "gradients", source)["maps"] for session, source in zip(sessions, (self.LOOP, again))]
+        assert maps[0] == maps[1]
+        U, expected = (session.program.variables["U"].grad for session in sessions if session.program is not None)
+        np.testing.assert_array_equal(U, expected)
+
+    def test_a_loss_that_cannot_be_repeated_stays(self) -> None:
+        source = (self.LOOP.replace("U @ h[t-1]", "U @ h[t-1] * c").replace('net = Cell("net")', "c = mg.Tensor(2.0)\n"
+                  'class Once(mg.Op):\n    ran = False\n    def forward(self, x):\n        if Once.ran: raise OSError\n'
+                  "        Once.ran = True\n        return x\n    def backward(self, grad, out, x): return (grad,)\n"
+                  'net = Cell("net")').replace("range(4)", "range(1)")
+                  .replace(".sum()", ".sum()\n    loss = mg.apply(Once(), loss)"))
+        session = Session()
+        assert show(session, "pictures", source)["notes"] == []
+        assert session.program is not None and session.program.variables["U"].grad is not None
+
+    def test_a_program_whose_data_stay_has_no_note(self) -> None:
+        session = Session()
+        assert show(session, "pictures", PROGRAM + "print(U.data)\n")["notes"] == []
+        assert show(session, "gradients", PROGRAM)["changed"] is None
+
+
 class TestNotebook:
     @staticmethod
     def cells(session: Session, source: str) -> list[tuple[str, str]]:
@@ -245,6 +315,14 @@ class TestNotebook:
         drawn = "\n".join(text for _, text in cells[2:])
         assert drawn.count("viz.rolled(") == drawn.count("viz.gradient_map(") == 1 + (name == "encoder_decoder")
         assert drawn.count("viz.unrolled(") == 1
+
+    @pytest.mark.parametrize("view", ["gradients", "steps", "training"])
+    def test_is_the_same_whichever_view_was_shown(self, view: str) -> None:
+        sessions = Session(), Session()
+        for session, shown in zip(sessions, ("pictures", view)):
+            show(session, shown, PROGRAM)
+        cells = self.cells(sessions[0], PROGRAM)
+        assert len(cells) == 5 and cells == self.cells(sessions[1], PROGRAM)
 
     def test_of_a_program_that_has_not_run_has_no_calls(self) -> None:
         session = Session()

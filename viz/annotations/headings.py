@@ -29,5 +29,6 @@ def add_headings(scene: Scene, title: str, specs: Sequence[UnrolledSpec], notes:
            if part.node is None and tensor is not None and nonfinite(tensor)}
     if bad:
         _, name, kind = min(bad)
-        below.append((f"{kind} in {len(set(bad.values()))} boxes; the first is {name}", palette.ALARM))
+        count = len(set(bad.values()))
+        below.append((f"{kind} in {count} {'boxes' if count > 1 else 'box'}; the first is {name}", palette.ALARM))
     place_title(scene, specs[0].options.heading(title), below, over)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 from .running import kit
+from .running.present import bring_up_to_date
 from .running.program import SECONDS, Answer, Program, describe
 from .views import VIEWS
+from .views.notebook import notebook
 from .views.view import Choice, View
 
 
@@ -21,11 +23,14 @@ class Session:
     def answer(self, request: str) -> str:
         """Answer a question of the page, both as JSON: `{"view": "pictures", "ask": "show" | ..., ...}`.
 
-        `{"ask": "check", ...}` checks an assignment, and is about no view.
+        About no view are `{"ask": "check", ...}`, which checks an assignment, and `{"ask": "notebook", ...}`, which
+        returns the `text` of a program as a notebook, with its pictures if it has run.
         """
         question = json.loads(request)
         if question["ask"] == "check":
             return json.dumps(kit.check(question))
+        if question["ask"] == "notebook":
+            return json.dumps({"text": notebook(question["source"], self.program)})
         view = self.views[question["view"]]
         return json.dumps(self.show(view, question) if question["ask"] == "show" else view.reply(question))
 
@@ -39,6 +44,7 @@ class Session:
         """
         if self.program is None or question["source"] != self.source:
             self.source, self.program = question["source"], Program(question["source"], SECONDS)
+            bring_up_to_date(self.program)
         problems = [] if self.program.problem is None else [describe(self.program.problem)]
         choice = Choice(*(question[name] for name in ("steps", "level", "heat", "dark")))
         shown = view.show(self.program, choice, problems)

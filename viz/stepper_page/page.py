@@ -36,6 +36,14 @@ SCRIPTS = ("exact.js", "breakpoints.js", "address.js", "list.js", "page.js")
 POLICY = "default-src 'none'; script-src {script}; style-src {style}; base-uri 'none'; form-action 'none'"
 
 
+class TooLarge(ValueError):
+    """There is too much to record; `reason` is the message without the advice for a terminal."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}, or step through it in the terminal: python -m minigrad.debugger script.py")
+        self.reason = reason
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Contents:
     """What a page shows of a pass.
@@ -145,14 +153,13 @@ def _check(loss: Tensor, most: int, most_bytes: int) -> None:
         raise ValueError(f"a backward pass starts from a single number, and {loss!r} has shape {loss.shape}: "
                          "step through its sum or its mean, e.g. viz.stepper(y.sum())")
     nodes = ancestors(loss, most)
-    advice = "Unroll fewer steps (a recurrence does the same at each), or step through it in the terminal: "
-    advice += "python -m minigrad.debugger script.py"
+    advice = "Unroll fewer steps (a recurrence does the same at each)"
     if len(nodes) > most:
-        raise ValueError(f"{loss!r} was computed from more than {most:,} tensors, too many for a page. {advice}")
+        raise TooLarge(f"{loss!r} was computed from more than {most:,} tensors, too many for a page. {advice}")
     needed = sum(3 * x._array.nbytes for node in nodes for x in node.inputs if x.requires_grad)
     if needed > most_bytes:
-        raise ValueError(f"recording this pass takes about {needed / 2 ** 30:.1f} GB of memory. "
-                         f"Make the batch or the layers smaller. {advice}")
+        raise TooLarge(f"recording this pass takes about {needed / 2 ** 30:.1f} GB of memory. "
+                       f"Make the batch or the layers smaller. {advice}")
 
 
 def _page(contents: Contents) -> str:

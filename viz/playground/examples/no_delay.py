@@ -14,3 +14,5 @@ x = net.input("x", 3)
 h, y = net.signal("h", 4), net.signal("y", 2)
 h[t] = np.tanh(W @ x[t] + F @ y[t])
 y[t] = V @ h[t]
+
+run = net.unroll(x=rng.normal(size=(4, 1, 3)))

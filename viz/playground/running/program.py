@@ -16,9 +16,12 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.backward import ancestors
 from rnn import Cell, Run
+from rnn.language.dependencies import DefinitionError
 from rnn.unrolling.run import runs_behind
 
 from .deadline import Stopped, deadline
+from .in_page import about_module, replace_terminal_and_files
+from .restoring import restored
 
 FILE = "program.py"  # the name of the program in messages
 SECONDS = 10.0  # that a program may run
@@ -36,15 +39,18 @@ class Program:
         printed: its output.
         trained: the number of training steps that have moved its parameters since.
         problem: the exception that ended it; None if it came to its end.
+        changed: the sentence that says that its loss was computed again; None if it is that of the program.
     """
 
     def __init__(self, source: str, seconds: float) -> None:
         self.source, self.trained = source, 0
         self.variables: dict[str, Any] = {"__name__": "__main__", "__file__": FILE}
         self.problem: BaseException | None = None
+        self.changed: str | None = None
         linecache.cache[FILE] = len(source), None, source.splitlines(keepends=True), FILE
         output = Output()
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), restored():
+            replace_terminal_and_files()
             try:
                 code = compile(source, FILE, "exec")
                 with deadline(code, seconds):
@@ -59,17 +65,24 @@ class Program:
 
     @property
     def loss(self) -> Tensor | None:
-        """The variable `loss`, if it is a Tensor of one number that was computed from a run; else the only such one.
+        """The loss that all views show, a number that was computed from a run; None without one, and with several."""
+        found = self.losses()
+        return found[0] if len(found) == 1 else None
 
-        Under another name it is one that `backward()` was called on, and that no other such one was computed from.
+    def losses(self, recurrent: bool = True) -> list[Tensor]:
+        """Return the losses: the variable `loss`, if it is a Tensor of one number that was computed from a run.
+
+        Otherwise those that `backward()` was called on, and that no other such one was computed from.
+
+        Args:
+            recurrent: whether they are computed from a run.
         """
         named = self.variables.get("loss")
-        if isinstance(named, Tensor) and _is_loss(named):
-            return named
-        found = [one for one in self.found(Tensor) if one.grad is not None and _is_loss(one)]
+        if isinstance(named, Tensor) and _is_loss(named, recurrent):
+            return [named]
+        found = [one for one in self.found(Tensor) if one.grad is not None and _is_loss(one, recurrent)]
         inner = {x for one in found for x in ancestors(one) if x is not one}
-        last = [one for one in found if one not in inner]
-        return last[0] if len(last) == 1 else None
+        return [one for one in found if one not in inner]
 
     def name_of(self, value: Any) -> str:
         """Return the name of the variable that has a value; "" if there is none."""
@@ -80,11 +93,11 @@ class Program:
         by_id = {id(old): new for old, new in replaced.items()}
         self.variables = {name: by_id.get(id(value), value) for name, value in self.variables.items()}
 
-    def cells(self) -> list[Cell]:
-        """Return the definitions to draw: those of variables, and those of the runs."""
+    def cells(self, most: int | None = MOST_CELLS) -> list[Cell]:
+        """Return the definitions to draw, not more than `most`: those of variables, and those of the runs."""
         cells: list[Cell] = self.found(Cell)
         others = {id(run.cell): run.cell for run in self.runs() if isinstance(run.cell, Cell)}  # of no variable
-        return list(({id(cell): cell for cell in cells} | others).values())[:MOST_CELLS]
+        return list(({id(cell): cell for cell in cells} | others).values())[:most]
 
     def runs(self) -> list[Run]:
         """Return the runs to draw: those behind the loss, or the last one."""
@@ -92,8 +105,8 @@ class Program:
         return self.found(Run)[-1:] if loss is None else runs_behind(loss)
 
 
-def _is_loss(tensor: Tensor) -> bool:
-    return tensor.size == 1 and tensor.op is not None and bool(runs_behind(tensor))
+def _is_loss(tensor: Tensor, recurrent: bool) -> bool:
+    return tensor.size == 1 and tensor.op is not None and (not recurrent or bool(runs_behind(tensor)))
 
 
 class Output(io.StringIO):
@@ -110,9 +123,14 @@ class Output(io.StringIO):
 
 
 def describe(error: BaseException) -> Answer:
-    """Return the kind, the text and the lines of an error: those where the program was, then those that it names."""
-    text = str(error.msg if isinstance(error, SyntaxError) else error)
-    lines = [*_program_lines(error), *(int(line) for line in re.findall(rf"\b{re.escape(FILE)}:(\d+)", text))]
+    """Return the kind, the text and the lines of an error: that where the program was, and those that it names.
+
+    Of an error in a definition `line` is one that it names: there the equation is, and not where it was to be unrolled.
+    """
+    text = (about_module(error) if isinstance(error, ModuleNotFoundError)
+            else str(error.msg if isinstance(error, SyntaxError) else error))
+    lines, named = [*_program_lines(error)], [int(line) for line in re.findall(rf"\b{re.escape(FILE)}:(\d+)", text)]
+    lines = named + lines if isinstance(error, DefinitionError) else lines + named
     return {"kind": type(error).__name__, "text": text, "line": lines[0] if lines else None,
             "lines": sorted(set(lines))}
 
@@ -121,6 +139,9 @@ def _program_lines(error: BaseException) -> Iterator[int]:
     """Yield the line at which the program was last."""
     if isinstance(error, SyntaxError) and error.filename == FILE and error.lineno is not None:
         yield error.lineno
+        return
+    if isinstance(error, Stopped) and error.line is not None:
+        yield error.line
         return
     calls = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE]
     yield from (line for line in calls[-1:] if line is not None)

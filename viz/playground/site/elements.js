@@ -12,3 +12,8 @@ export function button(text, press) {
     made.addEventListener("click", press);
     return made;
 }
+
+// Returns the sentence of a view that errors leave empty: that of the first one.
+export function sentence([{kind, text}]) {
+    return `Nothing to show yet. ${kind}: ${text}`;
+}

@@ -23,15 +23,18 @@ class Gradients(View):
     """The gradient map of the runs behind the loss, with tables by time step."""
 
     def show(self, program: Program, choice: Choice, problems: list[Answer]) -> Answer:
-        """Return `maps`, each a picture and its tables, or None after an error; `missing`, a sentence, without any."""
+        """Return `maps`, each a picture and its tables, or None after an error; `missing`, a sentence, without any.
+
+        `changed` is a sentence if the loss was computed again.
+        """
         missing = missing_loss(program, problems)
         loss = program.loss
         if missing is None and loss is not None and loss.grad is None:
             missing = NO_PASS.format(program.name_of(loss))
         if problems or missing or loss is None:
-            return {"maps": None if problems else [], "missing": missing}
+            return {"maps": None if problems else [], "missing": missing, "changed": None}
         found = attempt(problems, _maps, program.runs(), loss, choice)
-        return {"maps": found["maps"] if found else None, "missing": None}
+        return {"maps": found["maps"] if found else None, "missing": None, "changed": program.changed}
 
 
 def _maps(runs: Sequence[Run], loss: Tensor, choice: Choice) -> Answer:
@@ -64,15 +67,24 @@ def _table(title: str, kind: str, rows: Mapping[str, Sequence[float | None]], T:
     """Return a table: of a long run the first and the last steps, and the largest number of all of them."""
     steps = choose_steps(T, True, None)
     return {"title": title, "heads": [kind, "largest at", *_heads(steps)],
-            "rows": [{"name": name, "largest": _largest(sizes),
+            "rows": [{"name": name, "largest": _largest(sizes), "at": _place(sizes),
                       "cells": ["⋯" if k is None else _number(sizes[k - 1]) for k in _with_gap(steps)]}
                      for name, sizes in rows.items()]}
 
 
 def _largest(sizes: Sequence[float | None]) -> int | None:
-    """Return the step with the largest number; None if there is none but zeros and those that aren't numbers."""
-    known = [size if size and math.isfinite(size) else 0.0 for size in sizes]
-    return known.index(max(known)) + 1 if max(known) > 0 else None
+    """Return the step with the largest number; None if there is none but zeros, or one isn't a number."""
+    known = [size or 0.0 for size in sizes]
+    return known.index(max(known)) + 1 if max(known) > 0 and not any(map(math.isnan, known)) else None
+
+
+def _place(sizes: Sequence[float | None]) -> str:
+    """Return the words for the step with the largest number."""
+    known = [size for size in sizes if size is not None]
+    step = _largest(sizes)
+    if step is not None:
+        return f"t = {step}"
+    return "NaN" if any(map(math.isnan, known)) else "all are 0" if known else "–"
 
 
 def _heads(steps: Sequence[int]) -> list[str]:
@@ -88,4 +100,9 @@ def _with_gap(steps: Sequence[int]) -> Iterator[int | None]:
 
 
 def _number(size: float | None) -> str:
-    return "–" if size is None else "0" if size == 0 else f"{size:.1e}"
+    """Return a number as the page writes it."""
+    if size is None:
+        return "–"
+    if not math.isfinite(size):
+        return "NaN" if math.isnan(size) else "Inf"
+    return "0" if size == 0 else f"{size:.1e}"

@@ -134,8 +134,9 @@ class Training(View):
         names = " and ".join(f"{name} (T = {run.T})" for name, run in zip(run_names(program.runs()), program.runs()))
         moved, more = ", ".join(map(_name, self.parameters[:MOST_NAMES])), len(self.parameters) - MOST_NAMES
         moved += f" and {more} more" if more > 0 else ""
-        return (f"Each step unrolls {names} again with the same data, computes the loss and its gradient, and moves "
-                f"{moved}. The other views show the trained values until the program changes.")
+        before = f"{program.changed} " if program.changed else ""
+        return (f"{before}Each step unrolls {names} again with the same data, computes the loss and its gradient, and "
+                f"moves {moved}. The other views show the trained values until the program changes.")
 
 
 def parameters(loss: Tensor) -> list[Tensor]:

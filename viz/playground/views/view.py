@@ -22,6 +22,7 @@ NO_PARAMETER = ("The loss was computed from nothing that requires a gradient: ma
                 'W = mg.init.glorot((8, 3), rng, name="W").')
 NO_LOSS = ("There is no loss yet: compute one number from the run, as in "
            'loss = mg.losses.mse(run["h"].stack(), target), and call loss.backward().')
+SEVERAL = "There are {} losses, {}: give the one to show the name loss."
 
 
 @dataclass
@@ -53,14 +54,28 @@ class View(ABC):
         raise ValueError(f"{type(self).__name__} doesn't answer {question['ask']!r}")
 
 
-def missing_loss(program: Program, problems: list[Answer]) -> str | None:
-    """Return the sentence that says what a program without a loss has to do; add errors in its definitions."""
+def check_definitions(program: Program, problems: list[Answer]) -> None:
+    """Add the errors in the definitions of a program to the problems, unless there are others."""
     if not problems:
         for cell in program.cells():
             if any(signal.equation for signal in cell.signals.values()):
                 attempt(problems, check, cell)
+
+
+def several_losses(program: Program, recurrent: bool = True) -> str | None:
+    """Return the sentence for a program with several losses of which none is named."""
+    found = program.losses(recurrent)
+    names = [program.name_of(loss) for loss in found]
+    return SEVERAL.format(len(found), ", ".join(names[:-1]) + f" and {names[-1]}") if len(found) > 1 else None
+
+
+def missing_loss(program: Program, problems: list[Answer]) -> str | None:
+    """Return the sentence that says what a program without a loss has to do; add errors in its definitions."""
+    check_definitions(program, problems)
     if problems or program.loss is not None:
         return None
+    if several := several_losses(program):
+        return several
     loss = program.variables.get("loss")
     if isinstance(loss, Tensor) and not loss.requires_grad:
         return NO_PARAMETER
@@ -73,11 +88,13 @@ def possible_level(cell: Definition, level: str) -> str:
 
 
 def attempt(problems: list[Answer], draw: Callable[..., Any], *arguments: Any) -> Any:
-    """Draw a picture; if that fails, add the error to the problems."""
+    """Draw a picture; if that fails, add the error to the problems, unless it is among them."""
     try:
         return draw(*arguments)
     except Exception as error:
-        problems.append(describe(error))
+        told = describe(error)
+        if all(told["text"] != other["text"] for other in problems):
+            problems.append(told)
         return None
 
 

@@ -1,6 +1,6 @@
 // The gradient map of each run, with its numbers as tables.
 
-import {element} from "../elements.js";
+import {element, sentence} from "../elements.js";
 import {figure} from "../figure.js";
 
 export class Gradients {
@@ -8,10 +8,14 @@ export class Gradients {
         this.panel = panel;
     }
 
-    async show({maps, missing}) {
-        if (maps === null) return;  // an error is shown; the last maps stay, pale
+    async show({maps, missing, changed, problems}) {
+        if (maps === null) {  // the last maps stay, pale
+            if (!this.panel.querySelector("figure")) this.panel.replaceChildren(element("p", sentence(problems)));
+            return;
+        }
         const figures = await Promise.all(maps.map(({picture}, i) => figure(`gradients${i}`, picture)));
         const parts = maps.flatMap(({tables}, i) => [figures[i], ...tables.filter(one => one.rows.length).flatMap(table)]);
+        if (changed) parts.unshift(element("p", changed));
         if (missing) parts.push(element("p", missing));
         if (maps.length) parts.push(element("p", "The largest number of each row is bold. – : the backward pass didn't get there."));
         this.panel.replaceChildren(...parts);
@@ -31,11 +35,11 @@ function table({title, heads, rows}) {
     made.append(head);
     made.setAttribute("aria-label", title);
     for (const text of heads) head.append(cell("th", text, "col"));
-    for (const {name, largest, cells} of rows) {
+    for (const {name, largest, at, cells} of rows) {
         const row = document.createElement("tr");
-        row.append(cell("th", name, "row"), element("td", largest === null ? "–" : `t = ${largest}`));
+        row.append(cell("th", name, "row"), element("td", at));
         row.append(...cells.map(text => element("td", text)));
-        row.children[heads.indexOf(`t = ${largest}`)]?.classList.add("largest");
+        if (largest !== null) row.children[heads.indexOf(at)]?.classList.add("largest");
         made.append(row);
     }
     around.className = "scroll";

@@ -13,16 +13,20 @@ export class Pictures {
         this.tools = tools;
         this.rolled = region("rolled", "Rolled");
         this.unrolled = region("unrolled", "Unrolled");
+        this.notes = document.createElement("div");
+        this.notes.setAttribute("role", "status");
+        this.notes.className = "notes";
         this.values = document.createElement("aside");
         this.values.id = "box";
         this.values.setAttribute("aria-live", "polite");
         this.values.hidden = true;
-        panel.append(this.rolled, this.unrolled, this.values);
+        panel.append(this.notes, this.rolled, this.unrolled, this.values);
         new ResizeObserver(() => this.arrange()).observe(panel);
     }
 
-    async show({rolled, unrolled, problems}) {
+    async show({rolled, unrolled, notes, problems}) {
         this.close();
+        this.notes.replaceChildren(...notes.map(text => element("p", text)));
         const made = (place, picture) => figure(place, picture, (key, label, node) => this.box(place, key, label, node));
         const painted = await Promise.all([
             ...rolled.map((picture, i) => made(`rolled${i}`, picture)), ...(unrolled ? [made("unrolled", unrolled)] : [])]);
@@ -41,6 +45,7 @@ export class Pictures {
     }
 
     clear() {
+        this.notes.replaceChildren();
         this.rolled.replaceChildren();
         this.unrolled.replaceChildren();
     }
@@ -78,9 +83,11 @@ export class Pictures {
     }
 }
 
-function values({title, shape, value, gradient}) {
+function values({title, shape, value, gradient, accumulated}) {
     const parts = [element("h2", `${title}, shape (${shape.join(", ")}${shape.length === 1 ? "," : ""})`), element("pre", value)];
-    return gradient ? [...parts, element("h3", `gradient of ${title}`), element("pre", gradient)] : parts;
+    if (gradient) parts.push(element("h3", `gradient of ${title}`), element("pre", gradient));
+    if (accumulated) parts.push(element("h3", `.grad of ${title}, of all backward passes`), element("pre", accumulated));
+    return parts;
 }
 
 function region(id, name) {

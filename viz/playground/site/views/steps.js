@@ -1,6 +1,6 @@
 // The backward pass of the loss, step by step, in a frame that has viz.stepper's page. Each pass gets a frame of its own.
 
-import {element} from "../elements.js";
+import {element, sentence} from "../elements.js";
 
 const OURS = /^program\.py:(\d+)$/;
 const EMPTY = "The steps stand here as soon as the backward pass is recorded.";
@@ -18,8 +18,9 @@ export class Steps {
         new MutationObserver(() => this.dress()).observe(root, {attributeFilter: ["data-theme"]});
     }
 
-    async show({steps, note}) {
+    async show({steps, note, changed, problems}) {
         if (note !== null) this.clear(note);
+        else if (steps === null && !this.shown) this.note.textContent = sentence(problems);
         if (steps === null || steps.number === this.shown?.number) return;
         const frame = document.createElement("iframe");
         frame.title = steps.title;
@@ -33,7 +34,7 @@ export class Steps {
         }
         if (!frame.isConnected) return;  // meanwhile another program was opened
         frame.className = "";
-        this.note.textContent = "";
+        this.note.textContent = changed ?? "";
         this.shown?.frame.remove();
         this.shown = {number: steps.number, frame, names: steps.names};
     }

@@ -1,7 +1,7 @@
 // Training in steps, and the loss by step as a curve. Python answers after a tenth of a second, so that "stop" works.
 
 import {chart} from "../chart.js";
-import {button, element} from "../elements.js";
+import {button, element, sentence} from "../elements.js";
 import {files} from "../figure.js";
 
 const RATES = {sgd: 0.1, adam: 0.01};  // usual ones, until another one is typed
@@ -45,7 +45,13 @@ export class Training {
     async show({missing, about, losses, ended, problems}) {
         this.turn++;
         this.losses = losses;
-        if (problems.length) return;
+        if (problems.length) {
+            if (!this.curve.hasChildNodes()) {
+                this.form.hidden = true;
+                this.told.textContent = sentence(problems);
+            }
+            return;
+        }
         this.form.hidden = Boolean(missing);
         this.about.textContent = about;
         this.end(missing ?? ended);
