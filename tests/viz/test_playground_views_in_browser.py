@@ -263,10 +263,10 @@ class TestKept:
         other.after(other.tab.fill, "#steps", "5")
         other.tab.click("#editor .cm-content")
         other.after(other.tab.keyboard.insert_text, "# mine\n")
-        assert other.tab.locator("#own option").all_text_contents() == ["An LSTM, as six equations. Level", "import numpy as np"]
+        assert other.tab.locator("#own option").all_text_contents() == ["An LSTM, as six equations", "import numpy as np"]
         other.after(lambda: other.tab.select_option("#examples", label="import numpy as np"))
         assert other.program.strip() == DEFINITION.strip()
-        other.after(lambda: other.tab.select_option("#examples", label="An LSTM, as six equations. Level"))
+        other.after(lambda: other.tab.select_option("#examples", label="An LSTM, as six equations"))
         assert "# mine" in other.program and "LSTM" in other.program
 
     def test_undo_brings_back_what_an_example_replaced(self, other: Playground) -> None:

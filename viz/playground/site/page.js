@@ -175,7 +175,7 @@ function begin(program, waits) {
 }
 
 function showOwn() {
-    const titles = programs().map(({text}) => (title(text) || text.trim()).split("\n")[0].slice(0, LONGEST).trim());
+    const titles = programs().map(({text}) => (title(text) || text.trim()).split(/\n|\.(?:\s|$)/)[0].slice(0, LONGEST).trim());
     const twice = (one, i) => (titles.indexOf(one) < i ? ` (${titles.slice(0, i + 1).filter(other => other === one).length})` : "");
     find("own").replaceChildren(...programs().map(({id}, i) => new Option(titles[i] + twice(titles[i], i), OWN + id)));
     find("own").hidden = !find("own").childElementCount;
@@ -295,7 +295,7 @@ function closeMenu() {
 }
 
 function title(text) {
-    return exampleOf(text)?.title ?? /^\s*[rR]?"""\s*([^\n"]*)/.exec(text)?.[1] ?? "";
+    return exampleOf(text)?.title ?? /^\s*[rR]?"""\s*(.*?)\s*(?:"""|\n|$)/.exec(text)?.[1] ?? "";
 }
 
 function saveProgram() {

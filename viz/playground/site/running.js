@@ -26,6 +26,7 @@ export class Running {
         this.answered = answered ? run.source : null;
         this.run = null;
         this.parts.bar.hidden = true;
+        this.parts.words.textContent = "";  // so that a screen reader reads it the next time, too
     }
 
     async tell(run) {
