@@ -263,7 +263,8 @@ class TestKept:
         other.after(other.tab.fill, "#steps", "5")
         other.tab.click("#editor .cm-content")
         other.after(other.tab.keyboard.insert_text, "# mine\n")
-        assert other.tab.locator("#own option").all_text_contents() == ["An LSTM, as six equations", "import numpy as np"]
+        kept = other.tab.locator("#own option").all_text_contents()
+        assert kept == ["An LSTM, as six equations", "import numpy as np"]
         other.after(lambda: other.tab.select_option("#examples", label="import numpy as np"))
         assert other.program.strip() == DEFINITION.strip()
         other.after(lambda: other.tab.select_option("#examples", label="An LSTM, as six equations"))
