@@ -57,7 +57,10 @@ def listed() -> set[str]:
 
 @pytest.mark.parametrize("package", [mg, rnn, viz], ids=lambda package: package.__name__)
 def test_every_public_name_is_in_the_reference(package: Any) -> None:
-    assert [name for name in package.__all__ if f"{package.__name__}.{name}" not in listed()] == []
+    older = {name for name in package.__all__ if getattr(getattr(package, name), "__name__", name) in {
+        *package.__all__} - {name}}  # another name of the same function
+    assert [name for name in package.__all__ if f"{package.__name__}.{name}" not in listed() | {
+        f"{package.__name__}.{name}" for name in older}] == []
 
 
 @pytest.mark.parametrize("module", [ops, numpy_ops], ids=lambda module: module.__name__)
@@ -174,11 +177,10 @@ def test_a_link_opens_the_playground_with_its_program(page: str, served: str, br
     link = tab.locator("a.playground[href*='#program=']").first
     program = PROGRAMS[f"{page} {0 if page == 'bptt.html' else 1}"]
     link.click()
-    tab.locator("#asked").wait_for()
-    tab.locator(".cm-line").first.wait_for()
+    tab.locator(".cm-line", has_text=program.splitlines()[0]).first.wait_for()
     assert tab.url.startswith(f"{served}playground/index.html#program=")
     assert tab.locator(".cm-line").first.inner_text() == program.splitlines()[0]
-    assert "It hasn't run" in tab.inner_text("#asked")
+    assert tab.locator("#asked").is_hidden() == (page == "playground.html")  # the playground's own examples may run
     context.close()
 
 

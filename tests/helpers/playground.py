@@ -54,8 +54,8 @@ def launched() -> Iterator[Any]:
 class Playground:
     """The page in a tab, and what it asked of the network and complained of."""
 
-    def __init__(self, browser: Any, address: str) -> None:
-        self.context = browser.new_context(viewport={"width": 1440, "height": 900})
+    def __init__(self, browser: Any, address: str, context: Any = None) -> None:
+        self.context = context or browser.new_context(viewport={"width": 1440, "height": 900})
         self.tab = self.context.new_page()
         self.tab.set_default_timeout(60_000)
         self.asked: list[str] = []

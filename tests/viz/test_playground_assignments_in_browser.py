@@ -250,7 +250,7 @@ class TestPage:
     def test_a_link_to_an_assignment_that_is_not_there_is_told(self, browser: Any, address: str) -> None:
         other = Playground(browser, address + "#assignment=a99")
         other.open()
-        other.until("document.getElementById('problems').textContent.includes('in the link')")
+        other.until("document.getElementById('misread').textContent.includes('in the link')")
         assert "Elman" in other.program and other.complaints == []
         other.context.close()
 

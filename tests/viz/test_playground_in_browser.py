@@ -198,7 +198,7 @@ class TestLinks:
     def test_a_broken_link_is_told(self, browser: Any, address: str, fragment: str) -> None:
         other = Playground(browser, address + fragment)
         other.open()
-        other.until("document.getElementById('problems').textContent.includes('cut off')")
+        other.until("document.getElementById('misread').textContent.includes('cut off')")
         assert "Elman" in other.program and other.complaints == []
         other.context.close()
 

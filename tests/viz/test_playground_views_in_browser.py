@@ -225,10 +225,9 @@ class TestSizes:
 
 
 class TestBoxes:
-    def test_a_press_marks_the_line_and_leaves_the_focus(self, page: Playground) -> None:  # noqa: F811
+    def test_a_click_marks_the_line_and_leaves_the_focus(self, page: Playground) -> None:  # noqa: F811
         page.run(PROGRAM)
-        page.tab.evaluate("document.querySelector('#unrolled .node').focus()")
-        page.boxes("#unrolled", "h[2]").press("Enter")
+        page.boxes("#unrolled", "h[2]").click()
         page.until("document.querySelector('#editor').shadowRoot.querySelector('.cm-shown-line')")
         assert page.text("#editor .cm-shown-line") == "h[t] = np.tanh(x[t] + U @ h[t-1])"
         assert page.tab.evaluate("document.activeElement.getAttribute('aria-label')") == "h[2]"
@@ -264,10 +263,11 @@ class TestKept:
         other.after(other.tab.fill, "#steps", "5")
         other.tab.click("#editor .cm-content")
         other.after(other.tab.keyboard.insert_text, "# mine\n")
-        assert other.tab.locator("#own option").all_text_contents() == ["your last program", "the one before"]
-        other.after(other.tab.select_option, "#examples", "before")
+        kept = other.tab.locator("#own option").all_text_contents()
+        assert kept == ["An LSTM, as six equations", "import numpy as np"]
+        other.after(lambda: other.tab.select_option("#examples", label="import numpy as np"))
         assert other.program.strip() == DEFINITION.strip()
-        other.after(other.tab.select_option, "#examples", "last")
+        other.after(lambda: other.tab.select_option("#examples", label="An LSTM, as six equations"))
         assert "# mine" in other.program and "LSTM" in other.program
 
     def test_undo_brings_back_what_an_example_replaced(self, other: Playground) -> None:
@@ -291,7 +291,7 @@ class TestKept:
         other.tab.wait_for_selector("#loading", state="hidden")
         other.after(other.tab.click, "#run")
         assert other.text("#printed").strip() == "1"
-        other.after(other.tab.select_option, "#examples", "last")
+        other.after(lambda: other.tab.select_option("#examples", label="import numpy as np"))
         assert other.program.strip() == DEFINITION.strip()
 
     def test_a_link_to_an_example_runs_at_once(self, other: Playground) -> None:

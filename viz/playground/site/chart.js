@@ -34,8 +34,8 @@ export function chart(losses, {width, logarithmic, dark, label}) {
     return svg;
 }
 
-const least = values => values.reduce((a, b) => Math.min(a, b), Infinity);
-const most = values => values.reduce((a, b) => Math.max(a, b), -Infinity);
+export const least = values => values.reduce((a, b) => Math.min(a, b), Infinity);
+export const most = values => values.reduce((a, b) => Math.max(a, b), -Infinity);
 
 // Returns 3 to 7 round numbers from below the first number to above the second one.
 function round(from, to) {

@@ -1,9 +1,12 @@
 // The editor: CodeMirror in a shadow root, where its styles need no exception from the Content-Security-Policy.
 
 import {
-    basicSetup, Decoration, EditorState, EditorView, HighlightStyle, indentUnit, isolateHistory, python, setDiagnostics,
-    StateEffect, StateField, syntaxHighlighting, tags,
+    autocompletion, basicSetup, Decoration, EditorState, EditorView, ensureSyntaxTree, HighlightStyle, indentUnit,
+    indentWithTab, isolateHistory, keymap, python, setDiagnostics, StateEffect, StateField, syntaxHighlighting, tags,
 } from "./codemirror.js";
+
+const STEPS = /^(T *= *)(\d+(?:_\d+)*) *(?:#.*)?$/gm;  // the line of a program that the slider changes
+const LONG = 100;  // milliseconds that the editor may read a program
 
 const LOOK = EditorView.theme({
     "&": {height: "100%", color: "var(--text)", backgroundColor: "var(--ground)", fontSize: "14px"},
@@ -43,19 +46,27 @@ const SHOWN = StateField.define({
 });
 
 export class Editor {
-    // `changed(typed)` is called after every change: `typed` is false after `text = ...`, which `undo` takes back, too.
+    // `changed(by)` is called after every change, with "hand", "undo" (or redo), or "page" after `text = ...`, which
+    // undoing takes back, too.
     constructor(parent, changed) {
         this.changed = changed;
         this.extensions = [
             basicSetup, python(), indentUnit.of("    "), LOOK, SHOWN, syntaxHighlighting(COLOURS),
-            EditorView.contentAttributes.of({"aria-label": "Program in Python"}),
-            EditorView.updateListener.of(update => { if (update.docChanged) this.changed(!this.setting); }),
+            autocompletion({activateOnTyping: false}),  // else Enter at the end of a line would take a completion
+            keymap.of([indentWithTab]),  // after Escape, Tab leaves the editor
+            EditorView.contentAttributes.of({"aria-label": "Program in Python", "aria-description": document.getElementById("keys").textContent}),
+            EditorView.updateListener.of(update => { if (update.docChanged) this.changed(this.by(update)); }),
         ];
         this.view = new EditorView({
             root: parent.attachShadow({mode: "open", delegatesFocus: true}), parent: parent.shadowRoot,
             extensions: this.extensions,
         });
         this.view.dom.style.height = "100%";
+    }
+
+    by({transactions}) {
+        if (this.setting) return "page";
+        return transactions.some(one => one.isUserEvent("undo") || one.isUserEvent("redo")) ? "undo" : "hand";
     }
 
     get text() {
@@ -73,6 +84,16 @@ export class Editor {
     open(text) {
         this.view.scrollDOM.scrollTo(0, 0);
         this.view.setState(EditorState.create({doc: text, extensions: this.extensions}));
+    }
+
+    // Returns the number in the line T = ... with its place; undefined without such a line. One in a text is none.
+    steps() {
+        const {state} = this.view, tree = ensureSyntaxTree(state, state.doc.length, LONG);
+        const found = [...this.text.matchAll(STEPS)].find(
+            ({index}) => tree?.resolveInner(index, 1).name === "VariableName");
+        if (!found) return undefined;
+        const [, before, text] = found, from = found.index + before.length;
+        return {text, from, to: from + text.length};
     }
 
     replace(from, to, insert) {

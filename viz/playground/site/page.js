@@ -3,21 +3,27 @@
 import {Assignments} from "./assignments.js";
 import {fileName, save} from "./download.js";
 import {button, element} from "./elements.js";
-import {keep, kept} from "./keep.js";
+import {keep, keepOfTab, ofTab, programs} from "./keep.js";
 import {pack, parts, unpack} from "./link.js";
 import {Python, TimeOver} from "./python.js";
+import {Running} from "./running.js";
 import {Views} from "./views.js";
+import {Waiting} from "./waiting.js";
 
 const PAUSE = 120;  // milliseconds without a keystroke, after which the program runs
-const STEPS = /^(T *= *)(\d+)/m;  // the line of a program that the slider changes
 const LINKED = "#program=";
-const OWN = {last: "your last program", before: "the one before"};  // that the browser has kept
+const OWN = "own ";  // before the id of a program of the reader's, in the menu
+const LONGEST = 40;  // letters of a program's title in the menu
 const find = id => document.getElementById(id);
 const data = JSON.parse(find("data").textContent);
 const absolute = address => new URL(address, document.baseURI).href;
 
-let editor, python, views, assignments, clock, asked = 0, held = false;
-let typed = false, begun = true;  // whether there are changes to keep; whether the program is still another's
+const exampleOf = text => data.examples.find(one => one.source === text);
+const waiting = new Waiting(exampleOf);
+
+let editor, python, running, views, assignments, clock, asked = 0;
+let length = 4;  // time steps of a definition without a run, and without a line T = ...
+let typed = false, own = null;  // whether there are changes to keep; the reader's program that they belong to
 
 async function start() {
     find("version").textContent = data.version;
@@ -25,22 +31,30 @@ async function start() {
     theme(matchMedia("(prefers-color-scheme: dark)").matches);
     await keeper();
     const worker = new Python(addresses(), loading, notLoaded);
+    running = new Running(worker, {bar: find("running"), words: find("running-what"), stop: find("stop")},
+        () => views.current.stale(true));
     const tools = {ask: askMore, notice, go: line => editor.go(line), highlight: line => editor.highlight(line)};
     views = new Views(find("tabs"), find("views"), tools, draw);
     const {Editor} = await import("./editor.js");  // meanwhile Python is loaded
     editor = new Editor(find("editor"), edited);
     assignments = new Assignments(data.assignments, {editor, python: worker, menu: find("examples")});
-    find("examples").addEventListener("change", () => open(find("examples").value));
+    find("examples").addEventListener("change", () => { keepTyped(); forgetLink(); open(find("examples").value); });
     find("steps").addEventListener("input", slide);
     for (const id of ["level", "heat"]) find(id).addEventListener("change", draw);
     find("theme").addEventListener("click", () => { theme(document.documentElement.dataset.theme !== "dark"); draw(); });
     find("link").addEventListener("click", copyLink);
     find("save-program").addEventListener("click", saveProgram);
     find("save-notebook").addEventListener("click", saveNotebook);
+    document.querySelector(".skip").addEventListener("click", event => {
+        event.preventDefault();  // the address may hold a program
+        document.querySelector(event.target.getAttribute("href")).focus();
+    });
     find("download").addEventListener("keydown", event => { if (event.key === "Escape") closeMenu(); });
     addEventListener("click", event => { if (!find("download").contains(event.target)) find("download").open = false; });
     showOwn();
-    find("run").addEventListener("click", () => { hold(false); draw(); });
+    addEventListener("storage", showOwn);  // another tab has kept a program
+    addEventListener("pagehide", keepTyped);
+    find("run").addEventListener("click", () => { waiting.release(); typed ||= own !== null; showWaiting(); pause(); });
     find("again").addEventListener("click", () => {
         navigator.serviceWorker?.controller?.postMessage("forget");  // a file with an error may have been kept
         worker.start();
@@ -96,7 +110,6 @@ function watchUpdates(registration) {
 async function update() {
     const registration = await navigator.serviceWorker.getRegistration();
     navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), {once: true});
-    if (!held) keepTyped();
     registration.waiting.postMessage("take over");
 }
 
@@ -104,78 +117,119 @@ async function update() {
 async function fromLink() {
     const assigned = location.hash.startsWith("#assignment=");
     if (assigned && open(location.hash)) return;
-    if (!editor.text) open(kept("last") ? "last" : data.examples[0].name);
-    if (assigned) notice("The assignment in the link isn't in this site: the link is wrong, or for another course.");
+    if (!editor.text) openLast();
+    if (assigned) misread("The assignment in the link isn't in this site: the link is wrong, or for another course.");
     if (!location.hash.startsWith(LINKED)) return;
     const {program: packed, ...choices} = parts(location.href);
     try {
         const program = await unpack(packed);
-        if (program !== editor.text) begin(program, !data.examples.some(one => one.source === program));  // ours may run
+        if (program !== editor.text) begin(program, true);
         choose(choices);
     } catch {
-        notice("The program in the link can't be read: the link was cut off or changed.");
+        misread("The program in the link can't be read: the link was cut off or changed.");
     }
+}
+
+// Opens what this tab has shown last; in a new tab the reader's last program, or the first example.
+function openLast() {
+    const last = ofTab() ?? programs()[0];
+    if (last?.text) beginOwn(last);
+    else if (!last || !open(last.name)) open(data.examples[0].name);
 }
 
 // Opens an example, a program of the reader's or an assignment, by its value in the menu; false if there is none.
 function open(name) {
-    if (!held) keepTyped();
+    keepTyped();
     if (assignments.open(name)) {
-        hold(false);
+        waiting.take("");
+        showWaiting();
         clear();
         return true;
     }
-    const program = name in OWN ? kept(name) : data.examples.find(one => one.name === name)?.source;
-    if (program === undefined) return false;
-    begin(program, false);
-    begun = name !== "last";
-    return true;
+    const example = data.examples.find(one => one.name === name);
+    const program = programs().find(({id}) => OWN + id === name);
+    if (example) {
+        begin(example.source, false);
+        keepOfTab({name});
+    } else if (program) {
+        beginOwn(program);
+    }
+    return Boolean(example ?? program);
+}
+
+function beginOwn(program) {
+    begin(program.text, program.waits);
+    own = program;
+    keepOfTab(program);
 }
 
 // Puts another program in the place of the one at hand; one that waits doesn't run before a press.
 function begin(program, waits) {
+    keepTyped();
     assignments.close();
-    hold(waits);
     clear();
-    begun = true;
+    own = null;
+    waiting.take(program, waits);
     editor.text = program;
+    showWaiting();
 }
 
 function showOwn() {
-    find("own").replaceChildren(...Object.keys(OWN).filter(kept).map(which => new Option(OWN[which], which)));
+    const titles = programs().map(({text}) => (title(text) || text.trim()).split(/\n|\.(?:\s|$)/)[0].slice(0, LONGEST).trim());
+    const twice = (one, i) => (titles.indexOf(one) < i ? ` (${titles.slice(0, i + 1).filter(other => other === one).length})` : "");
+    find("own").replaceChildren(...programs().map(({id}, i) => new Option(titles[i] + twice(titles[i], i), OWN + id)));
     find("own").hidden = !find("own").childElementCount;
 }
 
-// A program that came by a link and that hasn't run isn't kept.
+// Keeps what was typed: also before Python is loaded, and in a program that waits.
 function keepTyped() {
     if (!typed) return;
     typed = false;
-    if (location.hash.startsWith(LINKED)) history.replaceState(null, "", location.pathname + location.search);
-    if (data.examples.some(one => one.source === editor.text)) return;
-    keep(editor.text, begun);
-    begun = false;
+    const text = editor.text, example = exampleOf(text);
+    forgetLink();
+    if (example) keepOfTab({name: example.name});
+    else if (text.trim()) own = keep(own, text, waiting.current !== null);
+    if (example) own = null;  // it is no change of that program
     showOwn();
 }
 
-function edited(byHand) {
+// A reload shows what was typed or chosen, and not the program of the link again.
+function forgetLink() {
+    if (location.hash.startsWith(LINKED)) history.replaceState(null, "", location.pathname + location.search);
+}
+
+// `by` is "hand", "undo" or "page".
+function edited(by) {
     if (assignments.current) {
         assignments.edited();
         return;
     }
-    typed ||= byHand;
-    find("examples").value = data.examples.find(one => one.source === editor.text)?.name ?? "";
+    const text = editor.text;
+    typed ||= by !== "page";
+    misread("");
+    if (by === "undo") own = exampleOf(text) ? null : programs().find(one => one.text === text) ?? own;
+    if (by !== "page" && waiting.take(text, false, by === "hand")) clear();
+    showWaiting();
+    find("examples").value = exampleOf(text)?.name ?? "";
     showSteps();
     clearTimeout(clock);
-    clock = setTimeout(draw, PAUSE);
+    clock = setTimeout(pause, PAUSE);
 }
 
-function hold(on) {
-    held = on;
-    find("asked").hidden = !on;
-    if (on) clear();
+function pause() {
+    if (!assignments.current) keepTyped();
+    draw();
+}
+
+function showWaiting() {
+    const words = waiting.changed ? "This program came with the link, and you have changed it: your changes are kept. It hasn't run."
+        : "This program came with the link. It hasn't run: read it first.";
+    find("asked").hidden = !waiting.current;
+    if (find("asked-what").textContent !== words) find("asked-what").textContent = words;
 }
 
 function clear() {
+    misread("");
     find("problems").replaceChildren();
     views.clear();
 }
@@ -189,25 +243,26 @@ function choose({view, level, heat}) {
 }
 
 function showSteps() {
-    const found = STEPS.exec(editor.text);
-    if (found) find("steps").value = found[2];
-    find("steps-shown").value = found ? found[2] : find("steps").value;
+    const found = editor.steps(), T = found ? Number(found.text.replaceAll("_", "")) : length;
+    find("steps").value = T;
+    find("steps-shown").value = T;
 }
 
 // A program that unrolls its definition itself, without a line `T = ...`, has its own number of steps.
 function showUnrolled(steps) {
-    const own = steps !== null && !STEPS.test(editor.text);
+    const own = steps !== null && !editor.steps();
     find("steps").disabled = own;
     find("steps").title = own ? `The program unrolls ${steps} steps. A line T = ${steps} in it could be changed here.` : "";
     if (own) find("steps-shown").value = steps;
 }
 
 function slide() {
-    const T = find("steps").value, found = STEPS.exec(editor.text);
+    const T = find("steps").value, found = editor.steps();
     find("steps-shown").value = T;
-    if (!found) { clearTimeout(clock); clock = setTimeout(draw, PAUSE); return; }
-    const from = found.index + found[1].length;
-    editor.replace(from, from + found[2].length, T);
+    if (found) { editor.replace(found.from, found.to, T); return; }
+    length = T;
+    clearTimeout(clock);
+    clock = setTimeout(pause, PAUSE);
 }
 
 function theme(dark) {
@@ -239,18 +294,17 @@ function closeMenu() {
     find("download").querySelector("summary").focus();
 }
 
-function title() {
-    const example = data.examples.find(one => one.source === editor.text);
-    return example?.title ?? /^\s*[rR]?"""\s*([^\n"]*)/.exec(editor.text)?.[1] ?? "";
+function title(text) {
+    return exampleOf(text)?.title ?? /^\s*[rR]?"""\s*(.*?)\s*(?:"""|\n|$)/.exec(text)?.[1] ?? "";
 }
 
 function saveProgram() {
-    save(fileName(title(), "py"), new Blob([editor.text.trimEnd() + "\n"], {type: "text/x-python"}));
+    save(fileName(title(editor.text), "py"), new Blob([editor.text.trimEnd() + "\n"], {type: "text/x-python"}));
     closeMenu();
 }
 
 async function saveNotebook() {
-    const name = fileName(title(), "ipynb");
+    const name = fileName(title(editor.text), "ipynb");
     try {
         const {text} = await python.ask({view: "pictures", ask: "notebook", source: editor.text});
         save(name, new Blob([text], {type: "application/x-ipynb+json"}));
@@ -265,9 +319,8 @@ async function saveNotebook() {
 let busy = false, again = false;
 
 async function draw() {
-    if (held || !python || assignments.current) return;  // an assignment runs when it is checked
-    keepTyped();
-    if (busy) { again = true; return; }
+    if (waiting.current || !python || assignments.current) return;  // an assignment runs when it is checked
+    if (busy) { again = true; running.overtake(editor.text); return; }
     busy = true;
     do {
         again = false;
@@ -281,16 +334,21 @@ async function drawOnce(number) {
         view: views.name, ask: "show", source: editor.text, steps: Number(find("steps").value), level: find("level").value,
         heat: find("heat").checked, dark: document.documentElement.dataset.theme === "dark",
     };
+    const run = running.begin(question.source);
+    let answer;
     try {
-        const answer = await python.ask(question);
-        if (again || held || question.source !== editor.text) return;  // another question follows
+        answer = await python.ask(question);
+        if (again || waiting.current || question.source !== editor.text) return;  // another question follows
         await show(views.views[question.view], answer);
     } catch (error) {
-        if (assignments.current) return;  // it has ended Python
+        if (assignments.current || run.ended === "overtaken") return;  // Python was ended for another program
         views.current.stale(true);
-        notice(error instanceof TimeOver
+        if (run.ended) notice("Stopped. Python starts anew; the program runs again when it is changed.");
+        else notice(error instanceof TimeOver
             ? "Stopped: no answer in 20 seconds. Is there an endless loop, or a very large T? Python starts anew."
             : `The program ended Python: ${error.message}`);
+    } finally {
+        running.end(run, answer);
     }
     document.documentElement.dataset.drawn = number;
 }
@@ -304,8 +362,9 @@ async function show(view, answer) {
     find("printed").hidden = !printed;
     editor.mark(problems);
     find("problems").replaceChildren(...problems.map(problem));
-    view.stale(problems.length > 0);
+    if (problems.length) view.stale(true);  // pictures that there are in spite of an error aren't pale
     await view.show(answer);
+    if (!problems.length) view.stale(false);
 }
 
 // A question of a view about what it shows; undefined if that is about to change.
@@ -334,6 +393,11 @@ function notLoaded(error) {
     find("progress").hidden = true;
     find("again").hidden = false;
     find("loading-what").textContent = `Python could not be loaded. ${error.message}`;
+}
+
+// Told until something else is typed or opened: the program that is shown instead runs meanwhile.
+function misread(text) {
+    find("misread").textContent = text;
 }
 
 function notice(text) {

@@ -4,7 +4,7 @@ export const LEAST = 0.65;  // the scale of a picture, whose letters are made fo
 const painter = import("./graphviz.js").then(({instance}) => instance());  // meanwhile Python is loaded
 
 // Returns an SVG element, and its text for a file. The text is parsed as XML, and nothing in it runs: the page's policy
-// allows no inline script. `choose(key, label, node)` is called for a box; without it boxes are only drawn.
+// allows no inline script. `choose(key, label, node, byKey)` is called for a box; without it boxes are only drawn.
 export async function painted({dot, title, alt, engine = "nop2"}, choose) {
     const text = (await painter).renderString(dot, {engine, format: "svg"});
     const svg = document.adoptNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement);
@@ -14,6 +14,7 @@ export async function painted({dot, title, alt, engine = "nop2"}, choose) {
     svg.setAttribute("role", choose ? "group" : "img");
     svg.setAttribute("aria-label", `${title}. ${alt}`);
     for (const node of svg.querySelectorAll(".node")) name(node, choose);
+    for (const part of svg.querySelectorAll("g[id]")) part.removeAttribute("id");  // each picture has the same ones
     for (const title of svg.querySelectorAll(":scope > g > title, .edge > title, .cluster > title")) title.remove();
     return {svg, text};
 }
@@ -29,10 +30,10 @@ function name(node, choose) {
     node.setAttribute("role", "button");
     node.setAttribute("tabindex", "0");
     node.setAttribute("aria-label", label);
-    node.addEventListener("click", () => choose(key, label, node));
+    node.addEventListener("click", () => choose(key, label, node, false));
     node.addEventListener("keydown", event => {
         if (event.key !== "Enter" && event.key !== " ") return;
         event.preventDefault();
-        choose(key, label, node);
+        choose(key, label, node, true);
     });
 }

@@ -20,6 +20,8 @@ export class Pictures {
         this.values.id = "box";
         this.values.setAttribute("aria-live", "polite");
         this.values.hidden = true;
+        this.values.tabIndex = -1;
+        panel.addEventListener("keydown", event => { if (event.key === "Escape" && !this.values.hidden) this.leave(); });
         panel.append(this.notes, this.rolled, this.unrolled, this.values);
         new ResizeObserver(() => this.arrange()).observe(panel);
     }
@@ -27,7 +29,7 @@ export class Pictures {
     async show({rolled, unrolled, notes, problems}) {
         this.close();
         this.notes.replaceChildren(...notes.map(text => element("p", text)));
-        const made = (place, picture) => figure(place, picture, (key, label, node) => this.box(place, key, label, node));
+        const made = (place, picture) => figure(place, picture, (...box) => this.box(place, ...box));
         const painted = await Promise.all([
             ...rolled.map((picture, i) => made(`rolled${i}`, picture)), ...(unrolled ? [made("unrolled", unrolled)] : [])]);
         if (rolled.length || !problems.length) put(this.rolled, painted.slice(0, rolled.length));
@@ -55,7 +57,8 @@ export class Pictures {
         for (const part of [this.rolled, this.unrolled]) part.classList.toggle("stale", on);
     }
 
-    async box(picture, key, label, node) {
+    // `byKey`: the box was chosen by the keyboard, which then goes on in the values.
+    async box(picture, key, label, node, byKey) {
         let found;
         try {
             found = await this.tools.ask({ask: "box", picture, key});
@@ -69,12 +72,21 @@ export class Pictures {
         if (found.tensors && !tensors.length) parts.push(element("p", "No value is recorded here: nothing in it requires a gradient."));
         if (more) parts.push(element("p", `and ${more} more`));
         if (line) parts.push(button(`line ${line}`, () => this.tools.go(line)));
-        parts.push(button("close", () => { this.close(); node.focus(); }));
+        parts.push(button("close", () => this.leave()));
         this.tools.highlight(line ?? null);
         this.values.replaceChildren(...parts);
+        this.values.setAttribute("aria-label", `Values of ${label}`);
+        this.values.setAttribute("aria-live", byKey ? "off" : "polite");  // one that has the focus is read anyway
         this.values.hidden = false;
+        this.node = node;
+        if (byKey) this.values.focus({preventScroll: true});
         const hidden = node.getBoundingClientRect().bottom - this.values.getBoundingClientRect().top + GAP;
         if (hidden > 0) this.panel.scrollTop += hidden;
+    }
+
+    leave() {
+        this.close();
+        this.node.focus();
     }
 
     close() {

@@ -1,11 +1,12 @@
 // Training in steps, and the loss by step as a curve. Python answers after a tenth of a second, so that "stop" works.
 
-import {chart} from "../chart.js";
+import {chart, least, most} from "../chart.js";
 import {button, element, sentence} from "../elements.js";
 import {files} from "../figure.js";
 
 const RATES = {sgd: 0.1, adam: 0.01};  // usual ones, until another one is typed
 const MOST = 100000;  // steps at once
+const WIDE = 1e4;  // between the lowest and the highest loss
 const MIN_WIDTH = 280, MAX_WIDTH = 640;  // of the curve
 
 export class Training {
@@ -24,7 +25,7 @@ export class Training {
         });
         this.logarithmic = labelled("logarithmic", document.createElement("input"));
         this.logarithmic.input.type = "checkbox";
-        this.logarithmic.input.addEventListener("change", () => this.draw());
+        this.logarithmic.input.addEventListener("change", () => { this.decided = true; this.draw(); });
         this.train = button("train", () => { if (this.training) this.stopping = true; else this.run(); });
         this.train.id = "train";
         this.reset = button("reset", () => this.back());
@@ -60,6 +61,7 @@ export class Training {
     clear() {
         this.turn++;
         this.losses = [];
+        this.decided = false;
         this.form.hidden = true;
         this.about.textContent = this.told.textContent = "";
         this.curve.replaceChildren();
@@ -120,6 +122,7 @@ export class Training {
     }
 
     draw() {
+        if (!this.decided) this.logarithmic.input.checked = wide(this.losses);
         const dark = document.documentElement.dataset.theme === "dark";
         const width = Math.min(MAX_WIDTH, Math.max(this.panel.clientWidth - 24, MIN_WIDTH));
         const svg = this.losses.length ? chart(this.losses, {
@@ -134,6 +137,12 @@ export class Training {
         return `The loss was ${short(losses[0])}, and is ${short(losses[last])} after ${last} ${last > 1 ? "steps" : "step"}; `
             + `the lowest is ${short(losses[at])}, after step ${at}.`;
     }
+}
+
+// Whether only a logarithmic axis shows most of the losses apart.
+function wide(losses) {
+    const finite = losses.filter(Number.isFinite), [low, high] = [least(finite), most(finite)];
+    return low > 0 && high / low > WIDE;
 }
 
 const short = loss => String(Number(loss.toPrecision(4)));
