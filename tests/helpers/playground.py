@@ -22,16 +22,21 @@ from viz.playground.__main__ import Handler
 from viz.playground.build import build
 
 
-@contextmanager
-def served(root: Path, kits: Sequence[Path] = ()) -> Iterator[str]:
-    """Build the site, serve it from a sub-path, and yield its address."""
-    release = os.environ.get("PYODIDE")
-    if not release or shutil.which("npm") is None:
-        missing = "npm isn't installed" if release else "PYODIDE names no folder with a release"
+def release_folder() -> Path:
+    """Return the folder of the release; skip the test, or fail in CI, where there is none, or no npm."""
+    folder = os.environ.get("PYODIDE")
+    if not folder or shutil.which("npm") is None:
+        missing = "npm isn't installed" if folder else "PYODIDE names no folder with a release"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
-    build(root / "course" / "playground", release, kits)
+    return Path(folder)
+
+
+@contextmanager
+def served(root: Path, kits: Sequence[Path] = ()) -> Iterator[str]:
+    """Build the site, serve it from a sub-path, and yield its address."""
+    build(root / "course" / "playground", str(release_folder()), kits)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root)))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -6,7 +6,6 @@ The environment variable PYODIDE names the folder of a release; `nox -s playgrou
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -17,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import OPTIONS, chromium
-from test_playground_in_browser import Playground
+from playground import Playground, launched, release_folder
 
 from viz.playground import build
-from viz.playground.__main__ import Handler
+from viz.playground.__main__ import Handler, main
 
 KEPT = """caches.keys().then(names => Promise.all(names.map(name => caches.open(name).then(cache => cache.keys()))))
     .then(kept => kept.flat().map(request => request.url))"""
@@ -82,13 +80,7 @@ def serving(folder: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def release() -> Path:
-    folder = os.environ.get("PYODIDE")
-    if not folder or shutil.which("npm") is None:
-        missing = "npm isn't installed" if folder else "PYODIDE names no folder with a release"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return Path(folder)
+    return release_folder()
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +92,16 @@ def built(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    driver = pytest.importorskip("playwright.sync_api", reason='no driver: pip install -e ".[browser]"')
-    with driver.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS, headless=True)
+    with launched() as opened:
         yield opened
-        opened.close()
+
+
+def test_folders_are_named_from_where_the_command_runs(
+        release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "release").symlink_to(release)
+    monkeypatch.chdir(tmp_path)
+    assert main(["--out", "site", "--pyodide", "release"]) == 0
+    assert {"compiled.zip", "library.zip", "index.html"} <= {file.name for file in (tmp_path / "site").iterdir()}
 
 
 def until_kept(page: Playground, *names: str) -> None:
