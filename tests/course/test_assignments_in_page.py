@@ -171,7 +171,7 @@ class TestKits:
         assert write_kits([kit], tmp_path) == [f"kits/{name}.zip"]
         with zipfile.ZipFile(tmp_path / "kits" / f"{name}.zip") as opened:
             files = {one: opened.read(one).decode() for one in opened.namelist()}
-        files["the page"] = build.page("pyodide/", [kit])
+        files["the page"] = build.page("pyodide/", assignments=[kit])
         handout = stub(source(name))
         secret = {line.strip() for line in source(name).splitlines() if len(line.strip()) > 22
                   and line.strip() not in handout}
