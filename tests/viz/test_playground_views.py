@@ -153,6 +153,16 @@ class TestTraining:
                 optimizer.step()
             assert found == expected
 
+    def test_a_loss_of_another_name_is_trained_as_one_that_is_named_loss(self) -> None:
+        sessions = {name: Session() for name in ("loss", "err")}
+        for name, session in sessions.items():
+            show(session, "training", PROGRAM.replace("loss", name))
+            train(session, 2, 0.1, "sgd")
+        named, other = (train(session, 3, 0.1, "sgd") for session in sessions.values())
+        assert named == other and len(other["losses"]) == 6
+        maps = [show(session, "gradients", PROGRAM.replace("loss", name))["maps"] for name, session in sessions.items()]
+        assert maps[0] == maps[1] and maps[0]
+
     @pytest.mark.parametrize("name", TRAINABLE)
     def test_lowers_the_loss_of_every_example(self, name: str) -> None:
         session = Session()

@@ -16,7 +16,6 @@ class Session:
     """The last program, which other choices and other views don't run again, and the views of it."""
 
     def __init__(self) -> None:
-        self.source: str | None = None
         self.program: Program | None = None
         self.views = {name: view() for name, view in VIEWS.items()}
 
@@ -42,8 +41,8 @@ class Session:
             number of time steps of the program's first run, or None without one; `trained`, the number of training
             steps since; and the view's own answer.
         """
-        if self.program is None or question["source"] != self.source:
-            self.source, self.program = question["source"], Program(question["source"], SECONDS)
+        if self.program is None or question["source"] != self.program.source:
+            self.program = Program(question["source"], SECONDS)
             bring_up_to_date(self.program)
         problems = [] if self.program.problem is None else [describe(self.program.problem)]
         choice = Choice(*(question[name] for name in ("steps", "level", "heat", "dark")))

@@ -11,6 +11,7 @@ import linecache
 import re
 import traceback
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from minigrad import Tensor
@@ -63,9 +64,12 @@ class Program:
         """Return the variables' values of a type, each once, in the order in which the names were defined."""
         return list({id(value): value for value in self.variables.values() if isinstance(value, kind)}.values())
 
-    @property
+    @cached_property
     def loss(self) -> Tensor | None:
-        """The loss that all views show, a number that was computed from a run; None without one, and with several."""
+        """The loss that all views show, a number that was computed from a run; None without one, and with several.
+
+        It is found once, after the program has run: one that replaces it has no gradient by which to find it.
+        """
         found = self.losses()
         return found[0] if len(found) == 1 else None
 
@@ -91,6 +95,7 @@ class Program:
     def replace(self, replaced: Mapping[Any, Any]) -> None:
         """Replace the values of variables, such as a run by a later one."""
         by_id = {id(old): new for old, new in replaced.items()}
+        self.loss = by_id.get(id(self.loss), self.loss)
         self.variables = {name: by_id.get(id(value), value) for name, value in self.variables.items()}
 
     def cells(self, most: int | None = MOST_CELLS) -> list[Cell]:

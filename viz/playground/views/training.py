@@ -65,7 +65,7 @@ class Training(View):
                 else:
                     self._train(question["steps"], question["rate"], question["optimizer"])
         except Exception as error:
-            failed = str(error)
+            failed = str(error) or type(error).__name__
         return self._state() | ({"ended": failed} if failed else {})
 
     def _state(self) -> Answer:
