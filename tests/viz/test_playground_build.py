@@ -241,7 +241,7 @@ class TestCompiledModules:
             zipped.writestr("small.py", "value = 6 * 7")
             zipped.writestr("other.py", "value = 1")
         self.compiled(archive, monkeypatch)
-        content = compiling.library(str(archive))
+        content = compiling.standard_library(str(archive))
         assert zipfile.ZipFile(io.BytesIO(content)).namelist() == ["small.py", "other.py", "small.pyc"]
         (tmp_path / "new.zip").write_bytes(content)
         done = subprocess.run([sys.executable, "-c", "import small; print(small.value, small.__file__)"],

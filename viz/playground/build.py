@@ -36,7 +36,7 @@ COMPLETED = ("index.html", "service.js")
 NPM = HERE / "npm"
 MODULES = ("codemirror.js", "graphviz.js")  # that npm builds
 COMPILER = "compile.cjs"
-COMPILED = {"library": "library.zip", "packages": "compiled.zip"}
+COMPILED = {"standard": "library.zip", "packages": "compiled.zip"}
 PACKAGES = (minigrad, rnn, viz, graphviz)
 UNUSED = ("minigrad/debugger/vscode", "viz/playground/site", "viz/playground/npm", "viz/playground/build.py",
           "viz/playground/release.py", "viz/playground/kits.py")

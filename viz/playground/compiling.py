@@ -12,11 +12,13 @@ import marshal
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from pathlib import Path
 
 from .examples import TITLES
 from .session import Session
+from .views.view import Choice
 
 DATE = (2020, 1, 1, 0, 0, 0)  # of files in archives, which depend on their contents alone
 CHECKED, UNCHECKED = 0b11, 0b01  # whether Python compares the source, when it imports a compiled module (PEP 552)
@@ -25,18 +27,17 @@ CHECKED, UNCHECKED = 0b11, 0b01  # whether Python compares the source, when it i
 def draw_first_picture(examples: Path) -> None:
     """Load the modules that the page's first picture needs."""
     source = (examples / f"{next(iter(TITLES))}.py").read_text(encoding="utf-8")
-    question = {"view": "pictures", "ask": "show", "source": source, "steps": 4, "level": "signals", "heat": False,
-                "dark": False}
+    question = {"view": "pictures", "ask": "show", "source": source} | asdict(Choice())
     problems = json.loads(Session().answer(json.dumps(question)))["problems"]
     if problems:
         raise RuntimeError(f"the first picture isn't drawn: {problems}")
 
 
-def library(archive: str) -> bytes:
+def standard_library(archive: str) -> bytes:
     """Return the zip archive of Python's library, with the loaded modules compiled beside their source."""
     loaded = {origin.removeprefix(f"{archive}/"): origin for origin in loaded_files() if origin.startswith(archive)}
-    with zipfile.ZipFile(archive) as library:
-        files = [(name, library.read(name)) for name in library.namelist()]
+    with zipfile.ZipFile(archive) as opened:
+        files = [(name, opened.read(name)) for name in opened.namelist()]
     compiled = [(f"{name}c", compile_module(source, loaded[name], UNCHECKED)) for name, source in files
                 if name in loaded]
     return zipped([*files, *compiled])

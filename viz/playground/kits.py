@@ -16,13 +16,14 @@ The kit's own copy of minigrad, rnn and viz is left out, as the site has them; i
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from .compiling import zipped
 
 FACTS = "assignment.json"
 WORDS = ("name", "title", "task", "file", "check")  # of that file
@@ -51,13 +52,7 @@ class Kit:
 
     def archive(self) -> bytes:
         """Return the files as a zip archive."""
-        written = io.BytesIO()
-        with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
-            for name, content in self.files.items():
-                info = zipfile.ZipInfo(name)  # its date is 1980: no clock in it
-                info.compress_type = zipfile.ZIP_DEFLATED
-                zipped.writestr(info, content)
-        return written.getvalue()
+        return zipped(self.files.items())
 
 
 def read_kits(places: Iterable[Path], packages: Mapping[str, Path]) -> list[Kit]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import zlib
 
+from .views import VIEWS
+
 MOST = 200_000  # characters of a program, as in site/link.js
 LINKED = "#program="
-VIEWS = ("pictures", "gradients", "steps", "training")
 LEVELS = ("signals", "ops", "layers")
-USUAL = {"view": VIEWS[0], "level": LEVELS[0], "heat": "off"}  # choices that a link needn't hold
+USUAL = {"view": "pictures", "level": "signals", "heat": "off"}  # choices that a link needn't hold
 
 
 def program_link(source: str, base: str = "", *, view: str = "pictures", level: str = "signals",

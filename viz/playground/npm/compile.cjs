@@ -12,18 +12,17 @@ async function main() {
     const python = await loadPyodide({indexURL: release, packages: ["numpy"], env: {PYTHONHASHSEED: "0"}, stdout: () => {}});
     python.FS.mkdirTree(FOLDER);
     python.unpackArchive(new Uint8Array(fs.readFileSync(packages)), "zip", {extractDir: FOLDER});
-    python.runPython(`
+    const [standard, modules] = python.runPython(`
 import sys
 sys.path.insert(0, "${FOLDER}")
 from pathlib import Path
 from viz.playground import compiling
 compiling.draw_first_picture(Path("${FOLDER}/viz/playground/examples"))
 [archive] = [place for place in sys.path if place.endswith(".zip")]
-Path("/tmp/library.zip").write_bytes(compiling.library(archive))
-Path("/tmp/compiled.zip").write_bytes(compiling.packages())
-`);
-    fs.writeFileSync(library, python.FS.readFile("/tmp/library.zip"));
-    fs.writeFileSync(compiled, python.FS.readFile("/tmp/compiled.zip"));
+compiling.standard_library(archive), compiling.packages()
+`).toJs();
+    fs.writeFileSync(library, standard);
+    fs.writeFileSync(compiled, modules);
 }
 
 main().catch(error => {

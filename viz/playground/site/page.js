@@ -70,7 +70,7 @@ function addresses() {
     const {pyodide, packages, compiled, needs} = data;
     return {
         pyodide: absolute(pyodide), packages: absolute(packages), needs,
-        compiled: compiled && {...compiled, library: absolute(compiled.library), packages: absolute(compiled.packages)},
+        compiled: compiled && {...compiled, standard: absolute(compiled.standard), packages: absolute(compiled.packages)},
     };
 }
 
@@ -306,7 +306,7 @@ function saveProgram() {
 async function saveNotebook() {
     const name = fileName(title(editor.text), "ipynb");
     try {
-        const {text} = await python.ask({view: "pictures", ask: "notebook", source: editor.text});
+        const {text} = await python.ask({ask: "notebook", source: editor.text});
         save(name, new Blob([text], {type: "application/x-ipynb+json"}));
     } catch (error) {
         notice(`The notebook couldn't be made: ${error.message}`);

@@ -27,7 +27,7 @@ async function start({pyodide: address, packages, compiled, needs}, tell) {
     const known = checked(await (await locked).json(), needs, address) === compiled?.version;
     const python = await loadPyodide({
         indexURL: address, packages: ["numpy"],  // both at once
-        ...(known ? {stdLibURL: compiled.library} : {}),  // compiled for this Python alone
+        ...(known ? {stdLibURL: compiled.standard} : {}),  // compiled for this Python alone
     });
     tell("NumPy", 0.7);
     const folder = "/home/pyodide/packages";
