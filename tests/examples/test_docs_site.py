@@ -7,7 +7,6 @@ import inspect
 import json
 import os
 import re
-import threading
 import zlib
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from browser import Opened, browser  # noqa: F401 (a fixture)
+from browser import Opened, browser, serving  # noqa: F401 (a fixture)
 
 import minigrad as mg
 import rnn
@@ -149,13 +148,8 @@ def test_a_program_to_try_draws_in_the_playground(name: str, tmp_path: Path, mon
 @pytest.fixture
 def served() -> Iterator[str]:
     """Serve the site from a sub-path, and return its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SubPath, directory=str(SITE)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/course/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), partial(SubPath, directory=str(SITE)))) as address:
+        yield f"{address}course/"
 
 
 class SubPath(Handler):

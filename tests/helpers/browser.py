@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +37,33 @@ def chromium() -> str:
     return found[0]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Return one browser for all tests of a file."""
+@contextmanager
+def launched() -> Iterator[Any]:
+    """Start Chromium, and end it after the block."""
     driver = pytest.importorskip("playwright.sync_api", reason='no driver: pip install -e ".[browser]"')
     path = chromium()
     with driver.sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=path, args=OPTIONS, headless=True)
-        yield opened.new_context(offline=True, reduced_motion="reduce")
+        yield opened
         opened.close()
+
+
+@contextmanager
+def serving(server: ThreadingHTTPServer) -> Iterator[str]:
+    """Serve in a thread until the end of the block, which gets the server's address."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Return one browser for all tests of a file."""
+    with launched() as opened:
+        yield opened.new_context(offline=True, reduced_motion="reduce")
 
 
 class Opened:

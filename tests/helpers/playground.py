@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import OPTIONS, chromium
+from browser import serving
 
 from viz.playground.__main__ import Handler
 from viz.playground.build import build
@@ -37,23 +36,8 @@ def release_folder() -> Path:
 def served(root: Path, kits: Sequence[Path] = ()) -> Iterator[str]:
     """Build the site, serve it from a sub-path, and yield its address."""
     build(root / "course" / "playground", str(release_folder()), kits)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/course/playground/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@contextmanager
-def launched() -> Iterator[Any]:
-    """Start Chromium."""
-    driver = pytest.importorskip("playwright.sync_api", reason='no driver: pip install -e ".[browser]"')
-    with driver.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS, headless=True)
-        yield opened
-        opened.close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root)))) as address:
+        yield f"{address}course/playground/"
 
 
 class Playground:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import OPTIONS, chromium
+from browser import launched
 
 from minigrad.debugger import vscode
 
@@ -115,11 +115,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def opened_browser() -> Iterator[Any]:
     """Return one Chromium for all tests of a file."""
-    driver = pytest.importorskip("playwright.sync_api", reason='no driver: pip install -e ".[browser]"')
-    with driver.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS, headless=True)
+    with launched() as opened:
         yield opened
-        opened.close()
 
 
 class Workbench:

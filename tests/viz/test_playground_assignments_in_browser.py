@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playground import Playground, launched, served
+from browser import launched
+from playground import Playground, served
 
 from examples.assignments import bundle
 from examples.assignments.check import NAMES

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playground import Playground, launched, served
+from browser import launched
+from playground import Playground, served
 
 from viz.playground.build import EXAMPLES, MODULES, stepper
 from viz.playground.examples import TITLES

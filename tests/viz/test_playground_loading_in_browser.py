@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playground import Playground, launched, release_folder
+from browser import launched, serving
+from playground import Playground, release_folder
 
 from viz.playground import build
 from viz.playground.__main__ import Handler, main
@@ -69,13 +69,10 @@ class BreakingHandler(Handler):
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
-    with Server(folder) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+def serving_folder(folder: Path) -> Iterator[Server]:
+    server = Server(folder)
+    with serving(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +121,7 @@ class TestFailures:
         ("worker.js", "500", "worker.js")])
     def test_a_file_that_cannot_be_loaded_is_named_and_another_try_helps(
             self, built: Path, browser: Any, file: str, fault: str, told: str) -> None:
-        with serving(built) as server:
+        with serving_folder(built) as server:
             server.broken[file] = fault
             page = Playground(browser, server.address)
             page.open()
@@ -139,7 +136,7 @@ class TestFailures:
             page.context.close()
 
     def test_the_bar_moves_and_what_is_loaded_is_said(self, built: Path, browser: Any) -> None:
-        with serving(built) as server:
+        with serving_folder(built) as server:
             page = Playground(browser, server.address)
             page.tab.add_init_script("""window.seen = [];
                 addEventListener("DOMContentLoaded", () => {
@@ -164,7 +161,7 @@ class TestNewerVersion:
     def test_waits_until_the_reader_wants_it_and_keeps_the_program(
             self, built: Path, browser: Any, tmp_path: Path) -> None:
         shutil.copytree(built, tmp_path / "site")
-        with serving(tmp_path / "site") as server:
+        with serving_folder(tmp_path / "site") as server:
             page = Playground(browser, server.address)
             page.open()
             page.wait()
@@ -199,7 +196,7 @@ class TestPyodideElsewhere:
     @pytest.mark.parametrize("compiled", [True, False])
     def test_is_loaded_from_its_host_and_kept(self, built: Path, release: Path, browser: Any, tmp_path: Path,
                                               compiled: bool) -> None:
-        with serving(release) as host, serving(tmp_path / "site") as server:
+        with serving_folder(release) as host, serving_folder(tmp_path / "site") as server:
             host.headers["Access-Control-Allow-Origin"] = "*"
             if compiled:
                 assert build.build(tmp_path / "site", host.address) is None
@@ -229,7 +226,7 @@ class TestPyodideElsewhere:
         (tmp_path / "old" / "pyodide-lock.json").write_text(json.dumps(lock), encoding="utf-8")
         shutil.copyfile(release / "pyodide.js", tmp_path / "old" / "pyodide.js")
         shutil.copytree(built, tmp_path / "site", ignore=shutil.ignore_patterns("pyodide"))
-        with serving(tmp_path / "old") as host, serving(tmp_path / "site") as server:
+        with serving_folder(tmp_path / "old") as host, serving_folder(tmp_path / "site") as server:
             build.write_site(tmp_path / "site", host.address, None)
             for headers, told in (({"Access-Control-Allow-Origin": "*"}, "holds Pyodide 0.25.1 with Python 3.11.3 and "
                                    "NumPy 2.0.2; needed are Python 3.12 and NumPy 2.0, or newer"),
