@@ -23,6 +23,7 @@ from viz import PaintError
 from . import kit, reports
 from .grading import Answers, Assignment, Outcome, Settings, Unreadable, done, hidden, read
 from .sandbox import Ran, Refused, Unisolated, run
+from .variants import variant
 
 HERE = Path(__file__).parent
 # A students' kit has neither the solutions nor the options of graders.
@@ -44,16 +45,27 @@ class Result:
     seed: int
 
 
-def parts(name: str, seed: int = SEED, others: bool = False) -> list[Assignment]:
+def parts(name: str, seed: int | None = None, others: bool = False) -> list[Assignment]:
     """Return the parts of an assignment, with the numbers of a seed; `others`: other sizes, for hidden checks.
 
-    A students' kit has those of the seed 0, as data.
+    A students' kit has those of one seed, as data. Checks that are always hidden are left out: see `kept`.
     """
     if not (HERE / f"{name}_source.py").exists():
-        return kit.load(name)
+        return kit.load(name, seed)
+    return [replace(part, checks=[check for check in part.checks if not check.hidden])
+            for part in _made(name, SEED if seed is None else seed, others)]
+
+
+def kept(name: str, seed: int) -> list[Assignment]:
+    """Return the parts that have checks that are always hidden, with these alone."""
+    found = [replace(part, checks=[check for check in part.checks if check.hidden]) for part in _made(name, seed)]
+    return [part for part in found if part.checks]
+
+
+def _made(name: str, seed: int, others: bool = False) -> list[Assignment]:
     make: Callable[[int, bool], Iterable[Assignment]] = importlib.import_module(
         f"examples.assignments.checks.{name}").assignment
-    return list(make(seed, others))
+    return [replace(part, seed=seed) for part in make(seed, others)]
 
 
 def checked(part: Assignment, sources: Mapping[str, str], seed: int, isolation: Unisolated | None = None
@@ -71,12 +83,15 @@ def check(name: str, file: Path, settings: Settings | None = None) -> list[Resul
     """All parts of an assignment, for one file; where the settings say so its hidden checks too."""
     settings = settings or Settings()
     source = {file.name: read(file)}
-    results = [checked(part, source, SEED, settings.isolation)[file.name] for part in parts(name)]
+    number = variant(source[file.name])
+    if settings.variant not in (None, number):
+        raise Unreadable(f"{file.name} has {f'VARIANT = {number}' if number is not None else 'no line VARIANT = ...'}; "
+                         f"yours is VARIANT = {settings.variant}")
+    chosen = parts(name, number)
     if settings.others:
-        for part in parts(name, settings.seed, True):
-            part = replace(part, checks=hidden(part.checks))
-            results.append(checked(part, source, settings.seed, settings.isolation)[file.name])
-    return results
+        chosen += [*kept(name, number or SEED), *(replace(part, checks=hidden(part.checks))
+                                                  for part in parts(name, settings.seed, True))]
+    return [checked(part, source, part.seed, settings.isolation)[file.name] for part in chosen]
 
 
 def debugger(result: Result, outcome: Outcome) -> str:
@@ -87,7 +102,8 @@ def debugger(result: Result, outcome: Outcome) -> str:
     arguments = " ".join(filter(None, [script, finding.graph, str(result.seed)]))
     if not PLAIN.fullmatch(finding.until + arguments):
         return ""
-    return f'python -m minigrad.debugger -c "until {finding.until}" examples/assignments/graphs/{arguments}'
+    command = "goto" if finding.until.isdigit() else "until"  # a step of the pass, or a tensor
+    return f'python -m minigrad.debugger -c "{command} {finding.until}" examples/assignments/graphs/{arguments}'
 
 
 def draw(results: Sequence[Result], folder: Path, stem: str, ending: str) -> dict[int, Path]:
@@ -187,7 +203,7 @@ def main(arguments: Sequence[str]) -> int:
     notes = list(dict.fromkeys(result.ran.note for result in results if result.ran.note))
     printed = printed_text(results, settings)
     print(write([reports.Line(outcome, command, picture, settings.withheld) for outcome, command, picture in lines],
-                reports.About(results[0].part.name, results[0].part.title, printed, notes, settings.isolation.said)))
+                reports.About(results[0].part.name, results[0].part.heading, printed, notes, settings.isolation.said)))
     return 0 if all(outcome.finding is None for outcome, _, _ in lines) else 1
 
 

@@ -17,6 +17,7 @@ import viz
 from examples.assignments import a1_source, a2_source, a3_source, a5_source
 from examples.assignments.check import NAMES, checked, debugger, draw, parts
 from examples.assignments.checks import a3, a4, a5
+from examples.assignments.comparisons import a6
 from examples.assignments.grading import Finding, Outcome, hidden
 from examples.assignments.graphs import a1 as single
 from examples.assignments.graphs import a2 as small_graph
@@ -107,6 +108,8 @@ def labels(name: str, graph: str) -> set[str]:
         out = cells.loss_of({"rnn": cells.rnn, "lstm": cells.lstm}[graph](d), d["dhs"])
     elif name == "a4":
         out = a4.graphs.network(graph)["y"].stack()
+    elif name == "a6":
+        return {str(seen.record.number) for seen in a6.record(graph, 0)}
     else:
         out = truncated.network(truncated.numbers(0), 3)[1]
     return {tensor.label for tensor in ancestors(out)}
@@ -251,7 +254,7 @@ def test_where_nothing_can_paint_the_picture_is_text(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize("name, arguments, until", [
     ("a1", ["Softmax", "0"], "x"), ("a2", ["0"], "d"), ("a3", ["lstm", "0"], "c[3]"), ("a4", ["feedback", "0"], "b[2]"),
-    ("a5", ["0"], "h[4]")])
+    ("a5", ["0"], "h[4]"), ("a6", ["nan", "0"], "g[3]")])
 def test_every_graph_opens_in_the_debugger(name: str, arguments: list[str], until: str,
                                            capsys: pytest.CaptureFixture[str]) -> None:
     script = Path(cells.__file__).with_name(f"{name}.py")

@@ -29,7 +29,8 @@ from examples.assignments.sandbox import ROOT, Answer, run
 
 FEW = {"a1": ("sigmoid_half_derivative", "mean_is_sum"), "a2": ("assigned", "leaves_missing"),
        "a3": ("truncated", "mean_bias", "gate_order", "dc_without_h", "float32"),
-       "a4": ("delay_always_one", "paths_found_not_counted"), "a5": ("not_detached", "train_upwards")}
+       "a4": ("delay_always_one", "paths_found_not_counted"), "a5": ("not_detached", "train_upwards"),
+       "a6": ("memory_of_one", "no_tanh", "no_initial", "one_missing", "loop_turned", "nan_beside", "row")}
 
 
 @cache
@@ -82,7 +83,7 @@ def assert_same(name: str, few: bool) -> None:
             assert file != "solution.py" or all(one.finding is None for one in second)
 
 
-@pytest.mark.parametrize("name", ["a3", "a4"])
+@pytest.mark.parametrize("name", ["a3", "a4", "a6"])
 def test_a_kit_finds_what_the_teachers_checker_finds(name: str) -> None:
     assert_same(name, few=True)
 
@@ -208,6 +209,11 @@ def pairs(look: Any) -> Iterator[tuple[Any, Any]]:
         yield from ((one, look.right[name]) for name, some in look.sums.items() for one in some)
     elif kind == "Structure":
         yield from ((one, listing(look.right)) for one in look.mistakes)
+    elif kind == "Reads":  # the right ones are sealed too
+        yield from ((one, look.right[name][0].gives) for name, some in look.mistakes.items() for one in some)
+    elif kind == "Unrolled":
+        every = sorted(edge for [right] in look.right.values() for edge in right.gives)
+        yield from ((one, every) for one in look.mistakes)
     elif isinstance(getattr(look, "mistakes", None), dict):
         yield from ((one, look.right[name]) for name, some in look.mistakes.items() for one in some)
     else:

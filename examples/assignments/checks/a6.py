@@ -180,7 +180,7 @@ def definition_checks(seed: int, sizes: tuple[int, int, int, int]) -> tuple[dict
     """Return the numbers and the checks of part 1."""
     d = numbers(seed, sizes)
     edges = reference(d).edges()
-    right = {name: Candidate("", reads(edges, name)) for name in probes.SIGNALS}
+    right = {name: [Candidate("", reads(edges, name))] for name in probes.SIGNALS}
     return d, [Check("the definition: who reads whom", 2, Reads(right, wrong_reads()), again=1),
                Check("the definition: its values", 2, Values("definition:values", simulated(d), wrong_values(d)),
                      again=1)]
@@ -196,7 +196,7 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     if not hidden:
         edges = [tuple(edge) for edge in reference(d).edges()]
         ends = unrolled(edges, T)
-        right = {end: Candidate("", listing(edge for edge in ends if edge[1] == end)) for _, end in ends}
+        right = {end: [Candidate("", listing(edge for edge in ends if edge[1] == end))] for _, end in ends}
         faulty = graphs.faulty(seed)
         checks += [
             Check("unrolled edges", 3, Unrolled(T, right, wrong_unrollings(edges))),

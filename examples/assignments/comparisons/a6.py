@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -58,21 +59,24 @@ def reads(edges: Iterable[Sequence[Any]], target: str) -> list[Any]:
 
 @dataclass(frozen=True)
 class Reads:
-    """The edges of the student's definition: for each signal the right reads, and known wrong ones."""
+    """The edges of the student's definition: for each signal the right reads, and known wrong ones.
 
-    right: Mapping[str, Mistake]
+    What is right is a list of one, since a kit seals what is in lists.
+    """
+
+    right: Mapping[str, Sequence[Mistake]]
     mistakes: Mapping[str, Sequence[Mistake]]
 
     def __call__(self, answers: Answers) -> Finding | None:
         names = ["x", *self.right]
-        edges = contracted(answers.plain("definition:edges", "edges"), names)
-        have = {name for edge in edges for name in edge[:2]}
+        listed = answers.plain("definition:edges", "edges")
+        edges, have = contracted(listed, names), {name for edge in listed for name in edge[:2]}
         for name in names:
             if name not in have:
                 return Finding(f"there is no signal named {name}; there are {', '.join(sorted(have))}", "definition")
         for name, right in self.right.items():
             mine = reads(edges, name)
-            if right.fits(mine) is None:
+            if known(mine, right) is None:
                 hit = known(mine, self.mistakes[name])
                 cause = hit.mistake if hit else (f"{name} doesn't read the signals that the text names, each with its "
                                                  "delay")
@@ -101,7 +105,7 @@ class Unrolled:
     """The student's edges over T steps: for each copy the right edges that end there; known wrong lists."""
 
     T: int
-    right: Mapping[str, Mistake]
+    right: Mapping[str, Sequence[Mistake]]
     mistakes: Sequence[Mistake]
 
     def __call__(self, answers: Answers) -> Finding | None:
@@ -118,14 +122,13 @@ class Unrolled:
         if twice is not None:
             return Finding(f"the edge {' -> '.join(twice)} is there twice", "unrolled_edges")
         ends = {target: [edge for edge in mine if edge[1] == target] for target in self.right}
-        wrong = [target for target, right in self.right.items() if right.fits(listing(ends[target])) is None]
+        wrong = [target for target, right in self.right.items() if known(listing(ends[target]), right) is None]
         superfluous = sorted({target for _, target in mine} - {*self.right})
         if not wrong and not superfluous:
             return None
         hit = known(listing(mine), self.mistakes)
-        if hit is not None:
-            return Finding(hit.mistake, "unrolled_edges")
-        return self._own(answers, mine) or self._first(wrong, superfluous)
+        said = Finding(hit.mistake, "unrolled_edges") if hit is not None else self._first(wrong, superfluous)
+        return self._own(answers, mine) or said
 
     def _own(self, answers: Answers, mine: Sequence[Link]) -> Finding | None:
         """Return a finding where the edges are those of the student's own definition."""
@@ -197,7 +200,7 @@ def repaired(edges: Sequence[Edge], source: str, target: str) -> bool:
     """Return whether the definition can be computed with one more delay on an edge, as rnn decides."""
     changed = [(a, b, delay + ((a, b) == (source, target))) for a, b, delay in edges]
     try:
-        graphs.definition(changed).unroll(x=np.zeros((2, graphs.N, graphs.H)))
+        graphs.cell_of(changed).unroll(x=np.zeros((2, graphs.N, graphs.H)))
     except ValueError:
         return False
     return True
@@ -251,6 +254,7 @@ class Seen:
     before: bool | None = None
 
 
+@cache
 def record(name: str, variant: int) -> list[Seen]:
     """Return the steps of a network's backward pass, as the debugger records them."""
     with np.errstate(all="ignore"):
@@ -337,6 +341,14 @@ class Stop:
 
 
 # ---- part 5
+@cache
+def measured(name: str, variant: int) -> dict[str, Any]:
+    """Return norms at each time step of a network: of the contributions to dL/dU and dL/dW, and of dL/dh."""
+    run, loss = graphs.network(name, variant)
+    loss.backward()
+    return {"U": graphs.norms(run, "U"), "W": graphs.norms(run, "W"), "h": run.gradient_norms("h")}
+
+
 @dataclass(frozen=True)
 class Largest:
     """The time step that contributes most to dL/dU, by `run.contributions`."""
@@ -346,20 +358,15 @@ class Largest:
 
     def right(self) -> tuple[int, float]:
         """Return the time step, and the norm of its contribution to four digits."""
-        sizes = self._sizes()[0]["U"]
+        sizes = measured(self.name, self.variant)["U"]
         return int(np.argmax(sizes)) + 1, float(f"{max(sizes):.4g}")
-
-    def _sizes(self) -> tuple[dict[str, Any], int]:
-        run, loss = graphs.network(self.name, self.variant)
-        loss.backward()
-        return {"U": graphs.norms(run, "U"), "W": graphs.norms(run, "W"), "h": run.gradient_norms("h")}, run.T
 
     def __call__(self, answers: Answers) -> Finding | None:
         step, size = answer(answers, self.name, 2)
         if type(step) is not int or type(size) not in (int, float):
             return Finding(f"{self.name} must return a time step and a norm, such as (2, 0.731)", self.name)
-        sizes, T = self._sizes()
-        right, largest = self.right()
+        sizes, (right, largest) = measured(self.name, self.variant), self.right()
+        T = len(sizes["U"])
         where = f"the network {self.name} of variant {self.variant}"
         if step == right:
             if abs(size - largest) <= 0.006 * largest:

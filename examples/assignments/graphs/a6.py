@@ -40,7 +40,7 @@ def faulty(variant: int) -> list[Edge]:
     return sorted(edges, key=lambda edge: (edge[1] == "y", edge[1]))
 
 
-def definition(edges: Sequence[Edge]) -> Cell:
+def cell_of(edges: Sequence[Edge]) -> Cell:
     """Return a definition with these edges; each signal is tanh of a sum."""
     cell = Cell("faulty")
     targets = list(dict.fromkeys(target for _, target, _ in edges))
@@ -93,7 +93,7 @@ def recurrence(name: str, weights: Weights, x: Array, activation: Callable[[Any]
     return cell.unroll(x=x)
 
 
-def vanishing(rng: np.random.Generator) -> Network:
+def make_vanishing(rng: np.random.Generator) -> Network:
     """Every tanh is saturated at one step: 1 - tanh² is exactly zero. At a later step it is only tiny."""
     (T, k), weights = middle(rng), Weights(rng)
     sums = rng.normal(size=(T, N, H))
@@ -102,7 +102,7 @@ def vanishing(rng: np.random.Generator) -> Network:
     return run, mg.losses.mse(run["h"][T], rng.normal(size=(N, H)))
 
 
-def my_vanishing(rng: np.random.Generator) -> Network:
+def make_my_vanishing(rng: np.random.Generator) -> Network:
     """Every ReLU is off at one step. So h is zero there, and so is one contribution at the step after it."""
     (T, k), weights = middle(rng), Weights(rng)
     sums = 0.2 + np.abs(rng.normal(size=(T, N, H)))
@@ -111,7 +111,7 @@ def my_vanishing(rng: np.random.Generator) -> Network:
     return run, mg.losses.mse(run["h"][T], rng.normal(size=(N, H)))
 
 
-def nan(rng: np.random.Generator) -> Network:
+def make_nan(rng: np.random.Generator) -> Network:
     """A logarithm or a root of a negative number; its result is fed back."""
     (T, k), weights = middle(rng), Weights(rng)
     v, function = mg.Tensor(signs(rng, H), requires_grad=True, name="v"), (np.log, np.sqrt)[rng.integers(2)]
@@ -135,7 +135,7 @@ def nan(rng: np.random.Generator) -> Network:
     return run, run["g"].stack().sum()
 
 
-def my_nan(rng: np.random.Generator) -> Network:
+def make_my_nan(rng: np.random.Generator) -> Network:
     """The Euclidean norm of a state that is zero: its value is right, and its derivative is zero times infinity."""
     (T, k), weights = middle(rng), Weights(rng)
     squared = (np.square, lambda value: value * value)[rng.integers(2)]
@@ -150,7 +150,7 @@ def my_nan(rng: np.random.Generator) -> Network:
     return run, run["n"].stack().sum()
 
 
-def contributions(rng: np.random.Generator) -> Network:
+def make_contributions(rng: np.random.Generator) -> Network:
     """A recurrence with a loss at every step. See `distinct` for which numbers are chosen."""
     (T, _), weights = middle(rng), Weights(rng)
     run = recurrence("contributions", weights, rng.normal(size=(T, N, H)), np.tanh)
@@ -162,10 +162,10 @@ def distinct(network: Network) -> bool:
     """Return whether one time step contributes clearly most to dU, and neither most to dW nor has the largest dh."""
     run, loss = network
     loss.backward()
-    sizes = {name: norms(run, name) for name in ("U", "W")}
-    second, first = sorted(sizes["U"])[-2:]
-    largest = {name: int(np.argmax(size)) for name, size in {**sizes, "h": run.gradient_norms("h")}.items()}
-    return first > 1.25 * second and 0 < largest["U"] < run.T - 2 and largest["U"] not in (largest["W"], largest["h"])
+    sizes = norms(run, "U")
+    second, first = sorted(sizes)[-2:]
+    largest, others = int(np.argmax(sizes)), (int(np.argmax(norms(run, "W"))), int(np.argmax(run.gradient_norms("h"))))
+    return first > 1.25 * second and 0 < largest < run.T - 2 and largest not in others
 
 
 def norms(run: Run, name: str) -> list[float]:
@@ -174,8 +174,8 @@ def norms(run: Run, name: str) -> list[float]:
 
 
 NETWORKS: dict[str, Callable[[np.random.Generator], Network]] = {
-    "vanishing": vanishing, "my_vanishing": my_vanishing, "nan": nan, "my_nan": my_nan,
-    "contributions": contributions, "my_contributions": contributions}
+    "vanishing": make_vanishing, "my_vanishing": make_my_vanishing, "nan": make_nan, "my_nan": make_my_nan,
+    "contributions": make_contributions, "my_contributions": make_contributions}
 
 
 def network(name: str, variant: int) -> Network:
@@ -183,8 +183,9 @@ def network(name: str, variant: int) -> Network:
     build, number = NETWORKS[name], list(NETWORKS).index(name)
     tries: Iterable[list[int]] = ([variant, number, attempt] for attempt in count())
     with np.errstate(all="ignore"):
-        suits = next(one for one in tries if build is not contributions or distinct(build(np.random.default_rng(one))))
-        run, loss = build(np.random.default_rng(suits))
+        seeds = next(one for one in tries
+                     if build is not make_contributions or distinct(build(np.random.default_rng(one))))
+        run, loss = build(np.random.default_rng(seeds))
     loss.name = "loss"
     return run, loss
 
@@ -193,7 +194,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run the command line."""
     name, variant = arguments[0] if arguments else "nan", int(arguments[1]) if len(arguments) > 1 else 0
     if name == "faulty":
-        print(*definition(faulty(variant)).equations, sep="\n")
+        print(*cell_of(faulty(variant)).equations, sep="\n")
         return
     _, loss = network(name, variant)
     with np.errstate(all="ignore"):
