@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
-import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -187,8 +186,8 @@ def main(arguments: Sequence[str]) -> int:
         file = submitted(given.file, given.assignment)
         results = check(given.assignment, file, settings)
     except (Unreadable, Refused) as error:
-        if getattr(given, "json", None) == "gradescope":
-            print(json.dumps({"score": 0, "output": reports.clean(str(error))}))
+        if refusal := reports.refusal(getattr(given, "json", None) or "", str(error)):
+            print(refusal)
         print(reports.clean(str(error)), file=sys.stderr)
         return 2
     folder = given.out or file.parent

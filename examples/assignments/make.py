@@ -57,8 +57,35 @@ def stub(text: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def notebook(text: str) -> dict[str, Any]:
-    """Return a source in cells as a notebook, Jupyter's format 4.5."""
+AROUND = ("""# %% [markdown]
+# **In a notebook.** Run the next cell once: it installs what the kit needs. In Colab, upload the kit first and run
+# `!unzip -q NAME_kit.zip && mv NAME_kit/* .` in a cell.
+
+# %%
+%pip install -q -e ".[draw]"
+
+""", """
+
+# %% [markdown]
+# **Check.** Save the notebook first.
+
+# %%
+%run -e -m examples.assignments.check NAME NAME.ipynb
+
+# %% [markdown]
+# **Hand in.** This makes one Python file of the notebook, in the folder `handin`; hand in that file.
+
+# %%
+%run -e -m examples.assignments.handin NAME NAME.ipynb
+""")
+
+
+def notebook(text: str, name: str = "") -> dict[str, Any]:
+    """Return a source in cells as a notebook, Jupyter's format 4.5; with a name, students install and check from it."""
+    if name:
+        _, title, *rest = re.split(r"^(?=# %%)", text, flags=re.M)
+        first, last = (around.replace("NAME", name) for around in AROUND)
+        text = "".join([title, first, *rest, last])
     cells: list[dict[str, Any]] = []
     for number, part in enumerate(re.split(r"^# %%", text, flags=re.M)[1:]):
         head, _, body = part.partition("\n")
@@ -84,8 +111,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("folder", nargs="?", type=Path, default=Path("."))
     parser.add_argument("--notebook", action="store_true", help="a notebook instead of a Python file")
     parser.add_argument("--solution", action="store_true", help="with the solutions, for teachers")
+    parser.add_argument("--variant", type=int, default=0, help="a number that chooses the checker's numbers")
     given = parser.parse_args(arguments)
-    text = source(given.assignment)
+    text = source(given.assignment, given.variant)
     text = text if given.solution else stub(text)
     given.folder.mkdir(parents=True, exist_ok=True)
     name = f"{given.assignment}_solution" if given.solution else given.assignment
@@ -93,7 +121,9 @@ def main(arguments: Sequence[str]) -> int:
     if path.exists():
         print(f"{path} already exists, and may be a student's work: it is not overwritten", file=sys.stderr)
         return 1
-    path.write_text(json.dumps(notebook(text), indent=1) + "\n" if given.notebook else text, encoding="utf-8")
+    if given.notebook:
+        text = json.dumps(notebook(text, given.assignment), indent=1) + "\n"
+    path.write_text(text, encoding="utf-8")
     print(path)
     return 0
 
