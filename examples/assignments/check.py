@@ -152,7 +152,7 @@ def submitted(path: Path, name: str) -> Path:
         return path
     if not path.is_dir():
         raise Unreadable(f"there is no file {str(path)!r}")
-    files = sorted(file for file in path.iterdir() if file.suffix in (".py", ".ipynb"))
+    files = sorted(file for file in path.iterdir() if file.suffix in (".py", ".ipynb") and file.name[0] not in "._")
     found = [file for file in files if file.stem == name] or files
     if len(found) != 1:
         raise Unreadable(f"hand in one file, {name}.py or {name}.ipynb; there {'is' if len(found) == 1 else 'are'} "

@@ -26,8 +26,9 @@ from .sandbox import ROOT
 DEFAULT = {"gradescope": "autograder.zip", "autolab": "{}.tar", "otter": "{}_otter", "nbgrader": "{}_nbgrader"}
 MAKEFILE = """all:
 	@tar xf autograde.tar
-	@cd autograder && python3 -m examples.assignments.check {name} ../{name}.py --json autolab --withheld \\
-		--seed-file hidden_seed --no-pictures{options} 2> errors.txt || true
+	@cd autograder; python3 -m examples.assignments.check {name} ../{name}.py --json autolab --withheld \\
+		--seed-file hidden_seed --no-pictures{options} > report 2> errors.txt; cat report; \\
+		grep -q '^{{"scores"' report || {{ cat errors.txt; echo '{{"scores": {{"{problem}": 0}}}}'; }}
 
 clean:
 	rm -rf autograder
@@ -98,7 +99,8 @@ def autolab(name: str, out: Path, seed: int, unsafe: bool = False) -> None:
             _add(archive, f"autograder/{path.as_posix()}", (ROOT / path).read_bytes())
         _add(archive, "autograder/hidden_seed", f"{seed}\n".encode(), 0o600)
     title = parts(name)[0].title.replace("'", "''")
-    texts = {"autograde-Makefile": MAKEFILE.format(name=name, options=" --unsafe" if unsafe else ""),
+    texts = {"autograde-Makefile": MAKEFILE.format(name=name, problem=reports.PROBLEM,
+                                                   options=" --unsafe" if unsafe else ""),
              f"{name}.yml": ASSESSMENT.format(name=name, title=f"{name}: {title}", problem=reports.PROBLEM,
                                               points=points(name), seconds=SECONDS),
              f"{name}.rb": CONFIG.format(name=name, module=name.capitalize())}
@@ -126,7 +128,7 @@ def otter(name: str, out: Path, seed: int, unsafe: bool = False) -> None:
         text.append(OTTER_CASE.format(name=check.name, points=check.points, hidden=is_hidden, number=number,
                                       assignment=name, more=f", seed={seed}" if is_hidden else ""))
     files = {f"tests/{name}.py": "".join(text).encode(), "requirements.txt": b"numpy>=2.0\ngraphviz>=0.20\n",
-             "otter_config.json": json.dumps({"show_hidden": False, "assignment_name": name}, indent=1).encode()}
+             "otter_config.json": b'{"show_hidden": false}\n'}
     for path in contents.files([name]):
         files[path.as_posix()] = (ROOT / path).read_bytes()
     _write(out, files)

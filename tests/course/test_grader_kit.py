@@ -42,7 +42,8 @@ def archive(name: str, folder: str = "") -> dict[str, bytes]:
         path = Path(place) / "kit.zip"
         bundle.write_students(name, path)
         with zipfile.ZipFile(path) as opened:
-            return {one: opened.read(one) for one in opened.namelist()}
+            assert {one.partition("/")[0] for one in opened.namelist()} == {f"{name}_kit"}  # one folder, nothing beside
+            return {one.partition("/")[2]: opened.read(one) for one in opened.namelist()}
 
 
 def unpacked(name: str, folder: Path) -> Path:
