@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from examples.assignments.grading import Answers, Finding
+from examples.assignments.grading import Answers, Finding, Unanswered
 from examples.assignments.graphs import a6 as graphs
 from examples.assignments.naming import Mistake, known
 from minigrad.debugger.diagnosis import forward_nan, has_nan, nan_at, zero_at
@@ -31,18 +31,35 @@ SCRIPT = "examples/assignments/graphs/a6.py"
 
 
 def answer(answers: Answers, name: str, length: int | None = None) -> list[Any]:
-    """Return a student's answer; where a length is given, None in place of an answer of another length."""
-    found: list[Any] = answers.plain(f"{name}:", "answer")
+    """Return a student's answer; where a length is given, None in place of the parts of an answer of another length."""
+    found = answers.plain(f"{name}:", "answer")
+    if not isinstance(found, list):
+        raise Unanswered(Finding(f"{name} returns no list of names or numbers", name))
     return found if length is None or len(found) == length else [None] * length
 
 
 # ---- part 1
-def contracted(edges: Iterable[Sequence[Any]], kept: Iterable[str]) -> list[Edge]:
+def edges_of(found: Any) -> list[Edge]:
+    """Return the edges of an answer as tuples.
+
+    Raises:
+        Unanswered: where they aren't (source, target, delay).
+    """
+    try:
+        edges = [(source, target, delay) for source, target, delay in found]
+    except (TypeError, ValueError):
+        edges = [("", "", 0.5)]
+    if all(isinstance(a, str) and isinstance(b, str) and type(delay) is int for a, b, delay in edges):
+        return edges
+    raise Unanswered(Finding("definition has no edges that can be read", "definition"))
+
+
+def contracted(edges: Iterable[Edge], kept: Iterable[str]) -> list[Edge]:
     """Return edges between the kept signals alone: a path over other signals is one edge, with its total delay.
 
     A signal that reads itself stays: it is a state of its own.
     """
-    left = [(str(source), str(target), int(delay)) for source, target, delay in edges]
+    left = list(edges)
     for other in sorted({name for edge in left for name in edge[:2]} - {*kept}):
         into = [edge for edge in left if edge[1] == other]
         out_of = [edge for edge in left if edge[0] == other]
@@ -52,7 +69,7 @@ def contracted(edges: Iterable[Sequence[Any]], kept: Iterable[str]) -> list[Edge
     return sorted(set(left))
 
 
-def reads(edges: Iterable[Sequence[Any]], target: str) -> list[Any]:
+def reads(edges: Iterable[Edge], target: str) -> list[Any]:
     """Return what a signal reads, as [source, delay]."""
     return sorted([source, delay] for source, end, delay in edges if end == target)
 
@@ -69,7 +86,7 @@ class Reads:
 
     def __call__(self, answers: Answers) -> Finding | None:
         names = ["x", *self.right]
-        listed = answers.plain("definition:edges", "edges")
+        listed = edges_of(answers.plain("definition:edges", "edges"))
         edges, have = contracted(listed, names), {name for edge in listed for name in edge[:2]}
         for name in names:
             if name not in have:
@@ -133,9 +150,10 @@ class Unrolled:
     def _own(self, answers: Answers, mine: Sequence[Link]) -> Finding | None:
         """Return a finding where the edges are those of the student's own definition."""
         found = answers.all.get("definition:edges")
-        if found is None or not isinstance(found.values.get("edges"), list) or not mine:
+        if found is None or found.error is not None or not mine:
             return None
-        own = contracted(found.values["edges"], {name.partition("[")[0] for edge in mine for name in edge})
+        names = {name.partition("[")[0] for edge in mine for name in edge}
+        own = contracted(edges_of(found.values.get("edges")), names)
         if sorted(mine) != sorted(unrolled(own, self.T)):
             return None
         return Finding("these are the edges of your definition, and that isn't the loop of the text: see part 1",
@@ -156,8 +174,8 @@ class Unrolled:
 def names_in(found: Sequence[Any], edges: Sequence[Edge]) -> Finding | None:
     """Return a finding where an answer isn't made of names of signals."""
     known_names = {name for edge in edges for name in edge[:2]}
-    unknown = next((name for name in found if name not in known_names), None)
-    if unknown is None:
+    unknown = next((name for name in found if not isinstance(name, str) or name not in known_names), known_names)
+    if unknown is known_names:
         return None
     return Finding(f"there is no signal {unknown!r:.50}; there are {', '.join(sorted(known_names))}")
 
@@ -363,7 +381,7 @@ class Largest:
 
     def __call__(self, answers: Answers) -> Finding | None:
         step, size = answer(answers, self.name, 2)
-        if type(step) is not int or type(size) not in (int, float):
+        if type(step) is not int or not (type(size) is float or (type(size) is int and abs(size) < 10**300)):
             return Finding(f"{self.name} must return a time step and a norm, such as (2, 0.731)", self.name)
         sizes, (right, largest) = measured(self.name, self.variant), self.right()
         T = len(sizes["U"])

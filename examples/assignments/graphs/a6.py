@@ -190,13 +190,18 @@ def network(name: str, variant: int) -> Network:
     return run, loss
 
 
+def output(name: str, variant: int) -> mg.Tensor:
+    """Return what is differentiated."""
+    return network(name, variant)[1]
+
+
 def main(arguments: Sequence[str]) -> None:
     """Run the command line."""
     name, variant = arguments[0] if arguments else "nan", int(arguments[1]) if len(arguments) > 1 else 0
     if name == "faulty":
         print(*cell_of(faulty(variant)).equations, sep="\n")
         return
-    _, loss = network(name, variant)
+    loss = output(name, variant)
     with np.errstate(all="ignore"):
         if len(arguments) > 2:
             print(viz.stepper(loss, arguments[2]).path)
