@@ -13,7 +13,7 @@ from .check import NAMES, parts
 from .sandbox import HERE, ROOT
 
 # Of no use to graders.
-TEACHERS = ("mutants", "make.py", "bundle.py", "contents.py", "graders.py", "guide.py", "students.md")
+TEACHERS = ("guides", "mutants", "template", "make.py", "bundle.py", "contents.py", "graders.py", "students.md")
 # What isn't for students: the solutions, lists of mistakes, the hidden checks, the teacher's page.
 CLOSED = (*TEACHERS, "checks", "teacher.py", "isolation.py", "enter.sh", "sweep.py", "README.md")
 PACKAGES = ("minigrad", "rnn", "viz", "examples/assignments")

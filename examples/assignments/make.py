@@ -1,6 +1,7 @@
 """The handout: an assignment's source without its solutions, as a Python file or a notebook.
 
-    python -m examples.assignments.make a3 [FOLDER] [--notebook] [--solution]
+    python -m examples.assignments.make a3 [FOLDER] [--notebook] [--solution] [--variant N]
+    python -m examples.assignments.make a7 --new "The title"     the skeleton of another assignment, for its author
 
 A source is a Python file in cells (`# %%`, `# %% [markdown]`); the text between the lines
 `### BEGIN SOLUTION` and `### END SOLUTION` becomes `raise NotImplementedError`.
@@ -21,12 +22,14 @@ from .check import NAMES
 from .variants import written
 
 BEGIN, END = re.compile(r"\s*#+ *BEGIN SOLUTION\s*"), re.compile(r"\s*#+ *END SOLUTION\s*")
+HERE = Path(__file__).parent
+PLACES = {"source": "{}_source.py", "guide": "guides/{}.md"}  # of the skeleton's files; others: folder/a7.py
 STUB = ("# YOUR CODE HERE", "raise NotImplementedError")
 
 
 def source(name: str, variant: int = 0) -> str:
     """Return an assignment's source, with its solutions."""
-    text = written((Path(__file__).parent / f"{name}_source.py").read_text(encoding="utf-8"), variant)
+    text = written((HERE / f"{name}_source.py").read_text(encoding="utf-8"), variant)
     solved = getattr(importlib.import_module(f"examples.assignments.checks.{name}"), "solved", None)
     return solved(text, variant) if solved is not None and variant else text  # answers differ from variant to variant
 
@@ -103,16 +106,47 @@ def notebook(text: str, name: str = "") -> dict[str, Any]:
                                          "language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 5}
 
 
+def new(name: str, title: str) -> list[Path]:
+    """Write the skeleton of an assignment, which works as it is; return its files.
+
+    Raises:
+        ValueError: for a name that isn't of the form a7; where one of the files exists.
+    """
+    if not re.fullmatch(r"a\d+", name):
+        raise ValueError(f"an assignment is called a7, a8, ..., not {name!r}")
+    paths = {template: HERE / PLACES.get(template.stem, f"{template.stem}/{{}}.py").format(name)
+             for template in sorted((HERE / "template").glob("*.txt"))}
+    for path in paths.values():
+        if path.exists():
+            raise ValueError(f"{path} already exists")
+    for template, path in paths.items():
+        text = template.read_text(encoding="utf-8")
+        text = text.replace("NAME", name).replace("NUMBER", name[1:]).replace("TITLE", title)
+        path.write_text(text, encoding="utf-8")
+    return list(paths.values())
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m examples.assignments.make",
                                      description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("assignment", choices=NAMES)
+    parser.add_argument("assignment", metavar=f"{{{','.join(NAMES)}}}")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("."))
     parser.add_argument("--notebook", action="store_true", help="a notebook instead of a Python file")
     parser.add_argument("--solution", action="store_true", help="with the solutions, for teachers")
     parser.add_argument("--variant", type=int, default=0, help="a number that chooses the checker's numbers")
+    parser.add_argument("--new", metavar="TITLE", help="write the skeleton of a new assignment")
     given = parser.parse_args(arguments)
+    try:
+        if given.new:
+            print("\n".join(str(path) for path in new(given.assignment, given.new)))
+            print(f"next: README.md, \"Add an assignment\"; python -m pytest tests/course -k {given.assignment}")
+            return 0
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if given.assignment not in NAMES:
+        parser.error(f"there is no assignment {given.assignment!r}; --new TITLE writes one")
     text = source(given.assignment, given.variant)
     text = text if given.solution else stub(text)
     given.folder.mkdir(parents=True, exist_ok=True)

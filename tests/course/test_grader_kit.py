@@ -156,7 +156,7 @@ def test_no_list_of_mistakes_and_nothing_of_the_teachers_is_in_the_kit(name: str
         assert not other or path.startswith("examples/pictures") or other.group(1) == name[1], path
     assert not [path for path, text in texts.items() if "--hidden" in text or "--withheld" in text or "--seed" in text]
     mistakes = {said for one in importlib.import_module(f"examples.assignments.mutants.{name}").MUTANTS
-                for said in one.said if len(said) > 30}
+                for said in one.said if len(said) > 12}
     data = texts[f"examples/assignments/kit_data/{name}.json"]
     formulas = {"(1 - h**2)", "dz @ U.T", "but should be", "belongs", "is missing"}
     assert mistakes and not [words for words in (*mistakes, *formulas) if words in data]
