@@ -339,7 +339,7 @@ def test_a_notebook_is_valid_and_is_checked_as_a_file_is(tmp_path: Path) -> None
     nbformat = pytest.importorskip("nbformat") if shutil.which("jupyter") else None
     if nbformat is not None:
         nbformat.validate(book)
-    assert [cell["cell_type"] for cell in book["cells"][:2]] == ["markdown", "code"]
+    assert [cell["cell_type"] for cell in book["cells"][:4]] == ["markdown", "markdown", "code", "code"]
     assert book["cells"][0]["source"][0] == "# Assignment 2: topological order and the backward pass\n"
     book["cells"].append({"cell_type": "code", "source": ["%matplotlib inline\n", "!ls\n"]})
     path.write_text(json.dumps(book), encoding="utf-8")
