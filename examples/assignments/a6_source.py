@@ -103,8 +103,8 @@ def repair() -> tuple[str, str]:
 #
 # In the network `vanishing` the gradient of the loss with respect to h[1] is exactly zero. Step through its backward
 # pass to the operation at which it becomes zero: its upstream gradient, that of its result, isn't zero, and the
-# gradients that it passes on to its inputs all are. Answer with the number of the step and the name of the operation,
-# as the debugger prints them.
+# gradients that it passes on to its inputs all are. Answer with the number of the step, and the operation as the
+# debugger prints it: by its name, `(3, "tanh")`, or where it has none by its formula, `(7, "U @ h[2]")`.
 #
 # In the network `nan` the loss is NaN. Step to the operation that *produces* the first one: its result has a NaN, and
 # none of its inputs has. Where only gradients have NaNs, it is the operation that passes one on although its upstream

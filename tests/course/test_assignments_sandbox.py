@@ -271,7 +271,7 @@ def test_autolab_reads_the_last_line(wrong: Path, capsys: pytest.CaptureFixture[
 def test_otter_reads_results_by_test(wrong: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = json.loads(report(capsys, "a2", str(wrong), "--json", "otter"))
     one = results["gradients: a small graph"]
-    assert (one["score"], one["possible"]) == (0, 3) and not one["test_case_results"][0]["passed"]
+    assert one["score"] == 0 < one["possible"] and not one["test_case_results"][0]["passed"]
     assert set(one) == {"score", "possible", "name", "path", "test_cases", "all_or_nothing", "test_case_results"}
 
 

@@ -28,7 +28,7 @@ from examples.assignments.comparisons.a6 import (
 )
 from examples.assignments.grading import Assignment, Check, Imports, Values
 from examples.assignments.graphs import a6 as graphs
-from examples.assignments.naming import Candidate, unlike
+from examples.assignments.naming import Candidate, same, unlike
 from examples.assignments.probes import a6 as probes
 from examples.assignments.sandbox import Job
 
@@ -82,7 +82,7 @@ def wrong_reads() -> dict[str, list[Candidate]]:
 
 
 def simulated(d: dict[str, Array], **changed: Callable[..., Array]) -> dict[str, Array]:
-    """Return e, h and y over time, computed by NumPy with some formulas changed."""
+    """Return e[1], h[1], y[1], e[2], ..., computed by NumPy with some formulas changed."""
     formulas: dict[str, Callable[..., Array]] = {
         "e": lambda x, y: x - y, "h": lambda a, b: np.tanh(a + b), "y": lambda h: h @ d["V"].T, **changed}
     steps, batch, D = d["x"].shape
@@ -92,11 +92,12 @@ def simulated(d: dict[str, Array], **changed: Callable[..., Array]) -> dict[str,
         e[k] = formulas["e"](d["x"][k], y[k])
         h[k + 2] = formulas["h"](e[k] @ d["W"].T, h[k] @ d["U"].T)
         y[k + 1] = formulas["y"](h[k + 2])
-    return {"e": e, "h": h[2:], "y": y[1:]}
+    return {f"{name}[{k + 1}]": values[k] for k in range(steps) for name, values in
+            (("e", e), ("h", h[2:]), ("y", y[1:]))}
 
 
 def wrong_values(d: dict[str, Array]) -> dict[str, list[Candidate]]:
-    """Return known wrong values, by the signal in which each appears first."""
+    """Return known wrong values of each copy, in the order in which they are computed."""
     U, V, past = d["U"], d["V"], np.linalg.inv(d["U"]).T
     rows: list[tuple[str, str, Callable[..., Array]]] = [
         ("e", "its sign is reversed: it is x minus the output", lambda x, y: y - x),
@@ -111,10 +112,14 @@ def wrong_values(d: dict[str, Array]) -> dict[str, list[Candidate]]:
         ("y", "there is a tanh around V times the state", lambda h: np.tanh(h @ V.T)),
         ("y", "its sign is reversed", lambda h: -h @ V.T)]
     right = simulated(d)
-    found: dict[str, list[Candidate]] = {"e": [], "h": [], "y": []}
+    found: dict[str, list[Candidate]] = {copy: [] for copy in right}
     for name, text, formula in rows:
-        found[name] += unlike([Candidate(text, simulated(d, **{name: formula})[name])], right[name])
-    return found
+        for copy, gives in simulated(d, **{name: formula}).items():
+            if copy.startswith(f"{name}["):
+                found[copy] += unlike([Candidate(text, gives)], right[copy])
+    return {copy: [one for one in some if not any(same(one.gives, other.gives) and one.mistake != other.mistake
+                                                  for other in some)]  # at the first steps some give the same
+            for copy, some in found.items()}
 
 
 # ---- part 2

@@ -283,8 +283,12 @@ def record(name: str, variant: int) -> list[Seen]:
 
 def _names(step: StepRecord) -> frozenset[str]:
     op = step.step.op
-    names = (step.operation, op.symbol, getattr(op.ufunc, "__name__", ""))
-    return frozenset(str(name).lower() for name in names if name)
+    names = (step.operation, op.symbol, getattr(op.ufunc, "__name__", ""), step.title, step.formula)
+    return frozenset(_plain(str(name)) for name in names if name)
+
+
+def _plain(name: str) -> str:
+    return "".join(name.lower().split())
 
 
 def _zero(walk: Walk, steps: Sequence[StepRecord]) -> list[Seen]:
@@ -352,7 +356,7 @@ class Stop:
             lead = "go on to later steps" if later else "go back to earlier steps"
             return Finding(f"step {number} is {step.operation}, {where}; {seen.about}: {lead}",
                            f"the network {self.name} of variant {self.variant}", until=str(number), graph=self.name)
-        if name.strip().lower() not in seen.names:
+        if _plain(name) not in seen.names:
             return Finding(f"step {number} is right, but its operation isn't {name!r:.50}: the debugger names it",
                            self.name, until=str(number), graph=self.name)
         return None
