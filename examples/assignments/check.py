@@ -83,9 +83,9 @@ def check(name: str, file: Path, settings: Settings | None = None) -> list[Resul
     settings = settings or Settings()
     source = {file.name: read(file)}
     number = variant(source[file.name])
-    if settings.variant not in (None, number):
+    if settings.variants and number not in settings.variants:
         raise Unreadable(f"{file.name} has {f'VARIANT = {number}' if number is not None else 'no line VARIANT = ...'}; "
-                         f"yours is VARIANT = {settings.variant}")
+                         f"yours is VARIANT = {' or '.join(map(str, settings.variants))}")
     chosen = parts(name, number)
     if settings.others:
         chosen += [*kept(name, number or SEED), *(replace(part, checks=hidden(part.checks))

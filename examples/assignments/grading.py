@@ -165,7 +165,7 @@ class Settings:
         withheld: whether their findings are withheld.
         format: of the output, a name in reports.FORMATS; "" for text.
         said: messages for the teacher, printed on standard error.
-        variant: the one that the file must name; None: any.
+        variants: those of which the file must name one; none: any.
     """
 
     isolation: Unisolated = field(default_factory=Unisolated)
@@ -174,7 +174,7 @@ class Settings:
     withheld: bool = False
     format: str = ""
     said: tuple[str, ...] = ()
-    variant: int | None = None
+    variants: tuple[int, ...] = ()
 
 
 class Unreadable(Exception):

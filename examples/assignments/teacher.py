@@ -67,26 +67,26 @@ def table(file: Path) -> dict[str, int]:
     return found
 
 
-def assigned(variants: Path | None, metadata: Path | None) -> int | None:
-    """Return the variant of the student who has handed in; None without a table.
+def assigned(variants: Path | None, metadata: Path | None) -> tuple[int, ...]:
+    """Return the variants of the students who have handed in together; none without a table.
 
-    Gradescope names the students of a submission in submission_metadata.json, under `users`
-    (https://gradescope-autograders.readthedocs.io, "Submission Metadata").
+    Gradescope names them in submission_metadata.json, under `users` (https://gradescope-autograders.readthedocs.io,
+    "Submission Metadata").
 
     Raises:
         Unreadable: where none of them is in the table.
     """
     if variants is None or metadata is None:
-        return None
+        return ()
     try:
         emails = [user["email"].lower() for user in json.loads(metadata.read_text(encoding="utf-8"))["users"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"not graded: {metadata} names no student ({error!r})") from None
     numbers = table(variants)
-    found = [numbers[email] for email in emails if email in numbers]
+    found = tuple(dict.fromkeys(numbers[email] for email in emails if email in numbers))
     if not found:
         raise Unreadable(f"not graded: {' and '.join(emails)} is not in the teacher's table of variants")
-    return found[0]
+    return found
 
 
 def _seed(given: argparse.Namespace, others: bool, said: list[str]) -> int:

@@ -200,11 +200,41 @@ def test_each_student_gets_the_variant_of_the_table(tmp_path: Path, capsys: pyte
         teacher.table(tmp_path / "table.csv")
 
 
+# What may be in results.json: https://gradescope-autograders.readthedocs.io, "Output format".
+RESULTS = {"score", "execution_time", "output", "output_format", "test_output_format", "test_name_format", "visibility",
+           "stdout_visibility", "extra_data", "tests", "leaderboard"}
+TEST = {"score", "max_score", "status", "name", "name_format", "number", "output", "output_format", "tags",
+        "visibility", "extra_data"}
+
+
+@pytest.mark.skipif(sys.platform == "win32" or shutil.which("bash") is None, reason="Gradescope's scripts need bash")
 def test_gradescopes_script_asks_for_the_students_variant(tmp_path: Path) -> None:
+    base = tmp_path / "autograder"
+    for folder in ("source", "submission", "results", "bin"):
+        (base / folder).mkdir(parents=True)
     (tmp_path / "table.csv").write_text(TABLE)
-    bundle.main(["a6", "--variants", str(tmp_path / "table.csv"), "--out", str(tmp_path / "it.zip")])
+    bundle.main(["a6", "--variants", str(tmp_path / "table.csv"), "--unsafe", "--out", str(tmp_path / "it.zip")])
     with zipfile.ZipFile(tmp_path / "it.zip") as archive:
-        assert archive.read("variants.csv").decode() == TABLE
+        assert {"setup.sh", "run_autograder"} <= {*archive.namelist()}  # in the root of the zip
         assert archive.getinfo("variants.csv").external_attr >> 16 & 0o077 == 0
-        assert '--variants variants.csv --metadata "$base/submission_metadata.json"' in archive.read(
-            "run_autograder").decode()
+        archive.extractall(base / "source")
+    shutil.copy(base / "source" / "run_autograder", base)
+    (base / "bin" / "python3").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (base / "bin" / "python3").chmod(0o755)
+    environment = {**os.environ, "AUTOGRADER": str(base), "PATH": f"{base / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    (base / "submission" / "a6.py").write_text(source("a6", 7))
+    for email in ("Bob@example.org", "ada@example.org"):
+        (base / "submission_metadata.json").write_text(json.dumps({"users": [{"email": email, "id": 1, "name": "X"}]}))
+        subprocess.run(["bash", str(base / "run_autograder")], env=environment, check=True, timeout=200)
+        results = json.loads((base / "results" / "results.json").read_text(encoding="utf-8"))
+        assert {*results} <= RESULTS
+        if email[0] == "a":
+            assert results == {"score": 0, "output": "a6.py has VARIANT = 7; yours is VARIANT = 4"}
+            continue
+        for test in results["tests"]:
+            assert {*test} <= TEST and test["status"] in ("passed", "failed")
+            assert test["visibility"] in ("hidden", "after_due_date", "after_published", "visible")
+            assert 0 <= test["score"] <= test["max_score"]
+        assert sum(test["score"] for test in results["tests"]) == graders.points("a6")
+        mine = [test for test in results["tests"] if test["name"].startswith("my_")]
+        assert len(mine) == 3 and {test["visibility"] for test in mine} == {"after_published"}

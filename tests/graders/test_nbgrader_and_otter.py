@@ -8,13 +8,14 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from examples.assignments import bundle, graders, make
-from examples.assignments.check import check
+from examples.assignments.check import check, parts
 from examples.assignments.check import main as run_check
 from examples.assignments.grading import Settings
 from examples.assignments.make import source, stub
@@ -128,3 +129,24 @@ def test_otters_json_has_the_fields_of_otter(tmp_path: Path, capsys: pytest.Capt
 
     [test] = theirs.values()
     assert mine and all(fields(result) == fields(test) for result in mine.values())
+
+
+def test_a_students_notebook_checks_and_hands_in_from_its_cells(tmp_path: Path) -> None:
+    """In a kernel of Jupyter, in the unpacked kit; without the cell that installs."""
+    bundle.write_students("a2", tmp_path / "kit.zip")
+    with zipfile.ZipFile(tmp_path / "kit.zip") as archive:
+        archive.extractall(tmp_path)
+    kit = tmp_path / "a2_kit"
+    book = json.loads((kit / "a2.ipynb").read_text(encoding="utf-8"))
+    book["cells"] = [cell for cell in book["cells"] if "%pip" not in "".join(cell["source"])]
+    right = [cell for cell in make.notebook(source("a2"), "a2")["cells"] if "%pip" not in "".join(cell["source"])]
+    for mine, theirs in zip(book["cells"], right):
+        mine["source"] = theirs["source"]
+    (kit / "a2.ipynb").write_text(json.dumps(book), encoding="utf-8")
+    program(kit, "nbconvert", "--to", "notebook", "--execute", "a2.ipynb", "--output", "done.ipynb")
+    cells = json.loads((kit / "done.ipynb").read_text(encoding="utf-8"))["cells"]
+    shown = "".join(text for cell in cells for output in cell.get("outputs", []) for text in output.get("text", []))
+    points = f"{sum(one.points for part in parts('a2') for one in part.checks):g}"
+    assert f"{points} of {points} points\n" in shown and f"{points} of {points} points, before further checks" in shown
+    assert "SystemExit" not in json.dumps(cells)
+    assert (kit / "handin" / "a2.py").exists() and run_check(["a2", str(kit / "handin"), "--no-pictures"]) == 0
