@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from examples.assignments.check import Result, checked, debugger, kept, parts
 from examples.assignments.check import main as run_check
 from examples.assignments.checks import a6 as checks
 from examples.assignments.comparisons import a6 as comparisons
-from examples.assignments.grading import Answers, Outcome
+from examples.assignments.grading import Answers, Look, Outcome
 from examples.assignments.graphs import a6 as graphs
 from examples.assignments.make import source, stub
 from examples.assignments.sandbox import Answer
@@ -230,3 +232,75 @@ def test_parts_of_a_hidden_run_have_no_answers_of_variants() -> None:
                                                                     "the definition: its values"]
     assert not {"vanishing:", "nan:"} & {*part.jobs[0].questions}
     assert part.seed == 9
+
+
+# ---- no wrong answer passes: all of them are tried
+def passed(look: Look, name: str, answer: object) -> bool:
+    return look(Answers({"import": Answer(), f"{name}:": Answer({"answer": answer})})) is None
+
+
+def look_of(name: str) -> Look:
+    return next(check.look for part in [*parts("a6"), *kept("a6", 0)] for check in part.checks if check.name == name)
+
+
+def test_of_all_steps_one_passes() -> None:
+    for name in ("vanishing", "nan", "my_vanishing", "my_nan"):
+        number, operation = comparisons.Stop(name, 0).right()
+        names = {seen.record.operation for seen in comparisons.record(name, 0)} | {"", "none"}
+        look, most = look_of(name), len(comparisons.record(name, 0))
+        right = [(k, other) for k in range(-1, most + 2) for other in names if passed(look, name, [k, other])]
+        assert right == [(number, operation)]
+    for name in ("contributions", "my_contributions"):
+        look, (step, size) = look_of(name), comparisons.Largest(name, 0).right()
+        assert [(k, factor) for k in range(10) for factor in (0.5, 0.98, 1, 1.02, 2)
+                if passed(look, name, [k, size * factor])] == [(step, 1)]
+
+
+def test_of_all_lists_of_edges_that_differ_by_one_edge_none_passes() -> None:
+    right = comparisons.unrolled([("x", "e", 0), ("y", "e", 1), ("e", "h", 0), ("h", "h", 2), ("h", "y", 0)], 3)
+    look = look_of("unrolled edges")
+    copies = [f"{name}[{k}]" for name in "xehy" for k in range(-1, 5)]
+    assert passed(look, "unrolled_edges", [list(edge) for edge in right])
+    others = [[edge for edge in right if edge != left_out] for left_out in right]
+    others += [[*right, (a, b)] for a in copies for b in copies]
+    others += [[(a, b) if (a, b) != edge else (b, a) for a, b in right] for edge in right]
+    assert len(others) == 15 + 24 * 24 + 15
+    assert not [wrong for wrong in others if passed(look, "unrolled_edges", [list(edge) for edge in wrong])]
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_of_all_lists_of_signals_the_loops_without_delay_pass(number: int) -> None:
+    edges = graphs.faulty(number)
+    direct = {(a, b) for a, b, delay in edges if delay == 0}
+    names = sorted({b for _, b, _ in edges} | {"x"})
+    look, repair, found = comparisons.Loop(edges), comparisons.Repair(edges), set()
+    for length in range(1, 5):
+        for loop in itertools.permutations(names, length):
+            is_loop = all(pair in direct for pair in zip(loop, (*loop[1:], loop[0])))
+            assert passed(look, "delay_free_loop", list(loop)) == is_loop, loop
+            found |= {frozenset(loop)} if is_loop else set()
+    assert len(found) == 2
+    repairs = [(a, b) for a in names for b in names if passed(repair, "repair", [a, b])]
+    assert len(repairs) == 1 and set(repairs[0]) <= frozenset.intersection(*found)
+
+
+def test_of_many_definitions_none_passes() -> None:
+    """Each operand, sign, delay and function of the three equations changed."""
+    lines = {"e[t] = x[t] - y[t-1]": [
+                 "x[t] + y[t-1]", "y[t-1] - x[t]", "x[t] - y[t-2]", "x[t] - y[t]", "x[t]", "-y[t-1]", "x[t-1] - y[t-1]",
+                 "x[t] * y[t-1]", "x[t] - 0.9 * y[t-1]", "np.tanh(x[t] - y[t-1])"],
+             "h[t] = np.tanh(W @ e[t] + U @ h[t-2])": [
+                 f"{function}({a} {sign} {b})" for function in ("np.tanh", "mg.sigmoid", "mg.relu", "")
+                 for a in ("W @ e[t]", "W @ e[t-1]", "W @ x[t]", "0")
+                 for sign in "+-" for b in ("U @ h[t-2]", "U @ h[t-1]", "U.T @ h[t-2]", "h[t-2]", "U @ h[t-3]", "0")
+                 if (function, a, sign, b) != ("np.tanh", "W @ e[t]", "+", "U @ h[t-2]") and (a, b) != ("0", "0")],
+             "y[t] = V @ h[t]": [
+                 "V @ h[t-1]", "-V @ h[t]", "np.tanh(V @ h[t])", "2 * V @ h[t]", "W.T @ h[t]", "V @ h[t] + x[t]"]}
+    text = source("a6")
+    files = {f"{line[0]} = {wrong}": text.replace(line, f"{line[0]}[t] = {wrong}")
+             for line, some in lines.items() for wrong in some}
+    assert len(files) > 190
+    [part] = parts("a6")
+    part = replace(part, jobs=[replace(part.jobs[0], questions=part.jobs[0].questions[:2])], checks=part.checks[1:3])
+    done = checked(part, files, 0)
+    assert [name for name in files if all(outcome.finding is None for outcome in done[name].outcomes)] == []
