@@ -48,9 +48,11 @@ def write_course(out: Path, variant: int = 0) -> None:
 
 def kit_files(names: Collection[str], variant: int = 0) -> dict[str, bytes]:
     """Return a kit's files: the handouts, and the project with the checks as data instead of the solutions."""
-    students = (HERE / "students.md").read_text(encoding="utf-8")
-    texts = {"README.md": students.replace("TITLE", "Assignments" if len(names) > 1 else "Assignment " + "".join(names))
-             .replace("NAME", min(names))}
+    first, *others = sorted(names)
+    title = f"Assignments {first} to {others[-1]}\n\nIn the commands {first} stands for each." if others else \
+        f"Assignment {first}"
+    students = (HERE / "students.md").read_text(encoding="utf-8").replace("TITLE", title).replace("NAME", first)
+    texts = {"README.md": students}
     for name in names:
         stub = make.stub(make.source(name, variant))
         texts |= {f"{name}.py": stub, f"{name}.ipynb": json.dumps(make.notebook(stub, name), indent=1) + "\n",

@@ -39,7 +39,7 @@ def test_one_kit_holds_all_assignments(tmp_path: Path, capsys: pytest.CaptureFix
         archive.extractall(tmp_path)
     folder = tmp_path / "course"
     assert {file.stem for file in folder.glob("*.ipynb")} == set(NAMES) == {file.stem for file in folder.glob("*.py")}
-    assert (folder / "README.md").read_text(encoding="utf-8").startswith("# Assignments\n")
+    assert (folder / "README.md").read_text(encoding="utf-8").startswith(f"# Assignments {NAMES[0]} to {NAMES[-1]}\n")
     assert not list(folder.rglob("*_source.py")) and not (folder / "examples/assignments/checks").exists()
     for name in ("a2", "a6"):
         ran = run(folder, "-m", "examples.assignments.check", name, f"{name}.py", "--no-pictures")
