@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -57,6 +58,7 @@ def kit_files(names: Collection[str], variant: int = 0) -> dict[str, bytes]:
         stub = make.stub(make.source(name, variant))
         texts |= {f"{name}.py": stub, f"{name}.ipynb": json.dumps(make.notebook(stub, name), indent=1) + "\n",
                   f"examples/assignments/kit_data/{name}.json": kit.text(name, parts(name, variant))}
+        texts |= {page: (ROOT / page).read_text(encoding="utf-8") for page in re.findall(r"\bdocs/\w+\.md", stub)}
     paths = [*map(Path, ("LICENSE", "pyproject.toml")), *files(names, CLOSED)]
     return {**{inside: text.encode() for inside, text in texts.items()},
             **{path.as_posix(): (ROOT / path).read_bytes() for path in paths if not path.name.endswith("_source.py")}}

@@ -162,6 +162,12 @@ def test_no_list_of_mistakes_and_nothing_of_the_teachers_is_in_the_kit(name: str
     assert mistakes and not [words for words in (*mistakes, *formulas) if words in data]
 
 
+def test_a_kit_has_the_pages_that_its_text_names() -> None:
+    files = archive("a6")
+    pages = set(re.findall(r"docs/\w+\.md", files["a6.py"].decode()))
+    assert len(pages) >= 2 and pages <= {*files} and not [path for path in archive("a2") if path.startswith("docs/")]
+
+
 def test_a_kit_has_no_hidden_checks(tmp_path: Path) -> None:
     folder = unpacked("a2", tmp_path)
     options = ["--hidden", "--withheld", "--seed=3", "--json=otter"]
