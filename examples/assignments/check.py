@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
-import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +22,7 @@ from viz import PaintError, Picture
 from . import kit, reports
 from .grading import Answers, Assignment, Outcome, Settings, Unreadable, done, hidden, read
 from .sandbox import Job, Ran, Refused, Unisolated, run
+from .variants import variant
 
 HERE = Path(__file__).parent
 # A students' kit has neither the solutions nor the options of graders.
@@ -45,16 +45,27 @@ class Result:
     seed: int
 
 
-def parts(name: str, seed: int = SEED, others: bool = False) -> list[Assignment]:
+def parts(name: str, seed: int | None = None, others: bool = False) -> list[Assignment]:
     """Return the parts of an assignment, with the numbers of a seed; `others`: other sizes, for hidden checks.
 
-    A students' kit has those of the seed 0, as data.
+    A students' kit has those of one seed, as data. Checks that are always hidden are left out: see `kept`.
     """
     if not (HERE / f"{name}_source.py").exists():
-        return kit.load(name)
+        return kit.load(name, seed)
+    return [replace(part, checks=[check for check in part.checks if not check.hidden])
+            for part in _made(name, SEED if seed is None else seed, others)]
+
+
+def kept(name: str, seed: int) -> list[Assignment]:
+    """Return the parts that have checks that are always hidden, with these alone."""
+    found = [replace(part, checks=[check for check in part.checks if check.hidden]) for part in _made(name, seed)]
+    return [part for part in found if part.checks]
+
+
+def _made(name: str, seed: int, others: bool = False) -> list[Assignment]:
     make: Callable[[int, bool], Iterable[Assignment]] = importlib.import_module(
         f"examples.assignments.checks.{name}").assignment
-    return list(make(seed, others))
+    return [replace(part, seed=seed) for part in make(seed, others)]
 
 
 def checked(part: Assignment, sources: Mapping[str, str], seed: int, isolation: Unisolated | None = None,
@@ -72,12 +83,25 @@ def check(name: str, file: Path, settings: Settings | None = None) -> list[Resul
     """All parts of an assignment, for one file; where the settings say so its hidden checks too."""
     settings = settings or Settings()
     source = {file.name: read(file)}
-    results = [checked(part, source, SEED, settings.isolation)[file.name] for part in parts(name)]
+    return [checked(part, source, part.seed, settings.isolation)[file.name]
+            for part in chosen(name, file.name, source[file.name], settings)]
+
+
+def chosen(name: str, file: str, text: str, settings: Settings) -> list[Assignment]:
+    """Return the parts of an assignment for a file: with the numbers of its variant, then the hidden ones.
+
+    Raises:
+        Unreadable: where these aren't to be had for this file.
+    """
+    number = variant(text)
+    if settings.variants and number not in settings.variants:
+        raise Unreadable(f"{file} has {f'VARIANT = {number}' if number is not None else 'no line VARIANT = ...'}; "
+                         f"yours is VARIANT = {' or '.join(map(str, settings.variants))}")
+    found = parts(name, number)
     if settings.others:
-        for part in parts(name, settings.seed, True):
-            part = replace(part, checks=hidden(part.checks))
-            results.append(checked(part, source, settings.seed, settings.isolation)[file.name])
-    return results
+        found += [*kept(name, number or SEED), *(replace(part, checks=hidden(part.checks))
+                                                 for part in parts(name, settings.seed, True))]
+    return found
 
 
 def debugger(result: Result, outcome: Outcome) -> str:
@@ -88,7 +112,8 @@ def debugger(result: Result, outcome: Outcome) -> str:
     arguments = " ".join(filter(None, [script, finding.graph, str(result.seed)]))
     if not PLAIN.fullmatch(finding.until + arguments):
         return ""
-    return f'python -m minigrad.debugger -c "until {finding.until}" examples/assignments/graphs/{arguments}'
+    command = "goto" if finding.until.isdigit() else "until"  # a step of the pass, or a tensor
+    return f'python -m minigrad.debugger -c "{command} {finding.until}" examples/assignments/graphs/{arguments}'
 
 
 def draw(results: Sequence[Result], folder: Path, stem: str, ending: str) -> dict[int, Path]:
@@ -145,7 +170,7 @@ def submitted(path: Path, name: str) -> Path:
         return path
     if not path.is_dir():
         raise Unreadable(f"there is no file {str(path)!r}")
-    files = sorted(file for file in path.iterdir() if file.suffix in (".py", ".ipynb"))
+    files = sorted(file for file in path.iterdir() if file.suffix in (".py", ".ipynb") and file.name[0] not in "._")
     found = [file for file in files if file.stem == name] or files
     if len(found) != 1:
         raise Unreadable(f"hand in one file, {name}.py or {name}.ipynb; there {'is' if len(found) == 1 else 'are'} "
@@ -179,8 +204,8 @@ def main(arguments: Sequence[str]) -> int:
         file = submitted(given.file, given.assignment)
         results = check(given.assignment, file, settings)
     except (Unreadable, Refused) as error:
-        if getattr(given, "json", None) == "gradescope":
-            print(json.dumps({"score": 0, "output": reports.clean(str(error))}))
+        if refusal := reports.refusal(getattr(given, "json", None) or "", str(error)):
+            print(refusal)
         print(reports.clean(str(error)), file=sys.stderr)
         return 2
     folder = given.out or file.parent
@@ -204,7 +229,7 @@ def report_lines(results: Sequence[Result], settings: Settings, painted: Mapping
 def about(results: Sequence[Result], settings: Settings) -> reports.About:
     """Return the information of a report that isn't about a single check."""
     notes = list(dict.fromkeys(result.ran.note for result in results if result.ran.note))
-    return reports.About(results[0].part.name, results[0].part.title, printed_text(results, settings), notes,
+    return reports.About(results[0].part.name, results[0].part.heading, printed_text(results, settings), notes,
                          settings.isolation.said)
 
 

@@ -138,6 +138,7 @@ class Assignment:
         checks: the checks, in order.
         script: the file in graphs/ that the debugger opens, with its arguments; "" without a graph.
         draw: the picture with edges in red, from a finding.
+        seed: of its numbers.
     """
 
     name: str
@@ -146,6 +147,12 @@ class Assignment:
     checks: Sequence[Check]
     script: str = ""
     draw: Callable[[Finding], Any] | None = None
+    seed: int = 0
+
+    @property
+    def heading(self) -> str:
+        """The title, with the variant unless that is 0."""
+        return f"{self.title}, variant {self.seed}" if self.seed else self.title
 
 
 @dataclass(frozen=True)
@@ -158,6 +165,7 @@ class Settings:
         withheld: whether their findings are withheld.
         format: of the output, a name in reports.FORMATS; "" for text.
         said: messages for the teacher, printed on standard error.
+        variants: those of which the file must name one; none: any.
     """
 
     isolation: Unisolated = field(default_factory=Unisolated)
@@ -166,6 +174,7 @@ class Settings:
     withheld: bool = False
     format: str = ""
     said: tuple[str, ...] = ()
+    variants: tuple[int, ...] = ()
 
 
 class Unreadable(Exception):
@@ -439,7 +448,8 @@ def _text(file: Path) -> str:
 
 def _code(text: str) -> str:
     """Return the code cells of a notebook."""
-    cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"
+             and not cell.get("metadata", {}).get("nbgrader", {}).get("grade")]  # nbgrader's own calls of the checker
     return "\n".join(f"# cell {number}\n{_without_magics(''.join(cell['source']))}"
                      for number, cell in enumerate(cells, 1)) + "\n"
 

@@ -22,8 +22,8 @@ from viz import Picture
 from viz.playground.running.deadline import Stopped, deadline
 
 from . import reports
-from .check import SEED, Result, about, checked, parts, pictures, report_lines
-from .grading import Settings
+from .check import Result, about, checked, chosen, pictures, report_lines
+from .grading import Settings, Unreadable
 from .inside import Forbidden, Questions, TimeLimit, encoded
 from .sandbox import OUTPUT, SHOWN, Job, Ran, Unisolated, as_answer
 
@@ -45,7 +45,11 @@ def check(name: str, file: str, source: str) -> dict[str, Any]:
         source: its text.
     """
     settings, limit = Settings(InPage()), Limit()
-    results = [checked(part, {file: source}, SEED, run=limit.run)[file] for part in parts(name)]
+    try:
+        asked = chosen(name, file, source, settings)
+    except Unreadable as error:
+        return {"head": "not checked", "checks": [], "foot": [reports.clean(str(error))]}
+    results = [checked(part, {file: source}, part.seed, run=limit.run)[file] for part in asked]
     lines, facts, drawn = report_lines(results, settings, {}), about(results, settings), pictures(results)
     places = definitions(source)
     checks = [{"passed": line.outcome.finding is None, "head": head, "said": said,

@@ -1,7 +1,7 @@
 """The report of a check: text for people, JSON for graders.
 
 - Gradescope: results.json, https://gradescope-autograders.readthedocs.io ("Output Format").
-- Autolab: the last line of the output, `{"scores": {...}}`.
+- Autolab: the last line of the output, `{"scores": {"total": 20}}`; `total` is the name of the only problem.
 - otter: a dict from test to score, possible and test_case_results, as GradingResults.to_dict() has it (otter 7).
 
 Each says how the student's process was isolated: the first line of the text; `output` and `extra_data` of
@@ -18,6 +18,7 @@ from typing import Any
 
 from .grading import Outcome
 
+PROBLEM = "total"  # of Autolab
 WITHHELD = "What this check finds is shown when the teacher releases it."
 
 
@@ -129,9 +130,15 @@ def gradescope(lines: Sequence[Line], about: About) -> str:
 
 
 def autolab(lines: Sequence[Line], about: About) -> str:
-    """Return the text, and a last line with the score of each check as JSON."""
-    scores = {line.name: line.outcome.score for line in lines if line.outcome.check.points}
-    return f"{text(lines, about)}\n{json.dumps({'scores': scores})}"
+    """Return the text, and a last line with the total as JSON."""
+    return f"{text(lines, about)}\n{json.dumps({'scores': {PROBLEM: total(lines)[0]}})}"
+
+
+def refusal(format: str, said: str) -> str:
+    """Return what a grader reads about a file that isn't graded; "" where it reads nothing."""
+    if format == "gradescope":
+        return json.dumps({"score": 0, "output": clean(said)})
+    return f"{clean(said)}\n{json.dumps({'scores': {PROBLEM: 0.0}})}" if format == "autolab" else ""
 
 
 def otter(lines: Sequence[Line], about: About) -> str:

@@ -221,9 +221,10 @@ def prepare(folder: Path, job: Job) -> None:
     """Fill the grader's folder with what the student's process reads: it is readable for all, no solution in it."""
     shutil.copy(HERE / "inside.py", folder)
     (folder / "packages").mkdir()
-    if "minigrad" not in job.blocked:
-        shutil.copytree(ROOT / "minigrad", folder / "packages" / "minigrad",
-                        ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("minigrad", "rnn"):
+        if package not in job.blocked:
+            shutil.copytree(ROOT / package, folder / "packages" / package,
+                            ignore=shutil.ignore_patterns("__pycache__"))
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
 

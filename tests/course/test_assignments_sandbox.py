@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -255,7 +256,7 @@ def test_gradescope_reads_its_results(wrong: Path, capsys: pytest.CaptureFixture
     tests = results["tests"]
     assert all({"name", "score", "max_score", "status", "output", "visibility"} == set(test) for test in tests)
     failed = next(test for test in tests if test["name"] == "gradients: a small graph")
-    assert failed["status"] == "failed" and failed["score"] == 0 and failed["max_score"] == 3
+    assert failed["status"] == "failed" and failed["score"] == 0 < failed["max_score"]
     assert failed["output"].startswith("the gradient of g is wrong") and "minigrad.debugger" in failed["output"]
     assert {test["visibility"] for test in tests if test["name"].startswith("other numbers")} == {"after_published"}
     assert failed["visibility"] == "visible"
@@ -263,14 +264,14 @@ def test_gradescope_reads_its_results(wrong: Path, capsys: pytest.CaptureFixture
 
 def test_autolab_reads_the_last_line(wrong: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = report(capsys, "a2", str(wrong), "--json", "autolab")
-    scores = json.loads(out.strip().splitlines()[-1])["scores"]
-    assert scores["order: a small graph"] == 2 and scores["gradients: a small graph"] == 0
+    earned, possible = re.findall(r"^(\S+) of (\S+) points$", out, flags=re.M)[0]
+    assert json.loads(out.strip().splitlines()[-1]) == {"scores": {"total": float(earned)}} and earned != possible
 
 
 def test_otter_reads_results_by_test(wrong: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = json.loads(report(capsys, "a2", str(wrong), "--json", "otter"))
     one = results["gradients: a small graph"]
-    assert (one["score"], one["possible"]) == (0, 3) and not one["test_case_results"][0]["passed"]
+    assert one["score"] == 0 < one["possible"] and not one["test_case_results"][0]["passed"]
     assert set(one) == {"score", "possible", "name", "path", "test_cases", "all_or_nothing", "test_case_results"}
 
 
@@ -338,7 +339,7 @@ def test_a_notebook_is_valid_and_is_checked_as_a_file_is(tmp_path: Path) -> None
     nbformat = pytest.importorskip("nbformat") if shutil.which("jupyter") else None
     if nbformat is not None:
         nbformat.validate(book)
-    assert [cell["cell_type"] for cell in book["cells"][:2]] == ["markdown", "code"]
+    assert [cell["cell_type"] for cell in book["cells"][:4]] == ["markdown", "markdown", "code", "code"]
     assert book["cells"][0]["source"][0] == "# Assignment 2: topological order and the backward pass\n"
     book["cells"].append({"cell_type": "code", "source": ["%matplotlib inline\n", "!ls\n"]})
     path.write_text(json.dumps(book), encoding="utf-8")
@@ -382,7 +383,7 @@ def test_the_bundle_runs_as_gradescope_runs_it(tmp_path: Path) -> None:
     subprocess.run(["bash", str(base / "source" / "run_autograder")], env=environment, check=True, timeout=120)
     results = json.loads((base / "results" / "results.json").read_text(encoding="utf-8"))
     scores = {test["name"]: test["score"] for test in results["tests"]}
-    assert scores["order: a small graph"] == 2 and scores["gradients: a small graph"] == 0
+    assert scores["order: a small graph"] > scores["gradients: a small graph"] == 0
     assert scores["other numbers: gradients: a small graph"] == 0
 
 
@@ -390,11 +391,12 @@ def test_the_students_kit_checks_and_shows_no_solution(tmp_path: Path) -> None:
     assert bundle.main(["a2", "--students", "--out", str(tmp_path / "kit.zip")]) == 0
     with zipfile.ZipFile(tmp_path / "kit.zip") as archive:
         archive.extractall(tmp_path / "kit")
-    kit = tmp_path / "kit"
+    kit = tmp_path / "kit" / "a2_kit"
     texts = [path.read_text(encoding="utf-8") for path in kit.rglob("*") if path.suffix in (".py", ".ipynb")]
     assert not any("x.grad += node.grad * slope" in text for text in texts)
     (kit / "mine.py").write_text(source("a2"))
     command = [sys.executable, "-m", "examples.assignments.check", "a2"]
-    for file, last in (("a2.py", "0 of 10 points"), ("a2.ipynb", "0 of 10 points"), ("mine.py", "10 of 10 points")):
+    most = f"{sum(check.points for part in check.parts('a2') for check in part.checks):g}"
+    for file, earned in (("a2.py", "0"), ("a2.ipynb", "0"), ("mine.py", most)):
         done = subprocess.run([*command, file], cwd=kit, capture_output=True, text=True, encoding="utf-8", timeout=120)
-        assert done.stdout.splitlines()[-1] == last, done.stderr
+        assert done.stdout.splitlines()[-1] == f"{earned} of {most} points", done.stderr

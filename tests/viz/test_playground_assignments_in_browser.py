@@ -17,7 +17,8 @@ from examples.assignments.check import NAMES
 from examples.assignments.make import source, stub
 from viz.render import palette
 
-WRONG = {"a1": "softmax_wrong_axis", "a2": "stale", "a3": "truncated", "a4": "delay_always_one", "a5": "not_detached"}
+WRONG = {"a1": "softmax_wrong_axis", "a2": "stale", "a3": "truncated", "a4": "delay_always_one", "a5": "not_detached",
+         "a6": "sign"}
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,10 @@ def graph(name: str, d: dict[str, Any]) -> mg.Tensor:
     return loss
 
 
+def output(name: str, seed: int) -> mg.Tensor:
+    """Return what is differentiated."""
+    return graph(name, numbers(seed))
+
+
 if __name__ == "__main__":
-    graph(sys.argv[1] if len(sys.argv) > 1 else "Multiply",
-          numbers(int(sys.argv[2]) if len(sys.argv) > 2 else 0)).backward()
+    output(sys.argv[1] if len(sys.argv) > 1 else "Multiply", int(sys.argv[2]) if len(sys.argv) > 2 else 0).backward()

@@ -49,6 +49,11 @@ def network(d: dict[str, Any], k: int | None = None) -> tuple[Run, mg.Tensor]:
     return run, loss
 
 
+def output(name: str, seed: int) -> mg.Tensor:
+    """Return what is differentiated; there is one network."""
+    d = numbers(seed)
+    return network(d, d["k"])[1]
+
+
 if __name__ == "__main__":
-    given = numbers(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
-    network(given, given["k"])[1].backward()
+    output("", int(sys.argv[1]) if len(sys.argv) > 1 else 0).backward()
