@@ -21,7 +21,7 @@ from pathlib import Path
 from viz import PaintError
 
 from . import kit, reports
-from .grading import Answers, Assignment, Outcome, Settings, Unreadable, done, hidden, read
+from .grading import Answers, Assignment, Outcome, Settings, Unreadable, done, helpers, hidden, read
 from .sandbox import Ran, Refused, Unisolated, run
 
 HERE = Path(__file__).parent
@@ -56,26 +56,33 @@ def parts(name: str, seed: int = SEED, others: bool = False) -> list[Assignment]
     return list(make(seed, others))
 
 
-def checked(part: Assignment, sources: Mapping[str, str], seed: int, isolation: Unisolated | None = None
-            ) -> dict[str, Result]:
-    """Check one part, for one file, or for several of the teacher's own that run in the same processes."""
+def checked(part: Assignment, sources: Mapping[str, str], seed: int, isolation: Unisolated | None = None,
+            helpers: Mapping[str, str] | None = None, earlier: Sequence[Outcome] = ()) -> dict[str, Result]:
+    """Check one part, for one file, or for several of the teacher's own that run in the same processes.
+
+    `helpers` are the modules handed in beside it; `earlier`: the outcomes of earlier parts.
+    """
     found: dict[str, Ran] = {}
     for job in part.jobs:
-        for name, ran in run(job, sources, isolation).items():
+        for name, ran in run(job, sources, isolation, helpers).items():
             before = found.setdefault(name, ran)
+            before.printed = {**ran.printed, **before.printed}
             before.answers |= {question: answer for question, answer in ran.answers.items() if question != "import"}
-    return {name: Result(part, done(part.checks, Answers(ran.answers)), ran, seed) for name, ran in found.items()}
+    return {name: Result(part, done(part.checks, Answers(ran.answers), earlier), ran, seed)
+            for name, ran in found.items()}
 
 
 def check(name: str, file: Path, settings: Settings | None = None) -> list[Result]:
     """All parts of an assignment, for one file; where the settings say so its hidden checks too."""
     settings = settings or Settings()
     source = {file.name: read(file)}
-    results = [checked(part, source, SEED, settings.isolation)[file.name] for part in parts(name)]
+    beside = helpers(file, source[file.name])
+    results = [checked(part, source, SEED, settings.isolation, beside)[file.name] for part in parts(name)]
+    before = [outcome for result in results for outcome in result.outcomes]
     if settings.others:
         for part in parts(name, settings.seed, True):
             part = replace(part, checks=hidden(part.checks))
-            results.append(checked(part, source, settings.seed, settings.isolation)[file.name])
+            results.append(checked(part, source, settings.seed, settings.isolation, beside, before)[file.name])
     return results
 
 
@@ -116,19 +123,22 @@ def _no_link(path: Path) -> Path:
     return path
 
 
-def printed_text(results: Sequence[Result], settings: Settings) -> str:
-    """Return the first text that the file has printed.
+def printed_text(results: Sequence[Result], settings: Settings) -> dict[str, str]:
+    """Return the text that the file has printed, by question; of two runs the first.
 
     A file can print the inputs of a hidden run, so that text is only in a report that is the teacher's: one in no
     grader's format, with the findings of the hidden checks.
     """
     teachers = not settings.withheld and not settings.format
-    return next((result.ran.printed for result in results if result.ran.printed
-                 and (teachers or not result.outcomes[0].check.hidden)), "")
+    found: dict[str, str] = {}
+    for result in results:
+        if teachers or not result.outcomes[0].check.hidden:
+            found = {**result.ran.printed, **found}
+    return {question: text for question, text in found.items() if question}
 
 
 def submitted(path: Path, name: str) -> Path:
-    """Return the file to check; in a folder a3.py or a3.ipynb, or the only file of that kind.
+    """Return the file to check; of a folder, or of those in it, a3.py, a3.ipynb or the only one.
 
     Raises:
         Unreadable: where there is none, or several that might be it.
@@ -137,12 +147,19 @@ def submitted(path: Path, name: str) -> Path:
         return path
     if not path.is_dir():
         raise Unreadable(f"there is no file {str(path)!r}")
-    files = sorted(file for file in path.iterdir() if file.suffix in (".py", ".ipynb"))
+    inner = (folder for folder in sorted(path.iterdir()) if folder.is_dir() and not folder.is_symlink()
+             and folder.name[0] not in "._")
+    files = _programs(path) or [file for folder in inner for file in _programs(folder)]
     found = [file for file in files if file.stem == name] or files
     if len(found) != 1:
         raise Unreadable(f"hand in one file, {name}.py or {name}.ipynb; there {'is' if len(found) == 1 else 'are'} "
                          f"{', '.join(file.name for file in found) or 'none'}")
     return found[0]
+
+
+def _programs(folder: Path) -> list[Path]:
+    """Return the Python files and notebooks of a folder."""
+    return sorted(file for file in folder.iterdir() if file.suffix in (".py", ".ipynb"))
 
 
 def options() -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ it can forge the answers that its functions could have given, and nothing else.
 from __future__ import annotations
 
 import base64
+import contextlib
 import importlib.abc
 import importlib.util
 import inspect
@@ -22,12 +23,14 @@ import os
 import signal
 import sys
 import types
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+MARK = "\x1e"  # in front of the name of a question, where the text begins that is printed during it
 MANY = 50_000  # numbers in one array; more is no answer
 LONGEST = 2 << 20  # bytes of one answer
 DTYPES = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
@@ -38,16 +41,37 @@ class TimeLimit(BaseException):
     """The time of one call is over. No Exception, so that `except Exception` doesn't swallow it."""
 
 
+class Helpers(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds the modules that were handed in beside the file, by their text. The last finder: no library is hidden."""
+
+    def __init__(self, sources: dict[str, str]) -> None:
+        self.sources = sources
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        """Return a spec for a helper; leave any other module to other finders."""
+        return importlib.util.spec_from_loader(fullname, self) if fullname in self.sources else None
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Run a helper's text."""
+        name = module.__name__
+        exec(compile(self.sources[name], f"{name}.py", "exec"), module.__dict__)
+
+    def forget(self) -> None:
+        """Forget the modules, so that the next question runs them anew."""
+        for name in self.sources:
+            sys.modules.pop(name, None)
+
+
 class Student:
     """One file: its text, compiled once, run anew for every question so that none depends on another."""
 
-    def __init__(self, name: str, source: str) -> None:
-        self.name = name
-        self.lines = source.splitlines()
+    def __init__(self, name: str, source: str, helpers: Helpers) -> None:
+        self.name, self.helpers = name, helpers
         self.code = compile(source, name, "exec")
 
     def module(self) -> types.ModuleType:
         """Run the file; return its module."""
+        self.helpers.forget()
         module = types.ModuleType("student")
         module.__file__ = self.name
         sys.modules["student"] = module
@@ -242,17 +266,23 @@ def main(arguments: Sequence[str]) -> None:
         while left:
             left = left[os.write(answers, left):]
 
+    warnings.filterwarnings("ignore", module="probes|__main__")  # of the checker's own lines
     sys.path[:1] = []  # this script's own folder
     sys.path += job["paths"]
     send(note=limit(job["limits"]))
     probes = types.ModuleType("probes")
     exec(compile(job["probes"], "probes.py", "exec"), probes.__dict__)
     data = decoded(job["data"])
+    other = decoded(job["other"])
     forbid(job["blocked"])
+    helpers = Helpers(job["helpers"])
+    sys.meta_path.append(helpers)
     broken = set()  # files that can't be run
     for number, (name, question) in enumerate(job["asked"]):
         send(begin=number)
-        answer = {} if name in broken else answered(name, question, probes, data, job)
+        mark("import" if question == "import" else "")  # later the file prints the same again when it is run
+        answer = {} if name in broken else answered(name, question, probes, [data, other], job, helpers)
+        mark("")
         if question == "import" and "error" in answer:
             broken.add(name)
         if len(json.dumps(answer)) > LONGEST:
@@ -260,40 +290,74 @@ def main(arguments: Sequence[str]) -> None:
         send(end=number, answer=answer)
 
 
-def answered(name: str, question: str, probes: types.ModuleType, data: dict[str, Any],
-             job: dict[str, Any]) -> dict[str, Any]:
-    """Ask one student one question; return two results or the error, and the inputs that were modified."""
-    source = job["students"][name]
+def mark(question: str) -> None:
+    """Separate the text that the file prints: from here on it belongs to this question, or to none."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the file may have closed it, or replaced it
+            stream.flush()
+    with contextlib.suppress(OSError):
+        os.write(2, f"\n{MARK}{question}\n".encode())
+
+
+def answered(name: str, question: str, probes: types.ModuleType, data: Sequence[dict[str, Any]],
+             job: dict[str, Any], helpers: Helpers) -> dict[str, Any]:
+    """Ask one student one question; return the result or the error, and the inputs that were modified.
+
+    A whole function is asked again afterwards: with other inputs, and then with the first ones.
+    """
+    sources = {"student": job["students"][name], **job["helpers"]}
     answer: dict[str, Any] = {}
     try:
         timer(job["seconds"])
-        student = Student(name, source)
+        student = Student(name, sources["student"], helpers)
         if question == "import":
             answer["values"] = {"signatures": {"plain": signatures(student.module(), job["signatures"])}}
             return answer
         call = probes.CALLS.get(question) or numeric(*probes.NUMERIC[question])
-        given = fresh(data, frozen=True)
+        given = fresh(data[0], frozen=True)
         module = student.module()
+        mark(question if question in probes.CALLS else "")
         try:
             found = call(module, given)
         except ValueError as error:
             if "read-only" not in str(error):
                 raise
-            answer["wrote"] = told(error, source)
-            given = fresh(data, frozen=False)
+            mark("")
+            answer["wrote"] = told(error, sources)
+            given = fresh(data[0], frozen=False)
             module = student.module()
             found = call(module, given)
             answer["changed"] = [name for name, x in given.items() if isinstance(x, np.ndarray)
-                                 and not np.array_equal(x, data[name], equal_nan=True)]
+                                 and not np.array_equal(x, data[0][name], equal_nan=True)]
         answer["values"] = encoded(found)
         answer["shares"] = shared(found, given)
-        if ":" not in question:  # what is asked of a whole function is asked twice
-            answer["again"] = encoded(call(module, fresh(data, frozen=not answer.get("wrote"))))
+        mark("")  # further calls print the same
+        if ":" not in question:
+            answer |= later(call, student, module, data, sources, not answer.get("wrote"))
     except BaseException as error:  # whatever it is, it is the student's, and the next question goes on
-        answer["error"] = told(error, source)
+        answer["error"] = told(error, sources)
     finally:
         timer(0)
     return answer
+
+
+def later(call: Callable[[Any, Any], Any], student: Student, module: types.ModuleType, data: Sequence[dict[str, Any]],
+          sources: dict[str, str], frozen: bool) -> dict[str, Any]:
+    """Call a function again that was called with the first inputs: with the others, and with the first.
+
+    Compared with the call with other inputs is one in a new module, where nothing is left of an earlier call.
+    """
+    first, other = data
+    found = {}
+    try:
+        if other:
+            found["between"] = encoded(call(module, fresh(other, frozen)))
+        found["again"] = encoded(call(module, fresh(first, frozen)))
+        if other:
+            found["alone"] = encoded(call(student.module(), fresh(other, frozen)))
+    except BaseException as error:
+        found["later"] = told(error, sources)
+    return found
 
 
 def timer(seconds: float) -> None:
@@ -309,14 +373,26 @@ def over(number: int, frame: Any) -> None:
 
 
 def signatures(module: types.ModuleType, wanted: list[str]) -> dict[str, list[str] | None]:
-    """Return the names of the arguments of each function; None for a function that doesn't exist."""
+    """Return the arguments of each function, as `argument`; None for a function that doesn't exist."""
     found: dict[str, list[str] | None] = {}
     for name in wanted:
         thing: Any = module
+        before: list[str] = []
         for part in name.split("."):
+            if isinstance(thing, type):  # of a static method, too, `self` is counted
+                before = ["self"] * isinstance(inspect.getattr_static(thing, part, None), (staticmethod, classmethod))
             thing = getattr(thing, part, None)
-        found[name] = list(inspect.signature(thing).parameters) if callable(thing) else None
+        found[name] = [*before, *map(argument, inspect.signature(thing).parameters.values())] if callable(
+            thing) else None
     return found
+
+
+def argument(given: inspect.Parameter) -> str:
+    """Return the name of an argument: "x=" if it has a default; "*x", "**x"; "x!" if it must be given by name."""
+    name = "*" * (given.kind is given.VAR_POSITIONAL or 2 * (given.kind is given.VAR_KEYWORD)) + given.name
+    if given.default is not given.empty:
+        return f"{name}="
+    return f"{name}!" if given.kind is given.KEYWORD_ONLY else name
 
 
 def numeric(loss: Callable[[Any, dict[str, Any]], float], names: tuple[str, ...]) -> Callable[[Any, Any], Any]:
@@ -351,7 +427,7 @@ def fresh(data: dict[str, Any], frozen: bool) -> dict[str, Any]:
 
 def shared(found: Any, given: dict[str, Any]) -> list[list[str]]:
     """Return the results that share memory with an input, as [result, input]."""
-    results = found.items() if isinstance(found, dict) else []
+    results = found.items() if isinstance(found, Mapping) else []
     return [[str(name), other] for name, x in results if isinstance(x, np.ndarray)
             for other, y in given.items() if isinstance(y, np.ndarray) and np.may_share_memory(x, y)]
 
@@ -359,7 +435,7 @@ def shared(found: Any, given: dict[str, Any]) -> list[list[str]]:
 # ---- plain data
 def encoded(found: Any) -> dict[str, Any]:
     """Return results as JSON: arrays with dtype, shape and bytes; plain values; of others the type alone."""
-    if not isinstance(found, dict):
+    if not isinstance(found, Mapping):
         return {"": {"type": type(found).__name__}}
     return {str(name): encoded_one(value) for name, value in found.items()}
 
@@ -404,18 +480,30 @@ def decoded_array(x: dict[str, Any]) -> Any:
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def told(error: BaseException, source: str) -> dict[str, Any]:
-    """Return an error as plain data: its type and message, and the innermost line of the student's file."""
-    lines, line, function = source.splitlines(), getattr(error, "lineno", None), ""
+def told(error: BaseException, sources: dict[str, str]) -> dict[str, Any]:
+    """Return an error as plain data: its type and message, and the innermost line of the student's files.
+
+    `place` is "student" where the student's code has raised it, else the folder of the code that has: "minigrad",
+    or "" for the checker's own.
+    """
+    line, function, module, place = getattr(error, "lineno", None), "", "student", ""
     trace = error.__traceback__
     while trace is not None:
-        code = trace.tb_frame.f_code
-        if trace.tb_frame.f_globals.get("__name__") == "student":
-            line, function = trace.tb_lineno, code.co_name
+        code, frame = trace.tb_frame.f_code, trace.tb_frame
+        inside = str(frame.f_globals.get("__name__"))
+        if inside in sources:
+            line, function, module, place = trace.tb_lineno, code.co_name, inside, "student"
+        elif not place:
+            place = "minigrad" if inside.startswith("minigrad.") else ""
         trace = trace.tb_next
+    lines = sources.get(module, "").splitlines()
     text = lines[line - 1].strip() if line and line <= len(lines) else ""
-    return {"type": type(error).__name__, "message": str(error)[:500], "line": line, "text": text[:200],
-            "function": function}
+    try:
+        message = str(error)[:500]
+    except BaseException:  # a class of the student's own
+        message = ""
+    return {"type": type(error).__name__, "message": message, "line": line, "text": text[:200],
+            "function": function, "file": "" if module == "student" else f"{module}.py", "place": place}
 
 
 if __name__ == "__main__":

@@ -80,20 +80,24 @@ def rnn_checks(n: Numbers) -> list[Check]:
     return [
         Check("rnn: shapes and dtypes", 1, Shapes({
             "rnn_step_forward": step, "rnn_step_backward": n.rnn_steps[1], "rnn_forward": results,
-            "rnn_backward": n.rnn})),
+            "rnn_backward": n.rnn}),
+              of=tuple(questions)),
         Check("rnn: one step forward", 1,
-              Values("rnn_step_forward", step, rnn.forward_mistakes(n, 1), "t = 1", until="h[1]")),
-        Check("rnn: forward by step", 1, forward, again=1),
+              Values("rnn_step_forward", step, rnn.forward_mistakes(n, 1), "t = 1", until="h[1]"),
+              of=("rnn_step_forward",)),
+        Check("rnn: forward by step", 1, forward, again=1, of=("rnn_forward", "rnn_step_forward")),
         Check("rnn: one step backward", 2,
-              Values("rnn_step_backward", n.rnn_steps[1], rnn.back_mistakes(n, 2), "t = 2", "d", "z[2]")),
-        Check("rnn: dL/dh by step", 2, time, again=1),
+              Values("rnn_step_backward", n.rnn_steps[1], rnn.back_mistakes(n, 2), "t = 2", "d", "z[2]"),
+              of=("rnn_step_backward",)),
+        Check("rnn: dL/dh by step", 2, time, again=1,
+              of=("rnn_backward", "rnn_step_backward")),
         Check("rnn: dL/dx, and parameters by step", 2,
               gradients_of("rnn_backward", n, n.rnn, parts(n.rnn_steps, "WUb"), rnn.back_mistakes, rnn.edge_of),
-              again=1),
-        Check("rnn: inputs unmodified", 1, Unmodified(questions, time, CALLED)),
-        Check("rnn: second call", 1, SecondCall(questions, forward)),
+              again=1, of=("rnn_backward", "rnn_step_backward")),
+        Check("rnn: inputs unmodified", 1, Unmodified(questions, time, CALLED), of=("rnn_backward", *questions)),
+        Check("rnn: second call", 1, SecondCall(questions, forward), of=("rnn_forward", *questions)),
         Check("rnn: central differences", 1, Numeric("rnn_forward:numeric", "rnn_backward", {
-            name: n.rnn[name] for name in ("x", "h0", "W", "U", "b")}))]
+            name: n.rnn[name] for name in ("x", "h0", "W", "U", "b")}), of=("rnn_backward", *questions))]
 
 
 def lstm_checks(n: Numbers) -> list[Check]:
@@ -104,20 +108,24 @@ def lstm_checks(n: Numbers) -> list[Check]:
     return [
         Check("lstm: shapes and dtypes", 1, Shapes({
             "lstm_step_forward": step, "lstm_step_backward": n.lstm_steps[1], "lstm_forward": n.s,
-            "lstm_backward": n.lstm})),
+            "lstm_backward": n.lstm}),
+              of=tuple(questions)),
         Check("lstm: one step forward", 2,
-              Values("lstm_step_forward", step, lstm.forward_mistakes(n, 1), "t = 1", until="h[1]")),
-        Check("lstm: forward by step", 1, forward, again=1),
+              Values("lstm_step_forward", step, lstm.forward_mistakes(n, 1), "t = 1", until="h[1]"),
+              of=("lstm_step_forward",)),
+        Check("lstm: forward by step", 1, forward, again=1, of=("lstm_forward", "lstm_step_forward")),
         Check("lstm: one step backward", 3,
-              Values("lstm_step_backward", n.lstm_steps[1], lstm.back_mistakes(n, 2), "t = 2", "d", "c[2]")),
-        Check("lstm: dL/dh and dL/dc by step", 2, time, again=1),
+              Values("lstm_step_backward", n.lstm_steps[1], lstm.back_mistakes(n, 2), "t = 2", "d", "c[2]"),
+              of=("lstm_step_backward",)),
+        Check("lstm: dL/dh and dL/dc by step", 2, time, again=1,
+              of=("lstm_backward", "lstm_step_backward")),
         Check("lstm: dL/dx, and parameters by step", 2,
               gradients_of("lstm_backward", n, n.lstm, parts(n.lstm_steps, PARAMETERS), lstm.back_mistakes,
-                           lstm.edge_of), again=1),
-        Check("lstm: inputs unmodified", 1, Unmodified(questions, time, CALLED)),
-        Check("lstm: second call", 1, SecondCall(questions, forward)),
+                           lstm.edge_of), again=1, of=("lstm_backward", "lstm_step_backward")),
+        Check("lstm: inputs unmodified", 1, Unmodified(questions, time, CALLED), of=("lstm_backward", *questions)),
+        Check("lstm: second call", 1, SecondCall(questions, forward), of=("lstm_forward", *questions)),
         Check("lstm: central differences", 1, Numeric("lstm_forward:numeric", "lstm_backward", {
-            name: n.lstm[name] for name in ("x", "h0", "c0", *PARAMETERS)}))]
+            name: n.lstm[name] for name in ("x", "h0", "c0", *PARAMETERS)}), of=("lstm_backward", *questions))]
 
 
 def stages(kind: str, hidden: bool) -> list[tuple[list[str], list[str]]]:
@@ -136,11 +144,12 @@ def stages(kind: str, hidden: bool) -> list[tuple[list[str], list[str]]]:
 
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     """The plain cell and the LSTM; hidden: with sizes of their own."""
-    n = Numbers(seed, graphs.HIDDEN_SIZES if hidden else graphs.SIZES)
+    n, others = (Numbers(number, graphs.HIDDEN_SIZES if hidden else graphs.SIZES) for number in (seed, seed + 1))
     for kind, checks in (("rnn", rnn_checks(n)), ("lstm", lstm_checks(n))):
         wanted = {name: arguments for name, arguments in SIGNATURES.items() if name.startswith(kind)}
         jobs = [Job(Path(graphs.__file__).parents[1] / "probes" / "a3.py", questions,
-                    {name: n.d[name] for name in names}, list(wanted), BLOCKED)
+                    {name: n.d[name] for name in names}, list(wanted), BLOCKED,
+                    other={name: others.d[name] for name in names})
                 for questions, names in stages(kind, hidden)]
         first = Check(f"{kind}: import and signatures", 0, Imports(wanted))
         yield Assignment("a3", "RNN and LSTM cells by hand", jobs, [first, *checks], f"a3.py {kind}",

@@ -37,10 +37,10 @@ MUTANTS = [
            check="order in a step: two_delays", said="h stands before x, which it reads without delay"),
     mutant("loop_unnoticed", ('raise ValueError(f"a loop without delay among {\', \'.join(left)}")',
                               "return order + left"),
-           check="a loop", said="it must raise ValueError"),
+           check="loops", said="it must raise ValueError"),
     mutant("paths_found_not_counted", ("sum(ways.get(copy, 0) for copy in incoming)",
                                        "max([ways.get(copy, 0) for copy in incoming], default=0)"),
-           check="paths: two_delays", said="ways are added, not only found"),
+           check="paths: two_delays", said="paths are counted, not only found"),
     mutant("paths_delay_one", ("incoming = [(source, t - delay)", "incoming = [(source, t - min(delay, 1))"),
            check="paths: two_delays", said="every delay is taken as 1"),
 ]
