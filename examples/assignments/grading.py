@@ -382,6 +382,7 @@ class Unmodified:
     questions: Sequence[str]
     earned: Look  # does it compute anything at all? what computes nothing modifies nothing
     called: Mapping[str, str] = field(default_factory=dict)  # what students call an input
+    results: Sequence[str] = ()  # the names that count; by default all
 
     def __call__(self, answers: Answers) -> Finding | None:
         for question in self.questions:
@@ -391,8 +392,9 @@ class Unmodified:
                 names = ", ".join(self.called.get(name, name) for name in answer.changed)
                 what = f"changes the caller's array {names}" if names else "writes into an array of the caller's"
                 return Finding(f"{function} {what}{_line(answer.wrote)}: work on a copy", function=function)
-            if answer.shares:
-                result, name = answer.shares[0][0], self.called.get(answer.shares[0][1], answer.shares[0][1])
+            shares = [one for one in answer.shares if not self.results or one[0] in self.results]
+            if shares:
+                result, name = shares[0][0], self.called.get(shares[0][1], shares[0][1])
                 return Finding(f"the {result!r} that {function} returns is the caller's own array {name}, no new one: "
                                "a change of one changes the other; return a copy", function=function)
         return _earned(self.earned, answers)
@@ -404,6 +406,7 @@ class SecondCall:
 
     questions: Sequence[str]
     earned: Look
+    results: Sequence[str] = ()  # the names that count; by default all
 
     def __call__(self, answers: Answers) -> Finding | None:
         for question in self.questions:
@@ -412,7 +415,8 @@ class SecondCall:
                 return Finding(f"in a second call, {_raised(question, answer.later)}", function=function)
             for first, second, what in ((answer.values, answer.again, "a second call of {} with the same inputs"),
                                         (answer.alone, answer.between, "a second call of {} with other inputs")):
-                name = next((name for name in first if not _equal(first[name], second.get(name))), None)
+                name = next((name for name in first if (not self.results or name in self.results)
+                             and not _equal(first[name], second.get(name))), None)
                 if name is not None:
                     other = "gives another" if first is answer.values else "gives a wrong"
                     return Finding(f"{what.format(function)} {other} {'result' if name == 'out' else name}"

@@ -70,16 +70,21 @@ def gradients_of(question: str, n: Numbers, right: Mapping[str, Array], each: Ma
                      {name: [edge(name, t) for t in steps] for name in {"W": 0, **each}})
 
 
+def results(*some: Mapping[str, Array]) -> list[str]:
+    """Return the names of all results."""
+    return sorted({name for one in some for name in one})
+
+
 # ---- the assignment
 def rnn_checks(n: Numbers) -> list[Check]:
     d = n.d
-    step, results = {"h": d["hs"][0]}, {"h": d["hs"]}
-    forward = forward_of("rnn_forward", n, results, rnn.sequence_mistakes)
+    step, states = {"h": d["hs"][0]}, {"h": d["hs"]}
+    forward = forward_of("rnn_forward", n, states, rnn.sequence_mistakes)
     questions = ["rnn_step_forward", "rnn_step_backward", "rnn_forward", "rnn_backward"]
     time = time_of("rnn_backward", n, "h", n.rnn, rnn.arriving_mistakes)
     return [
         Check("rnn: shapes and dtypes", 1, Shapes({
-            "rnn_step_forward": step, "rnn_step_backward": n.rnn_steps[1], "rnn_forward": results,
+            "rnn_step_forward": step, "rnn_step_backward": n.rnn_steps[1], "rnn_forward": states,
             "rnn_backward": n.rnn}),
               of=tuple(questions)),
         Check("rnn: one step forward", 1,
@@ -94,8 +99,10 @@ def rnn_checks(n: Numbers) -> list[Check]:
         Check("rnn: dL/dx, and parameters by step", 2,
               gradients_of("rnn_backward", n, n.rnn, parts(n.rnn_steps, "WUb"), rnn.back_mistakes, rnn.edge_of),
               again=1, of=("rnn_backward", "rnn_step_backward")),
-        Check("rnn: inputs unmodified", 1, Unmodified(questions, time, CALLED), of=("rnn_backward", *questions)),
-        Check("rnn: second call", 1, SecondCall(questions, forward), of=("rnn_forward", *questions)),
+        Check("rnn: inputs unmodified", 1, Unmodified(questions, time, CALLED, results(n.rnn_steps[1], n.rnn)),
+              of=("rnn_backward", *questions)),
+        Check("rnn: second call", 1, SecondCall(questions, forward, results(n.rnn_steps[1], n.rnn)),
+              of=("rnn_forward", *questions)),
         Check("rnn: central differences", 1, Numeric("rnn_forward:numeric", "rnn_backward", {
             name: n.rnn[name] for name in ("x", "h0", "W", "U", "b")}), of=("rnn_backward", *questions))]
 
@@ -122,8 +129,10 @@ def lstm_checks(n: Numbers) -> list[Check]:
         Check("lstm: dL/dx, and parameters by step", 2,
               gradients_of("lstm_backward", n, n.lstm, parts(n.lstm_steps, PARAMETERS), lstm.back_mistakes,
                            lstm.edge_of), again=1, of=("lstm_backward", "lstm_step_backward")),
-        Check("lstm: inputs unmodified", 1, Unmodified(questions, time, CALLED), of=("lstm_backward", *questions)),
-        Check("lstm: second call", 1, SecondCall(questions, forward), of=("lstm_forward", *questions)),
+        Check("lstm: inputs unmodified", 1, Unmodified(questions, time, CALLED, results(n.lstm_steps[1], n.lstm, n.s)),
+              of=("lstm_backward", *questions)),
+        Check("lstm: second call", 1, SecondCall(questions, forward, results(n.lstm_steps[1], n.lstm, n.s)),
+              of=("lstm_forward", *questions)),
         Check("lstm: central differences", 1, Numeric("lstm_forward:numeric", "lstm_backward", {
             name: n.lstm[name] for name in ("x", "h0", "c0", *PARAMETERS)}), of=("lstm_backward", *questions))]
 
