@@ -244,7 +244,8 @@ def _headline(check: Check, finding: Finding, heads: Iterable[Outcome]) -> str:
             continue
         texts = finding.cause, *finding.mistakes
         same_one = any(mistake in text for mistake in cause.mistakes for text in texts)
-        if finding.follows or same_one or (not finding.named and (cause.broken or not finding.broken)):
+        without_result = cause.broken or not finding.broken or function == finding.function
+        if finding.follows or same_one or (not finding.named and without_result):
             return head.check.name
     return ""
 

@@ -124,7 +124,7 @@ def of_operation(name: str, d: dict[str, Any], right: dict[str, Any]) -> list[Ch
                                                prefix="d") for case in cases)])
     return [
         Check(f"{name}: shapes and dtypes", 1, Shapes({question: right[question] for question in questions}),
-              of=questions),
+              of=(*questions, "unbroadcast")),
         Check(f"{name}: forward", 1, results, of=(forward,)),
         Check(f"{name}: derivative", 2, derivatives, again=1, of=(backward, "unbroadcast")),
         Check(f"{name}: inputs unmodified, second call", 1, InTurn([

@@ -11,7 +11,7 @@ from examples.assignments import a3_source as solution
 from examples.assignments.naming import Candidate, Edge
 
 from .a3_numbers import GATES, Numbers
-from .a3_rnn import WRAPPED, contribution_mistakes, direct_mistakes
+from .a3_rnn import WRAPPED, carried_mistakes, contribution_mistakes, direct_mistakes
 
 Array = NDArray[Any]
 
@@ -161,6 +161,9 @@ def read_mistakes(back: Back, name: str, parameter: str, source: str) -> list[Ca
     shares = {k: back.dz[k] @ weights[k].T for k in GATES}
     total = np.sum(list(shares.values()), axis=0)
     found = []
+    for text, gives, edge in back.cells:  # a wrong dc reaches all gates but o
+        wrong = [gives * back.factors[k] * back.slopes[k] @ weights[k].T for k in GATES if k != "o"]
+        found.append(Candidate(f"in dc: {text}", shares["o"] + np.sum(wrong, axis=0), edge))
     for k in GATES:
         edge = source, f"{k}[{back.t}]"
         found += [Candidate(f"the contribution through gate {k} is missing in d{name}", total - shares[k], edge),
@@ -187,10 +190,13 @@ def arriving_mistakes(n: Numbers, state: str, t: int) -> list[Candidate]:
         if t < n.T:
             found += [Candidate(f"on the way back from c[{t + 1}], {m.mistake}", own + m.gives, m.edge)
                       for m in back_mistakes(n, t + 1)["c_prev"]]
+            found += carried_mistakes(n, own, n.lstm["c"][t], t, (f"c[{t}]", f"c[{t + 1}]"), "c")
         return found
     if t == n.T:
         return direct_mistakes(n, direct, t)
-    return [*contribution_mistakes(n, direct, n.lstm["h"][t - 1] if t else n.lstm["h0"], t, (f"h[{t}]", f"f[{t + 1}]")),
+    way = f"h[{t}]", f"f[{t + 1}]"
+    return [*contribution_mistakes(n, direct, n.lstm["h"][t - 1] if t else n.lstm["h0"], t, way),
+            *carried_mistakes(n, direct, n.lstm["h"][t], t, way),
             *(Candidate(f"on the way back from t = {t + 1}, {m.mistake}", direct + m.gives, m.edge)
               for m in back_mistakes(n, t + 1)["h_prev"])]
 

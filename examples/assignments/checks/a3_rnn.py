@@ -87,6 +87,8 @@ def back_mistakes(n: Numbers, t: int) -> dict[str, list[Candidate]]:
 
 def sequence_mistakes(n: Numbers, t: int) -> dict[str, list[Candidate]]:
     d, found = n.d, forward_mistakes(n, t)["h"]
+    found.append(Candidate(f"it is h[{t - 1}]: the state is stored before the step, but should be after it",
+                           n.before("hs", t), (f"h[{t - 1}]", f"z[{t}]")))
     if t > 1:
         return {"h": found}
     unread = "h0 is not used: hs[t - 1] of the first step is hs[-1], which is not computed yet"
@@ -100,7 +102,9 @@ def arriving_mistakes(n: Numbers, state: str, t: int) -> list[Candidate]:
         return [*direct_mistakes(n, direct, t), *_before_tanh(n, t)]
     way = f"h[{t}]", f"z[{t + 1}]"
     return [*contribution_mistakes(n, direct, n.rnn["h"][t - 1] if t else n.rnn["h0"], t, way),
-            *_before_tanh(n, t),
+            *_before_tanh(n, t), *carried_mistakes(n, direct, n.rnn["h"][t], t, way),
+            Candidate(f"on the way back from h[{t + 1}], the product with U.T is missing: it is dL/dz[{t + 1}]",
+                      direct + n.rnn["h"][t] * (1 - n.d["hs"][t] ** 2), way),
             *(Candidate(f"on the way back from h[{t + 1}], {m.mistake}", direct + m.gives, m.edge)
               for m in back_mistakes(n, t + 1)["h_prev"])]
 
@@ -116,6 +120,12 @@ def direct_mistakes(n: Numbers, direct: Array, t: int) -> list[Candidate]:
     return [Candidate(f"the direct gradient dhs[{t - 1}] is missing", np.zeros_like(direct)),
             *(Candidate(f"it is h[{t}] itself, not its gradient", n.d[name][t - 1]) for name in ("hs", "lstm_h")),
             *(Candidate(f"it holds dhs[{k}], but should be dhs[{t - 1}]", n.d["dhs"][k]) for k in range(t - 1))]
+
+
+def carried_mistakes(n: Numbers, direct: Array, later: Array, t: int, way: Edge, state: str = "h") -> list[Candidate]:
+    """Return the variant in which the later gradient is carried as it is."""
+    return [Candidate(f"dL/d{state}[{t + 1}] itself is carried back: it must go back through step {t + 1} first",
+                      direct + later, way)]
 
 
 def contribution_mistakes(n: Numbers, direct: Array, right: Array, t: int, way: Edge,

@@ -81,7 +81,8 @@ def wrong_unrollings(edges: Definition, T: int) -> list[tuple[str, Unrolled]]:
 ENDS = {"feedback": [(("y", 2), ("y", 2)), (("a", 1), ("b", 2)), (("c", 1), ("y", 5)), (("b", 3), ("a", 2)),
                      (("x", 1), ("y", 4))],
         "skips": [(("p", 1), ("p", 3)), (("x", 2), ("s", 4))],
-        "two_delays": [(("h", 1), ("h", 2)), (("h", 1), ("h", 4)), (("x", 1), ("y", 5)), (("h", 0), ("y", 3))]}
+        "two_delays": [(("h", 1), ("h", 2)), (("h", 1), ("h", 4)), (("x", 1), ("y", 5)), (("h", 0), ("y", 3)),
+                       (("h", -1), ("y", 3))]}
 
 
 def ends_of(name: str) -> list[tuple[tuple[str, int], tuple[str, int]]]:

@@ -109,7 +109,7 @@ class Structure:
         return Finding(cause or "the unrolled graph has other edges", f"t = {first[1][1]}, unroll of {self.name}",
                        "; ".join(lines), arrow(missing[0]) if missing else None, self._until(first), self.name,
                        named=cause is not None, extra=tuple(map(arrow, extra[:MOST])),
-                       more=tuple(map(arrow, missing[1:])), mistakes=hit.all_mistakes if hit else ())
+                       more=tuple(map(arrow, missing[1:])), mistakes=hit.all_mistakes if hit else (), follows=True)
 
     def _until(self, edge: Link) -> str:
         """Return the first of an edge's copies that the right graph computes; no name of the student's own."""
@@ -146,14 +146,14 @@ class Initial:
             if missing:
                 reads = reader[missing[0]]
                 return Finding(f"{text(missing[0])} is missing: {text(reads)} reads it",
-                               f"initial_copies of {self.name}, T = {T}",
+                               f"initial_copies of {self.name}, T = {T}", follows=True,
                                edge=(text(missing[0]), text(reads)), until=text(reads), graph=self.name)
             if extra:
                 what = "is no initial value: steps from 1 on are computed" if extra[0][1] > 0 else "is read by nothing"
-                return Finding(f"{text(extra[0])} {what}", f"initial_copies of {self.name}, T = {T}")
+                return Finding(f"{text(extra[0])} {what}", f"initial_copies of {self.name}, T = {T}", follows=True)
             if twice:
                 return Finding(f"{text(twice[0])} stands there {counts[twice[0]]} times; a set holds it once",
-                               f"initial_copies of {self.name}, T = {T}")
+                               f"initial_copies of {self.name}, T = {T}", follows=True)
         return None
 
 
@@ -169,7 +169,8 @@ class Order:
         error = answers.all[f"order_in_a_step:{self.name}"].error
         if error is not None and error.get("type") == "ValueError":
             return Finding("order_in_a_step sees a loop without delay where there is none: an edge with a delay "
-                           "reads what is there already, so it doesn't count", f"order_in_a_step of {self.name}")
+                           "reads what is there already, so it doesn't count", f"order_in_a_step of {self.name}",
+                           broken=True, follows=True)
         changed = kept(answers, f"order_in_a_step:{self.name}", edges)
         if changed is not None:
             return changed
@@ -179,7 +180,8 @@ class Order:
         if wrong is None:
             return None
         cause, edge = wrong
-        return Finding(cause, where, graph=self.name if edge else "", edge=edge, until=edge[0] if edge else "")
+        return Finding(cause, where, graph=self.name if edge else "", edge=edge, until=edge[0] if edge else "",
+                       follows=True)
 
 
 def wrong_order(order: Sequence[Any], edges: Definition) -> tuple[str, Edge | None] | None:
@@ -211,7 +213,7 @@ class Loop:
                 continue
             said = raised if isinstance(raised, str) else f"raises {raised[0]}"
             return Finding(f"order_in_a_step {said} for {shown(edges)}, which has a loop without delay; it must raise "
-                           "ValueError", "order_in_a_step of a loop without delay")
+                           "ValueError", "order_in_a_step of a loop without delay", follows=True)
         return None
 
 
@@ -240,7 +242,7 @@ class InTurn:
                 before = ", after others in the same process" if again or same_T else ""
                 return Finding(f"{self.function} of {shown(edges)} with T = {T} gives {mine!r:.100}{before}; right "
                                f"{'is one order' if self.function == 'order_in_a_step' else 'is'} {right!r:.100}",
-                               function=self.function)
+                               function=self.function, follows=True)
         return None
 
     def _right(self, mine: Any, edges: Definition, right: Any) -> bool:
@@ -286,7 +288,7 @@ class Paths:
         return Finding(f"{self.right[wrong]} {lead} from {start} to {end}, not {mine[wrong]}"
                        f"{': ' + hit.mistake if hit else ''}",
                        f"count_paths of {self.name}", until=start, graph=self.name, named=hit is not None,
-                       mistakes=hit.all_mistakes if hit else ())
+                       mistakes=hit.all_mistakes if hit else (), follows=hit is None)
 
 
 @dataclass(frozen=True)
