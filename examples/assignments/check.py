@@ -22,7 +22,7 @@ from viz import PaintError
 
 from . import kit, reports
 from .grading import Answers, Assignment, Outcome, Settings, Unreadable, done, helpers, hidden, read
-from .sandbox import Ran, Refused, Unisolated, run
+from .sandbox import Ran, Refused, Unisolated, merged, run
 
 HERE = Path(__file__).parent
 # A students' kit has neither the solutions nor the options of graders.
@@ -66,7 +66,7 @@ def checked(part: Assignment, sources: Mapping[str, str], seed: int, isolation: 
     for job in part.jobs:
         for name, ran in run(job, sources, isolation, helpers).items():
             before = found.setdefault(name, ran)
-            before.printed = {**ran.printed, **before.printed}
+            before.printed = merged(before.printed, ran.printed)
             before.answers |= {question: answer for question, answer in ran.answers.items() if question != "import"}
     return {name: Result(part, done(part.checks, Answers(ran.answers), earlier), ran, seed)
             for name, ran in found.items()}
@@ -133,7 +133,7 @@ def printed_text(results: Sequence[Result], settings: Settings) -> dict[str, str
     found: dict[str, str] = {}
     for result in results:
         if teachers or not result.outcomes[0].check.hidden:
-            found = {**result.ran.printed, **found}
+            found = merged(found, result.ran.printed)
     return {question: text for question, text in found.items() if question}
 
 

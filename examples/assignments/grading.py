@@ -244,8 +244,8 @@ def _headline(check: Check, finding: Finding, heads: Iterable[Outcome]) -> str:
             continue
         texts = finding.cause, *finding.mistakes
         same_one = any(mistake in text for mistake in cause.mistakes for text in texts)
-        without_result = cause.broken or not finding.broken or function == finding.function
-        if finding.follows or same_one or (not finding.named and without_result):
+        unnamed = not finding.named and (not finding.broken or function == finding.function)
+        if cause.broken or finding.follows or same_one or unnamed:
             return head.check.name
     return ""
 
@@ -301,7 +301,7 @@ class Shapes:
             for name, right in results.items():
                 cause = wrong_shape(question, name, values.get(name, MISSING), right)
                 if cause is not None:
-                    return broken(question, cause, named=True)
+                    return replace(broken(question, cause, named=True), follows=True)
         return None
 
 
@@ -403,26 +403,52 @@ class Unmodified:
 
 @dataclass(frozen=True)
 class SecondCall:
-    """A call with other inputs, and then one with the first inputs, give what they give without a call before."""
+    """Calls with other inputs, and then one with the first inputs, give the same as without calls before.
+
+    Attributes:
+        questions: the functions; results: the names that count, by default all.
+        earned: the check of its results.
+        right: the results of each with the last set of other inputs, which has the smallest sizes; sizes: in words.
+    """
 
     questions: Sequence[str]
     earned: Look
-    results: Sequence[str] = ()  # the names that count; by default all
+    results: Sequence[str] = ()
+    right: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    sizes: str = ""
 
     def __call__(self, answers: Answers) -> Finding | None:
         for question in self.questions:
             answer, function = answers.get(question), _function(question)
             if answer.later is not None:
-                return Finding(f"in a second call, {_raised(question, answer.later)}", function=function)
+                return Finding(f"in a second call, {_raised(question, answer.later)}", function=function, follows=True)
             for first, second, what in ((answer.values, answer.again, "a second call of {} with the same inputs"),
                                         (answer.alone, answer.between, "a second call of {} with other inputs")):
-                name = next((name for name in first if (not self.results or name in self.results)
+                numbered = first is not answer.values
+                names = {name: name.partition(" ")[2] if numbered else name for name in first}
+                name = next((name for name in first if (not self.results or names[name] in self.results)
                              and not _equal(first[name], second.get(name))), None)
                 if name is not None:
-                    other = "gives another" if first is answer.values else "gives a wrong"
-                    return Finding(f"{what.format(function)} {other} {'result' if name == 'out' else name}"
+                    gives, result = "a wrong" if numbered else "another", names[name]
+                    return Finding(f"{what.format(function)} gives {gives} {'result' if result == 'out' else result}"
                                    f"{_ratio(first[name], second.get(name))}", function=function)
-        return _earned(self.earned, answers)
+        return self._sizes(answers) or _earned(self.earned, answers)
+
+
+    def _sizes(self, answers: Answers) -> Finding | None:
+        """Return a finding where results are wrong for the smallest sizes alone."""
+        for question, results in self.right.items():
+            found = answers.get(question).alone
+            last = max((name.partition(" ")[0] for name in found), default="0")
+            for name, right in results.items():
+                mine = found.get(f"{last} {name}", MISSING)
+                cause = wrong_shape(question, name, mine, right) or (
+                    "" if same(mine, right) else f"{name} of {_function(question)} is wrong")
+                if cause:
+                    return Finding(f"with {self.sizes}, {cause}", function=_function(question), follows=True,
+                                   numbers="" if wrong_shape(question, name, mine, right) else
+                                   difference(name, mine, right))
+        return None
 
 
 @dataclass(frozen=True)
@@ -484,7 +510,7 @@ def _raised(question: str, error: Mapping[str, Any]) -> str:
         return f"{what} isn't written yet"
     if kind == "TimeLimit":
         return f"{what} did not end in time{_line(error)}: is there an endless loop?"
-    if kind == "AttributeError" and "module 'student'" in message:
+    if "module 'student'" in message or (error.get("place") == "" and "object is not callable" in message):
         return f"there is no {what}"
     if not kind or kind == "Form":
         return f"{what} {message}"

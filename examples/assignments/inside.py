@@ -272,8 +272,7 @@ def main(arguments: Sequence[str]) -> None:
     send(note=limit(job["limits"]))
     probes = types.ModuleType("probes")
     exec(compile(job["probes"], "probes.py", "exec"), probes.__dict__)
-    data = decoded(job["data"])
-    other = decoded(job["other"])
+    data = [decoded(one) for one in (job["data"], *job["others"])]
     forbid(job["blocked"])
     helpers = Helpers(job["helpers"])
     sys.meta_path.append(helpers)
@@ -281,7 +280,7 @@ def main(arguments: Sequence[str]) -> None:
     for number, (name, question) in enumerate(job["asked"]):
         send(begin=number)
         mark("import" if question == "import" else "")  # later the file prints the same again when it is run
-        answer = {} if name in broken else answered(name, question, probes, [data, other], job, helpers)
+        answer = {} if name in broken else answered(name, question, probes, data, job, helpers)
         mark("")
         if question == "import" and "error" in answer:
             broken.add(name)
@@ -303,7 +302,7 @@ def answered(name: str, question: str, probes: types.ModuleType, data: Sequence[
              job: dict[str, Any], helpers: Helpers) -> dict[str, Any]:
     """Ask one student one question; return the result or the error, and the inputs that were modified.
 
-    A whole function is asked again afterwards: with other inputs, and then with the first ones.
+    A whole function is asked again afterwards: with other inputs, several sets of them, and then with the first ones.
     """
     sources = {"student": job["students"][name], **job["helpers"]}
     answer: dict[str, Any] = {}
@@ -333,7 +332,7 @@ def answered(name: str, question: str, probes: types.ModuleType, data: Sequence[
         answer["shares"] = shared(found, given)
         mark("")  # further calls print the same
         if ":" not in question:
-            answer |= later(call, student, module, data, sources, not answer.get("wrote"))
+            answer |= later(call, student, module, data, not answer.get("wrote"), sources)
     except BaseException as error:  # whatever it is, it is the student's, and the next question goes on
         answer["error"] = told(error, sources)
     finally:
@@ -342,19 +341,22 @@ def answered(name: str, question: str, probes: types.ModuleType, data: Sequence[
 
 
 def later(call: Callable[[Any, Any], Any], student: Student, module: types.ModuleType, data: Sequence[dict[str, Any]],
-          sources: dict[str, str], frozen: bool) -> dict[str, Any]:
+          frozen: bool, sources: dict[str, str]) -> dict[str, Any]:
     """Call a function again that was called with the first inputs: with the others, and with the first.
 
-    Compared with the call with other inputs is one in a new module, where nothing is left of an earlier call.
+    The calls with other inputs are compared with those in new modules, where nothing is left of an earlier call.
+    Their results have the number of the inputs in front of their names.
     """
-    first, other = data
-    found = {}
+    first, *others = data
+    found: dict[str, Any] = {"between": {}, "alone": {}}
     try:
-        if other:
-            found["between"] = encoded(call(module, fresh(other, frozen)))
+        for number, other in enumerate(others):
+            results = encoded(call(module, fresh(other, frozen)))
+            found["between"] |= {f"{number} {name}": x for name, x in results.items()}
         found["again"] = encoded(call(module, fresh(first, frozen)))
-        if other:
-            found["alone"] = encoded(call(student.module(), fresh(other, frozen)))
+        for number, other in enumerate(others):
+            results = encoded(call(student.module(), fresh(other, frozen)))
+            found["alone"] |= {f"{number} {name}": x for name, x in results.items()}
     except BaseException as error:
         found["later"] = told(error, sources)
     return found

@@ -160,7 +160,9 @@ def _exact(text: str, mine: Array, right: Array) -> bool:
         return same(mine, np.swapaxes(right, -1, -2))
     if not text.startswith("exactly"):
         return True
-    return same(mine, right * ((mine * right).sum() / (right * right).sum()))
+    factor = float((mine * right).sum() / (right * right).sum())
+    whole, part = round(factor) or 1, round(1 / factor) or 1
+    return same(mine, right * whole) or same(mine, right / part)
 
 
 def same_shape(mine: Array, right: Array) -> str:

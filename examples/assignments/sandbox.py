@@ -45,9 +45,9 @@ class Answer:
 
     Attributes:
         values: results by name: arrays, plain values; a Strange where it was neither.
-        between: the same, of a second call in the same module, with other inputs.
-        again: the same, of a third call, with the first inputs.
-        alone: the same, of a call with the other inputs in a new module.
+        between: the same, of further calls in the same module, with other inputs: "0 h" is the h of the first of them.
+        again: the same, of a last call, with the first inputs.
+        alone: the same, of calls with the other inputs, each in a new module.
         later: the error of one of these further calls.
         error: type, message, line, text and function of the exception; or the reason for a missing answer.
         wrote: the same of a write into a read-only input; changed: the inputs that were changed.
@@ -92,7 +92,7 @@ class Job:
         signatures: the functions that must be there.
         blocked: modules that the student may not import.
         seconds: for one question.
-        other: other inputs, for calls in between; empty: there are none.
+        others: sets of other inputs, for calls in between.
     """
 
     probes: Path
@@ -101,7 +101,7 @@ class Job:
     signatures: Sequence[str]
     blocked: Sequence[str]
     seconds: float = SECONDS
-    other: Mapping[str, Any] = field(default_factory=dict)
+    others: Sequence[Mapping[str, Any]] = ()
 
 
 class Refused(Exception):
@@ -217,7 +217,7 @@ def run(job: Job, sources: Mapping[str, str], isolation: Unisolated | None = Non
             for (name, question), answer in zip(left, talk.answers):
                 found[name].answers[question] = answer
             for name in {name for name, _ in left[:len(talk.answers) + 1]}:
-                found[name].note, found[name].printed = talk.note, {**talk.printed, **found[name].printed}
+                found[name].note, found[name].printed = talk.note, merged(found[name].printed, talk.printed)
             left = left[len(talk.answers):]
             if left:  # the process has died of the first of these
                 at = left[0]
@@ -226,6 +226,11 @@ def run(job: Job, sources: Mapping[str, str], isolation: Unisolated | None = Non
                     why = talk.ended if left[0] == at else "was not asked: the process had ended too often before"
                     found[at[0]].answers[left.pop(0)[1]] = Answer(error={"type": "", "message": why})
     return found
+
+
+def merged(first: Mapping[str, str], then: Mapping[str, str]) -> dict[str, str]:
+    """Return texts by question, each as it is in the first run that has one."""
+    return {**first, **{question: text for question, text in then.items() if question not in first}}
 
 
 def prepare(folder: Path, job: Job) -> None:
@@ -246,7 +251,7 @@ def _process(folder: Path, job: Job, asked: Sequence[tuple[str, str]], sources: 
     budget = BUDGET * len(names)
     text = json.dumps({
         "asked": asked, "students": {name: sources[name] for name in names}, "data": encoded(dict(job.data)),
-        "other": encoded(dict(job.other)), "helpers": dict(helpers),
+        "others": [encoded(dict(other)) for other in job.others], "helpers": dict(helpers),
         "probes": job.probes.read_text(encoding="utf-8"), "signatures": list(job.signatures),
         "blocked": ["examples", *job.blocked], "seconds": job.seconds,
         "paths": [str(isolation.inside(folder) / "packages")],

@@ -70,6 +70,10 @@ def test_points_add_up() -> None:
 
 
 # ---- mistakes
+# Two facts, or an error that the wrong result of another function may cause, but need not.
+SEVERAL = {"every_path", "state_for_gradient", "edges_consumed"}
+
+
 def mutants(name: str, check: str = "") -> list[Mutant]:
     table: list[Mutant] = importlib.import_module(f"examples.assignments.mutants.{name}").MUTANTS
     return [one for one in table if one.check.startswith(check)]
@@ -87,6 +91,8 @@ def test_every_mutant_is_caught_and_named(name: str, check: str, which: slice) -
         assert failed, f"{one.name} earns full points"
         first = failed[0]
         assert first.finding is not None
+        heads = [outcome.check.name for outcome in failed if not outcome.follows]
+        assert len(heads) == 1 or one.name in SEVERAL, (one.name, heads)
         assert first.check.name.startswith(one.check), (one.name, first.check.name, first.finding.cause)
         assert [words for words in one.said if words not in first.finding.cause] == [], (one.name, first.finding.cause)
         for outcome in failed:
@@ -113,7 +119,7 @@ def labels(name: str, graph: str) -> set[str]:
 
 
 def test_there_are_the_fourteen_classic_mistakes_and_many_more() -> None:
-    assert len(mutants("a3")) >= 40 and sum(len(mutants(name)) for name in NAMES) >= 100
+    assert len(mutants("a3")) >= 55 and sum(len(mutants(name)) for name in NAMES) >= 190
     for name in NAMES:
         names = [one.name for one in mutants(name)]
         assert len(names) == len(set(names))

@@ -153,7 +153,8 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     # backward gets right results of forward
     late = [question for question in probes.CALLS if ".backward" in question]
     early = [question for question in [*probes.CALLS, *(() if hidden else probes.NUMERIC)] if question not in late]
-    jobs = [Job(Path(probes.__file__), questions, data, list(SIGNATURES), ["rnn", "viz", "torch", "jax"], other=other)
+    jobs = [Job(Path(probes.__file__), questions, data, list(SIGNATURES), ["rnn", "viz", "torch", "jax"],
+                others=[other])
             for questions, data, other in ((early, graphs.numbers(seed), graphs.numbers(seed + 1)),
                                            (late, d, numbers(seed + 1)))]
     yield Assignment("a1", "operations and their derivatives", jobs, checks, "a1.py", Drawing())

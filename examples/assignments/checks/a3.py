@@ -31,6 +31,7 @@ SIGNATURES = {
     "lstm_forward": ["x", "h0", "c0", "p"],
     "lstm_backward": ["dhs", "x", "h0", "c0", "s", "p"],
 }
+SIZES_OF_ONE = "one step, one sequence, one feature and one unit"
 BLOCKED = ["minigrad", "rnn", "viz", "torch", "jax", "tensorflow", "autograd"]
 CALLED = {"dh_2": "dh", "lstm_dh_2": "dh", "lstm_dc_2": "dc", **{f"lstm_{name}": f's["{name}"]' for name in "ifogch"}}
 
@@ -76,7 +77,7 @@ def results(*some: Mapping[str, Array]) -> list[str]:
 
 
 # ---- the assignment
-def rnn_checks(n: Numbers) -> list[Check]:
+def rnn_checks(n: Numbers, ones: Numbers) -> list[Check]:
     d = n.d
     step, states = {"h": d["hs"][0]}, {"h": d["hs"]}
     forward = forward_of("rnn_forward", n, states, rnn.sequence_mistakes)
@@ -101,13 +102,15 @@ def rnn_checks(n: Numbers) -> list[Check]:
               again=1, of=("rnn_backward", "rnn_step_backward")),
         Check("rnn: inputs unmodified", 1, Unmodified(questions, time, CALLED, results(n.rnn_steps[1], n.rnn)),
               of=("rnn_backward", *questions)),
-        Check("rnn: second call", 1, SecondCall(questions, forward, results(n.rnn_steps[1], n.rnn)),
+        Check("rnn: second call", 1, SecondCall(
+            questions, forward, results(n.rnn_steps[1], n.rnn),
+            {"rnn_forward": {"h": ones.d["hs"]}, "rnn_backward": ones.rnn}, SIZES_OF_ONE),
               of=("rnn_forward", *questions)),
         Check("rnn: central differences", 1, Numeric("rnn_forward:numeric", "rnn_backward", {
             name: n.rnn[name] for name in ("x", "h0", "W", "U", "b")}), of=("rnn_backward", *questions))]
 
 
-def lstm_checks(n: Numbers) -> list[Check]:
+def lstm_checks(n: Numbers, ones: Numbers) -> list[Check]:
     step = {name: array[0] for name, array in n.s.items()}
     forward = forward_of("lstm_forward", n, n.s, lstm.forward_mistakes)
     questions = ["lstm_step_forward", "lstm_step_backward", "lstm_forward", "lstm_backward"]
@@ -131,7 +134,9 @@ def lstm_checks(n: Numbers) -> list[Check]:
                            lstm.edge_of), again=1, of=("lstm_backward", "lstm_step_backward")),
         Check("lstm: inputs unmodified", 1, Unmodified(questions, time, CALLED, results(n.lstm_steps[1], n.lstm, n.s)),
               of=("lstm_backward", *questions)),
-        Check("lstm: second call", 1, SecondCall(questions, forward, results(n.lstm_steps[1], n.lstm, n.s)),
+        Check("lstm: second call", 1, SecondCall(
+            questions, forward, results(n.lstm_steps[1], n.lstm, n.s),
+            {"lstm_forward": ones.s, "lstm_backward": ones.lstm}, SIZES_OF_ONE),
               of=("lstm_forward", *questions)),
         Check("lstm: central differences", 1, Numeric("lstm_forward:numeric", "lstm_backward", {
             name: n.lstm[name] for name in ("x", "h0", "c0", *PARAMETERS)}), of=("lstm_backward", *questions))]
@@ -154,11 +159,12 @@ def stages(kind: str, hidden: bool) -> list[tuple[list[str], list[str]]]:
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     """The plain cell and the LSTM; hidden: with sizes of their own."""
     n, others = (Numbers(number, graphs.HIDDEN_SIZES if hidden else graphs.SIZES) for number in (seed, seed + 1))
-    for kind, checks in (("rnn", rnn_checks(n)), ("lstm", lstm_checks(n))):
+    ones = Numbers(seed, graphs.ONES)
+    for kind, checks in (("rnn", rnn_checks(n, ones)), ("lstm", lstm_checks(n, ones))):
         wanted = {name: arguments for name, arguments in SIGNATURES.items() if name.startswith(kind)}
         jobs = [Job(Path(graphs.__file__).parents[1] / "probes" / "a3.py", questions,
                     {name: n.d[name] for name in names}, list(wanted), BLOCKED,
-                    other={name: others.d[name] for name in names})
+                    others=[{name: other.d[name] for name in names} for other in (others, ones)])
                 for questions, names in stages(kind, hidden)]
         first = Check(f"{kind}: import and signatures", 0, Imports(wanted))
         yield Assignment("a3", "RNN and LSTM cells by hand", jobs, [first, *checks], f"a3.py {kind}",

@@ -12,12 +12,12 @@ from examples.assignments.comparisons.a4 import (
     Definition,
     Drawing,
     Initial,
-    InTurn,
     Link,
     Loop,
     Order,
     Paths,
     Structure,
+    Turns,
     listing,
 )
 from examples.assignments.grading import Assignment, Check, Imports, Look
@@ -142,9 +142,9 @@ LOOPS: list[Definition] = [
     [("a", "b", 0), ("b", "a", 0)], [("a", "b", 1), ("b", "b", 0)]]
 
 
-def turns(function: str) -> InTurn:
+def turns(function: str) -> Turns:
     """Return the check of a function that is asked for several definitions in turn."""
-    return InTurn(function, TURNS, [probes.ASK[function](solution, list(edges), T) for edges, T in TURNS])
+    return Turns(function, TURNS, [probes.ASK[function](solution, list(edges), T) for edges, T in TURNS])
 
 
 FUNCTIONS = {"unroll": ("unroll",), "initial_copies": ("initial_copies", "unroll"),

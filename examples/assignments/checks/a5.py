@@ -215,6 +215,7 @@ def chunk_mistakes(d: dict[str, Any], right: dict[str, Array]) -> dict[str, list
     return found
 
 
+SIZES_OF_ONE = "one step, one sequence, and one of each size"
 FUNCTIONS = {"chunk_loss": ("chunk_loss",), "truncated_gradients": ("truncated_gradients", "chunk_loss"),
              "train": ("train", "chunk_loss")}
 
@@ -222,6 +223,7 @@ FUNCTIONS = {"chunk_loss": ("chunk_loss",), "truncated_gradients": ("truncated_g
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     """Truncation and training, with one set of numbers."""
     d, other = (graphs.numbers(number, graphs.HIDDEN_SIZES if hidden else graphs.SIZES) for number in (seed, seed + 1))
+    ones = graphs.numbers(seed, graphs.ONES)
     one = probes.chunk_loss(solution, d)
     right = gradients(d, Variant("", d["k"]))
     truncated = Truncated(right, {name: unlike(some, right[name]) for name, some in cut_mistakes(d).items()},
@@ -233,6 +235,8 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     values = Values("chunk_loss", one, mistakes, "steps 1 … k", until="h[1]")
     state = Values("chunk_loss:state", probes.last_state(solution, d), place="the last state")
     of_chunk, of_cut, of_train = FUNCTIONS.values()
+    of_ones = {"truncated_gradients": gradients(ones, Variant("", ones["k"])),
+               "train": {"losses": training(ones, Variant("", ones["k"]))}}
     checks = [
         Check("import and signatures", 0, Imports(SIGNATURES)),
         Check("shapes and dtypes", 1, Shapes({"chunk_loss": one, "truncated_gradients": right}), of=of_cut),
@@ -240,11 +244,13 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
         Check("truncated gradients", 3, truncated, again=2, of=of_cut),
         Check("inputs unmodified", 1, Unmodified(list(SIGNATURES), truncated), of=of_cut),
         Check("second call", 1, Repeated(truncated), of=of_cut),
-        Check("second call of all functions", 1, SecondCall(list(SIGNATURES), values), of=(*of_chunk, *of_cut)),
         Check("the last state is of the graph", 1, state, of=of_chunk),
         Check("one backward pass for each chunk", 2, Reach(len(d["x"]), d["k"], truncated), of=of_cut),
         Check("the losses of training", 3, losses, again=2, of=of_train),
+        Check("second call of all functions", 1, SecondCall(list(SIGNATURES), values, (), of_ones, SIZES_OF_ONE),
+              of=(*of_chunk, *of_cut, "train")),
         Check("it learns", 2, Learned(task), of=of_train)]
+    others = [{name: x for name, x in some.items() if not name.startswith("task_")} for some in (other, ones)]
     job = Job(Path(probes.__file__), list(probes.CALLS), d, list(SIGNATURES), ["rnn", "viz", "torch", "jax"],
-              other={name: x for name, x in other.items() if not name.startswith("task_")})
+              others=others)
     yield Assignment("a5", "truncated backpropagation and training", [job], checks, "a5.py", Drawing(d))

@@ -31,8 +31,9 @@ class Ordered:
     def __call__(self, answers: Answers) -> Finding | None:
         finding = self.found(answers)
         if finding is None or self.graph == "small":
-            return finding
-        return replace(finding, edge=None, until="")  # the picture and the debugger show the small graph
+            return finding and replace(finding, follows=True)
+        # the picture and the debugger show the small graph
+        return replace(finding, edge=None, until="", follows=True)
 
     def found(self, answers: Answers) -> Finding | None:
         """Return the finding, with the edge and the node of it."""
@@ -115,7 +116,7 @@ class Gradients(Ordered):
         for call, ((root, right), grads) in enumerate(zip(calls, answers.plain(question, "grads"), strict=True)):
             finding = self._wrong_gradient(grads, right, self.depends(root))
             if finding is not None and (self.again or not call):
-                return replace(finding, cause=f"{self.of_call(call)}{finding.cause}", follows=call > 0)
+                return replace(finding, cause=f"{self.of_call(call)}{finding.cause}")
         return None
 
     def _wrong_gradient(self, grads: Sequence[float], right: Mapping[str, float], wanted: Sequence[int]
@@ -145,6 +146,8 @@ class Gradients(Ordered):
         uses = [(right[self.rows[user][0]], k, self.rows[user]) for user in wanted
                 for k, x in enumerate(self.rows[user][2]) if x == i]
         return [
+            ("the local derivatives are in the wrong order: those of the other input",
+             sum(grad * row[3][len(row[3]) - 1 - k] for grad, k, row in uses)),
             ("the local derivative is missing: each user adds its gradient times node.local",
              sum(grad for grad, _, _ in uses)),
             ("the factor is the value of the input, but should be the local derivative: node.grad * slope",
@@ -152,9 +155,7 @@ class Gradients(Ordered):
             ("the factor is the value of the user, but should be the local derivative: node.grad * slope",
              sum(grad * row[1] for grad, _, row in uses)),
             ("the gradient of the user is missing: it is the local derivatives alone, but node.grad * slope is added",
-             sum(row[3][k] for _, k, row in uses)),
-            ("the local derivatives are in the wrong order: those of the other input",
-             sum(grad * row[3][len(row[3]) - 1 - k] for grad, k, row in uses))]
+             sum(row[3][k] for _, k, row in uses))]
 
 
 def _missing(mine: float, shares: Sequence[tuple[str, float]], variants: Sequence[tuple[str, float]]

@@ -35,7 +35,7 @@ class Forward:
                 text = hit.mistake if hit else UNKNOWN
                 return Finding(f"{before}{name}[{t}] is wrong: {text}", f"t = {t}, {name} of {self.question}",
                                difference(f"{name}[{t}]", mine[name][t - 1], right[t - 1]), hit.edge if hit else None,
-                               f"{name}[{t}]", named=hit is not None)
+                               f"{name}[{t}]", named=hit is not None, mistakes=hit.all_mistakes if hit else ())
         return None
 
 
@@ -65,7 +65,8 @@ class ThroughTime:
                                                           self._next(state, t)) if t < last else None
                 return Finding(f"{before}dL/d{state}[{t}] is wrong: {text}", f"t = {t}, {self.question}",
                                difference(f"dL/d{state}[{t}]", mine, right), edge, f"{state}[{t}]" if t else "",
-                               named=hit is not None)
+                               named=hit is not None, mistakes=hit.all_mistakes if hit else (),
+                               follows=text.startswith("on the way back"))
         return None
 
     def _next(self, state: str, t: int) -> str:
@@ -91,7 +92,8 @@ class Gradients:
                 edge = self.edges["W"][t - 1]
                 return Finding(f"dL/dx[{t}] is wrong: {hit.mistake if hit else 'what goes back to the input'}",
                                f"t = {t}, {self.question}", difference(f"dL/dx[{t}]", x[t - 1], self.right["x"][t - 1]),
-                               hit.edge if hit else edge, edge[1], named=hit is not None)
+                               hit.edge if hit else edge, edge[1], named=hit is not None,
+                               mistakes=hit.all_mistakes if hit else (), follows=True)
         wrong = [name for name in self.parts
                  if not same(answers.array(self.question, name, self.right[name]), self.right[name])]
         for name in wrong:
@@ -109,7 +111,8 @@ class Gradients:
         edges = tuple(self.edges[name])
         return Finding(f"{text if text.startswith('dL/d') else f'dL/d{name} is wrong: {text}'}{also}",
                        f"{self.question}, the sum over t = 1 … {len(parts)}", difference(f"dL/d{name}", mine, right),
-                       edges[0], f"param {name}", named=text != UNKNOWN, more=edges[1:])
+                       edges[0], f"param {name}", named=text != UNKNOWN, more=edges[1:],
+                       mistakes=hit.all_mistakes if hit else (), follows=hit is not None and "at t = 1" not in text)
 
 
 @dataclass(frozen=True)

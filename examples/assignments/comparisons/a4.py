@@ -57,7 +57,8 @@ def kept(answers: Answers, question: str, edges: Definition) -> Finding | None:
     if left == [list(edge) for edge in edges]:
         return None
     some = f": {len(left)} of {len(edges)} are left" if isinstance(left, list) and len(left) != len(edges) else ""
-    return Finding(f"{question.partition(':')[0]} changes the caller's list of edges{some}. Work on a copy")
+    return Finding(f"{question.partition(':')[0]} changes the caller's list of edges{some}. Work on a copy",
+                   follows=True)
 
 
 def _copy(pair: Sequence[Any]) -> Copy:
@@ -223,7 +224,7 @@ def shown(edges: Definition) -> str:
 
 
 @dataclass(frozen=True)
-class InTurn:
+class Turns:
     """One function of several small definitions, one after another: some without edges, some with delays alone.
 
     `turns` has each definition with its T; `right` has the results.
@@ -282,7 +283,8 @@ class Paths:
         start, end = map(text, ends[wrong])
         if mine[wrong] is None:
             return Finding(f"count_paths returns {given[wrong]!r:.60} from {start} to {end}; it must return a whole "
-                           f"number", f"count_paths of {self.name}", until=start, graph=self.name, broken=True)
+                           f"number", f"count_paths of {self.name}", until=start, graph=self.name, broken=True,
+                           follows=True)
         hit = known(mine, self.mistakes)
         lead = "path leads" if self.right[wrong] == 1 else "paths lead"
         return Finding(f"{self.right[wrong]} {lead} from {start} to {end}, not {mine[wrong]}"

@@ -37,7 +37,8 @@ class Reach:
         right = [min(k, T - start) for start in range(0, T, k)]
         if len(reached) < len(right):
             return Finding(f"there are {len(reached)} backward passes, but should be {len(right)}, one for each chunk: "
-                           "or else the graphs of all chunks are in memory together", "truncated_gradients")
+                           "or else the graphs of all chunks are in memory together", "truncated_gradients",
+                           follows=True)
         if self.gradients(answers) is None:
             return None
         for number, ((nodes, steps), wanted) in enumerate(zip(reached, right), 1):
@@ -79,7 +80,7 @@ class Truncated:
         edges = [hit.edge, *hit.more] if hit and hit.edge else list(self.borders)
         return Finding(f"dL/d{name} is wrong: {hit.mistake if hit else UNKNOWN}; wrong are {', '.join(wrong)}",
                        "truncated_gradients", difference(f"dL/d{name}", mine, right), edges[0] if edges else None,
-                       f"param {name}", named=hit is not None, more=tuple(edges[1:]),
+                       f"param {name}", named=hit is not None, more=tuple(edges[1:]), follows=True,
                        mistakes=hit.all_mistakes if hit else ())
 
 
@@ -120,7 +121,7 @@ class Losses:
             hit = known(value, self.mistakes)
             return Finding(f"train returns {value.size} losses, but should return {self.right.size}, one for each chunk"
                            f"{': ' + hit.mistake if hit else ''}", "train",
-                           mistakes=hit.all_mistakes if hit else ())
+                           mistakes=hit.all_mistakes if hit else (), follows=True)
         mine = answers.array("train", "losses", self.right)
         wrong = np.flatnonzero(~np.isclose(mine, self.right, rtol=1e-9, atol=0))
         if not wrong.size:
@@ -135,7 +136,7 @@ class Losses:
         return Finding(f"{before}that of update {first + 1} is wrong: {why}",
                        f"epoch {first // per_epoch + 1}, chunk {first % per_epoch + 1} (t = {begin} …)",
                        difference("losses", mine, self.right), edge, f"h[{begin}]", named=hit is not None,
-                       mistakes=hit.all_mistakes if hit else ())
+                       mistakes=hit.all_mistakes if hit else (), follows=True)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,12 @@ class Form(Exception):
     """A result of another form than the text describes; the message says which, after the name of the function."""
 
 
+def kind(value: Any) -> str:
+    """Return the name of a value's type, with its article."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
 def built(student: Any, graph: Data) -> list[Any]:
     """Return the nodes, of the student's own Node class; inputs before users."""
     nodes: list[Any] = []
@@ -51,7 +57,7 @@ class Order:
             if order is None:
                 raise Form("returned None: is `return` missing?")
             if isinstance(order, (str, dict)) or not hasattr(order, "__iter__"):
-                raise Form(f"returns a {type(order).__name__}; it must be a list of nodes")
+                raise Form(f"returns {kind(order)}; it must be a list of nodes")
             found.append([at.get(id(node), -1) for node in order])
         return {"orders": found, "changed": changed(nodes, graph)}
 

@@ -14,8 +14,14 @@ def p(d: Data) -> Data:
 
 
 def step(d: Data) -> Data:
-    """Return the results of the LSTM's step 2."""
-    return {name: d[f"lstm_{name}"][1] for name in RESULTS}
+    """Return the results of the LSTM's step 2, or of its only one."""
+    return {name: d[f"lstm_{name}"][:2][-1] for name in RESULTS}
+
+
+def before(d: Data, name: str) -> Any:
+    """Return the state before step 2, or before the only one."""
+    states = d["hs"] if name == "h" else d[f"lstm_{name[-1]}"]
+    return states[0] if len(states) > 1 else d[f"{name[-1]}0"]
 
 
 def rnn_step_forward(student: Any, d: Data) -> Data:
@@ -23,7 +29,7 @@ def rnn_step_forward(student: Any, d: Data) -> Data:
 
 
 def rnn_step_backward(student: Any, d: Data) -> Any:
-    return student.rnn_step_backward(d["dh_2"], d["x"][1], d["hs"][0], d["hs"][1], d["W"], d["U"])
+    return student.rnn_step_backward(d["dh_2"], d["x"][:2][-1], before(d, "h"), d["hs"][:2][-1], d["W"], d["U"])
 
 
 def rnn_forward(student: Any, d: Data) -> Data:
@@ -39,8 +45,8 @@ def lstm_step_forward(student: Any, d: Data) -> Any:
 
 
 def lstm_step_backward(student: Any, d: Data) -> Any:
-    return student.lstm_step_backward(d["lstm_dh_2"], d["lstm_dc_2"], d["x"][1], d["lstm_h"][0], d["lstm_c"][0],
-                                      step(d), p(d))
+    return student.lstm_step_backward(d["lstm_dh_2"], d["lstm_dc_2"], d["x"][:2][-1], before(d, "lstm h"),
+                                      before(d, "lstm c"), step(d), p(d))
 
 
 def lstm_forward(student: Any, d: Data) -> Any:

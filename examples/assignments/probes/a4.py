@@ -13,6 +13,12 @@ class Form(Exception):
     """A result of another form than the text describes; the message says which, after the name of the function."""
 
 
+def kind(value: Any) -> str:
+    """Return the name of a value's type, with its article."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
 def plain(value: Any) -> Any:
     """Return the Python number of a NumPy scalar; any other value unchanged."""
     return value.item() if isinstance(value, np.generic) else value
@@ -23,7 +29,7 @@ def listed(found: Any, wanted: str) -> list[Any]:
     if found is None:
         raise Form("returned None: is `return` missing?")
     if isinstance(found, (str, bytes, Mapping)) or not isinstance(found, Iterable):
-        raise Form(f"returns a {type(found).__name__}; it must be {wanted}")
+        raise Form(f"returns {kind(found)}; it must be {wanted}")
     return list(found)
 
 

@@ -17,6 +17,12 @@ class Form(Exception):
     """A result of another form than the text describes; the message says which, after the name of the function."""
 
 
+def kind(value: Any) -> str:
+    """Return the name of a value's type, with its article."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
 def parameters(d: Data, task: str = "") -> dict[str, mg.Tensor]:
     return {name: mg.Tensor(d[task + name], requires_grad=True, name=name) for name in NAMES}
 
@@ -66,10 +72,10 @@ def chunk(student: Any, d: Data) -> tuple[dict[str, mg.Tensor], mg.Tensor, mg.Te
     if found is None:
         raise Form("returned None: is `return` missing?")
     if not isinstance(found, (tuple, list)) or len(found) != 2:
-        raise Form(f"returns a {type(found).__name__}; it must be the loss and the last state: return loss, h")
+        raise Form(f"returns {kind(found)}; it must be the loss and the last state: return loss, h")
     for what, x in zip(("loss", "last state"), found):
         if not isinstance(x, mg.Tensor):
-            raise Form(f"returns a {type(x).__name__} as the {what}; it must be a Tensor of the graph: .data, .item(), "
+            raise Form(f"returns {kind(x)} as the {what}; it must be a Tensor of the graph: .data, .item(), "
                        ".numpy() and float() leave it")
     return p, *found
 
@@ -112,7 +118,7 @@ def gradients(found: Any) -> dict[str, Any]:
         raise Form("returned None: is `return` missing?")
     if not isinstance(found, Mapping):
         wanted = ", ".join(f'"{name}": …' for name in NAMES)
-        raise Form(f"returned a {type(found).__name__}; a dict is wanted: {{{wanted}}}")
+        raise Form(f"returned {kind(found)}; a dict is wanted: {{{wanted}}}")
     missing = [name for name in NAMES if found.get(name) is None]
     if missing:
         raise Form(f"returned no gradient of {', '.join(missing)}: .grad is None where no gradient arrives")
@@ -145,7 +151,7 @@ def train(student: Any, d: Data) -> Data:
     if losses is None:
         raise Form("returned None: is `return` missing?")
     if not isinstance(losses, Iterable) or isinstance(losses, (str, Mapping)):
-        raise Form(f"returned a {type(losses).__name__}; it must be a list with the loss of every chunk")
+        raise Form(f"returned {kind(losses)}; it must be a list with the loss of every chunk")
     losses = list(losses)
     return {"losses": np.array([number(loss) for loss in losses]), **{name: p[name].numpy() for name in NAMES}}
 
