@@ -408,7 +408,8 @@ class SecondCall:
     Attributes:
         questions: the functions; results: the names that count, by default all.
         earned: the check of its results.
-        right: the results of each with the last set of other inputs, which has the smallest sizes; sizes: in words.
+        right: the results of some with the last set of other inputs, which has the smallest sizes; sizes: in words.
+        looks: the checks of these functions. Where one fails, it's no matter of sizes.
     """
 
     questions: Sequence[str]
@@ -416,6 +417,7 @@ class SecondCall:
     results: Sequence[str] = ()
     right: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     sizes: str = ""
+    looks: Mapping[str, Look] = field(default_factory=dict)
 
     def __call__(self, answers: Answers) -> Finding | None:
         for question in self.questions:
@@ -438,6 +440,8 @@ class SecondCall:
     def _sizes(self, answers: Answers) -> Finding | None:
         """Return a finding where results are wrong for the smallest sizes alone."""
         for question, results in self.right.items():
+            if question in self.looks and self.looks[question](answers) is not None:
+                continue
             found = answers.get(question).alone
             last = max((name.partition(" ")[0] for name in found), default="0")
             for name, right in results.items():

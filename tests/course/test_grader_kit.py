@@ -104,7 +104,7 @@ def test_a_kit_prints_the_same_report(tmp_path: Path) -> None:
                               env={**os.environ, "PYTHONPATH": str(place), "PYTHONIOENCODING": "utf-8"})
         shown.append(done.stdout)
         assert done.returncode == 1, done.stderr
-    assert shown[0] == shown[1] and "cut after 3 steps" in shown[0] and "20 of 26 points" in shown[0]
+    assert shown[0] == shown[1] and "cut after 3 steps" in shown[0]
 
 
 # ---- what isn't in it

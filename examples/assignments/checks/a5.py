@@ -247,7 +247,8 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
         Check("the last state is of the graph", 1, state, of=of_chunk),
         Check("one backward pass for each chunk", 2, Reach(len(d["x"]), d["k"], truncated), of=of_cut),
         Check("the losses of training", 3, losses, again=2, of=of_train),
-        Check("second call of all functions", 1, SecondCall(list(SIGNATURES), values, (), of_ones, SIZES_OF_ONE),
+        Check("second call of all functions", 1, SecondCall(
+            list(SIGNATURES), values, (), of_ones, SIZES_OF_ONE, {"truncated_gradients": truncated, "train": losses}),
               of=(*of_chunk, *of_cut, "train")),
         Check("it learns", 2, Learned(task), of=of_train)]
     others = [{name: x for name, x in some.items() if not name.startswith("task_")} for some in (other, ones)]
