@@ -99,7 +99,7 @@ def _of_formulas(text: str) -> Iterator[tuple[int, str, str, str]]:
             yield put(node, f"{ast.unparse(node.elts[1])}, {ast.unparse(node.elts[0])}")
 
 
-def survivors(name: str, seed: int, seconds: float = 0.5, batch: int = 40) -> list[str]:
+def survivors(name: str, seed: int, seconds: float = 1.0, batch: int = 40) -> list[str]:
     """Return the keys of the changes that earn full points, the hidden checks' included."""
     left = {change.key: change.text for change in changes(name)}
     hidden_parts = [replace(part, checks=hidden(part.checks)) for part in parts(name, seed, True)]

@@ -130,7 +130,7 @@ def test_two_mistakes_at_once_are_placed_and_not_named_wrongly() -> None:
     done = outcomes("a3", {"wrong.py": wrong}, slice(0, 1))["wrong.py"]
     finding = next(o.finding for o in done if o.check.name == "rnn: dL/dh by step")
     assert finding is not None and not finding.named
-    assert finding.cause.startswith("dL/dh[5] is right, dL/dh[4] is wrong: what comes back through t = 5 is wrong")
+    assert finding.cause.startswith("dL/dh[5] is right, dL/dh[4] is wrong: the contribution through t = 5 is wrong")
     assert finding.edge == ("h[4]", "z[5]") and "yours" in finding.numbers and finding.until == "h[4]"
 
 
@@ -296,7 +296,7 @@ STRICT = [
      "    return [((a, i), (b, str(j))) for (a, i), (b, j) in _unroll(edges, T)]",
      "edges against", "returns no list"),
     ("a4", "_initial = initial_copies\ndef initial_copies(edges, T):\n    return [*_initial(edges, T)] * 3",
-     "initial values", "stands there 3 times"),
+     "initial values", "is listed 3 times"),
     ("a4", "_initial = initial_copies\ndef initial_copies(edges, T):\n"
      "    return {(a, str(k)) for a, k in _initial(edges, T)}",
      "initial values", "returns no set"),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.assignments import a3_source as solution
+from examples.assignments.comparisons.a3 import BACKWARD
 from examples.assignments.naming import Candidate, Edge
 
 from .a3_numbers import GATES, Numbers
@@ -60,7 +61,7 @@ def forward_mistakes(n: Numbers, t: int) -> dict[str, list[Candidate]]:
 
 
 class Back:
-    """What one step of the LSTM computes on its way back; dh and dc, what comes from outside, are right.
+    """The results of one backward step of the LSTM; dh and dc, its upstream gradients, are right.
 
     Attributes:
         whole: all of dL/dc; cells: wrong variants of it, with names and edges.
@@ -91,7 +92,7 @@ class Back:
         of_wrong = "the derivative of tanh is taken of the wrong variable: {}, but should be 1 - tanh(c)**2"
         return [
             ("the contribution through h is missing (dh * o * (1 - tanh(c)**2))", dc, way),
-            ("dc, what comes from the next step, is missing", self.whole - dc, carry),
+            ("dc, the contribution of the next step, is missing", self.whole - dc, carry),
             (of_wrong.format("1 - c**2"), dc + dh * o * (1 - c * c), way),
             (of_wrong.format("1 - h**2"), dc + dh * o * (1 - h * h), way),
             ("the factor (1 - tanh(c)**2) is missing", dc + dh * o, way),
@@ -188,7 +189,7 @@ def arriving_mistakes(n: Numbers, state: str, t: int) -> list[Candidate]:
         if t:
             found += back_mistakes(n, t)["c"]
         if t < n.T:
-            found += [Candidate(f"on the way back from c[{t + 1}], {m.mistake}", own + m.gives, m.edge)
+            found += [Candidate(f"{BACKWARD} c[{t + 1}], {m.mistake}", own + m.gives, m.edge)
                       for m in back_mistakes(n, t + 1)["c_prev"]]
             found += carried_mistakes(n, own, n.lstm["c"][t], t, (f"c[{t}]", f"c[{t + 1}]"), "c")
         return found
@@ -197,7 +198,7 @@ def arriving_mistakes(n: Numbers, state: str, t: int) -> list[Candidate]:
     way = f"h[{t}]", f"f[{t + 1}]"
     return [*contribution_mistakes(n, direct, n.lstm["h"][t - 1] if t else n.lstm["h0"], t, way),
             *carried_mistakes(n, direct, n.lstm["h"][t], t, way),
-            *(Candidate(f"on the way back from t = {t + 1}, {m.mistake}", direct + m.gives, m.edge)
+            *(Candidate(f"{BACKWARD} t = {t + 1}, {m.mistake}", direct + m.gives, m.edge)
               for m in back_mistakes(n, t + 1)["h_prev"])]
 
 

@@ -82,7 +82,7 @@ class Ordered:
         counts, wanted = Counter(order), self.depends(root)
         for i in wanted:
             if counts[i] != 1:
-                many = f"stands there {counts[i]} times: it is met once for every path to it, but is one node"
+                many = f"is listed {counts[i]} times, once for every path to it, but is one node"
                 users = [user for user, row in enumerate(self.rows) if i in row[2] and user in wanted]
                 return Finding(f"{names[i]} {many if counts[i] else 'is missing'}", where,
                                edge=(names[i], names[users[0]]) if users else None, until=names[i])
@@ -92,7 +92,7 @@ class Ordered:
         for user in wanted:
             for i in self.rows[user][2]:
                 if position[i] > position[user]:
-                    return Finding(f"{names[i]} stands after {names[user]}, which is computed from it: an input comes "
+                    return Finding(f"{names[i]} comes after {names[user]}, which is computed from it: an input comes "
                                    f"before all its users", where, edge=(names[i], names[user]), until=names[user])
         return None
 

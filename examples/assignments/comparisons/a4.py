@@ -153,7 +153,7 @@ class Initial:
                 what = "is no initial value: steps from 1 on are computed" if extra[0][1] > 0 else "is read by nothing"
                 return Finding(f"{text(extra[0])} {what}", f"initial_copies of {self.name}, T = {T}", follows=True)
             if twice:
-                return Finding(f"{text(twice[0])} stands there {counts[twice[0]]} times; a set holds it once",
+                return Finding(f"{text(twice[0])} is listed {counts[twice[0]]} times; a set holds it once",
                                f"initial_copies of {self.name}, T = {T}", follows=True)
         return None
 
@@ -192,12 +192,12 @@ def wrong_order(order: Sequence[Any], edges: Definition) -> tuple[str, Edge | No
         if order.count(name) != 1:
             only = all(delay for *ends, delay in edges if name in ends)
             why = ": a signal that has only edges with a delay is computed too" if only and name not in order else ""
-            return f"{name} stands there {order.count(name)} times, but should once{why}", None
+            return f"{name} is listed {order.count(name)} times, but should be once{why}", None
     if len(order) != len(names):
         return "there are unknown signals", None
     for source, target, delay in edges:
         if delay == 0 and order.index(source) > order.index(target):
-            return (f"{target} stands before {source}, which it reads without delay",
+            return (f"{target} comes before {source}, which it reads without delay",
                     (f"{source}[1]", f"{target}[1]"))
     return None
 

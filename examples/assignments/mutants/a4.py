@@ -34,7 +34,7 @@ MUTANTS = [
            check="order in a step: two_delays", said="sees a loop without delay where there is none"),
     mutant("order_as_listed", (READY, "if name != 'x'"),
            ("if not ready:", "if left == ['x']:\n            return [*order, 'x']\n        if not ready:"),
-           check="order in a step: two_delays", said="h stands before x, which it reads without delay"),
+           check="order in a step: two_delays", said="h comes before x, which it reads without delay"),
     mutant("loop_unnoticed", ('raise ValueError(f"a loop without delay among {\', \'.join(left)}")',
                               "return order + left"),
            check="loops", said="it must raise ValueError"),
