@@ -162,4 +162,10 @@ MUTANTS = [
            said="the forget gate is missing"),
     mutant("lstm_first_c_missing", ("h, c, steps = h0, c0, []", "h, c, steps = h0, 0 * c0, []"),
            check="lstm: forward by step", said="c_prev is not added"),
+    mutant("lstm_dict_consumed", ("    i = sigmoid(x @ p[\"W_i\"]", "    p = p if p.pop(\"b_i\", None) is None else "
+                                  "{**p, \"b_i\": 0.0}\n    i = sigmoid(x @ p[\"W_i\"]"), check="lstm: shapes",
+           said="lstm_step_forward changes the caller's dict p: work on a copy"),
+    mutant("lstm_step_of_ones_alone", ("return {name: np.stack([s[name] for s in steps]) for name in steps[0]}",
+                                       "return {name: np.stack([s[name] for s in steps]) for name in steps[1]}"),
+           check="lstm: second call", said="in a second call, lstm_forward raised IndexError"),
 ]

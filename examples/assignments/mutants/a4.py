@@ -77,4 +77,15 @@ MUTANTS = [
     mutant("paths_from_initial_copies_alone", ("for t in range(1, T + 1):\n        for name in order",
                                                "for t in range(0, T + 1):\n        for name in order"),
            check="paths: two_delays", said="from h[-1] to y[3]"),
+    mutant("inputs_are_no_initial_values", ("copy[1] <= 0}", "copy[1] <= 0 and copy[0] != 'x'}"),
+           check="several definitions in turn: initial",
+           said=("[(x, h, 1)] with T = 3 gives []", "right is [['x', 0]]")),
+    mutant("no_path_to_itself_at_zero", ("    ways: dict[Copy, int] = {start: 1}\n",
+                                         "    if start[1] < 1 and end[1] < 1:\n        return 0\n"
+                                         "    ways: dict[Copy, int] = {start: 1}\n"),
+           check="paths: two_delays", said="1 path leads from h[0] to h[0], not 0"),
+    mutant("duplicate_signals", ("list(dict.fromkeys(name for source, target, _ in edges "
+                                 "for name in (source, target)))",
+                                 "[name for source, target, _ in edges for name in (source, target)]"),
+           check="order in a step: two_delays", said="is listed"),
 ]

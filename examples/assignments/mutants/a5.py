@@ -96,4 +96,12 @@ MUTANTS = [
            check=TRAIN, said="train returns 2 losses, but should return 6, one for each chunk"),
     mutant("train_forgets_return", ("    return losses\n", "    losses\n"), check="inputs unmodified",
            said="train returned None: is `return` missing?"),
+    mutant("train_new_tensors", ("parameter.data -= lr * parameter.grad", "pass"),
+           ("            h = h.detach()\n            losses.append",
+            "            p.update({name: mg.Tensor(x.data - lr * x.grad, requires_grad=True) "
+            "for name, x in p.items()})\n"
+            "            h = h.detach()\n            losses.append"), check="inputs unmodified",
+           said="train puts other Tensors into p"),
+    mutant("train_one_chunk_more", (TRAIN_FOR, TRAIN_FOR.replace("len(x), k)", "len(x) + 1, k)")),
+           check="second call of all", said="in a second call, train raised"),
 ]

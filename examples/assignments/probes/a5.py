@@ -137,6 +137,12 @@ def truncated_gradients(student: Any, d: Data) -> Any:
             **{f"{name} again": x for name, x in again.items()}}
 
 
+def own(p: dict[str, mg.Tensor], given: dict[str, mg.Tensor]) -> None:
+    """Raise Form if a dict of parameters has other Tensors than those that were given."""
+    if p.keys() != given.keys() or any(p[name] is not given[name] for name in given):
+        raise Form("puts other Tensors into p; the caller's own must be trained, in place, by their .data")
+
+
 def number(loss: Any) -> float:
     """Return a loss as a float; an array or a Tensor of one element is one."""
     plain = loss.numpy() if isinstance(loss, mg.Tensor) else loss
@@ -146,8 +152,10 @@ def number(loss: Any) -> float:
 
 
 def train(student: Any, d: Data) -> Data:
-    p = parameters(d)
+    given = parameters(d)
+    p = dict(given)
     losses = student.train(d["x"], d["target"], d["h0"], p, d["k"], d["lr"], d["epochs"])
+    own(p, given)
     if losses is None:
         raise Form("returned None: is `return` missing?")
     if not isinstance(losses, Iterable) or isinstance(losses, (str, Mapping)):
