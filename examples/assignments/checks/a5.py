@@ -208,7 +208,7 @@ def chunk_mistakes(d: dict[str, Any], right: dict[str, Array]) -> dict[str, list
     for text, factor in factors:
         for name in right:
             if name != "h":
-                found[name].append(Candidate(text, right[name] * factor))
+                found[name].append(Candidate(text, np.asarray(right[name] * factor)))
     for name in NAMES:
         found[f"d{name}"].append(Candidate("the gradient is cut at every step: is the state detached inside of the "
                                            "chunk?", cut[name], ("h[1]", "h[2]")))
