@@ -20,8 +20,8 @@ from pathlib import Path
 from viz import PaintError, Picture
 
 from . import kit, reports
-from .grading import Answers, Assignment, Outcome, Settings, Unreadable, done, hidden, read
-from .sandbox import Job, Ran, Refused, Unisolated, run
+from .grading import Answers, Assignment, Outcome, Settings, Unreadable, done, helpers, hidden, read
+from .sandbox import Job, Ran, Refused, Unisolated, merged, run
 from .variants import variant
 
 HERE = Path(__file__).parent
@@ -32,7 +32,7 @@ SEED = 0
 # What a command that is shown may hold. Nothing of it is special to a shell inside of double quotes, the only
 # quotes that Windows' has too (shlex.quote's are single).
 PLAIN = re.compile(r"[A-Za-z0-9_.\[\] -]+")
-Run = Callable[[Job, Mapping[str, str], "Unisolated | None"], dict[str, Ran]]
+Run = Callable[[Job, Mapping[str, str], "Unisolated | None", "Mapping[str, str] | None"], dict[str, Ran]]
 
 
 @dataclass
@@ -69,22 +69,35 @@ def _made(name: str, seed: int, others: bool = False) -> list[Assignment]:
 
 
 def checked(part: Assignment, sources: Mapping[str, str], seed: int, isolation: Unisolated | None = None,
-            run: Run = run) -> dict[str, Result]:
-    """Check one part, for one file, or for several of the teacher's own that run in the same processes."""
+            helpers: Mapping[str, str] | None = None, earlier: Sequence[Outcome] = (), run: Run = run
+            ) -> dict[str, Result]:
+    """Check one part, for one file, or for several of the teacher's own that run in the same processes.
+
+    `helpers` are the modules handed in beside it; `earlier`: the outcomes of earlier parts; `run`: asks the questions.
+    """
     found: dict[str, Ran] = {}
     for job in part.jobs:
-        for name, ran in run(job, sources, isolation).items():
+        for name, ran in run(job, sources, isolation, helpers).items():
             before = found.setdefault(name, ran)
+            before.printed = merged(before.printed, ran.printed)
             before.answers |= {question: answer for question, answer in ran.answers.items() if question != "import"}
-    return {name: Result(part, done(part.checks, Answers(ran.answers)), ran, seed) for name, ran in found.items()}
+    return {name: Result(part, done(part.checks, Answers(ran.answers), earlier), ran, seed)
+            for name, ran in found.items()}
 
 
 def check(name: str, file: Path, settings: Settings | None = None) -> list[Result]:
     """All parts of an assignment, for one file; where the settings say so its hidden checks too."""
     settings = settings or Settings()
     source = {file.name: read(file)}
-    return [checked(part, source, part.seed, settings.isolation)[file.name]
-            for part in chosen(name, file.name, source[file.name], settings)]
+    beside = helpers(file, source[file.name])
+    results: list[Result] = []
+    before: list[Outcome] = []  # of visible checks: what is hidden follows from them too
+    for part in chosen(name, file.name, source[file.name], settings):
+        secret = any(check.hidden for check in part.checks)
+        done_so_far = before if secret else []
+        results.append(checked(part, source, part.seed, settings.isolation, beside, done_so_far)[file.name])
+        before += [] if secret else results[-1].outcomes
+    return results
 
 
 def chosen(name: str, file: str, text: str, settings: Settings) -> list[Assignment]:
@@ -135,7 +148,8 @@ def pictures(results: Sequence[Result]) -> dict[int, Picture]:
     found: dict[int, Picture] = {}
     for result in results:
         drawable = ((outcome, outcome.finding) for outcome in result.outcomes
-                    if outcome.finding is not None and (outcome.finding.edge or outcome.finding.extra))
+                    if outcome.finding is not None and (outcome.finding.edge or outcome.finding.extra)
+                    and not outcome.follows)
         first = next(drawable, None)
         if first is not None and result.part.draw is not None:
             found[id(first[0])] = result.part.draw(first[1])
@@ -149,19 +163,22 @@ def _no_link(path: Path) -> Path:
     return path
 
 
-def printed_text(results: Sequence[Result], settings: Settings) -> str:
-    """Return the first text that the file has printed.
+def printed_text(results: Sequence[Result], settings: Settings) -> dict[str, str]:
+    """Return the text that the file has printed, by question; of two runs the first.
 
     A file can print the inputs of a hidden run, so that text is only in a report that is the teacher's: one in no
     grader's format, with the findings of the hidden checks.
     """
     teachers = not settings.withheld and not settings.format
-    return next((result.ran.printed for result in results if result.ran.printed
-                 and (teachers or not result.outcomes[0].check.hidden)), "")
+    found: dict[str, str] = {}
+    for result in results:
+        if teachers or not result.outcomes[0].check.hidden:
+            found = merged(found, result.ran.printed)
+    return {question: text for question, text in found.items() if question}
 
 
 def submitted(path: Path, name: str) -> Path:
-    """Return the file to check; in a folder a3.py or a3.ipynb, or the only file of that kind.
+    """Return the file to check; of a folder, or of those in it, a3.py, a3.ipynb or the only one.
 
     Raises:
         Unreadable: where there is none, or several that might be it.
@@ -170,12 +187,19 @@ def submitted(path: Path, name: str) -> Path:
         return path
     if not path.is_dir():
         raise Unreadable(f"there is no file {str(path)!r}")
-    files = sorted(file for file in path.iterdir() if file.suffix in (".py", ".ipynb") and file.name[0] not in "._")
+    inner = (folder for folder in sorted(path.iterdir()) if folder.is_dir() and not folder.is_symlink()
+             and folder.name[0] not in "._")
+    files = _programs(path) or [file for folder in inner for file in _programs(folder)]
     found = [file for file in files if file.stem == name] or files
     if len(found) != 1:
         raise Unreadable(f"hand in one file, {name}.py or {name}.ipynb; there {'is' if len(found) == 1 else 'are'} "
                          f"{', '.join(file.name for file in found) or 'none'}")
     return found[0]
+
+
+def _programs(folder: Path) -> list[Path]:
+    """Return the Python files and notebooks of a folder."""
+    return sorted(file for file in folder.iterdir() if file.suffix in (".py", ".ipynb") and file.name[0] not in "._")
 
 
 def options() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""Makes the file to hand in: from a notebook or a Python file one Python file, after the checks have run.
+"""Makes what is handed in: of a notebook or a Python file one Python file, and copies of the modules beside it.
 
     python -m examples.assignments.handin a3 a3.ipynb [FOLDER]
 """
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .check import NAMES, check, submitted
-from .grading import Unreadable, read
+from .grading import Unreadable, helpers, read
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,6 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         file = submitted(given.file, given.assignment)
         text, results = read(file), check(given.assignment, file)
+        modules = {f"{name}.py": said for name, said in helpers(file, text).items()}
     except Unreadable as error:
         print(error, file=sys.stderr)
         return 2
@@ -33,12 +34,14 @@ def main(arguments: Sequence[str]) -> int:
     failed = [outcome.check.name for outcome in outcomes if outcome.finding is not None]
     given.folder.mkdir(parents=True, exist_ok=True)
     path = given.folder / f"{given.assignment}.py"
-    path.write_text(text, encoding="utf-8")
+    for name, said in {**modules, path.name: text}.items():
+        (given.folder / name).write_text(said, encoding="utf-8")
     print(f"{sum(outcome.score for outcome in outcomes):g} of "
           f"{sum(outcome.check.points for outcome in outcomes):g} points, before further checks"
           + (f"; not passed: {', '.join(failed)}" if failed else ""))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    print(f"hand in {path.resolve()} ({path.stat().st_size} bytes, SHA-256 {digest[:16]})")
+    beside = f", and beside it {', '.join(sorted(modules))}" if modules else ""
+    print(f"hand in {path.resolve()} ({path.stat().st_size} bytes, SHA-256 {digest[:16]}){beside}")
     return 0
 
 

@@ -25,6 +25,8 @@ def numbers(seed: int) -> dict[str, NDArray[np.float64]]:
               "grad_Sigmoid": (3, 5), "grad_MatMul": (3, 4), "grad_Mean": (4, 2), "grad_Softmax": (3, 5),
               "grad_network": (4,)}
     d = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    more = {"u": (3, 1), "v": (2, 1, 4), "s": (), "line": (1, 3), "weights": (60,)}
+    d |= {name: np.asarray(rng.normal(size=shape)) for name, shape in more.items()}
     d["extreme"] = np.array([[1000.0, -1000.0, 0.0], [-1000.0, -1000.0, -999.0]])
     return d
 

@@ -18,6 +18,7 @@ from rnn import Cell, Run, t
 
 SIZES = 5, 3, 2, 4  # T, N, D, H: all different, so that no wrong product fits by chance
 HIDDEN_SIZES = 6, 2, 3, 5
+ONES = 1, 1, 1, 1
 GATES = ("i", "f", "o", "g")
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import minigrad as mg
 from rnn import Cell, Run, t
 
-SIZES, HIDDEN_SIZES = (8, 3, 2, 4, 2, 3), (10, 2, 3, 5, 1, 4)  # T, N, D, H, M, k: the last chunk is shorter
+SIZES, HIDDEN_SIZES = (8, 3, 2, 4, 2, 3), (9, 2, 3, 5, 1, 4)  # T, N, D, H, M, k: the last chunk is shorter
+ONES = 1, 1, 1, 1, 1, 1
 TASK = 30, 6, 1, 8, 1, 5
 
 
