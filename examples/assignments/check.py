@@ -164,7 +164,7 @@ def _no_link(path: Path) -> Path:
 
 
 def printed_text(results: Sequence[Result], settings: Settings) -> dict[str, str]:
-    """Return the text that the file has printed, by question; of two runs the first.
+    """Return the text that the file has printed, by function; of several calls the first that has printed.
 
     A file can print the inputs of a hidden run, so that text is only in a report that is the teacher's: one in no
     grader's format, with the findings of the hidden checks.
@@ -173,8 +173,10 @@ def printed_text(results: Sequence[Result], settings: Settings) -> dict[str, str
     found: dict[str, str] = {}
     for result in results:
         if teachers or not result.outcomes[0].check.hidden:
-            found = merged(found, result.ran.printed)
-    return {question: text for question, text in found.items() if question}
+            for question, text in result.ran.printed.items():
+                found.setdefault(question.partition(":")[0], text)
+    found.pop("", None)  # of no question
+    return found
 
 
 def submitted(path: Path, name: str) -> Path:

@@ -73,10 +73,11 @@ def linked(line: reports.Line, names: set[str], places: Mapping[str, int]) -> li
     if finding is None:
         return []
     numbers = [int(number) for number in re.findall(r" at line (\d+)", finding.cause)]
-    words = re.findall(r"[^\W\d][\w.]*", f"{finding.where} {finding.cause}")
-    functions = [word.rstrip(".") for word in words if word.rstrip(".") in names & places.keys()]
+    functions = " ".join([finding.where, finding.cause, finding.function, *line.outcome.check.of[:1]])
+    words = re.findall(r"[^\W\d][\w.]*", functions)
+    known = [word.rstrip(".") for word in words if word.rstrip(".") in names & places.keys()]
     return [*({"text": f"line {number}", "line": number, "wrong": True} for number in numbers),
-            *({"text": name, "line": places[name], "wrong": False} for name in functions[:1])]
+            *({"text": name, "line": places[name], "wrong": False} for name in known[:1])]
 
 
 def wanted(results: Sequence[Result]) -> set[str]:

@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 MARK = "\x1e"  # in front of the name of a question, where the text begins that is printed during it
+LIBRARIES = "minigrad.", "rnn."  # whose errors are for users
 MANY = 50_000  # numbers in one array; more is no answer
 LONGEST = 2 << 20  # bytes of one answer
 DTYPES = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
@@ -517,8 +518,8 @@ def decoded_array(x: dict[str, Any]) -> Any:
 def told(error: BaseException, sources: dict[str, str]) -> dict[str, Any]:
     """Return an error as plain data: its type and message, and the innermost line of the student's files.
 
-    `place` is "student" where the student's code has raised it, else the folder of the code that has: "minigrad",
-    or "" for the checker's own.
+    `place` is "student" where the student's code has raised it, else the package of the code that has: "minigrad" or
+    "rnn"; "" for the checker's own.
     """
     line, function, module, place = getattr(error, "lineno", None), "", "student", ""
     trace = error.__traceback__
@@ -528,7 +529,7 @@ def told(error: BaseException, sources: dict[str, str]) -> dict[str, Any]:
         if inside in sources:
             line, function, module, place = trace.tb_lineno, code.co_name, inside, "student"
         elif not place:
-            place = "minigrad" if inside.startswith("minigrad.") else ""
+            place = inside.partition(".")[0] if inside.startswith(LIBRARIES) else ""
         trace = trace.tb_next
     lines = sources.get(module, "").splitlines()
     text = lines[line - 1].strip() if line and line <= len(lines) else ""

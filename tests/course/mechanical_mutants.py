@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from examples.assignments.check import SEED, checked, parts
+from examples.assignments.check import SEED, checked, kept, parts
 from examples.assignments.grading import hidden
 from examples.assignments.make import BEGIN, END, source
 from examples.assignments.sandbox import HERE, ROOT
@@ -103,7 +103,7 @@ def survivors(name: str, seed: int, seconds: float = 1.0, batch: int = 40) -> li
     """Return the keys of the changes that earn full points, the hidden checks' included."""
     left = {change.key: change.text for change in changes(name)}
     hidden_parts = [replace(part, checks=hidden(part.checks)) for part in parts(name, seed, True)]
-    for part in [*parts(name), *hidden_parts]:
+    for part in [*parts(name), *kept(name, SEED), *hidden_parts]:
         part = replace(part, jobs=[replace(job, seconds=seconds) for job in part.jobs])
         keys = list(left)
         for first in range(0, len(keys), batch):

@@ -133,6 +133,22 @@ def rnn_backward(*of):
     assert said.count("at the top") == 1 and said.count("| backward\n") == 1 and "  | …\n" in said
 
 
+def test_prints_are_shown_by_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of several questions about one function, none of whose names a student knows, the first that has a text."""
+    said = report("a6", """
+_definition = definition
+def definition(W, U, V):
+    print("sizes", W.shape, U.shape)
+    return _definition(W, U, V)
+
+def nan():
+    print("nan")
+    return 53, "log"
+""", tmp_path, capsys)
+    assert said.count("printed by") == 2
+    assert "printed by definition:\n  | sizes (3, 2) (3, 3)\nprinted by nan:\n  | nan\n" in said
+
+
 # ---- nothing of the checker's own
 FORMS = [
     ("a1", "class Sigmoid(Sigmoid):\n    def backward(self, *of): return 'text'", "dx of Sigmoid.backward is a str"),
@@ -154,6 +170,13 @@ FORMS = [
     ("a5", "def chunk_loss(*of): return 1.0, 2.0", "returns a float as the loss; it must be a Tensor"),
     ("a5", "def chunk_loss(*of): return None", "chunk_loss returned None: is `return` missing?"),
     ("a5", "def truncated_gradients(*of): return None", "truncated_gradients returned None: is `return` missing?"),
+    ("a6", "def definition(W, U, V): pass", "definition returned None: is `return` missing?"),
+    ("a6", "def definition(W, U, V): return 3", "definition returns an int; it must be the definition: return cell"),
+    ("a6", "def unrolled_edges(): return None", "unrolled_edges returned None: is `return` missing?"),
+    ("a6", "def unrolled_edges(): return 'h[1] y[1]'", "returns a str; it must be a list of pairs of names"),
+    ("a6", "def nan(): return 3, np.tanh", "nan returns an ufunc among the others; it must be the number of a step"),
+    ("a6", "def repair(): return {'s': 'p'}", "repair returns a dict; it must be two names of signals"),
+    ("a6", "def contributions(): return 4", "contributions returns an int; it must be a time step and a norm"),
     ("a5", "def train(*of): return 3", "train returned an int; it must be a list with the loss of every chunk")]
 
 
@@ -172,7 +195,14 @@ def test_a_result_of_another_form_is_named(name: str, code: str, said: str, tmp_
     ("a5", "def chunk_loss(x, target, h, p): return mg.Tensor([1.0]), h"),
     ("a5", "def truncated_gradients(*of): return dict.fromkeys('WUbV')"),
     ("a2", "def topological_order(out): return [1, 2]"), ("a4", "def unroll(edges, T): return [1]"),
-    ("a4", "unroll = 3"), ("a1", "class MatMul(mg.Op): pass")])
+    ("a4", "unroll = 3"), ("a1", "class MatMul(mg.Op): pass"),
+    ("a6", "definition = 3"), ("a6", "def definition(W, U, V): return Cell('empty')"),
+    ("a6", "def definition(W, U, V):\n    c = Cell('c')\n    for name in 'xehy': c.signal(name, 2)\n    return c"),
+    ("a6", "_d = definition\ndef definition(*of):\n    c = _d(*of)\n    c.input('z', 2)\n    return c"),
+    ("a6", "_d = definition\ndef definition(W, U, V): return _d(W, U.T @ V.T, V)"),
+    ("a6", "def unrolled_edges(): return [[[[]]]]"), ("a6", "def delay_free_loop(): return [['p'], 1, None]"),
+    ("a6", "def vanishing(): return object(), {}"), ("a6", "def contributions(): return float('nan'), float('inf')"),
+    ("a6", "def repair(): return range(10**9)")])
 def test_no_error_and_no_file_of_the_checkers_is_shown(name: str, code: str, tmp_path: Path,
                                                        capsys: pytest.CaptureFixture[str]) -> None:
     shown = report(name, code, tmp_path, capsys)

@@ -743,4 +743,157 @@ def train(x, target, h0, p, k, lr, epochs):
 """,
 }
 
-UNUSUAL = {"a1": A1, "a2": A2, "a3": A3, "a4": A4, "a5": A5}
+A6 = {
+    "a lambda": """
+_definition = definition
+definition = lambda W, U, V: _definition(W, U, V)  # noqa: E731
+nan = lambda: (53, "log")  # noqa: E731
+""",
+    "arguments by other names, and further ones": """
+_definition = definition
+def definition(into, recurrent, out, name="controller", *, draw=False):
+    return _definition(into, recurrent, out)
+
+
+def vanishing(variant=0):
+    return 19, "tanh"
+""",
+    "any number of arguments": """
+_definition = definition
+def definition(*parameters):
+    return _definition(*parameters)
+""",
+    "an object that can be called": """
+class Definition:
+    def __call__(self, W, U, V):
+        cell = Cell("controller")
+        x, e = cell.input("x", V.shape[0]), cell.signal("e", V.shape[0])
+        h, y = cell.signal("h", V.shape[1]), cell.signal("y", V.shape[0])
+        y[t] = V @ h[t]
+        h[t] = mg.tanh(U @ h[t-2] + W @ e[t])
+        e[t] = -1 * (y[t-1] - x[t])
+        return cell
+
+
+definition = Definition()
+""",
+    "sizes found by hand": """
+def definition(W, U, V):
+    H, D = len(W.numpy()), W.size // len(W.numpy())
+    cell = Cell("a controller")
+    x = cell.input("x", D)
+    y = cell.signal("y", D)
+    e = cell.signal("e", D)
+    h = cell.signal("h", H)
+    e[t] = x[t] - y[t-1]
+    h[t] = np.tanh(mg.matmul(W, e[t]) + mg.matmul(U, h[t-2]))
+    y[t] = mg.matmul(V, h[t])
+    return cell
+""",
+    "one product for both": """
+def definition(W, U, V):
+    (H, D), cell = W.shape, Cell("controller")
+    x, e, h, y = cell.input("x", D), cell.signal("e", D), cell.signal("h", H), cell.signal("y", D)
+    both = mg.concatenate([W, U], axis=1)
+    e[t] = x[t] - y[t-1]
+    h[t] = np.tanh(both @ mg.concatenate([e[t], h[t-2]]))
+    y[t] = V @ h[t]
+    return cell
+""",
+    "a chain of signals for the delay": """
+def definition(W, U, V):
+    (H, D), cell = W.shape, Cell("controller")
+    x, e, h, y = cell.input("x", D), cell.signal("e", D), cell.signal("h", H), cell.signal("y", D)
+    before, product, fed = cell.signal("before", H), cell.signal("product", H), cell.signal("fed", D)
+    fed[t] = y[t-1]
+    before[t] = h[t-1]
+    product[t] = U @ before[t-1]
+    e[t] = x[t] - fed[t]
+    h[t] = np.tanh(W @ e[t] + product[t])
+    y[t] = V @ h[t]
+    return cell
+""",
+    "signals without a place in the loop": """
+_definition = definition
+def definition(W, U, V):
+    cell = _definition(W, U, V)
+    seen = cell.signal("energy", ())
+    seen[t] = (cell.signals["h"][t] ** 2).sum()
+    return cell
+""",
+    "edges from a generator": """
+_edges = unrolled_edges
+def unrolled_edges():
+    yield from reversed(_edges())
+""",
+    "edges in an array": """
+_edges = unrolled_edges
+def unrolled_edges():
+    return np.array(_edges())
+""",
+    "edges as the keys of a dict, and named tuples": """
+from collections import namedtuple
+
+_edges = unrolled_edges
+Edge = namedtuple("Edge", "source target")
+def unrolled_edges():
+    return {Edge(a, b): 1 for a, b in _edges()}.keys()
+""",
+    "answers that a program finds": """
+def _repaired(edge):
+    direct = {*_EDGES} - {edge}
+    names = {a for pair in direct for a in pair}
+    while names:
+        first = next((name for name in sorted(names) if not any((other, name) in direct for other in names)), None)
+        if first is None:
+            return False
+        names.discard(first)
+    return True
+
+
+_EDGES = [("s", "p"), ("q", "r"), ("p", "r"), ("r", "s"), ("u", "s"), ("p", "u"), ("u", "y")]  # without delay
+def repair():
+    return next(edge for edge in _EDGES if _repaired(edge))
+""",
+    "the step's whole line, from the debugger": """
+def nan():
+    return 53, "log"[:3].upper()
+
+
+def vanishing():
+    return np.array([19]), "  tanh "
+""",
+    "arrays of one number, numbers as float32": """
+def contributions():
+    return np.array(4), np.array([1.837])
+
+
+def my_contributions():
+    return np.int8(3), np.float32(1.37)
+""",
+    "answers as lists": """
+def repair():
+    return ["s", "p"]
+
+
+def nan():
+    return [53, "log"]
+
+
+def delay_free_loop():
+    return np.array(["u", "s", "p"])
+""",
+    "prints, warnings and a computation when it is imported": """
+import warnings
+
+_cell = definition(*(mg.Tensor(np.ones(shape)) for shape in ((3, 2), (3, 3), (2, 3))))
+_run = _cell.unroll(x=np.ones((3, 2)))
+print(len(_run.edges()), "edges")
+warnings.warn("a warning of the file's own")
+
+
+def unrolled_edges():
+    return [(f"{a.signal}[{a.t}]", f"{b.signal}[{b.t}]") for a, b in _run.edges()]
+"""}
+
+UNUSUAL = {"a1": A1, "a2": A2, "a3": A3, "a4": A4, "a5": A5, "a6": A6}

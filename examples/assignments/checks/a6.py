@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import minigrad as mg
 from examples.assignments import a6_source as solution
 from examples.assignments.comparisons.a6 import (
+    Computed,
     Edge,
     Largest,
     Loop,
@@ -26,7 +27,7 @@ from examples.assignments.comparisons.a6 import (
     repaired,
     unrolled,
 )
-from examples.assignments.grading import Assignment, Check, Imports, Values
+from examples.assignments.grading import Assignment, Check, Imports, SecondCall, Values
 from examples.assignments.graphs import a6 as graphs
 from examples.assignments.naming import Candidate, same, unlike
 from examples.assignments.probes import a6 as probes
@@ -36,7 +37,7 @@ Array = NDArray[Any]
 ANSWERS = ("unrolled_edges", "delay_free_loop", "repair", "vanishing", "nan", "contributions", "my_vanishing", "my_nan",
            "my_contributions")
 SIGNATURES: dict[str, list[str]] = {"definition": ["W", "U", "V"], **{name: [] for name in ANSWERS}}
-SIZES, HIDDEN_SIZES = (5, 4, 2, 3), (7, 2, 4, 3)  # T, N, D, H
+SIZES, HIDDEN_SIZES, ONES = (5, 4, 2, 3), (7, 2, 4, 5), (1, 1, 1, 1)  # T, N, D, H
 T = 3  # steps of part 2
 
 
@@ -181,14 +182,17 @@ def solved(text: str, variant: int) -> str:
 
 
 # ---- the assignment
-def definition_checks(seed: int, sizes: tuple[int, int, int, int]) -> tuple[dict[str, Array], list[Check]]:
-    """Return the numbers and the checks of part 1."""
-    d = numbers(seed, sizes)
+def definition_checks(d: dict[str, Array], ones: dict[str, Array]) -> list[Check]:
+    """Return the checks of part 1, with these numbers; `ones`: others, of the smallest sizes."""
     edges = reference(d).edges()
     right = {name: [Candidate("", reads(edges, name))] for name in probes.SIGNALS}
-    return d, [Check("the definition: who reads whom", 2, Reads(right, wrong_reads()), again=1),
-               Check("the definition: its values", 2, Values("definition:values", simulated(d), wrong_values(d)),
-                     again=1)]
+    who = Reads(right, wrong_reads())
+    values = Computed(Values("definition", simulated(d), wrong_values(d)), who)
+    again = SecondCall(["definition"], values, [*simulated(d)], {"definition": simulated(ones)},
+                       "one step, one sequence, and one of each size", {"definition": values})
+    return [Check("the definition: who reads whom", 2, who, again=1, of=("definition",)),
+            Check("the definition: its values", 2, values, again=1, of=("definition",)),
+            Check("the definition: second call", 1, again, of=("definition",))]
 
 
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
@@ -196,7 +200,9 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
 
     Answers for the networks with `my_` are checked when the work is graded, so their checks are hidden ones.
     """
-    d, checks = definition_checks(seed, HIDDEN_SIZES if hidden else SIZES)
+    sizes = HIDDEN_SIZES if hidden else SIZES
+    d, ones = numbers(seed, sizes), numbers(seed, ONES)
+    checks = definition_checks(d, ones)
     title, questions = "draw, step, explain", list(probes.CALLS)[:2]
     if not hidden:
         edges = [tuple(edge) for edge in reference(d).edges()]
@@ -204,17 +210,19 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
         right = {end: [Candidate("", listing(edge for edge in ends if edge[1] == end))] for _, end in ends}
         faulty = graphs.faulty(seed)
         checks += [
-            Check("unrolled edges", 3, Unrolled(T, right, wrong_unrollings(edges))),
-            Check("a loop without delay", 2, Loop(faulty)),
-            Check("one more delay", 2, Repair(faulty))]
+            Check("unrolled edges", 3, Unrolled(T, right, wrong_unrollings(edges)), of=("unrolled_edges",)),
+            Check("a loop without delay", 2, Loop(faulty), of=("delay_free_loop",)),
+            Check("one more delay", 2, Repair(faulty), of=("repair",))]
         for name, points in (("vanishing", 2), ("nan", 2)):
-            checks += [Check(name, points, Stop(name, seed)),
-                       Check(f"my_{name}", points + 1, Stop(f"my_{name}", seed), hidden=True)]
-        checks += [Check("contributions", 2, Largest("contributions", seed)),
-                   Check("my_contributions", 3, Largest("my_contributions", seed), hidden=True)]
+            checks += [Check(name, points, Stop(name, seed), of=(name,)),
+                       Check(f"my_{name}", points + 1, Stop(f"my_{name}", seed), hidden=True, of=(f"my_{name}",))]
+        checks += [Check("contributions", 2, Largest("contributions", seed), of=("contributions",)),
+                   Check("my_contributions", 3, Largest("my_contributions", seed), hidden=True,
+                         of=("my_contributions",))]
         questions = list(probes.CALLS)
     checks.insert(0, Check("import and signatures", 0, Imports(SIGNATURES)))
-    job = Job(Path(probes.__file__), questions, d, list(SIGNATURES), ["viz", "torch", "jax"])
+    job = Job(Path(probes.__file__), questions, d, list(SIGNATURES), ["viz", "torch", "jax"],
+              others=[numbers(seed + 1, sizes), ones])
     yield Assignment("a6", title, [job], checks, "a6.py")
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from examples.assignments.grading import Answers, Finding, Unanswered
+from examples.assignments.grading import Answers, Finding, Look, Unanswered, broken
 from examples.assignments.graphs import a6 as graphs
 from examples.assignments.naming import Mistake, known
 from minigrad.debugger.diagnosis import forward_nan, has_nan, nan_at, zero_at
@@ -34,7 +34,7 @@ def answer(answers: Answers, name: str, length: int | None = None) -> list[Any]:
     """Return a student's answer; where a length is given, None in place of the parts of an answer of another length."""
     found = answers.plain(f"{name}:", "answer")
     if not isinstance(found, list):
-        raise Unanswered(Finding(f"{name} returns no list of names or numbers", name))
+        raise Unanswered(broken(name, f"{name} returns no list of names or numbers"))
     return found if length is None or len(found) == length else [None] * length
 
 
@@ -51,7 +51,7 @@ def edges_of(found: Any) -> list[Edge]:
         edges = [("", "", 0.5)]
     if all(isinstance(a, str) and isinstance(b, str) and type(delay) is int for a, b, delay in edges):
         return edges
-    raise Unanswered(Finding("definition has no edges that can be read", "definition"))
+    raise Unanswered(broken("definition", "definition has no edges that can be read"))
 
 
 def contracted(edges: Iterable[Edge], kept: Iterable[str]) -> list[Edge]:
@@ -87,10 +87,11 @@ class Reads:
     def __call__(self, answers: Answers) -> Finding | None:
         names = ["x", *self.right]
         listed = edges_of(answers.plain("definition:edges", "edges"))
-        edges, have = contracted(listed, names), {name for edge in listed for name in edge[:2]}
+        edges, have = contracted(listed, names), answers.plain("definition:edges", "names")
         for name in names:
             if name not in have:
-                return Finding(f"there is no signal named {name}; there are {', '.join(sorted(have))}", "definition")
+                return Finding(f"there is no signal named {name}; there are {', '.join(sorted(have)) or 'none'}",
+                               "definition")
         for name, right in self.right.items():
             mine = reads(edges, name)
             if known(mine, right) is None:
@@ -104,6 +105,27 @@ class Reads:
 def _read(mine: Sequence[Any]) -> str:
     return ", ".join(f"{source}[t{f'-{delay}' if delay > 0 else f'+{-delay}' if delay else ''}]"
                      for source, delay in mine) or "nothing"
+
+
+@dataclass(frozen=True)
+class Computed:
+    """The values of the definition, which come from its parameters.
+
+    Where a signal reads others than it should, wrong values follow from that.
+    """
+
+    values: Look
+    reads: Look
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        finding = self.values(answers)
+        if finding is not None:
+            return replace(finding, follows=self.reads(answers) is not None)
+        lost = answers.plain("definition", "lost")
+        if not lost:
+            return None
+        return Finding(f"the values are right, but nothing is computed from {' and '.join(map(str, lost))}: .data, "
+                       ".numpy() and np.array() leave the graph, so no gradient comes back", "definition")
 
 
 # ---- part 2
@@ -157,7 +179,7 @@ class Unrolled:
         if sorted(mine) != sorted(unrolled(own, self.T)):
             return None
         return Finding("these are the edges of your definition, and that isn't the loop of the text: see part 1",
-                       "unrolled_edges", named=False)
+                       "unrolled_edges", named=False, function="definition")
 
     def _first(self, wrong: Sequence[str], superfluous: Sequence[str]) -> Finding:
         if not wrong:

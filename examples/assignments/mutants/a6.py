@@ -8,6 +8,8 @@ RETURN = "    return edges\n"
 LOOP, EDGE = 'return ["p", "r", "s"]', 'return "s", "p"'
 VANISHING, NAN = 'return 19, "tanh"', 'return 53, "log"'
 LARGEST = "return 4, 1.837"
+SECOND = "the definition: second call"
+SIZED, CELL, TOP = "(H, D), cell = W.shape,", "    return cell\n", "VARIANT = 0\n"
 
 
 def edges(name: str, change: str, said: str) -> Mutant:
@@ -35,6 +37,28 @@ MUTANTS = [
            said="a sum of two tanh"),
     mutant("transposed", (MEMORY, MEMORY.replace("U @", "U.T @")), check=VALUES, said="U is transposed"),
     mutant("squashed_output", (Y, "y[t] = np.tanh(V @ h[t])"), check=VALUES, said="a tanh around V"),
+    mutant("arrays_for_parameters", (MEMORY, MEMORY.replace("U @", "U.data @")), check=VALUES,
+           said="nothing is computed from U: .data, .numpy()"),
+    mutant("no_equations", (E, "pass"), (MEMORY, "pass"), (Y, "pass"), check=READS,
+           said="e doesn't read the signals that the text names"),
+    mutant("no_signals", ("    return cell\n", '    return Cell("other")\n'), check=READS,
+           said="there is no signal named x; there are none"),
+    mutant("sizes_of_the_example", (SIZED, "(H, D), cell = (3, 2),"), check=SECOND,
+           said="in a second call, definition raised ValueError"),
+    mutant("made_once", (TOP, f"{TOP}CELLS = []\n"), (SIZED, f"if CELLS:\n        return CELLS[0]\n    {SIZED}"),
+           (CELL, f"    CELLS.append(cell)\n{CELL}"), check=SECOND, said="in a second call, definition raised"),
+    mutant("first_weights_kept", (TOP, f"{TOP}SEEN = []\n"),
+           (SIZED, f"SEEN.append(U)\n    U = U if U.shape != SEEN[0].shape else SEEN[0]\n    {SIZED}"), check=SECOND,
+           said="a second call of definition with other inputs gives a wrong h[3]"),
+    mutant("not_returned", (CELL, "    cell\n"), check=READS, said="definition returned None: is `return` missing?"),
+    mutant("class_returned", (CELL, "    return Cell\n"), check=READS,
+           said="definition returns a type; it must be the definition: return cell"),
+    mutant("output_returned", (CELL, "    return y[t]\n"), check=READS, said="it must be the definition"),
+    mutant("no_edges_returned", (RETURN, "    edges\n"), check="unrolled edges", said="unrolled_edges returned None"),
+    edges("as_a_dict", "dict(edges)", "unrolled_edges returns a dict; it must be a list of pairs of names"),
+    edges("as_text", "str(edges)", "unrolled_edges returns a str; it must be a list of pairs of names"),
+    mutant("an_operation_itself", (NAN, "return 53, np.log"), check="nan", said="returns an ufunc among the others"),
+    mutant("only_the_step", (VANISHING, "return 19"), check="vanishing", said="vanishing returns an int; it must"),
     edges("delay_one", "[*{(a.replace('-1', str(int(b[2]) - 1)) if a[0] == b[0] else a, b) for a, b in edges} - "
           "{('h[0]', 'h[2]'), ('h[1]', 'h[3]')}, ('h[1]', 'h[2]'), ('h[2]', 'h[3]')]", "every delay is taken as 1"),
     edges("turned", "[(b, a) for a, b in edges]", "edges point backward"),
