@@ -27,6 +27,9 @@ def main(arguments: Sequence[str]) -> int:
         file = submitted(given.file, given.assignment)
         text, results = read(file), check(given.assignment, file)
         modules = {f"{name}.py": said for name, said in helpers(file, text).items()}
+        if f"{given.assignment}.py" in modules:
+            raise Unreadable(f"{file.name} imports another file {given.assignment}.py, which is the name of the file "
+                             "to hand in: give that one another name")
     except Unreadable as error:
         print(error, file=sys.stderr)
         return 2

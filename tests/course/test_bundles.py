@@ -100,6 +100,22 @@ def test_a_notebook_is_handed_in_as_one_python_file(tmp_path: Path, capsys: pyte
     assert handin.main(["a4", str(tmp_path / "none.py")]) == 2
 
 
+def test_modules_beside_the_file_are_handed_in_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = source("a2").replace("    return order\n", "    from graphs import first\n    return first(order)\n")
+    (tmp_path / "mine.py").write_text(text)
+    (tmp_path / "graphs.py").write_text("import more\n\n\ndef first(order):\n    return order\n")
+    (tmp_path / "more.py").write_text("")
+    (tmp_path / "other.py").write_text("")
+    assert handin.main(["a2", str(tmp_path / "mine.py"), str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.endswith("), and beside it graphs.py, more.py\n")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a2.py", "graphs.py", "more.py"]
+    assert run_check(["a2", str(tmp_path / "out"), "--no-pictures"]) == 0
+    (tmp_path / "graphs.py").rename(tmp_path / "a2.py")
+    (tmp_path / "mine.py").write_text(text.replace("graphs", "a2"))
+    assert handin.main(["a2", str(tmp_path / "mine.py"), str(tmp_path / "out")]) == 2
+    assert "give that one another name" in capsys.readouterr().err
+
+
 def test_cells_of_nbgrader_are_not_the_students(tmp_path: Path) -> None:
     file = tmp_path / "a2.ipynb"
     file.write_text(json.dumps(graders.notebook("a2", source("a2"), 1)))
