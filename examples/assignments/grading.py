@@ -545,7 +545,8 @@ def _raised(question: str, error: Mapping[str, Any]) -> str:
 
 def _without_internals(message: str) -> str:
     """Return a message without the names of the checker's own files."""
-    message = re.sub(r"\s*\((?:at )?(?:probes|inside)\.py:\d+\)|\s+(?:at )?(?:probes|inside)\.py:\d+", "", message)
+    own = r"(?:probes|inside)\.py:\d+"
+    message = re.sub(rf"\s*\((?:at )?{own}\)|\s+(?:(?:made )?at )?{own}", "", message)
     message = re.sub(r"\(node <([^<>]*)>\)", r"(the operation <\1>)", message)
     return re.sub(r"\S*[/\\]check_\w+[/\\](?:scratch_\w+[/\\])?(?:packages[/\\])?", "", message)
 
