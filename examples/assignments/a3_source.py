@@ -2,14 +2,15 @@
 # # Assignment 3: recurrent cells by hand
 #
 # You write the forward and the backward pass of a plain recurrent cell and of an LSTM in NumPy: first
-# one step of each, then the loop through time. No automatic differentiation here.
+# one step of each, then the loop through time. There is no automatic differentiation here.
 #
 # **Layout.** A sequence `x` has shape `(T, N, D)`: time, batch, features. A state has shape `(N, H)`.
 # A row is one sequence of the batch, so weights are multiplied from the right: `x @ W` with `W` of shape `(D, H)`.
 # Step t = 1, …, T of the formulas is index `t - 1` of an array; `h[0]` of the formulas is `h0`.
 #
-# **Gradients.** For some loss L the caller gives `dhs[t-1]`: the *direct* derivative of L by h[t],
-# without the paths through later steps. Return new arrays; don't modify those of the caller.
+# **Gradients.** $\bar h_t = \partial L / \partial h_t$ is the *adjoint* of $h_t$, the gradient of a loss L. The caller
+# gives the upstream gradients `dhs[t-1]`: the *direct* derivative of L with respect to h[t], without the paths through
+# later steps. Return new arrays; don't modify those of the caller.
 #
 # Check as often as you like: `python -m examples.assignments.check a3 YOUR_FILE.py`
 
@@ -34,10 +35,13 @@ def sigmoid(z: Array) -> Array:
 # $$z_t = x_t W + h_{t-1} U + b, \qquad h_t = \tanh z_t$$
 #
 # (Elman, *Finding structure in time*, 1990; Goodfellow, Bengio and Courville, *Deep Learning*, 2016,
-# eq. 10.8 and 10.9, there with column vectors.)
+# eq. 10.8 and 10.9.) **Beside that book**: there a state is a column vector and the letters are exchanged,
+# $a^{(t)} = b + W h^{(t-1)} + U x^{(t)}$. Its $U$ (input to hidden) is the transpose of `W` here, its $W$ (hidden to
+# hidden) the transpose of `U` here. `torch.nn.RNN` has `weight_ih_l0`, the transpose of `W`, and `weight_hh_l0`, that
+# of `U`.
 #
-# One step back: given $\bar h_t = \partial L / \partial h_t$, first go through tanh, whose derivative
-# is $1 - h_t^2$, then through the products:
+# One step back: given $\bar h_t$, first go through tanh, whose derivative is $1 - h_t^2$, then through the products.
+# Each line is a vector-Jacobian product:
 #
 # $$\bar z_t = \bar h_t \odot (1 - h_t^2), \quad \bar x_t = \bar z_t W^\top, \quad
 # \bar h_{t-1} = \bar z_t U^\top, \quad \bar W = x_t^\top \bar z_t, \quad
@@ -53,7 +57,7 @@ def rnn_step_forward(x: Array, h_prev: Array, W: Array, U: Array, b: Array) -> A
 
 # %%
 def rnn_step_backward(dh: Array, x: Array, h_prev: Array, h: Array, W: Array, U: Array) -> dict[str, Array]:
-    """One step back. dh (N, H): the whole dL/dh of this step; h: what the step forward gave.
+    """One step back. dh (N, H): the whole dL/dh of this step; h: the result of the step forward.
 
     Returns the gradients {"x": (N, D), "h_prev": (N, H), "W": (D, H), "U": (H, H), "b": (H,)}.
     """
@@ -65,7 +69,7 @@ def rnn_step_backward(dh: Array, x: Array, h_prev: Array, h: Array, W: Array, U:
 
 # %% [markdown]
 # Through time (Werbos, *Backpropagation through time*, 1990; Goodfellow et al., eq. 10.20 and 10.21):
-# $h_t$ reaches the loss directly, and through $h_{t+1}$. The gradient is the sum of both, so go
+# $h_t$ reaches the loss directly, and through $h_{t+1}$. Its gradient is the sum of both contributions, so go
 # from T down to 1 and carry the gradient of the state. `W`, `U` and `b` are used T times: their gradients are
 # sums over all steps.
 
@@ -83,7 +87,7 @@ def rnn_forward(x: Array, h0: Array, W: Array, U: Array, b: Array) -> Array:
 
 # %%
 def rnn_backward(dhs: Array, x: Array, h0: Array, hs: Array, W: Array, U: Array) -> dict[str, Array]:
-    """All steps back. dhs (T, N, H): the direct gradients; hs (T, N, H): what rnn_forward gave.
+    """All steps back. dhs (T, N, H): the direct gradients; hs (T, N, H): the result of rnn_forward.
 
     Returns {"x": (T, N, D), "h": (T, N, H), "h0": (N, H), "W": (D, H), "U": (H, H), "b": (H,)}, where "h"
     is the whole dL/dh of every step.
@@ -117,9 +121,11 @@ def rnn_backward(dhs: Array, x: Array, h0: Array, hs: Array, W: Array, U: Array)
 # $$c_t = f \odot c_{t-1} + i \odot g, \qquad h_t = o \odot \tanh c_t$$
 #
 # (Hochreiter and Schmidhuber, *Long short-term memory*, 1997; with the forget gate of Gers,
-# Schmidhuber and Cummins, *Learning to forget*, 2000.)
+# Schmidhuber and Cummins, *Learning to forget*, 2000.) The gates are named, so their order doesn't matter here.
+# PyTorch stacks the four in one matrix in the order i, f, g, o, with $g$ before $o$ (`torch.nn.LSTM`), and adds
+# two biases; `GATES` here is i, f, o, g.
 #
-# Back: $c_t$ reaches the loss through $c_{t+1}$ *and* through $h_t$. Add both first:
+# Back: $c_t$ reaches the loss through $c_{t+1}$ *and* through $h_t$. Add both contributions first:
 # $\bar c_t = \bar c_t^{\text{later}} + \bar h_t \odot o \odot (1 - \tanh^2 c_t)$. Then each gate by its
 # own derivative: $\sigma' = \sigma (1 - \sigma)$, $\tanh' = 1 - \tanh^2$. `h_prev` and `x` are read by
 # all four gates.
@@ -143,7 +149,7 @@ def lstm_step_forward(x: Array, h_prev: Array, c_prev: Array, p: dict[str, Array
 # %%
 def lstm_step_backward(dh: Array, dc: Array, x: Array, h_prev: Array, c_prev: Array, s: dict[str, Array],
                        p: dict[str, Array]) -> dict[str, Array]:
-    """One step back. dh: the whole dL/dh; dc: what of dL/dc comes from the next step; s: the step's results.
+    """One step back. dh: the whole dL/dh; dc: the part of dL/dc that comes from the next step; s: the step's results.
 
     Returns {"c": the whole dL/dc (N, H), "x": (N, D), "h_prev": (N, H), "c_prev": (N, H)}, and the gradient
     of every parameter under its name.
@@ -182,7 +188,7 @@ def lstm_forward(x: Array, h0: Array, c0: Array, p: dict[str, Array]) -> dict[st
 # %%
 def lstm_backward(dhs: Array, x: Array, h0: Array, c0: Array, s: dict[str, Array],
                   p: dict[str, Array]) -> dict[str, Array]:
-    """All steps back. dhs (T, N, H): the direct gradients; s: what lstm_forward gave.
+    """All steps back. dhs (T, N, H): the direct gradients; s: the results of lstm_forward.
 
     Returns {"x": (T, N, D), "h": (T, N, H), "c": (T, N, H), "h0": (N, H), "c0": (N, H)} with the whole
     dL/dh and dL/dc of every step, and the gradient of every parameter under its name.

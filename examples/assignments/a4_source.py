@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Assignment 4: the unroller
 #
-# A recurrent network is a cyclic graph whose edges carry delays. The edge `("h", "h", 1)` says that h[t] is
-# computed from h[t-1]; `("x", "h", 0)` that h[t] is computed from x[t]; a delay of 2 reaches two steps
-# back. Unrolled over T steps it is a graph without cycles, over copies: `("h", 3)` is h at t = 3.
+# A recurrent network is a cyclic graph whose edges have delays. The edge `("h", "h", 1)` means that h[t] is
+# computed from h[t-1], `("x", "h", 0)` that h[t] is computed from x[t]; an edge with a delay of 2 reads two steps
+# back. Unrolled over T steps it is a graph without cycles, over copies: `("h", 3)` is h[3]. Leave the list of edges as
+# it is: the caller uses it again.
 #
 # Steps count from 1 to T. Copies at t ≤ 0 are initial values, given from outside.
 #
@@ -48,9 +49,10 @@ def initial_copies(edges: list[Edge], T: int) -> set[Copy]:
 # %% [markdown]
 # ## 3. The order within a step
 #
-# Within one step a signal can be computed when all that it reads *without delay* is known. Delayed edges don't
-# matter: the values that they read are known. If a loop has no delay at all, each of its signals would
-# need itself, and nothing can be computed (Karp, Miller and Winograd, *The organization of
+# Within one step a signal can be computed when all signals that it reads *without delay* are known. Edges with a delay
+# don't matter here: the values that they read are known already. But a signal that has only such edges is part of the
+# step, too. If a loop has no delay at all, each of its signals depends on itself at the same step, and none of them
+# can be computed (Karp, Miller and Winograd, *The organization of
 # computations for uniform recurrence equations*, J. ACM 14, 1967).
 
 # %%
@@ -77,9 +79,10 @@ def order_in_a_step(edges: list[Edge]) -> list[str]:
 # %% [markdown]
 # ## 4. Back through the unrolled graph
 #
-# How many paths lead from copy a to copy b? Along each of them a gradient comes
-# back, so the number says how many products the chain rule sums up. Go through the copies in an order in which
-# sources come first, and add: the number of paths to a copy is the sum over its incoming edges.
+# How many paths lead from copy a to copy b? Along each of them a contribution to the gradient flows
+# back, so this is the number of products that the chain rule adds up. Go through the copies in an order in which
+# sources come first: the number of paths to a copy is the sum of the numbers of its sources, over its incoming edges.
+# Copies at t ≤ 0 are given, so no path leads to them, but from them.
 
 # %%
 def count_paths(edges: list[Edge], T: int, start: Copy, end: Copy) -> int:

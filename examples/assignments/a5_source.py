@@ -2,7 +2,7 @@
 # # Assignment 5: truncated backpropagation through time, and training
 #
 # A long sequence is cut into chunks of k steps. The *state* is carried from chunk to chunk, the *gradient*
-# is not: it stops at every border, so that time and memory of an update don't grow with the sequence (Williams
+# is not: it stops at every border, so that the time and the memory of an update don't grow with the sequence (Williams
 # and Peng, *An efficient gradient-based algorithm for on-line training of recurrent network
 # trajectories*, Neural Computation 2, 1990). Here minigrad differentiates, and you decide where it stops.
 #
@@ -27,7 +27,12 @@ Array = NDArray[Any]
 # %% [markdown]
 # ## 1. One chunk
 #
-# A forward pass over the steps of one chunk, from the state `h` that it is given.
+# A forward pass over the steps of one chunk, from the state `h` that is given. Any way to compute the same numbers is
+# right, such as one product with `W` for all steps. Stay in the graph: `.data` and `.numpy()` leave it, and then no
+# gradient arrives at the parameters.
+#
+# Against the notation of *Deep Learning* (Goodfellow, Bengio and Courville, eq. 10.8 and 10.9), where states are
+# columns, `W` and `U` are exchanged and transposed, as in assignment 3.
 
 # %%
 def chunk_loss(x: Array, target: Array, h: mg.Tensor, p: dict[str, mg.Tensor]) -> tuple[mg.Tensor, mg.Tensor]:
@@ -44,13 +49,15 @@ def chunk_loss(x: Array, target: Array, h: mg.Tensor, p: dict[str, mg.Tensor]) -
 # %% [markdown]
 # ## 2. The truncated gradient
 #
-# Chunk by chunk: forward, `backward()`, and the next chunk starts from the last state, *cut off* from
-# the graph that made it (`h.detach()`). `.grad` of a parameter adds up over backward passes, so start with
-# none (`.grad = None`). The last chunk may be shorter.
+# Chunk by chunk: forward, backward, and the next chunk starts from the last state, *cut off* from
+# the graph that made it (`h.detach()`). There is one backward pass for each chunk, before the next one begins:
+# `loss.backward()`, or `mg.grad`. One pass for all chunks at the end would keep the graphs of all of them in memory.
+# `.grad` of a parameter adds up over backward passes, so start with none (`.grad = None`). The last chunk may be
+# shorter. The parameters stay as they are.
 
 # %%
 def truncated_gradients(x: Array, target: Array, h0: Array, p: dict[str, mg.Tensor], k: int) -> dict[str, Array]:
-    """The sum of the gradients of all chunks of k steps, by parameter; the first chunk starts from h0."""
+    """Return the sum of the gradients of all chunks of k steps, by parameter; the first chunk starts from h0."""
     ### BEGIN SOLUTION
     for parameter in p.values():
         parameter.grad = None

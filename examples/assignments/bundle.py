@@ -1,7 +1,9 @@
-"""What leaves the teacher's machine: the autograder that Gradescope takes, and the kit for students, each one zip.
+"""What leaves the teacher's machine: what graders take, and the kit for students.
 
-    python -m examples.assignments.bundle a3 [--out autograder.zip] [--seed N] [--unsafe]
-    python -m examples.assignments.bundle a3 --students [--out a3_kit.zip]
+    python -m examples.assignments.bundle a3 [--out autograder.zip] [--seed N] [--unsafe]      for Gradescope
+    python -m examples.assignments.bundle a3 --grader autolab|otter|nbgrader [--out ...]       for others: graders.py
+    python -m examples.assignments.bundle a3 --students [--out a3_kit.zip] [--variant N]
+    python -m examples.assignments.bundle --all [--students] [--out ...]
 
 Building needs no network; on Gradescope, setup.sh installs numpy and graphviz with pip.
 """
@@ -9,16 +11,16 @@ Building needs no network; on Gradescope, setup.sh installs numpy and graphviz w
 from __future__ import annotations
 
 import argparse
-import json
 import secrets
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from . import kit, make
-from .check import NAMES, parts
-from .sandbox import HERE, ROOT
+from . import graders, teacher
+from .check import NAMES
+from .contents import add, files, write_course, write_students
+from .sandbox import ROOT
 
 SETUP = """#!/usr/bin/env bash
 # Gradescope runs this once, when the container is built.
@@ -41,78 +43,71 @@ if ! [ -s "$base/results/unfinished" ]; then
 fi
 mv "$base/results/unfinished" "$base/results/results.json"
 """
-TEACHERS = ("mutants", "make.py", "bundle.py", "students.md")  # of no use to graders
-# What isn't for students: the solutions, lists of mistakes, the hidden checks, the teacher's page.
-CLOSED = (*TEACHERS, "checks", "teacher.py", "isolation.py", "enter.sh", "sweep.py", "README.md")
-PACKAGES = ("minigrad", "rnn", "viz", "examples/assignments")
 
 
-def files(name: str, without: Sequence[str] = TEACHERS) -> Iterator[Path]:
-    """Return the files that the checker of one assignment needs, relative to the project's root."""
-    yield Path("examples/__init__.py")
-    others = {f"{other}{ending}" for other in NAMES if other != name for ending in (".py", "_source.py")}
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*")):
-            inside = path.relative_to(ROOT)
-            course = package == "examples/assignments"
-            if path.is_file() and "__pycache__" not in inside.parts and not (
-                    course and ({*without} & {*inside.parts} or path.name in others)):
-                yield inside
-
-
-def write(name: str, out: Path, seed: int, unsafe: bool = False) -> None:
-    """Write the zip. The same project and seed give the same bytes."""
-    run = RUN.format(name=name, options=" --unsafe" if unsafe else "")
+def write(name: str, out: Path, seed: int, unsafe: bool = False, variants: str = "") -> None:
+    """Write the zip for Gradescope. The same project, seed and table of variants give the same bytes."""
+    options = " --unsafe" if unsafe else ""
+    options += ' --variants variants.csv --metadata "$base/submission_metadata.json"' if variants else ""
+    run = RUN.format(name=name, options=options)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for inside, text in (("setup.sh", SETUP), ("run_autograder", run)):
-            _add(archive, inside, text.encode(), 0o755)
-        _add(archive, "hidden_seed", f"{seed}\n".encode(), 0o600)
-        for path in files(name):
-            _add(archive, path.as_posix(), (ROOT / path).read_bytes(), 0o644)
-
-
-def write_students(name: str, out: Path) -> None:
-    """Write the kit for students: the handout, and the project with the checks as data instead of the solution."""
-    stub, checks = make.stub(make.source(name)), parts(name)
-    texts = {f"{name}.py": stub, f"{name}.ipynb": json.dumps(make.notebook(stub), indent=1) + "\n",
-             f"examples/assignments/kit_data/{name}.json": kit.text(name, checks),
-             "assignment.json": json.dumps({  # for viz.playground
-                 "name": name, "title": f"{name}: {checks[0].title}", "task": make.task(stub), "file": f"{name}.py",
-                 "check": "examples.assignments.in_page:check"}, indent=1, ensure_ascii=False) + "\n",
-             "README.md": (HERE / "students.md").read_text(encoding="utf-8").replace("NAME", name)}
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for inside, said in texts.items():
-            _add(archive, inside, said.encode(), 0o644)
-        for path in [*map(Path, ("LICENSE", "pyproject.toml")), *files(name, CLOSED)]:
-            if path.name != f"{name}_source.py":
-                _add(archive, path.as_posix(), (ROOT / path).read_bytes(), 0o644)
-
-
-def _add(archive: zipfile.ZipFile, name: str, data: bytes, mode: int) -> None:
-    info = zipfile.ZipInfo(name)  # its date is 1980: no clock in it
-    info.external_attr = (0o100000 | mode) << 16
-    info.compress_type = zipfile.ZIP_DEFLATED
-    archive.writestr(info, data)
+            add(archive, inside, text.encode(), 0o755)
+        add(archive, "hidden_seed", f"{seed}\n".encode(), 0o600)
+        if variants:
+            add(archive, "variants.csv", variants.encode(), 0o600)
+        for path in files([name]):
+            add(archive, path.as_posix(), (ROOT / path).read_bytes(), 0o644)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m examples.assignments.bundle",
                                      description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("assignment", choices=NAMES)
+    parser.add_argument("assignment", choices=NAMES, nargs="?")
+    parser.add_argument("--all", action="store_true", help="of all: one kit, or a folder with a file for each")
     parser.add_argument("--students", action="store_true", help="the kit for students instead")
-    parser.add_argument("--out", type=Path, help="by default autograder.zip, or a3_kit.zip")
+    parser.add_argument("--grader", choices=["gradescope", *graders.WRITERS], default="gradescope")
+    parser.add_argument("--out", type=Path, help="by default autograder.zip, a3_kit.zip, a3.tar, ...")
     parser.add_argument("--seed", type=int, help="the numbers of the hidden checks; by default others each time")
     parser.add_argument("--unsafe", action="store_true", help="grade even where a file can't be isolated")
+    parser.add_argument("--variant", type=int, default=0, help="the numbers of a kit")
+    parser.add_argument("--variants", type=Path, help="a table with a line `email,variant` for each student: with "
+                        "--students a kit for each variant, else the variant that Gradescope asks of each student")
     given = parser.parse_args(arguments)
-    out = given.out or Path(f"{given.assignment}_kit.zip" if given.students else "autograder.zip")
+    if given.all == bool(given.assignment):
+        parser.error("name one assignment, or give --all")
+    numbers = teacher.table(given.variants) if given.variants else {}
     if given.students:
-        write_students(given.assignment, out)
-        print(out)
-    else:
+        return _students(given.assignment, given.out, sorted({*numbers.values()}) or [given.variant])
+    names = list(NAMES) if given.all else [given.assignment]
+    for name in names:
         seed = secrets.randbelow(1 << 31) if given.seed is None else given.seed
-        write(given.assignment, out, seed, given.unsafe)
+        out = given.out or Path(graders.DEFAULT[given.grader].format(name))
+        if given.all:
+            out = (given.out or Path("graders")) / f"{name}_{Path(graders.DEFAULT[given.grader].format(name)).name}"
+            out.parent.mkdir(parents=True, exist_ok=True)
+        if given.grader == "gradescope":
+            write(name, out, seed, given.unsafe, given.variants.read_text(encoding="utf-8") if given.variants else "")
+        else:
+            graders.WRITERS[given.grader](name, out, seed, given.unsafe)
         print(f"{out}; the hidden checks' numbers: --seed {seed}")
+    return 0
+
+
+def _students(name: str | None, out: Path | None, variants: Sequence[int]) -> int:
+    """Write a kit of one assignment, or of all, for each variant."""
+    what = f"{name}_kit" if name else "course_kit"
+    for variant in variants:
+        path = out or Path(f"{what}_{variant}.zip" if variant else f"{what}.zip")
+        if len(variants) > 1:
+            path = (out or Path(f"{what}s")) / f"{what}_{variant}.zip"
+            path.parent.mkdir(parents=True, exist_ok=True)
+        if name:
+            write_students(name, path, variant)
+        else:
+            write_course(path, variant)
+        print(path)
     return 0
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
-import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,8 +20,9 @@ from pathlib import Path
 from viz import PaintError, Picture
 
 from . import kit, reports
-from .grading import Answers, Assignment, Outcome, Settings, Unreadable, done, hidden, read
-from .sandbox import Job, Ran, Refused, Unisolated, run
+from .grading import Answers, Assignment, Outcome, Settings, Unreadable, done, helpers, hidden, read
+from .sandbox import Job, Ran, Refused, Unisolated, merged, run
+from .variants import variant
 
 HERE = Path(__file__).parent
 # A students' kit has neither the solutions nor the options of graders.
@@ -32,7 +32,7 @@ SEED = 0
 # What a command that is shown may hold. Nothing of it is special to a shell inside of double quotes, the only
 # quotes that Windows' has too (shlex.quote's are single).
 PLAIN = re.compile(r"[A-Za-z0-9_.\[\] -]+")
-Run = Callable[[Job, Mapping[str, str], "Unisolated | None"], dict[str, Ran]]
+Run = Callable[[Job, Mapping[str, str], "Unisolated | None", "Mapping[str, str] | None"], dict[str, Ran]]
 
 
 @dataclass
@@ -45,39 +45,76 @@ class Result:
     seed: int
 
 
-def parts(name: str, seed: int = SEED, others: bool = False) -> list[Assignment]:
+def parts(name: str, seed: int | None = None, others: bool = False) -> list[Assignment]:
     """Return the parts of an assignment, with the numbers of a seed; `others`: other sizes, for hidden checks.
 
-    A students' kit has those of the seed 0, as data.
+    A students' kit has those of one seed, as data. Checks that are always hidden are left out: see `kept`.
     """
     if not (HERE / f"{name}_source.py").exists():
-        return kit.load(name)
+        return kit.load(name, seed)
+    return [replace(part, checks=[check for check in part.checks if not check.hidden])
+            for part in _made(name, SEED if seed is None else seed, others)]
+
+
+def kept(name: str, seed: int) -> list[Assignment]:
+    """Return the parts that have checks that are always hidden, with these alone."""
+    found = [replace(part, checks=[check for check in part.checks if check.hidden]) for part in _made(name, seed)]
+    return [part for part in found if part.checks]
+
+
+def _made(name: str, seed: int, others: bool = False) -> list[Assignment]:
     make: Callable[[int, bool], Iterable[Assignment]] = importlib.import_module(
         f"examples.assignments.checks.{name}").assignment
-    return list(make(seed, others))
+    return [replace(part, seed=seed) for part in make(seed, others)]
 
 
 def checked(part: Assignment, sources: Mapping[str, str], seed: int, isolation: Unisolated | None = None,
-            run: Run = run) -> dict[str, Result]:
-    """Check one part, for one file, or for several of the teacher's own that run in the same processes."""
+            helpers: Mapping[str, str] | None = None, earlier: Sequence[Outcome] = (), run: Run = run
+            ) -> dict[str, Result]:
+    """Check one part, for one file, or for several of the teacher's own that run in the same processes.
+
+    `helpers` are the modules handed in beside it; `earlier`: the outcomes of earlier parts; `run`: asks the questions.
+    """
     found: dict[str, Ran] = {}
     for job in part.jobs:
-        for name, ran in run(job, sources, isolation).items():
+        for name, ran in run(job, sources, isolation, helpers).items():
             before = found.setdefault(name, ran)
+            before.printed = merged(before.printed, ran.printed)
             before.answers |= {question: answer for question, answer in ran.answers.items() if question != "import"}
-    return {name: Result(part, done(part.checks, Answers(ran.answers)), ran, seed) for name, ran in found.items()}
+    return {name: Result(part, done(part.checks, Answers(ran.answers), earlier), ran, seed)
+            for name, ran in found.items()}
 
 
 def check(name: str, file: Path, settings: Settings | None = None) -> list[Result]:
     """All parts of an assignment, for one file; where the settings say so its hidden checks too."""
     settings = settings or Settings()
     source = {file.name: read(file)}
-    results = [checked(part, source, SEED, settings.isolation)[file.name] for part in parts(name)]
-    if settings.others:
-        for part in parts(name, settings.seed, True):
-            part = replace(part, checks=hidden(part.checks))
-            results.append(checked(part, source, settings.seed, settings.isolation)[file.name])
+    beside = helpers(file, source[file.name])
+    results: list[Result] = []
+    before: list[Outcome] = []  # of visible checks: what is hidden follows from them too
+    for part in chosen(name, file.name, source[file.name], settings):
+        secret = any(check.hidden for check in part.checks)
+        done_so_far = before if secret else []
+        results.append(checked(part, source, part.seed, settings.isolation, beside, done_so_far)[file.name])
+        before += [] if secret else results[-1].outcomes
     return results
+
+
+def chosen(name: str, file: str, text: str, settings: Settings) -> list[Assignment]:
+    """Return the parts of an assignment for a file: with the numbers of its variant, then the hidden ones.
+
+    Raises:
+        Unreadable: where these aren't to be had for this file.
+    """
+    number = variant(text)
+    if settings.variants and number not in settings.variants:
+        raise Unreadable(f"{file} has {f'VARIANT = {number}' if number is not None else 'no line VARIANT = ...'}; "
+                         f"yours is VARIANT = {' or '.join(map(str, settings.variants))}")
+    found = parts(name, number)
+    if settings.others:
+        found += [*kept(name, number or SEED), *(replace(part, checks=hidden(part.checks))
+                                                 for part in parts(name, settings.seed, True))]
+    return found
 
 
 def debugger(result: Result, outcome: Outcome) -> str:
@@ -88,7 +125,8 @@ def debugger(result: Result, outcome: Outcome) -> str:
     arguments = " ".join(filter(None, [script, finding.graph, str(result.seed)]))
     if not PLAIN.fullmatch(finding.until + arguments):
         return ""
-    return f'python -m minigrad.debugger -c "until {finding.until}" examples/assignments/graphs/{arguments}'
+    command = "goto" if finding.until.isdigit() else "until"  # a step of the pass, or a tensor
+    return f'python -m minigrad.debugger -c "{command} {finding.until}" examples/assignments/graphs/{arguments}'
 
 
 def draw(results: Sequence[Result], folder: Path, stem: str, ending: str) -> dict[int, Path]:
@@ -110,7 +148,8 @@ def pictures(results: Sequence[Result]) -> dict[int, Picture]:
     found: dict[int, Picture] = {}
     for result in results:
         drawable = ((outcome, outcome.finding) for outcome in result.outcomes
-                    if outcome.finding is not None and (outcome.finding.edge or outcome.finding.extra))
+                    if outcome.finding is not None and (outcome.finding.edge or outcome.finding.extra)
+                    and not outcome.follows)
         first = next(drawable, None)
         if first is not None and result.part.draw is not None:
             found[id(first[0])] = result.part.draw(first[1])
@@ -124,19 +163,24 @@ def _no_link(path: Path) -> Path:
     return path
 
 
-def printed_text(results: Sequence[Result], settings: Settings) -> str:
-    """Return the first text that the file has printed.
+def printed_text(results: Sequence[Result], settings: Settings) -> dict[str, str]:
+    """Return the text that the file has printed, by function; of several calls the first that has printed.
 
     A file can print the inputs of a hidden run, so that text is only in a report that is the teacher's: one in no
     grader's format, with the findings of the hidden checks.
     """
     teachers = not settings.withheld and not settings.format
-    return next((result.ran.printed for result in results if result.ran.printed
-                 and (teachers or not result.outcomes[0].check.hidden)), "")
+    found: dict[str, str] = {}
+    for result in results:
+        if teachers or not result.outcomes[0].check.hidden:
+            for question, text in result.ran.printed.items():
+                found.setdefault(question.partition(":")[0], text)
+    found.pop("", None)  # of no question
+    return found
 
 
 def submitted(path: Path, name: str) -> Path:
-    """Return the file to check; in a folder a3.py or a3.ipynb, or the only file of that kind.
+    """Return the file to check; of a folder, or of those in it, a3.py, a3.ipynb or the only one.
 
     Raises:
         Unreadable: where there is none, or several that might be it.
@@ -145,12 +189,19 @@ def submitted(path: Path, name: str) -> Path:
         return path
     if not path.is_dir():
         raise Unreadable(f"there is no file {str(path)!r}")
-    files = sorted(file for file in path.iterdir() if file.suffix in (".py", ".ipynb"))
+    inner = (folder for folder in sorted(path.iterdir()) if folder.is_dir() and not folder.is_symlink()
+             and folder.name[0] not in "._")
+    files = _programs(path) or [file for folder in inner for file in _programs(folder)]
     found = [file for file in files if file.stem == name] or files
     if len(found) != 1:
         raise Unreadable(f"hand in one file, {name}.py or {name}.ipynb; there {'is' if len(found) == 1 else 'are'} "
                          f"{', '.join(file.name for file in found) or 'none'}")
     return found[0]
+
+
+def _programs(folder: Path) -> list[Path]:
+    """Return the Python files and notebooks of a folder."""
+    return sorted(file for file in folder.iterdir() if file.suffix in (".py", ".ipynb") and file.name[0] not in "._")
 
 
 def options() -> argparse.ArgumentParser:
@@ -179,8 +230,8 @@ def main(arguments: Sequence[str]) -> int:
         file = submitted(given.file, given.assignment)
         results = check(given.assignment, file, settings)
     except (Unreadable, Refused) as error:
-        if getattr(given, "json", None) == "gradescope":
-            print(json.dumps({"score": 0, "output": reports.clean(str(error))}))
+        if refusal := reports.refusal(getattr(given, "json", None) or "", str(error)):
+            print(refusal)
         print(reports.clean(str(error)), file=sys.stderr)
         return 2
     folder = given.out or file.parent
@@ -204,7 +255,7 @@ def report_lines(results: Sequence[Result], settings: Settings, painted: Mapping
 def about(results: Sequence[Result], settings: Settings) -> reports.About:
     """Return the information of a report that isn't about a single check."""
     notes = list(dict.fromkeys(result.ran.note for result in results if result.ran.note))
-    return reports.About(results[0].part.name, results[0].part.title, printed_text(results, settings), notes,
+    return reports.About(results[0].part.name, results[0].part.heading, printed_text(results, settings), notes,
                          settings.isolation.said)
 
 

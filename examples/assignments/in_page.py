@@ -12,6 +12,7 @@ import contextlib
 import io
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType
 from typing import Any
@@ -22,9 +23,9 @@ from viz import Picture
 from viz.playground.running.deadline import Stopped, deadline
 
 from . import reports
-from .check import SEED, Result, about, checked, parts, pictures, report_lines
-from .grading import Settings
-from .inside import Forbidden, Questions, TimeLimit, encoded
+from .check import Result, about, checked, chosen, pictures, report_lines
+from .grading import Settings, Unreadable
+from .inside import Forbidden, Questions, TimeLimit, encoded, without_own_warnings
 from .sandbox import OUTPUT, SHOWN, Job, Ran, Unisolated, as_answer
 
 SLOWER = 4  # times as much time as at home: Python in a browser is slower
@@ -45,13 +46,17 @@ def check(name: str, file: str, source: str) -> dict[str, Any]:
         source: its text.
     """
     settings, limit = Settings(InPage()), Limit()
-    results = [checked(part, {file: source}, SEED, run=limit.run)[file] for part in parts(name)]
+    try:
+        asked = chosen(name, file, source, settings)
+    except Unreadable as error:
+        return {"head": "not checked", "checks": [], "foot": [reports.clean(str(error))]}
+    results = [checked(part, {file: source}, part.seed, run=limit.run)[file] for part in asked]
     lines, facts, drawn = report_lines(results, settings, {}), about(results, settings), pictures(results)
     places = definitions(source)
     checks = [{"passed": line.outcome.finding is None, "head": head, "said": said,
-               "lines": [] if not said else linked(line, wanted(results), places),
+               "lines": linked(line, wanted(results), places),
                "picture": as_data(drawn[id(line.outcome)], said) if id(line.outcome) in drawn else None}
-              for line, (head, said) in zip(lines, reports.entries(lines))]
+              for line, head, said in reports.entries(lines)]
     return {"head": facts.head, "checks": checks, "foot": reports.foot(lines, facts)}
 
 
@@ -68,10 +73,11 @@ def linked(line: reports.Line, names: set[str], places: Mapping[str, int]) -> li
     if finding is None:
         return []
     numbers = [int(number) for number in re.findall(r" at line (\d+)", finding.cause)]
-    words = re.findall(r"[^\W\d][\w.]*", f"{finding.where} {finding.cause}")
-    functions = [word.rstrip(".") for word in words if word.rstrip(".") in names & places.keys()]
+    functions = " ".join([finding.where, finding.cause, finding.function, *line.outcome.check.of[:1]])
+    words = re.findall(r"[^\W\d][\w.]*", functions)
+    known = [word.rstrip(".") for word in words if word.rstrip(".") in names & places.keys()]
     return [*({"text": f"line {number}", "line": number, "wrong": True} for number in numbers),
-            *({"text": name, "line": places[name], "wrong": False} for name in functions[:1])]
+            *({"text": name, "line": places[name], "wrong": False} for name in known[:1])]
 
 
 def wanted(results: Sequence[Result]) -> set[str]:
@@ -101,18 +107,21 @@ class Limit:
     def __init__(self) -> None:
         self.factor = SLOWER
 
-    def run(self, job: Job, sources: Mapping[str, str], isolation: Unisolated | None = None) -> dict[str, Ran]:
-        """Ask each file each question, as sandbox.run does."""
+    def run(self, job: Job, sources: Mapping[str, str], isolation: Unisolated | None = None,
+            helpers: Mapping[str, str] | None = None) -> dict[str, Ran]:
+        """Ask each file each question, as sandbox.run does; there are no modules beside it."""
+        printed = Printed()
         questions = Questions({
-            "students": sources, "data": encoded(dict(job.data)), "probes": job.probes.read_text(encoding="utf-8"),
-            "signatures": list(job.signatures), "seconds": job.seconds}, self.limited)
+            "students": sources, "data": encoded(dict(job.data)), "helpers": {},
+            "others": [encoded(dict(other)) for other in job.others], "probes": job.probes.read_text(encoding="utf-8"),
+            "signatures": list(job.signatures), "seconds": job.seconds}, self.limited, printed.begin)
         found = {name: Ran() for name in sources}
         for name, ran in found.items():
-            printed = Printed()
-            with without(["examples", *job.blocked]), printed.kept(), np.errstate():
+            with without(["examples", *job.blocked]), printed.kept(), np.errstate(), warnings.catch_warnings():
+                without_own_warnings()
                 for question in ("import", *job.questions):
                     ran.answers[question] = as_answer(printed.checked(questions.answer(name, question)))
-            ran.printed = printed.text
+            ran.printed = printed.taken()
         return found
 
     @contextlib.contextmanager
@@ -162,12 +171,34 @@ class Stream(io.StringIO):
         super().write(text[:max(0, SHOWN - self.tell())])
         return len(text)
 
+    def taken(self) -> str:
+        """Return the text, and begin anew."""
+        text = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        return text
+
 
 class Printed:
-    """What a file prints: errors and warnings, then output, which comes last at home, where it is buffered."""
+    """The text that a file prints, by question: errors and warnings, then output, which is buffered at home."""
 
     def __init__(self) -> None:
         self.streams = Stream(), Stream()
+        self.question = ""
+        self.texts: dict[str, str] = {}
+
+    def begin(self, question: str) -> None:
+        """Begin the text of a question; "": of none."""
+        text = "".join(stream.taken() for stream in self.streams)
+        if self.question and text.strip():
+            self.texts[self.question] = (self.texts.get(self.question, "") + text)[:SHOWN]
+        self.question = question
+
+    def taken(self) -> dict[str, str]:
+        """Return the text of each question, and begin anew."""
+        self.begin("")
+        texts, self.texts = self.texts, {}
+        return texts
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
@@ -188,7 +219,3 @@ class Printed:
         if (answer.get("error") or {}).get("type") == Flood.__name__:
             return {"error": {"type": "", "message": "was stopped (too much was printed)"}}
         return answer
-
-    @property
-    def text(self) -> str:
-        return "".join(stream.getvalue() for stream in self.streams)[:SHOWN]

@@ -20,15 +20,19 @@ import inspect
 import json
 import math
 import os
+import re
 import signal
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+MARK = "\x1e"  # in front of the name of a question, where the text begins that is printed during it
+LIBRARIES = "minigrad.", "rnn."  # whose errors are for users
 MANY = 50_000  # numbers in one array; more is no answer
 LONGEST = 2 << 20  # bytes of one answer
 DTYPES = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
@@ -39,16 +43,37 @@ class TimeLimit(BaseException):
     """The time of one call is over. No Exception, so that `except Exception` doesn't swallow it."""
 
 
+class Helpers(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds the modules that were handed in beside the file, by their text. The last finder: no library is hidden."""
+
+    def __init__(self, sources: dict[str, str]) -> None:
+        self.sources = sources
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        """Return a spec for a helper; leave any other module to other finders."""
+        return importlib.util.spec_from_loader(fullname, self) if fullname in self.sources else None
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Run a helper's text."""
+        name = module.__name__
+        exec(compile(self.sources[name], f"{name}.py", "exec"), module.__dict__)
+
+    def forget(self) -> None:
+        """Forget the modules, so that the next question runs them anew."""
+        for name in self.sources:
+            sys.modules.pop(name, None)
+
+
 class Student:
     """One file: its text, compiled once, run anew for every question so that none depends on another."""
 
-    def __init__(self, name: str, source: str) -> None:
-        self.name = name
-        self.lines = source.splitlines()
+    def __init__(self, name: str, source: str, helpers: Helpers) -> None:
+        self.name, self.helpers = name, helpers
         self.code = compile(source, name, "exec")
 
     def module(self) -> types.ModuleType:
         """Run the file; return its module."""
+        self.helpers.forget()
         module = types.ModuleType("student")
         module.__file__ = self.name
         sys.modules["student"] = module
@@ -245,14 +270,30 @@ def main(arguments: Sequence[str]) -> None:
         while left:
             left = left[os.write(answers, left):]
 
+    without_own_warnings()
     sys.path[:1] = []  # this script's own folder
     sys.path += job["paths"]
     send(note=limit(job["limits"]))
     questions = Questions(job)
     forbid(job["blocked"])
+    sys.meta_path.append(questions.helpers)
     for number, (name, question) in enumerate(job["asked"]):
         send(begin=number)
         send(end=number, answer=questions.answer(name, question))
+
+
+def without_own_warnings() -> None:
+    """Leave out warnings of the checker's own lines."""
+    warnings.filterwarnings("ignore", module=rf"probes|{re.escape(__name__)}")
+
+
+def mark(question: str) -> None:
+    """Separate the text that the file prints: from here on it belongs to this question, or to none."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the file may have closed it, or replaced it
+            stream.flush()
+    with contextlib.suppress(OSError):
+        os.write(2, f"\n{MARK}{question}\n".encode())
 
 
 class Questions:
@@ -260,57 +301,88 @@ class Questions:
 
     Attributes:
         limited: makes a context that limits the time of a file's code, from its code object and seconds.
+        mark: is told the question that the text belongs to that is printed from then on; "": none.
     """
 
-    def __init__(self, job: dict[str, Any], limited: Callable[[types.CodeType, float], Any] | None = None) -> None:
-        self.job = job
-        self.limited = limited or alarm
+    def __init__(self, job: dict[str, Any], limited: Callable[[types.CodeType, float], Any] | None = None,
+                 mark: Callable[[str], None] = mark) -> None:
+        self.job, self.limited, self.mark = job, limited or alarm, mark
         self.probes = types.ModuleType("probes")
         exec(compile(job["probes"], "probes.py", "exec"), self.probes.__dict__)
-        self.data = decoded(job["data"])
+        self.data = [decoded(one) for one in (job["data"], *job["others"])]
+        self.helpers = Helpers(job["helpers"])
         self.broken: set[str] = set()  # files that can't be run
 
     def answer(self, name: str, question: str) -> dict[str, Any]:
-        """Ask one student one question; return two results or the error, and the inputs that were modified."""
+        """Ask one student one question; return the results or the error, and the inputs that were modified."""
         answer: dict[str, Any] = {}
         if name in self.broken:
             return answer
-        source = self.job["students"][name]
+        sources = {"student": self.job["students"][name], **self.job["helpers"]}
+        self.mark("import" if question == "import" else "")  # later the file prints the same again when it is run
         try:
-            student = Student(name, source)
+            student = Student(name, sources["student"], self.helpers)
             with self.limited(student.code, self.job["seconds"]):
-                self._ask(student, question, answer)
+                self._ask(student, question, answer, sources)
         except BaseException as error:  # whatever it is, it is the student's, and the next question goes on
-            answer["error"] = told(error, source)
+            answer["error"] = told(error, sources)
+        self.mark("")
         if question == "import" and "error" in answer:
             self.broken.add(name)
         if len(json.dumps(answer)) > LONGEST:
             answer = {"error": {"type": "", "message": "returns more than an answer can hold"}}
         return answer
 
-    def _ask(self, student: Student, question: str, answer: dict[str, Any]) -> None:
-        """Ask a question; put into the answer what is known, step by step, as any of them may fail."""
+    def _ask(self, student: Student, question: str, answer: dict[str, Any], sources: dict[str, str]) -> None:
+        """Ask a question; put into the answer what is known, step by step, as any of them may fail.
+
+        A whole function is asked again: with other inputs, several sets of them, and then with the first ones.
+        """
         if question == "import":
             answer["values"] = {"signatures": {"plain": signatures(student.module(), self.job["signatures"])}}
             return
         call = self.probes.CALLS.get(question) or numeric(*self.probes.NUMERIC[question])
-        given = fresh(self.data, frozen=True)
+        given = fresh(self.data[0], frozen=True)
         module = student.module()
+        self.mark(question if question in self.probes.CALLS else "")
         try:
             found = call(module, given)
         except ValueError as error:
             if "read-only" not in str(error):
                 raise
-            answer["wrote"] = told(error, self.job["students"][student.name])
-            given = fresh(self.data, frozen=False)
+            self.mark("")
+            answer["wrote"] = told(error, sources)
+            given = fresh(self.data[0], frozen=False)
             module = student.module()
             found = call(module, given)
             answer["changed"] = [name for name, x in given.items() if isinstance(x, np.ndarray)
-                                 and not np.array_equal(x, self.data[name], equal_nan=True)]
+                                 and not np.array_equal(x, self.data[0][name], equal_nan=True)]
         answer["values"] = encoded(found)
         answer["shares"] = shared(found, given)
-        if ":" not in question:  # what is asked of a whole function is asked twice
-            answer["again"] = encoded(call(module, fresh(self.data, frozen=not answer.get("wrote"))))
+        self.mark("")  # further calls print the same
+        if ":" not in question:
+            answer |= self._later(call, student, module, not answer.get("wrote"), sources)
+
+    def _later(self, call: Callable[[Any, Any], Any], student: Student, module: types.ModuleType, frozen: bool,
+               sources: dict[str, str]) -> dict[str, Any]:
+        """Call a function again that was called with the first inputs: with the others, and with the first.
+
+        The calls with other inputs are compared with those in new modules, where nothing is left of an earlier call.
+        Their results have the number of the inputs in front of their names.
+        """
+        first, *others = self.data
+        found: dict[str, Any] = {"between": {}, "alone": {}}
+        try:
+            for number, other in enumerate(others):
+                results = encoded(call(module, fresh(other, frozen)))
+                found["between"] |= {f"{number} {name}": x for name, x in results.items()}
+            found["again"] = encoded(call(module, fresh(first, frozen)))
+            for number, other in enumerate(others):
+                results = encoded(call(student.module(), fresh(other, frozen)))
+                found["alone"] |= {f"{number} {name}": x for name, x in results.items()}
+        except BaseException as error:
+            found["later"] = told(error, sources)
+        return found
 
 
 @contextlib.contextmanager
@@ -336,14 +408,26 @@ def over(number: int, frame: Any) -> None:
 
 
 def signatures(module: types.ModuleType, wanted: list[str]) -> dict[str, list[str] | None]:
-    """Return the names of the arguments of each function; None for a function that doesn't exist."""
+    """Return the arguments of each function, as `argument`; None for a function that doesn't exist."""
     found: dict[str, list[str] | None] = {}
     for name in wanted:
         thing: Any = module
+        before: list[str] = []
         for part in name.split("."):
+            if isinstance(thing, type):  # of a static method, too, `self` is counted
+                before = ["self"] * isinstance(inspect.getattr_static(thing, part, None), (staticmethod, classmethod))
             thing = getattr(thing, part, None)
-        found[name] = list(inspect.signature(thing).parameters) if callable(thing) else None
+        found[name] = [*before, *map(argument, inspect.signature(thing).parameters.values())] if callable(
+            thing) else None
     return found
+
+
+def argument(given: inspect.Parameter) -> str:
+    """Return the name of an argument: "x=" if it has a default; "*x", "**x"; "x!" if it must be given by name."""
+    name = "*" * (given.kind is given.VAR_POSITIONAL or 2 * (given.kind is given.VAR_KEYWORD)) + given.name
+    if given.default is not given.empty:
+        return f"{name}="
+    return f"{name}!" if given.kind is given.KEYWORD_ONLY else name
 
 
 def numeric(loss: Callable[[Any, dict[str, Any]], float], names: tuple[str, ...]) -> Callable[[Any, Any], Any]:
@@ -378,7 +462,7 @@ def fresh(data: dict[str, Any], frozen: bool) -> dict[str, Any]:
 
 def shared(found: Any, given: dict[str, Any]) -> list[list[str]]:
     """Return the results that share memory with an input, as [result, input]."""
-    results = found.items() if isinstance(found, dict) else []
+    results = found.items() if isinstance(found, Mapping) else []
     return [[str(name), other] for name, x in results if isinstance(x, np.ndarray)
             for other, y in given.items() if isinstance(y, np.ndarray) and np.may_share_memory(x, y)]
 
@@ -386,7 +470,7 @@ def shared(found: Any, given: dict[str, Any]) -> list[list[str]]:
 # ---- plain data
 def encoded(found: Any) -> dict[str, Any]:
     """Return results as JSON: arrays with dtype, shape and bytes; plain values; of others the type alone."""
-    if not isinstance(found, dict):
+    if not isinstance(found, Mapping):
         return {"": {"type": type(found).__name__}}
     return {str(name): encoded_one(value) for name, value in found.items()}
 
@@ -431,18 +515,30 @@ def decoded_array(x: dict[str, Any]) -> Any:
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def told(error: BaseException, source: str) -> dict[str, Any]:
-    """Return an error as plain data: its type and message, and the innermost line of the student's file."""
-    lines, line, function = source.splitlines(), getattr(error, "lineno", None), ""
+def told(error: BaseException, sources: dict[str, str]) -> dict[str, Any]:
+    """Return an error as plain data: its type and message, and the innermost line of the student's files.
+
+    `place` is "student" where the student's code has raised it, else the package of the code that has: "minigrad" or
+    "rnn"; "" for the checker's own.
+    """
+    line, function, module, place = getattr(error, "lineno", None), "", "student", ""
     trace = error.__traceback__
     while trace is not None:
-        code = trace.tb_frame.f_code
-        if trace.tb_frame.f_globals.get("__name__") == "student":
-            line, function = trace.tb_lineno, code.co_name
+        code, frame = trace.tb_frame.f_code, trace.tb_frame
+        inside = str(frame.f_globals.get("__name__"))
+        if inside in sources:
+            line, function, module, place = trace.tb_lineno, code.co_name, inside, "student"
+        elif not place:
+            place = inside.partition(".")[0] if inside.startswith(LIBRARIES) else ""
         trace = trace.tb_next
+    lines = sources.get(module, "").splitlines()
     text = lines[line - 1].strip() if line and line <= len(lines) else ""
-    return {"type": type(error).__name__, "message": str(error)[:500], "line": line, "text": text[:200],
-            "function": function}
+    try:
+        message = str(error)[:500]
+    except BaseException:  # a class of the student's own
+        message = ""
+    return {"type": type(error).__name__, "message": message, "line": line, "text": text[:200],
+            "function": function, "file": "" if module == "student" else f"{module}.py", "place": place}
 
 
 if __name__ == "__main__":

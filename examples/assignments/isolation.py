@@ -480,7 +480,7 @@ def tried(isolation: Isolated, seed: Path | None = None) -> str:
         return f"{error.strerror}"
     answer = ran.answers["reached"]
     if answer.error is not None:
-        printed = ran.printed.strip().splitlines()
+        printed = "\n".join(ran.printed.values()).strip().splitlines()
         return printed[-1] if printed else str(answer.error["message"])
     values = answer.values
     if not values["python"]:

@@ -29,9 +29,17 @@ def names() -> list[str]:
     return sorted(file.stem for file in FOLDER.glob("*.json"))
 
 
-def load(name: str) -> list[grading.Assignment]:
-    """Return the parts of an assignment."""
+def load(name: str, seed: int | None = None) -> list[grading.Assignment]:
+    """Return the parts of an assignment.
+
+    Raises:
+        Unreadable: if they don't have the numbers of this seed.
+    """
     parts: list[grading.Assignment] = _object(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")), name)
+    own = parts[0].seed
+    if seed not in (None, own):
+        raise grading.Unreadable(f"the file has VARIANT = {seed}, and this kit has the numbers of variant {own}: "
+                                 f"use the kit that was given to you, and VARIANT = {own}")
     return parts
 
 

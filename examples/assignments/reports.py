@@ -1,7 +1,7 @@
 """The report of a check: text for people, JSON for graders.
 
 - Gradescope: results.json, https://gradescope-autograders.readthedocs.io ("Output Format").
-- Autolab: the last line of the output, `{"scores": {...}}`.
+- Autolab: the last line of the output, `{"scores": {"total": 20}}`; `total` is the name of the only problem.
 - otter: a dict from test to score, possible and test_case_results, as GradingResults.to_dict() has it (otter 7).
 
 Each says how the student's process was isolated: the first line of the text; `output` and `extra_data` of
@@ -11,13 +11,15 @@ results.json. That it wasn't is a line of its own for the teacher there, `not is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .grading import Outcome
 
+PROBLEM = "total"  # of Autolab
+PRINTED = 20  # lines of each question's text that are shown
 WITHHELD = "What this check finds is shown when the teacher releases it."
 
 
@@ -34,14 +36,30 @@ class Line:
     def name(self) -> str:
         return self.outcome.check.name
 
+    @property
+    def secret(self) -> bool:
+        """Whether the finding may not be told."""
+        return self.withheld and self.outcome.check.hidden
+
+    @property
+    def follows(self) -> bool:
+        """Whether the check is told with another, whose mistake it shows."""
+        return bool(self.outcome.follows) and not self.secret
+
+    @property
+    def points(self) -> str:
+        """The points earned of those possible; nothing where the check has none."""
+        return f"{self.outcome.score:g}/{self.outcome.check.points:g}" if self.outcome.check.points else ""
+
     def said(self) -> list[str]:
         """Return the explanation of a failure, as lines."""
         finding = self.outcome.finding
         if finding is None:
             return []
-        if self.withheld and self.outcome.check.hidden:
+        if self.secret:
             return [WITHHELD]
-        lines = [finding.cause]
+        lines = [f'probably because of "{self.outcome.follows}": {finding.cause}' if self.outcome.follows
+                 else finding.cause]
         lines += [f"where:   {finding.where}"] if finding.where else []
         lines += [f"numbers: {finding.numbers}"] if finding.numbers else []
         lines += [f"look:    {self.command}"] if self.command else []
@@ -55,7 +73,7 @@ class About:
 
     name: str
     title: str
-    printed: str
+    printed: Mapping[str, str]  # by question
     notes: Sequence[str]
     isolation: str = ""  # how the student's process was isolated, or that it wasn't
 
@@ -81,33 +99,38 @@ def clean(text: str, most: int = 1000) -> str:
 
 
 def text(lines: Sequence[Line], about: About) -> str:
-    """Return the report as text: one line for each check, and the explanation of a failure below it."""
+    """Return the report as text: one line for each check, the explanation of a failure below it, and its consequences.
+
+    A withheld check stands for itself: its finding may not be told, nor that it follows from another.
+    """
     shown = [about.head]
-    for head, said in entries(lines):
+    for _, head, said in entries(lines):
         shown += [head, *(f"             {one}" for one in said)]
     return "\n".join([*shown, *foot(lines, about)])
 
 
-def entries(lines: Sequence[Line]) -> Iterator[tuple[str, list[str]]]:
-    """Yield the line of each check, and the lines of its explanation, which is given once."""
-    causes: set[str] = set()
+def entries(lines: Sequence[Line]) -> Iterator[tuple[Line, str, list[str]]]:
+    """Yield each check that stands for itself: its line, and the lines of its explanation and its consequences."""
+    by_head: dict[str, list[Line]] = {}
     for line in lines:
-        outcome, said = line.outcome, line.said()
-        points = f"{outcome.score:g}/{outcome.check.points:g}" if outcome.check.points else ""
-        head = f"{'ok  ' if outcome.finding is None else 'FAIL'} {points:>5}  {line.name}"
-        if said and said[0] in causes:
-            yield f"{head}: as above", []
-        else:
-            yield head, said
-        causes.update(said[:1])
+        if line.follows:
+            by_head.setdefault(line.outcome.follows, []).append(line)
+    for line in lines:
+        if not line.follows:
+            following = [f"{one.points:>5}  {one.name}" for one in by_head.get(line.name, [])]
+            yield (line, f"{'ok  ' if line.outcome.finding is None else 'FAIL'} {line.points:>5}  {line.name}",
+                   [*line.said(), *(f"{'        ' if number else 'follows:'} {one}" for number, one in
+                                    enumerate(following))])
 
 
 def foot(lines: Sequence[Line], about: About) -> list[str]:
     """Return the lines below the checks: notes, the text that the file has printed, and the points."""
     score, possible = total(lines)
     shown = [f"note: {note}" for note in about.notes]
-    if about.printed:
-        shown += ["printed by the file:", *(f"  | {clean(line)}" for line in about.printed.splitlines()[:20])]
+    for question, said in about.printed.items():
+        kept = [clean(one) for one in said.strip("\n").splitlines()]
+        shown += [f"printed by {'the file' if question == 'import' else clean(question)}:",
+                  *(f"  | {one}" for one in [*kept[:PRINTED], *["…"] * (len(kept) > PRINTED)])]
     return [*shown, f"{score:g} of {possible:g} points"]
 
 
@@ -129,9 +152,15 @@ def gradescope(lines: Sequence[Line], about: About) -> str:
 
 
 def autolab(lines: Sequence[Line], about: About) -> str:
-    """Return the text, and a last line with the score of each check as JSON."""
-    scores = {line.name: line.outcome.score for line in lines if line.outcome.check.points}
-    return f"{text(lines, about)}\n{json.dumps({'scores': scores})}"
+    """Return the text, and a last line with the total as JSON."""
+    return f"{text(lines, about)}\n{json.dumps({'scores': {PROBLEM: total(lines)[0]}})}"
+
+
+def refusal(format: str, said: str) -> str:
+    """Return what a grader reads about a file that isn't graded; "" where it reads nothing."""
+    if format == "gradescope":
+        return json.dumps({"score": 0, "output": clean(said)})
+    return f"{clean(said)}\n{json.dumps({'scores': {PROBLEM: 0.0}})}" if format == "autolab" else ""
 
 
 def otter(lines: Sequence[Line], about: About) -> str:

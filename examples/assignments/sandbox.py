@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from .inside import LONGEST, decoded, encoded, short_integer
+from .inside import LONGEST, MARK, decoded, encoded, short_integer
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent  # where minigrad is
@@ -35,7 +35,7 @@ FILES = 64  # open files
 PROCESSES = 32  # and threads
 LINES = 10_000  # that one process may send
 PYTHON = (os.path.abspath(sys.executable), "-s", "-B", "-X", "utf8")
-SHOWN = 2000  # of what is printed, characters that are shown
+SHOWN = 2000  # characters of the text that is printed during a question
 DEATHS = 3  # of a student's processes, after which nothing more is asked
 
 
@@ -45,14 +45,20 @@ class Answer:
 
     Attributes:
         values: results by name: arrays, plain values; a Strange where it was neither.
-        again: the same, of a second call in the same process.
+        between: the same, of further calls in the same module, with other inputs: "0 h" is the h of the first of them.
+        again: the same, of a last call, with the first inputs.
+        alone: the same, of calls with the other inputs, each in a new module.
+        later: the error of one of these further calls.
         error: type, message, line, text and function of the exception; or the reason for a missing answer.
         wrote: the same of a write into a read-only input; changed: the inputs that were changed.
         shares: [result, input] that share memory.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
+    between: dict[str, Any] = field(default_factory=dict)
     again: dict[str, Any] = field(default_factory=dict)
+    alone: dict[str, Any] = field(default_factory=dict)
+    later: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
     wrote: dict[str, Any] | None = None
     changed: list[str] = field(default_factory=list)
@@ -68,10 +74,10 @@ class Strange:
 
 @dataclass
 class Ran:
-    """Answers by question, what was printed, and what couldn't be limited."""
+    """Answers by question, the text that was printed during each, and the limits that couldn't be set."""
 
     answers: dict[str, Answer] = field(default_factory=dict)
-    printed: str = ""
+    printed: dict[str, str] = field(default_factory=dict)
     note: str = ""
 
 
@@ -86,6 +92,7 @@ class Job:
         signatures: the functions that must be there.
         blocked: modules that the student may not import.
         seconds: for one question.
+        others: sets of other inputs, for calls in between.
     """
 
     probes: Path
@@ -94,6 +101,7 @@ class Job:
     signatures: Sequence[str]
     blocked: Sequence[str]
     seconds: float = SECONDS
+    others: Sequence[Mapping[str, Any]] = ()
 
 
 class Refused(Exception):
@@ -187,8 +195,11 @@ def environment(home: Path | str) -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "HOME": str(home)}
 
 
-def run(job: Job, sources: Mapping[str, str], isolation: Unisolated | None = None) -> dict[str, Ran]:
+def run(job: Job, sources: Mapping[str, str], isolation: Unisolated | None = None,
+        helpers: Mapping[str, str] | None = None) -> dict[str, Ran]:
     """Ask each student each question; students are given by name, with the text of their file.
+
+    `helpers` are modules that they may import, by name, as text.
 
     Several files share their processes, so each could answer for the next: give files that you don't
     trust one by one, as check() does.
@@ -202,11 +213,11 @@ def run(job: Job, sources: Mapping[str, str], isolation: Unisolated | None = Non
         prepare(folder, job)
         while left:
             signals.check()
-            talk = _process(folder, job, left, sources, isolation, signals)
+            talk = _process(folder, job, left, sources, isolation, signals, helpers or {})
             for (name, question), answer in zip(left, talk.answers):
                 found[name].answers[question] = answer
             for name in {name for name, _ in left[:len(talk.answers) + 1]}:
-                found[name].note, found[name].printed = talk.note, found[name].printed or talk.printed
+                found[name].note, found[name].printed = talk.note, merged(found[name].printed, talk.printed)
             left = left[len(talk.answers):]
             if left:  # the process has died of the first of these
                 at = left[0]
@@ -217,24 +228,31 @@ def run(job: Job, sources: Mapping[str, str], isolation: Unisolated | None = Non
     return found
 
 
+def merged(first: Mapping[str, str], then: Mapping[str, str]) -> dict[str, str]:
+    """Return texts by question, each as it is in the first run that has one."""
+    return {**first, **{question: text for question, text in then.items() if question not in first}}
+
+
 def prepare(folder: Path, job: Job) -> None:
     """Fill the grader's folder with what the student's process reads: it is readable for all, no solution in it."""
     shutil.copy(HERE / "inside.py", folder)
     (folder / "packages").mkdir()
-    if "minigrad" not in job.blocked:
-        shutil.copytree(ROOT / "minigrad", folder / "packages" / "minigrad",
-                        ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("minigrad", "rnn"):
+        if package not in job.blocked:
+            shutil.copytree(ROOT / package, folder / "packages" / package,
+                            ignore=shutil.ignore_patterns("__pycache__"))
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _process(folder: Path, job: Job, asked: Sequence[tuple[str, str]], sources: Mapping[str, str],
-             isolation: Unisolated, signals: Signals) -> Conversation:
+             isolation: Unisolated, signals: Signals, helpers: Mapping[str, str]) -> Conversation:
     """Run one process: how far it came, and how it ended."""
     names = list(dict.fromkeys(name for name, _ in asked))
     budget = BUDGET * len(names)
     text = json.dumps({
         "asked": asked, "students": {name: sources[name] for name in names}, "data": encoded(dict(job.data)),
+        "others": [encoded(dict(other)) for other in job.others], "helpers": dict(helpers),
         "probes": job.probes.read_text(encoding="utf-8"), "signatures": list(job.signatures),
         "blocked": ["examples", *job.blocked], "seconds": job.seconds,
         "paths": [str(isolation.inside(folder) / "packages")],
@@ -292,10 +310,17 @@ class Listener(threading.Thread):
         with self.lock:
             return bytes(memoryview(self.kept)[start:]).split(b"\n", LINES)
 
-    def text(self) -> str:
-        """Return the beginning of what was read."""
+    def text(self) -> dict[str, str]:
+        """Return the beginning of the text of each question, as inside.py marks it; "": before the first one."""
         with self.lock:
-            return bytes(self.kept[:4 * SHOWN]).decode("utf-8", "replace")[:SHOWN]
+            text = bytes(self.kept).decode("utf-8", "replace")
+        start, *pieces = text.split(f"\n{MARK}", LINES)
+        found = {"": start[:SHOWN]} if start.strip() else {}
+        for piece in pieces:
+            question, _, said = piece.partition("\n")
+            if question and said.strip():
+                found[question[:100]] = (found.get(question[:100], "") + said)[:SHOWN]
+        return found
 
 
 class Conversation:
@@ -310,7 +335,8 @@ class Conversation:
         self.answers: list[Answer] = []
         self.begun = -1  # the last question that was begun
         self.since = time.monotonic()  # when
-        self.note = self.ended = self.printed = ""
+        self.note = self.ended = ""
+        self.printed: dict[str, str] = {}
         self.position = self.heard = 0  # the bytes and lines that are understood
 
     def hear(self, answers: Listener) -> bool:
@@ -386,11 +412,13 @@ def _message(line: bytes) -> dict[str, Any]:
 def as_answer(raw: Any) -> Answer:
     """Parse one answer; an invalid answer is dropped, and no other."""
     try:
-        return Answer(_values(raw.get("values", {})), _values(raw.get("again", {})), _error(raw.get("error")),
-                      _error(raw.get("wrote")), [_short(x) for x in raw.get("changed", [])[:100]],
+        values, between, again, alone = (_values(raw.get(name, {})) for name in ("values", "between", "again", "alone"))
+        later, error, wrote = (_error(raw.get(name)) for name in ("later", "error", "wrote"))
+        return Answer(values, between, again, alone, later, error, wrote,
+                      [_short(x) for x in raw.get("changed", [])[:100]],
                       [[_short(a), _short(b)] for a, b in raw.get("shares", [])[:100]])
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
-        return Answer(error={"type": "", "message": f"left no readable answer ({type(error).__name__})"})
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as problem:
+        return Answer(error={"type": "", "message": f"left no readable answer ({type(problem).__name__})"})
 
 
 def _values(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -404,7 +432,8 @@ def _error(raw: Any) -> dict[str, Any] | None:
         return None
     line = raw.get("line")
     return {"line": line if type(line) is int else None,
-            **{name: _short(raw.get(name, ""), 500) for name in ("type", "message", "text", "function")}}
+            **{name: _short(raw.get(name, ""), 500)
+               for name in ("type", "message", "text", "function", "file", "place")}}
 
 
 def _short(text: Any, most: int = 100) -> str:

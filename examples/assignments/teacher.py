@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import json
 import secrets
 from pathlib import Path
 
@@ -23,6 +25,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="isolate the student's process, as --json, --hidden and --withheld always do")
     parser.add_argument("--user", help="as root: whose rights the process gets; by default an id's that nothing has")
     parser.add_argument("--unsafe", action="store_true", help="run the file even where it can't be isolated")
+    parser.add_argument("--variants", type=Path, help="a table with a line `email,variant` for each student")
+    parser.add_argument("--metadata", type=Path, help="Gradescope's submission_metadata.json: who has handed in")
 
 
 def settings(given: argparse.Namespace) -> Settings:
@@ -43,7 +47,46 @@ def settings(given: argparse.Namespace) -> Settings:
                                  f"{error}. --unsafe runs it all the same") from None
             said.append(f"{isolation.said} ({error})")
     return Settings(isolation, others, _seed(given, others, said), given.withheld and not given.hidden,
-                    given.json or "", tuple(said))
+                    given.json or "", tuple(said), assigned(given.variants, given.metadata))
+
+
+def table(file: Path) -> dict[str, int]:
+    """Return the variant of each student by email.
+
+    Raises:
+        Unreadable: where a line isn't of the form `email,variant`.
+    """
+    found: dict[str, int] = {}
+    try:
+        for row in csv.reader(file.read_text(encoding="utf-8-sig").splitlines()):
+            if row and row != ["email", "variant"]:
+                email, number = row
+                found[email.strip().lower()] = int(number)
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"{file} must have lines `email,variant` with a whole number: {error}") from None
+    return found
+
+
+def assigned(variants: Path | None, metadata: Path | None) -> tuple[int, ...]:
+    """Return the variants of the students who have handed in together; none without a table.
+
+    Gradescope names them in submission_metadata.json, under `users` (https://gradescope-autograders.readthedocs.io,
+    "Submission Metadata").
+
+    Raises:
+        Unreadable: where none of them is in the table.
+    """
+    if variants is None or metadata is None:
+        return ()
+    try:
+        emails = [user["email"].lower() for user in json.loads(metadata.read_text(encoding="utf-8"))["users"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unreadable(f"not graded: {metadata} names no student ({error!r})") from None
+    numbers = table(variants)
+    found = tuple(dict.fromkeys(numbers[email] for email in emails if email in numbers))
+    if not found:
+        raise Unreadable(f"not graded: {' and '.join(emails)} is not in the teacher's table of variants")
+    return found
 
 
 def _seed(given: argparse.Namespace, others: bool, said: list[str]) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from examples.assignments import bundle, in_page, naming
+from examples.assignments import bundle, contents, in_page, naming
 from examples.assignments.check import NAMES
 from examples.assignments.make import source, stub
 from examples.assignments.sandbox import ROOT
@@ -41,7 +41,7 @@ UNUSUAL = [  # at the end of a right solution
     "def rnn_forward(x, h0, W, U, b):\n    return [1]",
     "def rnn_step_forward(x, h_prev, W, U, b):\n    x += 1\n    return np.tanh(x @ W + h_prev @ U + b)"]
 WRONG = {"a1": "softmax_wrong_axis", "a2": "once_per_input", "a3": "truncated", "a4": "delay_always_one",
-         "a5": "not_detached"}
+         "a5": "not_detached", "a6": "sign"}
 
 
 @cache
@@ -61,10 +61,10 @@ def kit_of(name: str, folder: Path) -> Kit:
     return kit
 
 
-def mutant(name: str, which: str) -> str:
+def mutant(name: str, which: str | None) -> str:
+    """Return a wrong solution by its name, or the first."""
     table = importlib.import_module(f"examples.assignments.mutants.{name}").MUTANTS
-    [one] = [one for one in table if one.name == which]
-    return str(one.of(source(name)))
+    return str(next(one for one in table if which in (None, one.name)).of(source(name)))
 
 
 def as_text(report: dict[str, Any]) -> str:
@@ -113,11 +113,19 @@ def unusual(folder: Path) -> list[dict[str, Any]]:
 class TestReport:
     @pytest.mark.parametrize("name", NAMES)
     def test_is_word_for_word_that_of_the_command(self, name: str, folder: Path) -> None:
-        files = [stub(source(name)), mutant(name, WRONG[name]), source(name)]
+        files = [stub(source(name)), mutant(name, WRONG.get(name)), source(name)]
         reports = in_the_page(kit_of(name, folder), files, folder)
         for text, report in zip(files, reports):
             assert as_text(report) == at_home(name, text, folder)
         assert [all(check["passed"] for check in report["checks"]) for report in reports] == [False, False, True]
+
+    def test_of_a_variant_is_that_of_the_command(self, folder: Path) -> None:
+        contents.write_students("a6", folder / "a6_variant.zip", 1)
+        [kit] = read_kits([folder / "a6_variant.zip"], PACKAGES)
+        right, other = in_the_page(kit, [source("a6", 1), source("a6")], folder)
+        assert as_text(right) == at_home("a6", source("a6", 1), folder) and "variant 1" in right["head"]
+        assert all(check["passed"] for check in right["checks"])
+        assert other["checks"] == [] and "VARIANT = 0" in other["foot"][-1] and "variant 1" in other["foot"][-1]
 
     @pytest.mark.parametrize("number", range(len(UNUSUAL)), ids=[repr(added) for added in UNUSUAL])
     def test_of_a_file_with_something_unusual_is_that_of_the_command(
@@ -178,7 +186,7 @@ class TestKits:
         assert secret
         for path, text in files.items():
             assert not [line for line in secret if line in text or line in text.replace("\\\"", '"')], path
-            assert not {*bundle.CLOSED} & {*path.split("/")} - {"README.md"}, path
+            assert not {*contents.CLOSED} & {*path.split("/")} - {"README.md"}, path
             assert "_source" not in path and path.partition("/")[0] not in ("minigrad", "rnn", "viz")
         assert "the hidden checks" not in files["README.md"]
 
@@ -203,10 +211,15 @@ class TestKits:
         assert "autograder.zip is no students' kit" in said and said.count("\n") == 1
         assert not (tmp_path / "site").exists()
 
+    def test_of_all_assignments_in_one_is_refused(self, tmp_path: Path) -> None:
+        contents.write_course(tmp_path / "course_kit.zip")
+        with pytest.raises(KitError, match=r"course_kit\.zip is no students' kit of one assignment"):
+            read_kits([tmp_path], PACKAGES)
+
     def changed(self, folder: Path, tmp_path: Path, **files: str | None) -> Path:
-        """Write the kit of a2 with other files."""
+        """Write the kit of a2 without its top folder, and with other files."""
         with zipfile.ZipFile(made("a2", folder)) as opened:
-            content: dict[str, Any] = {one: opened.read(one) for one in opened.namelist()}
+            content: dict[str, Any] = {one.partition("/")[2]: opened.read(one) for one in opened.namelist()}
         path = tmp_path / "changed.zip"
         with zipfile.ZipFile(path, "w") as written:
             for name, text in {**content, **{name.replace("__", "/"): text for name, text in files.items()}}.items():

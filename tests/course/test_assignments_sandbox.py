@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -91,7 +92,8 @@ def test_memory_is_limited(ask: Any) -> None:
 @limited
 def test_a_flood_of_prints_is_stopped_and_little_of_it_shown(ask: Any) -> None:
     ran = ask("def f(x):\n    while True:\n        print('x' * 1000)")
-    assert "(too much was printed)" in cause(ran) and right(ran) and len(ran.printed) <= 2000
+    assert "(too much was printed)" in cause(ran) and right(ran)
+    assert all(len(text) <= 2000 for text in ran.printed.values())
 
 
 def test_a_patched_numpy_earns_nothing(tmp_path: Path) -> None:
@@ -106,8 +108,8 @@ def test_a_patched_numpy_earns_nothing(tmp_path: Path) -> None:
 
 def test_what_is_no_number_is_data_and_never_unpickled(ask: Any) -> None:
     ran = ask("class Evil:\n    def __reduce__(self):\n        return print, ('here',)\ndef f(x):\n    return Evil()")
-    assert ran.answers["f"].values["out"].type == "Evil" and ran.printed == ""
-    assert "is a Evil; it must be an array" in str(_finding(ran))
+    assert ran.answers["f"].values["out"].type == "Evil" and ran.printed == {}
+    assert "is an Evil; it must be an array" in str(_finding(ran))
 
 
 def _finding(ran: Ran) -> str:
@@ -137,14 +139,14 @@ def test_results_of_any_form_are_a_finding_and_no_crash(tmp_path: Path) -> None:
 
 def test_a_forged_answer_is_a_finding_and_no_crash() -> None:
     [part] = parts("a4")
-    forged = {question: Answer({"edges": 3, "order": 3, "signatures": 3, "raised": [], "5": {}})
+    forged = {question: Answer({"found": 3, "given": 3, "signatures": 3, "raised": [], "5": {}})
               for question in ["import", *part.jobs[0].questions]}
     assert all(outcome.finding is not None for outcome in done(part.checks, Answers(forged)))
 
 
 def test_a_file_that_cannot_be_run_is_told_once(ask: Any) -> None:
     ran = ask("def f(:")
-    assert "the file raised SyntaxError" in cause(ran, "import") and cause(ran) == "the file can't be run, see above"
+    assert "the file raised SyntaxError" in cause(ran, "import") and cause(ran) == cause(ran, "import")
 
 
 def test_modules_that_would_do_the_work_cannot_be_imported(ask: Any) -> None:
@@ -158,7 +160,8 @@ def test_the_project_is_not_there(ask: Any) -> None:
               "        import examples.assignments.a3_source\n    except ImportError:\n        return x\n"
               "    raise RuntimeError('there')")
     assert ran.answers["f"].error is None
-    assert str(ROOT) + "'" not in ran.printed and "_source" not in ran.printed
+    printed = "".join(ran.printed.values())
+    assert str(ROOT) + "'" not in printed and "_source" not in printed
 
 
 @pytest.mark.parametrize("name", ["a1", "a3"])
@@ -171,9 +174,9 @@ def test_forward_is_asked_before_its_results_are_given_to_backward(name: str) ->
 
 
 def rows(value: Any) -> set[bytes]:
-    """The bytes of an array and of its rows, of those that are no single number."""
+    """The bytes of an array and of its rows, of those that are no single number and not all zero."""
     some = [value, *(value if value.ndim > 1 else [])] if isinstance(value, np.ndarray) else []
-    return {np.ascontiguousarray(x).tobytes() for x in some if x.size > 1}
+    return {np.ascontiguousarray(x).tobytes() for x in some if x.size > 1 and x.any()}
 
 
 @pytest.mark.parametrize("hidden", [False, True])
@@ -255,7 +258,7 @@ def test_gradescope_reads_its_results(wrong: Path, capsys: pytest.CaptureFixture
     tests = results["tests"]
     assert all({"name", "score", "max_score", "status", "output", "visibility"} == set(test) for test in tests)
     failed = next(test for test in tests if test["name"] == "gradients: a small graph")
-    assert failed["status"] == "failed" and failed["score"] == 0 and failed["max_score"] == 3
+    assert failed["status"] == "failed" and failed["score"] == 0 < failed["max_score"]
     assert failed["output"].startswith("the gradient of g is wrong") and "minigrad.debugger" in failed["output"]
     assert {test["visibility"] for test in tests if test["name"].startswith("other numbers")} == {"after_published"}
     assert failed["visibility"] == "visible"
@@ -263,14 +266,14 @@ def test_gradescope_reads_its_results(wrong: Path, capsys: pytest.CaptureFixture
 
 def test_autolab_reads_the_last_line(wrong: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = report(capsys, "a2", str(wrong), "--json", "autolab")
-    scores = json.loads(out.strip().splitlines()[-1])["scores"]
-    assert scores["order: a small graph"] == 2 and scores["gradients: a small graph"] == 0
+    earned, possible = re.findall(r"^(\S+) of (\S+) points$", out, flags=re.M)[0]
+    assert json.loads(out.strip().splitlines()[-1]) == {"scores": {"total": float(earned)}} and earned != possible
 
 
 def test_otter_reads_results_by_test(wrong: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = json.loads(report(capsys, "a2", str(wrong), "--json", "otter"))
     one = results["gradients: a small graph"]
-    assert (one["score"], one["possible"]) == (0, 3) and not one["test_case_results"][0]["passed"]
+    assert one["score"] == 0 < one["possible"] and not one["test_case_results"][0]["passed"]
     assert set(one) == {"score", "possible", "name", "path", "test_cases", "all_or_nothing", "test_case_results"}
 
 
@@ -338,7 +341,7 @@ def test_a_notebook_is_valid_and_is_checked_as_a_file_is(tmp_path: Path) -> None
     nbformat = pytest.importorskip("nbformat") if shutil.which("jupyter") else None
     if nbformat is not None:
         nbformat.validate(book)
-    assert [cell["cell_type"] for cell in book["cells"][:2]] == ["markdown", "code"]
+    assert [cell["cell_type"] for cell in book["cells"][:4]] == ["markdown", "markdown", "code", "code"]
     assert book["cells"][0]["source"][0] == "# Assignment 2: topological order and the backward pass\n"
     book["cells"].append({"cell_type": "code", "source": ["%matplotlib inline\n", "!ls\n"]})
     path.write_text(json.dumps(book), encoding="utf-8")
@@ -382,7 +385,7 @@ def test_the_bundle_runs_as_gradescope_runs_it(tmp_path: Path) -> None:
     subprocess.run(["bash", str(base / "source" / "run_autograder")], env=environment, check=True, timeout=120)
     results = json.loads((base / "results" / "results.json").read_text(encoding="utf-8"))
     scores = {test["name"]: test["score"] for test in results["tests"]}
-    assert scores["order: a small graph"] == 2 and scores["gradients: a small graph"] == 0
+    assert scores["order: a small graph"] > scores["gradients: a small graph"] == 0
     assert scores["other numbers: gradients: a small graph"] == 0
 
 
@@ -390,11 +393,12 @@ def test_the_students_kit_checks_and_shows_no_solution(tmp_path: Path) -> None:
     assert bundle.main(["a2", "--students", "--out", str(tmp_path / "kit.zip")]) == 0
     with zipfile.ZipFile(tmp_path / "kit.zip") as archive:
         archive.extractall(tmp_path / "kit")
-    kit = tmp_path / "kit"
+    kit = tmp_path / "kit" / "a2_kit"
     texts = [path.read_text(encoding="utf-8") for path in kit.rglob("*") if path.suffix in (".py", ".ipynb")]
     assert not any("x.grad += node.grad * slope" in text for text in texts)
     (kit / "mine.py").write_text(source("a2"))
+    most = sum(check.points for part in parts("a2") for check in part.checks)
     command = [sys.executable, "-m", "examples.assignments.check", "a2"]
-    for file, last in (("a2.py", "0 of 10 points"), ("a2.ipynb", "0 of 10 points"), ("mine.py", "10 of 10 points")):
+    for file, earned in (("a2.py", "0"), ("a2.ipynb", "0"), ("mine.py", most)):
         done = subprocess.run([*command, file], cwd=kit, capture_output=True, text=True, encoding="utf-8", timeout=120)
-        assert done.stdout.splitlines()[-1] == last, done.stderr
+        assert done.stdout.splitlines()[-1] == f"{earned} of {most} points", done.stderr

@@ -286,7 +286,7 @@ def test_a_seed_can_be_given_and_can_come_from_a_file(right: Path, tmp_path: Pat
     (tmp_path / "seed").write_text("7\n")
     asked = []
 
-    def parts(name: str, seed: int = 0, others: bool = False) -> list[Any]:
+    def parts(name: str, seed: int | None = None, others: bool = False) -> list[Any]:
         asked.append((seed, others))
         return []
 
@@ -295,7 +295,7 @@ def test_a_seed_can_be_given_and_can_come_from_a_file(right: Path, tmp_path: Pat
         given = settings("--hidden", *options)
         assert not [line for line in given.said if "--seed" in line]
         check.check("a2", right, given)
-    assert asked == [(0, False), (7, True), (0, False), (7, True), (0, False), (0, True)]
+    assert asked == [(None, False), (7, True), (None, False), (7, True), (None, False), (0, True)]
     with pytest.raises(Unreadable, match="there is no seed in"):
         settings("--hidden", "--seed-file", str(tmp_path / "none"))
 

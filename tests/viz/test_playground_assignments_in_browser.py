@@ -18,7 +18,8 @@ from examples.assignments.check import NAMES
 from examples.assignments.make import source, stub
 from viz.render import palette
 
-WRONG = {"a1": "softmax_wrong_axis", "a2": "stale", "a3": "truncated", "a4": "delay_always_one", "a5": "not_detached"}
+WRONG = {"a1": "softmax_wrong_axis", "a2": "stale", "a3": "truncated", "a4": "delay_always_one", "a5": "not_detached",
+         "a6": "sign"}
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +83,7 @@ def page(browser: Any, address: str) -> Iterator[Assignment]:
 
 def mutant(name: str) -> str:
     table = importlib.import_module(f"examples.assignments.mutants.{name}").MUTANTS
-    [one] = [one for one in table if one.name == WRONG[name]]
-    return str(one.of(source(name)))
+    return str(next(one for one in table if one.name == WRONG.get(name, one.name)).of(source(name)))
 
 
 def at_home(name: str, text: str, folder: Path) -> list[str]:

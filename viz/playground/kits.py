@@ -2,9 +2,10 @@
 
 A kit is a zip archive. The playground knows nothing of the course but this form:
 
-- `assignment.json`, at its top: `name`, of letters, digits, "_" and "-"; `title`, for the menu; `task`, in Markdown
-  with TeX between dollars; `file`, the name of a file at the top of the archive, which opens in the editor, and of the
-  file that is handed in; `check`, a function of the archive, as "package.module:function".
+- `assignment.json`, at its top or in the one folder that is there: `name`, of letters, digits, "_" and "-"; `title`,
+  for the menu; `task`, in Markdown with TeX between dollars; `file`, the name of a file beside `assignment.json`, which
+  opens in the editor, and of the file that is handed in; `check`, a function of the archive, as
+  "package.module:function".
 - The page calls `function(name, file, source)` in a Python that has minigrad, rnn, viz and the kit, and that it then
   ends. The function returns a report, of values that JSON has: `head`, its first line; `checks`; `foot`, its last
   lines, of which the last has the points. A check has `passed`; `head`, its line; `said`, lines of explanation;
@@ -86,10 +87,10 @@ def read_kit(path: Path, packages: Mapping[str, Path]) -> Kit:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            files = {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
+            files = without_top({name: archive.read(name) for name in archive.namelist() if not name.endswith("/")})
         if FACTS not in files:
-            raise KitError(f"{path} is no students' kit: there is no {FACTS} in it. An archive for graders holds "
-                           "solutions, and must not be in the site")
+            raise KitError(f"{path} is no students' kit of one assignment: there is no {FACTS} in it. An archive for "
+                           "graders holds solutions, and must not be in the site")
         facts = json.loads(files[FACTS].decode("utf-8"))
         known = {word: str(facts[word]) for word in WORDS}
         files[known["file"]].decode("utf-8")
@@ -102,6 +103,12 @@ def read_kit(path: Path, packages: Mapping[str, Path]) -> Kit:
         raise KitError(f"{path} was made by another version of this project, with another {other[0]}: make it anew")
     tops = {name.partition("/")[0] for name in packages}
     return Kit(**known, files={name: content for name, content in files.items() if name.partition("/")[0] not in tops})
+
+
+def without_top(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the files by their names in the archive's top folder, where all are in one."""
+    tops = {name.partition("/")[0] for name in files}
+    return {name.partition("/")[2]: content for name, content in files.items()} if len(tops) == 1 else files
 
 
 def write_kits(kits: Iterable[Kit], out: Path) -> list[str]:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.assignments import a1_source as solution
-from examples.assignments.comparisons.a1 import Both, Drawing, InMinigrad, Renamed, edges
-from examples.assignments.grading import Assignment, Check, Imports, SecondCall, Shapes, Unmodified, Values
+from examples.assignments.comparisons.a1 import Drawing, Extreme, InMinigrad, Renamed, edges
+from examples.assignments.grading import Assignment, Check, Imports, InTurn, SecondCall, Shapes, Unmodified, Values
 from examples.assignments.graphs import a1 as graphs
 from examples.assignments.naming import Candidate
 from examples.assignments.probes import a1 as probes
@@ -90,7 +90,7 @@ def backward_mistakes(d: dict[str, Array]) -> dict[str, Mistakes]:
 
 def unbroadcast_mistakes(k: Array) -> Mistakes:
     """Return wrong variants of unbroadcast; k (4, 3, 2)."""
-    whole = {"row": (0, 1), "column": (0, 2), "matrix": (0,), "number": (0, 1, 2), "ones": (0, 1)}
+    whole = {"row": (0, 1), "column": (0, 2), "matrix": (0,), "number": (0, 1, 2), "ones": (0, 1), "first": (0,)}
     found = {}
     for name, axes in whole.items():
         first = k[tuple(0 if axis in axes else slice(None) for axis in range(3))]
@@ -105,37 +105,56 @@ def numbers(seed: int) -> dict[str, Any]:
     d: dict[str, Any] = dict(graphs.numbers(seed))
     for name in graphs.OPERANDS:
         d[f"out_{name}"] = probes.Forward(name)(solution, d)["out"]
+        d |= {f"out_{name}_{case}": probes.ForwardOf(name, case)(solution, d)["out"] for case in probes.CASES[name]}
+    d |= {f"extreme_{name}": getattr(solution, name)().forward(d["extreme"]) for name in ("Sigmoid", "Softmax")}
     return d
+
+
+def of_operation(name: str, d: dict[str, Any], right: dict[str, Any]) -> list[Check]:
+    """Return the checks of one operation."""
+    forward, backward = questions = f"{name}.forward", f"{name}.backward"
+    derivative = Values(backward, right[backward], backward_mistakes(d)[name], prefix="d", until="{}",
+                        edges=edges(name), graph=name)
+    called = {given: operand for operand, given in graphs.OPERANDS[name].items()}
+    of_inputs = dict(zip(probes.OPERATIONS[name][1], right[backward].values()))
+    cases = probes.CASES[name]
+    results = InTurn([Values(forward, right[forward], {"out": forward_mistakes(d)[name]}),
+                      *(Values(f"{forward}:{case}", right[f"{forward}:{case}"], place=case) for case in cases)])
+    derivatives = InTurn([derivative, *(Values(f"{backward}:{case}", right[f"{backward}:{case}"], place=case,
+                                               prefix="d") for case in cases)])
+    return [
+        Check(f"{name}: shapes and dtypes", 1, Shapes({question: right[question] for question in questions}),
+              of=(*questions, "unbroadcast")),
+        Check(f"{name}: forward", 1, results, of=(forward,)),
+        Check(f"{name}: derivative", 2, derivatives, again=1, of=(backward, "unbroadcast")),
+        Check(f"{name}: inputs unmodified, second call", 1, InTurn([
+            Unmodified(questions, derivative, {f"grad_{name}": "grad", f"out_{name}": "out", **called}),
+            SecondCall(questions, derivative)]), of=(backward, forward, "unbroadcast")),
+        Check(f"{name}: central differences", 1, Renamed(name, of_inputs), of=(backward, forward, "unbroadcast"))]
 
 
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     """Yield the parts of the assignment, with one set of numbers."""
     d = numbers(seed)
     right = {name: call(solution, d) for name, call in probes.CALLS.items()}
-    forward, backward, summed = forward_mistakes(d), backward_mistakes(d), unbroadcast_mistakes(d["k"])
+    network = right[probes.NETWORK]
+    functions = "unbroadcast", *(f"{name}.{what}" for name in graphs.OPERANDS for what in ("forward", "backward"))
     checks = [Check("import and signatures", 0, Imports(SIGNATURES)),
-              Check("unbroadcast: shapes and dtypes", 1, Shapes({"unbroadcast": right["unbroadcast"]})),
-              Check("unbroadcast: the sums", 1, Values("unbroadcast", right["unbroadcast"], summed), again=1)]
+              Check("unbroadcast: shapes and dtypes", 1, Shapes({"unbroadcast": right["unbroadcast"]}),
+                    of=("unbroadcast",)),
+              Check("unbroadcast: the sums", 1, Values("unbroadcast", right["unbroadcast"],
+                                                       unbroadcast_mistakes(d["k"])), again=1, of=("unbroadcast",))]
     for name in graphs.OPERANDS:
-        values = f"{name}.forward", f"{name}.backward"
-        derivative = Values(values[1], right[values[1]], backward[name], prefix="d", until="{}", edges=edges(name),
-                            graph=name)
-        called = {given: operand for operand, given in graphs.OPERANDS[name].items()}
-        of_inputs = dict(zip(probes.OPERATIONS[name][1], right[values[1]].values()))
-        checks += [
-            Check(f"{name}: shapes and dtypes", 1, Shapes({question: right[question] for question in values})),
-            Check(f"{name}: forward", 1, Values(values[0], right[values[0]], {"out": forward[name]})),
-            Check(f"{name}: derivative", 2, derivative, again=1),
-            Check(f"{name}: inputs unmodified, second call", 1, Both(
-                Unmodified(values, derivative, {f"grad_{name}": "grad", f"out_{name}": "out", **called}),
-                SecondCall(values, derivative))),
-            Check(f"{name}: central differences", 1, Renamed(name, of_inputs))]
-    checks += [Check("extreme numbers", 1, Values("an operation:extremes", right["an operation:extremes"])),
-               Check("in minigrad", 2, InMinigrad(right["an operation:network"].pop("order"),
-                                                  right["an operation:network"]))]
+        checks += of_operation(name, d, right)
+    extremes = [look for name in ("Sigmoid", "Softmax") for look in (
+        Values(f"{name}.forward:extremes", right[f"{name}.forward:extremes"]), Extreme(name, d["extreme"]))]
+    checks += [Check("extreme numbers", 1, InTurn(extremes), of=functions),
+               Check("in minigrad", 2, InMinigrad(network.pop("order"), network), of=functions)]
     # backward gets right results of forward
-    late = [question for question in probes.CALLS if question.endswith(".backward")]
+    late = [question for question in probes.CALLS if ".backward" in question]
     early = [question for question in [*probes.CALLS, *(() if hidden else probes.NUMERIC)] if question not in late]
-    jobs = [Job(Path(probes.__file__), questions, data, list(SIGNATURES), ["rnn", "viz", "torch", "jax"])
-            for questions, data in ((early, graphs.numbers(seed)), (late, d))]
+    jobs = [Job(Path(probes.__file__), questions, data, list(SIGNATURES), ["rnn", "viz", "torch", "jax"],
+                others=[other])
+            for questions, data, other in ((early, graphs.numbers(seed), graphs.numbers(seed + 1)),
+                                           (late, d, numbers(seed + 1)))]
     yield Assignment("a1", "operations and their derivatives", jobs, checks, "a1.py", Drawing())

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
 from examples.assignments import a2_source as solution
 from examples.assignments.comparisons.a2 import Drawing, Gradients, Ordered, Twice
-from examples.assignments.grading import Assignment, Check, Imports
+from examples.assignments.grading import Assignment, Check, Imports, InTurn
 from examples.assignments.graphs import a2 as graphs
 from examples.assignments.probes import a2 as probes
 from examples.assignments.sandbox import Job
@@ -45,25 +47,71 @@ def chain(length: int) -> Rows:
     return [("n0", 1.0, [], []), *((f"n{k}", 1.0, [k - 1], [1.0]) for k in range(1, length))]
 
 
-def gradients(rows: Rows) -> dict[str, float]:
+def detour(seed: int) -> Rows:
+    """Return a graph in which inner nodes are reached by a short and by a long path, with interior joins."""
+    return rows_of(seed, [("x", ()), ("y", ()), ("j", ("x", "y")), ("p", ("j",)), ("q", ("p", "x")), ("r", ("q", "j")),
+                          ("s", ("r",)), ("k", ("j", "s")), ("m", ("k",)), ("out", ("j", "m", "k"))])
+
+
+def unnamed(seed: int) -> Rows:
+    """Return a graph of nodes that have no name, some of equal value: they can only be told apart as objects."""
+    rows = rows_of(seed, [("a", ()), ("b", ()), ("c", ("a", "b")), ("d", ("a", "b")), ("e", ("c", "d")),
+                          ("f", ("e", "c"))])
+    return [(name, 2.0, inputs, local) for name, _, inputs, local in rows]
+
+
+def several(seed: int) -> Rows:
+    """Return a graph with two outputs, u and v, which share nodes; w uses both."""
+    return rows_of(seed, [("a", ()), ("b", ()), ("c", ("a", "b")), ("d", ("c", "c")), ("u", ("d", "a")),
+                          ("v", ("c", "b", "d")), ("w", ("u", "v"))])
+
+
+def random_graph(seed: int, nodes: int = 14) -> Rows:
+    """Return a graph whose nodes each read up to three earlier ones, perhaps one twice."""
+    rng = np.random.default_rng(seed)
+    names = [f"n{k}" for k in range(nodes)]
+    return rows_of(seed, [(name, tuple(names[k - 1 - int(i)] for i in rng.integers(0, min(k, 4), rng.integers(1, 4)))
+                           if k > 1 else ()) for k, name in enumerate(names)])
+
+
+def rows_of(seed: int, graph: list[tuple[str, tuple[str, ...]]]) -> Rows:
+    """Return the rows of a graph of names, with random values and local derivatives."""
+    rng = np.random.default_rng(seed)
+    at = {name: i for i, (name, _) in enumerate(graph)}
+    return [(name, round(float(rng.uniform(1, 3)), 2), [at[x] for x in inputs],
+             [round(float(rng.uniform(0.5, 2)), 2) * (-1) ** (k + i) for k in range(len(inputs))])
+            for i, (name, inputs) in enumerate(graph)]
+
+
+def gradients(rows: Rows, root: int = -1) -> dict[str, float]:
     """Return the right gradients."""
-    nodes = probes.built(solution, rows)
-    solution.backward(nodes[-1])
+    nodes = probes.built(solution, {"rows": rows, "named": True})
+    solution.backward(nodes[root])
     return {node.name: node.grad for node in nodes}
 
 
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
-    """Order and backward pass of three graphs."""
-    rows = {"small": small(seed), "ladder": ladder(60), "chain": chain(3000)}
-    right = {name: gradients(some) for name, some in rows.items()}
+    """Order and backward pass of several graphs."""
+    rows: dict[str, Rows] = {"small": small(seed), "ladder": ladder(60), "chain": chain(3000), "detour": detour(seed),
+                             "unnamed": unnamed(seed), "several": several(seed), "leaf": [("a", 2.0, [], [])],
+                             "random": random_graph(seed)}
+    roots = {name: [4, 5, 6, 3] if name == "several" else [len(some) - 1] for name, some in rows.items()}
+    order = {name: Ordered(name, some, roots[name]) for name, some in rows.items()}
+    back = {name: Gradients(name, some, roots[name], [gradients(some, root) for root in roots[name]],
+                            again=name not in ("small", "ladder", "chain")) for name, some in rows.items()}
+    others = ["detour", "unnamed", "several", "leaf", "random"]
+    of_order, of_back = ("topological_order",), ("backward", "topological_order")
     checks = [Check("import and signatures", 0, Imports(SIGNATURES)),
-              Check("order: a small graph", 2, Ordered("small", rows["small"])),
-              Check("order: 60 diamonds", 1, Ordered("ladder", rows["ladder"])),
-              Check("order: a chain of 3,000 nodes", 1, Ordered("chain", rows["chain"])),
-              Check("gradients: a small graph", 3, Gradients("small", rows["small"], right["small"]), again=1),
-              Check("gradients: 60 diamonds", 1, Gradients("ladder", rows["ladder"], right["ladder"])),
-              Check("gradients: a chain of 3,000 nodes", 1, Gradients("chain", rows["chain"], right["chain"])),
-              Check("second call", 1, Twice("small", rows["small"], right["small"]))]
-    job = Job(Path(probes.__file__), list(probes.CALLS), rows, list(SIGNATURES), ["minigrad", "rnn", "viz", "torch"],
+              Check("order: a small graph", 2, order["small"], of=of_order),
+              Check("order: 60 diamonds", 1, order["ladder"], of=of_order),
+              Check("order: a chain of 3,000 nodes", 1, order["chain"], of=of_order),
+              Check("order: other graphs", 1, InTurn([order[name] for name in others]), of=of_order),
+              Check("gradients: a small graph", 3, back["small"], again=1, of=of_back),
+              Check("gradients: 60 diamonds", 1, back["ladder"], of=of_back),
+              Check("gradients: a chain of 3,000 nodes", 1, back["chain"], of=of_back),
+              Check("second call", 1, Twice("small", rows["small"], roots["small"], back["small"].right), of=of_back),
+              Check("gradients: other graphs", 2, InTurn([back[name] for name in others]), again=1, of=of_back)]
+    data = {name: {"rows": some, "roots": roots[name], "named": name != "unnamed"} for name, some in rows.items()}
+    job = Job(Path(probes.__file__), list(probes.CALLS), data, list(SIGNATURES), ["minigrad", "rnn", "viz", "torch"],
               seconds=2.0)
     yield Assignment("a2", "topological order and the backward pass", [job], checks, "a2.py", Drawing(rows["small"]))

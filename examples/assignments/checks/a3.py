@@ -10,7 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.assignments.comparisons.a3 import Drawing, Forward, Gradients, ThroughTime
-from examples.assignments.grading import Assignment, Check, Imports, Numeric, SecondCall, Shapes, Unmodified, Values
+from examples.assignments.grading import (
+    Assignment,
+    Check,
+    Imports,
+    InTurn,
+    Look,
+    Numeric,
+    SecondCall,
+    Shapes,
+    Unmodified,
+    Values,
+)
 from examples.assignments.graphs import a3 as graphs
 from examples.assignments.naming import Candidate, Edge, unlike
 from examples.assignments.probes.a3 import RESULTS
@@ -31,6 +42,8 @@ SIGNATURES = {
     "lstm_forward": ["x", "h0", "c0", "p"],
     "lstm_backward": ["dhs", "x", "h0", "c0", "s", "p"],
 }
+FUNCTIONS = "step_forward", "step_backward", "forward", "backward"
+SIZES_OF_ONE = "one step, one sequence, one feature and one unit"
 BLOCKED = ["minigrad", "rnn", "viz", "torch", "jax", "tensorflow", "autograd"]
 CALLED = {"dh_2": "dh", "lstm_dh_2": "dh", "lstm_dc_2": "dc", **{f"lstm_{name}": f's["{name}"]' for name in "ifogch"}}
 
@@ -70,54 +83,63 @@ def gradients_of(question: str, n: Numbers, right: Mapping[str, Array], each: Ma
                      {name: [edge(name, t) for t in steps] for name in {"W": 0, **each}})
 
 
+def results(*some: Mapping[str, Array]) -> list[str]:
+    """Return the names of all results."""
+    return sorted({name for one in some for name in one})
+
+
 # ---- the assignment
-def rnn_checks(n: Numbers) -> list[Check]:
+def rnn_checks(n: Numbers, ones: Numbers) -> list[Check]:
+    questions = one, back, steps, through_time = tuple(f"rnn_{what}" for what in FUNCTIONS)
     d = n.d
-    step, results = {"h": d["hs"][0]}, {"h": d["hs"]}
-    forward = forward_of("rnn_forward", n, results, rnn.sequence_mistakes)
-    questions = ["rnn_step_forward", "rnn_step_backward", "rnn_forward", "rnn_backward"]
-    time = time_of("rnn_backward", n, "h", n.rnn, rnn.arriving_mistakes)
+    step, states = {"h": d["hs"][0]}, {"h": d["hs"]}
+    forward = forward_of(steps, n, states, rnn.sequence_mistakes)
+    time = time_of(through_time, n, "h", n.rnn, rnn.arriving_mistakes)
+    sums = gradients_of(through_time, n, n.rnn, parts(n.rnn_steps, "WUb"), rnn.back_mistakes, rnn.edge_of)
+    looks: dict[str, Look] = {steps: forward, through_time: InTurn([time, sums])}
     return [
-        Check("rnn: shapes and dtypes", 1, Shapes({
-            "rnn_step_forward": step, "rnn_step_backward": n.rnn_steps[1], "rnn_forward": results,
-            "rnn_backward": n.rnn})),
+        Check("rnn: shapes and dtypes", 1, Shapes(dict(zip(questions, (
+            step, n.rnn_steps[1], states, n.rnn)))), of=questions),
         Check("rnn: one step forward", 1,
-              Values("rnn_step_forward", step, rnn.forward_mistakes(n, 1), "t = 1", until="h[1]")),
-        Check("rnn: forward by step", 1, forward, again=1),
+              Values(one, step, rnn.forward_mistakes(n, 1), "t = 1", until="h[1]"), of=(one,)),
+        Check("rnn: forward by step", 1, forward, again=1, of=(steps, one)),
         Check("rnn: one step backward", 2,
-              Values("rnn_step_backward", n.rnn_steps[1], rnn.back_mistakes(n, 2), "t = 2", "d", "z[2]")),
-        Check("rnn: dL/dh by step", 2, time, again=1),
-        Check("rnn: dL/dx, and parameters by step", 2,
-              gradients_of("rnn_backward", n, n.rnn, parts(n.rnn_steps, "WUb"), rnn.back_mistakes, rnn.edge_of),
-              again=1),
-        Check("rnn: inputs unmodified", 1, Unmodified(questions, time, CALLED)),
-        Check("rnn: second call", 1, SecondCall(questions, forward)),
-        Check("rnn: central differences", 1, Numeric("rnn_forward:numeric", "rnn_backward", {
-            name: n.rnn[name] for name in ("x", "h0", "W", "U", "b")}))]
+              Values(back, n.rnn_steps[1], rnn.back_mistakes(n, 2), "t = 2", "d", "z[2]"), of=(back,)),
+        Check("rnn: dL/dh by step", 2, time, again=1, of=(through_time, back)),
+        Check("rnn: dL/dx, and parameters by step", 2, sums, again=1, of=(through_time, back)),
+        Check("rnn: inputs unmodified", 1, Unmodified(questions, time, CALLED, results(n.rnn_steps[1], n.rnn)),
+              of=(through_time, *questions)),
+        Check("rnn: second call", 1, SecondCall(
+            questions, forward, results(n.rnn_steps[1], n.rnn),
+            {steps: {"h": ones.d["hs"]}, through_time: ones.rnn}, SIZES_OF_ONE, looks), of=(steps, *questions)),
+        Check("rnn: central differences", 1, Numeric(f"{steps}:numeric", through_time, {
+            name: n.rnn[name] for name in ("x", "h0", "W", "U", "b")}), of=(through_time, *questions))]
 
 
-def lstm_checks(n: Numbers) -> list[Check]:
+def lstm_checks(n: Numbers, ones: Numbers) -> list[Check]:
+    questions = one, back, steps, through_time = tuple(f"lstm_{what}" for what in FUNCTIONS)
     step = {name: array[0] for name, array in n.s.items()}
-    forward = forward_of("lstm_forward", n, n.s, lstm.forward_mistakes)
-    questions = ["lstm_step_forward", "lstm_step_backward", "lstm_forward", "lstm_backward"]
-    time = time_of("lstm_backward", n, "hc", n.lstm, lstm.arriving_mistakes)
+    forward = forward_of(steps, n, n.s, lstm.forward_mistakes)
+    time = time_of(through_time, n, "hc", n.lstm, lstm.arriving_mistakes)
+    sums = gradients_of(through_time, n, n.lstm, parts(n.lstm_steps, PARAMETERS), lstm.back_mistakes, lstm.edge_of)
+    looks: dict[str, Look] = {steps: forward, through_time: InTurn([time, sums])}
     return [
-        Check("lstm: shapes and dtypes", 1, Shapes({
-            "lstm_step_forward": step, "lstm_step_backward": n.lstm_steps[1], "lstm_forward": n.s,
-            "lstm_backward": n.lstm})),
+        Check("lstm: shapes and dtypes", 1, Shapes(dict(zip(questions, (
+            step, n.lstm_steps[1], n.s, n.lstm)))), of=questions),
         Check("lstm: one step forward", 2,
-              Values("lstm_step_forward", step, lstm.forward_mistakes(n, 1), "t = 1", until="h[1]")),
-        Check("lstm: forward by step", 1, forward, again=1),
+              Values(one, step, lstm.forward_mistakes(n, 1), "t = 1", until="h[1]"), of=(one,)),
+        Check("lstm: forward by step", 1, forward, again=1, of=(steps, one)),
         Check("lstm: one step backward", 3,
-              Values("lstm_step_backward", n.lstm_steps[1], lstm.back_mistakes(n, 2), "t = 2", "d", "c[2]")),
-        Check("lstm: dL/dh and dL/dc by step", 2, time, again=1),
-        Check("lstm: dL/dx, and parameters by step", 2,
-              gradients_of("lstm_backward", n, n.lstm, parts(n.lstm_steps, PARAMETERS), lstm.back_mistakes,
-                           lstm.edge_of), again=1),
-        Check("lstm: inputs unmodified", 1, Unmodified(questions, time, CALLED)),
-        Check("lstm: second call", 1, SecondCall(questions, forward)),
-        Check("lstm: central differences", 1, Numeric("lstm_forward:numeric", "lstm_backward", {
-            name: n.lstm[name] for name in ("x", "h0", "c0", *PARAMETERS)}))]
+              Values(back, n.lstm_steps[1], lstm.back_mistakes(n, 2), "t = 2", "d", "c[2]"), of=(back,)),
+        Check("lstm: dL/dh and dL/dc by step", 2, time, again=1, of=(through_time, back)),
+        Check("lstm: dL/dx, and parameters by step", 2, sums, again=1, of=(through_time, back)),
+        Check("lstm: inputs unmodified", 1, Unmodified(questions, time, CALLED, results(n.lstm_steps[1], n.lstm, n.s)),
+              of=(through_time, *questions)),
+        Check("lstm: second call", 1, SecondCall(
+            questions, forward, results(n.lstm_steps[1], n.lstm, n.s),
+            {steps: ones.s, through_time: ones.lstm}, SIZES_OF_ONE, looks), of=(steps, *questions)),
+        Check("lstm: central differences", 1, Numeric(f"{steps}:numeric", through_time, {
+            name: n.lstm[name] for name in ("x", "h0", "c0", *PARAMETERS)}), of=(through_time, *questions))]
 
 
 def stages(kind: str, hidden: bool) -> list[tuple[list[str], list[str]]]:
@@ -136,11 +158,13 @@ def stages(kind: str, hidden: bool) -> list[tuple[list[str], list[str]]]:
 
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     """The plain cell and the LSTM; hidden: with sizes of their own."""
-    n = Numbers(seed, graphs.HIDDEN_SIZES if hidden else graphs.SIZES)
-    for kind, checks in (("rnn", rnn_checks(n)), ("lstm", lstm_checks(n))):
+    n, others = (Numbers(number, graphs.HIDDEN_SIZES if hidden else graphs.SIZES) for number in (seed, seed + 1))
+    ones = Numbers(seed, graphs.ONES)
+    for kind, checks in (("rnn", rnn_checks(n, ones)), ("lstm", lstm_checks(n, ones))):
         wanted = {name: arguments for name, arguments in SIGNATURES.items() if name.startswith(kind)}
         jobs = [Job(Path(graphs.__file__).parents[1] / "probes" / "a3.py", questions,
-                    {name: n.d[name] for name in names}, list(wanted), BLOCKED)
+                    {name: n.d[name] for name in names}, list(wanted), BLOCKED,
+                    others=[{name: other.d[name] for name in names} for other in (others, ones)])
                 for questions, names in stages(kind, hidden)]
         first = Check(f"{kind}: import and signatures", 0, Imports(wanted))
         yield Assignment("a3", "RNN and LSTM cells by hand", jobs, [first, *checks], f"a3.py {kind}",

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.assignments import a3_source as solution
+from examples.assignments.comparisons.a3 import BACKWARD
 from examples.assignments.naming import Candidate, Edge
 
 from .a3_numbers import GATES, Numbers
-from .a3_rnn import WRAPPED, contribution_mistakes, direct_mistakes
+from .a3_rnn import WRAPPED, carried_mistakes, contribution_mistakes, direct_mistakes
 
 Array = NDArray[Any]
 
@@ -60,7 +61,7 @@ def forward_mistakes(n: Numbers, t: int) -> dict[str, list[Candidate]]:
 
 
 class Back:
-    """What one step of the LSTM computes on its way back; dh and dc, what comes from outside, are right.
+    """The results of one backward step of the LSTM; dh and dc, its upstream gradients, are right.
 
     Attributes:
         whole: all of dL/dc; cells: wrong variants of it, with names and edges.
@@ -91,7 +92,7 @@ class Back:
         of_wrong = "the derivative of tanh is taken of the wrong variable: {}, but should be 1 - tanh(c)**2"
         return [
             ("the contribution through h is missing (dh * o * (1 - tanh(c)**2))", dc, way),
-            ("dc, what comes from the next step, is missing", self.whole - dc, carry),
+            ("dc, the contribution of the next step, is missing", self.whole - dc, carry),
             (of_wrong.format("1 - c**2"), dc + dh * o * (1 - c * c), way),
             (of_wrong.format("1 - h**2"), dc + dh * o * (1 - h * h), way),
             ("the factor (1 - tanh(c)**2) is missing", dc + dh * o, way),
@@ -161,6 +162,9 @@ def read_mistakes(back: Back, name: str, parameter: str, source: str) -> list[Ca
     shares = {k: back.dz[k] @ weights[k].T for k in GATES}
     total = np.sum(list(shares.values()), axis=0)
     found = []
+    for text, gives, edge in back.cells:  # a wrong dc reaches all gates but o
+        wrong = [gives * back.factors[k] * back.slopes[k] @ weights[k].T for k in GATES if k != "o"]
+        found.append(Candidate(f"in dc: {text}", shares["o"] + np.sum(wrong, axis=0), edge))
     for k in GATES:
         edge = source, f"{k}[{back.t}]"
         found += [Candidate(f"the contribution through gate {k} is missing in d{name}", total - shares[k], edge),
@@ -185,13 +189,16 @@ def arriving_mistakes(n: Numbers, state: str, t: int) -> list[Candidate]:
         if t:
             found += back_mistakes(n, t)["c"]
         if t < n.T:
-            found += [Candidate(f"on the way back from c[{t + 1}], {m.mistake}", own + m.gives, m.edge)
+            found += [Candidate(f"{BACKWARD} c[{t + 1}], {m.mistake}", own + m.gives, m.edge)
                       for m in back_mistakes(n, t + 1)["c_prev"]]
+            found += carried_mistakes(n, own, n.lstm["c"][t], t, (f"c[{t}]", f"c[{t + 1}]"), "c")
         return found
     if t == n.T:
         return direct_mistakes(n, direct, t)
-    return [*contribution_mistakes(n, direct, n.lstm["h"][t - 1] if t else n.lstm["h0"], t, (f"h[{t}]", f"f[{t + 1}]")),
-            *(Candidate(f"on the way back from t = {t + 1}, {m.mistake}", direct + m.gives, m.edge)
+    way = f"h[{t}]", f"f[{t + 1}]"
+    return [*contribution_mistakes(n, direct, n.lstm["h"][t - 1] if t else n.lstm["h0"], t, way),
+            *carried_mistakes(n, direct, n.lstm["h"][t], t, way),
+            *(Candidate(f"{BACKWARD} t = {t + 1}, {m.mistake}", direct + m.gives, m.edge)
               for m in back_mistakes(n, t + 1)["h_prev"])]
 
 

@@ -35,7 +35,9 @@ class Numbers:
         self.lstm_steps = [solution.lstm_step_backward(
             self.lstm["h"][t - 1], self.later(t), d["x"][t - 1], self.before("lstm_h", t), self.before("lstm_c", t),
             {name: array[t - 1] for name, array in self.s.items()}, self.p) for t in range(1, self.T + 1)]
-        d |= {"dh_2": self.rnn["h"][1], "lstm_dh_2": self.lstm["h"][1], "lstm_dc_2": self.later(2)}
+        second = min(2, self.T)  # the step whose way back is asked for
+        d |= {"dh_2": self.rnn["h"][second - 1], "lstm_dh_2": self.lstm["h"][second - 1]}
+        d |= {"lstm_dc_2": self.later(second)}
 
     def before(self, name: str, t: int) -> Array:
         """Return h or c of the plain cell ("hs") or the LSTM ("lstm_h", "lstm_c") at step t - 1; t counts from 1."""

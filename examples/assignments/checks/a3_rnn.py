@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.assignments import a3_source as solution
+from examples.assignments.comparisons.a3 import BACKWARD
 from examples.assignments.naming import Candidate, Edge
 
 from .a3_numbers import Numbers
@@ -87,6 +88,8 @@ def back_mistakes(n: Numbers, t: int) -> dict[str, list[Candidate]]:
 
 def sequence_mistakes(n: Numbers, t: int) -> dict[str, list[Candidate]]:
     d, found = n.d, forward_mistakes(n, t)["h"]
+    found.append(Candidate(f"it is h[{t - 1}]: the state is stored before the step, but should be after it",
+                           n.before("hs", t), (f"h[{t - 1}]", f"z[{t}]")))
     if t > 1:
         return {"h": found}
     unread = "h0 is not used: hs[t - 1] of the first step is hs[-1], which is not computed yet"
@@ -100,15 +103,17 @@ def arriving_mistakes(n: Numbers, state: str, t: int) -> list[Candidate]:
         return [*direct_mistakes(n, direct, t), *_before_tanh(n, t)]
     way = f"h[{t}]", f"z[{t + 1}]"
     return [*contribution_mistakes(n, direct, n.rnn["h"][t - 1] if t else n.rnn["h0"], t, way),
-            *_before_tanh(n, t),
-            *(Candidate(f"on the way back from h[{t + 1}], {m.mistake}", direct + m.gives, m.edge)
+            *_before_tanh(n, t), *carried_mistakes(n, direct, n.rnn["h"][t], t, way),
+            Candidate(f"{BACKWARD} h[{t + 1}], the product with U.T is missing: it is dL/dz[{t + 1}]",
+                      direct + n.rnn["h"][t] * (1 - n.d["hs"][t] ** 2), way),
+            *(Candidate(f"{BACKWARD} h[{t + 1}], {m.mistake}", direct + m.gives, m.edge)
               for m in back_mistakes(n, t + 1)["h_prev"])]
 
 
 def _before_tanh(n: Numbers, t: int) -> list[Candidate]:
     if not t:
         return []
-    return [Candidate(f"it is dL/dz[{t}], gone through tanh already: dL/dh is what arrives, before (1 - h**2)",
+    return [Candidate(f"it is dL/dz[{t}], multiplied by (1 - h**2) already: dL/dh is the gradient before that",
                       n.rnn["h"][t - 1] * (1 - n.d["hs"][t - 1] ** 2), (f"z[{t}]", f"h[{t}]"))]
 
 
@@ -118,13 +123,19 @@ def direct_mistakes(n: Numbers, direct: Array, t: int) -> list[Candidate]:
             *(Candidate(f"it holds dhs[{k}], but should be dhs[{t - 1}]", n.d["dhs"][k]) for k in range(t - 1))]
 
 
+def carried_mistakes(n: Numbers, direct: Array, later: Array, t: int, way: Edge, state: str = "h") -> list[Candidate]:
+    """Return the variant in which the later gradient is carried as it is."""
+    return [Candidate(f"dL/d{state}[{t + 1}] itself is carried back: it must go back through step {t + 1} first",
+                      direct + later, way)]
+
+
 def contribution_mistakes(n: Numbers, direct: Array, right: Array, t: int, way: Edge,
                           state: str = "h") -> list[Candidate]:
     """Return variants in which a contribution is missing or counted wrongly."""
     through = right - direct
     cut = f", so the gradient is cut after {n.T - t} steps" if 0 < t < n.T - 1 else ""
     found = [Candidate(f"the contribution through {state}[{t + 1}] is missing{cut}", direct, way),
-             Candidate(f"it is all zero, so t = {t} was never reached: is the loop a step short?", np.zeros_like(right),
+             Candidate(f"it is all zero, so t = {t} was never reached: does the loop end early?", np.zeros_like(right),
                        way),
              Candidate(f"the contribution through {state}[{t + 1}] is counted twice", direct + 2 * through, way),
              Candidate(f"the contribution through {state}[{t + 1}] has the wrong sign", direct - through, way),

@@ -17,6 +17,7 @@ from examples.assignments.comparisons.a4 import (
     Order,
     Paths,
     Structure,
+    Turns,
     listing,
 )
 from examples.assignments.grading import Assignment, Check, Imports, Look
@@ -80,7 +81,8 @@ def wrong_unrollings(edges: Definition, T: int) -> list[tuple[str, Unrolled]]:
 ENDS = {"feedback": [(("y", 2), ("y", 2)), (("a", 1), ("b", 2)), (("c", 1), ("y", 5)), (("b", 3), ("a", 2)),
                      (("x", 1), ("y", 4))],
         "skips": [(("p", 1), ("p", 3)), (("x", 2), ("s", 4))],
-        "two_delays": [(("h", 1), ("h", 2)), (("h", 1), ("h", 4)), (("x", 1), ("y", 5)), (("h", 0), ("y", 3))]}
+        "two_delays": [(("h", 1), ("h", 2)), (("h", 1), ("h", 4)), (("x", 1), ("y", 5)), (("h", 0), ("y", 3)),
+                       (("h", -1), ("y", 3)), (("h", 0), ("h", 0)), (("h", -1), ("h", 0))]}
 
 
 def ends_of(name: str) -> list[tuple[tuple[str, int], tuple[str, int]]]:
@@ -93,7 +95,7 @@ def ends_of(name: str) -> list[tuple[tuple[str, int], tuple[str, int]]]:
 def structure(name: str) -> Structure:
     """The edges of the unrolled graph."""
     mistakes = wrong_unrollings(NETWORKS[name], graphs.T)
-    return Structure(name, graphs.T, sorted(reference(name).elements()),
+    return Structure(name, graphs.T, NETWORKS[name], sorted(reference(name).elements()),
                      [Candidate(cause, listing(gives)) for cause, gives in mistakes])
 
 
@@ -105,7 +107,7 @@ def initial(name: str) -> Initial:
         unrolled_edges = sorted(solution.unroll(edges, T))
         right[str(T)] = [(copy, next(target for source, target in unrolled_edges if source == copy))
                          for copy in sorted(solution.initial_copies(edges, T))]
-    return Initial(name, right)
+    return Initial(name, NETWORKS[name], right)
 
 
 def order(name: str) -> Order:
@@ -121,8 +123,8 @@ def paths(name: str) -> Paths:
         return [solution.count_paths(edges, graphs.T, start, end) for start, end in ends]
 
     right, longest = counted(edges), max(delay for _, _, delay in edges)
-    return Paths(name, ends, right, unlike([
-        Candidate("it is 1 where there is any: ways are added, not only found", [min(count, 1) for count in right]),
+    return Paths(name, NETWORKS[name], ends, right, unlike([
+        Candidate("it is 1 where there is any: paths are counted, not only found", [min(count, 1) for count in right]),
         Candidate("edges with the longest delay are not followed", counted([e for e in edges if e[2] < longest])),
         Candidate("edges without delay are not followed", counted([e for e in edges if e[2]])),
         Candidate("every delay is taken as 1", counted([(a, b, min(delay, 1)) for a, b, delay in edges])),
@@ -130,20 +132,42 @@ def paths(name: str) -> Paths:
                   [0 if a == b else n for n, (a, b) in zip(right, ends)])], right))
 
 
+# Definitions that one process is asked for in turn. The first ones have the same T.
+TURNS: list[tuple[Definition, int]] = [
+    ([("x", "h", 0), ("h", "h", 1)], 3), ([("h", "h", 1)], 3), ([("p", "q", 1), ("q", "p", 2), ("p", "p", 3)], 3),
+    ([("a", "b", 0), ("b", "c", 2), ("a", "c", 0)], 3), ([("x", "h", 0), ("h", "h", 1)], 3), ([], 3),
+    ([("h", "h", 1)], 1), ([("h", "h", 4), ("h", "y", 0)], 6),
+    ([("x", "h", 1)], 3), ([("x", "h", 0), ("h", "h", 1)], 2)]
+LOOPS: list[Definition] = [
+    graphs.LOOP, [("s", "s", 0)], [("x", "h", 0), ("h", "y", 0), ("u", "v", 0), ("v", "u", 0), ("v", "h", 1)],
+    [("a", "b", 0), ("b", "a", 0)], [("a", "b", 1), ("b", "b", 0)]]
+
+
+def turns(function: str) -> Turns:
+    """Return the check of a function that is asked for several definitions in turn."""
+    return Turns(function, TURNS, [probes.ASK[function](solution, list(edges), T) for edges, T in TURNS])
+
+
+FUNCTIONS = {"unroll": ("unroll",), "initial_copies": ("initial_copies", "unroll"),
+             "order_in_a_step": ("order_in_a_step",), "count_paths": ("count_paths", "order_in_a_step", "unroll")}
+
+
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
-    """Two networks and a loop without delay; hidden: another network. No numbers, so the seed changes nothing."""
+    """Two networks and loops without delay; hidden: another network. No numbers, so the seed changes nothing."""
     names = ["skips"] if hidden else ["two_delays", "feedback"]
-    data: dict[str, Any] = {"loop": graphs.LOOP, "T": graphs.T, **{name: NETWORKS[name] for name in names},
+    data: dict[str, Any] = {"loops": LOOPS, "turns": TURNS, "T": graphs.T, **{name: NETWORKS[name] for name in names},
                             **{f"ends_{name}": ends_of(name) for name in names}}
     questions = [question for question in probes.CALLS if question.partition(":")[2] in data]
     checks = [Check("import and signatures", 0, Imports(SIGNATURES))]
-    table: list[tuple[Callable[[str], Look], str, int, int]] = [(structure, "edges against the reference graph", 3, 2),
-                                      (initial, "initial values", 1, 1),
-                                      (order, "order in a step", 2, 1)]
-    for make, what, points, again in table:
-        checks += [Check(f"{what}: {name}", points, make(name), again=again) for name in names]
-    checks.append(Check("a loop without delay", 1, Loop()))
-    checks += [Check(f"paths: {name}", 2, paths(name), again=1) for name in names]
+    table: list[tuple[Callable[[str], Look], str, str, int, int]] = [
+        (structure, "edges against the reference graph", "unroll", 3, 2),
+        (initial, "initial values", "initial_copies", 1, 1), (order, "order in a step", "order_in_a_step", 2, 1)]
+    for make, what, function, points, again in table:
+        checks += [Check(f"{what}: {name}", points, make(name), again=again, of=FUNCTIONS[function]) for name in names]
+    checks.append(Check("loops without delay", 1, Loop(LOOPS), of=FUNCTIONS["order_in_a_step"]))
+    checks += [Check(f"paths: {name}", 2, paths(name), again=1, of=FUNCTIONS["count_paths"]) for name in names]
+    checks += [Check(f"several definitions in turn: {function}", 1, turns(function), of=of)
+               for function, of in FUNCTIONS.items()]
     job = Job(Path(probes.__file__), questions, data, list(SIGNATURES), ["rnn", "minigrad", "viz", "networkx"])
     yield Assignment("a4", "the unroller", [job], checks, "a4.py",
                      Drawing({name: NETWORKS[name] for name in names}))

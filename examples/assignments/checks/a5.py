@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from examples.assignments import a5_source as solution
-from examples.assignments.comparisons.a5 import NAMES, Drawing, Learned, Losses, Reach, Repeated, Truncated, Uses
+from examples.assignments.comparisons.a5 import NAMES, Drawing, Learned, Losses, Reach, Repeated, Truncated
 from examples.assignments.grading import Assignment, Check, Imports, SecondCall, Shapes, Unmodified, Values
 from examples.assignments.graphs import a5 as graphs
 from examples.assignments.naming import Candidate, Edge, unlike
@@ -33,6 +33,7 @@ class Variant:
         k: the length of chunks.
         cut: every how many steps the gradient is cut; 0: never. By default at the borders.
         reset: the state starts from h0 (1) or from zero (2) in every chunk.
+        zero: the first state is zero; late: a chunk's loss is that after its update.
         only: which chunks' gradients are kept.
         carry: whether the state is carried from epoch to epoch.
         clear: gradients are cleared before a backward pass; sign: of the update.
@@ -46,6 +47,8 @@ class Variant:
     carry: bool = False
     clear: bool = True
     sign: float = -1.0
+    zero: bool = False
+    late: bool = False
 
 
 def chunk(d: dict[str, Any], part: slice, h: Any, p: dict[str, Any], cut: int) -> tuple[Any, Any]:
@@ -63,7 +66,7 @@ def chunk(d: dict[str, Any], part: slice, h: Any, p: dict[str, Any], cut: int) -
 def gradients(d: dict[str, Any], variant: Variant) -> dict[str, Array]:
     """Return the gradients that a variant of truncation gives."""
     p, T = probes.parameters(d), len(d["x"])
-    h: Any = mg.Tensor(d["h0"])
+    h: Any = mg.Tensor(d["h0"] * (not variant.zero))
     parts = [slice(start, min(start + variant.k, T)) for start in range(0, T, variant.k)]
     losses = []
     for number, part in enumerate(parts):
@@ -83,18 +86,19 @@ def training(d: dict[str, Any], variant: Variant) -> Array:
     p, T, losses = probes.parameters(d), len(d["x"]), []
     h: Any = mg.Tensor(d["h0"])
     for _ in range(d["epochs"]):
-        h = h if variant.carry else mg.Tensor(d["h0"])
+        h = h if variant.carry else mg.Tensor(d["h0"] * (not variant.zero))
         for start in range(0, T, variant.k):
             if variant.reset and start:
                 h = mg.Tensor(d["h0"] * (variant.reset == 1))
-            loss, h = chunk(d, slice(start, start + variant.k), h, p, variant.cut or 0)
+            part, first = slice(start, start + variant.k), h
+            loss, h = chunk(d, part, h, p, variant.cut or 0)
             for x in p.values():
                 x.grad = None if variant.clear else x.grad
             loss.backward()
             for x in p.values():
                 x.data = x.data + variant.sign * d["lr"] * x.grad
             h = h.detach()
-            losses.append(loss.item())
+            losses.append((chunk(d, part, first, p, 0)[0] if variant.late else loss).item())
     return np.array(losses)
 
 
@@ -106,6 +110,7 @@ def wrong_truncations(d: dict[str, Any]) -> list[Variant]:
         Variant("the gradient is cut at every step: the state is detached inside of a chunk", k, cut=1),
         Variant("the state is not carried on: every chunk starts from h0 again", k, reset=1),
         Variant("the state is not carried on: chunks after the first start from zero", k, reset=2),
+        Variant("the first chunk starts from zero, but should from h0", k, zero=True),
         Variant("only the last chunk's gradient is there: the others are overwritten or cleared", k,
                 only=slice(-1, None)),
         Variant("only the first chunk's gradient is there", k, only=slice(0, 1)),
@@ -119,6 +124,8 @@ def wrong_trainings(d: dict[str, Any]) -> list[Variant]:
     k = d["k"]
     return [
         Variant("the parameters are not updated", k, sign=0.0),
+        Variant("each loss is that after the update, but should be the one before it", k, late=True),
+        Variant("every epoch starts from zero, but should from h0", k, zero=True),
         Variant("the update adds the gradient: its sign is wrong", k, sign=1.0),
         Variant("gradients of earlier chunks are still in .grad: it must be cleared before each backward pass", k,
             clear=False),
@@ -151,29 +158,73 @@ def cut_mistakes(d: dict[str, Any]) -> dict[str, list[Candidate]]:
     return found
 
 
+def elman(d: dict[str, Any], part: slice, squash: Any = mg.tanh, output: Any = None, recurrent: Any = None,
+          bias: float = 1.0) -> dict[str, Array]:
+    """Return the loss of a chunk, its last state and the gradients: of a variant of the network.
+
+    Args:
+        squash: the function that gives h; output: of h V; recurrent: of U. By default tanh, and none.
+        bias: the weight of b.
+    """
+    p, h = probes.parameters(d), mg.Tensor(d["h0"])
+    losses = []
+    for x, target in zip(d["x"][part], d["target"][part]):
+        U = p["U"] if recurrent is None else recurrent(p["U"])
+        h = squash(x @ p["W"] + h @ U + bias * p["b"])
+        y = h @ p["V"]
+        losses.append(mg.losses.mse(y if output is None else output(y), target))
+    loss = mg.stack(losses).sum()
+    loss.backward()
+    return {"loss": np.asarray(loss.numpy()), "h": h.numpy(),
+            **{f"d{name}": x.grad if x.grad is not None else np.zeros(x.shape) for name, x in p.items()}}
+
+
 def chunk_mistakes(d: dict[str, Any], right: dict[str, Array]) -> dict[str, list[Candidate]]:
-    """Return wrong variants of one chunk's loss."""
+    """Return wrong variants of one chunk's loss, state and gradients."""
     k, M = d["k"], d["target"].shape[-1]
     losses, h = [], mg.Tensor(d["h0"])
     for step in range(k):
         loss, h = solution.chunk_loss(d["x"][step:step + 1], d["target"][step:step + 1], h, probes.parameters(d))
         losses.append(loss.item())
-    total, size = right["loss"], d["x"].shape[1] * M
+    size = d["x"].shape[1] * M
+    factors = [("it is the mean over the steps, but should be the sum", 1 / k),
+               ("it is the sum over batch and outputs, but mse is the mean", size),
+               ("it is half of the squared error, but mse has no factor 1/2", 0.5)]
+    first = slice(0, k)
+    networks = [
+        ("y = h V has a function around it, tanh, but should have none", elman(d, first, output=mg.tanh)),
+        ("y = h V has a function around it, sigmoid, but should have none", elman(d, first, output=mg.sigmoid)),
+        ("h is a sigmoid, but should be a tanh", elman(d, first, squash=mg.sigmoid)),
+        ("tanh is missing in h", elman(d, first, squash=lambda z: z)),
+        ("it is h @ U.T, but should be h @ U", elman(d, first, recurrent=lambda U: U.T)),
+        ("the recurrent term h @ U is missing", elman(d, first, recurrent=lambda U: 0 * U)),
+        ("the bias b is not added", elman(d, first, bias=0.0)),
+        ("the first state is zero, but should be the h that is given", elman(d | {"h0": 0 * d["h0"]}, first)),
+        ("the first step is left out", elman(d, slice(1, k))),
+        ("the last step is left out", elman(d, slice(0, k - 1)))]
+    found = {name: [Candidate(text, gives[name]) for text, gives in networks] for name in right}
     cut = gradients(d | {"x": d["x"][:k], "target": d["target"][:k]}, Variant("", k, cut=1))
-    found = [("it is the mean over the steps, but should be the sum", total / k),
-             ("it is the last step's loss alone", losses[-1]),
-             ("it is the sum over batch and outputs, but mse is the mean", total * size)]
-    return {"loss": [Candidate(text, np.asarray(gives)) for text, gives in found], "h": [],
-            **{f"d{name}": [Candidate("the gradient is cut at every step: is the state detached inside of the chunk?",
-                                      cut[name],
-                                      ("h[1]", "h[2]"))] for name in NAMES}}
+    found["loss"] += [Candidate("it is the last step's loss alone", np.asarray(losses[-1]))]
+    for text, factor in factors:
+        for name in right:
+            if name != "h":
+                found[name].append(Candidate(text, np.asarray(right[name] * factor)))
+    for name in NAMES:
+        found[f"d{name}"].append(Candidate("the gradient is cut at every step: is the state detached inside of the "
+                                           "chunk?", cut[name], ("h[1]", "h[2]")))
+    return found
+
+
+SIZES_OF_ONE = "one step, one sequence, and one of each size"
+FUNCTIONS = {"chunk_loss": ("chunk_loss",), "truncated_gradients": ("truncated_gradients", "chunk_loss"),
+             "train": ("train", "chunk_loss")}
 
 
 def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     """Truncation and training, with one set of numbers."""
-    d = graphs.numbers(seed, graphs.HIDDEN_SIZES if hidden else graphs.SIZES)
-    chunked = probes.chunk_loss(solution, d)
-    one = {name: value for name, value in chunked.items() if name != "uses"}
+    d, other = (graphs.numbers(number, graphs.HIDDEN_SIZES if hidden else graphs.SIZES) for number in (seed, seed + 1))
+    ones = graphs.numbers(seed, graphs.ONES)
+    one = probes.chunk_loss(solution, d)
     right = gradients(d, Variant("", d["k"]))
     truncated = Truncated(right, {name: unlike(some, right[name]) for name, some in cut_mistakes(d).items()},
                           border_edges(d, None))
@@ -182,17 +233,25 @@ def assignment(seed: int, hidden: bool = False) -> Iterable[Assignment]:
     task = {name.removeprefix("task_"): x for name, x in d.items() if name.startswith("task_")}
     mistakes = {name: unlike(some, one[name]) for name, some in chunk_mistakes(d, one).items()}
     values = Values("chunk_loss", one, mistakes, "steps 1 … k", until="h[1]")
+    state = Values("chunk_loss:state", probes.last_state(solution, d), place="the last state")
+    of_chunk, of_cut, of_train = FUNCTIONS.values()
+    of_ones = {"truncated_gradients": gradients(ones, Variant("", ones["k"])),
+               "train": {"losses": training(ones, Variant("", ones["k"]))}}
     checks = [
         Check("import and signatures", 0, Imports(SIGNATURES)),
-        Check("shapes and dtypes", 1, Shapes({"chunk_loss": one, "truncated_gradients": right})),
-        Check("one chunk: loss, state and gradients", 2, values),
-        Check("truncated gradients", 3, truncated, again=2),
-        Check("inputs unmodified", 1, Unmodified(list(SIGNATURES), truncated)),
-        Check("second call", 1, Repeated(truncated)),
-        Check("second call of all functions", 1, SecondCall(["chunk_loss", "train"], values)),
-        Check("the graph of a chunk", 1, Uses(d["k"])),
-        Check("how far the graph reaches back", 2, Reach(len(d["x"]), d["k"])),
-        Check("the losses of training", 3, losses, again=2),
-        Check("it learns", 2, Learned(task))]
-    job = Job(Path(probes.__file__), list(probes.CALLS), d, list(SIGNATURES), ["rnn", "viz", "torch", "jax"])
+        Check("shapes and dtypes", 1, Shapes({"chunk_loss": one, "truncated_gradients": right}), of=of_cut),
+        Check("one chunk: loss, state and gradients", 2, values, of=of_chunk),
+        Check("truncated gradients", 3, truncated, again=2, of=of_cut),
+        Check("inputs unmodified", 1, Unmodified(list(SIGNATURES), truncated), of=of_cut),
+        Check("second call", 1, Repeated(truncated), of=of_cut),
+        Check("the last state is of the graph", 1, state, of=of_chunk),
+        Check("one backward pass for each chunk", 2, Reach(len(d["x"]), d["k"], truncated), of=of_cut),
+        Check("the losses of training", 3, losses, again=2, of=of_train),
+        Check("second call of all functions", 1, SecondCall(
+            list(SIGNATURES), values, (), of_ones, SIZES_OF_ONE, {"truncated_gradients": truncated, "train": losses}),
+              of=(*of_chunk, *of_cut, "train")),
+        Check("it learns", 2, Learned(task), of=of_train)]
+    others = [{name: x for name, x in some.items() if not name.startswith("task_")} for some in (other, ones)]
+    job = Job(Path(probes.__file__), list(probes.CALLS), d, list(SIGNATURES), ["rnn", "viz", "torch", "jax"],
+              others=others)
     yield Assignment("a5", "truncated backpropagation and training", [job], checks, "a5.py", Drawing(d))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from examples.assignments.grading import Answers, Finding, Numeric, SecondCall, Unmodified, Values
+from examples.assignments.grading import Answers, Finding, Numeric, Unanswered, Values
 from examples.assignments.graphs import a1 as graphs
 from examples.assignments.naming import Edge
 from examples.assignments.pictures import of_edges
+from examples.assignments.probes import a1 as probes
 
 Array = NDArray[Any]
 
@@ -29,22 +31,29 @@ class InMinigrad:
     right: dict[str, Array]
 
     def __call__(self, answers: Answers) -> Finding | None:
-        order = answers.plain("an operation:network", "order")
-        if order != list(self.order):
-            return Finding(f"the graph is made of {', '.join(map(str, order))}; it must be of {', '.join(self.order)}: "
-                           "is an operation called with Tensors instead of arrays?")
-        return Values("an operation:network", self.right, prefix="dL/d")(answers)
+        try:
+            order = answers.plain(probes.NETWORK, "order")
+            if order != list(self.order):
+                return Finding(f"the graph is made of {', '.join(map(str, order))}; it must be of "
+                               f"{', '.join(self.order)}: is an operation called with Tensors instead of arrays?")
+            finding = Values(probes.NETWORK, self.right, prefix="dL/d")(answers)
+        except Unanswered as error:
+            finding = error.finding
+        return finding and replace(finding, follows=True)
 
 
 @dataclass(frozen=True)
-class Both:
-    """One check and then another."""
+class Extreme:
+    """The gradients of very large numbers are finite; their values are compared elsewhere."""
 
-    first: Unmodified
-    second: SecondCall
+    name: str
+    right: Array
 
     def __call__(self, answers: Answers) -> Finding | None:
-        return self.first(answers) or self.second(answers)
+        if np.isfinite(answers.array(f"{self.name}.backward:extremes", "x", self.right)).all():
+            return None
+        return Finding(f"dx of {self.name}.backward is not finite for x = ±1000: does backward compute an exponential "
+                       "again? out has all that it needs", function=f"{self.name}.backward")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from examples.assignments.naming import Edge, Mistake, counted, difference, name
 from examples.assignments.pictures import of_run
 
 Array = NDArray[Any]
+BACKWARD = "in the backward step from"  # begins the name of a mistake in a function of one step
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Forward:
                 text = hit.mistake if hit else UNKNOWN
                 return Finding(f"{before}{name}[{t}] is wrong: {text}", f"t = {t}, {name} of {self.question}",
                                difference(f"{name}[{t}]", mine[name][t - 1], right[t - 1]), hit.edge if hit else None,
-                               f"{name}[{t}]", named=hit is not None)
+                               f"{name}[{t}]", named=hit is not None, mistakes=hit.all_mistakes if hit else ())
         return None
 
 
@@ -59,13 +60,14 @@ class ThroughTime:
                     continue
                 hit = named(mine, right, self.arriving[state][t])
                 before = f"dL/d{state}[{t + 1}] is right, " if t < last else ""
-                text = hit.mistake if hit else f"what comes back through t = {t + 1} is wrong" if t < last else \
+                text = hit.mistake if hit else f"the contribution through t = {t + 1} is wrong" if t < last else \
                     "it must be the direct gradient alone"
                 edge = hit.edge if hit and hit.edge else (f"{state}[{t}]",
                                                           self._next(state, t)) if t < last else None
                 return Finding(f"{before}dL/d{state}[{t}] is wrong: {text}", f"t = {t}, {self.question}",
                                difference(f"dL/d{state}[{t}]", mine, right), edge, f"{state}[{t}]" if t else "",
-                               named=hit is not None)
+                               named=hit is not None, mistakes=hit.all_mistakes if hit else (),
+                               follows=text.startswith(BACKWARD))
         return None
 
     def _next(self, state: str, t: int) -> str:
@@ -89,9 +91,10 @@ class Gradients:
             if not same(x[t - 1], self.right["x"][t - 1]):
                 hit = named(x[t - 1], self.right["x"][t - 1], self.inputs[t - 1])
                 edge = self.edges["W"][t - 1]
-                return Finding(f"dL/dx[{t}] is wrong: {hit.mistake if hit else 'what goes back to the input'}",
+                return Finding(f"dL/dx[{t}] is wrong: {hit.mistake if hit else UNKNOWN}",
                                f"t = {t}, {self.question}", difference(f"dL/dx[{t}]", x[t - 1], self.right["x"][t - 1]),
-                               hit.edge if hit else edge, edge[1], named=hit is not None)
+                               hit.edge if hit else edge, edge[1], named=hit is not None,
+                               mistakes=hit.all_mistakes if hit else (), follows=True)
         wrong = [name for name in self.parts
                  if not same(answers.array(self.question, name, self.right[name]), self.right[name])]
         for name in wrong:
@@ -109,7 +112,8 @@ class Gradients:
         edges = tuple(self.edges[name])
         return Finding(f"{text if text.startswith('dL/d') else f'dL/d{name} is wrong: {text}'}{also}",
                        f"{self.question}, the sum over t = 1 … {len(parts)}", difference(f"dL/d{name}", mine, right),
-                       edges[0], f"param {name}", named=text != UNKNOWN, more=edges[1:])
+                       edges[0], f"param {name}", named=text != UNKNOWN, more=edges[1:],
+                       mistakes=hit.all_mistakes if hit else (), follows=hit is not None and "at t = 1" not in text)
 
 
 @dataclass(frozen=True)

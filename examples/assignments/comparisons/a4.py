@@ -51,6 +51,16 @@ def copy_of(pair: Any) -> Copy:
     return name, step
 
 
+def kept(answers: Answers, question: str, edges: Definition) -> Finding | None:
+    """Return a finding if the function has modified the caller's list of edges."""
+    left = answers.plain(question, "given")
+    if left == [list(edge) for edge in edges]:
+        return None
+    some = f": {len(left)} of {len(edges)} are left" if isinstance(left, list) and len(left) != len(edges) else ""
+    return Finding(f"{question.partition(':')[0]} changes the caller's list of edges{some}. Work on a copy",
+                   follows=True)
+
+
 def _copy(pair: Sequence[Any]) -> Copy:
     return str(pair[0]), int(pair[1])
 
@@ -73,15 +83,19 @@ class Structure:
 
     name: str
     T: int
+    edges: Definition
     right: Sequence[Link]
     mistakes: Sequence[Mistake]
 
     def __call__(self, answers: Answers) -> Finding | None:
-        listed = answers.plain(f"unroll:{self.name}", "edges")
+        changed = kept(answers, f"unroll:{self.name}", self.edges)
+        if changed is not None:
+            return changed
+        listed = answers.plain(f"unroll:{self.name}", "found")
         try:
             mine = [(copy_of(source), copy_of(target)) for source, target in listed]
         except (TypeError, ValueError):
-            return Finding("unroll returns no list of ((source, step), (target, step))", "unroll")
+            return Finding("unroll returns no list of ((source, step), (target, step))", "unroll", broken=True)
         right, found = Counter(map(_link, self.right)), Counter(mine)
         missing, extra = sorted(right - found, key=_by_step), sorted(found - right, key=_by_step)
         if not missing and not extra:
@@ -96,7 +110,7 @@ class Structure:
         return Finding(cause or "the unrolled graph has other edges", f"t = {first[1][1]}, unroll of {self.name}",
                        "; ".join(lines), arrow(missing[0]) if missing else None, self._until(first), self.name,
                        named=cause is not None, extra=tuple(map(arrow, extra[:MOST])),
-                       more=tuple(map(arrow, missing[1:])))
+                       more=tuple(map(arrow, missing[1:])), mistakes=hit.all_mistakes if hit else (), follows=True)
 
     def _until(self, edge: Link) -> str:
         """Return the first of an edge's copies that the right graph computes; no name of the student's own."""
@@ -113,9 +127,13 @@ class Initial:
     """The copies at t <= 0: for each T the right ones, and what reads each of them first."""
 
     name: str
+    edges: Definition
     right: Mapping[str, Sequence[tuple[Copy, Copy]]]
 
     def __call__(self, answers: Answers) -> Finding | None:
+        changed = kept(answers, f"initial_copies:{self.name}", self.edges)
+        if changed is not None:
+            return changed
         for T, copies in self.right.items():
             reader = {_copy(copy): _copy(target) for copy, target in copies}
             right = set(reader)
@@ -123,20 +141,20 @@ class Initial:
             try:
                 counts = Counter(map(copy_of, listed))
             except (TypeError, ValueError):
-                return Finding("initial_copies returns no set of (signal, step)", "initial_copies")
+                return Finding("initial_copies returns no set of (signal, step)", "initial_copies", broken=True)
             mine, twice = set(counts), sorted(copy for copy, count in counts.items() if count > 1)
             missing, extra = sorted(right - mine), sorted(mine - right)
             if missing:
                 reads = reader[missing[0]]
                 return Finding(f"{text(missing[0])} is missing: {text(reads)} reads it",
-                               f"initial_copies of {self.name}, T = {T}",
+                               f"initial_copies of {self.name}, T = {T}", follows=True,
                                edge=(text(missing[0]), text(reads)), until=text(reads), graph=self.name)
             if extra:
                 what = "is no initial value: steps from 1 on are computed" if extra[0][1] > 0 else "is read by nothing"
-                return Finding(f"{text(extra[0])} {what}", f"initial_copies of {self.name}, T = {T}")
+                return Finding(f"{text(extra[0])} {what}", f"initial_copies of {self.name}, T = {T}", follows=True)
             if twice:
-                return Finding(f"{text(twice[0])} stands there {counts[twice[0]]} times; a set holds it once",
-                               f"initial_copies of {self.name}, T = {T}")
+                return Finding(f"{text(twice[0])} is listed {counts[twice[0]]} times; a set holds it once",
+                               f"initial_copies of {self.name}, T = {T}", follows=True)
         return None
 
 
@@ -152,60 +170,127 @@ class Order:
         error = answers.all[f"order_in_a_step:{self.name}"].error
         if error is not None and error.get("type") == "ValueError":
             return Finding("order_in_a_step sees a loop without delay where there is none: an edge with a delay "
-                           "reads what is there already, so it doesn't count", f"order_in_a_step of {self.name}")
-        order = answers.plain(f"order_in_a_step:{self.name}", "order")
-        names = {name for source, target, _ in edges for name in (source, target)}
+                           "reads what is there already, so it doesn't count", f"order_in_a_step of {self.name}",
+                           broken=True, follows=True)
+        changed = kept(answers, f"order_in_a_step:{self.name}", edges)
+        if changed is not None:
+            return changed
+        order = answers.plain(f"order_in_a_step:{self.name}", "found")
         where = f"order_in_a_step of {self.name}: {', '.join(map(str, order))}"
-        if sorted(map(str, order)) != sorted(names):
-            wrong = sorted(name for name in names if order.count(name) != 1)
-            return Finding(f"{wrong[0]} stands there {order.count(wrong[0])} times" if wrong
-                           else "there are unknown signals", where)
-        for source, target, delay in edges:
-            if delay == 0 and order.index(source) > order.index(target):
-                return Finding(f"{target} stands before {source}, which it reads without delay", where, graph=self.name,
-                               edge=(f"{source}[1]", f"{target}[1]"), until=f"{source}[1]")
-        return None
+        wrong = wrong_order(order, edges)
+        if wrong is None:
+            return None
+        cause, edge = wrong
+        return Finding(cause, where, graph=self.name if edge else "", edge=edge, until=edge[0] if edge else "",
+                       follows=True)
+
+
+def wrong_order(order: Sequence[Any], edges: Definition) -> tuple[str, Edge | None] | None:
+    """Return the error in an order of signals, and the edge that it concerns."""
+    names = sorted({name for source, target, _ in edges for name in (source, target)})
+    for name in names:
+        if order.count(name) != 1:
+            only = all(delay for *ends, delay in edges if name in ends)
+            why = ": a signal that has only edges with a delay is computed too" if only and name not in order else ""
+            return f"{name} is listed {order.count(name)} times, but should be once{why}", None
+    if len(order) != len(names):
+        return "there are unknown signals", None
+    for source, target, delay in edges:
+        if delay == 0 and order.index(source) > order.index(target):
+            return (f"{target} comes before {source}, which it reads without delay",
+                    (f"{source}[1]", f"{target}[1]"))
+    return None
 
 
 @dataclass(frozen=True)
 class Loop:
-    """A loop without delay is refused."""
+    """Loops without delay are refused: a ValueError, or a subclass of it."""
+
+    loops: Sequence[Definition]
 
     def __call__(self, answers: Answers) -> Finding | None:
-        raised = answers.plain("order_in_a_step:loop", "raised")
-        if raised == "ValueError":
-            return None
-        said = f"raises {raised}" if raised else f"returns {answers.plain('order_in_a_step:loop', 'order')}"
-        return Finding(f"p needs q, q needs r, r needs p at one step: order_in_a_step {said}; it must raise ValueError",
-                       "order_in_a_step of a loop without delay")
+        for edges, raised in zip(self.loops, answers.plain("order_in_a_step:loops", "raised"), strict=True):
+            if not isinstance(raised, str) and "ValueError" in raised:
+                continue
+            said = raised if isinstance(raised, str) else f"raises {raised[0]}"
+            return Finding(f"order_in_a_step {said} for {shown(edges)}, which has a loop without delay; it must raise "
+                           "ValueError", "order_in_a_step of a loop without delay", follows=True)
+        return None
+
+
+def shown(edges: Definition) -> str:
+    """Return a definition as text."""
+    return f"[{', '.join(f'({a}, {b}, {delay})' for a, b, delay in edges)}]"
+
+
+@dataclass(frozen=True)
+class Turns:
+    """One function of several small definitions, one after another: some without edges, some with delays alone.
+
+    `turns` has each definition with its T; `right` has the results.
+    """
+
+    function: str
+    turns: Sequence[tuple[Definition, int]]
+    right: Sequence[Any]
+
+    def __call__(self, answers: Answers) -> Finding | None:
+        found = answers.plain(f"{self.function}:turns", "found")
+        for call, ((edges, T), mine, right) in enumerate(zip(self.turns, found, self.right, strict=True)):
+            if not self._right(mine, edges, right):
+                again = [some for some, _ in self.turns].index(edges) < call
+                same_T = call and self.turns[call - 1][1] == T
+                before = ", after others in the same process" if again or same_T else ""
+                return Finding(f"{self.function} of {shown(edges)} with T = {T} gives {mine!r:.100}{before}; right "
+                               f"{'is one order' if self.function == 'order_in_a_step' else 'is'} {right!r:.100}",
+                               function=self.function, follows=True)
+        return None
+
+    def _right(self, mine: Any, edges: Definition, right: Any) -> bool:
+        if self.function == "order_in_a_step":
+            return wrong_order(mine, edges) is None
+        if self.function == "count_paths":
+            return list(map(whole, mine)) == list(right)
+        try:
+            pairs: list[Any] = [copy_of(one) if self.function == "initial_copies" else tuple(map(copy_of, one))
+                                for one in mine]
+        except (TypeError, ValueError):
+            return False
+        wanted: list[Any] = [_copy(one) if self.function == "initial_copies" else _link(one) for one in right]
+        return Counter(pairs) == Counter(wanted)
 
 
 @dataclass(frozen=True)
 class Paths:
-    """How many ways there are between copies."""
+    """The numbers of paths between copies."""
 
     name: str
+    edges: Definition
     ends: Sequence[tuple[Copy, Copy]]
     right: Sequence[int]
     mistakes: Sequence[Mistake]
 
     def __call__(self, answers: Answers) -> Finding | None:
+        changed = kept(answers, f"count_paths:{self.name}", self.edges)
+        if changed is not None:
+            return changed
         ends = [(_copy(start), _copy(end)) for start, end in self.ends]
-        given = [answers.plain(f"count_paths:{self.name}", f"{start} {end}") for start, end in ends]
+        given = answers.plain(f"count_paths:{self.name}", "found")
         mine = [whole(value) for value in given]
         wrong = next((k for k in range(len(mine)) if mine[k] != self.right[k]), None)
         if wrong is None:
             return None
         start, end = map(text, ends[wrong])
         if mine[wrong] is None:
-            said = f"an array of shape {given[wrong].shape}" if isinstance(given[wrong], np.ndarray) else given[wrong]
-            return Finding(f"count_paths returns {said!r} from {start} to {end}; it must return a whole number",
-                           f"count_paths of {self.name}", until=start, graph=self.name)
+            return Finding(f"count_paths returns {given[wrong]!r:.60} from {start} to {end}; it must return a whole "
+                           f"number", f"count_paths of {self.name}", until=start, graph=self.name, broken=True,
+                           follows=True)
         hit = known(mine, self.mistakes)
         lead = "path leads" if self.right[wrong] == 1 else "paths lead"
         return Finding(f"{self.right[wrong]} {lead} from {start} to {end}, not {mine[wrong]}"
                        f"{': ' + hit.mistake if hit else ''}",
-                       f"count_paths of {self.name}", until=start, graph=self.name, named=hit is not None)
+                       f"count_paths of {self.name}", until=start, graph=self.name, named=hit is not None,
+                       mistakes=hit.all_mistakes if hit else (), follows=hit is None)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.assignments.grading import UNKNOWN, Answers, Finding
+from examples.assignments.grading import EARNED, UNKNOWN, Answers, Finding
 from examples.assignments.graphs import a5 as graphs
 from examples.assignments.naming import Edge, Mistake, difference, known, named, same
 from examples.assignments.pictures import of_run
@@ -21,34 +21,26 @@ THRESHOLD = 0.06  # mean squared error of a step; without memory 0.49 can be had
 
 
 @dataclass(frozen=True)
-class Uses:
-    """The graph of one chunk against the reference: how often each parameter is used."""
-
-    k: int
-
-    def __call__(self, answers: Answers) -> Finding | None:
-        for name, count in answers.plain("chunk_loss", "uses").items():
-            if count != self.k:
-                why = "one step after the other uses the same parameter" if count < self.k else "each step uses it once"
-                return Finding(f"in the graph of {self.k} steps, {name} is used {count} times, but should be "
-                               f"{self.k} times: {why}", "the graph of chunk_loss")
-        return None
-
-
-@dataclass(frozen=True)
 class Reach:
-    """How far each backward pass goes back, of T steps in chunks of k."""
+    """One backward pass for each chunk; where gradients are wrong, how far each pass goes back.
+
+    Of T steps in chunks of k. Steps are counted by their tanh; of a graph without it nothing is said.
+    """
 
     T: int
     k: int
+    gradients: Truncated
 
     def __call__(self, answers: Answers) -> Finding | None:
         T, k = self.T, self.k
         reached = answers.plain("truncated_gradients", "reached") or []
         right = [min(k, T - start) for start in range(0, T, k)]
-        if len(reached) != len(right):
-            return Finding(f"there are {len(reached)} backward passes, but should be {len(right)}, one for each chunk",
-                           "truncated_gradients", named=False)
+        if len(reached) < len(right):
+            return Finding(f"there are {len(reached)} backward passes, but should be {len(right)}, one for each chunk: "
+                           "or else the graphs of all chunks are in memory together", "truncated_gradients",
+                           follows=True)
+        if self.gradients(answers) is None:
+            return None
         for number, ((nodes, steps), wanted) in enumerate(zip(reached, right), 1):
             last = (number - 1) * k + wanted
             if steps > wanted:
@@ -58,14 +50,15 @@ class Reach:
                                f"the border after t = {border}, to t = {last - steps + 1}: h is not detached there",
                                f"t = {border}, backward pass {number} of {len(right)}",
                                f"steps reached: {[s for _, s in reached]}, "
-                               f"right {right}", edges[-1], f"h[{border + 1}]", more=edges[:-1])
-            if steps < wanted:
-                edge = f"h[{last - 1}]", f"h[{last}]"
+                               f"right {right}", edges[-1] if edges else None, f"h[{border + 1}]", more=edges[:-1],
+                               follows=True)
+            if 0 < steps < wanted:
+                edge = f"h[{last - steps}]", f"h[{last - steps + 1}]"
                 return Finding(f"the graph of chunk {number} reaches back {steps} of its {wanted} steps: it is cut "
                                f"inside of the chunk, before t = {last - steps + 1}",
                                f"t = {last - steps + 1}, backward pass {number}",
-                               f"steps reached: {[s for _, s in reached]}, right {right}", edge, edge[0])
-        return None
+                               f"steps reached: {[s for _, s in reached]}, right {right}", edge, edge[0], follows=True)
+        return Finding(EARNED, named=False, follows=True)
 
 
 @dataclass(frozen=True)
@@ -87,7 +80,8 @@ class Truncated:
         edges = [hit.edge, *hit.more] if hit and hit.edge else list(self.borders)
         return Finding(f"dL/d{name} is wrong: {hit.mistake if hit else UNKNOWN}; wrong are {', '.join(wrong)}",
                        "truncated_gradients", difference(f"dL/d{name}", mine, right), edges[0] if edges else None,
-                       f"param {name}", named=hit is not None, more=tuple(edges[1:]))
+                       f"param {name}", named=hit is not None, more=tuple(edges[1:]), follows=True,
+                       mistakes=hit.all_mistakes if hit else ())
 
 
 @dataclass(frozen=True)
@@ -97,20 +91,18 @@ class Repeated:
     earned: Truncated
 
     def __call__(self, answers: Answers) -> Finding | None:
-        repeated = {name: np.array(x, float) for name, x in answers.plain("truncated_gradients", "repeated").items()}
-        if set(repeated) != set(self.earned.right):
-            return Finding(f"a second call with the same parameters gives gradients of {', '.join(sorted(repeated))}; "
-                           f"it must give those of {', '.join(self.earned.right)}", "truncated_gradients")
+        changed = answers.plain("truncated_gradients", "changed")
+        if changed:
+            return Finding(f"truncated_gradients changes the parameters {', '.join(map(str, changed))}: it must only "
+                           "compute their gradients")
         for name, right in self.earned.right.items():
-            mine, again = answers.array("truncated_gradients", name, right), repeated[name]
-            if again.shape != mine.shape:
-                return Finding(f"a second call with the same parameters gives a gradient of {name} of shape "
-                               f"{again.shape}, the first gave {mine.shape}", "truncated_gradients")
+            mine = answers.array("truncated_gradients", name, right)
+            again = answers.array("truncated_gradients", f"{name} again", right)
             if not same(again, mine):
-                twice = " exactly twice" if same(again, 2 * mine) else " other"
-                return Finding(f"a second call with the same parameters gives{twice} the gradient of {name}: .grad of "
+                twice = "exactly twice" if same(again, 2 * mine) else "other values than"
+                return Finding(f"a second call with the same parameters gives {twice} the gradient of {name}: .grad of "
                                "the first call was not cleared", "truncated_gradients")
-        return Finding("it earns its points once the gradients are right") if self.earned(answers) else None
+        return Finding(EARNED, named=False, follows=True) if self.earned(answers) else None
 
 
 @dataclass(frozen=True)
@@ -128,7 +120,8 @@ class Losses:
         if isinstance(value, np.ndarray) and value.shape != self.right.shape:
             hit = known(value, self.mistakes)
             return Finding(f"train returns {value.size} losses, but should return {self.right.size}, one for each chunk"
-                           f"{': ' + hit.mistake if hit else ''}", "train")
+                           f"{': ' + hit.mistake if hit else ''}", "train",
+                           mistakes=hit.all_mistakes if hit else (), follows=True)
         mine = answers.array("train", "losses", self.right)
         wrong = np.flatnonzero(~np.isclose(mine, self.right, rtol=1e-9, atol=0))
         if not wrong.size:
@@ -142,7 +135,8 @@ class Losses:
         before = f"{'the first loss is' if first == 1 else f'the first {first} losses are'} right, " if first else ""
         return Finding(f"{before}that of update {first + 1} is wrong: {why}",
                        f"epoch {first // per_epoch + 1}, chunk {first % per_epoch + 1} (t = {begin} …)",
-                       difference("losses", mine, self.right), edge, f"h[{begin}]", named=hit is not None)
+                       difference("losses", mine, self.right), edge, f"h[{begin}]", named=hit is not None,
+                       mistakes=hit.all_mistakes if hit else (), follows=True)
 
 
 @dataclass(frozen=True)
@@ -158,7 +152,8 @@ class Learned:
         reached = loss.item() / len(task["x"])
         if not reached < THRESHOLD:
             return Finding(f"after {task['epochs']} epochs the mean squared error is {reached:.3g}, but must be below "
-                           f"{THRESHOLD}: the network has not learned to remember its last input", "train", named=False)
+                           f"{THRESHOLD}: the network has not learned to remember its last input", "train", named=False,
+                           follows=True)
         return None
 
 

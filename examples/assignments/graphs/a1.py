@@ -25,6 +25,8 @@ def numbers(seed: int) -> dict[str, NDArray[np.float64]]:
               "grad_Sigmoid": (3, 5), "grad_MatMul": (3, 4), "grad_Mean": (4, 2), "grad_Softmax": (3, 5),
               "grad_network": (4,)}
     d = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    more = {"u": (3, 1), "v": (2, 1, 4), "s": (), "line": (1, 3), "weights": (60,)}
+    d |= {name: np.asarray(rng.normal(size=shape)) for name, shape in more.items()}
     d["extreme"] = np.array([[1000.0, -1000.0, 0.0], [-1000.0, -1000.0, -999.0]])
     return d
 
@@ -40,6 +42,10 @@ def graph(name: str, d: dict[str, Any]) -> mg.Tensor:
     return loss
 
 
+def output(name: str, seed: int) -> mg.Tensor:
+    """Return what is differentiated."""
+    return graph(name, numbers(seed))
+
+
 if __name__ == "__main__":
-    graph(sys.argv[1] if len(sys.argv) > 1 else "Multiply",
-          numbers(int(sys.argv[2]) if len(sys.argv) > 2 else 0)).backward()
+    output(sys.argv[1] if len(sys.argv) > 1 else "Multiply", int(sys.argv[2]) if len(sys.argv) > 2 else 0).backward()

@@ -36,5 +36,10 @@ def small(seed: int) -> mg.Tensor:
     return made["h"]
 
 
+def output(name: str, seed: int) -> mg.Tensor:
+    """Return what is differentiated; there is one graph."""
+    return small(seed)
+
+
 if __name__ == "__main__":
     small(int(sys.argv[1]) if len(sys.argv) > 1 else 0).backward()

@@ -18,6 +18,7 @@ from rnn import Cell, Run, t
 
 SIZES = 5, 3, 2, 4  # T, N, D, H: all different, so that no wrong product fits by chance
 HIDDEN_SIZES = 6, 2, 3, 5
+ONES = 1, 1, 1, 1
 GATES = ("i", "f", "o", "g")
 
 
@@ -68,7 +69,11 @@ def loss_of(run: Run, dhs: NDArray[np.float64]) -> mg.Tensor:
     return loss
 
 
+def output(name: str, seed: int) -> mg.Tensor:
+    """Return what is differentiated."""
+    d = numbers(seed)
+    return loss_of({"rnn": rnn, "lstm": lstm}[name](d), d["dhs"])
+
+
 if __name__ == "__main__":
-    kind, seed = sys.argv[1] if len(sys.argv) > 1 else "rnn", int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    given = numbers(seed)
-    loss_of({"rnn": rnn, "lstm": lstm}[kind](given), given["dhs"]).backward()
+    output(sys.argv[1] if len(sys.argv) > 1 else "rnn", int(sys.argv[2]) if len(sys.argv) > 2 else 0).backward()

@@ -38,15 +38,29 @@ PREORDER = """    order, stack = [], [out]
     return order[::-1]
 """
 
+BACK = """    for node in reversed(order):
+        for x, slope in zip(node.inputs, node.local):
+            x.grad += node.grad * slope
+"""
+BREADTH_FIRST = """    queue, seen = [out], {out}
+    while queue:
+        node = queue.pop(0)
+        for x, slope in zip(node.inputs, node.local):
+            x.grad += node.grad * slope
+            if x not in seen:
+                seen.add(x)
+                queue.append(x)
+"""
+
 MUTANTS = [
     mutant("recursive", (SOLUTION, RECURSIVE),
            check="order: a chain", said=("topological_order raised RecursionError", "a list of your own")),
     mutant("every_path", ("elif x not in seen:", "else:"),
-           check="order: a small graph", said=("a stands there", "once for every path")),
+           check="order: a small graph", said=("a is listed", "once for every path")),
     mutant("preorder", (SOLUTION, PREORDER), check="order: a small graph",
-           said=("stands after", "an input comes before")),
+           said=("comes after", "an input comes before")),
     mutant("users_first", ("    return order\n", "    return order[::-1]\n"),
-           check="order: a small graph", said="a stands after d, which is computed from it"),
+           check="order: a small graph", said="a comes after d, which is computed from it"),
     mutant("leaves_missing", ("elif x not in seen:", "elif x not in seen and x.inputs:"),
            check="order: a small graph", said="a is missing"),
     mutant("assigned", ("x.grad += node.grad * slope", "x.grad = node.grad * slope"),
@@ -63,4 +77,58 @@ MUTANTS = [
                                "x.grad = node.grad * slope + (x.grad if len(set(node.inputs)) < 2 else 0)"),
            check="gradients: a small graph", said=("the gradient of d is wrong",
                                                    "through e alone; that through f is missing")),
+    # ---- wrong on some graphs alone
+    mutant("breadth_first", (BACK, BREADTH_FIRST), check="gradients: other graphs", said="the gradient of"),
+    mutant("done_marks_stay", ("    seen = {out}\n", "    out.done = True\n"),
+           ("elif x not in seen:\n            seen.add(x)",
+            "elif not getattr(x, 'done', False):\n            x.done = True"),
+           check="order: a small graph", said="in a second call on the same graph"),
+    mutant("done_already", ("    order = topological_order(out)\n    for", "    if out.grad:\n        return\n"
+                            "    order = topological_order(out)\n    for"),
+           check="gradients: other graphs", said="the gradient of"),
+    mutant("told_apart_by_name", ("seen = {out}", "seen = {out.name}"),
+           ("elif x not in seen:", "elif x.name not in seen:"),
+           ("seen.add(x)", "seen.add(x.name)"), check="order: other graphs", said="is missing"),
+    mutant("told_apart_by_value", ("seen = {out}", "seen = {out.value}"),
+           ("elif x not in seen:", "elif x.value not in seen:"), ("seen.add(x)", "seen.add(x.value)"),
+           check="order: 60 diamonds", said="is missing"),
+    mutant("kept_from_call_to_call", ("class Node:", "_seen = set()\n\n\nclass Node:"), ("    seen = {out}\n",
+
+           "    seen = _seen\n    seen.add(out)\n"),
+           check="order: a small graph", said="in a second call on the same graph"),
+    mutant("value_for_local", ("x.grad += node.grad * slope", "x.grad += node.grad * x.value"),
+           check="gradients: a small graph",
+           said="the factor is the value of the input, but should be the local derivative"),
+    mutant("value_of_the_user", ("x.grad += node.grad * slope", "x.grad += node.grad * node.value"),
+           check="gradients: a small graph", said="the factor is the value of the user"),
+    mutant("local_missing", ("x.grad += node.grad * slope", "x.grad += node.grad"),
+           check="gradients: a small graph", said="the local derivative is missing"),
+    mutant("upstream_missing", ("x.grad += node.grad * slope", "x.grad += slope"),
+           check="gradients: a small graph", said="the gradient of the user is missing"),
+    mutant("local_reversed", ("zip(node.inputs, node.local)", "zip(node.inputs, node.local[::-1])"),
+           check="gradients: a small graph", said="the local derivatives are in the wrong order"),
+    mutant("subtracted", ("x.grad += node.grad * slope", "x.grad -= node.grad * slope"),
+           check="gradients: a small graph", said="exactly the negative"),
+    mutant("begins_at_one", ("        node.grad = 0.0\n", "        node.grad = 1.0\n"),
+           check="gradients: a small graph", said="one too large: does it begin at 1?"),
+    mutant("leaves_not_cleared", ("        node.grad = 0.0\n",
+           "        if node.inputs:\n            node.grad = 0.0\n"),
+           check="second call", said="the second call of backward"),
+    mutant("inputs_consumed", ("    return order\n",
+           "    for node in order:\n        node.inputs = ()\n    return order\n"),
+           check="order: a small graph", said="topological_order changes .inputs of a node: the graph is the caller's"),
+    mutant("order_forgets_return", ("    return order\n", ""), check="order: a small graph",
+           said="topological_order returned None: is `return` missing?"),
+    mutant("order_is_a_dict", ("    return order\n", "    return dict(enumerate(order))\n"),
+           check="order: a small graph",
+           said="returns a dict; it must be a list of nodes"),
+    mutant("without_the_output", ("    return order\n", "    return order[:-1]\n"), check="order: a small graph",
+           said="h is missing"),
+    mutant("a_leaf_has_no_order", ("    order: list[Node] = []\n    seen",
+           "    order: list[Node] = []\n    if not out.inputs:\n"
+                                   "        return order\n    seen"), check="order: other graphs", said="a is missing"),
+    mutant("gradients_as_text", ("            x.grad += node.grad * slope\n",
+           "            x.grad += node.grad * slope\n"
+                                 "    out.grad = None\n"), check="gradients: a small graph",
+           said="it must be a number"),
 ]

@@ -1,15 +1,29 @@
 """How the operations of assignment 1 are called."""
 
+import contextlib
+import io
 from typing import Any
 
 import numpy as np
 
 Data = dict[str, Any]
-# operation -> its options, the inputs it is given, what its operands are called
+# operation -> its options, the inputs it is given, the names of its operands
 OPERATIONS: dict[str, tuple[tuple[int, ...], tuple[str, ...], tuple[str, ...]]] = {
     "Multiply": ((), ("p", "q"), ("a", "b")), "Sigmoid": ((), ("x",), ("x",)), "MatMul": ((), ("m", "w"), ("a", "b")),
     "Mean": ((1,), ("k",), ("x",)), "Softmax": ((), ("x",), ("x",))}
-SHAPES = {"row": (2,), "column": (3, 1), "matrix": (3, 2), "number": (), "ones": (1, 1, 2)}  # of (4, 3, 2)
+SHAPES = {"row": (2,), "column": (3, 1), "matrix": (3, 2), "number": (), "ones": (1, 1, 2), "first": (1, 3, 2),
+          "same": (4, 3, 2)}  # of (4, 3, 2)
+# further shapes: operation -> case -> its options and inputs
+CASES: dict[str, dict[str, tuple[tuple[int, ...], tuple[str, ...]]]] = {
+    "Multiply": {"both operands broadcast": ((), ("u", "v")), "an array and a number": ((), ("m", "s"))},
+    "Sigmoid": {"three axes": ((), ("k",)), "a number": ((), ("s",))},
+    "MatMul": {"a row and a column": ((), ("line", "u"))},
+    "Mean": {"axis 0": ((0,), ("k",)), "axis -1": ((-1,), ("k",)), "a vector": ((0,), ("q",))},
+    "Softmax": {"three axes": ((), ("k",)), "a vector": ((), ("q",))}}
+
+
+class Form(Exception):
+    """A result of another form than the text describes; the message says which, after the name of the function."""
 
 
 def unbroadcast(student: Any, d: Data) -> Data:
@@ -26,11 +40,54 @@ class Forward:
 
 
 class Backward(Forward):
+    """The gradients, by operand. As in a graph: forward comes before, and other operations of the class in between."""
+
     def __call__(self, student: Any, d: Data) -> Data:
         options, inputs, operands = OPERATIONS[self.name]
-        op = getattr(student, self.name)(*options)
-        found = op.backward(d[f"grad_{self.name}"], d[f"out_{self.name}"], *(d[name] for name in inputs))
-        return dict(zip(operands, found if isinstance(found, tuple) else (found,)))
+        return self.gradients(student, options, [d[name] for name in inputs], d[f"out_{self.name}"],
+                              d[f"grad_{self.name}"], operands)
+
+    def gradients(self, student: Any, options: tuple[int, ...], arrays: list[Any], out: Any, grad: Any,
+                  operands: tuple[str, ...]) -> Data:
+        op, other = (getattr(student, self.name)(*options) for _ in range(2))
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
+            op.forward(*arrays)
+            other.forward(*(0.5 * array + 1 for array in arrays))
+        found = op.backward(grad, out, *arrays)
+        if found is None:
+            raise Form("returned None: is `return` missing?")
+        wanted = ", ".join(f"d{name}" for name in operands)
+        if isinstance(found, list):
+            raise Form(f"returns a list; {'gradients are a tuple' if operands[1:] else 'one array'}: return {wanted}")
+        grads = found if isinstance(found, tuple) else (found,)
+        if len(grads) != len(operands):
+            raise Form(f"returns {'one array' if len(grads) == 1 else f'{len(grads)} gradients'} for {len(operands)} "
+                       f"operand{'s' if operands[1:] else ''}: return {wanted}")
+        return dict(zip(operands, grads))
+
+
+class ForwardOf(Forward):
+    """The same with other shapes."""
+
+    def __init__(self, name: str, case: str) -> None:
+        self.name, self.case = name, case
+
+    def __call__(self, student: Any, d: Data) -> Data:
+        options, inputs = CASES[self.name][self.case]
+        return {"out": getattr(student, self.name)(*options).forward(*(d[name] for name in inputs))}
+
+
+class BackwardOf(Backward):
+    """The same with other shapes."""
+
+    def __init__(self, name: str, case: str) -> None:
+        self.name, self.case = name, case
+
+    def __call__(self, student: Any, d: Data) -> Data:
+        options, inputs = CASES[self.name][self.case]
+        out = d[f"out_{self.name}_{self.case}"]
+        return self.gradients(student, options, [d[name] for name in inputs], out, np.resize(d["weights"], out.shape),
+                              OPERATIONS[self.name][2])
 
 
 class Loss(Forward):
@@ -38,8 +95,17 @@ class Loss(Forward):
         return float(np.sum(super().__call__(student, d)["out"] * d[f"grad_{self.name}"]))
 
 
-def extremes(student: Any, d: Data) -> Data:
-    return {name: getattr(student, name)().forward(d["extreme"]) for name in ("Sigmoid", "Softmax")}
+class ExtremeForward(Forward):
+    """Forward of numbers so large that exp overflows."""
+
+    def __call__(self, student: Any, d: Data) -> Data:
+        return {"out": getattr(student, self.name)().forward(d["extreme"])}
+
+
+class ExtremeBackward(Backward):
+    def __call__(self, student: Any, d: Data) -> Data:
+        x = d["extreme"]
+        return self.gradients(student, (), [x], d[f"extreme_{self.name}"], np.ones_like(x), ("x",))
 
 
 def network(student: Any, d: Data) -> Data:
@@ -58,8 +124,13 @@ def network(student: Any, d: Data) -> Data:
     return {"order": sorted(order), "m": m.grad, "w": w.grad, "q": q.grad}
 
 
-CALLS: Data = {"unbroadcast": unbroadcast, "an operation:extremes": extremes, "an operation:network": network}
+NETWORK = "the network of all operations:gradients"
+CALLS: Data = {"unbroadcast": unbroadcast, NETWORK: network}
 NUMERIC: Data = {}
 for name, row in OPERATIONS.items():
     CALLS |= {f"{name}.forward": Forward(name), f"{name}.backward": Backward(name)}
+    for case in CASES[name]:
+        CALLS |= {f"{name}.forward:{case}": ForwardOf(name, case), f"{name}.backward:{case}": BackwardOf(name, case)}
     NUMERIC[f"{name}.forward:numeric"] = (Loss(name), row[1])
+for name in ("Sigmoid", "Softmax"):
+    CALLS |= {f"{name}.forward:extremes": ExtremeForward(name), f"{name}.backward:extremes": ExtremeBackward(name)}

@@ -9,13 +9,33 @@ RESULTS = ("i", "f", "o", "g", "c", "h")
 Data = dict[str, Any]
 
 
+class Form(Exception):
+    """A mistake of another kind than a wrong result; the message says which, after the name of the function."""
+
+
+def with_dicts(function: Any, *arguments: Any, **dicts: Data) -> Any:
+    """Call a function whose last arguments are dicts; it must leave them as they are."""
+    given = {name: dict(some) for name, some in dicts.items()}
+    found = function(*arguments, *given.values())
+    for name, some in dicts.items():
+        if given[name].keys() != some.keys() or any(given[name][key] is not some[key] for key in some):
+            raise Form(f"changes the caller's dict {name}: work on a copy")
+    return found
+
+
 def p(d: Data) -> Data:
     return {name: d[name] for name in PARAMETERS}
 
 
 def step(d: Data) -> Data:
-    """Return the results of the LSTM's step 2."""
-    return {name: d[f"lstm_{name}"][1] for name in RESULTS}
+    """Return the results of the LSTM's step 2, or of its only one."""
+    return {name: d[f"lstm_{name}"][:2][-1] for name in RESULTS}
+
+
+def before(d: Data, name: str) -> Any:
+    """Return the state before step 2, or before the only one."""
+    states = d["hs"] if name == "h" else d[f"lstm_{name[-1]}"]
+    return states[0] if len(states) > 1 else d[f"{name[-1]}0"]
 
 
 def rnn_step_forward(student: Any, d: Data) -> Data:
@@ -23,7 +43,7 @@ def rnn_step_forward(student: Any, d: Data) -> Data:
 
 
 def rnn_step_backward(student: Any, d: Data) -> Any:
-    return student.rnn_step_backward(d["dh_2"], d["x"][1], d["hs"][0], d["hs"][1], d["W"], d["U"])
+    return student.rnn_step_backward(d["dh_2"], d["x"][:2][-1], before(d, "h"), d["hs"][:2][-1], d["W"], d["U"])
 
 
 def rnn_forward(student: Any, d: Data) -> Data:
@@ -35,21 +55,21 @@ def rnn_backward(student: Any, d: Data) -> Any:
 
 
 def lstm_step_forward(student: Any, d: Data) -> Any:
-    return student.lstm_step_forward(d["x"][0], d["h0"], d["c0"], p(d))
+    return with_dicts(student.lstm_step_forward, d["x"][0], d["h0"], d["c0"], p=p(d))
 
 
 def lstm_step_backward(student: Any, d: Data) -> Any:
-    return student.lstm_step_backward(d["lstm_dh_2"], d["lstm_dc_2"], d["x"][1], d["lstm_h"][0], d["lstm_c"][0],
-                                      step(d), p(d))
+    return with_dicts(student.lstm_step_backward, d["lstm_dh_2"], d["lstm_dc_2"], d["x"][:2][-1], before(d, "lstm h"),
+                      before(d, "lstm c"), s=step(d), p=p(d))
 
 
 def lstm_forward(student: Any, d: Data) -> Any:
-    return student.lstm_forward(d["x"], d["h0"], d["c0"], p(d))
+    return with_dicts(student.lstm_forward, d["x"], d["h0"], d["c0"], p=p(d))
 
 
 def lstm_backward(student: Any, d: Data) -> Any:
     results = {name: d[f"lstm_{name}"] for name in RESULTS}
-    return student.lstm_backward(d["dhs"], d["x"], d["h0"], d["c0"], results, p(d))
+    return with_dicts(student.lstm_backward, d["dhs"], d["x"], d["h0"], d["c0"], s=results, p=p(d))
 
 
 def rnn_loss(student: Any, d: Data) -> float:

@@ -1,0 +1,219 @@
+"""What a student reads: one headline for one mistake, what they print, and nothing of the checker's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from examples.assignments import reports
+from examples.assignments.check import check, parts
+from examples.assignments.check import main as run_check
+from examples.assignments.grading import Answers, Check, Finding, Imports, Outcome, SecondCall, Settings, done
+from examples.assignments.graphs import a3 as cells
+from examples.assignments.make import source
+from examples.assignments.naming import Candidate, named
+from examples.assignments.pictures import of_run
+from examples.assignments.sandbox import Answer
+
+INTERNALS = re.compile(r"probes\.py|inside\.py|check_\w{8}|/packages/|NoneType|Traceback|_asked|KeyError")
+
+
+def report(name: str, code: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The report on the solution with further code."""
+    (folder / f"{name}.py").write_text(f"{source(name)}\n{code}\n", encoding="utf-8")
+    run_check([name, str(folder / f"{name}.py"), "--no-pictures"])
+    return capsys.readouterr().out
+
+
+# ---- one mistake, one headline
+def test_a_mistake_has_one_headline_and_its_consequences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a1.py").write_text(source("a1").replace("grad * out * (1 - out)", "-grad * out * (1 - out)"))
+    run_check(["a1", str(tmp_path / "a1.py"), "--no-pictures"])
+    said = capsys.readouterr().out
+    assert said.count("FAIL") == 1 and said.endswith("29 of 35 points\n")
+    assert re.search(r"follows: +0/1  Sigmoid: inputs unmodified, second call\n +0/1  Sigmoid: central differences\n"
+                     r" +0/2  in minigrad\n", said)
+
+
+def test_two_mistakes_have_two_headlines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = source("a1").replace("grad * out * (1 - out)", "grad * out").replace(" / x.shape[self.axis] *", " *")
+    (tmp_path / "a1.py").write_text(text)
+    run_check(["a1", str(tmp_path / "a1.py"), "--no-pictures"])
+    said = capsys.readouterr().out
+    assert said.count("FAIL") == 2 and "the factor (1 - out) is missing" in said and "the factor 1/n is missing" in said
+
+
+FIRST = Finding("x is wrong: a sign is wrong", mistakes=("a sign is wrong",), function="f")
+BROKEN = Finding("f raised an error", function="f", broken=True, named=False)
+
+
+@pytest.mark.parametrize("first, second, of, follows", [
+    (FIRST, Finding("y is wrong: a sign is wrong"), ("g", "f"), True),  # the same mistake
+    (FIRST, Finding("y is wrong: a sign is wrong"), ("g",), False),  # of a function that doesn't use the first
+    (FIRST, Finding("nothing known", named=False), ("g", "f"), True),
+    (FIRST, Finding("y is wrong: a factor is wrong", mistakes=("a factor is wrong",)), ("g", "f"), False),
+    (FIRST, Finding("both fit", mistakes=("a factor is wrong", "a sign is wrong")), ("g", "f"), True),
+    (FIRST, Finding("g raised an error", function="g", broken=True, named=False), ("g", "f"), False),
+    (BROKEN, Finding("g raised an error", function="g", broken=True, named=False), ("g", "f"), True),
+    (FIRST, Finding("its points come later", follows=True), ("g", "f"), True),
+    (FIRST, Finding(FIRST.cause), (), True)])
+def test_findings_follow_from_those_of_functions_that_they_use(first: Finding, second: Finding, of: tuple[str, ...],
+                                                               follows: bool) -> None:
+    checks = [Check("first", 1, lambda answers: first, of=("f",)), Check("second", 1, lambda answers: second, of=of)]
+    assert [one.follows for one in done(checks, Answers({}))] == ["", "first" if follows else ""]
+
+
+def test_a_hidden_check_follows_from_the_visible_one(tmp_path: Path) -> None:
+    (tmp_path / "a2.py").write_text(source("a2").replace("x.grad += node", "x.grad = node"))
+    results = check("a2", tmp_path / "a2.py", Settings(others=True, seed=3))
+    hidden = [one for one in results[-1].outcomes if one.finding is not None]
+    assert hidden and {one.follows for one in hidden} == {"gradients: a small graph"}
+
+
+def test_a_withheld_check_stands_for_itself() -> None:
+    outcome = Outcome(Check("other numbers: second", 1, Imports({}), hidden=True), Finding("secret"), "first")
+    head = Outcome(Check("first", 1, Imports({})), Finding("said"))
+    lines = [reports.Line(head, "", None, True), reports.Line(outcome, "", None, True)]
+    said = reports.text(lines, reports.About("a", "b", {}, []))
+    assert "follows" not in said and "secret" not in said and said.count("FAIL") == 2
+
+
+# ---- a cause is named only where its numbers fit
+@pytest.mark.parametrize("factor, known", [(-1.0, True), (2.0, True), (0.5, True), (1.0005, False), (-1.0005, False)])
+def test_a_factor_is_named_where_it_is_exact(factor: float, known: bool) -> None:
+    right = np.random.default_rng(0).normal(size=(3, 4))
+    assert (named(factor * right, right) is not None) == known
+
+
+def test_all_mistakes_that_give_the_numbers_are_known() -> None:
+    right, wrong = np.ones(3), np.zeros(3)
+    hit = named(wrong, right, [Candidate("one", wrong), Candidate("other", wrong), Candidate("third", 2 * right)])
+    assert hit is not None and hit.all_mistakes == ("one", "other")
+
+
+# ---- calls in turn
+@pytest.mark.parametrize("answer, said", [
+    (Answer({"h": np.ones(2)}, again={"h": 2 * np.ones(2)}), "gives another h: exactly twice the first"),
+    (Answer({"h": np.ones(2)}, {"0 h": np.ones(2)}, {"h": np.ones(2)}, {"0 h": np.zeros(2)}),
+     "with other inputs gives a wrong h"),
+    (Answer({"h": np.ones(2)}, {}, {}, {}, {"type": "IndexError", "message": "no", "line": 3, "text": "x[9]"}),
+     "in a second call, f raised IndexError: no at line 3: `x[9]`"),
+    (Answer({"h": np.ones(2)}, {"0 h": np.ones(1)}, {"h": np.ones(2)}, {"0 h": np.ones(1)}),
+     "with the smallest sizes, h of f has shape (1,); it must be (1, 1)"),
+    (Answer({"h": np.ones(2)}, {"0 h": np.zeros((1, 1))}, {"h": np.ones(2)}, {"0 h": np.zeros((1, 1))}),
+     "with the smallest sizes, h of f is wrong")])
+def test_calls_in_turn_are_compared(answer: Answer, said: str) -> None:
+    right = {"f": {"h": np.ones((1, 1))}} if "sizes" in said else {}
+    look = SecondCall(["f"], lambda answers: None, right=right, sizes="the smallest sizes")
+    finding = look(Answers({"import": Answer(), "f": answer}))
+    assert finding is not None and said in finding.cause
+
+
+# ---- what is printed
+def test_prints_of_both_passes_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = report("a3", """
+import sys
+print("at the top")
+_forward, _backward = rnn_forward, rnn_backward
+def rnn_forward(*of):
+    print("forward", len(of))
+    for k in range(1000):
+        print(k)
+    return _forward(*of)
+
+def rnn_backward(*of):
+    print("backward", file=sys.stderr)
+    return _backward(*of)
+""", tmp_path, capsys)
+    assert "printed by the file:\n  | at the top\nprinted by rnn_forward:\n  | forward 5\n  | 0\n" in said
+    assert "printed by rnn_backward:\n  | backward\n" in said
+    assert said.count("at the top") == 1 and said.count("| backward\n") == 1 and "  | …\n" in said
+
+
+def test_prints_are_shown_by_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of several questions about one function, none of whose names a student knows, the first that has a text."""
+    said = report("a6", """
+_definition = definition
+def definition(W, U, V):
+    print("sizes", W.shape, U.shape)
+    return _definition(W, U, V)
+
+def nan():
+    print("nan")
+    return 53, "log"
+""", tmp_path, capsys)
+    assert said.count("printed by") == 2
+    assert "printed by definition:\n  | sizes (3, 2) (3, 3)\nprinted by nan:\n  | nan\n" in said
+
+
+# ---- nothing of the checker's own
+FORMS = [
+    ("a1", "class Sigmoid(Sigmoid):\n    def backward(self, *of): return 'text'", "dx of Sigmoid.backward is a str"),
+    ("a1", "class Sigmoid(Sigmoid):\n    def backward(self, *of): pass", "Sigmoid.backward returned None"),
+    ("a1", "class MatMul(MatMul):\n    def backward(self, grad, *of): return grad, grad, grad",
+     "returns 3 gradients for 2 operands: return da, db"),
+    ("a1", "Mean = None", "there is no Mean.forward"),
+    ("a1", "def unbroadcast(grad, shape): return None", "row of unbroadcast is None: is `return` missing?"),
+    ("a2", "def topological_order(out): return 3", "returns an int; it must be a list of nodes"),
+    ("a2", "def backward(out): out.grad = None", "it must be a number"),
+    ("a3", "def rnn_backward(*of): return []", "rnn_backward returned a list; a dict is wanted"),
+    ("a3", "def rnn_step_forward(x): return x", "rnn_step_forward takes (x); it must take (x, h_prev, W, U, b)"),
+    ("a3", "def rnn_forward(W, x, h0, U, b): return x", "it must take (x, h0, W, U, b)"),
+    ("a3", "def lstm_forward(*of): return dict(h=[[1]])", "lstm_forward returned no 'i'"),
+    ("a4", "def unroll(edges, T): return 3", "unroll returns an int; it must be a list of pairs"),
+    ("a4", "def unroll(edges, T): return [('h', 1)]", "it must be a list of pairs ((source, step), (target, step))"),
+    ("a4", "def initial_copies(edges, T): return {1: 2}", "initial_copies returns a dict"),
+    ("a4", "def order_in_a_step(edges): return None", "order_in_a_step returned None: is `return` missing?"),
+    ("a5", "def chunk_loss(*of): return 1.0, 2.0", "returns a float as the loss; it must be a Tensor"),
+    ("a5", "def chunk_loss(*of): return None", "chunk_loss returned None: is `return` missing?"),
+    ("a5", "def truncated_gradients(*of): return None", "truncated_gradients returned None: is `return` missing?"),
+    ("a6", "def definition(W, U, V): pass", "definition returned None: is `return` missing?"),
+    ("a6", "def definition(W, U, V): return 3", "definition returns an int; it must be the definition: return cell"),
+    ("a6", "def unrolled_edges(): return None", "unrolled_edges returned None: is `return` missing?"),
+    ("a6", "def unrolled_edges(): return 'h[1] y[1]'", "returns a str; it must be a list of pairs of names"),
+    ("a6", "def nan(): return 3, np.tanh", "nan returns an ufunc among the others; it must be the number of a step"),
+    ("a6", "def repair(): return {'s': 'p'}", "repair returns a dict; it must be two names of signals"),
+    ("a6", "def contributions(): return 4", "contributions returns an int; it must be a time step and a norm"),
+    ("a5", "def train(*of): return 3", "train returned an int; it must be a list with the loss of every chunk")]
+
+
+@pytest.mark.parametrize("name, code, said", FORMS)
+def test_a_result_of_another_form_is_named(name: str, code: str, said: str, tmp_path: Path,
+                                           capsys: pytest.CaptureFixture[str]) -> None:
+    shown = report(name, code, tmp_path, capsys)
+    assert said in shown and not INTERNALS.search(shown), shown
+
+
+@pytest.mark.parametrize("name, code", [
+    ("a1", "class Multiply(Multiply):\n    def backward(self, *of): return np.ones((7, 7)), np.ones(3)"),
+    ("a1", "class Softmax(Softmax):\n    def forward(self, x): return object()"),
+    ("a3", "def rnn_forward(*of): return {}"), ("a3", "def lstm_backward(*of): return {'h': 'x', 'c': None}"),
+    ("a4", "def count_paths(*of): return object()"), ("a5", "def train(*of): return [object()]"),
+    ("a5", "def chunk_loss(x, target, h, p): return mg.Tensor([1.0]), h"),
+    ("a5", "def truncated_gradients(*of): return dict.fromkeys('WUbV')"),
+    ("a2", "def topological_order(out): return [1, 2]"), ("a4", "def unroll(edges, T): return [1]"),
+    ("a4", "unroll = 3"), ("a1", "class MatMul(mg.Op): pass"),
+    ("a6", "definition = 3"), ("a6", "def definition(W, U, V): return Cell('empty')"),
+    ("a6", "def definition(W, U, V):\n    c = Cell('c')\n    for name in 'xehy': c.signal(name, 2)\n    return c"),
+    ("a6", "_d = definition\ndef definition(*of):\n    c = _d(*of)\n    c.input('z', 2)\n    return c"),
+    ("a6", "_d = definition\ndef definition(W, U, V): return _d(W, U.T @ V.T, V)"),
+    ("a6", "def unrolled_edges(): return [[[[]]]]"), ("a6", "def delay_free_loop(): return [['p'], 1, None]"),
+    ("a6", "def vanishing(): return object(), {}"), ("a6", "def contributions(): return float('nan'), float('inf')"),
+    ("a6", "def repair(): return range(10**9)")])
+def test_no_error_and_no_file_of_the_checkers_is_shown(name: str, code: str, tmp_path: Path,
+                                                       capsys: pytest.CaptureFixture[str]) -> None:
+    shown = report(name, code, tmp_path, capsys)
+    assert "FAIL" in shown and not INTERNALS.search(shown), shown
+
+
+# ---- one notation
+def test_pictures_texts_and_messages_write_h_4(tmp_path: Path) -> None:
+    d = cells.numbers(0)
+    picture = of_run(cells.rnn(d), Finding("dL/dh[4] is wrong", edge=("h[4]", "z[5]"))).source
+    texts = [picture, *(source(f"a{k}") for k in range(1, 6))]
+    texts += [str(check.look) for part in parts("a3") for check in part.checks]
+    assert "h[4]" in picture
+    assert not [text for text in texts if re.search(r"\b[hzcx]\((?:\d|t)\)", text)]
