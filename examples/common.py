@@ -33,6 +33,7 @@ class Options(argparse.Namespace):
 
     seed: int
     steps: int
+    small: bool
     out: Path
 
     @property
@@ -42,22 +43,26 @@ class Options(argparse.Namespace):
 
 
 class Parser(argparse.ArgumentParser):
-    """The options of an example: --seed, --steps (where it has updates to count), --out.
+    """The options of an example: --seed, --steps (where it has updates to count), --small, --out.
 
     Args:
         name: of the example; its folder of pictures is out/NAME by default.
         summary: what it does, for --help.
         steps: updates of the parameters by default; None: it has none, and no such option.
+        small: updates with --small, which shows in seconds that the example runs, not its result. The example reads
+            `options.small` where it has other work to cut short.
         out: another default folder.
     """
 
-    def __init__(self, name: str, summary: str, steps: int | None = None, out: Path | None = None) -> None:
+    def __init__(self, name: str, summary: str, steps: int | None = None, out: Path | None = None, *,
+                 small: int = 3) -> None:
         super().__init__(prog=name, description=summary)
         folder = out or Path("out") / name
+        self.updates = (steps, small)
         self.add_argument("--seed", type=natural, default=0, help="of all random numbers (default 0)")
         if steps is not None:
-            self.add_argument("--steps", type=positive, default=steps,
-                              help=f"updates of the parameters (default {steps})")
+            self.add_argument("--steps", type=positive, help=f"updates of the parameters (default {steps})")
+        self.add_argument("--small", action="store_true", help="run in seconds: too short for the result")
         self.add_argument("--out", type=Path, default=folder, help=f"folder for the pictures (default {folder})")
 
     def error(self, message: str) -> NoReturn:
@@ -72,6 +77,9 @@ class Parser(argparse.ArgumentParser):
             package is missing, 130 where it was stopped. Bad arguments exit with 2.
         """
         options = self.parse_args(arguments, Options())
+        steps, small = self.updates
+        if steps is not None:
+            options.steps = options.steps or (small if options.small else steps)
         for package in ("matplotlib", "tqdm"):
             if importlib.util.find_spec(package) is None:
                 print(f"{self.prog}: {package} is missing: pip install -e '.[draw]'", file=sys.stderr)

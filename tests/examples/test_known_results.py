@@ -54,7 +54,7 @@ class TestEveryExample:
     @pytest.mark.parametrize("name", PICTURES)
     def test_draws_its_pictures(self, name: str, tmp_path: Path) -> None:
         pytest.importorskip("matplotlib")
-        importlib.import_module(f"examples.{name}").example(common.Options(seed=0, steps=3, out=tmp_path, slow=False))
+        importlib.import_module(f"examples.{name}").example(common.Options(seed=0, steps=3, small=True, out=tmp_path, slow=False))
         assert sorted(path.name for path in tmp_path.iterdir()) == [f"{picture}.png" for picture in PICTURES[name]]
         assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())
 
