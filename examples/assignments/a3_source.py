@@ -12,6 +12,8 @@
 # gives the upstream gradients `dhs[t-1]`: the *direct* derivative of L with respect to h[t], without the paths through
 # later steps. Return new arrays; don't modify those of the caller.
 #
+# Use NumPy; the checker has no minigrad, rnn, viz, torch, jax, tensorflow and autograd.
+#
 # Check as often as you like: `python -m examples.assignments.check a3 YOUR_FILE.py`
 
 # %%

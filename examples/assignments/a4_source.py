@@ -8,6 +8,8 @@
 #
 # Steps count from 1 to T. Copies at t ≤ 0 are initial values, given from outside.
 #
+# Use Python's own library, and NumPy if you like; the checker has no minigrad, rnn, viz and networkx.
+#
 # Check as often as you like: `python -m examples.assignments.check a4 YOUR_FILE.py`
 
 # %%

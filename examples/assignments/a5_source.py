@@ -12,6 +12,8 @@
 # `p` holds the parameters as Tensors: "W" (D, H), "U" (H, H), "b" (H,), "V" (H, M). Arrays `x` and `target`
 # have shapes (T, N, D) and (T, N, M). `mg.losses.mse` is the mean over batch and outputs.
 #
+# Use NumPy and minigrad; the checker has no rnn, viz, torch and jax.
+#
 # Check as often as you like: `python -m examples.assignments.check a5 YOUR_FILE.py`
 
 # %%

@@ -25,6 +25,12 @@ Array = NDArray[Any]
 LARGEST = 16 << 20  # bytes of a student's file
 PIECES = re.compile(r"""\\.|\"{3}|'{3}|["'#()\[\]{}]""")  # of a line of Python: escapes, quotes, comments, brackets
 IMPORTS = re.compile(r"^[ \t]*(?:from[ \t]+(\w+)[\w.]*[ \t]+import\b|import[ \t]+([^\n#;]+))", re.M)
+# Of IPython (https://ipython.readthedocs.io, "Built-in magic commands"): cells in other languages, and lines.
+FOREIGN = re.compile(r"\s*%%(?:!|bash|cmd|cython|file|html|HTML|javascript|js|latex|markdown|perl|pypy|python2|R|ruby|"
+                     r"script|sh|sql|svg|SVG|sx|system|writefile)\b")
+TIMED = re.compile(r"(?P<before>\s*(?:[\w., ]+= *)?)%time (?P<timed>.*)")
+OUTPUT_OF = re.compile(r"(\s*[\w., ]+= *)[!%].*")
+HELP = re.compile(r"\s*(?:\?{1,2}[\w.*]+|[\w.*]+\?{1,2})\s*")
 UNKNOWN = "no mistake that we know gives these numbers"
 EARNED = "it counts when the results are right"
 FROM_CALLS = "RecursionError", "MemoryError", "SyntaxError", "TypeError"  # errors in calling a function
@@ -511,8 +517,8 @@ def _function(question: str) -> str:
 
 
 def _line(told: Mapping[str, Any]) -> str:
-    file = f" of {told['file']}" if told.get("file") else ""
-    return f" at line {told['line']}{file}: `{told['text']}`" if told.get("line") else ""
+    places = [f" of cell {told['cell']}" if told.get("cell") else "", f" of {told['file']}" if told.get("file") else ""]
+    return f" at line {told['line']}{''.join(places)}: `{told['text']}`" if told.get("line") else ""
 
 
 def _raised(question: str, error: Mapping[str, Any]) -> str:
@@ -522,7 +528,7 @@ def _raised(question: str, error: Mapping[str, Any]) -> str:
     if kind == "NotImplementedError":
         return f"{what} isn't written yet"
     if kind == "TimeLimit":
-        return f"{what} did not end in time{_line(error)}: is there an endless loop?"
+        return f"{what} did not end in {message or 'time'}{_line(error)}: is there an endless loop, or a slow one?"
     if "module 'student'" in message or (error.get("place") == "" and "object is not callable" in message):
         return f"there is no {what}"
     if not kind or kind == "Form":
@@ -539,7 +545,9 @@ def _raised(question: str, error: Mapping[str, Any]) -> str:
     elif kind == "RecursionError":
         hint = " (a long chain is deeper than Python's stack: use a loop and a list of your own)"
     elif kind == "ModuleNotFoundError" and "here (" not in message:
-        hint = " (a file of your own must be handed in too, beside this one)"
+        hint = " (a file of your own must be handed in too, beside this one and in no folder of its own)"
+    elif kind == "SyntaxError":
+        message = re.sub(r" \([^()]*, line \d+\)$", "", message)
     return f"{what} raised {kind}{message and ': '}{message}{hint}{_line(error)}"
 
 
@@ -548,6 +556,7 @@ def _without_internals(message: str) -> str:
     own = r"(?:probes|inside)\.py:\d+"
     message = re.sub(rf"\s*\((?:at )?{own}\)|\s+(?:(?:made )?at )?{own}", "", message)
     message = re.sub(r"\(node <([^<>]*)>\)", r"(the operation <\1>)", message)
+    message = re.sub(r"<(?:student\.)?([\w.<>]+?)(?: object)? at 0x\w+>", r"<\1>", message)
     return re.sub(r"\S*[/\\]check_\w+[/\\](?:scratch_\w+[/\\])?(?:packages[/\\])?", "", message)
 
 
@@ -619,7 +628,7 @@ def _text(file: Path) -> str:
 
 
 def _code(text: str) -> str:
-    """Return the code cells of a notebook."""
+    """Return the code cells of a notebook, each after a line with its number, `inside.CELL`."""
     cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"
              and not cell.get("metadata", {}).get("nbgrader", {}).get("grade")]  # nbgrader's own calls of the checker
     return "\n".join(f"# cell {number}\n{_without_magics(''.join(cell['source']))}"
@@ -627,15 +636,18 @@ def _code(text: str) -> str:
 
 
 def _without_magics(cell: str) -> str:
-    """Return a cell with empty lines for IPython's magics and shell commands: % or ! where a statement begins.
+    """Return a cell with Python in the place of what IPython alone reads: its magics, shell commands and help.
 
-    A line inside of brackets or a string, or after a backslash, continues a statement. One pass over the
-    text, so that a large file costs no more than its length.
+    They stand where a statement begins. A line inside of brackets or a string, or after a backslash, continues a
+    statement. One pass over the text, so that a large file costs no more than its length.
     """
     kept: list[str] = []
     depth, quote, continued, magic = 0, "", False, False
+    if FOREIGN.match(cell):
+        return "\n" * cell.count("\n")
     for line in cell.split("\n"):
         if not depth and not quote and not continued:
+            line = _python(line)
             magic = line.lstrip().startswith(("%", "!"))
         kept.append("" if magic else line)
         continued = line.rstrip("\r").endswith("\\")
@@ -653,3 +665,14 @@ def _without_magics(cell: str) -> str:
         if len(quote) == 1 and not continued:
             quote = ""
     return "\n".join(kept)
+
+
+def _python(line: str) -> str:
+    """Return the Python of a line's magic: what is timed; nothing for help; an empty list for a command's output."""
+    timed = TIMED.fullmatch(line)
+    if timed is not None:
+        return timed["before"] + timed["timed"]
+    output = OUTPUT_OF.fullmatch(line)
+    if output is not None:
+        return f"{output[1]}[]"
+    return "" if HELP.fullmatch(line) else line
