@@ -206,7 +206,7 @@ def test_the_small_graph_has_minigrads_gradients() -> None:
 
 def test_the_unrolled_edges_are_those_of_rnn() -> None:
     for name, edges in a4.NETWORKS.items():
-        assert sorted(a4.solution.unroll(list(edges), a4.graphs.T)) == sorted(a4.reference(name).elements())
+        assert sorted(a4.solution.unroll(list(edges), a4.graphs.T)) == sorted(a4.reference(name, edges).elements())
 
 
 def test_the_truncated_gradients_are_those_of_rnn() -> None:

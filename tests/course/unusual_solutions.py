@@ -585,6 +585,103 @@ _paths = count_paths
 def count_paths(edges, T, start, end):
     return np.array(_paths(edges, T, start, end))
 """,
+    "a generator of names, which raises when it is read": """
+def order_in_a_step(edges):
+    left = {name for source, target, _ in edges for name in (source, target)}
+    while left:
+        ready = sorted(name for name in left if not any(b == name and d == 0 and a in left for a, b, d in edges))
+        if not ready:
+            raise ValueError("loop")
+        yield from ready
+        left -= set(ready)
+
+def count_paths(edges, T, start, end):
+    ways, order = {start: 1}, list(order_in_a_step(edges))
+    for t in range(1, T + 1):
+        for name in order:
+            if (name, t) != start:
+                ways[name, t] = sum(ways.get((a, t - d), 0) for a, b, d in edges if b == name)
+    return ways.get(end, 0)
+""",
+    "the first permutation that fits, and a view of keys": """
+from itertools import permutations
+
+class CyclicDefinition(ValueError):
+    def __init__(self, names):
+        super().__init__(f"{names}")
+        self.names = names
+
+def order_in_a_step(edges):
+    names = sorted(set(sum(([a, b] for a, b, _ in edges), [])))
+    for order in permutations(names):
+        if all(order.index(a) < order.index(b) for a, b, delay in edges if not delay):
+            return order
+    raise CyclicDefinition(names)
+
+def initial_copies(edges, T):
+    return {(a, t - d): None for a, _, d in edges for t in range(1, min(d, T) + 1)}.keys()
+""",
+    "ranks by powers of the adjacency matrix": """
+import numpy as np
+
+def order_in_a_step(edges):
+    names = sorted({name for edge in edges for name in edge[:2]})
+    A = np.zeros((len(names), len(names)))
+    for a, b, delay in edges:
+        A[names.index(a), names.index(b)] += delay == 0
+    if names and np.linalg.matrix_power(A, len(names)).any():
+        raise ValueError("loop")
+    rank, power = np.zeros(len(names)), A
+    for k in range(len(names)):
+        rank[(power > 0).any(axis=0)] = k + 1
+        power = power @ A
+    return [names[i] for i in np.argsort(rank, kind="stable")]
+""",
+    "paths enumerated from the end, edges in a while loop": """
+def unroll(edges, T):
+    found, t = [], 1
+    while t <= T:
+        found.extend(map(lambda edge: ((edge[0], t - edge[2]), (edge[1], t)), edges))
+        t += 1
+    return tuple(found)
+
+def count_paths(edges, T, start, end):
+    if start == end:
+        return 1
+    return sum(count_paths(edges, T, start, (a, end[1] - d)) for a, b, d in edges if b == end[0]) if end[1] >= max(
+        1, start[1]) else 0
+""",
+    "a search with a set of finished signals": """
+def order_in_a_step(edges):
+    order, open_ = {}, set()
+
+    def visit(name):
+        if name in open_:
+            raise ValueError(name)
+        if name not in order:
+            open_.add(name)
+            for source, target, delay in edges:
+                if target == name and not delay:
+                    visit(source)
+            open_.remove(name)
+            order[name] = len(order)
+
+    for source, target, _ in edges[::-1]:
+        visit(target)
+        visit(source)
+    return list(order)
+""",
+    "edges of a step followed until nothing changes": """
+def count_paths(edges, T, start, end):
+    ways = {}
+    while True:
+        before = dict(ways)
+        ways = {copy: 0 for link in unroll(edges, T) for copy in link} | {start: 1}
+        for source, target in unroll(edges, T):
+            ways[target] += before.get(source, 0) if target != start else 0
+        if ways == before:
+            return ways.get(end, 0)
+""",
 }
 
 A5 = {
