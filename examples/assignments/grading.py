@@ -27,7 +27,8 @@ PIECES = re.compile(r"""\\.|\"{3}|'{3}|["'#()\[\]{}]""")  # of a line of Python:
 IMPORTS = re.compile(r"^[ \t]*(?:from[ \t]+(\w+)[\w.]*[ \t]+import\b|import[ \t]+([^\n#;]+))", re.M)
 UNKNOWN = "no mistake that we know gives these numbers"
 EARNED = "it counts when the results are right"
-FROM_CALLS = "RecursionError", "MemoryError", "SyntaxError", "TypeError"  # errors in calling a function
+SYNTAX = "SyntaxError", "IndentationError", "TabError"
+FROM_CALLS = "RecursionError", "MemoryError", "TypeError", *SYNTAX  # errors in calling a function
 MISSING = Strange("")  # a result that isn't there
 NO_RETURN = ": is `return` missing?"
 
@@ -530,6 +531,8 @@ def _raised(question: str, error: Mapping[str, Any]) -> str:
     if error.get("place", "student") == "" and kind not in FROM_CALLS:
         return f"{what} returns something of another form than the text describes"
     hint = ""
+    if kind in SYNTAX:
+        message = re.sub(r" \([^()]*line \d+\)$", "", message)  # _line names it
     if kind == "ValueError" and ("matmul" in message or "not aligned" in message):
         message = message.partition(", with gufunc")[0]
         hint = " (the shapes of a product don't fit: is a transpose missing, or the order wrong?)"

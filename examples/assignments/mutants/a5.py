@@ -129,7 +129,7 @@ MUTANTS = [
             "    for parameter in p.values():\n        parameter.grad = None\n    return found\n" + DONE),
            check="second call", said="what .grad held before the call added to it"),
     mutant("train_cleared_after_not_before", (CLEAR, "            loss"),
-           (UPDATE, f"{UPDATE}\n                parameter.grad = None"),
+           ("    " + UPDATE, f"    {UPDATE}\n                parameter.grad = None"),
            check=TRAIN, said="the first update adds what .grad held before the call"),
     mutant("kept_by_parameters", ("Array = NDArray[Any]\n", "Array = NDArray[Any]\nknown: dict[int, Any] = {}\n"),
            ("    for parameter in p.values():\n        parameter.grad = None\n    h = ",
