@@ -33,7 +33,8 @@ OUTPUT_OF = re.compile(r"(\s*[\w., ]+= *)[!%].*")
 HELP = re.compile(r"\s*(?:\?{1,2}[\w.*]+|[\w.*]+\?{1,2})\s*")
 UNKNOWN = "no mistake that we know gives these numbers"
 EARNED = "it counts when the results are right"
-FROM_CALLS = "RecursionError", "MemoryError", "SyntaxError", "TypeError"  # errors in calling a function
+SYNTAX = "SyntaxError", "IndentationError", "TabError"
+FROM_CALLS = "RecursionError", "MemoryError", "TypeError", *SYNTAX  # errors in calling a function
 MISSING = Strange("")  # a result that isn't there
 NO_RETURN = ": is `return` missing?"
 
@@ -536,6 +537,8 @@ def _raised(question: str, error: Mapping[str, Any]) -> str:
     if error.get("place", "student") == "" and kind not in FROM_CALLS:
         return f"{what} returns something of another form than the text describes"
     hint = ""
+    if kind in SYNTAX:
+        message = re.sub(r" \([^()]*line \d+\)$", "", message)  # _line names it
     if kind == "ValueError" and ("matmul" in message or "not aligned" in message):
         message = message.partition(", with gufunc")[0]
         hint = " (the shapes of a product don't fit: is a transpose missing, or the order wrong?)"

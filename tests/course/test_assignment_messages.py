@@ -187,6 +187,16 @@ def test_a_result_of_another_form_is_named(name: str, code: str, said: str, tmp_
     assert said in shown and not INTERNALS.search(shown), shown
 
 
+@pytest.mark.parametrize("code, said", [
+    ("x = 1\n  y = 2", "the file raised IndentationError: unexpected indent at line"),
+    ("x = (1", "the file raised SyntaxError: '(' was never closed at line"),
+    ("if 1:\n\tx = 1\n        y = 2", "TabError: inconsistent use of tabs and spaces in indentation at line")])
+def test_an_error_of_syntax_has_its_line_once(code: str, said: str, tmp_path: Path,
+                                              capsys: pytest.CaptureFixture[str]) -> None:
+    shown = report("a4", code, tmp_path, capsys)
+    assert said in shown and "a4.py, line" not in shown, shown
+
+
 @pytest.mark.parametrize("name, code", [
     ("a1", "class Multiply(Multiply):\n    def backward(self, *of): return np.ones((7, 7)), np.ones(3)"),
     ("a1", "class Softmax(Softmax):\n    def forward(self, x): return object()"),
