@@ -67,15 +67,15 @@ def several(seed: int) -> Rows:
 
 
 def twice(seed: int) -> Rows:
-    """Return a graph in which nodes are used twice by one node, and again by others, near to the output and far from it.
+    """Return a graph in which nodes are used twice by one node, and again by others, near to the output and far.
 
     Near and far come in both orders, so no way through the graph meets all of the near ones last. Two inputs don't
-    count: their local derivative is 0.
+    count: their local derivative is 0; z is used by nothing else.
     """
     rows = rows_of(seed, [
-        ("x", ()), ("y", ()), ("c", ("x", "y")), ("far1", ("c",)), ("far2", ("far1", "y")), ("far3", ("far2",)),
-        ("near", ("c", "c")), ("a", ("near", "far3")), ("b", ("far3", "near")),
-        ("p", ("y",)), ("q", ("p", "x")), ("k", ("c", "c", "q")), ("m", ("far3", "c", "c")), ("n", ("x", "p", "x")),
+        ("x", ()), ("y", ()), ("z", ()), ("c", ("x", "y")), ("far1", ("c",)), ("far2", ("far1", "y")),
+        ("far3", ("far2",)), ("near", ("c", "c")), ("a", ("near", "far3")), ("b", ("far3", "near")),
+        ("p", ("y",)), ("q", ("p", "x")), ("k", ("c", "c", "q")), ("m", ("far3", "c", "c")), ("n", ("x", "z", "x")),
         ("left", ("a", "k", "n")), ("right", ("m", "b", "n")), ("out", ("left", "right"))])
     still = {"far2": 1, "n": 1}
     return [(name, value, inputs, [0.0 if still.get(name) == k else slope for k, slope in enumerate(local)])
