@@ -111,7 +111,8 @@ def test_every_mutant_is_caught_and_named(name: str, check: str, which: slice) -
 def labels(name: str, graph: str) -> set[str]:
     """What tensors are called in the graph that the debugger opens."""
     out = importlib.import_module(f"examples.assignments.graphs.{name}").output(graph, 0)
-    return {tensor.label for tensor in ancestors(out)} | {str(step.number) for step in out.backward_steps()}
+    named = {tensor.label for tensor in ancestors(out) if tensor.requires_grad}
+    return named | {str(step.number) for step in out.backward_steps()}
 
 
 def test_there_are_the_fourteen_classic_mistakes_and_many_more() -> None:

@@ -183,7 +183,9 @@ TURNS: list[tuple[Definition, int]] = [
     ([("c", "a", 0), ("d", "a", 0), ("b", "c", 0), ("d", "b", 0), ("a", "d", 2)], 3),  # branches of unequal length
     ([("n", "m", 0), ("q", "p", 0), ("p", "p", 1), ("k", "n", 0)], 2),  # two parts
     ([("b", "a", 0), ("b", "a", 1), ("b", "a", 3), ("a", "b", 2)], 2),  # several edges from one signal to another
-    ([("u", "s", 0), ("x", "s", 0), ("s", "r", 0), ("u", "r", 1)], 1)]  # two inputs
+    ([("u", "s", 0), ("x", "s", 0), ("s", "r", 0), ("u", "r", 1)], 1),  # two inputs
+    ([("g", "f", 1), ("e", "d", 1), ("c", "b", 1), ("a", "b", 0), ("b", "c", 0), ("c", "d", 0), ("d", "e", 0),
+      ("e", "f", 0), ("f", "g", 0)], 1)]  # a long chain, its last signals named first
 LOOPS: list[Definition] = [
     graphs.LOOP, [("s", "s", 0)], [("x", "h", 0), ("h", "y", 0), ("u", "v", 0), ("v", "u", 0), ("v", "h", 1)],
     [("a", "b", 0), ("b", "a", 0)], [("a", "b", 1), ("b", "b", 0)],

@@ -56,6 +56,18 @@ def order_in_a_step(edges):
             finished |= seen
     return order
 """
+BY_LEVEL = f"""
+_order = order_in_a_step
+def order_in_a_step(edges):
+    _order(edges)
+    names = {NAMES}
+    sources = {{name: [a for a, b, d in edges if b == name and not d] for name in names}}
+
+    def level(name, deepest=DEEPEST):
+        return 1 + WHICH(level(source, deepest - 1) for source in sources[name]) if sources[name] and deepest else 0
+
+    return sorted(names, key=level)
+"""
 
 
 def anew(code: str) -> tuple[str, str]:
@@ -237,4 +249,27 @@ def initial_copies(edges, T):
 def initial_copies(edges, T):
     return {(source, 1 - delay) for source, _, delay in edges if delay}
 """), check="initial values: feedback", said="c[0] is missing: b[2] reads it"),
+    mutant("order_by_swapping_twice", anew("""
+_order = order_in_a_step
+def order_in_a_step(edges):
+    _order(edges)
+    names = """ + NAMES + """
+    for source, target, delay in 2 * edges:
+        if delay == 0 and names.index(source) > names.index(target):
+            names.remove(source)
+            names.insert(names.index(target), source)
+    return names
+"""), check="several definitions in turn: order_in_a_step", said="with T = 1 gives ["),
+    mutant("order_by_three_levels", anew(BY_LEVEL.replace("DEEPEST", "3").replace("WHICH", "max")),
+           check="several definitions in turn: order_in_a_step", said="with T = 1 gives ["),
+    mutant("order_by_the_shortest_way", anew(BY_LEVEL.replace("DEEPEST", "99").replace("WHICH", "min")),
+           check="order in a step: branches", said="a comes before k, which it reads without delay"),
+    mutant("paths_kept_by_ends", anew("""
+known = {}
+_paths = count_paths
+def count_paths(edges, T, start, end):
+    if (start, end) not in known:
+        known[start, end] = _paths(edges, T, start, end)
+    return known[start, end]
+"""), check="several definitions in turn: count_paths", said="after others in the same process"),
 ]

@@ -175,4 +175,8 @@ MUTANTS = [
            said=("of T = 8 steps", "with k = 8 is wrong")),
     mutant("chunks_of_two_at_least", (TRAIN_FOR, "        k = max(k, 2)\n" + TRAIN_FOR), check=LENGTHS,
            said="list of losses with k = 1 of train has"),
+    mutant("always_two_epochs", ("for _ in range(epochs):", "for _ in range(2):"), check="second call of all",
+           said="with one step, one sequence, and one of each size, losses of train has"),
+    mutant("rate_of_its_own", (UPDATE, "parameter.data -= 0.03 * parameter.grad"), check="second call of all",
+           said="losses of train is wrong"),
 ]
