@@ -28,7 +28,9 @@ IMPORTS = re.compile(r"^[ \t]*(?:from[ \t]+(\w+)[\w.]*[ \t]+import\b|import[ \t]
 UNKNOWN = "no mistake that we know gives these numbers"
 EARNED = "it counts when the results are right"
 FROM_CALLS = "RecursionError", "MemoryError", "SyntaxError", "TypeError"  # errors in calling a function
+METHODS = "forward", "backward"  # of several classes: the name alone doesn't tell which
 MISSING = Strange("")  # a result that isn't there
+OTHERS = "other numbers: "  # before the name of a hidden check that repeats another
 NO_RETURN = ": is `return` missing?"
 
 
@@ -106,7 +108,7 @@ class Answers:
 
     def array(self, question: str, name: str, right: Array) -> Array:
         """Return one result, if it is an array of the right shape."""
-        value = self.results(question, [name]).get(name, MISSING)
+        value = _array(self.results(question, [name]).get(name, MISSING), right)
         if not isinstance(value, np.ndarray) or value.shape != right.shape or value.dtype.kind not in "biuf":
             raise Unanswered(broken(question, wrong_shape(question, name, value, right) or "", False))
         return value
@@ -246,22 +248,45 @@ def _headline(check: Check, finding: Finding, heads: Iterable[Outcome]) -> str:
     for head in heads:
         cause = head.finding
         assert cause is not None
-        if cause.cause == finding.cause:
+        again = check.name == f"{OTHERS}{head.check.name}" and not cause.named
+        if cause.cause == finding.cause or _same_error(cause, finding) or again:
             return head.check.name
         function = cause.function or "".join(head.check.of[:1])
         if function == "import" or function not in (*check.of, finding.function):
             continue
-        texts = finding.cause, *finding.mistakes
-        same_one = any(mistake in text for mistake in cause.mistakes for text in texts)
+        if _unwritten(finding) and finding.function != function:
+            continue
+        texts = [_any_size(text) for text in (finding.cause, *finding.mistakes)]
+        same_one = any(_any_size(mistake) in text for mistake in cause.mistakes for text in texts)
         unnamed = not finding.named and (not finding.broken or function == finding.function)
         if cause.broken or finding.follows or same_one or unnamed:
             return head.check.name
     return ""
 
 
+def _unwritten(finding: Finding) -> bool:
+    """Return whether it says that a function isn't written yet: a fact of its own, whatever else is wrong."""
+    return finding.broken and finding.named and not finding.follows
+
+
+def _same_error(first: Finding, second: Finding) -> bool:
+    """Return whether two functions end with the same error in the same line, or of one class with the same one."""
+    if not (first.broken and second.broken) or first.named or second.named:
+        return False
+    told, other = (one.cause.removeprefix(one.function) for one in (first, second))
+    of_class, of_other = (one.function.rpartition(".")[0] for one in (first, second))
+    one_place = " at line " in told or (of_class != "" and of_class == of_other)
+    return told == other and told.startswith(" raised ") and one_place
+
+
+def _any_size(text: str) -> str:
+    """Return a mistake without its numbers: with another number of time steps it is the same mistake."""
+    return re.sub(r"\d+", "#", text)
+
+
 def hidden(checks: Iterable[Check]) -> list[Check]:
     """Return the checks that are repeated with other numbers."""
-    return [replace(check, name=f"other numbers: {check.name}", points=check.again, hidden=True) for check in checks
+    return [replace(check, name=f"{OTHERS}{check.name}", points=check.again, hidden=True) for check in checks
             if check.again]
 
 
@@ -316,8 +341,8 @@ class Shapes:
 
 def wrong_shape(question: str, name: str, value: Any, right: Array) -> str | None:
     """Return the error in the shape or type of a result, or None."""
-    function = _function(question)
-    what = f"{'d' * ('.' in function)}{name} of {function}" if name != "out" else f"the result of {function}"
+    function, value = _function(question), _array(value, right)
+    what = _named(f"{'d' * ('.' in function)}{name}", function) if name != "out" else f"the result of {function}"
     if value is None:
         return f"{what} is None{NO_RETURN}" if name != "out" else f"{function} returned None{NO_RETURN}"
     if isinstance(value, Strange) and value == MISSING:
@@ -330,6 +355,16 @@ def wrong_shape(question: str, name: str, value: Any, right: Array) -> str | Non
     if value.dtype != right.dtype:
         return f"{what} is {value.dtype}; it must be {right.dtype}, as the inputs are"
     return None
+
+
+def _array(value: Any, right: Array) -> Any:
+    """Return a float as the array without axes that it stands for, where one is wanted; everything else as it is."""
+    return np.array(value) if type(value) is float and right.shape == () else value
+
+
+def _named(what: str, function: str) -> str:
+    """Return the name of a result with that of its function, unless it is written as a call already."""
+    return what if what.startswith(f"{function}(") else f"{what} of {function}"
 
 
 def _kind(value: Strange) -> str:
@@ -375,7 +410,7 @@ class Values:
         hit, what = hits[name], self.prefix + name
         text = hit.mistake if hit else UNKNOWN
         correct = [name for name in order if name not in wrong]
-        where = ", ".join(filter(None, [self.place, f"{what} of {_function(self.question)}"]))
+        where = ", ".join(filter(None, [self.place, _named(what, _function(self.question))]))
         if self.prefix and correct and len(order) < 8:
             where += f" (right: {', '.join(correct)})"
         edge = hit.edge if hit and hit.edge else self.edges.get(name)
@@ -520,7 +555,8 @@ def _raised(question: str, error: Mapping[str, Any]) -> str:
     what = "the file" if question == "import" else _function(question)
     kind, message = error.get("type", ""), _without_internals(str(error.get("message", "")))
     if kind == "NotImplementedError":
-        return f"{what} isn't written yet"
+        inner = error.get("function") or ""
+        return f"{inner if inner.isidentifier() and inner not in METHODS else what} isn't written yet"
     if kind == "TimeLimit":
         return f"{what} did not end in time{_line(error)}: is there an endless loop?"
     if "module 'student'" in message or (error.get("place") == "" and "object is not callable" in message):
@@ -548,6 +584,8 @@ def _without_internals(message: str) -> str:
     own = r"(?:probes|inside)\.py:\d+"
     message = re.sub(rf"\s*\((?:at )?{own}\)|\s+(?:(?:made )?at )?{own}", "", message)
     message = re.sub(r"\(node <([^<>]*)>\)", r"(the operation <\1>)", message)
+    message = re.sub(r"<(?:student\.)?([\w.]+) object(?: \S+)? at 0x[0-9A-Fa-f]+>", r"an object of \1", message)
+    message = re.sub(r"<class 'student\.([\w.]+)'>", r"the class \1", message)
     return re.sub(r"\S*[/\\]check_\w+[/\\](?:scratch_\w+[/\\])?(?:packages[/\\])?", "", message)
 
 

@@ -476,7 +476,9 @@ def encoded(found: Any) -> dict[str, Any]:
 
 
 def encoded_one(value: Any) -> dict[str, Any]:
-    """Return one result as JSON."""
+    """Return one result as JSON; of a wider type of floats than float64 its numbers in float64."""
+    if isinstance(value, (np.ndarray, np.longdouble)) and value.dtype == np.longdouble:
+        value = value.astype(np.float64)
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.name in DTYPES and value.size <= MANY:
         array = np.ascontiguousarray(value, value.dtype.newbyteorder("<")).reshape(np.shape(value))
         data = base64.b64encode(array.tobytes()).decode()
@@ -484,7 +486,14 @@ def encoded_one(value: Any) -> dict[str, Any]:
     try:
         return {"plain": json.loads(json.dumps(value), parse_int=short_integer)}
     except (TypeError, ValueError):
-        return {"type": type(value).__name__}
+        return {"type": kind_of(value)}
+
+
+def kind_of(value: Any) -> str:
+    """Return the type of a result that isn't sent: of an array the type of its numbers, or that they are too many."""
+    if not isinstance(value, np.ndarray):
+        return type(value).__name__
+    return f"{value.dtype.name} array" + (f" of more than {MANY} numbers" if value.size > MANY else "")
 
 
 def short_integer(digits: str) -> int:
@@ -534,7 +543,7 @@ def told(error: BaseException, sources: dict[str, str]) -> dict[str, Any]:
     lines = sources.get(module, "").splitlines()
     text = lines[line - 1].strip() if line and line <= len(lines) else ""
     try:
-        message = str(error)[:500]
+        message = str(error.msg if isinstance(error, SyntaxError) else error)[:500]  # the line is told apart
     except BaseException:  # a class of the student's own
         message = ""
     return {"type": type(error).__name__, "message": message, "line": line, "text": text[:200],

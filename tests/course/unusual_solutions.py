@@ -130,6 +130,20 @@ class Mean(mg.Op):
     def backward(self, grad, out, x):
         return np.repeat(np.expand_dims(grad, self.axis), x.shape[self.axis], self.axis) / x.shape[self.axis]
 """,
+    "more digits than float64": """
+class Softmax(Softmax):
+    def forward(self, x):
+        e = np.exp(x.astype(np.longdouble) - x.max(-1, keepdims=True))
+        return e / e.sum(-1, keepdims=True)
+
+    def backward(self, grad, out, x):
+        return out * (grad - (grad.astype(np.longdouble) * out).sum(-1, keepdims=True))
+""",
+    "a float for an array without axes": """
+_sum = unbroadcast
+def unbroadcast(grad, shape):
+    return float(grad.sum()) if shape == () else _sum(grad, shape)
+""",
     "prints": """
 class Sigmoid(Sigmoid):
     def backward(self, grad, out, x):
@@ -161,6 +175,24 @@ def topological_order(out):
             if not left[user]:
                 ready.append(user)
     return order
+""",
+    "Kahn's algorithm from the output, every use counted": """
+def topological_order(out):
+    uses, stack = {out: 0}, [out]
+    while stack:
+        for x in stack.pop().inputs:
+            if x not in uses:
+                uses[x] = 0
+                stack.append(x)
+            uses[x] += 1
+    order, ready = [], [out]
+    while ready:
+        order.append(ready.pop(0))
+        for x in order[-1].inputs:
+            uses[x] -= 1
+            if not uses[x]:
+                ready.append(x)
+    return order[::-1]
 """,
     "graphlib": """
 from graphlib import TopologicalSorter
@@ -438,6 +470,28 @@ lstm_step_forward, rnn_backward = checked(lstm_step_forward), checked(rnn_backwa
 # σ(x) = 1 / (1 + e⁻ˣ) – значение
 if __name__ == "__main__":
     raise SystemExit("not here")
+""",
+    "a complex step": """
+def rnn_step_backward(dh, x, h_prev, h, W, U):
+    b = np.arctanh(h) - x @ W - h_prev @ U
+    def slopes(array, of):
+        found = np.zeros(array.shape)
+        for i in np.ndindex(array.shape):
+            moved = array.astype(complex)
+            moved[i] += 1e-30j
+            found[i] = (dh * np.tanh(of(moved)).imag).sum() / 1e-30
+        return found
+    return {"x": slopes(x, lambda x: x @ W + h_prev @ U + b), "h_prev": slopes(h_prev, lambda h: x @ W + h @ U + b),
+            "W": slopes(W, lambda W: x @ W + h_prev @ U + b), "U": slopes(U, lambda U: x @ W + h_prev @ U + b),
+            "b": slopes(np.zeros(len(U)), lambda c: x @ W + h_prev @ U + b + c)}
+""",
+    "dicts copied and joined": """
+import copy
+_back = lstm_backward
+def lstm_backward(dhs, x, h0, c0, s, p):
+    s, p = copy.deepcopy(s), dict(p | {})
+    s["tanh_c"] = np.tanh(s["c"])
+    return _back(dhs, x, h0, c0, {name: s[name] for name in ("i", "f", "o", "g", "c", "h")}, p)
 """,
     "the derivative of tanh from its formula": """
 def rnn_step_backward(dh, x, h_prev, h, W, U):
